@@ -32,7 +32,7 @@ def start(qt_options: tuple[str, ...], version: bool) -> int:
     QT_OPTIONS are passed to Qt, -style Fusion for example. `baton --help` lists the commands for the terminal.
     """
     if version:
-        from baton_reasoning.app.terminal.versions import versions
+        from baton_reasoning.app.terminal.program import versions
 
         click.echo(versions())
         return 0
@@ -43,11 +43,7 @@ def start(qt_options: tuple[str, ...], version: bool) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit code; wrong usage is one sentence."""
-    if getattr(sys, "frozen", False):
-        import multiprocessing
-
-        multiprocessing.freeze_support()
+    """Return the exit code; wrong usage is one sentence."""
     try:
         code: int = start.main(argv, prog_name="baton-window", standalone_mode=False)
     except click.ClickException as error:

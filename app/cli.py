@@ -10,10 +10,6 @@ from collections.abc import Sequence
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; never raises."""
     try:
-        if getattr(sys, "frozen", False):
-            import multiprocessing
-
-            multiprocessing.freeze_support()
         from baton_reasoning.app.terminal.program import run
 
         if argv is not None:

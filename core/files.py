@@ -112,32 +112,26 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def tolerant_value(kind: type[Value], data: dict[str, Any]) -> Value:
-    """Validate JSON values; each that is wrong is dropped in favour of its default."""
+    """Validate JSON values; each that is wrong is left out in favour of its default."""
     while True:
         try:
             return kind.model_validate(data)
         except ValidationError as error:
-            dropped = [_drop(data, fault["loc"]) for fault in error.errors(include_url=False, include_input=False)]
-            if not any(dropped):  # the fault is in no value that could be dropped
+            kept = data
+            for fault in error.errors(include_url=False, include_input=False):
+                kept = _without(kept, fault["loc"])
+            if kept is data:  # the fault is in no value that could be left out
                 return kind()
+            data = kept
 
 
-def _drop(data: dict[str, Any], place: tuple[int | str, ...]) -> bool:
-    """Remove the value at `place`, or what is there where the data is less deep. Return False if nothing is."""
-    inside = data
-    for key in place[:-1]:
-        child = inside.get(str(key))
-        if not isinstance(child, dict):
-            return _removed(inside, str(key))
-        inside = child
-    if place:
-        return _removed(inside, str(place[-1]))
-    had_any = bool(data)
-    data.clear()
-    return had_any
-
-
-def _removed(data: dict[str, Any], key: str) -> bool:
-    was_there = key in data
-    data.pop(key, None)
-    return was_there
+def _without(data: dict[str, Any], place: tuple[int | str, ...]) -> dict[str, Any]:
+    """Copy data without the value at `place`, or what is there where it is less deep. Return itself if nothing is."""
+    if not place:
+        return {} if data else data
+    key = str(place[0])
+    inside = data.get(key)
+    if len(place) > 1 and isinstance(inside, dict):
+        kept = _without(inside, place[1:])
+        return data if kept is inside else {**data, key: kept}
+    return {name: value for name, value in data.items() if name != key} if key in data else data

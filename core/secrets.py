@@ -6,6 +6,7 @@ They are never written to a file. Many Linux machines have no keyring: the windo
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from enum import Enum
 
 import keyring
@@ -66,25 +67,19 @@ class Secrets:
     def keep(self, name: str, secret: str) -> Keeping:
         """Keep a key; return for how long."""
         if self.keeping is Keeping.KEYRING:
-            try:
+            with suppress(KeyringError):  # locked, say, and the person would not open it: memory is left
                 self._backend.set_password(SERVICE, name, secret)
-            except KeyringError:
-                pass  # locked, say, and the person would not open it: memory is left
-            else:
                 self._in_memory.pop(name, None)
                 return Keeping.KEYRING
         self._in_memory[name] = secret
         return Keeping.SESSION
 
     def find(self, name: str) -> str | None:
-        if name in self._in_memory:
-            return self._in_memory[name]
-        if self.keeping is Keeping.SESSION:
-            return None
-        try:
+        if name in self._in_memory or self.keeping is Keeping.SESSION:
+            return self._in_memory.get(name)
+        with suppress(KeyringError):  # as if there were none: the person is asked for the key
             return self._backend.get_password(SERVICE, name)
-        except KeyringError:
-            return None  # as if there were none: the person is asked for the key
+        return None
 
     def forget(self, name: str) -> None:
         """Delete a key. Raises SettingsError if the keyring is locked."""

@@ -106,7 +106,7 @@ class ModelChoice(BaseModel):
     @property
     def load_options(self) -> LoadOptions:
         """How a file is loaded for which a person has chosen nothing on the Models page."""
-        return LoadOptions(**self.model_dump(include={"context", "threads", "gpu_layers", "parallel"}))
+        return LoadOptions(**self.model_dump(include=set(LoadOptions.model_fields)))
 
     def replaced(self, author: Author, source: ModelSource) -> ModelChoice:
         """Return the choice with another model in one place."""

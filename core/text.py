@@ -1,6 +1,59 @@
-"""Small functions for texts."""
+"""Texts in our messages, and untrusted ones made safe to show: what models, servers, files and their errors contain.
+
+A control character can move the cursor, rename the terminal's window or write to the clipboard (OSC 52); a
+bidirectional override can make a file name read as another; a lone surrogate cannot be encoded; a message of ten
+megabytes hides what matters. Every output of the terminal passes through `safe_text`; exports and views use the same
+rules.
+"""
 
 from __future__ import annotations
+
+import re
+
+LONGEST_MESSAGE = 2_000
+"""Characters of an error message that are shown."""
+LONGEST_QUOTE = 300
+"""Characters of a foreign text within one of our messages."""
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_NOT_PRINTED_BY_JSON = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_SUBSTITUTE = "\ufffd"
+
+
+def safe_text(text: str) -> str:
+    """Replace each control character by its visible picture: ESC becomes “␛”.
+
+    Newlines and tabs stay, a carriage return before a newline is dropped, and every other character that a terminal
+    would act on, or that cannot be encoded, becomes U+FFFD. The length of the text changes only at carriage returns.
+    """
+    return _CONTROLS.sub(_picture, text.replace("\r\n", "\n"))
+
+
+def safe_line(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    """Make a text safe as `safe_text` does, on one line, with at most `longest` characters."""
+    return shortened(" ".join(safe_text(shortened(text, 2 * longest)).split()), longest)
+
+
+def shortened(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    """Cut a text off after `longest` characters, and say how many were left out."""
+    if len(text) <= longest:
+        return text
+    return f"{text[:longest]} … ({len(text) - longest:,} more characters)"
+
+
+def safe_json(encoded: str) -> str:
+    """Escape the characters of a JSON document that a terminal acts on or that UTF-8 cannot encode.
+
+    JSON itself escapes what lies below U+0020; the escapes added here are JSON's own, so the values stay the same.
+    """
+    return _NOT_PRINTED_BY_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", encoded)
+
+
+def _picture(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "␡" if code == 0x7F else _SUBSTITUTE
 
 
 def replace_lone_surrogates(text: str) -> str:
@@ -11,10 +64,6 @@ def replace_lone_surrogates(text: str) -> str:
 def counted(number: int, noun: str) -> str:
     """Write a number with its noun: “1 problem”, “1,200 problems”; for nouns whose plural ends in an s."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-LONGEST_QUOTE = 300
-"""Characters of a foreign text within one of our messages."""
 
 
 def one_line(text: str, limit: int = LONGEST_QUOTE) -> str:

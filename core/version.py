@@ -1,4 +1,7 @@
-"""Baton's version, which `pyproject.toml` defines, and its name on the package index."""
+"""Baton's version, which `pyproject.toml` defines, its name on the package index, and whether a newer one is out.
+
+GitHub is asked for the last release: nothing is downloaded, and nothing said about this machine.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,10 @@ from pathlib import Path
 
 DISTRIBUTION = "baton-reasoning"
 """What the package index and pip call Baton; the commands are `baton` and `baton-window`."""
+RELEASES = "https://github.com/baton-reasoning/baton/releases"
+"""The page for a person."""
+LATEST = "https://api.github.com/repos/baton-reasoning/baton/releases/latest"
+SECONDS_TO_ANSWER = 10.0
 
 
 def how_to_install(extra: str) -> str:
@@ -27,3 +34,21 @@ def version() -> str:
         return installed_version(DISTRIBUTION)
     except PackageNotFoundError:
         return "unknown"
+
+
+def newer_version(address: str = LATEST) -> str:
+    """Return the released version if it is newer than this one, else "". Blocks; an answer that never comes is ""."""
+    import httpx2
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        answer = httpx2.get(
+            address,
+            headers={"User-Agent": "baton", "Accept": "application/vnd.github+json"},
+            timeout=SECONDS_TO_ANSWER,
+            follow_redirects=True,
+        )
+        found = Version(str(answer.raise_for_status().json()["tag_name"]))
+        return str(found) if found > Version(version()) else ""
+    except (httpx2.HTTPError, InvalidVersion, ValueError, KeyError, TypeError):
+        return ""

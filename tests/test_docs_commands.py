@@ -18,6 +18,7 @@ from typing import NamedTuple
 import click
 import pytest
 
+from baton_reasoning.app.terminal.command_line import LazyCommand
 from baton_reasoning.app.terminal.program import PROGRAM, baton
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL, DemoProblem
 from baton_reasoning.core.models.catalog import catalog
@@ -114,7 +115,7 @@ def test_a_command_of_the_pages_is_understood(command: Command) -> None:
             while isinstance(group, click.Group) and words and not words[0].startswith("-"):
                 found = group.get_command(context, words[0])
                 assert found, f"there is no command {words[0]}"
-                group, words = found, words[1:]
+                group, words = found.command if isinstance(found, LazyCommand) else found, words[1:]
             group.make_context(group.name, [*words], parent=context)
     except (click.exceptions.Exit, click.exceptions.NoArgsIsHelpError):  # --help, --version, a group alone
         pass

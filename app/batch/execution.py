@@ -65,8 +65,8 @@ class BatchExecution(QObject):
         choice: Callable[[], ModelChoice],
         parent: QObject | None = None,
     ) -> None:
-        """`models`: the chat's. `demo`: takes the demo pair of a batch. `choice`: returns the models that are chosen
-        for the chat."""
+        """`models`: the chat's. `demo`: load the demo pair of a batch. `choice`: returns the models that are chosen for
+        the chat."""
         super().__init__(parent)
         self._chat, self._demo = models, demo
         self._models = models
@@ -84,7 +84,7 @@ class BatchExecution(QObject):
 
     @property
     def status(self) -> str:
-        """What the models are waiting for, for a person."""
+        """The status text of the models: what they wait for."""
         return self._models.status
 
     @property

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QDialog, QSplitter, QWidget
 from baton_reasoning.app.batch.row_order import mark_of, run_title
 from baton_reasoning.app.inspector.panel import Inspector, Tab
 from baton_reasoning.app.shared.background import cancel_tasks
-from baton_reasoning.app.shared.conversations.conversation import Exchange, run_settings
+from baton_reasoning.app.shared.conversations.conversation import Exchange
 from baton_reasoning.app.shared.rendering import RichText
 from baton_reasoning.app.shared.steps.ribbon_follower import RibbonFollower
 from baton_reasoning.app.shared.steps.steps_view import StepsView
@@ -25,6 +25,7 @@ from baton_reasoning.core.batch.reporting.figures import conditions_text
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import ResultRow
+from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
 NEXT, PREVIOUS = "F8", "Shift+F8"
@@ -76,7 +77,7 @@ class RunWindow(QDialog):
     def _take(self, row: ResultRow, problem: Problem, trace: Trace) -> None:
         self._row = row
         self.setWindowTitle(f"{problem.id} · {run_title(row)}")
-        settings = run_settings(trace.started.settings if trace.started else {})
+        settings = RunSettings.stored(trace.started.settings if trace.started else {})
         self.exchange = Exchange(problem.text, settings, trace=trace)
         self._asked.set_markdown(problem.text)
         self._heading.setText(_verdict(row, problem))

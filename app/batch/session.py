@@ -83,7 +83,7 @@ class BatchSession(QObject):
         choice: Callable[[], ModelChoice],
         parent: QObject | None = None,
     ) -> None:
-        """`models`: the chat's. `demo`: takes the demo pair of a batch. `choice`: returns the models chosen now."""
+        """Make a session that runs its batches as `BatchExecution` does with these."""
         super().__init__(parent)
         self.models = models
         self._choice = choice
@@ -129,7 +129,7 @@ class BatchSession(QObject):
 
     @property
     def loading_status(self) -> str:
-        """What the models of the running batch wait for, for a person."""
+        """The status text of the running batch while its models load."""
         return self._execution.status
 
     @property
@@ -189,7 +189,7 @@ class BatchSession(QObject):
         self._do("create batch", create, self._show_and_start).done(self._created)
 
     def open(self, batch_id: str) -> None:
-        """View a batch, read in a thread: it may have 50,000 rows. What runs goes on.
+        """View a batch, once it is read, which may take seconds. What runs goes on.
 
         Does nothing while this batch is being read.
         """

@@ -15,7 +15,7 @@ from baton_reasoning.app.shared.loaded_models import LoadState
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Busy
-from baton_reasoning.core.expected_time import seconds_of_large_alone
+from baton_reasoning.core.model_costs import seconds_of_large_alone
 from baton_reasoning.core.models.options import DemoModel
 from baton_reasoning.core.run import RunSettings, run
 from baton_reasoning.core.thinking.events import Event, Finish

@@ -21,7 +21,7 @@ from baton_reasoning.app.shared.widgets.controls import button, label
 from baton_reasoning.app.shared.widgets.layout import hbox, vbox
 from baton_reasoning.app.shared.widgets.ribbon import Ribbon
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.grading.extract import answer_of, last_boxed
+from baton_reasoning.core.grading.extract import given_in, last_boxed
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.differences import thinking_steps
 from baton_reasoning.core.thinking.events import Finish
@@ -95,8 +95,8 @@ class AnswerColumn(QObject):
 
     def _show_outcome(self, trace: Trace) -> None:
         text, words = trace.answer.strip() or trace.text, last_text(trace, live=False)
-        self._read, self.answer = trace.length, answer_of(trace)
-        self.head.show_answer(last_boxed(text), self.answer)
+        self._read, self.answer = trace.length, given_in(trace)
+        self.head.show_answer(self.answer or "", is_boxed=last_boxed(text) is not None)
         self._ending.setText(words)
         self._ending.setVisible(bool(words))
 
@@ -168,9 +168,9 @@ class ColumnHead:
                 widget.setVisible(bool(text))
                 widget.setAccessibleName(f"{kept:,} tokens by the {author.value} model")
 
-    def show_answer(self, boxed: str | None, answer: str | None) -> None:
+    def show_answer(self, answer: str, is_boxed: bool) -> None:
         """Show the final answer, as a formula if it was boxed."""
-        self._shown_answer = f"\\(\\boxed{{{boxed}}}\\)" if boxed else (answer or "")
+        self._shown_answer = f"\\(\\boxed{{{answer}}}\\)" if answer and is_boxed else answer
         self._typesetter.prepare(self._shown_answer, self.answer.formula_size, self._set_answer, self.answer)
 
     def show_state(self, text: str, failed: bool) -> None:

@@ -20,7 +20,13 @@ from baton_reasoning.app.shared.widgets.layout import Spacer, in_row, vbox
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.step_values import ValueEstimator, ValueOptions, ValuesPlan, ValuesProgress, writers_of
+from baton_reasoning.core.step_values.estimator import (
+    ValueEstimator,
+    ValueOptions,
+    ValuesPlan,
+    ValuesProgress,
+    writers_of,
+)
 from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.thinking.values import StepValues

@@ -6,15 +6,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from baton_reasoning.app.shared.format import duration, rough_duration
-from baton_reasoning.core.expected_time import (
+from baton_reasoning.core.model_costs import (
     USUAL_SHARE,
     ExpectedSpeed,
     ModelCost,
+    ModelCosts,
     expected_speed,
     pair_seconds,
     seconds_of_large_alone,
 )
-from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.gguf import GgufHeader
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.thinking.trace import Trace

@@ -15,7 +15,6 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.fit import Fit, FitKind, in_gib
 from baton_reasoning.core.models.options import ModelOverrides, TagSource
 from baton_reasoning.core.run import Pair, RunSettings
-from baton_reasoning.core.settings import tolerant
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.cues import parse_lexicon
 from baton_reasoning.core.thinking.events import Finish, PrefillProgressed
@@ -66,7 +65,7 @@ def used_in_brief(trace: Trace) -> str:
         return ""
     cards = ((Author.SMALL, trace.started.small), (Author.LARGE, trace.started.large))
     models = [f"{SIGNS[author]} {card.name} {card.quantisation}".strip() for author, card in cards if card]
-    settings = tolerant({"run": dict(trace.started.settings)}).run
+    settings = RunSettings.stored(trace.started.settings)
     # A policy of another version has no title here.
     title = title_of(settings) if trace.started.policy in POLICIES else trace.started.policy
     return " · ".join(("  ".join(models), title, f"seed {trace.started.seed}"))
@@ -76,7 +75,7 @@ def used_in_full(trace: Trace) -> str:
     """Return what wrote an answer with sampling, length limit and system prompt, a line each."""
     if trace.started is None:
         return ""
-    settings = tolerant({"run": dict(trace.started.settings)}).run
+    settings = RunSettings.stored(trace.started.settings)
     sampling = f"temperature {settings.temperature:g}, top-p {settings.top_p:g}, top-k {settings.top_k}"
     lines = [used_in_brief(trace), sampling, f"at most {count(settings.max_tokens, 'token')}"]
     lines.append(f"thinking: {thinking_text(settings)}")

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import click
+from baton_reasoning.app.terminal.command_line import LazyCommand, command_group
 
-from baton_reasoning.app.terminal.command_line import HELP, LazyCommand, LazyGroup
-
-COMMANDS = {
-    "run": LazyCommand("batch_commands:run", "Solve and grade a file of problems; compare methods."),
-    "resume": LazyCommand("batch_commands:resume", "Continue a batch, and try its errors again."),
-    "report": LazyCommand("batch_commands:report", "Write results and report of a batch as it is."),
-    "grade": LazyCommand("batch_commands:grade", "Find and grade the answers again."),
-    "failures": LazyCommand("failures:failures", "Show what went wrong."),
-    "value": LazyCommand("batch_value:value", "Estimate what the takeovers were worth."),
-    "again": LazyCommand("batch_commands:again", "Run the batch of a report again."),
-}
+COMMANDS = [
+    LazyCommand("run", "batch_commands:run", "Solve and grade a file of problems; compare methods."),
+    LazyCommand("resume", "batch_commands:resume", "Continue a batch, and try its errors again."),
+    LazyCommand("report", "batch_commands:report", "Write results and report of a batch as it is."),
+    LazyCommand("grade", "batch_commands:grade", "Find and grade the answers again."),
+    LazyCommand("failures", "failures:failures", "Show what went wrong."),
+    LazyCommand("value", "batch_value:value", "Estimate what the takeovers were worth."),
+    LazyCommand("again", "batch_commands:again", "Run the batch of a report again."),
+]
 
 
-@click.group("batch", cls=LazyGroup, lazy=COMMANDS, context_settings=HELP)
+@command_group("batch", COMMANDS)
 def batch() -> None:
     """Solve and grade a file of problems under several arms, and work on the results.
 

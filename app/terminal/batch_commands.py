@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Annotated, Any
 
 import click
 
@@ -22,16 +22,19 @@ from baton_reasoning.app.terminal.batch_run import (
     report_again,
 )
 from baton_reasoning.app.terminal.command_line import ChoiceOf, as_json, command, gathered, option
-from baton_reasoning.app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_settings
-from baton_reasoning.app.terminal.output import remark
-from baton_reasoning.app.terminal.pair import (
+from baton_reasoning.app.terminal.options import (
+    AT_LEAST_ONE,
     LoadingOptions,
     ModelOptions,
+    RunOptions,
     SeveralModels,
     loading_options,
     models_or,
+    run_options,
+    run_settings,
     several_models,
 )
+from baton_reasoning.app.terminal.output import remark
 from baton_reasoning.app.terminal.standard_input import read_input_as_file
 from baton_reasoning.core.batch.reading.columns import ColumnNames
 from baton_reasoning.core.batch.reading.hub_data import PREFIX, HubDataSet
@@ -46,13 +49,9 @@ from baton_reasoning.core.models.options import load_preferences
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.thinking.policies.always import Drafted
 
-ARMS = "; ".join(f"{name}: {recipe.title}" for name, recipe in RECIPES.items())
 NOT_GRADED = "none"
 HOWS = (*(how.value for how in How if how is not How.REGEX), f"{How.REGEX.value}:PATTERN")
-GRADE_HELP = (
-    f"How answers are compared: {', '.join(HOWS)}. An answer is right if the pattern matches it; {{expected}} stands "
-    "for the expected answer"
-)
+GRADE_HELP = f"How answers are compared: {', '.join(HOWS)}"
 
 
 class ArmName(ChoiceOf):
@@ -75,11 +74,18 @@ def folder_argument(function: Callable[..., Any]) -> Callable[..., Any]:
 class RunChoices:
     """What is run on which problems, and how answers are compared."""
 
-    arm: tuple[str, ...]
-    seeds: int
-    limit: int | None
-    column: tuple[str, ...]
-    grade: str
+    arm: Annotated[
+        tuple[str, ...],
+        option(
+            type=ArmName(list(RECIPES)), metavar="NAME", help="Run this arm; may be repeated (baton settings has all)."
+        ),
+    ] = ()
+    seeds: Annotated[int, option(type=AT_LEAST_ONE, help="Solve each problem with N seeds, from --seed on [1].")] = 1
+    limit: Annotated[int | None, option(type=AT_LEAST_ONE, help="Only the first N problems.")] = None
+    column: Annotated[
+        tuple[str, ...], option(metavar="ROLE=NAME", help="Take this column as problem, answer or id.")
+    ] = ()
+    grade: Annotated[str, option(metavar="HOW", help=f"{GRADE_HELP}, none [auto].")] = How.AUTO.value
 
     @property
     def is_graded(self) -> bool:
@@ -99,39 +105,14 @@ class RunChoices:
         return [server for name in self.arm if (server := name.partition("=")[2])]
 
 
-run_choices = gathered(
-    RunChoices,
-    "choices",
-    option(
-        "--arm",
-        multiple=True,
-        type=ArmName(list(RECIPES)),
-        metavar="NAME",
-        help="Run this arm; may be repeated. drafted=SERVER drafts on a server of its own.",
-    ),
-    option(
-        "--seeds",
-        type=AT_LEAST_ONE,
-        default=1,
-        metavar="N",
-        help="Solve each problem with N seeds, from --seed on [1].",
-    ),
-    option("--limit", type=AT_LEAST_ONE, metavar="N", help="Only the first N problems."),
-    option(
-        "--column",
-        multiple=True,
-        metavar="ROLE=NAME",
-        help="Take this column as problem, answer or id; may be repeated.",
-    ),
-    option("--grade", metavar="HOW", default=How.AUTO.value, help=f"{GRADE_HELP}; none grades nothing [auto]."),
-)
+run_choices = gathered(RunChoices, "choices")
 
 
-@command("run", epilog=f"Arms. {ARMS}.")
+@command("run")
 @click.argument("file", type=click.Path(path_type=Path))
 @run_choices
 @parallel_option("Problems at once [8].", default=8)
-@out_option("Folder for results and report [the name of FILE, with -results].")
+@out_option("Folder for results and report [the name of FILE, -results].")
 @json_results
 @no_history_option
 @run_options
@@ -150,10 +131,8 @@ def run(
 ) -> int:
     """Solve and grade the problems in FILE under one or several arms, and report how they compare.
 
-    FILE is JSON, CSV, text, Excel, Parquet, a folder of them, or a data set on the Hub, such as
-    hf:openai/gsm8k@REVISION:main/test; - reads JSON, CSV or text from standard input.
-
-    If --small or --large is repeated, the arms run with each of the models.
+    FILE is JSON, CSV, text, Excel, Parquet, a folder of them, - for standard input, or a data set on the Hub, such as
+    hf:openai/gsm8k@REVISION:main/test.
     """
     how = _how(choices.grade) if choices.is_graded else How.AUTO
     found = _read(file, choices.limit, choices.columns)

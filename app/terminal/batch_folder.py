@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from baton_reasoning.app.terminal.recording import open_history
+from baton_reasoning.app.terminal.history import open_history
 from baton_reasoning.core.batch.reporting.exports import EXPORTS
 from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.files import private_folder

@@ -8,20 +8,17 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
 from baton_reasoning.app.shared.labels import bills_of
 from baton_reasoning.app.terminal.batch_folder import BatchFolder
-from baton_reasoning.app.terminal.command_line import OUTPUT, option
-from baton_reasoning.app.terminal.exit_codes import ExitCode
-from baton_reasoning.app.terminal.model_files import source_of
-from baton_reasoning.app.terminal.options import AT_LEAST_ONE
+from baton_reasoning.app.terminal.command_line import OUTPUT, DeclaredOption, option
+from baton_reasoning.app.terminal.models import source_of
+from baton_reasoning.app.terminal.options import AT_LEAST_ONE, LoadingOptions, ModelOptions
 from baton_reasoning.app.terminal.output import ProgressLine, progress, remark, terminal_width, write
-from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, open_pair
-from baton_reasoning.app.terminal.signals import exit_code_of_signal, stops_on_interrupt
-from baton_reasoning.app.terminal.streams import report, write_json
+from baton_reasoning.app.terminal.pair import open_pair
+from baton_reasoning.app.terminal.streams import ExitCode, exit_code_of_signal, report, stops_on_interrupt, write_json
 from baton_reasoning.core.batch.reading.problem_set import ProblemOrigin
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, write_export
 from baton_reasoning.core.batch.reporting.report import Report
@@ -56,18 +53,15 @@ from baton_reasoning.core.text import counted
 MANY_JOBS = 2_000
 """From here on it takes a while to create them."""
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
 json_results = option("--json", is_flag=True, group=OUTPUT, help="One JSON result a line; the last line is the report.")
 no_history_option = option("--no-history", is_flag=True, group=OUTPUT, help="Keep the batch in its folder only.")
 
 
-def parallel_option(help: str, default: int | None = None) -> Callable[[Function], Function]:
+def parallel_option(help: str, default: int | None = None) -> DeclaredOption:
     return option("--parallel", type=AT_LEAST_ONE, default=default, metavar="N", help=help)
 
 
-def out_option(help: str, *, required: bool = False) -> Callable[[Function], Function]:
+def out_option(help: str, *, required: bool = False) -> DeclaredOption:
     return option(
         *("-o", "--out", "out"),
         type=click.Path(path_type=Path, file_okay=False),

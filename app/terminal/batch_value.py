@@ -7,13 +7,10 @@ from dataclasses import asdict
 
 from baton_reasoning.app.shared.format import count
 from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
-from baton_reasoning.app.terminal.exit_codes import ExitCode
-from baton_reasoning.app.terminal.options import AT_LEAST_ONE
+from baton_reasoning.app.terminal.options import AT_LEAST_ONE, LoadingOptions, ModelOptions, loading_options, models_or
 from baton_reasoning.app.terminal.output import remark, write, write_table
-from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, models_or
 from baton_reasoning.app.terminal.reviewing import ReviewOptions, batch_argument, opened_batch, review_batch
-from baton_reasoning.app.terminal.signals import exit_code_of_signal
-from baton_reasoning.app.terminal.streams import write_json_lines
+from baton_reasoning.app.terminal.streams import ExitCode, exit_code_of_signal, write_json_lines
 from baton_reasoning.app.terminal.value import (
     NEEDS,
     TO_GO_ON,
@@ -33,9 +30,10 @@ from baton_reasoning.core.batch.reporting.worth import (
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
-from baton_reasoning.core.step_values import ValueOptions
+from baton_reasoning.core.step_values.estimator import ValueOptions
 from baton_reasoning.core.store.batches import Batch, ResultRow
 from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.table import Column, Table
 
 WORTH_HEADER = ("reason", "cue", "takeovers", "worth", "above 0", "tokens", "per 100 tokens", "rescued", "spoiled")
 
@@ -114,7 +112,8 @@ def write_worth(found: SampleWorth, options: ValueOptions) -> None:
     """Write a table of what takeovers were worth by reason and cue, and what a reader must know of it."""
     assert found.all
     rows = [(kind.reason, kind.cue or "–", *_cells(worth)) for kind, worth in found.kinds.items()]
-    write_table(WORTH_HEADER, [*rows, ("all", "", *_cells(found.all))], right=range(2, len(WORTH_HEADER)))
+    columns = tuple(Column(title, is_number=number > 1) for number, title in enumerate(WORTH_HEADER))
+    write_table(Table("", columns, (*rows, ("all", "", *_cells(found.all)))))
     writer = {"policy": "the policy of the run"}.get(options.writer, f"the {options.writer} model alone")
     write(
         f"{count(found.all.takeovers, 'takeover')} of {count(found.answers, 'answer')}. From the beginning of the text "

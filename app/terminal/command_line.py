@@ -1,44 +1,67 @@
 """What all commands share: options in groups, their values from the environment and a file, and a lazy import.
 
 The value of an option comes from the command line, from BATON_OPTION, from the configuration file, or is its default.
+The configuration file is ~/.config/baton/config.toml, or the one that --config or BATON_CONFIG names:
+
+    seed = 7                 # for every command that has the option: one of SHARED
+    [solve]                  # for one command
+    small = "qwen3-1.7b"
+    large = "https://office:8080"
+    [models.get]
+    json = true
+
+The names are those of the long options.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Mapping
+import tomllib
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, replace
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any, NamedTuple, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 from click.core import ParameterSource
-from click.shell_completion import CompletionItem
 
 from baton_reasoning.core.errors import SettingsError
 
 GENERAL = "Options"
 METHOD = "Method"
 MODELS = "Models"
-LOCAL_MODELS = "Local models"
 OUTPUT = "Output"
-GROUPS = (GENERAL, METHOD, MODELS, LOCAL_MODELS, OUTPUT)
+GROUPS = (GENERAL, METHOD, MODELS, OUTPUT)
 """The order in which `--help` lists them."""
 
+METAVARS: dict[type, str] = {click.IntRange: "N", click.Path: "FILE"}
+"""What `--help` calls the value of an option, by the type of the option."""
+
 ENVIRONMENT = "BATON"
+_QUIET = "baton.quiet"
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 LONGEST_SUMMARY = 200
 """Characters; click cuts summaries at 45."""
+SHARED = (
+    *("small", "large", "policy", "preset", "set", "cues", "seed", "max-tokens"),
+    *("context", "threads", "gpu-layers", "drafts", "parallel", "no-history", "json", "quiet", "verbose"),
+)
+"""Options that the top of the file may set."""
+CONFIG_FAULT = "baton.config_fault"
+"""Under this name the context of `baton doctor` holds the error that reading the file raised."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class GroupedOption(click.Option):
     """An option that `--help` lists under a heading, and that BATON_OPTION can set."""
 
-    def __init__(self, *names: Any, group: str = GENERAL, **options: Any) -> None:
+    def __init__(self, *names: Any, group: str = GENERAL, expert: bool = False, **options: Any) -> None:
         super().__init__(*names, **options)
+        self.metavar = self.metavar or METAVARS.get(type(self.type))
         self.group = group
+        self.is_for_experts = expert
         self.envvar = f"{ENVIRONMENT}_{(self.name or '').upper()}"
 
     def get_help_extra(self, ctx: click.Context) -> click.types.OptionHelpExtra:
@@ -67,32 +90,29 @@ class CommandWithGroups(click.Command):
         above = (parent.default_map if parent else None) or {}
         shared = (parent.find_root().default_map if parent else None) or {}
         table = _as_parameters(above.get(info_name or ""))
-        defaults = {**_as_parameters(shared), **_as_parameters(above), **table}
-        options = [each for each in self.params if isinstance(each, click.Option)]
-        names = _option_names(self)
-        defaults = {name: value for name, value in defaults.items() if name in names}  # arguments have none
-        for parameter in options:
-            if parameter.name in defaults:
-                defaults[parameter.name] = _as_typed(defaults[parameter.name], parameter.multiple)
+        given = {**_as_parameters(shared), **_as_parameters(above), **table}
+        options = {each.name or "": each for each in self.params if isinstance(each, click.Option)}
+        defaults = {name: _as_typed(given[name], each.multiple) for name, each in options.items() if name in given}
         context = super().make_context(info_name, args, parent, default_map=defaults, **extra)
-        _check_options(table, names, context)
+        _check_options(table, options, context)
         return context
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options of each group under its heading."""
+        """Write the options of each group under its heading, and the names of those that only experts need."""
         options = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
+        left_out = [each for each in options if getattr(each, "is_for_experts", False)]
         for group in GROUPS:
-            records = [each.get_help_record(ctx) for each in options if getattr(each, "group", GENERAL) == group]
-            if shown := list(filter(None, records)):
+            listed = [each for each in options if getattr(each, "group", GENERAL) == group and each not in left_out]
+            if shown := list(filter(None, (each.get_help_record(ctx) for each in listed))):
                 with formatter.section(group):
                     formatter.write_dl(shown)
+        if left_out:
+            names = ", ".join(max(each.opts, key=len) for each in left_out)
+            formatter.write_paragraph()
+            formatter.write_text(f"More in baton settings: {names}.")
 
 
-def _option_names(command: click.Command) -> set[str]:
-    return {each.name or "" for each in command.params if isinstance(each, click.Option)}
-
-
-def _check_options(table: Mapping[str, Any], known: Iterable[str], context: click.Context) -> None:
+def _check_options(table: Mapping[str, Any], known: Collection[str], context: click.Context) -> None:
     """Raise SettingsError if the command's table in the configuration file has a name that is not an option."""
     for name in table.keys() - set(known):
         meant = did_you_mean(name.replace("_", "-"), (each.replace("_", "-") for each in known))
@@ -115,12 +135,27 @@ def _as_typed(value: Any, is_repeated: bool) -> str | list[str]:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-class LazyCommand(NamedTuple):
-    """Where a command is defined, and its line in the list of commands."""
+class LazyCommand(click.Command):
+    """A command that is imported when it is used, so that `--help` and a typing mistake are answered at once.
 
-    place: str
-    """“module:attribute”, the module beside this one."""
-    summary: str
+    `place`: “module:attribute”, the module beside this one.
+    """
+
+    def __init__(self, name: str, place: str, summary: str) -> None:
+        super().__init__(name, help=summary)
+        self._place = place
+
+    @property
+    def command(self) -> click.Command:
+        module, _, attribute = self._place.partition(":")
+        found = getattr(import_module(f"{__package__}.{module}"), attribute)
+        assert isinstance(found, click.Command)
+        return found
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        return self.command.make_context(info_name, args, parent, **extra)
 
 
 class CommandGroup(click.Group):
@@ -131,68 +166,27 @@ class CommandGroup(click.Group):
     ) -> click.Context:
         """Raises SettingsError if the group's table in the configuration file names what is no command or option."""
         context = super().make_context(info_name, args, parent, **extra)
-        table, commands = context.default_map or {}, self.list_commands(context)
+        table = context.default_map or {}
         for name, value in table.items():
-            if isinstance(value, dict) and name not in commands:
+            if isinstance(value, dict) and name not in self.commands:
                 raise SettingsError(
                     f"The configuration file has a table for '{info_name}.{name}'.",
-                    f"Tables of {info_name} are {', '.join(f'{info_name}.{each}' for each in commands)}.",
+                    f"Tables of {info_name} are {', '.join(f'{info_name}.{each}' for each in self.commands)}.",
                 )
         if values := _as_parameters(table):
-            found = (self.get_command(context, name) for name in commands)
-            _check_options(values, {name for each in found if each for name in _option_names(each)}, context)
+            found = [each.command if isinstance(each, LazyCommand) else each for each in self.commands.values()]
+            options = [each for command in found for each in command.params if isinstance(each, click.Option)]
+            _check_options(values, {each.name or "" for each in options}, context)
         return context
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
         return list(self.commands)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
         with formatter.section("Commands"):
-            formatter.write_dl([(name, self.summary(ctx, name)) for name in self.list_commands(ctx)])
-
-    def summary(self, ctx: click.Context, name: str) -> str:
-        """Return the line of a command in the list."""
-        found = self.get_command(ctx, name)
-        return found.get_short_help_str(LONGEST_SUMMARY) if found else ""
-
-
-class LazyGroup(CommandGroup):
-    """A group that imports a command when it is used, so that `--help` and a typing mistake are answered at once."""
-
-    def __init__(self, *names: Any, lazy: Mapping[str, LazyCommand], **options: Any) -> None:
-        super().__init__(*names, **options)
-        self.lazy = lazy
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
-        return list(self.lazy)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
-        if cmd_name not in self.lazy:
-            return None
-        module, _, attribute = self.lazy[cmd_name].place.partition(":")
-        found = getattr(import_module(f"{__package__}.{module}"), attribute)
-        assert isinstance(found, click.Command)
-        return found
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Raises NoSuchCommand."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.NoSuchCommand as error:
-            raise click.NoSuchCommand(error.command_name, possibilities=self.list_commands(ctx), ctx=ctx) from None
-
-    def summary(self, ctx: click.Context, name: str) -> str:  # noqa: ARG002 - as above
-        return self.lazy[name].summary
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
-        """Offer the commands without importing them."""
-        found = [CompletionItem(name, help=each.summary) for name, each in self.lazy.items()]
-        return [
-            *(item for item in found if item.value.startswith(incomplete)),
-            *click.Command.shell_complete(self, ctx, incomplete),
-        ]
+            formatter.write_dl(
+                [(name, each.get_short_help_str(LONGEST_SUMMARY)) for name, each in self.commands.items()]
+            )
 
 
 class ChoiceOf(click.Choice[str]):
@@ -209,15 +203,20 @@ def did_you_mean(word: str, possible: Iterable[str]) -> str:
     return f"Did you mean {close[0]!r}?" if close else ""
 
 
-def command_group(name: str) -> Callable[[Callable[..., Any]], CommandGroup]:
+def command_group(
+    name: str, commands: Sequence[click.Command] = (), **options: Any
+) -> Callable[[Callable[..., Any]], CommandGroup]:
     """Turn a function into a group of commands; its docstring is the help text."""
-    return click.group(name, cls=CommandGroup, context_settings=HELP)
+    return click.group(name, cls=CommandGroup, commands=commands, context_settings=HELP, **options)
 
 
 def command(
     name: str, group: click.Group | None = None, **options: Any
 ) -> Callable[[Callable[..., Any]], CommandWithGroups]:
-    """Turn a function that returns its exit code into a command of this group; its docstring is the help text."""
+    """Turn a function into a command of this group; its docstring is the help text.
+
+    It returns its exit code, or None if it is done.
+    """
 
     def decorate(function: Callable[..., Any]) -> CommandWithGroups:
         make = click.command(name, cls=CommandWithGroups, context_settings=HELP, **options)
@@ -229,9 +228,25 @@ def command(
     return decorate
 
 
-def option(*names: str, group: str = GENERAL, **settings: Any) -> Callable[[Function], Function]:
-    """Like `click.option`, under the heading `group`."""
-    return click.option(*names, cls=GroupedOption, group=group, **settings)
+@dataclass(frozen=True)
+class DeclaredOption:
+    """An option that decorates a command, or annotates the field of a dataclass that `gathered` fills."""
+
+    names: tuple[str, ...]
+    settings: dict[str, Any]
+    """What `click.option` takes."""
+
+    def __call__(self, function: Function) -> Function:
+        return click.option(*self.names, cls=GroupedOption, **self.settings)(function)
+
+    def but(self, **settings: Any) -> DeclaredOption:
+        """Return this option with other settings."""
+        return replace(self, settings={**self.settings, **settings})
+
+
+def option(*names: str, group: str = GENERAL, **settings: Any) -> DeclaredOption:
+    """Like `click.option`, under the heading `group`. `expert`: `--help` names it without describing it."""
+    return DeclaredOption(names, {"group": group, **settings})
 
 
 def deliberate_option(*names: str, help: str) -> Callable[[Function], Function]:
@@ -242,56 +257,85 @@ def deliberate_option(*names: str, help: str) -> Callable[[Function], Function]:
 as_json = option("--json", is_flag=True, group=OUTPUT, help="One JSON object a line.")
 
 
-def complete_files(
-    context: click.Context,  # noqa: ARG001 - click's
-    parameter: click.Parameter,  # noqa: ARG001 - click's
-    incomplete: str,
-) -> list[CompletionItem[str]]:
-    """Offer files for a value that may be one, or something else."""
-    return [CompletionItem(incomplete, type="file")]
-
-
-def gathered(kind: type, name: str, *options: Callable[..., Any]) -> Callable[[Function], Function]:
+def gathered(
+    kind: type, name: str, *, group: str = GENERAL, **changes: dict[str, Any] | None
+) -> Callable[[Function], Function]:
     """Add options to a command that receives their values as one argument `name`, a dataclass of this `kind`.
 
-    A field without an option has its default.
+    The options are those that annotate its fields. `changes`: by field, other settings of its option; None leaves the
+    option out, and the field has its default.
     """
-    fields = [field.name for field in dataclasses.fields(kind)]
+    names = [field.name for field in fields(kind)]
+    declared = [
+        each.but(**{"group": group, **(changes.get(field) or {})})
+        for field, each in declared_options(kind).items()
+        if changes.get(field, {}) is not None
+    ]
 
     def decorate(function: Function) -> Function:
         @functools.wraps(function)
         def call(*positional: Any, **values: Any) -> Any:
-            values[name] = kind(**{field: values.pop(field) for field in fields if field in values})
+            values[name] = kind(**{field: values.pop(field) for field in names if field in values})
             return function(*positional, **values)
 
-        return _with_options(*options)(call)  # type: ignore[return-value]
+        return functools.reduce(lambda made, add: add(made), reversed(declared), call)  # type: ignore[return-value]
 
     return decorate
 
 
-def _with_options(*options: Callable[..., Any]) -> Callable[[Function], Function]:
-    """Add options in this order."""
+def declared_options(kind: type) -> dict[str, DeclaredOption]:
+    """Return the options that annotate the fields of a dataclass, by field.
 
-    def decorate(function: Function) -> Function:
-        return functools.reduce(lambda made, add: add(made), reversed(options), function)
+    Name and default are those of the field. A bool makes the option a flag, a tuple one that may be repeated.
+    """
+    hints, found = get_type_hints(kind, include_extras=True), {}
+    for field in fields(kind):
+        if get_origin(hints[field.name]) is Annotated:
+            value, declared = get_args(hints[field.name])
+            made = replace(declared, names=(f"--{field.name.replace('_', '-')}", *declared.names, field.name))
+            default = {} if field.default is MISSING else {"default": field.default}
+            found[field.name] = made.but(is_flag=value is bool, multiple=get_origin(value) is tuple, **default)
+    return found
 
-    return decorate
 
-
-def is_set(switch: str) -> bool:
-    """Return whether the running command was given this switch: "quiet" or "verbose"."""
+def is_quiet() -> bool:
+    """Return whether the running command was given -q."""
     context = click.get_current_context(silent=True)
-    return bool(context and context.meta.get(f"{ENVIRONMENT}.{switch}"))
+    return bool(context and context.meta.get(_QUIET))
 
 
-def _remember(context: click.Context, parameter: click.Parameter, value: bool) -> None:
-    """Keep the value of a switch where `is_set` finds it."""
-    context.meta[f"{ENVIRONMENT}.{parameter.name}"] = value
+QUIET = option(
+    *("-q", "--quiet"),
+    is_flag=True,
+    expose_value=False,
+    callback=lambda context, _parameter, value: context.meta.update({_QUIET: value}),
+    group=OUTPUT,
+    help="Only errors on standard error, no progress and remarks.",
+)
 
 
-def switch(*names: str, group: str, help: str) -> Callable[[Function], Function]:
-    """Add a switch that `is_set` finds by the name of its parameter."""
-    return option(*names, is_flag=True, expose_value=False, callback=_remember, group=group, help=help)
+def read_config(file: Path, is_named: bool, commands: Collection[str]) -> dict[str, Any]:
+    """Read the file; return nothing if it is missing and nobody named it.
 
+    Raises SettingsError if it cannot be read, has a table for a command that does not exist, a single value for a
+    command, or a value at its top that is none of SHARED.
+    """
+    if not is_named and not file.exists():
+        return {}
+    from baton_reasoning.core.files import read_text  # imports pydantic, which `baton --help` does without
 
-QUIET = switch("-q", "--quiet", group=OUTPUT, help="No progress and no remarks on standard error; errors are reported.")
+    try:
+        content = tomllib.loads(read_text(file, "Write it as TOML, or leave --config out."))
+    except ValueError as error:  # of the syntax, or a number of thousands of digits
+        raise SettingsError(f"{file} cannot be read: {error}.", "Write it as TOML (docs/terminal.md).") from error
+    except RecursionError as error:
+        raise SettingsError(f"{file} is nested too deeply.", "Write it as TOML (docs/terminal.md).") from error
+    for name, value in content.items():
+        if not isinstance(value, dict) and name in commands:
+            raise SettingsError(f"In {file}, {name} is not a table.", f"Write [{name}] and its options below it.")
+        if isinstance(value, dict) and name not in commands:
+            raise SettingsError(f"{file} has a table for {name!r}.", f"Tables are {', '.join(commands)}.")
+        if not isinstance(value, dict) and name.replace("_", "-") not in SHARED:
+            meant = did_you_mean(name, SHARED) or "Write an option of one command into its table, such as [solve]."
+            raise SettingsError(f"{file} sets {name!r} at its top, which is no option that commands share.", meant)
+    return content

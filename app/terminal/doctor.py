@@ -7,11 +7,9 @@ from collections.abc import Iterator
 import click
 
 from baton_reasoning.app.display import display_problem, qt_problem
-from baton_reasoning.app.terminal.command_line import as_json, command
-from baton_reasoning.app.terminal.config_file import CONFIG_FAULT
-from baton_reasoning.app.terminal.exit_codes import ExitCode
+from baton_reasoning.app.terminal.command_line import CONFIG_FAULT, as_json, command
 from baton_reasoning.app.terminal.output import write
-from baton_reasoning.app.terminal.streams import write_json
+from baton_reasoning.app.terminal.streams import ExitCode, write_json
 from baton_reasoning.core.diagnosis import Check, State, diagnose, survived
 
 SIGNS = {State.GOOD: "✓", State.WARNING: "!", State.PROBLEM: "✗"}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import click
 
@@ -19,10 +19,9 @@ from baton_reasoning.app.terminal.batch_run import (
     parallel_option,
 )
 from baton_reasoning.app.terminal.command_line import command, gathered, option
-from baton_reasoning.app.terminal.exit_codes import ExitCode
-from baton_reasoning.app.terminal.options import AT_LEAST_ONE, SEED
+from baton_reasoning.app.terminal.options import AT_LEAST_ONE, DEMO_PAIR, SEED, LoadingOptions, ModelOptions
 from baton_reasoning.app.terminal.output import remark, terminal_width, write
-from baton_reasoning.app.terminal.pair import DEMO_PAIR, LoadingOptions, ModelOptions
+from baton_reasoning.app.terminal.streams import ExitCode
 from baton_reasoning.core.batch.reporting.figures import estimated, interval, percent
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report, accuracy_of
 from baton_reasoning.core.batch.reporting.results import Results
@@ -64,12 +63,30 @@ class EvidenceSize(NamedTuple):
 
 @dataclass(frozen=True)
 class EvidenceOptions:
-    limit: int | None
-    seeds: int | None
-    problem_seed: int
-    all: bool
-    cost: int | None
-    timed: int | None
+    limit: Annotated[
+        int | None, option(type=AT_LEAST_ONE, help="Only the first N held-out problems [400; with --all 60].")
+    ] = None
+    seeds: Annotated[
+        int | None, option(type=AT_LEAST_ONE, help="Solve each problem with N seeds [3; with --all 1].")
+    ] = None
+    problem_seed: Annotated[
+        int,
+        option(
+            type=SEED,
+            help=f"Draw other problems; the default ({PROBLEM_SEED}) was never used to choose a model or a parameter.",
+        ),
+    ] = PROBLEM_SEED
+    all: Annotated[bool, option(help="Run every policy and control, not only the arms in README.")] = False
+    cost: Annotated[
+        int | None,
+        option(
+            type=click.IntRange(2, 100),
+            help="Time the arms, too, on the pair made as costly as a real one: small to large as 1 to N.",
+        ),
+    ] = None
+    timed: Annotated[
+        int | None, option(type=AT_LEAST_ONE, help="Problems that are timed with --cost [10; with --all 4].")
+    ] = None
 
     @property
     def size(self) -> EvidenceSize:
@@ -81,27 +98,7 @@ class EvidenceOptions:
         )
 
 
-evidence_options = gathered(
-    EvidenceOptions,
-    "chosen",
-    option("--limit", type=AT_LEAST_ONE, metavar="N", help="Only the first N held-out problems [400; with --all 60]."),
-    option("--seeds", type=AT_LEAST_ONE, metavar="N", help="Solve each problem with N seeds [3; with --all 1]."),
-    option(
-        "--problem-seed",
-        type=SEED,
-        default=PROBLEM_SEED,
-        metavar="N",
-        help=f"Draw other problems; the default ({PROBLEM_SEED}) was never used to choose a model or a parameter.",
-    ),
-    option("--all", is_flag=True, help="Run every policy and control, not only the arms in README."),
-    option(
-        "--cost",
-        type=click.IntRange(2, 100),
-        metavar="N",
-        help="Time the arms, too, on the pair made as costly as a real one: small to large as 1 to N.",
-    ),
-    option("--timed", type=AT_LEAST_ONE, metavar="N", help="Problems that are timed with --cost [10; with --all 4]."),
-)
+evidence_options = gathered(EvidenceOptions, "chosen")
 
 
 @command("evidence")

@@ -7,15 +7,14 @@ from dataclasses import asdict
 
 from baton_reasoning.app.shared.format import count
 from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
-from baton_reasoning.app.terminal.exit_codes import ExitCode
+from baton_reasoning.app.terminal.options import LoadingOptions, ModelOptions, large_or, loading_of_one
 from baton_reasoning.app.terminal.output import progress, remark, write, write_table
-from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, large_or, loading_of_one
 from baton_reasoning.app.terminal.reviewing import ReviewOptions, batch_argument, opened_batch, review_batch
-from baton_reasoning.app.terminal.signals import exit_code_of_signal
-from baton_reasoning.app.terminal.streams import write_json_lines
+from baton_reasoning.app.terminal.streams import ExitCode, exit_code_of_signal, write_json_lines
 from baton_reasoning.core.batch.reporting.divergences import BatchOpinions
 from baton_reasoning.core.batch.reporting.failures import Failure, FailureAnalysis, analyse
 from baton_reasoning.core.batch.reporting.figures import WORTH_TITLES, worth_cells
+from baton_reasoning.core.table import Column, Table
 from baton_reasoning.core.thinking.policy import Needs
 
 
@@ -63,17 +62,15 @@ def write_analysis(found: FailureAnalysis) -> None:
     write(f"{found.answers:,} answers, {len(found.failures):,} of them not right; {count(found.notes, 'note')}", "bold")
     for kind, number in found.groups.items():
         write(f"\n{kind.value}: {number:,}", "bold")
-        write_table(
-            ("id", "arm", "seed", "what is known", "note"),
-            [
-                (each.problem.id, each.row.arm, str(each.row.seed), each.detail, each.row.note)
-                for each in found.of(kind)
-            ],
-        )
+        columns = tuple(Column(title, is_number=False) for title in ("id", "arm", "seed", "what is known", "note"))
+        failed = [
+            (each.problem.id, each.row.arm, str(each.row.seed), each.detail, each.row.note) for each in found.of(kind)
+        ]
+        write_table(Table("", columns, tuple(failed)))
     if found.takeovers:
         write("\nTakeovers by reason and cue, and the answers in which they stand", "bold")
         header = ["reason", "cue", "takeovers", "right", "wrong", "% right"]
-        rows = [
+        rows = tuple(
             (
                 each.reason,
                 each.cue or "–",
@@ -84,9 +81,10 @@ def write_analysis(found: FailureAnalysis) -> None:
                 *(worth_cells(each.worth, each.takeovers) if found.has_worth else ()),
             )
             for each in found.takeovers
-        ]
+        )
         header += WORTH_TITLES if found.has_worth else []
-        write_table(header, rows, right=range(2, len(header)))
+        columns = tuple(Column(title, is_number=number > 1) for number, title in enumerate(header))
+        write_table(Table("", columns, rows))
 
 
 def in_json(found: FailureAnalysis) -> Iterator[dict[str, object]]:

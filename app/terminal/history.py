@@ -1,7 +1,9 @@
-"""`baton history`: the answers and batches that the terminal shares with the window."""
+"""The store that the terminal shares with the window, and `baton history`: its answers and batches."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -9,12 +11,10 @@ from typing import NamedTuple
 import click
 
 from baton_reasoning.app.terminal.command_line import as_json, command, command_group, deliberate_option, option
-from baton_reasoning.app.terminal.exit_codes import ExitCode
-from baton_reasoning.app.terminal.output import remark, terminal_width, write, write_table
+from baton_reasoning.app.terminal.output import Field, listing, remark, terminal_width, write
 from baton_reasoning.app.terminal.printer import SIGNS, summary
-from baton_reasoning.app.terminal.recording import full_id, open_history
 from baton_reasoning.app.terminal.standard_input import confirmed
-from baton_reasoning.app.terminal.streams import write_json, write_json_lines
+from baton_reasoning.app.terminal.streams import ExitCode, report, write_json
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.tables import text_report
@@ -22,10 +22,10 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.export.exported import Exported, gather
 from baton_reasoning.core.export.formats import FORMATS, write_file
 from baton_reasoning.core.files import expanded
-from baton_reasoning.core.safe_text import safe_line
-from baton_reasoning.core.store.conversations import MARK_END, MARK_START
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.store.conversations import MARK_END, MARK_START, Found
 from baton_reasoning.core.store.store import Store
-from baton_reasoning.core.text import counted
+from baton_reasoning.core.text import counted, safe_line
 from baton_reasoning.core.thinking.trace_json import trace_to_json
 
 SHORT = 8
@@ -42,30 +42,48 @@ class Entry(NamedTuple):
     size: str
 
 
+def _short(id: str) -> str:
+    return id[:SHORT]
+
+
+ENTRY_FIELDS: tuple[Field[Entry], ...] = (
+    Field("id", lambda entry: entry.id, "id", _short),
+    Field("kind", lambda entry: entry.kind, "kind"),
+    Field("", lambda entry: f"{entry.changed.astimezone():%Y-%m-%d %H:%M}", "changed"),
+    Field("changed", lambda entry: entry.changed.isoformat()),
+    Field("size", lambda entry: entry.size, "size"),
+    Field("name", lambda entry: entry.name, "name"),
+)
+FOUND_FIELDS: tuple[Field[Found], ...] = (
+    Field("id", lambda found: found.conversation.id, "id", _short),
+    Field("name", lambda found: found.conversation.name, "name"),
+    Field(
+        "excerpt",
+        lambda found: " ".join(found.excerpt.replace(MARK_START, "").replace(MARK_END, "").split()),
+        "excerpt",
+    ),
+)
+
+
 @command_group("history")
 def history() -> None:
     """List, show, search, export and delete answers and batches, also those of the window."""
 
 
 @command("list", history)
-@option("--limit", type=click.IntRange(min=1), default=30, metavar="N", help="Only the N newest [30].")
+@option("--limit", type=click.IntRange(min=1), default=30, help="Only the N newest [30].")
 @as_json
-def list_history(limit: int, json: bool) -> int:
+def list_history(limit: int, json: bool) -> None:
     """List answers and batches, the newest first."""
     with open_history(to_read=True) as store:
         entries = _entries(store)[:limit]
-    if json:
-        write_json_lines({**entry._asdict(), "changed": entry.changed.isoformat()} for entry in entries)
-    else:
-        rows = [(each.id[:SHORT], each.kind, _minute(each.changed), each.size, each.name) for each in entries]
-        write_table(("id", "kind", "changed", "size", "name"), rows)
-    return ExitCode.ANSWERED
+    listing(entries, ENTRY_FIELDS, json)
 
 
 @command("show", history)
 @click.argument("id")
 @as_json
-def show(id: str, json: bool) -> int:
+def show(id: str, json: bool) -> None:
     """Show an answer with its problem and figures, or the report of a batch. ID is one of `baton history list`."""
     with open_history(to_read=True) as store:
         entry = _named(store, id)
@@ -77,7 +95,6 @@ def show(id: str, json: bool) -> int:
                 write(text_report(report, terminal_width()))
         else:
             _show_conversation(gather(store, entry.id), json)
-    return ExitCode.ANSWERED
 
 
 @command("search", history)
@@ -87,12 +104,7 @@ def search(words: tuple[str, ...], json: bool) -> int:
     """Search for answers whose problem or text has all these words, or words that begin with them."""
     with open_history(to_read=True) as store:
         found = store.conversations.search(" ".join(words))
-    for each in found:
-        excerpt = " ".join(each.excerpt.replace(MARK_START, "").replace(MARK_END, "").split())
-        if json:
-            write_json({"id": each.conversation.id, "name": each.conversation.name, "excerpt": excerpt})
-        else:
-            write(f"{each.conversation.id[:SHORT]}  {each.conversation.name}\n          {excerpt}")
+    listing(found, FOUND_FIELDS, json)
     return ExitCode.ANSWERED if found else ExitCode.FAILED
 
 
@@ -100,7 +112,7 @@ def search(words: tuple[str, ...], json: bool) -> int:
 @click.argument("id")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @deliberate_option("--force", "-f", help="Replace FILE if it is there.")
-def export_one(id: str, file: Path, force: bool) -> int:
+def export_one(id: str, file: Path, force: bool) -> None:
     """Write an answer or a batch to FILE, in the format that its ending names.
 
     Answers: .json (can be imported again), .md, .html. Batches: .csv, .jsonl, .html, .md, .json.
@@ -117,7 +129,6 @@ def export_one(id: str, file: Path, force: bool) -> int:
             export(store, entry.id, target)
         else:
             write_file(target, gather(store, entry.id))
-    return ExitCode.ANSWERED
 
 
 @command("rm", history)
@@ -146,10 +157,6 @@ def _called(entry: Entry) -> str:
     return f"the {entry.kind} {entry.id[:SHORT]} “{entry.name}” ({size})"
 
 
-def _minute(moment: datetime) -> str:
-    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
-
-
 def _entries(store: Store) -> list[Entry]:
     conversations = [
         Entry(each.id, "answer", each.changed, each.name, f"{each.exchanges}") for each in store.conversations.recent()
@@ -176,3 +183,27 @@ def _show_conversation(exported: Exported, json: bool) -> None:
             if text := piece.text.strip():
                 write(f"{SIGNS[piece.author]} " + text.replace("\n", "\n  "))
         write(f"\n{summary(answered.trace)}\n", "dim")
+
+
+@contextmanager
+def open_history(to_read: bool = False) -> Iterator[Store]:
+    """Open the store, and create it if it is missing. `to_read`: works on a full disk, too. Raises StoreError."""
+    path = Paths.of_user().store
+    with Store.open_to_read(path) if to_read else Store.open(path) as store:
+        for notice in store.notices:
+            report(notice)
+        yield store
+
+
+def full_id(ids: Iterable[str], prefix: str, kind: str, advice: str = "See baton history list.") -> str:
+    """Return the id that begins with this prefix. Raises SettingsError unless it is exactly one.
+
+    `kind`: what has these ids, in the plural.
+    """
+    if not prefix:  # an unset variable in a script; it would name an only entry
+        raise SettingsError("The id is empty.", advice)
+    found = [id for id in ids if id.startswith(prefix.lower())]
+    if len(found) != 1:
+        number = "several" if found else "no"
+        raise SettingsError(f"The history has {number} {kind} whose id begins with {prefix}.", advice)
+    return found[0]

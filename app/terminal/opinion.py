@@ -7,14 +7,12 @@ import math
 import click
 
 from baton_reasoning.app.shared.labels import opinion_counts
-from baton_reasoning.app.terminal.command_line import OUTPUT, command, complete_files, option
-from baton_reasoning.app.terminal.exit_codes import ExitCode
-from baton_reasoning.app.terminal.options import AT_LEAST_ONE
+from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
+from baton_reasoning.app.terminal.options import AT_LEAST_ONE, LoadingOptions, ModelOptions, large_or, loading_of_one
 from baton_reasoning.app.terminal.output import progress, remark, write
-from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, large_or, loading_of_one, open_pair
+from baton_reasoning.app.terminal.pair import open_pair
 from baton_reasoning.app.terminal.reviewing import models_of, recorded_run
-from baton_reasoning.app.terminal.signals import exit_code_of_signal, stops_on_interrupt
-from baton_reasoning.app.terminal.streams import write_json
+from baton_reasoning.app.terminal.streams import ExitCode, exit_code_of_signal, stops_on_interrupt, write_json
 from baton_reasoning.core.thinking.opinion import Disagreement, Opinion, OpinionProgress, SecondOpinion
 from baton_reasoning.core.thinking.policy import Needs
 from baton_reasoning.core.thinking.trace_json import event_to_json
@@ -24,7 +22,7 @@ BEFORE = 40
 
 
 @command("opinion")
-@click.argument("trace", shell_complete=complete_files)
+@click.argument("trace", type=click.Path())
 @option("--limit", type=AT_LEAST_ONE, default=20, metavar="N", group=OUTPUT, help="Only the N strongest places [20].")
 @option("--json", is_flag=True, group=OUTPUT, help="The opinion as one JSON event (docs/trace.md).")
 @large_or("that of the run")

@@ -1,18 +1,26 @@
-"""Options of the method (policy, preset, parameters), and the run settings they result in."""
+"""Options that several commands have: the method, the models, and how models are loaded."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Annotated, Any
 
 import click
 from pydantic import BaseModel, ValidationError
 
-from baton_reasoning.app.terminal.command_line import METHOD, ChoiceOf, did_you_mean, gathered, option
+from baton_reasoning.app.terminal.command_line import METHOD, MODELS, ChoiceOf, Function, did_you_mean, gathered, option
+from baton_reasoning.app.terminal.models import source_of
+from baton_reasoning.core.batch.running.arms import OtherModels
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import read_text
+from baton_reasoning.core.models.options import DemoModel, ModelSource, Switch, is_demo_pair
+from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import RunSettings, effective_settings
+from baton_reasoning.core.settings import ModelChoice, SettingsFile
 from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.policy import PolicySettings
 from baton_reasoning.core.thinking.registry import DEFAULT_POLICY, POLICIES, settings_for
@@ -21,19 +29,7 @@ LISTED = "baton settings lists all names."
 LARGEST_SEED = 2**31 - 1
 AT_LEAST_ONE = click.IntRange(min=1)
 SEED = click.IntRange(0, LARGEST_SEED)
-_PRESETS = "; ".join(f"{', '.join(policy.presets)} ({name})" for name, policy in POLICIES.items() if policy.presets)
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """Options of the method; None if not given."""
-
-    policy: str | None
-    preset: str | None
-    set: tuple[str, ...]
-    cues: Path | None
-    seed: int | None
-    max_tokens: int | None
+FILE = click.Path(path_type=Path)
 
 
 def _complete_preset(
@@ -46,50 +42,35 @@ def _complete_preset(
     return [preset for preset in policy.presets if preset.startswith(incomplete)]
 
 
-run_options = gathered(
-    RunOptions,
-    "method",
-    option(
-        "--policy",
-        type=ChoiceOf(list(POLICIES)),
-        metavar="NAME",
-        group=METHOD,
-        help=f"When the large model writes, as baton policies lists [{DEFAULT_POLICY}].",
-    ),
-    option(
-        "--preset",
-        shell_complete=_complete_preset,
-        metavar="NAME",
-        group=METHOD,
-        help=f"Parameters to begin with: {_PRESETS}.",
-    ),
-    option(
-        "--set",
-        multiple=True,
-        metavar="NAME=VALUE",
-        group=METHOD,
-        help="Change a parameter of the policy or of the run, such as temperature=0; may be repeated.",
-    ),
-    option(
-        "--cues", type=click.Path(path_type=Path), metavar="FILE", group=METHOD, help="A cue list (see baton profile)."
-    ),
-    option(
-        "--seed",
-        "-s",
-        "seed",
-        type=SEED,
-        metavar="N",
-        group=METHOD,
-        help="The same seed repeats an answer of local models [0].",
-    ),
-    option(
-        *("-n", "--max-tokens", "max_tokens"),
-        type=AT_LEAST_ONE,
-        metavar="N",
-        group=METHOD,
-        help=f"Longest answer in tokens [{RunSettings().max_tokens}].",
-    ),
-)
+@dataclass(frozen=True)
+class RunOptions:
+    """Options of the method; None if not given."""
+
+    policy: Annotated[
+        str | None,
+        option(
+            type=ChoiceOf(list(POLICIES)),
+            metavar="NAME",
+            help=f"When the large model writes (baton policies) [{DEFAULT_POLICY}].",
+        ),
+    ] = None
+    preset: Annotated[
+        str | None,
+        option(shell_complete=_complete_preset, metavar="NAME", help="Parameters to begin with (baton policies)."),
+    ] = None
+    set: Annotated[
+        tuple[str, ...], option(metavar="NAME=VALUE", help="Change a parameter (baton settings); may be repeated.")
+    ] = ()
+    cues: Annotated[Path | None, option(type=FILE, expert=True, help="A cue list (see baton profile).")] = None
+    seed: Annotated[
+        int | None, option("-s", type=SEED, help="The same seed repeats an answer of local models [0].")
+    ] = None
+    max_tokens: Annotated[
+        int | None, option("-n", type=AT_LEAST_ONE, help=f"Longest answer in tokens [{RunSettings().max_tokens}].")
+    ] = None
+
+
+run_options = gathered(RunOptions, "method", group=METHOD)
 
 
 def run_settings(options: RunOptions, *, is_demo: bool = False) -> RunSettings:
@@ -147,3 +128,157 @@ def preset_of(policy: str, preset: str) -> PolicySettings:
 def settable(model: type[BaseModel]) -> list[str]:
     """Return the fields of a settings class that `--set` takes."""
     return [name for name in model.model_fields if name not in ("policy", "limits")]
+
+
+class ModelText(click.Path):
+    """The text of a model, which may be a file; in an environment variable as well, where a path may contain spaces."""
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        return [rv]
+
+
+MODEL = ModelText(readable=False)
+_WHERE = "GGUF file, hf:OWNER/NAME[:QUANT], http(s)://host:port, or a name (baton models pairs, baton servers list)"
+_SMALL = option("-md", type=MODEL, metavar="MODEL", help=f"{_WHERE}.")
+_LARGE = option(
+    "-m",
+    type=MODEL,
+    metavar="MODEL",
+    help="As --small, or several servers. Without both: the pair chosen in the window.",
+)
+_YES = option("-y", help="Download a model that is not here without asking.")
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """The models that were named; empty if not given. Without both, the pair chosen in the window is used."""
+
+    small: Annotated[str, _SMALL] = ""
+    large: Annotated[str, _LARGE] = ""
+    yes: Annotated[bool, _YES] = False
+
+    @property
+    def are_given(self) -> bool:
+        return bool(self.small or self.large)
+
+    @cached_property
+    def window_pair(self) -> ModelChoice:
+        """The models chosen in the window, else the demo pair."""
+        return SettingsFile(Paths.of_user().settings).load().models
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether the demo pair runs; a model that is not named counts as the demo model in its place."""
+        small, large = self.texts
+        return is_demo_pair(source_of(small, DemoModel.SMALL), source_of(large, DemoModel.LARGE))
+
+    @property
+    def texts(self) -> tuple[str, str]:
+        """The small and the large model, as a person would name them."""
+        chosen = self if self.are_given else self.window_pair
+        return str(chosen.small), str(chosen.large)
+
+    def or_those(self, small: str, large: str) -> ModelOptions:
+        """Return these options with the models of a batch in place of those that are not given."""
+        return replace(self, small=self.small or small, large=self.large or large)
+
+    def with_others(self, names: OtherModels) -> ModelOptions:
+        """Return these options with the other models that an arm names."""
+        small, large = self.texts
+        return replace(self, small=names.small or small, large=names.large or large) if any(names) else self
+
+    def sources(self, small: bool, large: bool) -> tuple[ModelSource | None, ModelSource | None]:
+        """Return the models that are needed. Raises SettingsError if only one of two is given."""
+        if not self.are_given:
+            chosen = self.window_pair
+            return chosen.small if small else None, chosen.large if large else None
+        for is_needed, given, missing in ((small, self.small, "small"), (large, self.large, "large")):
+            if is_needed and not given:
+                other = "large" if missing == "small" else "small"
+                raise SettingsError(
+                    f"--{other} is given, and --{missing} is not.",
+                    f"Name both, or choose --policy {'always' if other == 'large' else 'never'} to run one alone.",
+                )
+        return (
+            source_of(self.small, DemoModel.SMALL) if small else None,
+            source_of(self.large, DemoModel.LARGE) if large else None,
+        )
+
+
+DEMO_PAIR = ModelOptions(str(DemoModel.SMALL), str(DemoModel.LARGE))
+
+
+@dataclass(frozen=True)
+class SeveralModels:
+    """The models of a batch: the first are its own, with the others the arms run, too."""
+
+    small: Annotated[tuple[str, ...], _SMALL]
+    large: Annotated[tuple[str, ...], _LARGE]
+    yes: Annotated[bool, _YES]
+
+    @property
+    def first(self) -> ModelOptions:
+        return ModelOptions(next(iter(self.small), ""), next(iter(self.large), ""), self.yes)
+
+
+SWITCH: dict[str, Any] = {
+    "type": ChoiceOf([choice.value for choice in Switch]),
+    "callback": lambda _context, _parameter, value: Switch(value) if value else None,
+}
+"""An option for a switch; None if not given."""
+
+
+@dataclass(frozen=True)
+class LoadingOptions:
+    """How to load local models; None as chosen on the Models page."""
+
+    context: Annotated[
+        int | None,
+        option(
+            "-c",
+            type=click.IntRange(min=256),
+            expert=True,
+            help="Tokens of context [as many as model and memory allow, at most 40,960].",
+        ),
+    ] = None
+    threads: Annotated[
+        int | None, option("-t", type=click.IntRange(0, 512), expert=True, help="Threads of each model; 0 chooses.")
+    ] = None
+    gpu_layers: Annotated[
+        int | None,
+        option("-ngl", type=click.IntRange(-1, 999), expert=True, help="Layers on the GPU; -1 is as many as fit."),
+    ] = None
+    drafts: Annotated[
+        Switch | None,
+        option(
+            **SWITCH,
+            expert=True,
+            help="Let the small model draft for the large one [automatic: where the large one is on a GPU].",
+        ),
+    ] = None
+    verbose: Annotated[
+        bool, option("-v", expert=True, help="Say on which device each model was loaded, with what memory.")
+    ] = False
+
+    def with_context(self, tokens: int) -> LoadingOptions:
+        """Return these options with this context if none was given."""
+        return self if self.context else replace(self, context=tokens)
+
+
+def models_or(otherwise: str) -> Callable[[Function], Function]:
+    """Add options for the two models. `otherwise`: which models are used if none is given."""
+    help = f"As --small, or several servers. Without both: {otherwise}."
+    return gathered(ModelOptions, "models", group=MODELS, large={"help": help})
+
+
+def large_or(otherwise: str) -> Callable[[Function], Function]:
+    """Add the options of a command that loads no small model."""
+    help = f"{_WHERE}, or several servers. Without it: {otherwise}."
+    return gathered(ModelOptions, "models", group=MODELS, small=None, large={"help": help})
+
+
+model_options = gathered(ModelOptions, "models", group=MODELS)
+several_models = gathered(SeveralModels, "models", group=MODELS)
+loading_options = gathered(LoadingOptions, "loading")
+loading_of_one = gathered(LoadingOptions, "loading", drafts=None)
+"""For a command that loads a single model, which has no other to draft for it."""

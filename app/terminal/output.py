@@ -1,24 +1,27 @@
 """Print text, tables and progress for people.
 
-All text is made safe here (core/safe_text.py), so that no model, server or file can steer the terminal. Results go to
+All text is made safe here (core/text.py), so that no model, server or file can steer the terminal. Results go to
 standard output; progress and remarks go to standard error, and -q leaves them out.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Any, Generic, NamedTuple, TextIO, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
-from rich.table import Table
+from rich.table import Table as Grid
 from rich.text import Text
 
-from baton_reasoning.app.terminal.command_line import is_set
-from baton_reasoning.app.terminal.streams import report
-from baton_reasoning.core.safe_text import safe_line, safe_text
+from baton_reasoning.app.terminal.command_line import is_quiet
+from baton_reasoning.app.terminal.streams import report, write_json_lines
+from baton_reasoning.core.table import Column, Table
+from baton_reasoning.core.text import safe_line, safe_text
+
+Row = TypeVar("Row")
 
 
 class RaisingConsole(Console):
@@ -48,21 +51,49 @@ def write(text: str = "", style: str | None = None, end: str = "\n") -> None:
     console().out(safe_text(text), style=style, highlight=False, end=end)
 
 
-def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
-    """Write a table without a frame. `right`: indices of right-aligned columns. Cells wrap in a terminal."""
-    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number in right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(safe_text(cell)) for cell in row))
+class Field(NamedTuple, Generic[Row]):
+    """What a listing says of each row: a value of its JSON object, a cell of its table, or both."""
+
+    key: str
+    """In JSON; "" leaves it out there."""
+    value: Callable[[Row], Any]
+    title: str | None = None
+    """Of the column; None leaves it out of the table."""
+    shown: Callable[[Any], str] = str
+    """Makes the cell from the value."""
+    is_number: bool = False
+
+
+def listing(rows: Iterable[Row], fields: Sequence[Field[Row]], json: bool) -> None:
+    """Write rows to standard output as a table, or as JSON objects, one per line."""
+    if json:
+        write_json_lines({field.key: field.value(row) for field in fields if field.key} for row in rows)
+    else:
+        write_table(table_of(rows, fields))
+
+
+def table_of(rows: Iterable[Row], fields: Sequence[Field[Row]], title: str = "") -> Table:
+    """Return the table of a listing."""
+    shown = [field for field in fields if field.title is not None]
+    columns = tuple(Column(field.title or "", is_number=field.is_number) for field in shown)
+    return Table(title, columns, tuple(tuple(field.shown(field.value(row)) for field in shown) for row in rows))
+
+
+def write_table(table: Table) -> None:
+    """Write a table to standard output. A terminal wraps its cells; a pipe gets each row on a line."""
+    if table.title:
+        write(table.title, "bold")
     out = console()
-    if out.is_terminal:
-        out.print(table, soft_wrap=False)
+    if not out.is_terminal:
+        rows = tuple(tuple(" ".join(safe_text(cell).splitlines()) for cell in row) for row in table.rows)
+        write(table._replace(rows=rows).as_text())
         return
-    out.width = 10_000  # one row per line, for programs that read the table
-    with out.capture() as captured:
-        out.print(table, soft_wrap=False)
-    write("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    grid = Grid(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for column in table.columns:
+        grid.add_column(column.heading, justify="right" if column.is_number else "left", overflow="fold")
+    for row in table.rows:
+        grid.add_row(*(Text(safe_text(cell)) for cell in row))
+    out.print(grid, soft_wrap=False)
 
 
 def remark(sentence: str) -> None:
@@ -75,10 +106,6 @@ def write_figures(text: str) -> None:
     """Write figures about a result to standard error, unless -q was given."""
     if not is_quiet():
         console(stderr=True).out(safe_text(text), style="dim", highlight=False)
-
-
-def is_quiet() -> bool:
-    return is_set("quiet")
 
 
 class ProgressLine:

@@ -9,8 +9,7 @@ from rich.segment import ControlType
 
 from baton_reasoning.app.shared.labels import prefill_text
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.safe_text import safe_text
-from baton_reasoning.core.text import counted
+from baton_reasoning.core.text import counted, safe_text
 from baton_reasoning.core.thinking.events import (
     Event,
     Finish,

@@ -3,90 +3,92 @@
 from __future__ import annotations
 
 import json as json_library
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import click
 
-from baton_reasoning.app.terminal.command_line import OUTPUT, command, complete_files, option
-from baton_reasoning.app.terminal.exit_codes import ExitCode
-from baton_reasoning.app.terminal.model_files import source_of
-from baton_reasoning.app.terminal.options import AT_LEAST_ONE
-from baton_reasoning.app.terminal.output import progress, write
-from baton_reasoning.app.terminal.pair import LoadingOptions, loading_of_one, on_disk, open_model
+from baton_reasoning.app.terminal.command_line import OUTPUT, command, gathered, option
+from baton_reasoning.app.terminal.models import source_of
+from baton_reasoning.app.terminal.options import AT_LEAST_ONE, FILE, MODEL, LoadingOptions, loading_of_one
+from baton_reasoning.app.terminal.output import Field, progress, table_of, write, write_table
+from baton_reasoning.app.terminal.pair import on_disk, open_model
 from baton_reasoning.app.terminal.streams import write_json
 from baton_reasoning.core.batch.reading.problems import read_problems
-from baton_reasoning.core.cue_profiler import PROBLEMS, CueProfile, lexicon_json, profile, write_texts
 from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import expanded
-from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.thinking.cue_profile import PROBLEMS, CueProfile, lexicon_json, profile
+from baton_reasoning.core.thinking.cues import Category
+from baton_reasoning.core.thinking.events import TokenWritten
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.trace import Trace
 
 SHOWN = 12
 """Most rows of a table."""
-_FILE = click.Path(path_type=Path)
+TOKENS_BETWEEN = 8
+"""Tokens between two reports of progress."""
+CUE_FIELDS: tuple[Field[tuple[Category, str, int]], ...] = (
+    Field("cue", lambda found: found[1], "known cue"),
+    Field("count", lambda found: found[2], "times", is_number=True),
+    Field("category", lambda found: found[0].value, "class"),
+)
+
+
+@dataclass(frozen=True)
+class ProfileOptions:
+    problems: Annotated[Path | None, option(type=FILE, help="Problems to solve [four short ones].")] = None
+    limit: Annotated[int, option(type=AT_LEAST_ONE, help="Only the first N problems [8].")] = 8
+    max_tokens: Annotated[int, option("-n", type=AT_LEAST_ONE, help="Longest answer in tokens [1024].")] = 1024
+    yes: Annotated[bool, option("-y", help="Download a model that is not here without asking.")] = False
+    out: Annotated[Path | None, option("-o", type=FILE, help="Write the proposed cue list here, as JSON.")] = None
 
 
 @command("profile")
-@click.argument("model", shell_complete=complete_files)
-@option("--problems", type=_FILE, metavar="FILE", help="Problems to solve [four short ones].")
-@option("--limit", type=AT_LEAST_ONE, default=8, metavar="N", help="Only the first N problems [8].")
-@option(
-    "-n",
-    "--max-tokens",
-    "max_tokens",
-    type=AT_LEAST_ONE,
-    default=1024,
-    metavar="N",
-    help="Longest answer in tokens [1024].",
-)
+@click.argument("model", type=MODEL)
+@gathered(ProfileOptions, "chosen", out={"group": OUTPUT})
 @loading_of_one
-@option("--yes", "-y", is_flag=True, help="Download a model that is not here without asking.")
-@option("-o", "--out", type=_FILE, metavar="FILE", group=OUTPUT, help="Write the proposed cue list here, as JSON.")
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON object: the counts, and the proposed cue list.")
-def profile_model(
-    model: str,
-    problems: Path | None,
-    limit: int,
-    max_tokens: int,
-    loading: LoadingOptions,
-    yes: bool,
-    out: Path | None,
-    json: bool,
-) -> int:
+def profile_model(model: str, chosen: ProfileOptions, loading: LoadingOptions, json: bool) -> None:
     """Let a model write on a few problems, and show which cues it gives.
 
     Proposes a cue list for --cues. MODEL is a GGUF file, or http(s)://host:port of a server.
     """
+    out = chosen.out
     if out and out.exists():
         raise SettingsError(f"{out} exists already.", "Name another file, or remove it.")
-    texts = _problems(problems, limit)
-    settings = RunSettings(max_tokens=max_tokens)
-    with closing(open_model(on_disk(source_of(model), yes), loading)) as engine:
-        found = profile(_written(engine, texts, settings))
+    texts = _problems(chosen.problems, chosen.limit)
+    settings = RunSettings(max_tokens=chosen.max_tokens, policy=Never.Settings())
+    with closing(open_model(on_disk(source_of(model), chosen.yes), loading)) as engine:
+        found = profile(written(engine, texts, settings))
     if out:
         _save(out, lexicon_json(found.proposed))
     if json:
         write_json(to_json(found))
-        return ExitCode.ANSWERED
-    write(table(found))
+        return
+    write_profile(found)
     if out:
         write(f"\nThe proposed cue list is in {out}.")
     else:
         write(f"\nProposed cue list:\n{lexicon_json(found.proposed)}")
-    return ExitCode.ANSWERED
 
 
-def _written(engine: Engine, problems: tuple[str, ...], settings: RunSettings) -> list[str]:
-    texts: list[str] = []
+def written(engine: Engine, problems: tuple[str, ...], settings: RunSettings) -> Iterator[str]:
+    """Yield what a model writes on each problem, alone. Raises BatonError."""
     with progress("Profiling") as line:
-        for number, tokens, text, is_complete in write_texts(engine, problems, settings):
-            done = (number + min(1.0, tokens / settings.max_tokens)) / len(problems)
-            line.show(done, f"problem {number + 1} of {len(problems)}, {tokens:,} tokens")
-            if is_complete:
-                texts.append(text)
-    return texts
+        for number, problem in enumerate(problems):
+            trace = Trace()
+            with closing(run(Pair(small=engine), ask(problem, settings), settings)) as events:
+                for event in events:
+                    trace.apply(event)
+                    if isinstance(event, TokenWritten) and trace.tokens % TOKENS_BETWEEN == 0:
+                        done = (number + min(1.0, trace.tokens / settings.max_tokens)) / len(problems)
+                        line.show(done, f"problem {number + 1} of {len(problems)}, {trace.tokens:,} tokens")
+            yield trace.text
 
 
 def to_json(found: CueProfile) -> dict[str, object]:
@@ -94,27 +96,26 @@ def to_json(found: CueProfile) -> dict[str, object]:
     return {
         "boundaries": found.boundaries,
         "with_cue": found.with_cue,
-        "suits": found.suits.value,
         "advice": found.advice,
-        "openings": [asdict(opening) for opening in found.openings],
-        "cues": [{"category": category.value, "cue": word, "count": count} for category, word, count in found.cues],
+        "openings": [{"words": words, "count": count} for words, count in found.openings],
+        "cues": [{field.key: field.value(cue) for field in CUE_FIELDS} for cue in found.cues],
         "proposed": json_library.loads(lexicon_json(found.proposed)),
     }
 
 
-def table(found: CueProfile) -> str:
-    """Return a table of the openings and cues."""
-    counts = f"after {found.with_cue} a known cue, after {found.waits} a step with “wait”"
-    lines = [f"{found.boundaries} boundaries; {counts}"]
-    lines += ["", f"{'opening':<24}{'times':>7}{'share':>8}{'before “wait”':>16}"]
-    lines += [
-        f"{opening.words:<24}{opening.count:>7}{opening.count / found.boundaries:>8.0%}{opening.before_wait:>16}"
-        for opening in found.openings[:SHOWN]
-    ]
+def write_profile(found: CueProfile) -> None:
+    """Write the openings and cues that are most frequent."""
+    write(f"{found.boundaries} boundaries; after {found.with_cue} a known cue\n")
+    openings: tuple[Field[tuple[str, int]], ...] = (
+        Field("", lambda opening: opening[0], "opening"),
+        Field("", lambda opening: opening[1], "times", is_number=True),
+        Field("", lambda opening: f"{opening[1] / found.boundaries:.0%}", "share", is_number=True),
+    )
+    write_table(table_of(found.openings[:SHOWN], openings))
     if found.cues:
-        lines += ["", f"{'known cue':<24}{'times':>7}  class"]
-        lines += [f"{word:<24}{count:>7}  {category.value}" for category, word, count in found.cues[:SHOWN]]
-    return "\n".join([*lines, "", found.advice])
+        write()
+        write_table(table_of(found.cues[:SHOWN], CUE_FIELDS))
+    write(f"\n{found.advice}")
 
 
 def _problems(file: Path | None, limit: int) -> tuple[str, ...]:

@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
 from click.shell_completion import get_completion_class, shell_complete
 
-from baton_reasoning.app.terminal.command_line import HELP, ChoiceOf, LazyCommand, LazyGroup, command
-from baton_reasoning.app.terminal.config_file import CONFIG_FAULT, read_config
-from baton_reasoning.app.terminal.exit_codes import ExitCode
-from baton_reasoning.app.terminal.signals import exit_code_of_signal, interruptible
-from baton_reasoning.app.terminal.streams import close_output, discard_output, prepare, report
+from baton_reasoning.app.terminal.command_line import (
+    CONFIG_FAULT,
+    ChoiceOf,
+    LazyCommand,
+    command,
+    command_group,
+    read_config,
+)
+from baton_reasoning.app.terminal.streams import (
+    ExitCode,
+    close_output,
+    discard_output,
+    exit_code_of_signal,
+    interruptible,
+    prepare,
+    report,
+)
 from baton_reasoning.core.errors import BatonError, ModelFileError, ProblemFileError, SettingsError
 from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.version import version as baton_version
 
 PROGRAM = "baton"
 CONFIG_FILE = "config.toml"
@@ -27,38 +42,34 @@ COMPLETION = "_BATON_COMPLETE"
 SHELLS = ("bash", "zsh", "fish")
 _OF_WHAT_WAS_NAMED = (SettingsError, ModelFileError, ProblemFileError)
 
-COMMANDS = {
-    "solve": LazyCommand("solve:solve", "Solve one problem."),
-    "batch": LazyCommand("batch:batch", "Solve and grade files of problems; compare methods."),
-    "demo": LazyCommand("demo:demo", "Solve one problem with the small model, with both, and with the large one."),
-    "evidence": LazyCommand("evidence:evidence", "Test the method's claim on the demo pair."),
-    "servers": LazyCommand("servers:servers", "Name servers; list, test and remove them."),
-    "profile": LazyCommand("profile:profile_model", "Find the cues that a model gives, and propose a cue list."),
-    "serve": LazyCommand("serve:serve", "Serve the pair to other programs through OpenAI's API."),
-    "models": LazyCommand("models:models", "List, search, download and delete models."),
-    "history": LazyCommand("history:history", "List, show, search, export and delete answers and batches."),
-    "doctor": LazyCommand("doctor:doctor", "Check what this installation can use."),
-    "policies": LazyCommand("settings_list:policies", "List the policies."),
-    "settings": LazyCommand("settings_list:settings", "List what --set takes."),
-    "completion": LazyCommand("program:completion", "Print a completion script for bash, zsh or fish."),
-    "opinion": LazyCommand("opinion:opinion", "Let the large model review a recorded answer."),
-    "value": LazyCommand("value:value", "Estimate what each step of an answer was worth."),
-}
+COMMANDS = [
+    LazyCommand("solve", "solve:solve", "Solve one problem."),
+    LazyCommand("batch", "batch:batch", "Solve and grade files of problems; compare methods."),
+    LazyCommand("demo", "solve:demo", "Solve one problem with the small model, with both, and with the large one."),
+    LazyCommand("evidence", "evidence:evidence", "Test the method's claim on the demo pair."),
+    LazyCommand("servers", "servers:servers", "Name servers; list, test and remove them."),
+    LazyCommand("profile", "profile:profile_model", "Find the cues that a model gives, and propose a cue list."),
+    LazyCommand("serve", "serve:serve", "Serve the pair to other programs through OpenAI's API."),
+    LazyCommand("models", "models:models", "List, search, download and delete models."),
+    LazyCommand("history", "history:history", "List, show, search, export and delete answers and batches."),
+    LazyCommand("doctor", "doctor:doctor", "Check what this installation can use."),
+    LazyCommand("policies", "settings:policies", "List the policies."),
+    LazyCommand("settings", "settings:settings", "List what --set takes, and options that --help only names."),
+    LazyCommand("completion", "program:completion", "Print a completion script for bash, zsh or fish."),
+    LazyCommand("opinion", "opinion:opinion", "Let the large model review a recorded answer."),
+    LazyCommand("value", "value:value", "Estimate what each step of an answer was worth."),
+]
 
 
 def _print_versions(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
     if is_asked:
-        from baton_reasoning.app.terminal.versions import versions
-
         click.echo(versions())
         context.exit()
 
 
-@click.group(
+@command_group(
     PROGRAM,
-    cls=LazyGroup,
-    lazy=COMMANDS,
-    context_settings=HELP,
+    COMMANDS,
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 ended by a limit, 130 stopped.",
 )
 @click.option(
@@ -81,7 +92,7 @@ def baton(context: click.Context, config: Path | None) -> None:
     """Let a small model reason, and a large one write the hard steps."""
     file = config or Paths.of_user().config / CONFIG_FILE
     try:
-        options = read_config(file, config is not None, COMMANDS)
+        options = read_config(file, config is not None, baton.commands)
     except SettingsError as error:
         if context.invoked_subcommand != "doctor":
             raise
@@ -93,7 +104,7 @@ def baton(context: click.Context, config: Path | None) -> None:
 
 @command("completion")
 @click.argument("shell", type=ChoiceOf(SHELLS))
-def completion(shell: str) -> int:
+def completion(shell: str) -> None:
     """Print a script that lets SHELL complete commands and options.
 
     For bash, put this into ~/.bashrc:  eval "$(baton completion bash)"
@@ -101,7 +112,6 @@ def completion(shell: str) -> int:
     found = get_completion_class(shell)
     assert found is not None
     click.echo(found(baton, {}, PROGRAM, COMPLETION).source())
-    return ExitCode.ANSWERED
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -148,8 +158,7 @@ def _invoke(arguments: Sequence[str]) -> int:
     """Invoke the command without `baton.main`, which handles Ctrl+C and errors in its own way."""
     try:
         with baton.make_context(PROGRAM, list(arguments)) as context:
-            code: int = baton.invoke(context)
-            return code
+            return baton.invoke(context) or ExitCode.ANSWERED
     except click.exceptions.Exit as ended:  # --help, --version
         return ended.exit_code
     except click.exceptions.NoArgsIsHelpError as bare:
@@ -169,3 +178,12 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{error.filename or 'The output'}: {error.strerror or error}."
     return str(error.format_message()) if isinstance(error, click.ClickException) else str(error)
+
+
+def versions() -> str:
+    """Return the versions of Baton, llama-cpp-python, Python and the system in one line."""
+    try:
+        llama = f"llama-cpp-python {version('llama-cpp-python')}"
+    except PackageNotFoundError:
+        llama = "llama-cpp-python is not installed"
+    return f"Baton {baton_version()} ({llama}, Python {platform.python_version()}, {platform.platform(terse=True)})"

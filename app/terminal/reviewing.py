@@ -11,12 +11,12 @@ from typing import Any, NamedTuple, TypeVar
 import click
 
 from baton_reasoning.app.terminal.batch_folder import BatchFolder
-from baton_reasoning.app.terminal.command_line import complete_files
+from baton_reasoning.app.terminal.history import full_id, open_history
+from baton_reasoning.app.terminal.options import LoadingOptions, ModelOptions
 from baton_reasoning.app.terminal.output import progress
-from baton_reasoning.app.terminal.pair import BOTH_MODELS, LoadingOptions, ModelOptions, open_pair
-from baton_reasoning.app.terminal.recording import full_id, open_history
-from baton_reasoning.app.terminal.signals import stops_on_interrupt
+from baton_reasoning.app.terminal.pair import BOTH_MODELS, open_pair
 from baton_reasoning.app.terminal.standard_input import read_input
+from baton_reasoning.app.terminal.streams import stops_on_interrupt
 from baton_reasoning.core.batch.reporting.reviews import BatchReviews
 from baton_reasoning.core.batch.running.arms import Arm, by_models
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
@@ -116,7 +116,7 @@ def _named(card: ModelCard | None) -> str:
 
 def batch_argument(function: Function) -> Function:
     """Add the argument of `opened_batch` to a command: the folder of a batch, or its id in the history."""
-    return click.argument("name", shell_complete=complete_files, metavar="DIR|ID")(function)
+    return click.argument("name", type=click.Path(), metavar="DIR|ID")(function)
 
 
 @contextmanager

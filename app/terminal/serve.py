@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-import os
+from contextlib import closing
 
 import click
 
 from baton_reasoning.app.terminal.command_line import command, option
-from baton_reasoning.app.terminal.exit_codes import ExitCode
-from baton_reasoning.app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_settings
+from baton_reasoning.app.terminal.options import (
+    AT_LEAST_ONE,
+    LoadingOptions,
+    ModelOptions,
+    RunOptions,
+    loading_options,
+    model_options,
+    run_options,
+    run_settings,
+)
 from baton_reasoning.app.terminal.output import remark
-from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
+from baton_reasoning.app.terminal.pair import open_pair
 from baton_reasoning.core.batch.running.arms import refuse_impossible
 from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.secrets import take_key
 from baton_reasoning.core.version import how_to_install
 
 ARMS = ("baton", "small", "large", "paper", "reference", "chosen")
@@ -22,8 +31,8 @@ NOT_INSTALLED = "The packages that the endpoint needs are not installed."
 
 @command("serve")
 @option("--host", default="127.0.0.1", metavar="ADDRESS", help="Address to bind; beyond loopback a key is required.")
-@option("--port", type=click.IntRange(0, 65_535), default=8000, metavar="N", help="0 takes a free port [8000].")
-@option("--parallel", type=AT_LEAST_ONE, default=1, metavar="N", help="Requests answered at once; others wait [1].")
+@option("--port", type=click.IntRange(0, 65_535), default=8000, help="0 takes a free port [8000].")
+@option("--parallel", type=AT_LEAST_ONE, default=1, help="Requests answered at once; others wait [1].")
 @option("--serve-key-env", metavar="NAME", help="Environment variable with the key that clients must send.")
 @option("--allow-host", multiple=True, metavar="NAME", help="A host name under which clients may call the endpoint.")
 @option("--allow-origin", multiple=True, metavar="ORIGIN", help="A web page that may call it from a browser.")
@@ -40,7 +49,7 @@ def serve(
     method: RunOptions,
     models: ModelOptions,
     loading: LoadingOptions,
-) -> int:
+) -> None:
     """Serve the pair to other programs through OpenAI's API: /v1/chat/completions, /v1/completions, /v1/models.
 
     The model name of a request selects the arm: baton, small, large, paper, reference, or chosen, which is what
@@ -51,23 +60,14 @@ def serve(
         from baton_reasoning.core.serve.api import Endpoint, EndpointServer
     except ModuleNotFoundError as error:
         raise SettingsError(NOT_INSTALLED, how_to_install("serve")) from error
-    rules = AccessRules(host, _key(serve_key_env), frozenset(allow_host), origins(allow_origin))
+    key = "" if serve_key_env is None else take_key(serve_key_env)
+    rules = AccessRules(host, key, frozenset(allow_host), origins(allow_origin))
     arms = arms_of(ARMS, run_settings(method, is_demo=models.is_demo))
-    server = EndpointServer(host, port)
-    try:
-        with open_pair(models, loading, parallel=parallel, costly_demo=True) as pair:
-            refuse_impossible(arms, pair)
-            endpoint = Endpoint(pair, {arm.name: arm.settings for arm in arms}, parallel)
-            ready = f"Serving {', '.join(ARMS)} at {server.url}. Ctrl+C stops it."
-            server.serve(endpoint.application(rules), lambda: remark(ready), endpoint.stop)
-    finally:
-        server.close()
-    return ExitCode.ANSWERED
-
-
-def _key(variable: str | None) -> str:
-    if variable is None:
-        return ""
-    if key := os.environ.get(variable):
-        return key
-    raise SettingsError(f"The environment variable {variable} is not set.", "Put the key for clients into it.")
+    with (
+        closing(EndpointServer(host, port)) as server,
+        open_pair(models, loading, parallel=parallel, costly_demo=True) as pair,
+    ):
+        refuse_impossible(arms, pair)
+        endpoint = Endpoint(pair, {arm.name: arm.settings for arm in arms}, parallel)
+        ready = f"Serving {', '.join(ARMS)} at {server.url}. Ctrl+C stops it."
+        server.serve(endpoint.application(rules), lambda: remark(ready), endpoint.stop)

@@ -5,34 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import click
 
-from baton_reasoning.app.terminal.command_line import (
-    OUTPUT,
-    ChoiceOf,
-    as_json,
-    command,
-    command_group,
-    gathered,
-    option,
-)
-from baton_reasoning.app.terminal.exit_codes import ExitCode
-from baton_reasoning.app.terminal.output import remark, write, write_table
-from baton_reasoning.app.terminal.streams import report, write_json, write_json_lines
+from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command, command_group, gathered, option
+from baton_reasoning.app.terminal.options import FILE, SWITCH
+from baton_reasoning.app.terminal.output import Field, listing, remark, write
+from baton_reasoning.app.terminal.streams import ExitCode, report, write_json
 from baton_reasoning.core.engines.local.tokenizer import tokenize_by
 from baton_reasoning.core.engines.open import Server
 from baton_reasoning.core.engines.remote.connection import LLAMA_SERVER_PORTS, canonical
 from baton_reasoning.core.engines.remote.known_servers import NAME, KnownServer, KnownServers
 from baton_reasoning.core.engines.remote.protocol import PROBE
-from baton_reasoning.core.engines.remote.servers import (
-    ConnectionReport,
-    Severity,
-    try_connection,
-)
+from baton_reasoning.core.engines.remote.servers import ConnectionReport, Severity, try_connection
 from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import expanded, read_text
@@ -43,7 +32,6 @@ from baton_reasoning.core.secrets import find_key
 KEY_VARIABLE = "BATON_SERVER_KEY"
 """Holds the key of a server for which no other is known."""
 SIGNS = {Severity.GOOD: "✓", Severity.BAD: "✗", Severity.WARNING: "!", Severity.PLAIN: " "}
-_FILE = click.Path(path_type=Path)
 
 
 def known_servers() -> KnownServers:
@@ -69,15 +57,29 @@ def servers() -> None:
 class ServerSettings:
     """What is to be changed of a server; None if not given."""
 
-    api_key_env: str | None
-    template: Path | None
-    ca: Path | None
-    any_certificate: bool
-    proxy: str | None
-    prefetch: str | None
-    prices: str | None
-    cap_tokens: int | None
-    cap_money: float | None
+    api_key_env: Annotated[str | None, option(metavar="VARIABLE", help="Environment variable that holds the key.")]
+    template: Annotated[Path | None, option(type=FILE, help="Chat template (Jinja), if the server sends none.")]
+    ca: Annotated[Path | None, option(type=FILE, help="A private CA or the server's certificate, as PEM.")]
+    any_certificate: Annotated[bool, option(help="Accept any certificate: a risk.")]
+    proxy: Annotated[str | None, option(metavar="URL", help="Use this proxy instead of the one in HTTPS_PROXY.")]
+    prefetch: Annotated[
+        Switch | None,
+        option(
+            **SWITCH,
+            help="Let it read a text while the other model writes it [automatic: if it is another machine].",
+        ),
+    ]
+    prices: Annotated[
+        str | None,
+        option(metavar="READ,REUSED,WRITTEN[,CURRENCY]", help="Money for a million tokens of each kind."),
+    ]
+    cap_tokens: Annotated[
+        int | None, option(type=click.IntRange(min=0), help="Most tokens to read and write; 0 is no cap.")
+    ]
+    cap_money: Annotated[
+        float | None,
+        option(type=click.FloatRange(min=0), metavar="SUM", help="Most money to spend; 0 is no cap."),
+    ]
 
     def applied_to(self, known: KnownServer) -> KnownServer:
         """Raises SettingsError for prices, a cap or a certificate that cannot be used."""
@@ -87,7 +89,7 @@ class ServerSettings:
         changes = _given(
             key_variable=self.api_key_env,
             template=_absolute(self.template),
-            supports_prefetch=Switch(self.prefetch) if self.prefetch else None,
+            supports_prefetch=self.prefetch,
             prices=_prices(self.prices) if self.prices else None,
             cap=_cap(known.cap.model_dump() | _given(tokens=self.cap_tokens, money=self.cap_money)),
             access=known.access.model_copy(update=access),
@@ -98,24 +100,8 @@ class ServerSettings:
 @command("add", servers)
 @click.argument("name")
 @click.argument("url")
-@gathered(
-    ServerSettings,
-    "settings",
-    option("--api-key-env", metavar="VARIABLE", help="Environment variable that holds the key."),
-    option("--template", type=_FILE, metavar="FILE", help="Chat template (Jinja), if the server sends none."),
-    option("--ca", type=_FILE, metavar="FILE", help="A private CA or the server's certificate, as PEM."),
-    option("--any-certificate", is_flag=True, help="Accept any certificate: a risk."),
-    option("--proxy", metavar="URL", help="Use this proxy instead of the one in HTTPS_PROXY."),
-    option(
-        "--prefetch",
-        type=ChoiceOf([choice.value for choice in Switch]),
-        help="Let it read a text while the other model writes it [automatic: if it is another machine].",
-    ),
-    option("--prices", metavar="READ,REUSED,WRITTEN[,CURRENCY]", help="Money for a million tokens of each kind."),
-    option("--cap-tokens", type=click.IntRange(min=0), metavar="N", help="Most tokens to read and write; 0 is no cap."),
-    option("--cap-money", type=click.FloatRange(min=0), metavar="SUM", help="Most money to spend; 0 is no cap."),
-)
-def add_server(name: str, url: str, settings: ServerSettings) -> int:
+@gathered(ServerSettings, "settings")
+def add_server(name: str, url: str, settings: ServerSettings) -> None:
     """Name a server, and say how it is reached and what it costs.
 
     URL is http(s)://host:port[#MODEL]; several with the same model are separated by commas. Repeated for the same
@@ -129,26 +115,33 @@ def add_server(name: str, url: str, settings: ServerSettings) -> int:
         known.at(each, None)  # raises SettingsError if that cannot be used
     kept.keep(changed)
     remark(f"{name} stands for {kept.address_of(name).replace(',', ', ')}. To test it: baton servers check {name}")
-    return ExitCode.ANSWERED
+
+
+def _key_place(row: dict[str, Any]) -> str:
+    return f"${row['key_variable']}" if row["key_variable"] else "keyring" if row["has_key"] else "–"
+
+
+LISTED: tuple[Field[dict[str, Any]], ...] = (
+    Field("", itemgetter("name"), "name"),
+    Field("url", itemgetter("url"), "address"),
+    Field("", _key_place, "key"),
+    *(Field[dict[str, Any]](name, itemgetter(name)) for name in KnownServer.model_fields),
+)
 
 
 @command("list", servers)
 @as_json
-def list_servers(json: bool) -> int:
+def list_servers(json: bool) -> None:
     """List the servers that were added here or in the window. With --json, everything that is kept of each."""
     kept = known_servers().all()
-    if json:
-        write_json_lines({"url": url, **known.model_dump(mode="json")} for url, known in kept.items())
-    else:
-        write_table(("name", "address", "key"), [(known.name, url, _key_place(known)) for url, known in kept.items()])
+    listing(({"url": url, **known.model_dump(mode="json")} for url, known in kept.items()), LISTED, json)
     if not kept:
         remark("There is no server yet. To add one: baton servers add NAME URL")
-    return ExitCode.ANSWERED
 
 
 @command("rm", servers)
 @click.argument("server", metavar="NAME|URL")
-def remove_server(server: str) -> int:
+def remove_server(server: str) -> None:
     """Forget a server, its settings and its key."""
     kept = known_servers()
     address = kept.address_of(server) or server
@@ -156,12 +149,11 @@ def remove_server(server: str) -> int:
     if not urls or not urls <= kept.all().keys():
         raise _no_server(server)
     kept.forget(address)
-    return ExitCode.ANSWERED
 
 
 @command("check", servers)
 @click.argument("server", metavar="[NAME|URL]", required=False)
-@option("--beside", type=_FILE, metavar="GGUF", help="Compare its vocabulary with that of this model.")
+@option("--beside", type=FILE, metavar="GGUF", help="Compare its vocabulary with that of this model.")
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each server.")
 def check_servers(server: str | None, beside: Path | None, json: bool) -> int:
     """Test a server as a run would use it, without generating text.
@@ -213,10 +205,6 @@ def _show(found: ConnectionReport, json: bool) -> None:
             write(f"  {SIGNS[finding.severity]} {finding.text}")
     if found.problem:
         report(found.problem)
-
-
-def _key_place(known: KnownServer) -> str:
-    return f"${known.key_variable}" if known.key_variable else "keyring" if known.has_key else "–"
 
 
 def _absolute(file: Path | None) -> Path | None:

@@ -1,30 +1,44 @@
-"""`baton solve`: solve one problem, and print its steps or its answer."""
+"""`baton solve` and `baton demo`: solve one problem, print its steps or its answer, and record it."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
 import click
 
 from baton_reasoning.app.shared.expected_speed import speed_of_pair, time_saved
 from baton_reasoning.app.shared.labels import bills_of
-from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
-from baton_reasoning.app.terminal.exit_codes import ExitCode
-from baton_reasoning.app.terminal.options import RunOptions, run_options, run_settings
-from baton_reasoning.app.terminal.output import console, is_live, is_quiet, progress, remark, write, write_figures
-from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
+from baton_reasoning.app.terminal.command_line import OUTPUT, command, is_quiet, option
+from baton_reasoning.app.terminal.history import open_history
+from baton_reasoning.app.terminal.options import (
+    DEMO_PAIR,
+    LoadingOptions,
+    ModelOptions,
+    RunOptions,
+    loading_options,
+    model_options,
+    run_options,
+    run_settings,
+)
+from baton_reasoning.app.terminal.output import console, is_live, progress, remark, write, write_figures
+from baton_reasoning.app.terminal.pair import open_pair
 from baton_reasoning.app.terminal.printer import Printer, summary
-from baton_reasoning.app.terminal.recording import Record, recorded
-from baton_reasoning.app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from baton_reasoning.app.terminal.standard_input import read_input, read_piped_input
-from baton_reasoning.app.terminal.streams import report, write_json
-from baton_reasoning.core.demo_pair import DemoProblem
-from baton_reasoning.core.errors import EngineError, SettingsError
+from baton_reasoning.app.terminal.streams import ExitCode, exit_code_of_signal, report, stops_on_interrupt, write_json
+from baton_reasoning.core.batch.reading.problems import read_problems
+from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS, DemoProblem
+from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow, lines
+from baton_reasoning.core.errors import EngineError, SettingsError, StoreError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.run import Pair, ask, run
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.store.conversations import StoredExchange
+from baton_reasoning.core.store.runs import Recorder
 from baton_reasoning.core.text import replace_lone_surrogates
 from baton_reasoning.core.thinking.events import Event, Finish, Noticed
 from baton_reasoning.core.thinking.interruptions import Control
@@ -36,7 +50,16 @@ BEYOND_THE_DEMO = (
     "The demo pair solves only number puzzles such as `baton demo` shows: what it writes here means nothing."
 )
 NO_MODELS = "No models are named, and the demo pair solves only number puzzles, which this is not."
+NOT_KEPT = "The answer is not in the history."
 WAYS_ON = "See one with baton demo, or name models with --small … --large … (baton models pairs lists some)."
+ABOUT = (
+    "Two tiny models come with Baton. They were trained for puzzles like this one\n"
+    "and can do nothing else. Weights that change no token make them cost what a\n"
+    "real pair costs, 1 to 13. `baton solve --small … --large …` takes real models."
+)
+CONTEXT = 1024
+"""Tokens; enough for every ready problem."""
+HEADINGS = ("Small alone", "Both", "Large alone")
 
 
 @command("solve")
@@ -73,19 +96,19 @@ def solve(
         if not json and (expected := speed_of_pair(pair, costs)):
             remark(expected)
         with stops_on_interrupt(control):
-            events = run(pair, ask(problem, settings), settings, control=control)
-            with recorded(problem, settings, is_kept=not no_history) as record:
+            with recorded(problem, settings, is_kept=not no_history) as recording:
+                events = recording.of(run(pair, ask(problem, settings), settings, control=control))
                 if json:
-                    trace = print_json(events, record)
+                    trace = print_json(events)
                 elif steps or sys.stdout.isatty():
-                    trace = print_steps(events, record)
+                    trace = print_steps(events)
                 else:
-                    trace = print_answer(events, settings.max_tokens, record)
+                    trace = print_answer(events, settings.max_tokens)
             if not json:
                 print_costs(pair, trace, costs, control)
     if trace.ended and trace.ended.reason:
         report(trace.ended.reason)
-    return ExitCode.FAILED if record.failed else exit_code_of(trace)
+    return ExitCode.FAILED if recording.failed else exit_code_of(trace)
 
 
 def whole_problem(argument: str) -> str:
@@ -113,24 +136,22 @@ def exit_code_of(trace: Trace) -> int:
             return ExitCode.INCOMPLETE
 
 
-def print_steps(events: Iterator[Event], record: Record = lambda _: None) -> Trace:
+def print_steps(events: Iterable[Event]) -> Trace:
     """Print a run for people as it streams."""
     progress = console(stderr=True) if is_live(sys.stderr) and not is_quiet() else None
     printer = Printer(console(), is_live(sys.stdout), progress)
     for event in events:
-        record(event)
         printer.feed(event)
     printer.finish()
     write_figures(f"\n{summary(printer.trace)}")
     return printer.trace
 
 
-def print_answer(events: Iterator[Event], most_tokens: int, record: Record = lambda _: None) -> Trace:
+def print_answer(events: Iterable[Event], most_tokens: int) -> Trace:
     """Print the answer of a run, once it is complete, and nothing of the thinking before it."""
     trace = Trace()
     with progress("Solving") as line:
         for event in events:
-            record(event)
             trace.apply(event)
             if isinstance(event, Noticed):
                 line.remark(event.text)
@@ -156,12 +177,90 @@ def print_costs(pair: Pair, trace: Trace, costs: ModelCosts, control: Control) -
         write_figures(line)
 
 
-def print_json(events: Iterator[Event], record: Record = lambda _: None) -> Trace:
+def print_json(events: Iterable[Event]) -> Trace:
     """Print a run for programs as it streams, one JSON event per line."""
     trace = Trace()
     for event in events:
-        record(event)
         trace.apply(event)
         write_json(event_to_json(event))
     write_json(trace_to_json(trace))
     return trace
+
+
+@command("demo")
+@click.argument("number", type=int, default=1)
+def demo(number: int) -> int:
+    """Solve one problem with the small model, with both, and with the large one; say who was right, and how fast.
+
+    The demo pair comes with the program. It can solve this one kind of problem and nothing else. NUMBER is one of the
+    ready problems, which were chosen because the small model alone gets them wrong.
+    """
+    problem = _ready_problem(number)
+    write(f"{ABOUT}\n\n{problem.text}\n")
+    expected = problem.expected or ""
+    rows: list[ScoreRow] = []
+    control = Control()
+    with open_pair(DEMO_PAIR, LoadingOptions(CONTEXT), costly_demo=True) as pair:
+        for heading, arm in zip(HEADINGS, arms_of([arm.value for arm in ScoredArm], DEMO_SETTINGS), strict=True):
+            _write_heading(heading)
+            with stops_on_interrupt(control):
+                trace = print_steps(run(pair, ask(problem.text, arm.settings), arm.settings, control=control))
+            if control.stopped:
+                return exit_code_of_signal()
+            rows.append(ScoreRow.of(trace, expected))
+            write()
+    _write_heading(f"The answer is {expected}")
+    write("\n".join(lines(rows)))
+    return ExitCode.ANSWERED
+
+
+def _write_heading(title: str) -> None:
+    write(f"── {title} ".ljust(64, "─"))
+
+
+def _ready_problem(number: int) -> Problem:
+    problems = read_problems(READY_PROBLEMS).problems
+    if not 1 <= number <= len(problems):
+        raise SettingsError(f"There is no ready problem {number}.", f"Choose 1 to {len(problems)}.")
+    return problems[number - 1]
+
+
+class AnswerRecording:
+    """Records the events that pass through it. If saving fails, it reports the error and the run goes on."""
+
+    def __init__(self) -> None:
+        self.recorder: Recorder | None = None
+        self.failed = False
+
+    def of(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Record each event, and pass it on."""
+        for event in events:
+            if self.recorder:
+                self.recorder.record([event])
+            yield event
+
+    @contextmanager
+    def reporting(self) -> Iterator[None]:
+        try:
+            yield
+        except StoreError as error:
+            self.failed = True
+            report(f"{NOT_KEPT} {error}")
+
+
+@contextmanager
+def recorded(problem: str, settings: RunSettings, is_kept: bool = True) -> Iterator[AnswerRecording]:
+    """Record a run as a conversation with one answer."""
+    recording = AnswerRecording()
+    with ExitStack() as stack:
+        if is_kept:
+            with recording.reporting():
+                store = stack.enter_context(open_history())
+                exchange = StoredExchange(uuid.uuid4().hex, None, problem, settings.model_dump(mode="json"))
+                store.conversations.put(uuid.uuid4().hex, exchange)
+                recording.recorder = store.runs.record(exchange.id)
+        yield recording
+        with recording.reporting():
+            if recording.recorder:
+                recording.recorder.finish()
+            stack.close()  # saves the answer, or raises

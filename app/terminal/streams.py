@@ -1,4 +1,8 @@
-"""Make standard input, output and error usable, whatever they are connected to.
+"""What a command shares with its shell: standard streams, exit codes and signals.
+
+Ctrl+C, SIGTERM and SIGHUP end the program with one line and an exit code, never a traceback. During a run or a batch,
+the first signal stops it, and the second ends the program. A batch takes one Ctrl+C more: the first finishes the
+answers that are under way.
 
 This module imports nothing heavy, so that errors can be reported before anything else is loaded.
 """
@@ -9,35 +13,35 @@ import codecs
 import io
 import json
 import os
+import signal
 import sys
-from collections.abc import Iterable
-from typing import Any, TextIO
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import Any, Protocol, TextIO
 
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.safe_text import safe_json, safe_line
+from baton_reasoning.core.text import safe_json, safe_line
+
+
+class ExitCode(IntEnum):
+    ANSWERED = 0
+    FAILED = 1
+    """A model, a server, the network or the disk failed; the answer could not be saved; or nothing was found."""
+    USAGE = 2
+    """Something on the command line or in the configuration cannot be used, or a file that it names is missing."""
+    INCOMPLETE = 3
+    """A limit, a full context or a repetition ended the text, not a model."""
+    STOPPED = 130
+    """By Ctrl+C; SIGTERM ends with 143, SIGHUP with 129."""
+    CLOSED_PIPE = 141
+    """The reader of standard output has gone."""
+
 
 _ERRORS = "baton.terminal"
-_IN_ASCII = {
-    "●": "*",
-    "◆": "#",
-    "▣": "=",
-    "✎": "~",
-    "✓": "+",
-    "✗": "x",
-    "–": "-",
-    "—": "-",
-    "−": "-",
-    "─": "-",
-    "·": "-",
-} | {
+_IN_ASCII = dict(zip("●◆▣✎✓✗–—−─·“”’×▲▼", '*#=~+x-----""\'x^v', strict=True)) | {
     "…": "...",
-    "“": '"',
-    "”": '"',
-    "’": "'",
-    "×": "x",
     "→": "->",
-    "▲": "^",
-    "▼": "v",
     "≥": ">=",
     "τ": "tau",
 }
@@ -111,3 +115,71 @@ def _replace(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(_IN_ASCII.get(character, "?") for character in error.object[error.start : error.end]), error.end
+
+
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+_received = signal.SIGINT
+
+
+class Stoppable(Protocol):
+    def stop(self) -> None: ...
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let every signal raise KeyboardInterrupt while the block runs."""
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with _handled_by(interrupt):
+        yield
+
+
+@contextmanager
+def stops_on_interrupt(control: Stoppable, finish: Callable[[], object] | None = None) -> Iterator[None]:
+    """Let the first signal stop the run; a second one ends the program.
+
+    `finish`: what the first Ctrl+C does instead; any later signal then stops the run.
+    """
+    with _handled_by(control.stop, once=True, first=finish):
+        yield
+
+
+def exit_code_of_signal() -> int:
+    """Return 128 plus the number of the last signal: 130 after Ctrl+C."""
+    return 128 + _received
+
+
+@contextmanager
+def _handled_by(
+    action: Callable[[], object], once: bool = False, first: Callable[[], object] | None = None
+) -> Iterator[None]:
+    """`once`: later signals are handled as before. `first`: what the first Ctrl+C does instead."""
+    before: dict[int, Any] = {}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def handle(number: int, _: object) -> None:
+        global _received
+        nonlocal first
+        _received = signal.Signals(number)
+        if first and number == signal.SIGINT:
+            finish, first = first, None
+            finish()
+            return
+        if once:
+            restore()
+        action()
+
+    for number in _SIGNALS:
+        handler = signal.getsignal(number)
+        if handler != signal.SIG_IGN:  # ignored under nohup, or in the background of a script
+            before[number] = handler
+            signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        restore()

@@ -5,30 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from textwrap import shorten
+from typing import Annotated
 
 import click
 
 from baton_reasoning.app.shared.format import count, rough_duration
 from baton_reasoning.app.shared.labels import SIGNS
 from baton_reasoning.app.shared.value_words import value_sentences
-from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, command, complete_files, gathered, option
-from baton_reasoning.app.terminal.exit_codes import ExitCode
-from baton_reasoning.app.terminal.options import AT_LEAST_ONE
+from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, command, gathered, option
+from baton_reasoning.app.terminal.options import AT_LEAST_ONE, LoadingOptions, ModelOptions, loading_options, models_or
 from baton_reasoning.app.terminal.output import progress, remark, write, write_table
-from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, models_or, open_pair
+from baton_reasoning.app.terminal.pair import open_pair
 from baton_reasoning.app.terminal.reviewing import (
     Recorded,
     ReviewOptions,
     models_of,
     recorded_run,
 )
-from baton_reasoning.app.terminal.signals import exit_code_of_signal, stops_on_interrupt
-from baton_reasoning.app.terminal.streams import write_json
+from baton_reasoning.app.terminal.streams import ExitCode, exit_code_of_signal, stops_on_interrupt, write_json
 from baton_reasoning.core.batch.reporting.figures import estimated, signed
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.step_values import (
+from baton_reasoning.core.step_values.estimator import (
     USUAL_CONTINUATIONS,
     WRITERS,
     ValueEstimator,
@@ -39,6 +38,7 @@ from baton_reasoning.core.step_values import (
     text_error,
     writers_of,
 )
+from baton_reasoning.core.table import Column, Table
 from baton_reasoning.core.thinking.policy import Needs
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import event_to_json
@@ -55,31 +55,26 @@ VERDICTS = {True: "1 (right)", False: "0 (wrong)"}
 
 @dataclass(frozen=True)
 class ContinuationOptions:
-    writer: str
-    k: int
+    writer: Annotated[
+        str,
+        option(
+            type=ChoiceOf(WRITERS),
+            help="Who writes the continuations: one model alone, or the policy of the run [small].",
+        ),
+    ] = "small"
+    k: Annotated[
+        int,
+        option(
+            type=AT_LEAST_ONE, help=f"Continuations from each place; more where it matters [{USUAL_CONTINUATIONS}]."
+        ),
+    ] = USUAL_CONTINUATIONS
 
 
-continuation_options = gathered(
-    ContinuationOptions,
-    "chosen",
-    option(
-        "--writer",
-        type=ChoiceOf(WRITERS),
-        default="small",
-        help="Who writes the continuations: one model alone, or the policy of the run [small].",
-    ),
-    option(
-        "--k",
-        type=AT_LEAST_ONE,
-        default=USUAL_CONTINUATIONS,
-        metavar="N",
-        help=f"Continuations from each place; more where it matters [{USUAL_CONTINUATIONS}].",
-    ),
-)
+continuation_options = gathered(ContinuationOptions, "chosen")
 
 
 @command("value")
-@click.argument("recorded", shell_complete=complete_files, metavar="TRACE|ID")
+@click.argument("recorded", type=click.Path(), metavar="TRACE|ID")
 @option(
     "--expected",
     default="",
@@ -123,7 +118,8 @@ def value(
         write_json(event_to_json(values.estimated))
     else:
         header = ("step", "by", "value", "change", "worth of the takeover", "text")
-        write_table(header, list(_rows(trace, values)), right=(0,))
+        columns = tuple(Column(title, is_number=title == "step") for title in header)
+        write_table(Table("", columns, tuple(_rows(trace, values))))
         for sentence in value_sentences(trace, values):
             write(sentence)
     if values.estimated.is_whole:

@@ -11,8 +11,7 @@ from PySide6.QtGui import QDesktopServices
 from baton_reasoning.app.shared.background import BackgroundTask
 from baton_reasoning.app.shared.preferences import Preferences
 from baton_reasoning.app.window.messages import WindowMessages
-from baton_reasoning.core.new_version import RELEASES, newer_version
-from baton_reasoning.core.version import version
+from baton_reasoning.core.version import RELEASES, newer_version, version
 
 SECONDS_APART = 24 * 60 * 60
 

@@ -41,9 +41,9 @@ class ScoreRow(NamedTuple):
     @classmethod
     def of(cls, trace: Trace, expected: str) -> ScoreRow:
         """Score a finished answer: the demo models write what is `expected` exactly so, or it is wrong."""
-        from baton_reasoning.core.grading.extract import answer_of  # would delay the start of a window
+        from baton_reasoning.core.grading.extract import given_in  # would delay the start of a window
 
-        answer = answer_of(trace)
+        answer = given_in(trace)
         outcome = Outcome.CORRECT if answer == expected else Outcome.WRONG
         return cls(ScoredArm.of(trace), answer, outcome, trace.seconds, trace.large_share)
 

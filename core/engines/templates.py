@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from baton_reasoning.core.child_process import Child, NoAnswer, NotStarted, TimedOut, TimeLimit, limit_resource
 from baton_reasoning.core.errors import EngineRefused
+from baton_reasoning.core.text import replace_lone_surrogates
 
 if TYPE_CHECKING:  # the child imports this module too, and starts sooner without pydantic
     import jinja2
@@ -139,7 +140,7 @@ def render_template(template: str, variables: Mapping[str, Any]) -> str:
             raise unusable(reason)
     if "error" in answer:
         raise unusable(str(answer["error"]))
-    return str(answer["text"]).encode("utf-8", "replace").decode()  # a template can write half a character
+    return replace_lone_surrogates(str(answer["text"]))  # a template can write half a character
 
 
 def unusable(reason: str) -> EngineRefused:

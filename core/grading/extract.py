@@ -105,12 +105,6 @@ def extract_answer(text: str, expected: str | None = None, *, finished: bool = T
     return _marked_answer(text) or (answer_in_conclusion(_without_denials(text)) if finished else None)
 
 
-def answer_of(trace: Trace, expected: str | None = None) -> str | None:
-    """Find the answer of a run. Unfinished thinking and a truncated answer have no conclusion."""
-    finished = trace.finish is Finish.END_OF_TEXT and (trace.closed is not None or not trace.thinks)
-    return extract_answer(trace.answer if trace.closed else trace.text, expected, finished=finished)
-
-
 def last_boxed(text: str) -> str | None:
     r"""Return the content of the last complete, non-empty `\boxed{…}`, its braces balanced; None without one."""
     boxes = _boxes(text)
@@ -237,29 +231,21 @@ def _boxes(text: str) -> list[tuple[int, int, str]]:
 # What is graded in a run
 
 
-def given_in(trace: Trace, expected: str | None, how: How | Regex) -> str | None:
-    """Find what is graded in a run."""
-    return (trace.answer.strip() or None) if isinstance(how, Regex) else answer_of(trace, expected)
+def given_in(trace: Trace, expected: str | None = None, how: How | Regex = How.AUTO) -> str | None:
+    """Find what is graded in a run: its answer or, where a pattern is matched, all text after the thinking."""
+    answer_start = trace.closed.position if trace.closed else None if trace.thinks else 0
+    return given_in_text(trace.text, answer_start, trace.finish is Finish.END_OF_TEXT, expected, how)
 
 
-def given_in_continuation(
-    before: str,
-    continuation: str,
-    expected: str | None,
-    how: How | Regex,
-    *,
-    answer_start: int | None,
-    closing_tag: str,
-    ended: bool,
+def given_in_text(
+    text: str, answer_start: int | None, ended: bool, expected: str | None = None, how: How | Regex = How.AUTO
 ) -> str | None:
-    """Find what is graded in a text with its continuation, as `given_in` does in a trace.
+    """Find what is graded in a text; None if there is nothing. Unfinished thinking and a truncated answer have no
+    conclusion.
 
-    `answer_start`: in `before`; None while its thinking is open, which `closing_tag` ends ("" for a writer without
-    thinking tags). `ended`: whether the writer has ended the text.
+    `answer_start`: where the answer begins, None while the thinking is open. `ended`: whether the model ended the text.
     """
-    if answer_start is None and closing_tag and (found := continuation.find(closing_tag)) >= 0:
-        answer_start = len(before) + found + len(closing_tag)
-    answer = (before + continuation)[answer_start or 0 :]
+    answer = text[answer_start or 0 :]
     if isinstance(how, Regex):
         return None if answer_start is None else answer.strip() or None
     return extract_answer(answer, expected, finished=ended and answer_start is not None)

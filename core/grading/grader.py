@@ -14,6 +14,7 @@ from baton_reasoning.core.child_process import Child, NoAnswer, TimedOut, TimeLi
 from baton_reasoning.core.grading.compare import compare, compare_choice, compare_exact, compare_numeric
 from baton_reasoning.core.grading.normal import tidy
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex, Verdict
+from baton_reasoning.core.text import replace_lone_surrogates
 
 TIME_LIMIT = 5.0
 """Seconds for one pair of answers; almost all take milliseconds."""
@@ -50,7 +51,7 @@ class Grader:
             return Verdict.of(None, named, "The problem has no expected answer.")
         if not (given and given.strip()):
             return Verdict(Outcome.WRONG, named, "The model gave no answer.")
-        expected, given = _encodable(expected or ""), _encodable(given)
+        expected, given = replace_lone_surrogates(expected or ""), replace_lone_surrogates(given)
         if isinstance(how, Regex):
             return self._ask(How.REGEX, how.filled(expected), given, TimeLimit(self._time_limit))
         if max(len(expected), len(given)) > _LONGEST_ANSWER:
@@ -86,11 +87,6 @@ class Grader:
         except NoAnswer:
             same, reason = None, "The process that compares answers ended; it may have run out of memory."
         return Verdict.of(same, how, reason)
-
-
-def _encodable(text: str) -> str:
-    """Replace lone surrogates, which no database accepts."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _latex(answer: str) -> str:

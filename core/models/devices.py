@@ -151,12 +151,15 @@ def registry() -> ctypes.CDLL:
     return ggml
 
 
+_LOG_CALLBACKS: list[object] = []
+"""Kept alive: llama.cpp calls the last one as long as the process lives."""
+
+
 @cache
-def log_quietly() -> object:
+def log_quietly() -> None:
     """Send the messages of this process's llama.cpp and ggml to `logging` instead of standard error.
 
-    For a process that only asks for devices: a model's process parses the log. Raises as `registry`. Returns the
-    callback: llama.cpp calls it as long as the process lives, and the cache of this function keeps it alive.
+    For a process that only asks for devices: a model's process parses the log. Raises as `registry`.
     """
     from llama_cpp import llama_cpp as llama
 
@@ -164,8 +167,8 @@ def log_quietly() -> object:
         log.debug(text.decode(errors="replace").rstrip())
 
     callback = llama.llama_log_callback(write)
+    _LOG_CALLBACKS.append(callback)
     llama.llama_log_set(callback, ctypes.c_void_p(0))
-    return callback
 
 
 def backend_names() -> tuple[str, ...]:

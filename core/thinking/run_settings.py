@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
+from baton_reasoning.core.files import tolerant_value
 from baton_reasoning.core.models.options import Sampling
 from baton_reasoning.core.thinking.cues import Lexicon, parse_lexicon
 from baton_reasoning.core.thinking.interruptions import Limits
@@ -48,6 +51,11 @@ class RunSettings(BaseModel):
     limits: Limits = Field(default_factory=Limits, title="Limits")
     boundary: Boundary = Field(Boundary.BLANK_LINE, title="Step boundary", description="What ends a step.")
     cue_list: str = Field("", title="Cue list", description="Cues of another model family or language, as JSON.")
+
+    @classmethod
+    def stored(cls, data: dict[str, Any]) -> RunSettings:
+        """Read the settings of a stored run. One that this version does not know or allow has its default."""
+        return tolerant_value(cls, data)
 
     @property
     def lexicon(self) -> Lexicon | None:

@@ -56,7 +56,7 @@ from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.secrets import Secrets
 from baton_reasoning.core.settings import ColourScheme
-from baton_reasoning.core.step_values import ValueEstimator, ValueOptions
+from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions
 from baton_reasoning.core.thinking.events import OpinionGiven, ValuesEstimated
 from baton_reasoning.core.thinking.opinion import SecondOpinion
 from tests.app.conftest import LARGE, SMALL, ScriptedLoader, answer_to

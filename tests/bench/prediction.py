@@ -20,8 +20,7 @@ from baton_reasoning.core.demo_pair.costly import costly_pair
 from baton_reasoning.core.engines.base import ignore
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.local.engine import LocalEngine
-from baton_reasoning.core.expected_time import ModelCost, Work, drafted_seconds
-from baton_reasoning.core.model_costs import measure
+from baton_reasoning.core.model_costs import ModelCost, drafted_seconds, measure
 from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.events import HandedOver, TokenWritten
@@ -107,18 +106,16 @@ def counted(traces: Sequence[Trace], small: ModelCost | None, large: ModelCost |
     """Seconds of what each model did."""
     assert small
     assert large
-    return sum(
-        work_in(trace, Author.SMALL).seconds(small) + work_in(trace, Author.LARGE).seconds(large) for trace in traces
-    )
+    return sum(seconds_in(trace, Author.SMALL, small) + seconds_in(trace, Author.LARGE, large) for trace in traces)
 
 
-def work_in(trace: Trace, author: Author) -> Work:
-    """What this model did in a run: decodes of tokens, of drafts for the large model, and one for each handoff."""
+def seconds_in(trace: Trace, author: Author, cost: ModelCost) -> float:
+    """Of what this model did: decodes of tokens, of drafts for the large model, and one for each handoff."""
     found, large = trace.totals[author], trace.totals[Author.LARGE]
     decodes = found.decoded + sum(isinstance(event, HandedOver) and event.author is author for event in trace.events)
     if author is Author.SMALL:
-        return Work(decodes + large.drafts, read=found.prefilled)
-    return Work(decodes - found.accepted_drafts, checked=found.drafts, read=found.prefilled)
+        return cost.seconds(decodes + large.drafts, read=found.prefilled)
+    return cost.seconds(decodes - found.accepted_drafts, checked=found.drafts, read=found.prefilled)
 
 
 def drafted(traces: Sequence[Trace], small: ModelCost | None, large: ModelCost | None) -> float:
@@ -127,6 +124,6 @@ def drafted(traces: Sequence[Trace], small: ModelCost | None, large: ModelCost |
     assert large
     tokens = [event for trace in traces for event in trace.events if isinstance(event, TokenWritten)]
     accepted, refused = sum(token.drafted for token in tokens), sum(token.rejected_drafts > 0 for token in tokens)
-    read = Work(0, read=sum(trace.totals[Author.LARGE].prefilled for trace in traces))
+    read = sum(trace.totals[Author.LARGE].prefilled for trace in traces)
     seconds = drafted_seconds(small, large, accepted / max(accepted + refused, 1))
-    return len(tokens) * seconds + read.seconds(small) + read.seconds(large)
+    return len(tokens) * seconds + small.seconds(0, read=read) + large.seconds(0, read=read)

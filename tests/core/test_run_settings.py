@@ -19,6 +19,13 @@ CUES = '{"reflection": {"moment": []}}'
 STEPS = "First step.\n\nOne moment, that is", "\n\nDone.</think>\n\n4"
 
 
+def test_stored_settings_that_this_version_does_not_know_have_their_defaults_and_stay_stored() -> None:
+    policy = {"policy": "keywords", "n1": "many", "n2": 7, "gone": 1}
+    data = {"seed": 3, "top_k": -1, "policy": policy}
+    assert RunSettings.stored(data) == RunSettings(seed=3, policy=Keywords.Settings(n2=7))
+    assert data == {"seed": 3, "top_k": -1, "policy": {"policy": "keywords", "n1": "many", "n2": 7, "gone": 1}}
+
+
 def test_without_advice_everything_is_as_chosen() -> None:
     chosen = RunSettings(policy=Keywords.presets["paper"], seed=3)
     assert effective_settings(chosen) == chosen

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from baton_reasoning.core.new_version import newer_version
-from baton_reasoning.core.version import DISTRIBUTION, version
+from baton_reasoning.core.version import DISTRIBUTION, newer_version, version
 from tests.fakes.release_server import running_releases
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]

@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from baton_reasoning.core.demo_pair.task import DemoProblem
 from baton_reasoning.core.engines.base import Conversation as Messages
@@ -117,10 +116,3 @@ def expected_answer(problem: str) -> str:
     """Return the right answer of a problem of the demo pair; "" for any other."""
     known = DemoProblem.of(problem)
     return known.answer if known else ""
-
-
-def run_settings(data: dict[str, Any]) -> RunSettings:
-    """Parse the settings of a stored exchange or trace. Fields that this version does not know keep their defaults."""
-    from baton_reasoning.core.settings import tolerant
-
-    return tolerant({"run": dict(data)}).run

@@ -11,10 +11,11 @@ from PySide6.QtCore import QObject, Signal
 from shiboken6 import isValid
 
 from baton_reasoning.app.shared.background import BackgroundTask, StreamTask
-from baton_reasoning.app.shared.conversations.conversation import Conversation, Exchange, run_settings
+from baton_reasoning.app.shared.conversations.conversation import Conversation, Exchange
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.conversations import Found, Headline, StoredExchange
 from baton_reasoning.core.thinking.events import Event
+from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.trace import Trace
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ class ConversationRepository(QObject):
         known: dict[str, Exchange] = {}
         for kept in stored.exchanges:
             parent = known.get(kept.parent) if kept.parent else None
-            known[kept.id] = Exchange(kept.problem, run_settings(kept.settings), parent, id=kept.id, is_read=False)
+            settings = RunSettings.stored(kept.settings)
+            known[kept.id] = Exchange(kept.problem, settings, parent, id=kept.id, is_read=False)
             conversation.siblings(known[kept.id]).append(known[kept.id])
         conversation.leaf = known.get(stored.leaf or "") or next(reversed(known.values()), None)
         if conversation.leaf:

@@ -17,7 +17,7 @@ from baton_reasoning.core.thinking.opinion import OpinionProgress, SecondOpinion
 
 if TYPE_CHECKING:
     from baton_reasoning.core.model_costs import ModelCosts
-    from baton_reasoning.core.step_values import ValueEstimator, ValueOptions, ValuesProgress
+    from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions, ValuesProgress
 
     Progress = OpinionProgress | ValuesProgress
 
@@ -77,11 +77,11 @@ class AnswerReviews(QObject):
             self._begin(exchange, reading, reading.read)
 
     def value_steps(self, exchange: Exchange, expected: str, options: ValueOptions) -> None:
-        """Estimate what the steps of this answer are worth, or go on with that. Raises the error of `value_error`."""
+        """Estimate what the steps of this answer are worth, or go on with that. Raises SettingsError."""
         if self.unavailable_reason(exchange):
             return
         from baton_reasoning.core.grading.grader import Grader  # not at the start of a window, which these would delay
-        from baton_reasoning.core.step_values import ValueEstimator, is_news
+        from baton_reasoning.core.step_values.estimator import ValueEstimator, is_news
 
         grader, known = Grader(), exchange.trace.values.get(options.writer)
         estimator = ValueEstimator(self.pair, exchange.trace, grader, expected, options)

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QColor, QTextBlock, QTextBlockFormat, QTextCharFormat, QTextCursor, QTextDocument
 
-from baton_reasoning.app.shared.conversations.conversation import run_settings
 from baton_reasoning.app.shared.rendering import TextStyle, append_plain, render_at
 from baton_reasoning.app.shared.rendering.blocks import BLOCK_KIND, CONTINUED, SPACED
 from baton_reasoning.app.shared.rendering.document import LONGEST_BLOCK
@@ -27,6 +26,7 @@ from baton_reasoning.core.thinking.differences import Change, Effect, change_of
 from baton_reasoning.core.thinking.events import RunStarted
 from baton_reasoning.core.thinking.policy import PolicyContext
 from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
 GAP = 15.0
@@ -68,7 +68,7 @@ def cues_of(trace: Trace) -> Lexicon:
     """Return the cues that the policy of this run looked for: its own list, or the policy's."""
     if trace.started is None:
         return english()
-    settings = run_settings(trace.started.settings)
+    settings = RunSettings.stored(trace.started.settings)
     try:
         policy = POLICIES.of(settings.policy)(settings.policy, PolicyContext(settings.seed, settings.lexicon))
     except SettingsError:  # a policy that is not installed, or a list that this version cannot read

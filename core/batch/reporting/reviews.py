@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import NamedTuple
 
 from baton_reasoning.core.errors import ContextFull
-from baton_reasoning.core.step_values import ValuesProgress
+from baton_reasoning.core.step_values.estimator import ValuesProgress
 from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Event, OpinionGiven, ValuesEstimated

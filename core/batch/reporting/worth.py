@@ -21,7 +21,7 @@ from baton_reasoning.core.grading.verdict import How, Outcome, Regex
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.step_values import ValueEstimator, ValueOptions, is_news, is_valued
+from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions, is_news, is_valued
 from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.store.run_cost import Takeover
 from baton_reasoning.core.store.store import Store
@@ -136,7 +136,7 @@ class BatchValues(BatchReviews):
         self._pair, self._grader, self._problems, self._options, self._how = pair, grader, problems, options, how
 
     def begin(self, row: ResultRow, trace: Trace) -> Review:
-        """Raises the error of `value_error`."""
+        """Raises SettingsError, as `ValueEstimator` does."""
         expected = self._problems[row.position].expected or ""
         estimator = ValueEstimator(self._pair, trace, self._grader, expected, self._options, self._how)
         return Review(estimator.stop, estimator.run())

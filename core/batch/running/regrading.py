@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.grading.extract import answer_of
+from baton_reasoning.core.grading.extract import given_in
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex, Verdict
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.text import counted
+from baton_reasoning.core.thinking.trace import Trace
 
 
 class Regraded(NamedTuple):
@@ -31,8 +32,8 @@ class RegradeCounts:
         self.found_otherwise = 0
         self.graded_otherwise = 0
 
-    def take(self, graded: Regraded) -> None:
-        row, before = graded
+    def take(self, regraded: Regraded) -> None:
+        row, before = regraded
         self.answers += 1
         self.found_otherwise += row.answer != before.answer
         self.graded_otherwise += row.outcome is not before.outcome
@@ -44,10 +45,11 @@ class RegradeCounts:
         return f"{counted(self.answers, 'answer')} {'was' if self.answers == 1 else 'were'} graded again: {changes}."
 
 
-def verdict_on(grader: Grader, problem: Problem, answer: str, written: str, how: How | Regex) -> Verdict:
-    """Grade an answer; only a pattern is matched against all text after the thinking (`written`) instead."""
-    given = written if isinstance(how, Regex) else answer
-    return grader.grade(problem.expected, given or None, how)
+def graded(grader: Grader, problem: Problem, trace: Trace, how: How | Regex) -> tuple[str, Verdict]:
+    """Return the answer of a run, empty without one, and the verdict on what is graded in it."""
+    given = given_in(trace, problem.expected, how)
+    answer = given_in(trace, problem.expected) if isinstance(how, Regex) else given  # a pattern is given all text
+    return answer or "", grader.grade(problem.expected, given, how)
 
 
 def regrade(
@@ -65,14 +67,13 @@ def regrade(
     settings = BatchSettings.of(opened)
     settings = settings.graded_by(how) if how is not None else settings
     problems = list(store.batches.problems(batch))
-    graded: list[tuple[int, str, Verdict]] = []
+    regraded: list[tuple[int, str, Verdict]] = []
     for row in [row for row in store.batches.results(batch) if row.has_answer]:
         problem, (trace, damage) = problems[row.position], store.runs.read(row.run)
         if damage:
             continue
-        answer = answer_of(trace, problem.expected) or ""
-        verdict = verdict_on(grader, problem, answer, trace.answer.strip(), settings.how)
-        graded.append((row.job, answer, verdict))
+        answer, verdict = graded(grader, problem, trace, settings.how)
+        regraded.append((row.job, answer, verdict))
         yield Regraded(row._replace(answer=answer, verdict=verdict), row)
     latest = BatchSettings.of(store.batches.open(batch)).graded_by(settings.how)
-    store.batches.regrade(batch, latest.stored(), graded)
+    store.batches.regrade(batch, latest.stored(), regraded)

@@ -36,13 +36,12 @@ from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.batch.running.calibration import PILOT_SEED, chance_for_share, pilot_of
 from baton_reasoning.core.batch.running.conditions import LoadMeter, LoadReading, threads_of
 from baton_reasoning.core.batch.running.progress import BatchProgress
-from baton_reasoning.core.batch.running.regrading import verdict_on
+from baton_reasoning.core.batch.running.regrading import graded
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, EngineError, SettingsError, StoreError
 from baton_reasoning.core.files import sha256_of
-from baton_reasoning.core.grading.extract import answer_of
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How, Regex, Verdict
+from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.store.batches import Conditions, Job
@@ -316,7 +315,7 @@ class Runner:
                 if trace.finish is Finish.FAILED or (trace.finish is Finish.CONTEXT_FULL and not trace.tokens):
                     error = trace.ended.reason if trace.ended else ""
                 else:
-                    answer, verdict = self._graded(job, trace)
+                    answer, verdict = graded(self.grader, job.problem, trace, self._how())
         except StoreError:
             raise
         except BatonError as failure:
@@ -327,10 +326,6 @@ class Runner:
         notices = tuple(dict.fromkeys(notice.text for notice in trace.notices))[:MOST_NOTICES]
         conditions = self._conditions(load, pauses)
         self._events.put(JobEnded(self.store.batches.finish(job, answer, verdict, error, notices, conditions)))
-
-    def _graded(self, job: Job, trace: Trace) -> tuple[str, Verdict]:
-        answer = answer_of(trace, job.problem.expected) or ""
-        return answer, verdict_on(self.grader, job.problem, answer, trace.answer.strip(), self._how())
 
     def _conditions(self, load: LoadReading, pauses: int) -> Conditions:
         return Conditions(

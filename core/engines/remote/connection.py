@@ -104,11 +104,7 @@ class ServerAddress:
 
     @property
     def is_this_machine(self) -> bool:
-        name = urlsplit(self.url).hostname or ""
-        try:
-            return ipaddress.ip_address(name).is_loopback
-        except ValueError:
-            return name == "localhost"
+        return is_loopback(urlsplit(self.url).hostname or "")
 
     @property
     def risks(self) -> tuple[str, ...]:
@@ -138,6 +134,14 @@ class ServerAddress:
         return context
 
 
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach a server bound to `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """Time-outs and pauses, all in seconds."""
@@ -165,24 +169,26 @@ class RetryState:
 
     policy: RetryPolicy
     failures: int = 0
+    """In which the server was lost; one that is not ready is given seconds, not tries."""
+    errors: int = 0
     pause: float = 0.0
     """Seconds until the next attempt."""
     _waited_for_loading: float = 0.0
 
     def progressed(self) -> None:
-        self.failures = 0
+        self.failures = self.errors = 0
         self._waited_for_loading = 0.0
 
     def count(self, error: EngineLost) -> None:
-        """Count a failure. Raises it after the last attempt that the policy allows."""
+        """Count an error. Raises it after the last attempt that the policy allows."""
         policy = self.policy
-        self.pause = min(policy.first_pause * 2.0**self.failures, policy.longest_pause)
-        self.failures += 1
+        self.pause = min(policy.first_pause * 2.0**self.errors, policy.longest_pause)
+        self.errors += 1
         if isinstance(error, NotReady):
             self._waited_for_loading += self.pause
-            if self._waited_for_loading > policy.loading:
-                raise error
-        elif self.failures >= policy.tries:
+        else:
+            self.failures += 1
+        if self._waited_for_loading > policy.loading or self.failures >= policy.tries:
             raise error
 
 

@@ -329,7 +329,7 @@ class RemoteSession:
         retries = RetryState(self._retry_policy)
 
         def attempt(arrived: list[Token]) -> Generator[WriteItem, None, None]:
-            if retries.failures:
+            if retries.errors:
                 self._connection.pause(retries.pause)
                 self._protocol.check_model(self._connection.ask)
             so_far = (*body, *protocol.as_parts(arrived, self.card.vocabulary))
@@ -344,7 +344,7 @@ class RemoteSession:
             retries.count(error)
             failed, tries = retries.failures, self._retry_policy.tries
             self._show(ServerStatus(ServerState.RECONNECTING, reason=error.message, attempt=failed, attempts=tries))
-            if retries.failures == 1:  # one line in the answer; the status shows each attempt
+            if retries.errors == 1:  # one line in the answer; the status shows each attempt
                 yield Notice(f"{error.message} {RETRYING}")
 
         try:

@@ -494,7 +494,7 @@ def long_loader(before_token: Callable[[str], None] = lambda _: None) -> Scripte
     """Texts that are the same for 18 steps."""
     loader = ScriptedLoader()
     loader.small = ScriptedEngine(
-        continue_with=rest_of(f"{BEFORE}\n\nThat makes 849.\n\n{AFTER}</think>\n\n\\boxed{{849}}"),
+        continue_with=rest_of(f"{BEFORE}\n\nThat makes 849.\n\n{AFTER}</think>\n\n\\boxed{{849}} and \\boxed{{7}}"),
         before_token=before_token,
     )
     loader.large = ScriptedEngine(
@@ -512,6 +512,7 @@ def test_it_opens_at_the_first_difference_and_says_what_it_is(compare: Compare, 
     qtbot.waitUntil(lambda: view.caption.text() == said)
     qtbot.waitUntil(lambda: not view.parting.visibleRegion().isEmpty())
     assert bar.value() < bar.maximum(), "not at the end"
+    assert view.columns[0].head.answer.markdown == "\\(\\boxed{849, 7}\\)", "both boxes are the answer"
     bar.setValue(0)
     window.session.progressed.emit(view.columns[0].exchange)
     window.resize(window.width() - 80, window.height())

@@ -11,8 +11,15 @@ import pytest
 
 from baton_reasoning.app.inspector.command_line import command_line, models_of
 from baton_reasoning.app.terminal.command_line import command
-from baton_reasoning.app.terminal.options import RunOptions, run_options, run_settings
-from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
+from baton_reasoning.app.terminal.options import (
+    LoadingOptions,
+    ModelOptions,
+    RunOptions,
+    loading_options,
+    model_options,
+    run_options,
+    run_settings,
+)
 from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
 from baton_reasoning.core.models.options import LocalFile
 from baton_reasoning.core.run import Pair, RunSettings, ask, effective_settings, run

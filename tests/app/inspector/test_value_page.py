@@ -22,7 +22,7 @@ from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.base import Conversation
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
-from baton_reasoning.core.expected_time import ModelCost
+from baton_reasoning.core.model_costs import ModelCost
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.trace import Trace

@@ -23,7 +23,7 @@ from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.expected_time import ModelCost
+from baton_reasoning.core.model_costs import ModelCost
 from baton_reasoning.core.models.devices import Devices, has_gpu_backend
 from baton_reasoning.core.models.library import LocalModel
 from baton_reasoning.core.models.options import LoadOptions, load_preferences

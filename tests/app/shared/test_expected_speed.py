@@ -16,8 +16,7 @@ from baton_reasoning.app.shared.expected_speed import (
 )
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.base import ModelCard, Placement
-from baton_reasoning.core.expected_time import ModelCost
-from baton_reasoning.core.model_costs import ModelCosts
+from baton_reasoning.core.model_costs import ModelCost, ModelCosts
 from baton_reasoning.core.models.gguf import GgufHeader, read_header
 from baton_reasoning.core.models.options import ThinkingTags
 from baton_reasoning.core.run import Pair

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any, ClassVar, Self, cast
 
@@ -73,3 +74,12 @@ def baton(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
         return CompletedProcess(arguments, code, output.out, output.err)
 
     return baton
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The configuration file of a person who has nothing else in that folder; it is not there yet."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    file = tmp_path / "baton" / "config.toml"
+    file.parent.mkdir()
+    return file

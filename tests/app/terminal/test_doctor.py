@@ -37,12 +37,8 @@ def test_the_doctor_looks_at_everything(baton: Baton) -> None:
         ("sead = 7\n", "sets 'sead' at its top"),
     ],
 )
-def test_a_broken_configuration_is_named(
-    content: str, said: str, tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    (tmp_path / "baton").mkdir()
-    (tmp_path / "baton" / "config.toml").write_text(content, encoding="utf-8")
+def test_a_broken_configuration_is_named(content: str, said: str, config: Path, baton: Baton) -> None:
+    config.write_text(content, encoding="utf-8")
     done = baton("doctor")
     assert done.returncode == 1
     assert done.stdout.startswith("✗ Configuration: ")

@@ -19,9 +19,9 @@ from typing import NamedTuple, TextIO
 import pytest
 
 from baton_reasoning.app.cli import main
-from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.program import PROGRAM
 from baton_reasoning.app.terminal.program import baton as program
+from baton_reasoning.app.terminal.streams import ExitCode
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, SMALL_MODEL, DemoProblem
 from baton_reasoning.core.engines.body import Author
 from tests.app.terminal.conftest import Baton
@@ -168,11 +168,13 @@ def test_every_command_has_a_row() -> None:
 
 
 @pytest.mark.parametrize("path", ["", *PATHS])
-def test_help_fits_into_80_columns(path: str, baton: Baton) -> None:
+def test_help_fits_on_a_screen_of_80_columns_and_40_lines(path: str, baton: Baton) -> None:
     asked = baton(*path.split(), "--help", COLUMNS="80")
     assert (asked.returncode, asked.stderr) == (0, "")
     assert asked.stdout.startswith(f"Usage: {PROGRAM} {path}".rstrip())
-    assert max(map(len, asked.stdout.splitlines())) <= 80
+    lines = asked.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) <= 40
 
 
 @pytest.mark.parametrize("path", ["", *sorted(GROUPS)])

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from baton_reasoning.app.cli import main
-from baton_reasoning.app.terminal.exit_codes import ExitCode
-from baton_reasoning.app.terminal.recording import recorded
+from baton_reasoning.app.terminal.solve import recorded
+from baton_reasoning.app.terminal.streams import ExitCode
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DemoProblem
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import RunSettings
@@ -96,11 +96,10 @@ def test_an_answer_that_cannot_be_kept_is_printed_and_said_to_be_missing(
 
 
 def test_a_disk_that_fills_while_an_answer_is_written_is_said(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
-    with ExitStack() as disk, recorded("What is 2 + 2?", RunSettings()) as record:
+    with ExitStack() as disk, recorded("What is 2 + 2?", RunSettings()) as recording:
         disk.enter_context(a_full_disk())
-        for event in a_run(steps=400):
-            record(event)
-    assert record.failed
+        assert len(list(recording.of(a_run(steps=400)))) == len(a_run(steps=400))
+    assert recording.failed
     (said,) = capsys.readouterr().err.splitlines()
     assert "The answer is not in the history." in said
     assert "othing is lost" not in said

@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from baton_reasoning.app.terminal.signals import exit_code_of_signal, interruptible, stops_on_interrupt
 from baton_reasoning.app.terminal.standard_input import TYPE_IT
+from baton_reasoning.app.terminal.streams import exit_code_of_signal, interruptible, stops_on_interrupt
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL, DemoProblem
 from baton_reasoning.core.thinking.interruptions import Control
 from tests.app.terminal.terminal import CTRL_C, CTRL_D, LIMIT, Terminal

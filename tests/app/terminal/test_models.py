@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 
 from baton_reasoning.app.cli import main
-from baton_reasoning.app.terminal.model_files import source_of
+from baton_reasoning.app.terminal.models import source_of
 from baton_reasoning.app.terminal.pair import describe
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL, DemoProblem
 from baton_reasoning.core.engines.base import ModelCard, Placement
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.expected_time import ModelCost
-from baton_reasoning.core.model_costs import ModelCosts
+from baton_reasoning.core.model_costs import ModelCost, ModelCosts
 from baton_reasoning.core.models.catalog import catalog_models
 from baton_reasoning.core.models.devices import Devices
 from baton_reasoning.core.models.options import DemoModel, HubFile, LocalFile, ModelSource, ServerUrls
@@ -192,14 +191,12 @@ def test_a_model_that_got_less_than_was_asked_for_says_so(capsys: pytest.Capture
 
 
 def test_every_setting_has_its_meaning_bounds_default_and_presets(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["settings", "c", "--policy", "keywords"]) == 0
+    assert main(["settings", "c_most", "--policy", "keywords"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "c (keywords): Reflections allowed. Reflections before a longer takeover (c).",
-        "  default: 15",
-        "  bounds: at least 1",
-        "  in baton: 15",
-        "  in paper: 15",
-        "  in reference: 15",
+        "Policy keywords",
+        "name    meaning",
+        "c_most  Maximum allowance. Maximum of c. [30; at least 1; paper 15]",
+        "",
     ]
     assert main(["settings", "--json"]) == 0
     names = {json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()}

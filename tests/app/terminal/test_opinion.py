@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from baton_reasoning.app.cli import main
-from baton_reasoning.app.terminal.recording import open_history
+from baton_reasoning.app.terminal.history import open_history
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS, SMALL_MODEL
 from baton_reasoning.core.thinking.events import OpinionGiven
 from baton_reasoning.core.thinking.opinion import OpinionProgress, SecondOpinion

@@ -10,9 +10,10 @@ import click
 import pytest
 
 from baton_reasoning.app.terminal.batch import COMMANDS as BATCH_COMMANDS
-from baton_reasoning.app.terminal.config_file import SHARED
+from baton_reasoning.app.terminal.command_line import SHARED
 from baton_reasoning.app.terminal.program import PROGRAM, baton
 from tests.app.terminal.conftest import Baton
+from tests.app.terminal.tree import commands_of
 
 MOST_OPTIONS = 25
 
@@ -27,15 +28,10 @@ class Described(NamedTuple):
         return [each for each in self.command.params if isinstance(each, click.Option)]
 
 
-def commands(group: click.Group = baton, path: str = PROGRAM) -> Iterator[Described]:
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        found = group.get_command(context, name)
-        assert found, name
-        if isinstance(found, click.Group):
-            yield from commands(found, f"{path} {name}")
-        else:
-            yield Described(f"{path} {name}", found)
+def commands() -> Iterator[Described]:
+    for path, command in commands_of(baton):
+        if not isinstance(command, click.Group):
+            yield Described(" ".join((PROGRAM, *path)), command)
 
 
 @pytest.mark.parametrize("command", [*commands()], ids=lambda command: command.path)
@@ -49,6 +45,23 @@ def test_a_command_has_few_options_by_the_names_that_file_and_environment_use(co
             assert option.envvar == (None if is_deliberate else f"BATON_{str(option.name).upper()}")
 
 
+def test_an_option_that_help_only_names_stands_in_settings(baton: Baton) -> None:
+    listed = baton("settings", COLUMNS="200").stdout
+    left_out = 0
+    for command in commands():
+        help = baton(*command.path.split()[1:], "--help", COLUMNS="200").stdout
+        for option in command.options:
+            name = max(option.opts, key=len)
+            if getattr(option, "is_for_experts", False):
+                left_out += 1
+                assert option.help
+                assert option.help not in help
+                assert f"\n{name} " in listed
+                assert option.help.partition(".")[0] in listed
+            assert name in help
+    assert left_out
+
+
 def test_a_word_means_one_thing_in_all_commands() -> None:
     texts: dict[str, set[str]] = {}
     for command in commands():
@@ -58,14 +71,6 @@ def test_a_word_means_one_thing_in_all_commands() -> None:
     assert all(text.startswith("Solve each problem with N seeds") for text in texts["--seeds"])
     assert texts["--max-tokens"] == {"Longest answer in tokens"}
     assert texts["--context"] >= {"Tokens of context"}
-
-
-@pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    file = tmp_path / "baton" / "config.toml"
-    file.parent.mkdir()
-    return file
 
 
 def test_a_nested_command_takes_options_from_its_table_its_groups_and_the_top(config: Path, baton: Baton) -> None:
@@ -139,4 +144,4 @@ def test_a_model_in_the_environment_may_have_spaces_in_its_path(tmp_path: Path, 
 
 def test_every_verb_of_a_batch_is_listed_with_what_it_does(baton: Baton) -> None:
     listed = baton("batch", "--help").stdout
-    assert all(command.summary in listed for command in BATCH_COMMANDS.values())
+    assert all(str(command.help) in listed for command in BATCH_COMMANDS)

@@ -25,14 +25,6 @@ def tokens(capsys: pytest.CaptureFixture[str]) -> int:
     return written
 
 
-@pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    file = tmp_path / "baton" / "config.toml"
-    file.parent.mkdir()
-    return file
-
-
 def test_an_option_is_taken_from_the_line_the_environment_and_the_file_in_this_order(
     config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from baton_reasoning.app.terminal import servers
-from baton_reasoning.app.terminal.model_files import source_of
+from baton_reasoning.app.terminal.models import source_of
 from baton_reasoning.app.terminal.servers import known_server
 from baton_reasoning.core import secrets
 from baton_reasoning.core.demo_pair import READY_PROBLEMS, SMALL_MODEL

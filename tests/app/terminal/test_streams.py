@@ -18,8 +18,9 @@ from rich.progress import Progress
 from baton_reasoning.app.cli import main
 from baton_reasoning.app.terminal.command_line import LazyCommand, command
 from baton_reasoning.app.terminal.output import ProgressLine, write, write_table
-from baton_reasoning.app.terminal.program import COMMANDS
+from baton_reasoning.app.terminal.program import baton as program
 from baton_reasoning.app.terminal.streams import report, write_json
+from baton_reasoning.core.table import Column, Table
 from tests.app.terminal.conftest import DEMO, Baton
 from tests.app.terminal.terminal import Terminal
 from tests.fakes.faulty_server import FaultyServer, error
@@ -156,10 +157,10 @@ def test_everything_that_commands_print_cannot_steer_the_terminal(
 ) -> None:
     attack = "\x9b2J\x1b]52;c;x\x07\u202e"
     write(attack)
-    write_table(["model", attack], [["a", attack]])
+    write_table(Table("", (Column("model"), Column(attack)), (("a", attack),)))
     write_json({"name": attack})
     monkeypatch.setenv("FORCE_COLOR", "1")
-    write_table(["a model in a terminal"], [[attack]])
+    write_table(Table("", (Column("a model in a terminal"),), ((attack,),)))
     out = io.StringIO()
     with Progress(console=Console(file=out, force_terminal=True, width=200)) as live:
         ProgressLine("Loading", live).remark(attack)
@@ -173,7 +174,7 @@ def test_an_unexpected_error_is_a_sentence_that_says_how_to_report_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "baton_reasoning.app.terminal.broken", sys.modules[__name__])
-    monkeypatch.setitem(COMMANDS, "broken", LazyCommand("broken:broken", "Fails."))
+    monkeypatch.setitem(program.commands, "broken", LazyCommand("broken", "broken:broken", "Fails."))
     assert main(["broken"]) == 1
     (sentence,) = capsys.readouterr().err.splitlines()
     assert "ZeroDivisionError" in sentence

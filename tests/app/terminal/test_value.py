@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from baton_reasoning.app.terminal import reviewing
-from baton_reasoning.app.terminal.recording import open_history
+from baton_reasoning.app.terminal.history import open_history
 from baton_reasoning.core.demo_pair import READY_PROBLEMS
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.run import Pair

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import click
 
+from baton_reasoning.app.terminal.command_line import LazyCommand
+
 
 def commands_of(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     """Yield each command, groups as well, with the words by which it is called after `baton`."""
-    context = click.Context(group, info_name=group.name)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command is not None
-        yield (*path, name), command
-        if isinstance(command, click.Group):
-            yield from commands_of(command, (*path, name))
+    for name, command in group.commands.items():
+        found = command.command if isinstance(command, LazyCommand) else command
+        yield (*path, name), found
+        if isinstance(found, click.Group):
+            yield from commands_of(found, (*path, name))

@@ -16,8 +16,7 @@ from pytestqt.qtbot import QtBot
 from baton_reasoning.app.settings.dialog import SettingsDialog
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.new_version_notice import SECONDS_APART, NewVersionNotice
-from baton_reasoning.core.new_version import newer_version
-from baton_reasoning.core.version import version
+from baton_reasoning.core.version import newer_version, version
 from tests.fakes.release_server import ReleaseServer, running_releases
 
 

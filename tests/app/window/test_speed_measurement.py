@@ -15,7 +15,7 @@ from baton_reasoning.app.window.pair_dialog import PairDialog
 from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.base import Placement
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.expected_time import ModelCost
+from baton_reasoning.core.model_costs import ModelCost
 from baton_reasoning.core.models.options import ServerUrls, file_source
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.policies.keywords import Keywords

@@ -17,7 +17,7 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.step_values import ValueEstimator, ValueOptions
+from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions
 from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import ValuesEstimated

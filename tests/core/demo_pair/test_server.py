@@ -14,7 +14,7 @@ from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.models.options import LoadOptions, Sampling
 from baton_reasoning.core.run import Pair, ask, run
-from baton_reasoning.core.step_values import ValueEstimator, ValueOptions
+from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions
 from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.trace import Trace

@@ -2,16 +2,20 @@
 
 import pytest
 
+from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.extract import (
     answer_at_start,
     answer_in_conclusion,
     expected_answer,
     extract_answer,
     extract_choice,
-    given_in_continuation,
+    given_in,
+    given_in_text,
     last_boxed,
 )
 from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.thinking.events import Event, Finish, RunEnded, RunStarted, TextInserted, ThinkingClosed
+from baton_reasoning.core.thinking.trace import Trace
 
 
 @pytest.mark.parametrize(
@@ -194,28 +198,34 @@ def test_the_conclusion_holds_the_answer(text: str, answer: str | None) -> None:
     assert answer_in_conclusion(text) == answer
 
 
-# A text that another one continues
-
-
-PATTERN = Regex("{expected}")
+# What is graded in a run
 
 
 @pytest.mark.parametrize(
-    ("before", "continuation", "answer_start", "ended", "answer", "matched"),
+    ("thinking", "written", "ended", "answer", "matched"),
     [
-        ("One.\n\n", "Two.</think>\\boxed{4}", None, True, "4", "\\boxed{4}"),
-        ("One.\n\n", "Two. \\boxed{3}", None, True, "3", None),
-        ("One.\n\n", "So it is four.", None, True, None, None),
-        ("One.</think>The ", "answer is 4.", 12, True, "4", "The answer is 4."),
-        ("One.</think>It is", " four", 12, False, None, "It is four"),
-        ("", "\\boxed{4}", 0, True, "4", "\\boxed{4}"),
+        ("One.\n\nTwo.", "\\boxed{4}", True, "4", "\\boxed{4}"),
+        ("\\boxed{3}", " The answer is 4. ", True, "4", "The answer is 4."),
+        ("\\boxed{3}", "It is four", False, None, "It is four"),
+        ("The answer is 3.", "\n", True, None, None),
+        ("Two. \\boxed{3}", None, True, "3", None),
+        ("So it is four.", None, True, None, None),
+        (None, "\\boxed{4}", True, "4", "\\boxed{4}"),
+        (None, "It is four.", True, "four", "It is four."),
     ],
 )
 def test_the_answer_or_all_text_after_the_thinking(
-    before: str, continuation: str, answer_start: int | None, ended: bool, answer: str | None, matched: str | None
+    thinking: str | None, written: str | None, ended: bool, answer: str | None, matched: str | None
 ) -> None:
-    for how, expected in ((How.AUTO, answer), (PATTERN, matched)):
-        given = given_in_continuation(
-            before, continuation, "4", how, answer_start=answer_start, closing_tag="</think>", ended=ended
-        )
-        assert given == expected
+    """`thinking`: None for a model without it; `written`: after it, None if it is not closed."""
+    start = 0 if thinking is None else len(f"{thinking}</think>")
+    happened: list[Event] = [RunStarted(0.0, (), "never", {}, 0, None, None, 0, thinking is not None)]
+    if thinking is not None:
+        happened.append(TextInserted(1.0, thinking, ""))
+        if written is not None:
+            happened += [TextInserted(1.0, "</think>", ""), ThinkingClosed(1.0, Author.SMALL, start, "</think>")]
+    finish = Finish.END_OF_TEXT if ended else Finish.MAX_TOKENS
+    trace = Trace.of([*happened, TextInserted(2.0, written or "", ""), RunEnded(3.0, finish)])
+    for how, found in ((How.AUTO, answer), (Regex("{expected}"), matched)):
+        assert given_in(trace, "4", how) == found
+        assert given_in_text(trace.text, start if written is not None else None, ended, "4", how) == found

@@ -16,9 +16,9 @@ from baton_reasoning.app.shared.rendering import as_plain_text
 from baton_reasoning.app.shared.steps.steps_document import LONGEST_SET, thinking_pieces
 from baton_reasoning.app.shared.steps.steps_view import StepsView
 from baton_reasoning.app.shared.steps.typesetting import Typesetter
-from baton_reasoning.core.cue_profiler import lexicon_json
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.thinking.cue_profile import lexicon_json
 from baton_reasoning.core.thinking.cues import Category, Lexicon
 from baton_reasoning.core.thinking.differences import Change, Effect
 from baton_reasoning.core.thinking.events import Event, RunStarted

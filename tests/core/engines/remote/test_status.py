@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from baton_reasoning.core.engines.remote.answers import NotReady
 from baton_reasoning.core.engines.remote.connection import RetryPolicy, RetryState
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus, StatusTracker
 from baton_reasoning.core.errors import EngineLost
@@ -70,3 +71,14 @@ def test_a_server_that_comes_back_is_asked_soon_and_one_that_stays_away_is_given
         retries.count(refused)
     assert max(pauses) <= 3
     assert 15 <= sum(pauses) <= 30
+
+
+def test_a_server_that_loads_its_model_uses_up_no_tries() -> None:
+    policy = RetryPolicy(tries=2)
+    retries = RetryState(policy)
+    for _ in range(20):
+        retries.count(NotReady("It is not ready."))
+    assert (retries.failures, retries.pause) == (0, policy.longest_pause)
+    retries.count(EngineLost("The connection broke."))
+    with pytest.raises(EngineLost, match="broke"):
+        retries.count(EngineLost("The connection broke."))

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from baton_reasoning.core.safe_text import safe_json, safe_line, safe_text, shortened
+from baton_reasoning.core.text import safe_json, safe_line, safe_text, shortened
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Profiles a model's cues: lets it write on a few problems, and counts how its sentences open after a boundary.
+"""Profiles a model's cues: counts how its sentences open after a boundary.
 
 The keyword policy depends on a model's habit of saying “Wait”, “Let me check” or “Yes” when it looks back (paper §3).
 Other families have other habits, and some have none. The profile counts them and proposes a cue list for the family.
@@ -7,20 +7,11 @@ Other families have other habits, and some have none. The profile counts them an
 import json
 import re
 from collections import Counter
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
-from itertools import pairwise
-from typing import NamedTuple
 
-from baton_reasoning.core.engines.base import Engine
-from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.cues import Category, Lexicon, english
-from baton_reasoning.core.thinking.events import TokenWritten
-from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.steps import split
-from baton_reasoning.core.thinking.trace import Trace
 
 PROBLEMS = (
     "How many positive whole numbers below 100 are divisible by 3 or by 7?",
@@ -30,18 +21,13 @@ PROBLEMS = (
 )
 """Short problems, each with a place where one looks twice."""
 
-WAIT = re.compile(r"\bwait\b", re.IGNORECASE)
 LEAST_COUNT = 3
 """Times that an opening is seen before it counts as a habit."""
-LEAST_LIFT = 2.0
-"""An opening hints at reflection if a “wait” follows it at least this many times as often as it follows any."""
 FEW_CUES, MANY_CUES = 0.02, 0.6
 """Shares of boundaries with a cue: below the first, the large model would hardly ever write; above the second, nearly
 always."""
 FEWEST_BOUNDARIES = 20
 """With fewer, nothing can be said."""
-TOKENS_BETWEEN = 8
-"""Tokens between two reports of progress."""
 
 _HESITATIONS = {
     Category.REFLECTION: {"hmm", "hm", "but", "actually", "however", "oh", "no", "maybe", "let me"},
@@ -55,35 +41,14 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 
 
 @dataclass(frozen=True)
-class StepOpening:
-    """An opening of sentences after a boundary, in lower case: “let me”."""
-
-    words: str
-    count: int
-    before_wait: int
-    """Number of them after which the next step has a “wait”."""
-
-
-class Suits(Enum):
-    """Tells how well the keyword policy suits a model."""
-
-    WELL = "well"
-    TOO_FEW = "too few cues"
-    TOO_MANY = "too many cues"
-    UNKNOWN = "too few steps to judge"
-
-
-@dataclass(frozen=True)
 class CueProfile:
     boundaries: int
-    openings: tuple[StepOpening, ...]
-    """Openings of one and of two words, the most frequent first."""
+    openings: tuple[tuple[str, int], ...]
+    """The first word and the first two of sentences after boundaries, in lower case, the most frequent first."""
     cues: tuple[tuple[Category, str, int], ...]
     """Known cues in the sentences after boundaries, as written but in lower case, the most frequent first."""
     with_cue: int
     """Number of boundaries after which the sentence has a known cue."""
-    waits: int
-    """Number of boundaries after which the step has a “wait”."""
     proposed: Lexicon
 
     @property
@@ -91,83 +56,44 @@ class CueProfile:
         return self.with_cue / self.boundaries if self.boundaries else 0.0
 
     @property
-    def suits(self) -> Suits:
-        """Tell whether the model writes enough cues for the keyword policy, and not too many."""
-        if self.boundaries < FEWEST_BOUNDARIES:
-            return Suits.UNKNOWN
-        if self.cue_share < FEW_CUES:
-            return Suits.TOO_FEW
-        return Suits.TOO_MANY if self.cue_share > MANY_CUES else Suits.WELL
-
-    @property
     def advice(self) -> str:
         """Say in one or two sentences whether the keyword policy suits this model, and what else does."""
-        if self.suits is Suits.UNKNOWN:
+        if self.boundaries < FEWEST_BOUNDARIES:
             return (
                 f"Only {self.boundaries} step boundaries were seen: too few to judge. "
                 "Give more problems or tokens; if it writes few steps at all, let the large model open (every-step)."
             )
         share = f"{self.cue_share:.0%} of its steps open with a known cue"
-        if self.suits is Suits.TOO_FEW:
+        if self.cue_share < FEW_CUES:
             return (
                 f"There are no cues to hold on to: {share}. Use the policy first-token-entropy, which needs no words, "
                 "or every-step, where the large model opens."
             )
-        if self.suits is Suits.TOO_MANY:
+        if self.cue_share > MANY_CUES:
             return f"{share}: the large model would write nearly everything. Use fewer cues, or first-token-entropy."
         return f"{share}: the keyword policy suits it."
-
-
-class Writing(NamedTuple):
-    """Reports how far a model is with its problems."""
-
-    problem: int
-    """Counted from 0."""
-    tokens: int
-    text: str
-    """The text on this problem so far."""
-    is_complete: bool = False
-
-
-def write_texts(engine: Engine, problems: Iterable[str], settings: RunSettings) -> Generator[Writing, None, None]:
-    """Let the model write on each problem, alone; closing the iterator stops it. Raises BatonError."""
-    alone = settings.model_copy(update={"policy": Never.Settings()})
-    for number, problem in enumerate(problems):
-        trace = Trace()
-        with closing(run(Pair(small=engine), ask(problem, alone), alone)) as events:
-            for event in events:
-                trace.apply(event)
-                if isinstance(event, TokenWritten) and trace.tokens % TOKENS_BETWEEN == 0:
-                    yield Writing(number, trace.tokens, trace.text)
-        yield Writing(number, trace.tokens, trace.text, is_complete=True)
 
 
 def profile(texts: Iterable[str], lexicon: Lexicon | None = None) -> CueProfile:
     """Count openings and cues after the boundaries of finished texts; `lexicon`: the known cues, else English."""
     known = lexicon or english()
     seen: Counter[str] = Counter()
-    before_wait: Counter[str] = Counter()
     cues: Counter[tuple[Category, str]] = Counter()
-    boundaries = with_cue = waits = 0
+    boundaries = with_cue = 0
     for text in texts:
-        steps = split(text)
-        for step, following in pairwise([*steps[1:], ""]):
+        for step in split(text)[1:]:
             boundaries += 1
-            waits += bool(WAIT.search(step))
             found = {(cue.category, " ".join(cue.word.lower().split())) for cue in known.find(first_sentence(step))}
             with_cue += bool(found)
             cues.update(found)
-            for words in openings_of(step):
-                seen[words] += 1
-                before_wait[words] += bool(WAIT.search(following))
-    openings = tuple(StepOpening(words, count, before_wait[words]) for words, count in seen.most_common())
+            seen.update(openings_of(step))
+    openings = tuple(seen.most_common())
     return CueProfile(
         boundaries,
         openings,
         tuple((category, word, count) for (category, word), count in cues.most_common()),
         with_cue,
-        waits,
-        _propose(openings, {word for _, word in cues}, known, waits / boundaries if boundaries else 0.0),
+        _propose(openings, {word for _, word in cues}, known),
     )
 
 
@@ -188,25 +114,15 @@ def lexicon_json(lexicon: Lexicon) -> str:
     return json.dumps({category.value: words for category, words in lexicon.cues.items()}, indent=2, ensure_ascii=False)
 
 
-def _propose(openings: Sequence[StepOpening], used: set[str], known: Lexicon, wait_share: float) -> Lexicon:
-    """Propose known cues that the model uses, and openings of its own that look back or lead up to a “wait”."""
+def _propose(openings: Sequence[tuple[str, int]], used: set[str], known: Lexicon) -> Lexicon:
+    """Propose known cues that the model uses, and other openings of its that look back."""
     proposed: dict[Category, dict[str, tuple[str, ...]]] = {
         category: {base: forms for base, forms in words.items() if used & {base, *forms}}
         for category, words in known.cues.items()
     }
     covered = {form for words in proposed.values() for base, forms in words.items() for form in (base, *forms)}
-    for opening in openings:
-        if opening.count < LEAST_COUNT or opening.words in covered:
-            continue
-        category = _category_of(opening, wait_share)
-        if category is not None:
-            proposed[category][opening.words] = ()
+    for category, hesitations in _HESITATIONS.items():
+        for words, count in openings:
+            if words in hesitations - covered and count >= LEAST_COUNT:
+                proposed[category][words] = ()
     return Lexicon(proposed, known.match)
-
-
-def _category_of(opening: StepOpening, wait_share: float) -> Category | None:
-    for category, openings in _HESITATIONS.items():
-        if opening.words in openings:
-            return category
-    leads_up = opening.before_wait >= LEAST_COUNT and opening.before_wait / opening.count >= LEAST_LIFT * wait_share
-    return Category.REFLECTION if leads_up and " " in opening.words and wait_share > 0 else None

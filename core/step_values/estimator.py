@@ -17,18 +17,16 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from copy import deepcopy
 from typing import NamedTuple
 
-from baton_reasoning.core.continuations import ContinuationNumber, Continuations
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Cancelled, SettingsError
-from baton_reasoning.core.files import tolerant_value
-from baton_reasoning.core.grading.extract import answer_of, given_in
+from baton_reasoning.core.grading.extract import given_in
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex
 from baton_reasoning.core.run import Pair, unmet_need
+from baton_reasoning.core.step_values.continuations import ContinuationNumber, Continuations
 from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.run_settings import RunSettings
@@ -102,30 +100,16 @@ class ValuesProgress(NamedTuple):
     """What is known so far."""
 
 
-def value_error(pair: Pair, trace: Trace, expected: str, options: ValueOptions = ValueOptions()) -> BatonError | None:  # noqa: B008
-    """Return why the steps of this text cannot be valued: no text, no answer to compare with, or a model is missing."""
-    if error := text_error(trace, expected):
-        return error
-    settings = _settings_of(trace)
-    assert settings is not None
-    if options.writer == "policy":
-        return unmet_need(POLICIES.of(settings.policy), pair.cards)
-    author = Author(options.writer)
-    if pair.get(author) is None:
-        return SettingsError(f"The {author.value} model is to write the continuations, and there is none.", "Load one.")
-    return None
-
-
 def writers_of(pair: Pair, options: ValueOptions) -> list[ModelCard]:
     """Return the cards of the models that write the continuations."""
     return [card for author, card in pair.cards.items() if options.writer in (author.value, "policy")]
 
 
-def text_error(trace: Trace, expected: str) -> BatonError | None:
+def text_error(trace: Trace, expected: str) -> SettingsError | None:
     """Return why no model could value the steps of this text, before any is loaded."""
     if not trace.pieces or trace.started is None:
         return SettingsError("There is no text whose steps could be valued.", "Ask something first.")
-    if not expected.strip() and not answer_of(trace):
+    if not expected.strip() and not given_in(trace):
         return SettingsError(
             "This text has no answer with which the continuations could be compared.", "Give the expected answer."
         )
@@ -153,7 +137,7 @@ def is_valued(trace: Trace, expected: str, options: ValueOptions) -> bool:
     Then no model is needed to show them.
     """
     earlier = trace.values.get(options.writer)
-    asked = (expected.strip() or answer_of(trace), bool(expected.strip()), trace.length)
+    asked = (expected.strip() or given_in(trace), bool(expected.strip()), trace.length)
     if earlier is None or not earlier.is_whole or (earlier.target, earlier.is_expected, earlier.length) != asked:
         return False
     known = {TextPlace(each.position, each.replaced): len(each.outcomes) for each in earlier.places}
@@ -182,17 +166,16 @@ class ValueEstimator:
     ) -> None:
         """`expected`: the right answer; if it is empty, the text's own counts, and values say agreement.
 
-        Raises the error of `value_error`.
+        Raises SettingsError for a text whose steps cannot be valued, and if a model is missing.
         """
-        if error := value_error(pair, trace, expected, options):
-            raise error
-        assert trace.started is not None
         settings = _settings_of(trace)
-        assert settings is not None
+        if error := text_error(trace, expected) or (settings and _missing_writer(pair, settings, options.writer)):
+            raise error
+        assert settings  # or there would be a text_error
         self._trace, self._grader, self._options, self._how = trace, grader, options, how
         self.model = " and ".join(card.name for card in writers_of(pair, options))
         self._expected = expected.strip()
-        self.target = self._expected or answer_of(trace) or ""
+        self.target = self._expected or given_in(trace) or ""
         """The answer that counts as right."""
         self._limit = min(settings.max_tokens, max(SHORTEST_LIMIT, TIMES_THE_TEXT * trace.tokens))
         temperature = settings.temperature or USUAL_TEMPERATURE
@@ -209,7 +192,9 @@ class ValueEstimator:
         self._all = places_of(trace)
         self._signs: dict[str | None, str] = {}
         """By what was given as the answer."""
-        self._outcomes = self._known()
+        self._earlier = self._continued()
+        known = self._earlier.places if self._earlier else ()
+        self._outcomes = {TextPlace(each.position, each.replaced): each.outcomes for each in known}
         self._tokens = 0
 
     @property
@@ -270,7 +255,7 @@ class ValueEstimator:
         return ValuesProgress(done, total, self._tokens, seconds, self._estimated(seconds, is_whole=False))
 
     def _estimated(self, seconds: float, is_whole: bool | None = None) -> ValuesEstimated:
-        trace, earlier = self._trace, self._earlier()
+        trace, earlier = self._trace, self._earlier
         return ValuesEstimated(
             trace.ended.at if trace.ended else 0.0,
             self._options.writer,
@@ -338,16 +323,12 @@ class ValueEstimator:
 
     # Outcomes ------------------------------------------------------------------------------------------------------
 
-    def _earlier(self) -> ValuesEstimated | None:
+    def _continued(self) -> ValuesEstimated | None:
         """Return an earlier estimate that this one continues."""
         earlier = self._trace.values.get(self._options.writer)
         asked = (self.model, self.target, bool(self._expected), self._limit, self._trace.length)
         found = earlier and (earlier.model, earlier.target, earlier.is_expected, earlier.limit, earlier.length)
         return earlier if found == asked else None
-
-    def _known(self) -> dict[TextPlace, str]:
-        earlier = self._earlier()
-        return {TextPlace(each.position, each.replaced): each.outcomes for each in earlier.places} if earlier else {}
 
     def _note(self, which: ContinuationNumber, sign: str) -> None:
         place, number = which
@@ -366,6 +347,14 @@ class ValueEstimator:
         return None if sign == UNGRADED else sign == RIGHT
 
 
+def _missing_writer(pair: Pair, settings: RunSettings, writer: str) -> SettingsError | None:
+    if writer == "policy":
+        return unmet_need(POLICIES.of(settings.policy), pair.cards)
+    if pair.get(Author(writer)) is None:
+        return SettingsError(f"The {writer} model is to write the continuations, and there is none.", "Load one.")
+    return None
+
+
 def _may_differ(left: Sequence[ValuedPlace], right: Sequence[ValuedPlace]) -> bool:
     """Tell whether the continuations of some places differ from those of the places after them."""
     before, after = (
@@ -378,4 +367,4 @@ def _settings_of(trace: Trace) -> RunSettings | None:
     """Return the settings of the run, except for what this version does not know; None if that is its policy."""
     if trace.started is None or trace.started.policy not in POLICIES:
         return None
-    return tolerant_value(RunSettings, deepcopy(trace.started.settings))
+    return RunSettings.stored(trace.started.settings)

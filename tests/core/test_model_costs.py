@@ -16,14 +16,15 @@ from baton_reasoning.core.engines.base import Conversation, Handoff, Message, Mo
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.local.drafting import LENGTHS, DraftLength
 from baton_reasoning.core.engines.local.engine import LocalEngine
-from baton_reasoning.core.expected_time import (
+from baton_reasoning.core.model_costs import (
     ModelCost,
+    ModelCosts,
     drafted_seconds,
     expected_speed,
+    measure,
     pair_seconds,
     seconds_of_large_alone,
 )
-from baton_reasoning.core.model_costs import ModelCosts, measure
 from baton_reasoning.core.models.options import DemoModel, LoadOptions, ModelSource, Sampling, ServerUrls
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.thinking.events import Event, HandedOver, RunStarted, TokenWritten

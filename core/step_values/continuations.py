@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing, contextmanager
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from baton_reasoning.core.engines.base import Branch, Notice, Session, Stop, Wri
 from baton_reasoning.core.engines.body import Author, Part, parts_before
 from baton_reasoning.core.engines.random_numbers import number_at, stream_of
 from baton_reasoning.core.errors import EngineLost
-from baton_reasoning.core.grading.extract import given_in, given_in_continuation
+from baton_reasoning.core.grading.extract import given_in, given_in_text
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.run import Pair, run
 from baton_reasoning.core.thinking.events import Finish, TextInserted
@@ -148,16 +148,13 @@ class Continuations:
                 continue
             which = wanted[item.branch]
             before = "".join(part.text for part in bodies[which.place])
-            is_closed = closed is not None and closed.position <= which.place.position
-            given = given_in_continuation(
-                before,
-                item.text,
-                self._expected,
-                self._how,
-                answer_start=closed.position if closed and is_closed else (None if self._trace.thinks else 0),
-                closing_tag=tags.closing if tags else "",
-                ended=item.stop is Stop.END_OF_TEXT,
-            )
+            answer_start = None if self._trace.thinks else 0
+            if closed and closed.position <= which.place.position:
+                answer_start = closed.position
+            elif answer_start is None and tags and (found := item.text.find(tags.closing)) >= 0:
+                answer_start = len(before) + found + len(tags.closing)
+            has_ended = item.stop is Stop.END_OF_TEXT
+            given = given_in_text(before + item.text, answer_start, has_ended, self._expected, self._how)
             yield WrittenContinuation(which, given, item.tokens)
 
     def _body(self, place: TextPlace) -> Sequence[Part]:
@@ -171,26 +168,18 @@ class Continuations:
     def _by_runs(self, wanted: Sequence[ContinuationNumber]) -> Iterator[WrittenContinuation]:
         """Let each continuation be a run of its own: a server's slots share the beginning of the text."""
         before = {place: self._trace_until(place) for place, _ in wanted}
-        waiting = iter(wanted)
-        futures: dict[Future[Trace], ContinuationNumber] = {}
         with ThreadPoolExecutor(self._parallel, thread_name_prefix="value") as pool:
+            futures = [pool.submit(self._run, before[which.place], which) for which in wanted]
             try:
-                while True:
-                    while len(futures) < self._parallel and not self._stopped.is_set():
-                        if (which := next(waiting, None)) is None:
-                            break
-                        futures[pool.submit(self._run, before[which.place], which)] = which
-                    if not futures:
-                        return
-                    ended, _ = wait(futures, return_when=FIRST_COMPLETED)
-                    for future in ended:
-                        which, trace = futures.pop(future), future.result()
-                        yield from self._written(which, trace, before[which.place])
-            finally:
-                if futures:
-                    self.stop()
+                for future in as_completed(futures):
+                    if written := future.result():
+                        yield written
+            except BaseException:  # GeneratorExit, too
+                self.stop()  # those that run, and those that would begin
+                raise
 
-    def _run(self, before: Trace, which: ContinuationNumber) -> Trace:
+    def _run(self, before: Trace, which: ContinuationNumber) -> WrittenContinuation | None:
+        """Return None if it was stopped. Raises EngineLost if a model failed."""
         trace, control, settings = Trace.of(before.events), Control(), self._settings
         policy = _POLICY_OF.get(self._writer)
         changed = settings.model_copy(
@@ -202,9 +191,9 @@ class Continuations:
             }
         )
         with self._lock:
-            self._controls.add(control)
             if self._stopped.is_set():
-                control.stop()
+                return None
+            self._controls.add(control)
         try:
             assert self._trace.started
             conversation = self._trace.started.conversation
@@ -213,17 +202,13 @@ class Continuations:
         finally:
             with self._lock:
                 self._controls.discard(control)
-        return trace
-
-    def _written(self, which: ContinuationNumber, trace: Trace, before: Trace) -> Iterator[WrittenContinuation]:
-        """Yield the continuation, unless it was stopped. Raises EngineLost if a model failed."""
         if trace.finish is Finish.FAILED:
             raise EngineLost(trace.ended.reason if trace.ended else "A model failed.")
         if trace.finish is Finish.STOPPED:
-            return
+            return None
         if which.place.position == 0:
             self._from_beginning.append(trace.text)
-        yield WrittenContinuation(which, given_in(trace, self._expected, self._how), trace.tokens - before.tokens)
+        return WrittenContinuation(which, given_in(trace, self._expected, self._how), trace.tokens - before.tokens)
 
     def _trace_until(self, place: TextPlace) -> Trace:
         before = self._trace.until(place.position)

@@ -1,0 +1,149 @@
+"""`baton policies` and `baton settings`: list policies, what `--set` takes, and what `--help` only names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import click
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from baton_reasoning.app.terminal.command_line import ChoiceOf, as_json, command, declared_options, did_you_mean, option
+from baton_reasoning.app.terminal.options import LISTED, LoadingOptions, RunOptions, settable
+from baton_reasoning.app.terminal.output import Field, listing, table_of, write, write_table
+from baton_reasoning.app.terminal.streams import write_json_lines
+from baton_reasoning.core.batch.running.recipes import RECIPES
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.table import Column, Table
+from baton_reasoning.core.thinking.interruptions import Limits
+from baton_reasoning.core.thinking.policy import PolicySettings
+from baton_reasoning.core.thinking.registry import POLICIES, policy_summary, preset_title
+
+RUN, OPTION, ARM = "every run", "option", "arm"
+SECTIONS = {RUN: "Every run", OPTION: "Options that --help only names", ARM: "Arms of baton batch run"}
+"""Titles of the sections that are of no policy."""
+
+
+class Setting(NamedTuple):
+    """A name that `--set` or `--arm` takes, or an option."""
+
+    name: str
+    of: str
+    """A policy, or one of SECTIONS."""
+    title: str
+    meaning: str
+    bounds: str
+    """“1 to 5”, “at least 0”, or the values there are; empty: any."""
+    default: str
+    presets: dict[str, str]
+    """The value in each preset of the policy."""
+
+    @property
+    def in_one_line(self) -> str:
+        """What it means, with default, bounds, and the presets that have another value."""
+        words = f"{self.title}. {self.meaning}".strip()
+        if self.of in (OPTION, ARM):
+            return words
+        others = [f"{preset} {value}" for preset, value in self.presets.items() if value != self.default]
+        return f"{words} [{'; '.join(filter(None, (self.default or 'empty', self.bounds, ', '.join(others))))}]"
+
+
+FIELDS: tuple[Field[Setting], ...] = (
+    Field("name", lambda setting: setting.name, "name"),
+    Field("", lambda setting: setting.in_one_line, "meaning"),
+    *(Field(name, attrgetter(name)) for name in Setting._fields[1:]),
+)
+
+
+@command("policies")
+@as_json
+def policies(json: bool) -> None:
+    """List the policies: when each lets the large model write, and its presets."""
+    if json:
+        write_json_lines(
+            {
+                "name": name,
+                "title": policy.title,
+                "summary": policy.summary,
+                "presets": {preset: policy_summary(policy, preset) for preset in policy.presets},
+            }
+            for name, policy in POLICIES.items()
+        )
+    else:
+        rows = tuple(
+            (name, preset, preset_title(policy, preset), policy_summary(policy, preset))
+            for name, policy in POLICIES.items()
+            for preset in policy.presets or [""]
+        )
+        titles = ("--policy", "--preset", "title", "when the large model writes")
+        write_table(Table("", tuple(Column(title, is_number=False) for title in titles), rows))
+
+
+@command("settings")
+@click.argument("name", required=False)
+@option("--policy", type=ChoiceOf(list(POLICIES)), metavar="NAME", help="Only those of this policy.")
+@as_json
+def settings(name: str | None, policy: str | None, json: bool) -> None:
+    """List what --set takes, with default, bounds and other values in presets, or only NAME of it.
+
+    Then list the options that --help only names, and the arms of a batch.
+    """
+    named = [each for each in all_settings() if name is None or name.lstrip("-") == each.name.lstrip("-")]
+    found = [each for each in named if policy in (None, each.of)]
+    if not found:
+        meant = did_you_mean(name or "", (each.name for each in all_settings()))
+        raise SettingsError(f"There is no setting called {name or policy}.", f"{meant} {LISTED}".strip())
+    if json:
+        listing(found, FIELDS, json)
+        return
+    for of, members in groupby(found, lambda each: each.of):
+        write_table(table_of(members, FIELDS, SECTIONS.get(of, f"Policy {of}")))
+        write()
+
+
+def all_settings() -> Iterator[Setting]:
+    """Yield the settings of each policy and of every run, then options and arms."""
+    for name, policy in POLICIES.items():
+        yield from _settings_of(policy.Settings, name, dict(policy.presets))
+    for model in (Limits, RunSettings):
+        yield from _settings_of(model, RUN, {})
+    for declared in (*declared_options(RunOptions).values(), *declared_options(LoadingOptions).values()):
+        if declared.settings.get("expert"):
+            yield Setting(declared.names[0], OPTION, declared.settings["help"].rstrip("."), "", "", "", {})
+    for name, recipe in RECIPES.items():
+        yield Setting(name, ARM, recipe.title, recipe.summary, "", "", {})
+
+
+def _settings_of(model: type[BaseModel], of: str, presets: dict[str, PolicySettings]) -> Iterator[Setting]:
+    for name in settable(model):
+        field = model.model_fields[name]
+        yield Setting(
+            name,
+            of,
+            field.title or name,
+            field.description or "",
+            _bounds(field),
+            _plain(field.get_default(call_default_factory=True)),
+            {preset: _plain(getattr(values, name)) for preset, values in presets.items()},
+        )
+
+
+def _bounds(field: FieldInfo) -> str:
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Enum):
+        return ", ".join(str(member.value) for member in field.annotation)
+    if field.annotation is bool:
+        return "true, false"
+    words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+    rules = ((name, getattr(rule, name, None)) for rule in field.metadata for name in words)
+    return ", ".join(f"{words[name]} {bound}" for name, bound in rules if bound is not None)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value.value if isinstance(value, Enum) else value)

@@ -1,0 +1,37 @@
+"""A listing declares its columns once, for its table and its JSON lines."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from baton_reasoning.app.terminal.output import Field, listing
+
+FIELDS: tuple[Field[int], ...] = (
+    Field("name", lambda row: f"model\n{row}", "model"),
+    Field("bytes", lambda row: row * 1000, "size", "{:,}".format, is_number=True),
+    Field("", lambda row: "small" if row < 5 else "", ""),
+    Field("whole", lambda row: row == 10),
+)
+
+
+def test_a_listing_is_a_table_or_json_with_a_row_on_each_line(capsys: pytest.CaptureFixture[str]) -> None:
+    listing([1, 10], FIELDS, json=False)
+    assert capsys.readouterr().out.splitlines() == ["model       size", "model 1    1,000  small", "model 10  10,000"]
+    listing([1, 10], FIELDS, json=True)
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
+        {"name": "model\n1", "bytes": 1000, "whole": False},
+        {"name": "model\n10", "bytes": 10_000, "whole": True},
+    ]
+
+
+def test_a_terminal_wraps_the_cells_of_a_listing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("FORCE_COLOR", "1"), ("COLUMNS", "20"), ("TERM", "xterm")):
+        monkeypatch.setenv(name, value)
+    listing(["a word " * 8], (Field[str]("", str, "text"), Field[str]("", len, "length")), json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 4
+    assert "56" in lines[1]
