@@ -341,7 +341,7 @@ class RunView(QWidget):
         split.addWidget(left)
         split.addWidget(self.evidence)
         split.setStretchFactor(0, 1)
-        split.setSizes([1000, 400])
+        split.setSizes([900, 480])
         split.setChildrenCollapsible(False)
         self.setLayout(vbox(split, margins=(22, 14, 16, 14)))
 
