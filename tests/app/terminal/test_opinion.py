@@ -55,7 +55,7 @@ def test_an_answer_of_the_history_keeps_its_opinion(say: Say, monkeypatch: pytes
         conversation = store.conversations.recent()[0].id
     first = say("opinion", conversation[:8], "--threads", "1")
     assert "strong disagreement" in first[0]
-    monkeypatch.setattr("baton_reasoning.app.terminal.opinion.open_pair", None)  # a second reading would fail
+    monkeypatch.setattr("baton_reasoning.app.terminal.reviews.open_pair", None)  # a second reading would fail
     assert say("opinion", conversation[:8]) == first
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from baton_reasoning.app.terminal import reviewing
+from baton_reasoning.app.terminal import reviews
 from baton_reasoning.app.terminal.recording import open_history
 from baton_reasoning.core.demo_pair import READY_PROBLEMS
 from baton_reasoning.core.grading.grader import Grader
@@ -46,7 +46,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> ScriptedEngine:
     def opened(*_: object, **__: object) -> Iterator[Pair]:
         yield Pair(small, None)
 
-    monkeypatch.setattr(reviewing, "open_pair", opened)
+    monkeypatch.setattr(reviews, "open_pair", opened)
     return small
 
 
@@ -66,7 +66,7 @@ def test_the_turn_of_an_answer_is_found_and_its_values_are_kept(baton: Baton, mo
     assert any("1 (right)" in line for line in steps), "the answer to a problem of the demo pair is known"
     assert re.search(r"^The turn: step \d+, \d+ → \d+$", first.stdout, re.MULTILINE)
     assert re.fullmatch(r"large wrote \d+%, brought \d+% of the gain", steps[-1])
-    monkeypatch.setattr("baton_reasoning.app.terminal.value.open_pair", None)  # to write anything would fail
+    monkeypatch.setattr("baton_reasoning.app.terminal.reviews.open_pair", None)  # to write anything would fail
     again = baton("value", id[:8], "--k", "6")
     assert again.stdout == first.stdout
     event = event_from_json(json.loads(baton("value", id[:8], "--k", "6", "--json").stdout))
@@ -90,9 +90,9 @@ def test_takeovers_of_a_batch_are_valued_by_cue(baton: Baton, batch: str, script
     assert said.returncode == 0
     header, *rows, sentence = said.stdout.splitlines()
     assert header.split("  ")[0] == "reason"
-    assert {row.split()[2] for row in rows[:-1]} == {"wait", "yes"}
-    assert rows[-1].split()[:2] == ["all", "6"]
-    assert "6 takeovers of 6 answers. From the beginning of the text the small model alone gets 0." in sentence
+    assert {row.split()[2] for row in rows} == {"wait", "yes"}
+    assert re.match(r"6 takeovers of 6 answers: worth .*\d\) each, \d rescued and \d spoiled an answer\.", sentence)
+    assert "From the beginning of the text the small model alone gets 0." in sentence
     written = scripted.written
     *kinds, whole = map(json.loads, baton("batch", "value", batch[:8], "--k", "8", "--json").stdout.splitlines())
     assert scripted.written == written, "nothing is valued twice"
@@ -138,7 +138,7 @@ def test_an_answer_of_a_batch_is_named_by_its_run_and_its_expected_answer_is_kno
     def opened(*_: object, **__: object) -> Iterator[Pair]:
         yield known_pair()
 
-    monkeypatch.setattr("baton_reasoning.app.terminal.value.open_pair", opened)
+    monkeypatch.setattr("baton_reasoning.app.terminal.reviews.open_pair", opened)
     with open_history() as store:
         run = next(store.batches.results(batch, "both")).run
     event = json.loads(baton("value", run, "--k", "2", "--json").stdout)
@@ -186,4 +186,4 @@ def test_a_batch_that_cannot_be_valued_is_refused_in_a_sentence(baton: Baton, ba
         ungraded = known_batch(store, grader, answers=1, expected=None)
         old = store.batches.create("old", {"parallel": "many"}, [], [])
     assert "no graded answers" in refused(baton, "batch", "value", ungraded)
-    assert "cannot be read" in refused(baton, "batch", "value", old)
+    assert "cannot be read" in refused(baton, "batch", "failures", old, "--opinion")
