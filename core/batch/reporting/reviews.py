@@ -114,9 +114,13 @@ class Opinions(Review):
         return opinion is not None and opinion.is_whole
 
     def begin(self, pair: Pair, answer: Answer, trace: Trace) -> Begun:
-        """Read the answer, unless this model has. Raises the error of `opinion_error`."""
+        """Read the answer, unless this model has, or an answer of a batch has no text.
+
+        Raises the error of `opinion_error`.
+        """
         read_by = trace.opinion.model if trace.opinion and self.is_complete(answer, trace) else ""
-        if pair.large and read_by == pair.large.card.name:
+        is_read = pair.large is not None and read_by == pair.large.card.name
+        if is_read or (answer.row and not trace.pieces):
             return Begun(lambda: None, iter(()))
         reading = SecondOpinion(pair.large, trace)
         return Begun(reading.stop, reading.read())

@@ -17,7 +17,7 @@ from baton_reasoning.core.batch.reporting.failures import (
     analyse,
     had_stated,
 )
-from baton_reasoning.core.batch.reporting.reviews import Opinions, Reviews, answers_of, wrong_answers
+from baton_reasoning.core.batch.reporting.reviews import Answer, Opinions, Reviews, answers_of, wrong_answers
 from baton_reasoning.core.batch.running.arms import Arm
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.batch.running.runner import Runner
@@ -29,6 +29,7 @@ from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.store.made import concluded
 from tests.fakes.scripted import ScriptedEngine
 
@@ -158,6 +159,23 @@ def test_an_answer_that_does_not_fit_into_the_context_is_left_out_and_the_others
     assert last.done == last.total
     problems = [each.id for each in store.batches.problems(batch)]
     assert [problems[each.row.position] for each in reading.too_long if each.row] == ["endless"]
+
+
+def test_an_answer_without_text_is_passed_over(store: Store, batch: str) -> None:
+    empty = Answer(Trace, Trace().apply, row=next(store.batches.results(batch)))
+    reading = Reviews(Opinions(), pair(), [empty])
+    list(reading.run())
+    assert reading.is_whole
+
+
+def test_another_large_model_reads_the_answers_again_and_the_same_one_does_not(store: Store, batch: str) -> None:
+    first = opinions(store, batch, pair())
+    list(first.run())
+    for name, reads_again in (("large", False), ("other", True)):
+        named = pair(name=name)
+        list(Reviews(Opinions(), named, first.answers).run())
+        assert isinstance(named.large, ScriptedEngine)
+        assert bool(named.large.sessions) is reads_again
 
 
 def test_the_trace_of_a_batch_answer_shows_its_opinion_and_its_summary_stays(store: Store, batch: str) -> None:
