@@ -89,13 +89,6 @@ class FailureSession(QObject):
             )
         return ""
 
-    @property
-    def no_values_reason(self) -> str:
-        """Why the small model cannot write continuations now, in a sentence or two; "" if it can."""
-        if reason := self.unavailable_reason:
-            return reason
-        return "" if self._batch.models.pair.small else "Values need a small model. Choose one first."
-
     def ask_opinions(self) -> None:
         """Let the large model read every wrong answer of the chosen arm that has no opinion yet."""
         if not self.no_opinions_reason:
@@ -103,7 +96,7 @@ class FailureSession(QObject):
 
     def value_takeovers(self) -> None:
         """Estimate what takeovers were worth in a sample of answers of the chosen arm, where it is not known."""
-        if not self.no_values_reason:
+        if not self.unavailable_reason:
             self._begin(lambda grader: Values(ValueOptions(only_takeovers=True), grader), drawn)
 
     def _begin(

@@ -183,7 +183,7 @@ class FailureView(QWidget):
         session = self.session
         for each, reason, tip in (
             (self.opinions, session.no_opinions_reason, OPINIONS_TIP),
-            (self.values, session.no_values_reason, VALUES_TIP),
+            (self.values, session.unavailable_reason, VALUES_TIP),
         ):
             each.setVisible(not session.reviewing)
             each.setEnabled(not reason)
@@ -194,7 +194,7 @@ class FailureView(QWidget):
         self.bar.setRange(0, 100 if progress else 0)
         self.bar.setValue(int(100 * progress.share) if progress else 0)
         text = f"{progress.done:,} of {count(progress.total, 'answer')} reviewed" if progress else ""
-        self.note.setText(text if session.reviewing else session.no_opinions_reason or session.no_values_reason)
+        self.note.setText(text if session.reviewing else session.no_opinions_reason)
         self.note.setVisible(bool(self.note.text()))
 
     def _fill_table(self) -> None:

@@ -11,8 +11,8 @@ COMMANDS = {
     "resume": LazyCommand("batch_commands:resume", "Continue a batch, and try its errors again."),
     "report": LazyCommand("batch_commands:report", "Write results and report of a batch as it is."),
     "grade": LazyCommand("batch_commands:grade", "Find and grade the answers again."),
-    "failures": LazyCommand("batch_reviews:failures", "Show what went wrong."),
-    "value": LazyCommand("batch_reviews:value", "Estimate what the takeovers were worth."),
+    "failures": LazyCommand("review_commands:failures", "Show what went wrong."),
+    "value": LazyCommand("review_commands:batch_value", "Estimate what the takeovers were worth."),
     "again": LazyCommand("batch_commands:again", "Run the batch of a report again."),
 }
 

@@ -41,8 +41,8 @@ COMMANDS = {
     "policies": LazyCommand("settings_list:policies", "List the policies."),
     "settings": LazyCommand("settings_list:settings", "List what --set takes."),
     "completion": LazyCommand("program:completion", "Print a completion script for bash, zsh or fish."),
-    "opinion": LazyCommand("answer_reviews:opinion", "Let the large model review a recorded answer."),
-    "value": LazyCommand("answer_reviews:value", "Estimate what each step of an answer was worth."),
+    "opinion": LazyCommand("review_commands:opinion", "Let the large model review a recorded answer."),
+    "value": LazyCommand("review_commands:value", "Estimate what each step of an answer was worth."),
 }
 
 

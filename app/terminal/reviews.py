@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
-
-import click
+from typing import NamedTuple
 
 from baton_reasoning.app.shared.format import count, rough_duration
 from baton_reasoning.app.terminal.batch_folder import BatchFolder
-from baton_reasoning.app.terminal.command_line import complete_files
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.output import progress, remark
 from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, open_pair
@@ -34,8 +31,6 @@ from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.opinion import OpinionProgress
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import trace_from_lines
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class ReviewOptions(NamedTuple):
@@ -134,19 +129,14 @@ def _progress_text(item: ReviewsProgress) -> str:
 @contextmanager
 def recorded_answer(name: str) -> Iterator[Answer]:
     """Open an answer in a file, on standard input, or in the history. Raises SettingsError, StoreError."""
-    if name == "-":
-        yield _answer_of_file(trace_from_lines(read_input().splitlines()))
-    elif Path(name).exists() or Path(name).suffix:
-        lines = read_text(Path(name), "Name what baton solve --json wrote.").splitlines()
-        yield _answer_of_file(trace_from_lines(lines))
-    else:
+    is_file = name == "-" or Path(name).exists() or Path(name).suffix
+    if not is_file:
         with open_history() as store:
             yield _answer_of_batch(store, name) or _answer_of_history(store, name)
-
-
-def _answer_of_file(trace: Trace) -> Answer:
-    """Return the answer of a file, which stays as it is."""
-    return Answer(lambda: trace, trace.apply, _demo_answer(trace))
+        return
+    text = read_input() if name == "-" else read_text(Path(name), "Name what baton solve --json wrote.")
+    trace = trace_from_lines(text.splitlines())
+    yield Answer(lambda: trace, trace.apply, _demo_answer(trace))  # the file stays as it is
 
 
 def _answer_of_batch(store: Store, run: str) -> Answer | None:
@@ -170,11 +160,6 @@ def _demo_answer(trace: Trace) -> str:
     asked, instruction = trace.started.conversation[-1].content, str(trace.started.settings.get("instruction", ""))
     problem = DemoProblem.of(asked.removesuffix(instruction))
     return problem.answer if problem else ""
-
-
-def batch_argument(function: Function) -> Function:
-    """Add the argument of `opened_batch` to a command: the folder of a batch, or its id in the history."""
-    return click.argument("name", shell_complete=complete_files, metavar="DIR|ID")(function)
 
 
 @contextmanager

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple
 
 from baton_reasoning.core.batch.reporting.report_text import signed
-from baton_reasoning.core.batch.reporting.worth import MeanWorth, TakeoverKind, by_kind
+from baton_reasoning.core.batch.reporting.worth import MeanWorth, TakeoverKind, by_kind, values_in
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import JobState, ResultRow
@@ -22,7 +22,7 @@ from baton_reasoning.core.table import NOTHING, Column, Table
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.opinion import Opinion, Sequel
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.values import StepValues, TakeoverWorth
+from baton_reasoning.core.thinking.values import TakeoverWorth
 
 AROUND = 60
 """Characters of context that are shown before a divergence."""
@@ -171,7 +171,7 @@ def analyse(
         may_matter = row.reviewed and (row.cost.takeovers or row.outcome is not Outcome.CORRECT)
         is_read = may_matter or row.outcome is Outcome.WRONG
         trace = store.runs.read(row.run)[0] if is_read else None
-        if trace and (values := StepValues.of(trace, VALUED_BY)) and values.estimated.is_expected:
+        if trace and (values := values_in(trace).get(VALUED_BY)):
             worths += [(row.position, worth) for worth in values.takeovers]
         if row.outcome is not Outcome.CORRECT:
             divergence = Divergence.of(trace) if trace else None
@@ -220,21 +220,14 @@ def takeover_outcomes(rows: Iterable[ResultRow], worths: Mapping[TakeoverKind, M
     """Count takeovers by their kind, the commonest first, with the outcomes of their answers and what is known of their
     worth."""
     takeovers: Counter[TakeoverKind] = Counter()
-    answers: defaultdict[TakeoverKind, Counter[Outcome]] = defaultdict(Counter)
+    answers: Counter[tuple[TakeoverKind, Outcome]] = Counter()
     for row in rows:
         kinds = list(map(TakeoverKind.of, row.cost.takeovers))
         takeovers.update(kinds)
-        for kind in set(kinds):
-            answers[kind][row.outcome] += 1
+        answers.update((kind, row.outcome) for kind in set(kinds))
+    order = (Outcome.CORRECT, Outcome.WRONG, Outcome.UNSCORED)
     return [
-        TakeoverOutcomes(
-            *kind,
-            number,
-            answers[kind][Outcome.CORRECT],
-            answers[kind][Outcome.WRONG],
-            answers[kind][Outcome.UNSCORED],
-            worths.get(kind),
-        )
+        TakeoverOutcomes(*kind, number, *(answers[kind, outcome] for outcome in order), worths.get(kind))
         for kind, number in takeovers.most_common()
     ]
 

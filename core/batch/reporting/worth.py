@@ -56,8 +56,8 @@ class MeanWorth:
             len(worths),
             _mean((problem, worth.difference) for problem, worth in found),
             sum(worth.is_rise for worth in worths),
-            sum(worth.is_rise and _is_won_after(worth) for worth in worths),
-            sum(worth.is_fall and _is_lost_after(worth) for worth in worths),
+            sum(worth.is_rise and worth.before.value.value < WON <= worth.after.value.value for worth in worths),
+            sum(worth.is_fall and worth.after.value.value < WON <= worth.before.value.value for worth in worths),
             sum(worth.span.tokens for worth in worths),
         )
 
@@ -82,14 +82,10 @@ def values_in(trace: Trace) -> dict[str, StepValues]:
 
 def worth_of(store: Store, rows: Iterable[ResultRow], writer: str) -> SampleWorth:
     """Conclude from the values of answers by this writer. Raises StoreError."""
-    starts: list[tuple[int, Estimate]] = []
-    found: list[tuple[int, TakeoverWorth]] = []
     read = ((row.position, values_in(store.runs.trace(row.run))) for row in rows)
     valued = [(problem, known[writer]) for problem, known in read if writer in known]
-    for problem, values in valued:
-        found += [(problem, worth) for worth in values.takeovers]
-        if start := values.at(TextPlace(0)):
-            starts.append((problem, start.value))
+    starts = [(problem, start.value) for problem, values in valued if (start := values.at(TextPlace(0)))]
+    found = [(problem, worth) for problem, values in valued for worth in values.takeovers]
     return SampleWorth(
         len(valued), _mean(starts) if starts else None, MeanWorth.of(found) if found else None, by_kind(found)
     )
@@ -118,11 +114,3 @@ def _mean(found: Iterable[tuple[int, Estimate]]) -> Estimate:
     below = math.hypot(*(one.value - one.low for one in each)) / len(each)
     above = math.hypot(*(one.high - one.value for one in each)) / len(each)
     return Estimate(mean.value, min(mean.low, mean.value - below), max(mean.high, mean.value + above))
-
-
-def _is_won_after(worth: TakeoverWorth) -> bool:
-    return worth.before.value.value < WON <= worth.after.value.value
-
-
-def _is_lost_after(worth: TakeoverWorth) -> bool:
-    return worth.after.value.value < WON <= worth.before.value.value
