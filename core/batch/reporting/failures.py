@@ -225,9 +225,15 @@ def takeover_outcomes(rows: Iterable[ResultRow], worths: Mapping[TakeoverKind, M
         kinds = list(map(TakeoverKind.of, row.cost.takeovers))
         takeovers.update(kinds)
         answers.update((kind, row.outcome) for kind in set(kinds))
-    order = (Outcome.CORRECT, Outcome.WRONG, Outcome.UNSCORED)
     return [
-        TakeoverOutcomes(*kind, number, *(answers[kind, outcome] for outcome in order), worths.get(kind))
+        TakeoverOutcomes(
+            *kind,
+            number,
+            answers[kind, Outcome.CORRECT],
+            answers[kind, Outcome.WRONG],
+            answers[kind, Outcome.UNSCORED],
+            worths.get(kind),
+        )
         for kind, number in takeovers.most_common()
     ]
 
