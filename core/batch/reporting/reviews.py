@@ -184,7 +184,9 @@ class Reviews:
     @property
     def remarks(self) -> list[str]:
         """What a person should know of how the answers were reviewed, a sentence each."""
-        left_out = f"{counted(len(self.too_long), 'answer')} did not fit into the context; a larger one may hold them."
+        left_out = (
+            f"{counted(len(self.too_long), 'answer')} did not fit into the context. Load the models with a larger one."
+        )
         return [*self._notices, *([left_out] if self.too_long else [])]
 
     def stop(self) -> None:

@@ -159,6 +159,7 @@ def test_an_answer_that_does_not_fit_into_the_context_is_left_out_and_the_others
     assert last.done == last.total
     problems = [each.id for each in store.batches.problems(batch)]
     assert [problems[each.row.position] for each in reading.too_long if each.row] == ["endless"]
+    assert reading.remarks == ["1 answer did not fit into the context. Load the models with a larger one."]
 
 
 def test_an_answer_without_text_is_passed_over(store: Store, batch: str) -> None:
