@@ -139,6 +139,7 @@ class FailureView(QWidget):
                 self.group.addItem(f"{kind.value} ({number:,})", kind)
             self.group.setCurrentIndex(max(0, self.group.findData(chosen)))
         self.takeovers.show_table(takeover_table(found.takeovers))
+        self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.worth.setVisible(found.has_worth)
         if found.has_worth:
             means = [(group, signed(group.worth.mean)) for group in found.takeovers if group.worth]
@@ -206,7 +207,6 @@ class FailureView(QWidget):
         table.setWordWrap(False)
         table.verticalHeader().hide()
         table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         table.horizontalHeader().setHighlightSections(False)
         table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 

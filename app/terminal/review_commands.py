@@ -138,8 +138,7 @@ def value(
     if json:
         write_json(event_to_json(values.estimated))
         return code
-    table = value_table(trace, values)
-    write_table(table.headings, table.rows, right=(0,))
+    _write_table(value_table(trace, values))
     for sentence in value_sentences(trace, values):
         write(sentence)
     return code

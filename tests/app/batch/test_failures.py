@@ -236,6 +236,8 @@ def test_takeovers_are_listed_by_reason_and_cue(page: BatchPage, qtbot: QtBot, p
     qtbot.keyClick(view.tabs, Qt.Key.Key_Right)
     assert view.table.isVisible()
     assert headings(view) == ["Reason", "Takeovers", "Right", "Wrong", "% right"], "no cue led to any of them"
+    header = view.table.horizontalHeader()
+    assert sum(map(header.sectionSize, range(header.count()))) == header.width(), "the table is as wide as its place"
     reasons = [view.takeovers.index(row, 0).data() for row in range(view.takeovers.rowCount())]
     assert "Opening by the large model" in reasons
 
