@@ -274,8 +274,6 @@ def test_a_batch_that_cannot_be_valued_is_refused_in_a_sentence(baton: Baton, ba
     assert "contains a takeover" in refused(baton, "batch", "value", batch, "--arm", "small")
     assert "no arm large" in refused(baton, "batch", "value", batch, "--arm", "large")
     assert "no batches whose id begins with nothing" in refused(baton, "batch", "value", "nothing")
-    with open_history() as store, Grader() as grader:
-        ungraded = known_batch(store, grader, answers=1, expected=None)
+    with open_history() as store:
         old = store.batches.create("old", {"parallel": "many"}, [], [])
-    assert "no graded answers" in refused(baton, "batch", "value", ungraded)
     assert "cannot be read" in refused(baton, "batch", "failures", old, "--opinion")
