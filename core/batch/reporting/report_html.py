@@ -9,17 +9,15 @@ from baton_reasoning.core.batch.reporting.charts import (
     takeovers_by_reason,
     worth_by_cue,
 )
-from baton_reasoning.core.batch.reporting.failures import FailureAnalysis
+from baton_reasoning.core.batch.reporting.failures import FailureAnalysis, failure_table, takeover_table
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.report_text import (
-    WORTH_TITLES,
     comparisons,
     footnotes,
     heading,
     method_of_tests,
     tables,
     times_note,
-    worth_cells,
 )
 from baton_reasoning.core.export.html_template import markup, render
 
@@ -41,9 +39,8 @@ def html_report(report: Report, analysis: FailureAnalysis | None = None) -> str:
         comparisons=comparisons(report),
         tests=method_of_tests(report),
         analysis=analysis,
-        failures=analysis.failures[:MOST_FAILURES] if analysis else (),
-        worth_titles=WORTH_TITLES,
-        worth_cells=worth_cells,
+        failures=failure_table(analysis.failures, MOST_FAILURES) if analysis else None,
+        takeover_table=takeover_table(analysis.takeovers) if analysis else None,
         worth=markup(worth_by_cue(analysis.takeovers)) if analysis and analysis.has_worth else "",
         times_note=times_note(report),
         in_time=markup(scatter_chart(accuracy_in_time(report))),

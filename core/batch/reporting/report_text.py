@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report, main_arm
 from baton_reasoning.core.batch.reporting.speed import Percentiles
-from baton_reasoning.core.batch.reporting.worth import MeanWorth
 from baton_reasoning.core.demo_pair.settings import MEASURED_COST, MEASURED_RATIO
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.store.batches import Conditions
@@ -295,17 +294,6 @@ def signed(difference: Estimate) -> str:
     """Format a difference of values: “▲ +0.44 (+0.12 to +0.66)”; without ▲ or ▼ where it may be chance."""
     sign = "▲ " if difference.low > 0 else "▼ " if difference.high < 0 else ""
     return f"{sign}{difference.value:+.2f} ({difference.low:+.2f} to {difference.high:+.2f})"
-
-
-WORTH_TITLES = ("worth", "rescued", "spoiled")
-
-
-def worth_cells(worth: MeanWorth | None, takeovers: int) -> tuple[str, ...]:
-    """Return the cells below `WORTH_TITLES` for so many takeovers, of which some are valued."""
-    if worth is None:
-        return ("–", "–", "–")
-    of = f", {worth.takeovers:,} of them" if worth.takeovers < takeovers else ""
-    return (f"{signed(worth.mean)}{of}", f"{worth.rescued:,}", f"{worth.spoiled:,}")
 
 
 def speed(found: Estimate) -> str:
