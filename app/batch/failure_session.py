@@ -1,19 +1,30 @@
-"""The failures of the batch that is shown: analysed, read by the large model and noted, off the main thread."""
+"""The failures of the batch that is shown: analysed, reviewed by models and noted, off the main thread."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from PySide6.QtCore import QObject, Signal
 
 from baton_reasoning.app.batch.session import BatchSession
 from baton_reasoning.app.shared.background import LatestTask, StreamTask
 from baton_reasoning.app.shared.loaded_models import LoadState
-from baton_reasoning.core.batch.reporting.divergences import BatchOpinions
 from baton_reasoning.core.batch.reporting.failures import analyse
-from baton_reasoning.core.batch.reporting.reviews import ReviewsProgress
+from baton_reasoning.core.batch.reporting.reviews import (
+    Opinions,
+    Review,
+    Reviews,
+    ReviewsProgress,
+    Values,
+    answers_of,
+    drawn,
+    wrong_answers,
+)
 from baton_reasoning.core.batch.running.arms import known_arms
-from baton_reasoning.core.store.batches import ResultRow
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.step_values.estimator import ValueOptions
+from baton_reasoning.core.store.batches import Batch, ResultRow
+from baton_reasoning.core.store.store import Store
 
 
 class FailureSession(QObject):
@@ -22,7 +33,7 @@ class FailureSession(QObject):
     read = Signal(object, object)
     """A ResultRow and the Trace of its run."""
     changed = Signal()
-    """Reading by the large model began, got further or ended, or models came or went."""
+    """A review began, got further or ended, or models came or went."""
     failed = Signal(object)
     """A BatonError."""
 
@@ -32,10 +43,10 @@ class FailureSession(QObject):
         self._analysing = LatestTask(self, "analyse failures", self.failed.emit, one_at_a_time=True)
         self._opening = LatestTask(self, "open a failed answer", self.failed.emit)
         self._arm: str | None = None
-        self._opinions: BatchOpinions | None = None
+        self._reviews: Reviews | None = None
         self._stopped = False
-        self.reading = False
-        """Whether the large model reads answers just now."""
+        self.reviewing = False
+        """Whether models review answers just now."""
         self.progress: ReviewsProgress | None = None
         batch.models.changed.connect(self.changed)
         batch.changed.connect(self.changed)
@@ -56,11 +67,18 @@ class FailureSession(QObject):
 
     @property
     def unavailable_reason(self) -> str:
-        """Why the large model cannot read answers now, in a sentence or two; "" if it can."""
+        """Why no models can review answers now, in a sentence; "" if they can."""
         if self._batch.running:
             return "Wait until the batch is done, or stop it."
         if self._batch.models.state is not LoadState.READY:
             return "The models are not loaded yet."
+        return ""
+
+    @property
+    def no_opinions_reason(self) -> str:
+        """Why the large model cannot read answers now, in a sentence or two; "" if it can."""
+        if reason := self.unavailable_reason:
+            return reason
         large = self._batch.models.pair.large
         if large is None:
             return "A second opinion needs a large model. Choose one first."
@@ -73,36 +91,55 @@ class FailureSession(QObject):
 
     def ask_opinions(self) -> None:
         """Let the large model read every wrong answer of the chosen arm that has no opinion yet."""
-        store, batch, models = self._batch.store, self._batch.batch, self._batch.models
-        if self.reading or self.unavailable_reason or store is None or batch is None:
+        if not self.no_opinions_reason:
+            self._begin(lambda _: Opinions(), wrong_answers)
+
+    def value_takeovers(self) -> None:
+        """Estimate what takeovers were worth in a sample of answers of the chosen arm, where it is not known."""
+        if not self.unavailable_reason:
+            self._begin(lambda grader: Values(ValueOptions(only_takeovers=True), grader), drawn)
+
+    def _begin(
+        self,
+        review_by: Callable[[Grader], Review],
+        chosen: Callable[[Store, Batch, Collection[str]], list[ResultRow]],
+    ) -> None:
+        """Let the loaded pair review the chosen answers. It reviews arms that ran with the batch's own models; others
+        have theirs."""
+        store, batch, pair = self._batch.store, self._batch.batch, self._batch.models.pair
+        if self.reviewing or store is None or batch is None:
             return
-        # The loaded pair reads the arms that ran with the batch's own models; others have theirs.
         own = [arm.name for arm in known_arms(batch.arms) if not any(arm.models) and self._arm in (None, arm.name)]
-        pair = models.pair
 
-        def read() -> Iterator[ReviewsProgress]:
-            self._opinions = BatchOpinions(store, batch.id, pair, own)
-            if not self._stopped:
-                yield from self._opinions.run()
+        def run() -> Iterator[ReviewsProgress]:
+            with Grader() as grader:
+                review = review_by(grader)
+                answers = review.missing(answers_of(store, batch, chosen(store, batch, own)))
+                self._reviews = Reviews(review, pair, answers)
+                if not self._stopped:
+                    yield from self._reviews.run()
 
-        self.reading, self._stopped = True, False
-        models.begin_writing(self)
-        task = StreamTask(self, "second opinions", read, cancel=self.stop)
+        self.reviewing, self._stopped = True, False
+        self._batch.models.begin_writing(self)
+        task = StreamTask(self, "reviews", run, cancel=self.stop)
         task.items(self._show_progress).failure(self.failed.emit).done(self._ended).start()
         self.changed.emit()
 
     def stop(self) -> None:
-        """Stop reading; the opinions so far are kept."""
+        """Stop the reviews; those so far are kept."""
         self._stopped = True
-        if self._opinions:
-            self._opinions.stop()
+        if self._reviews:
+            self._reviews.stop()
 
     def _show_progress(self, items: list[ReviewsProgress]) -> None:
         self.progress = items[-1]
         self.changed.emit()
 
     def _ended(self, _: object) -> None:
-        self.reading, self.progress, self._opinions = False, None, None
+        if reviews := self._reviews:
+            for sentence in reviews.remarks:
+                self._batch.noticed.emit(sentence)
+        self.reviewing, self.progress, self._reviews = False, None, None
         self._batch.models.end_writing(self)
         self.changed.emit()
         self.analyse(self._arm)

@@ -34,16 +34,24 @@ from baton_reasoning.app.shared.theme import Role
 from baton_reasoning.app.shared.widgets.controls import ElidedLabel, button, combo_box, label, plain_tip, progress_bar
 from baton_reasoning.app.shared.widgets.layout import hbox, holder, in_row, vbox
 from baton_reasoning.core.batch.reporting.charts import worth_by_cue
-from baton_reasoning.core.batch.reporting.failures import Failure, FailureAnalysis, FailureKind, TakeoverOutcomes
-from baton_reasoning.core.batch.reporting.figures import WORTH_TITLES, signed, worth_cells
+from baton_reasoning.core.batch.reporting.failures import Failure, FailureAnalysis, FailureKind, takeover_table
+from baton_reasoning.core.batch.reporting.figures import signed
+from baton_reasoning.core.batch.reporting.reviews import USUAL_SAMPLE
 from baton_reasoning.core.batch.running.recipes import arm_title
 from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.step_values.estimator import USUAL_CONTINUATIONS
 from baton_reasoning.core.store.batches import ResultRow
+from baton_reasoning.core.table import Table
 
 NARROW = 900
 """Width in pixels below which the answer is shown below the list."""
 NEXT, PREVIOUS = "F8", "Shift+F8"
-OPINIONS_TIP = "The large model reads every wrong answer, and shows the first place where it disagrees"
+OPINIONS_KEY, VALUES_KEY = "F7", "F9"
+OPINIONS_TIP = f"The large model reads every wrong answer, and shows where it first disagrees ({OPINIONS_KEY})"
+VALUES_TIP = (
+    f"The small model goes on from before and after each takeover of {USUAL_SAMPLE} answers, {USUAL_CONTINUATIONS} "
+    f"times, and so shows how much likelier it made the right answer ({VALUES_KEY})"
+)
 Index = QModelIndex | QPersistentModelIndex
 ROOT = QModelIndex()
 
@@ -62,15 +70,16 @@ class FailureView(QWidget):
         self.title, self.summary = label("What went wrong", Role.HEADING), ElidedLabel("", Role.MUTED)
         self.arm, self.group = combo_box("Policy"), combo_box("Group of failures")
         self.opinions = button("Second opinions", self.session.ask_opinions)
-        self.stop = button("Stop", self.session.stop, tip="What has been read is kept")
-        self.bar, self.note = progress_bar("Progress of the second opinions"), label("", Role.MUTED, wrap=True)
+        self.values = button("Worth of takeovers", self.session.value_takeovers)
+        self.stop = button("Stop", self.session.stop, tip="What is finished is kept; the next time goes on from there")
+        self.bar, self.note = progress_bar("Progress of the review"), label("", Role.MUTED, wrap=True)
         self.tabs, self._stack = QTabBar(), QStackedWidget()
         self.tabs.setAccessibleName("Failures")
         self.tabs.setDrawBase(False)
         self.tabs.setExpanding(False)
         for title in ("Answers", "Takeovers"):
             self.tabs.addTab(title)
-        self.failures, self.takeovers = FailureList(self), TakeoverTable(self)
+        self.failures, self.takeovers = FailureList(self), TableModel(self)
         self.list, self.table = QListView(), QTableView()
         self.worth = ChartCard("What takeovers were worth")
         self.list.setModel(self.failures)
@@ -129,7 +138,8 @@ class FailureView(QWidget):
             for kind, number in found.groups.items():
                 self.group.addItem(f"{kind.value} ({number:,})", kind)
             self.group.setCurrentIndex(max(0, self.group.findData(chosen)))
-        self.takeovers.show_takeovers(found)
+        self.takeovers.show_table(takeover_table(found.takeovers))
+        self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.worth.setVisible(found.has_worth)
         if found.has_worth:
             means = [(group, signed(group.worth.mean)) for group in found.takeovers if group.worth]
@@ -172,17 +182,20 @@ class FailureView(QWidget):
 
     def _show_state(self) -> None:
         session = self.session
-        unavailable = session.unavailable_reason
-        self.opinions.setVisible(not session.reading)
-        self.opinions.setEnabled(not unavailable)
-        self.opinions.setToolTip(unavailable or OPINIONS_TIP)
-        self.stop.setVisible(session.reading)
-        self.bar.setVisible(session.reading)
+        for each, reason, tip in (
+            (self.opinions, session.no_opinions_reason, OPINIONS_TIP),
+            (self.values, session.unavailable_reason, VALUES_TIP),
+        ):
+            each.setVisible(not session.reviewing)
+            each.setEnabled(not reason)
+            each.setToolTip(reason or tip)
+        self.stop.setVisible(session.reviewing)
+        self.bar.setVisible(session.reviewing)
         progress = session.progress
-        self.bar.setRange(0, progress.total if progress else 0)
-        self.bar.setValue(progress.done if progress else 0)
-        text = f"{progress.done:,} of {count(progress.total, 'wrong answer')} read" if progress else ""
-        self.note.setText(text if session.reading else unavailable)
+        self.bar.setRange(0, 100 if progress else 0)
+        self.bar.setValue(int(100 * progress.share) if progress else 0)
+        text = f"{progress.done:,} of {count(progress.total, 'answer')} reviewed" if progress else ""
+        self.note.setText(text if session.reviewing else session.no_opinions_reason)
         self.note.setVisible(bool(self.note.text()))
 
     def _fill_table(self) -> None:
@@ -194,7 +207,6 @@ class FailureView(QWidget):
         table.setWordWrap(False)
         table.verticalHeader().hide()
         table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         table.horizontalHeader().setHighlightSections(False)
         table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 
@@ -205,6 +217,7 @@ class FailureView(QWidget):
             (self.summary, 1),
             self.arm,
             self.opinions,
+            self.values,
             self.stop,
         )
         self._stack.addWidget(holder(vbox(self.group, (self.list, 1), in_row(self.previous, self.next), margins=0)))
@@ -230,10 +243,15 @@ class FailureView(QWidget):
         self.list.activated.connect(lambda _: self._open())
         self.answer.noted.connect(self._keep_note)
         self.answer.full_wanted.connect(self._open)
-        for key, by in ((NEXT, 1), (PREVIOUS, -1)):
+        for key, press in (
+            (NEXT, lambda: self.step(1)),
+            (PREVIOUS, lambda: self.step(-1)),
+            (OPINIONS_KEY, self.opinions.click),
+            (VALUES_KEY, self.values.click),
+        ):
             shortcut = QShortcut(QKeySequence(key), self)
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            shortcut.activated.connect(lambda by=by: self.step(by))
+            shortcut.activated.connect(press)
 
 
 class FailureList(QAbstractListModel):
@@ -282,53 +300,35 @@ class FailureList(QAbstractListModel):
         return None
 
 
-_TITLES: tuple[str, ...] = ("Reason", "Cue", "Takeovers", "Right", "Wrong", "% right")
-_VALUED_TITLES = (*_TITLES, *(title.capitalize() for title in WORTH_TITLES))
-
-
-class TakeoverTable(QAbstractTableModel):
-    """Takeovers by reason and cue, with the number of right and wrong answers that contain them, and their worth if any
-    has been valued."""
+class TableModel(QAbstractTableModel):
+    """Shows a table of core."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._groups: list[TakeoverOutcomes] = []
-        self._titles = _TITLES
+        self._table = Table("", (), ())
 
-    def show_takeovers(self, found: FailureAnalysis) -> None:
+    def show_table(self, table: Table) -> None:
         self.beginResetModel()
-        self._groups = list(found.takeovers)
-        self._titles = _VALUED_TITLES if found.has_worth else _TITLES
+        self._table = table
         self.endResetModel()
 
     def rowCount(self, parent: Index = ROOT) -> int:
-        return 0 if parent.isValid() else len(self._groups)
+        return 0 if parent.isValid() else len(self._table.rows)
 
     def columnCount(self, parent: Index = ROOT) -> int:
-        return 0 if parent.isValid() else len(self._titles)
+        return 0 if parent.isValid() else len(self._table.columns)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return self._titles[section]
-        if role == Qt.ItemDataRole.TextAlignmentRole and section > 1:
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        return None
+            heading = self._table.headings[section]
+            return heading[:1].upper() + heading[1:]
+        return self._alignment(section) if role == Qt.ItemDataRole.TextAlignmentRole else None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        if not index.isValid():
-            return None
-        if role == Qt.ItemDataRole.TextAlignmentRole and index.column() > 1:
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        if role != Qt.ItemDataRole.DisplayRole:
-            return None
-        group = self._groups[index.row()]
-        share = group.share_right
-        return (
-            group.reason,
-            group.cue or "–",
-            f"{group.takeovers:,}",
-            f"{group.right:,}",
-            f"{group.wrong:,}",
-            "–" if share is None else f"{share:.0%}",
-            *worth_cells(group.worth, group.takeovers),
-        )[index.column()]
+        if index.isValid() and role == Qt.ItemDataRole.DisplayRole:
+            return self._table.rows[index.row()][index.column()]
+        return self._alignment(index.column()) if role == Qt.ItemDataRole.TextAlignmentRole else None
+
+    def _alignment(self, column: int) -> int | None:
+        is_number = self._table.columns[column].is_number
+        return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter) if is_number else None

@@ -9,8 +9,8 @@ COMMANDS = [
     LazyCommand("resume", "batch_commands:resume", "Continue a batch, and try its errors again."),
     LazyCommand("report", "batch_commands:report", "Write results and report of a batch as it is."),
     LazyCommand("grade", "batch_commands:grade", "Find and grade the answers again."),
-    LazyCommand("failures", "failures:failures", "Show what went wrong."),
-    LazyCommand("value", "batch_value:value", "Estimate what the takeovers were worth."),
+    LazyCommand("failures", "review_commands:failures", "Show what went wrong."),
+    LazyCommand("value", "review_commands:batch_value", "Estimate what the takeovers were worth."),
     LazyCommand("again", "batch_commands:again", "Run the batch of a report again."),
 ]
 

@@ -56,8 +56,8 @@ COMMANDS = [
     LazyCommand("policies", "settings:policies", "List the policies."),
     LazyCommand("settings", "settings:settings", "List what --set takes, and options that --help only names."),
     LazyCommand("completion", "program:completion", "Print a completion script for bash, zsh or fish."),
-    LazyCommand("opinion", "opinion:opinion", "Let the large model review a recorded answer."),
-    LazyCommand("value", "value:value", "Estimate what each step of an answer was worth."),
+    LazyCommand("opinion", "review_commands:opinion", "Let the large model review a recorded answer."),
+    LazyCommand("value", "review_commands:value", "Estimate what each step of an answer was worth."),
 ]
 
 

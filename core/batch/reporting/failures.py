@@ -1,23 +1,31 @@
-"""Analyses what went wrong in each answer of a batch, and the outcomes of takeovers by reason and cue."""
+"""Analyses what went wrong in each answer of a batch, and the outcomes of takeovers by reason and cue.
+
+A wrong answer with a second opinion also has its divergence: the first place where the large model strongly disagreed.
+"""
 
 from __future__ import annotations
 
+import math
 import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from baton_reasoning.core.batch.reporting.divergences import Divergence, divergence_of
-from baton_reasoning.core.batch.reporting.worth import MeanWorth, TakeoverKind, by_kind
+from baton_reasoning.core.batch.reporting.figures import signed
+from baton_reasoning.core.batch.reporting.worth import MeanWorth, TakeoverKind, by_kind, values_in
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import JobState, ResultRow
 from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.table import NOTHING, Column, Table
 from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.opinion import Opinion, Sequel
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.values import StepValues, TakeoverWorth
+from baton_reasoning.core.thinking.values import TakeoverWorth
 
+AROUND = 60
+"""Characters of context that are shown before a divergence."""
 PROGRESS_EVERY = 200
 VALUED_BY = "small"
 """The writer by whose values takeovers are judged."""
@@ -36,6 +44,43 @@ class FailureKind(Enum):
     DIVERGED = "First error known"
     WRONG = "Wrong answer"
     UNSCORED = "Could not be graded"
+
+
+class Divergence(NamedTuple):
+    """The first token of an answer that the large model strongly disagrees with."""
+
+    step: int
+    """Index of its step, from 0."""
+    steps: int
+    position: int
+    """Characters of the text before it."""
+    before: str
+    """The text that leads to it."""
+    written: str
+    expected: str
+    """What the large model would have written."""
+    chance: float
+    """Its probability, 0 to 1."""
+    is_missed: bool
+    """The small model went on; no takeover followed."""
+
+    @classmethod
+    def of(cls, trace: Trace) -> Divergence | None:
+        """Return that of an answer; None without an opinion, or if the large model nowhere disagreed strongly."""
+        opinion = Opinion.of(trace)
+        if opinion is None or not opinion.strong:
+            return None
+        first, text = opinion.strong[0], trace.text
+        return cls(
+            first.step,
+            len(trace.steps),
+            first.start,
+            " ".join(text[max(0, first.start - AROUND) : first.start].split()),
+            text[first.start : first.end],
+            first.expected.text,
+            math.exp(first.expected.logprob),
+            first.sequel is Sequel.MISSED,
+        )
 
 
 class Failure(NamedTuple):
@@ -126,18 +171,18 @@ def analyse(
         may_matter = row.reviewed and (row.cost.takeovers or row.outcome is not Outcome.CORRECT)
         is_read = may_matter or row.outcome is Outcome.WRONG
         trace = store.runs.read(row.run)[0] if is_read else None
-        if trace and (values := StepValues.of(trace, VALUED_BY)) and values.estimated.is_expected:
+        if trace and (values := values_in(trace).get(VALUED_BY)):
             worths += [(row.position, worth) for worth in values.takeovers]
         if row.outcome is not Outcome.CORRECT:
-            divergence = divergence_of(trace) if trace else None
+            divergence = Divergence.of(trace) if trace else None
             kind = kind_of(row, problems[row.position].expected or "", trace, divergence)
             failures.append(Failure(row, problems[row.position], kind, divergence))
         if number % PROGRESS_EVERY == 0:
             on_progress(number / len(rows))
     order = list(FailureKind)
     failures.sort(key=lambda failure: order.index(failure.kind))
-    outcomes = tuple(_outcomes(rows, by_kind(worths)))
-    return FailureAnalysis(len(rows), tuple(failures), outcomes, sum(bool(row.note) for row in rows))
+    takeovers = tuple(takeover_outcomes(rows, by_kind(worths)))
+    return FailureAnalysis(len(rows), tuple(failures), takeovers, sum(bool(row.note) for row in rows))
 
 
 def kind_of(row: ResultRow, expected: str, trace: Trace | None, divergence: Divergence | None) -> FailureKind:
@@ -165,28 +210,65 @@ def had_stated(reasoning: str, expected: str) -> bool:
     # The letter of an option counts as it is written: “the answer is a prime number” does not state A.
     written = f"(?-i:{re.escape(expected)})" if len(expected) == 1 else re.escape(expected)
     value = rf"\$?{written}(?![\w%])(?![.,/]\d)"
-    stated = rf"\\boxed\{{\s*{re.escape(expected)}\s*\}}|answer\s*(?:is|:|=|would be|should be)?\s*{value}"
+    stated = rf"\\boxed\{{\s*{written}\s*\}}|answer\s*(?:is|:|=|would be|should be)?\s*{value}"
     if len(expected) >= LONG_ENOUGH:
         stated += rf"|=\s*{value}"
     return re.search(stated, reasoning, re.IGNORECASE) is not None
 
 
-def _outcomes(rows: Iterable[ResultRow], worths: Mapping[TakeoverKind, MeanWorth]) -> list[TakeoverOutcomes]:
+def takeover_outcomes(rows: Iterable[ResultRow], worths: Mapping[TakeoverKind, MeanWorth]) -> list[TakeoverOutcomes]:
+    """Count takeovers by their kind, the commonest first, with the outcomes of their answers and what is known of their
+    worth."""
     takeovers: Counter[TakeoverKind] = Counter()
-    answers: defaultdict[TakeoverKind, Counter[Outcome]] = defaultdict(Counter)
+    answers: Counter[tuple[TakeoverKind, Outcome]] = Counter()
     for row in rows:
         kinds = list(map(TakeoverKind.of, row.cost.takeovers))
         takeovers.update(kinds)
-        for kind in set(kinds):
-            answers[kind][row.outcome] += 1
+        answers.update((kind, row.outcome) for kind in set(kinds))
     return [
         TakeoverOutcomes(
             *kind,
             number,
-            answers[kind][Outcome.CORRECT],
-            answers[kind][Outcome.WRONG],
-            answers[kind][Outcome.UNSCORED],
+            answers[kind, Outcome.CORRECT],
+            answers[kind, Outcome.WRONG],
+            answers[kind, Outcome.UNSCORED],
             worths.get(kind),
         )
         for kind, number in takeovers.most_common()
     ]
+
+
+def failure_table(failures: Sequence[Failure], most: int | None = None) -> Table:
+    """List failed answers in a table. `most`: how many at most; all, if not given."""
+    titles = ("problem", "arm", "seed", "group", "what is known", "note")
+    rows = tuple(
+        (each.problem.id, each.row.arm, str(each.row.seed), each.kind.value, each.detail, each.row.note)
+        for each in failures[:most]
+    )
+    left = len(failures) - len(rows)
+    notes = (f"{left:,} more are in results.jsonl.",) if left else ()
+    return Table("What went wrong", tuple(Column(title, is_number=title == "seed") for title in titles), rows, notes)
+
+
+def takeover_table(groups: Iterable[TakeoverOutcomes]) -> Table:
+    """List takeovers by reason and cue in a table, with their worth if any has been valued."""
+    titles = ("reason", "cue", "takeovers", "right", "wrong", "% right", "worth", "rescued", "spoiled")
+    columns = tuple(Column(title, is_number=number > 1) for number, title in enumerate(titles))
+    title = "Takeovers by reason and cue, and the answers in which they stand"
+    return Table(title, columns, tuple(map(_cells, groups))).without_empty()
+
+
+def _cells(group: TakeoverOutcomes) -> tuple[str, ...]:
+    share, worth = group.share_right, group.worth
+    of = f", {worth.takeovers:,} of them" if worth and worth.takeovers < group.takeovers else ""
+    return (
+        group.reason,
+        group.cue or NOTHING,
+        f"{group.takeovers:,}",
+        f"{group.right:,}",
+        f"{group.wrong:,}",
+        NOTHING if share is None else f"{share:.0%}",
+        f"{signed(worth.mean)}{of}" if worth else NOTHING,
+        f"{worth.rescued:,}" if worth else NOTHING,
+        f"{worth.spoiled:,}" if worth else NOTHING,
+    )

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from baton_reasoning.core.batch.reporting.worth import MeanWorth
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.store.batches import Conditions
 from baton_reasoning.core.table import NOTHING
 from baton_reasoning.core.text import counted
-
-WORTH_TITLES = ("worth", "rescued", "spoiled")
 
 
 def percent(value: float) -> str:
@@ -54,14 +51,6 @@ def probability(p: float) -> str:
 def money(amount: float, currency: str) -> str:
     """Format an amount with enough places to tell it from nothing."""
     return f"{amount:.2f} {currency}".rstrip() if amount >= 0.1 or not amount else f"{amount:.2g} {currency}".rstrip()
-
-
-def worth_cells(worth: MeanWorth | None, takeovers: int) -> tuple[str, ...]:
-    """Return the cells below `WORTH_TITLES` for so many takeovers, of which some are valued."""
-    if worth is None:
-        return (NOTHING, NOTHING, NOTHING)
-    of = f", {worth.takeovers:,} of them" if worth.takeovers < takeovers else ""
-    return (f"{signed(worth.mean)}{of}", f"{worth.rescued:,}", f"{worth.spoiled:,}")
 
 
 def conditions_text(found: Conditions) -> str:

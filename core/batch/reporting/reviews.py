@@ -1,22 +1,160 @@
-"""Reviews answers of a batch one after another, and stores each review with its answer at once.
+"""Reviews answers one after another, and stores each review with its answer at once, so that they go on after a stop.
 
-So they go on after a stop: second opinions (divergences.py) and values (worth.py).
+`Opinions` lets the large model read an answer, `Values` estimates what its steps were worth. `Reviews` carries either
+out on a single answer or on those of a batch, of which `wrong_answers` and `drawn` choose some.
 """
 
 from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from baton_reasoning.core.errors import ContextFull
-from baton_reasoning.core.step_values.estimator import ValuesProgress
-from baton_reasoning.core.store.batches import ResultRow
+from baton_reasoning.core.batch.running.batch_settings import BatchSettings
+from baton_reasoning.core.engines.random_numbers import number_at, stream_of
+from baton_reasoning.core.errors import ContextFull, SettingsError
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import How, Outcome, Regex
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.step_values.estimator import (
+    ValueEstimator,
+    ValueOptions,
+    ValuesPlan,
+    ValuesProgress,
+    is_news,
+    is_valued,
+    text_error,
+)
+from baton_reasoning.core.store.batches import Batch, ResultRow
 from baton_reasoning.core.store.store import Store
-from baton_reasoning.core.thinking.events import Event, OpinionGiven, ValuesEstimated
-from baton_reasoning.core.thinking.opinion import OpinionProgress
+from baton_reasoning.core.text import counted
+from baton_reasoning.core.thinking.events import OpinionGiven, ValuesEstimated
+from baton_reasoning.core.thinking.opinion import Opinion, OpinionProgress, SecondOpinion
+from baton_reasoning.core.thinking.policy import Needs
 from baton_reasoning.core.thinking.trace import Trace
+
+Progress = ValuesPlan | OpinionProgress | ValuesProgress
+Finding = OpinionGiven | ValuesEstimated
+USUAL_SAMPLE = 50
+"""Answers of a batch whose takeovers are valued."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A recorded answer: how its trace is read, and where its reviews are kept."""
+
+    read: Callable[[], Trace]
+    keep: Callable[[Finding], object]
+    expected: str = ""
+    how: How | Regex = How.AUTO
+    row: ResultRow | None = None
+    """In a batch, if it is reviewed with others of the batch."""
+
+    @classmethod
+    def stored(
+        cls, store: Store, run: str, expected: str = "", how: How | Regex = How.AUTO, row: ResultRow | None = None
+    ) -> Answer:
+        """Return an answer whose run is in the store. To read or keep it raises StoreError."""
+        return cls(
+            lambda: store.runs.trace(run),
+            lambda finding: store.runs.append(run, [finding]).result(),
+            expected,
+            how,
+            row,
+        )
+
+
+class Begun(NamedTuple):
+    """The review of one answer that has begun."""
+
+    stop: Callable[[], None]
+    """Call it from any thread."""
+    items: Iterator[Progress | Finding]
+    """A finding is yielded only if it is to be kept."""
+    notices: Callable[[], Iterable[str]] = tuple
+    """What a person should know of it afterwards, a sentence each."""
+
+
+class Review(ABC):
+    """A kind of review."""
+
+    title: str
+    needs: Needs
+    """The models that it needs."""
+    parallel = 1
+    """Texts that a model on this machine holds at once."""
+
+    def missing(self, answers: Iterable[Answer]) -> list[Answer]:
+        """Return the answers whose review is missing or incomplete. Raises StoreError, or why there can be none."""
+        return [
+            answer
+            for answer in answers
+            if (answer.row and not answer.row.reviewed) or not self.is_complete(answer, answer.read())
+        ]
+
+    @abstractmethod
+    def is_complete(self, answer: Answer, trace: Trace) -> bool:
+        """Tell whether the whole answer has been reviewed. Raises the error that says why it cannot be."""
+
+    @abstractmethod
+    def begin(self, pair: Pair, answer: Answer, trace: Trace) -> Begun:
+        """Begin the review of an answer. Raises the error that says why these models cannot review it."""
+
+
+class Opinions(Review):
+    """Second opinions: the large model reads each answer."""
+
+    title = "Second opinions"
+    needs = Needs(small=False)
+
+    def is_complete(self, answer: Answer, trace: Trace) -> bool:  # noqa: ARG002 - of every answer alike
+        opinion = Opinion.of(trace)
+        return opinion is not None and opinion.is_whole
+
+    def begin(self, pair: Pair, answer: Answer, trace: Trace) -> Begun:
+        """Read the answer, unless this model has, or an answer of a batch has no text.
+
+        Raises the error of `opinion_error`.
+        """
+        read_by = trace.opinion.model if trace.opinion and self.is_complete(answer, trace) else ""
+        is_read = pair.large is not None and read_by == pair.large.card.name
+        if is_read or (answer.row and not trace.pieces):
+            return Begun(lambda: None, iter(()))
+        reading = SecondOpinion(pair.large, trace)
+        return Begun(reading.stop, reading.read())
+
+
+class Values(Review):
+    """Values of steps, without what is known of them already."""
+
+    title = "Values"
+
+    def __init__(self, options: ValueOptions, grader: Grader) -> None:
+        self.options, self._grader = options, grader
+        self.needs = Needs(small=options.writer != "large", large=options.writer != "small")
+        # A model that writes alone holds one text, of which the continuations are branches.
+        self.parallel = options.parallel if options.writer == "policy" else 1
+
+    def is_complete(self, answer: Answer, trace: Trace) -> bool:
+        """Raises the error of `text_error`."""
+        if error := text_error(trace, answer.expected):
+            raise error
+        return is_valued(trace, answer.expected, self.options)
+
+    def begin(self, pair: Pair, answer: Answer, trace: Trace) -> Begun:
+        """Raises SettingsError, as `ValueEstimator` does."""
+        earlier = trace.values.get(self.options.writer)
+        estimator = ValueEstimator(pair, trace, self._grader, answer.expected, self.options, answer.how)
+
+        def items() -> Iterator[Progress | Finding]:
+            yield estimator.plan
+            for item in estimator.run():
+                if not isinstance(item, ValuesEstimated) or is_news(earlier, item):
+                    yield item
+
+        return Begun(estimator.stop, items(), lambda: estimator.notices)
 
 
 class ReviewsProgress(NamedTuple):
@@ -25,70 +163,111 @@ class ReviewsProgress(NamedTuple):
     total: int
     share: float
     """Of all the work, 0 to 1, with the answer that is being reviewed."""
+    part: Progress | None = None
+    """What the review of that answer reports."""
 
 
-class Review(NamedTuple):
-    """The review of one answer: what stops it, from any thread, and its progress and result."""
+class Reviews:
+    """Reviews answers with a pair of models. Call `run` once; `stop` from any thread."""
 
-    stop: Callable[[], None]
-    items: Iterator[OpinionProgress | OpinionGiven | ValuesProgress | ValuesEstimated]
-
-
-class BatchReviews(ABC):
-    def __init__(self, store: Store, rows: Sequence[ResultRow]) -> None:
-        """`rows`: the answers to review."""
-        self.rows = rows
-        self.too_long: list[ResultRow] = []
-        """Answers that were left out, because they do not fit into the model's context."""
-        self._store = store
+    def __init__(self, review: Review, pair: Pair, answers: Sequence[Answer]) -> None:
+        self.too_long: list[Answer] = []
+        """Answers of a batch that were left out, because they do not fit into the model's context."""
+        self.is_whole = False
+        """Whether all answers have been reviewed."""
+        self.answers = answers
+        self._review, self._pair = review, pair
         self._stopped = threading.Event()
         self._stop_current: Callable[[], None] = lambda: None
-
-    @abstractmethod
-    def begin(self, row: ResultRow, trace: Trace) -> Review | None:
-        """Begin the review of an answer; None if it cannot be reviewed."""
-
-    @abstractmethod
-    def is_kept(self, trace: Trace, event: Event) -> bool:
-        """Tell whether a result is to be stored."""
+        self._notices: dict[str, None] = {}
 
     @property
-    def stopped(self) -> bool:
-        return self._stopped.is_set()
+    def remarks(self) -> list[str]:
+        """What a person should know of how the answers were reviewed, a sentence each."""
+        left_out = (
+            f"{counted(len(self.too_long), 'answer')} did not fit into the context. Load the models with a larger one."
+        )
+        return [*self._notices, *([left_out] if self.too_long else [])]
 
     def stop(self) -> None:
-        """Stop from any thread; the reviews so far are kept."""
+        """Stop; the reviews so far are kept, also what is finished of the current one."""
         self._stopped.set()
         self._stop_current()
 
     def run(self) -> Generator[ReviewsProgress, None, None]:
         """Review the answers, and yield progress before the first, within each and after it.
 
-        Raises EngineError, EngineLost, EngineRefused, StoreError.
+        Raises EngineError, EngineLost, EngineRefused, SettingsError, StoreError; ContextFull of an answer that is
+        reviewed by itself.
         """
-        total = len(self.rows)
+        total = len(self.answers)
         yield ReviewsProgress(0, total, 0.0)
-        for done, row in enumerate(self.rows):
-            trace = self._store.runs.trace(row.run)
-            if not self.stopped and (review := self.begin(row, trace)):
-                for part in self._carried_out(row, trace, review):
-                    yield ReviewsProgress(done, total, (done + part) / total)
-            if self.stopped:
+        for done, answer in enumerate(self.answers):
+            if self._stopped.is_set():
+                return
+            for part, share in self._carried_out(answer):
+                yield ReviewsProgress(done, total, (done + share) / total, part)
+            if self._stopped.is_set() and not self._review.is_complete(answer, answer.read()):
                 return
             yield ReviewsProgress(done + 1, total, (done + 1) / total)
+        self.is_whole = True
 
-    def _carried_out(self, row: ResultRow, trace: Trace, review: Review) -> Iterator[float]:
-        """Yield the share that is done, and store the result."""
-        self._stop_current = review.stop
-        if self.stopped:
-            review.stop()
+    def _carried_out(self, answer: Answer) -> Iterator[tuple[Progress, float]]:
+        """Yield progress with the share that is done, and keep what is found."""
+        begun = self._review.begin(self._pair, answer, answer.read())
+        self._stop_current = begun.stop
+        if self._stopped.is_set():
+            begun.stop()
         try:
-            for item in review.items:
-                if isinstance(item, ValuesProgress):
-                    yield item.done / item.total
-                elif isinstance(item, OpinionProgress):
-                    yield item.tokens / item.total
-                elif self.is_kept(trace, item):
-                    self._store.runs.append(row.run, [item]).result()
+            for item in begun.items:
+                match item:
+                    case ValuesPlan():
+                        yield item, 0.0
+                    case ValuesProgress():
+                        yield item, item.done / item.total
+                    case OpinionProgress():
+                        yield item, item.tokens / item.total
+                    case _:
+                        answer.keep(item)
         except ContextFull:
-            self.too_long.append(row)
+            if answer.row is None:
+                raise
+            self.too_long.append(answer)
+        self._notices |= dict.fromkeys(begun.notices())
+
+
+def answers_of(store: Store, batch: Batch, rows: Iterable[ResultRow]) -> list[Answer]:
+    """Return these answers of a batch. Raises SettingsError if its settings cannot be read, StoreError."""
+    how, problems = BatchSettings.of(batch).how, list(store.batches.problems(batch.id))
+    return [Answer.stored(store, row.run, problems[row.position].expected or "", how, row) for row in rows]
+
+
+def wrong_answers(store: Store, batch: Batch, arms: Collection[str] | None = None) -> list[ResultRow]:
+    """Return the wrong answers of the arms with these names; of all, if not given. Raises StoreError."""
+    rows = store.batches.results(batch.id)
+    return [row for row in rows if row.outcome is Outcome.WRONG and (arms is None or row.arm in arms)]
+
+
+def drawn(store: Store, batch: Batch, arms: Collection[str] | None = None, size: int = USUAL_SAMPLE) -> list[ResultRow]:
+    """Draw graded answers that contain takeovers, all of them if there are not more; the same each time.
+
+    `arms`: names of the arms to draw from; all, if not given. Raises SettingsError if there is none, StoreError.
+    """
+    problems = list(store.batches.problems(batch.id))
+    graded = [
+        row
+        for row in store.batches.results(batch.id)
+        if (arms is None or row.arm in arms)
+        and row.has_answer
+        and row.outcome is not Outcome.UNSCORED
+        and problems[row.position].expected
+    ]
+    if not graded:
+        raise SettingsError(
+            "The batch has no graded answers.", "Let it run on problems with an expected answer, or choose another arm."
+        )
+    with_takeovers = [row for row in graded if row.cost.takeovers]
+    if not with_takeovers:
+        raise SettingsError("No graded answer of the batch contains a takeover.", "Choose another arm or batch.")
+    with_takeovers.sort(key=lambda row: number_at(stream_of(0, f"sample {row.arm} {row.position} {row.seed}", 0), 0))
+    return sorted(with_takeovers[:size], key=lambda row: row.job)

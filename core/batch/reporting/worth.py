@@ -1,7 +1,4 @@
-"""Finds out what takeovers were worth in a batch, by their reason and cue: values of a sample of its answers.
-
-`drawn` chooses the answers, `BatchValues` values them, and `worth_of` concludes; `baton batch value` does all three.
-"""
+"""Concludes from the values of answers of a batch what their takeovers were worth, by their reason and cue."""
 
 from __future__ import annotations
 
@@ -9,23 +6,14 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from typing import NamedTuple
 
-from baton_reasoning.core.batch.reporting.reviews import BatchReviews, Review
 from baton_reasoning.core.batch.reporting.statistics import ratio_of_sums
-from baton_reasoning.core.engines.random_numbers import number_at, stream_of
-from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How, Outcome, Regex
 from baton_reasoning.core.intervals import Estimate
-from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.run import Pair
-from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions, is_news, is_valued
 from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.store.run_cost import Takeover
 from baton_reasoning.core.store.store import Store
-from baton_reasoning.core.thinking.events import Event, ValuesEstimated
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import WON, StepValues, TakeoverWorth, TextPlace
@@ -68,19 +56,10 @@ class MeanWorth:
             len(worths),
             _mean((problem, worth.difference) for problem, worth in found),
             sum(worth.is_rise for worth in worths),
-            sum(worth.is_rise and _is_won_after(worth) for worth in worths),
-            sum(worth.is_fall and _is_lost_after(worth) for worth in worths),
+            sum(worth.is_rise and worth.before.value.value < WON <= worth.after.value.value for worth in worths),
+            sum(worth.is_fall and worth.after.value.value < WON <= worth.before.value.value for worth in worths),
             sum(worth.span.tokens for worth in worths),
         )
-
-    @property
-    def tokens_each(self) -> float:
-        return self.tokens / self.takeovers
-
-    @property
-    def per_100_tokens(self) -> float:
-        """Return the worth of 100 tokens of the large model."""
-        return 100 * self.mean.value * self.takeovers / max(1, self.tokens)
 
 
 class SampleWorth(NamedTuple):
@@ -96,68 +75,6 @@ class SampleWorth(NamedTuple):
     """The commonest first."""
 
 
-def drawn(store: Store, batch_id: str, size: int, seed: int = 0, arm: str | None = None) -> list[ResultRow]:
-    """Draw graded answers that contain takeovers, all of them if there are not more; a seed draws the same again.
-
-    Raises SettingsError if there is none, StoreError.
-    """
-    problems = list(store.batches.problems(batch_id))
-    graded = [
-        row
-        for row in store.batches.results(batch_id, arm)
-        if row.has_answer and row.outcome is not Outcome.UNSCORED and problems[row.position].expected
-    ]
-    if not graded:
-        raise SettingsError(
-            "The batch has no graded answers.", "Let it run on problems with an expected answer, or name another --arm."
-        )
-    graded.sort(key=lambda row: number_at(stream_of(seed, f"sample {row.arm} {row.position} {row.seed}", 0), 0))
-    with_takeovers = (row for row in graded if row.cost.takeovers)
-    if not (rows := sorted(islice(with_takeovers, size), key=lambda row: row.job)):
-        raise SettingsError("No graded answer of the batch contains a takeover.", "Name another --arm or batch.")
-    return rows
-
-
-class BatchValues(BatchReviews):
-    """Values the takeovers of answers, without what is known of them already."""
-
-    def __init__(
-        self,
-        store: Store,
-        rows: Sequence[ResultRow],
-        pair: Pair,
-        grader: Grader,
-        problems: Sequence[Problem],
-        options: ValueOptions,
-        how: How | Regex,
-    ) -> None:
-        """`problems`: all of the batch."""
-        super().__init__(store, rows)
-        self._pair, self._grader, self._problems, self._options, self._how = pair, grader, problems, options, how
-
-    def begin(self, row: ResultRow, trace: Trace) -> Review:
-        """Raises SettingsError, as `ValueEstimator` does."""
-        expected = self._problems[row.position].expected or ""
-        estimator = ValueEstimator(self._pair, trace, self._grader, expected, self._options, self._how)
-        return Review(estimator.stop, estimator.run())
-
-    def is_kept(self, trace: Trace, event: Event) -> bool:
-        """Tell whether anything was found out."""
-        assert isinstance(event, ValuesEstimated)
-        return is_news(trace.values.get(event.writer), event)
-
-
-def without_values(
-    store: Store, rows: Iterable[ResultRow], problems: Sequence[Problem], options: ValueOptions
-) -> list[ResultRow]:
-    """Return the answers of which values are missing. Raises StoreError."""
-
-    def is_known(row: ResultRow) -> bool:
-        return is_valued(store.runs.trace(row.run), problems[row.position].expected or "", options)
-
-    return [row for row in rows if not is_known(row)]
-
-
 def values_in(trace: Trace) -> dict[str, StepValues]:
     """Return the values of an answer that say how often it gets right, by their writer."""
     return {writer: StepValues(trace, found) for writer, found in trace.values.items() if found.is_expected}
@@ -165,14 +82,10 @@ def values_in(trace: Trace) -> dict[str, StepValues]:
 
 def worth_of(store: Store, rows: Iterable[ResultRow], writer: str) -> SampleWorth:
     """Conclude from the values of answers by this writer. Raises StoreError."""
-    starts: list[tuple[int, Estimate]] = []
-    found: list[tuple[int, TakeoverWorth]] = []
     read = ((row.position, values_in(store.runs.trace(row.run))) for row in rows)
     valued = [(problem, known[writer]) for problem, known in read if writer in known]
-    for problem, values in valued:
-        found += [(problem, worth) for worth in values.takeovers]
-        if start := values.at(TextPlace(0)):
-            starts.append((problem, start.value))
+    starts = [(problem, start.value) for problem, values in valued if (start := values.at(TextPlace(0)))]
+    found = [(problem, worth) for problem, values in valued for worth in values.takeovers]
     return SampleWorth(
         len(valued), _mean(starts) if starts else None, MeanWorth.of(found) if found else None, by_kind(found)
     )
@@ -201,11 +114,3 @@ def _mean(found: Iterable[tuple[int, Estimate]]) -> Estimate:
     below = math.hypot(*(one.value - one.low for one in each)) / len(each)
     above = math.hypot(*(one.high - one.value for one in each)) / len(each)
     return Estimate(mean.value, min(mean.low, mean.value - below), max(mean.high, mean.value + above))
-
-
-def _is_won_after(worth: TakeoverWorth) -> bool:
-    return worth.before.value.value < WON <= worth.after.value.value
-
-
-def _is_lost_after(worth: TakeoverWorth) -> bool:
-    return worth.after.value.value < WON <= worth.before.value.value

@@ -48,6 +48,11 @@ def shown(view: FailureView) -> str:
     return view.answer.heading.text()
 
 
+def headings(view: FailureView) -> list[object]:
+    columns = range(view.takeovers.columnCount())
+    return [view.takeovers.headerData(column, Qt.Orientation.Horizontal) for column in columns]
+
+
 def wait_for_text(view: FailureView, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: bool(view.answer.steps.toPlainText()))
 
@@ -144,7 +149,7 @@ def test_the_large_model_names_the_first_error_of_each(
 
 def test_takeovers_show_their_worth_once_answers_are_valued(view: FailureView, qtbot: QtBot) -> None:
     view.tabs.setCurrentIndex(1)
-    assert view.takeovers.columnCount() == 6
+    assert "Worth" not in headings(view)
     assert not view.worth.isVisible()
     worth = MeanWorth(9, Estimate(0.3, 0.1, 0.5), 4, 3, 1, 144)
     groups = (
@@ -153,10 +158,10 @@ def test_takeovers_show_their_worth_once_answers_are_valued(view: FailureView, q
     )
     view.session.analysed.emit(FailureAnalysis(12, (), groups, 0))
     qtbot.waitUntil(view.worth.isVisible)
+    assert headings(view)[-3:] == ["Worth", "Rescued", "Spoiled"]
     cells = [[view.takeovers.index(row, column).data() for column in range(9)] for row in range(2)]
     assert cells[0][6:] == ["▲ +0.30 (+0.10 to +0.50), 9 of them", "3", "1"]
     assert cells[1][6:] == ["–", "–", "–"]
-    assert view.takeovers.headerData(6, Qt.Orientation.Horizontal) == "Worth"
     assert view.worth.picture.accessibleDescription() == "wait ▲ +0.30 (+0.10 to +0.50)"
     view.session.analyse(None)
     qtbot.waitUntil(lambda: not view.worth.isVisible())
@@ -169,11 +174,40 @@ def test_stopped_at_once_nothing_is_read(view: FailureView, page: BatchPage, qtb
     view.session.ask_opinions()
     view.session.stop()
     stopped.set()
-    qtbot.waitUntil(lambda: not view.session.reading)
+    qtbot.waitUntil(lambda: not view.session.reviewing)
     store, batch = page.session.store, page.session.batch
     assert store
     assert batch
     assert all(store.runs.trace(row.run).opinion is None for row in store.batches.results(batch.id))
+
+
+def test_takeovers_are_valued_once_and_their_worth_is_shown(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+    page.show()
+    run(page, qtbot, problem_file, "every-step")
+    page.view.failures.click()
+    view = page.failures
+    qtbot.waitUntil(lambda: view.takeovers.rowCount() > 0)
+    view.list.setFocus()
+    qtbot.keyClick(view.list, Qt.Key.Key_F9)
+    assert view.stop.isVisible()
+    assert not view.values.isVisible()
+    qtbot.waitUntil(lambda: "Worth" in headings(view))
+    assert view.values.isVisible()
+    small = page.session.models.pair.small
+    assert isinstance(small, ScriptedEngine)
+    written = small.written
+    with qtbot.waitSignal(view.session.analysed):
+        view.values.click()
+    assert small.written == written
+
+
+def test_takeovers_that_cannot_be_valued_are_told_in_a_sentence(
+    view: FailureView, page: BatchPage, qtbot: QtBot
+) -> None:
+    view.session.analyse("small")
+    with qtbot.waitSignal(page.session.failed) as refused:
+        view.values.click()
+    assert "contains a takeover" in str(refused.args[0])
 
 
 def sceptic() -> ScriptedEngine:
@@ -201,8 +235,9 @@ def test_takeovers_are_listed_by_reason_and_cue(page: BatchPage, qtbot: QtBot, p
     view.tabs.setFocus()
     qtbot.keyClick(view.tabs, Qt.Key.Key_Right)
     assert view.table.isVisible()
-    header = [view.takeovers.headerData(n, Qt.Orientation.Horizontal) for n in range(view.takeovers.columnCount())]
-    assert header == ["Reason", "Cue", "Takeovers", "Right", "Wrong", "% right"]
+    assert headings(view) == ["Reason", "Takeovers", "Right", "Wrong", "% right"], "no cue led to any of them"
+    header = view.table.horizontalHeader()
+    assert sum(map(header.sectionSize, range(header.count()))) == header.width(), "the table is as wide as its place"
     reasons = [view.takeovers.index(row, 0).data() for row in range(view.takeovers.rowCount())]
     assert "Opening by the large model" in reasons
 

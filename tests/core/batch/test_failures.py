@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from baton_reasoning.core.batch.reporting.divergences import BatchOpinions, divergence_of
 from baton_reasoning.core.batch.reporting.exports import export
 from baton_reasoning.core.batch.reporting.failures import (
+    Divergence,
     FailureAnalysis,
     FailureKind,
     TakeoverOutcomes,
     analyse,
     had_stated,
 )
+from baton_reasoning.core.batch.reporting.reviews import Answer, Opinions, Reviews, answers_of, wrong_answers
 from baton_reasoning.core.batch.running.arms import Arm
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.batch.running.runner import Runner
@@ -28,6 +29,7 @@ from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.store.made import concluded
 from tests.fakes.scripted import ScriptedEngine
 
@@ -65,6 +67,13 @@ def batch(store: Store, grader: Grader) -> str:
     return batch
 
 
+def opinions(store: Store, batch: str, by: Pair, arm: str = "") -> Reviews:
+    """The second opinions that are missing in an arm, or in all."""
+    opened = store.batches.open(batch)
+    wrong = answers_of(store, opened, wrong_answers(store, opened, [arm] if arm else None))
+    return Reviews(Opinions(), by, Opinions().missing(wrong))
+
+
 def kinds(found: FailureAnalysis) -> dict[str, FailureKind]:
     return {failure.problem.id: failure.kind for failure in found.failures}
 
@@ -92,7 +101,7 @@ def test_takeovers_are_counted_by_reason_cue_and_outcome(store: Store, batch: st
 
 
 def test_an_opinion_names_the_first_error_of_every_wrong_answer(store: Store, batch: str) -> None:
-    *_, last = BatchOpinions(store, batch, pair()).run()
+    *_, last = opinions(store, batch, pair()).run()
     assert last.done == last.total > 0
     slip = next(failure for failure in analyse(store, batch, "small").failures if failure.problem.id == "slip")
     assert slip.kind is FailureKind.DIVERGED
@@ -105,11 +114,11 @@ def test_an_opinion_names_the_first_error_of_every_wrong_answer(store: Store, ba
 
 def test_answers_are_read_once_and_right_ones_never(store: Store, batch: str) -> None:
     first = pair()
-    list(BatchOpinions(store, batch, first).run())
+    list(opinions(store, batch, first).run())
     assert isinstance(first.large, ScriptedEngine)
     assert first.large.sessions
-    again = BatchOpinions(store, batch, pair())
-    assert again.rows == []
+    again = opinions(store, batch, pair())
+    assert again.answers == []
     assert [(item.done, item.total) for item in again.run()] == [(0, 0)]
     right = [row for row in store.batches.results(batch, "small") if row.answer == "4"]
     assert right
@@ -117,18 +126,18 @@ def test_answers_are_read_once_and_right_ones_never(store: Store, batch: str) ->
 
 
 def test_stopped_it_keeps_the_answers_that_were_read(store: Store, batch: str) -> None:
-    reading = BatchOpinions(store, batch, pair())
+    reading = opinions(store, batch, pair())
     for item in reading.run():
         if item.done == 1:
             reading.stop()
     with_opinion = [row for row in store.batches.results(batch) if store.runs.trace(row.run).opinion]
     assert len(with_opinion) == 1
-    assert len(BatchOpinions(store, batch, pair()).rows) == len(reading.rows) - 1
+    assert len(opinions(store, batch, pair()).answers) == len(reading.answers) - 1
 
 
 def test_a_large_model_that_cannot_score_is_refused_before_anything_is_read(store: Store, batch: str) -> None:
     with pytest.raises(EngineRefused, match="vLLM"):
-        BatchOpinions(store, batch, pair(returns_scores=False))
+        list(opinions(store, batch, pair(returns_scores=False)).run())
 
 
 def test_a_large_model_that_dies_leaves_what_was_read(store: Store, batch: str) -> None:
@@ -138,29 +147,47 @@ def test_a_large_model_that_dies_leaves_what_was_read(store: Store, batch: str) 
         return token
 
     with pytest.raises(EngineLost):
-        list(BatchOpinions(store, batch, pair(expects=dies)).run())
+        list(opinions(store, batch, pair(expects=dies)).run())
     assert any(store.runs.trace(row.run).opinion for row in store.batches.results(batch))
 
 
 def test_an_answer_that_does_not_fit_into_the_context_is_left_out_and_the_others_are_read(
     store: Store, batch: str
 ) -> None:
-    reading = BatchOpinions(store, batch, pair(context=100), ["small"])
+    reading = opinions(store, batch, pair(context=100), "small")
     *_, last = reading.run()
     assert last.done == last.total
     problems = [each.id for each in store.batches.problems(batch)]
-    assert [problems[row.position] for row in reading.too_long] == ["endless"]
+    assert [problems[each.row.position] for each in reading.too_long if each.row] == ["endless"]
+    assert reading.remarks == ["1 answer did not fit into the context. Load the models with a larger one."]
+
+
+def test_an_answer_without_text_is_passed_over(store: Store, batch: str) -> None:
+    empty = Answer(Trace, Trace().apply, row=next(store.batches.results(batch)))
+    reading = Reviews(Opinions(), pair(), [empty])
+    list(reading.run())
+    assert reading.is_whole
+
+
+def test_another_large_model_reads_the_answers_again_and_the_same_one_does_not(store: Store, batch: str) -> None:
+    first = opinions(store, batch, pair())
+    list(first.run())
+    for name, reads_again in (("large", False), ("other", True)):
+        named = pair(name=name)
+        list(Reviews(Opinions(), named, first.answers).run())
+        assert isinstance(named.large, ScriptedEngine)
+        assert bool(named.large.sessions) is reads_again
 
 
 def test_the_trace_of_a_batch_answer_shows_its_opinion_and_its_summary_stays(store: Store, batch: str) -> None:
     row = next(row for row in store.batches.results(batch, "small") if row.answer == "5")
     before = concluded(store, row.run)
-    list(BatchOpinions(store, batch, pair()).run())
+    list(opinions(store, batch, pair()).run())
     assert concluded(store, row.run) == before
     trace = store.runs.trace(row.run)
     assert trace.opinion
     assert trace.ended
-    assert divergence_of(trace)
+    assert Divergence.of(trace)
 
 
 @pytest.mark.parametrize(
@@ -176,6 +203,7 @@ def test_the_trace_of_a_batch_answer_shows_its_opinion_and_its_summary_stays(sto
         ("The answer is near.", "", False),
         ("So the answer is a prime number.", "A", False),
         ("So the ANSWER IS A.", "A", True),
+        ("Is it \\boxed{a}, the first one?", "A", False),
         ("The answer is paris.", "Paris", True),
         ("the answer is $\\frac{1}{2}$", "\\frac{1}{2}", True),
     ],

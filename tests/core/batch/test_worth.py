@@ -12,10 +12,10 @@ from baton_reasoning.core.batch.reporting.charts import worth_by_cue
 from baton_reasoning.core.batch.reporting.failures import analyse
 from baton_reasoning.core.batch.reporting.page import html_report
 from baton_reasoning.core.batch.reporting.results import Results
-from baton_reasoning.core.batch.reporting.worth import BatchValues, TakeoverKind, drawn, without_values, worth_of
+from baton_reasoning.core.batch.reporting.reviews import Reviews, Values, answers_of, drawn
+from baton_reasoning.core.batch.reporting.worth import TakeoverKind, worth_of
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions
 from baton_reasoning.core.store.batches import ResultRow
@@ -33,18 +33,20 @@ def batch(store: Store, grader: Grader) -> str:
     return known_batch(store, grader)
 
 
-def reviews(store: Store, batch: str, grader: Grader, rows: Sequence[ResultRow], pair: Pair) -> BatchValues:
-    return BatchValues(store, rows, pair, grader, list(store.batches.problems(batch)), OPTIONS, How.AUTO)
+def reviews(store: Store, batch: str, grader: Grader, rows: Sequence[ResultRow], pair: Pair) -> Reviews:
+    return Reviews(Values(OPTIONS, grader), pair, answers_of(store, store.batches.open(batch), rows))
 
 
-def missing(store: Store, batch: str, sample: int) -> list[ResultRow]:
+def missing(store: Store, batch: str, grader: Grader, sample: int) -> list[ResultRow]:
     """The drawn answers that have no values yet."""
-    return without_values(store, drawn(store, batch, sample), list(store.batches.problems(batch)), OPTIONS)
+    opened = store.batches.open(batch)
+    answers = answers_of(store, opened, drawn(store, opened, size=sample))
+    return [answer.row for answer in Values(OPTIONS, grader).missing(answers) if answer.row]
 
 
 @pytest.mark.slow
 def test_the_worth_of_each_cue_is_the_known_difference(store: Store, batch: str, grader: Grader) -> None:
-    rows = missing(store, batch, 50)
+    rows = missing(store, batch, grader, 50)
     *_, last = reviews(store, batch, grader, rows, known_pair()).run()
     assert (last.done, last.share) == (24, 1.0)
     worth = worth_of(store, rows, "small")
@@ -63,15 +65,14 @@ def test_the_worth_of_each_cue_is_the_known_difference(store: Store, batch: str,
     assert 0 < waits.rescued <= waits.helped
     assert waits.spoiled == yeses.rescued == yeses.helped == 0
     assert yeses.spoiled > 0
-    assert waits.tokens_each == 5
-    assert waits.per_100_tokens == pytest.approx(20 * waits.mean.value)
+    assert waits.tokens == 5 * waits.takeovers
 
 
 @pytest.mark.slow
 def test_nothing_is_valued_twice(store: Store, batch: str, grader: Grader) -> None:
-    rows = missing(store, batch, 5)
+    rows = missing(store, batch, grader, 5)
     list(reviews(store, batch, grader, rows, known_pair()).run())
-    assert missing(store, batch, 5) == []
+    assert missing(store, batch, grader, 5) == []
     small = ScriptedEngine(draw=small_draws)
     list(reviews(store, batch, grader, rows, Pair(small, None)).run())
     assert small.written == 0
@@ -80,10 +81,10 @@ def test_nothing_is_valued_twice(store: Store, batch: str, grader: Grader) -> No
 
 @pytest.mark.slow
 def test_what_was_stopped_goes_on_and_ends_as_if_it_had_not_been(store: Store, batch: str, grader: Grader) -> None:
-    rows = missing(store, batch, 3)
-    values, uninterrupted = reviews(store, batch, grader, rows, known_pair()), list[ValuesEstimated]()
-    for row in rows:
-        *_, estimated = values.begin(row, store.runs.trace(row.run)).items
+    rows = missing(store, batch, grader, 3)
+    uninterrupted = list[ValuesEstimated]()
+    for answer in answers_of(store, store.batches.open(batch), rows):
+        *_, estimated = Values(OPTIONS, grader).begin(known_pair(), answer, answer.read()).items
         assert isinstance(estimated, ValuesEstimated)
         uninterrupted.append(estimated)
 
@@ -96,30 +97,30 @@ def test_what_was_stopped_goes_on_and_ends_as_if_it_had_not_been(store: Store, b
     list(values.run())
     kept = [store.runs.trace(row.run).values for row in rows]
     assert [[each.is_whole for each in values.values()] for values in kept] == [[True], [False], []]
-    assert [row.job for row in missing(store, batch, 3)] == [row.job for row in rows[1:]]
+    assert [row.job for row in missing(store, batch, grader, 3)] == [row.job for row in rows[1:]]
     list(reviews(store, batch, grader, rows[1:], known_pair()).run())
     assert [store.runs.trace(row.run).values["small"].places for row in rows] == [each.places for each in uninterrupted]
 
 
-def test_a_seed_draws_the_same_answers_and_another_seed_others(store: Store, batch: str) -> None:
-    jobs = [row.job for row in drawn(store, batch, 10)]
-    assert jobs == [row.job for row in drawn(store, batch, 10)]
+def test_the_same_answers_with_takeovers_are_drawn_again(store: Store, batch: str) -> None:
+    opened = store.batches.open(batch)
+    jobs = [row.job for row in drawn(store, opened, size=10)]
+    assert jobs == [row.job for row in drawn(store, opened, size=10)]
     assert len(jobs) == len(set(jobs)) == 10
-    assert jobs != [row.job for row in drawn(store, batch, 10, seed=1)]
-    assert {row.arm for row in drawn(store, batch, 50)} == {"both"}
+    assert {row.arm for row in drawn(store, opened)} == {"both"}
 
 
 def test_what_cannot_be_drawn_is_said_in_a_sentence(store: Store, batch: str, grader: Grader) -> None:
     with pytest.raises(SettingsError, match="contains a takeover"):
-        drawn(store, batch, 10, arm="small")
+        drawn(store, store.batches.open(batch), ["small"])
     with pytest.raises(SettingsError, match="no graded answers"):
-        drawn(store, known_batch(store, grader, answers=2, expected=None), 10)
+        drawn(store, store.batches.open(known_batch(store, grader, answers=2, expected=None)))
 
 
 def test_values_that_say_only_agreement_and_those_of_another_writer_are_no_worth(
     store: Store, batch: str, grader: Grader
 ) -> None:
-    (row,) = drawn(store, batch, 1)
+    (row,) = drawn(store, store.batches.open(batch), size=1)
     estimator = ValueEstimator(known_pair(), store.runs.trace(row.run), grader, "", OPTIONS)
     *_, agreement = estimator.run()
     assert isinstance(agreement, ValuesEstimated)
@@ -136,7 +137,7 @@ def test_the_analysis_of_a_batch_shows_worth_where_answers_are_valued(store: Sto
     results = Results.read(store, batch)
     assert not before.has_worth
     assert "What takeovers were worth" not in html_report(results.report, before)
-    rows = missing(store, batch, 6)
+    rows = missing(store, batch, grader, 6)
     list(reviews(store, batch, grader, rows, known_pair()).run())
     after = analyse(store, batch)
     assert [group._replace(worth=None) for group in after.takeovers] == list(before.takeovers)
@@ -157,7 +158,7 @@ def test_the_analysis_of_a_batch_shows_worth_where_answers_are_valued(store: Sto
 def test_exported_results_have_the_values_of_their_text(
     store: Store, batch: str, grader: Grader, tmp_path: Path
 ) -> None:
-    (row,) = drawn(store, batch, 1)
+    (row,) = drawn(store, store.batches.open(batch), size=1)
     list(reviews(store, batch, grader, [row], known_pair()).run())
     exported = {each.run: each for each in Results.read(store, batch).exported()}
     result = exported.pop(row.run)

@@ -1,4 +1,4 @@
-"""`baton value` of an answer of the demo pair, and `baton batch value` of a batch with known chances."""
+"""Reviews of the demo pair's answers, whose slips and turns are known, and of a batch with known chances."""
 
 from __future__ import annotations
 
@@ -6,28 +6,51 @@ import json
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from baton_reasoning.app.terminal import reviewing
+from baton_reasoning.app.terminal import reviews
 from baton_reasoning.app.terminal.history import open_history
-from baton_reasoning.core.demo_pair import READY_PROBLEMS
+from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS, SMALL_MODEL
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.thinking.events import ValuesEstimated
+from baton_reasoning.core.thinking.events import OpinionGiven, ValuesEstimated
+from baton_reasoning.core.thinking.opinion import OpinionProgress, SecondOpinion
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.trace_json import event_from_json, event_to_json
+from baton_reasoning.core.thinking.trace_json import event_from_json, event_to_json, trace_from_lines
 from baton_reasoning.core.thinking.values import places_of
-from tests.app.terminal.conftest import Baton
+from tests.app.terminal.conftest import DEMO, Baton
 from tests.core.batch.known_worth import known_batch, known_pair, small_draws
 from tests.core.store.made import a_run
 from tests.fakes.scripted import ScriptedEngine
 from tests.fakes.valued import values_of
 
+Say = Callable[..., list[str]]
 PROBLEM = json.loads(READY_PROBLEMS.read_text(encoding="utf-8").splitlines()[0])["problem"]
+
+
+@pytest.fixture
+def say(baton: Baton) -> Say:
+    """The lines on standard output of a command that must end with this exit code."""
+
+    def say(*words: str, code: int = 0) -> list[str]:
+        said = baton(*words)
+        assert said.returncode == code
+        return said.stdout.splitlines()
+
+    return say
+
+
+@pytest.fixture
+def trace_file(say: Say, tmp_path: Path) -> Path:
+    """A file with an answer of the small model alone."""
+    file = tmp_path / "trace.json"
+    lines = say("solve", PROBLEM, "--policy", "never", *DEMO, "--json", "--threads", "1")
+    file.write_text("\n".join(lines), encoding="utf-8")
+    return file
 
 
 @pytest.fixture
@@ -46,8 +69,77 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> ScriptedEngine:
     def opened(*_: object, **__: object) -> Iterator[Pair]:
         yield Pair(small, None)
 
-    monkeypatch.setattr(reviewing, "open_pair", opened)
+    monkeypatch.setattr(reviews, "open_pair", opened)
     return small
+
+
+@pytest.mark.slow
+def test_the_slip_of_the_small_model_is_named_with_what_should_stand_there(say: Say, trace_file: Path) -> None:
+    said = say("opinion", str(trace_file), "--threads", "1")
+    assert re.search(r"\d+ strong disagreements?, \d+ missed takeovers?\.$", said[0])
+    assert re.search(r"is odd, times 7 plus 1 is \d* ?\[\d → \d, \d+%\] missed takeover", said[1])
+    event = event_from_json(json.loads(say("opinion", str(trace_file), "--json", "--threads", "1")[-1]))
+    assert event
+    trace = trace_from_lines(trace_file.read_text(encoding="utf-8").splitlines())
+    trace.apply(event)
+    assert trace.opinion is event
+
+
+@pytest.mark.slow
+def test_an_answer_of_the_history_keeps_its_opinion(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    say("solve", PROBLEM, "--threads", "1")
+    with open_history() as store:
+        conversation = store.conversations.recent()[0].id
+    first = say("opinion", conversation[:8], "--threads", "1")
+    assert "strong disagreement" in first[0]
+    monkeypatch.setattr("baton_reasoning.app.terminal.reviews.open_pair", None)  # a second reading would fail
+    assert say("opinion", conversation[:8]) == first
+
+
+@pytest.mark.slow
+def test_what_ctrl_c_stopped_ends_with_its_code(
+    say: Say, trace_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, results = SecondOpinion.read, str(tmp_path / "results")
+
+    def stopped_early(reading: SecondOpinion) -> Iterator[OpinionProgress | OpinionGiven]:
+        for number, item in enumerate(read(reading)):
+            yield item
+            if number == 0:
+                signal.raise_signal(signal.SIGINT)
+
+    say("batch", "run", str(BATCH_PROBLEMS), "--limit", "8", "--arm", "small", "--out", results)
+    monkeypatch.setattr("baton_reasoning.core.thinking.opinion.TOKENS_A_READ", 8)
+    monkeypatch.setattr(SecondOpinion, "read", stopped_early)
+    assert "strong disagreement" in say("opinion", str(trace_file), "--threads", "1", code=130)[0]
+    assert "not right; 0 notes" in say("batch", "failures", results, "--opinion", "--threads", "1", code=130)[0]
+
+
+@pytest.mark.slow
+def test_failures_of_a_batch_are_grouped_with_their_first_error(say: Say, tmp_path: Path) -> None:
+    results = str(tmp_path / "results")
+    say("batch", "run", str(BATCH_PROBLEMS), "--limit", "8", "--arm", "small", "--arm", "baton", "--out", results)
+    before = say("batch", "failures", results)
+    assert "not right; 0 notes" in before[0]
+    assert any(line.startswith("Wrong answer: ") for line in before)
+    assert any("Reflection takeover" in line for line in before)
+    after = [json.loads(line) for line in say("batch", "failures", results, "--opinion", "--json", "--threads", "1")]
+    wrong = [line for line in after if "failure" in line]
+    assert wrong
+    diverged = [line for line in wrong if line["failure"] == "diverged"]
+    assert diverged
+    assert all(line["divergence"]["expected"] for line in diverged)
+
+
+@pytest.mark.slow
+def test_a_batch_of_the_large_model_alone_is_read_by_that_model(baton: Baton, say: Say, tmp_path: Path) -> None:
+    results, file = str(tmp_path / "results"), tmp_path / "wrong.jsonl"
+    file.write_text(json.dumps({"problem": PROBLEM, "answer": "never"}), encoding="utf-8")
+    large = ("--small", "demo", "--large", str(SMALL_MODEL))
+    say("batch", "run", str(file), "--arm", "large", *large, "--context", "1024", "--out", results)
+    said = baton("batch", "failures", results, "--opinion", "--context", "1024")
+    assert "Baton demo small: 1,024 tokens of context" in said.stderr
+    assert "No models are named" not in said.stderr
 
 
 @pytest.mark.slow
@@ -66,7 +158,7 @@ def test_the_turn_of_an_answer_is_found_and_its_values_are_kept(baton: Baton, mo
     assert any("1 (right)" in line for line in steps), "the answer to a problem of the demo pair is known"
     assert re.search(r"^The turn: step \d+, \d+ → \d+$", first.stdout, re.MULTILINE)
     assert re.fullmatch(r"large wrote \d+%, brought \d+% of the gain", steps[-1])
-    monkeypatch.setattr("baton_reasoning.app.terminal.value.open_pair", None)  # to write anything would fail
+    monkeypatch.setattr("baton_reasoning.app.terminal.reviews.open_pair", None)  # to write anything would fail
     again = baton("value", id[:8], "--k", "6")
     assert again.stdout == first.stdout
     event = event_from_json(json.loads(baton("value", id[:8], "--k", "6", "--json").stdout))
@@ -90,9 +182,9 @@ def test_takeovers_of_a_batch_are_valued_by_cue(baton: Baton, batch: str, script
     assert said.returncode == 0
     header, *rows, sentence = said.stdout.splitlines()
     assert header.split("  ")[0] == "reason"
-    assert {row.split()[2] for row in rows[:-1]} == {"wait", "yes"}
-    assert rows[-1].split()[:2] == ["all", "6"]
-    assert "6 takeovers of 6 answers. From the beginning of the text the small model alone gets 0." in sentence
+    assert {row.split()[2] for row in rows} == {"wait", "yes"}
+    assert re.match(r"6 takeovers of 6 answers: worth .*\d\) each, \d rescued and \d spoiled an answer\.", sentence)
+    assert "From the beginning of the text the small model alone gets 0." in sentence
     written = scripted.written
     *kinds, whole = map(json.loads, baton("batch", "value", batch[:8], "--k", "8", "--json").stdout.splitlines())
     assert scripted.written == written, "nothing is valued twice"
@@ -138,7 +230,7 @@ def test_an_answer_of_a_batch_is_named_by_its_run_and_its_expected_answer_is_kno
     def opened(*_: object, **__: object) -> Iterator[Pair]:
         yield known_pair()
 
-    monkeypatch.setattr("baton_reasoning.app.terminal.value.open_pair", opened)
+    monkeypatch.setattr("baton_reasoning.app.terminal.reviews.open_pair", opened)
     with open_history() as store:
         run = next(store.batches.results(batch, "both")).run
     event = json.loads(baton("value", run, "--k", "2", "--json").stdout)
@@ -182,8 +274,6 @@ def test_a_batch_that_cannot_be_valued_is_refused_in_a_sentence(baton: Baton, ba
     assert "contains a takeover" in refused(baton, "batch", "value", batch, "--arm", "small")
     assert "no arm large" in refused(baton, "batch", "value", batch, "--arm", "large")
     assert "no batches whose id begins with nothing" in refused(baton, "batch", "value", "nothing")
-    with open_history() as store, Grader() as grader:
-        ungraded = known_batch(store, grader, answers=1, expected=None)
+    with open_history() as store:
         old = store.batches.create("old", {"parallel": "many"}, [], [])
-    assert "no graded answers" in refused(baton, "batch", "value", ungraded)
-    assert "cannot be read" in refused(baton, "batch", "value", old)
+    assert "cannot be read" in refused(baton, "batch", "failures", old, "--opinion")

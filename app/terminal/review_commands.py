@@ -1,0 +1,322 @@
+"""The commands that let models review answers: `baton opinion`, `value`, `batch failures` and `batch value`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from textwrap import shorten
+
+import click
+
+from baton_reasoning.app.shared.format import count
+from baton_reasoning.app.shared.labels import SIGNS, opinion_counts
+from baton_reasoning.app.shared.value_words import value_sentences
+from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, command, option
+from baton_reasoning.app.terminal.options import (
+    AT_LEAST_ONE,
+    LoadingOptions,
+    ModelOptions,
+    large_or,
+    loading_of_one,
+    loading_options,
+    models_or,
+)
+from baton_reasoning.app.terminal.output import progress, remark, write, write_table
+from baton_reasoning.app.terminal.reviews import (
+    ReviewOptions,
+    opened_batch,
+    recorded_answer,
+    review_answer,
+    review_batch,
+)
+from baton_reasoning.app.terminal.streams import ExitCode, write_json, write_json_lines
+from baton_reasoning.core.batch.reporting import failures as analysed
+from baton_reasoning.core.batch.reporting import reviews
+from baton_reasoning.core.batch.reporting.figures import estimated, signed
+from baton_reasoning.core.batch.reporting.worth import SampleWorth, worth_of
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.step_values.estimator import USUAL_CONTINUATIONS, WRITERS, ValueOptions
+from baton_reasoning.core.table import Column, Table
+from baton_reasoning.core.thinking.opinion import Disagreement, Opinion
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.trace_json import event_to_json
+from baton_reasoning.core.thinking.values import StepValues, TakeoverWorth
+
+BEFORE = 40
+"""Characters of context that are printed before a disagreement."""
+QUOTED = 48
+"""Characters of a step that the table quotes."""
+VERDICTS = {True: "1 (right)", False: "0 (wrong)"}
+"""The value of the end of a graded text."""
+
+continuations = option(
+    "--k",
+    type=AT_LEAST_ONE,
+    default=USUAL_CONTINUATIONS,
+    metavar="N",
+    help=f"Continuations from each place, or more [{USUAL_CONTINUATIONS}].",
+)
+written_by = option(
+    "--writer",
+    type=ChoiceOf(WRITERS),
+    default="small",
+    metavar="WHO",
+    help="Writes them: small, large, or the run's policy [small].",
+)
+batch_argument = click.argument("name", type=click.Path(), metavar="DIR|ID")
+of_arm = option("--arm", metavar="NAME", help="Only the answers of this arm.")
+
+
+@command("opinion")
+@click.argument("trace", type=click.Path())
+@option("--limit", type=AT_LEAST_ONE, default=20, metavar="N", group=OUTPUT, help="Only the N strongest places [20].")
+@option("--json", is_flag=True, group=OUTPUT, help="The opinion as one JSON event (docs/trace.md).")
+@large_or("that of the run")
+@loading_of_one
+def opinion(
+    trace: str,
+    limit: int,
+    json: bool,
+    models: ModelOptions,
+    loading: LoadingOptions,
+) -> int:
+    """Show where the large model would have written something else, the strongest disagreement first.
+
+    TRACE is a file that `baton solve --json` wrote, - for standard input, or the id of an answer in `baton history
+    list`, with which the opinion is kept. Without --large, the large model of the run reads it, unless it has.
+    """
+    with recorded_answer(trace) as answer:
+        code = review_answer(reviews.Opinions(), answer, ReviewOptions(models, loading, json))
+        read = answer.read()
+    found = Opinion.of(read)
+    if found is None:
+        return code
+    if json:
+        write_json(event_to_json(found.given))
+        return code
+    write(opinion_counts(found))
+    for place in found.ranked[:limit]:
+        write(place_line(place, read.text))
+    if len(found.ranked) > limit:
+        remark(f"{len(found.ranked) - limit:,} weaker disagreements are not shown (--limit).")
+    return code
+
+
+@command("value")
+@click.argument("recorded", type=click.Path(), metavar="TRACE|ID")
+@option(
+    "--expected",
+    default="",
+    metavar="ANSWER",
+    help="The right answer, if it is not recorded; without any, values say agreement.",
+)
+@continuations
+@written_by
+@option("--every-step", is_flag=True, help="Value every step of a long text, too.")
+@option("--json", is_flag=True, group=OUTPUT, help="The event (docs/trace.md).")
+@models_or("those of the run")
+@loading_options
+def value(
+    recorded: str,
+    expected: str,
+    k: int,
+    writer: str,
+    every_step: bool,
+    json: bool,
+    models: ModelOptions,
+    loading: LoadingOptions,
+) -> int:
+    """Estimate what each step of an answer was worth: how often continuations from there end right.
+
+    TRACE is a file that `baton solve --json` wrote, or - for standard input; ID that of an answer in `baton history
+    list`, or `run` in results.jsonl. Values are kept with the answers of the history: what is stopped goes on when the
+    command is repeated.
+    """
+    options = ValueOptions(writer, k, every_step)
+    with recorded_answer(recorded) as answer, Grader() as grader:
+        answer = replace(answer, expected=expected or answer.expected)
+        code = review_answer(reviews.Values(options, grader), answer, ReviewOptions(models, loading, json))
+        trace = answer.read()
+    values = StepValues.of(trace, writer)
+    if values is None:
+        return code
+    if json:
+        write_json(event_to_json(values.estimated))
+        return code
+    write_table(value_table(trace, values))
+    for sentence in value_sentences(trace, values):
+        write(sentence)
+    return code
+
+
+@command("failures")
+@batch_argument
+@of_arm
+@option("--opinion", is_flag=True, help="Let the large model read the wrong answers first, and keep its opinions.")
+@option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each failure and each kind of takeover.")
+@large_or("that of the batch")
+@loading_of_one
+def failures(
+    name: str, arm: str | None, opinion: bool, json: bool, models: ModelOptions, loading: LoadingOptions
+) -> int:
+    """Show the failed answers of a batch in groups, and its takeovers by reason, cue and outcome.
+
+    DIR is the folder of the batch; ID is that of a batch in `baton history list`.
+    """
+    code: int = ExitCode.ANSWERED
+    with opened_batch(name, arm) as (store, batch):
+        if opinion:
+            wrong = reviews.wrong_answers(store, batch, [arm] if arm else None)
+            answers = reviews.answers_of(store, batch, wrong)
+            code = review_batch(reviews.Opinions(), batch, answers, ReviewOptions(models, loading, json))
+        with progress("Failures", json) as line:
+            found = analysed.analyse(store, batch.id, arm, lambda share: line.show(share, "reading the texts"))
+    if json:
+        write_json_lines(_analysis_in_json(found))
+    else:
+        _write_analysis(found)
+    return code
+
+
+@command("value")
+@batch_argument
+@option(
+    "--sample",
+    type=AT_LEAST_ONE,
+    default=reviews.USUAL_SAMPLE,
+    metavar="N",
+    help=f"Value N answers with takeovers [{reviews.USUAL_SAMPLE}].",
+)
+@of_arm
+@continuations
+@written_by
+@option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each cue, then one for all.")
+@models_or("those of the batch")
+@loading_options
+def batch_value(
+    name: str,
+    sample: int,
+    arm: str | None,
+    k: int,
+    writer: str,
+    json: bool,
+    models: ModelOptions,
+    loading: LoadingOptions,
+) -> int:
+    """Estimate what the takeovers of a batch were worth, by cue: how often continuations from there end right.
+
+    DIR is the folder of the batch; ID is that of a batch in `baton history list`.
+
+    Values are kept with the answers. What is stopped goes on when the command is repeated.
+    """
+    options = ValueOptions(writer, k, only_takeovers=True)
+    with opened_batch(name, arm) as (store, batch), Grader() as grader:
+        rows = reviews.drawn(store, batch, [arm] if arm else None, sample)
+        review, answers = reviews.Values(options, grader), reviews.answers_of(store, batch, rows)
+        code = review_batch(review, batch, answers, ReviewOptions(models, loading, json))
+        found = worth_of(store, rows, writer)
+    if json:
+        write_json_lines(_worth_in_json(found))
+    elif found.all:
+        write_table(analysed.takeover_table(analysed.takeover_outcomes(rows, found.kinds)))
+        write(_worth_sentences(found, writer))
+    return code
+
+
+# Output ---------------------------------------------------------------------------------------------------------------
+
+
+def place_line(place: Disagreement, text: str) -> str:
+    """Return a line such as “! step 3: … 284 + 027 = [2 → 3, 100%] missed takeover”; ! marks a strong one."""
+    before = " ".join(text[max(0, place.start - BEFORE) : place.start].split())
+    written, first = text[place.start : place.end].strip() or "␣", place.expected
+    sequel = f" {place.sequel.value}" if place.sequel else ""
+    expected = first.text.strip() or "␣"
+    sign = "!" if place.is_strong else " "
+    return f"{sign} step {place.step + 1}: … {before} [{written} → {expected}, {math.exp(first.logprob):.0%}]{sequel}"
+
+
+def value_table(trace: Trace, values: StepValues) -> Table:
+    """List the valued places, each with what happened since the one before."""
+    titles = ("step", "by", "value", "change", "worth of the takeover", "text")
+    columns = tuple(Column(title, is_number=title == "step") for title in titles)
+    return Table("What each step was worth", columns, tuple(_rows(trace, values)))
+
+
+def _rows(trace: Trace, values: StepValues) -> Iterator[tuple[str, ...]]:
+    changes = {change.after.place: change for change in values.changes if change.is_certain}
+    takeovers = {worth.after.place: worth for worth in values.takeovers}
+    begin = 0
+    for place in values.places:
+        change, worth = changes.get(place.place), takeovers.get(place.place)
+        yield (
+            str(place.step + 1) if place.position else "start",
+            SIGNS.get(place.author, "") if place.author else "",
+            estimated(place.value) if place.continuations else VERDICTS[place.value.value > 0],
+            signed(change.difference) if change else "",
+            _worth_text(worth) if worth else "",
+            shorten(trace.text_between(begin, place.position), QUOTED, placeholder=" …"),
+        )
+        begin = place.position
+
+
+def _worth_text(worth: TakeoverWorth) -> str:
+    instead = f", instead of {worth.before.value.value:.2f}" if worth.before.place.replaced else ""
+    return f"{signed(worth.difference)}{instead}"
+
+
+def _write_analysis(found: analysed.FailureAnalysis) -> None:
+    write(f"{found.answers:,} answers, {len(found.failures):,} of them not right; {count(found.notes, 'note')}", "bold")
+    for kind, number in found.groups.items():
+        write(f"{kind.value}: {number:,}")
+    for table in (analysed.failure_table(found.failures), analysed.takeover_table(found.takeovers)):
+        if table.rows:
+            write()
+            write_table(table)
+
+
+def _worth_sentences(found: SampleWorth, written_by: str) -> str:
+    """Say what the takeovers of a sample were worth together, and how that was estimated."""
+    assert found.all
+    writer = {"policy": "the policy of the run"}.get(written_by, f"the {written_by} model alone")
+    return (
+        f"{count(found.all.takeovers, 'takeover')} of {count(found.answers, 'answer')}: worth {signed(found.all.mean)} "
+        f"each, {found.all.rescued:,} rescued and {found.all.spoiled:,} spoiled an answer. From the beginning of the "
+        f"text {writer} gets {estimated(found.start)} right. Worth: the value after a takeover less that after what it "
+        "replaced, with a 95% interval over problems."
+    )
+
+
+def _analysis_in_json(found: analysed.FailureAnalysis) -> Iterator[dict[str, object]]:
+    """Yield an object for each failure, then one for each kind of takeover."""
+    for each in found.failures:
+        yield _failure_in_json(each)
+    for group in found.takeovers:
+        yield {"takeovers": {**group._asdict(), "worth": asdict(group.worth) if group.worth else None}}
+
+
+def _failure_in_json(failure: analysed.Failure) -> dict[str, object]:
+    row = failure.row
+    return {
+        "id": failure.problem.id,
+        "arm": row.arm,
+        "seed": row.seed,
+        "failure": failure.kind.name.lower(),
+        "answer": row.answer,
+        "expected": failure.problem.expected,
+        "error": row.error,
+        "note": row.note,
+        "divergence": failure.divergence._asdict() if failure.divergence else None,
+    }
+
+
+def _worth_in_json(found: SampleWorth) -> Iterator[dict[str, object]]:
+    """Yield an object for each kind of takeover, then one for all."""
+    for kind, worth in found.kinds.items():
+        yield kind._asdict() | asdict(worth)
+    yield {
+        "answers": found.answers,
+        "start": asdict(found.start) if found.start else None,
+        "all": asdict(found.all) if found.all else None,
+    }
