@@ -22,7 +22,7 @@ from baton_reasoning.app.terminal.output import ProgressLine, progress, remark, 
 from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, open_pair
 from baton_reasoning.app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from baton_reasoning.app.terminal.streams import report, write_json
-from baton_reasoning.core.batch.reading.problem_set import ProblemOrigin
+from baton_reasoning.core.batch.reading.problems import ProblemOrigin
 from baton_reasoning.core.batch.reporting.exported_result import ExportedResult
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, write_export
 from baton_reasoning.core.batch.reporting.report import Report

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
-from baton_reasoning.core.batch.reading.formats import READERS
+from baton_reasoning.core.batch.reading.records import is_readable
 from baton_reasoning.core.errors import DownloadError, ProblemFileError
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _file(data: HubDataSet, hub: Hub, commit: str, path: str) -> Path:
 
 def _files_of(data: HubDataSet, paths: Sequence[str]) -> list[str]:
     """Choose the files of the split. Raises ProblemFileError if there are none, or several configurations."""
-    readable = [path for path in paths if _suffix(path) in READERS and not path.lower().startswith("readme")]
+    readable = [path for path in paths if is_readable(path) and not path.lower().startswith("readme")]
     if not readable:
         raise ProblemFileError(f"{data.name} has no file of problems that can be read.", f"It has {_some(paths)}.")
     folder, _, split = data.split.rpartition("/")
@@ -132,10 +132,6 @@ def _are_all_shards(paths: Sequence[str]) -> bool:
 
 def _not_cached(error: DownloadError, sentence: str) -> DownloadError:
     return DownloadError(error.message, f"{error.advice} {sentence}".strip())
-
-
-def _suffix(path: str) -> str:
-    return PurePosixPath(path.removesuffix(".gz")).suffix.lower()
 
 
 def _some(paths: Sequence[str]) -> str:

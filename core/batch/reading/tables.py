@@ -1,0 +1,218 @@
+"""Reads tables: delimited text, Excel workbooks (extra `xlsx`: openpyxl) and Parquet (extra `parquet`: pyarrow)."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+import zipfile
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from io import BytesIO, StringIO
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from baton_reasoning.core.batch.reading.columns import is_known_name
+from baton_reasoning.core.batch.reading.source import FILE_LIMIT, ProblemSource, Record, Rejected
+from baton_reasoning.core.errors import ProblemFileError
+from baton_reasoning.core.version import how_to_install
+
+if TYPE_CHECKING:
+    from openpyxl.worksheet._read_only import ReadOnlyWorksheet
+
+Row = tuple[int, list[str]]
+"""The line on which a row starts, and its cells."""
+UNPACKED_LIMIT = 64 * 2**20
+"""Most bytes of all parts of a workbook, unpacked; as XML in memory a part may take some ten times as much."""
+_LONGEST_NAME = 80
+_ROWS_ABOVE_HEADER = 10
+_SAVE_AS_CSV = "Save the sheet as CSV (UTF-8), and choose that file."
+
+# csv's own limit holds for the whole process and breaks a long field in two. Records check theirs later.
+csv.field_size_limit(FILE_LIMIT)
+
+
+def has_header(text: str) -> bool:
+    """Tell whether the first row names columns by usual names; a single one is a heading if blank lines follow."""
+    rows = _first_rows(lines := _lines(text), _delimiter_of(lines))
+    is_heading = len(rows[0]) == 1 and "\n\n" in text.strip()
+    return any(map(is_known_name, rows[0])) and all(map(_could_be_a_name, rows[0])) and not is_heading
+
+
+def may_be_table(text: str) -> bool:
+    """Tell whether all rows have the same width, and the first could be names of columns."""
+    rows = _first_rows(lines := _lines(text), _delimiter_of(lines))
+    widths = {len(row) for row in rows}
+    return len(rows) > 1 and len(widths) == 1 and widths != {1} and all(map(_could_be_a_name, rows[0]))
+
+
+def read_delimited(source: ProblemSource) -> Iterator[Record | Rejected]:
+    """Yield the rows of values separated by comma, semicolon or tab, quoted as in RFC 4180."""
+    lines = _lines(source.text)
+    return _below_header(_delimited_rows(lines, _delimiter_of(lines), source))
+
+
+def read_workbook(source: ProblemSource) -> Iterator[Record | Rejected]:
+    """Yield the rows of the first visible sheet with a header. Formulas count as their saved value.
+
+    Raises ProblemFileError without openpyxl, or for a file that is no workbook, is damaged, or unpacks to too much.
+    """
+    openpyxl = _imported("openpyxl", source, "an Excel workbook", extra="xlsx")
+    try:
+        with zipfile.ZipFile(BytesIO(source.data)) as archive:
+            # zipfile unpacks no part to more than the size that the archive gives for it.
+            is_too_large = sum(part.file_size for part in archive.infolist()) > UNPACKED_LIMIT
+        if not is_too_large:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about styles and extensions, which hold no problem
+                book = openpyxl.load_workbook(BytesIO(source.data), read_only=True, data_only=True, keep_links=False)
+                title, rows = _first_table([sheet for sheet in book.worksheets if sheet.sheet_state == "visible"])
+    except Exception as error:  # openpyxl raises whatever comes of a damaged part
+        raise ProblemFileError(
+            f"{source.name} is damaged or protected by a password, or no Excel workbook.", _SAVE_AS_CSV
+        ) from error
+    if is_too_large:
+        raise ProblemFileError(f"{source.name} unpacks to more than {UNPACKED_LIMIT // 2**20} MiB.", _SAVE_AS_CSV)
+    if len(book.sheetnames) > 1:
+        source.remarks.append(f"{source.label}: only the sheet “{title}” was read.")
+    yield from _below_header(rows)
+
+
+def read_parquet(source: ProblemSource) -> Iterator[Record | Rejected]:
+    """Yield a record for each row; lines are the rows' numbers.
+
+    Raises ProblemFileError without pyarrow, or when the file is damaged.
+    """
+    pyarrow = _imported("pyarrow", source, "a Parquet file", extra="parquet")
+    parquet = _imported("pyarrow.parquet", source, "a Parquet file", extra="parquet")
+    number = 0
+    try:
+        file = parquet.ParquetFile(pyarrow.BufferReader(source.data))
+        for batch in file.iter_batches(batch_size=32):  # so few because a row may have texts of hundreds of MiB
+            for fields in batch.to_pylist():
+                number += 1
+                yield Record(number, fields)
+    except (pyarrow.ArrowException, OSError, ValueError, ArithmeticError) as error:
+        # Not all errors of pyarrow are its own: an unknown codec is an OSError, a date after 9999 an OverflowError.
+        raise ProblemFileError(f"{source.name} is a damaged Parquet file.", "Download it again.") from error
+
+
+def _imported(module: str, source: ProblemSource, kind: str, extra: str) -> Any:
+    """Import a module of an extra. Raises ProblemFileError that says how to install it."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ProblemFileError(
+            f"{source.name} is {kind}, and the package that reads it is not installed.", how_to_install(extra)
+        ) from error
+
+
+def _below_header(rows: Iterable[Row | Rejected]) -> Iterator[Record | Rejected]:
+    """Yield a record for each row; the first names the columns unless it looks like data."""
+    header: list[str] = []
+    for row in rows:
+        if isinstance(row, Rejected):
+            yield row
+            continue
+        line, cells = row
+        if not header and _is_header(cells):
+            header = _unique(cells)
+            continue
+        header = header or [f"column {number}" for number in range(1, len(cells) + 1)]
+        if len(cells) > len(header):
+            yield Rejected(line, f"The row has {len(cells)} fields, the header {len(header)}.")
+        else:
+            yield Record(line, dict(zip(header, cells, strict=False)))
+
+
+def _is_header(cells: list[str]) -> bool:
+    """Tell whether a row names columns: one of its cells is a usual name, or all of several could be names."""
+    return any(map(is_known_name, cells)) or (len(cells) > 1 and all(map(_could_be_a_name, cells)))
+
+
+def _could_be_a_name(cell: str) -> bool:
+    cell = cell.strip()
+    return len(cell) <= _LONGEST_NAME and not cell.endswith(("?", ".")) and not cell[:1].isdigit()
+
+
+def _unique(cells: list[str]) -> list[str]:
+    """Name the columns by these cells; an empty or repeated name gets its number, so that no value is lost."""
+    names: list[str] = []
+    for number, name in enumerate(map(str.strip, cells), start=1):
+        names.append(name if name and name not in names else f"{name or 'column'} {number}")
+    return names
+
+
+def _lines(text: str) -> list[str]:
+    return list(StringIO(text))  # not splitlines(): a form feed and its like are parts of a field
+
+
+def _delimiter_of(lines: list[str]) -> str:
+    """Find the delimiter with which most of the first rows have as many fields as the first one."""
+
+    def score(delimiter: str) -> tuple[float, int]:
+        widths = [len(cells) for cells in _first_rows(lines, delimiter)]
+        if not widths or widths[0] == 1:
+            return (0.0, 0)
+        return (round(widths.count(widths[0]) / len(widths), 1), widths[0])
+
+    return max(",\t;", key=score)
+
+
+def _first_rows(lines: list[str], delimiter: str) -> list[list[str]]:
+    return [cells for cells in islice(csv.reader(lines[:1000], delimiter=delimiter), 50) if cells]
+
+
+def _delimited_rows(lines: list[str], delimiter: str, source: ProblemSource) -> Iterator[Row]:
+    """Yield each row that is not empty.
+
+    Raises ProblemFileError where quotes do not match up: what follows could be read in more than one way.
+    """
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    first = 1
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield first, cells
+            first = reader.line_num + 1
+    except csv.Error as error:
+        raise ProblemFileError(
+            f"{source.name} cannot be read: the quotes of the row in line {first} do not match up.",
+            "Write a quote inside a quoted field twice.",
+        ) from error
+
+
+def _first_table(sheets: list[ReadOnlyWorksheet]) -> tuple[str, list[Row | Rejected]]:
+    """Return the title of the first sheet with a header and its rows from there, else those of the first with rows."""
+    others: list[tuple[str, list[Row | Rejected]]] = []
+    for sheet in sheets:
+        sheet.reset_dimensions()  # some programs write wrong ones
+        rows = list(_sheet_rows(sheet.rows))
+        for place, row in enumerate(rows[:_ROWS_ABOVE_HEADER]):
+            if not isinstance(row, Rejected) and any(map(is_known_name, row[1])):
+                return sheet.title, rows[place:]
+        others.append((sheet.title, rows))
+    return next((each for each in others if each[1]), others[0])
+
+
+def _sheet_rows(rows: Iterable[tuple[Any, ...]]) -> Iterator[Row | Rejected]:
+    """Yield each row of openpyxl's cells that is not empty; reject one with a date, whose number would be wrong."""
+    for number, row in enumerate(rows, start=1):
+        if bad := next((cell for cell in row if cell.is_date or cell.data_type == "e"), None):
+            yield Rejected(number, f"The cell {bad.coordinate} is a date or an error; format it as text or correct it.")
+            continue
+        cells = [_cell_text(cell.value) for cell in row]
+        while cells and not cells[-1].strip():  # cells that have a colour but no content
+            cells.pop()
+        if cells:
+            yield number, cells
+
+
+def _cell_text(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).upper()
+        case int() | float():
+            return f"{value:.15g}"  # as many digits as Excel shows and saves as CSV
+    return str(value)
