@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -77,8 +78,9 @@ class Columns:
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Why each column was chosen, by its name."""
 
+    @cached_property
     def parts(self) -> dict[str, tuple[str, ...]]:
-        """Return the columns of each part that has any."""
+        """The columns of each part that has any."""
         parts = {
             "problem": (self.problem,),
             "context": (self.context,),
@@ -90,9 +92,10 @@ class Columns:
         given = {part: tuple(name for name in names if name is not None) for part, names in parts.items()}
         return {part: names for part, names in given.items() if names}
 
-    def named(self) -> tuple[str, ...]:
-        """List every column that has a part here."""
-        return tuple(name for names in self.parts().values() for name in names)
+    @cached_property
+    def named(self) -> frozenset[str]:
+        """The names of all columns that have a part here."""
+        return frozenset(name for names in self.parts.values() for name in names)
 
 
 class ColumnNames(NamedTuple):
@@ -231,14 +234,15 @@ class Options:
         It may be a list of texts, a list of objects (`{"text": …, "label": …}`), an object of label to text, or ARC's
         `{"text": [...], "label": [...]}`.
         """
-        texts, labels = value, []
+        texts: Value = value
+        labels: Value = []
         if isinstance(value, dict):
             texts, labels = value.get("text"), value.get("label")
             if not (isinstance(texts, list) and isinstance(labels, list)):
-                texts, labels = list(value.values()), list(value)
+                texts, labels = [*value.values()], [*value]
         elif isinstance(value, list) and (objects := [each for each in value if isinstance(each, dict)]):
             texts, labels = [each.get("text") for each in objects], [each.get("label") for each in objects]
-        if not isinstance(texts, list):
+        if not (isinstance(texts, list) and isinstance(labels, list)):
             return None
         cells = ["" if is_missing(text) else str(text) for text in texts]
         names = ["" if is_missing(label) else str(label) for label in labels]

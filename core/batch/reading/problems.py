@@ -83,13 +83,12 @@ class ProblemSet:
         if self.with_answer != total:
             answers = f"{self.with_answer:,} with an answer, {total - self.with_answer:,} cannot be graded"
         lines = [f"Read {counted(total, 'problem')}, {answers}."]
-        for part, columns in self.columns.parts().items():
+        for part, columns in self.columns.parts.items():
             verb = "are the columns" if len(columns) > 1 else "is the column"
             lines.append(f"The {part} {verb} “{', '.join(columns)}” ({self.columns.reasons[columns[0]]}).")
         if not (self.columns.answer or self.columns.solution):
             lines.append("No column holds an answer.")
-        used = set(self.columns.named())
-        if others := [name for name in self.available_columns if name not in used]:
+        if others := [name for name in self.available_columns if name not in self.columns.named]:
             lines.append(f"Other columns are kept as metadata: {', '.join(others)}.")
         if self.rejected:
             count = "1 record was" if len(self.rejected) == 1 else f"{len(self.rejected):,} records were"
@@ -254,9 +253,10 @@ def _problem(row: Record, columns: Columns, source: str, number: int) -> Problem
     if options:
         text = options.written_below(text)
         expected = options.letter_of(answer if isinstance(answer, int) else expected) if expected else None
-    used = {*columns.named()} - {columns.solution}
     metadata = {
-        _as_text(name): _as_text(value) for name, value in row.fields.items() if name not in used and is_filled(value)
+        _as_text(name): _as_text(value)
+        for name, value in row.fields.items()
+        if (name not in columns.named or name == columns.solution) and is_filled(value)
     }
     return Problem(text_of(columns.id) or str(number), text, expected, metadata, row.line, source)
 

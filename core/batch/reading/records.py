@@ -11,13 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from baton_reasoning.core.batch.reading.columns import CHOICES, is_known_name
 from baton_reasoning.core.batch.reading.source import FILE_LIMIT, ProblemSource, Record, Rejected, Value
-from baton_reasoning.core.batch.reading.tables import (
-    has_header,
-    may_be_table,
-    read_delimited,
-    read_parquet,
-    read_workbook,
-)
+from baton_reasoning.core.batch.reading.tables import Sample, read_delimited, read_parquet, read_workbook
 from baton_reasoning.core.errors import ProblemFileError
 
 Reader = Callable[[ProblemSource], Iterator[Record | Rejected]]
@@ -79,7 +73,8 @@ def _reader_of(source: ProblemSource) -> Reader:
         return read_workbook
     if _JSON.match(source.text):
         return _read_json
-    if has_header(source.text) or suffix in (".csv", ".tsv") or (not suffix and may_be_table(source.text)):
+    sample = Sample.of(source.text)
+    if sample.has_header() or suffix in (".csv", ".tsv") or (not suffix and sample.may_be_table()):
         return read_delimited
     return _read_text if suffix in ("", ".txt") else _read_json
 
@@ -127,8 +122,9 @@ def _read_json(source: ProblemSource) -> Iterator[Record | Rejected]:
 
 def _not_json(error: ValueError) -> str:
     """Say why a text is no JSON: it is broken, or has an integer with more digits than Python converts."""
-    broken = isinstance(error, json.JSONDecodeError)
-    return f"This is not valid JSON: {f'{error.msg} (column {error.colno})' if broken else 'a number is too long'}."
+    if isinstance(error, json.JSONDecodeError):
+        return f"This is not valid JSON: {error.msg} (column {error.colno})."
+    return "This JSON holds a number that is too long."
 
 
 def _held_by(document: Value, source: ProblemSource) -> list[Value]:

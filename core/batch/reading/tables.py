@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from importlib import import_module
 from io import BytesIO, StringIO
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from baton_reasoning.core.batch.reading.columns import is_known_name
 from baton_reasoning.core.batch.reading.source import FILE_LIMIT, ProblemSource, Record, Rejected
@@ -31,24 +31,63 @@ _SAVE_AS_CSV = "Save the sheet as CSV (UTF-8), and choose that file."
 csv.field_size_limit(FILE_LIMIT)
 
 
-def has_header(text: str) -> bool:
-    """Tell whether the first row names columns by usual names; a single one is a heading if blank lines follow."""
-    rows = _first_rows(lines := _lines(text), _delimiter_of(lines))
-    is_heading = len(rows[0]) == 1 and "\n\n" in text.strip()
-    return any(map(is_known_name, rows[0])) and all(map(_could_be_a_name, rows[0])) and not is_heading
+class Sample(NamedTuple):
+    """The lines of a text, and how its first rows look as a table."""
 
+    lines: list[str]
+    delimiter: str
+    rows: list[list[str]]
 
-def may_be_table(text: str) -> bool:
-    """Tell whether all rows have the same width, and the first could be names of columns."""
-    rows = _first_rows(lines := _lines(text), _delimiter_of(lines))
-    widths = {len(row) for row in rows}
-    return len(rows) > 1 and len(widths) == 1 and widths != {1} and all(map(_could_be_a_name, rows[0]))
+    @classmethod
+    def of(cls, text: str) -> Sample:
+        """Take the delimiter with which most of the first rows have as many fields as the first one."""
+        lines = list(StringIO(text.rstrip("\n")))  # not splitlines(): a form feed and its like are parts of a field
+
+        def with_delimiter(delimiter: str) -> Sample:
+            rows = islice(csv.reader(lines[:1000], delimiter=delimiter), 50)
+            return cls(lines, delimiter, [cells for cells in rows if cells])
+
+        def score(sample: Sample) -> tuple[float, int]:
+            widths = [len(cells) for cells in sample.rows]
+            return (round(widths.count(widths[0]) / len(widths), 1), widths[0]) if widths[0] > 1 else (0.0, 0)
+
+        return max(map(with_delimiter, ",\t;"), key=score)
+
+    def has_header(self) -> bool:
+        """Tell whether the first row names columns by usual names; one alone above blank lines is a heading."""
+        names = self.rows[0]
+        is_heading = len(names) == 1 and any(not line.strip() for line in self.lines)
+        return any(map(is_known_name, names)) and all(map(_could_be_a_name, names)) and not is_heading
+
+    def may_be_table(self) -> bool:
+        """Tell whether several rows have the same width, and the first could be names of columns."""
+        widths = {len(row) for row in self.rows}
+        return len(self.rows) > 1 and len(widths) == 1 and widths != {1} and all(map(_could_be_a_name, self.rows[0]))
 
 
 def read_delimited(source: ProblemSource) -> Iterator[Record | Rejected]:
-    """Yield the rows of values separated by comma, semicolon or tab, quoted as in RFC 4180."""
-    lines = _lines(source.text)
-    return _below_header(_delimited_rows(lines, _delimiter_of(lines), source))
+    """Yield the rows of values separated by comma, semicolon or tab, quoted as in RFC 4180.
+
+    Raises ProblemFileError where quotes do not match up: what follows could be read in more than one way.
+    """
+    sample = Sample.of(source.text)
+    reader = csv.reader(sample.lines, delimiter=sample.delimiter, strict=True)
+    first = 1
+
+    def rows() -> Iterator[Row]:
+        nonlocal first
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield first, cells
+            first = reader.line_num + 1
+
+    try:
+        yield from _below_header(rows())
+    except csv.Error as error:
+        raise ProblemFileError(
+            f"{source.name} cannot be read: the quotes of the row in line {first} do not match up.",
+            "Write a quote inside a quoted field twice.",
+        ) from error
 
 
 def read_workbook(source: ProblemSource) -> Iterator[Record | Rejected]:
@@ -140,45 +179,6 @@ def _unique(cells: list[str]) -> list[str]:
     for number, name in enumerate(map(str.strip, cells), start=1):
         names.append(name if name and name not in names else f"{name or 'column'} {number}")
     return names
-
-
-def _lines(text: str) -> list[str]:
-    return list(StringIO(text))  # not splitlines(): a form feed and its like are parts of a field
-
-
-def _delimiter_of(lines: list[str]) -> str:
-    """Find the delimiter with which most of the first rows have as many fields as the first one."""
-
-    def score(delimiter: str) -> tuple[float, int]:
-        widths = [len(cells) for cells in _first_rows(lines, delimiter)]
-        if not widths or widths[0] == 1:
-            return (0.0, 0)
-        return (round(widths.count(widths[0]) / len(widths), 1), widths[0])
-
-    return max(",\t;", key=score)
-
-
-def _first_rows(lines: list[str], delimiter: str) -> list[list[str]]:
-    return [cells for cells in islice(csv.reader(lines[:1000], delimiter=delimiter), 50) if cells]
-
-
-def _delimited_rows(lines: list[str], delimiter: str, source: ProblemSource) -> Iterator[Row]:
-    """Yield each row that is not empty.
-
-    Raises ProblemFileError where quotes do not match up: what follows could be read in more than one way.
-    """
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    first = 1
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                yield first, cells
-            first = reader.line_num + 1
-    except csv.Error as error:
-        raise ProblemFileError(
-            f"{source.name} cannot be read: the quotes of the row in line {first} do not match up.",
-            "Write a quote inside a quoted field twice.",
-        ) from error
 
 
 def _first_table(sheets: list[ReadOnlyWorksheet]) -> tuple[str, list[Row | Rejected]]:

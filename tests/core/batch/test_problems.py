@@ -29,7 +29,7 @@ from tests.tiers import size
 
 LETTERS = "ABC"
 WESTERN = st.sampled_from([*"\",;\t\n'“ß{}[]|\\ :?.-=1", '""', "\n\n", "A) "])
-ANY = WESTERN | st.sampled_from("\u2028\x85π😀") | st.characters(codec="utf-8", exclude_categories=("C",))
+ANY = WESTERN | st.sampled_from("\u2028\x85π😀") | st.characters(codec="utf-8", exclude_categories=["C"])
 """All but control characters, of which a workbook takes none."""
 NAMES = {
     "id": ["id", "unique_id", "ID"],
@@ -117,20 +117,16 @@ def as_lines(draw: st.DrawFn, rows: list[Row]) -> str:
 
 
 def as_delimited(draw: st.DrawFn, rows: list[Row]) -> str:
-    delimiter, quoting = draw(st.sampled_from(",;\t")), draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
+    delimiter, end = draw(st.sampled_from(",;\t")), draw(st.sampled_from(LINE_ENDS))
+    quoting = csv.QUOTE_ALL if draw(st.booleans()) else csv.QUOTE_MINIMAL
     text = StringIO(newline="")
-    writer = csv.writer(text, delimiter=delimiter, quoting=quoting, lineterminator=draw(st.sampled_from(LINE_ENDS)))
+    writer = csv.writer(text, delimiter=delimiter, quoting=quoting, lineterminator=end)
     writer.writerows([list(rows[0]), *(row.values() for row in rows)])
     return text.getvalue()
 
 
 def encoded(draw: st.DrawFn, text: str) -> bytes:
-    choices = [
-        text.encode("utf-8"),
-        text.encode("utf-8-sig"),
-        text.encode("utf-16"),
-        f"\ufeff{text}".encode("utf-16-be"),
-    ]
+    choices = [text.encode(name) for name in ("utf-8", "utf-8-sig", "utf-16")] + [f"\ufeff{text}".encode("utf-16-be")]
     windows = text.encode("cp1252", "replace")
     if windows.decode("cp1252") == text and windows.decode("utf-8", "replace") != windows.decode("cp1252"):
         choices.append(windows)
