@@ -6,7 +6,6 @@ import csv
 import warnings
 import zipfile
 from collections.abc import Iterable, Iterator
-from importlib import import_module
 from io import BytesIO, StringIO
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -95,7 +94,10 @@ def read_workbook(source: ProblemSource) -> Iterator[Record | Rejected]:
 
     Raises ProblemFileError without openpyxl, or for a file that is no workbook, is damaged, or unpacks to too much.
     """
-    openpyxl = _imported("openpyxl", source, "an Excel workbook", extra="xlsx")
+    try:
+        import openpyxl
+    except ImportError as error:
+        raise _without_package(source, "an Excel workbook", extra="xlsx") from error
     try:
         with zipfile.ZipFile(BytesIO(source.data)) as archive:
             # zipfile unpacks no part to more than the size that the archive gives for it.
@@ -121,11 +123,14 @@ def read_parquet(source: ProblemSource) -> Iterator[Record | Rejected]:
 
     Raises ProblemFileError without pyarrow, or when the file is damaged.
     """
-    pyarrow = _imported("pyarrow", source, "a Parquet file", extra="parquet")
-    parquet = _imported("pyarrow.parquet", source, "a Parquet file", extra="parquet")
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise _without_package(source, "a Parquet file", extra="parquet") from error
     number = 0
     try:
-        file = parquet.ParquetFile(pyarrow.BufferReader(source.data))
+        file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(source.data))
         for batch in file.iter_batches(batch_size=32):  # so few because a row may have texts of hundreds of MiB
             for fields in batch.to_pylist():
                 number += 1
@@ -135,14 +140,9 @@ def read_parquet(source: ProblemSource) -> Iterator[Record | Rejected]:
         raise ProblemFileError(f"{source.name} is a damaged Parquet file.", "Download it again.") from error
 
 
-def _imported(module: str, source: ProblemSource, kind: str, extra: str) -> Any:
-    """Import a module of an extra. Raises ProblemFileError that says how to install it."""
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise ProblemFileError(
-            f"{source.name} is {kind}, and the package that reads it is not installed.", how_to_install(extra)
-        ) from error
+def _without_package(source: ProblemSource, kind: str, extra: str) -> ProblemFileError:
+    message = f"{source.name} is {kind}, and the package that reads it is not installed."
+    return ProblemFileError(message, how_to_install(extra))
 
 
 def _below_header(rows: Iterable[Row | Rejected]) -> Iterator[Record | Rejected]:

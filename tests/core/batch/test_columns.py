@@ -10,6 +10,7 @@ import pytest
 from baton_reasoning.core.batch.reading.columns import ColumnNames, Columns, guess_columns
 from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.batch.reading.source import Record
+from baton_reasoning.core.errors import ProblemFileError
 from tests.core.batch.files import read, texts, written
 
 USER = {"role": "user", "content": "How many?"}
@@ -142,6 +143,9 @@ def test_columns_that_a_person_names_are_not_guessed(tmp_path: Path) -> None:
     (problem,) = found.problems
     assert (problem.id, problem.text, problem.expected) == ("x", "Which?\n\nA) red\nB) green", "B")
     assert "The answer is the column “value” (you named it)." in found.summary()
+    for missing in (ColumnNames("task"), ColumnNames(answer="task")):
+        with pytest.raises(ProblemFileError, match=r"no column “task”\. Choose one of: id, question, hint"):
+            read_problems(path, named=missing)
     row = Record(1, dict.fromkeys(("instruction", "input", "output", "id", "solution"), "x"))
     assert guess_columns([row], ColumnNames(answer="")) == Columns("instruction", id="id", context="input")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from io import BytesIO, StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import openpyxl
 import pytest
@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 from baton_reasoning.core.batch.reading.columns import ColumnNames
 from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.batch.reading.source import ProblemSource
-from baton_reasoning.core.errors import ProblemFileError
 from baton_reasoning.core.problem import Problem
 from tests.core.batch.files import read, texts, written
 from tests.tiers import size
@@ -118,7 +117,7 @@ def as_lines(draw: st.DrawFn, rows: list[Row]) -> str:
 
 def as_delimited(draw: st.DrawFn, rows: list[Row]) -> str:
     delimiter, end = draw(st.sampled_from(",;\t")), draw(st.sampled_from(LINE_ENDS))
-    quoting = csv.QUOTE_ALL if draw(st.booleans()) else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 1] = csv.QUOTE_ALL if draw(st.booleans()) else csv.QUOTE_MINIMAL
     text = StringIO(newline="")
     writer = csv.writer(text, delimiter=delimiter, quoting=quoting, lineterminator=end)
     writer.writerows([list(rows[0]), *(row.values() for row in rows)])
@@ -230,15 +229,6 @@ def test_a_missing_number_is_no_answer_and_an_infinite_one_is(
     """Pandas writes NaN for a missing value."""
     found = read(tmp_path, "p.jsonl", f'{{"problem": "P?", "answer": {answer}, "hint": NaN}}\n')
     assert [(each.expected, each.metadata) for each in found.problems] == [(expected, {})]
-
-
-def test_other_columns_can_be_chosen(tmp_path: Path) -> None:
-    path = written(tmp_path, "p.csv", "question,hint,value\nHow many?,Count them.,3\n")
-    found = read_problems(path, named=ColumnNames("hint", "value"))
-    assert [(each.text, each.expected) for each in found.problems] == [("Count them.", "3")]
-    for named in (ColumnNames("task"), ColumnNames(answer="task")):
-        with pytest.raises(ProblemFileError, match=r"no column “task”.*question, hint, value"):
-            read_problems(path, named=named)
 
 
 def test_a_limit_reads_the_first_good_ones_of_a_file_or_a_folder(tmp_path: Path) -> None:
