@@ -100,9 +100,9 @@ def test_a_folder_with_too_many_files_is_refused_and_not_read_in_part(
 
 
 def test_bad_lines_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
-    lines = ['{"problem": "One?"}', '{"problem": ', "[1, 2]", '{"problem": " "}', '"Two?"', '{"other": 1}']
+    lines = ['{"problem": "One?"}', '{"problem": ', "[1, 2]", '{"problem": " "}', '"Two\u2028?"', '{"other": 1}']
     found = read(tmp_path, "p.jsonl", "\n".join([*lines, '{"problem": ' + "9" * 10_000 + "}"]))
-    assert texts(found) == ["One?", "Two?"]
+    assert texts(found) == ["One?", "Two\u2028?"]
     assert rejected(found) == [
         (2, "This is not valid JSON: Expecting value (column 13)."),
         (3, "This is JSON, but not an object with fields."),
