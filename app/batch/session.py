@@ -16,8 +16,7 @@ from baton_reasoning.app.batch.execution import BatchActivity, BatchExecution
 from baton_reasoning.app.shared.background import BackgroundTask, LatestTask, StreamTask
 from baton_reasoning.app.shared.loaded_models import LoadedModels
 from baton_reasoning.core.batch.reading.columns import GUESS, ColumnNames
-from baton_reasoning.core.batch.reading.problem_set import ProblemSet
-from baton_reasoning.core.batch.reading.problems import read_data_set, read_problems
+from baton_reasoning.core.batch.reading.problems import ProblemSet, read_data_set, read_problems
 from baton_reasoning.core.batch.reporting.exports import export
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results

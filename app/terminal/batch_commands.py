@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import click
@@ -35,11 +34,10 @@ from baton_reasoning.app.terminal.options import (
     several_models,
 )
 from baton_reasoning.app.terminal.output import remark
-from baton_reasoning.app.terminal.standard_input import read_input_as_file
+from baton_reasoning.app.terminal.standard_input import read_problem_input
 from baton_reasoning.core.batch.reading.columns import ColumnNames
 from baton_reasoning.core.batch.reading.hub_data import PREFIX, HubDataSet
-from baton_reasoning.core.batch.reading.problem_set import ProblemSet
-from baton_reasoning.core.batch.reading.problems import read_data_set, read_problems
+from baton_reasoning.core.batch.reading.problems import ProblemSet, read_data_set, read_problems
 from baton_reasoning.core.batch.reporting.exports import read_repetition
 from baton_reasoning.core.batch.running.recipes import RECIPES, arms_of
 from baton_reasoning.core.errors import SettingsError
@@ -214,10 +212,9 @@ def _read(file: Path, limit: int | None, named: ColumnNames) -> ProblemSet:
     """Read problems from a file, a folder, standard input, or a data set on the Hub."""
     name = file.as_posix()
     if name == "-":
-        with TemporaryDirectory(prefix="baton-") as folder:
-            return read_problems(read_input_as_file(Path(folder)), limit=limit, named=named)
+        return read_problems(read_problem_input(), limit, named)
     if not name.startswith(PREFIX):
-        return read_problems(expanded(file), limit=limit, named=named)
+        return read_problems(expanded(file), limit, named)
     from baton_reasoning.core.models.hub import Hub  # with it comes the network
 
     access = load_preferences(Paths.of_user().model_preferences).access(None)

@@ -19,7 +19,7 @@ from baton_reasoning.app.terminal.options import AT_LEAST_ONE, LoadingOptions, M
 from baton_reasoning.app.terminal.output import ProgressLine, progress, remark, terminal_width, write
 from baton_reasoning.app.terminal.pair import open_pair
 from baton_reasoning.app.terminal.streams import ExitCode, exit_code_of_signal, report, stops_on_interrupt, write_json
-from baton_reasoning.core.batch.reading.problem_set import ProblemOrigin
+from baton_reasoning.core.batch.reading.problems import ProblemOrigin
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, write_export
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.report_text import text_report

@@ -386,11 +386,13 @@ def test_evidence_has_an_arm_of_every_policy() -> None:
     assert {arm.settings.policy.policy for arm in arms} == own
 
 
-@pytest.mark.parametrize("text", ['{"problem": "%s", "answer": "1"}\n', "Frage;Antwort\n%s;1\n"])
+@pytest.mark.parametrize(
+    "content", [b'{"problem": "1 + 0?", "answer": "1"}', "Frage;Antwort\n1 + 0?;1\n".encode("utf-16")]
+)
 def test_problems_come_from_standard_input(
-    text: str, tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
+    content: bytes, tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO(text % "1 + 0?"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), "utf-8"))
     done = baton("batch", "run", "-", "--arm", "small", "--context", "1024", "--out", str(tmp_path / "out"), "--json")
     assert done.returncode == 0, done.stderr
     assert "No models are named, so the demo pair runs" in done.stderr
