@@ -36,7 +36,7 @@ from baton_reasoning.app.shared.widgets.layout import hbox, holder, in_row, vbox
 from baton_reasoning.core.batch.reporting.charts import worth_by_cue
 from baton_reasoning.core.batch.reporting.failures import Failure, FailureAnalysis, FailureKind, TakeoverOutcomes
 from baton_reasoning.core.batch.reporting.report_text import WORTH_TITLES, signed, worth_cells
-from baton_reasoning.core.batch.running.recipes import arm_title
+from baton_reasoning.core.batch.running.arms import arm_title
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import ResultRow
 

@@ -38,7 +38,7 @@ from baton_reasoning.core.batch.reading.hub_data import PREFIX, HubDataSet
 from baton_reasoning.core.batch.reading.problem_set import ProblemSet
 from baton_reasoning.core.batch.reading.problems import read_data_set, read_problems
 from baton_reasoning.core.batch.reporting.repetition import read_repetition
-from baton_reasoning.core.batch.running.recipes import RECIPES, arms_of
+from baton_reasoning.core.batch.running.arms import RECIPES, arms_of
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import expanded
 from baton_reasoning.core.grading.verdict import How, Regex

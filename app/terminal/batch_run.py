@@ -29,18 +29,23 @@ from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.report_text import text_report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import Arm, OtherModels, by_models, needs
-from baton_reasoning.core.batch.running.batch_events import (
+from baton_reasoning.core.batch.running.batch import (
+    BatchSettings,
+    Provenance,
+    create_batch,
+    local_context,
+    without_duplicates,
+)
+from baton_reasoning.core.batch.running.progress import (
     BatchEvent,
+    BatchProgress,
     Calibrated,
     Finishing,
     JobEnded,
     JobRetried,
     JobStarted,
+    time_left,
 )
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings, local_context
-from baton_reasoning.core.batch.running.creation import create_batch, without_duplicates
-from baton_reasoning.core.batch.running.progress import BatchProgress, time_left
-from baton_reasoning.core.batch.running.provenance import Provenance
 from baton_reasoning.core.batch.running.regrading import RegradeCounts, regrade
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.files import expanded

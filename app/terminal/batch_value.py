@@ -30,7 +30,7 @@ from baton_reasoning.core.batch.reporting.worth import (
     without_values,
     worth_of,
 )
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings
+from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.step_values import ValueOptions

@@ -11,7 +11,7 @@ from baton_reasoning.app.terminal.pair import DEMO_PAIR, LoadingOptions, open_pa
 from baton_reasoning.app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from baton_reasoning.app.terminal.solve import print_steps
 from baton_reasoning.core.batch.reading.problems import read_problems
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow, lines
 from baton_reasoning.core.errors import SettingsError

@@ -26,10 +26,8 @@ from baton_reasoning.app.terminal.pair import DEMO_PAIR, LoadingOptions, ModelOp
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report, accuracy_of
 from baton_reasoning.core.batch.reporting.report_text import columns, estimated, interval, percent
 from baton_reasoning.core.batch.reporting.results import Results
-from baton_reasoning.core.batch.running.arms import Arm
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings
-from baton_reasoning.core.batch.running.creation import without_duplicates
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import Arm, arms_of
+from baton_reasoning.core.batch.running.batch import BatchSettings, without_duplicates
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, held_out_problems
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.options import Switch

@@ -19,7 +19,7 @@ from baton_reasoning.app.terminal.signals import stops_on_interrupt
 from baton_reasoning.app.terminal.standard_input import read_input
 from baton_reasoning.core.batch.reporting.reviews import BatchReviews
 from baton_reasoning.core.batch.running.arms import Arm, by_models
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings
+from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.demo_pair import DemoProblem
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.errors import SettingsError

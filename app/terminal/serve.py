@@ -11,8 +11,7 @@ from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_settings
 from baton_reasoning.app.terminal.output import remark
 from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
-from baton_reasoning.core.batch.running.arms import refuse_impossible
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import arms_of, refuse_impossible
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.version import how_to_install
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from baton_reasoning.core.batch.reporting.exported_result import ExportedResult
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.running.arms import Arm
-from baton_reasoning.core.batch.running.batch_settings import local_context
+from baton_reasoning.core.batch.running.batch import local_context
 from baton_reasoning.core.errors import ProblemFileError
 from baton_reasoning.core.files import read_text, sha256_of
 from baton_reasoning.core.grading.verdict import How, Regex

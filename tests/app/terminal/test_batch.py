@@ -17,7 +17,7 @@ import pytest
 from baton_reasoning.app.cli import main
 from baton_reasoning.app.terminal import batch_folder, evidence
 from baton_reasoning.app.terminal.batch_folder import BatchFolder
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.files import private_folder

@@ -18,7 +18,7 @@ from baton_reasoning.core.batch.reporting.failures import (
     had_stated,
 )
 from baton_reasoning.core.batch.running.arms import Arm
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings
+from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.engines.base import Conversation
 from baton_reasoning.core.errors import EngineLost, EngineRefused

@@ -10,9 +10,8 @@ import pytest
 from baton_reasoning.core.batch.reporting.exports import export
 from baton_reasoning.core.batch.reporting.repetition import Repetition, read_repetition
 from baton_reasoning.core.batch.reporting.results import Results
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings, ModelSummary
-from baton_reasoning.core.batch.running.creation import create_batch
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import arms_of
+from baton_reasoning.core.batch.running.batch import BatchSettings, ModelSummary, create_batch
 from baton_reasoning.core.errors import ProblemFileError
 from baton_reasoning.core.files import sha256_of
 from baton_reasoning.core.run import RunSettings

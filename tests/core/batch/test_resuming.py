@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from baton_reasoning.core.batch.running.batch_events import BatchEvent, Calibrated, Finishing, JobEnded, JobStopped
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import arms_of
+from baton_reasoning.core.batch.running.progress import BatchEvent, Calibrated, Finishing, JobEnded, JobStopped
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import Outcome

@@ -13,17 +13,15 @@ import pytest
 
 from baton_reasoning.core.batch.reporting.report_text import footnotes
 from baton_reasoning.core.batch.reporting.results import Results
-from baton_reasoning.core.batch.running.arms import Arm, OtherModels
-from baton_reasoning.core.batch.running.batch_events import (
+from baton_reasoning.core.batch.running.arms import Arm, OtherModels, arms_of
+from baton_reasoning.core.batch.running.batch import BatchSettings, ModelSummary, create_batch
+from baton_reasoning.core.batch.running.progress import (
     BatchEvent,
     Calibrated,
     JobEnded,
     JobRetried,
     JobStarted,
 )
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings, ModelSummary
-from baton_reasoning.core.batch.running.creation import create_batch
-from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.batch.running.runner import WARM_UP_TOKENS, Runner
 from baton_reasoning.core.engines.base import Conversation, Placement
 from baton_reasoning.core.errors import EngineLost, EngineRefused, SettingsError, StoreError

@@ -1,20 +1,100 @@
-"""Describes how a batch is run and graded, and with which models; stored with it, for its report and for resuming."""
+"""Creates a batch: how it is run and graded, with which models and on which machine, and its jobs.
+
+The settings are stored with the batch, for its report and for resuming.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Self
+import os
+import platform
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any, NamedTuple, Self
 
+import psutil
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from baton_reasoning.core.batch.running.arms import OtherModels
-from baton_reasoning.core.batch.running.provenance import Provenance, without_password
+from baton_reasoning.core.batch.reading.problem_set import ProblemOrigin
+from baton_reasoning.core.batch.running.arms import Arm, OtherModels, arm_title
 from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.models.options import DemoModel
+from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.store.batches import Batch
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.version import version
+
+
+class Provenance(BaseModel):
+    """How a batch was begun."""
+
+    model_config = ConfigDict(frozen=True)
+
+    baton: str = Field("", description="Version of Baton.")
+    llama_cpp_python: str = Field("", description="Version of the binding, which fixes that of llama.cpp.")
+    python: str = ""
+    system: str = Field("", description="Operating system, its version and the architecture.")
+    processor: str = ""
+    cores: int = Field(0, description="Logical CPU cores.")
+    memory: int = Field(0, description="Bytes of RAM.")
+    command: tuple[str, ...] = Field((), description="Command line; empty for a batch of the window.")
+    small: str = Field("", description="The small model as it was named: a file, or the address of a server.")
+    large: str = Field("", description="The large model as it was named.")
+    begun: datetime | None = None
+    problems: ProblemOrigin = ProblemOrigin()
+
+    @classmethod
+    def of_this_machine(
+        cls,
+        command: Sequence[str] = (),
+        small: str = "",
+        large: str = "",
+        problems: ProblemOrigin = ProblemOrigin(),  # noqa: B008 - immutable
+    ) -> Provenance:
+        return cls(
+            baton=version(),
+            llama_cpp_python=_installed("llama-cpp-python"),
+            python=platform.python_version(),
+            system=platform.platform(),
+            processor=_processor(),
+            cores=os.cpu_count() or 0,
+            memory=psutil.virtual_memory().total,
+            command=tuple(map(without_password, command)),
+            small=without_password(small),
+            large=without_password(large),
+            begun=datetime.now(UTC),
+            problems=problems,
+        )
+
+
+def without_password(text: str) -> str:
+    """Remove user and password from an address."""
+    return re.sub(r"//[^/@\s]*@", "//…@", text)
+
+
+def _installed(package: str) -> str:
+    try:
+        return installed_version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _processor() -> str:
+    """Return the name of the CPU; platform.processor() is empty on Linux."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor()
+
 
 _DEMO_SOURCES = {str(demo) for demo in DemoModel}
 
@@ -184,3 +264,65 @@ class BatchSettings(BaseModel):
         else:
             changes["large"] = large
         return self.model_copy(update=changes)
+
+
+def create_batch(
+    store: Store,
+    name: str,
+    problems: Sequence[Problem],
+    arms: Sequence[Arm],
+    seeds: Sequence[int] = (0,),
+    parallel: int = 1,
+    how: How | Regex = How.AUTO,
+    provenance: Provenance | None = None,
+) -> str:
+    """Create a batch whose jobs all wait; returns its id. Of arms with equal settings the first is run.
+
+    Raises StoreError.
+    """
+    settings = BatchSettings(
+        parallel=parallel,
+        seed_numbers=tuple(seeds),
+        provenance=provenance or Provenance.of_this_machine(),
+    ).graded_by(how)
+    different = without_duplicates(arms).arms
+    return store.batches.create(name, settings.stored(), problems, [arm.stored() for arm in different], seeds)
+
+
+def add_arms(store: Store, batch_id: str, arms: Iterable[Arm]) -> tuple[str, ...]:
+    """Add jobs for each arm whose name and settings are new; returns what a person should know. Raises StoreError."""
+    batch = store.batches.open(batch_id)
+    settings, before = BatchSettings.of(batch), list(map(Arm.of, batch.arms))
+    known = {arm.name for arm in before}
+    found = without_duplicates([*before, *(arm for arm in arms if arm.name not in known)])
+    for arm in found.arms:
+        if arm.name not in known:
+            store.batches.add_arm(batch_id, arm.stored(), settings.seed_numbers)
+    return found.notes
+
+
+class DistinctArms(NamedTuple):
+    arms: tuple[Arm, ...]
+    notes: tuple[str, ...]
+    """A sentence for each arm that was left out."""
+
+
+def without_duplicates(arms: Iterable[Arm]) -> DistinctArms:
+    """Leave out the arms that equal an earlier one in all but the name.
+
+    The earlier one takes the other's place in a sweep, and that of the arm whose large share a control takes.
+    """
+    different: dict[str, Arm] = {}
+    runs_as: dict[str, str] = {}
+    notes = []
+    for arm in arms:
+        key = arm.model_dump_json(exclude={"name", "sweep"})
+        first = different.setdefault(key, arm)
+        runs_as[arm.name] = first.name
+        if first is not arm:
+            notes.append(
+                f"“{arm_title(arm.name)}” has the same settings as “{arm_title(first.name)}”, which runs once."
+            )
+            different[key] = first.model_copy(update={"sweep": first.sweep or arm.sweep})
+    shared = ((arm, runs_as.get(arm.equal_share_of, arm.equal_share_of)) for arm in different.values())
+    return DistinctArms(tuple(arm.model_copy(update={"equal_share_of": of}) for arm, of in shared), tuple(notes))
