@@ -61,6 +61,11 @@ class Arm(BaseModel):
     def models(self) -> OtherModels:
         return OtherModels(self.small_model, self.large_model)
 
+    def with_chance(self, chance: float) -> Arm:
+        """Return the arm with this chance of takeover, 0 to 1; its policy must be one of random takeovers."""
+        settings = self.settings.model_copy(update={"policy": self.settings.policy.with_chance(chance)})
+        return self.model_copy(update={"settings": settings})
+
     def stored(self) -> StoredArm:
         return StoredArm(self.name, self.as_stored or self.model_dump(mode="json", exclude={"name"}))
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 import psutil
@@ -114,16 +115,13 @@ class ModelSummary(BaseModel):
     context: int = Field(0, description="Tokens of prompt and answer that one text may have.")
     threads: int = 0
     source: str = Field("", description="As --small and --large take it; an address without its password.")
-    path: str = Field("", exclude=True)
-    """Of the GGUF file, for hashing it; not stored."""
     file: str = Field("", description="Name of the GGUF file; empty on a server.")
     bytes: int = 0
     sha256: str = Field("", description="Of the file; empty on a server, or if it has not been computed.")
 
     @classmethod
-    def of(cls, engine: Engine | None) -> ModelSummary | None:
-        if engine is None:
-            return None
+    def of(cls, engine: Engine, sha256: str = "") -> ModelSummary:
+        """Describe a loaded model. `sha256`: that of its file, if it has been computed."""
         card = engine.card
         return cls(
             name=card.name,
@@ -136,9 +134,9 @@ class ModelSummary(BaseModel):
             context=card.context,
             threads=card.placement.threads if card.placement else 0,
             source=without_password(str(card.source)) if card.source else "",
-            path=str(card.path or ""),
             file=card.path.name if card.path else "",
             bytes=card.path.stat().st_size if card.path and card.path.exists() else 0,
+            sha256=sha256,
         )
 
     @property
@@ -155,9 +153,9 @@ class ModelSummary(BaseModel):
         return self.name != other.name or len(quantisations) > 1
 
     def with_hash_of(self, known: ModelSummary | None) -> ModelSummary:
-        """Take over a hash that was computed before, if it is that of the same file."""
+        """Take over a hash that was computed before, if there is no newer one and it is that of the same file."""
         same = known and (known.source, known.file, known.bytes) == (self.source, self.file, self.bytes)
-        return self.model_copy(update={"sha256": known.sha256}) if known and same else self
+        return self.model_copy(update={"sha256": self.sha256 or known.sha256}) if known and same else self
 
 
 def local_context(*models: ModelSummary | None) -> int:
@@ -209,19 +207,6 @@ class BatchSettings(BaseModel):
         """Raises SettingsError for an invalid pattern."""
         return Regex(self.pattern) if self.grade is How.REGEX else self.grade
 
-    def with_hashes(self, hashes: Mapping[str, str]) -> Self:
-        """Fill in the SHA-256 of model files, by their path."""
-
-        def hashed(model: ModelSummary | None) -> ModelSummary | None:
-            known = hashes.get(model.path, "") if model else ""
-            return model.model_copy(update={"sha256": known}) if model and known else model
-
-        others = {
-            "other_smalls": {name: hashed(model) for name, model in self.other_smalls.items()},
-            "other_larges": {name: hashed(model) for name, model in self.other_larges.items()},
-        }
-        return self.model_copy(update={"small": hashed(self.small), "large": hashed(self.large), **others})
-
     def graded_by(self, how: How | Regex) -> Self:
         return self.model_copy(
             update={"grade": How.REGEX, "pattern": how.pattern} if isinstance(how, Regex) else {"grade": how}
@@ -231,38 +216,35 @@ class BatchSettings(BaseModel):
         """JSON values."""
         return self.model_dump(mode="json")
 
-    def small_of(self, name: str) -> ModelSummary | None:
-        """Return the other small model with this name; without a name the batch's own."""
-        return self.other_smalls.get(name) if name else self.small
+    def models_of(self, names: OtherModels) -> dict[str, ModelSummary | None]:
+        """Return the models with these names as "small" and "large"; without a name the batch's own."""
+        return {
+            "small": self.other_smalls.get(names.small) if names.small else self.small,
+            "large": self.other_larges.get(names.large) if names.large else self.large,
+        }
 
-    def large_of(self, name: str) -> ModelSummary | None:
-        """Return the other large model with this name; without a name the batch's own."""
-        return self.other_larges.get(name) if name else self.large
-
-    def with_models(self, pair: Pair, names: OtherModels = OtherModels()) -> Self:  # noqa: B008 - immutable
-        """Fill in the models that run it now.
+    def with_models(
+        self,
+        pair: Pair,
+        names: OtherModels = OtherModels(),  # noqa: B008 - immutable
+        hashes: Mapping[Path, str] = MappingProxyType({}),
+    ) -> Self:
+        """Fill in the models that run it now, with the SHA-256 of their files.
 
         Raises SettingsError if the batch was begun with others: its arms could no longer be compared.
         """
-        small, large = ModelSummary.of(pair.small), ModelSummary.of(pair.large)
-        known_small, known_large = self.small_of(names.small), self.large_of(names.large)
-        for which, known, now in (("small", known_small, small), ("large", known_large, large)):
-            if known and now and known.is_another_than(now):
+        changes: dict[str, Any] = {}
+        for author, engine in pair.engines.items():
+            which, path = author.value, engine.card.path
+            known, name = self.models_of(names)[which], getattr(names, which)
+            model = ModelSummary.of(engine, hashes.get(path, "") if path else "").with_hash_of(known)
+            if known and known.is_another_than(model):
                 raise SettingsError(
-                    f"This batch was begun with the {which} model {known.title}, not {now.title}.",
+                    f"This batch was begun with the {which} model {known.title}, not {model.title}.",
                     f"Choose {known.title} as the {which} model.",
                 )
-        small = small.with_hash_of(known_small) if small else known_small
-        large = large.with_hash_of(known_large) if large else known_large
-        changes: dict[str, Any] = {}
-        if names.small:
-            changes["other_smalls"] = self.other_smalls | ({names.small: small} if small else {})
-        else:
-            changes["small"] = small
-        if names.large:
-            changes["other_larges"] = self.other_larges | ({names.large: large} if large else {})
-        else:
-            changes["large"] = large
+            others = f"other_{which}s"
+            changes |= {others: getattr(self, others) | {name: model}} if name else {which: model}
         return self.model_copy(update=changes)
 
 

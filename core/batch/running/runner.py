@@ -14,12 +14,12 @@ import logging
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psutil
 
@@ -45,13 +45,12 @@ from baton_reasoning.core.batch.running.progress import (
     JobStopped,
 )
 from baton_reasoning.core.batch.running.regrading import verdict_on
-from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, EngineError, SettingsError, StoreError
 from baton_reasoning.core.files import sha256_of
 from baton_reasoning.core.grading.extract import answer_of
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How, Regex, Verdict
+from baton_reasoning.core.grading.verdict import Verdict
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.store.batches import Conditions, Job
@@ -121,15 +120,6 @@ class LoadMeter:
         return found
 
 
-def threads_of(pair: Pair) -> int:
-    """Count the threads of the local model that has most; 0 if both models are on servers or not loaded."""
-    return max(_threads(pair.small), _threads(pair.large))
-
-
-def _threads(engine: Engine | None) -> int:
-    return engine.card.placement.threads if engine and engine.card.placement else 0
-
-
 _log = logging.getLogger(__name__)
 
 SEEDS_APART = 1_000_003
@@ -194,7 +184,7 @@ class Runner:
         refuse_impossible(arms, self.pair)
         if self.retry:  # not before: an error stays until the models are there that try again
             yield from map(JobRetried, self.store.batches.retry_failed(self.batch, list(self._arms)))
-        hashes: dict[str, str] = {}
+        hashes: dict[Path, str] = {}
         hashing = threading.Thread(target=self._hash_models, args=(hashes,), name="hash models")
         hashing.start()
         try:
@@ -241,12 +231,19 @@ class Runner:
         self._may_begin.set()
 
     def _take_settings(self) -> None:
-        """Read the batch's settings, and save which models run it now, and how many problems at once."""
+        """Read the batch's settings and arms, and save which models run it now, and how many problems at once."""
         stored = self.store.batches.open(self.batch)
         settings = BatchSettings.of(stored).with_models(self.pair, self.models)
-        self._settings = settings.model_copy(update={"parallel": self.parallel})
-        self.store.batches.set_settings(self.batch, self._settings.stored())
+        self._save(settings.model_copy(update={"parallel": self.parallel}))
         self._arms = {arm.name: arm for arm in map(Arm.of, stored.arms) if arm.models == self.models}
+
+    def _settings_by_now(self) -> BatchSettings:
+        """Read the settings again: another program may have changed them, such as how answers are compared."""
+        return BatchSettings.of(self.store.batches.open(self.batch))
+
+    def _save(self, settings: BatchSettings) -> None:
+        self._settings = settings
+        self.store.batches.set_settings(self.batch, settings.stored())
 
     def _unfinished(self) -> list[Arm]:
         """Return the arms that have something to run."""
@@ -269,28 +266,17 @@ class Runner:
                 for _ in self._solved(other, settings):
                     pass
 
-    def _hash_models(self, hashes: dict[str, str]) -> None:
-        """Compute the missing SHA-256 of local models, by their path; ends early if the batch does."""
-        models = (self._settings.small_of(self.models.small), self._settings.large_of(self.models.large))
-        for model in filter(None, models):
-            if model.path and not model.sha256:
-                hashes[model.path] = sha256_of(Path(model.path), lambda: self.ending)
+    def _hash_models(self, hashes: dict[Path, str]) -> None:
+        """Compute the missing SHA-256 of local models; ends early if the batch does."""
+        known = self._settings.models_of(self.models)
+        for author, engine in self.pair.engines.items():
+            model, path = known[author.value], engine.card.path
+            if path and not (model and model.sha256):
+                hashes[path] = sha256_of(path, lambda: self.ending)
 
-    def _save_hashes(self, hashes: dict[str, str]) -> None:
+    def _save_hashes(self, hashes: dict[Path, str]) -> None:
         if any(hashes.values()):
-            hashed = self._settings.with_hashes(hashes)
-            models = ("small", "large", "other_smalls", "other_larges")
-            self._change_settings(**{name: getattr(hashed, name) for name in models})
-
-    def _change_settings(self, **changes: Any) -> None:
-        """Save these settings, and leave the others as they are by now: another program may have changed them."""
-        self._settings = self._settings.model_copy(update=changes)
-        stored = BatchSettings.of(self.store.batches.open(self.batch)).model_copy(update=changes)
-        self.store.batches.set_settings(self.batch, stored.stored())
-
-    def _how(self) -> How | Regex:
-        """Return how answers are compared by now: another program may have changed it."""
-        return BatchSettings.of(self.store.batches.open(self.batch)).how
+            self._save(self._settings_by_now().with_models(self.pair, self.models, hashes))
 
     def _calibrate(self) -> Iterator[BatchEvent]:
         """Find the chance of takeover for each arm that must have the large share of another arm.
@@ -303,30 +289,34 @@ class Runner:
             if self.ending or not arm.equal_share_of or totals[name].done == totals[name].jobs:
                 continue
             chance, share = self._settings.chances.get(name), self._settings.shares.get(name)
-            try:
-                if chance is None or share is None:
-                    problems = pilot_of(list(self.store.batches.problems(self.batch)))
-                    share = self._pilot_share(self._arm_named(arm.equal_share_of).settings, problems)
-                    chance = self._chance_for(arm, share, problems)
-            except BatonError as error:
-                self._not_calibrated[name] = f"The chance of takeover could not be measured: {error}"
-                continue
-            if self.ending:
-                return
-            self._change_settings(
-                chances=self._settings.chances | {name: chance}, shares=self._settings.shares | {name: share}
-            )
-            self._arms[name] = _with_chance(arm, chance)
+            if chance is None or share is None:
+                try:
+                    chance, share = self._measured_chance(arm)
+                except BatonError as error:
+                    self._not_calibrated[name] = f"The chance of takeover could not be measured: {error}"
+                    continue
+                if self.ending:
+                    return
+                now = self._settings_by_now()
+                found = {"chances": now.chances | {name: chance}, "shares": now.shares | {name: share}}
+                self._save(now.model_copy(update=found))
+            self._arms[name] = arm.with_chance(chance)
             yield Calibrated(name, chance, share)
 
-    def _arm_named(self, name: str) -> Arm:
-        """Raises SettingsError if it is none of the batch, as in one by an older version, which named arms twice."""
-        if name not in self._arms:
-            raise SettingsError(f"This batch has no arm “{name}”.", "Start a new batch with this version.")
-        return self._arms[name]
+    def _measured_chance(self, arm: Arm) -> tuple[float, float]:
+        """Measure the chance of takeover that gives the arm the large share of another, and that share, 0 to 1.
 
-    def _chance_for(self, arm: Arm, share: float, problems: Sequence[Problem]) -> float:
-        return chance_for_share(share, lambda p: self._pilot_share(_with_chance(arm, p).settings, problems))
+        Raises EngineError, and SettingsError if the batch has no such arm, as one by an older version, which named arms
+        twice.
+        """
+        if arm.equal_share_of not in self._arms:
+            raise SettingsError(
+                f"This batch has no arm “{arm.equal_share_of}”.", "Start a new batch with this version."
+            )
+        problems = pilot_of(list(self.store.batches.problems(self.batch)))
+        share = self._pilot_share(self._arms[arm.equal_share_of].settings, problems)
+        chance = chance_for_share(share, lambda p: self._pilot_share(arm.with_chance(p).settings, problems))
+        return chance, share
 
     def _run_jobs(self) -> Iterator[BatchEvent]:
         with ThreadPoolExecutor(self.parallel, thread_name_prefix="batch") as pool:
@@ -334,21 +324,13 @@ class Runner:
             for worker in workers:
                 worker.add_done_callback(lambda _: self._events.put(None))
             try:
-                yield from self._until_all_are_done(workers)
+                for _ in workers:  # each ends with one None
+                    yield from iter(self._events.get, None)
             except GeneratorExit:
                 self.stop()
                 raise
         for worker in workers:
             worker.result()
-
-    def _until_all_are_done(self, workers: Sequence[Future[None]]) -> Iterator[BatchEvent]:
-        running = len(workers)
-        while running:
-            event = self._events.get()
-            if event is None:
-                running -= 1
-            else:
-                yield event
 
     def _work(self) -> None:
         """Claim and carry out jobs until none waits; the work of one thread."""
@@ -405,12 +387,13 @@ class Runner:
 
     def _graded(self, job: Job, trace: Trace) -> tuple[str, Verdict]:
         answer = answer_of(trace, job.problem.expected) or ""
-        return answer, verdict_on(self.grader, job.problem, answer, trace.answer.strip(), self._how())
+        return answer, verdict_on(self.grader, job.problem, answer, trace.answer.strip(), self._settings_by_now().how)
 
     def _conditions(self, load: LoadReading, pauses: int) -> Conditions:
+        places = [card.placement.threads for card in self.pair.cards.values() if card.placement]
         return Conditions(
             parallel=self.parallel,
-            threads=threads_of(self.pair),
+            threads=max(places, default=0),
             other_load=round(self._load.others_since(load), 3),
             paused=pauses != self._pauses or self.paused,
         )
@@ -481,8 +464,3 @@ def _for_job(settings: RunSettings, seed: int, position: int) -> RunSettings:
     batch it is an error instead, which a resume tries again.
     """
     return settings.model_copy(update={"seed": seed * SEEDS_APART + position, "small_alone": False})
-
-
-def _with_chance(arm: Arm, chance: float) -> Arm:
-    policy = arm.settings.policy.with_chance(chance)
-    return arm.model_copy(update={"settings": arm.settings.model_copy(update={"policy": policy})})

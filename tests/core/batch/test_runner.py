@@ -337,7 +337,6 @@ def test_the_models_of_a_batch_are_known_once_it_runs(store: Store, grader: Grad
     assert settings.small == ModelSummary.of(small_engine())
     assert settings.large == ModelSummary.of(large_engine())
     drafting = ModelSummary.of(large_engine().with_card(drafting="draft-mtp"))
-    assert drafting
     assert drafting.drafting == "draft-mtp"
 
 
@@ -384,7 +383,7 @@ def test_arms_of_another_large_model_are_run_with_that_one_alone(store: Store, g
     assert outcomes(store, batch, "large, big") == [Outcome.CORRECT] * 2
     run_all(store, batch, counting_pair(), grader)
     settings = BatchSettings.of(store.batches.open(batch))
-    assert (settings.large_of(""), settings.large_of("big.gguf")) == (
+    assert (settings.large, settings.other_larges["big.gguf"]) == (
         ModelSummary.of(large_engine()),
         ModelSummary.of(large_engine().with_card(name="big", parameters=32)),
     )
