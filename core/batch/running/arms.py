@@ -132,13 +132,10 @@ def by_models(arms: Sequence[Arm]) -> dict[OtherModels, list[Arm]]:
     return groups
 
 
-Make = Callable[[RunSettings], tuple[Arm, ...]]
-"""Makes arms from the chosen settings; each differs from them in one thing."""
-
-
 class Recipe(NamedTuple):
     title: str
-    make: Make
+    make: Callable[[RunSettings], tuple[Arm, ...]]
+    """Makes arms from the chosen settings; each differs from them in one thing."""
     summary: str = ""
     """One sentence on when the large model writes; empty for an experiment."""
 
@@ -151,41 +148,31 @@ POLICY_ARMS = {
 """The arms that policies bring, by name; the baselines with one model first."""
 
 
-def with_arm(name: str) -> Make:
-    """Make one arm that a policy brings. Values that a person set stay, except for those that the arm varies."""
-    arm = POLICY_ARMS[name]
-    varied = _varied(name)
+def arm_recipe(arm: PolicyArm) -> Recipe:
+    """Return the recipe of an arm that a policy brings, with the policy's own title and summary.
+
+    Values that a person set stay, except for those that the arm varies.
+    """
+    policy, title, name, varied = POLICIES.of(arm.settings), policy_title(arm.settings), arm.name, _varied(arm)
     if like := arm.equal_share_of:  # a control takes the lengths of what it is compared with
-        varied |= _varied(like)
+        title = f"{policy.title} as {policy_title(POLICY_ARMS[like].settings)}"
+        name = f"{name.partition('-')[0]} as {like}"
+        varied |= _varied(POLICY_ARMS[like])
 
     def make(base: RunSettings) -> tuple[Arm, ...]:
         settings = with_values(arm.settings, own_values(base.policy) | varied)
-        title = f"{name.partition('-')[0]} as {like}" if like else name
-        return (Arm(name=title, settings=base.model_copy(update={"policy": settings}), equal_share_of=like),)
+        return (Arm(name=name, settings=base.model_copy(update={"policy": settings}), equal_share_of=like),)
 
-    return make
-
-
-def arm_recipe(arm: PolicyArm) -> Recipe:
-    """Return the recipe of an arm that a policy brings, by the policy's own title and summary."""
-    policy = POLICIES.of(arm.settings)
-    title = policy_title(arm.settings)
-    if arm.equal_share_of:
-        title = f"{policy.title} as {policy_title(POLICY_ARMS[arm.equal_share_of].settings)}"
-    return Recipe(title, with_arm(arm.name), policy_summary(policy, matching_preset(arm.settings)))
+    return Recipe(title, make, policy_summary(policy, matching_preset(arm.settings)))
 
 
-def arm_title(name: str) -> str:
-    """Return what views call an arm: “Keywords” for `baton`, “Keywords, R1-32B” for `baton, R1-32B`.
-
-    An arm of an experiment, such as `c = 3`, has no other title than its name.
-    """
-    arm, comma, models = name.partition(", ")
-    return f"{_TITLES.get(arm, arm)}{comma}{models}"
+def _varied(arm: PolicyArm) -> dict[str, Any]:
+    """Return the parameters in which an arm of a policy differs from the policy's defaults."""
+    return difference(arm.settings, type(arm.settings)())
 
 
-def with_ablation(name: str) -> Make:
-    """Make the arms of an ablation, with the chosen policy if it brings it, else with the first policy that does."""
+def ablation_recipe(name: str, title: str) -> Recipe:
+    """Return the recipe of an ablation, of the chosen policy if it brings it, else of the first policy that does."""
 
     def make(base: RunSettings) -> tuple[Arm, ...]:
         policies = [POLICIES.of(base.policy), *POLICIES.values()]
@@ -200,38 +187,7 @@ def with_ablation(name: str) -> Make:
             for arm, values in ablation.changes(chosen).items()
         )
 
-    return make
-
-
-def with_other_models(arms: Sequence[Arm], smalls: Sequence[str], larges: Sequence[str]) -> tuple[Arm, ...]:
-    """Repeat the arms with each other model (a file or an address) that they need; pairs in every combination.
-
-    The arm `small` is not repeated for another large model, nor `large` for another small one.
-    """
-    found: list[Arm] = []
-    for arm in arms:
-        if any(arm.models):
-            continue
-        needed = needs([arm])
-        for small in ("", *smalls) if needed.small or needed.drafts else ("",):
-            for large in ("", *larges) if needed.large else ("",):
-                if not (small or large):
-                    continue
-                others = "".join(f", {_short(model)}" for model in (small, large) if model)
-                share = f"{arm.equal_share_of}{others}" if arm.equal_share_of else ""
-                changes = {"small_model": small, "large_model": large, "equal_share_of": share}
-                found.append(arm.model_copy(update={"name": f"{arm.name}{others}", **changes}))
-    return tuple(found)
-
-
-def _short(model: str) -> str:
-    return PurePath(model).name.removesuffix(".gguf")
-
-
-def _varied(name: str) -> dict[str, Any]:
-    """Return the parameters in which an arm of a policy differs from the policy's defaults."""
-    arm = POLICY_ARMS[name]
-    return difference(arm.settings, type(arm.settings)())
+    return Recipe(title, make)
 
 
 ARMS: dict[str, Recipe] = {
@@ -240,14 +196,21 @@ ARMS: dict[str, Recipe] = {
 }
 _TITLES = {recipe.make(RunSettings())[0].name: recipe.title for recipe in ARMS.values()}
 """By the name of the arm that the recipe makes."""
-
-ABLATIONS: dict[str, Recipe] = {
-    ablation.name: Recipe(ablation.title, with_ablation(ablation.name))
+ABLATIONS = {
+    ablation.name: ablation_recipe(ablation.name, ablation.title)
     for policy in POLICIES.values()
     for ablation in policy.ablations
 }
-
 RECIPES = ARMS | ABLATIONS
+
+
+def arm_title(name: str) -> str:
+    """Return what views call an arm: “Keywords” for `baton`, “Keywords, R1-32B” for `baton, R1-32B`.
+
+    An arm of an experiment, such as `c = 3`, has no other title than its name.
+    """
+    arm, comma, models = name.partition(", ")
+    return f"{_TITLES.get(arm, arm)}{comma}{models}"
 
 
 def arms_of(
@@ -272,14 +235,39 @@ def arms_of(
             if arm.equal_share_of and arm.equal_share_of not in arms:
                 arms |= {needed.name: needed for needed in RECIPES[arm.equal_share_of].make(base)}
             arms |= {each.name: each for each in _on_servers(arm, drafting)}
-    others = with_other_models(list(arms.values()), smalls, larges)
+    others = _with_other_models(list(arms.values()), smalls, larges)
     if not any(needs([arm]).large and not any(arm.models) for arm in arms.values()):
-        others += with_other_models([Arm(name="chosen", settings=base)], (), larges)
+        others += _with_other_models([Arm(name="chosen", settings=base)], (), larges)
     for arm in others:
         if arm.name in arms:
             raise SettingsError(f"Two models make an arm called “{arm.name}”.", "Leave one out, or rename its file.")
         arms[arm.name] = arm
     return tuple(arms.values())
+
+
+def _with_other_models(arms: Sequence[Arm], smalls: Sequence[str], larges: Sequence[str]) -> tuple[Arm, ...]:
+    """Repeat the arms with each other model (a file or an address) that they need; pairs in every combination.
+
+    The arm `small` is not repeated for another large model, nor `large` for another small one.
+    """
+    found: list[Arm] = []
+    for arm in arms:
+        if any(arm.models):
+            continue
+        needed = needs([arm])
+        for small in ("", *smalls) if needed.small or needed.drafts else ("",):
+            for large in ("", *larges) if needed.large else ("",):
+                if not (small or large):
+                    continue
+                others = "".join(f", {_short(model)}" for model in (small, large) if model)
+                share = f"{arm.equal_share_of}{others}" if arm.equal_share_of else ""
+                changes = {"small_model": small, "large_model": large, "equal_share_of": share}
+                found.append(arm.model_copy(update={"name": f"{arm.name}{others}", **changes}))
+    return tuple(found)
+
+
+def _short(model: str) -> str:
+    return PurePath(model).name.removesuffix(".gguf")
 
 
 def _on_servers(arm: Arm, drafting: Sequence[str]) -> list[Arm]:

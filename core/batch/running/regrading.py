@@ -14,6 +14,7 @@ from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.text import counted
+from baton_reasoning.core.thinking.trace import Trace
 
 
 class Regraded(NamedTuple):
@@ -44,10 +45,11 @@ class RegradeCounts:
         return f"{counted(self.answers, 'answer')} {'was' if self.answers == 1 else 'were'} graded again: {changes}."
 
 
-def verdict_on(grader: Grader, problem: Problem, answer: str, written: str, how: How | Regex) -> Verdict:
-    """Grade an answer; only a pattern is matched against all text after the thinking (`written`) instead."""
-    given = written if isinstance(how, Regex) else answer
-    return grader.grade(problem.expected, given or None, how)
+def graded(grader: Grader, problem: Problem, trace: Trace, how: How | Regex) -> tuple[str, Verdict]:
+    """Find the answer and grade it; only a pattern is matched against all text after the thinking instead."""
+    answer = answer_of(trace, problem.expected) or ""
+    given = trace.answer.strip() if isinstance(how, Regex) else answer
+    return answer, grader.grade(problem.expected, given or None, how)
 
 
 def regrade(
@@ -65,14 +67,13 @@ def regrade(
     settings = BatchSettings.of(opened)
     settings = settings.graded_by(how) if how is not None else settings
     problems = list(store.batches.problems(batch))
-    graded: list[tuple[int, str, Verdict]] = []
+    done: list[tuple[int, str, Verdict]] = []
     for row in [row for row in store.batches.results(batch) if row.has_answer]:
         problem, (trace, damage) = problems[row.position], store.runs.read(row.run)
         if damage:
             continue
-        answer = answer_of(trace, problem.expected) or ""
-        verdict = verdict_on(grader, problem, answer, trace.answer.strip(), settings.how)
-        graded.append((row.job, answer, verdict))
+        answer, verdict = graded(grader, problem, trace, settings.how)
+        done.append((row.job, answer, verdict))
         yield Regraded(row._replace(answer=answer, verdict=verdict), row)
     latest = BatchSettings.of(store.batches.open(batch)).graded_by(settings.how)
-    store.batches.regrade(batch, latest.stored(), graded)
+    store.batches.regrade(batch, latest.stored(), done)

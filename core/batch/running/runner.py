@@ -44,13 +44,11 @@ from baton_reasoning.core.batch.running.progress import (
     JobStarted,
     JobStopped,
 )
-from baton_reasoning.core.batch.running.regrading import verdict_on
+from baton_reasoning.core.batch.running.regrading import graded
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, EngineError, SettingsError, StoreError
 from baton_reasoning.core.files import sha256_of
-from baton_reasoning.core.grading.extract import answer_of
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import Verdict
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.store.batches import Conditions, Job
@@ -105,19 +103,14 @@ class LoadMeter:
     def _measure(self) -> LoadReading:
         times = psutil.cpu_times()
         busy = sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0)
-        own = 0.0
-        for process in (self._process, *self._children()):
+        own, children = 0.0, list[psutil.Process]()
+        with suppress(psutil.Error):
+            children = self._process.children(recursive=True)
+        for process in (self._process, *children):
             with suppress(psutil.Error):
                 used = process.cpu_times()
                 own += used.user + used.system
         return LoadReading(time.monotonic(), busy, own)
-
-    def _children(self) -> list[psutil.Process]:
-        try:
-            found: list[psutil.Process] = self._process.children(recursive=True)
-        except psutil.Error:
-            return []
-        return found
 
 
 _log = logging.getLogger(__name__)
@@ -180,7 +173,8 @@ class Runner:
         SettingsError if the batch was begun with other models.
         """
         self._take_settings()
-        arms = self._unfinished()
+        progress = BatchProgress(self.store.batches.totals(self.batch), self.parallel)
+        arms = [arm for arm in self._arms.values() if progress.to_run(arm.name, self.retry)]
         refuse_impossible(arms, self.pair)
         if self.retry:  # not before: an error stays until the models are there that try again
             yield from map(JobRetried, self.store.batches.retry_failed(self.batch, list(self._arms)))
@@ -244,11 +238,6 @@ class Runner:
     def _save(self, settings: BatchSettings) -> None:
         self._settings = settings
         self.store.batches.set_settings(self.batch, settings.stored())
-
-    def _unfinished(self) -> list[Arm]:
-        """Return the arms that have something to run."""
-        progress = BatchProgress(self.store.batches.totals(self.batch), self.parallel)
-        return [arm for arm in self._arms.values() if progress.to_run(arm.name, self.retry)]
 
     def _warm_up(self, needed: Needs) -> None:
         """Let each local model that is needed read a problem and write a few tokens, which are in no figure.
@@ -373,7 +362,7 @@ class Runner:
                 if trace.finish is Finish.FAILED or (trace.finish is Finish.CONTEXT_FULL and not trace.tokens):
                     error = trace.ended.reason if trace.ended else ""
                 else:
-                    answer, verdict = self._graded(job, trace)
+                    answer, verdict = graded(self.grader, job.problem, trace, self._settings_by_now().how)
         except StoreError:
             raise
         except BatonError as failure:
@@ -384,10 +373,6 @@ class Runner:
         notices = tuple(dict.fromkeys(notice.text for notice in trace.notices))[:MOST_NOTICES]
         conditions = self._conditions(load, pauses)
         self._events.put(JobEnded(self.store.batches.finish(job, answer, verdict, error, notices, conditions)))
-
-    def _graded(self, job: Job, trace: Trace) -> tuple[str, Verdict]:
-        answer = answer_of(trace, job.problem.expected) or ""
-        return answer, verdict_on(self.grader, job.problem, answer, trace.answer.strip(), self._settings_by_now().how)
 
     def _conditions(self, load: LoadReading, pauses: int) -> Conditions:
         places = [card.placement.threads for card in self.pair.cards.values() if card.placement]
@@ -438,20 +423,14 @@ class Runner:
         return large / max(1, sum(trace.tokens for trace in traces))
 
     def _solved(self, problem: Problem, settings: RunSettings) -> Generator[Event, None, None]:
-        """Run one problem, and yield its events."""
-        conversation = ask(problem.text, settings)
-        with self._controlled() as control:
-            yield from run(self.pair, conversation, settings, control=control)
-
-    @contextmanager
-    def _controlled(self) -> Iterator[Control]:
+        """Run one problem, and yield its events, until `stop`."""
         control = Control()
         with self._lock:
             self._controls.add(control)
             if self._stopped:
                 control.stop()
         try:
-            yield control
+            yield from run(self.pair, ask(problem.text, settings), settings, control=control)
         finally:
             with self._lock:
                 self._controls.discard(control)
