@@ -10,20 +10,10 @@ from typing import Any
 
 import click
 
-from baton_reasoning.app.terminal.batch_run import (
-    BatchRun,
-    begin,
-    go_on,
-    grade_again,
-    json_results,
-    no_history_option,
-    out_option,
-    parallel_option,
-    report_again,
-)
-from baton_reasoning.app.terminal.command_line import ChoiceOf, as_json, command, gathered, option
+from baton_reasoning.app.terminal.batch_run import BatchRun
+from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, Function, as_json, command, gathered, option
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_settings
-from baton_reasoning.app.terminal.output import remark
+from baton_reasoning.app.terminal.output import progress, remark
 from baton_reasoning.app.terminal.pair import (
     LoadingOptions,
     ModelOptions,
@@ -39,8 +29,10 @@ from baton_reasoning.core.batch.reading.problem_set import ProblemSet
 from baton_reasoning.core.batch.reading.problems import read_data_set, read_problems
 from baton_reasoning.core.batch.reporting.repetition import read_repetition
 from baton_reasoning.core.batch.running.arms import RECIPES, arms_of
+from baton_reasoning.core.batch.running.regrading import RegradeCounts, regrade
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import expanded
+from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.models.options import load_preferences
 from baton_reasoning.core.paths import Paths
@@ -66,9 +58,25 @@ class ArmName(ChoiceOf):
         return f"{found}{equals}{server}"
 
 
-def folder_argument(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the argument DIR, the folder of a batch."""
-    return click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))(function)
+folder_argument = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+json_results = option("--json", is_flag=True, group=OUTPUT, help="One JSON result a line; the last line is the report.")
+no_history_option = option("--no-history", is_flag=True, group=OUTPUT, help="Keep the batch in its folder only.")
+
+
+def parallel_option(help: str, default: int | None = None) -> Callable[[Function], Function]:
+    return option("--parallel", type=AT_LEAST_ONE, default=default, metavar="N", help=help)
+
+
+def out_option(help: str, *, required: bool = False) -> Callable[[Function], Function]:
+    return option(
+        *("-o", "--out", "out"),
+        type=click.Path(path_type=Path, file_okay=False),
+        callback=lambda _context, _parameter, value: expanded(value) if value else None,
+        required=required,
+        metavar="DIR",
+        group=OUTPUT,
+        help=help,
+    )
 
 
 @dataclass(frozen=True)
@@ -168,7 +176,7 @@ def run(
     arms = arms_of(choices.recipes, settings, models.large[1:], choices.drafting, models.small[1:])
     seeds = range(settings.seed, settings.seed + choices.seeds)
     batch = BatchRun(out or Path(_results_folder(file)), models.first, loading, parallel, json, no_history)
-    return begin(batch, found.name, found.problems, arms, seeds, how, found.origin)
+    return batch.begin(found.name, found.problems, arms, seeds, how, found.origin)
 
 
 @command("resume")
@@ -179,7 +187,7 @@ def run(
 @loading_options
 def resume(folder: Path, parallel: int | None, json: bool, models: ModelOptions, loading: LoadingOptions) -> int:
     """Continue the batch in DIR with its own settings and models, and try its errors again."""
-    return go_on(BatchRun(folder, models, loading, parallel or 0, json))
+    return BatchRun(folder, models, loading, parallel or 0, json).go_on()
 
 
 @command("report")
@@ -187,7 +195,7 @@ def resume(folder: Path, parallel: int | None, json: bool, models: ModelOptions,
 @as_json
 def report(folder: Path, json: bool) -> int:
     """Write results and report of the batch in DIR, also of one that is still running. Runs nothing."""
-    return report_again(BatchRun(folder, json=json))
+    return BatchRun(folder, json=json).conclude()
 
 
 @command("grade")
@@ -196,7 +204,14 @@ def report(folder: Path, json: bool) -> int:
 @as_json
 def grade(folder: Path, grade: str | None, json: bool) -> int:
     """Find and grade the answers of the batch in DIR again, and report it. Runs nothing."""
-    return grade_again(BatchRun(folder, json=json), _how(grade) if grade else None)
+    run, how, counts = BatchRun(folder, json=json), _how(grade) if grade else None, RegradeCounts()
+    with run.place.store() as store, Grader() as grader, progress("Grading", json) as line:
+        batch = run.place.batch(store)
+        for graded in regrade(store, batch.id, grader, how):
+            counts.take(graded)
+            line.show(counts.answers / max(1, batch.done), f"{counts.answers:,} of {batch.done:,}")
+    remark(counts.summary)
+    return run.conclude()
 
 
 @command("again")
@@ -228,7 +243,7 @@ def again(
     loading = loading.with_context(found.context) if found.context else loading
     batch = BatchRun(out, models, loading, parallel or told.parallel, json, no_history)
     origin = told.provenance.problems
-    return begin(batch, told.name, found.problems, found.arms, told.seed_numbers, found.how, origin)
+    return batch.begin(told.name, found.problems, found.arms, told.seed_numbers, found.how, origin)
 
 
 def _read(file: Path, limit: int | None, named: ColumnNames) -> ProblemSet:

@@ -10,22 +10,15 @@ from typing import NamedTuple
 
 import click
 
-from baton_reasoning.app.terminal.batch_run import (
-    BatchRun,
-    begin,
-    go_on,
-    json_results,
-    out_option,
-    parallel_option,
-)
+from baton_reasoning.app.terminal.batch_commands import json_results, out_option, parallel_option
+from baton_reasoning.app.terminal.batch_run import BatchRun
 from baton_reasoning.app.terminal.command_line import command, gathered, option
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, SEED
 from baton_reasoning.app.terminal.output import remark, terminal_width, write
 from baton_reasoning.app.terminal.pair import DEMO_PAIR, LoadingOptions, ModelOptions
-from baton_reasoning.core.batch.reporting.report import ArmReport, Report, accuracy_of
-from baton_reasoning.core.batch.reporting.report_text import columns, estimated, interval, percent
-from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.batch.reporting.report import Report, accuracy_of
+from baton_reasoning.core.batch.reporting.report_text import estimated, interval, percent
 from baton_reasoning.core.batch.running.arms import Arm, arms_of
 from baton_reasoning.core.batch.running.batch import BatchSettings, without_duplicates
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, held_out_problems
@@ -33,6 +26,7 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.options import Switch
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.table import NOTHING, Column, Table
 
 ARMS = ("small", "large", "baton", "paper", "random")
 OTHER_ARMS = (
@@ -48,7 +42,10 @@ PROBLEM_SEED = 20_261_124
 CONTEXT = 1024
 MIB_OF_RATIO = 30
 """Three blocks of 10 MiB for each unit of cost."""
-HEADER = ("arm", "correct", "95% interval", "large share", "gap recovered", "s/answer", "time / large alone")
+COLUMNS = (
+    Column("arm", is_number=False),
+    *map(Column, ("correct", "95% interval", "large share", "gap recovered", "s/answer", "time / large alone")),
+)
 
 
 class EvidenceSize(NamedTuple):
@@ -128,9 +125,9 @@ def evidence(chosen: EvidenceOptions, parallel: int, out: Path | None, json: boo
     problems, seeds = demo_problems(chosen.size.problems, chosen.problem_seed), range(chosen.size.seeds)
     if run.place.holds_batch:
         _refuse_other(run, problems, arms, seeds)
-        code = go_on(run)
+        code = run.go_on()
     else:
-        code = begin(run, "evidence", problems, arms, seeds)
+        code = run.begin("evidence", problems, arms, seeds)
     if not chosen.cost or code is not ExitCode.ANSWERED:
         return code
     return _time(run, chosen.cost, chosen.size.timed)
@@ -144,12 +141,11 @@ def demo_problems(count: int, seed: int = PROBLEM_SEED) -> list[Problem]:
 
 def _refuse_other(run: BatchRun, problems: Sequence[Problem], arms: Sequence[Arm], seeds: Sequence[int]) -> None:
     """Raise SettingsError if the batch in the folder has other problems, arms or seeds."""
-    with run.place.store() as store:
-        batch = run.place.batch(store)
+    with run.results() as found:
         is_same = (
-            [each.text for each in store.batches.problems(batch.id)] == [each.text for each in problems]
-            and {each.name for each in batch.arms} == {each.name for each in without_duplicates(arms).arms}
-            and BatchSettings.of(batch).seed_numbers == tuple(seeds)
+            [each.text for each in found.problems] == [each.text for each in problems]
+            and {each.name for each in found.batch.arms} == {each.name for each in without_duplicates(arms).arms}
+            and BatchSettings.of(found.batch).seed_numbers == tuple(seeds)
         )
     if not is_same:
         raise SettingsError(
@@ -162,8 +158,8 @@ def _time(run: BatchRun, cost: int, count: int) -> int:
     """Time the arms of a batch that is done with the costly pair, on its first problems, and join both in a table."""
     from baton_reasoning.core.demo_pair.costly import costly_pair
 
-    done = _results(run)
-    accuracy = done.report
+    with run.results() as done:
+        accuracy = done.report
     remark(f"Making the pair at a cost of 1:{cost}, unless it was made before.")
     cache = Paths.of_user().demo_pair
     try:
@@ -182,13 +178,15 @@ def _time(run: BatchRun, cost: int, count: int) -> int:
         prints_report=False,
     )
     if timing.place.holds_batch:
-        code = go_on(timing)
+        code = timing.go_on()
     else:
-        code = begin(timing, f"evidence at a cost of 1:{cost}", done.problems[:count], _timed_arms(accuracy), [0])
+        name = f"evidence at a cost of 1:{cost}"
+        code = timing.begin(name, done.problems[:count], _timed_arms(accuracy), [0])
     if code is ExitCode.ANSWERED and not run.json:
-        times = _results(timing).report
-        write(f"\nAccuracy of {accuracy.problems} problems; times of {times.problems} at a cost of 1:{cost}:\n")
-        write(columns(rows_of(accuracy, times), terminal_width()))
+        with timing.results() as timed:
+            table = joined(accuracy, timed.report, cost)
+        write(f"\n{table.title}:\n")
+        write(table.as_text(terminal_width()))
     return code
 
 
@@ -198,36 +196,31 @@ def _timed_arms(accuracy: Report) -> list[Arm]:
     for each in accuracy.arms:
         arm = Arm.model_validate({"name": each.name, **each.settings})
         if (chance := accuracy.chances.get(each.name)) is not None:
-            policy = arm.settings.policy.with_chance(chance)
-            settings = arm.settings.model_copy(update={"policy": policy})
-            arm = arm.model_copy(update={"settings": settings, "equal_share_of": ""})
+            arm = arm.with_chance(chance).model_copy(update={"equal_share_of": ""})
         arms.append(arm)
     return [*arms[:2], *arms_of([DRAFTED], DEMO_SETTINGS), *arms[2:]]
 
 
-def rows_of(accuracy: Report, times: Report) -> list[tuple[str, ...]]:
-    """Return the cells of the table that joins both batches, header first: the most accurate arm first, chance last."""
+def joined(accuracy: Report, times: Report, cost: int) -> Table:
+    """Join the figures of both batches: the most accurate arm first, chance last.
+
+    Drafts have the accuracy of the large model alone, whose tokens they are.
+    """
     timed = {arm.name: arm for arm in times.arms}
-    large = next((arm for arm in accuracy.arms if arm.name == "large"), None)
-    drafted = [(DRAFTED, large)] if large and DRAFTED in timed else []
-    graded = [*((arm.name, arm) for arm in accuracy.arms), *drafted]
+    graded = [(arm.name, arm) for arm in accuracy.arms]
+    graded += [(DRAFTED, arm) for arm in accuracy.arms if arm.name == "large" and DRAFTED in timed]
     graded.sort(key=lambda pair: (pair[0] in LAST, -accuracy_of(pair[1])))
-    return [HEADER, *(_cells(name, arm, timed.get(name)) for name, arm in graded)]
-
-
-def _cells(name: str, graded: ArmReport, timed: ArmReport | None) -> tuple[str, ...]:
-    """`graded`: for drafts the large model's results, whose tokens they are."""
-    return (
-        name,
-        percent(graded.accuracy.value) if graded.accuracy else "–",
-        interval(graded.accuracy),
-        percent(graded.large_share),
-        estimated(graded.gap_recovered),
-        f"{timed.seconds_per_answer:.2f}" if timed else "–",
-        estimated(timed.time_ratio) if timed else "–",
-    )
-
-
-def _results(run: BatchRun) -> Results:
-    with run.place.store() as store:
-        return Results.read(store, run.place.batch(store).id)
+    rows = []
+    for name, arm in graded:
+        time = timed.get(name)
+        figures = (
+            percent(arm.accuracy.value) if arm.accuracy else NOTHING,
+            interval(arm.accuracy),
+            percent(arm.large_share),
+            estimated(arm.gap_recovered),
+            f"{time.seconds_per_answer:.2f}" if time else NOTHING,
+            estimated(time.time_ratio) if time else NOTHING,
+        )
+        rows.append((name, *figures))
+    title = f"Accuracy of {accuracy.problems} problems; times of {times.problems} at a cost of 1:{cost}"
+    return Table(title, COLUMNS, tuple(rows))

@@ -186,34 +186,55 @@ def test_of_two_programs_that_found_a_folder_free_only_one_takes_it(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has other permissions")
-@pytest.mark.parametrize("has_own_store", [False, True])
-def test_only_the_owner_may_read_the_folder_of_a_batch(tmp_path: Path, has_own_store: bool) -> None:
-    folder = BatchFolder(tmp_path / "out", has_own_store)
+@pytest.mark.parametrize("database", ["history", batch_folder.STORE_FILE])
+def test_only_the_owner_may_read_the_folder_of_a_batch(tmp_path: Path, database: str) -> None:
+    folder = BatchFolder(tmp_path / "out", database)
     with folder.reserved():
         (file,) = folder.path.iterdir()
         assert folder.path.stat().st_mode & 0o777 == 0o700
         assert file.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("has_own_store", [False, True])
+@pytest.mark.parametrize("database", ["history", batch_folder.STORE_FILE])
 def test_a_folder_is_taken_over_if_the_command_that_was_starting_its_batch_was_killed(
-    tmp_path: Path, baton: Baton, has_own_store: bool
+    tmp_path: Path, baton: Baton, database: str
 ) -> None:
     out = tmp_path / "out"
     code = """if True:
         import os, pathlib, sys
         from baton_reasoning.app.terminal.batch_folder import BatchFolder
-        folder = BatchFolder(pathlib.Path(sys.argv[1]), has_own_store=bool(sys.argv[2]))
+        folder = BatchFolder(pathlib.Path(sys.argv[1]), sys.argv[2])
         with folder.reserved(), folder.store():
             os._exit(9)"""
-    assert subprocess.run([sys.executable, "-c", code, out, "yes" if has_own_store else ""]).returncode == 9
+    assert subprocess.run([sys.executable, "-c", code, out, database]).returncode == 9
     refused = baton("batch", "resume", str(out))
     assert refused.returncode == 2
     assert "has not begun: the command that was starting it has ended. Repeat that command." in refused.stderr
     run = ("batch", "run", str(BATCH_PROBLEMS), "--arm", "large", "-n", "4", *TWO, "--out", str(out))
-    done = baton(*run, *(["--no-history"] if has_own_store else []))
+    done = baton(*run, *(["--no-history"] if database != "history" else []))
     assert done.returncode == 0, done.stderr
     assert baton("batch", "resume", str(out)).returncode == 0
+
+
+@pytest.mark.parametrize("database", ["history", batch_folder.STORE_FILE])
+def test_the_link_names_the_database_and_a_batch_of_an_earlier_version_is_found_without(
+    tmp_path: Path, baton: Baton, database: str
+) -> None:
+    """Earlier versions named the batch alone, and wrote no link to one that was kept in its folder."""
+    folder = BatchFolder(tmp_path / "out", database)
+    link = folder.path / batch_folder.LINK_FILE
+    with folder.reserved(), folder.store() as store:
+        folder.name(store.batches.create("mine", {}, [], []))
+    told = json.loads(link.read_text("utf-8"))
+    assert told["database"] == database
+    assert (folder.path / batch_folder.STORE_FILE).exists() == (database != "history")
+    earlier = [json.dumps({"batch": told["batch"]}), *([""] if database != "history" else [])]
+    for text in earlier:
+        link.unlink()
+        if text:
+            link.write_text(text, encoding="utf-8")
+        found = baton("batch", "report", str(folder.path), "--json")
+        assert json.loads(found.stdout)["report"]["name"] == "mine", found.stderr
 
 
 def test_a_folder_in_which_a_batch_is_being_started_is_neither_taken_nor_resumed(tmp_path: Path, baton: Baton) -> None:
