@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,13 +38,8 @@ from baton_reasoning.core.models.options import load_preferences
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.thinking.policies.always import Drafted
 
-ARMS = "; ".join(f"{name}: {recipe.title}" for name, recipe in RECIPES.items())
 NOT_GRADED = "none"
 HOWS = (*(how.value for how in How if how is not How.REGEX), f"{How.REGEX.value}:PATTERN")
-GRADE_HELP = (
-    f"How answers are compared: {', '.join(HOWS)}. An answer is right if the pattern matches it; {{expected}} stands "
-    "for the expected answer"
-)
 
 
 class ArmName(ChoiceOf):
@@ -59,7 +54,7 @@ class ArmName(ChoiceOf):
 
 
 folder_argument = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-json_results = option("--json", is_flag=True, group=OUTPUT, help="One JSON result a line; the last line is the report.")
+json_results = option("--json", is_flag=True, group=OUTPUT, help="One JSON result a line, then the report.")
 no_history_option = option("--no-history", is_flag=True, group=OUTPUT, help="Keep the batch in its folder only.")
 
 
@@ -95,7 +90,14 @@ class RunChoices:
 
     @property
     def columns(self) -> ColumnNames:
-        return _columns(self.column) if self.is_graded else _columns(self.column)._replace(answer="")
+        """The columns that ROLE=NAME names; none for the answer if nothing is graded. Raises SettingsError."""
+        named = {}
+        for text in self.column:
+            role, equals, name = text.partition("=")
+            if role not in ColumnNames._fields or not (equals and name):
+                raise SettingsError(f"--column {text} names no column.", "Write problem=NAME, answer=NAME or id=NAME.")
+            named[role] = name
+        return ColumnNames(**named if self.is_graded else named | {"answer": ""})
 
     @property
     def recipes(self) -> list[str]:
@@ -115,31 +117,20 @@ run_choices = gathered(
         multiple=True,
         type=ArmName(list(RECIPES)),
         metavar="NAME",
-        help="Run this arm; may be repeated. drafted=SERVER drafts on a server of its own.",
+        help="Run this arm, too; drafted=SERVER drafts there [chosen].",
     ),
-    option(
-        "--seeds",
-        type=AT_LEAST_ONE,
-        default=1,
-        metavar="N",
-        help="Solve each problem with N seeds, from --seed on [1].",
-    ),
+    option("--seeds", type=AT_LEAST_ONE, default=1, metavar="N", help="Seeds of each problem, from --seed on [1]."),
     option("--limit", type=AT_LEAST_ONE, metavar="N", help="Only the first N problems."),
-    option(
-        "--column",
-        multiple=True,
-        metavar="ROLE=NAME",
-        help="Take this column as problem, answer or id; may be repeated.",
-    ),
-    option("--grade", metavar="HOW", default=How.AUTO.value, help=f"{GRADE_HELP}; none grades nothing [auto]."),
+    option("--column", multiple=True, metavar="ROLE=NAME", help="Take this column as problem, answer or id."),
+    option("--grade", metavar="HOW", default=How.AUTO.value, help=f"{', '.join(HOWS)} or {NOT_GRADED} [auto]."),
 )
 
 
-@command("run", epilog=f"Arms. {ARMS}.")
+@command("run", epilog=f"Arms: {', '.join(RECIPES)}.")
 @click.argument("file", type=click.Path(path_type=Path))
 @run_choices
 @parallel_option("Problems at once [8].", default=8)
-@out_option("Folder for results and report [the name of FILE, with -results].")
+@out_option("Folder for results and report [FILE-results].")
 @json_results
 @no_history_option
 @run_options
@@ -156,12 +147,10 @@ def run(
     models: SeveralModels,
     loading: LoadingOptions,
 ) -> int:
-    """Solve and grade the problems in FILE under one or several arms, and report how they compare.
+    """Solve and grade the problems in FILE under one or several arms, and compare them.
 
-    FILE is JSON, CSV, text, Excel, Parquet, a folder of them, or a data set on the Hub, such as
-    hf:openai/gsm8k@REVISION:main/test; - reads JSON, CSV or text from standard input.
-
-    If --small or --large is repeated, the arms run with each of the models.
+    FILE is JSON, CSV, text, Excel, Parquet, a folder of them, - for standard input, or a data set on the Hub, such as
+    hf:openai/gsm8k:main/test. --arm, --column, --small and --large may be repeated.
     """
     how = _how(choices.grade) if choices.is_graded else How.AUTO
     found = _read(file, choices.limit, choices.columns)
@@ -200,13 +189,17 @@ def report(folder: Path, json: bool) -> int:
 
 @command("grade")
 @folder_argument
-@option("--grade", metavar="HOW", help=f"{GRADE_HELP} [as before].")
+@option(
+    "--grade",
+    metavar="HOW",
+    help=f"How answers are compared: {', '.join(HOWS)}. An answer is right if the pattern matches it; {{expected}} "
+    "stands for the expected answer [as before].",
+)
 @as_json
 def grade(folder: Path, grade: str | None, json: bool) -> int:
     """Find and grade the answers of the batch in DIR again, and report it. Runs nothing."""
     run, how, counts = BatchRun(folder, json=json), _how(grade) if grade else None, RegradeCounts()
-    with run.place.store() as store, Grader() as grader, progress("Grading", json) as line:
-        batch = run.place.batch(store)
+    with run.place.opened() as (store, batch), Grader() as grader, progress("Grading", json) as line:
         for graded in regrade(store, batch.id, grader, how):
             counts.take(graded)
             line.show(counts.answers / max(1, batch.done), f"{counts.answers:,} of {batch.done:,}")
@@ -266,17 +259,6 @@ def _results_folder(file: Path) -> str:
     if not file.name.strip("-."):  # standard input, or a folder without a name, such as “.”
         return "results"
     return f"{HubDataSet.parse(name).name.rpartition('/')[2] if name.startswith(PREFIX) else file.stem}-results"
-
-
-def _columns(texts: Sequence[str]) -> ColumnNames:
-    """Return the columns that ROLE=NAME names. Raises SettingsError."""
-    named = {}
-    for text in texts:
-        role, equals, name = text.partition("=")
-        if role not in ColumnNames._fields or not (equals and name):
-            raise SettingsError(f"--column {text} names no column.", "Write problem=NAME, answer=NAME or id=NAME.")
-        named[role] = name
-    return ColumnNames(**named)
 
 
 def _how(text: str) -> How | Regex:

@@ -96,17 +96,20 @@ class BatchFolder:
             raise SettingsError(f"{self.path} holds no batch.", "Name the folder that baton batch run wrote into.")
         return open_history() if link.database == HISTORY else Store.open(self.path / STORE_FILE)
 
-    def batch(self, store: Store) -> Batch:
-        """Return the batch of this folder. Raises SettingsError, StoreError."""
-        link = self._link()
-        if link and link.batch:
-            return store.batches.open(link.batch)
-        if link and is_alive(link.starting):
-            raise self._being_started()
-        raise SettingsError(
-            f"The batch in {self.path} has not begun: the command that was starting it has ended.",
-            "Repeat that command.",
-        )
+    @contextmanager
+    def opened(self) -> Iterator[tuple[Store, Batch]]:
+        """Open the database and the batch that the link names. Raises SettingsError, StoreError."""
+        with self.store() as store:
+            link = self._link()
+            if link and link.batch:
+                yield store, store.batches.open(link.batch)
+            elif link and is_alive(link.starting):
+                raise self._being_started()
+            else:
+                raise SettingsError(
+                    f"The batch in {self.path} has not begun: the command that was starting it has ended.",
+                    "Repeat that command.",
+                )
 
     def refuse_lost(self) -> None:
         """Raise StoreError if the folder was removed while its batch ran."""

@@ -33,7 +33,6 @@ from baton_reasoning.core.models.options import DemoModel, local_path
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.store.batches import ResultRow
-from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.text import counted
 
 MANY_JOBS = 2_000
@@ -75,13 +74,14 @@ class BatchRun:
     ) -> int:
         """Create a batch in the folder and run it."""
 
-        def create(store: Store) -> None:
+        def create() -> None:
             if (jobs := len(problems) * len(distinct.arms) * len(seeds)) > MANY_JOBS:
                 output.remark(f"Saving {jobs:,} jobs, so that the batch can be stopped and resumed at any time.")
             command = [Path(sys.argv[0]).name, *sys.argv[1:]]
             provenance = batch.Provenance.of_this_machine(command, *self.models.texts, origin)
-            arms = distinct.arms
-            self.place.name(batch.create_batch(store, name, problems, arms, seeds, self.parallel, how, provenance))
+            with self.place.store() as store:
+                id = batch.create_batch(store, name, problems, distinct.arms, seeds, self.parallel, how, provenance)
+                self.place.name(id)
 
         distinct = batch.without_duplicates(arms)
         with self.place.reserved():
@@ -94,8 +94,7 @@ class BatchRun:
 
         Models, context and problems at once are those of the batch, unless others are given.
         """
-        with self.place.store() as store:
-            stored = self.place.batch(store)
+        with self.place.opened() as (store, stored):
             settings = batch.BatchSettings.of(stored)
             done = progress.BatchProgress(store.batches.totals(stored.id), 1)
         small, large = (model.source if model else "" for model in (settings.small, settings.large))
@@ -112,8 +111,8 @@ class BatchRun:
     @contextmanager
     def results(self) -> Iterator[Results]:
         """Open the batch in the folder with its results."""
-        with self.place.store() as store:
-            yield Results.read(store, self.place.batch(store).id)
+        with self.place.opened() as (store, stored):
+            yield Results.read(store, stored.id)
 
     def conclude(self) -> int:
         """Write results and report of the batch as it is, print the report, and return the exit code."""
@@ -128,38 +127,37 @@ class BatchRun:
         report(f"{counted(failed, 'error')}. The report has the reasons. To try again: {self.to_continue}")
         return ExitCode.FAILED
 
-    def _run_arms(self, arms: Sequence[Arm], create: Callable[[Store], None] | None = None) -> int:
+    def _run_arms(self, arms: Sequence[Arm], create: Callable[[], None] | None = None) -> int:
         """Run the arms, one pair of models after the other. A new batch is created once the first pair is loaded."""
-        groups, left = by_models(arms), 0
+        groups = by_models(arms)
         for names in groups:  # a missing file is reported before the first pair runs
             for text, demo in ((names.small, DemoModel.SMALL), (names.large, DemoModel.LARGE)):
                 if text and (path := local_path(source_of(text, demo))):
                     read_header(path)
         for names, group in groups.items():
-            opened = open_pair(self.models.with_others(names), self.loading, needs(group), parallel=self.parallel)
-            with opened as pair, self.place.store() as store:
+            models = self.models.with_others(names)
+            with open_pair(models, self.loading, needs(group), parallel=self.parallel) as pair:
                 if create and not self.place.holds_batch:
-                    create(store)
-                is_ended = self._run_with(pair, names, store)
-                self.place.refuse_lost()
-                done = progress.BatchProgress(store.batches.totals(self.place.batch(store).id), self.parallel)
-            left = done.jobs - done.done
+                    create()
+                is_ended = self._run_with(pair, names)
+            self.place.refuse_lost()
             if is_ended:
-                return self._stopped(done)
+                return self._stopped()
         code = self.conclude()
+        with self.place.opened() as (_, stored):
+            left = stored.jobs - stored.done
         if not left:
             return code
         command = self._command("report")
         report(f"Another program is writing {counted(left, 'answer')}. When it is done: {command}")
         return ExitCode.FAILED
 
-    def _run_with(self, pair: Pair, names: OtherModels, store: Store) -> bool:
+    def _run_with(self, pair: Pair, names: OtherModels) -> bool:
         """Run all arms of these models; returns whether a signal has ended that."""
-        id = self.place.batch(store).id
-        with Grader() as grader:
-            runner = Runner(store, id, pair, grader, self.parallel, names, retry=True)
-            done = progress.BatchProgress(store.batches.totals(id), self.parallel)
-            problems = list(store.batches.problems(id)) if self.json else []
+        with self.place.opened() as (store, stored), Grader() as grader:
+            runner = Runner(store, stored.id, pair, grader, self.parallel, names, retry=True)
+            done = progress.BatchProgress(store.batches.totals(stored.id), self.parallel)
+            problems = list(store.batches.problems(stored.id)) if self.json else []
             with (
                 stops_on_interrupt(runner, runner.finish),
                 output.progress("Batch", self.json) as line,
@@ -168,23 +166,24 @@ class BatchRun:
                 for row in _ended(events, done, line):
                     if self.json:
                         trace, _ = store.runs.read(row.run)
-                        result = ExportedResult.of(id, problems[row.position], row, trace)
+                        result = ExportedResult.of(stored.id, problems[row.position], row, trace)
                         write_json(result.model_dump(mode="json", by_alias=True))
         for bill in bills_of(pair):
             (output.remark if self.json else output.write)(bill)
         return runner.ending
 
-    def _stopped(self, done: progress.BatchProgress) -> int:
+    def _stopped(self) -> int:
         """Report how far a stopped batch came, and say how to resume it."""
-        if done.done == done.jobs:  # the last answers were under way, and were finished
-            self.conclude()
-            return exit_code_of_signal()
         with self.results() as results:
+            jobs, done = results.batch.jobs, results.batch.done
+        if done == jobs:  # the last answers were under way, and were finished
+            self.conclude()
+        else:
             self._print(results.report)
-        report(
-            f"Stopped at {done.done:,} of {done.jobs:,}; every answer is saved. To continue: {self.to_continue}. "
-            f"To write results and report so far: {self._command('report')}"
-        )
+            report(
+                f"Stopped at {done:,} of {jobs:,}; every answer is saved. To continue: {self.to_continue}. "
+                f"To write results and report so far: {self._command('report')}"
+            )
         return exit_code_of_signal()
 
     def _print(self, found: Report) -> None:

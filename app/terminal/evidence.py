@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 import click
 
@@ -35,6 +34,8 @@ OTHER_ARMS = (
 )
 LAST = ("small", "random as baton")
 """Below all others in the table, whatever their accuracy."""
+USUAL_SIZE, SIZE_OF_ALL = (400, 3, 10), (60, 1, 4)
+"""Problems, seeds and timed problems of the few arms in README and of all: 20 minutes on two cores."""
 DRAFTED = "drafted"
 """Timed only: drafts change no token, and need one text at a time."""
 PROBLEM_SEED = 20_261_124
@@ -48,14 +49,6 @@ COLUMNS = (
 )
 
 
-class EvidenceSize(NamedTuple):
-    """How much is run: 20 minutes on two cores, of all arms or of the few in README."""
-
-    problems: int
-    seeds: int
-    timed: int
-
-
 @dataclass(frozen=True)
 class EvidenceOptions:
     limit: int | None
@@ -64,15 +57,6 @@ class EvidenceOptions:
     all: bool
     cost: int | None
     timed: int | None
-
-    @property
-    def size(self) -> EvidenceSize:
-        usual = EvidenceSize(60, 1, 4) if self.all else EvidenceSize(400, 3, 10)
-        return EvidenceSize(
-            self.limit or usual.problems,
-            self.seeds or usual.seeds,
-            min(self.timed or usual.timed, self.limit or usual.problems),
-        )
 
 
 evidence_options = gathered(
@@ -122,7 +106,9 @@ def evidence(chosen: EvidenceOptions, parallel: int, out: Path | None, json: boo
         continued_by="the same command",
     )
     arms = arms_of([*ARMS, *OTHER_ARMS] if chosen.all else ARMS, DEMO_SETTINGS)
-    problems, seeds = demo_problems(chosen.size.problems, chosen.problem_seed), range(chosen.size.seeds)
+    size, seed_count, timed = SIZE_OF_ALL if chosen.all else USUAL_SIZE
+    problems = demo_problems(chosen.limit or size, chosen.problem_seed)
+    seeds = range(chosen.seeds or seed_count)
     if run.place.holds_batch:
         _refuse_other(run, problems, arms, seeds)
         code = run.go_on()
@@ -130,7 +116,7 @@ def evidence(chosen: EvidenceOptions, parallel: int, out: Path | None, json: boo
         code = run.begin("evidence", problems, arms, seeds)
     if not chosen.cost or code is not ExitCode.ANSWERED:
         return code
-    return _time(run, chosen.cost, chosen.size.timed)
+    return _time(run, chosen.cost, chosen.timed or timed)
 
 
 def demo_problems(count: int, seed: int = PROBLEM_SEED) -> list[Problem]:

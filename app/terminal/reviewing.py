@@ -127,9 +127,7 @@ def opened_batch(name: str, arm: str | None = None) -> Iterator[tuple[Store, Bat
     """
     with ExitStack() as stack:
         if Path(name).is_dir():
-            folder = BatchFolder(Path(name))
-            store = stack.enter_context(folder.store())
-            batch = folder.batch(store)
+            store, batch = stack.enter_context(BatchFolder(Path(name)).opened())
         else:
             store = stack.enter_context(open_history())
             batches = {each.id: each for each in store.batches.all()}

@@ -82,8 +82,7 @@ def test_what_another_program_is_writing_is_neither_waited_for_nor_called_stoppe
     out = tmp_path / "out"
     run = ("batch", "run", str(BATCH_PROBLEMS), "--arm", "large", *TWO, "--out", str(out), "--no-history")
     assert baton(*run).returncode == 0
-    with BatchFolder(out).store() as store:
-        batch = BatchFolder(out).batch(store)
+    with BatchFolder(out).opened() as (store, batch):
         store.batches.add_arm(batch.id, replace(batch.arms[0], name="again"), [0])
         store.batches.claim(batch.id)  # as the program that runs this test, which is alive
     done = baton("batch", "resume", str(out))
