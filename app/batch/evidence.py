@@ -36,7 +36,7 @@ from baton_reasoning.core.batch.reporting.report_text import (
     percent,
     times_note,
 )
-from baton_reasoning.core.batch.running.recipes import ABLATIONS, ARMS, arm_title
+from baton_reasoning.core.batch.running.arms import ABLATIONS, ARMS, arm_title
 
 REASONS = "Where the large model stepped in"
 

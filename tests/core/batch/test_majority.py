@@ -7,8 +7,8 @@ import pytest
 from baton_reasoning.core.batch.reporting.majority import Majority
 from baton_reasoning.core.batch.reporting.report_text import footnotes
 from baton_reasoning.core.batch.reporting.results import Results
-from baton_reasoning.core.batch.running.creation import create_batch
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import arms_of
+from baton_reasoning.core.batch.running.batch import create_batch
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Verdict

@@ -24,8 +24,8 @@ from baton_reasoning.core.batch.reporting.report_text import (
 )
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.statistics import holm
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import arms_of
+from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.engines.base import Conversation, Handoff, ScoredToken, Stop
 from baton_reasoning.core.engines.body import Author

@@ -12,7 +12,7 @@ from baton_reasoning.core.batch.reporting.speed import (
     speed_of,
     why_not_comparable,
 )
-from baton_reasoning.core.batch.running.conditions import LoadMeter
+from baton_reasoning.core.batch.running.runner import LoadMeter
 from baton_reasoning.core.store.batches import Conditions, JobState, ResultRow
 from baton_reasoning.core.store.run_cost import RunCost
 
