@@ -14,8 +14,7 @@ from arrows import read
 from echo import EchoEngine
 from plain import to_text
 
-from baton_reasoning.core.batch.reading.record import Record, Rejected
-from baton_reasoning.core.batch.reading.source import ProblemSource
+from baton_reasoning.core.batch.reading.source import ProblemSource, Record, Rejected
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.export.exported import Answered, Exported
 from baton_reasoning.core.run import Pair, RunSettings, ask, run

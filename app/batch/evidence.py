@@ -21,7 +21,7 @@ from baton_reasoning.core.batch.reporting.charts import (
     takeovers_by_reason,
 )
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report
-from baton_reasoning.core.batch.running.recipes import ABLATIONS, ARMS
+from baton_reasoning.core.batch.running.arms import ABLATIONS, ARMS
 from baton_reasoning.core.table import Table
 
 REASONS = "Where the large model stepped in"

@@ -15,7 +15,7 @@ from PySide6.QtCore import QObject, Signal
 from baton_reasoning.app.shared.background import StreamTask
 from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState
 from baton_reasoning.core.batch.running.arms import OtherModels
-from baton_reasoning.core.batch.running.batch_events import BatchEvent
+from baton_reasoning.core.batch.running.progress import BatchEvent
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.errors import BatonError, SettingsError
 from baton_reasoning.core.grading.grader import Grader

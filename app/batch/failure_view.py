@@ -37,7 +37,7 @@ from baton_reasoning.core.batch.reporting.charts import worth_by_cue
 from baton_reasoning.core.batch.reporting.failures import Failure, FailureAnalysis, FailureKind, takeover_table
 from baton_reasoning.core.batch.reporting.figures import signed
 from baton_reasoning.core.batch.reporting.reviews import USUAL_SAMPLE
-from baton_reasoning.core.batch.running.recipes import arm_title
+from baton_reasoning.core.batch.running.arms import arm_title
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.step_values.estimator import USUAL_CONTINUATIONS
 from baton_reasoning.core.store.batches import ResultRow

@@ -17,9 +17,8 @@ from baton_reasoning.app.shared.loaded_models import LoadedModels, Loader
 from baton_reasoning.app.shared.preferences import Preferences
 from baton_reasoning.core.batch.reading.columns import ColumnNames
 from baton_reasoning.core.batch.reading.hub_data import HubDataSet
-from baton_reasoning.core.batch.reading.problem_set import ProblemSet
-from baton_reasoning.core.batch.running.arms import Arm
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.reading.problems import ProblemSet
+from baton_reasoning.core.batch.running.arms import Arm, arms_of
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS
 from baton_reasoning.core.errors import BatonError, StoreError
 from baton_reasoning.core.models.options import HubAccess, local_path

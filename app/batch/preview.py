@@ -32,8 +32,8 @@ from baton_reasoning.app.shared.widgets.controls import (
 )
 from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.core.batch.reading.columns import ColumnNames
-from baton_reasoning.core.batch.reading.problem_set import ProblemSet
-from baton_reasoning.core.batch.running.recipes import ABLATIONS, ARMS, RECIPES
+from baton_reasoning.core.batch.reading.problems import ProblemSet
+from baton_reasoning.core.batch.running.arms import ABLATIONS, ARMS, RECIPES
 from baton_reasoning.core.run import RunSettings
 
 ROWS = 8

@@ -30,7 +30,7 @@ from baton_reasoning.app.shared.theme import current_theme
 from baton_reasoning.app.shared.widgets.controls import plain_tip
 from baton_reasoning.app.shared.widgets.ribbon import RibbonLayout, RibbonSegment, paint_ribbon
 from baton_reasoning.core.batch.reporting.figures import conditions_text
-from baton_reasoning.core.batch.running.batch_events import JobGrew
+from baton_reasoning.core.batch.running.progress import JobGrew
 from baton_reasoning.core.grading.normal import tidy
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import JobState, ResultRow

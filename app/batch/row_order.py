@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from enum import Enum, IntEnum
 from typing import Any, NamedTuple
 
-from baton_reasoning.core.batch.running.recipes import arm_title
+from baton_reasoning.core.batch.running.arms import arm_title
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import JobState, ResultRow

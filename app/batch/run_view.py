@@ -39,7 +39,9 @@ from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
 from baton_reasoning.core.batch.reporting.exports import EXPORTS
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report
 from baton_reasoning.core.batch.reporting.tables import sentence
-from baton_reasoning.core.batch.running.batch_events import (
+from baton_reasoning.core.batch.running.arms import arm_title
+from baton_reasoning.core.batch.running.batch import BatchSettings
+from baton_reasoning.core.batch.running.progress import (
     BatchEvent,
     Calibrated,
     JobEnded,
@@ -47,10 +49,8 @@ from baton_reasoning.core.batch.running.batch_events import (
     JobRetried,
     JobStarted,
     JobStopped,
+    time_left,
 )
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings
-from baton_reasoning.core.batch.running.progress import time_left
-from baton_reasoning.core.batch.running.recipes import arm_title
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.store.batches import JobState, ResultRow
 from baton_reasoning.core.text import counted

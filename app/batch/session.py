@@ -16,17 +16,19 @@ from baton_reasoning.app.batch.execution import BatchActivity, BatchExecution
 from baton_reasoning.app.shared.background import BackgroundTask, LatestTask, StreamTask
 from baton_reasoning.app.shared.loaded_models import LoadedModels
 from baton_reasoning.core.batch.reading.columns import GUESS, ColumnNames
-from baton_reasoning.core.batch.reading.problem_set import ProblemSet
-from baton_reasoning.core.batch.reading.problems import read_data_set, read_problems
+from baton_reasoning.core.batch.reading.problems import ProblemSet, read_data_set, read_problems
 from baton_reasoning.core.batch.reporting.exports import export
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import Arm, by_models
-from baton_reasoning.core.batch.running.batch_events import BatchEvent, JobEnded, JobRetried
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings
-from baton_reasoning.core.batch.running.creation import add_arms, create_batch, without_duplicates
-from baton_reasoning.core.batch.running.progress import BatchProgress
-from baton_reasoning.core.batch.running.provenance import Provenance
+from baton_reasoning.core.batch.running.batch import (
+    BatchSettings,
+    Provenance,
+    add_arms,
+    create_batch,
+    without_duplicates,
+)
+from baton_reasoning.core.batch.running.progress import BatchEvent, BatchProgress, JobEnded, JobRetried
 from baton_reasoning.core.batch.running.regrading import RegradeCounts, Regraded, regrade
 from baton_reasoning.core.errors import BatonError, Busy, SettingsError, StoreError
 from baton_reasoning.core.grading.grader import Grader

@@ -28,8 +28,8 @@ from baton_reasoning.app.shared.widgets.controls import (
     see_through,
 )
 from baton_reasoning.app.shared.widgets.layout import STRETCH, Spacer, hbox, vbox
+from baton_reasoning.core.batch.running.arms import arm_title
 from baton_reasoning.core.batch.running.progress import BatchProgress
-from baton_reasoning.core.batch.running.recipes import arm_title
 from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.text import counted
 

@@ -15,7 +15,7 @@ from baton_reasoning.app.shared.labels import title_of
 from baton_reasoning.app.shared.theme import Role
 from baton_reasoning.app.shared.widgets.controls import button, combo_box, label, line_edit, plain_tip
 from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
-from baton_reasoning.core.batch.running.recipes import ABLATIONS, ARMS
+from baton_reasoning.core.batch.running.arms import ABLATIONS, ARMS
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import RunSettings, unmet_need

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import click
 
-from baton_reasoning.app.terminal.batch_run import (
-    BatchRun,
-    begin,
-    go_on,
-    grade_again,
-    json_results,
-    no_history_option,
-    out_option,
-    parallel_option,
-    report_again,
-)
-from baton_reasoning.app.terminal.command_line import ChoiceOf, as_json, command, gathered, option
+from baton_reasoning.app.terminal.batch_run import BatchRun
+from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, Function, as_json, command, gathered, option
 from baton_reasoning.app.terminal.options import (
     AT_LEAST_ONE,
     LoadingOptions,
@@ -34,16 +23,17 @@ from baton_reasoning.app.terminal.options import (
     run_settings,
     several_models,
 )
-from baton_reasoning.app.terminal.output import remark
-from baton_reasoning.app.terminal.standard_input import read_input_as_file
+from baton_reasoning.app.terminal.output import progress, remark
+from baton_reasoning.app.terminal.standard_input import read_problem_input
 from baton_reasoning.core.batch.reading.columns import ColumnNames
 from baton_reasoning.core.batch.reading.hub_data import PREFIX, HubDataSet
-from baton_reasoning.core.batch.reading.problem_set import ProblemSet
-from baton_reasoning.core.batch.reading.problems import read_data_set, read_problems
+from baton_reasoning.core.batch.reading.problems import ProblemSet, read_data_set, read_problems
 from baton_reasoning.core.batch.reporting.exports import read_repetition
-from baton_reasoning.core.batch.running.recipes import RECIPES, arms_of
+from baton_reasoning.core.batch.running.arms import RECIPES, arms_of
+from baton_reasoning.core.batch.running.regrading import RegradeCounts, regrade
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import expanded
+from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.models.options import load_preferences
 from baton_reasoning.core.paths import Paths
@@ -65,9 +55,25 @@ class ArmName(ChoiceOf):
         return f"{found}{equals}{server}"
 
 
-def folder_argument(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the argument DIR, the folder of a batch."""
-    return click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))(function)
+folder_argument = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+json_results = option("--json", is_flag=True, group=OUTPUT, help="One JSON result a line, then the report.")
+no_history_option = option("--no-history", is_flag=True, group=OUTPUT, help="Keep the batch in its folder only.")
+
+
+def parallel_option(help: str, default: int | None = None) -> Callable[[Function], Function]:
+    return option("--parallel", type=AT_LEAST_ONE, default=default, metavar="N", help=help)
+
+
+def out_option(help: str, *, required: bool = False) -> Callable[[Function], Function]:
+    return option(
+        *("-o", "--out", "out"),
+        type=click.Path(path_type=Path, file_okay=False),
+        callback=lambda _context, _parameter, value: expanded(value) if value else None,
+        required=required,
+        metavar="DIR",
+        group=OUTPUT,
+        help=help,
+    )
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,14 @@ class RunChoices:
 
     @property
     def columns(self) -> ColumnNames:
-        return _columns(self.column) if self.is_graded else _columns(self.column)._replace(answer="")
+        """The columns that ROLE=NAME names; none for the answer if nothing is graded. Raises SettingsError."""
+        named = {}
+        for text in self.column:
+            role, equals, name = text.partition("=")
+            if role not in ColumnNames._fields or not (equals and name):
+                raise SettingsError(f"--column {text} names no column.", "Write problem=NAME, answer=NAME or id=NAME.")
+            named[role] = name
+        return ColumnNames(**named if self.is_graded else named | {"answer": ""})
 
     @property
     def recipes(self) -> list[str]:
@@ -129,7 +142,7 @@ def run(
     models: SeveralModels,
     loading: LoadingOptions,
 ) -> int:
-    """Solve and grade the problems in FILE under one or several arms, and report how they compare.
+    """Solve and grade the problems in FILE under one or several arms, and compare them.
 
     FILE is JSON, CSV, text, Excel, Parquet, a folder of them, - for standard input, or a data set on the Hub, such as
     hf:openai/gsm8k@REVISION:main/test.
@@ -147,7 +160,7 @@ def run(
     arms = arms_of(choices.recipes, settings, models.large[1:], choices.drafting, models.small[1:])
     seeds = range(settings.seed, settings.seed + choices.seeds)
     batch = BatchRun(out or Path(_results_folder(file)), models.first, loading, parallel, json, no_history)
-    return begin(batch, found.name, found.problems, arms, seeds, how, found.origin)
+    return batch.begin(found.name, found.problems, arms, seeds, how, found.origin)
 
 
 @command("resume")
@@ -158,7 +171,7 @@ def run(
 @loading_options
 def resume(folder: Path, parallel: int | None, json: bool, models: ModelOptions, loading: LoadingOptions) -> int:
     """Continue the batch in DIR with its own settings and models, and try its errors again."""
-    return go_on(BatchRun(folder, models, loading, parallel or 0, json))
+    return BatchRun(folder, models, loading, parallel or 0, json).go_on()
 
 
 @command("report")
@@ -166,16 +179,27 @@ def resume(folder: Path, parallel: int | None, json: bool, models: ModelOptions,
 @as_json
 def report(folder: Path, json: bool) -> int:
     """Write results and report of the batch in DIR, also of one that is still running. Runs nothing."""
-    return report_again(BatchRun(folder, json=json))
+    return BatchRun(folder, json=json).conclude()
 
 
 @command("grade")
 @folder_argument
-@option("--grade", metavar="HOW", help=f"{GRADE_HELP} [as before].")
+@option(
+    "--grade",
+    metavar="HOW",
+    help=f"How answers are compared: {', '.join(HOWS)}. An answer is right if the pattern matches it; {{expected}} "
+    "stands for the expected answer [as before].",
+)
 @as_json
 def grade(folder: Path, grade: str | None, json: bool) -> int:
     """Find and grade the answers of the batch in DIR again, and report it. Runs nothing."""
-    return grade_again(BatchRun(folder, json=json), _how(grade) if grade else None)
+    run, how, counts = BatchRun(folder, json=json), _how(grade) if grade else None, RegradeCounts()
+    with run.place.opened() as (store, batch), Grader() as grader, progress("Grading", json) as line:
+        for graded in regrade(store, batch.id, grader, how):
+            counts.take(graded)
+            line.show(counts.answers / max(1, batch.done), f"{counts.answers:,} of {batch.done:,}")
+    remark(counts.summary)
+    return run.conclude()
 
 
 @command("again")
@@ -207,17 +231,16 @@ def again(
     loading = loading.with_context(found.context) if found.context else loading
     batch = BatchRun(out, models, loading, parallel or told.parallel, json, no_history)
     origin = told.provenance.problems
-    return begin(batch, told.name, found.problems, found.arms, told.seed_numbers, found.how, origin)
+    return batch.begin(told.name, found.problems, found.arms, told.seed_numbers, found.how, origin)
 
 
 def _read(file: Path, limit: int | None, named: ColumnNames) -> ProblemSet:
     """Read problems from a file, a folder, standard input, or a data set on the Hub."""
     name = file.as_posix()
     if name == "-":
-        with TemporaryDirectory(prefix="baton-") as folder:
-            return read_problems(read_input_as_file(Path(folder)), limit=limit, named=named)
+        return read_problems(read_problem_input(), limit, named)
     if not name.startswith(PREFIX):
-        return read_problems(expanded(file), limit=limit, named=named)
+        return read_problems(expanded(file), limit, named)
     from baton_reasoning.core.models.hub import Hub  # with it comes the network
 
     access = load_preferences(Paths.of_user().model_preferences).access(None)
@@ -230,17 +253,6 @@ def _results_folder(file: Path) -> str:
     if not file.name.strip("-."):  # standard input, or a folder without a name, such as “.”
         return "results"
     return f"{HubDataSet.parse(name).name.rpartition('/')[2] if name.startswith(PREFIX) else file.stem}-results"
-
-
-def _columns(texts: Sequence[str]) -> ColumnNames:
-    """Return the columns that ROLE=NAME names. Raises SettingsError."""
-    named = {}
-    for text in texts:
-        role, equals, name = text.partition("=")
-        if role not in ColumnNames._fields or not (equals and name):
-            raise SettingsError(f"--column {text} names no column.", "Write problem=NAME, answer=NAME or id=NAME.")
-        named[role] = name
-    return ColumnNames(**named)
 
 
 def _how(text: str) -> How | Regex:

@@ -6,35 +6,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import click
 
-from baton_reasoning.app.terminal.batch_run import (
-    BatchRun,
-    begin,
-    go_on,
-    json_results,
-    out_option,
-    parallel_option,
-)
+from baton_reasoning.app.terminal.batch_commands import json_results, out_option, parallel_option
+from baton_reasoning.app.terminal.batch_run import BatchRun
 from baton_reasoning.app.terminal.command_line import command, gathered, option
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, DEMO_PAIR, SEED, LoadingOptions, ModelOptions
 from baton_reasoning.app.terminal.output import remark, terminal_width, write
 from baton_reasoning.app.terminal.streams import ExitCode
 from baton_reasoning.core.batch.reporting.figures import estimated, interval, percent
-from baton_reasoning.core.batch.reporting.report import ArmReport, Report, accuracy_of
-from baton_reasoning.core.batch.reporting.results import Results
-from baton_reasoning.core.batch.running.arms import Arm
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings
-from baton_reasoning.core.batch.running.creation import without_duplicates
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.reporting.report import Report, accuracy_of
+from baton_reasoning.core.batch.running.arms import Arm, arms_of
+from baton_reasoning.core.batch.running.batch import BatchSettings, without_duplicates
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, held_out_problems
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.options import Switch
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.table import Column, Table
+from baton_reasoning.core.table import NOTHING, Column, Table
 
 ARMS = ("small", "large", "baton", "paper", "random")
 OTHER_ARMS = (
@@ -43,6 +34,8 @@ OTHER_ARMS = (
 )
 LAST = ("small", "random as baton")
 """Below all others in the table, whatever their accuracy."""
+USUAL_SIZE, SIZE_OF_ALL = (400, 3, 10), (60, 1, 4)
+"""Problems, seeds and timed problems of the few arms in README and of all: 20 minutes on two cores."""
 DRAFTED = "drafted"
 """Timed only: drafts change no token, and need one text at a time."""
 PROBLEM_SEED = 20_261_124
@@ -50,15 +43,10 @@ PROBLEM_SEED = 20_261_124
 CONTEXT = 1024
 MIB_OF_RATIO = 30
 """Three blocks of 10 MiB for each unit of cost."""
-TITLES = ("correct", "95% interval", "large share", "gap recovered", "s/answer", "time / large alone")
-
-
-class EvidenceSize(NamedTuple):
-    """How much is run: 20 minutes on two cores, of all arms or of the few in README."""
-
-    problems: int
-    seeds: int
-    timed: int
+COLUMNS = (
+    Column("arm", is_number=False),
+    *map(Column, ("correct", "95% interval", "large share", "gap recovered", "s/answer", "time / large alone")),
+)
 
 
 @dataclass(frozen=True)
@@ -88,15 +76,6 @@ class EvidenceOptions:
         int | None, option(type=AT_LEAST_ONE, help="Problems that are timed with --cost [10; with --all 4].")
     ] = None
 
-    @property
-    def size(self) -> EvidenceSize:
-        usual = EvidenceSize(60, 1, 4) if self.all else EvidenceSize(400, 3, 10)
-        return EvidenceSize(
-            self.limit or usual.problems,
-            self.seeds or usual.seeds,
-            min(self.timed or usual.timed, self.limit or usual.problems),
-        )
-
 
 evidence_options = gathered(EvidenceOptions, "chosen")
 
@@ -125,15 +104,17 @@ def evidence(chosen: EvidenceOptions, parallel: int, out: Path | None, json: boo
         continued_by="the same command",
     )
     arms = arms_of([*ARMS, *OTHER_ARMS] if chosen.all else ARMS, DEMO_SETTINGS)
-    problems, seeds = demo_problems(chosen.size.problems, chosen.problem_seed), range(chosen.size.seeds)
+    size, seed_count, timed = SIZE_OF_ALL if chosen.all else USUAL_SIZE
+    problems = demo_problems(chosen.limit or size, chosen.problem_seed)
+    seeds = range(chosen.seeds or seed_count)
     if run.place.holds_batch:
         _refuse_other(run, problems, arms, seeds)
-        code = go_on(run)
+        code = run.go_on()
     else:
-        code = begin(run, "evidence", problems, arms, seeds)
+        code = run.begin("evidence", problems, arms, seeds)
     if not chosen.cost or code is not ExitCode.ANSWERED:
         return code
-    return _time(run, chosen.cost, chosen.size.timed)
+    return _time(run, chosen.cost, chosen.timed or timed)
 
 
 def demo_problems(count: int, seed: int = PROBLEM_SEED) -> list[Problem]:
@@ -144,12 +125,11 @@ def demo_problems(count: int, seed: int = PROBLEM_SEED) -> list[Problem]:
 
 def _refuse_other(run: BatchRun, problems: Sequence[Problem], arms: Sequence[Arm], seeds: Sequence[int]) -> None:
     """Raise SettingsError if the batch in the folder has other problems, arms or seeds."""
-    with run.place.store() as store:
-        batch = run.place.batch(store)
+    with run.results() as found:
         is_same = (
-            [each.text for each in store.batches.problems(batch.id)] == [each.text for each in problems]
-            and {each.name for each in batch.arms} == {each.name for each in without_duplicates(arms).arms}
-            and BatchSettings.of(batch).seed_numbers == tuple(seeds)
+            [each.text for each in found.problems] == [each.text for each in problems]
+            and {each.name for each in found.batch.arms} == {each.name for each in without_duplicates(arms).arms}
+            and BatchSettings.of(found.batch).seed_numbers == tuple(seeds)
         )
     if not is_same:
         raise SettingsError(
@@ -162,8 +142,8 @@ def _time(run: BatchRun, cost: int, count: int) -> int:
     """Time the arms of a batch that is done with the costly pair, on its first problems, and join both in a table."""
     from baton_reasoning.core.demo_pair.costly import costly_pair
 
-    done = _results(run)
-    accuracy = done.report
+    with run.results() as done:
+        accuracy = done.report
     remark(f"Making the pair at a cost of 1:{cost}, unless it was made before.")
     cache = Paths.of_user().demo_pair
     try:
@@ -182,13 +162,15 @@ def _time(run: BatchRun, cost: int, count: int) -> int:
         prints_report=False,
     )
     if timing.place.holds_batch:
-        code = go_on(timing)
+        code = timing.go_on()
     else:
-        code = begin(timing, f"evidence at a cost of 1:{cost}", done.problems[:count], _timed_arms(accuracy), [0])
+        name = f"evidence at a cost of 1:{cost}"
+        code = timing.begin(name, done.problems[:count], _timed_arms(accuracy), [0])
     if code is ExitCode.ANSWERED and not run.json:
-        times = _results(timing).report
-        write(f"\nAccuracy of {accuracy.problems} problems; times of {times.problems} at a cost of 1:{cost}:\n")
-        write(table_of(accuracy, times).as_text(terminal_width()))
+        with timing.results() as timed:
+            table = joined(accuracy, timed.report, cost)
+        write(f"\n{table.title}:\n")
+        write(table.as_text(terminal_width()))
     return code
 
 
@@ -198,37 +180,31 @@ def _timed_arms(accuracy: Report) -> list[Arm]:
     for each in accuracy.arms:
         arm = Arm.model_validate({"name": each.name, **each.settings})
         if (chance := accuracy.chances.get(each.name)) is not None:
-            policy = arm.settings.policy.with_chance(chance)
-            settings = arm.settings.model_copy(update={"policy": policy})
-            arm = arm.model_copy(update={"settings": settings, "equal_share_of": ""})
+            arm = arm.with_chance(chance).model_copy(update={"equal_share_of": ""})
         arms.append(arm)
     return [*arms[:2], *arms_of([DRAFTED], DEMO_SETTINGS), *arms[2:]]
 
 
-def table_of(accuracy: Report, times: Report) -> Table:
-    """Return the table that joins both batches: the most accurate arm first, chance last."""
+def joined(accuracy: Report, times: Report, cost: int) -> Table:
+    """Join the figures of both batches: the most accurate arm first, chance last.
+
+    Drafts have the accuracy of the large model alone, whose tokens they are.
+    """
     timed = {arm.name: arm for arm in times.arms}
-    large = next((arm for arm in accuracy.arms if arm.name == "large"), None)
-    drafted = [(DRAFTED, large)] if large and DRAFTED in timed else []
-    graded = [*((arm.name, arm) for arm in accuracy.arms), *drafted]
+    graded = [(arm.name, arm) for arm in accuracy.arms]
+    graded += [(DRAFTED, arm) for arm in accuracy.arms if arm.name == "large" and DRAFTED in timed]
     graded.sort(key=lambda pair: (pair[0] in LAST, -accuracy_of(pair[1])))
-    rows = tuple(_cells(name, arm, timed.get(name)) for name, arm in graded)
-    return Table("Accuracy and times", (Column("arm", is_number=False), *map(Column, TITLES)), rows)
-
-
-def _cells(name: str, graded: ArmReport, timed: ArmReport | None) -> tuple[str, ...]:
-    """`graded`: for drafts the large model's results, whose tokens they are."""
-    return (
-        name,
-        percent(graded.accuracy.value) if graded.accuracy else "–",
-        interval(graded.accuracy),
-        percent(graded.large_share),
-        estimated(graded.gap_recovered),
-        f"{timed.seconds_per_answer:.2f}" if timed else "–",
-        estimated(timed.time_ratio) if timed else "–",
-    )
-
-
-def _results(run: BatchRun) -> Results:
-    with run.place.store() as store:
-        return Results.read(store, run.place.batch(store).id)
+    rows = []
+    for name, arm in graded:
+        time = timed.get(name)
+        figures = (
+            percent(arm.accuracy.value) if arm.accuracy else NOTHING,
+            interval(arm.accuracy),
+            percent(arm.large_share),
+            estimated(arm.gap_recovered),
+            f"{time.seconds_per_answer:.2f}" if time else NOTHING,
+            estimated(time.time_ratio) if time else NOTHING,
+        )
+        rows.append((name, *figures))
+    title = f"Accuracy of {accuracy.problems} problems; times of {times.problems} at a cost of 1:{cost}"
+    return Table(title, COLUMNS, tuple(rows))

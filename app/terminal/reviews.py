@@ -18,7 +18,7 @@ from baton_reasoning.app.terminal.standard_input import read_input
 from baton_reasoning.app.terminal.streams import ExitCode, exit_code_of_signal, stops_on_interrupt
 from baton_reasoning.core.batch.reporting.reviews import Answer, Review, Reviews, ReviewsProgress, Values
 from baton_reasoning.core.batch.running.arms import Arm, by_models
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings
+from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.demo_pair import DemoProblem
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import read_text
@@ -170,9 +170,7 @@ def opened_batch(name: str, arm: str | None = None) -> Iterator[tuple[Store, Bat
     """
     with ExitStack() as stack:
         if Path(name).is_dir():
-            folder = BatchFolder(Path(name))
-            store = stack.enter_context(folder.store())
-            batch = folder.batch(store)
+            store, batch = stack.enter_context(BatchFolder(Path(name)).opened())
         else:
             store = stack.enter_context(open_history())
             batches = {each.id: each for each in store.batches.all()}

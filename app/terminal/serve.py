@@ -19,8 +19,7 @@ from baton_reasoning.app.terminal.options import (
 )
 from baton_reasoning.app.terminal.output import remark
 from baton_reasoning.app.terminal.pair import open_pair
-from baton_reasoning.core.batch.running.arms import refuse_impossible
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import arms_of, refuse_impossible
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.secrets import take_key
 from baton_reasoning.core.version import how_to_install

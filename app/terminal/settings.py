@@ -16,7 +16,7 @@ from baton_reasoning.app.terminal.command_line import ChoiceOf, as_json, command
 from baton_reasoning.app.terminal.options import LISTED, LoadingOptions, RunOptions, settable
 from baton_reasoning.app.terminal.output import Field, listing, table_of, write, write_table
 from baton_reasoning.app.terminal.streams import write_json_lines
-from baton_reasoning.core.batch.running.recipes import RECIPES
+from baton_reasoning.core.batch.running.arms import RECIPES
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.table import Column, Table

@@ -29,7 +29,7 @@ from baton_reasoning.app.terminal.printer import Printer, summary
 from baton_reasoning.app.terminal.standard_input import read_input, read_piped_input
 from baton_reasoning.app.terminal.streams import ExitCode, exit_code_of_signal, report, stops_on_interrupt, write_json
 from baton_reasoning.core.batch.reading.problems import read_problems
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS, DemoProblem
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow, lines
 from baton_reasoning.core.errors import EngineError, SettingsError, StoreError

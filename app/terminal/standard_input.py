@@ -6,12 +6,12 @@ import io
 import os
 import stat
 import sys
-from pathlib import Path
+from typing import TextIO
 
 import click
 
 from baton_reasoning.app.terminal.output import remark
-from baton_reasoning.core.batch.reading.formats import ending_of
+from baton_reasoning.core.batch.reading.source import FILE_LIMIT, ProblemSource
 from baton_reasoning.core.errors import SettingsError
 
 TYPE_IT = "Type it here; Ctrl+D on a line of its own ends it."
@@ -19,16 +19,21 @@ TYPE_IT = "Type it here; Ctrl+D on a line of its own ends it."
 
 def read_input() -> str:
     """Read all of standard input. Raises SettingsError if it is closed or not UTF-8."""
-    if sys.stdin is None:
-        raise SettingsError("Standard input is closed.", "Name a file or a problem instead of -.")
-    if sys.stdin.isatty():
-        remark(TYPE_IT)
     try:
-        return sys.stdin.read()
+        return _opened().read()
     except UnicodeDecodeError as error:
         raise SettingsError(
             "Standard input is not text in UTF-8.", "Convert it first, with iconv for example."
         ) from error
+
+
+def _opened() -> TextIO:
+    """Return standard input; tell a person at a terminal to type."""
+    if sys.stdin is None:
+        raise SettingsError("Standard input is closed.", "Name a file or a problem instead of -.")
+    if sys.stdin.isatty():
+        remark(TYPE_IT)
+    return sys.stdin
 
 
 def read_piped_input() -> str:
@@ -50,9 +55,6 @@ def confirmed(question: str) -> bool:
     return click.confirm(question, err=True)
 
 
-def read_input_as_file(folder: Path) -> Path:
-    """Write standard input into a file whose ending fits its content. Raises SettingsError as `read_input` does."""
-    text = read_input()
-    file = folder / f"standard-input{ending_of(text)}"
-    file.write_text(text, encoding="utf-8")
-    return file
+def read_problem_input() -> ProblemSource:
+    """Read a file of problems from standard input. Raises SettingsError if it is closed, and ProblemFileError."""
+    return ProblemSource.of("standard-input", _opened().buffer.read(FILE_LIMIT + 1))

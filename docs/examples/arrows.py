@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from baton_reasoning.core.batch.reading.record import Record, Rejected, within_limits
-from baton_reasoning.core.batch.reading.source import ProblemSource
+from baton_reasoning.core.batch.reading.source import ProblemSource, Record, Rejected
 
 
 def read(source: ProblemSource) -> Iterator[Record | Rejected]:
     for number, line in enumerate(source.text.splitlines(), 1):
         question, arrow, answer = line.partition("=>")
         if arrow:
-            yield within_limits(Record(number, {"problem": question.strip(), "answer": answer.strip()}))
+            yield Record(number, {"problem": question.strip(), "answer": answer.strip()})
         elif line.strip():
             yield Rejected(number, "There is no => between question and answer.")

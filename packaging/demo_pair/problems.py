@@ -14,7 +14,7 @@ from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.demo_pair.settings import (
     BATCH_PROBLEMS,
     DEMO_SETTINGS,

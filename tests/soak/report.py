@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from baton_reasoning.core.batch.running.provenance import Provenance
+from baton_reasoning.core.batch.running.batch import Provenance
 from tests.soak.checks import has_next_step
 from tests.soak.faults import Fault
 

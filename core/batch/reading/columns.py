@@ -1,14 +1,21 @@
-"""Guesses which column of a data set is the problem, the answer, … from the names that public data sets use."""
+"""Guesses which column of a data set is the problem, the answer, … from the names that public data sets use.
+
+The options of multiple-choice problems are read here, too.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import takewhile
 from typing import NamedTuple
 
-from baton_reasoning.core.batch.reading.record import Record, Value, is_missing
+from baton_reasoning.core.batch.reading.source import Record, Value
+from baton_reasoning.core.grading.compare import LETTERS
 
 # In order of trust: a file with both `answer` and `label` means the first.
 _PROBLEM = (
@@ -32,12 +39,14 @@ _ID = (
     *("id", "unique_id", "uid", "problem_id", "question_id", "task_id", "record_id", "custom_id", "doc_id"),
     *("idx", "index"),
 )
-_CHOICES = ("choices", "options", "endings", "answer_choices")
+CHOICES = ("choices", "options", "endings", "answer_choices")
 _CONTEXT = ("body", "context", "passage", "paragraph", "story", "premise")
 _ASKS = ("question", "query", "hypothesis")
 """A problem column of one of these names may need its context before it (SVAMP, ASDiv: `Body` and `Question`)."""
 _WRONG_CHOICE = re.compile(r"(incorrect|wrong)_(answer|choice|option)_?\d*|distractor_?\d*")
 _OPTION_COLUMN = re.compile(r"(?:option|choice|answer_choice|opt|op|ending)_?([a-j]|\d)")
+_LABEL = re.compile(r"\s*\(?([A-Za-z])\s?[).:]\s*")
+"""A label before an option: “A) red”, “(b) green”, “C. blue”, “d : 4”."""
 _LETTERS = "ABCDEFGHIJ"
 _FEWEST_LETTERS = 4
 """Columns A, B, C, D … hold options if there are at least so many, and every answer is one of these letters."""
@@ -45,15 +54,6 @@ _FEWEST_LETTERS = 4
 _SAMPLE_ROWS = 100
 _SHORTEST_PROBLEM = 15
 """Mean characters below which an unnamed column is no text of a problem."""
-
-
-class ColumnChoice(NamedTuple):
-    """The columns that play a part, and why they were chosen."""
-
-    part: str
-    """ "problem", "answer", "solution", "id", "options" or "context"."""
-    columns: tuple[str, ...]
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -78,33 +78,24 @@ class Columns:
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Why each column was chosen, by its name."""
 
-    def named(self) -> tuple[str, ...]:
-        """List every column that has a part here."""
-        return tuple(column for _, columns in self._parts() for column in columns)
+    @cached_property
+    def parts(self) -> dict[str, tuple[str, ...]]:
+        """The columns of each part that has any."""
+        parts = {
+            "problem": (self.problem,),
+            "context": (self.context,),
+            "answer": (self.answer,),
+            "solution": (self.solution,),
+            "id": (self.id,),
+            "options": (self.choices, *self.options, *self.wrong),
+        }
+        given = {part: tuple(name for name in names if name is not None) for part, names in parts.items()}
+        return {part: names for part, names in given.items() if names}
 
-    def choices_made(self) -> tuple[ColumnChoice, ...]:
-        """List each part with its columns, and why they were chosen."""
-        return tuple(
-            ColumnChoice(part, columns, self.reasons[columns[0]]) for part, columns in self._parts() if columns
-        )
-
-    def missing_from(self, names: Iterable[str]) -> str:
-        """Return the first column that has a part here and is not among the names; empty if all are there."""
-        known = set(names)
-        return next((column for column in self.named() if column not in known), "")
-
-    def _parts(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        def one(name: str | None) -> tuple[str, ...]:
-            return () if name is None else (name,)
-
-        return (
-            ("problem", one(self.problem)),
-            ("context", one(self.context)),
-            ("answer", one(self.answer)),
-            ("solution", one(self.solution)),
-            ("id", one(self.id)),
-            ("options", one(self.choices) + self.options + self.wrong),
-        )
+    @cached_property
+    def named(self) -> frozenset[str]:
+        """The names of all columns that have a part here."""
+        return frozenset(name for names in self.parts.values() for name in names)
 
 
 class ColumnNames(NamedTuple):
@@ -121,7 +112,7 @@ GUESS = ColumnNames()
 
 def is_known_name(name: str) -> bool:
     """Tell whether a header cell is a name that data sets use for a problem or its answer."""
-    return _plain(name) in {*_PROBLEM, *_ANSWER, *_SOLUTION, *_CHOICES, *_CONTEXT}
+    return _plain(name) in {*_PROBLEM, *_ANSWER, *_SOLUTION, *CHOICES, *_CONTEXT}
 
 
 def available_columns(rows: Iterable[Record]) -> tuple[str, ...]:
@@ -134,35 +125,30 @@ def guess_columns(rows: Sequence[Record], named: ColumnNames = GUESS) -> Columns
 
     A column that is empty in every row is not chosen. None if there is no text.
     """
-    filled = {name for row in rows for name, value in row.fields.items() if _is_filled(value)}
+    filled = {name for row in rows for name, value in row.fields.items() if is_filled(value)}
     names = [name for name in available_columns(rows) if name in filled]
     reasons = dict.fromkeys(filter(None, named), "you named it")
+    whole = {_plain(name): name for name in reversed(names)}
+    last_parts = {_plain(name.rpartition(".")[2]): name for name in reversed(names) if "." in name}
 
-    def first(candidates: tuple[str, ...]) -> str | None:
+    def first(candidates: Sequence[str]) -> str | None:
         """Find a column by its whole name, else by the last part of a nested name."""
-        for known, why in (
-            ({_plain(name): name for name in reversed(names)}, "known by its name"),
-            (
-                {_plain(name.rpartition(".")[2]): name for name in reversed(names) if "." in name},
-                "known by its last part",
-            ),
-        ):
+        for known, reason in ((whole, "known by its name"), (last_parts, "known by its last part")):
             if found := next((known[name] for name in candidates if name in known), None):
-                reasons.setdefault(found, why)
+                reasons.setdefault(found, reason)
                 return found
         return None
 
     answer = first(_ANSWER) if named.answer is None else named.answer or None
     solution = None if named.answer == "" else first(_SOLUTION)
     identity = first(_ID) if named.id is None else named.id or None
-    choices = first(_CHOICES)
+    choices = first(CHOICES)
     problem = named.problem or first(_PROBLEM)
     if problem is None:
         taken = {answer, solution, identity, choices}
         problem = _longest_text(rows[:_SAMPLE_ROWS], [name for name in names if name not in taken])
-        if problem is None:  # a known column that is empty in every row is refused with its name
-            known = (name for name in available_columns(rows) if _plain(name) in _PROBLEM)
-            return next((Columns(name, reasons={name: "known by its name"}) for name in known), None)
+        if problem is None:
+            return None
         reasons[problem] = "the longest text"
     if named.problem is None and _plain(problem) == "input":
         problem = first(("instruction",)) or problem
@@ -196,7 +182,7 @@ def _option_columns(rows: Sequence[Record], names: Sequence[str], answer: str | 
     for name in names:
         if found := _OPTION_COLUMN.fullmatch(_plain(name)):
             by_label.setdefault(found[1].upper(), name)
-    given = {str(row.fields[answer]) for row in rows if _is_filled(row.fields.get(answer))} if answer else set()
+    given = {str(row.fields[answer]) for row in rows if is_filled(row.fields.get(answer))} if answer else set()
     for known in (_LETTERS, "123456789", "0123456789"):
         labels = tuple(takewhile(by_label.__contains__, known))
         if len(labels) >= 2:
@@ -214,17 +200,95 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s\-.]+", "_", name.strip().lower())
 
 
-def _is_filled(value: Value) -> bool:
+def is_missing(value: Value) -> bool:
+    """Tell whether it is null, or not a number (NaN), which pandas writes for a missing value."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def is_filled(value: Value) -> bool:
+    """Tell whether a field holds anything: blank text and an empty list are nothing."""
     return not is_missing(value) and value != [] and (not isinstance(value, str) or bool(value.strip()))
 
 
 def _longest_text(rows: Sequence[Record], names: list[str]) -> str | None:
-    def mean_length(name: str) -> float:
-        return sum(_length(row.fields.get(name)) for row in rows) / len(rows)
+    def length(value: Value) -> int:
+        return len(value) if isinstance(value, str) and not value.startswith(("http://", "https://")) else 0
 
-    longest = max(names, key=mean_length, default=None)
-    return longest if longest is not None and mean_length(longest) >= _SHORTEST_PROBLEM else None
+    means = {name: sum(length(row.fields.get(name)) for row in rows) / len(rows) for name in names}
+    longest = max(names, key=means.__getitem__, default=None)
+    return longest if longest is not None and means[longest] >= _SHORTEST_PROBLEM else None
 
 
-def _length(value: Value) -> int:
-    return len(value) if isinstance(value, str) and not value.startswith(("http://", "https://")) else 0
+@dataclass(frozen=True)
+class Options:
+    """The options of a multiple-choice problem in the order in which they are shown, which decides their letters."""
+
+    texts: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+    """The data set's own labels (ARC has some with 1–4), to which its answers refer."""
+
+    @classmethod
+    def from_value(cls, value: Value) -> Options | None:
+        """Read options from one column; None if it holds none.
+
+        It may be a list of texts, a list of objects (`{"text": …, "label": …}`), an object of label to text, or ARC's
+        `{"text": [...], "label": [...]}`.
+        """
+        texts: Value = value
+        labels: Value = []
+        if isinstance(value, dict):
+            texts, labels = value.get("text"), value.get("label")
+            if not (isinstance(texts, list) and isinstance(labels, list)):
+                texts, labels = [*value.values()], [*value]
+        elif isinstance(value, list) and (objects := [each for each in value if isinstance(each, dict)]):
+            texts, labels = [each.get("text") for each in objects], [each.get("label") for each in objects]
+        if not (isinstance(texts, list) and isinstance(labels, list)):
+            return None
+        cells = ["" if is_missing(text) else str(text) for text in texts]
+        names = ["" if is_missing(label) else str(label) for label in labels]
+        if all(names) and len(names) == len(cells):  # Parquet gives each row all the labels of the table
+            filled = [(cell, name) for cell, name in zip(cells, names, strict=True) if cell.strip()]
+            cells, names = [cell for cell, _ in filled], [name for _, name in filled]
+        return cls.from_columns(cells, names)
+
+    @classmethod
+    def from_columns(cls, cells: Sequence[str], labels: Sequence[str]) -> Options | None:
+        """Read one option from each cell; empty ones at the end do not count. None if there are too few or too many."""
+        texts = list(cells)
+        while texts and not texts[-1].strip():
+            texts.pop()
+        if not 2 <= len(texts) <= len(LETTERS):
+            return None
+        # AQuA writes "A)21" into each option; the letter is written again below the problem.
+        own = [_LABEL.match(text) for text in texts]
+        if all(mark and mark[1].upper() == letter for mark, letter in zip(own, LETTERS, strict=False)):
+            texts = [text[mark.end() :] for text, mark in zip(texts, own, strict=True) if mark]
+        return cls(tuple(texts), tuple(labels[: len(texts)]))
+
+    @classmethod
+    def shuffled(cls, right: str, wrong: Sequence[str], seed: str) -> Options:
+        """Shuffle the right option among the wrong ones, in an order that only `seed` and the texts decide."""
+
+        def position(option: str) -> bytes:
+            return hashlib.sha256(f"{seed}\n{option}".encode()).digest()
+
+        return cls(tuple(sorted((right, *wrong), key=position)))
+
+    def written_below(self, problem: str) -> str:
+        """Return the problem, a blank line, then `A) …` and so on."""
+        lines = [f"{letter}) {text.strip()}" for letter, text in zip(LETTERS, self.texts, strict=False)]
+        return "\n".join([problem, "", *lines])
+
+    def letter_of(self, answer: Value) -> str | None:
+        """Find the letter that an answer means: a label, an index from 0, an option's text or a letter."""
+        texts = [text.strip() for text in self.texts]
+        is_number, answer = isinstance(answer, int) and not isinstance(answer, bool), str(answer).strip()
+        for known in (self.labels, () if is_number else texts):  # a number is no option: MMLU's 1 is the second one
+            if answer in known:
+                return LETTERS[known.index(answer)]
+        mark = _LABEL.match(answer)  # "B) green"
+        letter = (mark[1] if mark else answer.strip("().: ")).upper()
+        if len(letter) == 1 and letter in LETTERS[: len(texts)]:
+            return letter
+        is_index = answer.isascii() and answer.isdigit() and int(answer) < len(texts)
+        return LETTERS[int(answer)] if is_index else None

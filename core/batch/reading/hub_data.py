@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from baton_reasoning.core.batch.reading.formats import READERS
+from baton_reasoning.core.batch.reading.records import is_readable
 from baton_reasoning.core.errors import DownloadError, ProblemFileError
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _file(data: HubDataSet, hub: Hub, commit: str, path: str) -> Path:
 
 def _files_of(data: HubDataSet, paths: Sequence[str]) -> list[str]:
     """Choose the files of the split. Raises ProblemFileError if there are none, or several configurations."""
-    readable = [path for path in paths if _suffix(path) in READERS and not path.lower().startswith("readme")]
+    readable = [path for path in paths if is_readable(path) and not path.lower().startswith("readme")]
     if not readable:
         raise ProblemFileError(f"{data.name} has no file of problems that can be read.", f"It has {_some(paths)}.")
     folder, _, split = data.split.rpartition("/")
@@ -110,18 +110,13 @@ def _files_of(data: HubDataSet, paths: Sequence[str]) -> list[str]:
         found = [] if split else inside
     if not found:
         raise ProblemFileError(f"{data.name} has no split “{data.split}”.", f"It has {_some(readable)}.")
-    configurations = {str(PurePosixPath(path).parent) for path in found}
-    if len(configurations) > 1 or (len(found) > 1 and not _are_shards(found)):
+    # Parts of one table differ only in their numbers: test-00000-of-00002.parquet …
+    if len({re.sub(r"\d+-of-\d+", "", path) for path in found}) > 1:
         raise ProblemFileError(
             f"{data.name} has several configurations: {_some(found)}.",
             f"Name one: hf:{data.name}:CONFIGURATION/SPLIT.",
         )
     return sorted(found)
-
-
-def _are_shards(paths: Sequence[str]) -> bool:
-    """Tell whether they are parts of one table: test-00000-of-00002.parquet …"""
-    return len({re.sub(r"\d+-of-\d+", "", path) for path in paths}) == 1
 
 
 def _are_all_shards(paths: Sequence[str]) -> bool:
@@ -132,10 +127,6 @@ def _are_all_shards(paths: Sequence[str]) -> bool:
 
 def _not_cached(error: DownloadError, sentence: str) -> DownloadError:
     return DownloadError(error.message, f"{error.advice} {sentence}".strip())
-
-
-def _suffix(path: str) -> str:
-    return PurePosixPath(path.removesuffix(".gz")).suffix.lower()
 
 
 def _some(paths: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from baton_reasoning.core import charts
 from baton_reasoning.core.batch.reporting.failures import TakeoverOutcomes
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report
-from baton_reasoning.core.batch.running.recipes import arm_title
+from baton_reasoning.core.batch.running.arms import arm_title
 from baton_reasoning.core.charts import Axis
 from baton_reasoning.core.thinking.policy import Needs
 from baton_reasoning.core.thinking.registry import POLICIES

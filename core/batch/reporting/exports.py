@@ -22,7 +22,7 @@ from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import ExportedResult, Results
 from baton_reasoning.core.batch.reporting.tables import markdown_report
 from baton_reasoning.core.batch.running.arms import Arm
-from baton_reasoning.core.batch.running.batch_settings import local_context
+from baton_reasoning.core.batch.running.batch import local_context
 from baton_reasoning.core.errors import ProblemFileError, StoreError
 from baton_reasoning.core.files import make_private, read_text, sha256_of
 from baton_reasoning.core.grading.verdict import How, Regex

@@ -15,10 +15,8 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from baton_reasoning.core.batch.reporting import baselines, statistics
-from baton_reasoning.core.batch.running.arms import Arm, known_arms
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings, ModelSummary
-from baton_reasoning.core.batch.running.provenance import Provenance
-from baton_reasoning.core.batch.running.recipes import arm_title
+from baton_reasoning.core.batch.running.arms import Arm, arm_title, known_arms
+from baton_reasoning.core.batch.running.batch import BatchSettings, ModelSummary, Provenance
 from baton_reasoning.core.grading.verdict import How, Outcome
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.problem import Problem

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator,
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings
+from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.engines.random_numbers import number_at, stream_of
 from baton_reasoning.core.errors import ContextFull, SettingsError
 from baton_reasoning.core.grading.grader import Grader

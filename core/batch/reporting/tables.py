@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from baton_reasoning.core.batch.reporting import figures
 from baton_reasoning.core.batch.reporting.report import ArmReport, Comparison, Report
-from baton_reasoning.core.batch.running.recipes import arm_title
+from baton_reasoning.core.batch.running.arms import arm_title
 from baton_reasoning.core.demo_pair.settings import MEASURED_COST, MEASURED_RATIO
 from baton_reasoning.core.export.markdown import escaped
 from baton_reasoning.core.intervals import Estimate

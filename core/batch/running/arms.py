@@ -1,20 +1,34 @@
-"""Defines arms, the settings that a batch compares on the same problems. `recipes` makes the usual ones."""
+"""Defines arms, the settings that a batch compares on the same problems, and the recipes that make the usual ones.
+
+The recipes are those that the paper compares (§4 and its ablations); each policy brings its own arms and ablations.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from copy import deepcopy
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import tolerant_value
+from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, unmet_need, unmet_setting
 from baton_reasoning.core.store.batches import StoredArm
-from baton_reasoning.core.thinking.policy import Needs
-from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.policy import Needs, PolicyArm
+from baton_reasoning.core.thinking.registry import (
+    POLICIES,
+    difference,
+    matching_preset,
+    own_values,
+    policy_summary,
+    policy_title,
+    settings_for,
+    with_values,
+)
 
 
 class OtherModels(NamedTuple):
@@ -32,7 +46,7 @@ class Arm(BaseModel):
     name: str
     settings: RunSettings
     equal_share_of: str = ""
-    """The arm whose large share this arm of random takeovers takes; a pilot finds the chance (calibration.py)."""
+    """The arm whose large share this arm of random takeovers takes; a pilot finds the chance."""
     sweep: str = ""
     """The parameter of which this arm tries a value. The chart joins the arms of a sweep by a line."""
     small_model: str = ""
@@ -46,6 +60,11 @@ class Arm(BaseModel):
     @property
     def models(self) -> OtherModels:
         return OtherModels(self.small_model, self.large_model)
+
+    def with_chance(self, chance: float) -> Arm:
+        """Return the arm with this chance of takeover, 0 to 1; its policy must be one of random takeovers."""
+        settings = self.settings.model_copy(update={"policy": self.settings.policy.with_chance(chance)})
+        return self.model_copy(update={"settings": settings})
 
     def stored(self) -> StoredArm:
         return StoredArm(self.name, self.as_stored or self.model_dump(mode="json", exclude={"name"}))
@@ -111,3 +130,190 @@ def by_models(arms: Sequence[Arm]) -> dict[OtherModels, list[Arm]]:
     for arm in sorted(arms, key=lambda arm: arm.models != OtherModels()):
         groups.setdefault(arm.models, []).append(arm)
     return groups
+
+
+class Recipe(NamedTuple):
+    title: str
+    make: Callable[[RunSettings], tuple[Arm, ...]]
+    """Makes arms from the chosen settings; each differs from them in one thing."""
+    summary: str = ""
+    """One sentence on when the large model writes; empty for an experiment."""
+
+
+POLICY_ARMS = {
+    arm.name: arm
+    for policy in sorted(POLICIES.values(), key=lambda policy: policy.needs.small and policy.needs.large)
+    for arm in policy.arms
+}
+"""The arms that policies bring, by name; the baselines with one model first."""
+
+
+def arm_recipe(arm: PolicyArm) -> Recipe:
+    """Return the recipe of an arm that a policy brings, with the policy's own title and summary.
+
+    Values that a person set stay, except for those that the arm varies.
+    """
+    policy, title, name, varied = POLICIES.of(arm.settings), policy_title(arm.settings), arm.name, _varied(arm)
+    if like := arm.equal_share_of:  # a control takes the lengths of what it is compared with
+        title = f"{policy.title} as {policy_title(POLICY_ARMS[like].settings)}"
+        name = f"{name.partition('-')[0]} as {like}"
+        varied |= _varied(POLICY_ARMS[like])
+
+    def make(base: RunSettings) -> tuple[Arm, ...]:
+        settings = with_values(arm.settings, own_values(base.policy) | varied)
+        return (Arm(name=name, settings=base.model_copy(update={"policy": settings}), equal_share_of=like),)
+
+    return Recipe(title, make, policy_summary(policy, matching_preset(arm.settings)))
+
+
+def _varied(arm: PolicyArm) -> dict[str, Any]:
+    """Return the parameters in which an arm of a policy differs from the policy's defaults."""
+    return difference(arm.settings, type(arm.settings)())
+
+
+def ablation_recipe(name: str, title: str) -> Recipe:
+    """Return the recipe of an ablation, of the chosen policy if it brings it, else of the first policy that does."""
+
+    def make(base: RunSettings) -> tuple[Arm, ...]:
+        policies = [POLICIES.of(base.policy), *POLICIES.values()]
+        policy, ablation = next((each, one) for each in policies for one in each.ablations if one.name == name)
+        chosen = settings_for(policy.name, base.policy)
+        return tuple(
+            Arm(
+                name=arm,
+                settings=base.model_copy(update={"policy": chosen.model_copy(update=values)}),
+                sweep=name if ablation.is_sweep else "",
+            )
+            for arm, values in ablation.changes(chosen).items()
+        )
+
+    return Recipe(title, make)
+
+
+ARMS: dict[str, Recipe] = {
+    "chosen": Recipe("Current settings", lambda base: (Arm(name="chosen", settings=base),)),
+    **{name: arm_recipe(arm) for name, arm in POLICY_ARMS.items()},
+}
+_TITLES = {recipe.make(RunSettings())[0].name: recipe.title for recipe in ARMS.values()}
+"""By the name of the arm that the recipe makes."""
+ABLATIONS = {
+    ablation.name: ablation_recipe(ablation.name, ablation.title)
+    for policy in POLICIES.values()
+    for ablation in policy.ablations
+}
+RECIPES = ARMS | ABLATIONS
+
+
+def arm_title(name: str) -> str:
+    """Return what views call an arm: “Keywords” for `baton`, “Keywords, R1-32B” for `baton, R1-32B`.
+
+    An arm of an experiment, such as `c = 3`, has no other title than its name.
+    """
+    arm, comma, models = name.partition(", ")
+    return f"{_TITLES.get(arm, arm)}{comma}{models}"
+
+
+def arms_of(
+    names: Iterable[str],
+    base: RunSettings,
+    larges: Sequence[str] = (),
+    drafting: Sequence[str] = (),
+    smalls: Sequence[str] = (),
+) -> tuple[Arm, ...]:
+    """Make the arms of these recipes and the arms that they are compared with, then again with each other model.
+
+    `larges`, `smalls`: the other models. If no recipe uses a large model, each of `larges` makes an arm with the chosen
+    settings. `drafting`: addresses of servers for speculative decoding, an arm each; empty if the batch's own large
+    model drafts there, or the small one drafts here. Raises SettingsError for a name that is no recipe, and for two
+    models with one name.
+    """
+    arms: dict[str, Arm] = {}
+    for name in names:
+        if name not in RECIPES:
+            raise SettingsError(f"There is no arm called {name!r}.", f"Choose among {', '.join(RECIPES)}.")
+        for arm in RECIPES[name].make(base):
+            if arm.equal_share_of and arm.equal_share_of not in arms:
+                arms |= {needed.name: needed for needed in RECIPES[arm.equal_share_of].make(base)}
+            arms |= {each.name: each for each in _on_servers(arm, drafting)}
+    others = _with_other_models(list(arms.values()), smalls, larges)
+    if not any(needs([arm]).large and not any(arm.models) for arm in arms.values()):
+        others += _with_other_models([Arm(name="chosen", settings=base)], (), larges)
+    for arm in others:
+        if arm.name in arms:
+            raise SettingsError(f"Two models make an arm called “{arm.name}”.", "Leave one out, or rename its file.")
+        arms[arm.name] = arm
+    return tuple(arms.values())
+
+
+def _with_other_models(arms: Sequence[Arm], smalls: Sequence[str], larges: Sequence[str]) -> tuple[Arm, ...]:
+    """Repeat the arms with each other model (a file or an address) that they need; pairs in every combination.
+
+    The arm `small` is not repeated for another large model, nor `large` for another small one.
+    """
+    found: list[Arm] = []
+    for arm in arms:
+        if any(arm.models):
+            continue
+        needed = needs([arm])
+        for small in ("", *smalls) if needed.small or needed.drafts else ("",):
+            for large in ("", *larges) if needed.large else ("",):
+                if not (small or large):
+                    continue
+                others = "".join(f", {_short(model)}" for model in (small, large) if model)
+                share = f"{arm.equal_share_of}{others}" if arm.equal_share_of else ""
+                changes = {"small_model": small, "large_model": large, "equal_share_of": share}
+                found.append(arm.model_copy(update={"name": f"{arm.name}{others}", **changes}))
+    return tuple(found)
+
+
+def _short(model: str) -> str:
+    return PurePath(model).name.removesuffix(".gguf")
+
+
+def _on_servers(arm: Arm, drafting: Sequence[str]) -> list[Arm]:
+    """Repeat an arm of speculative decoding on each server that drafts; leave others as they are."""
+    if not drafting or not POLICIES.of(arm.settings.policy).needs.drafts:
+        return [arm]
+    if len(drafting) == 1:
+        return [arm.model_copy(update={"large_model": drafting[0]})]
+    return [arm.model_copy(update={"name": f"{arm.name}, {_short(url)}", "large_model": url}) for url in drafting]
+
+
+ROUNDS = 4
+CLOSE_ENOUGH = 0.005
+"""Absolute difference of the large share; far less than a pilot varies by chance."""
+PILOT_PROBLEMS = 24
+PILOT_SEED = 999_983
+"""Not a seed of any batch: no answer that counts was used to choose p."""
+
+
+def chance_for_share(share: float, measure: Callable[[float], float], rounds: int = ROUNDS) -> float:
+    """Find the chance p (0 to 1) at which `measure(p)` is nearest to `share`.
+
+    Each of the `rounds` tries the point where the line between the nearest measurements on both sides meets the share.
+    """
+    if share <= 0:
+        return 0.0
+    known = [(0.0, 0.0)]
+    chance = min(1.0, share)
+    for _ in range(rounds):
+        known.append((chance, measure(chance)))
+        if abs(known[-1][1] - share) <= CLOSE_ENOUGH:
+            break
+        chance = _interpolated(share, known)
+    return min(known, key=lambda point: abs(point[1] - share))[0]
+
+
+def pilot_of(problems: Sequence[Problem]) -> Sequence[Problem]:
+    """Choose a few problems, spread evenly over the set."""
+    step = max(1, len(problems) // PILOT_PROBLEMS)
+    return problems[::step][:PILOT_PROBLEMS]
+
+
+def _interpolated(share: float, known: list[tuple[float, float]]) -> float:
+    below = max((point for point in known if point[1] <= share), key=lambda point: point[1])
+    above = min((point for point in known if point[1] > share), key=lambda point: point[1], default=None)
+    if above is None:
+        # No measurement is above yet: extrapolate from the highest one.
+        return min(1.0, below[0] * share / below[1]) if below[1] > 0 else min(1.0, 2 * max(p for p, _ in known))
+    return below[0] + (above[0] - below[0]) * (share - below[1]) / (above[1] - below[1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import NamedTuple
 
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings
+from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.extract import given_in
 from baton_reasoning.core.grading.grader import Grader

@@ -14,16 +14,28 @@ import logging
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import NamedTuple
 
-from baton_reasoning.core.batch.running.arms import Arm, OtherModels, needs, refuse_impossible
-from baton_reasoning.core.batch.running.batch_events import (
+import psutil
+
+from baton_reasoning.core.batch.running.arms import (
+    PILOT_SEED,
+    Arm,
+    OtherModels,
+    chance_for_share,
+    needs,
+    pilot_of,
+    refuse_impossible,
+)
+from baton_reasoning.core.batch.running.batch import BatchSettings
+from baton_reasoning.core.batch.running.progress import (
     BatchEvent,
+    BatchProgress,
     Calibrated,
     Finishing,
     JobEnded,
@@ -32,16 +44,11 @@ from baton_reasoning.core.batch.running.batch_events import (
     JobStarted,
     JobStopped,
 )
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings
-from baton_reasoning.core.batch.running.calibration import PILOT_SEED, chance_for_share, pilot_of
-from baton_reasoning.core.batch.running.conditions import LoadMeter, LoadReading, threads_of
-from baton_reasoning.core.batch.running.progress import BatchProgress
 from baton_reasoning.core.batch.running.regrading import graded
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, EngineError, SettingsError, StoreError
 from baton_reasoning.core.files import sha256_of
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.store.batches import Conditions, Job
@@ -53,6 +60,58 @@ from baton_reasoning.core.thinking.policies.always import Always
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policy import Needs
 from baton_reasoning.core.thinking.trace import Trace
+
+_SHORTEST_INTERVAL = 0.25
+"""Seconds between two readings: walking through all child processes takes milliseconds."""
+
+
+class LoadReading(NamedTuple):
+    """CPU seconds since the machine started (`busy`) and of this program with its children (`own`), at `time`."""
+
+    time: float
+    busy: float
+    own: float
+
+
+class LoadMeter:
+    """Measures how busy other programs keep the CPU, from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process = psutil.Process()
+        self._cores = psutil.cpu_count() or 1
+        self._before = self._last = self._measure()
+
+    def read(self) -> LoadReading:
+        """Take a reading; one from less than a quarter of a second ago is returned again."""
+        with self._lock:
+            if time.monotonic() - self._last.time >= _SHORTEST_INTERVAL:
+                self._before, self._last = self._last, self._measure()
+            return self._last
+
+    def others_since(self, start: LoadReading) -> float:
+        """Return the share of the whole CPU that other programs used since `start`, 0 to 1."""
+        end = self.read()
+        if end.time <= start.time:
+            start = self._before  # an answer shorter than an interval: take the last interval
+        seconds = end.time - start.time
+        if seconds <= 0:
+            return 0.0
+        used = (end.busy - start.busy) - (end.own - start.own)
+        return min(1.0, max(0.0, used / (seconds * self._cores)))
+
+    def _measure(self) -> LoadReading:
+        times = psutil.cpu_times()
+        busy = sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0)
+        own, children = 0.0, list[psutil.Process]()
+        with suppress(psutil.Error):
+            children = self._process.children(recursive=True)
+        for process in (self._process, *children):
+            with suppress(psutil.Error):
+                used = process.cpu_times()
+                own += used.user + used.system
+        return LoadReading(time.monotonic(), busy, own)
+
 
 _log = logging.getLogger(__name__)
 
@@ -114,11 +173,12 @@ class Runner:
         SettingsError if the batch was begun with other models.
         """
         self._take_settings()
-        arms = self._unfinished()
+        progress = BatchProgress(self.store.batches.totals(self.batch), self.parallel)
+        arms = [arm for arm in self._arms.values() if progress.to_run(arm.name, self.retry)]
         refuse_impossible(arms, self.pair)
         if self.retry:  # not before: an error stays until the models are there that try again
             yield from map(JobRetried, self.store.batches.retry_failed(self.batch, list(self._arms)))
-        hashes: dict[str, str] = {}
+        hashes: dict[Path, str] = {}
         hashing = threading.Thread(target=self._hash_models, args=(hashes,), name="hash models")
         hashing.start()
         try:
@@ -165,17 +225,19 @@ class Runner:
         self._may_begin.set()
 
     def _take_settings(self) -> None:
-        """Read the batch's settings, and save which models run it now, and how many problems at once."""
+        """Read the batch's settings and arms, and save which models run it now, and how many problems at once."""
         stored = self.store.batches.open(self.batch)
         settings = BatchSettings.of(stored).with_models(self.pair, self.models)
-        self._settings = settings.model_copy(update={"parallel": self.parallel})
-        self.store.batches.set_settings(self.batch, self._settings.stored())
+        self._save(settings.model_copy(update={"parallel": self.parallel}))
         self._arms = {arm.name: arm for arm in map(Arm.of, stored.arms) if arm.models == self.models}
 
-    def _unfinished(self) -> list[Arm]:
-        """Return the arms that have something to run."""
-        progress = BatchProgress(self.store.batches.totals(self.batch), self.parallel)
-        return [arm for arm in self._arms.values() if progress.to_run(arm.name, self.retry)]
+    def _settings_by_now(self) -> BatchSettings:
+        """Read the settings again: another program may have changed them, such as how answers are compared."""
+        return BatchSettings.of(self.store.batches.open(self.batch))
+
+    def _save(self, settings: BatchSettings) -> None:
+        self._settings = settings
+        self.store.batches.set_settings(self.batch, settings.stored())
 
     def _warm_up(self, needed: Needs) -> None:
         """Let each local model that is needed read a problem and write a few tokens, which are in no figure.
@@ -193,28 +255,17 @@ class Runner:
                 for _ in self._solved(other, settings):
                     pass
 
-    def _hash_models(self, hashes: dict[str, str]) -> None:
-        """Compute the missing SHA-256 of local models, by their path; ends early if the batch does."""
-        models = (self._settings.small_of(self.models.small), self._settings.large_of(self.models.large))
-        for model in filter(None, models):
-            if model.path and not model.sha256:
-                hashes[model.path] = sha256_of(Path(model.path), lambda: self.ending)
+    def _hash_models(self, hashes: dict[Path, str]) -> None:
+        """Compute the missing SHA-256 of local models; ends early if the batch does."""
+        known = self._settings.models_of(self.models)
+        for author, engine in self.pair.engines.items():
+            model, path = known[author.value], engine.card.path
+            if path and not (model and model.sha256):
+                hashes[path] = sha256_of(path, lambda: self.ending)
 
-    def _save_hashes(self, hashes: dict[str, str]) -> None:
+    def _save_hashes(self, hashes: dict[Path, str]) -> None:
         if any(hashes.values()):
-            hashed = self._settings.with_hashes(hashes)
-            models = ("small", "large", "other_smalls", "other_larges")
-            self._change_settings(**{name: getattr(hashed, name) for name in models})
-
-    def _change_settings(self, **changes: Any) -> None:
-        """Save these settings, and leave the others as they are by now: another program may have changed them."""
-        self._settings = self._settings.model_copy(update=changes)
-        stored = BatchSettings.of(self.store.batches.open(self.batch)).model_copy(update=changes)
-        self.store.batches.set_settings(self.batch, stored.stored())
-
-    def _how(self) -> How | Regex:
-        """Return how answers are compared by now: another program may have changed it."""
-        return BatchSettings.of(self.store.batches.open(self.batch)).how
+            self._save(self._settings_by_now().with_models(self.pair, self.models, hashes))
 
     def _calibrate(self) -> Iterator[BatchEvent]:
         """Find the chance of takeover for each arm that must have the large share of another arm.
@@ -227,30 +278,34 @@ class Runner:
             if self.ending or not arm.equal_share_of or totals[name].done == totals[name].jobs:
                 continue
             chance, share = self._settings.chances.get(name), self._settings.shares.get(name)
-            try:
-                if chance is None or share is None:
-                    problems = pilot_of(list(self.store.batches.problems(self.batch)))
-                    share = self._pilot_share(self._arm_named(arm.equal_share_of).settings, problems)
-                    chance = self._chance_for(arm, share, problems)
-            except BatonError as error:
-                self._not_calibrated[name] = f"The chance of takeover could not be measured: {error}"
-                continue
-            if self.ending:
-                return
-            self._change_settings(
-                chances=self._settings.chances | {name: chance}, shares=self._settings.shares | {name: share}
-            )
-            self._arms[name] = _with_chance(arm, chance)
+            if chance is None or share is None:
+                try:
+                    chance, share = self._measured_chance(arm)
+                except BatonError as error:
+                    self._not_calibrated[name] = f"The chance of takeover could not be measured: {error}"
+                    continue
+                if self.ending:
+                    return
+                now = self._settings_by_now()
+                found = {"chances": now.chances | {name: chance}, "shares": now.shares | {name: share}}
+                self._save(now.model_copy(update=found))
+            self._arms[name] = arm.with_chance(chance)
             yield Calibrated(name, chance, share)
 
-    def _arm_named(self, name: str) -> Arm:
-        """Raises SettingsError if it is none of the batch, as in one by an older version, which named arms twice."""
-        if name not in self._arms:
-            raise SettingsError(f"This batch has no arm “{name}”.", "Start a new batch with this version.")
-        return self._arms[name]
+    def _measured_chance(self, arm: Arm) -> tuple[float, float]:
+        """Measure the chance of takeover that gives the arm the large share of another, and that share, 0 to 1.
 
-    def _chance_for(self, arm: Arm, share: float, problems: Sequence[Problem]) -> float:
-        return chance_for_share(share, lambda p: self._pilot_share(_with_chance(arm, p).settings, problems))
+        Raises EngineError, and SettingsError if the batch has no such arm, as one by an older version, which named arms
+        twice.
+        """
+        if arm.equal_share_of not in self._arms:
+            raise SettingsError(
+                f"This batch has no arm “{arm.equal_share_of}”.", "Start a new batch with this version."
+            )
+        problems = pilot_of(list(self.store.batches.problems(self.batch)))
+        share = self._pilot_share(self._arms[arm.equal_share_of].settings, problems)
+        chance = chance_for_share(share, lambda p: self._pilot_share(arm.with_chance(p).settings, problems))
+        return chance, share
 
     def _run_jobs(self) -> Iterator[BatchEvent]:
         with ThreadPoolExecutor(self.parallel, thread_name_prefix="batch") as pool:
@@ -258,21 +313,14 @@ class Runner:
             for worker in workers:
                 worker.add_done_callback(lambda _: self._events.put(None))
             try:
-                yield from self._until_all_are_done(workers)
+                for _ in workers:  # each ends with one None
+                    while (event := self._events.get()) is not None:
+                        yield event
             except GeneratorExit:
                 self.stop()
                 raise
         for worker in workers:
             worker.result()
-
-    def _until_all_are_done(self, workers: Sequence[Future[None]]) -> Iterator[BatchEvent]:
-        running = len(workers)
-        while running:
-            event = self._events.get()
-            if event is None:
-                running -= 1
-            else:
-                yield event
 
     def _work(self) -> None:
         """Claim and carry out jobs until none waits; the work of one thread."""
@@ -315,7 +363,7 @@ class Runner:
                 if trace.finish is Finish.FAILED or (trace.finish is Finish.CONTEXT_FULL and not trace.tokens):
                     error = trace.ended.reason if trace.ended else ""
                 else:
-                    answer, verdict = graded(self.grader, job.problem, trace, self._how())
+                    answer, verdict = graded(self.grader, job.problem, trace, self._settings_by_now().how)
         except StoreError:
             raise
         except BatonError as failure:
@@ -328,9 +376,10 @@ class Runner:
         self._events.put(JobEnded(self.store.batches.finish(job, answer, verdict, error, notices, conditions)))
 
     def _conditions(self, load: LoadReading, pauses: int) -> Conditions:
+        places = [card.placement.threads for card in self.pair.cards.values() if card.placement]
         return Conditions(
             parallel=self.parallel,
-            threads=threads_of(self.pair),
+            threads=max(places, default=0),
             other_load=round(self._load.others_since(load), 3),
             paused=pauses != self._pauses or self.paused,
         )
@@ -375,20 +424,14 @@ class Runner:
         return large / max(1, sum(trace.tokens for trace in traces))
 
     def _solved(self, problem: Problem, settings: RunSettings) -> Generator[Event, None, None]:
-        """Run one problem, and yield its events."""
-        conversation = ask(problem.text, settings)
-        with self._controlled() as control:
-            yield from run(self.pair, conversation, settings, control=control)
-
-    @contextmanager
-    def _controlled(self) -> Iterator[Control]:
+        """Run one problem, and yield its events, until `stop`."""
         control = Control()
         with self._lock:
             self._controls.add(control)
             if self._stopped:
                 control.stop()
         try:
-            yield control
+            yield from run(self.pair, ask(problem.text, settings), settings, control=control)
         finally:
             with self._lock:
                 self._controls.discard(control)
@@ -401,8 +444,3 @@ def _for_job(settings: RunSettings, seed: int, position: int) -> RunSettings:
     batch it is an error instead, which a resume tries again.
     """
     return settings.model_copy(update={"seed": seed * SEEDS_APART + position, "small_alone": False})
-
-
-def _with_chance(arm: Arm, chance: float) -> Arm:
-    policy = arm.settings.policy.with_chance(chance)
-    return arm.model_copy(update={"settings": arm.settings.model_copy(update={"policy": policy})})

@@ -18,7 +18,7 @@ from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.shared.pair_loader import PairLoader
 from baton_reasoning.app.shared.preferences import Preferences
 from baton_reasoning.app.window.main_window import MainWindow
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings
+from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.model_costs import ModelCosts

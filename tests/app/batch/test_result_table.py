@@ -9,7 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.result_table import RIBBON_ROLE, ResultTable
 from baton_reasoning.app.batch.row_order import ResultColumn, RowFilter
-from baton_reasoning.core.batch.running.batch_events import JobGrew
+from baton_reasoning.core.batch.running.progress import JobGrew
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
 from baton_reasoning.core.problem import Problem

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from baton_reasoning.app.compare.chooser import USUAL, CompareChoice, arms, proposed, recorded
 from baton_reasoning.app.shared.conversations.conversation import Exchange
-from baton_reasoning.core.batch.running.recipes import RECIPES
+from baton_reasoning.core.batch.running.arms import RECIPES
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.events import Finish, RunEnded
 from baton_reasoning.core.thinking.registry import POLICIES

@@ -7,7 +7,7 @@ import pytest
 from baton_reasoning.app.compare.figures import figures, standing_text
 from baton_reasoning.app.shared.format import percent_more, times_as_many
 from baton_reasoning.app.shared.labels import title_of
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.grading.grader import Standing
 from baton_reasoning.core.grading.verdict import Outcome

@@ -17,7 +17,7 @@ import pytest
 from baton_reasoning.app.cli import main
 from baton_reasoning.app.terminal import batch_folder, evidence
 from baton_reasoning.app.terminal.batch_folder import BatchFolder
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.files import private_folder
@@ -84,8 +84,7 @@ def test_what_another_program_is_writing_is_neither_waited_for_nor_called_stoppe
     out = tmp_path / "out"
     run = ("batch", "run", str(BATCH_PROBLEMS), "--arm", "large", *TWO, "--out", str(out), "--no-history")
     assert baton(*run).returncode == 0
-    with BatchFolder(out).store() as store:
-        batch = BatchFolder(out).batch(store)
+    with BatchFolder(out).opened() as (store, batch):
         store.batches.add_arm(batch.id, replace(batch.arms[0], name="again"), [0])
         store.batches.claim(batch.id)  # as the program that runs this test, which is alive
     done = baton("batch", "resume", str(out))
@@ -189,34 +188,55 @@ def test_of_two_programs_that_found_a_folder_free_only_one_takes_it(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has other permissions")
-@pytest.mark.parametrize("has_own_store", [False, True])
-def test_only_the_owner_may_read_the_folder_of_a_batch(tmp_path: Path, has_own_store: bool) -> None:
-    folder = BatchFolder(tmp_path / "out", has_own_store)
+@pytest.mark.parametrize("database", ["history", batch_folder.STORE_FILE])
+def test_only_the_owner_may_read_the_folder_of_a_batch(tmp_path: Path, database: str) -> None:
+    folder = BatchFolder(tmp_path / "out", database)
     with folder.reserved():
         (file,) = folder.path.iterdir()
         assert folder.path.stat().st_mode & 0o777 == 0o700
         assert file.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("has_own_store", [False, True])
+@pytest.mark.parametrize("database", ["history", batch_folder.STORE_FILE])
 def test_a_folder_is_taken_over_if_the_command_that_was_starting_its_batch_was_killed(
-    tmp_path: Path, baton: Baton, has_own_store: bool
+    tmp_path: Path, baton: Baton, database: str
 ) -> None:
     out = tmp_path / "out"
     code = """if True:
         import os, pathlib, sys
         from baton_reasoning.app.terminal.batch_folder import BatchFolder
-        folder = BatchFolder(pathlib.Path(sys.argv[1]), has_own_store=bool(sys.argv[2]))
+        folder = BatchFolder(pathlib.Path(sys.argv[1]), sys.argv[2])
         with folder.reserved(), folder.store():
             os._exit(9)"""
-    assert subprocess.run([sys.executable, "-c", code, out, "yes" if has_own_store else ""]).returncode == 9
+    assert subprocess.run([sys.executable, "-c", code, out, database]).returncode == 9
     refused = baton("batch", "resume", str(out))
     assert refused.returncode == 2
     assert "has not begun: the command that was starting it has ended. Repeat that command." in refused.stderr
     run = ("batch", "run", str(BATCH_PROBLEMS), "--arm", "large", "-n", "4", *TWO, "--out", str(out))
-    done = baton(*run, *(["--no-history"] if has_own_store else []))
+    done = baton(*run, *(["--no-history"] if database != "history" else []))
     assert done.returncode == 0, done.stderr
     assert baton("batch", "resume", str(out)).returncode == 0
+
+
+@pytest.mark.parametrize("database", ["history", batch_folder.STORE_FILE])
+def test_the_link_names_the_database_and_a_batch_of_an_earlier_version_is_found_without(
+    tmp_path: Path, baton: Baton, database: str
+) -> None:
+    """Earlier versions named the batch alone, and wrote no link to one that was kept in its folder."""
+    folder = BatchFolder(tmp_path / "out", database)
+    link = folder.path / batch_folder.LINK_FILE
+    with folder.reserved(), folder.store() as store:
+        folder.name(store.batches.create("mine", {}, [], []))
+    told = json.loads(link.read_text("utf-8"))
+    assert told["database"] == database
+    assert (folder.path / batch_folder.STORE_FILE).exists() == (database != "history")
+    earlier = [json.dumps({"batch": told["batch"]}), *([""] if database != "history" else [])]
+    for text in earlier:
+        link.unlink()
+        if text:
+            link.write_text(text, encoding="utf-8")
+        found = baton("batch", "report", str(folder.path), "--json")
+        assert json.loads(found.stdout)["report"]["name"] == "mine", found.stderr
 
 
 def test_a_folder_in_which_a_batch_is_being_started_is_neither_taken_nor_resumed(tmp_path: Path, baton: Baton) -> None:
@@ -389,11 +409,13 @@ def test_evidence_has_an_arm_of_every_policy() -> None:
     assert {arm.settings.policy.policy for arm in arms} == own
 
 
-@pytest.mark.parametrize("text", ['{"problem": "%s", "answer": "1"}\n', "Frage;Antwort\n%s;1\n"])
+@pytest.mark.parametrize(
+    "content", [b'{"problem": "1 + 0?", "answer": "1"}', "Frage;Antwort\n1 + 0?;1\n".encode("utf-16")]
+)
 def test_problems_come_from_standard_input(
-    text: str, tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
+    content: bytes, tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO(text % "1 + 0?"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), "utf-8"))
     done = baton("batch", "run", "-", "--arm", "small", "--context", "1024", "--out", str(tmp_path / "out"), "--json")
     assert done.returncode == 0, done.stderr
     assert "No models are named, so the demo pair runs" in done.stderr

@@ -4,8 +4,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from baton_reasoning.core.batch.reading.problem_set import ProblemSet
-from baton_reasoning.core.batch.reading.problems import read_problems
+from baton_reasoning.core.batch.reading.problems import ProblemSet, read_problems
 
 
 def written(folder: Path, name: str, content: str | bytes) -> Path:

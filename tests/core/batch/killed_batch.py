@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from baton_reasoning.core.batch.running.batch_events import JobEnded, JobStarted
+from baton_reasoning.core.batch.running.progress import JobEnded, JobStarted
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.run import Pair

@@ -5,8 +5,8 @@ from __future__ import annotations
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.statistics import difference
-from baton_reasoning.core.batch.running.creation import create_batch
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import arms_of
+from baton_reasoning.core.batch.running.batch import create_batch
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.grading.grader import Grader

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from baton_reasoning.core.batch.reporting.report import Report, build_report
 from baton_reasoning.core.batch.reporting.results import ExportedResult
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import arms_of
+from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.engines.base import Handoff
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.verdict import How, Verdict

@@ -1,12 +1,25 @@
-"""Recipes make arms that differ from the chosen settings in one thing."""
+"""Recipes make arms that differ from the chosen settings in one thing; a pilot finds the chance that gives a share."""
+
+from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
 
 from baton_reasoning.core.batch.reporting.results import Results
-from baton_reasoning.core.batch.running.arms import Arm, OtherModels, by_models, needs, refuse_impossible
-from baton_reasoning.core.batch.running.recipes import RECIPES, arm_title, arms_of
+from baton_reasoning.core.batch.running.arms import (
+    PILOT_PROBLEMS,
+    RECIPES,
+    Arm,
+    OtherModels,
+    arm_title,
+    arms_of,
+    by_models,
+    chance_for_share,
+    needs,
+    pilot_of,
+    refuse_impossible,
+)
 from baton_reasoning.core.engines.base import Placement
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import Pair, RunSettings
@@ -200,3 +213,30 @@ def test_an_arm_with_a_setting_that_left_is_shown_as_it_was_stored_and_not_run(s
 def test_an_arm_of_a_policy_that_left_is_named_in_the_error(policy: object) -> None:
     with pytest.raises(SettingsError, match="The settings of the arm “old” cannot be read"):
         Arm.shown(StoredArm("old", {"settings": {"policy": policy}}))
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.35, 0.6])
+def test_a_chance_is_found_whose_share_is_the_one_wanted(share: float) -> None:
+    def long_takeovers(p: float) -> float:
+        return 3 * p / (3 * p + 1 - p)
+
+    assert long_takeovers(chance_for_share(share, long_takeovers)) == pytest.approx(share, abs=0.02)
+
+
+def test_no_share_needs_no_takeover_and_no_measurement() -> None:
+    assert chance_for_share(0.0, lambda _: pytest.fail("measured")) == 0.0
+
+
+def test_a_share_beyond_reach_takes_over_at_every_boundary() -> None:
+    assert chance_for_share(0.9, lambda p: 0.3 * p) == 1.0
+
+
+def test_a_takeover_that_never_comes_off_is_no_crash() -> None:
+    assert 0 <= chance_for_share(0.4, lambda _: 0.0) <= 1
+
+
+def test_pilots_come_from_all_over_the_set() -> None:
+    chosen = pilot_of(problems(240))
+    assert len(chosen) == PILOT_PROBLEMS
+    assert chosen[-1].id == "p230"
+    assert [problem.id for problem in pilot_of(problems(2))] == ["p0", "p1"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from baton_reasoning.core.batch.reporting.baselines import against_baselines
-from baton_reasoning.core.batch.running.arms import Arm
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import Arm, arms_of
 from baton_reasoning.core.grading.verdict import How, Verdict
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.store.batches import JobState, ResultRow

@@ -1,61 +1,165 @@
-"""Columns are guessed from the names of public data sets."""
+"""The problem, the options and the answer are found in the files of public data sets and of other tools."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
 
 import pytest
 
 from baton_reasoning.core.batch.reading.columns import ColumnNames, Columns, guess_columns
-from baton_reasoning.core.batch.reading.record import Record
+from baton_reasoning.core.batch.reading.problems import read_problems
+from baton_reasoning.core.batch.reading.source import Record
+from baton_reasoning.core.errors import ProblemFileError
+from tests.core.batch.files import read, texts, written
 
-
-def guessed(*names: str, **values: str) -> Columns | None:
-    return guess_columns([Record(1, {**dict.fromkeys(names, "x"), **values})])
+USER = {"role": "user", "content": "How many?"}
+VERL = {
+    "prompt": [USER],
+    "reward_model": {"style": "rule", "ground_truth": "34"},
+    "extra_info": {"answer": "Long. #### 9"},
+}
+DAPO = {"prompt": [USER], "ability": "MATH", "extra_info": {"ground_truth": "34", "index": 3}}
+HARNESS = {
+    "doc_id": 3,
+    "doc": {"question": "How many?", "answer": "Worked. #### 34"},
+    "target": "34",
+    "resps": [["35"]],
+}
+INSPECT = {"id": "a", "epoch": 1, "input": [USER], "target": ["34"], "output": {"completion": "35"}, "scores": {}}
+SHAREGPT = {"conversations": [{"from": "human", "value": "How many?"}, {"from": "gpt", "value": r"So \boxed{34}."}]}
+SYSTEM = {"role": "system", "content": "Be brief."}
+CHAT = {"messages": [SYSTEM, USER, {"role": "assistant", "content": r"So \boxed{34}."}]}
+PARTS = {"messages": [{"role": "user", "content": [{"type": "text", "text": "How many?"}]}], "answer": "34"}
+BATCH = {
+    "custom_id": "a",
+    "url": "/v1/chat/completions/with/a/long/path",
+    "body": {"messages": [USER]},
+    "answer": "34",
+}
+MATH = {"problem": "How many?", "solution": r"We add: $\boxed{34}$.", "answer": "34", "level": 1, "unique_id": "a.json"}
+GSM8K = {"question": "How many?", "answer": "It is 9 * 2 = <<9*2=18>>18, and 16 more.\n#### 34"}
+SVAMP = {"ID": "a", "Body": "", "Question": "How many?", "Equation": "( 30.0 + 4.0 )", "Answer": "34"}
+ALPACA = {"instruction": "How many?", "input": "", "output": "34"}
+GERMAN = {"Nr": 1, "Aufgabe": "How many?", "Lösung": "Die Antwort.\n$\\boxed{34}$"}
+UNNAMED = {"a": "x", "b": "How many?".ljust(40, " "), "expected": 34, "steps": "We add the two numbers. " * 9}
 
 
 @pytest.mark.parametrize(
-    ("names", "columns"),
+    "record",
+    [VERL, DAPO, HARNESS, INSPECT, SHAREGPT, CHAT, PARTS, BATCH, MATH, GSM8K, SVAMP, ALPACA, GERMAN, UNNAMED],
+)
+@pytest.mark.parametrize("name", ["p.jsonl", "p.json"])
+def test_a_problem_and_its_answer_are_found(tmp_path: Path, record: dict[str, object], name: str) -> None:
+    (problem,) = read(tmp_path, name, json.dumps(record)).problems
+    assert (problem.text, problem.expected) == ("How many?", "34")
+    assert problem.id in ("1", "a", "a.json", "3")
+
+
+@pytest.mark.parametrize(
+    "fields",
     [
-        (
-            ("problem", "solution", "answer", "subject", "level", "unique_id"),
-            Columns("problem", "answer", "solution", "unique_id"),
-        ),
-        (("question", "answer"), Columns("question", "answer")),
-        (("Frage", "Antwort"), Columns("Frage", "Antwort")),
-        (("Nr", "Aufgabe", "Lösung"), Columns("Aufgabe", None, "Lösung")),
-        (("Pregunta", "Respuesta"), Columns("Pregunta", "Respuesta")),
-        (("Prompt", "Expected Answer"), Columns("Prompt", "Expected Answer")),
-        (("input", "target", "id"), Columns("input", "target", id="id")),
-        (("id", "problem", "solution"), Columns("problem", solution="solution", id="id")),
-        (("instruction", "input", "output"), Columns("instruction", "output", context="input")),
-        (("ctx", "endings", "label"), Columns("ctx", "label", choices="endings")),
-        (("question", "choices", "answerKey"), Columns("question", "answerKey", choices="choices")),
-        (
-            ("Question", "Correct Answer", "Incorrect Answer 1", "Incorrect Answer 2", "Record ID"),
-            Columns(
-                "Question",
-                "Correct Answer",
-                id="Record ID",
-                wrong=("Incorrect Answer 1", "Incorrect Answer 2"),
-            ),
-        ),
+        {"choices": ["red", "green", "blue"], "answer": 1},
+        {"choices": ["1", "2", "3"], "answer": 1},
+        {"choices": ["red", "green", "blue"], "answer": "B) green"},
+        {"choices": ["red", "green", "blue", None], "answer": "1"},
+        {"choices": {"text": ["red", "green", "blue"], "label": ["1", "2", "3"]}, "answerKey": "2"},
+        {"options": {"A": "red", "B": "green", "C": "blue", "D": None, "E": " "}, "answer": "(B)"},
+        {"options": {"A": "red", "B": None, "C": "green", "D": "blue"}, "answer": "C"},
+        {"options": ["A)red", "B)green", "C)blue"], "correct": "B"},
+        {"question.choices": [{"label": "x", "text": "red"}, {"label": "y", "text": "green"}], "answerKey": "y"},
+        {"Option A": "red", "Option B": "green", "Option C": "blue", "answer": "B"},
+        {"choice1": "red", "choice2": "green", "choice3": "blue", "label": 2},
+        {"choice1": "red", "choice2": "green", "label": "2"},
+        {"opa": "red", "opb": "green", "opc": "blue", "cop": 1},
+        {"A": "red", "B": "green", "C": "blue", "D": "black", "answer": "B"},
     ],
 )
-def test_known_names_are_found(names: tuple[str, ...], columns: Columns) -> None:
-    assert guessed(*names) == columns
+def test_options_are_found_wherever_they_stand(tmp_path: Path, fields: dict[str, object]) -> None:
+    found = read(tmp_path, "p.jsonl", json.dumps({"question": "Which?", **fields}))
+    first, blank, *options = texts(found)[0].split("\n")
+    assert (first, blank, options[1][:2], found.problems[0].expected) == ("Which?", "", "B)", "B")
+    assert options[1] in ("B) green", "B) 2")
+    assert options[2:] in ([], ["C) blue"], ["C) 3"], ["C) blue", "D) black"])
 
 
-def test_without_a_known_name_the_longest_text_is_the_problem() -> None:
-    assert guessed("a", b="What is the sum of one and two?", answer="3") == Columns("b", "answer")
+def test_labels_from_0_name_the_first_of_two_numbered_options(tmp_path: Path) -> None:
+    rows = [{"question": "Why?", "choice1": "sun", "choice2": "rain", "label": label} for label in (0, 1)]
+    found = read(tmp_path, "copa.jsonl", "\n".join(map(json.dumps, rows)))
+    assert [problem.expected for problem in found.problems] == ["A", "B"]
 
 
-def test_without_any_text_nothing_is_guessed() -> None:
-    assert guessed("a", "b") is None
+@pytest.mark.parametrize("names", ["ab", "AB", "abcd", "ABCD"])
+def test_columns_of_single_letters_are_values_of_the_problem(tmp_path: Path, names: str) -> None:
+    record = {"question": "Solve a*x = b.", **{name: 3 * at for at, name in enumerate(names, 1)}, "answer": 1}
+    found = read(tmp_path, "p.jsonl", json.dumps(record))
+    assert [(each.text, each.expected) for each in found.problems] == [("Solve a*x = b.", "1")]
+    assert found.problems[0].metadata[names[1]] == "6"
 
 
-def test_columns_that_a_person_names_are_not_guessed() -> None:
-    row = Record(1, dict.fromkeys(("instruction", "input", "output", "note", "id", "solution"), "x"))
-    named = guess_columns([row], ColumnNames("instruction", "note", ""))
-    assert named == Columns("instruction", "note", "solution", context="input")
+def test_options_in_one_text_are_refused_with_a_way_on(tmp_path: Path) -> None:
+    lines = [{"question": "Which?", "options": "A) red B) green", "answer": "B"}, {"question": "How many?"}]
+    found = read(tmp_path, "p.jsonl", "\n".join(map(json.dumps, lines)))
+    assert texts(found) == ["How many?"]
+    assert "line 1: Its “options” is one text; write a list, or a column for each: option_a" in found.summary()[-1]
+
+
+def test_right_and_wrong_options_in_columns_are_shuffled_the_same_way_each_time(tmp_path: Path) -> None:
+    header = "Question,Correct Answer,Incorrect Answer 1,Incorrect Answer 2,Incorrect Answer 3\n"
+    rows = "".join(f"What is {n}+{n}?,right,w1,w2,w3\n" for n in range(40))
+    found = read(tmp_path, "gpqa.csv", header + rows)
+    assert found == read(tmp_path, "gpqa.csv", header + rows)
+    for problem in found.problems:
+        assert f"{problem.expected}) right" in problem.text
+    assert {problem.expected for problem in found.problems} == set("ABCD")
+
+
+def test_the_context_stands_before_the_question_where_there_is_one(tmp_path: Path) -> None:
+    for names in (("Body", "Question", "Answer"), ("input", "instruction", "output")):
+        rows = [dict(zip(names, cells, strict=True)) for cells in (("It costs 76.", "How much?", 51.0), ("", "Or?", 4))]
+        found = read(tmp_path, "svamp.json", json.dumps(rows))
+        assert [(each.text, each.expected) for each in found.problems] == [
+            ("It costs 76.\nHow much?", "51.0"),
+            ("Or?", "4"),
+        ]
+
+
+def test_an_answer_column_that_is_empty_in_every_row_does_not_beat_a_filled_one(tmp_path: Path) -> None:
+    found = read(tmp_path, "p.csv", "question,answer,target\nHow many?,,34\nHow few?,,3\n")
+    assert [problem.expected for problem in found.problems] == ["34", "3"]
+    assert found.columns.answer == "target"
+
+
+def test_a_picture_in_a_message_drops_its_record_with_a_reason(tmp_path: Path) -> None:
+    picture = {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}], "answer": "1"}
+    found = read(tmp_path, "p.jsonl", "\n".join(map(json.dumps, (picture, PARTS))))
+    assert texts(found) == ["How many?"]
+    assert found.summary()[-1] == "  p.jsonl line 1: It has a picture, which the models cannot see."
+
+
+def test_columns_that_a_person_names_are_not_guessed(tmp_path: Path) -> None:
+    path = written(tmp_path, "p.csv", "id,question,hint,choice_a,choice_b,value\nx,Which?,Look.,red,green,B\n")
+    found = read_problems(path, named=ColumnNames("question", "value"))
+    (problem,) = found.problems
+    assert (problem.id, problem.text, problem.expected) == ("x", "Which?\n\nA) red\nB) green", "B")
+    assert "The answer is the column “value” (you named it)." in found.summary()
+    for missing in (ColumnNames("task"), ColumnNames(answer="task")):
+        with pytest.raises(ProblemFileError, match=r"no column “task”\. Choose one of: id, question, hint"):
+            read_problems(path, named=missing)
+    row = Record(1, dict.fromkeys(("instruction", "input", "output", "id", "solution"), "x"))
     assert guess_columns([row], ColumnNames(answer="")) == Columns("instruction", id="id", context="input")
 
 
-def test_the_named_columns_are_those_with_a_part() -> None:
-    assert Columns("q", "a", id="i", wrong=("w",)).named() == ("q", "a", "i", "w")
+@pytest.mark.parametrize(
+    ("solution", "expected"),
+    [
+        ("We add 1 and 1.\n\nThe answer is 2.", "2"),
+        ("Thus the final answer is $\\frac12$, because half of it is gone.", "\\frac12"),
+        ("We add one and one,\nand that is all.", None),
+        (r"Thus \boxed{7}.", "7"),
+    ],
+)
+def test_an_answer_is_cut_out_of_its_solution(tmp_path: Path, solution: str, expected: str | None) -> None:
+    record = {"question": "One?", "answer": "", "solution": solution}
+    (problem,) = read(tmp_path, "p.jsonl", json.dumps(record)).problems
+    assert problem.expected == expected

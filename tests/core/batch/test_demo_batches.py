@@ -14,10 +14,8 @@ from baton_reasoning.core.batch.reporting.page import html_report
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.tables import notes, text_report
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings, ModelSummary
-from baton_reasoning.core.batch.running.creation import create_batch
-from baton_reasoning.core.batch.running.provenance import Provenance
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import arms_of
+from baton_reasoning.core.batch.running.batch import BatchSettings, ModelSummary, Provenance, create_batch
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.demo_pair.settings import MEASURED_COST, MEASURED_RATIO

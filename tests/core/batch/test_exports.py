@@ -18,9 +18,8 @@ from baton_reasoning.core.batch.reporting.exports import (
     write_csv,
 )
 from baton_reasoning.core.batch.reporting.results import Results
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings, ModelSummary
-from baton_reasoning.core.batch.running.creation import create_batch
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import arms_of
+from baton_reasoning.core.batch.running.batch import BatchSettings, ModelSummary, create_batch
 from baton_reasoning.core.errors import ProblemFileError
 from baton_reasoning.core.files import sha256_of
 from baton_reasoning.core.run import RunSettings

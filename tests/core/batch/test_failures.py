@@ -19,7 +19,7 @@ from baton_reasoning.core.batch.reporting.failures import (
 )
 from baton_reasoning.core.batch.reporting.reviews import Answer, Opinions, Reviews, answers_of, wrong_answers
 from baton_reasoning.core.batch.running.arms import Arm
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings
+from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.engines.base import Conversation
 from baton_reasoning.core.errors import EngineLost, EngineRefused

@@ -1,69 +1,218 @@
-"""Problems come out of well-made files, and a bad record costs only itself."""
+"""The same problems are read whatever the format, the encoding and the place of a file; and sets of them are made."""
 
+from __future__ import annotations
+
+import csv
 import gzip
 import hashlib
+import importlib
+import importlib.util
 import json
+from dataclasses import dataclass
+from io import BytesIO, StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
 
+import openpyxl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from baton_reasoning.core.batch.reading.columns import ColumnNames, Columns
+from baton_reasoning.core.batch.reading.columns import ColumnNames
 from baton_reasoning.core.batch.reading.problems import read_problems
-from baton_reasoning.core.errors import ProblemFileError
+from baton_reasoning.core.batch.reading.source import ProblemSource
 from baton_reasoning.core.problem import Problem
 from tests.core.batch.files import read, texts, written
+from tests.tiers import size
 
-MATH = (
-    {
-        "problem": "What is $1+1$?",
-        "solution": r"We add: $\boxed{2}$.",
-        "answer": "2",
-        "subject": "Algebra",
-        "level": 1,
-        "unique_id": "test/algebra/1.json",
-    },
-    {
-        "problem": "Convert $(0,3)$ to polar coordinates.",
-        "solution": r"They are $\boxed{\left( 3, \frac{\pi}{2} \right)}.$",
-        "answer": r"\left( 3, \frac{\pi}{2} \right)",
-        "subject": "Precalculus",
-        "level": 2,
-        "unique_id": "test/precalculus/807.json",
-    },
-)
-MATH_LINES = "".join(json.dumps(record) + "\n" for record in MATH)
+LETTERS = "ABC"
+WESTERN = st.sampled_from([*"\",;\t\n'“ß{}[]|\\ :?.-=1", '""', "\n\n", "A) "])
+ANY = WESTERN | st.sampled_from("\u2028\x85π😀") | st.characters(codec="utf-8", exclude_categories=["C"])
+"""All but control characters, of which a workbook takes none."""
+NAMES = {
+    "id": ["id", "unique_id", "ID"],
+    "problem": ["problem", "question", "Frage", "Prompt"],
+    "answer": ["answer", "Expected Answer", "Antwort", "target"],
+    "level": ["level"],
+}
+TEXT_ENDINGS = ("", ".txt", ".csv", ".tsv", ".json", ".jsonl", ".JSONLINES", ".ndjson")
+LINE_ENDS = ["\n", "\r\n"]
+FORMATS = ["document", "lines", "delimited", "workbook"]
+if importlib.util.find_spec("pyarrow"):  # an extra
+    FORMATS.append("parquet")
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A problem as a person knows it; the answer of one with options is a letter."""
+
+    id: str
+    problem: str
+    answer: str | None
+    level: str
+    options: tuple[str, ...]
+
+    def as_read(self) -> tuple[str, str, str | None, dict[str, str]]:
+        below = "".join(f"\n{letter}) {text}" for letter, text in zip(LETTERS, self.options, strict=False))
+        text = f"{self.problem}\n{below}" if below else self.problem
+        return self.id, text, self.answer, {"level": self.level} if self.level else {}
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> list[Drawn]:
+    texts = st.lists(draw(st.sampled_from([WESTERN, ANY])), max_size=8).map("".join).map(str.strip)
+    filled = texts.filter(bool)
+    answers = filled.filter(lambda text: "####" not in text)  # GSM8K's sign before an answer
+    found = []
+    for identity in draw(st.lists(filled, min_size=1, max_size=4, unique=True)):
+        options = [f"{name} {draw(texts)}".strip() for name in draw(st.sampled_from([[], ["red", "green", "blue"]]))]
+        answer = draw(st.none() | (st.sampled_from(LETTERS) if options else answers))
+        found.append(Drawn(identity, draw(filled), answer, draw(texts), tuple(options)))
+    return found
+
+
+@st.composite
+def files(draw: st.DrawFn, drawn: list[Drawn]) -> tuple[str, bytes]:
+    """A file that holds these problems: its ending, which need not fit its format, and its bytes."""
+    names = {part: draw(st.sampled_from(usual)) for part, usual in NAMES.items()}
+    parts = draw(st.permutations(list(names)))
+    kind = draw(st.sampled_from(FORMATS))
+    in_one_column = kind not in ("delimited", "workbook") and draw(st.booleans())
+    answers_are_options = draw(st.booleans())
+    rows: list[Row] = []
+    for each in drawn:
+        answer = each.answer
+        if answer and each.options and answers_are_options:
+            answer = each.options[LETTERS.index(answer)]
+        fields: Row = {"id": each.id, "problem": each.problem, "answer": answer, "level": each.level}
+        options = {f"option_{letter}": text for letter, text in zip("abc", each.options or ["", "", ""], strict=True)}
+        rows.append(
+            {names[part]: fields[part] for part in parts}
+            | ({"choices": list(each.options)} if in_one_column else options)
+        )
+    if kind in ("workbook", "parquet"):
+        ending = draw(st.sampled_from([*TEXT_ENDINGS, {"workbook": ".xlsx", "parquet": ".parquet"}[kind]]))
+        data = as_workbook(rows) if kind == "workbook" else as_parquet(rows)
+    else:
+        ending = draw(st.sampled_from(TEXT_ENDINGS))
+        text = {"document": as_document, "lines": as_lines, "delimited": as_delimited}[kind](draw, rows)
+        if kind == "document" and "\n" not in text and text.startswith("{"):
+            ending = draw(st.sampled_from(("", ".json", ".txt")))  # one line of JSON Lines would be one record
+        data = encoded(draw, text)
+    return (f"{ending}.gz", gzip.compress(data, mtime=0)) if draw(st.booleans()) else (ending, data)
+
+
+def as_document(draw: st.DrawFn, rows: list[Row]) -> str:
+    nested = draw(st.sampled_from([rows, {"data": rows}, {"version": "1", "problems": rows, "splits": ["a"]}]))
+    return json.dumps(nested, ensure_ascii=draw(st.booleans()), indent=draw(st.sampled_from([None, 2])))
+
+
+def as_lines(draw: st.DrawFn, rows: list[Row]) -> str:
+    ensure_ascii, end = draw(st.booleans()), draw(st.sampled_from(LINE_ENDS))
+    return "".join(json.dumps(row, ensure_ascii=ensure_ascii) + end for row in rows)
+
+
+def as_delimited(draw: st.DrawFn, rows: list[Row]) -> str:
+    delimiter, end = draw(st.sampled_from(",;\t")), draw(st.sampled_from(LINE_ENDS))
+    quoting: Literal[0, 1] = csv.QUOTE_ALL if draw(st.booleans()) else csv.QUOTE_MINIMAL
+    text = StringIO(newline="")
+    writer = csv.writer(text, delimiter=delimiter, quoting=quoting, lineterminator=end)
+    writer.writerows([list(rows[0]), *(row.values() for row in rows)])
+    return text.getvalue()
+
+
+def encoded(draw: st.DrawFn, text: str) -> bytes:
+    choices = [text.encode(name) for name in ("utf-8", "utf-8-sig", "utf-16")] + [f"\ufeff{text}".encode("utf-16-be")]
+    windows = text.encode("cp1252", "replace")
+    if windows.decode("cp1252") == text and windows.decode("utf-8", "replace") != windows.decode("cp1252"):
+        choices.append(windows)
+    return draw(st.sampled_from(choices))
+
+
+def as_workbook(rows: list[Row]) -> bytes:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for number, cells in enumerate([list(rows[0]), *(row.values() for row in rows)], start=1):
+        for column, cell in enumerate(cells, start=1):
+            if cell:
+                sheet.cell(number, column, cell).data_type = "s"  # no formula, whatever it starts with
+    book.save(packed := BytesIO())
+    return packed.getvalue()
+
+
+def as_parquet(rows: list[Row]) -> bytes:
+    pyarrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
+    parquet.write_table(pyarrow.Table.from_pylist(rows), packed := BytesIO())
+    return packed.getvalue()
+
+
+@pytest.mark.scaled
+@settings(max_examples=size(150, long=3_000))
+@given(st.data())
+def test_the_same_problems_are_read_from_any_format_encoding_and_place(data: st.DataObject) -> None:
+    drawn = data.draw(problems())
+    place = data.draw(st.sampled_from(["file", "folder", "standard input"]))
+    middle = data.draw(st.integers(0, len(drawn) - 1)) if place == "folder" else 0
+    parts = [data.draw(files(part)) for part in (drawn[:middle], drawn[middle:]) if part]
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        for number, (ending, content) in enumerate(parts):
+            is_left_out = place == "folder" and ending in ("", ".gz")  # a folder needs a usual ending
+            written(folder, f"{number}{'.txt' if is_left_out else ''}{ending}", content)
+        match place:
+            case "folder":
+                found = read_problems(folder)
+            case "file":
+                found = read_problems(next(folder.iterdir()))
+            case _:
+                found = read_problems(ProblemSource.of("standard-input", parts[0][1]))
+    assert found.rejected == ()
+    assert [(each.id, each.text, each.expected, each.metadata) for each in found.problems] == [
+        each.as_read() for each in drawn
+    ]
 
 
 @pytest.mark.parametrize(
-    ("name", "content"),
+    ("text", "problems_of_it"),
     [
-        ("math.jsonl", MATH_LINES.encode()),
-        ("math.jsonl.gz", gzip.compress(MATH_LINES.encode(), mtime=0)),
-        ("math.json", json.dumps(MATH, indent=2).encode()),
-        ("math.json", json.dumps({"version": 1, "data": MATH}).encode()),
-        ("math.json", MATH_LINES.encode()),
-        ("math.jsonlines", MATH_LINES.encode()),
-        ("math.JSONL", MATH_LINES.encode("utf-8-sig")),
-        ("math.jsonl", MATH_LINES.encode("utf-16")),
-        ("math.jsonl", f"\ufeff{MATH_LINES}".encode("utf-16-be")),
-        ("math.jsonl", MATH_LINES.replace("\n", "\r\n").encode()),
+        ("\nOne?\nTwo?\n", [("One?", None, 2), ("Two?", None, 3)]),
+        (
+            "A train leaves.\nWhen?\nAnswer: 5\n\n\nTwo?\n**Answer:** 6\n",
+            [("A train leaves.\nWhen?", "5", 1), ("Two?", "6", 6)],
+        ),
+        ("There are two.\n\nHow many?\nAnswer: 2\n", [("There are two.\n\nHow many?", "2", 1)]),
+        ("One\nor more?\n\n\nTwo?\n", [("One\nor more?", None, 1), ("Two?", None, 5)]),
+        ("One\n\nmore?\n---\nTwo?\n", [("One\n\nmore?", None, 1), ("Two?", None, 5)]),
+        ("First, add 1 to 2.\nThen, add 3.\n", [("First, add 1 to 2.", None, 1), ("Then, add 3.", None, 2)]),
+        ("Problem\n\nWhy, and how?\nAnswer: 2\n", [("Problem\n\nWhy, and how?", "2", 1)]),
+        ("{1, 2} has how many subsets?", [("{1, 2} has how many subsets?", None, 1)]),
     ],
 )
-def test_the_math_data_set_reads_without_a_question(tmp_path: Path, name: str, content: bytes) -> None:
-    found = read(tmp_path, name, content)
-    assert found.name == "math"
-    assert found.rejected == ()
-    assert found.columns == Columns("problem", "answer", "solution", "unique_id")
-    assert found.available_columns == tuple(MATH[0])
-    second = found.problems[1]
-    assert second.id == "test/precalculus/807.json"
-    assert second.expected == r"\left( 3, \frac{\pi}{2} \right)"
-    assert second.metadata["subject"] == "Precalculus"
-    assert second.metadata["level"] == "2"
+@pytest.mark.parametrize("name", ["p.txt", "standard-input"])
+def test_lines_blank_lines_answers_or_rules_part_the_problems_of_a_text(
+    name: str, text: str, problems_of_it: list[tuple[str, str | None, int]]
+) -> None:
+    found = read_problems(ProblemSource.of(name, text.encode()))
+    assert [(each.text, each.expected, each.source_line) for each in found.problems] == problems_of_it
+
+
+def test_without_a_name_rows_of_the_same_width_are_a_table(tmp_path: Path) -> None:
+    text = "a;b\nWhy is it so?;2\nWhat is this, then?;3\n"
+    for source in (ProblemSource.of("standard-input", text.encode()), written(tmp_path, "p.csv", text)):
+        found = read_problems(source, named=ColumnNames(answer="b"))
+        assert [(each.text, each.expected) for each in found.problems] == [
+            ("Why is it so?", "2"),
+            ("What is this, then?", "3"),
+        ]
 
 
 def test_a_problem_knows_its_line_and_its_file_and_needs_no_answer(tmp_path: Path) -> None:
-    found = read(tmp_path, "two.jsonl", '{"problem": "One?"}\n\n{"problem": "Two?"}\n')
+    found = read(tmp_path, "two.jsonl.gz", gzip.compress(b'{"problem": "One?"}\n\n{"problem": "Two?"}\n'))
+    assert found.name == "two"
     assert found.problems == (
         Problem("1", "One?", None, {}, 1, "two.jsonl"),
         Problem("2", "Two?", None, {}, 3, "two.jsonl"),
@@ -80,26 +229,6 @@ def test_a_missing_number_is_no_answer_and_an_infinite_one_is(
     """Pandas writes NaN for a missing value."""
     found = read(tmp_path, "p.jsonl", f'{{"problem": "P?", "answer": {answer}, "hint": NaN}}\n')
     assert [(each.expected, each.metadata) for each in found.problems] == [(expected, {})]
-
-
-def test_right_and_wrong_options_in_columns_are_shuffled_the_same_way_each_time(tmp_path: Path) -> None:
-    header = "Question,Correct Answer,Incorrect Answer 1,Incorrect Answer 2,Incorrect Answer 3\n"
-    rows = "".join(f"What is {n}+{n}?,right,w1,w2,w3\n" for n in range(40))
-    found = read(tmp_path, "gpqa.csv", header + rows)
-    assert found == read(tmp_path, "gpqa.csv", header + rows)
-    for problem in found.problems:
-        assert f"{problem.expected}) right" in problem.text
-    assert {problem.expected for problem in found.problems} == set("ABCD")
-
-
-def test_other_columns_can_be_chosen(tmp_path: Path) -> None:
-    path = written(tmp_path, "p.csv", "question,hint,value\nHow many?,Count them.,3\n")
-    found = read_problems(path, named=ColumnNames("hint", "value"))
-    assert texts(found) == ["Count them."]
-    assert found.problems[0].expected == "3"
-    for named in (ColumnNames("task"), ColumnNames(answer="task")):
-        with pytest.raises(ProblemFileError, match=r"no column “task”.*question, hint, value"):
-            read_problems(path, named=named)
 
 
 def test_a_limit_reads_the_first_good_ones_of_a_file_or_a_folder(tmp_path: Path) -> None:
@@ -124,6 +253,7 @@ def test_a_folder_is_read_file_by_file(tmp_path: Path) -> None:
     written(tmp_path, "set/deeper/c.txt.gz", packed := gzip.compress(b"From a text?\n"))
     written(tmp_path, "set/broken.json", "{")
     written(tmp_path, "set/README.md", "# About\nThis is no problem.\n")
+    written(tmp_path, "set/LICENSE.txt", "You may.")
     written(tmp_path, "set/picture.png", b"\x89PNG")
     written(tmp_path, "set/.hidden.jsonl", '{"problem": "Hidden?"}')
     found = read_problems(tmp_path / "set")
@@ -131,27 +261,20 @@ def test_a_folder_is_read_file_by_file(tmp_path: Path) -> None:
     assert texts(found) == ["From JSON?", "From CSV?", "From a text?"]
     assert [problem.source for problem in found.problems] == ["a.jsonl", "b.csv", "deeper/c.txt.gz"]
     assert [(bad.source, bad.line) for bad in found.rejected] == [("broken.json", 0), ("a.jsonl", 2)]
-    assert "id" in found.available_columns
-    assert "question" in found.available_columns
-    assert any(note.endswith("no problems: 2.") for note in found.notes)
+    assert found.available_columns == ("id", "problem", "question", "answer")
+    assert any(note.endswith("no problems: 3.") for note in found.notes)
     assert [file.name for file in found.origin.files] == ["a.jsonl", "b.csv", "deeper/c.txt.gz"]
     assert found.origin.files[2].sha256 == hashlib.sha256(packed).hexdigest()
 
 
-def test_a_folder_with_too_many_files_is_refused_and_not_read_in_part(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("baton_reasoning.core.batch.reading.problems._MOST_FILES", 2)
-    for name in "abc":
-        written(tmp_path, f"set/{name}.txt", "One?\n")
-    with pytest.raises(ProblemFileError, match=r"set has more than 2 files\. Put its problems into fewer"):
-        read_problems(tmp_path / "set")
-
-
-@pytest.mark.parametrize(
-    ("name", "reason"), [("set/picture.png", r"no file of problems.*\.jsonl"), ("set/a.json", "not valid JSON")]
-)
-def test_a_folder_with_nothing_readable_is_refused_with_the_reason(tmp_path: Path, name: str, reason: str) -> None:
-    written(tmp_path, name, "{")
-    with pytest.raises(ProblemFileError, match=reason):
-        read_problems(tmp_path / "set")
+def test_the_summary_names_columns_answers_and_what_was_dropped(tmp_path: Path) -> None:
+    lines = [{"question": "One?", "answer": "1", "level": 5}, {"question": "Two?", "answer": ""}, {"question": ""}]
+    assert read(tmp_path, "p.jsonl", "\n".join(map(json.dumps, lines))).summary() == [
+        "Read 2 problems, 1 with an answer, 1 cannot be graded.",
+        "The problem is the column “question” (known by its name).",
+        "The answer is the column “answer” (known by its name).",
+        "Other columns are kept as metadata: level.",
+        "1 record was dropped:",
+        "  p.jsonl line 3: Its “question” is empty.",
+    ]
+    assert "No column holds an answer." in read(tmp_path, "p.jsonl", '{"problem": "One?"}').summary()

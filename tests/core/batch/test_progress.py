@@ -2,10 +2,9 @@
 
 import pytest
 
-from baton_reasoning.core.batch.running.batch_events import JobEnded
-from baton_reasoning.core.batch.running.creation import create_batch
-from baton_reasoning.core.batch.running.progress import BatchProgress, time_left
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import arms_of
+from baton_reasoning.core.batch.running.batch import create_batch
+from baton_reasoning.core.batch.running.progress import BatchProgress, JobEnded, time_left
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.problem import Problem

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings
-from baton_reasoning.core.batch.running.creation import create_batch
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import arms_of
+from baton_reasoning.core.batch.running.batch import BatchSettings, create_batch
 from baton_reasoning.core.batch.running.regrading import RegradeCounts, regrade
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.errors import EngineLost, SettingsError

@@ -22,8 +22,8 @@ from baton_reasoning.core.batch.reporting.tables import (
     sentence,
     text_report,
 )
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import arms_of
+from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.engines.base import Handoff, ScoredToken, Stop
 from baton_reasoning.core.engines.body import Author

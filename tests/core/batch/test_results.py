@@ -10,9 +10,8 @@ from typing import Any
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, export, write_export
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import ExportedResult, Results
-from baton_reasoning.core.batch.running.creation import create_batch
-from baton_reasoning.core.batch.running.provenance import Provenance
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import arms_of
+from baton_reasoning.core.batch.running.batch import Provenance, create_batch
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.demo_pair import LARGE_MODEL
 from baton_reasoning.core.engines.local.engine import LocalEngine

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-import random
 import threading
+from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
+from typing import NamedTuple
 
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from baton_reasoning.core.batch.running.batch_events import BatchEvent, Calibrated, Finishing, JobEnded, JobStopped
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import arms_of
+from baton_reasoning.core.batch.running.batch import add_arms, create_batch
+from baton_reasoning.core.batch.running.progress import (
+    BatchEvent,
+    Calibrated,
+    Finishing,
+    JobEnded,
+    JobRetried,
+    JobStarted,
+    JobStopped,
+)
+from baton_reasoning.core.batch.running.regrading import regrade
 from baton_reasoning.core.batch.running.runner import Runner
+from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.run import Pair
@@ -25,8 +41,6 @@ from tests.core.thinking.oracles.worlds import World
 from tests.fakes.scripted import ScriptedEngine
 from tests.patience import PATIENCE
 
-STOPS = 12
-
 
 def engines() -> tuple[ScriptedEngine, ScriptedEngine]:
     return World(5, tagged=True, drawn=True).engines
@@ -37,38 +51,120 @@ def batch_of(store: Store, *recipes: str, count: int = 2) -> str:
     return store.batches.create("b", {}, problems(count), [arm.stored() for arm in arms])
 
 
-def results(store: Store, batch: str) -> list[tuple[ResultRow, list[Event]]]:
+Results = dict[tuple[str, int], tuple[ResultRow, list[Event]]]
+"""By arm and position."""
+
+
+def results(store: Store, batch: str) -> Results:
     """The rows and their stored events, times and machine load aside."""
-    found = []
+    found = {}
     for row in store.batches.results(batch):
         cost = row.cost.model_copy(update={"seconds": 0.0, "seconds_to_answer": None})
         events = store.runs.trace(row.run).events
         timeless = row._replace(job=0, run="", cost=cost, conditions=None, started=None, ended=None)
-        found.append((timeless, [replace(event, at=0.0) for event in events]))
+        found[row.arm, row.position] = timeless, [replace(event, at=0.0) for event in events]
     return found
 
 
-def test_a_batch_that_is_stopped_again_and_again_is_as_an_undisturbed_one(store: Store, grader: Grader) -> None:
-    small, large = engines()
-    undisturbed, disturbed = (batch_of(store, "small", "baton", "every-step") for _ in range(2))
-    list(Runner(store, undisturbed, Pair(small, large), grader).run())
-    tokens = small.written + large.written
-    assert len({row.cost.tokens for row in store.batches.results(undisturbed)}) > 2
-    dice, stopped = random.Random(3), 0
-    for _ in range(STOPS):
-        runner = Runner(store, disturbed, Pair(small, large), grader)
-        stop_at = small.written + large.written + dice.randint(1, tokens // 4)
+@pytest.fixture
+def undisturbed(store: Store, grader: Grader) -> str:
+    batch = DisturbedBatch(store, grader)
+    batch.run_to_the_end()
+    return batch.id
 
-        def stop_when_due(_: str, runner: Runner = runner, stop_at: int = stop_at) -> None:
-            if small.written + large.written >= stop_at:
-                runner.stop()
 
-        small.before_token = large.before_token = stop_when_due
-        stopped += sum(isinstance(event, JobStopped) for event in runner.run())
-    small.before_token = large.before_token = lambda _: None
-    list(Runner(store, disturbed, Pair(small, large), grader).run())
-    assert stopped >= 3
-    assert results(store, disturbed) == results(store, undisturbed)
+class Disturbance(NamedTuple):
+    kind: str
+    after: int
+    """Tokens of all texts before it; of "close" events of the runner, of "kill" events of the text that is left."""
+
+
+DISTURBANCES = st.one_of(
+    st.builds(Disturbance, st.sampled_from(("stop", "finish", "pause", "fail")), st.integers(0, 600)),
+    st.builds(Disturbance, st.sampled_from(("close", "kill", "add arm", "regrade")), st.integers(0, 30)),
+)
+
+
+class DisturbedBatch:
+    """A batch in which things happen."""
+
+    def __init__(self, store: Store, grader: Grader) -> None:
+        self.store, self.grader = store, grader
+        short = settings_of(Never.Settings(), seed=1).model_copy(update={"max_tokens": 60})
+        self.arms = arms_of(("small", "baton", "random", "every-step"), short)
+        self.id = create_batch(store, "b", problems(2), self.arms[:3])
+
+    def take(self, disturbance: Disturbance, undisturbed: Results) -> None:
+        match disturbance.kind:
+            case "kill":
+                self._leave_a_killed_text(disturbance.after, undisturbed)
+            case "add arm":
+                add_arms(self.store, self.id, self.arms)
+            case "regrade":
+                list(regrade(self.store, self.id, self.grader))
+            case _:
+                self.run(disturbance)
+
+    def run_to_the_end(self) -> None:
+        add_arms(self.store, self.id, self.arms)
+        self.run(Disturbance("nothing", 0))
+
+    def run(self, disturbance: Disturbance) -> None:
+        small, large = engines()
+        runner = Runner(self.store, self.id, Pair(small, large), self.grader, parallel=2, retry=True)
+
+        def happen(_: str) -> None:
+            if small.written + large.written == disturbance.after:
+                match disturbance.kind:
+                    case "stop":
+                        runner.stop()
+                    case "finish":
+                        runner.finish()
+                    case "pause" if runner.under_way:  # the end of this answer resumes it
+                        runner.pause()
+                    case "fail":
+                        raise EngineLost("The model's process ended.", "Open it again.")
+
+        small.before_token = large.before_token = happen
+        ended = self._results_of_jobs()
+        with closing(runner.run()) as events:
+            for number, event in enumerate(events):
+                match event:
+                    case JobEnded(row):
+                        ended[row.job] += 1
+                        runner.resume()
+                    case JobRetried(row):
+                        ended[row.job] -= 1
+                    case JobStarted(job):
+                        assert not ended[job.id], "it has a result"
+                if disturbance == ("close", number):
+                    return
+        assert +ended == self._results_of_jobs(), "one of each"
+
+    def _results_of_jobs(self) -> Counter[int]:
+        return Counter(row.job for row in self.store.batches.results(self.id) if row.state is JobState.DONE)
+
+    def _leave_a_killed_text(self, length: int, undisturbed: Results) -> None:
+        for job in claim(self.store, self.id):
+            recorder = self.store.runs.record(job.run, anew=True)
+            recorder.record(undisturbed[job.arm, job.position][1][:length])
+            recorder.finish().result()
+            killed = "UPDATE jobs SET owner = '999999999@then' WHERE id = ?"
+            self.store.batches._database.execute(killed, job.id).result()
+
+
+@pytest.mark.slow
+@pytest.mark.scaled
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(DISTURBANCES, max_size=5))
+def test_whatever_happens_a_batch_ends_as_an_undisturbed_one(
+    store: Store, grader: Grader, undisturbed: str, disturbances: list[Disturbance]
+) -> None:
+    batch, expected = DisturbedBatch(store, grader), results(store, undisturbed)
+    for disturbance in disturbances:
+        batch.take(disturbance, expected)
+    batch.run_to_the_end()
+    assert results(store, batch.id) == expected
 
 
 def test_a_text_that_was_stopped_is_written_anew_from_its_beginning(store: Store, grader: Grader) -> None:

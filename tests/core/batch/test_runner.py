@@ -13,17 +13,15 @@ import pytest
 
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.tables import notes
-from baton_reasoning.core.batch.running.arms import Arm, OtherModels
-from baton_reasoning.core.batch.running.batch_events import (
+from baton_reasoning.core.batch.running.arms import Arm, OtherModels, arms_of
+from baton_reasoning.core.batch.running.batch import BatchSettings, ModelSummary, create_batch
+from baton_reasoning.core.batch.running.progress import (
     BatchEvent,
     Calibrated,
     JobEnded,
     JobRetried,
     JobStarted,
 )
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings, ModelSummary
-from baton_reasoning.core.batch.running.creation import create_batch
-from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.batch.running.runner import WARM_UP_TOKENS, Runner
 from baton_reasoning.core.engines.base import Conversation, Placement
 from baton_reasoning.core.errors import EngineLost, EngineRefused, SettingsError, StoreError
@@ -339,7 +337,6 @@ def test_the_models_of_a_batch_are_known_once_it_runs(store: Store, grader: Grad
     assert settings.small == ModelSummary.of(small_engine())
     assert settings.large == ModelSummary.of(large_engine())
     drafting = ModelSummary.of(large_engine().with_card(drafting="draft-mtp"))
-    assert drafting
     assert drafting.drafting == "draft-mtp"
 
 
@@ -386,7 +383,7 @@ def test_arms_of_another_large_model_are_run_with_that_one_alone(store: Store, g
     assert outcomes(store, batch, "large, big") == [Outcome.CORRECT] * 2
     run_all(store, batch, counting_pair(), grader)
     settings = BatchSettings.of(store.batches.open(batch))
-    assert (settings.large_of(""), settings.large_of("big.gguf")) == (
+    assert (settings.large, settings.other_larges["big.gguf"]) == (
         ModelSummary.of(large_engine()),
         ModelSummary.of(large_engine().with_card(name="big", parameters=32)),
     )

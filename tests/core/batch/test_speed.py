@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from baton_reasoning.core.batch.reporting.report import ArmConditions, why_not_comparable
-from baton_reasoning.core.batch.running.conditions import LoadMeter
+from baton_reasoning.core.batch.running.runner import LoadMeter
 from baton_reasoning.core.store.batches import Conditions, JobState, ResultRow
 from baton_reasoning.core.store.run_cost import RunCost
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from baton_reasoning.core.batch.reading.problems import read_problems
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL
 from baton_reasoning.core.demo_pair.costly import RATIO, SMALL_BLOCKS, SWITCH, DemoFiles, Shape, costly, costly_pair
 from baton_reasoning.core.engines.open import EngineFactory, open_engine

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import openai
 
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.serve.access import AccessRules
 from baton_reasoning.core.serve.api import Endpoint, EndpointServer

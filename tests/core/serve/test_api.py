@@ -17,7 +17,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from baton_reasoning.core.engines.local.drafting import DraftLength
 from baton_reasoning.core.engines.local.engine import LocalEngine

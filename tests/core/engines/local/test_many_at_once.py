@@ -10,7 +10,7 @@ from itertools import islice
 
 import pytest
 
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.local.engine import LocalEngine

@@ -10,8 +10,8 @@ import pytest
 
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.tables import more_tables
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import arms_of
+from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.connection import ServerAddress

@@ -1,4 +1,4 @@
-"""A batch of an older version opens, goes on and is reported, without what has left since."""
+"""A batch runs arms with equal settings once, and one of an older version opens without what has left since."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from pathlib import Path
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.tables import notes
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings
-from baton_reasoning.core.batch.running.creation import create_batch
-from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.arms import Arm, arms_of
+from baton_reasoning.core.batch.running.batch import BatchSettings, add_arms, create_batch, without_duplicates
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Verdict
@@ -18,6 +17,30 @@ from baton_reasoning.core.store.batches import Conditions, StoredArm
 from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import counting_pair, problems
 from tests.core.store.made import claim
+
+NOTE = "“n1 = 20” has the same settings as “Current settings”, which runs once."
+
+
+def test_arms_that_differ_in_their_name_alone_are_one_which_stands_in_the_sweep() -> None:
+    found = without_duplicates(arms_of(["small", "chosen", "n1"], RunSettings()))
+    assert [(arm.name, arm.sweep) for arm in found.arms] == [
+        *(("small", ""), ("chosen", "n1"), ("n1 = 10", "n1"), ("n1 = 40", "n1"))
+    ]
+    assert found.notes == (NOTE,)
+
+
+def test_a_control_takes_the_share_of_the_arm_that_stays() -> None:
+    found = without_duplicates(arms_of(["chosen", "random"], RunSettings())).arms
+    assert [(arm.name, arm.equal_share_of) for arm in found] == [("chosen", ""), ("random as baton", "chosen")]
+
+
+def test_an_arm_that_is_added_is_run_only_if_its_settings_are_new(store: Store) -> None:
+    batch = create_batch(store, "counting", problems(2), arms_of(["chosen"], RunSettings()))
+    assert add_arms(store, batch, arms_of(["n1"], RunSettings())) == (NOTE,)
+    assert [Arm.of(arm).name for arm in store.batches.open(batch).arms] == ["chosen", "n1 = 10", "n1 = 40"]
+    assert add_arms(store, batch, arms_of(["chosen"], RunSettings())) == ()
+    assert store.batches.open(batch).jobs == 3 * 2
+
 
 LINE = "Begun by an older version of Baton: what this one does not know, such as votes, is left out."
 

@@ -1,0 +1,244 @@
+"""Reads the records of a file. The content decides its format: JSON, a table, text, Excel or Parquet.
+
+Where the content fits several formats, the ending of the name decides. Standard input has none.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from baton_reasoning.core.batch.reading.columns import CHOICES, is_known_name
+from baton_reasoning.core.batch.reading.source import FILE_LIMIT, ProblemSource, Record, Rejected, Value
+from baton_reasoning.core.batch.reading.tables import Sample, read_delimited, read_parquet, read_workbook
+from baton_reasoning.core.errors import ProblemFileError
+
+Reader = Callable[[ProblemSource], Iterator[Record | Rejected]]
+
+_JSON_LINES = (".jsonl", ".jsonlines", ".ndjson")
+ENDINGS = (*_JSON_LINES, ".json", ".csv", ".tsv", ".txt", ".parquet", ".xlsx")
+"""The endings of files that can hold problems, in lower case and without `.gz`."""
+FIELD_LIMIT = 1_000_000
+"""Most characters of one field; a record with a longer one is rejected."""
+
+_JSON = re.compile(r'\s*(\{\s*["}]|\[\s*[{"\]])')
+# Problems as people type them: a rule between them, or a line with the expected answer after each.
+_RULE = re.compile(r"\s*([-=*_])\1{2,}\s*$")
+_ANSWER = re.compile(r"\s*\**(?:answer|expected)\**\s*[:=]\**\s*(?P<answer>.+)$", re.IGNORECASE)
+
+_DEEPEST = 2
+_ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
+
+
+class _HasImage(ValueError):
+    """Raised for a problem with a picture, which the models cannot see."""
+
+
+def is_readable(name: str) -> bool:
+    """Tell whether a file of this name can hold problems."""
+    return name.lower().removesuffix(".gz").endswith(ENDINGS)
+
+
+def read_records(source: ProblemSource) -> Iterator[Record | Rejected]:
+    """Yield the records, their nested fields flattened; those that cannot be read are rejected.
+
+    Raises ProblemFileError if the file as a whole cannot be read.
+    """
+    size = 0
+    for record in _reader_of(source)(source):
+        if isinstance(record, Rejected):
+            yield record
+            continue
+        sizes = {name: _size(value) for name, value in record.fields.items()}
+        # A workbook and a Parquet file hold a text once that a thousand rows share.
+        if (size := size + sum(sizes.values())) > FILE_LIMIT:
+            raise ProblemFileError(f"{source.name} unpacks to more than {FILE_LIMIT // 2**20} MiB.", "Split it first.")
+        if too_long := next((name for name, length in sizes.items() if length > FIELD_LIMIT), None):
+            reason = f"The field “{too_long[:40]}” has {sizes[too_long]:,} characters; {FIELD_LIMIT:,} are the limit."
+            yield Rejected(record.line, reason)
+            continue
+        try:
+            yield Record(record.line, _flattened(record.fields))
+        except _HasImage:
+            yield Rejected(record.line, "It has a picture, which the models cannot see.")
+
+
+def _reader_of(source: ProblemSource) -> Reader:
+    """Choose the reader of the format that the file has. A new format is a function and a line here."""
+    suffix, data = source.suffix, source.data
+    if suffix == ".parquet" or data.startswith(b"PAR1"):
+        return read_parquet
+    if suffix == ".xlsx" or (data.startswith(b"PK\x03\x04") and b"xl/workbook.xml" in data):
+        return read_workbook
+    if _JSON.match(source.text):
+        return _read_json
+    sample = Sample.of(source.text)
+    if sample.has_header() or suffix in (".csv", ".tsv") or (not suffix and sample.may_be_table()):
+        return read_delimited
+    return _read_text if suffix in ("", ".txt") else _read_json
+
+
+def _size(value: Value) -> int:
+    """Count the characters of a value, and one for everything that is no text."""
+    match value:
+        case str():
+            return len(value)
+        case list():
+            return sum(map(_size, value))
+        case dict():
+            return sum(map(_size, value.values()))
+    return 1
+
+
+def _read_json(source: ProblemSource) -> Iterator[Record | Rejected]:
+    """Yield the records of a document, or of JSON Lines: an object on each line.
+
+    A document is a list of objects, an object that holds one such list, or a single record. A record's line is its
+    number in it, since a document has no lines of its own.
+    """
+    is_lines = source.suffix in _JSON_LINES
+    first = source.text.lstrip().partition("\n")[0].rstrip()
+    starts_with_an_object = first.startswith("{") and first.endswith("}")
+    if not (is_lines and starts_with_an_object):
+        try:
+            document = json.loads(source.text)
+        except ValueError as error:
+            if not (is_lines or starts_with_an_object):
+                raise ProblemFileError(
+                    f"{source.name} cannot be read. {_not_json(error)}", "Correct the file."
+                ) from error
+        else:
+            yield from (_json_record(number, value) for number, value in enumerate(_held_by(document, source), start=1))
+            return
+    # Not splitlines(): U+2028 and its like are ordinary characters inside JSON strings.
+    for number, line in enumerate(source.text.split("\n"), start=1):
+        if line.strip():
+            try:
+                yield _json_record(number, json.loads(line))
+            except ValueError as error:
+                yield Rejected(number, _not_json(error))
+
+
+def _not_json(error: ValueError) -> str:
+    """Say why a text is no JSON: it is broken, or has an integer with more digits than Python converts."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"This is not valid JSON: {error.msg} (column {error.colno})."
+    return "This JSON holds a number that is too long."
+
+
+def _held_by(document: Value, source: ProblemSource) -> list[Value]:
+    """Return the records of a document. A list under a usual name of a column is a field, such as `messages`."""
+    if isinstance(document, list):
+        return document
+    if isinstance(document, dict):
+        lists = [each for name, each in document.items() if isinstance(each, list) and not is_known_name(name)]
+        lists = [each for each in lists if each and isinstance(each[0], dict)]
+        if len(lists) == 1:
+            return lists[0]
+        if not lists and any(isinstance(value, str) or is_known_name(name) for name, value in document.items()):
+            return [document]
+    raise ProblemFileError(
+        f"{source.name} does not hold one list of problems.", "It should be a JSON list of objects, one a problem."
+    )
+
+
+def _json_record(number: int, value: Value) -> Record | Rejected:
+    """Turn an object into a record; a bare string is a problem without further fields."""
+    if isinstance(value, str):
+        value = {"problem": value}
+    if isinstance(value, dict):
+        return Record(number, value)
+    return Rejected(number, "This is JSON, but not an object with fields.")
+
+
+def _read_text(source: ProblemSource) -> Iterator[Record | Rejected]:
+    """Split the text at rules; without any after each answer; without answers at blank lines; else into lines."""
+
+    def is_blank(line: str) -> bool:
+        return not line.strip()
+
+    text = source.text.strip()
+    lines = text.split("\n")
+    ends = next((ends for ends in (_RULE.match, _ANSWER.match, is_blank) if any(map(ends, lines))), lambda _: True)
+    block: list[tuple[int, str]] = []
+    for number, line in enumerate(lines, start=1 + source.text.partition(text)[0].count("\n")):
+        block.append((number, line))
+        if ends(line):
+            yield from _text_record(block)
+            block = []
+    yield from _text_record(block)
+
+
+def _text_record(block: list[tuple[int, str]]) -> Iterator[Record]:
+    written = [(number, line) for number, line in block if line.strip() and not _RULE.match(line)]
+    if not written:
+        return
+    answer = _ANSWER.match(written[-1][1]) if len(written) > 1 else None
+    last = written[-1][0] - 1 if answer else written[-1][0]
+    fields: dict[str, Value] = {"problem": "\n".join(line for number, line in block if number <= last).strip()}
+    if answer:
+        fields["answer"] = answer["answer"].strip()
+    yield Record(written[0][0], fields)
+
+
+def _flattened(fields: Mapping[str, Value]) -> dict[str, Value]:
+    """Flatten nested objects to `outer.inner`, turn conversations into text, and join content parts.
+
+    So columns are recognised by name in the data of verl (`reward_model.ground_truth`), lm-evaluation-harness
+    (`doc.question`), OpenAI's batches (`body.messages`), ARC (`question.stem`), and in chats: `messages` is what the
+    user says, `messages.assistant` the last answer. Raises _HasImage.
+    """
+    return {inner: each for name, value in fields.items() for inner, each in _flat(name, value, depth=0)}
+
+
+def _flat(name: str, value: Value, depth: int) -> Iterable[tuple[str, Value]]:
+    if turns := _turns(value):
+        yield name, "\n\n".join(text for role, text in turns if role == "user")
+        if turns[-1][0] == "assistant":
+            yield f"{name}.assistant", turns[-1][1]
+    elif isinstance(value, dict) and depth < _DEEPEST and not _holds_options(name, value):
+        for inner, each in value.items():
+            yield from _flat(f"{name}.{inner}", each, depth + 1)
+    elif isinstance(value, list) and value and all(_is_content_part(part) for part in value):
+        yield name, _content_text(value)
+    elif isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+        yield name, value[0]  # Inspect's target is a list of texts that count as right
+    else:
+        yield name, value
+
+
+def _turns(value: Value) -> list[tuple[str, str]]:
+    """Return (role, text) of each message if the value is a conversation, else an empty list."""
+    turns = []
+    for message in value if isinstance(value, list) else []:
+        if not isinstance(message, dict):
+            return []
+        role, content = message.get("role", message.get("from")), message.get("content", message.get("value"))
+        if not isinstance(role, str) or content is None or role not in _ROLES:
+            return []
+        turns.append((_ROLES[role], _content_text(content)))
+    return turns
+
+
+def _is_content_part(part: Value) -> bool:
+    return isinstance(part, dict) and "type" in part and ("text" in part or "image" in str(part["type"]))
+
+
+def _content_text(content: Value) -> str:
+    """Return the text of a message, which is a string or a list of content parts. Raises _HasImage."""
+    if isinstance(content, str):
+        return content
+    texts = []
+    for part in content if isinstance(content, list) else []:
+        if isinstance(part, str):
+            texts.append(part)
+        elif isinstance(part, dict):
+            if "image" in str(part.get("type", "")):
+                raise _HasImage
+            texts.append(str(part.get("text", "")))
+    return "\n\n".join(text for text in texts if text)
+
+
+def _holds_options(name: str, value: Mapping[str, Value]) -> bool:
+    return name.rpartition(".")[2].lower() in CHOICES or isinstance(value.get("text"), list)

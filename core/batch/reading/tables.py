@@ -1,0 +1,218 @@
+"""Reads tables: delimited text, Excel workbooks (extra `xlsx`: openpyxl) and Parquet (extra `parquet`: pyarrow)."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+import zipfile
+from collections.abc import Iterable, Iterator
+from io import BytesIO, StringIO
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from baton_reasoning.core.batch.reading.columns import is_known_name
+from baton_reasoning.core.batch.reading.source import FILE_LIMIT, ProblemSource, Record, Rejected
+from baton_reasoning.core.errors import ProblemFileError
+from baton_reasoning.core.version import how_to_install
+
+if TYPE_CHECKING:
+    from openpyxl.worksheet._read_only import ReadOnlyWorksheet
+
+Row = tuple[int, list[str]]
+"""The line on which a row starts, and its cells."""
+UNPACKED_LIMIT = 64 * 2**20
+"""Most bytes of all parts of a workbook, unpacked; as XML in memory a part may take some ten times as much."""
+_LONGEST_NAME = 80
+_ROWS_ABOVE_HEADER = 10
+_SAVE_AS_CSV = "Save the sheet as CSV (UTF-8), and choose that file."
+
+# csv's own limit holds for the whole process and breaks a long field in two. Records check theirs later.
+csv.field_size_limit(FILE_LIMIT)
+
+
+class Sample(NamedTuple):
+    """The lines of a text, and how its first rows look as a table."""
+
+    lines: list[str]
+    delimiter: str
+    rows: list[list[str]]
+
+    @classmethod
+    def of(cls, text: str) -> Sample:
+        """Take the delimiter with which most of the first rows have as many fields as the first one."""
+        lines = list(StringIO(text.rstrip("\n")))  # not splitlines(): a form feed and its like are parts of a field
+
+        def with_delimiter(delimiter: str) -> Sample:
+            rows = islice(csv.reader(lines[:1000], delimiter=delimiter), 50)
+            return cls(lines, delimiter, [cells for cells in rows if cells])
+
+        def score(sample: Sample) -> tuple[float, int]:
+            widths = [len(cells) for cells in sample.rows]
+            return (round(widths.count(widths[0]) / len(widths), 1), widths[0]) if widths[0] > 1 else (0.0, 0)
+
+        return max(map(with_delimiter, ",\t;"), key=score)
+
+    def has_header(self) -> bool:
+        """Tell whether the first row names columns by usual names; one alone above blank lines is a heading."""
+        names = self.rows[0]
+        is_heading = len(names) == 1 and any(not line.strip() for line in self.lines)
+        return any(map(is_known_name, names)) and all(map(_could_be_a_name, names)) and not is_heading
+
+    def may_be_table(self) -> bool:
+        """Tell whether several rows have the same width, and the first could be names of columns."""
+        widths = {len(row) for row in self.rows}
+        return len(self.rows) > 1 and len(widths) == 1 and widths != {1} and all(map(_could_be_a_name, self.rows[0]))
+
+
+def read_delimited(source: ProblemSource) -> Iterator[Record | Rejected]:
+    """Yield the rows of values separated by comma, semicolon or tab, quoted as in RFC 4180.
+
+    Raises ProblemFileError where quotes do not match up: what follows could be read in more than one way.
+    """
+    sample = Sample.of(source.text)
+    reader = csv.reader(sample.lines, delimiter=sample.delimiter, strict=True)
+    first = 1
+
+    def rows() -> Iterator[Row]:
+        nonlocal first
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield first, cells
+            first = reader.line_num + 1
+
+    try:
+        yield from _below_header(rows())
+    except csv.Error as error:
+        raise ProblemFileError(
+            f"{source.name} cannot be read: the quotes of the row in line {first} do not match up.",
+            "Write a quote inside a quoted field twice.",
+        ) from error
+
+
+def read_workbook(source: ProblemSource) -> Iterator[Record | Rejected]:
+    """Yield the rows of the first visible sheet with a header. Formulas count as their saved value.
+
+    Raises ProblemFileError without openpyxl, or for a file that is no workbook, is damaged, or unpacks to too much.
+    """
+    try:
+        import openpyxl
+    except ImportError as error:
+        raise _without_package(source, "an Excel workbook", extra="xlsx") from error
+    try:
+        with zipfile.ZipFile(BytesIO(source.data)) as archive:
+            # zipfile unpacks no part to more than the size that the archive gives for it.
+            is_too_large = sum(part.file_size for part in archive.infolist()) > UNPACKED_LIMIT
+        if not is_too_large:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about styles and extensions, which hold no problem
+                book = openpyxl.load_workbook(BytesIO(source.data), read_only=True, data_only=True, keep_links=False)
+                title, rows = _first_table([sheet for sheet in book.worksheets if sheet.sheet_state == "visible"])
+    except Exception as error:  # openpyxl raises whatever comes of a damaged part
+        raise ProblemFileError(
+            f"{source.name} is damaged or protected by a password, or no Excel workbook.", _SAVE_AS_CSV
+        ) from error
+    if is_too_large:
+        raise ProblemFileError(f"{source.name} unpacks to more than {UNPACKED_LIMIT // 2**20} MiB.", _SAVE_AS_CSV)
+    if len(book.sheetnames) > 1:
+        source.remarks.append(f"{source.label}: only the sheet “{title}” was read.")
+    yield from _below_header(rows)
+
+
+def read_parquet(source: ProblemSource) -> Iterator[Record | Rejected]:
+    """Yield a record for each row; lines are the rows' numbers.
+
+    Raises ProblemFileError without pyarrow, or when the file is damaged.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise _without_package(source, "a Parquet file", extra="parquet") from error
+    number = 0
+    try:
+        file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(source.data))
+        for batch in file.iter_batches(batch_size=32):  # so few because a row may have texts of hundreds of MiB
+            for fields in batch.to_pylist():
+                number += 1
+                yield Record(number, fields)
+    except (pyarrow.ArrowException, OSError, ValueError, ArithmeticError) as error:
+        # Not all errors of pyarrow are its own: an unknown codec is an OSError, a date after 9999 an OverflowError.
+        raise ProblemFileError(f"{source.name} is a damaged Parquet file.", "Download it again.") from error
+
+
+def _without_package(source: ProblemSource, kind: str, extra: str) -> ProblemFileError:
+    message = f"{source.name} is {kind}, and the package that reads it is not installed."
+    return ProblemFileError(message, how_to_install(extra))
+
+
+def _below_header(rows: Iterable[Row | Rejected]) -> Iterator[Record | Rejected]:
+    """Yield a record for each row; the first names the columns unless it looks like data."""
+    header: list[str] = []
+    for row in rows:
+        if isinstance(row, Rejected):
+            yield row
+            continue
+        line, cells = row
+        if not header and _is_header(cells):
+            header = _unique(cells)
+            continue
+        header = header or [f"column {number}" for number in range(1, len(cells) + 1)]
+        if len(cells) > len(header):
+            yield Rejected(line, f"The row has {len(cells)} fields, the header {len(header)}.")
+        else:
+            yield Record(line, dict(zip(header, cells, strict=False)))
+
+
+def _is_header(cells: list[str]) -> bool:
+    """Tell whether a row names columns: one of its cells is a usual name, or all of several could be names."""
+    return any(map(is_known_name, cells)) or (len(cells) > 1 and all(map(_could_be_a_name, cells)))
+
+
+def _could_be_a_name(cell: str) -> bool:
+    cell = cell.strip()
+    return len(cell) <= _LONGEST_NAME and not cell.endswith(("?", ".")) and not cell[:1].isdigit()
+
+
+def _unique(cells: list[str]) -> list[str]:
+    """Name the columns by these cells; an empty or repeated name gets its number, so that no value is lost."""
+    names: list[str] = []
+    for number, name in enumerate(map(str.strip, cells), start=1):
+        names.append(name if name and name not in names else f"{name or 'column'} {number}")
+    return names
+
+
+def _first_table(sheets: list[ReadOnlyWorksheet]) -> tuple[str, list[Row | Rejected]]:
+    """Return the title of the first sheet with a header and its rows from there, else those of the first with rows."""
+    others: list[tuple[str, list[Row | Rejected]]] = []
+    for sheet in sheets:
+        sheet.reset_dimensions()  # some programs write wrong ones
+        rows = list(_sheet_rows(sheet.rows))
+        for place, row in enumerate(rows[:_ROWS_ABOVE_HEADER]):
+            if not isinstance(row, Rejected) and any(map(is_known_name, row[1])):
+                return sheet.title, rows[place:]
+        others.append((sheet.title, rows))
+    return next((each for each in others if each[1]), others[0])
+
+
+def _sheet_rows(rows: Iterable[tuple[Any, ...]]) -> Iterator[Row | Rejected]:
+    """Yield each row of openpyxl's cells that is not empty; reject one with a date, whose number would be wrong."""
+    for number, row in enumerate(rows, start=1):
+        if bad := next((cell for cell in row if cell.is_date or cell.data_type == "e"), None):
+            yield Rejected(number, f"The cell {bad.coordinate} is a date or an error; format it as text or correct it.")
+            continue
+        cells = [_cell_text(cell.value) for cell in row]
+        while cells and not cells[-1].strip():  # cells that have a colour but no content
+            cells.pop()
+        if cells:
+            yield number, cells
+
+
+def _cell_text(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).upper()
+        case int() | float():
+            return f"{value:.15g}"  # as many digits as Excel shows and saves as CSV
+    return str(value)

@@ -1,0 +1,310 @@
+"""Creates a batch: how it is run and graded, with which models and on which machine, and its jobs.
+
+The settings are stored with the batch, for its report and for resuming.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple, Self
+
+import psutil
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from baton_reasoning.core.batch.reading.problems import ProblemOrigin
+from baton_reasoning.core.batch.running.arms import Arm, OtherModels, arm_title
+from baton_reasoning.core.engines.base import Engine
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.models.options import DemoModel
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.store.batches import Batch
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.version import version
+
+
+class Provenance(BaseModel):
+    """How a batch was begun."""
+
+    model_config = ConfigDict(frozen=True)
+
+    baton: str = Field("", description="Version of Baton.")
+    llama_cpp_python: str = Field("", description="Version of the binding, which fixes that of llama.cpp.")
+    python: str = ""
+    system: str = Field("", description="Operating system, its version and the architecture.")
+    processor: str = ""
+    cores: int = Field(0, description="Logical CPU cores.")
+    memory: int = Field(0, description="Bytes of RAM.")
+    command: tuple[str, ...] = Field((), description="Command line; empty for a batch of the window.")
+    small: str = Field("", description="The small model as it was named: a file, or the address of a server.")
+    large: str = Field("", description="The large model as it was named.")
+    begun: datetime | None = None
+    problems: ProblemOrigin = ProblemOrigin()
+
+    @classmethod
+    def of_this_machine(
+        cls,
+        command: Sequence[str] = (),
+        small: str = "",
+        large: str = "",
+        problems: ProblemOrigin = ProblemOrigin(),  # noqa: B008 - immutable
+    ) -> Provenance:
+        return cls(
+            baton=version(),
+            llama_cpp_python=_installed("llama-cpp-python"),
+            python=platform.python_version(),
+            system=platform.platform(),
+            processor=_processor(),
+            cores=os.cpu_count() or 0,
+            memory=psutil.virtual_memory().total,
+            command=tuple(map(without_password, command)),
+            small=without_password(small),
+            large=without_password(large),
+            begun=datetime.now(UTC),
+            problems=problems,
+        )
+
+
+def without_password(text: str) -> str:
+    """Remove user and password from an address."""
+    return re.sub(r"//[^/@\s]*@", "//…@", text)
+
+
+def _installed(package: str) -> str:
+    try:
+        return installed_version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _processor() -> str:
+    """Return the name of the CPU; platform.processor() is empty on Linux."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor()
+
+
+_DEMO_SOURCES = {str(demo) for demo in DemoModel}
+
+
+class ModelSummary(BaseModel):
+    """A model as the settings of a batch and report.json describe it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    place: str = Field("", description="“this machine”, or the host of a server.")
+    parameters: int = 0
+    quantisation: str = ""
+    architecture: str = ""
+    vocabulary: str = Field("", description="Hash of the tokenizer.")
+    drafting: str = Field("", description="Kind of the server's own speculative decoding, as llama.cpp names it.")
+    context: int = Field(0, description="Tokens of prompt and answer that one text may have.")
+    threads: int = 0
+    source: str = Field("", description="As --small and --large take it; an address without its password.")
+    file: str = Field("", description="Name of the GGUF file; empty on a server.")
+    bytes: int = 0
+    sha256: str = Field("", description="Of the file; empty on a server, or if it has not been computed.")
+
+    @classmethod
+    def of(cls, engine: Engine, sha256: str = "") -> ModelSummary:
+        """Describe a loaded model. `sha256`: that of its file, if it has been computed."""
+        card = engine.card
+        return cls(
+            name=card.name,
+            place=card.location,
+            parameters=card.parameters,
+            quantisation=card.quantisation,
+            architecture=card.architecture,
+            vocabulary=card.vocabulary,
+            drafting=card.drafting,
+            context=card.context,
+            threads=card.placement.threads if card.placement else 0,
+            source=without_password(str(card.source)) if card.source else "",
+            file=card.path.name if card.path else "",
+            bytes=card.path.stat().st_size if card.path and card.path.exists() else 0,
+            sha256=sha256,
+        )
+
+    @property
+    def is_demo(self) -> bool:
+        return self.source in _DEMO_SOURCES
+
+    @property
+    def title(self) -> str:
+        return f"{self.name} in {self.quantisation}" if self.quantisation else self.name
+
+    def is_another_than(self, other: ModelSummary) -> bool:
+        """Tell whether the names differ, or the quantisations, which some servers do not say."""
+        quantisations = {self.quantisation, other.quantisation} - {""}
+        return self.name != other.name or len(quantisations) > 1
+
+    def with_hash_of(self, known: ModelSummary | None) -> ModelSummary:
+        """Take over a hash that was computed before, if there is no newer one and it is that of the same file."""
+        same = known and (known.source, known.file, known.bytes) == (self.source, self.file, self.bytes)
+        return self.model_copy(update={"sha256": self.sha256 or known.sha256}) if known and same else self
+
+
+def local_context(*models: ModelSummary | None) -> int:
+    """Return the tokens of context with which models on this machine were loaded; 0 if none was."""
+    return max((model.context for model in models if model and model.file), default=0)
+
+
+class BatchSettings(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    parallel: int = 1
+    """Problems at once."""
+    seed_numbers: tuple[int, ...] = (0,)
+    grade: How = How.AUTO
+    pattern: str = ""
+    """Of `How.REGEX`."""
+    small: ModelSummary | None = None
+    large: ModelSummary | None = None
+    """Known once the models have been loaded."""
+    other_smalls: dict[str, ModelSummary] = {}
+    """By the file or address that arms name, as `other_larges`."""
+    other_larges: dict[str, ModelSummary] = {}
+    chances: dict[str, float] = {}
+    """The chance of takeover that the pilot found for each arm of equal large share."""
+    shares: dict[str, float] = {}
+    """The large share, 0 to 1, at which each of these arms aims."""
+    provenance: Provenance = Provenance()
+
+    @classmethod
+    def of(cls, batch: Batch) -> Self:
+        """Raises SettingsError for settings of another version of Baton."""
+        try:
+            return cls.model_validate(batch.settings)
+        except ValidationError as error:
+            raise SettingsError(
+                f"The settings of the batch “{batch.name}” cannot be read.", "Start a new batch with this version."
+            ) from error
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether no other models than the demo's run it: both are equally fast, so that its times say nothing."""
+        models = (self.small, self.large, *self.other_smalls.values(), *self.other_larges.values())
+        if known := [model.is_demo for model in models if model]:
+            return all(known)
+        return {self.provenance.small, self.provenance.large} <= _DEMO_SOURCES  # it has not begun
+
+    @property
+    def how(self) -> How | Regex:
+        """Raises SettingsError for an invalid pattern."""
+        return Regex(self.pattern) if self.grade is How.REGEX else self.grade
+
+    def graded_by(self, how: How | Regex) -> Self:
+        return self.model_copy(
+            update={"grade": How.REGEX, "pattern": how.pattern} if isinstance(how, Regex) else {"grade": how}
+        )
+
+    def stored(self) -> dict[str, Any]:
+        """JSON values."""
+        return self.model_dump(mode="json")
+
+    def models_of(self, names: OtherModels) -> dict[str, ModelSummary | None]:
+        """Return the models with these names as "small" and "large"; without a name the batch's own."""
+        return {
+            "small": self.other_smalls.get(names.small) if names.small else self.small,
+            "large": self.other_larges.get(names.large) if names.large else self.large,
+        }
+
+    def with_models(
+        self,
+        pair: Pair,
+        names: OtherModels = OtherModels(),  # noqa: B008 - immutable
+        hashes: Mapping[Path, str] = MappingProxyType({}),
+    ) -> Self:
+        """Fill in the models that run it now, with the SHA-256 of their files.
+
+        Raises SettingsError if the batch was begun with others: its arms could no longer be compared.
+        """
+        changes: dict[str, Any] = {}
+        for author, engine in pair.engines.items():
+            which, path = author.value, engine.card.path
+            known, name = self.models_of(names)[which], getattr(names, which)
+            model = ModelSummary.of(engine, hashes.get(path, "") if path else "").with_hash_of(known)
+            if known and known.is_another_than(model):
+                raise SettingsError(
+                    f"This batch was begun with the {which} model {known.title}, not {model.title}.",
+                    f"Choose {known.title} as the {which} model.",
+                )
+            others = f"other_{which}s"
+            changes |= {others: getattr(self, others) | {name: model}} if name else {which: model}
+        return self.model_copy(update=changes)
+
+
+def create_batch(
+    store: Store,
+    name: str,
+    problems: Sequence[Problem],
+    arms: Sequence[Arm],
+    seeds: Sequence[int] = (0,),
+    parallel: int = 1,
+    how: How | Regex = How.AUTO,
+    provenance: Provenance | None = None,
+) -> str:
+    """Create a batch whose jobs all wait; returns its id. Of arms with equal settings the first is run.
+
+    Raises StoreError.
+    """
+    settings = BatchSettings(
+        parallel=parallel,
+        seed_numbers=tuple(seeds),
+        provenance=provenance or Provenance.of_this_machine(),
+    ).graded_by(how)
+    different = without_duplicates(arms).arms
+    return store.batches.create(name, settings.stored(), problems, [arm.stored() for arm in different], seeds)
+
+
+def add_arms(store: Store, batch_id: str, arms: Iterable[Arm]) -> tuple[str, ...]:
+    """Add jobs for each arm whose name and settings are new; returns what a person should know. Raises StoreError."""
+    batch = store.batches.open(batch_id)
+    settings, before = BatchSettings.of(batch), list(map(Arm.of, batch.arms))
+    known = {arm.name for arm in before}
+    found = without_duplicates([*before, *(arm for arm in arms if arm.name not in known)])
+    for arm in found.arms:
+        if arm.name not in known:
+            store.batches.add_arm(batch_id, arm.stored(), settings.seed_numbers)
+    return found.notes
+
+
+class DistinctArms(NamedTuple):
+    arms: tuple[Arm, ...]
+    notes: tuple[str, ...]
+    """A sentence for each arm that was left out."""
+
+
+def without_duplicates(arms: Iterable[Arm]) -> DistinctArms:
+    """Leave out the arms that equal an earlier one in all but the name.
+
+    The earlier one takes the other's place in a sweep, and that of the arm whose large share a control takes.
+    """
+    different: dict[str, Arm] = {}
+    runs_as: dict[str, str] = {}
+    notes = []
+    for arm in arms:
+        key = arm.model_dump_json(exclude={"name", "sweep"})
+        first = different.setdefault(key, arm)
+        runs_as[arm.name] = first.name
+        if first is not arm:
+            notes.append(
+                f"“{arm_title(arm.name)}” has the same settings as “{arm_title(first.name)}”, which runs once."
+            )
+            different[key] = first.model_copy(update={"sweep": first.sweep or arm.sweep})
+    shared = ((arm, runs_as.get(arm.equal_share_of, arm.equal_share_of)) for arm in different.values())
+    return DistinctArms(tuple(arm.model_copy(update={"equal_share_of": of}) for arm, of in shared), tuple(notes))

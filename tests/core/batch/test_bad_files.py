@@ -1,0 +1,356 @@
+"""Damaged, hostile and doubtful files: each is read as far as it goes, or refused in a sentence with a way on."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import importlib
+import importlib.util
+import json
+import os
+import random
+import sys
+import tracemalloc
+import zipfile
+from datetime import date
+from io import BytesIO
+from pathlib import Path
+
+import openpyxl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from baton_reasoning.core.batch.reading.problems import ProblemSet, read_problems
+from baton_reasoning.core.batch.reading.records import ENDINGS, FIELD_LIMIT
+from baton_reasoning.core.errors import ProblemFileError
+from tests.conftest import peak_memory
+from tests.core.batch.files import read, texts, written
+from tests.tiers import size
+
+needs_pyarrow = pytest.mark.skipif(importlib.util.find_spec("pyarrow") is None, reason="pyarrow is an extra")
+NAMES = st.sampled_from(
+    "problem question prompt messages conversations answer target solution choices options body reward_model "
+    "ground_truth A B choice1 choice2 id label text role content from value type stem test train x.y".split(" ")
+)
+WORDS = st.sampled_from(["user", "assistant", "human", "gpt", "image_url", "A", "1", "A) red B) green", "['a', 'b']"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | WORDS | st.text(max_size=30),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+IN_ONE_FOLDER = settings(max_examples=size(40, long=1_000), suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def rejected(found: ProblemSet) -> list[tuple[int, str]]:
+    return [(bad.line, bad.reason) for bad in found.rejected]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("p.jsonl", b"", r"is empty\. Choose a file with at least one problem"),
+        ("p.csv", b"\n \n\t\n", "is empty"),
+        ("p.txt", b"\xff\xfe \x00", "is empty"),
+        ("p.csv", b"question,answer\n", "no problem that can be read"),
+        ("p.jsonl", b"nonsense\n", "Line 1: This is not valid JSON"),
+        ("p.json", b'{"problem": "Why?",\n', r"cannot be read\. This is not valid JSON: .*\. Correct the file"),
+        ("p.jsonl", b'{"question": ""}\n', r"which column is the problem\. Choose one of: question"),
+        ("p.jsonl", b'{"a": 1}\n', r"which column is the problem\. Choose one of: a"),
+        ("p.json", b'{"a": 1}', r"does not hold one list of problems\. It should be a JSON list of objects"),
+        ("p.json", b'{"train": [{"problem": "Old?"}], "test": [{"problem": "New?"}]}', "not hold one list"),
+        ("p.csv", b'question,answer\nOne?,1\n"Two?,2\nThree?,3\n', "quotes of the row in line 3 do not match up"),
+        ("p.csv", b'question,answer\nOne?,1\n"Two" or three?,2\n', r"line 3 .*\. Write a quote inside .* twice"),
+        ("p.txt", b"Why?\n\x00\x01", r"is a binary file, not text\. Save its problems as CSV"),
+        ("p.csv", b"PK\x03\x04rest\x00", "is a binary file"),
+        ("p.txt", bytes(range(1, 256)) * 20, r"neither UTF-8 nor Windows-1252\. Save it as UTF-8"),
+        ("p.txt", "Why?".encode("utf-16") + b"\x00", "is not the UTF-16 as which it starts"),
+        ("p.jsonl.gz", gzip.compress(b'{"problem": "One?"}' * 100, mtime=0)[:-20], "damaged gzip"),
+        ("p.jsonl.gz", b"\x1f\x8bnonsense", "damaged gzip"),
+        ("p.docx", b"Why?", r"is not a supported format\. Supported are \.jsonl, .*\.xlsx"),
+        ("set/picture.png", b"{", r"no file of problems.*\.jsonl"),
+        ("set/a.json", b"{", "not valid JSON"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_a_reason_and_a_way_on(
+    tmp_path: Path, name: str, content: bytes, reason: str
+) -> None:
+    path = written(tmp_path, name, content)
+    with pytest.raises(ProblemFileError, match=reason):
+        read_problems(tmp_path / "set" if "/" in name else path)
+
+
+def test_what_is_not_there_or_no_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ProblemFileError, match="cannot be read: No such file"):
+        read_problems(tmp_path / "nowhere.jsonl")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "p.jsonl")
+        with pytest.raises(ProblemFileError, match="is not a file"):
+            read_problems(tmp_path / "p.jsonl")
+
+
+def test_a_folder_with_too_many_files_is_refused_and_not_read_in_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("baton_reasoning.core.batch.reading.problems._MOST_FILES", 2)
+    for name in "abc":
+        written(tmp_path, f"set/{name}.txt", "One?\n")
+    with pytest.raises(ProblemFileError, match=r"set has more than 2 files\. Put its problems into fewer"):
+        read_problems(tmp_path / "set")
+
+
+def test_bad_lines_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
+    lines = ['{"problem": "One?"}', '{"problem": ', "[1, 2]", '{"problem": " "}', '"Two\u2028?"', '{"other": 1}']
+    found = read(tmp_path, "p.jsonl", "\n".join([*lines, '{"problem": ' + "9" * 10_000 + "}"]))
+    assert texts(found) == ["One?", "Two\u2028?"]
+    assert rejected(found) == [
+        (2, "This is not valid JSON: Expecting value (column 13)."),
+        (3, "This is JSON, but not an object with fields."),
+        (4, "Its “problem” is empty."),
+        (6, "Its “problem” is empty."),
+        (7, "This JSON holds a number that is too long."),
+    ]
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "json"])
+def test_json_that_is_nested_too_deeply_is_refused_in_a_sentence(tmp_path: Path, ending: str) -> None:
+    for depth in (*range(900, 1_000), 100_000):
+        deep = f'{{"problem": "Why?", "list": {"[" * depth}{"]" * depth}}}'
+        with contextlib.suppress(ProblemFileError):
+            read(tmp_path, f"p.{ending}", deep)
+    with pytest.raises(ProblemFileError, match="nested too deeply"):
+        read(tmp_path, f"p.{ending}", deep)
+
+
+def test_half_characters_are_replaced(tmp_path: Path) -> None:
+    found = read(tmp_path, "p.jsonl", r'{"problem": "How \ud83d many?", "answer": "\ud83d\ude00", "\ud83d": "x"}')
+    (problem,) = found.problems
+    assert (problem.text, problem.expected, problem.metadata) == ("How ? many?", "😀", {"?": "x"})
+
+
+def test_what_is_not_utf_8_is_read_as_windows_1252_and_noted(tmp_path: Path) -> None:
+    found = read(tmp_path, "p.txt", "Wie groß ist die Fläche?\n“Und wo?”\n".encode("cp1252"))
+    assert texts(found) == ["Wie groß ist die Fläche?", "“Und wo?”"]
+    assert found.notes == ("p.txt is not UTF-8 and was read as Windows-1252.",)
+
+
+@pytest.mark.parametrize("field", ["problem", "messages"])
+def test_a_field_that_is_too_long_is_rejected_also_where_it_is_nested(tmp_path: Path, field: str) -> None:
+    texts_of = ("x" * (FIELD_LIMIT + 1), "Fine?")
+    rows = [{field: text if field == "problem" else [{"role": "user", "content": text}]} for text in texts_of]
+    found = read(tmp_path, "p.jsonl", "\n".join(map(json.dumps, rows)))
+    assert texts(found) == ["Fine?"]
+    ((line, reason),) = rejected(found)
+    assert (line, reason[:26], reason[-32:]) == (
+        1,
+        f"The field “{field}” has 1,000,"[:26],
+        "characters; 1,000,000 are the limit."[-32:],
+    )
+
+
+# Tables
+
+
+def test_only_a_line_break_ends_a_row(tmp_path: Path) -> None:
+    """A form feed is what becomes of the LaTeX \\frac in many files; it needs no quotes."""
+    cells = ("What is \x0crac{1}{2} of 4?", "One\u2028two?", "One\x85two?", "One\x0btwo?")
+    found = read(tmp_path, "p.csv", "question,answer\n" + "".join(f"{cell},2\n" for cell in cells))
+    assert [(each.text, each.expected, each.source_line) for each in found.problems] == [
+        (cell, "2", line) for line, cell in enumerate(cells, start=2)
+    ]
+
+
+def test_doubtful_rows_of_a_table(tmp_path: Path) -> None:
+    """Too many fields, too few, a header that repeats itself, a field of many lines; and no header at all."""
+    long = "x\n" * FIELD_LIMIT
+    rows = f'question,note,note,\n"{long}",1\nTwo?,1,2,3,4\nThree?\nFour?,a,b,c\n'
+    found = read(tmp_path, "p.csv", rows)
+    assert [(each.text, each.metadata) for each in found.problems] == [
+        ("Three?", {}),
+        ("Four?", {"note": "a", "note 3": "b", "column 4": "c"}),
+    ]
+    assert [reason[-25:] for _, reason in rejected(found)] == [
+        "1,000,000 are the limit.".rjust(25),
+        "has 5 fields, the header 4."[-25:],
+    ]
+    found = read(tmp_path, "p.csv", "1,What is one and one?\n2,What is two and two?\n")
+    assert (texts(found), found.columns.problem) == (["What is one and one?", "What is two and two?"], "column 2")
+
+
+CellValue = str | float | date | None
+
+
+def workbook(*sheets: list[tuple[CellValue, ...]]) -> bytes:
+    """A hidden sheet, then these."""
+    book = openpyxl.Workbook()
+    notes = book.active
+    assert notes is not None
+    notes.append(("Question", "Answer"))
+    notes.sheet_state = "hidden"
+    for number, rows in enumerate(sheets, start=1):
+        sheet = book.create_sheet(f"Sums {number}")
+        for row in rows:
+            sheet.append(row)
+    book.save(packed := BytesIO())
+    return packed.getvalue()
+
+
+def with_part(name: str, content: str) -> bytes:
+    """A workbook with another text for one of its parts."""
+    packed = BytesIO()
+    with zipfile.ZipFile(BytesIO(workbook([("Question",), ("Why?",)]))) as old, zipfile.ZipFile(packed, "w") as new:
+        for each in old.namelist():
+            new.writestr(each, content if each == name else old.read(each))
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"), [(4, "4"), (0.1 + 0.2, "0.3"), ("\\frac{1}{2}", "\\frac{1}{2}"), (True, "TRUE"), (None, None)]
+)
+def test_the_first_visible_sheet_with_a_header_is_read_as_it_is_shown(
+    tmp_path: Path, cell: CellValue, expected: str | None
+) -> None:
+    title: list[tuple[CellValue, ...]] = [("Questions of 2026",), (None,)]
+    rows = [*title, ("Frage", None, "Antwort"), (None,), ("What is 2 + 2?", None, cell)]
+    found = read(tmp_path, "sums.xlsx", workbook(title, rows))
+    (problem,) = found.problems
+    assert (problem.text, problem.expected, problem.source_line) == ("What is 2 + 2?", expected, 5)
+    assert (found.rejected, found.notes) == ((), ("sums.xlsx: only the sheet “Sums 2” was read.",))
+    assert texts(read(tmp_path, "sums.xlsx", workbook([], [("What is the sum?",)]))) == ["What is the sum?"]
+
+
+def test_a_date_or_an_error_in_a_cell_would_be_a_wrong_answer(tmp_path: Path) -> None:
+    rows: list[tuple[CellValue, ...]] = [
+        ("Question", "Answer"),
+        ("Which day?", date(2024, 1, 2)),
+        ("What is 1 / 0?", "#DIV/0!"),
+    ]
+    found = read(tmp_path, "sums.xlsx", workbook([*rows, ("How many?", 4)]))
+    assert texts(found) == ["How many?"]
+    reason = "The cell {} is a date or an error; format it as text or correct it."
+    assert rejected(found) == [(2, reason.format("B2")), (3, reason.format("B3"))]
+
+
+ENTITIES = '<!ENTITY e0 "0123456789">' + "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
+"""The last one unpacks to ten billion characters."""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"PK\x03\x04rest",
+        b"\xd0\xcf\x11\xe0 EncryptedPackage",
+        workbook([("Question",)])[:-40],
+        with_part("xl/worksheets/sheet2.xml", "<worksheet><sheetData><row><c"),
+        with_part("xl/workbook.xml", "<workbook/>"),
+        with_part("xl/styles.xml", f"<!DOCTYPE x [{ENTITIES}]><x>&e9;</x>"),
+    ],
+)
+def test_what_is_no_whole_workbook_is_refused_with_a_way_on(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(ProblemFileError, match=r"damaged or protected by a password, or no .* Save the sheet as CSV"):
+        read(tmp_path, "sums.xlsx", content)
+
+
+@pytest.mark.parametrize(("module", "ending"), [("openpyxl", "xlsx"), ("pyarrow", "parquet")])
+def test_without_its_package_a_sentence_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, ending: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ProblemFileError, match=rf"pip install .*\[{ending}\]"):
+        read(tmp_path, f"p.{ending}", b"")
+
+
+@needs_pyarrow
+def test_however_a_parquet_file_is_damaged_it_is_read_or_refused(tmp_path: Path) -> None:
+    """pyarrow raises OSError, UnicodeDecodeError and OverflowError besides its own."""
+    pyarrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
+    path, draw = tmp_path / "p.parquet", random.Random(1)
+    parquet.write_table(pyarrow.table({"question": ["One?", "Two?"] * 50, "answer": ["1", "2"] * 50}), path)
+    sound, refused = path.read_bytes(), 0
+    for _ in range(300):
+        damaged = bytearray(sound)
+        for _ in range(draw.randint(1, 6)):
+            damaged[draw.randrange(len(damaged))] = draw.randrange(256)
+        path.write_bytes(damaged)
+        try:
+            read_problems(path)
+        except ProblemFileError:
+            refused += 1
+    assert refused > 50
+    far = pyarrow.table({"question": ["One?"], "when": pyarrow.array([2**62], pyarrow.timestamp("us"))})
+    parquet.write_table(far, path)
+    with pytest.raises(ProblemFileError, match="damaged"):
+        read_problems(path)
+
+
+# Bombs
+
+
+def test_a_gzip_bomb_stops_at_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("baton_reasoning.core.batch.reading.source.FILE_LIMIT", 1 << 20)
+    packed = gzip.compress(b"One?\n" * (8 << 20))
+    tracemalloc.start()
+    with pytest.raises(ProblemFileError, match="larger than 1 MiB"):
+        read(tmp_path, "p.txt.gz", packed)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 << 20, "of 40 MiB"
+
+
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("baton_reasoning.core.batch.reading.tables.UNPACKED_LIMIT", 1 << 20)
+    with pytest.raises(ProblemFileError, match=r"unpacks to more than 1 MiB"):
+        read(tmp_path, "sums.xlsx", with_part("docProps/app.xml", " " * (2 << 20)))
+
+
+def test_a_text_that_many_cells_share_fills_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("baton_reasoning.core.batch.reading.records.FILE_LIMIT", 1 << 10)
+    with pytest.raises(ProblemFileError, match=r"unpacks to more than"):
+        read(tmp_path, "sums.xlsx", workbook([("Question",), *[("What is 2 + 2?",)] * 200]))
+
+
+@needs_pyarrow
+@pytest.mark.parametrize("store_schema", [True, False])
+def test_a_text_that_many_rows_share_fills_no_memory(tmp_path: Path, store_schema: bool) -> None:
+    pyarrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
+    shared = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 30_000, pyarrow.int32()), ["x" * 900_000])
+    path = tmp_path / "p.parquet"
+    parquet.write_table(pyarrow.table({"question": shared}), path, store_schema=store_schema)
+    assert path.stat().st_size < 100_000, "27 GB, packed"
+    before = peak_memory()
+    with pytest.raises(ProblemFileError, match="unpacks to more than 256 MiB"):
+        read_problems(path)
+    assert peak_memory() - before < 2**30
+
+
+@pytest.mark.slow
+def test_a_column_in_each_row_takes_linear_time(tmp_path: Path) -> None:
+    rows = [json.dumps({"problem": "One?", f"k{number}": 1}) for number in range(30_000)]
+    assert len(read(tmp_path, "p.jsonl", "\n".join(rows)).problems) == 30_000
+
+
+# Whatever it is
+
+
+@pytest.mark.slow
+@IN_ONE_FOLDER
+@given(st.lists(st.dictionaries(NAMES, VALUES, max_size=6), min_size=1, max_size=4))
+def test_any_records_are_read_or_refused(tmp_path: Path, records: list[dict[str, object]]) -> None:
+    (tmp_path / "p.jsonl").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
+    (tmp_path / "p.json").write_text(json.dumps({"data": records}), encoding="utf-8")
+    for path in tmp_path.glob("p.*"):
+        with contextlib.suppress(ProblemFileError):
+            found = read_problems(path)
+            assert found.summary()
+            for problem in found.problems:
+                assert problem.text.strip()
+                problem.text.encode()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ["", *ENDINGS])
+@IN_ONE_FOLDER
+@given(st.binary(max_size=300) | st.text(alphabet='|-#\n\t ,;"`Answer:12*', max_size=120).map(str.encode))
+def test_any_bytes_are_read_or_refused(tmp_path: Path, ending: str, data: bytes) -> None:
+    with contextlib.suppress(ProblemFileError):
+        read(tmp_path, f"p{ending}", data)
