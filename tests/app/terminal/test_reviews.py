@@ -150,7 +150,7 @@ def test_the_turn_of_an_answer_is_found_and_its_values_are_kept(baton: Baton, mo
     first = baton("value", id[:8], "--k", "6", "--threads", "1")
     assert first.returncode == 0
     assert re.search(r"continuations from \d+ places, about [\d,]+ tokens", first.stderr)
-    header, start, *steps = first.stdout.splitlines()
+    _title, header, start, *steps = first.stdout.splitlines()
     assert header.split()[:4] == ["step", "by", "value", "change"]
     assert start.startswith("start")
     turn = next(line for line in steps if "▲" in line)
@@ -180,7 +180,7 @@ def test_values_that_say_agreement_say_that_it_is_no_proof(baton: Baton, tmp_pat
 def test_takeovers_of_a_batch_are_valued_by_cue(baton: Baton, batch: str, scripted: ScriptedEngine) -> None:
     said = baton("batch", "value", batch[:8], "--arm", "both", "--k", "8")
     assert said.returncode == 0
-    header, *rows, sentence = said.stdout.splitlines()
+    _title, header, *rows, sentence = said.stdout.splitlines()
     assert header.split("  ")[0] == "reason"
     assert {row.split()[2] for row in rows} == {"wait", "yes"}
     assert re.match(r"6 takeovers of 6 answers: worth .*\d\) each, \d rescued and \d spoiled an answer\.", sentence)
