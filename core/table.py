@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 NOTHING = "–"
@@ -11,13 +11,13 @@ NOTHING = "–"
 
 class Column(NamedTuple):
     title: str
-    unit: str = ""
     is_number: bool = True
     """Aligned to the right."""
 
-    @property
-    def heading(self) -> str:
-        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+def columns_of(titles: Iterable[str]) -> tuple[Column, ...]:
+    """Return the columns of a table of names and their figures: all but the first hold numbers."""
+    return tuple(Column(title, is_number=number > 0) for number, title in enumerate(titles))
 
 
 class Table(NamedTuple):
@@ -29,7 +29,7 @@ class Table(NamedTuple):
 
     @property
     def headings(self) -> tuple[str, ...]:
-        return tuple(column.heading for column in self.columns)
+        return tuple(column.title for column in self.columns)
 
     def without_empty(self) -> Table:
         """Leave out each column after the first in which no row has a value."""
@@ -43,31 +43,20 @@ class Table(NamedTuple):
         rows = tuple(tuple(row[index] for index in kept) for row in self.rows)
         return self._replace(columns=tuple(self.columns[index] for index in kept), rows=rows)
 
-    def as_text(self, width: int = 0) -> str:
-        """Return a line for each row, heading first.
-
-        Columns that do not fit into `width` characters follow in a block of their own, which repeats the first column;
-        0 is no limit.
-        """
-        first, *others = (
-            _aligned(column, cells)
-            for column, cells in zip(self.columns, zip(self.headings, *self.rows, strict=True), strict=True)
-        )
-        blocks = [first]
-        for cells in others:
-            is_too_wide = len(blocks[-1][0]) + 2 + len(cells[0]) > width > 0
-            if is_too_wide and blocks[-1] is not first:
-                blocks.append(first)
-            blocks[-1] = [f"{line}  {cell}" for line, cell in zip(blocks[-1], cells, strict=True)]
-        return "\n\n".join("\n".join(line.rstrip() for line in lines) for lines in blocks)
+    def as_text(self) -> str:
+        """Return a line for each row, titles first."""
+        columns = []
+        for column, *cells in zip(self.columns, *self._lines(), strict=True):
+            width = max(map(len, cells))
+            columns.append([cell.rjust(width) if column.is_number else cell.ljust(width) for cell in cells])
+        return "\n".join("  ".join(cells).rstrip() for cells in zip(*columns, strict=True))
 
     def as_markdown(self) -> str:
         """Return a table of GitHub's Markdown."""
+        titles, *rows = ([cell.replace("|", r"\|") for cell in line] for line in self._lines())
         marks = ["---:" if column.is_number else "---" for column in self.columns]
-        lines = (self.headings, marks, *self.rows)
-        return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+        return "\n".join(f"| {' | '.join(line)} |" for line in (titles, marks, *rows))
 
-
-def _aligned(column: Column, cells: Sequence[str]) -> list[str]:
-    width = max(map(len, cells))
-    return [cell.rjust(width) if column.is_number else cell.ljust(width) for cell in cells]
+    def _lines(self) -> list[list[str]]:
+        """Return the titles, then the cells of each row, without line breaks."""
+        return [[" ".join(cell.split()) for cell in line] for line in (self.headings, *self.rows)]

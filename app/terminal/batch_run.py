@@ -20,7 +20,7 @@ from baton_reasoning.core.batch.reading.problems import ProblemOrigin
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, write_export
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import ExportedResult, Results
-from baton_reasoning.core.batch.reporting.tables import text_report
+from baton_reasoning.core.batch.reporting.tables import report_parts
 from baton_reasoning.core.batch.running import batch, progress
 from baton_reasoning.core.batch.running.arms import Arm, OtherModels, by_models, needs
 from baton_reasoning.core.batch.running.runner import Runner
@@ -188,7 +188,7 @@ class BatchRun:
         if self.json:
             write_json({"report": found.model_dump(mode="json", by_alias=True)})
         elif self.prints_report:
-            output.write(text_report(found, output.terminal_width()))
+            output.write_parts(report_parts(found))
 
     def _command(self, verb: str) -> str:
         return shlex.join(["baton", "batch", verb, str(self.folder)])

@@ -14,7 +14,7 @@ from baton_reasoning.app.terminal.batch_commands import json_results, out_option
 from baton_reasoning.app.terminal.batch_run import BatchRun
 from baton_reasoning.app.terminal.command_line import command, gathered, option
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, DEMO_PAIR, SEED, LoadingOptions, ModelOptions
-from baton_reasoning.app.terminal.output import remark, terminal_width, write
+from baton_reasoning.app.terminal.output import remark, write, write_table
 from baton_reasoning.app.terminal.streams import ExitCode
 from baton_reasoning.core.batch.reporting.figures import estimated, interval, percent
 from baton_reasoning.core.batch.reporting.report import Report, accuracy_of
@@ -169,8 +169,8 @@ def _time(run: BatchRun, cost: int, count: int) -> int:
     if code is ExitCode.ANSWERED and not run.json:
         with timing.results() as timed:
             table = joined(accuracy, timed.report, cost)
-        write(f"\n{table.title}:\n")
-        write(table.as_text(terminal_width()))
+        write()
+        write_table(table)
     return code
 
 

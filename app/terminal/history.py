@@ -11,13 +11,13 @@ from typing import NamedTuple
 import click
 
 from baton_reasoning.app.terminal.command_line import as_json, command, command_group, deliberate_option, option
-from baton_reasoning.app.terminal.output import Field, listing, remark, terminal_width, write
+from baton_reasoning.app.terminal.output import Field, listing, remark, write, write_parts
 from baton_reasoning.app.terminal.printer import SIGNS, summary
 from baton_reasoning.app.terminal.standard_input import confirmed
 from baton_reasoning.app.terminal.streams import ExitCode, report, write_json
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
 from baton_reasoning.core.batch.reporting.results import Results
-from baton_reasoning.core.batch.reporting.tables import text_report
+from baton_reasoning.core.batch.reporting.tables import report_parts
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.export.exported import Exported, gather
 from baton_reasoning.core.export.formats import FORMATS, write_file
@@ -92,7 +92,7 @@ def show(id: str, json: bool) -> None:
             if json:
                 write_json({"report": report.model_dump(mode="json", by_alias=True)})
             else:
-                write(text_report(report, terminal_width()))
+                write_parts(report_parts(report))
         else:
             _show_conversation(gather(store, entry.id), json)
 

@@ -41,11 +41,6 @@ def is_live(stream: TextIO) -> bool:
     return stream.isatty() and not console(stderr=stream is sys.stderr).is_dumb_terminal
 
 
-def terminal_width() -> int:
-    """Return the width of the terminal in characters; 0 if standard output is none."""
-    return console().width if console().is_terminal else 0
-
-
 def write(text: str = "", style: str | None = None, end: str = "\n") -> None:
     """Write text to standard output without wrapping it."""
     console().out(safe_text(text), style=style, highlight=False, end=end)
@@ -85,15 +80,35 @@ def write_table(table: Table) -> None:
         write(table.title, "bold")
     out = console()
     if not out.is_terminal:
-        rows = tuple(tuple(" ".join(safe_text(cell).splitlines()) for cell in row) for row in table.rows)
-        write(table._replace(rows=rows).as_text())
-        return
-    grid = Grid(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for column in table.columns:
-        grid.add_column(column.heading, justify="right" if column.is_number else "left", overflow="fold")
-    for row in table.rows:
-        grid.add_row(*(Text(safe_text(cell)) for cell in row))
-    out.print(grid, soft_wrap=False)
+        write(table.as_text())
+    else:
+        grid = Grid(box=None, pad_edge=False, header_style="bold", show_edge=False)
+        for column in table.columns:
+            grid.add_column(column.title, justify="right" if column.is_number else "left", overflow="fold")
+        for row in table.rows:
+            grid.add_row(*(Text(safe_text(cell)) for cell in row))
+        out.print(grid, soft_wrap=False)
+    for note in table.notes:
+        write_paragraph(note)
+
+
+def write_paragraph(text: str) -> None:
+    """Write text to standard output; a terminal wraps it between words."""
+    if console().is_terminal:
+        console().print(Text(safe_text(text)), soft_wrap=False)
+    else:
+        write(text)
+
+
+def write_parts(parts: Iterable[str | Table]) -> None:
+    """Write paragraphs and tables to standard output, with an empty line between them."""
+    for number, part in enumerate(parts):
+        if number:
+            write()
+        if isinstance(part, Table):
+            write_table(part)
+        else:
+            write_paragraph(part)
 
 
 def remark(sentence: str) -> None:

@@ -54,7 +54,7 @@ class _Cells(QTableWidget):
         self.setRowCount(len(table.rows))
         self.setColumnCount(len(table.columns))
         for column, head in enumerate(table.columns):
-            self.setHorizontalHeaderItem(column, _item(head.heading, is_number=head.is_number))
+            self.setHorizontalHeaderItem(column, _item(head.title, is_number=head.is_number))
             for row, cells in enumerate(table.rows):
                 self.setItem(row, column, _item(cells[column], is_number=head.is_number))
         header = self.horizontalHeader()

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 from baton_reasoning.core.batch.reporting import figures
 from baton_reasoning.core.batch.reporting.report import ArmReport, Comparison, Report
@@ -13,27 +14,29 @@ from baton_reasoning.core.batch.running.arms import arm_title
 from baton_reasoning.core.demo_pair.settings import MEASURED_COST, MEASURED_RATIO
 from baton_reasoning.core.export.markdown import escaped
 from baton_reasoning.core.intervals import Estimate
-from baton_reasoning.core.table import NOTHING, Column, Table
-from baton_reasoning.core.text import counted
+from baton_reasoning.core.table import NOTHING, Table, columns_of
+from baton_reasoning.core.text import counted, one_line
 
 MOST_SENTENCES = 5
 """Different errors, and different notices, that the report names of each arm."""
 SHARE_MISSED = 0.02
 """From this difference to the large share that it aimed at, an arm of equal share is no fair control."""
-MORE = "Quantiles of the seconds, tokens and every comparison are in the HTML report."
 
 
-def text_report(report: Report, width: int = 0) -> str:
-    """Return the report for a terminal of this width in characters, without what the HTML report folds; 0: no limit."""
-    tables = main_tables(report)
-    shown = (f"{table.title}\n{table.as_text(width)}" for table in tables)
-    told = [*(note for table in tables for note in table.notes), *notes(report)]
-    return "\n\n".join(filter(None, (sentence(report), heading(report), *shown, "\n".join(told), MORE)))
+def report_parts(report: Report) -> Iterator[str | Table]:
+    """Yield the paragraphs and tables of the report that a terminal shows: all but what the HTML report folds."""
+    yield sentence(report)
+    yield heading(report)
+    yield from main_tables(report)
+    if found := notes(report):
+        yield "\n".join(found)
+    if folded := [table.title for table in more_tables(report)]:
+        yield f"Also in the HTML report: {', '.join(folded)}."
 
 
 def markdown_report(report: Report) -> str:
     """Return the report as Markdown, all tables included. Text from models and servers makes no tag or image."""
-    parts = [f"# {report.name}", sentence(report), heading(report)]
+    parts = [f"# {one_line(report.name)}", sentence(report), heading(report)]
     for table in (*main_tables(report), *more_tables(report)):
         parts += [f"## {table.title}", table.as_markdown(), *table.notes]
     listed = "\n".join(f"- {note}" for note in notes(report))
@@ -51,7 +54,7 @@ def sentence(report: Report) -> str:
     if main.name in roles:
         subject = roles[main.name].capitalize()
     text = f"{subject}: {_right(main)}"
-    if main.is_pair and main.answers:
+    if main.is_pair and main.accuracy:
         text += f" with {figures.rounded(main.large_share)} by the large model"
     others = [
         f"{role} {figures.rounded(arm.accuracy.value)}"
@@ -75,99 +78,91 @@ def heading(report: Report) -> str:
     found = {parallel: None for arm in report.arms for parallel, *_ in arm.conditions.setups} or {report.parallel: None}
     at_once = " and ".join(map(str, sorted(found, reverse=True)))
     seeds = counted(report.seeds, "seed")
-    return f"{report.name}: {counted(report.problems, 'problem')}, {seeds}, {at_once} at once; {models}"
+    return f"{one_line(report.name)}: {counted(report.problems, 'problem')}, {seeds}, {at_once} at once; {models}"
 
 
 def main_tables(report: Report, against: str = "") -> tuple[Table, ...]:
     """Return the arms, and their differences from one of them: the main arm, or the one that is named."""
-    arms = _arm_table("Accuracy against large share", report, [*_MAIN, *([] if report.is_demo else _SECONDS), _MONEY])
-    differences = _differences(report, against or report.main)
-    return (arms, differences) if differences.rows else (arms,)
+    arms = _arm_table("Accuracy against large share", report, partial(_main_cells, with_seconds=not report.is_demo))
+    return _telling(arms, _differences(report, against or report.main))
 
 
 def more_tables(report: Report) -> tuple[Table, ...]:
     """Return the tables that only some readers look at."""
-    seconds = _arm_table("Seconds to the answer and to the end", report, _QUANTILES)
-    took = _arm_table("What an answer took", report, _COSTS)
-    compared = Table("All comparisons", _COMPARED, tuple(map(_compared, report.comparisons)))
-    return (*(() if report.is_demo else (seconds,)), took, *((compared,) if compared.rows else ()))
+    seconds = _arm_table("Seconds to the answer and to the end", report, _seconds_cells)
+    took = _arm_table("What an answer took", report, _cost_cells)
+    titles = ("policies", _POINTS, "better", "worse", "problems", "p", _ADJUSTED)
+    compared = Table("All comparisons", columns_of(titles), tuple(map(_compared, report.comparisons)))
+    return _telling(*(() if report.is_demo else (seconds,)), took, compared)
 
 
-ArmColumn = tuple[Column, Callable[[ArmReport], str]]
-"""A column, and the cell of an arm."""
+def _telling(*tables: Table) -> tuple[Table, ...]:
+    """Leave out the tables that have no figure."""
+    return tuple(table for table in tables if table.rows and len(table.columns) > 1)
 
 
-def _arm_table(title: str, report: Report, columns: Iterable[ArmColumn]) -> Table:
-    """Return a table with a row for each arm, without the columns that say nothing of any."""
-    heads, cells = zip(*columns, strict=True)
-    rows = tuple((arm.title, *(cell(arm) for cell in cells)) for arm in report.arms)
-    return Table(title, (_POLICY, *heads), rows).without_empty()
+def _arm_table(title: str, report: Report, cells_of: Callable[[ArmReport], dict[str, str]]) -> Table:
+    """Return a table with a row for each arm, without the columns that say nothing of any.
+
+    `cells_of`: the cells of an arm that has answers, by the titles of their columns.
+    """
+    cells = {arm.name: cells_of(arm) for arm in report.arms if arm.answers}
+    titles = next(iter(cells.values()), {})
+    rows = tuple((arm.title, *cells.get(arm.name, dict.fromkeys(titles, NOTHING)).values()) for arm in report.arms)
+    return Table(title, columns_of(("policy", *titles)), rows).without_empty()
 
 
-def _answers(cell: Callable[[ArmReport], str]) -> Callable[[ArmReport], str]:
-    """Return nothing for an arm without an answer."""
-    return lambda arm: cell(arm) if arm.answers else NOTHING
+def _main_cells(arm: ArmReport, *, with_seconds: bool) -> dict[str, str]:
+    cells = {"correct (95% CI)": figures.share(arm.accuracy), "large share": figures.percent(arm.large_share)}
+    if with_seconds:
+        cells["s/answer"] = f"{arm.seconds_per_answer:,.2f}"
+        cells["× large"] = f"{arm.time_ratio.value:,.2f}" if arm.time_ratio else NOTHING
+    return cells | {"money": figures.money(arm.money_per_answer, arm.currency) if arm.money else NOTHING}
 
 
-def _each(tokens: Callable[[ArmReport], int]) -> Callable[[ArmReport], str]:
-    return _answers(lambda arm: f"{tokens(arm) / arm.answers:,.0f}")
+def _seconds_cells(arm: ArmReport) -> dict[str, str]:
+    answer, end = arm.seconds_to_answer, arm.seconds_to_end
+    return {
+        "answer p50": figures.estimated(answer and answer.p50),
+        "answer p95": figures.estimated(answer and answer.p95),
+        "end p50": figures.estimated(end and end.p50),
+        "end p95": figures.estimated(end and end.p95),
+        "mean / large": figures.estimated(arm.time_ratio),
+        "tok/s": f"{arm.tokens_per_second:,.0f}",
+    }
 
 
-_MAIN: Sequence[ArmColumn] = (
-    (Column("correct", "95% CI"), lambda arm: figures.share(arm.accuracy)),
-    (Column("large share"), _answers(lambda arm: figures.percent(arm.large_share))),
-)
-_SECONDS: Sequence[ArmColumn] = (
-    (Column("s/answer"), _answers(lambda arm: f"{arm.seconds_per_answer:,.2f}")),
-    (Column("× large"), lambda arm: f"{arm.time_ratio.value:,.2f}" if arm.time_ratio else NOTHING),
-)
-_MONEY: ArmColumn = (
-    Column("money"),
-    lambda arm: figures.money(arm.money_per_answer, arm.currency) if arm.money else NOTHING,
-)
-_QUANTILES: Sequence[ArmColumn] = (
-    (Column("answer p50"), lambda arm: figures.estimated(arm.seconds_to_answer.p50 if arm.seconds_to_answer else None)),
-    (Column("answer p95"), lambda arm: figures.estimated(arm.seconds_to_answer.p95 if arm.seconds_to_answer else None)),
-    (Column("end p50"), lambda arm: figures.estimated(arm.seconds_to_end.p50 if arm.seconds_to_end else None)),
-    (Column("end p95"), lambda arm: figures.estimated(arm.seconds_to_end.p95 if arm.seconds_to_end else None)),
-    (Column("mean / large"), lambda arm: figures.estimated(arm.time_ratio)),
-    (Column("tok/s"), _answers(lambda arm: f"{arm.tokens_per_second:,.0f}")),
-)
-_COSTS: Sequence[ArmColumn] = (
-    (Column("gap recovered"), lambda arm: figures.estimated(arm.gap_recovered)),
-    (Column("tokens"), _each(lambda arm: arm.tokens)),
-    (Column("discarded"), _each(lambda arm: arm.discarded_tokens)),
-    (Column("handoffs"), _answers(lambda arm: f"{arm.handoffs / arm.answers:,.1f}")),
-    (Column("first read"), _each(lambda arm: arm.read - arm.reread)),
-    (Column("read again"), _each(lambda arm: arm.reread)),
-    (
-        Column("drafts accepted"),
-        lambda arm: figures.percent(arm.accepted / arm.drafted) if arm.drafted else NOTHING,
-    ),
-)
-_POLICY = Column("policy", is_number=False)
-_POINTS = Column("points", "95% CI")
-_P, _ADJUSTED = Column("p"), Column("adjusted p")
-_COMPARED = (
-    *(Column("policies", is_number=False), _POINTS),
-    *(Column("better"), Column("worse"), Column("problems"), _P, _ADJUSTED),
-)
+def _cost_cells(arm: ArmReport) -> dict[str, str]:
+    of_an_answer = {
+        "tokens": arm.tokens,
+        "discarded": arm.discarded_tokens,
+        "first read": arm.read - arm.reread,
+        "read again": arm.reread,
+    }
+    return {
+        "gap recovered": figures.estimated(arm.gap_recovered),
+        **{title: f"{count / arm.answers:,.0f}" for title, count in of_an_answer.items()},
+        "handoffs": f"{arm.handoffs / arm.answers:,.1f}",
+        "drafts accepted": figures.percent(arm.accepted / arm.drafted) if arm.drafted else NOTHING,
+    }
+
+
+_POINTS, _ADJUSTED = "points (95% CI)", "adjusted p"
 
 
 def _differences(report: Report, against: str) -> Table:
     """Return the accuracy of each other arm minus that of `against`."""
-    several = len(report.comparisons) > 1
     found = [each for each in report.comparisons if against in (each.first, each.second)]
     rows = []
     for each in found:
         other, change = each.second, each.difference
         if against == each.second:
             other, change = each.first, Estimate(-change.value, -change.high, -change.low)
-        adjusted = (figures.probability(each.adjusted_p),) if several else ()
-        rows.append((arm_title(other), figures.points(change), figures.probability(each.p), *adjusted))
+        adjusted = figures.probability(each.adjusted_p) if len(report.comparisons) > 1 else NOTHING
+        rows.append((arm_title(other), figures.points(change), figures.probability(each.p), adjusted))
     notes = (*(f"{each.title}: {each.remark}" for each in found if each.remark), _method(report))
-    columns = (_POLICY, _POINTS, _P, *((_ADJUSTED,) if several else ()))
-    return Table(f"Difference from “{arm_title(against)}”", columns, tuple(rows), notes)
+    title = f"Difference from “{arm_title(against)}”"
+    return Table(title, columns_of(("policy", _POINTS, "p", _ADJUSTED)), tuple(rows), notes).without_empty()
 
 
 def _compared(each: Comparison) -> tuple[str, ...]:
@@ -223,7 +218,7 @@ def _missing(report: Report) -> Iterator[str]:
 def _commonest(arm: str, sentences: Mapping[str, int], template: str) -> list[str]:
     """List the commonest sentences, each with the number of answers."""
     shown = list(sentences.items())[:MOST_SENTENCES]
-    lines = [f"{arm}: {counted(count, 'answer')} {template.format(sentence)}" for sentence, count in shown]
+    lines = [f"{arm}: {counted(count, 'answer')} {template.format(one_line(sentence))}" for sentence, count in shown]
     rest = sum(sentences.values()) - sum(count for _, count in shown)
     return [*lines, f"{arm}: {counted(rest, 'answer')} for other reasons (results.jsonl)"] if rest else lines
 

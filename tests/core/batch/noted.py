@@ -1,10 +1,11 @@
-"""A batch in which everything happened that a reader must know beside the table."""
+"""A report as text, and a batch in which everything happened that a reader must know beside the table."""
 
 from __future__ import annotations
 
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.statistics import difference
+from baton_reasoning.core.batch.reporting.tables import report_parts
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.batch.running.batch import create_batch
 from baton_reasoning.core.batch.running.runner import Runner
@@ -26,6 +27,15 @@ NOTES = (
     "1 error: resume the batch for these answers.",
 )
 """What terminal, HTML and window must say."""
+
+
+def text_of(report: Report) -> str:
+    """What a terminal shows of a report, as wide as it gets."""
+    parts = [
+        part if isinstance(part, str) else "\n".join((part.title, part.as_text(), *part.notes))
+        for part in report_parts(report)
+    ]
+    return "\n\n".join(parts)
 
 
 def noted_report(store: Store, grader: Grader) -> Report:

@@ -14,14 +14,7 @@ from baton_reasoning.core.batch.reporting.exports import export
 from baton_reasoning.core.batch.reporting.page import html_report
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results
-from baton_reasoning.core.batch.reporting.tables import (
-    main_tables,
-    markdown_report,
-    more_tables,
-    notes,
-    sentence,
-    text_report,
-)
+from baton_reasoning.core.batch.reporting.tables import main_tables, markdown_report, more_tables, notes, sentence
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.batch.running.runner import Runner
@@ -46,7 +39,7 @@ from tests.core.batch.counting import (
     small_engine,
     solution,
 )
-from tests.core.batch.noted import NOTES, noted_report
+from tests.core.batch.noted import NOTES, noted_report, text_of
 from tests.fakes.charging import ChargingEngine
 from tests.fakes.scripted import QUESTION, Fault, ScriptedEngine
 
@@ -94,7 +87,7 @@ def cells(made: Report, title: str) -> list[str]:
 def test_a_report_begins_with_what_was_found(store: Store, recipes: tuple[str, ...], expected: str) -> None:
     made = report(store, *recipes)
     assert sentence(made) == expected
-    assert text_report(made).startswith(f"{expected}\n\ncounting: 6 problems, 1 seed, 2 at once; small small")
+    assert text_of(made).startswith(f"{expected}\n\ncounting: 6 problems, 1 seed, 2 at once; small small")
     assert f'<p class="sentence">{expected}</p>' in html_report(made)
     assert markdown_report(made).startswith(f"# counting\n\n{expected}\n")
 
@@ -118,16 +111,16 @@ def test_a_sentence_says_what_is_not_there_yet(store: Store) -> None:
     assert sentence(made) == "No answer yet."
     assert notes(made) == ["4 not run: resume the batch for these answers."]
     assert "No right answer yet." in html_report(made)
-    assert main_tables(made)[0].rows == (("Small only",), ("Large only",))
+    assert main_tables(made) == more_tables(made) == ()
     faults = [Fault(0, EngineLost("Gone."))]
     lost = Pair(ScriptedEngine(continue_with=small_engine().continue_with, faults=faults), large_engine())
     assert sentence(Results.read(store, solved(store, "small", pair=lost, found=problems(1))).report) == (
         "No answer yet; 1 error."
     )
     ungraded = [Problem("open", "Count to 9.", None, {}, 1)]
-    assert sentence(Results.read(store, solved(store, "small", found=ungraded)).report) == (
-        "Small alone: no graded answer."
-    )
+    made = Results.read(store, solved(store, "small", "baton", found=ungraded)).report
+    assert sentence(made) == "Both together: no graded answer."
+    assert [table.headings for table in main_tables(made)] == [("policy", "large share", "s/answer")]
 
 
 def test_the_tables_that_matter_fit_into_80_columns_and_the_others_are_folded(store: Store) -> None:
@@ -138,10 +131,10 @@ def test_the_tables_that_matter_fit_into_80_columns_and_the_others_are_folded(st
     assert differences.headings == ("policy", "points (95% CI)", "p", "adjusted p")
     assert [row[0] for row in differences.rows] == ["Small only", "Large only", "Random as Keywords"]
     assert all(len(line) <= 80 for table in (arms, differences) for line in table.as_text().splitlines())
-    text, page, markdown = text_report(made, 80), html_report(made), markdown_report(made)
+    text, page, markdown = text_of(made), html_report(made), markdown_report(made)
     folded = page[page.index("<details>") :]
     for table in more_tables(made):
-        assert table.title not in text
+        assert text.count(table.title) == text.splitlines()[-1].count(table.title) == 1
         assert table.title in folded
         assert table.as_markdown() in markdown
     assert [len(table.rows) for table in more_tables(made)] == [4, 4, 6]
@@ -230,13 +223,13 @@ def test_arms_of_an_older_version_are_read_or_left_out(store: Store) -> None:
     assert {each.arm for each in results.exported()} == {"small", "older", "gone"}
 
 
-@pytest.mark.parametrize("shown", [text_report, html_report, markdown_report])
+@pytest.mark.parametrize("shown", [text_of, html_report, markdown_report])
 def test_every_note_stands_beside_the_table(store: Store, grader: Grader, shown: Callable[[Report], str]) -> None:
     text = html.unescape(shown(noted_report(store, grader)))
     assert [note for note in NOTES if note not in text] == []
 
 
-@pytest.mark.parametrize("shown", [text_report, html_report, markdown_report])
+@pytest.mark.parametrize("shown", [text_of, html_report, markdown_report])
 def test_a_pair_that_does_not_pay_is_named(store: Store, shown: Callable[[Report], str]) -> None:
     arms = ("small", "large", "baton")
     wrong = Pair(ScriptedEngine(continue_with=lambda _, body: rest(solution(-1), body)), large_engine())

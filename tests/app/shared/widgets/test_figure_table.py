@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 from baton_reasoning.app.shared.widgets.figure_table import FigureTable
 from baton_reasoning.core.table import Column, Table
 
-COLUMNS = (Column("policy", is_number=False), Column("correct", "%"))
+COLUMNS = (Column("policy", is_number=False), Column("correct (%)"))
 TABLE = Table("Accuracy", COLUMNS, (("Small only", "50.0"), ("<b>Large</b>", "100.0")), ("p: an exact test.",))
 
 
