@@ -13,22 +13,12 @@ from baton_reasoning.app.shared.theme import Role, set_role
 from baton_reasoning.app.shared.widgets.controls import button, label, plain_tip, see_through
 from baton_reasoning.app.shared.widgets.figure_table import FigureTable
 from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, holder, vbox
-from baton_reasoning.core.batch.reporting import figures, tables
-from baton_reasoning.core.batch.reporting.charts import (
-    Scatter,
-    accuracy_against_share,
-    scatter_chart,
-    takeovers_by_reason,
-)
+from baton_reasoning.core.batch.reporting import charts, figures, tables
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report
 from baton_reasoning.core.batch.running.arms import ABLATIONS, ARMS
 from baton_reasoning.core.table import Table
 
 REASONS = "Where the large model stepped in"
-
-
-def _draw_scatter(scatter: Scatter, width: int) -> str:
-    return scatter_chart(scatter, width, height=250)
 
 
 class EvidencePanel(QScrollArea):
@@ -68,16 +58,14 @@ class EvidencePanel(QScrollArea):
     def show_report(self, report: Report, arm: ArmReport | None) -> None:
         """Show a report; `arm` is the one that is selected in the list."""
         self._cards.show()
-        scatter = accuracy_against_share(report)
-        self.share.show_chart(partial(_draw_scatter, scatter), scatter.description or "No right answer yet.")
+        self.share.show_chart(partial(charts.share_chart, report, height=250), charts.shares_in_words(report))
         self.share.setVisible(len(report.arms) > 1)
         self.comparison.show_report(report, arm.name if arm else "")
         self.reasons.setVisible(arm is not None)
         if arm:
             counts = "; ".join(f"{reason} {count:,}" for reason, count in arm.takeovers.items())
-            self.reasons.show_chart(
-                partial(takeovers_by_reason, arm), counts or "No takeover.", f"{REASONS} · {arm.title}"
-            )
+            drawing = partial(charts.takeovers_by_reason, arm)
+            self.reasons.show_chart(drawing, counts or "No takeover.", f"{REASONS} · {arm.title}")
         self.setMinimumWidth(self._cards.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width())
 
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import cycle, product
 from typing import NamedTuple
 
 from baton_reasoning.core import charts
+from baton_reasoning.core.batch.reporting.baselines import LARGE_ALONE, SMALL_ALONE
 from baton_reasoning.core.batch.reporting.failures import TakeoverOutcomes
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report
-from baton_reasoning.core.batch.running.arms import arm_title
 from baton_reasoning.core.charts import Axis
-from baton_reasoning.core.thinking.policy import Needs
-from baton_reasoning.core.thinking.registry import POLICIES
 
 DASHES = ("", "7 3", "9 3 2 3", "9 3 2 3 2 3")
 """Of curves and sweeps in turn, in pixels: lengths of dashes and gaps; empty for a solid line."""
@@ -23,112 +21,78 @@ MOST_KINDS = 8
 """Reasons and cues whose worth is drawn; tables have all."""
 
 
-class ChartLine(NamedTuple):
-    name: str
-    points: tuple[tuple[float, float], ...]
-    """x, and accuracy in percent."""
-    dashes: str = ""
-    colour: str = "muted"
-
-    def sample(self) -> str:
-        """Draw a piece of it for a legend."""
-        return charts.line([(-12, 0), (12, 0)], self.colour, self.dashes)
-
-
-class Point(NamedTuple):
-    """An arm: accuracy in percent, with its interval."""
+class ShareLine(NamedTuple):
+    """A line behind the arms."""
 
     name: str
-    x: float
-    y: float
-    low: float
-    high: float
-    colour: str
-    """Of the only author, or of text if both models wrote."""
-
-    @classmethod
-    def of(cls, arm: ArmReport, x: float) -> Point:
-        assert arm.accuracy
-        y, low, high = (100 * each for each in (arm.accuracy.value, *arm.accuracy.interval))
-        return cls(arm.title, x, y, low, high, _colour(arm))
+    arms: list[ArmReport]
+    """Which it joins, in order."""
+    dashes: str
 
 
-class Scatter(NamedTuple):
-    title: str
-    across: str
-    """Label of the x axis."""
-    points: tuple[Point, ...]
-    lines: tuple[ChartLine, ...]
-    x: Axis
-    """Its ends in pixels are chosen by the drawing."""
-
-    @property
-    def description(self) -> str:
-        """What screen readers say."""
-        return "; ".join(f"{point.name} {point.y:.0f}% at {charts.quantity(point.x)}" for point in self.points)
-
-    @property
-    def bottom(self) -> float:
-        """Lower end of the y axis: the next multiple of ten below all that is drawn. The upper end is 100."""
-        lows = [point.low for point in self.points] + [percent for line in self.lines for _, percent in line.points]
-        return min(90.0, 10.0 * math.floor(min(lows, default=0) / 10))
-
-
-def scatter_chart(scatter: Scatter, width: int = 640, height: int = 400) -> str:
-    """Draw a sign with an interval for each arm, and the lines behind them; the legend names all.
+def share_chart(report: Report, width: int = 640, height: int = 400) -> str:
+    """Plot accuracy with its interval against large share, and lines of chance and of sweeps; the legend names all.
 
     `height`: without the legend, which is below.
     """
+    title = "Accuracy against large share, with 95% intervals"
     left, right, top, bottom = 56.0, width - 24.0, 28.0, height - 52.0
-    x, y = scatter.x._replace(start=left, end=right), Axis(scatter.bottom, 100.0, bottom, top)
-    if not scatter.points:
-        return charts.svg(width, height, [charts.text(8, top, "No right answer yet.")], scatter.title)
+    arms = _answered(report)
+    if not arms:
+        return charts.svg(width, height, [charts.text(8, top, "No graded answer yet.")], title)
+    lowest = min(10 * math.floor(10 * arm.accuracy.low) for arm in arms if arm.accuracy)
+    x, y = Axis(-6, 106, left, right), Axis(min(90, lowest), 100, bottom, top)
     parts = [
         *charts.columns(x, top, bottom),
         *charts.rows(y, left, right),
         charts.text(8, top - 10, "% correct"),
-        charts.text((left + right) / 2, height - 12, scatter.across, "middle"),
+        charts.text((left + right) / 2, height - 12, "% of tokens by the large model", "middle"),
     ]
-    for line in scatter.lines:
-        corners = [(x.at(at), y.at(percent)) for at, percent in line.points]
-        parts.append(charts.line(corners, line.colour, line.dashes))
+
+    def place(arm: ArmReport) -> charts.Place:
+        return x.at(100 * arm.large_share), y.at(_percent(arm))
+
+    lines = list(_lines(arms))
+    parts += [charts.line(list(map(place, line.arms)), dashes=line.dashes) for line in lines]
     signs, entries = [], []
-    places = charts.side_by_side([(x.at(point.x), y.at(point.y)) for point in scatter.points])
-    for number, (point, place) in enumerate(zip(scatter.points, places, strict=True)):
-        parts.append(charts.line([(place[0], y.at(point.high)), (place[0], y.at(point.low))]))
-        signs.append(charts.sign(number, *place, point.colour))
-        entries.append((point.name, charts.sign(number, 0, 0, point.colour)))
-    entries += [(line.name, line.sample()) for line in scatter.lines]
+    for number, (arm, (across, up)) in enumerate(zip(arms, charts.side_by_side(list(map(place, arms))), strict=True)):
+        assert arm.accuracy
+        parts.append(charts.line([(across, y.at(100 * end)) for end in arm.accuracy.interval]))
+        signs.append(charts.sign(number, across, up, _colour(arm)))
+        entries.append((arm.title, charts.sign(number, 0, 0, _colour(arm))))
+    entries += [(line.name, charts.line([(-12, 0), (12, 0)], dashes=line.dashes)) for line in lines]
     legend, end = charts.legend(entries, 8, height, right)
-    return charts.svg(width, end + 8, [*parts, *signs, *legend], f"{scatter.title}, with 95% intervals")
+    return charts.svg(width, end + 8, [*parts, *signs, *legend], title)
 
 
-def accuracy_against_share(report: Report) -> Scatter:
-    """Plot accuracy against large share, with the lines of chance; a line joins the arms of a sweep."""
-    arms = _answered(report)
-    points = {arm.name: Point.of(arm, 100 * arm.large_share) for arm in arms}
-    place = {name: (point.x, point.y) for name, point in points.items()}
-    sweeps = dict.fromkeys(arm.sweep for arm in arms if arm.sweep)
-    lines = [
-        ChartLine(f"Values of {name}", tuple(sorted(place[arm.name] for arm in arms if arm.sweep == name)), dashes)
-        for name, dashes in zip(sweeps, cycle(DASHES))
-    ]
-    needs = {arm.name: POLICIES[arm.settings["settings"]["policy"]["policy"]].needs for arm in arms}
-    smalls = [name for name in points if needs[name] == Needs(large=False)]
-    larges = [name for name in points if needs[name] == Needs(small=False)]
-    lines += [
-        ChartLine(f"By chance, from {arm_title(small)} to {arm_title(large)}", (place[small], place[large]), BY_CHANCE)
-        for small, large in product(smalls, larges)
-    ]
-    across = "% of tokens by the large model"
-    return Scatter("Accuracy against large share", across, tuple(points.values()), tuple(lines), Axis(-6, 106))
+def shares_in_words(report: Report) -> str:
+    """Say what `share_chart` shows, for screen readers."""
+    arms = (f"{arm.title} {_percent(arm):.0f}% at {arm.large_share:.1%}" for arm in _answered(report))
+    return "; ".join(arms) or "No graded answer yet."
 
 
 def _answered(report: Report) -> list[ArmReport]:
     return [arm for arm in report.arms if arm.accuracy and arm.tokens]
 
 
+def _percent(arm: ArmReport) -> float:
+    assert arm.accuracy
+    return 100 * arm.accuracy.value
+
+
+def _lines(arms: Sequence[ArmReport]) -> Iterator[ShareLine]:
+    """Yield a line for the arms of each sweep, and one from each small model alone to each large one."""
+    sweeps = dict.fromkeys(arm.sweep for arm in arms if arm.sweep)
+    for name, dashes in zip(sweeps, cycle(DASHES)):
+        swept = [arm for arm in arms if arm.sweep == name]
+        yield ShareLine(f"Values of {name}", sorted(swept, key=lambda arm: (arm.large_share, _percent(arm))), dashes)
+    for small, large in product(arms, arms):
+        if small.needs == SMALL_ALONE and large.needs == LARGE_ALONE:
+            yield ShareLine(f"By chance, from {small.title} to {large.title}", [small, large], BY_CHANCE)
+
+
 def _colour(arm: ArmReport) -> str:
+    """Return the colour of the only author, or of text if both models wrote."""
     if not arm.large_tokens:
         return "small"
     return "text" if arm.small_tokens else "large"

@@ -24,7 +24,7 @@ def html_report(report: Report, analysis: FailureAnalysis | None = None) -> str:
         main_tables=tables.main_tables(report),
         more_tables=tables.more_tables(report),
         notes=tables.notes(report),
-        share=markup(charts.scatter_chart(charts.accuracy_against_share(report))),
+        share=markup(charts.share_chart(report)),
         takeovers=[
             (arm.title, markup(charts.takeovers_by_reason(arm)))
             for arm in report.arms

@@ -20,8 +20,10 @@ from baton_reasoning.core.batch.running.batch import BatchSettings, ModelSummary
 from baton_reasoning.core.grading.verdict import How, Outcome
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.store.batches import Batch, ResultRow, StoredArm
+from baton_reasoning.core.store.batches import Batch, ResultRow
 from baton_reasoning.core.store.run_cost import Cost
+from baton_reasoning.core.thinking.policy import Needs
+from baton_reasoning.core.thinking.registry import POLICIES
 
 EXPORTED = ConfigDict(frozen=True, populate_by_name=True, ser_json_inf_nan="null")
 CHARGED = {"money", "currency", "remote_tokens"}
@@ -129,9 +131,14 @@ class ArmReport(Cost, ArmAccuracy):
         return arm_title(self.name)
 
     @property
+    def needs(self) -> Needs:
+        """Tell which models write in it."""
+        return POLICIES[self.settings["settings"]["policy"]["policy"]].needs
+
+    @property
     def is_pair(self) -> bool:
         """Tell whether both models write in it, and not by the large share of another arm."""
-        return baselines.is_pair(Arm.shown(StoredArm(self.name, self.settings)))
+        return self.needs.small and self.needs.large and not self.settings.get("equal_share_of")
 
     @property
     def answers(self) -> int:

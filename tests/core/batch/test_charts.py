@@ -12,15 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.batch.reporting.charts import (
-    Point,
-    Scatter,
-    accuracy_against_share,
-    scatter_chart,
-    takeovers_by_reason,
-)
+from baton_reasoning.core.batch.reporting.charts import share_chart, shares_in_words, takeovers_by_reason
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report
-from baton_reasoning.core.charts import SIGN_WIDTH, Axis
+from baton_reasoning.core.charts import SIGN_WIDTH
 from baton_reasoning.core.intervals import Estimate, wilson
 
 TOKENS = 1000
@@ -80,6 +74,10 @@ class Drawing:
         up = [(float(each.text or ""), float(each.attrib["y"]) - 4) for each in texts if is_left(each)]
         return between(across, share), between(up, percent)
 
+    def points(self, *corners: tuple[float, float]) -> str:
+        """A line as it is written, through these shares and percents."""
+        return " ".join(f"{x:.1f},{y:.1f}" for x, y in (self.place(*corner) for corner in corners))
+
     def lines(self, name: str) -> list[str]:
         """The points of each line that looks as the legend's sample of this name."""
         (sample,) = self.legend[name].iter("polyline")
@@ -122,7 +120,7 @@ def signs_in(drawing: ElementTree.Element) -> Iterator[Sign]:
 def test_the_sign_of_each_arm_in_the_legend_is_the_sign_at_its_place(
     arms: list[tuple[str, int, int]], width: int
 ) -> None:
-    drawing = Drawing(scatter_chart(accuracy_against_share(report(*(arm_report(*arm) for arm in arms))), width))
+    drawing = Drawing(share_chart(report(*(arm_report(*arm) for arm in arms)), width))
     assert list(drawing.legend) == [name for name, *_ in arms]
     places = [drawing.place(100 * large / TOKENS, 5 * right) for _, large, right in arms]
     for (name, *_), (x, y) in zip(arms, places, strict=True):
@@ -136,38 +134,34 @@ def test_the_sign_of_each_arm_in_the_legend_is_the_sign_at_its_place(
 
 def test_a_line_of_chance_leads_from_the_small_model_alone_to_each_large_one() -> None:
     other = arm_report("large, 32B", TOKENS, 20, "always")
-    drawing = Drawing(scatter_chart(accuracy_against_share(report(SMALL, LARGE, other, arm_report("c = 3", 280, 19)))))
+    drawing = Drawing(share_chart(report(SMALL, LARGE, other, arm_report("c = 3", 280, 19))))
     for name, right in (("Large only", 95), ("Large only, 32B", 100)):
-        places = (drawing.place(0, 60), drawing.place(100, right))
-        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-        assert points in drawing.lines(f"By chance, from Small only to {name}")
+        assert drawing.points((0, 60), (100, right)) in drawing.lines(f"By chance, from Small only to {name}")
     drafted = arm_report("drafted", TOKENS, 19, "drafted")
-    lone = accuracy_against_share(report(SMALL, drafted, arm_report("silent", 0, 12)))
-    assert lone.lines == (), "an arm that drafts, or whose large model never stepped in, is no model alone"
+    lone = share_chart(report(SMALL, drafted, arm_report("silent", 0, 12)))
+    assert "By chance" not in lone, "an arm that drafts, or whose large model never stepped in, is no model alone"
 
 
 def test_a_line_of_its_own_dashes_joins_the_arms_of_a_sweep() -> None:
     arms = [arm_report(f"c = {c}", 10 * c, c % 20, sweep="c") for c in (15, 3, 50)]
     others = [arm_report(f"n = {n}", 10 * n, 10, sweep="n") for n in (1, 2)]
-    scatter = accuracy_against_share(report(SMALL, *arms, *others))
-    assert [line.points for line in scatter.lines] == [((3, 15), (15, 75), (50, 50)), ((1, 50), (2, 50))]
-    drawing = Drawing(scatter_chart(scatter))
+    drawing = Drawing(share_chart(report(SMALL, *arms, *others)))
+    for name, corners in (("c", ((3, 15), (15, 75), (50, 50))), ("n", ((1, 50), (2, 50)))):
+        assert drawing.points(*corners) in drawing.lines(f"Values of {name}")
     assert [len(line.split()) for line in drawing.lines("Values of c")] == [3, *[2] * 6], "intervals are solid, too"
     assert [len(line.split()) for line in drawing.lines("Values of n")] == [2]
 
 
 def test_names_in_a_chart_are_text() -> None:
     name = "<script>alert(1)</script>"
-    scatter = Scatter("a < b", "<b>", (Point(name, 1, 50, 40, 60, "text"),), (), Axis(0, 2))
-    assert "<b>" not in scatter_chart(scatter)
-    assert list(Drawing(scatter_chart(scatter)).legend) == [name]
+    assert list(Drawing(share_chart(report(arm_report(name, 280, 19)))).legend) == [name]
 
 
 def test_a_chart_without_an_answer_says_so() -> None:
-    silent = SMALL.model_copy(update={"accuracy": None})
-    scatter = accuracy_against_share(report(silent))
-    assert "No right answer yet." in scatter_chart(scatter)
-    assert scatter.description == ""
+    silent = report(SMALL.model_copy(update={"accuracy": None}))
+    assert "No graded answer yet." in share_chart(silent)
+    assert shares_in_words(silent) == "No graded answer yet."
+    assert shares_in_words(report(SMALL, LARGE)) == "Small only 60% at 0.0%; Large only 95% at 100.0%"
 
 
 def test_bars_say_how_often_the_large_model_stepped_in_and_why() -> None:

@@ -110,7 +110,7 @@ def test_a_sentence_says_what_is_not_there_yet(store: Store) -> None:
     made = Results.read(store, store.batches.create("new", {}, problems(2), arms)).report
     assert sentence(made) == "No answer yet."
     assert notes(made) == ["4 not run: resume the batch for these answers."]
-    assert "No right answer yet." in html_report(made)
+    assert "No graded answer yet." in html_report(made)
     assert main_tables(made) == more_tables(made) == ()
     faults = [Fault(0, EngineLost("Gone."))]
     lost = Pair(ScriptedEngine(continue_with=small_engine().continue_with, faults=faults), large_engine())
