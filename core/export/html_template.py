@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def render(template: str, **values: Any) -> str:
     """Render a template with these values. A missing value is an error."""
-    return _environment().from_string(_source(template)).render(**values)
+    return _environment().get_template(template).render(**values)
 
 
 def markup(html: str) -> str:
@@ -24,9 +24,11 @@ def markup(html: str) -> str:
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-    return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return Environment(
+        loader=FunctionLoader(_source), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
 
 
 def _source(template: str) -> str:

@@ -11,6 +11,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.export.html_template import markup
 from baton_reasoning.core.export.markdown import SIGNS
 from baton_reasoning.core.intervals import Estimate
+from baton_reasoning.core.table import Table, columns_of
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import StepValues, TextPlace
 
@@ -23,8 +24,7 @@ class ValueCurve(NamedTuple):
     drawing: str
     """SVG."""
     caption: str
-    rows: tuple[tuple[str, ...], ...]
-    """Step, author, value, interval, worth of the takeover that ends there."""
+    table: Table
 
 
 def curve_of(trace: Trace) -> ValueCurve | None:
@@ -36,7 +36,12 @@ def curve_of(trace: Trace) -> ValueCurve | None:
     what = f"that end in {found.target}" if found.is_expected else f"that agree with this answer, {found.target}"
     caption = f"Value: the share of continuations by {found.model} {what}, with 95% intervals."
     caption += "" if found.is_expected else " Agreement is no proof."
-    return ValueCurve(markup(_drawn(values)), caption, tuple(_rows(values)))
+    return ValueCurve(markup(_drawn(values)), caption, _table(values))
+
+
+def _table(values: StepValues) -> Table:
+    titles = ("after step", "by", "value", "95% interval", "worth of the takeover")
+    return Table("Values after each step", columns_of(titles), tuple(_rows(values)))
 
 
 def _rows(values: StepValues) -> Iterator[tuple[str, ...]]:
