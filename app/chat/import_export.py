@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from baton_reasoning.app.shared.background import BackgroundTask
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.export.exported import gather, put_into
-from baton_reasoning.core.export.formats import write_file
+from baton_reasoning.core.export.formats import FORMATS, write_file
 from baton_reasoning.core.export.json_file import read_json
 from baton_reasoning.core.files import read_text
 from baton_reasoning.core.store.store import Store
@@ -31,7 +31,7 @@ class ImportExport(QObject):
         """Export in the format of the file's suffix."""
 
         def write() -> str:
-            write_file(path, gather(self._store, conversation))
+            write_file(path, FORMATS, gather(self._store, conversation))
             return str(path)
 
         self._run("export", write, self.written.emit)

@@ -17,13 +17,14 @@ from baton_reasoning.app.terminal.options import LoadingOptions, ModelOptions
 from baton_reasoning.app.terminal.pair import open_pair
 from baton_reasoning.app.terminal.streams import ExitCode, exit_code_of_signal, report, stops_on_interrupt, write_json
 from baton_reasoning.core.batch.reading.problems import ProblemOrigin
-from baton_reasoning.core.batch.reporting.exports import EXPORTS, write_export
+from baton_reasoning.core.batch.reporting.exports import EXPORTS
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import ExportedResult, Results
 from baton_reasoning.core.batch.reporting.tables import report_parts
 from baton_reasoning.core.batch.running import batch, progress
 from baton_reasoning.core.batch.running.arms import Arm, OtherModels, by_models, needs
 from baton_reasoning.core.batch.running.runner import Runner
+from baton_reasoning.core.export.formats import write_file
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.models.gguf import read_header
@@ -117,7 +118,7 @@ class BatchRun:
         with self.results() as results, output.progress("Writing results", self.json) as line:
             for written, ending in enumerate(EXPORTS, 1):
                 file = self.place.file(ending)
-                write_export(results, file)
+                write_file(file, EXPORTS, results)
                 line.show(written / len(EXPORTS), file.name)
         self._print(results.report)
         if not (failed := sum(arm.failed for arm in results.report.arms)):

@@ -122,13 +122,13 @@ def export_one(id: str, file: Path, force: bool) -> None:
         raise SettingsError(f"{file} is there already.", "Add --force to replace it, or name another file.")
     with open_history(to_read=True) as store:
         entry = _named(store, id)
-        endings = [*EXPORTS] if entry.kind == "batch" else [f".{name}" for name in FORMATS]
+        endings = [*(EXPORTS if entry.kind == "batch" else FORMATS)]
         if target.suffix.lower() not in endings:
             raise SettingsError(f"{file} names no format for the {entry.kind}.", f"End it in {', '.join(endings)}.")
         if entry.kind == "batch":
             export(store, entry.id, target)
         else:
-            write_file(target, gather(store, entry.id))
+            write_file(target, FORMATS, gather(store, entry.id))
 
 
 @command("rm", history)

@@ -1,10 +1,13 @@
-"""Maps file endings to export formats. A new format is one module and one line here."""
+"""Writes conversations, and the results of batches, in the format that the ending of a file names.
+
+A new format of a conversation is one module and one line in `FORMATS`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.export.exported import Exported
@@ -13,17 +16,23 @@ from baton_reasoning.core.export.json_file import to_json
 from baton_reasoning.core.export.markdown import to_markdown
 from baton_reasoning.core.files import make_private
 
-FORMATS: Final[dict[str, Callable[[Exported], str]]] = {"json": to_json, "md": to_markdown, "html": to_html}
+Content = TypeVar("Content")
+
+FORMATS: Final[dict[str, Callable[[Exported], str]]] = {".json": to_json, ".md": to_markdown, ".html": to_html}
 
 
-def write_file(path: Path, exported: Exported) -> None:
-    """Write the format that the path's ending names, readable by its owner alone. Raises StoreError."""
-    write = FORMATS.get(path.suffix.lower().removeprefix("."))
-    if write is None:
-        raise StoreError(f"“{path.suffix}” is not an export format.", f"Choose one of {', '.join(FORMATS)}.")
+def write_file(path: Path, formats: Mapping[str, Callable[[Content], str | Iterable[str]]], content: Content) -> None:
+    """Write a text file, readable by its owner alone, in the format that its ending names. Raises StoreError.
+
+    `formats`: make the text, or its parts, by ending. A lone surrogate, which models do write, becomes a question mark.
+    """
+    make = formats.get(path.suffix.lower())
+    if make is None:
+        raise StoreError(f"{path.name} is no kind of file that can be written.", f"Use one of {', '.join(formats)}.")
     try:
-        # A lone surrogate, which models write, becomes a question mark; in JSON it is escaped.
         make_private(path)
-        path.write_text(write(exported), encoding="utf-8", errors="replace")
+        with path.open("w", encoding="utf-8", errors="replace", newline="") as file:
+            text = make(content)
+            file.writelines([text] if isinstance(text, str) else text)
     except OSError as error:
-        raise StoreError(f"{path.name} cannot be written: {error.strerror}.", "Choose another folder.") from error
+        raise StoreError(f"{path} cannot be written: {error.strerror or error}.", "Choose another place.") from error

@@ -7,9 +7,8 @@ A new kind of file is a function and a line in `EXPORTS`.
 from __future__ import annotations
 
 import csv
-import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -23,8 +22,9 @@ from baton_reasoning.core.batch.reporting.results import ExportedResult, Results
 from baton_reasoning.core.batch.reporting.tables import markdown_report
 from baton_reasoning.core.batch.running.arms import Arm
 from baton_reasoning.core.batch.running.batch import local_context
-from baton_reasoning.core.errors import ProblemFileError, StoreError
-from baton_reasoning.core.files import make_private, read_text, sha256_of
+from baton_reasoning.core.errors import ProblemFileError
+from baton_reasoning.core.export.formats import write_file
+from baton_reasoning.core.files import read_text, sha256_of
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.models.options import DemoModel, local_path, parse_source
 from baton_reasoning.core.problem import Problem
@@ -36,67 +36,34 @@ NOT_IN_CSV = {"schema_version", "batch", "run", "text", "answer_start", "spans",
 """Fields of a result that only results.jsonl has."""
 
 
-def export_csv(results: Results, path: Path) -> None:
-    """Write a row for each job, without the texts, which results.jsonl has."""
+def _csv(results: Results) -> Iterator[str]:
+    """Yield a row for each job, without the texts, which results.jsonl has."""
     names = [*ExportedResult.model_fields, *ExportedResult.model_computed_fields]
     rows = (result.model_dump(mode="json", exclude=NOT_IN_CSV) for result in results.exported(with_text=False))
-    write_csv(
-        path,
+    return csv_lines(
         [name for name in names if name not in NOT_IN_CSV],
         ([" ".join(cell) if isinstance(cell, list) else cell for cell in row.values()] for row in rows),
     )
 
 
-def export_jsonl(results: Results, path: Path) -> None:
-    """Write an `ExportedResult` a line (docs/batch.md)."""
-    with path.open("w", encoding="utf-8", errors="replace") as file:
-        for result in results.exported():
-            file.write(result.model_dump_json(by_alias=True) + "\n")
+def _json_lines(results: Results) -> Iterator[str]:
+    """Yield an `ExportedResult` a line (docs/batch.md)."""
+    return (f"{result.model_dump_json(by_alias=True)}\n" for result in results.exported())
 
 
-def export_html(results: Results, path: Path) -> None:
-    _write(path, html_report(results.report, analyse(results.store, results.batch.id)))
-
-
-def export_markdown(results: Results, path: Path) -> None:
-    _write(path, markdown_report(results.report))
-
-
-def export_json(results: Results, path: Path) -> None:
-    """Write the `Report` (docs/batch.md)."""
-    data = results.report.model_dump(mode="json", by_alias=True)
-    _write(path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False))
-
-
-EXPORTS: dict[str, Callable[[Results, Path], None]] = {
-    ".csv": export_csv,
-    ".jsonl": export_jsonl,
-    ".html": export_html,
-    ".md": export_markdown,
-    ".json": export_json,
+EXPORTS: dict[str, Callable[[Results], str | Iterator[str]]] = {
+    ".csv": _csv,
+    ".jsonl": _json_lines,
+    ".html": lambda results: html_report(results.report, analyse(results.store, results.batch.id)),
+    ".md": lambda results: markdown_report(results.report),
+    ".json": lambda results: results.report.model_dump_json(by_alias=True, indent=1),
 }
+"""Make the text of each kind of file, for `write_file`; report.json is a `Report` (docs/batch.md)."""
 
 
 def export(store: Store, batch: str, path: Path) -> None:
-    """Write the kind of file that the path's ending names. Raises StoreError."""
-    write_export(Results.read(store, batch), path)
-
-
-def write_export(results: Results, path: Path) -> None:
     """Write the kind of file that the path's ending names, readable by its owner alone. Raises StoreError."""
-    kind = EXPORTS.get(path.suffix.lower())
-    if kind is None:
-        raise StoreError(f"{path.name} is no kind of file that can be written.", f"Use one of {', '.join(EXPORTS)}.")
-    try:
-        make_private(path)
-        kind(results, path)
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror or error}.", "Choose another place.") from error
-
-
-def _write(path: Path, text: str) -> None:
-    """As UTF-8; a lone surrogate, which models do write, becomes a question mark."""
-    path.write_text(text, encoding="utf-8", errors="replace")
+    write_file(path, EXPORTS, Results.read(store, batch))
 
 
 Cell = str | int | float | bool | None
@@ -120,10 +87,19 @@ def safe_cell(cell: Cell) -> Cell:
     return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
-    """Write a CSV file, safely; its byte order mark makes Excel read it as UTF-8. Raises OSError."""
-    with path.open("w", encoding="utf-8-sig", errors="replace", newline="") as file:
-        csv.writer(file).writerows(map(safe_cell, row) for row in chain([header], rows))
+class _Echo:
+    """What `csv` writes a line to, to get it back."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def csv_lines(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
+    """Yield the lines of a CSV file, safely; its byte order mark makes Excel read it as UTF-8."""
+    writer = csv.writer(_Echo())
+    yield "\ufeff"
+    for row in chain([header], rows):
+        yield writer.writerow(map(safe_cell, row))
 
 
 RESULTS = "results.jsonl"

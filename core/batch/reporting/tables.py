@@ -121,15 +121,11 @@ def _main_cells(arm: ArmReport, *, with_seconds: bool) -> dict[str, str]:
 
 
 def _seconds_cells(arm: ArmReport) -> dict[str, str]:
-    answer, end = arm.seconds_to_answer, arm.seconds_to_end
-    return {
-        "answer p50": figures.estimated(answer and answer.p50),
-        "answer p95": figures.estimated(answer and answer.p95),
-        "end p50": figures.estimated(end and end.p50),
-        "end p95": figures.estimated(end and end.p95),
-        "mean / large": figures.estimated(arm.time_ratio),
-        "tok/s": f"{arm.tokens_per_second:,.0f}",
-    }
+    cells = {}
+    for name, seconds in (("answer", arm.seconds_to_answer), ("end", arm.seconds_to_end)):
+        cells[f"{name} p50"] = figures.estimated(seconds.p50 if seconds else None)
+        cells[f"{name} p95"] = figures.estimated(seconds.p95 if seconds else None)
+    return cells | {"mean / large": figures.estimated(arm.time_ratio), "tok/s": f"{arm.tokens_per_second:,.0f}"}
 
 
 def _cost_cells(arm: ArmReport) -> dict[str, str]:

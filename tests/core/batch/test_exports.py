@@ -12,15 +12,16 @@ from baton_reasoning.core.batch.reporting.exports import (
     NOT_IN_CSV,
     Cell,
     Repetition,
+    csv_lines,
     export,
     read_repetition,
     safe_cell,
-    write_csv,
 )
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.batch.running.batch import BatchSettings, ModelSummary, create_batch
 from baton_reasoning.core.errors import ProblemFileError
+from baton_reasoning.core.export.formats import write_file
 from baton_reasoning.core.files import sha256_of
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.store.store import Store
@@ -91,11 +92,12 @@ def test_a_row_has_every_field_of_its_result_but_texts_and_lists(store: Store, t
 
 def test_a_written_file_reads_back_with_quotes_line_breaks_and_umlauts(tmp_path: Path) -> None:
     path = tmp_path / "report.csv"
-    write_csv(path, ["id", "=answer"], [["1", 'He said "Größe"\nand left'], ["2", "=2"], ["3", -3]])
+    rows: list[list[Cell]] = [["1", 'He said "Größe"\nand left'], ["2", "=2"], ["3", -3]]
+    write_file(path, {".csv": lambda rows: csv_lines(["id", "=answer"], rows)}, rows)
     assert path.read_bytes().startswith(b"\xef\xbb\xbf")
     with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.reader(file))
-    assert rows == [["id", "'=answer"], ["1", 'He said "Größe"\nand left'], ["2", "'=2"], ["3", "-3"]]
+        read = list(csv.reader(file))
+    assert read == [["id", "'=answer"], ["1", 'He said "Größe"\nand left'], ["2", "'=2"], ["3", "-3"]]
 
 
 def test_results_that_were_cut_short_are_refused(store: Store, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from baton_reasoning.core.batch.reporting.exports import EXPORTS, export, write_export
+from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import ExportedResult, Results
 from baton_reasoning.core.batch.running.arms import arms_of
@@ -16,6 +16,7 @@ from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.demo_pair import LARGE_MODEL
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.errors import EngineLost
+from baton_reasoning.core.export.formats import write_file
 from baton_reasoning.core.files import sha256_of
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How
@@ -149,7 +150,7 @@ def test_all_exports_are_made_of_results_that_are_read_once(store: Store, tmp_pa
     results = Results.read(store, run(store, "small"))
     report = results.report
     for ending in EXPORTS:
-        write_export(results, tmp_path / f"out{ending}")
+        write_file(tmp_path / f"out{ending}", EXPORTS, results)
     assert results.report is report
 
 

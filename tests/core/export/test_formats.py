@@ -138,7 +138,7 @@ def test_an_export_of_a_newer_baton_or_whose_leaf_is_no_id_is_refused(
 
 
 def test_markdown_has_problem_answer_and_signed_thinking(exported: Exported) -> None:
-    text = FORMATS["md"](exported)
+    text = FORMATS[".md"](exported)
     assert "> What is 2 + 2?" in text
     assert "It is \\boxed{4}." in text
     assert "● Step 0 goes on." in text
@@ -163,7 +163,7 @@ def test_pages_say_what_other_branches_they_leave_out(exported: Exported) -> Non
 
 
 def test_a_page_shows_every_author_by_colour_and_sign(exported: Exported) -> None:
-    page = FORMATS["html"](exported)
+    page = FORMATS[".html"](exported)
     assert '<div class="piece small"><b title="small model">●</b>' in page
     assert '<div class="piece large"><b title="large model">◆</b>' in page
     assert "cue “wait”" in page
@@ -195,7 +195,7 @@ def test_values_survive_export_and_import() -> None:
 
 
 def test_nothing_that_a_model_or_a_person_wrote_becomes_markup(hostile: Exported) -> None:
-    tags = Tags(FORMATS["html"](hostile))
+    tags = Tags(FORMATS[".html"](hostile))
     assert not {"script", "img", "link", "iframe"} & set(tags.tags)
     assert tags.open == []
 
@@ -203,7 +203,7 @@ def test_nothing_that_a_model_or_a_person_wrote_becomes_markup(hostile: Exported
 def test_thinking_cannot_close_its_fold_in_markdown() -> None:
     thinking = Trace.of(a_run())
     thinking.pieces[0].insert("</details>")
-    assert FORMATS["md"](single_run("x", "y", thinking)).count("</details>") == 1
+    assert FORMATS[".md"](single_run("x", "y", thinking)).count("</details>") == 1
 
 
 def test_the_page_has_the_colours_of_the_window() -> None:
@@ -213,23 +213,23 @@ def test_the_page_has_the_colours_of_the_window() -> None:
 
 @pytest.mark.parametrize("ending", FORMATS)
 def test_files_are_written_even_with_half_a_surrogate_pair(tmp_path: Path, ending: str) -> None:
-    path = tmp_path / f"export.{ending}"
-    write_file(path, single_run("x", "y", Trace.of(a_run(answer="broken \ud83d"))))
+    path = tmp_path / f"export{ending}"
+    write_file(path, FORMATS, single_run("x", "y", Trace.of(a_run(answer="broken \ud83d"))))
     assert "broken" in path.read_text(encoding="utf-8")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has other permissions")
 @pytest.mark.parametrize("ending", FORMATS)
 def test_only_the_owner_may_read_an_exported_conversation(tmp_path: Path, exported: Exported, ending: str) -> None:
-    write_file(tmp_path / f"export.{ending}", exported)
-    assert (tmp_path / f"export.{ending}").stat().st_mode & 0o777 == 0o600
+    write_file(tmp_path / f"export{ending}", FORMATS, exported)
+    assert (tmp_path / f"export{ending}").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_file_that_cannot_be_written_is_said(tmp_path: Path, exported: Exported) -> None:
     with pytest.raises(StoreError, match="cannot be written"):
-        write_file(tmp_path / "no folder" / "x.md", exported)
-    with pytest.raises(StoreError, match="is not an export format"):
-        write_file(tmp_path / "x.docx", exported)
+        write_file(tmp_path / "no folder" / "x.md", FORMATS, exported)
+    with pytest.raises(StoreError, match="no kind of file"):
+        write_file(tmp_path / "x.docx", FORMATS, exported)
 
 
 @pytest.mark.parametrize(
