@@ -17,6 +17,7 @@ from baton_reasoning.core.batch.reporting import charts, figures, tables
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report
 from baton_reasoning.core.batch.running.arms import ABLATIONS, ARMS
 from baton_reasoning.core.table import Table
+from baton_reasoning.core.text import counted
 
 REASONS = "Where the large model stepped in"
 
@@ -33,16 +34,7 @@ class EvidencePanel(QScrollArea):
         self.share = ChartCard("Accuracy against large share")
         self.reasons = ChartCard(REASONS)
         cards = self._cards = QWidget()
-        cards.setLayout(
-            vbox(
-                self.share,
-                self.comparison,
-                self.reasons,
-                STRETCH,
-                margins=(0, 0, 4, 0),
-                spacing=10,
-            )
-        )
+        cards.setLayout(vbox(self.share, self.comparison, self.reasons, STRETCH, margins=(0, 0, 4, 0), spacing=10))
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setWidget(cards)
@@ -63,9 +55,9 @@ class EvidencePanel(QScrollArea):
         self.comparison.show_report(report, arm.name if arm else "")
         self.reasons.setVisible(arm is not None)
         if arm:
-            counts = "; ".join(f"{reason} {count:,}" for reason, count in arm.takeovers.items())
+            counts = "; ".join(f"{reason} {count:,}" for reason, count in arm.takeovers.items()) or "No takeover."
             drawing = partial(charts.takeovers_by_reason, arm)
-            self.reasons.show_chart(drawing, counts or "No takeover.", f"{REASONS} · {arm.title}")
+            self.reasons.show_chart(drawing, counts, f"{REASONS} · {arm.title}")
         self.setMinimumWidth(self._cards.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width())
 
 
@@ -95,15 +87,7 @@ class ComparisonCard(QFrame):
         menu.addAction("Add large models…", self.larges_wanted.emit)
         self.add.setMenu(menu)
         self.setLayout(
-            vbox(
-                self.tables,
-                self.notes,
-                self.add,
-                self.more,
-                self.more_tables,
-                margins=(12, 10, 12, 12),
-                spacing=8,
-            )
+            vbox(self.tables, self.notes, self.add, self.more, self.more_tables, margins=(12, 10, 12, 12), spacing=8)
         )
 
     def show_report(self, report: Report, against: str) -> None:
@@ -142,22 +126,8 @@ class TableList(QWidget):
             widget.setVisible(number < len(shown))
 
 
-def _read(arm: ArmReport) -> str:
-    """Return handoffs and tokens that were read again, of an answer; nothing without a handoff."""
-    if not arm.handoffs:
-        return ""
-    return f"{arm.handoffs / arm.answers:,.1f} handoffs, {arm.reread / arm.answers:,.0f} read again"
-
-
-def _times(arm: ArmReport) -> tuple[str, str, str]:
-    """Return the seconds to the end and what else is known of the time; nothing without answers."""
-    end, answer = arm.seconds_to_end, arm.seconds_to_answer
-    if end is None:
-        return "–", "s to the end", ""
-    begins = f"To the answer {answer.p50.value:,.2f} (p95 {answer.p95.value:,.2f})" if answer else ""
-    return f"{end.p50.value:,.2f}", f"s to the end (p95 {end.p95.value:,.2f})", begins
-
-
+_MEANINGS = ("correct", "written by ◆ large", "tokens per answer", "s to the end", "unscored")
+"""What the figure of each card means."""
 _SHARE, _TIME = 1, 3
 """Indexes of the cards with the large share and with the seconds."""
 
@@ -167,7 +137,7 @@ class Figures(QWidget):
         super().__init__(parent)
         self._figures = [
             (label("–", Role.LARGE_FIGURE if place == _SHARE else Role.FIGURE), label("", Role.MUTED, wrap=True))
-            for place in range(5)
+            for place in range(len(_MEANINGS))
         ]
         cards = self._cards = [
             holder(vbox(figure, meaning, STRETCH, margins=(12, 8, 12, 10), spacing=2), Role.CARD)
@@ -176,36 +146,31 @@ class Figures(QWidget):
         self.setLayout(hbox(*((card, 1) for card in cards), margins=0, spacing=10))
         self.show_arm(None)
 
-    @property
-    def text(self) -> str:
-        """All visible text."""
-        shown = [each for card, each in zip(self._cards, self._figures, strict=True) if not card.isHidden()]
-        return "; ".join(f"{figure.text()} {words.text()}" for figure, words in shown)
-
     def show_times(self, shown: bool) -> None:
         self._cards[_TIME].setVisible(shown)
 
     def show_arm(self, arm: ArmReport | None) -> None:
-        if arm is None or not arm.answers:
-            parts = [
-                ("–", "correct", ""),
-                ("–", "written by ◆ large", ""),
-                ("–", "tokens per answer", ""),
-                ("–", "s to the end", ""),
-                ("–", "unscored", ""),
-            ]
-        else:
-            accuracy = arm.accuracy
-            share = figures.percent(accuracy.value) if accuracy else "–"
-            spread = f"correct ({figures.interval(accuracy)}) · {arm.title}" if accuracy else arm.title
-            parts = [
-                (share, spread, ""),
-                (figures.percent(arm.large_share), "written by ◆ large", ""),
-                (f"{arm.tokens_per_answer:,.0f}", "tokens per answer", _read(arm)),
-                _times(arm),
-                (f"{arm.unscored:,}", f"unscored · {arm.failed:,} errors", ""),
-            ]
+        empty = [("–", meaning, "") for meaning in _MEANINGS]
+        parts = _figures(arm) if arm and arm.answers else empty
         for (figure, text), (number, meaning, more) in zip(self._figures, parts, strict=True):
             figure.setText(number)
             text.setText(meaning)
             text.setToolTip(plain_tip(more))
+
+
+def _figures(arm: ArmReport) -> list[tuple[str, str, str]]:
+    """Return a figure, what it means, and what else is known of it, for each card; of an arm with answers."""
+    correct, large, tokens, seconds, unscored = _MEANINGS
+    accuracy, end, answer = arm.accuracy, arm.seconds_to_end, arm.seconds_to_answer
+    assert end, "each answer has its seconds"
+    read = f"{arm.handoffs / arm.answers:,.1f} handoffs, {arm.reread / arm.answers:,.0f} read again"
+    begins = f"To the answer {answer.p50.value:,.2f} (p95 {answer.p95.value:,.2f})" if answer else ""
+    return [
+        (figures.percent(accuracy.value), f"{correct} ({figures.interval(accuracy)}) · {arm.title}", "")
+        if accuracy
+        else ("–", arm.title, ""),
+        (figures.percent(arm.large_share), large, ""),
+        (f"{arm.tokens_per_answer:,.0f}", tokens, read if arm.handoffs else ""),
+        (f"{end.p50.value:,.2f}", f"{seconds} (p95 {end.p95.value:,.2f})", begins),
+        (f"{arm.unscored:,}", f"{unscored} · {counted(arm.failed, 'error')}", ""),
+    ]

@@ -28,6 +28,7 @@ from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice, SettingsFile
 from baton_reasoning.core.store.store import Store
 from tests.app.batch.test_beside_chat import BATCH, HeldLoader, batch_page, wait_until_done
+from tests.app.batch.test_page import words_of
 from tests.app.conftest import OWN_MODELS, ScriptedLoader
 from tests.core.batch.test_demo_batches import COPIES, DEMO, ended_batch
 
@@ -86,7 +87,7 @@ def shows_times(view: RunView) -> set[bool]:
     comparison = view.evidence.comparison
     return {
         not view.table.isColumnHidden(ResultColumn.TIME),
-        "s to the end" in view.figures.text,
+        "s to the end" in words_of(view.figures),
         "s/answer" in comparison.tables.shown[0].headings,
         "end p50" in comparison.more_tables.shown[0].headings,
         "times say nothing here" not in comparison.notes.text(),
@@ -224,5 +225,5 @@ def test_the_table_of_an_earlier_demo_batch_has_no_seconds_before_its_report_is_
         page.session.open(batch)
     assert reported == []
     assert page.view.table.isColumnHidden(ResultColumn.TIME)
-    assert "s to the end" not in page.view.figures.text
+    assert "s to the end" not in words_of(page.view.figures)
     qtbot.waitUntil(lambda: bool(reported))
