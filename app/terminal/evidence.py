@@ -17,7 +17,7 @@ from baton_reasoning.app.terminal.options import AT_LEAST_ONE, DEMO_PAIR, SEED, 
 from baton_reasoning.app.terminal.output import remark, write, write_table
 from baton_reasoning.app.terminal.streams import ExitCode
 from baton_reasoning.core.batch.reporting.figures import estimated, interval, percent
-from baton_reasoning.core.batch.reporting.report import Report, accuracy_of
+from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.running.arms import Arm, arms_of
 from baton_reasoning.core.batch.running.batch import BatchSettings, without_duplicates
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, held_out_problems
@@ -193,7 +193,7 @@ def joined(accuracy: Report, times: Report, cost: int) -> Table:
     timed = {arm.name: arm for arm in times.arms}
     graded = [(arm.name, arm) for arm in accuracy.arms]
     graded += [(DRAFTED, arm) for arm in accuracy.arms if arm.name == "large" and DRAFTED in timed]
-    graded.sort(key=lambda pair: (pair[0] in LAST, -accuracy_of(pair[1])))
+    graded.sort(key=lambda pair: (pair[0] in LAST, -pair[1].accuracy.value if pair[1].accuracy else 0))
     rows = []
     for name, arm in graded:
         time = timed.get(name)

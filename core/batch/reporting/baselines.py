@@ -4,7 +4,7 @@ and whether the large model alone should be used instead."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from baton_reasoning.core.batch.reporting import statistics
 from baton_reasoning.core.batch.running.arms import Arm
@@ -21,6 +21,7 @@ NOTHING_RIGHT = 0.1
 writes most of cannot be saved by handovers."""
 USE_LARGE = "use the large model alone for such problems"
 
+Value = TypeVar("Value")
 Job = tuple[int, int]
 """A problem's position, and a seed."""
 
@@ -59,9 +60,10 @@ def marks_of(rows: Iterable[ResultRow]) -> dict[Job, bool]:
     }
 
 
-def common(*values: Mapping[Job, float]) -> list[Job]:
-    """Return the jobs that all mappings have, in order."""
-    return sorted(set.intersection(*map(set, values)))
+def by_problem(*values: Mapping[Job, Value]) -> list[list[tuple[Value, ...]]]:
+    """Return, for each problem, what the mappings say of each of its jobs that all of them have."""
+    jobs = sorted(set.intersection(*map(set, values)))
+    return statistics.grouped((job[0], tuple(each[job] for each in values)) for job in jobs)
 
 
 def against_baselines(arms: Sequence[Arm], rows: Mapping[str, Sequence[ResultRow]]) -> dict[str, AgainstBaselines]:
@@ -76,18 +78,25 @@ def against_baselines(arms: Sequence[Arm], rows: Mapping[str, Sequence[ResultRow
         small, large = (baseline(needs, arm, arms) for needs in (SMALL_ALONE, LARGE_ALONE))
         gap, time, advice = None, None, ""
         if small and large:
-            compared = [right[each.name] for each in (arm, small, large)]
-            gap = statistics.bootstrap(_sums(*compared), _part_of_gap)
+            compared = by_problem(*(right[each.name] for each in (arm, small, large)))
+            gap = statistics.bootstrap(_sums(compared), _part_of_gap)
             if gap and is_pair(arm):
-                advice = _advice(gap, *_accuracies(*compared))
+                advice = _advice(gap, compared)
         if large:
-            time = statistics.ratio_of_sums(_sums(seconds[arm.name], seconds[large.name]))
+            time = statistics.ratio_of_sums(_sums(by_problem(seconds[arm.name], seconds[large.name])))
         found[arm.name] = AgainstBaselines(gap, time, advice)
     return found
 
 
-def _advice(gap: Estimate, pair: Estimate, small: Estimate, large: Estimate) -> str:
-    """Return why to use the large model alone, if it is clearly more accurate than both its pair and the small one."""
+def _advice(gap: Estimate, marks: Sequence[Sequence[tuple[bool, ...]]]) -> str:
+    """Return why to use the large model alone, if it is clearly more accurate than both its pair and the small one.
+
+    `marks`: for each problem, whether pair, small and large model are right on each of its jobs.
+    """
+    found = (
+        statistics.clustered_accuracy([[mark[which] for mark in of_one] for of_one in marks]) for which in range(3)
+    )
+    pair, small, large = (estimate for estimate in found if estimate)
     if max(pair.high, small.high) >= large.low:
         return ""
     if small.high < NOTHING_RIGHT:
@@ -95,16 +104,9 @@ def _advice(gap: Estimate, pair: Estimate, small: Estimate, large: Estimate) -> 
     return f"it recovers nothing of the gap between its models; {USE_LARGE}" if gap.value <= 0 else ""
 
 
-def _sums(*values: Mapping[Job, float]) -> list[list[float]]:
-    """Add up the values of each problem over the jobs that all mappings have."""
-    return statistics.sums_by_problem((job[0], [each[job] for each in values]) for job in common(*values))
-
-
-def _accuracies(*right: Mapping[Job, bool]) -> list[Estimate]:
-    """Return the share of right answers of each mapping, over the jobs that all of them have."""
-    jobs = common(*right)
-    found = (statistics.clustered_accuracy(statistics.grouped((job[0], each[job]) for job in jobs)) for each in right)
-    return [estimate for estimate in found if estimate]
+def _sums(problems: Sequence[Sequence[tuple[float, ...]]]) -> list[list[float]]:
+    """Add up the values of each problem, place by place."""
+    return [[sum(column) for column in zip(*each, strict=True)] for each in problems]
 
 
 def _part_of_gap(sums: Sequence[float]) -> float | None:

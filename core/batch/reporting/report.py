@@ -42,9 +42,7 @@ class ArmConditions(BaseModel):
     setups: tuple[tuple[int, int, int], ...] = Field(
         (), description="(texts at once, threads of a local model, answers) of each setup, the commonest first."
     )
-    other_load: float = Field(
-        0.0, description="Mean share of the CPU that other programs used, weighted by the answers' seconds, 0 to 1."
-    )
+    other_load: float = Field(0.0, description="Mean share of the CPU that other programs used, by the seconds.")
     paused: int = Field(0, description="Answers during which the batch was paused.")
     seconds: float = Field(0.0, description="Of the answers with recorded conditions.")
 
@@ -84,9 +82,7 @@ class ArmAccuracy(BaseModel):
 
     name: str
     sweep: str = Field(description="The parameter of which this arm tries a value; empty if there is none.")
-    settings: dict[str, Any] = Field(
-        description="Everything that decides how a problem is solved, and the arm's own models."
-    )
+    settings: dict[str, Any] = Field(description="All that decides how a problem is solved, and its own models.")
     jobs: int
     done: int
     correct: int
@@ -101,9 +97,7 @@ class ArmAccuracy(BaseModel):
         description="(accuracy − small) / (large − small), of the arms of its small and of its large model alone; null "
         "without them, or where the large model is not better."
     )
-    advice: str = Field(
-        "", description="Why to use the large model alone instead of this pair; empty if nothing speaks for that."
-    )
+    advice: str = Field("", description="Why to use the large model alone instead; empty if nothing speaks for that.")
     aimed_share: float | None = Field(description="The large share that an arm of equal share aimed at, 0 to 1.")
 
 
@@ -113,13 +107,8 @@ class ArmReport(Cost, ArmAccuracy):
     model_config = EXPORTED
 
     seconds_to_end: Percentiles | None = Field(description="Of an answer; null without answers.")
-    seconds_to_answer: Percentiles | None = Field(
-        description="To the first token after the thinking, of the answers that have one; null without any."
-    )
-    time_ratio: Estimate | None = Field(
-        description="Seconds an answer over those of the large model alone, with a bootstrap interval over problems; "
-        "null without its arm."
-    )
+    seconds_to_answer: Percentiles | None = Field(description="To the first token after the thinking, where it ended.")
+    time_ratio: Estimate | None = Field(description="Seconds over those of the large model alone; null without it.")
     takeovers: dict[str, int] = Field(description="By the id of their reason.")
     notices: dict[str, int] = Field(description="What engines reported, with the number of answers it concerns.")
     errors: dict[str, int] = Field(description="Why answers are missing, with their number.")
@@ -218,31 +207,19 @@ class Report(BaseModel):
     unknown_arms: tuple[str, ...] = Field(
         (), description="Arms of a policy that this version of Baton does not have; they are in no figure."
     )
-    main: str = Field(
-        "",
-        description="The arm that the report is about: the first in which both models write, else the first; empty "
-        "without arms.",
-    )
+    main: str = Field("", description="The first arm in which both models write, else the first; empty without arms.")
     small_alone: str = Field("", description="The arm of its small model alone; empty if there is none.")
     large_alone: str = Field("", description="The arm of its large model alone; empty if there is none.")
     by_chance: str = Field("", description="The arm of random takeovers at its large share; empty if there is none.")
     arms: tuple[ArmReport, ...]
     comparisons: tuple[Comparison, ...]
-    is_demo: bool = Field(
-        False, description="Whether its models are the demo's, which are equally fast: its times say nothing of a pair."
-    )
+    is_demo: bool = Field(False, description="Whether its models are the demo's, which are equally fast.")
     not_comparable: str = Field(description="Why the speeds of the arms are not ranked; empty if they are.")
-    is_older: bool = Field(
-        False, description="Whether an older version of Baton stored settings that this one does not know."
-    )
+    is_older: bool = Field(False, description="Whether an older Baton stored settings that this one does not know.")
 
     def arm(self, name: str) -> ArmReport | None:
         """Return the arm of this name; None if there is none."""
         return next((arm for arm in self.arms if arm.name == name), None)
-
-
-def accuracy_of(arm: ArmReport) -> float:
-    return arm.accuracy.value if arm.accuracy else 0.0
 
 
 def build_report(batch: Batch, problems: Sequence[Problem], rows: Iterable[ResultRow]) -> Report:
@@ -332,11 +309,9 @@ def _comparisons(marks: Mapping[str, Mapping[baselines.Job, bool]]) -> tuple[Com
     """
     found = []
     for first, second in combinations(marks, 2):
-        pairs: defaultdict[int, tuple[list[bool], list[bool]]] = defaultdict(lambda: ([], []))
-        for job in baselines.common(marks[first], marks[second]):
-            pairs[job[0]][0].append(marks[first][job])
-            pairs[job[0]][1].append(marks[second][job])
-        if compared := statistics.difference(list(pairs.values())):
+        problems = baselines.by_problem(marks[first], marks[second])
+        pairs = [([one for one, _ in of_one], [other for _, other in of_one]) for of_one in problems]
+        if compared := statistics.difference(pairs):
             found.append((first, second, compared))
     adjusted = statistics.holm([compared.p for *_, compared in found])
     return tuple(

@@ -57,11 +57,6 @@ def grouped(values: Iterable[tuple[int, Item]]) -> list[list[Item]]:
     return [groups[problem] for problem in sorted(groups)]
 
 
-def sums_by_problem(values: Iterable[tuple[int, Sequence[float]]]) -> list[list[float]]:
-    """Add up the values of each problem, place by place. `values`: the position of a problem, and values of it."""
-    return [[sum(column) for column in zip(*each, strict=True)] for each in grouped(values)]
-
-
 def ratio_of_sums(pairs: Sequence[Sequence[float]]) -> Estimate | None:
     """Estimate Σ first / Σ second with a bootstrap interval over the pairs, one for each problem.
 
