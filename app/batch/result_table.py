@@ -92,12 +92,7 @@ class ResultTable(QAbstractTableModel):
 
     def grow(self, look: JobGrew) -> None:
         row = self._rows[self._number_of[look.job]]
-        self.take(
-            row._replace(
-                state=JobState.CLAIMED,
-                cost=look.cost,
-            )
-        )
+        self.take(row._replace(state=JobState.CLAIMED, cost=look.cost))
 
     def set_state(self, job: int, state: JobState) -> None:
         """Set the state of a job's row."""
@@ -254,21 +249,7 @@ class RibbonCell(QStyledItemDelegate):
 
 
 LONGEST = 200
-_SIGNS = {
-    "pi": "π",
-    "theta": "θ",
-    "alpha": "α",
-    "beta": "β",
-    "infty": "∞",
-    "cup": "∪",
-    "cap": "∩",
-    "times": "·",
-    "pm": "±",
-    "le": "≤",
-    "ge": "≥",
-    "ne": "≠",
-    "in": "∈",
-}
+_SIGNS = dict(zip("pi theta alpha beta infty cup cap times pm le ge ne in".split(), "πθαβ∞∪∩·±≤≥≠∈", strict=True))
 _FRACTION = re.compile(r"\\frac\{([^{}]*)\}\{([^{}]*)\}")
 _ROOT = re.compile(r"\\sqrt\{([^{}]*)\}")
 _SIGN = re.compile(rf"\\({'|'.join(_SIGNS)})(?![a-zA-Z])\s*")

@@ -116,9 +116,7 @@ class ExportedAnswer(BaseModel):
 class ExportedResult(Cost, ExportedAnswer):
     """One problem under one arm with one seed: the answer, what it cost, and how it came about."""
 
-    seconds_to_answer: float | None = Field(
-        description="To the first token after the thinking, by the same clock; null without an answer."
-    )
+    seconds_to_answer: float | None = Field(description="To the first token after the thinking; null without one.")
     finish: str = Field(description="How the text ended: end of text, max tokens …; empty if it has not.")
     started: datetime | None
     ended: datetime | None
