@@ -68,8 +68,11 @@ class Axis(NamedTuple):
         return self.start + (self.end - self.start) * (value - self.low) / (self.high - self.low)
 
     def ticks(self) -> list[float]:
-        """Choose round numbers on the axis."""
-        return ticks(self.low, self.high)
+        """Choose up to seven round numbers on the axis, 1, 2 or 5 times a power of ten apart."""
+        least = (self.high - self.low) / 6
+        power = 10.0 ** math.floor(math.log10(least))
+        step = next(step * power for step in (1, 2, 5, 10) if step * power >= least)
+        return [step * number for number in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
 
 
 def svg(width: float, height: float, parts: Iterable[str], title: str) -> str:
@@ -159,14 +162,6 @@ def side_by_side(places: Sequence[Place]) -> list[Place]:
 def _touches(one: Place, other: Place) -> bool:
     apart = SIGN_WIDTH if abs(one[1] - other[1]) < SIGN_WIDTH else _INTERVAL_WIDTH
     return abs(one[0] - other[0]) < apart
-
-
-def ticks(low: float, high: float, most: int = 6) -> list[float]:
-    """Choose round numbers within the axis, 1, 2 or 5 times a power of ten apart."""
-    least = (high - low) / most
-    power = 10.0 ** math.floor(math.log10(least))
-    step = next(step * power for step in (1, 2, 5, 10) if step * power >= least)
-    return [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def quantity(value: float) -> str:

@@ -54,9 +54,8 @@ def to_html(exported: Exported) -> str:
 
 
 def steps_of(trace: Trace) -> list[list[Piece]]:
-    """Return what is shown of each step of the thinking; nothing of a model without thinking tags."""
-    pieces = thinking_pieces(trace) if trace.thinks else []
-    return [list(step) for _, step in groupby(pieces, key=lambda piece: piece.step)]
+    """Return what is shown of each step of the thinking."""
+    return [list(step) for _, step in groupby(thinking_pieces(trace), key=lambda piece: piece.step)]
 
 
 _BOXED = re.compile(r"\$?\\boxed\{((?:[^{}]|\{[^{}]*\})*)\}\$?")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.export.exported import Answered, Exported
+from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 SIGNS = {Author.SMALL: "●", Author.LARGE: "◆", Author.INSERTED: "▣", Author.PERSON: "✎"}
 """The marks of the window, so that a colour is never the only sign."""
-
-
 _OPENING = "<details><summary>Thinking: ● small, ◆ large, ▣ inserted, ✎ edited</summary>"
 _CLOSING = "</details>"
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
@@ -81,21 +80,15 @@ def _page(exported: Exported, made_inert: Callable[[str], str]) -> str:
 
 def described(each: Answered) -> str:
     """Describe an answer in one line: tokens, share, time, date, models, policy and seed."""
-    trace = each.trace
+    trace, started = each.trace, each.trace.started
     finish = f", {trace.finish.value}" if trace.finish else ""
-    tokens = f"{trace.tokens:,} token{'s' if trace.tokens != 1 else ''}"
-    share = f"large share {trace.large_share:.0%}, {trace.seconds:.1f} s{finish}"
-    return f"{tokens}, {share} · {each.exchange.created:%Y-%m-%d %H:%M}{used(trace)}"
-
-
-def used(trace: Trace) -> str:
-    """Name the models, policy and seed of the run, after a separator; empty if it never began."""
-    started = trace.started
-    if started is None:
-        return ""
-    cards = ((SIGNS[Author.SMALL], started.small), (SIGNS[Author.LARGE], started.large))
-    models = [f"{sign} {card.name} {card.quantisation}".strip() for sign, card in cards if card]
-    return " · ".join(["", *models, f"policy {started.policy}", f"seed {started.seed}"])
+    figures = f"{counted(trace.tokens, 'token')}, large share {trace.large_share:.0%}, {trace.seconds:.1f} s{finish}"
+    parts = [figures, f"{each.exchange.created:%Y-%m-%d %H:%M}"]
+    if started:
+        cards = ((SIGNS[Author.SMALL], started.small), (SIGNS[Author.LARGE], started.large))
+        parts += [f"{sign} {card.name} {card.quantisation}".strip() for sign, card in cards if card]
+        parts += [f"policy {started.policy}", f"seed {started.seed}"]
+    return " · ".join(parts)
 
 
 def system_of(each: Answered) -> str:
@@ -104,7 +97,12 @@ def system_of(each: Answered) -> str:
 
 
 def thinking_pieces(trace: Trace) -> list[Piece]:
-    """Return what a page shows of the thinking: no white space, and no closing tag that stands alone."""
+    """Return what a page shows of the thinking: no white space, and no closing tag that stands alone.
+
+    Nothing of a model without thinking tags.
+    """
+    if not trace.thinks:
+        return []
     tag = trace.closed.tag if trace.closed else ""
     return [piece for piece in trace.pieces if not piece.in_answer and piece.text.strip() not in ("", tag)]
 
@@ -113,19 +111,14 @@ def _answered(each: Answered, made_inert: Callable[[str], str]) -> str:
     quoted = "\n".join(f"> {line}".rstrip() for line in made_inert(each.exchange.problem.strip()).split("\n"))
     system = escaped(" ".join(system_of(each).split()))
     head = f"*System prompt: {system}*" if system else ""
-    parts = [
-        head,
-        quoted,
-        made_inert(each.trace.answer.strip()),
-        _thinking(each),
-        f"*{escaped(described(each))}*",
-    ]
+    answer, figures = made_inert(each.trace.answer.strip()), f"*{escaped(described(each))}*"
+    parts = (head, quoted, answer, _thinking(each), figures)
     return "\n\n".join(part for part in parts if part)
 
 
 def _thinking(each: Answered) -> str:
     pieces = thinking_pieces(each.trace)
-    if not each.trace.thinks or not pieces:
+    if not pieces:
         return ""
     # All of it escaped: a model must not be able to close the fold.
     written = "\n\n".join(

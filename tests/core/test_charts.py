@@ -14,6 +14,7 @@ from baton_reasoning.core.charts import (
     FONTS,
     PRINT,
     SIGN_WIDTH,
+    Axis,
     band,
     coloured,
     legend,
@@ -23,7 +24,6 @@ from baton_reasoning.core.charts import (
     sign,
     svg,
     text,
-    ticks,
 )
 
 LETTER = 6.6
@@ -32,7 +32,7 @@ LETTER = 6.6
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
 def test_an_axis_has_a_few_round_numbers_that_lie_on_it(low: float, breadth: float) -> None:
-    found = ticks(low, low + breadth)
+    found = Axis(low, low + breadth).ticks()
     assert 2 <= len(found) <= 7
     assert all(low <= tick <= low + breadth for tick in found)
     assert quantity(found[1] - found[0]).replace(",", "").strip("0.")[:1] in {"1", "2", "5"}
