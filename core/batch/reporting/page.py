@@ -11,10 +11,10 @@ MOST_FAILURES = 500
 """Answers listed; results.jsonl has all."""
 
 
-def html_report(report: Report, analysis: FailureAnalysis | None = None) -> str:
+def html_report(report: Report, analysis: FailureAnalysis) -> str:
     """Render the page (resources/templates/report.html). Text from models and files is escaped.
 
-    `analysis`: of all arms; without it the page has no list of failed answers.
+    `analysis`: of all arms.
     """
     return render(
         "report.html",
@@ -31,7 +31,7 @@ def html_report(report: Report, analysis: FailureAnalysis | None = None) -> str:
             if arm.takeovers and arm.small_tokens
         ],
         analysis=analysis,
-        takeover_table=takeover_table(analysis.takeovers) if analysis and analysis.takeovers else None,
-        worth=markup(charts.worth_by_cue(analysis.takeovers)) if analysis and analysis.has_worth else "",
-        failure_table=failure_table(analysis.failures, MOST_FAILURES) if analysis and analysis.failures else None,
+        takeover_table=takeover_table(analysis.takeovers),
+        worth=markup(charts.worth_by_cue(analysis.takeovers)) if analysis.has_worth else "",
+        failure_table=failure_table(analysis.failures, MOST_FAILURES),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from baton_reasoning.core.batch.reporting.failures import FailureAnalysis
+from baton_reasoning.core.batch.reporting.page import html_report
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.statistics import difference
@@ -36,6 +38,11 @@ def text_of(report: Report) -> str:
         for part in report_parts(report)
     ]
     return "\n\n".join(parts)
+
+
+def page_of(report: Report) -> str:
+    """The page of a report, without an analysis of what went wrong."""
+    return html_report(report, FailureAnalysis(0, (), (), 0))
 
 
 def noted_report(store: Store, grader: Grader) -> Report:

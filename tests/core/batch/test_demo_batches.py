@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from baton_reasoning.core.batch.reporting.exports import export
-from baton_reasoning.core.batch.reporting.page import html_report
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.tables import notes
@@ -24,7 +23,7 @@ from baton_reasoning.core.models.options import DemoModel, LocalFile, ModelSourc
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import large_engine, problems, small_engine
-from tests.core.batch.noted import text_of
+from tests.core.batch.noted import page_of, text_of
 
 DEMO = (DemoModel.SMALL, DemoModel.LARGE)
 COPIES = (LocalFile(Path("cost-13/small.gguf")), LocalFile(Path("cost-13/large.gguf")))
@@ -44,7 +43,7 @@ def ended_batch(store: Store, grader: Grader, small: ModelSource, large: ModelSo
 
 def shown(report: Report) -> list[str]:
     """The report as text, and as text of its page."""
-    page = re.sub("<style>.*</style>|<[^>]*>", " ", html_report(report), flags=re.DOTALL)
+    page = re.sub("<style>.*</style>|<[^>]*>", " ", page_of(report), flags=re.DOTALL)
     return [" ".join(text.split()) for text in (text_of(report), html.unescape(page))]
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from baton_reasoning.core.batch.reporting.exports import export
-from baton_reasoning.core.batch.reporting.page import html_report
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.tables import main_tables, markdown_report, more_tables, notes, sentence
@@ -39,7 +38,7 @@ from tests.core.batch.counting import (
     small_engine,
     solution,
 )
-from tests.core.batch.noted import NOTES, noted_report, text_of
+from tests.core.batch.noted import NOTES, noted_report, page_of, text_of
 from tests.fakes.charging import ChargingEngine
 from tests.fakes.scripted import QUESTION, Fault, ScriptedEngine
 
@@ -88,7 +87,7 @@ def test_a_report_begins_with_what_was_found(store: Store, recipes: tuple[str, .
     made = report(store, *recipes)
     assert sentence(made) == expected
     assert text_of(made).startswith(f"{expected}\n\ncounting: 6 problems, 1 seed, 2 at once; small small")
-    assert f'<p class="sentence">{expected}</p>' in html_report(made)
+    assert f'<p class="sentence">{expected}</p>' in page_of(made)
     assert markdown_report(made).startswith(f"# counting\n\n{expected}\n")
 
 
@@ -110,7 +109,8 @@ def test_a_sentence_says_what_is_not_there_yet(store: Store) -> None:
     made = Results.read(store, store.batches.create("new", {}, problems(2), arms)).report
     assert sentence(made) == "No answer yet."
     assert notes(made) == ["4 not run: resume the batch for these answers."]
-    assert "No graded answer yet." in html_report(made)
+    assert "No graded answer yet." in page_of(made)
+    assert "Every answer is right." not in page_of(made)
     assert main_tables(made) == more_tables(made) == ()
     faults = [Fault(0, EngineLost("Gone."))]
     lost = Pair(ScriptedEngine(continue_with=small_engine().continue_with, faults=faults), large_engine())
@@ -131,7 +131,7 @@ def test_the_tables_that_matter_fit_into_80_columns_and_the_others_are_folded(st
     assert differences.headings == ("policy", "points (95% CI)", "p", "adjusted p")
     assert [row[0] for row in differences.rows] == ["Small only", "Large only", "Random as Keywords"]
     assert all(len(line) <= 80 for table in (arms, differences) for line in table.as_text().splitlines())
-    text, page, markdown = text_of(made), html_report(made), markdown_report(made)
+    text, page, markdown = text_of(made), page_of(made), markdown_report(made)
     folded = page[page.index("<details>") :]
     for table in more_tables(made):
         assert text.count(table.title) == text.splitlines()[-1].count(table.title) == 1
@@ -223,13 +223,13 @@ def test_arms_of_an_older_version_are_read_or_left_out(store: Store) -> None:
     assert {each.arm for each in results.exported()} == {"small", "older", "gone"}
 
 
-@pytest.mark.parametrize("shown", [text_of, html_report, markdown_report])
+@pytest.mark.parametrize("shown", [text_of, page_of, markdown_report])
 def test_every_note_stands_beside_the_table(store: Store, grader: Grader, shown: Callable[[Report], str]) -> None:
     text = html.unescape(shown(noted_report(store, grader)))
     assert [note for note in NOTES if note not in text] == []
 
 
-@pytest.mark.parametrize("shown", [text_of, html_report, markdown_report])
+@pytest.mark.parametrize("shown", [text_of, page_of, markdown_report])
 def test_a_pair_that_does_not_pay_is_named(store: Store, shown: Callable[[Report], str]) -> None:
     arms = ("small", "large", "baton")
     wrong = Pair(ScriptedEngine(continue_with=lambda _, body: rest(solution(-1), body)), large_engine())
@@ -262,14 +262,14 @@ def test_names_and_errors_are_no_markup(store: Store) -> None:
     attack = "<img src=//x/p.png> ![p](//x/p.png)"
     large = ScriptedEngine(continue_with=large_engine().continue_with, faults=[Fault(0, EngineLost(attack))])
     made = Results.read(store, solved(store, "large", pair=Pair(small_engine(), large), name=attack)).report
-    assert "<img" not in html_report(made)
+    assert "<img" not in page_of(made)
     assert "<img" not in markdown_report(made)
     assert not re.search(r"(?<!\\)!\[", markdown_report(made))
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(store: Store) -> None:
     batch = solved(store, "small", "large", name="<script>alert(1)</script>")
-    page = html_report(Results.read(store, batch).report)
+    page = page_of(Results.read(store, batch).report)
     assert "<script" not in page
     assert not re.search(r"(?:src|href)=|url\(|@import", page)
     assert "(prefers-color-scheme: dark)" in page
