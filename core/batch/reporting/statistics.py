@@ -188,13 +188,12 @@ def difference(pairs: Sequence[tuple[Marks, Marks]]) -> Difference | None:
     Pharmaceutical Statistics 11, 386–393). Wilson limits and the continuity correction of the correlation keep it from
     shrinking to nothing where all answers agree. None without a problem.
     """
-    counted = [(first, second) for first, second in pairs if first]
-    firsts, seconds = [first for first, _ in counted], [second for _, second in counted]
+    firsts, seconds = [first for first, _ in pairs], [second for _, second in pairs]
     one, other = clustered_accuracy(firsts), clustered_accuracy(seconds)
     if one is None or other is None:
         return None
     # The mean over problems, which counts each once even if a batch stopped between two seeds.
-    value = fmean(fmean(second) - fmean(first) for first, second in counted)
+    value = fmean(fmean(second) - fmean(first) for first, second in pairs)
     correlation = _correlation_of_means(firsts, seconds)
 
     def distance(a: float, b: float) -> float:
@@ -202,14 +201,14 @@ def difference(pairs: Sequence[tuple[Marks, Marks]]) -> Difference | None:
 
     below = distance(other.value - other.low, one.high - one.value)
     above = distance(other.high - other.value, one.value - one.low)
-    better_first = sum(sum(first) > sum(second) for first, second in counted)
-    better_second = sum(sum(second) > sum(first) for first, second in counted)
+    better_first = sum(sum(first) > sum(second) for first, second in pairs)
+    better_second = sum(sum(second) > sum(first) for first, second in pairs)
     return Difference(
         Estimate(value, value - below, value + above),
         better_first,
         better_second,
         mcnemar_exact(better_first, better_second),
-        len(counted),
+        len(pairs),
     )
 
 

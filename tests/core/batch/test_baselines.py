@@ -28,29 +28,6 @@ def rows(arm: Arm, right: str, seconds: float = 1) -> list[ResultRow]:
     return [row(arm, problem, signs[sign], seconds) for problem, sign in enumerate(right)]
 
 
-RESULTS = {
-    SMALL.name: rows(SMALL, "++--------", 1),
-    LARGE.name: rows(LARGE, "++++++++--", 8),
-    DRAFTED.name: rows(DRAFTED, "++++++++--", 4),
-    BATON.name: rows(BATON, "+++++-----", 2),
-}
-
-
-def test_another_pair_is_compared_with_its_own_models() -> None:
-    other = [arm.model_copy(update={"large_model": "B.gguf"}) for arm in (LARGE, BATON)]
-    assert against_baselines([SMALL, LARGE, other[1]], RESULTS)[BATON.name] == (None, None, "")
-    named = [arm.model_copy(update={"name": f"{arm.name}, B"}) for arm in other]
-    results = RESULTS | {
-        named[0].name: rows(named[0], "++++++++++", 20),
-        named[1].name: rows(named[1], "++++++++++", 5),
-    }
-    found = against_baselines([*ARMS, *named], results)[named[1].name]
-    assert found.time_ratio
-    assert found.time_ratio.value == pytest.approx(0.25)
-    assert found.gap_recovered
-    assert found.gap_recovered.value == 1
-
-
 @pytest.mark.parametrize(
     ("small", "baton", "large", "advice"),
     [

@@ -110,11 +110,6 @@ def test_a_ratio_has_a_bootstrap_interval_over_problems() -> None:
     assert ratio_of_sums([(100.0, 1.0), (300.0, 1.0)] * 50) == estimate
 
 
-def test_without_time_there_is_no_ratio() -> None:
-    assert ratio_of_sums([]) is None
-    assert ratio_of_sums([(3.0, 0.0)]) is None
-
-
 def test_a_figure_of_sums_has_the_interval_of_its_resamples() -> None:
     """Against a bootstrap by the standard library: (first − third) / (second − third)."""
     problems = [[1.0, 1.0, 0.0]] * 30 + [[0.0, 1.0, 0.0]] * 20 + [[1.0, 1.0, 1.0]] * 40 + [[0.0, 0.0, 1.0]] * 10
@@ -132,14 +127,6 @@ def test_resamples_without_a_figure_are_left_out() -> None:
     found = bootstrap([[1.0, 1.0], [1.0, 0.0]], lambda sums: sums[0] / sums[1] if sums[1] else None)
     assert found == Estimate(2.0, 1.0, 2.0)
     assert bootstrap([[1.0]], lambda _: None) is None
-
-
-@pytest.mark.parametrize("share", [0.5, 0.95])
-def test_a_quantile_is_that_of_the_standard_library(share: float) -> None:
-    values = [float(number**2) for number in range(17)]
-    found = quantile([values[:5], values[5:]], share)
-    assert found
-    assert found.value == pytest.approx(statistics.quantiles(values, n=20, method="inclusive")[round(20 * share) - 1])
 
 
 def test_the_interval_of_a_median_is_that_of_the_binomial_distribution() -> None:
@@ -165,12 +152,6 @@ def width(problems: list[list[bool]]) -> float:
     return estimate.high - estimate.low
 
 
-def test_with_one_seed_it_is_wilsons_interval() -> None:
-    estimate = clustered_accuracy([[RIGHT]] * 70 + [[WRONG]] * 30)
-    assert estimate is not None
-    assert estimate.interval == pytest.approx(wilson(70, 100))
-
-
 def test_seeds_that_always_agree_add_nothing() -> None:
     """Three equal answers a problem warrant the interval of one answer a problem (n/(n-1) apart)."""
     thrice = [[RIGHT] * 3] * 70 + [[WRONG] * 3] * 30
@@ -185,28 +166,6 @@ def test_seeds_that_agree_no_more_than_chance_count_fully() -> None:
 
 def test_all_right_with_three_seeds_is_as_sure_as_with_one() -> None:
     assert width([[RIGHT] * 3] * 50) == pytest.approx(width([[RIGHT]] * 50))
-
-
-def test_without_an_answer_there_is_no_accuracy() -> None:
-    assert clustered_accuracy([[], []]) is None
-    assert difference([([], [])]) is None
-
-
-def test_with_one_seed_two_arms_are_compared_by_mcnemar() -> None:
-    pairs = [([RIGHT], [RIGHT])] * 50 + [([RIGHT], [WRONG])] * 3 + [([WRONG], [RIGHT])] * 14
-    found = difference(pairs)
-    assert found is not None
-    assert (found.better_first, found.better_second, found.problems) == (3, 14, 67)
-    assert found.p == mcnemar_exact(3, 14)
-
-
-def test_with_several_seeds_a_problem_counts_once_for_the_arm_that_solved_it_more_often() -> None:
-    pairs = [([RIGHT, WRONG, WRONG], [RIGHT, RIGHT, RIGHT])] * 6 + [([RIGHT, WRONG], [WRONG, RIGHT])] * 4
-    found = difference(pairs)
-    assert found is not None
-    assert (found.better_first, found.better_second) == (0, 6)
-    assert found.p == pytest.approx(2 / 2**6)
-    assert found.difference.value == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize("seeds", [1, 2, 3])
