@@ -40,7 +40,6 @@ class ChartCard(QFrame):
     def __init__(self, title: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         set_role(self, Role.CARD)
-        self._draw: Draw | None = None
         self.title = ElidedLabel(title, Role.HEADING)
         self.picture = ChartPicture(title)
         self.save_button = IconButton("download", f"Save “{title}” as PNG", self._choose_file)
@@ -49,7 +48,6 @@ class ChartCard(QFrame):
 
     def show_chart(self, draw: Draw, text: str, title: str = "") -> None:
         """`text`: what the chart shows, as a sentence or a list."""
-        self._draw = draw
         if title:
             self.title.setText(title)
         self.save_button.setEnabled(True)
@@ -57,9 +55,9 @@ class ChartCard(QFrame):
 
     def save(self, path: Path) -> None:
         """Save the chart as PNG in the colours of print. Raises StoreError."""
-        assert self._draw
+        assert self.picture.draw
         try:
-            path.write_bytes(_as_png(self._draw(_SAVED_WIDTH)))
+            path.write_bytes(_as_png(self.picture.draw(_SAVED_WIDTH)))
         except OSError as error:
             raise StoreError(f"{path} cannot be written: {error.strerror}.", "Choose another place.") from error
 
@@ -81,14 +79,14 @@ class ChartPicture(QWidget):
 
     def __init__(self, title: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._draw: Draw | None = None
+        self.draw: Draw | None = None
         self._renderer = QSvgRenderer(self)
         self.setAccessibleName(title)
         set_accessible_role(self, QAccessible.Role.Chart)
         current_theme().changed.connect(self._redraw)
 
     def show_drawing(self, draw: Draw, text: str) -> None:
-        self._draw = draw
+        self.draw = draw
         self.setAccessibleDescription(text)
         self.setToolTip(plain_tip(text))
         self._redraw()
@@ -104,11 +102,11 @@ class ChartPicture(QWidget):
         painter.end()
 
     def _redraw(self) -> None:
-        if self._draw is None:
+        if self.draw is None:
             return
         theme = current_theme()
         colours = asdict(theme.colours) | {"background": theme.colours.surface}
-        drawing = self._draw(max(NARROWEST, round(self.width() / theme.text_size)))
+        drawing = self.draw(max(NARROWEST, round(self.width() / theme.text_size)))
         self._renderer.load(_for_qt(drawing, colours))
         size = self._renderer.defaultSize()
         self.setFixedHeight(round(size.height() * self.width() / max(1, size.width())))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import zip_longest
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QMenu, QPushButton, QScrollArea, QWidget
@@ -107,23 +108,20 @@ class TableList(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setLayout(vbox(margins=0, spacing=8))
+        self._list = vbox(margins=0, spacing=8)
+        self.setLayout(self._list)
 
     @property
     def shown(self) -> list[Table]:
         return [each.shown for each in self.findChildren(FigureTable) if each.shown and not each.isHidden()]
 
     def show_tables(self, shown: Sequence[Table]) -> None:
-        layout = self.layout()
-        assert layout
-        widgets = self.findChildren(FigureTable)
-        while len(widgets) < len(shown):
-            widgets.append(FigureTable())
-            layout.addWidget(widgets[-1])
-        for widget, table in zip(widgets, shown, strict=False):
-            widget.show_table(table)
-        for number, widget in enumerate(widgets):
-            widget.setVisible(number < len(shown))
+        for widget, table in zip_longest(self.findChildren(FigureTable), shown):
+            if widget is None:
+                self._list.addWidget(widget := FigureTable())
+            if table:
+                widget.show_table(table)
+            widget.setVisible(table is not None)
 
 
 _MEANINGS = ("correct", "written by ◆ large", "tokens per answer", "s to the end", "unscored")

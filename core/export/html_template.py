@@ -26,10 +26,6 @@ def markup(html: str) -> str:
 def _environment() -> Environment:
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-    return Environment(
-        loader=FunctionLoader(_source), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-
-
-def _source(template: str) -> str:
-    return files("baton_reasoning.resources").joinpath("templates", template).read_text(encoding="utf-8")
+    templates = files("baton_reasoning.resources") / "templates"
+    loader = FunctionLoader(lambda name: (templates / name).read_text(encoding="utf-8"))
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
