@@ -24,6 +24,7 @@ from baton_reasoning.core.batch.reporting.results import ExportedResult, Results
 from baton_reasoning.core.batch.running import batch, progress
 from baton_reasoning.core.batch.running.arms import Arm, OtherModels, by_models, needs
 from baton_reasoning.core.batch.running.runner import Runner
+from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.models.gguf import read_header
@@ -77,15 +78,14 @@ class BatchRun:
                 output.remark(f"Saving {jobs:,} jobs, so that the batch can be stopped and resumed at any time.")
             command = [Path(sys.argv[0]).name, *sys.argv[1:]]
             provenance = batch.Provenance.of_this_machine(command, *self.models.texts, origin)
-            with self.place.store() as store:
-                id = batch.create_batch(store, name, problems, distinct.arms, seeds, self.parallel, how, provenance)
-                self.place.name(id)
+            settings = (seeds, self.parallel, how, provenance)
+            self.place.create(lambda store: batch.create_batch(store, name, problems, distinct.arms, *settings))
 
+        self.place.prepare()
         distinct = batch.without_duplicates(arms)
-        with self.place.reserved():
-            for note in distinct.notes:
-                output.remark(note)
-            return self._run_arms(distinct.arms, create)
+        for note in distinct.notes:
+            output.remark(note)
+        return self._run_arms(distinct.arms, create)
 
     def go_on(self) -> int:
         """Resume the batch in the folder, and retry its errors.
@@ -117,7 +117,11 @@ class BatchRun:
         with self.results() as results, output.progress("Writing results", self.json) as line:
             for written, ending in enumerate(EXPORTS, 1):
                 file = self.place.file(ending)
-                write_export(results, file)
+                try:
+                    write_export(results, file)
+                except StoreError as error:
+                    again = self._command("report")
+                    raise StoreError(error.message, f"Every answer is saved. To write it: {again}") from error
                 line.show(written / len(EXPORTS), file.name)
         self._print(results.report)
         if not (failed := sum(arm.failed for arm in results.report.arms)):
@@ -135,8 +139,9 @@ class BatchRun:
         for names, group in groups.items():
             models = self.models.with_others(names)
             with open_pair(models, self.loading, needs(group), parallel=self.parallel) as pair:
-                if create and not self.place.holds_batch:
+                if create:
                     create()
+                    create = None
                 is_ended = self._run_with(pair, names)
             self.place.refuse_lost()
             if is_ended:
