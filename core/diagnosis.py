@@ -20,7 +20,6 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from baton_reasoning.core.child_process import NoAnswer, run_in_subprocess
 from baton_reasoning.core.errors import BatonError, ModelFileError, SettingsError, StoreError
@@ -233,21 +232,6 @@ def _settings(paths: Paths) -> Iterator[Check]:
         yield Check("Settings", State.GOOD, str(paths.config))
 
 
-def _hub(paths: Paths) -> Iterator[Check]:
-    """Check the address, not the network."""
-    endpoint = load_preferences(paths.model_preferences).access(None).endpoint
-    try:
-        address = urlsplit(endpoint)
-        is_usable = address.scheme in ("http", "https") and bool(address.hostname)
-    except ValueError:
-        is_usable = False
-    if is_usable:
-        yield Check("Hub", State.GOOD, endpoint)
-    else:
-        remedy = "Set HF_ENDPOINT to https://… of a mirror, or unset it."
-        yield Check("Hub", State.PROBLEM, f"{endpoint!r} is not the address of a server", remedy)
-
-
 def _keyring(_: Paths) -> Iterator[Check]:
     remedy = "Install a keyring service, or name variables for keys: baton servers add … --api-key-env NAME."
     try:
@@ -270,7 +254,6 @@ CHECKS: Mapping[str, Callable[[Paths], Iterator[Check]]] = {
     "Models folder": _models_folder,
     "History": _store,
     "Settings": _settings,
-    "Hub": _hub,
     "Keyring": _keyring,
 }
 """Each check by what it is about, in the order of the report."""
