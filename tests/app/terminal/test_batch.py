@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.registry import PACKAGE, POLICIES
 from tests.app.terminal.conftest import Baton
+from tests.fakes.full_disk import a_full_disk
 
 pytestmark = pytest.mark.slow
 
@@ -221,19 +223,45 @@ def test_the_folder_of_a_command_that_was_killed_before_its_batch_began_is_not_l
         assert baton("batch", "resume", str(out)).returncode == 0
 
 
-def test_a_link_that_cannot_be_written_leaves_no_batch_and_no_link(tmp_path: Path) -> None:
-    """As on a full disk."""
+def test_a_link_that_cannot_be_written_leaves_no_batch(tmp_path: Path) -> None:
     folder = BatchFolder(tmp_path / "out")
 
-    def create_then_remove(store: Store) -> str:
+    def create_and_remove(store: Store) -> str:
         shutil.rmtree(folder.path)
         return store.batches.create("without a link", {}, [], [])
 
     folder.prepare()
     with pytest.raises(SettingsError, match=r"batch.json cannot be written: .* Repeat the command with another --out"):
-        folder.create(create_then_remove)
+        folder.create(create_and_remove)
     assert not folder.holds_batch
     assert "without a link" not in names(folder)
+
+
+@in_both
+def test_a_full_disk_leaves_no_broken_link(tmp_path: Path, database: str) -> None:
+    """In its own folder the batch is found without the link, if it could not be deleted either."""
+    folder = BatchFolder(tmp_path / "out", database)
+    folder.prepare()
+    with ExitStack() as until_the_end:
+
+        def create_and_fill(store: Store) -> str:
+            batch = store.batches.create("without a link", {}, [], [])
+            until_the_end.enter_context(a_full_disk(0))
+            return batch
+
+        with pytest.raises(SettingsError, match=r"batch.json cannot be written: File too large. Repeat the command"):
+            folder.create(create_and_fill)
+    assert not (folder.path / batch_folder.LINK_FILE).exists()
+    assert folder.holds_batch is (database != "history")
+
+
+def test_a_database_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    folder = BatchFolder(tmp_path / "out", batch_folder.STORE_FILE)
+    folder.prepare()
+    with a_full_disk(), pytest.raises(StoreError, match=r"batch.sqlite"):
+        create(folder)
+    folder.prepare()
+    create(folder)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "\xff"])
