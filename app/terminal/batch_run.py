@@ -34,9 +34,6 @@ from baton_reasoning.core.run import Pair
 from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.text import counted
 
-MANY_JOBS = 2_000
-"""From here on it takes a while to create them."""
-
 
 @dataclass(frozen=True)
 class BatchRun:
@@ -74,12 +71,11 @@ class BatchRun:
         """Create a batch in the folder and run it."""
 
         def create() -> None:
-            if (jobs := len(problems) * len(distinct.arms) * len(seeds)) > MANY_JOBS:
-                output.remark(f"Saving {jobs:,} jobs, so that the batch can be stopped and resumed at any time.")
             command = [Path(sys.argv[0]).name, *sys.argv[1:]]
             provenance = batch.Provenance.of_this_machine(command, *self.models.texts, origin)
             settings = (seeds, self.parallel, how, provenance)
-            self.place.create(lambda store: batch.create_batch(store, name, problems, distinct.arms, *settings))
+            with output.progress("Saving the jobs", self.json):  # a second for 20,000
+                self.place.create(lambda store: batch.create_batch(store, name, problems, distinct.arms, *settings))
 
         self.place.prepare()
         distinct = batch.without_duplicates(arms)
