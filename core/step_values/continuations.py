@@ -71,9 +71,10 @@ class Continuations:
         self._notices: list[str] = []
         self._from_beginning: list[str] = []
         """The texts of runs from the beginning."""
-        self._stopped = threading.Event()
-        self._controls: set[Control] = set()
+        self._control = Control()
+        """Of the session that writes branches."""
         self._session: Session | None = None
+        self._runs: set[Control] = set()
         self._lock = threading.Lock()
 
     @property
@@ -88,17 +89,15 @@ class Continuations:
 
     @property
     def stopped(self) -> bool:
-        return self._stopped.is_set()
+        return self._control.stopped
 
     def stop(self) -> None:
         """Stop writing; those that have not ended are lost."""
-        self._stopped.set()
+        self._control.stop()
         with self._lock:
-            controls, session = list(self._controls), self._session
-        for control in controls:
+            runs = list(self._runs)
+        for control in runs:
             control.stop()
-        if session:
-            session.cancel()
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -113,7 +112,8 @@ class Continuations:
             return
         sampling = engine.card.overrides.sampling(self._settings.sampling)
         started = self._trace.started
-        with closing(engine.open(started.conversation, sampling, self._attach, thinks=started.thinks)):
+        opened = engine.open(started.conversation, sampling, self._control.attach, thinks=started.thinks)
+        with closing(opened) as self._session:
             yield
 
     def write(self, wanted: Sequence[ContinuationNumber]) -> Iterator[WrittenContinuation]:
@@ -122,12 +122,6 @@ class Continuations:
             yield from self._by_branches(self._session, wanted)
         else:
             yield from self._by_runs(wanted)
-
-    def _attach(self, session: Session) -> None:
-        with self._lock:
-            self._session = session
-        if self._stopped.is_set():
-            session.cancel()
 
     def _stream(self, which: ContinuationNumber) -> int:
         place = which.place
@@ -191,9 +185,9 @@ class Continuations:
             }
         )
         with self._lock:
-            if self._stopped.is_set():
+            if self.stopped:
                 return None
-            self._controls.add(control)
+            self._runs.add(control)
         try:
             assert self._trace.started
             conversation = self._trace.started.conversation
@@ -201,7 +195,7 @@ class Continuations:
                 trace.apply(event)
         finally:
             with self._lock:
-                self._controls.discard(control)
+                self._runs.discard(control)
         if trace.finish is Finish.FAILED:
             raise EngineLost(trace.ended.reason if trace.ended else "A model failed.")
         if trace.finish is Finish.STOPPED:
