@@ -145,13 +145,6 @@ def is_valued(trace: Trace, expected: str, options: ValueOptions) -> bool:
     return all(known.get(place, 0) >= number for place, number in first_places(trace, options).items() if place != end)
 
 
-def is_news(earlier: ValuesEstimated | None, estimated: ValuesEstimated) -> bool:
-    """Tell whether an estimate found out anything after an earlier one, so that it is worth keeping."""
-    if earlier is None or not estimated.places:
-        return bool(estimated.places)
-    return estimated.places != earlier.places or (estimated.is_whole and not earlier.is_whole)
-
-
 class ValueEstimator:
     """Estimates the values of one text once. Call `run` once; `stop` from any thread."""
 
@@ -217,7 +210,7 @@ class ValueEstimator:
         self._continuations.stop()
 
     def run(self) -> Generator[ValuesProgress | ValuesEstimated, None, None]:
-        """Yield progress, then what was estimated, even if it was stopped.
+        """Yield progress, then what was estimated, even if it was stopped; nothing that the trace holds already.
 
         Before it raises EngineError (a model was lost, its context is full), it yields what is finished.
         """
@@ -228,9 +221,9 @@ class ValueEstimator:
         except Cancelled:
             pass
         except BatonError:
-            yield self._estimated(time.monotonic() - began, is_whole=False)
+            yield from self._news(self._estimated(time.monotonic() - began, is_whole=False))
             raise
-        yield self._estimated(time.monotonic() - began)
+        yield from self._news(self._estimated(time.monotonic() - began, not self._continuations.stopped))
 
     def _rounds(self, began: float) -> Iterator[ValuesProgress]:
         wanted, done, total = self._measurable(first_places(self._trace, self._options)), 0, 0
@@ -254,7 +247,15 @@ class ValueEstimator:
         seconds = time.monotonic() - began
         return ValuesProgress(done, total, self._tokens, seconds, self._estimated(seconds, is_whole=False))
 
-    def _estimated(self, seconds: float, is_whole: bool | None = None) -> ValuesEstimated:
+    def _news(self, estimated: ValuesEstimated) -> Iterator[ValuesEstimated]:
+        """Yield the estimate if it says more than the one that the trace holds."""
+        known = self._trace.values.get(self._options.writer)
+        if estimated.places and (
+            known is None or estimated.places != known.places or (estimated.is_whole and not known.is_whole)
+        ):
+            yield estimated
+
+    def _estimated(self, seconds: float, is_whole: bool) -> ValuesEstimated:
         trace, earlier = self._trace, self._earlier
         return ValuesEstimated(
             trace.ended.at if trace.ended else 0.0,
@@ -269,7 +270,7 @@ class ValueEstimator:
                 for place in sorted(self._outcomes, key=lambda place: place.order)
             ),
             self._verdict(),
-            not self._continuations.stopped if is_whole is None else is_whole,
+            is_whole,
             self._tokens + (earlier.tokens if earlier else 0),
             seconds + (earlier.seconds if earlier else 0.0),
         )
@@ -287,7 +288,7 @@ class ValueEstimator:
 
     def _refined(self) -> dict[TextPlace, int]:
         """Return how many continuations each place needs in all, by what is known of it and its neighbours."""
-        values = StepValues(self._trace, self._estimated(0.0))
+        values = StepValues(self._trace, self._estimated(0.0, is_whole=False))
         wanted: Counter[TextPlace] = Counter()
         if not self._options.only_takeovers:
             for index in range(1, len(values.places)):

@@ -124,9 +124,9 @@ def estimated(
     options: ValueOptions = ValueOptions(),  # noqa: B008 - immutable
     large: ScriptedEngine | None = None,
 ) -> StepValues:
-    items = list(ValueEstimator(Pair(engine, large), trace, grader, expected, options).run())
-    assert isinstance(items[-1], ValuesEstimated)
-    trace.apply(items[-1])
+    for item in ValueEstimator(Pair(engine, large), trace, grader, expected, options).run():
+        if isinstance(item, ValuesEstimated):
+            trace.apply(item)
     values = StepValues.of(trace)
     assert values
     return values
@@ -279,19 +279,20 @@ def test_a_value_whose_continuations_are_not_all_finished_is_not_shown(grader: G
     assert values.places == []
 
 
-def test_nothing_is_written_for_what_is_known(grader: Grader) -> None:
+def test_nothing_is_written_or_found_where_all_is_known(grader: Grader) -> None:
     trace, engine = text_with("aaa"), world((0.1, 0.1, 0.1))
     estimated(trace, engine, grader)
-    assert ValueEstimator(Pair(engine), trace, grader, "1").plan.continuations == 0
-    written = engine.written
-    estimated(trace, engine, grader)
+    estimator, written = ValueEstimator(Pair(engine), trace, grader, "1"), engine.written
+    assert estimator.plan.continuations == 0
+    assert list(estimator.run()) == []
     assert engine.written == written
 
 
 def test_the_large_model_and_the_policy_have_values_of_their_own(grader: Grader) -> None:
     trace, small, large = text_with("aa"), world((1.0, 1.0)), world((0.0, 0.0), "large")
-    for writer, first in (("small", 0.0), ("large", 1.0), ("policy", 0.0), ("small", 0.0)):
-        options = ValueOptions(writer=writer, continuations=4)
+    firsts = (("small", 0.0), ("large", 1.0), ("policy", 0.0), ("small", 0.0))
+    for number, (writer, first) in enumerate(firsts, 4):
+        options = ValueOptions(writer=writer, continuations=number)
         shown = estimated(trace, small, grader, options=options, large=large)
         assert shown.estimated.writer == writer, "those that were estimated last"
         values = StepValues.of(trace, writer)
