@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from baton_reasoning.app.shared.format import count, rough_duration
+from baton_reasoning.app.terminal import options as shared
 from baton_reasoning.app.terminal.batch_folder import BatchFolder
+from baton_reasoning.app.terminal.command_line import OUTPUT, Function, option
 from baton_reasoning.app.terminal.history import full_id, open_history
 from baton_reasoning.app.terminal.options import LoadingOptions, ModelOptions
 from baton_reasoning.app.terminal.output import progress, remark
@@ -39,6 +42,24 @@ class ReviewOptions(NamedTuple):
     models: ModelOptions
     loading: LoadingOptions
     json: bool
+
+
+def review_options(otherwise: str, json: str, *, small: bool = True) -> Callable[[Function], Function]:
+    """Add the options of a review to a command, which receives them as `options`.
+
+    `otherwise`: which models are used if none is named. `json`: what `--json` writes. `small`: it may load a small one.
+    """
+    add_models = shared.models_or(otherwise) if small else shared.large_or(otherwise)
+    add_loading = shared.loading_options if small else shared.loading_of_one
+
+    def decorate(function: Function) -> Function:
+        @wraps(function)
+        def call(models: ModelOptions, loading: LoadingOptions, json: bool, **values: Any) -> Any:
+            return function(options=ReviewOptions(models, loading, json), **values)
+
+        return option("--json", is_flag=True, group=OUTPUT, help=json)(add_models(add_loading(call)))  # type: ignore[return-value]
+
+    return decorate
 
 
 def review_answer(review: Review, answer: Answer, options: ReviewOptions) -> int:
