@@ -9,6 +9,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -107,7 +108,8 @@ class Failure(NamedTuple):
         return answer
 
 
-class TakeoverOutcomes(NamedTuple):
+@dataclass(frozen=True)
+class TakeoverOutcomes:
     """Takeovers for one reason after one cue, and the outcomes of the answers that contain them."""
 
     reason: str
@@ -144,16 +146,12 @@ class FailureAnalysis(NamedTuple):
     @property
     def groups(self) -> dict[FailureKind, int]:
         """Failures by kind; kinds without any are left out."""
-        counts = Counter(failure.kind for failure in self.failures)
-        return {kind: counts[kind] for kind in FailureKind if counts[kind]}
+        return Counter(failure.kind for failure in self.failures)
 
     @property
     def has_worth(self) -> bool:
         """Tell whether any takeover has been valued."""
         return any(group.worth for group in self.takeovers)
-
-    def of(self, kind: FailureKind) -> list[Failure]:
-        return [failure for failure in self.failures if failure.kind is kind]
 
 
 def analyse(
