@@ -27,6 +27,8 @@ from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import TextPlace, takeover_spans
 
 _POLICY_OF = {"small": "never", "large": "always"}
+RUNS_AT_ONCE = 4
+"""Continuations on a server, and of a policy, that are written at the same time."""
 ALIKE = 4
 """Equal continuations from the beginning, and no others, from which a person is told."""
 
@@ -58,14 +60,13 @@ class Continuations:
         writer: str,
         *,
         limit: int,
-        parallel: int,
         expected: str,
         how: How | Regex,
     ) -> None:
         """`writer`: “small”, “large” or “policy”, the run's own. `limit`: tokens of a continuation, at most.
-        `parallel`: how many runs at once. `expected` helps to find the answer; it may be empty."""
+        `expected` helps to find the answer; it may be empty."""
         self._pair, self._trace, self._settings, self._writer = pair, trace, settings, writer
-        self._limit, self._parallel, self._expected, self._how = limit, parallel, expected or None, how
+        self._limit, self._expected, self._how = limit, expected or None, how
         self._parts = trace.parts()
         self._replaced = {span.start: span.piece.replaced for span in takeover_spans(trace)}
         self._notices: list[str] = []
@@ -162,7 +163,7 @@ class Continuations:
     def _by_runs(self, wanted: Sequence[ContinuationNumber]) -> Iterator[WrittenContinuation]:
         """Let each continuation be a run of its own: a server's slots share the beginning of the text."""
         before = {place: self._trace_until(place) for place, _ in wanted}
-        with ThreadPoolExecutor(self._parallel, thread_name_prefix="value") as pool:
+        with ThreadPoolExecutor(RUNS_AT_ONCE, thread_name_prefix="value") as pool:
             futures = [pool.submit(self._run, before[which.place], which) for which in wanted]
             try:
                 for future in as_completed(futures):

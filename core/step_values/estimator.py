@@ -75,8 +75,6 @@ class ValueOptions(NamedTuple):
     """All places get K continuations, however long the text is."""
     only_takeovers: bool = False
     """Value only the beginning and what the worth of takeovers needs."""
-    parallel: int = 4
-    """Continuations at once on a server, and of a policy."""
 
 
 class ValuesPlan(NamedTuple):
@@ -105,19 +103,6 @@ def writers_of(pair: Pair, options: ValueOptions) -> list[ModelCard]:
     return [card for author, card in pair.cards.items() if options.writer in (author.value, "policy")]
 
 
-def text_error(trace: Trace, expected: str) -> SettingsError | None:
-    """Return why no model could value the steps of this text, before any is loaded."""
-    if not trace.pieces or trace.started is None:
-        return SettingsError("There is no text whose steps could be valued.", "Ask something first.")
-    if not expected.strip() and not given_in(trace):
-        return SettingsError(
-            "This text has no answer with which the continuations could be compared.", "Give the expected answer."
-        )
-    if _settings_of(trace) is None:
-        return SettingsError("The settings of this run cannot be read.", "It was written by another version of Baton.")
-    return None
-
-
 def first_places(trace: Trace, options: ValueOptions) -> dict[TextPlace, int]:
     """Return how many continuations each place gets at first, in order."""
     every, spans = places_of(trace), list(takeover_spans(trace))
@@ -134,8 +119,9 @@ def first_places(trace: Trace, options: ValueOptions) -> dict[TextPlace, int]:
 def is_valued(trace: Trace, expected: str, options: ValueOptions) -> bool:
     """Tell whether the trace holds all values that an estimate with these options would begin with.
 
-    Then no model is needed to show them.
+    Then no model is needed to show them. Raises SettingsError if no model could value the steps of this text.
     """
+    _settings_of(trace, expected)
     earlier = trace.values.get(options.writer)
     asked = (expected.strip() or given_in(trace), bool(expected.strip()), trace.length)
     if earlier is None or not earlier.is_whole or (earlier.target, earlier.is_expected, earlier.length) != asked:
@@ -161,10 +147,9 @@ class ValueEstimator:
 
         Raises SettingsError for a text whose steps cannot be valued, and if a model is missing.
         """
-        settings = _settings_of(trace)
-        if error := text_error(trace, expected) or (settings and _missing_writer(pair, settings, options.writer)):
+        settings = _settings_of(trace, expected)
+        if error := _missing_writer(pair, settings, options.writer):
             raise error
-        assert settings  # or there would be a text_error
         self._trace, self._grader, self._options, self._how = trace, grader, options, how
         self.model = " and ".join(card.name for card in writers_of(pair, options))
         self._expected = expected.strip()
@@ -178,7 +163,6 @@ class ValueEstimator:
             settings.model_copy(update={"temperature": temperature, "alternatives": 0}),
             options.writer,
             limit=self._limit,
-            parallel=options.parallel,
             expected=self._expected,
             how=how,
         )
@@ -364,8 +348,17 @@ def _may_differ(left: Sequence[ValuedPlace], right: Sequence[ValuedPlace]) -> bo
     return abs(after - before) >= LARGE_DIFFERENCE
 
 
-def _settings_of(trace: Trace) -> RunSettings | None:
-    """Return the settings of the run, except for what this version does not know; None if that is its policy."""
-    if trace.started is None or trace.started.policy not in POLICIES:
-        return None
+def _settings_of(trace: Trace, expected: str) -> RunSettings:
+    """Return the settings of the run, except for what this version does not know.
+
+    Raises SettingsError if no model could value the steps of this text.
+    """
+    if not trace.pieces or trace.started is None:
+        raise SettingsError("There is no text whose steps could be valued.", "Ask something first.")
+    if not expected.strip() and not given_in(trace):
+        raise SettingsError(
+            "This text has no answer with which the continuations could be compared.", "Give the expected answer."
+        )
+    if trace.started.policy not in POLICIES:
+        raise SettingsError("The settings of this run cannot be read.", "It was written by another version of Baton.")
     return RunSettings.stored(trace.started.settings)

@@ -19,13 +19,13 @@ from baton_reasoning.core.errors import ContextFull, SettingsError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex
 from baton_reasoning.core.run import Pair
+from baton_reasoning.core.step_values.continuations import RUNS_AT_ONCE
 from baton_reasoning.core.step_values.estimator import (
     ValueEstimator,
     ValueOptions,
     ValuesPlan,
     ValuesProgress,
     is_valued,
-    text_error,
 )
 from baton_reasoning.core.store.batches import Batch, ResultRow
 from baton_reasoning.core.store.store import Store
@@ -127,14 +127,11 @@ class Values(Review):
         self.options, self._grader = options, grader
         self.needs = Needs(small=options.writer != "large", large=options.writer != "small")
         # A model that writes alone holds one text, of which the continuations are branches.
-        self.parallel = options.parallel if options.writer == "policy" else 1
+        self.parallel = RUNS_AT_ONCE if options.writer == "policy" else 1
 
     def is_complete(self, answer: Answer) -> bool:
-        """Raises the error of `text_error`."""
-        trace = answer.read()
-        if error := text_error(trace, answer.expected):
-            raise error
-        return is_valued(trace, answer.expected, self.options)
+        """Raises SettingsError, as `is_valued` does."""
+        return is_valued(answer.read(), answer.expected, self.options)
 
     def carry_out(self, pair: Pair, answer: Answer, attach: Attach) -> Iterator[Progress | Finding | str]:
         """Raises SettingsError, as `ValueEstimator` does."""

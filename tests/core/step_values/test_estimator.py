@@ -350,14 +350,17 @@ def test_a_text_is_valued_without_the_settings_that_left_with_an_earlier_version
 
 
 @pytest.mark.parametrize("writes_branches", [True, False])
-def test_what_a_lost_model_has_finished_is_kept(grader: Grader, writes_branches: bool) -> None:
+def test_what_a_lost_model_has_finished_is_kept(
+    grader: Grader, writes_branches: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("baton_reasoning.core.step_values.continuations.RUNS_AT_ONCE", 1)
     fault = Fault(60, EngineLost("The model's process ended.", "Load it again."), for_good=True)
     engine = world((0.0,) * 4, faults=[fault], writes_branches=writes_branches)
     found: list[ValuesProgress | ValuesEstimated] = []
-    estimator = ValueEstimator(Pair(engine), text_with("aaaa"), grader, "1", ValueOptions(parallel=1))
+    estimator = ValueEstimator(Pair(engine), text_with("aaaa"), grader, "1")
     with pytest.raises(EngineLost, match="ended"):
         found.extend(estimator.run())
-    (kept,) = found
+    kept = found[-1]
     assert isinstance(kept, ValuesEstimated)
     assert not kept.is_whole
     assert "1" in kept.places[0].outcomes
