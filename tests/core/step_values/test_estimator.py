@@ -324,11 +324,18 @@ def test_the_plan_is_what_is_written_at_first_and_progress_counts_up_to_the_end(
     assert progress[-1].done == progress[-1].total
 
 
+def of_another_version() -> Trace:
+    started, *others = text_with("aa").events
+    assert isinstance(started, events.RunStarted)
+    return Trace.of([replace(started, policy="of the future"), *others])
+
+
 @pytest.mark.parametrize(
     ("trace", "pair", "expected", "writer", "says"),
     [
         (Trace(), Pair(world(())), "1", "small", "no text"),
         (text_with("aa", ends=False), Pair(world(())), "", "small", "no answer with which"),
+        (of_another_version(), Pair(world(())), "1", "small", "another version of Baton"),
         (text_with("aa"), Pair(None, world(())), "1", "small", "small model is to write"),
         (text_with("a"), Pair(world(())), "1", "policy", "needs a large model"),
     ],
