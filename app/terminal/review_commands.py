@@ -270,8 +270,5 @@ def _worth_in_json(found: SampleWorth) -> Iterator[dict[str, object]]:
     """Yield an object for each kind of takeover, then one for all."""
     for kind, worth in found.kinds.items():
         yield kind._asdict() | asdict(worth)
-    yield {
-        "answers": found.answers,
-        "start": asdict(found.start) if found.start else None,
-        "all": asdict(found.all) if found.all else None,
-    }
+    start, all = (each and asdict(each) for each in (found.start, found.all))
+    yield {"answers": found.answers, "start": start, "all": all}

@@ -153,22 +153,18 @@ def recorded_answer(name: str) -> Iterator[Answer]:
     is_file = name == "-" or Path(name).exists() or Path(name).suffix
     if not is_file:
         with open_history() as store:
-            yield _answer_of_batch(store, name) or _answer_of_history(store, name)
+            yield _stored_answer(store, name)
         return
     text = read_input() if name == "-" else read_text(Path(name), "Name what baton solve --json wrote.")
     trace = trace_from_lines(text.splitlines())
     yield Answer(lambda: trace, trace.apply, _demo_answer(trace))  # the file stays as it is
 
 
-def _answer_of_batch(store: Store, run: str) -> Answer | None:
-    found = store.batches.of_run(run)
-    if found is None:
-        return None
-    batch, problem = found
-    return Answer.stored(store, run, problem.expected or "", BatchSettings.of(batch).how)
-
-
-def _answer_of_history(store: Store, name: str) -> Answer:
+def _stored_answer(store: Store, name: str) -> Answer:
+    """Return the answer of a batch with this run, else that of the conversation whose id begins so."""
+    if found := store.batches.of_run(name):
+        batch, problem = found
+        return Answer.stored(store, name, problem.expected or "", BatchSettings.of(batch).how)
     id = full_id((each.id for each in store.conversations.recent()), name, "answers")
     run = store.conversations.open(id).leaf or ""
     return Answer.stored(store, run, _demo_answer(store.runs.trace(run)))

@@ -38,6 +38,7 @@ from baton_reasoning.core.thinking.trace import Trace
 Progress = ValuesPlan | OpinionProgress | ValuesProgress
 Finding = OpinionGiven | ValuesEstimated
 Attach = Callable[[Callable[[], None]], None]
+"""Takes the function that stops a review, which may be called from any thread."""
 USUAL_SAMPLE = 50
 """Answers of a batch whose takeovers are valued."""
 
@@ -90,7 +91,7 @@ class Review(ABC):
     def carry_out(self, pair: Pair, answer: Answer, attach: Attach) -> Iterator[Progress | Finding | str]:
         """Review an answer, and yield progress, what is to be kept, and sentences that a person should know.
 
-        `attach` gets the function that stops it. Raises the error that says why these models cannot review it.
+        Raises the error that says why these models cannot review it.
         """
 
 
