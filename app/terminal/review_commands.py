@@ -248,7 +248,8 @@ def _worth_sentences(found: SampleWorth, written_by: str) -> str:
 def _analysis_in_json(found: analysed.FailureAnalysis) -> Iterator[dict[str, object]]:
     """Yield an object for each failure, then one for each kind of takeover."""
     yield from map(_failure_in_json, found.failures)
-    yield from ({"takeovers": asdict(group)} for group in found.takeovers)
+    for group in found.takeovers:
+        yield {"takeovers": asdict(group)}
 
 
 def _failure_in_json(failure: analysed.Failure) -> dict[str, object]:
