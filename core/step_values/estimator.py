@@ -274,14 +274,12 @@ class ValueEstimator:
         """Return how many continuations each place needs in all, by what is known of it and its neighbours."""
         values = StepValues(self._trace, self._estimated(0.0, is_whole=False))
         wanted: Counter[TextPlace] = Counter()
-        if not self._options.only_takeovers:
-            for index in range(1, len(values.places)):
-                pair = values.places[index - 1 : index + 1]
-                left, right = (values.places[max(0, index - WINDOW) : index], values.places[index : index + WINDOW])
-                if _may_differ(left, right) or _may_differ(*([each] for each in pair)):
-                    for each in pair:
-                        wanted[each.place] = max(wanted[each.place], self._options.continuations)
         changes = [] if self._options.only_takeovers else values.changes
+        for index, change in enumerate(changes, 1):
+            left, right = values.places[max(0, index - WINDOW) : index], values.places[index : index + WINDOW]
+            if _may_differ(left, right) or _may_differ([change.before], [change.after]):
+                for each in (change.before, change.after):
+                    wanted[each.place] = max(wanted[each.place], self._options.continuations)
         for change in [*changes, *values.takeovers]:
             self._grow(change, wanted)
         return self._measurable(wanted)
