@@ -124,12 +124,6 @@ class TakeoverOutcomes:
     worth: MeanWorth | None = None
     """Of those whose worth is known, by values of the small model."""
 
-    @property
-    def share_right(self) -> float | None:
-        """Share of right answers among the scored ones; None if there is none."""
-        scored = self.right + self.wrong
-        return self.right / scored if scored else None
-
 
 class FailureAnalysis(NamedTuple):
     """The failures and takeovers of one arm, or of all."""
@@ -257,7 +251,7 @@ def takeover_table(groups: Iterable[TakeoverOutcomes]) -> Table:
 
 
 def _cells(group: TakeoverOutcomes) -> tuple[str, ...]:
-    share, worth = group.share_right, group.worth
+    scored, worth = group.right + group.wrong, group.worth
     of = f", {worth.takeovers:,} of them" if worth and worth.takeovers < group.takeovers else ""
     return (
         group.reason,
@@ -265,7 +259,7 @@ def _cells(group: TakeoverOutcomes) -> tuple[str, ...]:
         f"{group.takeovers:,}",
         f"{group.right:,}",
         f"{group.wrong:,}",
-        NOTHING if share is None else f"{share:.0%}",
+        f"{group.right / scored:.0%}" if scored else NOTHING,
         f"{signed(worth.mean)}{of}" if worth else NOTHING,
         f"{worth.rescued:,}" if worth else NOTHING,
         f"{worth.spoiled:,}" if worth else NOTHING,
