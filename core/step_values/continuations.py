@@ -76,7 +76,7 @@ class Continuations:
         """Of the session that writes branches."""
         self._session: Session | None = None
         self._runs: set[Control] = set()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal may interrupt `stop`, and call it again
 
     @property
     def notices(self) -> tuple[str, ...]:
