@@ -36,6 +36,14 @@ def version() -> str:
         return "unknown"
 
 
+def binding_version() -> str:
+    """Return the version of llama-cpp-python, which fixes that of llama.cpp; empty if it is not installed."""
+    try:
+        return installed_version("llama-cpp-python")
+    except PackageNotFoundError:
+        return ""
+
+
 def newer_version(address: str = LATEST) -> str:
     """Return the released version if it is newer than this one, else "". Blocks; an answer that never comes is ""."""
     import httpx2

@@ -8,7 +8,6 @@ import platform
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
@@ -33,7 +32,7 @@ from baton_reasoning.app.terminal.streams import (
 )
 from baton_reasoning.core.errors import BatonError, ModelFileError, ProblemFileError, SettingsError
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.version import version as baton_version
+from baton_reasoning.core.version import binding_version, version
 
 PROGRAM = "baton"
 CONFIG_FILE = "config.toml"
@@ -182,8 +181,6 @@ def _sentence(error: Exception) -> str:
 
 def versions() -> str:
     """Return the versions of Baton, llama-cpp-python, Python and the system in one line."""
-    try:
-        llama = f"llama-cpp-python {version('llama-cpp-python')}"
-    except PackageNotFoundError:
-        llama = "llama-cpp-python is not installed"
-    return f"Baton {baton_version()} ({llama}, Python {platform.python_version()}, {platform.platform(terse=True)})"
+    binding = binding_version() or "is not installed"
+    python, system = platform.python_version(), platform.platform(terse=True)
+    return f"Baton {version()} (llama-cpp-python {binding}, Python {python}, {system})"

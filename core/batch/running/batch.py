@@ -10,8 +10,6 @@ import platform
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
@@ -29,7 +27,7 @@ from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.store.store import Store
-from baton_reasoning.core.version import version
+from baton_reasoning.core.version import binding_version, version
 
 
 class Provenance(BaseModel):
@@ -60,7 +58,7 @@ class Provenance(BaseModel):
     ) -> Provenance:
         return cls(
             baton=version(),
-            llama_cpp_python=_installed("llama-cpp-python"),
+            llama_cpp_python=binding_version(),
             python=platform.python_version(),
             system=platform.platform(),
             processor=_processor(),
@@ -77,13 +75,6 @@ class Provenance(BaseModel):
 def without_password(text: str) -> str:
     """Remove user and password from an address."""
     return re.sub(r"//[^/@\s]*@", "//…@", text)
-
-
-def _installed(package: str) -> str:
-    try:
-        return installed_version(package)
-    except PackageNotFoundError:
-        return ""
 
 
 def _processor() -> str:
