@@ -52,7 +52,7 @@ from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.store.batches import Conditions, Job
-from baton_reasoning.core.store.run_cost import RunCost
+from baton_reasoning.core.store.run_cost import Cost, RunCost
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Event, Finish
 from baton_reasoning.core.thinking.interruptions import Control
@@ -149,7 +149,6 @@ class Runner:
         self.parallel = parallel
         self.models = models
         self.retry = retry
-        self._settings = BatchSettings()
         self._arms: dict[str, Arm] = {}
         self._not_calibrated: dict[str, str] = {}
         """Arms that cannot run, and why."""
@@ -172,18 +171,18 @@ class Runner:
         A problem that fails is a result with an error. Raises StoreError when results cannot be saved, and
         SettingsError if the batch was begun with other models.
         """
-        self._take_settings()
+        settings = self._take_settings()
         progress = BatchProgress(self.store.batches.totals(self.batch), self.parallel)
         arms = [arm for arm in self._arms.values() if progress.to_run(arm.name, self.retry)]
         refuse_impossible(arms, self.pair)
         if self.retry:  # not before: an error stays until the models are there that try again
             yield from map(JobRetried, self.store.batches.retry_failed(self.batch, list(self._arms)))
         hashes: dict[Path, str] = {}
-        hashing = threading.Thread(target=self._hash_models, args=(hashes,), name="hash models")
+        hashing = threading.Thread(target=self._hash_models, args=(settings, hashes), name="hash models")
         hashing.start()
         try:
             self._warm_up(needs(arms))
-            yield from self._calibrate()
+            yield from self._calibrate(arms, settings)
             yield from self._run_jobs()
         except BaseException:
             self.stop()
@@ -224,19 +223,19 @@ class Runner:
             control.stop()
         self._may_begin.set()
 
-    def _take_settings(self) -> None:
-        """Read the batch's settings and arms, and save which models run it now, and how many problems at once."""
+    def _take_settings(self) -> BatchSettings:
+        """Read the batch's arms and settings, and save which models run it now, and how many problems at once."""
         stored = self.store.batches.open(self.batch)
-        settings = BatchSettings.of(stored).with_models(self.pair, self.models)
+        settings = BatchSettings.of(stored).with_models(self.pair, self.models, {})
         self._save(settings.model_copy(update={"parallel": self.parallel}))
         self._arms = {arm.name: arm for arm in map(Arm.of, stored.arms) if arm.models == self.models}
+        return settings
 
     def _settings_by_now(self) -> BatchSettings:
         """Read the settings again: another program may have changed them, such as how answers are compared."""
         return BatchSettings.of(self.store.batches.open(self.batch))
 
     def _save(self, settings: BatchSettings) -> None:
-        self._settings = settings
         self.store.batches.set_settings(self.batch, settings.stored())
 
     def _warm_up(self, needed: Needs) -> None:
@@ -244,20 +243,19 @@ class Runner:
 
         The first text after loading is slower, since pages are read from the disk and kernels are compiled.
         """
-        problem = next(self.store.batches.problems(self.batch), None)
         is_needed = {Author.SMALL: needed.small or needed.drafts, Author.LARGE: needed.large}
         for author, engine in self.pair.engines.items():
-            is_local = engine.card.placement is not None  # a server has long been loaded, and may charge
-            if problem and is_local and is_needed[author]:
+            if is_needed[author] and engine.card.placement:  # a server has long been loaded, and may charge
+                problem = next(self.store.batches.problems(self.batch))
                 # Begun in another way, since the first answer could otherwise reuse the prefix.
                 other = replace(problem, text=f"Warm-up. {problem.text}")
                 settings = RunSettings(policy=WRITES_ALONE[author], max_tokens=WARM_UP_TOKENS)
                 for _ in self._solved(other, settings):
                     pass
 
-    def _hash_models(self, hashes: dict[Path, str]) -> None:
+    def _hash_models(self, settings: BatchSettings, hashes: dict[Path, str]) -> None:
         """Compute the missing SHA-256 of local models; ends early if the batch does."""
-        known = self._settings.models_of(self.models)
+        known = settings.models_of(self.models)
         for author, engine in self.pair.engines.items():
             model, path = known[author.value], engine.card.path
             if path and not (model and model.sha256):
@@ -267,17 +265,17 @@ class Runner:
         if any(hashes.values()):
             self._save(self._settings_by_now().with_models(self.pair, self.models, hashes))
 
-    def _calibrate(self) -> Iterator[BatchEvent]:
-        """Find the chance of takeover for each arm that must have the large share of another arm.
+    def _calibrate(self, arms: Sequence[Arm], settings: BatchSettings) -> Iterator[BatchEvent]:
+        """Find the chance of takeover for each of these arms that must have the large share of another arm.
 
         Both arms are measured on the same few problems with seeds that the batch does not use, before any job runs,
         so that all arms can then take turns. The chance is kept with the batch.
         """
-        totals = {each.arm: each for each in self.store.batches.totals(self.batch)}
-        for name, arm in list(self._arms.items()):
-            if self.ending or not arm.equal_share_of or totals[name].done == totals[name].jobs:
+        for arm in arms:
+            name = arm.name
+            if self.ending or not arm.equal_share_of:
                 continue
-            chance, share = self._settings.chances.get(name), self._settings.shares.get(name)
+            chance, share = settings.chances.get(name), settings.shares.get(name)
             if chance is None or share is None:
                 try:
                     chance, share = self._measured_chance(arm)
@@ -314,8 +312,7 @@ class Runner:
                 worker.add_done_callback(lambda _: self._events.put(None))
             try:
                 for _ in workers:  # each ends with one None
-                    while (event := self._events.get()) is not None:
-                        yield event
+                    yield from iter(self._events.get, None)
             except GeneratorExit:
                 self.stop()
                 raise
@@ -376,10 +373,9 @@ class Runner:
         self._events.put(JobEnded(self.store.batches.finish(job, answer, verdict, error, notices, conditions)))
 
     def _conditions(self, load: LoadReading, pauses: int) -> Conditions:
-        places = [card.placement.threads for card in self.pair.cards.values() if card.placement]
         return Conditions(
             parallel=self.parallel,
-            threads=max(places, default=0),
+            threads=max((card.placement.threads for card in self.pair.cards.values() if card.placement), default=0),
             other_load=round(self._load.others_since(load), 3),
             paused=pauses != self._pauses or self.paused,
         )
@@ -420,8 +416,7 @@ class Runner:
         for trace in traces:
             if trace.finish is Finish.FAILED:
                 raise EngineError(trace.ended.reason if trace.ended else "A model failed.")
-        large = sum(trace.totals[Author.LARGE].kept for trace in traces)
-        return large / max(1, sum(trace.tokens for trace in traces))
+        return Cost.total(map(RunCost.of, traces)).large_share
 
     def _solved(self, problem: Problem, settings: RunSettings) -> Generator[Event, None, None]:
         """Run one problem, and yield its events, until `stop`."""
