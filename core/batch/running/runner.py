@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import psutil
 
+from baton_reasoning.core.batch.running import progress
 from baton_reasoning.core.batch.running.arms import (
     PILOT_SEED,
     Arm,
@@ -33,17 +34,6 @@ from baton_reasoning.core.batch.running.arms import (
     refuse_impossible,
 )
 from baton_reasoning.core.batch.running.batch import BatchSettings
-from baton_reasoning.core.batch.running.progress import (
-    BatchEvent,
-    BatchProgress,
-    Calibrated,
-    Finishing,
-    JobEnded,
-    JobGrew,
-    JobRetried,
-    JobStarted,
-    JobStopped,
-)
 from baton_reasoning.core.batch.running.regrading import graded
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, EngineError, SettingsError, StoreError
@@ -101,15 +91,13 @@ class LoadMeter:
         return min(1.0, max(0.0, used / (seconds * self._cores)))
 
     def _measure(self) -> LoadReading:
-        times = psutil.cpu_times()
+        times, own = psutil.cpu_times(), 0.0
         busy = sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0)
-        own, children = 0.0, list[psutil.Process]()
         with suppress(psutil.Error):
-            children = self._process.children(recursive=True)
-        for process in (self._process, *children):
-            with suppress(psutil.Error):
-                used = process.cpu_times()
-                own += used.user + used.system
+            for process in (self._process, *self._process.children(recursive=True)):
+                with suppress(psutil.Error):
+                    used = process.cpu_times()
+                    own += used.user + used.system
         return LoadReading(time.monotonic(), busy, own)
 
 
@@ -163,20 +151,20 @@ class Runner:
         self._stopped = False
         self._lock = threading.RLock()  # a signal may call `stop` while its thread holds it
         self._controls: set[Control] = set()
-        self._events: SimpleQueue[BatchEvent | None] = SimpleQueue()
+        self._events: SimpleQueue[progress.BatchEvent | None] = SimpleQueue()
 
-    def run(self) -> Generator[BatchEvent, None, None]:
+    def run(self) -> Generator[progress.BatchEvent, None, None]:
         """Run until no job waits or it is told to end, and yield events; closing the generator stops the batch, too.
 
         A problem that fails is a result with an error. Raises StoreError when results cannot be saved, and
         SettingsError if the batch was begun with other models.
         """
         settings = self._take_settings()
-        progress = BatchProgress(self.store.batches.totals(self.batch), self.parallel)
-        arms = [arm for arm in self._arms.values() if progress.to_run(arm.name, self.retry)]
+        counts = progress.BatchProgress(self.store.batches.totals(self.batch), self.parallel)
+        arms = [arm for arm in self._arms.values() if counts.to_run(arm.name, self.retry)]
         refuse_impossible(arms, self.pair)
         if self.retry:  # not before: an error stays until the models are there that try again
-            yield from map(JobRetried, self.store.batches.retry_failed(self.batch, list(self._arms)))
+            yield from map(progress.JobRetried, self.store.batches.retry_failed(self.batch, list(self._arms)))
         hashes: dict[Path, str] = {}
         hashing = threading.Thread(target=self._hash_models, args=(settings, hashes), name="hash models")
         hashing.start()
@@ -211,7 +199,7 @@ class Runner:
         if not answers:
             self.stop()
             return
-        self._events.put(Finishing(answers))
+        self._events.put(progress.Finishing(answers))
         self._may_begin.set()
 
     def stop(self) -> None:
@@ -265,7 +253,7 @@ class Runner:
         if any(hashes.values()):
             self._save(self._settings_by_now().with_models(self.pair, self.models, hashes))
 
-    def _calibrate(self, arms: Sequence[Arm], settings: BatchSettings) -> Iterator[BatchEvent]:
+    def _calibrate(self, arms: Sequence[Arm], settings: BatchSettings) -> Iterator[progress.BatchEvent]:
         """Find the chance of takeover for each of these arms that must have the large share of another arm.
 
         Both arms are measured on the same few problems with seeds that the batch does not use, before any job runs,
@@ -288,7 +276,7 @@ class Runner:
                 found = {"chances": now.chances | {name: chance}, "shares": now.shares | {name: share}}
                 self._save(now.model_copy(update=found))
             self._arms[name] = arm.with_chance(chance)
-            yield Calibrated(name, chance, share)
+            yield progress.Calibrated(name, chance, share)
 
     def _measured_chance(self, arm: Arm) -> tuple[float, float]:
         """Measure the chance of takeover that gives the arm the large share of another, and that share, 0 to 1.
@@ -305,7 +293,7 @@ class Runner:
         chance = chance_for_share(share, lambda p: self._pilot_share(arm.with_chance(p).settings, problems))
         return chance, share
 
-    def _run_jobs(self) -> Iterator[BatchEvent]:
+    def _run_jobs(self) -> Iterator[progress.BatchEvent]:
         with ThreadPoolExecutor(self.parallel, thread_name_prefix="batch") as pool:
             workers = [pool.submit(self._work) for _ in range(self.parallel)]
             for worker in workers:
@@ -347,7 +335,7 @@ class Runner:
 
     def _carry_out(self, job: Job) -> None:
         """Run and grade one job. Any error but StoreError is the result of this job, and the batch goes on."""
-        self._events.put(JobStarted(job))
+        self._events.put(progress.JobStarted(job))
         load, pauses, trace = self._load.read(), self._pauses, Trace()
         answer, verdict, error = "", None, self._not_calibrated.get(job.arm, "")
         try:
@@ -355,7 +343,7 @@ class Runner:
                 trace = self._written(job)
                 if trace.finish is Finish.STOPPED:
                     self.store.batches.give_back(job).result()
-                    self._events.put(JobStopped(job.id))
+                    self._events.put(progress.JobStopped(job.id))
                     return
                 if trace.finish is Finish.FAILED or (trace.finish is Finish.CONTEXT_FULL and not trace.tokens):
                     error = trace.ended.reason if trace.ended else ""
@@ -370,7 +358,7 @@ class Runner:
             error = f"An unexpected error: {type(failure).__name__}: {failure}"
         notices = tuple(dict.fromkeys(notice.text for notice in trace.notices))[:MOST_NOTICES]
         conditions = self._conditions(load, pauses)
-        self._events.put(JobEnded(self.store.batches.finish(job, answer, verdict, error, notices, conditions)))
+        self._events.put(progress.JobEnded(self.store.batches.finish(job, answer, verdict, error, notices, conditions)))
 
     def _conditions(self, load: LoadReading, pauses: int) -> Conditions:
         return Conditions(
@@ -399,7 +387,7 @@ class Runner:
                     recorder.record([event])
                     if time.monotonic() - reported > PROGRESS_SECONDS:
                         reported = time.monotonic()
-                        self._events.put(JobGrew(job.id, RunCost.of(trace)))
+                        self._events.put(progress.JobGrew(job.id, RunCost.of(trace)))
         finally:
             recorder.finish().result()
         return trace
