@@ -300,7 +300,8 @@ class Runner:
                 worker.add_done_callback(lambda _: self._events.put(None))
             try:
                 for _ in workers:  # each ends with one None
-                    yield from iter(self._events.get, None)
+                    while (event := self._events.get()) is not None:
+                        yield event
             except GeneratorExit:
                 self.stop()
                 raise
