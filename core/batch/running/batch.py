@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 import psutil
@@ -214,13 +213,8 @@ class BatchSettings(BaseModel):
             "large": self.other_larges.get(names.large) if names.large else self.large,
         }
 
-    def with_models(
-        self,
-        pair: Pair,
-        names: OtherModels = OtherModels(),  # noqa: B008 - immutable
-        hashes: Mapping[Path, str] = MappingProxyType({}),
-    ) -> Self:
-        """Fill in the models that run it now, with the SHA-256 of their files.
+    def with_models(self, pair: Pair, names: OtherModels, hashes: Mapping[Path, str]) -> Self:
+        """Fill in the models that run it now, with the SHA-256 of their files, as far as it is known.
 
         Raises SettingsError if the batch was begun with others: its arms could no longer be compared.
         """
