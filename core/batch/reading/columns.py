@@ -24,7 +24,6 @@ _PROBLEM = (
     *("frage", "aufgabe", "aufgabenstellung", "fragestellung", "pregunta", "problema", "domanda", "pergunta"),
 )
 _ANSWER = (
-    *("reward_model_ground_truth", "extra_info_ground_truth"),  # verl
     *("answer", "expected", "expected_answer", "final_answer", "correct_answer", "target", "answerkey", "answer_key"),
     *("gold", "ground_truth", "reference_answer", "reference", "correct_option", "correct_choice", "correct", "cop"),
     *("label", "output", "response", "completion"),
@@ -32,7 +31,7 @@ _ANSWER = (
 )
 _SOLUTION = (
     *("solution", "explanation", "rationale", "reasoning", "reference_solution", "worked_solution"),
-    *("generated_solution", "steps", "cot", "chain_of_thought", "working", "proof", "assistant"),
+    *("generated_solution", "steps", "cot", "chain_of_thought", "working", "proof"),
     *("lösung", "lösungsweg", "rechenweg", "solución", "soluzione", "solução"),
 )
 _ID = (
@@ -156,7 +155,6 @@ def guess_columns(rows: Sequence[Record], named: ColumnNames = GUESS) -> Columns
         context = first(("input",))  # Alpaca: what to do, and with what
     else:
         context = first(_CONTEXT) if _plain(problem.rpartition(".")[2]) in _ASKS else None
-    # An assistant's turn answers the conversation it belongs to, no other.
     solution = None if solution in (problem, answer) else solution
     wrong = tuple(name for name in names if _WRONG_CHOICE.fullmatch(_plain(name)))
     others = [name for name in names if name not in (problem, answer)]

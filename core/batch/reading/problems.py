@@ -233,6 +233,8 @@ def _problem(row: Record, columns: Columns, source: str, number: int) -> Problem
     text = text_of(columns.problem)
     if not text:
         return Rejected(row.line, f"Its “{columns.problem}” is empty.")
+    if isinstance(row.fields[columns.problem], list | dict):
+        return Rejected(row.line, f"Its “{columns.problem}” is a structure, and no text of a problem.")
     if before := text_of(columns.context):
         text = f"{before}\n{text}"
     answer = row.fields.get(columns.answer) if columns.answer else None

@@ -26,7 +26,7 @@ _LONGEST_NAME = 80
 _ROWS_ABOVE_HEADER = 10
 _SAVE_AS_CSV = "Save the sheet as CSV (UTF-8), and choose that file."
 
-# csv's own limit holds for the whole process and breaks a long field in two. Records check theirs later.
+# csv's own limit holds for the whole process and breaks a long field in two.
 csv.field_size_limit(FILE_LIMIT)
 
 
