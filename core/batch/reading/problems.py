@@ -106,7 +106,7 @@ def read_problems(place: Path | ProblemSource, limit: int | None = None, named: 
     """
     if isinstance(place, Path) and place.is_dir():
         return _with_unique_ids(_read_folder(place, limit, named))
-    source = place if isinstance(place, ProblemSource) else ProblemSource.open(place)
+    source = place if isinstance(place, ProblemSource) else ProblemSource.open(place, place.name)
     return _with_unique_ids(_read_source(source, limit, named))
 
 
@@ -148,27 +148,27 @@ def _read_folder(folder: Path, limit: int | None, named: ColumnNames) -> Problem
     return found
 
 
-def _read_files(files: Sequence[tuple[Path, str]], name: str, limit: int | None, named: ColumnNames) -> ProblemSet:
-    """Read several files, each with the label that its problems get, as one set."""
+def _read_files(files: Sequence[tuple[Path, str]], title: str, limit: int | None, named: ColumnNames) -> ProblemSet:
+    """Read several files as one set, each under the name that its problems tell as their source."""
     sets: list[ProblemSet] = []
     rejected: list[Rejected] = []
-    for path, label in files:
+    for path, name in files:
         left = None if limit is None else limit - sum(len(each.problems) for each in sets)
         if left == 0:
             break
         try:
-            sets.append(_read_source(ProblemSource.open(path, label), left, named))
+            sets.append(_read_source(ProblemSource.open(path, name), left, named))
         except ProblemFileError as error:
-            rejected.append(Rejected(0, str(error), label))
+            rejected.append(Rejected(0, str(error), name))
     if not sets:
         reason = f" {rejected[0].reason}" if rejected else ""
-        raise ProblemFileError(f"{name} holds no file of problems that can be read.{reason}", _SUPPORTED)
+        raise ProblemFileError(f"{title} holds no file of problems that can be read.{reason}", _SUPPORTED)
     return ProblemSet(
-        name,
+        title,
         tuple(problem for each in sets for problem in each.problems),
         (*rejected, *(record for each in sets for record in each.rejected)),
         sets[0].columns,
-        tuple(dict.fromkeys(name for each in sets for name in each.available_columns)),
+        tuple(dict.fromkeys(column for each in sets for column in each.available_columns)),
         tuple(note for each in sets for note in each.notes),
         ProblemOrigin(files=tuple(file for each in sets for file in each.origin.files)),
     )
@@ -203,7 +203,7 @@ def _problem_set(
     for row in rows:
         if limit is not None and len(problems) == limit:
             break
-        outcome = _problem(row, columns, source.label, number=len(problems) + 1)
+        outcome = _problem(row, columns, source.name, number=len(problems) + 1)
         if isinstance(outcome, Rejected):
             rejected.append(outcome)
         else:
@@ -213,11 +213,11 @@ def _problem_set(
     return ProblemSet(
         Path(source.name).stem,
         tuple(problems),
-        tuple(sorted((replace(bad, source=source.label) for bad in rejected), key=lambda bad: bad.line)),
+        tuple(sorted((replace(bad, source=source.name) for bad in rejected), key=lambda bad: bad.line)),
         columns,
         names,
         tuple(source.remarks),
-        ProblemOrigin(files=(ProblemFile(name=source.label, sha256=source.sha256),)),
+        ProblemOrigin(files=(ProblemFile(name=source.name, sha256=source.sha256),)),
     )
 
 

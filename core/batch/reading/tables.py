@@ -114,7 +114,7 @@ def read_workbook(source: ProblemSource) -> Iterator[Record | Rejected]:
     if is_too_large:
         raise ProblemFileError(f"{source.name} unpacks to more than {UNPACKED_LIMIT // 2**20} MiB.", _SAVE_AS_CSV)
     if len(book.sheetnames) > 1:
-        source.remarks.append(f"{source.label}: only the sheet “{title}” was read.")
+        source.remarks.append(f"{source.name}: only the sheet “{title}” was read.")
     yield from _below_header(rows)
 
 

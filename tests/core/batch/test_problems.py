@@ -259,11 +259,11 @@ def test_a_folder_is_read_file_by_file(tmp_path: Path) -> None:
     found = read_problems(tmp_path / "set")
     assert found.name == "set"
     assert texts(found) == ["From JSON?", "From CSV?", "From a text?"]
-    assert [problem.source for problem in found.problems] == ["a.jsonl", "b.csv", "deeper/c.txt.gz"]
+    assert [problem.source for problem in found.problems] == ["a.jsonl", "b.csv", "deeper/c.txt"]
     assert [(bad.source, bad.line) for bad in found.rejected] == [("broken.json", 0), ("a.jsonl", 2)]
     assert found.available_columns == ("id", "problem", "question", "answer")
     assert any(note.endswith("no problems: 3.") for note in found.notes)
-    assert [file.name for file in found.origin.files] == ["a.jsonl", "b.csv", "deeper/c.txt.gz"]
+    assert [file.name for file in found.origin.files] == ["a.jsonl", "b.csv", "deeper/c.txt"]
     assert found.origin.files[2].sha256 == hashlib.sha256(packed).hexdigest()
 
 
