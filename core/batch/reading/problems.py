@@ -85,7 +85,7 @@ class ProblemSet:
         lines = [f"Read {counted(total, 'problem')}, {answers}."]
         for part, columns in self.columns.parts.items():
             verb = "are the columns" if len(columns) > 1 else "is the column"
-            lines.append(f"The {part} {verb} “{', '.join(columns)}” ({self.columns.reasons[columns[0]]}).")
+            lines.append(f"The {part} {verb} “{', '.join(columns)}”.")
         if not (self.columns.answer or self.columns.solution):
             lines.append("No column holds an answer.")
         if others := [name for name in self.available_columns if name not in self.columns.named]:

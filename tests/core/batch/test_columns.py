@@ -124,7 +124,7 @@ def test_columns_that_a_person_names_are_not_guessed(tmp_path: Path) -> None:
     found = read_problems(path, named=ColumnNames("question", "value"))
     (problem,) = found.problems
     assert (problem.id, problem.text, problem.expected) == ("x", "Which?\n\nA) red\nB) green", "B")
-    assert "The answer is the column “value” (you named it)." in found.summary()
+    assert "The answer is the column “value”." in found.summary()
     for missing in (ColumnNames("task"), ColumnNames(answer="task")):
         with pytest.raises(ProblemFileError, match=r"no column “task”\. Choose one of: id, question, hint"):
             read_problems(path, named=missing)

@@ -271,8 +271,8 @@ def test_the_summary_names_columns_answers_and_what_was_dropped(tmp_path: Path) 
     lines = [{"question": "One?", "answer": "1", "level": 5}, {"question": "Two?", "answer": ""}, {"question": ""}]
     assert read(tmp_path, "p.jsonl", "\n".join(map(json.dumps, lines))).summary() == [
         "Read 2 problems, 1 with an answer, 1 cannot be graded.",
-        "The problem is the column “question” (known by its name).",
-        "The answer is the column “answer” (known by its name).",
+        "The problem is the column “question”.",
+        "The answer is the column “answer”.",
         "Other columns are kept as metadata: level.",
         "1 record was dropped:",
         "  p.jsonl line 3: Its “question” is empty.",
