@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,10 +115,12 @@ def read_data_set(text: str, hub: Hub, limit: int | None = None, named: ColumnNa
 
     Raises ProblemFileError, DownloadError.
     """
-    fetched = fetch(HubDataSet.parse(text), hub)
-    found = _read_files([(file, file.name) for file in fetched.files], fetched.name, limit, named)
-    origin = found.origin.model_copy(update={"data_set": fetched.pinned})
-    return _with_unique_ids(replace(found, notes=(fetched.note, *found.notes), origin=origin))
+    data = HubDataSet.parse(text)
+    files, pinned = fetch(data, hub)
+    found = _read_files([(file, file.name) for file in files], data.name.rpartition("/")[2], limit, named)
+    note = f"Read {', '.join(file.name for file in files)} of {pinned}."
+    origin = found.origin.model_copy(update={"data_set": pinned})
+    return _with_unique_ids(replace(found, notes=(note, *found.notes), origin=origin))
 
 
 def can_hold_problems(path: Path) -> bool:
@@ -278,18 +280,15 @@ def _with_unique_ids(found: ProblemSet) -> ProblemSet:
     repeated = sum(count > 1 for count in counts.values())
     if not repeated:
         return found
+    numbers: dict[str, Iterator[int]] = defaultdict(lambda: count(2))
+    seen: set[str] = set()
+    problems: list[Problem] = []
+    for problem in found.problems:
+        if problem.id in seen:
+            names = (f"{problem.id}#{number}" for number in numbers[problem.id])
+            problems.append(replace(problem, id=next(name for name in names if name not in counts)))
+        else:
+            problems.append(problem)
+            seen.add(problem.id)
     note = f"Ids that occur more than once: {repeated}. They were made unique with #2, #3 …"
-    return replace(found, problems=tuple(_unique_ids(found.problems, taken=set(counts))), notes=(*found.notes, note))
-
-
-def _unique_ids(problems: Sequence[Problem], taken: set[str]) -> Iterator[Problem]:
-    seen: Counter[str] = Counter()
-    for problem in problems:
-        seen[problem.id] += 1
-        if seen[problem.id] == 1:
-            yield problem
-            continue
-        while (unique := f"{problem.id}#{seen[problem.id]}") in taken:
-            seen[problem.id] += 1
-        taken.add(unique)
-        yield replace(problem, id=unique)
+    return replace(found, problems=tuple(problems), notes=(*found.notes, note))
