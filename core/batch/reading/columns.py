@@ -85,8 +85,7 @@ class Columns:
             "id": (self.id,),
             "options": (self.choices, *self.options, *self.wrong),
         }
-        given = {part: tuple(name for name in names if name is not None) for part, names in parts.items()}
-        return {part: names for part, names in given.items() if names}
+        return {part: given for part, names in parts.items() if (given := tuple(filter(None, names)))}
 
     @cached_property
     def named(self) -> frozenset[str]:

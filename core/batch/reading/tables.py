@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from io import BytesIO, StringIO
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from baton_reasoning.core.batch.reading.columns import is_known_name
 from baton_reasoning.core.batch.reading.source import FILE_LIMIT, ProblemSource, Record, Rejected
@@ -183,20 +183,18 @@ def _unique(cells: list[str]) -> list[str]:
 
 def _first_table(sheets: list[ReadOnlyWorksheet]) -> tuple[str, list[Row | Rejected]]:
     """Return the title of the first sheet with a header and its rows from there, else those of the first with rows."""
-    others: list[tuple[str, list[Row | Rejected]]] = []
-    for sheet in sheets:
-        sheet.reset_dimensions()  # some programs write wrong ones
-        rows = list(_sheet_rows(sheet.rows))
+    tables = [(sheet.title, list(_sheet_rows(sheet))) for sheet in sheets]
+    for title, rows in tables:
         for place, row in enumerate(rows[:_ROWS_ABOVE_HEADER]):
             if not isinstance(row, Rejected) and any(map(is_known_name, row[1])):
-                return sheet.title, rows[place:]
-        others.append((sheet.title, rows))
-    return next((each for each in others if each[1]), others[0])
+                return title, rows[place:]
+    return next((each for each in tables if each[1]), tables[0])
 
 
-def _sheet_rows(rows: Iterable[tuple[Any, ...]]) -> Iterator[Row | Rejected]:
-    """Yield each row of openpyxl's cells that is not empty; reject one with a date, whose number would be wrong."""
-    for number, row in enumerate(rows, start=1):
+def _sheet_rows(sheet: ReadOnlyWorksheet) -> Iterator[Row | Rejected]:
+    """Yield each row that is not empty; reject one with a date, whose number would be wrong."""
+    sheet.reset_dimensions()  # some programs write wrong ones
+    for number, row in enumerate(sheet.rows, start=1):
         if bad := next((cell for cell in row if cell.is_date or cell.data_type == "e"), None):
             yield Rejected(number, f"The cell {bad.coordinate} is a date or an error; format it as text or correct it.")
             continue
