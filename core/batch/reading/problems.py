@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 MOST_DROPPED = 5
 """Dropped records that the summary names one by one."""
-_SUPPORTED = f"Supported are {', '.join(ENDINGS)}, also with .gz."
+_SUPPORTED = f"Supported are {', '.join(ENDINGS)}. Unpack an archive first."
 _NOT_PROBLEMS = ("readme", "license", "licence", "changelog", "contributing")
 _MOST_FILES = 10_000
 
@@ -44,7 +45,7 @@ class ProblemFile(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: str = Field(description="In a folder, its path inside the folder.")
-    sha256: str = Field(description="Of the file as it is stored, in hexadecimal digits.")
+    sha256: str = Field(description="Of its bytes, in hexadecimal digits.")
 
 
 class ProblemOrigin(BaseModel):
@@ -146,7 +147,7 @@ def _read_folder(folder: Path, limit: int | None, named: ColumnNames) -> Problem
     ]
     found = _read_files(files, folder.name, limit, named)
     if skipped := len(visible) - len(files):
-        found = replace(found, notes=(*found.notes, f"Files skipped, because they hold no problems: {skipped}."))
+        found = replace(found, notes=(*found.notes, f"Files skipped, because they look like no problems: {skipped}."))
     return found
 
 
@@ -219,7 +220,7 @@ def _problem_set(
         columns,
         names,
         tuple(source.remarks),
-        ProblemOrigin(files=(ProblemFile(name=source.name, sha256=source.sha256),)),
+        ProblemOrigin(files=(ProblemFile(name=source.name, sha256=hashlib.sha256(source.data).hexdigest()),)),
     )
 
 

@@ -18,7 +18,7 @@ Reader = Callable[[ProblemSource], Iterator[Record | Rejected]]
 
 _JSON_LINES = (".jsonl", ".jsonlines", ".ndjson")
 ENDINGS = (*_JSON_LINES, ".json", ".csv", ".tsv", ".txt", ".parquet", ".xlsx")
-"""The endings of files that can hold problems, in lower case and without `.gz`."""
+"""The endings of files that can hold problems, in lower case."""
 
 _JSON = re.compile(r'\s*(\{\s*["}]|\[\s*[{"\]])')
 # Problems as people type them: a rule between them, or a line with the expected answer after each.
@@ -28,7 +28,7 @@ _ANSWER = re.compile(r"\s*\**(?:answer|expected)\**\s*[:=]\**\s*(?P<answer>.+)$"
 
 def is_readable(name: str) -> bool:
     """Tell whether a file of this name can hold problems."""
-    return name.lower().removesuffix(".gz").endswith(ENDINGS)
+    return name.lower().endswith(ENDINGS)
 
 
 def read_records(source: ProblemSource) -> Iterator[Record | Rejected]:

@@ -10,7 +10,6 @@ import json
 import os
 import random
 import sys
-import tracemalloc
 import zipfile
 from datetime import date
 from io import BytesIO
@@ -61,12 +60,16 @@ def rejected(found: ProblemSet) -> list[tuple[int, str]]:
         ("p.json", b'{"train": [{"problem": "Old?"}], "test": [{"problem": "New?"}]}', "not hold one list"),
         ("p.csv", b'question,answer\nOne?,1\n"Two?,2\nThree?,3\n', "quotes of the row in line 3 do not match up"),
         ("p.csv", b'question,answer\nOne?,1\n"Two" or three?,2\n', r"line 3 .*\. Write a quote inside .* twice"),
-        ("p.txt", b"Why?\n\x00\x01", r"is a binary file, not text\. Save its problems as CSV"),
-        ("p.csv", b"PK\x03\x04rest\x00", "is a binary file"),
-        ("p.txt", bytes(range(1, 256)) * 20, r"is damaged, or in an unknown encoding\. Save it as UTF-8"),
-        ("p.txt", "Why?".encode("utf-16") + b"\x00", "is damaged, or in an unknown encoding"),
-        ("p.jsonl.gz", gzip.compress(b'{"problem": "One?"}' * 100, mtime=0)[:-20], "damaged gzip"),
-        ("p.jsonl.gz", b"\x1f\x8bnonsense", "damaged gzip"),
+        (
+            "p.txt",
+            b"Why?\n\x00\x01",
+            r"is packed, binary or in an unknown encoding\. Unpack it, or save",
+        ),
+        ("p.csv", b"PK\x03\x04rest\x00", "is packed, binary"),
+        ("p.jsonl", gzip.compress(b'{"problem": "One?"}' * 100), "is packed"),
+        ("p.txt", bytes(range(1, 256)) * 20, "in an unknown encoding"),
+        ("p.txt", "Why?".encode("utf-16") + b"\x00", "in an unknown encoding"),
+        ("p.jsonl.gz", b"\x1f\x8b", r"is not a supported format\. .* Unpack an archive first"),
         ("p.docx", b"Why?", r"is not a supported format\. Supported are \.jsonl, .*\.xlsx"),
         ("set/picture.png", b"{", r"no file of problems.*\.jsonl"),
         ("set/a.json", b"{", "not valid JSON"),
@@ -267,30 +270,19 @@ def test_however_a_parquet_file_is_damaged_it_is_read_or_refused(tmp_path: Path)
         read_problems(path)
 
 
-# Bombs
+# Too much
 
 
-def test_a_gzip_bomb_stops_at_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("baton_reasoning.core.batch.reading.source.FILE_LIMIT", 1 << 20)
-    packed = gzip.compress(b"One?\n" * (8 << 20))
-    tracemalloc.start()
-    with pytest.raises(ProblemFileError, match="larger than 1 MiB"):
-        read(tmp_path, "p.txt.gz", packed)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 4 << 20, "of 40 MiB"
+    with pytest.raises(ProblemFileError, match=r"larger than 1 MiB\. Split it"):
+        read(tmp_path, "p.txt", "One?\n" * (1 << 20))
 
 
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("baton_reasoning.core.batch.reading.tables.UNPACKED_LIMIT", 1 << 20)
     with pytest.raises(ProblemFileError, match=r"unpacks to more than 1 MiB"):
         read(tmp_path, "sums.xlsx", with_part("docProps/app.xml", " " * (2 << 20)))
-
-
-def test_a_text_that_many_cells_share_fills_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("baton_reasoning.core.batch.reading.records.FILE_LIMIT", 1 << 10)
-    with pytest.raises(ProblemFileError, match=r"unpacks to more than"):
-        read(tmp_path, "sums.xlsx", workbook([("Question",), *[("What is 2 + 2?",)] * 200]))
 
 
 @needs_pyarrow
