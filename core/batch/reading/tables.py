@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from io import BytesIO, StringIO
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from baton_reasoning.core.batch.reading.columns import is_known_name
 from baton_reasoning.core.batch.reading.source import FILE_LIMIT, ProblemSource, Record, Rejected
@@ -194,7 +194,8 @@ def _first_table(sheets: list[ReadOnlyWorksheet]) -> tuple[str, list[Row | Rejec
 def _sheet_rows(sheet: ReadOnlyWorksheet) -> Iterator[Row | Rejected]:
     """Yield each row that is not empty; reject one with a date, whose number would be wrong."""
     sheet.reset_dimensions()  # some programs write wrong ones
-    for number, row in enumerate(sheet.rows, start=1):
+    rows: Iterable[tuple[Any, ...]] = sheet.rows  # its type has merged cells, too, which it never reads
+    for number, row in enumerate(rows, start=1):
         if bad := next((cell for cell in row if cell.is_date or cell.data_type == "e"), None):
             yield Rejected(number, f"The cell {bad.coordinate} is a date or an error; format it as text or correct it.")
             continue

@@ -109,10 +109,11 @@ def test_an_answer_column_that_is_empty_in_every_row_does_not_beat_a_filled_one(
     assert found.columns.answer == "target"
 
 
-def test_a_conversation_is_refused_and_another_column_can_be_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["p.jsonl", "p.json"])
+def test_a_conversation_is_refused_and_another_column_can_be_named(tmp_path: Path, name: str) -> None:
     """Chat files, verl: the problem is a list of messages."""
     record = {"prompt": [{"role": "user", "content": "How many?"}], "extra_info": {"text": "How?", "answer": "34"}}
-    path = written(tmp_path, "p.jsonl", json.dumps(record))
+    path = written(tmp_path, name, json.dumps(record))
     with pytest.raises(ProblemFileError, match=r"“prompt” is a structure.* another column: prompt, extra_info\.text"):
         read_problems(path)
     (problem,) = read_problems(path, named=ColumnNames("extra_info.text")).problems
