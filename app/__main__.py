@@ -32,7 +32,7 @@ def start(qt_options: tuple[str, ...], version: bool) -> int:
     QT_OPTIONS are passed to Qt, -style Fusion for example. `baton --help` lists the commands for the terminal.
     """
     if version:
-        from baton_reasoning.app.terminal.program import versions
+        from baton_reasoning.core.version import versions
 
         click.echo(versions())
         return 0

@@ -63,16 +63,11 @@ def start_shielded(process: BaseProcess, variables: Mapping[str, str] | None = N
     The terminal sends both to the whole process group; the program handles them and ends its children. Without this a
     child that is still importing would print a traceback.
     """
-    with _environment_of_a_child(variables or {}):
-        _start(process)
-
-
-def _start(process: BaseProcess) -> None:
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        process.start()
-        return
-    resource_tracker.ensure_running()  # its start would unblock SIGINT
-    with signals_held():
+    with _environment_of_a_child(variables or {}), signals_held():
+        if not hasattr(signal, "pthread_sigmask"):  # Windows
+            process.start()
+            return
+        resource_tracker.ensure_running()  # its start would unblock SIGINT
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
         try:
             process.start()

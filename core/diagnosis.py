@@ -16,11 +16,9 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from baton_reasoning.core.child_process import NoAnswer, run_in_subprocess
 from baton_reasoning.core.errors import BatonError, ModelFileError, SettingsError, StoreError
@@ -38,7 +36,7 @@ from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.options import load_preferences
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.store.damage import is_damaged
-from baton_reasoning.core.version import version as baton_version
+from baton_reasoning.core.version import BINDING, installed_version, versions
 
 DRM = Path("/sys/class/drm")
 VIRTUAL_DRIVERS = {"virtio-pci", "virtio_gpu", "vgem", "vkms", "bochs-drm", "hyperv_drm"}
@@ -96,17 +94,7 @@ def system_gpu(folder: Path = DRM) -> str:
 
 
 def _versions(_: Paths) -> Iterator[Check]:
-    binding = f"llama-cpp-python {_binding_version() or 'missing'}"
-    system = f"Python {platform.python_version()}, {platform.system()} {platform.release()} {platform.machine()}"
-    yield Check("Versions", State.GOOD, f"Baton {baton_version()}, {binding}, {system}")
-
-
-def _binding_version() -> str:
-    """Return the version of llama-cpp-python; empty if it is not installed."""
-    try:
-        return version("llama-cpp-python")
-    except PackageNotFoundError:
-        return ""
+    yield Check("Versions", State.GOOD, versions())
 
 
 def _library(_: Paths) -> Iterator[Check]:
@@ -145,7 +133,7 @@ def gpu_checks(devices: Devices) -> Iterator[Check]:
     here = system_gpu()
     if here and not has_gpu_backend():
         finding = f"{here} is here, and this build of llama.cpp cannot use it."
-        yield Check("GPU", State.WARNING, finding, _wheel_remedy() if _binding_version() else REINSTALL)
+        yield Check("GPU", State.WARNING, finding, _wheel_remedy() if installed_version(BINDING) else REINSTALL)
     elif here or has_gpu_backend():
         finding = f"this build has a GPU backend, and it finds no GPU{f' ({here} is here)' if here else ''}."
         yield Check("GPU", State.WARNING, finding, "Check the GPU's driver; until then models run on the CPU.")
@@ -157,7 +145,7 @@ def _wheel_remedy() -> str:
     """Give the commands that put a prebuilt llama.cpp for this machine's GPU in the place of this one."""
     backend = _wheel_backend()
     wheel = ("--no-deps", "--only-binary", ":all:", "--index-url", f"{_set_up('index')}/{backend}")
-    package = f"llama-cpp-python=={_binding_version()}"
+    package = f"{BINDING}=={installed_version(BINDING)}"
     pip = (sys.executable, "-m", "pip", "install", "--force-reinstall", *wheel, package)
     uv = ("uv", "pip", "install", "--python", sys.executable, "--reinstall", *wheel, package)
     needs = " It needs NVIDIA's CUDA toolkit." if backend.startswith("cu") else ""
@@ -233,21 +221,6 @@ def _settings(paths: Paths) -> Iterator[Check]:
         yield Check("Settings", State.GOOD, str(paths.config))
 
 
-def _hub(paths: Paths) -> Iterator[Check]:
-    """Check the address, not the network."""
-    endpoint = load_preferences(paths.model_preferences).access(None).endpoint
-    try:
-        address = urlsplit(endpoint)
-        is_usable = address.scheme in ("http", "https") and bool(address.hostname)
-    except ValueError:
-        is_usable = False
-    if is_usable:
-        yield Check("Hub", State.GOOD, endpoint)
-    else:
-        remedy = "Set HF_ENDPOINT to https://… of a mirror, or unset it."
-        yield Check("Hub", State.PROBLEM, f"{endpoint!r} is not the address of a server", remedy)
-
-
 def _keyring(_: Paths) -> Iterator[Check]:
     remedy = "Install a keyring service, or name variables for keys: baton servers add … --api-key-env NAME."
     try:
@@ -270,7 +243,6 @@ CHECKS: Mapping[str, Callable[[Paths], Iterator[Check]]] = {
     "Models folder": _models_folder,
     "History": _store,
     "Settings": _settings,
-    "Hub": _hub,
     "Keyring": _keyring,
 }
 """Each check by what it is about, in the order of the report."""

@@ -99,20 +99,15 @@ def write_json(value: BaseModel, path: Path, what: str) -> None:
 
 def read_json(kind: type[Value], path: Path) -> Value:
     """Read a file; each value that is missing or wrong in it has its default. Never raises."""
-    return tolerant_value(kind, read_object(path))
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """Read the JSON object in a file; empty if there is none that can be read. Never raises."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        return {}
-    return data if isinstance(data, dict) else {}
+        return kind()
+    return tolerant_value(kind, data) if isinstance(data, dict) else kind()
 
 
 def tolerant_value(kind: type[Value], data: dict[str, Any]) -> Value:
-    """Validate JSON values; each that is wrong is left out in favour of its default."""
+    """Validate JSON values; each that is wrong is replaced by its default."""
     while True:
         try:
             return kind.model_validate(data)

@@ -225,13 +225,17 @@ class ModelCosts:
 
     def of(self, card: ModelCard | None) -> ModelCost | None:
         """Return the cost of a loaded model; None on a server, and if it was measured with other options."""
-        found = self._find(card.path) if card and card.path else None
-        return found.cost if found and card and found.loaded_as == _loaded_as(card.placement) else None
+        return self.of_file(card.path, _loaded_as(card.placement)) if card and card.path else None
 
-    def of_file(self, path: Path) -> ModelCost | None:
-        """Return the cost of the model in a file, as it was loaded last."""
-        found = self._find(path)
-        return found.cost if found else None
+    def of_file(self, path: Path, loaded_as: str | None = None) -> ModelCost | None:
+        """Return the cost of the model in a file, as it was loaded last; None if that was not `loaded_as`."""
+        found = read_json(_MeasuredModels, self._file).models.get(str(path.absolute()))
+        if found and loaded_as in (None, found.loaded_as):
+            with suppress(OSError):
+                status = path.stat()
+                if (found.bytes, found.modified) == (status.st_size, status.st_mtime_ns):
+                    return found.cost
+        return None
 
     def slowest_decode(self, cards: Iterable[ModelCard]) -> float | None:
         """Return the seconds of a token by the slowest of these models; None if one of them was not measured."""
@@ -260,14 +264,6 @@ class ModelCosts:
                 bytes=status.st_size, modified=status.st_mtime_ns, loaded_as=_loaded_as(card.placement), cost=cost
             )
             write_json(measured, self._file, "What models cost")
-
-    def _find(self, path: Path) -> _Measured | None:
-        found = read_json(_MeasuredModels, self._file).models.get(str(path.absolute()))
-        with suppress(OSError):
-            status = path.stat()
-            if found and (found.bytes, found.modified) == (status.st_size, status.st_mtime_ns):
-                return found
-        return None
 
 
 def _loaded_as(placement: Placement | None) -> str:

@@ -115,7 +115,9 @@ def run(
     try:
         failure = _open_sessions(sessions, engines, conversation, settings, control.attach if control else ignore)
         if settings.exact or not (before.started or any(message.role == "assistant" for message in conversation)):
-            _repeat_exactly(sessions.values())
+            for session in sessions.values():
+                if isinstance(session, OnThisMachine):
+                    session.repeat_exactly()
         yield _started(pair, conversation, settings, list(sessions.values()))
         if failure:
             yield _not_begun(failure)
@@ -237,12 +239,6 @@ def _open_sessions(
     except BatonError as error:
         return error
     return None
-
-
-def _repeat_exactly(sessions: Iterable[Session]) -> None:
-    for session in sessions:
-        if isinstance(session, OnThisMachine):
-            session.repeat_exactly()
 
 
 def _not_begun(failure: BatonError) -> RunEnded:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_seriali
 
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.files import read_object, tolerant_value, write_json
+from baton_reasoning.core.files import read_json, write_json
 from baton_reasoning.core.models.options import (
     Context,
     DemoModel,
@@ -170,13 +170,8 @@ class SettingsFile:
 
     def load(self) -> Settings:
         """Read the settings; a value that is missing or wrong has its default. Never raises."""
-        return tolerant(read_object(self.path))
+        return read_json(Settings, self.path)
 
     def save(self, settings: Settings) -> None:
         """Write the whole file, or leave the old one as it is. Raises SettingsError."""
         write_json(settings, self.path, "The settings")
-
-
-def tolerant(data: dict[str, Any]) -> Settings:
-    """Read settings from JSON values; each that is wrong is dropped, and its default stands."""
-    return tolerant_value(Settings, data)

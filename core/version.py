@@ -1,18 +1,19 @@
-"""Baton's version, which `pyproject.toml` defines, its name on the package index, and whether a newer one is out.
+"""The versions of Baton (which `pyproject.toml` defines) and of what it runs on, and whether a newer Baton is out.
 
 GitHub is asked for the last release: nothing is downloaded, and nothing said about this machine.
 """
 
 from __future__ import annotations
 
+import platform
 import tomllib
 from functools import cache
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed_version
+from importlib import metadata
 from pathlib import Path
 
 DISTRIBUTION = "baton-reasoning"
 """What the package index and pip call Baton; the commands are `baton` and `baton-window`."""
+BINDING = "llama-cpp-python"
 RELEASES = "https://github.com/baton-reasoning/baton/releases"
 """The page for a person."""
 LATEST = "https://api.github.com/repos/baton-reasoning/baton/releases/latest"
@@ -30,10 +31,21 @@ def version() -> str:
     checkout = Path(__file__).resolve().parents[1] / "pyproject.toml"
     if checkout.is_file():
         return str(tomllib.loads(checkout.read_text(encoding="utf-8"))["project"]["version"])
+    return installed_version(DISTRIBUTION) or "unknown"
+
+
+def installed_version(distribution: str) -> str:
+    """Return the version of an installed distribution; empty if it is not installed."""
     try:
-        return installed_version(DISTRIBUTION)
-    except PackageNotFoundError:
-        return "unknown"
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def versions() -> str:
+    """Return the versions of Baton, llama-cpp-python, Python and the system in one line."""
+    binding = f"{BINDING} {installed_version(BINDING) or 'missing'}"
+    return f"Baton {version()} ({binding}, Python {platform.python_version()}, {platform.platform()})"
 
 
 def newer_version(address: str = LATEST) -> str:

@@ -55,7 +55,7 @@ class FailedAnswer(QWidget):
         self.ribbon, self.steps = Ribbon(), StepsView(Typesetter(self))
         self.ribbon.setAccessibleName("Who wrote it")
         self._segments = RibbonFollower(self.ribbon)
-        self.place = button("Show the first disagreement", self._show_place)
+        self.place = button("Show the first disagreement", lambda: self._show(self._first))
         self.full = button("Open with inspector", self.full_wanted.emit, tip="Every token, the run and the opinion")
         self.note = NoteEdit()
         self.note.setAccessibleName("Note on this answer")
@@ -67,7 +67,7 @@ class FailedAnswer(QWidget):
         self.note.left.connect(self.keep_note)
         self.steps.grown.connect(lambda _: self._reach())
         self.steps.piece_clicked.connect(self.steps.select)
-        self.ribbon.segment_clicked.connect(self._show_segment)
+        self.ribbon.segment_clicked.connect(lambda index: self._show(self._segments.piece_at(index)))
         self.show_nothing()
 
     @property
@@ -94,9 +94,8 @@ class FailedAnswer(QWidget):
         self._follow(trace)
         if failure.divergence:
             at = failure.divergence.position
-            self._goal = next((piece for piece in reversed(trace.pieces) if piece.position <= at), None)
-            self._first = self._goal
-            self._reach()
+            self._first = next((piece for piece in reversed(trace.pieces) if piece.position <= at), None)
+            self._show(self._first)
 
     def show_nothing(self) -> None:
         self._failure = self._goal = None
@@ -116,12 +115,8 @@ class FailedAnswer(QWidget):
         self.steps.sync(trace, trace.pieces, live=False)
         self.steps.select(None)
 
-    def _show_place(self) -> None:
-        self._goal = self._first
-        self._reach()
-
-    def _show_segment(self, index: int) -> None:
-        self._goal = self._segments.piece_at(index)
+    def _show(self, piece: Piece | None) -> None:
+        self._goal = piece
         self._reach()
 
     def _reach(self) -> None:

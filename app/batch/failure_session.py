@@ -25,6 +25,7 @@ from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.step_values.estimator import ValueOptions
 from baton_reasoning.core.store.batches import Batch, ResultRow
 from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.opinion import reader_error
 
 
 class FailureSession(QObject):
@@ -62,9 +63,6 @@ class FailureSession(QObject):
         if store := self._batch.store:
             self._opening.run(lambda: store.runs.trace(row.run), lambda trace: self.read.emit(row, trace))
 
-    def set_note(self, row: ResultRow, note: str) -> None:
-        self._batch.set_note(row, note)
-
     @property
     def unavailable_reason(self) -> str:
         """Why no models can review answers now, in a sentence; "" if they can."""
@@ -77,17 +75,7 @@ class FailureSession(QObject):
     @property
     def no_opinions_reason(self) -> str:
         """Why the large model cannot read answers now, in a sentence or two; "" if it can."""
-        if reason := self.unavailable_reason:
-            return reason
-        large = self._batch.models.pair.large
-        if large is None:
-            return "A second opinion needs a large model. Choose one first."
-        if not large.card.returns_scores:
-            return (
-                f"{large.card.name} on {large.card.location} gives no log-probabilities of a text that it reads. "
-                "Choose a large model on this machine, or serve it with vLLM."
-            )
-        return ""
+        return self.unavailable_reason or str(reader_error(self._batch.models.pair.large) or "")
 
     def ask_opinions(self) -> None:
         """Let the large model read every wrong answer of the chosen arm that has no opinion yet."""

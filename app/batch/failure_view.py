@@ -14,15 +14,7 @@ from PySide6.QtCore import (
     Signal,
 )
 from PySide6.QtGui import QHideEvent, QKeySequence, QResizeEvent, QShortcut
-from PySide6.QtWidgets import (
-    QHeaderView,
-    QListView,
-    QSplitter,
-    QStackedWidget,
-    QTabBar,
-    QTableView,
-    QWidget,
-)
+from PySide6.QtWidgets import QHeaderView, QListView, QSplitter, QStackedWidget, QTabBar, QTableView, QWidget
 
 from baton_reasoning.app.batch.charts import ChartCard
 from baton_reasoning.app.batch.failed_answer import FailedAnswer
@@ -34,7 +26,7 @@ from baton_reasoning.app.shared.theme import Role
 from baton_reasoning.app.shared.widgets.controls import ElidedLabel, button, combo_box, label, plain_tip, progress_bar
 from baton_reasoning.app.shared.widgets.layout import hbox, holder, in_row, vbox
 from baton_reasoning.core.batch.reporting.charts import worth_by_cue
-from baton_reasoning.core.batch.reporting.failures import Failure, FailureAnalysis, FailureKind, takeover_table
+from baton_reasoning.core.batch.reporting.failures import Failure, FailureAnalysis, takeover_table
 from baton_reasoning.core.batch.reporting.figures import signed
 from baton_reasoning.core.batch.reporting.reviews import USUAL_SAMPLE
 from baton_reasoning.core.batch.running.arms import arm_title
@@ -66,7 +58,7 @@ class FailureView(QWidget):
         super().__init__(parent)
         self.session = FailureSession(batch, self)
         self._batch = batch
-        self._analysis: FailureAnalysis | None = None
+        self._analysed: tuple[Failure, ...] = ()
         self.title, self.summary = label("What went wrong", Role.HEADING), ElidedLabel("", Role.MUTED)
         self.arm, self.group = combo_box("Policy"), combo_box("Group of failures")
         self.opinions = button("Second opinions", self.session.ask_opinions)
@@ -128,7 +120,7 @@ class FailureView(QWidget):
         self.session.analyse(self.arm.currentData())
 
     def _take(self, found: FailureAnalysis) -> None:
-        self._analysis = found
+        self._analysed = found.failures
         noted = f" · {count(found.notes, 'note')}" if found.notes else ""
         self.summary.setText(f"{len(found.failures):,} of {count(found.answers, 'answer')} are not right{noted}")
         chosen = self.group.currentData()
@@ -149,9 +141,8 @@ class FailureView(QWidget):
 
     def _list(self) -> None:
         """List the chosen group; the answer that is shown stays if it is in it."""
-        found, kind = self._analysis, self.group.currentData()
-        failures = [] if found is None else found.of(kind) if isinstance(kind, FailureKind) else list(found.failures)
-        shown = self.answer.row
+        kind, shown = self.group.currentData(), self.answer.row
+        failures = [each for each in self._analysed if kind in (None, each.kind)]
         self.failures.show_failures(failures)
         at = next((n for n, each in enumerate(failures) if shown and each.row.job == shown.job), 0)
         self.list.setCurrentIndex(self.failures.index(at))
@@ -172,7 +163,7 @@ class FailureView(QWidget):
         self.next.setEnabled(at + 1 < number)
 
     def _keep_note(self, row: ResultRow, note: str) -> None:
-        self.session.set_note(row, note)
+        self._batch.set_note(row, note)
         self.failures.set_note(row, note)
 
     def _open(self) -> None:

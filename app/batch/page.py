@@ -16,7 +16,6 @@ from baton_reasoning.app.batch.welcome import BatchWelcome
 from baton_reasoning.app.shared.loaded_models import LoadedModels, Loader
 from baton_reasoning.app.shared.preferences import Preferences
 from baton_reasoning.core.batch.reading.columns import ColumnNames
-from baton_reasoning.core.batch.reading.hub_data import HubDataSet
 from baton_reasoning.core.batch.reading.problems import ProblemSet
 from baton_reasoning.core.batch.running.arms import Arm, arms_of
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS
@@ -103,7 +102,7 @@ class BatchPage(QStackedWidget):
 
     def open_data_set(self, name: str) -> None:
         """Read a data set of the Hub, named as a person writes it, and show its preview."""
-        self._source = HubDataSet.as_written(name)
+        self._source = name
         self.welcome.show_reading(True)
         self.session.read_data_set(self._source, self._hub_access)
 

@@ -15,7 +15,7 @@ from baton_reasoning.app.shared.labels import title_of
 from baton_reasoning.app.shared.theme import Role
 from baton_reasoning.app.shared.widgets.controls import button, combo_box, label, line_edit, plain_tip
 from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
-from baton_reasoning.core.batch.running.arms import ABLATIONS, ARMS
+from baton_reasoning.core.batch.running.arms import RECIPES
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import RunSettings, unmet_need
@@ -164,7 +164,7 @@ def arms(settings: RunSettings, cards: Mapping[Author, ModelCard] | None = None)
     `cards`: of the models that are to write them; none if they are not loaded yet.
     """
     choices: list[CompareChoice] = []
-    for recipe in (ARMS | ABLATIONS).values():
+    for recipe in RECIPES.values():
         made = recipe.make(settings)
         for arm in made:
             title = recipe.title if len(made) == 1 else arm.name

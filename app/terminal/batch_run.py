@@ -24,6 +24,7 @@ from baton_reasoning.core.batch.reporting.tables import report_parts
 from baton_reasoning.core.batch.running import batch, progress
 from baton_reasoning.core.batch.running.arms import Arm, OtherModels, by_models, needs
 from baton_reasoning.core.batch.running.runner import Runner
+from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.export.formats import write_file
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
@@ -33,9 +34,6 @@ from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.text import counted
-
-MANY_JOBS = 2_000
-"""From here on it takes a while to create them."""
 
 
 @dataclass(frozen=True)
@@ -74,19 +72,17 @@ class BatchRun:
         """Create a batch in the folder and run it."""
 
         def create() -> None:
-            if (jobs := len(problems) * len(distinct.arms) * len(seeds)) > MANY_JOBS:
-                output.remark(f"Saving {jobs:,} jobs, so that the batch can be stopped and resumed at any time.")
             command = [Path(sys.argv[0]).name, *sys.argv[1:]]
             provenance = batch.Provenance.of_this_machine(command, *self.models.texts, origin)
-            with self.place.store() as store:
-                id = batch.create_batch(store, name, problems, distinct.arms, seeds, self.parallel, how, provenance)
-                self.place.name(id)
+            settings = (seeds, self.parallel, how, provenance)
+            with output.progress("Saving the jobs", self.json):  # a second for 20,000
+                self.place.create(lambda store: batch.create_batch(store, name, problems, distinct.arms, *settings))
 
+        self.place.prepare()
         distinct = batch.without_duplicates(arms)
-        with self.place.reserved():
-            for note in distinct.notes:
-                output.remark(note)
-            return self._run_arms(distinct.arms, create)
+        for note in distinct.notes:
+            output.remark(note)
+        return self._run_arms(distinct.arms, create)
 
     def go_on(self) -> int:
         """Resume the batch in the folder, and retry its errors.
@@ -118,7 +114,11 @@ class BatchRun:
         with self.results() as results, output.progress("Writing results", self.json) as line:
             for written, ending in enumerate(EXPORTS, 1):
                 file = self.place.file(ending)
-                write_file(file, EXPORTS, results)
+                try:
+                    write_file(file, EXPORTS, results)
+                except StoreError as error:
+                    again = self._command("report")
+                    raise StoreError(error.message, f"Every answer is saved. To write it: {again}") from error
                 line.show(written / len(EXPORTS), file.name)
         self._print(results.report)
         if not (failed := sum(arm.failed for arm in results.report.arms)):
@@ -136,8 +136,9 @@ class BatchRun:
         for names, group in groups.items():
             models = self.models.with_others(names)
             with open_pair(models, self.loading, needs(group), parallel=self.parallel) as pair:
-                if create and not self.place.holds_batch:
+                if create:
                     create()
+                    create = None
                 is_ended = self._run_with(pair, names)
             self.place.refuse_lost()
             if is_ended:

@@ -105,7 +105,8 @@ def evidence(chosen: EvidenceOptions, parallel: int, out: Path | None, json: boo
     )
     arms = arms_of([*ARMS, *OTHER_ARMS] if chosen.all else ARMS, DEMO_SETTINGS)
     size, seed_count, timed = SIZE_OF_ALL if chosen.all else USUAL_SIZE
-    problems = demo_problems(chosen.limit or size, chosen.problem_seed)
+    drawn = islice(held_out_problems(chosen.problem_seed), chosen.limit or size)
+    problems = [Problem(each.id, each.question, each.answer, {}, line) for line, each in enumerate(drawn, 1)]
     seeds = range(chosen.seeds or seed_count)
     if run.place.holds_batch:
         _refuse_other(run, problems, arms, seeds)
@@ -115,12 +116,6 @@ def evidence(chosen: EvidenceOptions, parallel: int, out: Path | None, json: boo
     if not chosen.cost or code is not ExitCode.ANSWERED:
         return code
     return _time(run, chosen.cost, chosen.timed or timed)
-
-
-def demo_problems(count: int, seed: int = PROBLEM_SEED) -> list[Problem]:
-    """Return the same problems each time."""
-    made = islice(held_out_problems(seed), count)
-    return [Problem(each.id, each.question, each.answer, {}, line) for line, each in enumerate(made, 1)]
 
 
 def _refuse_other(run: BatchRun, problems: Sequence[Problem], arms: Sequence[Arm], seeds: Sequence[int]) -> None:

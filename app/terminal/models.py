@@ -7,7 +7,6 @@ import sys
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import click
 
@@ -91,9 +90,8 @@ def file_of(source: HubFile, yes: bool = False) -> Path:
 
 def look_up(source: HubFile) -> DownloadManifest:
     """Ask the Hub which files to download. Raises DownloadError."""
-    access = hub_access()
-    with progress(f"Asking {urlsplit(access.endpoint).hostname or access.endpoint}"):
-        return Hub(access).manifest(source, models_folder())
+    with progress("Asking the Hub"):
+        return Hub(hub_access()).manifest(source, models_folder())
 
 
 def fetch(manifest: DownloadManifest) -> Path:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
@@ -33,7 +31,7 @@ from baton_reasoning.app.terminal.streams import (
 )
 from baton_reasoning.core.errors import BatonError, ModelFileError, ProblemFileError, SettingsError
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.version import version as baton_version
+from baton_reasoning.core.version import versions
 
 PROGRAM = "baton"
 CONFIG_FILE = "config.toml"
@@ -178,12 +176,3 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{error.filename or 'The output'}: {error.strerror or error}."
     return str(error.format_message()) if isinstance(error, click.ClickException) else str(error)
-
-
-def versions() -> str:
-    """Return the versions of Baton, llama-cpp-python, Python and the system in one line."""
-    try:
-        llama = f"llama-cpp-python {version('llama-cpp-python')}"
-    except PackageNotFoundError:
-        llama = "llama-cpp-python is not installed"
-    return f"Baton {baton_version()} ({llama}, Python {platform.python_version()}, {platform.platform(terse=True)})"

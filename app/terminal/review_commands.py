@@ -13,15 +13,7 @@ from baton_reasoning.app.shared.format import count
 from baton_reasoning.app.shared.labels import SIGNS, opinion_counts
 from baton_reasoning.app.shared.value_words import value_sentences
 from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, command, option
-from baton_reasoning.app.terminal.options import (
-    AT_LEAST_ONE,
-    LoadingOptions,
-    ModelOptions,
-    large_or,
-    loading_of_one,
-    loading_options,
-    models_or,
-)
+from baton_reasoning.app.terminal.options import AT_LEAST_ONE
 from baton_reasoning.app.terminal.output import progress, remark, write, write_table
 from baton_reasoning.app.terminal.reviews import (
     ReviewOptions,
@@ -29,6 +21,7 @@ from baton_reasoning.app.terminal.reviews import (
     recorded_answer,
     review_answer,
     review_batch,
+    review_options,
 )
 from baton_reasoning.app.terminal.streams import ExitCode, write_json, write_json_lines
 from baton_reasoning.core.batch.reporting import failures as analysed
@@ -71,28 +64,20 @@ of_arm = option("--arm", metavar="NAME", help="Only the answers of this arm.")
 @command("opinion")
 @click.argument("trace", type=click.Path())
 @option("--limit", type=AT_LEAST_ONE, default=20, metavar="N", group=OUTPUT, help="Only the N strongest places [20].")
-@option("--json", is_flag=True, group=OUTPUT, help="The opinion as one JSON event (docs/trace.md).")
-@large_or("that of the run")
-@loading_of_one
-def opinion(
-    trace: str,
-    limit: int,
-    json: bool,
-    models: ModelOptions,
-    loading: LoadingOptions,
-) -> int:
+@review_options("that of the run", "The opinion as one JSON event (docs/trace.md).", small=False)
+def opinion(trace: str, limit: int, options: ReviewOptions) -> int:
     """Show where the large model would have written something else, the strongest disagreement first.
 
     TRACE is a file that `baton solve --json` wrote, - for standard input, or the id of an answer in `baton history
     list`, with which the opinion is kept. Without --large, the large model of the run reads it, unless it has.
     """
     with recorded_answer(trace) as answer:
-        code = review_answer(reviews.Opinions(), answer, ReviewOptions(models, loading, json))
+        code = review_answer(reviews.Opinions(), answer, options)
         read = answer.read()
     found = Opinion.of(read)
     if found is None:
         return code
-    if json:
+    if options.json:
         write_json(event_to_json(found.given))
         return code
     write(opinion_counts(found))
@@ -114,34 +99,22 @@ def opinion(
 @continuations
 @written_by
 @option("--every-step", is_flag=True, help="Value every step of a long text, too.")
-@option("--json", is_flag=True, group=OUTPUT, help="The event (docs/trace.md).")
-@models_or("those of the run")
-@loading_options
-def value(
-    recorded: str,
-    expected: str,
-    k: int,
-    writer: str,
-    every_step: bool,
-    json: bool,
-    models: ModelOptions,
-    loading: LoadingOptions,
-) -> int:
+@review_options("those of the run", "The event (docs/trace.md).")
+def value(recorded: str, expected: str, k: int, writer: str, every_step: bool, options: ReviewOptions) -> int:
     """Estimate what each step of an answer was worth: how often continuations from there end right.
 
     TRACE is a file that `baton solve --json` wrote, or - for standard input; ID that of an answer in `baton history
     list`, or `run` in results.jsonl. Values are kept with the answers of the history: what is stopped goes on when the
     command is repeated.
     """
-    options = ValueOptions(writer, k, every_step)
     with recorded_answer(recorded) as answer, Grader() as grader:
         answer = replace(answer, expected=expected or answer.expected)
-        code = review_answer(reviews.Values(options, grader), answer, ReviewOptions(models, loading, json))
+        code = review_answer(reviews.Values(ValueOptions(writer, k, every_step), grader), answer, options)
         trace = answer.read()
     values = StepValues.of(trace, writer)
     if values is None:
         return code
-    if json:
+    if options.json:
         write_json(event_to_json(values.estimated))
         return code
     write_table(value_table(trace, values))
@@ -154,12 +127,8 @@ def value(
 @batch_argument
 @of_arm
 @option("--opinion", is_flag=True, help="Let the large model read the wrong answers first, and keep its opinions.")
-@option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each failure and each kind of takeover.")
-@large_or("that of the batch")
-@loading_of_one
-def failures(
-    name: str, arm: str | None, opinion: bool, json: bool, models: ModelOptions, loading: LoadingOptions
-) -> int:
+@review_options("that of the batch", "One JSON object for each failure and each kind of takeover.", small=False)
+def failures(name: str, arm: str | None, opinion: bool, options: ReviewOptions) -> int:
     """Show the failed answers of a batch in groups, and its takeovers by reason, cue and outcome.
 
     DIR is the folder of the batch; ID is that of a batch in `baton history list`.
@@ -169,10 +138,10 @@ def failures(
         if opinion:
             wrong = reviews.wrong_answers(store, batch, [arm] if arm else None)
             answers = reviews.answers_of(store, batch, wrong)
-            code = review_batch(reviews.Opinions(), batch, answers, ReviewOptions(models, loading, json))
-        with progress("Failures", json) as line:
+            code = review_batch(reviews.Opinions(), batch, answers, options)
+        with progress("Failures", options.json) as line:
             found = analysed.analyse(store, batch.id, arm, lambda share: line.show(share, "reading the texts"))
-    if json:
+    if options.json:
         write_json_lines(_analysis_in_json(found))
     else:
         _write_analysis(found)
@@ -191,32 +160,20 @@ def failures(
 @of_arm
 @continuations
 @written_by
-@option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each cue, then one for all.")
-@models_or("those of the batch")
-@loading_options
-def batch_value(
-    name: str,
-    sample: int,
-    arm: str | None,
-    k: int,
-    writer: str,
-    json: bool,
-    models: ModelOptions,
-    loading: LoadingOptions,
-) -> int:
+@review_options("those of the batch", "One JSON object for each cue, then one for all.")
+def batch_value(name: str, sample: int, arm: str | None, k: int, writer: str, options: ReviewOptions) -> int:
     """Estimate what the takeovers of a batch were worth, by cue: how often continuations from there end right.
 
     DIR is the folder of the batch; ID is that of a batch in `baton history list`.
 
     Values are kept with the answers. What is stopped goes on when the command is repeated.
     """
-    options = ValueOptions(writer, k, only_takeovers=True)
     with opened_batch(name, arm) as (store, batch), Grader() as grader:
         rows = reviews.drawn(store, batch, [arm] if arm else None, sample)
-        review, answers = reviews.Values(options, grader), reviews.answers_of(store, batch, rows)
-        code = review_batch(review, batch, answers, ReviewOptions(models, loading, json))
+        review = reviews.Values(ValueOptions(writer, k, only_takeovers=True), grader)
+        code = review_batch(review, batch, reviews.answers_of(store, batch, rows), options)
         found = worth_of(store, rows, writer)
-    if json:
+    if options.json:
         write_json_lines(_worth_in_json(found))
     elif found.all:
         write_table(analysed.takeover_table(analysed.takeover_outcomes(rows, found.kinds)))
@@ -290,10 +247,9 @@ def _worth_sentences(found: SampleWorth, written_by: str) -> str:
 
 def _analysis_in_json(found: analysed.FailureAnalysis) -> Iterator[dict[str, object]]:
     """Yield an object for each failure, then one for each kind of takeover."""
-    for each in found.failures:
-        yield _failure_in_json(each)
+    yield from map(_failure_in_json, found.failures)
     for group in found.takeovers:
-        yield {"takeovers": {**group._asdict(), "worth": asdict(group.worth) if group.worth else None}}
+        yield {"takeovers": asdict(group)}
 
 
 def _failure_in_json(failure: analysed.Failure) -> dict[str, object]:
@@ -315,8 +271,5 @@ def _worth_in_json(found: SampleWorth) -> Iterator[dict[str, object]]:
     """Yield an object for each kind of takeover, then one for all."""
     for kind, worth in found.kinds.items():
         yield kind._asdict() | asdict(worth)
-    yield {
-        "answers": found.answers,
-        "start": asdict(found.start) if found.start else None,
-        "all": asdict(found.all) if found.all else None,
-    }
+    start, all = (each and asdict(each) for each in (found.start, found.all))
+    yield {"answers": found.answers, "start": start, "all": all}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from baton_reasoning.app.shared.format import count, rough_duration
+from baton_reasoning.app.terminal import options as shared
 from baton_reasoning.app.terminal.batch_folder import BatchFolder
+from baton_reasoning.app.terminal.command_line import OUTPUT, Function, option
 from baton_reasoning.app.terminal.history import full_id, open_history
 from baton_reasoning.app.terminal.options import LoadingOptions, ModelOptions
 from baton_reasoning.app.terminal.output import progress, remark
@@ -39,6 +42,24 @@ class ReviewOptions(NamedTuple):
     models: ModelOptions
     loading: LoadingOptions
     json: bool
+
+
+def review_options(otherwise: str, json: str, *, small: bool = True) -> Callable[[Function], Function]:
+    """Add the options of a review to a command, which receives them as `options`.
+
+    `otherwise`: which models are used if none is named. `json`: what `--json` writes. `small`: it may load a small one.
+    """
+    add_models = shared.models_or(otherwise) if small else shared.large_or(otherwise)
+    add_loading = shared.loading_options if small else shared.loading_of_one
+
+    def decorate(function: Function) -> Function:
+        @wraps(function)
+        def call(models: ModelOptions, loading: LoadingOptions, json: bool, **values: Any) -> Any:
+            return function(options=ReviewOptions(models, loading, json), **values)
+
+        return option("--json", is_flag=True, group=OUTPUT, help=json)(add_models(add_loading(call)))  # type: ignore[return-value]
+
+    return decorate
 
 
 def review_answer(review: Review, answer: Answer, options: ReviewOptions) -> int:
@@ -132,22 +153,18 @@ def recorded_answer(name: str) -> Iterator[Answer]:
     is_file = name == "-" or Path(name).exists() or Path(name).suffix
     if not is_file:
         with open_history() as store:
-            yield _answer_of_batch(store, name) or _answer_of_history(store, name)
+            yield _stored_answer(store, name)
         return
     text = read_input() if name == "-" else read_text(Path(name), "Name what baton solve --json wrote.")
     trace = trace_from_lines(text.splitlines())
     yield Answer(lambda: trace, trace.apply, _demo_answer(trace))  # the file stays as it is
 
 
-def _answer_of_batch(store: Store, run: str) -> Answer | None:
-    found = store.batches.of_run(run)
-    if found is None:
-        return None
-    batch, problem = found
-    return Answer.stored(store, run, problem.expected or "", BatchSettings.of(batch).how)
-
-
-def _answer_of_history(store: Store, name: str) -> Answer:
+def _stored_answer(store: Store, name: str) -> Answer:
+    """Return the answer of a batch with this run, else that of the conversation whose id begins so."""
+    if found := store.batches.of_run(name):
+        batch, problem = found
+        return Answer.stored(store, name, problem.expected or "", BatchSettings.of(batch).how)
     id = full_id((each.id for each in store.conversations.recent()), name, "answers")
     run = store.conversations.open(id).leaf or ""
     return Answer.stored(store, run, _demo_answer(store.runs.trace(run)))

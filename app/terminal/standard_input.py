@@ -11,7 +11,7 @@ from typing import TextIO
 import click
 
 from baton_reasoning.app.terminal.output import remark
-from baton_reasoning.core.batch.reading.source import FILE_LIMIT, ProblemSource
+from baton_reasoning.core.batch.reading.source import ProblemSource
 from baton_reasoning.core.errors import SettingsError
 
 TYPE_IT = "Type it here; Ctrl+D on a line of its own ends it."
@@ -57,4 +57,4 @@ def confirmed(question: str) -> bool:
 
 def read_problem_input() -> ProblemSource:
     """Read a file of problems from standard input. Raises SettingsError if it is closed, and ProblemFileError."""
-    return ProblemSource.of("standard-input", _opened().buffer.read(FILE_LIMIT + 1))
+    return ProblemSource.read("standard-input", _opened().buffer)

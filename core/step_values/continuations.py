@@ -27,6 +27,8 @@ from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import TextPlace, takeover_spans
 
 _POLICY_OF = {"small": "never", "large": "always"}
+RUNS_AT_ONCE = 4
+"""Continuations on a server, and of a policy, that are written at the same time."""
 ALIKE = 4
 """Equal continuations from the beginning, and no others, from which a person is told."""
 
@@ -58,23 +60,23 @@ class Continuations:
         writer: str,
         *,
         limit: int,
-        parallel: int,
         expected: str,
         how: How | Regex,
     ) -> None:
         """`writer`: “small”, “large” or “policy”, the run's own. `limit`: tokens of a continuation, at most.
-        `parallel`: how many runs at once. `expected` helps to find the answer; it may be empty."""
+        `expected` helps to find the answer; it may be empty."""
         self._pair, self._trace, self._settings, self._writer = pair, trace, settings, writer
-        self._limit, self._parallel, self._expected, self._how = limit, parallel, expected or None, how
+        self._limit, self._expected, self._how = limit, expected or None, how
         self._parts = trace.parts()
         self._replaced = {span.start: span.piece.replaced for span in takeover_spans(trace)}
         self._notices: list[str] = []
         self._from_beginning: list[str] = []
         """The texts of runs from the beginning."""
-        self._stopped = threading.Event()
-        self._controls: set[Control] = set()
+        self._control = Control()
+        """Of the session that writes branches."""
         self._session: Session | None = None
-        self._lock = threading.Lock()
+        self._runs: set[Control] = set()
+        self._lock = threading.RLock()  # a signal may interrupt `stop`, and call it again
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -88,17 +90,15 @@ class Continuations:
 
     @property
     def stopped(self) -> bool:
-        return self._stopped.is_set()
+        return self._control.stopped
 
     def stop(self) -> None:
         """Stop writing; those that have not ended are lost."""
-        self._stopped.set()
+        self._control.stop()
         with self._lock:
-            controls, session = list(self._controls), self._session
-        for control in controls:
+            runs = list(self._runs)
+        for control in runs:
             control.stop()
-        if session:
-            session.cancel()
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -113,7 +113,8 @@ class Continuations:
             return
         sampling = engine.card.overrides.sampling(self._settings.sampling)
         started = self._trace.started
-        with closing(engine.open(started.conversation, sampling, self._attach, thinks=started.thinks)):
+        opened = engine.open(started.conversation, sampling, self._control.attach, thinks=started.thinks)
+        with closing(opened) as self._session:
             yield
 
     def write(self, wanted: Sequence[ContinuationNumber]) -> Iterator[WrittenContinuation]:
@@ -122,12 +123,6 @@ class Continuations:
             yield from self._by_branches(self._session, wanted)
         else:
             yield from self._by_runs(wanted)
-
-    def _attach(self, session: Session) -> None:
-        with self._lock:
-            self._session = session
-        if self._stopped.is_set():
-            session.cancel()
 
     def _stream(self, which: ContinuationNumber) -> int:
         place = which.place
@@ -168,7 +163,7 @@ class Continuations:
     def _by_runs(self, wanted: Sequence[ContinuationNumber]) -> Iterator[WrittenContinuation]:
         """Let each continuation be a run of its own: a server's slots share the beginning of the text."""
         before = {place: self._trace_until(place) for place, _ in wanted}
-        with ThreadPoolExecutor(self._parallel, thread_name_prefix="value") as pool:
+        with ThreadPoolExecutor(RUNS_AT_ONCE, thread_name_prefix="value") as pool:
             futures = [pool.submit(self._run, before[which.place], which) for which in wanted]
             try:
                 for future in as_completed(futures):
@@ -191,9 +186,9 @@ class Continuations:
             }
         )
         with self._lock:
-            if self._stopped.is_set():
+            if self.stopped:
                 return None
-            self._controls.add(control)
+            self._runs.add(control)
         try:
             assert self._trace.started
             conversation = self._trace.started.conversation
@@ -201,7 +196,7 @@ class Continuations:
                 trace.apply(event)
         finally:
             with self._lock:
-                self._controls.discard(control)
+                self._runs.discard(control)
         if trace.finish is Finish.FAILED:
             raise EngineLost(trace.ended.reason if trace.ended else "A model failed.")
         if trace.finish is Finish.STOPPED:

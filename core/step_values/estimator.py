@@ -75,8 +75,6 @@ class ValueOptions(NamedTuple):
     """All places get K continuations, however long the text is."""
     only_takeovers: bool = False
     """Value only the beginning and what the worth of takeovers needs."""
-    parallel: int = 4
-    """Continuations at once on a server, and of a policy."""
 
 
 class ValuesPlan(NamedTuple):
@@ -105,19 +103,6 @@ def writers_of(pair: Pair, options: ValueOptions) -> list[ModelCard]:
     return [card for author, card in pair.cards.items() if options.writer in (author.value, "policy")]
 
 
-def text_error(trace: Trace, expected: str) -> SettingsError | None:
-    """Return why no model could value the steps of this text, before any is loaded."""
-    if not trace.pieces or trace.started is None:
-        return SettingsError("There is no text whose steps could be valued.", "Ask something first.")
-    if not expected.strip() and not given_in(trace):
-        return SettingsError(
-            "This text has no answer with which the continuations could be compared.", "Give the expected answer."
-        )
-    if _settings_of(trace) is None:
-        return SettingsError("The settings of this run cannot be read.", "It was written by another version of Baton.")
-    return None
-
-
 def first_places(trace: Trace, options: ValueOptions) -> dict[TextPlace, int]:
     """Return how many continuations each place gets at first, in order."""
     every, spans = places_of(trace), list(takeover_spans(trace))
@@ -134,8 +119,9 @@ def first_places(trace: Trace, options: ValueOptions) -> dict[TextPlace, int]:
 def is_valued(trace: Trace, expected: str, options: ValueOptions) -> bool:
     """Tell whether the trace holds all values that an estimate with these options would begin with.
 
-    Then no model is needed to show them.
+    Then no model is needed to show them. Raises SettingsError if no model could value the steps of this text.
     """
+    _settings_of(trace, expected)
     earlier = trace.values.get(options.writer)
     asked = (expected.strip() or given_in(trace), bool(expected.strip()), trace.length)
     if earlier is None or not earlier.is_whole or (earlier.target, earlier.is_expected, earlier.length) != asked:
@@ -143,13 +129,6 @@ def is_valued(trace: Trace, expected: str, options: ValueOptions) -> bool:
     known = {TextPlace(each.position, each.replaced): len(each.outcomes) for each in earlier.places}
     end = TextPlace(trace.length) if earlier.ends_right is not None else None
     return all(known.get(place, 0) >= number for place, number in first_places(trace, options).items() if place != end)
-
-
-def is_news(earlier: ValuesEstimated | None, estimated: ValuesEstimated) -> bool:
-    """Tell whether an estimate found out anything after an earlier one, so that it is worth keeping."""
-    if earlier is None or not estimated.places:
-        return bool(estimated.places)
-    return estimated.places != earlier.places or (estimated.is_whole and not earlier.is_whole)
 
 
 class ValueEstimator:
@@ -168,10 +147,9 @@ class ValueEstimator:
 
         Raises SettingsError for a text whose steps cannot be valued, and if a model is missing.
         """
-        settings = _settings_of(trace)
-        if error := text_error(trace, expected) or (settings and _missing_writer(pair, settings, options.writer)):
+        settings = _settings_of(trace, expected)
+        if error := _missing_writer(pair, settings, options.writer):
             raise error
-        assert settings  # or there would be a text_error
         self._trace, self._grader, self._options, self._how = trace, grader, options, how
         self.model = " and ".join(card.name for card in writers_of(pair, options))
         self._expected = expected.strip()
@@ -185,7 +163,6 @@ class ValueEstimator:
             settings.model_copy(update={"temperature": temperature, "alternatives": 0}),
             options.writer,
             limit=self._limit,
-            parallel=options.parallel,
             expected=self._expected,
             how=how,
         )
@@ -217,7 +194,7 @@ class ValueEstimator:
         self._continuations.stop()
 
     def run(self) -> Generator[ValuesProgress | ValuesEstimated, None, None]:
-        """Yield progress, then what was estimated, even if it was stopped.
+        """Yield progress, then what was estimated, even if it was stopped; nothing that the trace holds already.
 
         Before it raises EngineError (a model was lost, its context is full), it yields what is finished.
         """
@@ -228,9 +205,9 @@ class ValueEstimator:
         except Cancelled:
             pass
         except BatonError:
-            yield self._estimated(time.monotonic() - began, is_whole=False)
+            yield from self._news(self._estimated(time.monotonic() - began, is_whole=False))
             raise
-        yield self._estimated(time.monotonic() - began)
+        yield from self._news(self._estimated(time.monotonic() - began, not self._continuations.stopped))
 
     def _rounds(self, began: float) -> Iterator[ValuesProgress]:
         wanted, done, total = self._measurable(first_places(self._trace, self._options)), 0, 0
@@ -254,7 +231,15 @@ class ValueEstimator:
         seconds = time.monotonic() - began
         return ValuesProgress(done, total, self._tokens, seconds, self._estimated(seconds, is_whole=False))
 
-    def _estimated(self, seconds: float, is_whole: bool | None = None) -> ValuesEstimated:
+    def _news(self, estimated: ValuesEstimated) -> Iterator[ValuesEstimated]:
+        """Yield the estimate if it says more than the one that the trace holds."""
+        known = self._trace.values.get(self._options.writer)
+        if estimated.places and (
+            known is None or estimated.places != known.places or (estimated.is_whole and not known.is_whole)
+        ):
+            yield estimated
+
+    def _estimated(self, seconds: float, is_whole: bool) -> ValuesEstimated:
         trace, earlier = self._trace, self._earlier
         return ValuesEstimated(
             trace.ended.at if trace.ended else 0.0,
@@ -269,7 +254,7 @@ class ValueEstimator:
                 for place in sorted(self._outcomes, key=lambda place: place.order)
             ),
             self._verdict(),
-            not self._continuations.stopped if is_whole is None else is_whole,
+            is_whole,
             self._tokens + (earlier.tokens if earlier else 0),
             seconds + (earlier.seconds if earlier else 0.0),
         )
@@ -287,16 +272,14 @@ class ValueEstimator:
 
     def _refined(self) -> dict[TextPlace, int]:
         """Return how many continuations each place needs in all, by what is known of it and its neighbours."""
-        values = StepValues(self._trace, self._estimated(0.0))
+        values = StepValues(self._trace, self._estimated(0.0, is_whole=False))
         wanted: Counter[TextPlace] = Counter()
-        if not self._options.only_takeovers:
-            for index in range(1, len(values.places)):
-                pair = values.places[index - 1 : index + 1]
-                left, right = (values.places[max(0, index - WINDOW) : index], values.places[index : index + WINDOW])
-                if _may_differ(left, right) or _may_differ(*([each] for each in pair)):
-                    for each in pair:
-                        wanted[each.place] = max(wanted[each.place], self._options.continuations)
         changes = [] if self._options.only_takeovers else values.changes
+        for index, change in enumerate(changes, 1):
+            left, right = values.places[max(0, index - WINDOW) : index], values.places[index : index + WINDOW]
+            if _may_differ(left, right) or _may_differ([change.before], [change.after]):
+                for each in (change.before, change.after):
+                    wanted[each.place] = max(wanted[each.place], self._options.continuations)
         for change in [*changes, *values.takeovers]:
             self._grow(change, wanted)
         return self._measurable(wanted)
@@ -363,8 +346,17 @@ def _may_differ(left: Sequence[ValuedPlace], right: Sequence[ValuedPlace]) -> bo
     return abs(after - before) >= LARGE_DIFFERENCE
 
 
-def _settings_of(trace: Trace) -> RunSettings | None:
-    """Return the settings of the run, except for what this version does not know; None if that is its policy."""
-    if trace.started is None or trace.started.policy not in POLICIES:
-        return None
+def _settings_of(trace: Trace, expected: str) -> RunSettings:
+    """Return the settings of the run, except for what this version does not know.
+
+    Raises SettingsError if no model could value the steps of this text.
+    """
+    if not trace.pieces or trace.started is None:
+        raise SettingsError("There is no text whose steps could be valued.", "Ask something first.")
+    if not expected.strip() and not given_in(trace):
+        raise SettingsError(
+            "This text has no answer with which the continuations could be compared.", "Give the expected answer."
+        )
+    if trace.started.policy not in POLICIES:
+        raise SettingsError("The settings of this run cannot be read.", "It was written by another version of Baton.")
     return RunSettings.stored(trace.started.settings)

@@ -43,6 +43,11 @@ def opinion_error(large: Engine | None, trace: Trace) -> BatonError | None:
     """Return why there can be no second opinion: no model, one that gives no scores, or no text."""
     if not trace.pieces or trace.started is None:
         return SettingsError("There is no text to read.", "Ask something first.")
+    return reader_error(large)
+
+
+def reader_error(large: Engine | None) -> BatonError | None:
+    """Return why this model cannot read any text for a second opinion."""
     if large is None:
         return SettingsError("A second opinion needs a large model.", "Choose one first.")
     if not large.card.returns_scores:

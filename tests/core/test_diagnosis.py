@@ -19,7 +19,7 @@ from tests.fakes.full_disk import a_full_disk
 
 def test_every_check_has_a_finding_and_every_fault_a_remedy(tmp_path: Path) -> None:
     checks = {check.subject: check for check in diagnose(Paths.under(tmp_path))}
-    every = {"Versions", "llama.cpp", "Memory", "Models folder", "History", "Settings", "Hub", "Keyring"}
+    every = {"Versions", "llama.cpp", "Memory", "Models folder", "History", "Settings", "Keyring"}
     assert every <= set(checks)
     assert f"Baton {version()}" in checks["Versions"].finding
     assert "CPU" in checks["llama.cpp"].finding
@@ -77,12 +77,6 @@ def test_servers_that_no_command_can_read_are_named(tmp_path: Path) -> None:
     paths.config.mkdir()
     paths.servers.write_text('{"servers": {"http://office:9931": {"cap": {"tokens": -1}}}}', encoding="utf-8")
     assert "cap.tokens" in fault("Settings", paths)
-
-
-@pytest.mark.parametrize("address", ["nonsense", "ftp://mirror.example", "https:", "http://[::1"])
-def test_an_address_that_is_no_hub_is_named(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_ENDPOINT", address)
-    assert repr(address) in fault("Hub", Paths.under(tmp_path))
 
 
 def test_a_keyring_that_cannot_be_loaded_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.settings import Appearance, ColourScheme, ModelChoice, Settings, SettingsFile, tolerant
+from baton_reasoning.core.files import tolerant_value
+from baton_reasoning.core.settings import Appearance, ColourScheme, ModelChoice, Settings, SettingsFile
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 
 
@@ -33,7 +34,8 @@ def test_a_file_that_says_nothing_usable_gives_the_defaults(tmp_path: Path, cont
 
 
 def test_each_bad_value_falls_back_alone() -> None:
-    settings = tolerant(
+    settings = tolerant_value(
+        Settings,
         {
             "appearance": {"look": "pink", "text_size": 1.5, "demo_pace": 40},  # a key that left
             "run": {
@@ -44,13 +46,13 @@ def test_each_bad_value_falls_back_alone() -> None:
             },
             "window": {"page": "batch", "sidebar_width": 4},
             "from the future": True,
-        }
+        },
     )
     assert settings.appearance == Appearance(text_size=1.5)
     assert (settings.run.seed, settings.run.top_k) == (0, 20)
     assert settings.run.policy == Keywords.Settings(n2=7)
     assert settings.window.page == "batch"
-    gone = tolerant({"run": {"seed": 3, "policy": {"policy": "agreement", "bound": -1}}}).run
+    gone = tolerant_value(Settings, {"run": {"seed": 3, "policy": {"policy": "agreement", "bound": -1}}}).run
     assert (gone.seed, gone.policy) == (3, Keywords.Settings()), "a policy that is not here"
 
 

@@ -81,16 +81,14 @@ class AnswerReviews(QObject):
         if self.unavailable_reason(exchange):
             return
         from baton_reasoning.core.grading.grader import Grader  # not at the start of a window, which these would delay
-        from baton_reasoning.core.step_values.estimator import ValueEstimator, is_news
+        from baton_reasoning.core.step_values.estimator import ValueEstimator
 
-        grader, known = Grader(), exchange.trace.values.get(options.writer)
+        grader = Grader()
         estimator = ValueEstimator(self.pair, exchange.trace, grader, expected, options)
 
         def run() -> Generator[Progress | Finding | str, None, None]:
             with grader:
-                for item in estimator.run():
-                    if not isinstance(item, ValuesEstimated) or is_news(known, item):
-                        yield item
+                yield from estimator.run()
             yield from estimator.notices
 
         self._begin(exchange, estimator, run)

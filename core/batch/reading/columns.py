@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
 from typing import NamedTuple
@@ -19,12 +20,11 @@ from baton_reasoning.core.grading.compare import LETTERS
 
 # In order of trust: a file with both `answer` and `label` means the first.
 _PROBLEM = (
-    *("problem", "question", "prompt", "input", "query", "instruction", "task", "text", "messages", "conversations"),
+    *("problem", "question", "prompt", "instruction", "input", "query", "task", "text", "messages", "conversations"),
     *("stem", "statement", "content", "ctx"),
     *("frage", "aufgabe", "aufgabenstellung", "fragestellung", "pregunta", "problema", "domanda", "pergunta"),
 )
 _ANSWER = (
-    *("reward_model_ground_truth", "extra_info_ground_truth"),  # verl
     *("answer", "expected", "expected_answer", "final_answer", "correct_answer", "target", "answerkey", "answer_key"),
     *("gold", "ground_truth", "reference_answer", "reference", "correct_option", "correct_choice", "correct", "cop"),
     *("label", "output", "response", "completion"),
@@ -32,7 +32,7 @@ _ANSWER = (
 )
 _SOLUTION = (
     *("solution", "explanation", "rationale", "reasoning", "reference_solution", "worked_solution"),
-    *("generated_solution", "steps", "cot", "chain_of_thought", "working", "proof", "assistant"),
+    *("generated_solution", "steps", "cot", "chain_of_thought", "working", "proof"),
     *("lösung", "lösungsweg", "rechenweg", "solución", "soluzione", "solução"),
 )
 _ID = (
@@ -41,17 +41,15 @@ _ID = (
 )
 CHOICES = ("choices", "options", "endings", "answer_choices")
 _CONTEXT = ("body", "context", "passage", "paragraph", "story", "premise")
-_ASKS = ("question", "query", "hypothesis")
-"""A problem column of one of these names may need its context before it (SVAMP, ASDiv: `Body` and `Question`)."""
+_CONTEXT_OF = {"question": _CONTEXT, "query": _CONTEXT, "hypothesis": _CONTEXT, "instruction": ("input",)}
+"""A problem column of one of these names may need its context before it, as in BoolQ, DROP and Alpaca."""
 _WRONG_CHOICE = re.compile(r"(incorrect|wrong)_(answer|choice|option)_?\d*|distractor_?\d*")
 _OPTION_COLUMN = re.compile(r"(?:option|choice|answer_choice|opt|op|ending)_?([a-j]|\d)")
 _LABEL = re.compile(r"\s*\(?([A-Za-z])\s?[).:]\s*")
 """A label before an option: “A) red”, “(b) green”, “C. blue”, “d : 4”."""
-_LETTERS = "ABCDEFGHIJ"
 _FEWEST_LETTERS = 4
 """Columns A, B, C, D … hold options if there are at least so many, and every answer is one of these letters."""
 
-_SAMPLE_ROWS = 100
 _SHORTEST_PROBLEM = 15
 """Mean characters below which an unnamed column is no text of a problem."""
 
@@ -75,8 +73,6 @@ class Columns:
     option_labels: tuple[str, ...] = ()
     """The labels by which answers name the `options`: letters, or numbers from 0 or 1."""
     context: str | None = None
-    reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
-    """Why each column was chosen, by its name."""
 
     @cached_property
     def parts(self) -> dict[str, tuple[str, ...]]:
@@ -89,8 +85,7 @@ class Columns:
             "id": (self.id,),
             "options": (self.choices, *self.options, *self.wrong),
         }
-        given = {part: tuple(name for name in names if name is not None) for part, names in parts.items()}
-        return {part: names for part, names in given.items() if names}
+        return {part: given for part, names in parts.items() if (given := tuple(filter(None, names)))}
 
     @cached_property
     def named(self) -> frozenset[str]:
@@ -127,41 +122,26 @@ def guess_columns(rows: Sequence[Record], named: ColumnNames = GUESS) -> Columns
     """
     filled = {name for row in rows for name, value in row.fields.items() if is_filled(value)}
     names = [name for name in available_columns(rows) if name in filled]
-    reasons = dict.fromkeys(filter(None, named), "you named it")
     whole = {_plain(name): name for name in reversed(names)}
     last_parts = {_plain(name.rpartition(".")[2]): name for name in reversed(names) if "." in name}
 
     def first(candidates: Sequence[str]) -> str | None:
         """Find a column by its whole name, else by the last part of a nested name."""
-        for known, reason in ((whole, "known by its name"), (last_parts, "known by its last part")):
-            if found := next((known[name] for name in candidates if name in known), None):
-                reasons.setdefault(found, reason)
-                return found
-        return None
+        return next((known[name] for known in (whole, last_parts) for name in candidates if name in known), None)
 
     answer = first(_ANSWER) if named.answer is None else named.answer or None
     solution = None if named.answer == "" else first(_SOLUTION)
     identity = first(_ID) if named.id is None else named.id or None
     choices = first(CHOICES)
-    problem = named.problem or first(_PROBLEM)
+    others = filled - {answer, solution, identity, choices}
+    problem = named.problem or first(_PROBLEM) or _longest_text(rows, others)
     if problem is None:
-        taken = {answer, solution, identity, choices}
-        problem = _longest_text(rows[:_SAMPLE_ROWS], [name for name in names if name not in taken])
-        if problem is None:
-            return None
-        reasons[problem] = "the longest text"
-    if named.problem is None and _plain(problem) == "input":
-        problem = first(("instruction",)) or problem
-    if _plain(problem) == "instruction":
-        context = first(("input",))  # Alpaca: what to do, and with what
-    else:
-        context = first(_CONTEXT) if _plain(problem.rpartition(".")[2]) in _ASKS else None
-    # An assistant's turn answers the conversation it belongs to, no other.
+        return None
+    context = first(_CONTEXT_OF.get(_plain(problem.rpartition(".")[2]), ()))
     solution = None if solution in (problem, answer) else solution
     wrong = tuple(name for name in names if _WRONG_CHOICE.fullmatch(_plain(name)))
-    others = [name for name in names if name not in (problem, answer)]
-    options, labels = ((), ()) if choices or wrong else _option_columns(rows, others, answer)
-    reasons |= dict.fromkeys((*wrong, *options), "known by their names")
+    values = [name for name in names if name not in (problem, answer)]
+    options, labels = ((), ()) if choices or wrong else _option_columns(rows, values, answer)
     return Columns(
         problem,
         answer,
@@ -172,7 +152,6 @@ def guess_columns(rows: Sequence[Record], named: ColumnNames = GUESS) -> Columns
         options,
         labels,
         None if context in (problem, answer, choices) else context,
-        reasons,
     )
 
 
@@ -183,13 +162,13 @@ def _option_columns(rows: Sequence[Record], names: Sequence[str], answer: str | 
         if found := _OPTION_COLUMN.fullmatch(_plain(name)):
             by_label.setdefault(found[1].upper(), name)
     given = {str(row.fields[answer]) for row in rows if is_filled(row.fields.get(answer))} if answer else set()
-    for known in (_LETTERS, "123456789", "0123456789"):
+    for known in (LETTERS, "123456789", "0123456789"):
         labels = tuple(takewhile(by_label.__contains__, known))
         if len(labels) >= 2:
             columns = tuple(by_label[label] for label in labels)
             # COPA calls choice1 and choice2 by the labels 0 and 1.
             return columns, tuple("0123456789"[: len(labels)]) if labels[0] == "1" and "0" in given else labels
-    letters = tuple(takewhile(names.__contains__, _LETTERS))
+    letters = tuple(takewhile(names.__contains__, LETTERS))
     if len(letters) >= _FEWEST_LETTERS and given and given <= set(letters):
         return letters, letters
     return (), ()
@@ -210,13 +189,13 @@ def is_filled(value: Value) -> bool:
     return not is_missing(value) and value != [] and (not isinstance(value, str) or bool(value.strip()))
 
 
-def _longest_text(rows: Sequence[Record], names: list[str]) -> str | None:
-    def length(value: Value) -> int:
-        return len(value) if isinstance(value, str) and not value.startswith(("http://", "https://")) else 0
-
-    means = {name: sum(length(row.fields.get(name)) for row in rows) / len(rows) for name in names}
-    longest = max(names, key=means.__getitem__, default=None)
-    return longest if longest is not None and means[longest] >= _SHORTEST_PROBLEM else None
+def _longest_text(rows: Sequence[Record], names: set[str]) -> str | None:
+    """Return the column with the longest texts; None if they are too short for problems."""
+    lengths: Counter[str] = Counter()
+    for row in rows:
+        lengths.update({name: len(text) for name, text in row.fields.items() if isinstance(text, str)})
+    longest = max(filter(names.__contains__, lengths), key=lengths.__getitem__, default=None)
+    return longest if longest and lengths[longest] >= _SHORTEST_PROBLEM * len(rows) else None
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 PREFIX = "hf:"
 LARGEST = 2**30
 """Most bytes of a split that are downloaded."""
-_NAME = re.compile(r"hf:(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<split>[\w./-]+))?")
-_PAGE = re.compile(r"https?://[^/]+/datasets/")
+_NAME = re.compile(
+    r"(?:hf:|https?://[^/]+/datasets/)?(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<split>[\w./-]+))?/?"
+)
 _SPLITS = ("test", "validation", "valid", "dev", "train")
 
 
@@ -35,17 +36,9 @@ class HubDataSet(NamedTuple):
     split: str = ""
     """“test”, or “configuration/test”; empty: the only one, else the test split."""
 
-    @staticmethod
-    def as_written(text: str) -> str:
-        """Turn “owner/name”, or the address of its page, into a name for `parse`."""
-        text = text.strip()
-        page = _PAGE.match(text)
-        name = text[page.end() :].strip("/") if page else text
-        return name if name.startswith(PREFIX) else PREFIX + name
-
     @classmethod
     def parse(cls, text: str) -> HubDataSet:
-        """Parse the name of a data set. Raises ProblemFileError."""
+        """Parse the name of a data set, which needs no `hf:`, or the address of its page. Raises ProblemFileError."""
         found = _NAME.fullmatch(text.strip())
         if found is None:
             raise ProblemFileError(
@@ -54,17 +47,11 @@ class HubDataSet(NamedTuple):
         return cls(found["name"], found["revision"] or "", found["split"] or "")
 
 
-class FetchedData(NamedTuple):
-    files: tuple[Path, ...]
-    name: str
-    note: str
-    """What was read, as a sentence."""
-    pinned: str
-    """The name for `HubDataSet.parse`, with the commit that was read."""
+def fetch(data: HubDataSet, hub: Hub) -> tuple[list[Path], str]:
+    """Get the files of the split from the Hub or the cache; and the data set's name with the commit that was read.
 
-
-def fetch(data: HubDataSet, hub: Hub) -> FetchedData:
-    """Get the files of the split from the Hub or the cache. Raises ProblemFileError, DownloadError."""
+    Raises ProblemFileError, DownloadError.
+    """
     try:
         listing = hub.data_set(data.name, data.revision or None)
     except DownloadError as error:
@@ -85,9 +72,7 @@ def fetch(data: HubDataSet, hub: Hub) -> FetchedData:
             )
         files = [_file(data, hub, listing.revision, path) for path in chosen]
         revision = listing.revision
-    pinned = f"hf:{data.name}@{revision}" + (f":{data.split}" if data.split else "")
-    note = f"Read {', '.join(file.name for file in files)} of {pinned}."
-    return FetchedData(tuple(files), data.name.rpartition("/")[2], note, pinned)
+    return files, f"hf:{data.name}@{revision}" + (f":{data.split}" if data.split else "")
 
 
 def _file(data: HubDataSet, hub: Hub, commit: str, path: str) -> Path:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 MOST_DROPPED = 5
 """Dropped records that the summary names one by one."""
-_SUPPORTED = f"Supported are {', '.join(ENDINGS)}, also with .gz."
+_SUPPORTED = f"Supported are {', '.join(ENDINGS)}. Unpack an archive first."
 _NOT_PROBLEMS = ("readme", "license", "licence", "changelog", "contributing")
 _MOST_FILES = 10_000
 
@@ -44,7 +45,7 @@ class ProblemFile(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: str = Field(description="In a folder, its path inside the folder.")
-    sha256: str = Field(description="Of the file as it is stored, in hexadecimal digits.")
+    sha256: str = Field(description="Of its bytes, in hexadecimal digits.")
 
 
 class ProblemOrigin(BaseModel):
@@ -85,7 +86,7 @@ class ProblemSet:
         lines = [f"Read {counted(total, 'problem')}, {answers}."]
         for part, columns in self.columns.parts.items():
             verb = "are the columns" if len(columns) > 1 else "is the column"
-            lines.append(f"The {part} {verb} “{', '.join(columns)}” ({self.columns.reasons[columns[0]]}).")
+            lines.append(f"The {part} {verb} “{', '.join(columns)}”.")
         if not (self.columns.answer or self.columns.solution):
             lines.append("No column holds an answer.")
         if others := [name for name in self.available_columns if name not in self.columns.named]:
@@ -106,7 +107,7 @@ def read_problems(place: Path | ProblemSource, limit: int | None = None, named: 
     """
     if isinstance(place, Path) and place.is_dir():
         return _with_unique_ids(_read_folder(place, limit, named))
-    source = place if isinstance(place, ProblemSource) else ProblemSource.open(place)
+    source = place if isinstance(place, ProblemSource) else ProblemSource.open(place, place.name)
     return _with_unique_ids(_read_source(source, limit, named))
 
 
@@ -115,10 +116,12 @@ def read_data_set(text: str, hub: Hub, limit: int | None = None, named: ColumnNa
 
     Raises ProblemFileError, DownloadError.
     """
-    fetched = fetch(HubDataSet.parse(text), hub)
-    found = _read_files([(file, file.name) for file in fetched.files], fetched.name, limit, named)
-    origin = found.origin.model_copy(update={"data_set": fetched.pinned})
-    return _with_unique_ids(replace(found, notes=(fetched.note, *found.notes), origin=origin))
+    data = HubDataSet.parse(text)
+    files, pinned = fetch(data, hub)
+    found = _read_files([(file, file.name) for file in files], data.name.rpartition("/")[2], limit, named)
+    note = f"Read {', '.join(file.name for file in files)} of {pinned}."
+    origin = found.origin.model_copy(update={"data_set": pinned})
+    return _with_unique_ids(replace(found, notes=(note, *found.notes), origin=origin))
 
 
 def can_hold_problems(path: Path) -> bool:
@@ -144,31 +147,31 @@ def _read_folder(folder: Path, limit: int | None, named: ColumnNames) -> Problem
     ]
     found = _read_files(files, folder.name, limit, named)
     if skipped := len(visible) - len(files):
-        found = replace(found, notes=(*found.notes, f"Files skipped, because they hold no problems: {skipped}."))
+        found = replace(found, notes=(*found.notes, f"Files skipped, because they look like no problems: {skipped}."))
     return found
 
 
-def _read_files(files: Sequence[tuple[Path, str]], name: str, limit: int | None, named: ColumnNames) -> ProblemSet:
-    """Read several files, each with the label that its problems get, as one set."""
+def _read_files(files: Sequence[tuple[Path, str]], title: str, limit: int | None, named: ColumnNames) -> ProblemSet:
+    """Read several files as one set, each under the name that its problems tell as their source."""
     sets: list[ProblemSet] = []
     rejected: list[Rejected] = []
-    for path, label in files:
+    for path, name in files:
         left = None if limit is None else limit - sum(len(each.problems) for each in sets)
         if left == 0:
             break
         try:
-            sets.append(_read_source(ProblemSource.open(path, label), left, named))
+            sets.append(_read_source(ProblemSource.open(path, name), left, named))
         except ProblemFileError as error:
-            rejected.append(Rejected(0, str(error), label))
+            rejected.append(Rejected(0, str(error), name))
     if not sets:
         reason = f" {rejected[0].reason}" if rejected else ""
-        raise ProblemFileError(f"{name} holds no file of problems that can be read.{reason}", _SUPPORTED)
+        raise ProblemFileError(f"{title} holds no file of problems that can be read.{reason}", _SUPPORTED)
     return ProblemSet(
-        name,
+        title,
         tuple(problem for each in sets for problem in each.problems),
         (*rejected, *(record for each in sets for record in each.rejected)),
         sets[0].columns,
-        tuple(dict.fromkeys(name for each in sets for name in each.available_columns)),
+        tuple(dict.fromkeys(column for each in sets for column in each.available_columns)),
         tuple(note for each in sets for note in each.notes),
         ProblemOrigin(files=tuple(file for each in sets for file in each.origin.files)),
     )
@@ -203,7 +206,7 @@ def _problem_set(
     for row in rows:
         if limit is not None and len(problems) == limit:
             break
-        outcome = _problem(row, columns, source.label, number=len(problems) + 1)
+        outcome = _problem(row, columns, source.name, number=len(problems) + 1)
         if isinstance(outcome, Rejected):
             rejected.append(outcome)
         else:
@@ -213,11 +216,11 @@ def _problem_set(
     return ProblemSet(
         Path(source.name).stem,
         tuple(problems),
-        tuple(sorted((replace(bad, source=source.label) for bad in rejected), key=lambda bad: bad.line)),
+        tuple(sorted((replace(bad, source=source.name) for bad in rejected), key=lambda bad: bad.line)),
         columns,
         names,
         tuple(source.remarks),
-        ProblemOrigin(files=(ProblemFile(name=source.label, sha256=source.sha256),)),
+        ProblemOrigin(files=(ProblemFile(name=source.name, sha256=hashlib.sha256(source.data).hexdigest()),)),
     )
 
 
@@ -233,6 +236,8 @@ def _problem(row: Record, columns: Columns, source: str, number: int) -> Problem
     text = text_of(columns.problem)
     if not text:
         return Rejected(row.line, f"Its “{columns.problem}” is empty.")
+    if isinstance(row.fields[columns.problem], list | dict):
+        return Rejected(row.line, f"Its “{columns.problem}” is a structure, and no text of a problem.")
     if before := text_of(columns.context):
         text = f"{before}\n{text}"
     answer = row.fields.get(columns.answer) if columns.answer else None
@@ -276,18 +281,15 @@ def _with_unique_ids(found: ProblemSet) -> ProblemSet:
     repeated = sum(count > 1 for count in counts.values())
     if not repeated:
         return found
+    numbers: dict[str, Iterator[int]] = defaultdict(lambda: count(2))
+    seen: set[str] = set()
+    problems: list[Problem] = []
+    for problem in found.problems:
+        if problem.id in seen:
+            names = (f"{problem.id}#{number}" for number in numbers[problem.id])
+            problems.append(replace(problem, id=next(name for name in names if name not in counts)))
+        else:
+            problems.append(problem)
+            seen.add(problem.id)
     note = f"Ids that occur more than once: {repeated}. They were made unique with #2, #3 …"
-    return replace(found, problems=tuple(_unique_ids(found.problems, taken=set(counts))), notes=(*found.notes, note))
-
-
-def _unique_ids(problems: Sequence[Problem], taken: set[str]) -> Iterator[Problem]:
-    seen: Counter[str] = Counter()
-    for problem in problems:
-        seen[problem.id] += 1
-        if seen[problem.id] == 1:
-            yield problem
-            continue
-        while (unique := f"{problem.id}#{seen[problem.id]}") in taken:
-            seen[problem.id] += 1
-        taken.add(unique)
-        yield replace(problem, id=unique)
+    return replace(found, problems=tuple(problems), notes=(*found.notes, note))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from baton_reasoning.core.batch.reading.columns import CHOICES, is_known_name
 from baton_reasoning.core.batch.reading.source import FILE_LIMIT, ProblemSource, Record, Rejected, Value
@@ -18,26 +18,17 @@ Reader = Callable[[ProblemSource], Iterator[Record | Rejected]]
 
 _JSON_LINES = (".jsonl", ".jsonlines", ".ndjson")
 ENDINGS = (*_JSON_LINES, ".json", ".csv", ".tsv", ".txt", ".parquet", ".xlsx")
-"""The endings of files that can hold problems, in lower case and without `.gz`."""
-FIELD_LIMIT = 1_000_000
-"""Most characters of one field; a record with a longer one is rejected."""
+"""The endings of files that can hold problems, in lower case."""
 
 _JSON = re.compile(r'\s*(\{\s*["}]|\[\s*[{"\]])')
 # Problems as people type them: a rule between them, or a line with the expected answer after each.
 _RULE = re.compile(r"\s*([-=*_])\1{2,}\s*$")
 _ANSWER = re.compile(r"\s*\**(?:answer|expected)\**\s*[:=]\**\s*(?P<answer>.+)$", re.IGNORECASE)
 
-_DEEPEST = 2
-_ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
-
-
-class _HasImage(ValueError):
-    """Raised for a problem with a picture, which the models cannot see."""
-
 
 def is_readable(name: str) -> bool:
     """Tell whether a file of this name can hold problems."""
-    return name.lower().removesuffix(".gz").endswith(ENDINGS)
+    return name.lower().endswith(ENDINGS)
 
 
 def read_records(source: ProblemSource) -> Iterator[Record | Rejected]:
@@ -50,18 +41,10 @@ def read_records(source: ProblemSource) -> Iterator[Record | Rejected]:
         if isinstance(record, Rejected):
             yield record
             continue
-        sizes = {name: _size(value) for name, value in record.fields.items()}
         # A workbook and a Parquet file hold a text once that a thousand rows share.
-        if (size := size + sum(sizes.values())) > FILE_LIMIT:
+        if (size := size + sum(len(str(value)) for value in record.fields.values())) > FILE_LIMIT:
             raise ProblemFileError(f"{source.name} unpacks to more than {FILE_LIMIT // 2**20} MiB.", "Split it first.")
-        if too_long := next((name for name, length in sizes.items() if length > FIELD_LIMIT), None):
-            reason = f"The field “{too_long[:40]}” has {sizes[too_long]:,} characters; {FIELD_LIMIT:,} are the limit."
-            yield Rejected(record.line, reason)
-            continue
-        try:
-            yield Record(record.line, _flattened(record.fields))
-        except _HasImage:
-            yield Rejected(record.line, "It has a picture, which the models cannot see.")
+        yield Record(record.line, dict(_flattened(record.fields)))
 
 
 def _reader_of(source: ProblemSource) -> Reader:
@@ -77,18 +60,6 @@ def _reader_of(source: ProblemSource) -> Reader:
     if sample.has_header() or suffix in (".csv", ".tsv") or (not suffix and sample.may_be_table()):
         return read_delimited
     return _read_text if suffix in ("", ".txt") else _read_json
-
-
-def _size(value: Value) -> int:
-    """Count the characters of a value, and one for everything that is no text."""
-    match value:
-        case str():
-            return len(value)
-        case list():
-            return sum(map(_size, value))
-        case dict():
-            return sum(map(_size, value.values()))
-    return 1
 
 
 def _read_json(source: ProblemSource) -> Iterator[Record | Rejected]:
@@ -182,62 +153,18 @@ def _text_record(block: list[tuple[int, str]]) -> Iterator[Record]:
     yield Record(written[0][0], fields)
 
 
-def _flattened(fields: Mapping[str, Value]) -> dict[str, Value]:
-    """Flatten nested objects to `outer.inner`, turn conversations into text, and join content parts.
+def _flattened(fields: Mapping[str, Value], depth: int = 2) -> Iterator[tuple[str, Value]]:
+    """Yield the fields, and those of objects inside them as `outer.inner`, so that each can be a column.
 
-    So columns are recognised by name in the data of verl (`reward_model.ground_truth`), lm-evaluation-harness
-    (`doc.question`), OpenAI's batches (`body.messages`), ARC (`question.stem`), and in chats: `messages` is what the
-    user says, `messages.assistant` the last answer. Raises _HasImage.
+    So ARC's `question.stem` is found by its last part, and any other can be named.
     """
-    return {inner: each for name, value in fields.items() for inner, each in _flat(name, value, depth=0)}
-
-
-def _flat(name: str, value: Value, depth: int) -> Iterable[tuple[str, Value]]:
-    if turns := _turns(value):
-        yield name, "\n\n".join(text for role, text in turns if role == "user")
-        if turns[-1][0] == "assistant":
-            yield f"{name}.assistant", turns[-1][1]
-    elif isinstance(value, dict) and depth < _DEEPEST and not _holds_options(name, value):
-        for inner, each in value.items():
-            yield from _flat(f"{name}.{inner}", each, depth + 1)
-    elif isinstance(value, list) and value and all(_is_content_part(part) for part in value):
-        yield name, _content_text(value)
-    elif isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
-        yield name, value[0]  # Inspect's target is a list of texts that count as right
-    else:
-        yield name, value
-
-
-def _turns(value: Value) -> list[tuple[str, str]]:
-    """Return (role, text) of each message if the value is a conversation, else an empty list."""
-    turns = []
-    for message in value if isinstance(value, list) else []:
-        if not isinstance(message, dict):
-            return []
-        role, content = message.get("role", message.get("from")), message.get("content", message.get("value"))
-        if not isinstance(role, str) or content is None or role not in _ROLES:
-            return []
-        turns.append((_ROLES[role], _content_text(content)))
-    return turns
-
-
-def _is_content_part(part: Value) -> bool:
-    return isinstance(part, dict) and "type" in part and ("text" in part or "image" in str(part["type"]))
-
-
-def _content_text(content: Value) -> str:
-    """Return the text of a message, which is a string or a list of content parts. Raises _HasImage."""
-    if isinstance(content, str):
-        return content
-    texts = []
-    for part in content if isinstance(content, list) else []:
-        if isinstance(part, str):
-            texts.append(part)
-        elif isinstance(part, dict):
-            if "image" in str(part.get("type", "")):
-                raise _HasImage
-            texts.append(str(part.get("text", "")))
-    return "\n\n".join(text for text in texts if text)
+    for name, value in fields.items():
+        if isinstance(value, dict) and depth and not _holds_options(name, value):
+            yield from _flattened({f"{name}.{inner}": each for inner, each in value.items()}, depth - 1)
+        elif isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+            yield name, value[0]  # OlympiadBench's final_answer
+        else:
+            yield name, value
 
 
 def _holds_options(name: str, value: Mapping[str, Value]) -> bool:

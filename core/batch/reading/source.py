@@ -1,29 +1,25 @@
-"""Opens a file of problems: decompresses it, decodes its text, and says what a record of it is.
+"""Opens a file of problems: takes its bytes, decodes its text, and says what a record of it is.
 
-The limits allow large data sets, and keep a hostile file from filling the memory.
+The limit allows large data sets, and keeps a hostile file from filling the memory.
 """
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import stat
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from baton_reasoning.core.errors import ProblemFileError
 
 FILE_LIMIT = 256 * 1024 * 1024
-"""Most bytes of one file after decompression, and most characters of its records."""
+"""Most bytes of one file, and most characters of its records."""
 
 Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
 """A JSON value; delimited files give strings only."""
 
-_GZIP = b"\x1f\x8b"
 _BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
@@ -47,42 +43,35 @@ class Rejected:
 
 @dataclass(frozen=True)
 class ProblemSource:
-    """A file of problems: its name without `.gz`, and its bytes, decompressed."""
+    """A file of problems, or standard input."""
 
     name: str
+    """The file's name; in a folder, its path inside the folder."""
     data: bytes
-    label: str = ""
-    """The name of the file in messages and results; in a folder, its path inside the folder."""
-    sha256: str = ""
-    """Of the file as it is stored, in hexadecimal digits."""
     remarks: list[str] = field(default_factory=list, compare=False)
     """Sentences that readers add about what they chose."""
 
     @classmethod
-    def open(cls, path: Path, label: str = "") -> ProblemSource:
-        """Read `path`. Raises ProblemFileError when it is missing or no file, and as `of` does."""
+    def open(cls, path: Path, name: str) -> ProblemSource:
+        """Read `path`. Raises ProblemFileError when it is missing or no file, or has too many bytes."""
         try:
             if not stat.S_ISREG(path.stat().st_mode):  # opening a FIFO would wait for a writer
-                raise ProblemFileError(f"{path.name} is not a file.", "Save it as a file, or pipe it in by the name -.")
+                raise ProblemFileError(f"{name} is not a file.", "Save it as a file, or pipe it in by the name -.")
             with path.open("rb") as file:
-                return cls.of(path.name, file.read(FILE_LIMIT + 1), label)
+                return cls.read(name, file)
         except OSError as error:
             raise ProblemFileError(
-                f"{path.name} cannot be read: {error.strerror or error}.",
+                f"{name} cannot be read: {error.strerror or error}.",
                 "Check that the file is there and that you may read it.",
             ) from error
 
     @classmethod
-    def of(cls, name: str, stored: bytes, label: str = "") -> ProblemSource:
-        """Take the bytes of a file or of standard input, and decompress gzip whatever the name says.
-
-        Raises ProblemFileError when they are too many, or a broken archive.
-        """
-        data = _unpacked(name, stored) if len(stored) <= FILE_LIMIT else stored
+    def read(cls, name: str, file: BinaryIO) -> ProblemSource:
+        """Read an opened file, or standard input. Raises ProblemFileError when it has too many bytes."""
+        data = file.read(FILE_LIMIT + 1)
         if len(data) > FILE_LIMIT:
             raise ProblemFileError(f"{name} is larger than {FILE_LIMIT // 2**20} MiB.", "Split it into smaller files.")
-        name = name[:-3] if name.lower().endswith(".gz") else name
-        return cls(name, data, label or name, hashlib.sha256(stored).hexdigest())
+        return cls(name, data)
 
     @property
     def suffix(self) -> str:
@@ -91,29 +80,19 @@ class ProblemSource:
     @cached_property
     def text(self) -> str:
         """The whole file as text, line ends as `\\n`. Raises ProblemFileError for a binary or an empty one."""
-        marked = next((code for mark, code in _BYTE_ORDER_MARKS.items() if self.data.startswith(mark)), None)
-        for encoding in (marked,) if marked else ("utf-8", "cp1252"):
+        marked = [code for mark, code in _BYTE_ORDER_MARKS.items() if self.data.startswith(mark)]
+        for encoding in marked or ("utf-8", "cp1252"):
             try:
                 text = self.data.decode(encoding)
             except UnicodeDecodeError:
                 continue
             if "\x00" in text:
-                raise ProblemFileError(f"{self.name} is a binary file, not text.", "Save its problems as CSV (UTF-8).")
+                break
             if not text.strip():
                 raise ProblemFileError(f"{self.name} is empty.", "Choose a file with at least one problem.")
             if encoding == "cp1252":
-                self.remarks.append(f"{self.label} is not UTF-8 and was read as Windows-1252.")
+                self.remarks.append(f"{self.name} is not UTF-8 and was read as Windows-1252.")
             return text.replace("\r\n", "\n").replace("\r", "\n")
-        tried = f"not the {marked.upper()} as which it starts" if marked else "neither UTF-8 nor Windows-1252"
-        raise ProblemFileError(f"The text of {self.name} is {tried}.", "Save it as UTF-8.")
-
-
-def _unpacked(name: str, data: bytes) -> bytes:
-    """Unpack a gzip archive to at most a byte more than the limit; return anything else as it is."""
-    if not data.startswith(_GZIP):
-        return data
-    try:
-        with gzip.open(BytesIO(data)) as file:
-            return file.read(FILE_LIMIT + 1)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ProblemFileError(f"{name} is a damaged gzip archive.", "Download or pack it again.") from error
+        raise ProblemFileError(
+            f"{self.name} is packed, binary or in an unknown encoding.", "Unpack it, or save its problems as UTF-8."
+        )

@@ -26,7 +26,7 @@ _LONGEST_NAME = 80
 _ROWS_ABOVE_HEADER = 10
 _SAVE_AS_CSV = "Save the sheet as CSV (UTF-8), and choose that file."
 
-# csv's own limit holds for the whole process and breaks a long field in two. Records check theirs later.
+# csv's own limit holds for the whole process and breaks a long field in two.
 csv.field_size_limit(FILE_LIMIT)
 
 
@@ -114,7 +114,7 @@ def read_workbook(source: ProblemSource) -> Iterator[Record | Rejected]:
     if is_too_large:
         raise ProblemFileError(f"{source.name} unpacks to more than {UNPACKED_LIMIT // 2**20} MiB.", _SAVE_AS_CSV)
     if len(book.sheetnames) > 1:
-        source.remarks.append(f"{source.label}: only the sheet “{title}” was read.")
+        source.remarks.append(f"{source.name}: only the sheet “{title}” was read.")
     yield from _below_header(rows)
 
 
@@ -183,19 +183,18 @@ def _unique(cells: list[str]) -> list[str]:
 
 def _first_table(sheets: list[ReadOnlyWorksheet]) -> tuple[str, list[Row | Rejected]]:
     """Return the title of the first sheet with a header and its rows from there, else those of the first with rows."""
-    others: list[tuple[str, list[Row | Rejected]]] = []
-    for sheet in sheets:
-        sheet.reset_dimensions()  # some programs write wrong ones
-        rows = list(_sheet_rows(sheet.rows))
+    tables = [(sheet.title, list(_sheet_rows(sheet))) for sheet in sheets]
+    for title, rows in tables:
         for place, row in enumerate(rows[:_ROWS_ABOVE_HEADER]):
             if not isinstance(row, Rejected) and any(map(is_known_name, row[1])):
-                return sheet.title, rows[place:]
-        others.append((sheet.title, rows))
-    return next((each for each in others if each[1]), others[0])
+                return title, rows[place:]
+    return next((each for each in tables if each[1]), tables[0])
 
 
-def _sheet_rows(rows: Iterable[tuple[Any, ...]]) -> Iterator[Row | Rejected]:
-    """Yield each row of openpyxl's cells that is not empty; reject one with a date, whose number would be wrong."""
+def _sheet_rows(sheet: ReadOnlyWorksheet) -> Iterator[Row | Rejected]:
+    """Yield each row that is not empty; reject one with a date, whose number would be wrong."""
+    sheet.reset_dimensions()  # some programs write wrong ones
+    rows: Iterable[tuple[Any, ...]] = sheet.rows  # its type has merged cells, too, which it never reads
     for number, row in enumerate(rows, start=1):
         if bad := next((cell for cell in row if cell.is_date or cell.data_type == "e"), None):
             yield Rejected(number, f"The cell {bad.coordinate} is a date or an error; format it as text or correct it.")

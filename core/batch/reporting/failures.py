@@ -9,6 +9,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -107,7 +108,8 @@ class Failure(NamedTuple):
         return answer
 
 
-class TakeoverOutcomes(NamedTuple):
+@dataclass(frozen=True)
+class TakeoverOutcomes:
     """Takeovers for one reason after one cue, and the outcomes of the answers that contain them."""
 
     reason: str
@@ -121,12 +123,6 @@ class TakeoverOutcomes(NamedTuple):
     other: int
     worth: MeanWorth | None = None
     """Of those whose worth is known, by values of the small model."""
-
-    @property
-    def share_right(self) -> float | None:
-        """Share of right answers among the scored ones; None if there is none."""
-        scored = self.right + self.wrong
-        return self.right / scored if scored else None
 
 
 class FailureAnalysis(NamedTuple):
@@ -144,16 +140,12 @@ class FailureAnalysis(NamedTuple):
     @property
     def groups(self) -> dict[FailureKind, int]:
         """Failures by kind; kinds without any are left out."""
-        counts = Counter(failure.kind for failure in self.failures)
-        return {kind: counts[kind] for kind in FailureKind if counts[kind]}
+        return Counter(failure.kind for failure in self.failures)
 
     @property
     def has_worth(self) -> bool:
         """Tell whether any takeover has been valued."""
         return any(group.worth for group in self.takeovers)
-
-    def of(self, kind: FailureKind) -> list[Failure]:
-        return [failure for failure in self.failures if failure.kind is kind]
 
 
 def analyse(
@@ -259,7 +251,7 @@ def takeover_table(groups: Iterable[TakeoverOutcomes]) -> Table:
 
 
 def _cells(group: TakeoverOutcomes) -> tuple[str, ...]:
-    share, worth = group.share_right, group.worth
+    scored, worth = group.right + group.wrong, group.worth
     of = f", {worth.takeovers:,} of them" if worth and worth.takeovers < group.takeovers else ""
     return (
         group.reason,
@@ -267,7 +259,7 @@ def _cells(group: TakeoverOutcomes) -> tuple[str, ...]:
         f"{group.takeovers:,}",
         f"{group.right:,}",
         f"{group.wrong:,}",
-        NOTHING if share is None else f"{share:.0%}",
+        f"{group.right / scored:.0%}" if scored else NOTHING,
         f"{signed(worth.mean)}{of}" if worth else NOTHING,
         f"{worth.rescued:,}" if worth else NOTHING,
         f"{worth.spoiled:,}" if worth else NOTHING,

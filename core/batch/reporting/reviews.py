@@ -13,19 +13,19 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from baton_reasoning.core.batch.running.batch import BatchSettings
+from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.random_numbers import number_at, stream_of
 from baton_reasoning.core.errors import ContextFull, SettingsError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex
 from baton_reasoning.core.run import Pair
+from baton_reasoning.core.step_values.continuations import RUNS_AT_ONCE
 from baton_reasoning.core.step_values.estimator import (
     ValueEstimator,
     ValueOptions,
     ValuesPlan,
     ValuesProgress,
-    is_news,
     is_valued,
-    text_error,
 )
 from baton_reasoning.core.store.batches import Batch, ResultRow
 from baton_reasoning.core.store.store import Store
@@ -37,6 +37,8 @@ from baton_reasoning.core.thinking.trace import Trace
 
 Progress = ValuesPlan | OpinionProgress | ValuesProgress
 Finding = OpinionGiven | ValuesEstimated
+Attach = Callable[[Callable[[], None]], None]
+"""Takes the function that stops a review, which may be called from any thread."""
 USUAL_SAMPLE = 50
 """Answers of a batch whose takeovers are valued."""
 
@@ -66,17 +68,6 @@ class Answer:
         )
 
 
-class Begun(NamedTuple):
-    """The review of one answer that has begun."""
-
-    stop: Callable[[], None]
-    """Call it from any thread."""
-    items: Iterator[Progress | Finding]
-    """A finding is yielded only if it is to be kept."""
-    notices: Callable[[], Iterable[str]] = tuple
-    """What a person should know of it afterwards, a sentence each."""
-
-
 class Review(ABC):
     """A kind of review."""
 
@@ -89,18 +80,19 @@ class Review(ABC):
     def missing(self, answers: Iterable[Answer]) -> list[Answer]:
         """Return the answers whose review is missing or incomplete. Raises StoreError, or why there can be none."""
         return [
-            answer
-            for answer in answers
-            if (answer.row and not answer.row.reviewed) or not self.is_complete(answer, answer.read())
+            answer for answer in answers if (answer.row and not answer.row.reviewed) or not self.is_complete(answer)
         ]
 
     @abstractmethod
-    def is_complete(self, answer: Answer, trace: Trace) -> bool:
+    def is_complete(self, answer: Answer) -> bool:
         """Tell whether the whole answer has been reviewed. Raises the error that says why it cannot be."""
 
     @abstractmethod
-    def begin(self, pair: Pair, answer: Answer, trace: Trace) -> Begun:
-        """Begin the review of an answer. Raises the error that says why these models cannot review it."""
+    def carry_out(self, pair: Pair, answer: Answer, attach: Attach) -> Iterator[Progress | Finding | str]:
+        """Review an answer, and yield progress, what is to be kept, and sentences that a person should know.
+
+        Raises the error that says why these models cannot review it.
+        """
 
 
 class Opinions(Review):
@@ -109,21 +101,22 @@ class Opinions(Review):
     title = "Second opinions"
     needs = Needs(small=False)
 
-    def is_complete(self, answer: Answer, trace: Trace) -> bool:  # noqa: ARG002 - of every answer alike
-        opinion = Opinion.of(trace)
+    def is_complete(self, answer: Answer) -> bool:
+        opinion = Opinion.of(answer.read())
         return opinion is not None and opinion.is_whole
 
-    def begin(self, pair: Pair, answer: Answer, trace: Trace) -> Begun:
+    def carry_out(self, pair: Pair, answer: Answer, attach: Attach) -> Iterator[Progress | Finding]:
         """Read the answer, unless this model has, or an answer of a batch has no text.
 
         Raises the error of `opinion_error`.
         """
-        read_by = trace.opinion.model if trace.opinion and self.is_complete(answer, trace) else ""
-        is_read = pair.large is not None and read_by == pair.large.card.name
-        if is_read or (answer.row and not trace.pieces):
-            return Begun(lambda: None, iter(()))
-        reading = SecondOpinion(pair.large, trace)
-        return Begun(reading.stop, reading.read())
+        trace, card = answer.read(), pair.cards.get(Author.LARGE)
+        opinion = Opinion.of(trace)
+        is_read = opinion and opinion.is_whole and card and opinion.given.model == card.name
+        if not is_read and (trace.pieces or answer.row is None):
+            reading = SecondOpinion(pair.large, trace)
+            attach(reading.stop)
+            yield from reading.read()
 
 
 class Values(Review):
@@ -135,26 +128,19 @@ class Values(Review):
         self.options, self._grader = options, grader
         self.needs = Needs(small=options.writer != "large", large=options.writer != "small")
         # A model that writes alone holds one text, of which the continuations are branches.
-        self.parallel = options.parallel if options.writer == "policy" else 1
+        self.parallel = RUNS_AT_ONCE if options.writer == "policy" else 1
 
-    def is_complete(self, answer: Answer, trace: Trace) -> bool:
-        """Raises the error of `text_error`."""
-        if error := text_error(trace, answer.expected):
-            raise error
-        return is_valued(trace, answer.expected, self.options)
+    def is_complete(self, answer: Answer) -> bool:
+        """Raises SettingsError, as `is_valued` does."""
+        return is_valued(answer.read(), answer.expected, self.options)
 
-    def begin(self, pair: Pair, answer: Answer, trace: Trace) -> Begun:
+    def carry_out(self, pair: Pair, answer: Answer, attach: Attach) -> Iterator[Progress | Finding | str]:
         """Raises SettingsError, as `ValueEstimator` does."""
-        earlier = trace.values.get(self.options.writer)
-        estimator = ValueEstimator(pair, trace, self._grader, answer.expected, self.options, answer.how)
-
-        def items() -> Iterator[Progress | Finding]:
-            yield estimator.plan
-            for item in estimator.run():
-                if not isinstance(item, ValuesEstimated) or is_news(earlier, item):
-                    yield item
-
-        return Begun(estimator.stop, items(), lambda: estimator.notices)
+        estimator = ValueEstimator(pair, answer.read(), self._grader, answer.expected, self.options, answer.how)
+        attach(estimator.stop)
+        yield estimator.plan
+        yield from estimator.run()
+        yield from estimator.notices
 
 
 class ReviewsProgress(NamedTuple):
@@ -207,20 +193,18 @@ class Reviews:
                 return
             for part, share in self._carried_out(answer):
                 yield ReviewsProgress(done, total, (done + share) / total, part)
-            if self._stopped.is_set() and not self._review.is_complete(answer, answer.read()):
+            if self._stopped.is_set() and not self._review.is_complete(answer):
                 return
             yield ReviewsProgress(done + 1, total, (done + 1) / total)
         self.is_whole = True
 
     def _carried_out(self, answer: Answer) -> Iterator[tuple[Progress, float]]:
         """Yield progress with the share that is done, and keep what is found."""
-        begun = self._review.begin(self._pair, answer, answer.read())
-        self._stop_current = begun.stop
-        if self._stopped.is_set():
-            begun.stop()
         try:
-            for item in begun.items:
+            for item in self._review.carry_out(self._pair, answer, self._attach):
                 match item:
+                    case str():
+                        self._notices[item] = None
                     case ValuesPlan():
                         yield item, 0.0
                     case ValuesProgress():
@@ -233,7 +217,11 @@ class Reviews:
             if answer.row is None:
                 raise
             self.too_long.append(answer)
-        self._notices |= dict.fromkeys(begun.notices())
+
+    def _attach(self, stop: Callable[[], None]) -> None:
+        self._stop_current = stop
+        if self._stopped.is_set():
+            stop()
 
 
 def answers_of(store: Store, batch: Batch, rows: Iterable[ResultRow]) -> list[Answer]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from copy import deepcopy
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
@@ -18,17 +17,9 @@ from baton_reasoning.core.files import tolerant_value
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, unmet_need, unmet_setting
 from baton_reasoning.core.store.batches import StoredArm
+from baton_reasoning.core.thinking import registry
 from baton_reasoning.core.thinking.policy import Needs, PolicyArm
-from baton_reasoning.core.thinking.registry import (
-    POLICIES,
-    difference,
-    matching_preset,
-    own_values,
-    policy_summary,
-    policy_title,
-    settings_for,
-    with_values,
-)
+from baton_reasoning.core.thinking.registry import POLICIES
 
 
 class OtherModels(NamedTuple):
@@ -90,7 +81,7 @@ class Arm(BaseModel):
         except SettingsError:
             match stored.settings:
                 case {"settings": {"policy": {"policy": str(policy)}}} if policy in POLICIES:
-                    arm = tolerant_value(cls, deepcopy({**stored.settings, "name": stored.name}))
+                    arm = tolerant_value(cls, {**stored.settings, "name": stored.name})
                     return arm.model_copy(update={"as_stored": stored.settings})
             raise
 
@@ -153,22 +144,22 @@ def arm_recipe(arm: PolicyArm) -> Recipe:
 
     Values that a person set stay, except for those that the arm varies.
     """
-    policy, title, name, varied = POLICIES.of(arm.settings), policy_title(arm.settings), arm.name, _varied(arm)
+    policy, title, name, varied = POLICIES.of(arm.settings), registry.policy_title(arm.settings), arm.name, _varied(arm)
     if like := arm.equal_share_of:  # a control takes the lengths of what it is compared with
-        title = f"{policy.title} as {policy_title(POLICY_ARMS[like].settings)}"
+        title = f"{policy.title} as {registry.policy_title(POLICY_ARMS[like].settings)}"
         name = f"{name.partition('-')[0]} as {like}"
         varied |= _varied(POLICY_ARMS[like])
 
     def make(base: RunSettings) -> tuple[Arm, ...]:
-        settings = with_values(arm.settings, own_values(base.policy) | varied)
+        settings = registry.with_values(arm.settings, registry.own_values(base.policy) | varied)
         return (Arm(name=name, settings=base.model_copy(update={"policy": settings}), equal_share_of=like),)
 
-    return Recipe(title, make, policy_summary(policy, matching_preset(arm.settings)))
+    return Recipe(title, make, registry.policy_summary(policy, registry.matching_preset(arm.settings)))
 
 
 def _varied(arm: PolicyArm) -> dict[str, Any]:
     """Return the parameters in which an arm of a policy differs from the policy's defaults."""
-    return difference(arm.settings, type(arm.settings)())
+    return registry.difference(arm.settings, type(arm.settings)())
 
 
 def ablation_recipe(name: str, title: str) -> Recipe:
@@ -177,7 +168,7 @@ def ablation_recipe(name: str, title: str) -> Recipe:
     def make(base: RunSettings) -> tuple[Arm, ...]:
         policies = [POLICIES.of(base.policy), *POLICIES.values()]
         policy, ablation = next((each, one) for each in policies for one in each.ablations if one.name == name)
-        chosen = settings_for(policy.name, base.policy)
+        chosen = registry.settings_for(policy.name, base.policy)
         return tuple(
             Arm(
                 name=arm,
@@ -287,16 +278,16 @@ PILOT_SEED = 999_983
 """Not a seed of any batch: no answer that counts was used to choose p."""
 
 
-def chance_for_share(share: float, measure: Callable[[float], float], rounds: int = ROUNDS) -> float:
+def chance_for_share(share: float, measure: Callable[[float], float]) -> float:
     """Find the chance p (0 to 1) at which `measure(p)` is nearest to `share`.
 
-    Each of the `rounds` tries the point where the line between the nearest measurements on both sides meets the share.
+    Each of the `ROUNDS` tries the point where the line between the nearest measurements on both sides meets the share.
     """
     if share <= 0:
         return 0.0
     known = [(0.0, 0.0)]
     chance = min(1.0, share)
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         known.append((chance, measure(chance)))
         if abs(known[-1][1] - share) <= CLOSE_ENOUGH:
             break

@@ -10,10 +10,7 @@ import platform
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed_version
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 import psutil
@@ -29,7 +26,7 @@ from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.store.store import Store
-from baton_reasoning.core.version import version
+from baton_reasoning.core.version import BINDING, installed_version, version
 
 
 class Provenance(BaseModel):
@@ -60,7 +57,7 @@ class Provenance(BaseModel):
     ) -> Provenance:
         return cls(
             baton=version(),
-            llama_cpp_python=_installed("llama-cpp-python"),
+            llama_cpp_python=installed_version(BINDING),
             python=platform.python_version(),
             system=platform.platform(),
             processor=_processor(),
@@ -77,13 +74,6 @@ class Provenance(BaseModel):
 def without_password(text: str) -> str:
     """Remove user and password from an address."""
     return re.sub(r"//[^/@\s]*@", "//…@", text)
-
-
-def _installed(package: str) -> str:
-    try:
-        return installed_version(package)
-    except PackageNotFoundError:
-        return ""
 
 
 def _processor() -> str:
@@ -223,13 +213,8 @@ class BatchSettings(BaseModel):
             "large": self.other_larges.get(names.large) if names.large else self.large,
         }
 
-    def with_models(
-        self,
-        pair: Pair,
-        names: OtherModels = OtherModels(),  # noqa: B008 - immutable
-        hashes: Mapping[Path, str] = MappingProxyType({}),
-    ) -> Self:
-        """Fill in the models that run it now, with the SHA-256 of their files.
+    def with_models(self, pair: Pair, names: OtherModels, hashes: Mapping[Path, str]) -> Self:
+        """Fill in the models that run it now, with the SHA-256 of their files, as far as it is known.
 
         Raises SettingsError if the batch was begun with others: its arms could no longer be compared.
         """

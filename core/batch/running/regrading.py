@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from baton_reasoning.core.batch.running.batch import BatchSettings
@@ -24,13 +25,13 @@ class Regraded(NamedTuple):
     before: ResultRow
 
 
+@dataclass
 class RegradeCounts:
     """Counts what grading again has changed."""
 
-    def __init__(self) -> None:
-        self.answers = 0
-        self.found_otherwise = 0
-        self.graded_otherwise = 0
+    answers: int = 0
+    found_otherwise: int = 0
+    graded_otherwise: int = 0
 
     def take(self, regraded: Regraded) -> None:
         row, before = regraded

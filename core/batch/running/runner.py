@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import psutil
 
+from baton_reasoning.core.batch.running import progress
 from baton_reasoning.core.batch.running.arms import (
     PILOT_SEED,
     Arm,
@@ -33,17 +34,6 @@ from baton_reasoning.core.batch.running.arms import (
     refuse_impossible,
 )
 from baton_reasoning.core.batch.running.batch import BatchSettings
-from baton_reasoning.core.batch.running.progress import (
-    BatchEvent,
-    BatchProgress,
-    Calibrated,
-    Finishing,
-    JobEnded,
-    JobGrew,
-    JobRetried,
-    JobStarted,
-    JobStopped,
-)
 from baton_reasoning.core.batch.running.regrading import graded
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, EngineError, SettingsError, StoreError
@@ -52,7 +42,7 @@ from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.store.batches import Conditions, Job
-from baton_reasoning.core.store.run_cost import RunCost
+from baton_reasoning.core.store.run_cost import Cost, RunCost
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Event, Finish
 from baton_reasoning.core.thinking.interruptions import Control
@@ -101,15 +91,13 @@ class LoadMeter:
         return min(1.0, max(0.0, used / (seconds * self._cores)))
 
     def _measure(self) -> LoadReading:
-        times = psutil.cpu_times()
+        times, own = psutil.cpu_times(), 0.0
         busy = sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0)
-        own, children = 0.0, list[psutil.Process]()
         with suppress(psutil.Error):
-            children = self._process.children(recursive=True)
-        for process in (self._process, *children):
-            with suppress(psutil.Error):
-                used = process.cpu_times()
-                own += used.user + used.system
+            for process in (self._process, *self._process.children(recursive=True)):
+                with suppress(psutil.Error):
+                    used = process.cpu_times()
+                    own += used.user + used.system
         return LoadReading(time.monotonic(), busy, own)
 
 
@@ -149,7 +137,6 @@ class Runner:
         self.parallel = parallel
         self.models = models
         self.retry = retry
-        self._settings = BatchSettings()
         self._arms: dict[str, Arm] = {}
         self._not_calibrated: dict[str, str] = {}
         """Arms that cannot run, and why."""
@@ -164,26 +151,26 @@ class Runner:
         self._stopped = False
         self._lock = threading.RLock()  # a signal may call `stop` while its thread holds it
         self._controls: set[Control] = set()
-        self._events: SimpleQueue[BatchEvent | None] = SimpleQueue()
+        self._events: SimpleQueue[progress.BatchEvent | None] = SimpleQueue()
 
-    def run(self) -> Generator[BatchEvent, None, None]:
+    def run(self) -> Generator[progress.BatchEvent, None, None]:
         """Run until no job waits or it is told to end, and yield events; closing the generator stops the batch, too.
 
         A problem that fails is a result with an error. Raises StoreError when results cannot be saved, and
         SettingsError if the batch was begun with other models.
         """
-        self._take_settings()
-        progress = BatchProgress(self.store.batches.totals(self.batch), self.parallel)
-        arms = [arm for arm in self._arms.values() if progress.to_run(arm.name, self.retry)]
+        settings = self._take_settings()
+        counts = progress.BatchProgress(self.store.batches.totals(self.batch), self.parallel)
+        arms = [arm for arm in self._arms.values() if counts.to_run(arm.name, self.retry)]
         refuse_impossible(arms, self.pair)
         if self.retry:  # not before: an error stays until the models are there that try again
-            yield from map(JobRetried, self.store.batches.retry_failed(self.batch, list(self._arms)))
+            yield from map(progress.JobRetried, self.store.batches.retry_failed(self.batch, list(self._arms)))
         hashes: dict[Path, str] = {}
-        hashing = threading.Thread(target=self._hash_models, args=(hashes,), name="hash models")
+        hashing = threading.Thread(target=self._hash_models, args=(settings, hashes), name="hash models")
         hashing.start()
         try:
             self._warm_up(needs(arms))
-            yield from self._calibrate()
+            yield from self._calibrate(arms, settings)
             yield from self._run_jobs()
         except BaseException:
             self.stop()
@@ -212,7 +199,7 @@ class Runner:
         if not answers:
             self.stop()
             return
-        self._events.put(Finishing(answers))
+        self._events.put(progress.Finishing(answers))
         self._may_begin.set()
 
     def stop(self) -> None:
@@ -224,19 +211,19 @@ class Runner:
             control.stop()
         self._may_begin.set()
 
-    def _take_settings(self) -> None:
-        """Read the batch's settings and arms, and save which models run it now, and how many problems at once."""
+    def _take_settings(self) -> BatchSettings:
+        """Read the batch's arms and settings, and save which models run it now, and how many problems at once."""
         stored = self.store.batches.open(self.batch)
-        settings = BatchSettings.of(stored).with_models(self.pair, self.models)
+        settings = BatchSettings.of(stored).with_models(self.pair, self.models, {})
         self._save(settings.model_copy(update={"parallel": self.parallel}))
         self._arms = {arm.name: arm for arm in map(Arm.of, stored.arms) if arm.models == self.models}
+        return settings
 
     def _settings_by_now(self) -> BatchSettings:
         """Read the settings again: another program may have changed them, such as how answers are compared."""
         return BatchSettings.of(self.store.batches.open(self.batch))
 
     def _save(self, settings: BatchSettings) -> None:
-        self._settings = settings
         self.store.batches.set_settings(self.batch, settings.stored())
 
     def _warm_up(self, needed: Needs) -> None:
@@ -244,20 +231,19 @@ class Runner:
 
         The first text after loading is slower, since pages are read from the disk and kernels are compiled.
         """
-        problem = next(self.store.batches.problems(self.batch), None)
         is_needed = {Author.SMALL: needed.small or needed.drafts, Author.LARGE: needed.large}
         for author, engine in self.pair.engines.items():
-            is_local = engine.card.placement is not None  # a server has long been loaded, and may charge
-            if problem and is_local and is_needed[author]:
+            if is_needed[author] and engine.card.placement:  # a server has long been loaded, and may charge
+                problem = next(self.store.batches.problems(self.batch))
                 # Begun in another way, since the first answer could otherwise reuse the prefix.
                 other = replace(problem, text=f"Warm-up. {problem.text}")
                 settings = RunSettings(policy=WRITES_ALONE[author], max_tokens=WARM_UP_TOKENS)
                 for _ in self._solved(other, settings):
                     pass
 
-    def _hash_models(self, hashes: dict[Path, str]) -> None:
+    def _hash_models(self, settings: BatchSettings, hashes: dict[Path, str]) -> None:
         """Compute the missing SHA-256 of local models; ends early if the batch does."""
-        known = self._settings.models_of(self.models)
+        known = settings.models_of(self.models)
         for author, engine in self.pair.engines.items():
             model, path = known[author.value], engine.card.path
             if path and not (model and model.sha256):
@@ -267,17 +253,17 @@ class Runner:
         if any(hashes.values()):
             self._save(self._settings_by_now().with_models(self.pair, self.models, hashes))
 
-    def _calibrate(self) -> Iterator[BatchEvent]:
-        """Find the chance of takeover for each arm that must have the large share of another arm.
+    def _calibrate(self, arms: Sequence[Arm], settings: BatchSettings) -> Iterator[progress.BatchEvent]:
+        """Find the chance of takeover for each of these arms that must have the large share of another arm.
 
         Both arms are measured on the same few problems with seeds that the batch does not use, before any job runs,
         so that all arms can then take turns. The chance is kept with the batch.
         """
-        totals = {each.arm: each for each in self.store.batches.totals(self.batch)}
-        for name, arm in list(self._arms.items()):
-            if self.ending or not arm.equal_share_of or totals[name].done == totals[name].jobs:
+        for arm in arms:
+            name = arm.name
+            if self.ending or not arm.equal_share_of:
                 continue
-            chance, share = self._settings.chances.get(name), self._settings.shares.get(name)
+            chance, share = settings.chances.get(name), settings.shares.get(name)
             if chance is None or share is None:
                 try:
                     chance, share = self._measured_chance(arm)
@@ -290,7 +276,7 @@ class Runner:
                 found = {"chances": now.chances | {name: chance}, "shares": now.shares | {name: share}}
                 self._save(now.model_copy(update=found))
             self._arms[name] = arm.with_chance(chance)
-            yield Calibrated(name, chance, share)
+            yield progress.Calibrated(name, chance, share)
 
     def _measured_chance(self, arm: Arm) -> tuple[float, float]:
         """Measure the chance of takeover that gives the arm the large share of another, and that share, 0 to 1.
@@ -307,7 +293,7 @@ class Runner:
         chance = chance_for_share(share, lambda p: self._pilot_share(arm.with_chance(p).settings, problems))
         return chance, share
 
-    def _run_jobs(self) -> Iterator[BatchEvent]:
+    def _run_jobs(self) -> Iterator[progress.BatchEvent]:
         with ThreadPoolExecutor(self.parallel, thread_name_prefix="batch") as pool:
             workers = [pool.submit(self._work) for _ in range(self.parallel)]
             for worker in workers:
@@ -350,7 +336,7 @@ class Runner:
 
     def _carry_out(self, job: Job) -> None:
         """Run and grade one job. Any error but StoreError is the result of this job, and the batch goes on."""
-        self._events.put(JobStarted(job))
+        self._events.put(progress.JobStarted(job))
         load, pauses, trace = self._load.read(), self._pauses, Trace()
         answer, verdict, error = "", None, self._not_calibrated.get(job.arm, "")
         try:
@@ -358,7 +344,7 @@ class Runner:
                 trace = self._written(job)
                 if trace.finish is Finish.STOPPED:
                     self.store.batches.give_back(job).result()
-                    self._events.put(JobStopped(job.id))
+                    self._events.put(progress.JobStopped(job.id))
                     return
                 if trace.finish is Finish.FAILED or (trace.finish is Finish.CONTEXT_FULL and not trace.tokens):
                     error = trace.ended.reason if trace.ended else ""
@@ -373,13 +359,12 @@ class Runner:
             error = f"An unexpected error: {type(failure).__name__}: {failure}"
         notices = tuple(dict.fromkeys(notice.text for notice in trace.notices))[:MOST_NOTICES]
         conditions = self._conditions(load, pauses)
-        self._events.put(JobEnded(self.store.batches.finish(job, answer, verdict, error, notices, conditions)))
+        self._events.put(progress.JobEnded(self.store.batches.finish(job, answer, verdict, error, notices, conditions)))
 
     def _conditions(self, load: LoadReading, pauses: int) -> Conditions:
-        places = [card.placement.threads for card in self.pair.cards.values() if card.placement]
         return Conditions(
             parallel=self.parallel,
-            threads=max(places, default=0),
+            threads=max((card.placement.threads for card in self.pair.cards.values() if card.placement), default=0),
             other_load=round(self._load.others_since(load), 3),
             paused=pauses != self._pauses or self.paused,
         )
@@ -403,7 +388,7 @@ class Runner:
                     recorder.record([event])
                     if time.monotonic() - reported > PROGRESS_SECONDS:
                         reported = time.monotonic()
-                        self._events.put(JobGrew(job.id, RunCost.of(trace)))
+                        self._events.put(progress.JobGrew(job.id, RunCost.of(trace)))
         finally:
             recorder.finish().result()
         return trace
@@ -420,8 +405,7 @@ class Runner:
         for trace in traces:
             if trace.finish is Finish.FAILED:
                 raise EngineError(trace.ended.reason if trace.ended else "A model failed.")
-        large = sum(trace.totals[Author.LARGE].kept for trace in traces)
-        return large / max(1, sum(trace.tokens for trace in traces))
+        return Cost.total(map(RunCost.of, traces)).large_share
 
     def _solved(self, problem: Problem, settings: RunSettings) -> Generator[Event, None, None]:
         """Run one problem, and yield its events, until `stop`."""

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,15 +20,17 @@ from baton_reasoning.app.terminal.batch_folder import BatchFolder
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.errors import SettingsError, StoreError
-from baton_reasoning.core.files import private_folder
+from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.registry import PACKAGE, POLICIES
 from tests.app.terminal.conftest import Baton
-from tests.patience import PATIENCE
+from tests.fakes.full_disk import a_full_disk
 
 pytestmark = pytest.mark.slow
 
 TWO = ("--limit", "2", "--parallel", "2", "--context", "1024")
+in_both = pytest.mark.parametrize("database", [batch_folder.HISTORY, batch_folder.STORE_FILE])
+"""Batches are kept in the history, or in their folder."""
 
 
 def test_a_file_is_solved_graded_and_reported(tmp_path: Path, baton: Baton) -> None:
@@ -121,13 +123,26 @@ def test_a_large_model_that_is_missing_is_named_before_the_first_one_runs(
     assert not list(out.iterdir()), "nothing was begun"
 
 
-def test_a_folder_that_is_deleted_meanwhile_is_named(tmp_path: Path) -> None:
-    folder = BatchFolder(tmp_path / "out")
-    with folder.reserved():
+def create(folder: BatchFolder) -> None:
+    folder.create(lambda store: store.batches.create("mine", {}, [], []))
+
+
+def names(folder: BatchFolder) -> list[str]:
+    """The batches in the database that is named for the folder."""
+    path = Paths.of_user().store if folder.database == batch_folder.HISTORY else folder.path / folder.database
+    with Store.open(path) as store:
+        return [batch.name for batch in store.batches.all()]
+
+
+@in_both
+def test_a_folder_that_is_deleted_meanwhile_is_named(tmp_path: Path, database: str) -> None:
+    folder = BatchFolder(tmp_path / "out", database)
+    folder.prepare()
+    create(folder)
+    folder.refuse_lost()
+    shutil.rmtree(folder.path)
+    with pytest.raises(StoreError, match=r"out was moved or deleted while its batch ran. A batch of the history is"):
         folder.refuse_lost()
-        shutil.rmtree(folder.path)
-        with pytest.raises(StoreError, match="out is gone, and with it the results"):
-            folder.refuse_lost()
 
 
 def test_a_batch_that_cannot_be_graded_needs_to_be_confirmed(
@@ -156,98 +171,142 @@ def test_the_columns_of_problem_answer_and_id_can_be_named(tmp_path: Path, baton
     assert json.loads(done.stdout.splitlines()[0])["expected"] is None
 
 
-def test_of_two_programs_that_found_a_folder_free_only_one_takes_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Both have looked before either has written."""
-    both_have_looked = threading.Barrier(2)
-
-    def wait(folder: Path) -> None:
-        both_have_looked.wait(PATIENCE)
-        private_folder(folder)
-
-    monkeypatch.setattr(batch_folder, "private_folder", wait)
-    outcomes: list[str] = []
-
-    def reserve() -> None:
-        try:
-            with BatchFolder(tmp_path / "out").reserved():
-                outcomes.append("taken")
-                both_have_tried.wait(PATIENCE)
-        except SettingsError as error:
-            outcomes.append(error.message)
-            both_have_tried.wait(PATIENCE)
-
-    both_have_tried = threading.Barrier(2)
-    threads = [threading.Thread(target=reserve) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(outcomes) == [f"Another command is starting a batch in {tmp_path / 'out'}.", "taken"]
+@in_both
+def test_of_two_programs_that_found_a_folder_free_only_one_takes_it(tmp_path: Path, database: str) -> None:
+    """Both have looked before either has created its batch; that of the slower one is deleted."""
+    folder, slower = BatchFolder(tmp_path / "out"), BatchFolder(tmp_path / "out", database)
+    folder.prepare()
+    slower.prepare()
+    create(folder)
+    with pytest.raises(SettingsError, match=r"out holds a batch already. Continue it with baton batch resume"):
+        slower.create(lambda store: store.batches.create("slower", {}, [], []))
+    assert "slower" not in names(slower)
+    with folder.opened() as (_, batch):
+        assert batch.name == "mine"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has other permissions")
-@pytest.mark.parametrize("database", ["history", batch_folder.STORE_FILE])
+@in_both
 def test_only_the_owner_may_read_the_folder_of_a_batch(tmp_path: Path, database: str) -> None:
     folder = BatchFolder(tmp_path / "out", database)
-    with folder.reserved():
-        (file,) = folder.path.iterdir()
-        assert folder.path.stat().st_mode & 0o777 == 0o700
-        assert file.stat().st_mode & 0o777 == 0o600
+    folder.prepare()
+    assert list(folder.path.iterdir()) == []
+    create(folder)
+    assert folder.path.stat().st_mode & 0o777 == 0o700
+    assert {file.stat().st_mode & 0o777 for file in folder.path.iterdir()} == {0o600}
 
 
-@pytest.mark.parametrize("database", ["history", batch_folder.STORE_FILE])
-def test_a_folder_is_taken_over_if_the_command_that_was_starting_its_batch_was_killed(
-    tmp_path: Path, baton: Baton, database: str
+@pytest.mark.parametrize("killed_at", ["the models", "the link"])
+@in_both
+def test_the_folder_of_a_command_that_was_killed_before_its_batch_began_is_not_lost(
+    tmp_path: Path, baton: Baton, killed_at: str, database: str
 ) -> None:
+    """While the models are loaded nothing of the batch is there. In its own folder it is found without the link."""
     out = tmp_path / "out"
     code = """if True:
         import os, pathlib, sys
         from baton_reasoning.app.terminal.batch_folder import BatchFolder
+        def create(store):
+            if sys.argv[3] == "the link":
+                store.batches.create("mine", {}, [], [])
+            os._exit(9)
         folder = BatchFolder(pathlib.Path(sys.argv[1]), sys.argv[2])
-        with folder.reserved(), folder.store():
-            os._exit(9)"""
-    assert subprocess.run([sys.executable, "-c", code, out, database]).returncode == 9
-    refused = baton("batch", "resume", str(out))
-    assert refused.returncode == 2
-    assert "has not begun: the command that was starting it has ended. Repeat that command." in refused.stderr
+        folder.prepare()
+        folder.create(create)"""
+    assert subprocess.run([sys.executable, "-c", code, out, database, killed_at]).returncode == 9
     run = ("batch", "run", str(BATCH_PROBLEMS), "--arm", "large", "-n", "4", *TWO, "--out", str(out))
-    done = baton(*run, *(["--no-history"] if database != "history" else []))
-    assert done.returncode == 0, done.stderr
-    assert baton("batch", "resume", str(out)).returncode == 0
+    resumed = baton("batch", "resume", str(out))
+    begun = baton(*run, *(["--no-history"] if database != "history" else []))
+    if killed_at == "the link" and database != "history":
+        assert resumed.returncode == 0, resumed.stderr
+        assert f"{out} holds a batch already. Continue it with baton batch resume {out}" in begun.stderr
+    else:
+        assert f"{out} holds no batch. Name the folder that baton batch run wrote into." in resumed.stderr
+        assert begun.returncode == 0, begun.stderr
+        assert baton("batch", "resume", str(out)).returncode == 0
 
 
-@pytest.mark.parametrize("database", ["history", batch_folder.STORE_FILE])
+def test_a_link_that_cannot_be_written_leaves_no_batch(tmp_path: Path) -> None:
+    folder = BatchFolder(tmp_path / "out")
+
+    def create_and_remove(store: Store) -> str:
+        shutil.rmtree(folder.path)
+        return store.batches.create("without a link", {}, [], [])
+
+    folder.prepare()
+    with pytest.raises(SettingsError, match=r"batch.json cannot be written: .* Repeat the command with another --out"):
+        folder.create(create_and_remove)
+    assert not folder.holds_batch
+    assert "without a link" not in names(folder)
+
+
+@in_both
+def test_a_full_disk_leaves_no_broken_link(tmp_path: Path, database: str) -> None:
+    """In its own folder the batch is found without the link, if it could not be deleted either."""
+    folder = BatchFolder(tmp_path / "out", database)
+    folder.prepare()
+    with ExitStack() as until_the_end:
+
+        def create_and_fill(store: Store) -> str:
+            batch = store.batches.create("without a link", {}, [], [])
+            until_the_end.enter_context(a_full_disk(0))
+            return batch
+
+        with pytest.raises(SettingsError, match=r"batch.json cannot be written: File too large. Repeat the command"):
+            folder.create(create_and_fill)
+    assert not (folder.path / batch_folder.LINK_FILE).exists()
+    assert folder.holds_batch is (database != "history")
+
+
+def test_a_database_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    folder = BatchFolder(tmp_path / "out", batch_folder.STORE_FILE)
+    folder.prepare()
+    with a_full_disk(), pytest.raises(StoreError, match=r"batch.sqlite"):
+        create(folder)
+    folder.prepare()
+    create(folder)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "\xff"])
+def test_a_link_that_is_none_is_named(tmp_path: Path, text: str) -> None:
+    """An empty one is left by a program that is killed between the two steps of writing it."""
+    (tmp_path / batch_folder.LINK_FILE).write_text(text, encoding="latin-1")
+    for use in (BatchFolder(tmp_path).prepare, BatchFolder(tmp_path).opened().__enter__):
+        with pytest.raises(SettingsError, match=r"cannot be read. Name another folder, or delete this file"):
+            use()
+
+
+@in_both
 def test_the_link_names_the_database_and_a_batch_of_an_earlier_version_is_found_without(
-    tmp_path: Path, baton: Baton, database: str
+    tmp_path: Path, database: str
 ) -> None:
     """Earlier versions named the batch alone, and wrote no link to one that was kept in its folder."""
     folder = BatchFolder(tmp_path / "out", database)
     link = folder.path / batch_folder.LINK_FILE
-    with folder.reserved(), folder.store() as store:
-        folder.name(store.batches.create("mine", {}, [], []))
+    folder.prepare()
+    create(folder)
     told = json.loads(link.read_text("utf-8"))
     assert told["database"] == database
     assert (folder.path / batch_folder.STORE_FILE).exists() == (database != "history")
-    earlier = [json.dumps({"batch": told["batch"]}), *([""] if database != "history" else [])]
-    for text in earlier:
+    earlier = [json.dumps({**told, "starting": ""}), json.dumps({"batch": told["batch"]})]
+    for text in [*earlier, *([""] if database != "history" else [])]:
         link.unlink()
         if text:
             link.write_text(text, encoding="utf-8")
-        found = baton("batch", "report", str(folder.path), "--json")
-        assert json.loads(found.stdout)["report"]["name"] == "mine", found.stderr
+        with BatchFolder(folder.path).opened() as (_, batch):
+            assert batch.id == told["batch"]
 
 
-def test_a_folder_in_which_a_batch_is_being_started_is_neither_taken_nor_resumed(tmp_path: Path, baton: Baton) -> None:
-    out = tmp_path / "out"
-    with BatchFolder(out).reserved():
-        for words in (("run", str(BATCH_PROBLEMS), "--out", str(out)), ("resume", str(out))):
-            refused = baton("batch", *words)
-            assert refused.returncode == 2
-            assert f"Another command is starting a batch in {out}. Wait for it; if there is none, delete" in (
-                refused.stderr
-            )
+def test_results_that_cannot_be_written_are_written_later(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = BatchFolder(tmp_path / "out")
+    folder.prepare()
+    create(folder)
+    folder.file(".csv").mkdir()
+    report = ["batch", "report", str(folder.path)]
+    assert main(report) == 1
+    assert f"Every answer is saved. To write it: baton batch report {folder.path}" in capsys.readouterr().err
+    folder.file(".csv").rmdir()
+    assert main(report) == 0
 
 
 def test_a_batch_is_run_again_from_its_report_however_long_its_results_are(

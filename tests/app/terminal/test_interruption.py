@@ -152,7 +152,7 @@ def test_while_a_server_is_waited_for(silent_server: SilentServer) -> None:
 def test_while_the_hub_is_asked(silent_server: SilentServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", silent_server.url)
     with Terminal("models", "get", f"hf:{REPOSITORY}") as terminal:
-        terminal.wait_for("Asking 127.0.0.1")
+        terminal.wait_for("Asking the Hub")
         silent_server.wait_for_a_request()
         terminal.press(CTRL_C)
         stopped_cleanly(terminal)

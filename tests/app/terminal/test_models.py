@@ -68,6 +68,18 @@ def test_a_model_is_found_downloaded_once_listed_and_deleted(
     assert main(["models", "rm", f"hf:{REPOSITORY}", "--yes"]) == 2
 
 
+@pytest.mark.parametrize("address", ["nonsense", "ftp://mirror.example", "https:", "http://[::1"])
+def test_an_address_that_is_no_hub_is_one_sentence(
+    address: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    assert main(["models", "get", f"hf:{REPOSITORY}"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith(f"baton: {address} ")
+    assert "address of" in said
+    assert "mirror" in said
+
+
 def test_a_deleted_model_is_in_the_trash_and_where_there_is_none_the_way_on_is_named(
     hub: HubServer, trash: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

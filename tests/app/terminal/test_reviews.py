@@ -212,14 +212,12 @@ def test_ctrl_c_keeps_what_is_finished_and_the_next_time_goes_on(
     scripted.before_token = interrupt
     stopped = baton("batch", "value", batch, "--k", "8")
     assert stopped.returncode == 130
-    written = scripted.written
+    assert "Repeat the command to go on." in stopped.stderr
     scripted.before_token = lambda _: None  # if it stopped at once, the next token would interrupt again
     assert baton("batch", "value", batch, "--k", "8").returncode == 0
     with open_history() as store:
         values = [store.runs.trace(row.run).values["small"] for row in store.batches.results(batch, "both")]
     assert all(each.is_whole for each in values)
-    kept = sum(each.tokens for each in values)
-    assert 600 <= written < kept <= scripted.written < kept + 100, "only what was not finished is written again"
 
 
 @pytest.mark.slow
@@ -240,21 +238,6 @@ def test_an_answer_of_a_batch_is_named_by_its_run_and_its_expected_answer_is_kno
         assert store.runs.trace(run).values.keys() == {"small", "large"}
 
 
-def written(tmp_path: Path, *changes: tuple[str, object]) -> str:
-    """A file with a run; a change is of its first event."""
-    events = [event_to_json(event) for event in a_run(answer="I do not know" if not changes else "It is 4.")]
-    events[0] |= dict(changes)
-    file = tmp_path / "trace.json"
-    file.write_text("\n".join(map(json.dumps, events)), encoding="utf-8")
-    return str(file)
-
-
-def written_empty(tmp_path: Path) -> str:
-    file = tmp_path / "empty.json"
-    file.write_text(json.dumps(event_to_json(a_run()[0])), encoding="utf-8")
-    return str(file)
-
-
 def refused(baton: Baton, *words: str) -> str:
     said = baton(*words)
     assert said.returncode == 2
@@ -263,10 +246,9 @@ def refused(baton: Baton, *words: str) -> str:
 
 
 def test_what_cannot_be_valued_is_said_in_a_sentence(baton: Baton, tmp_path: Path) -> None:
-    assert "no text whose steps" in refused(baton, "value", written_empty(tmp_path))
-    assert "Give the expected answer" in refused(baton, "value", written(tmp_path))
-    other = written(tmp_path, ("policy", "of the future"))
-    assert "another version of Baton" in refused(baton, "value", other)
+    file = tmp_path / "trace.json"
+    file.write_text("\n".join(json.dumps(event_to_json(each)) for each in a_run(answer="I do not know")), "utf-8")
+    assert "Give the expected answer" in refused(baton, "value", str(file))
     assert "no answers whose id begins with nothing" in refused(baton, "value", "nothing")
 
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import re
 
+from baton_reasoning.core.batch.running.arms import arms_of
+from baton_reasoning.core.batch.running.batch import create_batch
 from baton_reasoning.core.engines.base import Conversation
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.run import Pair
+from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.store.store import Store
 from tests.fakes.scripted import ScriptedEngine
 
 
 def problems(count: int) -> list[Problem]:
     return [Problem(f"p{n}", f"Count to {n}.", str(n), {}, n + 1) for n in range(count)]
+
+
+def batch_of(store: Store, count: int, *recipes: str, seeds: tuple[int, ...] = (0,)) -> str:
+    """A batch of so many problems; without recipes the small model solves them alone."""
+    return create_batch(store, "counting", problems(count), arms_of(recipes or ("small",), RunSettings()), seeds)
 
 
 def number_in(conversation: Conversation) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -151,37 +152,40 @@ def test_speculative_decoding_is_large_only_where_a_draft_model_goes_ahead() -> 
         refuse_impossible([arm], Pair(None, ScriptedEngine()))
 
 
+SILENT = {"returns_alternatives": False}
+
+
 @pytest.mark.parametrize(
-    ("small", "large", "why"),
+    ("recipe", "small", "large", "why"),
     [
-        ({}, {"vocabulary": "another"}, "their vocabularies differ"),
-        ({"supports_truncation": False}, {}, "recurrent memory"),
-        ({}, {"placement": replace(HERE, parallel=4)}, "loaded for parallel requests"),
-        ({"placement": None}, {}, "both must be on this machine"),
+        ("drafted", {}, {"vocabulary": "another"}, "their vocabularies differ"),
+        ("drafted", {"supports_truncation": False}, {}, "recurrent memory"),
+        ("drafted", {}, {"placement": replace(HERE, parallel=4)}, "loaded for parallel requests"),
+        ("drafted", {"placement": None}, {}, "both must be on this machine"),
+        ("first-token-entropy", SILENT, {}, "probabilities of each token, and small gives none.*Or leave it out"),
+        ("step-score", {}, SILENT, "and large gives none.*another large model.*Or leave it out"),
+        ("no thinking", {"thinking": THINK}, {}, "small always thinks"),
     ],
 )
-def test_models_that_cannot_draft_for_each_other_are_refused_with_the_reason(
-    small: dict[str, object], large: dict[str, object], why: str
+def test_an_arm_that_models_cannot_serve_is_refused_with_the_reason(
+    recipe: str, small: dict[str, object], large: dict[str, object], why: str
 ) -> None:
+    (arm,) = arms_of(["small"], RunSettings(thinking=False)) if recipe == "no thinking" else arms_of([recipe], BASE)
     here = {"placement": HERE}
-    pair = Pair(ScriptedEngine().with_card(**(here | small)), ScriptedEngine().with_card(**(here | large)))
-    with pytest.raises(SettingsError, match=f"“drafted” cannot run: .*{why}"):
-        refuse_impossible(arms_of(["drafted"], RunSettings()), pair)
+    pair = Pair(ScriptedEngine().with_card(**(here | small)), ScriptedEngine(name="large").with_card(**(here | large)))
+    with pytest.raises(SettingsError, match=f"“{arm.name}” cannot run: .*{why}"):
+        refuse_impossible([arm], pair)
+
+
+def test_an_arm_without_thinking_needs_a_switch_in_the_model_that_writes_alone() -> None:
+    small, large = ScriptedEngine(thinking=THINK).with_card(switches_thinking=True), ScriptedEngine(thinking=THINK)
+    refuse_impossible(arms_of(["small"], RunSettings(thinking=False)), Pair(small, large))
 
 
 def test_the_opening_is_varied_in_the_chosen_policy() -> None:
     chosen = RunSettings(policy=EveryStep.presets["reference"])
     policies = [arm.settings.policy for arm in RECIPES["opening"].make(chosen)]
     assert policies == [EveryStep.presets["reference"].model_copy(update={"opening": tokens}) for tokens in (100, 0)]
-
-
-def test_an_arm_without_thinking_needs_models_that_can_do_without() -> None:
-    thinks = ScriptedEngine(thinking=THINK)
-    can_stop = ScriptedEngine(thinking=THINK).with_card(switches_thinking=True)
-    arms = arms_of(["small"], RunSettings(thinking=False))
-    refuse_impossible(arms, Pair(can_stop, thinks))
-    with pytest.raises(SettingsError, match=r"“small” cannot run: .* always thinks"):
-        refuse_impossible(arms, Pair(thinks, can_stop))
 
 
 @pytest.mark.parametrize(
@@ -223,16 +227,15 @@ def test_a_chance_is_found_whose_share_is_the_one_wanted(share: float) -> None:
     assert long_takeovers(chance_for_share(share, long_takeovers)) == pytest.approx(share, abs=0.02)
 
 
-def test_no_share_needs_no_takeover_and_no_measurement() -> None:
-    assert chance_for_share(0.0, lambda _: pytest.fail("measured")) == 0.0
-
-
-def test_a_share_beyond_reach_takes_over_at_every_boundary() -> None:
-    assert chance_for_share(0.9, lambda p: 0.3 * p) == 1.0
-
-
-def test_a_takeover_that_never_comes_off_is_no_crash() -> None:
-    assert 0 <= chance_for_share(0.4, lambda _: 0.0) <= 1
+@pytest.mark.parametrize(
+    ("share", "measure", "chance"),
+    [(0.0, lambda _: pytest.fail("measured"), 0.0), (0.9, lambda p: 0.3 * p, 1.0), (0.4, lambda _: 0.0, 0.0)],
+    ids=["no share", "a share beyond reach", "no takeover comes off"],
+)
+def test_where_no_chance_gives_the_share_the_nearest_end_is_chosen(
+    share: float, measure: Callable[[float], float], chance: float
+) -> None:
+    assert chance_for_share(share, measure) == chance
 
 
 def test_pilots_come_from_all_over_the_set() -> None:

@@ -10,7 +10,6 @@ import json
 import os
 import random
 import sys
-import tracemalloc
 import zipfile
 from datetime import date
 from io import BytesIO
@@ -22,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from baton_reasoning.core.batch.reading.problems import ProblemSet, read_problems
-from baton_reasoning.core.batch.reading.records import ENDINGS, FIELD_LIMIT
+from baton_reasoning.core.batch.reading.records import ENDINGS
 from baton_reasoning.core.errors import ProblemFileError
 from tests.conftest import peak_memory
 from tests.core.batch.files import read, texts, written
@@ -30,10 +29,10 @@ from tests.tiers import size
 
 needs_pyarrow = pytest.mark.skipif(importlib.util.find_spec("pyarrow") is None, reason="pyarrow is an extra")
 NAMES = st.sampled_from(
-    "problem question prompt messages conversations answer target solution choices options body reward_model "
-    "ground_truth A B choice1 choice2 id label text role content from value type stem test train x.y".split(" ")
+    "problem question prompt messages answer target solution choices options body ground_truth A B choice1 choice2 "
+    "id label text role content stem test train x.y".split(" ")
 )
-WORDS = st.sampled_from(["user", "assistant", "human", "gpt", "image_url", "A", "1", "A) red B) green", "['a', 'b']"])
+WORDS = st.sampled_from(["user", "A", "1", "A) red B) green", "['a', 'b']"])
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | WORDS | st.text(max_size=30),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
@@ -61,12 +60,16 @@ def rejected(found: ProblemSet) -> list[tuple[int, str]]:
         ("p.json", b'{"train": [{"problem": "Old?"}], "test": [{"problem": "New?"}]}', "not hold one list"),
         ("p.csv", b'question,answer\nOne?,1\n"Two?,2\nThree?,3\n', "quotes of the row in line 3 do not match up"),
         ("p.csv", b'question,answer\nOne?,1\n"Two" or three?,2\n', r"line 3 .*\. Write a quote inside .* twice"),
-        ("p.txt", b"Why?\n\x00\x01", r"is a binary file, not text\. Save its problems as CSV"),
-        ("p.csv", b"PK\x03\x04rest\x00", "is a binary file"),
-        ("p.txt", bytes(range(1, 256)) * 20, r"neither UTF-8 nor Windows-1252\. Save it as UTF-8"),
-        ("p.txt", "Why?".encode("utf-16") + b"\x00", "is not the UTF-16 as which it starts"),
-        ("p.jsonl.gz", gzip.compress(b'{"problem": "One?"}' * 100, mtime=0)[:-20], "damaged gzip"),
-        ("p.jsonl.gz", b"\x1f\x8bnonsense", "damaged gzip"),
+        (
+            "p.txt",
+            b"Why?\n\x00\x01",
+            r"is packed, binary or in an unknown encoding\. Unpack it, or save",
+        ),
+        ("p.csv", b"PK\x03\x04rest\x00", "is packed, binary"),
+        ("p.jsonl", gzip.compress(b'{"problem": "One?"}' * 100), "is packed"),
+        ("p.txt", bytes(range(1, 256)) * 20, "in an unknown encoding"),
+        ("p.txt", "Why?".encode("utf-16") + b"\x00", "in an unknown encoding"),
+        ("p.jsonl.gz", b"\x1f\x8b", r"is not a supported format\. .* Unpack an archive first"),
         ("p.docx", b"Why?", r"is not a supported format\. Supported are \.jsonl, .*\.xlsx"),
         ("set/picture.png", b"{", r"no file of problems.*\.jsonl"),
         ("set/a.json", b"{", "not valid JSON"),
@@ -134,20 +137,6 @@ def test_what_is_not_utf_8_is_read_as_windows_1252_and_noted(tmp_path: Path) -> 
     assert found.notes == ("p.txt is not UTF-8 and was read as Windows-1252.",)
 
 
-@pytest.mark.parametrize("field", ["problem", "messages"])
-def test_a_field_that_is_too_long_is_rejected_also_where_it_is_nested(tmp_path: Path, field: str) -> None:
-    texts_of = ("x" * (FIELD_LIMIT + 1), "Fine?")
-    rows = [{field: text if field == "problem" else [{"role": "user", "content": text}]} for text in texts_of]
-    found = read(tmp_path, "p.jsonl", "\n".join(map(json.dumps, rows)))
-    assert texts(found) == ["Fine?"]
-    ((line, reason),) = rejected(found)
-    assert (line, reason[:26], reason[-32:]) == (
-        1,
-        f"The field “{field}” has 1,000,"[:26],
-        "characters; 1,000,000 are the limit."[-32:],
-    )
-
-
 # Tables
 
 
@@ -162,17 +151,15 @@ def test_only_a_line_break_ends_a_row(tmp_path: Path) -> None:
 
 def test_doubtful_rows_of_a_table(tmp_path: Path) -> None:
     """Too many fields, too few, a header that repeats itself, a field of many lines; and no header at all."""
-    long = "x\n" * FIELD_LIMIT
+    long = "x\n" * 1_000_000
     rows = f'question,note,note,\n"{long}",1\nTwo?,1,2,3,4\nThree?\nFour?,a,b,c\n'
     found = read(tmp_path, "p.csv", rows)
     assert [(each.text, each.metadata) for each in found.problems] == [
+        (long.strip(), {"note": "1"}),
         ("Three?", {}),
         ("Four?", {"note": "a", "note 3": "b", "column 4": "c"}),
     ]
-    assert [reason[-25:] for _, reason in rejected(found)] == [
-        "1,000,000 are the limit.".rjust(25),
-        "has 5 fields, the header 4."[-25:],
-    ]
+    assert [reason for _, reason in rejected(found)] == ["The row has 5 fields, the header 4."]
     found = read(tmp_path, "p.csv", "1,What is one and one?\n2,What is two and two?\n")
     assert (texts(found), found.columns.problem) == (["What is one and one?", "What is two and two?"], "column 2")
 
@@ -283,30 +270,19 @@ def test_however_a_parquet_file_is_damaged_it_is_read_or_refused(tmp_path: Path)
         read_problems(path)
 
 
-# Bombs
+# Too much
 
 
-def test_a_gzip_bomb_stops_at_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("baton_reasoning.core.batch.reading.source.FILE_LIMIT", 1 << 20)
-    packed = gzip.compress(b"One?\n" * (8 << 20))
-    tracemalloc.start()
-    with pytest.raises(ProblemFileError, match="larger than 1 MiB"):
-        read(tmp_path, "p.txt.gz", packed)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 4 << 20, "of 40 MiB"
+    with pytest.raises(ProblemFileError, match=r"larger than 1 MiB\. Split it"):
+        read(tmp_path, "p.txt", "One?\n" * (1 << 20))
 
 
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("baton_reasoning.core.batch.reading.tables.UNPACKED_LIMIT", 1 << 20)
     with pytest.raises(ProblemFileError, match=r"unpacks to more than 1 MiB"):
         read(tmp_path, "sums.xlsx", with_part("docProps/app.xml", " " * (2 << 20)))
-
-
-def test_a_text_that_many_cells_share_fills_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("baton_reasoning.core.batch.reading.records.FILE_LIMIT", 1 << 10)
-    with pytest.raises(ProblemFileError, match=r"unpacks to more than"):
-        read(tmp_path, "sums.xlsx", workbook([("Question",), *[("What is 2 + 2?",)] * 200]))
 
 
 @needs_pyarrow

@@ -13,30 +13,9 @@ from baton_reasoning.core.batch.reading.source import Record
 from baton_reasoning.core.errors import ProblemFileError
 from tests.core.batch.files import read, texts, written
 
-USER = {"role": "user", "content": "How many?"}
-VERL = {
-    "prompt": [USER],
-    "reward_model": {"style": "rule", "ground_truth": "34"},
-    "extra_info": {"answer": "Long. #### 9"},
-}
-DAPO = {"prompt": [USER], "ability": "MATH", "extra_info": {"ground_truth": "34", "index": 3}}
-HARNESS = {
-    "doc_id": 3,
-    "doc": {"question": "How many?", "answer": "Worked. #### 34"},
-    "target": "34",
-    "resps": [["35"]],
-}
-INSPECT = {"id": "a", "epoch": 1, "input": [USER], "target": ["34"], "output": {"completion": "35"}, "scores": {}}
-SHAREGPT = {"conversations": [{"from": "human", "value": "How many?"}, {"from": "gpt", "value": r"So \boxed{34}."}]}
-SYSTEM = {"role": "system", "content": "Be brief."}
-CHAT = {"messages": [SYSTEM, USER, {"role": "assistant", "content": r"So \boxed{34}."}]}
-PARTS = {"messages": [{"role": "user", "content": [{"type": "text", "text": "How many?"}]}], "answer": "34"}
-BATCH = {
-    "custom_id": "a",
-    "url": "/v1/chat/completions/with/a/long/path",
-    "body": {"messages": [USER]},
-    "answer": "34",
-}
+ARC = {"id": "a", "question": {"stem": "How many?"}, "answerKey": "34"}
+NESTED = {"id": "a", "doc": {"question": "How many?"}, "extra": {"more": {"ground_truth": "34"}}}
+OLYMPIAD = {"id": 3, "question": "How many?", "final_answer": ["34"]}
 MATH = {"problem": "How many?", "solution": r"We add: $\boxed{34}$.", "answer": "34", "level": 1, "unique_id": "a.json"}
 GSM8K = {"question": "How many?", "answer": "It is 9 * 2 = <<9*2=18>>18, and 16 more.\n#### 34"}
 SVAMP = {"ID": "a", "Body": "", "Question": "How many?", "Equation": "( 30.0 + 4.0 )", "Answer": "34"}
@@ -47,7 +26,7 @@ UNNAMED = {"a": "x", "b": "How many?".ljust(40, " "), "expected": 34, "steps": "
 
 @pytest.mark.parametrize(
     "record",
-    [VERL, DAPO, HARNESS, INSPECT, SHAREGPT, CHAT, PARTS, BATCH, MATH, GSM8K, SVAMP, ALPACA, GERMAN, UNNAMED],
+    [ARC, NESTED, OLYMPIAD, MATH, GSM8K, SVAMP, ALPACA, GERMAN, UNNAMED],
 )
 @pytest.mark.parametrize("name", ["p.jsonl", "p.json"])
 def test_a_problem_and_its_answer_are_found(tmp_path: Path, record: dict[str, object], name: str) -> None:
@@ -130,11 +109,15 @@ def test_an_answer_column_that_is_empty_in_every_row_does_not_beat_a_filled_one(
     assert found.columns.answer == "target"
 
 
-def test_a_picture_in_a_message_drops_its_record_with_a_reason(tmp_path: Path) -> None:
-    picture = {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}], "answer": "1"}
-    found = read(tmp_path, "p.jsonl", "\n".join(map(json.dumps, (picture, PARTS))))
-    assert texts(found) == ["How many?"]
-    assert found.summary()[-1] == "  p.jsonl line 1: It has a picture, which the models cannot see."
+@pytest.mark.parametrize("name", ["p.jsonl", "p.json"])
+def test_a_conversation_is_refused_and_another_column_can_be_named(tmp_path: Path, name: str) -> None:
+    """Chat files, verl: the problem is a list of messages."""
+    record = {"prompt": [{"role": "user", "content": "How many?"}], "extra_info": {"text": "How?", "answer": "34"}}
+    path = written(tmp_path, name, json.dumps(record))
+    with pytest.raises(ProblemFileError, match=r"“prompt” is a structure.* another column: prompt, extra_info\.text"):
+        read_problems(path)
+    (problem,) = read_problems(path, named=ColumnNames("extra_info.text")).problems
+    assert (problem.text, problem.expected) == ("How?", "34")
 
 
 def test_columns_that_a_person_names_are_not_guessed(tmp_path: Path) -> None:
@@ -142,7 +125,7 @@ def test_columns_that_a_person_names_are_not_guessed(tmp_path: Path) -> None:
     found = read_problems(path, named=ColumnNames("question", "value"))
     (problem,) = found.problems
     assert (problem.id, problem.text, problem.expected) == ("x", "Which?\n\nA) red\nB) green", "B")
-    assert "The answer is the column “value” (you named it)." in found.summary()
+    assert "The answer is the column “value”." in found.summary()
     for missing in (ColumnNames("task"), ColumnNames(answer="task")):
         with pytest.raises(ProblemFileError, match=r"no column “task”\. Choose one of: id, question, hint"):
             read_problems(path, named=missing)

@@ -16,6 +16,7 @@ from baton_reasoning.core.batch.reporting.failures import (
     TakeoverOutcomes,
     analyse,
     had_stated,
+    takeover_table,
 )
 from baton_reasoning.core.batch.reporting.reviews import Answer, Opinions, Reviews, answers_of, wrong_answers
 from baton_reasoning.core.batch.running.arms import Arm
@@ -95,8 +96,10 @@ def test_takeovers_are_counted_by_reason_cue_and_outcome(store: Store, batch: st
     wait = next(group for group in found.takeovers if group.cue == "wait")
     assert wait.reason == "Reflection takeover"
     assert (wait.takeovers, wait.right, wait.wrong) == (1, 1, 0)
-    assert wait.share_right == 1.0
-    assert TakeoverOutcomes("x", "", 1, 0, 0, 1).share_right is None
+    table = takeover_table([wait, TakeoverOutcomes("Random", "", 1, 0, 0, 1)])
+    assert table.headings == ("reason", "cue", "takeovers", "right", "wrong", "% right")
+    assert table.rows[0] == ("Reflection takeover", "wait", "1", "1", "0", "100%")
+    assert table.rows[1] == ("Random", "–", "1", "0", "0", "–")
     assert analyse(store, batch, "small").takeovers == ()
 
 

@@ -40,6 +40,8 @@ def texts(name: str, endpoint: str) -> list[str]:
         ("hf:maths/sums", ("maths/sums", "", "")),
         ("hf:maths/sums@v1.0", ("maths/sums", "v1.0", "")),
         ("hf:maths/sums@abc:main/test", ("maths/sums", "abc", "main/test")),
+        (" maths/sums:test ", ("maths/sums", "", "test")),
+        ("https://huggingface.co/datasets/maths/sums/", ("maths/sums", "", "")),
     ],
 )
 def test_a_name_has_a_revision_and_a_split(name: str, parts: tuple[str, ...]) -> None:

@@ -13,43 +13,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from baton_reasoning.core.batch.running import progress
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.batch.running.batch import add_arms, create_batch
-from baton_reasoning.core.batch.running.progress import (
-    BatchEvent,
-    Calibrated,
-    Finishing,
-    JobEnded,
-    JobRetried,
-    JobStarted,
-    JobStopped,
-)
 from baton_reasoning.core.batch.running.regrading import regrade
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.store.batches import JobState, ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Event
 from baton_reasoning.core.thinking.policies.never import Never
-from tests.core.batch.counting import counting_pair, problems, solution, unlike_after_reading
+from tests.core.batch.counting import batch_of, counting_pair, problems, unlike_after_reading
 from tests.core.store.made import claim
 from tests.core.thinking.drawn import settings_of
 from tests.core.thinking.oracles.worlds import World
 from tests.fakes.scripted import ScriptedEngine
 from tests.patience import PATIENCE
-
-
-def engines() -> tuple[ScriptedEngine, ScriptedEngine]:
-    return World(5, tagged=True, drawn=True).engines
-
-
-def batch_of(store: Store, *recipes: str, count: int = 2) -> str:
-    arms = arms_of(recipes, settings_of(Never.Settings(), seed=1))
-    return store.batches.create("b", {}, problems(count), [arm.stored() for arm in arms])
-
 
 Results = dict[tuple[str, int], tuple[ResultRow, list[Event]]]
 """By arm and position."""
@@ -110,7 +91,7 @@ class DisturbedBatch:
         self.run(Disturbance("nothing", 0))
 
     def run(self, disturbance: Disturbance) -> None:
-        small, large = engines()
+        small, large = World(5, tagged=True, drawn=True).engines
         runner = Runner(self.store, self.id, Pair(small, large), self.grader, parallel=2, retry=True)
 
         def happen(_: str) -> None:
@@ -130,12 +111,12 @@ class DisturbedBatch:
         with closing(runner.run()) as events:
             for number, event in enumerate(events):
                 match event:
-                    case JobEnded(row):
+                    case progress.JobEnded(row):
                         ended[row.job] += 1
                         runner.resume()
-                    case JobRetried(row):
+                    case progress.JobRetried(row):
                         ended[row.job] -= 1
-                    case JobStarted(job):
+                    case progress.JobStarted(job):
                         assert not ended[job.id], "it has a result"
                 if disturbance == ("close", number):
                     return
@@ -167,25 +148,8 @@ def test_whatever_happens_a_batch_ends_as_an_undisturbed_one(
     assert results(store, batch.id) == expected
 
 
-def test_a_text_that_was_stopped_is_written_anew_from_its_beginning(store: Store, grader: Grader) -> None:
-    batch = batch_of(store, "small")
-    engine = ScriptedEngine(continue_with=unlike_after_reading)
-    runner = Runner(store, batch, Pair(engine), grader)
-    engine.before_token = lambda body: runner.stop() if body.endswith("Then") else None
-    stopped = [event for event in runner.run() if isinstance(event, JobStopped)]
-    assert stopped
-    kept = [store.runs.trace(row.run).text for row in store.batches.results(batch) if row.job == stopped[0].job]
-    assert kept == ["First we count.\n\nThen"], "until it is resumed"
-    again = ScriptedEngine(continue_with=unlike_after_reading)
-    list(Runner(store, batch, Pair(again), grader).run())
-    assert {call.body for call in again.calls} == {""}
-    rows = list(store.batches.results(batch))
-    assert [store.runs.trace(row.run).text for row in rows] == [solution(0), solution(1)]
-    assert [row.verdict and row.verdict.outcome for row in rows] == [Outcome.CORRECT] * 2
-
-
 def test_a_text_that_was_complete_is_only_graded(store: Store, grader: Grader) -> None:
-    undisturbed, killed = (batch_of(store, "small", count=1) for _ in range(2))
+    undisturbed, killed = (batch_of(store, 1) for _ in range(2))
     list(Runner(store, undisturbed, counting_pair(), grader).run())
     (done,) = store.batches.results(undisturbed)
     (job,) = claim(store, killed)
@@ -205,7 +169,7 @@ class TwoAtOnce:
     """A batch of nine answers, two at once, each pair of which meets at its second token and then does something."""
 
     def __init__(self, store: Store, grader: Grader, then: Callable[[Runner], None]) -> None:
-        batch = batch_of(store, "small", count=9)
+        batch = batch_of(store, 9)
         meeting = threading.Barrier(2, lambda: then(runner), PATIENCE)
 
         def meet(body: str) -> None:
@@ -220,8 +184,8 @@ class TwoAtOnce:
 
 def test_told_to_finish_it_completes_what_is_under_way_and_begins_no_other(store: Store, grader: Grader) -> None:
     batch = TwoAtOnce(store, grader, Runner.finish)
-    assert Finishing(2) in batch.events
-    assert len([event for event in batch.events if isinstance(event, JobEnded)]) == 2
+    assert progress.Finishing(2) in batch.events
+    assert len([event for event in batch.events if isinstance(event, progress.JobEnded)]) == 2
     assert batch.states == [JobState.DONE] * 2 + [JobState.WAITING] * 7
 
 
@@ -239,14 +203,14 @@ def test_told_to_stop_while_it_finishes_it_stops_at_once(store: Store, grader: G
         runner.stop()
 
     batch = TwoAtOnce(store, grader, finish_and_stop)
-    assert len([event for event in batch.events if isinstance(event, JobStopped)]) == 2
+    assert len([event for event in batch.events if isinstance(event, progress.JobStopped)]) == 2
     assert set(batch.states) == {JobState.WAITING}
 
 
 def test_told_to_finish_where_nothing_is_under_way_it_stops(store: Store, grader: Grader) -> None:
-    runner = Runner(store, batch_of(store, "baton", "random"), Pair(*engines()), grader)
-    happened: list[BatchEvent] = []
+    runner = Runner(store, batch_of(store, 2, "baton", "random"), counting_pair(), grader)
+    happened: list[progress.BatchEvent] = []
     for event in runner.run():
         happened.append(event)
         runner.finish()
-    assert [type(event) for event in happened] == [Calibrated]
+    assert [type(event) for event in happened] == [progress.Calibrated]

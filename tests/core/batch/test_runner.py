@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
-import threading
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,26 +12,20 @@ import pytest
 
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.tables import notes
-from baton_reasoning.core.batch.running.arms import Arm, OtherModels, arms_of
-from baton_reasoning.core.batch.running.batch import BatchSettings, ModelSummary, create_batch
-from baton_reasoning.core.batch.running.progress import (
-    BatchEvent,
-    Calibrated,
-    JobEnded,
-    JobRetried,
-    JobStarted,
-)
+from baton_reasoning.core.batch.running.arms import OtherModels, arms_of
+from baton_reasoning.core.batch.running.batch import BatchSettings, ModelSummary, add_arms, create_batch
+from baton_reasoning.core.batch.running.progress import BatchEvent, Calibrated, JobEnded, JobRetried, JobStarted
 from baton_reasoning.core.batch.running.runner import WARM_UP_TOKENS, Runner
 from baton_reasoning.core.engines.base import Conversation, Placement
 from baton_reasoning.core.errors import EngineLost, EngineRefused, SettingsError, StoreError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex
-from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.batches import JobState, ResultRow
 from baton_reasoning.core.store.run_cost import Cost
 from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import (
+    batch_of,
     counting_pair,
     large_engine,
     number_in,
@@ -44,7 +37,6 @@ from tests.core.batch.counting import (
 )
 from tests.fakes.full_disk import a_full_disk
 from tests.fakes.scripted import Fault, ScriptedEngine
-from tests.patience import PATIENCE
 from tests.tiers import size
 
 pytestmark = pytest.mark.slow
@@ -53,11 +45,6 @@ ROOT = Path(__file__).resolve().parents[3]
 OFTEN_KILLED = 200
 """Problems: more than are solved before the last kill, even if the killing comes late on a busy machine."""
 KILLS = size(3, long=20)
-
-
-def batch_of(store: Store, count: int, *recipes: str, seeds: tuple[int, ...] = (0,)) -> str:
-    arms = arms_of(recipes or ("small",), RunSettings())
-    return store.batches.create("counting", {}, problems(count), [arm.stored() for arm in arms], seeds)
 
 
 def run_all(
@@ -87,67 +74,40 @@ def test_every_arm_solves_every_problem_with_every_seed_and_is_graded(store: Sto
     assert len({session.calls[0].seed for session in pair.small.sessions}) == 8, "each has a seed of its own"
 
 
-def test_a_problem_without_an_expected_answer_is_unscored(store: Store, grader: Grader) -> None:
-    arm = arms_of(["small"], RunSettings())[0]
-    batch = store.batches.create("one", {}, [Problem("a", "Count to 3.", None, {}, 1)], [arm.stored()])
-    run_all(store, batch, counting_pair(), grader)
-    (row,) = rows(store, batch)
-    assert (row.answer, row.verdict and row.verdict.outcome) == ("4", Outcome.UNSCORED)
-
-
-def test_so_many_problems_are_written_at_once(store: Store, grader: Grader) -> None:
-    """Each text waits for two others at its first token: fewer than three threads would never end."""
-
-    barrier = threading.Barrier(3, timeout=PATIENCE)
-    engine = ScriptedEngine(
-        continue_with=small_engine().continue_with, before_token=lambda body: None if body else _wait(barrier)
-    )
-    batch = batch_of(store, 3)
-    run_all(store, batch, Pair(engine), grader, parallel=3)
-    assert store.batches.open(batch).done == 3
-
-
-def _wait(barrier: threading.Barrier) -> None:
-    barrier.wait()
-
-
-def test_a_failed_problem_is_a_result_with_a_reason_and_the_rest_goes_on(store: Store, grader: Grader) -> None:
-    batch = batch_of(store, 3)
-    lost = EngineLost("The model's process ended.", "Open it again.")
-    engine = ScriptedEngine(continue_with=small_engine().continue_with, faults=[Fault(2, lost)])
-    run_all(store, batch, Pair(engine), grader, parallel=1)
-    errors = [row.error for row in rows(store, batch)]
-    assert errors[0].startswith("The model's process ended.")
-    assert errors[1:] == ["", ""]
-    assert rows(store, batch)[0].verdict is None
-
-
-def test_any_fault_of_one_job_is_the_error_of_its_row(store: Store, grader: Grader) -> None:
-    """A server sent half of a surrogate pair, or a list where a number belongs: not an error that Baton foresaw."""
+def test_a_problem_that_fails_has_the_reason_as_its_result_and_the_rest_goes_on(store: Store, grader: Grader) -> None:
+    """A model is lost; a server sends a list where a number belongs, which is not an error that Baton foresaw."""
 
     def text(conversation: Conversation, body: str) -> str:
         if number_in(conversation) == 1:
             raise TypeError("list indices must be integers")
         return rest(solution(number_in(conversation)), body)
 
+    lost = EngineLost("The model's process ended.", "Open it again.")
     batch = batch_of(store, 3)
-    run_all(store, batch, Pair(ScriptedEngine(continue_with=text)), grader)
-    assert [row.state for row in rows(store, batch)] == [JobState.DONE] * 3
-    assert [row.error for row in rows(store, batch)] == [
-        "",
-        "An unexpected error: TypeError: list indices must be integers",
-        "",
+    run_all(store, batch, Pair(ScriptedEngine(continue_with=text, faults=[Fault(2, lost)])), grader, parallel=1)
+    assert [(row.state, row.verdict is None, row.error) for row in rows(store, batch)] == [
+        (JobState.DONE, True, str(lost)),
+        (JobState.DONE, True, "An unexpected error: TypeError: list indices must be integers"),
+        (JobState.DONE, False, ""),
     ]
 
 
-def test_a_large_model_that_refuses_makes_errors_not_answers_of_the_small_one(store: Store, grader: Grader) -> None:
-    small = ScriptedEngine(continue_with=lambda _, body: rest("Wait, no.\n\nWait, it is.</think>\n\n\\boxed{1}", body))
+def test_where_the_large_model_refuses_its_arms_have_errors_and_the_small_one_runs(
+    store: Store, grader: Grader
+) -> None:
+    """Answers that the small model finished alone would count for the wrong arm."""
     refused = EngineRefused("The server refused the key (401).", "Enter another one.")
     large = ScriptedEngine(name="large", continue_with=lambda *_: "So.", faults=[Fault(0, refused, for_good=True)])
-    batch = batch_of(store, 2, "every-step")
+    small = ScriptedEngine(continue_with=lambda _, body: rest("A.\n\nWait, no.</think>\n\n\\boxed{1}", body))
+    batch = batch_of(store, 2, "small", "baton", "random")
     run_all(store, batch, Pair(small, large), grader)
-    assert all(row.error.startswith("The server refused the key (401).") for row in rows(store, batch))
-    assert all(row.verdict is None for row in rows(store, batch))
+    errors = {arm: {row.error for row in rows(store, batch, arm)} for arm in ("small", "baton", "random as baton")}
+    assert errors == {
+        "small": {""},
+        "baton": {str(refused)},
+        "random as baton": {f"The chance of takeover could not be measured: {refused}"},
+    }
+    assert outcomes(store, batch, "baton") == [None, None]
 
 
 def test_a_problem_that_does_not_fit_is_an_error_and_not_wrong(store: Store, grader: Grader) -> None:
@@ -168,38 +128,19 @@ def test_what_an_engine_reported_stands_in_the_row(store: Store, grader: Grader)
 
 
 def test_all_arms_of_a_problem_come_before_the_next_problem(store: Store, grader: Grader) -> None:
-    batch = batch_of(store, 3, "small", "large", "baton", seeds=(0, 1))
-    events = run_all(store, batch, counting_pair(), grader, parallel=1)
-    started = [event.job for event in events if isinstance(event, JobStarted)]
-    assert [job.position for job in started] == [0] * 6 + [1] * 6 + [2] * 6
-    assert [job.arm for job in started][:6] == ["small", "large", "baton"] * 2
-
-
-def test_an_arm_that_is_added_later_is_compared_from_the_first_problem_on(store: Store, grader: Grader) -> None:
-    batch = batch_of(store, 3)
-    store.batches.add_arm(batch, arms_of(["large"], RunSettings())[0].stored(), [0])
-    events = run_all(store, batch, counting_pair(), grader, parallel=1)
-    started = [event.job for event in events if isinstance(event, JobStarted)]
-    assert [(job.position, job.arm) for job in started][:3] == [(0, "small"), (0, "large"), (1, "small")]
-
-
-def test_a_batch_that_is_stopped_early_has_compared_all_its_arms(store: Store, grader: Grader) -> None:
-    """The random arm too: it is calibrated before the first job."""
-    batch = batch_of(store, 30, "small", "large", "baton", "random")
-    runner = Runner(store, batch, counting_pair(), grader, parallel=2)
-    ended = 0
-    for event in runner.run():
-        ended += isinstance(event, JobEnded)
-        if ended == 20:
-            runner.stop()
-    done = [total.done for total in store.batches.totals(batch)]
-    assert min(done) >= 4
-    assert max(done) - min(done) <= 2
-    assert sum(done) < 120
+    """A batch that is stopped early has compared them all: one is calibrated before, and one was added later."""
+    batch = batch_of(store, 3, "large", "baton", "random", seeds=(0, 1))
+    add_arms(store, batch, arms_of(["small"], RunSettings()))
+    calibrated, *events = run_all(store, batch, counting_pair(), grader, parallel=1)
+    assert isinstance(calibrated, Calibrated)
+    started = [(event.job.position, event.job.seed, event.job.arm) for event in events if isinstance(event, JobStarted)]
+    arms = ("large", "baton", "random as baton", "small")
+    assert started == [(position, seed, arm) for position in range(3) for seed in (0, 1) for arm in arms]
 
 
 def test_the_chance_of_the_random_arm_is_kept_for_a_resume(store: Store, grader: Grader) -> None:
-    batch = batch_of(store, 4, "baton", "random")
+    """Its share is that of the arm that runs with the settings of `baton`."""
+    batch = batch_of(store, 4, "chosen", "random")
     for event in (runner := Runner(store, batch, counting_pair(), grader, parallel=1)).run():
         if isinstance(event, Calibrated):
             chance = event.chance
@@ -208,25 +149,8 @@ def test_the_chance_of_the_random_arm_is_kept_for_a_resume(store: Store, grader:
     (again,) = [event for event in events if isinstance(event, Calibrated)]
     assert again.chance == chance
     assert BatchSettings.of(store.batches.open(batch)).chances == {"random as baton": chance}
-
-
-def test_the_random_arm_takes_the_share_of_the_arm_that_runs_with_these_settings(store: Store, grader: Grader) -> None:
-    batch = create_batch(store, "counting", problems(4), arms_of(["chosen", "random"], RunSettings()))
-    run_all(store, batch, counting_pair(), grader)
-    chosen, chance = Results.read(store, batch).report.arms
-    assert (chosen.name, chance.name) == ("chosen", "random as baton")
-    assert (chance.done, chance.failed) == (4, 0)
-    assert chance.aimed_share is not None
-
-
-def test_an_arm_that_cannot_be_calibrated_is_all_errors_and_the_others_run(store: Store, grader: Grader) -> None:
-    lost = EngineLost("The model's process ended.", "Open it again.")
-    large = ScriptedEngine(name="large", continue_with=lambda *_: "So.", faults=[Fault(0, lost, for_good=True)])
-    small = ScriptedEngine(continue_with=lambda _, body: rest("A.\n\nWait, no.</think>\n\n\\boxed{1}", body))
-    batch = batch_of(store, 2, "small", "baton", "random")
-    run_all(store, batch, Pair(small, large), grader)
-    assert all("could not be measured" in row.error for row in rows(store, batch, "random as baton"))
-    assert [row.error for row in rows(store, batch, "small")] == ["", ""]
+    chosen, control = Results.read(store, batch).report.arms
+    assert (chosen.name, control.done, control.failed, control.aimed_share) == ("chosen", 4, 0, again.share)
 
 
 def test_each_row_has_the_conditions_under_which_it_was_written(store: Store, grader: Grader) -> None:
@@ -246,23 +170,6 @@ def test_a_model_that_is_missing_is_said_before_anything_runs(store: Store, grad
     with pytest.raises(SettingsError, match="“large” cannot run: The policy “Large only” needs a large model"):
         run_all(store, batch, Pair(small_engine()), grader)
     assert not any(row.state is JobState.DONE for row in rows(store, batch))
-
-
-@pytest.mark.parametrize(
-    ("recipe", "small", "large", "why", "advice"),
-    [
-        ("first-token-entropy", False, True, "probabilities of each token, and small gives none", "leave it out"),
-        ("step-score", True, False, "and large gives none", "large model"),
-    ],
-)
-def test_an_arm_that_a_model_cannot_serve_is_refused_with_advice(
-    store: Store, grader: Grader, recipe: str, small: bool, large: bool, why: str, advice: str
-) -> None:
-    batch = batch_of(store, 2, recipe)
-    engines = small_engine().with_card(returns_alternatives=small), large_engine().with_card(returns_alternatives=large)
-    with pytest.raises(SettingsError, match=why) as refused:
-        run_all(store, batch, Pair(*engines), grader)
-    assert advice in refused.value.advice
 
 
 def test_only_errors_are_tried_again(store: Store, grader: Grader) -> None:
@@ -325,21 +232,6 @@ def test_whoever_stops_watching_stops_the_batch(store: Store, grader: Grader) ->
     assert JobState.WAITING in states
 
 
-def test_the_settings_of_the_run_are_kept_with_it(store: Store) -> None:
-    batch = batch_of(store, 1, "baton", "random")
-    assert tuple(map(Arm.of, store.batches.open(batch).arms)) == arms_of(["baton", "random"], RunSettings())
-
-
-def test_the_models_of_a_batch_are_known_once_it_runs(store: Store, grader: Grader) -> None:
-    batch = batch_of(store, 1)
-    run_all(store, batch, counting_pair(), grader)
-    settings = BatchSettings.of(store.batches.open(batch))
-    assert settings.small == ModelSummary.of(small_engine())
-    assert settings.large == ModelSummary.of(large_engine())
-    drafting = ModelSummary.of(large_engine().with_card(drafting="draft-mtp"))
-    assert drafting.drafting == "draft-mtp"
-
-
 @pytest.mark.parametrize(
     ("other", "name"), [({"name": "another"}, "another"), ({"quantisation": "Q8_0"}, "small in Q8_0")]
 )
@@ -375,18 +267,16 @@ def test_what_another_program_sets_meanwhile_is_kept_and_holds_from_then_on(
 
 
 def test_arms_of_another_large_model_are_run_with_that_one_alone(store: Store, grader: Grader) -> None:
-    arms = arms_of(["large"], RunSettings(), larges=["big.gguf"])
-    batch = store.batches.create("counting", {}, problems(2), [arm.stored() for arm in arms])
-    guide = Pair(large=large_engine().with_card(name="big", parameters=32))
-    list(Runner(store, batch, guide, grader, models=OtherModels(large="big.gguf")).run())
-    assert [row.state for row in rows(store, batch, "large")] == [JobState.WAITING] * 2
+    batch = create_batch(store, "two", problems(2), arms_of(["small", "large"], RunSettings(), larges=["big.gguf"]))
+    big = large_engine().with_card(name="big", parameters=32, drafting="draft-mtp")
+    list(Runner(store, batch, Pair(large=big), grader, models=OtherModels(large="big.gguf")).run())
+    assert {row.state for row in rows(store, batch, "small") + rows(store, batch, "large")} == {JobState.WAITING}
     assert outcomes(store, batch, "large, big") == [Outcome.CORRECT] * 2
     run_all(store, batch, counting_pair(), grader)
-    settings = BatchSettings.of(store.batches.open(batch))
-    assert (settings.large, settings.other_larges["big.gguf"]) == (
-        ModelSummary.of(large_engine()),
-        ModelSummary.of(large_engine().with_card(name="big", parameters=32)),
-    )
+    settings, (small, large) = BatchSettings.of(store.batches.open(batch)), (small_engine(), large_engine())
+    assert (settings.small, settings.large) == (ModelSummary.of(small), ModelSummary.of(large))
+    assert settings.other_larges == {"big.gguf": ModelSummary.of(big)}
+    assert (ModelSummary.of(big).parameters, ModelSummary.of(big).drafting) == (32, "draft-mtp")
 
 
 def test_the_random_arm_gets_the_large_share_of_the_other(store: Store, grader: Grader) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -84,7 +85,7 @@ def test_what_was_stopped_goes_on_and_ends_as_if_it_had_not_been(store: Store, b
     rows = missing(store, batch, grader, 3)
     uninterrupted = list[ValuesEstimated]()
     for answer in answers_of(store, store.batches.open(batch), rows):
-        *_, estimated = Values(OPTIONS, grader).begin(known_pair(), answer, answer.read()).items
+        *_, estimated = Values(OPTIONS, grader).carry_out(known_pair(), answer, lambda _: None)
         assert isinstance(estimated, ValuesEstimated)
         uninterrupted.append(estimated)
 
@@ -140,8 +141,9 @@ def test_the_analysis_of_a_batch_shows_worth_where_answers_are_valued(store: Sto
     rows = missing(store, batch, grader, 6)
     list(reviews(store, batch, grader, rows, known_pair()).run())
     after = analyse(store, batch)
-    assert [group._replace(worth=None) for group in after.takeovers] == list(before.takeovers)
-    assert {TakeoverKind(*group[:2]): group.worth for group in after.takeovers} == worth_of(store, rows, "small").kinds
+    assert [replace(group, worth=None) for group in after.takeovers] == list(before.takeovers)
+    worths = {TakeoverKind(group.reason, group.cue): group.worth for group in after.takeovers}
+    assert worths == worth_of(store, rows, "small").kinds
     page = html_report(results.report, after)
     assert "<h3>What takeovers were worth</h3>" in page
     waits = next(group for group in after.takeovers if group.cue == "wait")

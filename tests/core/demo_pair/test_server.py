@@ -54,7 +54,7 @@ def test_an_answer_is_valued_on_a_server_as_on_this_machine(demo_pair: Pair) -> 
     """At its beginning: by runs in its slots instead of branches, with other random numbers; the intervals meet."""
     problem, never = PROBLEMS[0], DEMO_SETTINGS.model_copy(update={"policy": Never.Settings()})
     trace = Trace.of(run(demo_pair, ask(problem.question, never), never))
-    few = ValueOptions(continuations=8, parallel=4, only_takeovers=True)
+    few = ValueOptions(continuations=8, only_takeovers=True)
     with (
         LlamaServer(ServerOptions(str(SMALL_MODEL), context=2048, slots=4)) as server,
         closing(LlamaServerEngine(ServerAddress(server.url, KEY))) as remote,

@@ -124,9 +124,9 @@ def estimated(
     options: ValueOptions = ValueOptions(),  # noqa: B008 - immutable
     large: ScriptedEngine | None = None,
 ) -> StepValues:
-    items = list(ValueEstimator(Pair(engine, large), trace, grader, expected, options).run())
-    assert isinstance(items[-1], ValuesEstimated)
-    trace.apply(items[-1])
+    for item in ValueEstimator(Pair(engine, large), trace, grader, expected, options).run():
+        if isinstance(item, ValuesEstimated):
+            trace.apply(item)
     values = StepValues.of(trace)
     assert values
     return values
@@ -279,19 +279,20 @@ def test_a_value_whose_continuations_are_not_all_finished_is_not_shown(grader: G
     assert values.places == []
 
 
-def test_nothing_is_written_for_what_is_known(grader: Grader) -> None:
+def test_nothing_is_written_or_found_where_all_is_known(grader: Grader) -> None:
     trace, engine = text_with("aaa"), world((0.1, 0.1, 0.1))
     estimated(trace, engine, grader)
-    assert ValueEstimator(Pair(engine), trace, grader, "1").plan.continuations == 0
-    written = engine.written
-    estimated(trace, engine, grader)
+    estimator, written = ValueEstimator(Pair(engine), trace, grader, "1"), engine.written
+    assert estimator.plan.continuations == 0
+    assert list(estimator.run()) == []
     assert engine.written == written
 
 
 def test_the_large_model_and_the_policy_have_values_of_their_own(grader: Grader) -> None:
     trace, small, large = text_with("aa"), world((1.0, 1.0)), world((0.0, 0.0), "large")
-    for writer, first in (("small", 0.0), ("large", 1.0), ("policy", 0.0), ("small", 0.0)):
-        options = ValueOptions(writer=writer, continuations=4)
+    firsts = (("small", 0.0), ("large", 1.0), ("policy", 0.0), ("small", 0.0))
+    for number, (writer, first) in enumerate(firsts, 4):
+        options = ValueOptions(writer=writer, continuations=number)
         shown = estimated(trace, small, grader, options=options, large=large)
         assert shown.estimated.writer == writer, "those that were estimated last"
         values = StepValues.of(trace, writer)
@@ -323,11 +324,18 @@ def test_the_plan_is_what_is_written_at_first_and_progress_counts_up_to_the_end(
     assert progress[-1].done == progress[-1].total
 
 
+def of_another_version() -> Trace:
+    started, *others = text_with("aa").events
+    assert isinstance(started, events.RunStarted)
+    return Trace.of([replace(started, policy="of the future"), *others])
+
+
 @pytest.mark.parametrize(
     ("trace", "pair", "expected", "writer", "says"),
     [
         (Trace(), Pair(world(())), "1", "small", "no text"),
         (text_with("aa", ends=False), Pair(world(())), "", "small", "no answer with which"),
+        (of_another_version(), Pair(world(())), "1", "small", "another version of Baton"),
         (text_with("aa"), Pair(None, world(())), "1", "small", "small model is to write"),
         (text_with("a"), Pair(world(())), "1", "policy", "needs a large model"),
     ],
@@ -349,14 +357,17 @@ def test_a_text_is_valued_without_the_settings_that_left_with_an_earlier_version
 
 
 @pytest.mark.parametrize("writes_branches", [True, False])
-def test_what_a_lost_model_has_finished_is_kept(grader: Grader, writes_branches: bool) -> None:
+def test_what_a_lost_model_has_finished_is_kept(
+    grader: Grader, writes_branches: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("baton_reasoning.core.step_values.continuations.RUNS_AT_ONCE", 1)
     fault = Fault(60, EngineLost("The model's process ended.", "Load it again."), for_good=True)
     engine = world((0.0,) * 4, faults=[fault], writes_branches=writes_branches)
     found: list[ValuesProgress | ValuesEstimated] = []
-    estimator = ValueEstimator(Pair(engine), text_with("aaaa"), grader, "1", ValueOptions(parallel=1))
+    estimator = ValueEstimator(Pair(engine), text_with("aaaa"), grader, "1")
     with pytest.raises(EngineLost, match="ended"):
         found.extend(estimator.run())
-    (kept,) = found
+    kept = found[-1]
     assert isinstance(kept, ValuesEstimated)
     assert not kept.is_whole
     assert "1" in kept.places[0].outcomes
