@@ -422,7 +422,7 @@ def test_evidence_times_the_arms_at_the_cost_of_a_real_pair(
     assert "holds a batch with other problems, arms or seeds. Repeat the command that began it" in other.stderr
     done = baton(*line, "--cost", "2", "--timed", "1")
     assert done.returncode == 0, done.stderr
-    assert "Accuracy of 2 problems; times of 1 at a cost of 1:2:" in done.stdout
+    assert "Accuracy of 2 problems; times of 1 at a cost of 1:2\n" in done.stdout
     header, *rows = done.stdout.splitlines()[-5:]
     assert header.split("  ")[-1].strip() == "time / large alone"
     assert rows[-1].split()[0] == "small"

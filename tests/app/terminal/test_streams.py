@@ -17,10 +17,10 @@ from rich.progress import Progress
 
 from baton_reasoning.app.cli import main
 from baton_reasoning.app.terminal.command_line import LazyCommand, command
-from baton_reasoning.app.terminal.output import ProgressLine, write, write_table
+from baton_reasoning.app.terminal.output import ProgressLine, write, write_parts, write_table
 from baton_reasoning.app.terminal.program import baton as program
 from baton_reasoning.app.terminal.streams import report, write_json
-from baton_reasoning.core.table import Column, Table
+from baton_reasoning.core.table import Column, Table, columns_of
 from tests.app.terminal.conftest import DEMO, Baton
 from tests.app.terminal.terminal import Terminal
 from tests.fakes.faulty_server import FaultyServer, error
@@ -168,6 +168,23 @@ def test_everything_that_commands_print_cannot_steer_the_terminal(
     assert said.count("]52;c;x") == 6
     assert not {"\x9b", "\x07", "\u202e"} & set(said)
     assert "\x1b]" not in said
+
+
+def test_a_terminal_wraps_paragraphs_and_cells_and_a_pipe_gets_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words, name = "right " * 30, "x" * 100
+    parts = (words, Table("Arms", columns_of(("policy", "right")), ((name, "1"),), (words,)))
+    write_parts(parts)
+    head = f"{'policy':100}  right"
+    assert capsys.readouterr().out.splitlines() == [words, "", "Arms", head, f"{name}      1", words]
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    write_parts(parts)
+    lines = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out).splitlines()
+    assert max(map(len, lines)) <= 40
+    assert "".join(lines).count("x") == 100
+    assert " ".join(lines).split().count("right") == 61
 
 
 def test_an_unexpected_error_is_a_sentence_that_says_how_to_report_it(
