@@ -145,6 +145,9 @@ def test_the_analysis_of_a_batch_shows_worth_where_answers_are_valued(store: Sto
     worths = {TakeoverKind(group.reason, group.cue): group.worth for group in after.takeovers}
     assert worths == worth_of(store, rows, "small").kinds
     page = html_report(results.report, after)
+    assert "No takeover." not in page
+    alone = results.report.model_copy(update={"arms": ()})
+    assert "No takeover." not in html_report(alone, after), "the table has the takeovers"
     assert "<h3>What takeovers were worth</h3>" in page
     waits = next(group for group in after.takeovers if group.cue == "wait")
     assert waits.worth
