@@ -150,10 +150,9 @@ def test_a_yes_that_is_set_for_downloads_deletes_nothing(
         store.conversations.put("aa11", StoredExchange("e", None, "How many?")).result()
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     monkeypatch.setenv("BATON_YES", "1")
-    config = tmp_path / "config.toml"
-    config.write_text("yes = true\n[history]\nyes = true\n", encoding="utf-8")
-    assert main(["--config", str(config), "history", "rm", "aa11"]) == 2
+    assert main(["history", "rm", "aa11"]) == 2
     assert [entry["id"] for entry in listed(capsys)] == ["aa11"]
+    config = tmp_path / "config.toml"
     config.write_text("[history.rm]\nyes = true\n", encoding="utf-8")
     assert main(["--config", str(config), "history", "rm", "aa11"]) == 0
 
