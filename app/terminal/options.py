@@ -32,16 +32,6 @@ SEED = click.IntRange(0, LARGEST_SEED)
 FILE = click.Path(path_type=Path)
 
 
-def _complete_preset(
-    context: click.Context,
-    parameter: click.Parameter,  # noqa: ARG001 - click's
-    incomplete: str,
-) -> list[str]:
-    """Offer the presets of the policy of the command line."""
-    policy = POLICIES.named(context.params.get("policy") or DEFAULT_POLICY)
-    return [preset for preset in policy.presets if preset.startswith(incomplete)]
-
-
 @dataclass(frozen=True)
 class RunOptions:
     """Options of the method; None if not given."""
@@ -54,10 +44,7 @@ class RunOptions:
             help=f"When the large model writes (baton policies) [{DEFAULT_POLICY}].",
         ),
     ] = None
-    preset: Annotated[
-        str | None,
-        option(shell_complete=_complete_preset, metavar="NAME", help="Parameters to begin with (baton policies)."),
-    ] = None
+    preset: Annotated[str | None, option(metavar="NAME", help="Parameters to begin with (baton policies).")] = None
     set: Annotated[
         tuple[str, ...], option(metavar="NAME=VALUE", help="Change a parameter (baton settings); may be repeated.")
     ] = ()
