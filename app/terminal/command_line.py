@@ -41,7 +41,6 @@ METAVARS: dict[type, str] = {click.IntRange: "N", click.Path: "FILE"}
 
 ENVIRONMENT = "BATON"
 _QUIET = "baton.quiet"
-HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 LONGEST_SUMMARY = 200
 """Characters; click cuts summaries at 45."""
 SHARED = (
@@ -81,7 +80,22 @@ class GroupedOption(click.Option):
 
 
 class CommandWithGroups(click.Command):
-    """A command that lists its options in groups, and takes their defaults from the configuration file."""
+    """A command that lists its options in groups, takes their defaults from the configuration file, and can be quiet.
+
+    Its function returns its exit code, or None if it is done.
+    """
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        quiet = GroupedOption(
+            ["-q", "--quiet"],
+            is_flag=True,
+            expose_value=False,
+            callback=lambda context, _parameter, value: context.meta.update({_QUIET: value}),
+            group=OUTPUT,
+            help="Only errors on standard error, no progress and remarks.",
+        )
+        self.params.insert(0, quiet)
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -154,6 +168,8 @@ class LazyCommand(click.Command):
 class CommandGroup(click.Group):
     """A group that lists its commands in their order, each with its whole summary."""
 
+    command_class = CommandWithGroups
+
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
@@ -190,25 +206,12 @@ def command_group(
     name: str, commands: Sequence[click.Command] = (), **options: Any
 ) -> Callable[[Callable[..., Any]], CommandGroup]:
     """Turn a function into a group of commands; its docstring is the help text."""
-    return click.group(name, cls=CommandGroup, commands=commands, context_settings=HELP, **options)
+    return click.group(name, cls=CommandGroup, commands=commands, **options)
 
 
-def command(
-    name: str, group: click.Group | None = None, **options: Any
-) -> Callable[[Callable[..., Any]], CommandWithGroups]:
-    """Turn a function into a command of this group; its docstring is the help text.
-
-    It returns its exit code, or None if it is done.
-    """
-
-    def decorate(function: Callable[..., Any]) -> CommandWithGroups:
-        make = click.command(name, cls=CommandWithGroups, context_settings=HELP, **options)
-        made = make(QUIET(function))
-        if group:
-            group.add_command(made)
-        return made
-
-    return decorate
+def command(name: str) -> Callable[[Callable[..., Any]], CommandWithGroups]:
+    """Turn a function into a command; its docstring is the help text."""
+    return click.command(name, cls=CommandWithGroups)
 
 
 @dataclass(frozen=True)
@@ -285,16 +288,6 @@ def is_quiet() -> bool:
     """Return whether the running command was given -q."""
     context = click.get_current_context(silent=True)
     return bool(context and context.meta.get(_QUIET))
-
-
-QUIET = option(
-    *("-q", "--quiet"),
-    is_flag=True,
-    expose_value=False,
-    callback=lambda context, _parameter, value: context.meta.update({_QUIET: value}),
-    group=OUTPUT,
-    help="Only errors on standard error, no progress and remarks.",
-)
 
 
 def read_config(file: Path, is_named: bool, commands: Collection[str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import click
 
 from baton_reasoning.app.shared.expected_speed import relative_time
 from baton_reasoning.app.shared.format import duration, parameter_count, short_path, size
-from baton_reasoning.app.terminal.command_line import as_json, command, command_group, deliberate_option, option
+from baton_reasoning.app.terminal.command_line import as_json, command_group, deliberate_option, option
 from baton_reasoning.app.terminal.output import Field, listing, progress, remark, write
 from baton_reasoning.app.terminal.standard_input import confirmed
 from baton_reasoning.app.terminal.streams import ExitCode, report, write_json
@@ -180,7 +180,7 @@ def models() -> None:
     """
 
 
-@command("list", models)
+@models.command("list")
 @as_json
 def list_models(json: bool) -> None:
     """List the models in Baton's folder and in those of LM Studio, llama.cpp and Hugging Face."""
@@ -190,7 +190,7 @@ def list_models(json: bool) -> None:
         report(broken.reason)
 
 
-@command("pairs", models)
+@models.command("pairs")
 @option("-c", "--context", type=click.IntRange(min=256), default=USUAL_CONTEXT, help="Tokens [16384].")
 @as_json
 def list_pairs(context: int, json: bool) -> None:
@@ -208,7 +208,7 @@ def list_pairs(context: int, json: bool) -> None:
         remark("No pair of the catalogue fits this machine. Try a smaller --context, or a large model on a server.")
 
 
-@command("search", models)
+@models.command("search")
 @click.argument("words", nargs=-1, required=True)
 @as_json
 def search_hub(words: tuple[str, ...], json: bool) -> None:
@@ -217,7 +217,7 @@ def search_hub(words: tuple[str, ...], json: bool) -> None:
     listing(found, HUB_FIELDS, json)
 
 
-@command("get", models)
+@models.command("get")
 @click.argument("name")
 @as_json
 def get_model(name: str, json: bool) -> None:
@@ -236,7 +236,7 @@ def get_model(name: str, json: bool) -> None:
         write(str(path))
 
 
-@command("rm", models)
+@models.command("rm")
 @click.argument("name")
 @deliberate_option("--for-good", help="Delete it instead, which frees the disk at once.")
 @deliberate_option("--yes", "-y", help="Do not ask.")
