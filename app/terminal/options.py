@@ -20,7 +20,7 @@ from baton_reasoning.core.files import read_text
 from baton_reasoning.core.models.options import DemoModel, ModelSource, Switch, is_demo_pair
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import RunSettings, effective_settings
-from baton_reasoning.core.settings import ModelChoice, SettingsFile
+from baton_reasoning.core.settings import SettingsFile
 from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.policy import PolicySettings
 from baton_reasoning.core.thinking.registry import DEFAULT_POLICY, POLICIES, settings_for
@@ -148,21 +148,16 @@ class ModelOptions:
     def are_given(self) -> bool:
         return bool(self.small or self.large)
 
-    @cached_property
-    def window_pair(self) -> ModelChoice:
-        """The models chosen in the window, else the demo pair."""
-        return SettingsFile(Paths.of_user().settings).load().models
-
     @property
     def is_demo(self) -> bool:
         """Whether the demo pair runs; a model that is not named counts as the demo model in its place."""
         small, large = self.texts
         return is_demo_pair(source_of(small, DemoModel.SMALL), source_of(large, DemoModel.LARGE))
 
-    @property
+    @cached_property
     def texts(self) -> tuple[str, str]:
-        """The small and the large model, as a person would name them."""
-        chosen = self if self.are_given else self.window_pair
+        """The small and the large model, as a person would name them: if none is given, those of the window."""
+        chosen = self if self.are_given else SettingsFile(Paths.of_user().settings).load().models
         return str(chosen.small), str(chosen.large)
 
     def or_those(self, small: str, large: str) -> ModelOptions:
@@ -176,20 +171,16 @@ class ModelOptions:
 
     def sources(self, small: bool, large: bool) -> tuple[ModelSource | None, ModelSource | None]:
         """Return the models that are needed. Raises SettingsError if only one of two is given."""
-        if not self.are_given:
-            chosen = self.window_pair
-            return chosen.small if small else None, chosen.large if large else None
-        for is_needed, given, missing in ((small, self.small, "small"), (large, self.large, "large")):
-            if is_needed and not given:
-                other = "large" if missing == "small" else "small"
+        found: list[ModelSource | None] = []
+        for demo, is_needed, text in zip(DemoModel, (small, large), self.texts, strict=True):
+            if is_needed and not text:
+                given, missing, policy = ("large", "small", "always") if self.large else ("small", "large", "never")
                 raise SettingsError(
-                    f"--{other} is given, and --{missing} is not.",
-                    f"Name both, or choose --policy {'always' if other == 'large' else 'never'} to run one alone.",
+                    f"--{given} is given, and --{missing} is not.",
+                    f"Name both, or choose --policy {policy} to run one alone.",
                 )
-        return (
-            source_of(self.small, DemoModel.SMALL) if small else None,
-            source_of(self.large, DemoModel.LARGE) if large else None,
-        )
+            found.append(source_of(text, demo) if is_needed else None)
+        return found[0], found[1]
 
 
 DEMO_PAIR = ModelOptions(str(DemoModel.SMALL), str(DemoModel.LARGE))
