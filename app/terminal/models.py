@@ -40,6 +40,7 @@ from baton_reasoning.core.models.options import (
     LocalFile,
     ModelSource,
     load_preferences,
+    local_path,
     parse_source,
 )
 from baton_reasoning.core.paths import Paths
@@ -79,35 +80,29 @@ def models_folder() -> Path:
     return load_preferences(paths.model_preferences).folder or paths.models
 
 
-def file_of(source: HubFile, yes: bool = False) -> Path:
+def file_of(source: HubFile, yes: bool) -> Path:
     """Return the file of a model on the Hub; ask, then download it if needed. Raises DownloadError, SettingsError."""
     if path := downloaded(source, models_folder()):
         return path
-    manifest = look_up(source)
+    access = hub_access()
+    with progress(f"Asking {urlsplit(access.endpoint).hostname or access.endpoint}"):
+        manifest = Hub(access).manifest(source, models_folder())
     if not yes:
         _ask(manifest)
     return fetch(manifest)
-
-
-def look_up(source: HubFile) -> DownloadManifest:
-    """Ask the Hub which files to download. Raises DownloadError."""
-    access = hub_access()
-    with progress(f"Asking {urlsplit(access.endpoint).hostname or access.endpoint}"):
-        return Hub(access).manifest(source, models_folder())
 
 
 def fetch(manifest: DownloadManifest) -> Path:
     """Download with progress. An interrupted download is kept, and the next call resumes it."""
     with closing(Downloader(hub_access().token)) as downloader, progress(f"Downloading {manifest.title}") as line:
         for step in downloader.download(manifest):
-            left = step.seconds_left
             words = f"{size(step.done)} of {size(step.total)}"
             if step.stage is Stage.CHECKING:
                 words = "checking the hash"
             elif step.note:
                 words = step.note
-            elif left is not None:
-                words += f", {size(step.speed)}/s, {duration(left)} left"
+            elif step.seconds_left is not None:
+                words += f", {size(step.speed)}/s, {duration(step.seconds_left)} left"
             line.show(step.done / max(1, step.total), words)
     remark(f"{short_path(manifest.model)} is complete.")
     return manifest.model
@@ -134,13 +129,12 @@ class TimedPair(NamedTuple):
 
     @classmethod
     def of(cls, pair: CatalogPair) -> TimedPair:
-        costs, folder = ModelCosts(Paths.of_user().model_costs), models_folder()
-        files = [downloaded(model.hub_file, folder) for model in (pair.small, pair.large)]
-        small, large = (costs.of_file(file) if file else None for file in files)
-        if small and large:
-            return cls(pair, relative_time(small, large), is_measured=True)
-        small, large = (ModelCost.relative(model.active_bytes) for model in (pair.small, pair.large))
-        return cls(pair, relative_time(small, large), is_measured=False)
+        kept, models = ModelCosts(Paths.of_user().model_costs), (pair.small, pair.large)
+        files = [downloaded(model.hub_file, models_folder()) for model in models]
+        measured = [cost for file in files if file and (cost := kept.of_file(file))]
+        is_measured = len(measured) == len(models)
+        costs = measured if is_measured else [ModelCost.relative(model.active_bytes) for model in models]
+        return cls(pair, relative_time(*costs), is_measured)
 
 
 MODEL_FIELDS: tuple[Field[LocalModel], ...] = (
@@ -229,7 +223,7 @@ def get_model(name: str, json: bool) -> None:
     source = source_of(name)
     if not isinstance(source, HubFile):
         raise SettingsError(f"{name} names no model of the Hub.", "Write hf:OWNER/NAME[:QUANT].")
-    path = downloaded(source, models_folder()) or fetch(look_up(source))
+    path = file_of(source, yes=True)
     if json:
         write_json({"name": str(source), "file": str(path), "bytes": path.stat().st_size})
     else:
@@ -266,9 +260,7 @@ def remove_model(name: str, for_good: bool, yes: bool) -> int:
 def _model(name: str) -> LocalModel:
     """Return the model on this machine with this name. Raises SettingsError."""
     source = source_of(name)
-    path = downloaded(source, models_folder()) if isinstance(source, HubFile) else None
-    if isinstance(source, LocalFile):
-        path = source.path
+    path = downloaded(source, models_folder()) if isinstance(source, HubFile) else local_path(source)
     wanted = path.resolve() if path else None
     for model in _inventory().models:
         if wanted in {shard.resolve() for shard in model.header.shards}:
