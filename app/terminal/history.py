@@ -11,8 +11,8 @@ from typing import NamedTuple
 import click
 
 from baton_reasoning.app.terminal.command_line import as_json, command_group, deliberate_option, option
-from baton_reasoning.app.terminal.output import Field, listing, remark, terminal_width, write
-from baton_reasoning.app.terminal.printer import SIGNS, summary
+from baton_reasoning.app.terminal.output import Field, console, listing, remark, terminal_width, write
+from baton_reasoning.app.terminal.printer import print_run, summary
 from baton_reasoning.app.terminal.standard_input import confirmed
 from baton_reasoning.app.terminal.streams import ExitCode, report, write_json
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
@@ -179,10 +179,7 @@ def _show_conversation(exported: Exported, json: bool) -> None:
             write_json({"problem": answered.exchange.problem, **trace_to_json(answered.trace)})
             continue
         write(answered.exchange.problem, "bold")
-        for piece in answered.trace.pieces:
-            if text := piece.text.strip():
-                write(f"{SIGNS[piece.author]} " + text.replace("\n", "\n  "))
-        write(f"\n{summary(answered.trace)}\n", "dim")
+        write(f"\n{summary(print_run(answered.trace.events, console()))}\n", "dim")
 
 
 @contextmanager

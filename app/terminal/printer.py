@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.cells import cell_len
 from rich.console import Console
 from rich.control import Control
@@ -122,6 +124,15 @@ class Printer:
 
     def _print(self, text: str, style: str | None = None) -> None:
         self._out.out(safe_text(text), style=style, highlight=False, end="")
+
+
+def print_run(events: Iterable[Event], out: Console, live: bool = False, progress: Console | None = None) -> Trace:
+    """Print the events of a run, as `Printer` does."""
+    printer = Printer(out, live, progress)
+    for event in events:
+        printer.feed(event)
+    printer.finish()
+    return printer.trace
 
 
 def summary(trace: Trace) -> str:

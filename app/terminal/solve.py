@@ -25,7 +25,7 @@ from baton_reasoning.app.terminal.options import (
 )
 from baton_reasoning.app.terminal.output import console, is_live, progress, remark, write, write_figures
 from baton_reasoning.app.terminal.pair import open_pair
-from baton_reasoning.app.terminal.printer import Printer, summary
+from baton_reasoning.app.terminal.printer import print_run, summary
 from baton_reasoning.app.terminal.standard_input import read_input, read_piped_input
 from baton_reasoning.app.terminal.streams import ExitCode, exit_code_of_signal, report, stops_on_interrupt, write_json
 from baton_reasoning.core.batch.reading.problems import read_problems
@@ -139,12 +139,9 @@ def exit_code_of(trace: Trace) -> int:
 def print_steps(events: Iterable[Event]) -> Trace:
     """Print a run for people as it streams."""
     progress = console(stderr=True) if is_live(sys.stderr) and not is_quiet() else None
-    printer = Printer(console(), is_live(sys.stdout), progress)
-    for event in events:
-        printer.feed(event)
-    printer.finish()
-    write_figures(f"\n{summary(printer.trace)}")
-    return printer.trace
+    trace = print_run(events, console(), is_live(sys.stdout), progress)
+    write_figures(f"\n{summary(trace)}")
+    return trace
 
 
 def print_answer(events: Iterable[Event], most_tokens: int) -> Trace:
