@@ -63,6 +63,7 @@ def test_an_answer_is_listed_shown_found_and_exported(
     assert PROBLEM.question in shown
     assert f"\\boxed{{{PROBLEM.answer}}}" in shown
     assert "large share" in shown
+    assert "</think>" not in shown
     assert main(["history", "search", "even", "60836"]) == 0
     assert entry["id"][:8] in capsys.readouterr().out
     for ending in ("json", "md", "html"):
