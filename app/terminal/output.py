@@ -67,9 +67,14 @@ class Field(NamedTuple, Generic[Row]):
 def listing(rows: Iterable[Row], fields: Sequence[Field[Row]], json: bool) -> None:
     """Write rows to standard output as a table, or as JSON objects, one per line."""
     if json:
-        write_json_lines({field.key: field.value(row) for field in fields if field.key} for row in rows)
+        write_json_lines(objects_of(rows, fields))
     else:
         write_table(table_of(rows, fields))
+
+
+def objects_of(rows: Iterable[Row], fields: Sequence[Field[Row]]) -> list[dict[str, Any]]:
+    """Return the JSON objects of a listing."""
+    return [{field.key: field.value(row) for field in fields if field.key} for row in rows]
 
 
 def table_of(rows: Iterable[Row], fields: Sequence[Field[Row]], title: str = "") -> Table:
