@@ -20,18 +20,11 @@ from baton_reasoning.app.terminal.streams import ExitCode, report, write_json
 from baton_reasoning.core.engines.remote.known_servers import NAME, KnownServers
 from baton_reasoning.core.errors import DownloadError, ModelFileError, SettingsError
 from baton_reasoning.core.model_costs import ModelCost, ModelCosts
+from baton_reasoning.core.models import library
 from baton_reasoning.core.models.catalog import USUAL_CONTEXT, CatalogPair, catalog_models, pairs_that_fit
 from baton_reasoning.core.models.devices import find_devices
 from baton_reasoning.core.models.download import Downloader, DownloadManifest, Stage
 from baton_reasoning.core.models.hub import Hub, Repository, downloaded
-from baton_reasoning.core.models.library import (
-    Inventory,
-    LocalModel,
-    delete_for_good,
-    known_folders,
-    move_to_trash,
-    scan,
-)
 from baton_reasoning.core.models.options import (
     DEMO_FOLDER,
     DemoModel,
@@ -137,7 +130,7 @@ class TimedPair(NamedTuple):
         return cls(pair, relative_time(*costs), is_measured)
 
 
-MODEL_FIELDS: tuple[Field[LocalModel], ...] = (
+MODEL_FIELDS: tuple[Field[library.LocalModel], ...] = (
     Field("name", lambda model: model.header.name, "model"),
     Field("parameters", lambda model: model.header.parameters, "parameters", parameter_count, True),
     Field("quantisation", lambda model: model.header.quantisation, "quantisation"),
@@ -246,18 +239,18 @@ def remove_model(name: str, for_good: bool, yes: bool) -> int:
         remark("Nothing was deleted.")
         return ExitCode.FAILED
     if for_good:
-        delete_for_good(model)
+        library.delete_for_good(model)
         remark(f"{model.header.name} was deleted; {freed} are free again.")
         return ExitCode.ANSWERED
     try:
-        move_to_trash(model)
+        library.move_to_trash(model)
     except ModelFileError as error:
         raise ModelFileError(error.message, f"{error.advice} --for-good needs no trash.") from error
     remark(f"{model.header.name} is in the system's trash; emptying it frees {freed}.")
     return ExitCode.ANSWERED
 
 
-def _model(name: str) -> LocalModel:
+def _model(name: str) -> library.LocalModel:
     """Return the model on this machine with this name. Raises SettingsError."""
     source = source_of(name)
     path = downloaded(source, models_folder()) if isinstance(source, HubFile) else local_path(source)
@@ -268,6 +261,6 @@ def _model(name: str) -> LocalModel:
     raise SettingsError(f"{name} is not among the models on this machine.", "See baton models list.")
 
 
-def _inventory() -> Inventory:
+def _inventory() -> library.Inventory:
     preferences = load_preferences(Paths.of_user().model_preferences)
-    return scan(known_folders(models_folder(), preferences.added, built_in=(DEMO_FOLDER,)))
+    return library.scan(library.known_folders(models_folder(), preferences.added, built_in=(DEMO_FOLDER,)))

@@ -11,18 +11,9 @@ import click
 
 from baton_reasoning.app.shared.expected_speed import speed_of_pair, time_saved
 from baton_reasoning.app.shared.labels import bills_of
+from baton_reasoning.app.terminal import options
 from baton_reasoning.app.terminal.command_line import OUTPUT, command, is_quiet, option
 from baton_reasoning.app.terminal.history import open_history
-from baton_reasoning.app.terminal.options import (
-    DEMO_PAIR,
-    LoadingOptions,
-    ModelOptions,
-    RunOptions,
-    loading_options,
-    model_options,
-    run_options,
-    run_settings,
-)
 from baton_reasoning.app.terminal.output import console, is_live, progress, remark, write, write_figures
 from baton_reasoning.app.terminal.pair import open_pair
 from baton_reasoning.app.terminal.printer import print_run, summary
@@ -64,17 +55,17 @@ HEADINGS = ("Small alone", "Both", "Large alone")
 
 @command("solve")
 @click.argument("problem", default="")
-@run_options
-@model_options
-@loading_options
+@options.run_options
+@options.model_options
+@options.loading_options
 @option("--steps", is_flag=True, group=OUTPUT, help="Print all steps, not the answer alone, into a file or pipe, too.")
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON event a line; the last line is the whole trace.")
 @option("--no-history", is_flag=True, group=OUTPUT, help="Keep the answer out of the history (baton history).")
 def solve(
     problem: str,
-    method: RunOptions,
-    models: ModelOptions,
-    loading: LoadingOptions,
+    method: options.RunOptions,
+    models: options.ModelOptions,
+    loading: options.LoadingOptions,
     steps: bool,
     json: bool,
     no_history: bool,
@@ -84,7 +75,7 @@ def solve(
     PROBLEM is the text of the problem; - reads it from standard input. Text that is piped in comes before PROBLEM, or
     is the problem: cat proof.txt | baton solve "Is this right?" --small … --large …
     """
-    settings = run_settings(method, is_demo=models.is_demo)
+    settings = options.run_settings(method, is_demo=models.is_demo)
     problem = whole_problem(problem)
     if models.is_demo and DemoProblem.of(problem) is None:
         if not models.are_given:
@@ -197,7 +188,7 @@ def demo(number: int) -> int:
     expected = problem.expected or ""
     rows: list[ScoreRow] = []
     control = Control()
-    with open_pair(DEMO_PAIR, LoadingOptions(CONTEXT), costly_demo=True) as pair:
+    with open_pair(options.DEMO_PAIR, options.LoadingOptions(CONTEXT), costly_demo=True) as pair:
         for heading, arm in zip(HEADINGS, arms_of([arm.value for arm in ScoredArm], DEMO_SETTINGS), strict=True):
             _write_heading(heading)
             with stops_on_interrupt(control):
