@@ -26,7 +26,6 @@ from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow, lines
 from baton_reasoning.core.errors import EngineError, SettingsError, StoreError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.store.runs import Recorder
@@ -183,7 +182,10 @@ def demo(number: int) -> int:
     The demo pair comes with the program. It can solve this one kind of problem and nothing else. NUMBER is one of the
     ready problems, which were chosen because the small model alone gets them wrong.
     """
-    problem = _ready_problem(number)
+    problems = read_problems(READY_PROBLEMS).problems
+    if not 1 <= number <= len(problems):
+        raise SettingsError(f"There is no ready problem {number}.", f"Choose 1 to {len(problems)}.")
+    problem = problems[number - 1]
     write(f"{ABOUT}\n\n{problem.text}\n")
     expected = problem.expected or ""
     rows: list[ScoreRow] = []
@@ -204,13 +206,6 @@ def demo(number: int) -> int:
 
 def _write_heading(title: str) -> None:
     write(f"── {title} ".ljust(64, "─"))
-
-
-def _ready_problem(number: int) -> Problem:
-    problems = read_problems(READY_PROBLEMS).problems
-    if not 1 <= number <= len(problems):
-        raise SettingsError(f"There is no ready problem {number}.", f"Choose 1 to {len(problems)}.")
-    return problems[number - 1]
 
 
 class AnswerRecording:
