@@ -232,7 +232,7 @@ class AnswerRecording:
 
 
 @contextmanager
-def recorded(problem: str, settings: RunSettings, is_kept: bool = True) -> Iterator[AnswerRecording]:
+def recorded(problem: str, settings: RunSettings, is_kept: bool) -> Iterator[AnswerRecording]:
     """Record a run as a conversation with one answer."""
     recording = AnswerRecording()
     with ExitStack() as stack:

@@ -94,7 +94,7 @@ def test_an_answer_that_cannot_be_kept_is_printed_and_said_to_be_missing(
 
 
 def test_a_disk_that_fills_while_an_answer_is_written_is_said(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
-    with ExitStack() as disk, recorded("What is 2 + 2?", RunSettings()) as recording:
+    with ExitStack() as disk, recorded("What is 2 + 2?", RunSettings(), is_kept=True) as recording:
         disk.enter_context(a_full_disk())
         assert len(list(recording.of(a_run(steps=400)))) == len(a_run(steps=400))
     assert recording.failed

@@ -164,7 +164,7 @@ def test_without_names_the_pair_of_the_window_runs(paths: Paths, capsys: pytest.
 
 def test_a_model_that_got_less_than_was_asked_for_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     placed = Placement((), 128, 2, "f16", "with 12 of 31 layers on the GPU")
-    describe(ModelCard("SmolLM2", "", 2048, placement=placed))
+    describe(ModelCard("SmolLM2", "", 2048, placement=placed), verbose=False)
     assert capsys.readouterr().err.splitlines() == [
         "baton: SmolLM2: 2,048 tokens of context",
         "baton: SmolLM2 was loaded with 12 of 31 layers on the GPU: out of memory.",
