@@ -39,10 +39,9 @@ GROUPS = (GENERAL, METHOD, MODELS, OUTPUT)
 METAVARS: dict[type, str] = {click.IntRange: "N", click.Path: "FILE"}
 """What `--help` calls the value of an option, by the type of the option."""
 
-ENVIRONMENT = "BATON"
 _QUIET = "baton.quiet"
 LONGEST_SUMMARY = 200
-"""Characters; click cuts summaries at 45."""
+"""Characters; click would cut the summary of a command where its line ends."""
 SHARED = (
     *("small", "large", "policy", "preset", "set", "cues", "seed", "max-tokens"),
     *("context", "threads", "gpu-layers", "drafts", "parallel", "no-history", "json", "quiet", "verbose"),
@@ -61,7 +60,7 @@ class GroupedOption(click.Option):
         self.metavar = self.metavar or METAVARS.get(type(self.type))
         self.group = group
         self.is_for_experts = expert
-        self.envvar = f"{ENVIRONMENT}_{(self.name or '').upper()}"
+        self.envvar = f"BATON_{(self.name or '').upper()}"
 
     def get_help_extra(self, ctx: click.Context) -> click.types.OptionHelpExtra:
         """Leave out the range, such as [x>=1]: the error about a value outside it names the range."""
@@ -96,6 +95,7 @@ class CommandWithGroups(click.Command):
             help="Only errors on standard error, no progress and remarks.",
         )
         self.params.insert(0, quiet)
+        self.short_help = self.get_short_help_str(LONGEST_SUMMARY)
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -149,7 +149,7 @@ class LazyCommand(click.Command):
     """
 
     def __init__(self, name: str, place: str, summary: str) -> None:
-        super().__init__(name, help=summary)
+        super().__init__(name, help=summary, short_help=summary)
         self._place = place
 
     @property
@@ -180,12 +180,6 @@ class CommandGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
         return list(self.commands)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
-        with formatter.section("Commands"):
-            formatter.write_dl(
-                [(name, each.get_short_help_str(LONGEST_SUMMARY)) for name, each in self.commands.items()]
-            )
 
 
 class ChoiceOf(click.Choice[str]):

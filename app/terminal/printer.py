@@ -11,6 +11,7 @@ from rich.segment import ControlType
 
 from baton_reasoning.app.shared.labels import prefill_text
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.export.markdown import SIGNS
 from baton_reasoning.core.text import counted, safe_text
 from baton_reasoning.core.thinking.events import (
     Event,
@@ -24,7 +25,6 @@ from baton_reasoning.core.thinking.events import (
 from baton_reasoning.core.thinking.registry import advice_on
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
-SIGNS = {Author.SMALL: "●", Author.LARGE: "◆", Author.INSERTED: "▣", Author.PERSON: "✎"}
 _STYLES = {
     Author.SMALL: "color(33)",
     Author.LARGE: "color(208)",
