@@ -80,6 +80,9 @@ def test_a_nested_command_takes_options_from_its_table_and_the_top(config: Path,
         ("parallel = -1", "-1 is not in the range"),
         ("parallel = -1\n[batch.run]\nparallel = -3", "-3 is not in the range"),
         ("[batch.resume]\nparallel = -1", "missing.csv cannot be read"),
+        ("max tokens", "config.toml cannot be read"),
+        ("seed = " + "9" * 5_000, "config.toml cannot be read"),
+        ("seed = " + "[" * 5_000, "config.toml cannot be read"),
         ('[batch.run]\narm = "luck"', "'luck' is not one of"),
         ('[batch.run]\narm = ["small", "luck"]', "'luck' is not one of"),
         ("[batch.run]\narm = 5", "'5' is not one of"),
@@ -100,11 +103,12 @@ def test_a_nested_command_takes_options_from_its_table_and_the_top(config: Path,
     ):
         config.write_text(content, encoding="utf-8")
         refused = baton(*line)
-        assert said in refused.stderr, content
+        assert (refused.returncode, said in refused.stderr) == (2, True), content
     config.write_text("parallel = -1", encoding="utf-8")
     assert "missing.csv cannot be read" in baton(*line, BATON_PARALLEL="2").stderr
     config.write_text("", encoding="utf-8")
     assert "-4 is not in the range" in baton(*line, BATON_PARALLEL="-4").stderr
+    assert "-5 is not in the range" in baton(*line, "--parallel", "-5", BATON_PARALLEL="-4").stderr
     assert "'luck' is not one of" in baton(*line, BATON_ARM="small luck").stderr
 
 
