@@ -10,7 +10,7 @@ The configuration file is ~/.config/baton/config.toml, or the one that --config 
     [models.get]
     json = true
 
-The names are those of the long options.
+The names are those of the long options. click hands the tables of the file from a group to its commands.
 """
 
 from __future__ import annotations
@@ -39,11 +39,9 @@ GROUPS = (GENERAL, METHOD, MODELS, OUTPUT)
 METAVARS: dict[type, str] = {click.IntRange: "N", click.Path: "FILE"}
 """What `--help` calls the value of an option, by the type of the option."""
 
-ENVIRONMENT = "BATON"
 _QUIET = "baton.quiet"
-HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 LONGEST_SUMMARY = 200
-"""Characters; click cuts summaries at 45."""
+"""Characters; click would cut the summary of a command where its line ends."""
 SHARED = (
     *("small", "large", "policy", "preset", "set", "cues", "seed", "max-tokens"),
     *("context", "threads", "gpu-layers", "drafts", "parallel", "no-history", "json", "quiet", "verbose"),
@@ -62,7 +60,7 @@ class GroupedOption(click.Option):
         self.metavar = self.metavar or METAVARS.get(type(self.type))
         self.group = group
         self.is_for_experts = expert
-        self.envvar = f"{ENVIRONMENT}_{(self.name or '').upper()}"
+        self.envvar = f"BATON_{(self.name or '').upper()}"
 
     def get_help_extra(self, ctx: click.Context) -> click.types.OptionHelpExtra:
         """Leave out the range, such as [x>=1]: the error about a value outside it names the range."""
@@ -81,20 +79,36 @@ class GroupedOption(click.Option):
 
 
 class CommandWithGroups(click.Command):
-    """A command that lists its options in groups, and takes their defaults from the configuration file."""
+    """A command that lists its options in groups, takes their defaults from the configuration file, and can be quiet.
+
+    Its function returns its exit code, or None if it is done.
+    """
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        quiet = GroupedOption(
+            ["-q", "--quiet"],
+            is_flag=True,
+            expose_value=False,
+            callback=lambda context, _parameter, value: context.meta.update({_QUIET: value}),
+            group=OUTPUT,
+            help="Only errors on standard error, no progress and remarks.",
+        )
+        self.params.insert(0, quiet)
+        self.short_help = self.get_short_help_str(LONGEST_SUMMARY)
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """Raises SettingsError if the command's table in the file has a name that is not an option."""
-        above = (parent.default_map if parent else None) or {}
-        shared = (parent.find_root().default_map if parent else None) or {}
-        table = _as_parameters(above.get(info_name or ""))
-        given = {**_as_parameters(shared), **_as_parameters(above), **table}
-        options = {each.name or "": each for each in self.params if isinstance(each, click.Option)}
-        defaults = {name: _as_typed(given[name], each.multiple) for name, each in options.items() if name in given}
+        shared, tables = (parent.find_root().default_map or {}, parent.default_map or {}) if parent else ({}, {})
+        table = tables.get(info_name or "", {})
+        options = {max(each.opts, key=len).lstrip("-"): each for each in self.params if isinstance(each, click.Option)}
+        given = {name: value for name, value in shared.items() if name in options and not isinstance(value, dict)}
+        given |= {name: value for name, value in table.items() if name in options}
+        defaults = {options[name].name or "": _as_typed(value, options[name].multiple) for name, value in given.items()}
         context = super().make_context(info_name, args, parent, default_map=defaults, **extra)
-        _check_options(table, options, context)
+        check_table(table, options, (), f"in the table of {info_name}")
         return context
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -112,27 +126,20 @@ class CommandWithGroups(click.Command):
             formatter.write_text(f"More in baton settings: {names}.")
 
 
-def _check_options(table: Mapping[str, Any], known: Collection[str], context: click.Context) -> None:
-    """Raise SettingsError if the command's table in the configuration file has a name that is not an option."""
-    for name in table.keys() - set(known):
-        meant = did_you_mean(name.replace("_", "-"), (each.replace("_", "-") for each in known))
-        raise SettingsError(
-            f"The configuration file names {name.replace('_', '-')!r}, which is not an option of {context.info_name}.",
-            meant or f"See {context.command_path} --help.",
-        )
-
-
-def _as_parameters(table: Any) -> dict[str, Any]:
-    """Return the values in a table of the configuration file by parameter, without the tables inside it."""
-    values = table.items() if isinstance(table, dict) else ()
-    return {name.replace("-", "_"): value for name, value in values if not isinstance(value, dict)}
+def check_table(table: Mapping[str, Any], options: Collection[str], commands: Collection[str], place: str) -> None:
+    """Raise SettingsError if a table of the configuration file names what is no option, or a table of no command."""
+    for name, value in table.items():
+        kind, known = ("command", commands) if isinstance(value, dict) else ("option", options)
+        if name not in known:
+            advice = did_you_mean(name, known) or "Write options into the table of their command, such as [solve]."
+            raise SettingsError(f"The configuration file names {name!r} {place}, which is no {kind} there.", advice)
 
 
 def _as_typed(value: Any, is_repeated: bool) -> str | list[str]:
     """Return a value of the configuration file as one would type it, so that click judges both alike."""
     if is_repeated:
         return [str(each) for each in (value if isinstance(value, list) else [value])]
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value)
 
 
 class LazyCommand(click.Command):
@@ -142,7 +149,7 @@ class LazyCommand(click.Command):
     """
 
     def __init__(self, name: str, place: str, summary: str) -> None:
-        super().__init__(name, help=summary)
+        super().__init__(name, help=summary, short_help=summary)
         self._place = place
 
     @property
@@ -161,32 +168,18 @@ class LazyCommand(click.Command):
 class CommandGroup(click.Group):
     """A group that lists its commands in their order, each with its whole summary."""
 
+    command_class = CommandWithGroups
+
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        """Raises SettingsError if the group's table in the configuration file names what is no command or option."""
+        """Raises SettingsError if the group's table in the configuration file has anything but tables of commands."""
         context = super().make_context(info_name, args, parent, **extra)
-        table = context.default_map or {}
-        for name, value in table.items():
-            if isinstance(value, dict) and name not in self.commands:
-                raise SettingsError(
-                    f"The configuration file has a table for '{info_name}.{name}'.",
-                    f"Tables of {info_name} are {', '.join(f'{info_name}.{each}' for each in self.commands)}.",
-                )
-        if values := _as_parameters(table):
-            found = [each.command if isinstance(each, LazyCommand) else each for each in self.commands.values()]
-            options = [each for command in found for each in command.params if isinstance(each, click.Option)]
-            _check_options(values, {each.name or "" for each in options}, context)
+        check_table(context.default_map or {}, (), self.commands, f"in the table of {info_name}")
         return context
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
         return list(self.commands)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
-        with formatter.section("Commands"):
-            formatter.write_dl(
-                [(name, each.get_short_help_str(LONGEST_SUMMARY)) for name, each in self.commands.items()]
-            )
 
 
 class ChoiceOf(click.Choice[str]):
@@ -207,25 +200,12 @@ def command_group(
     name: str, commands: Sequence[click.Command] = (), **options: Any
 ) -> Callable[[Callable[..., Any]], CommandGroup]:
     """Turn a function into a group of commands; its docstring is the help text."""
-    return click.group(name, cls=CommandGroup, commands=commands, context_settings=HELP, **options)
+    return click.group(name, cls=CommandGroup, commands=commands, **options)
 
 
-def command(
-    name: str, group: click.Group | None = None, **options: Any
-) -> Callable[[Callable[..., Any]], CommandWithGroups]:
-    """Turn a function into a command of this group; its docstring is the help text.
-
-    It returns its exit code, or None if it is done.
-    """
-
-    def decorate(function: Callable[..., Any]) -> CommandWithGroups:
-        make = click.command(name, cls=CommandWithGroups, context_settings=HELP, **options)
-        made = make(QUIET(function))
-        if group:
-            group.add_command(made)
-        return made
-
-    return decorate
+def command(name: str) -> Callable[[Callable[..., Any]], CommandWithGroups]:
+    """Turn a function into a command; its docstring is the help text."""
+    return click.command(name, cls=CommandWithGroups)
 
 
 @dataclass(frozen=True)
@@ -304,21 +284,11 @@ def is_quiet() -> bool:
     return bool(context and context.meta.get(_QUIET))
 
 
-QUIET = option(
-    *("-q", "--quiet"),
-    is_flag=True,
-    expose_value=False,
-    callback=lambda context, _parameter, value: context.meta.update({_QUIET: value}),
-    group=OUTPUT,
-    help="Only errors on standard error, no progress and remarks.",
-)
-
-
 def read_config(file: Path, is_named: bool, commands: Collection[str]) -> dict[str, Any]:
     """Read the file; return nothing if it is missing and nobody named it.
 
-    Raises SettingsError if it cannot be read, has a table for a command that does not exist, a single value for a
-    command, or a value at its top that is none of SHARED.
+    Raises SettingsError if it cannot be read, has a table for a command that does not exist, or a value at its top that
+    is none of SHARED.
     """
     if not is_named and not file.exists():
         return {}
@@ -326,16 +296,7 @@ def read_config(file: Path, is_named: bool, commands: Collection[str]) -> dict[s
 
     try:
         content = tomllib.loads(read_text(file, "Write it as TOML, or leave --config out."))
-    except ValueError as error:  # of the syntax, or a number of thousands of digits
+    except (ValueError, RecursionError) as error:  # of the syntax, a number of thousands of digits, or deep nesting
         raise SettingsError(f"{file} cannot be read: {error}.", "Write it as TOML (docs/terminal.md).") from error
-    except RecursionError as error:
-        raise SettingsError(f"{file} is nested too deeply.", "Write it as TOML (docs/terminal.md).") from error
-    for name, value in content.items():
-        if not isinstance(value, dict) and name in commands:
-            raise SettingsError(f"In {file}, {name} is not a table.", f"Write [{name}] and its options below it.")
-        if isinstance(value, dict) and name not in commands:
-            raise SettingsError(f"{file} has a table for {name!r}.", f"Tables are {', '.join(commands)}.")
-        if not isinstance(value, dict) and name.replace("_", "-") not in SHARED:
-            meant = did_you_mean(name, SHARED) or "Write an option of one command into its table, such as [solve]."
-            raise SettingsError(f"{file} sets {name!r} at its top, which is no option that commands share.", meant)
+    check_table(content, SHARED, commands, "at its top")
     return content

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import click
 
-from baton_reasoning.app.terminal.command_line import as_json, command, command_group, deliberate_option, option
-from baton_reasoning.app.terminal.output import Field, listing, remark, write, write_parts
-from baton_reasoning.app.terminal.printer import SIGNS, summary
+from baton_reasoning.app.terminal.command_line import as_json, command_group, deliberate_option, option
+from baton_reasoning.app.terminal.output import Field, console, listing, remark, write, write_parts
+from baton_reasoning.app.terminal.printer import print_run, summary
 from baton_reasoning.app.terminal.standard_input import confirmed
 from baton_reasoning.app.terminal.streams import ExitCode, report, write_json
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
@@ -70,7 +70,7 @@ def history() -> None:
     """List, show, search, export and delete answers and batches, also those of the window."""
 
 
-@command("list", history)
+@history.command("list")
 @option("--limit", type=click.IntRange(min=1), default=30, help="Only the N newest [30].")
 @as_json
 def list_history(limit: int, json: bool) -> None:
@@ -80,7 +80,7 @@ def list_history(limit: int, json: bool) -> None:
     listing(entries, ENTRY_FIELDS, json)
 
 
-@command("show", history)
+@history.command("show")
 @click.argument("id")
 @as_json
 def show(id: str, json: bool) -> None:
@@ -97,7 +97,7 @@ def show(id: str, json: bool) -> None:
             _show_conversation(gather(store, entry.id), json)
 
 
-@command("search", history)
+@history.command("search")
 @click.argument("words", nargs=-1, required=True)
 @as_json
 def search(words: tuple[str, ...], json: bool) -> int:
@@ -108,7 +108,7 @@ def search(words: tuple[str, ...], json: bool) -> int:
     return ExitCode.ANSWERED if found else ExitCode.FAILED
 
 
-@command("export", history)
+@history.command("export")
 @click.argument("id")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @deliberate_option("--force", "-f", help="Replace FILE if it is there.")
@@ -131,7 +131,7 @@ def export_one(id: str, file: Path, force: bool) -> None:
             write_file(target, FORMATS, gather(store, entry.id))
 
 
-@command("rm", history)
+@history.command("rm")
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @deliberate_option("--yes", "-y", help="Do not ask.")
 def remove(ids: tuple[str, ...], yes: bool) -> int:
@@ -179,10 +179,7 @@ def _show_conversation(exported: Exported, json: bool) -> None:
             write_json({"problem": answered.exchange.problem, **trace_to_json(answered.trace)})
             continue
         write(answered.exchange.problem, "bold")
-        for piece in answered.trace.pieces:
-            if text := piece.text.strip():
-                write(f"{SIGNS[piece.author]} " + text.replace("\n", "\n  "))
-        write(f"\n{summary(answered.trace)}\n", "dim")
+        write(f"\n{summary(print_run(answered.trace.events, console()))}\n", "dim")
 
 
 @contextmanager

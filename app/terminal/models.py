@@ -12,25 +12,18 @@ import click
 
 from baton_reasoning.app.shared.expected_speed import relative_time
 from baton_reasoning.app.shared.format import duration, parameter_count, short_path, size
-from baton_reasoning.app.terminal.command_line import as_json, command, command_group, deliberate_option, option
+from baton_reasoning.app.terminal.command_line import as_json, command_group, deliberate_option, option
 from baton_reasoning.app.terminal.output import Field, listing, progress, remark, write
 from baton_reasoning.app.terminal.standard_input import confirmed
 from baton_reasoning.app.terminal.streams import ExitCode, report, write_json
 from baton_reasoning.core.engines.remote.known_servers import NAME, KnownServers
 from baton_reasoning.core.errors import DownloadError, ModelFileError, SettingsError
 from baton_reasoning.core.model_costs import ModelCost, ModelCosts
+from baton_reasoning.core.models import library
 from baton_reasoning.core.models.catalog import USUAL_CONTEXT, CatalogPair, catalog_models, pairs_that_fit
 from baton_reasoning.core.models.devices import find_devices
 from baton_reasoning.core.models.download import Downloader, DownloadManifest, Stage
 from baton_reasoning.core.models.hub import Hub, Repository, downloaded
-from baton_reasoning.core.models.library import (
-    Inventory,
-    LocalModel,
-    delete_for_good,
-    known_folders,
-    move_to_trash,
-    scan,
-)
 from baton_reasoning.core.models.options import (
     DEMO_FOLDER,
     DemoModel,
@@ -39,6 +32,7 @@ from baton_reasoning.core.models.options import (
     LocalFile,
     ModelSource,
     load_preferences,
+    local_path,
     parse_source,
 )
 from baton_reasoning.core.paths import Paths
@@ -78,34 +72,28 @@ def models_folder() -> Path:
     return load_preferences(paths.model_preferences).folder or paths.models
 
 
-def file_of(source: HubFile, yes: bool = False) -> Path:
+def file_of(source: HubFile, yes: bool) -> Path:
     """Return the file of a model on the Hub; ask, then download it if needed. Raises DownloadError, SettingsError."""
     if path := downloaded(source, models_folder()):
         return path
-    manifest = look_up(source)
+    with progress("Asking the Hub"):
+        manifest = Hub(hub_access()).manifest(source, models_folder())
     if not yes:
         _ask(manifest)
     return fetch(manifest)
-
-
-def look_up(source: HubFile) -> DownloadManifest:
-    """Ask the Hub which files to download. Raises DownloadError."""
-    with progress("Asking the Hub"):
-        return Hub(hub_access()).manifest(source, models_folder())
 
 
 def fetch(manifest: DownloadManifest) -> Path:
     """Download with progress. An interrupted download is kept, and the next call resumes it."""
     with closing(Downloader(hub_access().token)) as downloader, progress(f"Downloading {manifest.title}") as line:
         for step in downloader.download(manifest):
-            left = step.seconds_left
             words = f"{size(step.done)} of {size(step.total)}"
             if step.stage is Stage.CHECKING:
                 words = "checking the hash"
             elif step.note:
                 words = step.note
-            elif left is not None:
-                words += f", {size(step.speed)}/s, {duration(left)} left"
+            elif step.seconds_left is not None:
+                words += f", {size(step.speed)}/s, {duration(step.seconds_left)} left"
             line.show(step.done / max(1, step.total), words)
     remark(f"{short_path(manifest.model)} is complete.")
     return manifest.model
@@ -132,16 +120,15 @@ class TimedPair(NamedTuple):
 
     @classmethod
     def of(cls, pair: CatalogPair) -> TimedPair:
-        costs, folder = ModelCosts(Paths.of_user().model_costs), models_folder()
-        files = [downloaded(model.hub_file, folder) for model in (pair.small, pair.large)]
-        small, large = (costs.of_file(file) if file else None for file in files)
-        if small and large:
-            return cls(pair, relative_time(small, large), is_measured=True)
-        small, large = (ModelCost.relative(model.active_bytes) for model in (pair.small, pair.large))
-        return cls(pair, relative_time(small, large), is_measured=False)
+        kept, models = ModelCosts(Paths.of_user().model_costs), (pair.small, pair.large)
+        files = [downloaded(model.hub_file, models_folder()) for model in models]
+        measured = [cost for file in files if file and (cost := kept.of_file(file))]
+        is_measured = len(measured) == len(models)
+        costs = measured if is_measured else [ModelCost.relative(model.active_bytes) for model in models]
+        return cls(pair, relative_time(*costs), is_measured)
 
 
-MODEL_FIELDS: tuple[Field[LocalModel], ...] = (
+MODEL_FIELDS: tuple[Field[library.LocalModel], ...] = (
     Field("name", lambda model: model.header.name, "model"),
     Field("parameters", lambda model: model.header.parameters, "parameters", parameter_count, True),
     Field("quantisation", lambda model: model.header.quantisation, "quantisation"),
@@ -178,7 +165,7 @@ def models() -> None:
     """
 
 
-@command("list", models)
+@models.command("list")
 @as_json
 def list_models(json: bool) -> None:
     """List the models in Baton's folder and in those of LM Studio, llama.cpp and Hugging Face."""
@@ -188,7 +175,7 @@ def list_models(json: bool) -> None:
         report(broken.reason)
 
 
-@command("pairs", models)
+@models.command("pairs")
 @option("-c", "--context", type=click.IntRange(min=256), default=USUAL_CONTEXT, help="Tokens [16384].")
 @as_json
 def list_pairs(context: int, json: bool) -> None:
@@ -206,7 +193,7 @@ def list_pairs(context: int, json: bool) -> None:
         remark("No pair of the catalogue fits this machine. Try a smaller --context, or a large model on a server.")
 
 
-@command("search", models)
+@models.command("search")
 @click.argument("words", nargs=-1, required=True)
 @as_json
 def search_hub(words: tuple[str, ...], json: bool) -> None:
@@ -215,7 +202,7 @@ def search_hub(words: tuple[str, ...], json: bool) -> None:
     listing(found, HUB_FIELDS, json)
 
 
-@command("get", models)
+@models.command("get")
 @click.argument("name")
 @as_json
 def get_model(name: str, json: bool) -> None:
@@ -227,14 +214,14 @@ def get_model(name: str, json: bool) -> None:
     source = source_of(name)
     if not isinstance(source, HubFile):
         raise SettingsError(f"{name} names no model of the Hub.", "Write hf:OWNER/NAME[:QUANT].")
-    path = downloaded(source, models_folder()) or fetch(look_up(source))
+    path = file_of(source, yes=True)
     if json:
         write_json({"name": str(source), "file": str(path), "bytes": path.stat().st_size})
     else:
         write(str(path))
 
 
-@command("rm", models)
+@models.command("rm")
 @click.argument("name")
 @deliberate_option("--for-good", help="Delete it instead, which frees the disk at once.")
 @deliberate_option("--yes", "-y", help="Do not ask.")
@@ -250,23 +237,21 @@ def remove_model(name: str, for_good: bool, yes: bool) -> int:
         remark("Nothing was deleted.")
         return ExitCode.FAILED
     if for_good:
-        delete_for_good(model)
+        library.delete_for_good(model)
         remark(f"{model.header.name} was deleted; {freed} are free again.")
         return ExitCode.ANSWERED
     try:
-        move_to_trash(model)
+        library.move_to_trash(model)
     except ModelFileError as error:
         raise ModelFileError(error.message, f"{error.advice} --for-good needs no trash.") from error
     remark(f"{model.header.name} is in the system's trash; emptying it frees {freed}.")
     return ExitCode.ANSWERED
 
 
-def _model(name: str) -> LocalModel:
+def _model(name: str) -> library.LocalModel:
     """Return the model on this machine with this name. Raises SettingsError."""
     source = source_of(name)
-    path = downloaded(source, models_folder()) if isinstance(source, HubFile) else None
-    if isinstance(source, LocalFile):
-        path = source.path
+    path = downloaded(source, models_folder()) if isinstance(source, HubFile) else local_path(source)
     wanted = path.resolve() if path else None
     for model in _inventory().models:
         if wanted in {shard.resolve() for shard in model.header.shards}:
@@ -274,6 +259,6 @@ def _model(name: str) -> LocalModel:
     raise SettingsError(f"{name} is not among the models on this machine.", "See baton models list.")
 
 
-def _inventory() -> Inventory:
+def _inventory() -> library.Inventory:
     preferences = load_preferences(Paths.of_user().model_preferences)
-    return scan(known_folders(models_folder(), preferences.added, built_in=(DEMO_FOLDER,)))
+    return library.scan(library.known_folders(models_folder(), preferences.added, built_in=(DEMO_FOLDER,)))

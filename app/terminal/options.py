@@ -20,7 +20,7 @@ from baton_reasoning.core.files import read_text
 from baton_reasoning.core.models.options import DemoModel, ModelSource, Switch, is_demo_pair
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import RunSettings, effective_settings
-from baton_reasoning.core.settings import ModelChoice, SettingsFile
+from baton_reasoning.core.settings import SettingsFile
 from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.policy import PolicySettings
 from baton_reasoning.core.thinking.registry import DEFAULT_POLICY, POLICIES, settings_for
@@ -30,16 +30,6 @@ LARGEST_SEED = 2**31 - 1
 AT_LEAST_ONE = click.IntRange(min=1)
 SEED = click.IntRange(0, LARGEST_SEED)
 FILE = click.Path(path_type=Path)
-
-
-def _complete_preset(
-    context: click.Context,
-    parameter: click.Parameter,  # noqa: ARG001 - click's
-    incomplete: str,
-) -> list[str]:
-    """Offer the presets of the policy of the command line."""
-    policy = POLICIES.named(context.params.get("policy") or DEFAULT_POLICY)
-    return [preset for preset in policy.presets if preset.startswith(incomplete)]
 
 
 @dataclass(frozen=True)
@@ -54,10 +44,7 @@ class RunOptions:
             help=f"When the large model writes (baton policies) [{DEFAULT_POLICY}].",
         ),
     ] = None
-    preset: Annotated[
-        str | None,
-        option(shell_complete=_complete_preset, metavar="NAME", help="Parameters to begin with (baton policies)."),
-    ] = None
+    preset: Annotated[str | None, option(metavar="NAME", help="Parameters to begin with (baton policies).")] = None
     set: Annotated[
         tuple[str, ...], option(metavar="NAME=VALUE", help="Change a parameter (baton settings); may be repeated.")
     ] = ()
@@ -161,21 +148,16 @@ class ModelOptions:
     def are_given(self) -> bool:
         return bool(self.small or self.large)
 
-    @cached_property
-    def window_pair(self) -> ModelChoice:
-        """The models chosen in the window, else the demo pair."""
-        return SettingsFile(Paths.of_user().settings).load().models
-
     @property
     def is_demo(self) -> bool:
         """Whether the demo pair runs; a model that is not named counts as the demo model in its place."""
         small, large = self.texts
         return is_demo_pair(source_of(small, DemoModel.SMALL), source_of(large, DemoModel.LARGE))
 
-    @property
+    @cached_property
     def texts(self) -> tuple[str, str]:
-        """The small and the large model, as a person would name them."""
-        chosen = self if self.are_given else self.window_pair
+        """The small and the large model, as a person would name them: if none is given, those of the window."""
+        chosen = self if self.are_given else SettingsFile(Paths.of_user().settings).load().models
         return str(chosen.small), str(chosen.large)
 
     def or_those(self, small: str, large: str) -> ModelOptions:
@@ -189,20 +171,16 @@ class ModelOptions:
 
     def sources(self, small: bool, large: bool) -> tuple[ModelSource | None, ModelSource | None]:
         """Return the models that are needed. Raises SettingsError if only one of two is given."""
-        if not self.are_given:
-            chosen = self.window_pair
-            return chosen.small if small else None, chosen.large if large else None
-        for is_needed, given, missing in ((small, self.small, "small"), (large, self.large, "large")):
-            if is_needed and not given:
-                other = "large" if missing == "small" else "small"
+        found: list[ModelSource | None] = []
+        for demo, is_needed, text in zip(DemoModel, (small, large), self.texts, strict=True):
+            if is_needed and not text:
+                given, missing, policy = ("large", "small", "always") if self.large else ("small", "large", "never")
                 raise SettingsError(
-                    f"--{other} is given, and --{missing} is not.",
-                    f"Name both, or choose --policy {'always' if other == 'large' else 'never'} to run one alone.",
+                    f"--{given} is given, and --{missing} is not.",
+                    f"Name both, or choose --policy {policy} to run one alone.",
                 )
-        return (
-            source_of(self.small, DemoModel.SMALL) if small else None,
-            source_of(self.large, DemoModel.LARGE) if large else None,
-        )
+            found.append(source_of(text, demo) if is_needed else None)
+        return found[0], found[1]
 
 
 DEMO_PAIR = ModelOptions(str(DemoModel.SMALL), str(DemoModel.LARGE))

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Generic, NamedTuple, TextIO, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -62,9 +62,14 @@ class Field(NamedTuple, Generic[Row]):
 def listing(rows: Iterable[Row], fields: Sequence[Field[Row]], json: bool) -> None:
     """Write rows to standard output as a table, or as JSON objects, one per line."""
     if json:
-        write_json_lines({field.key: field.value(row) for field in fields if field.key} for row in rows)
+        write_json_lines(objects_of(rows, fields))
     else:
         write_table(table_of(rows, fields))
+
+
+def objects_of(rows: Iterable[Row], fields: Sequence[Field[Row]]) -> list[dict[str, Any]]:
+    """Return the JSON objects of a listing."""
+    return [{field.key: field.value(row) for field in fields if field.key} for row in rows]
 
 
 def table_of(rows: Iterable[Row], fields: Sequence[Field[Row]], title: str = "") -> Table:
@@ -124,16 +129,15 @@ def write_figures(text: str) -> None:
 
 
 class ProgressLine:
-    """Shows the progress of a task as a line on standard error that updates itself; only a terminal can show that."""
+    """Shows the progress of a task as a line on standard error that updates itself, where a terminal can show that."""
 
-    def __init__(self, title: str, live: Progress | None) -> None:
+    def __init__(self, title: str, live: Progress) -> None:
         self._live = live
-        self._task: TaskID | None = live.add_task(safe_line(title, 60), total=1.0, words="") if live else None
+        self._task = live.add_task(safe_line(title, 60), total=1.0, words="")
 
     def show(self, fraction: float, words: str = "") -> None:
         """Update the progress. `fraction`: how much is done, from 0 to 1."""
-        if self._live and self._task is not None:
-            self._live.update(self._task, completed=fraction, words=safe_line(words, 200))
+        self._live.update(self._task, completed=fraction, words=safe_line(words, 200))
 
     def remark(self, sentence: str) -> None:
         """Write a line above the progress, unless -q was given."""
@@ -142,21 +146,19 @@ class ProgressLine:
 
     def report(self, sentence: str) -> None:
         """Write a line above the progress."""
-        if self._live:
-            self._live.console.out(f"baton: {safe_line(sentence)}", highlight=False)
-        else:
+        if self._live.disable:
             report(sentence)
+        else:
+            self._live.console.out(f"baton: {safe_line(sentence)}", highlight=False)
 
 
 @contextmanager
 def progress(title: str, json: bool = False) -> Iterator[ProgressLine]:
     """Show progress in a terminal while the block runs. `json`: JSON lines go to standard output, perhaps there too."""
-    live = not is_quiet() and is_live(sys.stderr) and not (json and sys.stdout.isatty())
-    if not live:
-        yield ProgressLine(title, None)
-        return
+    is_shown = not is_quiet() and is_live(sys.stderr) and not (json and sys.stdout.isatty())
     columns = (TextColumn("{task.description}", markup=False), BarColumn(24), TextColumn("{task.percentage:>3.0f}%"))
-    words = TextColumn("{task.fields[words]}", markup=False)
-    out = console(stderr=True)
-    with Progress(*columns, words, console=out, transient=True, redirect_stdout=False, redirect_stderr=False) as shown:
+    words, out = TextColumn("{task.fields[words]}", markup=False), console(stderr=True)
+    shown = Progress(*columns, words, console=out, transient=True, redirect_stdout=False, redirect_stderr=False)
+    shown.disable = not is_shown
+    with shown:
         yield ProgressLine(title, shown)

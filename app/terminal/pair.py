@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
@@ -49,7 +49,7 @@ def local_choices(loading: LoadingOptions, model: Path, parallel: int, context: 
     return LocalChoices(load.model_copy(update=given), overrides)
 
 
-def fitting_context(files: Sequence[Path], parallel: int = 1) -> int:
+def fitting_context(files: Sequence[Path], parallel: int) -> int:
     """Return the longest of `CONTEXTS` with which all these models fit into memory, for `parallel` texts at once.
 
     Raises ModelFileError.
@@ -91,7 +91,7 @@ def open_model(
     return engine
 
 
-def describe(card: ModelCard, verbose: bool = False) -> None:
+def describe(card: ModelCard, verbose: bool) -> None:
     """Say how a file was loaded: its context, what had to be reduced for lack of memory, or its whole placement."""
     remark(f"{card.name}: {card.context:,} tokens of context")
     if verbose:
@@ -124,15 +124,11 @@ def open_pair(
     demo = _costly_demo() if is_costly else tiny_demo
     context = loading.context or fitting_context(list(dict.fromkeys(files)), parallel)
     with ExitStack() as stack:
-
-        def opened(source: ModelSource | None) -> Engine | None:
-            if source is None:
-                return None
-            engine = open_model(source, loading, parallel, context, demo)
-            stack.callback(engine.close)
-            return engine
-
-        pair = Pair(opened(sources[0]), opened(sources[1]))
+        engines = [
+            stack.enter_context(closing(open_model(source, loading, parallel, context, demo))) if source else None
+            for source in sources
+        ]
+        pair = Pair(*engines)
         if pair.small and pair.large:
             share_vocabulary(pair.small, pair.large)
         yield pair

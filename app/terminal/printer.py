@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.cells import cell_len
 from rich.console import Console
 from rich.control import Control
@@ -9,6 +11,7 @@ from rich.segment import ControlType
 
 from baton_reasoning.app.shared.labels import prefill_text
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.export.markdown import SIGNS
 from baton_reasoning.core.text import counted, safe_text
 from baton_reasoning.core.thinking.events import (
     Event,
@@ -22,7 +25,6 @@ from baton_reasoning.core.thinking.events import (
 from baton_reasoning.core.thinking.registry import advice_on
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
-SIGNS = {Author.SMALL: "●", Author.LARGE: "◆", Author.INSERTED: "▣", Author.PERSON: "✎"}
 _STYLES = {
     Author.SMALL: "color(33)",
     Author.LARGE: "color(208)",
@@ -122,6 +124,15 @@ class Printer:
 
     def _print(self, text: str, style: str | None = None) -> None:
         self._out.out(safe_text(text), style=style, highlight=False, end="")
+
+
+def print_run(events: Iterable[Event], out: Console, live: bool = False, progress: Console | None = None) -> Trace:
+    """Print the events of a run, as `Printer` does."""
+    printer = Printer(out, live, progress)
+    for event in events:
+        printer.feed(event)
+    printer.finish()
+    return printer.trace
 
 
 def summary(trace: Trace) -> str:

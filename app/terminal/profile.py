@@ -14,7 +14,7 @@ import click
 from baton_reasoning.app.terminal.command_line import OUTPUT, command, gathered, option
 from baton_reasoning.app.terminal.models import source_of
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, FILE, MODEL, LoadingOptions, loading_of_one
-from baton_reasoning.app.terminal.output import Field, progress, table_of, write, write_table
+from baton_reasoning.app.terminal.output import Field, objects_of, progress, table_of, write, write_table
 from baton_reasoning.app.terminal.pair import on_disk, open_model
 from baton_reasoning.app.terminal.streams import write_json
 from baton_reasoning.core.batch.reading.problems import read_problems
@@ -32,6 +32,10 @@ SHOWN = 12
 """Most rows of a table."""
 TOKENS_BETWEEN = 8
 """Tokens between two reports of progress."""
+OPENING_FIELDS: tuple[Field[tuple[str, int]], ...] = (
+    Field("words", lambda found: found[0], "opening"),
+    Field("count", lambda found: found[1], "times", is_number=True),
+)
 CUE_FIELDS: tuple[Field[tuple[Category, str, int]], ...] = (
     Field("cue", lambda found: found[1], "known cue"),
     Field("count", lambda found: found[2], "times", is_number=True),
@@ -61,7 +65,9 @@ def profile_model(model: str, chosen: ProfileOptions, loading: LoadingOptions, j
     out = chosen.out
     if out and out.exists():
         raise SettingsError(f"{out} exists already.", "Name another file, or remove it.")
-    texts = _problems(chosen.problems, chosen.limit)
+    texts = PROBLEMS[: chosen.limit]
+    if chosen.problems:
+        texts = tuple(each.text for each in read_problems(expanded(chosen.problems), limit=chosen.limit).problems)
     settings = RunSettings(max_tokens=chosen.max_tokens, policy=Never.Settings())
     with closing(open_model(on_disk(source_of(model), chosen.yes), loading)) as engine:
         found = profile(written(engine, texts, settings))
@@ -97,8 +103,8 @@ def to_json(found: CueProfile) -> dict[str, object]:
         "boundaries": found.boundaries,
         "with_cue": found.with_cue,
         "advice": found.advice,
-        "openings": [{"words": words, "count": count} for words, count in found.openings],
-        "cues": [{field.key: field.value(cue) for field in CUE_FIELDS} for cue in found.cues],
+        "openings": objects_of(found.openings, OPENING_FIELDS),
+        "cues": objects_of(found.cues, CUE_FIELDS),
         "proposed": json_library.loads(lexicon_json(found.proposed)),
     }
 
@@ -106,22 +112,11 @@ def to_json(found: CueProfile) -> dict[str, object]:
 def write_profile(found: CueProfile) -> None:
     """Write the openings and cues that are most frequent."""
     write(f"{found.boundaries} boundaries; after {found.with_cue} a known cue\n")
-    openings: tuple[Field[tuple[str, int]], ...] = (
-        Field("", lambda opening: opening[0], "opening"),
-        Field("", lambda opening: opening[1], "times", is_number=True),
-        Field("", lambda opening: f"{opening[1] / found.boundaries:.0%}", "share", is_number=True),
-    )
-    write_table(table_of(found.openings[:SHOWN], openings))
-    if found.cues:
-        write()
-        write_table(table_of(found.cues[:SHOWN], CUE_FIELDS))
-    write(f"\n{found.advice}")
-
-
-def _problems(file: Path | None, limit: int) -> tuple[str, ...]:
-    if file is None:
-        return PROBLEMS[:limit]
-    return tuple(problem.text for problem in read_problems(expanded(file), limit=limit).problems)
+    for table in (table_of(found.openings[:SHOWN], OPENING_FIELDS), table_of(found.cues[:SHOWN], CUE_FIELDS)):
+        if table.rows:
+            write_table(table)
+            write()
+    write(found.advice)
 
 
 def _save(path: Path, text: str) -> None:

@@ -68,6 +68,7 @@ def _print_versions(context: click.Context, _: click.Parameter, is_asked: bool) 
 @command_group(
     PROGRAM,
     COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 ended by a limit, 130 stopped.",
 )
 @click.option(

@@ -6,17 +6,8 @@ from contextlib import closing
 
 import click
 
+from baton_reasoning.app.terminal import options
 from baton_reasoning.app.terminal.command_line import command, option
-from baton_reasoning.app.terminal.options import (
-    AT_LEAST_ONE,
-    LoadingOptions,
-    ModelOptions,
-    RunOptions,
-    loading_options,
-    model_options,
-    run_options,
-    run_settings,
-)
 from baton_reasoning.app.terminal.output import remark
 from baton_reasoning.app.terminal.pair import open_pair
 from baton_reasoning.core.batch.running.arms import arms_of, refuse_impossible
@@ -31,13 +22,13 @@ NOT_INSTALLED = "The packages that the endpoint needs are not installed."
 @command("serve")
 @option("--host", default="127.0.0.1", metavar="ADDRESS", help="Address to bind; beyond loopback a key is required.")
 @option("--port", type=click.IntRange(0, 65_535), default=8000, help="0 takes a free port [8000].")
-@option("--parallel", type=AT_LEAST_ONE, default=1, help="Requests answered at once; others wait [1].")
+@option("--parallel", type=options.AT_LEAST_ONE, default=1, help="Requests answered at once; others wait [1].")
 @option("--serve-key-env", metavar="NAME", help="Environment variable with the key that clients must send.")
 @option("--allow-host", multiple=True, metavar="NAME", help="A host name under which clients may call the endpoint.")
 @option("--allow-origin", multiple=True, metavar="ORIGIN", help="A web page that may call it from a browser.")
-@run_options
-@model_options
-@loading_options
+@options.run_options
+@options.model_options
+@options.loading_options
 def serve(
     host: str,
     port: int,
@@ -45,9 +36,9 @@ def serve(
     serve_key_env: str | None,
     allow_host: tuple[str, ...],
     allow_origin: tuple[str, ...],
-    method: RunOptions,
-    models: ModelOptions,
-    loading: LoadingOptions,
+    method: options.RunOptions,
+    models: options.ModelOptions,
+    loading: options.LoadingOptions,
 ) -> None:
     """Serve the pair to other programs through OpenAI's API: /v1/chat/completions, /v1/completions, /v1/models.
 
@@ -61,7 +52,7 @@ def serve(
         raise SettingsError(NOT_INSTALLED, how_to_install("serve")) from error
     key = "" if serve_key_env is None else take_key(serve_key_env)
     rules = AccessRules(host, key, frozenset(allow_host), origins(allow_origin))
-    arms = arms_of(ARMS, run_settings(method, is_demo=models.is_demo))
+    arms = arms_of(ARMS, options.run_settings(method, is_demo=models.is_demo))
     with (
         closing(EndpointServer(host, port)) as server,
         open_pair(models, loading, parallel=parallel, costly_demo=True) as pair,

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command, command_group, gathered, option
+from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command_group, gathered, option
 from baton_reasoning.app.terminal.options import FILE, SWITCH
 from baton_reasoning.app.terminal.output import Field, listing, remark, write
 from baton_reasoning.app.terminal.streams import ExitCode, report, write_json
@@ -97,7 +97,7 @@ class ServerSettings:
         return known.model_copy(update=changes)
 
 
-@command("add", servers)
+@servers.command("add")
 @click.argument("name")
 @click.argument("url")
 @gathered(ServerSettings, "settings")
@@ -129,7 +129,7 @@ LISTED: tuple[Field[dict[str, Any]], ...] = (
 )
 
 
-@command("list", servers)
+@servers.command("list")
 @as_json
 def list_servers(json: bool) -> None:
     """List the servers that were added here or in the window. With --json, everything that is kept of each."""
@@ -139,7 +139,7 @@ def list_servers(json: bool) -> None:
         remark("There is no server yet. To add one: baton servers add NAME URL")
 
 
-@command("rm", servers)
+@servers.command("rm")
 @click.argument("server", metavar="NAME|URL")
 def remove_server(server: str) -> None:
     """Forget a server, its settings and its key."""
@@ -151,7 +151,7 @@ def remove_server(server: str) -> None:
     kept.forget(address)
 
 
-@command("check", servers)
+@servers.command("check")
 @click.argument("server", metavar="[NAME|URL]", required=False)
 @option("--beside", type=FILE, metavar="GGUF", help="Compare its vocabulary with that of this model.")
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each server.")

@@ -11,21 +11,12 @@ import click
 
 from baton_reasoning.app.shared.expected_speed import speed_of_pair, time_saved
 from baton_reasoning.app.shared.labels import bills_of
+from baton_reasoning.app.terminal import options
 from baton_reasoning.app.terminal.command_line import OUTPUT, command, is_quiet, option
 from baton_reasoning.app.terminal.history import open_history
-from baton_reasoning.app.terminal.options import (
-    DEMO_PAIR,
-    LoadingOptions,
-    ModelOptions,
-    RunOptions,
-    loading_options,
-    model_options,
-    run_options,
-    run_settings,
-)
 from baton_reasoning.app.terminal.output import console, is_live, progress, remark, write, write_figures
 from baton_reasoning.app.terminal.pair import open_pair
-from baton_reasoning.app.terminal.printer import Printer, summary
+from baton_reasoning.app.terminal.printer import print_run, summary
 from baton_reasoning.app.terminal.standard_input import read_input, read_piped_input
 from baton_reasoning.app.terminal.streams import ExitCode, exit_code_of_signal, report, stops_on_interrupt, write_json
 from baton_reasoning.core.batch.reading.problems import read_problems
@@ -35,7 +26,6 @@ from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow, lines
 from baton_reasoning.core.errors import EngineError, SettingsError, StoreError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.store.runs import Recorder
@@ -64,17 +54,17 @@ HEADINGS = ("Small alone", "Both", "Large alone")
 
 @command("solve")
 @click.argument("problem", default="")
-@run_options
-@model_options
-@loading_options
+@options.run_options
+@options.model_options
+@options.loading_options
 @option("--steps", is_flag=True, group=OUTPUT, help="Print all steps, not the answer alone, into a file or pipe, too.")
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON event a line; the last line is the whole trace.")
 @option("--no-history", is_flag=True, group=OUTPUT, help="Keep the answer out of the history (baton history).")
 def solve(
     problem: str,
-    method: RunOptions,
-    models: ModelOptions,
-    loading: LoadingOptions,
+    method: options.RunOptions,
+    models: options.ModelOptions,
+    loading: options.LoadingOptions,
     steps: bool,
     json: bool,
     no_history: bool,
@@ -84,7 +74,7 @@ def solve(
     PROBLEM is the text of the problem; - reads it from standard input. Text that is piped in comes before PROBLEM, or
     is the problem: cat proof.txt | baton solve "Is this right?" --small … --large …
     """
-    settings = run_settings(method, is_demo=models.is_demo)
+    settings = options.run_settings(method, is_demo=models.is_demo)
     problem = whole_problem(problem)
     if models.is_demo and DemoProblem.of(problem) is None:
         if not models.are_given:
@@ -139,12 +129,9 @@ def exit_code_of(trace: Trace) -> int:
 def print_steps(events: Iterable[Event]) -> Trace:
     """Print a run for people as it streams."""
     progress = console(stderr=True) if is_live(sys.stderr) and not is_quiet() else None
-    printer = Printer(console(), is_live(sys.stdout), progress)
-    for event in events:
-        printer.feed(event)
-    printer.finish()
-    write_figures(f"\n{summary(printer.trace)}")
-    return printer.trace
+    trace = print_run(events, console(), is_live(sys.stdout), progress)
+    write_figures(f"\n{summary(trace)}")
+    return trace
 
 
 def print_answer(events: Iterable[Event], most_tokens: int) -> Trace:
@@ -195,12 +182,15 @@ def demo(number: int) -> int:
     The demo pair comes with the program. It can solve this one kind of problem and nothing else. NUMBER is one of the
     ready problems, which were chosen because the small model alone gets them wrong.
     """
-    problem = _ready_problem(number)
+    problems = read_problems(READY_PROBLEMS).problems
+    if not 1 <= number <= len(problems):
+        raise SettingsError(f"There is no ready problem {number}.", f"Choose 1 to {len(problems)}.")
+    problem = problems[number - 1]
     write(f"{ABOUT}\n\n{problem.text}\n")
     expected = problem.expected or ""
     rows: list[ScoreRow] = []
     control = Control()
-    with open_pair(DEMO_PAIR, LoadingOptions(CONTEXT), costly_demo=True) as pair:
+    with open_pair(options.DEMO_PAIR, options.LoadingOptions(CONTEXT), costly_demo=True) as pair:
         for heading, arm in zip(HEADINGS, arms_of([arm.value for arm in ScoredArm], DEMO_SETTINGS), strict=True):
             _write_heading(heading)
             with stops_on_interrupt(control):
@@ -216,13 +206,6 @@ def demo(number: int) -> int:
 
 def _write_heading(title: str) -> None:
     write(f"── {title} ".ljust(64, "─"))
-
-
-def _ready_problem(number: int) -> Problem:
-    problems = read_problems(READY_PROBLEMS).problems
-    if not 1 <= number <= len(problems):
-        raise SettingsError(f"There is no ready problem {number}.", f"Choose 1 to {len(problems)}.")
-    return problems[number - 1]
 
 
 class AnswerRecording:
@@ -249,7 +232,7 @@ class AnswerRecording:
 
 
 @contextmanager
-def recorded(problem: str, settings: RunSettings, is_kept: bool = True) -> Iterator[AnswerRecording]:
+def recorded(problem: str, settings: RunSettings, is_kept: bool) -> Iterator[AnswerRecording]:
     """Record a run as a conversation with one answer."""
     recording = AnswerRecording()
     with ExitStack() as stack:

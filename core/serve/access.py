@@ -110,7 +110,9 @@ def _origin(text: str) -> str:
     except ValueError:
         host = port = None
     if not host or parts.scheme not in DEFAULT_PORTS or parts.path.strip("/") or parts.query:
-        raise SettingsError(f"{text!r} is not an origin.", "Write scheme, host and port: http://localhost:3000")
+        raise SettingsError(
+            f"{text!r} is not an origin.", "Write scheme, host and port, such as http://localhost:3000."
+        )
     address = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{address}{'' if port in (None, DEFAULT_PORTS[parts.scheme]) else f':{port}'}"
 

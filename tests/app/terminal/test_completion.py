@@ -49,8 +49,6 @@ def question(line: str) -> dict[str, str]:
         ("baton history ex", "plain,export"),
         ("baton solve --max-t", "plain,--max-tokens"),
         ("baton solve --policy every", "plain,every-step"),
-        ("baton solve --preset ref", "plain,reference"),
-        ("baton solve --policy keywords --preset pap", "plain,paper"),
         ("baton solve --small ./mo", "file,./mo"),
         ("baton solve --cues cu", "file,cu"),
         ("baton batch resume res", "file,res"),

@@ -33,8 +33,8 @@ def test_the_doctor_looks_at_everything(baton: Baton) -> None:
     ("content", "said"),
     [
         ("max tokens", "config.toml cannot be read"),
-        ("[slove]\n", "has a table for 'slove'"),
-        ("sead = 7\n", "sets 'sead' at its top"),
+        ("[slove]\n", "'slove' at its top, which is no command"),
+        ("sead = 7\n", "'sead' at its top, which is no option"),
     ],
 )
 def test_a_broken_configuration_is_named(content: str, said: str, config: Path, baton: Baton) -> None:

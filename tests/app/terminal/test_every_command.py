@@ -40,8 +40,8 @@ class Row(NamedTuple):
     """How a command is used. In the lines {answer}, {batch}, {server} and {model} stand for what there is."""
 
     typical: str
-    wrong: tuple[str, str]
-    """A third is the same for all: an option that does not exist."""
+    wrong: Mapping[str, str]
+    """What cannot be used, and what is said to it. One more is the same for all: an option that does not exist."""
     code: int = ExitCode.ANSWERED
     prints: bool = True
     """Whether it writes to standard output."""
@@ -49,43 +49,131 @@ class Row(NamedTuple):
     """Takes seconds, so that closed pipes and Ctrl+C are tried by `make test-long` alone."""
 
 
+PRICES = ("1", "1,2", "1,2,cheap", "1,2,3,EUR,4", "1,2,-3", "much")
 ROWS = {
-    "solve": Row(f"'{PROBLEM.question}' -n 500", ("x --policy luck", "x --seed 12345678901234"), runs_models=True),
+    "solve": Row(
+        f"'{PROBLEM.question}' -n 500",
+        {
+            "x --policy luck": "'luck' is not one of",
+            "x --seed 12345678901234": "is not in the range",
+            "x --small nowhere.gguf --large demo": "nowhere.gguf cannot be read",
+            "x --small problems.jsonl --large demo": "is not a GGUF file",
+            "x --small demo --large offise": "no file, model or server called offise",
+            "x --small bartowski/Qwen-GGUF": "write hf:bartowski/Qwen-GGUF",
+            "x --large https://huggingface.co/a/b/resolve/main/c.gguf": "Write hf:a/b:QUANT",
+            "x --small ~no_such_user/x --large demo": "there is no such user",
+            "x -q --small demo": "--small is given, and --large is not",
+            "x -q --large demo": "--large is given, and --small is not",
+            "x -q -m demo": "--large is given, and --small is not",
+            "x --cues /dev/zero": "larger than 256 MiB",
+            "x --cues ~no_such_user/x": "there is no such user",
+            "x --set n1=many": "n1 cannot be 'many'",
+            "x --set nonsense=1": "names no setting",
+            "x --set 'boundary=('": "boundary cannot be '(': Input should be 'blank line', 'line' or",
+            "x --set c=50": "above its ceiling c_most (30). Raise c_most to 50",
+            "'  '": "There is no problem",
+        },
+        runs_models=True,
+    ),
     "batch run": Row(
-        "problems.jsonl --arm small --limit 1 -o out", ("nowhere.jsonl", "problems.jsonl --seeds -1"), runs_models=True
+        "problems.jsonl --arm small --limit 1 -o out",
+        {
+            "nowhere.jsonl": "nowhere.jsonl cannot be read",
+            "~no_such_user/x": "there is no such user",
+            "problems.jsonl --seeds -1": "is not in the range",
+        },
+        runs_models=True,
     ),
-    "batch resume": Row("results", ("", "nowhere")),
-    "batch report": Row("results", ("", "nowhere")),
-    "batch grade": Row("results", ("nowhere", "results --grade luck")),
-    "batch failures": Row("results", ("nowhere", "results --arm luck")),
-    "batch value": Row("results --k 2 --sample 1", ("nowhere", "results --k 0"), runs_models=True),
-    "batch again": Row("results/report.json -o out", ("nowhere -o out", "results/report.json"), runs_models=True),
-    "demo": Row("", ("1 2", "99"), runs_models=True),
-    "evidence": Row("--limit 2 --seeds 1 -o out", ("--limit 0", "--cost 1"), runs_models=True),
+    "batch resume": Row("results", {"": "Missing argument", "nowhere": "nowhere"}),
+    "batch report": Row("results", {"": "Missing argument", "nowhere": "nowhere"}),
+    "batch grade": Row("results", {"nowhere": "nowhere", "results --grade luck": "luck"}),
+    "batch failures": Row("results", {"nowhere": "nowhere", "results --arm luck": "luck"}),
+    "batch value": Row("results --k 2 --sample 1", {"nowhere": "nowhere", "results --k 0": "range"}, runs_models=True),
+    "batch again": Row(
+        "results/report.json -o out", {"nowhere -o out": "nowhere", "results/report.json": "--out"}, runs_models=True
+    ),
+    "demo": Row("", {"1 2": "unexpected extra argument", "99": "There is no ready problem 99"}, runs_models=True),
+    "evidence": Row("--limit 2 --seeds 1 -o out", {"--limit 0": "range", "--cost 1": "range"}, runs_models=True),
     "servers add": Row(
-        "home {server}", ("home {server} --ca nowhere.pem", "home {server} --prices much"), prints=False
+        "home {server}",
+        {
+            "home {server} --ca nowhere.pem": "nowhere.pem cannot be read",
+            "home {server} --template none.jinja": "none.jinja cannot be read",
+            "home {server} --cap-money 3": "A cap on money needs prices",
+            "home {server} --prices 1,1,1 --cap-money nan": "--cap-money cannot be nan. Write a sum",
+            **{f"home {{server}} --prices {each}": f"--prices {each} cannot be read" for each in PRICES},
+            "home nowhere": "“nowhere” is not a server address. Write it as http://host:port",
+            "home ''": "The address is empty. Write it as http://host:port",
+            "ho.me {server}": "“ho.me” cannot name a server. Use letters, digits",
+            "demo {server}": "“demo” already names a model",
+            "r1-qwen-7b {server}": "“r1-qwen-7b” already names a model",
+            "office http://other:2": "“office” already names http://127.0.0.1",
+        },
+        prints=False,
     ),
-    "servers list": Row("", ("more", "--json=1")),
-    "servers rm": Row("office", ("", "nobody"), prints=False),
-    "servers check": Row("office", ("nobody", "office --beside nowhere.gguf")),
-    "profile": Row("demo --limit 1 -n 32", ("nowhere.gguf", "demo -n none"), runs_models=True),
-    "serve": Row("--port 0", ("--port x", "--parallel 0"), ExitCode.STOPPED, prints=False, runs_models=True),
-    "models list": Row("", ("more", "--json=1")),
-    "models pairs": Row("", ("more", "--context 1")),
-    "models search": Row("tiny", ("", "tiny --limit")),
-    "models get": Row("hf:{repository}", ("", "nowhere.gguf")),
-    "models rm": Row("{model} -y --for-good", ("", "nowhere.gguf -y"), prints=False),
-    "history list": Row("", ("more", "--limit 0")),
-    "history show": Row("{answer}", ("", "nothing")),
-    "history search": Row("even", ("", "even --json=1")),
-    "history export": Row("{answer} answer.md", ("{answer} answer.pdf", "{answer} problems.jsonl"), prints=False),
-    "history rm": Row("{batch} -y", ("", "{answer}"), prints=False),
-    "doctor": Row("", ("more", "--json=1")),
-    "policies": Row("", ("more", "--json=1")),
-    "settings": Row("n1", ("nonsense", "--policy luck")),
-    "completion": Row("bash", ("", "tcsh")),
-    "opinion": Row("trace.jsonl", ("", "nowhere.jsonl"), runs_models=True),
-    "value": Row("trace.jsonl --k 2", ("nowhere.jsonl", "trace.jsonl --k 0"), runs_models=True),
+    "servers list": Row("", {"more": "unexpected extra argument", "--json=1": "does not take a value"}),
+    "servers rm": Row(
+        "office",
+        {"''": "There is no server ''. See baton servers list", "nobody": "There is no server nobody."},
+        prints=False,
+    ),
+    "servers check": Row(
+        "office",
+        {
+            "nobody": "There is no server nobody.",
+            "http://": "“http:” is not a server address",
+            "office --beside nowhere.gguf": "nowhere.gguf cannot be read",
+        },
+    ),
+    "profile": Row(
+        "demo --limit 1 -n 32",
+        {
+            "nowhere.gguf": "nowhere.gguf cannot be read",
+            "demo -n none": "'none' is not a valid integer",
+            "demo -o trace.jsonl": "trace.jsonl exists already. Name another file, or remove it.",
+            "demo --limit 1 -n 32 -q -o no/cues.json": "cannot be written",
+        },
+        runs_models=True,
+    ),
+    "serve": Row(
+        "--port 0",
+        {
+            "--port x": "'x' is not a valid integer",
+            "--parallel 0": "range",
+            "--host 0.0.0.0": "no API key is set",
+            "--serve-key-env NO_SUCH_KEY": "NO_SUCH_KEY is not set",
+            "--policy drafted --parallel 2 -q": "since they are loaded for parallel requests",
+            "--allow-origin evil": "is not an origin",
+        },
+        ExitCode.STOPPED,
+        prints=False,
+        runs_models=True,
+    ),
+    "models list": Row("", {"more": "unexpected extra argument", "--json=1": "does not take a value"}),
+    "models pairs": Row("", {"more": "unexpected extra argument", "--context 1": "range"}),
+    "models search": Row("tiny", {"": "Missing argument", "tiny --limit": "--limit"}),
+    "models get": Row("hf:{repository}", {"": "Missing argument", "nowhere.gguf": "names no model of the Hub"}),
+    "models rm": Row("{model} -y --for-good", {"": "Missing", "nowhere.gguf -y": "not among the models"}, prints=False),
+    "history list": Row("", {"more": "unexpected extra argument", "--limit 0": "range"}),
+    "history show": Row("{answer}", {"": "Missing argument", "nothing": "no entries whose id begins with nothing"}),
+    "history search": Row("even", {"": "Missing argument", "even --json=1": "does not take a value"}),
+    "history export": Row(
+        "{answer} answer.md",
+        {
+            "{answer} answer.pdf": "answer.pdf names no format for the answer. End it in .json",
+            "{answer} problems.jsonl": "is there already. Add --force",
+        },
+        prints=False,
+    ),
+    "history rm": Row("{batch} -y", {"'' -y": "The id is empty.", "{answer}": "Nobody can be asked"}, prints=False),
+    "doctor": Row("", {"more": "unexpected extra argument", "--json=1": "does not take a value"}),
+    "policies": Row("", {"more": "unexpected extra argument", "--json=1": "does not take a value"}),
+    "settings": Row("n1", {"nonsense": "There is no setting called nonsense", "--policy luck": "'luck' is not one of"}),
+    "completion": Row("bash", {"": "Missing argument", "tcsh": "'tcsh'"}),
+    "opinion": Row("trace.jsonl", {"": "Missing argument", "nowhere.jsonl": "nowhere.jsonl"}, runs_models=True),
+    "value": Row(
+        "trace.jsonl --k 2", {"nowhere.jsonl": "nowhere.jsonl", "trace.jsonl --k 0": "range"}, runs_models=True
+    ),
 }
 PATHS = [" ".join(path) for path, _ in commands_of(program)]
 GROUPS = {path.partition(" ")[0] for path in PATHS if " " in path}
@@ -186,12 +274,13 @@ def test_a_group_alone_prints_its_help(path: str, baton: Baton) -> None:
 @pytest.mark.slow
 @per_row(ROWS)
 def test_wrong_use_is_one_sentence_and_code_2(name: str, line: LineOf, baton: Baton) -> None:
-    for arguments in ("--no-such-option", *ROWS[name].wrong):
+    for arguments, said in {"--no-such-option": "No such option", **ROWS[name].wrong}.items():
         done = baton(*line(name, arguments))
         assert (done.returncode, done.stdout) == (ExitCode.USAGE, ""), arguments
         (sentence,) = done.stderr.splitlines()
         assert sentence.startswith(PROGRAM)
-        assert "Traceback" not in sentence
+        assert said in sentence
+        assert "went wrong" not in sentence
         assert sentence.endswith((".", "?")), sentence
 
 

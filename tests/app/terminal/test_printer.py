@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from baton_reasoning.app.terminal.printer import Printer, summary
+from baton_reasoning.app.terminal.printer import print_run, summary
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION
 from baton_reasoning.core.thinking.events import (
@@ -34,10 +34,7 @@ def console(out: io.StringIO, live: bool) -> Console:
 
 def printed(*events: Event, live: bool, progress: Console | None = None) -> str:
     out = io.StringIO()
-    printer = Printer(console(out, live), live, progress)
-    for event in events:
-        printer.feed(event)
-    printer.finish()
+    print_run(events, console(out, live), live, progress)
     return out.getvalue()
 
 

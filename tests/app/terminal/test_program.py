@@ -1,11 +1,9 @@
-"""Versions, help, where options come from; and the window's own command line."""
+"""Versions, and the window's own command line."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -15,47 +13,6 @@ from baton_reasoning.core.version import version
 from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
-
-LINE = ["solve", "1+1?", "-q", "--no-history", "--small", "demo", "--policy", "never", "--json"]
-
-
-def tokens(capsys: pytest.CaptureFixture[str]) -> int:
-    """How many tokens the run was allowed."""
-    written: int = json.loads(capsys.readouterr().out.splitlines()[-1])["tokens"]
-    return written
-
-
-def test_an_option_is_taken_from_the_line_the_environment_and_the_file_in_this_order(
-    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    config.write_text("max-tokens = 2\n")
-    assert main(LINE) == 3
-    assert tokens(capsys) == 2
-    config.write_text("max-tokens = 2\n[solve]\nmax-tokens = 3\n")
-    assert main(LINE) == 3
-    assert tokens(capsys) == 3
-    monkeypatch.setenv("BATON_MAX_TOKENS", "4")
-    assert main(LINE) == 3
-    assert tokens(capsys) == 4
-    assert main([*LINE, "-n", "6"]) == 3
-    assert tokens(capsys) == 6
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        ("max tokens", "cannot be read"),
-        ("seed = " + "9" * 5_000, "cannot be read"),
-        ("seed = " + "[" * 5_000, "nested too deeply"),
-    ],
-)
-def test_a_wrong_configuration_is_a_sentence(
-    content: str, said: str, config: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    config.write_text(content)
-    assert main(LINE) == 2
-    (sentence,) = capsys.readouterr().err.splitlines()
-    assert said in sentence
 
 
 def test_every_program_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:

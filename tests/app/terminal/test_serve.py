@@ -17,7 +17,6 @@ import pytest
 from baton_reasoning.app.cli import main
 from baton_reasoning.core.demo_pair import held_out_problems
 from baton_reasoning.core.grading.extract import extract_answer
-from tests.app.terminal.conftest import Baton
 
 pytestmark = pytest.mark.slow
 
@@ -60,22 +59,6 @@ def stopped_cleanly(process: subprocess.Popen[str]) -> None:
     said = process.stderr.read()
     assert process.wait() == 130
     assert said == "baton: Stopped.\n"
-
-
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        (("--host", "0.0.0.0"), "no API key is set"),
-        (("--serve-key-env", "NO_SUCH_KEY"), "NO_SUCH_KEY is not set"),
-        (("--policy", "drafted", "--parallel", "2"), "since they are loaded for parallel requests"),
-        (("--allow-origin", "evil"), "is not an origin"),
-    ],
-)
-def test_what_cannot_be_served_is_one_sentence(options: tuple[str, ...], sentence: str, baton: Baton) -> None:
-    done = baton("serve", *options)
-    assert done.returncode == 2
-    assert sentence in done.stderr
-    assert "unexpected" not in done.stderr
 
 
 def test_without_its_packages_the_endpoint_names_the_extra_of_this_distribution(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -101,35 +100,6 @@ def test_a_server_without_a_key_of_its_own_gets_that_of_the_environment(monkeypa
     assert known_server("http://home:1").address.key is None
     monkeypatch.setenv(servers.KEY_VARIABLE, "secret")
     assert known_server("http://home:1").address.key == "secret"
-
-
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ("add office nowhere", "“nowhere” is not a server address. Write it as http://host:port"),
-        ("add of.fice http://home:1", "“of.fice” cannot name a server. Use letters, digits"),
-        ("add demo http://home:1", "“demo” already names a model"),
-        ("add r1-qwen-7b http://home:1", "“r1-qwen-7b” already names a model"),
-        ("add taken http://home:2", "“taken” already names http://home:1. Choose another name, or remove that"),
-        *(
-            (f"add office http://home:1 --prices {prices}", f"--prices {prices} cannot be read")
-            for prices in ("1", "1,2", "1,2,cheap", "1,2,3,EUR,4", "1,2,-3")
-        ),
-        ("add office http://home:1 --cap-money 3", "A cap on money needs prices"),
-        ("add office http://home:1 --prices 1,1,1 --cap-money nan", "--cap-money cannot be nan. Write a sum"),
-        ("add office ''", "The address is empty. Write it as http://host:port"),
-        ("rm ''", "There is no server ''. See baton servers list"),
-        ("add office http://home:1 --template none.jinja", "none.jinja cannot be read"),
-        ("rm office", "There is no server office. See baton servers list"),
-        ("check http://", "“http:” is not a server address"),
-    ],
-)
-def test_wrong_use_is_one_sentence(line: str, said: str, baton: Baton) -> None:
-    baton("servers", "add", "taken", "http://home:1")
-    refused = baton("servers", *shlex.split(line))
-    assert refused.returncode == 2
-    (sentence,) = refused.stderr.splitlines()
-    assert said in sentence
 
 
 @pytest.mark.slow

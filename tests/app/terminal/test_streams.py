@@ -76,23 +76,6 @@ def test_odd_streams_are_a_sentence(line: str, code: int, said: str) -> None:
     assert "unexpected" not in words
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "said"),
-    [
-        ("solve x --cues /dev/zero", 2, "larger than 256 MiB"),
-        ("solve x --cues ~no_such_user/x", 2, "there is no such user"),
-        ("solve x --small ~no_such_user/x --large demo", 2, "there is no such user"),
-        ("batch run ~no_such_user/x", 2, "there is no such user"),
-        ("servers check https://192.0.2.1", 1, "The proxy for 192.0.2.1 cannot be used"),
-    ],
-)
-def test_odd_files_and_values_are_a_sentence(arguments: str, code: int, said: str, baton: Baton) -> None:
-    done = baton(*arguments.split(), HTTPS_PROXY="socks9://x")
-    assert done.returncode == code, done.stderr
-    assert said in done.stderr
-    assert "unexpected" not in done.stderr
-
-
 @pytest.mark.parametrize("proxy", ["socks9://x", "http://[::1"])
 def test_a_proxy_that_cannot_be_used_is_a_sentence(
     proxy: str, tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
@@ -101,6 +84,8 @@ def test_a_proxy_that_cannot_be_used_is_a_sentence(
     assert baton("servers", "add", "office", "http://127.0.0.1:9", "--proxy", proxy).returncode == 0
     done = baton("servers", "check", "office")
     assert (done.returncode, "The proxy for 127.0.0.1:9 cannot be used" in done.stderr) == (1, True)
+    done = baton("servers", "check", "https://192.0.2.1", HTTPS_PROXY=proxy)
+    assert (done.returncode, "The proxy for 192.0.2.1 cannot be used" in done.stderr) == (1, True)
 
 
 def test_input_that_is_not_text_is_refused(monkeypatch: pytest.MonkeyPatch, baton: Baton) -> None:
