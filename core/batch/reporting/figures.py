@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.store.batches import Conditions
 from baton_reasoning.core.table import NOTHING
@@ -13,8 +15,11 @@ def percent(value: float) -> str:
 
 
 def rounded(share: float) -> str:
-    """Format a share for a sentence: in whole percent, but neither “0%” for a few nor “100%” for almost all."""
-    text = f"{share:.0%}"
+    """Format a share for a sentence: in whole percent, but neither “0%” for a few nor “100%” for almost all.
+
+    A half is rounded up, as people round it: tables show 62.5% beside it.
+    """
+    text = f"{math.floor(round(100 * share, 9) + 0.5)}%"
     return percent(share) if text in ("0%", "100%") and 0 < share < 1 else text
 
 

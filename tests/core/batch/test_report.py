@@ -93,14 +93,14 @@ def test_a_report_begins_with_what_was_found(store: Store, recipes: tuple[str, .
 
 def test_a_sentence_has_the_figures_of_the_arms(store: Store) -> None:
     made = report(store, "small", "large", "baton", "random")
-    values = {"small": 0.6, "large": 0.98, "baton": 0.996, "random as baton": 0.72}
+    values = {"small": 0.625, "large": 0.98, "baton": 0.996, "random as baton": 0.72}
     tokens = {"small_tokens": 72, "large_tokens": 28}
     arms = [
         arm.model_copy(update={"accuracy": Estimate(values[arm.name], 0, 1)} | (tokens if arm.is_pair else {}))
         for arm in made.arms
     ]
     assert sentence(made.model_copy(update={"arms": tuple(arms)})) == (
-        "Both together: 99.6% right with 28% by the large model; small alone 60%, large alone 98%, by chance 72%."
+        "Both together: 99.6% right with 28% by the large model; small alone 63%, large alone 98%, by chance 72%."
     )
 
 
