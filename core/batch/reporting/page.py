@@ -9,6 +9,8 @@ from baton_reasoning.core.export.html_template import markup, render
 
 MOST_FAILURES = 500
 """Answers listed; results.jsonl has all."""
+PHONE = (328, 260)
+"""Width and height in pixels of the chart on a narrow screen, where letters of the wide one would be too small."""
 
 
 def html_report(report: Report, analysis: FailureAnalysis) -> str:
@@ -25,6 +27,7 @@ def html_report(report: Report, analysis: FailureAnalysis) -> str:
         more_tables=tables.more_tables(report),
         notes=tables.notes(report),
         share=markup(charts.share_chart(report)),
+        narrow_share=markup(charts.share_chart(report, *PHONE)),
         takeovers=[
             (arm.title, markup(charts.takeovers_by_reason(arm)))
             for arm in report.arms
