@@ -52,6 +52,8 @@ def test_a_problem_and_its_answer_are_found(tmp_path: Path, record: dict[str, ob
         {"choice1": "red", "choice2": "green", "label": "2"},
         {"opa": "red", "opb": "green", "opc": "blue", "cop": 1},
         {"A": "red", "B": "green", "C": "blue", "D": "black", "answer": "B"},
+        {"a": "red", "b": "green", "answer": " b"},
+        {"a": "B", "b": "2", "c": "3", "answer": "B"},
     ],
 )
 def test_options_are_found_wherever_they_stand(tmp_path: Path, fields: dict[str, object]) -> None:
