@@ -126,7 +126,8 @@ def as_delimited(draw: st.DrawFn, rows: list[Row]) -> str:
 def encoded(draw: st.DrawFn, text: str) -> bytes:
     choices = [text.encode(name) for name in ("utf-8", "utf-8-sig", "utf-16")] + [f"\ufeff{text}".encode("utf-16-be")]
     windows = text.encode("cp1252", "replace")
-    if windows.decode("cp1252") == text and windows.decode("utf-8", "replace") != windows.decode("cp1252"):
+    is_utf8 = any("�" not in line.decode(errors="replace") for line in windows.split(b"\n") if not line.isascii())
+    if windows.decode("cp1252") == text and not is_utf8:
         choices.append(windows)
     return draw(st.sampled_from(choices))
 
