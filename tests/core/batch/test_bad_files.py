@@ -167,7 +167,7 @@ def test_doubtful_rows_of_a_table(tmp_path: Path) -> None:
     ]
     assert [reason for _, reason in rejected(found)] == ["The row has 5 fields, the header 4."]
     found = read(tmp_path, "p.csv", "1,What is one and one?\n2,What is two and two?\n")
-    assert (texts(found), found.columns.problem) == (["What is one and one?", "What is two and two?"], "column 2")
+    assert (texts(found), found.columns[0].problem) == (["What is one and one?", "What is two and two?"], "column 2")
 
 
 CellValue = str | float | date | None

@@ -250,6 +250,7 @@ def test_a_folder_is_read_file_by_file(tmp_path: Path) -> None:
     written(tmp_path, "set/broken.json", "{")
     written(tmp_path, "set/README.md", "# About\nThis is no problem.\n")
     written(tmp_path, "set/LICENSE.txt", "You may.")
+    written(tmp_path, "set/deeper/notes.md", "None.")
     written(tmp_path, "set/picture.png", b"\x89PNG")
     written(tmp_path, "set/.hidden.jsonl", '{"problem": "Hidden?"}')
     found = read_problems(tmp_path / "set")
@@ -258,7 +259,9 @@ def test_a_folder_is_read_file_by_file(tmp_path: Path) -> None:
     assert [problem.source for problem in found.problems] == ["a.jsonl", "b.csv", "deeper/c.txt"]
     assert [(bad.source, bad.line) for bad in found.rejected] == [("broken.json", 0), ("a.jsonl", 2)]
     assert found.available_columns == ("id", "problem", "question", "answer")
-    assert any(note.endswith("no problems: 3.") for note in found.notes)
+    assert "The problem is the column “problem” or “question”." in found.summary()
+    assert not any(line.startswith("Other columns") for line in found.summary())
+    assert found.notes[0].endswith("no problems: LICENSE.txt, README.md, deeper/notes.md and 1 more.")
     assert [file.name for file in found.origin.files] == ["a.jsonl", "b.csv", "deeper/c.txt"]
     assert found.origin.files[2].sha256 == hashlib.sha256(b"From a text?\n").hexdigest()
 
