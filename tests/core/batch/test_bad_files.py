@@ -57,7 +57,8 @@ def rejected(found: ProblemSet) -> list[tuple[int, str]]:
         ("p.jsonl", b'{"question": ""}\n', r"which column is the problem\. Choose one of: question"),
         ("p.jsonl", b'{"a": 1}\n', r"which column is the problem\. Choose one of: a"),
         ("p.json", b'{"a": 1}', r"does not hold one list of problems\. It should be a JSON list of objects"),
-        ("p.json", b'{"train": [{"problem": "Old?"}], "test": [{"problem": "New?"}]}', "not hold one list"),
+        ("p.json", b'{"train": [{"problem": "Old?"}], "test": [{}]}', r"one list .*\. It has train, test\. Save one"),
+        ("p.json", b'{"data": {"sums": [{"problem": "Old?"}]}, "rows": []}', r"It has data\.sums\. .* with jq \.NAME"),
         ("p.csv", b'question,answer\nOne?,1\n"Two?,2\nThree?,3\n', "quotes of the row in line 3 do not match up"),
         ("p.csv", b'question,answer\nOne?,1\n"Two" or three?,2\n', r"line 3 .*\. Write a quote inside .* twice"),
         (
