@@ -206,10 +206,11 @@ def test_the_first_visible_sheet_with_a_header_is_read_as_it_is_shown(
     tmp_path: Path, cell: CellValue, expected: str | None
 ) -> None:
     title: list[tuple[CellValue, ...]] = [("Questions of 2026",), (None,)]
-    rows = [*title, ("Frage", None, "Antwort"), (None,), ("What is 2 + 2?", None, cell)]
+    rows = [*title, ("Frage", None, "Antwort"), (None,), ("What is 2 + 2?", None, cell), ("Why?",)]
     found = read(tmp_path, "sums.xlsx", workbook(title, rows))
-    (problem,) = found.problems
+    problem, short = found.problems
     assert (problem.text, problem.expected, problem.source_line) == ("What is 2 + 2?", expected, 5)
+    assert (short.text, short.expected, short.source_line) == ("Why?", None, 6)
     assert (found.rejected, found.notes) == ((), ("sums.xlsx: only the sheet “Sums 2” was read.",))
     assert texts(read(tmp_path, "sums.xlsx", workbook([], [("What is the sum?",)]))) == ["What is the sum?"]
 

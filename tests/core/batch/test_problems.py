@@ -66,7 +66,11 @@ def problems(draw: st.DrawFn) -> list[Drawn]:
     filled = texts.filter(bool)
     answers = filled.filter(lambda text: "####" not in text)  # GSM8K's sign before an answer
     found = []
-    for identity in draw(st.lists(filled, min_size=1, max_size=4, unique=True)):
+    numbers = st.integers(1, 4).map(lambda last: [str(number) for number in range(1, last + 1)])
+    for identity in draw(numbers | st.lists(filled, min_size=1, max_size=4, unique=True)):
+        if draw(st.booleans()):  # nothing but the problem: a short row
+            found.append(Drawn(identity, draw(filled), None, "", ()))
+            continue
         options = [f"{name} {draw(texts)}".strip() for name in draw(st.sampled_from([[], ["red", "green", "blue"]]))]
         answer = draw(st.none() | (st.sampled_from(LETTERS) if options else answers))
         found.append(Drawn(identity, draw(filled), answer, draw(texts), tuple(options)))
@@ -77,7 +81,9 @@ def problems(draw: st.DrawFn) -> list[Drawn]:
 def files(draw: st.DrawFn, drawn: list[Drawn]) -> tuple[str, bytes]:
     """A file that holds these problems: its ending, which need not fit its format, and its bytes."""
     names = {part: draw(st.sampled_from(usual)) for part, usual in NAMES.items()}
-    parts = draw(st.permutations(list(names)))
+    # Without a column of ids, problems are numbered.
+    are_numbered = [each.id for each in drawn] == [str(number) for number in range(1, len(drawn) + 1)]
+    parts = draw(st.permutations([part for part in names if not (are_numbered and part == "id")]))
     kind = draw(st.sampled_from(FORMATS))
     in_one_column = kind not in ("delimited", "workbook") and draw(st.booleans())
     answers_are_options = draw(st.booleans())
