@@ -9,6 +9,7 @@ rules.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 LONGEST_MESSAGE = 2_000
 """Characters of an error message that are shown."""
@@ -64,6 +65,12 @@ def replace_lone_surrogates(text: str) -> str:
 def counted(number: int, noun: str) -> str:
     """Write a number with its noun: “1 problem”, “1,200 problems”; for nouns whose plural ends in an s."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def some_of(names: Sequence[str], most: int = 10) -> str:
+    """List the first `most` names, and say how many more there are."""
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown
 
 
 def one_line(text: str, limit: int = LONGEST_QUOTE) -> str:

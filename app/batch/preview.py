@@ -111,7 +111,7 @@ class Preview(QWidget):
         self.ungraded.setChecked(False)
         self.ungraded.setVisible(not found.with_answer)
         self._allow_start()
-        columns = found.columns
+        columns = found.columns[0]
         for combo, chosen in (
             (self.problem, columns.problem),
             (self.answer, columns.answer or columns.solution),

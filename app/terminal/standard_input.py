@@ -12,7 +12,7 @@ import click
 
 from baton_reasoning.app.terminal.output import remark
 from baton_reasoning.core.batch.reading.source import ProblemSource
-from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.errors import ProblemFileError, SettingsError
 
 TYPE_IT = "Type it here; Ctrl+D on a line of its own ends it."
 
@@ -57,4 +57,7 @@ def confirmed(question: str) -> bool:
 
 def read_problem_input() -> ProblemSource:
     """Read a file of problems from standard input. Raises SettingsError if it is closed, and ProblemFileError."""
-    return ProblemSource.read("standard-input", _opened().buffer)
+    source = ProblemSource.read("standard-input", _opened().buffer)
+    if not source.data.strip():
+        raise ProblemFileError("Nothing came on standard input.", "Pipe problems into it, or name a file instead of -.")
+    return source

@@ -47,8 +47,6 @@ _WRONG_CHOICE = re.compile(r"(incorrect|wrong)_(answer|choice|option)_?\d*|distr
 _OPTION_COLUMN = re.compile(r"(?:option|choice|answer_choice|opt|op|ending)_?([a-j]|\d)")
 _LABEL = re.compile(r"\s*\(?([A-Za-z])\s?[).:]\s*")
 """A label before an option: “A) red”, “(b) green”, “C. blue”, “d : 4”."""
-_FEWEST_LETTERS = 4
-"""Columns A, B, C, D … hold options if there are at least so many, and every answer is one of these letters."""
 
 _SHORTEST_PROBLEM = 15
 """Mean characters below which an unnamed column is no text of a problem."""
@@ -156,21 +154,26 @@ def guess_columns(rows: Sequence[Record], named: ColumnNames = GUESS) -> Columns
 
 
 def _option_columns(rows: Sequence[Record], names: Sequence[str], answer: str | None) -> tuple[tuple[str, ...], ...]:
-    """Find columns with one option each (option_a …; choice1 …; A, B, C, D), and their labels in answers."""
+    """Find columns with one option each (option_a …; choice1 …; A, B …), and their labels in answers.
+
+    Columns of single letters, A, B … or a, b …, hold options only if every answer is one of these letters.
+    """
     by_label: dict[str, str] = {}
     for name in names:
         if found := _OPTION_COLUMN.fullmatch(_plain(name)):
             by_label.setdefault(found[1].upper(), name)
-    given = {str(row.fields[answer]) for row in rows if is_filled(row.fields.get(answer))} if answer else set()
+    given = {str(row.fields[answer]).strip() for row in rows if is_filled(row.fields.get(answer))} if answer else set()
     for known in (LETTERS, "123456789", "0123456789"):
         labels = tuple(takewhile(by_label.__contains__, known))
         if len(labels) >= 2:
             columns = tuple(by_label[label] for label in labels)
             # COPA calls choice1 and choice2 by the labels 0 and 1.
             return columns, tuple("0123456789"[: len(labels)]) if labels[0] == "1" and "0" in given else labels
-    letters = tuple(takewhile(names.__contains__, LETTERS))
-    if len(letters) >= _FEWEST_LETTERS and given and given <= set(letters):
-        return letters, letters
+    for case in (LETTERS, LETTERS.lower()):
+        letters = tuple(takewhile(names.__contains__, case))
+        swapped = tuple(map(str.swapcase, letters))
+        if len(letters) >= 2 and given and given <= {*letters, *swapped}:
+            return letters, letters if given & set(letters) else swapped
     return (), ()
 
 

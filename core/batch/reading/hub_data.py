@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from baton_reasoning.core.batch.reading.records import is_readable
 from baton_reasoning.core.errors import DownloadError, ProblemFileError
+from baton_reasoning.core.text import some_of
 
 if TYPE_CHECKING:
     from baton_reasoning.core.models.hub import Hub  # with it comes the network
@@ -85,7 +86,7 @@ def _files_of(data: HubDataSet, paths: Sequence[str]) -> list[str]:
     """Choose the files of the split. Raises ProblemFileError if there are none, or several configurations."""
     readable = [path for path in paths if is_readable(path) and not path.lower().startswith("readme")]
     if not readable:
-        raise ProblemFileError(f"{data.name} has no file of problems that can be read.", f"It has {_some(paths)}.")
+        raise ProblemFileError(f"{data.name} has no file of problems that can be read.", f"It has {some_of(paths)}.")
     folder, _, split = data.split.rpartition("/")
     inside = [path for path in readable if not folder or path.startswith(f"{folder}/")]
     for name in (split,) if split else _SPLITS:
@@ -94,11 +95,11 @@ def _files_of(data: HubDataSet, paths: Sequence[str]) -> list[str]:
     else:
         found = [] if split else inside
     if not found:
-        raise ProblemFileError(f"{data.name} has no split “{data.split}”.", f"It has {_some(readable)}.")
+        raise ProblemFileError(f"{data.name} has no split “{data.split}”.", f"It has {some_of(readable)}.")
     # Parts of one table differ only in their numbers: test-00000-of-00002.parquet …
     if len({re.sub(r"\d+-of-\d+", "", path) for path in found}) > 1:
         raise ProblemFileError(
-            f"{data.name} has several configurations: {_some(found)}.",
+            f"{data.name} has several configurations: {some_of(found)}.",
             f"Name one: hf:{data.name}:CONFIGURATION/SPLIT.",
         )
     return sorted(found)
@@ -112,8 +113,3 @@ def _are_all_shards(paths: Sequence[str]) -> bool:
 
 def _not_cached(error: DownloadError, sentence: str) -> DownloadError:
     return DownloadError(error.message, f"{error.advice} {sentence}".strip())
-
-
-def _some(paths: Sequence[str]) -> str:
-    shown = ", ".join(paths[:10])
-    return f"{shown} and {len(paths) - 10} more" if len(paths) > 10 else shown

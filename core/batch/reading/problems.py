@@ -7,7 +7,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count, islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ from baton_reasoning.core.batch.reading.source import ProblemSource, Record, Rej
 from baton_reasoning.core.errors import ProblemFileError
 from baton_reasoning.core.grading.extract import expected_answer
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.text import counted, replace_lone_surrogates
+from baton_reasoning.core.text import counted, replace_lone_surrogates, some_of
 
 if TYPE_CHECKING:
     from baton_reasoning.core.models.hub import Hub  # with it comes the network
@@ -66,8 +66,8 @@ class ProblemSet:
     name: str
     problems: tuple[Problem, ...]
     rejected: tuple[Rejected, ...]
-    columns: Columns
-    """Those that were used; of the first file, if the columns of each file were guessed."""
+    columns: tuple[Columns, ...]
+    """Those that were used, of each file."""
     available_columns: tuple[str, ...]
     notes: tuple[str, ...] = ()
     """Sentences about what was guessed or changed: encodings, repeated ids, files that were skipped."""
@@ -84,12 +84,16 @@ class ProblemSet:
         if self.with_answer != total:
             answers = f"{self.with_answer:,} with an answer, {total - self.with_answer:,} cannot be graded"
         lines = [f"Read {counted(total, 'problem')}, {answers}."]
-        for part, columns in self.columns.parts.items():
-            verb = "are the columns" if len(columns) > 1 else "is the column"
-            lines.append(f"The {part} {verb} “{', '.join(columns)}”.")
-        if not (self.columns.answer or self.columns.solution):
+        parts: defaultdict[str, dict[tuple[str, ...], str]] = defaultdict(dict)
+        for part, columns in chain.from_iterable(each.parts.items() for each in self.columns):
+            parts[part][columns] = f"“{', '.join(columns)}”"
+        for part, used in parts.items():
+            verb = "are the columns" if len(next(iter(used))) > 1 else "is the column"
+            lines.append(f"The {part} {verb} {' or '.join(used.values())}.")
+        if "answer" not in parts and "solution" not in parts:
             lines.append("No column holds an answer.")
-        if others := [name for name in self.available_columns if name not in self.columns.named]:
+        named = {name for used in parts.values() for columns in used for name in columns}
+        if others := [name for name in self.available_columns if name not in named]:
             lines.append(f"Other columns are kept as metadata: {', '.join(others)}.")
         if self.rejected:
             count = "1 record was" if len(self.rejected) == 1 else f"{len(self.rejected):,} records were"
@@ -135,19 +139,13 @@ def _read_folder(folder: Path, limit: int | None, named: ColumnNames) -> Problem
         raise ProblemFileError(
             f"{folder} has more than {_MOST_FILES:,} files.", "Put its problems into fewer, or name a folder inside it."
         )
-    visible = [
-        path
-        for path in sorted(found_paths)
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
-    files = [
-        (path, path.relative_to(folder).as_posix())
-        for path in visible
-        if can_hold_problems(path) and not path.name.lower().startswith(_NOT_PROBLEMS)
-    ]
-    found = _read_files(files, folder.name, limit, named)
-    if skipped := len(visible) - len(files):
-        found = replace(found, notes=(*found.notes, f"Files skipped, because they look like no problems: {skipped}."))
+    names = sorted(path.relative_to(folder) for path in found_paths if path.is_file())
+    visible = [name for name in names if not any(part.startswith(".") for part in name.parts)]
+    files = [name for name in visible if is_readable(name.name) and not name.name.lower().startswith(_NOT_PROBLEMS)]
+    found = _read_files([(folder / name, name.as_posix()) for name in files], folder.name, limit, named)
+    if skipped := [name.as_posix() for name in sorted({*visible} - {*files})]:
+        note = f"Files skipped, because they look like no problems: {some_of(skipped, 3)}."
+        found = replace(found, notes=(*found.notes, note))
     return found
 
 
@@ -170,7 +168,7 @@ def _read_files(files: Sequence[tuple[Path, str]], title: str, limit: int | None
         title,
         tuple(problem for each in sets for problem in each.problems),
         (*rejected, *(record for each in sets for record in each.rejected)),
-        sets[0].columns,
+        tuple(columns for each in sets for columns in each.columns),
         tuple(dict.fromkeys(column for each in sets for column in each.available_columns)),
         tuple(note for each in sets for note in each.notes),
         ProblemOrigin(files=tuple(file for each in sets for file in each.origin.files)),
@@ -217,7 +215,7 @@ def _problem_set(
         Path(source.name).stem,
         tuple(problems),
         tuple(sorted((replace(bad, source=source.name) for bad in rejected), key=lambda bad: bad.line)),
-        columns,
+        (columns,),
         names,
         tuple(source.remarks),
         ProblemOrigin(files=(ProblemFile(name=source.name, sha256=hashlib.sha256(source.data).hexdigest()),)),

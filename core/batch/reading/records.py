@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from typing import TypeGuard
 
 from baton_reasoning.core.batch.reading.columns import CHOICES, is_known_name
 from baton_reasoning.core.batch.reading.source import FILE_LIMIT, ProblemSource, Record, Rejected, Value
 from baton_reasoning.core.batch.reading.tables import Sample, read_delimited, read_parquet, read_workbook
 from baton_reasoning.core.errors import ProblemFileError
+from baton_reasoning.core.text import some_of
 
 Reader = Callable[[ProblemSource], Iterator[Record | Rejected]]
 
@@ -103,15 +105,23 @@ def _held_by(document: Value, source: ProblemSource) -> list[Value]:
     if isinstance(document, list):
         return document
     if isinstance(document, dict):
-        lists = [each for name, each in document.items() if isinstance(each, list) and not is_known_name(name)]
-        lists = [each for each in lists if each and isinstance(each[0], dict)]
+        lists = [each for name, each in document.items() if _are_objects(each) and not is_known_name(name)]
         if len(lists) == 1:
             return lists[0]
         if not lists and any(isinstance(value, str) or is_known_name(name) for name, value in document.items()):
             return [document]
+        if names := [name for name, value in _flattened(document) if _are_objects(value)]:
+            raise ProblemFileError(
+                f"{source.name} does not hold one list of problems. It has {some_of(names)}.",
+                "Save one of these as a file of its own, with jq .NAME for example.",
+            )
     raise ProblemFileError(
         f"{source.name} does not hold one list of problems.", "It should be a JSON list of objects, one a problem."
     )
+
+
+def _are_objects(value: Value) -> TypeGuard[list[Value]]:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
 def _json_record(number: int, value: Value) -> Record | Rejected:

@@ -79,6 +79,7 @@ ROWS = {
         "problems.jsonl --arm small --limit 1 -o out",
         {
             "nowhere.jsonl": "nowhere.jsonl cannot be read",
+            "-": "Nothing came on standard input. Pipe problems into it",
             "~no_such_user/x": "there is no such user",
             "problems.jsonl --seeds -1": "is not in the range",
         },
@@ -221,7 +222,7 @@ def line(home: Path, services: dict[str, str], tmp_path: Path, monkeypatch: pyte
     folder = Path(shutil.copytree(home, tmp_path / "home"))
     live_in(folder, monkeypatch)
     monkeypatch.setenv("HF_ENDPOINT", services["hub"])
-    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
     output_of("servers", "add", "office", services["server"])
     entries = [json.loads(each) for each in output_of("history", "list", "--json").splitlines()]
     ids = {entry["kind"]: entry["id"][:8] for entry in entries}

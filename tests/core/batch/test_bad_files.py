@@ -57,7 +57,8 @@ def rejected(found: ProblemSet) -> list[tuple[int, str]]:
         ("p.jsonl", b'{"question": ""}\n', r"which column is the problem\. Choose one of: question"),
         ("p.jsonl", b'{"a": 1}\n', r"which column is the problem\. Choose one of: a"),
         ("p.json", b'{"a": 1}', r"does not hold one list of problems\. It should be a JSON list of objects"),
-        ("p.json", b'{"train": [{"problem": "Old?"}], "test": [{"problem": "New?"}]}', "not hold one list"),
+        ("p.json", b'{"train": [{"problem": "Old?"}], "test": [{}]}', r"one list .*\. It has train, test\. Save one"),
+        ("p.json", b'{"data": {"sums": [{"problem": "Old?"}]}, "rows": []}', r"It has data\.sums\. .* with jq \.NAME"),
         ("p.csv", b'question,answer\nOne?,1\n"Two?,2\nThree?,3\n', "quotes of the row in line 3 do not match up"),
         ("p.csv", b'question,answer\nOne?,1\n"Two" or three?,2\n', r"line 3 .*\. Write a quote inside .* twice"),
         (
@@ -68,6 +69,12 @@ def rejected(found: ProblemSet) -> list[tuple[int, str]]:
         ("p.csv", b"PK\x03\x04rest\x00", "is packed, binary"),
         ("p.jsonl", gzip.compress(b'{"problem": "One?"}' * 100), "is packed"),
         ("p.txt", bytes(range(1, 256)) * 20, "in an unknown encoding"),
+        (
+            "p.txt",
+            "Größe?\n”Größe”?\n".encode() + b"Gr\xf6\xdfe?",
+            r"mixes encodings: line 1 .* line 3 is not\. Save all",
+        ),
+        ("p.csv", "\ufefffrage\n".encode() + b"Gr\xf6\xdfe?", "line 1 is UTF-8, and line 2 is not"),
         ("p.txt", "Why?".encode("utf-16") + b"\x00", "in an unknown encoding"),
         ("p.jsonl.gz", b"\x1f\x8b", r"is not a supported format\. .* Unpack an archive first"),
         ("p.docx", b"Why?", r"is not a supported format\. Supported are \.jsonl, .*\.xlsx"),
@@ -160,8 +167,9 @@ def test_doubtful_rows_of_a_table(tmp_path: Path) -> None:
         ("Four?", {"note": "a", "note 3": "b", "column 4": "c"}),
     ]
     assert [reason for _, reason in rejected(found)] == ["The row has 5 fields, the header 4."]
+    assert found.notes == ("p.csv repeats names of columns; the later ones are read as “note 3”.",)
     found = read(tmp_path, "p.csv", "1,What is one and one?\n2,What is two and two?\n")
-    assert (texts(found), found.columns.problem) == (["What is one and one?", "What is two and two?"], "column 2")
+    assert (texts(found), found.columns[0].problem) == (["What is one and one?", "What is two and two?"], "column 2")
 
 
 CellValue = str | float | date | None
@@ -198,10 +206,11 @@ def test_the_first_visible_sheet_with_a_header_is_read_as_it_is_shown(
     tmp_path: Path, cell: CellValue, expected: str | None
 ) -> None:
     title: list[tuple[CellValue, ...]] = [("Questions of 2026",), (None,)]
-    rows = [*title, ("Frage", None, "Antwort"), (None,), ("What is 2 + 2?", None, cell)]
+    rows = [*title, ("Frage", None, "Antwort"), (None,), ("What is 2 + 2?", None, cell), ("Why?",)]
     found = read(tmp_path, "sums.xlsx", workbook(title, rows))
-    (problem,) = found.problems
+    problem, short = found.problems
     assert (problem.text, problem.expected, problem.source_line) == ("What is 2 + 2?", expected, 5)
+    assert (short.text, short.expected, short.source_line) == ("Why?", None, 6)
     assert (found.rejected, found.notes) == ((), ("sums.xlsx: only the sheet “Sums 2” was read.",))
     assert texts(read(tmp_path, "sums.xlsx", workbook([], [("What is the sum?",)]))) == ["What is the sum?"]
 

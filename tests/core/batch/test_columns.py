@@ -52,6 +52,8 @@ def test_a_problem_and_its_answer_are_found(tmp_path: Path, record: dict[str, ob
         {"choice1": "red", "choice2": "green", "label": "2"},
         {"opa": "red", "opb": "green", "opc": "blue", "cop": 1},
         {"A": "red", "B": "green", "C": "blue", "D": "black", "answer": "B"},
+        {"a": "red", "b": "green", "answer": " b"},
+        {"a": "B", "b": "2", "c": "3", "answer": "B"},
     ],
 )
 def test_options_are_found_wherever_they_stand(tmp_path: Path, fields: dict[str, object]) -> None:
@@ -106,7 +108,7 @@ def test_the_context_stands_before_the_question_where_there_is_one(tmp_path: Pat
 def test_an_answer_column_that_is_empty_in_every_row_does_not_beat_a_filled_one(tmp_path: Path) -> None:
     found = read(tmp_path, "p.csv", "question,answer,target\nHow many?,,34\nHow few?,,3\n")
     assert [problem.expected for problem in found.problems] == ["34", "3"]
-    assert found.columns.answer == "target"
+    assert found.columns[0].answer == "target"
 
 
 @pytest.mark.parametrize("name", ["p.jsonl", "p.json"])

@@ -66,7 +66,11 @@ def problems(draw: st.DrawFn) -> list[Drawn]:
     filled = texts.filter(bool)
     answers = filled.filter(lambda text: "####" not in text)  # GSM8K's sign before an answer
     found = []
-    for identity in draw(st.lists(filled, min_size=1, max_size=4, unique=True)):
+    numbers = st.integers(1, 4).map(lambda last: [str(number) for number in range(1, last + 1)])
+    for identity in draw(numbers | st.lists(filled, min_size=1, max_size=4, unique=True)):
+        if draw(st.booleans()):  # nothing but the problem: a short row
+            found.append(Drawn(identity, draw(filled), None, "", ()))
+            continue
         options = [f"{name} {draw(texts)}".strip() for name in draw(st.sampled_from([[], ["red", "green", "blue"]]))]
         answer = draw(st.none() | (st.sampled_from(LETTERS) if options else answers))
         found.append(Drawn(identity, draw(filled), answer, draw(texts), tuple(options)))
@@ -77,7 +81,9 @@ def problems(draw: st.DrawFn) -> list[Drawn]:
 def files(draw: st.DrawFn, drawn: list[Drawn]) -> tuple[str, bytes]:
     """A file that holds these problems: its ending, which need not fit its format, and its bytes."""
     names = {part: draw(st.sampled_from(usual)) for part, usual in NAMES.items()}
-    parts = draw(st.permutations(list(names)))
+    # Without a column of ids, problems are numbered.
+    are_numbered = [each.id for each in drawn] == [str(number) for number in range(1, len(drawn) + 1)]
+    parts = draw(st.permutations([part for part in names if not (are_numbered and part == "id")]))
     kind = draw(st.sampled_from(FORMATS))
     in_one_column = kind not in ("delimited", "workbook") and draw(st.booleans())
     answers_are_options = draw(st.booleans())
@@ -126,7 +132,8 @@ def as_delimited(draw: st.DrawFn, rows: list[Row]) -> str:
 def encoded(draw: st.DrawFn, text: str) -> bytes:
     choices = [text.encode(name) for name in ("utf-8", "utf-8-sig", "utf-16")] + [f"\ufeff{text}".encode("utf-16-be")]
     windows = text.encode("cp1252", "replace")
-    if windows.decode("cp1252") == text and windows.decode("utf-8", "replace") != windows.decode("cp1252"):
+    is_utf8 = any("�" not in line.decode(errors="replace") for line in windows.split(b"\n") if not line.isascii())
+    if windows.decode("cp1252") == text and not is_utf8:
         choices.append(windows)
     return draw(st.sampled_from(choices))
 
@@ -249,6 +256,7 @@ def test_a_folder_is_read_file_by_file(tmp_path: Path) -> None:
     written(tmp_path, "set/broken.json", "{")
     written(tmp_path, "set/README.md", "# About\nThis is no problem.\n")
     written(tmp_path, "set/LICENSE.txt", "You may.")
+    written(tmp_path, "set/deeper/notes.md", "None.")
     written(tmp_path, "set/picture.png", b"\x89PNG")
     written(tmp_path, "set/.hidden.jsonl", '{"problem": "Hidden?"}')
     found = read_problems(tmp_path / "set")
@@ -257,7 +265,9 @@ def test_a_folder_is_read_file_by_file(tmp_path: Path) -> None:
     assert [problem.source for problem in found.problems] == ["a.jsonl", "b.csv", "deeper/c.txt"]
     assert [(bad.source, bad.line) for bad in found.rejected] == [("broken.json", 0), ("a.jsonl", 2)]
     assert found.available_columns == ("id", "problem", "question", "answer")
-    assert any(note.endswith("no problems: 3.") for note in found.notes)
+    assert "The problem is the column “problem” or “question”." in found.summary()
+    assert not any(line.startswith("Other columns") for line in found.summary())
+    assert found.notes[0].endswith("no problems: LICENSE.txt, README.md, deeper/notes.md and 1 more.")
     assert [file.name for file in found.origin.files] == ["a.jsonl", "b.csv", "deeper/c.txt"]
     assert found.origin.files[2].sha256 == hashlib.sha256(b"From a text?\n").hexdigest()
 
