@@ -148,9 +148,10 @@ def test_a_folder_that_is_deleted_meanwhile_is_named(tmp_path: Path, database: s
 def test_a_batch_that_cannot_be_graded_needs_to_be_confirmed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], baton: Baton
 ) -> None:
-    file = written(tmp_path / "p.jsonl", '{"problem": "How many?"}')
-    assert main(["batch", "run", file, "--out", str(tmp_path / "out")]) == 2
-    advice = "nothing can be graded. Name the column with --column answer=NAME, or add --grade none"
+    file = written(tmp_path / "p.jsonl", '{"problem": "How many?", "gold": null}')
+    assert main(["batch", "run", file, "--out", str(tmp_path / "out"), "-q"]) == 2
+    columns = "--column answer=NAME (there are problem, gold)"
+    advice = f"nothing can be graded. Name the column with {columns}, or add --grade none"
     assert advice in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     run = ("batch", "run", file, "--grade", "none", "--arm", "large", "-n", "4")
