@@ -99,6 +99,7 @@ def begun(folder: Path, baton: Baton, *options: str) -> Path:
 
 def after_loading(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
     """Let something happen once the models of a batch are loaded."""
+
     @contextmanager
     def opened(*arguments: Any, **options: Any) -> Iterator[Pair]:
         with open_pair(*arguments, **options) as pair:
