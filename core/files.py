@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -16,6 +17,8 @@ from pydantic import BaseModel, ValidationError
 
 from baton_reasoning.core.errors import BatonError, SettingsError
 
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a disk, a quota or a file system that takes no more."""
 LARGEST_TEXT = 256 * 2**20
 """Bytes that are read of a text file: devices such as /dev/zero never end."""
 HASHED_AT_ONCE = 16 * 2**20

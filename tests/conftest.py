@@ -41,6 +41,13 @@ if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_I
 KINDS_OF_FOLDERS = ("CONFIG", "DATA", "CACHE", "STATE")
 
 
+def pytest_unconfigure() -> None:
+    """Close the two files that llama_cpp opens when it is imported: Python would warn of them when it ends."""
+    if utils := sys.modules.get("llama_cpp._utils"):
+        utils.outnull_file.close()
+        utils.errnull_file.close()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """A randomised test that needs much memory fails, whatever it found."""

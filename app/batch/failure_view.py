@@ -27,7 +27,6 @@ from baton_reasoning.app.shared.widgets.controls import ElidedLabel, button, com
 from baton_reasoning.app.shared.widgets.layout import hbox, holder, in_row, vbox
 from baton_reasoning.core.batch.reporting.charts import worth_by_cue
 from baton_reasoning.core.batch.reporting.failures import Failure, FailureAnalysis, takeover_table
-from baton_reasoning.core.batch.reporting.figures import signed
 from baton_reasoning.core.batch.reporting.reviews import USUAL_SAMPLE
 from baton_reasoning.core.batch.running.arms import arm_title
 from baton_reasoning.core.problem import Problem
@@ -134,7 +133,7 @@ class FailureView(QWidget):
         self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.worth.setVisible(found.has_worth)
         if found.has_worth:
-            means = [(group, signed(group.worth.mean)) for group in found.takeovers if group.worth]
+            means = [(group, group.worth.mean_text) for group in found.takeovers if group.worth]
             text = "; ".join(f"{group.cue or group.reason} {mean}" for group, mean in means)
             self.worth.show_chart(partial(worth_by_cue, found.takeovers), text)
         self._list()

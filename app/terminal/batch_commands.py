@@ -152,9 +152,10 @@ def run(
     for line in found.summary():
         remark(line)
     if choices.is_graded and not found.with_answer:
+        columns = f" (there are {', '.join(found.available_columns)})" if found.available_columns else ""
         raise SettingsError(
             "No problem has an answer to compare with, so nothing can be graded.",
-            "Name the column with --column answer=NAME, or add --grade none to run them all the same.",
+            f"Name the column with --column answer=NAME{columns}, or add --grade none to run them all the same.",
         )
     settings = run_settings(method, is_demo=models.first.is_demo)
     arms = arms_of(choices.recipes, settings, models.large[1:], choices.drafting, models.small[1:])

@@ -13,8 +13,9 @@ from typing import NamedTuple
 from baton_reasoning.app.terminal.history import open_history
 from baton_reasoning.core.batch.reporting.exports import EXPORTS
 from baton_reasoning.core.errors import SettingsError, StoreError
-from baton_reasoning.core.files import private_folder
+from baton_reasoning.core.files import FULL_DISK, private_folder
 from baton_reasoning.core.store.batches import Batch
+from baton_reasoning.core.store.damage import is_foreign
 from baton_reasoning.core.store.store import Store
 
 LINK_FILE = "batch.json"
@@ -50,19 +51,21 @@ class BatchFolder:
     def prepare(self) -> None:
         """Make the folder for a new batch, before its models are loaded.
 
-        Raises SettingsError if it cannot be written to, or holds a batch or a file of the same name as its results.
+        Raises SettingsError if it cannot be written to, or holds a batch or a file of a name that the batch needs, and
+        StoreError if the disk is full.
         """
         if self.holds_batch:
             raise self._taken()
-        if others := [file for file in map(self.file, EXPORTS) if file.exists()]:
+        others = [file for file in map(self.file, EXPORTS) if file.exists()]
+        if self.database == STORE_FILE and is_foreign(self._own_store):
+            others.append(self._own_store)
+        if others:
             raise SettingsError(f"{others[0]} exists already.", "Name another folder with --out.")
         try:
             private_folder(self.path)
             TemporaryFile(dir=self.path).close()
         except OSError as error:
-            raise SettingsError(
-                f"{self.path} cannot be written to: {error.strerror}.", "Name another folder with --out."
-            ) from error
+            raise _refused(self.path, error) from error
 
     def create(self, create: Callable[[Store], str]) -> None:
         """Create a batch by `create`, which returns its id, and write the link to it.
@@ -80,9 +83,7 @@ class BatchFolder:
                 if isinstance(error, FileExistsError):
                     raise self._taken() from error
                 self._link_file.unlink(missing_ok=True)
-                raise SettingsError(
-                    f"{self._link_file} cannot be written: {error.strerror}.", "Repeat the command with another --out."
-                ) from error
+                raise _refused(self._link_file, error) from error
 
     @contextmanager
     def opened(self) -> Iterator[tuple[Store, Batch]]:
@@ -93,19 +94,24 @@ class BatchFolder:
             yield store, store.batches.open(link.batch)
 
     def refuse_lost(self) -> None:
-        """Raise StoreError if the folder was moved or deleted while its batch ran."""
+        """Raise StoreError if the folder was moved or deleted since its batch began."""
         if not self.holds_batch:
             raise StoreError(
                 f"{self.path} was moved or deleted while its batch ran.",
-                "A batch of the history is still there: see baton history list.",
+                "A batch of the history is still there: baton history list shows its id, and baton history export ID "
+                "results.csv writes its results.",
             )
 
     @property
     def _link_file(self) -> Path:
         return self.path / LINK_FILE
 
+    @property
+    def _own_store(self) -> Path:
+        return self.path / STORE_FILE
+
     def _store(self, database: str) -> AbstractContextManager[Store]:
-        return open_history() if database == HISTORY else Store.open(self.path / STORE_FILE)
+        return open_history() if database == HISTORY else Store.open(self._own_store)
 
     def _link(self) -> Link | None:
         """Read the link; None without one. Raises SettingsError if it cannot be read, StoreError.
@@ -113,13 +119,13 @@ class BatchFolder:
         Earlier versions named no database, and wrote no link to a batch that is kept in the folder. A program that is
         killed once it has created such a batch writes none either.
         """
-        own = self.path / STORE_FILE
+        own = self._own_store
         try:
             earlier = {"database": STORE_FILE if own.exists() else HISTORY}
             told = earlier | json.loads(self._link_file.read_text(encoding="utf-8"))
             return Link(told["database"], told["batch"])
         except (FileNotFoundError, NotADirectoryError):
-            if not own.exists():
+            if not own.exists() or is_foreign(own):
                 return None
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise SettingsError(
@@ -133,3 +139,11 @@ class BatchFolder:
             f"{self.path} holds a batch already.",
             f"Continue it with baton batch resume {self.path}, or name another --out.",
         )
+
+
+def _refused(file: Path, error: OSError) -> StoreError | SettingsError:
+    """Describe why a file or folder cannot be written: the disk is full, or it is the wrong place."""
+    told = f"{file} cannot be written: {error.strerror}."
+    if error.errno in FULL_DISK:
+        return StoreError(told, "Free some space, then repeat the command.")
+    return SettingsError(told, "Name another folder with --out.")

@@ -92,6 +92,8 @@ class BatchRun:
         with self.place.opened() as (store, stored):
             settings = batch.BatchSettings.of(stored)
             done = progress.BatchProgress(store.batches.totals(stored.id), 1)
+            if store.batches.is_running(stored.id):
+                output.remark("Another program is at work on this batch too. Both share what is left.")
         small, large = (model.source if model else "" for model in (settings.small, settings.large))
         context = batch.local_context(settings.small, settings.large)
         run = replace(
@@ -139,7 +141,12 @@ class BatchRun:
                 if create:
                     create()
                     create = None
-                is_ended = self._run_with(pair, names)
+                self.place.refuse_lost()
+                try:
+                    is_ended = self._run_with(pair, names)
+                except StoreError as error:
+                    again = f"To continue, and to write again what is lost: {self.to_continue}"
+                    raise StoreError(error.message, f"{error.advice} {again}".strip()) from error
             self.place.refuse_lost()
             if is_ended:
                 return self._stopped()
@@ -168,6 +175,8 @@ class BatchRun:
                         trace, _ = store.runs.read(row.run)
                         result = ExportedResult.of(stored.id, problems[row.position], row, trace)
                         write_json(result.model_dump(mode="json", by_alias=True))
+        if runner.ending:  # to sum up 100,000 answers takes seconds
+            output.remark("Stopping. What is done is being summed up.")
         for bill in bills_of(pair):
             (output.remark if self.json else output.write)(bill)
         return runner.ending

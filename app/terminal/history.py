@@ -77,7 +77,7 @@ def list_history(limit: int, json: bool) -> None:
     """List answers and batches, the newest first."""
     with open_history(to_read=True) as store:
         entries = _entries(store)[:limit]
-    listing(entries, ENTRY_FIELDS, json)
+    listing(entries, ENTRY_FIELDS, json, "The history is empty.")
 
 
 @history.command("show")
@@ -101,10 +101,13 @@ def show(id: str, json: bool) -> None:
 @click.argument("words", nargs=-1, required=True)
 @as_json
 def search(words: tuple[str, ...], json: bool) -> int:
-    """Search for answers whose problem or text has all these words, or words that begin with them."""
+    """Search problems and final answers for all these words, or words that begin with them.
+
+    The thinking and batches are not searched.
+    """
     with open_history(to_read=True) as store:
         found = store.conversations.search(" ".join(words))
-    listing(found, FOUND_FIELDS, json)
+    listing(found, FOUND_FIELDS, json, "No problem or final answer has all these words.")
     return ExitCode.ANSWERED if found else ExitCode.FAILED
 
 

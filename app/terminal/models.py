@@ -170,7 +170,7 @@ def models() -> None:
 def list_models(json: bool) -> None:
     """List the models in Baton's folder and in those of LM Studio, llama.cpp and Hugging Face."""
     found = _inventory()
-    listing(found.models, MODEL_FIELDS, json)
+    listing(found.models, MODEL_FIELDS, json, "There is no model yet. To find some: baton models pairs")
     for broken in found.broken:
         report(broken.reason)
 
@@ -185,12 +185,11 @@ def list_pairs(context: int, json: bool) -> None:
     measured on this machine.
     """
     pairs = [TimedPair.of(each.pair) for each in pairs_that_fit(find_devices(), context)]
-    listing(pairs, PAIR_FIELDS, json)
+    nothing = "No pair of the catalogue fits this machine. Try a smaller --context, or a large model on a server."
+    listing(pairs, PAIR_FIELDS, json, nothing)
     if pairs:
         best = pairs[0].pair
         remark(f'baton solve "…" --small {best.small.key} --large {best.large.key} downloads a pair and uses it.')
-    else:
-        remark("No pair of the catalogue fits this machine. Try a smaller --context, or a large model on a server.")
 
 
 @models.command("search")
@@ -199,7 +198,7 @@ def list_pairs(context: int, json: bool) -> None:
 def search_hub(words: tuple[str, ...], json: bool) -> None:
     """Search the Hub for repositories with GGUF files, the most downloaded first."""
     found = Hub(hub_access()).search(" ".join(words))
-    listing(found, HUB_FIELDS, json)
+    listing(found, HUB_FIELDS, json, "The Hub has no GGUF files of that name. Try fewer words.")
 
 
 @models.command("get")

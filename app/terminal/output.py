@@ -59,12 +59,17 @@ class Field(NamedTuple, Generic[Row]):
     is_number: bool = False
 
 
-def listing(rows: Iterable[Row], fields: Sequence[Field[Row]], json: bool) -> None:
-    """Write rows to standard output as a table, or as JSON objects, one per line."""
+def listing(rows: Sequence[Row], fields: Sequence[Field[Row]], json: bool, empty: str) -> None:
+    """Write rows to standard output as a table, or as JSON objects, one per line.
+
+    `empty`: the remark in place of a table without rows; JSON has no line then.
+    """
     if json:
         write_json_lines(objects_of(rows, fields))
-    else:
+    elif rows:
         write_table(table_of(rows, fields))
+    else:
+        remark(empty)
 
 
 def objects_of(rows: Iterable[Row], fields: Sequence[Field[Row]]) -> list[dict[str, Any]]:

@@ -238,10 +238,10 @@ def _worth_sentences(found: SampleWorth, written_by: str) -> str:
     assert found.all
     writer = {"policy": "the policy of the run"}.get(written_by, f"the {written_by} model alone")
     return (
-        f"{count(found.all.takeovers, 'takeover')} of {count(found.answers, 'answer')}: worth {signed(found.all.mean)} "
+        f"{count(found.all.takeovers, 'takeover')} of {count(found.answers, 'answer')}: worth {found.all.mean_text} "
         f"each, {found.all.rescued:,} rescued and {found.all.spoiled:,} spoiled an answer. From the beginning of the "
         f"text {writer} gets {estimated(found.start)} right. Worth: the value after a takeover less that after what it "
-        "replaced, with a 95% interval over problems."
+        "replaced, with a 95% interval for the choice of problems and for chance in the continuations."
     )
 
 

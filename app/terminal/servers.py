@@ -133,10 +133,8 @@ LISTED: tuple[Field[dict[str, Any]], ...] = (
 @as_json
 def list_servers(json: bool) -> None:
     """List the servers that were added here or in the window. With --json, everything that is kept of each."""
-    kept = known_servers().all()
-    listing(({"url": url, **known.model_dump(mode="json")} for url, known in kept.items()), LISTED, json)
-    if not kept:
-        remark("There is no server yet. To add one: baton servers add NAME URL")
+    kept = [{"url": url, **known.model_dump(mode="json")} for url, known in known_servers().all().items()]
+    listing(kept, LISTED, json, "There is no server yet. To add one: baton servers add NAME URL")
 
 
 @servers.command("rm")

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from baton_reasoning.app.terminal.command_line import ChoiceOf, as_json, command, declared_options, did_you_mean, option
 from baton_reasoning.app.terminal.options import LISTED, LoadingOptions, RunOptions, settable
-from baton_reasoning.app.terminal.output import Field, listing, table_of, write, write_table
+from baton_reasoning.app.terminal.output import Field, objects_of, table_of, write, write_table
 from baton_reasoning.app.terminal.streams import write_json_lines
 from baton_reasoning.core.batch.running.arms import RECIPES
 from baton_reasoning.core.errors import SettingsError
@@ -27,6 +27,7 @@ from baton_reasoning.core.thinking.registry import POLICIES, policy_summary, pre
 RUN, OPTION, ARM = "every run", "option", "arm"
 SECTIONS = {RUN: "Every run", OPTION: "Options that --help only names", ARM: "Arms of baton batch run"}
 """Titles of the sections that are of no policy."""
+LEGEND = "In brackets: the default; which values there are; presets that have another one."
 
 
 class Setting(NamedTuple):
@@ -99,8 +100,10 @@ def settings(name: str | None, policy: str | None, json: bool) -> None:
         meant = did_you_mean(name or "", (each.name for each in all_settings()))
         raise SettingsError(f"There is no setting called {name or policy}.", f"{meant} {LISTED}".strip())
     if json:
-        listing(found, FIELDS, json)
+        write_json_lines(objects_of(found, FIELDS))
         return
+    if found[0].of not in (OPTION, ARM):
+        write(f"{LEGEND}\n")
     for of, members in groupby(found, lambda each: each.of):
         write_table(table_of(members, FIELDS, SECTIONS.get(of, f"Policy {of}")))
         write()

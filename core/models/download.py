@@ -12,7 +12,6 @@ paused, tells nobody that it waits, and refuses files over 50 GB without a nativ
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -32,6 +31,7 @@ import httpx2
 from msgspec import convert
 
 from baton_reasoning.core.errors import DownloadError
+from baton_reasoning.core.files import FULL_DISK
 from baton_reasoning.core.models.devices import disk_free
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.text import one_line
@@ -455,7 +455,7 @@ def _changed(file: RemoteFile) -> DownloadError:
 
 
 def _disk_failure(manifest: DownloadManifest, error: OSError) -> DownloadError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if error.errno in FULL_DISK:
         return DownloadError(
             f"The disk of {manifest.folder} took no more: {error.strerror}.",
             f"Free {in_gib(max(manifest.bytes - manifest.bytes_here(), 0))} there, then resume: no byte is lost.",

@@ -43,6 +43,18 @@ def is_damaged(path: Path) -> bool:
         raise store_error(error, path) from error
 
 
+def is_foreign(path: Path) -> bool:
+    """Tell whether the file is there and is not ours: it is no database, or has tables of another program alone."""
+    if not path.exists():
+        return False
+    try:
+        with closing(sqlite3.connect(path, timeout=5)) as connection:
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    except (sqlite3.Error, UnicodeDecodeError):
+        return True
+    return bool(tables) and "batches" not in tables
+
+
 def set_aside(path: Path) -> str:
     """Rename the file and its journals; returns a sentence that says so. Raises StoreError."""
     stamp = datetime.now().strftime("%Y-%m-%d-%H%M%S-%f")

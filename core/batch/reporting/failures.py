@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from baton_reasoning.core.batch.reporting.figures import signed
 from baton_reasoning.core.batch.reporting.worth import MeanWorth, TakeoverKind, by_kind, values_in
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.problem import Problem
@@ -260,7 +259,7 @@ def _cells(group: TakeoverOutcomes) -> tuple[str, ...]:
         f"{group.right:,}",
         f"{group.wrong:,}",
         f"{group.right / scored:.0%}" if scored else NOTHING,
-        f"{signed(worth.mean)}{of}" if worth else NOTHING,
+        f"{worth.mean_text}{of}" if worth else NOTHING,
         f"{worth.rescued:,}" if worth else NOTHING,
         f"{worth.spoiled:,}" if worth else NOTHING,
     )

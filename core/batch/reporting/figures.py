@@ -37,9 +37,12 @@ def estimated(estimate: Estimate | None) -> str:
     return f"{estimate.value:,.2f} ({estimate.low:,.2f}–{estimate.high:,.2f})" if estimate else NOTHING
 
 
-def signed(difference: Estimate) -> str:
-    """Format a difference of values: “▲ +0.44 (+0.12 to +0.66)”; without ▲ or ▼ where it may be chance."""
-    sign = "▲ " if difference.low > 0 else "▼ " if difference.high < 0 else ""
+def signed(difference: Estimate, *, is_known: bool = True) -> str:
+    """Format a difference of values: “▲ +0.44 (+0.12 to +0.66)”; without ▲ or ▼ where it may be chance.
+
+    `is_known`: whether the interval covers all chance there is; otherwise there is no ▲ or ▼ either.
+    """
+    sign = "" if not is_known else "▲ " if difference.low > 0 else "▼ " if difference.high < 0 else ""
     return f"{sign}{difference.value:+.2f} ({difference.low:+.2f} to {difference.high:+.2f})"
 
 

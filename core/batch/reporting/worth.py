@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 
+from baton_reasoning.core.batch.reporting.figures import signed
 from baton_reasoning.core.batch.reporting.statistics import ratio_of_sums
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.store.batches import ResultRow
@@ -17,6 +18,9 @@ from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import WON, StepValues, TakeoverWorth, TextPlace
+
+FEWEST_PROBLEMS = 3
+"""Of which a mean is marked as a gain or a loss: the interval of fewer does not cover the choice of problems."""
 
 
 class TakeoverKind(NamedTuple):
@@ -37,6 +41,8 @@ class MeanWorth:
     """What some takeovers were worth."""
 
     takeovers: int
+    problems: int
+    """That these takeovers are in."""
     mean: Estimate
     """With an interval for both the choice of problems and chance in the continuations."""
     helped: int
@@ -48,12 +54,18 @@ class MeanWorth:
     tokens: int
     """Of the large model."""
 
+    @property
+    def mean_text(self) -> str:
+        """The mean; without ▲ or ▼ if it is of too few problems to speak of others."""
+        return signed(self.mean, is_known=self.problems >= FEWEST_PROBLEMS)
+
     @classmethod
     def of(cls, found: Sequence[tuple[int, TakeoverWorth]]) -> MeanWorth:
         """`found`: at least one, each with the index of its problem."""
         worths = [worth for _, worth in found]
         return cls(
             len(worths),
+            len({problem for problem, _ in found}),
             _mean((problem, worth.difference) for problem, worth in found),
             sum(worth.is_rise for worth in worths),
             sum(worth.is_rise and worth.before.value.value < WON <= worth.after.value.value for worth in worths),

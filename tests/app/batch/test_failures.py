@@ -151,7 +151,7 @@ def test_takeovers_show_their_worth_once_answers_are_valued(view: FailureView, q
     view.tabs.setCurrentIndex(1)
     assert "Worth" not in headings(view)
     assert not view.worth.isVisible()
-    worth = MeanWorth(9, Estimate(0.3, 0.1, 0.5), 4, 3, 1, 144)
+    worth = MeanWorth(9, 5, Estimate(0.3, 0.1, 0.5), 4, 3, 1, 144)
     groups = (
         TakeoverOutcomes("Reflection takeover", "wait", 12, 7, 2, 0, worth),
         TakeoverOutcomes("Affirmation takeover", "yes", 3, 3, 0, 0),

@@ -6,21 +6,26 @@ import io
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from baton_reasoning.app.cli import main
-from baton_reasoning.app.terminal import batch_folder, evidence
+from baton_reasoning.app.terminal import batch_folder, batch_run, evidence
 from baton_reasoning.app.terminal.batch_folder import BatchFolder
+from baton_reasoning.app.terminal.pair import open_pair
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.run import Pair
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.registry import PACKAGE, POLICIES
 from tests.app.terminal.conftest import Baton
@@ -82,16 +87,61 @@ def test_a_batch_with_an_error_is_resumed_with_its_own_models_context_and_number
     assert report["arms"][0]["failed"] == 1, "no model was there to try again"
 
 
-def test_what_another_program_is_writing_is_neither_waited_for_nor_called_stopped(tmp_path: Path, baton: Baton) -> None:
-    out = tmp_path / "out"
-    run = ("batch", "run", str(BATCH_PROBLEMS), "--arm", "large", *TWO, "--out", str(out), "--no-history")
-    assert baton(*run).returncode == 0
+def begun(folder: Path, baton: Baton, *options: str) -> Path:
+    """Run a batch, and add two jobs that wait; returns its folder."""
+    out = folder / "out"
+    run = ("batch", "run", str(BATCH_PROBLEMS), "--arm", "large", "-n", "4", *TWO, "--out", str(out))
+    assert baton(*run, *options).returncode == 0
     with BatchFolder(out).opened() as (store, batch):
         store.batches.add_arm(batch.id, replace(batch.arms[0], name="again"), [0])
+    return out
+
+
+def after_loading(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Let something happen once the models of a batch are loaded."""
+
+    @contextmanager
+    def opened(*arguments: Any, **options: Any) -> Iterator[Pair]:
+        with open_pair(*arguments, **options) as pair:
+            happens()
+            yield pair
+
+    monkeypatch.setattr(batch_run, "open_pair", opened)
+
+
+def test_a_folder_that_is_deleted_before_its_batch_goes_on_is_named_and_the_results_are_exported(
+    tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = begun(tmp_path, baton)
+    after_loading(monkeypatch, lambda: shutil.rmtree(out))
+    done = baton("batch", "resume", str(out))
+    assert done.returncode == 1
+    assert f"{out} was moved or deleted while its batch ran. A batch of the history is still there: " in done.stderr
+    assert "baton history list shows its id, and baton history export ID results.csv writes its results." in done.stderr
+    ids = [json.loads(line)["id"] for line in baton("history", "list", "--json").stdout.splitlines()]
+    assert baton("history", "export", ids[0], str(tmp_path / "results.csv")).returncode == 0
+    assert len((tmp_path / "results.csv").read_text(encoding="utf-8-sig").splitlines()) == 5
+
+
+def test_a_disk_that_fills_while_a_batch_runs_is_said_with_the_way_on(
+    tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = begun(tmp_path, baton)
+    with ExitStack() as disk:
+        after_loading(monkeypatch, lambda: disk.enter_context(a_full_disk()))
+        done = baton("batch", "resume", str(out))
+    assert done.returncode == 1
+    assert f"To continue, and to write again what is lost: baton batch resume {out}" in done.stderr.splitlines()[-1]
+
+
+def test_what_another_program_is_writing_is_neither_waited_for_nor_called_stopped(tmp_path: Path, baton: Baton) -> None:
+    out = begun(tmp_path, baton, "--no-history")
+    with BatchFolder(out).opened() as (store, batch):
         store.batches.claim(batch.id)  # as the program that runs this test, which is alive
     done = baton("batch", "resume", str(out))
     assert done.returncode == 1
     assert "Stopped" not in done.stderr
+    assert "Another program is at work on this batch too. Both share what is left." in done.stderr
     assert f"Another program is writing 1 answer. When it is done: baton batch report {out}" in done.stderr
 
 
@@ -148,9 +198,10 @@ def test_a_folder_that_is_deleted_meanwhile_is_named(tmp_path: Path, database: s
 def test_a_batch_that_cannot_be_graded_needs_to_be_confirmed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], baton: Baton
 ) -> None:
-    file = written(tmp_path / "p.jsonl", '{"problem": "How many?"}')
-    assert main(["batch", "run", file, "--out", str(tmp_path / "out")]) == 2
-    advice = "nothing can be graded. Name the column with --column answer=NAME, or add --grade none"
+    file = written(tmp_path / "p.jsonl", '{"problem": "How many?", "gold": null}')
+    assert main(["batch", "run", file, "--out", str(tmp_path / "out"), "-q"]) == 2
+    columns = "--column answer=NAME (there are problem, gold)"
+    advice = f"nothing can be graded. Name the column with {columns}, or add --grade none"
     assert advice in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     run = ("batch", "run", file, "--grade", "none", "--arm", "large", "-n", "4")
@@ -234,7 +285,7 @@ def test_a_link_that_cannot_be_written_leaves_no_batch(tmp_path: Path) -> None:
         return store.batches.create("without a link", {}, [], [])
 
     folder.prepare()
-    with pytest.raises(SettingsError, match=r"batch.json cannot be written: .* Repeat the command with another --out"):
+    with pytest.raises(SettingsError, match=r"batch.json cannot be written: .* Name another folder with --out"):
         folder.create(create_and_remove)
     assert not folder.holds_batch
     assert "without a link" not in names(folder)
@@ -252,7 +303,7 @@ def test_a_full_disk_leaves_no_broken_link(tmp_path: Path, database: str) -> Non
             until_the_end.enter_context(a_full_disk(0))
             return batch
 
-        with pytest.raises(SettingsError, match=r"batch.json cannot be written: File too large. Repeat the command"):
+        with pytest.raises(StoreError, match=r"batch.json cannot be written: File too large. Free some space, then"):
             folder.create(create_and_fill)
     assert not (folder.path / batch_folder.LINK_FILE).exists()
     assert folder.holds_batch is (database != "history")
@@ -358,6 +409,25 @@ def test_a_folder_with_a_batch_or_with_a_file_of_somebody_is_not_written_over(
         store.batches.create("mine", {}, [], [])
     assert main(run) == 2
     assert f"Continue it with baton batch resume {tmp_path}, or name another --out." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("is_database", [True, False], ids=["a database", "no database"])
+def test_somebodys_own_file_of_the_databases_name_stays_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], is_database: bool
+) -> None:
+    mine = tmp_path / batch_folder.STORE_FILE
+    if is_database:
+        with closing(sqlite3.connect(mine)) as connection:
+            connection.execute("CREATE TABLE mine (text)")
+    else:
+        mine.write_text("mine", encoding="utf-8")
+    content = mine.read_bytes()
+    assert main(["batch", "run", str(BATCH_PROBLEMS), "--out", str(tmp_path), "--no-history"]) == 2
+    assert f"{mine} exists already. Name another folder with --out." in capsys.readouterr().err
+    assert main(["batch", "report", str(tmp_path)]) == 2
+    assert f"{tmp_path} holds no batch." in capsys.readouterr().err
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [(mine.name, content)]
+    BatchFolder(tmp_path).prepare()
 
 
 def test_a_report_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

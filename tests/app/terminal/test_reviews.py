@@ -185,6 +185,7 @@ def test_takeovers_of_a_batch_are_valued_by_cue(baton: Baton, batch: str, script
     assert {row.split()[2] for row in rows} == {"wait", "yes"}
     assert re.match(r"6 takeovers of 6 answers: worth .*\d\) each, \d rescued and \d spoiled an answer\.", sentence)
     assert "From the beginning of the text the small model alone gets 0." in sentence
+    assert "95% interval for the choice of problems and for chance in the continuations." in sentence
     written = scripted.written
     *kinds, whole = map(json.loads, baton("batch", "value", batch[:8], "--k", "8", "--json").stdout.splitlines())
     assert scripted.written == written, "nothing is valued twice"

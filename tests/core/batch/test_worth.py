@@ -14,9 +14,10 @@ from baton_reasoning.core.batch.reporting.failures import analyse
 from baton_reasoning.core.batch.reporting.page import html_report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.reviews import Reviews, Values, answers_of, drawn
-from baton_reasoning.core.batch.reporting.worth import TakeoverKind, worth_of
+from baton_reasoning.core.batch.reporting.worth import MeanWorth, TakeoverKind, worth_of
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions
 from baton_reasoning.core.store.batches import ResultRow
@@ -55,7 +56,7 @@ def test_the_worth_of_each_cue_is_the_known_difference(store: Store, batch: str,
     assert worth.start
     assert worth.start.low <= START <= worth.start.high
     assert worth.all
-    assert worth.all.takeovers == 24
+    assert (worth.all.takeovers, worth.all.problems) == (24, len({row.position for row in rows}))
     for kind, known in ((WAIT, AFTER_WAIT - START), (YES, AFTER_YES - START)):
         mean = worth.kinds[kind].mean
         assert mean.low <= known <= mean.high
@@ -67,6 +68,13 @@ def test_the_worth_of_each_cue_is_the_known_difference(store: Store, batch: str,
     assert waits.spoiled == yeses.rescued == yeses.helped == 0
     assert yeses.spoiled > 0
     assert waits.tokens == 5 * waits.takeovers
+
+
+def test_a_mean_of_few_problems_is_marked_neither_as_a_gain_nor_as_a_loss() -> None:
+    """Its interval covers chance in the continuations alone."""
+    mean = Estimate(0.5, 0.09, 0.91)
+    texts = [MeanWorth(3, problems, mean, 3, 0, 0, 60).mean_text for problems in (2, 3)]
+    assert texts == ["+0.50 (+0.09 to +0.91)", "▲ +0.50 (+0.09 to +0.91)"]
 
 
 @pytest.mark.slow
