@@ -1,8 +1,8 @@
-"""The parts of which every chart is drawn as SVG: axes, lines, bands, signs, bars and a legend.
+"""Draws the parts of an SVG chart: axes, gridlines, lines, bands, markers and a legend.
 
-A colour is a CSS variable of the page around the chart, such as `--text`; a page that defines none shows the colours of
-print. `coloured` replaces the variables for programs that read no CSS. Points and lines are named in a legend, by signs
-that differ in shape, so that a chart can be read in grey.
+A colour is a CSS variable of the surrounding page, such as `--text`, with the colour for print as its fallback.
+`coloured` replaces the variables for programs that read no CSS. The legend names points and lines by markers that
+differ in shape, so that a chart can be read in grey.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ PRINT = {
     "inserted": "#62656d",
     "person": "#61188a",
 }
-"""Every colour of a chart, by the name of its variable, as it is printed."""
+"""The colours for print, by the name of their CSS variable."""
 FONTS = "Inter, Helvetica, Arial, sans-serif"
-"""Of a browser, in the order of preference."""
+"""Font families as CSS lists them, the preferred one first."""
 SHAPES = (
     "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0z",  # circle
     "M0 -6.5L6.5 0L0 6.5L-6.5 0z",  # diamond
@@ -37,34 +37,34 @@ SHAPES = (
     "M-2 -6H2V-2H6V2H2V6H-2V2H-6V-2H-2z",  # plus
     "M-6 -7H6L-6 7H6z",  # hourglass
 )
-"""Paths around the origin, in pixels."""
+"""Markers as SVG paths around the origin, in pixels."""
 CIRCLE, DIAMOND = 0, 1
-"""Numbers of the signs of the small and of the large model."""
-SIGN_WIDTH = 12.0
+"""Indices into `SHAPES`: the markers of the small and of the large model."""
+MARKER_WIDTH = 12.0
 _INTERVAL_WIDTH = 3.0
 _LETTER = 6.6
-"""Pixels of a letter: an upper bound for the mean over a name."""
+"""Pixels: at least the mean width of a letter in a name."""
 _LINE = 18.0
-"""Pixels from one line of a legend to the next."""
+"""Line height of the legend, in pixels."""
 _SAMPLE = 28.0
-"""Pixels of a legend from the beginning of a sample to its name."""
+"""Pixels in the legend from the left edge of a sample to its name."""
 
-Place = tuple[float, float]
+Point = tuple[float, float]
 """x and y in pixels, y downwards."""
 
 
 class Axis(NamedTuple):
-    """Places values between two ends of a chart."""
+    """A linear scale from values to pixels."""
 
     low: float
     high: float
     start: float = 0.0
-    """Where `low` is, in pixels."""
+    """Pixel of `low`."""
     end: float = 1.0
-    """Where `high` is."""
+    """Pixel of `high`."""
 
     def at(self, value: float) -> float:
-        """Return where a value stands, in pixels."""
+        """Return the pixel of a value."""
         return self.start + (self.end - self.start) * (value - self.low) / (self.high - self.low)
 
     def ticks(self) -> list[float]:
@@ -76,7 +76,7 @@ class Axis(NamedTuple):
 
 
 def svg(width: float, height: float, parts: Iterable[str], title: str) -> str:
-    """Put the parts of a chart together. `title`: what a screen reader says."""
+    """Return the SVG document of these parts. `title`: what a screen reader says."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
         f'height="{height:g}" role="img" font-size="12" font-family="{FONTS}"><title>{escape(title)}</title>'
@@ -85,7 +85,7 @@ def svg(width: float, height: float, parts: Iterable[str], title: str) -> str:
 
 
 def coloured(drawing: str, colours: Mapping[str, str]) -> str:
-    """Replace the variables in a drawing by colours, which have the names of `PRINT`."""
+    """Replace the CSS variables in an SVG by colours. `colours`: with the keys of `PRINT`."""
     return re.sub(r"var\(--(\w+), #\w+\)", lambda found: colours[found[1]], drawing)
 
 
@@ -94,18 +94,18 @@ def text(x: float, y: float, words: str, anchor: str = "start", colour: str = "m
     return f'<text {place} fill="{_colour(colour)}">{escape(words)}</text>'
 
 
-def line(places: Sequence[Place], colour: str = "muted", dashes: str = "") -> str:
+def line(points: Sequence[Point], colour: str = "muted", dashes: str = "") -> str:
     dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
-    return f'<polyline points="{_points(places)}" fill="none" stroke="{_colour(colour)}"{dashed}/>'
+    return f'<polyline points="{_points(points)}" fill="none" stroke="{_colour(colour)}"{dashed}/>'
 
 
-def band(upper: Sequence[Place], lower: Sequence[Place], colour: str = "panel") -> str:
+def band(upper: Sequence[Point], lower: Sequence[Point], colour: str = "panel") -> str:
     """Fill the area between two lines, both from left to right."""
     return f'<polygon points="{_points([*upper, *reversed(lower)])}" fill="{_colour(colour)}"/>'
 
 
-def sign(number: int, x: float, y: float, colour: str) -> str:
-    """Draw the sign of a number: seven filled shapes, then seven hollow ones, then the numbers themselves."""
+def marker(number: int, x: float, y: float, colour: str) -> str:
+    """Draw marker `number`, from 0: seven filled shapes, then seven hollow ones, then numbers in a circle."""
     if number >= 2 * len(SHAPES):
         ring = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="9" fill="{_colour("background")}" stroke="{_colour(colour)}"/>'
         return ring + text(x, y + 4, str(number + 1), "middle", colour)
@@ -116,25 +116,24 @@ def sign(number: int, x: float, y: float, colour: str) -> str:
     )
 
 
-def rows(y: Axis, left: float, right: float) -> Iterator[str]:
-    """Draw a line across the chart for each tick of its y axis, and the number at its left."""
+def y_gridlines(y: Axis, left: float, right: float) -> Iterator[str]:
+    """Draw a horizontal line for each tick of the y axis, with its label at the left."""
     for tick in y.ticks():
         yield line([(left, y.at(tick)), (right, y.at(tick))], "border")
         yield text(left - 8, y.at(tick) + 4, quantity(tick), "end")
 
 
-def columns(x: Axis, top: float, bottom: float) -> Iterator[str]:
-    """Draw a line down the chart for each tick of its x axis, and the number below."""
+def x_gridlines(x: Axis, top: float, bottom: float) -> Iterator[str]:
+    """Draw a vertical line for each tick of the x axis, with its label below."""
     for tick in x.ticks():
         yield line([(x.at(tick), top), (x.at(tick), bottom)], "border")
         yield text(x.at(tick), bottom + 18, quantity(tick), "middle")
 
 
 def legend(entries: Iterable[tuple[str, str]], left: float, top: float, right: float) -> tuple[list[str], float]:
-    """Draw samples with their names, from left to right and row by row; returns the parts and where the legend ends.
+    """Draw samples with their names, row by row; returns the parts and the y of the legend's lower edge.
 
-    `entries`: names, each with a sample around the origin, of 24 pixels at most. A name that is too long for a row is
-    wrapped.
+    `entries`: names, each with a sample around the origin, at most 24 pixels wide. Long names are wrapped.
     """
     parts, x, bottom = list[str](), left, top
     for name, sample in entries:
@@ -148,24 +147,24 @@ def legend(entries: Iterable[tuple[str, str]], left: float, top: float, right: f
     return parts, bottom
 
 
-def side_by_side(places: Sequence[Place]) -> list[Place]:
-    """Move signs that would cover each other, or each other's interval, to the nearest free place beside."""
-    moved = list[Place]()
-    # Each sign takes at most eight of these steps from another, so one is always free.
-    steps = sorted(range(-4 * len(places), 4 * len(places)), key=abs)
-    for x, y in places:
-        beside = ((x + step * SIGN_WIDTH / 4, y) for step in steps)
+def side_by_side(points: Sequence[Point]) -> list[Point]:
+    """Move markers sideways, as little as needed, until none covers another or its interval."""
+    moved = list[Point]()
+    # Each marker takes at most eight of these steps from another, so one is always free.
+    steps = sorted(range(-4 * len(points), 4 * len(points)), key=abs)
+    for x, y in points:
+        beside = ((x + step * MARKER_WIDTH / 4, y) for step in steps)
         moved.append(next(place for place in beside if not any(_touches(place, other) for other in moved)))
     return moved
 
 
-def _touches(one: Place, other: Place) -> bool:
-    apart = SIGN_WIDTH if abs(one[1] - other[1]) < SIGN_WIDTH else _INTERVAL_WIDTH
+def _touches(one: Point, other: Point) -> bool:
+    apart = MARKER_WIDTH if abs(one[1] - other[1]) < MARKER_WIDTH else _INTERVAL_WIDTH
     return abs(one[0] - other[0]) < apart
 
 
 def quantity(value: float) -> str:
-    """Format a number with three digits that count."""
+    """Format a number with three significant digits."""
     return f"{float(f'{value:.3g}'):,g}"
 
 
@@ -173,5 +172,5 @@ def _colour(name: str) -> str:
     return f"var(--{name}, {PRINT[name]})"
 
 
-def _points(places: Iterable[Place]) -> str:
-    return " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+def _points(points: Iterable[Point]) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)

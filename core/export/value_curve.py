@@ -62,13 +62,13 @@ def _interval(estimate: Estimate, between: str, sign: str = "") -> str:
 
 
 def _drawn(values: StepValues) -> str:
-    """Draw a band for the intervals, a line with a sign for each place, and a dotted branch to what was replaced."""
+    """Draw a band for the intervals, a line with a marker for each place, and a dotted branch to what was replaced."""
     left, right, bottom = 32.0, _WIDTH - 16.0, 140.0
     x, y = Axis(0, max(1, values.length), left, right), Axis(0, 1, bottom, 10)
     upper = [(x.at(each.position), y.at(each.value.high)) for each in values.places]
     lower = [(x.at(each.position), y.at(each.value.low)) for each in values.places]
     middle = [(x.at(each.position), y.at(each.value.value)) for each in values.places]
-    parts = [charts.band(upper, lower), *charts.rows(y, left, right), charts.line(middle, "text")]
+    parts = [charts.band(upper, lower), *charts.y_gridlines(y, left, right), charts.line(middle, "text")]
     for worth in values.takeovers:
         if worth.before.place.replaced:
             start = values.at(TextPlace(worth.span.start)) or worth.before
@@ -76,10 +76,10 @@ def _drawn(values: StepValues) -> str:
             parts.append(charts.line([(x.at(at), y.at(each.value.value)) for at, each in ends], dashes=_REPLACED))
     for each, place in zip(values.places, middle, strict=True):
         number = charts.DIAMOND if each.author is Author.LARGE else charts.CIRCLE
-        parts.append(charts.sign(number, *place, each.author.value if each.author else "inserted"))
+        parts.append(charts.marker(number, *place, each.author.value if each.author else "inserted"))
     entries = [
-        ("after text of the small model", charts.sign(charts.CIRCLE, 0, 0, "small")),
-        ("after text of the large model", charts.sign(charts.DIAMOND, 0, 0, "large")),
+        ("after text of the small model", charts.marker(charts.CIRCLE, 0, 0, "small")),
+        ("after text of the large model", charts.marker(charts.DIAMOND, 0, 0, "large")),
         ("to text that the large model replaced", charts.line([(-12, 0), (12, 0)], dashes=_REPLACED)),
     ]
     named, end = charts.legend(entries, left, bottom + 16, right)

@@ -1,4 +1,4 @@
-"""Every chart has round numbers on its axes, signs that differ without colour, and a legend within its width."""
+"""Every chart has round numbers on its axes, markers that differ without colour, and a legend within its width."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from baton_reasoning.core.charts import (
     FONTS,
+    MARKER_WIDTH,
     PRINT,
-    SIGN_WIDTH,
     Axis,
     band,
     coloured,
     legend,
     line,
+    marker,
     quantity,
     side_by_side,
-    sign,
     svg,
     text,
 )
@@ -46,14 +46,14 @@ def test_a_quantity_has_three_digits(value: float, words: str) -> None:
     assert quantity(value) == words
 
 
-def test_signs_differ_in_grey() -> None:
+def test_markers_differ_in_grey() -> None:
     grey = dict.fromkeys(PRINT, "black") | {"background": "white"}
-    assert len({coloured(sign(number, 0, 0, "text"), grey) for number in range(40)}) == 40
-    assert coloured(sign(3, 0, 0, "small"), grey) == coloured(sign(3, 0, 0, "large"), grey)
+    assert len({coloured(marker(number, 0, 0, "text"), grey) for number in range(40)}) == 40
+    assert coloured(marker(3, 0, 0, "small"), grey) == coloured(marker(3, 0, 0, "large"), grey)
 
 
 def test_a_theme_replaces_every_colour() -> None:
-    parts = [text(0, 0, "a"), line([(0, 0), (1, 1)], "border"), band([(0, 0)], [(1, 1)]), sign(9, 0, 0, "small")]
+    parts = [text(0, 0, "a"), line([(0, 0), (1, 1)], "border"), band([(0, 0)], [(1, 1)]), marker(9, 0, 0, "small")]
     drawing = svg(10, 10, parts, "All")
     ElementTree.fromstring(drawing)
     named = coloured(drawing, {name: f"[{name}]" for name in PRINT})
@@ -79,14 +79,14 @@ def test_a_legend_has_every_name_in_reading_order_within_its_width(names: list[s
 
 
 @given(st.lists(st.tuples(st.sampled_from([100.0, 105.0, 200.0]), st.floats(0, 40)), max_size=14))
-def test_signs_at_one_place_stand_side_by_side(places: list[tuple[float, float]]) -> None:
+def test_markers_at_one_place_stand_side_by_side(places: list[tuple[float, float]]) -> None:
     moved = side_by_side(places)
     assert [y for _, y in moved] == [y for _, y in places]
     for (x, y), (other_x, other_y) in combinations(moved, 2):
-        assert max(abs(x - other_x), abs(y - other_y)) >= SIGN_WIDTH
+        assert max(abs(x - other_x), abs(y - other_y)) >= MARKER_WIDTH
         assert abs(x - other_x) >= 3, "their intervals stand beside each other"
 
 
-def test_signs_that_do_not_touch_stay_where_they_are() -> None:
+def test_markers_that_do_not_touch_stay_where_they_are() -> None:
     places = [(100.0, 50.0), (112.0, 50.0), (104.0, 80.0)]
     assert side_by_side(places) == places

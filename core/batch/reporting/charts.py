@@ -43,26 +43,26 @@ def share_chart(report: Report, width: int = 640, height: int = 400) -> str:
     lowest = min(10 * math.floor(10 * arm.accuracy.low) for arm in arms if arm.accuracy)
     x, y = Axis(-6, 106, left, right), Axis(min(90, lowest), 100, bottom, top)
     parts = [
-        *charts.columns(x, top, bottom),
-        *charts.rows(y, left, right),
+        *charts.x_gridlines(x, top, bottom),
+        *charts.y_gridlines(y, left, right),
         charts.text(8, top - 10, "% correct"),
         charts.text((left + right) / 2, height - 12, "% of tokens by the large model", "middle"),
     ]
 
-    def place(arm: ArmReport) -> charts.Place:
+    def place(arm: ArmReport) -> charts.Point:
         return x.at(100 * arm.large_share), y.at(_percent(arm))
 
     lines = list(_lines(arms))
     parts += [charts.line(list(map(place, line.arms)), dashes=line.dashes) for line in lines]
-    signs, entries = [], []
+    markers, entries = [], []
     for number, (arm, (across, up)) in enumerate(zip(arms, charts.side_by_side(list(map(place, arms))), strict=True)):
         assert arm.accuracy
         parts.append(charts.line([(across, y.at(100 * end)) for end in arm.accuracy.interval]))
-        signs.append(charts.sign(number, across, up, _colour(arm)))
-        entries.append((arm.title, charts.sign(number, 0, 0, _colour(arm))))
+        markers.append(charts.marker(number, across, up, _colour(arm)))
+        entries.append((arm.title, charts.marker(number, 0, 0, _colour(arm))))
     entries += [(line.name, charts.line([(-12, 0), (12, 0)], dashes=line.dashes)) for line in lines]
     legend, end = charts.legend(entries, 8, height, right)
-    return charts.svg(width, end + 8, [*parts, *signs, *legend], title)
+    return charts.svg(width, end + 8, [*parts, *markers, *legend], title)
 
 
 def shares_in_words(report: Report) -> str:
@@ -117,12 +117,12 @@ def worth_by_cue(groups: Sequence[TakeoverOutcomes], width: int = 640) -> str:
     lowest = min([0.0, *(worth.mean.low for _, worth in valued)])
     highest = max([lowest + 0.1, *(worth.mean.high for _, worth in valued)])
     x, bottom = Axis(lowest, highest, 20, width - 20), 12.0 + 38 * len(valued)
-    parts = [*charts.columns(x, 8, bottom), charts.line([(x.at(0), 8), (x.at(0), bottom)])]
+    parts = [*charts.x_gridlines(x, 8, bottom), charts.line([(x.at(0), 8), (x.at(0), bottom)])]
     for number, (group, worth) in enumerate(valued):
         top, mean = 12.0 + 38 * number, worth.mean
         name = f"{group.reason}: {group.cue}" if group.cue else group.reason
         parts.append(charts.text(20, top + 12, f"{name} ({worth.takeovers:,})", colour="text"))
         parts.append(charts.line([(x.at(mean.low), top + 24), (x.at(mean.high), top + 24)]))
-        parts.append(charts.sign(charts.DIAMOND, x.at(mean.value), top + 24, "large"))
+        parts.append(charts.marker(charts.DIAMOND, x.at(mean.value), top + 24, "large"))
     parts.append(charts.text(width / 2, bottom + 34, "worth: value after, less value before", "middle"))
     return charts.svg(width, bottom + 40, parts, "Worth of takeovers by cue, with 95% intervals")

@@ -1,4 +1,4 @@
-"""A legend names each arm by the sign at its place, and the lines behind the arms."""
+"""A legend names each arm by the marker at its place, and the lines behind the arms."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from baton_reasoning.core.batch.reporting.charts import share_chart, shares_in_words, takeovers_by_reason
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report
-from baton_reasoning.core.charts import SIGN_WIDTH
+from baton_reasoning.core.charts import MARKER_WIDTH
 from baton_reasoning.core.intervals import Estimate, wilson
 
 TOKENS = 1000
@@ -42,7 +42,7 @@ def report(*arms: ArmReport) -> Report:
 SMALL, LARGE = arm_report("small", 0, 12, "never"), arm_report("large", TOKENS, 19, "always")
 
 
-class Sign(NamedTuple):
+class Marker(NamedTuple):
     look: tuple[str, ...]
     """Shape and colours, or a number."""
     x: float
@@ -54,7 +54,7 @@ class Drawing:
 
     def __init__(self, svg: str) -> None:
         self.root = ElementTree.fromstring(svg.replace(' xmlns="http://www.w3.org/2000/svg"', ""))
-        self.signs = list(signs_in(self.root))
+        self.markers = list(markers_in(self.root))
         self.legend: dict[str, ElementTree.Element] = {}
         """Samples by their name, in reading order."""
         elements = list(self.root)
@@ -63,9 +63,9 @@ class Drawing:
             self.legend[" ".join(each.text or "" for each in elements[at + 1 : end])] = elements[at]
 
     def look(self, name: str) -> tuple[str, ...]:
-        """The sign of this name in the legend."""
-        (sign,) = signs_in(self.legend[name])
-        return sign.look
+        """The marker of this name in the legend."""
+        (marker,) = markers_in(self.legend[name])
+        return marker.look
 
     def place(self, share: float, percent: float) -> tuple[float, float]:
         """Where one would look for a point, by the numbers at the axes."""
@@ -98,14 +98,14 @@ def between(ticks: list[tuple[float, float]], value: float) -> float:
     return start + (end - start) * (value - first) / (last - first)
 
 
-def signs_in(drawing: ElementTree.Element) -> Iterator[Sign]:
+def markers_in(drawing: ElementTree.Element) -> Iterator[Marker]:
     elements = list(drawing)
     for at, each in enumerate(elements):
         if each.tag == "path":
             x, y = map(float, re.findall(r"-?[\d.]+", each.attrib["transform"]))
-            yield Sign((each.attrib["d"], each.attrib["fill"], each.attrib["stroke"]), x, y)
+            yield Marker((each.attrib["d"], each.attrib["fill"], each.attrib["stroke"]), x, y)
         elif each.tag == "circle":
-            yield Sign((elements[at + 1].text or "",), float(each.attrib["cx"]), float(each.attrib["cy"]))
+            yield Marker((elements[at + 1].text or "",), float(each.attrib["cx"]), float(each.attrib["cy"]))
 
 
 @given(
@@ -117,19 +117,19 @@ def signs_in(drawing: ElementTree.Element) -> Iterator[Sign]:
     ),
     st.sampled_from([360, 640]),
 )
-def test_the_sign_of_each_arm_in_the_legend_is_the_sign_at_its_place(
+def test_the_marker_of_each_arm_in_the_legend_is_the_marker_at_its_place(
     arms: list[tuple[str, int, int]], width: int
 ) -> None:
     drawing = Drawing(share_chart(report(*(arm_report(*arm) for arm in arms)), width))
     assert list(drawing.legend) == [name for name, *_ in arms]
     places = [drawing.place(100 * large / TOKENS, 5 * right) for _, large, right in arms]
     for (name, *_), (x, y) in zip(arms, places, strict=True):
-        (sign,) = (sign for sign in drawing.signs if sign.look == drawing.look(name))
-        assert sign.y == pytest.approx(y, abs=0.2)
-        crowd = sum(abs(x - other) < SIGN_WIDTH * len(arms) for other, _ in places)
-        assert abs(sign.x - x) <= SIGN_WIDTH * (crowd - 1) + 0.2
-    for one, other in combinations(drawing.signs, 2):
-        assert max(abs(one.x - other.x), abs(one.y - other.y)) >= SIGN_WIDTH - 0.2, "no sign hides another"
+        (marker,) = (marker for marker in drawing.markers if marker.look == drawing.look(name))
+        assert marker.y == pytest.approx(y, abs=0.2)
+        crowd = sum(abs(x - other) < MARKER_WIDTH * len(arms) for other, _ in places)
+        assert abs(marker.x - x) <= MARKER_WIDTH * (crowd - 1) + 0.2
+    for one, other in combinations(drawing.markers, 2):
+        assert max(abs(one.x - other.x), abs(one.y - other.y)) >= MARKER_WIDTH - 0.2, "no marker hides another"
 
 
 def test_a_line_of_chance_leads_from_the_small_model_alone_to_each_large_one() -> None:
