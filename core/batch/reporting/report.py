@@ -134,10 +134,6 @@ class ArmReport(Cost, ArmAccuracy):
         return self.done - self.failed
 
     @property
-    def read(self) -> int:
-        return self.small_read + self.large_read
-
-    @property
     def reread(self) -> int:
         return self.small_reread + self.large_reread
 

@@ -132,7 +132,7 @@ def _cost_cells(arm: ArmReport) -> dict[str, str]:
     of_an_answer = {
         "tokens": arm.tokens,
         "discarded": arm.discarded_tokens,
-        "first read": arm.read - arm.reread,
+        "first read": arm.small_read + arm.large_read - arm.reread,
         "read again": arm.reread,
     }
     return {
