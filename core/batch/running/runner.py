@@ -16,7 +16,7 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
@@ -113,30 +113,22 @@ MOST_NOTICES = 5
 """Different notices that are kept with a row."""
 
 
+@dataclass(eq=False)
 class Runner:
     """One pass over a batch. Call `run` once; `pause`, `resume`, `finish` and `stop` from any thread."""
 
-    def __init__(
-        self,
-        store: Store,
-        batch: str,
-        pair: Pair,
-        grader: Grader,
-        parallel: int = 1,
-        models: OtherModels = OtherModels(),  # noqa: B008 - immutable
-        retry: bool = False,
-    ) -> None:
-        """Run the arms that name these `models`, which are loaded in `pair`; by default the batch's own.
+    store: Store
+    batch: str
+    """Its id."""
+    pair: Pair
+    grader: Grader
+    parallel: int = 1
+    models: OtherModels = field(default_factory=OtherModels)
+    """Only arms with these models run, which are loaded in `pair`; by default those with the batch's own."""
+    retry: bool = False
+    """Run answers again that ended in an error."""
 
-        `retry`: also those of their answers that ended in an error.
-        """
-        self.store = store
-        self.batch = batch
-        self.pair = pair
-        self.grader = grader
-        self.parallel = parallel
-        self.models = models
-        self.retry = retry
+    def __post_init__(self) -> None:
         self._arms: dict[str, Arm] = {}
         self._not_calibrated: dict[str, str] = {}
         """Arms that cannot run, and why."""
