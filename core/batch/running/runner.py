@@ -157,19 +157,17 @@ class Runner:
         refuse_impossible(arms, self.pair)
         if self.retry:  # not before: an error stays until the models are there that try again
             yield from map(progress.JobRetried, self.store.batches.retry_failed(self.batch, list(self._arms)))
-        hashes: dict[Path, str] = {}
-        hashing = threading.Thread(target=self._hash_models, args=(settings, hashes), name="hash models")
-        hashing.start()
-        try:
-            self._warm_up(needs(arms))
-            yield from self._calibrate(arms, settings)
-            yield from self._run_jobs()
-        except BaseException:
-            self.stop()
-            raise
-        finally:
-            hashing.join()
-            self._save_hashes(hashes)
+        with ThreadPoolExecutor(1, thread_name_prefix="hash models") as background:
+            hashing = background.submit(self._missing_hashes, settings)
+            try:
+                self._warm_up(needs(arms))
+                yield from self._calibrate(arms, settings)
+                yield from self._run_jobs()
+            except BaseException:
+                self.stop()
+                raise
+            finally:
+                self._save_hashes(hashing.result())
 
     def pause(self) -> None:
         """Begin no other problem; the texts that are being written are completed."""
@@ -233,13 +231,11 @@ class Runner:
                 for _ in self._solved(other, settings):
                     pass
 
-    def _hash_models(self, settings: BatchSettings, hashes: dict[Path, str]) -> None:
+    def _missing_hashes(self, settings: BatchSettings) -> dict[Path, str]:
         """Compute the missing SHA-256 of local models; ends early if the batch does."""
-        known = settings.models_of(self.models)
-        for author, engine in self.pair.engines.items():
-            model, path = known[author.value], engine.card.path
-            if path and not (model and model.sha256):
-                hashes[path] = sha256_of(path, lambda: self.ending)
+        known, cards = settings.models_of(self.models), self.pair.cards.items()
+        missing = [card.path for author, card in cards if not ((model := known[author.value]) and model.sha256)]
+        return {path: sha256_of(path, lambda: self.ending) for path in missing if path}
 
     def _save_hashes(self, hashes: dict[Path, str]) -> None:
         if any(hashes.values()):
