@@ -1,7 +1,4 @@
-"""Guesses which column of a data set is the problem, the answer, … from the names that public data sets use.
-
-The options of multiple-choice problems are read here, too.
-"""
+"""Guesses from their names which columns hold the problem, the answer, …; reads the options of multiple choice."""
 
 from __future__ import annotations
 
@@ -42,39 +39,39 @@ _ID = (
 CHOICES = ("choices", "options", "endings", "answer_choices")
 _CONTEXT = ("body", "context", "passage", "paragraph", "story", "premise")
 _CONTEXT_OF = {"question": _CONTEXT, "query": _CONTEXT, "hypothesis": _CONTEXT, "instruction": ("input",)}
-"""A problem column of one of these names may need its context before it, as in BoolQ, DROP and Alpaca."""
+"""Columns whose text comes before a problem from the named column, as in BoolQ, DROP and Alpaca."""
 _WRONG_CHOICE = re.compile(r"(incorrect|wrong)_(answer|choice|option)_?\d*|distractor_?\d*")
 _OPTION_COLUMN = re.compile(r"(?:option|choice|answer_choice|opt|op|ending)_?([a-j]|\d)")
 _LABEL = re.compile(r"\s*\(?([A-Za-z])\s?[).:]\s*")
 """A label before an option: “A) red”, “(b) green”, “C. blue”, “d : 4”."""
 
 _SHORTEST_PROBLEM = 15
-"""Mean characters below which an unnamed column is no text of a problem."""
+"""A column without a known name can be the problem if its texts have so many characters on average."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns to read; all others become metadata.
-
-    `answer` wins over `solution` if neither is empty. `choices` holds all options in one column; `options` are columns
-    with one option each; `wrong` are columns with one wrong option each, the right one being the answer. `context` is
-    written before the problem.
-    """
+    """The columns to read; all others become metadata."""
 
     problem: str
     answer: str | None = None
     solution: str | None = None
+    """Its last result is the expected answer of a problem whose `answer` is empty."""
     id: str | None = None
     choices: str | None = None
+    """Has all options of a problem."""
     wrong: tuple[str, ...] = ()
+    """Have a wrong option each; the right one is the answer."""
     options: tuple[str, ...] = ()
+    """Have an option each."""
     option_labels: tuple[str, ...] = ()
     """The labels by which answers name the `options`: letters, or numbers from 0 or 1."""
     context: str | None = None
+    """Its text comes before the problem."""
 
     @cached_property
     def parts(self) -> dict[str, tuple[str, ...]]:
-        """The columns of each part that has any."""
+        """The columns by what they hold, as the summary calls it."""
         parts = {
             "problem": (self.problem,),
             "context": (self.context,),
@@ -87,12 +84,12 @@ class Columns:
 
     @cached_property
     def named(self) -> frozenset[str]:
-        """The names of all columns that have a part here."""
+        """The names of all these columns."""
         return frozenset(name for names in self.parts.values() for name in names)
 
 
 class ColumnNames(NamedTuple):
-    """Columns that a person named; None is guessed, and "" means that there is none."""
+    """The columns that the user chose: None to guess one, "" for none."""
 
     problem: str | None = None
     answer: str | None = None
@@ -100,28 +97,27 @@ class ColumnNames(NamedTuple):
 
 
 GUESS = ColumnNames()
-"""No column was named."""
 
 
 def is_known_name(name: str) -> bool:
     """Tell whether a header cell is a name that data sets use for a problem or its answer."""
-    return _plain(name) in {*_PROBLEM, *_ANSWER, *_SOLUTION, *CHOICES, *_CONTEXT}
+    return _normalised(name) in {*_PROBLEM, *_ANSWER, *_SOLUTION, *CHOICES, *_CONTEXT}
 
 
 def available_columns(rows: Iterable[Record]) -> tuple[str, ...]:
-    """List every field's name, in order of first appearance."""
+    """List the names of all fields, in order of first appearance."""
     return tuple(dict.fromkeys(name for row in rows for name in row.fields))
 
 
 def guess_columns(rows: Sequence[Record], named: ColumnNames = GUESS) -> Columns | None:
-    """Choose the columns by their names; if none shows the problem, the one with the longest text.
+    """Guess the columns by their names; the problem otherwise by the longest texts.
 
     A column that is empty in every row is not chosen. None if there is no text.
     """
     filled = {name for row in rows for name, value in row.fields.items() if is_filled(value)}
     names = [name for name in available_columns(rows) if name in filled]
-    whole = {_plain(name): name for name in reversed(names)}
-    last_parts = {_plain(name.rpartition(".")[2]): name for name in reversed(names) if "." in name}
+    whole = {_normalised(name): name for name in reversed(names)}
+    last_parts = {_normalised(name.rpartition(".")[2]): name for name in reversed(names) if "." in name}
 
     def first(candidates: Sequence[str]) -> str | None:
         """Find a column by its whole name, else by the last part of a nested name."""
@@ -135,9 +131,9 @@ def guess_columns(rows: Sequence[Record], named: ColumnNames = GUESS) -> Columns
     problem = named.problem or first(_PROBLEM) or _longest_text(rows, others)
     if problem is None:
         return None
-    context = first(_CONTEXT_OF.get(_plain(problem.rpartition(".")[2]), ()))
+    context = first(_CONTEXT_OF.get(_normalised(problem.rpartition(".")[2]), ()))
     solution = None if solution in (problem, answer) else solution
-    wrong = tuple(name for name in names if _WRONG_CHOICE.fullmatch(_plain(name)))
+    wrong = tuple(name for name in names if _WRONG_CHOICE.fullmatch(_normalised(name)))
     values = [name for name in names if name not in (problem, answer)]
     options, labels = ((), ()) if choices or wrong else _option_columns(rows, values, answer)
     return Columns(
@@ -160,7 +156,7 @@ def _option_columns(rows: Sequence[Record], names: Sequence[str], answer: str | 
     """
     by_label: dict[str, str] = {}
     for name in names:
-        if found := _OPTION_COLUMN.fullmatch(_plain(name)):
+        if found := _OPTION_COLUMN.fullmatch(_normalised(name)):
             by_label.setdefault(found[1].upper(), name)
     given = {str(row.fields[answer]).strip() for row in rows if is_filled(row.fields.get(answer))} if answer else set()
     for known in (LETTERS, "123456789", "0123456789"):
@@ -177,18 +173,18 @@ def _option_columns(rows: Sequence[Record], names: Sequence[str], answer: str | 
     return (), ()
 
 
-def _plain(name: str) -> str:
+def _normalised(name: str) -> str:
     """Normalise a name: `Correct Answer`, `correct-answer` and `correct_answer` are one."""
     return re.sub(r"[\s\-.]+", "_", name.strip().lower())
 
 
 def is_missing(value: Value) -> bool:
-    """Tell whether it is null, or not a number (NaN), which pandas writes for a missing value."""
+    """Tell whether a field is null or NaN, which pandas writes for a missing value."""
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def is_filled(value: Value) -> bool:
-    """Tell whether a field holds anything: blank text and an empty list are nothing."""
+    """Tell whether a field has a value other than blank text or an empty list."""
     return not is_missing(value) and value != [] and (not isinstance(value, str) or bool(value.strip()))
 
 
@@ -249,7 +245,7 @@ class Options:
 
     @classmethod
     def shuffled(cls, right: str, wrong: Sequence[str], seed: str) -> Options:
-        """Shuffle the right option among the wrong ones, in an order that only `seed` and the texts decide."""
+        """Shuffle the right option among the wrong ones; the order depends on `seed` and the texts alone."""
 
         def position(option: str) -> bytes:
             return hashlib.sha256(f"{seed}\n{option}".encode()).digest()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PREFIX = "hf:"
 LARGEST = 2**30
-"""Most bytes of a split that are downloaded."""
+"""Bytes of a split, at most."""
 _NAME = re.compile(
     r"(?:hf:|https?://[^/]+/datasets/)?(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<split>[\w./-]+))?/?"
 )

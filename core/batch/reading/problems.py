@@ -1,4 +1,4 @@
-"""Reads problems from a file, a folder, a data set or standard input; bad records are named, and the rest is read."""
+"""Reads problems from a file, a folder, a data set or standard input; reports bad records and reads the rest."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from baton_reasoning.core.models.hub import Hub  # with it comes the network
 
 MOST_DROPPED = 5
-"""Dropped records that the summary names one by one."""
+"""Rejected records that the summary lists, at most."""
 _SUPPORTED = f"Supported are {', '.join(ENDINGS)}. Unpack an archive first."
 _NOT_PROBLEMS = ("readme", "license", "licence", "changelog", "contributing")
 _MOST_FILES = 10_000
@@ -49,7 +49,7 @@ class ProblemFile(BaseModel):
 
 
 class ProblemOrigin(BaseModel):
-    """Where problems come from, so that others can find them."""
+    """Where the problems of a batch come from, for its report."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -61,13 +61,13 @@ class ProblemOrigin(BaseModel):
 
 @dataclass(frozen=True)
 class ProblemSet:
-    """The problems of a file, folder or data set, and what is shown before any of them runs."""
+    """The problems of a file, folder or data set, and what is shown of them before a batch."""
 
     name: str
     problems: tuple[Problem, ...]
     rejected: tuple[Rejected, ...]
     columns: tuple[Columns, ...]
-    """Those that were used, of each file."""
+    """Of each file."""
     available_columns: tuple[str, ...]
     notes: tuple[str, ...] = ()
     """Sentences about what was guessed or changed: encodings, repeated ids, files that were skipped."""
@@ -150,7 +150,7 @@ def _read_folder(folder: Path, limit: int | None, named: ColumnNames) -> Problem
 
 
 def _read_files(files: Sequence[tuple[Path, str]], title: str, limit: int | None, named: ColumnNames) -> ProblemSet:
-    """Read several files as one set, each under the name that its problems tell as their source."""
+    """Read several files as one set. `files`: each with the name that is the source of its problems."""
     sets: list[ProblemSet] = []
     rejected: list[Rejected] = []
     for path, name in files:
@@ -265,7 +265,7 @@ def _problem(row: Record, columns: Columns, source: str, number: int) -> Problem
 
 
 def _as_text(value: Value) -> str:
-    """Turn a field into text, a structure into its JSON; half a UTF-16 pair, which JSON may hold, becomes “?”."""
+    """Convert a field to text, a list or object to JSON; a lone surrogate becomes “?”."""
     if is_missing(value):
         return ""
     # Parquet has dates and bytes, which JSON cannot express.

@@ -1,6 +1,6 @@
-"""Reads the records of a file. The content decides its format: JSON, a table, text, Excel or Parquet.
+"""Reads the records of a file, whose format follows from its content: JSON, a table, text, Excel or Parquet.
 
-Where the content fits several formats, the ending of the name decides. Standard input has none.
+Where the content fits several formats, the file's ending decides.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ENDINGS = (*_JSON_LINES, ".json", ".csv", ".tsv", ".txt", ".parquet", ".xlsx")
 """The endings of files that can hold problems, in lower case."""
 
 _JSON = re.compile(r'\s*(\{\s*["}]|\[\s*[{"\]])')
-# Problems as people type them: a rule between them, or a line with the expected answer after each.
+# In text: a rule such as --- between problems, or a line with the expected answer after each.
 _RULE = re.compile(r"\s*([-=*_])\1{2,}\s*$")
 _ANSWER = re.compile(r"\s*\**(?:answer|expected)\**\s*[:=]\**\s*(?P<answer>.+)$", re.IGNORECASE)
 
@@ -50,7 +50,7 @@ def read_records(source: ProblemSource) -> Iterator[Record | Rejected]:
 
 
 def _reader_of(source: ProblemSource) -> Reader:
-    """Choose the reader of the format that the file has. A new format is a function and a line here."""
+    """Detect the format and return its reader. A new format is a function and a line here."""
     suffix, data = source.suffix, source.data
     if suffix == ".parquet" or data.startswith(b"PAR1"):
         return read_parquet
@@ -82,7 +82,9 @@ def _read_json(source: ProblemSource) -> Iterator[Record | Rejected]:
                     f"{source.name} cannot be read. {_not_json(error)}", "Correct the file."
                 ) from error
         else:
-            yield from (_json_record(number, value) for number, value in enumerate(_held_by(document, source), start=1))
+            yield from (
+                _json_record(number, value) for number, value in enumerate(_records_of(document, source), start=1)
+            )
             return
     # Not splitlines(): U+2028 and its like are ordinary characters inside JSON strings.
     for number, line in enumerate(source.text.split("\n"), start=1):
@@ -100,8 +102,8 @@ def _not_json(error: ValueError) -> str:
     return "This JSON holds a number that is too long."
 
 
-def _held_by(document: Value, source: ProblemSource) -> list[Value]:
-    """Return the records of a document. A list under a usual name of a column is a field, such as `messages`."""
+def _records_of(document: Value, source: ProblemSource) -> list[Value]:
+    """Find the list of records in a JSON document; a list with a known column name, such as `messages`, is a field."""
     if isinstance(document, list):
         return document
     if isinstance(document, dict):
@@ -125,7 +127,7 @@ def _are_objects(value: Value) -> TypeGuard[list[Value]]:
 
 
 def _json_record(number: int, value: Value) -> Record | Rejected:
-    """Turn an object into a record; a bare string is a problem without further fields."""
+    """Convert a JSON object to a record; a string is a problem without other fields."""
     if isinstance(value, str):
         value = {"problem": value}
     if isinstance(value, dict):
@@ -164,10 +166,7 @@ def _text_record(block: list[tuple[int, str]]) -> Iterator[Record]:
 
 
 def _flattened(fields: Mapping[str, Value], depth: int = 2) -> Iterator[tuple[str, Value]]:
-    """Yield the fields, and those of objects inside them as `outer.inner`, so that each can be a column.
-
-    So ARC's `question.stem` is found by its last part, and any other can be named.
-    """
+    """Yield the fields; those of nested objects as `outer.inner`, such as ARC's `question.stem`."""
     for name, value in fields.items():
         if isinstance(value, dict) and depth and not _holds_options(name, value):
             yield from _flattened({f"{name}.{inner}": each for inner, each in value.items()}, depth - 1)

@@ -1,7 +1,4 @@
-"""Opens a file of problems: takes its bytes, decodes its text, and says what a record of it is.
-
-The limit allows large data sets, and keeps a hostile file from filling the memory.
-"""
+"""Reads the bytes of a file of problems and decodes its text; defines the records that readers make of it."""
 
 from __future__ import annotations
 
@@ -16,14 +13,14 @@ from typing import BinaryIO
 from baton_reasoning.core.errors import ProblemFileError
 
 FILE_LIMIT = 256 * 1024 * 1024
-"""Most bytes of one file, and most characters of its records."""
+"""Bytes of a file, and characters of its records, at most: a hostile file must not fill the memory."""
 
 Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
 """A JSON value; delimited files give strings only."""
 
 _BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _UNDECODED = re.compile("[\udc80-\udcff]")
-"""Bytes that are no UTF-8, decoded with `surrogateescape`."""
+"""Bytes that are not UTF-8, as `surrogateescape` decodes them."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ class ProblemSource:
     """The file's name; in a folder, its path inside the folder."""
     data: bytes
     remarks: list[str] = field(default_factory=list, compare=False)
-    """Sentences that readers add about what they chose."""
+    """Sentences about what readers guessed, such as an encoding."""
 
     @classmethod
     def open(cls, path: Path, name: str) -> ProblemSource:

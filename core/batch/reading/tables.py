@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
 Row = tuple[int, list[str]]
-"""The line on which a row starts, and its cells."""
+"""The line number of a row, and its cells."""
 UNPACKED_LIMIT = 64 * 2**20
 """Most bytes of all parts of a workbook, unpacked; as XML in memory a part may take some ten times as much."""
 _LONGEST_NAME = 80
@@ -31,7 +31,7 @@ csv.field_size_limit(FILE_LIMIT)
 
 
 class Sample(NamedTuple):
-    """The lines of a text, and how its first rows look as a table."""
+    """The lines of a text, and its first rows, split at the likeliest delimiter."""
 
     lines: list[str]
     delimiter: str
@@ -39,7 +39,7 @@ class Sample(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> Sample:
-        """Take the delimiter with which most of the first rows have as many fields as the first one."""
+        """Choose the delimiter with which most of the first rows have as many fields as the first one."""
         lines = list(StringIO(text.rstrip("\n")))  # not splitlines(): a form feed and its like are parts of a field
 
         def with_delimiter(delimiter: str) -> Sample:
@@ -177,7 +177,7 @@ def _could_be_a_name(cell: str) -> bool:
 
 
 def _unique(cells: list[str]) -> list[str]:
-    """Name the columns by these cells; an empty or repeated name gets its number, so that no value is lost."""
+    """Return unique column names: an empty or repeated one gets its column number."""
     names: list[str] = []
     for number, name in enumerate(map(str.strip, cells), start=1):
         names.append(name if name and name not in names else f"{name or 'column'} {number}")
