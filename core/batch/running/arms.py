@@ -1,6 +1,6 @@
-"""Defines arms, the settings that a batch compares on the same problems, and the recipes that make the usual ones.
+"""Defines arms, the settings that a batch compares on the same problems, and recipes for them.
 
-The recipes are those that the paper compares (§4 and its ablations); each policy brings its own arms and ablations.
+Each policy brings its own arms and ablations: those of the paper (§4) and others.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Arm(BaseModel):
     name: str
     settings: RunSettings
     equal_share_of: str = ""
-    """The arm whose large share this arm of random takeovers takes; a pilot finds the chance."""
+    """The arm whose large share this arm of random takeovers copies; a pilot run finds the chance for it."""
     sweep: str = ""
-    """The parameter of which this arm tries a value. The chart joins the arms of a sweep by a line."""
+    """The parameter whose value this arm varies. The chart joins the arms of a sweep by a line."""
     small_model: str = ""
     """File or address of another small model; empty: the batch's own."""
     large_model: str = ""
@@ -72,9 +72,9 @@ class Arm(BaseModel):
 
     @classmethod
     def shown(cls, stored: StoredArm) -> Arm:
-        """Read an arm to show its answers: what this version does not know of its settings is kept in `stored` alone.
+        """Read an arm to show its answers; settings that this version does not know stay in `as_stored`.
 
-        Raises SettingsError for a policy that is not here.
+        Raises SettingsError for an unknown policy.
         """
         try:
             return cls.of(stored)
@@ -87,7 +87,7 @@ class Arm(BaseModel):
 
 
 def known_arms(stored: Iterable[StoredArm]) -> list[Arm]:
-    """Read arms to show their answers, without those of a policy that this version does not have."""
+    """Read arms to show their answers, except for those with an unknown policy."""
     found = []
     for each in stored:
         with suppress(SettingsError):
@@ -106,7 +106,7 @@ def needs(arms: Sequence[Arm]) -> Needs:
 
 
 def refuse_impossible(arms: Iterable[Arm], pair: Pair) -> None:
-    """Raise SettingsError, before anything runs, if a policy cannot work with these models, or they always think."""
+    """Raise SettingsError if the policy or another setting of an arm does not work with these models."""
     for arm in arms:
         policy = POLICIES.of(arm.settings.policy)
         found = unmet_need(policy, pair.cards)
@@ -116,7 +116,7 @@ def refuse_impossible(arms: Iterable[Arm], pair: Pair) -> None:
 
 
 def by_models(arms: Sequence[Arm]) -> dict[OtherModels, list[Arm]]:
-    """Group the arms by their pair of models, the batch's own first: pairs are loaded one after another."""
+    """Group the arms by the pair of models that they run with, the batch's own first."""
     groups: dict[OtherModels, list[Arm]] = {}
     for arm in sorted(arms, key=lambda arm: arm.models != OtherModels()):
         groups.setdefault(arm.models, []).append(arm)
@@ -140,10 +140,7 @@ POLICY_ARMS = {
 
 
 def arm_recipe(arm: PolicyArm) -> Recipe:
-    """Return the recipe of an arm that a policy brings, with the policy's own title and summary.
-
-    Values that a person set stay, except for those that the arm varies.
-    """
+    """Return the recipe of an arm that a policy brings. Values that the user set stay, but for those it varies."""
     policy, title, name, varied = POLICIES.of(arm.settings), registry.policy_title(arm.settings), arm.name, _varied(arm)
     if like := arm.equal_share_of:  # a control takes the lengths of what it is compared with
         title = f"{policy.title} as {registry.policy_title(POLICY_ARMS[like].settings)}"
@@ -158,12 +155,12 @@ def arm_recipe(arm: PolicyArm) -> Recipe:
 
 
 def _varied(arm: PolicyArm) -> dict[str, Any]:
-    """Return the parameters in which an arm of a policy differs from the policy's defaults."""
+    """Return the parameters that differ from the policy's defaults."""
     return registry.difference(arm.settings, type(arm.settings)())
 
 
 def ablation_recipe(name: str, title: str) -> Recipe:
-    """Return the recipe of an ablation, of the chosen policy if it brings it, else of the first policy that does."""
+    """Return the recipe of an ablation: that of the chosen policy, else of the first policy that has one."""
 
     def make(base: RunSettings) -> tuple[Arm, ...]:
         policies = [POLICIES.of(base.policy), *POLICIES.values()]
@@ -186,7 +183,7 @@ ARMS: dict[str, Recipe] = {
     **{name: arm_recipe(arm) for name, arm in POLICY_ARMS.items()},
 }
 _TITLES = {recipe.make(RunSettings())[0].name: recipe.title for recipe in ARMS.values()}
-"""By the name of the arm that the recipe makes."""
+"""By the name of the recipe's arm."""
 ABLATIONS = {
     ablation.name: ablation_recipe(ablation.name, ablation.title)
     for policy in POLICIES.values()
@@ -272,10 +269,10 @@ def _on_servers(arm: Arm, drafting: Sequence[str]) -> list[Arm]:
 
 ROUNDS = 4
 CLOSE_ENOUGH = 0.005
-"""Absolute difference of the large share; far less than a pilot varies by chance."""
+"""Difference of large shares; a pilot varies far more by chance."""
 PILOT_PROBLEMS = 24
 PILOT_SEED = 999_983
-"""Not a seed of any batch: no answer that counts was used to choose p."""
+"""No batch uses it, so that p is not fitted to the answers that count."""
 
 
 def chance_for_share(share: float, measure: Callable[[float], float]) -> float:

@@ -1,7 +1,4 @@
-"""Creates a batch: how it is run and graded, with which models and on which machine, and its jobs.
-
-The settings are stored with the batch, for its report and for resuming.
-"""
+"""Creates batches, and defines the settings stored with each: grading, models, seeds, the machine."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ from baton_reasoning.core.version import BINDING, installed_version, version
 
 
 class Provenance(BaseModel):
-    """How a batch was begun."""
+    """Versions, machine, command and models with which a batch was begun."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -111,7 +108,7 @@ class ModelSummary(BaseModel):
 
     @classmethod
     def of(cls, engine: Engine, sha256: str = "") -> ModelSummary:
-        """Describe a loaded model. `sha256`: that of its file, if it has been computed."""
+        """Describe a loaded model. `sha256`: of its file, if known."""
         card = engine.card
         return cls(
             name=card.name,
@@ -137,19 +134,19 @@ class ModelSummary(BaseModel):
     def title(self) -> str:
         return f"{self.name} in {self.quantisation}" if self.quantisation else self.name
 
-    def is_another_than(self, other: ModelSummary) -> bool:
+    def differs_from(self, other: ModelSummary) -> bool:
         """Tell whether the names differ, or the quantisations, which some servers do not say."""
         quantisations = {self.quantisation, other.quantisation} - {""}
         return self.name != other.name or len(quantisations) > 1
 
     def with_hash_of(self, known: ModelSummary | None) -> ModelSummary:
-        """Take over a hash that was computed before, if there is no newer one and it is that of the same file."""
+        """Return the model with the known hash of the same file, unless it has one."""
         same = known and (known.source, known.file, known.bytes) == (self.source, self.file, self.bytes)
         return self.model_copy(update={"sha256": self.sha256 or known.sha256}) if known and same else self
 
 
 def local_context(*models: ModelSummary | None) -> int:
-    """Return the tokens of context with which models on this machine were loaded; 0 if none was."""
+    """Return the context length of the models on this machine, in tokens; 0 if there is none."""
     return max((model.context for model in models if model and model.file), default=0)
 
 
@@ -164,7 +161,7 @@ class BatchSettings(BaseModel):
     """Of `How.REGEX`."""
     small: ModelSummary | None = None
     large: ModelSummary | None = None
-    """Known once the models have been loaded."""
+    """None before the models were first loaded."""
     other_smalls: dict[str, ModelSummary] = {}
     """By the file or address that arms name, as `other_larges`."""
     other_larges: dict[str, ModelSummary] = {}
@@ -186,7 +183,7 @@ class BatchSettings(BaseModel):
 
     @property
     def is_demo(self) -> bool:
-        """Whether no other models than the demo's run it: both are equally fast, so that its times say nothing."""
+        """Whether only demo models run it; both are equally fast, so that times say nothing."""
         models = (self.small, self.large, *self.other_smalls.values(), *self.other_larges.values())
         if known := [model.is_demo for model in models if model]:
             return all(known)
@@ -203,11 +200,11 @@ class BatchSettings(BaseModel):
         )
 
     def stored(self) -> dict[str, Any]:
-        """JSON values."""
+        """Return JSON values."""
         return self.model_dump(mode="json")
 
     def models_of(self, names: OtherModels) -> dict[str, ModelSummary | None]:
-        """Return the models with these names as "small" and "large"; without a name the batch's own."""
+        """Return the models of these names by "small" and "large"; without a name the batch's own."""
         return {
             "small": self.other_smalls.get(names.small) if names.small else self.small,
             "large": self.other_larges.get(names.large) if names.large else self.large,
@@ -223,7 +220,7 @@ class BatchSettings(BaseModel):
             which, path = author.value, engine.card.path
             known, name = self.models_of(names)[which], getattr(names, which)
             model = ModelSummary.of(engine, hashes.get(path, "") if path else "").with_hash_of(known)
-            if known and known.is_another_than(model):
+            if known and known.differs_from(model):
                 raise SettingsError(
                     f"This batch was begun with the {which} model {known.title}, not {model.title}.",
                     f"Choose {known.title} as the {which} model.",
@@ -257,7 +254,7 @@ def create_batch(
 
 
 def add_arms(store: Store, batch_id: str, arms: Iterable[Arm]) -> tuple[str, ...]:
-    """Add jobs for each arm whose name and settings are new; returns what a person should know. Raises StoreError."""
+    """Add the jobs of new arms; returns a sentence for each that was left out as a duplicate. Raises StoreError."""
     batch = store.batches.open(batch_id)
     settings, before = BatchSettings.of(batch), list(map(Arm.of, batch.arms))
     known = {arm.name for arm in before}
@@ -275,10 +272,7 @@ class DistinctArms(NamedTuple):
 
 
 def without_duplicates(arms: Iterable[Arm]) -> DistinctArms:
-    """Leave out the arms that equal an earlier one in all but the name.
-
-    The earlier one takes the other's place in a sweep, and that of the arm whose large share a control takes.
-    """
+    """Leave out arms whose settings equal those of an earlier one, which takes their place in sweeps and controls."""
     different: dict[str, Arm] = {}
     runs_as: dict[str, str] = {}
     notes = []

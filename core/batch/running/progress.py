@@ -1,4 +1,4 @@
-"""Tells how a running batch goes: its events, its counts, and the time left."""
+"""Defines the events of a running batch; counts its jobs and estimates the time left."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class JobRetried(NamedTuple):
 
 
 class Finishing(NamedTuple):
-    """No other job begins; so many answers are under way, and are completed."""
+    """No other job begins; these answers are completed first."""
 
     answers: int
 
 
 class Calibrated(NamedTuple):
-    """The chance of takeover was found that gives a random arm the large share of another, `share` in the pilot."""
+    """A pilot run found the chance that gives an arm of random takeovers the large `share` of another arm."""
 
     arm: str
     chance: float
@@ -58,11 +58,11 @@ BatchEvent = JobStarted | JobGrew | JobEnded | JobStopped | JobRetried | Finishi
 
 
 ENOUGH = 3
-"""Jobs that must have ended before there is an estimate."""
+"""Jobs from which the time left is estimated, at least."""
 
 
 class BatchProgress:
-    """Counts of one batch: begins with each arm's totals, then takes each job as it ends."""
+    """Counts the jobs of a batch, from each arm's totals on."""
 
     def __init__(self, totals: Iterable[ArmTotals], parallel: int) -> None:
         self.parallel = parallel
@@ -70,7 +70,7 @@ class BatchProgress:
         self._waiting: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
         self._timed: Counter[str] = Counter()
-        """Answers of each arm, which took so many `_seconds` together."""
+        """Answers of each arm, which took `_seconds` in all."""
         self._seconds: defaultdict[str, float] = defaultdict(float)
         for arm in totals:
             self.jobs += arm.jobs
@@ -105,7 +105,7 @@ class BatchProgress:
         self._waiting[row.arm] += 1
 
     def to_run(self, arm: str, retry: bool = False) -> int:
-        """Return the number of the arm's jobs without a result; with `retry` also of those that ended in an error."""
+        """Return how many jobs of the arm wait; with `retry`, also those that ended in an error."""
         return self._waiting[arm] + (self._failed[arm] if retry else 0)
 
     def seconds_left(self) -> float | None:
@@ -127,7 +127,7 @@ class BatchProgress:
 
 
 def time_left(seconds: float | None) -> str:
-    """Round an estimate as it deserves: "under a minute left", "4 min left", "2 h 10 min left"."""
+    """Format an estimate: "under a minute left", "4 min left", "2 h 10 min left"."""
     if seconds is None:
         return "time not known yet"
     if seconds < 60:

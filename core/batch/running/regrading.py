@@ -19,7 +19,7 @@ from baton_reasoning.core.thinking.trace import Trace
 
 
 class Regraded(NamedTuple):
-    """A row with the answer that was found now, and the row as it was before."""
+    """A row as it is graded now, and as it was before."""
 
     row: ResultRow
     before: ResultRow
@@ -27,7 +27,7 @@ class Regraded(NamedTuple):
 
 @dataclass
 class RegradeCounts:
-    """Counts what grading again has changed."""
+    """Counts answers that were graded again, and how many changed."""
 
     answers: int = 0
     found_otherwise: int = 0
@@ -41,13 +41,13 @@ class RegradeCounts:
 
     @property
     def summary(self) -> str:
-        """One sentence about the changes."""
+        """The counts in a sentence."""
         changes = f"{self.found_otherwise:,} were found differently, {self.graded_otherwise:,} have another verdict"
         return f"{counted(self.answers, 'answer')} {'was' if self.answers == 1 else 'were'} graded again: {changes}."
 
 
-def graded(grader: Grader, problem: Problem, trace: Trace, how: How | Regex) -> tuple[str, Verdict]:
-    """Return the answer of a run, empty without one, and the verdict on what is graded in it."""
+def grade_answer(grader: Grader, problem: Problem, trace: Trace, how: How | Regex) -> tuple[str, Verdict]:
+    """Return the answer of a run, empty if there is none, and its verdict."""
     given = given_in(trace, problem.expected, how)
     answer = given_in(trace, problem.expected) if isinstance(how, Regex) else given  # a pattern is given all text
     return answer or "", grader.grade(problem.expected, given, how)
@@ -56,11 +56,11 @@ def graded(grader: Grader, problem: Problem, trace: Trace, how: How | Regex) -> 
 def regrade(
     store: Store, batch: str, grader: Grader, how: How | Regex | None = None
 ) -> Generator[Regraded, None, None]:
-    """Find and grade every answer of the batch again; `how` also holds for later answers, and None keeps the old way.
+    """Extract and grade every answer of the batch again, except for those whose text is damaged.
 
-    Jobs that wait or ended in an error, and answers whose text is damaged, are left alone. Everything is saved at the
-    end: if it is stopped before, nothing changes, since a report cannot tell answers apart that were graded in
-    different ways. Raises StoreError, and SettingsError if the batch is running.
+    `how` is kept for later answers; None: as before. All verdicts are saved together at the end, so that a batch that
+    is stopped meanwhile has no mixture of two ways of grading. Raises StoreError, and SettingsError if the batch is
+    running.
     """
     opened = store.batches.open(batch)
     if store.batches.is_running(batch):
@@ -73,7 +73,7 @@ def regrade(
         problem, (trace, damage) = problems[row.position], store.runs.read(row.run)
         if damage:
             continue
-        answer, verdict = graded(grader, problem, trace, settings.how)
+        answer, verdict = grade_answer(grader, problem, trace, settings.how)
         regraded.append((row.job, answer, verdict))
         yield Regraded(row._replace(answer=answer, verdict=verdict), row)
     latest = BatchSettings.of(store.batches.open(batch)).graded_by(settings.how)

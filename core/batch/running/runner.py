@@ -34,7 +34,7 @@ from baton_reasoning.core.batch.running.arms import (
     refuse_impossible,
 )
 from baton_reasoning.core.batch.running.batch import BatchSettings
-from baton_reasoning.core.batch.running.regrading import graded
+from baton_reasoning.core.batch.running.regrading import grade_answer
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, EngineError, SettingsError, StoreError
 from baton_reasoning.core.files import sha256_of
@@ -108,9 +108,9 @@ SEEDS_APART = 1_000_003
 WARM_UP_TOKENS = 16
 WRITES_ALONE = {Author.SMALL: Never.Settings(), Author.LARGE: Always.Settings()}
 PROGRESS_SECONDS = 0.5
-"""Between two `JobGrew` events of a text."""
+"""Between two `JobGrew` events of a job, at least."""
 MOST_NOTICES = 5
-"""Different notices that are kept with a row."""
+"""Different notices stored with a row, at most."""
 
 
 @dataclass(eq=False)
@@ -137,7 +137,7 @@ class Runner:
         self._may_begin = threading.Event()
         self._may_begin.set()
         self.ending = False
-        """Whether it was told to begin no other problem, by `finish` or `stop`."""
+        """Whether `finish` or `stop` was called: no other problem begins."""
         self.under_way = 0
         """Answers that are being written or graded."""
         self._stopped = False
@@ -170,7 +170,7 @@ class Runner:
                 self._save_hashes(hashing.result())
 
     def pause(self) -> None:
-        """Begin no other problem; the texts that are being written are completed."""
+        """Begin no other problem until `resume`; answers under way are completed."""
         self._pauses += 1
         self._may_begin.clear()
 
@@ -182,7 +182,7 @@ class Runner:
         return not self._may_begin.is_set()
 
     def finish(self) -> None:
-        """Complete the answers that are under way, begin no other, and end; if none is under way, stop."""
+        """Complete the answers under way, then end; stop if there is none."""
         with self._lock:
             self.ending = True
             answers = self.under_way
@@ -202,24 +202,24 @@ class Runner:
         self._may_begin.set()
 
     def _take_settings(self) -> BatchSettings:
-        """Read the batch's arms and settings, and save which models run it now, and how many problems at once."""
+        """Read the arms and settings of the batch, and save the models and `parallel` of this pass."""
         stored = self.store.batches.open(self.batch)
         settings = BatchSettings.of(stored).with_models(self.pair, self.models, {})
         self._save(settings.model_copy(update={"parallel": self.parallel}))
         self._arms = {arm.name: arm for arm in map(Arm.of, stored.arms) if arm.models == self.models}
         return settings
 
-    def _settings_by_now(self) -> BatchSettings:
-        """Read the settings again: another program may have changed them, such as how answers are compared."""
+    def _current_settings(self) -> BatchSettings:
+        """Read the settings again: another program may have changed them, such as the grading."""
         return BatchSettings.of(self.store.batches.open(self.batch))
 
     def _save(self, settings: BatchSettings) -> None:
         self.store.batches.set_settings(self.batch, settings.stored())
 
     def _warm_up(self, needed: Needs) -> None:
-        """Let each local model that is needed read a problem and write a few tokens, which are in no figure.
+        """Let each local model that is needed prefill a problem and write a few tokens, which are not recorded.
 
-        The first text after loading is slower, since pages are read from the disk and kernels are compiled.
+        The first run after loading is slower: pages are read from disk and kernels are compiled.
         """
         is_needed = {Author.SMALL: needed.small or needed.drafts, Author.LARGE: needed.large}
         for author, engine in self.pair.engines.items():
@@ -228,7 +228,7 @@ class Runner:
                 # Begun in another way, since the first answer could otherwise reuse the prefix.
                 other = replace(problem, text=f"Warm-up. {problem.text}")
                 settings = RunSettings(policy=WRITES_ALONE[author], max_tokens=WARM_UP_TOKENS)
-                for _ in self._solved(other, settings):
+                for _ in self._events_of(other, settings):
                     pass
 
     def _missing_hashes(self, settings: BatchSettings) -> dict[Path, str]:
@@ -239,13 +239,13 @@ class Runner:
 
     def _save_hashes(self, hashes: dict[Path, str]) -> None:
         if any(hashes.values()):
-            self._save(self._settings_by_now().with_models(self.pair, self.models, hashes))
+            self._save(self._current_settings().with_models(self.pair, self.models, hashes))
 
     def _calibrate(self, arms: Sequence[Arm], settings: BatchSettings) -> Iterator[progress.BatchEvent]:
-        """Find the chance of takeover for each of these arms that must have the large share of another arm.
+        """Find the chance of takeover for each arm that copies the large share of another.
 
-        Both arms are measured on the same few problems with seeds that the batch does not use, before any job runs,
-        so that all arms can then take turns. The chance is kept with the batch.
+        Both are measured on the same few problems with a seed that the batch does not use, before any job runs, so that
+        all arms can take turns. The chance is stored with the batch.
         """
         for arm in arms:
             name = arm.name
@@ -260,7 +260,7 @@ class Runner:
                     continue
                 if self.ending:
                     return
-                now = self._settings_by_now()
+                now = self._current_settings()
                 found = {"chances": now.chances | {name: chance}, "shares": now.shares | {name: share}}
                 self._save(now.model_copy(update=found))
             self._arms[name] = arm.with_chance(chance)
@@ -269,8 +269,7 @@ class Runner:
     def _measured_chance(self, arm: Arm) -> tuple[float, float]:
         """Measure the chance of takeover that gives the arm the large share of another, and that share, 0 to 1.
 
-        Raises EngineError, and SettingsError if the batch has no such arm, as one by an older version, which named arms
-        twice.
+        Raises EngineError, and SettingsError if the batch, from an older version, lacks the other arm.
         """
         if arm.equal_share_of not in self._arms:
             raise SettingsError(
@@ -329,7 +328,7 @@ class Runner:
         answer, verdict, error = "", None, self._not_calibrated.get(job.arm, "")
         try:
             if not error:
-                trace = self._written(job)
+                trace = self._trace_of(job)
                 if trace.finish is Finish.STOPPED:
                     self.store.batches.give_back(job).result()
                     self._events.put(progress.JobStopped(job.id))
@@ -337,7 +336,7 @@ class Runner:
                 if trace.finish is Finish.FAILED or (trace.finish is Finish.CONTEXT_FULL and not trace.tokens):
                     error = trace.ended.reason if trace.ended else ""
                 else:
-                    answer, verdict = graded(self.grader, job.problem, trace, self._settings_by_now().how)
+                    answer, verdict = grade_answer(self.grader, job.problem, trace, self._current_settings().how)
         except StoreError:
             raise
         except BatonError as failure:
@@ -357,20 +356,20 @@ class Runner:
             paused=pauses != self._pauses or self.paused,
         )
 
-    def _written(self, job: Job) -> Trace:
-        """Solve the problem, unless an earlier attempt has: then the program was killed before it was graded.
+    def _trace_of(self, job: Job) -> Trace:
+        """Solve the problem, unless an earlier attempt was complete and the program was killed before grading it.
 
-        What an interrupted attempt left is discarded, not continued: a model that reads a text at once, and not token
-        by token, rounds differently, and may go on in other words.
+        An incomplete attempt is discarded, not continued: prefill in one batch rounds differently than decoding token
+        by token, so that the text might go on differently.
         """
         if job.attempt > 1 and (before := self.store.runs.trace(job.run)).finish not in (None, Finish.STOPPED):
             return before
         trace = Trace()
-        settings = _for_job(self._arms[job.arm].settings, job.seed, job.position)
+        settings = _with_own_seed(self._arms[job.arm].settings, job.seed, job.position)
         recorder = self.store.runs.record(job.run, anew=True)
         reported = time.monotonic()
         try:
-            with closing(self._solved(job.problem, settings)) as events:
+            with closing(self._events_of(job.problem, settings)) as events:
                 for event in events:
                     trace.apply(event)
                     recorder.record([event])
@@ -382,11 +381,11 @@ class Runner:
         return trace
 
     def _pilot_share(self, settings: RunSettings, problems: Sequence[Problem]) -> float:
-        """Measure the large share over a few problems, which are not recorded. Raises EngineError if one fails."""
+        """Measure the large share over a few problems, without recording them. Raises EngineError if one fails."""
 
         def solved(numbered: tuple[int, Problem]) -> Trace:
             position, problem = numbered
-            return Trace.of(self._solved(problem, _for_job(settings, PILOT_SEED, position)))
+            return Trace.of(self._events_of(problem, _with_own_seed(settings, PILOT_SEED, position)))
 
         with ThreadPoolExecutor(self.parallel, thread_name_prefix="pilot") as pool:
             traces = list(pool.map(solved, enumerate(problems)))
@@ -395,7 +394,7 @@ class Runner:
                 raise EngineError(trace.ended.reason if trace.ended else "A model failed.")
         return Cost.total(map(RunCost.of, traces)).large_share
 
-    def _solved(self, problem: Problem, settings: RunSettings) -> Generator[Event, None, None]:
+    def _events_of(self, problem: Problem, settings: RunSettings) -> Generator[Event, None, None]:
         """Run one problem, and yield its events, until `stop`."""
         control = Control()
         with self._lock:
@@ -409,10 +408,10 @@ class Runner:
                 self._controls.discard(control)
 
 
-def _for_job(settings: RunSettings, seed: int, position: int) -> RunSettings:
-    """Give the problem its own seed, or all texts would draw the same random numbers.
+def _with_own_seed(settings: RunSettings, seed: int, position: int) -> RunSettings:
+    """Return the settings with a seed for this problem: with one for all, texts would draw the same random numbers.
 
-    An answer that the small model finished alone, because the large one was lost, would count for the wrong arm: in a
-    batch it is an error instead, which a resume tries again.
+    `small_alone` is off: if the large model is lost, the answer is an error that a resume tries again. Finished by the
+    small model, it would count for the wrong arm.
     """
     return settings.model_copy(update={"seed": seed * SEEDS_APART + position, "small_alone": False})
