@@ -17,7 +17,7 @@ from baton_reasoning.core.batch.reporting.reviews import (
     ReviewsProgress,
     Values,
     answers_of,
-    drawn,
+    sample_answers,
     wrong_answers,
 )
 from baton_reasoning.core.batch.running.arms import known_arms
@@ -85,7 +85,7 @@ class FailureSession(QObject):
     def value_takeovers(self) -> None:
         """Estimate what takeovers were worth in a sample of answers of the chosen arm, where it is not known."""
         if not self.unavailable_reason:
-            self._begin(lambda grader: Values(ValueOptions(only_takeovers=True), grader), drawn)
+            self._begin(lambda grader: Values(ValueOptions(only_takeovers=True), grader), sample_answers)
 
     def _begin(
         self,

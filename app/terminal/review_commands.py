@@ -169,7 +169,7 @@ def batch_value(name: str, sample: int, arm: str | None, k: int, writer: str, op
     Values are kept with the answers. What is stopped goes on when the command is repeated.
     """
     with opened_batch(name, arm) as (store, batch), Grader() as grader:
-        rows = reviews.drawn(store, batch, [arm] if arm else None, sample)
+        rows = reviews.sample_answers(store, batch, [arm] if arm else None, sample)
         review = reviews.Values(ValueOptions(writer, k, only_takeovers=True), grader)
         code = review_batch(review, batch, reviews.answers_of(store, batch, rows), options)
         found = worth_of(store, rows, writer)

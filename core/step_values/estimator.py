@@ -205,9 +205,9 @@ class ValueEstimator:
         except Cancelled:
             pass
         except BatonError:
-            yield from self._news(self._estimated(time.monotonic() - began, is_whole=False))
+            yield from self._unless_known(self._estimated(time.monotonic() - began, is_whole=False))
             raise
-        yield from self._news(self._estimated(time.monotonic() - began, not self._continuations.stopped))
+        yield from self._unless_known(self._estimated(time.monotonic() - began, not self._continuations.stopped))
 
     def _rounds(self, began: float) -> Iterator[ValuesProgress]:
         wanted, done, total = self._measurable(first_places(self._trace, self._options)), 0, 0
@@ -231,7 +231,7 @@ class ValueEstimator:
         seconds = time.monotonic() - began
         return ValuesProgress(done, total, self._tokens, seconds, self._estimated(seconds, is_whole=False))
 
-    def _news(self, estimated: ValuesEstimated) -> Iterator[ValuesEstimated]:
+    def _unless_known(self, estimated: ValuesEstimated) -> Iterator[ValuesEstimated]:
         """Yield the estimate if it says more than the one that the trace holds."""
         known = self._trace.values.get(self._options.writer)
         if estimated.places and (

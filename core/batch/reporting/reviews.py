@@ -1,7 +1,7 @@
 """Reviews answers one after another, and stores each review with its answer at once, so that they go on after a stop.
 
 `Opinions` lets the large model read an answer, `Values` estimates what its steps were worth. `Reviews` carries either
-out on a single answer or on those of a batch, of which `wrong_answers` and `drawn` choose some.
+out on a single answer or on those of a batch, of which `wrong_answers` and `sample_answers` choose some.
 """
 
 from __future__ import annotations
@@ -191,14 +191,14 @@ class Reviews:
         for done, answer in enumerate(self.answers):
             if self._stopped.is_set():
                 return
-            for part, share in self._carried_out(answer):
+            for part, share in self._review_one(answer):
                 yield ReviewsProgress(done, total, (done + share) / total, part)
             if self._stopped.is_set() and not self._review.is_complete(answer):
                 return
             yield ReviewsProgress(done + 1, total, (done + 1) / total)
         self.is_whole = True
 
-    def _carried_out(self, answer: Answer) -> Iterator[tuple[Progress, float]]:
+    def _review_one(self, answer: Answer) -> Iterator[tuple[Progress, float]]:
         """Yield progress with the share that is done, and keep what is found."""
         try:
             for item in self._review.carry_out(self._pair, answer, self._attach):
@@ -236,7 +236,9 @@ def wrong_answers(store: Store, batch: Batch, arms: Collection[str] | None = Non
     return [row for row in rows if row.outcome is Outcome.WRONG and (arms is None or row.arm in arms)]
 
 
-def drawn(store: Store, batch: Batch, arms: Collection[str] | None = None, size: int = USUAL_SAMPLE) -> list[ResultRow]:
+def sample_answers(
+    store: Store, batch: Batch, arms: Collection[str] | None = None, size: int = USUAL_SAMPLE
+) -> list[ResultRow]:
     """Draw graded answers that contain takeovers, all of them if there are not more; the same each time.
 
     `arms`: names of the arms to draw from; all, if not given. Raises SettingsError if there is none, StoreError.

@@ -84,7 +84,7 @@ def heading(report: Report) -> str:
 def main_tables(report: Report, against: str = "") -> tuple[Table, ...]:
     """Return the arms, and their differences from one of them: the main arm, or the one that is named."""
     arms = _arm_table("Accuracy against large share", report, partial(_main_cells, with_seconds=not report.is_demo))
-    return _telling(arms, _differences(report, against or report.main))
+    return _with_figures(arms, _differences(report, against or report.main))
 
 
 def more_tables(report: Report) -> tuple[Table, ...]:
@@ -93,10 +93,10 @@ def more_tables(report: Report) -> tuple[Table, ...]:
     took = _arm_table("What an answer took", report, _cost_cells)
     titles = ("policies", _POINTS, "better", "worse", "problems", "p", _ADJUSTED)
     compared = Table("All comparisons", columns_of(titles), tuple(map(_compared, report.comparisons)))
-    return _telling(*(() if report.is_demo else (seconds,)), took, compared)
+    return _with_figures(*(() if report.is_demo else (seconds,)), took, compared)
 
 
-def _telling(*tables: Table) -> tuple[Table, ...]:
+def _with_figures(*tables: Table) -> tuple[Table, ...]:
     """Leave out the tables that have no figure."""
     return tuple(table for table in tables if table.rows and len(table.columns) > 1)
 

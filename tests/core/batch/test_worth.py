@@ -13,7 +13,7 @@ from baton_reasoning.core.batch.reporting.charts import worth_by_cue
 from baton_reasoning.core.batch.reporting.failures import analyse
 from baton_reasoning.core.batch.reporting.page import html_report
 from baton_reasoning.core.batch.reporting.results import Results
-from baton_reasoning.core.batch.reporting.reviews import Reviews, Values, answers_of, drawn
+from baton_reasoning.core.batch.reporting.reviews import Reviews, Values, answers_of, sample_answers
 from baton_reasoning.core.batch.reporting.worth import MeanWorth, TakeoverKind, worth_of
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.grader import Grader
@@ -40,9 +40,9 @@ def reviews(store: Store, batch: str, grader: Grader, rows: Sequence[ResultRow],
 
 
 def missing(store: Store, batch: str, grader: Grader, sample: int) -> list[ResultRow]:
-    """The drawn answers that have no values yet."""
+    """The sampled answers that have no values yet."""
     opened = store.batches.open(batch)
-    answers = answers_of(store, opened, drawn(store, opened, size=sample))
+    answers = answers_of(store, opened, sample_answers(store, opened, size=sample))
     return [answer.row for answer in Values(OPTIONS, grader).missing(answers) if answer.row]
 
 
@@ -113,23 +113,23 @@ def test_what_was_stopped_goes_on_and_ends_as_if_it_had_not_been(store: Store, b
 
 def test_the_same_answers_with_takeovers_are_drawn_again(store: Store, batch: str) -> None:
     opened = store.batches.open(batch)
-    jobs = [row.job for row in drawn(store, opened, size=10)]
-    assert jobs == [row.job for row in drawn(store, opened, size=10)]
+    jobs = [row.job for row in sample_answers(store, opened, size=10)]
+    assert jobs == [row.job for row in sample_answers(store, opened, size=10)]
     assert len(jobs) == len(set(jobs)) == 10
-    assert {row.arm for row in drawn(store, opened)} == {"both"}
+    assert {row.arm for row in sample_answers(store, opened)} == {"both"}
 
 
 def test_what_cannot_be_drawn_is_said_in_a_sentence(store: Store, batch: str, grader: Grader) -> None:
     with pytest.raises(SettingsError, match="contains a takeover"):
-        drawn(store, store.batches.open(batch), ["small"])
+        sample_answers(store, store.batches.open(batch), ["small"])
     with pytest.raises(SettingsError, match="no graded answers"):
-        drawn(store, store.batches.open(known_batch(store, grader, answers=2, expected=None)))
+        sample_answers(store, store.batches.open(known_batch(store, grader, answers=2, expected=None)))
 
 
 def test_values_that_say_only_agreement_and_those_of_another_writer_are_no_worth(
     store: Store, batch: str, grader: Grader
 ) -> None:
-    (row,) = drawn(store, store.batches.open(batch), size=1)
+    (row,) = sample_answers(store, store.batches.open(batch), size=1)
     estimator = ValueEstimator(known_pair(), store.runs.trace(row.run), grader, "", OPTIONS)
     *_, agreement = estimator.run()
     assert isinstance(agreement, ValuesEstimated)
@@ -171,7 +171,7 @@ def test_the_analysis_of_a_batch_shows_worth_where_answers_are_valued(store: Sto
 def test_exported_results_have_the_values_of_their_text(
     store: Store, batch: str, grader: Grader, tmp_path: Path
 ) -> None:
-    (row,) = drawn(store, store.batches.open(batch), size=1)
+    (row,) = sample_answers(store, store.batches.open(batch), size=1)
     list(reviews(store, batch, grader, [row], known_pair()).run())
     exported = {each.run: each for each in Results.read(store, batch).exported()}
     result = exported.pop(row.run)
