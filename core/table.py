@@ -1,4 +1,4 @@
-"""A table as data: made once, and shown by the terminal, HTML pages, Markdown and the window."""
+"""Defines tables as data, with plain text and Markdown; terminal, HTML pages and window show them in their way."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 NOTHING = "–"
-"""The cell of a value that there is not."""
+"""The text of a cell without a value."""
 
 
 class Column(NamedTuple):
     title: str
     is_number: bool = True
-    """Aligned to the right."""
+    """Numbers are aligned to the right."""
 
 
 def columns_of(titles: Iterable[str]) -> tuple[Column, ...]:
-    """Return the columns of a table of names and their figures: all but the first hold numbers."""
+    """Return columns of which all but the first hold numbers."""
     return tuple(Column(title, is_number=number > 0) for number, title in enumerate(titles))
 
 
@@ -25,14 +25,14 @@ class Table(NamedTuple):
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
-    """Sentences that a reader of the table has to know, and acts on."""
+    """Sentences below the table that a reader needs to understand it."""
 
     @property
     def headings(self) -> tuple[str, ...]:
         return tuple(column.title for column in self.columns)
 
     def without_empty(self) -> Table:
-        """Leave out each column after the first in which no row has a value."""
+        """Leave out columns without a value, except for the first."""
         if not self.rows:
             return self
         kept = [
@@ -44,7 +44,7 @@ class Table(NamedTuple):
         return self._replace(columns=tuple(self.columns[index] for index in kept), rows=rows)
 
     def as_text(self) -> str:
-        """Return a line for each row, titles first."""
+        """Return aligned plain text, a line for each row."""
         columns = []
         for column, *cells in zip(self.columns, *self._lines(), strict=True):
             width = max(map(len, cells))
@@ -52,7 +52,7 @@ class Table(NamedTuple):
         return "\n".join("  ".join(cells).rstrip() for cells in zip(*columns, strict=True))
 
     def as_markdown(self) -> str:
-        """Return a table of GitHub's Markdown."""
+        """Return a table in GitHub Flavored Markdown."""
         titles, *rows = ([cell.replace("|", r"\|") for cell in line] for line in self._lines())
         marks = ["---:" if column.is_number else "---" for column in self.columns]
         return "\n".join(f"| {' | '.join(line)} |" for line in (titles, marks, *rows))

@@ -1,5 +1,4 @@
-"""Compares each arm with its small and its large model alone: how much of the gap it closes, in what part of the time,
-and whether the large model alone should be used instead."""
+"""Compares each arm with its small and its large model alone: gap recovered, time ratio, and advice."""
 
 from __future__ import annotations
 
@@ -17,8 +16,7 @@ from baton_reasoning.core.thinking.registry import POLICIES
 SMALL_ALONE = Needs(large=False)
 LARGE_ALONE = Needs(small=False)
 NOTHING_RIGHT = 0.1
-"""Where the interval of its accuracy ends below this, a small model gets next to nothing right: a reasoning that it
-writes most of cannot be saved by handovers."""
+"""A small model with an accuracy below this, interval included, cannot be helped by handoffs."""
 USE_LARGE = "use the large model alone for such problems"
 
 Value = TypeVar("Value")
@@ -27,18 +25,18 @@ Job = tuple[int, int]
 
 
 class AgainstBaselines(NamedTuple):
-    """What an arm achieves, in terms of the arms of its small and of its large model alone."""
+    """An arm compared with the arms of its small and its large model alone."""
 
     gap_recovered: Estimate | None
     """(accuracy − small) / (large − small); None unless both are there and the large model is better."""
     time_ratio: Estimate | None
     """Seconds an answer over those of the large model alone; None without that arm."""
-    advice: str = ""
-    """Why the large model alone should be used instead, and that it should; empty if nothing speaks for that."""
+    advice: str
+    """Why to use the large model alone instead; empty if nothing speaks for that."""
 
 
 def is_pair(arm: Arm) -> bool:
-    """Tell whether both models write in it, and not by the large share of another arm."""
+    """Tell whether both models write in it, and it is no control with the large share of another arm."""
     needs = POLICIES.of(arm.settings.policy).needs
     return needs.small and needs.large and not arm.equal_share_of
 
@@ -54,14 +52,14 @@ def baseline(needs: Needs, arm: Arm, arms: Iterable[Arm]) -> Arm | None:
 
 
 def marks_of(rows: Iterable[ResultRow]) -> dict[Job, bool]:
-    """Return whether each scored answer is right, by its job; unscored ones are left out."""
+    """Return whether each scored answer is right, by its job."""
     return {
         (row.position, row.seed): row.outcome is Outcome.CORRECT for row in rows if row.outcome is not Outcome.UNSCORED
     }
 
 
 def by_problem(*values: Mapping[Job, Value]) -> list[list[tuple[Value, ...]]]:
-    """Return, for each problem, what the mappings say of each of its jobs that all of them have."""
+    """Return, by problem, the values that all mappings have of the same job."""
     jobs = sorted(set.intersection(*map(set, values)))
     return statistics.grouped((job[0], tuple(each[job] for each in values)) for job in jobs)
 
@@ -110,6 +108,6 @@ def _sums(problems: Sequence[Sequence[tuple[float, ...]]]) -> list[list[float]]:
 
 
 def _part_of_gap(sums: Sequence[float]) -> float | None:
-    """Return (arm − lower) / (upper − lower), from the right answers of the three; None if the upper is not better."""
+    """Return (arm − lower) / (upper − lower) of right answers; None if `upper` is not better."""
     arm, lower, upper = sums
     return (arm - lower) / (upper - lower) if upper > lower else None

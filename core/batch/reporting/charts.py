@@ -14,11 +14,11 @@ from baton_reasoning.core.batch.reporting.report import ArmReport, Report
 from baton_reasoning.core.charts import Axis
 
 DASHES = ("", "7 3", "9 3 2 3", "9 3 2 3 2 3")
-"""Of curves and sweeps in turn, in pixels: lengths of dashes and gaps; empty for a solid line."""
+"""SVG dash patterns of sweeps, used in turn; empty for a solid line."""
 BY_CHANCE = "2 4"
-"""The dashes of the line of chance."""
+"""The dash pattern of the line of chance."""
 MOST_KINDS = 8
-"""Reasons and cues whose worth is drawn; tables have all."""
+"""Reasons and cues in the chart of worth, at most; tables have all."""
 
 
 class ShareLine(NamedTuple):
@@ -31,10 +31,7 @@ class ShareLine(NamedTuple):
 
 
 def share_chart(report: Report, width: int = 640, height: int = 400) -> str:
-    """Plot accuracy with its interval against large share, and lines of chance and of sweeps; the legend names all.
-
-    `height`: without the legend, which is below.
-    """
+    """Plot accuracy against large share, with lines of chance and of sweeps. `height`: without the legend below."""
     title = "Accuracy against large share, with 95% intervals"
     left, right, top, bottom = 56.0, width - 24.0, 28.0, height - 52.0
     arms = _answered(report)
@@ -66,7 +63,7 @@ def share_chart(report: Report, width: int = 640, height: int = 400) -> str:
 
 
 def shares_in_words(report: Report) -> str:
-    """Say what `share_chart` shows, for screen readers."""
+    """Describe `share_chart` for screen readers."""
     arms = (f"{arm.title} {_percent(arm):.0f}% at {arm.large_share:.1%}" for arm in _answered(report))
     return "; ".join(arms) or "No graded answer yet."
 
@@ -99,7 +96,7 @@ def _colour(arm: ArmReport) -> str:
 
 
 def takeovers_by_reason(arm: ArmReport, width: int = 640) -> str:
-    """Draw takeovers by reason, as bars."""
+    """Draw a bar chart of takeovers by reason."""
     total, most = max(1, sum(arm.takeovers.values())), max(arm.takeovers.values(), default=1)
     parts = [] if arm.takeovers else [charts.text(8, 28, "No takeover.")]
     for row, (reason, count) in enumerate(arm.takeovers.items()):
@@ -112,7 +109,7 @@ def takeovers_by_reason(arm: ArmReport, width: int = 640) -> str:
 
 
 def worth_by_cue(groups: Sequence[TakeoverOutcomes], width: int = 640) -> str:
-    """Draw the mean worth of takeovers with intervals, for the commonest reasons and cues that have values."""
+    """Plot the mean worth of takeovers with intervals, for the commonest reasons and cues."""
     valued = [(group, group.worth) for group in groups if group.worth][:MOST_KINDS]
     lowest = min([0.0, *(worth.mean.low for _, worth in valued)])
     highest = max([lowest + 0.1, *(worth.mean.high for _, worth in valued)])

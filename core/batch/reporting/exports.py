@@ -1,5 +1,4 @@
-"""Writes the results as CSV (safe in a spreadsheet) or JSON lines, and the report as HTML, Markdown or JSON; reads a
-batch to be run again from these files (`baton batch again`).
+"""Writes results as CSV or JSON lines and reports as HTML, Markdown or JSON; reads them for `baton batch again`.
 
 A new kind of file is a function and a line in `EXPORTS`.
 """
@@ -58,11 +57,11 @@ EXPORTS: dict[str, Callable[[Results], str | Iterator[str]]] = {
     ".md": lambda results: markdown_report(results.report),
     ".json": lambda results: results.report.model_dump_json(by_alias=True, indent=1),
 }
-"""Make the text of each kind of file, for `write_file`; report.json is a `Report` (docs/batch.md)."""
+"""Functions that make the text of a file, by its ending; report.json is a `Report` (docs/batch.md)."""
 
 
 def export(store: Store, batch: str, path: Path) -> None:
-    """Write the kind of file that the path's ending names, readable by its owner alone. Raises StoreError."""
+    """Write a file of the kind that its ending names, readable by its owner alone. Raises StoreError."""
     write_file(path, EXPORTS, Results.read(store, batch))
 
 
@@ -88,7 +87,7 @@ def safe_cell(cell: Cell) -> Cell:
 
 
 class _Echo:
-    """What `csv` writes a line to, to get it back."""
+    """A file for `csv.writer`, which returns what `write` returns."""
 
     def write(self, line: str) -> str:
         return line
@@ -106,7 +105,7 @@ RESULTS = "results.jsonl"
 
 
 class Repetition(NamedTuple):
-    """Everything that decides what a batch does, except for the speed of the machine."""
+    """A report with the problems and arms to run it again."""
 
     report: Report
     problems: tuple[Problem, ...]
@@ -118,7 +117,7 @@ class Repetition(NamedTuple):
 
     @property
     def context(self) -> int:
-        """Tokens of context of the models on this machine; 0 if there was none."""
+        """The context length of its local models, in tokens; 0 if there was none."""
         return local_context(self.report.small, self.report.large)
 
     def changed_models(self, small: str, large: str) -> list[str]:
@@ -126,10 +125,10 @@ class Repetition(NamedTuple):
 
         `small`, `large`: the models that will run in the place of the report's own.
         """
-        told = self.report
-        models = [(small, DemoModel.SMALL, told.small), (large, DemoModel.LARGE, told.large)]
-        models += [(name, DemoModel.SMALL, model) for name, model in told.other_smalls.items()]
-        models += [(name, DemoModel.LARGE, model) for name, model in told.other_larges.items()]
+        report = self.report
+        models = [(small, DemoModel.SMALL, report.small), (large, DemoModel.LARGE, report.large)]
+        models += [(name, DemoModel.SMALL, model) for name, model in report.other_smalls.items()]
+        models += [(name, DemoModel.LARGE, model) for name, model in report.other_larges.items()]
         return [
             f"{name} is not the file of the report: its SHA-256 differs."
             for name, demo, model in models

@@ -1,4 +1,4 @@
-"""Analyses what went wrong in each answer of a batch, and the outcomes of takeovers by reason and cue.
+"""Classifies the failed answers of a batch, and counts the outcomes of takeovers by reason and cue.
 
 A wrong answer with a second opinion also has its divergence: the first place where the large model strongly disagreed.
 """
@@ -25,16 +25,16 @@ from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import TakeoverWorth
 
 AROUND = 60
-"""Characters of context that are shown before a divergence."""
+"""Characters shown before a divergence."""
 PROGRESS_EVERY = 200
 VALUED_BY = "small"
 """The writer by whose values takeovers are judged."""
 LONG_ENOUGH = 3
-"""Characters of an expected answer from which “= answer” in the reasoning is no coincidence."""
+"""Characters of an expected answer from which “= answer” in the reasoning counts as stated."""
 
 
 class FailureKind(Enum):
-    """What went wrong, in the order in which the groups are listed. The first that fits counts."""
+    """What went wrong, in the order of listing."""
 
     ERROR = "Error"
     REPETITION = "Repetition"
@@ -47,7 +47,7 @@ class FailureKind(Enum):
 
 
 class Divergence(NamedTuple):
-    """The first token of an answer that the large model strongly disagrees with."""
+    """The first token with which the large model strongly disagrees."""
 
     step: int
     """Index of its step, from 0."""
@@ -66,7 +66,7 @@ class Divergence(NamedTuple):
 
     @classmethod
     def of(cls, trace: Trace) -> Divergence | None:
-        """Return that of an answer; None without an opinion, or if the large model nowhere disagreed strongly."""
+        """Find it; None without a second opinion or a strong disagreement."""
         opinion = Opinion.of(trace)
         if opinion is None or not opinion.strong:
             return None
@@ -93,7 +93,7 @@ class Failure(NamedTuple):
 
     @property
     def detail(self) -> str:
-        """What is known of the failure, in a line."""
+        """Describe the failure in a line."""
         row, found = self.row, self.divergence
         if self.kind is FailureKind.ERROR:
             return row.error
@@ -138,12 +138,12 @@ class FailureAnalysis(NamedTuple):
 
     @property
     def groups(self) -> dict[FailureKind, int]:
-        """Failures by kind; kinds without any are left out."""
+        """Number of failures by kind, in the order of listing."""
         return Counter(failure.kind for failure in self.failures)
 
     @property
     def has_worth(self) -> bool:
-        """Tell whether any takeover has been valued."""
+        """Whether any takeover has been valued."""
         return any(group.worth for group in self.takeovers)
 
 
@@ -208,8 +208,7 @@ def had_stated(reasoning: str, expected: str) -> bool:
 
 
 def takeover_outcomes(rows: Iterable[ResultRow], worths: Mapping[TakeoverKind, MeanWorth]) -> list[TakeoverOutcomes]:
-    """Count takeovers by their kind, the commonest first, with the outcomes of their answers and what is known of their
-    worth."""
+    """Count takeovers by kind, the commonest first, with the outcomes of their answers and their worth."""
     takeovers: Counter[TakeoverKind] = Counter()
     answers: Counter[tuple[TakeoverKind, Outcome]] = Counter()
     for row in rows:
@@ -230,7 +229,7 @@ def takeover_outcomes(rows: Iterable[ResultRow], worths: Mapping[TakeoverKind, M
 
 
 def failure_table(failures: Sequence[Failure], most: int | None = None) -> Table:
-    """List failed answers in a table. `most`: how many at most; all, if not given."""
+    """List at most `most` failed answers in a table, by default all."""
     titles = ("problem", "arm", "seed", "group", "what is known", "note")
     rows = tuple(
         (each.problem.id, each.row.arm, str(each.row.seed), each.kind.value, each.detail, each.row.note)
@@ -242,7 +241,7 @@ def failure_table(failures: Sequence[Failure], most: int | None = None) -> Table
 
 
 def takeover_table(groups: Iterable[TakeoverOutcomes]) -> Table:
-    """List takeovers by reason and cue in a table, with their worth if any has been valued."""
+    """List takeovers by reason and cue in a table, with their worth where it is known."""
     titles = ("reason", "cue", "takeovers", "right", "wrong", "% right", "worth", "rescued", "spoiled")
     columns = tuple(Column(title, is_number=number > 1) for number, title in enumerate(titles))
     title = "Takeovers by reason and cue, and the answers in which they stand"

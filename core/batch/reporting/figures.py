@@ -1,4 +1,4 @@
-"""Formats the figures of a batch as every view shows them: shares, estimates, differences, probabilities, amounts."""
+"""Formats figures for all views of a batch: shares, estimates, differences, probabilities, amounts."""
 
 from __future__ import annotations
 
@@ -15,10 +15,7 @@ def percent(value: float) -> str:
 
 
 def rounded(share: float) -> str:
-    """Format a share for a sentence: in whole percent, but neither “0%” for a few nor “100%” for almost all.
-
-    A half is rounded up, as people round it: tables show 62.5% beside it.
-    """
+    """Format a share in whole percent, half rounded up; with a decimal where it would wrongly read 0% or 100%."""
     text = f"{math.floor(round(100 * share, 9) + 0.5)}%"
     return percent(share) if text in ("0%", "100%") and 0 < share < 1 else text
 
@@ -38,9 +35,9 @@ def estimated(estimate: Estimate | None) -> str:
 
 
 def signed(difference: Estimate, *, is_known: bool = True) -> str:
-    """Format a difference of values: “▲ +0.44 (+0.12 to +0.66)”; without ▲ or ▼ where it may be chance.
+    """Format a difference: “▲ +0.44 (+0.12 to +0.66)”; no ▲ or ▼ if the interval has 0 or misses a source of chance.
 
-    `is_known`: whether the interval covers all chance there is; otherwise there is no ▲ or ▼ either.
+    `is_known`: the interval covers every source of chance.
     """
     sign = "" if not is_known else "▲ " if difference.low > 0 else "▼ " if difference.high < 0 else ""
     return f"{sign}{difference.value:+.2f} ({difference.low:+.2f} to {difference.high:+.2f})"
@@ -57,12 +54,12 @@ def probability(p: float) -> str:
 
 
 def money(amount: float, currency: str) -> str:
-    """Format an amount with enough places to tell it from nothing."""
+    """Format an amount with two decimals, a small one with two significant digits."""
     return f"{amount:.2f} {currency}".rstrip() if amount >= 0.1 or not amount else f"{amount:.2g} {currency}".rstrip()
 
 
 def conditions_text(found: Conditions) -> str:
-    """Say in one line under which conditions an answer was written."""
+    """Describe in one line under which conditions an answer was written."""
     parts = [f"{found.parallel} at once"]
     if found.threads:
         parts.append(counted(found.threads, "thread"))

@@ -8,7 +8,7 @@ from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.export.html_template import markup, render
 
 MOST_FAILURES = 500
-"""Answers listed; results.jsonl has all."""
+"""Rows of the table, at most; results.jsonl has all."""
 PHONE = (328, 260)
 """Width and height in pixels of the chart on a narrow screen, where letters of the wide one would be too small."""
 

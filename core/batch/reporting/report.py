@@ -1,4 +1,4 @@
-"""The report of a batch: the results of each arm, and the differences between arms.
+"""Builds the report of a batch: the results of each arm, and the differences between arms.
 
 `Report` is also the documented shape of report.json (docs/batch.md). A field that changes its meaning, or is removed,
 means a new version of the schema; a new field does not.
@@ -27,11 +27,11 @@ from baton_reasoning.core.thinking.registry import POLICIES
 
 EXPORTED = ConfigDict(frozen=True, populate_by_name=True, ser_json_inf_nan="null")
 CHARGED = {"money", "currency", "remote_tokens"}
-"""What servers charge for errors, too, unless they were tried again."""
+"""Also counted for jobs that ended in an error, which servers charge, unless they were run again."""
 DIFFERENT = 0.1
-"""Speeds are not compared if the shares of a setup, or the loads by other programs, differ by more than this."""
+"""Speeds are not compared if shares of a setup, or loads by other programs, differ by more."""
 LONG_ENOUGH = 5.0
-"""Seconds of an arm's answers from which the load by other programs means anything."""
+"""Seconds of an arm from which the load by other programs is compared."""
 
 
 class ArmConditions(BaseModel):
@@ -60,7 +60,7 @@ class ArmConditions(BaseModel):
 
 
 class Percentiles(BaseModel):
-    """Seconds within which half of the answers, and 19 of 20, have come so far, with intervals over problems."""
+    """The 50th and the 95th percentile of seconds, with intervals over problems."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -69,7 +69,7 @@ class Percentiles(BaseModel):
 
     @classmethod
     def of(cls, seconds: Iterable[tuple[int, float | None]]) -> Self | None:
-        """`seconds`: the position of a problem, and the seconds of an answer to it, or None. None without any."""
+        """`seconds`: the position of a problem and the seconds of an answer, or None. Returns None without any."""
         problems = statistics.grouped((problem, each) for problem, each in seconds if each is not None)
         p50, p95 = statistics.quantile(problems, 0.5), statistics.quantile(problems, 0.95)
         return cls(p50=p50, p95=p95) if p50 and p95 else None
@@ -116,17 +116,16 @@ class ArmReport(Cost, ArmAccuracy):
 
     @property
     def title(self) -> str:
-        """Return what views and reports call it."""
         return arm_title(self.name)
 
     @property
     def needs(self) -> Needs:
-        """Tell which models write in it."""
+        """The models that its policy needs."""
         return POLICIES[self.settings["settings"]["policy"]["policy"]].needs
 
     @property
     def is_pair(self) -> bool:
-        """Tell whether both models write in it, and not by the large share of another arm."""
+        """Whether both models write in it, and it is no control with the large share of another arm."""
         return self.needs.small and self.needs.large and not self.settings.get("equal_share_of")
 
     @property
@@ -214,7 +213,7 @@ class Report(BaseModel):
     is_older: bool = Field(False, description="Whether an older Baton stored settings that this one does not know.")
 
     def arm(self, name: str) -> ArmReport | None:
-        """Return the arm of this name; None if there is none."""
+        """Return the arm of this name."""
         return next((arm for arm in self.arms if arm.name == name), None)
 
 
@@ -248,7 +247,7 @@ def build_report(batch: Batch, problems: Sequence[Problem], rows: Iterable[Resul
 
 
 def _main_arms(arms: Sequence[Arm]) -> dict[str, str]:
-    """Name the arm that the report is about, and those that it is judged by."""
+    """Name the main arm and those that it is compared with, by the fields of `Report`."""
     if not arms:
         return {}
     main = next(filter(baselines.is_pair, arms), arms[0])
@@ -333,7 +332,7 @@ def why_not_comparable(arms: Sequence[tuple[str, ArmConditions]]) -> str:
 
 
 def _shares_of_ways(found: ArmConditions) -> dict[str, float]:
-    """Return the share of the answers that were written in each setup."""
+    """Return the share of answers written in each setup, which is described in words."""
     counts: Counter[str] = Counter()
     for parallel, threads, answers in found.setups:
         counts[f"{parallel} at once" + (f" with {threads} threads" if threads > 1 else "")] += answers

@@ -1,4 +1,4 @@
-"""Reads all results of a batch once, and describes each in the documented shape of a line of results.jsonl.
+"""Reads the results of a batch, and defines the lines of results.jsonl.
 
 `ExportedResult` is also what `baton batch run --json` prints (docs/batch.md). A field that changes its meaning, or is
 removed, means a new version of the schema; a new field does not.

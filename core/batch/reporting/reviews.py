@@ -1,7 +1,7 @@
-"""Reviews answers one after another, and stores each review with its answer at once, so that they go on after a stop.
+"""Reviews recorded answers: `Opinions` lets the large model read them, `Values` estimates the values of their steps.
 
-`Opinions` lets the large model read an answer, `Values` estimates what its steps were worth. `Reviews` carries either
-out on a single answer or on those of a batch, of which `wrong_answers` and `sample_answers` choose some.
+`Reviews` reviews one answer after another, from a batch or not, and stores each review at once, so that a later pass
+continues where an earlier one stopped.
 """
 
 from __future__ import annotations
@@ -38,27 +38,27 @@ from baton_reasoning.core.thinking.trace import Trace
 Progress = ValuesPlan | OpinionProgress | ValuesProgress
 Finding = OpinionGiven | ValuesEstimated
 Attach = Callable[[Callable[[], None]], None]
-"""Takes the function that stops a review, which may be called from any thread."""
+"""Is given the function that stops a review, which any thread may call."""
 USUAL_SAMPLE = 50
-"""Answers of a batch whose takeovers are valued."""
+"""Answers of a batch that are sampled by default."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A recorded answer: how its trace is read, and where its reviews are kept."""
+    """A recorded answer, with functions that read its trace and store a review."""
 
     read: Callable[[], Trace]
     keep: Callable[[Finding], object]
     expected: str = ""
     how: How | Regex = How.AUTO
     row: ResultRow | None = None
-    """In a batch, if it is reviewed with others of the batch."""
+    """Of an answer that is reviewed with others of its batch."""
 
     @classmethod
     def stored(
         cls, store: Store, run: str, expected: str = "", how: How | Regex = How.AUTO, row: ResultRow | None = None
     ) -> Answer:
-        """Return an answer whose run is in the store. To read or keep it raises StoreError."""
+        """Return the answer of a run in the store; `read` and `keep` raise StoreError."""
         return cls(
             lambda: store.runs.trace(run),
             lambda finding: store.runs.append(run, [finding]).result(),
@@ -73,23 +73,22 @@ class Review(ABC):
 
     title: str
     needs: Needs
-    """The models that it needs."""
     parallel = 1
     """Texts that a model on this machine holds at once."""
 
     def missing(self, answers: Iterable[Answer]) -> list[Answer]:
-        """Return the answers whose review is missing or incomplete. Raises StoreError, or why there can be none."""
+        """Return the answers without a complete review. Raises StoreError, and as `is_complete` does."""
         return [
             answer for answer in answers if (answer.row and not answer.row.reviewed) or not self.is_complete(answer)
         ]
 
     @abstractmethod
     def is_complete(self, answer: Answer) -> bool:
-        """Tell whether the whole answer has been reviewed. Raises the error that says why it cannot be."""
+        """Tell whether the whole answer has been reviewed. Raises SettingsError if it cannot be."""
 
     @abstractmethod
     def carry_out(self, pair: Pair, answer: Answer, attach: Attach) -> Iterator[Progress | Finding | str]:
-        """Review an answer, and yield progress, what is to be kept, and sentences that a person should know.
+        """Review an answer; yields progress, findings to keep, and notices as sentences.
 
         Raises the error that says why these models cannot review it.
         """
@@ -120,7 +119,7 @@ class Opinions(Review):
 
 
 class Values(Review):
-    """Values of steps, without what is known of them already."""
+    """Values of steps; continues an earlier estimate."""
 
     title = "Values"
 
@@ -169,19 +168,19 @@ class Reviews:
 
     @property
     def remarks(self) -> list[str]:
-        """What a person should know of how the answers were reviewed, a sentence each."""
+        """Notices, and how many answers were left out, a sentence each."""
         left_out = (
             f"{counted(len(self.too_long), 'answer')} did not fit into the context. Load the models with a larger one."
         )
         return [*self._notices, *([left_out] if self.too_long else [])]
 
     def stop(self) -> None:
-        """Stop; the reviews so far are kept, also what is finished of the current one."""
+        """Stop; finished reviews are kept, and the finished part of the current one."""
         self._stopped.set()
         self._stop_current()
 
     def run(self) -> Generator[ReviewsProgress, None, None]:
-        """Review the answers, and yield progress before the first, within each and after it.
+        """Review the answers; yields progress before the first, within each and after each.
 
         Raises EngineError, EngineLost, EngineRefused, SettingsError, StoreError; ContextFull of an answer that is
         reviewed by itself.
@@ -199,7 +198,7 @@ class Reviews:
         self.is_whole = True
 
     def _review_one(self, answer: Answer) -> Iterator[tuple[Progress, float]]:
-        """Yield progress with the share that is done, and keep what is found."""
+        """Review an answer and store what is found; yields progress and the share that is done."""
         try:
             for item in self._review.carry_out(self._pair, answer, self._attach):
                 match item:
@@ -225,13 +224,13 @@ class Reviews:
 
 
 def answers_of(store: Store, batch: Batch, rows: Iterable[ResultRow]) -> list[Answer]:
-    """Return these answers of a batch. Raises SettingsError if its settings cannot be read, StoreError."""
+    """Return the answers of these rows. Raises SettingsError if the batch's settings cannot be read, StoreError."""
     how, problems = BatchSettings.of(batch).how, list(store.batches.problems(batch.id))
     return [Answer.stored(store, row.run, problems[row.position].expected or "", how, row) for row in rows]
 
 
 def wrong_answers(store: Store, batch: Batch, arms: Collection[str] | None = None) -> list[ResultRow]:
-    """Return the wrong answers of the arms with these names; of all, if not given. Raises StoreError."""
+    """Return the wrong answers of these arms, by default of all. Raises StoreError."""
     rows = store.batches.results(batch.id)
     return [row for row in rows if row.outcome is Outcome.WRONG and (arms is None or row.arm in arms)]
 
@@ -239,9 +238,9 @@ def wrong_answers(store: Store, batch: Batch, arms: Collection[str] | None = Non
 def sample_answers(
     store: Store, batch: Batch, arms: Collection[str] | None = None, size: int = USUAL_SAMPLE
 ) -> list[ResultRow]:
-    """Draw graded answers that contain takeovers, all of them if there are not more; the same each time.
+    """Draw at most `size` graded answers with takeovers from these arms, by default from all; the same each time.
 
-    `arms`: names of the arms to draw from; all, if not given. Raises SettingsError if there is none, StoreError.
+    Raises SettingsError if there is none, StoreError.
     """
     problems = list(store.batches.problems(batch.id))
     graded = [

@@ -1,7 +1,4 @@
-"""Makes the sentence, the tables and the notes of a report, once; terminal, HTML, Markdown and window show them.
-
-`main_tables` and `notes` follow the sentence; `more_tables` are for who looks closer.
-"""
+"""Makes the sentence, the tables and the notes of a report, which terminal, HTML, Markdown and window show."""
 
 from __future__ import annotations
 
@@ -18,13 +15,13 @@ from baton_reasoning.core.table import NOTHING, Table, columns_of
 from baton_reasoning.core.text import counted, one_line
 
 MOST_SENTENCES = 5
-"""Different errors, and different notices, that the report names of each arm."""
+"""Different errors, and different notices, that the report lists for each arm, at most."""
 SHARE_MISSED = 0.02
-"""From this difference to the large share that it aimed at, an arm of equal share is no fair control."""
+"""An arm of equal share that misses its large share by more is no fair control."""
 
 
 def report_parts(report: Report) -> Iterator[str | Table]:
-    """Yield the paragraphs and tables of the report that a terminal shows: all but what the HTML report folds."""
+    """Yield the paragraphs and tables that a terminal shows; the HTML report has `more_tables`, too."""
     yield sentence(report)
     yield heading(report)
     yield from main_tables(report)
@@ -35,7 +32,7 @@ def report_parts(report: Report) -> Iterator[str | Table]:
 
 
 def markdown_report(report: Report) -> str:
-    """Return the report as Markdown, all tables included. Text from models and servers makes no tag or image."""
+    """Return the report as Markdown, with all tables. Tags and images in foreign text are escaped."""
     parts = [f"# {one_line(report.name)}", sentence(report), heading(report)]
     for table in (*main_tables(report), *more_tables(report)):
         parts += [f"## {table.title}", table.as_markdown(), *table.notes]
@@ -44,7 +41,7 @@ def markdown_report(report: Report) -> str:
 
 
 def sentence(report: Report) -> str:
-    """Say in a sentence how good the main arm is, beside its models alone and chance."""
+    """Compare the accuracy of the main arm with its models alone and chance, in a sentence."""
     main = report.arm(report.main)
     if main is None or not any(arm.answers for arm in report.arms):
         failed = sum(arm.failed for arm in report.arms)
@@ -82,13 +79,13 @@ def heading(report: Report) -> str:
 
 
 def main_tables(report: Report, against: str = "") -> tuple[Table, ...]:
-    """Return the arms, and their differences from one of them: the main arm, or the one that is named."""
+    """Return a table of arms, and one of their differences from `against`, by default the main arm."""
     arms = _arm_table("Accuracy against large share", report, partial(_main_cells, with_seconds=not report.is_demo))
     return _with_figures(arms, _differences(report, against or report.main))
 
 
 def more_tables(report: Report) -> tuple[Table, ...]:
-    """Return the tables that only some readers look at."""
+    """Return the tables of details: seconds, costs, all comparisons."""
     seconds = _arm_table("Seconds to the answer and to the end", report, _seconds_cells)
     took = _arm_table("What an answer took", report, _cost_cells)
     titles = ("policies", _POINTS, "better", "worse", "problems", "p", _ADJUSTED)
@@ -97,15 +94,12 @@ def more_tables(report: Report) -> tuple[Table, ...]:
 
 
 def _with_figures(*tables: Table) -> tuple[Table, ...]:
-    """Leave out the tables that have no figure."""
+    """Leave out tables without a figure."""
     return tuple(table for table in tables if table.rows and len(table.columns) > 1)
 
 
 def _arm_table(title: str, report: Report, cells_of: Callable[[ArmReport], dict[str, str]]) -> Table:
-    """Return a table with a row for each arm, without the columns that say nothing of any.
-
-    `cells_of`: the cells of an arm that has answers, by the titles of their columns.
-    """
+    """Return a table with a row for each arm. `cells_of`: the cells of an arm with answers, by column title."""
     cells = {arm.name: cells_of(arm) for arm in report.arms if arm.answers}
     titles = next(iter(cells.values()), {})
     rows = tuple((arm.title, *cells.get(arm.name, dict.fromkeys(titles, NOTHING)).values()) for arm in report.arms)
@@ -178,7 +172,7 @@ def _method(report: Report) -> str:
 
 
 def notes(report: Report) -> list[str]:
-    """List what a reader must know beside the tables, and do: a sentence each."""
+    """List what the tables do not show and what to do about it, a sentence each."""
     found = [f"{arm.title}: {arm.advice}." for arm in report.arms if arm.advice]
     found += _missing(report)
     if unscored := [f"{arm.title} {arm.unscored:,}" for arm in report.arms if arm.unscored]:

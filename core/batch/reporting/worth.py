@@ -1,4 +1,4 @@
-"""Concludes from the values of answers of a batch what their takeovers were worth, by their reason and cue."""
+"""Averages what takeovers of a batch were worth, by reason and cue, from the values of its answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import WON, StepValues, TakeoverWorth, TextPlace
 
 FEWEST_PROBLEMS = 3
-"""Of which a mean is marked as a gain or a loss: the interval of fewer does not cover the choice of problems."""
+"""A mean over fewer gets no ▲ or ▼: its interval does not cover the choice of problems."""
 
 
 class TakeoverKind(NamedTuple):
@@ -42,9 +42,9 @@ class MeanWorth:
 
     takeovers: int
     problems: int
-    """That these takeovers are in."""
+    """With such takeovers."""
     mean: Estimate
-    """With an interval for both the choice of problems and chance in the continuations."""
+    """Its interval covers the choice of problems and chance in the continuations."""
     helped: int
     """Takeovers whose worth is above 0 beyond chance."""
     rescued: int
@@ -56,7 +56,7 @@ class MeanWorth:
 
     @property
     def mean_text(self) -> str:
-        """The mean; without ▲ or ▼ if it is of too few problems to speak of others."""
+        """The mean in words; without ▲ or ▼ for too few problems."""
         return signed(self.mean, is_known=self.problems >= FEWEST_PROBLEMS)
 
     @classmethod
@@ -88,12 +88,12 @@ class SampleWorth(NamedTuple):
 
 
 def values_in(trace: Trace) -> dict[str, StepValues]:
-    """Return the values of an answer that say how often it gets right, by their writer."""
+    """Return the values of an answer that estimate accuracy, not agreement, by their writer."""
     return {writer: StepValues(trace, found) for writer, found in trace.values.items() if found.is_expected}
 
 
 def worth_of(store: Store, rows: Iterable[ResultRow], writer: str) -> SampleWorth:
-    """Conclude from the values of answers by this writer. Raises StoreError."""
+    """Average the takeovers of answers by the values of this writer. Raises StoreError."""
     read = ((row.position, values_in(store.runs.trace(row.run))) for row in rows)
     valued = [(problem, known[writer]) for problem, known in read if writer in known]
     starts = [(problem, start.value) for problem, values in valued if (start := values.at(TextPlace(0)))]
