@@ -1,7 +1,7 @@
-"""Writes continuations of a finished text, from places of it, and finds what each of them gives as its answer.
+"""Writes continuations of a finished text from places in it, and extracts the answer of each.
 
-A model in a process here writes them as branches, side by side; on a server, and where the policy of a run writes them,
-each is a run of its own, some at once.
+A local model writes them side by side, as branches of one session. On a server, and with the policy of a run as the
+writer, each is a run of its own.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from baton_reasoning.core.thinking.values import TextPlace, takeover_spans
 
 _POLICY_OF = {"small": "never", "large": "always"}
 RUNS_AT_ONCE = 4
-"""Continuations on a server, and of a policy, that are written at the same time."""
+"""Continuations that are written at the same time as runs."""
 ALIKE = 4
-"""Equal continuations from the beginning, and no others, from which a person is told."""
+"""A notice appears if so many continuations from the beginning, and all of them, are equal."""
 
 
 class ContinuationNumber(NamedTuple):
-    """Continuation `number` of a place, which always has the same random numbers."""
+    """Continuation `number` of a place, which decides its random numbers."""
 
     place: TextPlace
     number: int
 
 
 class WrittenContinuation(NamedTuple):
-    """A continuation that has come to its end."""
+    """A continuation that has ended."""
 
     which: ContinuationNumber
     given: str | None
-    """What is graded (`core.grading.extract`); None without an answer."""
+    """The text to grade (`core.grading.extract`); None without an answer."""
     tokens: int
 
 
@@ -71,7 +71,7 @@ class Continuations:
         self._replaced = {span.start: span.piece.replaced for span in takeover_spans(trace)}
         self._notices: list[str] = []
         self._from_beginning: list[str] = []
-        """The texts of runs from the beginning."""
+        """Texts of runs from the beginning."""
         self._control = Control()
         """Of the session that writes branches."""
         self._session: Session | None = None
@@ -80,7 +80,7 @@ class Continuations:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What a person should know of how they were written, a sentence each."""
+        """What the user should know about the continuations, a sentence each."""
         alike = len(self._from_beginning) if len(set(self._from_beginning)) == 1 else 0
         same = (
             f"All {alike} continuations from the beginning are the same: if the server draws by a seed of its own, "
@@ -93,7 +93,7 @@ class Continuations:
         return self._control.stopped
 
     def stop(self) -> None:
-        """Stop writing; those that have not ended are lost."""
+        """Stop writing; unfinished continuations are lost."""
         self._control.stop()
         with self._lock:
             runs = list(self._runs)
@@ -102,7 +102,7 @@ class Continuations:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Keep a session of the writer open that writes branches, if its engine has such; they share what it reads.
+        """Keep a session of the writer open if its engine writes branches, which share the prefill.
 
         Raises Cancelled, EngineError.
         """
@@ -118,7 +118,7 @@ class Continuations:
             yield
 
     def write(self, wanted: Sequence[ContinuationNumber]) -> Iterator[WrittenContinuation]:
-        """Write these continuations, and yield each as it ends; fewer if it is stopped. Raises EngineError."""
+        """Yield each of these continuations as it ends; fewer after `stop`. Raises EngineError."""
         if isinstance(self._session, WritesBranches):
             yield from self._by_branches(self._session, wanted)
         else:
@@ -161,7 +161,7 @@ class Continuations:
     # As runs ---------------------------------------------------------------------------------------------------------
 
     def _by_runs(self, wanted: Sequence[ContinuationNumber]) -> Iterator[WrittenContinuation]:
-        """Let each continuation be a run of its own: a server's slots share the beginning of the text."""
+        """Run each continuation by itself; the server's slots share the prefix."""
         before = {place: self._trace_until(place) for place, _ in wanted}
         with ThreadPoolExecutor(RUNS_AT_ONCE, thread_name_prefix="value") as pool:
             futures = [pool.submit(self._run, before[which.place], which) for which in wanted]

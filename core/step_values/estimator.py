@@ -1,4 +1,4 @@
-"""Estimates what each step of a finished text is worth: continuations are written from places of it, and graded.
+"""Estimates the value of each step of a finished text: the share of continuations from there that end right.
 
     places ──► continuations, K a place ──► answers, graded ──► ValuesEstimated
 
@@ -46,20 +46,20 @@ from baton_reasoning.core.thinking.values import (
 
 USUAL_CONTINUATIONS = 16
 SHORT = 24
-"""Places of a text of which all get K at once."""
+"""All places of a text with so few get K continuations at once."""
 COARSE = 4
-"""Of a longer text, each place first gets K / COARSE continuations."""
+"""Each place of a longer text first gets K / COARSE continuations."""
 WINDOW = 4
-"""Places on either side whose continuations are counted together, to find where a value changes."""
+"""Places on either side whose continuations are pooled to find where a value changes."""
 LARGE_DIFFERENCE = 0.2
 """Between neighbours; if it is not beyond chance, K doubles there, up to MOST_GROWTH times the usual number."""
 MOST_GROWTH = 4
 PROGRESS_SECONDS = 0.2
 USUAL_TEMPERATURE = 0.6
-"""Of the continuations, if the run took the likeliest token: they would all be the same."""
+"""Of continuations of a run with temperature 0, which would otherwise all be the same."""
 SHORTEST_LIMIT = 64
 TIMES_THE_TEXT = 2
-"""Tokens that a continuation may have: so many times the text's, at least SHORTEST_LIMIT."""
+"""The token limit of a continuation is so many times the text's tokens, at least SHORTEST_LIMIT."""
 SIGNS = {Outcome.CORRECT: RIGHT, Outcome.WRONG: WRONG, Outcome.UNSCORED: UNGRADED}
 WRITERS = ("small", "large", "policy")
 
@@ -68,26 +68,26 @@ class ValueOptions(NamedTuple):
     """What to estimate."""
 
     writer: str = "small"
-    """Who writes the continuations: the small or the large model alone, or the policy of the run."""
+    """Who writes the continuations: a model alone, or the policy of the run."""
     continuations: int = USUAL_CONTINUATIONS
-    """K, a place."""
+    """K: continuations of each place."""
     every_step: bool = False
-    """All places get K continuations, however long the text is."""
+    """Give all places K continuations, however long the text is."""
     only_takeovers: bool = False
     """Value only the beginning and what the worth of takeovers needs."""
 
 
 class ValuesPlan(NamedTuple):
-    """What an estimate begins with; coarse to fine may add places."""
+    """The work that an estimate begins with; refinement may add to it."""
 
     places: int
     continuations: int
     tokens: int
-    """As far as the continuations are as long as the rest of the text."""
+    """An estimate: each continuation is as long as the rest of the text."""
 
 
 class ValuesProgress(NamedTuple):
-    """How far an estimate is; `total` grows with the places that turn out to matter."""
+    """Progress in continuations; `total` grows when places are refined."""
 
     done: int
     total: int
@@ -95,7 +95,7 @@ class ValuesProgress(NamedTuple):
     """Written so far."""
     seconds: float
     estimated: ValuesEstimated
-    """What is known so far."""
+    """So far."""
 
 
 def writers_of(pair: Pair, options: ValueOptions) -> list[ModelCard]:
@@ -104,7 +104,7 @@ def writers_of(pair: Pair, options: ValueOptions) -> list[ModelCard]:
 
 
 def first_places(trace: Trace, options: ValueOptions) -> dict[TextPlace, int]:
-    """Return how many continuations each place gets at first, in order."""
+    """Return how many continuations each place gets before any refinement, in order."""
     every, spans = places_of(trace), list(takeover_spans(trace))
     takeovers = {place for span in spans for place in (span.baseline, TextPlace(span.end))}
     if options.only_takeovers:
@@ -117,9 +117,9 @@ def first_places(trace: Trace, options: ValueOptions) -> dict[TextPlace, int]:
 
 
 def is_valued(trace: Trace, expected: str, options: ValueOptions) -> bool:
-    """Tell whether the trace holds all values that an estimate with these options would begin with.
+    """Tell whether the trace has all continuations that an estimate would begin with, so that no model is needed.
 
-    Then no model is needed to show them. Raises SettingsError if no model could value the steps of this text.
+    Raises SettingsError if the steps of this text cannot be valued.
     """
     _settings_of(trace, expected)
     earlier = trace.values.get(options.writer)
@@ -168,7 +168,7 @@ class ValueEstimator:
         )
         self._all = places_of(trace)
         self._signs: dict[str | None, str] = {}
-        """By what was given as the answer."""
+        """By the answer that was given."""
         self._earlier = self._continued()
         known = self._earlier.places if self._earlier else ()
         self._outcomes = {TextPlace(each.position, each.replaced): each.outcomes for each in known}
@@ -176,7 +176,7 @@ class ValueEstimator:
 
     @property
     def plan(self) -> ValuesPlan:
-        """Return what the estimate will begin with; nothing of it was written before."""
+        """The work that the estimate begins with, without what the trace has already."""
         missing = Counter(
             place for place, _ in self._missing(self._measurable(first_places(self._trace, self._options)))
         )
@@ -186,11 +186,11 @@ class ValueEstimator:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What a person should know of how the continuations were written, a sentence each."""
+        """What the user should know about the continuations, a sentence each."""
         return self._continuations.notices
 
     def stop(self) -> None:
-        """Stop writing; what is finished is kept, and a later estimate goes on from it."""
+        """Stop; finished continuations are kept, and a later estimate continues from them."""
         self._continuations.stop()
 
     def run(self) -> Generator[ValuesProgress | ValuesEstimated, None, None]:
@@ -232,7 +232,7 @@ class ValueEstimator:
         return ValuesProgress(done, total, self._tokens, seconds, self._estimated(seconds, is_whole=False))
 
     def _unless_known(self, estimated: ValuesEstimated) -> Iterator[ValuesEstimated]:
-        """Yield the estimate if it says more than the one that the trace holds."""
+        """Yield the estimate unless the trace has it already."""
         known = self._trace.values.get(self._options.writer)
         if estimated.places and (
             known is None or estimated.places != known.places or (estimated.is_whole and not known.is_whole)
@@ -262,7 +262,7 @@ class ValueEstimator:
     # Places --------------------------------------------------------------------------------------------------------
 
     def _measurable(self, wanted: Mapping[TextPlace, int]) -> dict[TextPlace, int]:
-        """Leave out the end of a text that has a verdict."""
+        """Leave out the end of a graded text, whose value is its verdict."""
         is_graded = self._verdict() is not None
         return {
             place: wanted[place]
@@ -271,7 +271,7 @@ class ValueEstimator:
         }
 
     def _refined(self) -> dict[TextPlace, int]:
-        """Return how many continuations each place needs in all, by what is known of it and its neighbours."""
+        """Return how many continuations each place needs in all, from its outcomes and its neighbours'."""
         values = StepValues(self._trace, self._estimated(0.0, is_whole=False))
         wanted: Counter[TextPlace] = Counter()
         changes = [] if self._options.only_takeovers else values.changes
@@ -307,7 +307,7 @@ class ValueEstimator:
     # Outcomes ------------------------------------------------------------------------------------------------------
 
     def _continued(self) -> ValuesEstimated | None:
-        """Return an earlier estimate that this one continues."""
+        """Return the earlier estimate that this one continues."""
         earlier = self._trace.values.get(self._options.writer)
         asked = (self.model, self.target, bool(self._expected), self._limit, self._trace.length)
         found = earlier and (earlier.model, earlier.target, earlier.is_expected, earlier.limit, earlier.length)
@@ -339,7 +339,7 @@ def _missing_writer(pair: Pair, settings: RunSettings, writer: str) -> SettingsE
 
 
 def _may_differ(left: Sequence[ValuedPlace], right: Sequence[ValuedPlace]) -> bool:
-    """Tell whether the continuations of some places differ from those of the places after them."""
+    """Tell whether the pooled values of two groups of places differ much."""
     before, after = (
         sum(each.right for each in side) / max(1, sum(each.continuations for each in side)) for side in (left, right)
     )
@@ -347,10 +347,7 @@ def _may_differ(left: Sequence[ValuedPlace], right: Sequence[ValuedPlace]) -> bo
 
 
 def _settings_of(trace: Trace, expected: str) -> RunSettings:
-    """Return the settings of the run, except for what this version does not know.
-
-    Raises SettingsError if no model could value the steps of this text.
-    """
+    """Return the settings of the run. Raises SettingsError if the steps of this text cannot be valued."""
     if not trace.pieces or trace.started is None:
         raise SettingsError("There is no text whose steps could be valued.", "Ask something first.")
     if not expected.strip() and not given_in(trace):
