@@ -189,14 +189,14 @@ class RunView(QWidget):
         self._show_arm()
 
     def _show_state(self) -> None:
-        session, progress, activity = self.session, self.session.progress, self.session.activity
-        over = progress.done >= progress.jobs
+        session, total, activity = self.session, self.session.progress.total, self.session.activity
+        over = total.done >= total.jobs
         if over:
             text = "Done"
         elif session.running and activity is not BatchActivity.PAUSED:
             text = "Pause"
         else:
-            text = "Resume" if session.running or progress.done else "Start"
+            text = "Resume" if session.running or total.done else "Start"
         self.run.setText(text)
         fixed = (BatchActivity.LOADING, BatchActivity.FINISHING, BatchActivity.REGRADING)
         self.run.setEnabled(not over and activity not in fixed)
@@ -204,8 +204,8 @@ class RunView(QWidget):
         self.stop.setText(text)
         self.stop.setToolTip(tip)
         self.stop.setEnabled(session.running)
-        self.regrade.setEnabled(progress.done > 0 and not session.running)
-        self.failures.setEnabled(progress.done > 0)
+        self.regrade.setEnabled(total.done > 0 and not session.running)
+        self.failures.setEnabled(total.done > 0)
         if session.running and not self._report_timer.isActive():
             self._report_timer.start()
         elif not session.running:
@@ -213,25 +213,25 @@ class RunView(QWidget):
         self._show_progress()
 
     def _show_progress(self) -> None:
-        progress, session = self.session.progress, self.session
-        self.bar.setMaximum(max(1, progress.jobs))
-        self.bar.setValue(progress.done)
-        status = f"{progress.done:,} / {progress.jobs:,}"
+        session, total = self.session, self.session.progress.total
+        self.bar.setMaximum(max(1, total.jobs))
+        self.bar.setValue(total.done)
+        status = f"{total.done:,} / {total.jobs:,}"
         match session.activity:
             case BatchActivity.LOADING:
                 status += f" · {session.loading_status}"
             case BatchActivity.REGRADING:
-                status = f"graded again: {self._graded:,} / {progress.done:,}"
+                status = f"graded again: {self._graded:,} / {total.done:,}"
             case BatchActivity.PAUSED:
                 status += " · paused"
             case BatchActivity.FINISHING:
                 status += f" · finishing {counted(session.under_way, 'answer')}"
             case BatchActivity.RUNNING:
-                status += f" · {session.parallel} at once · {time_left(progress.seconds_left())}"
+                status += f" · {session.parallel} at once · {time_left(session.progress.seconds_left())}"
         self.status.setText(status)
-        self.retry.setVisible(progress.failed > 0)
+        self.retry.setVisible(total.failed > 0)
         self.retry.setEnabled(not session.running)
-        self.retry.setText(f"Retry {counted(progress.failed, 'error')}")
+        self.retry.setText(f"Retry {counted(total.failed, 'error')}")
 
     def _press_run(self) -> None:
         if self.session.activity is BatchActivity.PAUSED:

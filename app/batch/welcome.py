@@ -126,7 +126,7 @@ class BatchWelcome(QWidget):
     def show_progress(self, batch: Batch, progress: BatchProgress) -> None:
         """Show how far the running batch is."""
         if row := self._rows.get(batch.id):
-            row.show_progress(progress.done, progress.jobs, batch.id == self._running)
+            row.show_progress(progress.total.done, progress.total.jobs, batch.id == self._running)
 
 
 class BatchRow(QWidget):

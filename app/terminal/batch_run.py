@@ -223,8 +223,9 @@ def _ended(
             case progress.JobEnded(row):
                 done.ended(row)
                 yield row
+        total = done.total
         line.show(
-            done.done / max(1, done.jobs),
-            f"{arm} · {done.done:,} of {done.jobs:,} · {done.correct:,} ✓ {done.wrong:,} ✗ {done.unscored:,} – · "
-            f"{counted(done.failed, 'error')} · {progress.time_left(done.seconds_left())}",
+            total.done / max(1, total.jobs),
+            f"{arm} · {total.done:,} of {total.jobs:,} · {total.correct:,} ✓ {total.wrong:,} ✗ {total.unscored:,} – · "
+            f"{counted(total.failed, 'error')} · {progress.time_left(done.seconds_left())}",
         )

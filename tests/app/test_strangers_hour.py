@@ -254,7 +254,11 @@ def two_batches(hour: Hour, folder: Path) -> None:
         hour.press(Qt.Key.Key_Space)
         hour.until(lambda name=name: page.view.isVisible() and page.view.title.text() == name)  # type: ignore[misc]
         if name == "first":
-            hour.until(lambda: not page.session.executes and page.session.progress.done == page.session.progress.jobs)
+            hour.until(
+                lambda: (
+                    not page.session.executes and page.session.progress.total.done == page.session.progress.total.jobs
+                )
+            )
             hour.halt()
     page.view.left.emit()
     rows = {each.batch.name: each for each in page.welcome.findChildren(BatchRow)}

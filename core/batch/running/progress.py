@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -57,6 +56,7 @@ class Calibrated(NamedTuple):
 BatchEvent = JobStarted | JobGrew | JobEnded | JobStopped | JobRetried | Finishing | Calibrated
 
 
+NO_JOBS = ArmTotals("", 0, 0, 0, 0, 0, 0.0)
 ENOUGH = 3
 """Jobs from which the time left is estimated, at least."""
 
@@ -66,47 +66,34 @@ class BatchProgress:
 
     def __init__(self, totals: Iterable[ArmTotals], parallel: int) -> None:
         self.parallel = parallel
-        self.jobs = self.done = self.correct = self.wrong = self.unscored = self.failed = 0
-        self._waiting: Counter[str] = Counter()
-        self._failed: Counter[str] = Counter()
-        self._timed: Counter[str] = Counter()
-        """Answers of each arm, which took `_seconds` in all."""
-        self._seconds: defaultdict[str, float] = defaultdict(float)
-        for arm in totals:
-            self.jobs += arm.jobs
-            self.done += arm.done
-            self.correct += arm.correct
-            self.wrong += arm.wrong
-            self.unscored += arm.unscored
-            self.failed += arm.failed
-            self._waiting[arm.arm], self._failed[arm.arm] = arm.jobs - arm.done, arm.failed
-            if answers := arm.done - arm.failed:
-                self._timed[arm.arm], self._seconds[arm.arm] = answers, arm.seconds
+        self._arms = {arm.arm: arm for arm in totals}
+
+    @property
+    def total(self) -> ArmTotals:
+        """The counts of all arms together."""
+        counts = zip(*(arm[1:] for arm in (NO_JOBS, *self._arms.values())), strict=True)
+        return ArmTotals._make(["", *map(sum, counts)])
 
     def ended(self, row: ResultRow) -> None:
         """Count a job that was waiting."""
-        self.done += 1
-        self._waiting[row.arm] -= 1
-        if row.error:
-            self.failed += 1
-            self._failed[row.arm] += 1
-            return
-        self._timed[row.arm] += 1
-        self._seconds[row.arm] += row.cost.seconds
-        self.correct += row.outcome is Outcome.CORRECT
-        self.wrong += row.outcome is Outcome.WRONG
-        self.unscored += row.outcome is Outcome.UNSCORED
+        arm = self._arms.get(row.arm, NO_JOBS)
+        self._arms[row.arm] = arm._replace(
+            done=arm.done + 1,
+            correct=arm.correct + (row.outcome is Outcome.CORRECT),
+            wrong=arm.wrong + (row.outcome is Outcome.WRONG),
+            failed=arm.failed + bool(row.error),
+            seconds=arm.seconds + (0.0 if row.error else row.cost.seconds),
+        )
 
     def retried(self, row: ResultRow) -> None:
         """Count a job that had ended in an error as waiting again."""
-        self.done -= 1
-        self.failed -= 1
-        self._failed[row.arm] -= 1
-        self._waiting[row.arm] += 1
+        arm = self._arms.get(row.arm, NO_JOBS)
+        self._arms[row.arm] = arm._replace(done=arm.done - 1, failed=arm.failed - 1)
 
-    def to_run(self, arm: str, retry: bool = False) -> int:
+    def to_run(self, name: str, retry: bool = False) -> int:
         """Return how many jobs of the arm wait; with `retry`, also those that ended in an error."""
-        return self._waiting[arm] + (self._failed[arm] if retry else 0)
+        arm = self._arms.get(name, NO_JOBS)
+        return arm.jobs - arm.done + (arm.failed if retry else 0)
 
     def seconds_left(self) -> float | None:
         """Estimate the time left: each arm's mean time times its waiting jobs, divided by the texts written at once.
@@ -114,16 +101,19 @@ class BatchProgress:
         None while too few have ended. An arm without a result counts with the mean of all arms. A text that is being
         written counts in full, so the estimate is too long by half a text.
         """
-        timed = self._timed.total()
-        if not self._waiting.total():
+        total = self.total
+        answers = total.done - total.failed
+        if total.done == total.jobs:
             return 0.0
-        if timed < min(ENOUGH, self.jobs):
+        if answers < min(ENOUGH, total.jobs):
             return None
-        overall = sum(self._seconds.values()) / timed
-        means = {arm: self._seconds[arm] / count for arm, count in self._timed.items()}
-        total = sum(count * means.get(arm, overall) for arm, count in self._waiting.items())
+        mean = total.seconds / answers
+        seconds = 0.0
+        for arm in self._arms.values():
+            of_arm = arm.done - arm.failed
+            seconds += (arm.jobs - arm.done) * (arm.seconds / of_arm if of_arm else mean)
         # The last texts are written side by side, but none takes less than its own time.
-        return max(total / self.parallel, overall)
+        return max(seconds / self.parallel, mean)
 
 
 def time_left(seconds: float | None) -> str:

@@ -102,7 +102,7 @@ def test_a_batch_waits_for_the_end_of_an_answer_before_it_loads_the_models_with_
     assert answer(window) == HELLO
     wait_until_done(page, qtbot)
     assert [choice.parallel for choice in loader.choices] == [1, 9]
-    assert page.session.progress.correct == 4
+    assert page.session.progress.total.correct == 4
 
 
 def test_the_chat_answers_while_a_batch_is_running(
@@ -121,7 +121,7 @@ def test_the_chat_answers_while_a_batch_is_running(
     assert badge(window) == ("Batch ▶", "Batch, running")
     loader.let_go.set()
     wait_until_done(page, qtbot)
-    assert page.session.progress.correct == 4
+    assert page.session.progress.total.correct == 4
     assert badge(window) == ("Batch ✓", "Batch, has ended")
     window.show_page("batch")
     assert badge(window) == ("Batch", "Batch")
@@ -139,13 +139,13 @@ def test_other_models_stop_the_batch_which_loses_nothing_and_goes_on_later(
         window.models.load(ModelChoice(small="another.gguf"))
     loader.let_go.set()
     wait_until_done(page, qtbot)
-    assert page.session.progress.failed == 0
-    assert page.session.progress.done < 4
+    assert page.session.progress.total.failed == 0
+    assert page.session.progress.total.done < 4
     qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
     assert str(loader.choices[-1].small) == "another.gguf"
     page.session.start()
     wait_until_done(page, qtbot)
-    assert page.session.progress.correct == 4
+    assert page.session.progress.total.correct == 4
 
 
 def test_a_batch_begun_while_other_models_wait_for_an_answer_runs_with_those(
@@ -167,4 +167,4 @@ def test_a_batch_begun_while_other_models_wait_for_an_answer_runs_with_those(
     loader.let_go.set()
     wait_until_done(page, qtbot)
     assert [(str(choice.small), choice.parallel) for choice in loader.choices[2:]] == [("another.gguf", 9)]
-    assert page.session.progress.correct == 4
+    assert page.session.progress.total.correct == 4

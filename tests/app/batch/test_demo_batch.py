@@ -112,7 +112,7 @@ def test_the_tiny_files_are_opened_beside_the_chats_pair_and_closed_at_the_end(
     page.preview.arms["large"].setChecked(True)
     page.preview.start.click()
     wait_until_done(page, qtbot)
-    assert (page.session.progress.done, page.session.progress.failed) == (6, 0)
+    assert (page.session.progress.total.done, page.session.progress.total.failed) == (6, 0)
     assert window.models.pair is chats
     assert len(loader.choices) == 1, "nothing was loaded for the chat"
     qtbot.waitUntil(lambda: own_models(page).state is LoadState.NONE)
@@ -163,11 +163,11 @@ def test_a_stopped_batch_resumes_on_a_pair_that_is_opened_again(
         page.session.stop()
     demo.let_go.set()
     wait_until_done(page, qtbot)
-    assert page.session.progress.done < 4
+    assert page.session.progress.total.done < 4
     assert own_models(page).pair == Pair()
     page.session.start()
     wait_until_done(page, qtbot)
-    assert page.session.progress.correct == 4
+    assert page.session.progress.total.correct == 4
     assert (len(demo.choices), len(chat.choices)) == (2, 1)
 
 
@@ -181,7 +181,7 @@ def test_other_models_for_the_chat_do_not_stop_it(
     assert page.session.running
     demo.let_go.set()
     wait_until_done(page, qtbot)
-    assert page.session.progress.correct == 4
+    assert page.session.progress.total.correct == 4
     assert page.session.models.choice == OWN_MODELS
 
 
@@ -198,7 +198,7 @@ def test_a_batch_that_is_stopped_while_its_models_are_opened_leaves_none_behind(
     qtbot.waitUntil(lambda: own_models(page).state is LoadState.NONE)
     wait_until_done(page, qtbot)
     assert own_models(page).pair == Pair()
-    assert page.session.progress.done == 0
+    assert page.session.progress.total.done == 0
 
 
 def test_an_earlier_batch_of_the_demo_pair_opens_without_seconds_and_one_of_others_with_them(

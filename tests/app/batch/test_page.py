@@ -165,7 +165,9 @@ def test_an_arm_with_the_settings_of_another_is_not_run_again(
         page.view.evidence.comparison.arm_wanted.emit("n1")
     assert noticed.args == ["“n1 = 16” has the same settings as “Current settings”, which runs once."]
     wait_until_done(page, qtbot)
-    assert page.session.progress.jobs == page.view.model.rowCount() == 24, "two arms at first, two more values of n1"
+    assert page.session.progress.total.jobs == page.view.model.rowCount() == 24, (
+        "two arms at first, two more values of n1"
+    )
     assert "n1 = 32" in [row[0] for row in page.view.evidence.comparison.tables.shown[0].rows]
 
 
@@ -303,7 +305,7 @@ def test_other_large_models_are_arms_that_run_one_after_another(
     wait_until_done(page, qtbot)
     assert loader.large == ["", "/models/Big-14B.gguf", "/models/Big-32B.gguf", ""], "at last the chat's own again"
     assert [arm.name for arm in page.session.batch.arms] == ["small", "chosen, Big-14B", "chosen, Big-32B"]  # type: ignore[union-attr]
-    assert page.session.progress.done == 18
+    assert page.session.progress.total.done == 18
 
 
 def test_a_guide_that_cannot_be_loaded_is_told_and_the_chat_keeps_its_models(
@@ -334,7 +336,7 @@ def test_a_closed_batch_is_found_again_and_goes_on(page: BatchPage, qtbot: QtBot
     session.start()
     wait_until_done(page, qtbot)
     assert Mark.WAITING not in {mark_of(page.view.model.row_at(row)) for row in range(page.view.model.rowCount())}
-    assert page.session.progress.done == page.session.progress.jobs
+    assert page.session.progress.total.done == page.session.progress.total.jobs
 
 
 def test_while_a_batch_runs_no_other_is_begun_and_it_is_not_deleted(

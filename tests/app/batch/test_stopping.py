@@ -56,7 +56,7 @@ def test_stop_finishes_the_answers_under_way_and_begins_no_other(
     assert not view.run.isEnabled()
     loader.let_go.set()
     wait_until_done(page, qtbot)
-    assert page.session.progress.done == 2
+    assert page.session.progress.total.done == 2
     assert (view.run.text(), view.run.isEnabled(), view.stop.text()) == ("Resume", True, "Stop")
 
 
@@ -65,10 +65,10 @@ def test_stop_now_stops_them_and_they_are_written_anew(page: BatchPage, qtbot: Q
     page.view.stop.click()
     loader.let_go.set()
     wait_until_done(page, qtbot)
-    assert page.session.progress.done == 0
+    assert page.session.progress.total.done == 0
     page.session.start()
     wait_until_done(page, qtbot)
-    assert page.session.progress.correct == 4
+    assert page.session.progress.total.correct == 4
     assert page.session.store
     assert page.session.batch
     for row in page.session.store.batches.results(page.session.batch.id):
@@ -81,4 +81,4 @@ def test_a_window_that_is_closed_stops_them_at_once(page: BatchPage, qtbot: QtBo
         task.stop()  # as BackgroundTasks.close does, which would wait for the texts that are held here
     loader.let_go.set()
     wait_until_done(page, qtbot)
-    assert page.session.progress.done == 0
+    assert page.session.progress.total.done == 0

@@ -51,7 +51,7 @@ def page(make_window: Make, qtbot: QtBot, tmp_path: Path, loader: HeldLoader) ->
     page = batch_page(window, qtbot, problems(tmp_path, "first"))
     page.preview.start.click()
     wait_until_done(page, qtbot)
-    assert page.session.progress.done == 4
+    assert page.session.progress.total.done == 4
     loader.let_go.clear()
     page = batch_page(window, qtbot, problems(tmp_path, "second"))
     page.preview.start.click()
@@ -143,7 +143,7 @@ def test_a_second_click_on_start_does_nothing(
     page.preview.start.click()
     page.preview.start.click()
     loader.let_go.set()
-    qtbot.waitUntil(lambda: page.session.progress.done == 4)
+    qtbot.waitUntil(lambda: page.session.progress.total.done == 4)
     wait_until_done(page, qtbot)
     assert page.session.store
     assert [batch.name for batch in page.session.store.batches.all()] == ["once"]
