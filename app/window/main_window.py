@@ -171,7 +171,7 @@ class MainWindow(QMainWindow):
         if session.executes:
             self.topbar.show_badge("batch", "▶", "running")
         elif is_over and self._shown_page != "batch" and (running := session.running_batch):
-            is_done = running.progress.done == running.progress.jobs
+            is_done = running.progress.total.done == running.progress.total.jobs
             self.topbar.show_badge("batch", "✓" if is_done else "‖", "has ended")
             QApplication.alert(self)
         elif is_over or self._shown_page == "batch":
