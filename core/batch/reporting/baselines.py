@@ -11,7 +11,6 @@ from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.thinking.policy import Needs
-from baton_reasoning.core.thinking.registry import POLICIES
 
 SMALL_ALONE = Needs(large=False)
 LARGE_ALONE = Needs(small=False)
@@ -35,18 +34,12 @@ class AgainstBaselines(NamedTuple):
     """Why to use the large model alone instead; empty if nothing speaks for that."""
 
 
-def is_pair(arm: Arm) -> bool:
-    """Tell whether both models write in it, and it is no control with the large share of another arm."""
-    needs = POLICIES.of(arm.settings.policy).needs
-    return needs.small and needs.large and not arm.equal_share_of
-
-
 def baseline(needs: Needs, arm: Arm, arms: Iterable[Arm]) -> Arm | None:
     """Return the arm that runs only the small, or only the large, model of `arm`."""
 
     def is_baseline(each: Arm) -> bool:
         same = each.small_model == arm.small_model if needs.small else each.large_model == arm.large_model
-        return POLICIES.of(each.settings.policy).needs == needs and same
+        return each.needs == needs and same
 
     return next(filter(is_baseline, arms), None)
 
@@ -78,7 +71,7 @@ def against_baselines(arms: Sequence[Arm], rows: Mapping[str, Sequence[ResultRow
         if small and large:
             compared = by_problem(*(right[each.name] for each in (arm, small, large)))
             gap = statistics.bootstrap(_sums(compared), _part_of_gap)
-            if gap and is_pair(arm):
+            if gap and arm.is_pair:
                 advice = _advice(gap, compared)
         if large:
             time = statistics.ratio_of_sums(_sums(by_problem(seconds[arm.name], seconds[large.name])))

@@ -250,7 +250,7 @@ def _main_arms(arms: Sequence[Arm]) -> dict[str, str]:
     """Name the main arm and those that it is compared with, by the fields of `Report`."""
     if not arms:
         return {}
-    main = next(filter(baselines.is_pair, arms), arms[0])
+    main = next((arm for arm in arms if arm.is_pair), arms[0])
     found = {
         "small_alone": baselines.baseline(baselines.SMALL_ALONE, main, arms),
         "large_alone": baselines.baseline(baselines.LARGE_ALONE, main, arms),

@@ -52,6 +52,15 @@ class Arm(BaseModel):
     def models(self) -> OtherModels:
         return OtherModels(self.small_model, self.large_model)
 
+    @property
+    def needs(self) -> Needs:
+        return POLICIES.of(self.settings.policy).needs
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether both models write in it, and it is no control with the large share of another arm."""
+        return self.needs.small and self.needs.large and not self.equal_share_of
+
     def with_chance(self, chance: float) -> Arm:
         """Return the arm with this chance of takeover, 0 to 1; its policy must be one of random takeovers."""
         settings = self.settings.model_copy(update={"policy": self.settings.policy.with_chance(chance)})
@@ -97,21 +106,18 @@ def known_arms(stored: Iterable[StoredArm]) -> list[Arm]:
 
 def needs(arms: Sequence[Arm]) -> Needs:
     """Return which models the arms need together."""
-    needed = [POLICIES.of(arm.settings.policy).needs for arm in arms]
     return Needs(
-        small=any(need.small for need in needed),
-        large=any(need.large for need in needed),
-        drafts=any(need.drafts for need in needed),
+        small=any(arm.needs.small for arm in arms),
+        large=any(arm.needs.large for arm in arms),
+        drafts=any(arm.needs.drafts for arm in arms),
     )
 
 
 def refuse_impossible(arms: Iterable[Arm], pair: Pair) -> None:
     """Raise SettingsError if the policy or another setting of an arm does not work with these models."""
     for arm in arms:
-        policy = POLICIES.of(arm.settings.policy)
-        found = unmet_need(policy, pair.cards)
-        found = found or unmet_setting(arm.settings, [pair.cards[author] for author in policy.needs.writers])
-        if found:
+        found = unmet_need(POLICIES.of(arm.settings.policy), pair.cards)
+        if found := found or unmet_setting(arm.settings, [pair.cards[author] for author in arm.needs.writers]):
             raise SettingsError(f"“{arm.name}” cannot run: {found.message}", f"{found.advice} Or leave it out.")
 
 
@@ -224,7 +230,7 @@ def arms_of(
                 arms |= {needed.name: needed for needed in RECIPES[arm.equal_share_of].make(base)}
             arms |= {each.name: each for each in _on_servers(arm, drafting)}
     others = _with_other_models(list(arms.values()), smalls, larges)
-    if not any(needs([arm]).large and not any(arm.models) for arm in arms.values()):
+    if not any(arm.needs.large and not any(arm.models) for arm in arms.values()):
         others += _with_other_models([Arm(name="chosen", settings=base)], (), larges)
     for arm in others:
         if arm.name in arms:
@@ -242,9 +248,8 @@ def _with_other_models(arms: Sequence[Arm], smalls: Sequence[str], larges: Seque
     for arm in arms:
         if any(arm.models):
             continue
-        needed = needs([arm])
-        for small in ("", *smalls) if needed.small or needed.drafts else ("",):
-            for large in ("", *larges) if needed.large else ("",):
+        for small in ("", *smalls) if arm.needs.small or arm.needs.drafts else ("",):
+            for large in ("", *larges) if arm.needs.large else ("",):
                 if not (small or large):
                     continue
                 others = "".join(f", {_short(model)}" for model in (small, large) if model)
@@ -260,7 +265,7 @@ def _short(model: str) -> str:
 
 def _on_servers(arm: Arm, drafting: Sequence[str]) -> list[Arm]:
     """Repeat an arm of speculative decoding on each server that drafts; leave others as they are."""
-    if not drafting or not POLICIES.of(arm.settings.policy).needs.drafts:
+    if not drafting or not arm.needs.drafts:
         return [arm]
     if len(drafting) == 1:
         return [arm.model_copy(update={"large_model": drafting[0]})]

@@ -167,7 +167,8 @@ class Runner:
                 self.stop()
                 raise
             finally:
-                self._save_hashes(hashing.result())
+                if any((hashes := hashing.result()).values()):
+                    self._save(self._current_settings().with_models(self.pair, self.models, hashes))
 
     def pause(self) -> None:
         """Begin no other problem until `resume`; answers under way are completed."""
@@ -236,10 +237,6 @@ class Runner:
         known, cards = settings.models_of(self.models), self.pair.cards.items()
         missing = [card.path for author, card in cards if not ((model := known[author.value]) and model.sha256)]
         return {path: sha256_of(path, lambda: self.ending) for path in missing if path}
-
-    def _save_hashes(self, hashes: dict[Path, str]) -> None:
-        if any(hashes.values()):
-            self._save(self._current_settings().with_models(self.pair, self.models, hashes))
 
     def _calibrate(self, arms: Sequence[Arm], settings: BatchSettings) -> Iterator[progress.BatchEvent]:
         """Find the chance of takeover for each arm that copies the large share of another.
@@ -345,16 +342,13 @@ class Runner:
             _log.exception("job %d of batch %s", job.id, self.batch)
             error = f"An unexpected error: {type(failure).__name__}: {failure}"
         notices = tuple(dict.fromkeys(notice.text for notice in trace.notices))[:MOST_NOTICES]
-        conditions = self._conditions(load, pauses)
-        self._events.put(progress.JobEnded(self.store.batches.finish(job, answer, verdict, error, notices, conditions)))
-
-    def _conditions(self, load: LoadReading, pauses: int) -> Conditions:
-        return Conditions(
+        conditions = Conditions(
             parallel=self.parallel,
             threads=max((card.placement.threads for card in self.pair.cards.values() if card.placement), default=0),
             other_load=round(self._load.others_since(load), 3),
             paused=pauses != self._pauses or self.paused,
         )
+        self._events.put(progress.JobEnded(self.store.batches.finish(job, answer, verdict, error, notices, conditions)))
 
     def _trace_of(self, job: Job) -> Trace:
         """Solve the problem, unless an earlier attempt was complete and the program was killed before grading it.
