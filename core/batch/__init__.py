@@ -1,0 +1,1 @@
+"""Solves the same problems under several settings (arms), and reports how they compare."""

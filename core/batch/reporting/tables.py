@@ -50,7 +50,7 @@ def sentence(report: Report) -> str:
     subject = "Both together" if [arm for arm in report.arms if arm.is_pair] == [main] else main.title
     if main.name in roles:
         subject = roles[main.name].capitalize()
-    text = f"{subject}: {_right(main)}"
+    text = f"{subject}: {_accuracy_text(main)}"
     if main.is_pair and main.accuracy:
         text += f" with {figures.rounded(main.large_share)} by the large model"
     others = [
@@ -61,7 +61,7 @@ def sentence(report: Report) -> str:
     return "; ".join([text, *([", ".join(others)] if others else [])]) + "."
 
 
-def _right(arm: ArmReport) -> str:
+def _accuracy_text(arm: ArmReport) -> str:
     if arm.accuracy:
         return f"{figures.rounded(arm.accuracy.value)} right"
     return "no graded answer" if arm.answers else "no answer yet"

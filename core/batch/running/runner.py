@@ -51,8 +51,18 @@ from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policy import Needs
 from baton_reasoning.core.thinking.trace import Trace
 
+_log = logging.getLogger(__name__)
+
+SEEDS_APART = 1_000_003
+"""More than a batch has problems, so that no two of its texts share a seed."""
+WARM_UP_TOKENS = 16
+WRITES_ALONE = {Author.SMALL: Never.Settings(), Author.LARGE: Always.Settings()}
+PROGRESS_SECONDS = 0.5
+"""Between two `JobGrew` events of a job, at least."""
+MOST_NOTICES = 5
+"""Different notices stored with a row, at most."""
 _SHORTEST_INTERVAL = 0.25
-"""Seconds between two readings: walking through all child processes takes milliseconds."""
+"""Seconds between two readings of the load, which take milliseconds for all child processes."""
 
 
 class LoadReading(NamedTuple):
@@ -99,18 +109,6 @@ class LoadMeter:
                     used = process.cpu_times()
                     own += used.user + used.system
         return LoadReading(time.monotonic(), busy, own)
-
-
-_log = logging.getLogger(__name__)
-
-SEEDS_APART = 1_000_003
-"""More than a batch has problems, so that no two of its texts share a seed."""
-WARM_UP_TOKENS = 16
-WRITES_ALONE = {Author.SMALL: Never.Settings(), Author.LARGE: Always.Settings()}
-PROGRESS_SECONDS = 0.5
-"""Between two `JobGrew` events of a job, at least."""
-MOST_NOTICES = 5
-"""Different notices stored with a row, at most."""
 
 
 @dataclass(eq=False)
