@@ -103,7 +103,7 @@ class BatchProgress:
         """
         total = self.total
         answers = total.done - total.failed
-        if total.done == total.jobs:
+        if total.done >= total.jobs:
             return 0.0
         if answers < min(ENOUGH, total.jobs):
             return None
