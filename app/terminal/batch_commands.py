@@ -11,6 +11,7 @@ import click
 
 from baton_reasoning.app.terminal.batch_run import BatchRun
 from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, Function, as_json, command, gathered, option
+from baton_reasoning.app.terminal.models import hub_access
 from baton_reasoning.app.terminal.options import (
     AT_LEAST_ONE,
     LoadingOptions,
@@ -18,7 +19,7 @@ from baton_reasoning.app.terminal.options import (
     RunOptions,
     SeveralModels,
     loading_options,
-    models_or,
+    model_options,
     run_options,
     run_settings,
     several_models,
@@ -35,8 +36,7 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import expanded
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
-from baton_reasoning.core.models.options import load_preferences
-from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.models.hub import Hub
 from baton_reasoning.core.thinking.policies.always import Drafted
 
 NOT_GRADED = "none"
@@ -56,12 +56,12 @@ class ArmName(ChoiceOf):
 
 
 folder_argument = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-json_results = option("--json", is_flag=True, group=OUTPUT, help="One JSON result a line, then the report.")
+json_results = as_json.but(help="One JSON result a line, then the report.")
 no_history_option = option("--no-history", is_flag=True, group=OUTPUT, help="Keep the batch in its folder only.")
 
 
 def parallel_option(help: str, default: int | None = None) -> Callable[[Function], Function]:
-    return option("--parallel", type=AT_LEAST_ONE, default=default, metavar="N", help=help)
+    return option("--parallel", type=AT_LEAST_ONE, default=default, help=help)
 
 
 def out_option(help: str, *, required: bool = False) -> Callable[[Function], Function]:
@@ -118,12 +118,9 @@ class RunChoices:
         return [server for name in self.arm if (server := name.partition("=")[2])]
 
 
-run_choices = gathered(RunChoices, "choices")
-
-
 @command("run")
 @click.argument("file", type=click.Path(path_type=Path))
-@run_choices
+@gathered(RunChoices, "choices")
 @parallel_option("Problems at once [8].", default=8)
 @out_option("Folder for results and report [the name of FILE, -results].")
 @json_results
@@ -145,7 +142,7 @@ def run(
     """Solve and grade the problems in FILE under one or several arms, and compare them.
 
     FILE is JSON, CSV, text, Excel, Parquet, a folder of them, - for standard input, or a data set on the Hub, such as
-    hf:openai/gsm8k@REVISION:main/test.
+    hf:openai/gsm8k@REVISION:main/test. Without --small and --large, the pair chosen in the window is used.
     """
     how = _how(choices.grade) if choices.is_graded else How.AUTO
     found = _read(file, choices.limit, choices.columns)
@@ -168,7 +165,7 @@ def run(
 @folder_argument
 @parallel_option("Problems at once [as many as before].")
 @json_results
-@models_or("those of the batch")
+@model_options
 @loading_options
 def resume(folder: Path, parallel: int | None, json: bool, models: ModelOptions, loading: LoadingOptions) -> int:
     """Continue the batch in DIR with its own settings and models, and try its errors again."""
@@ -209,7 +206,7 @@ def grade(folder: Path, grade: str | None, json: bool) -> int:
 @parallel_option("Problems at once [as in the report].")
 @json_results
 @no_history_option
-@models_or("those of the report")
+@model_options
 @loading_options
 def again(
     report: Path,
@@ -242,10 +239,7 @@ def _read(file: Path, limit: int | None, named: ColumnNames) -> ProblemSet:
         return read_problems(read_problem_input(), limit, named)
     if not name.startswith(PREFIX):
         return read_problems(expanded(file), limit, named)
-    from baton_reasoning.core.models.hub import Hub  # with it comes the network
-
-    access = load_preferences(Paths.of_user().model_preferences).access(None)
-    return read_data_set(name, Hub(access), limit, named)
+    return read_data_set(name, Hub(hub_access()), limit, named)
 
 
 def _results_folder(file: Path) -> str:

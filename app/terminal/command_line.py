@@ -237,19 +237,15 @@ def deliberate_option(*names: str, help: str) -> Callable[[Function], Function]:
 as_json = option("--json", is_flag=True, group=OUTPUT, help="One JSON object a line.")
 
 
-def gathered(
-    kind: type, name: str, *, group: str = GENERAL, **changes: dict[str, Any] | None
-) -> Callable[[Function], Function]:
+def gathered(kind: type, name: str, *, group: str = "", without: str = "") -> Callable[[Function], Function]:
     """Add options to a command that receives their values as one argument `name`, a dataclass of this `kind`.
 
-    The options are those that annotate its fields. `changes`: by field, other settings of its option; None leaves the
-    option out, and the field has its default.
+    The options are those that annotate its fields. `group`: the heading for all of them, if not their own. `without`: a
+    field that has its default, since the command has no such option.
     """
     names = [field.name for field in fields(kind)]
     declared = [
-        each.but(**{"group": group, **(changes.get(field) or {})})
-        for field, each in declared_options(kind).items()
-        if changes.get(field, {}) is not None
+        each.but(group=group) if group else each for field, each in declared_options(kind).items() if field != without
     ]
 
     def decorate(function: Function) -> Function:

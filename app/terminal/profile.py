@@ -11,7 +11,7 @@ from typing import Annotated
 
 import click
 
-from baton_reasoning.app.terminal.command_line import OUTPUT, command, gathered, option
+from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command, gathered, option
 from baton_reasoning.app.terminal.models import source_of
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, FILE, MODEL, LoadingOptions, loading_of_one
 from baton_reasoning.app.terminal.output import Field, objects_of, progress, table_of, write, write_table
@@ -49,14 +49,16 @@ class ProfileOptions:
     limit: Annotated[int, option(type=AT_LEAST_ONE, help="Only the first N problems [8].")] = 8
     max_tokens: Annotated[int, option("-n", type=AT_LEAST_ONE, help="Longest answer in tokens [1024].")] = 1024
     yes: Annotated[bool, option("-y", help="Download a model that is not here without asking.")] = False
-    out: Annotated[Path | None, option("-o", type=FILE, help="Write the proposed cue list here, as JSON.")] = None
+    out: Annotated[
+        Path | None, option("-o", type=FILE, group=OUTPUT, help="Write the proposed cue list here, as JSON.")
+    ] = None
 
 
 @command("profile")
 @click.argument("model", type=MODEL)
-@gathered(ProfileOptions, "chosen", out={"group": OUTPUT})
+@gathered(ProfileOptions, "chosen")
 @loading_of_one
-@option("--json", is_flag=True, group=OUTPUT, help="One JSON object: the counts, and the proposed cue list.")
+@as_json.but(help="One JSON object: the counts, and the proposed cue list.")
 def profile_model(model: str, chosen: ProfileOptions, loading: LoadingOptions, json: bool) -> None:
     """Let a model write on a few problems, and show which cues it gives.
 

@@ -42,8 +42,9 @@ def serve(
 ) -> None:
     """Serve the pair to other programs through OpenAI's API: /v1/chat/completions, /v1/completions, /v1/models.
 
-    The model name of a request selects the arm: baton, small, large, paper, reference, or chosen, which is what
-    the options of the method say. It runs until Ctrl+C. Nothing else in Baton opens a port.
+    The model name of a request selects the arm: baton, small, large, paper, reference, or chosen, which uses the
+    options of the method. Without --small and --large, the pair chosen in the window is used. The server runs until
+    Ctrl+C. No other command opens a port.
     """
     try:
         from baton_reasoning.core.serve.access import AccessRules, origins

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command_group, gathered, option
+from baton_reasoning.app.terminal.command_line import as_json, command_group, gathered, option
 from baton_reasoning.app.terminal.options import FILE, SWITCH
 from baton_reasoning.app.terminal.output import Field, listing, remark, write
 from baton_reasoning.app.terminal.streams import ExitCode, report, write_json
@@ -152,7 +152,7 @@ def remove_server(server: str) -> None:
 @servers.command("check")
 @click.argument("server", metavar="[NAME|URL]", required=False)
 @option("--beside", type=FILE, metavar="GGUF", help="Compare its vocabulary with that of this model.")
-@option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each server.")
+@as_json.but(help="One JSON object for each server.")
 def check_servers(server: str | None, beside: Path | None, json: bool) -> int:
     """Test a server as a run would use it, without generating text.
 

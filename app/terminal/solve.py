@@ -12,7 +12,7 @@ import click
 from baton_reasoning.app.shared.expected_speed import speed_of_pair, time_saved
 from baton_reasoning.app.shared.labels import bills_of
 from baton_reasoning.app.terminal import options
-from baton_reasoning.app.terminal.command_line import OUTPUT, command, is_quiet, option
+from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command, is_quiet, option
 from baton_reasoning.app.terminal.history import open_history
 from baton_reasoning.app.terminal.output import console, is_live, progress, remark, write, write_figures
 from baton_reasoning.app.terminal.pair import open_pair
@@ -58,7 +58,7 @@ HEADINGS = ("Small alone", "Both", "Large alone")
 @options.model_options
 @options.loading_options
 @option("--steps", is_flag=True, group=OUTPUT, help="Print all steps, not the answer alone, into a file or pipe, too.")
-@option("--json", is_flag=True, group=OUTPUT, help="One JSON event a line; the last line is the whole trace.")
+@as_json.but(help="One JSON event a line; the last line is the whole trace.")
 @option("--no-history", is_flag=True, group=OUTPUT, help="Keep the answer out of the history (baton history).")
 def solve(
     problem: str,
@@ -73,6 +73,8 @@ def solve(
 
     PROBLEM is the text of the problem; - reads it from standard input. Text that is piped in comes before PROBLEM, or
     is the problem: cat proof.txt | baton solve "Is this right?" --small … --large …
+
+    Without --small and --large, the pair chosen in the window is used.
     """
     settings = options.run_settings(method, is_demo=models.is_demo)
     problem = whole_problem(problem)
