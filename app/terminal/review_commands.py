@@ -68,7 +68,8 @@ def opinion(trace: str, limit: int, models: options.ModelOptions, loading: optio
     """Show where the large model would have written something else, the strongest disagreement first.
 
     TRACE is a file that `baton solve --json` wrote, - for standard input, or the id of an answer in `baton history
-    list`, with which the opinion is kept. Without --large, the large model of the run is used, unless its opinion is kept already.
+    list`, with which the opinion is kept. Without --large, the large model of the run is used, unless its opinion is
+    kept already.
     """
     with recorded_answer(trace) as answer:
         code = review_answer(reviews.Opinions(), answer, models, loading, json)
