@@ -10,7 +10,7 @@ COMMANDS = [
     LazyCommand("report", "batch_commands:report", "Write results and report of a batch as it is."),
     LazyCommand("grade", "batch_commands:grade", "Find and grade the answers again."),
     LazyCommand("failures", "review_commands:failures", "Show what went wrong."),
-    LazyCommand("value", "review_commands:batch_value", "Estimate what the takeovers were worth."),
+    LazyCommand("value", "review_commands:batch_value", "Estimate the value of the takeovers."),
     LazyCommand("again", "batch_commands:again", "Run the batch of a report again."),
 ]
 

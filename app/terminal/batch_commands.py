@@ -56,8 +56,10 @@ class ArmName(ChoiceOf):
 
 
 folder_argument = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-json_results = as_json.but(help="One JSON result a line, then the report.")
-no_history_option = option("--no-history", is_flag=True, group=OUTPUT, help="Keep the batch in its folder only.")
+json_results = as_json.but(help="Print one JSON result per line, then the report.")
+no_history_option = option(
+    "--no-history", is_flag=True, group=OUTPUT, help="Store the batch in DIR, not in the history."
+)
 
 
 def parallel_option(help: str, default: int | None = None) -> Callable[[Function], Function]:
@@ -83,13 +85,15 @@ class RunChoices:
     arm: Annotated[
         tuple[str, ...],
         option(
-            type=ArmName(list(RECIPES)), metavar="NAME", help="Run this arm; may be repeated (baton settings has all)."
+            type=ArmName(list(RECIPES)),
+            metavar="NAME",
+            help="Run this arm (baton settings lists them); repeatable.",
         ),
     ] = ()
     seeds: Annotated[int, option(type=AT_LEAST_ONE, help="Solve each problem with N seeds, from --seed on [1].")] = 1
     limit: Annotated[int | None, option(type=AT_LEAST_ONE, help="Only the first N problems.")] = None
     column: Annotated[
-        tuple[str, ...], option(metavar="ROLE=NAME", help="Take this column as problem, answer or id.")
+        tuple[str, ...], option(metavar="ROLE=NAME", help="Read the problem, answer or id from this column.")
     ] = ()
     grade: Annotated[str, option(metavar="HOW", help=f"{GRADE_HELP}, none [auto].")] = How.AUTO.value
 
@@ -121,8 +125,8 @@ class RunChoices:
 @command("run")
 @click.argument("file", type=click.Path(path_type=Path))
 @gathered(RunChoices, "choices")
-@parallel_option("Problems at once [8].", default=8)
-@out_option("Folder for results and report [the name of FILE, -results].")
+@parallel_option("Problems to solve at once [8].", default=8)
+@out_option("Folder for results and report [FILE-results].")
 @json_results
 @no_history_option
 @run_options
@@ -139,10 +143,10 @@ def run(
     models: SeveralModels,
     loading: LoadingOptions,
 ) -> int:
-    """Solve and grade the problems in FILE under one or several arms, and compare them.
+    """Solve and grade the problems in FILE with one or several arms.
 
     FILE is JSON, CSV, text, Excel, Parquet, a folder of them, - for standard input, or a data set on the Hub, such as
-    hf:openai/gsm8k@REVISION:main/test. Without --small and --large, the pair chosen in the window is used.
+    hf:openai/gsm8k@REVISION:main/test. Without --small and --large, it runs the pair chosen in the window.
     """
     how = _how(choices.grade) if choices.is_graded else How.AUTO
     found = _read(file, choices.limit, choices.columns)
@@ -163,7 +167,7 @@ def run(
 
 @command("resume")
 @folder_argument
-@parallel_option("Problems at once [as many as before].")
+@parallel_option("Problems to solve at once [as many as before].")
 @json_results
 @model_options
 @loading_options
@@ -203,7 +207,7 @@ def grade(folder: Path, grade: str | None, json: bool) -> int:
 @command("again")
 @click.argument("report", type=click.Path(path_type=Path))
 @out_option("Folder for results and report.", required=True)
-@parallel_option("Problems at once [as in the report].")
+@parallel_option("Problems to solve at once [as in the report].")
 @json_results
 @no_history_option
 @model_options

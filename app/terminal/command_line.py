@@ -92,7 +92,7 @@ class CommandWithGroups(click.Command):
             expose_value=False,
             callback=lambda context, _parameter, value: context.meta.update({_QUIET: value}),
             group=OUTPUT,
-            help="Only errors on standard error, no progress and remarks.",
+            help="Print only errors to standard error: no progress, no remarks.",
         )
         self.params.insert(0, quiet)
         self.short_help = self.get_short_help_str(LONGEST_SUMMARY)
@@ -234,7 +234,7 @@ def deliberate_option(*names: str, help: str) -> Callable[[Function], Function]:
     return click.option(*names, is_flag=True, help=help)
 
 
-as_json = option("--json", is_flag=True, group=OUTPUT, help="One JSON object a line.")
+as_json = option("--json", is_flag=True, group=OUTPUT, help="Print one JSON object per line.")
 
 
 def gathered(kind: type, name: str, *, group: str = "", without: str = "") -> Callable[[Function], Function]:

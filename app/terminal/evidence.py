@@ -60,7 +60,7 @@ COLUMNS = (
 @option("--all", is_flag=True, help="Run every policy and control, not only the arms in README.")
 @option("--cost", type=click.IntRange(2, 100), help="Also time the arms on a pair whose models cost 1 to N.")
 @option("--timed", type=AT_LEAST_ONE, help="Problems that are timed with --cost [10; with --all 4].")
-@parallel_option("Problems at once [16].", default=16)
+@parallel_option("Problems to solve at once [16].", default=16)
 @out_option("Folder for results and report [evidence].")
 @json_results
 def evidence(

@@ -43,16 +43,17 @@ class RunOptions:
             help=f"When the large model writes (baton policies) [{DEFAULT_POLICY}].",
         ),
     ] = None
-    preset: Annotated[str | None, option(metavar="NAME", help="Parameters to begin with (baton policies).")] = None
+    preset: Annotated[str | None, option(metavar="NAME", help="Preset of the policy (baton policies).")] = None
     set: Annotated[
         tuple[str, ...], option(metavar="NAME=VALUE", help="Change a parameter (baton settings); may be repeated.")
     ] = ()
     cues: Annotated[Path | None, option(type=FILE, expert=True, help="A cue list (see baton profile).")] = None
     seed: Annotated[
-        int | None, option("-s", type=SEED, help="The same seed repeats an answer of local models [0].")
+        int | None,
+        option("-s", type=SEED, help="Seed that repeats an answer of local models [0]."),
     ] = None
     max_tokens: Annotated[
-        int | None, option("-n", type=AT_LEAST_ONE, help=f"Longest answer in tokens [{RunSettings().max_tokens}].")
+        int | None, option("-n", type=AT_LEAST_ONE, help=f"Most tokens to generate [{RunSettings().max_tokens}].")
     ] = None
 
 
@@ -124,15 +125,15 @@ class ModelText(click.Path):
 
 
 MODEL = ModelText(readable=False)
-_SMALL = option("-md", type=MODEL, metavar="MODEL", help="The small model, named as for --large.")
+_SMALL = option("-md", type=MODEL, metavar="MODEL", help="As --large, but a single server.")
 _LARGE = option(
     "-m",
     type=MODEL,
     metavar="MODEL",
-    help="The large model: GGUF file, hf:OWNER/NAME[:QUANT], http(s)://host:port, or a name (baton models pairs, "
-    "baton servers list); several servers with commas between them.",
+    help="GGUF file, hf:OWNER/NAME[:QUANT], http(s)://host:port[,…], or a name (baton models pairs, baton servers "
+    "list).",
 )
-_YES = option("-y", help="Download a model that is not here without asking.")
+_YES = option("-y", help="Download missing models without asking.")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`baton profile`: find the cues that a model gives, and propose a cue list for it."""
+"""`baton profile`: find the cues that a model writes, and propose a cue list for it."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ CUE_FIELDS: tuple[Field[tuple[Category, str, int]], ...] = (
 class ProfileOptions:
     problems: Annotated[Path | None, option(type=FILE, help="Problems to solve [four short ones].")] = None
     limit: Annotated[int, option(type=AT_LEAST_ONE, help="Only the first N problems [8].")] = 8
-    max_tokens: Annotated[int, option("-n", type=AT_LEAST_ONE, help="Longest answer in tokens [1024].")] = 1024
-    yes: Annotated[bool, option("-y", help="Download a model that is not here without asking.")] = False
+    max_tokens: Annotated[int, option("-n", type=AT_LEAST_ONE, help="Most tokens to generate [1024].")] = 1024
+    yes: Annotated[bool, option("-y", help="Download missing models without asking.")] = False
     out: Annotated[
-        Path | None, option("-o", type=FILE, group=OUTPUT, help="Write the proposed cue list here, as JSON.")
+        Path | None, option("-o", type=FILE, group=OUTPUT, help="Write the proposed cue list to FILE, as JSON.")
     ] = None
 
 
@@ -58,9 +58,9 @@ class ProfileOptions:
 @click.argument("model", type=MODEL)
 @gathered(ProfileOptions, "chosen")
 @loading_of_one
-@as_json.but(help="One JSON object: the counts, and the proposed cue list.")
+@as_json.but(help="Print one JSON object: the counts and the proposed cue list.")
 def profile_model(model: str, chosen: ProfileOptions, loading: LoadingOptions, json: bool) -> None:
-    """Let a model write on a few problems, and show which cues it gives.
+    """Let a model solve a few problems, and count the cues that it writes.
 
     Proposes a cue list for --cues. MODEL is a GGUF file, or http(s)://host:port of a server.
     """

@@ -46,16 +46,16 @@ COMMANDS = [
     LazyCommand("demo", "solve:demo", "Solve one problem with the small model, with both, and with the large one."),
     LazyCommand("evidence", "evidence:evidence", "Test the method's claim on the demo pair."),
     LazyCommand("servers", "servers:servers", "Name servers; list, test and remove them."),
-    LazyCommand("profile", "profile:profile_model", "Find the cues that a model gives, and propose a cue list."),
+    LazyCommand("profile", "profile:profile_model", "Find the cues that a model writes, and propose a cue list."),
     LazyCommand("serve", "serve:serve", "Serve the pair to other programs through OpenAI's API."),
     LazyCommand("models", "models:models", "List, search, download and delete models."),
     LazyCommand("history", "history:history", "List, show, search, export and delete answers and batches."),
     LazyCommand("doctor", "doctor:doctor", "Check what this installation can use."),
     LazyCommand("policies", "settings:policies", "List the policies."),
-    LazyCommand("settings", "settings:settings", "List what --set takes, and options that --help only names."),
+    LazyCommand("settings", "settings:settings", "List settings for --set, and options that --help leaves out."),
     LazyCommand("completion", "program:completion", "Print a completion script for bash, zsh or fish."),
     LazyCommand("opinion", "review_commands:opinion", "Let the large model review a recorded answer."),
-    LazyCommand("value", "review_commands:value", "Estimate what each step of an answer was worth."),
+    LazyCommand("value", "review_commands:value", "Estimate the value of each step of an answer."),
 ]
 
 

@@ -45,14 +45,14 @@ continuations = option(
     "--k",
     type=options.AT_LEAST_ONE,
     default=USUAL_CONTINUATIONS,
-    help=f"Continuations from each place, or more [{USUAL_CONTINUATIONS}].",
+    help=f"Sample at least N continuations from each step [{USUAL_CONTINUATIONS}].",
 )
 written_by = option(
     "--writer",
     type=ChoiceOf(WRITERS),
     default="small",
     metavar="WHO",
-    help="Writes them: small, large, or the run's policy [small].",
+    help="Who writes the continuations: small, large, or the policy of the run [small].",
 )
 batch_argument = click.argument("name", type=click.Path(), metavar="DIR|ID")
 of_arm = option("--arm", metavar="NAME", help="Only the answers of this arm.")
@@ -60,10 +60,10 @@ of_arm = option("--arm", metavar="NAME", help="Only the answers of this arm.")
 
 @command("opinion")
 @click.argument("trace", type=click.Path())
-@option("--limit", type=options.AT_LEAST_ONE, default=20, group=OUTPUT, help="Only the N strongest places [20].")
+@option("--limit", type=options.AT_LEAST_ONE, default=20, group=OUTPUT, help="Only the N strongest disagreements [20].")
 @options.large_option
 @options.loading_of_one
-@as_json.but(help="The opinion as one JSON event (docs/trace.md).")
+@as_json.but(help="Print the opinion as one JSON event (docs/trace.md).")
 def opinion(trace: str, limit: int, models: options.ModelOptions, loading: options.LoadingOptions, json: bool) -> int:
     """Show where the large model would have written something else, the strongest disagreement first.
 
@@ -94,14 +94,14 @@ def opinion(trace: str, limit: int, models: options.ModelOptions, loading: optio
     "--expected",
     default="",
     metavar="ANSWER",
-    help="The right answer, if it is not recorded; without any, values say agreement.",
+    help="The correct answer, if none is recorded; without one, values measure agreement.",
 )
 @continuations
 @written_by
-@option("--every-step", is_flag=True, help="Value every step of a long text, too.")
+@option("--every-step", is_flag=True, help="Value every step, even of a long text.")
 @options.model_options
 @options.loading_options
-@as_json.but(help="The values as one JSON event (docs/trace.md).")
+@as_json.but(help="Print the values as one JSON event (docs/trace.md).")
 def value(
     recorded: str,
     expected: str,
@@ -137,10 +137,10 @@ def value(
 @command("failures")
 @batch_argument
 @of_arm
-@option("--opinion", is_flag=True, help="Let the large model read the wrong answers first, and keep its opinions.")
+@option("--opinion", is_flag=True, help="Let the large model review the wrong answers first, and store its opinions.")
 @options.large_option
 @options.loading_of_one
-@as_json.but(help="One JSON object for each failure and each kind of takeover.")
+@as_json.but(help="Print one JSON object per failure and per kind of takeover.")
 def failures(
     name: str, arm: str | None, opinion: bool, models: options.ModelOptions, loading: options.LoadingOptions, json: bool
 ) -> int:
@@ -177,7 +177,7 @@ def failures(
 @written_by
 @options.model_options
 @options.loading_options
-@as_json.but(help="One JSON object for each cue, then one for all.")
+@as_json.but(help="Print one JSON object per cue, then one for all.")
 def batch_value(
     name: str,
     sample: int,

@@ -57,9 +57,9 @@ HEADINGS = ("Small alone", "Both", "Large alone")
 @options.run_options
 @options.model_options
 @options.loading_options
-@option("--steps", is_flag=True, group=OUTPUT, help="Print all steps, not the answer alone, into a file or pipe, too.")
-@as_json.but(help="One JSON event a line; the last line is the whole trace.")
-@option("--no-history", is_flag=True, group=OUTPUT, help="Keep the answer out of the history (baton history).")
+@option("--steps", is_flag=True, group=OUTPUT, help="Print all steps into a file or pipe, not only the answer.")
+@as_json.but(help="Print one JSON event per line, then the whole trace.")
+@option("--no-history", is_flag=True, group=OUTPUT, help="Do not save the answer in the history (baton history).")
 def solve(
     problem: str,
     method: options.RunOptions,
