@@ -230,8 +230,7 @@ def again(
     models = models.or_those(*(model.source if model else "" for model in (told.small, told.large)))
     for sentence in found.changed_models(models.small, models.large):
         remark(sentence)
-    loading = loading.with_context(found.context) if found.context else loading
-    batch = BatchRun(out, models, loading, parallel or told.parallel, json, no_history)
+    batch = BatchRun(out, models, loading.with_context(found.context), parallel or told.parallel, json, no_history)
     origin = told.provenance.problems
     return batch.begin(told.name, found.problems, found.arms, told.seed_numbers, found.how, origin)
 

@@ -95,11 +95,10 @@ class BatchRun:
             if store.batches.is_running(stored.id):
                 output.remark("Another program is at work on this batch too. Both share what is left.")
         small, large = (model.source if model else "" for model in (settings.small, settings.large))
-        context = batch.local_context(settings.small, settings.large)
         run = replace(
             self,
             models=self.models.or_those(small, large),
-            loading=self.loading.with_context(context) if context else self.loading,
+            loading=self.loading.with_context(batch.local_context(settings.small, settings.large)),
             parallel=self.parallel or settings.parallel,
         )
         arms = [Arm.of(arm) for arm in stored.arms if done.to_run(arm.name, retry=True)]

@@ -239,8 +239,8 @@ class LoadingOptions:
     ] = False
 
     def with_context(self, tokens: int) -> LoadingOptions:
-        """Return these options with this context if none was given."""
-        return self if self.context else replace(self, context=tokens)
+        """Return these options with this context if none was given; 0 leaves it open."""
+        return replace(self, context=self.context or tokens or None)
 
 
 model_options = gathered(ModelOptions, "models", group=MODELS)
