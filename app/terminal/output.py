@@ -43,7 +43,7 @@ def is_live(stream: TextIO) -> bool:
 
 def write(text: str = "", style: str | None = None, end: str = "\n") -> None:
     """Write text to standard output without wrapping it."""
-    console().out(safe_text(text), style=style, highlight=False, end=end)
+    console().out(safe_text(text), style=style, end=end)
 
 
 class Field(NamedTuple, Generic[Row]):
@@ -130,7 +130,7 @@ def remark(sentence: str) -> None:
 def write_figures(text: str) -> None:
     """Write figures about a result to standard error, unless -q was given."""
     if not is_quiet():
-        console(stderr=True).out(safe_text(text), style="dim", highlight=False)
+        console(stderr=True).out(safe_text(text), style="dim")
 
 
 class ProgressLine:
@@ -154,7 +154,7 @@ class ProgressLine:
         if self._live.disable:
             report(sentence)
         else:
-            self._live.console.out(f"baton: {safe_line(sentence)}", highlight=False)
+            self._live.console.out(f"baton: {safe_line(sentence)}")
 
 
 @contextmanager
