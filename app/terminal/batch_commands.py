@@ -9,21 +9,10 @@ from typing import Annotated, Any
 
 import click
 
+from baton_reasoning.app.terminal import options
 from baton_reasoning.app.terminal.batch_run import BatchRun
 from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, Function, as_json, command, gathered, option
 from baton_reasoning.app.terminal.models import hub_access
-from baton_reasoning.app.terminal.options import (
-    AT_LEAST_ONE,
-    LoadingOptions,
-    ModelOptions,
-    RunOptions,
-    SeveralModels,
-    loading_options,
-    model_options,
-    run_options,
-    run_settings,
-    several_models,
-)
 from baton_reasoning.app.terminal.output import progress, remark
 from baton_reasoning.app.terminal.standard_input import read_problem_input
 from baton_reasoning.core.batch.reading.columns import ColumnNames
@@ -63,7 +52,7 @@ no_history_option = option(
 
 
 def parallel_option(help: str, default: int | None = None) -> Callable[[Function], Function]:
-    return option("--parallel", type=AT_LEAST_ONE, default=default, help=help)
+    return option("--parallel", type=options.AT_LEAST_ONE, default=default, help=help)
 
 
 def out_option(help: str, *, required: bool = False) -> Callable[[Function], Function]:
@@ -90,8 +79,10 @@ class RunChoices:
             help="Run this arm (baton settings lists them); repeatable.",
         ),
     ] = ()
-    seeds: Annotated[int, option(type=AT_LEAST_ONE, help="Solve each problem with N seeds, from --seed on [1].")] = 1
-    limit: Annotated[int | None, option(type=AT_LEAST_ONE, help="Only the first N problems.")] = None
+    seeds: Annotated[
+        int, option(type=options.AT_LEAST_ONE, help="Solve each problem with N seeds, from --seed on [1].")
+    ] = 1
+    limit: Annotated[int | None, option(type=options.AT_LEAST_ONE, help="Only the first N problems.")] = None
     column: Annotated[
         tuple[str, ...], option(metavar="ROLE=NAME", help="Read the problem, answer or id from this column.")
     ] = ()
@@ -129,9 +120,9 @@ class RunChoices:
 @out_option("Folder for results and report [FILE-results].")
 @json_results
 @no_history_option
-@run_options
-@several_models
-@loading_options
+@options.run_options
+@options.several_models
+@options.loading_options
 def run(
     file: Path,
     choices: RunChoices,
@@ -139,9 +130,9 @@ def run(
     out: Path | None,
     json: bool,
     no_history: bool,
-    method: RunOptions,
-    models: SeveralModels,
-    loading: LoadingOptions,
+    method: options.RunOptions,
+    models: options.SeveralModels,
+    loading: options.LoadingOptions,
 ) -> int:
     """Solve and grade the problems in FILE with one or several arms.
 
@@ -158,7 +149,7 @@ def run(
             "No problem has an answer to compare with, so nothing can be graded.",
             f"Name the column with --column answer=NAME{columns}, or add --grade none to run them all the same.",
         )
-    settings = run_settings(method, is_demo=models.first.is_demo)
+    settings = options.run_settings(method, is_demo=models.first.is_demo)
     arms = arms_of(choices.recipes, settings, models.large[1:], choices.drafting, models.small[1:])
     seeds = range(settings.seed, settings.seed + choices.seeds)
     batch = BatchRun(out or Path(_results_folder(file)), models.first, loading, parallel, json, no_history)
@@ -169,9 +160,11 @@ def run(
 @folder_argument
 @parallel_option("Problems to solve at once [as many as before].")
 @json_results
-@model_options
-@loading_options
-def resume(folder: Path, parallel: int | None, json: bool, models: ModelOptions, loading: LoadingOptions) -> int:
+@options.model_options
+@options.loading_options
+def resume(
+    folder: Path, parallel: int | None, json: bool, models: options.ModelOptions, loading: options.LoadingOptions
+) -> int:
     """Continue the batch in DIR with its own settings and models, and try its errors again."""
     return BatchRun(folder, models, loading, parallel or 0, json).go_on()
 
@@ -210,16 +203,16 @@ def grade(folder: Path, grade: str | None, json: bool) -> int:
 @parallel_option("Problems to solve at once [as in the report].")
 @json_results
 @no_history_option
-@model_options
-@loading_options
+@options.model_options
+@options.loading_options
 def again(
     report: Path,
     out: Path,
     parallel: int | None,
     json: bool,
     no_history: bool,
-    models: ModelOptions,
-    loading: LoadingOptions,
+    models: options.ModelOptions,
+    loading: options.LoadingOptions,
 ) -> int:
     """Run the batch of a report.json again: its problems, arms, seeds, models and context.
 

@@ -66,7 +66,7 @@ def profile_model(
     """
     if out and out.exists():
         raise SettingsError(f"{out} exists already.", "Name another file, or remove it.")
-    texts = PROBLEMS[: limit]
+    texts = PROBLEMS[:limit]
     if problems:
         texts = tuple(each.text for each in read_problems(expanded(problems), limit=limit).problems)
     settings = RunSettings(max_tokens=max_tokens, policy=Never.Settings())
