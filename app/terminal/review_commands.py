@@ -222,18 +222,12 @@ def place_line(place: Disagreement, text: str) -> str:
 
 def value_table(trace: Trace, values: StepValues) -> Table:
     """List the valued places, each with what happened since the one before."""
-    titles = ("step", "by", "value", "change", "worth of the takeover", "text")
-    columns = tuple(Column(title, is_number=title == "step") for title in titles)
-    return Table("What each step was worth", columns, tuple(_rows(trace, values)))
-
-
-def _rows(trace: Trace, values: StepValues) -> Iterator[tuple[str, ...]]:
     changes = {change.after.place: change for change in values.changes if change.is_certain}
     takeovers = {worth.after.place: worth for worth in values.takeovers}
-    begin = 0
+    rows, begin = [], 0
     for place in values.places:
         change, worth = changes.get(place.place), takeovers.get(place.place)
-        yield (
+        cells = (
             str(place.step + 1) if place.position else "start",
             SIGNS.get(place.author, "") if place.author else "",
             estimated(place.value) if place.continuations else VERDICTS[place.value.value > 0],
@@ -241,7 +235,11 @@ def _rows(trace: Trace, values: StepValues) -> Iterator[tuple[str, ...]]:
             _worth_text(worth) if worth else "",
             shorten(trace.text_between(begin, place.position), QUOTED, placeholder=" …"),
         )
+        rows.append(cells)
         begin = place.position
+    titles = ("step", "by", "value", "change", "worth of the takeover", "text")
+    columns = tuple(Column(title, is_number=title == "step") for title in titles)
+    return Table("What each step was worth", columns, tuple(rows))
 
 
 def _worth_text(worth: TakeoverWorth) -> str:
@@ -273,24 +271,21 @@ def _worth_sentences(found: SampleWorth, written_by: str) -> str:
 
 def _analysis_in_json(found: analysed.FailureAnalysis) -> Iterator[dict[str, object]]:
     """Yield an object for each failure, then one for each kind of takeover."""
-    yield from map(_failure_in_json, found.failures)
+    for failure in found.failures:
+        row = failure.row
+        yield {
+            "id": failure.problem.id,
+            "arm": row.arm,
+            "seed": row.seed,
+            "failure": failure.kind.name.lower(),
+            "answer": row.answer,
+            "expected": failure.problem.expected,
+            "error": row.error,
+            "note": row.note,
+            "divergence": failure.divergence._asdict() if failure.divergence else None,
+        }
     for group in found.takeovers:
         yield {"takeovers": asdict(group)}
-
-
-def _failure_in_json(failure: analysed.Failure) -> dict[str, object]:
-    row = failure.row
-    return {
-        "id": failure.problem.id,
-        "arm": row.arm,
-        "seed": row.seed,
-        "failure": failure.kind.name.lower(),
-        "answer": row.answer,
-        "expected": failure.problem.expected,
-        "error": row.error,
-        "note": row.note,
-        "divergence": failure.divergence._asdict() if failure.divergence else None,
-    }
 
 
 def _worth_in_json(found: SampleWorth) -> Iterator[dict[str, object]]:
