@@ -1,4 +1,4 @@
-"""The commands of `baton batch` that run a batch, or write what it gave."""
+"""The commands of `baton batch` that run, grade and report a batch."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def out_option(help: str, *, required: bool = False) -> Callable[[Function], Fun
 
 @dataclass(frozen=True)
 class RunChoices:
-    """What is run on which problems, and how answers are compared."""
+    """The arms, seeds and problems of a batch, and how answers are compared."""
 
     arm: Annotated[
         tuple[str, ...],

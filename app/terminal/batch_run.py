@@ -38,7 +38,7 @@ from baton_reasoning.core.text import counted
 
 @dataclass(frozen=True)
 class BatchRun:
-    """Where a batch is kept, and with which models it runs."""
+    """A batch in a folder, with the models and options that run it."""
 
     folder: Path
     models: ModelOptions = field(default_factory=ModelOptions)
@@ -159,7 +159,7 @@ class BatchRun:
         return ExitCode.FAILED
 
     def _run_with(self, pair: Pair, names: OtherModels) -> bool:
-        """Run all arms of these models; returns whether a signal has ended that."""
+        """Run all arms of these models; return whether a signal ended the run."""
         with self.place.opened() as (store, stored), Grader() as grader:
             runner = Runner(store, stored.id, pair, grader, self.parallel, names, retry=True)
             done = progress.BatchProgress(store.batches.totals(stored.id), self.parallel)

@@ -1,4 +1,4 @@
-"""What all commands share: options in groups, their values from the environment and a file, and a lazy import.
+"""The click classes of all commands: options in groups, values from the environment and a file, and lazy imports.
 
 The value of an option comes from the command line, from BATON_OPTION, from the configuration file, or is its default.
 The configuration file is ~/.config/baton/config.toml, or the one that --config or BATON_CONFIG names:
@@ -37,7 +37,7 @@ GROUPS = (GENERAL, METHOD, MODELS, OUTPUT)
 """The order in which `--help` lists them."""
 
 METAVARS: dict[type, str] = {click.IntRange: "N", click.Path: "FILE"}
-"""What `--help` calls the value of an option, by the type of the option."""
+"""The name of an option's value in `--help`, by the type of the option."""
 
 _QUIET = "baton.quiet"
 LONGEST_SUMMARY = 200
@@ -46,9 +46,9 @@ SHARED = (
     *("small", "large", "policy", "preset", "set", "cues", "seed", "max-tokens"),
     *("context", "threads", "gpu-layers", "drafts", "parallel", "no-history", "json", "quiet", "verbose"),
 )
-"""Options that the top of the file may set."""
+"""Options that the top of the file may set for all commands."""
 CONFIG_FAULT = "baton.config_fault"
-"""Under this name the context of `baton doctor` holds the error that reading the file raised."""
+"""The key in click's context under which `baton doctor` finds the error that reading the file raised."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -69,7 +69,7 @@ class GroupedOption(click.Option):
         return extra
 
     def get_error_hint(self, ctx: click.Context | None) -> str:
-        """Name where a wrong value comes from, if nobody typed it."""
+        """Name the source of a wrong value that was not typed."""
         match ctx and self.name and ctx.get_parameter_source(self.name):
             case ParameterSource.ENVIRONMENT:
                 return f"the variable {self.envvar}"
@@ -127,7 +127,7 @@ class CommandWithGroups(click.Command):
 
 
 def check_table(table: Mapping[str, Any], options: Collection[str], commands: Collection[str], place: str) -> None:
-    """Raise SettingsError if a table of the configuration file names what is no option, or a table of no command."""
+    """Raise SettingsError if a table of the configuration file has an unknown option, or one for an unknown command."""
     for name, value in table.items():
         kind, known = ("command", commands) if isinstance(value, dict) else ("option", options)
         if name not in known:
@@ -191,7 +191,7 @@ class ChoiceOf(click.Choice[str]):
 
 
 def did_you_mean(word: str, possible: Iterable[str]) -> str:
-    """Return a question that names what a word is close to; empty if it is close to nothing."""
+    """Return “Did you mean …?” with the possible word that is closest; empty if none is close."""
     close = get_close_matches(word, list(possible), n=1)
     return f"Did you mean {close[0]!r}?" if close else ""
 
@@ -230,7 +230,7 @@ def option(*names: str, group: str = GENERAL, **settings: Any) -> DeclaredOption
 
 
 def deliberate_option(*names: str, help: str) -> Callable[[Function], Function]:
-    """Add a switch for deleting or replacing without a question, which no variable sets: BATON_YES is for downloads."""
+    """Add a flag that deletes or replaces without asking. No variable sets it: BATON_YES is for downloads."""
     return click.option(*names, is_flag=True, help=help)
 
 
@@ -281,10 +281,10 @@ def is_quiet() -> bool:
 
 
 def read_config(file: Path, is_named: bool, commands: Collection[str]) -> dict[str, Any]:
-    """Read the file; return nothing if it is missing and nobody named it.
+    """Read the configuration file, which may be missing unless --config or BATON_CONFIG names it.
 
-    Raises SettingsError if it cannot be read, has a table for a command that does not exist, or a value at its top that
-    is none of SHARED.
+    Raises SettingsError if it cannot be read, has a table for an unknown command, or an option at its top that is not
+    one of SHARED.
     """
     if not is_named and not file.exists():
         return {}

@@ -42,7 +42,10 @@ _HUB_URL = re.compile(r"https?://[^/]+/([\w.-]+/[\w.-]+)/(?:resolve|blob)/[^/]+/
 
 
 def source_of(text: str, demo: DemoModel = DemoModel.SMALL) -> ModelSource:
-    """Return the model that a text names, also by the name of a server or in the catalogue. Raises SettingsError."""
+    """Return the model that a text names: a file, an address, or a name of a server or the catalogue.
+
+    Raises SettingsError.
+    """
     if address := KnownServers(Paths.of_user().servers).address_of(text.strip()):
         return parse_source(address)
     if page := _HUB_URL.fullmatch(text.strip()):

@@ -1,4 +1,4 @@
-"""Open what was recorded, an answer or a batch, and let models review it: the one driver of all commands that do."""
+"""Open recorded answers and batches, and let models review them, for all commands in `review_commands`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from baton_reasoning.core.thinking.trace_json import trace_from_lines
 
 
 def review_answer(review: Review, answer: Answer, models: ModelOptions, loading: LoadingOptions, json: bool) -> int:
-    """Let the models that were named review an answer; else those of its run, unless it has been reviewed.
+    """Review an answer with the models that were named, else with those of its run unless it is reviewed already.
 
     Returns the exit code of the command.
     """
@@ -48,7 +48,7 @@ def review_answer(review: Review, answer: Answer, models: ModelOptions, loading:
 def review_batch(
     review: Review, batch: Batch, answers: Sequence[Answer], models: ModelOptions, loading: LoadingOptions, json: bool
 ) -> int:
-    """Let the models that were named review answers of a batch; else those of their arms, unless they have been.
+    """Review answers with the models that were named; those not yet reviewed with the models of their arms otherwise.
 
     Returns the exit code of the command.
     """
@@ -109,7 +109,7 @@ def _plan_text(plan: ValuesPlan, pair: Pair, review: Values) -> str:
 
 
 def _progress_text(item: ReviewsProgress) -> str:
-    """Say how far the answers are, or how far a single one is."""
+    """Describe the progress through the answers, or within a single one."""
     match item.part if item.total == 1 else None:
         case ValuesProgress(done, total, _, seconds):
             left = f", {rough_duration((total - done) * seconds / max(1, done))} left"

@@ -55,7 +55,7 @@ def servers() -> None:
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """What is to be changed of a server; None if not given."""
+    """Changes to the settings of a server; None changes nothing."""
 
     api_key_env: Annotated[str | None, option(metavar="VARIABLE", help="Environment variable that holds the key.")]
     template: Annotated[Path | None, option(type=FILE, help="Chat template (Jinja), if the server sends none.")]
@@ -82,7 +82,7 @@ class ServerSettings:
     ]
 
     def applied_to(self, known: KnownServer) -> KnownServer:
-        """Raises SettingsError for prices, a cap or a certificate that cannot be used."""
+        """Return a server with these changes. Raises SettingsError for unusable prices, caps and certificates."""
         if self.ca:
             read_text(self.ca, "Choose a PEM file (it begins with “-----BEGIN CERTIFICATE-----”).")
         access = _given(authority=_absolute(self.ca), proxy=self.proxy, any_certificate=self.any_certificate or None)

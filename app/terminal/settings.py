@@ -31,7 +31,7 @@ LEGEND = "In brackets: the default; which values there are; presets that have an
 
 
 class Setting(NamedTuple):
-    """A name that `--set` or `--arm` takes, or an option."""
+    """A setting for `--set`, an arm for `--arm`, or an option."""
 
     name: str
     of: str

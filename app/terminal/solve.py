@@ -137,7 +137,7 @@ def print_steps(events: Iterable[Event]) -> Trace:
 
 
 def print_answer(events: Iterable[Event], most_tokens: int) -> Trace:
-    """Print the answer of a run, once it is complete, and nothing of the thinking before it."""
+    """Print the answer of a run once it is complete, without the thinking."""
     trace = Trace()
     with progress("Solving") as line:
         for event in events:
@@ -154,9 +154,9 @@ def print_answer(events: Iterable[Event], most_tokens: int) -> Trace:
 
 
 def print_costs(pair: Pair, trace: Trace, costs: ModelCosts, control: Control) -> None:
-    """Print the time beside that of the large model alone, and what servers did.
+    """Print the time saved against the large model alone, and the usage of servers.
 
-    Models that are not known yet are measured now, when nothing waits for them any more.
+    Models of unknown speed are measured now, after the answer.
     """
     with suppress(EngineError):  # the answer is there, and says what happened to the model
         costs.measure(pair, control.attach)
