@@ -154,7 +154,7 @@ class ProgressLine:
         if self._live.disable:
             report(sentence)
         else:
-            self._live.console.out(f"baton: {safe_line(sentence)}")
+            self._live.console.out(f"baton: {safe_line(sentence)}", highlight=False)
 
 
 @contextmanager
