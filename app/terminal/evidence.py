@@ -24,7 +24,7 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.options import Switch
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.table import NOTHING, Column, Table
+from baton_reasoning.core.table import NOTHING, Table, columns_of
 
 ARMS = ("small", "large", "baton", "paper", "random")
 OTHER_ARMS = (
@@ -42,9 +42,8 @@ PROBLEM_SEED = 20_261_124
 CONTEXT = 1024
 MIB_OF_RATIO = 30
 """Three blocks of 10 MiB for each unit of cost."""
-COLUMNS = (
-    Column("arm", is_number=False),
-    *map(Column, ("correct", "95% interval", "large share", "gap recovered", "s/answer", "time / large alone")),
+COLUMNS = columns_of(
+    ("arm", "correct", "95% interval", "large share", "gap recovered", "s/answer", "time / large alone")
 )
 
 
