@@ -45,14 +45,14 @@ continuations = option(
     "--k",
     type=options.AT_LEAST_ONE,
     default=USUAL_CONTINUATIONS,
-    help=f"Sample at least N continuations from each step [{USUAL_CONTINUATIONS}].",
+    help=f"Sample at least N continuations from each place [{USUAL_CONTINUATIONS}].",
 )
 written_by = option(
     "--writer",
     type=ChoiceOf(WRITERS),
     default="small",
     metavar="WHO",
-    help="Who writes the continuations: small, large, or the policy of the run [small].",
+    help="Writer of the continuations: small, large, or policy (that of the run) [small].",
 )
 batch_argument = click.argument("name", type=click.Path(), metavar="DIR|ID")
 of_arm = option("--arm", metavar="NAME", help="Only the answers of this arm.")
@@ -188,7 +188,7 @@ def batch_value(
     loading: options.LoadingOptions,
     json: bool,
 ) -> int:
-    """Estimate what the takeovers of a batch were worth, by cue: how often continuations from there end right.
+    """Estimate the value of the takeovers of a batch, by cue: how often continuations from there end right.
 
     DIR is the folder of the batch; ID is that of a batch in `baton history list`. Without --small and --large, the
     models of the batch are used. Values are kept with the answers, and if the command is stopped, repeating it

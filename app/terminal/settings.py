@@ -27,7 +27,7 @@ from baton_reasoning.core.thinking.registry import POLICIES, policy_summary, pre
 RUN, OPTION, ARM = "every run", "option", "arm"
 SECTIONS = {RUN: "Every run", OPTION: "Options that --help leaves out", ARM: "Arms of baton batch run"}
 """Titles of the sections that are of no policy."""
-LEGEND = "In brackets: the default; which values there are; presets that have another one."
+LEGEND = "In brackets: the default; the allowed values; presets with another value."
 
 
 class Setting(NamedTuple):
