@@ -40,9 +40,28 @@ COMPLETION = "_BATON_COMPLETE"
 SHELLS = ("bash", "zsh", "fish")
 _OF_WHAT_WAS_NAMED = (SettingsError, ModelFileError, ProblemFileError)
 
+BATCH_COMMANDS = [
+    LazyCommand("run", "batch_commands:run", "Solve and grade a file of problems; compare methods."),
+    LazyCommand("resume", "batch_commands:resume", "Continue a batch, and try its errors again."),
+    LazyCommand("report", "batch_commands:report", "Write results and report of a batch as it is."),
+    LazyCommand("grade", "batch_commands:grade", "Find and grade the answers again."),
+    LazyCommand("failures", "review_commands:failures", "Show what went wrong."),
+    LazyCommand("value", "review_commands:batch_value", "Estimate the value of the takeovers."),
+    LazyCommand("again", "batch_commands:again", "Run the batch of a report again."),
+]
+
+
+@command_group("batch", BATCH_COMMANDS, short_help="Solve and grade files of problems; compare methods.")
+def batch() -> None:
+    """Solve and grade a file of problems under several arms, and work on the results.
+
+    DIR is the folder that `baton batch run` wrote into.
+    """
+
+
 COMMANDS = [
     LazyCommand("solve", "solve:solve", "Solve one problem."),
-    LazyCommand("batch", "batch:batch", "Solve and grade files of problems; compare methods."),
+    batch,
     LazyCommand("demo", "solve:demo", "Solve one problem with the small model, with both, and with the large one."),
     LazyCommand("evidence", "evidence:evidence", "Test the method's claim on the demo pair."),
     LazyCommand("servers", "servers:servers", "Name servers; list, test and remove them."),

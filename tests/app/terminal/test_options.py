@@ -9,9 +9,8 @@ from typing import NamedTuple
 import click
 import pytest
 
-from baton_reasoning.app.terminal.batch import COMMANDS as BATCH_COMMANDS
 from baton_reasoning.app.terminal.command_line import SHARED
-from baton_reasoning.app.terminal.program import PROGRAM, baton
+from baton_reasoning.app.terminal.program import BATCH_COMMANDS, PROGRAM, baton
 from tests.app.terminal.conftest import Baton
 from tests.app.terminal.tree import commands_of
 
