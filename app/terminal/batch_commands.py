@@ -51,10 +51,6 @@ no_history_option = option(
 )
 
 
-def parallel_option(help: str, default: int | None = None) -> Callable[[Function], Function]:
-    return option("--parallel", type=options.AT_LEAST_ONE, default=default, help=help)
-
-
 def out_option(help: str, *, required: bool = False) -> Callable[[Function], Function]:
     return option(
         *("-o", "--out", "out"),
@@ -116,7 +112,7 @@ class RunChoices:
 @command("run")
 @click.argument("file", type=click.Path(path_type=Path))
 @gathered(RunChoices, "choices")
-@parallel_option("Problems to solve at once [8].", default=8)
+@option("--parallel", type=options.AT_LEAST_ONE, default=8, help="Problems to solve at once [8].")
 @out_option("Folder for results and report [FILE-results].")
 @json_results
 @no_history_option
@@ -158,7 +154,7 @@ def run(
 
 @command("resume")
 @folder_argument
-@parallel_option("Problems to solve at once [as many as before].")
+@option("--parallel", type=options.AT_LEAST_ONE, help="Problems to solve at once [as many as before].")
 @json_results
 @options.model_options
 @options.loading_options
@@ -200,7 +196,7 @@ def grade(folder: Path, grade: str | None, json: bool) -> int:
 @command("again")
 @click.argument("report", type=click.Path(path_type=Path))
 @out_option("Folder for results and report.", required=True)
-@parallel_option("Problems to solve at once [as in the report].")
+@option("--parallel", type=options.AT_LEAST_ONE, help="Problems to solve at once [as in the report].")
 @json_results
 @no_history_option
 @options.model_options

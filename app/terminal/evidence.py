@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from baton_reasoning.app.terminal.batch_commands import json_results, out_option, parallel_option
+from baton_reasoning.app.terminal.batch_commands import json_results, out_option
 from baton_reasoning.app.terminal.batch_run import BatchRun
 from baton_reasoning.app.terminal.command_line import command, option
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, DEMO_PAIR, SEED, LoadingOptions, ModelOptions
@@ -59,7 +59,7 @@ COLUMNS = columns_of(
 @option("--all", is_flag=True, help="Run every policy and control, not only the arms in README.")
 @option("--cost", type=click.IntRange(2, 100), help="Also time the arms on a pair whose models cost 1 to N.")
 @option("--timed", type=AT_LEAST_ONE, help="Problems that are timed with --cost [10; with --all 4].")
-@parallel_option("Problems to solve at once [16].", default=16)
+@option("--parallel", type=AT_LEAST_ONE, default=16, help="Problems to solve at once [16].")
 @out_option("Folder for results and report [evidence].")
 @json_results
 def evidence(
