@@ -93,7 +93,7 @@ class BatchRun:
             settings = batch.BatchSettings.of(stored)
             done = progress.BatchProgress(store.batches.totals(stored.id), 1)
             if store.batches.is_running(stored.id):
-                output.remark("Another program is at work on this batch too. Both share what is left.")
+                output.remark("Another program is running this batch, too. Both share the remaining answers.")
         small, large = (model.source if model else "" for model in (settings.small, settings.large))
         run = replace(
             self,
@@ -175,7 +175,7 @@ class BatchRun:
                         result = ExportedResult.of(stored.id, problems[row.position], row, trace)
                         write_json(result.model_dump(mode="json", by_alias=True))
         if runner.ending:  # to sum up 100,000 answers takes seconds
-            output.remark("Stopping. What is done is being summed up.")
+            output.remark("Stopping. Summing up what is done.")
         for bill in bills_of(pair):
             (output.remark if self.json else output.write)(bill)
         return runner.ending

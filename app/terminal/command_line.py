@@ -100,7 +100,7 @@ class CommandWithGroups(click.Command):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        """Raises SettingsError if the command's table in the file has a name that is not an option."""
+        """Take defaults from the file. Raises SettingsError if the command's table there has an unknown option."""
         shared, tables = (parent.find_root().default_map or {}, parent.default_map or {}) if parent else ({}, {})
         table = tables.get(info_name or "", {})
         options = {max(each.opts, key=len).lstrip("-"): each for each in self.params if isinstance(each, click.Option)}
@@ -173,7 +173,7 @@ class CommandGroup(click.Group):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        """Raises SettingsError if the group's table in the configuration file has anything but tables of commands."""
+        """Check the group's table in the file. Raises SettingsError if it has anything but tables of its commands."""
         context = super().make_context(info_name, args, parent, **extra)
         check_table(context.default_map or {}, (), self.commands, f"in the table of {info_name}")
         return context

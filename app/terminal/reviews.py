@@ -94,7 +94,7 @@ def _review(
         for sentence in reviews.remarks:
             remark(sentence)
         if not reviews.is_whole:
-            remark("Not everything was reviewed. Repeat the command to go on.")
+            remark("Not everything was reviewed. Repeat the command to continue.")
             return exit_code_of_signal()
     return ExitCode.ANSWERED
 
