@@ -1,1 +1,1 @@
-"""Baton without a window: one file a command. Imports no Qt."""
+"""The command line program `baton`, without a window. Imports no Qt."""

@@ -1,4 +1,4 @@
-"""The commands of `baton batch` that run a batch, or write what it gave."""
+"""The commands of `baton batch` that run, grade and report a batch."""
 
 from __future__ import annotations
 
@@ -9,20 +9,10 @@ from typing import Annotated, Any
 
 import click
 
+from baton_reasoning.app.terminal import options
 from baton_reasoning.app.terminal.batch_run import BatchRun
 from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, Function, as_json, command, gathered, option
-from baton_reasoning.app.terminal.options import (
-    AT_LEAST_ONE,
-    LoadingOptions,
-    ModelOptions,
-    RunOptions,
-    SeveralModels,
-    loading_options,
-    models_or,
-    run_options,
-    run_settings,
-    several_models,
-)
+from baton_reasoning.app.terminal.models import hub_access
 from baton_reasoning.app.terminal.output import progress, remark
 from baton_reasoning.app.terminal.standard_input import read_problem_input
 from baton_reasoning.core.batch.reading.columns import ColumnNames
@@ -35,8 +25,7 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import expanded
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
-from baton_reasoning.core.models.options import load_preferences
-from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.models.hub import Hub
 from baton_reasoning.core.thinking.policies.always import Drafted
 
 NOT_GRADED = "none"
@@ -56,12 +45,10 @@ class ArmName(ChoiceOf):
 
 
 folder_argument = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-json_results = option("--json", is_flag=True, group=OUTPUT, help="One JSON result a line, then the report.")
-no_history_option = option("--no-history", is_flag=True, group=OUTPUT, help="Keep the batch in its folder only.")
-
-
-def parallel_option(help: str, default: int | None = None) -> Callable[[Function], Function]:
-    return option("--parallel", type=AT_LEAST_ONE, default=default, metavar="N", help=help)
+json_results = as_json.but(help="Print one JSON result per line, then the report.")
+no_history_option = option(
+    "--no-history", is_flag=True, group=OUTPUT, help="Store the batch in DIR, not in the history."
+)
 
 
 def out_option(help: str, *, required: bool = False) -> Callable[[Function], Function]:
@@ -78,18 +65,22 @@ def out_option(help: str, *, required: bool = False) -> Callable[[Function], Fun
 
 @dataclass(frozen=True)
 class RunChoices:
-    """What is run on which problems, and how answers are compared."""
+    """The arms, seeds and problems of a batch, and how answers are compared."""
 
     arm: Annotated[
         tuple[str, ...],
         option(
-            type=ArmName(list(RECIPES)), metavar="NAME", help="Run this arm; may be repeated (baton settings has all)."
+            type=ArmName(list(RECIPES)),
+            metavar="NAME",
+            help="Run this arm (baton settings lists them); repeatable.",
         ),
     ] = ()
-    seeds: Annotated[int, option(type=AT_LEAST_ONE, help="Solve each problem with N seeds, from --seed on [1].")] = 1
-    limit: Annotated[int | None, option(type=AT_LEAST_ONE, help="Only the first N problems.")] = None
+    seeds: Annotated[
+        int, option(type=options.AT_LEAST_ONE, help="Solve each problem with N seeds, from --seed on [1].")
+    ] = 1
+    limit: Annotated[int | None, option(type=options.AT_LEAST_ONE, help="Only the first N problems.")] = None
     column: Annotated[
-        tuple[str, ...], option(metavar="ROLE=NAME", help="Take this column as problem, answer or id.")
+        tuple[str, ...], option(metavar="ROLE=NAME", help="Read the problem, answer or id from this column.")
     ] = ()
     grade: Annotated[str, option(metavar="HOW", help=f"{GRADE_HELP}, none [auto].")] = How.AUTO.value
 
@@ -118,19 +109,16 @@ class RunChoices:
         return [server for name in self.arm if (server := name.partition("=")[2])]
 
 
-run_choices = gathered(RunChoices, "choices")
-
-
 @command("run")
 @click.argument("file", type=click.Path(path_type=Path))
-@run_choices
-@parallel_option("Problems at once [8].", default=8)
-@out_option("Folder for results and report [the name of FILE, -results].")
+@gathered(RunChoices, "choices")
+@option("--parallel", type=options.AT_LEAST_ONE, default=8, help="Problems to solve at once [8].")
+@out_option("Folder for results and report [FILE-results].")
 @json_results
 @no_history_option
-@run_options
-@several_models
-@loading_options
+@options.run_options
+@options.several_models
+@options.loading_options
 def run(
     file: Path,
     choices: RunChoices,
@@ -138,14 +126,14 @@ def run(
     out: Path | None,
     json: bool,
     no_history: bool,
-    method: RunOptions,
-    models: SeveralModels,
-    loading: LoadingOptions,
+    method: options.RunOptions,
+    models: options.SeveralModels,
+    loading: options.LoadingOptions,
 ) -> int:
-    """Solve and grade the problems in FILE under one or several arms, and compare them.
+    """Solve and grade the problems in FILE with one or several arms.
 
     FILE is JSON, CSV, text, Excel, Parquet, a folder of them, - for standard input, or a data set on the Hub, such as
-    hf:openai/gsm8k@REVISION:main/test.
+    hf:openai/gsm8k@REVISION:main/test. Without --small and --large, it runs the pair chosen in the window.
     """
     how = _how(choices.grade) if choices.is_graded else How.AUTO
     found = _read(file, choices.limit, choices.columns)
@@ -157,7 +145,7 @@ def run(
             "No problem has an answer to compare with, so nothing can be graded.",
             f"Name the column with --column answer=NAME{columns}, or add --grade none to run them all the same.",
         )
-    settings = run_settings(method, is_demo=models.first.is_demo)
+    settings = options.run_settings(method, is_demo=models.first.is_demo)
     arms = arms_of(choices.recipes, settings, models.large[1:], choices.drafting, models.small[1:])
     seeds = range(settings.seed, settings.seed + choices.seeds)
     batch = BatchRun(out or Path(_results_folder(file)), models.first, loading, parallel, json, no_history)
@@ -166,11 +154,13 @@ def run(
 
 @command("resume")
 @folder_argument
-@parallel_option("Problems at once [as many as before].")
+@option("--parallel", type=options.AT_LEAST_ONE, help="Problems to solve at once [as many as before].")
 @json_results
-@models_or("those of the batch")
-@loading_options
-def resume(folder: Path, parallel: int | None, json: bool, models: ModelOptions, loading: LoadingOptions) -> int:
+@options.model_options
+@options.loading_options
+def resume(
+    folder: Path, parallel: int | None, json: bool, models: options.ModelOptions, loading: options.LoadingOptions
+) -> int:
     """Continue the batch in DIR with its own settings and models, and try its errors again."""
     return BatchRun(folder, models, loading, parallel or 0, json).go_on()
 
@@ -206,19 +196,19 @@ def grade(folder: Path, grade: str | None, json: bool) -> int:
 @command("again")
 @click.argument("report", type=click.Path(path_type=Path))
 @out_option("Folder for results and report.", required=True)
-@parallel_option("Problems at once [as in the report].")
+@option("--parallel", type=options.AT_LEAST_ONE, help="Problems to solve at once [as in the report].")
 @json_results
 @no_history_option
-@models_or("those of the report")
-@loading_options
+@options.model_options
+@options.loading_options
 def again(
     report: Path,
     out: Path,
     parallel: int | None,
     json: bool,
     no_history: bool,
-    models: ModelOptions,
-    loading: LoadingOptions,
+    models: options.ModelOptions,
+    loading: options.LoadingOptions,
 ) -> int:
     """Run the batch of a report.json again: its problems, arms, seeds, models and context.
 
@@ -229,8 +219,7 @@ def again(
     models = models.or_those(*(model.source if model else "" for model in (told.small, told.large)))
     for sentence in found.changed_models(models.small, models.large):
         remark(sentence)
-    loading = loading.with_context(found.context) if found.context else loading
-    batch = BatchRun(out, models, loading, parallel or told.parallel, json, no_history)
+    batch = BatchRun(out, models, loading.with_context(found.context), parallel or told.parallel, json, no_history)
     origin = told.provenance.problems
     return batch.begin(told.name, found.problems, found.arms, told.seed_numbers, found.how, origin)
 
@@ -242,10 +231,7 @@ def _read(file: Path, limit: int | None, named: ColumnNames) -> ProblemSet:
         return read_problems(read_problem_input(), limit, named)
     if not name.startswith(PREFIX):
         return read_problems(expanded(file), limit, named)
-    from baton_reasoning.core.models.hub import Hub  # with it comes the network
-
-    access = load_preferences(Paths.of_user().model_preferences).access(None)
-    return read_data_set(name, Hub(access), limit, named)
+    return read_data_set(name, Hub(hub_access()), limit, named)
 
 
 def _results_folder(file: Path) -> str:

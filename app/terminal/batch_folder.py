@@ -25,7 +25,7 @@ HISTORY = "history"
 
 
 class Link(NamedTuple):
-    """What LINK_FILE says."""
+    """The content of LINK_FILE."""
 
     database: str
     """HISTORY, or STORE_FILE beside it."""

@@ -38,7 +38,7 @@ from baton_reasoning.core.text import counted
 
 @dataclass(frozen=True)
 class BatchRun:
-    """Where a batch is kept, and with which models it runs."""
+    """A batch in a folder, with the models and options that run it."""
 
     folder: Path
     models: ModelOptions = field(default_factory=ModelOptions)
@@ -93,13 +93,12 @@ class BatchRun:
             settings = batch.BatchSettings.of(stored)
             done = progress.BatchProgress(store.batches.totals(stored.id), 1)
             if store.batches.is_running(stored.id):
-                output.remark("Another program is at work on this batch too. Both share what is left.")
+                output.remark("Another program is running this batch, too. Both share the remaining answers.")
         small, large = (model.source if model else "" for model in (settings.small, settings.large))
-        context = batch.local_context(settings.small, settings.large)
         run = replace(
             self,
             models=self.models.or_those(small, large),
-            loading=self.loading.with_context(context) if context else self.loading,
+            loading=self.loading.with_context(batch.local_context(settings.small, settings.large)),
             parallel=self.parallel or settings.parallel,
         )
         arms = [Arm.of(arm) for arm in stored.arms if done.to_run(arm.name, retry=True)]
@@ -160,7 +159,7 @@ class BatchRun:
         return ExitCode.FAILED
 
     def _run_with(self, pair: Pair, names: OtherModels) -> bool:
-        """Run all arms of these models; returns whether a signal has ended that."""
+        """Run all arms of these models; return whether a signal ended the run."""
         with self.place.opened() as (store, stored), Grader() as grader:
             runner = Runner(store, stored.id, pair, grader, self.parallel, names, retry=True)
             done = progress.BatchProgress(store.batches.totals(stored.id), self.parallel)
@@ -176,7 +175,7 @@ class BatchRun:
                         result = ExportedResult.of(stored.id, problems[row.position], row, trace)
                         write_json(result.model_dump(mode="json", by_alias=True))
         if runner.ending:  # to sum up 100,000 answers takes seconds
-            output.remark("Stopping. What is done is being summed up.")
+            output.remark("Stopping. Summing up what is done.")
         for bill in bills_of(pair):
             (output.remark if self.json else output.write)(bill)
         return runner.ending

@@ -1,4 +1,4 @@
-"""What all commands share: options in groups, their values from the environment and a file, and a lazy import.
+"""The click classes of all commands: options in groups, values from the environment and a file, and lazy imports.
 
 The value of an option comes from the command line, from BATON_OPTION, from the configuration file, or is its default.
 The configuration file is ~/.config/baton/config.toml, or the one that --config or BATON_CONFIG names:
@@ -37,7 +37,7 @@ GROUPS = (GENERAL, METHOD, MODELS, OUTPUT)
 """The order in which `--help` lists them."""
 
 METAVARS: dict[type, str] = {click.IntRange: "N", click.Path: "FILE"}
-"""What `--help` calls the value of an option, by the type of the option."""
+"""The name of an option's value in `--help`, by the type of the option."""
 
 _QUIET = "baton.quiet"
 LONGEST_SUMMARY = 200
@@ -46,9 +46,9 @@ SHARED = (
     *("small", "large", "policy", "preset", "set", "cues", "seed", "max-tokens"),
     *("context", "threads", "gpu-layers", "drafts", "parallel", "no-history", "json", "quiet", "verbose"),
 )
-"""Options that the top of the file may set."""
+"""Options that the top of the file may set for all commands."""
 CONFIG_FAULT = "baton.config_fault"
-"""Under this name the context of `baton doctor` holds the error that reading the file raised."""
+"""The key in click's context under which `baton doctor` finds the error that reading the file raised."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -69,7 +69,7 @@ class GroupedOption(click.Option):
         return extra
 
     def get_error_hint(self, ctx: click.Context | None) -> str:
-        """Name where a wrong value comes from, if nobody typed it."""
+        """Name the source of a wrong value that was not typed."""
         match ctx and self.name and ctx.get_parameter_source(self.name):
             case ParameterSource.ENVIRONMENT:
                 return f"the variable {self.envvar}"
@@ -92,7 +92,7 @@ class CommandWithGroups(click.Command):
             expose_value=False,
             callback=lambda context, _parameter, value: context.meta.update({_QUIET: value}),
             group=OUTPUT,
-            help="Only errors on standard error, no progress and remarks.",
+            help="Print only errors to standard error: no progress, no remarks.",
         )
         self.params.insert(0, quiet)
         self.short_help = self.get_short_help_str(LONGEST_SUMMARY)
@@ -100,7 +100,7 @@ class CommandWithGroups(click.Command):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        """Raises SettingsError if the command's table in the file has a name that is not an option."""
+        """Take defaults from the file. Raises SettingsError if the command's table there has an unknown option."""
         shared, tables = (parent.find_root().default_map or {}, parent.default_map or {}) if parent else ({}, {})
         table = tables.get(info_name or "", {})
         options = {max(each.opts, key=len).lstrip("-"): each for each in self.params if isinstance(each, click.Option)}
@@ -127,7 +127,7 @@ class CommandWithGroups(click.Command):
 
 
 def check_table(table: Mapping[str, Any], options: Collection[str], commands: Collection[str], place: str) -> None:
-    """Raise SettingsError if a table of the configuration file names what is no option, or a table of no command."""
+    """Raise SettingsError if a table of the configuration file has an unknown option, or one for an unknown command."""
     for name, value in table.items():
         kind, known = ("command", commands) if isinstance(value, dict) else ("option", options)
         if name not in known:
@@ -173,7 +173,7 @@ class CommandGroup(click.Group):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        """Raises SettingsError if the group's table in the configuration file has anything but tables of commands."""
+        """Check the group's table in the file. Raises SettingsError if it has anything but tables of its commands."""
         context = super().make_context(info_name, args, parent, **extra)
         check_table(context.default_map or {}, (), self.commands, f"in the table of {info_name}")
         return context
@@ -191,7 +191,7 @@ class ChoiceOf(click.Choice[str]):
 
 
 def did_you_mean(word: str, possible: Iterable[str]) -> str:
-    """Return a question that names what a word is close to; empty if it is close to nothing."""
+    """Return “Did you mean …?” with the possible word that is closest; empty if none is close."""
     close = get_close_matches(word, list(possible), n=1)
     return f"Did you mean {close[0]!r}?" if close else ""
 
@@ -230,26 +230,22 @@ def option(*names: str, group: str = GENERAL, **settings: Any) -> DeclaredOption
 
 
 def deliberate_option(*names: str, help: str) -> Callable[[Function], Function]:
-    """Add a switch for deleting or replacing without a question, which no variable sets: BATON_YES is for downloads."""
+    """Add a flag that deletes or replaces without asking. No variable sets it: BATON_YES is for downloads."""
     return click.option(*names, is_flag=True, help=help)
 
 
-as_json = option("--json", is_flag=True, group=OUTPUT, help="One JSON object a line.")
+as_json = option("--json", is_flag=True, group=OUTPUT, help="Print one JSON object per line.")
 
 
-def gathered(
-    kind: type, name: str, *, group: str = GENERAL, **changes: dict[str, Any] | None
-) -> Callable[[Function], Function]:
+def gathered(kind: type, name: str, *, group: str = "", without: str = "") -> Callable[[Function], Function]:
     """Add options to a command that receives their values as one argument `name`, a dataclass of this `kind`.
 
-    The options are those that annotate its fields. `changes`: by field, other settings of its option; None leaves the
-    option out, and the field has its default.
+    The options are those that annotate its fields. `group`: the heading for all of them, if not their own. `without`: a
+    field that has its default, since the command has no such option.
     """
     names = [field.name for field in fields(kind)]
     declared = [
-        each.but(**{"group": group, **(changes.get(field) or {})})
-        for field, each in declared_options(kind).items()
-        if changes.get(field, {}) is not None
+        each.but(group=group) if group else each for field, each in declared_options(kind).items() if field != without
     ]
 
     def decorate(function: Function) -> Function:
@@ -285,10 +281,10 @@ def is_quiet() -> bool:
 
 
 def read_config(file: Path, is_named: bool, commands: Collection[str]) -> dict[str, Any]:
-    """Read the file; return nothing if it is missing and nobody named it.
+    """Read the configuration file, which may be missing unless --config or BATON_CONFIG names it.
 
-    Raises SettingsError if it cannot be read, has a table for a command that does not exist, or a value at its top that
-    is none of SHARED.
+    Raises SettingsError if it cannot be read, has a table for an unknown command, or an option at its top that is not
+    one of SHARED.
     """
     if not is_named and not file.exists():
         return {}

@@ -21,8 +21,8 @@ _STYLES = {State.GOOD: "green", State.WARNING: "yellow", State.PROBLEM: "bold re
 def doctor(json: bool) -> int:
     """Check versions, back ends, GPUs, memory, folders, settings, keyring and display.
 
-    Each problem comes with what to do about it. The exit code is 1 if something cannot work at all. The configuration
-    file is checked, and sets no options of this command.
+    Each problem comes with what to do about it. The exit code is 1 if something cannot work at all. The command checks
+    the configuration file, and ignores the options in it.
     """
     worst = ExitCode.ANSWERED
     for check in _checks():

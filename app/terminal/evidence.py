@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
 
 import click
 
-from baton_reasoning.app.terminal.batch_commands import json_results, out_option, parallel_option
+from baton_reasoning.app.terminal.batch_commands import json_results, out_option
 from baton_reasoning.app.terminal.batch_run import BatchRun
-from baton_reasoning.app.terminal.command_line import command, gathered, option
+from baton_reasoning.app.terminal.command_line import command, option
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, DEMO_PAIR, SEED, LoadingOptions, ModelOptions
 from baton_reasoning.app.terminal.output import remark, write, write_table
 from baton_reasoning.app.terminal.streams import ExitCode
@@ -25,7 +24,7 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.options import Switch
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.table import NOTHING, Column, Table
+from baton_reasoning.core.table import NOTHING, Table, columns_of
 
 ARMS = ("small", "large", "baton", "paper", "random")
 OTHER_ARMS = (
@@ -43,49 +42,37 @@ PROBLEM_SEED = 20_261_124
 CONTEXT = 1024
 MIB_OF_RATIO = 30
 """Three blocks of 10 MiB for each unit of cost."""
-COLUMNS = (
-    Column("arm", is_number=False),
-    *map(Column, ("correct", "95% interval", "large share", "gap recovered", "s/answer", "time / large alone")),
+COLUMNS = columns_of(
+    ("arm", "correct", "95% interval", "large share", "gap recovered", "s/answer", "time / large alone")
 )
 
 
-@dataclass(frozen=True)
-class EvidenceOptions:
-    limit: Annotated[
-        int | None, option(type=AT_LEAST_ONE, help="Only the first N held-out problems [400; with --all 60].")
-    ] = None
-    seeds: Annotated[
-        int | None, option(type=AT_LEAST_ONE, help="Solve each problem with N seeds [3; with --all 1].")
-    ] = None
-    problem_seed: Annotated[
-        int,
-        option(
-            type=SEED,
-            help=f"Draw other problems; the default ({PROBLEM_SEED}) was never used to choose a model or a parameter.",
-        ),
-    ] = PROBLEM_SEED
-    all: Annotated[bool, option(help="Run every policy and control, not only the arms in README.")] = False
-    cost: Annotated[
-        int | None,
-        option(
-            type=click.IntRange(2, 100),
-            help="Time the arms, too, on the pair made as costly as a real one: small to large as 1 to N.",
-        ),
-    ] = None
-    timed: Annotated[
-        int | None, option(type=AT_LEAST_ONE, help="Problems that are timed with --cost [10; with --all 4].")
-    ] = None
-
-
-evidence_options = gathered(EvidenceOptions, "chosen")
-
-
 @command("evidence")
-@evidence_options
-@parallel_option("Problems at once [16].", default=16)
+@option("--limit", type=AT_LEAST_ONE, help="Only the first N held-out problems [400; with --all 60].")
+@option("--seeds", type=AT_LEAST_ONE, help="Solve each problem with N seeds [3; with --all 1].")
+@option(
+    "--problem-seed",
+    type=SEED,
+    default=PROBLEM_SEED,
+    help=f"Draw other problems; the default ({PROBLEM_SEED}) was never used to choose a model or a parameter.",
+)
+@option("--all", is_flag=True, help="Run every policy and control, not only the arms in README.")
+@option("--cost", type=click.IntRange(2, 100), help="Also time the arms on a pair whose models cost 1 to N.")
+@option("--timed", type=AT_LEAST_ONE, help="Problems that are timed with --cost [10; with --all 4].")
+@option("--parallel", type=AT_LEAST_ONE, default=16, help="Problems to solve at once [16].")
 @out_option("Folder for results and report [evidence].")
 @json_results
-def evidence(chosen: EvidenceOptions, parallel: int, out: Path | None, json: bool) -> int:
+def evidence(
+    limit: int | None,
+    seeds: int | None,
+    problem_seed: int,
+    all: bool,
+    cost: int | None,
+    timed: int | None,
+    parallel: int,
+    out: Path | None,
+    json: bool,
+) -> int:
     """Test on the demo pair whether it matters where the large model writes, and with --cost what time that saves.
 
     Runs each model alone, both together, and random takeovers with an equal large share, on problems that neither model
@@ -103,19 +90,19 @@ def evidence(chosen: EvidenceOptions, parallel: int, out: Path | None, json: boo
         no_history=True,  # thousands of rows that nobody looks for there
         continued_by="the same command",
     )
-    arms = arms_of([*ARMS, *OTHER_ARMS] if chosen.all else ARMS, DEMO_SETTINGS)
-    size, seed_count, timed = SIZE_OF_ALL if chosen.all else USUAL_SIZE
-    drawn = islice(held_out_problems(chosen.problem_seed), chosen.limit or size)
+    arms = arms_of([*ARMS, *OTHER_ARMS] if all else ARMS, DEMO_SETTINGS)
+    usual_limit, usual_seeds, usual_timed = SIZE_OF_ALL if all else USUAL_SIZE
+    drawn = islice(held_out_problems(problem_seed), limit or usual_limit)
     problems = [Problem(each.id, each.question, each.answer, {}, line) for line, each in enumerate(drawn, 1)]
-    seeds = range(chosen.seeds or seed_count)
+    seed_numbers = range(seeds or usual_seeds)
     if run.place.holds_batch:
-        _refuse_other(run, problems, arms, seeds)
+        _refuse_other(run, problems, arms, seed_numbers)
         code = run.go_on()
     else:
-        code = run.begin("evidence", problems, arms, seeds)
-    if not chosen.cost or code is not ExitCode.ANSWERED:
+        code = run.begin("evidence", problems, arms, seed_numbers)
+    if not cost or code is not ExitCode.ANSWERED:
         return code
-    return _time(run, chosen.cost, chosen.timed or timed)
+    return _time(run, cost, timed or usual_timed)
 
 
 def _refuse_other(run: BatchRun, problems: Sequence[Problem], arms: Sequence[Arm], seeds: Sequence[int]) -> None:

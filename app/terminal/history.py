@@ -1,4 +1,4 @@
-"""The store that the terminal shares with the window, and `baton history`: its answers and batches."""
+"""`baton history`: list, show, search, export and delete the answers and batches in the store."""
 
 from __future__ import annotations
 

@@ -42,7 +42,10 @@ _HUB_URL = re.compile(r"https?://[^/]+/([\w.-]+/[\w.-]+)/(?:resolve|blob)/[^/]+/
 
 
 def source_of(text: str, demo: DemoModel = DemoModel.SMALL) -> ModelSource:
-    """Return the model that a text names, also by the name of a server or in the catalogue. Raises SettingsError."""
+    """Return the model that a text names: a file, an address, or a name of a server or the catalogue.
+
+    Raises SettingsError.
+    """
     if address := KnownServers(Paths.of_user().servers).address_of(text.strip()):
         return parse_source(address)
     if page := _HUB_URL.fullmatch(text.strip()):
@@ -176,13 +179,13 @@ def list_models(json: bool) -> None:
 
 
 @models.command("pairs")
-@option("-c", "--context", type=click.IntRange(min=256), default=USUAL_CONTEXT, help="Tokens [16384].")
+@option("-c", "--context", type=click.IntRange(min=256), default=USUAL_CONTEXT, help="Tokens of context [16384].")
 @as_json
 def list_pairs(context: int, json: bool) -> None:
     """List the pairs of the catalogue that fit this machine, the lightest first.
 
-    "time": of the pair, of the large model's alone, at a large share of 20%; with ~ estimated from sizes, without
-    measured on this machine.
+    "time" is that of the pair relative to the large model alone, at a large share of 20%. A value with ~ is estimated
+    from file sizes; any other was measured on this machine.
     """
     pairs = [TimedPair.of(each.pair) for each in pairs_that_fit(find_devices(), context)]
     nothing = "No pair of the catalogue fits this machine. Try a smaller --context, or a large model on a server."
@@ -222,7 +225,7 @@ def get_model(name: str, json: bool) -> None:
 
 @models.command("rm")
 @click.argument("name")
-@deliberate_option("--for-good", help="Delete it instead, which frees the disk at once.")
+@deliberate_option("--for-good", help="Delete the files instead, which frees the disk at once.")
 @deliberate_option("--yes", "-y", help="Do not ask.")
 def remove_model(name: str, for_good: bool, yes: bool) -> int:
     """Move all files of a model to the system's trash.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Annotated, Any
 import click
 from pydantic import BaseModel, ValidationError
 
-from baton_reasoning.app.terminal.command_line import METHOD, MODELS, ChoiceOf, Function, did_you_mean, gathered, option
+from baton_reasoning.app.terminal.command_line import METHOD, MODELS, ChoiceOf, did_you_mean, gathered, option
 from baton_reasoning.app.terminal.models import source_of
 from baton_reasoning.core.batch.running.arms import OtherModels
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
@@ -44,16 +43,17 @@ class RunOptions:
             help=f"When the large model writes (baton policies) [{DEFAULT_POLICY}].",
         ),
     ] = None
-    preset: Annotated[str | None, option(metavar="NAME", help="Parameters to begin with (baton policies).")] = None
+    preset: Annotated[str | None, option(metavar="NAME", help="Preset of the policy (baton policies).")] = None
     set: Annotated[
         tuple[str, ...], option(metavar="NAME=VALUE", help="Change a parameter (baton settings); may be repeated.")
     ] = ()
     cues: Annotated[Path | None, option(type=FILE, expert=True, help="A cue list (see baton profile).")] = None
     seed: Annotated[
-        int | None, option("-s", type=SEED, help="The same seed repeats an answer of local models [0].")
+        int | None,
+        option("-s", type=SEED, help="Seed that repeats an answer of local models [0]."),
     ] = None
     max_tokens: Annotated[
-        int | None, option("-n", type=AT_LEAST_ONE, help=f"Longest answer in tokens [{RunSettings().max_tokens}].")
+        int | None, option("-n", type=AT_LEAST_ONE, help=f"Most tokens to generate [{RunSettings().max_tokens}].")
     ] = None
 
 
@@ -125,15 +125,15 @@ class ModelText(click.Path):
 
 
 MODEL = ModelText(readable=False)
-_WHERE = "GGUF file, hf:OWNER/NAME[:QUANT], http(s)://host:port, or a name (baton models pairs, baton servers list)"
-_SMALL = option("-md", type=MODEL, metavar="MODEL", help=f"{_WHERE}.")
+_SMALL = option("-md", type=MODEL, metavar="MODEL", help="As --large, but a single server.")
 _LARGE = option(
     "-m",
     type=MODEL,
     metavar="MODEL",
-    help="As --small, or several servers. Without both: the pair chosen in the window.",
+    help="GGUF file, hf:OWNER/NAME[:QUANT], http(s)://host:port[,…], or a name (baton models pairs, baton servers "
+    "list).",
 )
-_YES = option("-y", help="Download a model that is not here without asking.")
+_YES = option("-y", help="Download missing models without asking.")
 
 
 @dataclass(frozen=True)
@@ -239,24 +239,14 @@ class LoadingOptions:
     ] = False
 
     def with_context(self, tokens: int) -> LoadingOptions:
-        """Return these options with this context if none was given."""
-        return self if self.context else replace(self, context=tokens)
-
-
-def models_or(otherwise: str) -> Callable[[Function], Function]:
-    """Add options for the two models. `otherwise`: which models are used if none is given."""
-    help = f"As --small, or several servers. Without both: {otherwise}."
-    return gathered(ModelOptions, "models", group=MODELS, large={"help": help})
-
-
-def large_or(otherwise: str) -> Callable[[Function], Function]:
-    """Add the options of a command that loads no small model."""
-    help = f"{_WHERE}, or several servers. Without it: {otherwise}."
-    return gathered(ModelOptions, "models", group=MODELS, small=None, large={"help": help})
+        """Return these options with this context if none was given; 0 leaves it open."""
+        return replace(self, context=self.context or tokens or None)
 
 
 model_options = gathered(ModelOptions, "models", group=MODELS)
+large_option = gathered(ModelOptions, "models", group=MODELS, without="small")
+"""For a command that loads no small model."""
 several_models = gathered(SeveralModels, "models", group=MODELS)
 loading_options = gathered(LoadingOptions, "loading")
-loading_of_one = gathered(LoadingOptions, "loading", drafts=None)
+loading_of_one = gathered(LoadingOptions, "loading", without="drafts")
 """For a command that loads a single model, which has no other to draft for it."""

@@ -43,11 +43,11 @@ def is_live(stream: TextIO) -> bool:
 
 def write(text: str = "", style: str | None = None, end: str = "\n") -> None:
     """Write text to standard output without wrapping it."""
-    console().out(safe_text(text), style=style, highlight=False, end=end)
+    console().out(safe_text(text), style=style, end=end)
 
 
 class Field(NamedTuple, Generic[Row]):
-    """What a listing says of each row: a value of its JSON object, a cell of its table, or both."""
+    """A field of a listing: a key of its JSON objects, a column of its table, or both."""
 
     key: str
     """In JSON; "" leaves it out there."""
@@ -55,7 +55,7 @@ class Field(NamedTuple, Generic[Row]):
     title: str | None = None
     """Of the column; None leaves it out of the table."""
     shown: Callable[[Any], str] = str
-    """Makes the cell from the value."""
+    """Formats the value for the table."""
     is_number: bool = False
 
 
@@ -130,7 +130,7 @@ def remark(sentence: str) -> None:
 def write_figures(text: str) -> None:
     """Write figures about a result to standard error, unless -q was given."""
     if not is_quiet():
-        console(stderr=True).out(safe_text(text), style="dim", highlight=False)
+        console(stderr=True).out(safe_text(text), style="dim")
 
 
 class ProgressLine:
@@ -159,7 +159,7 @@ class ProgressLine:
 
 @contextmanager
 def progress(title: str, json: bool = False) -> Iterator[ProgressLine]:
-    """Show progress in a terminal while the block runs. `json`: JSON lines go to standard output, perhaps there too."""
+    """Show progress in a terminal while the block runs; not if JSON lines go to the same terminal (`json`)."""
     is_shown = not is_quiet() and is_live(sys.stderr) and not (json and sys.stdout.isatty())
     columns = (TextColumn("{task.description}", markup=False), BarColumn(24), TextColumn("{task.percentage:>3.0f}%"))
     words, out = TextColumn("{task.fields[words]}", markup=False), console(stderr=True)

@@ -57,7 +57,7 @@ class Printer:
             case TokenWritten() | TextInserted():
                 piece = self.trace.pieces[-1]
                 if piece is not last:
-                    self._end_piece()
+                    self.end_piece()
                     self._piece = piece
                 if self._live:
                     self._show(piece)
@@ -68,16 +68,12 @@ class Printer:
             case PrefillProgressed() if not self.trace.pieces:  # later it would overwrite the text
                 self._show_progress(event)
             case Noticed(text=text):
-                self._end_piece()
+                self.end_piece()
                 self._print(f"  {text}\n", "dim")
-
-    def finish(self) -> None:
-        """Complete the last piece."""
-        self._end_piece()
 
     def _show_progress(self, event: PrefillProgressed) -> None:
         if self._progress:
-            self._progress.out(prefill_text(event), style="dim", highlight=False, end="")
+            self._progress.out(prefill_text(event), style="dim", end="")
             self._progress_shown = True
 
     def _erase_progress(self) -> None:
@@ -104,7 +100,8 @@ class Printer:
                 text = text.replace(card.thinking.closing, "")
         return text
 
-    def _end_piece(self) -> None:
+    def end_piece(self) -> None:
+        """Print the rest of the piece, and a line break."""
         if self._piece is not None:
             self._show(self._piece)
             if self._shown:
@@ -123,7 +120,7 @@ class Printer:
         self._shown = ""
 
     def _print(self, text: str, style: str | None = None) -> None:
-        self._out.out(safe_text(text), style=style, highlight=False, end="")
+        self._out.out(safe_text(text), style=style, end="")
 
 
 def print_run(events: Iterable[Event], out: Console, live: bool = False, progress: Console | None = None) -> Trace:
@@ -131,7 +128,7 @@ def print_run(events: Iterable[Event], out: Console, live: bool = False, progres
     printer = Printer(out, live, progress)
     for event in events:
         printer.feed(event)
-    printer.finish()
+    printer.end_piece()
     return printer.trace
 
 

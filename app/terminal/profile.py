@@ -1,17 +1,15 @@
-"""`baton profile`: find the cues that a model gives, and propose a cue list for it."""
+"""`baton profile`: find the cues that a model writes, and propose a cue list for it."""
 
 from __future__ import annotations
 
 import json as json_library
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import click
 
-from baton_reasoning.app.terminal.command_line import OUTPUT, command, gathered, option
+from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command, option
 from baton_reasoning.app.terminal.models import source_of
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, FILE, MODEL, LoadingOptions, loading_of_one
 from baton_reasoning.app.terminal.output import Field, objects_of, progress, table_of, write, write_table
@@ -43,33 +41,36 @@ CUE_FIELDS: tuple[Field[tuple[Category, str, int]], ...] = (
 )
 
 
-@dataclass(frozen=True)
-class ProfileOptions:
-    problems: Annotated[Path | None, option(type=FILE, help="Problems to solve [four short ones].")] = None
-    limit: Annotated[int, option(type=AT_LEAST_ONE, help="Only the first N problems [8].")] = 8
-    max_tokens: Annotated[int, option("-n", type=AT_LEAST_ONE, help="Longest answer in tokens [1024].")] = 1024
-    yes: Annotated[bool, option("-y", help="Download a model that is not here without asking.")] = False
-    out: Annotated[Path | None, option("-o", type=FILE, help="Write the proposed cue list here, as JSON.")] = None
-
-
 @command("profile")
 @click.argument("model", type=MODEL)
-@gathered(ProfileOptions, "chosen", out={"group": OUTPUT})
+@option("--problems", type=FILE, help="Problems to solve [four short ones].")
+@option("--limit", type=AT_LEAST_ONE, default=8, help="Only the first N problems [8].")
+@option("--max-tokens", "-n", type=AT_LEAST_ONE, default=1024, help="Most tokens to generate [1024].")
+@option("--yes", "-y", is_flag=True, help="Download missing models without asking.")
+@option("--out", "-o", type=FILE, group=OUTPUT, help="Write the proposed cue list to FILE, as JSON.")
 @loading_of_one
-@option("--json", is_flag=True, group=OUTPUT, help="One JSON object: the counts, and the proposed cue list.")
-def profile_model(model: str, chosen: ProfileOptions, loading: LoadingOptions, json: bool) -> None:
-    """Let a model write on a few problems, and show which cues it gives.
+@as_json.but(help="Print one JSON object: the counts and the proposed cue list.")
+def profile_model(
+    model: str,
+    problems: Path | None,
+    limit: int,
+    max_tokens: int,
+    yes: bool,
+    out: Path | None,
+    loading: LoadingOptions,
+    json: bool,
+) -> None:
+    """Let a model solve a few problems, and count the cues that it writes.
 
     Proposes a cue list for --cues. MODEL is a GGUF file, or http(s)://host:port of a server.
     """
-    out = chosen.out
     if out and out.exists():
         raise SettingsError(f"{out} exists already.", "Name another file, or remove it.")
-    texts = PROBLEMS[: chosen.limit]
-    if chosen.problems:
-        texts = tuple(each.text for each in read_problems(expanded(chosen.problems), limit=chosen.limit).problems)
-    settings = RunSettings(max_tokens=chosen.max_tokens, policy=Never.Settings())
-    with closing(open_model(on_disk(source_of(model), chosen.yes), loading)) as engine:
+    texts = PROBLEMS[:limit]
+    if problems:
+        texts = tuple(each.text for each in read_problems(expanded(problems), limit=limit).problems)
+    settings = RunSettings(max_tokens=max_tokens, policy=Never.Settings())
+    with closing(open_model(on_disk(source_of(model), yes), loading)) as engine:
         found = profile(written(engine, texts, settings))
     if out:
         _save(out, lexicon_json(found.proposed))

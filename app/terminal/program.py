@@ -40,22 +40,41 @@ COMPLETION = "_BATON_COMPLETE"
 SHELLS = ("bash", "zsh", "fish")
 _OF_WHAT_WAS_NAMED = (SettingsError, ModelFileError, ProblemFileError)
 
+BATCH_COMMANDS = [
+    LazyCommand("run", "batch_commands:run", "Solve and grade a file of problems; compare methods."),
+    LazyCommand("resume", "batch_commands:resume", "Continue a batch, and try its errors again."),
+    LazyCommand("report", "batch_commands:report", "Write results and report of a batch as it is."),
+    LazyCommand("grade", "batch_commands:grade", "Find and grade the answers again."),
+    LazyCommand("failures", "review_commands:failures", "Show what went wrong."),
+    LazyCommand("value", "review_commands:batch_value", "Estimate the value of the takeovers."),
+    LazyCommand("again", "batch_commands:again", "Run the batch of a report again."),
+]
+
+
+@command_group("batch", BATCH_COMMANDS, short_help="Solve and grade files of problems; compare methods.")
+def batch() -> None:
+    """Solve and grade a file of problems under several arms, and work on the results.
+
+    DIR is the folder that `baton batch run` wrote into.
+    """
+
+
 COMMANDS = [
     LazyCommand("solve", "solve:solve", "Solve one problem."),
-    LazyCommand("batch", "batch:batch", "Solve and grade files of problems; compare methods."),
+    batch,
     LazyCommand("demo", "solve:demo", "Solve one problem with the small model, with both, and with the large one."),
     LazyCommand("evidence", "evidence:evidence", "Test the method's claim on the demo pair."),
     LazyCommand("servers", "servers:servers", "Name servers; list, test and remove them."),
-    LazyCommand("profile", "profile:profile_model", "Find the cues that a model gives, and propose a cue list."),
+    LazyCommand("profile", "profile:profile_model", "Find the cues that a model writes, and propose a cue list."),
     LazyCommand("serve", "serve:serve", "Serve the pair to other programs through OpenAI's API."),
     LazyCommand("models", "models:models", "List, search, download and delete models."),
     LazyCommand("history", "history:history", "List, show, search, export and delete answers and batches."),
     LazyCommand("doctor", "doctor:doctor", "Check what this installation can use."),
     LazyCommand("policies", "settings:policies", "List the policies."),
-    LazyCommand("settings", "settings:settings", "List what --set takes, and options that --help only names."),
+    LazyCommand("settings", "settings:settings", "List settings for --set, and options that --help leaves out."),
     LazyCommand("completion", "program:completion", "Print a completion script for bash, zsh or fish."),
     LazyCommand("opinion", "review_commands:opinion", "Let the large model review a recorded answer."),
-    LazyCommand("value", "review_commands:value", "Estimate what each step of an answer was worth."),
+    LazyCommand("value", "review_commands:value", "Estimate the value of each step of an answer."),
 ]
 
 

@@ -12,16 +12,14 @@ import click
 from baton_reasoning.app.shared.format import count
 from baton_reasoning.app.shared.labels import SIGNS, opinion_counts
 from baton_reasoning.app.shared.value_words import value_sentences
-from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, command, option
-from baton_reasoning.app.terminal.options import AT_LEAST_ONE
+from baton_reasoning.app.terminal import options
+from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, as_json, command, option
 from baton_reasoning.app.terminal.output import progress, remark, write, write_table
 from baton_reasoning.app.terminal.reviews import (
-    ReviewOptions,
     opened_batch,
     recorded_answer,
     review_answer,
     review_batch,
-    review_options,
 )
 from baton_reasoning.app.terminal.streams import ExitCode, write_json, write_json_lines
 from baton_reasoning.core.batch.reporting import failures as analysed
@@ -45,17 +43,16 @@ VERDICTS = {True: "1 (right)", False: "0 (wrong)"}
 
 continuations = option(
     "--k",
-    type=AT_LEAST_ONE,
+    type=options.AT_LEAST_ONE,
     default=USUAL_CONTINUATIONS,
-    metavar="N",
-    help=f"Continuations from each place, or more [{USUAL_CONTINUATIONS}].",
+    help=f"Sample at least N continuations from each place [{USUAL_CONTINUATIONS}].",
 )
 written_by = option(
     "--writer",
     type=ChoiceOf(WRITERS),
     default="small",
     metavar="WHO",
-    help="Writes them: small, large, or the run's policy [small].",
+    help="Writer of the continuations: small, large, or policy (that of the run) [small].",
 )
 batch_argument = click.argument("name", type=click.Path(), metavar="DIR|ID")
 of_arm = option("--arm", metavar="NAME", help="Only the answers of this arm.")
@@ -63,21 +60,24 @@ of_arm = option("--arm", metavar="NAME", help="Only the answers of this arm.")
 
 @command("opinion")
 @click.argument("trace", type=click.Path())
-@option("--limit", type=AT_LEAST_ONE, default=20, metavar="N", group=OUTPUT, help="Only the N strongest places [20].")
-@review_options("that of the run", "The opinion as one JSON event (docs/trace.md).", small=False)
-def opinion(trace: str, limit: int, options: ReviewOptions) -> int:
+@option("--limit", type=options.AT_LEAST_ONE, default=20, group=OUTPUT, help="Only the N strongest disagreements [20].")
+@options.large_option
+@options.loading_of_one
+@as_json.but(help="Print the opinion as one JSON event (docs/trace.md).")
+def opinion(trace: str, limit: int, models: options.ModelOptions, loading: options.LoadingOptions, json: bool) -> int:
     """Show where the large model would have written something else, the strongest disagreement first.
 
     TRACE is a file that `baton solve --json` wrote, - for standard input, or the id of an answer in `baton history
-    list`, with which the opinion is kept. Without --large, the large model of the run reads it, unless it has.
+    list`, with which the opinion is kept. Without --large, the large model of the run is used, unless its opinion is
+    kept already.
     """
     with recorded_answer(trace) as answer:
-        code = review_answer(reviews.Opinions(), answer, options)
+        code = review_answer(reviews.Opinions(), answer, models, loading, json)
         read = answer.read()
     found = Opinion.of(read)
     if found is None:
         return code
-    if options.json:
+    if json:
         write_json(event_to_json(found.given))
         return code
     write(opinion_counts(found))
@@ -94,27 +94,38 @@ def opinion(trace: str, limit: int, options: ReviewOptions) -> int:
     "--expected",
     default="",
     metavar="ANSWER",
-    help="The right answer, if it is not recorded; without any, values say agreement.",
+    help="The correct answer, if none is recorded; without one, values measure agreement.",
 )
 @continuations
 @written_by
-@option("--every-step", is_flag=True, help="Value every step of a long text, too.")
-@review_options("those of the run", "The event (docs/trace.md).")
-def value(recorded: str, expected: str, k: int, writer: str, every_step: bool, options: ReviewOptions) -> int:
-    """Estimate what each step of an answer was worth: how often continuations from there end right.
+@option("--every-step", is_flag=True, help="Value every step, even of a long text.")
+@options.model_options
+@options.loading_options
+@as_json.but(help="Print the values as one JSON event (docs/trace.md).")
+def value(
+    recorded: str,
+    expected: str,
+    k: int,
+    writer: str,
+    every_step: bool,
+    models: options.ModelOptions,
+    loading: options.LoadingOptions,
+    json: bool,
+) -> int:
+    """Estimate the value of each step of an answer: how often continuations from there end right.
 
     TRACE is a file that `baton solve --json` wrote, or - for standard input; ID that of an answer in `baton history
-    list`, or `run` in results.jsonl. Values are kept with the answers of the history: what is stopped goes on when the
-    command is repeated.
+    list`, or `run` in results.jsonl. Without --small and --large, the models of the run are used. Values are kept with
+    an answer of the history, and if the command is stopped, repeating it continues.
     """
     with recorded_answer(recorded) as answer, Grader() as grader:
         answer = replace(answer, expected=expected or answer.expected)
-        code = review_answer(reviews.Values(ValueOptions(writer, k, every_step), grader), answer, options)
+        code = review_answer(reviews.Values(ValueOptions(writer, k, every_step), grader), answer, models, loading, json)
         trace = answer.read()
     values = StepValues.of(trace, writer)
     if values is None:
         return code
-    if options.json:
+    if json:
         write_json(event_to_json(values.estimated))
         return code
     write_table(value_table(trace, values))
@@ -126,22 +137,27 @@ def value(recorded: str, expected: str, k: int, writer: str, every_step: bool, o
 @command("failures")
 @batch_argument
 @of_arm
-@option("--opinion", is_flag=True, help="Let the large model read the wrong answers first, and keep its opinions.")
-@review_options("that of the batch", "One JSON object for each failure and each kind of takeover.", small=False)
-def failures(name: str, arm: str | None, opinion: bool, options: ReviewOptions) -> int:
+@option("--opinion", is_flag=True, help="Let the large model review the wrong answers first, and store its opinions.")
+@options.large_option
+@options.loading_of_one
+@as_json.but(help="Print one JSON object per failure and per kind of takeover.")
+def failures(
+    name: str, arm: str | None, opinion: bool, models: options.ModelOptions, loading: options.LoadingOptions, json: bool
+) -> int:
     """Show the failed answers of a batch in groups, and its takeovers by reason, cue and outcome.
 
-    DIR is the folder of the batch; ID is that of a batch in `baton history list`.
+    DIR is the folder of the batch; ID is that of a batch in `baton history list`. Without --large, --opinion uses the
+    large model of the batch.
     """
     code: int = ExitCode.ANSWERED
     with opened_batch(name, arm) as (store, batch):
         if opinion:
             wrong = reviews.wrong_answers(store, batch, [arm] if arm else None)
             answers = reviews.answers_of(store, batch, wrong)
-            code = review_batch(reviews.Opinions(), batch, answers, options)
-        with progress("Failures", options.json) as line:
+            code = review_batch(reviews.Opinions(), batch, answers, models, loading, json)
+        with progress("Failures", json) as line:
             found = analysed.analyse(store, batch.id, arm, lambda share: line.show(share, "reading the texts"))
-    if options.json:
+    if json:
         write_json_lines(_analysis_in_json(found))
     else:
         _write_analysis(found)
@@ -152,28 +168,38 @@ def failures(name: str, arm: str | None, opinion: bool, options: ReviewOptions) 
 @batch_argument
 @option(
     "--sample",
-    type=AT_LEAST_ONE,
+    type=options.AT_LEAST_ONE,
     default=reviews.USUAL_SAMPLE,
-    metavar="N",
     help=f"Value N answers with takeovers [{reviews.USUAL_SAMPLE}].",
 )
 @of_arm
 @continuations
 @written_by
-@review_options("those of the batch", "One JSON object for each cue, then one for all.")
-def batch_value(name: str, sample: int, arm: str | None, k: int, writer: str, options: ReviewOptions) -> int:
-    """Estimate what the takeovers of a batch were worth, by cue: how often continuations from there end right.
+@options.model_options
+@options.loading_options
+@as_json.but(help="Print one JSON object per cue, then one for all.")
+def batch_value(
+    name: str,
+    sample: int,
+    arm: str | None,
+    k: int,
+    writer: str,
+    models: options.ModelOptions,
+    loading: options.LoadingOptions,
+    json: bool,
+) -> int:
+    """Estimate the value of the takeovers of a batch, by cue: how often continuations from there end right.
 
-    DIR is the folder of the batch; ID is that of a batch in `baton history list`.
-
-    Values are kept with the answers. What is stopped goes on when the command is repeated.
+    DIR is the folder of the batch; ID is that of a batch in `baton history list`. Without --small and --large, the
+    models of the batch are used. Values are kept with the answers, and if the command is stopped, repeating it
+    continues.
     """
     with opened_batch(name, arm) as (store, batch), Grader() as grader:
         rows = reviews.sample_answers(store, batch, [arm] if arm else None, sample)
         review = reviews.Values(ValueOptions(writer, k, only_takeovers=True), grader)
-        code = review_batch(review, batch, reviews.answers_of(store, batch, rows), options)
+        code = review_batch(review, batch, reviews.answers_of(store, batch, rows), models, loading, json)
         found = worth_of(store, rows, writer)
-    if options.json:
+    if json:
         write_json_lines(_worth_in_json(found))
     elif found.all:
         write_table(analysed.takeover_table(analysed.takeover_outcomes(rows, found.kinds)))
@@ -196,18 +222,12 @@ def place_line(place: Disagreement, text: str) -> str:
 
 def value_table(trace: Trace, values: StepValues) -> Table:
     """List the valued places, each with what happened since the one before."""
-    titles = ("step", "by", "value", "change", "worth of the takeover", "text")
-    columns = tuple(Column(title, is_number=title == "step") for title in titles)
-    return Table("What each step was worth", columns, tuple(_rows(trace, values)))
-
-
-def _rows(trace: Trace, values: StepValues) -> Iterator[tuple[str, ...]]:
     changes = {change.after.place: change for change in values.changes if change.is_certain}
     takeovers = {worth.after.place: worth for worth in values.takeovers}
-    begin = 0
+    rows, begin = [], 0
     for place in values.places:
         change, worth = changes.get(place.place), takeovers.get(place.place)
-        yield (
+        cells = (
             str(place.step + 1) if place.position else "start",
             SIGNS.get(place.author, "") if place.author else "",
             estimated(place.value) if place.continuations else VERDICTS[place.value.value > 0],
@@ -215,7 +235,11 @@ def _rows(trace: Trace, values: StepValues) -> Iterator[tuple[str, ...]]:
             _worth_text(worth) if worth else "",
             shorten(trace.text_between(begin, place.position), QUOTED, placeholder=" …"),
         )
+        rows.append(cells)
         begin = place.position
+    titles = ("step", "by", "value", "change", "worth of the takeover", "text")
+    columns = tuple(Column(title, is_number=title == "step") for title in titles)
+    return Table("What each step was worth", columns, tuple(rows))
 
 
 def _worth_text(worth: TakeoverWorth) -> str:
@@ -247,24 +271,21 @@ def _worth_sentences(found: SampleWorth, written_by: str) -> str:
 
 def _analysis_in_json(found: analysed.FailureAnalysis) -> Iterator[dict[str, object]]:
     """Yield an object for each failure, then one for each kind of takeover."""
-    yield from map(_failure_in_json, found.failures)
+    for failure in found.failures:
+        row = failure.row
+        yield {
+            "id": failure.problem.id,
+            "arm": row.arm,
+            "seed": row.seed,
+            "failure": failure.kind.name.lower(),
+            "answer": row.answer,
+            "expected": failure.problem.expected,
+            "error": row.error,
+            "note": row.note,
+            "divergence": failure.divergence._asdict() if failure.divergence else None,
+        }
     for group in found.takeovers:
         yield {"takeovers": asdict(group)}
-
-
-def _failure_in_json(failure: analysed.Failure) -> dict[str, object]:
-    row = failure.row
-    return {
-        "id": failure.problem.id,
-        "arm": row.arm,
-        "seed": row.seed,
-        "failure": failure.kind.name.lower(),
-        "answer": row.answer,
-        "expected": failure.problem.expected,
-        "error": row.error,
-        "note": row.note,
-        "divergence": failure.divergence._asdict() if failure.divergence else None,
-    }
 
 
 def _worth_in_json(found: SampleWorth) -> Iterator[dict[str, object]]:

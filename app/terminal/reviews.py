@@ -1,18 +1,14 @@
-"""Open what was recorded, an answer or a batch, and let models review it: the one driver of all commands that do."""
+"""Open recorded answers and batches, and let models review them, for all commands in `review_commands`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
-from functools import wraps
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from baton_reasoning.app.shared.format import count, rough_duration
-from baton_reasoning.app.terminal import options as shared
 from baton_reasoning.app.terminal.batch_folder import BatchFolder
-from baton_reasoning.app.terminal.command_line import OUTPUT, Function, option
 from baton_reasoning.app.terminal.history import full_id, open_history
 from baton_reasoning.app.terminal.options import LoadingOptions, ModelOptions
 from baton_reasoning.app.terminal.output import progress, remark
@@ -36,79 +32,58 @@ from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import trace_from_lines
 
 
-class ReviewOptions(NamedTuple):
-    """What `--small`, `--large` and the options of loading say, and whether JSON is wanted."""
-
-    models: ModelOptions
-    loading: LoadingOptions
-    json: bool
-
-
-def review_options(otherwise: str, json: str, *, small: bool = True) -> Callable[[Function], Function]:
-    """Add the options of a review to a command, which receives them as `options`.
-
-    `otherwise`: which models are used if none is named. `json`: what `--json` writes. `small`: it may load a small one.
-    """
-    add_models = shared.models_or(otherwise) if small else shared.large_or(otherwise)
-    add_loading = shared.loading_options if small else shared.loading_of_one
-
-    def decorate(function: Function) -> Function:
-        @wraps(function)
-        def call(models: ModelOptions, loading: LoadingOptions, json: bool, **values: Any) -> Any:
-            return function(options=ReviewOptions(models, loading, json), **values)
-
-        return option("--json", is_flag=True, group=OUTPUT, help=json)(add_models(add_loading(call)))  # type: ignore[return-value]
-
-    return decorate
-
-
-def review_answer(review: Review, answer: Answer, options: ReviewOptions) -> int:
-    """Let the models that were named review an answer; else those of its run, unless it has been reviewed.
+def review_answer(review: Review, answer: Answer, models: ModelOptions, loading: LoadingOptions, json: bool) -> int:
+    """Review an answer with the models that were named, else with those of its run unless it is reviewed already.
 
     Returns the exit code of the command.
     """
     started = answer.read().started
     cards = (started.small, started.large) if started else (None, None)
     small, large = (str(card.source) if card and card.source else "" for card in cards)
-    return _review(review, [(_models_or(small, large, review, options), [answer])], options)
+    missing = review.missing([answer])
+    wanted = [answer] if models.are_given else missing
+    return _review(review, [(_models_or(small, large, review, models), wanted)], loading, json)
 
 
-def review_batch(review: Review, batch: Batch, answers: Sequence[Answer], options: ReviewOptions) -> int:
-    """Let the models that were named review answers of a batch; else those of their arms, unless they have been.
+def review_batch(
+    review: Review, batch: Batch, answers: Sequence[Answer], models: ModelOptions, loading: LoadingOptions, json: bool
+) -> int:
+    """Review answers with the models that were named; those not yet reviewed with the models of their arms otherwise.
 
     Returns the exit code of the command.
     """
     settings = BatchSettings.of(batch)
     small, large = (model.source if model else "" for model in (settings.small, settings.large))
-    models, work = _models_or(small, large, review, options), []
-    names = {answer.row.arm for answer in answers if answer.row}
+    chosen, work = _models_or(small, large, review, models), []
+    missing = review.missing(answers)
+    wanted = answers if models.are_given else missing
+    names = {answer.row.arm for answer in wanted if answer.row}
     for others, arms in by_models([Arm.shown(stored) for stored in batch.arms if stored.name in names]).items():
         written_by = {arm.name for arm in arms}
-        own = [answer for answer in answers if answer.row and answer.row.arm in written_by]
-        work.append((models.with_others(others), own))
-    return _review(review, work, options)
+        own = [answer for answer in wanted if answer.row and answer.row.arm in written_by]
+        work.append((chosen.with_others(others), own))
+    return _review(review, work, loading, json)
 
 
-def _models_or(small: str, large: str, review: Review, options: ReviewOptions) -> ModelOptions:
+def _models_or(small: str, large: str, review: Review, given: ModelOptions) -> ModelOptions:
     """Return the models that were named, else these if they are known, else the pair chosen in the window."""
     are_known = (small or not review.needs.small) and (large or not review.needs.large)
-    given = options.models
     return given if given.are_given or not are_known else replace(given, small=small, large=large)
 
 
-def _review(review: Review, work: Sequence[tuple[ModelOptions, Sequence[Answer]]], options: ReviewOptions) -> int:
+def _review(
+    review: Review, work: Sequence[tuple[ModelOptions, Sequence[Answer]]], loading: LoadingOptions, json: bool
+) -> int:
     """Load one pair of models after another, and let each review its answers until a signal stops it."""
     for models, answers in work:
-        missing = review.missing(answers)
-        wanted = answers if options.models.are_given else missing
-        if not wanted:
+        if not answers:
             continue
-        if len(wanted) > 1:
-            remark(f"{review.title}: {count(len(wanted), 'answer')}.")
-        with open_pair(models, options.loading, review.needs, parallel=review.parallel) as pair:
-            reviews = Reviews(review, pair, wanted)
+        if len(answers) > 1:
+            remark(f"{review.title}: {count(len(answers), 'answer')}.")
+        with open_pair(models, loading, review.needs, parallel=review.parallel) as pair:
+            reviews = Reviews(review, pair, answers)
             with (
-                progress(review.title, options.json) as line,
+                progress(review.title, json) as line,
                 stops_on_interrupt(reviews),
                 closing(reviews.run()) as items,
             ):
@@ -119,7 +94,7 @@ def _review(review: Review, work: Sequence[tuple[ModelOptions, Sequence[Answer]]
         for sentence in reviews.remarks:
             remark(sentence)
         if not reviews.is_whole:
-            remark("Not everything was reviewed. Repeat the command to go on.")
+            remark("Not everything was reviewed. Repeat the command to continue.")
             return exit_code_of_signal()
     return ExitCode.ANSWERED
 
@@ -134,7 +109,7 @@ def _plan_text(plan: ValuesPlan, pair: Pair, review: Values) -> str:
 
 
 def _progress_text(item: ReviewsProgress) -> str:
-    """Say how far the answers are, or how far a single one is."""
+    """Describe the progress through the answers, or within a single one."""
     match item.part if item.total == 1 else None:
         case ValuesProgress(done, total, _, seconds):
             left = f", {rough_duration((total - done) * seconds / max(1, done))} left"

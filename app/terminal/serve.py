@@ -20,12 +20,12 @@ NOT_INSTALLED = "The packages that the endpoint needs are not installed."
 
 
 @command("serve")
-@option("--host", default="127.0.0.1", metavar="ADDRESS", help="Address to bind; beyond loopback a key is required.")
-@option("--port", type=click.IntRange(0, 65_535), default=8000, help="0 takes a free port [8000].")
+@option("--host", default="127.0.0.1", metavar="ADDRESS", help="Address to listen on; any but loopback requires a key.")
+@option("--port", type=click.IntRange(0, 65_535), default=8000, help="Port to listen on; 0 picks a free one [8000].")
 @option("--parallel", type=options.AT_LEAST_ONE, default=1, help="Requests answered at once; others wait [1].")
 @option("--serve-key-env", metavar="NAME", help="Environment variable with the key that clients must send.")
-@option("--allow-host", multiple=True, metavar="NAME", help="A host name under which clients may call the endpoint.")
-@option("--allow-origin", multiple=True, metavar="ORIGIN", help="A web page that may call it from a browser.")
+@option("--allow-host", multiple=True, metavar="NAME", help="Host name by which clients may call the endpoint.")
+@option("--allow-origin", multiple=True, metavar="ORIGIN", help="Origin of a web page that may call it from a browser.")
 @options.run_options
 @options.model_options
 @options.loading_options
@@ -42,8 +42,9 @@ def serve(
 ) -> None:
     """Serve the pair to other programs through OpenAI's API: /v1/chat/completions, /v1/completions, /v1/models.
 
-    The model name of a request selects the arm: baton, small, large, paper, reference, or chosen, which is what
-    the options of the method say. It runs until Ctrl+C. Nothing else in Baton opens a port.
+    The model name of a request selects the arm: baton, small, large, paper, reference, or chosen, which uses the
+    options of the method. Without --small and --large, the pair chosen in the window is used. The server runs until
+    Ctrl+C. No other command opens a port.
     """
     try:
         from baton_reasoning.core.serve.access import AccessRules, origins

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command_group, gathered, option
+from baton_reasoning.app.terminal.command_line import as_json, command_group, gathered, option
 from baton_reasoning.app.terminal.options import FILE, SWITCH
 from baton_reasoning.app.terminal.output import Field, listing, remark, write
 from baton_reasoning.app.terminal.streams import ExitCode, report, write_json
@@ -55,34 +55,34 @@ def servers() -> None:
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """What is to be changed of a server; None if not given."""
+    """Changes to the settings of a server; None changes nothing."""
 
     api_key_env: Annotated[str | None, option(metavar="VARIABLE", help="Environment variable that holds the key.")]
     template: Annotated[Path | None, option(type=FILE, help="Chat template (Jinja), if the server sends none.")]
     ca: Annotated[Path | None, option(type=FILE, help="A private CA or the server's certificate, as PEM.")]
-    any_certificate: Annotated[bool, option(help="Accept any certificate: a risk.")]
+    any_certificate: Annotated[bool, option(help="Accept any certificate (insecure).")]
     proxy: Annotated[str | None, option(metavar="URL", help="Use this proxy instead of the one in HTTPS_PROXY.")]
     prefetch: Annotated[
         Switch | None,
         option(
             **SWITCH,
-            help="Let it read a text while the other model writes it [automatic: if it is another machine].",
+            help="Let the server prefill a text while the other model writes it [automatic: on another machine].",
         ),
     ]
     prices: Annotated[
         str | None,
-        option(metavar="READ,REUSED,WRITTEN[,CURRENCY]", help="Money for a million tokens of each kind."),
+        option(metavar="READ,REUSED,WRITTEN[,CURRENCY]", help="Prices per million tokens."),
     ]
     cap_tokens: Annotated[
-        int | None, option(type=click.IntRange(min=0), help="Most tokens to read and write; 0 is no cap.")
+        int | None, option(type=click.IntRange(min=0), help="Most tokens to read and write; 0 removes the cap.")
     ]
     cap_money: Annotated[
         float | None,
-        option(type=click.FloatRange(min=0), metavar="SUM", help="Most money to spend; 0 is no cap."),
+        option(type=click.FloatRange(min=0), metavar="SUM", help="Most money to spend; 0 removes the cap."),
     ]
 
     def applied_to(self, known: KnownServer) -> KnownServer:
-        """Raises SettingsError for prices, a cap or a certificate that cannot be used."""
+        """Return a server with these changes. Raises SettingsError for unusable prices, caps and certificates."""
         if self.ca:
             read_text(self.ca, "Choose a PEM file (it begins with “-----BEGIN CERTIFICATE-----”).")
         access = _given(authority=_absolute(self.ca), proxy=self.proxy, any_certificate=self.any_certificate or None)
@@ -152,13 +152,13 @@ def remove_server(server: str) -> None:
 @servers.command("check")
 @click.argument("server", metavar="[NAME|URL]", required=False)
 @option("--beside", type=FILE, metavar="GGUF", help="Compare its vocabulary with that of this model.")
-@option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each server.")
+@as_json.but(help="Print one JSON object per server.")
 def check_servers(server: str | None, beside: Path | None, json: bool) -> int:
     """Test a server as a run would use it, without generating text.
 
     URL is http(s)://host:port[#MODEL]; several are separated by commas. Without an argument, the servers of the list
-    are tested, or, if there are none, llama-server's default ports on this machine. A router loads the model that is
-    named, unless it has already.
+    are tested, or, if there are none, llama-server's default ports on this machine. A router loads the named
+    model if it has not yet.
     """
     kept = known_servers()
     if server and NAME.fullmatch(server) and not kept.address_of(server):

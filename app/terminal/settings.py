@@ -1,4 +1,4 @@
-"""`baton policies` and `baton settings`: list policies, what `--set` takes, and what `--help` only names."""
+"""`baton policies` and `baton settings`: list policies, settings for `--set`, and options that `--help` leaves out."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from baton_reasoning.core.thinking.policy import PolicySettings
 from baton_reasoning.core.thinking.registry import POLICIES, policy_summary, preset_title
 
 RUN, OPTION, ARM = "every run", "option", "arm"
-SECTIONS = {RUN: "Every run", OPTION: "Options that --help only names", ARM: "Arms of baton batch run"}
+SECTIONS = {RUN: "Every run", OPTION: "Options that --help leaves out", ARM: "Arms of baton batch run"}
 """Titles of the sections that are of no policy."""
-LEGEND = "In brackets: the default; which values there are; presets that have another one."
+LEGEND = "In brackets: the default; the allowed values; presets with another value."
 
 
 class Setting(NamedTuple):
-    """A name that `--set` or `--arm` takes, or an option."""
+    """A setting for `--set`, an arm for `--arm`, or an option."""
 
     name: str
     of: str
@@ -90,9 +90,9 @@ def policies(json: bool) -> None:
 @option("--policy", type=ChoiceOf(list(POLICIES)), metavar="NAME", help="Only those of this policy.")
 @as_json
 def settings(name: str | None, policy: str | None, json: bool) -> None:
-    """List what --set takes, with default, bounds and other values in presets, or only NAME of it.
+    """List the settings for --set, or only NAME, with default, bounds and the values of presets.
 
-    Then list the options that --help only names, and the arms of a batch.
+    Then list the options that --help leaves out, and the arms of a batch.
     """
     named = [each for each in all_settings() if name is None or name.lstrip("-") == each.name.lstrip("-")]
     found = [each for each in named if policy in (None, each.of)]

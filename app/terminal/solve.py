@@ -12,7 +12,7 @@ import click
 from baton_reasoning.app.shared.expected_speed import speed_of_pair, time_saved
 from baton_reasoning.app.shared.labels import bills_of
 from baton_reasoning.app.terminal import options
-from baton_reasoning.app.terminal.command_line import OUTPUT, command, is_quiet, option
+from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command, is_quiet, option
 from baton_reasoning.app.terminal.history import open_history
 from baton_reasoning.app.terminal.output import console, is_live, progress, remark, write, write_figures
 from baton_reasoning.app.terminal.pair import open_pair
@@ -57,9 +57,9 @@ HEADINGS = ("Small alone", "Both", "Large alone")
 @options.run_options
 @options.model_options
 @options.loading_options
-@option("--steps", is_flag=True, group=OUTPUT, help="Print all steps, not the answer alone, into a file or pipe, too.")
-@option("--json", is_flag=True, group=OUTPUT, help="One JSON event a line; the last line is the whole trace.")
-@option("--no-history", is_flag=True, group=OUTPUT, help="Keep the answer out of the history (baton history).")
+@option("--steps", is_flag=True, group=OUTPUT, help="Print all steps into a file or pipe, not only the answer.")
+@as_json.but(help="Print one JSON event per line, then the whole trace.")
+@option("--no-history", is_flag=True, group=OUTPUT, help="Do not save the answer in the history (baton history).")
 def solve(
     problem: str,
     method: options.RunOptions,
@@ -73,6 +73,8 @@ def solve(
 
     PROBLEM is the text of the problem; - reads it from standard input. Text that is piped in comes before PROBLEM, or
     is the problem: cat proof.txt | baton solve "Is this right?" --small … --large …
+
+    Without --small and --large, the pair chosen in the window is used.
     """
     settings = options.run_settings(method, is_demo=models.is_demo)
     problem = whole_problem(problem)
@@ -135,7 +137,7 @@ def print_steps(events: Iterable[Event]) -> Trace:
 
 
 def print_answer(events: Iterable[Event], most_tokens: int) -> Trace:
-    """Print the answer of a run, once it is complete, and nothing of the thinking before it."""
+    """Print the answer of a run once it is complete, without the thinking."""
     trace = Trace()
     with progress("Solving") as line:
         for event in events:
@@ -152,9 +154,9 @@ def print_answer(events: Iterable[Event], most_tokens: int) -> Trace:
 
 
 def print_costs(pair: Pair, trace: Trace, costs: ModelCosts, control: Control) -> None:
-    """Print the time beside that of the large model alone, and what servers did.
+    """Print the time saved against the large model alone, and the usage of servers.
 
-    Models that are not known yet are measured now, when nothing waits for them any more.
+    Models of unknown speed are measured now, after the answer.
     """
     with suppress(EngineError):  # the answer is there, and says what happened to the model
         costs.measure(pair, control.attach)

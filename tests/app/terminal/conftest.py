@@ -1,4 +1,4 @@
-"""The command `baton` in this process, for what needs no process of its own: signals and real streams do."""
+"""Runs `baton` in the process of the test; tests of signals and real streams start a process of their own."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from baton_reasoning.core.engines.local.engine import LocalEngine
 
 Baton = Callable[..., CompletedProcess[str]]
 DEMO = ("--small", "demo", "--large", "demo")
-"""Who names the demo pair may ask it anything."""
+"""Names the demo pair, which then takes any problem."""
 
 
 MOST_KEPT = 4
-"""Engines: the demo pair's two, and those of other options that were used last."""
+"""Engines that stay loaded: the two of the demo pair, and those used last with other options."""
 
 
 class KeptEngine(LocalEngine):

@@ -19,7 +19,7 @@ import psutil
 CTRL_C = "\x03"
 CTRL_D = "\x04"
 LIMIT = 240.0
-"""Seconds without a word after which a test has failed."""
+"""Seconds without output after which a test fails."""
 
 
 class Terminal:
@@ -84,13 +84,13 @@ class Terminal:
         return self.process.wait(LIMIT)
 
     def processes_left(self) -> list[str]:
-        """Processes of its session that do not end."""
+        """Return the processes of its session that do not end."""
         mine = [process for process in psutil.process_iter() if _session(process) == self.process.pid]
         _, alive = psutil.wait_procs(mine, timeout=LIMIT / 4)
         return [str(process) for process in alive]
 
     def _read(self) -> bool:
-        """False at the end."""
+        """Read what there is; return False at the end."""
         ready, _, _ = select([self._ours], [], [], LIMIT)
         assert ready, f"nothing happened any more:\n{self.screen}"
         try:

@@ -321,7 +321,7 @@ def test_any_other_signal_stops_a_batch_at_once(
         os.kill(terminal.process.pid, number)
         ended_cleanly(terminal, code)
         assert "Finishing" not in terminal.screen
-        assert "Stopping. What is done is being summed up." in terminal.screen
+        assert "Stopping. Summing up what is done." in terminal.screen
     assert answers_so_far(folder / "out") == [""] * 4
 
 

@@ -186,7 +186,7 @@ def test_a_model_that_got_less_than_was_asked_for_says_so(capsys: pytest.Capture
 def test_every_setting_has_its_meaning_bounds_default_and_presets(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["settings", "c_most", "--policy", "keywords"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "In brackets: the default; which values there are; presets that have another one.",
+        "In brackets: the default; the allowed values; presets with another value.",
         "",
         "Policy keywords",
         "name    meaning",

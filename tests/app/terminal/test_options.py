@@ -9,9 +9,8 @@ from typing import NamedTuple
 import click
 import pytest
 
-from baton_reasoning.app.terminal.batch import COMMANDS as BATCH_COMMANDS
 from baton_reasoning.app.terminal.command_line import SHARED
-from baton_reasoning.app.terminal.program import PROGRAM, baton
+from baton_reasoning.app.terminal.program import BATCH_COMMANDS, PROGRAM, baton
 from tests.app.terminal.conftest import Baton
 from tests.app.terminal.tree import commands_of
 
@@ -69,7 +68,7 @@ def test_a_word_means_one_thing_in_all_commands() -> None:
             texts.setdefault(max(option.opts, key=len), set()).add(f"{option.help} ".partition(" [")[0])
     assert all(text.startswith("Only the ") for text in texts["--limit"])
     assert all(text.startswith("Solve each problem with N seeds") for text in texts["--seeds"])
-    assert texts["--max-tokens"] == {"Longest answer in tokens"}
+    assert texts["--max-tokens"] == {"Most tokens to generate"}
     assert texts["--context"] >= {"Tokens of context"}
 
 

@@ -213,7 +213,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_next_time_goes_on(
     scripted.before_token = interrupt
     stopped = baton("batch", "value", batch, "--k", "8")
     assert stopped.returncode == 130
-    assert "Repeat the command to go on." in stopped.stderr
+    assert "Repeat the command to continue." in stopped.stderr
     scripted.before_token = lambda _: None  # if it stopped at once, the next token would interrupt again
     assert baton("batch", "value", batch, "--k", "8").returncode == 0
     with open_history() as store:
