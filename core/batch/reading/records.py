@@ -12,7 +12,7 @@ from typing import TypeGuard
 
 from baton_reasoning.core.batch.reading.columns import CHOICES, is_known_name
 from baton_reasoning.core.batch.reading.source import FILE_LIMIT, ProblemSource, Record, Rejected, Value
-from baton_reasoning.core.batch.reading.tables import Sample, read_delimited, read_parquet, read_workbook
+from baton_reasoning.core.batch.reading.tabular import Sample, read_delimited, read_parquet, read_workbook
 from baton_reasoning.core.errors import ProblemFileError
 from baton_reasoning.core.text import some_of
 

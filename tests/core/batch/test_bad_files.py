@@ -289,7 +289,7 @@ def test_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("baton_reasoning.core.batch.reading.tables.UNPACKED_LIMIT", 1 << 20)
+    monkeypatch.setattr("baton_reasoning.core.batch.reading.tabular.UNPACKED_LIMIT", 1 << 20)
     with pytest.raises(ProblemFileError, match=r"unpacks to more than 1 MiB"):
         read(tmp_path, "sums.xlsx", with_part("docProps/app.xml", " " * (2 << 20)))
 
