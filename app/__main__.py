@@ -76,8 +76,8 @@ def shown_window(qt_options: Sequence[str] = ()) -> tuple[QApplication, MainWind
     # Imported here: without a display Qt's libraries need not even be there.
     from PySide6.QtWidgets import QApplication
 
-    from baton_reasoning.app.shared.garbage_collection import MainThreadCollector
-    from baton_reasoning.app.shared.pair_loader import PairLoader
+    from baton_reasoning.app.session.pair_loader import PairLoader
+    from baton_reasoning.app.toolkit.garbage_collection import MainThreadCollector
     from baton_reasoning.app.window.main_window import MainWindow
     from baton_reasoning.core.paths import APPLICATION, Paths
 

@@ -21,10 +21,10 @@ from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.compare.chooser import Chooser
 from baton_reasoning.app.compare.view import CompareView
 from baton_reasoning.app.inspector.panel import Tab
-from baton_reasoning.app.shared.conversations.conversation import Exchange
-from baton_reasoning.app.shared.garbage_collection import MainThreadCollector
-from baton_reasoning.app.shared.loaded_models import LoadState
-from baton_reasoning.app.shared.pair_loader import PairLoader
+from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.session.loaded_models import LoadState
+from baton_reasoning.app.session.pair_loader import PairLoader
+from baton_reasoning.app.toolkit.garbage_collection import MainThreadCollector
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.models_page import LazyModelsPage, add_models_page
 from baton_reasoning.core.batch.reading.problems import read_problems

@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 
 FORM = """
 from PySide6.QtWidgets import QApplication
-from baton_reasoning.app.shared.forms.form import SettingsForm
+from baton_reasoning.app.toolkit.forms.form import SettingsForm
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.registry import POLICIES
 application = QApplication([])

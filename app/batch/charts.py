@@ -11,12 +11,12 @@ from PySide6.QtGui import QAccessible, QImage, QImageWriter, QPainter, QPaintEve
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QFileDialog, QFrame, QWidget
 
-from baton_reasoning.app.shared.preferences import documents_folder
-from baton_reasoning.app.shared.theme import Role, current_theme, set_role
-from baton_reasoning.app.shared.theme.fonts import bundled_family
-from baton_reasoning.app.shared.widgets.accessible import set_accessible_role
-from baton_reasoning.app.shared.widgets.controls import ElidedLabel, IconButton, plain_tip
-from baton_reasoning.app.shared.widgets.layout import hbox, vbox
+from baton_reasoning.app.session.preferences import documents_folder
+from baton_reasoning.app.toolkit.accessible import set_accessible_role
+from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, plain_tip
+from baton_reasoning.app.toolkit.layout import hbox, vbox
+from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
+from baton_reasoning.app.toolkit.theme.fonts import bundled_family
 from baton_reasoning.core.charts import FONTS, PRINT, coloured
 from baton_reasoning.core.errors import StoreError
 

@@ -10,10 +10,10 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QMenu, QPushButton, QScrollArea, QWidget
 
 from baton_reasoning.app.batch.charts import ChartCard
-from baton_reasoning.app.shared.theme import Role, set_role
-from baton_reasoning.app.shared.widgets.controls import button, label, plain_tip, see_through
-from baton_reasoning.app.shared.widgets.figure_table import FigureTable
-from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.app.toolkit.controls import button, label, plain_tip, see_through
+from baton_reasoning.app.toolkit.figure_table import FigureTable
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.batch.reporting import charts, figures, tables
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report
 from baton_reasoning.core.batch.running.arms import ABLATIONS, ARMS

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from PySide6.QtCore import QObject, Signal
 
-from baton_reasoning.app.shared.background import StreamTask
-from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState
+from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
+from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.core.batch.running.arms import OtherModels
 from baton_reasoning.core.batch.running.progress import BatchEvent
 from baton_reasoning.core.batch.running.runner import Runner

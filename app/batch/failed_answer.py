@@ -7,15 +7,15 @@ from PySide6.QtGui import QFocusEvent
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
 from baton_reasoning.app.batch.row_order import run_title
-from baton_reasoning.app.shared.rendering import RichText
-from baton_reasoning.app.shared.steps.ribbon_follower import RibbonFollower
-from baton_reasoning.app.shared.steps.steps_view import StepsView
-from baton_reasoning.app.shared.steps.typesetting import Typesetter
-from baton_reasoning.app.shared.theme import Role
-from baton_reasoning.app.shared.timer import single_shot_timer
-from baton_reasoning.app.shared.widgets.controls import button, label, scrolling
-from baton_reasoning.app.shared.widgets.layout import STRETCH, holder, in_row, vbox
-from baton_reasoning.app.shared.widgets.ribbon import Ribbon
+from baton_reasoning.app.document import RichText
+from baton_reasoning.app.document.ribbon_follower import RibbonFollower
+from baton_reasoning.app.document.steps_view import StepsView
+from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.toolkit.controls import button, label, scrolling
+from baton_reasoning.app.toolkit.layout import STRETCH, holder, in_row, vbox
+from baton_reasoning.app.toolkit.ribbon import Ribbon
+from baton_reasoning.app.toolkit.theme import Role
+from baton_reasoning.app.toolkit.timer import single_shot_timer
 from baton_reasoning.core.batch.reporting.failures import Failure
 from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.thinking.trace import Piece, Trace

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterator
 from PySide6.QtCore import QObject, Signal
 
 from baton_reasoning.app.batch.session import BatchSession
-from baton_reasoning.app.shared.background import LatestTask, StreamTask
-from baton_reasoning.app.shared.loaded_models import LoadState
+from baton_reasoning.app.session.loaded_models import LoadState
+from baton_reasoning.app.toolkit.background import LatestTask, StreamTask
 from baton_reasoning.core.batch.reporting.failures import analyse
 from baton_reasoning.core.batch.reporting.reviews import (
     Opinions,

@@ -21,10 +21,9 @@ from baton_reasoning.app.batch.failed_answer import FailedAnswer
 from baton_reasoning.app.batch.failure_session import FailureSession
 from baton_reasoning.app.batch.policy_filter import offer_policies
 from baton_reasoning.app.batch.session import BatchSession
-from baton_reasoning.app.shared.format import count
-from baton_reasoning.app.shared.theme import Role
-from baton_reasoning.app.shared.widgets.controls import ElidedLabel, button, combo_box, label, plain_tip, progress_bar
-from baton_reasoning.app.shared.widgets.layout import hbox, holder, in_row, vbox
+from baton_reasoning.app.toolkit.controls import ElidedLabel, button, combo_box, label, plain_tip, progress_bar
+from baton_reasoning.app.toolkit.layout import hbox, holder, in_row, vbox
+from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.batch.reporting.charts import worth_by_cue
 from baton_reasoning.core.batch.reporting.failures import Failure, FailureAnalysis, takeover_table
 from baton_reasoning.core.batch.reporting.reviews import USUAL_SAMPLE
@@ -33,6 +32,7 @@ from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.step_values.estimator import USUAL_CONTINUATIONS
 from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.table import Table
+from baton_reasoning.core.words.numbers import count
 
 NARROW = 900
 """Width in pixels below which the answer is shown below the list."""

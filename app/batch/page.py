@@ -13,8 +13,8 @@ from PySide6.QtWidgets import QFileDialog, QStackedWidget, QWidget
 from baton_reasoning.app.batch.preview import Preview
 from baton_reasoning.app.batch.session import BatchSession
 from baton_reasoning.app.batch.welcome import BatchWelcome
-from baton_reasoning.app.shared.loaded_models import LoadedModels, Loader
-from baton_reasoning.app.shared.preferences import Preferences
+from baton_reasoning.app.session.loaded_models import LoadedModels, Loader
+from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.core.batch.reading.columns import ColumnNames
 from baton_reasoning.core.batch.reading.problems import ProblemSet
 from baton_reasoning.core.batch.running.arms import Arm, arms_of

@@ -18,9 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from baton_reasoning.app.shared.format import count
-from baton_reasoning.app.shared.theme import Role
-from baton_reasoning.app.shared.widgets.controls import (
+from baton_reasoning.app.toolkit.controls import (
     ElidedCheckBox,
     ElidedLabel,
     button,
@@ -30,11 +28,13 @@ from baton_reasoning.app.shared.widgets.controls import (
     scrolling,
     whole_number,
 )
-from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.batch.reading.columns import ColumnNames
 from baton_reasoning.core.batch.reading.problems import ProblemSet
 from baton_reasoning.core.batch.running.arms import ABLATIONS, ARMS, RECIPES
 from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.words.numbers import count
 
 ROWS = 8
 NONE = "(none)"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QWidget
 
-from baton_reasoning.app.shared.theme import Role, set_role
-from baton_reasoning.app.shared.widgets.controls import combo_box, label, line_edit
-from baton_reasoning.app.shared.widgets.layout import vbox
+from baton_reasoning.app.toolkit.controls import combo_box, label, line_edit
+from baton_reasoning.app.toolkit.layout import vbox
+from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.verdict import How, Regex
 

@@ -25,15 +25,15 @@ from baton_reasoning.app.batch.row_order import (
     mark_of,
     run_title,
 )
-from baton_reasoning.app.shared.format import duration, shared_opening
-from baton_reasoning.app.shared.theme import current_theme
-from baton_reasoning.app.shared.widgets.controls import plain_tip
-from baton_reasoning.app.shared.widgets.ribbon import RibbonLayout, RibbonSegment, paint_ribbon
+from baton_reasoning.app.toolkit.controls import plain_tip
+from baton_reasoning.app.toolkit.ribbon import RibbonLayout, RibbonSegment, paint_ribbon
+from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.core.batch.reporting.figures import conditions_text
 from baton_reasoning.core.batch.running.progress import JobGrew
 from baton_reasoning.core.grading.normal import tidy
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import JobState, ResultRow
+from baton_reasoning.core.words.numbers import duration, shared_opening
 
 Index = QModelIndex | QPersistentModelIndex
 ROOT = QModelIndex()

@@ -25,9 +25,8 @@ from baton_reasoning.app.batch.regrade_dialog import RegradeDialog
 from baton_reasoning.app.batch.result_table import ResultTable, RibbonCell
 from baton_reasoning.app.batch.row_order import NOWHERE, ResultColumn, RowFilter
 from baton_reasoning.app.batch.session import BatchSession
-from baton_reasoning.app.shared.preferences import documents_folder
-from baton_reasoning.app.shared.theme import Role, current_theme
-from baton_reasoning.app.shared.widgets.controls import (
+from baton_reasoning.app.session.preferences import documents_folder
+from baton_reasoning.app.toolkit.controls import (
     ElidedLabel,
     SwitchButton,
     button,
@@ -35,7 +34,8 @@ from baton_reasoning.app.shared.widgets.controls import (
     label,
     progress_bar,
 )
-from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
+from baton_reasoning.app.toolkit.theme import Role, current_theme
 from baton_reasoning.core.batch.reporting.exports import EXPORTS
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report
 from baton_reasoning.core.batch.reporting.tables import sentence

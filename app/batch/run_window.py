@@ -10,17 +10,17 @@ from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QDialog, QSplitter, QWidget
 
 from baton_reasoning.app.batch.row_order import mark_of, run_title
+from baton_reasoning.app.document import RichText
+from baton_reasoning.app.document.ribbon_follower import RibbonFollower
+from baton_reasoning.app.document.steps_view import StepsView
+from baton_reasoning.app.document.typesetting import Typesetter
 from baton_reasoning.app.inspector.panel import Inspector, Tab
-from baton_reasoning.app.shared.background import cancel_tasks
-from baton_reasoning.app.shared.conversations.conversation import Exchange
-from baton_reasoning.app.shared.rendering import RichText
-from baton_reasoning.app.shared.steps.ribbon_follower import RibbonFollower
-from baton_reasoning.app.shared.steps.steps_view import StepsView
-from baton_reasoning.app.shared.steps.typesetting import Typesetter
-from baton_reasoning.app.shared.theme import Role
-from baton_reasoning.app.shared.widgets.controls import button, label, scrolling
-from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
-from baton_reasoning.app.shared.widgets.ribbon import Ribbon
+from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.toolkit.background import cancel_tasks
+from baton_reasoning.app.toolkit.controls import button, label, scrolling
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
+from baton_reasoning.app.toolkit.ribbon import Ribbon
+from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.batch.reporting.figures import conditions_text
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.problem import Problem

@@ -13,8 +13,8 @@ from typing import NamedTuple, TypeVar
 from PySide6.QtCore import QObject, Signal
 
 from baton_reasoning.app.batch.execution import BatchActivity, BatchExecution
-from baton_reasoning.app.shared.background import BackgroundTask, LatestTask, StreamTask
-from baton_reasoning.app.shared.loaded_models import LoadedModels
+from baton_reasoning.app.session.loaded_models import LoadedModels
+from baton_reasoning.app.toolkit.background import BackgroundTask, LatestTask, StreamTask
 from baton_reasoning.core.batch.reading.columns import GUESS, ColumnNames
 from baton_reasoning.core.batch.reading.problems import ProblemSet, read_data_set, read_problems
 from baton_reasoning.core.batch.reporting.exports import export

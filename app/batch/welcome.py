@@ -14,9 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from baton_reasoning.app.shared.format import count, day_and_time
-from baton_reasoning.app.shared.theme import Role, set_role
-from baton_reasoning.app.shared.widgets.controls import (
+from baton_reasoning.app.toolkit.controls import (
     ElidedButton,
     ElidedLabel,
     IconButton,
@@ -27,11 +25,13 @@ from baton_reasoning.app.shared.widgets.controls import (
     progress_bar,
     see_through,
 )
-from baton_reasoning.app.shared.widgets.layout import STRETCH, Spacer, hbox, vbox
+from baton_reasoning.app.toolkit.layout import STRETCH, Spacer, hbox, vbox
+from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.batch.running.arms import arm_title
 from baton_reasoning.core.batch.running.progress import BatchProgress
 from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.text import counted
+from baton_reasoning.core.words.numbers import count, day_and_time
 
 WIDEST, SHORTEST, TALLEST, BAR = 640, 80, 260, 60
 """Pixels of the card, of the list of earlier batches (which scrolls), and of a progress bar."""

@@ -12,24 +12,24 @@ from baton_reasoning.app.chat.remedies import AnswerAction, OtherPolicy, Remedy,
 from baton_reasoning.app.chat.scoreboard_view import ScoreboardView
 from baton_reasoning.app.chat.scoreboards import Board, beyond_the_demo
 from baton_reasoning.app.chat.step_editor import StepEditor
-from baton_reasoning.app.shared.conversations.conversation import Exchange
-from baton_reasoning.app.shared.expected_speed import time_saved
-from baton_reasoning.app.shared.format import count
-from baton_reasoning.app.shared.labels import last_text, run_in_brief, used_in_brief, used_in_full
-from baton_reasoning.app.shared.steps.answer_card import AnswerCard
-from baton_reasoning.app.shared.steps.ribbon_follower import RibbonFollower
-from baton_reasoning.app.shared.steps.steps_document import thinking_pieces
-from baton_reasoning.app.shared.steps.steps_view import MARGIN, StepsView
-from baton_reasoning.app.shared.steps.typesetting import Typesetter
-from baton_reasoning.app.shared.theme import SIGN, Role, set_role
-from baton_reasoning.app.shared.widgets.controls import ElidedLabel, IconButton, button, label, plain_tip
-from baton_reasoning.app.shared.widgets.layout import Spacer, hbox, vbox
-from baton_reasoning.app.shared.widgets.ribbon import Ribbon
+from baton_reasoning.app.document.answer_card import AnswerCard
+from baton_reasoning.app.document.ribbon_follower import RibbonFollower
+from baton_reasoning.app.document.steps_document import thinking_pieces
+from baton_reasoning.app.document.steps_view import MARGIN, StepsView
+from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, button, label, plain_tip
+from baton_reasoning.app.toolkit.layout import Spacer, hbox, vbox
+from baton_reasoning.app.toolkit.ribbon import Ribbon
+from baton_reasoning.app.toolkit.theme import SIGN, Role, set_role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.thinking.differences import corrections
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.words.labels import last_text, run_in_brief, used_in_brief, used_in_full
+from baton_reasoning.core.words.numbers import count
+from baton_reasoning.core.words.speed import time_saved
 
 HEAD_GAP = 8
 """Pixels between two parts of the heading."""
@@ -311,8 +311,8 @@ def _share_text(trace: Trace) -> str:
     wrote = f"large wrote {trace.large_share:.0%}"
     if not trace.values:
         return wrote
-    from baton_reasoning.app.shared.value_words import gain_text  # most answers have no values, and need none of this
     from baton_reasoning.core.thinking.values import StepValues
+    from baton_reasoning.core.words.values import gain_text  # most answers have no values, and need none of this
 
     values = StepValues.of(trace)
     return (values and gain_text(trace, values)) or wrote

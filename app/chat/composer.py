@@ -8,10 +8,10 @@ from PySide6.QtCore import QEvent, QMimeData, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QResizeEvent, QTextCursor
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QPushButton, QWidget
 
-from baton_reasoning.app.shared.conversations.run_list import Activity
-from baton_reasoning.app.shared.theme import SIGN, Role, current_theme, icon, set_role
-from baton_reasoning.app.shared.widgets.controls import ElidedLabel, IconButton, button
-from baton_reasoning.app.shared.widgets.layout import hbox, vbox
+from baton_reasoning.app.session.run_list import Activity
+from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, button
+from baton_reasoning.app.toolkit.layout import hbox, vbox
+from baton_reasoning.app.toolkit.theme import SIGN, Role, current_theme, icon, set_role
 from baton_reasoning.core.engines.body import Author
 
 MOST_LINES = 8

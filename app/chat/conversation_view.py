@@ -7,14 +7,14 @@ from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from baton_reasoning.app.chat.answer_view import AnswerView
-from baton_reasoning.app.shared.conversations.conversation import Conversation, Exchange
-from baton_reasoning.app.shared.rendering import RichText
-from baton_reasoning.app.shared.steps.searched_texts import SearchedTexts
-from baton_reasoning.app.shared.steps.steps_view import MARGIN, RIGHT_MARGIN
-from baton_reasoning.app.shared.steps.typesetting import Typesetter
-from baton_reasoning.app.shared.theme import Role, current_theme, line_width, set_role
-from baton_reasoning.app.shared.widgets.controls import IconButton, button, label
-from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
+from baton_reasoning.app.document import RichText
+from baton_reasoning.app.document.searched_texts import SearchedTexts
+from baton_reasoning.app.document.steps_view import MARGIN, RIGHT_MARGIN
+from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.session.conversation import Conversation, Exchange
+from baton_reasoning.app.toolkit.controls import IconButton, button, label
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
+from baton_reasoning.app.toolkit.theme import Role, current_theme, line_width, set_role
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.thinking.trace import Piece
 

@@ -6,13 +6,13 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QLabel, QWidget
 
-from baton_reasoning.app.shared.format import count, money
-from baton_reasoning.app.shared.labels import bill_text, tokens_text
-from baton_reasoning.app.shared.theme import SIGN, Role, current_theme, set_role
-from baton_reasoning.app.shared.widgets.controls import label
-from baton_reasoning.app.shared.widgets.layout import Spacer, hbox, vbox
+from baton_reasoning.app.toolkit.controls import label
+from baton_reasoning.app.toolkit.layout import Spacer, hbox, vbox
+from baton_reasoning.app.toolkit.theme import SIGN, Role, current_theme, set_role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.words.labels import bill_text, tokens_text
+from baton_reasoning.core.words.numbers import count, money
 
 SMALLER = 0.9
 NEARLY_FULL = 0.9

@@ -9,12 +9,12 @@ from PySide6.QtGui import QColor, QKeyEvent, QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QTextEdit, QWidget
 from shiboken6 import isValid
 
-from baton_reasoning.app.shared.rendering import DocumentMatches, RichText, TextRange, pattern_of
-from baton_reasoning.app.shared.rendering.formula_object import OBJECT_CHARACTER
-from baton_reasoning.app.shared.steps.searched_texts import SearchedTexts
-from baton_reasoning.app.shared.theme import Role, current_theme, set_role
-from baton_reasoning.app.shared.widgets.controls import IconButton, label, line_edit
-from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox
+from baton_reasoning.app.document import DocumentMatches, RichText, TextRange, pattern_of
+from baton_reasoning.app.document.formula_object import OBJECT_CHARACTER
+from baton_reasoning.app.document.searched_texts import SearchedTexts
+from baton_reasoning.app.toolkit.controls import IconButton, label, line_edit
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox
+from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
 
 AT_ONCE = 200
 """Blocks searched in one go: at most 6 ms where each has a formula."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from baton_reasoning.app.shared.background import BackgroundTask
+from baton_reasoning.app.toolkit.background import BackgroundTask
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.export.exported import gather, put_into
 from baton_reasoning.core.export.formats import FORMATS, write_file

@@ -20,24 +20,24 @@ from baton_reasoning.app.chat.sidebar import Sidebar
 from baton_reasoning.app.chat.system_prompt import SystemPromptDialog, SystemPromptRow
 from baton_reasoning.app.chat.thinking_button import ThinkingButton
 from baton_reasoning.app.chat.welcome import Welcome
+from baton_reasoning.app.document.clipboard import copy_answer, copy_text
+from baton_reasoning.app.document.steps_view import StepsView
+from baton_reasoning.app.document.typesetting import Typesetter
 from baton_reasoning.app.inspector.panel import Inspector
-from baton_reasoning.app.shared.conversations.conversation import Conversation, Exchange
-from baton_reasoning.app.shared.conversations.run_list import Activity, ListedRun
-from baton_reasoning.app.shared.conversations.session import ChatSession
-from baton_reasoning.app.shared.labels import WHO
-from baton_reasoning.app.shared.preferences import Preferences
-from baton_reasoning.app.shared.steps.clipboard import copy_answer, copy_text
-from baton_reasoning.app.shared.steps.steps_view import StepsView
-from baton_reasoning.app.shared.steps.typesetting import Typesetter
-from baton_reasoning.app.shared.theme import Role
-from baton_reasoning.app.shared.widgets.accessible import announce
-from baton_reasoning.app.shared.widgets.controls import Hairline, scrolling
-from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.app.session.chat_session import ChatSession
+from baton_reasoning.app.session.conversation import Conversation, Exchange
+from baton_reasoning.app.session.preferences import Preferences
+from baton_reasoning.app.session.run_list import Activity, ListedRun
+from baton_reasoning.app.toolkit.accessible import announce
+from baton_reasoning.app.toolkit.controls import Hairline, scrolling
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.words.labels import WHO
 
 if TYPE_CHECKING:
     from baton_reasoning.app.compare.controller import ComparisonController

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from PySide6.QtCore import QObject, Signal
 
-from baton_reasoning.app.shared.background import StreamTask
-from baton_reasoning.app.shared.conversations.conversation import Exchange, expected_answer
-from baton_reasoning.app.shared.conversations.session import ChatSession
-from baton_reasoning.app.shared.loaded_models import LoadState
+from baton_reasoning.app.session.chat_session import ChatSession
+from baton_reasoning.app.session.conversation import Exchange, expected_answer
+from baton_reasoning.app.session.loaded_models import LoadState
+from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Busy

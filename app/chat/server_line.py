@@ -5,13 +5,13 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
-from baton_reasoning.app.shared.labels import STATES
-from baton_reasoning.app.shared.loaded_models import LoadedModels
-from baton_reasoning.app.shared.theme import SIGN, Role
-from baton_reasoning.app.shared.widgets.controls import ElidedLabel, button
-from baton_reasoning.app.shared.widgets.layout import hbox
+from baton_reasoning.app.session.loaded_models import LoadedModels
+from baton_reasoning.app.toolkit.controls import ElidedLabel, button
+from baton_reasoning.app.toolkit.layout import hbox
+from baton_reasoning.app.toolkit.theme import SIGN, Role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
+from baton_reasoning.core.words.labels import STATES
 
 
 class ServerLine(QWidget):

@@ -29,15 +29,15 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from baton_reasoning.app.shared.conversations.repository import ConversationRepository
-from baton_reasoning.app.shared.conversations.run_list import RunMark
-from baton_reasoning.app.shared.format import day_and_time, distinguished
-from baton_reasoning.app.shared.theme import Role, current_theme, set_role
-from baton_reasoning.app.shared.timer import single_shot_timer
-from baton_reasoning.app.shared.widgets.controls import IconButton, line_edit, plain_tip
-from baton_reasoning.app.shared.widgets.layout import hbox, vbox
+from baton_reasoning.app.session.repository import ConversationRepository
+from baton_reasoning.app.session.run_list import RunMark
+from baton_reasoning.app.toolkit.controls import IconButton, line_edit, plain_tip
+from baton_reasoning.app.toolkit.layout import hbox, vbox
+from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
+from baton_reasoning.app.toolkit.timer import single_shot_timer
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.conversations import MARK_END, MARK_START, Found, Headline, by_day
+from baton_reasoning.core.words.numbers import day_and_time, distinguished
 
 SEARCH_AFTER_MS = 150
 MARK_WORDS = {

@@ -6,9 +6,9 @@ from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QFont, QKeyEvent
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
 
-from baton_reasoning.app.shared.theme import Role, set_role
-from baton_reasoning.app.shared.widgets.controls import ElidedLabel, button
-from baton_reasoning.app.shared.widgets.layout import hbox, vbox
+from baton_reasoning.app.toolkit.controls import ElidedLabel, button
+from baton_reasoning.app.toolkit.layout import hbox, vbox
+from baton_reasoning.app.toolkit.theme import Role, set_role
 
 MOST_LINES = 12
 EDGES = 28

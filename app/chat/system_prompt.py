@@ -5,9 +5,9 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QCheckBox, QDialog, QPlainTextEdit, QWidget
 
-from baton_reasoning.app.shared.theme import Role
-from baton_reasoning.app.shared.widgets.controls import ElidedLabel, button, label
-from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
+from baton_reasoning.app.toolkit.controls import ElidedLabel, button, label
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
+from baton_reasoning.app.toolkit.theme import Role
 
 EXPLANATION = (
     "Both models read it before the first problem. It holds for this conversation from the next answer on; "

@@ -6,12 +6,12 @@ from PySide6.QtCore import QSize
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu, QWidget
 
-from baton_reasoning.app.shared.conversations.session import ChatSession
-from baton_reasoning.app.shared.format import count
-from baton_reasoning.app.shared.labels import thinking_text
-from baton_reasoning.app.shared.preferences import Preferences
-from baton_reasoning.app.shared.theme import Role, set_role
-from baton_reasoning.app.shared.widgets.controls import ElidedButton, plain_tip
+from baton_reasoning.app.session.chat_session import ChatSession
+from baton_reasoning.app.session.preferences import Preferences
+from baton_reasoning.app.toolkit.controls import ElidedButton, plain_tip
+from baton_reasoning.app.toolkit.theme import Role, set_role
+from baton_reasoning.core.words.labels import thinking_text
+from baton_reasoning.core.words.numbers import count
 
 BUDGETS = (500, 2_000, 8_000)
 """Tokens. The settings take any number."""

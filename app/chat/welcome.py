@@ -10,12 +10,12 @@ from functools import partial
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from baton_reasoning.app.shared.format import in_brief
-from baton_reasoning.app.shared.theme import SIGN, Role
-from baton_reasoning.app.shared.widgets.controls import ElidedButton, button, label, plain_tip
-from baton_reasoning.app.shared.widgets.flow import FlowLayout
-from baton_reasoning.app.shared.widgets.layout import STRETCH, Spacer, hbox, holder, vbox
+from baton_reasoning.app.toolkit.controls import ElidedButton, button, label, plain_tip
+from baton_reasoning.app.toolkit.flow import FlowLayout
+from baton_reasoning.app.toolkit.layout import STRETCH, Spacer, hbox, holder, vbox
+from baton_reasoning.app.toolkit.theme import SIGN, Role
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.words.numbers import in_brief
 
 EXAMPLES = (
     "Ed has 2 dogs, 3 cats and twice as many fish as cats and dogs combined. How many pets does Ed have in total?",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from PySide6.QtCore import QObject, Signal
 
-from baton_reasoning.app.shared.background import LatestTask
+from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.core.grading.grader import Grader, Standing, standings
 
 Answers = Mapping[int, str | None]

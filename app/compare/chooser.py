@@ -9,18 +9,18 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QGridLayout, QWidget
 
 from baton_reasoning.app.compare.column import MOST_COLUMNS
-from baton_reasoning.app.shared.conversations.conversation import Exchange
-from baton_reasoning.app.shared.format import count, in_brief
-from baton_reasoning.app.shared.labels import title_of
-from baton_reasoning.app.shared.theme import Role
-from baton_reasoning.app.shared.widgets.controls import button, combo_box, label, line_edit, plain_tip
-from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
+from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.toolkit.controls import button, combo_box, label, line_edit, plain_tip
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
+from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.batch.running.arms import RECIPES
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import RunSettings, unmet_need
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.words.labels import title_of
+from baton_reasoning.core.words.numbers import count, in_brief
 
 NO_THIRD = "(none)"
 

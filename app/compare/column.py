@@ -8,18 +8,17 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QWidget
 
 from baton_reasoning.app.compare.figures import Figure
-from baton_reasoning.app.shared.conversations.conversation import Exchange
-from baton_reasoning.app.shared.labels import finish_text, last_text, title_of
-from baton_reasoning.app.shared.rendering import RichText
-from baton_reasoning.app.shared.steps.answer_card import AnswerCard
-from baton_reasoning.app.shared.steps.ribbon_follower import RibbonFollower
-from baton_reasoning.app.shared.steps.steps_document import AT_ONCE, thinking_pieces
-from baton_reasoning.app.shared.steps.steps_view import StepsView
-from baton_reasoning.app.shared.steps.typesetting import Typesetter
-from baton_reasoning.app.shared.theme import SIGN, Role, set_role
-from baton_reasoning.app.shared.widgets.controls import button, label
-from baton_reasoning.app.shared.widgets.layout import hbox, vbox
-from baton_reasoning.app.shared.widgets.ribbon import Ribbon
+from baton_reasoning.app.document import RichText
+from baton_reasoning.app.document.answer_card import AnswerCard
+from baton_reasoning.app.document.ribbon_follower import RibbonFollower
+from baton_reasoning.app.document.steps_document import AT_ONCE, thinking_pieces
+from baton_reasoning.app.document.steps_view import StepsView
+from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.toolkit.controls import button, label
+from baton_reasoning.app.toolkit.layout import hbox, vbox
+from baton_reasoning.app.toolkit.ribbon import Ribbon
+from baton_reasoning.app.toolkit.theme import SIGN, Role, set_role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.extract import given_in, last_boxed
 from baton_reasoning.core.run import RunSettings
@@ -27,6 +26,7 @@ from baton_reasoning.core.thinking.differences import thinking_steps
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.words.labels import finish_text, last_text, title_of
 
 MOST_COLUMNS = 3
 AT_ONCE_BESIDE = AT_ONCE // MOST_COLUMNS // 2

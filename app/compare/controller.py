@@ -10,11 +10,11 @@ from PySide6.QtWidgets import QWidget
 from baton_reasoning.app.compare.chooser import USUAL, Chooser, CompareChoice, arms, proposed, recorded
 from baton_reasoning.app.compare.column import MOST_COLUMNS
 from baton_reasoning.app.compare.view import CompareView
-from baton_reasoning.app.shared.conversations.conversation import Exchange, ShownComparison, expected_answer
-from baton_reasoning.app.shared.conversations.run_list import texts_at_once
-from baton_reasoning.app.shared.conversations.session import ChatSession
-from baton_reasoning.app.shared.preferences import Preferences
-from baton_reasoning.app.shared.steps.typesetting import Typesetter
+from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.session.chat_session import ChatSession
+from baton_reasoning.app.session.conversation import Exchange, ShownComparison, expected_answer
+from baton_reasoning.app.session.preferences import Preferences
+from baton_reasoning.app.session.run_list import texts_at_once
 from baton_reasoning.core.errors import BatonError
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from baton_reasoning.app.shared.format import duration, percent_more, times_as_many
 from baton_reasoning.core.grading.grader import Standing
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.words.numbers import duration, percent_more, times_as_many
 
 VERDICTS = {Outcome.CORRECT: "✓ right", Outcome.WRONG: "✗ wrong"}
 

@@ -16,12 +16,12 @@ from PySide6.QtCore import QEvent, QObject, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
-from baton_reasoning.app.shared.background import LatestTask
-from baton_reasoning.app.shared.format import count
-from baton_reasoning.app.shared.steps.steps_document import GAP
-from baton_reasoning.app.shared.steps.steps_view import PAD, StepsView
-from baton_reasoning.app.shared.theme import current_theme
+from baton_reasoning.app.document.steps_document import GAP
+from baton_reasoning.app.document.steps_view import PAD, StepsView
+from baton_reasoning.app.toolkit.background import LatestTask
+from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.core.thinking.differences import Likeness, Row, align, parting
+from baton_reasoning.core.words.numbers import count
 
 AT_ONCE = 40
 """Rows placed in one go, a few milliseconds; the rest follows when the window is idle."""

@@ -10,14 +10,14 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QAccessible, QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from baton_reasoning.app.shared.theme import Role, current_theme
-from baton_reasoning.app.shared.value_words import noun_of, value_text
-from baton_reasoning.app.shared.widgets.accessible import set_accessible_role
-from baton_reasoning.app.shared.widgets.controls import label
-from baton_reasoning.app.shared.widgets.layout import vbox
-from baton_reasoning.app.shared.widgets.value_plot import PlottedValues, ValuePlot
+from baton_reasoning.app.toolkit.accessible import set_accessible_role
+from baton_reasoning.app.toolkit.controls import label
+from baton_reasoning.app.toolkit.layout import vbox
+from baton_reasoning.app.toolkit.theme import Role, current_theme
+from baton_reasoning.app.toolkit.value_plot import PlottedValues, ValuePlot
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import StepValues
+from baton_reasoning.core.words.values import noun_of, value_text
 
 LINES = 7
 """Height in lines of text."""

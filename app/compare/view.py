@@ -14,20 +14,20 @@ from baton_reasoning.app.compare.column import AnswerColumn
 from baton_reasoning.app.compare.figures import figures, standing_text
 from baton_reasoning.app.compare.rows import LIKENESS_NAMES, WIDTH, AlignedRows, PartingLine, RowMarkers
 from baton_reasoning.app.compare.value_chart import ValueChart
-from baton_reasoning.app.shared.conversations.conversation import Exchange
-from baton_reasoning.app.shared.conversations.session import ChatSession
-from baton_reasoning.app.shared.format import in_brief
-from baton_reasoning.app.shared.rendering import RichText
-from baton_reasoning.app.shared.steps.searched_texts import SearchedTexts
-from baton_reasoning.app.shared.steps.steps_view import StepsView
-from baton_reasoning.app.shared.steps.typesetting import Typesetter
-from baton_reasoning.app.shared.theme import Role
-from baton_reasoning.app.shared.widgets.controls import Hairline, IconButton, button, label, plain_tip, scrolling
-from baton_reasoning.app.shared.widgets.layout import hbox, holder, vbox
+from baton_reasoning.app.document import RichText
+from baton_reasoning.app.document.searched_texts import SearchedTexts
+from baton_reasoning.app.document.steps_view import StepsView
+from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.session.chat_session import ChatSession
+from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.toolkit.controls import Hairline, IconButton, button, label, plain_tip, scrolling
+from baton_reasoning.app.toolkit.layout import hbox, holder, vbox
+from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.grading.grader import Standing
 from baton_reasoning.core.thinking.differences import Row
 from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.trace import Piece
+from baton_reasoning.core.words.numbers import in_brief
 
 
 class CompareView(QWidget):

@@ -9,16 +9,16 @@ from PySide6.QtWidgets import QListView, QWidget
 
 from baton_reasoning.app.inspector.opinion_text import FORKS, LEGEND, OpinionText, chance
 from baton_reasoning.app.inspector.token_strip import Alternatives, visible
-from baton_reasoning.app.shared.background import LatestTask
-from baton_reasoning.app.shared.conversations.conversation import Exchange
-from baton_reasoning.app.shared.conversations.reviews import AnswerReviews
-from baton_reasoning.app.shared.labels import opinion_counts
-from baton_reasoning.app.shared.theme import SIGN, Role
-from baton_reasoning.app.shared.widgets.controls import Hairline, button, combo_box, label, plain_tip, progress_bar
-from baton_reasoning.app.shared.widgets.layout import Spacer, in_row, vbox
+from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.session.reviews import AnswerReviews
+from baton_reasoning.app.toolkit.background import LatestTask
+from baton_reasoning.app.toolkit.controls import Hairline, button, combo_box, label, plain_tip, progress_bar
+from baton_reasoning.app.toolkit.layout import Spacer, in_row, vbox
+from baton_reasoning.app.toolkit.theme import SIGN, Role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import OpinionGiven, TokenWritten
 from baton_reasoning.core.thinking.opinion import Disagreement, Opinion, SecondOpinion, Sequel, opinion_error
+from baton_reasoning.core.words.labels import opinion_counts
 
 ABOUT = "The large model reads this answer once and marks where it would have written something else."
 MOST_AT_ONCE = 1_000

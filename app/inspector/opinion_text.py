@@ -21,8 +21,8 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QPlainTextEdit, QTextEdit, QToolTip, QWidget
 
 from baton_reasoning.app.inspector.token_strip import visible
-from baton_reasoning.app.shared.theme import Role, blend, current_theme
-from baton_reasoning.app.shared.widgets.controls import label, plain_tip
+from baton_reasoning.app.toolkit.controls import label, plain_tip
+from baton_reasoning.app.toolkit.theme import Role, blend, current_theme
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.opinion import STRONG, Disagreement, Opinion, Sequel
 from baton_reasoning.core.thinking.trace import Trace

@@ -14,11 +14,11 @@ from baton_reasoning.app.inspector.opinion_page import OpinionPage
 from baton_reasoning.app.inspector.run_page import RunPage
 from baton_reasoning.app.inspector.step_page import StepPage
 from baton_reasoning.app.inspector.timeline import TimelinePage
-from baton_reasoning.app.shared.conversations.conversation import Exchange
-from baton_reasoning.app.shared.conversations.reviews import AnswerReviews
-from baton_reasoning.app.shared.theme import Role, set_role
-from baton_reasoning.app.shared.widgets.controls import EmptyPane, LazyWidget, scrolling
-from baton_reasoning.app.shared.widgets.layout import vbox
+from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.session.reviews import AnswerReviews
+from baton_reasoning.app.toolkit.controls import EmptyPane, LazyWidget, scrolling
+from baton_reasoning.app.toolkit.layout import vbox
+from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.trace import Piece

@@ -9,9 +9,19 @@ from PySide6.QtGui import QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
 from baton_reasoning.app.inspector.command_line import command_line, models_of
-from baton_reasoning.app.shared.conversations.conversation import Exchange
-from baton_reasoning.app.shared.format import duration, parameter_count
-from baton_reasoning.app.shared.labels import (
+from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.toolkit.controls import Hairline, button, label
+from baton_reasoning.app.toolkit.facts import Facts
+from baton_reasoning.app.toolkit.layout import Spacer, vbox
+from baton_reasoning.app.toolkit.theme import SIGN, Role
+from baton_reasoning.core.engines.base import ModelCard
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.interruptions import Limits
+from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.words.labels import (
     Fact,
     bill_facts,
     cue_text,
@@ -20,17 +30,7 @@ from baton_reasoning.app.shared.labels import (
     own_facts,
     placement_facts,
 )
-from baton_reasoning.app.shared.theme import SIGN, Role
-from baton_reasoning.app.shared.widgets.controls import Hairline, button, label
-from baton_reasoning.app.shared.widgets.facts import Facts
-from baton_reasoning.app.shared.widgets.layout import Spacer, vbox
-from baton_reasoning.core.engines.base import ModelCard
-from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.run import RunSettings
-from baton_reasoning.core.settings import ModelChoice
-from baton_reasoning.core.thinking.interruptions import Limits
-from baton_reasoning.core.thinking.registry import POLICIES
-from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.words.numbers import duration, parameter_count
 
 
 class RunPage(QWidget):

@@ -7,18 +7,18 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QLabel, QWidget
 
 from baton_reasoning.app.inspector.token_strip import TokenStrip
-from baton_reasoning.app.shared.format import count, duration
-from baton_reasoning.app.shared.labels import WHO, Fact, draft_text
-from baton_reasoning.app.shared.theme import SIGN, Role, current_theme, ink_of, tint_of
-from baton_reasoning.app.shared.widgets.controls import Hairline, button, label
-from baton_reasoning.app.shared.widgets.facts import Facts
-from baton_reasoning.app.shared.widgets.flow import FlowLayout
-from baton_reasoning.app.shared.widgets.layout import Spacer, vbox
+from baton_reasoning.app.toolkit.controls import Hairline, button, label
+from baton_reasoning.app.toolkit.facts import Facts
+from baton_reasoning.app.toolkit.flow import FlowLayout
+from baton_reasoning.app.toolkit.layout import Spacer, vbox
+from baton_reasoning.app.toolkit.theme import SIGN, Role, current_theme, ink_of, tint_of
 from baton_reasoning.core.engines.base import Passing
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.differences import Effect, change_of
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.words.labels import WHO, Fact, draft_text
+from baton_reasoning.core.words.numbers import count, duration
 
 PASSING = {Passing.IDS: "token IDs", Passing.TEXT: "text"}
 

@@ -6,14 +6,14 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QAccessible, QColor, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from baton_reasoning.app.shared.format import duration
-from baton_reasoning.app.shared.theme import SIGN, current_theme, ink_of
-from baton_reasoning.app.shared.widgets.accessible import set_accessible_role
-from baton_reasoning.app.shared.widgets.controls import Hairline
-from baton_reasoning.app.shared.widgets.facts import Facts
-from baton_reasoning.app.shared.widgets.layout import Spacer, vbox
+from baton_reasoning.app.toolkit.accessible import set_accessible_role
+from baton_reasoning.app.toolkit.controls import Hairline
+from baton_reasoning.app.toolkit.facts import Facts
+from baton_reasoning.app.toolkit.layout import Spacer, vbox
+from baton_reasoning.app.toolkit.theme import SIGN, current_theme, ink_of
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.words.numbers import duration
 
 LANE = 20
 AUTHORS = (Author.SMALL, Author.LARGE)

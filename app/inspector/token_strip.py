@@ -20,10 +20,10 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from baton_reasoning.app.shared.theme import Role, blend, current_theme, ink_of
-from baton_reasoning.app.shared.widgets.accessible import set_accessible_role
-from baton_reasoning.app.shared.widgets.controls import label
-from baton_reasoning.app.shared.widgets.layout import vbox
+from baton_reasoning.app.toolkit.accessible import set_accessible_role
+from baton_reasoning.app.toolkit.controls import label
+from baton_reasoning.app.toolkit.layout import vbox
+from baton_reasoning.app.toolkit.theme import Role, blend, current_theme, ink_of
 from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.trace import Piece
 

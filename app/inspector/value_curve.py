@@ -15,14 +15,14 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from baton_reasoning.app.shared.format import count
-from baton_reasoning.app.shared.theme import current_theme
-from baton_reasoning.app.shared.value_words import noun_of, place_in_words, value_sentences, value_text
-from baton_reasoning.app.shared.widgets.accessible import set_accessible_role
-from baton_reasoning.app.shared.widgets.controls import plain_tip
-from baton_reasoning.app.shared.widgets.value_plot import CurvePoint, PlottedValues, ValuePlot
+from baton_reasoning.app.toolkit.accessible import set_accessible_role
+from baton_reasoning.app.toolkit.controls import plain_tip
+from baton_reasoning.app.toolkit.theme import current_theme
+from baton_reasoning.app.toolkit.value_plot import CurvePoint, PlottedValues, ValuePlot
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.thinking.values import StepValues
+from baton_reasoning.core.words.numbers import count
+from baton_reasoning.core.words.values import noun_of, place_in_words, value_sentences, value_text
 
 LINES = 10
 """Height in lines of text."""

@@ -9,14 +9,12 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QWidget
 
 from baton_reasoning.app.inspector.value_curve import ValueCurveView
-from baton_reasoning.app.shared.background import LatestTask
-from baton_reasoning.app.shared.conversations.conversation import Exchange, expected_answer
-from baton_reasoning.app.shared.conversations.reviews import AnswerReviews
-from baton_reasoning.app.shared.format import count, duration, rough_duration
-from baton_reasoning.app.shared.theme import Role, set_role
-from baton_reasoning.app.shared.value_words import WRITER_WORDS, source_text, value_sentences
-from baton_reasoning.app.shared.widgets.controls import Hairline, button, combo_box, label, line_edit, progress_bar
-from baton_reasoning.app.shared.widgets.layout import Spacer, in_row, vbox
+from baton_reasoning.app.session.conversation import Exchange, expected_answer
+from baton_reasoning.app.session.reviews import AnswerReviews
+from baton_reasoning.app.toolkit.background import LatestTask
+from baton_reasoning.app.toolkit.controls import Hairline, button, combo_box, label, line_edit, progress_bar
+from baton_reasoning.app.toolkit.layout import Spacer, in_row, vbox
+from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.run import Pair
@@ -30,6 +28,8 @@ from baton_reasoning.core.step_values.estimator import (
 from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.thinking.values import StepValues
+from baton_reasoning.core.words.numbers import count, duration, rough_duration
+from baton_reasoning.core.words.values import WRITER_WORDS, source_text, value_sentences
 
 ABOUT = "Continuations are written from the end of each step. The share of them that ends right is the value there."
 LEGEND = "● small, ◆ large, ○ what it replaced; band: 95% interval."

@@ -8,7 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from baton_reasoning.app.shared.background import BackgroundTask, StreamTask
+from baton_reasoning.app.toolkit.background import BackgroundTask, StreamTask
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.model_costs import ModelCosts

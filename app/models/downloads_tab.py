@@ -11,14 +11,14 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
 from baton_reasoning.app.models.controller import ModelsController
-from baton_reasoning.app.shared.background import LatestTask, StreamTask
-from baton_reasoning.app.shared.format import duration
-from baton_reasoning.app.shared.theme import Role, set_role
-from baton_reasoning.app.shared.widgets.controls import button, label
-from baton_reasoning.app.shared.widgets.layout import hbox, vbox
+from baton_reasoning.app.toolkit.background import LatestTask, StreamTask
+from baton_reasoning.app.toolkit.controls import button, label
+from baton_reasoning.app.toolkit.layout import hbox, vbox
+from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.models.download import DownloadManifest, DownloadProgress, Stage, discard, find_unfinished
 from baton_reasoning.core.models.fit import in_gib
+from baton_reasoning.core.words.numbers import duration
 
 THOUSANDTHS = 1000
 

@@ -17,17 +17,17 @@ from PySide6.QtWidgets import (
 )
 
 from baton_reasoning.app.models.controller import ModelsController
-from baton_reasoning.app.shared.background import LatestTask
-from baton_reasoning.app.shared.labels import fit_text
-from baton_reasoning.app.shared.theme import Role, set_role
-from baton_reasoning.app.shared.widgets.controls import button, label, line_edit
-from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
+from baton_reasoning.app.toolkit.background import LatestTask
+from baton_reasoning.app.toolkit.controls import button, label, line_edit
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
+from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.models.devices import Devices, disk_free
 from baton_reasoning.core.models.download import SPARE_BYTES
 from baton_reasoning.core.models.fit import Fit, FitKind, estimate, fit, in_gib, rough_shape
 from baton_reasoning.core.models.hub import Hub, Listing, Quantisation, Repository, manifest_for, recommended
 from baton_reasoning.core.models.options import HubFile, LoadOptions
+from baton_reasoning.core.words.labels import fit_text
 
 _SIZE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?[BM](?:-A\d+B)?)(?![\w.])", re.IGNORECASE)
 _HEADS = ("Quantisation", "Size", "On this machine, about", "")

@@ -8,12 +8,12 @@ from pathlib import Path
 from PySide6.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
 from baton_reasoning.app.models.controller import ModelsController
-from baton_reasoning.app.shared.format import short_path
-from baton_reasoning.app.shared.theme import Role
-from baton_reasoning.app.shared.widgets.controls import ElidedLabel, IconButton, button, label, line_edit
-from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, button, label, line_edit
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.options import ENDPOINT
+from baton_reasoning.core.words.numbers import short_path
 
 
 class HubSettingsTab(QWidget):

@@ -13,11 +13,11 @@ from PySide6.QtWidgets import QListView, QSplitter, QWidget
 
 from baton_reasoning.app.models.card import ModelCardView
 from baton_reasoning.app.models.controller import LibraryEntry, ModelsController, place
-from baton_reasoning.app.shared.background import LatestTask
-from baton_reasoning.app.shared.labels import fit_text
-from baton_reasoning.app.shared.widgets.controls import LazyWidget
+from baton_reasoning.app.toolkit.background import LatestTask
+from baton_reasoning.app.toolkit.controls import LazyWidget
 from baton_reasoning.core.models.fit import Fit, in_gib
 from baton_reasoning.core.models.library import BrokenFile, FolderOrigin, LocalModel
+from baton_reasoning.core.words.labels import fit_text
 
 LIST_WIDTH = 260
 """Pixels, at least: a name, and below it size, quantisation and fit."""

@@ -6,15 +6,15 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QFormLayout, QSpinBox, QWidget
 
 from baton_reasoning.app.models.controller import ModelsController
-from baton_reasoning.app.shared.forms.fields import bounds, editor_of
-from baton_reasoning.app.shared.labels import sampling_text
-from baton_reasoning.app.shared.theme import Role, set_role
-from baton_reasoning.app.shared.widgets.controls import button, combo_box, label, whole_number
-from baton_reasoning.app.shared.widgets.layout import in_row
+from baton_reasoning.app.toolkit.controls import button, combo_box, label, whole_number
+from baton_reasoning.app.toolkit.forms.fields import bounds, editor_of
+from baton_reasoning.app.toolkit.layout import in_row
+from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.models.catalog import Family, family_of
 from baton_reasoning.core.models.fit import FitKind, estimate, in_gib
 from baton_reasoning.core.models.library import LocalModel
 from baton_reasoning.core.models.options import KvType, LoadOptions, ModelOverrides, Switch, TagSource
+from baton_reasoning.core.words.labels import sampling_text
 
 WIDTH = 180
 """Pixels: the longest number, with room for larger text."""

@@ -16,10 +16,10 @@ from baton_reasoning.app.models.hub_search_tab import HubSearchTab
 from baton_reasoning.app.models.hub_settings_tab import HubSettingsTab
 from baton_reasoning.app.models.local_models_tab import LocalModelsTab
 from baton_reasoning.app.models.start_tab import StartTab
-from baton_reasoning.app.shared.widgets.controls import LazyWidget
-from baton_reasoning.app.shared.widgets.file_drops import FileDrops
-from baton_reasoning.app.shared.widgets.layout import vbox
-from baton_reasoning.app.shared.widgets.notice import Toasts
+from baton_reasoning.app.toolkit.controls import LazyWidget
+from baton_reasoning.app.toolkit.file_drops import FileDrops
+from baton_reasoning.app.toolkit.layout import vbox
+from baton_reasoning.app.toolkit.messages import Toasts
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.models.download import DownloadManifest
 from baton_reasoning.core.models.fit import in_gib

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from baton_reasoning.app.shared.background import BackgroundTask
-from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState, ServerEngine
+from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState, ServerEngine
+from baton_reasoning.app.toolkit.background import BackgroundTask
 
 EVERY_MS = 15_000
 

@@ -16,11 +16,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from baton_reasoning.app.shared.background import LatestTask
-from baton_reasoning.app.shared.forms.form import SettingsForm
-from baton_reasoning.app.shared.theme import SIGN, Role, set_role
-from baton_reasoning.app.shared.widgets.controls import button, combo_box, label, line_edit, scrolling
-from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
+from baton_reasoning.app.toolkit.background import LatestTask
+from baton_reasoning.app.toolkit.controls import button, combo_box, label, line_edit, scrolling
+from baton_reasoning.app.toolkit.forms.form import SettingsForm
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
+from baton_reasoning.app.toolkit.theme import SIGN, Role, set_role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.answers import UnknownModel
 from baton_reasoning.core.engines.remote.connection import LLAMA_SERVER_PORTS, without_model

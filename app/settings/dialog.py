@@ -5,11 +5,11 @@ from __future__ import annotations
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QCheckBox, QDialog, QListWidget, QWidget
 
-from baton_reasoning.app.shared.forms.form import Path, SettingsForm
-from baton_reasoning.app.shared.preferences import Preferences
-from baton_reasoning.app.shared.theme import Role
-from baton_reasoning.app.shared.widgets.controls import button, label, line_edit, scrolling
-from baton_reasoning.app.shared.widgets.layout import Spacer, hbox, vbox
+from baton_reasoning.app.session.preferences import Preferences
+from baton_reasoning.app.toolkit.controls import button, label, line_edit, scrolling
+from baton_reasoning.app.toolkit.forms.form import Path, SettingsForm
+from baton_reasoning.app.toolkit.layout import Spacer, hbox, vbox
+from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
 from baton_reasoning.core.run import effective_settings
 from baton_reasoning.core.settings import Settings

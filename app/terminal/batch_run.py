@@ -9,7 +9,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from baton_reasoning.app.shared.labels import bills_of
 from baton_reasoning.app.terminal import output
 from baton_reasoning.app.terminal.batch_folder import HISTORY, STORE_FILE, BatchFolder
 from baton_reasoning.app.terminal.models import source_of
@@ -34,6 +33,7 @@ from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.text import counted
+from baton_reasoning.core.words.labels import bills_of
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,6 @@ from typing import NamedTuple
 
 import click
 
-from baton_reasoning.app.shared.expected_speed import relative_time
-from baton_reasoning.app.shared.format import duration, parameter_count, short_path, size
 from baton_reasoning.app.terminal.command_line import as_json, command_group, deliberate_option, option
 from baton_reasoning.app.terminal.output import Field, listing, progress, remark, write
 from baton_reasoning.app.terminal.standard_input import confirmed
@@ -36,6 +34,8 @@ from baton_reasoning.core.models.options import (
     parse_source,
 )
 from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.words.numbers import duration, parameter_count, short_path, size
+from baton_reasoning.core.words.speed import relative_time
 
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")
 _HUB_URL = re.compile(r"https?://[^/]+/([\w.-]+/[\w.-]+)/(?:resolve|blob)/[^/]+/.*\.gguf(?:\?.*)?")

@@ -8,7 +8,6 @@ from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
-from baton_reasoning.app.shared.labels import fallback_text, placement_facts
 from baton_reasoning.app.terminal.models import file_of
 from baton_reasoning.app.terminal.options import LoadingOptions, ModelOptions
 from baton_reasoning.app.terminal.output import progress, remark
@@ -31,6 +30,7 @@ from baton_reasoning.core.models.options import (
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.thinking.policy import Needs
+from baton_reasoning.core.words.labels import fallback_text, placement_facts
 
 DEMO_NOTE = (
     "No models are named, so the demo pair runs. It solves only number puzzles such as `baton demo` shows; "

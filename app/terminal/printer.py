@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.control import Control
 from rich.segment import ControlType
 
-from baton_reasoning.app.shared.labels import prefill_text
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.export.markdown import SIGNS
 from baton_reasoning.core.text import counted, safe_text
@@ -24,6 +23,7 @@ from baton_reasoning.core.thinking.events import (
 )
 from baton_reasoning.core.thinking.registry import advice_on
 from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.words.labels import prefill_text
 
 _STYLES = {
     Author.SMALL: "color(33)",

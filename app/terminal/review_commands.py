@@ -9,9 +9,6 @@ from textwrap import shorten
 
 import click
 
-from baton_reasoning.app.shared.format import count
-from baton_reasoning.app.shared.labels import SIGNS, opinion_counts
-from baton_reasoning.app.shared.value_words import value_sentences
 from baton_reasoning.app.terminal import options
 from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, as_json, command, option
 from baton_reasoning.app.terminal.output import progress, remark, write, write_table
@@ -33,6 +30,9 @@ from baton_reasoning.core.thinking.opinion import Disagreement, Opinion
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import event_to_json
 from baton_reasoning.core.thinking.values import StepValues, TakeoverWorth
+from baton_reasoning.core.words.labels import SIGNS, opinion_counts
+from baton_reasoning.core.words.numbers import count
+from baton_reasoning.core.words.values import value_sentences
 
 BEFORE = 40
 """Characters of context that are printed before a disagreement."""

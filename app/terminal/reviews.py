@@ -7,7 +7,6 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from baton_reasoning.app.shared.format import count, rough_duration
 from baton_reasoning.app.terminal.batch_folder import BatchFolder
 from baton_reasoning.app.terminal.history import full_id, open_history
 from baton_reasoning.app.terminal.options import LoadingOptions, ModelOptions
@@ -30,6 +29,7 @@ from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.opinion import OpinionProgress
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import trace_from_lines
+from baton_reasoning.core.words.numbers import count, rough_duration
 
 
 def review_answer(review: Review, answer: Answer, models: ModelOptions, loading: LoadingOptions, json: bool) -> int:

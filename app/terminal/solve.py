@@ -9,8 +9,6 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import click
 
-from baton_reasoning.app.shared.expected_speed import speed_of_pair, time_saved
-from baton_reasoning.app.shared.labels import bills_of
 from baton_reasoning.app.terminal import options
 from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command, is_quiet, option
 from baton_reasoning.app.terminal.history import open_history
@@ -35,6 +33,8 @@ from baton_reasoning.core.thinking.interruptions import Control
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import event_to_json, trace_to_json
+from baton_reasoning.core.words.labels import bills_of
+from baton_reasoning.core.words.speed import speed_of_pair, time_saved
 
 BEYOND_THE_DEMO = (
     "The demo pair solves only number puzzles such as `baton demo` shows: what it writes here means nothing."

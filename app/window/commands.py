@@ -19,14 +19,14 @@ from PySide6.QtWidgets import (
 )
 
 from baton_reasoning.app.chat.page import ChatPage
+from baton_reasoning.app.document.clipboard import copy_answer
 from baton_reasoning.app.inspector.panel import Tab
-from baton_reasoning.app.shared.conversations.conversation import Exchange
-from baton_reasoning.app.shared.conversations.session import ChatSession
-from baton_reasoning.app.shared.steps.clipboard import copy_answer
-from baton_reasoning.app.shared.theme import Role
-from baton_reasoning.app.shared.widgets.controls import label, line_edit
-from baton_reasoning.app.shared.widgets.layout import vbox
-from baton_reasoning.app.shared.widgets.notice import Toasts
+from baton_reasoning.app.session.chat_session import ChatSession
+from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.toolkit.controls import label, line_edit
+from baton_reasoning.app.toolkit.layout import vbox
+from baton_reasoning.app.toolkit.messages import Toasts
+from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.app.window.dialogs import WindowDialogs
 from baton_reasoning.app.window.topbar import TopBar
 from baton_reasoning.core.errors import BatonError

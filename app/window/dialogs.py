@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from baton_reasoning.app.shared.conversations.session import ChatSession
-from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState
-from baton_reasoning.app.shared.preferences import Preferences, documents_folder
+from baton_reasoning.app.session.chat_session import ChatSession
+from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
+from baton_reasoning.app.session.preferences import Preferences, documents_folder
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, ModelFileError
 from baton_reasoning.core.models.options import DemoModel, LocalFile, ModelSource, file_source, parse_source

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject
 
-from baton_reasoning.app.shared.background import BackgroundTask
-from baton_reasoning.app.shared.theme import SIGN
-from baton_reasoning.app.shared.widgets.file_drops import FileDrops
+from baton_reasoning.app.toolkit.background import BackgroundTask
+from baton_reasoning.app.toolkit.file_drops import FileDrops
+from baton_reasoning.app.toolkit.theme import SIGN
 from baton_reasoning.app.window.dialogs import WindowDialogs
 from baton_reasoning.app.window.messages import WindowMessages
 from baton_reasoning.core.engines.body import Author

@@ -14,16 +14,16 @@ from shiboken6 import isValid
 
 from baton_reasoning.app.chat.page import ChatPage
 from baton_reasoning.app.servers.monitor import ServerMonitor
-from baton_reasoning.app.shared.background import BackgroundTask, BackgroundTasks
-from baton_reasoning.app.shared.conversations.repository import ConversationRepository
-from baton_reasoning.app.shared.conversations.session import ChatSession
-from baton_reasoning.app.shared.loaded_models import LoadedModels, Loader
-from baton_reasoning.app.shared.preferences import Preferences
-from baton_reasoning.app.shared.theme import apply, current_theme
-from baton_reasoning.app.shared.widgets.controls import Hairline
-from baton_reasoning.app.shared.widgets.file_drops import FileDrops
-from baton_reasoning.app.shared.widgets.layout import vbox
-from baton_reasoning.app.shared.widgets.notice import Toasts
+from baton_reasoning.app.session.chat_session import ChatSession
+from baton_reasoning.app.session.loaded_models import LoadedModels, Loader
+from baton_reasoning.app.session.preferences import Preferences
+from baton_reasoning.app.session.repository import ConversationRepository
+from baton_reasoning.app.toolkit.background import BackgroundTask, BackgroundTasks
+from baton_reasoning.app.toolkit.controls import Hairline
+from baton_reasoning.app.toolkit.file_drops import FileDrops
+from baton_reasoning.app.toolkit.layout import vbox
+from baton_reasoning.app.toolkit.messages import Toasts
+from baton_reasoning.app.toolkit.theme import apply, current_theme
 from baton_reasoning.app.window.commands import CommandPalette, ShortcutList, commands_of, install
 from baton_reasoning.app.window.dialogs import WindowDialogs
 from baton_reasoning.app.window.dropped_files import DroppedFiles
@@ -107,7 +107,7 @@ class MainWindow(QMainWindow):
 
     def begin_work(self) -> None:
         """Start what may come after the first paint: store, models, typesetter."""
-        from baton_reasoning.app.shared.rendering import warm_up
+        from baton_reasoning.app.document import warm_up
 
         BackgroundTask(self, "load what renders texts", warm_up, waits=False).start()
         self.open_store()
@@ -145,7 +145,7 @@ class MainWindow(QMainWindow):
 
     def _add_batch_page(self, store: Store) -> None:
         from baton_reasoning.app.batch.page import BatchPage
-        from baton_reasoning.app.shared.pair_loader import PairLoader
+        from baton_reasoning.app.session.pair_loader import PairLoader
         from baton_reasoning.core.models.options import hub_access
 
         access = partial(hub_access, self.paths.model_preferences)

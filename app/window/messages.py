@@ -8,14 +8,14 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QUrl
 from PySide6.QtGui import QDesktopServices
 
-from baton_reasoning.app.shared.format import short_path
-from baton_reasoning.app.shared.labels import STATES, fallback_text
-from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState
-from baton_reasoning.app.shared.preferences import Preferences
-from baton_reasoning.app.shared.widgets.notice import Cause, ToastAction, Toasts
+from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
+from baton_reasoning.app.session.preferences import Preferences
+from baton_reasoning.app.toolkit.messages import Cause, ToastAction, Toasts
 from baton_reasoning.app.window.dialogs import WindowDialogs
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Busy, EngineError, ModelFileError, SettingsError, StoreError
+from baton_reasoning.core.words.labels import STATES, fallback_text
+from baton_reasoning.core.words.numbers import short_path
 
 
 class WindowMessages(QObject):

@@ -6,14 +6,14 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QLabel, QPushButton, QSizePolicy, QWidget
 
-from baton_reasoning.app.shared.expected_speed import speed_of_pair
-from baton_reasoning.app.shared.labels import STATES, fallback_text, status_text
-from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState
-from baton_reasoning.app.shared.theme import AUTHOR_ROLES, SIGN, Role, set_role
-from baton_reasoning.app.shared.widgets.controls import ElidedLabel, label, plain_tip
-from baton_reasoning.app.shared.widgets.layout import hbox
+from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
+from baton_reasoning.app.toolkit.controls import ElidedLabel, label, plain_tip
+from baton_reasoning.app.toolkit.layout import hbox
+from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, SIGN, Role, set_role
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.remote.status import ServerStatus
+from baton_reasoning.core.words.labels import STATES, fallback_text, status_text
+from baton_reasoning.core.words.speed import speed_of_pair
 
 LONGEST_NAME = 170
 """Pixels; the whole name is in the tool tip."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QWidget
 
-from baton_reasoning.app.shared.background import BackgroundTask
-from baton_reasoning.app.shared.widgets.layout import vbox
+from baton_reasoning.app.toolkit.background import BackgroundTask
+from baton_reasoning.app.toolkit.layout import vbox
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.models.options import DEMO_FOLDER, HubFile, file_source
 

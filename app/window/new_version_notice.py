@@ -8,8 +8,8 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject, QUrl
 from PySide6.QtGui import QDesktopServices
 
-from baton_reasoning.app.shared.background import BackgroundTask
-from baton_reasoning.app.shared.preferences import Preferences
+from baton_reasoning.app.session.preferences import Preferences
+from baton_reasoning.app.toolkit.background import BackgroundTask
 from baton_reasoning.app.window.messages import WindowMessages
 from baton_reasoning.core.version import RELEASES, newer_version, version
 

@@ -21,14 +21,12 @@ from PySide6.QtWidgets import (
 )
 
 from baton_reasoning.app.servers.probe import probe_beside
-from baton_reasoning.app.shared.background import LatestTask
-from baton_reasoning.app.shared.expected_speed import speed_of_files
-from baton_reasoning.app.shared.format import parameter_count
-from baton_reasoning.app.shared.theme import AUTHOR_ROLES, SIGN, Role, set_role
-from baton_reasoning.app.shared.timer import single_shot_timer
-from baton_reasoning.app.shared.widgets.controls import IconButton, button, label, plain_tip, whole_number
-from baton_reasoning.app.shared.widgets.file_drops import FileDrops
-from baton_reasoning.app.shared.widgets.layout import Spacer, hbox, vbox
+from baton_reasoning.app.toolkit.background import LatestTask
+from baton_reasoning.app.toolkit.controls import IconButton, button, label, plain_tip, whole_number
+from baton_reasoning.app.toolkit.file_drops import FileDrops
+from baton_reasoning.app.toolkit.layout import Spacer, hbox, vbox
+from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, SIGN, Role, set_role
+from baton_reasoning.app.toolkit.timer import single_shot_timer
 from baton_reasoning.app.window.offered_models import (
     OfferedModel,
     OfferedPair,
@@ -43,6 +41,8 @@ from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.options import DemoModel, HubFile, ModelSource, ServerUrls, local_path, parse_source
 from baton_reasoning.core.settings import DEMO_OF, ModelChoice
+from baton_reasoning.core.words.numbers import parameter_count
+from baton_reasoning.core.words.speed import speed_of_files
 
 if TYPE_CHECKING:
     from baton_reasoning.core.models.catalog import CatalogPair

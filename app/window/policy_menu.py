@@ -6,9 +6,9 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu, QWidget
 
-from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState
-from baton_reasoning.app.shared.preferences import Preferences
-from baton_reasoning.app.shared.widgets.controls import ElidedButton, plain_tip
+from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
+from baton_reasoning.app.session.preferences import Preferences
+from baton_reasoning.app.toolkit.controls import ElidedButton, plain_tip
 from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
 from baton_reasoning.core.run import unmet_need
 from baton_reasoning.core.thinking.registry import (

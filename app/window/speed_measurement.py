@@ -6,8 +6,8 @@ from functools import partial
 
 from PySide6.QtCore import QObject, Signal
 
-from baton_reasoning.app.shared.background import BackgroundTask
-from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState
+from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
+from baton_reasoning.app.toolkit.background import BackgroundTask
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.thinking.interruptions import Control
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QWidget
 
-from baton_reasoning.app.shared.loaded_models import LoadedModels
-from baton_reasoning.app.shared.preferences import Preferences
-from baton_reasoning.app.shared.theme import Role, current_theme, set_role
-from baton_reasoning.app.shared.widgets.controls import IconButton, SwitchButton, label
-from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox
+from baton_reasoning.app.session.loaded_models import LoadedModels
+from baton_reasoning.app.session.preferences import Preferences
+from baton_reasoning.app.toolkit.controls import IconButton, SwitchButton, label
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox
+from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
 from baton_reasoning.app.window.model_button import ModelButton
 from baton_reasoning.app.window.policy_menu import PolicyButton
 

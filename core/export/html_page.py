@@ -15,7 +15,7 @@ from baton_reasoning.core.export.value_curve import curve_of
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
 LIGHT = PRINT | {"background": "#f7f7f5"}
-"""The window's colours; a test holds them to `app.shared.theme`."""
+"""The window's colours; a test holds them to `app.toolkit.theme`."""
 DARK = {
     "background": "#17181a",
     "text": "#ececee",

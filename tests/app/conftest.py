@@ -20,9 +20,9 @@ from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.answer_view import AnswerView
-from baton_reasoning.app.shared.conversations.conversation import Exchange
-from baton_reasoning.app.shared.garbage_collection import MainThreadCollector
-from baton_reasoning.app.shared.loaded_models import Loading
+from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.session.loaded_models import Loading
+from baton_reasoning.app.toolkit.garbage_collection import MainThreadCollector
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.remote.known_servers import KnownServers
 from baton_reasoning.core.engines.remote.status import StatusCallback

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from baton_reasoning.app.shared.conversations import answer_task
+from baton_reasoning.app.session import answer_task
 from baton_reasoning.core.run import run
 from baton_reasoning.core.thinking.events import Event, TokenWritten
 

@@ -44,8 +44,8 @@ from pytestqt.qtbot import QtBot
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.chat.scoreboards import Board, BoardRow
 from baton_reasoning.app.settings.dialog import SettingsDialog
-from baton_reasoning.app.shared.background import StreamTask
-from baton_reasoning.app.shared.widgets.controls import ElidedButton, ElidedCheckBox, ElidedLabel
+from baton_reasoning.app.toolkit.background import StreamTask
+from baton_reasoning.app.toolkit.controls import ElidedButton, ElidedCheckBox, ElidedLabel
 from baton_reasoning.app.window.main_window import NARROW, MainWindow
 from baton_reasoning.app.window.model_button import ModelButton, StateLabel
 from baton_reasoning.app.window.models_page import add_models_page

@@ -22,7 +22,7 @@ from pytestqt.qtbot import QtBot
 from baton_reasoning.app.batch.row_order import ResultColumn
 from baton_reasoning.app.chat.sidebar import HistoryRole
 from baton_reasoning.app.cli import main
-from baton_reasoning.app.shared.background import StreamTask
+from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DemoProblem
 from baton_reasoning.core.engines.body import Author

@@ -23,8 +23,8 @@ from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.batch.welcome import BatchRow
 from baton_reasoning.app.chat.sidebar import HistoryRole
 from baton_reasoning.app.compare.chooser import Chooser
-from baton_reasoning.app.shared.conversations.run_list import RunMark
-from baton_reasoning.app.shared.pair_loader import PairLoader
+from baton_reasoning.app.session.pair_loader import PairLoader
+from baton_reasoning.app.session.run_list import RunMark
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.body import Author

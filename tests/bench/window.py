@@ -25,9 +25,9 @@ from baton_reasoning.app.__main__ import SWITCH_INTERVAL
 from baton_reasoning.app.batch.result_table import ResultTable
 from baton_reasoning.app.batch.row_order import ResultColumn, RowFilter
 from baton_reasoning.app.compare.controller import ComparisonController
-from baton_reasoning.app.shared.conversations.conversation import ShownComparison
-from baton_reasoning.app.shared.garbage_collection import MainThreadCollector
-from baton_reasoning.app.shared.loaded_models import Loading
+from baton_reasoning.app.session.conversation import ShownComparison
+from baton_reasoning.app.session.loaded_models import Loading
+from baton_reasoning.app.toolkit.garbage_collection import MainThreadCollector
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.known_servers import KnownServers

@@ -19,8 +19,8 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QApplication
 
 from baton_reasoning.app.__main__ import SWITCH_INTERVAL
-from baton_reasoning.app.shared.loaded_models import LoadState
-from baton_reasoning.app.shared.pair_loader import PairLoader
+from baton_reasoning.app.session.loaded_models import LoadState
+from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.thinking.events import Finish, RunEnded

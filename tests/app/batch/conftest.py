@@ -9,9 +9,9 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.page import BatchPage
-from baton_reasoning.app.shared.background import BackgroundTasks
-from baton_reasoning.app.shared.loaded_models import LoadedModels, Loading
-from baton_reasoning.app.shared.preferences import Preferences
+from baton_reasoning.app.session.loaded_models import LoadedModels, Loading
+from baton_reasoning.app.session.preferences import Preferences
+from baton_reasoning.app.toolkit.background import BackgroundTasks
 from baton_reasoning.core.engines.remote.known_servers import KnownServers
 from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.errors import ModelFileError

@@ -11,9 +11,9 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.execution import BatchActivity
 from baton_reasoning.app.batch.page import BatchPage
-from baton_reasoning.app.shared.background import StreamTask
-from baton_reasoning.app.shared.loaded_models import LoadState
-from baton_reasoning.app.shared.widgets.controls import SwitchButton
+from baton_reasoning.app.session.loaded_models import LoadState
+from baton_reasoning.app.toolkit.background import StreamTask
+from baton_reasoning.app.toolkit.controls import SwitchButton
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.base import Conversation
 from baton_reasoning.core.settings import ModelChoice

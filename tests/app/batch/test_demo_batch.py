@@ -13,10 +13,10 @@ from baton_reasoning.app.batch.execution import BatchActivity
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.batch.row_order import ResultColumn
 from baton_reasoning.app.batch.run_view import RunView
-from baton_reasoning.app.shared.background import BackgroundTasks
-from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState
-from baton_reasoning.app.shared.pair_loader import PairLoader
-from baton_reasoning.app.shared.preferences import Preferences
+from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
+from baton_reasoning.app.session.pair_loader import PairLoader
+from baton_reasoning.app.session.preferences import Preferences
+from baton_reasoning.app.toolkit.background import BackgroundTasks
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS

@@ -23,11 +23,11 @@ from baton_reasoning.app.batch.row_order import Mark, ResultColumn, RowFilter, m
 from baton_reasoning.app.batch.run_window import RunWindow
 from baton_reasoning.app.batch.welcome import BatchWelcome
 from baton_reasoning.app.inspector.panel import Inspector
-from baton_reasoning.app.shared.background import StreamTask
-from baton_reasoning.app.shared.loaded_models import LoadState
-from baton_reasoning.app.shared.theme import DARK, apply
-from baton_reasoning.app.shared.widgets.controls import IconButton
-from baton_reasoning.app.shared.widgets.figure_table import FigureTable
+from baton_reasoning.app.session.loaded_models import LoadState
+from baton_reasoning.app.toolkit.background import StreamTask
+from baton_reasoning.app.toolkit.controls import IconButton
+from baton_reasoning.app.toolkit.figure_table import FigureTable
+from baton_reasoning.app.toolkit.theme import DARK, apply
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.tables import main_tables, more_tables
 from baton_reasoning.core.batch.running.arms import Arm

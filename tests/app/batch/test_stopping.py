@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.batch.run_view import RunView
-from baton_reasoning.app.shared.background import StreamTask
+from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.thinking.events import RunStarted
 from tests.app.batch.test_beside_chat import BATCH, HeldLoader, batch_page, wait_until_done

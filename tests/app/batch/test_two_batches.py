@@ -14,8 +14,8 @@ from baton_reasoning.app.batch import session
 from baton_reasoning.app.batch.execution import BatchActivity
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.batch.welcome import BatchRow
-from baton_reasoning.app.shared.background import StreamTask
-from baton_reasoning.app.shared.widgets.controls import ElidedButton
+from baton_reasoning.app.toolkit.background import StreamTask
+from baton_reasoning.app.toolkit.controls import ElidedButton
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.store.store import Store

@@ -13,8 +13,8 @@ from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.remedies import AnswerAction
-from baton_reasoning.app.shared.conversations.run_list import Activity
-from baton_reasoning.app.shared.widgets.controls import ElidedLabel
+from baton_reasoning.app.session.run_list import Activity
+from baton_reasoning.app.toolkit.controls import ElidedLabel
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.base import PrefillProgress
 from baton_reasoning.core.engines.body import Author

@@ -12,9 +12,9 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.chat.sidebar import HistoryRole
-from baton_reasoning.app.shared.conversations.conversation import Conversation
-from baton_reasoning.app.shared.conversations.run_list import Activity, RunMark
-from baton_reasoning.app.shared.widgets import accessible
+from baton_reasoning.app.session.conversation import Conversation
+from baton_reasoning.app.session.run_list import Activity, RunMark
+from baton_reasoning.app.toolkit import accessible
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import Finish

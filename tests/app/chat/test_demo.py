@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.welcome import EXAMPLES, demo_problem
 from baton_reasoning.app.compare.chooser import Chooser
-from baton_reasoning.app.shared.conversations.conversation import expected_answer
+from baton_reasoning.app.session.conversation import expected_answer
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.demo_pair import DemoProblem
 from baton_reasoning.core.settings import ModelChoice

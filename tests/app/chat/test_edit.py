@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QApplication, QLabel, QMenu, QPushButton
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.step_editor import StepEditor
-from baton_reasoning.app.shared.loaded_models import LoadState
-from baton_reasoning.app.shared.theme import SIGN
+from baton_reasoning.app.session.loaded_models import LoadState
+from baton_reasoning.app.toolkit.theme import SIGN
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost

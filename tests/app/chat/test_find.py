@@ -9,9 +9,9 @@ from PySide6.QtCore import SIGNAL, QPoint, Qt
 from PySide6.QtGui import QColor, QTextCursor
 from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.shared.conversations.conversation import ShownComparison
-from baton_reasoning.app.shared.rendering import RichText
-from baton_reasoning.app.shared.theme import current_theme
+from baton_reasoning.app.document import RichText
+from baton_reasoning.app.session.conversation import ShownComparison
+from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.app.window.main_window import MainWindow
 from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
 from tests.fakes.scripted import ScriptedEngine

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.shared.loaded_models import Loading
+from baton_reasoning.app.session.loaded_models import Loading
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.demo_pair import LARGE_MODEL
 from baton_reasoning.core.engines.local.engine import LocalEngine

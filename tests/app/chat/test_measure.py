@@ -10,8 +10,8 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.answer_view import AnswerView
 from baton_reasoning.app.chat.conversation_view import Bubble, ConversationView
-from baton_reasoning.app.shared.conversations.conversation import Conversation, Exchange
-from baton_reasoning.app.shared.steps.typesetting import Typesetter
+from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.run import RunSettings

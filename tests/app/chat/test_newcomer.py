@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.scoreboard_view import BEYOND, BoardAction
 from baton_reasoning.app.inspector.run_page import parameters
-from baton_reasoning.app.shared.conversations.run_list import Activity
+from baton_reasoning.app.session.run_list import Activity
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.models.options import DemoModel, LocalFile, ServerUrls, parse_source
 from baton_reasoning.core.run import RunSettings

@@ -15,8 +15,8 @@ from baton_reasoning.app.chat.scoreboard_view import ScoreboardView
 from baton_reasoning.app.chat.scoreboards import Board, BoardRow
 from baton_reasoning.app.chat.welcome import demo_problem
 from baton_reasoning.app.compare.chooser import Chooser
-from baton_reasoning.app.shared.conversations.conversation import expected_answer
-from baton_reasoning.app.shared.pair_loader import PairLoader
+from baton_reasoning.app.session.conversation import expected_answer
+from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.pair_dialog import PairDialog
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow

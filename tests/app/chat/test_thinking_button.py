@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QAction
 from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.shared.loaded_models import LoadState
+from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.thinking.policies.never import Never
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange

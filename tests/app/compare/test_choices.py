@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from baton_reasoning.app.compare.chooser import USUAL, CompareChoice, arms, proposed, recorded
-from baton_reasoning.app.shared.conversations.conversation import Exchange
+from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.core.batch.running.arms import RECIPES
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.events import Finish, RunEnded

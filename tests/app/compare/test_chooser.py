@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.compare.chooser import Chooser, arms
-from baton_reasoning.app.shared.conversations.conversation import expected_answer
-from baton_reasoning.app.shared.conversations.run_list import texts_at_once
+from baton_reasoning.app.session.conversation import expected_answer
+from baton_reasoning.app.session.run_list import texts_at_once
 from baton_reasoning.core.demo_pair import held_out_problems
 from baton_reasoning.core.run import Pair, RunSettings
 from tests.fakes.scripted import ScriptedEngine

@@ -12,15 +12,15 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.compare.rows import WIDTH
-from baton_reasoning.app.shared.conversations.conversation import Exchange
-from baton_reasoning.app.shared.conversations.run_list import Activity, RunMark
-from baton_reasoning.app.shared.labels import run_in_brief
-from baton_reasoning.app.shared.steps.steps_document import ShownPiece
+from baton_reasoning.app.document.steps_document import ShownPiece
+from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.session.run_list import Activity, RunMark
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
+from baton_reasoning.core.words.labels import run_in_brief
 from tests.app.compare.conftest import ALONE, PROBLEM, arms_loader, dialog, rest_of, settle, view_of
 from tests.app.conftest import ScriptedLoader, answer_to, last_exchange
 from tests.fakes.scripted import ScriptedEngine

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from baton_reasoning.app.compare.figures import figures, standing_text
-from baton_reasoning.app.shared.format import percent_more, times_as_many
-from baton_reasoning.app.shared.labels import title_of
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.grading.grader import Standing
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.words.labels import title_of
+from baton_reasoning.core.words.numbers import percent_more, times_as_many
 from tests.core.thinking.running import keywords, run
 
 UNSCORED = Outcome.UNSCORED

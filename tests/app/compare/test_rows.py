@@ -10,10 +10,10 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.compare.rows import AT_ONCE, AlignedRows, RowMarkers
-from baton_reasoning.app.shared.background import BackgroundTasks
-from baton_reasoning.app.shared.steps.steps_document import thinking_pieces
-from baton_reasoning.app.shared.steps.steps_view import StepsView
-from baton_reasoning.app.shared.steps.typesetting import Typesetter
+from baton_reasoning.app.document.steps_document import thinking_pieces
+from baton_reasoning.app.document.steps_view import StepsView
+from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.toolkit.background import BackgroundTasks
 from baton_reasoning.core.thinking.differences import thinking_steps
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.trace import Trace

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.compare.value_chart import ValueChart
-from baton_reasoning.app.shared.theme import current_theme
+from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.core.thinking.events import PlaceOutcomes, ValuesEstimated
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.trace import Trace

@@ -15,8 +15,8 @@ from pytestqt.qtbot import QtBot
 from baton_reasoning.app.inspector import opinion_page
 from baton_reasoning.app.inspector.opinion_page import OpinionPage, PlaceFilter
 from baton_reasoning.app.inspector.panel import Tab
-from baton_reasoning.app.shared.background import BackgroundTasks
-from baton_reasoning.app.shared.conversations.conversation import Exchange
+from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.toolkit.background import BackgroundTasks
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import OpinionGiven

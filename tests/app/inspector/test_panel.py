@@ -14,7 +14,7 @@ from baton_reasoning.app.inspector.panel import NO_ANSWER, Tab
 from baton_reasoning.app.inspector.run_page import card_facts, totals
 from baton_reasoning.app.inspector.step_page import facts_of
 from baton_reasoning.app.inspector.token_strip import TokenFlow, visible
-from baton_reasoning.app.shared.conversations.conversation import Exchange
+from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.base import Alternative
 from baton_reasoning.core.engines.body import Author

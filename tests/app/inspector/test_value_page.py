@@ -16,8 +16,8 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.inspector.panel import Tab
 from baton_reasoning.app.inspector.value_page import ValuePage
-from baton_reasoning.app.shared.conversations.conversation import Exchange
-from baton_reasoning.app.shared.theme import LIGHT
+from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.toolkit.theme import LIGHT
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.base import Conversation
 from baton_reasoning.core.engines.body import Author

@@ -10,8 +10,8 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.models.controller import ModelsController
 from baton_reasoning.app.models.page import ModelsPage
-from baton_reasoning.app.shared.background import BackgroundTasks
-from baton_reasoning.app.shared.widgets.notice import Toasts
+from baton_reasoning.app.toolkit.background import BackgroundTasks
+from baton_reasoning.app.toolkit.messages import Toasts
 from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.secrets import Secrets

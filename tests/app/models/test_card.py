@@ -10,11 +10,11 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.models.model_forms import WritingForm
 from baton_reasoning.app.models.page import ModelsPage
-from baton_reasoning.app.shared.labels import own_facts, placement_facts
 from baton_reasoning.core.demo_pair.settings import SMALL_MODEL
 from baton_reasoning.core.engines.base import DeviceShare, ModelCard, Placement
 from baton_reasoning.core.models.options import KvType, LoadOptions, ModelOverrides, Switch, TagSource, load_preferences
 from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.words.labels import own_facts, placement_facts
 from tests.app.models.test_page import choose
 
 pytestmark = pytest.mark.slow

@@ -10,9 +10,8 @@ from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.models.page import ModelsPage
-from baton_reasoning.app.shared.labels import placement_facts
-from baton_reasoning.app.shared.loaded_models import LoadState
-from baton_reasoning.app.shared.pair_loader import PairLoader
+from baton_reasoning.app.session.loaded_models import LoadState
+from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.models_page import add_models_page
 from baton_reasoning.app.window.pair_dialog import PairDialog
@@ -28,6 +27,7 @@ from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.secrets import Secrets
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.words.labels import placement_facts
 from tests.app.models.conftest import REPOSITORY
 from tests.core.models.hub_server import HubServer
 

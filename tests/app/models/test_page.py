@@ -15,8 +15,8 @@ from baton_reasoning.app.models.downloads_tab import DownloadRow, DownloadState
 from baton_reasoning.app.models.hub_search_tab import size_in
 from baton_reasoning.app.models.local_models_tab import LocalModelsTab, names_of
 from baton_reasoning.app.models.page import ModelsPage
-from baton_reasoning.app.shared.background import BackgroundTasks
-from baton_reasoning.app.shared.widgets.controls import IconButton
+from baton_reasoning.app.toolkit.background import BackgroundTasks
+from baton_reasoning.app.toolkit.controls import IconButton
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.models_page import add_models_page
 from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL

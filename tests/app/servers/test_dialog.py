@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.servers.probe import probe_beside
 from baton_reasoning.app.servers.server_dialog import Purpose, ServerDialog
-from baton_reasoning.app.shared.widgets.controls import FileEdit
+from baton_reasoning.app.toolkit.controls import FileEdit
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine

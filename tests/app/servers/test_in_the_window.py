@@ -13,8 +13,8 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.servers.monitor import ServerMonitor
 from baton_reasoning.app.servers.server_dialog import ServerDialog
-from baton_reasoning.app.shared.loaded_models import LoadState
-from baton_reasoning.app.shared.pair_loader import PairLoader
+from baton_reasoning.app.session.loaded_models import LoadState
+from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.models_page import add_models_page
 from baton_reasoning.app.window.pair_dialog import PairDialog

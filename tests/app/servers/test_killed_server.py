@@ -10,8 +10,8 @@ import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.shared.conversations.conversation import Exchange
-from baton_reasoning.app.shared.loaded_models import Loading
+from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.session.loaded_models import Loading
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.demo_pair import SMALL_MODEL
 from baton_reasoning.core.engines.body import Author

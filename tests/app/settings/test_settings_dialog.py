@@ -9,8 +9,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QSpinBox, QWidget
 from pytestqt.qtbot import QtBot
 
+from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.settings.dialog import SECTIONS, SettingsDialog, section_of
-from baton_reasoning.app.shared.preferences import Preferences
 from baton_reasoning.core.settings import ModelChoice, SettingsFile
 
 

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.page import BatchPage
-from baton_reasoning.app.shared.widgets.file_drops import FileDrops
+from baton_reasoning.app.toolkit.file_drops import FileDrops
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.pair_dialog import PairDialog
 from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL

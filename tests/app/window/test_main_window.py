@@ -16,8 +16,8 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.servers.server_dialog import ServerDialog
-from baton_reasoning.app.shared.loaded_models import Loading, LoadState, Remark
-from baton_reasoning.app.shared.theme.colours import DARK
+from baton_reasoning.app.session.loaded_models import Loading, LoadState, Remark
+from baton_reasoning.app.toolkit.theme.colours import DARK
 from baton_reasoning.app.window.commands import CommandPalette, ShortcutList
 from baton_reasoning.app.window.main_window import MainWindow, first_size
 from baton_reasoning.app.window.offered_models import known_models
@@ -44,7 +44,7 @@ def test_the_window_opens_without_the_libraries_that_take_long_to_import() -> No
     slow = {"numpy", "httpx2", "huggingface_hub", "jinja2", "math_verify", "ziamath", "llama_cpp", "starlette"}
     slow |= {"markdown_it", "psutil"}
     slow |= {f"baton_reasoning.core.{name}" for name in ("store.store", "store.runs", "grading.extract")}
-    modules = "baton_reasoning.app.window.main_window, baton_reasoning.app.shared.pair_loader"
+    modules = "baton_reasoning.app.window.main_window, baton_reasoning.app.session.pair_loader"
     code = f"import sys, {modules}; print(*sys.modules)"
     imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "PySide6" in imported

@@ -13,8 +13,8 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.welcome import demo_problem
 from baton_reasoning.app.inspector.panel import Tab
-from baton_reasoning.app.shared.loaded_models import LoadState
-from baton_reasoning.app.shared.pair_loader import PairLoader
+from baton_reasoning.app.session.loaded_models import LoadState
+from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.paths import Paths

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.shared.loaded_models import LoadState
+from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.pair_dialog import PairDialog
 from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from baton_reasoning.app.shared.theme import colours
+from baton_reasoning.app.toolkit.theme import colours
 from baton_reasoning.core.charts import CIRCLE, DIAMOND, SHAPES
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.errors import StoreError

@@ -1,0 +1,162 @@
+"""A widget for text with mathematics, as tall as its content; copies yield the source."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import QMimeData, QRectF, QSize, Qt, QUrl, Signal
+from PySide6.QtGui import (
+    QColor,
+    QFontMetrics,
+    QGuiApplication,
+    QImage,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+    QTextCharFormat,
+    QTextLine,
+)
+from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QWidget
+
+from baton_reasoning.app.document.blocks import COPY_SCHEME
+from baton_reasoning.app.document.copying import as_plain_text, code_of
+from baton_reasoning.app.document.markdown import append_plain, render_into
+from baton_reasoning.app.document.style import TextStyle
+from baton_reasoning.app.toolkit.theme import current_theme
+
+
+class RichText(QTextBrowser):
+    """Shows one Markdown text, or one that is still growing; follows the theme.
+
+    Links are not opened: `link_clicked` says which one was meant. "Copy" over code copies it.
+    """
+
+    link_clicked = Signal(str)
+    code_copied = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._markdown = ""
+        self._live: str | None = None
+        """The text while it is being written, None once it is finished."""
+        self._ink = ""
+        self._marked: list[tuple[int, QColor]] = []
+        self.setAccessibleName("Text")
+        self.setOpenLinks(False)
+        self.setUndoRedoEnabled(False)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.document().setDocumentMargin(0)
+        for each in (self, self.viewport()):
+            each.setAttribute(Qt.WidgetAttribute.WA_StaticContents)  # growing paints only what is new
+        self.document().documentLayout().documentSizeChanged.connect(self._fit)
+        self.anchorClicked.connect(self._follow)
+        current_theme().changed.connect(self._rerender)
+
+    def set_markdown(self, markdown: str, ink: str = "") -> None:
+        """Shows a finished text, in the colour `ink` (`#rrggbb`) or that of the theme."""
+        self._markdown, self._ink, self._live = markdown, ink, None
+        render_into(self.document(), markdown, self._style())
+        self.setAccessibleDescription(markdown)  # a screen reader cannot read drawn formulas, but their source
+
+    def append_live(self, text: str) -> None:
+        """Add to a text that is being written, as plain letters; `set_markdown` renders it when it is finished."""
+        self._live = (self._live or "") + text
+        style, letters = self._style(), QTextCharFormat()
+        letters.setFont(style.font)
+        letters.setForeground(QColor(style.ink))
+        append_plain(self.document(), text, letters)
+
+    @property
+    def markdown(self) -> str:
+        """The text as it was given, finished or growing."""
+        return self._markdown if self._live is None else self._live
+
+    def createMimeDataFromSelection(self) -> QMimeData:
+        mime = QMimeData()
+        mime.setText(as_plain_text(self.textCursor()))
+        return mime
+
+    def mark_formulas(self, marked: list[tuple[int, QColor]]) -> None:
+        """Draw these grounds behind formulas, each by its position. Qt would lay a highlight over the formula."""
+        if marked != self._marked:
+            self._marked = marked
+            self.viewport().update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if self._marked:
+            painter = QPainter(self.viewport())
+            painter.translate(-self.horizontalScrollBar().value(), 0)
+            for position, colour in self._marked:
+                painter.fillRect(self._place_of(position), colour)
+            painter.end()
+        super().paintEvent(event)
+
+    def _place_of(self, position: int) -> QRectF:
+        """Return the rectangle of the character at a position of the document."""
+        block = self.document().findBlock(position)
+        within = position - block.position()
+        line = block.layout().lineForTextPosition(within)
+        if not line.isValid():
+            return QRectF()
+        top = self.document().documentLayout().blockBoundingRect(block).topLeft() + line.position()
+        left, right = (_x(line, place) - line.x() for place in (within, within + 1))
+        return QRectF(top.x() + left, top.y(), right - left, line.height())
+
+    def loadResource(self, kind: int, name: QUrl | str) -> QImage:  # noqa: ARG002 - Qt's
+        """Load no resource: a text cannot make Baton fetch or read anything. For None, Qt would read a local file."""
+        return QImage()
+
+    @property
+    def formula_size(self) -> float:
+        """The size of its formulas in pixels."""
+        return self._style().formula_size
+
+    def fit_width(self, widest: int) -> None:
+        """Make the widget as wide as its text, and no wider than so many pixels."""
+        document = self.document()
+        document.setTextWidth(-1)
+        self.setFixedWidth(min(widest, int(document.idealWidth()) + 4))
+        document.setTextWidth(self.width())
+
+    def sizeHint(self) -> QSize:
+        line = QFontMetrics(self.font()).height()
+        return QSize(480, max(line, round(self.document().size().height())))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self.viewport().update()
+        self._fit()
+
+    def _style(self) -> TextStyle:
+        style = TextStyle.of(current_theme().colours, QGuiApplication.font())
+        return style.in_ink(self._ink) if self._ink else style
+
+    def _rerender(self) -> None:
+        if self._live is None:
+            self.set_markdown(self._markdown, self._ink)
+        else:
+            text, self._live = self._live, None
+            self.document().clear()
+            self.append_live(text)
+
+    def _fit(self) -> None:
+        height = self.sizeHint().height()
+        if height != self.height():
+            self.setFixedHeight(height)
+
+    def _follow(self, address: QUrl) -> None:
+        if address.scheme() == COPY_SCHEME:
+            QGuiApplication.clipboard().setText(code_of(self.document(), address.toString()))
+            self.code_copied.emit()
+        else:
+            self.link_clicked.emit(address.toString())
+
+
+def _x(line: QTextLine, within: int) -> float:
+    """Return where a position of a block stands in its line. PySide returns the place and the position."""
+    found: Any = line.cursorToX(within)
+    return float(found[0] if isinstance(found, tuple) else found)

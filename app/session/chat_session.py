@@ -1,0 +1,366 @@
+"""The chat without its views: the conversation in view, and what can be done with it: ask, stop, continue, fork."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from PySide6.QtCore import QObject, Signal
+
+from baton_reasoning.app.session.answer_task import AnswerTask
+from baton_reasoning.app.session.branching import wish_of
+from baton_reasoning.app.session.conversation import Conversation, Exchange
+from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
+from baton_reasoning.app.session.preferences import Preferences
+from baton_reasoning.app.session.repository import ConversationRepository
+from baton_reasoning.app.session.reviews import AnswerReviews, Finding
+from baton_reasoning.app.session.run_list import Activity, ListedRun, RunList
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import BatonError, Busy, SettingsError, StoreError
+from baton_reasoning.core.run import RunSettings, effective_settings, thinks_always
+from baton_reasoning.core.thinking.edit import edited
+from baton_reasoning.core.thinking.events import Event, Finish
+from baton_reasoning.core.thinking.interruptions import Wish
+from baton_reasoning.core.thinking.policies.always import Always
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.registry import POLICIES, settings_for
+from baton_reasoning.core.thinking.trace import Piece
+from baton_reasoning.core.words.numbers import count
+
+
+class ChatSession(QObject):
+    path_changed = Signal()
+    """Other exchanges are shown than before."""
+    progressed = Signal(object)
+    """An Exchange whose trace has grown, ended, or been read; it may be of a conversation that is not in view."""
+    activity_changed = Signal()
+    """Something in the run list has changed, here or in another conversation."""
+    failed = Signal(object)
+    """A BatonError to be shown."""
+
+    def __init__(self, models: LoadedModels, preferences: Preferences, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.models = models
+        self.preferences = preferences
+        self.conversation = Conversation()
+        self._repository: ConversationRepository | None = None
+        self.runs = RunList(models, self)
+        self.runs.view(self.conversation)
+        self.runs.changed.connect(self.activity_changed)
+        self.runs.progressed.connect(self._progressed)
+        self.runs.ended.connect(self._ended)
+        self.reviews = AnswerReviews(models, lambda: self.runs.is_idle, self)
+        self.reviews.found.connect(self._keep_finding)
+        self.reviews.failed.connect(self.failed)
+
+    def use_repository(self, repository: ConversationRepository) -> None:
+        self._repository = repository
+        repository.loaded.connect(self._trace_loaded)
+        repository.renamed.connect(self._renamed)
+        repository.failed.connect(self.failed)
+
+    @property
+    def activity(self) -> Activity:
+        """What is being done in the conversation in view."""
+        return self.runs.activity(self.conversation)
+
+    @property
+    def answering(self) -> AnswerTask | None:
+        """The one answer that is being written in the conversation in view, which can be steered."""
+        return self.runs.answering(self.conversation)
+
+    def writes(self, exchange: Exchange) -> bool:
+        """Whether its answer is being written."""
+        return self.runs.writes(exchange)
+
+    def waits(self, exchange: Exchange) -> bool:
+        """Whether its answer is still to be begun."""
+        return self.runs.waits(exchange)
+
+    def waiting_text(self, exchange: Exchange) -> str:
+        """Say what an answer waits for that is to be begun; "" for any other."""
+        if not self.waits(exchange):
+            return ""
+        if self.models.state is not LoadState.READY:
+            return "Waiting for the models…"
+        return f"Waiting for its turn, after {count(self.runs.ahead_of(exchange), 'other answer')}…"
+
+    @property
+    def ready(self) -> bool:
+        """Whether something may be asked in the conversation in view."""
+        return self.activity is Activity.IDLE and all(exchange.is_read for exchange in self.conversation.path)
+
+    def is_ready_or_says_why(self) -> bool:
+        """Return `ready`, and report what keeps something from being asked."""
+        if self.activity is not Activity.IDLE:
+            self.failed.emit(Busy("An answer is being written.", "Stop it, or wait for its end."))
+        elif not self.ready:
+            self.failed.emit(Busy("The conversation is still being read.", "Try again in a moment."))
+        return self.ready
+
+    @property
+    def current(self) -> Exchange | None:
+        """The exchange in view that is being written or waits; else the last one."""
+        conversation = self.conversation
+        live = self.runs.first(conversation)
+        return live if live and (conversation.comparison or live in conversation.path) else conversation.leaf
+
+    # Conversations
+
+    def new(self) -> None:
+        if self.conversation.roots:
+            self._open(Conversation())
+
+    def open(self, conversation_id: str, quietly: bool = False) -> None:
+        """Open a conversation of the store. `quietly`: do not report that it cannot be read, as it may be gone."""
+        if conversation_id == self.conversation.id:
+            return
+        if known := self.runs.conversation(conversation_id):
+            self._open(known)
+        elif self._repository:
+            try:
+                self._open(self._repository.open(conversation_id))
+            except StoreError as error:
+                if not quietly:
+                    self.failed.emit(error)
+
+    def forget(self, conversation_id: str) -> Callable[[], None]:
+        """Stop writing and showing a conversation that has been deleted.
+
+        Returns what shows it again, once it is restored, and goes on with its answers.
+        """
+        is_shown = conversation_id == self.conversation.id
+        conversation = self.conversation if is_shown else self.runs.conversation(conversation_id)
+        stopped = self.runs.stop(conversation) if conversation else []
+        if is_shown:
+            self._open(Conversation())
+
+        def bring_back() -> None:
+            if conversation is None:
+                self.open(conversation_id)
+            else:
+                self._open(conversation)
+                self.runs.write_again(stopped)
+                self._load_models()
+
+        return bring_back
+
+    def show_sibling(self, exchange: Exchange, by: int) -> None:
+        """Show the attempt so many places after this one; before it if negative."""
+        siblings = self.conversation.siblings(exchange)
+        place = siblings.index(exchange) + by
+        if 0 <= place < len(siblings):
+            self.show(siblings[place])
+
+    def show(self, exchange: Exchange) -> None:
+        """Show the path through this exchange."""
+        self.conversation.comparison = None
+        self.conversation.show(exchange)
+        self._keep_leaf()
+        self.path_changed.emit()
+
+    # Answers
+
+    def ask(self, problem: str) -> None:
+        self._begin(Exchange(problem, self.settings, self.conversation.leaf))
+
+    def compare(
+        self, problem: str, arms: Sequence[RunSettings], parent: Exchange | None, *, at_once: bool, shows: bool
+    ) -> list[Exchange]:
+        """Ask one problem under several settings, as attempts at one place; one after the other, or all `at_once`.
+
+        `shows`: the first of them becomes the end of the path. Where they stand side by side is up to the caller.
+        """
+        if not arms or not self.is_ready_or_says_why():
+            return []
+        exchanges = [Exchange(problem, settings, parent) for settings in arms]
+        for place, exchange in enumerate(exchanges):
+            self._keep(exchange, shows=shows and not place)
+        self._keep_leaf()
+        self.reviews.stop()  # answers go first
+        self.runs.compare(self.conversation, exchanges, at_once)
+        self._load_models()
+        return exchanges
+
+    def ask_again(self, exchange: Exchange, problem: str = "", policy: str = "") -> None:
+        """Ask again at the same place in the conversation, with another seed, problem, or policy (by its name)."""
+        settings = self._settings_with(policy)
+        if not problem:
+            settings = self._another_seed(settings, exchange)
+        self._begin(Exchange(problem or exchange.problem, settings, exchange.parent))
+
+    def go_on(self, exchange: Exchange, author: Author | None = None, more_tokens: bool = False) -> None:
+        """Continue the same text where it stands, with its counters.
+
+        `author` writes the next step; `more_tokens`: the answer may have twice as many as before. An answer that has
+        come to its end is refused.
+        """
+        if not self.is_ready_or_says_why():
+            return
+        if exchange.trace.finish is Finish.END_OF_TEXT:
+            self.failed.emit(BatonError("This answer is complete.", "Ask the next problem, or regenerate it."))
+            return
+        settings = exchange.settings
+        if more_tokens:
+            exchange.settings = settings.model_copy(update={"max_tokens": 2 * settings.max_tokens})
+        self._start(exchange, wish_of(author, POLICIES.of(settings.policy).default_writer) if author else None)
+
+    def fork(self, exchange: Exchange, piece: Piece, author: Author | None = None) -> None:
+        """Begin another answer like this one up to the piece. `author` writes first, or the policy decides."""
+        self.fork_at(exchange, piece.position, author)
+
+    def fork_at(self, exchange: Exchange, position: int, author: Author | None = Author.LARGE) -> None:
+        """Begin another answer like this one up to a place in its text."""
+        settings = self._another_seed(with_author(self.settings, author), exchange)
+        wish = wish_of(author, POLICIES.of(settings.policy).default_writer) if author else None
+        trace = exchange.trace.until(position)
+        self._begin(Exchange(exchange.problem, settings, exchange.parent, trace), wish)
+
+    def edit(self, exchange: Exchange, position: int, text: str) -> bool:
+        """Begin another answer like this one, with a person's text from a place on; the models go on after it.
+
+        Returns False, and says why, if that is not possible now.
+        """
+        if not self.is_ready_or_says_why():
+            return False
+        try:
+            trace = edited(exchange.trace, position, text)
+        except StoreError as error:
+            self.failed.emit(error)
+            return False
+        self._begin(Exchange(exchange.problem, self._another_seed(self.settings, exchange), exchange.parent, trace))
+        return True
+
+    def stop(self) -> None:
+        """Stop what is written or waits in the conversation in view."""
+        self.runs.stop(self.conversation)
+
+    def take_over(self, now: bool = True) -> None:
+        if self.answering:
+            self.answering.control.take_over(now)
+
+    def give_back(self) -> None:
+        if self.answering:
+            self.answering.control.give_back()
+
+    def rewrite_step(self) -> None:
+        if self.answering:
+            self.answering.control.rewrite_step()
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def system(self) -> str:
+        """The system prompt of the next answer in this conversation."""
+        own = self.conversation.system
+        return self.preferences.value.run.system if own is None else own
+
+    def change_system(self, prompt: str) -> None:
+        """Set the system prompt of this conversation, from its next answer on."""
+        self.conversation.system = prompt
+        self.activity_changed.emit()
+
+    @property
+    def settings(self) -> RunSettings:
+        """The settings of the next answer. The demo pair's steps are short, so it has its own lengths by default."""
+        return self._settings_with()
+
+    def _settings_with(self, policy: str = "") -> RunSettings:
+        """Return the settings of the next answer, with another policy than the chosen one if one is named."""
+        from baton_reasoning.core.demo_pair import DEMO_SETTINGS
+
+        settings = self.preferences.value
+        run = settings.run.model_copy(update={"system": self.system})
+        if policy:
+            run = run.model_copy(update={"policy": settings_for(policy, run.policy)})
+        run = effective_settings(run, DEMO_SETTINGS if settings.models.is_demo else None)
+        return run if run.thinking or not self.thinks_always else run.model_copy(update={"thinking": True})
+
+    @property
+    def thinks_always(self) -> SettingsError | None:
+        """Why the thinking of the loaded models cannot be turned off; None if it can, or none are loaded."""
+        return thinks_always(self.models.pair.cards.values())
+
+    def _another_seed(self, settings: RunSettings, exchange: Exchange) -> RunSettings:
+        """Change the seed if the same settings would write the same answer again."""
+        if settings != exchange.settings:
+            return settings
+        seeds = [sibling.settings.seed for sibling in self.conversation.siblings(exchange)]
+        return settings.model_copy(update={"seed": max(seeds) + 1})
+
+    def _open(self, conversation: Conversation) -> None:
+        self.conversation = conversation
+        self.runs.view(conversation)
+        self.path_changed.emit()
+        self.activity_changed.emit()
+
+    def _begin(self, exchange: Exchange, wish: Wish | None = None) -> None:
+        if self.is_ready_or_says_why():
+            self.conversation.comparison = None
+            self._keep(exchange)
+            self.path_changed.emit()
+            self._start(exchange, wish)
+
+    def _keep(self, exchange: Exchange, shows: bool = True) -> None:
+        """Put it into the conversation in view; `shows`: at the end of the path."""
+        self.conversation.add(exchange, shows)
+        if self._repository:
+            self._repository.add(self.conversation, exchange)
+
+    def _keep_leaf(self) -> None:
+        if self._repository:
+            self._repository.show(self.conversation)
+
+    def _start(self, exchange: Exchange, wish: Wish | None = None) -> None:
+        self.reviews.stop()  # an answer goes first
+        self.runs.write(self.conversation, exchange, wish)
+        self._load_models()
+
+    def _load_models(self) -> None:
+        """Load the models for answers that wait for them, unless that is under way."""
+        if not self.runs.is_idle and self.models.state in (LoadState.NONE, LoadState.FAILED):
+            self.models.load(self.preferences.value.models)
+
+    def _progressed(self, exchange: Exchange, events: list[Event]) -> None:
+        self._record(exchange, events)
+        self.progressed.emit(exchange)
+
+    def _record(self, exchange: Exchange, events: list[Event]) -> None:
+        if self._repository and events:
+            try:
+                self._repository.record(exchange, events)
+            except StoreError as error:
+                self.failed.emit(error)
+
+    def _ended(self, run: ListedRun, error: BatonError | None) -> None:
+        run.conversation.touch()
+        if self._repository:
+            self._repository.run_ended(run.exchange)
+        self.progressed.emit(run.exchange)
+        if error:
+            self.failed.emit(error)
+
+    def _keep_finding(self, exchange: Exchange, finding: Finding) -> None:
+        if self._repository:
+            self._repository.append(exchange, [finding])
+        self.progressed.emit(exchange)
+
+    def _renamed(self, conversation_id: str, title: str) -> None:
+        for conversation in (self.conversation, self.runs.conversation(conversation_id)):
+            if conversation and conversation.id == conversation_id:
+                conversation.title = title
+
+    def _trace_loaded(self, exchange: Exchange) -> None:
+        if any(exchange is known for known in self.conversation):
+            self.progressed.emit(exchange)
+        if exchange in self.conversation.path:
+            self.activity_changed.emit()
+
+
+def with_author(settings: RunSettings, author: Author | None) -> RunSettings:
+    """Return settings under which this model can write: a policy for the other model alone is replaced."""
+    needs = POLICIES.of(settings.policy).needs
+    if author is Author.LARGE and not needs.large:
+        return settings.model_copy(update={"policy": Always.Settings()})
+    if author is Author.SMALL and not needs.small:
+        return settings.model_copy(update={"policy": Never.Settings()})
+    return settings

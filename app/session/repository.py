@@ -1,0 +1,143 @@
+"""Conversations in the store: load, save, search, rename, delete, restore."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, Signal
+from shiboken6 import isValid
+
+from baton_reasoning.app.session.conversation import Conversation, Exchange
+from baton_reasoning.app.toolkit.background import BackgroundTask, StreamTask
+from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.store.conversations import Found, Headline, StoredExchange
+from baton_reasoning.core.thinking.events import Event
+from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.trace import Trace
+
+if TYPE_CHECKING:
+    from baton_reasoning.core.store.runs import Recorder
+    from baton_reasoning.core.store.store import Store
+
+
+class ConversationRepository(QObject):
+    """Reads and saves conversations; `changed` is emitted when the list of them has changed."""
+
+    changed = Signal()
+    failed = Signal(object)
+    """A StoreError. What it concerns stays in the window, and is tried again where that makes sense."""
+    loaded = Signal(object)
+    """An exchange whose trace has been read."""
+    renamed = Signal(str, str)
+    """The id of a conversation, and its new title."""
+
+    _saved = Signal()
+
+    def __init__(self, store: Store, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._store = store
+        self._saved.connect(self.changed)
+        self._recorders: dict[str, Recorder] = {}
+
+    def headlines(self) -> list[Headline]:
+        return self._store.conversations.recent()
+
+    def search(self, text: str) -> list[Found]:
+        return self._store.conversations.search(text)
+
+    def add(self, conversation: Conversation, exchange: Exchange) -> None:
+        """Save a new exchange, with what its trace holds already if it goes on from another."""
+        stored = StoredExchange(
+            exchange.id,
+            exchange.parent.id if exchange.parent else None,
+            exchange.problem,
+            exchange.settings.model_dump(mode="json"),
+        )
+        self._store.conversations.put(conversation.id, stored).add_done_callback(self._emit_saved)
+        if exchange.trace.events:
+            self.record(exchange, exchange.trace.events)
+
+    def record(self, exchange: Exchange, events: list[Event]) -> None:
+        """Save new events of an answer. Raises StoreError if another program is writing it."""
+        if exchange.id not in self._recorders:
+            self._recorders[exchange.id] = self._store.runs.record(exchange.id)
+        self._recorders[exchange.id].record(events)
+
+    def append(self, exchange: Exchange, events: list[Event]) -> None:
+        """Save what was found out about an answer after it was written."""
+        self._store.runs.append(exchange.id, events)
+
+    def run_ended(self, exchange: Exchange) -> None:
+        if recorder := self._recorders.pop(exchange.id, None):
+            recorder.finish().add_done_callback(self._emit_saved)
+
+    def show(self, conversation: Conversation) -> None:
+        if conversation.leaf:
+            self._store.conversations.show(conversation.id, conversation.leaf.id)
+
+    def rename(self, conversation_id: str, title: str) -> None:
+        title = title.strip()
+        renamed = partial(self.renamed.emit, conversation_id, title)
+        self._change(lambda: self._store.conversations.rename(conversation_id, title), renamed)
+
+    def pin(self, conversation_id: str, pinned: bool) -> None:
+        self._change(lambda: self._store.conversations.pin(conversation_id, pinned))
+
+    def delete(self, conversation_id: str, deleted: Callable[[], object]) -> None:
+        self._change(lambda: self._store.conversations.delete(conversation_id), deleted)
+
+    def restore(self, conversation_id: str) -> None:
+        self._change(lambda: self._store.conversations.restore(conversation_id))
+
+    def open(self, conversation_id: str) -> Conversation:
+        """Read the tree at once; its traces follow, those on the shown path first. Raises StoreError."""
+        stored = self._store.conversations.open(conversation_id)
+        conversation = Conversation(title=stored.title, id=stored.id, changed=stored.changed)
+        known: dict[str, Exchange] = {}
+        for kept in stored.exchanges:
+            parent = known.get(kept.parent) if kept.parent else None
+            settings = RunSettings.stored(kept.settings)
+            known[kept.id] = Exchange(kept.problem, settings, parent, id=kept.id, is_read=False)
+            conversation.siblings(known[kept.id]).append(known[kept.id])
+        conversation.leaf = known.get(stored.leaf or "") or next(reversed(known.values()), None)
+        if conversation.leaf:
+            conversation.system = conversation.leaf.settings.system
+        on_path = conversation.path[::-1]
+        self._read([*on_path, *(exchange for exchange in known.values() if exchange not in on_path)])
+        return conversation
+
+    def _read(self, exchanges: list[Exchange]) -> None:
+        def read() -> Iterator[tuple[Exchange, Trace, StoreError | None]]:
+            for exchange in exchanges:
+                yield exchange, *self._store.runs.read(exchange.id)
+
+        StreamTask(self, "read traces", read).items(self._show_traces).failure(self.failed.emit).start()
+
+    def _show_traces(self, read: list[tuple[Exchange, Trace, StoreError | None]]) -> None:
+        for exchange, trace, error in read:
+            exchange.trace, exchange.is_read = trace, True
+            self.loaded.emit(exchange)
+            if error:
+                self.failed.emit(error)
+
+    def saving_changed(self, trouble: StoreError | None) -> None:
+        """Learn that saving fails, or that everything is saved again."""
+        if trouble is None:
+            self.changed.emit()
+
+    def _emit_saved(self, _: Future[Any]) -> None:
+        """Called in the store's own thread, which may outlive the window."""
+        if isValid(self):
+            self._saved.emit()
+
+    def _change(self, change: Callable[[], object], done: Callable[[], object] = lambda: None) -> None:
+        """Make a change in the background: the store may be held by another program for seconds."""
+
+        def changed(_: object) -> None:
+            self.changed.emit()
+            done()
+
+        BackgroundTask(self, "change the history", change).success(changed).failure(self.failed.emit).start()

@@ -1,0 +1,221 @@
+"""The answers that are being written, and those that wait for their turn, whichever conversation is in view.
+
+Answers belong to conversations, not to the page that shows one of them. A page observes the list, and may show another
+conversation meanwhile, or none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from functools import partial
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from baton_reasoning.app.session.answer_task import AnswerTask
+from baton_reasoning.app.session.conversation import Conversation, Exchange
+from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
+from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.thinking.interruptions import Wish
+
+NO_LIMIT = 1000
+"""Parallel requests of models on servers: no limit that matters here."""
+
+
+class Activity(Enum):
+    """What is being done in one conversation."""
+
+    IDLE = auto()
+    WAITING = auto()
+    """For the models to be loaded, or for other answers."""
+    WRITING = auto()
+    COMPARING = auto()
+    """Several answers to one problem are being written. They cannot be steered, or they could not be compared."""
+
+
+class RunMark(Enum):
+    """What a list of conversations shows beside one; the value is its sign."""
+
+    WRITING = "▶"
+    WAITING = "◌"
+    UNREAD = "✓"
+    """An answer was finished while another conversation was in view."""
+
+
+@dataclass(eq=False)
+class ListedRun:
+    """An answer that is being written, or waits."""
+
+    conversation: Conversation
+    exchange: Exchange
+    wish: Wish | None = None
+    """What a person wants there first."""
+    is_compared: bool = False
+    is_alone: bool = False
+    """Whether nothing else is written meanwhile, since its time is compared."""
+    task: AnswerTask | None = None
+    """What writes it; None while it waits."""
+    is_stopped: bool = False
+
+
+class RunList(QObject):
+    """Writes answers with the loaded models: as many at once as these allow, the others in order."""
+
+    changed = Signal()
+    """A run was added, began or ended."""
+    progressed = Signal(object, list)
+    """An Exchange, and the Events that its trace has got since the last time."""
+    ended = Signal(object, object)
+    """A ListedRun, and the BatonError that kept it from being written, or None."""
+
+    def __init__(self, models: LoadedModels, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._models = models
+        self._runs: list[ListedRun] = []
+        self._viewed: Conversation | None = None
+        self._unread: dict[str, Conversation] = {}
+        models.changed.connect(self._models_changed)
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._runs
+
+    def activity(self, conversation: Conversation) -> Activity:
+        runs = self._of(conversation)
+        if not any(run.task for run in runs):
+            return Activity.WAITING if runs else Activity.IDLE
+        return Activity.COMPARING if any(run.is_compared for run in runs) else Activity.WRITING
+
+    def answering(self, conversation: Conversation) -> AnswerTask | None:
+        """Return the one answer that is being written here, which can be steered."""
+        return self._of(conversation)[0].task if self.activity(conversation) is Activity.WRITING else None
+
+    def first(self, conversation: Conversation) -> Exchange | None:
+        """Return the exchange that is being written here, or is next."""
+        return next((run.exchange for run in self._of(conversation)), None)
+
+    def writes(self, exchange: Exchange) -> bool:
+        """Whether its answer is being written."""
+        return any(run.task and run.exchange is exchange for run in self._runs)
+
+    def waits(self, exchange: Exchange) -> bool:
+        """Whether its answer is still to be begun."""
+        return any(run.task is None and run.exchange is exchange for run in self._runs)
+
+    def ahead_of(self, exchange: Exchange) -> int:
+        """Count the answers that are written, or begun, before this one."""
+        return next((place for place, run in enumerate(self._runs) if run.exchange is exchange), 0)
+
+    def conversation(self, conversation_id: str) -> Conversation | None:
+        """Return a conversation in which something is written, waits or is unread; its traces are newer than those in
+        the store."""
+        known = {run.conversation.id: run.conversation for run in self._runs} | self._unread
+        return known.get(conversation_id)
+
+    def marks(self) -> dict[str, RunMark]:
+        """Return the mark of each conversation that has one, by id."""
+        marks = dict.fromkeys(self._unread, RunMark.UNREAD)
+        marks |= {run.conversation.id: RunMark.WAITING for run in self._runs}
+        return marks | {run.conversation.id: RunMark.WRITING for run in self._runs if run.task}
+
+    def view(self, conversation: Conversation) -> None:
+        """Take note of which conversation a person reads now."""
+        self._viewed = conversation
+        self._unread.pop(conversation.id, None)
+
+    def write(self, conversation: Conversation, exchange: Exchange, wish: Wish | None = None) -> None:
+        """Write one answer."""
+        self._add([ListedRun(conversation, exchange, wish)])
+
+    def compare(self, conversation: Conversation, exchanges: Sequence[Exchange], at_once: bool) -> None:
+        """Write answers to be compared; beside nothing else, or all `at_once`."""
+        self._add([ListedRun(conversation, exchange, is_compared=True, is_alone=not at_once) for exchange in exchanges])
+
+    def write_again(self, runs: Sequence[ListedRun]) -> None:
+        """Go on with runs that were stopped."""
+        self._add([replace(run, task=None, is_stopped=False) for run in runs])
+
+    def stop(self, conversation: Conversation | None = None) -> list[ListedRun]:
+        """Drop what waits, and stop what is written; its text so far stays. `conversation`: only there.
+
+        Returns what was stopped or dropped, for `write_again`. Ends follow as usual.
+        """
+        stopped = self._runs if conversation is None else self._of(conversation)
+        for run in stopped:
+            run.is_stopped = True
+            if run.task:
+                run.task.stop()
+        self._drop([run for run in stopped if run.task is None])
+        return list(stopped)
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _of(self, conversation: Conversation) -> list[ListedRun]:
+        return [run for run in self._runs if run.conversation is conversation]
+
+    def _add(self, runs: list[ListedRun]) -> None:
+        self._runs += runs
+        self._start_next()
+
+    def _start_next(self) -> None:
+        """Begin what waits, in order, as much of it as may be written now."""
+        for run in [run for run in self._runs if run.task is None]:
+            if not self._may_start(run):
+                break
+            self._start(run)
+        self.changed.emit()
+
+    def _may_start(self, run: ListedRun) -> bool:
+        running = [each for each in self._runs if each.task]
+        if self._models.state is not LoadState.READY or len(running) >= texts_at_once(self._models.pair):
+            return False
+        if any(each.exchange is run.exchange for each in running):
+            return False  # it was stopped, and is to go on
+        return not running or not (run.is_alone or any(each.is_alone for each in running))
+
+    def _start(self, run: ListedRun) -> None:
+        task = run.task = AnswerTask(run.exchange, self._models.pair, run.wish, self)
+        run.wish = None  # taken: what goes on with this run later does not take it again
+        task.progressed.connect(lambda: self.progressed.emit(run.exchange, task.take_fresh()))
+        task.ended.connect(partial(self._ended, run, task))
+        self._models.begin_writing(task)
+        task.start()
+
+    def _ended(self, run: ListedRun, task: AnswerTask, error: BatonError | None) -> None:
+        self._runs.remove(run)
+        task.deleteLater()  # it holds the whole trace
+        self._models.end_writing(task)
+        conversation = run.conversation
+        if conversation is not self._viewed and not run.is_stopped:
+            self._unread[conversation.id] = conversation
+        self._start_next()
+        self.ended.emit(run, error)
+
+    def _drop(self, waiting: list[ListedRun]) -> None:
+        self._runs = [run for run in self._runs if run not in waiting]
+        self._start_next()
+        for run in waiting:
+            self.ended.emit(run, None)
+
+    def _models_changed(self) -> None:
+        if self._has_no_models:
+            QTimer.singleShot(0, self, self._give_up_waiting)  # who hears of a failure may load the pair before again
+        elif any(run.task is None for run in self._runs):
+            self._start_next()
+
+    def _give_up_waiting(self) -> None:
+        if self._has_no_models:
+            self._drop([run for run in self._runs if run.task is None])
+
+    @property
+    def _has_no_models(self) -> bool:
+        """Whether no models are loaded, and none are on their way."""
+        return self._models.state in (LoadState.FAILED, LoadState.NONE)
+
+
+def texts_at_once(pair: Pair) -> int:
+    """Return how many texts both models can write at the same time."""
+    placements = [engine.card.placement for engine in (pair.small, pair.large) if engine]
+    return min((placement.parallel for placement in placements if placement), default=NO_LIMIT)

@@ -1,0 +1,394 @@
+"""Buttons, labels and fields of the window: with accessible names, in the colours of the theme."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QHelpEvent, QPainter, QPaintEvent, QShowEvent
+from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QFrame,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QSpinBox,
+    QStyle,
+    QStyleOptionButton,
+    QStyleOptionComboBox,
+    QStylePainter,
+    QToolButton,
+    QToolTip,
+    QVBoxLayout,
+    QWidget,
+)
+
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
+from baton_reasoning.app.toolkit.theme import Role, current_theme, icon, set_role
+
+TEXT_MARGIN = 8
+"""Pixels between the edge of a number box and its text."""
+
+
+def label(text: str = "", role: Role | None = None, *, wrap: bool = False, selectable: bool = False) -> QLabel:
+    """Show text as it is, whatever it contains. `wrap`: break lines; `selectable`: with the mouse, to be copied."""
+    made = QLabel(text)
+    made.setTextFormat(Qt.TextFormat.PlainText)
+    made.setWordWrap(wrap)
+    if selectable:
+        made.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    if role:
+        set_role(made, role)
+    return made
+
+
+def plain_tip(text: str) -> str:
+    """Escape a text for a tool tip: Qt would take what looks like HTML for that, and load its images."""
+    return f'<p style="white-space:pre-wrap">{html.escape(text)}</p>' if "<" in text else text
+
+
+def button(
+    text: str, press: Callable[[], object], role: Role | None = None, tip: str = "", name: str = ""
+) -> QPushButton:
+    """Make a button. `name`: for screen readers, where its text alone does not say what it does."""
+    made = QPushButton(text)
+    made.setAutoDefault(False)
+    made.clicked.connect(lambda: press())
+    made.setAccessibleName(name)
+    if tip:
+        made.setToolTip(tip)
+    if role:
+        set_role(made, role)
+    return made
+
+
+def whole_number(lowest: int, highest: int) -> QSpinBox:
+    """Make a field for a whole number; the wheel changes it only while it has the focus."""
+    box = QSpinBox()
+    box.setRange(lowest, highest)
+    _ignore_wheel_without_focus(box)
+    _keep_text_off_the_edge(box)
+    return box
+
+
+def decimal_number(lowest: float, highest: float, decimals: int) -> QDoubleSpinBox:
+    """Make a field for a decimal number; the wheel changes it only while it has the focus."""
+    box = QDoubleSpinBox()
+    _ignore_wheel_without_focus(box)
+    box.setDecimals(decimals)  # before the range, which is rounded to them
+    box.setRange(lowest, highest)
+    _keep_text_off_the_edge(box)
+    return box
+
+
+BESIDE_TEXT = 4
+"""Pixels that the style keeps free beside the text of a combo box, and leaves out of its size hint."""
+
+
+class _ElidedComboBox(QComboBox):
+    """A combo box that shortens its text if it does not fit; the list shows all of it."""
+
+    def sizeHint(self) -> QSize:
+        return super().sizeHint() + QSize(BESIDE_TEXT, 0)
+
+    def minimumSizeHint(self) -> QSize:
+        hint = super().minimumSizeHint()
+        return QSize(min(hint.width(), 12 * self.fontMetrics().averageCharWidth()), hint.height())
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter, option = QStylePainter(self), QStyleOptionComboBox()
+        self.initStyleOption(option)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        area = self.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, self
+        )
+        option.currentText = self.fontMetrics().elidedText(
+            option.currentText or self.placeholderText(), Qt.TextElideMode.ElideRight, area.width() - BESIDE_TEXT
+        )
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+
+def line_edit(name: str, placeholder: str = "", text: str = "") -> QLineEdit:
+    """Make a field for a line of text; `name` is for screen readers."""
+    edit = QLineEdit(text)
+    edit.setAccessibleName(name)
+    edit.setPlaceholderText(placeholder)
+    return edit
+
+
+def progress_bar(name: str) -> QProgressBar:
+    """Make a progress bar without text; `name` is for screen readers."""
+    bar = QProgressBar()
+    bar.setAccessibleName(name)
+    bar.setTextVisible(False)
+    return bar
+
+
+def combo_box(name: str = "") -> QComboBox:
+    """Make an empty combo box; the wheel changes the choice only while it has the focus."""
+    box = _ElidedComboBox()
+    box.setAccessibleName(name)
+    _ignore_wheel_without_focus(box)
+    return box
+
+
+def _keep_text_off_the_edge(box: QAbstractSpinBox) -> None:
+    """Set the text margin by hand: the style sheet's padding does not apply to a number box."""
+    box.lineEdit().setTextMargins(TEXT_MARGIN, 0, 0, 0)
+
+
+class _WheelOnlyWithFocus(QObject):
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() is QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
+            event.ignore()
+            return True
+        return super().eventFilter(watched, event)
+
+
+def _ignore_wheel_without_focus(field: QWidget) -> None:
+    """Pass the wheel on to the page unless the field has the focus, so that scrolling changes no value."""
+    field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    field.installEventFilter(_WheelOnlyWithFocus(field))
+
+
+class IconButton(QToolButton):
+    """A button with an icon; its name is also its tool tip."""
+
+    def __init__(self, picture: str, name: str, press: Callable[[], object], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._picture = picture
+        self.setAccessibleName(name)
+        self.setToolTip(name)
+        self.setIconSize(QSize(16, 16))
+        set_role(self, Role.FLAT)
+        self.clicked.connect(lambda: press())
+        current_theme().changed.connect(self._draw)
+        self._draw()
+
+    def show_picture(self, picture: str) -> None:
+        self._picture = picture
+        self._draw()
+
+    def _draw(self) -> None:
+        self.setIcon(icon(self._picture, current_theme().colours.muted))
+
+
+class EmptyPane(QWidget):
+    """An icon and a sentence where there is nothing to show yet."""
+
+    SIZE = 28
+    """Pixels of the icon."""
+
+    def __init__(self, picture: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._picture = picture
+        self._icon = QLabel()
+        self._icon.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self.text = label("", Role.MUTED, wrap=True)
+        self.text.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self.setLayout(vbox(self._icon, self.text, STRETCH, margins=(20, 60, 20, 20), spacing=12))
+        current_theme().changed.connect(self._draw)
+        self._draw()
+
+    def _draw(self) -> None:
+        self._icon.setPixmap(icon(self._picture, current_theme().colours.muted).pixmap(self.SIZE, self.SIZE))
+
+
+class Hairline(QWidget):
+    """One pixel between two parts of the window."""
+
+    def __init__(self, vertical: bool = False, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        if vertical:
+            self.setFixedWidth(1)
+        else:
+            self.setFixedHeight(1)
+        current_theme().changed.connect(self.update)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        QPainter(self).fillRect(self.rect(), QColor(current_theme().colours.border))
+
+
+class ElidedLabel(QLabel):
+    """A label that shortens its text if it does not fit; the tool tip has all of it."""
+
+    def __init__(self, text: str = "", role: Role | None = None, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        if role:
+            set_role(self, role)
+        self.setText(text)
+
+    def setText(self, text: str) -> None:
+        super().setText(text)
+        self.setToolTip(plain_tip(text))
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(24, super().minimumSizeHint().height())
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        shown = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
+        self.style().drawItemText(
+            painter, self.rect(), int(self.alignment()), self.palette(), self.isEnabled(), shown, self.foregroundRole()
+        )
+
+
+class ElidedButton(QPushButton):
+    """A button that shortens its text if it does not fit; then the tool tip has all of it, unless it says more."""
+
+    def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(text, parent)
+        self.setAutoDefault(False)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+
+    def minimumSizeHint(self) -> QSize:
+        hint = super().sizeHint()
+        return QSize(min(hint.width(), 10 * self.fontMetrics().averageCharWidth()), hint.height())
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter, option = QStylePainter(self), QStyleOptionButton()
+        self.initStyleOption(option)
+        around = super().sizeHint().width() - self.fontMetrics().horizontalAdvance(self.text())
+        option.text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width() - around + 1)
+        painter.drawControl(QStyle.ControlElement.CE_PushButton, option)
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() is QEvent.Type.ToolTip and not self.toolTip() and isinstance(event, QHelpEvent):
+            if self.width() < self.sizeHint().width():
+                QToolTip.showText(event.globalPos(), plain_tip(self.text()), self)
+            return True
+        return super().event(event)
+
+
+class ElidedCheckBox(QCheckBox):
+    """A check box that shortens its text if it does not fit; the tool tip has all of it, and what it means."""
+
+    def __init__(self, text: str, meaning: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(text, parent)
+        self.setToolTip(plain_tip(f"{text}\n{meaning}".strip()))
+        self.setAccessibleDescription(meaning)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+
+    def minimumSizeHint(self) -> QSize:
+        hint = super().sizeHint()
+        return QSize(min(hint.width(), 20 * self.fontMetrics().averageCharWidth()), hint.height())
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter, option = QStylePainter(self), QStyleOptionButton()
+        self.initStyleOption(option)
+        around = super().sizeHint().width() - self.fontMetrics().horizontalAdvance(self.text())
+        option.text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width() - around + 1)
+        painter.drawControl(QStyle.ControlElement.CE_CheckBox, option)
+
+
+class SwitchButton(QPushButton):
+    """A button that stays pressed, and is wide enough for its text in bold, as it is then."""
+
+    def __init__(self, text: str, parent: QWidget | None = None) -> None:
+        super().__init__(text, parent)
+        self.setCheckable(True)
+        self.setAutoDefault(False)
+
+    def sizeHint(self) -> QSize:
+        bold, usual = QFont(self.font()), QFont(self.font())
+        bold.setWeight(QFont.Weight.DemiBold)
+        usual.setWeight(QFont.Weight.Normal)
+        wider = QFontMetrics(bold).horizontalAdvance(self.text()) - QFontMetrics(usual).horizontalAdvance(self.text())
+        return super().sizeHint() + QSize(wider + 1, 0)
+
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint()
+
+
+class FileEdit(QWidget):
+    """A field for the path of a file, to type or to choose; empty is None."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.edit = QLineEdit()
+        self.edit.setPlaceholderText("none")
+        self.edit.editingFinished.connect(self.changed)
+        self._browse = button("Choose…", self._choose)
+        self.setLayout(hbox((self.edit, 1), self._browse, margins=0))
+        self.setFocusProxy(self.edit)
+
+    def path(self) -> Path | None:
+        text = self.edit.text().strip()
+        return Path(text).expanduser() if text else None
+
+    def show_path(self, path: Path | None) -> None:
+        self.edit.setText(str(path or ""))
+        self.edit.setCursorPosition(0)
+
+    def setAccessibleName(self, name: str) -> None:
+        super().setAccessibleName(name)
+        self.edit.setAccessibleName(name)
+        self._browse.setAccessibleName(f"Choose the file: {name}")
+
+    def _choose(self) -> None:
+        file, _ = QFileDialog.getOpenFileName(self, self.accessibleName(), self.edit.text() or str(Path.home()))
+        if file:
+            self.edit.setText(file)
+            self.changed.emit()
+
+
+def scrolling(inside: QWidget) -> QScrollArea:
+    """Make a scroll area without a frame; what is inside takes the whole width."""
+    area = QScrollArea()
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setWidgetResizable(True)
+    area.setWidget(inside)
+    see_through(area, inside)
+    return area
+
+
+def see_through(area: QScrollArea, inside: QWidget) -> None:
+    """Keep Qt from filling the background of an area and of its content; call it once `inside` is set."""
+    for ground in (area.viewport(), inside):
+        ground.setAutoFillBackground(False)
+
+
+Part = TypeVar("Part", bound=QWidget)
+
+
+class LazyWidget(QWidget, Generic[Part]):
+    """Makes its part when it is first shown, or first used."""
+
+    def __init__(self, make: Callable[[], Part], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._make = make
+        self._part: Part | None = None
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+
+    @property
+    def is_made(self) -> bool:
+        return self._part is not None
+
+    @property
+    def part(self) -> Part:
+        if self._part is None:
+            self._part = self._make()
+            self._column.addWidget(self._part)
+        return self._part
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self._part is None:
+            QTimer.singleShot(0, self, self._fill)  # what is around it is painted first
+
+    def _fill(self) -> None:
+        self.part.show()

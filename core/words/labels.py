@@ -1,0 +1,301 @@
+"""Words of the window and the terminal: authors, rules, endings of a run, usage of servers, placement, fit, states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
+from baton_reasoning.core.engines.base import DeviceShare, ModelCard
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.remote.status import RETRYING, ServerState, ServerStatus
+from baton_reasoning.core.engines.usage import Usage
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.models.fit import Fit, FitKind, in_gib
+from baton_reasoning.core.models.options import ModelOverrides, TagSource
+from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.text import counted
+from baton_reasoning.core.thinking.cues import parse_lexicon
+from baton_reasoning.core.thinking.events import Finish, PrefillProgressed
+from baton_reasoning.core.thinking.opinion import Opinion
+from baton_reasoning.core.thinking.registry import POLICIES, advice_on, policy_title
+from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.words.numbers import count, duration, money, size
+
+SIGNS = {Author.SMALL: "●", Author.LARGE: "◆"}
+Fact = tuple[str, str]
+"""A name and its value, for a list of facts."""
+
+WHO = {
+    Author.SMALL: "the small model",
+    Author.LARGE: "the large model",
+    Author.INSERTED: "Baton",
+    Author.PERSON: "a person",
+}
+
+ENDINGS = {
+    Finish.END_OF_TEXT: "",
+    Finish.MAX_TOKENS: "Stopped at the length limit.",
+    Finish.TIME: "The time limit was reached.",
+    Finish.CONTEXT_FULL: "The context is full.",
+    Finish.REPETITION: "Stopped: the text was repeating itself.",
+    Finish.STOPPED: "Stopped.",
+    Finish.FAILED: "The run failed.",
+}
+
+
+def why(piece: Piece) -> str:
+    """Return why its author wrote it, in a line: "Reflection takeover: Wait"."""
+    if piece.reason is None:
+        return ""
+    cue = piece.cue if piece.author is Author.LARGE else None
+    label = POLICIES.reason(piece.reason).label
+    return f"{label}: {cue.word}" if cue else label
+
+
+def title_of(settings: RunSettings) -> str:
+    """Name the policy and what sets it apart, the demo pair's own lengths aside: “Keywords (paper), own cues”."""
+    title = policy_title(settings.policy, DEMO_SETTINGS.policy)
+    return f"{title}, own cues" if settings.cue_list else title
+
+
+def used_in_brief(trace: Trace) -> str:
+    """Return what wrote an answer: “● R1-1.5B Q4_K_M  ◆ R1-32B Q4_K_M · Keywords · seed 7”."""
+    if trace.started is None:
+        return ""
+    cards = ((Author.SMALL, trace.started.small), (Author.LARGE, trace.started.large))
+    models = [f"{SIGNS[author]} {card.name} {card.quantisation}".strip() for author, card in cards if card]
+    settings = RunSettings.stored(trace.started.settings)
+    # A policy of another version has no title here.
+    title = title_of(settings) if trace.started.policy in POLICIES else trace.started.policy
+    return " · ".join(("  ".join(models), title, f"seed {trace.started.seed}"))
+
+
+def used_in_full(trace: Trace) -> str:
+    """Return what wrote an answer with sampling, length limit and system prompt, a line each."""
+    if trace.started is None:
+        return ""
+    settings = RunSettings.stored(trace.started.settings)
+    sampling = f"temperature {settings.temperature:g}, top-p {settings.top_p:g}, top-k {settings.top_k}"
+    lines = [used_in_brief(trace), sampling, f"at most {count(settings.max_tokens, 'token')}"]
+    lines.append(f"thinking: {thinking_text(settings)}")
+    return "\n".join([*lines, *([f"System prompt: {settings.system}"] if settings.system else [])])
+
+
+def thinking_text(settings: RunSettings) -> str:
+    """Return how long the models may think: “on”, “off” or “at most 2,000 tokens”."""
+    if not settings.thinking:
+        return "off"
+    budget = settings.limits.max_thinking_tokens
+    return f"at most {count(budget, 'token')}" if budget else "on"
+
+
+def run_in_brief(trace: Trace, live: bool = False) -> str:
+    """Return “14 steps · 9.2 s”, or what a `live` run waits for. The speeds stand below the composer."""
+    if trace.prefill:
+        return prefill_text(trace.prefill)
+    if live and not trace.pieces:
+        return "Waiting for the first token"
+    parts = [count(len(trace.steps), "step")]
+    if trace.seconds > 0:
+        parts.append(duration(trace.seconds))
+    return " · ".join(parts)
+
+
+def prefill_text(progress: PrefillProgressed) -> str:
+    """Return “Reading 64 of 673 tokens”."""
+    return f"Reading {progress.tokens:,} of {progress.total:,} tokens"
+
+
+DRAFT_SIGN = "◇"
+"""Marks tokens that the small model drafted for the large one: speculative decoding."""
+
+
+def draft_text(drafted: int, accepted: int) -> str:
+    """Return “◇ 12 tokens, 9 accepted (75%)”; nothing if none was drafted."""
+    return (
+        f"{DRAFT_SIGN} {count(drafted, 'token')}, {accepted:,} accepted ({accepted / drafted:.0%})" if drafted else ""
+    )
+
+
+def ending(trace: Trace, live: bool) -> str:
+    """Return how the run ended and what to make of it; nothing if it ended well."""
+    if live or not trace.started:
+        return ""
+    if trace.ended is None and trace.pieces and trace.pieces[-1].author is Author.PERSON:
+        return "Your text is kept. Continue lets the models go on from it."
+    if trace.ended is None:
+        return "Interrupted before its end. Continue goes on from here."
+    return trace.ended.reason or finish_text(trace) or advice_on(trace).text
+
+
+def finish_text(trace: Trace) -> str:
+    """Return why the run ended unless it was complete: “Stopped at the length limit (500 tokens).”"""
+    if trace.finish is Finish.MAX_TOKENS and trace.started and (most := trace.started.settings.get("max_tokens")):
+        return f"Stopped at the length limit ({count(most, 'token')})."
+    return ENDINGS[trace.finish] if trace.finish else ""
+
+
+def last_text(trace: Trace, live: bool) -> str:
+    """Return the notices of a run and how it ended, a line each.
+
+    That a server is tried again stands in the live line above the composer and on the page of the run, not here.
+    """
+    notices = dict.fromkeys(notice.text for notice in trace.notices if not notice.text.endswith(RETRYING))
+    return "\n".join(filter(None, (*notices, ending(trace, live))))
+
+
+def opinion_counts(opinion: Opinion) -> str:
+    """Sum up a second opinion in a sentence."""
+    strong, missed = len(opinion.strong), len(opinion.missed)
+    return f"{opinion.given.model}: {count(strong, 'strong disagreement')}, {count(missed, 'missed takeover')}."
+
+
+# Usage of servers
+
+
+@runtime_checkable
+class BilledEngine(Protocol):
+    """An engine that adds up what it costs."""
+
+    @property
+    def card(self) -> ModelCard: ...
+
+    @property
+    def usage(self) -> Usage: ...
+
+
+def bills_of(pair: Pair) -> Iterator[str]:
+    """Yield the usage of each of the two models that is on a server, a line each."""
+    for engine in {id(engine): engine for engine in (pair.small, pair.large)}.values():
+        if isinstance(engine, BilledEngine):
+            yield f"{engine.card.location}: {bill_text(engine.usage)}"
+
+
+def bill_text(bill: Usage) -> str:
+    """Return requests, tokens, bytes, waiting time and money in a line."""
+    cost = bill.cost
+    waited = f"{size(cost.bytes_sent + cost.bytes_received)}, {cost.seconds_waited:.1f} s waited"
+    text = f"{counted(cost.requests, 'request')}, {tokens_text(bill)}, {waited}"
+    spent = money(bill.money, bill.currency)
+    return f"{text}, {spent}" if spent else text
+
+
+def tokens_text(bill: Usage) -> str:
+    """Return “5,310 tokens sent, 5,120 of them reused, 190 read, 84 written”."""
+    cost = bill.cost
+    about = "about " if cost.estimated else ""
+    counts = f"{cost.sent:,} tokens sent, {cost.reused:,} of them reused, {cost.read:,} read, {cost.written:,} written"
+    return about + counts
+
+
+def bill_facts(bill: Usage) -> list[Fact]:
+    cost = bill.cost
+    about = "about " if cost.estimated else ""
+    return [
+        ("Requests", f"{cost.requests:,}"),
+        ("Sent", f"{about}{cost.sent:,} tokens"),
+        ("Reused", f"{about}{cost.reused:,} tokens, in its KV cache already"),
+        ("Read", f"{about}{cost.read:,} tokens"),
+        ("Written", f"{about}{cost.written:,} tokens"),
+        ("Over the line", f"{size(cost.bytes_sent)} out, {size(cost.bytes_received)} in"),
+        ("Waited", f"{cost.seconds_waited:.1f} s for first tokens"),
+        ("Money", money(bill.money, bill.currency) or "no prices are known"),
+    ]
+
+
+# Placement: how a model was really loaded, and what it draws with
+
+
+def placement_facts(card: ModelCard) -> Iterator[Fact]:
+    """Yield how a model is placed in memory; nothing for a model on a server."""
+    if (placed := card.placement) is None:
+        return
+    threads = f"{placed.threads} thread{'s' if placed.threads != 1 else ''}"
+    yield "Loaded with", f"{card.context:,} tokens, batch {placed.batch}, {threads}, {placed.kv_type} KV cache"
+    if placed.fallback:
+        yield "Less than asked", f"⚠ {fallback_text(card)}"
+    for share in placed.shares:
+        yield f"In {share.device}", share_text(share)
+
+
+def fallback_text(card: ModelCard) -> str:
+    """Return a sentence if a model could not be loaded as asked; else ""."""
+    if card.placement is None or not card.placement.fallback:
+        return ""
+    return f"{card.name} was loaded {card.placement.fallback}: out of memory."
+
+
+def share_text(share: DeviceShare) -> str:
+    """Return “31 layers: weights 4.4 GiB, KV cache 448 MiB, compute 304 MiB”."""
+    mapped = f" ({in_gib(share.mapped)} of it pages of the file)" if 0 < share.mapped < share.weights else ""
+    parts = [f"weights {in_gib(share.weights)}{mapped}" if share.weights else ""]
+    parts += [f"KV cache {in_gib(share.cache)}" if share.cache else "", f"compute {in_gib(share.compute)}"]
+    return f"{share.layers} layers: {', '.join(filter(None, parts))}"
+
+
+def own_facts(own: ModelOverrides) -> Iterator[Fact]:
+    """Yield what a person set for this model alone."""
+    if text := sampling_text(own):
+        yield "Own sampling", text
+    if own.tags is not TagSource.TEMPLATE:
+        yield "Own tags", f"{own.opening} … {own.closing}" if own.tags is TagSource.OTHER else "none"
+    if own.cue_list:
+        yield "Own cues", cue_text(own.cue_list)
+
+
+def sampling_text(own: ModelOverrides) -> str:
+    """Return what is set of the sampling: “temperature 0.6, top-p 0.95”."""
+    drawing = [("temperature", own.temperature), ("top-p", own.top_p), ("top-k", own.top_k)]
+    return ", ".join(f"{name} {value:g}" for name, value in drawing if value is not None)
+
+
+def cue_text(cue_list: str) -> str:
+    """Return the cues of a list without their inflections: “wait, hmm, let me”."""
+    try:
+        return ", ".join(word for words in parse_lexicon(cue_list).cues.values() for word in words)
+    except SettingsError as error:
+        return f"✗ {error.message}"
+
+
+# Whether a model fits; what a server does. Each has a sign and a word, so that a colour is never the only sign.
+
+FIT_SIGNS = {
+    FitKind.WHOLE_ON_GPU: "✓ fits on the GPU",
+    FitKind.SPLIT: "◐ GPU and RAM",
+    FitKind.RAM_ONLY: "✓ fits in RAM",
+    FitKind.DOES_NOT_FIT: "✗ does not fit",
+}
+
+
+def fit_text(fit: Fit) -> str:
+    return FIT_SIGNS[fit.kind]
+
+
+class StateWords(NamedTuple):
+    sign: str
+    words: str
+    is_problem: bool = False
+
+
+STATES = {
+    ServerState.CONNECTED: StateWords("✓", "connected"),
+    ServerState.BUSY: StateWords("▶", "busy"),
+    ServerState.READING: StateWords("≡", "reading"),
+    ServerState.WAITING: StateWords("◷", "waiting for a slot"),
+    ServerState.RECONNECTING: StateWords("↻", "reconnecting", is_problem=True),
+    ServerState.REFUSED: StateWords("✗", "refused", is_problem=True),
+    ServerState.LOST: StateWords("✗", "not answering", is_problem=True),
+}
+
+
+def status_text(doing: ServerStatus, short: bool = False) -> str:
+    """Return “✓ connected · 18 ms”, “≡ reading 40%” or “◷ waiting for a slot”; short, “≡ reading” or “◷ waiting”."""
+    sign, words, _ = STATES[doing.state]
+    if short:
+        return f"{sign} {words.partition(' for ')[0]}"
+    if doing.share is not None:
+        words += f" {doing.share:.0%}"
+    if doing.milliseconds is not None:
+        words += f" · {doing.milliseconds:.0f} ms"
+    return f"{sign} {words}"

@@ -1,0 +1,120 @@
+"""Says what to expect of a pair on this machine, where it hardly pays, and how long the large model alone would have
+taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from baton_reasoning.core.model_costs import (
+    USUAL_SHARE,
+    ExpectedSpeed,
+    ModelCost,
+    ModelCosts,
+    expected_speed,
+    pair_seconds,
+    seconds_of_large_alone,
+)
+from baton_reasoning.core.models.gguf import GgufHeader
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.words.numbers import duration, rough_duration
+
+HARDLY_FASTER = 0.9
+"""Of the large model's time. Predictions for pairs were off by a seventh (P12, docs/measurements.md): a gain of a tenth
+may be none."""
+FEWEST_PARAMETERS = 500_000_000
+"""Of a small model. Of 24 problems of GSM8K, SmolLM2-135M solved 1; the paper's small models begin at 1.5 billion."""
+WIDEST_GAP = 8
+"""Times as many parameters as a small model that was not trained to reason. One that was trained worked at 1.5 to 32
+billion in the paper."""
+
+
+def speed_of_pair(pair: Pair, costs: ModelCosts) -> str:
+    """Say what to expect of a loaded pair in a sentence; nothing until both models have been measured."""
+    if not (pair.small and pair.large and pair.small.card.placement and pair.large.card.placement):
+        return ""
+    small, large = costs.of(pair.small.card), costs.of(pair.large.card)
+    if not (small and large):
+        return ""
+    speed = _speed_text(expected_speed(small, large), not pair.large.card.obstacle_to_drafts_of(pair.small.card))
+    is_reasoner = pair.small.card.thinking is not None
+    return f"{speed}{_gap_warning(pair.small.card.parameters, pair.large.card.parameters, is_reasoner)}"
+
+
+def speed_of_files(small: GgufHeader, large: GgufHeader, costs: ModelCosts) -> str:
+    """Say what to expect of two files: as measured when they were loaded last, else estimated from their sizes."""
+    of_small, of_large = costs.of_file(small.path), costs.of_file(large.path)
+    if of_small and of_large:
+        can_draft = small.vocabulary_hash == large.vocabulary_hash and small.supports_truncation
+        speed = _speed_text(expected_speed(of_small, of_large), can_draft and large.supports_truncation)
+    else:
+        speed = estimate_from_sizes(small.active_bytes, large.active_bytes)
+    return f"{speed}{_gap_warning(small.parameters, large.parameters, small.thinking_tags is not None)}"
+
+
+def estimate_from_sizes(small_bytes: int, large_bytes: int) -> str:
+    """Say in a sentence what the bytes suggest that two models read for a token."""
+    time = relative_time(ModelCost.relative(small_bytes), ModelCost.relative(large_bytes))
+    return (
+        f"Estimated from their sizes: the pair takes about {time:.0%} of the time of the large model alone, at a large "
+        f"share of {USUAL_SHARE:.0%}.{_time_warning(time)}"
+    )
+
+
+def bytes_per_second(headers: Iterable[GgufHeader], costs: ModelCosts) -> float | None:
+    """Return how many bytes of a model this machine reads in a second of decoding, by the largest model that was
+    measured here; None if none was."""
+    measured = [(header.active_bytes, cost) for header in headers if (cost := costs.of_file(header.path))]
+    if not measured:
+        return None
+    size, cost = max(measured, key=lambda each: each[0])
+    return size / cost.decode
+
+
+def speed_from_sizes(small_bytes: int, large_bytes: int, rate: float) -> str:
+    """Say what to expect of two models that were never loaded; `rate`: of `bytes_per_second`."""
+    small, large = ModelCost.relative(small_bytes / rate), ModelCost.relative(large_bytes / rate)
+    return f"{_speed_text(expected_speed(small, large), can_draft=False)} Estimated from a model that ran here."
+
+
+def relative_time(small: ModelCost, large: ModelCost) -> float:
+    """Return the time of a pair at the usual large share, over that of the large model alone."""
+    return pair_seconds(small, large, USUAL_SHARE) / large.decode
+
+
+def _speed_text(speed: ExpectedSpeed, can_draft: bool) -> str:
+    """Return “Large alone about 3 tok/s; drafted about 6; pair about 9 at a large share of 20%.”"""
+    drafted = f"; drafted about {_rate(speed.drafted)}" if can_draft else ""
+    pair = f"; pair about {_rate(speed.pair)} at a large share of {speed.share:.0%}."
+    return f"Large alone about {_rate(speed.large)} tok/s{drafted}{pair}{_time_warning(speed.large / speed.pair)}"
+
+
+def _time_warning(time: float) -> str:
+    """Return what follows from a predicted time, over that of the large model alone; empty where the pair is faster."""
+    return " The large model alone is likely as fast, and at least as accurate." if time >= HARDLY_FASTER else ""
+
+
+def _gap_warning(small: int, large: int, is_reasoner: bool) -> str:
+    """Return what follows from the parameters of two models; empty where the small one may do, or is not known.
+
+    `is_reasoner`: whether the small model was trained to reason.
+    """
+    is_wide = large > WIDEST_GAP * small and not is_reasoner
+    if not small or not (is_wide or small < FEWEST_PARAMETERS):
+        return ""
+    return (
+        " So small a model may get nothing right, and then the pair gains nothing: compare the small model, the pair "
+        "and the large model in a batch of ten problems."
+    )
+
+
+def _rate(tokens_per_second: float) -> str:
+    return f"{tokens_per_second:.1f}" if tokens_per_second < 3 else f"{tokens_per_second:,.0f}"
+
+
+def time_saved(trace: Trace, cost_of_large: ModelCost | None = None) -> str:
+    """Return “2 min 10 s; the large model alone would have taken about 6 min.”; nothing where that is not known."""
+    alone = seconds_of_large_alone(trace, cost_of_large) if trace.ended else None
+    if alone is None:
+        return ""
+    return f"{duration(trace.seconds)}; the large model alone would have taken about {rough_duration(alone)}."

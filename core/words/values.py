@@ -1,0 +1,197 @@
+"""Words about what the steps of an answer are worth."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from textwrap import shorten
+from typing import NamedTuple
+
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.intervals import Estimate
+from baton_reasoning.core.thinking.differences import Effect, change_of
+from baton_reasoning.core.thinking.events import ValuesEstimated
+from baton_reasoning.core.thinking.trace import Piece, Trace, piece_before
+from baton_reasoning.core.thinking.values import WON, StepValues, TakeoverWorth, ValueChange, ValuedPlace
+from baton_reasoning.core.words.labels import SIGNS
+from baton_reasoning.core.words.numbers import count
+
+MOST_NAMED = 5
+"""Changes that are named besides the turn or the loss."""
+QUOTED = 80
+"""Characters of a step that a sentence quotes."""
+WRITER_WORDS = {
+    "small": f"{SIGNS[Author.SMALL]} Small model alone",
+    "large": f"{SIGNS[Author.LARGE]} Large model alone",
+    "policy": "Policy of the run",
+}
+
+
+class StepsBetween(NamedTuple):
+    """Indexes of the first and the last step between two places: the same, if values of all steps are known."""
+
+    first: int
+    last: int
+
+    @classmethod
+    def of(cls, trace: Trace, before: ValuedPlace, after: ValuedPlace) -> StepsBetween:
+        following = bisect_right(trace.pieces, before.position, key=lambda piece: piece.position) - 1
+        return cls(trace.pieces[following].step, after.step)
+
+    @property
+    def is_one(self) -> bool:
+        return self.first == self.last
+
+    def __str__(self) -> str:
+        return f"step {self.last + 1}" if self.is_one else f"steps {self.first + 1} to {self.last + 1}"
+
+
+class NotableChange(NamedTuple):
+    """What a step did to the value, or a takeover, compared with what it replaced; beyond chance."""
+
+    before: ValuedPlace
+    after: ValuedPlace
+    difference: Estimate
+    steps: StepsBetween
+
+    @property
+    def sign(self) -> str:
+        return "▲" if self.difference.value > 0 else "▼"
+
+    @property
+    def mark(self) -> str:
+        """Return what stands beside the step: “▲ .94”."""
+        return f"{self.sign} {value_text(self.after.value.value)}"
+
+    @property
+    def figures(self) -> str:
+        """Return “.06 → 1.00”."""
+        return f"{value_text(self.before.value.value)} → {value_text(self.after.value.value)}"
+
+
+def value_text(value: float) -> str:
+    """Format a value: .94, 1.00."""
+    return f"{value:.2f}".removeprefix("0")
+
+
+def notable_changes(trace: Trace, values: StepValues) -> list[NotableChange]:
+    """Return what changed the value beyond chance, in order: a takeover by its worth, if that is."""
+    changes = [each for each in (*values.changes, *values.takeovers) if each.is_certain]
+    found = {
+        each.after.position: NotableChange(
+            each.before, each.after, each.difference, StepsBetween.of(trace, each.before, each.after)
+        )
+        for each in changes
+    }
+    return [found[position] for position in sorted(found)]
+
+
+def value_marks(trace: Trace, pieces: Sequence[Piece]) -> dict[int, NotableChange]:
+    """Return what stands beside these pieces of a text, by their positions: the changes beyond chance."""
+    values = StepValues.of(trace)
+    marks: dict[int, NotableChange] = {}
+    for change in notable_changes(trace, values) if values else ():
+        piece = piece_before(trace.pieces, change.after.position)
+        shown = piece_before(pieces, change.after.position)
+        if change.steps.is_one and shown and (shown is piece or (piece and not piece.in_answer)):
+            marks[shown.position] = change
+    return marks
+
+
+def noun_of(estimated: ValuesEstimated) -> str:
+    return "value" if estimated.is_expected else "agreement"
+
+
+def value_sentences(trace: Trace, values: StepValues) -> list[str]:
+    """Say where an answer was lost, what turned it, in the order of the text, and the large model's part of the gain.
+
+    “Lost at step 3: 284 + 027 = 211”, “The turn: step 8, 087 → 987”, “large wrote 38%, brought 64% of the gain”.
+    """
+    loss, turn, sentences = values.loss, values.turn, []
+    if not values.estimated.is_expected:
+        sentences.append(
+            f"No expected answer is known: the values say how often continuations agree with this answer's own, "
+            f"{shorten(values.estimated.target, QUOTED, placeholder=' …')}, which is no proof that it is right."
+        )
+    found = {loss.after.position: _loss_sentence(trace, loss)} if loss else {}
+    if turn:
+        found[turn.after.position] = _turn_sentence(trace, turn)
+    sentences += [found[position] for position in sorted(found)]
+    others = [each for each in notable_changes(trace, values) if each.after.position not in found]
+    if others:
+        named = [f"{each.sign} {each.steps} ({each.figures})" for each in others[:MOST_NAMED]]
+        more = [f"and {len(others) - MOST_NAMED} more"] if len(others) > MOST_NAMED else []
+        sentences.append(f"Also beyond chance: {', '.join([*named, *more])}")
+    if not found and values.changes:
+        sentences.append("No step changed the value beyond chance.")
+    if not values.estimated.is_whole:
+        sentences.append("Not all places are valued yet.")
+    return [*sentences, *([gain] if (gain := gain_text(trace, values)) else [])]
+
+
+def gain_text(trace: Trace, values: StepValues) -> str:
+    """Return “large wrote 38%, brought 64% of the gain”; "" if nothing raised the value beyond chance, if the large
+    model wrote nothing, or while not all places are valued."""
+    gain = values.gain_of_large
+    if gain is None or not trace.totals[Author.LARGE].kept or not values.estimated.is_whole:
+        return ""
+    return f"large wrote {trace.large_share:.0%}, brought {gain:.0%} of the gain"
+
+
+def source_text(estimated: ValuesEstimated) -> str:
+    """Say in a sentence what the values are: of which continuations, by whom, and how many."""
+    what = f"that end in {estimated.target}" if estimated.is_expected else f"that agree with {estimated.target}"
+    numbers = [len(place.outcomes) for place in estimated.places]
+    few, many = min(numbers, default=0), max(numbers, default=0)
+    number = f"{few} to {many}" if few < many else f"{many}"
+    sign = "" if estimated.writer == "policy" else f"{SIGNS[Author(estimated.writer)]} "
+    how = " by the run’s policy" if estimated.writer == "policy" else " alone"
+    places = count(len(numbers), "place")
+    return f"Share of continuations {what}: {number} from each of {places}, by {sign}{estimated.model}{how}."
+
+
+def place_in_words(place: ValuedPlace, piece: Piece, values: StepValues) -> str:
+    """Return “◆ Step 8: value 1.00 (.81–1.00), 16 continuations”. `piece`: its text, or what replaced that."""
+    who = f"{SIGNS[place.author]} " if place.author in SIGNS else ""
+    if place.place.replaced:
+        where = f"○ What step {piece.step + 1} replaced"
+    elif place.step < 0:
+        where = "Before the first step"
+    else:
+        where = f"{who}Step {place.step + 1}"
+    low, high = value_text(place.value.low), value_text(place.value.high)
+    if not place.continuations:
+        verdict = ("✓ right" if place.value.value else "✗ wrong") if values.estimated.is_expected else "the end"
+        return f"{where}: {verdict}"
+    return (
+        f"{where}: {noun_of(values.estimated)} {value_text(place.value.value)} ({low}–{high}), "
+        f"{count(place.continuations, 'continuation')}"
+    )
+
+
+def _loss_sentence(trace: Trace, loss: ValueChange) -> str:
+    is_lost = loss.after.value.value < WON <= loss.before.value.value
+    return f"{'Lost' if is_lost else 'Fell most'} at {_quoted_steps(trace, loss)}"
+
+
+def _turn_sentence(trace: Trace, turn: ValueChange) -> str:
+    is_won = turn.before.value.value < WON <= turn.after.value.value
+    opening = "The turn:" if is_won else "Rose most at"
+    if not isinstance(turn, TakeoverWorth):
+        return f"{opening} {_quoted_steps(trace, turn)}"
+    index = next(number for number, piece in enumerate(trace.pieces) if piece is turn.span.piece)
+    change = change_of(trace.pieces, index)
+    if change and change.effect is Effect.CORRECTED:
+        return f"{opening} step {turn.span.piece.step + 1}, {change.before} → {change.after}"
+    return f"{opening} step {turn.span.piece.step + 1}: {_quoted(trace, turn.span.start, turn.span.end)}"
+
+
+def _quoted_steps(trace: Trace, change: ValueChange) -> str:
+    """Name the step between two places and quote it, or name the first and the last of several."""
+    steps = StepsBetween.of(trace, change.before, change.after)
+    quoted = f": {_quoted(trace, change.before.position, change.after.position)}" if steps.is_one else ""
+    return f"{steps}{quoted}"
+
+
+def _quoted(trace: Trace, start: int, end: int) -> str:
+    return shorten(trace.text_between(start, end), QUOTED, placeholder=" …")

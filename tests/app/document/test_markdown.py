@@ -1,0 +1,226 @@
+"""Markdown of models becomes a document that shows what was meant."""
+
+import subprocess
+import sys
+from threading import Thread
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PySide6.QtCore import QRectF
+from PySide6.QtGui import QColor, QImage, QPainter, QTextCharFormat, QTextCursor, QTextDocument
+
+from baton_reasoning.app.document import (
+    TextStyle,
+    as_plain_text,
+    prepare,
+    render_at,
+    render_into,
+)
+from baton_reasoning.app.document.blocks import LINE_BREAK
+from baton_reasoning.app.document.formula_object import OBJECT_CHARACTER, formula_of
+from baton_reasoning.app.document.formulas import Formula
+from baton_reasoning.app.document.typeset import typeset
+from tests.tiers import size
+
+
+def formats(document: QTextDocument) -> list[tuple[str, QTextCharFormat]]:
+    """Every stretch of one format, block by block."""
+    found = []
+    block = document.begin()
+    while block.isValid():
+        at = block.begin()
+        while not at.atEnd():
+            found.append((at.fragment().text(), at.fragment().charFormat()))
+            at += 1
+        block = block.next()
+    return found
+
+
+def format_of(document: QTextDocument, text: str) -> QTextCharFormat:
+    return next(form for part, form in formats(document) if part == text)
+
+
+def formulas(document: QTextDocument) -> list[Formula]:
+    return [formula for _, form in formats(document) if (formula := formula_of(form))]
+
+
+def painted(document: QTextDocument, ratio: float = 1.0) -> QImage:
+    size = document.size()
+    image = QImage(round(size.width() * ratio), round(size.height() * ratio), QImage.Format.Format_ARGB32_Premultiplied)
+    image.setDevicePixelRatio(ratio)
+    image.fill(QColor("white"))
+    painter = QPainter(image)
+    document.drawContents(painter)
+    painter.end()
+    return image
+
+
+def rows_with_ink(image: QImage, area: QRectF) -> list[int]:
+    columns = range(max(0, int(area.left())), min(image.width(), int(area.right())))
+    rows = range(max(0, int(area.top())), min(image.height(), int(area.bottom())))
+    return [y for y in rows if any(image.pixelColor(x, y).lightness() < 140 for x in columns)]
+
+
+def test_a_formula_is_one_character_that_knows_its_source(document: QTextDocument, style: TextStyle) -> None:
+    render_into(document, r"so \(x^2\) it is", style)
+    assert document.begin().text() == f"so {OBJECT_CHARACTER} it is"
+    assert formulas(document) == [Formula("x^2", False, r"\(x^2\)")]
+
+
+def test_a_displayed_formula_stands_alone_and_centred(document: QTextDocument, style: TextStyle) -> None:
+    render_into(document, "We get\n\\[\na = b\n\\]\nso.", style)
+    blocks = document.toPlainText().split("\n")
+    assert blocks == ["We get", OBJECT_CHARACTER, "so."]
+
+
+def test_a_formula_sits_on_the_line_of_its_text(document: QTextDocument, style: TextStyle) -> None:
+    render_into(document, "EEEE $E$", style)
+    image = painted(document)
+    words, formula = QRectF(4, 0, 30, 40), QRectF(document.idealWidth() - 16, 0, 14, 40)
+    bottom_of_text, bottom_of_formula = rows_with_ink(image, words)[-1], rows_with_ink(image, formula)[-1]
+    assert abs(bottom_of_text - bottom_of_formula) <= 1
+
+
+def test_a_deep_formula_moves_the_next_line_down(document: QTextDocument, style: TextStyle) -> None:
+    render_into(document, "E $x$\nE", style)
+    shallow = document.size().height()
+    render_into(document, "E $\\begin{pmatrix}1\\\\2\\\\3\\end{pmatrix}$\nE", style)
+    assert document.size().height() > shallow + 30
+
+
+@pytest.mark.parametrize("broken", [r"$\frac{1}{$", r"\[ \left( x \]", r"\(\nosuch{x}\)", "$a_b_c$"])
+def test_a_formula_that_cannot_be_set_stands_as_its_source_in_code(
+    document: QTextDocument, style: TextStyle, broken: str
+) -> None:
+    render_into(document, f"so {broken} it is", style)
+    assert format_of(document, broken).fontFixedPitch()
+    assert formulas(document) == []
+
+
+def test_a_formula_wider_than_the_page_shrinks_to_it(document: QTextDocument, style: TextStyle) -> None:
+    document.setTextWidth(300)
+    render_into(document, "$" + "a + " * 12 + "b$", style)
+    assert document.idealWidth() <= 300
+
+
+def test_a_formula_drawn_on_a_fine_screen_is_finer(document: QTextDocument, style: TextStyle) -> None:
+    render_into(document, r"\(\frac{a}{b}\)", style)
+    once, twice = painted(document), painted(document, 2.0)
+    coarse = once.scaled(twice.size()).convertToFormat(twice.format())
+    assert coarse != twice
+    assert rows_with_ink(twice, QRectF(twice.rect())) != []
+
+
+def test_formulas_set_ahead_in_another_thread_are_found_done(document: QTextDocument, style: TextStyle) -> None:
+    text = r"so \(\sqrt{1729}\) and \[\sqrt{1730}\]"
+    thread = Thread(target=prepare, args=(text, style.formula_size))
+    thread.start()
+    thread.join()
+    before = typeset.cache_info().misses
+    render_into(document, text, style)
+    assert len(formulas(document)) == 2
+    assert typeset.cache_info().misses == before
+
+
+def test_spans_are_set_as_markdown_means_them(document: QTextDocument, style: TextStyle) -> None:
+    render_into(document, "**b** *i* ~~s~~ `c`", style)
+    assert format_of(document, "b").fontWeight() > 400
+    assert format_of(document, "i").fontItalic()
+    assert format_of(document, "s").fontStrikeOut()
+    assert format_of(document, "c").fontFixedPitch()
+
+
+def test_lines_end_where_the_model_ended_them(document: QTextDocument, style: TextStyle) -> None:
+    render_into(document, "one\ntwo", style)
+    assert document.begin().text() == f"one{LINE_BREAK}two"
+
+
+def test_lists_count_from_where_the_model_began(document: QTextDocument, style: TextStyle) -> None:
+    render_into(document, "3. three\n4. four\n   - inner", style)
+    first = document.begin()
+    items = first.textList()
+    assert items is not None
+    assert items.itemText(first) == "3."
+    assert items.count() == 2
+
+
+def test_indented_text_is_no_code_and_dashes_make_no_heading(document: QTextDocument, style: TextStyle) -> None:
+    render_into(document, "    $x$\n\ntext\n---\nmore", style)
+    assert len(formulas(document)) == 1
+    assert document.findBlockByNumber(1).text() == "text"
+    assert document.findBlockByNumber(1).blockFormat().headingLevel() == 0
+
+
+@pytest.mark.parametrize(
+    ("markdown", "shown", "address"),
+    [
+        ("[a](https://example.org/x)", "a", "https://example.org/x"),
+        ("![a](http://example.org/p.png)", "a", "http://example.org/p.png"),
+        ("[a](mailto:a@example.org)", "a", ""),
+        ("[a](relative)", "a", ""),
+        ("[a](javascript:x)", "[a](javascript:x)", ""),
+        ("[a](file:///etc/passwd)", "[a](file:///etc/passwd)", ""),
+    ],
+)
+def test_links_lead_only_to_the_web_and_pictures_are_links(
+    document: QTextDocument, style: TextStyle, markdown: str, shown: str, address: str
+) -> None:
+    render_into(document, markdown, style)
+    assert document.toPlainText() == shown
+    assert {form.anchorHref() for _, form in formats(document)} == {address}
+
+
+def test_html_is_shown_and_not_obeyed(document: QTextDocument, style: TextStyle) -> None:
+    render_into(document, "<script>x</script> <img src='http://e.org/p'>", style)
+    assert document.toPlainText() == "<script>x</script> <img src='http://e.org/p'>"
+
+
+def test_a_table_has_its_rows_and_its_formulas(document: QTextDocument, style: TextStyle) -> None:
+    render_into(document, "| n | $n^2$ |\n|---|---|\n| 1 | $1$ |", style)
+    assert [formula.latex for formula in formulas(document)] == ["n^2", "1"]
+
+
+def test_rendering_again_replaces_what_was_there(document: QTextDocument, style: TextStyle) -> None:
+    render_into(document, "```\ncode\n```\n\n- item", style)
+    render_into(document, "plain", style)
+    assert document.toPlainText() == "plain"
+    assert document.begin().textList() is None
+
+
+def test_texts_can_follow_one_another_in_one_document(document: QTextDocument, style: TextStyle) -> None:
+    cursor = QTextCursor(document)
+    render_at(cursor, "one", style)
+    cursor.insertBlock()
+    render_at(cursor, "two", style)
+    assert document.toPlainText() == "one\ntwo"
+
+
+BLOCKS = st.sampled_from(
+    ["- ", "1. ", "> ", "```\n", "~~~\n", "| a | b |\n|---|---|\n| 1 | 2 |\n", "\n", "\n\n", "   ", "$x$", "\\[y\\]"]
+)
+SPANS = st.sampled_from(
+    ["$$\nz\n$$", "**", "*", "`", "# ", "---\n", "word ", "[l](http://e.org)", "![p](http://e.org/p)", "<b>", "|"]
+)
+ODDITIES = st.sampled_from(
+    ["\\boxed{5}", "\\begin{cases}a\\end{cases}", "\\", "\\(", "\x00", "\ue000", "\ufffc", "\u2028", "\r\n", "😀"]
+)
+
+
+@settings(max_examples=size(40, long=1_000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(BLOCKS | SPANS | ODDITIES, max_size=20))
+def test_any_text_at_all_is_set_and_copied(document: QTextDocument, style: TextStyle, pieces: list[str]) -> None:
+    render_into(document, "".join(pieces), style)
+    # No formula is left as a gap.
+    assert as_plain_text(document).count("\ufffc") <= pieces.count("\ufffc")
+
+
+@pytest.mark.slow
+def test_warming_up_loads_what_the_first_text_needs() -> None:
+    code = """if True:
+        import sys
+        from baton_reasoning.app import document
+        document.warm_up()
+        print({'markdown_it', 'ziamath'} - set(sys.modules))
+    """
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
