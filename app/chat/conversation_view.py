@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPoint, QRectF, Qt, QTimer, Signal
+from PySide6.QtCore import QRectF, Qt, QTimer
 from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-from baton_reasoning.app.chat.answer_view import AnswerView
+from baton_reasoning.app.chat.answer_view import AnswerView, ChatActions
 from baton_reasoning.app.document import RichText
 from baton_reasoning.app.document.searched_texts import SearchedTexts
 from baton_reasoning.app.document.steps_view import MARGIN, RIGHT_MARGIN
@@ -31,17 +31,12 @@ def column_width() -> int:
 
 
 class ConversationView(QScrollArea):
-    wanted = Signal(object, object)  # an Exchange and a Request
-    edit_wanted = Signal(object)  # an Exchange
-    sibling_wanted = Signal(object, int)
-    compare_wanted = Signal(object)  # an Exchange, to be shown beside its siblings
-    piece_chosen = Signal(object, object)  # an Exchange and a Piece
-    menu_wanted = Signal(object, object, QPoint)
-    step_edited = Signal(object, object, str)  # an Exchange, a Piece, and the text for its place
-
-    def __init__(self, typesetter: Typesetter, costs: ModelCosts, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, typesetter: Typesetter, costs: ModelCosts, actions: ChatActions, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self._typesetter = typesetter
+        self._actions = actions
         self._costs = costs
         self._answers: dict[str, AnswerView] = {}
         self._bubbles: dict[str, Bubble] = {}
@@ -99,7 +94,7 @@ class ConversationView(QScrollArea):
     def refresh(self, exchange: Exchange, live: bool, waiting: str = "") -> None:
         """Update the answer if it is in view. `waiting`: what it waits for, if it has not begun."""
         if answer := self._answers.get(exchange.id):
-            answer.refresh(live, waiting)
+            answer.follow(live, waiting)
 
     def answer_of(self, exchange: Exchange) -> AnswerView | None:
         return self._answers.get(exchange.id)
@@ -160,24 +155,12 @@ class ConversationView(QScrollArea):
         return self.viewport().width() - margins.left() - margins.right()
 
     def _add(self, exchange: Exchange, place: int) -> None:
-        bubble, answer = Bubble(exchange.problem), AnswerView(exchange, self._typesetter, self._costs, self.folds)
-        bubble.edit_wanted.connect(lambda: self.edit_wanted.emit(exchange))
-        bubble.sibling_wanted.connect(lambda by: self.sibling_wanted.emit(exchange, by))
-        bubble.compare_wanted.connect(lambda: self.compare_wanted.emit(exchange))
-        answer.wanted.connect(lambda request: self.wanted.emit(exchange, request))
-        answer.piece_chosen.connect(lambda piece: self._chosen(exchange, piece))
-        answer.menu_wanted.connect(lambda piece, where: self.menu_wanted.emit(exchange, piece, where))
-        answer.edited.connect(lambda piece, text: self.step_edited.emit(exchange, piece, text))
-        answer.piece_revealed.connect(lambda rect: self._reveal(answer, rect))
+        bubble = Bubble(exchange, self._actions)
+        answer = AnswerView(exchange, self._typesetter, self._costs, self._actions, self.folds)
+        answer.revealed.connect(lambda rect: self._reveal(answer, rect))
         self._bubbles[exchange.id], self._answers[exchange.id] = bubble, answer
         for offset, widget in enumerate((bubble, answer)):
             self._column.insertWidget(place + offset, widget)
-
-    def _chosen(self, exchange: Exchange, piece: Piece) -> None:
-        for answer in self._answers.values():
-            if answer.exchange is not exchange:
-                answer.choose(None)
-        self.piece_chosen.emit(exchange, piece)
 
     def _reveal(self, answer: AnswerView, place: QRectF) -> None:
         self._follows = False
@@ -213,27 +196,27 @@ BESIDE_FRAME = 6
 
 
 class Bubble(QWidget):
-    edit_wanted = Signal()
-    sibling_wanted = Signal(int)
-    compare_wanted = Signal()
+    """The problem of an exchange, with what one may do with it."""
 
-    def __init__(self, problem: str, parent: QWidget | None = None) -> None:
+    def __init__(self, exchange: Exchange, actions: ChatActions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         frame = QFrame()
         set_role(frame, Role.BUBBLE)
         frame.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
         self.text = RichText()
         self.text.setAccessibleName("Problem")
-        self.text.set_markdown(problem)
+        self.text.set_markdown(exchange.problem)
         frame.setLayout(vbox(self.text, margins=(PAD, 10, PAD, 5)))
         self.text.fit_width(WIDEST_BUBBLE)
 
-        self._earlier = IconButton("chevron-left", "Previous attempt", lambda: self.sibling_wanted.emit(-1))
-        self._later = IconButton("chevron-right", "Next attempt", lambda: self.sibling_wanted.emit(1))
+        self._earlier = IconButton("chevron-left", "Previous attempt", lambda: actions.show_sibling(exchange, -1))
+        self._later = IconButton("chevron-right", "Next attempt", lambda: actions.show_sibling(exchange, 1))
         self._place = label("", Role.MUTED)
         self._place.setMinimumHeight(self._earlier.sizeHint().height())  # its text is level with the arrows
-        self._compare = IconButton("attempts", "Compare attempts (Ctrl+Shift+D)", self.compare_wanted.emit)
-        edit = IconButton("edit", "Edit and ask again", self.edit_wanted.emit)
+        self._compare = IconButton(
+            "attempts", "Compare attempts (Ctrl+Shift+D)", lambda: actions.show_attempts(exchange)
+        )
+        edit = IconButton("edit", "Edit and ask again", lambda: actions.edit_again(exchange))
         self._buttons = self._earlier, self._place, self._later, self._compare, edit
         at_bottom = [(widget, 0, Qt.AlignmentFlag.AlignBottom) for widget in self._buttons]
         self.setLayout(hbox(STRETCH, *at_bottom, BESIDE_FRAME, frame, margins=0, spacing=GAP))

@@ -70,7 +70,7 @@ class ChatPage(QSplitter):
         self._hidden: dict[str, Exchange] = {}
         """The exchanges, by id, that have grown behind a comparison; they are updated when it is left."""
         self.sidebar = Sidebar()
-        self.conversation = ConversationView(self._typesetter, session.models.costs)
+        self.conversation = ConversationView(self._typesetter, session.models.costs, self)
         self.system = SystemPromptRow()
         self.server_line = ServerLine(session.models)
         self.find_bar = FindBar()
@@ -100,7 +100,7 @@ class ChatPage(QSplitter):
 
         comparison = ComparisonController(self._session, self._preferences, self._typesetter, self._show_beside, self)
         comparison.piece_chosen.connect(self.inspector.show_piece)
-        comparison.menu_wanted.connect(self._menu)
+        comparison.menu_wanted.connect(self.open_menu)
         comparison.begun.connect(self.composer.forget)
         return comparison
 
@@ -238,15 +238,8 @@ class ChatPage(QSplitter):
         session.progressed.connect(self._show_progress)
         session.activity_changed.connect(self._show_activity)
         session.runs.ended.connect(self._announce)
-        view.wanted.connect(self._carry_out)
         self._scoreboards.changed.connect(self._show_scores)
         self._scoreboards.scored.connect(lambda text: announce(view, text))
-        view.edit_wanted.connect(self.edit_again)
-        view.sibling_wanted.connect(session.show_sibling)
-        view.compare_wanted.connect(lambda exchange: self.comparison.show_attempts(exchange))
-        view.piece_chosen.connect(self.inspector.show_piece)
-        view.menu_wanted.connect(self._menu)
-        view.step_edited.connect(self._take_step)
         self.inspector.piece_chosen.connect(self._reveal)
         self.inspector.rerun_wanted.connect(session.fork)
         self.inspector.fork_wanted.connect(session.fork)
@@ -390,7 +383,20 @@ class ChatPage(QSplitter):
         self.welcome.offer(is_demo=settings.models.is_demo)
         self._show_scores()
 
-    def _carry_out(self, exchange: Exchange, request: AnswerAction | OtherPolicy | BoardAction | ScoredArm) -> None:
+    # What a person does with an exchange: ChatActions
+
+    def choose(self, exchange: Exchange, piece: Piece) -> None:
+        """Show a step in the inspector, after a click on it."""
+        self.conversation.choose(exchange, piece)
+        self.inspector.show_piece(exchange, piece)
+
+    def show_sibling(self, exchange: Exchange, by: int) -> None:
+        self._session.show_sibling(exchange, by)
+
+    def show_attempts(self, exchange: Exchange) -> None:
+        self.comparison.show_attempts(exchange)
+
+    def carry_out(self, exchange: Exchange, request: object) -> None:
         match request:
             case AnswerAction.CONTINUE:
                 self._session.go_on(exchange)
@@ -426,7 +432,7 @@ class ChatPage(QSplitter):
             case ScoredArm():
                 self._scoreboards.run_alone(exchange, request)
 
-    def _menu(self, exchange: Exchange, piece: Piece, where: QPoint) -> None:
+    def open_menu(self, exchange: Exchange, piece: Piece, where: QPoint) -> None:
         session = self._session
         other = Author.SMALL if piece.author is Author.LARGE else Author.LARGE
         menu = QMenu(self)
@@ -450,7 +456,7 @@ class ChatPage(QSplitter):
         if answer := self.conversation.answer_of(exchange):
             answer.edit(piece)
 
-    def _take_step(self, exchange: Exchange, piece: Piece, text: str) -> None:
+    def take_step(self, exchange: Exchange, piece: Piece, text: str) -> None:
         """Go on from the edited step; if that is not possible, the editor stays open."""
         if self._session.edit(exchange, piece.position, text):
             self.composer.edit.setFocus()

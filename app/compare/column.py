@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QWidget
 
 from baton_reasoning.app.compare.figures import Figure
 from baton_reasoning.app.document import RichText
-from baton_reasoning.app.document.answer_card import AnswerCard
+from baton_reasoning.app.document.answer_text import AnswerText
 from baton_reasoning.app.document.ribbon_follower import RibbonFollower
 from baton_reasoning.app.document.steps_document import AT_ONCE, thinking_pieces
 from baton_reasoning.app.document.steps_view import StepsView
@@ -43,7 +43,7 @@ class AnswerColumn(QObject):
         self.head = ColumnHead(exchange.settings, typesetter)
         self.steps = StepsView(typesetter, AT_ONCE_BESIDE)
         self.steps.setAccessibleName(f"Steps, {self.head.title}")
-        self.card = AnswerCard(typesetter)
+        self.card = AnswerText(typesetter)
         self._ending = label("", Role.MUTED, wrap=True)
         self.foot = self._make_foot(self.open_wanted.emit)
         self.parts = (self.steps, self.card, self.foot)
@@ -73,7 +73,7 @@ class AnswerColumn(QObject):
         self.live = live
         trace = self.exchange.trace
         self.steps.sync(trace, thinking_pieces(trace), live and trace.closed is None)
-        self.card.follow(trace, live)
+        self.card.setVisible(self.card.follow(trace, live))
         self.head.follow(trace)
         self.head.show_state(self._status_text(waits), trace.finish is Finish.FAILED and not live)
         if self.over and trace.length != self._read:

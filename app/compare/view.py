@@ -81,7 +81,7 @@ class CompareView(QWidget):
         """Return steps and answers, column by column, for the find bar."""
 
         def texts() -> list[RichText]:
-            return [text for column in self.columns for text in (column.steps, column.card.text)]
+            return [text for column in self.columns for text in (column.steps, column.card)]
 
         return SearchedTexts(self.panes.body, texts, lambda: all(column.steps.complete for column in self.columns))
 

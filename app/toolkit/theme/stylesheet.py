@@ -27,6 +27,7 @@ class Role(Enum):
     TOAST = "toast"  # a rounded sheet over the page
     DROP = "drop"  # a frame around what a file is being dragged over
     BUBBLE = "bubble"  # what the person wrote
+    RESULT = "result"  # what an answer comes to
     TITLE = "title"  # the head of a page
     HEADING = "heading"  # the head of a section
     CAPTION = "caption"  # small capitals over a list
@@ -95,7 +96,8 @@ def stylesheet(c: Colours, point_size: float) -> str:
         "handle": blend(c.background, c.outline, 0.55),
         "accent_hover": blend(c.accent, c.on_accent, 0.12),
         "tick": "white" if c.on_accent == "#ffffff" else "black",
-        "title_size": f"{point_size * 1.3:.1f}",
+        "result_size": f"{point_size * 24 / 13:.1f}",
+        "title_size": f"{point_size * 17 / 13:.1f}",
         "figure_size": f"{point_size * 1.4:.1f}",
         "caption_size": f"{point_size * 0.85:.1f}",
     }

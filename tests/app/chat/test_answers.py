@@ -331,7 +331,7 @@ def test_the_death_of_a_model_is_a_sentence_with_a_way_on(make_window: Make, qtb
     trace = last_exchange(window).trace
     assert trace.finish is Finish.FAILED
     assert trace.text.startswith("One.")
-    assert "was killed" in last_answer(window)._ending.text()
+    assert "was killed" in last_answer(window).ending.text()
     assert last_answer(window)._continue.isVisible()
 
 
@@ -349,4 +349,4 @@ def test_what_happened_without_stopping_the_answer_is_told_below_it(make_window:
     loader.small = ScriptedEngine("One.\n\nTwo.</think>\n\n4", notices={2: "The model was started again."})
     window = make_window(loader)
     answer_to(window, qtbot, "2 + 2?")
-    assert "The model was started again." in last_answer(window)._ending.text().splitlines()
+    assert "The model was started again." in last_answer(window).ending.text().splitlines()

@@ -100,7 +100,7 @@ def test_a_question_in_another_conversation_waits_for_its_turn_and_says_so(
     held.let_go("Second")
     qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_N, Qt.KeyboardModifier.ControlModifier)
     ask(window, qtbot, "Second")
-    assert last_answer(window)._ending.text() == "Waiting for its turn, after 1 other answer…"
+    assert last_answer(window).ending.text() == "Waiting for its turn, after 1 other answer…"
     qtbot.waitUntil(lambda: "◌ Second" in rows(window))
     held.let_go("Long")
     qtbot.waitUntil(lambda: window.session.ready and last_exchange(window).trace.ended is not None)
@@ -116,10 +116,10 @@ def test_a_fork_that_waits_for_its_turn_says_so_and_offers_nothing_else(
     earlier = last_exchange(window)
     window.session.fork(earlier, earlier.trace.pieces[1])
     fork = last_exchange(window)
-    assert last_answer(window)._ending.text() == "Waiting for its turn, after 1 other answer…"
+    assert last_answer(window).ending.text() == "Waiting for its turn, after 1 other answer…"
     assert not last_answer(window)._continue.isVisible()
     qtbot.mouseClick(window.chat.composer._stop_button, Qt.MouseButton.LeftButton)
-    assert last_answer(window)._ending.text() == "Interrupted before its end. Continue goes on from here."
+    assert last_answer(window).ending.text() == "Interrupted before its end. Continue goes on from here."
     held.let_go("Long")
     held.let_go("Earlier")
     qtbot.mouseClick(last_answer(window)._continue, Qt.MouseButton.LeftButton)
@@ -148,7 +148,7 @@ def test_stop_ends_the_answer_in_view_alone(window: MainWindow, held: HeldAnswer
     ask(window, qtbot, "Second")
     qtbot.mouseClick(window.chat.composer._stop_button, Qt.MouseButton.LeftButton)
     assert window.session.ready
-    assert last_answer(window)._ending.text() == "Stopped before it began."
+    assert last_answer(window).ending.text() == "Stopped before it began."
     held.let_go("Long")
     qtbot.waitUntil(lambda: writing.trace.finish is Finish.END_OF_TEXT)
 

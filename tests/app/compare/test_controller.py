@@ -156,7 +156,7 @@ def test_stop_ends_all_and_what_was_not_begun_can_still_be_written(make_window: 
     window.session.show(attempts(window)[2])
     answer = window.chat.conversation.answer_of(attempts(window)[2])
     assert answer
-    assert answer._ending.text() == "Stopped before it began."
+    assert answer.ending.text() == "Stopped before it began."
     qtbot.mouseClick(answer._continue, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: window.session.ready)
     assert attempts(window)[2].trace.finish is Finish.END_OF_TEXT
@@ -169,7 +169,7 @@ def test_a_model_that_is_lost_in_one_arm_leaves_the_others(compare: Compare) -> 
     assert helped.exchange.trace.finish is Finish.END_OF_TEXT
     assert large.exchange.trace.finish is Finish.FAILED
     assert large.head.state.text() == "The run failed."
-    assert "was killed" in large._ending.text()
+    assert "was killed" in large.ending.text()
     assert large.head.standing.text() == "no answer"
 
 
@@ -342,11 +342,11 @@ def test_a_column_can_be_opened_while_it_is_written(make_window: Make, qtbot: Qt
     view_of(window).columns[1].open_wanted.emit()
     answer = window.chat.conversation.answer_of(attempts(window)[1])
     assert answer
-    assert answer._ending.text() == "Waiting for its turn, after 1 other answer…"
+    assert answer.ending.text() == "Waiting for its turn, after 1 other answer…"
     assert not window.chat.is_comparing
     gate.set()
     qtbot.waitUntil(lambda: window.session.ready)
-    assert answer._ending.text() != "Waiting for its turn, after 1 other answer…"
+    assert answer.ending.text() != "Waiting for its turn, after 1 other answer…"
 
 
 def test_a_comparison_goes_on_while_another_conversation_is_read_and_is_shown_again(

@@ -1,41 +1,14 @@
-"""The answer in a card, with the sign of its author."""
+"""The text of an answer: what follows the reasoning."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QContextMenuEvent
-from PySide6.QtWidgets import QFrame, QWidget
 
 from baton_reasoning.app.document import RichText
 from baton_reasoning.app.document.clipboard import copy_text
 from baton_reasoning.app.document.typesetting import Typesetter
-from baton_reasoning.app.toolkit.controls import label
-from baton_reasoning.app.toolkit.layout import hbox
-from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, SIGN, Role, set_role
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.words.labels import WHO
-
-
-class AnswerCard(QFrame):
-    """The card of the final answer; hidden while there is none."""
-
-    def __init__(self, typesetter: Typesetter, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        set_role(self, Role.CARD)
-        self.text = AnswerText(typesetter)
-        self._writer = label()
-        self.setLayout(
-            hbox((self._writer, 0, Qt.AlignmentFlag.AlignTop), (self.text, 1), margins=(13, 11, 14, 6), spacing=28)
-        )
-
-    def follow(self, trace: Trace, live: bool) -> None:
-        """Show the answer as it stands, with the sign of who wrote it, or its end if both did."""
-        self.setVisible(self.text.follow(trace, live))
-        last = next((piece for piece in reversed(trace.pieces) if piece.in_answer), None)
-        if last and last.author in AUTHOR_ROLES and self._writer.text() != SIGN[last.author]:
-            self._writer.setText(SIGN[last.author])
-            self._writer.setToolTip(f"Answered by {WHO[last.author]}")
-            set_role(self._writer, AUTHOR_ROLES[last.author])
 
 
 class AnswerText(RichText):

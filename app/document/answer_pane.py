@@ -1,0 +1,253 @@
+"""One answer on the screen: its result first, then its text, then the reasoning, with who wrote which step.
+
+Chat, comparisons and batches all show answers in this pane. It keeps no state of the run: `follow` brings it up to the
+trace, whatever has happened there.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from PySide6.QtCore import QPoint, QRectF, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QLayout, QVBoxLayout, QWidget
+
+from baton_reasoning.app.document.answer_text import AnswerText
+from baton_reasoning.app.document.ribbon_follower import RibbonFollower
+from baton_reasoning.app.document.steps_document import AT_ONCE, thinking_pieces
+from baton_reasoning.app.document.steps_view import StepsView
+from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.toolkit.controls import ElidedLabel, button, label
+from baton_reasoning.app.toolkit.layout import Spacer, hbox, vbox
+from baton_reasoning.app.toolkit.ribbon import Ribbon
+from baton_reasoning.app.toolkit.theme import SIGN, Role, set_role
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.grading.verdict import Outcome
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.words.labels import last_text, run_in_brief
+
+NOT_BEGUN = "Stopped before it began."
+LONGEST_RESULT = 40
+"""Characters of a result that stands in large type; a longer one is read in the text."""
+VERDICTS = {
+    Outcome.CORRECT: ("✓ right", Role.SUCCESS),
+    Outcome.WRONG: ("✗ wrong", Role.DANGER),
+    Outcome.UNSCORED: ("", Role.MUTED),
+}
+
+
+class AnswerActions(Protocol):
+    """What a person does with an answer. Each page that shows answers says what follows."""
+
+    def choose(self, exchange: Exchange, piece: Piece) -> None:
+        """A step was chosen, in the text or in the ribbon."""
+
+    def open_menu(self, exchange: Exchange, piece: Piece, where: QPoint) -> None:
+        """The menu of a step is wanted there on the screen."""
+
+
+class AnswerPane(QWidget):
+    revealed = Signal(QRectF)
+    """Scroll there: a place in this widget."""
+    folded_by_hand = Signal(bool)
+    """A person has folded the reasoning, or opened it."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        typesetter: Typesetter,
+        actions: AnswerActions,
+        *,
+        folds: bool = False,
+        at_once: int = AT_ONCE,
+        parent: QWidget | None = None,
+    ) -> None:
+        """`folds`: whether the reasoning is folded once there is an answer. `at_once`: steps rendered in one go; fewer
+        where several answers are written side by side."""
+        super().__init__(parent)
+        self.exchange = exchange
+        self.folds = folds
+        self._folded: bool | None = None
+        """What the person chose for this answer; None for `folds`."""
+        self._actions = actions
+        self._live, self._waiting = False, ""
+        self._builds_folded = False
+        self._read = -1
+        """Characters of the trace in which the result was looked for."""
+        self.result, self.verdict = label("", Role.RESULT, selectable=True), label("", Role.HEADING)
+        self.result.setAccessibleName("Result")
+        self.answer = AnswerText(typesetter)
+        self.below_answer, self.below_ribbon = QVBoxLayout(), QVBoxLayout()
+        """Room for what a page adds: a scoreboard, a curve of values."""
+        self.heading, self.brief = label("", Role.HEADING), ElidedLabel("", Role.MUTED)
+        self.share = ElidedLabel("", Role.LARGE)
+        self._fold = button("", self.toggle_fold, Role.FLAT)
+        self.ribbon = Ribbon()
+        self.ribbon.setAccessibleName("Who wrote it")
+        self.segments = RibbonFollower(self.ribbon)
+        self.steps = StepsView(typesetter, at_once)
+        self.ending = label("", Role.MUTED, wrap=True)
+        self.ribbon.segment_clicked.connect(self._segment_clicked)
+        self.steps.piece_clicked.connect(self._chosen)
+        self.steps.menu_wanted.connect(lambda piece, where: actions.open_menu(self.exchange, piece, where))
+        self._lay_out()
+
+    def show_exchange(self, exchange: Exchange) -> None:
+        """Show another answer, which has been written."""
+        self.exchange, self._folded, self._read = exchange, None, -1
+        self.show_verdict(Outcome.UNSCORED)
+        self.steps.select(None)
+        self.follow()
+
+    def follow(self, live: bool = False, waiting: str = "") -> None:
+        """Update from the trace. `live`: it is still being written; `waiting`: what it waits for before it begins."""
+        self._live, self._waiting = live, waiting
+        trace = self.exchange.trace
+        thinking = thinking_pieces(trace)
+        # Folded steps are not even built: an old conversation opens at once, however long its reasoning.
+        if not self.folded or self._builds_folded:
+            self.steps.sync(trace, thinking, live and trace.closed is None)
+        self.steps.setVisible(bool(thinking) and not self.folded)
+        self.segments.follow(trace)
+        self.answer.setVisible(self.answer.follow(trace, live))
+        self._show_result(trace)
+        self._describe(trace, bool(thinking))
+
+    @property
+    def folded(self) -> bool:
+        """Whether the steps are hidden. Only reasoning is ever folded, and only when there is an answer."""
+        trace = self.exchange.trace
+        if not trace.thinks or self._live or self._folded is not None:
+            return bool(self._folded)
+        return self.folds and trace.closed is not None and _has_answer(trace)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the answer has ended or was interrupted."""
+        return bool(self.exchange.trace.started) and self.exchange.is_read and not self._live and not self._waiting
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether it was stopped before it began."""
+        return self.exchange.is_read and not (self.exchange.trace.started or self._live or self._waiting)
+
+    def toggle_fold(self) -> None:
+        self._folded = not self.folded
+        self.follow(self._live, self._waiting)
+        self.folded_by_hand.emit(self._folded)
+
+    def keep_open(self) -> None:
+        """Keep the steps in view when the answer arrives."""
+        self._folded = False
+        self.follow(self._live, self._waiting)
+
+    def build_folded(self, build: bool) -> None:
+        """Whether the steps are put into their text although they are folded, so that they can be searched."""
+        self._builds_folded = build
+        if build and self.folded:
+            self.steps.resize(self.width(), self.steps.height())  # the text is wrapped once, not again when it is shown
+            self.follow(self._live, self._waiting)
+
+    def show_verdict(self, outcome: Outcome, text: str = "") -> None:
+        """Say beside the result whether it is right. `text`: in other words than “✓ right” and “✗ wrong”."""
+        words, role = VERDICTS[outcome]
+        self.verdict.setText(text or words)
+        set_role(self.verdict, role)
+        self.verdict.setVisible(bool(self.verdict.text()))
+
+    def choose(self, piece: Piece | None, reveal: bool = False) -> None:
+        """Mark a piece in text and ribbon; `reveal` opens the reasoning and scrolls there."""
+        self.steps.select(piece)
+        self.ribbon.select(self.segments.index_of(piece) if piece else -1)
+        if piece and not piece.in_answer and not self.folded:
+            self._folded = False  # what a person looks at is not folded when the answer arrives
+        if piece is None or not reveal:
+            return
+        if self.folded and not piece.in_answer:
+            self.keep_open()
+        if (place := self.steps.place_of(piece)) is not None:
+            self.revealed.emit(place.translated(self.steps.pos()))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self._fit_heading()
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _show_result(self, trace: Trace) -> None:
+        """Show the result in large type, once it is there and short enough."""
+        is_reasoning = trace.thinks and trace.closed is None
+        if self._live or is_reasoning or not self.exchange.is_read:
+            self.result.hide()
+            return
+        if trace.length != self._read:
+            from baton_reasoning.core.grading.extract import extract_answer  # would delay the start of a window
+
+            self._read = trace.length
+            # Not what a conclusion may say, as the grader looks for it: an essay has no result.
+            found = extract_answer(trace.answer or trace.text, finished=False) or ""
+            self.result.setText(found if len(found) <= LONGEST_RESULT else "")
+        self.result.setVisible(bool(self.result.text()))
+
+    def _describe(self, trace: Trace, has_steps: bool) -> None:
+        has_begun = bool(trace.started)
+        self.ribbon.setVisible(has_begun)
+        self.heading.setVisible(has_begun)
+        self.heading.setText("Reasoning" if trace.thinks else "Answer")
+        self.brief.setText(run_in_brief(trace, self._live))
+        by_large = trace.totals[Author.LARGE].kept
+        self.share.setText(f"{SIGN[Author.LARGE]} {trace.large_share:.0%}" if by_large else "")
+        self.share.setToolTip(f"The large model wrote {trace.large_share:.0%}" if by_large else "")
+        self._fold.setVisible(has_steps and (trace.thinks or self.folded))
+        self._fold.setText("▸ show" if self.folded else "▾ hide")
+        self._fold.setAccessibleName("Show the steps" if self.folded else "Hide the steps")
+        self._fit_heading()
+        words = self._waiting or last_text(trace, self._live or not self.exchange.is_read)
+        self.ending.setText(NOT_BEGUN if self.is_dropped else words)
+        self.ending.setVisible(bool(self.ending.text()))
+        set_role(self.ending, Role.DANGER if trace.finish is Finish.FAILED else Role.MUTED)
+
+    def _fit_heading(self) -> None:
+        """Leave out of the heading what does not fit: first the share; while a prompt is read, never how far."""
+        room = self.width() - self.heading.sizeHint().width()
+        room -= 0 if self._fold.isHidden() else self._fold.sizeHint().width()
+        has_begun = bool(self.exchange.trace.started)
+        fits = self.brief.sizeHint().width() + self.share.sizeHint().width() < room
+        self.brief.setVisible(has_begun)
+        self.share.setVisible(has_begun and fits and bool(self.share.text()))
+
+    def _lay_out(self) -> None:
+        self.verdict.hide()
+        first = hbox(self.result, self.verdict, Spacer(0), spacing=16)
+        head = hbox(self.heading, self.brief, self.share, Spacer(0), self._fold, spacing=8)
+        parts = (
+            first,
+            self.answer,
+            self.below_answer,
+            6,
+            head,
+            self.ribbon,
+            self.below_ribbon,
+            self.steps,
+            self.ending,
+        )
+        column = vbox(*parts, margins=0, spacing=6)
+        # Growing steps get their room at once. Else they lie over what is below until the page is laid out.
+        column.setSizeConstraint(QLayout.SizeConstraint.SetMinimumSize)
+        self.setLayout(column)
+
+    def _chosen(self, piece: Piece) -> None:
+        self.choose(piece)
+        self._actions.choose(self.exchange, piece)
+
+    def _segment_clicked(self, index: int) -> None:
+        if piece := self.segments.piece_at(index):
+            self.choose(piece, reveal=True)
+            self._actions.choose(self.exchange, piece)
+
+
+def _has_answer(trace: Trace) -> bool:
+    return any(piece.in_answer and piece.text.strip() for piece in reversed(trace.pieces))
