@@ -65,12 +65,12 @@ class MainWindow(QMainWindow):
         self._apply_appearance(with_sheet=False)
         self.topbar = TopBar(self.models, self.preferences)
         self.dialogs = WindowDialogs(self, self.session, self.models, self.preferences, paths, self.show_error)
-        self.chat = ChatPage(self.session, self.preferences)
-        self.inspector = self.chat.inspector
-        self._pages = QStackedWidget()
         self._centre = QWidget()
         self.notice = Toasts(self._centre, self._toast_area)
         self.messages = WindowMessages(self.notice, self.models, self.preferences, self.dialogs)
+        self.chat = ChatPage(self.session, self.preferences)
+        self.inspector = self.chat.inspector
+        self._pages = QStackedWidget()
         self._new_version = NewVersionNotice(self.preferences, self.messages, self)
         self.drops = FileDrops(self)
         self.dropped = DroppedFiles(self.drops, self.messages, self.dialogs, self._open_problems)

@@ -50,6 +50,21 @@ class WindowMessages(QObject):
         """Say something that is no error, and offer what can be done."""
         self._toasts.show_message(text, *actions, warns=False)
 
+    def say(self, text: str) -> None:
+        self._toasts.show_message(text, warns=False)
+
+    def choose_models(self) -> None:
+        self._dialogs.choose_models()
+
+    def connect_server(self) -> None:
+        self._dialogs.connect_server()
+
+    def show_settings(self, section: str = "") -> None:
+        self._dialogs.show_settings(section)
+
+    def export(self) -> None:
+        self._dialogs.export()
+
     def show_saved(self, path: Path) -> None:
         """Say where a file was saved, and offer to open it or its folder."""
         self._toasts.show_message(

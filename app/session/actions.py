@@ -1,0 +1,32 @@
+"""What a page may ask of the window that it is in, so that no signal has to be passed on from widget to widget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from baton_reasoning.core.errors import BatonError
+
+
+class WindowActions(Protocol):
+    def show_error(self, error: BatonError) -> None:
+        """Show an error with the actions that fit it, until its cause is over."""
+
+    def say(self, text: str) -> None:
+        """Show a sentence that a person should know."""
+
+    def show_saved(self, path: Path) -> None:
+        """Say where a file was saved, and offer to open it."""
+
+    def show_deleted(self, name: str, undo: Callable[[], object]) -> None:
+        """Say that something was deleted, and offer to bring it back."""
+
+    def choose_models(self) -> None: ...
+
+    def connect_server(self) -> None: ...
+
+    def show_settings(self, section: str = "") -> None: ...
+
+    def export(self) -> None:
+        """Save the conversation in view as a file."""
