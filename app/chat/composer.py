@@ -120,7 +120,7 @@ class Composer(QFrame):
     def __init__(self, thinking: QPushButton, parent: QWidget | None = None) -> None:
         """`thinking`: says and changes how long the models think before the next answer."""
         super().__init__(parent)
-        set_role(self, Role.CARD)
+        set_role(self, Role.FIELD)
         self.thinking = thinking
         self.edit = ProblemEdit()
         self.edit.sent.connect(self._send)

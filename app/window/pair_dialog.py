@@ -155,6 +155,7 @@ class PairDialog(QDialog):
         popup = completer.popup()
         assert popup is not None
         popup.setAccessibleName(f"Recent, local and known models for the {author.value} model")
+        set_role(popup, Role.MENU)
         popup.setMinimumWidth(LIST_WIDTH)
         popup.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         return completer
