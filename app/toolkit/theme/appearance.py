@@ -38,6 +38,10 @@ class Theme(QObject):
         """1.0 is the system's own size."""
         return self._text_size
 
+    def scaled(self, pixels: int) -> int:
+        """Return a length that grows with the text, such as the side of an icon."""
+        return round(pixels * self._text_size)
+
     def use(self, scheme: ColourScheme, text_size: float = 1.0, with_sheet: bool = True) -> None:
         """Change the look of the whole application. `text_size` is a factor, held between 0.7 and 2.5.
 
