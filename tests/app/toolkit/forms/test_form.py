@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 from pydantic import BaseModel
-from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLineEdit, QSpinBox
+from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLabel, QLineEdit, QSpinBox
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.toolkit.controls import IconButton
 from baton_reasoning.app.toolkit.forms.form import SettingsForm, entries, value_at
-from baton_reasoning.core.models.options import ModelOverrides
+from baton_reasoning.core.models.options import LoadOptions, ModelOverrides, TagSource
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import ColourScheme, Settings
 from baton_reasoning.core.thinking.policies.keywords import Keywords
@@ -109,6 +109,37 @@ def test_a_number_that_may_be_left_out_has_a_word_for_that(qtbot: QtBot) -> None
     with qtbot.waitSignal(form.changed) as given:
         temperature.setValue(0.0)
     assert given.args == [ModelOverrides(temperature=0.0)]
+
+
+def test_a_number_that_stands_for_something_is_shown_as_a_word(form: SettingsForm, qtbot: QtBot) -> None:
+    layers, limit = form.editor("models", "gpu_layers"), form.editor("run", "limits", "max_seconds")
+    assert isinstance(layers, QSpinBox)
+    assert isinstance(limit, QDoubleSpinBox)
+    assert (layers.text(), limit.text()) == ("automatic", "no limit")
+    with qtbot.waitSignal(form.changed) as given:
+        layers.setValue(3)
+    assert given.args[0].models.gpu_layers == 3
+
+
+def test_the_fields_of_a_narrow_form_are_described_in_tool_tips(qtbot: QtBot) -> None:
+    form = SettingsForm(LoadOptions(), LoadOptions(), has_tips=True)
+    qtbot.addWidget(form)
+    form.show()
+    cache = form.editor("kv_type")
+    assert isinstance(cache, QComboBox)
+    assert cache.currentText() == "f16"
+    assert cache.toolTip() == LoadOptions.model_fields["kv_type"].description
+    assert not any(label.isVisible() and label.text() == cache.toolTip() for label in form.findChildren(QLabel))
+
+
+def test_which_fields_are_shown_may_depend_on_the_value(qtbot: QtBot) -> None:
+    form = SettingsForm(ModelOverrides(), ModelOverrides())
+    qtbot.addWidget(form)
+    form.show()
+    form.show_only(lambda path: path != ("opening",) or value_at(form.value, ("tags",)) is TagSource.OTHER)
+    assert not form.editor("opening").isVisible()
+    form.show_value(ModelOverrides(tags=TagSource.OTHER))
+    assert form.editor("opening").isVisible()
 
 
 def test_only_the_fields_of_the_chosen_policy_are_shown(form: SettingsForm, qtbot: QtBot) -> None:
