@@ -20,7 +20,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from baton_reasoning.app.servers.probe import probe_beside
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import IconButton, button, label, plain_tip, whole_number
 from baton_reasoning.app.toolkit.file_drops import FileDrops
@@ -287,7 +286,7 @@ class PairDialog(QDialog):
 
     def _set_up_server(self, author: Author) -> None:
         """Open the dialog of the server at this address."""
-        from baton_reasoning.app.servers.server_dialog import Purpose, ServerDialog
+        from baton_reasoning.app.servers.server_dialog import Purpose, ServerDialog, probe_beside
 
         edit, beside = self.edits[author], OTHER[author]
         address = edit.text().strip() if edit.text().strip().startswith("http") else ""
