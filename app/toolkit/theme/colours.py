@@ -110,22 +110,10 @@ SIGN = {Author.SMALL: "●", Author.LARGE: "◆", Author.INSERTED: "▣", Author
 
 
 def ink_of(author: Author, colours: Colours) -> str:
-    """Return the colour in which the author's sign, bar and name are drawn."""
-    inks = {
-        Author.SMALL: colours.small,
-        Author.LARGE: colours.large,
-        Author.INSERTED: colours.inserted,
-        Author.PERSON: colours.person,
-    }
-    return inks[author]
+    """Return the colour in which the author's sign, bar and name are drawn: the role that is named after the author."""
+    return str(getattr(colours, author.value))
 
 
 def tint_of(author: Author, colours: Colours) -> str:
     """Return the background of what the author wrote, where it is set off from the rest."""
-    tints = {
-        Author.SMALL: colours.small_tint,
-        Author.LARGE: colours.large_tint,
-        Author.INSERTED: colours.inserted_tint,
-        Author.PERSON: colours.person_tint,
-    }
-    return tints[author]
+    return str(getattr(colours, f"{author.value}_tint"))
