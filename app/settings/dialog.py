@@ -22,7 +22,6 @@ USUAL: frozenset[Path] = frozenset(
     {
         ("appearance", "look"),
         ("appearance", "text_size"),
-        ("appearance", "fold_thinking"),
         ("models", "context"),
         ("run", "temperature"),
         ("run", "max_tokens"),

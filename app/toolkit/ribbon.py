@@ -39,10 +39,12 @@ class RibbonSegment:
     author: Author
     tokens: int
     tooltip: str = ""
+    length: str = ""
+    """How long it is, where it is drawn by something else than its tokens."""
 
     def __str__(self) -> str:
         unit = "token" if self.tokens == 1 else "tokens"
-        length = f", {self.tokens:,} {unit}" if self.author.is_model else ""
+        length = f", {self.length or f'{self.tokens:,} {unit}'}" if self.author.is_model else ""
         return f"{SIGN[self.author]} {_WHO[self.author]}{length}\n{self.tooltip}".strip()
 
 

@@ -95,7 +95,7 @@ class ReportsUsage(Protocol):
 MILLION = 1_000_000
 _MONEY: JsonDict = {"decimals": 4}
 """For the form: cheap models cost fractions of a cent."""
-_NO_CAP: JsonDict = {"none": "no cap"}
+_NO_CAP: JsonDict = {"lowest": "no cap"}
 
 
 class Prices(BaseModel):

@@ -196,8 +196,8 @@ Threads = Annotated[
         ge=0,
         le=512,
         title="Threads",
-        description="CPU threads per model; 0: one for each fast core, fewer while other programs are busy.",
-        json_schema_extra={"none": "automatic"},
+        description="CPU threads per model; 0 is automatic: one for each fast core, fewer while others are busy.",
+        json_schema_extra={"lowest": "automatic"},
     ),
 ]
 GpuLayers = Annotated[
@@ -206,8 +206,8 @@ GpuLayers = Annotated[
         ge=-1,
         le=999,
         title="GPU layers",
-        description="Layers on the GPU; -1 is all that fit.",
-        json_schema_extra={"none": "automatic"},
+        description="Layers on the GPU; -1 is automatic: all that fit.",
+        json_schema_extra={"lowest": "automatic"},
     ),
 ]
 Parallel = Annotated[int, Field(ge=1, le=256, title="Parallel requests", description="Each has the whole context.")]
@@ -226,7 +226,7 @@ class LoadOptions(BaseModel):
         KvType.F16,
         title="KV cache",
         description="q8_0 takes half the memory of f16.",
-        json_schema_extra={"names": {kind.value: kind.name.lower() for kind in KvType}},  # type: ignore[dict-item]
+        json_schema_extra={"names": {str(kind.value): kind.name.lower() for kind in KvType}},
     )
     flash_attention: Switch = Field(
         Switch.AUTOMATIC,

@@ -1,7 +1,7 @@
 """An editor for each kind of value that a setting may have, made from its pydantic field.
 
-What the type does not say, `json_schema_extra` does: `names` of an enum's members, by value; `none`, the word for the
-lowest number or for no number; `decimals`, `step`; `percent` for a factor that is shown as such.
+What the type does not say, `json_schema_extra` does: `names` of an enum's members, by value; `none` and `lowest`, the
+words for no number and for the lowest one; `decimals`, `step`; `percent` for a factor that is shown as such.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def editor_of(name: str, field: FieldInfo, changed: Callable[[], None]) -> Edito
         return _choice({policy: kind.title for policy, kind in POLICIES.items()}, changed)
     if isinstance(kind, type) and issubclass(kind, Enum):
         names = extra.get("names", {})
-        return _choice({member: names.get(member.value, str(member.value)) for member in kind}, changed)
+        return _choice({member: names.get(str(member.value), str(member.value)) for member in kind}, changed)
     if kind is bool:
         return _switch(changed)
     if extra.get("percent"):
@@ -80,7 +80,7 @@ def _number(field: FieldInfo, extra: dict[str, Any], changed: Callable[[], None]
     may_be_none = field.annotation in (int | None, float | None)
     if may_be_none:
         box.setMinimum(box.minimum() - box.singleStep())
-    box.setSpecialValueText(extra.get("none", "none" if may_be_none else ""))
+    box.setSpecialValueText(extra.get("none", "none") if may_be_none else extra.get("lowest", ""))
     box.setKeyboardTracking(False)
     box.valueChanged.connect(lambda _: changed())
 
