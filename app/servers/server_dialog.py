@@ -14,7 +14,7 @@ from baton_reasoning.app.toolkit.controls import button, combo_box, label, line_
 from baton_reasoning.app.toolkit.facts import Facts
 from baton_reasoning.app.toolkit.forms.form import SettingsForm
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
-from baton_reasoning.app.toolkit.theme import SIGN, Role, set_role
+from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.answers import UnknownModel
@@ -24,6 +24,7 @@ from baton_reasoning.core.engines.remote.protocol import PROBE, ServedModel
 from baton_reasoning.core.engines.remote.servers import ConnectionReport, Severity, try_connection
 from baton_reasoning.core.errors import BatonError, Cancelled, SettingsError
 from baton_reasoning.core.models.options import ModelSource, local_path, server_urls
+from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import Fact
 
 Answer = TypeVar("Answer")

@@ -21,8 +21,9 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from baton_reasoning.app.toolkit.accessible import set_accessible_role
-from baton_reasoning.app.toolkit.theme import SIGN, Colours, current_theme, ink_of
+from baton_reasoning.app.toolkit.theme import Colours, current_theme, ink_of
 from baton_reasoning.core.thinking.events import Author
+from baton_reasoning.core.words.authors import SIGN, WHO
 
 _HEIGHT = 14
 _MARGIN = 3  # pixels around the pieces, for the ring of the chosen one
@@ -45,15 +46,7 @@ class RibbonSegment:
     def __str__(self) -> str:
         unit = "token" if self.tokens == 1 else "tokens"
         length = f", {self.length or f'{self.tokens:,} {unit}'}" if self.author.is_model else ""
-        return f"{SIGN[self.author]} {_WHO[self.author]}{length}\n{self.tooltip}".strip()
-
-
-_WHO = {
-    Author.SMALL: "small model",
-    Author.LARGE: "large model",
-    Author.INSERTED: "inserted",
-    Author.PERSON: "edited",
-}
+        return f"{SIGN[self.author]} {WHO[self.author]}{length}\n{self.tooltip}".strip()
 
 
 class RibbonLayout:
