@@ -77,19 +77,22 @@ def whole_number(lowest: int, highest: int) -> QSpinBox:
     """Make a field for a whole number; the wheel changes it only while it has the focus."""
     box = QSpinBox()
     box.setRange(lowest, highest)
-    _ignore_wheel_without_focus(box)
-    _keep_text_off_the_edge(box)
+    _prepare_number_box(box)
     return box
 
 
 def decimal_number(lowest: float, highest: float, decimals: int) -> QDoubleSpinBox:
     """Make a field for a decimal number; the wheel changes it only while it has the focus."""
     box = QDoubleSpinBox()
-    _ignore_wheel_without_focus(box)
     box.setDecimals(decimals)  # before the range, which is rounded to them
     box.setRange(lowest, highest)
-    _keep_text_off_the_edge(box)
+    _prepare_number_box(box)
     return box
+
+
+def _prepare_number_box(box: QAbstractSpinBox) -> None:
+    _ignore_wheel_without_focus(box)
+    box.lineEdit().setTextMargins(TEXT_MARGIN, 0, 0, 0)  # the style sheet's padding does not apply to a number box
 
 
 def line_edit(name: str, placeholder: str = "", text: str = "") -> QLineEdit:
@@ -114,11 +117,6 @@ def combo_box(name: str = "") -> QComboBox:
     box.setAccessibleName(name)
     _ignore_wheel_without_focus(box)
     return box
-
-
-def _keep_text_off_the_edge(box: QAbstractSpinBox) -> None:
-    """Set the text margin by hand: the style sheet's padding does not apply to a number box."""
-    box.lineEdit().setTextMargins(TEXT_MARGIN, 0, 0, 0)
 
 
 class _WheelOnlyWithFocus(QObject):
@@ -298,6 +296,7 @@ class SwitchButton(QPushButton):
         super().__init__(text, parent)
         self.setCheckable(True)
         self.setAutoDefault(False)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves no ring around it
 
     def sizeHint(self) -> QSize:
         bold, usual = QFont(self.font()), QFont(self.font())
