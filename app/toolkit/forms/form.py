@@ -90,14 +90,10 @@ class SettingsForm(QWidget):
     changed = Signal(object)
     """The whole model with the value that was just given."""
 
-    def __init__(
-        self, value: BaseModel, defaults: BaseModel, parent: QWidget | None = None, *, has_tips: bool = False
-    ) -> None:
-        """`has_tips`: describe the fields in tool tips instead of below them, where there is little room."""
+    def __init__(self, value: BaseModel, defaults: BaseModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.value = value
         self._defaults = defaults
-        self._has_tips = has_tips
         self._rows: list[FormRow] = []
         self._heads: list[tuple[QLabel, Path]] = []
         self._frame = QVBoxLayout(self)
@@ -139,8 +135,7 @@ class SettingsForm(QWidget):
             path, is_wanted = row.entry.path, self._is_wanted(row.entry.path)
             fits = all(word in row.searched for word in sought) if sought else is_wanted
             found += fits
-            about = "" if self._has_tips else row.entry.field.description
-            about = " · ".join(filter(None, ("" if is_wanted else self._mark, about)))
+            about = " · ".join(filter(None, ("" if is_wanted else self._mark, row.entry.field.description)))
             row.about.setText("\n".join(filter(None, (about, self.notes.get(path)))))
             row.about.setVisible(fits and bool(row.about.text()))
             row.name.setVisible(fits)
@@ -177,7 +172,7 @@ class SettingsForm(QWidget):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setColumnStretch(1, 1)
         self._grid.setHorizontalSpacing(14)
-        self._grid.setVerticalSpacing(6 if self._has_tips else 2)
+        self._grid.setVerticalSpacing(2)
         self._rows, self._heads = [], []
         for entry in entries(self.value):
             if isinstance(value_at(self.value, entry.path), BaseModel):
@@ -203,8 +198,6 @@ class SettingsForm(QWidget):
         editor = editor_of(entry.path[-1], entry.field, lambda: self._take(entry.path))
         editor.widget.setAccessibleName(title)
         editor.widget.setAccessibleDescription(": ".join(filter(None, (section, about))))
-        if self._has_tips:
-            editor.widget.setToolTip(about)
         name, description = label(title), label("", Role.MUTED, wrap=True)
         name.setBuddy(editor.widget)
         description.setContentsMargins(0, 0, 0, 10)
