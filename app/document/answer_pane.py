@@ -21,11 +21,12 @@ from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import ElidedLabel, button, label
 from baton_reasoning.app.toolkit.layout import Spacer, hbox, vbox
 from baton_reasoning.app.toolkit.ribbon import Ribbon
-from baton_reasoning.app.toolkit.theme import SIGN, Role, set_role
+from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import last_text, run_in_brief
 
 NOT_BEGUN = "Stopped before it began."
