@@ -111,15 +111,13 @@ class Chooser(QDialog):
         grid.setVerticalSpacing(8)
         grid.setHorizontalSpacing(12)
         grid.setColumnStretch(1, 1)
-        for number, box in enumerate(self.boxes):
-            name = label(f"Column &{number + 1}")
-            name.setBuddy(box)
-            box.setMinimumWidth(340)
-            grid.addWidget(name, number, 0)
-            grid.addWidget(box, number, 1)
-        grid.addWidget(label("Expected"), len(self.boxes), 0)
-        grid.addWidget(self.expected, len(self.boxes), 1)
-        grid.addWidget(self.at_once, len(self.boxes) + 1, 1)
+        names = [f"Column &{number}" for number in range(1, MOST_COLUMNS + 1)]
+        for row, (name, field) in enumerate(zip((*names, "E&xpected"), (*self.boxes, self.expected), strict=True)):
+            named = label(name)
+            named.setBuddy(field)
+            grid.addWidget(named, row, 0)
+            grid.addWidget(field, row, 1)
+        grid.addWidget(self.at_once, MOST_COLUMNS + 1, 1)
         self.setLayout(
             vbox(
                 text,

@@ -57,7 +57,8 @@ class CompareView(QWidget):
         ]
         self.chosen: Exchange | None = None
         """The answer of which a person has chosen a step."""
-        self._graded: list[AnswerColumn] = []
+        self._seen: tuple[list[AnswerColumn], bool] = [], False
+        """The answers that are over and graded, and whether no other is to come."""
         self._grading = LatestTask(self, "compare answers", one_at_a_time=True)
         self._aligning = LatestTask(self, "align steps")
         self._parting: dict[AnswerColumn, Piece] = {}
@@ -89,10 +90,11 @@ class CompareView(QWidget):
             return
         column.follow(self._session.writes(exchange), self._session.waiting_text(exchange))
         over = [each for each in self.columns if each.is_over]
-        if over != self._graded:
-            self._graded = over
-            self._grade()
-            if all(each.is_over or each.is_dropped for each in self.columns):
+        are_all_over = all(each.is_over or each.is_dropped for each in self.columns)
+        if (over, are_all_over) != self._seen:
+            self._seen = over, are_all_over
+            self._grade(over)
+            if are_all_over:
                 self._align()
 
     def searched(self) -> SearchedTexts:
@@ -129,9 +131,8 @@ class CompareView(QWidget):
     def _column_of(self, exchange: Exchange) -> AnswerColumn | None:
         return next((each for each in self.columns if each.exchange is exchange), None)
 
-    def _grade(self) -> None:
-        """Compare the answers that are over in a thread: algebra may take seconds."""
-        columns = self._graded
+    def _grade(self, columns: Sequence[AnswerColumn]) -> None:
+        """Compare answers that are over in a thread: algebra may take seconds."""
         answers = [given_in(each.exchange.trace) for each in columns]
 
         def grade() -> list[Standing]:

@@ -36,4 +36,4 @@ def test_the_small_model_is_wrong_alone_and_right_with_the_large_one(
     assert [column.title for column in columns] == ["Small only", "Keywords", "Large only"]
     assert [column.verdict.text()[0] for column in columns] == ["✗", "✓", "✓"]
     assert view_of(window).note.text().startswith("Columns 1 and 2 part at step 2: ")
-    assert all(" s · " in column.facts.text() for column in columns), "the demo pair's times can be compared"
+    assert all(" · " in column.facts.text() for column in columns), "the demo pair's times can be compared"
