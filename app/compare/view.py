@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QWidget
 from baton_reasoning.app.document import RichText
 from baton_reasoning.app.document.answer_pane import AnswerActions, AnswerPane
 from baton_reasoning.app.document.searched_texts import SearchedTexts
-from baton_reasoning.app.document.steps_document import AT_ONCE
+from baton_reasoning.app.document.steps_document import AT_ONCE, thinking_pieces
 from baton_reasoning.app.document.steps_view import StepsView
 from baton_reasoning.app.document.typesetting import Typesetter
 from baton_reasoning.app.session.chat_session import ChatSession
@@ -163,10 +163,11 @@ class CompareView(QWidget):
         self.note.setVisible(bool(self.note.text()))
         place = parting(rows)
         for column, step in zip(self.columns, rows[place].steps if place < len(rows) else (), strict=False):
-            pieces = (piece for piece in column.exchange.trace.pieces if piece.step == step)
-            if step is not None and (piece := next(pieces, None)):
+            pieces = (piece for piece in thinking_pieces(column.exchange.trace) if piece.step == step)
+            if piece := next(pieces, None):
                 self._parting[column] = piece
-                column.choose(piece)
+                if self.chosen is None:  # else a person reads elsewhere
+                    column.choose(piece)
         self._levelling.start(0)
 
     def _level(self) -> None:

@@ -321,6 +321,19 @@ def test_columns_of_a_comparison_that_is_left_are_written_and_never_move_the_vie
     assert paths == []
 
 
+def test_a_step_that_was_chosen_meanwhile_stays_chosen(make_window: Make, qtbot: QtBot) -> None:
+    gate = threading.Event()
+    window = make_window(arms_loader(held_by(gate, after=30)))
+    _begin(window, qtbot)
+    qtbot.waitUntil(lambda: attempts(window)[0].trace.tokens > 3)
+    first = view_of(window).columns[0]
+    first.ribbon.segment_clicked.emit(0)
+    gate.set()
+    settle(window, qtbot)
+    assert first.steps.selected is first.exchange.trace.pieces[0]
+    assert view_of(window).columns[1].steps.selected is None
+
+
 def test_a_column_can_be_opened_while_it_is_written(make_window: Make, qtbot: QtBot) -> None:
     gate = threading.Event()
     window = make_window(arms_loader(held_by(gate, after=30)))
