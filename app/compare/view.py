@@ -197,7 +197,8 @@ class CompareView(QWidget):
         self.area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         bar = self.area.verticalScrollBar().sizeHint().width()
         heads = _in_a_row([each.head for each in self.columns], right=EDGE + bar)
-        self.sideways = scrolling(holder(vbox(heads, Hairline(), (self.area, 1), margins=0, spacing=0)))
+        self._inside = holder(vbox(heads, Hairline(), (self.area, 1), margins=0, spacing=0))
+        self.sideways = scrolling(self._inside)
         self.sideways.setAccessibleName("Columns")
         self.sideways.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._set_narrowest()
@@ -207,7 +208,7 @@ class CompareView(QWidget):
     def _set_narrowest(self) -> None:
         # Not averageCharWidth: it averages all glyphs of the font, and Inter has many wide ones that are rarely used.
         narrowest = self.fontMetrics().horizontalAdvance("x" * NARROWEST)
-        self.sideways.widget().setMinimumWidth(len(self.columns) * (narrowest + GAP) + EDGE)
+        self._inside.setMinimumWidth(len(self.columns) * (narrowest + GAP) + EDGE)
 
     def _bar(self) -> QWidget:
         back = IconButton("chevron-left", "Back to the conversation (Alt+Up)", self.left.emit)
