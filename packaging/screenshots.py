@@ -138,7 +138,7 @@ def comparison(window: MainWindow) -> None:
     chooser.go.click()
     view = window.findChild(CompareView)
     assert view is not None
-    until(lambda: window.session.ready and all(column.head.standing.text() for column in view.columns))
+    until(lambda: window.session.ready and all(column.verdict.text() for column in view.columns))
     save(window, "compare-light")
     window.show_inspector(True)
 
