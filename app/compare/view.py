@@ -15,7 +15,6 @@ from baton_reasoning.app.compare.figures import figures, standing_text
 from baton_reasoning.app.compare.rows import LIKENESS_NAMES, WIDTH, AlignedRows, PartingLine, RowMarkers
 from baton_reasoning.app.compare.value_chart import ValueChart
 from baton_reasoning.app.document import RichText
-from baton_reasoning.app.document.searched_texts import SearchedTexts
 from baton_reasoning.app.document.steps_view import StepsView
 from baton_reasoning.app.document.typesetting import Typesetter
 from baton_reasoning.app.session.chat_session import ChatSession
@@ -77,13 +76,12 @@ class CompareView(QWidget):
         self._connect()
         self.refresh()
 
-    def searched(self) -> SearchedTexts:
+    def texts(self) -> list[RichText]:
         """Return steps and answers, column by column, for the find bar."""
+        return [text for column in self.columns for text in (column.steps, column.card)]
 
-        def texts() -> list[RichText]:
-            return [text for column in self.columns for text in (column.steps, column.card)]
-
-        return SearchedTexts(self.panes.body, texts, lambda: all(column.steps.complete for column in self.columns))
+    def unfold(self, text: RichText) -> None:
+        """Nothing is folded here."""
 
     def steps_of(self, exchange: Exchange) -> StepsView | None:
         return next((column.steps for column in self.columns if column.exchange is exchange), None)

@@ -302,7 +302,7 @@ def test_words_are_found_in_all_columns(compare: Compare, qtbot: QtBot) -> None:
     view, bar = view_of(window), window.chat.find_bar
     window.chat.find_words()
     bar.edit.setText("four")
-    texts = [text for column in view.columns for text in (column.steps, column.card.text)]
+    texts = [text for column in view.columns for text in (column.steps, column.card)]
     expected = sum(text.toPlainText().lower().count("four") for text in texts)
     assert expected > 1
     qtbot.waitUntil(lambda: bar.count.text() == f"1 of {expected}")
