@@ -22,7 +22,7 @@ from PySide6.QtGui import QColor, QTextCharFormat, QTextCursor, QTextDocument
 from baton_reasoning.app.document.formula_object import insert_formula
 from baton_reasoning.app.document.formulas import PLACEHOLDER, Formula, lift_formulas, placeholder, put_back
 from baton_reasoning.app.document.style import TextStyle
-from baton_reasoning.app.document.typeset import load_ziamath, typeset
+from baton_reasoning.app.document.typeset import engine, typeset
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -93,7 +93,7 @@ def prepare(markdown: str, formula_size: float) -> None:
 def warm_up() -> None:
     """Load markdown-it and ziamath, so that the first text need not wait for them. May run in any thread."""
     _reader()
-    load_ziamath()
+    engine()
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum
 
-from PySide6.QtCore import QMimeData, QSize, Qt, QUrl, Signal
+from PySide6.QtCore import QMimeData, QSize, Qt, QUrl
 from PySide6.QtGui import QFontMetrics, QGuiApplication, QImage, QResizeEvent
 from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QTextEdit, QWidget
 
@@ -25,19 +25,15 @@ class Layer(Enum):
 class RichText(QTextBrowser):
     """Shows one Markdown text, or one that is still growing; follows the theme.
 
-    Links are not opened: `link_clicked` says which one was meant. "Copy" over code copies it.
+    Links are not opened, they can be copied. "Copy" over code copies it.
     """
-
-    link_clicked = Signal(str)
-    code_copied = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._markdown = ""
         self._live: str | None = None
         """The text while it is being written, None once it is finished."""
-        self._ink = ""
-        self._marks: dict[Layer, list[QTextEdit.ExtraSelection]] = {}
+        self._layers: dict[Layer, list[QTextEdit.ExtraSelection]] = {}
         self.setAccessibleName("Text")
         self.setOpenLinks(False)
         self.setUndoRedoEnabled(False)
@@ -52,9 +48,9 @@ class RichText(QTextBrowser):
         self.anchorClicked.connect(self._follow)
         current_theme().changed.connect(self._rerender)
 
-    def set_markdown(self, markdown: str, ink: str = "") -> None:
-        """Shows a finished text, in the colour `ink` (`#rrggbb`) or that of the theme."""
-        self._markdown, self._ink, self._live = markdown, ink, None
+    def set_markdown(self, markdown: str) -> None:
+        """Show a finished text."""
+        self._markdown, self._live = markdown, None
         render_into(self.document(), markdown, self._style())
         self.setAccessibleDescription(markdown)  # a screen reader cannot read drawn formulas, but their source
 
@@ -75,9 +71,9 @@ class RichText(QTextBrowser):
 
     def mark(self, layer: Layer, marks: Sequence[QTextEdit.ExtraSelection]) -> None:
         """Lay these marks over the text, in place of those that this layer had."""
-        if marks or self._marks.get(layer):
-            self._marks[layer] = list(marks)
-            self.setExtraSelections([each for one in Layer for each in self._marks.get(one, ())])
+        if marks or self._layers.get(layer):
+            self._layers[layer] = list(marks)
+            self.setExtraSelections([each for one in Layer for each in self._layers.get(one, ())])
 
     def loadResource(self, kind: int, name: QUrl | str) -> QImage:  # noqa: ARG002 - Qt's
         """Load no resource: a text cannot make Baton fetch or read anything. For None, Qt would read a local file."""
@@ -106,12 +102,11 @@ class RichText(QTextBrowser):
         self._fit()
 
     def _style(self) -> TextStyle:
-        style = TextStyle.of(current_theme().colours, QGuiApplication.font())
-        return style.in_ink(self._ink) if self._ink else style
+        return TextStyle.of(current_theme().colours, QGuiApplication.font())
 
     def _rerender(self) -> None:
         if self._live is None:
-            self.set_markdown(self._markdown, self._ink)
+            self.set_markdown(self._markdown)
         else:
             text, self._live = self._live, None
             self.document().clear()
@@ -125,6 +120,3 @@ class RichText(QTextBrowser):
     def _follow(self, address: QUrl) -> None:
         if address.scheme() == COPY_SCHEME:
             QGuiApplication.clipboard().setText(code_of(address.toString()))
-            self.code_copied.emit()
-        else:
-            self.link_clicked.emit(address.toString())

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QPoint, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QContextMenuEvent, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
@@ -26,8 +26,8 @@ MARGIN = 30
 """Pixels on the left for the bar and the author's sign."""
 RIGHT_MARGIN = 12
 BAR = 3
-VALUE_GAP = 8
-"""Pixels beside a value in the margin."""
+VALUE_GAP = 4
+"""Pixels between the text and a value at its right."""
 WIDEST_VALUE = "▲ 1.00"
 PAD = GAP / 2 - 1
 """Pixels of a piece's ground above and below its letters."""
@@ -110,7 +110,7 @@ class StepsView(RichText):
             self._paint_margin(painter, shown[index].piece, place, colours)
             if change := self._marks.get(shown[index].piece.position):
                 painter.setPen(QColor(colours.success if change.difference.value > 0 else colours.danger))
-                self._write(painter, MARGIN, place, change.mark)
+                self._write(painter, place.right() - self._right_margin + VALUE_GAP, place, change.mark)
         if self._is_live:
             end = self.textCursor()
             end.movePosition(end.MoveOperation.End)
@@ -138,30 +138,23 @@ class StepsView(RichText):
             self.select(piece)
             self.menu_wanted.emit(piece, event.globalPos())
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if event.type() is QEvent.Type.FontChange and hasattr(self, "_steps"):
-            self._rerender()
-
     def _mark_values(self, trace: Trace, pieces: Sequence[Piece]) -> None:
         """Note which pieces changed the value, if the values are other ones than before."""
         latest = next(reversed(trace.values.values()), None)
         if latest is self._valued:
             return
-        from baton_reasoning.core.words.values import (
-            value_marks,  # most answers have no values, and need none of this
-        )
+        from baton_reasoning.core.words.values import value_marks  # most answers have no values, and need none of this
 
         self._valued, self._marks = latest, value_marks(trace, pieces)
         self._set_margins()
         self.viewport().update()
 
     @property
-    def _margin(self) -> float:
-        """The pixels at the left of the text; more where values are to stand."""
+    def _right_margin(self) -> float:
+        """The pixels at the right of the text; more where values are to stand."""
         if not self._marks:
-            return MARGIN
-        return MARGIN + QFontMetricsF(self.document().defaultFont()).horizontalAdvance(WIDEST_VALUE) + VALUE_GAP
+            return RIGHT_MARGIN
+        return RIGHT_MARGIN + QFontMetricsF(self.document().defaultFont()).horizontalAdvance(WIDEST_VALUE)
 
     def _rerender(self) -> None:
         """Render again after a change of theme."""
@@ -171,13 +164,11 @@ class StepsView(RichText):
     def _set_margins(self) -> None:
         frame = self.document().rootFrame()
         form = frame.frameFormat()
-        top = PAD + (self.shown[0].free if self.shown else 0)
-        margin = self._margin
-        if form.leftMargin() == margin and form.topMargin() == top:
+        top, right = PAD + (self.shown[0].free if self.shown else 0), self._right_margin
+        if form.rightMargin() == right and form.topMargin() == top:
             return
-        form.setMargin(0)
-        form.setLeftMargin(margin)
-        form.setRightMargin(RIGHT_MARGIN)
+        form.setLeftMargin(MARGIN)
+        form.setRightMargin(right)
         form.setTopMargin(top)
         form.setBottomMargin(PAD)
         frame.setFrameFormat(form)
@@ -235,5 +226,5 @@ class StepsView(RichText):
     def _write(self, painter: QPainter, left: float, place: QRectF, text: str) -> None:
         """Write beside the first line of a piece."""
         height = painter.fontMetrics().height() * LINE_HEIGHT
-        area = QRectF(left, place.top() + PAD, self._margin - left, height)
+        area = QRectF(left, place.top() + PAD, place.right() - left, height)
         painter.drawText(area, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)

@@ -146,12 +146,12 @@ def test_beside_the_step_and_in_the_heading_stands_what_it_was_worth(opened: Ope
     answer = last_answer(window_of(page))
     answer.keep_open()
     assert "brought" not in answer._share.text()
-    margin = answer.steps.document().rootFrame().frameFormat().leftMargin()
+    margin = answer.steps.document().rootFrame().frameFormat().rightMargin()
     valued(page, qtbot)
     assert answer._share.text().endswith(", brought 100% of the gain")
     takeover = next(piece for piece in last_exchange(window_of(page)).trace.pieces if piece.author is Author.LARGE)
     assert {position: change.mark for position, change in answer.steps._marks.items()} == {takeover.position: "▲ 1.00"}
-    assert answer.steps.document().rootFrame().frameFormat().leftMargin() > margin
+    assert answer.steps.document().rootFrame().frameFormat().rightMargin() > margin
 
 
 def test_without_an_expected_answer_it_is_agreement_and_no_proof(opened: Open, qtbot: QtBot) -> None:
