@@ -158,8 +158,9 @@ class ConversationFinder(QObject):
         texts, words = self._page.texts(), self._bar.edit.text()
         self._searched = _revisions(texts)
         self._matches = list(islice(_matches(texts, words), MOST)) if words.strip() else []
-        places = [(texts.index(match.text), match.cursor.selectionStart()) for match in self._matches]
-        begins = (texts.index(start[0]), start[1]) if start and start[0] in texts else (0, 0)
+        order = {text: number for number, text in enumerate(texts)}
+        places = [(order[match.text], match.cursor.selectionStart()) for match in self._matches]
+        begins = (order[start[0]], start[1]) if start and start[0] in order else (0, 0)
         self._current = next((number for number, place in enumerate(places) if place >= begins), 0)
         if self._matches and jumps:
             self._go()
@@ -222,14 +223,15 @@ def _matches(texts: Iterable[RichText], words: str) -> Iterator[Match]:
 
 def _scroll_to(text: RichText, cursor: QTextCursor) -> None:
     """Scroll to a selection, unless it is in view."""
-    area = text.parentWidget() if isValid(text) else None
-    while area and not isinstance(area, QScrollArea):
-        area = area.parentWidget()
-    place = text.cursorRect(cursor) if area else None
-    if not area or not place or text.visibleRegion().contains(place):
+    if not isValid(text) or text.visibleRegion().contains(place := text.cursorRect(cursor)):
+        return
+    around = text.parentWidget()
+    while around and not isinstance(around, QScrollArea):
+        around = around.parentWidget()
+    if not isinstance(around, QScrollArea):
         return
     if not 0 <= place.left() < text.viewport().width():  # in a wide table
         sideways = text.horizontalScrollBar()
         sideways.setValue(sideways.value() + place.left() - text.viewport().width() // 2)
-    point = text.mapTo(area.widget(), place.topLeft())
-    area.ensureVisible(point.x(), point.y(), place.height(), area.viewport().height() // 3)
+    point = text.mapTo(around.widget(), place.topLeft())
+    around.ensureVisible(point.x(), point.y(), place.height(), around.viewport().height() // 3)

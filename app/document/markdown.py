@@ -104,7 +104,7 @@ def _reader() -> MarkdownIt:
     # heading.
     reader = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
     reader.disable(["code", "lheading", "reference"])
-    reader.validateLink = _leads_to_the_web  # type: ignore[method-assign]
+    reader.validateLink = _leads_to_the_web  # type: ignore[assignment, method-assign]
     for name, rule in RULES.items():
         reader.add_render_rule(name, rule)
     return reader
@@ -144,7 +144,7 @@ def _fence(_: object, tokens: Sequence[Token], index: int, __: object, given: An
     language = token.info.split(maxsplit=1)[0] if token.info.strip() else ""
     code = put_back(token.content, given["formulas"]).rstrip("\n")
     address = f"{COPY_SCHEME}:{urlsafe_b64encode(code.encode(errors='replace')).decode()}"
-    link = f'<a href="{address}" title="Copy this code">Copy {escape(language)}</a>'
+    link = f'<a href="{address}" title="Copy this code">{f"Copy {escape(language)}".strip()}</a>'
     lines = escape(code).replace("\n", "<br>")
     table = '<table class="code" width="100%" border="1" cellspacing="0"><tr><td class="code">'
     return f'{table}<p align="right">{link}</p><p class="code">{lines}</p></td></tr></table>'

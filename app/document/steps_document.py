@@ -186,7 +186,9 @@ class StepsDocument(QObject):
         else:
             cursor.movePosition(QTextCursor.MoveOperation.End, QTextCursor.MoveMode.KeepAnchor)
         cursor.removeSelectedText()
-        if not index:
+        if index:
+            _end_piece(cursor, self.shown[index].free)  # Qt forgets it if the block at the cursor is empty
+        else:
             cursor.setBlockFormat(QTextBlockFormat())
         return cursor
 

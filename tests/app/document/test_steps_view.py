@@ -14,7 +14,7 @@ from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.document.clipboard import fragments
-from baton_reasoning.app.document.steps_document import LONGEST_SET, thinking_pieces
+from baton_reasoning.app.document.steps_document import GAP, LONGEST_SET, thinking_pieces
 from baton_reasoning.app.document.steps_view import StepsView
 from baton_reasoning.app.document.typesetting import Typesetter
 from baton_reasoning.app.toolkit.background import BackgroundTasks
@@ -122,6 +122,14 @@ def test_each_piece_stands_below_the_one_before(steps: StepsView, events: Sequen
     known = [place for place in places if place]
     assert len(known) == len(places)
     assert all(above.bottom() <= below.top() + 3 for above, below in pairwise(known))
+
+
+@pytest.mark.parametrize("step", ["One.", "- one", "| one |\n|---|", "```\none\n```", "> one", "# one"])
+def test_there_is_the_same_gap_below_each_piece(steps: StepsView, qtbot: QtBot, step: str) -> None:
+    trace = run(Keywords(SETTINGS), [f"First.\n\n{step}\n\nLast.</think>\n\n4"]).trace
+    settled(steps, trace, qtbot)
+    ends = [steps.document().findBlockByNumber(shown.first - 1) for shown in steps.shown[1:]]
+    assert [block.blockFormat().bottomMargin() for block in ends] == [GAP, GAP]
 
 
 def test_a_click_chooses_the_piece_under_it(steps: StepsView, events: Sequence[Event], qtbot: QtBot) -> None:
