@@ -205,7 +205,7 @@ class ConversationFinder(QObject):
             marks.setdefault(text, []).append(mark)
         for text, each in marks.items():
             if isValid(text):
-                text.mark(Layer.MATCHES, each)
+                text.lay(Layer.MATCHES, each)
 
 
 def _revisions(texts: Iterable[RichText]) -> list[tuple[RichText, int]]:

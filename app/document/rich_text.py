@@ -69,7 +69,7 @@ class RichText(QTextBrowser):
         mime.setText(selected_text(self.textCursor()))
         return mime
 
-    def mark(self, layer: Layer, marks: Sequence[QTextEdit.ExtraSelection]) -> None:
+    def lay(self, layer: Layer, marks: Sequence[QTextEdit.ExtraSelection]) -> None:
         """Lay these marks over the text, in place of those that this layer had."""
         if marks or self._layers.get(layer):
             self._layers[layer] = list(marks)

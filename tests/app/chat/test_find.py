@@ -154,7 +154,7 @@ def test_the_marks_of_find_leave_those_of_others(answered: MainWindow, qtbot: Qt
     steps, mark = last_answer(answered).steps, QTextEdit.ExtraSelection()
     expand(answered, qtbot)
     mark.cursor = steps.document().find("step 3")
-    steps.mark(Layer.OPINION, [mark])
+    steps.lay(Layer.OPINION, [mark])
     find(answered, qtbot, "step 7", "1 of 12")
     assert len(steps.extraSelections()) == 12
     qtbot.keyClick(answered.chat.find_bar.edit, Qt.Key.Key_Escape)
