@@ -228,10 +228,10 @@ def _scroll_to(text: RichText, cursor: QTextCursor) -> None:
     around = text.parentWidget()
     while around and not isinstance(around, QScrollArea):
         around = around.parentWidget()
-    if not isinstance(around, QScrollArea):
+    if not isinstance(around, QScrollArea) or (content := around.widget()) is None:
         return
     if not 0 <= place.left() < text.viewport().width():  # in a wide table
         sideways = text.horizontalScrollBar()
         sideways.setValue(sideways.value() + place.left() - text.viewport().width() // 2)
-    point = text.mapTo(around.widget(), place.topLeft())
+    point = text.mapTo(content, place.topLeft())
     around.ensureVisible(point.x(), point.y(), place.height(), around.viewport().height() // 3)

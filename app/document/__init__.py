@@ -4,8 +4,8 @@
 other means. Call `warm_up` once the window is on the screen.
 """
 
-from baton_reasoning.app.document.markdown import append_plain, prepare, render_at, render_into, warm_up
+from baton_reasoning.app.document.markdown import append_plain, render_at, render_into, warm_up
 from baton_reasoning.app.document.rich_text import RichText
 from baton_reasoning.app.document.style import TextStyle
 
-__all__ = ["RichText", "TextStyle", "append_plain", "prepare", "render_at", "render_into", "warm_up"]
+__all__ = ["RichText", "TextStyle", "append_plain", "render_at", "render_into", "warm_up"]

@@ -22,7 +22,7 @@ from PySide6.QtGui import QColor, QTextCharFormat, QTextCursor, QTextDocument
 from baton_reasoning.app.document.formula_object import insert_formula
 from baton_reasoning.app.document.formulas import PLACEHOLDER, Formula, lift_formulas, placeholder, put_back
 from baton_reasoning.app.document.style import TextStyle
-from baton_reasoning.app.document.typeset import engine, typeset
+from baton_reasoning.app.document.typeset import engine
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -78,16 +78,6 @@ def append_plain(document: QTextDocument, text: str, style: TextStyle) -> None:
 def code_of(address: str) -> str:
     """Return the code that the word "Copy" with this address stands over."""
     return urlsafe_b64decode(address.removeprefix(f"{COPY_SCHEME}:")).decode()
-
-
-def prepare(markdown: str, formula_size: float) -> None:
-    """Typeset the formulas of a text ahead, so that `render_into` finds them in the cache; may run in any thread.
-
-    Worth it for an old conversation with hundreds of formulas at about 3 ms each. `formula_size` is that of the
-    `TextStyle` that will be used, asked for in the window's own thread.
-    """
-    for formula in lift_formulas(markdown).formulas:
-        typeset(formula.latex, formula.display, formula_size)
 
 
 def warm_up() -> None:

@@ -2,25 +2,22 @@
 
 import subprocess
 import sys
-from threading import Thread
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QImage, QPainter, QTextCharFormat, QTextCursor, QTextDocument
+from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.document import (
-    TextStyle,
-    prepare,
-    render_at,
-    render_into,
-)
+from baton_reasoning.app.document import TextStyle, render_at, render_into
 from baton_reasoning.app.document.clipboard import selected_text
 from baton_reasoning.app.document.formula_object import OBJECT_CHARACTER, formula_of
 from baton_reasoning.app.document.formulas import Formula
 from baton_reasoning.app.document.markdown import LINE_BREAK, code_of
 from baton_reasoning.app.document.typeset import typeset
+from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.toolkit.background import BackgroundTasks
 from tests.tiers import size
 
 
@@ -112,15 +109,18 @@ def test_a_formula_drawn_on_a_fine_screen_is_finer(document: QTextDocument, styl
     assert rows_with_ink(twice, QRectF(twice.rect())) != []
 
 
-def test_formulas_set_ahead_in_another_thread_are_found_done(document: QTextDocument, style: TextStyle) -> None:
+def test_formulas_set_ahead_in_another_thread_are_found_done(
+    document: QTextDocument, style: TextStyle, qtbot: QtBot
+) -> None:
     text = r"so \(\sqrt{1729}\) and \[\sqrt{1730}\]"
-    thread = Thread(target=prepare, args=(text, style.formula_size))
-    thread.start()
-    thread.join()
-    before = typeset.cache_info().misses
+    typesetter, ready = Typesetter(), []
+    typesetter.prepare(text, style.formula_size, lambda: ready.append(typeset.cache_info().misses), typesetter)
+    assert not ready
+    qtbot.waitUntil(lambda: bool(ready))
     render_into(document, text, style)
     assert len(formulas(document)) == 2
-    assert typeset.cache_info().misses == before
+    assert typeset.cache_info().misses == ready[0]
+    BackgroundTasks.of(typesetter).close()
 
 
 def test_spans_are_set_as_markdown_means_them(document: QTextDocument, style: TextStyle) -> None:
