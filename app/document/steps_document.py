@@ -196,7 +196,7 @@ class StepsDocument(QObject):
         """Return the position at which the piece before ends."""
         return max(0, self._document.findBlockByNumber(self.shown[index].first).position() - 1)
 
-    def _end_of(self, index: int) -> QTextBlock:
+    def end_of(self, index: int) -> QTextBlock:
         """Return the last block of a shown piece."""
         if index + 1 == len(self.shown):
             return self._document.lastBlock()
@@ -280,7 +280,7 @@ class StepsDocument(QObject):
             return
         mark = QTextCharFormat()
         mark.setFontUnderline(True)
-        last, marked_until = self._end_of(index), 0
+        last, marked_until = self.end_of(index), 0
         at, end = self._document.findBlockByNumber(shown.first).position(), last.position() + last.length()
         for cue in self._cues.find(shown.piece.text):
             if cue.start < marked_until:  # a word that is in two categories, or in a longer cue
@@ -301,7 +301,7 @@ class StepsDocument(QObject):
         note.setFontWeight(QFont.Weight.Bold)
         note.setForeground(QColor(current_theme().colours.success))
         note.setProperty(NOTE, True)
-        cursor = QTextCursor(self._end_of(index))
+        cursor = QTextCursor(self.end_of(index))
         cursor.movePosition(QTextCursor.MoveOperation.EndOfBlock)
         cursor.insertText(f"{BEFORE_NOTE}{change.before}\u00a0→\u00a0{change.after}", note)
 
