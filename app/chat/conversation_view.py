@@ -108,11 +108,11 @@ class ConversationView(QScrollArea):
     # What find asks for
 
     def texts(self) -> list[RichText]:
-        """Return the texts of problems, steps and answers, from top to bottom. Folded steps are built for it."""
+        """Return the texts of problems, answers and steps, from top to bottom. Folded steps are built for it."""
         texts: list[RichText] = []
         for id, answer in self._answers.items():
             answer.build_folded()
-            texts += [self._bubbles[id].text, answer.steps, answer.answer]
+            texts += [self._bubbles[id].text, answer.answer, answer.steps]
         return texts
 
     def unfold(self, text: RichText) -> None:

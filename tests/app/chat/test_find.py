@@ -76,13 +76,14 @@ def in_sight(window: MainWindow) -> bool:
 
 def test_all_matches_are_counted_and_return_goes_through_them(answered: MainWindow, qtbot: QtBot) -> None:
     expand(answered, qtbot)
-    find(answered, qtbot, "step 7", "1 of 12")  # 7, 70 to 79, and the answer
+    find(answered, qtbot, "step 7", "1 of 12")  # the answer, 7, and 70 to 79
     edit, count = answered.chat.find_bar.edit, answered.chat.find_bar.count
+    assert current(answered)[0] is last_answer(answered).answer
     for number in range(2, 13):
         qtbot.keyClick(edit, Qt.Key.Key_Return)
         qtbot.waitUntil(lambda number=number: count.text() == f"{number} of 12")  # type: ignore[misc]
         qtbot.waitUntil(lambda: in_sight(answered))
-    assert current(answered)[0] is last_answer(answered).answer
+    assert current(answered)[0] is last_answer(answered).steps
     qtbot.keyClick(edit, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: count.text() == "1 of 12")
     qtbot.keyClick(edit, Qt.Key.Key_Return, SHIFT)
