@@ -74,7 +74,7 @@ class ChatPage(QSplitter):
         self.system = SystemPromptRow()
         self.server_line = ServerLine(session.models)
         self.find_bar = FindBar()
-        self.finder = ConversationFinder(self.conversation.searched(), self.find_bar, self)
+        self.finder = ConversationFinder(self.conversation, self.find_bar, self)
         self.composer = Composer(ThinkingButton(session, preferences))
         self.counters = Counters()
         self.welcome = Welcome()
@@ -293,7 +293,7 @@ class ChatPage(QSplitter):
         self.sidebar.hide()
         self.composer.ask_for(ASK_SAME_COLUMNS)
         self.inspector.show_run(view.exchanges[0])
-        self.finder.look_at(view.searched())
+        self.finder.look_at(view)
 
     def _show_path(self) -> None:
         self.cancel_edit()
@@ -312,7 +312,7 @@ class ChatPage(QSplitter):
         while self._hidden:
             self._refresh(self._hidden.popitem()[1])
         self._refresh_waiting()
-        self.finder.look_at(self.conversation.searched())
+        self.finder.look_at(self.conversation)
         self.sidebar.show_current(conversation.id)
         self.system.show_prompt(self._session.system)
         current = self._session.current

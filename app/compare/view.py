@@ -10,7 +10,6 @@ from PySide6.QtWidgets import QWidget
 
 from baton_reasoning.app.document import RichText
 from baton_reasoning.app.document.answer_pane import AnswerActions, AnswerPane
-from baton_reasoning.app.document.searched_texts import SearchedTexts
 from baton_reasoning.app.document.steps_document import AT_ONCE, thinking_pieces
 from baton_reasoning.app.document.steps_view import StepsView
 from baton_reasoning.app.document.typesetting import Typesetter
@@ -97,13 +96,12 @@ class CompareView(QWidget):
             if are_all_over:
                 self._align()
 
-    def searched(self) -> SearchedTexts:
+    def texts(self) -> list[RichText]:
         """Return answers and steps, column by column, for the find bar."""
+        return [text for each in self.columns for text in (each.answer, each.steps) if not text.isHidden()]
 
-        def texts() -> list[RichText]:
-            return [text for each in self.columns for text in (each.answer, each.steps) if not text.isHidden()]
-
-        return SearchedTexts(self.area, texts, lambda: all(each.steps.complete for each in self.columns))
+    def unfold(self, text: RichText) -> None:
+        """Nothing is folded here."""
 
     def steps_of(self, exchange: Exchange) -> StepsView | None:
         column = self._column_of(exchange)
