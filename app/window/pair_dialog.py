@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, Qt, QUrl, Signal
+from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtGui import QStandardItem, QStandardItemModel
-from PySide6.QtWidgets import (
-    QCompleter,
-    QDialog,
-    QFileDialog,
-    QGridLayout,
-    QLineEdit,
-    QMenu,
-    QWidget,
-)
+from PySide6.QtWidgets import QCompleter, QDialog, QFileDialog, QGridLayout, QLineEdit, QPushButton, QWidget
 
 from baton_reasoning.app.servers.probe import probe_beside
 from baton_reasoning.app.toolkit.background import LatestTask
@@ -27,25 +18,24 @@ from baton_reasoning.app.toolkit.file_drops import FileDrops
 from baton_reasoning.app.toolkit.layout import Spacer, hbox, vbox
 from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, SIGN, Role, set_role
 from baton_reasoning.app.toolkit.timer import single_shot_timer
-from baton_reasoning.app.window.offered_models import (
-    OfferedModel,
-    OfferedPair,
-    known_models,
-    offered_models,
-    offered_pairs,
-)
+from baton_reasoning.app.window.recent_pairs import PairMenu, source_name
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.known_servers import KnownServers
 from baton_reasoning.core.errors import ModelFileError, SettingsError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.options import DemoModel, HubFile, ModelSource, ServerUrls, local_path, parse_source
-from baton_reasoning.core.settings import DEMO_OF, ModelChoice
-from baton_reasoning.core.words.numbers import parameter_count
+from baton_reasoning.core.models.options import (
+    DemoModel,
+    HubFile,
+    LocalFile,
+    ModelSource,
+    ServerUrls,
+    local_path,
+    parse_source,
+)
+from baton_reasoning.core.settings import DEMO_OF, ModelChoice, Settings
+from baton_reasoning.core.words.numbers import parameter_count, short_path
 from baton_reasoning.core.words.speed import speed_of_files
-
-if TYPE_CHECKING:
-    from baton_reasoning.core.models.catalog import CatalogPair
 
 SOURCE_ROLE = Qt.ItemDataRole.UserRole
 """The role of a model's path or address, which the field takes."""
@@ -72,11 +62,8 @@ class PairDialog(QDialog):
         self._servers = servers
         self._costs = costs
         self.edits = {author: QLineEdit(self._text(author)) for author in (Author.SMALL, Author.LARGE)}
-        self._offered = QStandardItemModel(self)
-        self._pairs = QMenu(self)
-        self._pairs.setToolTipsVisible(True)
-        self.known_pairs = button("Known pairs…", self._show_pairs, tip="Pairs that are known to work well")
-        self.known_pairs.setEnabled(False)
+        self.offered = QStandardItemModel(self)
+        self.pairs = PairMenu(self._use_pair, self)
         self.download = button("Download on the Models page", self._want_downloads)
         self._search = LatestTask(self, "look for models")
         self._typing: Author | None = None
@@ -100,41 +87,26 @@ class PairDialog(QDialog):
         self._lay_out()
         self._validate()
 
-    def offer(
-        self, in_use: ModelChoice, recent: Sequence[str], look: Callable[[], tuple[list[str], Sequence[CatalogPair]]]
-    ) -> None:
-        """Offer models below the fields: recent ones at once; when `look` has them, the paths of those on this
-        machine and the catalogue's pairs, with the servers that have a name."""
+    def offer(self, chosen: Settings, look: Callable[[], Sequence[Path]]) -> None:
+        """Offer recent pairs, and models below the fields: recent ones at once; when `look` has them, the files on this
+        machine too, with the servers that have a name."""
 
-        def looked(found: tuple[list[str], Sequence[CatalogPair], dict[str, str]]) -> None:
-            here, pairs, servers = found
-            self._offer_models(offered_models(in_use, recent, here, known_models(pairs), servers))
-            self._offer_pairs(offered_pairs(here, pairs))
+        def show(servers: dict[str, str], here: Sequence[Path]) -> None:
+            self.offered.clear()
+            for source, title in offered_models(chosen, servers, map(str, here)):
+                item = QStandardItem(title)
+                item.setData(source, SOURCE_ROLE)
+                item.setToolTip(plain_tip(source))
+                self.offered.appendRow(item)
 
-        self._offer_models(offered_models(in_use, recent, []))
-        self._search.run(lambda: (*look(), self._servers.names()), looked)
+        self.pairs.show_pairs(chosen)
+        show({}, ())
+        self._search.run(lambda: (self._servers.names(), look()), lambda found: show(*found))
 
-    def _offer_models(self, models: Sequence[OfferedModel]) -> None:
-        self._offered.clear()
-        for model in models:
-            item = QStandardItem(model.title)
-            item.setData(model.source, SOURCE_ROLE)
-            item.setToolTip(plain_tip(model.source))
-            self._offered.appendRow(item)
-
-    def _offer_pairs(self, pairs: Sequence[OfferedPair]) -> None:
-        self._pairs.clear()
-        for pair in pairs:
-            action = self._pairs.addAction(pair.title, lambda pair=pair: self._use_pair(pair))  # type: ignore[misc]
-            action.setToolTip(plain_tip(pair.good_for))
-        self.known_pairs.setEnabled(bool(pairs))
-
-    def _show_pairs(self) -> None:
-        self._pairs.popup(self.known_pairs.mapToGlobal(QPoint(0, self.known_pairs.height())))
-
-    def _use_pair(self, pair: OfferedPair) -> None:
-        self.edits[Author.SMALL].setText(pair.small)
-        self.edits[Author.LARGE].setText(pair.large)
+    def _use_pair(self, choice: ModelChoice) -> None:
+        self._choice = choice
+        for author, edit in self.edits.items():
+            edit.setText(self._text(author))
 
     def _want_downloads(self) -> None:
         files = self._hub_files()
@@ -147,14 +119,14 @@ class PairDialog(QDialog):
 
     def _complete(self, author: Author) -> QCompleter:
         """Complete models by any part of their path or address."""
-        completer = QCompleter(self._offered, self.edits[author])
+        completer = QCompleter(self.offered, self.edits[author])
         completer.setCompletionRole(SOURCE_ROLE)
         completer.setFilterMode(Qt.MatchFlag.MatchContains)
         completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         completer.setMaxVisibleItems(12)
         popup = completer.popup()
         assert popup is not None
-        popup.setAccessibleName(f"Recent, local and known models for the {author.value} model")
+        popup.setAccessibleName(f"Recent and local models for the {author.value} model")
         popup.setMinimumWidth(LIST_WIDTH)
         popup.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         return completer
@@ -172,10 +144,6 @@ class PairDialog(QDialog):
         small.setText(other)
         large.setText(one)
 
-    def clear(self) -> None:
-        for edit in self.edits.values():
-            edit.clear()
-
     def _lay_out(self) -> None:
         grid = QGridLayout()
         grid.setVerticalSpacing(6)
@@ -191,7 +159,7 @@ class PairDialog(QDialog):
             FileDrops(edit).dropped.connect(partial(self._take_dropped, author))
             known = IconButton(
                 "chevron-down",
-                f"Recent, local and known models for the {author.value} model",
+                f"Recent and local models for the {author.value} model",
                 lambda author=author: self._show_offered(author),  # type: ignore[misc]
             )
             browse = button("Choose…", lambda author=author: self._browse(author))  # type: ignore[misc]
@@ -211,8 +179,7 @@ class PairDialog(QDialog):
         grid.addWidget(self.context, 4, 1)
         buttons = hbox(
             button("Swap", self.exchange, tip="Swap the small and the large model"),
-            button("Demo pair", self.clear, tip="The two tiny models that come with Baton"),
-            self.known_pairs,
+            self._recent_button(),
             Spacer(0),
             button("Cancel", self.reject),
             self.load,
@@ -228,6 +195,11 @@ class PairDialog(QDialog):
                 spacing=14,
             )
         )
+
+    def _recent_button(self) -> QPushButton:
+        made = button("Recent pairs", lambda: None, tip="Pairs that were used lately, and the demo pair")
+        made.setMenu(self.pairs)
+        return made
 
     def _browse(self, author: Author) -> None:
         start = self.edits[author].text() or str(Path.home())
@@ -356,3 +328,21 @@ def _source_text(source: ModelSource) -> str:
         raise ModelFileError(f"{source} is on the Hub.", "It can be chosen once it was downloaded.")
     header = read_header(path)
     return f"{header.name or path.stem} · {header.architecture} · {header.quantisation}"
+
+
+def offered_models(chosen: Settings, servers: dict[str, str], here: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield each model once, with its title: in use, recent, on a server that has a name, on this machine.
+
+    `servers`: names by address; `here`: paths.
+    """
+    in_use: dict[str, str] = {}
+    for author in (Author.SMALL, Author.LARGE):
+        if not isinstance(source := chosen.models.get(author), DemoModel):
+            in_use[str(source)] = in_use.get(str(source), "in use ") + SIGN[author]
+    recent = dict.fromkeys(model for pair in chosen.window.recent_pairs for model in pair)
+    places = dict.fromkeys(here, "on this machine") | dict.fromkeys(recent, "recent")
+    places = in_use | dict.fromkeys(recent, "") | dict.fromkeys(servers, "server") | places | in_use
+    for text, place in places.items():
+        source = parse_source(text)
+        folder = short_path(source.path.parent) if isinstance(source, LocalFile) else ""
+        yield text, " · ".join(filter(None, (servers.get(text, ""), source_name(source), folder, place)))

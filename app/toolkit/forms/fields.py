@@ -34,7 +34,7 @@ def editor_of(name: str, field: FieldInfo, changed: Callable[[], None]) -> Edito
         return _choice({policy: kind.title for policy, kind in POLICIES.items()}, changed)
     if isinstance(kind, type) and issubclass(kind, Enum):
         names = _extra(field).get("names", {})
-        return _choice({member: names.get(member.value, str(member.value)) for member in kind}, changed)
+        return _choice({member: names.get(str(member.value), str(member.value)) for member in kind}, changed)
     if kind is bool:
         return _switch(changed)
     if kind is int:
@@ -65,6 +65,8 @@ def _switch(changed: Callable[[], None]) -> Editor:
 def _whole(field: FieldInfo, changed: Callable[[], None]) -> Editor:
     low, high = bounds(field)
     box = whole_number(int(low), int(min(high, LARGEST)))
+    if "lowest" in _extra(field):
+        box.setSpecialValueText(_extra(field)["lowest"])
     box.setKeyboardTracking(False)
     box.valueChanged.connect(lambda _: changed())
     return Editor(box, box.value, box.setValue)
