@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QKeySequence, QShortcut
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QPushButton, QWidget
 
 from baton_reasoning.app.models.controller import LibraryEntry, ModelsController, place
 from baton_reasoning.app.models.model_dialog import ModelDialog
@@ -126,7 +126,7 @@ class FilesTab(QWidget):
     def _models(self) -> list[LocalModel]:
         return [entry for entry in self.chosen if isinstance(entry, LocalModel)]
 
-    def _use_button(self, author: Author) -> QWidget:
+    def _use_button(self, author: Author) -> QPushButton:
         def press() -> None:
             self._controller.actions.use_model(author, file_source(self._models[0].header.path))
 

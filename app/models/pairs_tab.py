@@ -72,6 +72,7 @@ class PairsTab(QWidget):
         self.names = {author: label("", Role.TITLE) for author in AUTHOR_ROLES}
         self.about = label("", wrap=True)
         self.figures = [(label("", Role.TITLE), label("", Role.MUTED)) for _ in COLUMNS[1:]]
+        self._figures = [holder(vbox(*figure, margins=0, spacing=2)) for figure in self.figures]
         self.press = button("", self._press, Role.PRIMARY)
         self.status = label("", Role.MUTED, wrap=True)
         self.machine = label("", Role.MUTED, wrap=True)
@@ -95,6 +96,7 @@ class PairsTab(QWidget):
         downloads.changed.connect(self._show_chosen)
         downloads.cancelled.connect(self._forget_wanted)
         self._show_chosen()
+        self.refresh()
 
     def offer(self, files: Sequence[HubFile], otherwise: Callable[[], object]) -> None:
         """Choose the pair of which just these files are missing, as soon as the machine has been looked at; if there is
@@ -120,8 +122,8 @@ class PairsTab(QWidget):
     def _make_card(self) -> QWidget:
         signs = vbox(*(label(SIGN[author], role) for author, role in AUTHOR_ROLES.items()), spacing=2)
         figures = FlowLayout(28, Qt.AlignmentFlag.AlignLeft)
-        for value, caption in self.figures:
-            figures.addWidget(holder(vbox(value, caption, margins=0, spacing=2)))
+        for figure in self._figures:
+            figures.addWidget(figure)
         names = holder(hbox(signs, (vbox(*self.names.values(), spacing=2), 1), margins=0, spacing=8))
         numbers = holder(figures)
         self._of_pair = (names, numbers, self.press)
@@ -171,10 +173,11 @@ class PairsTab(QWidget):
         licences = dict.fromkeys((pair.small.licence, pair.large.licence))
         self.about.setText(f"{pair.good_for} {EVIDENCE[pair.evidence]} Licence: {', '.join(licences)}.")
         captions = ("to download", "of memory", "tokens a second", "of the time of the large model alone")
-        for (value, caption), figure, text in zip(self.figures, figures_of(judged), captions, strict=True):
+        shown = zip(self.figures, self._figures, figures_of(judged), captions, strict=True)
+        for (value, caption), both, figure, text in shown:
             value.setText(figure.removeprefix("≈ "))
             caption.setText(f"{text}, estimated" if figure.startswith("≈") else text)
-            value.parentWidget().setVisible(figure not in (NOTHING, HERE))
+            both.setVisible(figure not in (NOTHING, HERE))
         self._show_action(judged)
 
     def _show_action(self, judged: JudgedPair) -> None:

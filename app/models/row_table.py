@@ -28,9 +28,8 @@ class RowTable(QTableWidget):
         self._shows_all = shows_all
         mode = QAbstractItemView.SelectionMode
         self.setAccessibleName(name)
-        self.setHorizontalHeaderLabels([column.title for column in columns])
         for number, column in enumerate(columns):
-            self.horizontalHeaderItem(number).setTextAlignment(_side(column))
+            self.setHorizontalHeaderItem(number, _item(column.title, column))
         self.verticalHeader().hide()
         self.setShowGrid(False)
         self.setWordWrap(False)
@@ -53,9 +52,8 @@ class RowTable(QTableWidget):
         self.setRowCount(len(rows))
         for row, (cells, tip) in enumerate(zip(rows, tips, strict=True)):
             for number, (column, text) in enumerate(zip(self._columns, cells, strict=True)):
-                item = QTableWidgetItem(text)
+                item = _item(text, column)
                 item.setToolTip(plain_tip(tip))
-                item.setTextAlignment(_side(column))
                 self.setItem(row, number, item)
         self.blockSignals(False)
         self._fit()
@@ -74,9 +72,8 @@ class RowTable(QTableWidget):
 
     def texts(self) -> list[list[str]]:
         """Return the texts of all cells, row by row."""
-        return [
-            [self.item(row, column).text() for column in range(self.columnCount())] for row in range(self.rowCount())
-        ]
+        cells, columns = self.model(), range(self.columnCount())
+        return [[cells.index(row, column).data() for column in columns] for row in range(self.rowCount())]
 
     def changeEvent(self, event: QEvent) -> None:
         """Fit the rows to another size of text."""
@@ -91,6 +88,8 @@ class RowTable(QTableWidget):
             self.setFixedHeight(self.horizontalHeader().sizeHint().height() + rows)
 
 
-def _side(column: Column) -> Qt.AlignmentFlag:
+def _item(text: str, column: Column) -> QTableWidgetItem:
+    item = QTableWidgetItem(text)
     side = Qt.AlignmentFlag.AlignRight if column.is_number else Qt.AlignmentFlag.AlignLeft
-    return side | Qt.AlignmentFlag.AlignVCenter
+    item.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
+    return item

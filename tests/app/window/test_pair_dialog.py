@@ -179,7 +179,8 @@ def test_the_pair_button_goes_back_to_a_recent_pair(window: MainWindow, qtbot: Q
     qtbot.waitUntil(lambda: window.session.ready)
     with qtbot.waitSignal(window.topbar.pair.choose_wanted):
         window.topbar.pair.click()  # there is no other pair yet
-    window.findChild(PairDialog).reject()
+    (dialog,) = window.findChildren(PairDialog)
+    dialog.reject()
     first = window.preferences.value.models
     for address in ("http://one:8080", "http://two:8080", "http://one:8080", "http://two:8080"):
         window.dialogs.use_models(first.replaced(Author.LARGE, parse_source(address)))
