@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtGui import QStandardItem, QStandardItemModel
-from PySide6.QtWidgets import QCompleter, QDialog, QFileDialog, QGridLayout, QLineEdit, QPushButton, QWidget
+from PySide6.QtWidgets import QCompleter, QDialog, QFileDialog, QGridLayout, QLineEdit, QWidget
 
 from baton_reasoning.app.servers.probe import probe_beside
 from baton_reasoning.app.toolkit.background import LatestTask
@@ -66,9 +66,8 @@ class PairDialog(QDialog):
         self.pairs = PairMenu(self._use_pair, self)
         self.download = button("Download on the Models page", self._want_downloads)
         self._search = LatestTask(self, "look for models")
-        self._typing: Author | None = None
-        """The author whose field is being typed into: half a path is not reported as wrong."""
-        self._pause = single_shot_timer(self, PAUSE_MS, self._typed)
+        self._pause = single_shot_timer(self, PAUSE_MS, self._validate)
+        """Runs while a field is typed into: half a path is not reported as wrong."""
         self.messages = {author: label("", Role.MUTED) for author in self.edits}
         self.server_buttons = {
             author: button("Server…", lambda author=author: self._set_up_server(author))  # type: ignore[misc]
@@ -152,8 +151,9 @@ class PairDialog(QDialog):
             edit.setPlaceholderText("Model file or server URL")
             edit.setAccessibleName(f"File or address of the {author.value} model")
             edit.setMinimumWidth(240)
-            edit.textEdited.connect(partial(self._begin_typing, author))  # Qt emits it before textChanged
-            edit.editingFinished.connect(self._typed)
+            edit.textEdited.connect(lambda _: self._pause.start())  # Qt emits it before textChanged
+            edit.editingFinished.connect(self._pause.stop)
+            edit.editingFinished.connect(self._validate)
             edit.textChanged.connect(self._validate)
             edit.setCompleter(self._complete(author))
             FileDrops(edit).dropped.connect(partial(self._take_dropped, author))
@@ -177,9 +177,11 @@ class PairDialog(QDialog):
             grid.addWidget(self.messages[author], 2 * row + 1, 1, 1, 4)
         grid.addWidget(label("Context"), 4, 0)
         grid.addWidget(self.context, 4, 1)
+        recent = button("Recent pairs", lambda: None, tip="Pairs that were used lately, and the demo pair")
+        recent.setMenu(self.pairs)
         buttons = hbox(
             button("Swap", self.exchange, tip="Swap the small and the large model"),
-            self._recent_button(),
+            recent,
             Spacer(0),
             button("Cancel", self.reject),
             self.load,
@@ -196,11 +198,6 @@ class PairDialog(QDialog):
             )
         )
 
-    def _recent_button(self) -> QPushButton:
-        made = button("Recent pairs", lambda: None, tip="Pairs that were used lately, and the demo pair")
-        made.setMenu(self.pairs)
-        return made
-
     def _browse(self, author: Author) -> None:
         start = self.edits[author].text() or str(Path.home())
         file, _ = QFileDialog.getOpenFileName(
@@ -214,17 +211,6 @@ class PairDialog(QDialog):
         for field, file in zip((author, OTHER[author]), files, strict=False):
             self.edits[field].setText(str(file))
 
-    def _begin_typing(self, author: Author, _text: str) -> None:
-        self._typing = author
-        self._pause.start()
-
-    def _typed(self) -> None:
-        """Check a field that was left, or in which nothing was typed for a moment."""
-        if self._typing:
-            self._pause.stop()
-            self._typing = None
-            self._validate()
-
     def _validate(self) -> None:
         """Describe the files from their headers, before anything is loaded."""
         usable = True
@@ -234,7 +220,8 @@ class PairDialog(QDialog):
                 is_named = bool(edit.text().strip())
                 text = _source_text(self._source(author)) if is_named else f"The demo's {author.value} model"
             except (ModelFileError, SettingsError) as error:
-                text, role, usable = "" if self._typing is author else str(error), Role.DANGER, False
+                is_typed = self._pause.isActive() and edit.hasFocus()
+                text, role, usable = "" if is_typed else str(error), Role.DANGER, False
             self.messages[author].setText(text)
             set_role(self.messages[author], role)
         warning = pair_warning(self._source(Author.SMALL), self._source(Author.LARGE)) if usable else ""
@@ -340,9 +327,9 @@ def offered_models(chosen: Settings, servers: dict[str, str], here: Iterable[str
         if not isinstance(source := chosen.models.get(author), DemoModel):
             in_use[str(source)] = in_use.get(str(source), "in use ") + SIGN[author]
     recent = dict.fromkeys(model for pair in chosen.window.recent_pairs for model in pair)
-    places = dict.fromkeys(here, "on this machine") | dict.fromkeys(recent, "recent")
-    places = in_use | dict.fromkeys(recent, "") | dict.fromkeys(servers, "server") | places | in_use
-    for text, place in places.items():
-        source = parse_source(text)
+    found = dict.fromkeys(here, "on this machine")
+    places = dict.fromkeys(servers, "server") | found | dict.fromkeys(recent, "recent") | in_use
+    for text in dict.fromkeys((*in_use, *recent, *servers, *found)):
+        source, place = parse_source(text), places[text]
         folder = short_path(source.path.parent) if isinstance(source, LocalFile) else ""
         yield text, " · ".join(filter(None, (servers.get(text, ""), source_name(source), folder, place)))

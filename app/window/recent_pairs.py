@@ -42,6 +42,4 @@ def pair_name(small: ModelSource, large: ModelSource) -> str:
 
 def source_name(source: ModelSource) -> str:
     """Return the name of a file, or the address of anything else."""
-    if isinstance(source, DemoModel):
-        return source.path.name
-    return source.path.name if isinstance(source, LocalFile) else str(source)
+    return source.path.name if isinstance(source, DemoModel | LocalFile) else str(source)

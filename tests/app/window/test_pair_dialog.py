@@ -156,6 +156,7 @@ def test_typing_a_path_moves_no_field_and_is_judged_when_it_is_left_or_rests(
     assert "no.gguf cannot be read" in said.text()
     QApplication.processEvents()
     assert large.geometry() == before
+    small.setFocus()
     qtbot.keyClicks(small, "x")
     assert said.text() == ""
     qtbot.waitUntil(lambda: "no.ggufx cannot be read" in said.text())
