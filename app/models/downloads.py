@@ -46,6 +46,8 @@ class DownloadState(Enum):
 
 
 class DownloadRow(QWidget):
+    changed = Signal()
+    """Another state."""
     ended = Signal(object)
     """The row itself, when it is done or cancelled."""
 
@@ -137,18 +139,20 @@ class DownloadRow(QWidget):
         self._show(DownloadState.PAUSED, f"Paused: {in_gib(here)} of {in_gib(self.order.bytes)} are here")
 
     def _show(self, state: DownloadState, text: str) -> None:
-        self.state = state
         self.status.setText(text)
         set_role(self.status, Role.DANGER if state is DownloadState.FAILED else Role.MUTED)
         self.switch.setText("Pause" if state is DownloadState.RUNNING else "Go on")
         self.switch.setAccessibleName(f"{self.switch.text()}: {self.order.model.name}")
+        if self.state is not state:
+            self.state = state
+            self.changed.emit()
 
 
 class Downloads(QWidget):
     """The downloads that have not ended, below the tabs; hidden while there are none."""
 
     changed = Signal()
-    """A download was added, or has ended."""
+    """A download was added, has ended, or has another state."""
     cancelled = Signal()
 
     def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
@@ -167,8 +171,8 @@ class Downloads(QWidget):
         self._search.run(lambda: find_unfinished(folder), self._show_unfinished)
 
     def is_getting(self, file: str) -> bool:
-        """Whether a download of a file with this name has not ended."""
-        return any(row.order.model.name == file for row in self.rows)
+        """Whether a file with this name is being downloaded now."""
+        return any(row.state is DownloadState.RUNNING and row.order.model.name == file for row in self.rows)
 
     def begin(self, order: DownloadManifest) -> None:
         """Start a download; one that is here already goes on."""
@@ -184,6 +188,7 @@ class Downloads(QWidget):
 
     def _add(self, order: DownloadManifest) -> DownloadRow:
         row = DownloadRow(order, self._controller)
+        row.changed.connect(self.changed)
         row.ended.connect(self._ended)
         self.rows.append(row)
         self._column.addWidget(row)

@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from baton_reasoning.app.models.downloads import DownloadState
 from baton_reasoning.app.models.page import ModelsPage
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.session.pair_loader import PairLoader
@@ -27,7 +28,7 @@ from baton_reasoning.core.secrets import Secrets
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.labels import placement_facts
-from tests.app.models.conftest import REPOSITORY
+from tests.app.models.conftest import REPOSITORY, Asked
 from tests.core.models.hub_server import HubServer
 
 pytestmark = pytest.mark.slow
@@ -112,6 +113,33 @@ def test_from_an_empty_home_to_a_pair_from_the_hub_and_its_first_answer(
     assert trace.answer.strip()
     assert trace.large_share > 0
     window.close()
+
+
+def test_a_download_that_stops_can_be_taken_up_by_the_same_button_and_is_forgotten_when_it_is_cancelled(
+    page: ModelsPage, asked: Asked, hub: HubServer, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.files["owner/small-GGUF"] = {SMALL: SMALL_MODEL.read_bytes()}
+    hub.files["owner/large-GGUF"] = {LARGE: LARGE_MODEL.read_bytes()}
+    monkeypatch.setattr("baton_reasoning.core.models.catalog.catalog", lambda: read_catalog(tiny_catalog()))
+    page.controller.change(endpoint=hub.endpoint)
+    page.pairs.refresh()
+    qtbot.waitUntil(lambda: page.pairs.table.rowCount() == 1)
+    hub.faults.refusals = [(429, {"Retry-After": "100"})] * 4
+    page.pairs.press.click()
+    qtbot.waitUntil(lambda: [row.state for row in page.downloads.rows] == [DownloadState.RUNNING] * 2)
+    assert (page.pairs.press.text(), page.pairs.press.isEnabled()) == ("Downloading…", False)
+    assert page.pairs.status.text() == "The pair is used as soon as both files are here."
+    small, large = page.downloads.rows
+    for row in (small, large):
+        row.toggle()
+    qtbot.waitUntil(page.pairs.press.isEnabled)
+    page.pairs.press.click()
+    qtbot.waitUntil(lambda: small.state is large.state is DownloadState.RUNNING)
+    small.cancel()
+    qtbot.waitUntil(lambda: page.downloads.rows == [large])
+    large.cancel()
+    qtbot.waitUntil(lambda: not page.downloads.rows)
+    assert asked.models == []
 
 
 @pytest.mark.long
