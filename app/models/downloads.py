@@ -47,7 +47,7 @@ class DownloadState(Enum):
 
 class DownloadRow(QWidget):
     changed = Signal()
-    """Another state."""
+    """It has begun, is being stopped, or has stopped."""
     ended = Signal(object)
     """The row itself, when it is done or cancelled."""
 
@@ -66,6 +66,11 @@ class DownloadRow(QWidget):
         head = hbox((ElidedLabel(name), 1), (self.bar, 1), self.switch, cancel, spacing=10)
         self.setLayout(vbox(head, self.status, margins=0, spacing=2))
         self._show_amount()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it runs, or is still being stopped."""
+        return self._task is not None or self.state is DownloadState.RUNNING
 
     def toggle(self) -> None:
         if self.state is DownloadState.RUNNING:
@@ -139,13 +144,12 @@ class DownloadRow(QWidget):
         self._show(DownloadState.PAUSED, f"Paused: {in_gib(here)} of {in_gib(self.order.bytes)} are here")
 
     def _show(self, state: DownloadState, text: str) -> None:
+        self.state = state
         self.status.setText(text)
         set_role(self.status, Role.DANGER if state is DownloadState.FAILED else Role.MUTED)
         self.switch.setText("Pause" if state is DownloadState.RUNNING else "Go on")
         self.switch.setAccessibleName(f"{self.switch.text()}: {self.order.model.name}")
-        if self.state is not state:
-            self.state = state
-            self.changed.emit()
+        self.changed.emit()
 
 
 class Downloads(QWidget):
@@ -172,7 +176,7 @@ class Downloads(QWidget):
 
     def is_getting(self, file: str) -> bool:
         """Whether a file with this name is being downloaded now."""
-        return any(row.state is DownloadState.RUNNING and row.order.model.name == file for row in self.rows)
+        return any(row.is_busy and row.order.model.name == file for row in self.rows)
 
     def begin(self, order: DownloadManifest) -> None:
         """Start a download; one that is here already goes on."""

@@ -17,12 +17,13 @@ from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import button, label
 from baton_reasoning.app.toolkit.flow import FlowLayout
 from baton_reasoning.app.toolkit.layout import holder, vbox
-from baton_reasoning.app.toolkit.theme import SIGN, Role
+from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.library import BrokenFile, LocalModel
 from baton_reasoning.core.models.options import file_source
 from baton_reasoning.core.table import NOTHING, Column
+from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import fit_text
 
 COLUMNS = (Column("File", is_number=False), Column("Size"), Column("Quantisation", False), Column("Fits", False))

@@ -16,7 +16,7 @@ from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import button, label, scrolling
 from baton_reasoning.app.toolkit.flow import FlowLayout
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
-from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, SIGN, Role, set_role
+from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, Role, set_role
 from baton_reasoning.core.diagnosis import Check, State, gpu_checks
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError
@@ -28,6 +28,7 @@ from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.hub import Hub
 from baton_reasoning.core.models.options import DemoModel, HubFile
 from baton_reasoning.core.table import NOTHING, columns_of
+from baton_reasoning.core.words.authors import SIGN
 
 EVIDENCE = {
     PublishedResult.PAPER: "Measured in the paper.",

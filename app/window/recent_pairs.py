@@ -7,10 +7,10 @@ from collections.abc import Callable
 from PySide6.QtWidgets import QMenu, QWidget
 
 from baton_reasoning.app.toolkit.controls import plain_tip
-from baton_reasoning.app.toolkit.theme import SIGN
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.models.options import DemoModel, LocalFile, ModelSource, parse_source
 from baton_reasoning.core.settings import DEMO_OF, ModelChoice, Settings
+from baton_reasoning.core.words.authors import SIGN
 
 
 class PairMenu(QMenu):

@@ -180,7 +180,16 @@ class Switch(Enum):
         return {Switch.AUTOMATIC: None, Switch.ON: True, Switch.OFF: False}[self]
 
 
-Context = Annotated[int, Field(ge=256, le=2**20, title="Context", description="Maximum tokens for prompt and answer.")]
+Context = Annotated[
+    int,
+    Field(
+        ge=256,
+        le=2**20,
+        title="Context",
+        description="Maximum tokens for prompt and answer.",
+        json_schema_extra={"step": 1024},
+    ),
+]
 Threads = Annotated[
     int,
     Field(
