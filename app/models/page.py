@@ -19,7 +19,7 @@ from baton_reasoning.app.models.start_tab import StartTab
 from baton_reasoning.app.toolkit.controls import LazyWidget
 from baton_reasoning.app.toolkit.file_drops import FileDrops
 from baton_reasoning.app.toolkit.layout import vbox
-from baton_reasoning.app.toolkit.messages import Toasts
+from baton_reasoning.app.toolkit.messages import MessageBar
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.models.download import DownloadManifest
 from baton_reasoning.core.models.fit import in_gib
@@ -41,7 +41,7 @@ class ModelsPage(QWidget):
     """The person moved the splitter beside the list of models: pixels of the list."""
 
     def __init__(
-        self, controller: ModelsController, notice: Toasts, list_width: int = 340, parent: QWidget | None = None
+        self, controller: ModelsController, notice: MessageBar, list_width: int = 340, parent: QWidget | None = None
     ) -> None:
         """`notice`: where the window says what happened. `list_width`: pixels of the list of models."""
         super().__init__(parent)

@@ -82,7 +82,6 @@ class LazyModelsPage(QWidget):
         )
         preferences = self._window.preferences
         page = ModelsPage(controller, self._window.notice, preferences.value.window.model_list_width)
-        page.tabs.currentChanged.connect(self._window.notice.place_soon)  # other controls are in view
         page.list_width_changed.connect(lambda width: preferences.change_window(model_list_width=width))
         self._window.models.changed.connect(self._show_loaded)
         self._show_loaded()

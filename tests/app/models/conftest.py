@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 from baton_reasoning.app.models.controller import ModelsController
 from baton_reasoning.app.models.page import ModelsPage
 from baton_reasoning.app.toolkit.background import BackgroundTasks
-from baton_reasoning.app.toolkit.messages import Toasts
+from baton_reasoning.app.toolkit.messages import MessageBar
 from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.secrets import Secrets
@@ -51,7 +51,7 @@ def page(controller: ModelsController, qtbot: QtBot) -> Iterator[ModelsPage]:
     """Shown, and with the machine and the folders looked at."""
     around = QWidget()
     qtbot.addWidget(around)
-    page = ModelsPage(controller, Toasts(around))
+    page = ModelsPage(controller, MessageBar(around))
     qtbot.addWidget(page)
     page.resize(1200, 800)
     with qtbot.waitSignals([controller.inventory_changed, controller.devices_found]):
