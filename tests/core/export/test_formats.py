@@ -56,10 +56,7 @@ def test_what_a_person_edited_is_signed_in_every_format() -> None:
     exported = single_run("Sums", "2 + 2?", edit)
     assert "✎ &lt;b&gt;Mine" in to_markdown(exported)
     page = to_html(exported)
-    assert (
-        '<div class="piece person"><b title="a person">✎</b> <span class="why">edited</span> &lt;b&gt;Mine'
-        in page
-    )
+    assert '<div class="piece person"><b title="a person">✎</b> <span class="why">edited</span> &lt;b&gt;Mine' in page
     assert '<i class="person"' in page
     (read,) = read_json(to_json(exported)).exchanges
     assert read.trace.events == edit.events
