@@ -115,7 +115,8 @@ class MessageBar(QWidget):
 
     def take_focus(self) -> None:
         """Put the focus on the first action, or on the button that closes the message."""
-        (self._buttons or [self._close])[0].setFocus(Qt.FocusReason.ShortcutFocusReason)
+        first = self._buttons[0] if self._buttons else self._close
+        first.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape:

@@ -33,7 +33,7 @@ def is_tab_stop(widget: QWidget) -> bool:
 
 def _focus_chain(window: QWidget) -> Iterator[QWidget]:
     widget = window.nextInFocusChain()
-    while widget is not window:
+    while widget and widget is not window:
         yield widget
         widget = widget.nextInFocusChain()
 
@@ -47,10 +47,10 @@ class UndoKey(QObject):
             widget.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        is_asked = event.type() is QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent)
-        if is_asked and event.matches(QKeySequence.StandardKey.Undo) and not _can_undo(watched):
-            event.ignore()
-            return True
+        is_key = event.type() is QEvent.Type.ShortcutOverride
+        if is_key and isinstance(event, QKeyEvent) and event.matches(QKeySequence.StandardKey.Undo):
+            event.setAccepted(_can_undo(watched))
+            return not event.isAccepted()
         return super().eventFilter(watched, event)
 
 

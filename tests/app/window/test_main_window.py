@@ -243,6 +243,7 @@ def test_tab_goes_from_the_header_to_the_list_the_text_and_the_composer(
     while not stops or stops[-1] is not chat.composer.edit:
         qtbot.keyClick(QApplication.focusWidget(), Qt.Key.Key_Tab)
         focused = QApplication.focusWidget()
+        assert focused
         assert focused not in stops, "Tab goes around in less than the window"
         stops.append(focused)
     assert not any(isinstance(stop, QScrollArea) for stop in stops), "it would not show that it has the focus"
