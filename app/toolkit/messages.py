@@ -9,7 +9,7 @@ from functools import partial
 from typing import NamedTuple
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QKeyEvent, QTextOption
+from PySide6.QtGui import QKeyEvent, QTextDocument, QTextOption
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QSizePolicy, QTextBrowser, QWidget
 
 from baton_reasoning.app.toolkit.accessible import announce
@@ -174,16 +174,21 @@ class MessageText(QTextBrowser):
         self.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.document().setDocumentMargin(0)
+        self._ruler = QTextDocument(self)
+        """Has the same text, to find out how high it is at another width."""
+        self._ruler.setDefaultTextOption(self.document().defaultTextOption())
+        for document in (self.document(), self._ruler):
+            document.setDocumentMargin(0)
         policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
         self.textChanged.connect(self.updateGeometry)
 
     def heightForWidth(self, width: int) -> int:
-        document = self.document().clone()
-        document.setTextWidth(width)
-        return math.ceil(document.size().height())
+        self._ruler.setDefaultFont(self.font())
+        self._ruler.setPlainText(self.toPlainText())
+        self._ruler.setTextWidth(width)
+        return math.ceil(self._ruler.size().height())
 
     def sizeHint(self) -> QSize:
         """Return the size of the text in one line."""
