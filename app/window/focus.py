@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QKeyEvent, QKeySequence
-from PySide6.QtWidgets import QApplication, QLineEdit, QPlainTextEdit, QTextEdit, QWidget
+from PySide6.QtWidgets import QLineEdit, QPlainTextEdit, QTextEdit, QWidget
+from shiboken6 import isValid
 
 
-def move_focus(window: QWidget, place: Callable[[QWidget], int], forward: bool) -> bool:
-    """Focus the next stop of Tab, or the one before; False if there is none.
-
-    Stops come in the order of their `place`; those at one place in Qt's order, which is that in which they were made.
-    """
-    focused = QApplication.focusWidget()
-    stops = [each for each in _focus_chain(window) if each is focused or is_tab_stop(each)]
-    stops.sort(key=place)
-    if not stops:
-        return False
-    at = stops.index(focused) if focused in stops else -1
-    reason = Qt.FocusReason.TabFocusReason if forward else Qt.FocusReason.BacktabFocusReason
-    stops[(at + (1 if forward else -1)) % len(stops)].setFocus(reason)
-    return True
+def order_last(part: QWidget) -> None:
+    """Let Tab come to the widgets in this part of the window after all others."""
+    last = part.window().previousInFocusChain()
+    while last and part.isAncestorOf(last):
+        last = last.previousInFocusChain()
+    for widget in reversed(part.findChildren(QWidget)):
+        if last and widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
+            QWidget.setTabOrder(last, widget)
 
 
 def is_tab_stop(widget: QWidget) -> bool:
@@ -31,20 +24,18 @@ def is_tab_stop(widget: QWidget) -> bool:
     return takes_tab and widget.isVisible() and widget.isEnabled() and not widget.focusProxy()
 
 
-def _focus_chain(window: QWidget) -> Iterator[QWidget]:
-    widget = window.nextInFocusChain()
-    while widget and widget is not window:
-        yield widget
-        widget = widget.nextInFocusChain()
-
-
 class UndoKey(QObject):
     """Leaves Ctrl+Z to the window's command while the text field with the focus has nothing to undo."""
 
-    def watch(self, widget: QWidget | None) -> None:
-        """Watch a widget that got the focus, if it is a text field."""
-        if isinstance(widget, QLineEdit | QPlainTextEdit | QTextEdit):
-            widget.installEventFilter(self)
+    def follow(self, old: QWidget | None, new: QWidget | None) -> None:
+        """Watch the widget that got the focus, if it is a text field to write in, and no longer the one before it.
+
+        A field must not be watched while it is deleted: that would make another Python object for it.
+        """
+        if old and isValid(old):
+            old.removeEventFilter(self)
+        if isinstance(new, QLineEdit | QPlainTextEdit | QTextEdit) and not new.isReadOnly():
+            new.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         is_key = event.type() is QEvent.Type.ShortcutOverride

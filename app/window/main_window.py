@@ -27,7 +27,7 @@ from baton_reasoning.app.toolkit.theme import apply
 from baton_reasoning.app.window.commands import CommandPalette, ShortcutList, commands_of, install
 from baton_reasoning.app.window.dialogs import WindowDialogs
 from baton_reasoning.app.window.dropped_files import DroppedFiles
-from baton_reasoning.app.window.focus import UndoKey, is_tab_stop, move_focus
+from baton_reasoning.app.window.focus import UndoKey, is_tab_stop, order_last
 from baton_reasoning.app.window.messages import WindowMessages
 from baton_reasoning.app.window.new_version_notice import NewVersionNotice
 from baton_reasoning.app.window.speed_measurement import SpeedMeasurement
@@ -245,12 +245,6 @@ class MainWindow(QMainWindow):
             self._make_room()
         return super().eventFilter(watched, event)
 
-    def focusNextPrevChild(self, forward: bool) -> bool:
-        """Go from the header to the list, the text, the composer and the inspector; answers are made last."""
-        bar, chat = self.topbar, self.chat
-        parts = ((bar.tabs, 0), (bar, 1), (chat.sidebar, 2), (chat.foot, 4), (self.inspector, 5), (chat, 3))
-        return move_focus(self, lambda stop: next((at for part, at in parts if part.isAncestorOf(stop)), 6), forward)
-
     def closeEvent(self, event: QCloseEvent) -> None:
         self.preferences.change_window(
             geometry=bytes(self.saveGeometry().toBase64().data()).decode("ascii"),
@@ -287,6 +281,7 @@ class MainWindow(QMainWindow):
         self.session.reviews.noticed.connect(self.messages.say)
         self.saving_changed.connect(self.messages.show_saving)
         self.session.path_changed.connect(self._remember_conversation)
+        self.session.path_changed.connect(lambda: order_last(self.chat.foot))  # after the answers, which are made later
         self.session.activity_changed.connect(self._remember_conversation)  # arms side by side change no path
         self.chat.sidebar.deleted.connect(self._deleted)
         self.chat.servers_wanted.connect(self._monitor.check)
@@ -302,7 +297,7 @@ class MainWindow(QMainWindow):
     def _keep_focus(self, old: QWidget | None, new: QWidget | None) -> None:
         """When a focused button goes away with its work, put the focus where the work goes on, not on the top bar."""
         page = self._pages.currentWidget()
-        self._undo_key.watch(new)
+        self._undo_key.follow(old, new)
         if old is None or not isValid(old) or not self.isAncestorOf(old) or (old.isVisible() and old.isEnabled()):
             return
         if page is None or new is None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtWidgets import QButtonGroup, QMenu, QWidget
 
 from baton_reasoning.app.session.loaded_models import LoadedModels
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.controls import IconButton, SwitchButton, label
-from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.app.window.model_button import ModelButton
 from baton_reasoning.app.window.policy_menu import PolicyButton
@@ -24,7 +26,6 @@ class TopBar(QWidget):
         self._name = label("Baton", Role.HEADING)
         self._pages = QButtonGroup(self)
         self._tab_row = hbox(margins=0, spacing=18)
-        self.tabs = holder(self._tab_row)
         self.pair = ModelButton(models)
         self.policy = PolicyButton(models, preferences)
         self.menu = QMenu(self)
@@ -33,7 +34,7 @@ class TopBar(QWidget):
         self.setLayout(
             hbox(
                 self._name,
-                self.tabs,
+                self._tab_row,
                 STRETCH,
                 self.pair,
                 self.policy,
@@ -49,8 +50,12 @@ class TopBar(QWidget):
         page.setProperty("page", name)
         set_role(page, Role.TAB)
         page.clicked.connect(lambda: self.page_wanted.emit(name))
+        earlier = self._pages.buttons()
         self._pages.addButton(page)
         self._tab_row.addWidget(page)
+        order = (earlier[-1], page) if earlier else (page, self.pair, self.policy, self.more)
+        for before, after in pairwise(order):
+            QWidget.setTabOrder(before, after)
 
     def show_badge(self, name: str, sign: str, text: str) -> None:
         """Put a sign beside the title of a page, and its meaning into its tool tip and accessible name; "" takes it."""
