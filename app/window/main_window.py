@@ -103,6 +103,8 @@ class MainWindow(QMainWindow):
             if name == "batch" and not self._batch_runs:
                 self.topbar.show_badge("batch", "", "")
             self._pages.setCurrentWidget(page)
+            if page is self.chat and not page.isAncestorOf(QApplication.focusWidget() or page):
+                self.chat.focus_first()
             self.topbar.show_page(name)
             self.preferences.change_window(page=name)
 
