@@ -104,7 +104,7 @@ class MainWindow(QMainWindow):
                 self.topbar.show_badge("batch", "", "")
             self._pages.setCurrentWidget(page)
             if page is self.chat and not page.isAncestorOf(QApplication.focusWidget() or page):
-                self.chat.focus_first()
+                (self.chat.composer.edit.setFocus if self.session.conversation.leaf else self.chat.focus_first)()
             self.topbar.show_page(name)
             self.preferences.change_window(page=name)
 
