@@ -131,7 +131,6 @@ class WindowState(BaseModel):
     geometry: str = ""
     """Qt's own bytes, in base64."""
     sidebar: bool = True
-    inspector: bool = True
     sidebar_width: int = Field(228, ge=120)
     inspector_width: int = Field(372, ge=200)
     expert: bool = False

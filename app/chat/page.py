@@ -24,6 +24,7 @@ from baton_reasoning.app.document.clipboard import copy_answer, copy_text
 from baton_reasoning.app.document.steps_view import StepsView
 from baton_reasoning.app.document.typesetting import Typesetter
 from baton_reasoning.app.inspector.panel import Inspector
+from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.session.preferences import Preferences
@@ -48,15 +49,14 @@ WIDEST_COMPOSER = 900
 
 
 class ChatPage(QSplitter):
-    export_wanted = Signal()
-    models_wanted = Signal()
-    context_wanted = Signal(int)
-    """Load the models again, with room for so many tokens."""
     servers_wanted = Signal()
     """Ask the servers whether they are there."""
 
-    def __init__(self, session: ChatSession, preferences: Preferences, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, session: ChatSession, preferences: Preferences, actions: WindowActions, parent: QWidget | None = None
+    ) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
+        self._actions = actions
         self._session = session
         self._preferences = preferences
         self._typesetter = Typesetter(self)
@@ -69,7 +69,7 @@ class ChatPage(QSplitter):
         """The exchange in view that is being written."""
         self._hidden: dict[str, Exchange] = {}
         """The exchanges, by id, that have grown behind a comparison; they are updated when it is left."""
-        self.sidebar = Sidebar()
+        self.sidebar = Sidebar(actions)
         self.conversation = ConversationView(self._typesetter, session.models.costs, self)
         self.system = SystemPromptRow()
         self.server_line = ServerLine(session.models)
@@ -83,6 +83,8 @@ class ChatPage(QSplitter):
         self._welcome_area = scrolling(self.welcome)
         self._middle.addWidget(self._welcome_area)
         self._middle.addWidget(self.conversation)
+        for area in (self._welcome_area, self.conversation):
+            area.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # Tab goes to what is in them, which shows its focus
         self.setChildrenCollapsible(False)
         self.setHandleWidth(1)
         for widget in (self.sidebar, self._centre(), self.inspector):
@@ -191,6 +193,7 @@ class ChatPage(QSplitter):
         at = next((i for i, piece in enumerate(pieces) if piece is self.inspector.piece), outside)
         piece = pieces[min(max(at + by, 0), len(pieces) - 1)]
         self._reveal(exchange, piece)
+        self.inspector.show()
         self.inspector.show_piece(exchange, piece)
 
     def compare(self) -> None:
@@ -390,6 +393,7 @@ class ChatPage(QSplitter):
         self.conversation.choose(exchange, piece)
         if self.is_comparing and self.comparison.view:
             self.comparison.view.choose(exchange, piece)
+        self.inspector.show()
         self.inspector.show_piece(exchange, piece)
 
     def show_sibling(self, exchange: Exchange, by: int) -> None:
@@ -409,14 +413,14 @@ class ChatPage(QSplitter):
             case AnswerAction.COPY:
                 copy_answer(exchange)
             case AnswerAction.EXPORT:
-                self.export_wanted.emit()
+                self._actions.export()
             case OtherPolicy(name):
                 self._session.ask_again(exchange, policy=name)
             case AnswerAction.MORE_TOKENS:
                 self._session.go_on(exchange, more_tokens=True)
             case AnswerAction.MORE_CONTEXT:
                 if self._session.is_ready_or_says_why():
-                    self.context_wanted.emit(larger_context(exchange.trace))
+                    self._actions.use_context(larger_context(exchange.trace))
                     self._session.go_on(exchange)
             case AnswerAction.LARGE_CONTINUES:
                 self._session.go_on(exchange, Author.LARGE)
@@ -430,7 +434,7 @@ class ChatPage(QSplitter):
             case BoardAction.COMPARE:
                 self.comparison.compare_usual(exchange)
             case BoardAction.CHOOSE_MODELS:
-                self.models_wanted.emit()
+                self._actions.choose_models()
             case ScoredArm():
                 self._scoreboards.run_alone(exchange, request)
 

@@ -29,6 +29,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.repository import ConversationRepository
 from baton_reasoning.app.session.run_list import RunMark
 from baton_reasoning.app.toolkit.controls import IconButton, line_edit, plain_tip
@@ -95,12 +96,10 @@ class Sidebar(QWidget):
     new_wanted = Signal()
     deleted = Signal(str, str)
     """Id and name of a deleted conversation, so that the deletion can be undone."""
-    export_wanted = Signal(str, str)
-    """Id and name of a conversation."""
-    failed = Signal(object)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, actions: WindowActions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._actions = actions
         set_role(self, Role.BAR)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._repository: ConversationRepository | None = None
@@ -163,7 +162,7 @@ class Sidebar(QWidget):
             else:
                 self._model.show_headlines(self._repository.headlines(), datetime.now().astimezone().date())
         except StoreError as error:
-            self.failed.emit(error)
+            self._actions.show_error(error)
         is_kept = chosen is not None and self._model.row_of(chosen.conversation) >= 0
         self._choose(chosen.conversation if chosen and is_kept else self._shown)
 
@@ -212,7 +211,7 @@ class Sidebar(QWidget):
         menu.addAction("Open", partial(self.open_wanted.emit, row.conversation))
         menu.addAction("Unpin\tP" if row.is_pinned else "Pin\tP", partial(self._pin, row))
         menu.addAction("Rename…\tF2", partial(self._rename, row))
-        menu.addAction("Export…", partial(self.export_wanted.emit, row.conversation, row.name))
+        menu.addAction("Export…", partial(self._actions.export, row.conversation, row.name))
         menu.addAction("Delete\tDel", partial(self._delete, row))
         menu.popup(self.list.viewport().mapToGlobal(where))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState, ServerEngine
+from baton_reasoning.app.session.loaded_models import LoadedModels, ServerEngine
 from baton_reasoning.app.toolkit.background import LatestTask
 
 EVERY_MS = 15_000
@@ -21,7 +21,8 @@ class ServerMonitor(QObject):
         self.timer = QTimer(self)
         self.timer.setInterval(EVERY_MS)
         self.timer.timeout.connect(self.check)
-        models.changed.connect(self._models_changed)
+        models.changed.connect(self.timer.stop)
+        models.ready.connect(self._begin)
 
     def check(self) -> None:
         """Ask all servers in a thread, unless the last request is still waiting."""
@@ -37,9 +38,6 @@ class ServerMonitor(QObject):
 
         self._request.run(ping, lambda _: self.checked.emit())
 
-    def _models_changed(self) -> None:
-        if self._models.state is not LoadState.READY:
-            self.timer.stop()
-        elif not self.timer.isActive():
-            self.timer.start()
-            self.check()
+    def _begin(self) -> None:
+        self.timer.start()
+        self.check()

@@ -27,9 +27,12 @@ class WindowActions(Protocol):
 
     def choose_models(self) -> None: ...
 
+    def use_context(self, tokens: int) -> None:
+        """Load the models again, with room for so many tokens."""
+
     def connect_server(self) -> None: ...
 
     def show_settings(self, section: str = "") -> None: ...
 
-    def export(self) -> None:
-        """Save the conversation in view as a file."""
+    def export(self, conversation: str = "", name: str = "") -> None:
+        """Save a conversation, by default the one in view, as a file. `name`: what the file is called."""

@@ -67,6 +67,8 @@ class LoadState(Enum):
 class LoadedModels(QObject):
     changed = Signal()
     """The state, its text or the pair has changed."""
+    ready = Signal()
+    """A pair has been loaded; after `changed`."""
     writing_began = Signal()
     servers_changed = Signal()
     """The status of a server has changed."""
@@ -178,6 +180,7 @@ class LoadedModels(QObject):
             self._set_state(LoadState.NONE, "No models yet")
         else:
             self._set_state(LoadState.READY, "Ready")
+            self.ready.emit()
 
     def _load_wanted(self) -> None:
         assert self._wanted is not None

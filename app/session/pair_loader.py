@@ -20,6 +20,7 @@ from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.models.options import DemoModel, ModelSource, ServerUrls, local_path
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.words.numbers import size
 
 if TYPE_CHECKING:
     from baton_reasoning.core.engines.open import EngineFactory
@@ -128,7 +129,4 @@ def _close_unwanted(connecting: Future[Engine]) -> None:
 def source_text(source: ModelSource) -> str:
     """Name a file with its size; anything else as a person writes it."""
     path = local_path(source)
-    if path is None or not path.is_file():
-        return str(source)
-    megabytes = path.stat().st_size / 1e6
-    return f"{path.name} ({megabytes / 1000:.1f} GB)" if megabytes >= 1000 else f"{path.name} ({megabytes:.1f} MB)"
+    return f"{path.name} ({size(path.stat().st_size)})" if path and path.is_file() else str(source)

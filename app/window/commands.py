@@ -1,11 +1,11 @@
-"""All commands of the window in one list, for the shortcuts, the command palette and the list of shortcuts."""
+"""All commands of the window in one table, for the shortcuts, the menus, the command palette and the list of
+shortcuts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
-from typing import Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt
 from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
@@ -14,85 +14,65 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QListWidget,
     QListWidgetItem,
+    QMenu,
     QScrollArea,
     QWidget,
 )
 
-from baton_reasoning.app.chat.page import ChatPage
 from baton_reasoning.app.document.clipboard import copy_answer
 from baton_reasoning.app.inspector.panel import Tab
-from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import label, line_edit
 from baton_reasoning.app.toolkit.layout import vbox
-from baton_reasoning.app.toolkit.messages import Toasts
 from baton_reasoning.app.toolkit.theme import Role
-from baton_reasoning.app.window.dialogs import WindowDialogs
-from baton_reasoning.app.window.topbar import TopBar
 from baton_reasoning.core.errors import BatonError
 
+if TYPE_CHECKING:
+    from baton_reasoning.app.window.main_window import MainWindow
 
-class CommandTarget(Protocol):
-    """The main window, as the commands use it."""
-
-    @property
-    def session(self) -> ChatSession: ...
-
-    @property
-    def chat(self) -> ChatPage: ...
-
-    @property
-    def topbar(self) -> TopBar: ...
-
-    @property
-    def dialogs(self) -> WindowDialogs: ...
-
-    def show_error(self, error: BatonError) -> None: ...
-
-    def show_page(self, name: str) -> None: ...
-
-    def show_sidebar(self, shown: bool) -> None: ...
-
-    def show_inspector(self, shown: bool) -> None: ...
-
-    @property
-    def notice(self) -> Toasts: ...
-
-    def escape(self) -> None: ...
-
-    def show_palette(self) -> None: ...
-
-    def show_shortcuts(self) -> None: ...
-
-    def choose_problems(self) -> None: ...
-
-    def turn_light_or_dark(self) -> None: ...
-
-    def close(self) -> bool: ...
+IN_MENU = (("Ctrl+B", "Ctrl+I"), ("Ctrl+S", "Ctrl+O"), ("Ctrl+Shift+L", "Ctrl+,"), ("Ctrl+K", "F1"))
+"""The keys of the commands in the menu of the header, section by section."""
+ELSEWHERE = (
+    ("In the composer", "Send the problem", "Return"),
+    ("In the composer", "New line", "Shift+Return"),
+    ("In the composer", "Earlier problem, while it is empty", "Up"),
+    ("In ribbon, tokens and curve", "Along it", "Right"),
+    ("In ribbon, tokens and curve", "Choose", "Space"),
+    ("In ribbon, tokens and curve", "First or last", "Home"),
+    ("In a step that is edited", "Go on from the edited step", "Ctrl+Return"),
+    ("In a text", "Copy what is selected", "Ctrl+C"),
+    ("In the list of conversations", "Pin conversation, or no longer", "P"),
+    ("In the list of conversations", "Rename conversation", "F2"),
+    ("In the list of conversations", "Delete conversation (can be undone)", "Delete"),
+)
+"""Keys that a widget has while it has the focus: group, what it does, key."""
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
+    group: str
     title: str
+    key: str
+    """As Qt writes it in English; "" if it has none."""
     act: Callable[[], object]
-    key: str = ""
-    """The key as Qt writes it in English; "" if it has none."""
-    group: str = "Window"
-
-    @property
-    def key_name(self) -> str:
-        """The key as this system writes it."""
-        return QKeySequence(self.key).toString(QKeySequence.SequenceFormat.NativeText)
 
 
-def install(window: QWidget, commands: Sequence[Command]) -> None:
-    """Install the shortcuts in the window."""
+def key_name(key: str) -> str:
+    """Return a key as this system writes it."""
+    return QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)
+
+
+def install(window: QWidget, commands: Sequence[Command], menu: QMenu) -> None:
+    """Install the shortcuts in the window, and fill the menu of the header."""
+    actions: dict[str, QAction] = {}
     for command in commands:
         if command.key:
-            action = QAction(command.title, window)
+            actions[command.key] = action = QAction(command.title, window)
             action.setShortcut(QKeySequence(command.key))
             action.triggered.connect(lambda _checked=False, act=command.act: act())
             window.addAction(action)
+    for section in IN_MENU:
+        menu.addSeparator()
+        menu.addActions([actions[key] for key in section])
 
 
 class CommandPalette(QDialog):
@@ -129,7 +109,7 @@ class CommandPalette(QDialog):
         self.list.clear()
         for index, command in enumerate(self._commands):
             if matches(command.title, text):
-                item = QListWidgetItem(command.title + (f"   {command.key_name}" if command.key else ""))
+                item = QListWidgetItem(command.title + (f"   {key_name(command.key)}" if command.key else ""))
                 item.setData(Qt.ItemDataRole.UserRole, index)
                 self.list.addItem(item)
         if not self.list.count():
@@ -149,22 +129,6 @@ def matches(title: str, words: str) -> bool:
     return all(word in title.lower() for word in words.lower().split())
 
 
-ELSEWHERE = (
-    Command("Send the problem", lambda: None, "Return", "In the composer"),
-    Command("New line", lambda: None, "Shift+Return", "In the composer"),
-    Command("Earlier problem, while it is empty", lambda: None, "Up", "In the composer"),
-    Command("Along it", lambda: None, "Right", "In ribbon, tokens and curve"),
-    Command("Choose", lambda: None, "Space", "In ribbon, tokens and curve"),
-    Command("First or last", lambda: None, "Home", "In ribbon, tokens and curve"),
-    Command("Go on from the edited step", lambda: None, "Ctrl+Return", "In a step that is edited"),
-    Command("Copy what is selected", lambda: None, "Ctrl+C", "In a text"),
-    Command("Pin conversation, or no longer", lambda: None, "P", "In the list of conversations"),
-    Command("Rename conversation", lambda: None, "F2", "In the list of conversations"),
-    Command("Delete conversation (can be undone)", lambda: None, "Delete", "In the list of conversations"),
-)
-"""Keys that a widget has while it has the focus."""
-
-
 class ShortcutList(QDialog):
     def __init__(self, commands: Sequence[Command], parent: QWidget) -> None:
         super().__init__(parent)
@@ -173,15 +137,13 @@ class ShortcutList(QDialog):
         content = QWidget()
         grid = QGridLayout(content)
         grid.setHorizontalSpacing(26)
-        row = 0
-        known = [command for command in (*commands, *ELSEWHERE) if command.key]
-        for group, members in groupby(known, key=lambda command: command.group):
-            grid.addWidget(label(group, Role.HEADING), row, 0, 1, 2)
-            row += 1
-            for command in members:
-                grid.addWidget(label(command.title), row, 0)
-                grid.addWidget(label(command.key_name, Role.MUTED), row, 1, Qt.AlignmentFlag.AlignRight)
-                row += 1
+        known = [*(command[:3] for command in commands if command.key), *ELSEWHERE]
+        for group, members in groupby(known, key=lambda command: command[0]):
+            grid.addWidget(label(group, Role.HEADING), grid.rowCount(), 0, 1, 2)
+            for _, title, key in members:
+                row = grid.rowCount()
+                grid.addWidget(label(title), row, 0)
+                grid.addWidget(label(key_name(key), Role.MUTED), row, 1, Qt.AlignmentFlag.AlignRight)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setWidget(content)
@@ -190,135 +152,100 @@ class ShortcutList(QDialog):
         self.resize(460, 560)
 
 
-def commands_of(window: CommandTarget) -> list[Command]:
+def commands_of(window: MainWindow) -> list[Command]:
     """Return all commands, group by group."""
-    return [
-        *_conversation_commands(window),
-        *_answer_commands(window),
-        *_comparison_commands(window),
-        *_steering_commands(window),
-        *_window_commands(window),
-    ]
+    session, chat, dialogs, topbar, notice = window.session, window.chat, window.dialogs, window.topbar, window.notice
 
+    def on_last(act: Callable[[Exchange], object], writes: bool = True) -> Callable[[], None]:
+        """Act on the last answer. `writes`: refused while one is being written here."""
 
-def _conversation_commands(window: CommandTarget) -> list[Command]:
-    chat, dialogs = window.chat, window.dialogs
-    return _group(
-        "Conversation",
-        ("New conversation", chat.new, "Ctrl+N"),
-        ("Find in the conversation", lambda: _find(window), "Ctrl+F"),
-        ("Find next", lambda: _find(window, 1), "F3"),
-        ("Find previous", lambda: _find(window, -1), "Shift+F3"),
-        ("Jump to the latest", chat.conversation.jump_to_latest, "Alt+End"),
-        ("Search conversations", lambda: _focus_search(window), "Ctrl+Shift+F"),
-        ("Export the conversation…", dialogs.export, "Ctrl+S"),
-        ("Import a conversation…", dialogs.import_file, "Ctrl+O"),
-        ("System prompt…", chat.edit_system, "Ctrl+Shift+Y"),
-        ("Thinking: on, off or a budget", chat.composer.thinking.showMenu, "Ctrl+Shift+H"),
-        ("Write a problem", chat.composer.edit.setFocus, "Ctrl+L"),
-        ("Edit the last problem and ask again", _on_last(window, chat.edit_again), "Ctrl+E"),
-    )
+        def do() -> None:
+            exchange = session.conversation.leaf
+            if exchange is None:
+                window.show_error(BatonError("There is no answer yet.", "Ask something first."))
+            elif not writes or session.is_ready_or_says_why():
+                act(exchange)
 
+        return do
 
-def _answer_commands(window: CommandTarget) -> list[Command]:
-    session, chat = window.session, window.chat
-    earlier = _on_last(window, lambda exchange: session.show_sibling(exchange, -1), writes=False)
-    later = _on_last(window, lambda exchange: session.show_sibling(exchange, 1), writes=False)
-    return _group(
-        "Answer",
-        ("Regenerate (new seed)", _on_last(window, session.ask_again), "Ctrl+R"),
-        ("Continue the answer", _on_last(window, session.go_on), "Ctrl+Return"),
-        ("Previous attempt", earlier, "Alt+Left"),
-        ("Next attempt", later, "Alt+Right"),
-        ("Show or hide the steps", lambda: _toggle_steps(window), "Ctrl+H"),
-        ("Next step", lambda: chat.step_through(1), "Ctrl+Down"),
-        ("Previous step", lambda: chat.step_through(-1), "Ctrl+Up"),
-        ("Edit the step, and go on from it", chat.edit_step, "F4"),
-        ("Second opinion on the answer", lambda: _turn_to(window, Tab.OPINION), "Ctrl+Shift+S"),
-        ("Value of each step of the answer", lambda: _turn_to(window, Tab.VALUE), "Ctrl+Shift+V"),
-        ("Copy the answer", _on_last(window, copy_answer, writes=False), "Ctrl+Shift+C"),
-        ("Copy the step", chat.copy_step, "Ctrl+Alt+C"),
-    )
+    def find(by: int = 0) -> None:
+        window.show_page("chat")
+        chat.find_words(by)
 
+    def search() -> None:
+        window.show_sidebar(True)
+        chat.sidebar.search.setFocus()
 
-def _comparison_commands(window: CommandTarget) -> list[Command]:
-    chat = window.chat  # whose comparison is created on first use
-    show_attempts = _on_last(window, lambda exchange: chat.comparison.show_attempts(exchange), writes=False)
-    return _group(
-        "Side by side",
-        ("Compare policies…", chat.compare, "Ctrl+D"),
-        ("Compare attempts", show_attempts, "Ctrl+Shift+D"),
-        ("Back to the conversation", lambda: chat.comparison.leave(), "Alt+Up"),
-    )
+    def toggle_steps() -> None:
+        if session.current and (answer := chat.conversation.answer_of(session.current)):
+            answer.toggle_fold()
 
+    def turn_to(tab: Tab) -> None:
+        window.show_inspector(True)
+        chat.inspector.turn_to(tab)
 
-def _steering_commands(window: CommandTarget) -> list[Command]:
-    session = window.session
-    return _group(
-        "While it writes",
-        ("Close find, cancel editing, stop, or close a message", window.escape, "Esc"),
-        ("Take over now, or give back", window.chat.composer.press_baton, "Ctrl+T"),
-        ("Take over at the next step", lambda: session.take_over(now=False), "Ctrl+Shift+T"),
-        ("Let the large model write this step again", session.rewrite_step, "Ctrl+Shift+R"),
-    )
-
-
-def _window_commands(window: CommandTarget) -> list[Command]:
-    dialogs, topbar, notice = window.dialogs, window.topbar, window.notice
-    return _group(
-        "Window",
-        ("Chat", lambda: window.show_page("chat"), "Ctrl+1"),
-        ("Batch", lambda: window.show_page("batch"), "Ctrl+2"),
-        ("Models", lambda: window.show_page("models"), "Ctrl+3"),
-        ("Choose models…", dialogs.choose_models, "Ctrl+M"),
-        ("Connect to a server…", dialogs.connect_server, "Ctrl+Shift+M"),
-        ("Policy…", topbar.policy.showMenu, "Ctrl+P"),
-        ("Settings…", dialogs.show_settings, "Ctrl+,"),
-        ("Conversations at the left", topbar.sidebar_wanted.emit, "Ctrl+B"),
-        ("Inspector at the right", topbar.inspector_wanted.emit, "Ctrl+I"),
-        ("Batch of problems…", window.choose_problems, "Ctrl+Shift+O"),
-        ("Light or dark", window.turn_light_or_dark, "Ctrl+Shift+L"),
-        ("Close the newest message", notice.close_newest, "Ctrl+Shift+X"),
-        ("Go to the newest message", notice.take_focus, "F6"),
-        ("Command palette", window.show_palette, "Ctrl+K"),
-        ("Help: all shortcuts", window.show_shortcuts, "F1"),
-        ("Quit", window.close, "Ctrl+Q"),
-    )
-
-
-def _group(name: str, *commands: tuple[str, Callable[[], object], str]) -> list[Command]:
-    return [Command(title, act, key, name) for title, act, key in commands]
-
-
-def _on_last(window: CommandTarget, act: Callable[[Exchange], object], writes: bool = True) -> Callable[[], None]:
-    """Return a command on the last answer. `writes`: it is refused while one is being written here."""
-
-    def do() -> None:
-        exchange = window.session.conversation.leaf
-        if exchange is None:
-            window.show_error(BatonError("There is no answer yet.", "Ask something first."))
-        elif not writes or window.session.is_ready_or_says_why():
-            act(exchange)
-
-    return do
-
-
-def _toggle_steps(window: CommandTarget) -> None:
-    exchange = window.session.current
-    if exchange and (answer := window.chat.conversation.answer_of(exchange)):
-        answer.toggle_fold()
-
-
-def _find(window: CommandTarget, by: int = 0) -> None:
-    window.show_page("chat")
-    window.chat.find_words(by)
-
-
-def _focus_search(window: CommandTarget) -> None:
-    window.show_sidebar(True)
-    window.chat.sidebar.search.setFocus()
-
-
-def _turn_to(window: CommandTarget, tab: Tab) -> None:
-    window.show_inspector(True)
-    window.chat.inspector.turn_to(tab)
+    table: dict[str, tuple[tuple[str, str, Callable[[], object]], ...]] = {
+        "Conversation": (
+            ("New conversation", "Ctrl+N", chat.new),
+            ("Find in the conversation", "Ctrl+F", find),
+            ("Find next", "F3", lambda: find(1)),
+            ("Find previous", "Shift+F3", lambda: find(-1)),
+            ("Jump to the latest", "Alt+End", chat.conversation.jump_to_latest),
+            ("Search conversations", "Ctrl+Shift+F", search),
+            ("Undo the last deletion", "Ctrl+Z", window.messages.undo_deletion),
+            ("Export the conversation…", "Ctrl+S", dialogs.export),
+            ("Import a conversation…", "Ctrl+O", dialogs.import_file),
+            ("System prompt…", "Ctrl+Shift+Y", chat.edit_system),
+            ("Thinking: on, off or a budget", "Ctrl+Shift+H", chat.composer.thinking.showMenu),
+            ("Write a problem", "Ctrl+L", chat.composer.edit.setFocus),
+            ("Edit the last problem and ask again", "Ctrl+E", on_last(chat.edit_again)),
+        ),
+        "Answer": (
+            ("Regenerate (new seed)", "Ctrl+R", on_last(session.ask_again)),
+            ("Continue the answer", "Ctrl+Shift+Return", on_last(session.go_on)),
+            ("Previous attempt", "Alt+Left", on_last(lambda last: session.show_sibling(last, -1), writes=False)),
+            ("Next attempt", "Alt+Right", on_last(lambda last: session.show_sibling(last, 1), writes=False)),
+            ("Show or hide the steps", "Ctrl+H", toggle_steps),
+            ("Next step", "Ctrl+Down", lambda: chat.step_through(1)),
+            ("Previous step", "Ctrl+Up", lambda: chat.step_through(-1)),
+            ("Edit the step, and go on from it", "F4", chat.edit_step),
+            ("Second opinion on the answer", "Ctrl+Shift+S", lambda: turn_to(Tab.OPINION)),
+            ("Value of each step of the answer", "Ctrl+Shift+V", lambda: turn_to(Tab.VALUE)),
+            ("Copy the answer", "Ctrl+Shift+C", on_last(copy_answer, writes=False)),
+            ("Copy the step", "Ctrl+Alt+C", chat.copy_step),
+        ),
+        "Side by side": (  # the comparison is created on first use
+            ("Compare policies…", "Ctrl+D", chat.compare),
+            (
+                "Compare attempts",
+                "Ctrl+Shift+D",
+                on_last(lambda last: chat.comparison.show_attempts(last), writes=False),
+            ),
+            ("Back to the conversation", "Alt+Up", lambda: chat.comparison.leave()),
+        ),
+        "While it writes": (
+            ("Close find, cancel editing, stop, or close a message", "Esc", window.escape),
+            ("Take over now, or give back", "Ctrl+T", chat.composer.press_baton),
+            ("Take over at the next step", "Ctrl+Shift+T", lambda: session.take_over(now=False)),
+            ("Let the large model write this step again", "Ctrl+Shift+R", session.rewrite_step),
+        ),
+        "Window": (
+            ("Chat", "Ctrl+1", lambda: window.show_page("chat")),
+            ("Batch", "Ctrl+2", lambda: window.show_page("batch")),
+            ("Models", "Ctrl+3", lambda: window.show_page("models")),
+            ("Choose models…", "Ctrl+M", dialogs.choose_models),
+            ("Connect to a server…", "Ctrl+Shift+M", dialogs.connect_server),
+            ("Policy…", "Ctrl+P", topbar.policy.showMenu),
+            ("Settings…", "Ctrl+,", dialogs.show_settings),
+            ("Conversations at the left", "Ctrl+B", lambda: window.show_sidebar(not chat.sidebar.isVisible())),
+            ("Inspector at the right", "Ctrl+I", lambda: window.show_inspector(not chat.inspector.isVisible())),
+            ("Batch of problems…", "Ctrl+Shift+O", window.choose_problems),
+            ("Light or dark", "Ctrl+Shift+L", window.turn_light_or_dark),
+            ("Close the message", "Ctrl+Shift+X", notice.close_newest),
+            ("Go to the message", "F6", notice.take_focus),
+            ("Command palette", "Ctrl+K", window.show_palette),
+            ("Help: all shortcuts", "F1", window.show_shortcuts),
+            ("Quit", "Ctrl+Q", window.close),
+        ),
+    }
+    return [Command(group, *row) for group, rows in table.items() for row in rows]

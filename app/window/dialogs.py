@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
+from baton_reasoning.app.session.loaded_models import LoadedModels
 from baton_reasoning.app.session.preferences import Preferences, documents_folder
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, ModelFileError
@@ -30,10 +30,6 @@ MOST_RECENT = 6
 class WindowDialogs(QObject):
     """Opens each dialog over the window and takes what a person chose there."""
 
-    imported = Signal(str)
-    """Id of a conversation that was read from a file."""
-    saved = Signal(str)
-    """The path of a file that was written."""
     downloads_wanted = Signal(list)
     """HubFiles were chosen, which have to be downloaded first."""
 
@@ -56,14 +52,11 @@ class WindowDialogs(QObject):
         self._import_export: ImportExport | None = None
         self._working: ModelChoice | None = None
         """The choice that was loaded last."""
-        models.changed.connect(self._models_changed)
+        models.ready.connect(self._remember_working)
 
     def use_import_export(self, import_export: ImportExport) -> None:
         """Allow export and import, now that the store is open."""
         self._import_export = import_export
-        import_export.written.connect(self.saved)
-        import_export.read.connect(self.imported)
-        import_export.failed.connect(self._show_error)
 
     def choose_models(self, choice: ModelChoice | None = None) -> None:
         """Choose two models, beginning with `choice`, else with the pair in use."""
@@ -107,6 +100,10 @@ class WindowDialogs(QObject):
             self._preferences.change_window(recent_pairs=tuple(recent)[:MOST_RECENT])
         self._models.load(choice)
 
+    def use_context(self, tokens: int) -> None:
+        """Load the pair in use again, with room for so many tokens."""
+        self.use_models(self._preferences.value.models.model_copy(update={"context": tokens}))
+
     def reload_models(self) -> None:
         """Load the pair in use again: it failed, or choices about it have changed."""
         self._models.load(self._preferences.value.models)
@@ -128,8 +125,8 @@ class WindowDialogs(QObject):
         self._models.load(working)
         return True
 
-    def _models_changed(self) -> None:
-        if self._models.state is LoadState.READY and self._models.choice == self._preferences.value.models:
+    def _remember_working(self) -> None:
+        if self._models.choice == self._preferences.value.models:
             self._working = self._models.choice
 
     def _models_here(self) -> list[Path]:

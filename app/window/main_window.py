@@ -1,4 +1,4 @@
-"""The main window: creates the parts (top bar, pages, toasts), connects them, and closes them in order."""
+"""The main window: creates the parts (header, pages, message bar), connects them, and closes them in order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QEvent, QPoint, QRect, QSize, Qt, Signal
+from PySide6.QtCore import QByteArray, QEvent, QObject, QSize, Signal
 from PySide6.QtGui import QCloseEvent, QResizeEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QWidget
 from shiboken6 import isValid
@@ -21,12 +21,13 @@ from baton_reasoning.app.session.repository import ConversationRepository
 from baton_reasoning.app.toolkit.background import BackgroundTask, BackgroundTasks
 from baton_reasoning.app.toolkit.controls import Hairline
 from baton_reasoning.app.toolkit.file_drops import FileDrops
-from baton_reasoning.app.toolkit.layout import vbox
-from baton_reasoning.app.toolkit.messages import Toasts
-from baton_reasoning.app.toolkit.theme import apply, current_theme
+from baton_reasoning.app.toolkit.layout import holder, vbox
+from baton_reasoning.app.toolkit.messages import MessageBar
+from baton_reasoning.app.toolkit.theme import apply
 from baton_reasoning.app.window.commands import CommandPalette, ShortcutList, commands_of, install
 from baton_reasoning.app.window.dialogs import WindowDialogs
 from baton_reasoning.app.window.dropped_files import DroppedFiles
+from baton_reasoning.app.window.focus import UndoKey, is_tab_stop, order_last
 from baton_reasoning.app.window.messages import WindowMessages
 from baton_reasoning.app.window.new_version_notice import NewVersionNotice
 from baton_reasoning.app.window.speed_measurement import SpeedMeasurement
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from baton_reasoning.core.store.store import Store
 
 NARROW = 1120
-"""Pixels below which the inspector makes room for the text unless it is asked for."""
+"""Pixels below which the list of conversations makes room for an open inspector."""
 FIRST_SIZE = QSize(1440, 900)
 FRAME = QSize(16, 56)
 """Pixels kept free for the title bar and borders, whose size is not known before the window is shown."""
@@ -65,22 +66,23 @@ class MainWindow(QMainWindow):
         self._apply_appearance(with_sheet=False)
         self.topbar = TopBar(self.models, self.preferences)
         self.dialogs = WindowDialogs(self, self.session, self.models, self.preferences, paths, self.show_error)
-        self._centre = QWidget()
-        self.notice = Toasts(self._centre, self._toast_area)
+        self.notice = MessageBar()
         self.messages = WindowMessages(self.notice, self.models, self.preferences, self.dialogs)
-        self.chat = ChatPage(self.session, self.preferences)
+        self.chat = ChatPage(self.session, self.preferences, self.messages)
         self.inspector = self.chat.inspector
+        self.inspector.hide()
         self._pages = QStackedWidget()
         self._new_version = NewVersionNotice(self.preferences, self.messages, self)
         self.drops = FileDrops(self)
         self.dropped = DroppedFiles(self.drops, self.messages, self.dialogs, self._open_problems)
+        self._undo_key = UndoKey(self)
         self._shown_page = "chat"
         self._batch: BatchPage | None = None
         self._batch_runs = False
         self._store: Store | None = None
         self.add_page("chat", "Chat", self.chat)
         self.commands = commands_of(self)
-        install(self, self.commands)
+        install(self, self.commands, self.topbar.menu)
         self._lay_out()
         self._apply_appearance()
         self._connect()
@@ -101,9 +103,10 @@ class MainWindow(QMainWindow):
             if name == "batch" and not self._batch_runs:
                 self.topbar.show_badge("batch", "", "")
             self._pages.setCurrentWidget(page)
+            if page is self.chat and not page.isAncestorOf(QApplication.focusWidget() or page):
+                (self.chat.composer.edit.setFocus if self.session.conversation.leaf else self.chat.focus_first)()
             self.topbar.show_page(name)
             self.preferences.change_window(page=name)
-            self.notice.place_soon()
 
     def begin_work(self) -> None:
         """Start what may come after the first paint: store, models, typesetter."""
@@ -129,9 +132,13 @@ class MainWindow(QMainWindow):
         self.session.use_repository(repository)
         self.chat.sidebar.use_repository(repository)
         self._add_batch_page(store)
-        self.dialogs.use_import_export(ImportExport(store, self))
-        for sentence in store.notices:
-            self.notice.show_message(sentence, warns=False)
+        transfer = ImportExport(store, self)
+        transfer.failed.connect(self.show_error)
+        transfer.written.connect(lambda path: self.messages.show_saved(Path(path)))
+        transfer.read.connect(self._imported)
+        self.dialogs.use_import_export(transfer)
+        if store.notices:
+            self.messages.say(" ".join(store.notices))
         if last := self.preferences.value.window.conversation:
             self.session.open(last, quietly=True)
 
@@ -153,10 +160,9 @@ class MainWindow(QMainWindow):
         self._batch = batch = BatchPage(self.models, self.preferences, tiny, access)
         batch.failed.connect(self.show_error)
         batch.saved.connect(self.messages.show_saved)
-        batch.noticed.connect(lambda text: self.notice.show_message(text, warns=False))
+        batch.noticed.connect(self.messages.say)
         batch.deleted.connect(lambda gone: self.messages.show_deleted(gone.name, lambda: batch.restore(gone)))
         batch.session.changed.connect(self._show_batch)
-        batch.currentChanged.connect(self.notice.place_soon)  # other controls are in view
         batch.use_store(store)
         self.add_page("batch", "Batch", batch)
 
@@ -182,12 +188,12 @@ class MainWindow(QMainWindow):
         self.messages.show_error(error)
 
     def escape(self) -> None:
-        """Let the chat page handle Esc while it has something to close or stop; else close the newest message."""
+        """Let the chat page handle Esc while it has something to close or stop; else close the message."""
         if not (self._shown_page == "chat" and self.chat.escape()):
             self.notice.close_newest()
 
     def reload_models(self) -> None:
-        self.models.load(self.preferences.value.models)
+        self.dialogs.reload_models()
 
     def choose_problems(self) -> None:
         """Choose a file of problems for a batch."""
@@ -211,31 +217,35 @@ class MainWindow(QMainWindow):
         ShortcutList(self.commands, self).show()
 
     def show_sidebar(self, shown: bool) -> None:
+        if shown and self._is_narrow:
+            self.inspector.hide()
         self.chat.sidebar.setVisible(shown)
         self.preferences.change_window(sidebar=shown)
 
     def show_inspector(self, shown: bool) -> None:
-        self.chat.inspector.setVisible(shown)
-        self.preferences.change_window(inspector=shown)
-        if shown and self.width() < NARROW:
-            self.chat.sidebar.hide()
+        self.inspector.setVisible(shown)
 
     # Qt's own
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() is QEvent.Type.ActivationChange and self.isActiveWindow():
-            self._refresh_lists()
+            # what `baton` in a terminal, or a second window, may have written into the store meanwhile
+            self.chat.sidebar.refresh()
+            if self._batch:
+                self._batch.refresh()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        was_narrow = event.oldSize().width() < NARROW if event.oldSize().isValid() else None
-        is_narrow = self.width() < NARROW
-        self.topbar.show_narrow(is_narrow)
-        self._fit_inspector()
-        if is_narrow is not was_narrow:
-            self.chat.inspector.setVisible(not is_narrow and self.preferences.value.window.inspector)
-            self.chat.sidebar.setVisible(self.preferences.value.window.sidebar and not self.chat.is_comparing)
+        if not event.oldSize().isValid() or (event.oldSize().width() < NARROW) is not self._is_narrow:
+            self.topbar.show_narrow(self._is_narrow)
+            self._make_room()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        is_turned = event.type() in (QEvent.Type.ShowToParent, QEvent.Type.HideToParent)
+        if watched is self.inspector and is_turned and self._is_narrow:
+            self._make_room()
+        return super().eventFilter(watched, event)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.preferences.change_window(
@@ -257,47 +267,31 @@ class MainWindow(QMainWindow):
             self.show_page("batch")
             self._batch.open_file(path)
 
-    def _refresh_lists(self) -> None:
-        """Show what `baton` in a terminal, or a second window, may have written into the store meanwhile."""
-        self.chat.sidebar.refresh()
-        if self._batch:
-            self._batch.refresh()
-
     def _lay_out(self) -> None:
-        self._centre.setLayout(vbox(self.topbar, Hairline(), (self._pages, 1), margins=0, spacing=0))
-        self.setCentralWidget(self._centre)
+        parts = self.topbar, Hairline(), (self._pages, 1), self.notice
+        self.setCentralWidget(holder(vbox(*parts, margins=0, spacing=0)))
         self.setMinimumSize(760, 480)
         self.resize(first_size(self.screen().availableSize()))
 
     def _connect(self) -> None:
         self.topbar.page_wanted.connect(self.show_page)
-        self.topbar.look_wanted.connect(self.turn_light_or_dark)
-        self.topbar.settings_wanted.connect(lambda: self.dialogs.show_settings())
-        self.topbar.sidebar_wanted.connect(lambda: self.show_sidebar(not self.chat.sidebar.isVisible()))
-        self.topbar.inspector_wanted.connect(lambda: self.show_inspector(not self.chat.inspector.isVisible()))
         self.topbar.pair.choose_wanted.connect(self.dialogs.choose_models)
         self.topbar.pair.pair_chosen.connect(self.dialogs.use_models)
         self.topbar.policy.parameters_wanted.connect(lambda: self.dialogs.show_settings("policy"))
-        self.dialogs.imported.connect(self._imported)
-        self.dialogs.saved.connect(lambda path: self.messages.show_saved(Path(path)))
         self._speeds.measured.connect(self.topbar.pair.refresh)
         self.session.failed.connect(self.messages.show_writing_error)
         self.session.activity_changed.connect(self.messages.end_busy)
-        self.session.reviews.noticed.connect(lambda text: self.notice.show_message(text, warns=False))
+        self.session.reviews.noticed.connect(self.messages.say)
         self.saving_changed.connect(self.messages.show_saving)
         self.session.path_changed.connect(self._remember_conversation)
+        self.session.path_changed.connect(lambda: order_last(self.chat.foot))  # after the answers, which are made later
         self.session.activity_changed.connect(self._remember_conversation)  # arms side by side change no path
-        self.chat.sidebar.failed.connect(self.show_error)
         self.chat.sidebar.deleted.connect(self._deleted)
-        self.chat.sidebar.export_wanted.connect(self.dialogs.export)
-        self.chat.export_wanted.connect(self.dialogs.export)
-        self.chat.models_wanted.connect(self.dialogs.choose_models)
         self.chat.servers_wanted.connect(self._monitor.check)
         self._monitor.checked.connect(self.chat.server_line.asked)
-        self.chat.context_wanted.connect(self._load_with_context)
         self.chat.splitterMoved.connect(self._remember_widths)
         self.preferences.changed.connect(self._apply_appearance)
-        current_theme().changed.connect(self._fit_inspector)
+        self.inspector.installEventFilter(self)
         application = QApplication.instance()
         assert isinstance(application, QApplication)
         application.focusChanged.connect(self._keep_focus)
@@ -306,16 +300,15 @@ class MainWindow(QMainWindow):
     def _keep_focus(self, old: QWidget | None, new: QWidget | None) -> None:
         """When a focused button goes away with its work, put the focus where the work goes on, not on the top bar."""
         page = self._pages.currentWidget()
+        self._undo_key.follow(old, new)
         if old is None or not isValid(old) or not self.isAncestorOf(old) or (old.isVisible() and old.isEnabled()):
             return
         if page is None or new is None:
             return
         if page is self.chat and (page.isAncestorOf(old) or not page.isAncestorOf(new)):
             self.chat.composer.edit.setFocus()
-        elif not page.isAncestorOf(new):
-            fields = (each for each in page.findChildren(QWidget) if each.focusPolicy() & Qt.FocusPolicy.TabFocus)
-            if first := next((each for each in fields if each.isVisible() and each.isEnabled()), None):
-                first.setFocus()
+        elif not page.isAncestorOf(new) and (first := next(filter(is_tab_stop, page.findChildren(QWidget)), None)):
+            first.setFocus()
 
     def _restore(self) -> None:
         state = self.preferences.value.window
@@ -334,20 +327,16 @@ class MainWindow(QMainWindow):
             apply(application, *appearance, with_sheet)
         self._appearance = appearance
 
-    def _toast_area(self) -> QRect:
-        """Return where toasts may lie: below the top bar, and above the composer, which is never covered."""
-        pages = self._pages.geometry()
-        if self._shown_page == "chat":
-            pages.setBottom(self.chat.foot.mapTo(self._centre, QPoint(0, 0)).y() - 1)
-        return pages
+    @property
+    def _is_narrow(self) -> bool:
+        return self.width() < NARROW
 
-    def _fit_inspector(self) -> None:
-        """Make the inspector at least as wide as its tabs, unless the window is narrow."""
-        is_narrow = self.width() < NARROW
-        self.inspector.setMinimumWidth(0 if is_narrow else self.inspector.preferred_width)
-
-    def _load_with_context(self, tokens: int) -> None:
-        self.dialogs.use_models(self.preferences.value.models.model_copy(update={"context": tokens}))
+    def _make_room(self) -> None:
+        """Let the list of conversations go while a narrow window shows the inspector."""
+        is_tight = self._is_narrow and not self.inspector.isHidden()
+        self.chat.sidebar.setVisible(
+            self.preferences.value.window.sidebar and not is_tight and not self.chat.is_comparing
+        )
 
     def _deleted(self, conversation: str, name: str) -> None:
         bring_back = self.session.forget(conversation)

@@ -6,9 +6,8 @@ from functools import partial
 
 from PySide6.QtCore import QObject, Signal
 
-from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
+from baton_reasoning.app.session.loaded_models import LoadedModels
 from baton_reasoning.app.toolkit.background import BackgroundTask
-from baton_reasoning.core.run import Pair
 from baton_reasoning.core.thinking.interruptions import Control
 
 
@@ -24,22 +23,15 @@ class SpeedMeasurement(QObject):
     def __init__(self, models: LoadedModels, parent: QObject) -> None:
         super().__init__(parent)
         self._models = models
-        self._seen = Pair()
         self._control = Control()
-        models.changed.connect(self._begin)
-        models.writing_began.connect(self._stop)
+        models.ready.connect(self._begin)
+        for needed in (models.writing_began, models.changed):  # for an answer, or to be closed
+            needed.connect(lambda: self._control.stop())
 
     def _begin(self) -> None:
-        pair = self._models.pair
-        if self._models.state is not LoadState.READY:
-            self._stop()
-        elif pair is not self._seen:
-            self._seen = pair
-            if not self._models.is_writing and self._models.costs.unmeasured(pair):
-                self._control = control = Control()
-                measure = partial(self._models.costs.measure, pair, control.attach)
-                task = BackgroundTask(self, "measure models", measure, cancel=control.stop)
-                task.success(lambda _: self.measured.emit()).start()
-
-    def _stop(self) -> None:
-        self._control.stop()
+        costs, pair = self._models.costs, self._models.pair
+        if not self._models.is_writing and costs.unmeasured(pair):
+            self._control = control = Control()
+            measure = partial(costs.measure, pair, control.attach)
+            task = BackgroundTask(self, "measure models", measure, cancel=control.stop)
+            task.success(lambda _: self.measured.emit()).start()

@@ -161,7 +161,7 @@ def bold_surplus(widget: QAbstractButton) -> int:
 
 
 def covered(parent: QWidget) -> Iterator[str]:
-    """Whether what its layout holds overlaps. A toast lies over the rest on purpose, and in no layout."""
+    """Whether what its layout holds overlaps."""
     layout = parent.layout()
     if layout is None or isinstance(parent, QStackedWidget | QSplitter | QTabWidget):
         return
@@ -214,6 +214,7 @@ def described(widget: QWidget) -> str:
 
 Show = Callable[[], QWidget]
 """Brings a page or dialog up, and returns it."""
+TROUBLE = "There is not enough memory for the large model: 19.8 GB are needed, and 15.1 GB are free."
 PROBLEM = "What is 2 + 2, when it is asked in a sentence that is long enough to be wrapped in a narrow window?"
 
 
@@ -256,6 +257,7 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
             window.show_page("chat")
             while window.notice.close_newest():
                 pass
+            window.show_inspector(False)
             window.chat.close_find()
             window.chat.comparison.leave()
             if window.session.conversation is not answered:
@@ -363,7 +365,8 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
             f"models {tab}": page("models", lambda tab=tab: models.part.tabs.setCurrentIndex(tab))  # type: ignore[misc]
             for tab in range(models.part.tabs.count())
         },
-        "messages": chat(lambda: say(window)),
+        "error": chat(lambda: window.show_error(EngineLost(TROUBLE, "Choose less."))),
+        "long message": chat(lambda: window.messages.show_saved(Path("/home", *["a-long-name"] * 12, "answer.html"))),
         "settings": dialog(window.dialogs.show_settings),
         "settings of a model": dialog(models.part.files.settings.click),
         "choose models": dialog(window.dialogs.choose_models),
@@ -373,12 +376,6 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
         "compare": dialog(compare_dialog),
     }
     return window, found
-
-
-def say(window: MainWindow) -> None:
-    """An error with two actions, and a long message."""
-    window.show_error(EngineLost("There is not enough memory for the large model: 19.8 GB are needed.", "Choose less."))
-    window.notice.show_message(f"Saved to /home/{'a-long-name/' * 12}answer.html", ("Open", print), warns=False)
 
 
 def batch_done(window: MainWindow, qtbot: QtBot, folder: Path) -> BatchPage:

@@ -119,7 +119,11 @@ def test_ctrl_enter_in_the_composer_sends_what_is_typed_there(ask: Ask, qtbot: Q
 def test_a_complete_answer_cannot_be_continued(ask: Ask, qtbot: QtBot) -> None:
     window = ask("2 + 2?")
     before = len(last_exchange(window).trace.events)
-    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    control, shift = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
+    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Return, control)
+    assert window.session.ready
+    assert window.notice.text == "", "that key sends, and there is nothing to send"
+    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Return, control | shift)
     assert window.session.ready
     assert window.notice.text.startswith("This answer is complete.")
     assert len(last_exchange(window).trace.events) == before

@@ -1,4 +1,4 @@
-"""Toasts: over the page, closed by key or by time."""
+"""The message bar: one message, over nothing, closed by key, by time, or with its cause."""
 
 from __future__ import annotations
 
@@ -14,25 +14,33 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.settings.dialog import SettingsDialog
 from baton_reasoning.app.toolkit.controls import IconButton
-from baton_reasoning.app.toolkit.messages import MOST_SHOWN, Cause, MessageText, Toasts
+from baton_reasoning.app.toolkit.layout import STRETCH, vbox
+from baton_reasoning.app.toolkit.messages import Cause, MessageBar, MessageText
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
-from baton_reasoning.core.errors import BatonError, Busy, EngineLost, SettingsError
+from baton_reasoning.core.errors import Busy, EngineLost, SettingsError
 from baton_reasoning.core.models.options import LocalFile
 from tests.app.conftest import LARGE, ScriptedLoader
 from tests.fakes.scripted import ScriptedEngine
 
 
 @pytest.fixture
-def toasts(qtbot: QtBot) -> Toasts:
+def around(qtbot: QtBot) -> QWidget:
     around = QWidget()
     qtbot.addWidget(around)
     around.resize(800, 600)
-    around.show()
     around.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    around.show()
     around.setFocus()
-    return Toasts(around)
+    return around
+
+
+@pytest.fixture
+def bar(around: QWidget) -> MessageBar:
+    bar = MessageBar()
+    around.setLayout(vbox(STRETCH, bar))
+    return bar
 
 
 def press(within: QWidget, words: str) -> None:
@@ -40,30 +48,30 @@ def press(within: QWidget, words: str) -> None:
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
-def test_a_toast_moves_nothing_and_covers_neither_top_bar_nor_composer(window: MainWindow, qtbot: QtBot) -> None:
+@pytest.mark.parametrize("page", ["chat", "batch"])
+def test_a_message_covers_and_moves_nothing(window: MainWindow, qtbot: QtBot, page: str) -> None:
     qtbot.waitUntil(lambda: window.session.ready)
-    composer, foot = window.chat.composer, window.chat.foot
-    before = window._pages.geometry(), composer.mapTo(window, QPoint())
-    window.show_error(BatonError("Something is wrong, and it takes a long sentence to say what.", "Do something."))
-    qtbot.waitUntil(window.notice.isVisible)
-    window.notice.place()
-    assert (window._pages.geometry(), composer.mapTo(window, QPoint())) == before
-    assert not window.notice.geometry().intersects(window.topbar.geometry())
-    assert window.notice.geometry().bottom() < foot.mapTo(window, QPoint()).y()
+    window.show_page(page)
+    before = window._pages.geometry()
+    window.show_error(EngineLost("There is not enough memory for the large model: 19 GB are needed.", "Choose less."))
+    QApplication.processEvents()
+    assert window.notice.isVisible()
+    assert window._pages.geometry() == before
+    assert not window.notice.geometry().intersects(before)
+    assert window.notice.x() == 0
 
 
-def test_esc_closes_the_newest_toast_when_there_is_nothing_else_to_end(window: MainWindow, qtbot: QtBot) -> None:
+def test_esc_closes_the_message_when_there_is_nothing_else_to_end(window: MainWindow, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: window.session.ready)
-    window.notice.show_message("First.")
-    window.notice.show_message("Second.")
-    qtbot.keyClick(window, Qt.Key.Key_Escape)
-    assert window.notice.text == "First."
-    qtbot.keyClick(window, Qt.Key.Key_X, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
-    assert not window.notice.isVisible()
+    control = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+    for key, modifiers in ((Qt.Key.Key_Escape, Qt.KeyboardModifier.NoModifier), (Qt.Key.Key_X, control)):
+        window.notice.show_message("It failed.")
+        qtbot.keyClick(window, key, modifiers)
+        assert not window.notice.isVisible()
 
 
-def test_the_actions_of_a_toast_are_reached_by_key(window: MainWindow, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: window.session.ready)
+def test_the_actions_of_a_message_are_reached_by_key(window: MainWindow, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: window.session.ready and window.isActiveWindow())
     done: list[str] = []
     window.notice.show_message("It was deleted.", ("Undo", lambda: done.append("undone")), warns=False)
     qtbot.keyClick(window, Qt.Key.Key_F6)
@@ -73,84 +81,70 @@ def test_the_actions_of_a_toast_are_reached_by_key(window: MainWindow, qtbot: Qt
     qtbot.keyClick(focused, Qt.Key.Key_Space)
     assert done == ["undone"]
     assert window.notice.text == ""
+    assert QApplication.focusWidget() is window.chat.composer.edit, "the work goes on there"
 
 
-def test_every_toast_goes_by_itself(toasts: Toasts) -> None:
-    toasts.show_message("Saved.", warns=False)
-    toasts.show_message("Deleted.", ("Undo", lambda: None), warns=False)
-    toasts.show_message("It failed.")
-    saved, deleted, failed = toasts.shown
-    assert 0 < saved.timer.interval() < deleted.timer.interval() == failed.timer.interval()
-    for toast in (saved, deleted, failed):
-        assert toast.timer.isActive()
-        toast.timer.timeout.emit()
-    assert toasts.shown == ()
-
-
-def test_that_nothing_is_saved_is_said_until_it_is_saved_again(toasts: Toasts) -> None:
-    toasts.show_message("Nothing is saved.", cause=Cause.SAVING)
-    (toast,) = toasts.shown
-    assert not toast.timer.isActive()
-    toasts.resolve(Cause.SAVING)
-    assert toasts.shown == ()
-
-
-def test_an_error_can_be_closed(toasts: Toasts) -> None:
-    toasts.show_message("It failed.")
-    (toast,) = toasts.shown
-    (close,) = toast.findChildren(IconButton)
+def test_an_error_stays_and_other_messages_go_by_themselves(bar: MessageBar) -> None:
+    bar.show_message("Saved.", warns=False)
+    soon = bar.timer.interval()
+    bar.show_message("Deleted.", ("Undo", lambda: None), warns=False)
+    assert 0 < soon < bar.timer.interval()
+    bar.timer.timeout.emit()
+    assert bar.text == ""
+    bar.show_message("It failed.")
+    assert not bar.timer.isActive()
+    (close,) = bar.findChildren(IconButton)
     QTest.mouseClick(close, Qt.MouseButton.LeftButton)
-    assert toasts.shown == ()
+    assert bar.text == ""
 
 
-def test_a_toast_stays_while_the_mouse_is_over_it_or_the_focus_in_it(toasts: Toasts, qtbot: QtBot) -> None:
-    toasts.show_message("Deleted.", ("Undo", lambda: None), warns=False)
-    (toast,) = toasts.shown
-    toasts.take_focus()
-    toast.timer.timeout.emit()
-    assert toasts.shown == (toast,)
-    assert toast.timer.isActive()
-    toast.window().setFocus()
-    QApplication.sendEvent(toast, QEnterEvent(QPointF(5, 5), QPointF(5, 5), QPointF(5, 5)))
-    QTest.mouseMove(toast, QPoint(5, 5))
-    qtbot.waitUntil(toast.underMouse)
-    toast.timer.timeout.emit()
-    assert toasts.shown == (toast,)
-    QTest.mouseMove(toast.window(), QPoint(5, 5))
-    qtbot.waitUntil(lambda: not toast.underMouse())
-    toast.timer.timeout.emit()
-    assert not toasts.text
+def test_the_newest_message_replaces_any_other(bar: MessageBar) -> None:
+    bar.show_message("It failed.", ("Try again", lambda: None))
+    bar.show_message("Saved.", ("Open", lambda: None), warns=False)
+    assert [each.text() for each in bar.findChildren(QPushButton) if each.isVisible()] == ["Open"]
+    bar.close_newest()
+    assert bar.text == ""
 
 
-def test_the_messages_of_a_cause_go_when_it_is_over(toasts: Toasts) -> None:
-    toasts.show_message("The server does not answer.", cause=Cause.SERVER)
-    toasts.show_message("It failed.", cause=Cause.MODELS)
-    toasts.resolve(Cause.SERVER)
-    assert [toast.message.text for toast in toasts.shown] == ["It failed."]
-    toasts.resolve(Cause.MODELS)
-    assert toasts.shown == ()
+def test_an_error_whose_cause_is_not_over_comes_back(bar: MessageBar) -> None:
+    bar.show_message("Nothing is saved.", cause=Cause.SAVING)
+    bar.show_message("Deleted.", warns=False)
+    bar.timer.timeout.emit()
+    assert bar.text == "Nothing is saved."
+    bar.show_message("It failed.", cause=Cause.MODELS)
+    bar.resolve(Cause.SAVING)
+    assert bar.text == "It failed."
+    bar.resolve(Cause.MODELS)
+    assert not bar.isVisible()
 
 
-def test_there_is_room_for_a_second_toast_at_once(toasts: Toasts) -> None:
-    toasts.show_message("It failed.")
-    height = toasts.height()
-    toasts.show_message("It failed again.")
-    assert toasts.height() > 2 * height
+def test_a_message_stays_while_the_mouse_is_over_it_or_the_focus_in_it(bar: MessageBar, qtbot: QtBot) -> None:
+    bar.show_message("Deleted.", ("Undo", lambda: None), warns=False)
+    bar.take_focus()
+    bar.timer.timeout.emit()
+    assert bar.text
+    assert bar.timer.isActive()
+    bar.window().setFocus()
+    QApplication.sendEvent(bar, QEnterEvent(QPointF(5, 5), QPointF(5, 5), QPointF(5, 5)))
+    QTest.mouseMove(bar, QPoint(5, 5))
+    qtbot.waitUntil(bar.underMouse)
+    bar.timer.timeout.emit()
+    assert bar.text
+    QTest.mouseMove(bar.window(), QPoint(5, 5))
+    qtbot.waitUntil(lambda: not bar.underMouse())
+    bar.timer.timeout.emit()
+    assert not bar.text
 
 
-def test_a_toast_covers_no_control_if_there_is_room_elsewhere(toasts: Toasts, qtbot: QtBot) -> None:
-    around = toasts.parentWidget()
-    start = QPushButton("Start", around)
-    start.setGeometry(700, 560, 90, 30)
-    start.show()
-    toasts.show_message("Stop it first.")
-    qtbot.waitUntil(toasts.isVisible)
-    assert not toasts.geometry().intersects(start.geometry())
-    assert toasts.geometry().bottom() > 500, "at the left there is room at the bottom"
-    start.setGeometry(10, 560, 780, 30)
-    toasts.place()
-    assert not toasts.geometry().intersects(start.geometry())
-    assert toasts.geometry().right() > 700
+@pytest.mark.parametrize("path", ["/home/me/my_batches/" + 9 * "a_long_name_" + ".html", "C:\\" + 20 * "my_batch\\"])
+def test_a_path_in_a_message_is_shown_whole_and_copied_as_it_is(bar: MessageBar, qtbot: QtBot, path: str) -> None:
+    bar.show_message(f"Written: {path}", ("Open", lambda: None), ("Show in folder", lambda: None), warns=False)
+    (text,) = bar.findChildren(MessageText)
+    qtbot.waitUntil(lambda: text.document().size().height() <= text.height())
+    assert text.document().idealWidth() <= text.width()
+    text.selectAll()
+    text.copy()
+    assert QApplication.clipboard().text() == f"Written: {path}"
 
 
 def test_a_setting_that_stops_an_answer_leads_to_the_settings_and_other_errors_do_not(
@@ -171,25 +165,6 @@ def test_what_had_to_end_first_is_said_until_it_has_ended(window: MainWindow, qt
     assert window.notice.text
     window.session.ask("2 + 2?")
     qtbot.waitUntil(lambda: not window.notice.text)
-
-
-def test_the_oldest_toast_makes_room_and_what_is_said_again_is_one_toast(toasts: Toasts) -> None:
-    for number in range(MOST_SHOWN + 2):
-        toasts.show_message(f"Error {number}.")
-    assert [toast.message.text for toast in toasts.shown] == ["Error 2.", "Error 3.", "Error 4."]
-    toasts.show_message("Error 3.")
-    assert [toast.message.text for toast in toasts.shown] == ["Error 2.", "Error 4.", "Error 3."]
-
-
-@pytest.mark.parametrize("path", ["/home/me/my_batches/" + 9 * "a_long_name_" + ".html", "C:\\" + 20 * "my_batch\\"])
-def test_a_path_in_a_message_is_shown_whole_and_copied_as_it_is(toasts: Toasts, qtbot: QtBot, path: str) -> None:
-    toasts.show_message(f"Written: {path}", warns=False)
-    (text,) = toasts.findChildren(MessageText)
-    qtbot.waitUntil(lambda: text.document().size().height() <= text.height())
-    assert text.document().idealWidth() <= text.width()
-    text.selectAll()
-    text.copy()
-    assert QApplication.clipboard().text() == f"Written: {path}"
 
 
 def test_an_error_of_the_models_goes_when_they_are_loaded(make_window: Callable[..., MainWindow], qtbot: QtBot) -> None:

@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QDragLeaveEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.page import BatchPage
@@ -112,8 +112,7 @@ def test_a_dropped_file_is_checked_before_it_is_called_a_model(
     random.write_bytes(b"GGUF" + bytes.fromhex("2e9f97b0") * 100)
     drop(window, random)
     qtbot.waitUntil(lambda: "random.gguf is not a usable GGUF file" in window.notice.text)
-    (message,) = window.notice.shown
-    assert [text for text, _ in message.message.actions] == ["Choose models…"]
+    assert [each.text() for each in window.notice.findChildren(QPushButton)] == ["Choose models…"]
 
 
 def test_the_window_is_framed_while_a_file_is_over_it(window: MainWindow, tmp_path: Path) -> None:

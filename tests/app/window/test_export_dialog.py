@@ -26,8 +26,9 @@ def test_an_export_begins_in_documents_and_then_where_the_last_one_went(
     (tmp_path / "exports").mkdir()
     answer_to(window, qtbot, "What is 1/2?")
     for _ in range(2):
-        with qtbot.waitSignal(window.dialogs.saved):
-            window.dialogs.export()
+        window.dialogs.export()
+        qtbot.waitUntil(lambda: window.notice.text.startswith("Saved to "))
+        window.notice.close_newest()
     documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
     assert [path.parent for path in proposed] == [Path(documents), tmp_path / "exports"]
     assert {path.name for path in proposed} == {"What is 1-2.html"}

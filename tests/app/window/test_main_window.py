@@ -7,11 +7,24 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QLineEdit, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QApplication,
+    QComboBox,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QPlainTextEdit,
+    QScrollArea,
+    QTabBar,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.page import BatchPage
@@ -19,12 +32,13 @@ from baton_reasoning.app.session.loaded_models import Loading, LoadState, Remark
 from baton_reasoning.app.toolkit.theme.colours import DARK
 from baton_reasoning.app.window.commands import CommandPalette, ShortcutList
 from baton_reasoning.app.window.main_window import MainWindow, first_size
+from baton_reasoning.app.window.models_page import add_models_page
 from baton_reasoning.core.engines.base import Placement
 from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ColourScheme, ModelChoice, SettingsFile
 from baton_reasoning.core.thinking.registry import matching_preset
-from tests.app.conftest import LARGE, ScriptedLoader, last_exchange
+from tests.app.conftest import LARGE, ScriptedLoader, last_answer, last_exchange
 from tests.fakes.scripted import ScriptedEngine
 
 Make = Callable[..., MainWindow]
@@ -143,16 +157,126 @@ def test_the_first_window_leaves_room_for_its_title_bar(screen: QSize) -> None:
     assert size.height() <= min(screen.height() - 50, 900)
 
 
-def test_a_narrow_window_leaves_the_inspector_out_until_it_is_asked_for(make_window: Make) -> None:
+def test_the_first_screen_has_few_controls(make_window: Make, qtbot: QtBot) -> None:
+    window = make_window(width=1280)
+    add_models_page(window)
+    qtbot.waitUntil(lambda: window.session.ready and all(page.isVisible() for page in window.topbar._pages.buttons()))
+    kinds = (QAbstractButton, QLineEdit, QPlainTextEdit, QComboBox, QAbstractItemView, QTabBar)
+    shown = [each for kind in kinds for each in window.findChildren(kind) if each.isVisible()]
+    controls = [each.accessibleName() or getattr(each, "text", str)() for each in shown]
+    in_header = [each for each in shown if window.topbar.isAncestorOf(each)]
+    assert len(in_header) == 6, "three pages, the pair, the policy, and the menu"
+    assert len(controls) <= 14, controls
+
+
+def test_the_header_has_a_menu_with_the_keys_of_its_commands(window: MainWindow, qtbot: QtBot) -> None:
+    qtbot.mouseClick(window.topbar.more, Qt.MouseButton.LeftButton)
+    menu = QApplication.activePopupWidget()
+    assert isinstance(menu, QMenu)
+    shown = {action.text(): action.shortcut().toString() for action in menu.actions() if not action.isSeparator()}
+    assert shown["Conversations at the left"] == "Ctrl+B"
+    assert {"Inspector at the right", "Settings…", "Light or dark", "Help: all shortcuts"} <= set(shown)
+    assert all(shown.values())
+    (inspector,) = (action for action in menu.actions() if action.shortcut().toString() == "Ctrl+I")
+    qtbot.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(inspector).center())
+    assert window.inspector.isVisible()
+
+
+def test_the_inspector_is_closed_until_a_step_is_clicked(ask: Callable[[str], MainWindow], qtbot: QtBot) -> None:
+    window = ask("2 + 2?")
+    assert not window.inspector.isVisible()
+    answer = last_answer(window)
+    if answer.folded:
+        answer.toggle_fold()
+    place = answer.steps.place_of(answer.steps.shown[0].piece)
+    assert place
+    qtbot.mouseClick(answer.steps.viewport(), Qt.MouseButton.LeftButton, pos=place.center().toPoint())
+    assert window.inspector.isVisible()
+    assert window.inspector.piece is answer.steps.shown[0].piece
+    qtbot.keyClick(window, Qt.Key.Key_I, Qt.KeyboardModifier.ControlModifier)
+    assert not window.inspector.isVisible()
+
+
+def test_in_a_narrow_window_the_list_makes_room_for_the_inspector(make_window: Make) -> None:
     window = make_window(width=900)
     assert window.width() == 900
-    assert not window.chat.inspector.isVisible()
+    assert window.chat.sidebar.isVisible()
     window.show_inspector(True)
-    assert window.chat.inspector.isVisible()
     assert not window.chat.sidebar.isVisible()
     window.resize(1440, 900)
     assert window.chat.sidebar.isVisible()
-    assert window.chat.inspector.isVisible()
+    assert window.inspector.isVisible()
+    window.resize(900, 900)
+    assert not window.chat.sidebar.isVisible()
+    window.show_inspector(False)
+    assert window.chat.sidebar.isVisible()
+    window.show_inspector(True)
+    window.show_sidebar(True)
+    assert window.chat.sidebar.isVisible()
+    assert not window.inspector.isVisible()
+
+
+def test_settings_with_a_value_that_is_no_longer_asked_for_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "settings.json"
+    file.write_text('{"window": {"inspector": false, "page": "batch"}}', encoding="utf-8")
+    assert SettingsFile(file).load().window.page == "batch"
+
+
+def test_tab_goes_from_the_header_to_the_list_the_text_and_the_composer(
+    ask: Callable[[str], MainWindow], qtbot: QtBot
+) -> None:
+    window = ask("2 + 2?")
+    qtbot.waitUntil(lambda: window.session.ready and window.isActiveWindow())
+    chat = window.chat
+    parts = {"header": window.topbar, "list": chat.sidebar, "composer": chat.foot, "text": chat}
+    chat.composer.edit.setFocus()
+    stops: list[QWidget] = []
+    while not stops or stops[-1] is not chat.composer.edit:
+        qtbot.keyClick(QApplication.focusWidget(), Qt.Key.Key_Tab)
+        focused = QApplication.focusWidget()
+        assert focused
+        assert focused not in stops, "Tab goes around in less than the window"
+        stops.append(focused)
+    assert not any(isinstance(stop, QScrollArea) for stop in stops), "it would not show that it has the focus"
+    passed = [next(name for name, part in parts.items() if part.isAncestorOf(stop)) for stop in stops]
+    assert [name for name, _ in groupby(passed)] == ["composer", "header", "list", "text", "composer"]
+    for stop in reversed([chat.composer.edit, *stops[:-1]]):
+        qtbot.keyClick(QApplication.focusWidget(), Qt.Key.Key_Tab, Qt.KeyboardModifier.ShiftModifier)
+        assert QApplication.focusWidget() is stop
+
+
+def test_ctrl_z_brings_deleted_conversations_back_unless_a_field_has_something_to_undo(
+    ask: Callable[[str], MainWindow], qtbot: QtBot
+) -> None:
+    for problem in ("First?", "Second?"):
+        window = ask(problem)
+        window.chat.new()
+    view, edit = window.chat.sidebar.list, window.chat.composer.edit
+
+    def has_rows(number: int) -> bool:
+        rows = [view.model().index(row, 0).data() for row in range(view.model().rowCount())]
+        return sum(str(row).endswith("?") for row in rows) == number
+
+    def is_deleted(name: str, left: int) -> bool:
+        return has_rows(left) and window.notice.text == f"“{name}” was deleted."
+
+    qtbot.waitUntil(lambda: has_rows(2))
+    for name, left in (("Second?", 1), ("First?", 0)):
+        view.setCurrentIndex(view.model().index(1, 0))
+        qtbot.keyClick(view, Qt.Key.Key_Delete)
+        qtbot.waitUntil(partial(is_deleted, name, left))
+    edit.setFocus()
+    qtbot.keyClicks(edit, "x")
+    qtbot.keyClick(edit, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert (edit.toPlainText(), window.notice.text[-12:]) == ("", "was deleted.")
+    edit.document().clearUndoRedoStacks()
+    qtbot.keyClick(edit, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: has_rows(1))
+    assert not window.notice.text
+    qtbot.keyClick(view, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: has_rows(2))
+    qtbot.keyClick(view, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: window.session.ready and has_rows(2))
 
 
 def test_a_model_that_got_less_than_was_asked_for_is_told_of(make_window: Make, qtbot: QtBot) -> None:

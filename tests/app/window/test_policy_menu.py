@@ -31,6 +31,15 @@ def opened_menu(window: MainWindow, qtbot: QtBot) -> QMenu:
     return menu
 
 
+def opened_more(menu: QMenu, qtbot: QtBot) -> QMenu:
+    """The menu of the other policies."""
+    menu.setActiveAction(entry(menu, "More…"))
+    qtbot.keyClick(menu, Qt.Key.Key_Right)
+    more = QApplication.activePopupWidget()
+    assert isinstance(more, QMenu)
+    return more
+
+
 def entry(menu: QMenu, title: str) -> QAction:
     return next(action for action in menu.actions() if action.text().startswith(title))
 
@@ -47,7 +56,7 @@ def test_large_only_drafted_is_written_by_the_large_model_and_shows_its_drafts(
 ) -> None:
     """With the real demo pair, which is loaded for one text at a time."""
     window = make_window(PairLoader(Paths.under(tmp_path)))
-    menu = opened_menu(window, qtbot)
+    menu = opened_more(opened_menu(window, qtbot), qtbot)
     qtbot.mouseClick(
         menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(entry(menu, "Large only, drafted")).center()
     )
@@ -72,7 +81,7 @@ def test_large_only_drafted_is_written_by_the_large_model_and_shows_its_drafts(
 
 @pytest.mark.slow
 def test_a_policy_that_these_models_cannot_run_is_not_offered_and_says_why(window: MainWindow, qtbot: QtBot) -> None:
-    menu = opened_menu(window, qtbot)
+    menu = opened_more(opened_menu(window, qtbot), qtbot)
     assert not any("expected answer" in action.toolTip() for action in menu.actions()), "no question in a chat has one"
     action = entry(menu, "Large only, drafted")
     assert not action.isEnabled()
@@ -80,12 +89,22 @@ def test_a_policy_that_these_models_cannot_run_is_not_offered_and_says_why(windo
     assert "llama-server with a draft model" in action.toolTip()
 
 
+def test_four_policies_are_offered_and_the_others_after_more(window: MainWindow, qtbot: QtBot) -> None:
+    menu = opened_menu(window, qtbot)
+    titles = [action.text().split("\t")[0] for action in menu.actions() if not action.isSeparator()]
+    assert titles == ["Keywords", "Every step", "Small only", "Large only", "More…", "Parameters…"]
+    others = [action.text().split("\t")[0] for action in opened_more(menu, qtbot).actions()]
+    assert "Large only, drafted" in others
+    assert set(titles).isdisjoint(others)
+
+
 def test_each_policy_has_its_title_and_a_line_that_explains_it(window: MainWindow, qtbot: QtBot) -> None:
     menu = opened_menu(window, qtbot)
+    more = opened_more(menu, qtbot)
     assert not menu.toolTipsVisible(), "tool tips would cover the entries below"
-    entries = dict(action.text().split("\t") for action in menu.actions() if action.isCheckable())
+    entries = dict(a.text().split("\t") for each in (menu, more) for a in each.actions() if a.isCheckable())
     assert entries["Keywords"] == Keywords.summary
     assert entries["Keywords (paper)"] == Keywords.preset_summaries["paper"]
     assert all(entries.values())
-    qtbot.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(entry(menu, "Keywords (paper)")).center())
+    qtbot.mouseClick(more, Qt.MouseButton.LeftButton, pos=more.actionGeometry(entry(more, "Keywords (paper)")).center())
     assert window.topbar.policy.text().strip() == "Keywords (paper)"
