@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QStandardItem, QStandardItemModel
-from PySide6.QtWidgets import QAbstractItemView, QComboBox, QPlainTextEdit, QTableView, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QComboBox, QTableView, QWidget
 
 from baton_reasoning.app.toolkit.controls import (
     ElidedCheckBox,
@@ -29,7 +29,7 @@ from baton_reasoning.core.batch.running.arms import ARMS, COMMON_ARMS
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.words.numbers import count
 
-ROWS, NOTE_LINES = 8, 5
+ROWS = 8
 NONE = "(none)"
 USUAL = ("small", "large", "baton")
 
@@ -52,8 +52,7 @@ class Preview(QWidget):
             combo.activated.connect(self._columns_chosen)
         self.rows = QStandardItemModel(self)
         self.table = QTableView()
-        self.notes = QPlainTextEdit()
-        self.notes.setReadOnly(True)
+        self.notes = label("", Role.MUTED, wrap=True, selectable=True)
         self.notes.setAccessibleName("What was read: columns, answers, and what was dropped")
         self.ungraded = ElidedCheckBox("Run all the same: no problem has an answer, so nothing can be graded")
         self.arms = {name: ElidedCheckBox(recipe.title, recipe.summary) for name, recipe in ARMS.items()}
@@ -120,9 +119,7 @@ class Preview(QWidget):
             self.rows.appendRow([QStandardItem(cell) for cell in cells])
         for column, width in enumerate((140, 720)):
             self.table.setColumnWidth(column, width)
-        self.notes.setPlainText("\n".join(more))
-        lines = min(len(more), NOTE_LINES)
-        self.notes.setFixedHeight(self.notes.fontMetrics().lineSpacing() * lines + 22)
+        self.notes.setText("\n".join(more))
         self.notes.setVisible(bool(more))
 
     def _count(self) -> None:
@@ -165,7 +162,7 @@ class Preview(QWidget):
         table.horizontalHeader().setStretchLastSection(True)
         combos = {"Problem": self.problem, "Answer": self.answer, "Id": self.identity}
         larges = button("Add large models…", self.larges_wanted.emit, Role.FLAT, "The batch runs with each, too")
-        self._others = holder(vbox(*(self.arms[name] for name in ARMS if name not in COMMON_ARMS), margins=0))
+        self._others = flowing(*(self.arms[name] for name in ARMS if name not in COMMON_ARMS), gap=20)
         self._others.hide()
         numbers = {"Problems at once": self.parallel, "Seeds": self.seeds, "Only the first": self.limit}
         for name, spin in numbers.items():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QResizeEvent
-from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QTableView, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QStyledItemDelegate, QStyleOptionViewItem, QTableView, QWidget
 
 from baton_reasoning.app.batch.result_table import FIRST_ARM, RIBBON_ROLE, ResultColumn, ResultTable
 from baton_reasoning.app.toolkit.ribbon import paint_ribbon
 from baton_reasoning.app.toolkit.theme import current_theme
 
-RIBBON = QSize(64, 10)
+RIBBON, BEFORE_RIBBON = QSize(64, 10), 8
 NARROW, ARM, PAIR = 40, 84, 188
 """Pixels of the columns at the usual text size: of numbers; of policies at least, and of those with a ribbon."""
 PROBLEM_SHARE, EXPECTED_SHARE = 0.24, 0.13
@@ -23,7 +23,7 @@ class ResultGrid(QTableView):
         self._results = model
         self.setModel(model)
         self.setAccessibleName("Results")
-        self.setItemDelegate(ResultCell(self))
+        self._plain, self._pair = QStyledItemDelegate(self), PairCell(self)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setShowGrid(False)
@@ -48,7 +48,9 @@ class ResultGrid(QTableView):
     def fit(self) -> None:
         """Give the problem its share of the width, and the policies what is left; rows are as high as the text."""
         size, width, arms = current_theme().text_size, self.viewport().width(), self._results.arms
-        self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 14)
+        height = self.fontMetrics().height() + 14
+        if self.verticalHeader().defaultSectionSize() != height:  # which looks at every row
+            self.verticalHeader().setDefaultSectionSize(height)
         self.horizontalHeader().setMinimumSectionSize(round(NARROW * size))
         widths = {
             ResultColumn.NUMBER: round(NARROW * size),
@@ -60,30 +62,24 @@ class ResultGrid(QTableView):
             self.setColumnWidth(column, each)
         lowest = [round((PAIR if arm.is_pair else ARM) * size) for arm in arms]
         left = width - sum(widths[column] for column in widths if not self.isColumnHidden(column)) - sum(lowest)
-        for place, least in enumerate(lowest):
-            self.setColumnWidth(FIRST_ARM + place, least + max(0, left) // len(lowest))
+        for column, (arm, least) in enumerate(zip(arms, lowest, strict=True), FIRST_ARM):
+            self.setItemDelegateForColumn(column, self._pair if arm.is_pair else self._plain)
+            self.setColumnWidth(column, least + max(0, left) // len(lowest))
 
 
-class ResultCell(QStyledItemDelegate):
-    """Paints the ribbon before the text of a cell that has one."""
+class PairCell(QStyledItemDelegate):
+    """Paints the ribbon of an answer before the text of its cell."""
 
     def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
         super().initStyleOption(option, index)
-        if index.data(RIBBON_ROLE):  # keep room for it, as for an icon
-            option.features |= QStyleOptionViewItem.ViewItemFeature.HasDecoration
-            option.decorationSize = RIBBON
+        option.features |= QStyleOptionViewItem.ViewItemFeature.HasDecoration  # room for the ribbon, as for an icon
+        option.decorationSize = RIBBON
 
     def paint(
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> None:
         super().paint(painter, option, index)
         if layout := index.data(RIBBON_ROLE):
-            whole = QStyleOptionViewItem(option)
-            self.initStyleOption(whole, index)
-            place = option.widget.style().subElementRect(
-                QStyle.SubElement.SE_ItemViewItemDecoration, whole, option.widget
-            )
-            area = QRectF(
-                place.left(), option.rect.center().y() - RIBBON.height() / 2 + 1, RIBBON.width(), RIBBON.height()
-            )
+            top = option.rect.center().y() - RIBBON.height() / 2 + 1
+            area = QRectF(option.rect.left() + BEFORE_RIBBON, top, RIBBON.width(), RIBBON.height())
             paint_ribbon(painter, area, layout, current_theme().colours)

@@ -6,7 +6,7 @@ It sorts and filters a list of row numbers by itself: a proxy model would call P
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, IntEnum
 from typing import Any, NamedTuple
 
@@ -46,6 +46,20 @@ class ResultColumn(IntEnum):
 
 TITLES = ("#", "Seed", "Problem", "Expected")
 FIRST_ARM = len(TITLES)
+
+
+_ANSWERED = {
+    int(each)
+    for each in (
+        Qt.ItemDataRole.DisplayRole,
+        Qt.ItemDataRole.ForegroundRole,
+        Qt.ItemDataRole.FontRole,
+        Qt.ItemDataRole.ToolTipRole,
+        Qt.ItemDataRole.AccessibleTextRole,
+        RIBBON_ROLE,
+    )
+}
+"""Most questions of a view are about other roles, which no cell has."""
 
 
 class RowFilter(Enum):
@@ -172,11 +186,6 @@ class ResultTable(QAbstractTableModel):
             return None
         return self._rows[self._shown[index.row()]].get(self.arms[index.column() - FIRST_ARM].name)
 
-    def results(self) -> Iterator[ResultRow]:
-        """Yield all results, also those that are filtered out."""
-        for row in self._rows:
-            yield from row.values()
-
     def problem_at(self, place: int) -> Problem:
         return self._problems[self._key(self._shown[place])[0]]
 
@@ -220,7 +229,7 @@ class ResultTable(QAbstractTableModel):
         return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if not index.isValid():
+        if role not in _ANSWERED or not index.isValid():
             return None
         if index.column() < FIRST_ARM:
             return self._data_of_problem(self._shown[index.row()], ResultColumn(index.column()), role)

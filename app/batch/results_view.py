@@ -41,7 +41,6 @@ from baton_reasoning.core.batch.running.progress import (
     JobStarted,
     JobStopped,
     time_left,
-    time_taken,
 )
 from baton_reasoning.core.store.batches import JobState, ResultRow
 from baton_reasoning.core.text import counted
@@ -117,6 +116,7 @@ class ResultsView(QWidget):
             self._chart.hide()
             self.folded.hide()
             self.close_answer()
+            self.filters[RowFilter.ALL].click()
         self.model.show(session.problems, batch.arms, session.rows)
         self.table.setColumnHidden(ResultColumn.SEED, len(BatchSettings.of(batch).seed_numbers) < 2)
         self.table.fit()
@@ -137,6 +137,7 @@ class ResultsView(QWidget):
         self.answer.clear()
         self.answer.hide()
         self._chart.setVisible(self._has_chart)
+        self._show_progress()
         if was_open:
             self.table.setFocus()
         return was_open
@@ -184,7 +185,7 @@ class ResultsView(QWidget):
         assert batch
         parts = [counted(batch.problems, "problem"), count(len(batch.arms), "policy", "policies")]
         if session.progress.total.done >= session.progress.total.jobs:
-            seconds = time_taken(self.model.results())
+            seconds = session.seconds_taken if self._report else 0.0
             parts.append(f"done in {rough_duration(seconds)}" if seconds else "done")
         self.summary.setText(", ".join(parts))
         if self._report:
@@ -231,7 +232,8 @@ class ResultsView(QWidget):
             case BatchActivity.RUNNING:
                 status += f" · {session.parallel} at once · {time_left(session.progress.seconds_left())}"
         text, tip = _STOP_NOW if session.activity is BatchActivity.FINISHING else _STOP
-        if reviews.running:
+        reviewing = reviews.running and self.answer.isHidden()  # an answer that is shown tells of it itself
+        if reviewing:
             text, tip = _STOP_REVIEWS
             self.bar.setMaximum(100)
             self.bar.setValue(int(100 * reviews.progress.share) if reviews.progress else 0)
@@ -239,8 +241,8 @@ class ResultsView(QWidget):
         self.status.setText(status)
         self.stop.setText(text)
         self.stop.setToolTip(tip)
-        self.stop.setVisible(session.running or reviews.running)
-        self._progress.setVisible(session.running or reviews.running or total.done < total.jobs)
+        self.stop.setVisible(session.running or reviewing)
+        self._progress.setVisible(session.running or reviewing or total.done < total.jobs)
         self.retry.setVisible(total.failed > 0 and not session.running)
         self.retry.setText(f"Retry {counted(total.failed, 'error')}")
         for action, reason in (
@@ -293,7 +295,9 @@ class ResultsView(QWidget):
             index = self.model.index(index.row(), len(ResultColumn) + arms.index(self.model.main or arms[0]))
         if row := self.model.result_at(index):
             self._chart.hide()
-            self.answer.show()
+            if self.answer.isHidden():
+                self.answer.show()
+                self._split.setSizes([0, 700, 540])
             self.table.setCurrentIndex(index)
             if self.answer.row is None or self.answer.row.job != row.job:
                 self.answer.show_answer(row, self.model.problem_at(index.row()))
@@ -353,8 +357,7 @@ class ResultsView(QWidget):
         self._split.addWidget(holder(vbox((self.table, 1), show, margins=0, spacing=6)))
         self._split.addWidget(self.answer)
         self._split.setChildrenCollapsible(False)
-        for place, factor in enumerate((2, 4, 3)):
-            self._split.setStretchFactor(place, factor)
+        self._split.setStretchFactor(1, 1)
         content = vbox(
             head, self._progress, self.sentence, (self._split, 1), self.folded, margins=(22, 14, 16, 14), spacing=12
         )

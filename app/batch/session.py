@@ -29,7 +29,7 @@ from baton_reasoning.core.batch.running.batch import (
     create_batch,
     without_duplicates,
 )
-from baton_reasoning.core.batch.running.progress import BatchEvent, BatchProgress, JobEnded, JobRetried
+from baton_reasoning.core.batch.running.progress import BatchEvent, BatchProgress, JobEnded, JobRetried, time_taken
 from baton_reasoning.core.batch.running.regrading import RegradeCounts, Regraded, regrade
 from baton_reasoning.core.errors import BatonError, Busy, SettingsError, StoreError
 from baton_reasoning.core.grading.grader import Grader
@@ -95,8 +95,8 @@ class BatchSession(QObject):
         """The rows as they were when the batch was opened; changes since then came with `events`."""
         self.progress = BatchProgress((), 1)
         self.parallel = 8
-        self.report_seconds = 0.0
-        """How long the last report took."""
+        self.report_seconds = self.seconds_taken = 0.0
+        """How long the last report took, and writing the answers that it is about."""
         self.execution = BatchExecution(models, demo, choice, actions, self._take_events, self._executes_on, self)
         self._reporting = LatestTask(self, "report", actions.show_error, one_at_a_time=True)
         self._reading = LatestTask(self, "read problems", self._not_read)
@@ -298,14 +298,16 @@ class BatchSession(QObject):
             return
         store, batch_id = self._stored(), self.batch.id
 
-        def compute() -> Report:
+        def compute() -> tuple[Report, float, float]:
             began = time.monotonic()
-            report = Results.read(store, batch_id).report
-            self.report_seconds = time.monotonic() - began
-            return report
+            results = Results.read(store, batch_id)
+            taken = time_taken(results.rows)
+            return results.report, taken, time.monotonic() - began
 
-        def deliver(report: Report) -> None:
+        def deliver(found: tuple[Report, float, float]) -> None:
+            report, taken, self.report_seconds = found
             if self.batch and self.batch.id == batch_id:  # another one may have been opened meanwhile
+                self.seconds_taken = taken
                 self.reported.emit(report)
 
         self._reporting.run(compute, deliver)

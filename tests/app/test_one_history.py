@@ -19,7 +19,7 @@ import pytest
 from PySide6.QtWidgets import QAbstractButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.batch.result_table import Mark, mark_of
+from baton_reasoning.app.batch.result_table import FIRST_ARM
 from baton_reasoning.app.chat.sidebar import HistoryRole
 from baton_reasoning.app.cli import main
 from baton_reasoning.app.toolkit.background import StreamTask
@@ -148,7 +148,8 @@ def test_a_batch_of_the_terminal_opens_in_the_window(
     with qtbot.waitSignal(window._batch.session.opened):
         earlier.click()
     qtbot.waitUntil(lambda: not window.findChildren(StreamTask))
-    assert [mark_of(row) for row in window._batch.view.model.results()] == [Mark.RIGHT, Mark.RIGHT]
+    model = window._batch.view.model
+    assert [model.index(row, FIRST_ARM).data() for row in range(model.rowCount())] == ["✓", "✓"]
 
 
 def test_an_answer_of_the_window_opens_in_the_terminal(

@@ -219,13 +219,13 @@ def test_the_large_model_shows_where_it_first_disagrees(
         qtbot.keyClick(view.table, Qt.Key.Key_F7)
     else:
         view.answer.opinion.click()
-    assert view.stop.isVisible()
+    assert view.answer.stop.isVisible()
     assert view.answer.opinion.isHidden()
     qtbot.waitUntil(view.answer.place.isVisible)
     assert "First error known" in view.answer.detail.text()
     assert "instead of" in view.answer.detail.text()
     qtbot.waitUntil(lambda: view.answer.pane.steps.selected is not None)
-    assert view.stop.isHidden()
+    assert view.answer.stop.isHidden()
     store, batch = page.session.store, page.session.batch
     assert store
     assert batch
@@ -237,7 +237,9 @@ def test_stopped_at_once_nothing_is_read(view: ResultsView, page: BatchPage, qtb
     large, stopped = page.session.models.pair.large, threading.Event()
     assert isinstance(large, ScriptedEngine)
     large.expects = lambda _, token: token if stopped.wait() else ""
-    view.reviews.ask_opinions()
+    view.close_answer()
+    view.opinions.trigger()
+    assert view.status.text() == "reading what is to be reviewed"
     view.stop.click()
     stopped.set()
     qtbot.waitUntil(lambda: not view.reviews.running)
