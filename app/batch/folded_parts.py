@@ -10,15 +10,12 @@ from itertools import zip_longest
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QPushButton, QWidget
 
-from baton_reasoning.app.batch.charts import ChartCard
-from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.toolkit.controls import button, label
 from baton_reasoning.app.toolkit.figure_table import FigureTable
 from baton_reasoning.app.toolkit.flow import flowing
-from baton_reasoning.app.toolkit.layout import holder, vbox
+from baton_reasoning.app.toolkit.layout import vbox
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.batch.reporting import tables
-from baton_reasoning.core.batch.reporting.charts import worth_by_cue
 from baton_reasoning.core.batch.reporting.failures import FailureAnalysis, takeover_table
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.table import Table
@@ -38,16 +35,14 @@ class FoldedParts(QWidget):
     takeovers_wanted = Signal()
     """Their part was opened: count them."""
 
-    def __init__(self, actions: WindowActions, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.tests, self.takeovers, self.times = TableList(), TableList(), TableList()
-        self.worth = ChartCard("What takeovers were worth", actions)
-        self.worth.hide()
         self.notes = label("", Role.MUTED, wrap=True, selectable=True)
         self.notes.setAccessibleName("What to know beside the figures")
         self.bodies: dict[Fold, QWidget] = {
             Fold.TESTS: self.tests,
-            Fold.WORTH: holder(vbox(self.takeovers, self.worth, margins=0)),
+            Fold.WORTH: self.takeovers,
             Fold.TIMES: self.times,
             Fold.NOTES: self.notes,
         }
@@ -73,11 +68,6 @@ class FoldedParts(QWidget):
 
     def show_takeovers(self, found: FailureAnalysis) -> None:
         self.takeovers.show_tables([takeover_table(found.takeovers)])
-        self.worth.setVisible(found.has_worth)
-        if found.has_worth:
-            means = [(group, group.worth.mean_text) for group in found.takeovers if group.worth]
-            text = "; ".join(f"{group.cue or group.reason} {mean}" for group, mean in means)
-            self.worth.show_chart(partial(worth_by_cue, found.takeovers), text)
 
     def _turn(self, fold: Fold) -> None:
         self.bodies[fold].setVisible(not self.is_open(fold))

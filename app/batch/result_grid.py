@@ -11,9 +11,9 @@ from baton_reasoning.app.toolkit.ribbon import paint_ribbon
 from baton_reasoning.app.toolkit.theme import current_theme
 
 RIBBON, BEFORE_RIBBON = QSize(64, 10), 8
-NARROW, ARM, PAIR = 40, 84, 188
+NARROW, ARM, PAIR = 52, 80, 188
 """Pixels of the columns at the usual text size: of numbers; of policies at least, and of those with a ribbon."""
-PROBLEM_SHARE, EXPECTED_SHARE = 0.24, 0.13
+PROBLEM_SHARE, EXPECTED_SHARE = 0.2, 0.11
 """Parts of the width, whatever the number of policies."""
 
 
@@ -54,7 +54,7 @@ class ResultGrid(QTableView):
         self.horizontalHeader().setMinimumSectionSize(round(NARROW * size))
         widths = {
             ResultColumn.NUMBER: round(NARROW * size),
-            ResultColumn.SEED: round((NARROW + 16) * size),
+            ResultColumn.SEED: round(NARROW * size),
             ResultColumn.PROBLEM: max(round(PROBLEM_SHARE * width), round(96 * size)),
             ResultColumn.EXPECTED: max(round(EXPECTED_SHARE * width), round(80 * size)),
         }
@@ -62,9 +62,9 @@ class ResultGrid(QTableView):
             self.setColumnWidth(column, each)
         lowest = [round((PAIR if arm.is_pair else ARM) * size) for arm in arms]
         left = width - sum(widths[column] for column in widths if not self.isColumnHidden(column)) - sum(lowest)
-        for column, (arm, least) in enumerate(zip(arms, lowest, strict=True), FIRST_ARM):
-            self.setItemDelegateForColumn(column, self._pair if arm.is_pair else self._plain)
-            self.setColumnWidth(column, least + max(0, left) // len(lowest))
+        for at, (arm, least) in enumerate(zip(arms, lowest, strict=True), FIRST_ARM):
+            self.setItemDelegateForColumn(at, self._pair if arm.is_pair else self._plain)
+            self.setColumnWidth(at, least + max(0, left) // len(lowest))
 
 
 class PairCell(QStyledItemDelegate):

@@ -8,13 +8,12 @@ from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal
 from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
-from PySide6.QtWidgets import QButtonGroup, QFileDialog, QMenu, QPushButton, QSplitter, QWidget
+from PySide6.QtWidgets import QButtonGroup, QFileDialog, QInputDialog, QMenu, QPushButton, QSplitter, QWidget
 
 from baton_reasoning.app.batch.answer_panel import NEXT, PREVIOUS, AnswerPanel
 from baton_reasoning.app.batch.charts import ChartCard
 from baton_reasoning.app.batch.execution import BatchActivity
 from baton_reasoning.app.batch.folded_parts import Fold, FoldedParts
-from baton_reasoning.app.batch.regrade_dialog import RegradeDialog
 from baton_reasoning.app.batch.result_grid import ResultGrid
 from baton_reasoning.app.batch.result_table import ResultColumn, ResultTable, RowFilter
 from baton_reasoning.app.batch.reviews import BatchReviews
@@ -42,6 +41,8 @@ from baton_reasoning.core.batch.running.progress import (
     JobStopped,
     time_left,
 )
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.store.batches import JobState, ResultRow
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.words.numbers import count, rough_duration
@@ -49,13 +50,22 @@ from baton_reasoning.core.words.numbers import count, rough_duration
 REPORT_EVERY_MS = 3000
 NARROW = 1000
 """Pixels below which chart, table and answer stand below each other, at the usual text size."""
-LOWEST = 300
-"""Pixels of the table's height, at least."""
+LOWEST, CHART = 300, 420
+"""Pixels of the table's height and of the chart's width beside it, at least."""
 OPINIONS_KEY, VALUES_KEY = "F7", "F9"
 _STOP = ("Stop", "Finishes the answers under way, and begins no other")
 _STOP_NOW = ("Stop now", "Ends the answers under way at once; they are written anew next time")
 _STOP_REVIEWS = ("Stop", "What is finished is kept; the next time goes on from there")
 """Text and tool tip of the button before it is pressed, once it is, and while answers are reviewed."""
+GRADINGS = {
+    How.AUTO: "Automatic: text, letters, numbers, lists, then algebra",
+    How.EXACT: "The same text",
+    How.NUMERIC: "The same number",
+    How.CHOICE: "The same letter (multiple choice)",
+    How.MATH: "Algebra alone (math-verify)",
+    How.REGEX: "A pattern of your own…",
+}
+PATTERN = "It is looked for in all that stands after the thinking; {expected} is the expected answer, as it is:"
 _EXPORTS = {
     ".csv": "Table (CSV)",
     ".jsonl": "Results (JSON lines)",
@@ -74,7 +84,7 @@ class ResultsView(QWidget):
 
     def __init__(self, session: BatchSession, actions: WindowActions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.session = session
+        self.session, self._actions = session, actions
         self.reviews = BatchReviews(session, actions, self)
         self.model = ResultTable(self)
         self.table = ResultGrid(self.model)
@@ -90,14 +100,14 @@ class ResultsView(QWidget):
         self.sentence.setAccessibleName("What the batch shows")
         self.share = ChartCard("Accuracy against large share", actions)
         self._chart = holder(vbox(self.share, STRETCH, margins=(0, 0, 12, 0)))
-        self.folded = FoldedParts(actions)
+        self.folded = FoldedParts()
         self.filters = {each: SwitchButton(each.value) for each in RowFilter}
         self._filter_group = QButtonGroup(self)
         self._split = QSplitter()
         self._shown = ""
         """The id of the batch that is shown."""
         self._report: Report | None = None
-        self._graded = 0
+        self._graded, self._pattern = 0, r"answer is\s+{expected}\b"
         self._analysing = LatestTask(self, "count takeovers", actions.show_error, one_at_a_time=True)
         self._report_timer = QTimer(self)
         self._report_timer.setInterval(REPORT_EVERY_MS)
@@ -230,7 +240,7 @@ class ResultsView(QWidget):
             case BatchActivity.FINISHING:
                 status += f" · finishing {counted(session.execution.under_way, 'answer')}"
             case BatchActivity.RUNNING:
-                status += f" · {session.parallel} at once · {time_left(session.progress.seconds_left())}"
+                status += f" · {session.progress.parallel} at once · {time_left(session.progress.seconds_left())}"
         text, tip = _STOP_NOW if session.activity is BatchActivity.FINISHING else _STOP
         reviewing = reviews.running and self.answer.isHidden()  # an answer that is shown tells of it itself
         if reviewing:
@@ -271,13 +281,20 @@ class ResultsView(QWidget):
         if where:
             self.session.export(Path(where if where.lower().endswith(ending) else f"{where}{ending}"))
 
-    def _ask_how(self) -> None:
-        assert self.session.batch
+    def _grade_again(self, how: How) -> None:
+        """Look for the answers in the texts again, and compare them in this way; no model runs."""
+        chosen: How | Regex = how
+        if how is How.REGEX:
+            self._pattern, is_chosen = QInputDialog.getText(self, "Grade again", PATTERN, text=self._pattern)
+            if not is_chosen:
+                return
+            try:
+                chosen = Regex(self._pattern)
+            except SettingsError as error:
+                self._actions.show_error(error)
+                return
         self._graded = 0
-        dialog = RegradeDialog(BatchSettings.of(self.session.batch).how, self)
-        dialog.chosen.connect(self.session.regrade)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        self.session.regrade(chosen)
 
     def _take_graded(self, rows: list[ResultRow]) -> None:
         self._graded += len(rows)
@@ -297,7 +314,7 @@ class ResultsView(QWidget):
             self._chart.hide()
             if self.answer.isHidden():
                 self.answer.show()
-                self._split.setSizes([0, 700, 540])
+                self._split.setSizes([0, 740, 500])
             self.table.setCurrentIndex(index)
             if self.answer.row is None or self.answer.row.job != row.job:
                 self.answer.show_answer(row, self.model.problem_at(index.row()))
@@ -336,8 +353,9 @@ class ResultsView(QWidget):
             action.triggered.connect(partial(act, None))
             self.addAction(action)
         menu.addSeparator()
-        self.regrade = menu.addAction("Grade again…")
-        self.regrade.triggered.connect(self._ask_how)
+        self.regrade = menu.addMenu("Grade again by")
+        for how, words in GRADINGS.items():
+            self.regrade.addAction(words).triggered.connect(partial(self._grade_again, how))
         self.more.setMenu(menu)
 
     def _lay_out(self) -> None:
@@ -367,6 +385,7 @@ class ResultsView(QWidget):
         """Put chart, table and answer side by side, in a narrow window below each other."""
         size, narrow = current_theme().text_size, self.width() < NARROW * current_theme().text_size
         self._split.setOrientation(Qt.Orientation.Vertical if narrow else Qt.Orientation.Horizontal)
+        self._chart.setMinimumWidth(0 if narrow else round(CHART * size))
         self.table.setMinimumHeight(round(LOWEST * size))
         self.answer.setMinimumHeight(round(LOWEST * size) if narrow else 0)
 

@@ -94,7 +94,6 @@ class BatchSession(QObject):
         self.rows: Sequence[ResultRow] = ()
         """The rows as they were when the batch was opened; changes since then came with `events`."""
         self.progress = BatchProgress((), 1)
-        self.parallel = 8
         self.report_seconds = self.seconds_taken = 0.0
         """How long the last report took, and writing the answers that it is about."""
         self.execution = BatchExecution(models, demo, choice, actions, self._take_events, self._executes_on, self)
@@ -244,7 +243,7 @@ class BatchSession(QObject):
             return
         self.running_batch = RunningBatch(self.batch, self.progress)
         to_run = [names for names, arms in groups.items() if any(self.progress.to_run(arm.name, retry) for arm in arms)]
-        self.execution.start(self._stored(), self.batch.id, to_run, self.parallel, retry)
+        self.execution.start(self._stored(), self.batch.id, to_run, self.progress.parallel, retry)
 
     def stop(self) -> None:
         """Complete the answers that are under way, and begin no other; if asked again, stop them at their next token.
@@ -336,7 +335,6 @@ class BatchSession(QObject):
     def _show(self, opened: OpenedBatch) -> None:
         self._wanted = opened.batch.id
         self.batch, self.problems, self.rows, self.progress = opened
-        self.parallel = self.progress.parallel
         missed = self._opening.get(opened.batch.id, [])
         if self._is_in_view and self.running_batch and (self.executes or missed):
             self.progress = self.running_batch.progress  # it is counted as events come

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QMouseEvent
@@ -100,10 +101,9 @@ class BatchWelcome(QWidget):
                 widget.hide()
                 widget.deleteLater()
         self._heading.setVisible(bool(batches))
-        self._rows = {batch.id: BatchRow(batch) for batch in batches}
+        choose, delete = self.batch_wanted.emit, self.delete_wanted.emit
+        self._rows = {batch.id: BatchRow(batch, choose, delete) for batch in batches}
         for row in self._rows.values():
-            row.opened.connect(self.batch_wanted)
-            row.deleted.connect(self.delete_wanted)
             row.show_progress(row.batch.done, row.batch.jobs, row.batch.id == self._running)
             self._earlier.addWidget(row)
 
@@ -122,13 +122,16 @@ class BatchWelcome(QWidget):
 class BatchRow(QWidget):
     """One earlier batch; a click anywhere opens it."""
 
-    opened = Signal(str)
-    """The id of the batch."""
-    deleted = Signal(object)
-    """The Batch."""
-
-    def __init__(self, batch: Batch, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        batch: Batch,
+        choose: Callable[[str], object],
+        delete: Callable[[Batch], object],
+        parent: QWidget | None = None,
+    ) -> None:
+        """`choose`: opens the batch of this id. `delete`: deletes a batch."""
         super().__init__(parent)
+        self._open = partial(choose, batch.id)
         self.batch = batch
         self.done = batch.done
         arms = batch.arms
@@ -137,7 +140,7 @@ class BatchRow(QWidget):
         self._text = f"{counted(batch.problems, 'problem')} · {policies}"
         self._choose = ElidedButton(batch.name)
         set_role(self._choose, Role.FLAT)
-        self._choose.clicked.connect(lambda: self.opened.emit(batch.id))
+        self._choose.clicked.connect(lambda: self._open())
         self.bar = progress_bar(f"Progress of “{batch.name}”")
         self.bar.setFixedWidth(BAR)
         self.state = label("", Role.MUTED)
@@ -149,7 +152,7 @@ class BatchRow(QWidget):
                 self.bar,
                 self.state,
                 label(self._created, Role.MUTED),
-                IconButton("trash", f"Delete the batch “{batch.name}”", lambda: self.deleted.emit(batch)),
+                IconButton("trash", f"Delete the batch “{batch.name}”", partial(delete, batch)),
                 margins=0,
             )
         )
@@ -172,4 +175,4 @@ class BatchRow(QWidget):
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         super().mouseReleaseEvent(event)
         if event.button() is Qt.MouseButton.LeftButton and self.rect().contains(event.position().toPoint()):
-            self.opened.emit(self.batch.id)
+            self._open()

@@ -15,11 +15,8 @@ from baton_reasoning.app.batch.folded_parts import Fold
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.batch.result_table import FIRST_ARM, ResultColumn
 from baton_reasoning.app.batch.results_view import ResultsView
-from baton_reasoning.core.batch.reporting.failures import FailureAnalysis, TakeoverOutcomes
-from baton_reasoning.core.batch.reporting.worth import MeanWorth
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.grading.verdict import Regex
-from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.thinking.trace import Trace
 from tests.app.batch.conftest import RecordedActions
 from tests.app.batch.test_page import run, wait_until_done
@@ -274,21 +271,6 @@ def test_takeovers_are_valued_once_and_their_worth_is_shown(page: BatchPage, qtb
     with qtbot.waitSignal(view.reviews.ended):
         view.values.trigger()
     assert small.written == written
-
-
-def test_the_worth_of_takeovers_is_a_table_and_a_chart(view: ResultsView, qtbot: QtBot) -> None:
-    folded = view.folded
-    folded.heads[Fold.WORTH].click()
-    worth = MeanWorth(9, 5, Estimate(0.3, 0.1, 0.5), 4, 3, 1, 144)
-    groups = (
-        TakeoverOutcomes("Reflection takeover", "wait", 12, 7, 2, 0, worth),
-        TakeoverOutcomes("Affirmation takeover", "yes", 3, 3, 0, 0),
-    )
-    folded.show_takeovers(FailureAnalysis(12, (), groups, 0))
-    qtbot.waitUntil(folded.worth.isVisible)
-    (table,) = folded.takeovers.shown
-    assert table.headings[-3:] == ("worth", "rescued", "spoiled")
-    assert folded.worth.picture.accessibleDescription() == "wait ▲ +0.30 (+0.10 to +0.50)"
 
 
 def test_takeovers_that_cannot_be_valued_are_told_in_a_sentence(

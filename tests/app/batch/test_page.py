@@ -12,13 +12,13 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QFileDialog, QLabel
+from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog, QLabel
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.folded_parts import Fold, FoldedParts
 from baton_reasoning.app.batch.page import BatchPage
-from baton_reasoning.app.batch.regrade_dialog import RegradeDialog
 from baton_reasoning.app.batch.result_table import FIRST_ARM, Mark, ResultColumn, RowFilter, mark_of
+from baton_reasoning.app.batch.results_view import GRADINGS
 from baton_reasoning.app.batch.welcome import BatchWelcome
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.toolkit.background import StreamTask
@@ -230,9 +230,10 @@ def test_takeovers_are_counted_once_a_person_looks_at_them(page: BatchPage, qtbo
     assert "Opening by the large model" in [row[0] for row in table.rows]
 
 
-def test_every_note_of_the_report_stands_in_the_folded_parts(page: BatchPage, actions: RecordedActions) -> None:
+def test_every_note_of_the_report_stands_in_the_folded_parts(page: BatchPage, qtbot: QtBot) -> None:
     assert page.session.store
-    folded = FoldedParts(actions)
+    folded = FoldedParts()
+    qtbot.addWidget(folded)
     with Grader() as grader:
         folded.show_report(noted_report(page.session.store, grader))
     told = "\n".join([folded.notes.text(), *(each.notes.text() for each in folded.findChildren(FigureTable))])
@@ -296,18 +297,28 @@ def test_in_a_narrow_window_chart_and_table_stand_below_each_other(
 
 
 def test_answers_are_graded_again_in_another_way(
-    page: BatchPage, actions: RecordedActions, qtbot: QtBot, problem_file: Path
+    page: BatchPage, actions: RecordedActions, qtbot: QtBot, problem_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(page, qtbot, problem_file, "small")
-    page.view.regrade.trigger()
-    (dialog,) = page.findChildren(RegradeDialog)
-    dialog.how.setCurrentIndex(dialog.how.findData(How.REGEX))
-    dialog.pattern.setText("(")
-    assert "is not valid" in dialog.message.text()
-    assert not dialog.grade.isEnabled()
-    dialog.pattern.setText("boxed.[024]")
+    choices = {action.text(): action for action in page.view.regrade.actions()}
+    assert list(choices) == list(GRADINGS.values())
+    shown: list[str] = []
+
+    def type_in(pattern: str) -> None:
+        def ask(*_: object, text: str) -> tuple[str, bool]:
+            shown.append(text)
+            return pattern, True
+
+        monkeypatch.setattr(QInputDialog, "getText", ask)
+
+    type_in("(")
+    with qtbot.waitSignal(actions.failed) as refused:
+        choices[GRADINGS[How.REGEX]].trigger()
+    assert "is not valid" in str(refused.args[0])
+    type_in("boxed.[024]")
     with qtbot.waitSignal(actions.said) as noticed:
-        dialog.grade.click()
+        choices[GRADINGS[How.REGEX]].trigger()
+    assert shown[1] == "(", "what was typed is not lost"
     assert noticed.args == ["6 answers were graded again: 0 were found differently, 2 have another verdict."]
     wait_until_done(page, qtbot)
     assert marks(page) == ["✓", "✓", "✓", "✓", "✓", "✗"]
@@ -398,7 +409,7 @@ def test_errors_alone_are_tried_again_and_stay_while_the_models_cannot_be_loaded
 
     loader.faults = [Fault(3, EngineLost("The model's process ended."))]
     run(page, qtbot, problem_file, "small")
-    page.session.parallel += 1  # so that the models are loaded again
+    page.session.progress.parallel += 1  # so that the models are loaded again
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ScriptedLoader, "__call__", refuse)
         with qtbot.waitSignal(actions.failed) as failure:

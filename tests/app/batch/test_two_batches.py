@@ -189,3 +189,13 @@ def test_a_batch_that_cannot_be_read_does_not_keep_others_from_being_opened(page
     page.view.left.emit()
     with qtbot.waitSignal(page.session.opened):
         row(page, "first").findChildren(ElidedButton)[0].click()
+
+
+def test_escape_closes_the_answer_beside_the_table(page: BatchPage, qtbot: QtBot) -> None:
+    page.view.left.emit()
+    with qtbot.waitSignal(page.session.opened):
+        row(page, "first").findChildren(ElidedButton)[0].click()
+    page.view.table.activated.emit(page.view.model.index(0, FIRST_ARM))
+    assert page.view.answer.isVisible()
+    qtbot.keyClick(page.view.table, Qt.Key.Key_Escape)
+    assert not page.view.answer.isVisible()
