@@ -51,7 +51,7 @@ class Appearance(BaseModel):
         ge=0.7,
         le=2.5,
         title="Text size",
-        description="Of the system's own size.",
+        description="100% is the system's own size, 13 pixels at least.",
         json_schema_extra={"percent": True},
     )
     fold_thinking: bool = Field(
@@ -157,7 +157,7 @@ class Settings(BaseModel):
 
     appearance: Appearance = Field(default_factory=Appearance, title="Appearance")
     models: ModelChoice = Field(default_factory=ModelChoice, title="Models")
-    run: RunSettings = Field(default_factory=lambda: RunSettings(alternatives=5), title="Solving")
+    run: RunSettings = Field(default_factory=lambda: RunSettings(alternatives=5), title="Answers")
     updates: Updates = Field(default_factory=Updates, title="Updates")
     window: WindowState = Field(default_factory=WindowState, title="Window")
 

@@ -139,6 +139,7 @@ class Preview(QWidget):
             reason = "No problem has an answer: tick “Run all the same”, or choose another column."
         self.reason.setText(reason)
         self.start.setEnabled(not reason)
+        self.start.setToolTip(reason)
 
     def _columns_chosen(self) -> None:
         names = (combo.currentText() for combo in (self.problem, self.answer, self.identity))

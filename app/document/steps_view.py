@@ -13,11 +13,12 @@ from PySide6.QtWidgets import QWidget
 from baton_reasoning.app.document import RichText
 from baton_reasoning.app.document.steps_document import AT_ONCE, GAP, ShownPiece, StepsDocument
 from baton_reasoning.app.document.typesetting import Typesetter
-from baton_reasoning.app.toolkit.theme import SIGN, Colours, current_theme, ink_of, tint_of
+from baton_reasoning.app.toolkit.theme import Colours, current_theme, ink_of, tint_of
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.differences import Effect
 from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.words.authors import SIGN
 
 if TYPE_CHECKING:
     from baton_reasoning.core.words.values import NotableChange

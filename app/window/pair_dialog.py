@@ -20,12 +20,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from baton_reasoning.app.servers.probe import probe_beside
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import IconButton, button, label, plain_tip, whole_number
 from baton_reasoning.app.toolkit.file_drops import FileDrops
 from baton_reasoning.app.toolkit.layout import Spacer, hbox, vbox
-from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, SIGN, Role, set_role
+from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, Role, set_role
 from baton_reasoning.app.toolkit.timer import single_shot_timer
 from baton_reasoning.app.window.offered_models import (
     OfferedModel,
@@ -41,6 +40,7 @@ from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.options import DemoModel, HubFile, ModelSource, ServerUrls, local_path, parse_source
 from baton_reasoning.core.settings import DEMO_OF, ModelChoice
+from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.numbers import parameter_count
 from baton_reasoning.core.words.speed import speed_of_files
 
@@ -155,6 +155,7 @@ class PairDialog(QDialog):
         popup = completer.popup()
         assert popup is not None
         popup.setAccessibleName(f"Recent, local and known models for the {author.value} model")
+        set_role(popup, Role.MENU)
         popup.setMinimumWidth(LIST_WIDTH)
         popup.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         return completer
@@ -286,7 +287,7 @@ class PairDialog(QDialog):
 
     def _set_up_server(self, author: Author) -> None:
         """Open the dialog of the server at this address."""
-        from baton_reasoning.app.servers.server_dialog import Purpose, ServerDialog
+        from baton_reasoning.app.servers.server_dialog import Purpose, ServerDialog, probe_beside
 
         edit, beside = self.edits[author], OTHER[author]
         address = edit.text().strip() if edit.text().strip().startswith("http") else ""
