@@ -11,7 +11,7 @@ from baton_reasoning.app.toolkit.ribbon import paint_ribbon
 from baton_reasoning.app.toolkit.theme import current_theme
 
 RIBBON, BEFORE_RIBBON = QSize(64, 10), 8
-NARROW, ARM, PAIR = 52, 80, 188
+NARROW, ARM, PAIR = 50, 84, 198
 """Pixels of the columns at the usual text size: of numbers; of policies at least, and of those with a ribbon."""
 PROBLEM_SHARE, EXPECTED_SHARE = 0.2, 0.11
 """Parts of the width, whatever the number of policies."""

@@ -314,7 +314,7 @@ class ResultsView(QWidget):
             self._chart.hide()
             if self.answer.isHidden():
                 self.answer.show()
-                self._split.setSizes([0, 740, 500])
+                self._split.setSizes([0, 760, 480])
             self.table.setCurrentIndex(index)
             if self.answer.row is None or self.answer.row.job != row.job:
                 self.answer.show_answer(row, self.model.problem_at(index.row()))
