@@ -134,11 +134,10 @@ class WindowState(BaseModel):
     inspector: bool = True
     sidebar_width: int = Field(228, ge=120)
     inspector_width: int = Field(372, ge=200)
-    model_list_width: int = Field(340, ge=120)
     expert: bool = False
     """Whether the settings dialog shows all settings, not only the usual ones."""
-    recent_models: tuple[str, ...] = ()
-    """Files and addresses that were chosen, newest first."""
+    recent_pairs: tuple[tuple[str, str], ...] = ()
+    """Small and large model of the pairs that were used, newest first: files and addresses."""
     file_folder: str = ""
     """The folder of the last export or import."""
     asked_for_version: float = 0.0

@@ -74,7 +74,7 @@ class ChatPage(QSplitter):
         self.system = SystemPromptRow()
         self.server_line = ServerLine(session.models)
         self.find_bar = FindBar()
-        self.finder = ConversationFinder(self.conversation.searched(), self.find_bar, self)
+        self.finder = ConversationFinder(self.conversation, self.find_bar, self)
         self.composer = Composer(ThinkingButton(session, preferences))
         self.counters = Counters()
         self.welcome = Welcome()
@@ -98,9 +98,9 @@ class ChatPage(QSplitter):
         """The comparisons of this page, created on first use to keep start-up fast."""
         from baton_reasoning.app.compare.controller import ComparisonController
 
-        comparison = ComparisonController(self._session, self._preferences, self._typesetter, self._show_beside, self)
-        comparison.piece_chosen.connect(self.inspector.show_piece)
-        comparison.menu_wanted.connect(self.open_menu)
+        comparison = ComparisonController(
+            self._session, self._preferences, self._typesetter, self, self._show_beside, self
+        )
         comparison.begun.connect(self.composer.forget)
         return comparison
 
@@ -280,7 +280,7 @@ class ChatPage(QSplitter):
     def _reveal(self, exchange: Exchange, piece: Piece) -> None:
         self.conversation.choose(exchange, piece, reveal=True)
         if self.is_comparing and self.comparison.view:
-            self.comparison.view.choose(exchange, piece)
+            self.comparison.view.choose(exchange, piece, reveal=True)
 
     def _show_beside(self, view: CompareView | None) -> None:
         """Show a comparison instead of the conversation; None: back to the conversation."""
@@ -293,7 +293,7 @@ class ChatPage(QSplitter):
         self.sidebar.hide()
         self.composer.ask_for(ASK_SAME_COLUMNS)
         self.inspector.show_run(view.exchanges[0])
-        self.finder.look_at(view.searched())
+        self.finder.look_at(view)
 
     def _show_path(self) -> None:
         self.cancel_edit()
@@ -312,7 +312,7 @@ class ChatPage(QSplitter):
         while self._hidden:
             self._refresh(self._hidden.popitem()[1])
         self._refresh_waiting()
-        self.finder.look_at(self.conversation.searched())
+        self.finder.look_at(self.conversation)
         self.sidebar.show_current(conversation.id)
         self.system.show_prompt(self._session.system)
         current = self._session.current
@@ -388,6 +388,8 @@ class ChatPage(QSplitter):
     def choose(self, exchange: Exchange, piece: Piece) -> None:
         """Show a step in the inspector, after a click on it."""
         self.conversation.choose(exchange, piece)
+        if self.is_comparing and self.comparison.view:
+            self.comparison.view.choose(exchange, piece)
         self.inspector.show_piece(exchange, piece)
 
     def show_sibling(self, exchange: Exchange, by: int) -> None:

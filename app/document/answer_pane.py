@@ -146,10 +146,10 @@ class AnswerPane(QWidget):
         self._folded = False
         self.follow(self._live, self._waiting)
 
-    def build_folded(self, build: bool) -> None:
-        """Whether the steps are put into their text although they are folded, so that they can be searched."""
-        self._builds_folded = build
-        if build and self.folded:
+    def build_folded(self) -> None:
+        """Put the steps into their text although they are folded, so that they can be searched."""
+        if not self._builds_folded:
+            self._builds_folded = True
             self.steps.resize(self.width(), self.steps.height())  # the text is wrapped once, not again when it is shown
             self.follow(self._live, self._waiting)
 

@@ -16,6 +16,9 @@ class WindowActions(Protocol):
     def say(self, text: str) -> None:
         """Show a sentence that a person should know."""
 
+    def offer(self, text: str, *actions: tuple[str, Callable[[], object]]) -> None:
+        """Say something that is no error, and offer what can be done: the text of a button, and what it does."""
+
     def show_saved(self, path: Path) -> None:
         """Say where a file was saved, and offer to open it."""
 

@@ -235,9 +235,10 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
     batch = batch_done(window, qtbot, tmp_path)
     window.show_page("models")
     qtbot.waitUntil(
-        lambda: models.page.controller.devices is not None and bool(models.page.controller.inventory.models)
+        lambda: models.part.controller.devices is not None and bool(models.part.controller.inventory.models)
     )
-    qtbot.waitUntil(lambda: all(tab.is_made for tab in models.page._tabs()))
+    qtbot.waitUntil(lambda: models.part.pairs.table.rowCount() > 0)
+    models.part.files.table.choose([0])
 
     for item in SecondOpinion(window.models.pair.large, exchange.trace).read():
         if isinstance(item, OpinionGiven):
@@ -363,11 +364,12 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
         "batch answer": page("batch", lambda: show_results(answer=True)),
         "batch folded parts": page("batch", lambda: show_results(folds=True)),
         **{
-            f"models {tab}": page("models", lambda tab=tab: models.page.tabs.setCurrentIndex(tab))  # type: ignore[misc]
-            for tab in range(models.page.tabs.count())
+            f"models {tab}": page("models", lambda tab=tab: models.part.tabs.setCurrentIndex(tab))  # type: ignore[misc]
+            for tab in range(models.part.tabs.count())
         },
         "messages": chat(lambda: say(window)),
         "settings": dialog(window.dialogs.show_settings),
+        "settings of a model": dialog(models.part.files.settings.click),
         "choose models": dialog(window.dialogs.choose_models),
         "server": dialog(window.dialogs.connect_server),
         "palette": dialog(window.show_palette),
