@@ -18,6 +18,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
 from baton_reasoning.app.batch.page import BatchPage
+from baton_reasoning.app.batch.result_table import FIRST_ARM, RowFilter
 from baton_reasoning.app.compare.chooser import Chooser
 from baton_reasoning.app.compare.view import CompareView
 from baton_reasoning.app.inspector.panel import Tab
@@ -29,7 +30,6 @@ from baton_reasoning.app.toolkit.garbage_collection import MainThreadCollector
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.models_page import add_models_page
 from baton_reasoning.core.batch.reading.problems import read_problems
-from baton_reasoning.core.batch.reporting.failures import FailureKind
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm
@@ -149,7 +149,7 @@ def batch(window: MainWindow) -> None:
     window.show_page("batch")
     page = window.findChild(BatchPage)
     assert page is not None
-    page.open_file(BATCH_PROBLEMS)
+    page.open_problems(BATCH_PROBLEMS)
     until(lambda: page.currentWidget() is page.preview)
     for name, box in page.preview.arms.items():
         box.setChecked(name in ("small", "large", "baton", "random"))
@@ -160,15 +160,13 @@ def batch(window: MainWindow) -> None:
     until(lambda: bool(reports) and all(arm.done == arm.jobs for arm in reports[-1].arms))
     until(lambda: not page.session.running)
     save(window, "batch-light")
-    page.view.failures.click()
-    view = page.failures
-    until(lambda: view.failures.rowCount() > 0)
-    view.arm.setCurrentIndex(view.arm.findData("small"))
-    view.arm.activated.emit(view.arm.currentIndex())
-    view.opinions.click()
-    until(lambda: view.group.findData(FailureKind.DIVERGED) >= 0)
+    view = page.view
+    view.filters[RowFilter.DIFFERENT].click()
+    view.table.setCurrentIndex(view.model.index(0, FIRST_ARM))
     view.step(1)
-    until(lambda: view.answer.steps.selected is not None)
+    view.answer.opinion.click()
+    until(lambda: not view.reviews.running)
+    until(lambda: view.answer.pane.steps.selected is not None)
     save(window, "failures-light")
 
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QRectF, Signal
+from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QRectF
 from PySide6.QtGui import QAccessible, QImage, QImageWriter, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QFileDialog, QFrame, QWidget
 
+from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.preferences import documents_folder
 from baton_reasoning.app.toolkit.accessible import set_accessible_role
 from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, plain_tip
@@ -32,13 +33,9 @@ _PIXELS_A_POINT = 2
 class ChartCard(QFrame):
     """A heading and a chart, with a description for screen readers and as a tool tip."""
 
-    saved = Signal(object)
-    """The Path of a file that was written."""
-    failed = Signal(object)
-    """A BatonError."""
-
-    def __init__(self, title: str, parent: QWidget | None = None) -> None:
+    def __init__(self, title: str, actions: WindowActions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._actions = actions
         set_role(self, Role.CARD)
         self.title = ElidedLabel(title, Role.HEADING)
         self.picture = ChartPicture(title)
@@ -46,10 +43,8 @@ class ChartCard(QFrame):
         self.save_button.setEnabled(False)
         self.setLayout(vbox(hbox((self.title, 1), self.save_button), self.picture, margins=(12, 6, 12, 10), spacing=4))
 
-    def show_chart(self, draw: Draw, text: str, title: str = "") -> None:
+    def show_chart(self, draw: Draw, text: str) -> None:
         """`text`: what the chart shows, as a sentence or a list."""
-        if title:
-            self.title.setText(title)
         self.save_button.setEnabled(True)
         self.picture.show_drawing(draw, text)
 
@@ -69,9 +64,9 @@ class ChartCard(QFrame):
             try:
                 self.save(path)
             except StoreError as error:
-                self.failed.emit(error)
+                self._actions.show_error(error)
             else:
-                self.saved.emit(path)
+                self._actions.show_saved(path)
 
 
 class ChartPicture(QWidget):

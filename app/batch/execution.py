@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from typing import NamedTuple
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject
 
+from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.core.batch.running.arms import OtherModels
@@ -45,25 +46,17 @@ class LoadedPair(NamedTuple):
 
 
 class BatchExecution(QObject):
-    """Runs one batch at a time, and tells how far it has come."""
-
-    events = Signal(list)
-    """BatchEvents of the runner."""
-    changed = Signal()
-    """The batch began, paused, went on or ended."""
-    models_done = Signal()
-    """All jobs of one pair of models have ended or were stopped."""
-    noticed = Signal(str)
-    """Something that a person should know, in a sentence."""
-    failed = Signal(object)
-    """A BatonError."""
+    """Runs one batch at a time. `take` gets its events; `changed` is called when it begins, pauses, goes on or ends."""
 
     def __init__(
         self,
         models: LoadedModels,
         demo: LoadedModels,
         choice: Callable[[], ModelChoice],
-        parent: QObject | None = None,
+        actions: WindowActions,
+        take: Callable[[list[BatchEvent]], object],
+        changed: Callable[[], object],
+        parent: QObject,
     ) -> None:
         """`models`: the chat's. `demo`: load the demo pair of a batch. `choice`: returns the models that are chosen for
         the chat."""
@@ -71,7 +64,7 @@ class BatchExecution(QObject):
         self._chat, self._demo = models, demo
         self._models = models
         """Those that the batch runs on."""
-        self._choice = choice
+        self._choice, self._actions, self._take, self._changed = choice, actions, take, changed
         self._make_runner: Callable[[Grader], Runner] | None = None
         self._parallel = 1
         self._runner: Runner | None = None
@@ -116,15 +109,10 @@ class BatchExecution(QObject):
             self._run_when_loaded()
 
     def pause(self) -> None:
-        """Finish the running jobs, and start no other."""
+        """Finish the running jobs and start no other; if it is paused, go on."""
         if self._runner:
-            self._runner.pause()
-        self.changed.emit()
-
-    def resume(self) -> None:
-        if self._runner:
-            self._runner.resume()
-        self.changed.emit()
+            (self._runner.resume if self._runner.paused else self._runner.pause)()
+        self._changed()
 
     def stop(self) -> None:
         """Complete the answers that are under way, and begin no other; if asked again, stop them at their next token.
@@ -137,11 +125,9 @@ class BatchExecution(QObject):
         if self._is_loading:
             self._cancel_loading()
         self._groups = self._groups[:1]
-        if self._runner and at_once:
-            self._runner.stop()
-        elif self._runner:
-            self._runner.finish()
-        self.changed.emit()
+        if self._runner:
+            (self._runner.stop if at_once else self._runner.finish)()
+        self._changed()
 
     def _run_when_loaded(self) -> None:
         """Run once the models are loaded for all texts that are written at once and one answer in the chat.
@@ -149,7 +135,7 @@ class BatchExecution(QObject):
         If an answer is being written there, the models are loaded after it.
         """
         self._is_loading = True
-        self.changed.emit()
+        self._changed()
         names, loaded = self._groups[0], self._loaded
         is_loaded = self._models.state is LoadState.READY and self._models.pair is loaded.pair
         if is_loaded and names == loaded.names and self._parallel < loaded.parallel:
@@ -181,7 +167,7 @@ class BatchExecution(QObject):
     def _models_changed(self) -> None:
         if self._runner and self._models.state is LoadState.WAITING:
             self._end(at_once=True)
-            self.noticed.emit("The batch was stopped, since other models were chosen. It can resume with its own.")
+            self._actions.say("The batch was stopped, since other models were chosen. It can resume with its own.")
         if not self._is_loading:
             if not self._runner and self._demo.state is LoadState.READY:
                 self._demo.unload()  # the batch was stopped while they were loaded
@@ -192,8 +178,8 @@ class BatchExecution(QObject):
         elif self._models.state in (LoadState.FAILED, LoadState.NONE):
             error = self._models.error or SettingsError("There are no models to run.", "Choose two.")
             self._cancel_loading()
-            self.failed.emit(error)
-        self.changed.emit()
+            self._actions.show_error(error)
+        self._changed()
 
     def _run(self) -> None:
         assert self._make_runner
@@ -207,8 +193,8 @@ class BatchExecution(QObject):
 
         self._models.begin_writing(self)
         task = StreamTask(self, "batch", run, cancel=runner.stop)
-        task.items(self.events.emit).failure(self.failed.emit).done(self._ended).start()
-        self.changed.emit()
+        task.items(self._take).failure(self._actions.show_error).done(self._ended).start()
+        self._changed()
 
     def _ended(self, error: BatonError | None) -> None:
         self._runner = None
@@ -221,8 +207,7 @@ class BatchExecution(QObject):
         else:
             self._give_back()
             self._groups = []
-        self.changed.emit()
-        self.models_done.emit()
+            self._changed()
 
 
 def _is_demo(choice: ModelChoice) -> bool:

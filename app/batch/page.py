@@ -7,46 +7,35 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFileDialog, QStackedWidget, QWidget
 
 from baton_reasoning.app.batch.preview import Preview
 from baton_reasoning.app.batch.session import BatchSession
 from baton_reasoning.app.batch.welcome import BatchWelcome
+from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.loaded_models import LoadedModels, Loader
 from baton_reasoning.app.session.preferences import Preferences
-from baton_reasoning.core.batch.reading.columns import ColumnNames
+from baton_reasoning.core.batch.reading.columns import GUESS, ColumnNames
 from baton_reasoning.core.batch.reading.problems import ProblemSet
 from baton_reasoning.core.batch.running.arms import Arm, arms_of
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS
 from baton_reasoning.core.errors import BatonError, StoreError
 from baton_reasoning.core.models.options import HubAccess, local_path
-from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import RunSettings, effective_settings
-from baton_reasoning.core.store.batches import Batch, ResultRow
+from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.store.store import Store
 
 if TYPE_CHECKING:
-    from baton_reasoning.app.batch.failure_view import FailureView
-    from baton_reasoning.app.batch.run_view import RunView
-    from baton_reasoning.app.batch.run_window import RunsInOrder
+    from baton_reasoning.app.batch.results_view import ResultsView
 
 
 class BatchPage(QStackedWidget):
-    failed = Signal(object)
-    """A BatonError, for the window's notice."""
-    noticed = Signal(str)
-    """Something to know, for the window's notice."""
-    saved = Signal(object)
-    """The Path of a file that was written."""
-    deleted = Signal(object)
-    """A Batch, which `restore` brings back."""
-
     def __init__(
         self,
         models: LoadedModels,
         preferences: Preferences,
         demo_loader: Loader,
+        actions: WindowActions,
         hub_access: Callable[[], HubAccess] = HubAccess,
         parent: QWidget | None = None,
     ) -> None:
@@ -54,9 +43,9 @@ class BatchPage(QStackedWidget):
         Hub; called in a thread."""
         super().__init__(parent)
         self._hub_access = hub_access
-        self._preferences = preferences
+        self._preferences, self._actions = preferences, actions
         demo = LoadedModels(demo_loader, models.costs, self)
-        self.session = BatchSession(models, demo, lambda: preferences.value.models, self)
+        self.session = BatchSession(models, demo, lambda: preferences.value.models, actions, self)
         self.welcome, self.preview = BatchWelcome(), Preview()
         self._source: Path | str = Path()
         """What was opened last: a file, a folder, or the name of a data set on the Hub."""
@@ -66,57 +55,32 @@ class BatchPage(QStackedWidget):
         self._connect()
 
     @cached_property
-    def view(self) -> RunView:
+    def view(self) -> ResultsView:
         """The results of a batch, created on first use to keep start-up fast."""
-        from baton_reasoning.app.batch.run_view import RunView
+        from baton_reasoning.app.batch.results_view import ResultsView
 
-        view = RunView(self.session)
+        view = ResultsView(self.session, self._actions)
         view.left.connect(self._show_welcome)
         view.arm_wanted.connect(lambda recipe: self._add_arms([recipe]))
         view.larges_wanted.connect(lambda: self._add_arms([], self._choose_larges()))
-        view.row_opened.connect(lambda row, problem: self._open_run(row, problem, view.model, view.point_to))
-        view.failures_wanted.connect(self._show_failures)
         self.addWidget(view)
         return view
-
-    @cached_property
-    def failures(self) -> FailureView:
-        """The failures of a batch, created on first use."""
-        from baton_reasoning.app.batch.failure_view import FailureView
-
-        failures = FailureView(self.session)
-        failures.left.connect(lambda: self.setCurrentWidget(self.view))
-        failures.row_opened.connect(lambda row, problem: self._open_run(row, problem, failures.failures))
-        self.addWidget(failures)
-        return failures
 
     def use_store(self, store: Store) -> None:
         """Use the opened store: batches can be saved, and earlier ones are listed."""
         self.session.use_store(store)
         self._show_welcome()
 
-    def open_file(self, path: Path) -> None:
-        """Read a file of problems and show its preview."""
-        self._source = path
-        self.session.read_file(path)
-
-    def open_data_set(self, name: str) -> None:
-        """Read a data set of the Hub, named as a person writes it, and show its preview."""
-        self._source = name
-        self.welcome.show_reading(True)
-        self.session.read_data_set(self._source, self._hub_access)
+    def open_problems(self, source: Path | str, columns: ColumnNames = GUESS) -> None:
+        """Read a file, a folder, or a data set of the Hub as a person writes its name, and show its preview."""
+        self._source = source
+        self.welcome.show_reading(isinstance(source, str))
+        self.session.read_problems(source, self._hub_access, columns)
 
     def choose_file(self) -> None:
         where, _ = QFileDialog.getOpenFileName(self, "Problems")
         if where:
-            self.open_file(Path(where))
-
-    def _show_preview(self, found: ProblemSet) -> None:
-        self.welcome.show_reading(False)
-        self._previewed = self._source
-        self.preview.show_problems(found)
-        self.preview.system.setText(self._preferences.value.run.system)
-        self.setCurrentWidget(self.preview)
+            self.open_problems(Path(where))
 
     def refresh(self) -> None:
         """List the batches that are in the store now."""
@@ -124,12 +88,26 @@ class BatchPage(QStackedWidget):
             try:
                 self.welcome.show_batches(store.batches.all())
             except StoreError as error:
-                self.failed.emit(error)
+                self._actions.show_error(error)
+
+    def escape(self) -> bool:
+        """Close the answer beside the results; whether there was one."""
+        return self.currentIndex() > 1 and self.view.close_answer()
+
+    def _show_preview(self, found: ProblemSet | None) -> None:
+        self.welcome.show_reading(False)
+        if found is None:
+            return
+        self._previewed = self._source
+        self.preview.show_problems(found)
+        self.preview.system.setText(self._preferences.value.run.system)
+        self.setCurrentWidget(self.preview)
 
     def _show_running(self) -> None:
-        """Mark the batch that runs in the list of all."""
+        """Mark the batch that runs in the list of all; no other can begin."""
         running = self.session.running_batch
         self.welcome.show_running(running.batch.id if running and self.session.executes else "")
+        self.preview.show_busy(self.session.busy_reason)
         if self.currentWidget() is self.welcome:
             self.refresh()
 
@@ -137,83 +115,41 @@ class BatchPage(QStackedWidget):
         self.refresh()
         self.setCurrentWidget(self.welcome)
 
-    def restore(self, batch: Batch) -> None:
-        """Undo a deletion."""
-        self.session.restore(batch, self._show_welcome)
-
     def _delete(self, batch: Batch) -> None:
         def deleted() -> None:
             self._show_welcome()
-            self.deleted.emit(batch)
+            restore = self.session.restore
+            self._actions.show_deleted(batch.name, lambda: restore(batch, self._show_welcome))
 
-        try:
-            self.session.delete(batch, deleted)
-        except BatonError as error:
-            self.failed.emit(error)
+        self._attempt(lambda: self.session.delete(batch, deleted))
 
     def _show_view(self) -> None:
         self.view.show_batch()
         self.setCurrentWidget(self.view)
 
-    def _show_failures(self) -> None:
-        self.setCurrentWidget(self.failures)
-        self.failures.show_batch()
-
-    def _open_run(
-        self,
-        row: ResultRow,
-        problem: Problem,
-        runs: RunsInOrder,
-        turned: Callable[[ResultRow], object] = lambda _: None,
-    ) -> None:
-        """Open a window with every step of one run.
-
-        Keys show the other `runs`; `turned` is called with the one that is shown instead.
-        """
-        from baton_reasoning.app.batch.run_window import RunWindow
-
-        assert self.session.store
-        stored = self.session.store.runs
-        try:
-            window = RunWindow(row, problem, lambda each: stored.trace(each.run), runs, self)
-        except BatonError as error:
-            self.failed.emit(error)
-            return
-        window.turned.connect(turned)
-        window.failed.connect(self.failed)
-        window.show()
-
-    def _read_again(self, columns: ColumnNames) -> None:
-        self._source = self._previewed
-        if isinstance(self._source, Path):
-            self.session.read_file(self._source, columns)
-        else:
-            self.session.read_data_set(self._source, self._hub_access, columns)
-
     def _start(self) -> None:
         preview = self.preview
-        try:
-            chosen = preview.chosen_arms or ([] if preview.larges else ["chosen"])
-            arms = arms_of(chosen, self._settings(preview.system.text()), preview.larges)
-            problems = preview.chosen_problems()
-            self.session.create(problems, arms, preview.seeds.value(), preview.parallel.value())
-        except BatonError as error:
-            self.failed.emit(error)
+
+        def start() -> None:
+            arms = arms_of(preview.chosen_arms, self._settings(preview.system.text()), preview.larges)
+            self.session.create(preview.chosen_problems(), arms, preview.seeds.value(), preview.parallel.value())
+
+        self._attempt(start)
 
     def _add_arms(self, recipes: Sequence[str], larges: Sequence[str] = ()) -> None:
-        try:
-            if recipes or larges:
-                batch = self.session.batch
-                system = Arm.shown(batch.arms[0]).settings.system if batch and batch.arms else None
-                self.session.add_arms(arms_of(recipes, self._settings(system), larges))
-        except BatonError as error:
-            self.failed.emit(error)
+        def add() -> None:
+            batch = self.session.batch
+            system = Arm.shown(batch.arms[0]).settings.system if batch and batch.arms else None
+            self.session.add_arms(arms_of(recipes, self._settings(system), larges))
 
-    def _open_batch(self, batch_id: str) -> None:
+        if recipes or larges:
+            self._attempt(add)
+
+    def _attempt(self, act: Callable[[], object]) -> None:
         try:
-            self.session.open(batch_id)
+            act()
         except BatonError as error:
-            self.failed.emit(error)
+            self._actions.show_error(error)
 
     def _settings(self, system: str | None = None) -> RunSettings:
         """Return the chosen settings without alternatives for every token; the demo pair has its own lengths.
@@ -233,25 +169,21 @@ class BatchPage(QStackedWidget):
 
     def _choose_folder(self) -> None:
         if where := QFileDialog.getExistingDirectory(self, "Folder of problems"):
-            self.open_file(Path(where))
+            self.open_problems(Path(where))
 
     def _connect(self) -> None:
         session = self.session
         session.read.connect(self._show_preview)
         session.opened.connect(self._show_view)
-        session.failed.connect(self.failed)
-        session.failed.connect(lambda _: self.welcome.show_reading(False))
-        session.noticed.connect(self.noticed)
         session.progressed.connect(self.welcome.show_progress)
         session.changed.connect(self._show_running)
-        session.exported.connect(lambda path: self.saved.emit(Path(path)))
         self.welcome.file_wanted.connect(self.choose_file)
         self.welcome.folder_wanted.connect(self._choose_folder)
-        self.welcome.data_set_wanted.connect(self.open_data_set)
-        self.welcome.sample_wanted.connect(lambda: self.open_file(BATCH_PROBLEMS))
-        self.welcome.batch_wanted.connect(self._open_batch)
+        self.welcome.data_set_wanted.connect(self.open_problems)
+        self.welcome.sample_wanted.connect(lambda: self.open_problems(BATCH_PROBLEMS))
+        self.welcome.batch_wanted.connect(lambda batch: self._attempt(lambda: session.open(batch)))
         self.welcome.delete_wanted.connect(self._delete)
-        self.preview.columns_wanted.connect(self._read_again)
+        self.preview.columns_wanted.connect(lambda columns: self.open_problems(self._previewed, columns))
         self.preview.start_wanted.connect(self._start)
         self.preview.larges_wanted.connect(lambda: self.preview.show_larges(self._choose_larges()))
         self.preview.cancelled.connect(self._show_welcome)

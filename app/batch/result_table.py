@@ -1,251 +1,367 @@
-"""The results as a live table model with sorting and filtering. A row is a job.
+"""The results as a live table model: a row for each problem and seed, a column for each policy.
 
-It sorts and filters a list of row numbers by itself: a proxy model would call Python for every comparison, and stall
-the window.
+It sorts and filters a list of row numbers by itself: a proxy model would call Python for every comparison.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from enum import Enum, IntEnum
+from typing import Any, NamedTuple
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter
-from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
+from PySide6.QtGui import QColor, QFont
 
-from baton_reasoning.app.batch.row_order import (
-    NOWHERE,
-    Mark,
-    ResultColumn,
-    RowFilter,
-    RowOrder,
-    RowQuery,
-    arranged,
-    mark_of,
-    run_title,
-)
 from baton_reasoning.app.toolkit.controls import plain_tip
-from baton_reasoning.app.toolkit.ribbon import RibbonLayout, RibbonSegment, paint_ribbon
+from baton_reasoning.app.toolkit.ribbon import RibbonLayout, RibbonSegment
 from baton_reasoning.app.toolkit.theme import current_theme
-from baton_reasoning.core.batch.reporting.figures import conditions_text
+from baton_reasoning.core.batch.reporting.baselines import SMALL_ALONE, baseline, change_by_pair
+from baton_reasoning.core.batch.reporting.report import main_arm
+from baton_reasoning.core.batch.running.arms import arm_title, known_arms
 from baton_reasoning.core.batch.running.progress import JobGrew
 from baton_reasoning.core.grading.normal import tidy
+from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.store.batches import JobState, ResultRow
-from baton_reasoning.core.words.numbers import duration, shared_opening
+from baton_reasoning.core.store.batches import JobState, ResultRow, StoredArm
+from baton_reasoning.core.words.numbers import shared_opening
 
 Index = QModelIndex | QPersistentModelIndex
 ROOT = QModelIndex()
 RIBBON_ROLE = Qt.ItemDataRole.UserRole
-"""A `RibbonLayout`, or None while nothing is written."""
+"""A `RibbonLayout` for the policies in which both models write, else None."""
+SHOWN_OF_PROBLEM, SHOWN_IN_TIP = 300, 2000
+"""Characters of a problem in its cell, and in its tool tip."""
+SIGNS = "✓ right, ✗ wrong, – unscored, ! the engine reported something. Enter opens the answer."
 
 
-TITLES = ("#", "Problem", "Policy", "Who wrote it", "Large", "Answer", "Expected", "", "Tokens", "Time")
-_COLUMNS = tuple(ResultColumn)
-_INKED = {ResultColumn.NUMBER, ResultColumn.ARM, ResultColumn.SHARE, ResultColumn.MARK}
-_AT_RIGHT = {ResultColumn.NUMBER, ResultColumn.SHARE, ResultColumn.TOKENS, ResultColumn.TIME}
+class ResultColumn(IntEnum):
+    """The columns before those of the policies."""
+
+    NUMBER = 0
+    SEED = 1
+    PROBLEM = 2
+    EXPECTED = 3
+
+
+TITLES = ("#", "Seed", "Problem", "Expected")
+FIRST_ARM = len(TITLES)
+
+
+_ANSWERED = {
+    int(each)
+    for each in (
+        Qt.ItemDataRole.DisplayRole,
+        Qt.ItemDataRole.ForegroundRole,
+        Qt.ItemDataRole.FontRole,
+        Qt.ItemDataRole.ToolTipRole,
+        Qt.ItemDataRole.AccessibleTextRole,
+        RIBBON_ROLE,
+    )
+}
+"""Most questions of a view are about other roles, which no cell has."""
+
+
+class RowFilter(Enum):
+    """Which rows are shown."""
+
+    ALL = "all"
+    WRONG = "what went wrong"
+    """The main policy did not get it right."""
+    DIFFERENT = "where policies differ"
+
+
+class Mark(Enum):
+    """The sign of an outcome; its name is for screen readers. In this order they are sorted."""
+
+    RIGHT = "✓"
+    WRONG = "✗"
+    UNSCORED = "–"
+    ERROR = "error"
+    RUNNING = "writing…"
+    WAITING = ""
+
+
+_ORDER = list(Mark)
+_MARKS = {Outcome.CORRECT: Mark.RIGHT, Outcome.WRONG: Mark.WRONG, Outcome.UNSCORED: Mark.UNSCORED}
+FAILED = {Mark.WRONG, Mark.UNSCORED, Mark.ERROR}
+
+
+def mark_of(row: ResultRow) -> Mark:
+    if row.state is JobState.CLAIMED:
+        return Mark.RUNNING
+    if row.state is JobState.WAITING:
+        return Mark.WAITING
+    if row.error:
+        return Mark.ERROR
+    return _MARKS[row.outcome]
+
+
+def run_title(row: ResultRow) -> str:
+    """Return the policy of a row, and the seed if it is not the first: “Keywords · seed 2”."""
+    return f"{arm_title(row.arm)} · seed {row.seed}" if row.seed else arm_title(row.arm)
+
+
+class ArmColumn(NamedTuple):
+    name: str
+    is_pair: bool
+    """Both models write in it, and it is no control."""
+    small: str
+    """The name of the arm of its small model alone; "" without one."""
 
 
 class ResultTable(QAbstractTableModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self.arms: list[ArmColumn] = []
+        self.main = ""
+        """The name of the arm that the batch is about."""
+        self.wrong: set[int] = set()
+        """Numbers of the rows that the main policy did not get right."""
+        self.different: set[int] = set()
+        """Numbers of the rows that one policy got right and another wrong."""
         self._problems: Sequence[Problem] = ()
-        self._opening = 0
-        self._rows: list[ResultRow] = []
-        self._number_of: dict[int, int] = {}
-        self._order = RowOrder([], [])
-        self._layouts: dict[int, RibbonLayout] = {}
-        self._told_by: dict[int, Callable[[ResultRow, ResultColumn], Any]] = {
-            Qt.ItemDataRole.DisplayRole: self._text,
-            Qt.ItemDataRole.ForegroundRole: _ink,
-            Qt.ItemDataRole.TextAlignmentRole: lambda _, column: _alignment(column),
-            Qt.ItemDataRole.ToolTipRole: self._tip,
-            Qt.ItemDataRole.AccessibleTextRole: self._spoken,
-            RIBBON_ROLE: self._layout,
-        }
-        self._query = RowQuery()
+        self._parts: list[str] = []
+        """What distinguishes each problem from the others."""
+        self._rows: list[dict[str, ResultRow]] = []
+        """The results of a problem and a seed by arm, in the order of problems and seeds."""
+        self._number_of: dict[int, tuple[int, str]] = {}
+        """The number of the row and the arm of each job."""
+        self._shown: list[int] = []
+        """Numbers of rows, in the order in which they are shown."""
+        self._places: dict[int, int] = {}
+        """Where each shown row is."""
+        self._filter, self._column, self._falling = RowFilter.ALL, -1, False
 
-    def show(self, problems: Sequence[Problem], rows: Iterable[ResultRow]) -> None:
+    def show(self, problems: Sequence[Problem], arms: Sequence[StoredArm], rows: Iterable[ResultRow]) -> None:
         """Show another batch with the same filter and order."""
         self.beginResetModel()
-        self._problems, self._rows = problems, list(rows)
-        self._opening = shared_opening([problem.text for problem in problems])
-        self._number_of = {row.job: number for number, row in enumerate(self._rows)}
-        self._layouts.clear()
-        self._order = RowOrder(list(range(len(self._rows))), list(range(len(self._rows))))
+        known = known_arms(arms)
+        small = {arm.name: baseline(SMALL_ALONE, arm, known) for arm in known if arm.is_pair}
+        alone = {name: arm.name for name, arm in small.items() if arm}
+        self.arms = [ArmColumn(arm.name, arm.name in small, alone.get(arm.name, "")) for arm in arms]
+        main = main_arm(known)
+        self.main = main.name if main else ""
+        self._problems, self._parts = problems, distinguishing_parts([problem.text for problem in problems])
+        found: dict[tuple[int, int], dict[str, ResultRow]] = {}
+        for row in rows:
+            found.setdefault((row.position, row.seed), {})[row.arm] = row
+        self._rows = [found[key] for key in sorted(found)]
+        self._number_of = {each.job: (n, arm) for n, row in enumerate(self._rows) for arm, each in row.items()}
+        self.wrong, self.different = set(), set()
+        for number in range(len(self._rows)):
+            self._count(number)
+        self._arrange()
         self.endResetModel()
-        if self._query != RowQuery():
-            self._arrange(self._query)
 
-    def choose(self, wanted: RowFilter, arm: str | None) -> None:
-        """Show these rows only; `arm` None is all arms. Rows that change later stay until the next choice."""
-        self._arrange(self._query._replace(shown=wanted, arm=arm))
+    def choose(self, wanted: RowFilter) -> None:
+        """Show these rows only. Rows that change later stay until the next choice."""
+        self.beginResetModel()
+        self._filter = wanted
+        self._arrange()
+        self.endResetModel()
 
     def take(self, row: ResultRow) -> None:
-        """Update the row of a job."""
-        number = self._number_of[row.job]
-        self._rows[number] = row
-        self._layouts.pop(row.job, None)
-        if (place := self._order.places[number]) != NOWHERE:
-            self.dataChanged.emit(self.index(place, 0), self.index(place, len(TITLES) - 1))
+        """Update the result of a job."""
+        number, arm = self._number_of[row.job]
+        self._rows[number][arm] = row
+        self._count(number)
+        if (place := self._places.get(number)) is not None:
+            self.dataChanged.emit(self.index(place, 0), self.index(place, self.columnCount() - 1))
 
     def grow(self, look: JobGrew) -> None:
-        row = self._rows[self._number_of[look.job]]
-        self.take(row._replace(state=JobState.CLAIMED, cost=look.cost))
+        self.take(self._result(look.job)._replace(state=JobState.CLAIMED, cost=look.cost))
 
     def set_state(self, job: int, state: JobState) -> None:
-        """Set the state of a job's row."""
-        self.take(self._rows[self._number_of[job]]._replace(state=state))
+        self.take(self._result(job)._replace(state=state))
 
-    def row_at(self, place: int) -> ResultRow:
-        return self._rows[self._order.shown[place]]
+    def set_note(self, row: ResultRow, note: str) -> None:
+        """Keep a person's note with the result, unless another batch is shown."""
+        if row.job in self._number_of:
+            self.take(self._result(row.job)._replace(note=note))
+
+    def result_at(self, index: Index) -> ResultRow | None:
+        """Return the result in this cell; None in the first columns."""
+        if not index.isValid() or index.column() < FIRST_ARM:
+            return None
+        return self._rows[self._shown[index.row()]].get(self.arms[index.column() - FIRST_ARM].name)
 
     def problem_at(self, place: int) -> Problem:
-        return self._problems[self.row_at(place).position]
+        return self._problems[self._key(self._shown[place])[0]]
 
-    def place_of(self, row: ResultRow) -> int:
-        """Return where a row is shown; `NOWHERE` if it is filtered out or belongs to another batch."""
-        number = self._number_of.get(row.job)
-        return NOWHERE if number is None else self._order.places[number]
+    def index_of(self, row: ResultRow) -> QModelIndex:
+        """Return the cell of a result; an invalid index if it is filtered out or belongs to another batch."""
+        number, arm = self._number_of.get(row.job, (-1, ""))
+        column = next((at for at, each in enumerate(self.arms) if each.name == arm), 0)
+        return self.index(self._places[number], FIRST_ARM + column) if number in self._places else ROOT
 
-    def beside(self, row: ResultRow, step: int) -> tuple[ResultRow, Problem] | None:
-        """Return the next finished row below (`step` 1) or above (-1), as the table is sorted and filtered now."""
-        place = self.place_of(row)
-        if place == NOWHERE:
-            return None
-        places = range(place + 1, self.rowCount()) if step > 0 else range(place - 1, -1, -1)
-        found = next((each for each in places if self.row_at(each).state is JobState.DONE), None)
-        return None if found is None else (self.row_at(found), self.problem_at(found))
+    def next_failed(self, index: Index, step: int) -> QModelIndex:
+        """Return the next cell below (`step` 1) or above (-1) in which the same policy went wrong.
+
+        From a cell of no policy, it is the main one; an invalid index if there is none.
+        """
+        names = [arm.name for arm in self.arms]
+        column = index.column() if index.column() >= FIRST_ARM else FIRST_ARM + names.index(self.main or names[0])
+        start = index.row() + step if index.isValid() else 0
+        for place in range(start, self.rowCount() if step > 0 else -1, step):
+            found = self.result_at(self.index(place, column))
+            if found and mark_of(found) in FAILED:
+                return self.index(place, column)
+        return ROOT
 
     def rowCount(self, parent: Index = ROOT) -> int:
-        return 0 if parent.isValid() else len(self._order.shown)
+        return 0 if parent.isValid() else len(self._shown)
 
     def columnCount(self, parent: Index = ROOT) -> int:
-        return 0 if parent.isValid() else len(TITLES)
+        return 0 if parent.isValid() else FIRST_ARM + len(self.arms)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if orientation is not Qt.Orientation.Horizontal:
             return None
-        if role == Qt.ItemDataRole.DisplayRole:
-            return TITLES[section]
-        if role == Qt.ItemDataRole.ToolTipRole and section == ResultColumn.MARK:
-            return "✓ right, ✗ wrong, – unscored, ! the engine reported something"
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _alignment(ResultColumn(section))
+        title = TITLES[section] if section < FIRST_ARM else arm_title(self.arms[section - FIRST_ARM].name)
+        match role:
+            case Qt.ItemDataRole.DisplayRole:
+                return title
+            case Qt.ItemDataRole.ToolTipRole:
+                return plain_tip(f"{title}\n{SIGNS}") if section >= FIRST_ARM else None
+            case Qt.ItemDataRole.TextAlignmentRole:
+                return Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        tell = self._told_by.get(role)  # most questions are about roles that no cell has: a cell answers them at once
-        if tell is None or not index.isValid():
+        if role not in _ANSWERED or not index.isValid():
             return None
-        return tell(self.row_at(index.row()), _COLUMNS[index.column()])
+        if index.column() < FIRST_ARM:
+            return self._data_of_problem(self._shown[index.row()], ResultColumn(index.column()), role)
+        row, arm = self.result_at(index), self.arms[index.column() - FIRST_ARM]
+        return self._data_of_result(row, arm, role) if row else None
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
-        by = None if column < 0 else ResultColumn(column)
-        self._arrange(self._query._replace(sorted_by=by, falling=order is Qt.SortOrder.DescendingOrder))
-
-    def _arrange(self, query: RowQuery) -> None:
-        """Sort and filter again; selected rows stay selected."""
-        self._query = query
-        order = arranged(self._rows, self._problems, query)
-        if len(order.shown) != len(self._order.shown):
-            self.beginResetModel()
-            self._order = order
-            self.endResetModel()
-            return
+        """Sort by a column, with -1 as at first; what is selected stays selected."""
+        self._column, self._falling = column, order is Qt.SortOrder.DescendingOrder
         self.layoutAboutToBeChanged.emit()
-        chosen = self.persistentIndexList()
-        moved = []
-        for index in chosen:
-            place = order.places[self._order.shown[index.row()]]
-            moved.append(ROOT if place == NOWHERE else self.index(place, index.column()))
-        self._order = order
+        before, chosen = self._shown, self.persistentIndexList()
+        self._arrange()
+        moved = [self.index(self._places.get(before[each.row()], -1), each.column()) for each in chosen]
         self.changePersistentIndexList(chosen, moved)
         self.layoutChanged.emit()
 
-    def _text(self, row: ResultRow, column: ResultColumn) -> str:
-        problem = self._problems[row.position]
-        match column:
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _arrange(self) -> None:
+        """Filter and sort the rows anew."""
+        chosen: Iterable[int] = range(len(self._rows))
+        if self._filter is not RowFilter.ALL:
+            chosen = sorted(self.wrong if self._filter is RowFilter.WRONG else self.different)
+        self._shown = list(chosen)
+        if 0 <= self._column < self.columnCount():
+            self._shown.sort(key=self._sort_key(), reverse=self._falling)
+        self._places = {number: place for place, number in enumerate(self._shown)}
+
+    def _sort_key(self) -> Callable[[int], Any]:
+        match self._column:
             case ResultColumn.NUMBER:
-                return str(row.position + 1)
+                return self._key
+            case ResultColumn.SEED:
+                return lambda number: self._key(number)[::-1]
             case ResultColumn.PROBLEM:
-                text = " ".join(problem.text[self._opening : self._opening + 300].split())
-                return f"… {text}" if self._opening else text
-            case ResultColumn.ARM:
-                return run_title(row)
-            case ResultColumn.SHARE:
-                return f"{row.cost.large_share:.0%}" if row.cost.tokens else ""
-            case ResultColumn.ANSWER:
-                return plain_answer(row.answer) if row.answer else "…" if row.state is JobState.CLAIMED else ""
+                return lambda number: self._parts[self._key(number)[0]].lower()
             case ResultColumn.EXPECTED:
-                return plain_answer(problem.expected or "")
-            case ResultColumn.MARK:
-                return f"{mark_of(row).value} !" if row.notices else mark_of(row).value
-            case ResultColumn.TOKENS:
-                return f"{row.cost.tokens:,}" if row.cost.tokens else ""
-            case ResultColumn.TIME:
-                return duration(row.cost.seconds) if row.cost.tokens else ""
-            case ResultColumn.RIBBON:
-                return ""
+                return lambda number: self._problems[self._key(number)[0]].expected or ""
+        arm = self.arms[self._column - FIRST_ARM].name
 
-    def _tip(self, row: ResultRow, column: ResultColumn) -> str | None:
-        if column is ResultColumn.PROBLEM:
-            return plain_tip(self._problems[row.position].text[:2000])
-        if column in (ResultColumn.MARK, ResultColumn.ANSWER):
-            reason = row.error or (row.verdict.reason if row.verdict else "")
-            return plain_tip("\n".join(filter(None, (reason, *row.notices)))) or None
-        if column is ResultColumn.TIME and row.conditions:
-            return plain_tip(conditions_text(row.conditions))
+        def by_result(number: int) -> tuple[int, str]:
+            row = self._rows[number].get(arm)
+            return (_ORDER.index(mark_of(row)), row.answer.lower()) if row else (len(_ORDER), "")
+
+        return by_result
+
+    def _key(self, number: int) -> tuple[int, int]:
+        """Return the position of the row's problem, and the seed."""
+        first = next(iter(self._rows[number].values()))
+        return first.position, first.seed
+
+    def _result(self, job: int) -> ResultRow:
+        number, arm = self._number_of[job]
+        return self._rows[number][arm]
+
+    def _count(self, number: int) -> None:
+        """Note whether a row went wrong, and whether its policies differ."""
+        marks = {arm: mark_of(row) for arm, row in self._rows[number].items()}
+        for numbers, belongs in (
+            (self.wrong, marks.get(self.main) in FAILED),
+            (self.different, {Mark.RIGHT, Mark.WRONG} <= set(marks.values())),
+        ):
+            (numbers.add if belongs else numbers.discard)(number)
+
+    def _data_of_problem(self, number: int, column: ResultColumn, role: int) -> Any:
+        position, seed = self._key(number)
+        problem = self._problems[position]
+        match role:
+            case Qt.ItemDataRole.DisplayRole:
+                expected = plain_answer(problem.expected or "")
+                return (str(position + 1), str(seed), self._parts[position], expected)[column]
+            case Qt.ItemDataRole.ToolTipRole:
+                return plain_tip((problem.expected or "") if column is ResultColumn.EXPECTED else _in_tip(problem))
+            case Qt.ItemDataRole.AccessibleTextRole if column is ResultColumn.PROBLEM:
+                return problem.text[:SHOWN_IN_TIP]
+            case Qt.ItemDataRole.ForegroundRole if column in (ResultColumn.NUMBER, ResultColumn.SEED):
+                return QColor(current_theme().colours.muted)
         return None
 
-    def _spoken(self, row: ResultRow, column: ResultColumn) -> str | None:
-        """Return the text for screen readers of a cell that is shortened or painted, or holds a sign."""
-        if column is ResultColumn.PROBLEM and self._opening:
-            return self._problems[row.position].text[:2000]
-        if column is ResultColumn.RIBBON:
-            return f"{row.cost.large_share:.0%} by the large model"
-        if column is ResultColumn.MARK:
-            return f"{mark_of(row).name.lower()}, with a notice" if row.notices else mark_of(row).name.lower()
+    def _data_of_result(self, row: ResultRow, arm: ArmColumn, role: int) -> Any:
+        match role:
+            case Qt.ItemDataRole.DisplayRole:
+                return self._text(row, arm)
+            case Qt.ItemDataRole.ForegroundRole:
+                return _ink(mark_of(row))
+            case Qt.ItemDataRole.FontRole if self._change(row, arm):
+                font = QFont()
+                font.setWeight(QFont.Weight.DemiBold)
+                return font
+            case Qt.ItemDataRole.ToolTipRole:
+                reason = row.error or (row.verdict.reason if row.verdict else "")
+                answer = f"{run_title(row)}: {row.answer}" if row.answer else run_title(row)
+                return plain_tip("\n".join(filter(None, (answer, reason, *row.notices, row.note))))
+            case Qt.ItemDataRole.AccessibleTextRole:
+                share = f"{row.cost.large_share:.0%} by the large model" if arm.is_pair and row.cost.tokens else ""
+                answer = row.answer if mark_of(row) in FAILED else ""
+                notice = "with a notice" if row.notices else ""
+                parts = (mark_of(row).name.lower(), answer, self._change(row, arm), share, notice)
+                return f"{run_title(row)}: {', '.join(filter(None, parts))}"
+            case RIBBON_ROLE.value if arm.is_pair and row.cost.ribbon:
+                return RibbonLayout([RibbonSegment(author, tokens) for author, tokens in row.cost.ribbon])
         return None
 
-    def _layout(self, row: ResultRow, _column: ResultColumn) -> RibbonLayout | None:
-        if not row.cost.ribbon:
-            return None
-        if row.job not in self._layouts:
-            self._layouts[row.job] = RibbonLayout([RibbonSegment(author, tokens) for author, tokens in row.cost.ribbon])
-        return self._layouts[row.job]
+    def _text(self, row: ResultRow, arm: ArmColumn) -> str:
+        """Return “✓ rescued”, “✗ 07861”, “error”; ! marks a notice, ✎ a note."""
+        mark = mark_of(row)
+        answer = plain_answer(row.answer) if mark in (Mark.WRONG, Mark.UNSCORED) else ""
+        signs = ("!" if row.notices else "", "✎" if row.note else "")
+        return " ".join(filter(None, (mark.value, answer, self._change(row, arm), *signs)))
+
+    def _change(self, row: ResultRow, arm: ArmColumn) -> str:
+        alone = self._rows[self._number_of[row.job][0]].get(arm.small)
+        return change_by_pair(alone, row) if alone else ""
 
 
-def _alignment(column: ResultColumn) -> Qt.AlignmentFlag:
-    side = Qt.AlignmentFlag.AlignRight if column in _AT_RIGHT else Qt.AlignmentFlag.AlignLeft
-    return side | Qt.AlignmentFlag.AlignVCenter
+def distinguishing_parts(texts: Sequence[str]) -> list[str]:
+    """Return each text without the opening and the ending that all have in common, on one line."""
+    opening = shared_opening(texts)
+    rests = [text[opening:] for text in texts]
+    ending = shared_opening([rest[::-1] for rest in rests])
+    parts = [rest[: len(rest) - ending].rstrip(" ,;:") or rest for rest in rests]
+    return [" ".join(part[:SHOWN_OF_PROBLEM].split()) for part in parts]
 
 
-def _ink(row: ResultRow, column: ResultColumn) -> QColor | None:
-    if column not in _INKED:
-        return None
+def _in_tip(problem: Problem) -> str:
+    return f"{problem.id}\n{problem.text[:SHOWN_IN_TIP]}"
+
+
+def _ink(mark: Mark) -> QColor:
     colours = current_theme().colours
-    if column is ResultColumn.SHARE:
-        return QColor(colours.large)
-    if column is ResultColumn.MARK:
-        inks = {Mark.RIGHT: colours.success, Mark.WRONG: colours.danger, Mark.ERROR: colours.danger}
-        return QColor(inks.get(mark_of(row), colours.muted))
-    return QColor(colours.muted)
-
-
-_HEIGHT = 12
-
-
-class RibbonCell(QStyledItemDelegate):
-    def paint(
-        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
-    ) -> None:
-        super().paint(painter, option, index)
-        if layout := index.data(RIBBON_ROLE):
-            cell = QRectF(option.rect)
-            area = QRectF(cell.left() + 8, cell.center().y() - _HEIGHT / 2, cell.width() - 16, _HEIGHT)
-            paint_ribbon(painter, area, layout, current_theme().colours)
+    inks = {Mark.RIGHT: colours.success, Mark.WRONG: colours.danger, Mark.ERROR: colours.danger}
+    return QColor(inks.get(mark, colours.muted))
 
 
 LONGEST = 200
@@ -257,6 +373,7 @@ _ONE_TERM = re.compile(r"\\?\w*")
 
 
 def plain_answer(answer: str) -> str:
+    """Return an answer in LaTeX as it reads on one line: fractions, roots and signs are written as plain text."""
     text = tidy(answer[:LONGEST])
     for _ in range(3):  # fractions and roots in each other; what is deeper stays as it is written
         text = _ROOT.sub(lambda found: f"√{_grouped(found[1])}", text)

@@ -6,13 +6,14 @@ Reads problem files; creates, opens, runs, regrades, reports and exports batches
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
 from baton_reasoning.app.batch.execution import BatchActivity, BatchExecution
+from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.loaded_models import LoadedModels
 from baton_reasoning.app.toolkit.background import BackgroundTask, LatestTask, StreamTask
 from baton_reasoning.core.batch.reading.columns import GUESS, ColumnNames
@@ -28,7 +29,7 @@ from baton_reasoning.core.batch.running.batch import (
     create_batch,
     without_duplicates,
 )
-from baton_reasoning.core.batch.running.progress import BatchEvent, BatchProgress, JobEnded, JobRetried
+from baton_reasoning.core.batch.running.progress import BatchEvent, BatchProgress, JobEnded, JobRetried, time_taken
 from baton_reasoning.core.batch.running.regrading import RegradeCounts, Regraded, regrade
 from baton_reasoning.core.errors import BatonError, Busy, SettingsError, StoreError
 from baton_reasoning.core.grading.grader import Grader
@@ -58,9 +59,9 @@ class RunningBatch(NamedTuple):
 
 class BatchSession(QObject):
     read = Signal(object)
-    """A ProblemSet, for the preview."""
+    """A ProblemSet, for the preview; None if the problems could not be read."""
     opened = Signal()
-    """Another batch is the one shown; `batch` and `problems` are new."""
+    """Another batch is the one in view; `batch` and `problems` are new."""
     events = Signal(list)
     """BatchEvents of the runner, if the batch in view is the one that runs."""
     progressed = Signal(object, object)
@@ -71,24 +72,19 @@ class BatchSession(QObject):
     """A Report on the batch in view."""
     graded = Signal(list)
     """ResultRows with the answers and verdicts of today's grader."""
-    exported = Signal(object)
-    """The Path of a file that was written."""
-    noticed = Signal(str)
-    """Something that a person should know, in a sentence."""
-    failed = Signal(object)
-    """A BatonError."""
 
     def __init__(
         self,
         models: LoadedModels,
         demo: LoadedModels,
         choice: Callable[[], ModelChoice],
+        actions: WindowActions,
         parent: QObject | None = None,
     ) -> None:
         """Make a session that runs its batches as `BatchExecution` does with these."""
         super().__init__(parent)
         self.models = models
-        self._choice = choice
+        self._choice, self._actions = choice, actions
         self.store: Store | None = None
         self.batch: Batch | None = None
         """The batch in view."""
@@ -98,17 +94,11 @@ class BatchSession(QObject):
         self.rows: Sequence[ResultRow] = ()
         """The rows as they were when the batch was opened; changes since then came with `events`."""
         self.progress = BatchProgress((), 1)
-        self.parallel = 8
-        self.report_seconds = 0.0
-        """How long the last report took."""
-        self._execution = BatchExecution(models, demo, choice, self)
-        self._execution.events.connect(self._take_events)
-        self._execution.changed.connect(self.changed)
-        self._execution.models_done.connect(self._models_done)
-        self._execution.noticed.connect(self.noticed)
-        self._execution.failed.connect(self.failed)
-        self._reporting = LatestTask(self, "report", self.failed.emit, one_at_a_time=True)
-        self._reading = LatestTask(self, "read problems", self.failed.emit)
+        self.report_seconds = self.seconds_taken = 0.0
+        """How long the last report took, and writing the answers that it is about."""
+        self.execution = BatchExecution(models, demo, choice, actions, self._take_events, self._executes_on, self)
+        self._reporting = LatestTask(self, "report", actions.show_error, one_at_a_time=True)
+        self._reading = LatestTask(self, "read problems", self._not_read)
         self._regrading: StreamTask[Regraded] | None = None
         self._regraded = ""
         """The id of the batch that is graded again."""
@@ -127,17 +117,7 @@ class BatchSession(QObject):
         """What is being done with the batch in view."""
         if self._regrading and self.batch and self.batch.id == self._regraded:
             return BatchActivity.REGRADING
-        return self._execution.activity if self._is_in_view else BatchActivity.IDLE
-
-    @property
-    def loading_status(self) -> str:
-        """The status text of the running batch while its models load."""
-        return self._execution.status
-
-    @property
-    def under_way(self) -> int:
-        """Answers of the running batch that are being written or graded."""
-        return self._execution.under_way
+        return self.execution.activity if self._is_in_view else BatchActivity.IDLE
 
     @property
     def running(self) -> bool:
@@ -147,27 +127,35 @@ class BatchSession(QObject):
     @property
     def executes(self) -> bool:
         """Whether any batch runs or is about to."""
-        return self._execution.activity is not BatchActivity.IDLE
+        return self.execution.activity is not BatchActivity.IDLE
+
+    @property
+    def busy_reason(self) -> str:
+        """Why no batch can begin now, in a sentence; "" if one can."""
+        if self.executes and self.running_batch:
+            return f"“{self.running_batch.batch.name}” is running."
+        return ""
 
     @property
     def _is_in_view(self) -> bool:
         """Whether the batch in view is the one that was started last."""
-        return (
-            self.batch is not None and self.running_batch is not None and self.batch.id == self.running_batch.batch.id
-        )
+        running = self.running_batch
+        return self.batch is not None and running is not None and self.batch.id == running.batch.id
 
     # Problems
 
-    def read_file(self, path: Path, columns: ColumnNames = GUESS) -> None:
-        self._reading.run(lambda: read_problems(path, named=columns), self.read.emit)
+    def read_problems(self, source: Path | str, access: Callable[[], HubAccess], columns: ColumnNames = GUESS) -> None:
+        """Read a file, a folder, or a data set of the Hub, named as in core/batch/reading/hub_data.py.
 
-    def read_data_set(self, name: str, access: Callable[[], HubAccess], columns: ColumnNames = GUESS) -> None:
-        """Read a data set of the Hub, named as in core/batch/reading/hub_data.py. `access` is called in the thread."""
+        `access` is called in the thread.
+        """
 
         def read() -> ProblemSet:
+            if isinstance(source, Path):
+                return read_problems(source, named=columns)
             from baton_reasoning.core.models.hub import Hub  # with it comes the network
 
-            return read_data_set(name, Hub(access()), named=columns)
+            return read_data_set(source, Hub(access()), named=columns)
 
         self._reading.run(read, self.read.emit)
 
@@ -178,17 +166,20 @@ class BatchSession(QObject):
         self._refuse_while_running()
         if self._is_creating:
             return
-        store = self._stored()
-        models = self._choice()
+        store, models = self._stored(), self._choice()
         provenance = Provenance.of_this_machine((), str(models.small), str(models.large), found.origin)
 
         def create() -> OpenedBatch:
             batch = create_batch(store, found.name, found.problems, arms, range(seeds), parallel, provenance=provenance)
             return _opened(store, batch)
 
+        def created(_: object) -> None:
+            self._is_creating = False
+
         self._is_creating = True
-        self._say(without_duplicates(arms).notes)
-        self._do("create batch", create, self._show_and_start).done(self._created)
+        for note in without_duplicates(arms).notes:
+            self._actions.say(note)
+        self._do("create batch", create, self._show_and_start).done(created)
 
     def open(self, batch_id: str) -> None:
         """View a batch, once it is read, which may take seconds. What runs goes on.
@@ -226,7 +217,8 @@ class BatchSession(QObject):
         def added(found: tuple[OpenedBatch, tuple[str, ...]]) -> None:
             opened, notes = found
             self._show_and_start(opened)
-            self._say(notes)
+            for note in notes:
+                self._actions.say(note)
 
         self._do("add arms", add, added)
 
@@ -236,30 +228,22 @@ class BatchSession(QObject):
 
     # Running
 
-    def retry_errors(self) -> None:
-        """Run the failed jobs of the batch in view again. Each error stays until the models that ran it are loaded."""
-        self.start(retry=True)
-
     def start(self, retry: bool = False) -> None:
-        """Run the waiting jobs of the batch in view, one pair of models after another. `retry`: also failed ones."""
+        """Run the waiting jobs of the batch in view, one pair of models after another.
+
+        `retry`: also the failed ones. Each error stays until the models that ran it are loaded.
+        """
         if self.running or self.batch is None:
             return
         try:
             self._refuse_while_running()
             groups = by_models([Arm.of(stored) for stored in self.batch.arms])
         except (Busy, SettingsError) as error:
-            self.failed.emit(error)
+            self._actions.show_error(error)
             return
         self.running_batch = RunningBatch(self.batch, self.progress)
         to_run = [names for names, arms in groups.items() if any(self.progress.to_run(arm.name, retry) for arm in arms)]
-        self._execution.start(self._stored(), self.batch.id, to_run, self.parallel, retry)
-
-    def pause(self) -> None:
-        """Finish the running jobs, and start no other."""
-        self._execution.pause()
-
-    def resume(self) -> None:
-        self._execution.resume()
+        self.execution.start(self._stored(), self.batch.id, to_run, self.progress.parallel, retry)
 
     def stop(self) -> None:
         """Complete the answers that are under way, and begin no other; if asked again, stop them at their next token.
@@ -269,7 +253,7 @@ class BatchSession(QObject):
         if self.activity is BatchActivity.REGRADING and self._regrading:
             self._regrading.stop()
         elif self._is_in_view:
-            self._execution.stop()
+            self.execution.stop()
 
     def regrade(self, how: How | Regex) -> None:
         """Grade the existing answers of the batch in view again, unless it is running."""
@@ -294,9 +278,10 @@ class BatchSession(QObject):
             self._regrading = None
             self.changed.emit()
             if error:
-                self.failed.emit(error)
+                self._actions.show_error(error)
             else:
-                self.noticed.emit(counts.summary if is_saved else "The grading was stopped, and has changed nothing.")
+                stopped = "The grading was stopped, and has changed nothing."
+                self._actions.say(counts.summary if is_saved else stopped)
             if self.batch and self.batch.id == batch_id:
                 self.open(batch_id)
 
@@ -312,14 +297,16 @@ class BatchSession(QObject):
             return
         store, batch_id = self._stored(), self.batch.id
 
-        def compute() -> Report:
+        def compute() -> tuple[Report, float, float]:
             began = time.monotonic()
-            report = Results.read(store, batch_id).report
-            self.report_seconds = time.monotonic() - began
-            return report
+            results = Results.read(store, batch_id)
+            taken = time_taken(results.rows)
+            return results.report, taken, time.monotonic() - began
 
-        def deliver(report: Report) -> None:
+        def deliver(found: tuple[Report, float, float]) -> None:
+            report, taken, self.report_seconds = found
             if self.batch and self.batch.id == batch_id:  # another one may have been opened meanwhile
+                self.seconds_taken = taken
                 self.reported.emit(report)
 
         self._reporting.run(compute, deliver)
@@ -328,14 +315,17 @@ class BatchSession(QObject):
         """Write the results into a file, in the format of its suffix."""
         assert self.batch is not None
         store, batch_id = self._stored(), self.batch.id
-        self._do("export", lambda: export(store, batch_id, path), lambda _: self.exported.emit(path))
+        self._do("export", lambda: export(store, batch_id, path), lambda _: self._actions.show_saved(path))
 
     # -----------------------------------------------------------------------------------------------------------------
 
+    def _not_read(self, error: BatonError) -> None:
+        self._actions.show_error(error)
+        self.read.emit(None)
+
     def _refuse_while_running(self) -> None:
-        if self.executes and self.running_batch:
-            name = self.running_batch.batch.name
-            raise Busy(f"“{name}” is running.", "Stop it first, or wait until it is done.")
+        if self.busy_reason:
+            raise Busy(self.busy_reason, "Stop it first, or wait until it is done.")
 
     def _show_wanted(self, opened: OpenedBatch) -> None:
         """Show a batch that was read, unless another has been opened since: reading a long one takes seconds."""
@@ -345,7 +335,6 @@ class BatchSession(QObject):
     def _show(self, opened: OpenedBatch) -> None:
         self._wanted = opened.batch.id
         self.batch, self.problems, self.rows, self.progress = opened
-        self.parallel = self.progress.parallel
         missed = self._opening.get(opened.batch.id, [])
         if self._is_in_view and self.running_batch and (self.executes or missed):
             self.progress = self.running_batch.progress  # it is counted as events come
@@ -357,13 +346,6 @@ class BatchSession(QObject):
     def _show_and_start(self, opened: OpenedBatch) -> None:
         self._show(opened)
         self.start()
-
-    def _say(self, notes: Iterable[str]) -> None:
-        for note in notes:
-            self.noticed.emit(note)
-
-    def _created(self, _: object) -> None:
-        self._is_creating = False
 
     def _take_events(self, events: list[BatchEvent]) -> None:
         running = self.running_batch
@@ -380,15 +362,17 @@ class BatchSession(QObject):
             self.events.emit(events)
         self.progressed.emit(running.batch, running.progress)
 
-    def _models_done(self) -> None:
-        if self._is_in_view:
+    def _executes_on(self) -> None:
+        """Follow the execution, which has begun, paused, gone on or ended."""
+        self.changed.emit()
+        if self._is_in_view and not self.executes:
             self.report()
 
     def _do(
         self, name: str, function: Callable[[], Result], success: Callable[[Result], object]
     ) -> BackgroundTask[Result]:
         """Read or change the store in the background: another program may hold it for seconds."""
-        return BackgroundTask(self, name, function).success(success).failure(self.failed.emit).start()
+        return BackgroundTask(self, name, function).success(success).failure(self._actions.show_error).start()
 
     def _stored(self) -> Store:
         if self.store is None:

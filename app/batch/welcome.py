@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QMouseEvent
-from PySide6.QtWidgets import (
-    QFrame,
-    QScrollArea,
-    QSizePolicy,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QFrame, QWidget
 
 from baton_reasoning.app.toolkit.controls import (
     ElidedButton,
@@ -23,9 +18,9 @@ from baton_reasoning.app.toolkit.controls import (
     line_edit,
     plain_tip,
     progress_bar,
-    see_through,
+    scrolling,
 )
-from baton_reasoning.app.toolkit.layout import STRETCH, Spacer, hbox, vbox
+from baton_reasoning.app.toolkit.layout import STRETCH, Spacer, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.batch.running.arms import arm_title
 from baton_reasoning.core.batch.running.progress import BatchProgress
@@ -33,8 +28,8 @@ from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.words.numbers import count, day_and_time
 
-WIDEST, SHORTEST, TALLEST, BAR = 640, 80, 260, 60
-"""Pixels of the card, of the list of earlier batches (which scrolls), and of a progress bar."""
+WIDEST, BAR = 640, 60
+"""Pixels of the card, and of a progress bar."""
 
 
 class BatchWelcome(QWidget):
@@ -65,11 +60,7 @@ class BatchWelcome(QWidget):
         self.read_data_set.setEnabled(False)
         self.data_set.textChanged.connect(lambda _: self.show_reading(False))
         self._heading = label("Earlier batches", Role.MUTED)
-        rows = QWidget()
-        self._earlier = QVBoxLayout(rows)
-        self._earlier.setContentsMargins(0, 0, 0, 0)
-        self._earlier.setSpacing(2)
-        self._scroll = ListArea(rows)
+        self._earlier = vbox(margins=0, spacing=2)
         card.setLayout(
             vbox(
                 label("Drop a file of problems", Role.TITLE),
@@ -80,12 +71,13 @@ class BatchWelcome(QWidget):
                 hbox((self.data_set, 1), self.read_data_set),
                 8,
                 self._heading,
-                self._scroll,
+                self._earlier,
                 margins=(28, 24, 28, 24),
                 spacing=10,
             )
         )
-        self.setLayout(vbox(STRETCH, hbox(STRETCH, (card, 1000), STRETCH), Spacer(2)))
+        page = holder(vbox(STRETCH, hbox(STRETCH, (card, 1000), STRETCH), Spacer(2)))
+        self.setLayout(vbox(scrolling(page), margins=0))
         self._shown: Sequence[Batch] | None = None
         self._rows: dict[str, BatchRow] = {}
         self._running = ""
@@ -108,12 +100,10 @@ class BatchWelcome(QWidget):
             if widget := item.widget():
                 widget.hide()
                 widget.deleteLater()
-        for part in (self._heading, self._scroll):
-            part.setVisible(bool(batches))
-        self._rows = {batch.id: BatchRow(batch) for batch in batches}
+        self._heading.setVisible(bool(batches))
+        choose, delete = self.batch_wanted.emit, self.delete_wanted.emit
+        self._rows = {batch.id: BatchRow(batch, choose, delete) for batch in batches}
         for row in self._rows.values():
-            row.opened.connect(self.batch_wanted)
-            row.deleted.connect(self.delete_wanted)
             row.show_progress(row.batch.done, row.batch.jobs, row.batch.id == self._running)
             self._earlier.addWidget(row)
 
@@ -132,13 +122,16 @@ class BatchWelcome(QWidget):
 class BatchRow(QWidget):
     """One earlier batch; a click anywhere opens it."""
 
-    opened = Signal(str)
-    """The id of the batch."""
-    deleted = Signal(object)
-    """The Batch."""
-
-    def __init__(self, batch: Batch, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        batch: Batch,
+        choose: Callable[[str], object],
+        delete: Callable[[Batch], object],
+        parent: QWidget | None = None,
+    ) -> None:
+        """`choose`: opens the batch of this id. `delete`: deletes a batch."""
         super().__init__(parent)
+        self._open = partial(choose, batch.id)
         self.batch = batch
         self.done = batch.done
         arms = batch.arms
@@ -147,7 +140,7 @@ class BatchRow(QWidget):
         self._text = f"{counted(batch.problems, 'problem')} · {policies}"
         self._choose = ElidedButton(batch.name)
         set_role(self._choose, Role.FLAT)
-        self._choose.clicked.connect(lambda: self.opened.emit(batch.id))
+        self._choose.clicked.connect(lambda: self._open())
         self.bar = progress_bar(f"Progress of “{batch.name}”")
         self.bar.setFixedWidth(BAR)
         self.state = label("", Role.MUTED)
@@ -159,7 +152,7 @@ class BatchRow(QWidget):
                 self.bar,
                 self.state,
                 label(self._created, Role.MUTED),
-                IconButton("trash", f"Delete the batch “{batch.name}”", lambda: self.deleted.emit(batch)),
+                IconButton("trash", f"Delete the batch “{batch.name}”", partial(delete, batch)),
                 margins=0,
             )
         )
@@ -182,29 +175,4 @@ class BatchRow(QWidget):
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         super().mouseReleaseEvent(event)
         if event.button() is Qt.MouseButton.LeftButton and self.rect().contains(event.position().toPoint()):
-            self.opened.emit(self.batch.id)
-
-
-class ListArea(QScrollArea):
-    """A list that is as high as its content, up to a limit."""
-
-    def __init__(self, inside: QWidget) -> None:
-        super().__init__()
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setWidgetResizable(True)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
-        self._inside = inside
-        self.setWidget(inside)
-        see_through(self, inside)
-        inside.installEventFilter(self)
-
-    def sizeHint(self) -> QSize:
-        return QSize(super().sizeHint().width(), min(self._inside.sizeHint().height(), TALLEST))
-
-    def minimumSizeHint(self) -> QSize:
-        return QSize(super().minimumSizeHint().width(), min(self.sizeHint().height(), SHORTEST))
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() is QEvent.Type.LayoutRequest:
-            self.updateGeometry()
-        return super().eventFilter(watched, event)
+            self._open()

@@ -157,11 +157,7 @@ class MainWindow(QMainWindow):
 
         access = partial(hub_access, self.paths.model_preferences)
         tiny = PairLoader(self.paths, costly_demo=False)
-        self._batch = batch = BatchPage(self.models, self.preferences, tiny, access)
-        batch.failed.connect(self.show_error)
-        batch.saved.connect(self.messages.show_saved)
-        batch.noticed.connect(self.messages.say)
-        batch.deleted.connect(lambda gone: self.messages.show_deleted(gone.name, lambda: batch.restore(gone)))
+        self._batch = batch = BatchPage(self.models, self.preferences, tiny, self.messages, access)
         batch.session.changed.connect(self._show_batch)
         batch.use_store(store)
         self.add_page("batch", "Batch", batch)
@@ -188,8 +184,10 @@ class MainWindow(QMainWindow):
         self.messages.show_error(error)
 
     def escape(self) -> None:
-        """Let the chat page handle Esc while it has something to close or stop; else close the message."""
-        if not (self._shown_page == "chat" and self.chat.escape()):
+        """Let the page handle Esc while it has something to close or stop; else close the message."""
+        pages = {"chat": self.chat, "batch": self._batch}
+        page = pages.get(self._shown_page)
+        if not (page and page.escape()):
             self.notice.close_newest()
 
     def reload_models(self) -> None:
@@ -265,7 +263,7 @@ class MainWindow(QMainWindow):
     def _open_problems(self, path: Path) -> None:
         if self._batch:
             self.show_page("batch")
-            self._batch.open_file(path)
+            self._batch.open_problems(path)
 
     def _lay_out(self) -> None:
         parts = self.topbar, Hairline(), (self._pages, 1), self.notice

@@ -332,10 +332,15 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
         ]
         answer.show_board(Board(rows, [*ScoredArm][::2], 123.4, is_running=True, is_demo=True, answer="12085"))
 
-    def show_results(charts: bool) -> None:
-        batch.setCurrentWidget(batch.view)
-        if batch.view.charts.isChecked() is not charts:
-            batch.view.charts.click()
+    def show_results(answer: bool = False, folds: bool = False) -> None:
+        view = batch.view
+        batch.setCurrentWidget(view)
+        view.close_answer()
+        if answer:
+            view.table.activated.emit(view.model.index(0, 0))
+        for fold, head in view.folded.heads.items():
+            if view.folded.is_open(fold) is not folds and not head.isHidden():
+                head.click()
 
     def lose_server() -> None:
         reason = "Nothing answers at a-server-with-a-long-name.example.org:8080."
@@ -357,10 +362,9 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
         **{f"inspector {tab}": inspector(tab) for tab in range(window.inspector.tabs.count())},
         "batch welcome": page("batch", batch._show_welcome),
         "batch preview": page("batch", lambda: batch.setCurrentWidget(batch.preview)),
-        "batch results": page("batch", lambda: show_results(charts=False)),
-        "batch charts": page("batch", lambda: show_results(charts=True)),
-        "batch failures": page("batch", batch._show_failures),
-        "batch row": dialog(lambda: batch.view.table.activated.emit(batch.view.model.index(0, 0))),
+        "batch results": page("batch", show_results),
+        "batch answer": page("batch", lambda: show_results(answer=True)),
+        "batch folded parts": page("batch", lambda: show_results(folds=True)),
         **{
             f"models {tab}": page("models", lambda tab=tab: models.part.tabs.setCurrentIndex(tab))  # type: ignore[misc]
             for tab in range(models.part.tabs.count())
@@ -385,7 +389,7 @@ def batch_done(window: MainWindow, qtbot: QtBot, folder: Path) -> BatchPage:
     window.show_page("batch")
     batch = window.findChild(BatchPage)
     assert batch is not None
-    batch.open_file(path)
+    batch.open_problems(path)
     qtbot.waitUntil(lambda: batch.currentWidget() is batch.preview)
     batch.preview.start.click()
     qtbot.waitUntil(lambda: batch.currentWidget() is batch.view)

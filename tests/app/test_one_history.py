@@ -19,7 +19,7 @@ import pytest
 from PySide6.QtWidgets import QAbstractButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.batch.row_order import ResultColumn
+from baton_reasoning.app.batch.result_table import FIRST_ARM
 from baton_reasoning.app.chat.sidebar import HistoryRole
 from baton_reasoning.app.cli import main
 from baton_reasoning.app.toolkit.background import StreamTask
@@ -149,7 +149,7 @@ def test_a_batch_of_the_terminal_opens_in_the_window(
         earlier.click()
     qtbot.waitUntil(lambda: not window.findChildren(StreamTask))
     model = window._batch.view.model
-    assert [model.index(row, ResultColumn.MARK).data() for row in range(model.rowCount())] == ["✓", "✓"]
+    assert [model.index(row, FIRST_ARM).data() for row in range(model.rowCount())] == ["✓", "✓"]
 
 
 def test_an_answer_of_the_window_opens_in_the_terminal(
@@ -178,7 +178,7 @@ def test_a_batch_of_the_window_opens_in_the_terminal(
     page = window._batch
     assert page
     with qtbot.waitSignal(page.session.read):
-        page.open_file(file)
+        page.open_problems(file)
     for name, box in page.preview.arms.items():
         box.setChecked(name == "small")
     page.preview.start.click()

@@ -22,13 +22,13 @@ from PySide6.QtCore import QEventLoop, Qt, QTimer
 from PySide6.QtWidgets import QApplication, QTableView
 
 from baton_reasoning.app.__main__ import SWITCH_INTERVAL
-from baton_reasoning.app.batch.result_table import ResultTable
-from baton_reasoning.app.batch.row_order import ResultColumn, RowFilter
+from baton_reasoning.app.batch.result_table import ResultTable, RowFilter
 from baton_reasoning.app.compare.controller import ComparisonController
 from baton_reasoning.app.session.conversation import ShownComparison
 from baton_reasoning.app.session.loaded_models import Loading
 from baton_reasoning.app.toolkit.garbage_collection import MainThreadCollector
 from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.known_servers import KnownServers
 from baton_reasoning.core.engines.remote.status import StatusCallback
@@ -194,9 +194,11 @@ def arranging() -> list[float]:
     view.setModel(model)
     view.resize(1000, 800)
     view.show()
-    model.show(problems, (_row(n, outcomes[n * 7919 % 3 % 2]) for n in range(ROWS)))
-    wishes: list[Callable[[], None]] = [lambda column=column: model.sort(column) for column in ResultColumn]  # type: ignore[misc]
-    wishes += [lambda shown=shown: model.choose(shown, None) for shown in RowFilter]  # type: ignore[misc]
+    arms = [arm.stored() for arm in arms_of(("small", "large"), RunSettings())]
+    model.show(problems, arms, (_row(n, outcomes[n * 7919 % 3 % 2]) for n in range(ROWS)))
+    columns = range(model.columnCount())
+    wishes: list[Callable[[], None]] = [lambda column=column: model.sort(column) for column in columns]  # type: ignore[misc]
+    wishes += [lambda shown=shown: model.choose(shown) for shown in RowFilter]  # type: ignore[misc]
     gaps: list[float] = []
     for wish in wishes:
         with beats() as some:

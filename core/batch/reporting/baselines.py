@@ -44,6 +44,16 @@ def baseline(needs: Needs, arm: Arm, arms: Iterable[Arm]) -> Arm | None:
     return next(filter(is_baseline, arms), None)
 
 
+def change_by_pair(alone: ResultRow, row: ResultRow) -> str:
+    """Say what a pair made of the answer of its small model alone: “rescued”, “spoiled”, or "" if both count alike."""
+    match alone.outcome, row.outcome:
+        case Outcome.WRONG, Outcome.CORRECT:
+            return "rescued"
+        case Outcome.CORRECT, Outcome.WRONG:
+            return "spoiled"
+    return ""
+
+
 def marks_of(rows: Iterable[ResultRow]) -> dict[Job, bool]:
     """Return whether each scored answer is right, by its job."""
     return {

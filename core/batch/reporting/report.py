@@ -246,11 +246,16 @@ def build_report(batch: Batch, problems: Sequence[Problem], rows: Iterable[Resul
     )
 
 
+def main_arm(arms: Sequence[Arm]) -> Arm | None:
+    """Return the first arm in which both models write, else the first; None without arms."""
+    return next((arm for arm in arms if arm.is_pair), arms[0] if arms else None)
+
+
 def _main_arms(arms: Sequence[Arm]) -> dict[str, str]:
     """Name the main arm and those that it is compared with, by the fields of `Report`."""
-    if not arms:
+    main = main_arm(arms)
+    if main is None:
         return {}
-    main = next((arm for arm in arms if arm.is_pair), arms[0])
     found = {
         "small_alone": baselines.baseline(baselines.SMALL_ALONE, main, arms),
         "large_alone": baselines.baseline(baselines.LARGE_ALONE, main, arms),

@@ -84,13 +84,18 @@ def main_tables(report: Report, against: str = "") -> tuple[Table, ...]:
     return _with_figures(arms, _differences(report, against or report.main))
 
 
-def more_tables(report: Report) -> tuple[Table, ...]:
-    """Return the tables of details: seconds, costs, all comparisons."""
+def time_tables(report: Report) -> tuple[Table, ...]:
+    """Return the tables of what an answer took: seconds, unless the models are the demo's, and tokens."""
     seconds = _arm_table("Seconds to the answer and to the end", report, _seconds_cells)
     took = _arm_table("What an answer took", report, _cost_cells)
+    return _with_figures(*(() if report.is_demo else (seconds,)), took)
+
+
+def more_tables(report: Report) -> tuple[Table, ...]:
+    """Return the tables of details: seconds, costs, all comparisons."""
     titles = ("policies", _POINTS, "better", "worse", "problems", "p", _ADJUSTED)
     compared = Table("All comparisons", columns_of(titles), tuple(map(_compared, report.comparisons)))
-    return _with_figures(*(() if report.is_demo else (seconds,)), took, compared)
+    return (*time_tables(report), *_with_figures(compared))
 
 
 def _with_figures(*tables: Table) -> tuple[Table, ...]:

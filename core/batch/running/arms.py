@@ -19,7 +19,7 @@ from baton_reasoning.core.run import Pair, RunSettings, unmet_need, unmet_settin
 from baton_reasoning.core.store.batches import StoredArm
 from baton_reasoning.core.thinking import registry
 from baton_reasoning.core.thinking.policy import Needs, PolicyArm
-from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.registry import COMMON_POLICIES, POLICIES
 
 
 class OtherModels(NamedTuple):
@@ -143,6 +143,10 @@ POLICY_ARMS = {
     for arm in policy.arms
 }
 """The arms that policies bring, by name; the baselines with one model first."""
+COMMON_ARMS = tuple(
+    next(name for name, arm in POLICY_ARMS.items() if arm.settings.policy == policy) for policy in COMMON_POLICIES
+)
+"""The arms that are offered first."""
 
 
 def arm_recipe(arm: PolicyArm) -> Recipe:

@@ -116,6 +116,20 @@ class BatchProgress:
         return max(seconds / self.parallel, mean)
 
 
+def time_taken(rows: Iterable[ResultRow]) -> float:
+    """Return the seconds during which any answer was being written, without the time that a batch was stopped."""
+    spans = sorted((row.started, row.ended) for row in rows if row.started and row.ended)
+    seconds, until = 0.0, None
+    for began, ended in spans:
+        if until is None or began > until:
+            seconds += (ended - began).total_seconds()
+            until = ended
+        elif ended > until:
+            seconds += (ended - until).total_seconds()
+            until = ended
+    return seconds
+
+
 def time_left(seconds: float | None) -> str:
     """Format an estimate: "under a minute left", "4 min left", "2 h 10 min left"."""
     if seconds is None:

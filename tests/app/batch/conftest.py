@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.page import BatchPage
@@ -14,7 +16,7 @@ from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.background import BackgroundTasks
 from baton_reasoning.core.engines.remote.known_servers import KnownServers
 from baton_reasoning.core.engines.remote.status import StatusCallback
-from baton_reasoning.core.errors import ModelFileError
+from baton_reasoning.core.errors import BatonError, ModelFileError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.options import DemoModel, HubAccess
 from baton_reasoning.core.run import Pair
@@ -48,6 +50,47 @@ class ScriptedLoader:
         return KnownServers(Path("no-such-folder", "servers.json"))
 
 
+class RecordedActions(QObject):
+    """What the page asks of its window, as signals."""
+
+    failed = Signal(object)
+    """A BatonError."""
+    said = Signal(str)
+    saved = Signal(object)
+    """A Path."""
+    deleted = Signal(str, object)
+    """A name, and the function that undoes it."""
+
+    def show_error(self, error: BatonError) -> None:
+        self.failed.emit(error)
+
+    def say(self, text: str) -> None:
+        self.said.emit(text)
+
+    def show_saved(self, path: Path) -> None:
+        self.saved.emit(path)
+
+    def show_deleted(self, name: str, undo: Callable[[], object]) -> None:
+        self.deleted.emit(name, undo)
+
+    def choose_models(self) -> None: ...
+
+    def connect_server(self) -> None: ...
+
+    def show_settings(self, section: str = "") -> None: ...
+
+    def export(self, conversation: str = "", name: str = "") -> None: ...
+
+    def use_context(self, tokens: int) -> None: ...
+
+    def offer(self, text: str, *actions: tuple[str, Callable[[], object]]) -> None: ...
+
+
+@pytest.fixture
+def actions(qapp: QApplication) -> RecordedActions:
+    return RecordedActions()
+
+
 @pytest.fixture
 def loader() -> ScriptedLoader:
     return ScriptedLoader()
@@ -68,9 +111,11 @@ def access(request: pytest.FixtureRequest) -> HubAccess:
 
 
 @pytest.fixture
-def page(qtbot: QtBot, tmp_path: Path, loader: ScriptedLoader, access: HubAccess) -> Iterator[BatchPage]:
+def page(
+    qtbot: QtBot, tmp_path: Path, loader: ScriptedLoader, access: HubAccess, actions: RecordedActions
+) -> Iterator[BatchPage]:
     models = LoadedModels(loader, ModelCosts(tmp_path / "costs.json"))
-    page = BatchPage(models, Preferences(SettingsFile(tmp_path / "settings.json")), loader, lambda: access)
+    page = BatchPage(models, Preferences(SettingsFile(tmp_path / "settings.json")), loader, actions, lambda: access)
     qtbot.addWidget(page)
     page.resize(1400, 900)
     with Store.open(tmp_path / "baton.sqlite") as store:

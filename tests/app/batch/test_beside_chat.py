@@ -59,7 +59,7 @@ def batch_page(window: MainWindow, qtbot: QtBot, path: Path) -> BatchPage:
     page = window.findChild(BatchPage)
     assert page is not None
     with qtbot.waitSignal(page.session.read):
-        page.open_file(path)
+        page.open_problems(path)
     for name, box in page.preview.arms.items():
         box.setChecked(name == "small")
     return page
@@ -135,8 +135,8 @@ def test_other_models_stop_the_batch_which_loses_nothing_and_goes_on_later(
     page = batch_page(window, qtbot, problem_file)
     page.preview.start.click()
     qtbot.waitUntil(lambda: page.session.activity is BatchActivity.RUNNING)
-    with qtbot.waitSignal(page.session.noticed):
-        window.models.load(ModelChoice(small="another.gguf"))
+    window.models.load(ModelChoice(small="another.gguf"))
+    qtbot.waitUntil(lambda: "The batch was stopped" in window.notice.text)
     loader.let_go.set()
     wait_until_done(page, qtbot)
     assert page.session.progress.total.failed == 0

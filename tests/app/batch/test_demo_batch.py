@@ -11,8 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.execution import BatchActivity
 from baton_reasoning.app.batch.page import BatchPage
-from baton_reasoning.app.batch.row_order import ResultColumn
-from baton_reasoning.app.batch.run_view import RunView
+from baton_reasoning.app.batch.results_view import ResultsView
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.session.preferences import Preferences
@@ -27,8 +26,8 @@ from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice, SettingsFile
 from baton_reasoning.core.store.store import Store
+from tests.app.batch.conftest import RecordedActions
 from tests.app.batch.test_beside_chat import BATCH, HeldLoader, batch_page, wait_until_done
-from tests.app.batch.test_page import words_of
 from tests.app.conftest import OWN_MODELS, ScriptedLoader
 from tests.core.batch.test_demo_batches import COPIES, DEMO, ended_batch
 
@@ -56,7 +55,7 @@ def demo() -> HeldLoader:
 def page(qtbot: QtBot, tmp_path: Path, chat: ScriptedLoader, demo: HeldLoader) -> Iterator[BatchPage]:
     """With the demo pair chosen for the chat, and loaded there."""
     models = LoadedModels(chat, ModelCosts(tmp_path / "costs.json"))
-    page = BatchPage(models, Preferences(SettingsFile(tmp_path / "settings.json")), demo)
+    page = BatchPage(models, Preferences(SettingsFile(tmp_path / "settings.json")), demo, RecordedActions())
     qtbot.addWidget(page)
     models.load(ModelChoice())
     qtbot.waitUntil(lambda: models.state is LoadState.READY)
@@ -71,7 +70,7 @@ def page(qtbot: QtBot, tmp_path: Path, chat: ScriptedLoader, demo: HeldLoader) -
 def begin(page: BatchPage, qtbot: QtBot, path: Path) -> None:
     """Start a batch of the small model alone."""
     with qtbot.waitSignal(page.session.read):
-        page.open_file(path)
+        page.open_problems(path)
     for name, box in page.preview.arms.items():
         box.setChecked(name == "small")
     page.preview.start.click()
@@ -82,19 +81,16 @@ def own_models(page: BatchPage) -> LoadedModels:
     return models
 
 
-def shows_times(view: RunView) -> set[bool]:
-    """Whether each place shows seconds: the table, the figures, the tables, and the note in their place."""
-    comparison = view.evidence.comparison
+def shows_times(view: ResultsView) -> set[bool]:
+    """Whether each place shows seconds of answers: the tables, and the note in their place."""
     return {
-        not view.table.isColumnHidden(ResultColumn.TIME),
-        "s to the end" in words_of(view.figures),
-        "s/answer" in comparison.tables.shown[0].headings,
-        "end p50" in comparison.more_tables.shown[0].headings,
-        "times say nothing here" not in comparison.notes.text(),
+        "s/answer" in view.folded.tests.shown[0].headings,
+        "end p50" in view.folded.times.shown[0].headings,
+        "times say nothing here" not in view.folded.notes.text(),
     }
 
 
-def wait_for_times(view: RunView, qtbot: QtBot, shown: bool) -> None:
+def wait_for_times(view: ResultsView, qtbot: QtBot, shown: bool) -> None:
     """Cells that were replaced are deleted a moment later."""
     qtbot.waitUntil(lambda: shows_times(view) == {shown})
 
@@ -211,19 +207,3 @@ def test_an_earlier_batch_of_the_demo_pair_opens_without_seconds_and_one_of_othe
         with qtbot.waitSignals([page.session.opened, page.session.reported]):
             page.session.open(batch)
         wait_for_times(page.view, qtbot, times)
-
-
-def test_the_table_of_an_earlier_demo_batch_has_no_seconds_before_its_report_is_there(
-    page: BatchPage, qtbot: QtBot
-) -> None:
-    assert page.session.store
-    with Grader() as grader:
-        batch = ended_batch(page.session.store, grader, *DEMO)
-    reported: list[object] = []
-    page.session.reported.connect(reported.append)
-    with qtbot.waitSignal(page.session.opened):
-        page.session.open(batch)
-    assert reported == []
-    assert page.view.table.isColumnHidden(ResultColumn.TIME)
-    assert "s to the end" not in words_of(page.view.figures)
-    qtbot.waitUntil(lambda: bool(reported))

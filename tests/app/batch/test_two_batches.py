@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 from baton_reasoning.app.batch import session
 from baton_reasoning.app.batch.execution import BatchActivity
 from baton_reasoning.app.batch.page import BatchPage
+from baton_reasoning.app.batch.result_table import FIRST_ARM
 from baton_reasoning.app.batch.welcome import BatchRow
 from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.app.toolkit.controls import ElidedButton
@@ -71,10 +72,9 @@ def test_while_one_batch_runs_another_is_read_and_not_resumed(
     assert page.view.status.text() == "4 / 4"
     assert page.session.activity is BatchActivity.IDLE
     assert page.session.executes
-    assert not page.view.stop.isEnabled()
-    with qtbot.waitSignal(page.failed) as failure:
-        page.session.start()
-    assert str(failure.args[0]) == "“second” is running. Stop it first, or wait until it is done."
+    assert not page.view.stop.isVisible()
+    page.session.start()
+    assert page.view.window().notice.text == "“second” is running. Stop it first, or wait until it is done."  # type: ignore[attr-defined]
     page.view.left.emit()
     loader.let_go.set()
     qtbot.waitUntil(lambda: row(page, "second").state.text() == "✓")
@@ -110,10 +110,11 @@ def test_a_batch_never_shows_the_figures_of_another(page: BatchPage, qtbot: QtBo
         page.view.left.emit()
         qtbot.mouseClick(row(page, "first"), Qt.MouseButton.LeftButton)
         page.session.report()  # on the one that runs, which is delivered late
-    assert not page.view.evidence.comparison.isVisible()
+    assert page.view.sentence.text() == ""
+    assert not page.view.folded.isVisible()
     reports: list[Report] = []
     page.session.reported.connect(reports.append)
-    qtbot.waitUntil(lambda: page.view.evidence.comparison.isVisible())
+    qtbot.waitUntil(lambda: page.view.folded.isVisible())
     assert [report.arms[0].answers for report in reports] == [4]
     loader.let_go.set()
     qtbot.waitUntil(lambda: not page.session.executes)
@@ -131,7 +132,12 @@ def test_the_running_batch_is_viewed_again_with_all_that_happened_meanwhile(
     loader.let_go.set()
     qtbot.waitUntil(lambda: page.view.title.text() == "second")
     qtbot.waitUntil(lambda: page.view.status.text() == "4 / 4")
-    qtbot.waitUntil(lambda: [page.view.model.row_at(place).answer for place in range(4)] == ["0", "1", "2", "3"])
+    model = page.view.model
+
+    def marks() -> list[str]:
+        return [model.index(place, FIRST_ARM).data() for place in range(4)]
+
+    qtbot.waitUntil(lambda: marks() == ["✓"] * 4)
 
 
 def test_a_second_click_on_start_does_nothing(
@@ -178,8 +184,18 @@ def test_a_second_click_on_a_batch_that_is_being_read_does_nothing(page: BatchPa
 
 
 def test_a_batch_that_cannot_be_read_does_not_keep_others_from_being_opened(page: BatchPage, qtbot: QtBot) -> None:
-    with qtbot.waitSignal(page.failed):
-        page.session.open("not there")
+    page.session.open("not there")
+    qtbot.waitUntil(lambda: "is not in the store" in page.view.window().notice.text)  # type: ignore[attr-defined]
     page.view.left.emit()
     with qtbot.waitSignal(page.session.opened):
         row(page, "first").findChildren(ElidedButton)[0].click()
+
+
+def test_escape_closes_the_answer_beside_the_table(page: BatchPage, qtbot: QtBot) -> None:
+    page.view.left.emit()
+    with qtbot.waitSignal(page.session.opened):
+        row(page, "first").findChildren(ElidedButton)[0].click()
+    page.view.table.activated.emit(page.view.model.index(0, FIRST_ARM))
+    assert page.view.answer.isVisible()
+    qtbot.keyClick(page.view.table, Qt.Key.Key_Escape)
+    assert not page.view.answer.isVisible()

@@ -78,6 +78,7 @@ def test_the_wheel_changes_the_field_that_has_the_focus(page: QScrollArea, qtbot
 def test_no_form_of_the_program_is_changed_by_scrolling(make: Callable[[], QWidget], qtbot: QtBot) -> None:
     form = make()
     qtbot.addWidget(form)
+    form.resize(1000, 900)  # all fields are in view
     with qtbot.waitExposed(form):
         form.show()
     form.setFocus()

@@ -1,15 +1,18 @@
 """BatchProgress counts what ended, and names a time only when it can be known."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.batch.running.batch import create_batch
-from baton_reasoning.core.batch.running.progress import BatchProgress, JobEnded, time_left
+from baton_reasoning.core.batch.running.progress import BatchProgress, JobEnded, time_left, time_taken
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
-from baton_reasoning.core.store.batches import ArmTotals
+from baton_reasoning.core.store.batches import ArmTotals, JobState, ResultRow
+from baton_reasoning.core.store.run_cost import RunCost
 from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import large_engine, problems, small_engine
 from tests.fakes.scripted import Fault, ScriptedEngine
@@ -76,3 +79,16 @@ def test_what_waits_takes_the_mean_time_of_its_arm_shared_by_the_problems_at_onc
 )
 def test_a_time_is_told_as_exactly_as_it_is_known(seconds: float | None, words: str) -> None:
     assert time_left(seconds) == words
+
+
+def test_the_time_taken_counts_answers_written_at_once_once_and_leaves_out_pauses() -> None:
+    start = datetime(2026, 11, 29, tzinfo=UTC)
+    rows = [
+        ResultRow(job, "", "small", job, 0, JobState.DONE, "", None, "", None, RunCost())._replace(
+            started=start + timedelta(seconds=began), ended=start + timedelta(seconds=ended)
+        )
+        for job, (began, ended) in enumerate([(0, 10), (2, 4), (8, 12), (100, 105)])
+    ]
+    assert time_taken(rows) == 17
+    assert time_taken([]) == 0
+    assert time_taken([rows[0]._replace(ended=None)]) == 0

@@ -1,0 +1,268 @@
+"""The answer of one cell beside the table: problem, verdict, steps, a note, and what models can say of it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from PySide6.QtCore import QPoint, QRectF, Signal
+from PySide6.QtGui import QFocusEvent, QHideEvent
+from PySide6.QtWidgets import QPlainTextEdit, QSplitter, QWidget
+
+from baton_reasoning.app.batch.result_table import run_title
+from baton_reasoning.app.batch.reviews import BatchReviews
+from baton_reasoning.app.batch.session import BatchSession
+from baton_reasoning.app.document import RichText
+from baton_reasoning.app.document.answer_pane import AnswerPane
+from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.session.actions import WindowActions
+from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.toolkit.background import LatestTask
+from baton_reasoning.app.toolkit.controls import (
+    ElidedLabel,
+    IconButton,
+    SwitchButton,
+    button,
+    label,
+    plain_tip,
+    scrolling,
+)
+from baton_reasoning.app.toolkit.flow import flowing
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.app.toolkit.theme import Role
+from baton_reasoning.app.toolkit.timer import single_shot_timer
+from baton_reasoning.core.batch.reporting.failures import Divergence, Failure, kind_of
+from baton_reasoning.core.batch.reporting.figures import conditions_text
+from baton_reasoning.core.grading.verdict import Outcome
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.store.batches import JobState, ResultRow
+from baton_reasoning.core.thinking.trace import Piece, Trace
+
+if TYPE_CHECKING:
+    from baton_reasoning.app.inspector.panel import Inspector
+
+NEXT, PREVIOUS = "F8", "Shift+F8"
+NOTE_LINES = 2
+KEEP_MS = 800
+"""A note is saved after this pause in typing, and when another answer is shown."""
+OPINION_TIP = "The large model reads this answer, and shows where it first disagrees"
+VALUES_TIP = "The small model goes on from each step, and so shows how likely the right answer was there"
+
+
+class ReadAnswer(NamedTuple):
+    """The trace of an answer, and what is known of its failure; None for one that is right."""
+
+    trace: Trace
+    failure: Failure | None
+
+
+class AnswerPanel(QWidget):
+    stepped = Signal(int)
+    """The next answer that went wrong is wanted (1), or the one before (-1)."""
+    closed = Signal()
+    noted = Signal(object, str)
+    """A ResultRow, and the note on it."""
+
+    def __init__(
+        self, batch: BatchSession, reviews: BatchReviews, actions: WindowActions, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.row: ResultRow | None = None
+        """The result that is shown."""
+        self._batch, self._reviews = batch, reviews
+        self._problem = Problem("", "", None, {}, 0)
+        self._kept = ""
+        """The note as it is stored."""
+        self._first: Piece | None = None
+        """The piece in which the large model first disagrees."""
+        self._goal: Piece | None = None
+        """Shown as soon as it is laid out."""
+        self._reading = LatestTask(self, "open an answer", actions.show_error)
+        self.heading, self.detail = ElidedLabel("", Role.HEADING), label("", wrap=True, selectable=True)
+        self.problem = RichText()
+        self.pane = AnswerPane(Exchange("", RunSettings()), Typesetter(self), self)
+        previous, following = (f"{which} answer of this policy that went wrong" for which in ("Previous", "Next"))
+        self.previous = button("‹", lambda: self.stepped.emit(-1), Role.FLAT, f"{previous} ({PREVIOUS})", previous)
+        self.next = button("›", lambda: self.stepped.emit(1), Role.FLAT, f"{following} ({NEXT})", following)
+        self.inspect = SwitchButton("Inspector")
+        self.inspect.setToolTip("Every token, the run, the opinion and the values")
+        self.place = button("First disagreement", lambda: self._show_piece(self._first))
+        self.opinion = button("Second opinion", lambda: self._reviews.ask_opinions(self.row))
+        self.values = button("Values", lambda: self._reviews.estimate_values(self.row))
+        self.stop = button("Stop", reviews.stop, tip="What is finished is kept; the next time goes on from there")
+        self.progress = label("", Role.MUTED)
+        self.note = NoteEdit()
+        self._keeping = single_shot_timer(self, KEEP_MS, self.keep_note)
+        self._lay_out()
+        self.inspect.toggled.connect(self._show_inspector)
+        self.pane.revealed.connect(self._reveal)
+        self.pane.steps.grown.connect(lambda _: self._reach())
+        self.note.textChanged.connect(self._keeping.start)
+        self.note.left.connect(self.keep_note)
+        reviews.changed.connect(self._show_reviews)
+        reviews.ended.connect(self._read)
+
+    @cached_property
+    def inspector(self) -> Inspector:
+        """The inspector, created on first use."""
+        from baton_reasoning.app.inspector.panel import Inspector
+
+        inspector = Inspector()
+        inspector.piece_chosen.connect(lambda _, piece: self.pane.choose(piece, reveal=True))
+        self._split.addWidget(inspector)
+        return inspector
+
+    def show_answer(self, row: ResultRow, problem: Problem) -> None:
+        """Show what is known of the answer; its text follows."""
+        self.keep_note()
+        self.row, self._problem, self._kept = row, problem, row.note
+        self.heading.setText(f"{problem.id} · {run_title(row)}")
+        self.problem.set_markdown(problem.text)
+        self.note.setPlainText(row.note)
+        self._keeping.stop()
+        self._take(ReadAnswer(Trace(), None))
+        self._area.verticalScrollBar().setValue(0)
+        self._read()
+        self._show_reviews()
+
+    def clear(self) -> None:
+        """Show nothing: another batch is in view, or the answer is being written anew."""
+        self.keep_note()
+        self._reading.cancel()
+        self.row = None
+
+    def keep_note(self) -> None:
+        """Save the note now if it has changed."""
+        self._keeping.stop()
+        written = self.note.toPlainText().strip()
+        if self.row and written != self._kept:
+            self._kept = written
+            self.noted.emit(self.row, written)
+
+    def choose(self, exchange: Exchange, piece: Piece) -> None:
+        """Show a step in the inspector, if that is open."""
+        if self.inspect.isChecked():
+            self.inspector.show_piece(exchange, piece)
+
+    def open_menu(self, exchange: Exchange, piece: Piece, where: QPoint) -> None:
+        """Open the inspector at the step: nothing else can be done with an answer of a batch."""
+        del where
+        self.inspect.setChecked(True)
+        self.pane.choose(piece)
+        self.inspector.show_piece(exchange, piece)
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        self.keep_note()
+        super().hideEvent(event)
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        """Read the answer again, in the background: what belongs to another one by then is dropped."""
+        row, problem, store = self.row, self._problem, self._batch.store
+        if row is None or store is None or row.state is not JobState.DONE:
+            return
+
+        def read() -> ReadAnswer:
+            trace = store.runs.trace(row.run)
+            if row.outcome is Outcome.CORRECT:
+                return ReadAnswer(trace, None)
+            divergence = Divergence.of(trace)
+            kind = kind_of(row, problem.expected or "", trace, divergence)
+            return ReadAnswer(trace, Failure(row, problem, kind, divergence))
+
+        self._reading.run(read, self._take)
+
+    def _take(self, found: ReadAnswer) -> None:
+        row, trace = self.row, found.trace
+        assert row
+        settings = RunSettings.stored(trace.started.settings if trace.started else {})
+        self.pane.show_exchange(Exchange(self._problem.text, settings, trace=trace))
+        expected = f"✗ expected {self._problem.expected}" if row.outcome is Outcome.WRONG else ""
+        self.pane.show_verdict(row.outcome, expected)
+        self._describe(row, found.failure)
+        divergence = found.failure.divergence if found.failure else None
+        self._first = self._goal = None
+        if divergence:
+            self._first = next((each for each in reversed(trace.pieces) if each.position <= divergence.position), None)
+            self._show_piece(self._first)
+        self.place.setVisible(self._first is not None)
+        if self.inspect.isChecked():
+            self.inspector.show_run(self.pane.exchange)
+
+    def _describe(self, row: ResultRow, failure: Failure | None) -> None:
+        if row.state is not JobState.DONE:
+            first = "This answer is not written yet."
+        elif failure:
+            first = f"{failure.kind.value}: {failure.detail}"
+        else:
+            first = row.error or (row.verdict.reason if row.verdict else "")
+        self.detail.setText("\n".join(filter(None, (first, *row.notices))))
+        self.detail.setToolTip(plain_tip(f"Written {conditions_text(row.conditions)}." if row.conditions else ""))
+
+    def _show_piece(self, piece: Piece | None) -> None:
+        self._goal = piece
+        self._reach()
+
+    def _reach(self) -> None:
+        """Select the wanted piece and scroll to it, once it is laid out."""
+        piece = self._goal
+        if piece and (piece.in_answer or self.pane.steps.place_of(piece) is not None):
+            self._goal = None
+            self.pane.choose(piece, reveal=True)
+            self.choose(self.pane.exchange, piece)
+
+    def _show_inspector(self, shown: bool) -> None:
+        self.inspector.setVisible(shown)
+        if shown:
+            self.inspector.show_run(self.pane.exchange)
+            if piece := self.pane.steps.selected:
+                self.inspector.show_piece(self.pane.exchange, piece)
+
+    def _reveal(self, place: QRectF) -> None:
+        top = self.pane.mapTo(self._text, place.center().toPoint()).y()
+        self._area.ensureVisible(0, top, 0, self._area.height() // 3)
+
+    def _show_reviews(self) -> None:
+        reviews = self._reviews
+        is_done = self.row is not None and self.row.has_answer
+        for press, reason, tip in (
+            (self.opinion, reviews.no_opinions_reason, OPINION_TIP),
+            (self.values, reviews.unavailable_reason, VALUES_TIP),
+        ):
+            press.setVisible(not reviews.running)
+            press.setEnabled(is_done and not reason)
+            press.setToolTip(reason or tip)
+        self.stop.setVisible(reviews.running)
+        self.progress.setText(reviews.status if reviews.running else reviews.no_opinions_reason)
+        self.progress.setVisible(bool(self.progress.text()))
+
+    def _lay_out(self) -> None:
+        close = IconButton("close", "Close the answer (Esc)", self.closed.emit)
+        head = hbox((self.heading, 1), self.previous, self.next, self.inspect, close, spacing=4)
+        buttons = flowing(self.place, self.opinion, self.values, self.stop, self.progress)
+        parts = (self.problem, self.detail, buttons, self.pane, STRETCH)
+        self._text = holder(vbox(*parts, margins=(0, 0, 8, 0), spacing=12))
+        self._area = scrolling(self._text)
+        self.note.setFixedHeight(self.note.fontMetrics().lineSpacing() * NOTE_LINES + 20)
+        self._split = QSplitter()
+        self._split.addWidget(holder(vbox(head, (self._area, 1), self.note, margins=(12, 0, 0, 0), spacing=8)))
+        self._split.setChildrenCollapsible(False)
+        self.setLayout(vbox(self._split, margins=0))
+
+
+class NoteEdit(QPlainTextEdit):
+    """The field for a person's note: Tab leaves it, and its owner saves the text."""
+
+    left = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Note on this answer")
+        self.setPlaceholderText("Note on this answer: kept with it, and exported")
+        self.setTabChangesFocus(True)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self.left.emit()

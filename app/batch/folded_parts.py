@@ -1,0 +1,104 @@
+"""What lies folded below the results: tests and intervals, the worth of takeovers, times and tokens, notes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from functools import partial
+from itertools import zip_longest
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QPushButton, QWidget
+
+from baton_reasoning.app.toolkit.controls import button, label
+from baton_reasoning.app.toolkit.figure_table import FigureTable
+from baton_reasoning.app.toolkit.flow import flowing
+from baton_reasoning.app.toolkit.layout import vbox
+from baton_reasoning.app.toolkit.theme import Role
+from baton_reasoning.core.batch.reporting import tables
+from baton_reasoning.core.batch.reporting.failures import FailureAnalysis, takeover_table
+from baton_reasoning.core.batch.reporting.report import Report
+from baton_reasoning.core.table import Table
+
+WIDEST = 1000
+"""Pixels of a table: in wider ones a figure is far from its name."""
+
+
+class Fold(Enum):
+    TESTS = "Paired tests and intervals"
+    WORTH = "What takeovers were worth"
+    TIMES = "Time and tokens"
+    NOTES = "Notes"
+
+
+class FoldedParts(QWidget):
+    takeovers_wanted = Signal()
+    """Their part was opened: count them."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.tests, self.takeovers, self.times = TableList(), TableList(), TableList()
+        self.notes = label("", Role.MUTED, wrap=True, selectable=True)
+        self.notes.setAccessibleName("What to know beside the figures")
+        self.bodies: dict[Fold, QWidget] = {
+            Fold.TESTS: self.tests,
+            Fold.WORTH: self.takeovers,
+            Fold.TIMES: self.times,
+            Fold.NOTES: self.notes,
+        }
+        self.heads: dict[Fold, QPushButton] = {}
+        for fold, body in self.bodies.items():
+            self.heads[fold] = button("", partial(self._turn, fold), Role.FLAT)
+            body.setMaximumWidth(WIDEST)
+            body.hide()
+        self.setLayout(vbox(flowing(*self.heads.values(), gap=4), *self.bodies.values(), margins=0, spacing=12))
+        self._count_notes = 0
+        self._name()
+
+    def is_open(self, fold: Fold) -> bool:
+        return not self.bodies[fold].isHidden()
+
+    def show_report(self, report: Report) -> None:
+        times, notes = tables.time_tables(report), tables.notes(report)
+        self.tests.show_tables((*tables.main_tables(report), *tables.more_tables(report)[len(times) :]))
+        self.times.show_tables(times)
+        self.notes.setText("\n".join(f"• {note}" for note in notes))
+        self._count_notes = len(notes)
+        self._name()
+
+    def show_takeovers(self, found: FailureAnalysis) -> None:
+        self.takeovers.show_tables([takeover_table(found.takeovers)])
+
+    def _turn(self, fold: Fold) -> None:
+        self.bodies[fold].setVisible(not self.is_open(fold))
+        self._name()
+        if fold is Fold.WORTH and self.is_open(fold):
+            self.takeovers_wanted.emit()
+
+    def _name(self) -> None:
+        for fold, head in self.heads.items():
+            number = f" ({self._count_notes})" if fold is Fold.NOTES else ""
+            head.setText(f"{'▾' if self.is_open(fold) else '▸'} {fold.value}{number}")
+            head.setAccessibleName(f"{'Hide' if self.is_open(fold) else 'Show'}: {fold.value}{number}")
+        self.heads[Fold.NOTES].setVisible(self._count_notes > 0)
+
+
+class TableList(QWidget):
+    """Tables below each other."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._list = vbox(margins=0, spacing=8)
+        self.setLayout(self._list)
+
+    @property
+    def shown(self) -> list[Table]:
+        return [each.shown for each in self.findChildren(FigureTable) if each.shown and not each.isHidden()]
+
+    def show_tables(self, shown: Sequence[Table]) -> None:
+        for widget, table in zip_longest(self.findChildren(FigureTable), shown):
+            if widget is None:
+                self._list.addWidget(widget := FigureTable())
+            if table:
+                widget.show_table(table)
+            widget.setVisible(table is not None)

@@ -1,0 +1,85 @@
+"""The view of the results: widths that follow the window, and a ribbon where both models wrote."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRectF, QSize, Qt
+from PySide6.QtGui import QPainter, QResizeEvent
+from PySide6.QtWidgets import QAbstractItemView, QStyledItemDelegate, QStyleOptionViewItem, QTableView, QWidget
+
+from baton_reasoning.app.batch.result_table import FIRST_ARM, RIBBON_ROLE, ResultColumn, ResultTable
+from baton_reasoning.app.toolkit.ribbon import paint_ribbon
+from baton_reasoning.app.toolkit.theme import current_theme
+
+RIBBON, BEFORE_RIBBON = QSize(64, 10), 8
+NARROW, ARM, PAIR = 50, 84, 198
+"""Pixels of the columns at the usual text size: of numbers; of policies at least, and of those with a ribbon."""
+PROBLEM_SHARE, EXPECTED_SHARE = 0.2, 0.11
+"""Parts of the width, whatever the number of policies."""
+
+
+class ResultGrid(QTableView):
+    def __init__(self, model: ResultTable, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._results = model
+        self.setModel(model)
+        self.setAccessibleName("Results")
+        self._plain, self._pair = QStyledItemDelegate(self), PairCell(self)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.setTabKeyNavigation(False)
+        self.verticalHeader().hide()
+        header = self.horizontalHeader()
+        header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        header.setSortIndicatorClearable(True)
+        header.setHighlightSections(False)
+        header.setTextElideMode(Qt.TextElideMode.ElideRight)
+        self.setSortingEnabled(True)
+        model.modelReset.connect(self.fit)
+        current_theme().changed.connect(self.fit)
+        self.fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self.fit()
+
+    def fit(self) -> None:
+        """Give the problem its share of the width, and the policies what is left; rows are as high as the text."""
+        size, width, arms = current_theme().text_size, self.viewport().width(), self._results.arms
+        height = self.fontMetrics().height() + 14
+        if self.verticalHeader().defaultSectionSize() != height:  # which looks at every row
+            self.verticalHeader().setDefaultSectionSize(height)
+        self.horizontalHeader().setMinimumSectionSize(round(NARROW * size))
+        widths = {
+            ResultColumn.NUMBER: round(NARROW * size),
+            ResultColumn.SEED: round(NARROW * size),
+            ResultColumn.PROBLEM: max(round(PROBLEM_SHARE * width), round(96 * size)),
+            ResultColumn.EXPECTED: max(round(EXPECTED_SHARE * width), round(80 * size)),
+        }
+        for column, each in widths.items():
+            self.setColumnWidth(column, each)
+        lowest = [round((PAIR if arm.is_pair else ARM) * size) for arm in arms]
+        left = width - sum(widths[column] for column in widths if not self.isColumnHidden(column)) - sum(lowest)
+        for at, (arm, least) in enumerate(zip(arms, lowest, strict=True), FIRST_ARM):
+            self.setItemDelegateForColumn(at, self._pair if arm.is_pair else self._plain)
+            self.setColumnWidth(at, least + max(0, left) // len(lowest))
+
+
+class PairCell(QStyledItemDelegate):
+    """Paints the ribbon of an answer before the text of its cell."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
+        super().initStyleOption(option, index)
+        option.features |= QStyleOptionViewItem.ViewItemFeature.HasDecoration  # room for the ribbon, as for an icon
+        option.decorationSize = RIBBON
+
+    def paint(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        super().paint(painter, option, index)
+        if layout := index.data(RIBBON_ROLE):
+            top = option.rect.center().y() - RIBBON.height() / 2 + 1
+            area = QRectF(option.rect.left() + BEFORE_RIBBON, top, RIBBON.width(), RIBBON.height())
+            paint_ribbon(painter, area, layout, current_theme().colours)

@@ -1,0 +1,416 @@
+"""Shows a running or finished batch: what it comes to in a sentence, accuracy against share, and every result."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal
+from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
+from PySide6.QtWidgets import QButtonGroup, QFileDialog, QInputDialog, QMenu, QPushButton, QSplitter, QWidget
+
+from baton_reasoning.app.batch.answer_panel import NEXT, PREVIOUS, AnswerPanel
+from baton_reasoning.app.batch.charts import ChartCard
+from baton_reasoning.app.batch.execution import BatchActivity
+from baton_reasoning.app.batch.folded_parts import Fold, FoldedParts
+from baton_reasoning.app.batch.result_grid import ResultGrid
+from baton_reasoning.app.batch.result_table import ResultColumn, ResultTable, RowFilter
+from baton_reasoning.app.batch.reviews import BatchReviews
+from baton_reasoning.app.batch.session import BatchSession
+from baton_reasoning.app.session.actions import WindowActions
+from baton_reasoning.app.session.preferences import documents_folder
+from baton_reasoning.app.toolkit.background import LatestTask
+from baton_reasoning.app.toolkit.controls import ElidedLabel, SwitchButton, button, label, progress_bar, scrolling
+from baton_reasoning.app.toolkit.flow import flowing
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
+from baton_reasoning.core.batch.reporting import charts, tables
+from baton_reasoning.core.batch.reporting.exports import EXPORTS
+from baton_reasoning.core.batch.reporting.failures import analyse
+from baton_reasoning.core.batch.reporting.report import Report
+from baton_reasoning.core.batch.reporting.reviews import USUAL_SAMPLE
+from baton_reasoning.core.batch.running.arms import ARMS, arm_title
+from baton_reasoning.core.batch.running.batch import BatchSettings
+from baton_reasoning.core.batch.running.progress import (
+    BatchEvent,
+    JobEnded,
+    JobGrew,
+    JobRetried,
+    JobStarted,
+    JobStopped,
+    time_left,
+)
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.store.batches import JobState, ResultRow
+from baton_reasoning.core.text import counted
+from baton_reasoning.core.words.numbers import count, rough_duration
+
+REPORT_EVERY_MS = 3000
+NARROW = 1000
+"""Pixels below which chart, table and answer stand below each other, at the usual text size."""
+LOWEST, CHART = 300, 420
+"""Pixels of the table's height and of the chart's width beside it, at least."""
+OPINIONS_KEY, VALUES_KEY = "F7", "F9"
+_STOP = ("Stop", "Finishes the answers under way, and begins no other")
+_STOP_NOW = ("Stop now", "Ends the answers under way at once; they are written anew next time")
+_STOP_REVIEWS = ("Stop", "What is finished is kept; the next time goes on from there")
+"""Text and tool tip of the button before it is pressed, once it is, and while answers are reviewed."""
+GRADINGS = {
+    How.AUTO: "Automatic: text, letters, numbers, lists, then algebra",
+    How.EXACT: "The same text",
+    How.NUMERIC: "The same number",
+    How.CHOICE: "The same letter (multiple choice)",
+    How.MATH: "Algebra alone (math-verify)",
+    How.REGEX: "A pattern of your own…",
+}
+PATTERN = "It is looked for in all that stands after the thinking; {expected} is the expected answer, as it is:"
+_EXPORTS = {
+    ".csv": "Table (CSV)",
+    ".jsonl": "Results (JSON lines)",
+    ".html": "Report (HTML)",
+    ".md": "Report (Markdown)",
+    ".json": "Report (JSON)",
+}
+
+
+class ResultsView(QWidget):
+    left = Signal()
+    arm_wanted = Signal(str)
+    """The name of a recipe."""
+    larges_wanted = Signal()
+    """Other large models, still to be chosen."""
+
+    def __init__(self, session: BatchSession, actions: WindowActions, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session, self._actions = session, actions
+        self.reviews = BatchReviews(session, actions, self)
+        self.model = ResultTable(self)
+        self.table = ResultGrid(self.model)
+        self.answer = AnswerPanel(session, self.reviews, actions)
+        self.answer.hide()
+        self.title, self.summary = ElidedLabel("", Role.HEADING), ElidedLabel("", Role.MUTED)
+        self.run = button("Start", self._press_run, Role.PRIMARY)
+        self.stop = button("", self._press_stop)
+        self.retry = button("Retry errors", lambda: session.start(retry=True))
+        self.export, self.more = QPushButton("Export"), QPushButton("More")
+        self.bar, self.status = progress_bar("Progress of the batch"), label("", Role.MUTED)
+        self.sentence = label("", Role.TITLE, wrap=True, selectable=True)
+        self.sentence.setAccessibleName("What the batch shows")
+        self.share = ChartCard("Accuracy against large share", actions)
+        self._chart = holder(vbox(self.share, STRETCH, margins=(0, 0, 12, 0)))
+        self.folded = FoldedParts()
+        self.filters = {each: SwitchButton(each.value) for each in RowFilter}
+        self._filter_group = QButtonGroup(self)
+        self._split = QSplitter()
+        self._shown = ""
+        """The id of the batch that is shown."""
+        self._report: Report | None = None
+        self._graded, self._pattern = 0, r"answer is\s+{expected}\b"
+        self._analysing = LatestTask(self, "count takeovers", actions.show_error, one_at_a_time=True)
+        self._report_timer = QTimer(self)
+        self._report_timer.setInterval(REPORT_EVERY_MS)
+        self._report_timer.timeout.connect(session.report)
+        self._fill_menus()
+        self._lay_out()
+        self._connect()
+
+    def show_batch(self) -> None:
+        """Show the session's current batch."""
+        session, batch = self.session, self.session.batch
+        assert batch
+        if batch.id != self._shown:
+            self._shown, self._report = batch.id, None
+            self.sentence.clear()
+            self._chart.hide()
+            self.folded.hide()
+            self.close_answer()
+            self.filters[RowFilter.ALL].click()
+        self.model.show(session.problems, batch.arms, session.rows)
+        self.table.setColumnHidden(ResultColumn.SEED, len(BatchSettings.of(batch).seed_numbers) < 2)
+        self.table.fit()
+        self.title.setText(batch.name)
+        self._summarise()
+        self._show_state()
+        if self.answer.row and (index := self.model.index_of(self.answer.row)).isValid():
+            self.table.setCurrentIndex(index)
+
+    def step(self, by: int) -> None:
+        """Show the next answer of this policy that went wrong (1), or the one before (-1)."""
+        if (index := self.model.next_failed(self.table.currentIndex(), by)).isValid():
+            self._open(index)
+
+    def close_answer(self) -> bool:
+        """Close the answer beside the table; whether there was one."""
+        was_open = not self.answer.isHidden()
+        self.answer.clear()
+        self.answer.hide()
+        self._chart.setVisible(self._has_chart)
+        self._show_progress()
+        if was_open:
+            self.table.setFocus()
+        return was_open
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def _has_chart(self) -> bool:
+        return self._report is not None and len(self._report.arms) > 1
+
+    def _take(self, events: list[BatchEvent]) -> None:
+        for event in events:
+            match event:
+                case JobStarted(job):
+                    self.model.set_state(job.id, JobState.CLAIMED)
+                case JobStopped(job):
+                    self.model.set_state(job, JobState.WAITING)
+                case JobGrew():
+                    self.model.grow(event)
+                case JobRetried(row) | JobEnded(row):
+                    self.model.take(row)
+                    if self.answer.row and self.answer.row.job == row.job:
+                        self.answer.show_answer(row, self.session.problems[row.position])
+        self._show_progress()
+
+    def _show_report(self, report: Report) -> None:
+        self._report = report
+        # The report of a large batch comes less often, to take a tenth of the time at most.
+        self._report_timer.setInterval(max(REPORT_EVERY_MS, int(10_000 * self.session.report_seconds)))
+        self.sentence.setText(tables.sentence(report))
+        self.share.show_chart(partial(charts.share_chart, report, height=260), charts.shares_in_words(report))
+        self._chart.setVisible(self._has_chart and self.answer.isHidden())
+        self.folded.show_report(report)
+        self.folded.show()
+        self._summarise()
+        self._count_takeovers()
+
+    def _summarise(self) -> None:
+        """Show “40 problems, 4 policies, done in 74 s”; the models are in the tool tip."""
+        batch, session = self.session.batch, self.session
+        assert batch
+        parts = [counted(batch.problems, "problem"), count(len(batch.arms), "policy", "policies")]
+        if session.progress.total.done >= session.progress.total.jobs:
+            seconds = session.seconds_taken if self._report else 0.0
+            parts.append(f"done in {rough_duration(seconds)}" if seconds else "done")
+        self.summary.setText(", ".join(parts))
+        if self._report:
+            self.summary.setToolTip(tables.heading(self._report))
+
+    def _count_takeovers(self) -> None:
+        """Count the takeovers and their worth, if a person looks at them; it reads every wrong answer."""
+        session = self.session
+        if session.store and session.batch and not session.running and self.folded.is_open(Fold.WORTH):
+            store, batch_id = session.store, session.batch.id
+            self._analysing.run(lambda: analyse(store, batch_id), self.folded.show_takeovers)
+
+    def _show_state(self) -> None:
+        session, total, activity = self.session, self.session.progress.total, self.session.activity
+        over = total.done >= total.jobs
+        if session.running and activity is not BatchActivity.PAUSED:
+            self.run.setText("Pause")
+        else:
+            self.run.setText("Resume" if session.running or total.done else "Start")
+        fixed = (BatchActivity.LOADING, BatchActivity.FINISHING, BatchActivity.REGRADING)
+        self.run.setVisible(not over and activity not in fixed)
+        self.regrade.setEnabled(total.done > 0 and not session.running)
+        if session.running and not self._report_timer.isActive():
+            self._report_timer.start()
+        elif not session.running:
+            self._report_timer.stop()
+        self._show_progress()
+        self._summarise()
+
+    def _show_progress(self) -> None:
+        session, total, reviews = self.session, self.session.progress.total, self.reviews
+        self.bar.setMaximum(max(1, total.jobs))
+        self.bar.setValue(total.done)
+        status = f"{total.done:,} / {total.jobs:,}"
+        match session.activity:
+            case BatchActivity.LOADING:
+                status += f" · {session.execution.status}"
+            case BatchActivity.REGRADING:
+                status = f"graded again: {self._graded:,} / {total.done:,}"
+            case BatchActivity.PAUSED:
+                status += " · paused"
+            case BatchActivity.FINISHING:
+                status += f" · finishing {counted(session.execution.under_way, 'answer')}"
+            case BatchActivity.RUNNING:
+                status += f" · {session.progress.parallel} at once · {time_left(session.progress.seconds_left())}"
+        text, tip = _STOP_NOW if session.activity is BatchActivity.FINISHING else _STOP
+        reviewing = reviews.running and self.answer.isHidden()  # an answer that is shown tells of it itself
+        if reviewing:
+            text, tip = _STOP_REVIEWS
+            self.bar.setMaximum(100)
+            self.bar.setValue(int(100 * reviews.progress.share) if reviews.progress else 0)
+            status = reviews.status
+        self.status.setText(status)
+        self.stop.setText(text)
+        self.stop.setToolTip(tip)
+        self.stop.setVisible(session.running or reviewing)
+        self._progress.setVisible(session.running or reviewing or total.done < total.jobs)
+        self.retry.setVisible(total.failed > 0 and not session.running)
+        self.retry.setText(f"Retry {counted(total.failed, 'error')}")
+        for action, reason in (
+            (self.opinions, reviews.no_opinions_reason),
+            (self.values, reviews.unavailable_reason),
+        ):
+            action.setEnabled(total.done > 0 and not reason)
+        numbers = {RowFilter.WRONG: self.model.wrong, RowFilter.DIFFERENT: self.model.different}
+        for each, rows in numbers.items():
+            self.filters[each].setText(f"{each.value} ({len(rows):,})")
+        self.filters[RowFilter.WRONG].setToolTip(f"Problems that “{arm_title(self.model.main)}” did not get right")
+
+    def _press_run(self) -> None:
+        if self.session.running:
+            self.session.execution.pause()
+        else:
+            self.session.start()
+
+    def _press_stop(self) -> None:
+        (self.reviews if self.reviews.running else self.session).stop()
+
+    def _export(self, ending: str) -> None:
+        assert self.session.batch
+        first = documents_folder() / f"{_file_name(self.session.batch.name)}{ending}"
+        where, _ = QFileDialog.getSaveFileName(self, "Export", str(first), f"*{ending}")
+        if where:
+            self.session.export(Path(where if where.lower().endswith(ending) else f"{where}{ending}"))
+
+    def _grade_again(self, how: How) -> None:
+        """Look for the answers in the texts again, and compare them in this way; no model runs."""
+        chosen: How | Regex = how
+        if how is How.REGEX:
+            self._pattern, is_chosen = QInputDialog.getText(self, "Grade again", PATTERN, text=self._pattern)
+            if not is_chosen:
+                return
+            try:
+                chosen = Regex(self._pattern)
+            except SettingsError as error:
+                self._actions.show_error(error)
+                return
+        self._graded = 0
+        self.session.regrade(chosen)
+
+    def _take_graded(self, rows: list[ResultRow]) -> None:
+        self._graded += len(rows)
+        for row in rows:
+            self.model.take(row)
+        self._show_progress()
+
+    def _choose_filter(self, press: SwitchButton) -> None:
+        self.model.choose(next(each for each, one in self.filters.items() if one is press))
+
+    def _open(self, index: QModelIndex) -> None:
+        """Show the answer of a cell beside the table; in the first columns, of the main policy."""
+        if index.column() <= ResultColumn.EXPECTED:
+            arms = [arm.name for arm in self.model.arms]
+            index = self.model.index(index.row(), len(ResultColumn) + arms.index(self.model.main or arms[0]))
+        if row := self.model.result_at(index):
+            self._chart.hide()
+            if self.answer.isHidden():
+                self.answer.show()
+                self._split.setSizes([0, 760, 480])
+            self.table.setCurrentIndex(index)
+            if self.answer.row is None or self.answer.row.job != row.job:
+                self.answer.show_answer(row, self.model.problem_at(index.row()))
+            self._fit()
+            self.table.scrollTo(index)
+
+    def _moved(self, index: QModelIndex) -> None:
+        """Follow the table while an answer is open."""
+        if not self.answer.isHidden() and (row := self.model.result_at(index)):
+            self.answer.show_answer(row, self.model.problem_at(index.row()))
+
+    def _keep_note(self, row: ResultRow, note: str) -> None:
+        self.session.set_note(row, note)
+        self.model.set_note(row, note)
+
+    def _fill_menus(self) -> None:
+        menu = QMenu(self.export)
+        for ending in EXPORTS:
+            menu.addAction(_EXPORTS.get(ending, ending)).triggered.connect(partial(self._export, ending))
+        self.export.setMenu(menu)
+        menu = QMenu(self.more)
+        arms = menu.addMenu("Compare with…")
+        for name, recipe in ARMS.items():
+            text = "\t".join(filter(None, (recipe.title, recipe.summary)))
+            arms.addAction(text).triggered.connect(partial(self.arm_wanted.emit, name))
+        menu.addAction("Add large models…").triggered.connect(lambda: self.larges_wanted.emit())
+        menu.addSeparator()
+        self.opinions = menu.addAction("Second opinions on all wrong answers")
+        self.values = menu.addAction(f"Worth of takeovers in {USUAL_SAMPLE} answers")
+        for action, key, act in (
+            (self.opinions, OPINIONS_KEY, self.reviews.ask_opinions),
+            (self.values, VALUES_KEY, self.reviews.estimate_values),
+        ):
+            action.setShortcut(QKeySequence(key))
+            action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            action.triggered.connect(partial(act, None))
+            self.addAction(action)
+        menu.addSeparator()
+        self.regrade = menu.addMenu("Grade again by")
+        for how, words in GRADINGS.items():
+            self.regrade.addAction(words).triggered.connect(partial(self._grade_again, how))
+        self.more.setMenu(menu)
+
+    def _lay_out(self) -> None:
+        for each in (self.export, self.more):
+            set_role(each, Role.FLAT)
+        back = button("‹ Batches", self.left.emit, Role.FLAT)
+        head = hbox(
+            back, self.title, (self.summary, 1), self.run, self.stop, self.retry, self.export, self.more, spacing=8
+        )
+        self._progress = holder(hbox((self.bar, 1), 8, self.status, margins=0))
+        for number, press in enumerate(self.filters.values()):
+            set_role(press, Role.FLAT)
+            press.setChecked(number == 0)
+            self._filter_group.addButton(press)
+        show = flowing(label("Show", Role.MUTED), *self.filters.values(), gap=4)
+        self._split.addWidget(self._chart)
+        self._split.addWidget(holder(vbox((self.table, 1), show, margins=0, spacing=6)))
+        self._split.addWidget(self.answer)
+        self._split.setChildrenCollapsible(False)
+        self._split.setStretchFactor(1, 1)
+        content = vbox(
+            head, self._progress, self.sentence, (self._split, 1), self.folded, margins=(22, 14, 16, 14), spacing=12
+        )
+        self.setLayout(vbox(scrolling(holder(content)), margins=0))
+
+    def _fit(self) -> None:
+        """Put chart, table and answer side by side, in a narrow window below each other."""
+        size, narrow = current_theme().text_size, self.width() < NARROW * current_theme().text_size
+        self._split.setOrientation(Qt.Orientation.Vertical if narrow else Qt.Orientation.Horizontal)
+        self._chart.setMinimumWidth(0 if narrow else round(CHART * size))
+        self.table.setMinimumHeight(round(LOWEST * size))
+        self.answer.setMinimumHeight(round(LOWEST * size) if narrow else 0)
+
+    def _connect(self) -> None:
+        session = self.session
+        session.events.connect(self._take)
+        session.changed.connect(self._show_state)
+        session.reported.connect(self._show_report)
+        session.graded.connect(self._take_graded)
+        self.reviews.changed.connect(self._show_progress)
+        self.reviews.ended.connect(self._count_takeovers)
+        self.folded.takeovers_wanted.connect(self._count_takeovers)
+        self._filter_group.buttonClicked.connect(self._choose_filter)
+        self.table.activated.connect(self._open)
+        self.table.selectionModel().currentChanged.connect(lambda index, _: self._moved(index))
+        self.answer.stepped.connect(self.step)
+        self.answer.closed.connect(self.close_answer)
+        self.answer.noted.connect(self._keep_note)
+        current_theme().changed.connect(self._fit)
+        for key, by in ((NEXT, 1), (PREVIOUS, -1)):
+            shortcut = QShortcut(QKeySequence(key), self)
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.activated.connect(partial(self.step, by))
+
+
+def _file_name(batch: str) -> str:
+    """Turn the name of a batch into that of a file."""
+    return re.sub(r"[^\w.=-]+", "-", batch).strip("-.") or "batch"

@@ -1,0 +1,306 @@
+"""An answer beside the table: read in the background, walked through with keys, noted, and reviewed by the models."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from baton_reasoning.app.batch.answer_panel import AnswerPanel
+from baton_reasoning.app.batch.folded_parts import Fold
+from baton_reasoning.app.batch.page import BatchPage
+from baton_reasoning.app.batch.result_table import FIRST_ARM, ResultColumn
+from baton_reasoning.app.batch.results_view import ResultsView
+from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.grading.verdict import Regex
+from baton_reasoning.core.thinking.trace import Trace
+from tests.app.batch.conftest import RecordedActions
+from tests.app.batch.test_page import run, wait_until_done
+from tests.app.conftest import OWN_MODELS
+from tests.core.batch.counting import large_engine
+from tests.fakes.scripted import ScriptedEngine
+from tests.patience import PATIENCE
+
+pytestmark = pytest.mark.slow
+LARGE = FIRST_ARM + 1
+
+
+@pytest.fixture(autouse=True)
+def own_models(page: BatchPage) -> None:
+    """The batch runs on the chat's pair, whose large model gives the opinions."""
+    page._preferences.change(models=OWN_MODELS)
+
+
+@pytest.fixture
+def view(page: BatchPage, qtbot: QtBot, problem_file: Path) -> ResultsView:
+    """The results of six problems, three of which the small model alone gets wrong; the first of those is open."""
+    page.show()
+    run(page, qtbot, problem_file, "small", "large")
+    page.view.step(1)
+    wait_for_text(page.view.answer, qtbot)
+    return page.view
+
+
+def wait_for_text(answer: AnswerPanel, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: bool(answer.pane.steps.toPlainText()))
+
+
+def shown(view: ResultsView) -> str:
+    return view.answer.heading.text()
+
+
+def test_enter_opens_the_answer_of_a_cell_beside_the_table_and_it_follows(view: ResultsView, qtbot: QtBot) -> None:
+    view.close_answer()
+    assert view.answer.isHidden()
+    assert view.share.isVisible()
+    view.table.setCurrentIndex(view.model.index(2, LARGE))
+    assert view.answer.isHidden(), "a cell alone opens nothing"
+    qtbot.keyClick(view.table, Qt.Key.Key_Return)
+    assert shown(view) == "p2 · Large only"
+    assert not view.share.isVisible(), "the answer takes the place of the chart"
+    qtbot.keyClick(view.table, Qt.Key.Key_Down)
+    assert shown(view) == "p3 · Large only"
+    wait_for_text(view.answer, qtbot)
+    assert view.answer.problem.toPlainText() == "Count to 3."
+    assert view.answer.pane.verdict.text() == "✓ right"
+
+
+def test_an_answer_that_went_wrong_says_how(view: ResultsView) -> None:
+    answer = view.answer
+    assert shown(view) == "p1 · Small only"
+    assert answer.detail.text() == "Wrong answer: 2, expected 1"
+    assert answer.pane.result.text() == "2"
+    assert answer.pane.verdict.text() == "✗ expected 1"
+    assert answer.place.isHidden()
+
+
+def test_the_main_policy_is_opened_from_the_cell_of_a_problem(view: ResultsView) -> None:
+    view.table.activated.emit(view.model.index(4, ResultColumn.PROBLEM))
+    assert shown(view) == "p4 · Small only"
+
+
+def test_keys_lead_to_the_next_and_the_previous_failure_of_the_policy(view: ResultsView, qtbot: QtBot) -> None:
+    qtbot.keyClick(view.table, Qt.Key.Key_F8)
+    assert "p3" in shown(view)
+    view.answer.note.setFocus()
+    qtbot.keyClick(view.answer.note, Qt.Key.Key_F8)
+    qtbot.keyClick(view.answer.note, Qt.Key.Key_F8)
+    assert "p5" in shown(view), "there is none below"
+    view.answer.previous.click()
+    assert "p3" in shown(view)
+    qtbot.keyClick(view.answer.note, Qt.Key.Key_F8, Qt.KeyboardModifier.ShiftModifier)
+    assert "p1" in shown(view)
+    view.table.sortByColumn(ResultColumn.NUMBER, Qt.SortOrder.DescendingOrder)
+    view.answer.previous.click()
+    assert "p3" in shown(view), "as the table is sorted"
+
+
+def test_the_page_closes_the_answer_with_escape_and_says_if_there_is_none(view: ResultsView, page: BatchPage) -> None:
+    assert page.escape()
+    assert view.answer.isHidden()
+    assert not page.escape()
+    view.left.emit()
+    assert not page.escape()
+
+
+def test_an_answer_that_is_read_late_does_not_replace_the_one_chosen_since(
+    view: ResultsView, page: BatchPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, gate, done = page.session.store, threading.Event(), threading.Event()
+    assert store
+    read, late = store.runs.trace, view.model.result_at(view.model.index(3, FIRST_ARM))
+    assert late
+
+    def read_slowly(run: str) -> Trace:
+        if run != late.run:
+            return read(run)
+        gate.wait(PATIENCE)
+        trace = read(run)
+        done.set()
+        return trace
+
+    monkeypatch.setattr(store.runs, "trace", read_slowly)
+    view.table.setCurrentIndex(view.model.index(3, FIRST_ARM))
+    view.table.setCurrentIndex(view.model.index(5, FIRST_ARM))
+    gate.set()
+    assert done.wait(PATIENCE)
+    wait_until_done(page, qtbot)
+    qtbot.waitUntil(lambda: not view.answer._reading.busy)
+    assert view.answer.pane.exchange.problem == "Count to 5."
+    assert view.answer.pane.result.text() == "6"
+
+
+def test_an_answer_that_cannot_be_read_is_not_shown_with_the_steps_of_another(
+    view: ResultsView, page: BatchPage, actions: RecordedActions, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert page.session.store
+
+    def refuse(_run: str) -> Trace:
+        raise StoreError("A part of this run cannot be read.", "The rest of it is shown.")
+
+    monkeypatch.setattr(page.session.store.runs, "trace", refuse)
+    with qtbot.waitSignal(actions.failed):
+        view.step(1)
+    assert "p3" in shown(view)
+    assert view.answer.pane.steps.toPlainText() == ""
+    assert view.answer.pane.ribbon.segments == ()
+
+
+def test_an_answer_whose_run_has_a_setting_that_is_no_longer_known_opens(
+    view: ResultsView, page: BatchPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert page.session.store
+    read = page.session.store.runs.trace
+
+    def older(run: str) -> Trace:
+        trace = read(run)
+        assert trace.started
+        policy = {**trace.started.settings["policy"], "abolished": 3}
+        trace.started = structs.replace(trace.started, settings={**trace.started.settings, "policy": policy})
+        return trace
+
+    monkeypatch.setattr(page.session.store.runs, "trace", older)
+    view.step(1)
+    wait_for_text(view.answer, qtbot)
+    assert view.answer.pane.exchange.settings.policy.policy == "never"
+
+
+def test_the_inspector_is_shown_on_demand_and_follows(view: ResultsView, qtbot: QtBot) -> None:
+    answer = view.answer
+    answer.inspect.click()
+    assert answer.inspector.isVisible()
+    assert answer.inspector.exchange is answer.pane.exchange
+    view.step(1)
+    wait_for_text(answer, qtbot)
+    assert answer.inspector.exchange is answer.pane.exchange
+    answer.inspect.click()
+    assert not answer.inspector.isVisible()
+
+
+def test_a_note_is_kept_with_its_answer_also_when_the_page_is_left(
+    view: ResultsView, page: BatchPage, qtbot: QtBot
+) -> None:
+    note = view.answer.note
+    note.setFocus()
+    qtbot.keyClicks(note, "counts one too many")
+    qtbot.keyClick(note, Qt.Key.Key_F8)
+    assert note.toPlainText() == ""
+    assert view.model.index(1, FIRST_ARM).data() == "✗ 2 ✎"
+    qtbot.keyClick(note, Qt.Key.Key_F8, Qt.KeyboardModifier.ShiftModifier)
+    assert note.toPlainText() == "counts one too many"
+    qtbot.keyClick(note, Qt.Key.Key_F8)
+    qtbot.keyClicks(note, "odd")
+    view.left.emit()
+    store, batch = page.session.store, page.session.batch
+    assert store
+    assert batch
+    kept = {"counts one too many", "odd"}  # it is saved in a thread
+    qtbot.waitUntil(lambda: {row.note for row in store.batches.results(batch.id) if row.note} == kept)
+
+
+@pytest.mark.parametrize("all_of_them", [True, False])
+def test_the_large_model_shows_where_it_first_disagrees(
+    page: BatchPage, qtbot: QtBot, problem_file: Path, monkeypatch: pytest.MonkeyPatch, all_of_them: bool
+) -> None:
+    monkeypatch.setattr("tests.app.batch.conftest.large_engine", sceptic)
+    page.show()
+    run(page, qtbot, problem_file, "small")
+    view = page.view
+    view.step(1)
+    wait_for_text(view.answer, qtbot)
+    if all_of_them:
+        qtbot.keyClick(view.table, Qt.Key.Key_F7)
+    else:
+        view.answer.opinion.click()
+    assert view.answer.stop.isVisible()
+    assert view.answer.opinion.isHidden()
+    qtbot.waitUntil(view.answer.place.isVisible)
+    assert "First error known" in view.answer.detail.text()
+    assert "instead of" in view.answer.detail.text()
+    qtbot.waitUntil(lambda: view.answer.pane.steps.selected is not None)
+    assert view.answer.stop.isHidden()
+    store, batch = page.session.store, page.session.batch
+    assert store
+    assert batch
+    read = [bool(store.runs.trace(row.run).opinion) for row in store.batches.results(batch.id)]
+    assert read == [False, True, False, all_of_them, False, all_of_them]
+
+
+def test_stopped_at_once_nothing_is_read(view: ResultsView, page: BatchPage, qtbot: QtBot) -> None:
+    large, stopped = page.session.models.pair.large, threading.Event()
+    assert isinstance(large, ScriptedEngine)
+    large.expects = lambda _, token: token if stopped.wait() else ""
+    view.close_answer()
+    view.opinions.trigger()
+    assert view.status.text() == "reading what is to be reviewed"
+    view.stop.click()
+    stopped.set()
+    qtbot.waitUntil(lambda: not view.reviews.running)
+    store, batch = page.session.store, page.session.batch
+    assert store
+    assert batch
+    assert all(store.runs.trace(row.run).opinion is None for row in store.batches.results(batch.id))
+
+
+def test_the_steps_of_one_answer_are_valued(view: ResultsView, page: BatchPage, qtbot: QtBot) -> None:
+    assert view.answer.row
+    view.answer.values.click()
+    with qtbot.waitSignal(view.reviews.ended):
+        assert view.answer.stop.isVisible()
+    assert page.session.store
+    assert page.session.store.runs.trace(view.answer.row.run).values
+    assert view.answer.values.isVisible()
+
+
+def test_takeovers_are_valued_once_and_their_worth_is_shown(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+    page.show()
+    run(page, qtbot, problem_file, "every-step")
+    view = page.view
+    view.folded.heads[Fold.WORTH].click()
+    qtbot.waitUntil(lambda: bool(view.folded.takeovers.shown))
+    view.table.setFocus()
+    qtbot.keyClick(view.table, Qt.Key.Key_F9)
+    qtbot.waitUntil(lambda: "worth" in view.folded.takeovers.shown[0].headings)
+    small = page.session.models.pair.small
+    assert isinstance(small, ScriptedEngine)
+    written = small.written
+    with qtbot.waitSignal(view.reviews.ended):
+        view.values.trigger()
+    assert small.written == written
+
+
+def test_takeovers_that_cannot_be_valued_are_told_in_a_sentence(
+    page: BatchPage, actions: RecordedActions, qtbot: QtBot, problem_file: Path
+) -> None:
+    run(page, qtbot, problem_file, "small")
+    with qtbot.waitSignal(actions.failed) as refused:
+        page.view.values.trigger()
+    assert "contains a takeover" in str(refused.args[0])
+
+
+def sceptic() -> ScriptedEngine:
+    """A large model that would have ended every text of the small one otherwise."""
+    engine = large_engine()
+    engine.expects = lambda _, token: " other" if "boxed" in token else token
+    return engine
+
+
+def test_a_model_that_cannot_score_is_named(view: ResultsView, page: BatchPage) -> None:
+    large = page.session.models.pair.large
+    assert isinstance(large, ScriptedEngine)
+    large.with_card(returns_scores=False)
+    page.session.changed.emit()
+    assert not view.answer.opinion.isEnabled()
+    assert not view.opinions.isEnabled()
+    assert "no log-probabilities" in view.answer.progress.text()
+
+
+def test_an_answer_that_is_graded_again_shows_its_new_verdict(view: ResultsView, page: BatchPage, qtbot: QtBot) -> None:
+    with qtbot.waitSignal(page.session.opened):
+        page.session.regrade(Regex("boxed.2"))
+    wait_for_text(view.answer, qtbot)
+    assert view.answer.pane.verdict.text() == "✓ right"
