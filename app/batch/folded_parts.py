@@ -20,9 +20,6 @@ from baton_reasoning.core.batch.reporting.failures import FailureAnalysis, takeo
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.table import Table
 
-WIDEST = 1000
-"""Pixels of a table: in wider ones a figure is far from its name."""
-
 
 class Fold(Enum):
     TESTS = "Paired tests and intervals"
@@ -49,7 +46,6 @@ class FoldedParts(QWidget):
         self.heads: dict[Fold, QPushButton] = {}
         for fold, body in self.bodies.items():
             self.heads[fold] = button("", partial(self._turn, fold), Role.FLAT)
-            body.setMaximumWidth(WIDEST)
             body.hide()
         self.setLayout(vbox(flowing(*self.heads.values(), gap=4), *self.bodies.values(), margins=0, spacing=12))
         self._count_notes = 0

@@ -67,6 +67,9 @@ class RecordedActions(QObject):
     def say(self, text: str) -> None:
         self.said.emit(text)
 
+    def offer(self, text: str, *actions: tuple[str, Callable[[], object]]) -> None:
+        self.said.emit(text)
+
     def show_saved(self, path: Path) -> None:
         self.saved.emit(path)
 

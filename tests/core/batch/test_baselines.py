@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from baton_reasoning.core.batch.reporting.baselines import against_baselines
+from baton_reasoning.core.batch.reporting.baselines import against_baselines, change_by_pair
 from baton_reasoning.core.batch.running.arms import Arm, arms_of
 from baton_reasoning.core.grading.verdict import How, Verdict
 from baton_reasoning.core.run import RunSettings
@@ -54,3 +54,12 @@ def test_it_is_said_where_the_large_model_alone_is_better_than_a_pair(
 def test_ten_problems_show_nothing_clearly() -> None:
     few = {arm.name: rows(arm, right) for arm, right in ((SMALL, "-" * 10), (LARGE, "+++++-----"), (BATON, "-" * 10))}
     assert against_baselines([SMALL, LARGE, BATON], few)[BATON.name].advice == ""
+
+
+@pytest.mark.parametrize(
+    ("alone", "together", "change"),
+    [("-", "+", "rescued"), ("+", "-", "spoiled"), ("+", "+", ""), ("-", "-", ""), ("?", "+", ""), ("-", "?", "")],
+)
+def test_a_pair_rescues_or_spoils_an_answer_of_its_small_model(alone: str, together: str, change: str) -> None:
+    (small,), (pair,) = rows(SMALL, alone), rows(BATON, together)
+    assert change_by_pair(small, pair) == change
