@@ -31,6 +31,8 @@ from baton_reasoning.core.words.labels import last_text, run_in_brief
 NOT_BEGUN = "Stopped before it began."
 LONGEST_RESULT = 40
 """Characters of a result that stands in large type; a longer one is read in the text."""
+GAP = 8
+"""Pixels between two parts of the heading."""
 VERDICTS = {
     Outcome.CORRECT: ("✓ right", Role.SUCCESS),
     Outcome.WRONG: ("✗ wrong", Role.DANGER),
@@ -212,7 +214,7 @@ class AnswerPane(QWidget):
 
     def _fit_heading(self) -> None:
         """Leave out of the heading what does not fit: first the share; while a prompt is read, never how far."""
-        room = self.width() - self.heading.sizeHint().width()
+        room = self.width() - self.heading.sizeHint().width() - 4 * GAP
         room -= 0 if self._fold.isHidden() else self._fold.sizeHint().width()
         has_begun = bool(self.exchange.trace.started)
         fits = self.brief.sizeHint().width() + self.share.sizeHint().width() < room
@@ -222,7 +224,7 @@ class AnswerPane(QWidget):
     def _lay_out(self) -> None:
         self.verdict.hide()
         first = hbox(self.result, self.verdict, Spacer(0), spacing=16)
-        head = hbox(self.heading, self.brief, self.share, Spacer(0), self._fold, spacing=8)
+        head = hbox(self.heading, self.brief, self.share, Spacer(0), self._fold, spacing=GAP)
         parts = (
             first,
             self.answer,

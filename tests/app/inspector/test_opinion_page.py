@@ -280,6 +280,6 @@ def test_an_opinion_on_an_earlier_answer_is_shown_when_it_is_there(opened: Open,
     window = window_of(page)
     first = last_exchange(window)
     answer_to(window, qtbot, "And again?")
-    window.chat.conversation.piece_chosen.emit(first, first.trace.pieces[0])
+    window.chat.choose(first, first.trace.pieces[0])
     qtbot.mouseClick(page.ask, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: page.opinion is not None)
