@@ -18,7 +18,8 @@ from baton_reasoning.app.document.steps_view import MARGIN
 from baton_reasoning.app.document.typesetting import Typesetter
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import IconButton, button, label
-from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder
+from baton_reasoning.app.toolkit.flow import FlowLayout
+from baton_reasoning.app.toolkit.layout import holder
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.verdict import Outcome
@@ -93,7 +94,9 @@ class AnswerView(AnswerPane):
         self._reviews = [button(name, self._asker(action), Role.FLAT, tip) for action, name, tip in REVIEWS]
         self._remedies: list[Remedy] = []
         self._remedy_buttons: list[QPushButton] = []
-        self._foot = hbox(*self._icons, *self._reviews, STRETCH, self._continue, margins=0, spacing=2)
+        self._foot = FlowLayout(2, Qt.AlignmentFlag.AlignLeft)
+        for press in (*self._icons, *self._reviews, self._continue):
+            self._foot.addWidget(press)
         self.end_parts.addWidget(holder(self._foot))
 
     def follow(self, live: bool = False, waiting: str = "") -> None:
@@ -173,8 +176,8 @@ class AnswerView(AnswerPane):
             press.hide()
             press.deleteLater()
         self._remedy_buttons = [button(each.label, self._asker(each.action), tip=each.tip) for each in offered]
-        for press in reversed(self._remedy_buttons):
-            self._foot.insertWidget(self._foot.indexOf(self._continue), press)
+        for press in self._remedy_buttons:
+            self._foot.addWidget(press)
 
     def _asker(self, request: object) -> Callable[[], None]:
         return lambda: self._chat.carry_out(self.exchange, request)

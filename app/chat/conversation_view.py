@@ -69,7 +69,7 @@ class ConversationView(QScrollArea):
         self._read: tuple[QWidget, int] | None = None
         """What a person reads who scrolled away: a part of the conversation, and its pixels above the view."""
         tip = "Jump to the latest answer (Alt+End)"
-        self.latest = button("↓ Latest", self.jump_to_latest, tip=tip, name="Jump to the latest")
+        self.latest = button("Latest", self.jump_to_latest, tip=tip, name="Jump to the latest")
         self.latest.setParent(self)
         self.latest.hide()
         bar = self.verticalScrollBar()
@@ -236,10 +236,9 @@ class ConversationView(QScrollArea):
         return part.mapTo(self._content, QPoint()).y()
 
     def _show_latest_button(self) -> None:
-        """Offer to jump to the latest answer while it is out of view, or being written below."""
-        bottom = self.verticalScrollBar().value() + self.viewport().height()
-        last = next(reversed(self._answers.values()), None)
-        is_near = last is None or (not last.is_live and self._top_of(last) < bottom)
+        """Offer to jump to the latest result while it is out of view, or to what is being written."""
+        top, last = self.verticalScrollBar().value(), next(reversed(self._answers.values()), None)
+        is_near = last is None or (not last.is_live and 0 <= self._top_of(last) - top < self.viewport().height())
         self.latest.setHidden(self._follows or is_near)
 
     def _place_latest(self) -> None:

@@ -119,6 +119,7 @@ class ScoreRowView:
         self.status.setText(row.status)
         for widget in (self.answer, self.time, self.bar):
             widget.setVisible(has_time)
+        self.status.setVisible(not has_time)
 
 
 class Bar(QWidget):

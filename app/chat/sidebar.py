@@ -55,7 +55,7 @@ class HistoryDelegate(QStyledItemDelegate):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._sizes: dict[tuple[bool, str], QSize] = {}
+        self._sizes: dict[tuple[bool, bool, str], QSize] = {}
 
     def forget_sizes(self) -> None:
         """Ask the style again for the height of rows."""
@@ -64,6 +64,12 @@ class HistoryDelegate(QStyledItemDelegate):
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         if not index.data(HistoryRole.IS_HEADING):
             super().paint(painter, option, index)
+            if excerpt := index.data(HistoryRole.EXCERPT):
+                area = option.rect.adjusted(ROW_PADDING // 2, 0, -ROW_PADDING // 2, -5)
+                at_bottom = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom
+                words = option.fontMetrics.elidedText(excerpt, Qt.TextElideMode.ElideRight, area.width())
+                painter.setPen(QColor(current_theme().colours.muted))
+                painter.drawText(area, at_bottom, words)
             return
         painter.save()
         font = painter.font()
@@ -79,15 +85,18 @@ class HistoryDelegate(QStyledItemDelegate):
         """Show a title in full if there is room for it, else shortened."""
         super().initStyleOption(option, index)
         full = index.data(HistoryRole.FULL)
+        if index.data(HistoryRole.EXCERPT):
+            option.displayAlignment = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop
         if full and option.fontMetrics.horizontalAdvance(full) <= option.rect.width() - ROW_PADDING:
             option.text = full
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         """Return the height of a row of this kind, asked for once: for 500 rows the style takes 0.1 s."""
-        kind = bool(index.data(HistoryRole.IS_HEADING)), option.font.key()
+        is_heading, has_excerpt = bool(index.data(HistoryRole.IS_HEADING)), bool(index.data(HistoryRole.EXCERPT))
+        kind = is_heading, has_excerpt, option.font.key()
         if kind not in self._sizes:
-            size = super().sizeHint(option, index)
-            self._sizes[kind] = QSize(0, size.height() + (6 if kind[0] else 0))
+            below = 6 * is_heading + (option.fontMetrics.height() + 2) * has_excerpt
+            self._sizes[kind] = QSize(0, super().sizeHint(option, index).height() + below)
         return self._sizes[kind]
 
 
@@ -239,12 +248,15 @@ class HistoryRow(NamedTuple):
     is_pinned: bool = False
     full: str = ""
     """What is shown instead of `text` where there is room."""
+    excerpt: str = ""
+    """The words around what was found, below the title."""
 
 
 class HistoryRole(IntEnum):
     CONVERSATION = Qt.ItemDataRole.UserRole + 1
     IS_HEADING = Qt.ItemDataRole.UserRole + 2
     FULL = Qt.ItemDataRole.UserRole + 3
+    EXCERPT = Qt.ItemDataRole.UserRole + 4
 
 
 class History(QAbstractListModel):
@@ -282,7 +294,7 @@ class History(QAbstractListModel):
         headlines = [each.conversation for each in found]
         texts = distinguished([one.full_name for one in headlines])
         rows = [
-            HistoryRow(text, one.id, _plain(each.excerpt), one.name, full=one.full_name)
+            HistoryRow(text, one.id, one.full_name, one.name, one.is_pinned, one.full_name, _plain(each.excerpt))
             for text, one, each in zip(texts, headlines, found, strict=True)
         ]
         self._show(rows or [HistoryRow("Nothing found")])
@@ -306,11 +318,13 @@ class History(QAbstractListModel):
             case Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.EditRole:
                 return f"{mark.value} {row.text}" if mark else row.text
             case Qt.ItemDataRole.AccessibleTextRole:
-                return f"{row.text}, {MARK_WORDS[mark]}" if mark else row.text
+                return ", ".join(filter(None, (row.text, MARK_WORDS[mark] if mark else "", row.excerpt)))
             case Qt.ItemDataRole.ToolTipRole:
                 return plain_tip(row.tip) or None
             case HistoryRole.FULL:
                 return f"{mark.value} {row.full}" if mark else row.full
+            case HistoryRole.EXCERPT:
+                return row.excerpt
             case HistoryRole.CONVERSATION:
                 return row.conversation
             case HistoryRole.IS_HEADING:
@@ -340,4 +354,4 @@ def day_name(day: date, today: date) -> str:
 
 
 def _plain(excerpt: str) -> str:
-    return excerpt.replace(MARK_START, "").replace(MARK_END, "")
+    return " ".join(excerpt.replace(MARK_START, "").replace(MARK_END, "").split())

@@ -32,7 +32,9 @@ UNSPACED = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
 """Thai, Lao, Burmese, Khmer, Japanese, Chinese: scripts without spaces between words."""
-CONTAINED = "instr(lower(exchange_text.problem || char(10) || exchange_text.answer), ?) > 0"
+TEXT = "exchange_text.problem || char(10) || exchange_text.answer || char(10) || exchange_text.reasoning"
+CONTAINED = f"instr(lower({TEXT}), ?) > 0"
+MOST_FOUND = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +90,12 @@ class Headline(NamedTuple):
 
 
 class Found(NamedTuple):
-    """An exchange that matches a search."""
+    """A conversation that matches a search, with its best match."""
 
     conversation: Headline
     exchange: str
     excerpt: str
-    """Matches are between MARK_START and MARK_END."""
+    """The words around the match. Matches are between MARK_START and MARK_END."""
 
 
 class Conversations:
@@ -151,33 +153,31 @@ class Conversations:
             return [_headline(*row) for row in rows]
 
     def search(self, words: str) -> list[Found]:
-        """Find exchanges whose problem or answer has all the words, or words that begin with them; best match first.
+        """Find conversations in which one problem with its answer and reasoning has all the words, or words that begin
+        with them; best match first.
 
-        At most 100. If a word is of a script without spaces, all are looked for anywhere in the text: the index takes a
-        whole phrase of such a script for one word.
+        At most MOST_FOUND. If a word is of a script without spaces, all are looked for anywhere in the text: the index
+        takes a whole phrase of such a script for one word.
         """
         wanted = re.findall(r"\w+", replace_lone_surrogates(words).lower())
         if not wanted:
             return []
-        if UNSPACED.search(words):
-            excerpt, condition = "''", " AND ".join([CONTAINED] * len(wanted))
-            values = wanted
-        else:
-            excerpt, condition = "snippet(exchange_text, -1, ?, ?, '…', 16)", "exchange_text MATCH ?"
-            values = [MARK_START, MARK_END, " ".join(f'"{word}"*' for word in wanted)]
+        is_spaced = not UNSPACED.search(words)
+        values = [" ".join(f'"{word}"*' for word in wanted)] if is_spaced else wanted
+        condition = "exchange_text MATCH ?" if is_spaced else " AND ".join([CONTAINED] * len(wanted))
         with self._database.reading() as connection:
-            rows = connection.execute(
-                f"""SELECT {excerpt}, exchange_text.problem || char(10) || exchange_text.answer,
-                    exchanges.id, {_HEADLINE}
+            matches = connection.execute(
+                f"""SELECT exchange_text.rowid, exchanges.conversation
                     FROM exchange_text JOIN exchanges ON exchanges.number = exchange_text.rowid
                     JOIN conversations ON conversations.id = exchanges.conversation
-                    WHERE {condition} AND deleted IS NULL ORDER BY rank, changed DESC LIMIT 100""",
+                    WHERE {condition} AND deleted IS NULL ORDER BY rank, changed DESC""",
                 values,
             )
-            return [
-                Found(_headline(*headline), exchange, excerpt or excerpt_of(text, wanted[0]))
-                for excerpt, text, exchange, *headline in rows
-            ]
+            best: dict[str, int] = {}
+            for number, conversation in matches:
+                best.setdefault(conversation, number)
+            numbers = list(best.values())[:MOST_FOUND]
+            return [_found(connection, number, values[0] if is_spaced else "", wanted[0]) for number in numbers]
 
     def _set(self, column: str, value: str | None, conversation: str) -> None:
         self._database.execute(f"UPDATE conversations SET {column} = ? WHERE id = ?", value, conversation).result()
@@ -192,6 +192,20 @@ _HEADLINE = f"""conversations.id, title, changed, pinned,
 def _headline(id: str, title: str, changed: str, pinned: str | None, exchanges: int, problem: str | None) -> Headline:
     name, full_name = title or title_of(problem), title or one_line(problem)
     return Headline(id, name, datetime.fromisoformat(changed), full_name, exchanges, pinned is not None)
+
+
+def _found(connection: sqlite3.Connection, number: int, query: str, word: str) -> Found:
+    """Read a match with an excerpt: that of the index for its query or, without one, around the word."""
+    excerpt = "snippet(exchange_text, -1, ?, ?, '…', 16)" if query else TEXT
+    values = (MARK_START, MARK_END, number, query) if query else (number,)
+    text, exchange, *headline = connection.execute(
+        f"""SELECT {excerpt}, exchanges.id, {_HEADLINE}
+            FROM exchange_text JOIN exchanges ON exchanges.number = exchange_text.rowid
+            JOIN conversations ON conversations.id = exchanges.conversation
+            WHERE exchange_text.rowid = ? {"AND exchange_text MATCH ?" if query else ""}""",
+        values,
+    ).fetchone()
+    return Found(_headline(*headline), exchange, text if query else excerpt_of(text, word))
 
 
 def excerpt_of(text: str, word: str) -> str:

@@ -86,7 +86,7 @@ def test_all_matches_are_counted_and_return_goes_through_them(answered: MainWind
         qtbot.keyClick(edit, Qt.Key.Key_Return)
         qtbot.waitUntil(lambda number=number: count.text() == f"{number} of 12")  # type: ignore[misc]
         qtbot.waitUntil(lambda: in_sight(answered))
-    assert current(answered)[0] is last_answer(answered).answer
+    assert current(answered)[0] is last_answer(answered).steps
     qtbot.keyClick(edit, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: count.text() == "1 of 12")
     qtbot.keyClick(edit, Qt.Key.Key_Return, SHIFT)
@@ -168,11 +168,11 @@ def test_the_latest_is_one_key_away(answered: MainWindow, qtbot: QtBot) -> None:
     last_answer(answered).keep_open()
     bar = conversation.verticalScrollBar()
     qtbot.waitUntil(lambda: bar.maximum() > 500)
-    bar.setValue(0)
+    bar.setValue(bar.maximum())
     assert conversation.latest.isVisible()
     qtbot.keyClick(answered.chat.composer.edit, Qt.Key.Key_End, Qt.KeyboardModifier.AltModifier)
-    qtbot.waitUntil(lambda: bar.value() == bar.maximum())
+    qtbot.waitUntil(lambda: not last_answer(answered).result.visibleRegion().isEmpty())
     assert not conversation.latest.isVisible()
-    bar.setValue(0)
+    bar.setValue(bar.maximum())
     qtbot.mouseClick(conversation.latest, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: bar.value() == bar.maximum())
+    qtbot.waitUntil(lambda: not last_answer(answered).result.visibleRegion().isEmpty())
