@@ -105,6 +105,7 @@ class AnswerView(AnswerPane):
         is_beyond = self.is_over and beyond_the_demo(self.exchange)
         if is_beyond:
             self.scoreboard.show_beyond()
+            self.result.hide()  # nothing of what it writes is one
             if trace.finish is Finish.END_OF_TEXT:
                 self.ending.hide()  # advice on the policy would not help
         self._offer(remedies(trace) if self.is_over and not is_beyond else [])

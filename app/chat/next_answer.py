@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from PySide6.QtGui import QActionGroup
 from PySide6.QtWidgets import QCheckBox, QDialog, QInputDialog, QMenu, QPlainTextEdit, QWidget
@@ -50,7 +51,7 @@ class NextAnswerMenu(QMenu):
             *limits,
         ]
         for title, is_chosen, thinking, tokens in choices:
-            action = self.addAction(title, lambda on=thinking, tokens=tokens: self._choose_thinking(on, tokens))
+            action = self.addAction(title, partial(self._choose_thinking, thinking, tokens))
             action.setCheckable(True)
             action.setChecked(is_chosen)
             group.addAction(action)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from PySide6.QtCore import QRectF, QSize
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
@@ -39,7 +40,7 @@ class ScoreboardView(QWidget):
         grid.setColumnStretch(3, 1)
         self.rows = {arm: ScoreRowView(arm, grid, 2 * place) for place, arm in enumerate(ScoredArm)}
         self.text = label("", Role.HEADING, wrap=True)
-        self.run = {arm: button("", lambda arm=arm: ask(arm), Role.FLAT) for arm in ALONE}
+        self.run = {arm: button("", partial(ask, arm), Role.FLAT) for arm in ALONE}
         self.halt = button(
             "Stop", lambda: ask(AnswerAction.STOP_ALONE), Role.FLAT, "Stop the model that runs alone (Esc)"
         )

@@ -73,7 +73,7 @@ class Welcome(QWidget):
             self._text.setText(self.problem)
 
 
-def _examples(choose: Callable[[str], None]) -> QVBoxLayout:
+def _examples(choose: Callable[[str], object]) -> QVBoxLayout:
     """Lay out the signs of the authors, and a button for each example."""
     legend = FlowLayout(18)
     for author, role, words in LEGEND:

@@ -214,7 +214,7 @@ def _conversation_commands(window: CommandTarget) -> list[Command]:
         ("Export the conversation…", dialogs.export, "Ctrl+S"),
         ("Import a conversation…", dialogs.import_file, "Ctrl+O"),
         ("System prompt…", chat.composer.edit_system, "Ctrl+Shift+Y"),
-        ("Options of the next answer: thinking, seed…", chat.composer.show_menu, "Ctrl+Shift+H"),
+        ("Thinking: on, off or a budget", chat.composer.show_menu, "Ctrl+Shift+H"),
         ("Write a problem", chat.composer.edit.setFocus, "Ctrl+L"),
         ("Edit the last problem and ask again", _on_last(window, chat.edit_again), "Ctrl+E"),
     )
