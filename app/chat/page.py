@@ -75,6 +75,8 @@ class ChatPage(QSplitter):
         self._welcome_area = scrolling(self.welcome)
         self._middle.addWidget(self._welcome_area)
         self._middle.addWidget(self.conversation)
+        for area in (self._welcome_area, self.conversation):
+            area.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # Tab goes to what is in them, which shows its focus
         self.setChildrenCollapsible(False)
         self.setHandleWidth(1)
         for widget in (self.sidebar, self._centre(), self.inspector):
@@ -176,6 +178,7 @@ class ChatPage(QSplitter):
         at = next((i for i, piece in enumerate(pieces) if piece is self.inspector.piece), outside)
         piece = pieces[min(max(at + by, 0), len(pieces) - 1)]
         self._reveal(exchange, piece)
+        self.inspector.show()
         self.inspector.show_piece(exchange, piece)
 
     def compare(self) -> None:
@@ -342,6 +345,7 @@ class ChatPage(QSplitter):
     def choose(self, exchange: Exchange, piece: Piece) -> None:
         """Show a step in the inspector, after a click on it."""
         self.conversation.choose(exchange, piece)
+        self.inspector.show()
         self.inspector.show_piece(exchange, piece)
 
     def keep_folded(self, folded: bool) -> None:
