@@ -51,7 +51,7 @@ class Appearance(BaseModel):
         ge=0.7,
         le=2.5,
         title="Text size",
-        description="Of the system's own size.",
+        description="100% is the system's own size, 13 pixels at least.",
         json_schema_extra={"percent": True},
     )
 
@@ -131,11 +131,10 @@ class WindowState(BaseModel):
     inspector: bool = True
     sidebar_width: int = Field(228, ge=120)
     inspector_width: int = Field(372, ge=200)
-    model_list_width: int = Field(340, ge=120)
     expert: bool = False
     """Whether the settings dialog shows all settings, not only the usual ones."""
-    recent_models: tuple[str, ...] = ()
-    """Files and addresses that were chosen, newest first."""
+    recent_pairs: tuple[tuple[str, str], ...] = ()
+    """Small and large model of the pairs that were used, newest first: files and addresses."""
     folds_reasoning: bool = True
     """Whether a person folded the reasoning last, or opened it: so it is in the next answers."""
     file_folder: str = ""
@@ -156,7 +155,7 @@ class Settings(BaseModel):
 
     appearance: Appearance = Field(default_factory=Appearance, title="Appearance")
     models: ModelChoice = Field(default_factory=ModelChoice, title="Models")
-    run: RunSettings = Field(default_factory=lambda: RunSettings(alternatives=5), title="Solving")
+    run: RunSettings = Field(default_factory=lambda: RunSettings(alternatives=5), title="Answers")
     updates: Updates = Field(default_factory=Updates, title="Updates")
     window: WindowState = Field(default_factory=WindowState, title="Window")
 

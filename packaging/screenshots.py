@@ -21,12 +21,13 @@ from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.compare.chooser import Chooser
 from baton_reasoning.app.compare.view import CompareView
 from baton_reasoning.app.inspector.panel import Tab
+from baton_reasoning.app.models.page import ModelsPage
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.toolkit.garbage_collection import MainThreadCollector
 from baton_reasoning.app.window.main_window import MainWindow
-from baton_reasoning.app.window.models_page import LazyModelsPage, add_models_page
+from baton_reasoning.app.window.models_page import add_models_page
 from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.batch.reporting.failures import FailureKind
 from baton_reasoning.core.batch.reporting.report import Report
@@ -138,7 +139,7 @@ def comparison(window: MainWindow) -> None:
     chooser.go.click()
     view = window.findChild(CompareView)
     assert view is not None
-    until(lambda: window.session.ready and all(column.head.standing.text() for column in view.columns))
+    until(lambda: window.session.ready and all(column.verdict.text() for column in view.columns))
     save(window, "compare-light")
     window.show_inspector(True)
 
@@ -174,9 +175,9 @@ def batch(window: MainWindow) -> None:
 def models(window: MainWindow) -> None:
     """The pairs of the catalogue that fit this machine."""
     window.show_page("models")
-    tab = window.findChild(LazyModelsPage)
-    assert tab is not None
-    until(lambda: tab.page.controller.devices is not None)
+    page = window.findChild(ModelsPage)
+    assert page is not None
+    until(lambda: page.pairs.table.rowCount() > 0)
     save(window, "models-light")
 
 

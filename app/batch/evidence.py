@@ -126,17 +126,14 @@ class TableList(QWidget):
 
 _MEANINGS = ("correct", "written by ◆ large", "tokens per answer", "s to the end", "unscored")
 """What the figure of each card means."""
-_SHARE, _TIME = 1, 3
-"""Indexes of the cards with the large share and with the seconds."""
+_TIME = 3
+"""Index of the card with the seconds."""
 
 
 class Figures(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._figures = [
-            (label("–", Role.LARGE_FIGURE if place == _SHARE else Role.FIGURE), label("", Role.MUTED, wrap=True))
-            for place in range(len(_MEANINGS))
-        ]
+        self._figures = [(label("–", Role.TITLE), label("", Role.MUTED, wrap=True)) for _ in _MEANINGS]
         cards = self._cards = [
             holder(vbox(figure, meaning, STRETCH, margins=(12, 8, 12, 10), spacing=2), Role.CARD)
             for figure, meaning in self._figures

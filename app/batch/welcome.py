@@ -64,7 +64,7 @@ class BatchWelcome(QWidget):
         self.read_data_set = button("Read", self._read_data_set, tip="Download the data set and look at its problems")
         self.read_data_set.setEnabled(False)
         self.data_set.textChanged.connect(lambda _: self.show_reading(False))
-        self._heading = label("Earlier batches", Role.CAPTION)
+        self._heading = label("Earlier batches", Role.MUTED)
         rows = QWidget()
         self._earlier = QVBoxLayout(rows)
         self._earlier.setContentsMargins(0, 0, 0, 0)

@@ -15,8 +15,9 @@ from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.session.run_list import Activity
 from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, button
 from baton_reasoning.app.toolkit.layout import hbox, holder, vbox
-from baton_reasoning.app.toolkit.theme import SIGN, Role, current_theme, icon, set_role
+from baton_reasoning.app.toolkit.theme import Role, current_theme, icon, set_role
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.words.authors import SIGN
 
 MOST_LINES = 8
 ASK, ASK_SAME_COLUMNS = "Ask something", "Ask the same columns"
@@ -133,7 +134,7 @@ class Composer(QFrame):
         self, session: ChatSession, preferences: Preferences, actions: ComposerActions, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        set_role(self, Role.CARD)
+        set_role(self, Role.FIELD)
         self._session, self._preferences, self._actions = session, preferences, actions
         self.edit = ProblemEdit()
         self.edit.sent.connect(self._send)

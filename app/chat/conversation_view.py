@@ -9,7 +9,6 @@ from shiboken6 import isValid
 
 from baton_reasoning.app.chat.answer_view import AnswerView, ChatActions
 from baton_reasoning.app.document import RichText
-from baton_reasoning.app.document.searched_texts import SearchedTexts
 from baton_reasoning.app.document.steps_view import MARGIN, RIGHT_MARGIN
 from baton_reasoning.app.document.typesetting import Typesetter
 from baton_reasoning.app.session.conversation import Conversation, Exchange
@@ -122,21 +121,12 @@ class ConversationView(QScrollArea):
     # What find asks for
 
     def texts(self) -> list[RichText]:
-        """Return the texts of problems, answers and steps, from top to bottom."""
+        """Return the texts of problems, answers and steps, from top to bottom. Folded steps are built for it."""
         texts: list[RichText] = []
         for id, answer in self._answers.items():
+            answer.build_folded()
             texts += [self._bubbles[id].text, answer.answer, answer.steps]
         return texts
-
-    @property
-    def complete(self) -> bool:
-        """Whether all steps are in their texts: a long answer comes in portions."""
-        return all(answer.steps.complete for answer in self._answers.values())
-
-    def build_folded_steps(self, build: bool) -> None:
-        """Whether steps are put into their text although they are collapsed."""
-        for answer in self._answers.values():
-            answer.build_folded(build)
 
     def unfold(self, text: RichText) -> None:
         """Expand the steps that a text shows, and stop following what is being written."""
@@ -144,10 +134,6 @@ class ConversationView(QScrollArea):
         if answer and answer.folded:
             answer.toggle_fold()
         self._stop_following()
-
-    def searched(self) -> SearchedTexts:
-        """Return its texts for the find bar."""
-        return SearchedTexts(self, self.texts, lambda: self.complete, self.unfold, self.build_folded_steps)
 
     # Qt's own
 

@@ -34,7 +34,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.trace import Piece, Trace
-from baton_reasoning.core.words.labels import WHO
+from baton_reasoning.core.words.authors import WHO
 
 if TYPE_CHECKING:
     from baton_reasoning.app.compare.controller import ComparisonController
@@ -67,7 +67,7 @@ class ChatPage(QSplitter):
         self.conversation = ConversationView(self._typesetter, session.models.costs, self)
         self.server_line = ServerLine(session.models)
         self.find_bar = FindBar()
-        self.finder = ConversationFinder(self.conversation.searched(), self.find_bar, self)
+        self.finder = ConversationFinder(self.conversation, self.find_bar, self)
         self.composer = Composer(session, preferences, self)
         self.welcome = Welcome(self._solve)
         self.inspector = Inspector(lambda: preferences.value.models, session.writes, session.reviews)
@@ -92,9 +92,9 @@ class ChatPage(QSplitter):
         """The comparisons of this page, created on first use to keep start-up fast."""
         from baton_reasoning.app.compare.controller import ComparisonController
 
-        comparison = ComparisonController(self._session, self._preferences, self._typesetter, self._show_beside, self)
-        comparison.piece_chosen.connect(self.inspector.show_piece)
-        comparison.menu_wanted.connect(self.open_menu)
+        comparison = ComparisonController(
+            self._session, self._preferences, self._typesetter, self, self._show_beside, self
+        )
         comparison.begun.connect(self.composer.forget)
         return comparison
 
@@ -250,7 +250,7 @@ class ChatPage(QSplitter):
     def _reveal(self, exchange: Exchange, piece: Piece) -> None:
         self.conversation.choose(exchange, piece, reveal=True)
         if self.is_comparing and self.comparison.view:
-            self.comparison.view.choose(exchange, piece)
+            self.comparison.view.choose(exchange, piece, reveal=True)
 
     def _show_beside(self, view: CompareView | None) -> None:
         """Show a comparison instead of the conversation; None: back to the conversation."""
@@ -263,7 +263,7 @@ class ChatPage(QSplitter):
         self.sidebar.hide()
         self.composer.ask_for(ASK_SAME_COLUMNS)
         self.inspector.show_run(view.exchanges[0])
-        self.finder.look_at(view.searched())
+        self.finder.look_at(view)
 
     def _show_path(self) -> None:
         self.cancel_edit()
@@ -281,7 +281,7 @@ class ChatPage(QSplitter):
         self.conversation.show_path(conversation)
         for exchange in conversation.path:
             self._refresh(exchange)
-        self.finder.look_at(self.conversation.searched())
+        self.finder.look_at(self.conversation)
         self.sidebar.show_current(conversation.id)
         self.inspector.show_run(self._session.current)
         self._show_scores()
@@ -345,6 +345,8 @@ class ChatPage(QSplitter):
     def choose(self, exchange: Exchange, piece: Piece) -> None:
         """Show a step in the inspector, after a click on it."""
         self.conversation.choose(exchange, piece)
+        if self.is_comparing and self.comparison.view:
+            self.comparison.view.choose(exchange, piece)
         self.inspector.show()
         self.inspector.show_piece(exchange, piece)
 

@@ -24,7 +24,7 @@ class StepEditor(QFrame):
 
     def __init__(self, text: str, font: QFont, parent: QWidget) -> None:
         super().__init__(parent)
-        set_role(self, Role.CARD)
+        set_role(self, Role.FIELD)
         self.edit = QPlainTextEdit(text)
         self.edit.setFont(font)
         self.edit.setAccessibleName("Text of the step")

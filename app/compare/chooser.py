@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QGridLayout, QWidget
 
-from baton_reasoning.app.compare.column import MOST_COLUMNS
+from baton_reasoning.app.compare.view import MOST_COLUMNS
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import button, combo_box, label, line_edit, plain_tip
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role
-from baton_reasoning.core.batch.running.arms import RECIPES
+from baton_reasoning.core.batch.running.arms import ARMS, POLICY_ARMS
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import RunSettings, unmet_need
 from baton_reasoning.core.thinking.events import Finish
-from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.registry import COMMON_POLICIES, POLICIES
 from baton_reasoning.core.words.labels import title_of
 from baton_reasoning.core.words.numbers import count, in_brief
 
-NO_THIRD = "(none)"
+NO_THIRD, MORE = "(none)", "More…"
 
 
 class Chooser(QDialog):
-    chosen = Signal(list, str, bool)
-    """Choices, the expected answer, and whether all are written at once."""
+    """Each column offers the answers that exist, the common policies, and the others after “More…”."""
 
     def __init__(
         self,
@@ -35,37 +34,37 @@ class Chooser(QDialog):
         choices: Sequence[CompareChoice],
         columns: Sequence[CompareChoice],
         expected: str,
+        slots: int,
+        at_once: bool,
         parent: QWidget,
     ) -> None:
-        """`choices`: all of them; `columns`: the proposed ones."""
+        """`choices`: all of them; `columns`: the proposed ones. `slots`: how many parallel requests the loaded models
+        take; `at_once`: whether to propose that."""
         super().__init__(parent)
         self.setWindowTitle("Compare")
         self._choices = choices
-        self.boxes = [self._box(number, columns) for number in range(MOST_COLUMNS)]
+        self._slots = slots
         self.expected = line_edit(
             "Expected answer", "Optional; otherwise answers are compared with each other", expected
         )
         self.at_once = QCheckBox("Write in parallel")
+        self.at_once.setChecked(at_once and slots > 1)
         self._hint = label("", Role.MUTED, wrap=True)
-        self.go = button("Compare", self._take, Role.PRIMARY)
+        self.go = button("Compare", self.accept, Role.PRIMARY)
         self.go.setDefault(True)
+        self.boxes = [self._box(number, columns) for number in range(MOST_COLUMNS)]
         self._lay_out(problem)
         self.at_once.toggled.connect(self._update)
-        for box in self.boxes:
-            box.currentIndexChanged.connect(self._update)
-        self._slots = 0
-        self._update()
-
-    def offer_at_once(self, slots: int, wanted: bool) -> None:
-        """`slots`: how many parallel requests the loaded models take."""
-        self._slots = slots
-        self.at_once.setChecked(wanted and slots > 1)
         self._update()
 
     def picked(self) -> list[CompareChoice]:
         """Return the selected columns, from left to right."""
-        indexes = [box.currentData() for box in self.boxes]
-        return [self._choices[index] for index in indexes if index is not None]
+        choices = [box.currentData() for box in self.boxes]
+        return [choice for choice in choices if isinstance(choice, CompareChoice)]
+
+    @property
+    def writes_at_once(self) -> bool:
+        return self.at_once.isChecked() and self.at_once.isEnabled()
 
     def _update(self) -> None:
         picked = self.picked()
@@ -75,26 +74,34 @@ class Chooser(QDialog):
         fits = self._slots >= len(to_write)
         self.at_once.setVisible(len(to_write) > 1)
         self.at_once.setEnabled(fits)
-        self.go.setEnabled(not twice and not why_not)
+        self.go.setEnabled(len(picked) > 1 and not twice and not why_not)
         self.go.setText("Compare" if to_write else "Show side by side")
         self._hint.setText(why_not or _hint_text(to_write, twice, fits, self.at_once.isChecked()))
 
-    def _take(self) -> None:
-        at_once = self.at_once.isChecked() and self.at_once.isEnabled()
-        self.chosen.emit(self.picked(), self.expected.text().strip(), at_once)
-        self.accept()
-
     def _box(self, number: int, columns: Sequence[CompareChoice]) -> QComboBox:
         box = combo_box(f"Column {number + 1}")
+        proposed = columns[number] if number < len(columns) else None
         if number == MOST_COLUMNS - 1:
             box.addItem(NO_THIRD, None)
-        for index, choice in enumerate(self._choices):
-            if index and choice.exchange is None and self._choices[index - 1].exchange:
-                box.insertSeparator(box.count())
-            box.addItem(choice.title, index)
-            box.setItemData(box.count() - 1, plain_tip(choice.summary), Qt.ItemDataRole.ToolTipRole)
-        if number < len(columns):
-            box.setCurrentIndex(box.findData(self._choices.index(columns[number])))
+        written = [choice for choice in self._choices if choice.exchange]
+        to_write = [choice for choice in self._choices if not choice.exchange]
+        _add(box, written)
+        if written:
+            box.insertSeparator(box.count())
+        common = common_ones(to_write)
+        _add(box, [choice for choice in to_write if choice in common or choice is proposed])
+        box.addItem(MORE, MORE)
+        if proposed:
+            box.setCurrentIndex(_index_of(box, proposed))
+
+        def changed(index: int) -> None:
+            if box.itemData(index) == MORE:
+                _add(box, [choice for choice in to_write if _index_of(box, choice) < 0])
+                box.removeItem(index)
+                QTimer.singleShot(0, box, box.showPopup)  # once the list that is shown is closed
+            self._update()
+
+        box.currentIndexChanged.connect(changed)
         return box
 
     def _lay_out(self, problem: str) -> None:
@@ -104,15 +111,13 @@ class Chooser(QDialog):
         grid.setVerticalSpacing(8)
         grid.setHorizontalSpacing(12)
         grid.setColumnStretch(1, 1)
-        for number, box in enumerate(self.boxes):
-            name = label(f"Column &{number + 1}")
-            name.setBuddy(box)
-            box.setMinimumWidth(340)
-            grid.addWidget(name, number, 0)
-            grid.addWidget(box, number, 1)
-        grid.addWidget(label("Expected"), len(self.boxes), 0)
-        grid.addWidget(self.expected, len(self.boxes), 1)
-        grid.addWidget(self.at_once, len(self.boxes) + 1, 1)
+        names = [f"Column &{number}" for number in range(1, MOST_COLUMNS + 1)]
+        for row, (name, field) in enumerate(zip((*names, "E&xpected"), (*self.boxes, self.expected), strict=True)):
+            named = label(name)
+            named.setBuddy(field)
+            grid.addWidget(named, row, 0)
+            grid.addWidget(field, row, 1)
+        grid.addWidget(self.at_once, MOST_COLUMNS + 1, 1)
         self.setLayout(
             vbox(
                 text,
@@ -124,6 +129,16 @@ class Chooser(QDialog):
             )
         )
         self.setMinimumWidth(480)
+
+
+def _add(box: QComboBox, choices: Sequence[CompareChoice]) -> None:
+    for choice in choices:
+        box.addItem(choice.title, choice)
+        box.setItemData(box.count() - 1, plain_tip(choice.summary), Qt.ItemDataRole.ToolTipRole)
+
+
+def _index_of(box: QComboBox, choice: CompareChoice) -> int:
+    return next((index for index in range(box.count()) if box.itemData(index) is choice), -1)
 
 
 def _hint_text(to_write: Sequence[CompareChoice], twice: bool, fits: bool, at_once: bool) -> str:
@@ -145,7 +160,8 @@ PLACE_OF = {"never": 0, "always": 2}
 """Where an answer stands among the usual three; one by both models stands in the middle."""
 
 
-class CompareChoice(NamedTuple):
+@dataclass(frozen=True)
+class CompareChoice:
     name: str
     """Short, and the same next time."""
     title: str
@@ -159,21 +175,27 @@ class CompareChoice(NamedTuple):
 
 
 def arms(settings: RunSettings, cards: Mapping[Author, ModelCard] | None = None) -> list[CompareChoice]:
-    """Return every arm of the recipes, except those that need a whole batch, an expected answer or other models.
+    """Return the arms of all policies, except those that need a whole batch or other models; the current one is last.
 
     `cards`: of the models that are to write them; none if they are not loaded yet.
     """
     choices: list[CompareChoice] = []
-    for recipe in RECIPES.values():
-        made = recipe.make(settings)
-        for arm in made:
-            title = recipe.title if len(made) == 1 else arm.name
-            policy = POLICIES.of(arm.settings.policy)
-            needs_more = arm.equal_share_of or any(arm.models)
-            if not needs_more and arm.name not in {choice.name for choice in choices}:
-                why_not = unmet_need(policy, cards) if cards else None
-                choices.append(CompareChoice(arm.name, title, arm.settings, None, str(why_not or ""), recipe.summary))
+    for name in (*POLICY_ARMS, "chosen"):
+        (arm,) = ARMS[name].make(settings)
+        if not arm.equal_share_of:
+            why_not = unmet_need(POLICIES.of(arm.settings.policy), cards) if cards else None
+            choices.append(
+                CompareChoice(arm.name, ARMS[name].title, arm.settings, None, str(why_not or ""), ARMS[name].summary)
+            )
     return choices
+
+
+def common_ones(choices: Sequence[CompareChoice]) -> list[CompareChoice]:
+    """Return the plain arm of each policy that is offered first."""
+    by_policy: dict[str, CompareChoice] = {}
+    for choice in choices:
+        by_policy.setdefault(choice.settings.policy.policy, choice)
+    return [by_policy[name] for name in COMMON_POLICIES if name in by_policy]
 
 
 def recorded(attempts: Sequence[Exchange]) -> list[CompareChoice]:

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import QObject, QPoint, Signal
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
 from baton_reasoning.app.compare.chooser import USUAL, Chooser, CompareChoice, arms, proposed, recorded
-from baton_reasoning.app.compare.column import MOST_COLUMNS
-from baton_reasoning.app.compare.view import CompareView
+from baton_reasoning.app.compare.view import MOST_COLUMNS, CompareView
+from baton_reasoning.app.document.answer_pane import AnswerActions
 from baton_reasoning.app.document.typesetting import Typesetter
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange, ShownComparison, expected_answer
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.session.run_list import texts_at_once
+from baton_reasoning.app.toolkit.background import cancel_tasks
 from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.thinking.registry import POLICIES
 
 
 class ComparisonController(QObject):
     """Asks for the columns, runs the arms, and shows them."""
 
-    piece_chosen = Signal(object, object)  # an Exchange and a Piece
-    menu_wanted = Signal(object, object, QPoint)  # an Exchange, a Piece, and where on the screen
     begun = Signal(str)
     """A comparison was started on this problem, so the composer need not keep it."""
 
@@ -31,6 +31,7 @@ class ComparisonController(QObject):
         session: ChatSession,
         preferences: Preferences,
         typesetter: Typesetter,
+        actions: AnswerActions,
         show: Callable[[CompareView | None], object],
         parent: QWidget,
     ) -> None:
@@ -40,6 +41,7 @@ class ComparisonController(QObject):
         self._session = session
         self._preferences = preferences
         self._typesetter = typesetter
+        self._actions = actions
         self._show = show
         self.view: CompareView | None = None
         """What is on the screen, if that is a comparison."""
@@ -59,10 +61,9 @@ class ComparisonController(QObject):
                 next(c for c in written if c.exchange is each) for each in self.view.exchanges if each.trace.tokens
             ]
         expected = self.view.expected if self.view and answer else expected_answer(problem)
-        dialog = Chooser(problem, [*written, *to_write], columns, expected, self._page)
-        dialog.offer_at_once(texts_at_once(pair), self._preferences.value.window.at_once)
-        dialog.chosen.connect(self._remember)
-        dialog.chosen.connect(lambda picked, expected, at_once: self._begin(problem, answer, picked, expected, at_once))
+        wanted = self._preferences.value.window.at_once
+        dialog = Chooser(problem, [*written, *to_write], columns, expected, texts_at_once(pair), wanted, self._page)
+        dialog.accepted.connect(lambda: self._take(problem, answer, dialog))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
@@ -99,28 +100,19 @@ class ComparisonController(QObject):
     def show(self, comparison: ShownComparison) -> None:
         """Show the comparison of the conversation in view."""
         self.close()
-        exchanges = comparison.exchanges
-        view = CompareView(exchanges, self._session, self._typesetter, comparison.expected, comparison.at_once)
+        first = comparison.exchanges[0]
+        view = CompareView(comparison, self._session, self._typesetter, self._actions)
         view.left.connect(self.leave)
-        view.open_wanted.connect(self._session.show)
-        view.choose_wanted.connect(lambda: self.choose(exchanges[0].problem, exchanges[0]))
-        view.piece_chosen.connect(self.piece_chosen)
-        view.menu_wanted.connect(self.menu_wanted)
+        view.choose_wanted.connect(lambda: self.choose(first.problem, first))
         self.view = view
         self._show(view)
-
-    def cross(self) -> None:
-        """Select the step in the same row of the next column."""
-        if self.view:
-            self.view.cross()
 
     def leave(self) -> None:
         """Return to the conversation: to the answer whose step is chosen, else to the one that was compared."""
         conversation = self._session.conversation
         if self.view is None or conversation.comparison is None:
             return
-        before = conversation.comparison.before
-        chosen = next((column.exchange for column in self.view.columns if column.steps.selected), before)
+        chosen = self.view.chosen or conversation.comparison.before
         self.close()
         conversation.comparison = None
         if chosen and chosen is not conversation.leaf and chosen in conversation:
@@ -130,7 +122,7 @@ class ComparisonController(QObject):
     def close(self) -> None:
         """Take the view away; its answers are written on."""
         if self.view:
-            self.view.finish()
+            cancel_tasks(self.view)
             self.view.setParent(None)
             self.view.deleteLater()
             self.view = None
@@ -141,10 +133,12 @@ class ComparisonController(QObject):
         siblings = self._session.conversation.siblings(answer)
         return [each for each in siblings if each.problem == answer.problem]
 
-    def _remember(self, picked: Sequence[CompareChoice], _expected: str, at_once: bool) -> None:
-        """Propose these columns the next time, if all of them are to be written."""
+    def _take(self, problem: str, answer: Exchange | None, dialog: Chooser) -> None:
+        """Begin with the columns of the dialog; propose them the next time, if all of them are to be written."""
+        picked, at_once = dialog.picked(), dialog.writes_at_once
         if all(choice.exchange is None for choice in picked):
             self._preferences.change_window(compared=tuple(choice.name for choice in picked), at_once=at_once)
+        self._begin(problem, answer, picked, dialog.expected.text().strip(), at_once)
 
     def _begin(
         self, problem: str, answer: Exchange | None, picked: Sequence[CompareChoice], expected: str, at_once: bool
@@ -157,5 +151,6 @@ class ComparisonController(QObject):
         if len(new) == len(to_write):
             still = iter(new)
             columns = tuple(each.exchange or next(still) for each in picked)
-            self.open(ShownComparison(columns, expected, at_once, answer))
+            by_both = (each for each in columns if len(POLICIES.of(each.settings.policy).needs.writers) > 1)
+            self.open(ShownComparison(columns, expected, at_once, before=answer or next(by_both, None)))
             self.begun.emit(problem)

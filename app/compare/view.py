@@ -1,299 +1,328 @@
-"""Two or three answers to one problem side by side: heads above, steps level below."""
+"""Two or three answers to one problem side by side: titles and results above, their text and steps below."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 
-from PySide6.QtCore import QEvent, QObject, QPoint, Qt, QTimer, Signal
-from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QGridLayout, QScrollArea, QWidget
+from PySide6.QtCore import QEvent, QObject, QRectF, Qt, QTimer, Signal
+from PySide6.QtWidgets import QWidget
 
-from baton_reasoning.app.compare.answer_grading import AnswerGrading
-from baton_reasoning.app.compare.caption import caption
-from baton_reasoning.app.compare.column import AnswerColumn
-from baton_reasoning.app.compare.figures import figures, standing_text
-from baton_reasoning.app.compare.rows import LIKENESS_NAMES, WIDTH, AlignedRows, PartingLine, RowMarkers
-from baton_reasoning.app.compare.value_chart import ValueChart
 from baton_reasoning.app.document import RichText
-from baton_reasoning.app.document.searched_texts import SearchedTexts
+from baton_reasoning.app.document.answer_pane import AnswerActions, AnswerPane
+from baton_reasoning.app.document.steps_document import AT_ONCE, thinking_pieces
 from baton_reasoning.app.document.steps_view import StepsView
 from baton_reasoning.app.document.typesetting import Typesetter
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.session.conversation import Exchange, ShownComparison
+from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import Hairline, IconButton, button, label, plain_tip, scrolling
 from baton_reasoning.app.toolkit.layout import hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role
-from baton_reasoning.core.grading.grader import Standing
-from baton_reasoning.core.thinking.differences import Row
-from baton_reasoning.core.thinking.events import ValuesEstimated
-from baton_reasoning.core.thinking.trace import Piece
-from baton_reasoning.core.words.numbers import in_brief
+from baton_reasoning.core.grading.extract import given_in
+from baton_reasoning.core.grading.grader import Grader, Standing, standings
+from baton_reasoning.core.grading.verdict import Outcome
+from baton_reasoning.core.thinking.differences import Row, align, differing_numbers, parting, thinking_steps
+from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.words.labels import title_of
+from baton_reasoning.core.words.numbers import count, duration, in_brief
+
+MOST_COLUMNS = 3
+EDGE, GAP = 18, 26
+"""Pixels at the sides, and between two columns."""
+NARROWEST = 42
+"""Letters in a column, about 300 pixels; where not all columns fit, they scroll sideways."""
+LONGEST_NUMBER = 12
+"""Digits of a number that are shown."""
 
 
 class CompareView(QWidget):
     """The columns of one comparison."""
 
-    piece_chosen = Signal(object, object)  # an Exchange and a Piece
-    menu_wanted = Signal(object, object, QPoint)  # an Exchange, a Piece, and where on the screen
-    open_wanted = Signal(object)  # an Exchange
     left = Signal()
     choose_wanted = Signal()
 
     def __init__(
-        self,
-        exchanges: Sequence[Exchange],
-        session: ChatSession,
-        typesetter: Typesetter,
-        expected: str = "",
-        at_once: bool = False,
-        parent: QWidget | None = None,
+        self, comparison: ShownComparison, session: ChatSession, typesetter: Typesetter, actions: AnswerActions
     ) -> None:
-        """`expected`: the right answer, where it is known. `at_once`: they slow each other, so times say nothing."""
-        super().__init__(parent)
-        self._times_are_known = not at_once
-        self.expected = expected
+        super().__init__()
+        self.expected = comparison.expected
+        self.exchanges = comparison.exchanges
+        self._at_once = comparison.at_once
         self._session = session
-        self._valued: list[ValuesEstimated | None] = []
-        """The values that the chart shows."""
-        self.columns = [AnswerColumn(exchange, typesetter, self) for exchange in exchanges]
-        self.rows = AlignedRows([column.steps for column in self.columns], self)
-        self._grading = AnswerGrading(expected, self)
-        self.values = ValueChart()
-        self.panes = Panes()
-        self.legend = label(LEGEND, Role.MUTED)
-        self.legend.setAccessibleName("Signs between the columns")
-        self.parting = PartingLine(self.rows, self.panes.below)
-        self.caption = label("", wrap=True, selectable=True)
-        self.caption.setContentsMargins(EDGE, 6, EDGE, 2)
-        self.caption.hide()
-        self._captioned: tuple[Sequence[Row], bool] = (), False
-        """What the caption is of: rows, and whether all answers are over."""
+        self.columns = [
+            AnswerColumn(exchange, title, session.show, typesetter, actions)
+            for exchange, title in zip(self.exchanges, titles_of(self.exchanges), strict=True)
+        ]
+        self.chosen: Exchange | None = None
+        """The answer of which a person has chosen a step."""
+        self._seen: tuple[list[AnswerColumn], bool] = [], False
+        """The answers that are over and graded, and whether no other is to come."""
+        self._grading = LatestTask(self, "compare answers", one_at_a_time=True)
+        self._aligning = LatestTask(self, "align steps")
+        self._parting: dict[AnswerColumn, Piece] = {}
+        """The first step that differs, in each column that has one there."""
         self._is_opened = False
-        """Whether the view was at the first difference, or a person has scrolled before there was one."""
-        self._opening = QTimer(self)
-        self._opening.setSingleShot(True)
-        self._opening.timeout.connect(self._open_at_parting)
-        self._lay_out(exchanges[0].problem)
-        self._connect()
-        self.refresh()
-
-    def searched(self) -> SearchedTexts:
-        """Return steps and answers, column by column, for the find bar."""
-
-        def texts() -> list[RichText]:
-            return [text for column in self.columns for text in (column.steps, column.card)]
-
-        return SearchedTexts(self.panes.body, texts, lambda: all(column.steps.complete for column in self.columns))
-
-    def steps_of(self, exchange: Exchange) -> StepsView | None:
-        return next((column.steps for column in self.columns if column.exchange is exchange), None)
-
-    @property
-    def exchanges(self) -> list[Exchange]:
-        return [column.exchange for column in self.columns]
-
-    def refresh(self, exchange: Exchange | None = None) -> None:
-        """Update one answer, or all."""
+        """Whether the view was at the first difference."""
+        self._levelling = QTimer(self)
+        self._levelling.setSingleShot(True)
+        self._levelling.timeout.connect(self._level)
+        self.note = label("", wrap=True, selectable=True)
+        """Where the answers part, and why no times are shown."""
+        self.note.setContentsMargins(EDGE, 6, EDGE, 2)
+        self._lay_out()
         for column in self.columns:
-            if exchange is None or column.exchange is exchange:
-                column.refresh(self._session.writes(column.exchange), self._session.waits(column.exchange))
-        self.rows.follow([column.texts() for column in self.columns])
-        self._show_caption()
-        self._show_figures()
-        self._show_values()
-        self._grading.follow({place: each.answer for place, each in enumerate(self.columns) if each.over})
+            column.steps.installEventFilter(self)
+            column.revealed.connect(lambda place, column=column: self._reveal(column, place))
+        session.progressed.connect(self.refresh)
+        session.activity_changed.connect(self.refresh_all)
+        self.refresh_all()
 
     def refresh_all(self) -> None:
-        self.refresh()
-
-    def choose(self, exchange: Exchange, piece: Piece) -> None:
-        """Mark a piece, and scroll to it."""
         for column in self.columns:
-            column.choose(piece if column.exchange is exchange else None)
-            place = column.steps.place_of(piece) if column.exchange is exchange else None
-            if place is not None:
-                self.panes.reveal(column.steps, place.topLeft().toPoint())
+            self.refresh(column.exchange)
 
-    def cross(self) -> None:
-        """Choose the step in the same row of the next column that has one there."""
-        place, piece = next(
-            ((place, column.steps.selected) for place, column in enumerate(self.columns) if column.steps.selected),
-            (0, None),
-        )
-        row = self.rows.row_of(place, piece.step) if piece else None
-        for by in range(1, len(self.columns)):
-            other = (place + by) % len(self.columns)
-            step = self.rows.rows[row].steps[other] if row is not None else None
-            found = next((each for each in self.columns[other].steps.shown if each.piece.step == step), None)
-            if found:
-                self.choose(self.columns[other].exchange, found.piece)
-                self.piece_chosen.emit(self.columns[other].exchange, found.piece)
-                return
-
-    def finish(self) -> None:
-        """Cancel its background tasks."""
-        self.rows.finish()
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Hide the legend where the problem needs the room; each sign has a tool tip, too."""
-        super().resizeEvent(event)
-        self.legend.setVisible(self.width() >= LEGEND_FROM * self.panes.narrowest)
-
-    # -----------------------------------------------------------------------------------------------------------------
-
-    def _connect(self) -> None:
-        for column in self.columns:
-            column.piece_chosen.connect(lambda piece, column=column: self._chosen(column, piece))
-            column.steps.menu_wanted.connect(
-                lambda piece, where, column=column: self.menu_wanted.emit(column.exchange, piece, where)
-            )
-            column.open_wanted.connect(lambda column=column: self.open_wanted.emit(column.exchange))
-        self._session.progressed.connect(self.refresh)
-        self._session.activity_changed.connect(self.refresh_all)
-        self._grading.graded.connect(self._show_standings)
-        self.rows.changed.connect(self._rows_changed)
-
-    def _chosen(self, column: AnswerColumn, piece: Piece) -> None:
-        for other in self.columns:
-            if other is not column:
-                other.choose(None)
-        self.piece_chosen.emit(column.exchange, piece)
-
-    def _show_values(self) -> None:
-        known = [next(reversed(each.exchange.trace.values.values()), None) for each in self.columns]
-        if known != self._valued:
-            self._valued = known
-            self.values.follow([(each.head.title, each.exchange.trace) for each in self.columns])
-
-    def _show_figures(self) -> None:
-        first = self.columns[0]
-        for column in self.columns:
-            trace = column.exchange.trace
-            compared = column is not first and column.whole and first.whole
-            before = first.exchange.trace if compared else None
-            column.head.show_figures(figures(trace, before, self._times_are_known))
-
-    def _show_standings(self, found: dict[int, Standing]) -> None:
-        titles = [self.columns[place].head.title for place in found]
-        for place, standing in found.items():
-            self.columns[place].head.show_standing(standing_text(standing, titles))
-
-    def _rows_changed(self) -> None:
-        self.parting.place(EDGE, self.columns[0].steps.y(), self.panes.below.width() - 2 * EDGE)
-        self.parting.raise_()
-        self._show_caption()
-        if not self._is_opened and self.parting.isVisible() and self.rows.settled:
-            self._opening.start()
-
-    def _open_at_parting(self) -> None:
-        """Scroll to the first difference, once, unless a person has scrolled before."""
-        if not self._is_opened and self.rows.settled:
-            self._is_opened = True
-            self.panes.open_at(self.parting.y())
-
-    def _show_caption(self) -> None:
-        rows, are_over = self.rows.rows, all(each.over for each in self.columns)
-        if rows is self._captioned[0] and are_over is self._captioned[1]:
+    def refresh(self, exchange: Exchange) -> None:
+        """Update an answer, if it is one of these."""
+        column = self._column_of(exchange)
+        if column is None:
             return
-        self._captioned = rows, are_over
-        text = caption(rows, self.rows.aligned, [each.exchange.trace for each in self.columns], are_over=are_over)
-        self.caption.setText(text)
-        self.caption.setVisible(bool(text))
+        column.follow(self._session.writes(exchange), self._session.waiting_text(exchange))
+        over = [each for each in self.columns if each.is_over]
+        are_all_over = all(each.is_over or each.is_dropped for each in self.columns)
+        if (over, are_all_over) != self._seen:
+            self._seen = over, are_all_over
+            self._grade(over)
+            if are_all_over:
+                self._align()
 
-    def _lay_out(self, problem: str) -> None:
-        for number, column in enumerate(self.columns):
-            between = RowMarkers(self.rows, number - 1) if number else None
-            self.panes.add_column(column.head.parts, column.parts, between)
-        self.setLayout(vbox(self._bar(problem), self.caption, self.values, (self.panes, 1), margins=0, spacing=0))
+    def texts(self) -> list[RichText]:
+        """Return answers and steps, column by column, for the find bar."""
+        return [text for each in self.columns for text in (each.answer, each.steps) if not text.isHidden()]
 
-    def _bar(self, problem: str) -> QWidget:
-        back = IconButton("chevron-left", "Back to the conversation", self.left.emit)
-        text = label(in_brief(problem), wrap=True)
-        text.setToolTip(plain_tip(problem))
-        expected = [label(f"expected: {self.expected}", Role.MUTED)] if self.expected else []
-        columns = button("Columns…", self.choose_wanted.emit, tip="Choose other policies or answers (Ctrl+D)")
-        row = hbox(back, (text, 1), self.legend, *expected, columns, margins=(EDGE - 10, 6, EDGE, 6))
-        return holder(row, Role.BAR)
+    def unfold(self, text: RichText) -> None:
+        """Nothing is folded here."""
 
+    def steps_of(self, exchange: Exchange) -> StepsView | None:
+        column = self._column_of(exchange)
+        return column.steps if column else None
 
-LEGEND = "    ".join(f"{each.value} {words}" for each, words in LIKENESS_NAMES.items())
-LEGEND_FROM = 2.5
-"""Columns at their narrowest."""
-EDGE = 18
-NARROWEST = 42
-"""Letters in a column, about 300 pixels; where not all columns fit, one scrolls."""
-
-
-class Panes(QWidget):
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._grids: list[QGridLayout] = []
-        self.above, self.below = QWidget(), QWidget()
-        self.below.setAttribute(Qt.WidgetAttribute.WA_StaticContents)
-        self.heads, self.body = self._area(self.above, "Columns"), self._area(self.below, "Steps side by side")
-        self._grids = [QGridLayout(self.above), QGridLayout(self.below)]
-        for grid in self._grids:
-            grid.setContentsMargins(EDGE, 8, EDGE, 10)
-            grid.setHorizontalSpacing(0)
-            grid.setVerticalSpacing(6)
-        self.heads.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.heads.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.body.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
-        self.body.horizontalScrollBar().valueChanged.connect(self.heads.horizontalScrollBar().setValue)
-        self.setLayout(vbox(self.heads, Hairline(), (self.body, 1), margins=0, spacing=0))
-
-    @property
-    def narrowest(self) -> int:
-        """The minimum width of a column in pixels, at the chosen text size."""
-        # Not averageCharWidth: it averages all glyphs of the font, and Inter has many wide ones that are rarely used.
-        return self.fontMetrics().horizontalAdvance("x" * NARROWEST)
-
-    def add_column(self, head: Sequence[QWidget], text: Sequence[QWidget], between: RowMarkers | None) -> None:
-        """Add a column at the right, its parts aligned with those of the others. `between` stands at its left."""
-        place = self._grids[1].columnCount() if between else 0
-        for grid, widgets in zip(self._grids, (head, text), strict=True):
-            if between:
-                grid.setColumnMinimumWidth(place, WIDTH)
-            for row, widget in enumerate(widgets):
-                grid.addWidget(widget, row, place + 1, Qt.AlignmentFlag.AlignTop)
-            grid.setColumnStretch(place + 1, 1)
-        if between:
-            self._grids[1].addWidget(between, 0, place)
-        self._grids[1].setRowStretch(len(text), 1)
-        self._set_widths()
-
-    def reveal(self, widget: QWidget, at: QPoint) -> None:
-        """Scroll to a point of something in a column."""
-        point = widget.mapTo(self.below, at)
-        self.body.ensureVisible(point.x() + self.narrowest, point.y(), self.narrowest, self.body.height() // 3)
-
-    def open_at(self, top: int) -> None:
-        """Scroll to a height, with what stands above it in view, unless a person has scrolled."""
-        bar = self.body.verticalScrollBar()
-        if bar.value() == bar.minimum():
-            bar.setValue(top - self.body.viewport().height() // 4)
+    def choose(self, exchange: Exchange, piece: Piece, reveal: bool = False) -> None:
+        """Mark a piece; `reveal` scrolls there."""
+        self.chosen = exchange
+        for column in self.columns:
+            column.choose(piece if column.exchange is exchange else None, reveal)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Keep the headers as high as their content and as wide as the columns."""
-        if watched is self.above and event.type() is QEvent.Type.LayoutRequest:
-            self.heads.setFixedHeight(self.above.sizeHint().height())
-        elif watched is self.below and event.type() is QEvent.Type.Resize:
-            self.above.setFixedWidth(self.below.width())
-            self.heads.setViewportMargins(0, 0, self.body.width() - self.body.viewport().width(), 0)
+        """Level the columns again when the text above their steps, or a step, has another height."""
+        if event.type() in (QEvent.Type.Move, QEvent.Type.Resize) and self._parting:
+            self._levelling.start(0)
         return super().eventFilter(watched, event)
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() is QEvent.Type.FontChange:
-            self._set_widths()
+            self._set_narrowest()
 
-    def _set_widths(self) -> None:
-        for grid in self._grids:
-            for place in range(1, grid.columnCount(), 2):
-                grid.setColumnMinimumWidth(place, self.narrowest)
+    # -----------------------------------------------------------------------------------------------------------------
 
-    def _area(self, inside: QWidget, name: str) -> QScrollArea:
-        area = scrolling(inside)
-        area.setAccessibleName(name)
-        inside.installEventFilter(self)
-        return area
+    def _column_of(self, exchange: Exchange) -> AnswerColumn | None:
+        return next((each for each in self.columns if each.exchange is exchange), None)
+
+    def _grade(self, columns: Sequence[AnswerColumn]) -> None:
+        """Compare answers that are over in a thread: algebra may take seconds."""
+        answers = [given_in(each.exchange.trace) for each in columns]
+
+        def grade() -> list[Standing]:
+            with Grader() as grader:
+                return standings(answers, self.expected, grader)
+
+        def show(found: Sequence[Standing]) -> None:
+            titles = [each.title for each in columns]
+            for column, standing in zip(columns, found, strict=True):
+                column.show_verdict(standing.outcome, standing_text(standing, titles))
+
+        if len(columns) > (0 if self.expected else 1):  # a single answer needs the expected one
+            self._grading.run(grade, show)
+
+    def _align(self) -> None:
+        """Find out where the answers part, now that all are over."""
+        traces = [each.exchange.trace for each in self.columns]
+        has_times = not self._at_once and were_alike(traces)
+        for column in self.columns:
+            column.has_time = has_times
+            column.show_facts()
+        texts = [thinking_steps(trace) for trace in traces]
+        self._aligning.run(lambda: align(texts), lambda rows: self._show_parting(rows, texts, has_times))
+
+    def _show_parting(self, rows: Sequence[Row], texts: Sequence[Sequence[str]], has_times: bool) -> None:
+        why_no_times = "" if has_times else (AT_ONCE_NOTE if self._at_once else OTHERWISE_NOTE)
+        self.note.setText(" ".join(filter(None, (parting_text(rows, texts), why_no_times))))
+        self.note.setVisible(bool(self.note.text()))
+        place = parting(rows)
+        for column, step in zip(self.columns, rows[place].steps if place < len(rows) else (), strict=False):
+            pieces = (piece for piece in thinking_pieces(column.exchange.trace) if piece.step == step)
+            if piece := next(pieces, None):
+                self._parting[column] = piece
+                if self.chosen is None:  # else a person reads elsewhere
+                    column.choose(piece)
+        self._levelling.start(0)
+
+    def _level(self) -> None:
+        """Begin the steps at which the answers part at one height; scroll there once, unless a person has scrolled."""
+        tops = {column: column.top_of(piece) for column, piece in self._parting.items()}
+        known = {column: top for column, top in tops.items() if top is not None}
+        if not known or len(known) < len(tops):
+            return  # a long answer comes in portions
+        lowest = max(known.values())
+        for column, top in known.items():
+            column.room.setFixedHeight(round(lowest - top))
+        if not self._is_opened:
+            self._is_opened = True
+            bar = self.area.verticalScrollBar()
+            if bar.value() == bar.minimum():
+                QTimer.singleShot(0, bar, lambda: bar.setValue(round(lowest) - self.area.viewport().height() // 4))
+
+    def _reveal(self, column: AnswerColumn, place: QRectF) -> None:
+        self.sideways.ensureWidgetVisible(column.head, EDGE, 0)
+        top = round(column.y() + place.top())
+        self.area.ensureVisible(0, top, 0, self.area.viewport().height() // 3)
+
+    def _lay_out(self) -> None:
+        self.area = scrolling(_in_a_row(self.columns, right=EDGE))
+        self.area.setAccessibleName("Answers side by side")
+        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
+        bar = self.area.verticalScrollBar().sizeHint().width()
+        heads = _in_a_row([each.head for each in self.columns], right=EDGE + bar)
+        self._inside = holder(vbox(heads, Hairline(), (self.area, 1), margins=0, spacing=0))
+        self.sideways = scrolling(self._inside)
+        self.sideways.setAccessibleName("Columns")
+        self.sideways.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._set_narrowest()
+        self.note.hide()
+        self.setLayout(vbox(self._bar(), self.note, (self.sideways, 1), margins=0, spacing=0))
+
+    def _set_narrowest(self) -> None:
+        # Not averageCharWidth: it averages all glyphs of the font, and Inter has many wide ones that are rarely used.
+        narrowest = self.fontMetrics().horizontalAdvance("x" * NARROWEST)
+        self._inside.setMinimumWidth(len(self.columns) * (narrowest + GAP) + EDGE)
+
+    def _bar(self) -> QWidget:
+        back = IconButton("chevron-left", "Back to the conversation (Alt+Up)", self.left.emit)
+        problem = self.exchanges[0].problem
+        text = label(in_brief(problem), wrap=True)
+        text.setToolTip(plain_tip(problem))
+        expected = [label(f"expected: {self.expected}", Role.MUTED)] if self.expected else []
+        columns = button("Columns…", self.choose_wanted.emit, tip="Choose other policies or answers (Ctrl+D)")
+        return holder(hbox(back, (text, 1), *expected, columns, margins=(EDGE - 10, 6, EDGE, 6)), Role.BAR)
+
+
+class AnswerColumn(AnswerPane):
+    """An answer, with its title and its result in a head that does not scroll."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        title: str,
+        open_it: Callable[[Exchange], object],
+        typesetter: Typesetter,
+        actions: AnswerActions,
+    ) -> None:
+        """`open_it`: shows the answer in its conversation."""
+        super().__init__(exchange, typesetter, actions, at_once=AT_ONCE // MOST_COLUMNS)
+        self.title = title
+        self.has_time = False
+        """Whether its time can be compared with those of the other columns."""
+        self.facts = label("", Role.MUTED, wrap=True)
+        """Tokens, and the seconds where they can be compared."""
+        self.room = QWidget()
+        """Above the steps, so that those at which the answers part are level."""
+        self.room.setFixedHeight(0)
+        self.below_ribbon.addWidget(self.room)
+        self.steps.setAccessibleName(f"Steps, {title}")
+        self.ribbon.setAccessibleName(f"Who wrote it, {title}")
+        for part in (self.result, self.verdict):
+            part.setWordWrap(True)
+        self.open = button("Open", lambda: open_it(exchange), Role.FLAT, OPEN_TIP, f"Open “{title}”")
+        first = hbox((label(title, Role.HEADING, wrap=True), 1), self.open)
+        result = hbox(self.result, (self.verdict, 1), spacing=16)
+        self.head = holder(vbox(first, result, self.facts, margins=0, spacing=2))
+
+    def follow(self, live: bool = False, waiting: str = "") -> None:
+        super().follow(live, waiting)
+        if self.is_over:
+            self.brief.setText(count(len(self.exchange.trace.steps), "step"))  # the time stands in the head, if at all
+            self.show_facts()
+
+    def show_facts(self) -> None:
+        """Show the time, where it can be compared, and the tokens."""
+        trace = self.exchange.trace
+        time = f"{duration(trace.seconds)} · " if self.has_time and trace.seconds > 0 else ""
+        self.facts.setText(f"{time}{count(trace.tokens, 'token')}" if trace.started else "")
+
+    def top_of(self, piece: Piece) -> float | None:
+        """Return where a piece would begin without the room above the steps; None while it is not shown."""
+        place = self.steps.place_of(piece)
+        return None if place is None else self.steps.y() + place.top() - self.room.height()
+
+
+OPEN_TIP = "Go on from this answer in its conversation: fork it, continue it, export it"
+AT_ONCE_NOTE = "No times are shown: the answers were written in parallel, and slowed each other."
+OTHERWISE_NOTE = "No times are shown: the answers were not written by the same models, loaded in the same way."
+
+
+def titles_of(exchanges: Sequence[Exchange]) -> list[str]:
+    """Name the policy of each answer, and its seed if they have several."""
+    seeds = {each.settings.seed for each in exchanges}
+    return [title_of(each.settings) + (f", seed {each.settings.seed}" if len(seeds) > 1 else "") for each in exchanges]
+
+
+def were_alike(traces: Iterable[Trace]) -> bool:
+    """Whether the same models wrote these answers, loaded in the same way, so that their times can be compared."""
+    started = [trace.started for trace in traces if trace.started]
+    for cards in ([each.small for each in started], [each.large for each in started]):
+        known = [(card.source, card.name, card.location, card.placement) for card in cards if card]
+        if any(each != known[0] for each in known):
+            return False
+    return True
+
+
+def standing_text(standing: Standing, titles: Sequence[str]) -> str:
+    """Return the verdict: ✓ right, ✗ wrong; where nothing is expected: = all agree, = as Small only, ≠ differs."""
+    if standing.answer is None:
+        return "✗ no answer" if standing.outcome is Outcome.WRONG else "no answer"
+    if standing.outcome is not Outcome.UNSCORED:
+        return ""  # in the pane's own words
+    if len(standing.same) == len(titles) - 1:
+        return "= all agree" if len(titles) > 2 else "= they agree"
+    return f"= as {titles[standing.same[0]]}" if standing.same else "≠ differs"
+
+
+def parting_text(rows: Sequence[Row], texts: Sequence[Sequence[str]]) -> str:
+    """Return “Columns 1 and 2 part at step 7: 849 ≠ 149.”, a sentence for each two neighbours that part; if none do,
+    that all have the same steps. `texts`: the steps of each column."""
+    sentences = []
+    for left, right in pairwise(range(len(texts))):
+        place = parting(rows, range(left, right + 1))
+        if place == len(rows):
+            continue
+        one, other = rows[place].steps[left : right + 1]
+        step = other if one is None else one
+        text = f"Columns {left + 1} and {right + 1} part at step {(step or 0) + 1}"
+        if one is None or other is None:
+            text += f", which column {left + 1 if one is None else right + 1} does not have"
+        elif numbers := differing_numbers(texts[left][one], texts[right][other]):
+            text += ": {} ≠ {}".format(*map(_shortened, numbers))
+        sentences.append(f"{text}.")
+    return " ".join(sentences) or ("All answers have the same steps." if rows else "")
+
+
+def _shortened(number: str) -> str:
+    return number if len(number) <= LONGEST_NUMBER else f"{number[:LONGEST_NUMBER]}…"
+
+
+def _in_a_row(widgets: Sequence[QWidget], right: int) -> QWidget:
+    """Put a part of all columns side by side, equally wide. `right`: pixels kept free there."""
+    cells = [(widget, 1, Qt.AlignmentFlag.AlignTop) for widget in widgets]
+    return holder(hbox(*cells, margins=(EDGE, 8, right, 8), spacing=GAP))

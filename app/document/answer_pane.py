@@ -21,11 +21,12 @@ from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import ElidedLabel, button, label
 from baton_reasoning.app.toolkit.layout import Spacer, hbox, holder, vbox
 from baton_reasoning.app.toolkit.ribbon import Ribbon
-from baton_reasoning.app.toolkit.theme import SIGN, Role, set_role
+from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import last_text, run_in_brief
 
 NOT_BEGUN = "Stopped before it began."
@@ -119,7 +120,9 @@ class AnswerPane(QWidget):
         self.answer.setVisible(self.answer.follow(trace, live))
         self._show_result(trace)
         self._describe(trace, bool(thinking))
-        (self.below_answer if self.shows_answer else self._below_steps).addWidget(self._end)
+        place = self.below_answer if self.shows_answer else self._below_steps
+        if place.indexOf(self._end) < 0:
+            place.addWidget(self._end)
 
     @property
     def is_live(self) -> bool:
@@ -159,10 +162,10 @@ class AnswerPane(QWidget):
         self._folded = False
         self.follow(self._live, self._waiting)
 
-    def build_folded(self, build: bool) -> None:
-        """Whether the steps are put into their text although they are folded, so that they can be searched."""
-        self._builds_folded = build
-        if build and self.folded:
+    def build_folded(self) -> None:
+        """Put the steps into their text although they are folded, so that they can be searched."""
+        if not self._builds_folded:
+            self._builds_folded = True
             self.steps.resize(self.width(), self.steps.height())  # the text is wrapped once, not again when it is shown
             self.follow(self._live, self._waiting)
 

@@ -16,30 +16,22 @@ class AnswerText(RichText):
         super().__init__()
         self.setAccessibleName("Answer")
         self._typesetter = typesetter
-        self._length = 0
-        """Characters of the answer that were looked at."""
-        self._shown = 0
-        """Those of them that are shown: not a tag that is repeated."""
-        self._trace: Trace | None = None
         self._is_set = False
+        """Whether what is shown is rendered, or waits for its formulas to be."""
 
     def follow(self, trace: Trace, live: bool) -> bool:
         """Show the answer as it stands; whether there is any."""
-        written = sum(piece.length for piece in trace.pieces if piece.in_answer)
-        if trace is not self._trace or written < self._length or (self._is_set and written > self._length):
-            self._trace, self._length, self._shown, self._is_set = trace, 0, 0, False
+        written = "".join(piece.text for piece in trace.pieces if piece.in_answer)
+        text = without_tag(written, trace.closed.tag if trace.closed else "", live).lstrip()
+        if not text.startswith(self.markdown) or (self._is_set and (live or text != self.markdown)):
             self.set_markdown("")
-        if written > self._length or (written and not live and not self._is_set):
-            text = "".join(piece.text for piece in trace.pieces if piece.in_answer)
-            if trace.closed and trace.closed.tag:
-                text = without_tag(text, trace.closed.tag, live)
-            fresh = text[self._shown :]
-            self._length, self._shown = written, len(text)
-            self.append_live(fresh if self.markdown.strip() else fresh.lstrip())
-        if not live and written and not self._is_set:
+            self._is_set = False
+        if fresh := text[len(self.markdown) :]:
+            self.append_live(fresh)
+        if text and not live and not self._is_set:
             self._is_set = True
-            self._typesetter.prepare(self.markdown, self.formula_size, self._set, self)
-        return bool(self.markdown.strip())
+            self._typesetter.prepare(text, self.formula_size, self._set, self)
+        return bool(text)
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         menu = self.createStandardContextMenu(event.pos())
@@ -58,6 +50,8 @@ def without_tag(text: str, tag: str, live: bool) -> str:
 
     `live`: it is still written; a last line that may become the tag is held back, so that what was shown stays.
     """
+    if not tag:
+        return text
     *lines, last = text.split("\n")
     words = last.strip()
     is_held = bool(words) and (tag.startswith(words) if live else words == tag)

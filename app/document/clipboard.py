@@ -1,10 +1,17 @@
-"""Copy what a model wrote, as it wrote it."""
+"""Copy what a model wrote, as it wrote it; a selection as plain text."""
 
 from __future__ import annotations
 
-from PySide6.QtGui import QGuiApplication
+from collections.abc import Iterator
 
+from PySide6.QtGui import QGuiApplication, QTextBlock, QTextCursor, QTextFormat, QTextFragment
+
+from baton_reasoning.app.document.formula_object import OBJECT_CHARACTER, formula_of
+from baton_reasoning.app.document.markdown import COPY_SCHEME, LINE_BREAK
 from baton_reasoning.app.session.conversation import Exchange
+
+NOTE = QTextFormat.Property.UserProperty.value + 20
+"""True of characters that the window added to the text, and that are not copied with it."""
 
 
 def copy_answer(exchange: Exchange) -> None:
@@ -14,3 +21,40 @@ def copy_answer(exchange: Exchange) -> None:
 
 def copy_text(text: str) -> None:
     QGuiApplication.clipboard().setText(text.strip())
+
+
+def selected_text(cursor: QTextCursor) -> str:
+    """Return what is selected as plain text: formulas as LaTeX, with tabs between the cells of a table."""
+    start, end = cursor.selectionStart(), cursor.selectionEnd()
+    block, text = cursor.document().findBlock(start), ""
+    while block.isValid() and block.position() <= end:
+        text += _joint(block) if text else ""
+        text += "".join(_written(fragment, start, end) for fragment in fragments(block))
+        block = block.next()
+    return text.strip()
+
+
+def _written(fragment: QTextFragment, start: int, end: int) -> str:
+    """Return what was written in this fragment between two positions of the document."""
+    form, at = fragment.charFormat(), fragment.position()
+    if form.property(NOTE) or form.anchorHref().startswith(f"{COPY_SCHEME}:"):
+        return ""
+    units = fragment.text().encode("utf-16-le", "surrogatepass")  # in which Qt counts
+    part = units[2 * max(0, start - at) : 2 * max(0, end - at)].decode("utf-16-le", "surrogatepass")
+    formula = formula_of(form)  # equal formulas side by side are one fragment
+    return part.replace(OBJECT_CHARACTER, formula.source) if formula else part.replace(LINE_BREAK, "\n")
+
+
+def _joint(block: QTextBlock) -> str:
+    """Return what stands before a block: a line break, or a tab in a row of a table."""
+    table = QTextCursor(block).currentTable()
+    is_in_row = table is not None and table.cellAt(block.position()).column() > 0
+    return "\t" if is_in_row else "\n"
+
+
+def fragments(block: QTextBlock) -> Iterator[QTextFragment]:
+    """Iterate over the fragments of a block: Qt's own iterator is not one of Python's."""
+    at = block.begin()
+    while not at.atEnd():
+        yield at.fragment()
+        at += 1

@@ -5,8 +5,8 @@ from PySide6.QtGui import (
     QColor,
     QFont,
     QFontMetricsF,
-    QImage,
     QPainter,
+    QPixmap,
     QPyTextObject,
     QTextCharFormat,
     QTextCursor,
@@ -101,10 +101,10 @@ class _FormulaObject(QPyTextObject):
         scale = painter.device().devicePixelRatioF() * painter.worldTransform().m11()
         # In the colour of now, not of when it was inserted: it may be selected.
         colour = char_format.toCharFormat().foreground().color().name()
-        image = QImage(picture(formula, colour, scale * shrink))
+        image = QPixmap(picture(formula, colour, scale * shrink))
         image.setDevicePixelRatio(scale)
         # On whole device pixels, or the picture is smeared over its neighbours.
-        painter.drawImage(QPointF(round(place.left() * scale) / scale, round(top * scale) / scale), image)
+        painter.drawPixmap(QPointF(round(place.left() * scale) / scale, round(top * scale) / scale), image)
 
 
 def _typeset_as(char_format: QTextFormat) -> Typeset:

@@ -28,7 +28,7 @@ class Lifted(NamedTuple):
 
 # Private-use characters: no Markdown meaning, treated as letters at either side of an emphasis.
 _OPEN, _CLOSE = "\ue000", "\ue001"
-_PLACEHOLDER = re.compile(f"{_OPEN}([0-9]+){_CLOSE}")
+PLACEHOLDER = re.compile(f"{_OPEN}[0-9]+{_CLOSE}")
 
 _ENVIRONMENTS = (
     r"equation|align|aligned|alignat|gather|gathered|multline|split|cases|array|eqnarray|"
@@ -63,7 +63,7 @@ _LONGEST_AMOUNT = 80  # characters that are compared with `_MONEY`
 
 
 def lift_formulas(text: str) -> Lifted:
-    """Replace formulas by placeholders; `put_back` and `split_at_formulas` undo it."""
+    """Replace formulas by placeholders; `put_back` undoes it."""
     text = text.replace(_OPEN, "\ufffd").replace(_CLOSE, "\ufffd")
     pieces: list[str] = []
     formulas: list[Formula] = []
@@ -82,7 +82,7 @@ def lift_formulas(text: str) -> Lifted:
             formula = _formula_at(text, opening, closings)
             end = opening.start() + len(formula.source) if formula else opening.end()
         if formula:
-            pieces.append(f"{_OPEN}{len(formulas)}{_CLOSE}")
+            pieces.append(placeholder(len(formulas)))
             formulas.append(formula)
         else:
             # A bracket whose other one stands in another piece, or nowhere: Markdown would drop its backslash.
@@ -93,20 +93,14 @@ def lift_formulas(text: str) -> Lifted:
     return Lifted("".join(pieces), tuple(formulas))
 
 
-def split_at_formulas(text: str, formulas: tuple[Formula, ...]) -> list[str | Formula]:
-    """Split a text into formulas and the text between them, in order; no empty strings."""
-    parts: list[str | Formula] = []
-    for index, part in enumerate(_PLACEHOLDER.split(text)):
-        if index % 2:
-            parts.append(formulas[int(part)])
-        elif part:
-            parts.append(part)
-    return parts
+def placeholder(number: int) -> str:
+    """Return what stands in the text for the formula of this number."""
+    return f"{_OPEN}{number}{_CLOSE}"
 
 
 def put_back(text: str, formulas: tuple[Formula, ...]) -> str:
     """Return the text with every formula as it was written, for places where nothing is typeset."""
-    return _PLACEHOLDER.sub(lambda found: formulas[int(found[1])].source, text)
+    return PLACEHOLDER.sub(lambda found: formulas[int(found[0][1:-1])].source, text)
 
 
 class _Closings:

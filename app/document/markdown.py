@@ -1,206 +1,173 @@
 """Markdown with mathematics becomes a `QTextDocument`.
 
+markdown-it writes HTML, Qt reads it, and formulas take the places that were kept for them:
+
+    Markdown ─► formulas lifted out ─► HTML ─► document ─► formulas put in
+
 Raw HTML is shown as text, pictures as links, links only if they lead to http or https. Nothing is fetched.
 """
 
 from __future__ import annotations
 
 import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from html import escape
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QUrl
-from PySide6.QtGui import QTextCharFormat, QTextCursor, QTextDocument
+from PySide6.QtGui import QColor, QTextCharFormat, QTextCursor, QTextDocument
 
-from baton_reasoning.app.document.blocks import BLOCK_KIND, CONTINUED, Blocks
-from baton_reasoning.app.document.formulas import Formula, lift_formulas, put_back, split_at_formulas
+from baton_reasoning.app.document.formula_object import insert_formula
+from baton_reasoning.app.document.formulas import PLACEHOLDER, Formula, lift_formulas, placeholder, put_back
 from baton_reasoning.app.document.style import TextStyle
-from baton_reasoning.app.document.typeset import load_ziamath, typeset
+from baton_reasoning.app.document.typeset import engine
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-LONGEST_BLOCK = 2_000
-"""Characters of a paragraph that is still being written, from which it is continued in another block."""
-LONGEST_INDENT = 8
-LIST_ITEM = re.compile(r" *([*+-]) ")
-"""The beginning of an item of a list, as far as `LONGEST_INDENT` characters."""
+LINE_BREAK = "\u2028"
+"""Qt's line inside a block."""
+COPY_SCHEME = "copy"
+"""The word "Copy" over a block of code is a link of this scheme, which holds the code."""
+_JOINT = "<p>\ue002</p>"
+"""Qt lets the first block of inserted HTML end the block at the cursor. This one does, and is deleted again."""
+_BESIDE_DISPLAY = r"(?:<br ?/?>|[ \n])*"
+_CELL_OR_PLACEHOLDER = re.compile(
+    rf"<t[hd].*?</t[hd]>|{_BESIDE_DISPLAY}(?P<formula>{PLACEHOLDER.pattern}){_BESIDE_DISPLAY}", re.DOTALL
+)
 
 
 def render_into(document: QTextDocument, markdown: str, style: TextStyle) -> None:
     """Replace the document's content. Width and undo stack are left to the caller."""
     document.clear()
-    document.setDefaultFont(style.font)
-    document.setIndentWidth(24)
+    style.apply_to(document)
     render_at(QTextCursor(document), markdown, style)
 
 
 def render_at(cursor: QTextCursor, markdown: str, style: TextStyle) -> None:
-    """Write at the cursor, from the block it stands in (which should be empty), and leave it at the end."""
+    """Write blocks after the one in which the cursor stands, at its end; an empty document is filled from its first.
+
+    The cursor is left at the end. The document must have been given the style (`TextStyle.apply_to`).
+    """
     lifted = lift_formulas(markdown)
+    start = cursor.position()
     cursor.beginEditBlock()
-    writer = _Writer(Blocks(cursor, style), lifted.formulas)
-    writer.write(_reader().parse(lifted.markdown))
+    body = _html(lifted.markdown, lifted.formulas) or "<p></p>"
+    cursor.insertHtml(f'<body style="color: {style.ink}">{_JOINT if start else ""}{body}</body>')
+    if start:
+        joint = QTextCursor(cursor.document())
+        joint.setPosition(start)
+        joint.deleteChar()
+    _put_formulas(cursor.document(), start, lifted.formulas, style)
     cursor.endEditBlock()
 
 
-def append_plain(document: QTextDocument, text: str, letters: QTextCharFormat) -> None:
-    """Write plain letters at the end of a document, in time proportional to them.
-
-    Qt lays out a whole block when a letter is added. A paragraph that grows long is therefore continued in a block of
-    its own, from where one of its lines begins, so that nothing moves on the screen.
-    """
+def append_plain(document: QTextDocument, text: str, style: TextStyle) -> None:
+    """Write plain letters at the end of a document."""
+    letters = QTextCharFormat()
+    letters.setFont(style.font)
+    letters.setForeground(QColor(style.ink))
     cursor = QTextCursor(document)
     cursor.movePosition(QTextCursor.MoveOperation.End)
-    for number, line in enumerate(text.split("\n")):
-        if number:
-            form = cursor.blockFormat()
-            form.clearProperty(BLOCK_KIND)
-            cursor.insertBlock(form)
-        for start in range(0, len(line), LONGEST_BLOCK):
-            cursor.insertText(line[start : start + LONGEST_BLOCK], letters)
-            _show_bullet(cursor, letters)
-            _continue_long_block(cursor)
+    cursor.insertText(text, letters)
 
 
-def _show_bullet(cursor: QTextCursor, letters: QTextCharFormat) -> None:
-    """Put a bullet in place of the sign that begins an item of a list, as it will be once the text is rendered."""
-    block = cursor.block()
-    begins_line = block.blockFormat().property(BLOCK_KIND) != CONTINUED
-    if not begins_line or not (found := LIST_ITEM.match(block.text()[:LONGEST_INDENT])):
-        return
-    sign = QTextCursor(block)
-    sign.setPosition(block.position() + found.start(1))
-    sign.movePosition(QTextCursor.MoveOperation.NextCharacter, QTextCursor.MoveMode.KeepAnchor)
-    sign.insertText("•", letters)
-
-
-def _continue_long_block(cursor: QTextCursor) -> None:
-    """Put the last line of the block at the cursor, which stands at its end, into a block of its own."""
-    block = cursor.block()
-    if block.length() <= LONGEST_BLOCK:
-        return
-    cursor.document().documentLayout().blockBoundingRect(block)  # lays it out
-    lines = block.layout().lineCount()
-    if lines < 2:
-        return
-    form = block.blockFormat()
-    form.setProperty(BLOCK_KIND, CONTINUED)
-    cursor.setPosition(block.position() + block.layout().lineAt(lines - 1).textStart())
-    cursor.insertBlock(form)
-    cursor.movePosition(QTextCursor.MoveOperation.End)
-
-
-def prepare(markdown: str, formula_size: float) -> None:
-    """Typeset the formulas of a text ahead, so that `render_into` finds them in the cache; may run in any thread.
-
-    Worth it for an old conversation with hundreds of formulas at about 3 ms each. `formula_size` is that of the
-    `TextStyle` that will be used, asked for in the window's own thread.
-    """
-    for formula in lift_formulas(markdown).formulas:
-        typeset(formula.latex, formula.display, formula_size)
+def code_of(address: str) -> str:
+    """Return the code that the word "Copy" with this address stands over."""
+    return urlsafe_b64decode(address.removeprefix(f"{COPY_SCHEME}:")).decode()
 
 
 def warm_up() -> None:
     """Load markdown-it and ziamath, so that the first text need not wait for them. May run in any thread."""
     _reader()
-    load_ziamath()
+    engine()
 
 
 @cache
 def _reader() -> MarkdownIt:
     from markdown_it import MarkdownIt  # not at the start of a window, which it would delay
 
-    reader = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
-    # Models indent formulas and underline with dashes; neither means code or a heading.
-    return reader.disable(["code", "lheading", "reference"])
+    # Models end lines where they mean it. They indent formulas, and underline with dashes; neither means code or a
+    # heading.
+    reader = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
+    reader.disable(["code", "lheading", "reference"])
+    reader.validateLink = _leads_to_the_web  # type: ignore[assignment, method-assign]
+    for name, rule in RULES.items():
+        reader.add_render_rule(name, rule)
+    return reader
 
 
-class _Writer:
-    """Walks the tokens of markdown-it and says to `Blocks` what each one means."""
+def _html(markdown: str, formulas: tuple[Formula, ...]) -> str:
+    """Return the HTML of a text. Formulas are placeholders in it; displayed ones stand centred between paragraphs."""
 
-    def __init__(self, blocks: Blocks, formulas: tuple[Formula, ...]) -> None:
-        self._blocks = blocks
-        self._formulas = formulas
+    def between(found: re.Match[str]) -> str:
+        mark = found["formula"]
+        if mark is None or not formulas[int(mark[1:-1])].display:
+            return found[0]
+        return f'</p><p align="center">{mark}</p><p>'
 
-    def write(self, tokens: list[Token]) -> None:  # noqa: C901
-        blocks = self._blocks
-        for index, token in enumerate(tokens):
-            match token.type:
-                case "inline":
-                    self._write_inline(token.children or [])
-                case "paragraph_open":
-                    blocks.paragraph()
-                case "heading_open":
-                    blocks.heading(int(token.tag[1]))
-                case "heading_close":
-                    blocks.end_heading()
-                case "bullet_list_open":
-                    blocks.open_list(numbered=False)
-                case "ordered_list_open":
-                    blocks.open_list(numbered=True, start=int(token.attrGet("start") or 1))
-                case "bullet_list_close" | "ordered_list_close":
-                    blocks.close_list()
-                case "list_item_open":
-                    blocks.item()
-                case "blockquote_open":
-                    blocks.open_quote()
-                case "blockquote_close":
-                    blocks.close_quote()
-                case "fence":
-                    language = token.info.split(maxsplit=1)[0] if token.info.strip() else ""
-                    blocks.code(put_back(token.content, self._formulas).rstrip("\n"), language)
-                case "hr":
-                    blocks.rule()
-                case "table_open":
-                    rows, columns = _size_of_table(tokens, index)
-                    blocks.open_table(rows, columns)
-                case "th_open" | "td_open":
-                    blocks.cell(head=token.type == "th_open")
-                case "table_close":
-                    blocks.close_table()
-
-    def _write_inline(self, tokens: list[Token]) -> None:
-        blocks = self._blocks
-        for token in tokens:
-            match token.type:
-                case "text":
-                    self._write_text(token.content)
-                case "softbreak" | "hardbreak":
-                    blocks.line_break()  # models end lines where they mean it
-                case "code_inline":
-                    blocks.code_word(put_back(token.content, self._formulas))
-                case "strong_open":
-                    blocks.open_bold()
-                case "em_open":
-                    blocks.open_italic()
-                case "s_open":
-                    blocks.open_struck()
-                case "link_open":
-                    blocks.open_link(_safe_address(put_back(str(token.attrGet("href") or ""), self._formulas)))
-                case "strong_close" | "em_close" | "s_close" | "link_close":
-                    blocks.close_span()
-                case "image":
-                    blocks.open_link(_safe_address(str(token.attrGet("src") or "")))
-                    self._write_text(token.content or "picture")
-                    blocks.close_span()
-
-    def _write_text(self, text: str) -> None:
-        for part in split_at_formulas(text, self._formulas):
-            if isinstance(part, Formula):
-                self._blocks.formula(part)
-            else:
-                self._blocks.text(part)
+    html = _reader().render(markdown, {"formulas": formulas}).replace("\n", "")  # white space counts (style.py)
+    return _CELL_OR_PLACEHOLDER.sub(between, html).replace("<p></p>", "")
 
 
-def _size_of_table(tokens: list[Token], start: int) -> tuple[int, int]:
-    """Return rows and columns of the table that opens at `start`."""
-    end = next(i for i in range(start, len(tokens)) if tokens[i].type == "table_close")
-    kinds = [token.type for token in tokens[start:end]]
-    return kinds.count("tr_open"), kinds.count("th_open")
+def _put_formulas(document: QTextDocument, start: int, formulas: Sequence[Formula], style: TextStyle) -> None:
+    """Put formulas in the places kept for them from `start` on; one that cannot be typeset stands there as code."""
+    for number, formula in enumerate(formulas):
+        place = document.find(placeholder(number), start)
+        if place.isNull():
+            continue  # in the address of a link
+        form = place.charFormat()
+        if not insert_formula(place, formula, style.in_ink(form.foreground().color().name())):
+            place.insertText(formula.source.replace("\n", LINE_BREAK), style.as_code(form))
+        start = place.position()
 
 
-def _safe_address(address: str) -> str:
-    """Return the address if a browser may be sent there, else ""."""
-    return address if QUrl(address).scheme() in ("http", "https") else ""
+# How markdown-it is to write some tokens: it calls these with itself, all tokens, the index of one, its options, and
+# what was given to `render`.
+
+
+def _fence(_: object, tokens: Sequence[Token], index: int, __: object, given: Any) -> str:
+    token = tokens[index]
+    language = token.info.split(maxsplit=1)[0] if token.info.strip() else ""
+    code = put_back(token.content, given["formulas"]).rstrip("\n")
+    address = f"{COPY_SCHEME}:{urlsafe_b64encode(code.encode(errors='replace')).decode()}"
+    link = f'<a href="{address}" title="Copy this code">{f"Copy {escape(language)}".strip()}</a>'
+    lines = escape(code).replace("\n", "<br>")
+    table = '<table class="code" width="100%" border="1" cellspacing="0"><tr><td class="code">'
+    return f'{table}<p align="right">{link}</p><p class="code">{lines}</p></td></tr></table>'
+
+
+def _code(_: object, tokens: Sequence[Token], index: int, __: object, given: Any) -> str:
+    return f"<code>{escape(put_back(tokens[index].content, given['formulas']))}</code>"
+
+
+def _image(_: object, tokens: Sequence[Token], index: int, __: object, ___: object) -> str:
+    address = escape(str(tokens[index].attrGet("src")))
+    return f'<a href="{address}" title="{address}">{escape(tokens[index].content or "picture")}</a>'
+
+
+def _link(_: object, tokens: Sequence[Token], index: int, __: object, ___: object) -> str:
+    address = escape(str(tokens[index].attrGet("href")))
+    return f'<a href="{address}" title="{address}">'
+
+
+def _heading(_: object, tokens: Sequence[Token], index: int, __: object, ___: object) -> str:
+    """Not <h1>: Qt would choose its size."""
+    return f'<p class="{tokens[index].tag}">' if tokens[index].nesting > 0 else "</p>"
+
+
+RULES = {
+    "fence": _fence,
+    "code_inline": _code,
+    "image": _image,
+    "link_open": _link,
+    "heading_open": _heading,
+    "heading_close": _heading,
+}
+
+
+def _leads_to_the_web(address: str) -> bool:
+    return QUrl(address).scheme() in ("http", "https")

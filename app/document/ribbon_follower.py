@@ -26,7 +26,7 @@ class RibbonFollower:
             self._ribbon.set_segments([])
         if not known:
             if pieces:
-                self._ribbon.set_segments(segments_of(trace))
+                self._ribbon.set_segments([_segment(piece) for piece in pieces])
         else:
             if (more := _width(known[-1]) - self._tokens) > 0:
                 self._ribbon.grow(more)
@@ -40,10 +40,6 @@ class RibbonFollower:
 
     def index_of(self, piece: Piece) -> int:
         return next((i for i, known in enumerate(self._pieces) if known is piece), -1)
-
-
-def segments_of(trace: Trace) -> list[RibbonSegment]:
-    return [_segment(piece) for piece in trace.pieces]
 
 
 def _width(piece: Piece) -> int:

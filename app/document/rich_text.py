@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from enum import Enum
 
-from PySide6.QtCore import QMimeData, QRectF, QSize, Qt, QUrl, Signal
-from PySide6.QtGui import (
-    QColor,
-    QFontMetrics,
-    QGuiApplication,
-    QImage,
-    QPainter,
-    QPaintEvent,
-    QResizeEvent,
-    QTextCharFormat,
-    QTextLine,
-)
-from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QWidget
+from PySide6.QtCore import QMimeData, QSize, Qt, QUrl
+from PySide6.QtGui import QFontMetrics, QGuiApplication, QImage, QResizeEvent
+from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QTextEdit, QWidget
 
-from baton_reasoning.app.document.blocks import COPY_SCHEME
-from baton_reasoning.app.document.copying import as_plain_text, code_of
-from baton_reasoning.app.document.markdown import append_plain, render_into
+from baton_reasoning.app.document.clipboard import selected_text
+from baton_reasoning.app.document.markdown import COPY_SCHEME, append_plain, code_of, render_into
 from baton_reasoning.app.document.style import TextStyle
 from baton_reasoning.app.toolkit.theme import current_theme
+
+
+class Layer(Enum):
+    """What marks are laid over a text, from the lowest to the uppermost."""
+
+    OPINION = "opinion"
+    MATCHES = "matches"
 
 
 class RichText(QTextBrowser):
     """Shows one Markdown text, or one that is still growing; follows the theme.
 
-    Links are not opened: `link_clicked` says which one was meant. "Copy" over code copies it.
+    Links are not opened, they can be copied. "Copy" over code copies it.
     """
-
-    link_clicked = Signal(str)
-    code_copied = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._markdown = ""
         self._live: str | None = None
         """The text while it is being written, None once it is finished."""
-        self._ink = ""
-        self._marked: list[tuple[int, QColor]] = []
+        self._layers: dict[Layer, list[QTextEdit.ExtraSelection]] = {}
         self.setAccessibleName("Text")
         self.setOpenLinks(False)
         self.setUndoRedoEnabled(False)
@@ -55,19 +48,16 @@ class RichText(QTextBrowser):
         self.anchorClicked.connect(self._follow)
         current_theme().changed.connect(self._rerender)
 
-    def set_markdown(self, markdown: str, ink: str = "") -> None:
-        """Shows a finished text, in the colour `ink` (`#rrggbb`) or that of the theme."""
-        self._markdown, self._ink, self._live = markdown, ink, None
+    def set_markdown(self, markdown: str) -> None:
+        """Show a finished text."""
+        self._markdown, self._live = markdown, None
         render_into(self.document(), markdown, self._style())
         self.setAccessibleDescription(markdown)  # a screen reader cannot read drawn formulas, but their source
 
     def append_live(self, text: str) -> None:
         """Add to a text that is being written, as plain letters; `set_markdown` renders it when it is finished."""
         self._live = (self._live or "") + text
-        style, letters = self._style(), QTextCharFormat()
-        letters.setFont(style.font)
-        letters.setForeground(QColor(style.ink))
-        append_plain(self.document(), text, letters)
+        append_plain(self.document(), text, self._style())
 
     @property
     def markdown(self) -> str:
@@ -76,34 +66,14 @@ class RichText(QTextBrowser):
 
     def createMimeDataFromSelection(self) -> QMimeData:
         mime = QMimeData()
-        mime.setText(as_plain_text(self.textCursor()))
+        mime.setText(selected_text(self.textCursor()))
         return mime
 
-    def mark_formulas(self, marked: list[tuple[int, QColor]]) -> None:
-        """Draw these grounds behind formulas, each by its position. Qt would lay a highlight over the formula."""
-        if marked != self._marked:
-            self._marked = marked
-            self.viewport().update()
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        if self._marked:
-            painter = QPainter(self.viewport())
-            painter.translate(-self.horizontalScrollBar().value(), 0)
-            for position, colour in self._marked:
-                painter.fillRect(self._place_of(position), colour)
-            painter.end()
-        super().paintEvent(event)
-
-    def _place_of(self, position: int) -> QRectF:
-        """Return the rectangle of the character at a position of the document."""
-        block = self.document().findBlock(position)
-        within = position - block.position()
-        line = block.layout().lineForTextPosition(within)
-        if not line.isValid():
-            return QRectF()
-        top = self.document().documentLayout().blockBoundingRect(block).topLeft() + line.position()
-        left, right = (_x(line, place) - line.x() for place in (within, within + 1))
-        return QRectF(top.x() + left, top.y(), right - left, line.height())
+    def lay(self, layer: Layer, marks: Sequence[QTextEdit.ExtraSelection]) -> None:
+        """Lay these marks over the text, in place of those that this layer had."""
+        if marks or self._layers.get(layer):
+            self._layers[layer] = list(marks)
+            self.setExtraSelections([each for one in Layer for each in self._layers.get(one, ())])
 
     def loadResource(self, kind: int, name: QUrl | str) -> QImage:  # noqa: ARG002 - Qt's
         """Load no resource: a text cannot make Baton fetch or read anything. For None, Qt would read a local file."""
@@ -132,12 +102,11 @@ class RichText(QTextBrowser):
         self._fit()
 
     def _style(self) -> TextStyle:
-        style = TextStyle.of(current_theme().colours, QGuiApplication.font())
-        return style.in_ink(self._ink) if self._ink else style
+        return TextStyle.of(current_theme().colours, QGuiApplication.font())
 
     def _rerender(self) -> None:
         if self._live is None:
-            self.set_markdown(self._markdown, self._ink)
+            self.set_markdown(self._markdown)
         else:
             text, self._live = self._live, None
             self.document().clear()
@@ -150,13 +119,4 @@ class RichText(QTextBrowser):
 
     def _follow(self, address: QUrl) -> None:
         if address.scheme() == COPY_SCHEME:
-            QGuiApplication.clipboard().setText(code_of(self.document(), address.toString()))
-            self.code_copied.emit()
-        else:
-            self.link_clicked.emit(address.toString())
-
-
-def _x(line: QTextLine, within: int) -> float:
-    """Return where a position of a block stands in its line. PySide returns the place and the position."""
-    found: Any = line.cursorToX(within)
-    return float(found[0] if isinstance(found, tuple) else found)
+            QGuiApplication.clipboard().setText(code_of(address.toString()))

@@ -7,22 +7,20 @@ a few kilobytes each, and only what is on the screen is painted (docs/ui.md).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, QTimer, Signal
-from PySide6.QtGui import QColor, QTextBlock, QTextBlockFormat, QTextCharFormat, QTextCursor, QTextDocument
+from PySide6.QtGui import QColor, QFont, QTextBlock, QTextBlockFormat, QTextCharFormat, QTextCursor, QTextDocument
 
 from baton_reasoning.app.document import TextStyle, append_plain, render_at
-from baton_reasoning.app.document.blocks import BLOCK_KIND, CONTINUED, SPACED
-from baton_reasoning.app.document.markdown import LONGEST_BLOCK
+from baton_reasoning.app.document.clipboard import NOTE
 from baton_reasoning.app.document.typesetting import Typesetter
-from baton_reasoning.app.toolkit.theme import Colours
+from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.thinking.cues import Lexicon, english
-from baton_reasoning.core.thinking.differences import Change, Effect, change_of
+from baton_reasoning.core.thinking.differences import Effect, change_of
 from baton_reasoning.core.thinking.events import RunStarted
 from baton_reasoning.core.thinking.policy import PolicyContext
 from baton_reasoning.core.thinking.registry import POLICIES
@@ -31,13 +29,12 @@ from baton_reasoning.core.thinking.trace import Piece, Trace
 
 GAP = 15.0
 """Pixels between two pieces: the padding of both, and a hairline of ground."""
-MOST_BLANK = 16
-"""Characters up to which a piece is looked at: it may be nothing but blanks, or a closing tag."""
 BLOCK_MARK = re.compile(r"(\d*)([-+*.)](?=\s|$)|#(?=#*(?:\s|$))|>)")
 """The beginning of an item of a list, of a heading, or of a quotation."""
-LONGEST_SET = 10_000
-"""Characters in one line beyond which a piece stays plain: a model that writes these has lost its way, and Qt takes a
-tenth of a second and more to lay out such a block, each time that it is touched."""
+BEFORE_NOTE = "\u2003 "
+"""White space between a step and what is noted beside it."""
+LONGEST_SET = 5_000
+"""Characters in one line beyond which a piece stays plain: a model that writes these has lost its way."""
 AT_ONCE = 24
 """Pieces rendered in one go, about 8 ms; the rest of a long answer follows when the window is idle."""
 
@@ -51,11 +48,6 @@ class ShownPiece:
     """Characters of it that are shown."""
     first: int
     is_set: bool = False
-    text: str = ""
-    free: float = 0.0
-    """Pixels kept free above it, beyond the gap that all have."""
-    change: Change | None = None
-    """What its takeover changed, once it is complete."""
 
 
 def thinking_pieces(trace: Trace) -> list[Piece]:
@@ -77,8 +69,6 @@ def cues_of(trace: Trace) -> Lexicon:
 
 
 def _says_something(piece: Piece, tag: str) -> bool:
-    if piece.length > MOST_BLANK:
-        return True
     text = piece.text.strip()
     return bool(text) and (text != tag or piece.author is Author.INSERTED)
 
@@ -90,7 +80,12 @@ class StepsDocument(QObject):
     """The first piece from which on pieces were added, removed or rendered."""
 
     def __init__(
-        self, document: QTextDocument, typesetter: Typesetter, at_once: int = AT_ONCE, parent: QObject | None = None
+        self,
+        document: QTextDocument,
+        style: TextStyle,
+        typesetter: Typesetter,
+        at_once: int = AT_ONCE,
+        parent: QObject | None = None,
     ) -> None:
         """`at_once`: pieces rendered in one go; fewer where several documents are written side by side."""
         super().__init__(parent)
@@ -98,8 +93,7 @@ class StepsDocument(QObject):
         self._at_once = at_once
         self._document = document
         self._typesetter = typesetter
-        self._style: TextStyle | None = None
-        self._colours: Colours | None = None
+        self._style = style
         self._pieces: Sequence[Piece] = ()
         self._tag = ""
         self._started: RunStarted | None = None
@@ -108,79 +102,48 @@ class StepsDocument(QObject):
         self._idle = QTimer(self)
         self._idle.setSingleShot(True)
         self._idle.timeout.connect(self._update)
+        style.apply_to(document)
 
-    def use_style(self, style: TextStyle, colours: Colours) -> None:
+    def use_style(self, style: TextStyle) -> None:
         """Use other colours or another font; everything is rendered again."""
-        self._style, self._colours = style, colours
+        self._style = style
         self._document.clear()
-        self._document.setDefaultFont(style.font)
+        style.apply_to(self._document)
         self.shown.clear()
         self._update()
 
     def sync(self, trace: Trace, pieces: Sequence[Piece], live: bool) -> None:
         """Show these pieces of the trace; `live`: the last one may still be growing."""
         self._pieces, self._live = pieces, live
-        self._tag = trace.closed.tag if trace.closed else ""
         if trace.started is not self._started:
             self._started = trace.started
             self._cues = cues_of(trace)
+        tag = trace.closed.tag if trace.closed else ""
+        if tag != self._tag:
+            self._tag = tag
+            self._remove_last()  # it may end with what is a tag only now
         self._update()
 
     @property
     def complete(self) -> bool:
         return len(self.shown) == len(self._pieces)
 
-    def keep_free(self, pixels: Mapping[int, float]) -> None:
-        """Keep so much room above these pieces (indexes of `shown`). Above the first one it is the view's to keep."""
-        cursor = QTextCursor(self._document)
-        cursor.beginEditBlock()
-        for index, free in pixels.items():
-            self.shown[index].free = free
-            if index:
-                cursor.setPosition(self._document.findBlockByNumber(self.shown[index].first).position() - 1)
-                _end_piece(cursor, free)
-        cursor.endEditBlock()
-
     def _update(self) -> None:
-        if self._style is None:
-            return
-        self._remove_outdated()
-        with self._laid_out_once():
-            first_changed = self._bring_up_to_date()
-        self.grown.emit(first_changed)
-
-    @contextmanager
-    def _laid_out_once(self) -> Iterator[None]:
-        """Make all edits one for Qt, which lays out once; not with a long line, which is continued in a block
-        of its own by how it was laid out."""
-        first = max(0, len(self.shown) - 1)
-        coming = self._pieces[first : first + self._at_once + 1]
-        if any(piece.length > LONGEST_BLOCK for piece in coming):
-            yield
-            return
         edit = QTextCursor(self._document)
-        edit.beginEditBlock()
-        try:
-            yield
-        finally:
-            edit.endEditBlock()
-
-    def _bring_up_to_date(self) -> int:
-        """Returns the first piece that has changed."""
+        edit.beginEditBlock()  # Qt lays out once
+        self._remove_outdated()
         first_changed = max(0, len(self.shown) - 1)
-        for _ in range(self._at_once):
-            if self.complete:
-                break
+        for piece in self._pieces[len(self.shown) : len(self.shown) + self._at_once]:
             self._close_last()
-            piece = self._pieces[len(self.shown)]
             self._begin(piece)
-        else:
+        if not self.complete:
             self._idle.start(0)
-        if self.complete and self.shown:
+        elif self.shown:
             self._grow_last()
             if not self._live:
                 self._close_last()
-        return first_changed
+        edit.endEditBlock()
+        self.grown.emit(first_changed)
 
     def _remove_outdated(self) -> None:
         """Remove pieces from the end, where a trace changes, back to the last one that is as it was.
@@ -194,47 +157,64 @@ class StepsDocument(QObject):
             grows = last.length < last.piece.length or (self._live and self.complete)
             if same and last.length <= last.piece.length and not (last.is_set and grows):
                 return
-            self._remove_from(last.first)
+            self._remove_last()
+
+    def _remove_last(self) -> None:
+        if self.shown:
+            self._emptied(len(self.shown) - 1)
             self.shown.pop()
 
-    def _remove_from(self, block: int) -> None:
-        cursor = QTextCursor(self._document.findBlockByNumber(block))
-        if block:
-            cursor.movePosition(QTextCursor.MoveOperation.PreviousCharacter)
-        cursor.movePosition(QTextCursor.MoveOperation.End, QTextCursor.MoveMode.KeepAnchor)
+    def _emptied(self, index: int) -> QTextCursor:
+        """Remove a piece with its blocks; return a cursor at the end of the piece before."""
+        cursor = QTextCursor(self._document)
+        cursor.setPosition(self._start_of(index))
+        if index + 1 < len(self.shown):
+            cursor.setPosition(self._start_of(index + 1), QTextCursor.MoveMode.KeepAnchor)
+        else:
+            cursor.movePosition(QTextCursor.MoveOperation.End, QTextCursor.MoveMode.KeepAnchor)
         cursor.removeSelectedText()
-        if not block:
+        if index:
+            _end_piece(cursor)  # Qt forgets it if the block at the cursor is empty
+        else:
             cursor.setBlockFormat(QTextBlockFormat())
+        return cursor
+
+    def _start_of(self, index: int) -> int:
+        """Return the position at which the piece before ends."""
+        return max(0, self._document.findBlockByNumber(self.shown[index].first).position() - 1)
+
+    def end_of(self, index: int) -> QTextBlock:
+        """Return the last block of a shown piece."""
+        if index + 1 == len(self.shown):
+            return self._document.lastBlock()
+        return self._document.findBlockByNumber(self.shown[index + 1].first - 1)
 
     def _begin(self, piece: Piece) -> None:
         cursor = QTextCursor(self._document)
         cursor.movePosition(QTextCursor.MoveOperation.End)
         if self.shown:
             _end_piece(cursor)
-            cursor.insertBlock(QTextBlockFormat(), self._plain(piece))
+            cursor.insertBlock(QTextBlockFormat(), QTextCharFormat())
         self.shown.append(ShownPiece(piece, 0, cursor.block().blockNumber()))
         self._grow_last()
 
     def _grow_last(self) -> None:
+        """Write what the last piece has grown by, in plain letters."""
         last = self.shown[-1]
-        if last.is_set or last.length == last.piece.length:
-            return
-        fresh = last.piece.text[last.length :]
+        text, shown = last.piece.text, last.length
         last.length = last.piece.length
-        fresh = fresh if last.text.strip() else fresh.lstrip()
-        last.text += fresh
+        fresh = text[shown:] if text[:shown].strip() else text[shown:].lstrip()
         if fresh:
-            append_plain(self._document, fresh, self._plain(last.piece))
+            append_plain(self._document, fresh, self._style_of(last.piece))
 
     def _close_last(self) -> None:
         """Render the last piece, which is complete, once its formulas are typeset."""
         if not self.shown or self.shown[-1].is_set:
             return
         self._grow_last()
-        last, style = self.shown[-1], self._style
-        assert style is not None
+        last = self.shown[-1]
         last.is_set = True
-        self._typesetter.prepare(last.text, style.formula_size, lambda: self._set(last), self)
+        self._typesetter.prepare(last.piece.text, self._style.formula_size, lambda: self._set(last), self)
 
     def _set(self, shown: ShownPiece) -> None:
         """Put the set text where the plain letters stand. Pieces after it may have come meanwhile."""
@@ -242,59 +222,54 @@ class StepsDocument(QObject):
         index = next((i for i in range(len(self.shown) - 1, -1, -1) if self.shown[i] is shown), None)
         if index is None:
             return  # it was discarded, or the whole document was rendered again
-        if max(map(len, shown.text.split("\n"))) <= LONGEST_SET:
-            self._replace(shown, index)
+        edit = QTextCursor(self._document)
+        edit.beginEditBlock()
+        if max(map(len, shown.piece.text.split("\n"))) <= LONGEST_SET:
+            self._render(shown, index)
         self._mark_cues(shown, index)
-        if index < len(self._pieces) and self._pieces[index] is shown.piece:
-            shown.change = change_of(self._pieces, index)
-            self._mark_correction(shown, index)
+        self._note_change(index)
+        edit.endEditBlock()
         self.grown.emit(index)
 
-    def _replace(self, shown: ShownPiece, index: int) -> None:
+    def _render(self, shown: ShownPiece, index: int) -> None:
         """Replace the plain letters of a piece by rendered text."""
-        document, before = self._document, self._document.blockCount()
-        cursor = QTextCursor(document.findBlockByNumber(shown.first))
-        cursor.beginEditBlock()
+        before = self._document.blockCount()
+        cursor = self._emptied(index)
+        render_at(cursor, self._rendered_text(shown, index), self._style_of(shown.piece))
         if index + 1 < len(self.shown):
-            following = document.findBlockByNumber(self.shown[index + 1].first)
-            cursor.setPosition(following.position() - 1, QTextCursor.MoveMode.KeepAnchor)
-        else:
-            cursor.movePosition(QTextCursor.MoveOperation.End, QTextCursor.MoveMode.KeepAnchor)
-        cursor.removeSelectedText()
-        assert self._style is not None
-        style = self._style
-        if shown.piece.author is Author.INSERTED:
-            style = style.in_ink(style.muted)
-        render_at(cursor, self._rendered_text(shown, index), style)
-        if index + 1 < len(self.shown):
-            _end_piece(cursor, self.shown[index + 1].free)
-        self._join(index)
-        cursor.endEditBlock()
-        if moved := document.blockCount() - before:
+            _end_piece(cursor)
+        if moved := self._document.blockCount() - before:
             for later in self.shown[index + 1 :]:
                 later.first += moved
 
     def _rendered_text(self, shown: ShownPiece, index: int) -> str:
-        text = shown.text
+        text = shown.piece.text
         if self._tag and text.rstrip().endswith(self._tag):
             text = text.rstrip().removesuffix(self._tag)
         if shown.piece.author is Author.INSERTED and not text.strip() and shown.piece.reason:
             return f"Reasoning closed: {shown.piece.reason}."
         text = text.strip()
-        return text if self._gap_in_line(index) is None else _within_line(text)
+        return _within_line(text) if self._goes_on(index) else text
+
+    def _goes_on(self, index: int) -> bool:
+        """Whether a piece goes on in the line of the one before."""
+        if index == 0:
+            return False
+        earlier, piece = self.shown[index - 1].piece, self.shown[index].piece
+        if piece.position != earlier.end_position:
+            return False  # line breaks stand between them
+        before, text = earlier.text, piece.text
+        return "\n" not in before[len(before.rstrip()) :] + text[: len(text) - len(text.lstrip())]
 
     def _mark_cues(self, shown: ShownPiece, index: int) -> None:
         """Underline the cues of the run in what the large model wrote."""
         if shown.piece.author is not Author.LARGE or not shown.piece.cue:
             return
-        assert self._colours is not None
         mark = QTextCharFormat()
-        mark.setFontWeight(700)
         mark.setFontUnderline(True)
-        mark.setUnderlineColor(QColor(self._colours.large))
         last, marked_until = self.end_of(index), 0
         at, end = self._document.findBlockByNumber(shown.first).position(), last.position() + last.length()
-        for cue in self._cues.find(shown.text):
+        for cue in self._cues.find(shown.piece.text):
             if cue.start < marked_until:  # a word that is in two categories, or in a longer cue
                 continue
             found = self._document.find(cue.word, at, QTextDocument.FindFlag.FindWholeWords)
@@ -304,64 +279,21 @@ class StepsDocument(QObject):
                 found.mergeCharFormat(mark)
                 at, marked_until = found.position(), cue.end
 
-    def _join(self, index: int) -> None:
-        """Note where a piece goes on in the line of the one before, so that a copy has no blank line there."""
-        gap = self._gap_in_line(index)
-        block = self._document.findBlockByNumber(self.shown[index].first)
-        if gap is None or block.blockFormat().property(BLOCK_KIND) or block.textList():
+    def _note_change(self, index: int) -> None:
+        """Write beside a takeover that corrected a value what it made of it: “73298 → 73198”."""
+        change = change_of(self._pieces, index)
+        if change is None or change.effect is not Effect.CORRECTED:
             return
-        form = QTextBlockFormat()
-        form.setProperty(BLOCK_KIND, SPACED if gap else CONTINUED)
-        QTextCursor(block).mergeBlockFormat(form)
+        note = QTextCharFormat()
+        note.setFontWeight(QFont.Weight.Bold)
+        note.setForeground(QColor(current_theme().colours.success))
+        note.setProperty(NOTE, True)
+        cursor = QTextCursor(self.end_of(index))
+        cursor.movePosition(QTextCursor.MoveOperation.EndOfBlock)
+        cursor.insertText(f"{BEFORE_NOTE}{change.before}\u00a0→\u00a0{change.after}", note)
 
-    def _gap_in_line(self, index: int) -> str | None:
-        """Return the blanks between a piece and the one before, in whose line it goes on; None if it begins a line."""
-        if index == 0:
-            return None
-        earlier, piece = self.shown[index - 1].piece, self.shown[index].piece
-        if piece.position != earlier.end_position:
-            return None  # line breaks stand between them
-        before, text = earlier.text, piece.text
-        gap = before[len(before.rstrip()) :] + text[: len(text) - len(text.lstrip())]
-        return gap if text.strip() and "\n" not in gap else None
-
-    def end_of(self, index: int) -> QTextBlock:
-        """Return the last block of a shown piece."""
-        if index + 1 == len(self.shown):
-            return self._document.lastBlock()
-        return self._document.findBlockByNumber(self.shown[index + 1].first - 1)
-
-    def _mark_correction(self, shown: ShownPiece, index: int) -> None:
-        """Underline the value that the large model corrected. One inside a typeset formula is named beside the step."""
-        if shown.change is None or shown.change.effect is not Effect.CORRECTED:
-            return
-        assert self._colours is not None
-        mark = QTextCharFormat()
-        mark.setFontWeight(700)
-        mark.setForeground(QColor(self._colours.success))
-        mark.setUnderlineStyle(QTextCharFormat.UnderlineStyle.WaveUnderline)
-        mark.setUnderlineColor(QColor(self._colours.success))
-        value = re.escape(shown.change.after)
-        block, last = self._document.findBlockByNumber(shown.first), self.end_of(index)
-        while block.isValid():
-            text = block.text()
-            found = re.search(rf"(?<==){value}(?!\w)", text) or re.search(rf"(?<==\s){value}(?!\w)", text)
-            if found := found or re.search(rf"(?<!\w){value}(?!\w)", text):
-                cursor = QTextCursor(block)
-                cursor.setPosition(block.position() + utf16_length(text[: found.start()]))
-                cursor.movePosition(QTextCursor.MoveOperation.Right, QTextCursor.MoveMode.KeepAnchor, len(found[0]))
-                cursor.mergeCharFormat(mark)
-                return
-            if block == last:
-                return
-            block = block.next()
-
-    def _plain(self, piece: Piece) -> QTextCharFormat:
-        assert self._style is not None
-        form = QTextCharFormat()
-        form.setFont(self._style.font)
-        form.setForeground(QColor(self._style.muted if piece.author is Author.INSERTED else self._style.ink))
-        return form
+    def _style_of(self, piece: Piece) -> TextStyle:
+        return self._style.in_ink(self._style.muted) if piece.author is Author.INSERTED else self._style
 
 
 def _within_line(text: str) -> str:
@@ -370,12 +302,7 @@ def _within_line(text: str) -> str:
     return f"{found[1]}\\{text[found.start(2) :]}" if found else text
 
 
-def utf16_length(text: str) -> int:
-    """Return how many of Qt's positions a text takes."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
-
-
-def _end_piece(cursor: QTextCursor, free: float = 0.0) -> None:
+def _end_piece(cursor: QTextCursor) -> None:
     form = QTextBlockFormat()
-    form.setBottomMargin(GAP + free)
+    form.setBottomMargin(GAP)
     cursor.mergeBlockFormat(form)

@@ -6,34 +6,30 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QContextMenuEvent, QFont, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtCore import QPoint, QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QContextMenuEvent, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
 from baton_reasoning.app.document import RichText
 from baton_reasoning.app.document.steps_document import AT_ONCE, GAP, ShownPiece, StepsDocument
+from baton_reasoning.app.document.style import LINE_HEIGHT
 from baton_reasoning.app.document.typesetting import Typesetter
-from baton_reasoning.app.toolkit.theme import SIGN, Colours, current_theme, ink_of, tint_of
+from baton_reasoning.app.toolkit.theme import Colours, current_theme, ink_of, tint_of
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.thinking.differences import Effect
 from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.words.authors import SIGN
 
 if TYPE_CHECKING:
     from baton_reasoning.core.words.values import NotableChange
 
-MARGIN = 56
-"""Pixels on the left for the bar, the step's number, and the sign."""
+MARGIN = 30
+"""Pixels on the left for the bar and the author's sign."""
 RIGHT_MARGIN = 12
 BAR = 3
-VALUE_GAP = 8
-"""Pixels beside a value in the margin."""
-NUMBER_END = 28
-CHANGE_SIGN = {Effect.CORRECTED: "≠", Effect.REPEATED: "="}
-"""Beside the sign of a takeover: it changed a value, or repeated what stood there."""
+VALUE_GAP = 4
+"""Pixels between the text and a value at its right."""
 WIDEST_VALUE = "▲ 1.00"
-SMALL_PRINT = 0.72
-"""The size of the numbers, as a share of the text's."""
 PAD = GAP / 2 - 1
 """Pixels of a piece's ground above and below its letters."""
 
@@ -49,7 +45,7 @@ class StepsView(RichText):
     def __init__(self, typesetter: Typesetter, at_once: int = AT_ONCE, parent: QWidget | None = None) -> None:
         """`at_once`: pieces rendered in one go."""
         super().__init__(parent)
-        self._steps = StepsDocument(self.document(), typesetter, at_once, self)
+        self._steps = StepsDocument(self.document(), self._style(), typesetter, at_once, self)
         self._steps.grown.connect(self._grown)
         self._selected: Piece | None = None
         self._pressed_at = QPoint()
@@ -58,7 +54,7 @@ class StepsView(RichText):
         self._marks: Mapping[int, NotableChange] = {}
         """What changed the value beyond chance, by the position of its piece."""
         self.setAccessibleName("Steps")
-        self._rerender()
+        self._set_margins()
 
     def sync(self, trace: Trace, pieces: Sequence[Piece], live: bool) -> None:
         self._is_live = live
@@ -95,28 +91,22 @@ class StepsView(RichText):
         """The pieces that are in the document, in their order."""
         return self._steps.shown
 
-    def keep_free(self, pixels: Mapping[int, float]) -> None:
-        """Keep so much room above these pieces (indexes of `shown`), to line them up with pieces beside them."""
-        self._steps.keep_free(pixels)
-        self._set_margins()
-
     # Qt's own
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self.viewport())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         colours, shown = current_theme().colours, self.shown
-        fonts = MarginFonts(self.document().defaultFont())
+        painter.setFont(self.document().defaultFont())
         first = self._index_at(event.rect().top())
         for index in range(first or 0, len(shown)):
             place = self._place(index)
             if place.top() > event.rect().bottom():
                 break
-            self._paint_margin(painter, shown[index], place, colours, fonts)
+            self._paint_margin(painter, shown[index].piece, place, colours)
             if change := self._marks.get(shown[index].piece.position):
-                self._paint_value(painter, change, place, colours, fonts)
-            if not index or shown[index - 1].piece.step != shown[index].piece.step:
-                self._paint_number(painter, shown[index].piece.step + 1, place, colours, fonts)
+                painter.setPen(QColor(colours.success if change.difference.value > 0 else colours.danger))
+                self._write(painter, place.right() - self._right_margin + VALUE_GAP, place, change.mark)
         if self._is_live:
             end = self.textCursor()
             end.movePosition(end.MoveOperation.End)
@@ -144,46 +134,38 @@ class StepsView(RichText):
             self.select(piece)
             self.menu_wanted.emit(piece, event.globalPos())
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if event.type() is QEvent.Type.FontChange and hasattr(self, "_steps"):
-            self._rerender()
-
     def _mark_values(self, trace: Trace, pieces: Sequence[Piece]) -> None:
         """Note which pieces changed the value, if the values are other ones than before."""
         latest = next(reversed(trace.values.values()), None)
         if latest is self._valued:
             return
-        from baton_reasoning.core.words.values import (
-            value_marks,  # most answers have no values, and need none of this
-        )
+        from baton_reasoning.core.words.values import value_marks  # most answers have no values, and need none of this
 
         self._valued, self._marks = latest, value_marks(trace, pieces)
         self._set_margins()
         self.viewport().update()
 
     @property
-    def _margin(self) -> float:
-        """The pixels at the left of the text; more where values are to stand."""
-        small = MarginFonts(self.document().defaultFont()).number
-        return MARGIN + (QFontMetricsF(small).horizontalAdvance(WIDEST_VALUE) + VALUE_GAP if self._marks else 0)
+    def _right_margin(self) -> float:
+        """The pixels at the right of the text; more where values are to stand."""
+        if not self._marks:
+            return RIGHT_MARGIN
+        return RIGHT_MARGIN + QFontMetricsF(self.document().defaultFont()).horizontalAdvance(WIDEST_VALUE)
 
     def _rerender(self) -> None:
         """Render again after a change of theme."""
-        self._steps.use_style(self._style(), current_theme().colours)
+        self._steps.use_style(self._style())
         self._set_margins()
 
     def _set_margins(self) -> None:
         frame = self.document().rootFrame()
         form = frame.frameFormat()
-        top = PAD + (self.shown[0].free if self.shown else 0)
-        margin = self._margin
-        if form.leftMargin() == margin and form.topMargin() == top:
+        right = self._right_margin
+        if form.rightMargin() == right:
             return
-        form.setMargin(0)
-        form.setLeftMargin(margin)
-        form.setRightMargin(RIGHT_MARGIN)
-        form.setTopMargin(top)
+        form.setLeftMargin(MARGIN)
+        form.setRightMargin(right)
+        form.setTopMargin(PAD)
         form.setBottomMargin(PAD)
         frame.setFrameFormat(form)
 
@@ -213,14 +195,12 @@ class StepsView(RichText):
     def _place(self, index: int) -> QRectF:
         top = self.top_of(index)
         last = index + 1 == len(self.shown)
-        below = None if last else self.shown[index + 1]
-        bottom = self.top_of(index + 1) - below.free - 2 if below else self.document().size().height() - 1
+        bottom = self.document().size().height() - 1 if last else self.top_of(index + 1) - 2
         return QRectF(0, top, self.viewport().width(), bottom - top)
 
-    def _paint_margin(
-        self, painter: QPainter, shown: ShownPiece, place: QRectF, colours: Colours, fonts: MarginFonts
-    ) -> None:
-        author, chosen = shown.piece.author, shown.piece is self._selected
+    def _paint_margin(self, painter: QPainter, piece: Piece, place: QRectF, colours: Colours) -> None:
+        """Paint the ground, the bar and the sign of a piece's author, and a frame if it is selected."""
+        author, chosen = piece.author, piece is self._selected
         ink = QColor(ink_of(author, colours))
         painter.setPen(Qt.PenStyle.NoPen)
         if author in (Author.LARGE, Author.PERSON) or chosen:
@@ -236,65 +216,10 @@ class StepsView(RichText):
             painter.setPen(QPen(ink, 1.2))
             painter.drawRoundedRect(place.adjusted(0.6, 0.6, -1.6, -0.6), 5, 5)
         painter.setPen(ink)
-        painter.setFont(fonts.sign if author.is_model else fonts.inserted)
-        sign = QRectF(NUMBER_END, place.top() + PAD, 16 if shown.change else 22, fonts.line)
-        painter.drawText(sign, Qt.AlignmentFlag.AlignCenter, SIGN[author])
-        if shown.change:
-            self._paint_change(painter, shown, sign, colours)
+        self._write(painter, 3 * BAR, place, SIGN[author])
 
-    def _paint_change(self, painter: QPainter, shown: ShownPiece, sign: QRectF, colours: Colours) -> None:
-        """Paint ≠ or = beside the author's sign, and “087 → 987” after the last line if it fits."""
-        assert shown.change
-        corrected = shown.change.effect is Effect.CORRECTED
-        font = QFont(self.document().defaultFont())
-        font.setPointSizeF(font.pointSizeF() * 0.85)
-        font.setBold(corrected)
-        painter.setFont(font)
-        painter.setPen(QColor(colours.success if corrected else colours.muted))
-        beside = QRectF(sign.right(), sign.top(), MARGIN - sign.right(), sign.height())
-        at_left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-        painter.drawText(beside, at_left, CHANGE_SIGN[shown.change.effect])
-        if not corrected:
-            return
-        block = self._steps.end_of(self._steps.shown.index(shown))
-        lines = block.layout()
-        if not lines.lineCount():
-            return
-        last = lines.lineAt(lines.lineCount() - 1)
-        top = self.document().documentLayout().blockBoundingRect(block).topLeft() + last.position()
-        text = f"{shown.change.before} → {shown.change.after}"
-        left = top.x() + last.naturalTextWidth() + 14
-        if left + painter.fontMetrics().horizontalAdvance(text) < self.viewport().width() - BAR:
-            area = QRectF(left, top.y(), self.viewport().width() - left, last.height())
-            painter.drawText(area, at_left, text)
-
-    def _paint_value(
-        self, painter: QPainter, change: NotableChange, place: QRectF, colours: Colours, fonts: MarginFonts
-    ) -> None:
-        """Paint “▲ .94” beside a piece that changed the value to that."""
-        painter.setFont(fonts.number)
-        painter.setPen(QColor(colours.success if change.difference.value > 0 else colours.danger))
-        area = QRectF(MARGIN, place.top() + PAD, self._margin - MARGIN, fonts.line)
-        painter.drawText(area, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, change.mark)
-
-    def _paint_number(
-        self, painter: QPainter, number: int, place: QRectF, colours: Colours, fonts: MarginFonts
-    ) -> None:
-        """Paint the number of a step beside its first piece."""
-        painter.setFont(fonts.number)
-        painter.setPen(QColor(colours.muted))
-        area = QRectF(BAR, place.top() + PAD, NUMBER_END - BAR, fonts.line)
-        painter.drawText(area, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, str(number))
-
-
-class MarginFonts:
-    """What is written in the margin of a text in this font, made once for all pieces that are painted."""
-
-    def __init__(self, text: QFont) -> None:
-        def scaled(factor: float) -> QFont:
-            font = QFont(text)
-            font.setPointSizeF(text.pointSizeF() * factor)
-            return font
-
-        self.inserted, self.sign, self.number = text, scaled(0.95), scaled(SMALL_PRINT)
-        self.line = QFontMetricsF(text).height() * 1.18
+    def _write(self, painter: QPainter, left: float, place: QRectF, text: str) -> None:
+        """Write beside the first line of a piece."""
+        height = painter.fontMetrics().height() * LINE_HEIGHT
+        area = QRectF(left, place.top() + PAD, place.right() - left, height)
+        painter.drawText(area, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)

@@ -1,15 +1,14 @@
 """Renders LaTeX: ziamath typesets it, Qt paints it, and both results are cached.
 
-ziamath takes about 0.2 s to load, so it is loaded at the first formula, or by `load_ziamath` once the window stands.
+ziamath takes about 0.2 s to load, so it is loaded at the first formula, or by `engine` once the window stands.
 """
 
 import re
-from collections import OrderedDict
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from PySide6.QtCore import QByteArray, QRectF, Qt
-from PySide6.QtGui import QImage, QPainter
+from PySide6.QtGui import QPainter, QPixmap, QPixmapCache
 from PySide6.QtSvg import QSvgRenderer
 
 LONGEST_LATEX = 4_000  # characters; longer "formulas" are text that lost its closing delimiter
@@ -53,9 +52,10 @@ def typeset(latex: str, display: bool, size: float) -> Typeset | None:
     """
     if not latex.strip() or len(latex) > LONGEST_LATEX or _MACRO.search(latex) or _is_nested_too_deeply(latex):
         return None  # macros: four lines of them can ask for a million symbols
-    engine = _engine()
     try:
-        formula = engine.Latex(_understood(latex), size=size, color="currentColor", inline=not display, margin=_MARGIN)
+        formula = engine().Latex(
+            _understood(latex), size=size, color="currentColor", inline=not display, margin=_MARGIN
+        )
         if _COMMAND.search(formula.mathmlstr()):
             return None  # a command it does not know would stand there by its name, among set symbols
         svg = formula.svg()
@@ -68,59 +68,24 @@ def typeset(latex: str, display: bool, size: float) -> Typeset | None:
     return Typeset(svg, width + 2 * _MARGIN, height - descent + _MARGIN, descent + _MARGIN)
 
 
-class PictureCache:
-    """The pictures drawn last, of at most so many bytes together. One that is larger alone is not kept."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.size = 0
-        self._images: OrderedDict[tuple[Typeset, str, float], QImage] = OrderedDict()
-
-    def get(self, formula: Typeset, colour: str, scale: float) -> QImage:
-        key = formula, colour, scale
-        image = self._images.pop(key, None)
-        if image is None:
-            image = _drawn(formula, colour, scale)
-            if image.sizeInBytes() > self.limit:
-                return image
-            self.size += image.sizeInBytes()
-        self._images[key] = image
-        while self.size > self.limit:
-            _, oldest = self._images.popitem(last=False)
-            self.size -= oldest.sizeInBytes()
-        return image
-
-
-_pictures = PictureCache(64 << 20)
-
-
-def picture(formula: Typeset, colour: str, scale: float) -> QImage:
+def picture(formula: Typeset, colour: str, scale: float) -> QPixmap:
     """Draw a formula in a colour (`#rrggbb`); `scale` is device pixels per pixel, 2 on most HiDPI screens.
 
-    Cached; call it in the window's own thread.
+    Cached by Qt, which limits the bytes of all pictures together; call it in the window's own thread.
     """
-    return _pictures.get(formula, colour, scale)
-
-
-def _drawn(formula: Typeset, colour: str, scale: float) -> QImage:
-    svg = formula.svg.replace("currentColor", colour).encode()
+    found, key = QPixmap(), f"{colour} {scale} {formula.svg}"
+    if QPixmapCache.find(key, found):
+        return found
     height = formula.ascent + formula.descent
-    image = QImage(
-        max(1, round(formula.width * scale)),
-        max(1, round(height * scale)),
-        QImage.Format.Format_ARGB32_Premultiplied,
-    )
-    image.setDevicePixelRatio(scale)
-    image.fill(Qt.GlobalColor.transparent)
-    painter = QPainter(image)
+    drawn = QPixmap(max(1, round(formula.width * scale)), max(1, round(height * scale)))
+    drawn.setDevicePixelRatio(scale)
+    drawn.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(drawn)
+    svg = formula.svg.replace("currentColor", colour).encode()
     QSvgRenderer(QByteArray(svg)).render(painter, QRectF(0, 0, formula.width, height))
     painter.end()
-    return image
-
-
-def load_ziamath() -> None:
-    """Load ziamath, so that the first formula need not wait for it; may run in any thread."""
-    _engine()
+    QPixmapCache.insert(key, drawn)
+    return drawn
 
 
 def _is_nested_too_deeply(latex: str) -> bool:
@@ -144,7 +109,8 @@ def _understood(latex: str) -> str:
 
 
 @cache
-def _engine() -> Any:
+def engine() -> Any:
+    """Return ziamath, loaded; may be called in any thread."""
     import ziamath  # deferred: see the top of this module
 
     ziamath.config.svg2 = False  # Qt draws SVG Tiny 1.2

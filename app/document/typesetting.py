@@ -6,13 +6,13 @@ A formula takes 3 to 20 ms the first time; a step may hold ten of them.
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from PySide6.QtCore import QObject
 from shiboken6 import isValid
 
-from baton_reasoning.app.document import prepare
-from baton_reasoning.app.document.formulas import lift_formulas
+from baton_reasoning.app.document.formulas import Formula, lift_formulas
+from baton_reasoning.app.document.typeset import typeset
 from baton_reasoning.app.toolkit.background import StreamTask
 
 Ready = Callable[[], None]
@@ -23,12 +23,13 @@ class Typesetter(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._jobs: queue.SimpleQueue[tuple[str, float, Ready] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[Sequence[Formula], float, Ready] | None] = queue.SimpleQueue()
         self._started = False
 
     def prepare(self, markdown: str, formula_size: float, ready: Ready, owner: QObject) -> None:
         """Call `ready` when the formulas are set, unless its owner was deleted."""
-        if not lift_formulas(markdown).formulas:
+        formulas = lift_formulas(markdown).formulas
+        if not formulas:
             ready()
             return
         if not self._started:
@@ -36,12 +37,13 @@ class Typesetter(QObject):
             StreamTask(self, "typeset formulas", self._work, cancel=lambda: self._jobs.put(None)).items(
                 _call_all
             ).start()
-        self._jobs.put((markdown, formula_size, lambda: ready() if isValid(owner) else None))
+        self._jobs.put((formulas, formula_size, lambda: ready() if isValid(owner) else None))
 
     def _work(self) -> Iterator[Ready]:
         while (job := self._jobs.get()) is not None:
-            markdown, size, ready = job
-            prepare(markdown, size)
+            formulas, size, ready = job
+            for formula in formulas:
+                typeset(formula.latex, formula.display, size)  # which is cached
             yield ready
 
 

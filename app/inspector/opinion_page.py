@@ -14,10 +14,11 @@ from baton_reasoning.app.session.reviews import AnswerReviews
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import Hairline, button, combo_box, label, plain_tip, progress_bar
 from baton_reasoning.app.toolkit.layout import Spacer, in_row, vbox
-from baton_reasoning.app.toolkit.theme import SIGN, Role
+from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import OpinionGiven, TokenWritten
 from baton_reasoning.core.thinking.opinion import Disagreement, Opinion, SecondOpinion, Sequel, opinion_error
+from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import opinion_counts
 
 ABOUT = "The large model reads this answer once and marks where it would have written something else."

@@ -13,7 +13,7 @@ from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import Hairline, button, label
 from baton_reasoning.app.toolkit.facts import Facts
 from baton_reasoning.app.toolkit.layout import Spacer, vbox
-from baton_reasoning.app.toolkit.theme import SIGN, Role
+from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import RunSettings
@@ -21,6 +21,7 @@ from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import (
     Fact,
     bill_facts,

@@ -11,13 +11,14 @@ from baton_reasoning.app.toolkit.controls import Hairline, button, label
 from baton_reasoning.app.toolkit.facts import Facts
 from baton_reasoning.app.toolkit.flow import FlowLayout
 from baton_reasoning.app.toolkit.layout import Spacer, vbox
-from baton_reasoning.app.toolkit.theme import SIGN, Role, current_theme, ink_of, tint_of
+from baton_reasoning.app.toolkit.theme import Role, current_theme, ink_of, tint_of
 from baton_reasoning.core.engines.base import Passing
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.differences import Effect, change_of
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Piece, Trace
-from baton_reasoning.core.words.labels import WHO, Fact, draft_text
+from baton_reasoning.core.words.authors import SIGN, WHO
+from baton_reasoning.core.words.labels import Fact, draft_text
 from baton_reasoning.core.words.numbers import count, duration
 
 PASSING = {Passing.IDS: "token IDs", Passing.TEXT: "text"}

@@ -10,9 +10,10 @@ from baton_reasoning.app.toolkit.accessible import set_accessible_role
 from baton_reasoning.app.toolkit.controls import Hairline
 from baton_reasoning.app.toolkit.facts import Facts
 from baton_reasoning.app.toolkit.layout import Spacer, vbox
-from baton_reasoning.app.toolkit.theme import SIGN, current_theme, ink_of
+from baton_reasoning.app.toolkit.theme import current_theme, ink_of
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.numbers import duration
 
 LANE = 20

@@ -1,19 +1,21 @@
-"""What the parts of the Models page share: the models here, the machine, the choices; found out in threads."""
+"""What the parts of the Models page share: the files here, the machine, the choices; found out in threads."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from PySide6.QtCore import QObject, Signal
 
+from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.toolkit.background import BackgroundTask, StreamTask
 from baton_reasoning.core.engines.base import ModelCard
+from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.devices import Devices, find_devices
-from baton_reasoning.core.models.fit import Fit, estimate, fit, fit_with_layers
+from baton_reasoning.core.models.fit import Fit, estimate, fit, fit_with_layers, in_gib
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.library import (
     BrokenFile,
@@ -30,6 +32,7 @@ from baton_reasoning.core.models.options import (
     LoadOptions,
     ModelOverrides,
     ModelPreferences,
+    ModelSource,
     load_preferences,
     save_preferences,
 )
@@ -37,25 +40,35 @@ from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.secrets import Secrets
 
 LibraryEntry = LocalModel | BrokenFile
-"""A row of the list of local models."""
+"""A row of the table of files."""
+
+
+class ModelsActions(WindowActions, Protocol):
+    """What the Models page asks of the window."""
+
+    def use_model(self, author: Author, source: ModelSource) -> None:
+        """Load this model beside the other one in use."""
+
+    def use_pair(self, small: Path, large: Path) -> None:
+        """Load these two files."""
+
+    def reload_models(self) -> None:
+        """Load the pair in use again, as it was chosen meanwhile."""
 
 
 class ModelsController(QObject):
     inventory_changed = Signal()
     devices_found = Signal()
     preferences_changed = Signal()
-    failed = Signal(object)
-    """A BatonError that a person should read."""
     loaded_changed = Signal()
-    trashed = Signal(object)
-    """A LocalModel that is in the system's trash now."""
-    not_trashed = Signal(object, object)
-    """A LocalModel, and the BatonError that says why the system's trash did not take it."""
+    pair_used = Signal()
+    """A person has pressed a button to use two models: the work goes on in the chat."""
 
     def __init__(
         self,
         paths: Paths,
         secrets: Secrets,
+        actions: ModelsActions,
         *,
         built_in: tuple[Path, ...] = (),
         home: Path | None = None,
@@ -66,11 +79,12 @@ class ModelsController(QObject):
         """`general`: how a model is loaded for which a person has chosen nothing. `used`: files that were loaded by
         their paths, wherever they lie."""
         super().__init__(parent)
+        self.actions = actions
         self._paths = paths
         self._secrets = secrets
         self._built_in = built_in
         self._home = home
-        self._general = general
+        self.general = general
         self._used = used
         self.inventory = Inventory((), ())
         self.has_scanned = False
@@ -98,13 +112,13 @@ class ModelsController(QObject):
             if self.devices is None:
                 yield find_devices()
 
-        StreamTask(self, "look for models", look).items(self._show).failure(self.failed.emit).start()
+        StreamTask(self, "look for models", look).items(self._show).failure(self.actions.show_error).start()
 
     def change(self, **fields: Any) -> None:
         self._replace(self.preferences.model_copy(update=fields))
 
     def loading_of(self, model: Path) -> LoadOptions:
-        return self.preferences.loading_of(model) or self._general()
+        return self.preferences.loading_of(model) or self.general()
 
     def change_loading(self, model: Path, choice: LoadOptions) -> None:
         self._replace(self.preferences.with_loading(model, choice))
@@ -134,17 +148,28 @@ class ModelsController(QObject):
                 except BatonError as error:
                     yield error
 
-        StreamTask(self, "look at dropped files", look).items(self._added).failure(self.failed.emit).start()
+        StreamTask(self, "look at dropped files", look).items(self._added).failure(self.actions.show_error).start()
 
     def delete(self, model: LocalModel) -> None:
         """Move a model to the system's trash; in a thread, since between disks its bytes may be copied."""
         task = BackgroundTask(self, "move a model to the trash", lambda: move_to_trash(model))
-        task.success(lambda _: self.trashed.emit(model)).failure(lambda error: self.not_trashed.emit(model, error))
+        task.success(lambda _: self._say_trashed(model)).failure(lambda error: self._offer_deletion(model, error))
         task.done(lambda _: self.refresh()).start()
 
-    def delete_for_good(self, model: LocalModel) -> None:
-        task = BackgroundTask(self, "delete a model", lambda: delete_for_good(model)).failure(self.failed.emit)
-        task.done(lambda _: self.refresh()).start()
+    def _say_trashed(self, model: LocalModel) -> None:
+        name, freed = model.header.path.name, in_gib(model.header.file_bytes)
+        self.actions.say(f"{name} is in the system's trash; emptying it frees {freed}.")
+
+    def _offer_deletion(self, model: LocalModel, error: BatonError) -> None:
+        self.actions.offer(str(error), ("Delete it for good", lambda: self._delete_for_good(model)))
+
+    def _delete_for_good(self, model: LocalModel) -> None:
+        task = BackgroundTask(self, "delete a model", lambda: delete_for_good(model))
+        task.failure(self.actions.show_error).done(lambda _: self.refresh()).start()
+
+    def use_pair(self, small: Path, large: Path) -> None:
+        self.actions.use_pair(small, large)
+        self.pair_used.emit()
 
     def fit_of(self, model: LocalModel, choice: LoadOptions) -> Fit | None:
         """Return how the model would fit; None while the machine has not answered yet."""
@@ -170,13 +195,13 @@ class ModelsController(QObject):
         try:
             save_preferences(preferences, self._paths.model_preferences)
         except BatonError as error:
-            self.failed.emit(error)
+            self.actions.show_error(error)
         self.preferences_changed.emit()
 
     def _added(self, found: list[Path | BatonError]) -> None:
         for error in found:
             if isinstance(error, BatonError):
-                self.failed.emit(error)
+                self.actions.show_error(error)
         known = self.preferences.added
         new = [path for path in found if isinstance(path, Path) and path not in known]
         if new:

@@ -5,18 +5,12 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QHeaderView,
-    QListWidget,
-    QListWidgetItem,
-    QTableWidget,
-    QTableWidgetItem,
-    QWidget,
-)
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QListWidget, QListWidgetItem, QWidget
 
 from baton_reasoning.app.models.controller import ModelsController
+from baton_reasoning.app.models.downloads import Downloads
+from baton_reasoning.app.models.row_table import RowTable
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import button, label, line_edit
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
@@ -27,10 +21,11 @@ from baton_reasoning.core.models.download import SPARE_BYTES
 from baton_reasoning.core.models.fit import Fit, FitKind, estimate, fit, in_gib, rough_shape
 from baton_reasoning.core.models.hub import Hub, Listing, Quantisation, Repository, manifest_for, recommended
 from baton_reasoning.core.models.options import HubFile, LoadOptions
+from baton_reasoning.core.table import Column
 from baton_reasoning.core.words.labels import fit_text
 
 _SIZE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?[BM](?:-A\d+B)?)(?![\w.])", re.IGNORECASE)
-_HEADS = ("Quantisation", "Size", "On this machine, about", "")
+_COLUMNS = (Column("Quantisation", False), Column("Size"), Column("On this machine, about", False), Column("", False))
 
 
 class RepositoryFits(NamedTuple):
@@ -42,11 +37,9 @@ class RepositoryFits(NamedTuple):
 
 
 class HubSearchTab(QWidget):
-    download_wanted = Signal(object)
-    """An Order."""
-
-    def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
+    def __init__(self, controller: ModelsController, downloads: Downloads, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._downloads = downloads
         self._controller = controller
         self._request = LatestTask(self, "ask the Hub", self._show_error)
         self._listing: Listing | None = None
@@ -58,21 +51,15 @@ class HubSearchTab(QWidget):
         self.results = QListWidget()
         self.results.setAccessibleName("Repositories")
         self.results.currentItemChanged.connect(lambda item: self._list(item))
-        self.choices = QTableWidget(0, len(_HEADS))
-        self.choices.setHorizontalHeaderLabels(_HEADS)
-        self.choices.setAccessibleName("Quantisations")
-        self.choices.verticalHeader().hide()
-        self.choices.setShowGrid(False)
-        self.choices.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.choices.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.choices.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.choices.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        self.choices.horizontalHeader().setStretchLastSection(True)
-        self.choices.itemSelectionChanged.connect(self._show_button)
+        self.choices = RowTable("Quantisations", _COLUMNS)
+        self.choices.chosen_changed.connect(self._show_button)
         self.lack = label("", Role.DANGER)
         self._disk_free = 0
         self.fetch = button("Download", self.download, Role.PRIMARY)
-        self._lay_out()
+        chooser = vbox((self.choices, 1), hbox(STRETCH, self.lack, self.fetch))
+        head = hbox((self.query, 1), button("Search", self.search))
+        margins = (0, 10, 0, 0)
+        self.setLayout(vbox(head, self.status, (hbox((self.results, 2), (chooser, 3)), 1), margins=margins))
         self._show_button()
 
     def search(self) -> None:
@@ -96,13 +83,9 @@ class HubSearchTab(QWidget):
 
     def download(self) -> None:
         if self._listing is not None and (choice := self._chosen()) is not None:
-            self.download_wanted.emit(manifest_for(self._listing, choice, self._controller.folder))
+            self._downloads.begin(manifest_for(self._listing, choice, self._controller.folder))
 
     # -----------------------------------------------------------------------------------------------------------------
-
-    def _lay_out(self) -> None:
-        middle = hbox((self.results, 2), (vbox((self.choices, 1), hbox(STRETCH, self.lack, self.fetch)), 3))
-        self.setLayout(vbox(hbox((self.query, 1), button("Search", self.search)), self.status, (middle, 1)))
 
     def _show_results(self, found: tuple[Repository, ...]) -> None:
         self.results.clear()
@@ -148,15 +131,13 @@ class HubSearchTab(QWidget):
         best = recommended(choice for choice, place in zip(choices, places, strict=True) if may_fit(place))
         asked = self._wanted.quantisation if self._wanted else ""
         chosen = next((choice for choice in choices if choice.label == asked), best)
-        self.choices.setRowCount(len(choices))
-        for row, (choice, place) in enumerate(zip(choices, places, strict=True)):
+        rows, tips = [], []
+        for choice, place in zip(choices, places, strict=True):
             parts = f" in {len(choice.files)} parts" if len(choice.files) > 1 else ""
-            words = fit_text(place) if place else ""
-            cells = (choice.label, f"{in_gib(choice.bytes)}{parts}", words, "★ recommended" if choice is best else "")
-            for column, text in enumerate(cells):
-                self.choices.setItem(row, column, QTableWidgetItem(text))
-            if choice is chosen:
-                self.choices.selectRow(row)
+            star = "★ recommended" if choice is best else ""
+            rows.append((choice.label, f"{in_gib(choice.bytes)}{parts}", fit_text(place) if place else "", star))
+            tips.append(place.advice if place else "")
+        self.choices.show_rows(rows, tips, [choices.index(chosen)] if chosen else [])
         if listing is not None:
             name = listing.repository.name
             page = f"{self._controller.access().endpoint}/{name}"
@@ -166,8 +147,7 @@ class HubSearchTab(QWidget):
         self._show_button()
 
     def _chosen(self) -> Quantisation | None:
-        row = self.choices.currentRow()
-        return self._listing.choices[row] if self._listing and 0 <= row < len(self._listing.choices) else None
+        return self._listing.choices[self.choices.chosen[0]] if self._listing and self.choices.chosen else None
 
     def _show_button(self) -> None:
         choice = self._chosen()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState, ServerEngine
-from baton_reasoning.app.toolkit.background import BackgroundTask
+from baton_reasoning.app.toolkit.background import LatestTask
 
 EVERY_MS = 15_000
 
@@ -17,7 +17,7 @@ class ServerMonitor(QObject):
     def __init__(self, models: LoadedModels, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._models = models
-        self._is_checking = False
+        self._request = LatestTask(self, "check servers")
         self.timer = QTimer(self)
         self.timer.setInterval(EVERY_MS)
         self.timer.timeout.connect(self.check)
@@ -28,15 +28,14 @@ class ServerMonitor(QObject):
         pair = self._models.pair
         engines: tuple[object, ...] = (pair.small, pair.large)
         servers = [engine for engine in engines if isinstance(engine, ServerEngine)]
-        if self._is_checking or not servers:
+        if self._request.busy or not servers:
             return
 
         def ping() -> None:
             for server in servers:
                 server.ping()
 
-        self._is_checking = True
-        BackgroundTask(self, "check servers", ping, waits=False).done(self._checked).start()
+        self._request.run(ping, lambda _: self.checked.emit())
 
     def _models_changed(self) -> None:
         if self._models.state is not LoadState.READY:
@@ -44,7 +43,3 @@ class ServerMonitor(QObject):
         elif not self.timer.isActive():
             self.timer.start()
             self.check()
-
-    def _checked(self, _: object) -> None:
-        self._is_checking = False
-        self.checked.emit()

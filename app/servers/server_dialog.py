@@ -7,33 +7,46 @@ from enum import Enum
 from typing import TypeVar
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import (
-    QDialog,
-    QFormLayout,
-    QGridLayout,
-    QLineEdit,
-    QPushButton,
-    QWidget,
-)
+from PySide6.QtWidgets import QDialog, QFormLayout, QLineEdit, QPushButton, QWidget
 
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import button, combo_box, label, line_edit, scrolling
+from baton_reasoning.app.toolkit.facts import Facts
 from baton_reasoning.app.toolkit.forms.form import SettingsForm
-from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
-from baton_reasoning.app.toolkit.theme import SIGN, Role, set_role
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.app.toolkit.theme import Role, set_role
+from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.answers import UnknownModel
 from baton_reasoning.core.engines.remote.connection import LLAMA_SERVER_PORTS, without_model
 from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
-from baton_reasoning.core.engines.remote.protocol import ServedModel
-from baton_reasoning.core.engines.remote.servers import ConnectionReport, Finding, Severity, try_connection
+from baton_reasoning.core.engines.remote.protocol import PROBE, ServedModel
+from baton_reasoning.core.engines.remote.servers import ConnectionReport, Severity, try_connection
 from baton_reasoning.core.errors import BatonError, Cancelled, SettingsError
-from baton_reasoning.core.models.options import server_urls
+from baton_reasoning.core.models.options import ModelSource, local_path, server_urls
+from baton_reasoning.core.words.authors import SIGN
+from baton_reasoning.core.words.labels import Fact
 
 Answer = TypeVar("Answer")
 Probe = Callable[[], Sequence[int]]
 """The probe of vocabularies by the other model's tokenizer; empty if that cannot be had. It takes a moment."""
 USE_MORE = "Prices, caps, certificates, proxy, template…"
+SIGNS = {Severity.GOOD: "✓", Severity.BAD: "✗", Severity.WARNING: "⚠", Severity.PLAIN: "·"}
+
+
+def probe_beside(source: ModelSource, loaded: Engine | None) -> Sequence[int]:
+    """Tokenise `PROBE` with the model beside a server: the loaded one, else the tokenizer in its file.
+
+    It shows before anything is loaded whether the vocabularies are the same. Empty if that model is on a server too, or
+    cannot be read. Takes a moment.
+    """
+    from baton_reasoning.core.engines.local.tokenizer import tokenize_by  # imported in the thread that asks
+
+    path = loaded.card.path if loaded and loaded.card.path else local_path(source)
+    try:
+        return tokenize_by(path, PROBE) if path else ()
+    except BatonError:
+        return ()  # the vocabulary counts as unknown; loading the file reports what is wrong with it
 
 
 class Purpose(Enum):
@@ -64,8 +77,6 @@ class ServerDialog(QDialog):
         self._asked_at = self._failed_at = ""
         """The address that was asked last, and the one whose last test failed: that cannot be used."""
         self._shown_for = ""
-        self.known = KnownServer()
-        """How the server is used, as the form shows it."""
         self.address = line_edit(
             "Address of the server", f"http://host:{LLAMA_SERVER_PORTS[0]} (separate several with commas)", address
         )
@@ -74,14 +85,22 @@ class ServerDialog(QDialog):
         self.key = KeyField(servers)
         self.test = button("Test connection", self._test, tip="Ask what an answer would need; nothing is written there")
         self.testing = label("", Role.MUTED)
-        self.report = ReportView()
+        self.report = Facts()
+        self._card = holder(vbox(self.report, margins=(14, 10, 14, 10)), Role.CARD)
+        self._card.hide()
         self.fold = button("", lambda: self._unfold(self.form.isHidden()), Role.FLAT, name=USE_MORE)
-        self.form = SettingsForm(self.known, KnownServer())
+        self.form = SettingsForm(KnownServer(), KnownServer())
         self.use_buttons = self._buttons_for(purpose)
         self._lay_out()
         self._connect()
         self._unfold(False)
         self._show_known()
+
+    @property
+    def known(self) -> KnownServer:
+        """How the server is used, as the form shows it."""
+        assert isinstance(self.form.value, KnownServer)
+        return self.form.value
 
     def done(self, result: int) -> None:
         """Close the dialog without waiting for a silent server."""
@@ -98,31 +117,20 @@ class ServerDialog(QDialog):
         return [small, large]
 
     def _lay_out(self) -> None:
-        top = QFormLayout()
-        top.setVerticalSpacing(8)
-        top.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        top.addRow("Address", self.address)
-        top.addRow("Model", self.model)
-        top.addRow("Key", self.key)
-        top.setRowVisible(self.model, False)
-        self._rows = top
-        inside = QWidget()
-        inside.setLayout(
-            vbox(
-                self.report,
-                (self.fold, 0, Qt.AlignmentFlag.AlignLeft),
-                self.form,
-                STRETCH,
-                margins=(0, 0, 8, 0),
-                spacing=10,
-            )
-        )
-        scroll = scrolling(inside)
+        self._rows = QFormLayout()
+        self._rows.setVerticalSpacing(8)
+        self._rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self._rows.addRow("Address", self.address)
+        self._rows.addRow("Model", self.model)
+        self._rows.addRow("Key", self.key)
+        self._rows.setRowVisible(self.model, False)
+        fold = (self.fold, 0, Qt.AlignmentFlag.AlignLeft)
+        inside = holder(vbox(self._card, fold, self.form, STRETCH, margins=(0, 0, 8, 0), spacing=10))
         self.setLayout(
             vbox(
-                top,
+                self._rows,
                 hbox(self.test, (self.testing, 1)),
-                (scroll, 1),
+                (scrolling(inside), 1),
                 hbox(STRETCH, button("Cancel", self.reject), *self.use_buttons),
                 margins=(18, 16, 18, 14),
                 spacing=12,
@@ -137,17 +145,13 @@ class ServerDialog(QDialog):
         for edit in (self.address, self.key.edit):
             edit.returnPressed.connect(self._test)
         self.key.edit.textChanged.connect(self._allow_again)
+        self.key.forgotten.connect(lambda: self.key.show_for(server_urls(self.address.text()), KnownServer()))
         self.form.changed.connect(self._allow_again)
-        self.key.forgotten.connect(self._key_forgotten)
-        self.form.changed.connect(self._take)
         self.waits.connect(self.testing.setText)
 
     def _unfold(self, unfolded: bool) -> None:
         self.form.setVisible(unfolded)
         self.fold.setText(f"{'▾' if unfolded else '▸'} {USE_MORE}")
-
-    def _take(self, known: KnownServer) -> None:
-        self.known = known
 
     def _allow_again(self) -> None:
         """Allow use again: something has changed since the test failed."""
@@ -172,10 +176,9 @@ class ServerDialog(QDialog):
         try:
             known = self._servers.find(urls[0])
         except SettingsError as error:
-            self.report.show_problem(error)
+            self._report(_problem_fact(error))
             return
         if known != KnownServer():  # what was set before the address was written stays
-            self.known = known
             self.form.show_value(known)
         self.key.show_for(urls, known)
 
@@ -190,7 +193,7 @@ class ServerDialog(QDialog):
             servers = [known.at(url, typed or self._servers.key(url)) for url in urls]
             return [try_connection(*server, ids, self._show_waiting) for server in servers]
 
-        self.report.clear()
+        self._report()
         self.testing.setText("Asking the server…")
         self._ask(ask, self._show_reports)
 
@@ -200,12 +203,21 @@ class ServerDialog(QDialog):
             raise Cancelled
         self.waits.emit(text)
 
+    def _report(self, *facts: Fact) -> None:
+        self.report.show_facts(list(facts))
+        self._card.setVisible(bool(facts))
+
     def _show_reports(self, reports: list[ConnectionReport]) -> None:
-        for report in reports:
-            self.report.show_report(report)
+        self._report(*map(_report_fact, reports))
         if self.address.text() == self._asked_at:  # another one may have been written meanwhile
             self._offer_models([model for report in reports for model in report.models])
         self._failed_at = self._asked_at if any(_is_useless(report) for report in reports) else ""
+        self._answered()
+
+    def _show_problem(self, problem: BatonError) -> None:
+        self._report(_problem_fact(problem))
+        self._offer_models([])
+        self._failed_at = self._asked_at
         self._answered()
 
     def _offer_models(self, models: Sequence[ServedModel]) -> None:
@@ -222,13 +234,6 @@ class ServerDialog(QDialog):
         self.address.setText(", ".join(f"{server}#{name}" for server in servers))
         self._show_known()
 
-    def _show_problem(self, problem: BatonError) -> None:
-        self.report.clear()
-        self._offer_models([])
-        self.report.show_problem(problem)
-        self._failed_at = self._asked_at
-        self._answered()
-
     def _ask(self, function: Callable[[], Answer], success: Callable[[Answer], object]) -> None:
         self._is_waiting, self._asked_at = True, self.address.text()
         self._request.run(function, success)
@@ -238,9 +243,6 @@ class ServerDialog(QDialog):
         self._is_waiting = False
         self.testing.clear()
         self._enable()
-
-    def _key_forgotten(self) -> None:
-        self.key.show_for(server_urls(self.address.text()), KnownServer())
 
     def _keep(self, author: Author | None) -> None:
         """Keep the key and how each address is used; then it can be used."""
@@ -268,7 +270,26 @@ class ServerDialog(QDialog):
         self.accept()
 
 
+def _report_fact(report: ConnectionReport) -> Fact:
+    """Return the name of a server, and the lines of its test."""
+    lines = [f"{SIGNS[finding.severity]} {finding.text}" for finding in report.findings]
+    if report.problem:
+        lines.append(f"✗ {report.problem}")
+    return report.host, "\n".join(lines)
+
+
+def _problem_fact(problem: BatonError) -> Fact:
+    return "Problem", f"✗ {problem}"
+
+
+def _is_useless(report: ConnectionReport) -> bool:
+    """Whether the server cannot be used as it was tested; one that still loads its model can."""
+    return not report.reachable or report.key_accepted is False or isinstance(report.problem, UnknownModel)
+
+
 class KeyField(QWidget):
+    """The key of a server: typed, kept in the keyring, or forgotten."""
+
     forgotten = Signal()
     """The key that was kept is gone."""
 
@@ -276,10 +297,9 @@ class KeyField(QWidget):
         super().__init__(parent)
         self._servers = servers
         self._urls: Sequence[str] = ()
-        self._keyring = LatestTask(self, "ask the keyring", self._show_error)
-        self.edit = QLineEdit()
+        self._keyring = LatestTask(self, "ask the keyring", lambda error: self._show(f"✗ {error}", Role.DANGER))
+        self.edit = line_edit("Key of the server")
         self.edit.setEchoMode(QLineEdit.EchoMode.Password)
-        self.edit.setAccessibleName("Key of the server")
         self.forget = button(
             "Forget", self._forget, tip="Delete the key that is kept for this address", name="Forget the key"
         )
@@ -287,7 +307,7 @@ class KeyField(QWidget):
         self.setLayout(vbox(hbox((self.edit, 1), self.forget), self.message, margins=0, spacing=3))
         self.show_for((), KnownServer())
         # Looking for a keyring takes a moment, and one that is locked may ask the person.
-        self._keyring.run(lambda: servers.keeping.value, lambda text: self._show_status(f"A key is {text}."))
+        self._keyring.run(lambda: servers.keeping.value, lambda text: self._show(f"A key is {text}."))
 
     @property
     def typed(self) -> str:
@@ -312,85 +332,9 @@ class KeyField(QWidget):
         self._keyring.run(forget, self._forgot)
 
     def _forgot(self, _: object) -> None:
-        self._show_status("The key is forgotten.")
+        self._show("The key is forgotten.")
         self.forgotten.emit()
 
-    def _show_status(self, text: str) -> None:
+    def _show(self, text: str, role: Role = Role.MUTED) -> None:
         self.message.setText(text)
-        set_role(self.message, Role.MUTED)
-
-    def _show_error(self, error: BatonError) -> None:
-        self.message.setText(f"✗ {error}")
-        set_role(self.message, Role.DANGER)
-
-
-VERDICTS = {
-    Severity.GOOD: ("✓", Role.SUCCESS),
-    Severity.BAD: ("✗", Role.DANGER),
-    Severity.WARNING: ("⚠", Role.DANGER),
-    Severity.PLAIN: ("·", Role.MUTED),
-}
-
-
-class ReportView(QWidget):
-    """The results of the tests; hidden while there are none."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        set_role(self, Role.CARD)
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self._lines: list[str] = []
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(14, 10, 14, 10)
-        self._grid.setVerticalSpacing(3)
-        self._grid.setHorizontalSpacing(8)
-        self._grid.setColumnStretch(1, 1)
-        self.clear()
-
-    @property
-    def text(self) -> str:
-        """All lines, as a screen reader has them."""
-        return "\n".join(self._lines)
-
-    def clear(self) -> None:
-        self._lines.clear()
-        while (item := self._grid.takeAt(0)) is not None:
-            if widget := item.widget():
-                widget.hide()
-                widget.deleteLater()
-        self.hide()
-
-    def show_report(self, report: ConnectionReport) -> None:
-        """Add a report below what is shown already."""
-        self._add_head(report.host)
-        for finding in report.findings:
-            self._add(finding)
-        if report.problem:
-            self.show_problem(report.problem)
-
-    def show_problem(self, problem: BatonError) -> None:
-        self._add(Finding(Severity.BAD, str(problem)))
-
-    def _add_head(self, text: str) -> None:
-        head = label(text, Role.HEADING)
-        head.setContentsMargins(0, 8 if self._lines else 0, 0, 2)
-        self._grid.addWidget(head, self._grid.rowCount(), 0, 1, 2)
-        self._added(text)
-
-    def _add(self, finding: Finding) -> None:
-        sign, role = VERDICTS[finding.severity]
-        text = label(finding.text, wrap=True, selectable=True)
-        row = self._grid.rowCount()
-        self._grid.addWidget(label(sign, role), row, 0, Qt.AlignmentFlag.AlignTop)
-        self._grid.addWidget(text, row, 1)
-        self._added(f"{sign} {finding.text}")
-
-    def _added(self, line: str) -> None:
-        self._lines.append(line)
-        self.setAccessibleName(f"Result of the test: {self.text}")
-        self.show()
-
-
-def _is_useless(report: ConnectionReport) -> bool:
-    """Whether the server cannot be used as it was tested; one that still loads its model can."""
-    return not report.reachable or report.key_accepted is False or isinstance(report.problem, UnknownModel)
+        set_role(self.message, role)

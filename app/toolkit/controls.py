@@ -5,11 +5,12 @@ from __future__ import annotations
 import html
 from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QHelpEvent, QPainter, QPaintEvent, QShowEvent
+from PySide6.QtGui import QFont, QFontMetrics, QHelpEvent, QPainter, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import (
+    QAbstractButton,
     QAbstractSpinBox,
     QCheckBox,
     QComboBox,
@@ -76,46 +77,22 @@ def whole_number(lowest: int, highest: int) -> QSpinBox:
     """Make a field for a whole number; the wheel changes it only while it has the focus."""
     box = QSpinBox()
     box.setRange(lowest, highest)
-    _ignore_wheel_without_focus(box)
-    _keep_text_off_the_edge(box)
+    _prepare_number_box(box)
     return box
 
 
 def decimal_number(lowest: float, highest: float, decimals: int) -> QDoubleSpinBox:
     """Make a field for a decimal number; the wheel changes it only while it has the focus."""
     box = QDoubleSpinBox()
-    _ignore_wheel_without_focus(box)
     box.setDecimals(decimals)  # before the range, which is rounded to them
     box.setRange(lowest, highest)
-    _keep_text_off_the_edge(box)
+    _prepare_number_box(box)
     return box
 
 
-BESIDE_TEXT = 4
-"""Pixels that the style keeps free beside the text of a combo box, and leaves out of its size hint."""
-
-
-class _ElidedComboBox(QComboBox):
-    """A combo box that shortens its text if it does not fit; the list shows all of it."""
-
-    def sizeHint(self) -> QSize:
-        return super().sizeHint() + QSize(BESIDE_TEXT, 0)
-
-    def minimumSizeHint(self) -> QSize:
-        hint = super().minimumSizeHint()
-        return QSize(min(hint.width(), 12 * self.fontMetrics().averageCharWidth()), hint.height())
-
-    def paintEvent(self, _event: QPaintEvent) -> None:
-        painter, option = QStylePainter(self), QStyleOptionComboBox()
-        self.initStyleOption(option)
-        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
-        area = self.style().subControlRect(
-            QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, self
-        )
-        option.currentText = self.fontMetrics().elidedText(
-            option.currentText or self.placeholderText(), Qt.TextElideMode.ElideRight, area.width() - BESIDE_TEXT
-        )
-        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+def _prepare_number_box(box: QAbstractSpinBox) -> None:
+    _ignore_wheel_without_focus(box)
+    box.lineEdit().setTextMargins(TEXT_MARGIN, 0, 0, 0)  # the style sheet's padding does not apply to a number box
 
 
 def line_edit(name: str, placeholder: str = "", text: str = "") -> QLineEdit:
@@ -142,11 +119,6 @@ def combo_box(name: str = "") -> QComboBox:
     return box
 
 
-def _keep_text_off_the_edge(box: QAbstractSpinBox) -> None:
-    """Set the text margin by hand: the style sheet's padding does not apply to a number box."""
-    box.lineEdit().setTextMargins(TEXT_MARGIN, 0, 0, 0)
-
-
 class _WheelOnlyWithFocus(QObject):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() is QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
@@ -169,7 +141,6 @@ class IconButton(QToolButton):
         self._picture = picture
         self.setAccessibleName(name)
         self.setToolTip(name)
-        self.setIconSize(QSize(16, 16))
         set_role(self, Role.FLAT)
         self.clicked.connect(lambda: press())
         current_theme().changed.connect(self._draw)
@@ -180,14 +151,13 @@ class IconButton(QToolButton):
         self._draw()
 
     def _draw(self) -> None:
+        side = current_theme().scaled(16)
+        self.setIconSize(QSize(side, side))
         self.setIcon(icon(self._picture, current_theme().colours.muted))
 
 
 class EmptyPane(QWidget):
     """An icon and a sentence where there is nothing to show yet."""
-
-    SIZE = 28
-    """Pixels of the icon."""
 
     def __init__(self, picture: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -201,26 +171,51 @@ class EmptyPane(QWidget):
         self._draw()
 
     def _draw(self) -> None:
-        self._icon.setPixmap(icon(self._picture, current_theme().colours.muted).pixmap(self.SIZE, self.SIZE))
+        side = current_theme().scaled(28)
+        self._icon.setPixmap(icon(self._picture, current_theme().colours.muted).pixmap(side, side))
 
 
-class Hairline(QWidget):
+class Hairline(QFrame):
     """One pixel between two parts of the window."""
 
     def __init__(self, vertical: bool = False, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        if vertical:
-            self.setFixedWidth(1)
-        else:
-            self.setFixedHeight(1)
-        current_theme().changed.connect(self.update)
-
-    def paintEvent(self, _event: QPaintEvent) -> None:
-        QPainter(self).fillRect(self.rect(), QColor(current_theme().colours.border))
+        set_role(self, Role.LINE)
+        self.setFixedWidth(1) if vertical else self.setFixedHeight(1)
 
 
-class ElidedLabel(QLabel):
+if TYPE_CHECKING:
+    _Control = QAbstractButton
+else:
+    _Control = object
+
+
+class _Elided(_Control):
+    """A control that gives up the rest of its text where it has too little room for it."""
+
+    LEAST = 12
+    """Characters that are shown, at least."""
+
+    def minimumSizeHint(self) -> QSize:
+        hint = super().sizeHint()
+        return QSize(min(hint.width(), self.LEAST * self.fontMetrics().averageCharWidth()), hint.height())
+
+    def _shortened(self, text: str, width: int) -> str:
+        return self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, width)
+
+    def _paint_shortened(self, element: QStyle.ControlElement) -> None:
+        """Draw a button or a check box."""
+        painter, option = QStylePainter(self), QStyleOptionButton()
+        self.initStyleOption(option)  # type: ignore[attr-defined]
+        around = super().sizeHint().width() - self.fontMetrics().horizontalAdvance(self.text())
+        option.text = self._shortened(self.text(), self.width() - around + 1)
+        painter.drawControl(element, option)
+
+
+class ElidedLabel(_Elided, QLabel):
     """A label that shortens its text if it does not fit; the tool tip has all of it."""
+
+    LEAST = 4
 
     def __init__(self, text: str = "", role: Role | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -233,35 +228,24 @@ class ElidedLabel(QLabel):
         super().setText(text)
         self.setToolTip(plain_tip(text))
 
-    def minimumSizeHint(self) -> QSize:
-        return QSize(24, super().minimumSizeHint().height())
-
     def paintEvent(self, _event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        shown = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
-        self.style().drawItemText(
-            painter, self.rect(), int(self.alignment()), self.palette(), self.isEnabled(), shown, self.foregroundRole()
-        )
+        shown, ink = self._shortened(self.text(), self.width()), self.foregroundRole()
+        alignment = int(self.alignment())
+        self.style().drawItemText(QPainter(self), self.rect(), alignment, self.palette(), self.isEnabled(), shown, ink)
 
 
-class ElidedButton(QPushButton):
+class ElidedButton(_Elided, QPushButton):
     """A button that shortens its text if it does not fit; then the tool tip has all of it, unless it says more."""
+
+    LEAST = 10
 
     def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
         super().__init__(text, parent)
         self.setAutoDefault(False)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
-    def minimumSizeHint(self) -> QSize:
-        hint = super().sizeHint()
-        return QSize(min(hint.width(), 10 * self.fontMetrics().averageCharWidth()), hint.height())
-
     def paintEvent(self, _event: QPaintEvent) -> None:
-        painter, option = QStylePainter(self), QStyleOptionButton()
-        self.initStyleOption(option)
-        around = super().sizeHint().width() - self.fontMetrics().horizontalAdvance(self.text())
-        option.text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width() - around + 1)
-        painter.drawControl(QStyle.ControlElement.CE_PushButton, option)
+        self._paint_shortened(QStyle.ControlElement.CE_PushButton)
 
     def event(self, event: QEvent) -> bool:
         if event.type() is QEvent.Type.ToolTip and not self.toolTip() and isinstance(event, QHelpEvent):
@@ -271,8 +255,10 @@ class ElidedButton(QPushButton):
         return super().event(event)
 
 
-class ElidedCheckBox(QCheckBox):
+class ElidedCheckBox(_Elided, QCheckBox):
     """A check box that shortens its text if it does not fit; the tool tip has all of it, and what it means."""
+
+    LEAST = 20
 
     def __init__(self, text: str, meaning: str = "", parent: QWidget | None = None) -> None:
         super().__init__(text, parent)
@@ -280,16 +266,27 @@ class ElidedCheckBox(QCheckBox):
         self.setAccessibleDescription(meaning)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
-    def minimumSizeHint(self) -> QSize:
-        hint = super().sizeHint()
-        return QSize(min(hint.width(), 20 * self.fontMetrics().averageCharWidth()), hint.height())
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        self._paint_shortened(QStyle.ControlElement.CE_CheckBox)
+
+
+class _ElidedComboBox(_Elided, QComboBox):
+    """A combo box that shortens its text if it does not fit; the list shows all of it."""
+
+    BESIDE_TEXT = 4
+    """Pixels that the style keeps free beside the text, and leaves out of its size hint."""
+
+    def sizeHint(self) -> QSize:
+        return super().sizeHint() + QSize(self.BESIDE_TEXT, 0)
 
     def paintEvent(self, _event: QPaintEvent) -> None:
-        painter, option = QStylePainter(self), QStyleOptionButton()
+        painter, option = QStylePainter(self), QStyleOptionComboBox()
         self.initStyleOption(option)
-        around = super().sizeHint().width() - self.fontMetrics().horizontalAdvance(self.text())
-        option.text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width() - around + 1)
-        painter.drawControl(QStyle.ControlElement.CE_CheckBox, option)
+        complex_control, part = QStyle.ComplexControl.CC_ComboBox, QStyle.SubControl.SC_ComboBoxEditField
+        painter.drawComplexControl(complex_control, option)
+        room = self.style().subControlRect(complex_control, option, part, self).width() - self.BESIDE_TEXT
+        option.currentText = self._shortened(option.currentText or self.placeholderText(), room)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
 
 class SwitchButton(QPushButton):
@@ -299,6 +296,7 @@ class SwitchButton(QPushButton):
         super().__init__(text, parent)
         self.setCheckable(True)
         self.setAutoDefault(False)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves no ring around it
 
     def sizeHint(self) -> QSize:
         bold, usual = QFont(self.font()), QFont(self.font())

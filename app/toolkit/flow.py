@@ -36,60 +36,53 @@ class FlowLayout(QLayout):
     def takeAt(self, index: int) -> QLayoutItem | None:
         return self._items.pop(index) if 0 <= index < len(self._items) else None
 
-    def expandingDirections(self) -> Qt.Orientation:
-        return Qt.Orientation(0)
-
     def hasHeightForWidth(self) -> bool:
         return True
 
     def heightForWidth(self, width: int) -> int:
-        return self._place(QRect(0, 0, width, 0), move=False)
-
-    def setGeometry(self, area: QRect) -> None:
-        super().setGeometry(area)
-        self._place(area, move=True)
+        lines = [max(size.height() for _, size in line) for line in self._lines(width)]
+        return sum(lines) + LINE_GAP * max(0, len(lines) - 1)
 
     def sizeHint(self) -> QSize:
         """Return the size of all items in one line."""
-        sizes = [item.sizeHint() for item in self._shown()]
-        width = sum(size.width() for size in sizes) + self._gap * max(0, len(sizes) - 1)
-        return QSize(width, max((size.height() for size in sizes), default=0))
+        sizes = [item.sizeHint() for item in self._items if not item.isEmpty()]
+        return QSize(self._width(sizes), max((size.height() for size in sizes), default=0))
 
     def minimumSize(self) -> QSize:
-        sizes = [item.minimumSize() for item in self._shown()]
-        widest = max((size.width() for size in sizes), default=0)
-        return QSize(widest, max((size.height() for size in sizes), default=0))
+        """Return a size that has room for the largest item."""
+        size = QSize(0, 0)
+        for item in self._items:
+            size = size if item.isEmpty() else size.expandedTo(item.minimumSize())
+        return size
 
-    def _shown(self) -> list[QLayoutItem]:
-        return [item for item in self._items if not item.isEmpty()]
-
-    def _lines(self, width: int) -> Iterator[list[tuple[QLayoutItem, QSize]]]:
-        line: list[tuple[QLayoutItem, QSize]] = []
-        used = 0
-        for item in self._shown():
-            size = item.sizeHint().boundedTo(QSize(max(width, 1), item.sizeHint().height()))
-            if line and used + self._gap + size.width() > width:
-                yield line
-                line, used = [], 0
-            used += size.width() + (self._gap if line else 0)
-            line.append((item, size))
-        if line:
-            yield line
-
-    def _place(self, area: QRect, move: bool) -> int:
-        """Returns the height of all lines."""
+    def setGeometry(self, area: QRect) -> None:
+        super().setGeometry(area)
         top = area.y()
         for line in self._lines(area.width()):
             height = max(size.height() for _, size in line)
-            width = sum(size.width() for _, size in line) + self._gap * (len(line) - 1)
-            centred = bool(self._alignment & Qt.AlignmentFlag.AlignHCenter)
-            left = area.x() + ((area.width() - width) // 2 if centred else 0)
+            is_centred = bool(self._alignment & Qt.AlignmentFlag.AlignHCenter)
+            spare = area.width() - self._width([size for _, size in line])
+            left = area.x() + (spare // 2 if is_centred else 0)
             for item, size in line:
-                if move:
-                    item.setGeometry(QRect(QPoint(left, top + (height - size.height()) // 2), size))
+                item.setGeometry(QRect(QPoint(left, top + (height - size.height()) // 2), size))
                 left += size.width() + self._gap
             top += height + LINE_GAP
-        return max(0, top - LINE_GAP - area.y())
+
+    def _width(self, sizes: list[QSize]) -> int:
+        return sum(size.width() for size in sizes) + self._gap * max(0, len(sizes) - 1)
+
+    def _lines(self, width: int) -> Iterator[list[tuple[QLayoutItem, QSize]]]:
+        line: list[tuple[QLayoutItem, QSize]] = []
+        for item in self._items:
+            if item.isEmpty():
+                continue
+            size = item.sizeHint().boundedTo(QSize(max(width, 1), item.sizeHint().height()))
+            if line and self._width([*(known for _, known in line), size]) > width:
+                yield line
+                line = []
+            line.append((item, size))
+        if line:
+            yield line
 
 
 def flowing(*widgets: QWidget, gap: int = 6) -> QWidget:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
@@ -22,171 +21,12 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from baton_reasoning.app.toolkit.accessible import set_accessible_role
-from baton_reasoning.app.toolkit.theme import SIGN, Colours, current_theme, ink_of
+from baton_reasoning.app.toolkit.theme import Colours, current_theme, ink_of
 from baton_reasoning.core.thinking.events import Author
+from baton_reasoning.core.words.authors import SIGN, WHO
 
-__all__ = ["Ribbon", "RibbonSegment"]
-
+_HEIGHT = 14
 _MARGIN = 3  # pixels around the pieces, for the ring of the chosen one
-
-
-class Ribbon(QWidget):
-    """One piece for each segment, as wide as its tokens. It may grow while a text is written."""
-
-    segment_clicked = Signal(int)  # its index; by mouse, or by Enter on the chosen one
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._segments: list[RibbonSegment] = []
-        self._written: Counter[Author] = Counter()
-        """Tokens by each author."""
-        self._layout: RibbonLayout | None = None  # None: rebuilt when it is next needed
-        self._selected = -1
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName("Who wrote it")
-        set_accessible_role(self, QAccessible.Role.Chart)
-        self._describe()
-        current_theme().changed.connect(self.update)
-
-    @property
-    def segments(self) -> tuple[RibbonSegment, ...]:
-        return tuple(self._segments)
-
-    def set_segments(self, segments: list[RibbonSegment]) -> None:
-        """Shows other segments; the choice falls away if it no longer points at one."""
-        self._segments = list(segments)
-        self._written = Counter()
-        for segment in segments:
-            self._written[segment.author] += segment.tokens
-        if self._selected >= len(self._segments):
-            self._selected = -1
-        self._changed()
-
-    def append(self, segment: RibbonSegment) -> None:
-        self._segments.append(segment)
-        self._written[segment.author] += segment.tokens
-        self._changed()
-
-    def grow(self, tokens: int) -> None:
-        """Adds tokens to the last segment, which is being written."""
-        last = self._segments[-1]
-        self._segments[-1] = replace(last, tokens=last.tokens + tokens)
-        self._written[last.author] += tokens
-        self._changed()
-
-    @property
-    def selected(self) -> int:
-        """The index of the chosen segment, -1 for none."""
-        return self._selected
-
-    def select(self, index: int) -> None:
-        """Select a segment, or none with -1. Nothing is emitted: the caller knows."""
-        self._selected = index if 0 <= index < len(self._segments) else -1
-        self._describe()
-        self.update()
-
-    def sizeHint(self) -> QSize:
-        return QSize(320, 14 + 2 * _MARGIN)
-
-    def minimumSizeHint(self) -> QSize:
-        return QSize(40, 14 + 2 * _MARGIN)
-
-    def paintEvent(self, _event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        colours = current_theme().colours
-        area = self._area()
-        paint_ribbon(painter, area, self._laid_out(), colours)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        if self._selected >= 0:
-            left, right = self._laid_out().place(self._selected, area.width())
-            middle, half = (left + right) / 2, max(right - left, 5.0) / 2
-            ring = QRectF(area.left() + middle - half, area.top(), 2 * half, area.height())
-            painter.setPen(QPen(QColor(colours.text), 2.0))
-            painter.drawRoundedRect(ring.adjusted(-1.5, -1.5, 0.5, 1.5), 3.5, 3.5)
-        elif self.hasFocus():
-            painter.setPen(QPen(QColor(colours.accent), 1.0))
-            painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4)
-
-    def event(self, event: QEvent) -> bool:
-        if isinstance(event, QHelpEvent) and event.type() is QEvent.Type.ToolTip:
-            index = self.segment_at(event.pos())
-            if index >= 0:
-                QToolTip.showText(event.globalPos(), self._segment_text(index), self)
-            else:
-                QToolTip.hideText()
-            return True
-        return super().event(event)
-
-    def segment_at(self, point: QPoint) -> int:
-        """Return the segment under a point of the widget; -1 beside the pieces."""
-        area = self._area()
-        return self._laid_out().index_at(point.x() - area.left(), area.width())
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        index = self.segment_at(event.position().toPoint())
-        if event.button() is Qt.MouseButton.LeftButton and index >= 0:
-            self.select(index)
-            self.segment_clicked.emit(index)
-        else:
-            super().mousePressEvent(event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        last = len(self._segments) - 1
-        match event.key():
-            case Qt.Key.Key_Right:
-                self.select(min(self._selected + 1, last))
-            case Qt.Key.Key_Left:
-                self.select(max(self._selected - 1, 0))
-            case Qt.Key.Key_Home:
-                self.select(0)
-            case Qt.Key.Key_End:
-                self.select(last)
-            case Qt.Key.Key_Return | Qt.Key.Key_Enter | Qt.Key.Key_Space if self._selected >= 0:
-                self.segment_clicked.emit(self._selected)
-            case _:
-                super().keyPressEvent(event)
-
-    def _area(self) -> QRectF:
-        return QRectF(self.rect()).adjusted(_MARGIN, _MARGIN, -_MARGIN, -_MARGIN)
-
-    def _laid_out(self) -> RibbonLayout:
-        if self._layout is None:
-            self._layout = RibbonLayout(self._segments)
-        return self._layout
-
-    def _changed(self) -> None:
-        self._layout = None
-        self._describe()
-        self.update()
-
-    def _describe(self) -> None:
-        """Set the description for screen readers."""
-        if not self._segments:
-            self.setAccessibleDescription("Nothing written yet.")
-            return
-        small, large = self._written[Author.SMALL], self._written[Author.LARGE]
-        share = large / max(1, small + large)
-        text = f"{len(self._segments):,} pieces; the large model wrote {share:.0%}."
-        if self._selected >= 0:
-            text += f" Piece {self._selected + 1}: {self._segment_text(self._selected)}"
-        self.setAccessibleDescription(text)
-
-    def _segment_text(self, index: int) -> str:
-        segment = self._segments[index]
-        unit = "token" if segment.tokens == 1 else "tokens"
-        length = f", {segment.tokens:,} {unit}" if segment.author.is_model else ""
-        first = f"{SIGN[segment.author]} {_WHO[segment.author]}{length}"
-        return f"{first}\n{segment.tooltip}" if segment.tooltip else first
-
-
-_WHO = {
-    Author.SMALL: "small model",
-    Author.LARGE: "large model",
-    Author.INSERTED: "inserted",
-    Author.PERSON: "edited",
-}
 _LOW = 0.68  # height of the small model's pieces, of the large one's
 _ROOM_FOR_A_GAP = 4.0  # pixels; narrower pieces touch, or there would be only gaps
 _ROOM_FOR_A_SIGN = 18.0
@@ -200,10 +40,17 @@ class RibbonSegment:
     author: Author
     tokens: int
     tooltip: str = ""
+    length: str = ""
+    """How long it is, where it is drawn by something else than its tokens."""
+
+    def __str__(self) -> str:
+        unit = "token" if self.tokens == 1 else "tokens"
+        length = f", {self.length or f'{self.tokens:,} {unit}'}" if self.author.is_model else ""
+        return f"{SIGN[self.author]} {WHO[self.author]}{length}\n{self.tooltip}".strip()
 
 
 class RibbonLayout:
-    """Where each of the segments lies on a ribbon; built once for each change, asked many times."""
+    """Where each of the segments lies on a ribbon."""
 
     def __init__(self, segments: list[RibbonSegment]) -> None:
         self.authors = [segment.author for segment in segments]
@@ -226,38 +73,148 @@ class RibbonLayout:
         return self._ends[index] * scale, self._ends[index + 1] * scale
 
 
+class Ribbon(QWidget):
+    """One piece for each segment, as wide as its tokens. It may grow while a text is written."""
+
+    segment_clicked = Signal(int)  # its index; by mouse, or by Enter on the chosen one
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName("Who wrote it")
+        set_accessible_role(self, QAccessible.Role.Chart)
+        self.selected = -1
+        """The index of the chosen segment, -1 for none."""
+        self.set_segments([])
+        current_theme().changed.connect(self.update)
+
+    @property
+    def segments(self) -> tuple[RibbonSegment, ...]:
+        return tuple(self._segments)
+
+    def set_segments(self, segments: list[RibbonSegment]) -> None:
+        """Show other segments; the choice falls away if it no longer points at one."""
+        self._segments = list(segments)
+        self._layout = RibbonLayout(self._segments)
+        self.select(self.selected)
+
+    def append(self, segment: RibbonSegment) -> None:
+        self.set_segments([*self._segments, segment])
+
+    def grow(self, tokens: int) -> None:
+        """Add tokens to the last segment, which is being written."""
+        *before, last = self._segments
+        self.set_segments([*before, replace(last, tokens=last.tokens + tokens)])
+
+    def select(self, index: int) -> None:
+        """Select a segment, or none with -1. Nothing is emitted: the caller knows."""
+        self.selected = index if 0 <= index < len(self._segments) else -1
+        self._describe()
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(320, _HEIGHT + 2 * _MARGIN)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(40, _HEIGHT + 2 * _MARGIN)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        colours, area = current_theme().colours, self._area()
+        paint_ribbon(painter, area, self._layout, colours)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if self.selected >= 0:
+            left, right = self._layout.place(self.selected, area.width())
+            middle, half = (left + right) / 2, max(right - left, 5.0) / 2
+            ring = QRectF(area.left() + middle - half, area.top(), 2 * half, area.height())
+            painter.setPen(QPen(QColor(colours.text), 2.0))
+            painter.drawRoundedRect(ring.adjusted(-1.5, -1.5, 0.5, 1.5), 3.5, 3.5)
+        elif self.hasFocus():
+            painter.setPen(QPen(QColor(colours.accent), 1.0))
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4)
+
+    def event(self, event: QEvent) -> bool:
+        if isinstance(event, QHelpEvent) and event.type() is QEvent.Type.ToolTip:
+            index = self.segment_at(event.pos())
+            QToolTip.showText(event.globalPos(), str(self._segments[index]) if index >= 0 else "", self)
+            return True
+        return super().event(event)
+
+    def segment_at(self, point: QPoint) -> int:
+        """Return the segment under a point of the widget; -1 beside the pieces."""
+        area = self._area()
+        return self._layout.index_at(point.x() - area.left(), area.width())
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        index = self.segment_at(event.position().toPoint())
+        if event.button() is Qt.MouseButton.LeftButton and index >= 0:
+            self.select(index)
+            self.segment_clicked.emit(index)
+        else:
+            super().mousePressEvent(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        last = len(self._segments) - 1
+        match event.key():
+            case Qt.Key.Key_Right:
+                self.select(min(self.selected + 1, last))
+            case Qt.Key.Key_Left:
+                self.select(max(self.selected - 1, 0))
+            case Qt.Key.Key_Home:
+                self.select(0)
+            case Qt.Key.Key_End:
+                self.select(last)
+            case Qt.Key.Key_Return | Qt.Key.Key_Enter | Qt.Key.Key_Space if self.selected >= 0:
+                self.segment_clicked.emit(self.selected)
+            case _:
+                super().keyPressEvent(event)
+
+    def _area(self) -> QRectF:
+        return QRectF(self.rect()).adjusted(_MARGIN, _MARGIN, -_MARGIN, -_MARGIN)
+
+    def _describe(self) -> None:
+        """Set the description for screen readers."""
+        by = {who: sum(s.tokens for s in self._segments if s.author is who) for who in (Author.SMALL, Author.LARGE)}
+        share = by[Author.LARGE] / max(1, sum(by.values()))
+        text = f"{len(self._segments):,} pieces; the large model wrote {share:.0%}."
+        if self.selected >= 0:
+            text += f" Piece {self.selected + 1}: {self._segments[self.selected]}"
+        self.setAccessibleDescription(text if self._segments else "Nothing written yet.")
+
+
 def paint_ribbon(painter: QPainter, area: QRectF, layout: RibbonLayout, colours: Colours) -> None:
-    """Draws the whole ribbon into `area`."""
+    """Draw the whole ribbon into `area`: a piece's height shows its author, and a hairline parts it from the next."""
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(Qt.PenStyle.NoPen)
     if not layout.total:
         painter.setBrush(QColor(colours.panel))
-        painter.drawRoundedRect(_box(area, 0, area.width(), Author.SMALL), _RADIUS, _RADIUS)
-    else:
-        for index, author in enumerate(layout.authors):
-            _paint_piece(painter, _box(area, *layout.place(index, area.width()), author), author, colours)
+        margin = area.height() * (1 - _LOW) / 2
+        painter.drawRoundedRect(area.adjusted(0, margin, 0, -margin), _RADIUS, _RADIUS)
+    inks = {author: QColor(ink_of(author, colours)) for author in Author}
+    for index, author in enumerate(layout.authors if layout.total else ()):
+        left, right = layout.place(index, area.width())
+        height = area.height() * (_LOW if author is Author.SMALL else 1.0)
+        top = area.center().y() - height / 2
+        if right - left < _ROOM_FOR_A_GAP:
+            painter.fillRect(QRectF(area.left() + left, top, max(right - left, 0.75), height), inks[author])
+        else:
+            box = QRectF(area.left() + left, top, right - left - 1.0, height)
+            _paint_piece(painter, box, author, inks[author], colours)
     painter.restore()
 
 
-def _box(area: QRectF, left: float, right: float, author: Author) -> QRectF:
-    """Return where a piece is drawn: its height shows the author, and a hairline parts it from the next."""
-    height = area.height() * (_LOW if author is Author.SMALL else 1.0)
-    gap = 0.0 if right - left < _ROOM_FOR_A_GAP else 1.0
-    return QRectF(area.left() + left, area.center().y() - height / 2, max(right - left - gap, 0.75), height)
-
-
-def _paint_piece(painter: QPainter, box: QRectF, author: Author, colours: Colours) -> None:
-    ink = QColor(ink_of(author, colours))
-    radius = min(_RADIUS, box.width() / 3)
-    if author is Author.INSERTED and box.width() >= _ROOM_FOR_A_GAP:
+def _paint_piece(painter: QPainter, box: QRectF, author: Author, ink: QColor, colours: Colours) -> None:
+    if author is Author.INSERTED:
         painter.setPen(QPen(ink, 1.0, Qt.PenStyle.DashLine))
         painter.setBrush(QColor(colours.inserted_tint))
-        painter.drawRoundedRect(box.adjusted(0.5, 0.5, -0.5, -0.5), radius, radius)
+        painter.drawRoundedRect(box.adjusted(0.5, 0.5, -0.5, -0.5), _RADIUS, _RADIUS)
         painter.setPen(Qt.PenStyle.NoPen)
         return
     painter.setBrush(ink)
-    painter.drawRoundedRect(box, radius, radius)
+    painter.drawRoundedRect(box, _RADIUS, _RADIUS)
     if author is Author.LARGE and box.width() >= _ROOM_FOR_A_SIGN:
         half = box.height() * 0.26
         corners = (QPointF(0, -half), QPointF(half, 0), QPointF(0, half), QPointF(-half, 0))

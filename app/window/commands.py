@@ -248,7 +248,6 @@ def _comparison_commands(window: CommandTarget) -> list[Command]:
         "Side by side",
         ("Compare policies…", chat.compare, "Ctrl+D"),
         ("Compare attempts", show_attempts, "Ctrl+Shift+D"),
-        ("The same row in the next column", lambda: chat.comparison.cross(), "Alt+Down"),
         ("Back to the conversation", lambda: chat.comparison.leave(), "Alt+Up"),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,17 +15,16 @@ from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.session.preferences import Preferences, documents_folder
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, ModelFileError
-from baton_reasoning.core.models.options import DemoModel, LocalFile, ModelSource, file_source, parse_source
+from baton_reasoning.core.models.options import LocalFile, ModelSource, file_source, parse_source
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ModelChoice
 
 if TYPE_CHECKING:
     from baton_reasoning.app.chat.import_export import ImportExport
-    from baton_reasoning.core.models.catalog import CatalogPair
 
 EXPORT_FILTERS = "Web page (*.html);;Markdown (*.md);;JSON with the whole trace (*.json)"
-MOST_RECENT = 8
-"""Models that are remembered as recent."""
+MOST_RECENT = 6
+"""Pairs that are remembered as recent."""
 
 
 class WindowDialogs(QObject):
@@ -72,7 +71,7 @@ class WindowDialogs(QObject):
 
         chosen = self._preferences.value
         dialog = PairDialog(choice or chosen.models, self._models.servers, self._models.costs, self._window)
-        dialog.offer(chosen.models, chosen.window.recent_models, lambda: (self._models_here(), self._known_pairs()))
+        dialog.offer(chosen, self._models_here)
         dialog.downloads_wanted.connect(self.downloads_wanted)
         dialog.chosen.connect(self.use_models)
         dialog.failed.connect(self._show_error)
@@ -102,15 +101,20 @@ class WindowDialogs(QObject):
     def use_models(self, choice: ModelChoice) -> None:
         """Load this pair, and remember it."""
         self._preferences.change(models=choice)
-        chosen = [str(source) for source in (choice.small, choice.large) if not isinstance(source, DemoModel)]
-        recent = dict.fromkeys((*chosen, *self._preferences.value.window.recent_models))
-        self._preferences.change_window(recent_models=tuple(recent)[:MOST_RECENT])
+        if not choice.is_demo:
+            pair = str(choice.small), str(choice.large)
+            recent = dict.fromkeys((pair, *self._preferences.value.window.recent_pairs))
+            self._preferences.change_window(recent_pairs=tuple(recent)[:MOST_RECENT])
         self._models.load(choice)
+
+    def reload_models(self) -> None:
+        """Load the pair in use again: it failed, or choices about it have changed."""
+        self._models.load(self._preferences.value.models)
 
     def files_used(self) -> list[Path]:
         """Return the files that were chosen lately."""
-        sources = map(parse_source, self._preferences.value.window.recent_models)
-        return [source.path for source in sources if isinstance(source, LocalFile)]
+        models = (model for pair in self._preferences.value.window.recent_pairs for model in pair)
+        return [source.path for source in map(parse_source, models) if isinstance(source, LocalFile)]
 
     def restore_models(self) -> bool:
         """Choose and load the models again that worked before those that could not be loaded; False if there are none.
@@ -128,25 +132,18 @@ class WindowDialogs(QObject):
         if self._models.state is LoadState.READY and self._models.choice == self._preferences.value.models:
             self._working = self._models.choice
 
-    def _models_here(self) -> list[str]:
+    def _models_here(self) -> list[Path]:
         """Return the paths of the models on this machine. Reads folders, so call it in a thread."""
         from baton_reasoning.core.models.library import known_folders, scan
         from baton_reasoning.core.models.options import load_preferences
 
         preferences = load_preferences(self._paths.model_preferences)
         folders = known_folders(preferences.folder or self._paths.models, preferences.added)
-        return [str(model.header.path) for model in scan(folders).models]
-
-    @staticmethod
-    def _known_pairs() -> Sequence[CatalogPair]:
-        from baton_reasoning.core.models.catalog import catalog
-
-        return catalog()
+        return [model.header.path for model in scan(folders).models]
 
     def connect_server(self) -> None:
         """Test a server, choose how it is used, and use it as one of the two models."""
-        from baton_reasoning.app.servers.probe import probe_beside
-        from baton_reasoning.app.servers.server_dialog import Purpose, ServerDialog
+        from baton_reasoning.app.servers.server_dialog import Purpose, ServerDialog, probe_beside
 
         chosen, pair = self._preferences.value.models, self._models.pair
         on_server = chosen.on_server

@@ -275,6 +275,7 @@ class MainWindow(QMainWindow):
         self.topbar.sidebar_wanted.connect(lambda: self.show_sidebar(not self.chat.sidebar.isVisible()))
         self.topbar.inspector_wanted.connect(lambda: self.show_inspector(not self.chat.inspector.isVisible()))
         self.topbar.pair.choose_wanted.connect(self.dialogs.choose_models)
+        self.topbar.pair.pair_chosen.connect(self.dialogs.use_models)
         self.topbar.policy.parameters_wanted.connect(lambda: self.dialogs.show_settings("policy"))
         self.dialogs.imported.connect(self._imported)
         self.dialogs.saved.connect(lambda path: self.messages.show_saved(Path(path)))

@@ -27,6 +27,9 @@ class WindowMessages(QObject):
         self._dialogs = dialogs
         self._is_restoring = False
         """Whether the models are being loaded that worked before others that did not."""
+        self.use_model = dialogs.use_model
+        self.use_pair = dialogs.use_pair
+        self.reload_models = dialogs.reload_models
         models.changed.connect(self._models_changed)
         models.servers_changed.connect(self._servers_changed)
         models.writing_began.connect(lambda: toasts.resolve(Cause.WRITING))

@@ -7,11 +7,14 @@ from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QLabel, QPushButton, QSizePolicy, QWidget
 
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
+from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.controls import ElidedLabel, label, plain_tip
 from baton_reasoning.app.toolkit.layout import hbox
-from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, SIGN, Role, set_role
+from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, Role, set_role
+from baton_reasoning.app.window.recent_pairs import PairMenu
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.remote.status import ServerStatus
+from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import STATES, fallback_text, status_text
 from baton_reasoning.core.words.speed import speed_of_pair
 
@@ -21,12 +24,16 @@ LONGEST_NAME = 170
 
 class ModelButton(QPushButton):
     choose_wanted = Signal()
+    pair_chosen = Signal(object)
+    """A ModelChoice: a recent pair."""
 
-    def __init__(self, models: LoadedModels, parent: QWidget | None = None) -> None:
+    def __init__(self, models: LoadedModels, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._models = models
+        self._preferences = preferences
+        self.pairs = PairMenu(self.pair_chosen.emit, self)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        self.clicked.connect(lambda: self.choose_wanted.emit())
+        self.clicked.connect(self._press)
         self._status = label("", Role.MUTED)
         self._signs = {author: label(SIGN[author], role) for author, role in AUTHOR_ROLES.items()}
         self._names = {author: ElidedLabel() for author in AUTHOR_ROLES}
@@ -45,6 +52,16 @@ class ModelButton(QPushButton):
         models.changed.connect(self.refresh)
         models.servers_changed.connect(self.refresh)
         self.refresh()
+
+    def _press(self) -> None:
+        """Offer the recent pairs; where there are none, let two models be chosen at once."""
+        self.pairs.show_pairs(self._preferences.value)
+        if not self.pairs.actions():
+            self.choose_wanted.emit()
+            return
+        self.pairs.addSeparator()
+        self.pairs.addAction("Choose two models… (Ctrl+M)", self.choose_wanted.emit)
+        self.pairs.popup(self.mapToGlobal(self.rect().bottomLeft()))
 
     def sizeHint(self) -> QSize:
         layout = self.layout()

@@ -2,50 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, Qt, QUrl, Signal
+from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtGui import QStandardItem, QStandardItemModel
-from PySide6.QtWidgets import (
-    QCompleter,
-    QDialog,
-    QFileDialog,
-    QGridLayout,
-    QLineEdit,
-    QMenu,
-    QWidget,
-)
+from PySide6.QtWidgets import QCompleter, QDialog, QFileDialog, QGridLayout, QLineEdit, QWidget
 
-from baton_reasoning.app.servers.probe import probe_beside
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import IconButton, button, label, plain_tip, whole_number
 from baton_reasoning.app.toolkit.file_drops import FileDrops
 from baton_reasoning.app.toolkit.layout import Spacer, hbox, vbox
-from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, SIGN, Role, set_role
+from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, Role, set_role
 from baton_reasoning.app.toolkit.timer import single_shot_timer
-from baton_reasoning.app.window.offered_models import (
-    OfferedModel,
-    OfferedPair,
-    known_models,
-    offered_models,
-    offered_pairs,
-)
+from baton_reasoning.app.window.recent_pairs import PairMenu, source_name
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.known_servers import KnownServers
 from baton_reasoning.core.errors import ModelFileError, SettingsError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.options import DemoModel, HubFile, ModelSource, ServerUrls, local_path, parse_source
-from baton_reasoning.core.settings import DEMO_OF, ModelChoice
-from baton_reasoning.core.words.numbers import parameter_count
+from baton_reasoning.core.models.options import (
+    DemoModel,
+    HubFile,
+    LocalFile,
+    ModelSource,
+    ServerUrls,
+    local_path,
+    parse_source,
+)
+from baton_reasoning.core.settings import DEMO_OF, ModelChoice, Settings
+from baton_reasoning.core.words.authors import SIGN
+from baton_reasoning.core.words.numbers import parameter_count, short_path
 from baton_reasoning.core.words.speed import speed_of_files
-
-if TYPE_CHECKING:
-    from baton_reasoning.core.models.catalog import CatalogPair
 
 SOURCE_ROLE = Qt.ItemDataRole.UserRole
 """The role of a model's path or address, which the field takes."""
@@ -72,16 +62,12 @@ class PairDialog(QDialog):
         self._servers = servers
         self._costs = costs
         self.edits = {author: QLineEdit(self._text(author)) for author in (Author.SMALL, Author.LARGE)}
-        self._offered = QStandardItemModel(self)
-        self._pairs = QMenu(self)
-        self._pairs.setToolTipsVisible(True)
-        self.known_pairs = button("Known pairs…", self._show_pairs, tip="Pairs that are known to work well")
-        self.known_pairs.setEnabled(False)
+        self.offered = QStandardItemModel(self)
+        self.pairs = PairMenu(self._use_pair, self)
         self.download = button("Download on the Models page", self._want_downloads)
         self._search = LatestTask(self, "look for models")
-        self._typing: Author | None = None
-        """The author whose field is being typed into: half a path is not reported as wrong."""
-        self._pause = single_shot_timer(self, PAUSE_MS, self._typed)
+        self._pause = single_shot_timer(self, PAUSE_MS, self._validate)
+        """Runs while a field is typed into: half a path is not reported as wrong."""
         self.messages = {author: label("", Role.MUTED) for author in self.edits}
         self.server_buttons = {
             author: button("Server…", lambda author=author: self._set_up_server(author))  # type: ignore[misc]
@@ -100,41 +86,26 @@ class PairDialog(QDialog):
         self._lay_out()
         self._validate()
 
-    def offer(
-        self, in_use: ModelChoice, recent: Sequence[str], look: Callable[[], tuple[list[str], Sequence[CatalogPair]]]
-    ) -> None:
-        """Offer models below the fields: recent ones at once; when `look` has them, the paths of those on this
-        machine and the catalogue's pairs, with the servers that have a name."""
+    def offer(self, chosen: Settings, look: Callable[[], Sequence[Path]]) -> None:
+        """Offer recent pairs, and models below the fields: recent ones at once; when `look` has them, the files on this
+        machine too, with the servers that have a name."""
 
-        def looked(found: tuple[list[str], Sequence[CatalogPair], dict[str, str]]) -> None:
-            here, pairs, servers = found
-            self._offer_models(offered_models(in_use, recent, here, known_models(pairs), servers))
-            self._offer_pairs(offered_pairs(here, pairs))
+        def show(servers: dict[str, str], here: Sequence[Path]) -> None:
+            self.offered.clear()
+            for source, title in offered_models(chosen, servers, map(str, here)):
+                item = QStandardItem(title)
+                item.setData(source, SOURCE_ROLE)
+                item.setToolTip(plain_tip(source))
+                self.offered.appendRow(item)
 
-        self._offer_models(offered_models(in_use, recent, []))
-        self._search.run(lambda: (*look(), self._servers.names()), looked)
+        self.pairs.show_pairs(chosen)
+        show({}, ())
+        self._search.run(lambda: (self._servers.names(), look()), lambda found: show(*found))
 
-    def _offer_models(self, models: Sequence[OfferedModel]) -> None:
-        self._offered.clear()
-        for model in models:
-            item = QStandardItem(model.title)
-            item.setData(model.source, SOURCE_ROLE)
-            item.setToolTip(plain_tip(model.source))
-            self._offered.appendRow(item)
-
-    def _offer_pairs(self, pairs: Sequence[OfferedPair]) -> None:
-        self._pairs.clear()
-        for pair in pairs:
-            action = self._pairs.addAction(pair.title, lambda pair=pair: self._use_pair(pair))  # type: ignore[misc]
-            action.setToolTip(plain_tip(pair.good_for))
-        self.known_pairs.setEnabled(bool(pairs))
-
-    def _show_pairs(self) -> None:
-        self._pairs.popup(self.known_pairs.mapToGlobal(QPoint(0, self.known_pairs.height())))
-
-    def _use_pair(self, pair: OfferedPair) -> None:
-        self.edits[Author.SMALL].setText(pair.small)
-        self.edits[Author.LARGE].setText(pair.large)
+    def _use_pair(self, choice: ModelChoice) -> None:
+        self._choice = choice
+        for author, edit in self.edits.items():
+            edit.setText(self._text(author))
 
     def _want_downloads(self) -> None:
         files = self._hub_files()
@@ -147,14 +118,15 @@ class PairDialog(QDialog):
 
     def _complete(self, author: Author) -> QCompleter:
         """Complete models by any part of their path or address."""
-        completer = QCompleter(self._offered, self.edits[author])
+        completer = QCompleter(self.offered, self.edits[author])
         completer.setCompletionRole(SOURCE_ROLE)
         completer.setFilterMode(Qt.MatchFlag.MatchContains)
         completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         completer.setMaxVisibleItems(12)
         popup = completer.popup()
         assert popup is not None
-        popup.setAccessibleName(f"Recent, local and known models for the {author.value} model")
+        popup.setAccessibleName(f"Recent and local models for the {author.value} model")
+        set_role(popup, Role.MENU)
         popup.setMinimumWidth(LIST_WIDTH)
         popup.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         return completer
@@ -172,10 +144,6 @@ class PairDialog(QDialog):
         small.setText(other)
         large.setText(one)
 
-    def clear(self) -> None:
-        for edit in self.edits.values():
-            edit.clear()
-
     def _lay_out(self) -> None:
         grid = QGridLayout()
         grid.setVerticalSpacing(6)
@@ -184,14 +152,15 @@ class PairDialog(QDialog):
             edit.setPlaceholderText("Model file or server URL")
             edit.setAccessibleName(f"File or address of the {author.value} model")
             edit.setMinimumWidth(240)
-            edit.textEdited.connect(partial(self._begin_typing, author))  # Qt emits it before textChanged
-            edit.editingFinished.connect(self._typed)
+            edit.textEdited.connect(lambda _: self._pause.start())  # Qt emits it before textChanged
+            edit.editingFinished.connect(self._pause.stop)
+            edit.editingFinished.connect(self._validate)
             edit.textChanged.connect(self._validate)
             edit.setCompleter(self._complete(author))
             FileDrops(edit).dropped.connect(partial(self._take_dropped, author))
             known = IconButton(
                 "chevron-down",
-                f"Recent, local and known models for the {author.value} model",
+                f"Recent and local models for the {author.value} model",
                 lambda author=author: self._show_offered(author),  # type: ignore[misc]
             )
             browse = button("Choose…", lambda author=author: self._browse(author))  # type: ignore[misc]
@@ -209,10 +178,11 @@ class PairDialog(QDialog):
             grid.addWidget(self.messages[author], 2 * row + 1, 1, 1, 4)
         grid.addWidget(label("Context"), 4, 0)
         grid.addWidget(self.context, 4, 1)
+        recent = button("Recent pairs", lambda: None, tip="Pairs that were used lately, and the demo pair")
+        recent.setMenu(self.pairs)
         buttons = hbox(
             button("Swap", self.exchange, tip="Swap the small and the large model"),
-            button("Demo pair", self.clear, tip="The two tiny models that come with Baton"),
-            self.known_pairs,
+            recent,
             Spacer(0),
             button("Cancel", self.reject),
             self.load,
@@ -242,17 +212,6 @@ class PairDialog(QDialog):
         for field, file in zip((author, OTHER[author]), files, strict=False):
             self.edits[field].setText(str(file))
 
-    def _begin_typing(self, author: Author, _text: str) -> None:
-        self._typing = author
-        self._pause.start()
-
-    def _typed(self) -> None:
-        """Check a field that was left, or in which nothing was typed for a moment."""
-        if self._typing:
-            self._pause.stop()
-            self._typing = None
-            self._validate()
-
     def _validate(self) -> None:
         """Describe the files from their headers, before anything is loaded."""
         usable = True
@@ -262,7 +221,8 @@ class PairDialog(QDialog):
                 is_named = bool(edit.text().strip())
                 text = _source_text(self._source(author)) if is_named else f"The demo's {author.value} model"
             except (ModelFileError, SettingsError) as error:
-                text, role, usable = "" if self._typing is author else str(error), Role.DANGER, False
+                is_typed = self._pause.isActive() and edit.hasFocus()
+                text, role, usable = "" if is_typed else str(error), Role.DANGER, False
             self.messages[author].setText(text)
             set_role(self.messages[author], role)
         warning = pair_warning(self._source(Author.SMALL), self._source(Author.LARGE)) if usable else ""
@@ -286,7 +246,7 @@ class PairDialog(QDialog):
 
     def _set_up_server(self, author: Author) -> None:
         """Open the dialog of the server at this address."""
-        from baton_reasoning.app.servers.server_dialog import Purpose, ServerDialog
+        from baton_reasoning.app.servers.server_dialog import Purpose, ServerDialog, probe_beside
 
         edit, beside = self.edits[author], OTHER[author]
         address = edit.text().strip() if edit.text().strip().startswith("http") else ""
@@ -356,3 +316,21 @@ def _source_text(source: ModelSource) -> str:
         raise ModelFileError(f"{source} is on the Hub.", "It can be chosen once it was downloaded.")
     header = read_header(path)
     return f"{header.name or path.stem} · {header.architecture} · {header.quantisation}"
+
+
+def offered_models(chosen: Settings, servers: dict[str, str], here: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield each model once, with its title: in use, recent, on a server that has a name, on this machine.
+
+    `servers`: names by address; `here`: paths.
+    """
+    in_use: dict[str, str] = {}
+    for author in (Author.SMALL, Author.LARGE):
+        if not isinstance(source := chosen.models.get(author), DemoModel):
+            in_use[str(source)] = in_use.get(str(source), "in use ") + SIGN[author]
+    recent = dict.fromkeys(model for pair in chosen.window.recent_pairs for model in pair)
+    found = dict.fromkeys(here, "on this machine")
+    places = dict.fromkeys(servers, "server") | found | dict.fromkeys(recent, "recent") | in_use
+    for text in dict.fromkeys((*in_use, *recent, *servers, *found)):
+        source, place = parse_source(text), places[text]
+        folder = short_path(source.path.parent) if isinstance(source, LocalFile) else ""
+        yield text, " · ".join(filter(None, (servers.get(text, ""), source_name(source), folder, place)))

@@ -26,7 +26,7 @@ class TopBar(QWidget):
         set_role(self, Role.BAR)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._name = label("Baton", Role.HEADING)
-        self.pair = ModelButton(models)
+        self.pair = ModelButton(models, preferences)
         self.policy = PolicyButton(models, preferences)
         self._look = IconButton("moon", "Light or dark (Ctrl+Shift+L)", self.look_wanted.emit)
         self._pages = QButtonGroup(self)

@@ -95,6 +95,7 @@ class ReportsUsage(Protocol):
 MILLION = 1_000_000
 _MONEY: JsonDict = {"decimals": 4}
 """For the form: cheap models cost fractions of a cent."""
+_NO_CAP: JsonDict = {"lowest": "no cap"}
 
 
 class Prices(BaseModel):
@@ -123,9 +124,11 @@ class Cap(BaseModel):
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
-    tokens: int = Field(0, ge=0, title="Tokens", description="Read and written together; 0 is no cap.")
+    tokens: int = Field(
+        0, ge=0, title="Tokens", description="Read and written together; 0 is no cap.", json_schema_extra=_NO_CAP
+    )
     money: float = Field(
-        0.0, ge=0, title="Money", description="By the prices above; 0 is no cap.", json_schema_extra=_MONEY
+        0.0, ge=0, title="Money", description="By the prices above; 0 is no cap.", json_schema_extra=_MONEY | _NO_CAP
     )
 
     def tightest(self, other: Cap) -> Cap:

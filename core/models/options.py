@@ -180,18 +180,35 @@ class Switch(Enum):
         return {Switch.AUTOMATIC: None, Switch.ON: True, Switch.OFF: False}[self]
 
 
-Context = Annotated[int, Field(ge=256, le=2**20, title="Context", description="Maximum tokens for prompt and answer.")]
+Context = Annotated[
+    int,
+    Field(
+        ge=256,
+        le=2**20,
+        title="Context",
+        description="Maximum tokens for prompt and answer.",
+        json_schema_extra={"step": 1024},
+    ),
+]
 Threads = Annotated[
     int,
     Field(
         ge=0,
         le=512,
         title="Threads",
-        description="CPU threads per model; 0: one for each fast core, fewer while other programs are busy.",
+        description="CPU threads per model; 0 is automatic: one for each fast core, fewer while others are busy.",
+        json_schema_extra={"lowest": "automatic"},
     ),
 ]
 GpuLayers = Annotated[
-    int, Field(ge=-1, le=999, title="GPU layers", description="Layers on the GPU; -1 is all that fit.")
+    int,
+    Field(
+        ge=-1,
+        le=999,
+        title="GPU layers",
+        description="Layers on the GPU; -1 is automatic: all that fit.",
+        json_schema_extra={"lowest": "automatic"},
+    ),
 ]
 Parallel = Annotated[int, Field(ge=1, le=256, title="Parallel requests", description="Each has the whole context.")]
 
@@ -205,7 +222,12 @@ class LoadOptions(BaseModel):
     batch: int = Field(512, ge=16, le=8192, title="Batch", description="Prompt tokens a decode: larger reads faster.")
     threads: Threads = 0
     gpu_layers: GpuLayers = -1
-    kv_type: KvType = Field(KvType.F16, title="KV cache", description="q8_0 takes half the memory of f16.")
+    kv_type: KvType = Field(
+        KvType.F16,
+        title="KV cache",
+        description="q8_0 takes half the memory of f16.",
+        json_schema_extra={"names": {str(kind.value): kind.name.lower() for kind in KvType}},
+    )
     flash_attention: Switch = Field(
         Switch.AUTOMATIC,
         title="Flash attention",

@@ -134,10 +134,18 @@ class Limits(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_thinking_tokens: int = Field(
-        0, ge=0, title="Thinking budget", description="The thinking is closed after so many tokens; 0 is no limit."
+        0,
+        ge=0,
+        title="Thinking budget",
+        description="The thinking is closed after so many tokens; 0 is no limit.",
+        json_schema_extra={"lowest": "no limit"},
     )
     max_seconds: float = Field(
-        0, ge=0, title="Time limit", description="The run ends after so many seconds with what is there; 0 is no limit."
+        0,
+        ge=0,
+        title="Time limit",
+        description="The run ends after so many seconds with what is there; 0 is no limit.",
+        json_schema_extra={"lowest": "no limit"},
     )
     max_large_share: float = Field(
         1, ge=0, le=1, title="Large share at most", description="No takeover begins at or above it; 1 is no limit."

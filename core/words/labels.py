@@ -22,16 +22,8 @@ from baton_reasoning.core.thinking.registry import POLICIES, advice_on, policy_t
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.numbers import count, duration, money, size
 
-SIGNS = {Author.SMALL: "●", Author.LARGE: "◆"}
 Fact = tuple[str, str]
 """A name and its value, for a list of facts."""
-
-WHO = {
-    Author.SMALL: "the small model",
-    Author.LARGE: "the large model",
-    Author.INSERTED: "Baton",
-    Author.PERSON: "a person",
-}
 
 ENDINGS = {
     Finish.END_OF_TEXT: "",
@@ -57,29 +49,6 @@ def title_of(settings: RunSettings) -> str:
     """Name the policy and what sets it apart, the demo pair's own lengths aside: “Keywords (paper), own cues”."""
     title = policy_title(settings.policy, DEMO_SETTINGS.policy)
     return f"{title}, own cues" if settings.cue_list else title
-
-
-def used_in_brief(trace: Trace) -> str:
-    """Return what wrote an answer: “● R1-1.5B Q4_K_M  ◆ R1-32B Q4_K_M · Keywords · seed 7”."""
-    if trace.started is None:
-        return ""
-    cards = ((Author.SMALL, trace.started.small), (Author.LARGE, trace.started.large))
-    models = [f"{SIGNS[author]} {card.name} {card.quantisation}".strip() for author, card in cards if card]
-    settings = RunSettings.stored(trace.started.settings)
-    # A policy of another version has no title here.
-    title = title_of(settings) if trace.started.policy in POLICIES else trace.started.policy
-    return " · ".join(("  ".join(models), title, f"seed {trace.started.seed}"))
-
-
-def used_in_full(trace: Trace) -> str:
-    """Return what wrote an answer with sampling, length limit and system prompt, a line each."""
-    if trace.started is None:
-        return ""
-    settings = RunSettings.stored(trace.started.settings)
-    sampling = f"temperature {settings.temperature:g}, top-p {settings.top_p:g}, top-k {settings.top_k}"
-    lines = [used_in_brief(trace), sampling, f"at most {count(settings.max_tokens, 'token')}"]
-    lines.append(f"thinking: {thinking_text(settings)}")
-    return "\n".join([*lines, *([f"System prompt: {settings.system}"] if settings.system else [])])
 
 
 def thinking_text(settings: RunSettings) -> str:

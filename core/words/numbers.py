@@ -67,22 +67,6 @@ def parameter_count(number: int) -> str:
     return str(number)
 
 
-def percent_more(value: float, first: float) -> str:
-    """Format a relative difference: +12%, −16%, ±0%; nothing if `first` is 0."""
-    if not first:
-        return ""
-    change = round(100 * (value - first) / first)
-    return f"{'+' if change > 0 else '−' if change < 0 else '±'}{abs(change):,}%"
-
-
-def times_as_many(value: float, first: float) -> str:
-    """Format a ratio: 0.6×, 2.1×, 14×; nothing if `first` is 0."""
-    if not first:
-        return ""
-    ratio = value / first
-    return f"{ratio:.1f}×" if ratio < 10 else f"{ratio:,.0f}×"
-
-
 def short_path(path: Path) -> str:
     """Format a path, with ~ for the home folder."""
     home = Path.home()

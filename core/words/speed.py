@@ -71,12 +71,6 @@ def bytes_per_second(headers: Iterable[GgufHeader], costs: ModelCosts) -> float 
     return size / cost.decode
 
 
-def speed_from_sizes(small_bytes: int, large_bytes: int, rate: float) -> str:
-    """Say what to expect of two models that were never loaded; `rate`: of `bytes_per_second`."""
-    small, large = ModelCost.relative(small_bytes / rate), ModelCost.relative(large_bytes / rate)
-    return f"{_speed_text(expected_speed(small, large), can_draft=False)} Estimated from a model that ran here."
-
-
 def relative_time(small: ModelCost, large: ModelCost) -> float:
     """Return the time of a pair at the usual large share, over that of the large model alone."""
     return pair_seconds(small, large, USUAL_SHARE) / large.decode

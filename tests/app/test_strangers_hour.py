@@ -211,7 +211,7 @@ def a_comparison_that_is_left(hour: Hour) -> None:
     hour.until(lambda: any(text.startswith(RunMark.UNREAD.value) for text in hour.listed()))
     hour.open(RunMark.UNREAD.value)
     assert window.chat.is_comparing
-    assert all(column.over for column in window.chat.comparison.view.columns)  # type: ignore[union-attr]
+    assert all(column.is_over for column in window.chat.comparison.view.columns)  # type: ignore[union-attr]
     hour.press(Qt.Key.Key_Up, ALT)
     assert not window.chat.is_comparing
     hour.halt()

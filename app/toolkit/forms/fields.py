@@ -1,4 +1,8 @@
-"""An editor for each kind of value that a setting may have, made from its pydantic field."""
+"""An editor for each kind of value that a setting may have, made from its pydantic field.
+
+What the type does not say, `json_schema_extra` does: `names` of an enum's members, by value; `none` and `lowest`, the
+words for no number and for the lowest one; `decimals`, `step`; `percent` for a factor that is shown as such.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +19,6 @@ from baton_reasoning.app.toolkit.controls import FileEdit, combo_box, decimal_nu
 from baton_reasoning.core.thinking.registry import POLICIES
 
 LARGEST = 2**31 - 1
-DECIMALS = 2
-"""The decimals of a number whose field names no other."""
 
 
 class Editor(NamedTuple):
@@ -29,23 +31,25 @@ class Editor(NamedTuple):
 
 def editor_of(name: str, field: FieldInfo, changed: Callable[[], None]) -> Editor:
     """`changed` is called when a person has given another value."""
-    kind = field.annotation
+    kind, extra = field.annotation, _extra(field)
     if name == "policy":
         return _choice({policy: kind.title for policy, kind in POLICIES.items()}, changed)
     if isinstance(kind, type) and issubclass(kind, Enum):
-        names = _extra(field).get("names", {})
-        return _choice({member: names.get(member.value, str(member.value)) for member in kind}, changed)
+        names = extra.get("names", {})
+        return _choice({member: names.get(str(member.value), str(member.value)) for member in kind}, changed)
     if kind is bool:
         return _switch(changed)
-    if kind is int:
-        return _whole(field, changed)
-    if kind is float:
-        return _percent(field, changed) if _extra(field).get("percent") else _real(field, changed)
-    if kind in (int | None, float | None):
-        return _optional(_whole if kind == int | None else _real, field, changed)
+    if extra.get("percent"):
+        return _percent(field, changed)
+    if kind in (int, float, int | None, float | None):
+        return _number(field, extra, changed)
     if kind == Path | None:
         return _file(changed)
     return _text(changed)
+
+
+def _extra(field: FieldInfo) -> dict[str, Any]:
+    return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
 
 
 def _choice(choices: dict[Any, str], changed: Callable[[], None]) -> Editor:
@@ -62,12 +66,31 @@ def _switch(changed: Callable[[], None]) -> Editor:
     return Editor(box, box.isChecked, box.setChecked)
 
 
-def _whole(field: FieldInfo, changed: Callable[[], None]) -> Editor:
+def _number(field: FieldInfo, extra: dict[str, Any], changed: Callable[[], None]) -> Editor:
+    """Make an editor for a number; one that may be None has one more step, below its lowest value, for that."""
     low, high = bounds(field)
-    box = whole_number(int(low), int(min(high, LARGEST)))
+    box: Any  # of whole numbers or of others
+    if field.annotation in (int, int | None):
+        box = whole_number(int(low), int(min(high, LARGEST)))
+        box.setGroupSeparatorShown(True)
+        box.setSingleStep(extra.get("step", 1))
+    else:
+        box = decimal_number(low, high, extra.get("decimals", 2))
+        box.setSingleStep(extra.get("step", 0.05))
+    may_be_none = field.annotation in (int | None, float | None)
+    if may_be_none:
+        box.setMinimum(box.minimum() - box.singleStep())
+    box.setSpecialValueText(extra.get("none", "none") if may_be_none else extra.get("lowest", ""))
     box.setKeyboardTracking(False)
     box.valueChanged.connect(lambda _: changed())
-    return Editor(box, box.value, box.setValue)
+
+    def value() -> Any:
+        return None if may_be_none and box.value() == box.minimum() else box.value()
+
+    def show(value: Any) -> None:
+        box.setValue(box.minimum() if value is None else value)
+
+    return Editor(box, value, show)
 
 
 def _percent(field: FieldInfo, changed: Callable[[], None]) -> Editor:
@@ -79,41 +102,6 @@ def _percent(field: FieldInfo, changed: Callable[[], None]) -> Editor:
     box.setKeyboardTracking(False)
     box.valueChanged.connect(lambda _: changed())
     return Editor(box, lambda: box.value() / 100, lambda value: box.setValue(round(100 * value)))
-
-
-def _extra(field: FieldInfo) -> dict[str, Any]:
-    """Return how a form shows the field, beyond its type."""
-    return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-
-
-def _real(field: FieldInfo, changed: Callable[[], None]) -> Editor:
-    low, high = bounds(field)
-    open_below = any(isinstance(bound, Gt) for bound in field.metadata)
-    extra = field.json_schema_extra
-    decimals = int(str(extra["decimals"])) if isinstance(extra, dict) and "decimals" in extra else DECIMALS
-    box = decimal_number(low + (0.01 if open_below else 0.0), high, decimals)
-    box.setSingleStep(0.05)
-    box.setKeyboardTracking(False)
-    box.valueChanged.connect(lambda _: changed())
-    return Editor(box, box.value, box.setValue)
-
-
-def _optional(make: Callable[..., Editor], field: FieldInfo, changed: Callable[[], None]) -> Editor:
-    """Make an editor for a number that may be None: one step below its lowest value, with a text of its own."""
-    number = make(field, changed)
-    box: Any = number.widget  # of whole numbers or of others
-    extra = field.json_schema_extra
-    box.setSpecialValueText(str(extra["none"]) if isinstance(extra, dict) and "none" in extra else "none")
-    box.setMinimum(box.minimum() - box.singleStep())
-    lowest = box.minimum()
-
-    def value() -> Any:
-        return None if box.value() == lowest else box.value()
-
-    def show(value: Any) -> None:
-        box.setValue(lowest if value is None else value)
-
-    return Editor(box, value, show)
 
 
 def _text(changed: Callable[[], None]) -> Editor:
@@ -134,11 +122,13 @@ def _file(changed: Callable[[], None]) -> Editor:
 
 
 def bounds(field: FieldInfo) -> tuple[float, float]:
-    """Return the lowest and the highest value that a field takes."""
+    """Return the lowest and the highest value that a field takes; above an open bound, by a hundredth."""
     low, high = 0.0, float(LARGEST)
     for bound in field.metadata:
         match bound:
-            case Ge(ge=value) | Gt(gt=value):
+            case Gt(gt=value):
+                low = float(value) + 0.01  # type: ignore[arg-type]
+            case Ge(ge=value):
                 low = float(value)  # type: ignore[arg-type]
             case Le(le=value) | Lt(lt=value):
                 high = float(value)  # type: ignore[arg-type]

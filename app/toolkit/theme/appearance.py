@@ -25,18 +25,14 @@ class Theme(QObject):
         super().__init__(application)
         self._application = application
         self._scheme = ColourScheme.LIGHT
-        self._text_size = 1.0
+        self.text_size = 1.0
+        """A factor: 1.0 is the size that a person has not changed."""
         self.colours: Colours = LIGHT
         application.styleHints().colorSchemeChanged.connect(self._follow_system)
 
-    @property
-    def scheme(self) -> ColourScheme:
-        return self._scheme
-
-    @property
-    def text_size(self) -> float:
-        """1.0 is the system's own size."""
-        return self._text_size
+    def scaled(self, pixels: int) -> int:
+        """Return a length that grows with the text, such as the side of an icon."""
+        return round(pixels * self.text_size)
 
     def use(self, scheme: ColourScheme, text_size: float = 1.0, with_sheet: bool = True) -> None:
         """Change the look of the whole application. `text_size` is a factor, held between 0.7 and 2.5.
@@ -45,18 +41,16 @@ class Theme(QObject):
         is put into a layout. Style, colours and font must be there before the widgets are.
         """
         self._scheme = scheme
-        self._text_size = min(max(text_size, 0.7), 2.5)
+        self.text_size = min(max(text_size, 0.7), 2.5)
         hints = self._application.styleHints()
         hints.setColorScheme(_ASKED_OF_QT[scheme])  # for the title bar and the system's own dialogs
-        if scheme is ColourScheme.SYSTEM:
-            self._apply_colours(_colours_under(hints.colorScheme()), with_sheet)
-        else:
-            self._apply_colours(DARK if scheme is ColourScheme.DARK else LIGHT, with_sheet)
+        system = hints.colorScheme() if scheme is ColourScheme.SYSTEM else _ASKED_OF_QT[scheme]
+        self._apply_colours(_colours_under(system), with_sheet)
 
     def _apply_colours(self, colours: Colours, with_sheet: bool = True) -> None:
         self.colours = colours
         QDir.setSearchPaths("icons", [str(ICON_FOLDER)])
-        font = reading_font(self._text_size)
+        font = reading_font(self.text_size)
         # An old sheet is taken off first: it would follow every change of palette and font, which takes twice as long.
         self._application.setStyleSheet("")
         if self._application.style().name() != "fusion":

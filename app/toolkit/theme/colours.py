@@ -2,7 +2,7 @@
 
 Two rules, both held by the tests: whatever is read has a contrast of at least 4.5 to 1 on every ground it
 may stand on (WCAG 2.2, 1.4.3), and the authors differ for people who see no red or no green. A colour is
-never the only sign: each author also has a mark (`SIGN`).
+never the only sign: each author also has a mark (`core.words.authors`).
 """
 
 from __future__ import annotations
@@ -106,26 +106,11 @@ def blend(ground: str, ink: str, share: float) -> str:
     ).name()
 
 
-SIGN = {Author.SMALL: "●", Author.LARGE: "◆", Author.INSERTED: "▣", Author.PERSON: "✎"}
-
-
 def ink_of(author: Author, colours: Colours) -> str:
-    """Return the colour in which the author's sign, bar and name are drawn."""
-    inks = {
-        Author.SMALL: colours.small,
-        Author.LARGE: colours.large,
-        Author.INSERTED: colours.inserted,
-        Author.PERSON: colours.person,
-    }
-    return inks[author]
+    """Return the colour in which the author's sign, bar and name are drawn: the role that is named after the author."""
+    return str(getattr(colours, author.value))
 
 
 def tint_of(author: Author, colours: Colours) -> str:
     """Return the background of what the author wrote, where it is set off from the rest."""
-    tints = {
-        Author.SMALL: colours.small_tint,
-        Author.LARGE: colours.large_tint,
-        Author.INSERTED: colours.inserted_tint,
-        Author.PERSON: colours.person_tint,
-    }
-    return tints[author]
+    return str(getattr(colours, f"{author.value}_tint"))

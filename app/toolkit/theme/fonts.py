@@ -3,11 +3,13 @@
 from functools import lru_cache
 from pathlib import Path
 
-from PySide6.QtGui import QFont, QFontDatabase, QFontMetricsF
+from PySide6.QtGui import QFont, QFontDatabase, QFontInfo, QFontMetricsF, QGuiApplication
 
 from baton_reasoning import resources
 
 FONT_FOLDER = Path(resources.__file__).parent / "fonts"
+BODY, TITLE, RESULT = 13, 17, 24
+"""The three sizes of type, in pixels at a text size of 100%."""
 LINE_LENGTH = 76
 """Characters of a full line; 75 to 80 are comfortable to read."""
 _ORDINARY_TEXT = "The small model writes most of the steps, and the large one takes over where thinking is hard. "
@@ -25,11 +27,16 @@ def bundled_family() -> str:
 
 
 def reading_font(text_size: float = 1.0) -> QFont:
-    """Return Inter at the system's size times `text_size`; characters that it lacks come from the system's font."""
+    """Return Inter at `text_size` times the system's size, or `BODY` if the system's is smaller.
+
+    Characters that Inter lacks come from the system's font.
+    """
     font = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
+    smallest = BODY * 72 / QGuiApplication.primaryScreen().logicalDotsPerInch()
+    size = max(QFontInfo(font).pointSizeF(), smallest)
     if family := bundled_family():
         font.setFamilies([family, font.family()])
-    font.setPointSizeF(font.pointSizeF() * text_size)
+    font.setPointSizeF(size * text_size)
     return font
 
 

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QWidget
 
 from baton_reasoning import resources
 from baton_reasoning.app.toolkit.theme.colours import Colours, blend
+from baton_reasoning.app.toolkit.theme.fonts import BODY, RESULT, TITLE
 from baton_reasoning.core.engines.body import Author
 
 SHEET = Path(resources.__file__).parent / "window.qss"
@@ -24,23 +25,24 @@ class Role(Enum):
 
     BAR = "bar"  # a strip at the window's edge
     CARD = "card"  # a rounded sheet on the background
+    FIELD = "field"  # one that a person writes in, with the edges of a field
     TOAST = "toast"  # a rounded sheet over the page
     DROP = "drop"  # a frame around what a file is being dragged over
     BUBBLE = "bubble"  # what the person wrote
     RESULT = "result"  # what an answer comes to
     TITLE = "title"  # the head of a page
     HEADING = "heading"  # the head of a section
-    CAPTION = "caption"  # small capitals over a list
     MUTED = "muted"
     SMALL = "small"  # says something of the small model
     LARGE = "large"  # says something of the large model
     SUCCESS = "success"
     DANGER = "danger"  # a label that warns, a button that destroys
     PRIMARY = "primary"  # the button that Enter presses
-    FLAT = "flat"  # a button without edges
-    FIGURE = "figure"  # one big number
-    LARGE_FIGURE = "large-figure"  # one of the large model
+    FLAT = "flat"  # a button without edges: an icon, or one of a row of actions
+    TAB = "tab"  # a checkable button that turns to a page: text, underlined while it is the page that is shown
     BARE = "bare"  # a field without edges, inside a card that has them
+    LINE = "line"  # one pixel between two parts of the window
+    MENU = "menu"  # a list that pops up
 
 
 AUTHOR_ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
@@ -96,10 +98,8 @@ def stylesheet(c: Colours, point_size: float) -> str:
         "handle": blend(c.background, c.outline, 0.55),
         "accent_hover": blend(c.accent, c.on_accent, 0.12),
         "tick": "white" if c.on_accent == "#ffffff" else "black",
-        "result_size": f"{point_size * 24 / 13:.1f}",
-        "title_size": f"{point_size * 17 / 13:.1f}",
-        "figure_size": f"{point_size * 1.4:.1f}",
-        "caption_size": f"{point_size * 0.85:.1f}",
+        "result_size": f"{point_size * RESULT / BODY:.2f}",
+        "title_size": f"{point_size * TITLE / BODY:.2f}",
     }
     return Template(SHEET.read_text("utf-8")).substitute(asdict(c) | derived)
 

@@ -7,9 +7,11 @@ from collections.abc import Callable
 import pytest
 from PySide6.QtCore import SIGNAL, QPoint, Qt
 from PySide6.QtGui import QColor, QTextCursor
+from PySide6.QtWidgets import QTextEdit
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.document import RichText
+from baton_reasoning.app.document.rich_text import Layer
 from baton_reasoning.app.session.conversation import ShownComparison
 from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.app.window.main_window import MainWindow
@@ -58,12 +60,6 @@ def current(window: MainWindow) -> tuple[RichText, QTextCursor]:
     for text in window.chat.conversation.texts():
         lit = [each for each in text.extraSelections() if each.format.background().color() == ground]
         marked += [(text, QTextCursor(each.cursor)) for each in lit]
-        for position, colour in text._marked:
-            if colour == ground:
-                cursor = QTextCursor(text.document())
-                cursor.setPosition(position)
-                cursor.setPosition(position + 1, QTextCursor.MoveMode.KeepAnchor)
-                marked.append((text, cursor))
     assert len(marked) == 1
     return marked[0]
 
@@ -80,8 +76,9 @@ def in_sight(window: MainWindow) -> bool:
 
 def test_all_matches_are_counted_and_return_goes_through_them(answered: MainWindow, qtbot: QtBot) -> None:
     expand(answered, qtbot)
-    find(answered, qtbot, "step 7", "1 of 12")  # 7, 70 to 79, and the answer
+    find(answered, qtbot, "step 7", "1 of 12")  # the answer, 7, and 70 to 79
     edit, count = answered.chat.find_bar.edit, answered.chat.find_bar.count
+    assert current(answered)[0] is last_answer(answered).answer
     for number in range(2, 13):
         qtbot.keyClick(edit, Qt.Key.Key_Return)
         qtbot.waitUntil(lambda number=number: count.text() == f"{number} of 12")  # type: ignore[misc]
@@ -101,18 +98,6 @@ def test_a_match_in_collapsed_reasoning_expands_it(answered: MainWindow, qtbot: 
     assert last_answer(answered).folded
     find(answered, qtbot, "step 42 of", "1 of 1")
     assert not last_answer(answered).folded
-    qtbot.waitUntil(lambda: in_sight(answered))
-
-
-def test_a_typeset_formula_is_found_by_its_source(answered: MainWindow, qtbot: QtBot) -> None:
-    last_answer(answered).keep_open()
-    qtbot.waitUntil(lambda: "\ufffc" in last_answer(answered).steps.toPlainText())
-    find(answered, qtbot, "2+3=5", "1 of 1")
-    text, cursor = current(answered)
-    assert cursor.selectedText() == "\ufffc"
-    place = text._place_of(cursor.selectionStart())
-    assert place.width() > 30, "as wide as the formula"
-    assert place.height() > 8
     qtbot.waitUntil(lambda: in_sight(answered))
 
 
@@ -147,20 +132,53 @@ def test_matches_come_while_the_answer_is_written(make_window: Make, qtbot: QtBo
     qtbot.waitUntil(lambda: window.session.ready)
 
 
-def test_only_what_is_near_the_screen_is_highlighted(answered: MainWindow, qtbot: QtBot) -> None:
+def test_words_are_found_in_either_case_through_marks_and_not_as_a_pattern(answered: MainWindow, qtbot: QtBot) -> None:
+    problem = answered.chat.conversation.texts()[0]
+    problem.set_markdown("**Wait**, so (a.b)*\n\nlet me WAIT. AXB await, 😀 wait")
+    find(answered, qtbot, "wait", "1 of 4")
+    answered.chat.find_bar.edit.setText("wait, SO")
+    assert current(answered)[1].selectedText() == "Wait, so"
+    answered.chat.find_bar.edit.setText("(a.b)*")
+    assert answered.chat.find_bar.count.text() == "1 of 1"
+
+
+def test_what_is_found_and_highlighted_is_limited(
+    answered: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("baton_reasoning.app.chat.find.MOST", 50)
     expand(answered, qtbot)
-    find(answered, qtbot, "very many", "1 of 120")
-    lit = len(last_answer(answered).steps.extraSelections())
-    assert 10 < lit < 100
+    find(answered, qtbot, "very many", "1 of 50+")
+    assert len(last_answer(answered).steps.extraSelections()) == 50
 
 
-def test_comparisons_leave_nothing_that_follows_the_scrolling(answered: MainWindow) -> None:
-    bar = answered.chat.conversation.verticalScrollBar()
-    before = bar.receivers(SIGNAL("valueChanged(int)"))
+def test_the_marks_of_find_leave_those_of_others(answered: MainWindow, qtbot: QtBot) -> None:
+    steps, mark = last_answer(answered).steps, QTextEdit.ExtraSelection()
+    expand(answered, qtbot)
+    mark.cursor = steps.document().find("step 3")
+    steps.lay(Layer.OPINION, [mark])
+    find(answered, qtbot, "step 7", "1 of 12")
+    assert len(steps.extraSelections()) == 12
+    qtbot.keyClick(answered.chat.find_bar.edit, Qt.Key.Key_Escape)
+    assert [each.cursor.selectedText() for each in steps.extraSelections()] == ["step 3"]
+
+
+def test_searching_leaves_nothing_connected_behind(answered: MainWindow, qtbot: QtBot) -> None:
+    """Each comparison once left two more receivers of the scroll bar."""
+    bar, steps = answered.chat.conversation.verticalScrollBar(), last_answer(answered).steps
+
+    def receivers() -> list[int]:
+        document = steps.document()
+        signals = ((bar, "valueChanged(int)"), (bar, "rangeChanged(int,int)"), (document, "contentsChanged()"))
+        return [sender.receivers(SIGNAL(signal)) for sender, signal in signals]
+
+    find(answered, qtbot, "steps", "1 of 1")
+    before = receivers()
     for _ in range(3):
         answered.chat.comparison.open(ShownComparison((last_exchange(answered),)))
         answered.chat.comparison.leave()
-    assert bar.receivers(SIGNAL("valueChanged(int)")) == before
+        answered.chat.close_find()
+        answered.chat.find_words()
+    assert receivers() == before
 
 
 def test_the_latest_is_one_key_away(answered: MainWindow, qtbot: QtBot) -> None:

@@ -227,8 +227,8 @@ def test_comparing_asks_nothing_and_fills_the_rows(solved: MainWindow, loader: D
     qtbot.waitUntil(lambda: solved.chat.is_comparing and solved.session.ready)
     assert solved.chat.comparison.view
     columns = solved.chat.comparison.view.columns
-    qtbot.waitUntil(lambda: all(column.head.standing.text() for column in columns))
-    assert [column.head.title for column in columns] == ["Small only", "Keywords", "Large only"]
+    qtbot.waitUntil(lambda: all(column.verdict.text() for column in columns))
+    assert [column.title for column in columns] == ["Small only", "Keywords", "Large only"]
     assert columns[1].exchange is answer
     solved.chat.comparison.leave()
     assert shown(solved, LARGE) == f"{RIGHT} ✓"

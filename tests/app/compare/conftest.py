@@ -72,8 +72,9 @@ def compare(qtbot: QtBot, make_window: Callable[..., MainWindow]) -> Callable[..
 
 
 def settle(window: MainWindow, qtbot: QtBot) -> None:
+    """Wait until nothing is written, the answers are graded, and it is known where they part."""
     qtbot.waitUntil(lambda: window.session.ready)
-    qtbot.waitUntil(lambda: view_of(window).rows.settled)
-    over = [column for column in view_of(window).columns if column.over]
+    over = [column for column in view_of(window).columns if column.is_over]
     if len(over) > 1:
-        qtbot.waitUntil(lambda: all(column.head.standing.text() for column in over))
+        qtbot.waitUntil(lambda: all(column.verdict.text() for column in over))
+        qtbot.waitUntil(lambda: bool(view_of(window).note.text()))

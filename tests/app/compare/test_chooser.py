@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QComboBox, QWidget
 from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.compare.chooser import Chooser, arms
+from baton_reasoning.app.compare.chooser import MORE, Chooser, arms
 from baton_reasoning.app.session.conversation import expected_answer
 from baton_reasoning.app.session.run_list import texts_at_once
 from baton_reasoning.core.demo_pair import held_out_problems
@@ -23,17 +23,36 @@ THREE = [next(choice for choice in CHOICES if choice.name == name) for name in (
 def chooser(qtbot: QtBot) -> Iterator[Chooser]:
     parent = QWidget()
     qtbot.addWidget(parent)
-    made = Chooser("2 + 2?", CHOICES, THREE, "", parent)
-    made.offer_at_once(8, wanted=False)
+    made = Chooser("2 + 2?", CHOICES, THREE, "", 8, at_once=False, parent=parent)
     made.show()
     yield made
     parent.close()
 
 
 def test_what_is_proposed_is_chosen_at_once(chooser: Chooser, qtbot: QtBot) -> None:
-    with qtbot.waitSignal(chooser.chosen) as chosen:
+    with qtbot.waitSignal(chooser.accepted):
         chooser.go.click()
-    assert chosen.args == [THREE, "", False]
+    assert chooser.picked() == THREE
+    assert not chooser.writes_at_once
+
+
+def test_four_policies_are_offered_and_the_others_after_more(chooser: Chooser, qtbot: QtBot) -> None:
+    box = chooser.boxes[0]
+    four = ["Keywords", "Every step", "Small only", "Large only"]
+    assert sorted(titles(box)) == sorted([*four, MORE])
+    box.setCurrentIndex(box.findText(MORE))
+    assert sorted(titles(box)[:4]) == sorted(four)
+    assert len(titles(box)) == len(CHOICES)
+    assert box.currentText() == titles(box)[4], "the first of the others"
+    qtbot.waitUntil(lambda: box.view().isVisible())
+    box.hidePopup()
+    rare = next(choice for choice in CHOICES if choice.title == titles(box)[-1])
+    made = Chooser("2 + 2?", CHOICES, [rare, *THREE[1:]], "", 8, at_once=False, parent=chooser)
+    assert made.picked()[0] is rare, "what was compared last is offered, however rare"
+
+
+def titles(box: QComboBox) -> list[str]:
+    return [box.itemText(index) for index in range(box.count())]
 
 
 def test_two_columns_are_enough(chooser: Chooser) -> None:
@@ -42,20 +61,19 @@ def test_two_columns_are_enough(chooser: Chooser) -> None:
     assert chooser.go.isEnabled()
 
 
-def test_at_once_is_offered_where_there_is_room_for_all(chooser: Chooser, qtbot: QtBot) -> None:
+def test_at_once_is_offered_where_there_is_room_for_all(chooser: Chooser) -> None:
     assert chooser.at_once.isEnabled()
-    chooser.offer_at_once(2, wanted=True)
-    assert not chooser.at_once.isEnabled()
-    with qtbot.waitSignal(chooser.chosen) as chosen:
-        chooser.go.click()
-    assert chosen.args is not None
-    assert chosen.args[2] is False
+    made = Chooser("2 + 2?", CHOICES, THREE, "", 2, at_once=True, parent=chooser)
+    assert made.at_once.isChecked()
+    assert not made.at_once.isEnabled()
+    assert not made.writes_at_once
 
 
 def test_an_arm_that_these_models_cannot_write_is_refused(chooser: Chooser) -> None:
     choices = arms(RunSettings(), Pair(ScriptedEngine(), ScriptedEngine(name="large")).cards)
-    made = Chooser("2 + 2?", choices, choices[:2], "", chooser)
+    made = Chooser("2 + 2?", choices, choices[:2], "", 8, at_once=False, parent=chooser)
     assert made.go.isEnabled()
+    made.boxes[1].setCurrentText(MORE)
     made.boxes[1].setCurrentText("Large only, drafted")
     assert not made.go.isEnabled()
 

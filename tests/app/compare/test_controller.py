@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QMenu
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.remedies import AnswerAction
-from baton_reasoning.app.compare.rows import WIDTH
-from baton_reasoning.app.document.steps_document import ShownPiece
+from baton_reasoning.app.compare.view import AT_ONCE_NOTE, OTHERWISE_NOTE, CompareView
+from baton_reasoning.app.document.answer_pane import NOT_BEGUN
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.run_list import Activity, RunMark
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.settings import ModelChoice
-from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
+from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.words.labels import run_in_brief
+from baton_reasoning.core.words.numbers import duration
 from tests.app.compare.conftest import ALONE, PROBLEM, arms_loader, dialog, rest_of, settle, view_of
 from tests.app.conftest import ScriptedLoader, answer_to, last_exchange
 from tests.fakes.scripted import ScriptedEngine
@@ -43,65 +43,68 @@ def attempts(window: MainWindow) -> list[Exchange]:
     return window.session.conversation.roots
 
 
-def test_three_arms_become_three_tries_with_figures_and_who_agrees_with_whom(compare: Compare) -> None:
+def test_three_arms_become_three_tries_with_results_and_who_agrees_with_whom(compare: Compare) -> None:
     window = compare()
     assert [each.settings.policy.policy for each in attempts(window)] == ["never", "keywords", "always"]
     assert {each.settings.seed for each in attempts(window)} == {0}
     assert {each.trace.finish for each in attempts(window)} == {Finish.END_OF_TEXT}
     assert [column.exchange for column in view_of(window).columns] == attempts(window)
     assert window.chat.composer.edit.toPlainText() == ""
-    first, _, large = attempts(window)
-    told = [label.text() for label in view_of(window).columns[2].head._figures[0]]
-    change = round(100 * (large.trace.tokens - first.trace.tokens) / first.trace.tokens)
-    assert told == ["Tokens", f"{large.trace.tokens}", f"+{change}%"]
-    assert view_of(window).columns[0].head._figures[0][2].text() == ""
-    assert view_of(window).columns[2].head.written[Author.LARGE].text() == f"◆ {large.trace.tokens} · 100%"
-    heads = [column.head for column in view_of(window).columns]
-    assert [head.standing.text() for head in heads] == ["≠ differs", "= as Large only", "= as Keywords"]
-    assert [head.answer.markdown for head in heads] == ["\\(\\boxed{5}\\)", "\\(\\boxed{4}\\)", "\\(\\boxed{4}\\)"]
+    columns = view_of(window).columns
+    assert [column.facts.text() for column in columns] == [
+        f"{duration(each.trace.seconds)} · {each.trace.tokens} tokens" for each in attempts(window)
+    ]
+    assert [column.verdict.text() for column in columns] == ["≠ differs", "= as Large only", "= as Keywords"]
+    assert [column.result.text() for column in columns] == ["5", "4", "4"]
+    assert all(column.head.isAncestorOf(column.result) for column in columns), "it stays where one scrolls"
 
 
 def test_the_expected_answer_tells_right_from_wrong(compare: Compare) -> None:
     columns = view_of(compare(expected="4")).columns
-    assert [column.head.standing.text() for column in columns] == ["✗ wrong", "✓ right", "✓ right"]
+    assert [column.verdict.text() for column in columns] == ["✗ wrong", "✓ right", "✓ right"]
 
 
-def test_steps_stand_level_and_the_parting_is_marked(compare: Compare) -> None:
-    view = view_of(compare())
-    assert [row.steps for row in view.rows.rows] == [(0, 0, 0), (1, 1, 1), (2, 2, 2)]
-    assert view.rows.parting == 1
-    for step in range(3):
-        tops = [column.steps.top_of(_index(column.steps.shown, step)) for column in view.columns]
-        assert tops == pytest.approx([tops[0]] * 3, abs=1)
-    assert view.parting.isVisible()
-    assert view.parting.text == "the same for 1 step; here they part"
-
-
-def _index(shown: Sequence[ShownPiece], step: int) -> int:
-    return next(index for index, each in enumerate(shown) if each.piece.step == step)
-
-
-def test_the_signs_are_explained_where_there_is_room(compare: Compare, qtbot: QtBot) -> None:
+def test_the_steps_at_which_the_answers_part_are_marked_and_level(compare: Compare, qtbot: QtBot) -> None:
     window = compare()
-    legend = view_of(window).legend
-    assert legend.isVisible()
-    assert [sign for sign in "=≈≠" if sign in legend.text()] == ["=", "≈", "≠"]
-    window.resize(760, 700)
-    qtbot.waitUntil(lambda: not legend.isVisible())
-
-
-def test_steps_stand_level_again_in_a_narrow_window(compare: Compare, qtbot: QtBot) -> None:
-    window = compare()
-    window.resize(900, 700)
     view = view_of(window)
-    qtbot.waitUntil(lambda: view.panes.body.horizontalScrollBar().maximum() > 0)
-    qtbot.waitUntil(lambda: view.rows.settled)
-    tops = [column.steps.top_of(_index(column.steps.shown, 2)) for column in view.columns]
-    assert tops == pytest.approx([tops[0]] * 3, abs=1)
+    assert view.note.text().startswith("Columns 1 and 2 part at step 2")
+    assert [column.steps.selected and column.steps.selected.step for column in view.columns] == [1, 1, 1]
+    assert window.chat.inspector.piece is None, "nobody has chosen them"
+    qtbot.waitUntil(lambda: len(set(tops(view))) == 1)
+    for answer in (view.columns[0].answer, view.columns[2].answer):
+        answer.setFixedHeight(answer.height() + 40)
+        qtbot.waitUntil(lambda: len(set(tops(view))) == 1)
+    window.resize(760, 700)
+    qtbot.waitUntil(lambda: view.sideways.horizontalScrollBar().maximum() > 0 and len(set(tops(view))) == 1)
     last = view.columns[2]
-    view.choose(last.exchange, last.exchange.trace.pieces[0])
-    assert last.steps.visibleRegion().boundingRect().width() > view.panes.narrowest - WIDTH
-    assert view.panes.heads.horizontalScrollBar().value() == view.panes.body.horizontalScrollBar().value()
+    window.chat.choose(last.exchange, last.exchange.trace.pieces[0])
+    window.chat.step_through(1)
+    assert last.steps.selected is last.exchange.trace.pieces[1]
+    assert last.steps.visibleRegion().boundingRect().width() > last.steps.width() // 2, "scrolled sideways"
+    assert all(column.head.width() == column.width() for column in view.columns)
+
+
+def tops(view: CompareView) -> list[int]:
+    """Where the marked step of each column begins, in pixels below the top of all columns."""
+    steps = [column.steps for column in view.columns]
+    return [round(each.y() + each.place_of(each.selected).top()) for each in steps if each.selected]  # type: ignore[union-attr]
+
+
+def test_times_are_left_out_where_other_conditions_made_one_of_them_longer(compare: Compare, qtbot: QtBot) -> None:
+    loader = arms_loader()
+    window = compare(loader)
+    window.chat.comparison.leave()
+    loader.small.with_card(location="a slow server")
+    window.session.ask_again(attempts(window)[1])
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.chat.comparison.show_attempts(attempts(window)[3])
+    settle(window, qtbot)
+    assert [column.facts.text() for column in view_of(window).columns] == [
+        f"{each.trace.tokens} tokens" for each in attempts(window)[1:]
+    ]
+    steps = [column.brief.text() for column in view_of(window).columns]
+    assert steps == [f"{len(each.trace.steps)} steps" for each in attempts(window)[1:]]
+    assert view_of(window).note.text().endswith(OTHERWISE_NOTE)
 
 
 def test_one_is_written_after_the_other(make_window: Make, qtbot: QtBot) -> None:
@@ -124,6 +127,7 @@ def test_all_are_written_at_once_if_that_is_wanted(make_window: Make, qtbot: QtB
     gate.set()
     settle(window, qtbot)
     assert {each.trace.finish for each in attempts(window)} == {Finish.END_OF_TEXT}
+    assert view_of(window).note.text().endswith(AT_ONCE_NOTE)
 
 
 def _begin(window: MainWindow, qtbot: QtBot, at_once: bool = False) -> None:
@@ -139,24 +143,20 @@ def test_stop_ends_all_and_what_was_not_begun_can_still_be_written(make_window: 
     window = make_window(arms_loader(held_by(gate, after=30)))
     _begin(window, qtbot)
     qtbot.waitUntil(lambda: bool(attempts(window)) and attempts(window)[0].trace.tokens > 3)
-    assert [column.head.state.text() for column in view_of(window).columns] == [
-        "Writing…",
-        "Queued",
-        "Queued",
+    assert [column.ending.text() for column in view_of(window).columns] == [
+        "",
+        "Waiting for its turn, after 1 other answer…",
+        "Waiting for its turn, after 2 other answers…",
     ]
     window.session.stop()
     gate.set()
     settle(window, qtbot)
     assert [each.trace.finish for each in attempts(window)] == [Finish.STOPPED, None, None]
-    assert [column.head.state.text() for column in view_of(window).columns] == [
-        "Stopped.",
-        "Not started",
-        "Not started",
-    ]
+    assert [column.ending.text() for column in view_of(window).columns] == ["Stopped.", NOT_BEGUN, NOT_BEGUN]
     window.session.show(attempts(window)[2])
     answer = window.chat.conversation.answer_of(attempts(window)[2])
     assert answer
-    assert answer.ending.text() == "Stopped before it began."
+    assert answer.ending.text() == NOT_BEGUN
     qtbot.mouseClick(answer._continue, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: window.session.ready)
     assert attempts(window)[2].trace.finish is Finish.END_OF_TEXT
@@ -168,9 +168,8 @@ def test_a_model_that_is_lost_in_one_arm_leaves_the_others(compare: Compare) -> 
     assert alone.exchange.trace.finish is Finish.END_OF_TEXT
     assert helped.exchange.trace.finish is Finish.END_OF_TEXT
     assert large.exchange.trace.finish is Finish.FAILED
-    assert large.head.state.text() == "The run failed."
-    assert "was killed" in large._ending.text()
-    assert large.head.standing.text() == "no answer"
+    assert "was killed" in large.ending.text()
+    assert large.verdict.text() == "no answer"
 
 
 def test_a_click_on_a_step_shows_it_in_the_inspector(compare: Compare, qtbot: QtBot) -> None:
@@ -182,21 +181,9 @@ def test_a_click_on_a_step_shows_it_in_the_inspector(compare: Compare, qtbot: Qt
     qtbot.mouseClick(column.steps.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(20, int(place.center().y())))
     assert window.chat.inspector.piece is piece
     assert window.chat.inspector.exchange is column.exchange
-    view_of(window).columns[0].head.ribbon.segment_clicked.emit(0)
+    view_of(window).columns[0].ribbon.segment_clicked.emit(0)
     assert window.chat.inspector.exchange is view_of(window).columns[0].exchange
     assert column.steps.selected is None
-
-
-def test_the_same_row_of_the_next_column_is_a_key_away(compare: Compare) -> None:
-    window = compare()
-    columns = view_of(window).columns
-    columns[0].head.ribbon.segment_clicked.emit(1)
-    window.chat.comparison.cross()
-    assert columns[1].steps.selected
-    assert columns[1].steps.selected.step == columns[0].exchange.trace.pieces[1].step
-    assert window.chat.inspector.exchange is columns[1].exchange
-    window.chat.step_through(1)
-    assert columns[1].steps.selected is window.chat.inspector.piece
 
 
 def test_the_menu_of_a_step_forks_and_copies_in_a_column_too(compare: Compare, qtbot: QtBot) -> None:
@@ -230,7 +217,7 @@ def test_everything_has_a_key_and_stands_in_the_palette(compare: Compare, qtbot:
 def test_a_column_is_opened_as_the_conversation(compare: Compare) -> None:
     window = compare()
     first = view_of(window).columns[0]
-    first.open_wanted.emit()
+    first.open.click()
     assert window.session.conversation.leaf is first.exchange
     assert window.chat.conversation.answer_of(first.exchange)
     assert not window.chat.is_comparing
@@ -292,7 +279,7 @@ def test_leaving_returns_to_the_answer_that_was_compared(compare: Compare, qtbot
     window.chat.comparison.show_attempts(first)
     settle(window, qtbot)
     column = view_of(window).columns[1]
-    column.choose(column.exchange.trace.pieces[0])
+    column.ribbon.segment_clicked.emit(0)
     window.chat.comparison.leave()
     assert window.session.conversation.leaf is attempts(window)[1], "the answer whose step was chosen"
 
@@ -302,7 +289,7 @@ def test_words_are_found_in_all_columns(compare: Compare, qtbot: QtBot) -> None:
     view, bar = view_of(window), window.chat.find_bar
     window.chat.find_words()
     bar.edit.setText("four")
-    texts = [text for column in view.columns for text in (column.steps, column.card)]
+    texts = [text for column in view.columns for text in (column.answer, column.steps)]
     expected = sum(text.toPlainText().lower().count("four") for text in texts)
     assert expected > 1
     qtbot.waitUntil(lambda: bar.count.text() == f"1 of {expected}")
@@ -326,12 +313,25 @@ def test_columns_of_a_comparison_that_is_left_are_written_and_never_move_the_vie
     window.chat.comparison.leave()
     paths: list[object] = []
     window.session.path_changed.connect(lambda: paths.append(window.session.conversation.leaf))
-    assert window.session.conversation.leaf is attempts(window)[0]
+    assert window.session.conversation.leaf is attempts(window)[1], "the answer of both models"
     gate.set()
     qtbot.waitUntil(lambda: window.session.ready)
     assert [each.trace.finish for each in attempts(window)] == [Finish.END_OF_TEXT] * 3
-    assert window.session.conversation.leaf is attempts(window)[0]
+    assert window.session.conversation.leaf is attempts(window)[1]
     assert paths == []
+
+
+def test_a_step_that_was_chosen_meanwhile_stays_chosen(make_window: Make, qtbot: QtBot) -> None:
+    gate = threading.Event()
+    window = make_window(arms_loader(held_by(gate, after=30)))
+    _begin(window, qtbot)
+    qtbot.waitUntil(lambda: attempts(window)[0].trace.tokens > 3)
+    first = view_of(window).columns[0]
+    first.ribbon.segment_clicked.emit(0)
+    gate.set()
+    settle(window, qtbot)
+    assert first.steps.selected is first.exchange.trace.pieces[0]
+    assert view_of(window).columns[1].steps.selected is None
 
 
 def test_a_column_can_be_opened_while_it_is_written(make_window: Make, qtbot: QtBot) -> None:
@@ -339,7 +339,7 @@ def test_a_column_can_be_opened_while_it_is_written(make_window: Make, qtbot: Qt
     window = make_window(arms_loader(held_by(gate, after=30)))
     _begin(window, qtbot)
     qtbot.waitUntil(lambda: attempts(window)[0].trace.tokens > 3)
-    view_of(window).columns[1].open_wanted.emit()
+    view_of(window).columns[1].open.click()
     answer = window.chat.conversation.answer_of(attempts(window)[1])
     assert answer
     assert answer.ending.text() == "Waiting for its turn, after 1 other answer…"
@@ -383,10 +383,9 @@ def test_tries_that_were_kept_are_compared_after_a_restart(compare: Compare, mak
     leaf = last_exchange(window)
     window.chat.comparison.show_attempts(leaf)
     assert len(view_of(window).columns) == 3
-    qtbot.waitUntil(lambda: all(column.over for column in view_of(window).columns))
+    qtbot.waitUntil(lambda: all(column.is_over for column in view_of(window).columns))
     settle(window, qtbot)
     assert view_of(window).columns[0].exchange.trace.text == ALONE
-    assert len(view_of(window).rows.rows) == 3
 
 
 def test_an_answer_is_compared_with_other_arms_without_writing_it_again(make_window: Make, qtbot: QtBot) -> None:
@@ -394,8 +393,6 @@ def test_an_answer_is_compared_with_other_arms_without_writing_it_again(make_win
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
     answer_to(window, qtbot, PROBLEM)
     answer = attempts(window)[0]
-    view = window.chat.conversation.answer_of(answer)
-    assert view
     window.chat.carry_out(answer, AnswerAction.COMPARE)
     assert [choice.exchange for choice in dialog().picked()] == [None, answer, None]
     dialog().go.click()
@@ -410,9 +407,9 @@ def test_the_same_twice_cannot_be_compared(compare: Compare) -> None:
     assert chooser.go.text() == "Show side by side"
     chooser.boxes[1].setCurrentIndex(chooser.boxes[0].currentIndex())
     assert not chooser.go.isEnabled()
-    chooser.boxes[1].setCurrentIndex(chooser.boxes[1].findText("First-token entropy"))
+    chooser.boxes[1].setCurrentIndex(chooser.boxes[1].findText("Every step"))
     assert chooser.go.isEnabled()
-    assert [choice.name for choice in chooser.picked()] == ["attempt 1", "first-token-entropy", "attempt 3"]
+    assert [choice.name for choice in chooser.picked()] == ["attempt 1", "every-step", "attempt 3"]
     chooser.reject()
 
 
@@ -466,22 +463,8 @@ def test_models_that_cannot_be_loaded_leave_columns_that_were_not_begun(make_win
     assert window.session.activity is Activity.WAITING
     gate.set()
     qtbot.waitUntil(lambda: window.session.activity is Activity.IDLE)
-    assert [column.head.state.text() for column in view_of(window).columns] == ["Not started"] * 3
+    assert [column.ending.text() for column in view_of(window).columns] == [NOT_BEGUN] * 3
     assert [each.trace.started for each in attempts(window)] == [None] * 3
-
-
-def test_columns_with_values_get_a_chart_when_they_have_them(compare: Compare) -> None:
-    window = compare(expected="4")
-    view = view_of(window)
-    assert view.values.isHidden()
-    for column in view.columns[:2]:
-        trace = column.exchange.trace
-        places = (PlaceOutcomes(0, "0" * 16), PlaceOutcomes(trace.steps[0].end_position, "1" * 16))
-        trace.apply(ValuesEstimated(0.0, "small", "Small", trace.length, "4", True, 99, places))
-        window.session.progressed.emit(column.exchange)
-    assert view.values.isVisible()
-    assert view.values.legend.text().startswith("○ Small only, value .00 to 1.00   □ Keywords, value")
-    assert [len(column.steps._marks) for column in view.columns] == [1, 1, 0]
 
 
 BEFORE, AFTER = (
@@ -507,16 +490,17 @@ def long_loader(before_token: Callable[[str], None] = lambda _: None) -> Scripte
 
 def test_it_opens_at_the_first_difference_and_says_what_it_is(compare: Compare, qtbot: QtBot) -> None:
     window = compare(long_loader())
-    view, bar = view_of(window), view_of(window).panes.body.verticalScrollBar()
-    said = "Columns 2 and 3 diverge at step 19: 849 ≠ 149; the large model wrote there in column 3."
-    qtbot.waitUntil(lambda: view.caption.text() == said)
-    qtbot.waitUntil(lambda: not view.parting.visibleRegion().isEmpty())
+    view, bar = view_of(window), view_of(window).area.verticalScrollBar()
+    assert view.note.text() == "Columns 2 and 3 part at step 19: 849 ≠ 149."
+    marked = view.columns[2].steps
+    qtbot.waitUntil(lambda: 0 < marked.mapTo(view.area.viewport(), QPoint(0, tops(view)[2] - marked.y())).y() < 300)
+    assert len(set(tops(view))) == 1
     assert bar.value() < bar.maximum(), "not at the end"
-    assert view.columns[0].head.answer.markdown == "\\(\\boxed{849, 7}\\)", "both boxes are the answer"
+    assert view.columns[0].result.text() == "849, 7", "both boxes are the answer"
     bar.setValue(0)
-    window.session.progressed.emit(view.columns[0].exchange)
-    window.resize(window.width() - 80, window.height())
-    qtbot.waitUntil(lambda: view.rows.settled)
+    before = marked.height()
+    window.resize(window.width() - 300, window.height())
+    qtbot.waitUntil(lambda: marked.height() > before and len(set(tops(view))) == 1)
     assert bar.value() == 0, "it never scrolls again by itself"
 
 
@@ -526,9 +510,9 @@ def test_what_is_being_written_does_not_move_the_view(make_window: Make, qtbot: 
     _begin(window, qtbot)
     qtbot.waitUntil(lambda: bool(attempts(window)) and attempts(window)[0].trace.length >= 850)
     view = view_of(window)
-    qtbot.waitUntil(lambda: view.rows.settled and view.panes.body.verticalScrollBar().maximum() > 0)
-    assert view.panes.body.verticalScrollBar().value() == 0
-    assert view.caption.text() == ""
+    qtbot.waitUntil(lambda: view.area.verticalScrollBar().maximum() > 0)
+    assert view.area.verticalScrollBar().value() == 0
+    assert view.note.text() == ""
     gate.set()
     settle(window, qtbot)
 
@@ -547,7 +531,7 @@ def test_a_draft_stays_when_an_answer_is_compared(compare: Compare, qtbot: QtBot
     window.chat.composer.set_text("And 3 + 3?")
     window.chat.comparison.choose(PROBLEM, attempts(window)[0])
     first, _, third = dialog().boxes
-    first.setCurrentIndex(first.count() - 1)  # to be written
+    first.setCurrentText("Every step")
     third.setCurrentIndex(0)
     dialog().go.click()
     settle(window, qtbot)

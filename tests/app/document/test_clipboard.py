@@ -1,18 +1,27 @@
-"""A step and an answer are copied as they were written; a selection may run across steps."""
+"""A step and an answer are copied as they were written; a selection as text that can be pasted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtGui import QGuiApplication, QTextCursor
+from PySide6.QtGui import QGuiApplication, QTextCursor, QTextDocument
 from pytestqt.qtbot import QtBot
 
+from baton_reasoning.app.document import TextStyle, render_into
+from baton_reasoning.app.document.clipboard import selected_text
 from baton_reasoning.app.window.main_window import MainWindow
 from tests.app.conftest import ScriptedLoader, answer_to
 
 
 def clipboard() -> str:
     return QGuiApplication.clipboard().text()
+
+
+def selected(document: QTextDocument, start: int = 0, end: int | None = None) -> str:
+    cursor = QTextCursor(document)
+    cursor.setPosition(start)
+    cursor.setPosition(document.characterCount() - 1 if end is None else end, QTextCursor.MoveMode.KeepAnchor)
+    return selected_text(cursor)
 
 
 def test_a_selection_across_steps_is_copied_with_its_formulas(
@@ -25,12 +34,9 @@ def test_a_selection_across_steps_is_copied_with_its_formulas(
     answer = window.chat.conversation.answers()[0]
     answer.keep_open()
     qtbot.waitUntil(lambda: answer.steps.complete and "\ufffc" in answer.steps.toPlainText())
-    cursor = answer.steps.textCursor()
-    cursor.setPosition(0)
-    cursor.movePosition(QTextCursor.MoveOperation.End, QTextCursor.MoveMode.KeepAnchor)
-    answer.steps.setTextCursor(cursor)
+    answer.steps.selectAll()
     answer.steps.copy()
-    assert clipboard() == "First $a^2$ is so.\n\nThen this follows.\n\nDone."
+    assert clipboard() == "First $a^2$ is so.\nThen this follows.\nDone."
 
 
 def test_answer_and_step_are_copied_by_command(ask: Callable[[str], MainWindow]) -> None:
@@ -41,3 +47,21 @@ def test_answer_and_step_are_copied_by_command(ask: Callable[[str], MainWindow])
     window.chat.step_through(1)
     commands["Copy the step"].act()
     assert clipboard() == "First step."
+
+
+def test_a_text_is_copied_with_the_sources_of_its_formulas(document: QTextDocument, style: TextStyle) -> None:
+    text = (
+        "**so** 😀 $x^2$ or $x^2$$x^2$ and $\\nosuchcommand{x}{$\n\n- a\n- b\n\n"
+        "| a | b |\n|---|---|\n| | $2$ |\n\n```python\nx = 2\n\ny = 3\n```\n\nend"
+    )
+    render_into(document, text, style)
+    assert selected(document) == (
+        "so 😀 $x^2$ or $x^2$$x^2$ and $\\nosuchcommand{x}{$\na\nb\na\tb\n\t$2$\n\n\nx = 2\n\ny = 3\n\nend"
+    )
+
+
+def test_a_selection_copies_only_what_it_holds(document: QTextDocument, style: TextStyle) -> None:
+    render_into(document, "# one 😀 $x$ two", style)
+    assert selected(document, 1, 8) == "ne 😀 $x$"
+    assert selected(document, 7, 8) == "$x$"
+    assert selected(document, 0, 4) == "one"

@@ -45,21 +45,18 @@ def test_a_copied_selection_holds_the_source(view: RichText) -> None:
     assert mime.text() == "so that $x^2$"
 
 
-def test_a_link_is_told_and_not_opened(view: RichText, qtbot: QtBot) -> None:
+def test_a_link_is_not_opened(view: RichText) -> None:
     view.set_markdown("[a](https://example.org)")
-    with qtbot.waitSignal(view.link_clicked) as told:
-        view.anchorClicked.emit(QUrl("https://example.org"))
-    assert told.args == ["https://example.org"]
+    view.anchorClicked.emit(QUrl("https://example.org"))
     assert view.document().toPlainText() == "a"
     assert not view.openLinks()
     assert not view.openExternalLinks()
 
 
-def test_the_word_copy_copies_the_code(view: RichText, qtbot: QtBot) -> None:
+def test_the_word_copy_copies_the_code(view: RichText) -> None:
     view.set_markdown("```\nx = 2\n```")
     word = view.document().find("Copy")
-    with qtbot.waitSignal(view.code_copied):
-        view.anchorClicked.emit(QUrl(word.charFormat().anchorHref()))
+    view.anchorClicked.emit(QUrl(word.charFormat().anchorHref()))
     assert QGuiApplication.clipboard().text() == "x = 2"
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PySide6.QtWidgets import QApplication
 
-from baton_reasoning.app.document.typeset import LONGEST_LATEX, PictureCache, Typeset, picture, typeset
+from baton_reasoning.app.document.typeset import LONGEST_LATEX, Typeset, picture, typeset
 from tests.tiers import size
 
 
@@ -109,7 +109,7 @@ def test_a_fraction_hangs_below_the_baseline_and_a_letter_does_not() -> None:
 def test_the_picture_is_sharp_on_a_fine_screen_and_has_the_colour_asked_for(qapp: QApplication) -> None:
     letter = typeset(r"\mathbf{H}", False, 20.0)
     assert letter is not None
-    once, twice = picture(letter, "#c02020", 1.0), picture(letter, "#c02020", 2.0)
+    once, twice = picture(letter, "#c02020", 1.0), picture(letter, "#c02020", 2.0).toImage()
     assert twice.width() == pytest.approx(2 * once.width(), abs=2)
     pixels = [twice.pixelColor(x, y) for x in range(twice.width()) for y in range(twice.height())]
     assert {pixel.name() for pixel in pixels if pixel.alpha() == 255} == {"#c02020"}
@@ -119,18 +119,12 @@ def test_a_long_chain_of_terms_is_set() -> None:
     assert typeset("+".join("x" * 150), True, 16.0) is not None
 
 
-def test_pictures_in_the_cache_take_no_more_bytes_than_its_limit(qapp: QApplication) -> None:
-    wide = typeset(r"\rule{10cm}{1cm}", False, 16.0)
-    assert wide is not None
-    one = picture(wide, "#000000", 1.0).sizeInBytes()
-    cache = PictureCache(3 * one)
-    first = cache.get(wide, "#000000", 1.0)
-    for number in range(1, 20):
-        cache.get(wide, f"#0000{number:02x}", 1.0)
-        assert cache.get(wide, "#000000", 1.0) is first, "what was used last stays"
-        assert cache.size <= cache.limit
-    cache.get(wide, "#000000", 4.0)
-    assert cache.size == 3 * one, "a picture larger than the cache empties it for nothing"
+def test_a_picture_is_drawn_once(qapp: QApplication) -> None:
+    letter = typeset("z_3", False, 16.0)
+    assert letter is not None
+    first = picture(letter, "#000000", 1.0).cacheKey()
+    assert picture(letter, "#000000", 1.0).cacheKey() == first
+    assert picture(letter, "#000001", 1.0).cacheKey() != first
 
 
 def test_the_same_formula_is_set_only_once() -> None:

@@ -1,23 +1,59 @@
 """A Models page in an empty home, beside a small Hub on this machine."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from keyring.backends.null import Keyring
-from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.models.controller import ModelsController
 from baton_reasoning.app.models.page import ModelsPage
 from baton_reasoning.app.toolkit.background import BackgroundTasks
-from baton_reasoning.app.toolkit.messages import Toasts
 from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.models.options import ModelSource
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.secrets import Secrets
 from tests.core.models.hub_server import HubServer, running_hub
 
 REPOSITORY = "owner/demo-GGUF"
+
+
+class Asked:
+    """What the page has asked of the window."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        """What was said last."""
+        self.offered: dict[str, Callable[[], object]] = {}
+        self.models: list[tuple[Author | None, str]] = []
+        """Models to be used, those of a pair without an author."""
+        self.calls: list[str] = []
+
+    def show_error(self, error: BatonError) -> None:
+        self.text = str(error)
+
+    def say(self, text: str) -> None:
+        self.text = text
+
+    def offer(self, text: str, *actions: tuple[str, Callable[[], object]]) -> None:
+        self.text, self.offered = text, dict(actions)
+
+    def use_model(self, author: Author, source: ModelSource) -> None:
+        self.models.append((author, str(source)))
+
+    def use_pair(self, small: Path, large: Path) -> None:
+        self.models += [(None, str(small)), (None, str(large))]
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_: self.calls.append(name)
+
+
+@pytest.fixture
+def asked() -> Asked:
+    return Asked()
 
 
 @pytest.fixture
@@ -37,10 +73,11 @@ def secrets() -> Secrets:
 
 
 @pytest.fixture
-def controller(tmp_path: Path, secrets: Secrets, trash: Path, qtbot: QtBot) -> ModelsController:
+def controller(tmp_path: Path, secrets: Secrets, asked: Asked, trash: Path, qtbot: QtBot) -> ModelsController:
     return ModelsController(
         Paths.under(tmp_path),
         secrets,
+        asked,
         built_in=(SMALL_MODEL.parent,),
         home=tmp_path / "home",
     )
@@ -49,9 +86,7 @@ def controller(tmp_path: Path, secrets: Secrets, trash: Path, qtbot: QtBot) -> M
 @pytest.fixture
 def page(controller: ModelsController, qtbot: QtBot) -> Iterator[ModelsPage]:
     """Shown, and with the machine and the folders looked at."""
-    around = QWidget()
-    qtbot.addWidget(around)
-    page = ModelsPage(controller, Toasts(around))
+    page = ModelsPage(controller)
     qtbot.addWidget(page)
     page.resize(1200, 800)
     with qtbot.waitSignals([controller.inventory_changed, controller.devices_found]):

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
+from baton_reasoning.app.models.downloads import DownloadState
 from baton_reasoning.app.models.page import ModelsPage
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.session.pair_loader import PairLoader
@@ -28,7 +28,7 @@ from baton_reasoning.core.secrets import Secrets
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.labels import placement_facts
-from tests.app.models.conftest import REPOSITORY
+from tests.app.models.conftest import REPOSITORY, Asked
 from tests.core.models.hub_server import HubServer
 
 pytestmark = pytest.mark.slow
@@ -42,18 +42,12 @@ def opened(qtbot: QtBot, tmp_path: Path, secrets: Secrets) -> tuple[MainWindow, 
     paths = Paths.under(tmp_path / "baton")
     window = MainWindow(paths, PairLoader(paths))
     qtbot.addWidget(window)
-    page = add_models_page(window, lambda: secrets, home=tmp_path).page
+    page = add_models_page(window, lambda: secrets, home=tmp_path).part
     with qtbot.waitSignals([page.controller.inventory_changed, page.controller.devices_found]):
         window.show()
         window.show_page("models")
     window.open_store()
     return window, page
-
-
-def press(page: ModelsPage, words: str) -> QPushButton:
-    """The one button on the first tab that begins so."""
-    (button,) = [each for each in page.begin.findChildren(QPushButton) if each.text().startswith(words)]
-    return button
 
 
 def answered(window: MainWindow, qtbot: QtBot) -> Trace:
@@ -104,17 +98,16 @@ def test_from_an_empty_home_to_a_pair_from_the_hub_and_its_first_answer(
     monkeypatch.setattr("baton_reasoning.core.models.catalog.catalog", lambda: read_catalog(tiny_catalog()))
     window, page = opened(qtbot, tmp_path, secrets)
     page.controller.change(endpoint=hub.endpoint)
-    qtbot.waitUntil(lambda: "Tiny small with Tiny large" in words_on(page))
-    told = words_on(page)
-    assert f"● Tiny small: {in_gib(SMALL_MODEL.stat().st_size)}, Apache 2.0, ✓ fits" in told
-    assert "With a context of 16,384 tokens it takes" in told
-    assert "Estimated from their sizes: the pair takes about" in told
-    assert "A walk. No published benchmarks." in told
-    press(page, "Download").click()
-    qtbot.waitUntil(lambda: page.controller.inventory.models[2:] != ())
-    qtbot.waitUntil(lambda: "Use this pair" in words_on(page))
+    qtbot.waitUntil(lambda: page.pairs.table.rowCount() == 1)
+    size = in_gib(SMALL_MODEL.stat().st_size + LARGE_MODEL.stat().st_size)
+    assert page.pairs.names[Author.LARGE].text() == "Tiny large"
+    assert page.pairs.about.text() == "A walk. No published benchmarks. Licence: Apache 2.0."
+    assert page.pairs.press.text() == f"Get and use it ({size})"
     page.controller.change_loading(page.controller.folder / "owner" / "small-GGUF" / SMALL, LoadOptions(context=1024))
-    press(page, "Use this pair").click()
+    page.pairs.press.click()
+    qtbot.waitUntil(lambda: str(window.preferences.value.models.large).endswith(LARGE))
+    qtbot.waitUntil(lambda: page.pairs.press.text() == "✓ In use")
+    assert window.preferences.value.window.page == "models", "the person may be looking at something else"
     trace = answered(window, qtbot)
     assert trace.finish is Finish.END_OF_TEXT
     assert trace.answer.strip()
@@ -122,10 +115,31 @@ def test_from_an_empty_home_to_a_pair_from_the_hub_and_its_first_answer(
     window.close()
 
 
-def words_on(page: ModelsPage) -> str:
-    """All that the first tab says, its buttons included."""
-    labels = [each.text() for each in page.begin.findChildren(QLabel)]
-    return "\n".join(labels + [each.text() for each in page.begin.findChildren(QPushButton)])
+def test_a_download_that_stops_can_be_taken_up_by_the_same_button_and_is_forgotten_when_it_is_cancelled(
+    page: ModelsPage, asked: Asked, hub: HubServer, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.files["owner/small-GGUF"] = {SMALL: SMALL_MODEL.read_bytes()}
+    hub.files["owner/large-GGUF"] = {LARGE: LARGE_MODEL.read_bytes()}
+    monkeypatch.setattr("baton_reasoning.core.models.catalog.catalog", lambda: read_catalog(tiny_catalog()))
+    page.controller.change(endpoint=hub.endpoint)
+    page.pairs.refresh()
+    qtbot.waitUntil(lambda: page.pairs.table.rowCount() == 1)
+    hub.faults.refusals = [(429, {"Retry-After": "100"})] * 4
+    page.pairs.press.click()
+    qtbot.waitUntil(lambda: [row.state for row in page.downloads.rows] == [DownloadState.RUNNING] * 2)
+    assert (page.pairs.press.text(), page.pairs.press.isEnabled()) == ("Downloading…", False)
+    assert page.pairs.status.text() == "The pair is used as soon as both files are here."
+    small, large = page.downloads.rows
+    for row in (small, large):
+        row.toggle()
+    qtbot.waitUntil(page.pairs.press.isEnabled)
+    page.pairs.press.click()
+    qtbot.waitUntil(lambda: small.state is large.state is DownloadState.RUNNING)
+    small.cancel()
+    qtbot.waitUntil(lambda: page.downloads.rows == [large])
+    large.cancel()
+    qtbot.waitUntil(lambda: not page.downloads.rows)
+    assert asked.models == []
 
 
 @pytest.mark.long
@@ -133,7 +147,7 @@ def test_from_an_empty_home_to_the_first_answer(qtbot: QtBot, tmp_path: Path, se
     window, page = opened(qtbot, tmp_path, secrets)
     page.controller.change_loading(SMALL_MODEL, LoadOptions(context=1024, batch=64))
     page.controller.change_writing(SMALL_MODEL, ModelOverrides(top_k=20))
-    press(page, "Use the demo pair").click()
+    page.pairs.demo.click()
     trace = answered(window, qtbot)
     assert trace.started is not None
     assert trace.started.small is not None
@@ -169,18 +183,15 @@ def test_the_button_of_the_chooser_leads_to_the_card_of_the_pair(
     window.show_page("chat")
     ask_for(window, qtbot, small="hf:owner/small-GGUF:Q4_K_M", large="hf:owner/large-GGUF:Q4_K_M")
 
-    def is_in_sight(but: QWidget | None = None) -> bool:
-        download = window.focusWidget()
-        if download is but or not isinstance(download, QPushButton) or not download.text().startswith("Download"):
-            return False
-        room = page.begin.viewport()
-        return room.rect().contains(download.mapTo(room, download.rect().center()))
+    def is_in_sight() -> bool:
+        button = page.pairs.press
+        middle = button.mapTo(page, button.rect().center())
+        return window.focusWidget() is button and page.rect().contains(middle) and page.childAt(middle) is button
 
     qtbot.waitUntil(is_in_sight)
     assert page.tabs.currentIndex() == 0
-    page.begin.refresh()  # as when a file came or went: the card is another one
-    before = window.focusWidget()
-    qtbot.waitUntil(lambda: is_in_sight(before))
+    page.pairs.refresh()  # as when a file came or went
+    qtbot.waitUntil(is_in_sight)
     window.close()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.servers.server_dialog import Probe, Purpose, ServerDialog
@@ -52,13 +52,18 @@ def open_dialog(servers: KnownServers, parent: QWidget) -> Open:
     return open
 
 
+def report_of(dialog: ServerDialog) -> str:
+    """What is said of the test, as a screen reader has it."""
+    return "\n".join(each.accessibleName() for each in dialog.report.findChildren(QLabel) if each.isVisible())
+
+
 @pytest.fixture
 def tested(qtbot: QtBot) -> Callable[[ServerDialog], str]:
     """Presses the button, and waits for what it says."""
 
     def tested(dialog: ServerDialog) -> str:
         dialog.test.click()
-        qtbot.waitUntil(lambda: dialog.test.isEnabled() and bool(dialog.report.text))
-        return dialog.report.text
+        qtbot.waitUntil(lambda: dialog.test.isEnabled() and bool(report_of(dialog)))
+        return report_of(dialog)
 
     return tested

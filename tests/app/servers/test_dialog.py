@@ -10,8 +10,7 @@ import pytest
 from PySide6.QtWidgets import QCheckBox, QLineEdit, QPushButton, QSpinBox
 from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.servers.probe import probe_beside
-from baton_reasoning.app.servers.server_dialog import Purpose, ServerDialog
+from baton_reasoning.app.servers.server_dialog import Purpose, ServerDialog, probe_beside
 from baton_reasoning.app.toolkit.controls import FileEdit
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
@@ -20,7 +19,7 @@ from baton_reasoning.core.engines.usage import Cap
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.models.options import LocalFile
 from baton_reasoning.core.secrets import Secrets
-from tests.app.servers.conftest import Open
+from tests.app.servers.conftest import Open, report_of
 from tests.fakes.faulty_router import FaultyRouter
 from tests.fakes.faulty_server import Answer, FaultyServer, Json, error, hold, stream
 from tests.fakes.keyrings import NO_KEYRING, MemoryKeyring
@@ -189,7 +188,7 @@ def test_a_name_that_cannot_be_given_is_said_before_anything_is_kept(
     qtbot.keyClicks(name, "office")
     name.editingFinished.emit()
     dialog.use_buttons[0].click()
-    qtbot.waitUntil(lambda: "“office” already names http://a:1." in dialog.report.text)
+    qtbot.waitUntil(lambda: "“office” already names http://a:1." in report_of(dialog))
     assert servers.address_of("office") == "http://a:1"
 
 

@@ -107,7 +107,8 @@ def test_a_wrong_key_keeps_the_models_from_loading_and_says_what_to_do(
 def test_a_server_is_connected_from_the_models_page(qtbot: QtBot, make_window: Callable[..., MainWindow]) -> None:
     window = make_window()
     tab = add_models_page(window, lambda: Secrets(MemoryKeyring()), home=window.paths.data)
-    tab.page.server_wanted.emit()
+    (connect,) = [each for each in tab.part.pairs.findChildren(QPushButton) if each.text() == "Connect to a server…"]
+    connect.click()
     dialog = window.findChild(ServerDialog)
     assert dialog
     assert dialog.isVisible()

@@ -1,17 +1,20 @@
-"""The settings dialog: sections, a simple and an expert view, and a search over everything."""
+"""The settings dialog: the usual settings or all, on one page, and a search over everything."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QSpinBox, QWidget
+from PySide6.QtWidgets import QLabel, QScrollArea, QSpinBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.session.preferences import Preferences
-from baton_reasoning.app.settings.dialog import SECTIONS, SettingsDialog, section_of
+from baton_reasoning.app.settings.dialog import SettingsDialog
 from baton_reasoning.core.settings import ModelChoice, SettingsFile
+from baton_reasoning.core.thinking.registry import POLICIES
+
+MOST = 12
+"""Settings that a person meets without *Expert*."""
 
 
 @pytest.fixture
@@ -37,23 +40,29 @@ def shown(dialog: SettingsDialog) -> set[tuple[str, ...]]:
     return {path for path in dialog.form.paths() if dialog.form.editor(*path).isVisible()}
 
 
-def test_every_setting_is_in_one_section_of_the_expert_view(preferences: Preferences, around: QWidget) -> None:
+def heads(dialog: SettingsDialog) -> list[str]:
+    return [head.text() for head, _ in dialog.form._heads if head.isVisible()]
+
+
+def words(dialog: SettingsDialog) -> list[str]:
+    return [each.text() for each in dialog.findChildren(QLabel) if each.isVisible()]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_few_settings_are_shown_until_all_are_asked_for(preferences: Preferences, around: QWidget, policy: str) -> None:
+    preferences.change_run(policy=POLICIES[policy].Settings())
     dialog = opened(preferences, around)
+    assert len(shown(dialog)) <= MOST
+    assert {("appearance", "look"), ("run", "policy", "policy"), ("run", "temperature")} <= shown(dialog)
     dialog.expert.click()
-    seen: list[tuple[str, ...]] = []
-    for row, place in enumerate(SECTIONS.values()):
-        dialog.sections.setCurrentRow(row)
-        assert shown(dialog) == {path for path in dialog.form.paths() if section_of(path) == place}
-        seen += shown(dialog)
-    assert sorted(seen) == sorted(dialog.form.paths())
+    assert shown(dialog) == set(dialog.form.paths())
+    assert heads(dialog) == ["Appearance", "Models", "Answers", "Policy", "Limits", "Updates"]
 
 
-def test_the_simple_view_has_what_is_often_changed_or_was(preferences: Preferences, around: QWidget) -> None:
-    dialog = opened(preferences, around, "run")
-    assert ("run", "temperature") in shown(dialog)
-    assert ("run", "top_k") not in shown(dialog)
+def test_a_setting_that_was_changed_stays_among_the_usual_ones(preferences: Preferences, around: QWidget) -> None:
+    assert ("run", "top_k") not in shown(opened(preferences, around))
     preferences.change_run(top_k=20)
-    dialog = opened(preferences, around, "run")
+    dialog = opened(preferences, around)
     assert ("run", "top_k") in shown(dialog)
     top_k = dialog.form.editor("run", "top_k")
     assert isinstance(top_k, QSpinBox)
@@ -61,15 +70,39 @@ def test_the_simple_view_has_what_is_often_changed_or_was(preferences: Preferenc
     assert ("run", "top_k") in shown(dialog)
 
 
-def test_the_search_finds_settings_of_every_section(preferences: Preferences, around: QWidget, qtbot: QtBot) -> None:
+def test_the_search_finds_all_settings_and_says_which_are_for_experts(
+    preferences: Preferences, around: QWidget, qtbot: QtBot
+) -> None:
     dialog = opened(preferences, around)
     qtbot.keyClicks(dialog.search, "gpu layers")
     assert shown(dialog) == {("models", "gpu_layers")}
-    qtbot.keyClicks(dialog.search, " nowhere")
+    assert any(text.startswith("Expert · ") for text in words(dialog))
+    dialog.search.setText("temperature")
+    assert not any("Expert" in text for text in words(dialog))
+    dialog.search.setText("nowhere")
     assert shown(dialog) == set()
-    assert dialog._nothing.text() == "No setting has these words."
+    assert "No setting has these words." in words(dialog)
     dialog.search.clear()
     assert ("appearance", "look") in shown(dialog)
+
+
+def test_the_policy_is_found_under_its_own_name(preferences: Preferences, around: QWidget, qtbot: QtBot) -> None:
+    dialog = opened(preferences, around)
+    qtbot.keyClicks(dialog.search, "policy")
+    assert ("run", "policy", "policy") in shown(dialog)
+    assert heads(dialog) == ["Policy"]
+
+
+def test_fields_stay_where_they_are_whichever_are_shown(
+    preferences: Preferences, around: QWidget, qtbot: QtBot
+) -> None:
+    dialog = opened(preferences, around)
+    look = dialog.form.editor("appearance", "look")
+    usual = look.mapTo(dialog, look.rect().topLeft()).x()
+    dialog.expert.click()
+    qtbot.waitUntil(lambda: dialog.form.editor("run", "exact").isVisible())
+    dialog.grab()  # lays everything out
+    assert look.mapTo(dialog, look.rect().topLeft()).x() == usual
 
 
 def test_the_choice_of_the_view_is_remembered(preferences: Preferences, around: QWidget) -> None:
@@ -77,24 +110,25 @@ def test_the_choice_of_the_view_is_remembered(preferences: Preferences, around: 
     assert opened(preferences, around).expert.isChecked()
 
 
-def test_the_parameters_of_a_policy_open_its_section(preferences: Preferences, around: QWidget, qtbot: QtBot) -> None:
+def test_a_section_that_is_asked_for_is_scrolled_to(preferences: Preferences, around: QWidget, qtbot: QtBot) -> None:
+    preferences.change_window(expert=True)
     dialog = opened(preferences, around, "policy")
-    assert dialog.section == ("run", "policy")
-    assert ("run", "policy", "policy") in shown(dialog)
-    qtbot.keyClick(dialog.sections, Qt.Key.Key_Up)
-    assert dialog.sections.currentRow() == list(SECTIONS).index("Models")
+    (area,) = dialog.findChildren(QScrollArea)
+    head = dialog.form.head("run", "policy")
+    assert head
+    qtbot.waitUntil(lambda: 0 <= head.mapTo(area, head.rect().topLeft()).y() < 60)
 
 
-def test_the_values_of_the_demo_pair_are_told_beside_the_parameters(preferences: Preferences, around: QWidget) -> None:
-    dialog = opened(preferences, around, "policy")
-    (told,) = (each.text() for each in dialog.findChildren(QLabel) if each.isVisible() and "demo pair" in each.text())
+def test_the_values_of_the_demo_pair_are_told_beside_the_policy(preferences: Preferences, around: QWidget) -> None:
+    dialog = opened(preferences, around)
+    (told,) = (text for text in words(dialog) if "demo pair" in text)
     assert "tokens per takeover 16" in told
     preferences.change(models=ModelChoice(small="a.gguf", large="b.gguf"))
-    assert not any(each.isVisible() and "demo pair" in each.text() for each in dialog.findChildren(QLabel))
+    assert not any("demo pair" in text for text in words(dialog))
 
 
 def test_a_changed_setting_leaves_what_the_window_has_kept_meanwhile(preferences: Preferences, around: QWidget) -> None:
-    dialog = opened(preferences, around, "run")
+    dialog = opened(preferences, around)
     dialog.expert.click()
     top_k = dialog.form.editor("run", "top_k")
     assert isinstance(top_k, QSpinBox)

@@ -3,12 +3,12 @@
 import gc
 import threading
 import weakref
-from collections.abc import Iterator
 
 import pytest
 from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.toolkit.garbage_collection import PAUSE_AT_WORK, MainThreadCollector
+from baton_reasoning.app.toolkit import garbage_collection
+from baton_reasoning.app.toolkit.garbage_collection import MainThreadCollector
 
 
 class Cycle:
@@ -37,92 +37,22 @@ def test_cycles_of_a_background_thread_are_destroyed_in_the_main_thread(
     assert set(destroyed_in) == {threading.main_thread()}
 
 
-def test_nothing_is_collected_before_it_is_due(collector: MainThreadCollector) -> None:
-    gc.collect()
-    assert collector.collect_due() is None
-
-
-def test_the_oldest_generation_that_is_due_is_collected(collector: MainThreadCollector) -> None:
-    gc.collect()
-    for _ in range(gc.get_threshold()[1] + 1):
-        gc.collect(0)
-    kept = [[] for _ in range(gc.get_threshold()[0] + 100)]  # type: ignore[var-annotated]
-    assert collector.collect_due() == 1
-    assert kept
-
-
-def make_full_collection_due() -> None:
-    for _ in range(gc.get_threshold()[2] + 1):
-        gc.collect(1)
-
-
-class Program:
-    """The clocks of a program between two ticks of its collector."""
-
-    def __init__(self) -> None:
-        self.time = self.worked = 0.0
-
-    def rest(self, seconds: float = 0.1) -> None:
-        self.time += seconds
-
-    def work(self, seconds: float = 0.1) -> None:
-        self.time += seconds
-        self.worked += seconds
-
-
-@pytest.fixture
-def program() -> Program:
-    return Program()
-
-
-@pytest.fixture
-def own(program: Program, collector: MainThreadCollector) -> Iterator[MainThreadCollector]:
-    """A collector whose program rests and works as a test says, after a first full collection."""
-    own = MainThreadCollector(worked=lambda: program.worked, clock=lambda: program.time)
-    kept = many()
-    make_full_collection_due()
-    program.rest()
-    assert own.collect_due() == 2
-    yield own
-    assert kept
-    own.stop()
+def test_old_cycles_are_collected_too_but_seldom(
+    collector: MainThreadCollector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(garbage_collection, "FULL_COLLECTION", 3)
+    another = MainThreadCollector()
+    destroyed_in: list[threading.Thread] = []
+    old = Cycle(destroyed_in)
+    gc.collect()  # it is among the old objects now
+    del old
+    for _ in range(2):
+        another.collect()
+        assert destroyed_in == []
+    another.collect()
+    assert len(destroyed_in) == 1
+    another.stop()
     gc.disable()  # as the one of the session has it
-
-
-def many() -> list[list[int]]:
-    """So many that what a test itself makes beside them is next to nothing."""
-    return [[] for _ in range(10_000)]
-
-
-def test_a_full_collection_waits_until_there_is_much_to_collect(own: MainThreadCollector, program: Program) -> None:
-    make_full_collection_due()
-    program.rest()
-    assert own.collect_due() != 2
-    kept = many()
-    gc.collect(1)
-    program.rest()
-    assert own.collect_due() == 2
-    assert kept
-
-
-def test_a_full_collection_does_not_interrupt_work(own: MainThreadCollector, program: Program) -> None:
-    kept = many()
-    make_full_collection_due()
-    program.work()
-    assert own.collect_due() != 2
-    program.rest()
-    assert own.collect_due() == 2
-    assert kept
-
-
-def test_work_without_a_rest_is_interrupted_once_a_minute(own: MainThreadCollector, program: Program) -> None:
-    kept = many()
-    make_full_collection_due()
-    program.work(PAUSE_AT_WORK - 1)
-    assert own.collect_due() != 2
-    program.work(1)
-    assert own.collect_due() == 2
-    assert kept
 
 
 def test_stopping_returns_to_automatic_collection(qtbot: QtBot, collector: MainThreadCollector) -> None:

@@ -19,7 +19,7 @@ from baton_reasoning.app.window.pair_dialog import PairDialog
 from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.body import Author
 from tests.app.dropping import drag_over, dragged, drop
-from tests.app.window.test_main_window import opened_pair_dialog
+from tests.app.window.test_pair_dialog import opened_pair_dialog
 
 
 def press(within: QWidget, text: str) -> None:

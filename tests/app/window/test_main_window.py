@@ -15,21 +15,12 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QLineEdit, 
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.page import BatchPage
-from baton_reasoning.app.servers.server_dialog import ServerDialog
 from baton_reasoning.app.session.loaded_models import Loading, LoadState, Remark
 from baton_reasoning.app.toolkit.theme.colours import DARK
 from baton_reasoning.app.window.commands import CommandPalette, ShortcutList
 from baton_reasoning.app.window.main_window import MainWindow, first_size
-from baton_reasoning.app.window.offered_models import known_models
-from baton_reasoning.app.window.pair_dialog import PairDialog
-from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.base import Placement
-from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.remote.known_servers import KnownServer
 from baton_reasoning.core.engines.remote.status import StatusCallback
-from baton_reasoning.core.models.catalog import catalog
-from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.options import HubFile, ServerUrls, parse_source
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ColourScheme, ModelChoice, SettingsFile
 from baton_reasoning.core.thinking.registry import matching_preset
@@ -186,170 +177,6 @@ def test_what_is_to_be_known_of_a_pair_is_told_once_it_is_loaded(make_window: Ma
     window.models._loader = ScriptedLoader()
     window.reload_models()
     qtbot.waitUntil(lambda: not window.notice.text)
-
-
-def opened_pair_dialog(window: MainWindow, qtbot: QtBot) -> PairDialog:
-    dialog = PairDialog(window.preferences.value.models, window.models.servers, window.models.costs, window)
-    qtbot.addWidget(dialog)
-    dialog.show()
-    return dialog
-
-
-def test_another_pair_is_loaded_and_remembered(window: MainWindow, qtbot: QtBot) -> None:
-    loader = window.models._loader
-    assert isinstance(loader, ScriptedLoader)
-    qtbot.waitUntil(lambda: window.models.pair.small is not None)
-    dialog = opened_pair_dialog(window, qtbot)
-    dialog.chosen.connect(window.dialogs.use_models)
-    dialog.edits[Author.LARGE].setText("http://host:8080")
-    dialog.load.click()
-    qtbot.waitUntil(lambda: len(loader.choices) == 2 and window.models.pair.small is not None)
-    assert str(loader.choices[1].large) == "http://host:8080"
-
-
-def test_a_file_that_is_no_model_is_refused_before_it_is_loaded(window: MainWindow, qtbot: QtBot) -> None:
-    dialog = opened_pair_dialog(window, qtbot)
-    dialog.edits[Author.SMALL].setText("/nowhere/model.gguf")
-    assert not dialog.load.isEnabled()
-    assert "model.gguf" in dialog.messages[Author.SMALL].text()
-    dialog.exchange()
-    assert dialog.edits[Author.LARGE].text() == "/nowhere/model.gguf"
-    dialog.clear()
-    assert dialog.load.isEnabled()
-
-
-def test_a_real_model_beside_one_of_the_demo_is_warned_of(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
-    dialog = opened_pair_dialog(window, qtbot)
-    assert not dialog.warning.isVisible()
-    own = tmp_path / "own.gguf"
-    own.write_bytes(SMALL_MODEL.read_bytes())
-    qtbot.keyClicks(dialog.edits[Author.SMALL], str(own))
-    assert "the demo's large model" in dialog.warning.text()
-    assert dialog.load.text() == "Load anyway"
-    dialog.clear()
-    assert not dialog.warning.isVisible()
-    assert dialog.load.text() == "Load"
-
-
-def test_a_large_model_smaller_than_the_small_one_is_warned_of(
-    window: MainWindow, qtbot: QtBot, tmp_path: Path
-) -> None:
-    small, large = tmp_path / "small.gguf", tmp_path / "large.gguf"
-    small.write_bytes(SMALL_MODEL.read_bytes())
-    large.write_bytes(LARGE_MODEL.read_bytes())
-    sizes = read_header(small).parameters, read_header(large).parameters
-    assert sizes[0] < sizes[1]
-    dialog = opened_pair_dialog(window, qtbot)
-    qtbot.keyClicks(dialog.edits[Author.SMALL], str(large))
-    qtbot.keyClicks(dialog.edits[Author.LARGE], str(small))
-    assert "smaller than the small one" in dialog.warning.text()
-    (swap,) = (button for button in dialog.findChildren(QAbstractButton) if button.text() == "Swap")
-    qtbot.mouseClick(swap, Qt.MouseButton.LeftButton)
-    assert not dialog.warning.isVisible()
-
-
-def test_recent_and_local_models_are_offered_by_any_part_of_their_name(
-    window: MainWindow, qtbot: QtBot, tmp_path: Path
-) -> None:
-    dialog = opened_pair_dialog(window, qtbot)
-    local = [str(tmp_path / "Qwen3-14B.gguf"), str(tmp_path / "Phi-4.gguf")]
-    in_use = window.preferences.value.models.replaced(Author.LARGE, parse_source(local[1]))
-    dialog.offer(in_use, ["http://office:8080"], lambda: (local, catalog()))
-    qtbot.waitUntil(lambda: dialog.known_pairs.isEnabled())
-    qtbot.keyClicks(dialog.edits[Author.LARGE], "qwen3-14b.")
-    completer = dialog.edits[Author.LARGE].completer()
-    assert completer.completionCount() == 1
-    assert completer.currentCompletion() == local[0]
-    popup = completer.popup()
-    assert popup is not None
-    shown = [popup.model().index(0, 0).data()]
-    assert shown == [f"Qwen3-14B.gguf · {tmp_path} · on this machine"]
-    words = [dialog._offered.item(row).text() for row in range(dialog._offered.rowCount())]
-    assert words[0] == f"Phi-4.gguf · {tmp_path} · in use ◆"
-    assert words[1] == "http://office:8080 · recent"
-    assert sum("on the Hub" in each for each in words) == len(known_models(catalog()))
-
-
-def test_a_server_is_offered_and_understood_by_its_name(window: MainWindow, qtbot: QtBot) -> None:
-    window.models.servers.keep({"http://office:8080": KnownServer(name="office")})
-    dialog = opened_pair_dialog(window, qtbot)
-    dialog.offer(window.preferences.value.models, [], lambda: ([], []))
-    qtbot.waitUntil(lambda: dialog._offered.rowCount() == 1)
-    assert dialog._offered.item(0).text() == "office · http://office:8080 · server"
-    qtbot.keyClicks(dialog.edits[Author.SMALL], "office")
-    qtbot.keyClicks(dialog.edits[Author.LARGE], "office")
-    with qtbot.waitSignal(dialog.chosen) as chosen:
-        qtbot.mouseClick(dialog.load, Qt.MouseButton.LeftButton)
-    assert chosen.args[0].large == ServerUrls(("http://office:8080",))
-
-
-def test_a_known_pair_fills_both_fields_and_leads_to_its_download(
-    window: MainWindow, qtbot: QtBot, tmp_path: Path
-) -> None:
-    pair = catalog()[0]
-    small = tmp_path / pair.small.file
-    small.write_bytes(SMALL_MODEL.read_bytes())
-    dialog = opened_pair_dialog(window, qtbot)
-    dialog.downloads_wanted.connect(window.dialogs.downloads_wanted)
-    dialog.offer(window.preferences.value.models, [], lambda: ([str(small)], catalog()[:1]))
-    qtbot.waitUntil(lambda: dialog.known_pairs.isEnabled())
-    assert not dialog.download.isVisible()
-    (action,) = dialog._pairs.actions()
-    assert action.text().endswith("GiB to download")
-    action.trigger()
-    assert dialog.edits[Author.SMALL].text() == str(small)
-    assert parse_source(dialog.edits[Author.LARGE].text()) == HubFile(pair.large.repository, "Q4_K_M")
-    assert not dialog.load.isEnabled()
-    with qtbot.waitSignal(window.dialogs.downloads_wanted) as wanted:
-        qtbot.mouseClick(dialog.download, Qt.MouseButton.LeftButton)
-    assert not dialog.isVisible()
-    assert wanted.args == [[pair.large.hub_file]]
-
-
-def test_typing_a_path_moves_no_field_and_is_judged_when_it_is_left_or_rests(
-    window: MainWindow, qtbot: QtBot, tmp_path: Path
-) -> None:
-    dialog = opened_pair_dialog(window, qtbot)
-    small, large = dialog.edits[Author.SMALL], dialog.edits[Author.LARGE]
-    said = dialog.messages[Author.SMALL]
-    assert said.text() == "The demo's small model"
-    qtbot.waitUntil(dialog.isActiveWindow)
-    small.setFocus()
-    before = large.geometry()
-    for letter in str(tmp_path / "no.gguf"):
-        qtbot.keyClicks(small, letter)
-        assert said.text() == "", f"“{small.text()}” is not finished"
-        assert not dialog.load.isEnabled()
-    qtbot.keyClick(small, Qt.Key.Key_Tab)
-    assert "no.gguf cannot be read" in said.text()
-    QApplication.processEvents()
-    assert large.geometry() == before
-    qtbot.keyClicks(small, "x")
-    assert said.text() == ""
-    qtbot.waitUntil(lambda: "no.ggufx cannot be read" in said.text())
-    assert large.geometry() == before
-
-
-def test_a_wrong_name_on_the_hub_keeps_no_other_button_from_working(window: MainWindow, qtbot: QtBot) -> None:
-    dialog = opened_pair_dialog(window, qtbot)
-    qtbot.keyClicks(dialog.edits[Author.SMALL], "hf:nonsense")
-    assert not dialog.download.isVisible(), "there is nothing to download"
-    dialog.server_buttons[Author.LARGE].click()
-    (server,) = dialog.findChildren(ServerDialog)
-    server.reject()
-    dialog.edits[Author.LARGE].setText("hf:owner/name")
-    with qtbot.waitSignal(dialog.downloads_wanted) as wanted:
-        dialog.download.click()
-    assert wanted.args == [[HubFile("owner/name")]]
-
-
-def test_a_chosen_model_is_recent(window: MainWindow, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: window.session.ready)
-    choice = window.preferences.value.models
-    for address in ("http://one:8080", "http://two:8080", "http://one:8080"):
-        window.dialogs.use_models(choice.replaced(Author.LARGE, parse_source(address)))
-    assert window.preferences.value.window.recent_models == ("http://one:8080", "http://two:8080")
-    qtbot.waitUntil(lambda: window.session.ready)
 
 
 def test_policy_and_preset_are_chosen_in_the_top_bar(window: MainWindow) -> None:

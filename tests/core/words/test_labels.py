@@ -4,13 +4,15 @@ from dataclasses import replace
 
 import pytest
 
+from baton_reasoning.core.batch.running.arms import arms_of
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.usage import RequestUsage, Usage
-from baton_reasoning.core.run import Pair
+from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.thinking.events import Finish, RunEnded, RunStarted, TokenWritten
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import NOT_KNOWN, event_to_json, events_from_json
-from baton_reasoning.core.words.labels import bill_facts, bill_text, bills_of, last_text, used_in_brief
+from baton_reasoning.core.words.labels import bill_facts, bill_text, bills_of, last_text, title_of
 from baton_reasoning.core.words.numbers import money, size
 from tests.fakes.scripted import ScriptedEngine
 
@@ -48,8 +50,33 @@ def test_an_answer_of_an_earlier_version_names_its_policy_and_says_what_is_left_
     lines = [event_to_json(started), valued, event_to_json(written), valued]
     trace = Trace.of(events_from_json([*lines, event_to_json(RunEnded(3.0, Finish.END_OF_TEXT))]))
     assert trace.text == "Four."
-    assert used_in_brief(trace).endswith("oracle · seed 7")
     assert last_text(trace, live=False).splitlines() == [
         "This run had the policy “oracle”, which this version of Baton does not have.",
         NOT_KNOWN,
     ]
+
+
+@pytest.mark.parametrize("base", [RunSettings(), DEMO_SETTINGS])
+@pytest.mark.parametrize(
+    ("recipe", "titles"),
+    [
+        ("small", ["Small only"]),
+        ("large", ["Large only"]),
+        ("baton", ["Keywords"]),
+        ("first-token-entropy", ["First-token entropy"]),
+        ("one-cue", ["Keywords, one cue per class on"]),
+        ("opening", ["Keywords, opening 100", "Keywords"]),
+    ],
+)
+def test_an_arm_is_called_by_what_sets_it_apart(base: RunSettings, recipe: str, titles: list[str]) -> None:
+    assert [title_of(arm.settings) for arm in arms_of([recipe], base)] == titles
+
+
+def test_presets_are_known_by_name_own_cues_are_named_and_many_differences_are_cut_short() -> None:
+    assert [title_of(arm.settings) for arm in arms_of(["paper", "reference"], RunSettings())] == [
+        "Keywords (paper)",
+        "Keywords (reference)",
+    ]
+    assert title_of(RunSettings(cue_list='{"reflection": ["Hm"]}')) == "Keywords, own cues"
+    c = arms_of(["c"], RunSettings())[0]
+    assert title_of(c.settings) == "Keywords, reflections allowed 3, takeover growth 0, …"

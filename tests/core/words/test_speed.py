@@ -16,7 +16,6 @@ from baton_reasoning.core.run import Pair
 from baton_reasoning.core.words.speed import (
     bytes_per_second,
     estimate_from_sizes,
-    speed_from_sizes,
     speed_of_files,
     speed_of_pair,
 )
@@ -31,12 +30,6 @@ def test_the_rate_of_a_machine_is_that_of_the_largest_model_that_was_measured(tm
     for path, decode in ((SMALL_MODEL, 0.5), (LARGE_MODEL, 0.1)):
         costs.keep(ModelCard("demo", "", 1024, path=path), ModelCost(decode=decode, further=0.1, prefill=0.01))
     assert bytes_per_second(headers, costs) == pytest.approx(headers[1].active_bytes / 0.1)
-
-
-def test_a_pair_is_as_fast_as_its_bytes_are_read() -> None:
-    text = speed_from_sizes(10**9, 4 * 10**9, rate=8e9)
-    assert text.startswith("Large alone about 2.0 tok/s; pair about ")
-    assert text.endswith(" at a large share of 20%. Estimated from a model that ran here.")
 
 
 def header(parameters: float, *, is_reasoner: bool) -> GgufHeader:
@@ -55,7 +48,6 @@ def test_it_is_said_where_a_pair_of_these_sizes_is_hardly_faster_than_its_large_
     small_bytes: int, is_said: bool
 ) -> None:
     assert (SLOW in estimate_from_sizes(small_bytes, 10)) is is_said
-    assert (SLOW in speed_from_sizes(small_bytes, 10, rate=1.0)) is is_said
 
 
 @pytest.mark.parametrize(("small", "is_said"), [(0.1, False), (0.9, True)])

@@ -9,7 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.toolkit.controls import IconButton
 from baton_reasoning.app.toolkit.forms.form import SettingsForm, entries, value_at
-from baton_reasoning.core.models.options import ModelOverrides
+from baton_reasoning.core.models.options import LoadOptions, ModelOverrides, TagSource
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import ColourScheme, Settings
 from baton_reasoning.core.thinking.policies.keywords import Keywords
@@ -109,6 +109,34 @@ def test_a_number_that_may_be_left_out_has_a_word_for_that(qtbot: QtBot) -> None
     with qtbot.waitSignal(form.changed) as given:
         temperature.setValue(0.0)
     assert given.args == [ModelOverrides(temperature=0.0)]
+
+
+def test_a_number_that_stands_for_something_is_shown_as_a_word(form: SettingsForm, qtbot: QtBot) -> None:
+    layers, limit = form.editor("models", "gpu_layers"), form.editor("run", "limits", "max_seconds")
+    assert isinstance(layers, QSpinBox)
+    assert isinstance(limit, QDoubleSpinBox)
+    assert (layers.text(), limit.text()) == ("automatic", "no limit")
+    with qtbot.waitSignal(form.changed) as given:
+        layers.setValue(3)
+    assert given.args[0].models.gpu_layers == 3
+
+
+def test_the_members_of_an_enum_may_have_names_of_their_own(qtbot: QtBot) -> None:
+    form = SettingsForm(LoadOptions(), LoadOptions())
+    qtbot.addWidget(form)
+    cache = form.editor("kv_type")
+    assert isinstance(cache, QComboBox)
+    assert cache.currentText() == "f16"
+
+
+def test_which_fields_are_shown_may_depend_on_the_value(qtbot: QtBot) -> None:
+    form = SettingsForm(ModelOverrides(), ModelOverrides())
+    qtbot.addWidget(form)
+    form.show()
+    form.show_only(lambda path: path != ("opening",) or value_at(form.value, ("tags",)) is TagSource.OTHER)
+    assert not form.editor("opening").isVisible()
+    form.show_value(ModelOverrides(tags=TagSource.OTHER))
+    assert form.editor("opening").isVisible()
 
 
 def test_only_the_fields_of_the_chosen_policy_are_shown(form: SettingsForm, qtbot: QtBot) -> None:

@@ -3,12 +3,15 @@
 from collections.abc import Callable
 
 import pytest
-from PySide6.QtGui import QFont, QFontInfo, QFontMetricsF
-from PySide6.QtWidgets import QApplication
+from PySide6.QtGui import QFont, QFontDatabase, QFontInfo, QFontMetricsF
+from PySide6.QtWidgets import QApplication, QLabel
+from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.toolkit.theme import line_width, reading_font
+from baton_reasoning.app.toolkit.controls import IconButton
+from baton_reasoning.app.toolkit.theme import Role, apply, line_width, reading_font, set_role
 from baton_reasoning.app.toolkit.theme.fonts import FONT_FOLDER
 from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.settings import ColourScheme
 from tests.app.conftest import last_answer
 
 PROSE = "It was a bright cold day in April, and the clocks were striking thirteen as he slipped in from the wind. "
@@ -20,6 +23,37 @@ def test_the_window_is_set_in_inter_whatever_is_installed(qapp: QApplication, we
     font.setWeight(weight)
     found = QFontInfo(font)
     assert (found.family(), found.weight()) == ("Inter", weight)
+
+
+@pytest.mark.parametrize(("system", "pixels"), [(6.0, 13), (15.0, 20)])
+def test_text_is_never_smaller_than_13_pixels(
+    qapp: QApplication, monkeypatch: pytest.MonkeyPatch, system: float, pixels: int
+) -> None:
+    monkeypatch.setattr(QFontDatabase, "systemFont", lambda _: QFont("Inter", round(system)))
+    assert QFontInfo(reading_font()).pixelSize() == pixels
+    assert QFontInfo(reading_font(2.0)).pixelSize() == 2 * pixels
+
+
+def test_there_are_three_sizes_of_type(qapp: QApplication, qtbot: QtBot) -> None:
+    apply(qapp, ColourScheme.LIGHT)
+    sizes = set()
+    for role in Role:
+        label = QLabel("Text")
+        qtbot.addWidget(label)
+        set_role(label, role)
+        label.ensurePolished()
+        sizes.add(QFontInfo(label.font()).pixelSize())
+    assert sizes == {13, 17, 24}
+
+
+def test_icons_grow_with_the_text(qapp: QApplication, qtbot: QtBot) -> None:
+    apply(qapp, ColourScheme.LIGHT)
+    button = IconButton("copy", "Copy", bool)
+    qtbot.addWidget(button)
+    before = button.iconSize().width()
+    apply(qapp, ColourScheme.LIGHT, 1.5)
+    assert button.iconSize().width() == 1.5 * before
+    apply(qapp, ColourScheme.LIGHT)
 
 
 def test_the_licence_lies_beside_the_font() -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from enum import Enum, auto
-from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QProgressBar, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from baton_reasoning.app.models.controller import ModelsController
 from baton_reasoning.app.toolkit.background import LatestTask, StreamTask
-from baton_reasoning.app.toolkit.controls import button, label
+from baton_reasoning.app.toolkit.controls import ElidedLabel, button, label, progress_bar
 from baton_reasoning.app.toolkit.layout import hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.errors import BatonError
@@ -21,6 +20,8 @@ from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.words.numbers import duration
 
 THOUSANDTHS = 1000
+MOST_SHOWN = 3
+"""Downloads that are in view at once; the next follows when one has ended."""
 
 
 def progress_text(progress: DownloadProgress) -> str:
@@ -45,6 +46,8 @@ class DownloadState(Enum):
 
 
 class DownloadRow(QWidget):
+    changed = Signal()
+    """It has begun, is being stopped, or has stopped."""
     ended = Signal(object)
     """The row itself, when it is done or cancelled."""
 
@@ -54,23 +57,20 @@ class DownloadRow(QWidget):
         self._controller = controller
         self._task: StreamTask[DownloadProgress] | None = None
         self.state = DownloadState.PAUSED
+        name = order.model.name
         self.status = label("", Role.MUTED, wrap=True)
-        self.bar = QProgressBar()
+        self.bar = progress_bar(f"Progress of {name}")
         self.bar.setRange(0, THOUSANDTHS)
-        self.bar.setAccessibleName(f"Progress of {order.title}")
         self.switch = button("Go on", self.toggle)
-        self._cancel = button("Cancel", self.cancel, tip="Remove what has arrived")
-        self.setLayout(
-            vbox(
-                hbox((label(order.title, Role.HEADING), 1), self.switch, self._cancel),
-                self.bar,
-                self.status,
-                margins=(16, 12, 16, 12),
-            )
-        )
-        set_role(self, Role.CARD)
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        cancel = button("Cancel", self.cancel, tip="Remove what has arrived", name=f"Cancel the download of {name}")
+        head = hbox((ElidedLabel(name), 1), (self.bar, 1), self.switch, cancel, spacing=10)
+        self.setLayout(vbox(head, self.status, margins=0, spacing=2))
         self._show_amount()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it runs, or is still being stopped."""
+        return self._task is not None or self.state is DownloadState.RUNNING
 
     def toggle(self) -> None:
         if self.state is DownloadState.RUNNING:
@@ -147,47 +147,42 @@ class DownloadRow(QWidget):
         self.state = state
         self.status.setText(text)
         set_role(self.status, Role.DANGER if state is DownloadState.FAILED else Role.MUTED)
-        over = state in (DownloadState.DONE, DownloadState.CANCELLED)
         self.switch.setText("Pause" if state is DownloadState.RUNNING else "Go on")
-        self.switch.setVisible(not over)
-        self._cancel.setVisible(not over)
+        self.switch.setAccessibleName(f"{self.switch.text()}: {self.order.model.name}")
+        self.changed.emit()
 
 
-class DownloadsTab(QScrollArea):
-    arrived = Signal(object)
-    """The path of a model that is now on this machine."""
-    count_changed = Signal(int)
-    """Unfinished downloads."""
+class Downloads(QWidget):
+    """The downloads that have not ended, below the tabs; hidden while there are none."""
+
+    changed = Signal()
+    """A download was added, has ended, or has another state."""
+    cancelled = Signal()
 
     def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._controller = controller
         self.rows: list[DownloadRow] = []
-        self._search = LatestTask(self, "find unfinished downloads", controller.failed.emit)
-        self._empty = label("Nothing is being downloaded.", Role.MUTED)
-        self.setWidgetResizable(True)
-        inside = QWidget()
-        self._column = QVBoxLayout(inside)
-        self._column.setSpacing(10)
-        self._column.addWidget(self._empty)
-        self._column.addStretch(1)
-        self.setWidget(inside)
+        self._search = LatestTask(self, "find unfinished downloads", controller.actions.show_error)
+        self._more = label("", Role.MUTED)
+        self._column = QVBoxLayout()
+        self.setLayout(vbox(self._column, self._more, margins=(0, 8, 0, 0), spacing=8))
+        self.hide()
 
     def find_unfinished(self) -> None:
         """Show what an earlier session, or a crash, has left; it waits for a person to go on."""
         folder = self._controller.folder
         self._search.run(lambda: find_unfinished(folder), self._show_unfinished)
 
-    def begin(self, order: DownloadManifest) -> DownloadRow:
+    def is_getting(self, file: str) -> bool:
+        """Whether a file with this name is being downloaded now."""
+        return any(row.is_busy and row.order.model.name == file for row in self.rows)
+
+    def begin(self, order: DownloadManifest) -> None:
         """Start a download; one that is here already goes on."""
-        for row in self.rows:
-            if row.order.model == order.model and row.state not in (DownloadState.DONE, DownloadState.CANCELLED):
-                if row.state is not DownloadState.RUNNING:
-                    row.toggle()
-                return row
-        row = self._add(order)
-        row.start()
-        return row
+        row = next((row for row in self.rows if row.order.model == order.model), None) or self._add(order)
+        if row.state is not DownloadState.RUNNING:
+            row.toggle()
 
     def _show_unfinished(self, orders: tuple[DownloadManifest, ...]) -> None:
         known = {row.order.model for row in self.rows}
@@ -197,21 +192,30 @@ class DownloadsTab(QScrollArea):
 
     def _add(self, order: DownloadManifest) -> DownloadRow:
         row = DownloadRow(order, self._controller)
+        row.changed.connect(self.changed)
         row.ended.connect(self._ended)
         self.rows.append(row)
-        self._column.insertWidget(self._column.count() - 1, row)
-        self._count()
+        self._column.addWidget(row)
+        self._show_rows()
         return row
 
     def _ended(self, row: DownloadRow) -> None:
+        self.rows.remove(row)
+        row.hide()
+        row.deleteLater()
+        name = row.order.model.name
         if row.state is DownloadState.DONE:
-            model: Path = row.order.model
-            self.arrived.emit(model)
+            self._controller.actions.say(f"{name} is on this machine.")
             self._controller.refresh()
-        self._count()
+        else:
+            self._controller.actions.say(f"The download of {name} was cancelled; nothing of it is left.")
+            self.cancelled.emit()
+        self._show_rows()
 
-    def _count(self) -> None:
-        self._empty.setVisible(not self.rows)
-        self.count_changed.emit(
-            sum(row.state not in (DownloadState.DONE, DownloadState.CANCELLED) for row in self.rows)
-        )
+    def _show_rows(self) -> None:
+        for at, row in enumerate(self.rows):
+            row.setVisible(at < MOST_SHOWN)
+        self._more.setText(f"… and {len(self.rows) - MOST_SHOWN} more")
+        self._more.setVisible(len(self.rows) > MOST_SHOWN)
+        self.setVisible(bool(self.rows))
+        self.changed.emit()

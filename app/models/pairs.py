@@ -1,0 +1,103 @@
+"""The catalogue's pairs as they are on this machine: download, memory and speed; and which one to recommend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from baton_reasoning.core.model_costs import USUAL_SHARE, ModelCost, ModelCosts, pair_seconds
+from baton_reasoning.core.models.catalog import CatalogModel, CatalogPair, FittingPair, PublishedResult, pairs_that_fit
+from baton_reasoning.core.models.devices import Devices
+from baton_reasoning.core.models.download import SPARE_BYTES
+from baton_reasoning.core.models.fit import FitKind
+from baton_reasoning.core.models.library import FolderOrigin, LocalModel
+from baton_reasoning.core.words.speed import HARDLY_FASTER, bytes_per_second
+
+USUAL_BANDWIDTH = 30e9
+"""Bytes of a model that a CPU reads in a second of decoding, assumed where none was measured: two channels of DDR4 or
+DDR5 give 40 to 90 GB/s in theory."""
+SLOWEST = 5
+"""Tokens a second of a pair that is recommended: about the speed of reading aloud."""
+
+
+class JudgedPair(NamedTuple):
+    """A pair that fits this machine."""
+
+    pair: CatalogPair
+    small: Path | None
+    """The file on this machine; None if it is not here."""
+    large: Path | None
+    memory: int
+    """Bytes of both models, with the usual context."""
+    is_on_gpu: bool
+    """Whether both models fit on a GPU as a whole."""
+    speed: float | None
+    """Tokens a second; None where nothing tells it: on a GPU, before it was measured."""
+    time: float
+    """Of the pair, over that of the large model alone."""
+    is_measured: bool
+    """Whether both models were measured on this machine; else speed and time are estimated from sizes."""
+    disk_lacks: bool
+    """Whether the disk cannot hold what is missing."""
+
+    @property
+    def missing(self) -> list[CatalogModel]:
+        return [model for model, file in ((self.pair.small, self.small), (self.pair.large, self.large)) if file is None]
+
+    @property
+    def download_bytes(self) -> int:
+        return sum(model.bytes for model in self.missing)
+
+
+def judge_pairs(
+    devices: Devices, disk_free: int, models: Sequence[LocalModel], costs: ModelCosts
+) -> tuple[JudgedPair, ...]:
+    """Judge the pairs that fit, the lightest first. Takes some milliseconds."""
+    headers = [model.header for model in models if model.source is not FolderOrigin.BUILT_IN]  # too tiny to tell a rate
+    files = {header.path.name: header.path for header in headers}
+    rate = None if devices.gpus else bytes_per_second(headers, costs) or USUAL_BANDWIDTH
+
+    def judged(fitting: FittingPair) -> JudgedPair:
+        pair, fits = fitting.pair, (fitting.fit.small, fitting.fit.large)
+        small, large = files.get(pair.small.file), files.get(pair.large.file)
+        measured = [cost for file in (small, large) if file and (cost := costs.of_file(file))]
+        is_measured = len(measured) == 2
+        estimated = (ModelCost.relative(model.active_bytes / (rate or 1)) for model in (pair.small, pair.large))
+        of_small, of_large = measured if is_measured else estimated
+        seconds = pair_seconds(of_small, of_large, USUAL_SHARE)
+        lacking = sum(model.bytes for model, file in ((pair.small, small), (pair.large, large)) if file is None)
+        return JudgedPair(
+            pair,
+            small,
+            large,
+            memory=sum(fit.gpu_bytes + fit.ram_bytes for fit in fits),
+            is_on_gpu=all(fit.kind is FitKind.WHOLE_ON_GPU for fit in fits),
+            speed=1 / seconds if rate or is_measured else None,
+            time=seconds / of_large.decode,
+            is_measured=is_measured,
+            disk_lacks=bool(lacking) and lacking + SPARE_BYTES > disk_free,
+        )
+
+    return tuple(map(judged, pairs_that_fit(devices)))
+
+
+def recommended(pairs: Sequence[JudgedPair]) -> JudgedPair | None:
+    """Return the strongest pair that is fast enough here and whose gain was published; else the lightest pair.
+
+    A pair counts as fast where it writes `SLOWEST` tokens a second, or lies on a GPU where its speed is not known.
+    """
+    held = [each for each in pairs if not each.disk_lacks] or list(pairs)
+    fast = [
+        each
+        for each in held
+        if each.time < HARDLY_FASTER and (each.is_on_gpu if each.speed is None else each.speed >= SLOWEST)
+    ]
+    if fast:
+        return max(fast, key=_strength)
+    return held[0] if held else None
+
+
+def _strength(judged: JudgedPair) -> tuple[bool, int, float]:
+    is_published = judged.pair.evidence is not PublishedResult.UNTESTED
+    return is_published, judged.pair.large.parameters, -judged.time

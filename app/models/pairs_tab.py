@@ -1,0 +1,267 @@
+"""Pairs that fit this machine: one is recommended, large, with what it takes and brings; the others are a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QWidget
+
+from baton_reasoning.app.models.controller import ModelsController
+from baton_reasoning.app.models.downloads import Downloads
+from baton_reasoning.app.models.pairs import JudgedPair, judge_pairs, recommended
+from baton_reasoning.app.models.row_table import RowTable
+from baton_reasoning.app.toolkit.background import LatestTask
+from baton_reasoning.app.toolkit.controls import button, label, scrolling
+from baton_reasoning.app.toolkit.flow import FlowLayout
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, Role, set_role
+from baton_reasoning.core.diagnosis import Check, State, gpu_checks
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.model_costs import USUAL_SHARE
+from baton_reasoning.core.models.catalog import USUAL_CONTEXT, CatalogPair, PublishedResult
+from baton_reasoning.core.models.devices import Devices, disk_free
+from baton_reasoning.core.models.download import DownloadManifest
+from baton_reasoning.core.models.fit import in_gib
+from baton_reasoning.core.models.hub import Hub
+from baton_reasoning.core.models.options import DemoModel, HubFile
+from baton_reasoning.core.table import NOTHING, columns_of
+from baton_reasoning.core.words.authors import SIGN
+
+EVIDENCE = {
+    PublishedResult.PAPER: "Measured in the paper.",
+    PublishedResult.REBUTTAL: "Measured in the paper's discussion.",
+    PublishedResult.UNTESTED: "No published benchmarks.",
+}
+COLUMNS = columns_of(("Pair", "Download", "Memory", "Tok/s", "Time"))
+HERE = "here"
+"""Of a pair that is to be downloaded no more."""
+NOTES = (
+    f"Memory: with a context of {USUAL_CONTEXT:,} tokens. Tok/s: tokens a second of the pair, where the large model "
+    f"writes {USUAL_SHARE:.0%} of them. Time: of the large model alone. ≈ is estimated from the sizes of the files, "
+    "until the models have run here."
+)
+
+
+class Machine(NamedTuple):
+    """This machine, and which pairs it could hold."""
+
+    devices: Devices
+    disk_free: int
+    pairs: tuple[JudgedPair, ...]
+    gpu_checks: tuple[Check, ...]
+    """What `baton doctor` says about GPUs."""
+
+
+class PairsTab(QWidget):
+    def __init__(self, controller: ModelsController, downloads: Downloads, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._controller = controller
+        self._downloads = downloads
+        self._manifests = LatestTask(self, "ask the Hub", self._show_error)
+        self._judging = LatestTask(self, "judge pairs", self._show_error)
+        self._machine: Machine | None = None
+        self._best: JudgedPair | None = None
+        self._wanted: CatalogPair | None = None
+        """What is being downloaded to be used."""
+        self._offered: frozenset[HubFile] = frozenset()
+        """What `offer` waits to show, until the machine has been looked at."""
+        self._otherwise: Callable[[], object] = lambda: None
+        self.heading = label("Looking at this machine…", Role.HEADING)
+        self.names = {author: label("", Role.TITLE) for author in AUTHOR_ROLES}
+        self.about = label("", wrap=True)
+        self.figures = [(label("", Role.TITLE), label("", Role.MUTED)) for _ in COLUMNS[1:]]
+        self._figures = [holder(vbox(*figure, margins=0, spacing=2)) for figure in self.figures]
+        self.press = button("", self._press, Role.PRIMARY)
+        self.status = label("", Role.MUTED, wrap=True)
+        self.machine = label("", Role.MUTED, wrap=True)
+        self.warnings = label("", Role.DANGER, wrap=True, selectable=True)
+        self.warnings.setAccessibleName("What this installation cannot use")
+        self.warnings.hide()
+        self.table = RowTable("Pairs that fit this machine", COLUMNS, shows_all=True)
+        self.table.chosen_changed.connect(self._show_chosen)
+        self.demo = button("Use the demo pair", self._use_demo)
+        self._card = self._make_card()
+        self._others = holder(vbox(self.table, label(NOTES, Role.MUTED, wrap=True), margins=0))
+        server = button("Connect to a server…", controller.actions.connect_server)
+        about = vbox(label("Pairs that fit this machine", Role.HEADING), self.machine, spacing=2)
+        head = hbox((about, 1), self.demo, server)
+        column = vbox(self._card, self.warnings, head, self._others, STRETCH, margins=(0, 10, 0, 0), spacing=12)
+        self._area = scrolling(holder(column))
+        self.setLayout(vbox(self._area, margins=0))
+        controller.devices_found.connect(self.refresh)
+        controller.inventory_changed.connect(self.refresh)
+        controller.loaded_changed.connect(self._show_chosen)
+        downloads.changed.connect(self._show_chosen)
+        downloads.cancelled.connect(self._forget_wanted)
+        self._show_chosen()
+        self.refresh()
+
+    def offer(self, files: Sequence[HubFile], otherwise: Callable[[], object]) -> None:
+        """Choose the pair of which just these files are missing, as soon as the machine has been looked at; if there is
+        none, call `otherwise`."""
+        self._offered, self._otherwise = frozenset(files), otherwise
+        self._choose_offered()
+
+    def refresh(self) -> None:
+        """Judge the catalogue's pairs by what the machine has now; in a thread, since it takes some milliseconds."""
+        devices, folder, costs = self._controller.devices, self._controller.folder, self._controller.costs
+        models = self._controller.inventory.models
+        if devices is None or not self._controller.has_scanned:  # before, all files seem to be missing
+            return
+
+        def judge() -> Machine:
+            free = disk_free(folder)
+            return Machine(devices, free, judge_pairs(devices, free, models, costs), tuple(gpu_checks(devices)))
+
+        self._judging.run(judge, self._show)
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _make_card(self) -> QWidget:
+        signs = vbox(*(label(SIGN[author], role) for author, role in AUTHOR_ROLES.items()), spacing=2)
+        figures = FlowLayout(28, Qt.AlignmentFlag.AlignLeft)
+        for figure in self._figures:
+            figures.addWidget(figure)
+        names = holder(hbox(signs, (vbox(*self.names.values(), spacing=2), 1), margins=0, spacing=8))
+        numbers = holder(figures)
+        self._of_pair = (names, numbers, self.press)
+        action = hbox(self.press, (self.status, 1), spacing=12)
+        column = vbox(self.heading, names, self.about, numbers, action, margins=(20, 16, 20, 16), spacing=12)
+        return holder(column, Role.CARD)
+
+    def _show(self, machine: Machine) -> None:
+        kept = chosen.pair if (chosen := self._chosen) else None
+        self._machine = machine
+        self._best = recommended(machine.pairs)
+        gpus = [f"{gpu.description} with {in_gib(gpu.free_bytes)} free" for gpu in machine.devices.gpus]
+        ram = f"RAM {in_gib(machine.devices.ram_free)} free of {in_gib(machine.devices.ram_total)}"
+        self.machine.setText(" · ".join((ram, *gpus, f"disk {in_gib(machine.disk_free)} free")))
+        bad = [check for check in machine.gpu_checks if check.state is not State.GOOD]
+        self.warnings.setText("\n".join(f"⚠ {check.subject}: {check.finding} {check.remedy}" for check in bad))
+        self.warnings.setVisible(bool(bad))
+        self.heading.setText("None of the known pairs fits here")
+        self.about.setText("Search the Hub for smaller models, or connect to a server.")
+        tips = [f"{each.pair.good_for} {EVIDENCE[each.pair.evidence]}" for each in machine.pairs]
+        rows = [row for row, each in enumerate(machine.pairs) if each.pair == kept]
+        best = [machine.pairs.index(self._best)] if self._best else []
+        self.table.show_rows([self._cells(each) for each in machine.pairs], tips, rows or best)
+        self._others.setVisible(bool(machine.pairs))
+        self._choose_offered()
+        self._use_wanted()
+
+    def _cells(self, judged: JudgedPair) -> tuple[str, ...]:
+        star = "★ " if judged is self._best else ""
+        return f"{star}{judged.pair.small.name} with {judged.pair.large.name}", *figures_of(judged)
+
+    @property
+    def _chosen(self) -> JudgedPair | None:
+        return self._machine.pairs[self.table.chosen[0]] if self._machine and self.table.chosen else None
+
+    def _show_chosen(self) -> None:
+        self.demo.setVisible(DemoModel.SMALL.path not in self._controller.loaded)
+        judged = self._chosen
+        for part in self._of_pair:
+            part.setVisible(judged is not None)
+        if judged is None:
+            return
+        pair = judged.pair
+        self.heading.setText("★ Recommended for this machine" if judged is self._best else "Fits this machine")
+        for author, model in ((Author.SMALL, pair.small), (Author.LARGE, pair.large)):
+            self.names[author].setText(model.name)
+        licences = dict.fromkeys((pair.small.licence, pair.large.licence))
+        self.about.setText(f"{pair.good_for} {EVIDENCE[pair.evidence]} Licence: {', '.join(licences)}.")
+        captions = ("to download", "of memory", "tokens a second", "of the time of the large model alone")
+        shown = zip(self.figures, self._figures, figures_of(judged), captions, strict=True)
+        for (value, caption), both, figure, text in shown:
+            value.setText(figure.removeprefix("≈ "))
+            caption.setText(f"{text}, estimated" if figure.startswith("≈") else text)
+            both.setVisible(figure not in (NOTHING, HERE))
+        self._show_action(judged)
+
+    def _show_action(self, judged: JudgedPair) -> None:
+        """Say what the button does for this pair, or why it can do nothing."""
+        getting = any(self._downloads.is_getting(model.file) for model in judged.missing)
+        in_use = judged.small in self._controller.loaded and judged.large in self._controller.loaded
+        if in_use:
+            text = "✓ In use"
+        elif not judged.missing:
+            text = "Use this pair"
+        else:
+            text = "Downloading…" if getting else f"Get and use it ({in_gib(judged.download_bytes)})"
+        self.press.setText(text)
+        self.press.setAccessibleName(f"{text}: {judged.pair.small.name} with {judged.pair.large.name}")
+        self.press.setEnabled(not (in_use or getting))
+        if judged.disk_lacks:
+            self._show_status("✗ The disk has not enough room for it.", Role.DANGER)
+        elif self._wanted and getting:
+            self._show_status("The pair is used as soon as both files are here.")
+        elif not self._manifests.busy:
+            self._show_status("")
+
+    def _press(self) -> None:
+        judged = self._chosen
+        if judged and judged.small and judged.large:
+            self._controller.use_pair(judged.small, judged.large)
+        elif judged:
+            self._get(judged)
+
+    def _get(self, judged: JudgedPair) -> None:
+        """Download what is missing; `_use_wanted` loads the pair when all is here."""
+        access, folder, missing = self._controller.access(), self._controller.folder, judged.missing
+        self._wanted = judged.pair
+        self._show_status("Asking the Hub for sizes and hashes…")
+
+        def ask() -> list[DownloadManifest]:
+            hub = Hub(access)
+            return [hub.manifest(model.hub_file, folder) for model in missing]
+
+        self._manifests.run(ask, self._begin)
+
+    def _begin(self, orders: list[DownloadManifest]) -> None:
+        for order in orders:
+            self._downloads.begin(order)
+
+    def _use_wanted(self) -> None:
+        """Load the pair that was downloaded to be used, without leaving the page."""
+        assert self._machine
+        judged = next((each for each in self._machine.pairs if each.pair == self._wanted), None)
+        if judged and judged.small and judged.large:
+            self._wanted = None
+            self._controller.actions.use_pair(judged.small, judged.large)
+
+    def _forget_wanted(self) -> None:
+        self._wanted = None
+
+    def _choose_offered(self) -> None:
+        if not self._machine or not self._offered:
+            return
+        offered, self._offered = self._offered, frozenset()
+        for row, judged in enumerate(self._machine.pairs):
+            if {model.hub_file for model in judged.missing} == offered:
+                self.table.choose([row])
+                self.press.setFocus(Qt.FocusReason.OtherFocusReason)
+                self._area.ensureWidgetVisible(self.press)
+                return
+        self._otherwise()
+
+    def _use_demo(self) -> None:
+        self._controller.use_pair(DemoModel.SMALL.path, DemoModel.LARGE.path)
+
+    def _show_error(self, error: BatonError) -> None:
+        self._wanted = None
+        self._show_status(f"✗ {error}", Role.DANGER)
+
+    def _show_status(self, text: str, role: Role = Role.MUTED) -> None:
+        self.status.setText(text)
+        set_role(self.status, role)
+
+
+def figures_of(judged: JudgedPair) -> tuple[str, str, str, str]:
+    """Return download, memory, tokens a second, and time beside the large model alone; ≈ for what is estimated."""
+    about = "" if judged.is_measured else "≈ "
+    download = in_gib(judged.download_bytes) if judged.missing else HERE
+    speed = f"{about}{judged.speed:.{0 if judged.speed >= 3 else 1}f}" if judged.speed else NOTHING
+    return download, in_gib(judged.memory), speed, f"{about}{judged.time:.0%}"
