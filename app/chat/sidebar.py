@@ -17,7 +17,6 @@ from PySide6.QtCore import (
     QPoint,
     QSize,
     Qt,
-    Signal,
 )
 from PySide6.QtGui import QColor, QKeySequence, QPainter, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
@@ -30,6 +29,7 @@ from PySide6.QtWidgets import (
 )
 
 from baton_reasoning.app.session.actions import WindowActions
+from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.repository import ConversationRepository
 from baton_reasoning.app.session.run_list import RunMark
 from baton_reasoning.app.toolkit.controls import IconButton, line_edit, plain_tip
@@ -55,7 +55,7 @@ class HistoryDelegate(QStyledItemDelegate):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._sizes: dict[tuple[bool, str], QSize] = {}
+        self._sizes: dict[tuple[bool, bool, str], QSize] = {}
 
     def forget_sizes(self) -> None:
         """Ask the style again for the height of rows."""
@@ -64,6 +64,12 @@ class HistoryDelegate(QStyledItemDelegate):
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         if not index.data(HistoryRole.IS_HEADING):
             super().paint(painter, option, index)
+            if excerpt := index.data(HistoryRole.EXCERPT):
+                area = option.rect.adjusted(ROW_PADDING // 2, 0, -ROW_PADDING // 2, -5)
+                at_bottom = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom
+                words = option.fontMetrics.elidedText(excerpt, Qt.TextElideMode.ElideRight, area.width())
+                painter.setPen(QColor(current_theme().colours.muted))
+                painter.drawText(area, at_bottom, words)
             return
         painter.save()
         font = painter.font()
@@ -79,33 +85,39 @@ class HistoryDelegate(QStyledItemDelegate):
         """Show a title in full if there is room for it, else shortened."""
         super().initStyleOption(option, index)
         full = index.data(HistoryRole.FULL)
+        if index.data(HistoryRole.EXCERPT):
+            option.displayAlignment = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop
         if full and option.fontMetrics.horizontalAdvance(full) <= option.rect.width() - ROW_PADDING:
             option.text = full
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         """Return the height of a row of this kind, asked for once: for 500 rows the style takes 0.1 s."""
-        kind = bool(index.data(HistoryRole.IS_HEADING)), option.font.key()
+        is_heading, has_excerpt = bool(index.data(HistoryRole.IS_HEADING)), bool(index.data(HistoryRole.EXCERPT))
+        kind = is_heading, has_excerpt, option.font.key()
         if kind not in self._sizes:
-            size = super().sizeHint(option, index)
-            self._sizes[kind] = QSize(0, size.height() + (6 if kind[0] else 0))
+            below = 6 * is_heading + (option.fontMetrics.height() + 2) * has_excerpt
+            self._sizes[kind] = QSize(0, super().sizeHint(option, index).height() + below)
         return self._sizes[kind]
 
 
 class Sidebar(QWidget):
-    open_wanted = Signal(str)
-    new_wanted = Signal()
-    deleted = Signal(str, str)
-    """Id and name of a deleted conversation, so that the deletion can be undone."""
-
-    def __init__(self, actions: WindowActions, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        session: ChatSession,
+        actions: WindowActions,
+        begin: Callable[[], object],
+        parent: QWidget | None = None,
+    ) -> None:
+        """`begin`: begins a new conversation."""
         super().__init__(parent)
-        self._actions = actions
+        self._session, self._actions = session, actions
         set_role(self, Role.BAR)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._repository: ConversationRepository | None = None
         self._shown = ""
         self.search = line_edit("Search conversations", "Search conversations")
         self.search.setClearButtonEnabled(True)
+        set_role(self.search, Role.BARE)
         self._model = History(self)
         self.list = QListView()
         self.list.setAccessibleName("Conversations")
@@ -129,7 +141,7 @@ class Sidebar(QWidget):
             )
         self._timer = single_shot_timer(self, SEARCH_AFTER_MS, self.refresh)
         self.search.textChanged.connect(lambda: self._timer.start())
-        head = hbox(self.search, IconButton("plus", "New conversation (Ctrl+N)", self.new_wanted.emit), spacing=4)
+        head = hbox(self.search, IconButton("plus", "New conversation (Ctrl+N)", begin), spacing=4)
         self.setLayout(vbox(head, self.list, margins=(8, 10, 8, 8), spacing=4))
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -166,13 +178,9 @@ class Sidebar(QWidget):
         is_kept = chosen is not None and self._model.row_of(chosen.conversation) >= 0
         self._choose(chosen.conversation if chosen and is_kept else self._shown)
 
-    def restore(self, conversation: str) -> None:
-        if self._repository:
-            self._repository.restore(conversation)
-
     def _open(self, index: Index) -> None:
         if conversation := index.data(HistoryRole.CONVERSATION):
-            self.open_wanted.emit(conversation)
+            self._session.open(conversation)
 
     def _choose(self, conversation: str) -> None:
         """Make it the current row of the list; none if it is not in it."""
@@ -197,8 +205,19 @@ class Sidebar(QWidget):
 
     def _delete(self, row: HistoryRow) -> None:
         """Delete without confirmation, since it can be undone."""
-        if self._repository:
-            self._repository.delete(row.conversation, lambda: self.deleted.emit(row.conversation, row.name))
+        if not (repository := self._repository):
+            return
+
+        def deleted() -> None:
+            bring_back = self._session.forget(row.conversation)
+
+            def undo() -> None:
+                repository.restore(row.conversation)
+                bring_back()
+
+            self._actions.show_deleted(row.name, undo)
+
+        repository.delete(row.conversation, deleted)
 
     def _menu(self, where: QPoint) -> None:
         """Offer what can be done with a conversation. The list may change meanwhile, so the menu keeps its row."""
@@ -208,7 +227,7 @@ class Sidebar(QWidget):
         self.list.setCurrentIndex(index)
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addAction("Open", partial(self.open_wanted.emit, row.conversation))
+        menu.addAction("Open", partial(self._session.open, row.conversation))
         menu.addAction("Unpin\tP" if row.is_pinned else "Pin\tP", partial(self._pin, row))
         menu.addAction("Rename…\tF2", partial(self._rename, row))
         menu.addAction("Export…", partial(self._actions.export, row.conversation, row.name))
@@ -229,12 +248,15 @@ class HistoryRow(NamedTuple):
     is_pinned: bool = False
     full: str = ""
     """What is shown instead of `text` where there is room."""
+    excerpt: str = ""
+    """The words around what was found, below the title."""
 
 
 class HistoryRole(IntEnum):
     CONVERSATION = Qt.ItemDataRole.UserRole + 1
     IS_HEADING = Qt.ItemDataRole.UserRole + 2
     FULL = Qt.ItemDataRole.UserRole + 3
+    EXCERPT = Qt.ItemDataRole.UserRole + 4
 
 
 class History(QAbstractListModel):
@@ -272,7 +294,7 @@ class History(QAbstractListModel):
         headlines = [each.conversation for each in found]
         texts = distinguished([one.full_name for one in headlines])
         rows = [
-            HistoryRow(text, one.id, _plain(each.excerpt), one.name, full=one.full_name)
+            HistoryRow(text, one.id, one.full_name, one.name, one.is_pinned, one.full_name, _plain(each.excerpt))
             for text, one, each in zip(texts, headlines, found, strict=True)
         ]
         self._show(rows or [HistoryRow("Nothing found")])
@@ -296,11 +318,13 @@ class History(QAbstractListModel):
             case Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.EditRole:
                 return f"{mark.value} {row.text}" if mark else row.text
             case Qt.ItemDataRole.AccessibleTextRole:
-                return f"{row.text}, {MARK_WORDS[mark]}" if mark else row.text
+                return ", ".join(filter(None, (row.text, MARK_WORDS[mark] if mark else "", row.excerpt)))
             case Qt.ItemDataRole.ToolTipRole:
                 return plain_tip(row.tip) or None
             case HistoryRole.FULL:
                 return f"{mark.value} {row.full}" if mark else row.full
+            case HistoryRole.EXCERPT:
+                return row.excerpt
             case HistoryRole.CONVERSATION:
                 return row.conversation
             case HistoryRole.IS_HEADING:
@@ -330,4 +354,4 @@ def day_name(day: date, today: date) -> str:
 
 
 def _plain(excerpt: str) -> str:
-    return excerpt.replace(MARK_START, "").replace(MARK_END, "")
+    return " ".join(excerpt.replace(MARK_START, "").replace(MARK_END, "").split())

@@ -18,7 +18,8 @@ from baton_reasoning.core.thinking.interruptions import Control, Wish
 class AnswerTask(QObject):
     """Writes one answer into the trace of its exchange."""
 
-    progressed = Signal()
+    progressed = Signal(list)
+    """The Events that the trace has got, for the store."""
     ended = Signal(object)
     """The BatonError that kept the run from starting or broke it, or None."""
 
@@ -34,7 +35,6 @@ class AnswerTask(QObject):
         self.control = Control()
         self.author: Author | None = None
         """Who writes just now."""
-        self._fresh: list[Event] = []
         self._pair, self._wish = pair, wish
 
     def start(self) -> None:
@@ -50,19 +50,13 @@ class AnswerTask(QObject):
         """Stop writing; the text so far stays."""
         self.control.stop()
 
-    def take_fresh(self) -> list[Event]:
-        """Return the events since the last call, for the store."""
-        fresh, self._fresh = self._fresh, []
-        return fresh
-
     def _apply(self, events: list[Event]) -> None:
         trace = self.exchange.trace
         for event in events:
             trace.apply(event)
             if isinstance(event, WriteStarted | HandedOver):
                 self.author = event.author
-        self._fresh += events
-        self.progressed.emit()
+        self.progressed.emit(events)
 
     def _end(self, error: BatonError | None) -> None:
         trace = self.exchange.trace

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from PySide6.QtCore import QObject, Signal
 
 from baton_reasoning.app.session.answer_task import AnswerTask
-from baton_reasoning.app.session.branching import wish_of
 from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.session.preferences import Preferences
@@ -22,9 +21,14 @@ from baton_reasoning.core.thinking.events import Event, Finish
 from baton_reasoning.core.thinking.interruptions import Wish
 from baton_reasoning.core.thinking.policies.always import Always
 from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.reasons import PERSON
 from baton_reasoning.core.thinking.registry import POLICIES, settings_for
+from baton_reasoning.core.thinking.requests import Step, TakeOver, Until
 from baton_reasoning.core.thinking.trace import Piece
 from baton_reasoning.core.words.numbers import count
+
+STEP_CAP = 512
+"""Tokens that a step may have when the large model is asked to write it again."""
 
 
 class ChatSession(QObject):
@@ -364,3 +368,8 @@ def with_author(settings: RunSettings, author: Author | None) -> RunSettings:
     if author is Author.SMALL and not needs.small:
         return settings.model_copy(update={"policy": Never.Settings()})
     return settings
+
+
+def wish_of(author: Author, default_writer: Author = Author.SMALL) -> Wish:
+    """Let this model write the next step; the policy, which has a default writer, decides from there."""
+    return Wish(Step() if author is default_writer else TakeOver(STEP_CAP, PERSON, until=Until.STEP, author=author))

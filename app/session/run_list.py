@@ -178,7 +178,7 @@ class RunList(QObject):
     def _start(self, run: ListedRun) -> None:
         task = run.task = AnswerTask(run.exchange, self._models.pair, run.wish, self)
         run.wish = None  # taken: what goes on with this run later does not take it again
-        task.progressed.connect(lambda: self.progressed.emit(run.exchange, task.take_fresh()))
+        task.progressed.connect(partial(self.progressed.emit, run.exchange))
         task.ended.connect(partial(self._ended, run, task))
         self._models.begin_writing(task)
         task.start()

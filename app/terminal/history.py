@@ -101,13 +101,13 @@ def show(id: str, json: bool) -> None:
 @click.argument("words", nargs=-1, required=True)
 @as_json
 def search(words: tuple[str, ...], json: bool) -> int:
-    """Search problems and final answers for all these words, or words that begin with them.
+    """Search problems, answers and reasoning for all these words, or words that begin with them.
 
-    The thinking and batches are not searched.
+    Each conversation is listed once, with its best match. Batches are not searched.
     """
     with open_history(to_read=True) as store:
         found = store.conversations.search(" ".join(words))
-    listing(found, FOUND_FIELDS, json, "No problem or final answer has all these words.")
+    listing(found, FOUND_FIELDS, json, "No conversation has all these words.")
     return ExitCode.ANSWERED if found else ExitCode.FAILED
 
 

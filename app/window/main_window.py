@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -284,8 +283,7 @@ class MainWindow(QMainWindow):
         self.session.path_changed.connect(self._remember_conversation)
         self.session.path_changed.connect(lambda: order_last(self.chat.foot))  # after the answers, which are made later
         self.session.activity_changed.connect(self._remember_conversation)  # arms side by side change no path
-        self.chat.sidebar.deleted.connect(self._deleted)
-        self.chat.servers_wanted.connect(self._monitor.check)
+        self.chat.server_line.retry.clicked.connect(self._monitor.check)
         self._monitor.checked.connect(self.chat.server_line.asked)
         self.chat.splitterMoved.connect(self._remember_widths)
         self.preferences.changed.connect(self._apply_appearance)
@@ -336,17 +334,9 @@ class MainWindow(QMainWindow):
             self.preferences.value.window.sidebar and not is_tight and not self.chat.is_comparing
         )
 
-    def _deleted(self, conversation: str, name: str) -> None:
-        bring_back = self.session.forget(conversation)
-        self.messages.show_deleted(name, lambda: self._undo_deletion(conversation, bring_back))
-
     def _imported(self, conversation: str) -> None:
         self.chat.sidebar.refresh()
         self.session.open(conversation)
-
-    def _undo_deletion(self, conversation: str, bring_back: Callable[[], None]) -> None:
-        self.chat.sidebar.restore(conversation)
-        bring_back()
 
     def _remember_conversation(self) -> None:
         conversation = self.session.conversation

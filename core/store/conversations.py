@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import unicodedata
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -25,14 +26,17 @@ LONGEST_TITLE = 60
 LONGEST_FULL_NAME = 1000
 """Characters of the first problem in a full name."""
 MARK_START, MARK_END = "\x02", "\x03"
-"""Around each matching word in an excerpt."""
-AROUND = 24
-"""Characters of an excerpt on each side of the match, where FTS5 makes none."""
+"""Around the match in an excerpt."""
+BEFORE, AFTER = 16, 60
+"""Characters of an excerpt on each side of the match."""
 UNSPACED = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
 """Thai, Lao, Burmese, Khmer, Japanese, Chinese: scripts without spaces between words."""
-CONTAINED = "instr(lower(exchange_text.problem || char(10) || exchange_text.answer), ?) > 0"
+TEXT = "exchange_text.problem || char(10) || exchange_text.answer || char(10) || coalesce(exchange_text.reasoning, '')"
+"""An answer that is still being written has no reasoning here yet."""
+CONTAINED = f"instr(lower({TEXT}), ?) > 0"
+MOST_FOUND = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +92,12 @@ class Headline(NamedTuple):
 
 
 class Found(NamedTuple):
-    """An exchange that matches a search."""
+    """A conversation that matches a search, with its best match."""
 
     conversation: Headline
     exchange: str
     excerpt: str
-    """Matches are between MARK_START and MARK_END."""
+    """The words around the match. Matches are between MARK_START and MARK_END."""
 
 
 class Conversations:
@@ -151,33 +155,30 @@ class Conversations:
             return [_headline(*row) for row in rows]
 
     def search(self, words: str) -> list[Found]:
-        """Find exchanges whose problem or answer has all the words, or words that begin with them; best match first.
+        """Find conversations in which one problem with its answer and reasoning has all the words, or words that begin
+        with them; best match first.
 
-        At most 100. If a word is of a script without spaces, all are looked for anywhere in the text: the index takes a
-        whole phrase of such a script for one word.
+        At most MOST_FOUND. If a word is of a script without spaces, all are looked for anywhere in the text: the index
+        takes a whole phrase of such a script for one word.
         """
         wanted = re.findall(r"\w+", replace_lone_surrogates(words).lower())
         if not wanted:
             return []
-        if UNSPACED.search(words):
-            excerpt, condition = "''", " AND ".join([CONTAINED] * len(wanted))
-            values = wanted
-        else:
-            excerpt, condition = "snippet(exchange_text, -1, ?, ?, '…', 16)", "exchange_text MATCH ?"
-            values = [MARK_START, MARK_END, " ".join(f'"{word}"*' for word in wanted)]
+        is_spaced = not UNSPACED.search(words)
+        values = [" ".join(f'"{word}"*' for word in wanted)] if is_spaced else wanted
+        condition = "exchange_text MATCH ?" if is_spaced else " AND ".join([CONTAINED] * len(wanted))
         with self._database.reading() as connection:
-            rows = connection.execute(
-                f"""SELECT {excerpt}, exchange_text.problem || char(10) || exchange_text.answer,
-                    exchanges.id, {_HEADLINE}
+            matches = connection.execute(
+                f"""SELECT exchanges.conversation, exchanges.number
                     FROM exchange_text JOIN exchanges ON exchanges.number = exchange_text.rowid
                     JOIN conversations ON conversations.id = exchanges.conversation
-                    WHERE {condition} AND deleted IS NULL ORDER BY rank, changed DESC LIMIT 100""",
+                    WHERE {condition} AND deleted IS NULL ORDER BY rank, changed DESC""",
                 values,
             )
-            return [
-                Found(_headline(*headline), exchange, excerpt or excerpt_of(text, wanted[0]))
-                for excerpt, text, exchange, *headline in rows
-            ]
+            best: dict[str, int] = {}
+            for conversation, number in matches:
+                best.setdefault(conversation, number)
+            return [_found(connection, number, wanted) for number in list(best.values())[:MOST_FOUND]]
 
     def _set(self, column: str, value: str | None, conversation: str) -> None:
         self._database.execute(f"UPDATE conversations SET {column} = ? WHERE id = ?", value, conversation).result()
@@ -194,13 +195,38 @@ def _headline(id: str, title: str, changed: str, pinned: str | None, exchanges: 
     return Headline(id, name, datetime.fromisoformat(changed), full_name, exchanges, pinned is not None)
 
 
-def excerpt_of(text: str, word: str) -> str:
-    """Cut an excerpt around the word, and mark it."""
-    at = max(0, text.lower().find(word))
-    end = at + len(word)
-    before, found, after = text[max(0, at - AROUND) : at], text[at:end], text[end : end + AROUND]
-    more_before, more_after = "…" * (at > AROUND), "…" * (end + AROUND < len(text))
-    return f"{more_before}{before}{MARK_START}{found}{MARK_END}{after}{more_after}"
+def _found(connection: sqlite3.Connection, number: int, words: Sequence[str]) -> Found:
+    text, exchange, *headline = connection.execute(
+        f"""SELECT {TEXT}, exchanges.id, {_HEADLINE}
+            FROM exchange_text JOIN exchanges ON exchanges.number = exchange_text.rowid
+            JOIN conversations ON conversations.id = exchanges.conversation
+            WHERE exchange_text.rowid = ?""",
+        (number,),
+    ).fetchone()
+    return Found(_headline(*headline), exchange, excerpt_of(text, words))
+
+
+def excerpt_of(text: str, words: Sequence[str]) -> str:
+    """Cut an excerpt around the words, if they stand together, or else around the longest of them, and mark it.
+
+    (The index has a function for this, which takes seconds where a letter begins thousands of words.)
+    """
+    lowered = text.lower()
+    sought = [" ".join(words), *sorted(words, key=len, reverse=True)]
+    # At the beginning of a word, if it stands at one.
+    tries = ((lowered.find(f"{before}{each}"), before, each) for before in (" ", "") for each in sought)
+    at, before, found = next((each for each in tries if each[0] >= 0), (-1, "", ""))
+    if at < 0 and (plain := _without_accents(text)) != text:
+        return excerpt_of(plain, [_without_accents(word) for word in words])
+    start = max(0, at + len(before))
+    end = start + len(found)
+    left, right = "…" * (start > BEFORE), "…" * (end + AFTER < len(text))
+    marked = f"{MARK_START}{text[start:end]}{MARK_END}"
+    return f"{left}{text[max(0, start - BEFORE) : start]}{marked}{text[end : end + AFTER]}{right}"
+
+
+def _without_accents(text: str) -> str:
+    return "".join(each for each in unicodedata.normalize("NFD", text) if not unicodedata.combining(each))
 
 
 def by_day(headlines: Iterable[Headline]) -> list[tuple[date, list[Headline]]]:

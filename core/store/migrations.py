@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 
 from baton_reasoning.core.store.run_cost import fill_costs
+from baton_reasoning.core.store.search_text import fill_texts
 
 Migration = Sequence[str | Callable[[sqlite3.Connection], object]]
 """Statements, and functions for what SQL cannot do, in order."""
@@ -88,4 +89,13 @@ _COSTS: Migration = (
     fill_costs,
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _PINS, _COSTS)
+_SEARCH: Migration = (
+    "DROP TRIGGER exchange_text_answered",
+    "DROP TABLE exchange_text",
+    """CREATE VIRTUAL TABLE exchange_text USING fts5 (
+        problem, answer, reasoning, tokenize = 'unicode61 remove_diacritics 2')""",
+    "INSERT INTO exchange_text (rowid, problem, answer, reasoning) SELECT number, problem, '', '' FROM exchanges",
+    fill_texts,
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _PINS, _COSTS, _SEARCH)

@@ -86,8 +86,6 @@ class RecordedActions(QObject):
 
     def use_context(self, tokens: int) -> None: ...
 
-    def offer(self, text: str, *actions: tuple[str, Callable[[], object]]) -> None: ...
-
 
 @pytest.fixture
 def actions(qapp: QApplication) -> RecordedActions:

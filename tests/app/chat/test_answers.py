@@ -335,15 +335,6 @@ def test_the_death_of_a_model_is_a_sentence_with_a_way_on(make_window: Make, qtb
     assert last_answer(window)._continue.isVisible()
 
 
-def test_counters_follow_the_run(ask: Ask) -> None:
-    window = ask("2 + 2?")
-    trace = last_exchange(window).trace
-    counters = window.chat.counters
-    assert f"{trace.totals[Author.SMALL].tokens_per_second:,.0f} tok/s" in counters.small.text()
-    assert f"{trace.totals[Author.SMALL].kept} tokens" in counters.small.toolTip()
-    assert "100,000" in counters.context.text()
-
-
 def test_what_happened_without_stopping_the_answer_is_told_below_it(make_window: Make, qtbot: QtBot) -> None:
     loader = ScriptedLoader()
     loader.small = ScriptedEngine("One.\n\nTwo.</think>\n\n4", notices={2: "The model was started again."})

@@ -71,11 +71,15 @@ def test_the_next_window_opens_on_the_last_conversation(ask: Ask, make_window: M
     assert [piece.author for piece in leaf.trace.pieces] == [piece.author for piece in told.trace.pieces]
 
 
-def test_search_finds_words_of_the_answer(ask: Ask, qtbot: QtBot) -> None:
+def test_search_finds_words_of_answer_and_reasoning_and_shows_what_is_around_them(ask: Ask, qtbot: QtBot) -> None:
     window = ask("How many fish?")
     search = window.chat.sidebar.search
     search.setText("boxed")
     qtbot.waitUntil(lambda: names(window) == ["How many fish?"])
+    search.setText("see two")
+    model = window.chat.sidebar.list.model()
+    qtbot.waitUntil(lambda: "let me see: two and two" in str(model.index(0, 0).data(HistoryRole.EXCERPT)))
+    assert names(window) == ["How many fish?"]
     search.setText("elephant")
     qtbot.waitUntil(lambda: names(window) == [])
     search.clear()

@@ -549,6 +549,6 @@ def test_the_next_problem_is_asked_under_the_settings_of_the_columns_that_are_sh
     window.chat.comparison.show_attempts(attempts(window)[3])
     shown = [column.exchange.settings for column in view_of(window).columns]
     assert [settings.policy.policy for settings in shown] == ["keywords", "always", "keywords"]
-    window.chat.composer.sent.emit("And 3 + 3?")
+    window.chat.send("And 3 + 3?")
     settle(window, qtbot)
     assert [column.exchange.settings for column in view_of(window).columns] == shown

@@ -2,7 +2,7 @@
 
 import pytest
 
-from baton_reasoning.app.session.branching import wish_of
+from baton_reasoning.app.session.chat_session import wish_of
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import TextDiscarded
 from baton_reasoning.core.thinking.policies.keywords import Keywords

@@ -66,8 +66,10 @@ def test_an_answer_is_listed_shown_found_and_exported(
     assert "</think>" not in shown
     assert main(["history", "search", "even", "60836"]) == 0
     assert entry["id"][:8] in capsys.readouterr().out
-    assert main(["history", "search", "times"]) == 1, "the thinking is not searched"
-    assert capsys.readouterr() == ("", "baton: No problem or final answer has all these words.\n")
+    assert main(["history", "search", "times"]) == 0, "a word of the reasoning"
+    assert "times" in capsys.readouterr().out
+    assert main(["history", "search", "elephant"]) == 1
+    assert capsys.readouterr() == ("", "baton: No conversation has all these words.\n")
     for ending in ("json", "md", "html"):
         file = tmp_path / f"answer.{ending}"
         assert main(["history", "export", entry["id"][:8], str(file)]) == 0

@@ -16,6 +16,7 @@ from baton_reasoning.core.store.conversations import (
     title_of,
 )
 from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.edit import edited
 from tests.core.store.made import a_run, save
 
 
@@ -112,11 +113,27 @@ def test_words_of_a_script_without_blanks_are_found_inside_a_sentence(store: Sto
     assert store.conversations.search(f"{words} triangle") == []
 
 
-def test_thinking_is_not_searched(store: Store) -> None:
+def test_reasoning_is_found_and_each_conversation_once_with_its_best_excerpt(store: Store) -> None:
+    for attempt in ("1", "2"):
+        store.conversations.put("c", StoredExchange(attempt, None, "How many?")).result()
+        answer(store, attempt, "Eleven.")
+    assert "goes" in store.runs.trace("1").thinking_text
+    (found,) = store.conversations.search("goes")
+    assert found.conversation.id == "c"
+    assert f"{MARK_START}goes{MARK_END}" in found.excerpt
+    assert len(found.excerpt) < 100
+    assert store.conversations.search("many eleven goes"), "the words may stand in different parts"
+
+
+def test_the_words_of_an_edited_step_are_found(store: Store) -> None:
     store.conversations.put("c", StoredExchange("1", None, "How many?")).result()
     answer(store, "1", "Eleven.")
-    assert "goes" in store.runs.trace("1").thinking_text
-    assert store.conversations.search("goes") == []
+    trace = edited(store.runs.trace("1"), 0, "It is 99999.")
+    store.conversations.put("c", StoredExchange("2", None, "How many?")).result()
+    recorder = store.runs.record("2")
+    recorder.record(trace.events)
+    recorder.finish().result()
+    assert [found.exchange for found in store.conversations.search("99999")] == ["2"]
 
 
 def test_conversations_are_listed_by_the_day_of_their_change() -> None:
