@@ -16,7 +16,9 @@ from baton_reasoning.app.chat.step_editor import StepEditor
 from baton_reasoning.app.document.answer_pane import AnswerActions, AnswerPane
 from baton_reasoning.app.document.steps_view import MARGIN
 from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.session.reviews import AnswerReviews
 from baton_reasoning.app.toolkit.controls import IconButton, button, label
 from baton_reasoning.app.toolkit.layout import Spacer, hbox
 from baton_reasoning.core.grading.verdict import Outcome
@@ -28,6 +30,12 @@ from baton_reasoning.core.words.speed import time_saved
 
 class ChatActions(AnswerActions, Protocol):
     """What a person does with the exchanges of a conversation."""
+
+    @property
+    def reviews(self) -> AnswerReviews: ...
+
+    def fork_at(self, exchange: Exchange, position: int) -> None:
+        """The large model is to go on from this place of the text."""
 
     def carry_out(self, exchange: Exchange, request: object) -> None:
         """An AnswerAction, OtherPolicy, BoardAction or ScoredArm is wanted."""
@@ -70,6 +78,7 @@ class AnswerView(AnswerPane):
         """How long it took, and the large model alone would have taken."""
         self.below_answer.addWidget(self.scoreboard)
         self.below_answer.addWidget(self.time)
+        self.review = AnswerReview(self, actions.reviews, actions.fork_at)
         self._remedies: list[Remedy] = []
         self._remedy_buttons: list[QPushButton] = []
         self._add_foot()
@@ -77,6 +86,7 @@ class AnswerView(AnswerPane):
 
     def follow(self, live: bool = False, waiting: str = "") -> None:
         super().follow(live, waiting)
+        self.review.follow()
         trace = self.exchange.trace
         is_beyond = self.is_over and beyond_the_demo(self.exchange)
         if is_beyond:
@@ -147,7 +157,9 @@ class AnswerView(AnswerPane):
         self._compare = IconButton("compare", "Compare with other policies (Ctrl+D)", self._asker(AnswerAction.COMPARE))
         self._copy = IconButton("copy", "Copy the answer (Ctrl+Shift+C)", self._asker(AnswerAction.COPY))
         self._export = IconButton("download", "Save the conversation (Ctrl+S)", self._asker(AnswerAction.EXPORT))
-        self._foot = hbox(Spacer(0), self._continue, self._copy, self._again, self._compare, self._export, spacing=2)
+        reviews = (self.review.opinion_button, self.review.values_button)
+        icons = (self._copy, self._again, self._compare, self._export)
+        self._foot = hbox(*reviews, Spacer(0), self._continue, *icons, spacing=2)
         column = self.layout()
         assert isinstance(column, QVBoxLayout)
         column.addLayout(self._foot)

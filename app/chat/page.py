@@ -27,6 +27,7 @@ from baton_reasoning.app.inspector.panel import Inspector
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.session.preferences import Preferences
+from baton_reasoning.app.session.reviews import AnswerReviews
 from baton_reasoning.app.session.run_list import Activity, ListedRun
 from baton_reasoning.app.toolkit.accessible import announce
 from baton_reasoning.app.toolkit.controls import Hairline, scrolling
@@ -78,7 +79,7 @@ class ChatPage(QSplitter):
         self.composer = Composer(ThinkingButton(session, preferences))
         self.counters = Counters()
         self.welcome = Welcome()
-        self.inspector = Inspector(lambda: preferences.value.models, session.writes, session.reviews)
+        self.inspector = Inspector(lambda: preferences.value.models, session, self._reveal)
         self._middle = QStackedWidget()
         self._welcome_area = scrolling(self.welcome)
         self._middle.addWidget(self._welcome_area)
@@ -169,7 +170,7 @@ class ChatPage(QSplitter):
 
     def copy_step(self) -> None:
         """Copy the step shown in the inspector."""
-        if piece := self.inspector.shown:
+        if piece := self.inspector.piece:
             copy_text(piece.text)
 
     def edit_step(self) -> None:
@@ -240,10 +241,6 @@ class ChatPage(QSplitter):
         session.runs.ended.connect(self._announce)
         self._scoreboards.changed.connect(self._show_scores)
         self._scoreboards.scored.connect(lambda text: announce(view, text))
-        self.inspector.piece_chosen.connect(self._reveal)
-        self.inspector.rerun_wanted.connect(session.fork)
-        self.inspector.fork_wanted.connect(session.fork)
-        self.inspector.fork_at_wanted.connect(session.fork_at)
         self._preferences.changed.connect(self._show_preferences)
 
     def _send(self, problem: str) -> None:
@@ -384,6 +381,13 @@ class ChatPage(QSplitter):
         self._show_scores()
 
     # What a person does with an exchange: ChatActions
+
+    @property
+    def reviews(self) -> AnswerReviews:
+        return self._session.reviews
+
+    def fork_at(self, exchange: Exchange, position: int) -> None:
+        self._session.fork_at(exchange, position)
 
     def choose(self, exchange: Exchange, piece: Piece) -> None:
         """Show a step in the inspector, after a click on it."""

@@ -13,7 +13,6 @@ from baton_reasoning.app.compare.caption import caption
 from baton_reasoning.app.compare.column import AnswerColumn
 from baton_reasoning.app.compare.figures import figures, standing_text
 from baton_reasoning.app.compare.rows import LIKENESS_NAMES, WIDTH, AlignedRows, PartingLine, RowMarkers
-from baton_reasoning.app.compare.value_chart import ValueChart
 from baton_reasoning.app.document import RichText
 from baton_reasoning.app.document.searched_texts import SearchedTexts
 from baton_reasoning.app.document.steps_view import StepsView
@@ -25,7 +24,6 @@ from baton_reasoning.app.toolkit.layout import hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.grading.grader import Standing
 from baton_reasoning.core.thinking.differences import Row
-from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.trace import Piece
 from baton_reasoning.core.words.numbers import in_brief
 
@@ -53,12 +51,9 @@ class CompareView(QWidget):
         self._times_are_known = not at_once
         self.expected = expected
         self._session = session
-        self._valued: list[ValuesEstimated | None] = []
-        """The values that the chart shows."""
         self.columns = [AnswerColumn(exchange, typesetter, self) for exchange in exchanges]
         self.rows = AlignedRows([column.steps for column in self.columns], self)
         self._grading = AnswerGrading(expected, self)
-        self.values = ValueChart()
         self.panes = Panes()
         self.legend = label(LEGEND, Role.MUTED)
         self.legend.setAccessibleName("Signs between the columns")
@@ -100,7 +95,6 @@ class CompareView(QWidget):
         self.rows.follow([column.texts() for column in self.columns])
         self._show_caption()
         self._show_figures()
-        self._show_values()
         self._grading.follow({place: each.answer for place, each in enumerate(self.columns) if each.over})
 
     def refresh_all(self) -> None:
@@ -159,12 +153,6 @@ class CompareView(QWidget):
                 other.choose(None)
         self.piece_chosen.emit(column.exchange, piece)
 
-    def _show_values(self) -> None:
-        known = [next(reversed(each.exchange.trace.values.values()), None) for each in self.columns]
-        if known != self._valued:
-            self._valued = known
-            self.values.follow([(each.head.title, each.exchange.trace) for each in self.columns])
-
     def _show_figures(self) -> None:
         first = self.columns[0]
         for column in self.columns:
@@ -204,7 +192,7 @@ class CompareView(QWidget):
         for number, column in enumerate(self.columns):
             between = RowMarkers(self.rows, number - 1) if number else None
             self.panes.add_column(column.head.parts, column.parts, between)
-        self.setLayout(vbox(self._bar(problem), self.caption, self.values, (self.panes, 1), margins=0, spacing=0))
+        self.setLayout(vbox(self._bar(problem), self.caption, (self.panes, 1), margins=0, spacing=0))
 
     def _bar(self, problem: str) -> QWidget:
         back = IconButton("chevron-left", "Back to the conversation", self.left.emit)

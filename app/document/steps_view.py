@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QContextMenuEvent, QFont, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QWidget
+from PySide6.QtGui import (
+    QColor,
+    QContextMenuEvent,
+    QFont,
+    QFontMetricsF,
+    QHelpEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QTextCursor,
+)
+from PySide6.QtWidgets import QToolTip, QWidget
 
 from baton_reasoning.app.document import RichText
-from baton_reasoning.app.document.steps_document import AT_ONCE, GAP, ShownPiece, StepsDocument
+from baton_reasoning.app.document.steps_document import AT_ONCE, GAP, ShownPiece, StepsDocument, utf16_length
+from baton_reasoning.app.document.text_marks import TextMark, rendered_place
 from baton_reasoning.app.document.typesetting import Typesetter
-from baton_reasoning.app.toolkit.theme import SIGN, Colours, current_theme, ink_of, tint_of
+from baton_reasoning.app.toolkit.controls import plain_tip
+from baton_reasoning.app.toolkit.theme import SIGN, Colours, blend, current_theme, ink_of, tint_of
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.differences import Effect
 from baton_reasoning.core.thinking.events import ValuesEstimated
@@ -57,6 +70,8 @@ class StepsView(RichText):
         self._valued: ValuesEstimated | None = None
         self._marks: Mapping[int, NotableChange] = {}
         """What changed the value beyond chance, by the position of its piece."""
+        self._text_marks: Sequence[TextMark] = ()
+        self._chosen_mark: TextMark | None = None
         self.setAccessibleName("Steps")
         self._rerender()
 
@@ -77,6 +92,25 @@ class StepsView(RichText):
     def select(self, piece: Piece | None) -> None:
         self._selected = piece
         self.viewport().update()
+
+    def mark(self, marks: Sequence[TextMark], chosen: TextMark | None = None) -> None:
+        """Mark these places of the text, in its order, and tell under the mouse what is said about them."""
+        self._text_marks, self._chosen_mark = marks, chosen
+        self.viewport().update()
+
+    def mark_place(self, index: int, mark: TextMark) -> QRectF:
+        """Return where a mark of the shown piece at `index` stands in the widget."""
+        piece, cursor = self.shown[index].piece, QTextCursor(self._steps.end_of(index))
+        begin = self.document().findBlockByNumber(self.shown[index].first).position()
+        cursor.movePosition(QTextCursor.MoveOperation.EndOfBlock)
+        cursor.setPosition(begin, QTextCursor.MoveMode.KeepAnchor)
+        rendered = cursor.selectedText().replace("\u2029", "\n")
+        first, last = (
+            begin + utf16_length(rendered[: rendered_place(piece.text, rendered, at - piece.position)])
+            for at in (mark.start, max(mark.start, mark.end - 1))
+        )
+        place, end = self._place_of(first), self._place_of(last)
+        return place.united(end) if end.top() == place.top() else place
 
     def place_of(self, piece: Piece) -> QRectF | None:
         """Return where the piece stands in the widget; None while it is not shown."""
@@ -113,6 +147,8 @@ class StepsView(RichText):
             if place.top() > event.rect().bottom():
                 break
             self._paint_margin(painter, shown[index], place, colours, fonts)
+            for mark in self._marks_in(shown[index].piece):
+                self._paint_mark(painter, mark, self.mark_place(index, mark), colours)
             if change := self._marks.get(shown[index].piece.position):
                 self._paint_value(painter, change, place, colours, fonts)
             if not index or shown[index - 1].piece.step != shown[index].piece.step:
@@ -144,10 +180,36 @@ class StepsView(RichText):
             self.select(piece)
             self.menu_wanted.emit(piece, event.globalPos())
 
+    def viewportEvent(self, event: QEvent) -> bool:
+        if isinstance(event, QHelpEvent) and event.type() is QEvent.Type.ToolTip:
+            index = self._index_at(event.pos().y())
+            marks = self._marks_in(self.shown[index].piece) if index is not None else ()
+            here = (mark for mark in marks if self.mark_place(index or 0, mark).contains(QPointF(event.pos())))
+            if mark := next(here, None):
+                QToolTip.showText(event.globalPos(), plain_tip(mark.tip), self)
+                return True
+        return super().viewportEvent(event)
+
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() is QEvent.Type.FontChange and hasattr(self, "_steps"):
             self._rerender()
+
+    def _marks_in(self, piece: Piece) -> Sequence[TextMark]:
+        first = bisect_left(self._text_marks, piece.position, key=lambda mark: mark.start)
+        end = bisect_left(self._text_marks, piece.end_position, key=lambda mark: mark.start)
+        return self._text_marks[first:end]
+
+    def _paint_mark(self, painter: QPainter, mark: TextMark, place: QRectF, colours: Colours) -> None:
+        if mark is self._chosen_mark:
+            painter.setPen(QPen(QColor(colours.danger), 1.2))
+            painter.setBrush(QColor(blend(colours.surface, colours.danger, 0.12)))
+            painter.drawRoundedRect(place.adjusted(-2, -1, 2, 1), 3, 3)
+        elif mark.is_strong:
+            painter.fillRect(place, QColor(blend(colours.surface, colours.danger, 0.12)))
+        style = Qt.PenStyle.SolidLine if mark.is_strong else Qt.PenStyle.DotLine
+        painter.setPen(QPen(QColor(colours.danger), 1.6, style))
+        painter.drawLine(place.bottomLeft(), place.bottomRight())
 
     def _mark_values(self, trace: Trace, pieces: Sequence[Piece]) -> None:
         """Note which pieces changed the value, if the values are other ones than before."""

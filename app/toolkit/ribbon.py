@@ -176,7 +176,7 @@ class Ribbon(QWidget):
     def _segment_text(self, index: int) -> str:
         segment = self._segments[index]
         unit = "token" if segment.tokens == 1 else "tokens"
-        length = f", {segment.tokens:,} {unit}" if segment.author.is_model else ""
+        length = f", {segment.length or f'{segment.tokens:,} {unit}'}" if segment.author.is_model else ""
         first = f"{SIGN[segment.author]} {_WHO[segment.author]}{length}"
         return f"{first}\n{segment.tooltip}" if segment.tooltip else first
 
@@ -200,6 +200,8 @@ class RibbonSegment:
     author: Author
     tokens: int
     tooltip: str = ""
+    length: str = ""
+    """How long it is, where it is drawn by something else than its tokens."""
 
 
 class RibbonLayout:

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 
 from baton_reasoning.app.chat.page import ChatPage
 from baton_reasoning.app.document.clipboard import copy_answer
-from baton_reasoning.app.inspector.panel import Tab
+from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import label, line_edit
@@ -224,6 +224,8 @@ def _answer_commands(window: CommandTarget) -> list[Command]:
     session, chat = window.session, window.chat
     earlier = _on_last(window, lambda exchange: session.show_sibling(exchange, -1), writes=False)
     later = _on_last(window, lambda exchange: session.show_sibling(exchange, 1), writes=False)
+    opinion = _on_review(window, lambda review: review.opinion.carry_out())
+    values = _on_review(window, lambda review: review.values.carry_out())
     return _group(
         "Answer",
         ("Regenerate (new seed)", _on_last(window, session.ask_again), "Ctrl+R"),
@@ -234,8 +236,8 @@ def _answer_commands(window: CommandTarget) -> list[Command]:
         ("Next step", lambda: chat.step_through(1), "Ctrl+Down"),
         ("Previous step", lambda: chat.step_through(-1), "Ctrl+Up"),
         ("Edit the step, and go on from it", chat.edit_step, "F4"),
-        ("Second opinion on the answer", lambda: _turn_to(window, Tab.OPINION), "Ctrl+Shift+S"),
-        ("Value of each step of the answer", lambda: _turn_to(window, Tab.VALUE), "Ctrl+Shift+V"),
+        ("Second opinion on the answer", opinion, "Ctrl+Shift+S"),
+        ("Value of each step of the answer", values, "Ctrl+Shift+V"),
         ("Copy the answer", _on_last(window, copy_answer, writes=False), "Ctrl+Shift+C"),
         ("Copy the step", chat.copy_step, "Ctrl+Alt+C"),
     )
@@ -304,6 +306,16 @@ def _on_last(window: CommandTarget, act: Callable[[Exchange], object], writes: b
     return do
 
 
+def _on_review(window: CommandTarget, act: Callable[[AnswerReview], object]) -> Callable[[], None]:
+    """Return a command on the reviews of the last answer."""
+
+    def do(exchange: Exchange) -> None:
+        if answer := window.chat.conversation.answer_of(exchange):
+            act(answer.review)
+
+    return _on_last(window, do, writes=False)
+
+
 def _toggle_steps(window: CommandTarget) -> None:
     exchange = window.session.current
     if exchange and (answer := window.chat.conversation.answer_of(exchange)):
@@ -318,8 +330,3 @@ def _find(window: CommandTarget, by: int = 0) -> None:
 def _focus_search(window: CommandTarget) -> None:
     window.show_sidebar(True)
     window.chat.sidebar.search.setFocus()
-
-
-def _turn_to(window: CommandTarget, tab: Tab) -> None:
-    window.show_inspector(True)
-    window.chat.inspector.turn_to(tab)

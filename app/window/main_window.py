@@ -23,7 +23,7 @@ from baton_reasoning.app.toolkit.controls import Hairline
 from baton_reasoning.app.toolkit.file_drops import FileDrops
 from baton_reasoning.app.toolkit.layout import vbox
 from baton_reasoning.app.toolkit.messages import Toasts
-from baton_reasoning.app.toolkit.theme import apply, current_theme
+from baton_reasoning.app.toolkit.theme import apply
 from baton_reasoning.app.window.commands import CommandPalette, ShortcutList, commands_of, install
 from baton_reasoning.app.window.dialogs import WindowDialogs
 from baton_reasoning.app.window.dropped_files import DroppedFiles
@@ -232,7 +232,6 @@ class MainWindow(QMainWindow):
         was_narrow = event.oldSize().width() < NARROW if event.oldSize().isValid() else None
         is_narrow = self.width() < NARROW
         self.topbar.show_narrow(is_narrow)
-        self._fit_inspector()
         if is_narrow is not was_narrow:
             self.chat.inspector.setVisible(not is_narrow and self.preferences.value.window.inspector)
             self.chat.sidebar.setVisible(self.preferences.value.window.sidebar and not self.chat.is_comparing)
@@ -296,7 +295,6 @@ class MainWindow(QMainWindow):
         self.chat.context_wanted.connect(self._load_with_context)
         self.chat.splitterMoved.connect(self._remember_widths)
         self.preferences.changed.connect(self._apply_appearance)
-        current_theme().changed.connect(self._fit_inspector)
         application = QApplication.instance()
         assert isinstance(application, QApplication)
         application.focusChanged.connect(self._keep_focus)
@@ -339,11 +337,6 @@ class MainWindow(QMainWindow):
         if self._shown_page == "chat":
             pages.setBottom(self.chat.foot.mapTo(self._centre, QPoint(0, 0)).y() - 1)
         return pages
-
-    def _fit_inspector(self) -> None:
-        """Make the inspector at least as wide as its tabs, unless the window is narrow."""
-        is_narrow = self.width() < NARROW
-        self.inspector.setMinimumWidth(0 if is_narrow else self.inspector.preferred_width)
 
     def _load_with_context(self, tokens: int) -> None:
         self.dialogs.use_models(self.preferences.value.models.model_copy(update={"context": tokens}))

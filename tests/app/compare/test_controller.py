@@ -19,7 +19,7 @@ from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.settings import ModelChoice
-from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
+from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.words.labels import run_in_brief
 from tests.app.compare.conftest import ALONE, PROBLEM, arms_loader, dialog, rest_of, settle, view_of
 from tests.app.conftest import ScriptedLoader, answer_to, last_exchange
@@ -468,20 +468,6 @@ def test_models_that_cannot_be_loaded_leave_columns_that_were_not_begun(make_win
     qtbot.waitUntil(lambda: window.session.activity is Activity.IDLE)
     assert [column.head.state.text() for column in view_of(window).columns] == ["Not started"] * 3
     assert [each.trace.started for each in attempts(window)] == [None] * 3
-
-
-def test_columns_with_values_get_a_chart_when_they_have_them(compare: Compare) -> None:
-    window = compare(expected="4")
-    view = view_of(window)
-    assert view.values.isHidden()
-    for column in view.columns[:2]:
-        trace = column.exchange.trace
-        places = (PlaceOutcomes(0, "0" * 16), PlaceOutcomes(trace.steps[0].end_position, "1" * 16))
-        trace.apply(ValuesEstimated(0.0, "small", "Small", trace.length, "4", True, 99, places))
-        window.session.progressed.emit(column.exchange)
-    assert view.values.isVisible()
-    assert view.values.legend.text().startswith("○ Small only, value .00 to 1.00   □ Keywords, value")
-    assert [len(column.steps._marks) for column in view.columns] == [1, 1, 0]
 
 
 BEFORE, AFTER = (

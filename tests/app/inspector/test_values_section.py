@@ -8,6 +8,7 @@ from itertools import cycle
 from pathlib import Path
 
 import pytest
+from baton_reasoning.app.inspector.value_page import ValuePage
 from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QHelpEvent, QImage
 from PySide6.QtTest import QTest
@@ -15,7 +16,6 @@ from PySide6.QtWidgets import QApplication, QToolTip
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.inspector.panel import Tab
-from baton_reasoning.app.inspector.value_page import ValuePage
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.theme import LIGHT
 from baton_reasoning.app.window.main_window import MainWindow
