@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from PySide6.QtCore import QRectF, QSignalBlocker, QSize, Qt
-from PySide6.QtGui import QAccessible, QColor, QFontDatabase, QPainter, QPaintEvent
+from PySide6.QtGui import QAccessible, QColor, QFontDatabase, QGuiApplication, QPainter, QPaintEvent
 from PySide6.QtWidgets import QListView, QListWidget, QSizePolicy, QWidget
 
 from baton_reasoning.app.toolkit.accessible import set_accessible_role
@@ -30,11 +30,13 @@ class TokenList(QListWidget):
         self.setWrapping(True)
         self.setResizeMode(QListView.ResizeMode.Adjust)
         self.setSpacing(1)
-        self.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self.setAccessibleName("Tokens")
 
     def show_tokens(self, tokens: Sequence[TokenWritten], chosen: int) -> None:
         """Show the tokens of a piece, with its first as the chosen one or the one chosen before."""
+        font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+        font.setPointSizeF(QGuiApplication.font().pointSizeF())
+        self.setFont(font)
         listed = [visible(token.text) for token in tokens[:MOST]]
         with QSignalBlocker(self):
             self.clear()

@@ -101,7 +101,7 @@ class ValuesSection(ReviewSection):
         self._show_form(known_values)
 
     def summary(self) -> str:
-        return self.words.text().replace("\n", " · ") if self.values else ""
+        return self.words.text().replace("\n", " · ") if self.values and not self.is_open else ""
 
     def progress(self) -> ReviewProgress | None:
         if not self._is_running:

@@ -105,9 +105,9 @@ def draw_values(values: StepValues, width: float = _WIDTH) -> CurveDrawing:
         number = charts.DIAMOND if each.author is Author.LARGE else charts.CIRCLE
         parts.append(charts.marker(number, *point, each.author.value if each.author else "inserted"))
     entries = [
-        ("after text of the small model", charts.marker(charts.CIRCLE, 0, 0, "small")),
-        ("after text of the large model", charts.marker(charts.DIAMOND, 0, 0, "large")),
-        ("after text that the large model replaced", charts.marker(_HOLLOW, 0, 0, "small")),
+        ("small model", charts.marker(charts.CIRCLE, 0, 0, "small")),
+        ("large model", charts.marker(charts.DIAMOND, 0, 0, "large")),
+        ("what it replaced", charts.marker(_HOLLOW, 0, 0, "small")),
     ]
     named, end = charts.legend(entries, left, bottom + 34, right)
     drawing = charts.svg(width, end, [*parts, *named], "Values along the answer, with 95% intervals")
