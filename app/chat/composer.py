@@ -11,8 +11,9 @@ from PySide6.QtWidgets import QFrame, QPlainTextEdit, QPushButton, QWidget
 from baton_reasoning.app.session.run_list import Activity
 from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, button
 from baton_reasoning.app.toolkit.layout import hbox, vbox
-from baton_reasoning.app.toolkit.theme import SIGN, Role, current_theme, icon, set_role
+from baton_reasoning.app.toolkit.theme import Role, current_theme, icon, set_role
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.words.authors import SIGN
 
 MOST_LINES = 8
 ASK, ASK_SAME_COLUMNS = "Ask something", "Ask the same columns"

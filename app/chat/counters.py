@@ -8,9 +8,10 @@ from PySide6.QtWidgets import QLabel, QWidget
 
 from baton_reasoning.app.toolkit.controls import label
 from baton_reasoning.app.toolkit.layout import Spacer, hbox, vbox
-from baton_reasoning.app.toolkit.theme import SIGN, Role, current_theme, set_role
+from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import bill_text, tokens_text
 from baton_reasoning.core.words.numbers import count, money
 

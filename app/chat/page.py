@@ -38,7 +38,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.trace import Piece, Trace
-from baton_reasoning.core.words.labels import WHO
+from baton_reasoning.core.words.authors import WHO
 
 if TYPE_CHECKING:
     from baton_reasoning.app.compare.controller import ComparisonController

@@ -13,10 +13,11 @@ from baton_reasoning.app.chat.scoreboards import Board, BoardRow
 from baton_reasoning.app.toolkit.controls import button, label
 from baton_reasoning.app.toolkit.flow import flowing
 from baton_reasoning.app.toolkit.layout import vbox
-from baton_reasoning.app.toolkit.theme import SIGN, Role, current_theme, set_role
+from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.verdict import Outcome
+from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.numbers import count, rough_duration
 
 BEYOND = "The demo pair solves only problems such as its examples. For this problem, choose real models."

@@ -8,9 +8,10 @@ from PySide6.QtWidgets import QWidget
 from baton_reasoning.app.session.loaded_models import LoadedModels
 from baton_reasoning.app.toolkit.controls import ElidedLabel, button
 from baton_reasoning.app.toolkit.layout import hbox
-from baton_reasoning.app.toolkit.theme import SIGN, Role
+from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
+from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import STATES
 
 

@@ -18,7 +18,7 @@ from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import button, label
 from baton_reasoning.app.toolkit.layout import hbox, vbox
 from baton_reasoning.app.toolkit.ribbon import Ribbon
-from baton_reasoning.app.toolkit.theme import SIGN, Role, set_role
+from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.extract import given_in, last_boxed
 from baton_reasoning.core.run import RunSettings
@@ -26,6 +26,7 @@ from baton_reasoning.core.thinking.differences import thinking_steps
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import finish_text, last_text, title_of
 
 MOST_COLUMNS = 3

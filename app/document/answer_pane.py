@@ -21,16 +21,19 @@ from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import ElidedLabel, button, label
 from baton_reasoning.app.toolkit.layout import Spacer, hbox, vbox
 from baton_reasoning.app.toolkit.ribbon import Ribbon
-from baton_reasoning.app.toolkit.theme import SIGN, Role, set_role
+from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import last_text, run_in_brief
 
 NOT_BEGUN = "Stopped before it began."
 LONGEST_RESULT = 40
 """Characters of a result that stands in large type; a longer one is read in the text."""
+GAP = 8
+"""Pixels between two parts of the heading."""
 VERDICTS = {
     Outcome.CORRECT: ("✓ right", Role.SUCCESS),
     Outcome.WRONG: ("✗ wrong", Role.DANGER),
@@ -217,7 +220,7 @@ class AnswerPane(QWidget):
 
     def _fit_heading(self) -> None:
         """Leave out of the heading what does not fit: first the share; while a prompt is read, never how far."""
-        room = self.width() - self.heading.sizeHint().width()
+        room = self.width() - self.heading.sizeHint().width() - 4 * GAP
         room -= 0 if self._fold.isHidden() else self._fold.sizeHint().width()
         has_begun = bool(self.exchange.trace.started)
         fits = self.brief.sizeHint().width() + self.share.sizeHint().width() < room
@@ -227,7 +230,7 @@ class AnswerPane(QWidget):
     def _lay_out(self) -> None:
         self.verdict.hide()
         first = hbox(self.result, self.verdict, Spacer(0), spacing=16)
-        head = hbox(self.heading, self.brief, self.share, Spacer(0), self._fold, spacing=8)
+        head = hbox(self.heading, self.brief, self.share, Spacer(0), self._fold, spacing=GAP)
         parts = (
             first,
             self.answer,

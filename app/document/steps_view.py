@@ -26,11 +26,12 @@ from baton_reasoning.app.document.steps_document import AT_ONCE, GAP, ShownPiece
 from baton_reasoning.app.document.text_marks import TextMark, rendered_place
 from baton_reasoning.app.document.typesetting import Typesetter
 from baton_reasoning.app.toolkit.controls import plain_tip
-from baton_reasoning.app.toolkit.theme import SIGN, Colours, blend, current_theme, ink_of, tint_of
+from baton_reasoning.app.toolkit.theme import Colours, blend, current_theme, ink_of, tint_of
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.differences import Effect
 from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.words.authors import SIGN
 
 if TYPE_CHECKING:
     from baton_reasoning.core.words.values import NotableChange

@@ -17,11 +17,11 @@ from baton_reasoning.app.session.reviews import AnswerReviews
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import button, plain_tip
 from baton_reasoning.app.toolkit.layout import in_row
-from baton_reasoning.app.toolkit.theme import SIGN
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import OpinionGiven
 from baton_reasoning.core.thinking.opinion import Disagreement, Opinion, SecondOpinion, opinion_error
 from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import opinion_counts
 from baton_reasoning.core.words.numbers import count
 

@@ -15,7 +15,7 @@ from baton_reasoning.app.toolkit.controls import Hairline, button, label
 from baton_reasoning.app.toolkit.facts import Facts
 from baton_reasoning.app.toolkit.layout import Spacer, in_row, vbox
 from baton_reasoning.app.toolkit.ribbon import Ribbon, RibbonSegment
-from baton_reasoning.app.toolkit.theme import SIGN, Role
+from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import RunSettings
@@ -23,6 +23,7 @@ from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import (
     Fact,
     bill_facts,

@@ -13,10 +13,11 @@ from baton_reasoning.app.models.model_forms import LoadingForm, WritingForm
 from baton_reasoning.app.toolkit.controls import button, label
 from baton_reasoning.app.toolkit.facts import Facts
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, in_row, vbox
-from baton_reasoning.app.toolkit.theme import SIGN, Role, set_role
+from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.library import BrokenFile, LocalModel
+from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import Fact, placement_facts
 from baton_reasoning.core.words.numbers import short_path
 

@@ -12,7 +12,7 @@ from baton_reasoning.app.models.controller import ModelsController
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import button, label
 from baton_reasoning.app.toolkit.layout import hbox, holder, vbox
-from baton_reasoning.app.toolkit.theme import SIGN, Role, set_role
+from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.diagnosis import Check, State, gpu_checks
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError
@@ -23,6 +23,7 @@ from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.gguf import GgufHeader
 from baton_reasoning.core.models.hub import Hub
 from baton_reasoning.core.models.options import HubFile
+from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import fit_text
 from baton_reasoning.core.words.speed import (
     bytes_per_second,

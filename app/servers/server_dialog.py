@@ -20,7 +20,7 @@ from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import button, combo_box, label, line_edit, scrolling
 from baton_reasoning.app.toolkit.forms.form import SettingsForm
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
-from baton_reasoning.app.toolkit.theme import SIGN, Role, set_role
+from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.answers import UnknownModel
 from baton_reasoning.core.engines.remote.connection import LLAMA_SERVER_PORTS, without_model
@@ -29,6 +29,7 @@ from baton_reasoning.core.engines.remote.protocol import ServedModel
 from baton_reasoning.core.engines.remote.servers import ConnectionReport, Finding, Severity, try_connection
 from baton_reasoning.core.errors import BatonError, Cancelled, SettingsError
 from baton_reasoning.core.models.options import server_urls
+from baton_reasoning.core.words.authors import SIGN
 
 Answer = TypeVar("Answer")
 Probe = Callable[[], Sequence[int]]

@@ -10,7 +10,6 @@ from rich.control import Control
 from rich.segment import ControlType
 
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.export.markdown import SIGNS
 from baton_reasoning.core.text import counted, safe_text
 from baton_reasoning.core.thinking.events import (
     Event,
@@ -23,6 +22,7 @@ from baton_reasoning.core.thinking.events import (
 )
 from baton_reasoning.core.thinking.registry import advice_on
 from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import prefill_text
 
 _STYLES = {
@@ -88,7 +88,7 @@ class Printer:
             return
         style = _STYLES[piece.author]
         if not self._shown:
-            self._print(f"{SIGNS[piece.author]} ", style)
+            self._print(f"{SIGN[piece.author]} ", style)
         self._print(text[len(self._shown) :].replace("\n", "\n  "), style)
         self._shown = text
 
@@ -140,7 +140,7 @@ def summary(trace: Trace) -> str:
     if trace.finish not in (None, Finish.END_OF_TEXT):
         counts.append(f"ended by: {trace.finish.value}" if trace.finish else "")
     authors = [
-        f"{SIGNS[author]} {author.value} {total.kept} tokens kept, {total.discarded} discarded, "
+        f"{SIGN[author]} {author.value} {total.kept} tokens kept, {total.discarded} discarded, "
         f"{f'{total.tokens_per_second:,.0f} tok/s, ' if total.tokens_per_second else ''}"
         f"read {total.prefilled} in {total.handoff_seconds * 1000:.0f} ms"
         f"{f', {total.accepted_drafts} of {total.drafts} drafts accepted' if total.drafts else ''}"

@@ -30,7 +30,8 @@ from baton_reasoning.core.thinking.opinion import Disagreement, Opinion
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import event_to_json
 from baton_reasoning.core.thinking.values import StepValues, TakeoverWorth
-from baton_reasoning.core.words.labels import SIGNS, opinion_counts
+from baton_reasoning.core.words.authors import SIGN
+from baton_reasoning.core.words.labels import opinion_counts
 from baton_reasoning.core.words.numbers import count
 from baton_reasoning.core.words.values import value_sentences
 
@@ -229,7 +230,7 @@ def value_table(trace: Trace, values: StepValues) -> Table:
         change, worth = changes.get(place.place), takeovers.get(place.place)
         cells = (
             str(place.step + 1) if place.position else "start",
-            SIGNS.get(place.author, "") if place.author else "",
+            SIGN.get(place.author, "") if place.author else "",
             estimated(place.value) if place.continuations else VERDICTS[place.value.value > 0],
             signed(change.difference) if change else "",
             _worth_text(worth) if worth else "",

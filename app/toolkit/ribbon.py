@@ -22,8 +22,9 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from baton_reasoning.app.toolkit.accessible import set_accessible_role
-from baton_reasoning.app.toolkit.theme import SIGN, Colours, current_theme, ink_of
+from baton_reasoning.app.toolkit.theme import Colours, current_theme, ink_of
 from baton_reasoning.core.thinking.events import Author
+from baton_reasoning.core.words.authors import SIGN, WHO
 
 __all__ = ["Ribbon", "RibbonSegment"]
 
@@ -177,16 +178,10 @@ class Ribbon(QWidget):
         segment = self._segments[index]
         unit = "token" if segment.tokens == 1 else "tokens"
         length = f", {segment.length or f'{segment.tokens:,} {unit}'}" if segment.author.is_model else ""
-        first = f"{SIGN[segment.author]} {_WHO[segment.author]}{length}"
+        first = f"{SIGN[segment.author]} {WHO[segment.author]}{length}"
         return f"{first}\n{segment.tooltip}" if segment.tooltip else first
 
 
-_WHO = {
-    Author.SMALL: "small model",
-    Author.LARGE: "large model",
-    Author.INSERTED: "inserted",
-    Author.PERSON: "edited",
-}
 _LOW = 0.68  # height of the small model's pieces, of the large one's
 _ROOM_FOR_A_GAP = 4.0  # pixels; narrower pieces touch, or there would be only gaps
 _ROOM_FOR_A_SIGN = 18.0

@@ -10,13 +10,13 @@ from PySide6.QtCore import QObject
 
 from baton_reasoning.app.toolkit.background import BackgroundTask
 from baton_reasoning.app.toolkit.file_drops import FileDrops
-from baton_reasoning.app.toolkit.theme import SIGN
 from baton_reasoning.app.window.dialogs import WindowDialogs
 from baton_reasoning.app.window.messages import WindowMessages
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.models.gguf import GgufHeader, read_header
 from baton_reasoning.core.models.options import file_source
+from baton_reasoning.core.words.authors import SIGN
 
 
 class DroppedFiles(QObject):

@@ -9,9 +9,10 @@ from PySide6.QtWidgets import QLabel, QPushButton, QSizePolicy, QWidget
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.toolkit.controls import ElidedLabel, label, plain_tip
 from baton_reasoning.app.toolkit.layout import hbox
-from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, SIGN, Role, set_role
+from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, Role, set_role
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.remote.status import ServerStatus
+from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import STATES, fallback_text, status_text
 from baton_reasoning.core.words.speed import speed_of_pair
 

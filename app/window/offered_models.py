@@ -8,10 +8,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from baton_reasoning.app.toolkit.theme import SIGN
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.models.options import DemoModel, LocalFile, ModelSource, parse_source
 from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.numbers import short_path, size
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import IconButton, button, label, plain_tip, whole_number
 from baton_reasoning.app.toolkit.file_drops import FileDrops
 from baton_reasoning.app.toolkit.layout import Spacer, hbox, vbox
-from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, SIGN, Role, set_role
+from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, Role, set_role
 from baton_reasoning.app.toolkit.timer import single_shot_timer
 from baton_reasoning.app.window.offered_models import (
     OfferedModel,
@@ -41,6 +41,7 @@ from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.options import DemoModel, HubFile, ModelSource, ServerUrls, local_path, parse_source
 from baton_reasoning.core.settings import DEMO_OF, ModelChoice
+from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.numbers import parameter_count
 from baton_reasoning.core.words.speed import speed_of_files
 

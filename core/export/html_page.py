@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from baton_reasoning.core.charts import PRINT
-from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.export.exported import Exported
 from baton_reasoning.core.export.html_template import render
-from baton_reasoning.core.export.markdown import SIGNS, described, system_of, thinking_pieces
+from baton_reasoning.core.export.markdown import described, system_of, thinking_pieces
 from baton_reasoning.core.export.value_curve import curve_of
 from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.words.authors import SIGN, WHO
 
 LIGHT = PRINT | {"background": "#f7f7f5"}
 """The window's colours; a test holds them to `app.toolkit.theme`."""
@@ -27,12 +27,6 @@ DARK = {
     "inserted": "#a2a5ad",
     "person": "#e9c6f7",
 }
-_NAMES = {
-    Author.SMALL: "small model",
-    Author.LARGE: "large model",
-    Author.INSERTED: "inserted",
-    Author.PERSON: "edited by a person",
-}
 
 
 def to_html(exported: Exported) -> str:
@@ -43,8 +37,8 @@ def to_html(exported: Exported) -> str:
         path=exported.path(),
         light=LIGHT,
         dark=DARK,
-        names=_NAMES,
-        signs=SIGNS,
+        names=WHO,
+        signs=SIGN,
         described=described,
         system_of=system_of,
         steps_of=steps_of,

@@ -15,11 +15,11 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.export.exported import Answered, Exported
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.words.authors import SIGN
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
-SIGNS = {Author.SMALL: "●", Author.LARGE: "◆", Author.INSERTED: "▣", Author.PERSON: "✎"}
 """The marks of the window, so that a colour is never the only sign."""
 _OPENING = "<details><summary>Thinking: ● small, ◆ large, ▣ inserted, ✎ edited</summary>"
 _CLOSING = "</details>"
@@ -85,7 +85,7 @@ def described(each: Answered) -> str:
     figures = f"{counted(trace.tokens, 'token')}, large share {trace.large_share:.0%}, {trace.seconds:.1f} s{finish}"
     parts = [figures, f"{each.exchange.created:%Y-%m-%d %H:%M}"]
     if started:
-        cards = ((SIGNS[Author.SMALL], started.small), (SIGNS[Author.LARGE], started.large))
+        cards = ((SIGN[Author.SMALL], started.small), (SIGN[Author.LARGE], started.large))
         parts += [f"{sign} {card.name} {card.quantisation}".strip() for sign, card in cards if card]
         parts += [f"policy {started.policy}", f"seed {started.seed}"]
     return " · ".join(parts)
@@ -122,6 +122,6 @@ def _thinking(each: Answered) -> str:
         return ""
     # All of it escaped: a model must not be able to close the fold.
     written = "\n\n".join(
-        f"{SIGNS[piece.author]} {escaped(html.escape(piece.text.strip(), quote=False))}" for piece in pieces
+        f"{SIGN[piece.author]} {escaped(html.escape(piece.text.strip(), quote=False))}" for piece in pieces
     )
     return f"{_OPENING}\n\n{written}\n\n{_CLOSING}"

@@ -10,11 +10,11 @@ from baton_reasoning.core import charts
 from baton_reasoning.core.charts import Axis
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.export.html_template import markup
-from baton_reasoning.core.export.markdown import SIGNS
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.table import Table, columns_of
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import StepValues, TextPlace, ValuedPlace
+from baton_reasoning.core.words.authors import SIGN
 
 _WIDTH = 640
 _REPLACED = "3 3"
@@ -69,7 +69,7 @@ def _rows(values: StepValues) -> Iterator[tuple[str, ...]]:
         worth = worths.get(each.place)
         yield (
             str(each.step + 1) if each.position else "beginning",
-            SIGNS[each.author] if each.author else "",
+            SIGN[each.author] if each.author else "",
             f"{each.value.value:.2f}",
             _interval(each.value, "–") if each.continuations else "the answer's verdict",
             f"{worth.difference.value:+.2f} ({_interval(worth.difference, ' to ', '+')})" if worth else "",

@@ -27,6 +27,8 @@ from baton_reasoning.core.thinking.trace import Trace
 PACKAGE = "baton_reasoning.core.thinking.policies"
 ENTRY_POINTS = "baton_reasoning.policies"
 DEFAULT_POLICY = "keywords"
+COMMON_POLICIES = (DEFAULT_POLICY, "every-step", "never", "always")
+"""The policies that are offered first; a menu or dialog shows the others after “More…”."""
 MOST_DIFFERENCES = 2
 """Parameters that a title names; more would not be read."""
 

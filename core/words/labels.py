@@ -20,18 +20,11 @@ from baton_reasoning.core.thinking.events import Finish, PrefillProgressed
 from baton_reasoning.core.thinking.opinion import Opinion
 from baton_reasoning.core.thinking.registry import POLICIES, advice_on, policy_title
 from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.numbers import count, duration, money, size
 
-SIGNS = {Author.SMALL: "●", Author.LARGE: "◆"}
 Fact = tuple[str, str]
 """A name and its value, for a list of facts."""
-
-WHO = {
-    Author.SMALL: "the small model",
-    Author.LARGE: "the large model",
-    Author.INSERTED: "Baton",
-    Author.PERSON: "a person",
-}
 
 ENDINGS = {
     Finish.END_OF_TEXT: "",
@@ -64,7 +57,7 @@ def used_in_brief(trace: Trace) -> str:
     if trace.started is None:
         return ""
     cards = ((Author.SMALL, trace.started.small), (Author.LARGE, trace.started.large))
-    models = [f"{SIGNS[author]} {card.name} {card.quantisation}".strip() for author, card in cards if card]
+    models = [f"{SIGN[author]} {card.name} {card.quantisation}".strip() for author, card in cards if card]
     settings = RunSettings.stored(trace.started.settings)
     # A policy of another version has no title here.
     title = title_of(settings) if trace.started.policy in POLICIES else trace.started.policy

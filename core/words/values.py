@@ -13,7 +13,7 @@ from baton_reasoning.core.thinking.differences import Effect, change_of
 from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.trace import Piece, Trace, piece_before
 from baton_reasoning.core.thinking.values import WON, StepValues, TakeoverWorth, ValueChange, ValuedPlace
-from baton_reasoning.core.words.labels import SIGNS
+from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.numbers import count
 
 MOST_NAMED = 5
@@ -21,8 +21,8 @@ MOST_NAMED = 5
 QUOTED = 80
 """Characters of a step that a sentence quotes."""
 WRITER_WORDS = {
-    "small": f"{SIGNS[Author.SMALL]} Small model alone",
-    "large": f"{SIGNS[Author.LARGE]} Large model alone",
+    "small": f"{SIGN[Author.SMALL]} Small model alone",
+    "large": f"{SIGN[Author.LARGE]} Large model alone",
     "policy": "Policy of the run",
 }
 
@@ -144,7 +144,7 @@ def source_text(estimated: ValuesEstimated) -> str:
     numbers = [len(place.outcomes) for place in estimated.places]
     few, many = min(numbers, default=0), max(numbers, default=0)
     number = f"{few} to {many}" if few < many else f"{many}"
-    sign = "" if estimated.writer == "policy" else f"{SIGNS[Author(estimated.writer)]} "
+    sign = "" if estimated.writer == "policy" else f"{SIGN[Author(estimated.writer)]} "
     how = " by the run’s policy" if estimated.writer == "policy" else " alone"
     places = count(len(numbers), "place")
     return f"Share of continuations {what}: {number} from each of {places}, by {sign}{estimated.model}{how}."
@@ -152,7 +152,7 @@ def source_text(estimated: ValuesEstimated) -> str:
 
 def place_in_words(place: ValuedPlace, piece: Piece, values: StepValues) -> str:
     """Return “◆ Step 8: value 1.00 (.81–1.00), 16 continuations”. `piece`: its text, or what replaced that."""
-    who = f"{SIGNS[place.author]} " if place.author in SIGNS else ""
+    who = f"{SIGN[place.author]} " if place.author in SIGN else ""
     if place.place.replaced:
         where = f"○ What step {piece.step + 1} replaced"
     elif place.step < 0:

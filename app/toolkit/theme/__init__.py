@@ -1,7 +1,7 @@
 """The look of the window. Start with `apply`; widgets ask `current_theme()` and listen to its `changed`."""
 
 from baton_reasoning.app.toolkit.theme.appearance import Theme, apply, current_theme
-from baton_reasoning.app.toolkit.theme.colours import DARK, LIGHT, SIGN, Colours, blend, ink_of, tint_of
+from baton_reasoning.app.toolkit.theme.colours import DARK, LIGHT, Colours, blend, ink_of, tint_of
 from baton_reasoning.app.toolkit.theme.fonts import line_width, reading_font
 from baton_reasoning.app.toolkit.theme.icons import icon
 from baton_reasoning.app.toolkit.theme.stylesheet import AUTHOR_ROLES, Role, set_role
@@ -10,7 +10,6 @@ __all__ = [
     "AUTHOR_ROLES",
     "DARK",
     "LIGHT",
-    "SIGN",
     "Colours",
     "Role",
     "Theme",

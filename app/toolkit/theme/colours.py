@@ -2,7 +2,7 @@
 
 Two rules, both held by the tests: whatever is read has a contrast of at least 4.5 to 1 on every ground it
 may stand on (WCAG 2.2, 1.4.3), and the authors differ for people who see no red or no green. A colour is
-never the only sign: each author also has a mark (`SIGN`).
+never the only sign: each author also has a mark (`core.words.authors`).
 """
 
 from __future__ import annotations
@@ -104,9 +104,6 @@ def blend(ground: str, ink: str, share: float) -> str:
         below.greenF() + (above.greenF() - below.greenF()) * share,
         below.blueF() + (above.blueF() - below.blueF()) * share,
     ).name()
-
-
-SIGN = {Author.SMALL: "●", Author.LARGE: "◆", Author.INSERTED: "▣", Author.PERSON: "✎"}
 
 
 def ink_of(author: Author, colours: Colours) -> str:

@@ -37,7 +37,8 @@ class Role(Enum):
     SUCCESS = "success"
     DANGER = "danger"  # a label that warns, a button that destroys
     PRIMARY = "primary"  # the button that Enter presses
-    FLAT = "flat"  # a button without edges
+    FLAT = "flat"  # a button without edges: an icon, or one of a row of actions
+    TAB = "tab"  # a checkable button that turns to a page: text, underlined while it is the page that is shown
     FIGURE = "figure"  # one big number
     LARGE_FIGURE = "large-figure"  # one of the large model
     BARE = "bare"  # a field without edges, inside a card that has them

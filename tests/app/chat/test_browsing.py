@@ -265,7 +265,7 @@ def test_what_would_write_a_second_text_is_refused_in_words(make_window: Make, h
     earlier = window.session.conversation.path[0]
     for action in (AnswerAction.AGAIN, AnswerAction.CONTINUE, AnswerAction.MORE_CONTEXT):
         window.notice.close_newest()
-        window.chat.conversation.wanted.emit(earlier, action)
+        window.chat.carry_out(earlier, action)
         assert window.notice.text == "An answer is being written. Stop it, or wait for its end."
     assert len(loader.choices) == 1, "models were loaded for an answer that is not written"
 
@@ -294,7 +294,7 @@ def test_the_inspector_stays_at_a_chosen_step_while_answers_elsewhere_begin_and_
         ask(window, qtbot, problem)
         qtbot.waitUntil(lambda: last_exchange(window).trace.tokens > 2)
     earlier = window.session.conversation.path[0]
-    window.chat.conversation.piece_chosen.emit(earlier, earlier.trace.pieces[0])
+    window.chat.choose(earlier, earlier.trace.pieces[0])
     with qtbot.waitSignal(window.session.runs.ended):
         held.let_go("Elsewhere")
     assert window.inspector.piece is earlier.trace.pieces[0]

@@ -13,11 +13,11 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.step_editor import StepEditor
 from baton_reasoning.app.session.loaded_models import LoadState
-from baton_reasoning.app.toolkit.theme import SIGN
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.words.authors import SIGN, WHO
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
 from tests.patience import PATIENCE
 
@@ -78,7 +78,7 @@ def test_the_edited_text_is_signed_by_a_person(ask: Ask, qtbot: QtBot) -> None:
     assert "Written by a person" in heads
     segment = last_answer(window).ribbon.segments[0]
     assert (segment.author, segment.tooltip) == (Author.PERSON, "Edited by a person")
-    assert f"{SIGN[Author.PERSON]} edited" in last_answer(window).ribbon.accessibleDescription()
+    assert f"{SIGN[Author.PERSON]} {WHO[Author.PERSON]}" in last_answer(window).ribbon.accessibleDescription()
 
 
 def test_escape_or_an_unchanged_step_makes_no_other_attempt(ask: Ask, qtbot: QtBot) -> None:
@@ -112,7 +112,7 @@ def test_an_empty_step_is_cut_off_and_written_again(ask: Ask, qtbot: QtBot) -> N
 def test_the_menu_of_a_step_offers_to_edit_it(ask: Ask, qtbot: QtBot) -> None:
     window = ask("2 + 2?")
     choose_first_step(window, qtbot)
-    window.chat._menu(last_exchange(window), last_exchange(window).trace.pieces[0], QPoint(0, 0))
+    window.chat.open_menu(last_exchange(window), last_exchange(window).trace.pieces[0], QPoint(0, 0))
     menu = next(menu for menu in window.chat.findChildren(QMenu) if menu.isVisible())
     action = next(action for action in menu.actions() if action.text().startswith("Edit this step"))
     assert isinstance(action, QAction)

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.chat.answer_view import AnswerView
+from baton_reasoning.app.chat.answer_view import AnswerView, ChatActions
 from baton_reasoning.app.chat.conversation_view import Bubble, ConversationView
 from baton_reasoning.app.document.typesetting import Typesetter
 from baton_reasoning.app.session.conversation import Conversation, Exchange
@@ -56,7 +57,7 @@ class PaintedRoom(QObject):
 
 def test_growing_steps_never_lie_over_what_is_below_them(qtbot: QtBot, tmp_path: Path) -> None:
     written = "\n\n".join(f"Step {number} is long enough to be wrapped. " * 4 for number in range(20))
-    view = ConversationView(Typesetter(), ModelCosts(tmp_path / "costs.json"))
+    view = ConversationView(Typesetter(), ModelCosts(tmp_path / "costs.json"), Mock(spec=ChatActions))
     qtbot.addWidget(view)
     conversation = Conversation()
     exchange = Exchange("Count.", RunSettings())

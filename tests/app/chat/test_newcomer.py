@@ -123,7 +123,7 @@ def test_nothing_is_offered_to_be_shown_where_all_text_is_the_answer(
     assert not last_answer(window).steps.isVisible()
 
 
-def test_an_answer_names_the_seed_that_was_used(make_window: Make, qtbot: QtBot) -> None:
+def test_an_answer_knows_the_seed_that_was_used(make_window: Make, qtbot: QtBot) -> None:
     window = make_window()
     qtbot.waitUntil(lambda: window.session.ready and window.isActiveWindow())
     window.preferences.change_run(seed=41)
@@ -134,8 +134,7 @@ def test_an_answer_names_the_seed_that_was_used(make_window: Make, qtbot: QtBot)
     leaf = last_exchange(window)
     assert leaf.trace.started
     assert leaf.trace.started.seed == leaf.settings.seed == 41
-    assert last_answer(window).used.text().endswith("seed 41")
     qtbot.keyClick(composer, Qt.Key.Key_R, Qt.KeyboardModifier.ControlModifier)
     qtbot.waitUntil(lambda: window.session.ready and window.session.conversation.leaf is not leaf)
-    assert last_answer(window).used.text().endswith("seed 42")
+    assert last_exchange(window).settings.seed == 42
     assert window.preferences.value.run.seed == 41, "it is that of the next problem"

@@ -15,7 +15,6 @@ from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.models.options import LocalFile
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish
-from baton_reasoning.core.thinking.policies.keywords import Keywords
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
 from tests.fakes.held import ServedEngine
 from tests.fakes.scripted import ScriptedEngine
@@ -79,13 +78,6 @@ def test_a_full_context_is_doubled_and_the_answer_continues(make_window: Make, q
     qtbot.waitUntil(lambda: window.session.ready and trace.finish is Finish.END_OF_TEXT)
     assert loader.choices[-1].context == 60
     assert trace.text == PLAIN
-
-
-def test_what_wrote_an_answer_stands_below_it_as_it_was_then(make_window: Make, qtbot: QtBot) -> None:
-    window = answered(make_window, qtbot, ScriptedLoader(), seed=7, policy=Keywords.presets["paper"])
-    window.preferences.change_run(seed=9, policy=Keywords.presets["baton"])
-    assert last_answer(window).used.text() == "● small  ◆ large · Keywords (paper) · seed 7"
-    assert "temperature 0.6" in last_answer(window).used.toolTip()
 
 
 def test_an_unreachable_server_has_one_line_that_is_updated_and_goes(make_window: Make, qtbot: QtBot) -> None:

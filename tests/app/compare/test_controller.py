@@ -169,7 +169,7 @@ def test_a_model_that_is_lost_in_one_arm_leaves_the_others(compare: Compare) -> 
     assert helped.exchange.trace.finish is Finish.END_OF_TEXT
     assert large.exchange.trace.finish is Finish.FAILED
     assert large.head.state.text() == "The run failed."
-    assert "was killed" in large.ending.text()
+    assert "was killed" in large._ending.text()
     assert large.head.standing.text() == "no answer"
 
 
@@ -254,7 +254,7 @@ def test_back_to_the_conversation_and_the_tries_side_by_side_again(compare: Comp
     written = window.models.pair.small, window.models.pair.large
     counts = [engine.written for engine in written if isinstance(engine, ScriptedEngine)]
     bubble = next(iter(window.chat.conversation._bubbles.values()))
-    bubble.compare_wanted.emit()
+    bubble._compare.click()
     settle(window, qtbot)
     assert [column.exchange for column in view_of(window).columns] == attempts(window)
     assert [engine.written for engine in written if isinstance(engine, ScriptedEngine)] == counts
@@ -302,7 +302,7 @@ def test_words_are_found_in_all_columns(compare: Compare, qtbot: QtBot) -> None:
     view, bar = view_of(window), window.chat.find_bar
     window.chat.find_words()
     bar.edit.setText("four")
-    texts = [text for column in view.columns for text in (column.steps, column.card.text)]
+    texts = [text for column in view.columns for text in (column.steps, column.card)]
     expected = sum(text.toPlainText().lower().count("four") for text in texts)
     assert expected > 1
     qtbot.waitUntil(lambda: bar.count.text() == f"1 of {expected}")
@@ -396,7 +396,7 @@ def test_an_answer_is_compared_with_other_arms_without_writing_it_again(make_win
     answer = attempts(window)[0]
     view = window.chat.conversation.answer_of(answer)
     assert view
-    view.wanted.emit(AnswerAction.COMPARE)
+    window.chat.carry_out(answer, AnswerAction.COMPARE)
     assert [choice.exchange for choice in dialog().picked()] == [None, answer, None]
     dialog().go.click()
     settle(window, qtbot)

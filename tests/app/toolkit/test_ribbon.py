@@ -113,14 +113,14 @@ def hover(ribbon: Ribbon, x: int) -> str:
 
 
 def test_hovering_says_who_how_much_and_why(ribbon: Ribbon) -> None:
-    assert hover(ribbon, 120) == "◆ large model, 30 tokens\nReflection takeover: Wait"
-    assert hover(ribbon, 20) == "● small model, 50 tokens"
+    assert hover(ribbon, 120) == "◆ the large model, 30 tokens\nReflection takeover: Wait"
+    assert hover(ribbon, 20) == "● the small model, 50 tokens"
 
 
 def test_a_screen_reader_hears_the_shares(ribbon: Ribbon) -> None:
     assert ribbon.accessibleName() == "Who wrote it"
     assert ribbon.accessibleDescription() == "3 pieces; the large model wrote 38%."
     ribbon.select(1)
-    assert "Piece 2: ◆ large model" in ribbon.accessibleDescription()
+    assert "Piece 2: ◆ the large model" in ribbon.accessibleDescription()
     ribbon.set_segments([])
     assert ribbon.accessibleDescription() == "Nothing written yet."

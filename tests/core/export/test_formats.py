@@ -56,10 +56,7 @@ def test_what_a_person_edited_is_signed_in_every_format() -> None:
     exported = single_run("Sums", "2 + 2?", edit)
     assert "✎ &lt;b&gt;Mine" in to_markdown(exported)
     page = to_html(exported)
-    assert (
-        '<div class="piece person"><b title="edited by a person">✎</b> <span class="why">edited</span> &lt;b&gt;Mine'
-        in page
-    )
+    assert '<div class="piece person"><b title="a person">✎</b> <span class="why">edited</span> &lt;b&gt;Mine' in page
     assert '<i class="person"' in page
     (read,) = read_json(to_json(exported)).exchanges
     assert read.trace.events == edit.events
@@ -164,8 +161,8 @@ def test_pages_say_what_other_branches_they_leave_out(exported: Exported) -> Non
 
 def test_a_page_shows_every_author_by_colour_and_sign(exported: Exported) -> None:
     page = FORMATS[".html"](exported)
-    assert '<div class="piece small"><b title="small model">●</b>' in page
-    assert '<div class="piece large"><b title="large model">◆</b>' in page
+    assert '<div class="piece small"><b title="the small model">●</b>' in page
+    assert '<div class="piece large"><b title="the large model">◆</b>' in page
     assert "cue “wait”" in page
     assert 'It is <b class="boxed">4</b>.' in page
 

@@ -21,6 +21,7 @@ from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeove
 from baton_reasoning.core.thinking.policy import Policy, PolicySettings
 from baton_reasoning.core.thinking.reasons import SHARED_REASONS
 from baton_reasoning.core.thinking.registry import (
+    COMMON_POLICIES,
     PACKAGE,
     POLICIES,
     PolicyRegistry,
@@ -167,6 +168,11 @@ class Coin(Policy):
     class Settings(PolicySettings):
         policy: Literal[{name!r}] = {name!r}
 """
+
+
+def test_the_policies_that_are_offered_first_need_no_explanation() -> None:
+    titles = [POLICIES[name].title for name in COMMON_POLICIES]
+    assert titles == ["Keywords", "Every step", "Small only", "Large only"]
 
 
 def test_an_installed_package_brings_a_policy(install: Install) -> None:

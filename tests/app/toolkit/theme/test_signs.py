@@ -1,7 +1,8 @@
 """Every author has a mark, an ink and a tint."""
 
-from baton_reasoning.app.toolkit.theme import DARK, LIGHT, SIGN, ink_of, tint_of
+from baton_reasoning.app.toolkit.theme import DARK, LIGHT, ink_of, tint_of
 from baton_reasoning.core.thinking.events import Author
+from baton_reasoning.core.words.authors import SIGN
 
 
 def test_no_two_authors_share_a_sign_or_an_ink() -> None:
