@@ -54,9 +54,6 @@ class Appearance(BaseModel):
         description="Of the system's own size.",
         json_schema_extra={"percent": True},
     )
-    fold_thinking: bool = Field(
-        True, title="Collapse reasoning", description="When the answer arrives, show only the ribbon and the answer."
-    )
 
 
 class Updates(BaseModel):
@@ -139,6 +136,8 @@ class WindowState(BaseModel):
     """Whether the settings dialog shows all settings, not only the usual ones."""
     recent_models: tuple[str, ...] = ()
     """Files and addresses that were chosen, newest first."""
+    folds_reasoning: bool = True
+    """Whether a person folded the reasoning last, or opened it: so it is in the next answers."""
     file_folder: str = ""
     """The folder of the last export or import."""
     asked_for_version: float = 0.0

@@ -7,9 +7,9 @@ from typing import Protocol
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QWidget
 
-from baton_reasoning.app.chat.remedies import AnswerAction, OtherPolicy, Remedy, remedies
+from baton_reasoning.app.chat.remedies import AnswerAction, Remedy, remedies
 from baton_reasoning.app.chat.scoreboard_view import ScoreboardView
 from baton_reasoning.app.chat.scoreboards import Board, beyond_the_demo
 from baton_reasoning.app.chat.step_editor import StepEditor
@@ -20,12 +20,29 @@ from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.reviews import AnswerReviews
 from baton_reasoning.app.toolkit.controls import IconButton, button, label
-from baton_reasoning.app.toolkit.layout import Spacer, hbox
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder
+from baton_reasoning.app.toolkit.theme import Role
+from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.trace import Piece
 from baton_reasoning.core.words.speed import time_saved
+
+ICONS = (
+    (AnswerAction.COPY, "copy", "Copy the answer (Ctrl+Shift+C)"),
+    (AnswerAction.AGAIN, "again", "Answer again, with a new seed (Ctrl+R)"),
+    (AnswerAction.COMPARE, "compare", "Compare with other policies (Ctrl+D)"),
+    (AnswerAction.EXPORT, "download", "Save the conversation (Ctrl+S)"),
+)
+REVIEWS = (
+    (
+        AnswerAction.OPINION,
+        "Second opinion",
+        "The large model reads the answer, and says where it disagrees (Ctrl+Shift+S)",
+    ),
+    (AnswerAction.VALUES, "Values", "What each step was worth, by what follows from it (Ctrl+Shift+V)"),
+)
 
 
 class ChatActions(AnswerActions, Protocol):
@@ -39,6 +56,9 @@ class ChatActions(AnswerActions, Protocol):
 
     def carry_out(self, exchange: Exchange, request: object) -> None:
         """An AnswerAction, OtherPolicy, BoardAction or ScoredArm is wanted."""
+
+    def keep_folded(self, folded: bool) -> None:
+        """The reasoning of the next answers is to be folded, or open, as this one is now."""
 
     def take_step(self, exchange: Exchange, piece: Piece, text: str) -> None:
         """This text is to stand in the place of a piece, and the models go on from it."""
@@ -54,6 +74,8 @@ class ChatActions(AnswerActions, Protocol):
 
 
 class AnswerView(AnswerPane):
+    """Shows nothing until `follow` is called with what is known of its run."""
+
     def __init__(
         self,
         exchange: Exchange,
@@ -68,21 +90,24 @@ class AnswerView(AnswerPane):
         self._costs, self._chat = costs, actions
         if exchange.trace.pieces and not exchange.trace.ended:
             self._folded = False  # a fork: how it goes on is what there is to see
+        self.folded_by_hand.connect(actions.keep_folded)
         self.steps.grown.connect(lambda _: self._place_editor())
         self.editor: StepEditor | None = None
         """Over the step that a person edits."""
         self._edited_piece: Piece | None = None
-        self.scoreboard = ScoreboardView()
-        self.scoreboard.wanted.connect(lambda request: actions.carry_out(self.exchange, request))
-        self.time = label("", wrap=True)
+        self.scoreboard = ScoreboardView(lambda request: actions.carry_out(self.exchange, request))
+        self.time = label("", Role.MUTED, wrap=True)
         """How long it took, and the large model alone would have taken."""
         self.below_answer.addWidget(self.scoreboard)
         self.below_answer.addWidget(self.time)
         self.review = AnswerReview(self, actions.reviews, actions.fork_at)
+        self._continue = button("Continue", self._asker(AnswerAction.CONTINUE), tip="Continue this answer")
+        self._icons = [IconButton(picture, name, self._asker(action)) for action, picture, name in ICONS]
+        self._reviews = [button(name, self._asker(action), Role.FLAT, tip) for action, name, tip in REVIEWS]
         self._remedies: list[Remedy] = []
         self._remedy_buttons: list[QPushButton] = []
-        self._add_foot()
-        self.follow()
+        self._foot = hbox(*self._icons, *self._reviews, STRETCH, self._continue, margins=0, spacing=2)
+        self.end_parts.addWidget(holder(self._foot))
 
     def follow(self, live: bool = False, waiting: str = "") -> None:
         super().follow(live, waiting)
@@ -96,10 +121,11 @@ class AnswerView(AnswerPane):
         self._offer(remedies(trace) if self.is_over and not is_beyond else [])
         ended_well = trace.finish in (Finish.END_OF_TEXT, Finish.MAX_TOKENS)
         self._continue.setVisible(self.is_dropped or (self.is_over and not ended_well))
-        has_time = self.is_over and trace.started is not None
-        self.time.setText(time_saved(trace, self._costs.of(trace.started.large)) if has_time and trace.started else "")
-        self.time.setVisible(bool(self.time.text()) and self.scoreboard.isHidden())
-        for press in (self._again, self._compare, self._copy, self._export):
+        by_both = self.is_over and trace.started and trace.totals[Author.LARGE].kept
+        saved = time_saved(trace, self._costs.of(trace.started.large)) if by_both and trace.started else ""
+        self.time.setText(saved)
+        self.time.setVisible(bool(saved) and self.scoreboard.isHidden())
+        for press in (*self._icons, *self._reviews):
             press.setVisible(self.is_over)
 
     def show_board(self, board: Board) -> None:
@@ -151,21 +177,8 @@ class AnswerView(AnswerPane):
         if self.editor.isHidden():
             self.editor.begin()
 
-    def _add_foot(self) -> None:
-        self._continue = button("Continue", self._asker(AnswerAction.CONTINUE), tip="Continue this answer")
-        self._again = IconButton("again", "Regenerate (new seed)", self._asker(AnswerAction.AGAIN))
-        self._compare = IconButton("compare", "Compare with other policies (Ctrl+D)", self._asker(AnswerAction.COMPARE))
-        self._copy = IconButton("copy", "Copy the answer (Ctrl+Shift+C)", self._asker(AnswerAction.COPY))
-        self._export = IconButton("download", "Save the conversation (Ctrl+S)", self._asker(AnswerAction.EXPORT))
-        reviews = (self.review.opinion_button, self.review.values_button)
-        icons = (self._copy, self._again, self._compare, self._export)
-        self._foot = hbox(*reviews, Spacer(0), self._continue, *icons, spacing=2)
-        column = self.layout()
-        assert isinstance(column, QVBoxLayout)
-        column.addLayout(self._foot)
-
     def _offer(self, offered: list[Remedy]) -> None:
-        """Add buttons that remedy how the run ended, before those that every answer has."""
+        """Add buttons that remedy how the run ended, beside the one that continues it."""
         if offered == self._remedies:
             return
         self._remedies = offered
@@ -177,5 +190,5 @@ class AnswerView(AnswerPane):
         for press in reversed(self._remedy_buttons):
             self._foot.insertWidget(self._foot.indexOf(self._continue), press)
 
-    def _asker(self, request: AnswerAction | OtherPolicy) -> Callable[[], None]:
+    def _asker(self, request: object) -> Callable[[], None]:
         return lambda: self._chat.carry_out(self.exchange, request)

@@ -1,16 +1,20 @@
-"""The composer: the problem field, and buttons to send, stop, take over and give back."""
+"""The composer: the problem field, and below it a menu for the next answer and buttons to send, stop and take over."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from PySide6.QtCore import QEvent, QMimeData, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QMimeData, QPoint, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QResizeEvent, QTextCursor
-from PySide6.QtWidgets import QFrame, QPlainTextEdit, QPushButton, QWidget
+from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
 
+from baton_reasoning.app.chat.next_answer import NextAnswerMenu, SystemPromptDialog
+from baton_reasoning.app.session.chat_session import ChatSession
+from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.session.run_list import Activity
 from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, button
-from baton_reasoning.app.toolkit.layout import hbox, vbox
+from baton_reasoning.app.toolkit.layout import hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, icon, set_role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.words.authors import SIGN
@@ -35,6 +39,7 @@ class ProblemEdit(QPlainTextEdit):
         self.setAccessibleName("Problem")
         self.setTabChangesFocus(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         set_role(self, Role.BARE)
         self.document().setDocumentMargin(2)
         self.textChanged.connect(self._fit)
@@ -42,8 +47,8 @@ class ProblemEdit(QPlainTextEdit):
         self._fit()
 
     def event(self, event: QEvent) -> bool:
-        """Keep Ctrl+Enter in a field that holds a problem: the window's command would continue the last answer."""
-        if event.type() is QEvent.Type.ShortcutOverride and _sends(event) and self.toPlainText().strip():
+        """Keep Ctrl+Enter: it sends, and never does what the window's command of this key does."""
+        if event.type() is QEvent.Type.ShortcutOverride and _sends(event):
             event.accept()
             return True
         return super().event(event)
@@ -109,60 +114,66 @@ def _sends(event: QEvent) -> bool:
     )
 
 
-class Composer(QFrame):
-    sent = Signal(str)
-    stopped = Signal()
-    take_over_wanted = Signal()
-    give_back_wanted = Signal()
-    compare_wanted = Signal()
-    system_wanted = Signal()
-    edit_cancelled = Signal()
+class ComposerActions(Protocol):
+    """What follows from the composer on the page that it is on."""
 
-    def __init__(self, thinking: QPushButton, parent: QWidget | None = None) -> None:
-        """`thinking`: says and changes how long the models think before the next answer."""
+    def send(self, problem: str) -> None:
+        """Ask the problem, in the place of an earlier one if that is being edited."""
+
+    def cancel_edit(self) -> None:
+        """Leave an earlier problem as it was."""
+
+    def compare(self) -> None:
+        """Compare policies on the problem in the field, or on the last one."""
+
+
+class Composer(QFrame):
+    """Asks problems, and steers the answer that is being written in the conversation in view."""
+
+    def __init__(
+        self, session: ChatSession, preferences: Preferences, actions: ComposerActions, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         set_role(self, Role.CARD)
-        self.thinking = thinking
+        self._session, self._preferences, self._actions = session, preferences, actions
         self.edit = ProblemEdit()
         self.edit.sent.connect(self._send)
         self.edit.textChanged.connect(self._enable)
-        self._ready = False
-        self._baton = button("", self._pass_baton)
+        self.menu = NextAnswerMenu(session, preferences, self)
+        self.more = IconButton("plus", "System prompt, thinking, seed, compare (Ctrl+Shift+H)", self.show_menu)
+        self.unusual = ElidedLabel("", Role.MUTED)
+        """What holds for the next answer and is not usual."""
+        self._baton = button("", self._pass_baton, Role.FLAT)
         self._baton_goes_to = Author.LARGE
-        self._compare = IconButton("compare", "Compare policies side by side (Ctrl+D)", self.compare_wanted.emit)
-        self._system = IconButton("system", "System prompt… (Ctrl+Shift+Y)", self.system_wanted.emit)
         self._send_button = button("Send", self._send, Role.PRIMARY, "Enter", name="Send the problem")
-        self._stop_button = button(
-            "Stop", self.stopped.emit, Role.PRIMARY, "What is written stays (Esc)", name="Stop writing"
-        )
+        self._stop_button = button("Stop", session.stop, Role.PRIMARY, "What is written stays (Esc)", "Stop writing")
         self.asked: list[str] = []
         """What was sent since the window was opened, oldest first."""
         self._draft = ""
         """The text that was in the field before an earlier problem was put there to be edited."""
         self._edited = ElidedLabel("", Role.MUTED)
-        self._cancel = button(
-            "Cancel", self.edit_cancelled.emit, Role.FLAT, "Ask a new problem instead (Esc)", name="Cancel editing"
-        )
-        self._edit_bar = QWidget()
-        self._edit_bar.setLayout(hbox((self._edited, 1), self._cancel, margins=(4, 0, 0, 0)))
+        tip = "Ask a new problem instead (Esc)"
+        cancel = button("Cancel", actions.cancel_edit, Role.FLAT, tip, name="Cancel editing")
+        self._edit_bar = holder(hbox((self._edited, 1), cancel, margins=(4, 0, 0, 0)))
         self._edit_bar.hide()
-        buttons = (self.thinking, self._system, self._compare, self._baton, self._send_button, self._stop_button)
-        at_bottom = [(each, 0, Qt.AlignmentFlag.AlignBottom) for each in buttons]
-        row = hbox((self.edit, 1), *at_bottom, spacing=8)
-        self.setLayout(vbox(self._edit_bar, row, margins=(8, 7, 9, 7), spacing=4))
+        row = hbox(self.more, (self.unusual, 1), self._baton, self._send_button, self._stop_button, spacing=8)
+        self.setLayout(vbox(self._edit_bar, self.edit, row, margins=(10, 8, 10, 8), spacing=4))
+        for changed in (session.activity_changed, session.models.changed, preferences.changed):
+            changed.connect(self.follow)
         current_theme().changed.connect(self._draw)
         self._draw()
-        self.show_activity(Activity.IDLE, ready=False)
+        self.follow()
 
-    def show_activity(self, activity: Activity, ready: bool) -> None:
-        self._ready = ready
-        self._compare.setVisible(activity is Activity.IDLE)
-        self._compare.setEnabled(ready)
-        self._system.setVisible(activity is Activity.IDLE)
-        self.thinking.setVisible(activity is Activity.IDLE)
-        self._send_button.setVisible(activity is Activity.IDLE)
-        self._stop_button.setVisible(activity is not Activity.IDLE)
+    def follow(self) -> None:
+        """Show what can be done now, and what holds for the next answer."""
+        activity, answering = self._session.activity, self._session.answering
+        is_idle = activity is Activity.IDLE
+        self.more.setEnabled(is_idle)
+        self._send_button.setVisible(is_idle)
+        self._stop_button.setVisible(not is_idle)
         self._baton.setVisible(activity is Activity.WRITING)
+        self.show_writer(answering.author if answering else None)
+        self.unusual.setText(self.menu.summary())
         self._enable()
 
     def show_writer(self, author: Author | None) -> None:
@@ -175,6 +186,18 @@ class Composer(QFrame):
         self._baton.setMinimumWidth(widest)  # its edge stays where it is at each takeover
         self._baton.setAccessibleName(text)
         self._baton.setToolTip(f"The {self._baton_goes_to.value} model writes on (Ctrl+T)")
+
+    def show_menu(self) -> None:
+        """Open the menu of the next answer, above its button."""
+        self.menu.fill(self.edit_system, self._actions.compare)
+        self.menu.popup(self.more.mapToGlobal(QPoint(0, -self.menu.sizeHint().height())))
+
+    def edit_system(self) -> None:
+        """Edit the system prompt of this conversation in a dialog."""
+        dialog = SystemPromptDialog(self._session, self._preferences, self)
+        dialog.finished.connect(lambda: self.edit.setFocus())
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
 
     def ask_for(self, text: str) -> None:
         """Set the placeholder of the problem field."""
@@ -217,19 +240,19 @@ class Composer(QFrame):
 
     def _pass_baton(self) -> None:
         if self._baton_goes_to is Author.LARGE:
-            self.take_over_wanted.emit()
+            self._session.take_over()
         else:
-            self.give_back_wanted.emit()
+            self._session.give_back()
 
     def _send(self) -> None:
         text = self.edit.toPlainText().strip()
-        if text and self._ready:
+        if text and self._session.ready:
             self.edit.clear()
             self.asked.append(text)
-            self.sent.emit(text)
+            self._actions.send(text)
 
     def _enable(self) -> None:
-        can_send = self._ready and bool(self.edit.toPlainText().strip())
+        can_send = self._session.ready and bool(self.edit.toPlainText().strip())
         if can_send is not self._send_button.isEnabled():
             self._send_button.setEnabled(can_send)
             self._draw()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRectF, Qt, QTimer
+from PySide6.QtCore import QPoint, QRectF, Qt, QTimer
 from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from shiboken6 import isValid
 
 from baton_reasoning.app.chat.answer_view import AnswerView, ChatActions
 from baton_reasoning.app.document import RichText
@@ -19,18 +20,25 @@ from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.thinking.trace import Piece
 
 EDGE = 26
+LONGER = 1.25
+"""Of the theme's line: most steps fit into one."""
 BELOW_HANDLE = 2
 """Pixels."""
-NEAR_END = 48
-"""Pixels from the end within which the view follows what is being written."""
+NEAR = 48
+"""Pixels from where the view would scroll by itself within which it does so."""
 
 
 def column_width() -> int:
     """Return the pixels of the centred column: a full line of text between the margins of the steps."""
-    return line_width(QGuiApplication.font()) + MARGIN + RIGHT_MARGIN
+    return round(LONGER * line_width(QGuiApplication.font())) + MARGIN + RIGHT_MARGIN
 
 
 class ConversationView(QScrollArea):
+    """Follows what is being written, and shows the result at the top when it is over.
+
+    A person who scrolls away reads in peace: whatever comes in above, what is read stays where it is.
+    """
+
     def __init__(
         self, typesetter: Typesetter, costs: ModelCosts, actions: ChatActions, parent: QWidget | None = None
     ) -> None:
@@ -41,6 +49,7 @@ class ConversationView(QScrollArea):
         self._answers: dict[str, AnswerView] = {}
         self._bubbles: dict[str, Bubble] = {}
         self.folds = True
+        """Whether the reasoning of the next answers is folded once they are there."""
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -51,26 +60,25 @@ class ConversationView(QScrollArea):
         self._content.setAttribute(Qt.WidgetAttribute.WA_StaticContents)  # growing paints only what is new
         self._column = QVBoxLayout(self._content)
         self._column.setContentsMargins(EDGE, 18, EDGE, 18)
-        self._column.setSpacing(10)
+        self._column.setSpacing(16)
         self._column.addStretch()
         self.setWidget(self._content)
         self._follows = True
-        """Whether the end is kept in view; a person who scrolls up reads in peace."""
-        self.latest = button(
-            "↓ Latest",
-            self.jump_to_latest,
-            tip="Jump to the end of the conversation (Alt+End)",
-            name="Jump to the latest",
-        )
+        self._moves = False
+        """Whether the view scrolls by itself just now."""
+        self._read: tuple[QWidget, int] | None = None
+        """What a person reads who scrolled away: a part of the conversation, and its pixels above the view."""
+        tip = "Jump to the latest answer (Alt+End)"
+        self.latest = button("↓ Latest", self.jump_to_latest, tip=tip, name="Jump to the latest")
         self.latest.setParent(self)
         self.latest.hide()
         bar = self.verticalScrollBar()
         bar.valueChanged.connect(self._scrolled)
-        bar.rangeChanged.connect(self._lengthened)
+        bar.rangeChanged.connect(self._keep_place)
         current_theme().changed.connect(self._centre)
 
     def show_path(self, conversation: Conversation) -> None:
-        """Show the exchanges of a path; exchanges already shown keep their widgets."""
+        """Show the exchanges of a path, each once `refresh` tells what is known of it; those shown already stay."""
         path = conversation.path
         wanted = {exchange.id for exchange in path}
         for id in [id for id in self._answers if id not in wanted]:
@@ -87,14 +95,19 @@ class ConversationView(QScrollArea):
         self.jump_to_latest()
 
     def jump_to_latest(self) -> None:
-        """Scroll to the end, and follow what is being written."""
+        """Show the latest answer, and follow what is being written."""
         self._follows = True
-        QTimer.singleShot(0, self, self._to_end)
+        QTimer.singleShot(0, self, self._keep_place)
 
     def refresh(self, exchange: Exchange, live: bool, waiting: str = "") -> None:
         """Update the answer if it is in view. `waiting`: what it waits for, if it has not begun."""
         if answer := self._answers.get(exchange.id):
+            if answer.is_live and not live and not self._follows:
+                answer.keep_open()  # else what is being read would go
+            was_live = answer.is_live
             answer.follow(live, waiting)
+            if answer.is_live is not was_live:
+                QTimer.singleShot(0, self, self._keep_place)  # its end may be as high as it was before
 
     def answer_of(self, exchange: Exchange) -> AnswerView | None:
         return self._answers.get(exchange.id)
@@ -109,10 +122,10 @@ class ConversationView(QScrollArea):
     # What find asks for
 
     def texts(self) -> list[RichText]:
-        """Return the texts of problems, steps and answers, from top to bottom."""
+        """Return the texts of problems, answers and steps, from top to bottom."""
         texts: list[RichText] = []
         for id, answer in self._answers.items():
-            texts += [self._bubbles[id].text, answer.steps, answer.answer]
+            texts += [self._bubbles[id].text, answer.answer, answer.steps]
         return texts
 
     @property
@@ -130,7 +143,7 @@ class ConversationView(QScrollArea):
         answer = next((answer for answer in self._answers.values() if answer.steps is text), None)
         if answer and answer.folded:
             answer.toggle_fold()
-        self._follows = False
+        self._stop_following()
 
     def searched(self) -> SearchedTexts:
         """Return its texts for the find bar."""
@@ -144,8 +157,9 @@ class ConversationView(QScrollArea):
         self._place_latest()
 
     def _centre(self) -> None:
-        edge = max(EDGE, (self.viewport().width() - column_width()) // 2)
-        self._column.setContentsMargins(edge, 18, edge, 18)
+        edge = max(EDGE, (self.width() - column_width()) // 2)
+        beside = self.width() - self.viewport().width()  # the scroll bar moves nothing when it comes
+        self._column.setContentsMargins(edge, 18, max(EDGE, edge - beside), 18)
         for bubble in self._bubbles.values():
             bubble.fit(self._inner_width())
 
@@ -163,30 +177,75 @@ class ConversationView(QScrollArea):
             self._column.insertWidget(place + offset, widget)
 
     def _reveal(self, answer: AnswerView, place: QRectF) -> None:
-        self._follows = False
         top = answer.mapTo(self._content, place.topLeft().toPoint()).y()
         self.ensureVisible(0, top, 0, self.viewport().height() // 3)
+        self._stop_following()
 
     def _scrolled(self, value: int) -> None:
-        self._follows = value >= self.verticalScrollBar().maximum() - NEAR_END
-        self.latest.setHidden(self._follows)
-
-    def _lengthened(self) -> None:
-        if self._follows:
-            self._to_end()
+        """Follow on if a person has scrolled to where the view would be; else remember what is read."""
+        if self._moves:
+            return
+        if abs(value - self._place_to_follow()) <= NEAR:
+            self._follows = True
+            self._show_latest_button()
         else:
-            self.latest.setHidden(self.verticalScrollBar().value() >= self.verticalScrollBar().maximum() - NEAR_END)
+            self._stop_following()
+
+    def _stop_following(self) -> None:
+        self._follows = False
+        value = self.verticalScrollBar().value()
+        tops = [(part, self._top_of(part)) for part in self._parts()]
+        part, top = next((each for each in reversed(tops) if each[1] <= value), tops[0] if tops else (None, 0))
+        self._read = (part, value - top) if part else None
+        self._show_latest_button()
+
+    def _keep_place(self) -> None:
+        """Scroll so that what is followed, or read, stays in view, after something has grown or gone."""
+        bar = self.verticalScrollBar()
+        self._moves = True
+        if self._follows:
+            bar.setValue(self._place_to_follow())
+        elif self._read and isValid(self._read[0]) and self._read[0].isVisibleTo(self._content):
+            bar.setValue(self._top_of(self._read[0]) + self._read[1])
+        self._moves = False
+        self._show_latest_button()
+
+    def _place_to_follow(self) -> int:
+        """Return the value of the scroll bar at which the end of what is being written stands at the bottom or, when
+        nothing is, the last result at the top, below its problem if that is short."""
+        bar, height = self.verticalScrollBar(), self.viewport().height()
+        if not self._answers:
+            return 0
+        id, last = next((each for each in self._answers.items() if each[1].is_live), [*self._answers.items()][-1])
+        if last.is_live and last.shows_answer:
+            place = self._top_of(last.answer) + last.answer.height() + EDGE - height
+        elif last.is_over and (last.shows_answer or last.result.isVisibleTo(last)):
+            place = max(self._top_of(self._bubbles[id]) - EDGE, self._top_of(last) - height // 3)
+        else:
+            place = bar.maximum()
+        return max(bar.minimum(), min(place, bar.maximum()))
+
+    def _parts(self) -> list[QWidget]:
+        """Return what can be read, from top to bottom."""
+        parts: list[QWidget] = []
+        for id, answer in self._answers.items():
+            parts += [self._bubbles[id], answer, answer.answer, answer.ribbon, answer.steps]
+        return [part for part in parts if part.isVisibleTo(self._content)]
+
+    def _top_of(self, part: QWidget) -> int:
+        return part.mapTo(self._content, QPoint()).y()
+
+    def _show_latest_button(self) -> None:
+        """Offer to jump to the latest answer while it is out of view, or being written below."""
+        bottom = self.verticalScrollBar().value() + self.viewport().height()
+        last = next(reversed(self._answers.values()), None)
+        is_near = last is None or (not last.is_live and self._top_of(last) < bottom)
+        self.latest.setHidden(self._follows or is_near)
 
     def _place_latest(self) -> None:
         self.latest.adjustSize()
         area = self.viewport().rect()
         self.latest.move(area.right() - self.latest.width() - 14, area.bottom() - self.latest.height() - 10)
-
-    def _to_end(self) -> None:
-        bar = self.verticalScrollBar()
-        follows = self._follows
-        bar.setValue(bar.maximum() if follows else bar.value())
-        self._follows = follows
 
 
 WIDEST_BUBBLE = 560

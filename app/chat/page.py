@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QMenu, QSplitter, QStackedWidget, QWidget
 
 from baton_reasoning.app.chat.composer import ASK, ASK_SAME_COLUMNS, Composer
-from baton_reasoning.app.chat.conversation_view import ConversationView
-from baton_reasoning.app.chat.counters import Counters
+from baton_reasoning.app.chat.conversation_view import ConversationView, column_width
 from baton_reasoning.app.chat.find import ConversationFinder, FindBar
 from baton_reasoning.app.chat.remedies import AnswerAction, OtherPolicy, larger_context
-from baton_reasoning.app.chat.scoreboard_view import BoardAction
 from baton_reasoning.app.chat.scoreboards import Scoreboards
 from baton_reasoning.app.chat.server_line import ServerLine
 from baton_reasoning.app.chat.sidebar import Sidebar
-from baton_reasoning.app.chat.system_prompt import SystemPromptDialog, SystemPromptRow
-from baton_reasoning.app.chat.thinking_button import ThinkingButton
 from baton_reasoning.app.chat.welcome import Welcome
 from baton_reasoning.app.document.clipboard import copy_answer, copy_text
 from baton_reasoning.app.document.steps_view import StepsView
 from baton_reasoning.app.document.typesetting import Typesetter
 from baton_reasoning.app.inspector.panel import Inspector
+from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.session.reviews import AnswerReviews
 from baton_reasoning.app.session.run_list import Activity, ListedRun
 from baton_reasoning.app.toolkit.accessible import announce
-from baton_reasoning.app.toolkit.controls import Hairline, scrolling
+from baton_reasoning.app.toolkit.controls import scrolling
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
-from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError
@@ -44,22 +41,21 @@ if TYPE_CHECKING:
     from baton_reasoning.app.compare.controller import ComparisonController
     from baton_reasoning.app.compare.view import CompareView
 
-WIDEST_COMPOSER = 900
-"""Pixels; wider than the text above, for the counts below it."""
-
 
 class ChatPage(QSplitter):
-    export_wanted = Signal()
-    models_wanted = Signal()
-    context_wanted = Signal(int)
-    """Load the models again, with room for so many tokens."""
-    servers_wanted = Signal()
-    """Ask the servers whether they are there."""
+    """Implements ChatActions and ComposerActions: what a person does with an answer, and in the composer."""
 
-    def __init__(self, session: ChatSession, preferences: Preferences, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        session: ChatSession,
+        preferences: Preferences,
+        actions: WindowActions,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
         self._session = session
         self._preferences = preferences
+        self._actions = actions
         self._typesetter = Typesetter(self)
         self._scoreboards = Scoreboards(session, self)
         self._lends_room = False
@@ -68,17 +64,13 @@ class ChatPage(QSplitter):
         """The exchange whose problem is being edited in the composer."""
         self._written: Exchange | None = None
         """The exchange in view that is being written."""
-        self._hidden: dict[str, Exchange] = {}
-        """The exchanges, by id, that have grown behind a comparison; they are updated when it is left."""
-        self.sidebar = Sidebar()
+        self.sidebar = Sidebar(session, actions, self.new)
         self.conversation = ConversationView(self._typesetter, session.models.costs, self)
-        self.system = SystemPromptRow()
         self.server_line = ServerLine(session.models)
         self.find_bar = FindBar()
         self.finder = ConversationFinder(self.conversation.searched(), self.find_bar, self)
-        self.composer = Composer(ThinkingButton(session, preferences))
-        self.counters = Counters()
-        self.welcome = Welcome()
+        self.composer = Composer(session, preferences, self)
+        self.welcome = Welcome(self._solve)
         self.inspector = Inspector(lambda: preferences.value.models, session, self._reveal)
         self._middle = QStackedWidget()
         self._welcome_area = scrolling(self.welcome)
@@ -138,13 +130,6 @@ class ChatPage(QSplitter):
     def close_find(self) -> None:
         self.finder.close()
         self.composer.edit.setFocus()
-
-    def edit_system(self) -> None:
-        """Edit the system prompt of this conversation in a dialog."""
-        dialog = SystemPromptDialog(self._session.system, self)
-        dialog.saved.connect(self._take_system)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
 
     def escape(self) -> bool:
         """Close the find bar, else cancel editing, else take back a recalled problem, else stop what is written here
@@ -209,41 +194,30 @@ class ChatPage(QSplitter):
     # -----------------------------------------------------------------------------------------------------------------
 
     def _centre(self) -> QWidget:
-        inner = holder(vbox(self.composer, self.counters, margins=0, spacing=5))
-        inner.setMaximumWidth(WIDEST_COMPOSER)
-        self.foot = holder(hbox(STRETCH, (inner, 1000), STRETCH, margins=(26, 10, 26, 8)), Role.BAR)
-        """The composer and what stands below it."""
-        parts = (self.system, (self._middle, 1), self.find_bar, self.server_line, Hairline(), self.foot)
+        inner = holder(vbox(self.composer, margins=0))
+        inner.setMaximumWidth(column_width())
+        self.foot = holder(hbox(STRETCH, (inner, 1000), STRETCH, margins=(26, 8, 26, 16)))
+        """The composer and what is around it."""
+        parts = ((self._middle, 1), self.find_bar, self.server_line, self.foot)
         centre = holder(vbox(*parts, margins=0, spacing=0))
         centre.setMinimumWidth(420)
         return centre
 
     def _connect(self) -> None:
-        session, view, composer = self._session, self.conversation, self.composer
-        composer.edit.history = self._earlier_problems
-        composer.sent.connect(self._send)
-        composer.stopped.connect(session.stop)
-        composer.take_over_wanted.connect(session.take_over)
-        composer.give_back_wanted.connect(session.give_back)
-        composer.compare_wanted.connect(self.compare)
-        self.server_line.retry_wanted.connect(self.servers_wanted)
-        composer.system_wanted.connect(self.edit_system)
-        self.system.edit_wanted.connect(self.edit_system)
+        session = self._session
+        self.composer.edit.history = self._earlier_problems
         self.find_bar.close_wanted.connect(self.close_find)
-        composer.edit_cancelled.connect(self.cancel_edit)
-        self.welcome.example_chosen.connect(self._example)
-        self.welcome.demo_wanted.connect(self._solve_demo)
-        self.sidebar.new_wanted.connect(self.new)
-        self.sidebar.open_wanted.connect(session.open)
         session.path_changed.connect(self._show_path)
         session.progressed.connect(self._show_progress)
         session.activity_changed.connect(self._show_activity)
         session.runs.ended.connect(self._announce)
         self._scoreboards.changed.connect(self._show_scores)
-        self._scoreboards.scored.connect(lambda text: announce(view, text))
+        self._scoreboards.scored.connect(lambda text: announce(self.conversation, text))
         self._preferences.changed.connect(self._show_preferences)
 
-    def _send(self, problem: str) -> None:
+    # What a person does in the composer: ComposerActions
+
+    def send(self, problem: str) -> None:
         edited, self._edited = self._edited, None
         self.composer.end_edit()
         if self.is_comparing:
@@ -253,26 +227,19 @@ class ChatPage(QSplitter):
         else:
             self._session.ask(problem)
 
+    # -----------------------------------------------------------------------------------------------------------------
+
     def _earlier_problems(self) -> list[str]:
         """Return the problems of this conversation, then the others of this session, newest first."""
         here = [exchange.problem for exchange in self._session.conversation.path]
         return list(dict.fromkeys([*reversed(here), *reversed(self.composer.asked)]))
 
-    def _example(self, problem: str) -> None:
-        self.composer.set_text(problem)
-        self.composer.edit.moveCursor(self.composer.edit.textCursor().MoveOperation.End)
-
-    def _solve_demo(self, problem: str) -> None:
+    def _solve(self, problem: str) -> None:
+        """Ask a problem of the start page; the steps of the demo stay open: who wrote what is what there is to see."""
         self._session.ask(problem)
         current = self._session.current
-        if current and (answer := self.conversation.answer_of(current)):
-            answer.keep_open()  # who wrote what is what there is to see
-
-    def _take_system(self, prompt: str, for_new: bool) -> None:
-        if for_new:
-            self._preferences.change_run(system=prompt)
-        self._session.change_system(prompt)
-        self.composer.edit.setFocus()
+        if self._preferences.value.models.is_demo and current and (answer := self.conversation.answer_of(current)):
+            answer.keep_open()
 
     def _reveal(self, exchange: Exchange, piece: Piece) -> None:
         self.conversation.choose(exchange, piece, reveal=True)
@@ -306,15 +273,11 @@ class ChatPage(QSplitter):
             self.composer.edit.setFocus()  # before its page goes, or Qt would focus what comes next
         self._middle.setCurrentWidget(self.conversation if conversation.leaf else self._welcome_area)
         self.conversation.show_path(conversation)
-        while self._hidden:
-            self._refresh(self._hidden.popitem()[1])
-        self._refresh_waiting()
+        for exchange in conversation.path:
+            self._refresh(exchange)
         self.finder.look_at(self.conversation.searched())
         self.sidebar.show_current(conversation.id)
-        self.system.show_prompt(self._session.system)
-        current = self._session.current
-        self.inspector.show_run(current)
-        self.counters.follow(current.trace if current else None)
+        self.inspector.show_run(self._session.current)
         self._show_scores()
         if conversation.comparison:
             browses = self.sidebar.isVisible()
@@ -323,12 +286,8 @@ class ChatPage(QSplitter):
 
     def _show_progress(self, exchange: Exchange) -> None:
         live = self._session.writes(exchange)
-        if self.is_comparing:
-            self._hidden[exchange.id] = exchange
-        else:
+        if not self.is_comparing:  # it is brought up to date when the conversation is shown again
             self._refresh(exchange)
-        if exchange is self._session.current:
-            self.counters.follow(exchange.trace)
         if not live:
             self._show_scores()
         self.inspector.follow(exchange)
@@ -351,14 +310,10 @@ class ChatPage(QSplitter):
                 self._refresh(exchange)
 
     def _show_activity(self) -> None:
-        activity = self._session.activity
-        self.composer.show_activity(activity, self._session.ready)
-        self.system.show_prompt(self._session.system)
-        self.composer.show_writer(self._session.answering.author if self._session.answering else None)
         self.sidebar.show_marks(self._session.runs.marks())
         self._refresh_waiting()
         current = self._session.current
-        before, self._written = self._written, current if activity is Activity.WRITING else None
+        before, self._written = self._written, current if self._session.answering else None
         if self._written and self._written is not before:
             self.inspector.show_run(self._written)
         elif current:
@@ -375,8 +330,7 @@ class ChatPage(QSplitter):
 
     def _show_preferences(self) -> None:
         settings = self._preferences.value
-        self.conversation.folds = settings.appearance.fold_thinking
-        self.system.show_prompt(self._session.system)
+        self.conversation.folds = settings.window.folds_reasoning
         self.welcome.offer(is_demo=settings.models.is_demo)
         self._show_scores()
 
@@ -394,6 +348,10 @@ class ChatPage(QSplitter):
         self.conversation.choose(exchange, piece)
         self.inspector.show_piece(exchange, piece)
 
+    def keep_folded(self, folded: bool) -> None:
+        self.conversation.folds = folded
+        self._preferences.change_window(folds_reasoning=folded)
+
     def show_sibling(self, exchange: Exchange, by: int) -> None:
         self._session.show_sibling(exchange, by)
 
@@ -402,39 +360,51 @@ class ChatPage(QSplitter):
 
     def carry_out(self, exchange: Exchange, request: object) -> None:
         match request:
-            case AnswerAction.CONTINUE:
-                self._session.go_on(exchange)
-            case AnswerAction.AGAIN:
-                self._session.ask_again(exchange)
-            case AnswerAction.COMPARE:
-                self.comparison.choose(exchange.problem, exchange)
-            case AnswerAction.COPY:
-                copy_answer(exchange)
-            case AnswerAction.EXPORT:
-                self.export_wanted.emit()
             case OtherPolicy(name):
                 self._session.ask_again(exchange, policy=name)
-            case AnswerAction.MORE_TOKENS:
-                self._session.go_on(exchange, more_tokens=True)
-            case AnswerAction.MORE_CONTEXT:
-                if self._session.is_ready_or_says_why():
-                    self.context_wanted.emit(larger_context(exchange.trace))
-                    self._session.go_on(exchange)
-            case AnswerAction.LARGE_CONTINUES:
-                self._session.go_on(exchange, Author.LARGE)
-            case BoardAction() | ScoredArm():
-                self._act_on_board(exchange, request)
-
-    def _act_on_board(self, exchange: Exchange, request: BoardAction | ScoredArm) -> None:
-        match request:
-            case BoardAction.STOP:
-                self._scoreboards.stop(exchange)
-            case BoardAction.COMPARE:
-                self.comparison.compare_usual(exchange)
-            case BoardAction.CHOOSE_MODELS:
-                self.models_wanted.emit()
             case ScoredArm():
                 self._scoreboards.run_alone(exchange, request)
+            case AnswerAction():
+                self._acts[request](exchange)
+
+    @cached_property
+    def _acts(self) -> dict[AnswerAction, Callable[[Exchange], object]]:
+        session = self._session
+        return {
+            AnswerAction.CONTINUE: session.go_on,
+            AnswerAction.AGAIN: session.ask_again,
+            AnswerAction.COMPARE: self._compare,
+            AnswerAction.COPY: copy_answer,
+            AnswerAction.EXPORT: lambda _: self._actions.export(),
+            AnswerAction.OPINION: self._give_opinion,
+            AnswerAction.VALUES: self._value_steps,
+            AnswerAction.MORE_TOKENS: lambda exchange: session.go_on(exchange, more_tokens=True),
+            AnswerAction.MORE_CONTEXT: self._go_on_with_more_context,
+            AnswerAction.LARGE_CONTINUES: lambda exchange: session.go_on(exchange, Author.LARGE),
+            AnswerAction.STOP_ALONE: self._scoreboards.stop,
+            AnswerAction.CHOOSE_MODELS: lambda _: self._actions.choose_models(),
+        }
+
+    def _give_opinion(self, exchange: Exchange) -> None:
+        if answer := self.conversation.answer_of(exchange):
+            answer.review.opinion.carry_out()
+
+    def _value_steps(self, exchange: Exchange) -> None:
+        if answer := self.conversation.answer_of(exchange):
+            answer.review.values.carry_out()
+
+    def _compare(self, exchange: Exchange) -> None:
+        """Compare an answer with others; one of the demo pair with each model alone, without asking which."""
+        board = self._scoreboards.board(exchange)
+        if board and board.is_demo:
+            self.comparison.compare_usual(exchange)
+        else:
+            self.comparison.choose(exchange.problem, exchange)
+
+    def _go_on_with_more_context(self, exchange: Exchange) -> None:
+        if self._session.is_ready_or_says_why():
+            self._actions.use_context(larger_context(exchange.trace))
+            self._session.go_on(exchange)
 
     def open_menu(self, exchange: Exchange, piece: Piece, where: QPoint) -> None:
         session = self._session

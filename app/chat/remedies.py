@@ -20,12 +20,19 @@ class AnswerAction(Enum):
     COMPARE = auto()
     COPY = auto()
     EXPORT = auto()
+    OPINION = auto()
+    """The large model is to say where it disagrees."""
+    VALUES = auto()
+    """It is to be estimated what each step was worth."""
     MORE_TOKENS = auto()
     """Continue with twice as many tokens."""
     MORE_CONTEXT = auto()
     """Load the models with twice the context, and continue."""
     LARGE_CONTINUES = auto()
     """Continue, and let the large model write the next step."""
+    STOP_ALONE = auto()
+    """Stop the model that writes alone, for the scoreboard."""
+    CHOOSE_MODELS = auto()
 
 
 class OtherPolicy(NamedTuple):

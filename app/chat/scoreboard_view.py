@@ -1,18 +1,18 @@
-"""What stands below an answer of the demo pair: a row for each arm with answer, mark, seconds and a bar."""
+"""What stands below an answer of the demo pair: a quiet row for each arm with answer, mark, seconds and a bar."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum, auto
 
-from PySide6.QtCore import QRectF, QSize, Signal
+from PySide6.QtCore import QRectF, QSize
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QGridLayout, QSizePolicy, QWidget
 
+from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.chat.scoreboards import Board, BoardRow
-from baton_reasoning.app.toolkit.controls import button, label
+from baton_reasoning.app.toolkit.controls import Hairline, button, label
 from baton_reasoning.app.toolkit.flow import flowing
-from baton_reasoning.app.toolkit.layout import vbox
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm
 from baton_reasoning.core.engines.body import Author
@@ -21,53 +21,40 @@ from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.numbers import count, rough_duration
 
 BEYOND = "The demo pair solves only problems such as its examples. For this problem, choose real models."
-SMALL, LARGE = SIGN[Author.SMALL], SIGN[Author.LARGE]
-SIGNS = {ScoredArm.SMALL: SMALL, ScoredArm.BOTH: f"{SMALL}{LARGE}", ScoredArm.LARGE: LARGE}
-GAP = 14
+GAP = 18
 """Pixels between two columns."""
 ROLES = {Outcome.CORRECT: Role.SUCCESS, Outcome.WRONG: Role.DANGER, Outcome.UNSCORED: Role.MUTED}
-
-
-class BoardAction(Enum):
-    STOP = auto()
-    COMPARE = auto()
-    """Compare small alone, this answer and large alone."""
-    CHOOSE_MODELS = auto()
+ALONE = {ScoredArm.SMALL: "small model alone", ScoredArm.LARGE: "large model alone"}
 
 
 class ScoreboardView(QWidget):
     """Hidden until there is a scoreboard, or a problem that is beyond the demo pair."""
 
-    wanted = Signal(object)  # a BoardAction, or a ScoredArm that is to be run
-
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, ask: Callable[[AnswerAction | ScoredArm], object], parent: QWidget | None = None) -> None:
+        """`ask`: called with what a person wants, or with the arm that is to be run."""
         super().__init__(parent)
         self.setAccessibleName("Scoreboard")
-        self._grid = QGridLayout()
-        self._grid.setHorizontalSpacing(0)  # Qt leaves it out beside a hidden widget over several columns
-        self._grid.setVerticalSpacing(6)
-        self._grid.setColumnStretch(3, 1)
-        self.rows = {arm: ScoreRowView(arm) for arm in ScoredArm}
-        for place, row in enumerate(self.rows.values()):
-            row.add_to(self._grid, place)
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(0)  # Qt leaves it out beside a hidden widget over several columns
+        grid.setVerticalSpacing(7)
+        grid.setColumnStretch(3, 1)
+        self.rows = {arm: ScoreRowView(arm, grid, 2 * place) for place, arm in enumerate(ScoredArm)}
         self.text = label("", Role.HEADING, wrap=True)
-        self.run = {arm: button("", self._asker(arm)) for arm in (ScoredArm.SMALL, ScoredArm.LARGE)}
-        self.halt = button("Stop", self._asker(BoardAction.STOP), name="Stop the model that runs alone")
-        self.compare = button(
-            "Compare all three",
-            self._asker(BoardAction.COMPARE),
-            tip="Side by side",
+        self.run = {arm: button("", lambda arm=arm: ask(arm), Role.FLAT) for arm in ALONE}
+        self.halt = button(
+            "Stop", lambda: ask(AnswerAction.STOP_ALONE), Role.FLAT, "Stop the model that runs alone (Esc)"
         )
-        self.choose = button("Choose real models…", self._asker(BoardAction.CHOOSE_MODELS))
-        buttons = flowing(*self.run.values(), self.halt, self.compare, self.choose)
-        self.setLayout(vbox(self._grid, self.text, buttons, margins=(0, 6, 0, 6), spacing=8))
+        self.choose = button("Choose real models…", lambda: ask(AnswerAction.CHOOSE_MODELS), Role.FLAT)
+        buttons = flowing(*self.run.values(), self.halt, self.choose)
+        self.setLayout(vbox(grid, self.text, buttons, margins=(0, 6, 0, 2), spacing=6))
         self.hide()
 
     def show_beyond(self) -> None:
         """Say that the problem is beyond the demo pair."""
         self._show_parts([], BEYOND)
-        for press in (*self.run.values(), self.halt, self.compare):
+        for press in (*self.run.values(), self.halt):
             press.hide()
+        self.choose.show()
         self.show()
 
     def show_board(self, board: Board) -> None:
@@ -81,7 +68,7 @@ class ScoreboardView(QWidget):
             press.setText(f"Run the {arm.value} model alone")
         if expected := board.expected_seconds:
             self.run[ScoredArm.LARGE].setText(f"Run the large model alone: about {rough_duration(expected)}")
-        self.compare.setVisible(board.is_demo)
+        self.choose.setVisible(not board.is_demo)
         self.show()
 
     def _show_parts(self, rows: list[BoardRow], text: str) -> None:
@@ -91,45 +78,48 @@ class ScoreboardView(QWidget):
         self.text.setText(text)
         self.text.setVisible(bool(text))
 
-    def _asker(self, request: BoardAction | ScoredArm) -> Callable[[], None]:
-        return lambda: self.wanted.emit(request)
-
 
 class ScoreRowView:
-    """The widgets of one row."""
+    """The widgets of one row: who wrote it, the answer, the seconds, a bar; and a line below it."""
 
-    def __init__(self, arm: ScoredArm) -> None:
+    def __init__(self, arm: ScoredArm, grid: QGridLayout, place: int) -> None:
         self._arm = arm
-        self.title, self.answer, self.time = label(wrap=True), label("", Role.HEADING), label()
+        self.title, self.answer, self.time = label(), label(), label()
+        if arm is ScoredArm.BOTH:
+            set_role(self.title, Role.HEADING)
         self.status = label("", Role.MUTED, wrap=True)
         self.bar = Bar(arm)
-        for text in (self.title, self.answer, self.time):
+        small, large = label(SIGN[Author.SMALL], Role.SMALL), label(SIGN[Author.LARGE], Role.LARGE)
+        cells = {ScoredArm.SMALL: (small, self.title), ScoredArm.LARGE: (large, self.title)}.get(
+            arm, (self.title, large)
+        )
+        self._name = holder(hbox(*cells, STRETCH, margins=(0, 0, GAP, 0), spacing=5))
+        self._line = Hairline()
+        for text in (self.answer, self.time):
             text.setContentsMargins(0, 0, GAP, 0)
-
-    def add_to(self, grid: QGridLayout, place: int) -> None:
-        for column, widget in enumerate((self.title, self.answer, self.time, self.bar)):
+        for column, widget in enumerate((self._name, self.answer, self.time, self.bar)):
             grid.addWidget(widget, place, column)
         grid.addWidget(self.status, place, 1, 1, 3)
+        grid.addWidget(self._line, place + 1, 0, 1, 4)
 
     def set_visible(self, visible: bool) -> None:
-        for widget in (self.title, self.answer, self.time, self.bar, self.status):
+        for widget in (self._name, self.answer, self.time, self.bar, self.status, self._line):
             widget.setVisible(visible)
 
     def show_row(self, row: BoardRow, longest: float) -> None:
         """`longest`: the seconds of a bar as wide as the column."""
         score, has_time = row.score, row.seconds > 0
-        title = score.title if score else f"{row.arm.value} alone"
+        by_large = f", {score.large_share:.0%} by" if score else ""
         time = score.time if score else f"{row.seconds:.1f} s"
-        self.title.setText(f"{SIGNS[row.arm]} {title}")
+        self.title.setText(ALONE.get(row.arm, f"both{by_large}"))
         self.answer.setText(f"{score.shown_answer} {score.mark}" if score else f"{count(row.tokens, 'token')}…")
         set_role(self.answer, ROLES[score.outcome] if score else Role.MUTED)
         self.time.setText(time)
         self.bar.show_seconds(row.seconds / longest if longest else 0, score.large_share if score else None)
-        self.bar.setAccessibleName(f"{title}: {time}")
+        self.bar.setAccessibleName(f"{score.title if score else self.title.text()}: {time}")
         self.status.setText(row.status)
         for widget in (self.answer, self.time, self.bar):
             widget.setVisible(has_time)
-        self.status.setVisible(not has_time)
 
 
 class Bar(QWidget):

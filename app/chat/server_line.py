@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from baton_reasoning.app.session.loaded_models import LoadedModels
@@ -16,23 +15,25 @@ from baton_reasoning.core.words.labels import STATES
 
 
 class ServerLine(QWidget):
-    """Reports servers that cannot be reached; updated in place, and hidden while every server answers."""
+    """Reports servers that cannot be reached; updated in place, and hidden while every server answers.
 
-    retry_wanted = Signal()
+    Whoever asks the servers connects `retry`, and calls `asked` when it is over.
+    """
 
     def __init__(self, models: LoadedModels, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._models = models
         self.text = ElidedLabel("", Role.DANGER)
-        self.retry = button("Retry now", self._ask, tip="Ask the server whether it is there again")
+        self.retry = button(
+            "Retry now", lambda: self.retry.setEnabled(False), tip="Ask the server whether it is there again"
+        )
         self.setLayout(hbox((self.text, 1), self.retry, margins=(26, 5, 20, 5)))
         models.changed.connect(self._follow)
         models.servers_changed.connect(self._follow)
         self._follow()
 
-    def _ask(self) -> None:
+    def _wait(self) -> None:
         self.retry.setEnabled(False)
-        self.retry_wanted.emit()
 
     def asked(self) -> None:
         """Allow another retry, now that the servers have been asked."""

@@ -17,7 +17,6 @@ from PySide6.QtCore import (
     QPoint,
     QSize,
     Qt,
-    Signal,
 )
 from PySide6.QtGui import QColor, QKeySequence, QPainter, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
@@ -29,6 +28,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from baton_reasoning.app.session.actions import WindowActions
+from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.repository import ConversationRepository
 from baton_reasoning.app.session.run_list import RunMark
 from baton_reasoning.app.toolkit.controls import IconButton, line_edit, plain_tip
@@ -91,22 +92,23 @@ class HistoryDelegate(QStyledItemDelegate):
 
 
 class Sidebar(QWidget):
-    open_wanted = Signal(str)
-    new_wanted = Signal()
-    deleted = Signal(str, str)
-    """Id and name of a deleted conversation, so that the deletion can be undone."""
-    export_wanted = Signal(str, str)
-    """Id and name of a conversation."""
-    failed = Signal(object)
-
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        session: ChatSession,
+        actions: WindowActions,
+        begin: Callable[[], object],
+        parent: QWidget | None = None,
+    ) -> None:
+        """`begin`: begins a new conversation."""
         super().__init__(parent)
+        self._session, self._actions = session, actions
         set_role(self, Role.BAR)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._repository: ConversationRepository | None = None
         self._shown = ""
         self.search = line_edit("Search conversations", "Search conversations")
         self.search.setClearButtonEnabled(True)
+        set_role(self.search, Role.BARE)
         self._model = History(self)
         self.list = QListView()
         self.list.setAccessibleName("Conversations")
@@ -130,7 +132,7 @@ class Sidebar(QWidget):
             )
         self._timer = single_shot_timer(self, SEARCH_AFTER_MS, self.refresh)
         self.search.textChanged.connect(lambda: self._timer.start())
-        head = hbox(self.search, IconButton("plus", "New conversation (Ctrl+N)", self.new_wanted.emit), spacing=4)
+        head = hbox(self.search, IconButton("plus", "New conversation (Ctrl+N)", begin), spacing=4)
         self.setLayout(vbox(head, self.list, margins=(8, 10, 8, 8), spacing=4))
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -163,17 +165,13 @@ class Sidebar(QWidget):
             else:
                 self._model.show_headlines(self._repository.headlines(), datetime.now().astimezone().date())
         except StoreError as error:
-            self.failed.emit(error)
+            self._actions.show_error(error)
         is_kept = chosen is not None and self._model.row_of(chosen.conversation) >= 0
         self._choose(chosen.conversation if chosen and is_kept else self._shown)
 
-    def restore(self, conversation: str) -> None:
-        if self._repository:
-            self._repository.restore(conversation)
-
     def _open(self, index: Index) -> None:
         if conversation := index.data(HistoryRole.CONVERSATION):
-            self.open_wanted.emit(conversation)
+            self._session.open(conversation)
 
     def _choose(self, conversation: str) -> None:
         """Make it the current row of the list; none if it is not in it."""
@@ -198,8 +196,19 @@ class Sidebar(QWidget):
 
     def _delete(self, row: HistoryRow) -> None:
         """Delete without confirmation, since it can be undone."""
-        if self._repository:
-            self._repository.delete(row.conversation, lambda: self.deleted.emit(row.conversation, row.name))
+        if not (repository := self._repository):
+            return
+
+        def deleted() -> None:
+            bring_back = self._session.forget(row.conversation)
+
+            def undo() -> None:
+                repository.restore(row.conversation)
+                bring_back()
+
+            self._actions.show_deleted(row.name, undo)
+
+        repository.delete(row.conversation, deleted)
 
     def _menu(self, where: QPoint) -> None:
         """Offer what can be done with a conversation. The list may change meanwhile, so the menu keeps its row."""
@@ -209,10 +218,10 @@ class Sidebar(QWidget):
         self.list.setCurrentIndex(index)
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addAction("Open", partial(self.open_wanted.emit, row.conversation))
+        menu.addAction("Open", partial(self._session.open, row.conversation))
         menu.addAction("Unpin\tP" if row.is_pinned else "Pin\tP", partial(self._pin, row))
         menu.addAction("Rename…\tF2", partial(self._rename, row))
-        menu.addAction("Export…", partial(self.export_wanted.emit, row.conversation, row.name))
+        menu.addAction("Export…", partial(self._actions.export, row.conversation, row.name))
         menu.addAction("Delete\tDel", partial(self._delete, row))
         menu.popup(self.list.viewport().mapToGlobal(where))
 

@@ -1,4 +1,4 @@
-"""The page of an empty conversation: a problem of the demo pair and the button that solves it, or example questions."""
+"""The page of an empty conversation: a problem of the demo pair, or questions for real models; a click asks one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from functools import partial
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from baton_reasoning.app.toolkit.controls import ElidedButton, button, label, plain_tip
@@ -33,52 +33,45 @@ LEGEND = (
 
 
 class Welcome(QWidget):
-    example_chosen = Signal(str)
-    """Put this problem into the composer."""
-    demo_wanted = Signal(str)
-    """Solve this problem of the demo pair now."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, solve: Callable[[str], object], parent: QWidget | None = None) -> None:
+        """`solve`: asks a problem now."""
         super().__init__(parent)
         title = label("A small model thinks. A large one writes the hard steps.", Role.TITLE, wrap=True)
         title.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self.problem = ""
         """The demo problem that is offered; "" for other models."""
-        self.solve = button("Solve this problem", lambda: self.demo_wanted.emit(self.problem), Role.PRIMARY)
+        self.solve = button("Solve this problem", lambda: solve(self.problem), Role.PRIMARY)
         self.solve.setAutoDefault(True)  # so that Enter presses it, too
-        another = button("New example", lambda: self._show_problem(another_problem(), ANOTHER))
-        self._text, self._note = label(wrap=True), label("", Role.MUTED, wrap=True)
-        for text in (self._text, self._note):
+        tip = "Solve a problem that neither model has seen, and that nobody has chosen"
+        self.another = button("New example", lambda: solve(another_problem()), Role.FLAT, tip)
+        self._text, note = label(wrap=True), label(NOTE, Role.MUTED, wrap=True)
+        for text in (self._text, note):
             text.setAlignment(Qt.AlignmentFlag.AlignHCenter)
             text.setMaximumWidth(WIDEST_TEXT)
         # Between stretches, not aligned: only so does Qt ask wrapped words how high they are at this width.
         self.demo = holder(
             vbox(
                 hbox(STRETCH, (self._text, 1000), STRETCH),
-                hbox(STRETCH, self.solve, another, STRETCH),
-                hbox(STRETCH, (self._note, 1000), STRETCH),
+                hbox(STRETCH, self.solve, self.another, STRETCH),
+                hbox(STRETCH, (note, 1000), STRETCH),
                 margins=0,
                 spacing=14,
             )
         )
-        self.examples = holder(_examples(self.example_chosen.emit))
+        self.examples = holder(_examples(solve))
         self.setLayout(
             vbox(Spacer(2), title, 14, self.demo, self.examples, Spacer(3), margins=(26, 16, 26, 40), spacing=8)
         )
 
     def offer(self, *, is_demo: bool) -> None:
-        """Offer a problem of the demo pair, with a button that solves it; else questions for the composer."""
+        """Offer a problem of the demo pair, with a button that solves it; else questions for real models."""
         self.demo.setVisible(is_demo)
         self.examples.setVisible(not is_demo)
         if not is_demo:
             self.problem = ""
         elif not self.problem:
-            self._show_problem(demo_problem(), CHOSEN)
-
-    def _show_problem(self, problem: str, note: str) -> None:
-        self.problem = problem
-        self._text.setText(problem)
-        self._note.setText(f"{NOTE} {note}")
+            self.problem = demo_problem()
+            self._text.setText(self.problem)
 
 
 def _examples(choose: Callable[[str], None]) -> QVBoxLayout:
@@ -96,9 +89,10 @@ def _examples(choose: Callable[[str], None]) -> QVBoxLayout:
     return column
 
 
-NOTE = "Both models come with Baton and solve only such problems."
-CHOSEN = "The small one errs on this one, which is why it was chosen; new examples are not chosen."
-ANOTHER = "Neither has seen this one, and it was not chosen."
+NOTE = (
+    "Both models come with Baton and solve only such problems. The small one errs on this one, which is why it was "
+    "chosen; new examples are not chosen."
+)
 WIDEST_TEXT = 560
 """Pixels."""
 

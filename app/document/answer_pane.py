@@ -1,4 +1,4 @@
-"""One answer on the screen: its result first, then its text, then the reasoning, with who wrote which step.
+"""One answer on the screen: its result first, then its text and how it ended, then the reasoning step by step.
 
 Chat, comparisons and batches all show answers in this pane. It keeps no state of the run: `follow` brings it up to the
 trace, whatever has happened there.
@@ -19,7 +19,7 @@ from baton_reasoning.app.document.steps_view import StepsView
 from baton_reasoning.app.document.typesetting import Typesetter
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import ElidedLabel, button, label
-from baton_reasoning.app.toolkit.layout import Spacer, hbox, vbox
+from baton_reasoning.app.toolkit.layout import Spacer, hbox, holder, vbox
 from baton_reasoning.app.toolkit.ribbon import Ribbon
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.engines.body import Author
@@ -92,6 +92,9 @@ class AnswerPane(QWidget):
         self.segments = RibbonFollower(self.ribbon)
         self.steps = StepsView(typesetter, at_once)
         self.ending = label("", Role.MUTED, wrap=True)
+        self.end_parts = vbox(self.ending, margins=0, spacing=6)
+        """How it ended, and what a page adds to that: below the answer or, while there is none, below the steps."""
+        self._end = holder(self.end_parts)
         self.ribbon.segment_clicked.connect(self._segment_clicked)
         self.steps.piece_clicked.connect(self._chosen)
         self.steps.menu_wanted.connect(lambda piece, where: actions.open_menu(self.exchange, piece, where))
@@ -117,6 +120,17 @@ class AnswerPane(QWidget):
         self.answer.setVisible(self.answer.follow(trace, live))
         self._show_result(trace)
         self._describe(trace, bool(thinking))
+        (self.below_answer if self.shows_answer else self._below_steps).addWidget(self._end)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is still being written."""
+        return self._live
+
+    @property
+    def shows_answer(self) -> bool:
+        """Whether there is an answer already, above the reasoning."""
+        return not self.answer.isHidden()
 
     @property
     def folded(self) -> bool:
@@ -229,6 +243,7 @@ class AnswerPane(QWidget):
 
     def _lay_out(self) -> None:
         self.verdict.hide()
+        self._below_steps = QVBoxLayout()
         first = hbox(self.result, self.verdict, Spacer(0), spacing=16)
         head = hbox(self.heading, self.brief, self.share, Spacer(0), self._fold, spacing=GAP)
         parts = (
@@ -240,9 +255,9 @@ class AnswerPane(QWidget):
             self.ribbon,
             self.below_ribbon,
             self.steps,
-            self.ending,
+            self._below_steps,
         )
-        column = vbox(*parts, margins=0, spacing=6)
+        column = vbox(*parts, margins=0, spacing=8)
         # Growing steps get their room at once. Else they lie over what is below until the page is laid out.
         column.setSizeConstraint(QLayout.SizeConstraint.SetMinimumSize)
         self.setLayout(column)

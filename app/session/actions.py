@@ -16,6 +16,9 @@ class WindowActions(Protocol):
     def say(self, text: str) -> None:
         """Show a sentence that a person should know."""
 
+    def offer(self, text: str, *actions: tuple[str, Callable[[], object]]) -> None:
+        """Say something that is no error, and offer what can be done: the text of a button, and what it does."""
+
     def show_saved(self, path: Path) -> None:
         """Say where a file was saved, and offer to open it."""
 
@@ -24,9 +27,12 @@ class WindowActions(Protocol):
 
     def choose_models(self) -> None: ...
 
+    def use_context(self, tokens: int) -> None:
+        """Load the models again, with room for so many tokens."""
+
     def connect_server(self) -> None: ...
 
     def show_settings(self, section: str = "") -> None: ...
 
-    def export(self) -> None:
-        """Save the conversation in view as a file."""
+    def export(self, conversation: str = "", name: str = "") -> None:
+        """Save a conversation, by default the one in view, as a file. `name`: what the file is called."""

@@ -19,8 +19,8 @@ from PySide6.QtWidgets import (
 )
 
 from baton_reasoning.app.chat.page import ChatPage
+from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.document.clipboard import copy_answer
-from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import label, line_edit
@@ -213,8 +213,8 @@ def _conversation_commands(window: CommandTarget) -> list[Command]:
         ("Search conversations", lambda: _focus_search(window), "Ctrl+Shift+F"),
         ("Export the conversation…", dialogs.export, "Ctrl+S"),
         ("Import a conversation…", dialogs.import_file, "Ctrl+O"),
-        ("System prompt…", chat.edit_system, "Ctrl+Shift+Y"),
-        ("Thinking: on, off or a budget", chat.composer.thinking.showMenu, "Ctrl+Shift+H"),
+        ("System prompt…", chat.composer.edit_system, "Ctrl+Shift+Y"),
+        ("Options of the next answer: thinking, seed…", chat.composer.show_menu, "Ctrl+Shift+H"),
         ("Write a problem", chat.composer.edit.setFocus, "Ctrl+L"),
         ("Edit the last problem and ask again", _on_last(window, chat.edit_again), "Ctrl+E"),
     )
@@ -224,8 +224,10 @@ def _answer_commands(window: CommandTarget) -> list[Command]:
     session, chat = window.session, window.chat
     earlier = _on_last(window, lambda exchange: session.show_sibling(exchange, -1), writes=False)
     later = _on_last(window, lambda exchange: session.show_sibling(exchange, 1), writes=False)
-    opinion = _on_review(window, lambda review: review.opinion.carry_out())
-    values = _on_review(window, lambda review: review.values.carry_out())
+    opinion, values = (
+        _on_last(window, lambda exchange, act=act: chat.carry_out(exchange, act), writes=False)
+        for act in (AnswerAction.OPINION, AnswerAction.VALUES)
+    )
     return _group(
         "Answer",
         ("Regenerate (new seed)", _on_last(window, session.ask_again), "Ctrl+R"),
@@ -304,16 +306,6 @@ def _on_last(window: CommandTarget, act: Callable[[Exchange], object], writes: b
             act(exchange)
 
     return do
-
-
-def _on_review(window: CommandTarget, act: Callable[[AnswerReview], object]) -> Callable[[], None]:
-    """Return a command on the reviews of the last answer."""
-
-    def do(exchange: Exchange) -> None:
-        if answer := window.chat.conversation.answer_of(exchange):
-            act(answer.review)
-
-    return _on_last(window, do, writes=False)
 
 
 def _toggle_steps(window: CommandTarget) -> None:

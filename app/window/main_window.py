@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,7 +67,7 @@ class MainWindow(QMainWindow):
         self._centre = QWidget()
         self.notice = Toasts(self._centre, self._toast_area)
         self.messages = WindowMessages(self.notice, self.models, self.preferences, self.dialogs)
-        self.chat = ChatPage(self.session, self.preferences)
+        self.chat = ChatPage(self.session, self.preferences, self.messages)
         self.inspector = self.chat.inspector
         self._pages = QStackedWidget()
         self._new_version = NewVersionNotice(self.preferences, self.messages, self)
@@ -285,14 +284,8 @@ class MainWindow(QMainWindow):
         self.saving_changed.connect(self.messages.show_saving)
         self.session.path_changed.connect(self._remember_conversation)
         self.session.activity_changed.connect(self._remember_conversation)  # arms side by side change no path
-        self.chat.sidebar.failed.connect(self.show_error)
-        self.chat.sidebar.deleted.connect(self._deleted)
-        self.chat.sidebar.export_wanted.connect(self.dialogs.export)
-        self.chat.export_wanted.connect(self.dialogs.export)
-        self.chat.models_wanted.connect(self.dialogs.choose_models)
-        self.chat.servers_wanted.connect(self._monitor.check)
+        self.chat.server_line.retry.clicked.connect(self._monitor.check)
         self._monitor.checked.connect(self.chat.server_line.asked)
-        self.chat.context_wanted.connect(self._load_with_context)
         self.chat.splitterMoved.connect(self._remember_widths)
         self.preferences.changed.connect(self._apply_appearance)
         application = QApplication.instance()
@@ -338,20 +331,9 @@ class MainWindow(QMainWindow):
             pages.setBottom(self.chat.foot.mapTo(self._centre, QPoint(0, 0)).y() - 1)
         return pages
 
-    def _load_with_context(self, tokens: int) -> None:
-        self.dialogs.use_models(self.preferences.value.models.model_copy(update={"context": tokens}))
-
-    def _deleted(self, conversation: str, name: str) -> None:
-        bring_back = self.session.forget(conversation)
-        self.messages.show_deleted(name, lambda: self._undo_deletion(conversation, bring_back))
-
     def _imported(self, conversation: str) -> None:
         self.chat.sidebar.refresh()
         self.session.open(conversation)
-
-    def _undo_deletion(self, conversation: str, bring_back: Callable[[], None]) -> None:
-        self.chat.sidebar.restore(conversation)
-        bring_back()
 
     def _remember_conversation(self) -> None:
         conversation = self.session.conversation

@@ -62,8 +62,11 @@ class WindowMessages(QObject):
     def show_settings(self, section: str = "") -> None:
         self._dialogs.show_settings(section)
 
-    def export(self) -> None:
-        self._dialogs.export()
+    def export(self, conversation: str = "", name: str = "") -> None:
+        self._dialogs.export(conversation, name)
+
+    def use_context(self, tokens: int) -> None:
+        self._dialogs.use_models(self._preferences.value.models.model_copy(update={"context": tokens}))
 
     def show_saved(self, path: Path) -> None:
         """Say where a file was saved, and offer to open it or its folder."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QLabel, QPushButton
+from PySide6.QtWidgets import QApplication, QPushButton
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.welcome import EXAMPLES, demo_problem
@@ -50,19 +51,16 @@ def test_the_demo_is_offered_with_its_pair_only(window: MainWindow) -> None:
     assert not welcome.solve.isVisible()
 
 
-def test_a_new_example_takes_the_place_of_the_problem_and_is_what_is_solved(window: MainWindow, qtbot: QtBot) -> None:
-    welcome = window.chat.welcome
-    (another,) = (press for press in welcome.findChildren(QPushButton) if press.text() == "New example")
-    qtbot.mouseClick(another, Qt.MouseButton.LeftButton)
-    problem = DemoProblem.of(welcome.problem)
+def test_a_new_example_is_solved_at_once_and_leaves_the_composer_as_it_was(window: MainWindow, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.chat.composer.set_text("A draft")
+    qtbot.mouseClick(window.chat.welcome.another, Qt.MouseButton.LeftButton)
+    problem = DemoProblem.of(last_exchange(window).problem)
     assert problem
     assert problem.held_out
-    assert welcome.problem != demo_problem()
-    assert any(text.text() == welcome.problem for text in welcome.findChildren(QLabel))
-    assert not window.chat.composer.edit.toPlainText(), "what a person writes is not touched"
+    assert problem.question != demo_problem()
+    assert window.chat.composer.edit.toPlainText() == "A draft"
     qtbot.waitUntil(lambda: window.session.ready)
-    qtbot.mouseClick(welcome.solve, Qt.MouseButton.LeftButton)
-    assert last_exchange(window).problem == problem.question
 
 
 def test_the_problem_of_the_start_page_is_what_is_compared(window: MainWindow, qtbot: QtBot) -> None:
@@ -76,12 +74,13 @@ def test_the_problem_of_the_start_page_is_what_is_compared(window: MainWindow, q
     assert last_exchange(window).problem == demo_problem()
 
 
-def test_real_models_have_questions_for_the_composer(window: MainWindow, qtbot: QtBot) -> None:
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_real_models_have_questions_that_a_click_asks(window: MainWindow, qtbot: QtBot, example: str) -> None:
+    qtbot.waitUntil(lambda: window.session.ready)
     window.preferences.change(models=ModelChoice(small="a.gguf", large="b.gguf"))
-    for example in EXAMPLES:
-        (choose,) = (
-            press for press in window.chat.welcome.findChildren(QPushButton) if press.accessibleName().endswith(example)
-        )
-        qtbot.mouseClick(choose, Qt.MouseButton.LeftButton)
-        assert window.chat.composer.edit.toPlainText() == example
-    assert window.session.conversation.leaf is None
+    (choose,) = (
+        press for press in window.chat.welcome.findChildren(QPushButton) if press.accessibleName().endswith(example)
+    )
+    qtbot.mouseClick(choose, Qt.MouseButton.LeftButton)
+    assert last_exchange(window).problem == example
+    qtbot.waitUntil(lambda: window.session.ready)

@@ -11,6 +11,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.chat.scoreboard_view import ScoreboardView
 from baton_reasoning.app.chat.scoreboards import Board, BoardRow
 from baton_reasoning.app.chat.welcome import demo_problem
@@ -105,7 +106,7 @@ def test_the_small_model_alone_answers_at_once_and_the_large_one_when_a_person_s
     assert shown(solved, BOTH) == f"{RIGHT} ✓"
     assert shown(solved, LARGE) == "Not run yet."
     share = last_exchange(solved).trace.large_share
-    assert board.rows[BOTH].title.text() == f"●◆ both, {share:.0%} by large"
+    assert board.rows[BOTH].title.text() == f"both, {share:.0%} by"
     assert not board.run[SMALL].isVisible()
     assert not last_answer(solved).time.isVisible(), "the scoreboard has the seconds"
     running(solved, qtbot)
@@ -117,7 +118,7 @@ def test_the_small_model_alone_answers_at_once_and_the_large_one_when_a_person_s
 
 
 def test_seconds_are_those_of_the_run_and_the_longest_bar_is_the_slowest(qtbot: QtBot) -> None:
-    view = ScoreboardView()
+    view = ScoreboardView(lambda _: None)
     qtbot.addWidget(view)
     scores = [
         ScoreRow(SMALL, "00005", Outcome.WRONG, 0.92, 0),
@@ -207,7 +208,7 @@ def test_other_models_are_loaded_without_waiting_for_it_and_leave_nothing_to_run
     qtbot.waitUntil(lambda: loader.choices[-1] == real and solved.session.ready)
     assert shown(solved, LARGE) == "Not run yet."
     board = board_of(solved)
-    assert not any(press.isVisible() for press in (*board.run.values(), board.halt, board.compare))
+    assert not any(press.isVisible() for press in (*board.run.values(), board.halt))
     assert board.choose.isVisible()
 
 
@@ -218,10 +219,10 @@ def test_a_window_may_be_closed_while_a_model_runs_alone(solved: MainWindow, loa
     assert not solved.models.is_writing
 
 
-def test_compare_all_three_asks_nothing_and_fills_the_rows(solved: MainWindow, loader: DemoCards, qtbot: QtBot) -> None:
+def test_comparing_asks_nothing_and_fills_the_rows(solved: MainWindow, loader: DemoCards, qtbot: QtBot) -> None:
     answer = last_exchange(solved)
     loader.gate_of_large.set()
-    qtbot.mouseClick(board_of(solved).compare, Qt.MouseButton.LeftButton)
+    solved.chat.carry_out(answer, AnswerAction.COMPARE)
     assert not [each for each in QApplication.topLevelWidgets() if isinstance(each, Chooser) and each.isVisible()]
     qtbot.waitUntil(lambda: solved.chat.is_comparing and solved.session.ready)
     assert solved.chat.comparison.view
@@ -291,7 +292,7 @@ def test_nothing_is_measured_beside_other_work(make_window: Make, loader: DemoCa
 def test_a_scoreboard_is_of_the_demo_pair_alone_and_leads_to_the_choice_of_models(
     make_window: Make, qtbot: QtBot, solved: MainWindow
 ) -> None:
-    qtbot.mouseClick(board_of(solved).choose, Qt.MouseButton.LeftButton)
+    solved.chat.carry_out(last_exchange(solved), AnswerAction.CHOOSE_MODELS)
     dialog = solved.findChild(PairDialog)
     assert dialog
     assert dialog.isVisible()

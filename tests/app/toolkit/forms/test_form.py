@@ -65,15 +65,15 @@ def test_choices_are_those_of_the_enum_and_of_the_registry(form: SettingsForm) -
 
 
 def test_a_field_is_reset_by_itself(form: SettingsForm, qtbot: QtBot) -> None:
-    box = form.editor("appearance", "fold_thinking")
+    box = form.editor("updates", "tell")
     assert isinstance(box, QCheckBox)
     box.click()
-    row = next(row for row in form._rows if row.entry.path == ("appearance", "fold_thinking"))
+    row = next(row for row in form._rows if row.entry.path == ("updates", "tell"))
     assert not row.reset.isHidden()
     with qtbot.waitSignal(form.changed) as changed:
         row.reset.click()
     assert changed.args[0] == Settings()
-    assert box.isChecked()
+    assert not box.isChecked()
     assert row.reset.isHidden()
 
 
