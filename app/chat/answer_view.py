@@ -39,7 +39,7 @@ REVIEWS = (
     (
         AnswerAction.OPINION,
         "Second opinion",
-        "The large model reads the answer, and says where it disagrees (Ctrl+Shift+S)",
+        "The large model reads it, and says where it disagrees (Ctrl+Shift+S)",
     ),
     (AnswerAction.VALUES, "Values", "What each step was worth, by what follows from it (Ctrl+Shift+V)"),
 )

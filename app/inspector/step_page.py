@@ -51,8 +51,9 @@ class StepPage(QWidget):
         copy = button("Copy", self._copy, tip="Copy the text of this step")
         row = FlowLayout(6, Qt.AlignmentFlag.AlignLeft)
         row.setContentsMargins(0, 4, 0, 0)
-        for press in (self.again, here, copy) if fork else (copy,):
+        for press in (self.again, here, copy):
             row.addWidget(press)
+            press.setVisible(press is copy or fork is not None)
         self.details_button = button("", self._toggle_details, Role.FLAT)
         self._facts, self._entropy = Facts(MEANINGS), label("", Role.MUTED)
         self.details = holder(vbox(self._facts, self._entropy, self.tokens, margins=0, spacing=9))

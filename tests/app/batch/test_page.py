@@ -410,7 +410,7 @@ def test_a_row_opens_with_all_its_steps_and_keys_lead_to_the_next_of_the_table_a
     (window,) = page.findChildren(RunWindow)
     assert window.windowTitle() == "p1 · Small only"
     assert isinstance(window.inspector, Inspector)
-    command = window.inspector.run._command
+    command = window.inspector.run.command
     qtbot.waitUntil(lambda: "baton solve 'Count to 1.'" in command.toPlainText())
     qtbot.waitUntil(window.isActiveWindow)
     QTest.keyClick(window, Qt.Key.Key_F8)
