@@ -391,7 +391,7 @@ class ChatPage(QSplitter):
 
     def _value_steps(self, exchange: Exchange) -> None:
         if answer := self.conversation.answer_of(exchange):
-            answer.review.values.carry_out()
+            answer.review.values.toggle()
 
     def _compare(self, exchange: Exchange) -> None:
         """Compare an answer with others; one of the demo pair with each model alone, without asking which."""

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QListWidget, QListWidgetItem
 
 from baton_reasoning.app.document.answer_pane import AnswerPane
 from baton_reasoning.app.document.text_marks import TextMark
-from baton_reasoning.app.inspector.review_section import ReviewProgress, ReviewSection
+from baton_reasoning.app.inspector.review_section import ReviewSection, ReviewState
 from baton_reasoning.app.inspector.token_strip import visible
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.reviews import AnswerReviews
@@ -31,10 +31,12 @@ LIST_ROWS = 5
 
 
 class OpinionSection(ReviewSection):
+    title, kind = "Second opinion", SecondOpinion
+
     def __init__(
         self, pane: AnswerPane, reviews: AnswerReviews | None, fork: Callable[[Exchange, int], object] | None
     ) -> None:
-        super().__init__("Second opinion", pane, reviews)
+        super().__init__(pane, reviews)
         self._given: OpinionGiven | None = None
         self._evaluation = LatestTask(self, "evaluate the second opinion")
         self._fork_at = fork
@@ -58,7 +60,7 @@ class OpinionSection(ReviewSection):
         """Let the large model read the answer; if it has, show or hide what it found."""
         trace = self.pane.exchange.trace
         is_whole = trace.opinion is not None and trace.opinion.length >= trace.length
-        asks = not is_whole and self.progress() is None
+        asks = not is_whole and not self.is_running
         if not (asks and self.is_open):
             self.toggle()
         if asks and self.reviews and not self.unavailable_reason():
@@ -77,21 +79,16 @@ class OpinionSection(ReviewSection):
         self.fork.setEnabled(not self.unavailable_reason())
         self._mark()
 
-    def summary(self) -> str:
-        return opinion_counts(self.opinion) if self.opinion else ""
-
-    def progress(self) -> ReviewProgress | None:
-        if not self.reviews or not self.reviews.is_running(self.pane.exchange, SecondOpinion):
-            return None
-        if found := self.reviews.progress:
+    def describe(self) -> ReviewState:
+        if self.is_running:
+            found = self.reviews.progress if self.reviews else None
+            if found is None:
+                return ReviewState("The large model reads the answer")
             done = f"{found.tokens:,} of {count(found.total, 'token')}"
-            return ReviewProgress(f"The large model has read {done}", found.tokens, found.total)
-        return ReviewProgress("The large model reads the answer")
-
-    def remark(self) -> str:
-        if self.opinion and not self.opinion.is_whole:
-            return PARTLY_READ
-        return "" if self._given else self.unavailable_reason()
+            return ReviewState(f"The large model has read {done}", done=found.tokens, total=found.total)
+        if self.opinion:
+            return ReviewState(opinion_counts(self.opinion), "" if self.opinion.is_whole else PARTLY_READ)
+        return ReviewState(remark=self.unavailable_reason())
 
     def unavailable_reason(self) -> str:
         if not self.reviews:

@@ -11,7 +11,7 @@ from baton_reasoning.app.document.clipboard import copy_text
 from baton_reasoning.app.inspector.token_strip import Alternatives, TokenList, visible
 from baton_reasoning.app.toolkit.controls import button, label
 from baton_reasoning.app.toolkit.facts import Facts
-from baton_reasoning.app.toolkit.flow import FlowLayout
+from baton_reasoning.app.toolkit.flow import flowing
 from baton_reasoning.app.toolkit.layout import Spacer, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, tint_of
 from baton_reasoning.core.engines.base import Passing
@@ -49,11 +49,9 @@ class StepPage(QWidget):
         self.again = button("", lambda: fork and self._piece and fork(_other(self._piece)))
         here = button("Fork here", lambda: fork and fork(None), tip="Another answer that goes on from before this step")
         copy = button("Copy", self._copy, tip="Copy the text of this step")
-        row = FlowLayout(6, Qt.AlignmentFlag.AlignLeft)
-        row.setContentsMargins(0, 4, 0, 0)
-        for press in (self.again, here, copy):
-            row.addWidget(press)
-            press.setVisible(press is copy or fork is not None)
+        row = flowing(self.again, here, copy)
+        for press in (self.again, here):
+            press.setVisible(fork is not None)
         self.details_button = button("", self._toggle_details, Role.FLAT)
         self._facts, self._entropy = Facts(MEANINGS), label("", Role.MUTED)
         self.details = holder(vbox(self._facts, self._entropy, self.tokens, margins=0, spacing=9))
@@ -61,7 +59,7 @@ class StepPage(QWidget):
         self._toggle_text()
         parts = (self.number, self.sentence, self._replaced_title, self._replaced, self._token, self.alternatives)
         fold = vbox((self.details_button, 0, Qt.AlignmentFlag.AlignLeft), self.details, margins=0, spacing=6)
-        self.setLayout(vbox(*parts, holder(row), fold, Spacer(0), margins=(0, 8, 8, 8), spacing=9))
+        self.setLayout(vbox(*parts, row, fold, Spacer(0), margins=(0, 8, 8, 8), spacing=9))
         current_theme().changed.connect(self._colour)
 
     def show_piece(self, trace: Trace, piece: Piece) -> None:

@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from PySide6.QtCore import QSignalBlocker
-from PySide6.QtWidgets import QWidget
 
 from baton_reasoning.app.document.answer_pane import AnswerPane
-from baton_reasoning.app.inspector.review_section import ReviewProgress, ReviewSection
+from baton_reasoning.app.inspector.review_section import ReviewSection, ReviewState
 from baton_reasoning.app.session.conversation import expected_answer
 from baton_reasoning.app.session.reviews import AnswerReviews
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.chart_picture import ChartPoint, ChartWithPoints
 from baton_reasoning.app.toolkit.controls import button, combo_box, label, line_edit
-from baton_reasoning.app.toolkit.flow import FlowLayout
-from baton_reasoning.app.toolkit.layout import holder, in_row
+from baton_reasoning.app.toolkit.flow import flowing
+from baton_reasoning.app.toolkit.layout import holder, in_row, vbox
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.export.value_curve import draw_values
@@ -37,6 +36,7 @@ from baton_reasoning.core.words.values import WRITER_WORDS, place_in_words, sour
 
 ABOUT = "Continuations are written from the end of each step. The share of them that ends right is the value there."
 CHOOSE = "Click a point to see its step."
+BEGINS = "The first continuations are written."
 OWN_ANSWER = "empty: this answer’s own"
 
 
@@ -45,13 +45,15 @@ class ValueOffer(NamedTuple):
 
     error: str = ""
     plan: ValuesPlan | None = None
-    model: str = ""
-    target: str = ""
+    goes_on: bool = False
+    """Whether it goes on from values that are there already."""
 
 
 class ValuesSection(ReviewSection):
+    title, kind = "Values", ValueEstimator
+
     def __init__(self, pane: AnswerPane, reviews: AnswerReviews | None) -> None:
-        super().__init__("Values", pane, reviews)
+        super().__init__(pane, reviews)
         self._drawn: ValuesEstimated | None = None
         """What the curve shows."""
         self._offer = ValueOffer()
@@ -61,23 +63,22 @@ class ValuesSection(ReviewSection):
         self._asks_again = False
         """Whether the form is wanted although all is valued."""
         self.values: StepValues | None = None
+        self.places: list[ValuedPlace] = []
+        """The points of the curve."""
         self.writer = combo_box("Who continues")
         for name, words in WRITER_WORDS.items():
             self.writer.addItem(words, name)
         self.expected = line_edit("Expected answer", OWN_ANSWER)
         self.start = button("Value the steps", self._start, Role.PRIMARY)
-        form = FlowLayout(8)
-        form.setContentsMargins(0, 0, 0, 0)
-        for widget in (label("Continued by"), self.writer, label("Right answer"), self.expected, self.start):
-            form.addWidget(widget)
-        self.form = holder(form)
+        self.form = flowing(label("Continued by"), self.writer, label("Right answer"), self.expected, self.start)
         self.curve = ChartWithPoints("Value by step")
         self.place = label(CHOOSE, Role.MUTED, wrap=True, selectable=True)
         self.words = label(wrap=True, selectable=True)
         self.source = label("", Role.MUTED, wrap=True, selectable=True)
         self.again = button("Value again…", self._ask_again, tip="With another writer or another expected answer")
         self._again_row = in_row(self.again)
-        for part in (self.form, self.curve, self.place, self.words, self.source, self._again_row):
+        self.result = holder(vbox(self.curve, self.place, self.words, self.source, margins=0, spacing=6))
+        for part in (self.form, self.result, self._again_row):
             self.column.addWidget(part)
         self.writer.activated.connect(lambda _: self.follow())
         self.expected.textChanged.connect(lambda _: self.follow())
@@ -89,31 +90,30 @@ class ValuesSection(ReviewSection):
         if is_other:
             self._asked, self._offer, self._asks_again = (), ValueOffer(), False
             latest = next(reversed(trace.values.values()), None)
-            known = latest.target if latest and latest.is_expected else expected_answer(self.pane.exchange.problem)
+            expected = latest.target if latest and latest.is_expected else expected_answer(self.pane.exchange.problem)
             self.writer.setCurrentIndex(max(0, self.writer.findData(latest.writer if latest else "")))
             with QSignalBlocker(self.expected):
-                self.expected.setText(known)
-        running = self._running()
-        known_values = trace.values.get(self.writer.currentData())
-        self._draw(trace, running.estimated if running else known_values)
+                self.expected.setText(expected)
+        running, known = self._progress(), self._known
+        self._draw(trace, running.estimated if running else known)
         if self.is_open:
-            self._plan(known_values)
-        self._show_form(known_values)
+            self._plan(known)
+        is_whole, can_run = known is not None and known.is_whole, self.reviews is not None and not self.is_running
+        plan = self._offer.plan
+        self.form.setVisible(can_run and (not is_whole or self._asks_again))
+        self.start.setText("Go on" if self._offer.goes_on else "Value the steps")
+        self.start.setEnabled(bool(plan and (plan.continuations or not is_whole)) and not self.unavailable_reason())
+        self._again_row.setVisible(can_run and self.form.isHidden())
+        self.result.setVisible(self.values is not None)
 
-    def summary(self) -> str:
-        return self.words.text().replace("\n", " · ") if self.values and not self.is_open else ""
-
-    def progress(self) -> ReviewProgress | None:
-        if not self._is_running:
-            return None
-        found = self._running()
-        return ReviewProgress(progress_text(found), found.done if found else 0, found.total if found else 0)
-
-    def remark(self) -> str:
-        known = self.pane.exchange.trace.values.get(self.writer.currentData())
-        if not self.reviews or self.form.isHidden():
-            return ""
-        return self.unavailable_reason() or self._offer.error or self._offer_text(known is not None)
+    def describe(self) -> ReviewState:
+        if self.is_running:
+            found = self._progress()
+            return ReviewState(progress_text(found), "", found.done, found.total) if found else ReviewState(BEGINS)
+        line = self.words.text().replace("\n", " · ") if self.values and not self.is_open else ""
+        if self.form.isHidden():
+            return ReviewState(line)
+        return ReviewState(line, self.unavailable_reason() or self._offer.error or self._offer_text())
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -122,11 +122,12 @@ class ValuesSection(ReviewSection):
         return ValueOptions(writer=self.writer.currentData())
 
     @property
-    def _is_running(self) -> bool:
-        return self.reviews is not None and self.reviews.is_running(self.pane.exchange, ValueEstimator)
+    def _known(self) -> ValuesEstimated | None:
+        """The values by the chosen writer."""
+        return self.pane.exchange.trace.values.get(self.writer.currentData())
 
-    def _running(self) -> ValuesProgress | None:
-        found = self.reviews.progress if self.reviews and self._is_running else None
+    def _progress(self) -> ValuesProgress | None:
+        found = self.reviews.progress if self.reviews and self.is_running else None
         return found if isinstance(found, ValuesProgress) else None
 
     def _draw(self, trace: Trace, estimated: ValuesEstimated | None) -> None:
@@ -140,36 +141,15 @@ class ValuesSection(ReviewSection):
         sentences = value_sentences(trace, values)
         self.words.setText("\n".join(sentences))
         self.source.setText(source_text(values.estimated))
+        self.places = [each.place for each in draw_values(values).places]
+        texts = [place_in_words(place, piece_of(trace, values, place), values) for place in self.places]
 
         def draw(width: int) -> tuple[str, Sequence[ChartPoint]]:
             drawing = draw_values(values, width)
-            return drawing.svg, [
-                ChartPoint(each.x, each.y, place_in_words(each.place, piece_of(trace, values, each.place), values))
-                for each in drawing.places
-            ]
+            points = zip(drawing.places, texts, strict=True)
+            return drawing.svg, [ChartPoint(each.x, each.y, text) for each, text in points]
 
         self.curve.show_points(draw, " ".join(sentences))
-
-    def _show_form(self, known: ValuesEstimated | None) -> None:
-        continues, has_values = self._continues(known), self.values is not None
-        is_done = continues and known is not None and known.is_whole
-        can_run = self.reviews is not None and not self._is_running
-        self.form.setVisible(can_run and (known is None or not known.is_whole or self._asks_again))
-        self.start.setText("Go on" if continues else "Value the steps")
-        self.start.setVisible(not is_done)
-        self.start.setEnabled(self._offer.plan is not None and not self.unavailable_reason())
-        self._again_row.setVisible(can_run and self.form.isHidden())
-        shown: list[QWidget] = [self.curve, self.place, self.words, self.source]
-        for widget in shown:
-            widget.setVisible(has_values)
-
-    def _continues(self, known: ValuesEstimated | None) -> bool:
-        """Whether an estimate would go on from what is known."""
-        if known is None:
-            return False
-        offer, expected = self._offer, self.expected.text().strip()
-        asked = (offer.model, expected or offer.target, bool(expected), self.pane.exchange.trace.length)
-        return (known.model, known.target, known.is_expected, known.length) == asked
 
     def _plan(self, known: ValuesEstimated | None) -> None:
         """Find out in the background what an estimate would take; grading may need a process of its own."""
@@ -179,18 +159,18 @@ class ValuesSection(ReviewSection):
         expected, options = self.expected.text(), self._options
         asked = (pair, trace, expected, options, known, trace.length)
         if asked != self._asked:
-            self._asked, self._offer = asked, self._offer._replace(plan=None, error="")
+            self._asked, self._offer = asked, ValueOffer()
             self._planning.run(lambda: offer_for(pair, trace, expected, options), self._take_offer)
 
     def _take_offer(self, offer: ValueOffer) -> None:
         self._offer = offer
         self.follow()
 
-    def _offer_text(self, is_known: bool) -> str:
-        if self._offer.plan is None:
-            return ABOUT
-        assert self.reviews
-        plan, about = self._offer.plan, "" if is_known else f"{ABOUT} "
+    def _offer_text(self) -> str:
+        """Say what an estimate would take, and at first what it is."""
+        plan, about = self._offer.plan, "" if self._known else f"{ABOUT} "
+        if plan is None or self.reviews is None:
+            return about.strip()
         cost = self.reviews.costs.slowest_decode(writers_of(self.reviews.pair, self._options))
         at_most = f", at most {rough_duration(plan.tokens * cost)}" if cost else ""
         return (
@@ -199,7 +179,7 @@ class ValuesSection(ReviewSection):
         )
 
     def _start(self) -> None:
-        if self.reviews and self.start.isEnabled():
+        if self.reviews:
             self._asks_again = False
             self.reviews.value_steps(self.pane.exchange, self.expected.text(), self._options)
 
@@ -210,9 +190,7 @@ class ValuesSection(ReviewSection):
 
     def _pick(self, index: int) -> None:
         assert self.values
-        trace = self.pane.exchange.trace
-        place = draw_values(self.values).places[index].place
-        self.pane.pick(piece_of(trace, self.values, place))
+        self.pane.pick(piece_of(self.pane.exchange.trace, self.values, self.places[index]))
 
 
 def piece_of(trace: Trace, values: StepValues, place: ValuedPlace) -> Piece:
@@ -227,14 +205,12 @@ def offer_for(pair: Pair, trace: Trace, expected: str, options: ValueOptions) ->
     with Grader() as grader:
         try:
             estimator = ValueEstimator(pair, trace, grader, expected, options)
-            return ValueOffer("", estimator.plan, estimator.model, estimator.target)
+            return ValueOffer("", estimator.plan, estimator.goes_on)
         except BatonError as error:
             return ValueOffer(str(error))
 
 
-def progress_text(progress: ValuesProgress | None) -> str:
+def progress_text(progress: ValuesProgress) -> str:
     """Return “112 of 288 continuations · 14,032 tokens · 12.3 s”."""
-    if progress is None:
-        return "The first continuations are written."
     done = f"{progress.done:,} of {count(progress.total, 'continuation')}"
     return f"{done} · {count(progress.tokens, 'token')} · {duration(progress.seconds)}"

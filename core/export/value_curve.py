@@ -97,10 +97,10 @@ def draw_values(values: StepValues, width: float = _WIDTH) -> CurveDrawing:
     for worth in values.takeovers:
         if worth.before.place.replaced:
             start = values.at(TextPlace(worth.span.start)) or worth.before
-            end = at(worth.span.end, worth.before)
-            parts.append(charts.line([at(worth.span.start, start), end], dashes=_REPLACED))
-            parts.append(charts.marker(_HOLLOW, *end, "small"))
-            found.append(PlaceOnCurve(worth.before, *end))
+            point = at(worth.span.end, worth.before)
+            parts.append(charts.line([at(worth.span.start, start), point], dashes=_REPLACED))
+            parts.append(charts.marker(_HOLLOW, *point, "small"))
+            found.append(PlaceOnCurve(worth.before, *point))
     for each, point in zip(values.places, middle, strict=True):
         number = charts.DIAMOND if each.author is Author.LARGE else charts.CIRCLE
         parts.append(charts.marker(number, *point, each.author.value if each.author else "inserted"))

@@ -12,7 +12,6 @@ from pytestqt.qtbot import QtBot
 from baton_reasoning.app.batch.failure_view import FailureView
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.batch.run_window import RunWindow
-from baton_reasoning.app.inspector.panel import Tab
 from baton_reasoning.core.batch.reporting.failures import FailureAnalysis, FailureKind, TakeoverOutcomes
 from baton_reasoning.core.batch.reporting.worth import MeanWorth
 from baton_reasoning.core.errors import StoreError
@@ -141,9 +140,6 @@ def test_the_large_model_names_the_first_error_of_each(
     qtbot.keyClick(view.list, Qt.Key.Key_Return)
     window = page.findChild(RunWindow)
     assert window is not None
-    window.inspector.tabs.setCurrentIndex(Tab.OPINION)
-    qtbot.waitUntil(lambda: window.inspector.opinion.places.rowCount() > 0)
-    assert not window.inspector.opinion.fork.isVisible()
     window.close()
 
 

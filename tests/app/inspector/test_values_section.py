@@ -90,7 +90,7 @@ def turned(opened: Open) -> ValuesSection:
 
 def valued(section: ValuesSection, qtbot: QtBot) -> ValuesSection:
     qtbot.mouseClick(section.start, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: section.progress() is None and section.values is not None and section.source.isVisible())
+    qtbot.waitUntil(lambda: not section.is_running and section.values is not None and section.source.isVisible())
     return section
 
 
@@ -309,7 +309,7 @@ def test_values_are_estimated_again_by_another_writer(opened: Open, qtbot: QtBot
     qtbot.keyClick(section.writer, Qt.Key.Key_Down)
     qtbot.waitUntil(section.start.isEnabled)
     section.start.click()
-    qtbot.waitUntil(lambda: section.progress() is None and len(section.pane.exchange.trace.values) == 2)
+    qtbot.waitUntil(lambda: not section.is_running and len(section.pane.exchange.trace.values) == 2)
     assert section.source.text().endswith("by ◆ large alone.")
 
 
