@@ -69,7 +69,7 @@ class ValuesSection(ReviewSection):
         for name, words in WRITER_WORDS.items():
             self.writer.addItem(words, name)
         self.expected = line_edit("Expected answer", OWN_ANSWER)
-        self.start = button("Value the steps", self._start, Role.PRIMARY)
+        self.start = button("Start", self._start, Role.PRIMARY, name="Value the steps")
         self.form = flowing(label("Continued by"), self.writer, label("Right answer"), self.expected, self.start)
         self.curve = ChartWithPoints("Value by step")
         self.place = label(CHOOSE, Role.MUTED, wrap=True, selectable=True)
@@ -101,7 +101,7 @@ class ValuesSection(ReviewSection):
         is_whole, can_run = known is not None and known.is_whole, self.reviews is not None and not self.is_running
         plan = self._offer.plan
         self.form.setVisible(can_run and (not is_whole or self._asks_again))
-        self.start.setText("Go on" if self._offer.goes_on else "Value the steps")
+        self.start.setText("Go on" if self._offer.goes_on else "Start")
         self.start.setEnabled(bool(plan and (plan.continuations or not is_whole)) and not self.unavailable_reason())
         self._again_row.setVisible(can_run and self.form.isHidden())
         self.result.setVisible(self.values is not None)
