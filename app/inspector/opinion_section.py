@@ -17,6 +17,7 @@ from baton_reasoning.app.session.reviews import AnswerReviews
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import button, plain_tip
 from baton_reasoning.app.toolkit.layout import in_row
+from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import OpinionGiven
 from baton_reasoning.core.thinking.opinion import Disagreement, Opinion, SecondOpinion, opinion_error
@@ -53,6 +54,7 @@ class OpinionSection(ReviewSection):
             tip="Another answer, in which the large model goes on from this place",
             name="Fork here with the large model",
         )
+        current_theme().changed.connect(self._fit_list)
         self.column.addWidget(self.list)
         self.column.addWidget(in_row(self.fork))
 
@@ -110,8 +112,11 @@ class OpinionSection(ReviewSection):
                 item = QListWidgetItem(place_text(place, text), self.list)
                 item.setToolTip(plain_tip(in_words(place)))
             self.list.setCurrentRow(0)
-        line = self.list.fontMetrics().height() + 10
-        self.list.setFixedHeight(min(max(len(self.places), 1), LIST_ROWS) * max(line, self.list.sizeHintForRow(0)) + 8)
+        self._fit_list()
+
+    def _fit_list(self) -> None:
+        """Make the list as high as its rows, up to `LIST_ROWS`."""
+        self.list.setFixedHeight(min(len(self.places), LIST_ROWS) * max(1, self.list.sizeHintForRow(0)) + 8)
 
     def _show_place(self, row: int) -> None:
         """Mark the chosen place, and bring it into view."""
