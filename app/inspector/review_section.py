@@ -43,7 +43,7 @@ class ReviewSection(QWidget):
         self._trace: Trace | None = None
         self.head, self.line = button("", self.toggle, Role.FLAT), ElidedLabel("", Role.MUTED)
         self.line.setAlignment(Qt.AlignmentFlag.AlignVCenter)
-        self.stop = button("Stop", lambda: reviews and reviews.stop(), tip="What was found until now is kept")
+        self.stop = button("Stop", self._stop, tip="What was found until now is kept")
         self.bar = progress_bar(f"Progress: {self.title}")
         self.note = label("", Role.MUTED, wrap=True, selectable=True)
         self.body = QWidget()
@@ -94,6 +94,10 @@ class ReviewSection(QWidget):
     def unavailable_reason(self) -> str:
         """Return why no review can begin now, in a sentence; "" if one can."""
         return self.reviews.unavailable_reason(self.pane.exchange) if self.reviews else ""
+
+    def _stop(self) -> None:
+        if self.reviews:
+            self.reviews.stop()
 
     def reveal(self) -> None:
         """Scroll to it."""

@@ -224,10 +224,8 @@ def _answer_commands(window: CommandTarget) -> list[Command]:
     session, chat = window.session, window.chat
     earlier = _on_last(window, lambda exchange: session.show_sibling(exchange, -1), writes=False)
     later = _on_last(window, lambda exchange: session.show_sibling(exchange, 1), writes=False)
-    opinion, values = (
-        _on_last(window, lambda exchange, act=act: chat.carry_out(exchange, act), writes=False)
-        for act in (AnswerAction.OPINION, AnswerAction.VALUES)
-    )
+    opinion = _on_last(window, lambda exchange: chat.carry_out(exchange, AnswerAction.OPINION), writes=False)
+    values = _on_last(window, lambda exchange: chat.carry_out(exchange, AnswerAction.VALUES), writes=False)
     return _group(
         "Answer",
         ("Regenerate (new seed)", _on_last(window, session.ask_again), "Ctrl+R"),
