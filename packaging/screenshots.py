@@ -19,6 +19,7 @@ from PySide6.QtWidgets import QApplication
 
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.batch.result_table import FIRST_ARM, RowFilter
+from baton_reasoning.app.chat.answer_view import AnswerView
 from baton_reasoning.app.compare.chooser import Chooser
 from baton_reasoning.app.compare.view import CompareView
 from baton_reasoning.app.inspector.panel import Tab
@@ -92,7 +93,7 @@ def chat(window: MainWindow) -> None:
     until(lambda: answer.scoreboard.rows[ScoredArm.SMALL].bar.isVisible())
     save(window, "chat-light")
     window.turn_light_or_dark()
-    window.inspector.tabs.setCurrentIndex(1)
+    window.inspector.turn_to(Tab.RUN)
     save(window, "timeline-dark")
     window.turn_light_or_dark()
     window.resize(*SIZE)
@@ -103,27 +104,28 @@ def opinion(window: MainWindow) -> None:
     chosen = window.preferences.value.run
     window.preferences.change_run(policy=Never.Settings())
     asked(window)
-    window.inspector.turn_to(Tab.OPINION)
-    window.inspector.opinion.ask.click()
-    until(lambda: window.inspector.opinion.opinion is not None)
+    section = answer_of(window).review.opinion
+    answer_of(window).keep_open()
+    section.carry_out()
+    until(lambda: section.opinion is not None)
+    section.list.setCurrentRow(1)
     save(window, "opinion-light")
     window.preferences.change_run(policy=chosen.policy)
 
 
 def value(window: MainWindow) -> None:
     """What each step of an answer of both models was worth, at the turn."""
-    exchange = asked(window)
-    window.inspector.turn_to(Tab.VALUE)
-    page = window.inspector.value
-    until(page.start.isEnabled)
-    page.start.click()
-    until(page.source.isVisible)
-    assert page.values
-    assert page.values.turn
-    turn = page.values.turn.after.step
-    piece = exchange.trace.steps[turn].pieces[0]
-    window.chat.conversation.choose(exchange, piece, reveal=True)
-    window.inspector.show_piece(exchange, piece)
+    asked(window)
+    section = answer_of(window).review.values
+    section.toggle()
+    until(section.start.isEnabled)
+    section.start.click()
+    until(lambda: not section.is_running and section.source.isVisible())
+    assert section.values
+    assert section.values.turn
+    section.curve.point_at(section.places.index(section.values.turn.after))
+    settle()
+    section.reveal()
     save(window, "value-light")
 
 
@@ -187,6 +189,14 @@ def asked(window: MainWindow) -> Exchange:
     exchange = window.session.conversation.leaf
     assert exchange
     return exchange
+
+
+def answer_of(window: MainWindow) -> AnswerView:
+    """The answer that was asked for last."""
+    exchange = window.session.conversation.leaf
+    answer = window.chat.conversation.answer_of(exchange) if exchange else None
+    assert answer
+    return answer
 
 
 def correction(exchange: Exchange) -> Piece:

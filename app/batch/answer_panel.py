@@ -15,6 +15,7 @@ from baton_reasoning.app.batch.session import BatchSession
 from baton_reasoning.app.document import RichText
 from baton_reasoning.app.document.answer_pane import AnswerPane
 from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.background import LatestTask
@@ -92,6 +93,7 @@ class AnswerPanel(QWidget):
         self.values = button("Values", lambda: self._reviews.estimate_values(self.row))
         self.stop = button("Stop", reviews.stop, tip="What is finished is kept; the next time goes on from there")
         self.progress = label("", Role.MUTED)
+        self._review = AnswerReview(self.pane, None)
         self.note = NoteEdit()
         self._keeping = single_shot_timer(self, KEEP_MS, self.keep_note)
         self._lay_out()
@@ -108,8 +110,7 @@ class AnswerPanel(QWidget):
         """The inspector, created on first use."""
         from baton_reasoning.app.inspector.panel import Inspector
 
-        inspector = Inspector()
-        inspector.piece_chosen.connect(lambda _, piece: self.pane.choose(piece, reveal=True))
+        inspector = Inspector(choose=lambda _, piece: self.pane.choose(piece, reveal=True))
         self._split.addWidget(inspector)
         return inspector
 
@@ -179,6 +180,7 @@ class AnswerPanel(QWidget):
         assert row
         settings = RunSettings.stored(trace.started.settings if trace.started else {})
         self.pane.show_exchange(Exchange(self._problem.text, settings, trace=trace))
+        self._review.follow()
         expected = f"✗ expected {self._problem.expected}" if row.outcome is Outcome.WRONG else ""
         self.pane.show_verdict(row.outcome, expected)
         self._describe(row, found.failure)

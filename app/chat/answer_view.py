@@ -16,7 +16,9 @@ from baton_reasoning.app.chat.step_editor import StepEditor
 from baton_reasoning.app.document.answer_pane import AnswerActions, AnswerPane
 from baton_reasoning.app.document.steps_view import MARGIN
 from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.session.reviews import AnswerReviews
 from baton_reasoning.app.toolkit.controls import IconButton, button, label
 from baton_reasoning.app.toolkit.flow import FlowLayout
 from baton_reasoning.app.toolkit.layout import holder
@@ -35,13 +37,23 @@ ICONS = (
     (AnswerAction.EXPORT, "download", "Save the conversation (Ctrl+S)"),
 )
 REVIEWS = (
-    (AnswerAction.OPINION, "Second opinion", "The large model reads the answer, and says where it disagrees"),
-    (AnswerAction.VALUES, "Values", "What each step was worth, by what follows from it"),
+    (
+        AnswerAction.OPINION,
+        "Second opinion",
+        "The large model reads it, and says where it disagrees (Ctrl+Shift+S)",
+    ),
+    (AnswerAction.VALUES, "Values", "What each step was worth, by what follows from it (Ctrl+Shift+V)"),
 )
 
 
 class ChatActions(AnswerActions, Protocol):
     """What a person does with the exchanges of a conversation."""
+
+    @property
+    def reviews(self) -> AnswerReviews: ...
+
+    def fork_at(self, exchange: Exchange, position: int) -> None:
+        """The large model is to go on from this place of the text."""
 
     def carry_out(self, exchange: Exchange, request: object) -> None:
         """An AnswerAction, OtherPolicy, BoardAction or ScoredArm is wanted."""
@@ -89,6 +101,7 @@ class AnswerView(AnswerPane):
         """How long it took, and the large model alone would have taken."""
         self.below_answer.addWidget(self.scoreboard)
         self.below_answer.addWidget(self.time)
+        self.review = AnswerReview(self, actions.reviews, actions.fork_at)
         self._continue = button("Continue", self._asker(AnswerAction.CONTINUE), tip="Continue this answer")
         self._icons = [IconButton(picture, name, self._asker(action)) for action, picture, name in ICONS]
         self._reviews = [button(name, self._asker(action), Role.FLAT, tip) for action, name, tip in REVIEWS]
@@ -101,6 +114,7 @@ class AnswerView(AnswerPane):
 
     def follow(self, live: bool = False, waiting: str = "") -> None:
         super().follow(live, waiting)
+        self.review.follow()
         trace = self.exchange.trace
         is_beyond = self.is_over and beyond_the_demo(self.exchange)
         if is_beyond:

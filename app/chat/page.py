@@ -20,11 +20,12 @@ from baton_reasoning.app.chat.welcome import Welcome
 from baton_reasoning.app.document.clipboard import copy_answer, copy_text
 from baton_reasoning.app.document.steps_view import StepsView
 from baton_reasoning.app.document.typesetting import Typesetter
-from baton_reasoning.app.inspector.panel import Inspector, Tab
+from baton_reasoning.app.inspector.panel import Inspector
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.session.preferences import Preferences
+from baton_reasoning.app.session.reviews import AnswerReviews
 from baton_reasoning.app.session.run_list import Activity, ListedRun
 from baton_reasoning.app.toolkit.accessible import announce
 from baton_reasoning.app.toolkit.controls import scrolling
@@ -71,7 +72,7 @@ class ChatPage(QSplitter):
         self.finder = ConversationFinder(self.conversation, self.find_bar, self)
         self.composer = Composer(session, preferences, self)
         self.welcome = Welcome(self._solve)
-        self.inspector = Inspector(lambda: preferences.value.models, session.writes, session.reviews)
+        self.inspector = Inspector(lambda: preferences.value.models, session, self._reveal)
         self._middle = QStackedWidget()
         self._welcome_area = scrolling(self.welcome)
         self._middle.addWidget(self._welcome_area)
@@ -157,7 +158,7 @@ class ChatPage(QSplitter):
 
     def copy_step(self) -> None:
         """Copy the step shown in the inspector."""
-        if piece := self.inspector.shown:
+        if piece := self.inspector.piece:
             copy_text(piece.text)
 
     def edit_step(self) -> None:
@@ -216,10 +217,6 @@ class ChatPage(QSplitter):
         session.runs.ended.connect(self._announce)
         self._scoreboards.changed.connect(self._show_scores)
         self._scoreboards.scored.connect(lambda text: announce(self.conversation, text))
-        self.inspector.piece_chosen.connect(self._reveal)
-        self.inspector.rerun_wanted.connect(session.fork)
-        self.inspector.fork_wanted.connect(session.fork)
-        self.inspector.fork_at_wanted.connect(session.fork_at)
         self._preferences.changed.connect(self._show_preferences)
 
     # What a person does in the composer: ComposerActions
@@ -343,6 +340,13 @@ class ChatPage(QSplitter):
 
     # What a person does with an exchange: ChatActions
 
+    @property
+    def reviews(self) -> AnswerReviews:
+        return self._session.reviews
+
+    def fork_at(self, exchange: Exchange, position: int) -> None:
+        self._session.fork_at(exchange, position)
+
     def choose(self, exchange: Exchange, piece: Piece) -> None:
         """Show a step in the inspector, after a click on it."""
         self.conversation.choose(exchange, piece)
@@ -379,14 +383,22 @@ class ChatPage(QSplitter):
             AnswerAction.COMPARE: self._compare,
             AnswerAction.COPY: copy_answer,
             AnswerAction.EXPORT: lambda _: self._actions.export(),
-            AnswerAction.OPINION: lambda _: self.inspector.turn_to(Tab.OPINION),
-            AnswerAction.VALUES: lambda _: self.inspector.turn_to(Tab.VALUE),
+            AnswerAction.OPINION: self._give_opinion,
+            AnswerAction.VALUES: self._value_steps,
             AnswerAction.MORE_TOKENS: lambda exchange: session.go_on(exchange, more_tokens=True),
             AnswerAction.MORE_CONTEXT: self._go_on_with_more_context,
             AnswerAction.LARGE_CONTINUES: lambda exchange: session.go_on(exchange, Author.LARGE),
             AnswerAction.STOP_ALONE: self._scoreboards.stop,
             AnswerAction.CHOOSE_MODELS: lambda _: self._actions.choose_models(),
         }
+
+    def _give_opinion(self, exchange: Exchange) -> None:
+        if answer := self.conversation.answer_of(exchange):
+            answer.review.opinion.carry_out()
+
+    def _value_steps(self, exchange: Exchange) -> None:
+        if answer := self.conversation.answer_of(exchange):
+            answer.review.values.toggle()
 
     def _compare(self, exchange: Exchange) -> None:
         """Compare an answer with others; one of the demo pair with each model alone, without asking which."""

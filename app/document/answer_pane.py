@@ -189,6 +189,11 @@ class AnswerPane(QWidget):
         if (place := self.steps.place_of(piece)) is not None:
             self.revealed.emit(place.translated(self.steps.pos()))
 
+    def pick(self, piece: Piece) -> None:
+        """Choose a piece for the person, as a click on the ribbon does."""
+        self.choose(piece, reveal=True)
+        self._actions.choose(self.exchange, piece)
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         if event.size().width() != event.oldSize().width():
@@ -265,8 +270,7 @@ class AnswerPane(QWidget):
 
     def _segment_clicked(self, index: int) -> None:
         if piece := self.segments.piece_at(index):
-            self.choose(piece, reveal=True)
-            self._actions.choose(self.exchange, piece)
+            self.pick(piece)
 
 
 def _has_answer(trace: Trace) -> bool:

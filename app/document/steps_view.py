@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QContextMenuEvent, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QContextMenuEvent,
+    QFontMetricsF,
+    QHelpEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QTextCharFormat,
+    QTextCursor,
+)
+from PySide6.QtWidgets import QTextEdit, QToolTip, QWidget
 
 from baton_reasoning.app.document import RichText
+from baton_reasoning.app.document.rich_text import Layer
 from baton_reasoning.app.document.steps_document import AT_ONCE, GAP, ShownPiece, StepsDocument
 from baton_reasoning.app.document.style import LINE_HEIGHT
+from baton_reasoning.app.document.text_marks import TextMark, rendered_place, utf16_length
 from baton_reasoning.app.document.typesetting import Typesetter
-from baton_reasoning.app.toolkit.theme import Colours, current_theme, ink_of, tint_of
+from baton_reasoning.app.toolkit.controls import plain_tip
+from baton_reasoning.app.toolkit.theme import Colours, blend, current_theme, ink_of, tint_of
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.trace import Piece, Trace
@@ -53,6 +67,8 @@ class StepsView(RichText):
         self._valued: ValuesEstimated | None = None
         self._marks: Mapping[int, NotableChange] = {}
         """What changed the value beyond chance, by the position of its piece."""
+        self._text_marks: Sequence[TextMark] = ()
+        self._chosen_mark: TextMark | None = None
         self.setAccessibleName("Steps")
         self._set_margins()
 
@@ -74,6 +90,19 @@ class StepsView(RichText):
         self._selected = piece
         self.viewport().update()
 
+    def mark(self, marks: Sequence[TextMark], chosen: TextMark | None = None) -> None:
+        """Mark these places of the text, in its order, and tell under the mouse what is said about them."""
+        self._text_marks, self._chosen_mark = marks, chosen
+        self._lay_text_marks()
+
+    def mark_place(self, index: int, mark: TextMark) -> QRectF:
+        """Return where a mark of the shown piece at `index` stands in the widget; its first line."""
+        end = self._selection(index, mark)
+        start = QTextCursor(end)
+        start.setPosition(end.selectionStart())
+        first, last = self.cursorRect(start), self.cursorRect(end)
+        return QRectF(first.united(last) if first.top() == last.top() else first)
+
     def place_of(self, piece: Piece) -> QRectF | None:
         """Return where the piece stands in the widget; None while it is not shown."""
         index = next((i for i, shown in enumerate(self.shown) if shown.piece is piece), None)
@@ -90,8 +119,6 @@ class StepsView(RichText):
     def shown(self) -> Sequence[ShownPiece]:
         """The pieces that are in the document, in their order."""
         return self._steps.shown
-
-    # Qt's own
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self.viewport())
@@ -134,6 +161,51 @@ class StepsView(RichText):
             self.select(piece)
             self.menu_wanted.emit(piece, event.globalPos())
 
+    def viewportEvent(self, event: QEvent) -> bool:
+        if isinstance(event, QHelpEvent) and event.type() is QEvent.Type.ToolTip:
+            index = self._index_at(event.pos().y())
+            marks = self._marks_in(self.shown[index].piece) if index is not None else ()
+            here = (mark for mark in marks if self.mark_place(index or 0, mark).contains(QPointF(event.pos())))
+            if mark := next(here, None):
+                QToolTip.showText(event.globalPos(), plain_tip(mark.tip), self)
+                return True
+        return super().viewportEvent(event)
+
+    def _marks_in(self, piece: Piece) -> Sequence[TextMark]:
+        first = bisect_left(self._text_marks, piece.position, key=lambda mark: mark.start)
+        end = bisect_left(self._text_marks, piece.end_position, key=lambda mark: mark.start)
+        return self._text_marks[first:end]
+
+    def _lay_text_marks(self) -> None:
+        """Lay the marks over the pieces that are shown: each has a line below it, and strong ones a ground."""
+        colours, laid = current_theme().colours, []
+        for index, shown in enumerate(self.shown if self._text_marks else ()):
+            for mark in self._marks_in(shown.piece):
+                each, style = QTextEdit.ExtraSelection(), QTextCharFormat.UnderlineStyle
+                each.cursor = self._selection(index, mark)
+                each.format.setUnderlineStyle(style.SingleUnderline if mark.is_strong else style.DotLine)
+                each.format.setUnderlineColor(QColor(colours.danger))
+                if mark.is_strong or mark is self._chosen_mark:
+                    share = 0.35 if mark is self._chosen_mark else 0.12
+                    each.format.setBackground(QColor(blend(colours.surface, colours.danger, share)))
+                laid.append(each)
+        self.lay(Layer.OPINION, laid)
+
+    def _selection(self, index: int, mark: TextMark) -> QTextCursor:
+        """Select a mark in the shown piece at `index`."""
+        piece, cursor = self.shown[index].piece, QTextCursor(self._steps.end_of(index))
+        begin = self.document().findBlockByNumber(self.shown[index].first).position()
+        cursor.movePosition(QTextCursor.MoveOperation.EndOfBlock)
+        cursor.setPosition(begin, QTextCursor.MoveMode.KeepAnchor)
+        rendered = cursor.selectedText().replace("\u2029", "\n")
+        first, last = (
+            begin + utf16_length(rendered[: rendered_place(piece.text, rendered, at - piece.position)])
+            for at in (mark.start, max(mark.start, mark.end - 1))
+        )
+        cursor.setPosition(first)
+        cursor.setPosition(last + 1, QTextCursor.MoveMode.KeepAnchor)
+        return cursor
+
     def _mark_values(self, trace: Trace, pieces: Sequence[Piece]) -> None:
         """Note which pieces changed the value, if the values are other ones than before."""
         latest = next(reversed(trace.values.values()), None)
@@ -161,7 +233,7 @@ class StepsView(RichText):
         frame = self.document().rootFrame()
         form = frame.frameFormat()
         right = self._right_margin
-        if form.rightMargin() == right:
+        if form.rightMargin() == right and form.topMargin() == PAD:
             return
         form.setLeftMargin(MARGIN)
         form.setRightMargin(right)
@@ -177,6 +249,8 @@ class StepsView(RichText):
         if first_changed < len(self.shown):
             area.setTop(int(self.top_of(first_changed)) - 1)
         self.viewport().update(area)
+        if self._text_marks:
+            self._lay_text_marks()
         self.grown.emit(first_changed)
 
     def _index_at(self, y: float) -> int | None:

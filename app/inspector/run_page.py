@@ -1,18 +1,20 @@
-"""The run as a whole: totals, both models, all parameters, and the command line that repeats it."""
+"""The run as a whole: when each model wrote, totals, both models, all settings, and the command that repeats it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from pydantic.fields import FieldInfo
-from PySide6.QtGui import QFontDatabase, QGuiApplication
+from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
+from baton_reasoning.app.document.clipboard import copy_text
 from baton_reasoning.app.inspector.command_line import command_line, models_of
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import Hairline, button, label
 from baton_reasoning.app.toolkit.facts import Facts
-from baton_reasoning.app.toolkit.layout import Spacer, vbox
+from baton_reasoning.app.toolkit.layout import Spacer, in_row, vbox
+from baton_reasoning.app.toolkit.ribbon import Ribbon, RibbonSegment
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
@@ -20,7 +22,7 @@ from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.registry import POLICIES
-from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import (
     Fact,
@@ -30,118 +32,115 @@ from baton_reasoning.core.words.labels import (
     ending,
     own_facts,
     placement_facts,
+    why,
 )
-from baton_reasoning.core.words.numbers import duration, parameter_count
+from baton_reasoning.core.words.numbers import count, duration, parameter_count
 
 
 class RunPage(QWidget):
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, choose: Callable[[Piece], object], parent: QWidget | None = None) -> None:
+        """`choose`: shows a piece that was chosen in the timeline."""
         super().__init__(parent)
+        self._trace = Trace()
+        self.timeline = Ribbon()
+        self.timeline.setAccessibleName("When each model wrote")
+        self.timeline.segment_clicked.connect(lambda index: choose(self._trace.pieces[index]))
         self._totals = Facts(MEANINGS)
-        self._small, self._large, self._parameters = (Facts() for _ in range(3))
-        self.bills = {author: BillView(author) for author in (Author.SMALL, Author.LARGE)}
-        self._command = QPlainTextEdit()
-        self._command.setReadOnly(True)
-        self._command.setAccessibleName("Command line that repeats the run")
-        self._command.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
-        self._command.setFixedHeight(110)
-        copy = button("Copy command", lambda: QGuiApplication.clipboard().setText(self._command.toPlainText()))
-        self.setLayout(
-            vbox(
-                *_section("Totals", self._totals),
-                *self.bills.values(),
-                *_section(f"{SIGN[Author.SMALL]} Small model", self._small),
-                *_section(f"{SIGN[Author.LARGE]} Large model", self._large),
-                *_section("Parameters", self._parameters),
-                label("Repeat this run", Role.HEADING),
-                self._command,
-                copy,
-                Spacer(0),
-                margins=(0, 8, 8, 8),
-                spacing=8,
-            )
+        self._small, self._large, self._settings = Facts(), Facts(), Facts()
+        self.command = QPlainTextEdit()
+        self.command.setReadOnly(True)
+        self.command.setAccessibleName("Command line that repeats the run")
+        self.command.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        self.command.setFixedHeight(110)
+        copy = button("Copy command", lambda: copy_text(self.command.toPlainText()))
+        sections = (
+            ("Writing time", self.timeline, self._totals),
+            (f"{SIGN[Author.SMALL]} Small model", self._small),
+            (f"{SIGN[Author.LARGE]} Large model", self._large),
+            ("Settings", self._settings),
+            ("Repeat this run", self.command, in_row(copy)),
         )
+        parts = [part for title, *inside in sections for part in (label(title, Role.HEADING), *inside, Hairline())]
+        self.setLayout(vbox(*parts[:-1], Spacer(0), margins=(0, 8, 8, 8), spacing=8))
 
     def follow(self, exchange: Exchange, models: ModelChoice, live: bool = False) -> None:
         """Show the run so far; `live`: its answer is being written now."""
         trace = exchange.trace
+        if trace is not self._trace:
+            self._trace = trace
+            self.timeline.select(-1)
+        self.timeline.set_segments([_segment(piece) for piece in trace.pieces])
         self._totals.show_facts(totals(trace, live))
         if trace.started is None:
             return
-        self._small.show_facts(card_facts(trace.started.small))
-        self._large.show_facts(card_facts(trace.started.large))
-        for view in self.bills.values():
-            view.follow(trace)
-        self._parameters.show_facts(parameters(trace.started.policy, trace.started.settings))
-        command = command_line(exchange.problem, exchange.settings, models_of(trace.started, models))
-        if command != self._command.toPlainText():
-            self._command.setPlainText(command)
+        started = trace.started
+        self._small.show_facts([*card_facts(started.small), *usage_facts(trace, Author.SMALL)])
+        self._large.show_facts([*card_facts(started.large), *usage_facts(trace, Author.LARGE)])
+        self._settings.show_facts(parameters(started.policy, started.settings))
+        command = command_line(exchange.problem, exchange.settings, models_of(started, models))
+        if command != self.command.toPlainText():
+            self.command.setPlainText(command)
 
 
-def _section(title: str, facts: Facts) -> tuple[QWidget, ...]:
-    return label(title, Role.HEADING), facts, Hairline()
-
-
-class BillView(QWidget):
-    """What the server of one model did in this run; hidden for a model on this machine."""
-
-    def __init__(self, author: Author) -> None:
-        super().__init__()
-        self._author = author
-        self._head = label("", Role.HEADING)
-        self._facts = Facts()
-        self.setLayout(vbox(self._head, self._facts, Hairline(), margins=0, spacing=8))
-        self.hide()
-
-    def follow(self, trace: Trace) -> None:
-        author = self._author
-        bill, started = trace.usage.get(author), trace.started
-        card = started and (started.small if author is Author.SMALL else started.large)
-        self.setVisible(bill is not None)
-        if bill and card:
-            self._head.setText(f"{SIGN[author]} Bill of {card.location}")
-            readings = [reading for reading in trace.prefetches if reading.author is author]
-            along = f"{sum(reading.tokens for reading in readings):,} tokens in {len(readings):,} requests"
-            self._facts.show_facts([*bill_facts(bill), ("Read along", along if readings else "")])
+def _segment(piece: Piece) -> RibbonSegment:
+    """Return a piece as wide as the milliseconds of its writing."""
+    begun = f"from {duration(piece.start)} on, for {duration(piece.seconds)}"
+    tip = "\n".join(filter(None, (begun, why(piece))))
+    return RibbonSegment(piece.author, round(1000 * piece.seconds), tip, count(len(piece.tokens), "token"))
 
 
 def totals(trace: Trace, live: bool) -> list[Fact]:
     small, large = trace.totals[Author.SMALL], trace.totals[Author.LARGE]
+    reading_along = sum(reading.seconds for reading in trace.prefetches)
     return [
+        ("Time", duration(trace.seconds)),
+        ("● writing", writing_text(trace, Author.SMALL)),
+        ("● reading", duration(small.handoff_seconds) if small.handoff_seconds else ""),
+        ("◆ writing", writing_text(trace, Author.LARGE)),
+        ("◆ reading", duration(large.handoff_seconds) if large.handoff_seconds else ""),
+        ("◆ reading along", duration(reading_along) if reading_along else ""),
         ("Steps", f"{len(trace.steps):,}"),
         ("Tokens", f"{trace.tokens:,} (● {small.kept:,}, ◆ {large.kept:,})"),
         ("Large share", f"{trace.large_share:.1%}"),
         ("Discarded", f"{small.discarded + large.discarded:,} tokens"),
+        ("Context", context_text(trace)),
         ("Takeovers", f"{trace.takeovers:,}"),
-        ("Handoffs", f"{trace.handoffs:,}, {duration(small.handoff_seconds + large.handoff_seconds)} in all"),
+        ("Handoffs", f"{trace.handoffs:,}"),
         ("Tokens read", f"● {small.prefilled:,}  ◆ {large.prefilled:,}"),
         ("Tokens cached", f"● {small.reused:,}  ◆ {large.reused:,}"),
         ("Drafted", draft_text(large.drafts, large.accepted_drafts)),
-        ("Decoding", "  ".join(decoding_speeds(trace))),
-        ("Time", duration(trace.seconds)),
         ("Ended", ending(trace, live and trace.ended is None) or (trace.finish.value if trace.finish else "")),
         ("Notices", "\n".join(dict.fromkeys(notice.text for notice in trace.notices))),
     ]
 
 
 MEANINGS = {
+    "● reading": "The prompt, and what the large model had written",
+    "◆ reading": "The prompt, and what the small model had written",
     "Large share": "Tokens that the large model wrote, of all tokens that were kept",
     "Discarded": "Tokens that were written and then replaced",
+    "Context": "Tokens of prompt and text, of those that both models hold",
     "Takeovers": "How often one model wrote in place of the other",
-    "Handoffs": "How often a model had to read what the other had written, and how long that took",
+    "Handoffs": "How often a model had to read what the other had written",
     "Tokens read": "By each model, at handoffs and in the prompt",
     "Tokens cached": "Tokens that a model had read before, and did not read again",
     "Drafted": "Tokens that the small model proposed, and that the large one accepted",
-    "Decoding": "Speed of writing, without reading and waiting",
 }
 """Tool tips of the facts."""
 
 
-def decoding_speeds(trace: Trace) -> Iterator[str]:
-    """Yield “● 41 tok/s” for each model that wrote more than one token."""
-    for author in (Author.SMALL, Author.LARGE):
-        if speed := trace.totals[author].tokens_per_second:
-            yield f"{SIGN[author]} {speed:,.0f} tok/s"
+def writing_text(trace: Trace, author: Author) -> str:
+    """Return “1.2 s, 41 tok/s” for a model that wrote; the speed leaves out reading and waiting."""
+    done = trace.totals[author]
+    speed = f", {done.tokens_per_second:,.0f} tok/s" if done.tokens_per_second else ""
+    return f"{duration(done.decode_seconds)}{speed}" if done.decoded else ""
+
+
+def context_text(trace: Trace) -> str:
+    if trace.started is None:
+        return ""
+    held = min((card.context for card in (trace.started.small, trace.started.large) if card), default=0)
+    return f"{trace.started.prompt_tokens + trace.tokens:,} of {count(held, 'token')}"
 
 
 def card_facts(card: ModelCard | None) -> list[Fact]:
@@ -153,10 +152,19 @@ def card_facts(card: ModelCard | None) -> list[Fact]:
         ("Runs on", card.location),
         ("Context", f"{card.context:,} tokens"),
         ("Thinking", f"{card.thinking.opening} … {card.thinking.closing}" if card.thinking else "no tags"),
-        *([("Drafting", card.drafting)] if card.drafting else []),
+        ("Drafting", card.drafting),
         *own_facts(card.overrides),
         *placement_facts(card),
     ]
+
+
+def usage_facts(trace: Trace, author: Author) -> list[Fact]:
+    """Return what the server of a model did in this run; nothing for a model on this machine."""
+    if (bill := trace.usage.get(author)) is None:
+        return []
+    readings = [reading for reading in trace.prefetches if reading.author is author]
+    along = f"{sum(reading.tokens for reading in readings):,} tokens in {len(readings):,} requests"
+    return [*bill_facts(bill), ("Read along", along if readings else "")]
 
 
 def parameters(policy: str, settings: dict[str, object]) -> list[Fact]:

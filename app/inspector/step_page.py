@@ -1,143 +1,118 @@
-"""One piece of the text: who wrote it, why, instead of what, at what cost, and which tokens it might have been."""
+"""One piece of the text: who wrote it and to what effect, instead of what, and which words it might have begun with."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QLabel, QWidget
+from collections.abc import Callable
 
-from baton_reasoning.app.inspector.token_strip import TokenStrip
-from baton_reasoning.app.toolkit.controls import Hairline, button, label
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QWidget
+
+from baton_reasoning.app.document.clipboard import copy_text
+from baton_reasoning.app.inspector.token_strip import Alternatives, TokenList, visible
+from baton_reasoning.app.toolkit.controls import button, label
 from baton_reasoning.app.toolkit.facts import Facts
-from baton_reasoning.app.toolkit.flow import FlowLayout
-from baton_reasoning.app.toolkit.layout import Spacer, vbox
-from baton_reasoning.app.toolkit.theme import Role, current_theme, ink_of, tint_of
+from baton_reasoning.app.toolkit.flow import flowing
+from baton_reasoning.app.toolkit.layout import Spacer, holder, vbox
+from baton_reasoning.app.toolkit.theme import Role, current_theme, tint_of
 from baton_reasoning.core.engines.base import Passing
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.thinking.differences import Effect, change_of
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Piece, Trace
-from baton_reasoning.core.words.authors import SIGN, WHO
+from baton_reasoning.core.words.authors import WHO
 from baton_reasoning.core.words.labels import Fact, draft_text
 from baton_reasoning.core.words.numbers import count, duration
+from baton_reasoning.core.words.steps import step_sentence
 
 PASSING = {Passing.IDS: "token IDs", Passing.TEXT: "text"}
 
 
 class StepPage(QWidget):
-    rerun_wanted = Signal(object)  # the Author who is to write it
-    fork_wanted = Signal()
-
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, fork: Callable[[Author | None], object] | None = None, parent: QWidget | None = None) -> None:
+        """`fork`: begins another answer that goes on from before this piece, by this author first or as the policy
+        decides; None where answers are only read."""
         super().__init__(parent)
-        self._trace: Trace | None = None
         self._piece: Piece | None = None
         self._shown = (0, 0, 0)
         """Tokens and events that are shown."""
-        self._nothing = label("Choose a step in the text or in the ribbon.", Role.MUTED, wrap=True)
-        self._head = QLabel()
-        self._head.setTextFormat(Qt.TextFormat.RichText)
-        self._facts = Facts(MEANINGS)
-        self._replaced_title = label("What the small model was writing", Role.HEADING)
-        self._replaced = QLabel()
-        self._replaced.setTextFormat(Qt.TextFormat.PlainText)
-        self._replaced.setWordWrap(True)
-        self._replaced.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.number, self.sentence = label("", Role.MUTED), label("", Role.HEADING, wrap=True, selectable=True)
+        self._replaced_title = label("", Role.MUTED)
+        self._replaced = label("", wrap=True, selectable=True)
         self._replaced.setContentsMargins(10, 8, 10, 8)
+        self._replaced.setAutoFillBackground(True)
         font = self._replaced.font()
         font.setStrikeOut(True)
         self._replaced.setFont(font)
-        self._replaced_line = Hairline()
-        self._tokens_line = Hairline()
-        self.tokens = TokenStrip()
-        self._again = button("Re-run from here", self._ask_again)
-        fork = button("Fork", self.fork_wanted.emit, tip="Another answer that goes on from before this step")
+        self._token = label("", Role.MUTED, wrap=True)
+        self.alternatives = Alternatives()
+        self.tokens = TokenList()
+        self.tokens.currentRowChanged.connect(self._show_token)
+        self.again = button("", lambda: fork and self._piece and fork(_other(self._piece)))
+        here = button("Fork here", lambda: fork and fork(None), tip="Another answer that goes on from before this step")
         copy = button("Copy", self._copy, tip="Copy the text of this step")
-        self._buttons = QFrame()
-        row = FlowLayout(6, Qt.AlignmentFlag.AlignLeft)
-        self._buttons.setLayout(row)
-        row.setContentsMargins(0, 4, 0, 0)
-        for press in (self._again, fork, copy):
-            row.addWidget(press)
-        self.setLayout(
-            vbox(
-                self._nothing,
-                self._head,
-                self._facts,
-                self._replaced_line,
-                self._replaced_title,
-                self._replaced,
-                self._tokens_line,
-                self.tokens,
-                self._buttons,
-                Spacer(0),
-                margins=(0, 8, 8, 8),
-                spacing=9,
-            )
-        )
-        current_theme().changed.connect(self._draw)
-        self.show_nothing()
-
-    def show_nothing(self) -> None:
-        self._trace = self._piece = None
-        self._show_parts()
+        row = flowing(self.again, here, copy)
+        for press in (self.again, here):
+            press.setVisible(fork is not None)
+        self.details_button = button("", self._toggle_details, Role.FLAT)
+        self._facts, self._entropy = Facts(MEANINGS), label("", Role.MUTED)
+        self.details = holder(vbox(self._facts, self._entropy, self.tokens, margins=0, spacing=9))
+        self.details.hide()
+        self._toggle_text()
+        parts = (self.number, self.sentence, self._replaced_title, self._replaced, self._token, self.alternatives)
+        fold = vbox((self.details_button, 0, Qt.AlignmentFlag.AlignLeft), self.details, margins=0, spacing=6)
+        self.setLayout(vbox(*parts, row, fold, Spacer(0), margins=(0, 8, 8, 8), spacing=9))
+        current_theme().changed.connect(self._colour)
 
     def show_piece(self, trace: Trace, piece: Piece) -> None:
+        """Show a piece, or what has come to it since."""
         state = (len(piece.tokens), id(piece.judged), id(piece.tried))
         if piece is self._piece and state == self._shown:
             return
-        fresh = piece is not self._piece
-        self._trace, self._piece, self._shown = trace, piece, state
-        self._facts.show_facts(facts_of(trace, piece))
+        is_fresh = piece is not self._piece
+        self._piece, self._shown = piece, state
+        self.number.setText(f"Step {piece.step + 1}")
+        self.sentence.setText(step_sentence(trace, piece))
+        self.again.setText(f"Continue with {WHO[_other(piece)]}")
+        by_large = piece.author is Author.LARGE
+        self._replaced_title.setText("What the small model was writing" if by_large else "What stood here before")
         self._replaced.setText(piece.replaced.strip())
-        self._replaced_title.setText(
-            "What the small model was writing" if piece.author is Author.LARGE else "What stood here before"
-        )
-        self.tokens.show_piece(piece, keep_choice=not fresh)
-        self._again.setText(f"Re-run from here with {SIGN[_other(piece)]}")
-        self._again.setAccessibleName(f"Re-run from here with {WHO[_other(piece)]}")
-        self._show_parts()
-        if fresh:
-            self._draw()
+        for widget in (self._replaced_title, self._replaced):
+            widget.setVisible(bool(piece.replaced.strip()))
+        self._facts.show_facts(facts_of(piece))
+        self.tokens.show_tokens(piece.tokens, 0 if is_fresh else self.tokens.currentRow())
+        self._show_token(self.tokens.currentRow())
+        self._colour()
 
-    def _show_parts(self) -> None:
-        piece = self._piece
-        self._nothing.setVisible(piece is None)
-        replaced, has_tokens = bool(piece and piece.replaced.strip()), bool(piece and piece.tokens)
-        shown: dict[QWidget, bool] = {
-            self._head: piece is not None,
-            self._facts: piece is not None,
-            self._buttons: piece is not None,
-            self._replaced_line: replaced,
-            self._replaced_title: replaced,
-            self._replaced: replaced,
-            self._tokens_line: has_tokens,
-            self.tokens: has_tokens,
-        }
-        for widget, is_shown in shown.items():
-            widget.setVisible(is_shown)
-
-    def _draw(self) -> None:
-        if self._piece is None:
+    def _show_token(self, index: int) -> None:
+        """Show what might have stood in the place of a token."""
+        tokens = self._piece.tokens if self._piece else []
+        token = tokens[index] if 0 <= index < len(tokens) else None
+        self.alternatives.show_token(token)
+        self._token.setVisible(token is not None)
+        self._entropy.setVisible(bool(token and token.alternatives))
+        if token is None:
             return
-        colours, author = current_theme().colours, self._piece.author
-        ink = ink_of(author, colours)
-        text = "Inserted by Baton" if author is Author.INSERTED else f"Written by {WHO[author]}"
-        self._head.setText(f'<span style="color:{ink}">{SIGN[author]}</span>&nbsp; <b>{text}</b>')
-        self._head.setAccessibleName(text)
-        palette = self._replaced.palette()
+        place = "First token" if index == 0 else f"Token {index + 1}, “{visible(token.text)}”"
+        has_some = "" if token.alternatives else ": no alternatives were recorded"
+        self._token.setText(f"{place}, {token.author.value} model{has_some}")
+        self._entropy.setText(f"Entropy {token.entropy_or_estimate:.2f} nats")
+
+    def _toggle_details(self) -> None:
+        self.details.setVisible(self.details.isHidden())
+        self._toggle_text()
+
+    def _toggle_text(self) -> None:
+        self.details_button.setText("▸ Details" if self.details.isHidden() else "▾ Details")
+        self.details_button.setAccessibleName("Show details" if self.details.isHidden() else "Hide details")
+
+    def _colour(self) -> None:
+        colours, palette = current_theme().colours, self._replaced.palette()
         palette.setColor(palette.ColorRole.WindowText, colours.small)
         palette.setColor(palette.ColorRole.Window, tint_of(Author.SMALL, colours))
         self._replaced.setPalette(palette)
-        self._replaced.setAutoFillBackground(True)
-
-    def _ask_again(self) -> None:
-        if self._piece:
-            self.rerun_wanted.emit(_other(self._piece))
 
     def _copy(self) -> None:
         if self._piece:
-            QGuiApplication.clipboard().setText(self._piece.text.strip())
+            copy_text(self._piece.text.strip())
 
 
 def _other(piece: Piece) -> Author:
@@ -148,8 +123,8 @@ def _other(piece: Piece) -> Author:
 MEANINGS = {
     "Reason": "Why it was written by this model",
     "Cue": "The word at which the policy decided",
-    "Effect": "What the large model changed in what stood before",
     "Handoff": "What this model had to read before it could write: time, tokens read, and tokens that it knew already",
+    "Prompt": "What this model had to read before it could write: time, tokens read, and tokens that it knew already",
     "Drafted": "Tokens that the small model proposed, and that the large one accepted",
     "Counters": "What the policy has counted so far",
     "Score": "What the large model answered about the step",
@@ -158,22 +133,19 @@ MEANINGS = {
 """Tool tips of the facts."""
 
 
-def facts_of(trace: Trace, piece: Piece) -> list[Fact]:
-    """Return what is known of a piece, as a person reads it."""
+def facts_of(piece: Piece) -> list[Fact]:
+    """Return the details of a piece; "" for what does not apply to it."""
     handoff, takeover, speed = piece.handoff, piece.takeover, piece.tokens_per_second
     planned = f" (planned {takeover.tokens:,})" if takeover and takeover.tokens < 1 << 20 else ""
+    read = ""
+    if handoff:
+        tokens = f"{count(handoff.prefilled, 'token')} read, {handoff.reused:,} cached"
+        read = f"{duration(handoff.seconds)} · {tokens} · {PASSING[handoff.passing]}"
     return [
         ("Reason", POLICIES.reason(piece.reason).label if piece.reason else ""),
         ("Cue", cue_text(piece)),
-        ("Effect", effect_text(trace, piece)),
         ("Length", count(len(piece.tokens), "token") + planned if piece.tokens else ""),
-        (
-            "Handoff",
-            f"{duration(handoff.seconds)} · {count(handoff.prefilled, 'token')} read, {handoff.reused:,} cached · "
-            f"{PASSING[handoff.passing]}"
-            if handoff
-            else "",
-        ),
+        ("Handoff" if piece.position else "Prompt", read),
         ("Drafted", draft_text(piece.drafts, piece.accepted_drafts)),
         ("Speed", f"{speed:,.0f} tok/s" if speed else ""),
         ("Began at", duration(piece.start)),
@@ -184,25 +156,12 @@ def facts_of(trace: Trace, piece: Piece) -> list[Fact]:
 
 
 def cue_text(piece: Piece) -> str:
-    """“Wait”, word 1 of what the small model was writing."""
+    """Return “Wait”, word 1 of what the small model was writing, and its category."""
     cue = piece.cue
     if cue is None or not piece.author.is_model:
         return ""
-    before = piece.replaced[: cue.start] if piece.replaced else ""
-    place = f", word {len(before.split()) + 1}" if piece.replaced else ""
+    place = f", word {len(piece.replaced[: cue.start].split()) + 1}" if piece.replaced else ""
     return f"“{cue.word}”{place} ({cue.category.value})"
-
-
-def effect_text(trace: Trace, piece: Piece) -> str:
-    """Return what a takeover changed: “≠ corrected 087 to 987”; nothing for new text."""
-    pieces = trace.pieces
-    index = next((i for i in range(len(pieces) - 1, -1, -1) if pieces[i] is piece), None)
-    changed = None if index is None else change_of(pieces, index)
-    if changed is None:
-        return ""
-    if changed.effect is Effect.CORRECTED:
-        return f"≠ corrected {changed.before} to {changed.after}"
-    return "= no change: repeated the previous step"
 
 
 def score_text(piece: Piece) -> str:
@@ -216,7 +175,7 @@ def score_text(piece: Piece) -> str:
 
 
 def tried_text(piece: Piece) -> str:
-    """“{42}” by the small model, in 0.2 s."""
+    """Return “{42}” by the small model, in 0.2 s."""
     if not piece.tried:
         return ""
     tried = piece.tried

@@ -3,106 +3,85 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from collections.abc import Sequence
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import (
-    QAccessible,
-    QColor,
-    QFont,
-    QFontDatabase,
-    QFontMetricsF,
-    QKeyEvent,
-    QMouseEvent,
-    QPainter,
-    QPaintEvent,
-    QResizeEvent,
-)
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtCore import QRectF, QSignalBlocker, QSize, Qt
+from PySide6.QtGui import QAccessible, QColor, QFontDatabase, QGuiApplication, QPainter, QPaintEvent
+from PySide6.QtWidgets import QListView, QListWidget, QSizePolicy, QWidget
 
 from baton_reasoning.app.toolkit.accessible import set_accessible_role
-from baton_reasoning.app.toolkit.controls import label
-from baton_reasoning.app.toolkit.layout import vbox
-from baton_reasoning.app.toolkit.theme import Role, blend, current_theme, ink_of
+from baton_reasoning.app.toolkit.theme import blend, current_theme, ink_of
 from baton_reasoning.core.thinking.events import TokenWritten
-from baton_reasoning.core.thinking.trace import Piece
 
-
-class TokenStrip(QWidget):
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._piece: Piece | None = None
-        self._title = label("", Role.HEADING, wrap=True)
-        self._entropy = label("", Role.MUTED, wrap=True)
-        self.alternatives = Alternatives()
-        self._none = label("No alternatives were recorded (Settings, Alternatives).", Role.MUTED, wrap=True)
-        self.flow = TokenFlow()
-        self.flow.token_chosen.connect(self._show_token)
-        self._more = label("", Role.MUTED, wrap=True)
-        self.setLayout(
-            vbox(self._title, self.alternatives, self._entropy, self._none, self.flow, self._more, margins=0, spacing=6)
-        )
-
-    def show_piece(self, piece: Piece, keep_choice: bool) -> None:
-        """`keep_choice`: it is the same piece, and has grown."""
-        self._piece = piece
-        self.flow.show_tokens(piece.tokens)
-        more = len(piece.tokens) - MOST
-        self._more.setText(f"and {more:,} tokens more")
-        self._more.setVisible(more > 0)
-        if piece.tokens and (not keep_choice or self.flow.chosen < 0):
-            self.flow.choose(0)
-            self._show_token(0)
-
-    def _show_token(self, index: int) -> None:
-        if self._piece is None or not 0 <= index < len(self._piece.tokens):
-            return
-        token = self._piece.tokens[index]
-        place = "First token" if index == 0 else f"Token {index + 1}, “{visible(token.text)}”"
-        self._title.setText(f"{place}, {token.author.value} model")
-        self.alternatives.show_token(token)
-        self._entropy.setText(f"Entropy {token.entropy_or_estimate:.2f} nats")
-        self._entropy.setVisible(bool(token.alternatives))
-        self._none.setVisible(not token.alternatives)
-
-
-ALTERNATIVE_ROW = 21
+MOST = 600
+"""Tokens that are listed."""
+LINES = 6
+"""Lines of the list in sight."""
 BAR_SHARE = 0.52
 """The share of the width that a probability of 1 takes."""
 
 
+class TokenList(QListWidget):
+    """Lists tokens as they stand in the text; arrow keys go from one to the next."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setFlow(QListView.Flow.LeftToRight)
+        self.setWrapping(True)
+        self.setResizeMode(QListView.ResizeMode.Adjust)
+        self.setSpacing(1)
+        self.setAccessibleName("Tokens")
+
+    def show_tokens(self, tokens: Sequence[TokenWritten], chosen: int) -> None:
+        """Show the tokens of a piece, with its first as the chosen one or the one chosen before."""
+        font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+        font.setPointSizeF(QGuiApplication.font().pointSizeF())
+        self.setFont(font)
+        listed = [visible(token.text) for token in tokens[:MOST]]
+        with QSignalBlocker(self):
+            self.clear()
+            self.addItems(listed)
+            self.setCurrentRow(max(0, chosen) if listed else -1)
+        self.setVisible(bool(listed))
+        self.setFixedHeight(LINES * (self.fontMetrics().height() + 6))
+        more = f", of {len(tokens):,} in all" if len(tokens) > MOST else ""
+        self.setAccessibleDescription(f"{len(listed):,} tokens{more}")
+
+
 class Alternatives(QWidget):
+    """Bars for the likeliest tokens at one place; that which was written is bold."""
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._token: TokenWritten | None = None
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Alternatives")
         set_accessible_role(self, QAccessible.Role.Chart)
-        current_theme().changed.connect(self.update)
+        current_theme().changed.connect(self.updateGeometry)
 
     def show_token(self, token: TokenWritten | None) -> None:
         self._token = token
-        rows = len(token.alternatives) if token else 0
-        self.setFixedHeight(rows * ALTERNATIVE_ROW + 2)
-        self.setVisible(rows > 0)
-        text = [f"{visible(a.text)} {math.exp(a.logprob):.2f}" for a in token.alternatives] if token else []
+        found = token.alternatives if token else ()
+        self.setVisible(bool(found))
+        text = [f"{visible(each.text)} {probability(each.logprob)}" for each in found]
         self.setAccessibleDescription(", ".join(text))
+        self.updateGeometry()
         self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(200, self.height())
+        return QSize(200, len(self._token.alternatives) * self._row if self._token else 0)
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         if self._token is None:
             return
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        colours = current_theme().colours
+        colours, row = current_theme().colours, self._row
         ink = ink_of(self._token.author, colours)
-        for row, (id, text, logprob) in enumerate(self._token.alternatives):
+        for index, (id, text, logprob) in enumerate(self._token.alternatives):
             written = id == self._token.id if id is not None else text == self._token.text
-            chance = math.exp(logprob)
-            bar = QRectF(0, row * ALTERNATIVE_ROW + 6, max(2.0, chance * BAR_SHARE * self.width()), 9)
+            width = max(2.0, math.exp(logprob) * BAR_SHARE * self.width())
+            bar = QRectF(0, (index + 0.3) * row, width, 0.4 * row)
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(QColor(ink if written else blend(colours.surface, ink, 0.45)))
             painter.drawRoundedRect(bar, 2, 2)
@@ -110,135 +89,18 @@ class Alternatives(QWidget):
             font.setBold(written)
             painter.setFont(font)
             painter.setPen(QColor(colours.text))
-            words = QRectF(bar.right() + 7, row * ALTERNATIVE_ROW, self.width() - bar.right() - 7, ALTERNATIVE_ROW)
-            painter.drawText(words, Qt.AlignmentFlag.AlignVCenter, f"{visible(text)}  {chance:.2f}")
-
-
-MOST = 600
-"""Tokens that are drawn; a longer piece says how many more there are."""
-TORN = 1.5
-"""Entropy in nats at which the underline is drawn in full."""
-PAD = 2
-
-
-class TokenFlow(QWidget):
-    token_chosen = Signal(int)
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._tokens: list[TokenWritten] = []
-        self._places: list[QRectF] = []
-        self._chosen = -1
-        self._height = 0
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName("Tokens")
-        set_accessible_role(self, QAccessible.Role.List)
-        current_theme().changed.connect(self._arrange)
+            words = QRectF(bar.right() + 7, index * row, self.width() - bar.right() - 7, row)
+            painter.drawText(words, Qt.AlignmentFlag.AlignVCenter, f"{visible(text)}  {probability(logprob)}")
 
     @property
-    def chosen(self) -> int:
-        return self._chosen
+    def _row(self) -> int:
+        return self.fontMetrics().height() + 5
 
-    def show_tokens(self, tokens: list[TokenWritten]) -> None:
-        self._tokens = tokens[:MOST]
-        self._arrange()
 
-    def choose(self, index: int) -> None:
-        self._chosen = index if 0 <= index < len(self._tokens) else -1
-        text = f"Token {index + 1}: {visible(self._tokens[index].text)}" if self._chosen >= 0 else ""
-        self.setAccessibleDescription(text)
-        self.update()
-
-    def sizeHint(self) -> QSize:
-        return QSize(200, self._height)
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._arrange()
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setFont(self._font())
-        colours = current_theme().colours
-        for index, (token, place) in enumerate(zip(self._tokens, self._places, strict=True)):
-            if not place.intersects(QRectF(event.rect())):
-                continue
-            ground = QColor(colours.selection if index == self._chosen else colours.panel)
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(ground)
-            painter.drawRoundedRect(place.adjusted(0.5, 0, -0.5, -3), 3, 3)
-            painter.setPen(QColor(colours.text))
-            painter.drawText(place.adjusted(0, 0, 0, -3), Qt.AlignmentFlag.AlignCenter, visible(token.text))
-            if (share := min(token.entropy_or_estimate / TORN, 1.0)) > 0.05:
-                line = QRectF(place.left() + 1, place.bottom() - 2.5, (place.width() - 2) * share, 2)
-                painter.fillRect(line, QColor(colours.muted))
-        if self.hasFocus() and 0 <= self._chosen < len(self._places):
-            painter.setPen(QColor(colours.accent))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRoundedRect(self._places[self._chosen].adjusted(0.5, 0.5, -0.5, -2.5), 3, 3)
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        if (index := self._at(event.position())) >= 0:
-            self._take(index)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        last = len(self._tokens) - 1
-        match event.key():
-            case Qt.Key.Key_Right:
-                self._take(min(self._chosen + 1, last))
-            case Qt.Key.Key_Left:
-                self._take(max(self._chosen - 1, 0))
-            case Qt.Key.Key_Home:
-                self._take(0)
-            case Qt.Key.Key_End:
-                self._take(last)
-            case _:
-                super().keyPressEvent(event)
-
-    def event(self, event: QEvent) -> bool:
-        if event.type() in (QEvent.Type.FocusIn, QEvent.Type.FocusOut):
-            self.update()
-        return super().event(event)
-
-    def _take(self, index: int) -> None:
-        self.choose(index)
-        self.token_chosen.emit(index)
-
-    def _font(self) -> QFont:
-        font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
-        font.setPointSizeF(self.font().pointSizeF() * 0.86)
-        return font
-
-    def _arrange(self) -> None:
-        metrics = QFontMetricsF(self._font())
-        line = metrics.height() + 6
-        x = y = 0.0
-        self._places = []
-        for token in self._tokens:
-            width = max(metrics.horizontalAdvance(visible(token.text)), 4.0) + 2 * PAD
-            if x and x + width > self.width():
-                x, y = 0.0, y + line
-            self._places.append(QRectF(x, y, width, line - 1))
-            x += width
-            if token.text.endswith("\n"):
-                x, y = 0.0, y + line
-        height = math.ceil(self._places[-1].bottom()) + 2 if self._places else 0
-        if height != self._height:
-            self._height = height
-            self.setFixedHeight(height)
-        self.update()
-
-    def _at(self, point: QPointF) -> int:
-        found = bisect_right(self._places, point.y(), key=lambda place: place.top())
-        for index in range(found - 1, -1, -1):
-            if self._places[index].contains(point):
-                return index
-            if self._places[index].bottom() < point.y():
-                break
-        return -1
+def probability(logprob: float) -> str:
+    """Format a probability: 0.98, < 0.01."""
+    chance = math.exp(logprob)
+    return f"{chance:.2f}" if chance >= 0.005 else "< 0.01"
 
 
 def visible(text: str) -> str:

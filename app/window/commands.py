@@ -19,8 +19,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.document.clipboard import copy_answer
-from baton_reasoning.app.inspector.panel import Tab
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import label, line_edit
 from baton_reasoning.app.toolkit.layout import vbox
@@ -180,9 +180,8 @@ def commands_of(window: MainWindow) -> list[Command]:
         if session.current and (answer := chat.conversation.answer_of(session.current)):
             answer.toggle_fold()
 
-    def turn_to(tab: Tab) -> None:
-        window.show_inspector(True)
-        chat.inspector.turn_to(tab)
+    def review(request: AnswerAction) -> Callable[[], None]:
+        return on_last(lambda last: chat.carry_out(last, request), writes=False)
 
     table: dict[str, tuple[tuple[str, str, Callable[[], object]], ...]] = {
         "Conversation": (
@@ -209,8 +208,8 @@ def commands_of(window: MainWindow) -> list[Command]:
             ("Next step", "Ctrl+Down", lambda: chat.step_through(1)),
             ("Previous step", "Ctrl+Up", lambda: chat.step_through(-1)),
             ("Edit the step, and go on from it", "F4", chat.edit_step),
-            ("Second opinion on the answer", "Ctrl+Shift+S", lambda: turn_to(Tab.OPINION)),
-            ("Value of each step of the answer", "Ctrl+Shift+V", lambda: turn_to(Tab.VALUE)),
+            ("Second opinion on the answer", "Ctrl+Shift+S", review(AnswerAction.OPINION)),
+            ("Value of each step of the answer", "Ctrl+Shift+V", review(AnswerAction.VALUES)),
             ("Copy the answer", "Ctrl+Shift+C", on_last(copy_answer, writes=False)),
             ("Copy the step", "Ctrl+Alt+C", chat.copy_step),
         ),

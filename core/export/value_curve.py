@@ -1,8 +1,9 @@
-"""Draws the values of an answer as a curve for the HTML page, with a table that says the same in numbers."""
+"""Draws the values of an answer as a curve, for the window and for the HTML page, which also has a table of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from baton_reasoning.core import charts
@@ -12,12 +13,30 @@ from baton_reasoning.core.export.html_template import markup
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.table import Table, columns_of
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.values import StepValues, TextPlace
+from baton_reasoning.core.thinking.values import StepValues, TextPlace, ValuedPlace
 from baton_reasoning.core.words.authors import SIGN
 
 _WIDTH = 640
 _REPLACED = "3 3"
 """The dashes of a line to replaced text."""
+_HOLLOW = len(charts.SHAPES) + charts.CIRCLE
+"""The marker of replaced text."""
+_NUMBER_WIDTH = 26.0
+"""Pixels between the numbers of two steps below the curve, at least."""
+
+
+class PlaceOnCurve(NamedTuple):
+    """Where a valued place is in a drawing, in its pixels."""
+
+    place: ValuedPlace
+    x: float
+    y: float
+
+
+class CurveDrawing(NamedTuple):
+    svg: str
+    places: tuple[PlaceOnCurve, ...]
+    """From left to right; at one place the replaced text comes first."""
 
 
 class ValueCurve(NamedTuple):
@@ -36,7 +55,7 @@ def curve_of(trace: Trace) -> ValueCurve | None:
     what = f"that end in {found.target}" if found.is_expected else f"that agree with this answer, {found.target}"
     caption = f"Value: the share of continuations by {found.model} {what}, with 95% intervals."
     caption += "" if found.is_expected else " Agreement is no proof."
-    return ValueCurve(markup(_drawn(values)), caption, _table(values))
+    return ValueCurve(markup(draw_values(values).svg), caption, _table(values))
 
 
 def _table(values: StepValues) -> Table:
@@ -61,26 +80,44 @@ def _interval(estimate: Estimate, between: str, sign: str = "") -> str:
     return f"{estimate.low:{sign}.2f}{between}{estimate.high:{sign}.2f}"
 
 
-def _drawn(values: StepValues) -> str:
+def draw_values(values: StepValues, width: float = _WIDTH) -> CurveDrawing:
     """Draw a band for the intervals, a line with a marker for each place, and a dotted branch to what was replaced."""
-    left, right, bottom = 32.0, _WIDTH - 16.0, 140.0
+    left, right, bottom = 32.0, width - 16.0, 140.0
     x, y = Axis(0, max(1, values.length), left, right), Axis(0, 1, bottom, 10)
+
+    def at(position: int, place: ValuedPlace) -> tuple[float, float]:
+        return x.at(position), y.at(place.value.value)
+
     upper = [(x.at(each.position), y.at(each.value.high)) for each in values.places]
     lower = [(x.at(each.position), y.at(each.value.low)) for each in values.places]
-    middle = [(x.at(each.position), y.at(each.value.value)) for each in values.places]
+    middle = [at(each.position, each) for each in values.places]
     parts = [charts.band(upper, lower), *charts.y_gridlines(y, left, right), charts.line(middle, "text")]
+    parts += _step_numbers(values, x, bottom)
+    found = [PlaceOnCurve(each, *point) for each, point in zip(values.places, middle, strict=True)]
     for worth in values.takeovers:
         if worth.before.place.replaced:
             start = values.at(TextPlace(worth.span.start)) or worth.before
-            ends = ((worth.span.start, start), (worth.span.end, worth.before))
-            parts.append(charts.line([(x.at(at), y.at(each.value.value)) for at, each in ends], dashes=_REPLACED))
-    for each, place in zip(values.places, middle, strict=True):
+            point = at(worth.span.end, worth.before)
+            parts.append(charts.line([at(worth.span.start, start), point], dashes=_REPLACED))
+            parts.append(charts.marker(_HOLLOW, *point, "small"))
+            found.append(PlaceOnCurve(worth.before, *point))
+    for each, point in zip(values.places, middle, strict=True):
         number = charts.DIAMOND if each.author is Author.LARGE else charts.CIRCLE
-        parts.append(charts.marker(number, *place, each.author.value if each.author else "inserted"))
+        parts.append(charts.marker(number, *point, each.author.value if each.author else "inserted"))
     entries = [
-        ("after text of the small model", charts.marker(charts.CIRCLE, 0, 0, "small")),
-        ("after text of the large model", charts.marker(charts.DIAMOND, 0, 0, "large")),
-        ("to text that the large model replaced", charts.line([(-12, 0), (12, 0)], dashes=_REPLACED)),
+        ("small model", charts.marker(charts.CIRCLE, 0, 0, "small")),
+        ("large model", charts.marker(charts.DIAMOND, 0, 0, "large")),
+        ("what it replaced", charts.marker(_HOLLOW, 0, 0, "small")),
     ]
-    named, end = charts.legend(entries, left, bottom + 16, right)
-    return charts.svg(_WIDTH, end, [*parts, *named], "Values along the answer, with 95% intervals")
+    named, end = charts.legend(entries, left, bottom + 34, right)
+    drawing = charts.svg(width, end, [*parts, *named], "Values along the answer, with 95% intervals")
+    return CurveDrawing(drawing, tuple(sorted(found, key=lambda each: (each.x, not each.place.place.replaced))))
+
+
+def _step_numbers(values: StepValues, x: Axis, bottom: float) -> Iterator[str]:
+    """Write the number of each step below the place where it ends, as far as they fit beside each other."""
+    last = x.start - _NUMBER_WIDTH / 2
+    for before, after in pairwise(values.places):
+        if after.step > before.step and x.at(after.position) - last >= _NUMBER_WIDTH:
+            last = x.at(after.position)
+            yield charts.text(last, bottom + 18, str(after.step + 1), "middle")

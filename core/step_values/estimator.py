@@ -185,6 +185,11 @@ class ValueEstimator:
         return ValuesPlan(len(missing), missing.total(), tokens)
 
     @property
+    def goes_on(self) -> bool:
+        """Tell whether the trace has values already that this estimate goes on from."""
+        return self._earlier is not None
+
+    @property
     def notices(self) -> tuple[str, ...]:
         """What the user should know about the continuations, a sentence each."""
         return self._continuations.notices

@@ -275,6 +275,20 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
 
         return chat(act)
 
+    def reviews() -> None:
+        """What reviews found in the answer, open."""
+        leaf = window.session.conversation.leaf  # read from the store again, so another object
+        answer = window.chat.conversation.answer_of(leaf) if leaf else None
+        assert leaf
+        assert answer
+        assert exchange.trace.opinion
+        for found in (exchange.trace.opinion, *exchange.trace.values.values()):
+            leaf.trace.apply(found)
+        for section in (answer.review.opinion, answer.review.values):
+            if not section.is_open:
+                section.toggle()
+        qtbot.waitUntil(lambda: answer.review.opinion.opinion is not None)
+
     def page(name: str, act: Callable[[], object] = lambda: None) -> Show:
         def show() -> QWidget:
             window.show_page(name)
@@ -351,6 +365,7 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
         "empty": chat(window.session.new),
         "answer": chat(),
         "scoreboard": chat(scoreboard),
+        "reviews": chat(reviews),
         "find": chat(find),
         "compared attempts": chat(compare_attempts),
         "editing": chat(lambda: window.chat.edit_again(exchange)),

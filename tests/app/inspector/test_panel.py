@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel
+from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.inspector.panel import NO_ANSWER, Tab
+from baton_reasoning.app.inspector.panel import NO_ANSWER, NOTHING_CHOSEN, Inspector, Tab
 from baton_reasoning.app.inspector.run_page import card_facts, totals
-from baton_reasoning.app.inspector.step_page import facts_of
-from baton_reasoning.app.inspector.token_strip import TokenFlow, visible
+from baton_reasoning.app.inspector.step_page import StepPage, facts_of
+from baton_reasoning.app.inspector.token_strip import visible
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.base import Alternative
@@ -39,33 +39,44 @@ def texts(window: MainWindow) -> str:
     return " | ".join(label.text() for label in window.inspector.findChildren(QLabel) if label.isVisible())
 
 
-def test_without_an_answer_each_page_says_what_it_is_for(ask: Ask, qtbot: QtBot) -> None:
+def test_without_an_answer_each_page_says_what_it_is_for(ask: Ask) -> None:
     window = ask("2 + 2?")
     inspector, exchange = window.inspector, window.session.conversation.leaf
     window.session.new()
     window.show_inspector(True)
-    for tab in Tab:
-        inspector.tabs.setCurrentIndex(tab)
+    for tab, text in ((Tab.STEP, NOTHING_CHOSEN), (Tab.RUN, NO_ANSWER)):
+        inspector.turn_to(tab)
         assert inspector.empty.isVisible()
-        assert texts(window) == f" | {NO_ANSWER[tab]}"
+        assert texts(window) == f" | {text}"
     assert exchange
     inspector.show_run(exchange)
     assert not inspector.empty.isVisible()
-    qtbot.waitUntil(inspector.value.isVisible)
 
 
-def test_a_takeover_tells_rule_cue_and_what_it_replaced(ask: Ask) -> None:
+def test_a_takeover_begins_with_a_sentence_and_the_rest_is_under_details(ask: Ask) -> None:
     window = ask("2 + 2?")
     exchange, piece = takeover(window)
+    window.show_inspector(True)
     window.inspector.show_piece(exchange, piece)
     told = texts(window)
-    assert "Written by the large model" in told
+    assert f"Step {piece.step + 1} | The large model took over at “Wait”." in told
+    assert "What the small model was writing" in told
+    assert "Reflection takeover" not in told
+    window.inspector.step.details_button.click()
+    told = texts(window)
     assert "Reflection takeover" in told
     assert "“Wait”, word 1 (reflection)" in told
-    assert "What the small model was writing" in told
-    facts = dict(facts_of(exchange.trace, piece))
+    facts = dict(facts_of(piece))
     assert piece.handoff
     assert f"{piece.handoff.prefilled} tokens read" in facts["Handoff"]
+    window.inspector.step.details_button.click()
+    assert "Reflection takeover" not in texts(window)
+
+
+def test_what_is_read_before_the_first_step_is_the_prompt(ask: Ask) -> None:
+    facts = dict(facts_of(last_exchange(ask("2 + 2?")).trace.pieces[0]))
+    assert "Handoff" not in facts
+    assert "tokens read" in facts["Prompt"]
 
 
 def test_drafted_tokens_are_counted_and_a_server_that_drafts_is_said_to() -> None:
@@ -76,31 +87,20 @@ def test_drafted_tokens_are_counted_and_a_server_that_drafts_is_said_to() -> Non
             TokenWritten(0.0, Author.LARGE, 3, " is", rejected_drafts=2),
         ]
     )
-    assert dict(facts_of(trace, trace.pieces[0]))["Drafted"] == "◇ 4 tokens, 2 accepted (50%)"
+    assert dict(facts_of(trace.pieces[0]))["Drafted"] == "◇ 4 tokens, 2 accepted (50%)"
     assert dict(totals(trace, live=False))["Drafted"] == "◇ 4 tokens, 2 accepted (50%)"
     without = Trace.of([TokenWritten(0.0, Author.LARGE, 1, "So")])
     assert dict(totals(without, live=False))["Drafted"] == ""
     assert ("Drafting", "draft-mtp") in card_facts(ScriptedEngine().with_card(drafting="draft-mtp").card)
-    assert "Drafting" not in dict(card_facts(ScriptedEngine().card))
+    assert dict(card_facts(ScriptedEngine().card))["Drafting"] == ""
 
 
 def test_what_came_in_a_burst_has_no_speed() -> None:
     burst = Trace.of([TokenWritten(0.001, Author.SMALL, 1, "So"), TokenWritten(0.0013, Author.SMALL, 2, " it")])
-    assert dict(facts_of(burst, burst.pieces[0]))["Speed"] == ""
+    assert dict(facts_of(burst.pieces[0]))["Speed"] == ""
     timed = Trace.of([TokenWritten(0.1 * n, Author.SMALL, n, " so") for n in range(1, 12)])
-    assert dict(facts_of(timed, timed.pieces[0]))["Speed"] == f"{timed.pieces[0].tokens_per_second:.0f} tok/s"
-    assert dict(totals(timed, live=False))["Decoding"].endswith("tok/s")
-
-
-def test_until_a_step_is_chosen_the_newest_takeover_is_shown(ask: Ask) -> None:
-    window = ask("2 + 2?")
-    exchange, piece = takeover(window)
-    assert "Written by the large model" in texts(window)
-    assert window.inspector.tabs.tabText(Tab.STEP) == f"Step {piece.step + 1}"
-    assert window.inspector.piece is None
-    window.inspector.show_piece(exchange, exchange.trace.pieces[0])
-    window.inspector.follow(exchange)
-    assert "Written by the small model" in texts(window)
+    assert dict(facts_of(timed.pieces[0]))["Speed"] == f"{timed.pieces[0].tokens_per_second:.0f} tok/s"
+    assert dict(totals(timed, live=False))["● writing"].endswith("tok/s")
 
 
 def test_keys_walk_from_step_to_step(ask: Ask) -> None:
@@ -134,34 +134,54 @@ def test_the_command_line_names_the_models_of_the_run_whatever_is_chosen_since(
     answer_to(window, qtbot, "How many fish?")
     window.preferences.change(models=ModelChoice(small=LocalFile(Path("/other.gguf"))))
     window.inspector.tabs.setCurrentIndex(Tab.RUN)
-    command = window.inspector.run._command.toPlainText()
+    command = window.inspector.run.command.toPlainText()
     assert "baton solve 'How many fish?'" in command
     assert "--small /small.gguf --large /large.gguf" in command
     assert "other" not in command
 
 
-def test_a_click_in_the_timeline_chooses_the_step(ask: Ask, qtbot: QtBot) -> None:
+def test_in_the_timeline_a_piece_is_as_wide_as_its_time_and_leads_to_its_step(ask: Ask, qtbot: QtBot) -> None:
     window = ask("2 + 2?")
-    inspector = window.inspector
-    inspector.tabs.setCurrentIndex(Tab.TIMELINE)
-    timeline = inspector.timeline.timeline
-    _, piece = takeover(window)
-    with qtbot.waitSignal(timeline.piece_chosen):
-        qtbot.mouseClick(timeline, Qt.MouseButton.LeftButton, pos=timeline._place(piece).center().toPoint())
-    assert inspector.piece is not None
-    assert inspector.piece.author is Author.LARGE
+    exchange, piece = takeover(window)
+    inspector, timeline = window.inspector, window.inspector.run.timeline
+    window.show_inspector(True)
+    inspector.turn_to(Tab.RUN)
+    assert [segment.tokens for segment in timeline.segments] == [round(1000 * p.seconds) for p in exchange.trace.pieces]
+    index = exchange.trace.pieces.index(piece)
+    timeline.setFocus()
+    qtbot.keyClick(timeline, Qt.Key.Key_Home)
+    for _ in range(index):
+        qtbot.keyClick(timeline, Qt.Key.Key_Right)
+    assert f"Piece {index + 1}: ◆ the large model" in timeline.accessibleDescription()
+    qtbot.keyClick(timeline, Qt.Key.Key_Return)
+    assert inspector.piece is piece
+    assert inspector.step.isVisible()
+    inspector.turn_to(Tab.RUN)
+    inspector.show_run(Exchange("3 + 3?", exchange.settings, trace=exchange.trace.until(piece.position)))
+    assert timeline.selected == -1, "no piece of another answer"
 
 
-def test_re_run_from_here_lets_the_other_model_write(ask: Ask, qtbot: QtBot) -> None:
+def test_the_other_model_goes_on_from_a_step(ask: Ask, qtbot: QtBot) -> None:
     window = ask("2 + 2?")
     exchange, piece = takeover(window)
     window.inspector.show_piece(exchange, piece)
-    window.inspector.step._again.click()
+    assert window.inspector.step.again.text() == "Continue with the small model"
+    window.inspector.step.again.click()
     qtbot.waitUntil(lambda: window.session.ready)
     again = last_exchange(window)
     assert again is not exchange
     assert again.trace.text[: piece.position] == exchange.trace.text[: piece.position]
     assert all(part.author is Author.SMALL for part in again.trace.pieces if part.position == piece.position)
+
+
+def test_where_answers_are_only_read_a_step_can_only_be_copied(ask: Ask, qtbot: QtBot) -> None:
+    exchange, piece = takeover(ask("2 + 2?"))
+    inspector = Inspector()
+    qtbot.addWidget(inspector)
+    inspector.show()
+    inspector.show_piece(exchange, piece)
+    pressed = [each.text() for each in inspector.step.findChildren(QPushButton) if each.isVisible()]
+    assert pressed == ["Copy", "▸ Details"]
 
 
 def token(text: str, *chances: float) -> TokenWritten:
@@ -177,23 +197,17 @@ def test_a_token_shows_its_entropy_and_its_blanks() -> None:
     assert visible("") == "∅"
 
 
-def test_arrow_keys_choose_tokens(qtbot: QtBot) -> None:
-    flow = TokenFlow()
-    qtbot.addWidget(flow)
-    flow.resize(120, 40)
-    flow.show_tokens([token(word) for word in ("one", " two", " three")])
-    qtbot.keyClick(flow, Qt.Key.Key_Home)
-    qtbot.keyClick(flow, Qt.Key.Key_Right)
-    assert flow.chosen == 1
-    assert flow.accessibleDescription() == "Token 2: ·two"
-    qtbot.keyClick(flow, Qt.Key.Key_End)
-    assert flow.chosen == 2
-
-
-def test_the_timeline_marks_no_step_of_another_answer(ask: Ask) -> None:
-    window = ask("2 + 2?")
-    exchange, piece = takeover(window)
-    window.inspector.show_piece(exchange, piece)
-    assert window.inspector.timeline.timeline._selected is piece
-    window.inspector.show_run(Exchange("3 + 3?", exchange.settings, trace=exchange.trace.until(piece.position)))
-    assert window.inspector.timeline.timeline._selected is None
+def test_arrow_keys_choose_tokens_and_small_chances_are_not_called_nought(qtbot: QtBot) -> None:
+    trace = Trace.of([token("one", 0.996, 0.004), token(" two", 0.6, 0.4), token(" three")])
+    page = StepPage()
+    qtbot.addWidget(page)
+    page.show()
+    page.show_piece(trace, trace.pieces[0])
+    page.details_button.click()
+    assert page.alternatives.accessibleDescription() == "t0 1.00, t1 < 0.01"
+    page.tokens.setFocus()
+    qtbot.keyClick(page.tokens, Qt.Key.Key_Right)
+    assert page.tokens.currentItem().text() == "·two"
+    assert page.alternatives.accessibleDescription() == "t0 0.60, t1 0.40"
+    qtbot.keyClick(page.tokens, Qt.Key.Key_End)
+    assert not page.alternatives.isVisible()

@@ -11,6 +11,7 @@ import pytest
 from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
+from baton_reasoning.app.inspector.panel import Tab
 from baton_reasoning.app.servers.monitor import ServerMonitor
 from baton_reasoning.app.servers.server_dialog import ServerDialog
 from baton_reasoning.app.session.loaded_models import LoadState
@@ -87,11 +88,9 @@ def test_the_bill_stands_in_the_inspector(connect: Connect, qtbot: QtBot, server
     assert window.session.current
     trace = window.session.current.trace
     assert trace.totals[Author.LARGE].decoded > 0
-    window.inspector.tabs.setCurrentIndex(2)
-    bill = window.inspector.run.bills[Author.LARGE]
-    assert bill.isVisible()
-    assert "s for first tokens" in words_of(bill)
-    assert " in its KV cache already" in words_of(bill)
+    window.inspector.turn_to(Tab.RUN)
+    assert "s for first tokens" in words_of(window.inspector.run)
+    assert " in its KV cache already" in words_of(window.inspector.run)
 
 
 @pytest.mark.real_models

@@ -173,8 +173,9 @@ def test_a_page_draws_values_and_says_them_in_a_table() -> None:
     assert drawing.attrib["role"] == "img"
     assert sum(each.tag.endswith("polygon") for each in drawing) == 1, "the band of the intervals"
     signs = [each for each in drawing if each.tag.endswith("path")]
-    assert [re.findall(r"--(\w+)", each.attrib["fill"])[0] for each in signs] == ["inserted", "small", "large", "large"]
-    assert [each.attrib["d"] for each in signs] == [SHAPES[at] for at in (CIRCLE, CIRCLE, DIAMOND, DIAMOND)]
+    fills = [re.findall(r"--(\w+)", each.attrib["fill"])[0] for each in signs]
+    assert fills == ["background", "inserted", "small", "large", "large"], "first what was replaced, hollow"
+    assert [each.attrib["d"] for each in signs] == [SHAPES[at] for at in (CIRCLE, CIRCLE, CIRCLE, DIAMOND, DIAMOND)]
     assert sum("stroke-dasharray" in each.attrib for each in drawing) == 1, "to what the first takeover replaced"
     assert "continuations by R1-1.5B that end in 4, with" in page
     cells = " ".join(re.findall("<td[^>]*>([^<]*)</td>", page))

@@ -1,0 +1,161 @@
+"""Second opinion: where the large model would have written something else, marked in the text and as a list."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from PySide6.QtCore import QSignalBlocker
+from PySide6.QtWidgets import QListWidget, QListWidgetItem
+
+from baton_reasoning.app.document.answer_pane import AnswerPane
+from baton_reasoning.app.document.text_marks import TextMark
+from baton_reasoning.app.inspector.review_section import ReviewSection, ReviewState
+from baton_reasoning.app.inspector.token_strip import visible
+from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.session.reviews import AnswerReviews
+from baton_reasoning.app.toolkit.background import LatestTask
+from baton_reasoning.app.toolkit.controls import button, plain_tip
+from baton_reasoning.app.toolkit.layout import in_row
+from baton_reasoning.app.toolkit.theme import current_theme
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.events import OpinionGiven
+from baton_reasoning.core.thinking.opinion import Disagreement, Opinion, SecondOpinion, opinion_error
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.words.authors import SIGN
+from baton_reasoning.core.words.labels import opinion_counts
+from baton_reasoning.core.words.numbers import count
+
+PARTLY_READ = "Only the beginning of this text was read."
+LIST_ROWS = 5
+"""Places in sight."""
+
+
+class OpinionSection(ReviewSection):
+    title, kind = "Second opinion", SecondOpinion
+
+    def __init__(
+        self, pane: AnswerPane, reviews: AnswerReviews | None, fork: Callable[[Exchange, int], object] | None
+    ) -> None:
+        super().__init__(pane, reviews)
+        self._given: OpinionGiven | None = None
+        self._evaluation = LatestTask(self, "evaluate the second opinion")
+        self._fork_at = fork
+        self.opinion: Opinion | None = None
+        self.places: list[Disagreement] = []
+        """As they are listed: the strongest first."""
+        self.list = QListWidget()
+        self.list.setAccessibleName("Places by disagreement")
+        self.list.currentRowChanged.connect(self._show_place)
+        self.list.itemActivated.connect(lambda _: self._fork())
+        self.fork = button(
+            f"Fork here with {SIGN[Author.LARGE]}",
+            self._fork,
+            tip="Another answer, in which the large model goes on from this place",
+            name="Fork here with the large model",
+        )
+        current_theme().changed.connect(self._fit_list)
+        self.column.addWidget(self.list)
+        self.column.addWidget(in_row(self.fork))
+
+    def carry_out(self) -> None:
+        """Let the large model read the answer; if it has, show or hide what it found."""
+        trace = self.pane.exchange.trace
+        is_whole = trace.opinion is not None and trace.opinion.length >= trace.length
+        asks = not is_whole and not self.is_running
+        if not (asks and self.is_open):
+            self.toggle()
+        if asks and self.reviews and not self.unavailable_reason():
+            self.reviews.ask_opinion(self.pane.exchange)
+
+    def show_findings(self, trace: Trace, is_other: bool) -> None:
+        if is_other or trace.opinion is not self._given:
+            self._given = trace.opinion
+            self._show_opinion(None)
+            if trace.opinion:
+                self._evaluation.run(lambda: Opinion.of(trace), self._take_opinion)
+            else:
+                self._evaluation.cancel()
+        self.list.setVisible(bool(self.places))
+        self.fork.setVisible(bool(self.places) and self._fork_at is not None)
+        self.fork.setEnabled(not self.unavailable_reason())
+        self._mark()
+
+    def describe(self) -> ReviewState:
+        if self.is_running:
+            found = self.reviews.progress if self.reviews else None
+            if found is None:
+                return ReviewState("The large model reads the answer")
+            done = f"{found.tokens:,} of {count(found.total, 'token')}"
+            return ReviewState(f"The large model has read {done}", done=found.tokens, total=found.total)
+        if self.opinion:
+            return ReviewState(opinion_counts(self.opinion), "" if self.opinion.is_whole else PARTLY_READ)
+        return ReviewState(remark=self.unavailable_reason())
+
+    def unavailable_reason(self) -> str:
+        if not self.reviews:
+            return ""
+        error = opinion_error(self.reviews.pair.large, self.pane.exchange.trace)
+        return super().unavailable_reason() or (str(error) if error else "")
+
+    def _take_opinion(self, opinion: Opinion | None) -> None:
+        self._show_opinion(opinion)
+        self.follow()
+
+    def _show_opinion(self, opinion: Opinion | None) -> None:
+        self.opinion = opinion
+        self.places = opinion.ranked if opinion else []
+        text = self.pane.exchange.trace.text
+        with QSignalBlocker(self.list):
+            self.list.clear()
+            for place in self.places:
+                item = QListWidgetItem(place_text(place, text), self.list)
+                item.setToolTip(plain_tip(in_words(place)))
+            self.list.setCurrentRow(0)
+        self._fit_list()
+
+    def _fit_list(self) -> None:
+        """Make the list as high as its rows, up to `LIST_ROWS`."""
+        self.list.setFixedHeight(min(len(self.places), LIST_ROWS) * max(1, self.list.sizeHintForRow(0)) + 8)
+
+    def _show_place(self, row: int) -> None:
+        """Mark the chosen place, and bring it into view."""
+        self._mark()
+        if 0 <= row < len(self.places):
+            self.pane.choose(self.places[row].piece, reveal=True)
+
+    def _mark(self) -> None:
+        """Mark all places in the text while this is open."""
+        found = self.opinion.disagreements if self.opinion and self.is_open else []
+        marks = {place.start: TextMark(place.start, place.end, in_words(place), place.is_strong) for place in found}
+        row = self.list.currentRow()
+        chosen = marks.get(self.places[row].start) if 0 <= row < len(self.places) else None
+        self.pane.steps.mark(list(marks.values()), chosen)
+
+    def _fork(self) -> None:
+        if self._fork_at and self.fork.isEnabled() and 0 <= self.list.currentRow() < len(self.places):
+            self._fork_at(self.pane.exchange, self.places[self.list.currentRow()].start)
+
+
+def place_text(place: Disagreement, text: str) -> str:
+    """Return “Step 3: 2 → 3 (99%) · missed takeover”."""
+    first = place.expected
+    sequel = f" · {place.sequel.value}" if place.sequel else ""
+    written = visible(text[place.start : place.end])
+    return f"Step {place.step + 1}: {written} → {visible(first.text)} ({chance(first.logprob)}){sequel}"
+
+
+def in_words(place: Disagreement) -> str:
+    """Return what the large model would have written there, a line each."""
+    token = place.token
+    lines = [f"{visible(token.text)} ({chance(token.logprob)} to the large model). It would have written:"]
+    lines += [f"{visible(other.text)}  {chance(other.logprob)}" for other in token.alternatives]
+    if place.sequel:
+        lines.append(f"Strong disagreement: {place.sequel.value}.")
+    return "\n".join(lines)
+
+
+def chance(logprob: float) -> str:
+    """Format a log-probability as a percentage: 12%, <1%."""
+    probability = math.exp(logprob)
+    return f"{probability:.0%}" if probability >= 0.005 else "<1%"

@@ -1,0 +1,216 @@
+"""What each step of an answer was worth: who is to continue the text, the curve of values, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from PySide6.QtCore import QSignalBlocker
+
+from baton_reasoning.app.document.answer_pane import AnswerPane
+from baton_reasoning.app.inspector.review_section import ReviewSection, ReviewState
+from baton_reasoning.app.session.conversation import expected_answer
+from baton_reasoning.app.session.reviews import AnswerReviews
+from baton_reasoning.app.toolkit.background import LatestTask
+from baton_reasoning.app.toolkit.chart_picture import ChartPoint, ChartWithPoints
+from baton_reasoning.app.toolkit.controls import button, combo_box, label, line_edit
+from baton_reasoning.app.toolkit.flow import flowing
+from baton_reasoning.app.toolkit.layout import holder, in_row, vbox
+from baton_reasoning.app.toolkit.theme import Role
+from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.export.value_curve import draw_values
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.step_values.estimator import (
+    ValueEstimator,
+    ValueOptions,
+    ValuesPlan,
+    ValuesProgress,
+    writers_of,
+)
+from baton_reasoning.core.thinking.events import ValuesEstimated
+from baton_reasoning.core.thinking.trace import Piece, Trace, piece_before
+from baton_reasoning.core.thinking.values import StepValues, ValuedPlace
+from baton_reasoning.core.words.numbers import count, duration, rough_duration
+from baton_reasoning.core.words.values import WRITER_WORDS, place_in_words, source_text, value_sentences
+
+ABOUT = "Continuations are written from the end of each step. The share of them that ends right is the value there."
+CHOOSE = "Click a point to see its step."
+BEGINS = "The first continuations are written."
+OWN_ANSWER = "empty: this answer’s own"
+
+
+class ValueOffer(NamedTuple):
+    """What an estimate would take, or why there can be none."""
+
+    error: str = ""
+    plan: ValuesPlan | None = None
+    goes_on: bool = False
+    """Whether it goes on from values that are there already."""
+
+
+class ValuesSection(ReviewSection):
+    title, kind = "Values", ValueEstimator
+
+    def __init__(self, pane: AnswerPane, reviews: AnswerReviews | None) -> None:
+        super().__init__(pane, reviews)
+        self._drawn: ValuesEstimated | None = None
+        """What the curve shows."""
+        self._offer = ValueOffer()
+        self._asked: tuple[object, ...] = ()
+        """What the offer was asked for."""
+        self._planning = LatestTask(self, "plan the values", one_at_a_time=True)
+        self._asks_again = False
+        """Whether the form is wanted although all is valued."""
+        self.values: StepValues | None = None
+        self.places: list[ValuedPlace] = []
+        """The points of the curve."""
+        self.writer = combo_box("Who continues")
+        for name, words in WRITER_WORDS.items():
+            self.writer.addItem(words, name)
+        self.expected = line_edit("Expected answer", OWN_ANSWER)
+        self.start = button("Start", self._start, Role.PRIMARY, name="Value the steps")
+        self.form = flowing(label("Continued by"), self.writer, label("Right answer"), self.expected, self.start)
+        self.curve = ChartWithPoints("Value by step")
+        self.place = label(CHOOSE, Role.MUTED, wrap=True, selectable=True)
+        self.words = label(wrap=True, selectable=True)
+        self.source = label("", Role.MUTED, wrap=True, selectable=True)
+        self.again = button("Value again…", self._ask_again, tip="With another writer or another expected answer")
+        self._again_row = in_row(self.again)
+        self.result = holder(vbox(self.curve, self.place, self.words, self.source, margins=0, spacing=6))
+        for part in (self.form, self.result, self._again_row):
+            self.column.addWidget(part)
+        self.writer.activated.connect(lambda _: self.follow())
+        self.expected.textChanged.connect(lambda _: self.follow())
+        self.expected.returnPressed.connect(self.start.click)
+        self.curve.chosen.connect(self._pick)
+        self.curve.pointed.connect(lambda text: self.place.setText(text or CHOOSE))
+
+    def show_findings(self, trace: Trace, is_other: bool) -> None:
+        if is_other:
+            self._asked, self._offer, self._asks_again = (), ValueOffer(), False
+            latest = next(reversed(trace.values.values()), None)
+            expected = latest.target if latest and latest.is_expected else expected_answer(self.pane.exchange.problem)
+            self.writer.setCurrentIndex(max(0, self.writer.findData(latest.writer if latest else "")))
+            with QSignalBlocker(self.expected):
+                self.expected.setText(expected)
+        running, known = self._progress(), self._known
+        self._draw(trace, running.estimated if running else known)
+        if self.is_open:
+            self._plan(known)
+        is_whole, can_run = known is not None and known.is_whole, self.reviews is not None and not self.is_running
+        plan = self._offer.plan
+        self.form.setVisible(can_run and (not is_whole or self._asks_again))
+        self.start.setText("Go on" if self._offer.goes_on else "Start")
+        self.start.setEnabled(bool(plan and (plan.continuations or not is_whole)) and not self.unavailable_reason())
+        self._again_row.setVisible(can_run and self.form.isHidden())
+        self.result.setVisible(self.values is not None)
+
+    def describe(self) -> ReviewState:
+        if self.is_running:
+            found = self._progress()
+            return ReviewState(progress_text(found), "", found.done, found.total) if found else ReviewState(BEGINS)
+        line = self.words.text().replace("\n", " · ") if self.values and not self.is_open else ""
+        if self.form.isHidden():
+            return ReviewState(line)
+        return ReviewState(line, self.unavailable_reason() or self._offer.error or self._offer_text())
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def _options(self) -> ValueOptions:
+        return ValueOptions(writer=self.writer.currentData())
+
+    @property
+    def _known(self) -> ValuesEstimated | None:
+        """The values by the chosen writer."""
+        return self.pane.exchange.trace.values.get(self.writer.currentData())
+
+    def _progress(self) -> ValuesProgress | None:
+        found = self.reviews.progress if self.reviews and self.is_running else None
+        return found if isinstance(found, ValuesProgress) else None
+
+    def _draw(self, trace: Trace, estimated: ValuesEstimated | None) -> None:
+        if estimated is self._drawn and (self.values is None or self.values.length == trace.length):
+            return
+        self._drawn = estimated
+        found = StepValues(trace, estimated) if estimated else None
+        self.values = values = found if found and found.places else None
+        if values is None:
+            return
+        sentences = value_sentences(trace, values)
+        self.words.setText("\n".join(sentences))
+        self.source.setText(source_text(values.estimated))
+        self.places = [each.place for each in draw_values(values).places]
+        texts = [place_in_words(place, piece_of(trace, values, place), values) for place in self.places]
+
+        def draw(width: int) -> tuple[str, Sequence[ChartPoint]]:
+            drawing = draw_values(values, width)
+            points = zip(drawing.places, texts, strict=True)
+            return drawing.svg, [ChartPoint(each.x, each.y, text) for each, text in points]
+
+        self.curve.show_points(draw, " ".join(sentences))
+
+    def _plan(self, known: ValuesEstimated | None) -> None:
+        """Find out in the background what an estimate would take; grading may need a process of its own."""
+        if self.reviews is None or self.unavailable_reason():
+            return
+        pair, trace = self.reviews.pair, self.pane.exchange.trace
+        expected, options = self.expected.text(), self._options
+        asked = (pair, trace, expected, options, known, trace.length)
+        if asked != self._asked:
+            self._asked, self._offer = asked, ValueOffer()
+            self._planning.run(lambda: offer_for(pair, trace, expected, options), self._take_offer)
+
+    def _take_offer(self, offer: ValueOffer) -> None:
+        self._offer = offer
+        self.follow()
+
+    def _offer_text(self) -> str:
+        """Say what an estimate would take, and at first what it is."""
+        plan, about = self._offer.plan, "" if self._known else f"{ABOUT} "
+        if plan is None or self.reviews is None:
+            return about.strip()
+        cost = self.reviews.costs.slowest_decode(writers_of(self.reviews.pair, self._options))
+        at_most = f", at most {rough_duration(plan.tokens * cost)}" if cost else ""
+        return (
+            f"{about}{count(plan.continuations, 'continuation')} from {count(plan.places, 'place')}, "
+            f"about {float(f'{plan.tokens:.2g}'):,.0f} tokens{at_most}."
+        )
+
+    def _start(self) -> None:
+        if self.reviews:
+            self._asks_again = False
+            self.reviews.value_steps(self.pane.exchange, self.expected.text(), self._options)
+
+    def _ask_again(self) -> None:
+        self._asks_again = True
+        self.follow()
+        self.writer.setFocus()
+
+    def _pick(self, index: int) -> None:
+        assert self.values
+        self.pane.pick(piece_of(self.pane.exchange.trace, self.values, self.places[index]))
+
+
+def piece_of(trace: Trace, values: StepValues, place: ValuedPlace) -> Piece:
+    """Return the text before a place, at the beginning the first; of replaced text, what stands in its place."""
+    if place.place.replaced:
+        return next(worth.span.piece for worth in values.takeovers if worth.before is place)
+    return piece_before(trace.pieces, place.position) or trace.pieces[0]
+
+
+def offer_for(pair: Pair, trace: Trace, expected: str, options: ValueOptions) -> ValueOffer:
+    """Return what an estimate would take. Runs in a thread."""
+    with Grader() as grader:
+        try:
+            estimator = ValueEstimator(pair, trace, grader, expected, options)
+            return ValueOffer("", estimator.plan, estimator.goes_on)
+        except BatonError as error:
+            return ValueOffer(str(error))
+
+
+def progress_text(progress: ValuesProgress) -> str:
+    """Return “112 of 288 continuations · 14,032 tokens · 12.3 s”."""
+    done = f"{progress.done:,} of {count(progress.total, 'continuation')}"
+    return f"{done} · {count(progress.tokens, 'token')} · {duration(progress.seconds)}"
