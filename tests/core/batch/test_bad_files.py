@@ -67,7 +67,7 @@ def rejected(found: ProblemSet) -> list[tuple[int, str]]:
             r"is packed, binary or in an unknown encoding\. Unpack it, or save",
         ),
         ("p.csv", b"PK\x03\x04rest\x00", "is packed, binary"),
-        ("p.jsonl", gzip.compress(b'{"problem": "One?"}' * 100), "is packed"),
+        ("p.jsonl", gzip.compress(b'{"problem": "One?"}' * 100, mtime=0), "is packed"),
         ("p.txt", bytes(range(1, 256)) * 20, "in an unknown encoding"),
         (
             "p.txt",
