@@ -45,6 +45,8 @@ SIZE = (1280, 800)
 PATIENCE_MS = 300_000
 COLOURS = 256
 """In a picture: with a palette it takes half the bytes."""
+SHADE = 0xFFF0F0F0
+"""The bits in which the colours of one shade agree."""
 
 
 def main() -> int:
@@ -241,12 +243,16 @@ def save(window: MainWindow, name: str) -> None:
 
 
 def with_palette(image: QImage) -> QImage:
-    """The picture in its most frequent colours, to which the others are moved."""
+    """The picture in few colours: of each shade the most frequent one, to which its neighbours are moved.
+
+    Not simply the most frequent colours: a word in red is so rare among them that it would turn orange.
+    """
     image = image.convertToFormat(QImage.Format.Format_RGB32)
     pixels = np.frombuffer(image.constBits(), dtype=np.uint32)
     colours, counts = np.unique(pixels, return_counts=True)
-    table = colours[np.argsort(counts)[-COLOURS:]].tolist()
-    return image.convertToFormat(QImage.Format.Format_Indexed8, table)
+    colours = colours[np.argsort(-counts, kind="stable")]
+    _, firsts = np.unique(colours & SHADE, return_index=True)
+    return image.convertToFormat(QImage.Format.Format_Indexed8, colours[np.sort(firsts)[:COLOURS]].tolist())
 
 
 if __name__ == "__main__":
