@@ -22,7 +22,7 @@ from baton_reasoning.app.session.reviews import AnswerReviews
 from baton_reasoning.app.toolkit.controls import IconButton, button, label
 from baton_reasoning.app.toolkit.flow import FlowLayout
 from baton_reasoning.app.toolkit.layout import holder
-from baton_reasoning.app.toolkit.theme import Role
+from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.model_costs import ModelCosts
@@ -104,6 +104,7 @@ class AnswerView(AnswerPane):
         self.review = AnswerReview(self, actions.reviews, actions.fork_at)
         self._continue = button("Continue", self._asker(AnswerAction.CONTINUE), tip="Continue this answer")
         self._icons = [IconButton(picture, name, self._asker(action)) for action, picture, name in ICONS]
+        set_role(self._icons[0], Role.EDGE)
         self._reviews = [button(name, self._asker(action), Role.FLAT, tip) for action, name, tip in REVIEWS]
         self._remedies: list[Remedy] = []
         self._remedy_buttons: list[QPushButton] = []

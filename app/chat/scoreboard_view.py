@@ -41,11 +41,10 @@ class ScoreboardView(QWidget):
         grid.setColumnStretch(3, 1)
         self.rows = {arm: ScoreRowView(arm, grid, 2 * place) for place, arm in enumerate(ScoredArm)}
         self.text = label("", Role.HEADING, wrap=True)
-        self.run = {arm: button("", partial(ask, arm), Role.FLAT) for arm in ALONE}
-        self.halt = button(
-            "Stop", lambda: ask(AnswerAction.STOP_ALONE), Role.FLAT, "Stop the model that runs alone (Esc)"
-        )
-        self.choose = button("Choose real models…", lambda: ask(AnswerAction.CHOOSE_MODELS), Role.FLAT)
+        self.run = {arm: button("", partial(ask, arm)) for arm in ALONE}
+        tip = "Stop the model that runs alone (Esc)"
+        self.halt = button("Stop", partial(ask, AnswerAction.STOP_ALONE), tip=tip)
+        self.choose = button("Choose real models…", partial(ask, AnswerAction.CHOOSE_MODELS))
         buttons = flowing(*self.run.values(), self.halt, self.choose)
         self.setLayout(vbox(grid, self.text, buttons, margins=(0, 6, 0, 2), spacing=6))
         self.hide()

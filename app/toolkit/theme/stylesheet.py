@@ -39,6 +39,7 @@ class Role(Enum):
     DANGER = "danger"  # a label that warns, a button that destroys
     PRIMARY = "primary"  # the button that Enter presses
     FLAT = "flat"  # a button without edges: an icon, or one of a row of actions
+    EDGE = "edge"  # the first of such a row, level with the text above it
     TAB = "tab"  # a checkable button that turns to a page: text, underlined while it is the page that is shown
     BARE = "bare"  # a field without edges, inside a card that has them
     LINE = "line"  # one pixel between two parts of the window
