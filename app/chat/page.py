@@ -30,6 +30,7 @@ from baton_reasoning.app.session.run_list import Activity, ListedRun
 from baton_reasoning.app.toolkit.accessible import announce
 from baton_reasoning.app.toolkit.controls import scrolling
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError
@@ -198,14 +199,17 @@ class ChatPage(QSplitter):
     # -----------------------------------------------------------------------------------------------------------------
 
     def _centre(self) -> QWidget:
-        inner = holder(vbox(self.composer, margins=0))
-        inner.setMaximumWidth(column_width())
-        self.foot = holder(hbox(STRETCH, (inner, 1000), STRETCH, margins=(26, 8, 26, 16)))
+        self._fit_composer()
+        self.foot = holder(hbox(STRETCH, (self.composer, 1000), STRETCH, margins=(26, 8, 26, 16)))
         """The composer and what is around it."""
         parts = ((self._middle, 1), self.find_bar, self.server_line, self.foot)
         centre = holder(vbox(*parts, margins=0, spacing=0))
         centre.setMinimumWidth(420)
         return centre
+
+    def _fit_composer(self) -> None:
+        """Make it as wide as the conversation."""
+        self.composer.setMaximumWidth(column_width())
 
     def _connect(self) -> None:
         session = self._session
@@ -218,6 +222,7 @@ class ChatPage(QSplitter):
         self._scoreboards.changed.connect(self._show_scores)
         self._scoreboards.scored.connect(lambda text: announce(self.conversation, text))
         self._preferences.changed.connect(self._show_preferences)
+        current_theme().changed.connect(self._fit_composer)
 
     # What a person does in the composer: ComposerActions
 
