@@ -20,7 +20,7 @@ from PySide6.QtWidgets import QAbstractButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.result_table import FIRST_ARM
-from baton_reasoning.app.chat.sidebar import HistoryRole
+from baton_reasoning.app.chat.sidebar import ROW
 from baton_reasoning.app.cli import main
 from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.app.window.main_window import MainWindow
@@ -76,7 +76,7 @@ def in_terminal(*arguments: str) -> list[dict[str, str]]:
 def in_sidebar(window: MainWindow) -> list[str]:
     model = window.chat.sidebar.list.model()
     rows = [model.index(row, 0) for row in range(model.rowCount())]
-    return [str(row.data()) for row in rows if row.data(HistoryRole.CONVERSATION)]
+    return [str(row.data()) for row in rows if row.data(ROW).conversation]
 
 
 def earlier_batch(window: MainWindow, words: str) -> QAbstractButton | None:

@@ -21,7 +21,7 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.batch.welcome import BatchRow
-from baton_reasoning.app.chat.sidebar import HistoryRole
+from baton_reasoning.app.chat.sidebar import ROW
 from baton_reasoning.app.compare.chooser import Chooser
 from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.session.run_list import RunMark
@@ -91,7 +91,7 @@ class Hour:
     def listed(self) -> list[str]:
         model = self.window.chat.sidebar.list.model()
         indices = [model.index(row, 0) for row in range(model.rowCount())]
-        return [index.data() for index in indices if index.data(HistoryRole.CONVERSATION)]
+        return [index.data() for index in indices if index.data(ROW).conversation]
 
     def open(self, text: str) -> None:
         """Open a conversation of the list by its keys."""

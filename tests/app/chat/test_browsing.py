@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.remedies import AnswerAction
-from baton_reasoning.app.chat.sidebar import HistoryRole
+from baton_reasoning.app.chat.sidebar import ROW
 from baton_reasoning.app.session.conversation import Conversation
 from baton_reasoning.app.session.run_list import Activity, RunMark
 from baton_reasoning.app.toolkit import accessible
@@ -57,7 +57,7 @@ def rows(window: MainWindow) -> dict[str, QModelIndex]:
     """The conversations in the sidebar, by their text."""
     model = window.chat.sidebar.list.model()
     indices = [model.index(row, 0) for row in range(model.rowCount())]
-    return {index.data(): index for index in indices if index.data(HistoryRole.CONVERSATION)}
+    return {index.data(): index for index in indices if index.data(ROW).conversation}
 
 
 def click(window: MainWindow, qtbot: QtBot, text: str) -> None:
@@ -210,9 +210,9 @@ def test_a_pinned_conversation_stays_above_the_others(window: MainWindow, held: 
     qtbot.keyClick(window.chat.sidebar.list, Qt.Key.Key_P)
     qtbot.waitUntil(lambda: list(rows(window)) == ["Earlier", "Long"])
     model = window.chat.sidebar.list.model()
-    assert model.index(0, 0).data() == "PINNED"
+    assert model.index(0, 0).data() == "Pinned"
     qtbot.keyClick(window.chat.sidebar.list, Qt.Key.Key_P)
-    qtbot.waitUntil(lambda: model.index(0, 0).data() == "TODAY")
+    qtbot.waitUntil(lambda: model.index(0, 0).data() == "Today")
 
 
 def test_what_is_written_out_of_view_is_saved_when_the_window_closes(
