@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
 
 from baton_reasoning.app.chat.next_answer import NextAnswerMenu, SystemPromptDialog
 from baton_reasoning.app.session.chat_session import ChatSession
+from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.session.run_list import Activity
 from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, button
@@ -117,11 +118,8 @@ def _sends(event: QEvent) -> bool:
 class ComposerActions(Protocol):
     """What follows from the composer on the page that it is on."""
 
-    def send(self, problem: str) -> None:
-        """Ask the problem, in the place of an earlier one if that is being edited."""
-
-    def cancel_edit(self) -> None:
-        """Leave an earlier problem as it was."""
+    def send(self, problem: str, edited: Exchange | None) -> None:
+        """Ask the problem. `edited`: in the place of this one."""
 
     def compare(self) -> None:
         """Compare policies on the problem in the field, or on the last one."""
@@ -143,18 +141,20 @@ class Composer(QFrame):
         self.more = IconButton("plus", "System prompt, thinking, seed, compare (Ctrl+Shift+H)", self.show_menu)
         self.unusual = ElidedLabel("", Role.MUTED)
         """What holds for the next answer and is not usual."""
-        self._baton = button("", self._pass_baton, Role.FLAT)
+        self._baton = button("", self.pass_baton, Role.FLAT)
         self._baton_goes_to = Author.LARGE
         self._send_button = button("Send", self._send, Role.PRIMARY, "Enter", name="Send the problem")
         self._stop_button = button("Stop", session.stop, Role.PRIMARY, "What is written stays (Esc)", "Stop writing")
         self.asked: list[str] = []
         """What was sent since the window was opened, oldest first."""
+        self.edited: Exchange | None = None
+        """What the next text replaces."""
         self._draft = ""
         """The text that was in the field before an earlier problem was put there to be edited."""
-        self._edited = ElidedLabel("", Role.MUTED)
+        self._editing = ElidedLabel("", Role.MUTED)
         tip = "Ask a new problem instead (Esc)"
-        cancel = button("Cancel", actions.cancel_edit, Role.FLAT, tip, name="Cancel editing")
-        self._edit_bar = holder(hbox((self._edited, 1), cancel, margins=(4, 0, 0, 0)))
+        cancel = button("Cancel", self.end_edit, Role.FLAT, tip, name="Cancel editing")
+        self._edit_bar = holder(hbox((self._editing, 1), cancel, margins=(4, 0, 0, 0)))
         self._edit_bar.hide()
         row = hbox(self.more, (self.unusual, 1), self._baton, self._send_button, self._stop_button, spacing=8)
         self.setLayout(vbox(self._edit_bar, self.edit, row, margins=(10, 8, 10, 8), spacing=4))
@@ -199,34 +199,21 @@ class Composer(QFrame):
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
-    def ask_for(self, text: str) -> None:
-        """Set the placeholder of the problem field."""
-        self.edit.setPlaceholderText(text)
-
-    def press_baton(self) -> None:
-        if self._baton.isVisible():
-            self._pass_baton()
-
-    @property
-    def is_editing(self) -> bool:
-        """Whether the field holds an earlier problem, which the next text replaces."""
-        return not self._edit_bar.isHidden()
-
-    def begin_edit(self, problem: str) -> None:
-        """Put an earlier problem into the field, and say above it that it is being edited."""
-        if not self.is_editing:
+    def begin_edit(self, exchange: Exchange) -> None:
+        """Edit an earlier problem; the text sent next takes its place, unless the person cancels."""
+        if not self.edited:
             self._draft = self.edit.toPlainText()
-        self._edited.setText(f"Editing “{' '.join(problem.split())}”")
+        self.edited = exchange
+        self._editing.setText(f"Editing “{' '.join(exchange.problem.split())}”")
         self._edit_bar.show()
-        self.set_text(problem)
+        self.set_text(exchange.problem)
 
     def end_edit(self) -> None:
         """Return to a new problem, with the text that was there before."""
-        if not self.is_editing:
-            return
-        self._edit_bar.hide()
-        self.edit.setPlainText(self._draft)
-        self._draft = ""
+        if self.edited:
+            self.edited = None
+            self._edit_bar.hide()
+            self.edit.setPlainText(self._draft)
 
     def set_text(self, text: str) -> None:
         self.edit.setPlainText(text)
@@ -238,7 +225,8 @@ class Composer(QFrame):
         if self.edit.toPlainText().strip() == problem:
             self.edit.clear()
 
-    def _pass_baton(self) -> None:
+    def pass_baton(self) -> None:
+        """Let the other model write on, if one writes."""
         if self._baton_goes_to is Author.LARGE:
             self._session.take_over()
         else:
@@ -247,9 +235,11 @@ class Composer(QFrame):
     def _send(self) -> None:
         text = self.edit.toPlainText().strip()
         if text and self._session.ready:
+            edited = self.edited
             self.edit.clear()
+            self.end_edit()
             self.asked.append(text)
-            self._actions.send(text)
+            self._actions.send(text, edited)
 
     def _enable(self) -> None:
         can_send = self._session.ready and bool(self.edit.toPlainText().strip())

@@ -54,7 +54,6 @@ class ChatPage(QSplitter):
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
-        self._actions = actions
         self._session = session
         self._preferences = preferences
         self._actions = actions
@@ -62,8 +61,6 @@ class ChatPage(QSplitter):
         self._scoreboards = Scoreboards(session, self)
         self._lends_room = False
         """Whether the sidebar is away to make room for columns."""
-        self._edited: Exchange | None = None
-        """The exchange whose problem is being edited in the composer."""
         self._written: Exchange | None = None
         """The exchange in view that is being written."""
         self.sidebar = Sidebar(session, actions, self.new)
@@ -115,14 +112,7 @@ class ChatPage(QSplitter):
         self.composer.edit.setFocus()
 
     def edit_again(self, exchange: Exchange) -> None:
-        """Edit a problem in the composer; the text sent next takes its place, unless the person cancels."""
-        self._edited = exchange
-        self.composer.begin_edit(exchange.problem)
-
-    def cancel_edit(self) -> None:
-        """Stop editing; the text sent next is a new problem."""
-        self._edited = None
-        self.composer.end_edit()
+        self.composer.begin_edit(exchange)
 
     def find_words(self, by: int = 0) -> None:
         """Open the find bar over the conversation; `by`: go to the next (1) or previous (-1) match."""
@@ -143,8 +133,8 @@ class ChatPage(QSplitter):
         """
         if self.finder.is_open:
             self.close_find()
-        elif self.composer.is_editing:
-            self.cancel_edit()
+        elif self.composer.edited:
+            self.composer.end_edit()
         elif self.composer.edit.forget_recalled():
             return True
         elif self._session.activity is not Activity.IDLE:
@@ -226,9 +216,7 @@ class ChatPage(QSplitter):
 
     # What a person does in the composer: ComposerActions
 
-    def send(self, problem: str) -> None:
-        edited, self._edited = self._edited, None
-        self.composer.end_edit()
+    def send(self, problem: str, edited: Exchange | None) -> None:
         if self.is_comparing:
             self.comparison.ask(problem)
         elif edited:
@@ -264,18 +252,18 @@ class ChatPage(QSplitter):
         self._middle.setCurrentWidget(view)
         self._lends_room = self._lends_room or self.sidebar.isVisible()
         self.sidebar.hide()
-        self.composer.ask_for(ASK_SAME_COLUMNS)
+        self.composer.edit.setPlaceholderText(ASK_SAME_COLUMNS)
         self.inspector.show_run(view.exchanges[0])
         self.finder.look_at(view)
 
     def _show_path(self) -> None:
-        self.cancel_edit()
+        self.composer.end_edit()
         if self.is_comparing:
             self.comparison.close()
         if self._lends_room:
             self.sidebar.show()
             self._lends_room = False
-        self.composer.ask_for(ASK)
+        self.composer.edit.setPlaceholderText(ASK)
         conversation = self._session.conversation
         focused = self.focusWidget()  # also while another page is in view
         if conversation.leaf and focused and self.welcome.isAncestorOf(focused):

@@ -173,10 +173,10 @@ def test_take_over_now_and_give_back(make_window: Make, qtbot: QtBot) -> None:
     window.session.ask("2 + 2?")
     current = window.session
     qtbot.waitUntil(lambda: bool(current.current and current.current.trace.tokens > 10))
-    window.chat.composer.press_baton()
+    window.chat.composer.pass_baton()
     qtbot.waitUntil(lambda: bool(current.answering and current.answering.author is Author.LARGE))
     qtbot.waitUntil(lambda: "Give back" in window.chat.composer._baton.text())
-    window.chat.composer.press_baton()
+    window.chat.composer.pass_baton()
     qtbot.waitUntil(lambda: bool(current.answering and current.answering.author is Author.SMALL))
     window.session.stop()
     qtbot.waitUntil(lambda: window.session.ready)
@@ -224,9 +224,9 @@ def test_editing_is_shown_and_esc_leaves_it(ask: Ask, qtbot: QtBot) -> None:
     qtbot.keyClick(composer.edit, Qt.Key.Key_E, Qt.KeyboardModifier.ControlModifier)
     assert composer.edit.toPlainText() == "2 + 2?"
     assert any(label.text().startswith("Editing “2 + 2?”") for label in composer.findChildren(QLabel))
-    assert composer.is_editing
+    assert composer.edited
     qtbot.keyClick(composer.edit, Qt.Key.Key_Escape)
-    assert not composer.is_editing
+    assert not composer.edited
     assert composer.edit.toPlainText() == "a draft"
     qtbot.keyClick(composer.edit, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: window.session.ready and last_exchange(window) is not first)
@@ -240,7 +240,7 @@ def test_the_cancel_button_leaves_editing(ask: Ask, qtbot: QtBot) -> None:
     (cancel,) = (button for button in composer.findChildren(QPushButton) if button.text() == "Cancel")
     assert cancel.isVisible()
     qtbot.mouseClick(cancel, Qt.MouseButton.LeftButton)
-    assert not composer.is_editing
+    assert not composer.edited
     assert not cancel.isVisible()
     assert composer.edit.toPlainText() == ""
 
