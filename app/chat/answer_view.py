@@ -17,15 +17,14 @@ from baton_reasoning.app.document.answer_pane import AnswerActions, AnswerPane
 from baton_reasoning.app.document.steps_view import MARGIN
 from baton_reasoning.app.document.typesetting import Typesetter
 from baton_reasoning.app.inspector.answer_review import AnswerReview
+from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange
-from baton_reasoning.app.session.reviews import AnswerReviews
 from baton_reasoning.app.toolkit.controls import IconButton, button, label
 from baton_reasoning.app.toolkit.flow import FlowLayout
 from baton_reasoning.app.toolkit.layout import holder
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.verdict import Outcome
-from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.trace import Piece
 from baton_reasoning.core.words.speed import time_saved
@@ -36,42 +35,18 @@ ICONS = (
     (AnswerAction.COMPARE, "compare", "Compare with other policies (Ctrl+D)"),
     (AnswerAction.EXPORT, "download", "Save the conversation (Ctrl+S)"),
 )
-REVIEWS = (
-    (
-        AnswerAction.OPINION,
-        "Second opinion",
-        "The large model reads it, and says where it disagrees (Ctrl+Shift+S)",
-    ),
-    (AnswerAction.VALUES, "Values", "What each step was worth, by what follows from it (Ctrl+Shift+V)"),
-)
+OPINION_TIP = "The large model reads it, and says where it disagrees (Ctrl+Shift+S)"
+VALUES_TIP = "What each step was worth, by what follows from it (Ctrl+Shift+V)"
 
 
 class ChatActions(AnswerActions, Protocol):
     """What a person does with the exchanges of a conversation."""
 
-    @property
-    def reviews(self) -> AnswerReviews: ...
-
-    def fork_at(self, exchange: Exchange, position: int) -> None:
-        """The large model is to go on from this place of the text."""
-
     def carry_out(self, exchange: Exchange, request: object) -> None:
-        """An AnswerAction, OtherPolicy, BoardAction or ScoredArm is wanted."""
-
-    def keep_folded(self, folded: bool) -> None:
-        """The reasoning of the next answers is to be folded, or open, as this one is now."""
+        """An AnswerAction, OtherPolicy or ScoredArm is wanted."""
 
     def take_step(self, exchange: Exchange, piece: Piece, text: str) -> None:
         """This text is to stand in the place of a piece, and the models go on from it."""
-
-    def edit_again(self, exchange: Exchange) -> None:
-        """The problem is to be edited and asked again."""
-
-    def show_sibling(self, exchange: Exchange, by: int) -> None:
-        """The next attempt at this place is wanted (1), or the one before (-1)."""
-
-    def show_attempts(self, exchange: Exchange) -> None:
-        """The attempts at this place are wanted side by side."""
 
 
 class AnswerView(AnswerPane):
@@ -80,18 +55,19 @@ class AnswerView(AnswerPane):
     def __init__(
         self,
         exchange: Exchange,
+        session: ChatSession,
         typesetter: Typesetter,
-        costs: ModelCosts,
         actions: ChatActions,
-        folds: bool,
         parent: QWidget | None = None,
     ) -> None:
+        preferences = session.preferences
+        folds = preferences.value.window.folds_reasoning
         super().__init__(exchange, typesetter, actions, folds=folds, parent=parent)
         self.setAttribute(Qt.WidgetAttribute.WA_StaticContents)
-        self._costs, self._chat = costs, actions
+        self._costs, self._chat = session.models.costs, actions
         if exchange.trace.pieces and not exchange.trace.ended:
             self._folded = False  # a fork: how it goes on is what there is to see
-        self.folded_by_hand.connect(actions.keep_folded)
+        self.folded_by_hand.connect(lambda folded: preferences.change_window(folds_reasoning=folded))
         self.steps.grown.connect(lambda _: self._place_editor())
         self.editor: StepEditor | None = None
         """Over the step that a person edits."""
@@ -101,11 +77,14 @@ class AnswerView(AnswerPane):
         """How long it took, and the large model alone would have taken."""
         self.below_answer.addWidget(self.scoreboard)
         self.below_answer.addWidget(self.time)
-        self.review = AnswerReview(self, actions.reviews, actions.fork_at)
+        self.review = AnswerReview(self, session.reviews, session.fork_at)
         self._continue = button("Continue", self._asker(AnswerAction.CONTINUE), tip="Continue this answer")
         self._icons = [IconButton(picture, name, self._asker(action)) for action, picture, name in ICONS]
         set_role(self._icons[0], Role.EDGE)
-        self._reviews = [button(name, self._asker(action), Role.FLAT, tip) for action, name, tip in REVIEWS]
+        self._reviews = (
+            button("Second opinion", lambda: self.review.opinion.carry_out(), Role.FLAT, OPINION_TIP),
+            button("Values", lambda: self.review.values.toggle(), Role.FLAT, VALUES_TIP),
+        )
         self._remedies: list[Remedy] = []
         self._remedy_buttons: list[QPushButton] = []
         self._foot = FlowLayout(2, Qt.AlignmentFlag.AlignLeft)

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
 from baton_reasoning.app.chat.next_answer import NextAnswerMenu, SystemPromptDialog
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange
-from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.session.run_list import Activity
 from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, button
 from baton_reasoning.app.toolkit.layout import hbox, holder, vbox
@@ -128,16 +127,14 @@ class ComposerActions(Protocol):
 class Composer(QFrame):
     """Asks problems, and steers the answer that is being written in the conversation in view."""
 
-    def __init__(
-        self, session: ChatSession, preferences: Preferences, actions: ComposerActions, parent: QWidget | None = None
-    ) -> None:
+    def __init__(self, session: ChatSession, actions: ComposerActions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         set_role(self, Role.FIELD)
-        self._session, self._preferences, self._actions = session, preferences, actions
+        self._session, self._actions = session, actions
         self.edit = ProblemEdit()
         self.edit.sent.connect(self._send)
         self.edit.textChanged.connect(self._enable)
-        self.menu = NextAnswerMenu(session, preferences, self)
+        self.menu = NextAnswerMenu(session, self)
         self.more = IconButton("plus", "System prompt, thinking, seed, compare (Ctrl+Shift+H)", self.show_menu)
         self.unusual = ElidedLabel("", Role.MUTED)
         """What holds for the next answer and is not usual."""
@@ -158,7 +155,7 @@ class Composer(QFrame):
         self._edit_bar.hide()
         row = hbox(self.more, (self.unusual, 1), self._baton, self._send_button, self._stop_button, spacing=8)
         self.setLayout(vbox(self._edit_bar, self.edit, row, margins=(10, 8, 10, 8), spacing=4))
-        for changed in (session.activity_changed, session.models.changed, preferences.changed):
+        for changed in (session.activity_changed, session.models.changed, session.preferences.changed):
             changed.connect(self.follow)
         current_theme().changed.connect(self._draw)
         self._draw()
@@ -194,7 +191,7 @@ class Composer(QFrame):
 
     def edit_system(self) -> None:
         """Edit the system prompt of this conversation in a dialog."""
-        dialog = SystemPromptDialog(self._session, self._preferences, self)
+        dialog = SystemPromptDialog(self._session, self.window())
         dialog.finished.connect(lambda: self.edit.setFocus())
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from PySide6.QtCore import QPoint, QRectF, Qt, QTimer
 from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 from shiboken6 import isValid
 
 from baton_reasoning.app.chat.answer_view import AnswerView, ChatActions
+from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.document import RichText
 from baton_reasoning.app.document.steps_view import MARGIN, RIGHT_MARGIN
 from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.toolkit.controls import IconButton, button, label
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, line_width, set_role
-from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.thinking.trace import Piece
 
 EDGE = 26
@@ -39,16 +43,12 @@ class ConversationView(QScrollArea):
     """
 
     def __init__(
-        self, typesetter: Typesetter, costs: ModelCosts, actions: ChatActions, parent: QWidget | None = None
+        self, session: ChatSession, typesetter: Typesetter, actions: ChatActions, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self._typesetter = typesetter
-        self._actions = actions
-        self._costs = costs
+        self._session, self._typesetter, self._actions = session, typesetter, actions
         self._answers: dict[str, AnswerView] = {}
         self._bubbles: dict[str, Bubble] = {}
-        self.folds = True
-        """Whether the reasoning of the next answers is folded once they are there."""
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -155,8 +155,8 @@ class ConversationView(QScrollArea):
         return self.viewport().width() - margins.left() - margins.right()
 
     def _add(self, exchange: Exchange, place: int) -> None:
-        bubble = Bubble(exchange, self._actions)
-        answer = AnswerView(exchange, self._typesetter, self._costs, self._actions, self.folds)
+        bubble = Bubble(exchange, self._session, self._actions)
+        answer = AnswerView(exchange, self._session, self._typesetter, self._actions)
         answer.revealed.connect(lambda rect: self._reveal(answer, rect))
         self._bubbles[exchange.id], self._answers[exchange.id] = bubble, answer
         for offset, widget in enumerate((bubble, answer)):
@@ -242,8 +242,8 @@ BESIDE_FRAME = 6
 class Bubble(QWidget):
     """The problem of an exchange, with what one may do with it."""
 
-    def __init__(self, exchange: Exchange, actions: ChatActions, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, exchange: Exchange, session: ChatSession, actions: ChatActions) -> None:
+        super().__init__()
         frame = QFrame()
         set_role(frame, Role.BUBBLE)
         frame.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
@@ -253,14 +253,15 @@ class Bubble(QWidget):
         frame.setLayout(vbox(self.text, margins=(PAD, 10, PAD, 5)))
         self.text.fit_width(WIDEST_BUBBLE)
 
-        self._earlier = IconButton("chevron-left", "Previous attempt", lambda: actions.show_sibling(exchange, -1))
-        self._later = IconButton("chevron-right", "Next attempt", lambda: actions.show_sibling(exchange, 1))
+        def act(request: AnswerAction) -> Callable[[], None]:
+            return partial(actions.carry_out, exchange, request)
+
+        self._earlier = IconButton("chevron-left", "Previous attempt", partial(session.show_sibling, exchange, -1))
+        self._later = IconButton("chevron-right", "Next attempt", partial(session.show_sibling, exchange, 1))
         self._place = label("", Role.MUTED)
         self._place.setMinimumHeight(self._earlier.sizeHint().height())  # its text is level with the arrows
-        self._compare = IconButton(
-            "attempts", "Compare attempts (Ctrl+Shift+D)", lambda: actions.show_attempts(exchange)
-        )
-        edit = IconButton("edit", "Edit and ask again", lambda: actions.edit_again(exchange))
+        self._compare = IconButton("attempts", "Compare attempts (Ctrl+Shift+D)", act(AnswerAction.ATTEMPTS))
+        edit = IconButton("edit", "Edit and ask again", act(AnswerAction.EDIT))
         self._buttons = self._earlier, self._place, self._later, self._compare, edit
         at_bottom = [(widget, 0, Qt.AlignmentFlag.AlignBottom) for widget in self._buttons]
         self.setLayout(hbox(STRETCH, *at_bottom, BESIDE_FRAME, frame, margins=0, spacing=GAP))

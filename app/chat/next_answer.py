@@ -9,7 +9,6 @@ from PySide6.QtGui import QActionGroup
 from PySide6.QtWidgets import QCheckBox, QDialog, QInputDialog, QMenu, QPlainTextEdit, QWidget
 
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.controls import button, label
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role
@@ -28,9 +27,9 @@ EXPLANATION = (
 class NextAnswerMenu(QMenu):
     """The menu behind the + of the composer."""
 
-    def __init__(self, session: ChatSession, preferences: Preferences, parent: QWidget) -> None:
+    def __init__(self, session: ChatSession, parent: QWidget) -> None:
         super().__init__(parent)
-        self._session, self._preferences = session, preferences
+        self._session, self._preferences = session, session.preferences
         self.setToolTipsVisible(True)
 
     def fill(self, edit_system: Callable[[], object], compare: Callable[[], object]) -> None:
@@ -85,9 +84,9 @@ class NextAnswerMenu(QMenu):
 class SystemPromptDialog(QDialog):
     """Edits the system prompt of this conversation, and that of new ones if a person says so."""
 
-    def __init__(self, session: ChatSession, preferences: Preferences, parent: QWidget) -> None:
+    def __init__(self, session: ChatSession, parent: QWidget) -> None:
         super().__init__(parent)
-        self._session, self._preferences = session, preferences
+        self._session, self._preferences = session, session.preferences
         self.setWindowTitle("System prompt")
         self.edit = QPlainTextEdit(session.system)
         self.edit.setAccessibleName("System prompt")

@@ -24,8 +24,6 @@ from baton_reasoning.app.inspector.panel import Inspector
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Conversation, Exchange
-from baton_reasoning.app.session.preferences import Preferences
-from baton_reasoning.app.session.reviews import AnswerReviews
 from baton_reasoning.app.session.run_list import Activity, ListedRun
 from baton_reasoning.app.toolkit.accessible import announce
 from baton_reasoning.app.toolkit.controls import scrolling
@@ -49,13 +47,12 @@ class ChatPage(QSplitter):
     def __init__(
         self,
         session: ChatSession,
-        preferences: Preferences,
         actions: WindowActions,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
         self._session = session
-        self._preferences = preferences
+        self._preferences = session.preferences
         self._actions = actions
         self._typesetter = Typesetter(self)
         self._scoreboards = Scoreboards(session, self)
@@ -64,13 +61,13 @@ class ChatPage(QSplitter):
         self._written: Exchange | None = None
         """The exchange in view that is being written."""
         self.sidebar = Sidebar(session, actions, self.new)
-        self.conversation = ConversationView(self._typesetter, session.models.costs, self)
+        self.conversation = ConversationView(session, self._typesetter, self)
         self.server_line = ServerLine(session.models)
         self.find_bar = FindBar()
         self.finder = ConversationFinder(self.conversation, self.find_bar, self)
-        self.composer = Composer(session, preferences, self)
+        self.composer = Composer(session, self)
         self.welcome = Welcome(self._solve)
-        self.inspector = Inspector(lambda: preferences.value.models, session, self._reveal)
+        self.inspector = Inspector(lambda: session.preferences.value.models, session, self._reveal)
         self._middle = QStackedWidget()
         self._welcome_area = scrolling(self.welcome)
         self._middle.addWidget(self._welcome_area)
@@ -92,9 +89,7 @@ class ChatPage(QSplitter):
         """The comparisons of this page, created on first use to keep start-up fast."""
         from baton_reasoning.app.compare.controller import ComparisonController
 
-        comparison = ComparisonController(
-            self._session, self._preferences, self._typesetter, self, self._show_beside, self
-        )
+        comparison = ComparisonController(self._session, self._typesetter, self, self._show_beside, self)
         comparison.begun.connect(self.composer.forget)
         return comparison
 
@@ -110,9 +105,6 @@ class ChatPage(QSplitter):
     def new(self) -> None:
         self._session.new()
         self.composer.edit.setFocus()
-
-    def edit_again(self, exchange: Exchange) -> None:
-        self.composer.begin_edit(exchange)
 
     def find_words(self, by: int = 0) -> None:
         """Open the find bar over the conversation; `by`: go to the next (1) or previous (-1) match."""
@@ -327,18 +319,10 @@ class ChatPage(QSplitter):
 
     def _show_preferences(self) -> None:
         settings = self._preferences.value
-        self.conversation.folds = settings.window.folds_reasoning
         self.welcome.offer(is_demo=settings.models.is_demo)
         self._show_scores()
 
     # What a person does with an exchange: ChatActions
-
-    @property
-    def reviews(self) -> AnswerReviews:
-        return self._session.reviews
-
-    def fork_at(self, exchange: Exchange, position: int) -> None:
-        self._session.fork_at(exchange, position)
 
     def choose(self, exchange: Exchange, piece: Piece) -> None:
         """Show a step in the inspector, after a click on it."""
@@ -347,16 +331,6 @@ class ChatPage(QSplitter):
             self.comparison.view.choose(exchange, piece)
         self.inspector.show()
         self.inspector.show_piece(exchange, piece)
-
-    def keep_folded(self, folded: bool) -> None:
-        self.conversation.folds = folded
-        self._preferences.change_window(folds_reasoning=folded)
-
-    def show_sibling(self, exchange: Exchange, by: int) -> None:
-        self._session.show_sibling(exchange, by)
-
-    def show_attempts(self, exchange: Exchange) -> None:
-        self.comparison.show_attempts(exchange)
 
     def carry_out(self, exchange: Exchange, request: object) -> None:
         match request:
@@ -376,22 +350,14 @@ class ChatPage(QSplitter):
             AnswerAction.COMPARE: self._compare,
             AnswerAction.COPY: copy_answer,
             AnswerAction.EXPORT: lambda _: self._actions.export(),
-            AnswerAction.OPINION: self._give_opinion,
-            AnswerAction.VALUES: self._value_steps,
+            AnswerAction.ATTEMPTS: self.comparison.show_attempts,
+            AnswerAction.EDIT: self.composer.begin_edit,
             AnswerAction.MORE_TOKENS: lambda exchange: session.go_on(exchange, more_tokens=True),
             AnswerAction.MORE_CONTEXT: self._go_on_with_more_context,
             AnswerAction.LARGE_CONTINUES: lambda exchange: session.go_on(exchange, Author.LARGE),
             AnswerAction.STOP_ALONE: self._scoreboards.stop,
             AnswerAction.CHOOSE_MODELS: lambda _: self._actions.choose_models(),
         }
-
-    def _give_opinion(self, exchange: Exchange) -> None:
-        if answer := self.conversation.answer_of(exchange):
-            answer.review.opinion.carry_out()
-
-    def _value_steps(self, exchange: Exchange) -> None:
-        if answer := self.conversation.answer_of(exchange):
-            answer.review.values.toggle()
 
     def _compare(self, exchange: Exchange) -> None:
         """Compare an answer with others; one of the demo pair with each model alone, without asking which."""

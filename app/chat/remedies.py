@@ -1,4 +1,4 @@
-"""Actions of the buttons below an answer; among them those that remedy how it ended, in one click."""
+"""Actions of the buttons of an answer; among them those that remedy how it ended, in one click."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class AnswerAction(Enum):
     COMPARE = auto()
     COPY = auto()
     EXPORT = auto()
-    OPINION = auto()
-    """The large model is to say where it disagrees."""
-    VALUES = auto()
-    """It is to be estimated what each step was worth."""
+    ATTEMPTS = auto()
+    """Show the attempts at this place side by side."""
+    EDIT = auto()
+    """Edit the problem, and ask it again."""
     MORE_TOKENS = auto()
     """Continue with twice as many tokens."""
     MORE_CONTEXT = auto()

@@ -13,7 +13,6 @@ from baton_reasoning.app.document.answer_pane import AnswerActions
 from baton_reasoning.app.document.typesetting import Typesetter
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange, ShownComparison, expected_answer
-from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.session.run_list import texts_at_once
 from baton_reasoning.app.toolkit.background import cancel_tasks
 from baton_reasoning.core.errors import BatonError
@@ -29,7 +28,6 @@ class ComparisonController(QObject):
     def __init__(
         self,
         session: ChatSession,
-        preferences: Preferences,
         typesetter: Typesetter,
         actions: AnswerActions,
         show: Callable[[CompareView | None], object],
@@ -39,7 +37,7 @@ class ComparisonController(QObject):
         super().__init__(parent)
         self._page = parent
         self._session = session
-        self._preferences = preferences
+        self._preferences = session.preferences
         self._typesetter = typesetter
         self._actions = actions
         self._show = show

@@ -19,8 +19,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.document.clipboard import copy_answer
+from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import label, line_edit
 from baton_reasoning.app.toolkit.layout import vbox
@@ -180,8 +180,12 @@ def commands_of(window: MainWindow) -> list[Command]:
         if session.current and (answer := chat.conversation.answer_of(session.current)):
             answer.toggle_fold()
 
-    def review(request: AnswerAction) -> Callable[[], None]:
-        return on_last(lambda last: chat.carry_out(last, request), writes=False)
+    def review(act: Callable[[AnswerReview], object]) -> Callable[[], None]:
+        def do(last: Exchange) -> None:
+            if answer := chat.conversation.answer_of(last):
+                act(answer.review)
+
+        return on_last(do, writes=False)
 
     table: dict[str, tuple[tuple[str, str, Callable[[], object]], ...]] = {
         "Conversation": (
@@ -197,7 +201,7 @@ def commands_of(window: MainWindow) -> list[Command]:
             ("System prompt…", "Ctrl+Shift+Y", chat.composer.edit_system),
             ("Thinking: on, off or a budget", "Ctrl+Shift+H", chat.composer.show_menu),
             ("Write a problem", "Ctrl+L", chat.composer.edit.setFocus),
-            ("Edit the last problem and ask again", "Ctrl+E", on_last(chat.edit_again)),
+            ("Edit the last problem and ask again", "Ctrl+E", on_last(chat.composer.begin_edit)),
         ),
         "Answer": (
             ("Regenerate (new seed)", "Ctrl+R", on_last(session.ask_again)),
@@ -208,8 +212,8 @@ def commands_of(window: MainWindow) -> list[Command]:
             ("Next step", "Ctrl+Down", lambda: chat.step_through(1)),
             ("Previous step", "Ctrl+Up", lambda: chat.step_through(-1)),
             ("Edit the step, and go on from it", "F4", chat.edit_step),
-            ("Second opinion on the answer", "Ctrl+Shift+S", review(AnswerAction.OPINION)),
-            ("Value of each step of the answer", "Ctrl+Shift+V", review(AnswerAction.VALUES)),
+            ("Second opinion on the answer", "Ctrl+Shift+S", review(lambda of: of.opinion.carry_out())),
+            ("Value of each step of the answer", "Ctrl+Shift+V", review(lambda of: of.values.toggle())),
             ("Copy the answer", "Ctrl+Shift+C", on_last(copy_answer, writes=False)),
             ("Copy the step", "Ctrl+Alt+C", chat.copy_step),
         ),

@@ -67,7 +67,7 @@ class MainWindow(QMainWindow):
         self.dialogs = WindowDialogs(self, self.session, self.models, self.preferences, paths, self.show_error)
         self.notice = MessageBar()
         self.messages = WindowMessages(self.notice, self.models, self.preferences, self.dialogs)
-        self.chat = ChatPage(self.session, self.preferences, self.messages)
+        self.chat = ChatPage(self.session, self.messages)
         self.inspector = self.chat.inspector
         self.inspector.hide()
         self._pages = QStackedWidget()

@@ -368,7 +368,7 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
         "reviews": chat(reviews),
         "find": chat(find),
         "compared attempts": chat(compare_attempts),
-        "editing": chat(lambda: window.chat.edit_again(exchange)),
+        "editing": chat(lambda: window.chat.composer.begin_edit(exchange)),
         "a prompt is read": chat(lambda: ask(Hold.READING)),
         "the small model writes": chat(lambda: ask(Hold.SMALL_WRITES)),
         "the large model writes": chat(lambda: ask(Hold.LARGE_WRITES)),

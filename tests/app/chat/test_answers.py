@@ -208,7 +208,7 @@ def test_editing_asks_another_problem_at_the_same_place(ask: Ask, qtbot: QtBot) 
     window = ask("2 + 2?")
     first = last_exchange(window)
     window.chat.composer.edit.setPlainText("a draft")
-    window.chat.edit_again(first)
+    window.chat.composer.begin_edit(first)
     window.chat.composer.edit.setPlainText("3 + 3?")
     qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Return)
     assert window.chat.composer.edit.toPlainText() == "a draft"
@@ -236,7 +236,7 @@ def test_editing_is_shown_and_esc_leaves_it(ask: Ask, qtbot: QtBot) -> None:
 def test_the_cancel_button_leaves_editing(ask: Ask, qtbot: QtBot) -> None:
     window = ask("2 + 2?")
     composer = window.chat.composer
-    window.chat.edit_again(last_exchange(window))
+    window.chat.composer.begin_edit(last_exchange(window))
     (cancel,) = (button for button in composer.findChildren(QPushButton) if button.text() == "Cancel")
     assert cancel.isVisible()
     qtbot.mouseClick(cancel, Qt.MouseButton.LeftButton)

@@ -1,7 +1,6 @@
 """The problem keeps to the column of the conversation, however narrow that is, and parts of an answer to their own."""
 
 from collections.abc import Callable
-from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
@@ -14,7 +13,6 @@ from baton_reasoning.app.chat.conversation_view import Bubble, ConversationView
 from baton_reasoning.app.document.typesetting import Typesetter
 from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.window.main_window import MainWindow
-from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.events import RunStarted, StepEnded, TokenWritten, WriteStarted
 from baton_reasoning.core.thinking.policies.never import Never
@@ -55,9 +53,9 @@ class PaintedRoom(QObject):
         return super().eventFilter(watched, event)
 
 
-def test_growing_steps_never_lie_over_what_is_below_them(qtbot: QtBot, tmp_path: Path) -> None:
+def test_growing_steps_never_lie_over_what_is_below_them(window: MainWindow, qtbot: QtBot) -> None:
     written = "\n\n".join(f"Step {number} is long enough to be wrapped. " * 4 for number in range(20))
-    view = ConversationView(Typesetter(), ModelCosts(tmp_path / "costs.json"), Mock(spec=ChatActions))
+    view = ConversationView(window.session, Typesetter(), Mock(spec=ChatActions))
     qtbot.addWidget(view)
     conversation = Conversation()
     exchange = Exchange("Count.", RunSettings())

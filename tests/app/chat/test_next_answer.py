@@ -26,7 +26,7 @@ WORDS = "Answer in one sentence."
 
 def edit_prompt(window: MainWindow, qtbot: QtBot, words: str, for_new: bool = False) -> None:
     window.chat.composer.edit_system()
-    dialog = window.chat.findChildren(SystemPromptDialog)[-1]
+    dialog = window.findChildren(SystemPromptDialog)[-1]
     dialog.edit.setPlainText(words)
     dialog.for_new.setChecked(for_new)
     qtbot.mouseClick(dialog.save, Qt.MouseButton.LeftButton)
@@ -36,7 +36,7 @@ def edit_prompt(window: MainWindow, qtbot: QtBot, words: str, for_new: bool = Fa
 def test_its_key_opens_the_dialog(window: MainWindow, qtbot: QtBot) -> None:
     qtbot.waitUntil(window.isActiveWindow)
     qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Y, CONTROL_SHIFT)
-    (dialog,) = window.chat.findChildren(SystemPromptDialog)
+    (dialog,) = window.findChildren(SystemPromptDialog)
     assert dialog.isVisible()
     dialog.reject()
 

@@ -121,9 +121,8 @@ def shown(answer: AnswerView) -> list[str]:
 
 def written(window: MainWindow, trace: Trace) -> list[str]:
     """Return what a view shows of a stored answer that was never seen while it was written."""
-    view = window.chat.conversation
     exchange = Exchange("", last_exchange(window).settings, trace=trace)
-    fresh = AnswerView(exchange, view._typesetter, window.models.costs, window.chat, folds=False, parent=window)
+    fresh = AnswerView(exchange, window.session, window.chat._typesetter, window.chat, parent=window)
     fresh.follow()
     return shown(fresh)
 
@@ -145,7 +144,6 @@ def test_the_text_that_is_shown_is_the_text_that_is_stored(make_window: Make, qt
     loader.small.before_token = loader.large.before_token = wait
     window = make_window(loader)
     window.preferences.change_window(folds_reasoning=False)
-    window.chat.conversation.folds = False
     qtbot.waitUntil(lambda: window.session.ready)
     window.session.ask("2 + 2?")
     exchange, conversation = last_exchange(window), window.session.conversation.id
