@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple, Protocol
 
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtGui import QColor, QKeyEvent, QTextCursor
 from PySide6.QtWidgets import QScrollArea, QTextEdit, QWidget
 from shiboken6 import isValid
@@ -25,53 +25,6 @@ PARAGRAPH = "\u2029"
 """Qt's separator of the blocks of a selection."""
 
 
-class FindBar(QWidget):
-    """The field above the composer. Return and Shift+Return go to the next and the previous match."""
-
-    words_changed = Signal(str)
-    step_wanted = Signal(int)
-    """1: the next match; -1: the previous one."""
-    close_wanted = Signal()
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        set_role(self, Role.BAR)
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.edit = line_edit("Find in this conversation", "Find in this conversation")
-        self.edit.setMaximumWidth(360)
-        self.edit.textChanged.connect(self.words_changed)
-        self.edit.installEventFilter(self)
-        self.count = label("", Role.MUTED)
-        self.count.setAccessibleName("Matches")
-        self.setLayout(
-            hbox(
-                (self.edit, 1),
-                IconButton("chevron-left", "Previous match (Shift+F3)", lambda: self.step_wanted.emit(-1)),
-                IconButton("chevron-right", "Next match (F3)", lambda: self.step_wanted.emit(1)),
-                self.count,
-                STRETCH,
-                IconButton("close", "Close the find bar (Esc)", self.close_wanted.emit),
-                margins=(26, 6, 20, 6),
-            )
-        )
-        self.hide()
-
-    def show_count(self, current: int, matches: int) -> None:
-        """Show “3 of 12”."""
-        more = "+" if matches >= MOST else ""
-        found = f"{current:,} of {matches:,}{more}" if matches else "No matches"
-        self.count.setText(found if self.edit.text().strip() else "")
-        set_role(self.count, Role.MUTED if matches else Role.DANGER)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        is_key = isinstance(event, QKeyEvent) and event.type() is QEvent.Type.KeyPress
-        if is_key and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):  # type: ignore[attr-defined]
-            shifted = event.modifiers() & Qt.KeyboardModifier.ShiftModifier  # type: ignore[attr-defined]
-            self.step_wanted.emit(-1 if shifted else 1)
-            return True
-        return super().eventFilter(watched, event)
-
-
 class SearchedPage(Protocol):
     """A page with texts that can be searched."""
 
@@ -88,58 +41,81 @@ class Match(NamedTuple):
     """The words, selected. Qt moves it along when the document changes above it."""
 
 
-class ConversationFinder(QObject):
-    """Searches the texts of a page while its bar is open, and again whenever they have changed.
+class FindBar(QWidget):
+    """The field above the composer. Return and Shift+Return go to the next and the previous match.
 
-    It looks whether they have: no signal of a text is connected, so nothing is left behind by texts that go.
+    It searches a page while it is open, and again whenever the texts there have changed. It looks whether they have: no
+    signal of a text is connected, so nothing is left behind by texts that go.
     """
 
-    def __init__(self, page: SearchedPage, bar: FindBar, parent: QObject) -> None:
-        super().__init__(parent)
+    def __init__(self, page: SearchedPage, close: Callable[[], object]) -> None:
+        """`close`: closes the bar, and puts the focus elsewhere."""
+        super().__init__()
         self._page = page
-        self._bar = bar
         self._searched: list[tuple[RichText, int]] = []
         """The texts that were searched, each with the revision of its document."""
         self._matches: list[Match] = []
         self._current = 0
+        set_role(self, Role.BAR)
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.edit = line_edit("Find in this conversation", "Find in this conversation")
+        self.edit.setMaximumWidth(360)
+        self.edit.textChanged.connect(lambda: self._search(jumps=True))
+        self.edit.installEventFilter(self)
+        self.count = label("", Role.MUTED)
+        self.count.setAccessibleName("Matches")
+        self.setLayout(
+            hbox(
+                (self.edit, 1),
+                IconButton("chevron-left", "Previous match (Shift+F3)", lambda: self.step(-1)),
+                IconButton("chevron-right", "Next match (F3)", lambda: self.step(1)),
+                self.count,
+                STRETCH,
+                IconButton("close", "Close the find bar (Esc)", close),
+                margins=(26, 6, 20, 6),
+            )
+        )
+        self.hide()
         self._poll = QTimer(self)
         self._poll.setInterval(POLL_MS)
         self._poll.timeout.connect(self._follow)
-        bar.words_changed.connect(lambda: self._search(jumps=True))
-        bar.step_wanted.connect(self.step)
         current_theme().changed.connect(self._highlight)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        returns = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        if isinstance(event, QKeyEvent) and event.type() is QEvent.Type.KeyPress and event.key() in returns:
+            self.step(-1 if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else 1)
+            return True
+        return super().eventFilter(watched, event)
 
     def look_at(self, page: SearchedPage) -> None:
         """Search this page from now on."""
         if page is not self._page:
             self._forget()
             self._page = page
-        if self.is_open:
+        if not self.isHidden():
             self._follow()
-
-    @property
-    def is_open(self) -> bool:
-        return not self._bar.isHidden()
 
     def open(self) -> None:
         """Show the bar; what is selected in the page is what is looked for."""
         selected = [text.textCursor().selectedText() for text in self._page.texts()]
-        self._bar.show()
-        self._bar.edit.setFocus()
+        self.show()
+        self.edit.setFocus()
         if words := next((words for words in selected if words and PARAGRAPH not in words), ""):
-            self._bar.edit.setText(words)
-        self._bar.edit.selectAll()
+            self.edit.setText(words)
+        self.edit.selectAll()
         self._follow()
         self._poll.start()
 
-    def close(self) -> None:
+    def leave(self) -> None:
+        """Hide the bar, and mark nothing."""
         self._poll.stop()
-        self._bar.hide()
+        self.hide()
         self._forget()
 
     def step(self, by: int) -> None:
         """Go to the next (1) or previous (-1) match, around the end; opens the bar if it is closed."""
-        if not self.is_open:
+        if self.isHidden():
             self.open()
         elif self._matches:
             self._current = (self._current + by) % len(self._matches)
@@ -155,7 +131,7 @@ class ConversationFinder(QObject):
     def _search(self, jumps: bool) -> None:
         """Find the words from the current match on, or else from what is in view on; `jumps`: scroll there."""
         start = self._start()
-        texts, words = self._page.texts(), self._bar.edit.text()
+        texts, words = self._page.texts(), self.edit.text()
         self._searched = _revisions(texts)
         self._matches = list(islice(_matches(texts, words), MOST)) if words.strip() else []
         order = {text: number for number, text in enumerate(texts)}
@@ -188,7 +164,12 @@ class ConversationFinder(QObject):
         self._show()
 
     def _show(self) -> None:
-        self._bar.show_count(self._current + 1, len(self._matches))
+        """Show “3 of 12”, and the matches in the texts."""
+        matches = len(self._matches)
+        more = "+" if matches >= MOST else ""
+        found = f"{self._current + 1:,} of {matches:,}{more}" if matches else "No matches"
+        self.count.setText(found if self.edit.text().strip() else "")
+        set_role(self.count, Role.MUTED if matches else Role.DANGER)
         self._highlight()
 
     def _highlight(self) -> None:

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QMenu, QSplitter, QStackedWidget, QWidget
 
 from baton_reasoning.app.chat.composer import ASK, ASK_SAME_COLUMNS, Composer
 from baton_reasoning.app.chat.conversation_view import ConversationView, column_width
-from baton_reasoning.app.chat.find import ConversationFinder, FindBar
+from baton_reasoning.app.chat.find import FindBar
 from baton_reasoning.app.chat.remedies import AnswerAction, OtherPolicy, larger_context
 from baton_reasoning.app.chat.scoreboards import Scoreboards
 from baton_reasoning.app.chat.server_line import ServerLine
@@ -63,8 +63,7 @@ class ChatPage(QSplitter):
         self.sidebar = Sidebar(session, actions, self.new)
         self.conversation = ConversationView(session, self._typesetter, self)
         self.server_line = ServerLine(session.models)
-        self.find_bar = FindBar()
-        self.finder = ConversationFinder(self.conversation, self.find_bar, self)
+        self.find_bar = FindBar(self.conversation, self.close_find)
         self.composer = Composer(session, self)
         self.welcome = Welcome(self._solve)
         self.inspector = Inspector(lambda: session.preferences.value.models, session, self._reveal)
@@ -96,7 +95,12 @@ class ChatPage(QSplitter):
     @property
     def is_comparing(self) -> bool:
         """Whether a comparison is shown."""
-        return self._middle.count() > 2
+        return self._columns is not None
+
+    @property
+    def _columns(self) -> CompareView | None:
+        """The comparison that is shown; the controller is not made to look for one."""
+        return self.comparison.view if "comparison" in self.__dict__ else None
 
     def focus_first(self) -> None:
         """Focus the button that starts the demo while it is offered, else the composer."""
@@ -109,12 +113,12 @@ class ChatPage(QSplitter):
     def find_words(self, by: int = 0) -> None:
         """Open the find bar over the conversation; `by`: go to the next (1) or previous (-1) match."""
         if by:
-            self.finder.step(by)
+            self.find_bar.step(by)
         else:
-            self.finder.open()
+            self.find_bar.open()
 
     def close_find(self) -> None:
-        self.finder.close()
+        self.find_bar.leave()
         self.composer.edit.setFocus()
 
     def escape(self) -> bool:
@@ -123,7 +127,7 @@ class ChatPage(QSplitter):
 
         Returns False if there was none of these.
         """
-        if self.finder.is_open:
+        if not self.find_bar.isHidden():
             self.close_find()
         elif self.composer.edited:
             self.composer.end_edit()
@@ -196,7 +200,6 @@ class ChatPage(QSplitter):
     def _connect(self) -> None:
         session = self._session
         self.composer.edit.history = self._earlier_problems
-        self.find_bar.close_wanted.connect(self.close_find)
         session.path_changed.connect(self._show_path)
         session.progressed.connect(self._show_progress)
         session.activity_changed.connect(self._show_activity)
@@ -232,8 +235,8 @@ class ChatPage(QSplitter):
 
     def _reveal(self, exchange: Exchange, piece: Piece) -> None:
         self.conversation.choose(exchange, piece, reveal=True)
-        if self.is_comparing and self.comparison.view:
-            self.comparison.view.choose(exchange, piece, reveal=True)
+        if self._columns:
+            self._columns.choose(exchange, piece, reveal=True)
 
     def _show_beside(self, view: CompareView | None) -> None:
         """Show a comparison instead of the conversation; None: back to the conversation."""
@@ -246,7 +249,7 @@ class ChatPage(QSplitter):
         self.sidebar.hide()
         self.composer.edit.setPlaceholderText(ASK_SAME_COLUMNS)
         self.inspector.show_run(view.exchanges[0])
-        self.finder.look_at(view)
+        self.find_bar.look_at(view)
 
     def _show_path(self) -> None:
         self.composer.end_edit()
@@ -264,7 +267,7 @@ class ChatPage(QSplitter):
         self.conversation.show_path(conversation)
         for exchange in conversation.path:
             self._refresh(exchange)
-        self.finder.look_at(self.conversation)
+        self.find_bar.look_at(self.conversation)
         self.sidebar.show_current(conversation.id)
         self.inspector.show_run(self._session.current)
         self._show_scores()
@@ -327,8 +330,8 @@ class ChatPage(QSplitter):
     def choose(self, exchange: Exchange, piece: Piece) -> None:
         """Show a step in the inspector, after a click on it."""
         self.conversation.choose(exchange, piece)
-        if self.is_comparing and self.comparison.view:
-            self.comparison.view.choose(exchange, piece)
+        if self._columns:
+            self._columns.choose(exchange, piece)
         self.inspector.show()
         self.inspector.show_piece(exchange, piece)
 
@@ -403,8 +406,8 @@ class ChatPage(QSplitter):
 
     def _steps_of(self, exchange: Exchange) -> StepsView | None:
         """Return the visible steps of an answer, in a column or in the conversation."""
-        if self.is_comparing and self.comparison.view:
-            return self.comparison.view.steps_of(exchange)
+        if self._columns:
+            return self._columns.steps_of(exchange)
         answer = self.conversation.answer_of(exchange)
         return answer.steps if answer else None
 

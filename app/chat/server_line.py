@@ -32,9 +32,6 @@ class ServerLine(QWidget):
         models.servers_changed.connect(self._follow)
         self._follow()
 
-    def _wait(self) -> None:
-        self.retry.setEnabled(False)
-
     def asked(self) -> None:
         """Allow another retry, now that the servers have been asked."""
         self.retry.setEnabled(True)
@@ -48,12 +45,9 @@ class ServerLine(QWidget):
                 problem = server_problem(engine.card.location, status)
                 lines[problem] = lines.get(problem, "") + SIGN[author]
                 is_given_up = is_given_up or status.state is not ServerState.RECONNECTING
-        text = "   ".join(f"{signs} {line}" for line, signs in lines.items())
-        if text != self.text.text():
-            self.text.setText(text)
-            self.text.setAccessibleName(text)
+        self.text.setText("   ".join(f"{signs} {line}" for line, signs in lines.items()))
         self.retry.setVisible(is_given_up)
-        self.setVisible(bool(text))
+        self.setVisible(bool(lines))
 
 
 def server_problem(location: str, status: ServerStatus) -> str:
