@@ -499,7 +499,7 @@ def test_it_opens_at_the_first_difference_and_says_what_it_is(compare: Compare, 
     assert view.columns[0].result.text() == "849, 7", "both boxes are the answer"
     bar.setValue(0)
     before = marked.height()
-    window.resize(window.width() - 300, window.height())
+    window.resize(window.minimumWidth(), window.height())
     qtbot.waitUntil(lambda: marked.height() > before and len(set(tops(view))) == 1)
     assert bar.value() == 0, "it never scrolls again by itself"
 
@@ -549,6 +549,6 @@ def test_the_next_problem_is_asked_under_the_settings_of_the_columns_that_are_sh
     window.chat.comparison.show_attempts(attempts(window)[3])
     shown = [column.exchange.settings for column in view_of(window).columns]
     assert [settings.policy.policy for settings in shown] == ["keywords", "always", "keywords"]
-    window.chat.send("And 3 + 3?")
+    window.chat.send("And 3 + 3?", None)
     settle(window, qtbot)
     assert [column.exchange.settings for column in view_of(window).columns] == shown
