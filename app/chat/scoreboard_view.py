@@ -5,26 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from PySide6.QtCore import QRectF, QSize
+from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
-from PySide6.QtWidgets import QGridLayout, QSizePolicy, QWidget
+from PySide6.QtWidgets import QGridLayout, QWidget
 
 from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.chat.scoreboards import Board, BoardRow
+from baton_reasoning.app.document.answer_pane import VERDICTS
 from baton_reasoning.app.toolkit.controls import Hairline, button, label
 from baton_reasoning.app.toolkit.flow import flowing
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.numbers import count, rough_duration
 
 BEYOND = "The demo pair solves only problems such as its examples. For this problem, choose real models."
 GAP = 18
 """Pixels between two columns."""
-ROLES = {Outcome.CORRECT: Role.SUCCESS, Outcome.WRONG: Role.DANGER, Outcome.UNSCORED: Role.MUTED}
 ALONE = {ScoredArm.SMALL: "small model alone", ScoredArm.LARGE: "large model alone"}
 
 
@@ -83,12 +82,11 @@ class ScoreRowView:
     """The widgets of one row: who wrote it, the answer, the seconds, a bar; and a line below it."""
 
     def __init__(self, arm: ScoredArm, grid: QGridLayout, place: int) -> None:
-        self._arm = arm
         self.title, self.answer, self.time = label(), label(), label()
         if arm is ScoredArm.BOTH:
             set_role(self.title, Role.HEADING)
         self.status = label("", Role.MUTED, wrap=True)
-        self.bar = Bar(arm)
+        self.bar = Bar()
         small, large = label(SIGN[Author.SMALL], Role.SMALL), label(SIGN[Author.LARGE], Role.LARGE)
         cells = {ScoredArm.SMALL: (small, self.title), ScoredArm.LARGE: (large, self.title)}.get(
             arm, (self.title, large)
@@ -113,9 +111,10 @@ class ScoreRowView:
         time = score.time if score else f"{row.seconds:.1f} s"
         self.title.setText(ALONE.get(row.arm, f"both{by_large}"))
         self.answer.setText(f"{score.shown_answer} {score.mark}" if score else f"{count(row.tokens, 'token')}…")
-        set_role(self.answer, ROLES[score.outcome] if score else Role.MUTED)
+        set_role(self.answer, VERDICTS[score.outcome][1] if score else Role.MUTED)
         self.time.setText(time)
-        self.bar.show_seconds(row.seconds / longest if longest else 0, score.large_share if score else None)
+        large_share = score.large_share if score else row.arm is ScoredArm.LARGE
+        self.bar.show_seconds(row.seconds / longest if longest else 0, large_share)
         self.bar.setAccessibleName(f"{score.title if score else self.title.text()}: {time}")
         self.status.setText(row.status)
         for widget in (self.answer, self.time, self.bar):
@@ -126,25 +125,17 @@ class ScoreRowView:
 class Bar(QWidget):
     """As long as the seconds; the part that the large model wrote in its colour, at the end."""
 
-    def __init__(self, arm: ScoredArm) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.length = 0.0
-        """Of the width, 0 to 1."""
-        self._large_share = float(arm is ScoredArm.LARGE)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.length = self._large_share = 0.0
+        """Of the width, 0 to 1; and the part of it that the large model wrote."""
+        self.setMinimumWidth(24)
+        self.setFixedHeight(10)
         current_theme().changed.connect(self.update)
 
-    def show_seconds(self, length: float, large_share: float | None) -> None:
-        """`length`: 0 to 1; `large_share`: of the tokens, None as it was."""
-        self.length = length
-        self._large_share = self._large_share if large_share is None else large_share
+    def show_seconds(self, length: float, large_share: float) -> None:
+        self.length, self._large_share = length, large_share
         self.update()
-
-    def sizeHint(self) -> QSize:
-        return QSize(160, 10)
-
-    def minimumSizeHint(self) -> QSize:
-        return QSize(24, 10)
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter, colours = QPainter(self), current_theme().colours

@@ -79,7 +79,6 @@ class Scoreboards(QObject):
         """By the exchange's id."""
         self._endings: dict[tuple[str, ScoredArm], str] = {}
         """Why a run gave nothing; it is begun again only if a person says so."""
-        self._makes_way = True
         self._models.writing_began.connect(self._make_way)
         self._models.changed.connect(self._models_changed)
 
@@ -144,11 +143,12 @@ class Scoreboards(QObject):
         return next((each for each in self._runs if each.exchange.id == exchange.id and each.arm is arm), None)
 
     def _row(self, exchange: Exchange, arm: ScoredArm, expected: str) -> BoardRow | None:
-        for each in (exchange, *reversed(self._session.conversation.siblings(exchange))):
-            if _are_alike(each, exchange) and _is_scored(each.trace) and ScoredArm.of(each.trace) is arm:
-                return _scored(ScoreRow.of(each.trace, expected))
-        if score := self._scores.get((exchange.id, arm)):
-            return _scored(score)
+        siblings = self._session.conversation.siblings(exchange)
+        alike = (each.trace for each in (exchange, *reversed(siblings)) if _are_alike(each, exchange))
+        trace = next((each for each in alike if _is_scored(each) and ScoredArm.of(each) is arm), None)
+        score = ScoreRow.of(trace, expected) if trace else self._scores.get((exchange.id, arm))
+        if score:
+            return BoardRow(arm, score, seconds=score.seconds)
         if arm is ScoredArm.BOTH:
             return None
         if listed := self._run_of(exchange, arm):
@@ -176,7 +176,6 @@ class Scoreboards(QObject):
 
         self._makes_way = False
         self._models.begin_writing(listed)
-        self._makes_way = True
         task = StreamTask(self, "one model alone", write, cancel=control.stop).items(take)
         task.done(lambda error: self._ended(listed, error)).start()
 
@@ -193,14 +192,14 @@ class Scoreboards(QObject):
             self._write(self._runs[0])
         self.changed.emit()
 
-    def _make_way(self) -> None:
+    def _make_way(self, writer: object) -> None:
         """Stop for what a person has begun: it goes first."""
-        if self._makes_way:
+        if writer not in self._runs:
             self.stop()
 
     def _models_changed(self) -> None:
         if self._models.state is LoadState.WAITING:
-            self._make_way()  # for other models
+            self.stop()  # for other models
         self.changed.emit()
 
 
@@ -227,7 +226,3 @@ def _are_alike(one: Exchange, other: Exchange) -> bool:
         return settings.model_copy(update={"policy": Never.Settings()})
 
     return one.problem == other.problem and apart_from_policy(one.settings) == apart_from_policy(other.settings)
-
-
-def _scored(score: ScoreRow) -> BoardRow:
-    return BoardRow(score.arm, score, seconds=score.seconds)

@@ -69,7 +69,8 @@ class LoadedModels(QObject):
     """The state, its text or the pair has changed."""
     ready = Signal()
     """A pair has been loaded; after `changed`."""
-    writing_began = Signal()
+    writing_began = Signal(object)
+    """Its writer."""
     servers_changed = Signal()
     """The status of a server has changed."""
     _status_changed = Signal()
@@ -98,7 +99,7 @@ class LoadedModels(QObject):
     def begin_writing(self, writer: object) -> None:
         """Keep the pair as it is until `end_writing`."""
         self._writers.add(writer)
-        self.writing_began.emit()
+        self.writing_began.emit(writer)
 
     def end_writing(self, writer: object) -> None:
         self._writers.discard(writer)
