@@ -45,7 +45,7 @@ SIZE = (1280, 800)
 PATIENCE_MS = 300_000
 COLOURS = 256
 """In a picture: with a palette it takes half the bytes."""
-SHADE = 0xFFF0F0F0
+SHADE = 0xFFF8F8F8
 """The bits in which the colours of one shade agree."""
 
 
