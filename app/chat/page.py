@@ -88,9 +88,7 @@ class ChatPage(QSplitter):
         """The comparisons of this page, created on first use to keep start-up fast."""
         from baton_reasoning.app.compare.controller import ComparisonController
 
-        comparison = ComparisonController(self._session, self._typesetter, self, self._show_beside, self)
-        comparison.begun.connect(self.composer.forget)
-        return comparison
+        return ComparisonController(self._session, self._typesetter, self, self._show_beside, self)
 
     @property
     def is_comparing(self) -> bool:
@@ -247,6 +245,7 @@ class ChatPage(QSplitter):
         self._middle.setCurrentWidget(view)
         self._lends_room = self._lends_room or self.sidebar.isVisible()
         self.sidebar.hide()
+        self.composer.forget(view.exchanges[0].problem)
         self.composer.edit.setPlaceholderText(ASK_SAME_COLUMNS)
         self.inspector.show_run(view.exchanges[0])
         self.find_bar.look_at(view)

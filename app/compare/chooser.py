@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QGridLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QFormLayout, QWidget
 
 from baton_reasoning.app.compare.view import MOST_COLUMNS
 from baton_reasoning.app.session.conversation import Exchange
@@ -92,11 +92,11 @@ class Chooser(QDialog):
         _add(box, [choice for choice in to_write if choice in common or choice is proposed])
         box.addItem(MORE, MORE)
         if proposed:
-            box.setCurrentIndex(_index_of(box, proposed))
+            box.setCurrentIndex(box.findData(proposed))
 
         def changed(index: int) -> None:
             if box.itemData(index) == MORE:
-                _add(box, [choice for choice in to_write if _index_of(box, choice) < 0])
+                _add(box, [choice for choice in to_write if box.findData(choice) < 0])
                 box.removeItem(index)
                 QTimer.singleShot(0, box, box.showPopup)  # once the list that is shown is closed
             self._update()
@@ -107,21 +107,17 @@ class Chooser(QDialog):
     def _lay_out(self, problem: str) -> None:
         text = label(in_brief(problem), wrap=True)
         text.setToolTip(plain_tip(problem))
-        grid = QGridLayout()
-        grid.setVerticalSpacing(8)
-        grid.setHorizontalSpacing(12)
-        grid.setColumnStretch(1, 1)
-        names = [f"Column &{number}" for number in range(1, MOST_COLUMNS + 1)]
-        for row, (name, field) in enumerate(zip((*names, "E&xpected"), (*self.boxes, self.expected), strict=True)):
-            named = label(name)
-            named.setBuddy(field)
-            grid.addWidget(named, row, 0)
-            grid.addWidget(field, row, 1)
-        grid.addWidget(self.at_once, MOST_COLUMNS + 1, 1)
+        form = QFormLayout()
+        form.setVerticalSpacing(8)
+        form.setHorizontalSpacing(12)
+        for number, box in enumerate(self.boxes, 1):
+            form.addRow(f"Column &{number}", box)
+        form.addRow("E&xpected", self.expected)
+        form.addRow("", self.at_once)
         self.setLayout(
             vbox(
                 text,
-                grid,
+                form,
                 self._hint,
                 hbox(STRETCH, button("Cancel", self.reject), self.go),
                 margins=(18, 16, 18, 14),
@@ -135,10 +131,6 @@ def _add(box: QComboBox, choices: Sequence[CompareChoice]) -> None:
     for choice in choices:
         box.addItem(choice.title, choice)
         box.setItemData(box.count() - 1, plain_tip(choice.summary), Qt.ItemDataRole.ToolTipRole)
-
-
-def _index_of(box: QComboBox, choice: CompareChoice) -> int:
-    return next((index for index in range(box.count()) if box.itemData(index) is choice), -1)
 
 
 def _hint_text(to_write: Sequence[CompareChoice], twice: bool, fits: bool, at_once: bool) -> str:
@@ -162,12 +154,12 @@ PLACE_OF = {"never": 0, "always": 2}
 
 @dataclass(frozen=True)
 class CompareChoice:
-    name: str
-    """Short, and the same next time."""
     title: str
     settings: RunSettings
     exchange: Exchange | None = None
     """The answer that is there; None: it is to be written."""
+    name: str = ""
+    """Of what is to be written: short, and the same next time."""
     why_not: str = ""
     """Why these models cannot write it."""
     summary: str = ""
@@ -184,9 +176,8 @@ def arms(settings: RunSettings, cards: Mapping[Author, ModelCard] | None = None)
         (arm,) = ARMS[name].make(settings)
         if not arm.equal_share_of:
             why_not = unmet_need(POLICIES.of(arm.settings.policy), cards) if cards else None
-            choices.append(
-                CompareChoice(arm.name, ARMS[name].title, arm.settings, None, str(why_not or ""), ARMS[name].summary)
-            )
+            about = ARMS[name]
+            choices.append(CompareChoice(about.title, arm.settings, None, arm.name, str(why_not or ""), about.summary))
     return choices
 
 
@@ -202,7 +193,6 @@ def recorded(attempts: Sequence[Exchange]) -> list[CompareChoice]:
     """Return the existing answers to one problem, oldest first."""
     return [
         CompareChoice(
-            f"attempt {number}",
             f"Attempt {number}: {title_of(each.settings)}, seed {each.settings.seed}, "
             f"{count(each.trace.tokens, 'token')}",
             each.settings,

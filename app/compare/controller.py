@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QWidget
 
 from baton_reasoning.app.compare.chooser import USUAL, Chooser, CompareChoice, arms, proposed, recorded
@@ -21,9 +21,6 @@ from baton_reasoning.core.thinking.registry import POLICIES
 
 class ComparisonController(QObject):
     """Asks for the columns, runs the arms, and shows them."""
-
-    begun = Signal(str)
-    """A comparison was started on this problem, so the composer need not keep it."""
 
     def __init__(
         self,
@@ -76,7 +73,7 @@ class ComparisonController(QObject):
         """Ask the same columns another problem."""
         if self.view and self._session.is_ready_or_says_why():
             now = {"system": self._session.system}
-            picked = [CompareChoice("", "", each.settings.model_copy(update=now)) for each in self.view.exchanges]
+            picked = [CompareChoice("", each.settings.model_copy(update=now)) for each in self.view.exchanges]
             self._begin(problem, None, picked, expected_answer(problem), self._preferences.value.window.at_once)
 
     def show_attempts(self, answer: Exchange) -> None:
@@ -151,4 +148,3 @@ class ComparisonController(QObject):
             columns = tuple(each.exchange or next(still) for each in picked)
             by_both = (each for each in columns if len(POLICIES.of(each.settings.policy).needs.writers) > 1)
             self.open(ShownComparison(columns, expected, at_once, before=answer or next(by_both, None)))
-            self.begun.emit(problem)

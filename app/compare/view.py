@@ -19,6 +19,7 @@ from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import Hairline, IconButton, button, label, plain_tip, scrolling
 from baton_reasoning.app.toolkit.layout import hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role
+from baton_reasoning.app.toolkit.timer import single_shot_timer
 from baton_reasoning.core.grading.extract import given_in
 from baton_reasoning.core.grading.grader import Grader, Standing, standings
 from baton_reasoning.core.grading.verdict import Outcome
@@ -64,9 +65,7 @@ class CompareView(QWidget):
         """The first step that differs, in each column that has one there."""
         self._is_opened = False
         """Whether the view was at the first difference."""
-        self._levelling = QTimer(self)
-        self._levelling.setSingleShot(True)
-        self._levelling.timeout.connect(self._level)
+        self._levelling = single_shot_timer(self, 0, self._level)
         self.note = label("", wrap=True, selectable=True)
         """Where the answers part, and why no times are shown."""
         self.note.setContentsMargins(EDGE, 6, EDGE, 2)
@@ -116,7 +115,7 @@ class CompareView(QWidget):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Level the columns again when the text above their steps, or a step, has another height."""
         if event.type() in (QEvent.Type.Move, QEvent.Type.Resize) and self._parting:
-            self._levelling.start(0)
+            self._levelling.start()
         return super().eventFilter(watched, event)
 
     def changeEvent(self, event: QEvent) -> None:
@@ -166,7 +165,7 @@ class CompareView(QWidget):
                 self._parting[column] = piece
                 if self.chosen is None:  # else a person reads elsewhere
                     column.choose(piece)
-        self._levelling.start(0)
+        self._levelling.start()
 
     def _level(self) -> None:
         """Begin the steps at which the answers part at one height; scroll there once, unless a person has scrolled."""

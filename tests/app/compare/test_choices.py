@@ -29,7 +29,7 @@ def settings_of(name: str) -> RunSettings:
 
 
 def names(choices: list[CompareChoice]) -> list[str]:
-    return [choice.name for choice in choices]
+    return [choice.name or choice.title.split(":")[0] for choice in choices]
 
 
 def test_every_policy_can_be_chosen_with_the_seed_that_is_set_but_no_arm_that_needs_a_batch() -> None:
@@ -48,7 +48,7 @@ def test_without_answers_the_usual_three_are_proposed_as_far_as_they_are_known()
 
 def test_an_arm_that_was_written_is_not_written_again_unless_it_was_broken_off() -> None:
     attempts = [written(settings_of("large")), written(settings_of("small"))]
-    assert names(proposed(USUAL, recorded(attempts), TO_WRITE, attempts[0])) == ["attempt 2", "baton", "attempt 1"]
+    assert names(proposed(USUAL, recorded(attempts), TO_WRITE, attempts[0])) == ["Attempt 2", "baton", "Attempt 1"]
     attempts = [written(settings_of("small"), Finish.STOPPED)]
     assert names(proposed(USUAL, recorded(attempts), TO_WRITE, attempts[0])) == ["small", "baton", "large"]
 
@@ -62,5 +62,5 @@ def test_the_answer_in_front_is_one_of_the_columns(policy: str, place: int) -> N
 def test_a_try_says_what_it_is_and_one_without_text_is_no_choice() -> None:
     attempts = [Exchange("2 + 2?", BASE), written(BASE)]
     choices = recorded(attempts)
-    assert names(choices) == ["attempt 2"]
+    assert names(choices) == ["Attempt 2"]
     assert choices[0].title == f"Attempt 2: Keywords, seed 3, {attempts[1].trace.tokens} tokens"

@@ -409,7 +409,8 @@ def test_the_same_twice_cannot_be_compared(compare: Compare) -> None:
     assert not chooser.go.isEnabled()
     chooser.boxes[1].setCurrentIndex(chooser.boxes[1].findText("Every step"))
     assert chooser.go.isEnabled()
-    assert [choice.name for choice in chooser.picked()] == ["attempt 1", "every-step", "attempt 3"]
+    titles = [choice.title.split(",")[0] for choice in chooser.picked()]
+    assert titles == ["Attempt 1: Small only", "Every step", "Attempt 3: Large only"]
     chooser.reject()
 
 
