@@ -75,7 +75,8 @@ class AnswerPane(QWidget):
         self._folded: bool | None = None
         """What the person chose for this answer; None for `folds`."""
         self._actions = actions
-        self._live, self._waiting = False, ""
+        self.is_live, self._waiting = False, ""
+        """Whether it is still being written; and what it waits for."""
         self._builds_folded = False
         self._read = -1
         """Characters of the trace in which the result was looked for."""
@@ -109,25 +110,20 @@ class AnswerPane(QWidget):
 
     def follow(self, live: bool = False, waiting: str = "") -> None:
         """Update from the trace. `live`: it is still being written; `waiting`: what it waits for before it begins."""
-        self._live, self._waiting = live, waiting
+        self.is_live, self._waiting = live, waiting
         trace = self.exchange.trace
         thinking = thinking_pieces(trace)
+        self.answer.setVisible(self.answer.follow(trace, live))
         # Folded steps are not even built: an old conversation opens at once, however long its reasoning.
         if not self.folded or self._builds_folded:
             self.steps.sync(trace, thinking, live and trace.closed is None)
         self.steps.setVisible(bool(thinking) and not self.folded)
         self.segments.follow(trace)
-        self.answer.setVisible(self.answer.follow(trace, live))
         self._show_result(trace)
         self._describe(trace, bool(thinking))
         place = self.below_answer if self.shows_answer else self._below_steps
         if place.indexOf(self._end) < 0:
             place.addWidget(self._end)
-
-    @property
-    def is_live(self) -> bool:
-        """Whether it is still being written."""
-        return self._live
 
     @property
     def shows_answer(self) -> bool:
@@ -138,36 +134,36 @@ class AnswerPane(QWidget):
     def folded(self) -> bool:
         """Whether the steps are hidden. Only reasoning is ever folded, and only when there is an answer."""
         trace = self.exchange.trace
-        if not trace.thinks or self._live or self._folded is not None:
+        if not trace.thinks or self.is_live or self._folded is not None:
             return bool(self._folded)
-        return self.folds and trace.closed is not None and _has_answer(trace)
+        return self.folds and trace.closed is not None and self.shows_answer
 
     @property
     def is_over(self) -> bool:
         """Whether the answer has ended or was interrupted."""
-        return bool(self.exchange.trace.started) and self.exchange.is_read and not self._live and not self._waiting
+        return bool(self.exchange.trace.started) and self.exchange.is_read and not self.is_live and not self._waiting
 
     @property
     def is_dropped(self) -> bool:
         """Whether it was stopped before it began."""
-        return self.exchange.is_read and not (self.exchange.trace.started or self._live or self._waiting)
+        return self.exchange.is_read and not (self.exchange.trace.started or self.is_live or self._waiting)
 
     def toggle_fold(self) -> None:
         self._folded = not self.folded
-        self.follow(self._live, self._waiting)
+        self.follow(self.is_live, self._waiting)
         self.folded_by_hand.emit(self._folded)
 
     def keep_open(self) -> None:
         """Keep the steps in view when the answer arrives."""
         self._folded = False
-        self.follow(self._live, self._waiting)
+        self.follow(self.is_live, self._waiting)
 
     def build_folded(self) -> None:
         """Put the steps into their text although they are folded, so that they can be searched."""
         if not self._builds_folded:
             self._builds_folded = True
             self.steps.resize(self.width(), self.steps.height())  # the text is wrapped once, not again when it is shown
-            self.follow(self._live, self._waiting)
+            self.follow(self.is_live, self._waiting)
 
     def show_verdict(self, outcome: Outcome, text: str = "") -> None:
         """Say beside the result whether it is right. `text`: in other words than “✓ right” and “✗ wrong”."""
@@ -204,7 +200,7 @@ class AnswerPane(QWidget):
     def _show_result(self, trace: Trace) -> None:
         """Show the result in large type, once it is there and short enough."""
         is_reasoning = trace.thinks and trace.closed is None
-        if self._live or is_reasoning or not self.exchange.is_read:
+        if self.is_live or is_reasoning or not self.exchange.is_read:
             self.result.hide()
             return
         if trace.length != self._read:
@@ -221,7 +217,7 @@ class AnswerPane(QWidget):
         self.ribbon.setVisible(has_begun)
         self.heading.setVisible(has_begun)
         self.heading.setText("Reasoning" if trace.thinks else "Answer")
-        self.brief.setText(run_in_brief(trace, self._live))
+        self.brief.setText(run_in_brief(trace, self.is_live))
         by_large = trace.totals[Author.LARGE].kept
         self.share.setText(f"{SIGN[Author.LARGE]} {trace.large_share:.0%}" if by_large else "")
         self.share.setToolTip(f"The large model wrote {trace.large_share:.0%}" if by_large else "")
@@ -229,7 +225,7 @@ class AnswerPane(QWidget):
         self._fold.setText("▸ show" if self.folded else "▾ hide")
         self._fold.setAccessibleName("Show the steps" if self.folded else "Hide the steps")
         self._fit_heading()
-        words = self._waiting or last_text(trace, self._live or not self.exchange.is_read)
+        words = self._waiting or last_text(trace, self.is_live or not self.exchange.is_read)
         self.ending.setText(NOT_BEGUN if self.is_dropped else words)
         self.ending.setVisible(bool(self.ending.text()))
         set_role(self.ending, Role.DANGER if trace.finish is Finish.FAILED else Role.MUTED)
@@ -248,18 +244,8 @@ class AnswerPane(QWidget):
         self._below_steps = QVBoxLayout()
         first = hbox(self.result, self.verdict, Spacer(0), spacing=16)
         head = hbox(self.heading, self.brief, self.share, Spacer(0), self._fold, spacing=GAP)
-        parts = (
-            first,
-            self.answer,
-            self.below_answer,
-            6,
-            head,
-            self.ribbon,
-            self.below_ribbon,
-            self.steps,
-            self._below_steps,
-        )
-        column = vbox(*parts, margins=0, spacing=8)
+        reasoning = self.ribbon, self.below_ribbon, self.steps, self._below_steps
+        column = vbox(first, self.answer, self.below_answer, 6, head, *reasoning, margins=0, spacing=8)
         # Growing steps get their room at once. Else they lie over what is below until the page is laid out.
         column.setSizeConstraint(QLayout.SizeConstraint.SetMinimumSize)
         self.setLayout(column)
@@ -271,7 +257,3 @@ class AnswerPane(QWidget):
     def _segment_clicked(self, index: int) -> None:
         if piece := self.segments.piece_at(index):
             self.pick(piece)
-
-
-def _has_answer(trace: Trace) -> bool:
-    return any(piece.in_answer and piece.text.strip() for piece in reversed(trace.pieces))
