@@ -71,7 +71,6 @@ class AnswerView(AnswerPane):
         self.steps.grown.connect(lambda _: self._place_editor())
         self.editor: StepEditor | None = None
         """Over the step that a person edits."""
-        self._edited_piece: Piece | None = None
         self.scoreboard = ScoreboardView(lambda request: actions.carry_out(self.exchange, request))
         self.time = label("", Role.MUTED, wrap=True)
         """How long it took, and the large model alone would have taken."""
@@ -122,11 +121,10 @@ class AnswerView(AnswerPane):
     def edit(self, piece: Piece) -> None:
         """Let a person edit a piece where it stands."""
         self.close_editor()
-        self.editor = StepEditor(piece.text, self.steps.document().defaultFont(), self)
+        self.editor = StepEditor(piece, self.steps.document().defaultFont(), self)
         self.editor.hide()
         self.editor.accepted.connect(self._take_edit)
         self.editor.cancelled.connect(self.close_editor)
-        self._edited_piece = piece
         self.choose(piece, reveal=True)
         self._place_editor()
 
@@ -135,7 +133,7 @@ class AnswerView(AnswerPane):
         if self.editor:
             self.editor.hide()
             self.editor.deleteLater()
-        self.editor = self._edited_piece = None
+        self.editor = None
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -144,15 +142,14 @@ class AnswerView(AnswerPane):
     # -----------------------------------------------------------------------------------------------------------------
 
     def _take_edit(self, text: str) -> None:
-        piece = self._edited_piece
-        if piece and text == piece.text:
+        if self.editor and text != self.editor.piece.text:
+            self._chat.take_step(self.exchange, self.editor.piece, text)
+        else:
             self.close_editor()
-        elif piece:
-            self._chat.take_step(self.exchange, piece, text)
 
     def _place_editor(self) -> None:
         """Lay the editor over its step, once that is in the text: a long answer comes in portions."""
-        if not (self.editor and self._edited_piece and (place := self.steps.place_of(self._edited_piece))):
+        if not (self.editor and (place := self.steps.place_of(self.editor.piece))):
             return
         left, top = self.steps.x() + MARGIN - 12, self.steps.y() + round(place.top())
         width = self.steps.width() - MARGIN + 12

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
 from baton_reasoning.app.toolkit.controls import ElidedLabel, button
 from baton_reasoning.app.toolkit.layout import hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role, set_role
+from baton_reasoning.core.thinking.trace import Piece
 
 MOST_LINES = 12
 EDGES = 28
@@ -22,10 +23,11 @@ class StepEditor(QFrame):
     accepted = Signal(str)
     cancelled = Signal()
 
-    def __init__(self, text: str, font: QFont, parent: QWidget) -> None:
+    def __init__(self, piece: Piece, font: QFont, parent: QWidget) -> None:
         super().__init__(parent)
+        self.piece = piece
         set_role(self, Role.FIELD)
-        self.edit = QPlainTextEdit(text)
+        self.edit = QPlainTextEdit(piece.text)
         self.edit.setFont(font)
         self.edit.setAccessibleName("Text of the step")
         self.edit.setAccessibleDescription(f"{REWRITTEN} Ctrl+Enter goes on, Esc cancels.")
