@@ -29,10 +29,10 @@ class ProblemEdit(QPlainTextEdit):
 
     sent = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.history: Callable[[], Sequence[str]] = tuple
-        """Returns the problems that can be recalled, newest first."""
+    def __init__(self, history: Callable[[], Sequence[str]]) -> None:
+        """`history`: returns the problems that can be recalled, newest first."""
+        super().__init__()
+        self._history = history
         self._recalled: list[str] = []
         """Those that Up has gone through; the last one stands in the field."""
         self.setPlaceholderText(ASK)
@@ -73,7 +73,7 @@ class ProblemEdit(QPlainTextEdit):
             self._recalled = []
         elif not self._recalled or self.toPlainText() != self._recalled[-1]:
             return False
-        known = self.history()
+        known = self._history()
         if older and len(self._recalled) < len(known):
             self._recalled.append(known[len(self._recalled)])
         elif not older and self._recalled:
@@ -131,7 +131,7 @@ class Composer(QFrame):
         super().__init__(parent)
         set_role(self, Role.FIELD)
         self._session, self._actions = session, actions
-        self.edit = ProblemEdit()
+        self.edit = ProblemEdit(self._earlier_problems)
         self.edit.sent.connect(self._send)
         self.edit.textChanged.connect(self._enable)
         self.menu = NextAnswerMenu(session, self)
@@ -142,7 +142,7 @@ class Composer(QFrame):
         self._baton_goes_to = Author.LARGE
         self._send_button = button("Send", self._send, Role.PRIMARY, "Enter", name="Send the problem")
         self._stop_button = button("Stop", session.stop, Role.PRIMARY, "What is written stays (Esc)", "Stop writing")
-        self.asked: list[str] = []
+        self._asked: list[str] = []
         """What was sent since the window was opened, oldest first."""
         self.edited: Exchange | None = None
         """What the next text replaces."""
@@ -235,8 +235,13 @@ class Composer(QFrame):
             edited = self.edited
             self.edit.clear()
             self.end_edit()
-            self.asked.append(text)
+            self._asked.append(text)
             self._actions.send(text, edited)
+
+    def _earlier_problems(self) -> list[str]:
+        """Return the problems of this conversation, then the others since the window was opened, newest first."""
+        here = [exchange.problem for exchange in self._session.conversation.path]
+        return list(dict.fromkeys([*reversed(here), *reversed(self._asked)]))
 
     def _enable(self) -> None:
         can_send = self._session.ready and bool(self.edit.toPlainText().strip())

@@ -66,7 +66,7 @@ class ChatPage(QSplitter):
         self.find_bar = FindBar(self.conversation, self.close_find)
         self.composer = Composer(session, self)
         self.welcome = Welcome(self._solve)
-        self.inspector = Inspector(lambda: session.preferences.value.models, session, self._reveal)
+        self.inspector = Inspector(lambda: session.preferences.value.models, session, self._mark)
         self._middle = QStackedWidget()
         self._welcome_area = scrolling(self.welcome)
         self._middle.addWidget(self._welcome_area)
@@ -107,13 +107,6 @@ class ChatPage(QSplitter):
     def new(self) -> None:
         self._session.new()
         self.composer.edit.setFocus()
-
-    def find_words(self, by: int = 0) -> None:
-        """Open the find bar over the conversation; `by`: go to the next (1) or previous (-1) match."""
-        if by:
-            self.find_bar.step(by)
-        else:
-            self.find_bar.open()
 
     def close_find(self) -> None:
         self.find_bar.leave()
@@ -163,10 +156,7 @@ class ChatPage(QSplitter):
         pieces = exchange.trace.pieces
         outside = -1 if by > 0 else len(pieces)
         at = next((i for i, piece in enumerate(pieces) if piece is self.inspector.piece), outside)
-        piece = pieces[min(max(at + by, 0), len(pieces) - 1)]
-        self._reveal(exchange, piece)
-        self.inspector.show()
-        self.inspector.show_piece(exchange, piece)
+        self.choose(exchange, pieces[min(max(at + by, 0), len(pieces) - 1)], reveal=True)
 
     def compare(self) -> None:
         """Compare policies on the problem in the composer, else on the last answered one or that of the start page."""
@@ -197,7 +187,6 @@ class ChatPage(QSplitter):
 
     def _connect(self) -> None:
         session = self._session
-        self.composer.edit.history = self._earlier_problems
         session.path_changed.connect(self._show_path)
         session.progressed.connect(self._show_progress)
         session.activity_changed.connect(self._show_activity)
@@ -219,11 +208,6 @@ class ChatPage(QSplitter):
 
     # -----------------------------------------------------------------------------------------------------------------
 
-    def _earlier_problems(self) -> list[str]:
-        """Return the problems of this conversation, then the others of this session, newest first."""
-        here = [exchange.problem for exchange in self._session.conversation.path]
-        return list(dict.fromkeys([*reversed(here), *reversed(self.composer.asked)]))
-
     def _solve(self, problem: str) -> None:
         """Ask a problem of the start page; the steps of the demo stay open: who wrote what is what there is to see."""
         self._session.ask(problem)
@@ -231,10 +215,11 @@ class ChatPage(QSplitter):
         if self._preferences.value.models.is_demo and current and (answer := self.conversation.answer_of(current)):
             answer.keep_open()
 
-    def _reveal(self, exchange: Exchange, piece: Piece) -> None:
-        self.conversation.choose(exchange, piece, reveal=True)
+    def _mark(self, exchange: Exchange, piece: Piece, reveal: bool = True) -> None:
+        """Mark a step where it is shown; `reveal` scrolls there."""
+        self.conversation.choose(exchange, piece, reveal)
         if self._columns:
-            self._columns.choose(exchange, piece, reveal=True)
+            self._columns.choose(exchange, piece, reveal)
 
     def _show_beside(self, view: CompareView | None) -> None:
         """Show a comparison instead of the conversation; None: back to the conversation."""
@@ -326,11 +311,9 @@ class ChatPage(QSplitter):
 
     # What a person does with an exchange: ChatActions
 
-    def choose(self, exchange: Exchange, piece: Piece) -> None:
-        """Show a step in the inspector, after a click on it."""
-        self.conversation.choose(exchange, piece)
-        if self._columns:
-            self._columns.choose(exchange, piece)
+    def choose(self, exchange: Exchange, piece: Piece, reveal: bool = False) -> None:
+        """Mark a step, and show it in the inspector."""
+        self._mark(exchange, piece, reveal)
         self.inspector.show()
         self.inspector.show_piece(exchange, piece)
 

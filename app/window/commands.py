@@ -170,7 +170,7 @@ def commands_of(window: MainWindow) -> list[Command]:
 
     def find(by: int = 0) -> None:
         window.show_page("chat")
-        chat.find_words(by)
+        chat.find_bar.step(by) if by else chat.find_bar.open()
 
     def search() -> None:
         window.show_sidebar(True)

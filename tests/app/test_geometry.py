@@ -305,7 +305,7 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
         return show
 
     def find() -> None:
-        window.chat.find_words()
+        window.chat.find_bar.open()
         window.chat.find_bar.edit.setText("the")
 
     def compare_attempts() -> None:

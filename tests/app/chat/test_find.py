@@ -177,7 +177,7 @@ def test_searching_leaves_nothing_connected_behind(answered: MainWindow, qtbot: 
         answered.chat.comparison.open(ShownComparison((last_exchange(answered),)))
         answered.chat.comparison.leave()
         answered.chat.close_find()
-        answered.chat.find_words()
+        answered.chat.find_bar.open()
     assert receivers() == before
 
 

@@ -287,7 +287,7 @@ def test_leaving_returns_to_the_answer_that_was_compared(compare: Compare, qtbot
 def test_words_are_found_in_all_columns(compare: Compare, qtbot: QtBot) -> None:
     window = compare()
     view, bar = view_of(window), window.chat.find_bar
-    window.chat.find_words()
+    window.chat.find_bar.open()
     bar.edit.setText("four")
     texts = [text for column in view.columns for text in (column.answer, column.steps)]
     expected = sum(text.toPlainText().lower().count("four") for text in texts)
