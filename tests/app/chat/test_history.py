@@ -204,6 +204,7 @@ def test_rows_are_as_high_as_the_style_would_make_them(ask: Ask, qtbot: QtBot) -
     option = QStyleOptionViewItem()
     view.initViewItemOption(option)
     delegate = view.itemDelegate()
+    assert isinstance(delegate, HistoryDelegate)
     heading, row = (view.model().index(number, 0) for number in range(2))
     height = QStyledItemDelegate.sizeHint(delegate, option, row).height()
     assert delegate.sizeHint(option, row).height() == height

@@ -9,11 +9,12 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.answer_view import AnswerView, ChatActions
-from baton_reasoning.app.chat.conversation_view import Bubble, ConversationView
+from baton_reasoning.app.chat.conversation_view import Bubble, ConversationView, column_width
 from baton_reasoning.app.document.typesetting import Typesetter
 from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.settings import Appearance
 from baton_reasoning.core.thinking.events import RunStarted, StepEnded, TokenWritten, WriteStarted
 from baton_reasoning.core.thinking.policies.never import Never
 from tests.core.thinking.running import run
@@ -36,6 +37,14 @@ def test_a_long_problem_is_not_clipped_at_the_right(ask: Callable[[str], MainWin
         return content.width() <= view.viewport().width() and right < content.width()
 
     qtbot.waitUntil(is_in_view)
+
+
+def test_the_composer_is_as_wide_as_the_conversation_at_every_text_size(window: MainWindow) -> None:
+    usual = column_width()
+    for text_size in (1.5, 1.0):
+        window.preferences.change(appearance=Appearance(text_size=text_size))
+        assert window.chat.composer.maximumWidth() == column_width()
+        assert (column_width() > usual) is (text_size > 1)
 
 
 class PaintedRoom(QObject):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -90,6 +90,17 @@ def solved(make_window: Make, loader: DemoCards, qtbot: QtBot) -> MainWindow:
     window.chat.welcome.solve.click()
     qtbot.waitUntil(lambda: window.session.ready and shown(window, SMALL) == "00005 ✗")
     return window
+
+
+def test_its_buttons_have_edges_and_begin_where_its_rows_do(solved: MainWindow) -> None:
+    board, answer = board_of(solved), last_answer(solved)
+    press = board.run[LARGE]
+    assert press.isVisible()
+    assert press.property("role") is None, "a flat button looks like a sentence"
+    assert press.mapTo(answer, QPoint()).x() == answer.steps.x()
+    first, second = answer._icons[:2]
+    assert first.mapTo(answer, QPoint()).x() == answer.steps.x()
+    assert first.width() < second.width(), "there is room at its left"
 
 
 def running(window: MainWindow, qtbot: QtBot) -> None:
