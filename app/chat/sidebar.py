@@ -51,7 +51,7 @@ ROW_PADDING = 20
 
 
 class HistoryDelegate(QStyledItemDelegate):
-    """Paints headings small and grey, other rows by the style."""
+    """Paints headings grey, other rows by the style, and the words around what was found below their title."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -73,7 +73,6 @@ class HistoryDelegate(QStyledItemDelegate):
             return
         painter.save()
         font = painter.font()
-        font.setPointSizeF(font.pointSizeF() * 0.82)
         font.setWeight(font.Weight.DemiBold)
         painter.setFont(font)
         painter.setPen(QColor(current_theme().colours.muted))
