@@ -138,8 +138,8 @@ class ConversationView(QScrollArea):
     # Qt's own
 
     def resizeEvent(self, event: QResizeEvent) -> None:
+        self._centre()  # first, so that the content may become as narrow as the view
         super().resizeEvent(event)
-        self._centre()
         self._place_latest()
 
     def _centre(self) -> None:

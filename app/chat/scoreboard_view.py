@@ -22,7 +22,7 @@ from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.numbers import count, rough_duration
 
 BEYOND = "The demo pair solves only problems such as its examples. For this problem, choose real models."
-GAP = 18
+GAP = 12
 """Pixels between two columns."""
 ALONE = {ScoredArm.SMALL: "small model alone", ScoredArm.LARGE: "large model alone"}
 

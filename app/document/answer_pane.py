@@ -80,7 +80,7 @@ class AnswerPane(QWidget):
         self._builds_folded = False
         self._read = -1
         """Characters of the trace in which the result was looked for."""
-        self.result, self.verdict = label("", Role.RESULT, selectable=True), label("", Role.HEADING)
+        self.result, self.verdict = label("", Role.RESULT, wrap=True, selectable=True), label("", Role.HEADING)
         self.result.setAccessibleName("Result")
         self.answer = AnswerText(typesetter)
         self.below_answer, self.below_ribbon = QVBoxLayout(), QVBoxLayout()

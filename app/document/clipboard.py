@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from PySide6.QtGui import QGuiApplication, QTextBlock, QTextCursor, QTextFormat, QTextFragment
+from PySide6.QtGui import QClipboard, QGuiApplication, QTextBlock, QTextCursor, QTextFormat, QTextFragment
+from shiboken6 import createdByPython
 
 from baton_reasoning.app.document.formula_object import OBJECT_CHARACTER, formula_of
 from baton_reasoning.app.document.markdown import COPY_SCHEME, LINE_BREAK
@@ -21,6 +22,19 @@ def copy_answer(exchange: Exchange) -> None:
 
 def copy_text(text: str) -> None:
     QGuiApplication.clipboard().setText(text.strip())
+
+
+def release_clipboard() -> None:
+    """Put a text of Qt's own in the place of a selection that was copied.
+
+    To be called before the program ends: Qt frees the clipboard when Python has ended, and would crash on what Python
+    made for it.
+    """
+    clipboard = QGuiApplication.clipboard()
+    for mode in (QClipboard.Mode.Clipboard, QClipboard.Mode.Selection):
+        copied = clipboard.mimeData(mode)
+        if copied and createdByPython(copied):
+            clipboard.setText(copied.text(), mode)
 
 
 def selected_text(cursor: QTextCursor) -> str:

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QWidget
 from shiboken6 import isValid
 
 from baton_reasoning.app.chat.page import ChatPage
+from baton_reasoning.app.document.clipboard import release_clipboard
 from baton_reasoning.app.servers.monitor import ServerMonitor
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.loaded_models import LoadedModels, Loader
@@ -255,6 +256,7 @@ class MainWindow(QMainWindow):
             models.close()
         self.preferences.save()
         self._close_store()
+        release_clipboard()
         super().closeEvent(event)
 
     # -----------------------------------------------------------------------------------------------------------------

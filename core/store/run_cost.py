@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import closing
 from functools import reduce
 from itertools import chain, groupby
 from typing import Any, NamedTuple, Self
@@ -195,12 +196,13 @@ def _joined(segments: Iterable[Segment]) -> tuple[Segment, ...]:
 def read_trace(connection: sqlite3.Connection, run: str) -> tuple[Trace, StoreError | None]:
     """Read a run as far as it is not damaged, and what is wrong with the rest."""
     trace = Trace()
-    chunks = connection.execute("SELECT events FROM event_chunks WHERE run = ? ORDER BY sequence", (run,))
-    try:
-        for event in chain.from_iterable(unpack(chunk["events"]) for chunk in chunks):
-            trace.apply(event)
-    except StoreError as error:
-        return trace, error
+    found = connection.execute("SELECT events FROM event_chunks WHERE run = ? ORDER BY sequence", (run,))
+    with closing(found) as chunks:  # a damaged part leaves it unread, and SQLite would keep the table locked
+        try:
+            for event in chain.from_iterable(unpack(chunk["events"]) for chunk in chunks):
+                trace.apply(event)
+        except StoreError as error:
+            return trace, error
     return trace, None
 
 

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.answer_view import AnswerView
+from baton_reasoning.app.document.clipboard import release_clipboard
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.loaded_models import Loading
 from baton_reasoning.app.toolkit.garbage_collection import MainThreadCollector
@@ -104,6 +105,7 @@ def collector(qapp: QApplication) -> Iterator[MainThreadCollector]:
     collector = MainThreadCollector(qapp)
     yield collector
     collector.stop()
+    release_clipboard()
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 from PySide6.QtGui import QGuiApplication, QTextCursor, QTextDocument
@@ -65,3 +67,21 @@ def test_a_selection_copies_only_what_it_holds(document: QTextDocument, style: T
     assert selected(document, 1, 8) == "ne 😀 $x$"
     assert selected(document, 7, 8) == "$x$"
     assert selected(document, 0, 4) == "one"
+
+
+def test_a_selection_that_was_copied_does_not_crash_the_program_at_its_end() -> None:
+    code = """if True:
+        from PySide6.QtGui import QGuiApplication
+        from PySide6.QtWidgets import QApplication
+        from baton_reasoning.app.document import RichText
+        from baton_reasoning.app.document.clipboard import release_clipboard
+        application = QApplication([])
+        text = RichText()
+        text.set_markdown("One **two**")
+        text.selectAll()
+        text.copy()
+        release_clipboard()
+        print(QGuiApplication.clipboard().text())
+    """
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.returncode) == ("One two\n", 0)
