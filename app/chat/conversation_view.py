@@ -77,7 +77,7 @@ class ConversationView(QScrollArea):
         current_theme().changed.connect(self._centre)
 
     def show_path(self, conversation: Conversation) -> None:
-        """Show the exchanges of a path, each once `refresh` tells what is known of it; those shown already stay."""
+        """Show the exchanges of a path, and what is known of each; those shown already stay."""
         path = conversation.path
         wanted = {exchange.id for exchange in path}
         for id in [id for id in self._answers if id not in wanted]:
@@ -91,6 +91,7 @@ class ConversationView(QScrollArea):
             siblings = conversation.siblings(exchange)
             self._bubbles[exchange.id].show_place(siblings.index(exchange), len(siblings))
             self._bubbles[exchange.id].fit(self._inner_width())
+            self.refresh(exchange)
         self.jump_to_latest()
 
     def jump_to_latest(self) -> None:
@@ -98,14 +99,14 @@ class ConversationView(QScrollArea):
         self._follows = True
         QTimer.singleShot(0, self, self._keep_place)
 
-    def refresh(self, exchange: Exchange, live: bool, waiting: str = "") -> None:
-        """Update the answer if it is in view. `waiting`: what it waits for, if it has not begun."""
+    def refresh(self, exchange: Exchange) -> None:
+        """Update the answer if it is in view."""
         if answer := self._answers.get(exchange.id):
-            if answer.is_live and not live and not self._follows:
+            live, was_live = self._session.writes(exchange), answer.is_live
+            if was_live and not live and not self._follows:
                 answer.keep_open()  # else what is being read would go
-            was_live = answer.is_live
-            answer.follow(live, waiting)
-            if answer.is_live is not was_live:
+            answer.follow(live, self._session.waiting_text(exchange))
+            if live is not was_live:
                 QTimer.singleShot(0, self, self._keep_place)  # its end may be as high as it was before
 
     def answer_of(self, exchange: Exchange) -> AnswerView | None:

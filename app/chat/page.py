@@ -249,8 +249,6 @@ class ChatPage(QSplitter):
             self.composer.edit.setFocus()  # before its page goes, or Qt would focus what comes next
         self._middle.setCurrentWidget(self.conversation if conversation.leaf else self._welcome_area)
         self.conversation.show_path(conversation)
-        for exchange in conversation.path:
-            self._refresh(exchange)
         self.find_bar.look_at(self.conversation)
         self.sidebar.show_current(conversation.id)
         self.inspector.show_run(self._session.current)
@@ -261,10 +259,9 @@ class ChatPage(QSplitter):
             self.sidebar.setVisible(browses)  # a person who goes from one conversation to the next keeps the list
 
     def _show_progress(self, exchange: Exchange) -> None:
-        live = self._session.writes(exchange)
         if not self.is_comparing:  # it is brought up to date when the conversation is shown again
-            self._refresh(exchange)
-        if not live:
+            self.conversation.refresh(exchange)
+        if not self._session.writes(exchange):
             self._show_scores()
         self.inspector.follow(exchange)
         if self._session.answering:
@@ -275,15 +272,12 @@ class ChatPage(QSplitter):
         if error is None:
             announce(self.conversation, end_in_words(run.conversation, run.exchange.trace))
 
-    def _refresh(self, exchange: Exchange) -> None:
-        self.conversation.refresh(exchange, self._session.writes(exchange), self._session.waiting_text(exchange))
-
     def _refresh_waiting(self) -> None:
         """Update the answers in view that wait, have just begun, or were dropped: that changes with other answers."""
         session = self._session
         for exchange in session.conversation.path:
             if not exchange.trace.started or session.waits(exchange) or session.writes(exchange):
-                self._refresh(exchange)
+                self.conversation.refresh(exchange)
 
     def _show_activity(self) -> None:
         self.sidebar.show_marks(self._session.runs.marks())

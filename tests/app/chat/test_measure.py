@@ -81,7 +81,7 @@ def test_growing_steps_never_lie_over_what_is_below_them(window: MainWindow, qtb
     for number, event in enumerate(event for event in events if isinstance(event, of_growth)):
         exchange.trace.apply(event)
         if number % 5 == 0:
-            view.refresh(exchange, live=True)
+            answer.follow(live=True)
             QApplication.processEvents()
     assert len(painted.spare) > 20
     assert min(painted.spare) >= 0
