@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -224,8 +225,8 @@ def test_a_policy_that_a_server_cannot_serve_is_offered_again_with_other_models(
         known = KnownServer(template=Path(__file__).with_name("chat.jinja"))
         window = connect(server.url, known)
         wait_until_ready(qtbot, window)
-        menu = window.topbar.policy.menu()
-        score, every = (next(a for a in menu.actions() if name in a.text()) for name in ("Step score", "Every step"))
+        actions = window.topbar.policy.findChildren(QAction)
+        score, every = (next(a for a in actions if name in a.text()) for name in ("Step score", "Every step"))
         assert not score.isEnabled()
         assert every.isEnabled()
         window.models.load(window.preferences.value.models.replaced(Author.LARGE, DemoModel.LARGE))
