@@ -10,10 +10,10 @@ from PySide6.QtWidgets import QListWidget, QListWidgetItem, QWidget
 
 from baton_reasoning.app.models.controller import ModelsController
 from baton_reasoning.app.models.downloads import Downloads
-from baton_reasoning.app.models.row_table import RowTable
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import button, label, line_edit
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
+from baton_reasoning.app.toolkit.tables import RowTable
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.models.devices import Devices, disk_free
