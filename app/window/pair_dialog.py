@@ -14,10 +14,10 @@ from PySide6.QtWidgets import QCompleter, QDialog, QFileDialog, QGridLayout, QLi
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import IconButton, button, label, plain_tip, whole_number
 from baton_reasoning.app.toolkit.file_drops import FileDrops
-from baton_reasoning.app.toolkit.layout import Spacer, hbox, vbox
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, Role, set_role
 from baton_reasoning.app.toolkit.timer import single_shot_timer
-from baton_reasoning.app.window.recent_pairs import PairMenu, source_name
+from baton_reasoning.app.window.model_button import source_name
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.known_servers import KnownServers
 from baton_reasoning.core.errors import ModelFileError, SettingsError
@@ -63,7 +63,6 @@ class PairDialog(QDialog):
         self._costs = costs
         self.edits = {author: QLineEdit(self._text(author)) for author in (Author.SMALL, Author.LARGE)}
         self.offered = QStandardItemModel(self)
-        self.pairs = PairMenu(self._use_pair, self)
         self.download = button("Download on the Models page", self._want_downloads)
         self._search = LatestTask(self, "look for models")
         self._pause = single_shot_timer(self, PAUSE_MS, self._validate)
@@ -87,8 +86,8 @@ class PairDialog(QDialog):
         self._validate()
 
     def offer(self, chosen: Settings, look: Callable[[], Sequence[Path]]) -> None:
-        """Offer recent pairs, and models below the fields: recent ones at once; when `look` has them, the files on this
-        machine too, with the servers that have a name."""
+        """Offer models below the fields: recent ones at once; when `look` has them, the files on this machine too, with
+        the servers that have a name."""
 
         def show(servers: dict[str, str], here: Sequence[Path]) -> None:
             self.offered.clear()
@@ -98,14 +97,8 @@ class PairDialog(QDialog):
                 item.setToolTip(plain_tip(source))
                 self.offered.appendRow(item)
 
-        self.pairs.show_pairs(chosen)
         show({}, ())
         self._search.run(lambda: (self._servers.names(), look()), lambda found: show(*found))
-
-    def _use_pair(self, choice: ModelChoice) -> None:
-        self._choice = choice
-        for author, edit in self.edits.items():
-            edit.setText(self._text(author))
 
     def _want_downloads(self) -> None:
         files = self._hub_files()
@@ -178,12 +171,9 @@ class PairDialog(QDialog):
             grid.addWidget(self.messages[author], 2 * row + 1, 1, 1, 4)
         grid.addWidget(label("Context"), 4, 0)
         grid.addWidget(self.context, 4, 1)
-        recent = button("Recent pairs", lambda: None, tip="Pairs that were used lately, and the demo pair")
-        recent.setMenu(self.pairs)
         buttons = hbox(
             button("Swap", self.exchange, tip="Swap the small and the large model"),
-            recent,
-            Spacer(0),
+            STRETCH,
             button("Cancel", self.reject),
             self.load,
         )
