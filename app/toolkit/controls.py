@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -30,7 +31,6 @@ from PySide6.QtWidgets import (
     QStylePainter,
     QToolButton,
     QToolTip,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -368,25 +368,18 @@ class LazyWidget(QWidget, Generic[Part]):
     def __init__(self, make: Callable[[], Part], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._make = make
-        self._part: Part | None = None
-        self._column = QVBoxLayout(self)
-        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column = vbox(margins=0)
+        self.setLayout(self._column)
 
-    @property
-    def is_made(self) -> bool:
-        return self._part is not None
-
-    @property
+    @cached_property
     def part(self) -> Part:
-        if self._part is None:
-            self._part = self._make()
-            self._column.addWidget(self._part)
-        return self._part
+        part = self._make()
+        self._column.addWidget(part)
+        return part
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        if self._part is None:
-            QTimer.singleShot(0, self, self._fill)  # what is around it is painted first
+        QTimer.singleShot(0, self, self.fill)  # what is around it is painted first
 
-    def _fill(self) -> None:
+    def fill(self) -> None:
         self.part.show()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from baton_reasoning.app.toolkit.background import BackgroundTask
 from baton_reasoning.app.toolkit.controls import LazyWidget
 from baton_reasoning.app.window.main_window import MainWindow
-from baton_reasoning.core.models.options import DEMO_FOLDER, HubFile
+from baton_reasoning.core.models.options import HubFile
 
 if TYPE_CHECKING:
     from baton_reasoning.app.models.page import ModelsPage
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class ImportedPage(LazyWidget["ModelsPage"]):
     """Imports the page in a thread before it is made: that takes a tenth of a second."""
 
-    def _fill(self) -> None:
+    def fill(self) -> None:
         task = BackgroundTask(self, "import the Models page", lambda: import_module("baton_reasoning.app.models.page"))
         task.done(lambda _: self.part.show()).start()
 
@@ -39,10 +39,8 @@ def add_models_page(
             window.paths,
             (secrets or Secrets)(),
             window.messages,
-            built_in=(DEMO_FOLDER,),
+            window.preferences,
             home=home,
-            general=lambda: window.preferences.value.models.load_options,
-            used=window.dialogs.files_used,
             parent=window,
         )
 
