@@ -70,12 +70,12 @@ class DownloadRow(QWidget):
     @property
     def is_busy(self) -> bool:
         """Whether it runs, or is still being stopped."""
-        return self._task is not None or self.state is DownloadState.RUNNING
+        return self._task is not None
 
     def toggle(self) -> None:
         if self.state is DownloadState.RUNNING:
             self._stop(DownloadState.PAUSED)
-        elif self._task is None and self.state in (DownloadState.PAUSED, DownloadState.FAILED):
+        elif self._task is None:  # it may still be stopping
             self.start()
 
     def start(self) -> None:
@@ -94,21 +94,21 @@ class DownloadRow(QWidget):
             finally:
                 downloader.close()
 
-        self._show(DownloadState.RUNNING, "Connecting…")
         # What has arrived stays for the next time, so the closing window does not wait for a silent server.
-        task = StreamTask(self, f"download {order.title}", download, waits=False)
-        self._task = task.items(self._show_progress).done(self._ended).start()
+        self._task = StreamTask(self, f"download {order.title}", download, waits=False)
+        self._show(DownloadState.RUNNING, "Connecting…")
+        self._task.items(self._show_progress).done(self._ended).start()
 
     def cancel(self) -> None:
-        if self._task is not None:
-            self._stop(DownloadState.CANCELLED)
-        else:
+        if self._task is None:
             self._discard()
+        else:
+            self._stop(DownloadState.CANCELLED)
 
     def _stop(self, state: DownloadState) -> None:
+        assert self._task
         self._show(state, "Stopping…")
-        if self._task is not None:
-            self._task.stop()
+        self._task.stop()
 
     def _show_progress(self, steps: list[DownloadProgress]) -> None:
         last = steps[-1]
