@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QFont, QFontMetrics, QHelpEvent, QPainter, QPaintEvent, QShowEvent
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtGui import QFont, QFontMetrics, QHelpEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
@@ -357,29 +356,3 @@ def see_through(area: QScrollArea, inside: QWidget) -> None:
     """Keep Qt from filling the background of an area and of its content; call it once `inside` is set."""
     for ground in (area.viewport(), inside):
         ground.setAutoFillBackground(False)
-
-
-Part = TypeVar("Part", bound=QWidget)
-
-
-class LazyWidget(QWidget, Generic[Part]):
-    """Makes its part when it is first shown, or first used."""
-
-    def __init__(self, make: Callable[[], Part], parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._make = make
-        self._column = vbox(margins=0)
-        self.setLayout(self._column)
-
-    @cached_property
-    def part(self) -> Part:
-        part = self._make()
-        self._column.addWidget(part)
-        return part
-
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        QTimer.singleShot(0, self, self.fill)  # what is around it is painted first
-
-    def fill(self) -> None:
-        self.part.show()
