@@ -173,7 +173,9 @@ class PairsTab(QWidget):
         for (value, caption), figure, text in zip(self.figures, figures_of(judged), CAPTIONS, strict=True):
             value.setText(figure.removeprefix("≈ "))
             caption.setText(f"{text}, estimated" if figure.startswith("≈") else text)
-            value.parentWidget().setVisible(figure not in (NOTHING, HERE))
+            both = value.parentWidget()
+            assert both
+            both.setVisible(figure not in (NOTHING, HERE))
         self._show_action(judged)
 
     def _show_action(self, judged: JudgedPair) -> None:

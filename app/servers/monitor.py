@@ -28,5 +28,10 @@ class ServerMonitor(QObject):
     def check(self) -> None:
         """Ask all servers in a thread, unless the last request is still waiting."""
         servers = [engine for engine in self._models.pair.engines.values() if isinstance(engine, ServerEngine)]
+
+        def ping() -> None:
+            for server in servers:
+                server.ping()
+
         if servers and not self._request.busy:
-            self._request.run(lambda: [server.ping() for server in servers], lambda _: self.checked.emit())
+            self._request.run(ping, lambda _: self.checked.emit())

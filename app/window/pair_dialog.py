@@ -212,10 +212,13 @@ class PairDialog(QDialog):
                 text, role, usable = "" if is_typed else str(error), Role.DANGER, False
             self.messages[author].setText(text)
             set_role(self.messages[author], role)
-        pair = tuple(self._sources.values())
-        warning = pair_warning(*pair) if usable else ""
-        self.speed.setText(expected_speed(*pair, self._costs) if usable and not warning else "")
-        self.speed.setVisible(bool(self.speed.text()))
+        warning = speed = ""
+        if usable:
+            small, large = self._sources.values()
+            warning = pair_warning(small, large)
+            speed = "" if warning else expected_speed(small, large, self._costs)
+        self.speed.setText(speed)
+        self.speed.setVisible(bool(speed))
         self.warning.setText(f"⚠ {warning}")
         self.warning.setVisible(bool(warning))
         self.download.setVisible(bool(self._hub_files))
