@@ -116,7 +116,18 @@ class ModelsController(QObject):
         StreamTask(self, "look for models", look).items(self._show).failure(self.actions.show_error).start()
 
     def change(self, **fields: Any) -> None:
-        self._replace(self.preferences.model_copy(update=fields))
+        self.replace(self.preferences.model_copy(update=fields))
+
+    def replace(self, preferences: ModelPreferences) -> None:
+        """Use and save other choices."""
+        if preferences == self.preferences:
+            return
+        self.preferences = preferences
+        try:
+            save_preferences(preferences, self._paths.model_preferences)
+        except BatonError as error:
+            self.actions.show_error(error)
+        self.preferences_changed.emit()
 
     @property
     def usual_loading(self) -> LoadOptions:
@@ -125,12 +136,6 @@ class ModelsController(QObject):
 
     def loading_of(self, model: Path) -> LoadOptions:
         return self.preferences.loading_of(model) or self.usual_loading
-
-    def change_loading(self, model: Path, choice: LoadOptions) -> None:
-        self._replace(self.preferences.with_loading(model, choice))
-
-    def change_writing(self, model: Path, choice: ModelOverrides) -> None:
-        self._replace(self.preferences.with_overrides(model, choice))
 
     def show_loaded(self, loaded: Mapping[Path, ModelCard]) -> None:
         if loaded != self.loaded:  # loading says how far it is a hundred times
@@ -158,16 +163,12 @@ class ModelsController(QObject):
 
     def delete(self, model: LocalModel) -> None:
         """Move a model to the system's trash; in a thread, since between disks its bytes may be copied."""
-        task = BackgroundTask(self, "move a model to the trash", lambda: move_to_trash(model))
-        task.success(lambda _: self._say_trashed(model)).failure(lambda error: self._offer_deletion(model, error))
-        task.done(lambda _: self.refresh()).start()
-
-    def _say_trashed(self, model: LocalModel) -> None:
         name, freed = model.header.path.name, in_gib(model.header.file_bytes)
-        self.actions.say(f"{name} is in the system's trash; emptying it frees {freed}.")
-
-    def _offer_deletion(self, model: LocalModel, error: BatonError) -> None:
-        self.actions.offer(str(error), ("Delete it for good", lambda: self._delete_for_good(model)))
+        instead = ("Delete it for good", lambda: self._delete_for_good(model))
+        task = BackgroundTask(self, "move a model to the trash", lambda: move_to_trash(model))
+        task.success(lambda _: self.actions.say(f"{name} is in the system's trash; emptying it frees {freed}."))
+        task.failure(lambda error: self.actions.offer(str(error), instead))
+        task.done(lambda _: self.refresh()).start()
 
     def _delete_for_good(self, model: LocalModel) -> None:
         task = BackgroundTask(self, "delete a model", lambda: delete_for_good(model))
@@ -189,16 +190,6 @@ class ModelsController(QObject):
 
     def _chosen(self, model: Path) -> tuple[LoadOptions, ModelOverrides]:
         return self.loading_of(model), self.preferences.overrides_of(model)
-
-    def _replace(self, preferences: ModelPreferences) -> None:
-        if preferences == self.preferences:
-            return
-        self.preferences = preferences
-        try:
-            save_preferences(preferences, self._paths.model_preferences)
-        except BatonError as error:
-            self.actions.show_error(error)
-        self.preferences_changed.emit()
 
     def _added(self, found: list[Path | BatonError]) -> None:
         for error in found:

@@ -84,12 +84,12 @@ class ModelDialog(QDialog):
         return self._controller.preferences.overrides_of(self._model.header.path)
 
     def _take_loading(self, choice: LoadOptions) -> None:
-        self._controller.change_loading(self._model.header.path, choice)
+        self._controller.replace(self._controller.preferences.with_loading(self._model.header.path, choice))
 
     def _take_writing(self, choice: ModelOverrides) -> None:
         if choice.tags is not TagSource.OTHER:
             choice = choice.model_copy(update={"opening": "", "closing": ""})
-        self._controller.change_writing(self._model.header.path, choice)
+        self._controller.replace(self._controller.preferences.with_overrides(self._model.header.path, choice))
 
     def _take_advice(self) -> None:
         assert self._family

@@ -286,7 +286,7 @@ def test_a_model_for_which_nothing_was_chosen_shows_what_the_settings_say(
 ) -> None:
     settings.change(models=settings.value.models.model_copy(update={"context": 1024, "threads": 3}))
     assert controller.loading_of(SMALL_MODEL) == LoadOptions(context=1024, threads=3)
-    controller.change_loading(SMALL_MODEL, LoadOptions(context=512))
+    controller.replace(controller.preferences.with_loading(SMALL_MODEL, LoadOptions(context=512)))
     assert controller.loading_of(SMALL_MODEL).context == 512
 
 
