@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from PySide6.QtCore import Qt
@@ -82,7 +83,8 @@ class PairsTab(QWidget):
         self.warnings.hide()
         self.table = RowTable("Pairs that fit this machine", COLUMNS, shows_all=True)
         self.table.chosen_changed.connect(self._show_chosen)
-        self.demo = button("Use the demo pair", self._use_demo)
+        demo = partial(controller.use_pair, DemoModel.SMALL.path, DemoModel.LARGE.path)
+        self.demo = button("Use the demo pair", demo)
         self._card = self._make_card()
         self._others = holder(vbox(self.table, label(NOTES, Role.MUTED, wrap=True), margins=0))
         server = button("Connect to a server…", controller.actions.connect_server)
@@ -242,9 +244,6 @@ class PairsTab(QWidget):
                 self._area.ensureWidgetVisible(self.press)
                 return
         self._otherwise()
-
-    def _use_demo(self) -> None:
-        self._controller.use_pair(DemoModel.SMALL.path, DemoModel.LARGE.path)
 
     def _show_error(self, error: BatonError) -> None:
         self._wanted = None
