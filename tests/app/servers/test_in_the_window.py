@@ -179,6 +179,9 @@ def test_each_state_of_the_server_is_seen_in_the_top_bar(connect: Connect, qtbot
         window.session.stop()
         steps.go_on()
         says("✓ connected")
+        name = window.models.pair.cards[Author.LARGE].name
+        pair.show_narrow(True)
+        assert f"✓ {name}" in words_of(pair).splitlines(), "a narrow header has room for the sign"
 
 
 def test_a_server_that_goes_away_while_nobody_asks_it_is_seen(connect: Connect, qtbot: QtBot) -> None:
