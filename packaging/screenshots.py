@@ -177,6 +177,7 @@ def batch(window: MainWindow) -> None:
 def models(window: MainWindow) -> None:
     """The pairs of the catalogue that fit this machine."""
     window.show_page("models")
+    until(lambda: window.findChild(ModelsPage) is not None)  # it is made when it is first shown
     page = window.findChild(ModelsPage)
     assert page is not None
     until(lambda: page.pairs.table.rowCount() > 0)

@@ -11,9 +11,9 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QPushButton, QWidget
 
 from baton_reasoning.app.toolkit.controls import button, label
-from baton_reasoning.app.toolkit.figure_table import FigureTable
 from baton_reasoning.app.toolkit.flow import flowing
 from baton_reasoning.app.toolkit.layout import vbox
+from baton_reasoning.app.toolkit.tables import FigureTable
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.batch.reporting import tables
 from baton_reasoning.core.batch.reporting.failures import FailureAnalysis, takeover_table

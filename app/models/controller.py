@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from PySide6.QtCore import QObject, Signal
 
 from baton_reasoning.app.session.actions import WindowActions
+from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.background import BackgroundTask, StreamTask
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
@@ -27,13 +28,16 @@ from baton_reasoning.core.models.library import (
     scan,
 )
 from baton_reasoning.core.models.options import (
+    DEMO_FOLDER,
     TOKEN,
     HubAccess,
     LoadOptions,
+    LocalFile,
     ModelOverrides,
     ModelPreferences,
     ModelSource,
     load_preferences,
+    parse_source,
     save_preferences,
 )
 from baton_reasoning.core.paths import Paths
@@ -69,23 +73,18 @@ class ModelsController(QObject):
         paths: Paths,
         secrets: Secrets,
         actions: ModelsActions,
+        settings: Preferences,
         *,
-        built_in: tuple[Path, ...] = (),
         home: Path | None = None,
-        general: Callable[[], LoadOptions] = LoadOptions,
-        used: Callable[[], Iterable[Path]] = tuple,
         parent: QObject | None = None,
     ) -> None:
-        """`general`: how a model is loaded for which a person has chosen nothing. `used`: files that were loaded by
-        their paths, wherever they lie."""
+        """`home` replaces the user's own in tests."""
         super().__init__(parent)
         self.actions = actions
         self._paths = paths
         self._secrets = secrets
-        self._built_in = built_in
+        self._settings = settings
         self._home = home
-        self.general = general
-        self._used = used
         self.inventory = Inventory((), ())
         self.has_scanned = False
         """Whether the folders have been looked at."""
@@ -104,8 +103,10 @@ class ModelsController(QObject):
 
     def refresh(self) -> None:
         """Look at the folders again, and at the machine once."""
-        chosen = tuple(dict.fromkeys((*self.preferences.added, *self._used())))
-        folders = known_folders(self.folder, chosen, built_in=self._built_in, home=self._home)
+        recent = (parse_source(model) for pair in self._settings.value.window.recent_pairs for model in pair)
+        used = (source.path for source in recent if isinstance(source, LocalFile))  # wherever they lie
+        chosen = tuple(dict.fromkeys((*self.preferences.added, *used)))
+        folders = known_folders(self.folder, chosen, built_in=(DEMO_FOLDER,), home=self._home)
 
         def look() -> Iterator[Inventory | Devices]:
             yield scan(folders)
@@ -115,16 +116,26 @@ class ModelsController(QObject):
         StreamTask(self, "look for models", look).items(self._show).failure(self.actions.show_error).start()
 
     def change(self, **fields: Any) -> None:
-        self._replace(self.preferences.model_copy(update=fields))
+        self.replace(self.preferences.model_copy(update=fields))
+
+    def replace(self, preferences: ModelPreferences) -> None:
+        """Use and save other choices."""
+        if preferences == self.preferences:
+            return
+        self.preferences = preferences
+        try:
+            save_preferences(preferences, self._paths.model_preferences)
+        except BatonError as error:
+            self.actions.show_error(error)
+        self.preferences_changed.emit()
+
+    @property
+    def usual_loading(self) -> LoadOptions:
+        """How a model is loaded for which a person has chosen nothing."""
+        return self._settings.value.models.load_options
 
     def loading_of(self, model: Path) -> LoadOptions:
-        return self.preferences.loading_of(model) or self.general()
-
-    def change_loading(self, model: Path, choice: LoadOptions) -> None:
-        self._replace(self.preferences.with_loading(model, choice))
-
-    def change_writing(self, model: Path, choice: ModelOverrides) -> None:
-        self._replace(self.preferences.with_overrides(model, choice))
+        return self.preferences.loading_of(model) or self.usual_loading
 
     def show_loaded(self, loaded: Mapping[Path, ModelCard]) -> None:
         if loaded != self.loaded:  # loading says how far it is a hundred times
@@ -152,16 +163,12 @@ class ModelsController(QObject):
 
     def delete(self, model: LocalModel) -> None:
         """Move a model to the system's trash; in a thread, since between disks its bytes may be copied."""
-        task = BackgroundTask(self, "move a model to the trash", lambda: move_to_trash(model))
-        task.success(lambda _: self._say_trashed(model)).failure(lambda error: self._offer_deletion(model, error))
-        task.done(lambda _: self.refresh()).start()
-
-    def _say_trashed(self, model: LocalModel) -> None:
         name, freed = model.header.path.name, in_gib(model.header.file_bytes)
-        self.actions.say(f"{name} is in the system's trash; emptying it frees {freed}.")
-
-    def _offer_deletion(self, model: LocalModel, error: BatonError) -> None:
-        self.actions.offer(str(error), ("Delete it for good", lambda: self._delete_for_good(model)))
+        instead = ("Delete it for good", lambda: self._delete_for_good(model))
+        task = BackgroundTask(self, "move a model to the trash", lambda: move_to_trash(model))
+        task.success(lambda _: self.actions.say(f"{name} is in the system's trash; emptying it frees {freed}."))
+        task.failure(lambda error: self.actions.offer(str(error), instead))
+        task.done(lambda _: self.refresh()).start()
 
     def _delete_for_good(self, model: LocalModel) -> None:
         task = BackgroundTask(self, "delete a model", lambda: delete_for_good(model))
@@ -170,10 +177,6 @@ class ModelsController(QObject):
     def use_pair(self, small: Path, large: Path) -> None:
         self.actions.use_pair(small, large)
         self.pair_used.emit()
-
-    def fit_of(self, model: LocalModel, choice: LoadOptions) -> Fit | None:
-        """Return how the model would fit; None while the machine has not answered yet."""
-        return place(model, choice, self.devices) if self.devices else None
 
     def access(self) -> HubAccess:
         return self.preferences.access(self._secrets.find(TOKEN))
@@ -187,16 +190,6 @@ class ModelsController(QObject):
 
     def _chosen(self, model: Path) -> tuple[LoadOptions, ModelOverrides]:
         return self.loading_of(model), self.preferences.overrides_of(model)
-
-    def _replace(self, preferences: ModelPreferences) -> None:
-        if preferences == self.preferences:
-            return
-        self.preferences = preferences
-        try:
-            save_preferences(preferences, self._paths.model_preferences)
-        except BatonError as error:
-            self.actions.show_error(error)
-        self.preferences_changed.emit()
 
     def _added(self, found: list[Path | BatonError]) -> None:
         for error in found:

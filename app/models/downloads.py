@@ -7,7 +7,7 @@ from contextlib import closing
 from enum import Enum, auto
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from baton_reasoning.app.models.controller import ModelsController
 from baton_reasoning.app.toolkit.background import LatestTask, StreamTask
@@ -20,8 +20,6 @@ from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.words.numbers import duration
 
 THOUSANDTHS = 1000
-MOST_SHOWN = 3
-"""Downloads that are in view at once; the next follows when one has ended."""
 
 
 def progress_text(progress: DownloadProgress) -> str:
@@ -70,12 +68,12 @@ class DownloadRow(QWidget):
     @property
     def is_busy(self) -> bool:
         """Whether it runs, or is still being stopped."""
-        return self._task is not None or self.state is DownloadState.RUNNING
+        return self._task is not None
 
     def toggle(self) -> None:
         if self.state is DownloadState.RUNNING:
             self._stop(DownloadState.PAUSED)
-        elif self._task is None and self.state in (DownloadState.PAUSED, DownloadState.FAILED):
+        elif self._task is None:  # it may still be stopping
             self.start()
 
     def start(self) -> None:
@@ -94,21 +92,21 @@ class DownloadRow(QWidget):
             finally:
                 downloader.close()
 
-        self._show(DownloadState.RUNNING, "Connecting…")
         # What has arrived stays for the next time, so the closing window does not wait for a silent server.
-        task = StreamTask(self, f"download {order.title}", download, waits=False)
-        self._task = task.items(self._show_progress).done(self._ended).start()
+        self._task = StreamTask(self, f"download {order.title}", download, waits=False)
+        self._show(DownloadState.RUNNING, "Connecting…")
+        self._task.items(self._show_progress).done(self._ended).start()
 
     def cancel(self) -> None:
-        if self._task is not None:
-            self._stop(DownloadState.CANCELLED)
-        else:
+        if self._task is None:
             self._discard()
+        else:
+            self._stop(DownloadState.CANCELLED)
 
     def _stop(self, state: DownloadState) -> None:
+        assert self._task
         self._show(state, "Stopping…")
-        if self._task is not None:
-            self._task.stop()
+        self._task.stop()
 
     def _show_progress(self, steps: list[DownloadProgress]) -> None:
         last = steps[-1]
@@ -164,9 +162,8 @@ class Downloads(QWidget):
         self._controller = controller
         self.rows: list[DownloadRow] = []
         self._search = LatestTask(self, "find unfinished downloads", controller.actions.show_error)
-        self._more = label("", Role.MUTED)
-        self._column = QVBoxLayout()
-        self.setLayout(vbox(self._column, self._more, margins=(0, 8, 0, 0), spacing=8))
+        self._column = vbox(margins=(0, 8, 0, 0), spacing=8)
+        self.setLayout(self._column)
         self.hide()
 
     def find_unfinished(self) -> None:
@@ -180,23 +177,26 @@ class Downloads(QWidget):
 
     def begin(self, order: DownloadManifest) -> None:
         """Start a download; one that is here already goes on."""
-        row = next((row for row in self.rows if row.order.model == order.model), None) or self._add(order)
+        row = self._row_of(order)
         if row.state is not DownloadState.RUNNING:
             row.toggle()
 
     def _show_unfinished(self, orders: tuple[DownloadManifest, ...]) -> None:
-        known = {row.order.model for row in self.rows}
         for order in orders:
-            if order.model not in known:
-                self._add(order)
+            self._row_of(order)
 
-    def _add(self, order: DownloadManifest) -> DownloadRow:
+    def _row_of(self, order: DownloadManifest) -> DownloadRow:
+        """Return the row of a download; a new one if there is none."""
+        for row in self.rows:
+            if row.order.model == order.model:
+                return row
         row = DownloadRow(order, self._controller)
         row.changed.connect(self.changed)
         row.ended.connect(self._ended)
         self.rows.append(row)
         self._column.addWidget(row)
-        self._show_rows()
+        self.show()
+        self.changed.emit()
         return row
 
     def _ended(self, row: DownloadRow) -> None:
@@ -210,12 +210,5 @@ class Downloads(QWidget):
         else:
             self._controller.actions.say(f"The download of {name} was cancelled; nothing of it is left.")
             self.cancelled.emit()
-        self._show_rows()
-
-    def _show_rows(self) -> None:
-        for at, row in enumerate(self.rows):
-            row.setVisible(at < MOST_SHOWN)
-        self._more.setText(f"… and {len(self.rows) - MOST_SHOWN} more")
-        self._more.setVisible(len(self.rows) > MOST_SHOWN)
         self.setVisible(bool(self.rows))
         self.changed.emit()

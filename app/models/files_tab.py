@@ -12,11 +12,11 @@ from PySide6.QtWidgets import QPushButton, QWidget
 
 from baton_reasoning.app.models.controller import LibraryEntry, ModelsController, place
 from baton_reasoning.app.models.model_dialog import ModelDialog
-from baton_reasoning.app.models.row_table import RowTable
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import button, label
 from baton_reasoning.app.toolkit.flow import FlowLayout
 from baton_reasoning.app.toolkit.layout import holder, vbox
+from baton_reasoning.app.toolkit.tables import RowTable
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.models.fit import in_gib

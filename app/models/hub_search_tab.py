@@ -10,12 +10,11 @@ from PySide6.QtWidgets import QListWidget, QListWidgetItem, QWidget
 
 from baton_reasoning.app.models.controller import ModelsController
 from baton_reasoning.app.models.downloads import Downloads
-from baton_reasoning.app.models.row_table import RowTable
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import button, label, line_edit
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
+from baton_reasoning.app.toolkit.tables import RowTable
 from baton_reasoning.app.toolkit.theme import Role, set_role
-from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.models.devices import Devices, disk_free
 from baton_reasoning.core.models.download import SPARE_BYTES
 from baton_reasoning.core.models.fit import Fit, FitKind, estimate, fit, in_gib, rough_shape
@@ -25,10 +24,10 @@ from baton_reasoning.core.table import Column
 from baton_reasoning.core.words.labels import fit_text
 
 _SIZE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?[BM](?:-A\d+B)?)(?![\w.])", re.IGNORECASE)
-_COLUMNS = (Column("Quantisation", False), Column("Size"), Column("On this machine, about", False), Column("", False))
+_COLUMNS = (Column("Quantisation", False), Column("Size"), Column("Fits, about", False), Column("", False))
 
 
-class RepositoryFits(NamedTuple):
+class JudgedRepository(NamedTuple):
     """What a repository holds, and where each choice would lie; None where the machine has not answered."""
 
     listing: Listing
@@ -41,8 +40,8 @@ class HubSearchTab(QWidget):
         super().__init__(parent)
         self._downloads = downloads
         self._controller = controller
-        self._request = LatestTask(self, "ask the Hub", self._show_error)
-        self._listing: Listing | None = None
+        self._request = LatestTask(self, "ask the Hub", lambda error: self._show_status(f"✗ {error}", Role.DANGER))
+        self._judged: JudgedRepository | None = None
         self._wanted: HubFile | None = None
         """What `look_for` is to select once it is listed."""
         self.query = line_edit("Search the Hub", "Search GGUF models on the Hub, or owner/name")
@@ -54,7 +53,6 @@ class HubSearchTab(QWidget):
         self.choices = RowTable("Quantisations", _COLUMNS)
         self.choices.chosen_changed.connect(self._show_button)
         self.lack = label("", Role.DANGER)
-        self._disk_free = 0
         self.fetch = button("Download", self.download, Role.PRIMARY)
         chooser = vbox((self.choices, 1), hbox(STRETCH, self.lack, self.fetch))
         head = hbox((self.query, 1), button("Search", self.search))
@@ -66,14 +64,10 @@ class HubSearchTab(QWidget):
         text = self.query.text().strip()
         if not text:
             return
-        access = self._controller.access()
-
-        def find() -> tuple[Repository, ...]:
-            return Hub(access).search(text)
-
+        hub = Hub(self._controller.access())
         self._wanted = None
         self._show_status("Searching…")
-        self._request.run(find, self._show_results)
+        self._request.run(lambda: hub.search(text), self._show_results)
 
     def look_for(self, file: HubFile) -> None:
         """List its repository and select its quantisation."""
@@ -82,8 +76,8 @@ class HubSearchTab(QWidget):
         self._wanted = file
 
     def download(self) -> None:
-        if self._listing is not None and (choice := self._chosen()) is not None:
-            self._downloads.begin(manifest_for(self._listing, choice, self._controller.folder))
+        if self._judged and self._chosen:
+            self._downloads.begin(manifest_for(self._judged.listing, self._chosen, self._controller.folder))
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -111,22 +105,20 @@ class HubSearchTab(QWidget):
     def _list(self, item: QListWidgetItem | None) -> None:
         if item is None:
             return
-        name, access = str(item.data(Qt.ItemDataRole.UserRole)), self._controller.access()
-
+        name, hub = str(item.data(Qt.ItemDataRole.UserRole)), Hub(self._controller.access())
         devices, folder = self._controller.devices, self._controller.folder
 
-        def list_files() -> RepositoryFits:
-            listing = Hub(access).list_files(name)
+        def list_files() -> JudgedRepository:
+            listing = hub.list_files(name)
             places = tuple(place_of(listing, choice, devices) for choice in listing.choices)
-            return RepositoryFits(listing, places, disk_free(folder))
+            return JudgedRepository(listing, places, disk_free(folder))
 
         self._show_listing(None)
         self._show_status(f"Listing {name}…")
         self._request.run(list_files, self._show_listing)
 
-    def _show_listing(self, judged: RepositoryFits | None) -> None:
-        self._listing = listing = judged.listing if judged else None
-        self._disk_free = judged.disk_free if judged else 0
+    def _show_listing(self, judged: JudgedRepository | None) -> None:
+        self._judged = judged
         choices, places = (judged.listing.choices, judged.places) if judged else ((), ())
         best = recommended(choice for choice, place in zip(choices, places, strict=True) if may_fit(place))
         asked = self._wanted.quantisation if self._wanted else ""
@@ -138,31 +130,27 @@ class HubSearchTab(QWidget):
             rows.append((choice.label, f"{in_gib(choice.bytes)}{parts}", fit_text(place) if place else "", star))
             tips.append(place.advice if place else "")
         self.choices.show_rows(rows, tips, [choices.index(chosen)] if chosen else [])
-        if listing is not None:
-            name = listing.repository.name
+        if judged:
+            listing, name = judged.listing, judged.listing.repository.name
             page = f"{self._controller.access().endpoint}/{name}"
             gate = f" Its makers want you to agree to their terms on {page}." if listing.repository.gated else ""
             weights = f", {listing.parameters / 1e9:.3g} billion parameters" if listing.parameters else ""
-            self._show_status(f"{name}{weights}. The disk has {in_gib(self._disk_free)} free.{gate}")
-        self._show_button()
+            self._show_status(f"{name}{weights}. The disk has {in_gib(judged.disk_free)} free.{gate}")
 
+    @property
     def _chosen(self) -> Quantisation | None:
-        return self._listing.choices[self.choices.chosen[0]] if self._listing and self.choices.chosen else None
+        return self._judged.listing.choices[self.choices.chosen[0]] if self._judged and self.choices.chosen else None
 
     def _show_button(self) -> None:
-        choice = self._chosen()
+        choice, free = self._chosen, self._judged.disk_free if self._judged else 0
         self.fetch.setEnabled(choice is not None)
         self.fetch.setText(f"Download {choice.label} ({in_gib(choice.bytes)})" if choice else "Download")
-        lacks = choice is not None and choice.bytes + SPARE_BYTES > self._disk_free
-        self.lack.setText(f"✗ The disk has only {in_gib(self._disk_free)} free" if lacks else "")
+        lacks = choice is not None and choice.bytes + SPARE_BYTES > free
+        self.lack.setText(f"✗ The disk has only {in_gib(free)} free" if lacks else "")
 
-    def _show_status(self, text: str) -> None:
+    def _show_status(self, text: str, role: Role = Role.MUTED) -> None:
         self.status.setText(text)
-        set_role(self.status, Role.MUTED)
-
-    def _show_error(self, error: BatonError) -> None:
-        self.status.setText(f"✗ {error}")
-        set_role(self.status, Role.DANGER)
+        set_role(self.status, role)
 
 
 def place_of(listing: Listing, choice: Quantisation, devices: Devices | None) -> Fit | None:

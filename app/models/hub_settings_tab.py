@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QLineEdit, QWidget
 
 from baton_reasoning.app.models.controller import ModelsController
 from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, button, label, line_edit
@@ -15,18 +15,16 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.options import ENDPOINT
 from baton_reasoning.core.words.numbers import short_path
 
+OTHERS = "Models of LM Studio, llama.cpp and the Hugging Face cache are found as well."
+
 
 class HubSettingsTab(QWidget):
     def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._controller = controller
         self._folder = ElidedLabel()
-        self.folders = QWidget()
-        self._rows = QVBoxLayout(self.folders)
-        self._rows.setContentsMargins(0, 0, 0, 0)
-        others = label(
-            "Models of LM Studio, llama.cpp and the Hugging Face cache are found as well.", Role.MUTED, wrap=True
-        )
+        self._rows = vbox(margins=0)
+        self.folders = holder(self._rows)
         self.mirror = line_edit("Address of the Hub or of a mirror", ENDPOINT)
         self.mirror.editingFinished.connect(self._take_mirror)
         self.token = line_edit("Access token", "hf_… (for gated and private models)")
@@ -38,7 +36,7 @@ class HubSettingsTab(QWidget):
         form = QFormLayout()
         form.addRow("Downloads go to", _beside(self._folder, button("Change…", self._choose_folder)))
         form.addRow("Also looked into", _beside(self.folders, button("Add a folder…", self._add_folder)))
-        form.addRow("", others)
+        form.addRow("", label(OTHERS, Role.MUTED, wrap=True))
         form.addRow("Hub", self.mirror)
         form.addRow("Token", _beside(self.token, button("Save", self._take_token)))
         form.addRow("", self.status)

@@ -8,7 +8,7 @@ from typing import Any
 from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import QDialog, QPlainTextEdit, QSpinBox, QWidget
 
-from baton_reasoning.app.models.controller import ModelsController
+from baton_reasoning.app.models.controller import ModelsController, place
 from baton_reasoning.app.toolkit.controls import ElidedLabel, button, label, scrolling
 from baton_reasoning.app.toolkit.facts import Facts
 from baton_reasoning.app.toolkit.forms.form import SettingsForm
@@ -35,7 +35,7 @@ class ModelDialog(QDialog):
         self._controller = controller
         header = model.header
         self.facts = Facts()
-        self.loading = SettingsForm(controller.loading_of(header.path), controller.general())
+        self.loading = SettingsForm(controller.loading_of(header.path), controller.usual_loading)
         self.loading.show_only(lambda path: path != ("parallel",))  # that depends on the work, not on the model
         for name, most in (("context", header.context_length or 2**20), ("gpu_layers", header.block_count + 1)):
             box = self.loading.editor(name)
@@ -84,12 +84,12 @@ class ModelDialog(QDialog):
         return self._controller.preferences.overrides_of(self._model.header.path)
 
     def _take_loading(self, choice: LoadOptions) -> None:
-        self._controller.change_loading(self._model.header.path, choice)
+        self._controller.replace(self._controller.preferences.with_loading(self._model.header.path, choice))
 
     def _take_writing(self, choice: ModelOverrides) -> None:
         if choice.tags is not TagSource.OTHER:
             choice = choice.model_copy(update={"opening": "", "closing": ""})
-        self._controller.change_writing(self._model.header.path, choice)
+        self._controller.replace(self._controller.preferences.with_overrides(self._model.header.path, choice))
 
     def _take_advice(self) -> None:
         assert self._family
@@ -112,7 +112,8 @@ class ModelDialog(QDialog):
         """Say before loading whether it fits, and what would help if it does not."""
         needs = estimate(self._model.header, choice)
         model, cache = in_gib(needs.shape.tensor_bytes), in_gib(needs.kv_bytes)
-        fit = self._controller.fit_of(self._model, choice)
+        devices = self._controller.devices  # None while the machine has not answered yet
+        fit = place(self._model, choice, devices) if devices else None
         lacks = bool(choice.conflict) or (fit is not None and fit.kind is FitKind.DOES_NOT_FIT)
         advice = choice.conflict or (fit.advice if fit else "")
         text = f"{in_gib(needs.total_bytes)}: model {model}, KV cache {cache}. {advice}".strip()

@@ -15,7 +15,6 @@ from baton_reasoning.app.models.files_tab import FilesTab
 from baton_reasoning.app.models.hub_search_tab import HubSearchTab
 from baton_reasoning.app.models.hub_settings_tab import HubSettingsTab
 from baton_reasoning.app.models.pairs_tab import PairsTab
-from baton_reasoning.app.toolkit.controls import LazyWidget
 from baton_reasoning.app.toolkit.file_drops import FileDrops
 from baton_reasoning.app.toolkit.layout import vbox
 from baton_reasoning.core.models.options import HubFile
@@ -27,44 +26,28 @@ class ModelsPage(QWidget):
         self.controller = controller
         self._has_looked = False
         self.downloads = Downloads(controller)
-        self._pairs = LazyWidget(lambda: PairsTab(controller, self.downloads))
-        self._files = LazyWidget(lambda: FilesTab(controller))
-        self._search = LazyWidget(lambda: HubSearchTab(controller, self.downloads))
-        self._access = LazyWidget(lambda: HubSettingsTab(controller))
+        self.pairs = PairsTab(controller, self.downloads)
+        self.files = FilesTab(controller)
+        self.search = HubSearchTab(controller, self.downloads)
+        self.access = HubSettingsTab(controller)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.setAccessibleName("Models")
         self.tabs.tabBar().setDrawBase(False)
         for name, tab in (
-            ("Pairs", self._pairs),
-            ("Files on this machine", self._files),
-            ("Search the Hub", self._search),
-            ("Folders and access", self._access),
+            ("Pairs", self.pairs),
+            ("Files on this machine", self.files),
+            ("Search the Hub", self.search),
+            ("Folders and access", self.access),
         ):
             self.tabs.addTab(tab, name)
         self.setLayout(vbox((self.tabs, 1), self.downloads, margins=(18, 10, 18, 12)))
         FileDrops(self).dropped.connect(self._take_dropped)
 
-    @property
-    def pairs(self) -> PairsTab:
-        return self._pairs.part
-
-    @property
-    def files(self) -> FilesTab:
-        return self._files.part
-
-    @property
-    def search(self) -> HubSearchTab:
-        return self._search.part
-
-    @property
-    def access(self) -> HubSettingsTab:
-        return self._access.part
-
     def offer(self, files: Sequence[HubFile]) -> None:
         """Show where these files are downloaded: their pair, else the first one among what the Hub has."""
         if files:
-            self.tabs.setCurrentWidget(self._pairs)
+            self.tabs.setCurrentWidget(self.pairs)
             self.pairs.offer(files, partial(self._search_for, files[0]))
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -77,10 +60,10 @@ class ModelsPage(QWidget):
 
     def _take_dropped(self, paths: list[Path]) -> None:
         """Add the files and folders to those on this machine, and choose them: two models can be used as a pair."""
-        self.tabs.setCurrentWidget(self._files)
+        self.tabs.setCurrentWidget(self.files)
         self.files.choose(paths)
         self.controller.add(paths)
 
     def _search_for(self, file: HubFile) -> None:
-        self.tabs.setCurrentWidget(self._search)
+        self.tabs.setCurrentWidget(self.search)
         self.search.look_for(file)

@@ -38,8 +38,8 @@ class JudgedPair(NamedTuple):
     """Of the pair, over that of the large model alone."""
     is_measured: bool
     """Whether both models were measured on this machine; else speed and time are estimated from sizes."""
-    disk_lacks: bool
-    """Whether the disk cannot hold what is missing."""
+    disk_free: int
+    """Bytes, where downloads go."""
 
     @property
     def missing(self) -> list[CatalogModel]:
@@ -48,6 +48,11 @@ class JudgedPair(NamedTuple):
     @property
     def download_bytes(self) -> int:
         return sum(model.bytes for model in self.missing)
+
+    @property
+    def disk_lacks(self) -> bool:
+        """Whether the disk cannot hold what is missing."""
+        return bool(self.missing) and self.download_bytes + SPARE_BYTES > self.disk_free
 
 
 def judge_pairs(
@@ -66,7 +71,6 @@ def judge_pairs(
         estimated = (ModelCost.relative(model.active_bytes / (rate or 1)) for model in (pair.small, pair.large))
         of_small, of_large = measured if is_measured else estimated
         seconds = pair_seconds(of_small, of_large, USUAL_SHARE)
-        lacking = sum(model.bytes for model, file in ((pair.small, small), (pair.large, large)) if file is None)
         return JudgedPair(
             pair,
             small,
@@ -76,7 +80,7 @@ def judge_pairs(
             speed=1 / seconds if rate or is_measured else None,
             time=seconds / of_large.decode,
             is_measured=is_measured,
-            disk_lacks=bool(lacking) and lacking + SPARE_BYTES > disk_free,
+            disk_free=disk_free,
         )
 
     return tuple(map(judged, pairs_that_fit(devices)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from PySide6.QtCore import Qt
@@ -11,11 +12,11 @@ from PySide6.QtWidgets import QWidget
 from baton_reasoning.app.models.controller import ModelsController
 from baton_reasoning.app.models.downloads import Downloads
 from baton_reasoning.app.models.pairs import JudgedPair, judge_pairs, recommended
-from baton_reasoning.app.models.row_table import RowTable
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import button, label, scrolling
-from baton_reasoning.app.toolkit.flow import FlowLayout
+from baton_reasoning.app.toolkit.flow import flowing
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.app.toolkit.tables import RowTable
 from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, Role, set_role
 from baton_reasoning.core.diagnosis import Check, State, gpu_checks
 from baton_reasoning.core.engines.body import Author
@@ -36,6 +37,7 @@ EVIDENCE = {
     PublishedResult.UNTESTED: "No published benchmarks.",
 }
 COLUMNS = columns_of(("Pair", "Download", "Memory", "Tok/s", "Time"))
+CAPTIONS = ("to download", "of memory", "tokens a second", "of the time of the large model alone")
 HERE = "here"
 """Of a pair that is to be downloaded no more."""
 NOTES = (
@@ -62,7 +64,7 @@ class PairsTab(QWidget):
         self._downloads = downloads
         self._manifests = LatestTask(self, "ask the Hub", self._show_error)
         self._judging = LatestTask(self, "judge pairs", self._show_error)
-        self._machine: Machine | None = None
+        self._pairs: tuple[JudgedPair, ...] = ()
         self._best: JudgedPair | None = None
         self._wanted: CatalogPair | None = None
         """What is being downloaded to be used."""
@@ -73,7 +75,6 @@ class PairsTab(QWidget):
         self.names = {author: label("", Role.TITLE) for author in AUTHOR_ROLES}
         self.about = label("", wrap=True)
         self.figures = [(label("", Role.TITLE), label("", Role.MUTED)) for _ in COLUMNS[1:]]
-        self._figures = [holder(vbox(*figure, margins=0, spacing=2)) for figure in self.figures]
         self.press = button("", self._press, Role.PRIMARY)
         self.status = label("", Role.MUTED, wrap=True)
         self.machine = label("", Role.MUTED, wrap=True)
@@ -82,7 +83,8 @@ class PairsTab(QWidget):
         self.warnings.hide()
         self.table = RowTable("Pairs that fit this machine", COLUMNS, shows_all=True)
         self.table.chosen_changed.connect(self._show_chosen)
-        self.demo = button("Use the demo pair", self._use_demo)
+        demo = partial(controller.use_pair, DemoModel.SMALL.path, DemoModel.LARGE.path)
+        self.demo = button("Use the demo pair", demo)
         self._card = self._make_card()
         self._others = holder(vbox(self.table, label(NOTES, Role.MUTED, wrap=True), margins=0))
         server = button("Connect to a server…", controller.actions.connect_server)
@@ -103,7 +105,7 @@ class PairsTab(QWidget):
         """Choose the pair of which just these files are missing, as soon as the machine has been looked at; if there is
         none, call `otherwise`."""
         self._offered, self._otherwise = frozenset(files), otherwise
-        self._choose_offered()
+        self.refresh()
 
     def refresh(self) -> None:
         """Judge the catalogue's pairs by what the machine has now; in a thread, since it takes some milliseconds."""
@@ -122,19 +124,16 @@ class PairsTab(QWidget):
 
     def _make_card(self) -> QWidget:
         signs = vbox(*(label(SIGN[author], role) for author, role in AUTHOR_ROLES.items()), spacing=2)
-        figures = FlowLayout(28, Qt.AlignmentFlag.AlignLeft)
-        for figure in self._figures:
-            figures.addWidget(figure)
         names = holder(hbox(signs, (vbox(*self.names.values(), spacing=2), 1), margins=0, spacing=8))
-        numbers = holder(figures)
+        numbers = flowing(*(holder(vbox(*figure, margins=0, spacing=2)) for figure in self.figures), gap=28)
         self._of_pair = (names, numbers, self.press)
         action = hbox(self.press, (self.status, 1), spacing=12)
         column = vbox(self.heading, names, self.about, numbers, action, margins=(20, 16, 20, 16), spacing=12)
         return holder(column, Role.CARD)
 
     def _show(self, machine: Machine) -> None:
-        kept = chosen.pair if (chosen := self._chosen) else None
-        self._machine = machine
+        chosen = self._chosen.pair if self._chosen else None
+        self._pairs = machine.pairs
         self._best = recommended(machine.pairs)
         gpus = [f"{gpu.description} with {in_gib(gpu.free_bytes)} free" for gpu in machine.devices.gpus]
         ram = f"RAM {in_gib(machine.devices.ram_free)} free of {in_gib(machine.devices.ram_total)}"
@@ -144,11 +143,11 @@ class PairsTab(QWidget):
         self.warnings.setVisible(bool(bad))
         self.heading.setText("None of the known pairs fits here")
         self.about.setText("Search the Hub for smaller models, or connect to a server.")
-        tips = [f"{each.pair.good_for} {EVIDENCE[each.pair.evidence]}" for each in machine.pairs]
-        rows = [row for row, each in enumerate(machine.pairs) if each.pair == kept]
-        best = [machine.pairs.index(self._best)] if self._best else []
-        self.table.show_rows([self._cells(each) for each in machine.pairs], tips, rows or best)
-        self._others.setVisible(bool(machine.pairs))
+        tips = [f"{each.pair.good_for} {EVIDENCE[each.pair.evidence]}" for each in self._pairs]
+        kept = [row for row, each in enumerate(self._pairs) if each.pair == chosen]
+        best = [row for row, each in enumerate(self._pairs) if each is self._best]
+        self.table.show_rows([self._cells(each) for each in self._pairs], tips, kept or best)
+        self._others.setVisible(bool(self._pairs))
         self._choose_offered()
         self._use_wanted()
 
@@ -158,7 +157,7 @@ class PairsTab(QWidget):
 
     @property
     def _chosen(self) -> JudgedPair | None:
-        return self._machine.pairs[self.table.chosen[0]] if self._machine and self.table.chosen else None
+        return self._pairs[self.table.chosen[0]] if self.table.chosen else None
 
     def _show_chosen(self) -> None:
         self.demo.setVisible(DemoModel.SMALL.path not in self._controller.loaded)
@@ -173,11 +172,11 @@ class PairsTab(QWidget):
             self.names[author].setText(model.name)
         licences = dict.fromkeys((pair.small.licence, pair.large.licence))
         self.about.setText(f"{pair.good_for} {EVIDENCE[pair.evidence]} Licence: {', '.join(licences)}.")
-        captions = ("to download", "of memory", "tokens a second", "of the time of the large model alone")
-        shown = zip(self.figures, self._figures, figures_of(judged), captions, strict=True)
-        for (value, caption), both, figure, text in shown:
+        for (value, caption), figure, text in zip(self.figures, figures_of(judged), CAPTIONS, strict=True):
             value.setText(figure.removeprefix("≈ "))
             caption.setText(f"{text}, estimated" if figure.startswith("≈") else text)
+            both = value.parentWidget()
+            assert both
             both.setVisible(figure not in (NOTHING, HERE))
         self._show_action(judged)
 
@@ -226,8 +225,7 @@ class PairsTab(QWidget):
 
     def _use_wanted(self) -> None:
         """Load the pair that was downloaded to be used, without leaving the page."""
-        assert self._machine
-        judged = next((each for each in self._machine.pairs if each.pair == self._wanted), None)
+        judged = next((each for each in self._pairs if each.pair == self._wanted), None)
         if judged and judged.small and judged.large:
             self._wanted = None
             self._controller.actions.use_pair(judged.small, judged.large)
@@ -236,19 +234,16 @@ class PairsTab(QWidget):
         self._wanted = None
 
     def _choose_offered(self) -> None:
-        if not self._machine or not self._offered:
+        if not self._offered:
             return
         offered, self._offered = self._offered, frozenset()
-        for row, judged in enumerate(self._machine.pairs):
+        for row, judged in enumerate(self._pairs):
             if {model.hub_file for model in judged.missing} == offered:
                 self.table.choose([row])
                 self.press.setFocus(Qt.FocusReason.OtherFocusReason)
                 self._area.ensureWidgetVisible(self.press)
                 return
         self._otherwise()
-
-    def _use_demo(self) -> None:
-        self._controller.use_pair(DemoModel.SMALL.path, DemoModel.LARGE.path)
 
     def _show_error(self, error: BatonError) -> None:
         self._wanted = None

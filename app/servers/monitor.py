@@ -22,22 +22,16 @@ class ServerMonitor(QObject):
         self.timer.setInterval(EVERY_MS)
         self.timer.timeout.connect(self.check)
         models.changed.connect(self.timer.stop)
-        models.ready.connect(self._begin)
+        models.ready.connect(self.timer.start)
+        models.ready.connect(self.check)
 
     def check(self) -> None:
         """Ask all servers in a thread, unless the last request is still waiting."""
-        pair = self._models.pair
-        engines: tuple[object, ...] = (pair.small, pair.large)
-        servers = [engine for engine in engines if isinstance(engine, ServerEngine)]
-        if self._request.busy or not servers:
-            return
+        servers = [engine for engine in self._models.pair.engines.values() if isinstance(engine, ServerEngine)]
 
         def ping() -> None:
             for server in servers:
                 server.ping()
 
-        self._request.run(ping, lambda _: self.checked.emit())
-
-    def _begin(self) -> None:
-        self.timer.start()
-        self.check()
+        if servers and not self._request.busy:
+            self._request.run(ping, lambda _: self.checked.emit())

@@ -106,7 +106,6 @@ class ServerDialog(QDialog):
         """Close the dialog without waiting for a silent server."""
         self._is_closed = True
         self._request.cancel()
-        self.key.cancel()
         super().done(result)
 
     def _buttons_for(self, purpose: Purpose) -> list[QPushButton]:
@@ -317,10 +316,6 @@ class KeyField(QWidget):
         self._urls = urls
         self.forget.setVisible(known.has_key)
         self.edit.setPlaceholderText("kept; another one replaces it" if known.has_key else "if the server wants one")
-
-    def cancel(self) -> None:
-        """Stop waiting for the keyring, since the dialog is closed."""
-        self._keyring.cancel()
 
     def _forget(self) -> None:
         urls = self._urls

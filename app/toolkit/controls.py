@@ -5,10 +5,10 @@ from __future__ import annotations
 import html
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QFont, QFontMetrics, QHelpEvent, QPainter, QPaintEvent, QShowEvent
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtGui import QFont, QFontMetrics, QHelpEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
@@ -30,7 +30,6 @@ from PySide6.QtWidgets import (
     QStylePainter,
     QToolButton,
     QToolTip,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -357,36 +356,3 @@ def see_through(area: QScrollArea, inside: QWidget) -> None:
     """Keep Qt from filling the background of an area and of its content; call it once `inside` is set."""
     for ground in (area.viewport(), inside):
         ground.setAutoFillBackground(False)
-
-
-Part = TypeVar("Part", bound=QWidget)
-
-
-class LazyWidget(QWidget, Generic[Part]):
-    """Makes its part when it is first shown, or first used."""
-
-    def __init__(self, make: Callable[[], Part], parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._make = make
-        self._part: Part | None = None
-        self._column = QVBoxLayout(self)
-        self._column.setContentsMargins(0, 0, 0, 0)
-
-    @property
-    def is_made(self) -> bool:
-        return self._part is not None
-
-    @property
-    def part(self) -> Part:
-        if self._part is None:
-            self._part = self._make()
-            self._column.addWidget(self._part)
-        return self._part
-
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        if self._part is None:
-            QTimer.singleShot(0, self, self._fill)  # what is around it is painted first
-
-    def _fill(self) -> None:
-        self.part.show()

@@ -15,7 +15,7 @@ from baton_reasoning.app.session.loaded_models import LoadedModels
 from baton_reasoning.app.session.preferences import Preferences, documents_folder
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, ModelFileError
-from baton_reasoning.core.models.options import LocalFile, ModelSource, file_source, parse_source
+from baton_reasoning.core.models.options import ModelSource, file_source, parse_source
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ModelChoice
 
@@ -107,11 +107,6 @@ class WindowDialogs(QObject):
     def reload_models(self) -> None:
         """Load the pair in use again: it failed, or choices about it have changed."""
         self._models.load(self._preferences.value.models)
-
-    def files_used(self) -> list[Path]:
-        """Return the files that were chosen lately."""
-        models = (model for pair in self._preferences.value.window.recent_pairs for model in pair)
-        return [source.path for source in map(parse_source, models) if isinstance(source, LocalFile)]
 
     def restore_models(self) -> bool:
         """Choose and load the models again that worked before those that could not be loaded; False if there are none.

@@ -1,19 +1,21 @@
-"""Top bar button with the two models, or the progress of loading them."""
+"""The header's button with the two models, or the progress of loading them; it leads back to recent pairs."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent
-from PySide6.QtWidgets import QLabel, QPushButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import QMenu, QPushButton, QSizePolicy, QWidget
 
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.controls import ElidedLabel, label, plain_tip
 from baton_reasoning.app.toolkit.layout import hbox
-from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, Role, set_role
-from baton_reasoning.app.window.recent_pairs import PairMenu
+from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, Role
 from baton_reasoning.core.engines.base import ModelCard
-from baton_reasoning.core.engines.remote.status import ServerStatus
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.models.options import DemoModel, LocalFile, ModelSource, parse_source
+from baton_reasoning.core.settings import DEMO_OF
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import STATES, fallback_text, status_text
 from baton_reasoning.core.words.speed import speed_of_pair
@@ -31,37 +33,21 @@ class ModelButton(QPushButton):
         super().__init__(parent)
         self._models = models
         self._preferences = preferences
-        self.pairs = PairMenu(self.pair_chosen.emit, self)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        self.clicked.connect(self._press)
-        self._status = label("", Role.MUTED)
-        self._signs = {author: label(SIGN[author], role) for author, role in AUTHOR_ROLES.items()}
-        self._names = {author: ElidedLabel() for author in AUTHOR_ROLES}
-        self._details = {author: label("", Role.MUTED) for author in AUTHOR_ROLES}
-        self._states = {author: StateLabel() for author in AUTHOR_ROLES}
+        self._is_narrow = False
+        self.pairs = QMenu(self)
+        self.pairs.setToolTipsVisible(True)
+        self._parts = {author: (label(SIGN[author], role), ElidedLabel()) for author, role in AUTHOR_ROLES.items()}
         self._between = label("⇄", Role.MUTED)
-        small, large = (
-            (self._signs[author], self._names[author], self._details[author], self._states[author])
-            for author in AUTHOR_ROLES
-        )
-        parts: list[QLabel] = [self._status, *small, self._between, *large]
+        small, large = self._parts.values()
+        parts = (*small, self._between, *large)
         for part in parts:
             part.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.setLayout(hbox(*parts, margins=(12, 0, 12, 0), spacing=7))
-        self.is_narrow = False
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.clicked.connect(self._press)
         models.changed.connect(self.refresh)
         models.servers_changed.connect(self.refresh)
         self.refresh()
-
-    def _press(self) -> None:
-        """Offer the recent pairs; where there are none, let two models be chosen at once."""
-        self.pairs.show_pairs(self._preferences.value)
-        if not self.pairs.actions():
-            self.choose_wanted.emit()
-            return
-        self.pairs.addSeparator()
-        self.pairs.addAction("Choose two models… (Ctrl+M)", self.choose_wanted.emit)
-        self.pairs.popup(self.mapToGlobal(self.rect().bottomLeft()))
 
     def sizeHint(self) -> QSize:
         layout = self.layout()
@@ -74,83 +60,67 @@ class ModelButton(QPushButton):
         return QSize(layout.minimumSize().width(), super().sizeHint().height())
 
     def show_narrow(self, narrow: bool) -> None:
-        """Shorten the text to the models' names."""
-        if narrow is not self.is_narrow:
-            self.is_narrow = narrow
-            self.refresh()
+        """Show the sign of a server's state alone, before the name, which is shortened where the room is used up."""
+        self._is_narrow = narrow
+        self.refresh()
 
     def refresh(self) -> None:
-        ready = self._models.state is LoadState.READY
-        self._status.setVisible(not ready)
-        self._status.setText("Choose two models…" if self._models.state is LoadState.NONE else self._models.status)
-        set_role(self._status, Role.DANGER if self._models.state is LoadState.FAILED else Role.MUTED)
-        parts = []
-        # The text of a server's status needs space.
-        is_tight = self.is_narrow and any(self._models.server_status(author) for author in AUTHOR_ROLES)
-        longest = LONGEST_NAME // 2 if is_tight else LONGEST_NAME
-        for author in AUTHOR_ROLES:
-            engine = self._models.pair.get(author)
-            card = engine.card if engine else None
-            name = card.name if card else "none"
-            metrics = QFontMetrics(self._names[author].font())
-            self._names[author].setText(metrics.elidedText(name, Qt.TextElideMode.ElideRight, longest))
-            self._details[author].setText("" if self.is_narrow or not card else detail(card))
-            parts.append(f"{author.value} model {name}")
-            status = self._models.server_status(author)
-            self._states[author].show_status(status, short=self.is_narrow)
-            if status:
-                parts.append(f"its server: {status_text(status)}")
-            if card and (less := fallback_text(card)):
-                parts.append(less)
-            for widget in (self._signs[author], self._names[author], self._details[author], self._states[author]):
-                widget.setVisible(ready and bool(widget.text()))
-        self._between.setVisible(ready)
-        self.setAccessibleName("Models: " + (", ".join(parts) if ready else self._status.text()))
-        if ready and (speed := speed_of_pair(self._models.pair, self._models.costs)):
-            parts.append(speed)
-        tip = "\n".join([*parts, "Choose other models (Ctrl+M)"]) if ready else self._models.status
-        self.setToolTip(plain_tip(tip))
+        """Show the models, or what is going on with them; the tool tip says more."""
+        models = self._models
+        cards = models.pair.cards if models.state is LoadState.READY else {}
+        texts = {author: self._text_of(author, card) for author, card in cards.items()}
+        if not texts:
+            failed = "✗ " if models.state is LoadState.FAILED else ""
+            texts[Author.SMALL] = "Choose two models…" if models.state is LoadState.NONE else failed + models.status
+        for author, (sign, text) in self._parts.items():
+            sign.setVisible(author in cards)
+            text.setVisible(author in texts)
+            text.setText(texts.get(author, ""))
+        self._between.setVisible(bool(cards))
+        told = [fact for author, card in cards.items() for fact in self._facts_of(author, card)]
+        self.setAccessibleName(f"Models: {', '.join(told) or texts[Author.SMALL]}")
+        if cards and (speed := speed_of_pair(models.pair, models.costs)):
+            told.append(speed)
+        self.setToolTip(plain_tip("\n".join([*told, "Choose other models (Ctrl+M)"]) if told else models.status))
         self.updateGeometry()
 
+    def _text_of(self, author: Author, card: ModelCard) -> str:
+        """Return the name, with the state of its server, or a sign that the model got less than was asked for."""
+        name = self.fontMetrics().elidedText(card.name, Qt.TextElideMode.ElideRight, LONGEST_NAME)
+        if status := self._models.server_status(author):
+            return f"{STATES[status.state].sign} {name}" if self._is_narrow else f"{name} · {status_text(status)}"
+        return f"⚠ {name}" if fallback_text(card) else name
 
-class StateLabel(QLabel):
-    """The status of a server. It is as wide as its longest text, so that nothing beside it moves; where that does not
-    fit, it shows the sign alone, whose meaning is in the tool tip of the button."""
+    def _facts_of(self, author: Author, card: ModelCard) -> Iterator[str]:
+        """Yield what the tool tip says of a model."""
+        location = "" if card.location == "this machine" else card.location
+        yield " · ".join(filter(None, (f"{author.value} model {card.name}", card.quantisation, location)))
+        if status := self._models.server_status(author):
+            yield f"its server: {status_text(status)}"
+        if less := fallback_text(card):
+            yield less
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.setTextFormat(Qt.TextFormat.PlainText)
-        self._widest = 0
-        """Pixels of the longest text."""
-
-    def sizeHint(self) -> QSize:
-        return QSize(self._widest, super().sizeHint().height())
-
-    def minimumSizeHint(self) -> QSize:
-        return QSize(2 * self.fontMetrics().averageCharWidth(), super().sizeHint().height())
-
-    def paintEvent(self, _event: QPaintEvent) -> None:
-        shown = self.text() if self.width() >= self.fontMetrics().horizontalAdvance(self.text()) else self.text()[:1]
-        painter = QPainter(self)
-        self.style().drawItemText(
-            painter, self.rect(), int(self.alignment()), self.palette(), self.isEnabled(), shown, self.foregroundRole()
-        )
-
-    def show_status(self, status: ServerStatus | None, short: bool) -> None:
-        """Show the status of a server; None for a model that is not on one."""
-        if status is None:
-            self.clear()
+    def _press(self) -> None:
+        """Offer the recent pairs and the demo pair, without the one in use; if there is no other, choose two models."""
+        chosen = self._preferences.value
+        recent = [(parse_source(small), parse_source(large)) for small, large in chosen.window.recent_pairs]
+        self.pairs.clear()
+        demo = tuple(DEMO_OF.values())
+        for small, large in (*recent, demo):
+            choice = chosen.models.model_copy(update={"small": small, "large": large})
+            if choice != chosen.models:
+                both = f"{SIGN[Author.SMALL]} {source_name(small)}  {SIGN[Author.LARGE]} {source_name(large)}"
+                action = self.pairs.addAction("Demo pair" if (small, large) == demo else both)
+                action.triggered.connect(lambda _checked, choice=choice: self.pair_chosen.emit(choice))
+                action.setToolTip(plain_tip(f"{small}\n{large}"))
+        if not self.pairs.actions():
+            self.choose_wanted.emit()
             return
-        role = Role.DANGER if STATES[status.state].is_problem else Role.MUTED
-        if self.property("role") != role.value:
-            set_role(self, role)
-        self.setText(status_text(status, short))
-        advance = self.fontMetrics().horizontalAdvance
-        self._widest = max(advance(status_text(ServerStatus(state), short)) for state in STATES)
-        self.updateGeometry()
+        self.pairs.addSeparator()
+        self.pairs.addAction("Choose two models… (Ctrl+M)", self.choose_wanted.emit)
+        self.pairs.popup(self.mapToGlobal(self.rect().bottomLeft()))
 
 
-def detail(card: ModelCard) -> str:
-    """Return quantisation and server: “Q4_K_M · office-server”."""
-    location = "" if card.location == "this machine" else card.location
-    return " · ".join(filter(None, (card.quantisation, location, "⚠ less" if fallback_text(card) else "")))
+def source_name(source: ModelSource) -> str:
+    """Return the name of a file, or the address of anything else."""
+    return source.path.name if isinstance(source, DemoModel | LocalFile) else str(source)

@@ -3,47 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QWidget
+
 from baton_reasoning.app.toolkit.background import BackgroundTask
-from baton_reasoning.app.toolkit.controls import LazyWidget
+from baton_reasoning.app.toolkit.layout import vbox
 from baton_reasoning.app.window.main_window import MainWindow
-from baton_reasoning.core.models.options import DEMO_FOLDER, HubFile
+from baton_reasoning.core.models.options import HubFile
 
 if TYPE_CHECKING:
     from baton_reasoning.app.models.page import ModelsPage
     from baton_reasoning.core.secrets import Secrets
 
 
-class ImportedPage(LazyWidget["ModelsPage"]):
-    """Imports the page in a thread before it is made: that takes a tenth of a second."""
+class LazyModelsPage(QWidget):
+    """Makes the page when it is first shown, or first used."""
 
-    def _fill(self) -> None:
-        task = BackgroundTask(self, "import the Models page", lambda: import_module("baton_reasoning.app.models.page"))
-        task.done(lambda _: self.part.show()).start()
+    def __init__(self, window: MainWindow, secrets: Callable[[], Secrets] | None, home: Path | None) -> None:
+        super().__init__()
+        self._window = window
+        self._secrets = secrets
+        self._home = home
+        self._column = vbox(margins=0)
+        self.setLayout(self._column)
 
-
-def add_models_page(
-    window: MainWindow, secrets: Callable[[], Secrets] | None = None, home: Path | None = None
-) -> ImportedPage:
-    """Add a page that is made when it is first shown. `secrets` and `home` replace the user's own in tests."""
-
-    def make() -> ModelsPage:
+    @cached_property
+    def part(self) -> ModelsPage:
         from baton_reasoning.app.models.controller import ModelsController
         from baton_reasoning.app.models.page import ModelsPage
         from baton_reasoning.core.secrets import Secrets
 
+        window, secrets = self._window, (self._secrets or Secrets)()
         controller = ModelsController(
-            window.paths,
-            (secrets or Secrets)(),
-            window.messages,
-            built_in=(DEMO_FOLDER,),
-            home=home,
-            general=lambda: window.preferences.value.models.load_options,
-            used=window.dialogs.files_used,
-            parent=window,
+            window.paths, secrets, window.messages, window.preferences, home=self._home, parent=window
         )
 
         def show_loaded() -> None:
@@ -54,13 +51,27 @@ def add_models_page(
         controller.pair_used.connect(lambda: window.show_page("chat"))
         page = ModelsPage(controller)
         show_loaded()
+        self._column.addWidget(page)
         return page
 
-    def offer(files: list[HubFile]) -> None:
-        window.show_page("models")
-        page.part.offer(files)
+    def showEvent(self, event: QShowEvent) -> None:
+        """Import the page in a thread before it is made: that takes a tenth of a second."""
+        super().showEvent(event)
+        if not self._column.count():
+            work = partial(import_module, "baton_reasoning.app.models.page")
+            BackgroundTask(self, "import the Models page", work).done(lambda _: self.part.show()).start()
 
-    page = ImportedPage(make)
-    window.dialogs.downloads_wanted.connect(offer)
+    def offer(self, files: list[HubFile]) -> None:
+        """Show where these files are downloaded."""
+        self._window.show_page("models")
+        self.part.offer(files)
+
+
+def add_models_page(
+    window: MainWindow, secrets: Callable[[], Secrets] | None = None, home: Path | None = None
+) -> LazyModelsPage:
+    """Add a page that is made when it is first shown. `secrets` and `home` replace the user's own in tests."""
+    page = LazyModelsPage(window, secrets, home)
+    window.dialogs.downloads_wanted.connect(page.offer)
     window.add_page("models", "Models", page)
     return page

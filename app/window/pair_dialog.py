@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtGui import QStandardItem, QStandardItemModel
-from PySide6.QtWidgets import QCompleter, QDialog, QFileDialog, QGridLayout, QLineEdit, QWidget
+from PySide6.QtWidgets import QCompleter, QDialog, QFileDialog, QGridLayout, QPushButton, QWidget
 
 from baton_reasoning.app.toolkit.background import LatestTask
-from baton_reasoning.app.toolkit.controls import IconButton, button, label, plain_tip, whole_number
+from baton_reasoning.app.toolkit.controls import IconButton, button, label, line_edit, plain_tip, whole_number
 from baton_reasoning.app.toolkit.file_drops import FileDrops
-from baton_reasoning.app.toolkit.layout import Spacer, hbox, vbox
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, Role, set_role
 from baton_reasoning.app.toolkit.timer import single_shot_timer
-from baton_reasoning.app.window.recent_pairs import PairMenu, source_name
+from baton_reasoning.app.window.model_button import source_name
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.known_servers import KnownServers
 from baton_reasoning.core.errors import ModelFileError, SettingsError
@@ -61,18 +60,19 @@ class PairDialog(QDialog):
         self._choice = choice
         self._servers = servers
         self._costs = costs
-        self.edits = {author: QLineEdit(self._text(author)) for author in (Author.SMALL, Author.LARGE)}
+        self._sources: dict[Author, ModelSource] = {}
+        """What the fields name; a field that is wrong is left out."""
+        self.edits = {
+            author: line_edit(f"File or address of the {author.value} model", "Model file or server URL")
+            for author in (Author.SMALL, Author.LARGE)
+        }
         self.offered = QStandardItemModel(self)
-        self.pairs = PairMenu(self._use_pair, self)
         self.download = button("Download on the Models page", self._want_downloads)
         self._search = LatestTask(self, "look for models")
         self._pause = single_shot_timer(self, PAUSE_MS, self._validate)
         """Runs while a field is typed into: half a path is not reported as wrong."""
-        self.messages = {author: label("", Role.MUTED) for author in self.edits}
-        self.server_buttons = {
-            author: button("Server…", lambda author=author: self._set_up_server(author))  # type: ignore[misc]
-            for author in self.edits
-        }
+        self.messages = {author: label("", Role.MUTED, wrap=True) for author in self.edits}
+        self.server_buttons: dict[Author, QPushButton] = {}
         self.warning = label("", Role.DANGER, wrap=True)
         self.warning.setAccessibleName("Warning about the pair")
         self.speed = label("", Role.MUTED, wrap=True)
@@ -87,8 +87,8 @@ class PairDialog(QDialog):
         self._validate()
 
     def offer(self, chosen: Settings, look: Callable[[], Sequence[Path]]) -> None:
-        """Offer recent pairs, and models below the fields: recent ones at once; when `look` has them, the files on this
-        machine too, with the servers that have a name."""
+        """Offer models below the fields: recent ones at once; when `look` has them, the files on this machine too, with
+        the servers that have a name."""
 
         def show(servers: dict[str, str], here: Sequence[Path]) -> None:
             self.offered.clear()
@@ -98,25 +98,14 @@ class PairDialog(QDialog):
                 item.setToolTip(plain_tip(source))
                 self.offered.appendRow(item)
 
-        self.pairs.show_pairs(chosen)
         show({}, ())
         self._search.run(lambda: (self._servers.names(), look()), lambda found: show(*found))
 
-    def _use_pair(self, choice: ModelChoice) -> None:
-        self._choice = choice
-        for author, edit in self.edits.items():
-            edit.setText(self._text(author))
-
     def _want_downloads(self) -> None:
-        files = self._hub_files()
         self.reject()
-        self.downloads_wanted.emit(files)
+        self.downloads_wanted.emit(self._hub_files)
 
-    def done(self, result: int) -> None:
-        self._search.cancel()
-        super().done(result)
-
-    def _complete(self, author: Author) -> QCompleter:
+    def _completer(self, author: Author) -> QCompleter:
         """Complete models by any part of their path or address."""
         completer = QCompleter(self.offered, self.edits[author])
         completer.setCompletionRole(SOURCE_ROLE)
@@ -148,42 +137,15 @@ class PairDialog(QDialog):
         grid = QGridLayout()
         grid.setVerticalSpacing(6)
         grid.setHorizontalSpacing(10)
-        for row, (author, edit) in enumerate(self.edits.items()):
-            edit.setPlaceholderText("Model file or server URL")
-            edit.setAccessibleName(f"File or address of the {author.value} model")
-            edit.setMinimumWidth(240)
-            edit.textEdited.connect(lambda _: self._pause.start())  # Qt emits it before textChanged
-            edit.editingFinished.connect(self._pause.stop)
-            edit.editingFinished.connect(self._validate)
-            edit.textChanged.connect(self._validate)
-            edit.setCompleter(self._complete(author))
-            FileDrops(edit).dropped.connect(partial(self._take_dropped, author))
-            known = IconButton(
-                "chevron-down",
-                f"Recent and local models for the {author.value} model",
-                lambda author=author: self._show_offered(author),  # type: ignore[misc]
-            )
-            browse = button("Choose…", lambda author=author: self._browse(author))  # type: ignore[misc]
-            browse.setAccessibleName(f"Choose the file of the {author.value} model")
-            server = self.server_buttons[author]
-            server.setAccessibleName(f"Key, test and use of the {author.value} model's server")
-            self.messages[author].setWordWrap(True)
-            self.messages[author].setAlignment(Qt.AlignmentFlag.AlignTop)
-            self.messages[author].setMinimumHeight(MESSAGE_LINES * self.fontMetrics().lineSpacing())
-            grid.addWidget(label(f"{SIGN[author]} {author.value.capitalize()} model", AUTHOR_ROLES[author]), 2 * row, 0)
-            grid.addWidget(edit, 2 * row, 1)
-            grid.addWidget(known, 2 * row, 2)
-            grid.addWidget(browse, 2 * row, 3)
-            grid.addWidget(server, 2 * row, 4)
+        for row, author in enumerate(self.edits):
+            for column, part in enumerate(self._field(author)):
+                grid.addWidget(part, 2 * row, column)
             grid.addWidget(self.messages[author], 2 * row + 1, 1, 1, 4)
         grid.addWidget(label("Context"), 4, 0)
         grid.addWidget(self.context, 4, 1)
-        recent = button("Recent pairs", lambda: None, tip="Pairs that were used lately, and the demo pair")
-        recent.setMenu(self.pairs)
         buttons = hbox(
             button("Swap", self.exchange, tip="Swap the small and the large model"),
-            recent,
-            Spacer(0),
+            STRETCH,
             button("Cancel", self.reject),
             self.load,
         )
@@ -197,6 +159,30 @@ class PairDialog(QDialog):
                 margins=(18, 16, 18, 14),
                 spacing=14,
             )
+        )
+
+    def _field(self, author: Author) -> tuple[QWidget, ...]:
+        """Prepare the field of a model; return it with its name and its buttons."""
+        edit, message, model = self.edits[author], self.messages[author], f"{author.value} model"
+        if (source := self._choice.get(author)) is not DEMO_OF[author]:  # whose field is empty
+            edit.setText(str(source))
+        edit.setMinimumWidth(240)
+        edit.textEdited.connect(lambda _: self._pause.start())  # Qt emits it before textChanged
+        edit.editingFinished.connect(self._pause.stop)
+        edit.editingFinished.connect(self._validate)
+        edit.textChanged.connect(self._validate)
+        edit.setCompleter(self._completer(author))
+        FileDrops(edit).dropped.connect(partial(self._take_dropped, author))
+        message.setAlignment(Qt.AlignmentFlag.AlignTop)
+        message.setMinimumHeight(MESSAGE_LINES * self.fontMetrics().lineSpacing())
+        server = partial(self._set_up_server, author)
+        self.server_buttons[author] = button("Server…", server, name=f"Key, test and use of the {model}'s server")
+        return (
+            label(f"{SIGN[author]} {model.capitalize()}", AUTHOR_ROLES[author]),
+            edit,
+            IconButton("chevron-down", f"Recent and local models for the {model}", partial(self._show_offered, author)),
+            button("Choose…", partial(self._browse, author), name=f"Choose the file of the {model}"),
+            self.server_buttons[author],
         )
 
     def _browse(self, author: Author) -> None:
@@ -214,35 +200,30 @@ class PairDialog(QDialog):
 
     def _validate(self) -> None:
         """Describe the files from their headers, before anything is loaded."""
+        self._sources = {}
         usable = True
         for author, edit in self.edits.items():
-            text, role = "", Role.MUTED
+            role = Role.MUTED
             try:
-                is_named = bool(edit.text().strip())
-                text = _source_text(self._source(author)) if is_named else f"The demo's {author.value} model"
+                self._sources[author] = source = self._parsed(author)
+                text = _source_text(source) if edit.text().strip() else f"The demo's {author.value} model"
             except (ModelFileError, SettingsError) as error:
                 is_typed = self._pause.isActive() and edit.hasFocus()
                 text, role, usable = "" if is_typed else str(error), Role.DANGER, False
             self.messages[author].setText(text)
             set_role(self.messages[author], role)
-        warning = pair_warning(self._source(Author.SMALL), self._source(Author.LARGE)) if usable else ""
-        self.speed.setText(self._speed() if usable and not warning else "")
-        self.speed.setVisible(bool(self.speed.text()))
+        warning = speed = ""
+        if usable:
+            small, large = self._sources.values()
+            warning = pair_warning(small, large)
+            speed = "" if warning else expected_speed(small, large, self._costs)
+        self.speed.setText(speed)
+        self.speed.setVisible(bool(speed))
         self.warning.setText(f"⚠ {warning}")
         self.warning.setVisible(bool(warning))
-        self.download.setVisible(bool(self._hub_files()))
+        self.download.setVisible(bool(self._hub_files))
         self.load.setEnabled(usable)
         self.load.setText("Load anyway" if warning else "Load")
-
-    def _speed(self) -> str:
-        """Return what to expect of the pair; nothing for the demo pair, whose costs its small files do not tell."""
-        sources = [self._source(author) for author in self.edits]
-        if any(isinstance(source, ServerUrls) for source in sources):
-            return "How fast a model on a server is can be said after an answer."
-        if any(isinstance(source, DemoModel) for source in sources):
-            return ""
-        small, large = (read_header(path) for source in sources if (path := local_path(source)))
-        return speed_of_files(small, large, self._costs)
 
     def _set_up_server(self, author: Author) -> None:
         """Open the dialog of the server at this address."""
@@ -250,7 +231,7 @@ class PairDialog(QDialog):
 
         edit, beside = self.edits[author], OTHER[author]
         address = edit.text().strip() if edit.text().strip().startswith("http") else ""
-        other = self._sources().get(beside)
+        other = self._sources.get(beside)
         form = ServerDialog(
             self._servers, address, lambda: probe_beside(other, None) if other else (), Purpose.KEEP, self
         )
@@ -260,27 +241,15 @@ class PairDialog(QDialog):
         form.open()
 
     def _take(self) -> None:
-        fields = {"small": self._source(Author.SMALL), "large": self._source(Author.LARGE)}
-        self.chosen.emit(self._choice.model_copy(update={**fields, "context": self.context.value()}))
+        sources = {author.value: source for author, source in self._sources.items()}
+        self.chosen.emit(self._choice.model_copy(update={**sources, "context": self.context.value()}))
         self.accept()
 
-    def _text(self, author: Author) -> str:
-        """Return the text of the field: "" for the demo pair's own model."""
-        source = self._choice.get(author)
-        return "" if source is DEMO_OF[author] else str(source)
-
+    @property
     def _hub_files(self) -> list[HubFile]:
-        return [source for source in self._sources().values() if isinstance(source, HubFile)]
+        return [source for source in self._sources.values() if isinstance(source, HubFile)]
 
-    def _sources(self) -> dict[Author, ModelSource]:
-        """Return what the fields name; a field that is wrong is left out."""
-        sources = {}
-        for author in self.edits:
-            with suppress(SettingsError):
-                sources[author] = self._source(author)
-        return sources
-
-    def _source(self, author: Author) -> ModelSource:
+    def _parsed(self, author: Author) -> ModelSource:
         """Return what a field names. Raises SettingsError."""
         text = self.edits[author].text().strip()
         path = QUrl(text).toLocalFile() if text.startswith("file:") else text
@@ -306,6 +275,18 @@ def pair_warning(small: ModelSource, large: ModelSource) -> str:
         sizes = f"{parameter_count(fewer)} parameters against {parameter_count(more)}"
         return f"The large model is smaller than the small one ({sizes}). “Swap” exchanges them."
     return ""
+
+
+def expected_speed(small: ModelSource, large: ModelSource, costs: ModelCosts) -> str:
+    """Return what to expect of the pair; nothing for the demo pair, whose costs its small files do not tell.
+
+    Raises ModelFileError.
+    """
+    if isinstance(small, ServerUrls) or isinstance(large, ServerUrls):
+        return "How fast a model on a server is can be said after an answer."
+    if not (isinstance(small, LocalFile) and isinstance(large, LocalFile)):
+        return ""
+    return speed_of_files(read_header(small.path), read_header(large.path), costs)
 
 
 def _source_text(source: ModelSource) -> str:

@@ -258,11 +258,9 @@ STATES = {
 }
 
 
-def status_text(doing: ServerStatus, short: bool = False) -> str:
-    """Return “✓ connected · 18 ms”, “≡ reading 40%” or “◷ waiting for a slot”; short, “≡ reading” or “◷ waiting”."""
+def status_text(doing: ServerStatus) -> str:
+    """Return “✓ connected · 18 ms”, “≡ reading 40%” or “◷ waiting for a slot”."""
     sign, words, _ = STATES[doing.state]
-    if short:
-        return f"{sign} {words.partition(' for ')[0]}"
     if doing.share is not None:
         words += f" {doing.share:.0%}"
     if doing.milliseconds is not None:

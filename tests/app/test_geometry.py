@@ -47,7 +47,7 @@ from baton_reasoning.app.settings.dialog import SettingsDialog
 from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.app.toolkit.controls import ElidedButton, ElidedCheckBox, ElidedLabel
 from baton_reasoning.app.window.main_window import NARROW, MainWindow
-from baton_reasoning.app.window.model_button import ModelButton, StateLabel
+from baton_reasoning.app.window.model_button import ModelButton
 from baton_reasoning.app.window.models_page import add_models_page
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
@@ -121,9 +121,8 @@ def squeezed(widget: QWidget) -> Iterator[str]:
     """Whether it has the room that its text needs."""
     need = QSize()
     match widget:
-        case (
-            ElidedLabel() | ElidedButton() | ElidedCheckBox() | ModelButton() | StateLabel()
-        ):  # it shortens its text, and shows all of it in a tool tip
+        # They shorten their text, and show all of it in a tool tip.
+        case ElidedLabel() | ElidedButton() | ElidedCheckBox() | ModelButton():
             return
         case QLabel() if widget.text() and widget.wordWrap():
             need = QSize(widest_word(widget), widget.heightForWidth(widget.width()))

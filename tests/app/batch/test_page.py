@@ -23,7 +23,7 @@ from baton_reasoning.app.batch.welcome import BatchWelcome
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.app.toolkit.controls import IconButton
-from baton_reasoning.app.toolkit.figure_table import FigureTable
+from baton_reasoning.app.toolkit.tables import FigureTable
 from baton_reasoning.app.toolkit.theme import DARK, apply
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.tables import main_tables, more_tables

@@ -9,6 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.models.controller import ModelsController
 from baton_reasoning.app.models.page import ModelsPage
+from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.background import BackgroundTasks
 from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.body import Author
@@ -16,6 +17,7 @@ from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.models.options import ModelSource
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.secrets import Secrets
+from baton_reasoning.core.settings import SettingsFile
 from tests.core.models.hub_server import HubServer, running_hub
 
 REPOSITORY = "owner/demo-GGUF"
@@ -73,12 +75,19 @@ def secrets() -> Secrets:
 
 
 @pytest.fixture
-def controller(tmp_path: Path, secrets: Secrets, asked: Asked, trash: Path, qtbot: QtBot) -> ModelsController:
+def settings(tmp_path: Path, qtbot: QtBot) -> Preferences:
+    return Preferences(SettingsFile(Paths.under(tmp_path).settings))
+
+
+@pytest.fixture
+def controller(
+    tmp_path: Path, secrets: Secrets, asked: Asked, settings: Preferences, trash: Path, qtbot: QtBot
+) -> ModelsController:
     return ModelsController(
         Paths.under(tmp_path),
         secrets,
         asked,
-        built_in=(SMALL_MODEL.parent,),
+        settings,
         home=tmp_path / "home",
     )
 

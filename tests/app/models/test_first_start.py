@@ -103,7 +103,11 @@ def test_from_an_empty_home_to_a_pair_from_the_hub_and_its_first_answer(
     assert page.pairs.names[Author.LARGE].text() == "Tiny large"
     assert page.pairs.about.text() == "A walk. No published benchmarks. Licence: Apache 2.0."
     assert page.pairs.press.text() == f"Get and use it ({size})"
-    page.controller.change_loading(page.controller.folder / "owner" / "small-GGUF" / SMALL, LoadOptions(context=1024))
+    page.controller.replace(
+        page.controller.preferences.with_loading(
+            page.controller.folder / "owner" / "small-GGUF" / SMALL, LoadOptions(context=1024)
+        )
+    )
     page.pairs.press.click()
     qtbot.waitUntil(lambda: str(window.preferences.value.models.large).endswith(LARGE))
     qtbot.waitUntil(lambda: page.pairs.press.text() == "✓ In use")
@@ -145,8 +149,8 @@ def test_a_download_that_stops_can_be_taken_up_by_the_same_button_and_is_forgott
 @pytest.mark.long
 def test_from_an_empty_home_to_the_first_answer(qtbot: QtBot, tmp_path: Path, secrets: Secrets) -> None:
     window, page = opened(qtbot, tmp_path, secrets)
-    page.controller.change_loading(SMALL_MODEL, LoadOptions(context=1024, batch=64))
-    page.controller.change_writing(SMALL_MODEL, ModelOverrides(top_k=20))
+    page.controller.replace(page.controller.preferences.with_loading(SMALL_MODEL, LoadOptions(context=1024, batch=64)))
+    page.controller.replace(page.controller.preferences.with_overrides(SMALL_MODEL, ModelOverrides(top_k=20)))
     page.pairs.demo.click()
     trace = answered(window, qtbot)
     assert trace.started is not None

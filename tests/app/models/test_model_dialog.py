@@ -138,7 +138,7 @@ def test_a_cache_that_needs_flash_attention_is_refused_before_loading(page: Mode
 def test_what_a_file_of_settings_says_stays_when_something_else_is_chosen(
     page: ModelsPage, kept: dict[str, Any], qtbot: QtBot
 ) -> None:
-    page.controller.change_loading(SMALL_MODEL, LoadOptions(**kept))
+    page.controller.replace(page.controller.preferences.with_loading(SMALL_MODEL, LoadOptions(**kept)))
     field(opened(page, qtbot), "batch").setValue(64)
     assert page.controller.loading_of(SMALL_MODEL) == LoadOptions(**kept, batch=64)
 

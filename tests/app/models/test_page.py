@@ -13,6 +13,7 @@ from baton_reasoning.app.models.files_tab import path_of
 from baton_reasoning.app.models.hub_search_tab import size_in
 from baton_reasoning.app.models.model_dialog import facts_of
 from baton_reasoning.app.models.page import ModelsPage
+from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.background import BackgroundTasks
 from baton_reasoning.app.toolkit.controls import IconButton
 from baton_reasoning.app.window.main_window import MainWindow
@@ -136,14 +137,13 @@ def test_files_of_one_name_are_told_apart_by_their_folders(page: ModelsPage, tmp
 
 
 def test_a_file_that_was_loaded_by_its_path_is_listed(
-    tmp_path: Path, secrets: Secrets, asked: Asked, qtbot: QtBot
+    page: ModelsPage, settings: Preferences, tmp_path: Path, qtbot: QtBot
 ) -> None:
     copy = own_copy(tmp_path)
-    controller = ModelsController(Paths.under(tmp_path), secrets, asked, home=tmp_path / "home", used=lambda: [copy])
-    with qtbot.waitSignal(controller.inventory_changed):
-        controller.refresh()
-    assert [model.header.path for model in controller.inventory.models] == [copy]
-    BackgroundTasks.of(controller).close()
+    settings.change_window(recent_pairs=((str(copy), "http://office:8080"),))
+    with qtbot.waitSignal(page.controller.inventory_changed):
+        page.controller.refresh()
+    assert "mine.gguf" in names_on(page)
 
 
 def test_a_dropped_file_that_is_no_model_says_why(page: ModelsPage, asked: Asked, tmp_path: Path, qtbot: QtBot) -> None:
@@ -227,7 +227,13 @@ def test_a_model_is_searched_downloaded_and_then_there(page: ModelsPage, hub: Hu
 
 
 def test_a_download_left_by_an_earlier_session_waits_and_goes_on(
-    page: ModelsPage, hub: HubServer, qtbot: QtBot, secrets: Secrets, asked: Asked, tmp_path: Path
+    page: ModelsPage,
+    hub: HubServer,
+    qtbot: QtBot,
+    secrets: Secrets,
+    asked: Asked,
+    settings: Preferences,
+    tmp_path: Path,
 ) -> None:
     search(page, hub, qtbot)
     hub.faults.cuts = [10_000]
@@ -238,7 +244,7 @@ def test_a_download_left_by_an_earlier_session_waits_and_goes_on(
     row.toggle()
     wait_for(row, DownloadState.PAUSED, qtbot)
     qtbot.waitUntil(lambda: row.status.text().startswith("Paused"))
-    later = ModelsPage(ModelsController(Paths.under(tmp_path), secrets, asked, home=tmp_path / "home"))
+    later = ModelsPage(ModelsController(Paths.under(tmp_path), secrets, asked, settings, home=tmp_path / "home"))
     qtbot.addWidget(later)
     later.downloads.find_unfinished()
     qtbot.waitUntil(lambda: len(later.downloads.rows) == 1)
@@ -276,12 +282,11 @@ def test_sizes_are_told_where_names_tell_them() -> None:
 
 
 def test_a_model_for_which_nothing_was_chosen_shows_what_the_settings_say(
-    tmp_path: Path, secrets: Secrets, asked: Asked, qtbot: QtBot
+    controller: ModelsController, settings: Preferences
 ) -> None:
-    general = LoadOptions(context=1024, threads=3)
-    controller = ModelsController(Paths.under(tmp_path), secrets, asked, general=lambda: general)
-    assert controller.loading_of(SMALL_MODEL) == general
-    controller.change_loading(SMALL_MODEL, LoadOptions(context=512))
+    settings.change(models=settings.value.models.model_copy(update={"context": 1024, "threads": 3}))
+    assert controller.loading_of(SMALL_MODEL) == LoadOptions(context=1024, threads=3)
+    controller.replace(controller.preferences.with_loading(SMALL_MODEL, LoadOptions(context=512)))
     assert controller.loading_of(SMALL_MODEL).context == 512
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -178,6 +179,9 @@ def test_each_state_of_the_server_is_seen_in_the_top_bar(connect: Connect, qtbot
         window.session.stop()
         steps.go_on()
         says("✓ connected")
+        name = window.models.pair.cards[Author.LARGE].name
+        pair.show_narrow(True)
+        assert f"✓ {name}" in words_of(pair).splitlines(), "a narrow header has room for the sign"
 
 
 def test_a_server_that_goes_away_while_nobody_asks_it_is_seen(connect: Connect, qtbot: QtBot) -> None:
@@ -224,8 +228,8 @@ def test_a_policy_that_a_server_cannot_serve_is_offered_again_with_other_models(
         known = KnownServer(template=Path(__file__).with_name("chat.jinja"))
         window = connect(server.url, known)
         wait_until_ready(qtbot, window)
-        menu = window.topbar.policy.menu()
-        score, every = (next(a for a in menu.actions() if name in a.text()) for name in ("Step score", "Every step"))
+        actions = window.topbar.policy.findChildren(QAction)
+        score, every = (next(a for a in actions if name in a.text()) for name in ("Step score", "Every step"))
         assert not score.isEnabled()
         assert every.isEnabled()
         window.models.load(window.preferences.value.models.replaced(Author.LARGE, DemoModel.LARGE))

@@ -115,16 +115,6 @@ def test_a_server_is_offered_and_understood_by_its_name(window: MainWindow, qtbo
     assert chosen.args[0].large == ServerUrls(("http://office:8080",))
 
 
-def test_a_recent_pair_fills_both_fields(window: MainWindow, qtbot: QtBot) -> None:
-    window.preferences.change_window(recent_pairs=(("http://one:8080", "/models/large.gguf"),))
-    dialog = opened_pair_dialog(window, qtbot)
-    dialog.offer(window.preferences.value, list)
-    (recent,) = dialog.pairs.actions()
-    assert recent.text() == "● http://one:8080  ◆ large.gguf"
-    recent.trigger()
-    assert [edit.text() for edit in dialog.edits.values()] == ["http://one:8080", "/models/large.gguf"]
-
-
 def test_a_model_on_the_hub_leads_to_its_download(window: MainWindow, qtbot: QtBot) -> None:
     window.dialogs.choose_models()
     dialog = window.findChild(PairDialog)

@@ -7,7 +7,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.toolkit.figure_table import FigureTable
+from baton_reasoning.app.toolkit.tables import FigureTable
 from baton_reasoning.core.table import Column, Table
 
 COLUMNS = (Column("policy", is_number=False), Column("correct (%)"))
