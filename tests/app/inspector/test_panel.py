@@ -53,11 +53,14 @@ def test_without_an_answer_each_page_says_what_it_is_for(ask: Ask) -> None:
     assert not inspector.empty.isVisible()
 
 
-def test_a_takeover_begins_with_a_sentence_and_the_rest_is_under_details(ask: Ask) -> None:
+def test_a_takeover_begins_with_a_sentence_and_the_rest_is_under_details(ask: Ask, qtbot: QtBot) -> None:
     window = ask("2 + 2?")
     exchange, piece = takeover(window)
     window.show_inspector(True)
     window.inspector.show_piece(exchange, piece)
+    presses, details = window.inspector.step.again.parentWidget(), window.inspector.step.details_button
+    qtbot.waitUntil(lambda: 0 < presses.height() == window.inspector.step.again.height())  # all in one row
+    assert details.y() - presses.geometry().bottom() < presses.height(), "they follow each other"
     told = texts(window)
     assert f"Step {piece.step + 1} | The large model took over at “Wait”." in told
     assert "What the small model was writing" in told
@@ -114,6 +117,7 @@ def test_keys_walk_from_step_to_step(ask: Ask) -> None:
 def test_an_answer_is_not_called_interrupted_while_it_is_written(make_window: Make, qtbot: QtBot) -> None:
     window = make_window(endless())
     qtbot.waitUntil(lambda: window.session.ready)
+    window.show_inspector(True)
     window.inspector.tabs.setCurrentIndex(Tab.RUN)
     window.session.ask("2 + 2?")
     qtbot.waitUntil(lambda: bool(window.session.current and window.session.current.trace.tokens > 20))
@@ -165,7 +169,7 @@ def test_the_other_model_goes_on_from_a_step(ask: Ask, qtbot: QtBot) -> None:
     window = ask("2 + 2?")
     exchange, piece = takeover(window)
     window.inspector.show_piece(exchange, piece)
-    assert window.inspector.step.again.text() == "Continue with the small model"
+    assert window.inspector.step.again.accessibleName() == "Continue with the small model"
     window.inspector.step.again.click()
     qtbot.waitUntil(lambda: window.session.ready)
     again = last_exchange(window)
