@@ -150,7 +150,7 @@ def test_in_the_timeline_a_piece_is_as_wide_as_its_time_and_leads_to_its_step(as
     inspector, timeline = window.inspector, window.inspector.run.timeline
     window.show_inspector(True)
     inspector.turn_to(Tab.RUN)
-    assert [segment.tokens for segment in timeline.segments] == [round(1000 * p.seconds) for p in exchange.trace.pieces]
+    assert [width for _, width in timeline.segments] == [round(1000 * p.seconds) for p in exchange.trace.pieces]
     index = exchange.trace.pieces.index(piece)
     timeline.setFocus()
     qtbot.keyClick(timeline, Qt.Key.Key_Home)
