@@ -146,10 +146,6 @@ class IconButton(QToolButton):
         current_theme().changed.connect(self._draw)
         self._draw()
 
-    def show_picture(self, picture: str) -> None:
-        self._picture = picture
-        self._draw()
-
     def _draw(self) -> None:
         side = current_theme().scaled(16)
         self.setIconSize(QSize(side, side))
@@ -371,10 +367,6 @@ class LazyWidget(QWidget, Generic[Part]):
         self._part: Part | None = None
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
-
-    @property
-    def is_made(self) -> bool:
-        return self._part is not None
 
     @property
     def part(self) -> Part:
