@@ -34,7 +34,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
+from baton_reasoning.app.toolkit.layout import hbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, icon, set_role
 
 TEXT_MARGIN = 8
@@ -150,25 +150,6 @@ class IconButton(QToolButton):
         side = current_theme().scaled(16)
         self.setIconSize(QSize(side, side))
         self.setIcon(icon(self._picture, current_theme().colours.muted))
-
-
-class EmptyPane(QWidget):
-    """An icon and a sentence where there is nothing to show yet."""
-
-    def __init__(self, picture: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._picture = picture
-        self._icon = QLabel()
-        self._icon.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self.text = label("", Role.MUTED, wrap=True)
-        self.text.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self.setLayout(vbox(self._icon, self.text, STRETCH, margins=(20, 60, 20, 20), spacing=12))
-        current_theme().changed.connect(self._draw)
-        self._draw()
-
-    def _draw(self) -> None:
-        side = current_theme().scaled(28)
-        self._icon.setPixmap(icon(self._picture, current_theme().colours.muted).pixmap(side, side))
 
 
 class Hairline(QFrame):
