@@ -10,7 +10,7 @@ from shiboken6 import isValid
 from baton_reasoning.app.chat.answer_view import AnswerView, ChatActions
 from baton_reasoning.app.document import RichText
 from baton_reasoning.app.document.steps_view import MARGIN, RIGHT_MARGIN
-from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.toolkit.controls import IconButton, button, label
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QLayout, QVBoxLayout, QWidget
 from baton_reasoning.app.document.answer_text import AnswerText
 from baton_reasoning.app.document.steps_document import AT_ONCE, thinking_pieces
 from baton_reasoning.app.document.steps_view import StepsView
-from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import ElidedLabel, button, label
 from baton_reasoning.app.toolkit.layout import Spacer, hbox, holder, vbox

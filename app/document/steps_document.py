@@ -15,7 +15,7 @@ from PySide6.QtGui import QColor, QFont, QTextBlock, QTextBlockFormat, QTextChar
 
 from baton_reasoning.app.document import TextStyle, append_plain, render_at
 from baton_reasoning.app.document.clipboard import NOTE
-from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError

@@ -26,7 +26,7 @@ from baton_reasoning.app.document.rich_text import Layer
 from baton_reasoning.app.document.steps_document import AT_ONCE, GAP, ShownPiece, StepsDocument
 from baton_reasoning.app.document.style import LINE_HEIGHT
 from baton_reasoning.app.document.text_marks import TextMark, rendered_place, utf16_length
-from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.toolkit.controls import plain_tip
 from baton_reasoning.app.toolkit.theme import Colours, blend, current_theme, ink_of, tint_of
 from baton_reasoning.core.engines.body import Author
