@@ -208,10 +208,10 @@ def test_arrow_keys_choose_tokens_and_small_chances_are_not_called_nought(qtbot:
     page.show()
     page.show_piece(trace, trace.pieces[0])
     page.details_button.click()
-    assert page.alternatives.accessibleDescription() == "t0 1.00, t1 < 0.01"
+    assert page.alternatives.accessibleDescription() == "t0 100%, t1 <1%"
     page.tokens.setFocus()
     qtbot.keyClick(page.tokens, Qt.Key.Key_Right)
     assert page.tokens.currentItem().text() == "·two"
-    assert page.alternatives.accessibleDescription() == "t0 0.60, t1 0.40"
+    assert page.alternatives.accessibleDescription() == "t0 60%, t1 40%"
     qtbot.keyClick(page.tokens, Qt.Key.Key_End)
     assert not page.alternatives.isVisible()
