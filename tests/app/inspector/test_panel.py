@@ -58,9 +58,14 @@ def test_a_takeover_begins_with_a_sentence_and_the_rest_is_under_details(ask: As
     exchange, piece = takeover(window)
     window.show_inspector(True)
     window.inspector.show_piece(exchange, piece)
-    presses, details = window.inspector.step.again.parentWidget(), window.inspector.step.details_button
-    qtbot.waitUntil(lambda: 0 < presses.height() == window.inspector.step.again.height())  # all in one row
-    assert details.y() - presses.geometry().bottom() < presses.height(), "they follow each other"
+    page = window.inspector.step
+    rows = [each for each in page.findChildren(QPushButton) if each.text() in (page.again.text(), "Fork here", "Copy")]
+
+    def top(each: QPushButton) -> int:
+        return each.mapTo(page, each.rect().topLeft()).y()
+
+    qtbot.waitUntil(lambda: len({top(each) for each in rows}) == 1)
+    assert 0 < top(page.details_button) - top(page.again) < 2 * page.again.height(), "they follow each other"
     told = texts(window)
     assert f"Step {piece.step + 1} | The large model took over at “Wait”." in told
     assert "What the small model was writing" in told

@@ -7,6 +7,8 @@ from PySide6.QtGui import QFont, QFontDatabase, QFontInfo, QFontMetricsF
 from PySide6.QtWidgets import QApplication, QLabel
 from pytestqt.qtbot import QtBot
 
+from baton_reasoning.app.chat.conversation_view import column_width
+from baton_reasoning.app.document.steps_view import MARGIN, RIGHT_MARGIN
 from baton_reasoning.app.toolkit.controls import IconButton
 from baton_reasoning.app.toolkit.theme import Role, apply, line_width, reading_font, set_role
 from baton_reasoning.app.toolkit.theme.fonts import FONT_FOLDER
@@ -67,10 +69,11 @@ def test_a_line_has_75_to_80_characters_at_any_text_size(qapp: QApplication, tex
     assert 75 <= line_width(font) / per_character <= 80
 
 
-def test_steps_and_answer_of_a_wide_window_keep_to_that_measure(
+def test_steps_and_answer_of_a_wide_window_keep_to_a_column_of_100_characters(
     ask: Callable[[str], MainWindow], qapp: QApplication
 ) -> None:
     window = ask("What is two and two?")
-    answer = last_answer(window)
+    window.resize(2 * column_width(), 800)
+    assert last_answer(window).answer.width() <= column_width()
     per_character = QFontMetricsF(qapp.font()).horizontalAdvance(PROSE) / len(PROSE)
-    assert answer.answer.width() / per_character <= 81
+    assert (column_width() - MARGIN - RIGHT_MARGIN) / per_character <= 100
