@@ -326,14 +326,9 @@ def scrolling(inside: QWidget) -> QScrollArea:
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setWidgetResizable(True)
     area.setWidget(inside)
-    see_through(area, inside)
-    return area
-
-
-def see_through(area: QScrollArea, inside: QWidget) -> None:
-    """Keep Qt from filling the background of an area and of its content; call it once `inside` is set."""
-    for ground in (area.viewport(), inside):
+    for ground in (area.viewport(), inside):  # which Qt would fill
         ground.setAutoFillBackground(False)
+    return area
 
 
 Part = TypeVar("Part", bound=QWidget)
