@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 from baton_reasoning.app.chat.conversation_view import column_width
 from baton_reasoning.app.document.steps_view import MARGIN, RIGHT_MARGIN
 from baton_reasoning.app.toolkit.controls import IconButton
-from baton_reasoning.app.toolkit.theme import Role, apply, line_width, reading_font, set_role
+from baton_reasoning.app.toolkit.theme import Role, current_theme, line_width, reading_font, set_role
 from baton_reasoning.app.toolkit.theme.fonts import FONT_FOLDER
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.settings import ColourScheme
@@ -37,7 +37,7 @@ def test_text_is_never_smaller_than_13_pixels(
 
 
 def test_there_are_three_sizes_of_type(qapp: QApplication, qtbot: QtBot) -> None:
-    apply(qapp, ColourScheme.LIGHT)
+    current_theme().use(ColourScheme.LIGHT)
     sizes = set()
     for role in Role:
         label = QLabel("Text")
@@ -49,13 +49,13 @@ def test_there_are_three_sizes_of_type(qapp: QApplication, qtbot: QtBot) -> None
 
 
 def test_icons_grow_with_the_text(qapp: QApplication, qtbot: QtBot) -> None:
-    apply(qapp, ColourScheme.LIGHT)
+    current_theme().use(ColourScheme.LIGHT)
     button = IconButton("copy", "Copy", bool)
     qtbot.addWidget(button)
     before = button.iconSize().width()
-    apply(qapp, ColourScheme.LIGHT, 1.5)
+    current_theme().use(ColourScheme.LIGHT, 1.5)
     assert button.iconSize().width() == 1.5 * before
-    apply(qapp, ColourScheme.LIGHT)
+    current_theme().use(ColourScheme.LIGHT)
 
 
 def test_the_licence_lies_beside_the_font() -> None:
