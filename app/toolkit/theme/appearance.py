@@ -83,7 +83,7 @@ def current_theme() -> Theme:
     Raises `RuntimeError` without a `QApplication`.
     """
     application = QApplication.instance()
-    if not isinstance(application, QApplication):
-        raise RuntimeError("a theme needs a QApplication")
-    known = application.findChild(Theme, options=Qt.FindChildOption.FindDirectChildrenOnly)
-    return known if isinstance(known, Theme) else Theme(application)
+    if isinstance(application, QApplication):
+        known = application.findChild(Theme, options=Qt.FindChildOption.FindDirectChildrenOnly)
+        return known if isinstance(known, Theme) else Theme(application)
+    raise RuntimeError("a theme needs a QApplication")
