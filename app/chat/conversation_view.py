@@ -19,8 +19,6 @@ from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.thinking.trace import Piece
 
 EDGE = 26
-LONGER = 1.25
-"""Of the theme's line: most steps fit into one."""
 BELOW_HANDLE = 2
 """Pixels."""
 NEAR = 48
@@ -29,7 +27,7 @@ NEAR = 48
 
 def column_width() -> int:
     """Return the pixels of the centred column: a full line of text between the margins of the steps."""
-    return round(LONGER * line_width(QGuiApplication.font())) + MARGIN + RIGHT_MARGIN
+    return line_width(QGuiApplication.font()) + MARGIN + RIGHT_MARGIN
 
 
 class ConversationView(QScrollArea):
