@@ -15,7 +15,7 @@ from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.reviews import AnswerReviews
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import button, plain_tip
-from baton_reasoning.app.toolkit.flow import flowing
+from baton_reasoning.app.toolkit.layout import in_row
 from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import OpinionGiven
@@ -55,7 +55,7 @@ class OpinionSection(ReviewSection):
         )
         current_theme().changed.connect(self._fit_list)
         self.column.addWidget(self.list)
-        self.column.addWidget(flowing(self.fork))
+        self.column.addWidget(in_row(self.fork))
 
     def carry_out(self) -> None:
         """Let the large model read the answer; if it has, show or hide what it found."""

@@ -13,8 +13,7 @@ from baton_reasoning.app.inspector.command_line import command_line, models_of
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import Hairline, button, label
 from baton_reasoning.app.toolkit.facts import Facts
-from baton_reasoning.app.toolkit.flow import flowing
-from baton_reasoning.app.toolkit.layout import Spacer, vbox
+from baton_reasoning.app.toolkit.layout import Spacer, in_row, vbox
 from baton_reasoning.app.toolkit.ribbon import Ribbon
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.engines.base import ModelCard
@@ -58,7 +57,7 @@ class RunPage(QWidget):
             (f"{SIGN[Author.SMALL]} Small model", self._small),
             (f"{SIGN[Author.LARGE]} Large model", self._large),
             ("Settings", self._settings),
-            ("Repeat this run", self.command, flowing(copy)),
+            ("Repeat this run", self.command, in_row(copy)),
         )
         parts = [part for title, *inside in sections for part in (label(title, Role.HEADING), *inside, Hairline())]
         self.setLayout(vbox(*parts[:-1], Spacer(0), margins=(0, 8, 8, 8), spacing=8))

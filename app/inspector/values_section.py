@@ -15,7 +15,7 @@ from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.chart_picture import ChartPoint, ChartWithPoints
 from baton_reasoning.app.toolkit.controls import button, combo_box, label, line_edit
 from baton_reasoning.app.toolkit.flow import flowing
-from baton_reasoning.app.toolkit.layout import holder, vbox
+from baton_reasoning.app.toolkit.layout import holder, in_row, vbox
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.export.value_curve import draw_values
@@ -76,7 +76,7 @@ class ValuesSection(ReviewSection):
         self.words = label(wrap=True, selectable=True)
         self.source = label("", Role.MUTED, wrap=True, selectable=True)
         self.again = button("Value again…", self._ask_again, tip="With another writer or another expected answer")
-        self._again_row = flowing(self.again)
+        self._again_row = in_row(self.again)
         self.result = holder(vbox(self.curve, self.place, self.words, self.source, margins=0, spacing=6))
         for part in (self.form, self.result, self._again_row):
             self.column.addWidget(part)

@@ -11,9 +11,8 @@ from PySide6.QtWidgets import QDialog, QPlainTextEdit, QSpinBox, QWidget
 from baton_reasoning.app.models.controller import ModelsController
 from baton_reasoning.app.toolkit.controls import ElidedLabel, button, label, scrolling
 from baton_reasoning.app.toolkit.facts import Facts
-from baton_reasoning.app.toolkit.flow import flowing
 from baton_reasoning.app.toolkit.forms.form import SettingsForm
-from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, in_row, vbox
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.models.catalog import family_of
 from baton_reasoning.core.models.fit import FitKind, estimate, in_gib
@@ -47,7 +46,7 @@ class ModelDialog(QDialog):
         self._family = family_of(header.name)
         says = sampling_text(self._family.sampling) if self._family else ""
         self.take_advice = button("Take these", self._take_advice)
-        advice = flowing(label(f"Its makers recommend {says}.", Role.MUTED), self.take_advice)
+        advice = in_row(label(f"Its makers recommend {says}.", Role.MUTED), self.take_advice)
         advice.setVisible(self._family is not None)
         self.template = QPlainTextEdit(header.chat_template)
         self.template.setReadOnly(True)
@@ -56,7 +55,7 @@ class ModelDialog(QDialog):
         self.template.setFixedHeight(TEMPLATE_HEIGHT)
         self.template.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self.load_again = button("Load it again", controller.actions.reload_models)
-        self._changed = flowing(label("⚠ Changed since it was loaded."), self.load_again)
+        self._changed = in_row(label("⚠ Changed since it was loaded."), self.load_again)
         path = ElidedLabel(short_path(header.path), Role.MUTED)
         of_file = vbox(path, self.facts, _heading("Chat template"), self.template, spacing=10)
         column = vbox(

@@ -46,6 +46,11 @@ def holder(layout: QLayout, role: Role | None = None) -> QFrame:
     return frame
 
 
+def in_row(*widgets: QWidget) -> QWidget:
+    """Return a widget with these side by side at the left."""
+    return holder(hbox(*widgets, STRETCH, margins=0))
+
+
 def _filled(box: Box, cells: tuple[Cell, ...], margins: Margins | None, spacing: int | None) -> Box:
     for cell in cells:
         _add(box, cell)

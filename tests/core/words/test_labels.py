@@ -10,14 +10,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.usage import RequestUsage, Usage
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.thinking.cues import Category, Cue
-from baton_reasoning.core.thinking.events import (
-    Finish,
-    RunEnded,
-    RunStarted,
-    TakeoverStarted,
-    TokenWritten,
-    WriteStarted,
-)
+from baton_reasoning.core.thinking.events import Finish, RunEnded, RunStarted, TakeoverStarted, TokenWritten, WriteStarted
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import NOT_KNOWN, event_to_json, events_from_json
 from baton_reasoning.core.words.labels import bill_facts, bill_text, bills_of, last_text, piece_text, title_of
