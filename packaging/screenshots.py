@@ -95,7 +95,7 @@ def chat(window: MainWindow) -> None:
     until(lambda: answer.scoreboard.rows[ScoredArm.SMALL].bar.isVisible())
     save(window, "chat-light")
     window.turn_light_or_dark()
-    window.inspector.turn_to(Tab.RUN)
+    window.inspector.tabs.setCurrentIndex(Tab.RUN)
     save(window, "timeline-dark")
     window.turn_light_or_dark()
     window.resize(*SIZE)

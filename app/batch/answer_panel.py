@@ -14,7 +14,7 @@ from baton_reasoning.app.batch.reviews import BatchReviews
 from baton_reasoning.app.batch.session import BatchSession
 from baton_reasoning.app.document import RichText
 from baton_reasoning.app.document.answer_pane import AnswerPane
-from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.conversation import Exchange

@@ -14,7 +14,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 from PySide6.QtGui import QColor, QFont
 
 from baton_reasoning.app.toolkit.controls import plain_tip
-from baton_reasoning.app.toolkit.ribbon import RibbonLayout, RibbonSegment
+from baton_reasoning.app.toolkit.ribbon import RibbonLayout
 from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.core.batch.reporting.baselines import SMALL_ALONE, baseline, change_by_pair
 from baton_reasoning.core.batch.reporting.report import main_arm
@@ -330,7 +330,7 @@ class ResultTable(QAbstractTableModel):
                 parts = (mark_of(row).name.lower(), answer, self._change(row, arm), share, notice)
                 return f"{run_title(row)}: {', '.join(filter(None, parts))}"
             case RIBBON_ROLE.value if arm.is_pair and row.cost.ribbon:
-                return RibbonLayout([RibbonSegment(author, tokens) for author, tokens in row.cost.ribbon])
+                return RibbonLayout(row.cost.ribbon)
         return None
 
     def _text(self, row: ResultRow, arm: ArmColumn) -> str:

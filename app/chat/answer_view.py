@@ -15,7 +15,7 @@ from baton_reasoning.app.chat.scoreboards import Board, beyond_the_demo
 from baton_reasoning.app.chat.step_editor import StepEditor
 from baton_reasoning.app.document.answer_pane import AnswerActions, AnswerPane
 from baton_reasoning.app.document.steps_view import MARGIN
-from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange

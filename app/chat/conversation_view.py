@@ -14,7 +14,7 @@ from baton_reasoning.app.chat.answer_view import AnswerView, ChatActions
 from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.document import RichText
 from baton_reasoning.app.document.steps_view import MARGIN, RIGHT_MARGIN
-from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.toolkit.controls import IconButton, button, label
@@ -23,8 +23,6 @@ from baton_reasoning.app.toolkit.theme import Role, current_theme, line_width, s
 from baton_reasoning.core.thinking.trace import Piece
 
 EDGE = 26
-LONGER = 1.25
-"""Of the theme's line: most steps fit into one."""
 BELOW_HANDLE = 2
 """Pixels."""
 NEAR = 48
@@ -33,7 +31,7 @@ NEAR = 48
 
 def column_width() -> int:
     """Return the pixels of the centred column: a full line of text between the margins of the steps."""
-    return round(LONGER * line_width(QGuiApplication.font())) + MARGIN + RIGHT_MARGIN
+    return line_width(QGuiApplication.font()) + MARGIN + RIGHT_MARGIN
 
 
 class ConversationView(QScrollArea):

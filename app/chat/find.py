@@ -7,7 +7,7 @@ from itertools import islice
 from typing import NamedTuple, Protocol
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer
-from PySide6.QtGui import QColor, QKeyEvent, QTextCursor
+from PySide6.QtGui import QColor, QKeyEvent, QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QScrollArea, QTextEdit, QWidget
 from shiboken6 import isValid
 
@@ -176,13 +176,14 @@ class FindBar(QWidget):
         """Mark the matches; the current one stands out by its ground and is underlined."""
         colours = current_theme().colours
         marks: dict[RichText, list[QTextEdit.ExtraSelection]] = {text: [] for text in self._page.texts()}
+        usual, current = QTextCharFormat(), QTextCharFormat()
+        for form, ground in ((usual, colours.match), (current, colours.current_match)):
+            form.setBackground(QColor(ground))
+            form.setForeground(QColor(colours.text))
+        current.setFontUnderline(True)
         for number, (text, cursor) in enumerate(self._matches):
-            is_current = number == self._current
             mark = QTextEdit.ExtraSelection()
-            mark.cursor = cursor
-            mark.format.setBackground(QColor(colours.current_match if is_current else colours.match))
-            mark.format.setForeground(QColor(colours.text))
-            mark.format.setFontUnderline(is_current)
+            mark.cursor, mark.format = cursor, current if number == self._current else usual
             marks.setdefault(text, []).append(mark)
         for text, each in marks.items():
             if isValid(text):

@@ -19,7 +19,7 @@ from baton_reasoning.app.chat.sidebar import Sidebar
 from baton_reasoning.app.chat.welcome import Welcome
 from baton_reasoning.app.document.clipboard import copy_answer, copy_text
 from baton_reasoning.app.document.steps_view import StepsView
-from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.panel import Inspector
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.chat_session import ChatSession

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QWidget
 from baton_reasoning.app.compare.chooser import USUAL, Chooser, CompareChoice, arms, proposed, recorded
 from baton_reasoning.app.compare.view import MOST_COLUMNS, CompareView
 from baton_reasoning.app.document.answer_pane import AnswerActions
-from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange, ShownComparison, expected_answer
 from baton_reasoning.app.session.run_list import texts_at_once

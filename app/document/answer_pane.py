@@ -13,10 +13,9 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QLayout, QVBoxLayout, QWidget
 
 from baton_reasoning.app.document.answer_text import AnswerText
-from baton_reasoning.app.document.ribbon_follower import RibbonFollower
 from baton_reasoning.app.document.steps_document import AT_ONCE, thinking_pieces
 from baton_reasoning.app.document.steps_view import StepsView
-from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import ElidedLabel, button, label
 from baton_reasoning.app.toolkit.layout import Spacer, hbox, holder, vbox
@@ -27,11 +26,12 @@ from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import SIGN
-from baton_reasoning.core.words.labels import last_text, run_in_brief
+from baton_reasoning.core.words.labels import last_text, piece_text, run_in_brief
 
 NOT_BEGUN = "Stopped before it began."
 LONGEST_RESULT = 40
 """Characters of a result that stands in large type; a longer one is read in the text."""
+CHARACTERS_A_TOKEN = 4
 GAP = 8
 """Pixels between two parts of the heading."""
 VERDICTS = {
@@ -88,9 +88,7 @@ class AnswerPane(QWidget):
         self.heading, self.brief = label("", Role.HEADING), ElidedLabel("", Role.MUTED)
         self.share = ElidedLabel("", Role.LARGE)
         self._fold = button("", self.toggle_fold, Role.FLAT)
-        self.ribbon = Ribbon()
-        self.ribbon.setAccessibleName("Who wrote it")
-        self.segments = RibbonFollower(self.ribbon)
+        self.ribbon = Ribbon("Who wrote it", lambda index: piece_text(self.exchange.trace.pieces[index]))
         self.steps = StepsView(typesetter, at_once)
         self.ending = label("", Role.MUTED, wrap=True)
         self.end_parts = vbox(self.ending, margins=0, spacing=6)
@@ -118,7 +116,7 @@ class AnswerPane(QWidget):
         if not self.folded or self._builds_folded:
             self.steps.sync(trace, thinking, live and trace.closed is None)
         self.steps.setVisible(bool(thinking) and not self.folded)
-        self.segments.follow(trace)
+        self.ribbon.set_segments([(piece.author, _width(piece)) for piece in trace.pieces])
         self._show_result(trace)
         self._describe(trace, bool(thinking))
         place = self.below_answer if self.shows_answer else self._below_steps
@@ -175,7 +173,8 @@ class AnswerPane(QWidget):
     def choose(self, piece: Piece | None, reveal: bool = False) -> None:
         """Mark a piece in text and ribbon; `reveal` opens the reasoning and scrolls there."""
         self.steps.select(piece)
-        self.ribbon.select(self.segments.index_of(piece) if piece else -1)
+        places = (index for index, each in enumerate(self.exchange.trace.pieces) if each is piece)
+        self.ribbon.select(next(places, -1))
         if piece and not piece.in_answer and not self.folded:
             self._folded = False  # what a person looks at is not folded when the answer arrives
         if piece is None or not reveal:
@@ -255,5 +254,9 @@ class AnswerPane(QWidget):
         self._actions.choose(self.exchange, piece)
 
     def _segment_clicked(self, index: int) -> None:
-        if piece := self.segments.piece_at(index):
-            self.pick(piece)
+        self.pick(self.exchange.trace.pieces[index])
+
+
+def _width(piece: Piece) -> int:
+    """Return how wide a piece is on the ribbon: its tokens; an inserted text has none, and is drawn as if it had."""
+    return len(piece.tokens) or max(1, piece.length // CHARACTERS_A_TOKEN)

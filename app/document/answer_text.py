@@ -7,7 +7,7 @@ from PySide6.QtGui import QContextMenuEvent
 
 from baton_reasoning.app.document import RichText
 from baton_reasoning.app.document.clipboard import copy_text
-from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.core.thinking.trace import Trace
 
 

@@ -21,7 +21,7 @@ from baton_reasoning.app.document.typeset import Typeset, picture, typeset
 OBJECT_CHARACTER = "\ufffc"
 _FORMULA_OBJECT = QTextFormat.ObjectTypes.UserObject.value + 1
 _FIRST = QTextFormat.Property.UserProperty.value + 1
-_LATEX, _DISPLAY, _SOURCE, _SIZE, _STRUT, _DESCENT = range(_FIRST, _FIRST + 6)
+_FORMULA, _SIZE, _STRUT, _DESCENT = range(_FIRST, _FIRST + 4)
 _SMALLEST_SHRINK = 0.6  # a formula wider than the page shrinks to it, but stays legible
 
 
@@ -30,9 +30,7 @@ def insert_formula(cursor: QTextCursor, formula: Formula, style: TextStyle) -> b
     size = style.formula_size
     char_format = QTextCharFormat()
     char_format.setObjectType(_FORMULA_OBJECT)
-    char_format.setProperty(_LATEX, formula.latex)
-    char_format.setProperty(_DISPLAY, formula.display)
-    char_format.setProperty(_SOURCE, formula.source)
+    char_format.setProperty(_FORMULA, list(formula))
     result = typeset(formula.latex, formula.display, size)
     if result is None:
         return False
@@ -52,13 +50,7 @@ def insert_formula(cursor: QTextCursor, formula: Formula, style: TextStyle) -> b
 
 def formula_of(char_format: QTextFormat) -> Formula | None:
     """Return the formula that a character stands for; None if it is an ordinary one."""
-    if char_format.objectType() != _FORMULA_OBJECT:
-        return None
-    return Formula(
-        str(char_format.property(_LATEX)),
-        bool(char_format.property(_DISPLAY)),
-        str(char_format.property(_SOURCE)),
-    )
+    return Formula(*char_format.property(_FORMULA)) if char_format.objectType() == _FORMULA_OBJECT else None
 
 
 def _font_that_descends(font: QFont, depth: float) -> QFont:

@@ -26,7 +26,7 @@ from baton_reasoning.app.document.rich_text import Layer
 from baton_reasoning.app.document.steps_document import AT_ONCE, GAP, ShownPiece, StepsDocument
 from baton_reasoning.app.document.style import LINE_HEIGHT
 from baton_reasoning.app.document.text_marks import TextMark, rendered_place, utf16_length
-from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.toolkit.controls import plain_tip
 from baton_reasoning.app.toolkit.theme import Colours, blend, current_theme, ink_of, tint_of
 from baton_reasoning.core.engines.body import Author
@@ -61,7 +61,7 @@ class StepsView(RichText):
         super().__init__(parent)
         self._steps = StepsDocument(self.document(), self._style(), typesetter, at_once, self)
         self._steps.grown.connect(self._grown)
-        self._selected: Piece | None = None
+        self.selected: Piece | None = None
         self._pressed_at = QPoint()
         self._is_live = False
         self._valued: ValuesEstimated | None = None
@@ -82,12 +82,8 @@ class StepsView(RichText):
         """Whether every piece is rendered: a long answer comes in portions."""
         return self._steps.complete
 
-    @property
-    def selected(self) -> Piece | None:
-        return self._selected
-
     def select(self, piece: Piece | None) -> None:
-        self._selected = piece
+        self.selected = piece
         self.viewport().update()
 
     def mark(self, marks: Sequence[TextMark], chosen: TextMark | None = None) -> None:
@@ -274,7 +270,7 @@ class StepsView(RichText):
 
     def _paint_margin(self, painter: QPainter, piece: Piece, place: QRectF, colours: Colours) -> None:
         """Paint the ground, the bar and the sign of a piece's author, and a frame if it is selected."""
-        author, chosen = piece.author, piece is self._selected
+        author, chosen = piece.author, piece is self.selected
         ink = QColor(ink_of(author, colours))
         painter.setPen(Qt.PenStyle.NoPen)
         if author in (Author.LARGE, Author.PERSON) or chosen:

@@ -1,15 +1,23 @@
 """Renders LaTeX: ziamath typesets it, Qt paints it, and both results are cached.
 
-ziamath takes about 0.2 s to load, so it is loaded at the first formula, or by `engine` once the window stands.
+ziamath takes about 0.2 s to load, so it is loaded at the first formula, or by `engine` once the window stands. A
+formula takes 3 to 20 ms the first time, and a step may hold ten of them, so a `Typesetter` sets them in a background
+task and the window only has to place them.
 """
 
+import queue
 import re
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
-from PySide6.QtCore import QByteArray, QRectF, Qt
+from PySide6.QtCore import QByteArray, QObject, QRectF, Qt
 from PySide6.QtGui import QPainter, QPixmap, QPixmapCache
 from PySide6.QtSvg import QSvgRenderer
+from shiboken6 import isValid
+
+from baton_reasoning.app.document.formulas import Formula, lift_formulas
+from baton_reasoning.app.toolkit.background import StreamTask
 
 LONGEST_LATEX = 4_000  # characters; longer "formulas" are text that lost its closing delimiter
 LARGEST_SIDE = 8_000.0  # pixels; `\rule{9999cm}{1cm}` must not fill the memory
@@ -18,6 +26,9 @@ MOST_NESTING = 2_048
 """The sum of 2^depth over all groups of a formula. The time doubles with each level that one chain of groups is nested
 deeper, to seconds at 12 and for ever at 40; a page of fractions in fractions comes to a few hundred."""
 _MARGIN = 1.0  # pixels around the ink, so that antialiasing is not cut off
+
+
+Ready = Callable[[], None]
 
 
 class Typeset(NamedTuple):
@@ -66,6 +77,40 @@ def typeset(latex: str, display: bool, size: float) -> Typeset | None:
     if not (0 < width < LARGEST_SIDE and 0 < height < LARGEST_SIDE and width * height < LARGEST_AREA):
         return None
     return Typeset(svg, width + 2 * _MARGIN, height - descent + _MARGIN, descent + _MARGIN)
+
+
+class Typesetter(QObject):
+    """Typesets the formulas of texts, and calls back in the main thread; at once if a text has none."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._jobs: queue.SimpleQueue[tuple[Sequence[Formula], float, Ready] | None] = queue.SimpleQueue()
+        self._started = False
+
+    def prepare(self, markdown: str, formula_size: float, ready: Ready, owner: QObject) -> None:
+        """Call `ready` when the formulas are set, unless its owner was deleted."""
+        formulas = lift_formulas(markdown).formulas
+        if not formulas:
+            ready()
+            return
+        if not self._started:
+            self._started = True
+            StreamTask(self, "typeset formulas", self._work, cancel=lambda: self._jobs.put(None)).items(
+                _call_all
+            ).start()
+        self._jobs.put((formulas, formula_size, lambda: ready() if isValid(owner) else None))
+
+    def _work(self) -> Iterator[Ready]:
+        while (job := self._jobs.get()) is not None:
+            formulas, size, ready = job
+            for formula in formulas:
+                typeset(formula.latex, formula.display, size)  # which is cached
+            yield ready
+
+
+def _call_all(ready: list[Ready]) -> None:
+    for call in ready:
+        call()
 
 
 def picture(formula: Typeset, colour: str, scale: float) -> QPixmap:

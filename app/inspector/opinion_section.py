@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 from PySide6.QtCore import QSignalBlocker
@@ -11,7 +10,7 @@ from PySide6.QtWidgets import QListWidget, QListWidgetItem
 from baton_reasoning.app.document.answer_pane import AnswerPane
 from baton_reasoning.app.document.text_marks import TextMark
 from baton_reasoning.app.inspector.review_section import ReviewSection, ReviewState
-from baton_reasoning.app.inspector.token_strip import visible
+from baton_reasoning.app.inspector.token_strip import chance, visible
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.reviews import AnswerReviews
 from baton_reasoning.app.toolkit.background import LatestTask
@@ -153,9 +152,3 @@ def in_words(place: Disagreement) -> str:
     if place.sequel:
         lines.append(f"Strong disagreement: {place.sequel.value}.")
     return "\n".join(lines)
-
-
-def chance(logprob: float) -> str:
-    """Format a log-probability as a percentage: 12%, <1%."""
-    probability = math.exp(logprob)
-    return f"{probability:.0%}" if probability >= 0.005 else "<1%"

@@ -12,7 +12,7 @@ from baton_reasoning.app.inspector.run_page import RunPage
 from baton_reasoning.app.inspector.step_page import StepPage
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange
-from baton_reasoning.app.toolkit.controls import EmptyPane, scrolling
+from baton_reasoning.app.toolkit.controls import label, scrolling
 from baton_reasoning.app.toolkit.layout import vbox
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.engines.body import Author
@@ -56,7 +56,9 @@ class Inspector(QWidget):
             self.tabs.addTab(title)
         self.step = StepPage(self._fork if session else None)
         self.run = RunPage(self._chosen)
-        self.empty = EmptyPane("panel")
+        self.empty = label("", Role.MUTED, wrap=True)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self.empty.setContentsMargins(20, 60, 20, 20)
         self._stack = QStackedWidget()
         set_role(self._stack, Role.BAR)
         for page in (self.step, self.run):
@@ -85,13 +87,10 @@ class Inspector(QWidget):
         if exchange is self.exchange:
             self._refresh()
 
-    def turn_to(self, tab: Tab) -> None:
-        self.tabs.setCurrentIndex(tab)
-
     def _refresh(self) -> None:
         """Update the page in front; the other waits until it is shown."""
         tab, exchange, piece = Tab(self.tabs.currentIndex()), self.exchange, self.piece
-        self.empty.text.setText(NOTHING_CHOSEN if tab is Tab.STEP else NO_ANSWER)
+        self.empty.setText(NOTHING_CHOSEN if tab is Tab.STEP else NO_ANSWER)
         has_content = bool(piece if tab is Tab.STEP else exchange)
         self._stack.setCurrentIndex(tab if has_content else self._stack.indexOf(self.empty))
         if exchange and tab is Tab.RUN:

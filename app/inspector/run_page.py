@@ -14,7 +14,7 @@ from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import Hairline, button, label
 from baton_reasoning.app.toolkit.facts import Facts
 from baton_reasoning.app.toolkit.layout import Spacer, in_row, vbox
-from baton_reasoning.app.toolkit.ribbon import Ribbon, RibbonSegment
+from baton_reasoning.app.toolkit.ribbon import Ribbon
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
@@ -31,8 +31,8 @@ from baton_reasoning.core.words.labels import (
     draft_text,
     ending,
     own_facts,
+    piece_text,
     placement_facts,
-    why,
 )
 from baton_reasoning.core.words.numbers import count, duration, parameter_count
 
@@ -42,8 +42,7 @@ class RunPage(QWidget):
         """`choose`: shows a piece that was chosen in the timeline."""
         super().__init__(parent)
         self._trace = Trace()
-        self.timeline = Ribbon()
-        self.timeline.setAccessibleName("When each model wrote")
+        self.timeline = Ribbon("When each model wrote", self._text_of)
         self.timeline.segment_clicked.connect(lambda index: choose(self._trace.pieces[index]))
         self._totals = Facts(MEANINGS)
         self._small, self._large, self._settings = Facts(), Facts(), Facts()
@@ -69,7 +68,7 @@ class RunPage(QWidget):
         if trace is not self._trace:
             self._trace = trace
             self.timeline.select(-1)
-        self.timeline.set_segments([_segment(piece) for piece in trace.pieces])
+        self.timeline.set_segments([(piece.author, round(1000 * piece.seconds)) for piece in trace.pieces])
         self._totals.show_facts(totals(trace, live))
         if trace.started is None:
             return
@@ -81,12 +80,9 @@ class RunPage(QWidget):
         if command != self.command.toPlainText():
             self.command.setPlainText(command)
 
-
-def _segment(piece: Piece) -> RibbonSegment:
-    """Return a piece as wide as the milliseconds of its writing."""
-    begun = f"from {duration(piece.start)} on, for {duration(piece.seconds)}"
-    tip = "\n".join(filter(None, (begun, why(piece))))
-    return RibbonSegment(piece.author, round(1000 * piece.seconds), tip, count(len(piece.tokens), "token"))
+    def _text_of(self, index: int) -> str:
+        piece = self._trace.pieces[index]
+        return piece_text(piece, f"from {duration(piece.start)} on, for {duration(piece.seconds)}")
 
 
 def totals(trace: Trace, live: bool) -> list[Fact]:

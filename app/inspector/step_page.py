@@ -18,7 +18,7 @@ from baton_reasoning.core.engines.base import Passing
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Piece, Trace
-from baton_reasoning.core.words.authors import WHO
+from baton_reasoning.core.words.authors import SIGN, WHO
 from baton_reasoning.core.words.labels import Fact, draft_text
 from baton_reasoning.core.words.numbers import count, duration
 from baton_reasoning.core.words.steps import step_sentence
@@ -71,7 +71,10 @@ class StepPage(QWidget):
         self._piece, self._shown = piece, state
         self.number.setText(f"Step {piece.step + 1}")
         self.sentence.setText(step_sentence(trace, piece))
-        self.again.setText(f"Continue with {WHO[_other(piece)]}")
+        other = _other(piece)
+        self.again.setText(f"Continue with {SIGN[other]}")
+        self.again.setAccessibleName(f"Continue with {WHO[other]}")
+        self.again.setToolTip(f"Another answer, in which {WHO[other]} goes on from before this step")
         by_large = piece.author is Author.LARGE
         self._replaced_title.setText("What the small model was writing" if by_large else "What stood here before")
         self._replaced.setText(piece.replaced.strip())

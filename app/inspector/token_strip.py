@@ -63,7 +63,7 @@ class Alternatives(QWidget):
         self._token = token
         found = token.alternatives if token else ()
         self.setVisible(bool(found))
-        text = [f"{visible(each.text)} {probability(each.logprob)}" for each in found]
+        text = [f"{visible(each.text)} {chance(each.logprob)}" for each in found]
         self.setAccessibleDescription(", ".join(text))
         self.updateGeometry()
         self.update()
@@ -90,17 +90,17 @@ class Alternatives(QWidget):
             painter.setFont(font)
             painter.setPen(QColor(colours.text))
             words = QRectF(bar.right() + 7, index * row, self.width() - bar.right() - 7, row)
-            painter.drawText(words, Qt.AlignmentFlag.AlignVCenter, f"{visible(text)}  {probability(logprob)}")
+            painter.drawText(words, Qt.AlignmentFlag.AlignVCenter, f"{visible(text)}  {chance(logprob)}")
 
     @property
     def _row(self) -> int:
         return self.fontMetrics().height() + 5
 
 
-def probability(logprob: float) -> str:
-    """Format a probability: 0.98, < 0.01."""
-    chance = math.exp(logprob)
-    return f"{chance:.2f}" if chance >= 0.005 else "< 0.01"
+def chance(logprob: float) -> str:
+    """Format a log-probability as a percentage: 12%, <1%."""
+    probability = math.exp(logprob)
+    return f"{probability:.0%}" if probability >= 0.005 else "<1%"
 
 
 def visible(text: str) -> str:

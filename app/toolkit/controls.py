@@ -33,7 +33,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
+from baton_reasoning.app.toolkit.layout import hbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, icon, set_role
 
 TEXT_MARGIN = 8
@@ -145,33 +145,10 @@ class IconButton(QToolButton):
         current_theme().changed.connect(self._draw)
         self._draw()
 
-    def show_picture(self, picture: str) -> None:
-        self._picture = picture
-        self._draw()
-
     def _draw(self) -> None:
         side = current_theme().scaled(16)
         self.setIconSize(QSize(side, side))
         self.setIcon(icon(self._picture, current_theme().colours.muted))
-
-
-class EmptyPane(QWidget):
-    """An icon and a sentence where there is nothing to show yet."""
-
-    def __init__(self, picture: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._picture = picture
-        self._icon = QLabel()
-        self._icon.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self.text = label("", Role.MUTED, wrap=True)
-        self.text.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self.setLayout(vbox(self._icon, self.text, STRETCH, margins=(20, 60, 20, 20), spacing=12))
-        current_theme().changed.connect(self._draw)
-        self._draw()
-
-    def _draw(self) -> None:
-        side = current_theme().scaled(28)
-        self._icon.setPixmap(icon(self._picture, current_theme().colours.muted).pixmap(side, side))
 
 
 class Hairline(QFrame):
@@ -348,11 +325,6 @@ def scrolling(inside: QWidget) -> QScrollArea:
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setWidgetResizable(True)
     area.setWidget(inside)
-    see_through(area, inside)
-    return area
-
-
-def see_through(area: QScrollArea, inside: QWidget) -> None:
-    """Keep Qt from filling the background of an area and of its content; call it once `inside` is set."""
-    for ground in (area.viewport(), inside):
+    for ground in (area.viewport(), inside):  # which Qt would fill
         ground.setAutoFillBackground(False)
+    return area

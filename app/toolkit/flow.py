@@ -36,6 +36,9 @@ class FlowLayout(QLayout):
     def takeAt(self, index: int) -> QLayoutItem | None:
         return self._items.pop(index) if 0 <= index < len(self._items) else None
 
+    def expandingDirections(self) -> Qt.Orientation:
+        return Qt.Orientation(0)  # by itself, Qt would give it a share of the room that is left
+
     def hasHeightForWidth(self) -> bool:
         return True
 

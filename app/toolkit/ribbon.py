@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, replace
-from itertools import accumulate
+from collections.abc import Callable, Sequence
+from itertools import accumulate, groupby
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
@@ -23,7 +23,6 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 from baton_reasoning.app.toolkit.accessible import set_accessible_role
 from baton_reasoning.app.toolkit.theme import Colours, current_theme, ink_of
 from baton_reasoning.core.thinking.events import Author
-from baton_reasoning.core.words.authors import SIGN, WHO
 
 _HEIGHT = 14
 _MARGIN = 3  # pixels around the pieces, for the ring of the chosen one
@@ -33,32 +32,20 @@ _ROOM_FOR_A_SIGN = 18.0
 _RADIUS = 2.5
 
 
-@dataclass(frozen=True)
-class RibbonSegment:
-    """A piece of the text by one author. `tooltip` says why it was that one."""
-
-    author: Author
-    tokens: int
-    tooltip: str = ""
-    length: str = ""
-    """How long it is, where it is drawn by something else than its tokens."""
-
-    def __str__(self) -> str:
-        unit = "token" if self.tokens == 1 else "tokens"
-        length = f", {self.length or f'{self.tokens:,} {unit}'}" if self.author.is_model else ""
-        return f"{SIGN[self.author]} {WHO[self.author]}{length}\n{self.tooltip}".strip()
+Segment = tuple[Author, int]
+"""Who wrote a piece of the text, and how wide it is on the ribbon: its tokens, or the milliseconds of its writing."""
 
 
 class RibbonLayout:
     """Where each of the segments lies on a ribbon."""
 
-    def __init__(self, segments: list[RibbonSegment]) -> None:
-        self.authors = [segment.author for segment in segments]
-        self._ends = [0, *accumulate(segment.tokens for segment in segments)]
+    def __init__(self, segments: Sequence[Segment]) -> None:
+        self.segments = segments
+        self._ends = [0, *accumulate(width for _, width in segments)]
 
     @property
     def total(self) -> int:
-        """All tokens."""
+        """The width of all."""
         return self._ends[-1]
 
     def index_at(self, x: float, width: float) -> int:
@@ -74,16 +61,18 @@ class RibbonLayout:
 
 
 class Ribbon(QWidget):
-    """One piece for each segment, as wide as its tokens. It may grow while a text is written."""
+    """One piece for each segment. It may grow while a text is written."""
 
     segment_clicked = Signal(int)  # its index; by mouse, or by Enter on the chosen one
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, name: str, describe: Callable[[int], str], parent: QWidget | None = None) -> None:
+        """`name`: for screen readers. `describe`: says who wrote the segment of this index, how much, and why."""
         super().__init__(parent)
+        self._text_of = describe
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName("Who wrote it")
+        self.setAccessibleName(name)
         set_accessible_role(self, QAccessible.Role.Chart)
         self.selected = -1
         """The index of the chosen segment, -1 for none."""
@@ -91,26 +80,17 @@ class Ribbon(QWidget):
         current_theme().changed.connect(self.update)
 
     @property
-    def segments(self) -> tuple[RibbonSegment, ...]:
-        return tuple(self._segments)
+    def segments(self) -> Sequence[Segment]:
+        return self._layout.segments
 
-    def set_segments(self, segments: list[RibbonSegment]) -> None:
+    def set_segments(self, segments: Sequence[Segment]) -> None:
         """Show other segments; the choice falls away if it no longer points at one."""
-        self._segments = list(segments)
-        self._layout = RibbonLayout(self._segments)
+        self._layout = RibbonLayout(segments)
         self.select(self.selected)
-
-    def append(self, segment: RibbonSegment) -> None:
-        self.set_segments([*self._segments, segment])
-
-    def grow(self, tokens: int) -> None:
-        """Add tokens to the last segment, which is being written."""
-        *before, last = self._segments
-        self.set_segments([*before, replace(last, tokens=last.tokens + tokens)])
 
     def select(self, index: int) -> None:
         """Select a segment, or none with -1. Nothing is emitted: the caller knows."""
-        self.selected = index if 0 <= index < len(self._segments) else -1
+        self.selected = index if 0 <= index < len(self.segments) else -1
         self._describe()
         self.update()
 
@@ -138,7 +118,7 @@ class Ribbon(QWidget):
     def event(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent) and event.type() is QEvent.Type.ToolTip:
             index = self.segment_at(event.pos())
-            QToolTip.showText(event.globalPos(), str(self._segments[index]) if index >= 0 else "", self)
+            QToolTip.showText(event.globalPos(), self._text_of(index) if index >= 0 else "", self)
             return True
         return super().event(event)
 
@@ -156,7 +136,7 @@ class Ribbon(QWidget):
             super().mousePressEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        last = len(self._segments) - 1
+        last = len(self.segments) - 1
         match event.key():
             case Qt.Key.Key_Right:
                 self.select(min(self.selected + 1, last))
@@ -176,12 +156,13 @@ class Ribbon(QWidget):
 
     def _describe(self) -> None:
         """Set the description for screen readers."""
-        by = {who: sum(s.tokens for s in self._segments if s.author is who) for who in (Author.SMALL, Author.LARGE)}
-        share = by[Author.LARGE] / max(1, sum(by.values()))
-        text = f"{len(self._segments):,} pieces; the large model wrote {share:.0%}."
+        small, large = (
+            sum(width for author, width in self.segments if author is who) for who in (Author.SMALL, Author.LARGE)
+        )
+        text = f"{len(self.segments):,} pieces; the large model wrote {large / max(1, small + large):.0%}."
         if self.selected >= 0:
-            text += f" Piece {self.selected + 1}: {self._segments[self.selected]}"
-        self.setAccessibleDescription(text if self._segments else "Nothing written yet.")
+            text += f" Piece {self.selected + 1}: {self._text_of(self.selected)}"
+        self.setAccessibleDescription(text if self.segments else "Nothing written yet.")
 
 
 def paint_ribbon(painter: QPainter, area: QRectF, layout: RibbonLayout, colours: Colours) -> None:
@@ -194,15 +175,19 @@ def paint_ribbon(painter: QPainter, area: QRectF, layout: RibbonLayout, colours:
         margin = area.height() * (1 - _LOW) / 2
         painter.drawRoundedRect(area.adjusted(0, margin, 0, -margin), _RADIUS, _RADIUS)
     inks = {author: QColor(ink_of(author, colours)) for author in Author}
-    for index, author in enumerate(layout.authors if layout.total else ()):
-        left, right = layout.place(index, area.width())
+    scale, left = area.width() / max(1, layout.total), area.left()
+    # Narrow neighbours by one author touch each other, and are painted as one: of 3,000 pieces all are.
+    runs = groupby(layout.segments, key=lambda segment: (segment[0], segment[1] * scale < _ROOM_FOR_A_GAP))
+    for (author, is_narrow), run in runs if layout.total else ():
+        widths = [width * scale for _, width in run]
         height = area.height() * (_LOW if author is Author.SMALL else 1.0)
         top = area.center().y() - height / 2
-        if right - left < _ROOM_FOR_A_GAP:
-            painter.fillRect(QRectF(area.left() + left, top, max(right - left, 0.75), height), inks[author])
-        else:
-            box = QRectF(area.left() + left, top, right - left - 1.0, height)
-            _paint_piece(painter, box, author, inks[author], colours)
+        for width in [sum(widths)] if is_narrow else widths:
+            if is_narrow:
+                painter.fillRect(QRectF(left, top, max(width, 0.75), height), inks[author])
+            else:
+                _paint_piece(painter, QRectF(left, top, width - 1.0, height), author, inks[author], colours)
+            left += width
     painter.restore()
 
 

@@ -23,7 +23,7 @@ from baton_reasoning.app.toolkit.controls import Hairline
 from baton_reasoning.app.toolkit.file_drops import FileDrops
 from baton_reasoning.app.toolkit.layout import holder, vbox
 from baton_reasoning.app.toolkit.messages import MessageBar
-from baton_reasoning.app.toolkit.theme import apply
+from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.app.window.commands import CommandPalette, ShortcutList, commands_of, install
 from baton_reasoning.app.window.dialogs import WindowDialogs
 from baton_reasoning.app.window.dropped_files import DroppedFiles
@@ -322,7 +322,7 @@ class MainWindow(QMainWindow):
         appearance = chosen.look, chosen.text_size
         application = QApplication.instance()
         if isinstance(application, QApplication) and (appearance != self._appearance or not application.styleSheet()):
-            apply(application, *appearance, with_sheet)
+            current_theme().use(*appearance, with_sheet)
         self._appearance = appearance
 
     @property

@@ -20,6 +20,7 @@ from baton_reasoning.core.thinking.events import Finish, PrefillProgressed
 from baton_reasoning.core.thinking.opinion import Opinion
 from baton_reasoning.core.thinking.registry import POLICIES, advice_on, policy_title
 from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.words.authors import SIGN, WHO
 from baton_reasoning.core.words.numbers import count, duration, money, size
 
 Fact = tuple[str, str]
@@ -36,13 +37,14 @@ ENDINGS = {
 }
 
 
-def why(piece: Piece) -> str:
-    """Return why its author wrote it, in a line: "Reflection takeover: Wait"."""
-    if piece.reason is None:
-        return ""
-    cue = piece.cue if piece.author is Author.LARGE else None
-    label = POLICIES.reason(piece.reason).label
-    return f"{label}: {cue.word}" if cue else label
+def piece_text(piece: Piece, remark: str = "") -> str:
+    """Return who wrote a piece, how much and why, with a remark between: “◆ the large model, 30 tokens”, and in the
+    next line “Reflection takeover: Wait”."""
+    length = f", {count(len(piece.tokens), 'token')}" if piece.author.is_model else ""
+    why = POLICIES.reason(piece.reason).label if piece.reason else ""
+    if piece.cue and piece.author is Author.LARGE and why:
+        why += f": {piece.cue.word}"
+    return "\n".join(filter(None, (f"{SIGN[piece.author]} {WHO[piece.author]}{length}", remark, why)))
 
 
 def title_of(settings: RunSettings) -> str:

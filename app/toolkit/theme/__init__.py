@@ -1,6 +1,6 @@
-"""The look of the window. Start with `apply`; widgets ask `current_theme()` and listen to its `changed`."""
+"""The look of the window. Widgets ask `current_theme()` and listen to its `changed`."""
 
-from baton_reasoning.app.toolkit.theme.appearance import Theme, apply, current_theme
+from baton_reasoning.app.toolkit.theme.appearance import Theme, current_theme
 from baton_reasoning.app.toolkit.theme.colours import DARK, LIGHT, Colours, blend, ink_of, tint_of
 from baton_reasoning.app.toolkit.theme.fonts import line_width, reading_font
 from baton_reasoning.app.toolkit.theme.icons import icon
@@ -13,7 +13,6 @@ __all__ = [
     "Colours",
     "Role",
     "Theme",
-    "apply",
     "blend",
     "current_theme",
     "icon",

@@ -77,24 +77,13 @@ def _colours_under(system: Qt.ColorScheme) -> Colours:
     return DARK if system is Qt.ColorScheme.Dark else LIGHT
 
 
-def apply(application: QApplication, scheme: ColourScheme, text_size: float = 1.0, with_sheet: bool = True) -> Theme:
-    """Apply a theme to the application (`Theme.use`); returns the same Theme object each time."""
-    theme = _theme_of(application)
-    theme.use(scheme, text_size, with_sheet)
-    return theme
-
-
 def current_theme() -> Theme:
-    """Return the theme of the running application; plain light until `apply` was called.
+    """Return the theme of the running application; plain light until `Theme.use` was called.
 
     Raises `RuntimeError` without a `QApplication`.
     """
     application = QApplication.instance()
     if isinstance(application, QApplication):
-        return _theme_of(application)
+        known = application.findChild(Theme, options=Qt.FindChildOption.FindDirectChildrenOnly)
+        return known if isinstance(known, Theme) else Theme(application)
     raise RuntimeError("a theme needs a QApplication")
-
-
-def _theme_of(application: QApplication) -> Theme:
-    known = application.findChild(Theme, options=Qt.FindChildOption.FindDirectChildrenOnly)
-    return known if isinstance(known, Theme) else Theme(application)

@@ -10,8 +10,8 @@ from baton_reasoning import resources
 FONT_FOLDER = Path(resources.__file__).parent / "fonts"
 BODY, TITLE, RESULT = 13, 17, 24
 """The three sizes of type, in pixels at a text size of 100%."""
-LINE_LENGTH = 76
-"""Characters of a full line; 75 to 80 are comfortable to read."""
+LINE_LENGTH = 95
+"""Characters of a full line: 75 to 80 are the most comfortable to read, but most steps fit into one of these."""
 _ORDINARY_TEXT = "The small model writes most of the steps, and the large one takes over where thinking is hard. "
 
 

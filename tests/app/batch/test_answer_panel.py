@@ -147,7 +147,7 @@ def test_an_answer_that_cannot_be_read_is_not_shown_with_the_steps_of_another(
         view.step(1)
     assert "p3" in shown(view)
     assert view.answer.pane.steps.toPlainText() == ""
-    assert view.answer.pane.ribbon.segments == ()
+    assert not view.answer.pane.ribbon.segments
 
 
 def test_an_answer_whose_run_has_a_setting_that_is_no_longer_known_opens(

@@ -24,7 +24,7 @@ from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.app.toolkit.controls import IconButton
 from baton_reasoning.app.toolkit.tables import FigureTable
-from baton_reasoning.app.toolkit.theme import DARK, apply
+from baton_reasoning.app.toolkit.theme import DARK, current_theme
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.tables import main_tables, more_tables
 from baton_reasoning.core.batch.running.arms import ABLATIONS, ARMS, COMMON_ARMS, Arm
@@ -270,14 +270,14 @@ def test_a_chart_has_the_colours_of_the_theme_and_is_saved_in_those_of_print(
     run(page, qtbot, problem_file, "small", "large")
     page.show()
     chart = page.view.share
-    apply(qapp, ColourScheme.DARK)
+    current_theme().use(ColourScheme.DARK)
     try:
         assert chart.picture.grab().toImage().pixelColor(2, 2).name() == DARK.surface
         chart.save(tmp_path / "chart.png")
         saved = QImage(str(tmp_path / "chart.png"))
         assert (saved.width(), saved.pixelColor(2, 2).name()) == (1280, "#ffffff")
     finally:
-        apply(qapp, ColourScheme.LIGHT)
+        current_theme().use(ColourScheme.LIGHT)
     with pytest.raises(StoreError, match="cannot be written"):
         chart.save(tmp_path / "missing" / "chart.png")
 
@@ -511,14 +511,14 @@ def test_an_earlier_batch_says_how_far_it_is(qtbot: QtBot) -> None:
 
 def test_the_columns_grow_with_the_text(page: BatchPage, qtbot: QtBot, problem_file: Path, qapp: QApplication) -> None:
     run(page, qtbot, problem_file, "small", "large")
-    apply(qapp, ColourScheme.LIGHT, 1.5)
+    current_theme().use(ColourScheme.LIGHT, 1.5)
     try:
         header = page.view.table.horizontalHeader()
         for column in (ResultColumn.NUMBER, ResultColumn.EXPECTED, FIRST_ARM):
             heading = page.view.model.headerData(column, Qt.Orientation.Horizontal)
             assert header.fontMetrics().horizontalAdvance(heading) + 16 <= header.sectionSize(column), heading
     finally:
-        apply(qapp, ColourScheme.LIGHT)
+        current_theme().use(ColourScheme.LIGHT)
 
 
 def test_the_problem_keeps_its_share_of_the_width_whatever_the_number_of_policies(

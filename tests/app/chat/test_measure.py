@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.answer_view import AnswerView, ChatActions
 from baton_reasoning.app.chat.conversation_view import Bubble, ConversationView, column_width
-from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.run import RunSettings

@@ -263,7 +263,7 @@ def test_an_answer_that_grew_behind_a_comparison_is_up_to_date_when_it_is_left(m
     window.chat.comparison.leave()
     answer = window.chat.conversation.answer_of(again)
     assert answer
-    assert sum(segment.tokens for segment in answer.ribbon.segments) == again.trace.tokens
+    assert sum(width for _, width in answer.ribbon.segments) == again.trace.tokens
     assert answer.brief.text() == run_in_brief(again.trace)
 
 

@@ -15,8 +15,7 @@ from baton_reasoning.app.document.clipboard import selected_text
 from baton_reasoning.app.document.formula_object import OBJECT_CHARACTER, formula_of
 from baton_reasoning.app.document.formulas import Formula
 from baton_reasoning.app.document.markdown import LINE_BREAK, code_of
-from baton_reasoning.app.document.typeset import typeset
-from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.document.typeset import Typesetter, typeset
 from baton_reasoning.app.toolkit.background import BackgroundTasks
 from tests.tiers import size
 

@@ -16,7 +16,7 @@ from pytestqt.qtbot import QtBot
 from baton_reasoning.app.document.clipboard import fragments
 from baton_reasoning.app.document.steps_document import GAP, LONGEST_SET, thinking_pieces
 from baton_reasoning.app.document.steps_view import StepsView
-from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.toolkit.background import BackgroundTasks
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import RunSettings

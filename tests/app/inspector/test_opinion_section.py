@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QApplication, QPushButton, QToolTip
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.document.answer_pane import AnswerPane
-from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.inspector.opinion_section import PARTLY_READ, OpinionSection
 from baton_reasoning.app.session.conversation import Exchange

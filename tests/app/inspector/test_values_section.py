@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication, QToolTip
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.document.answer_pane import AnswerPane
-from baton_reasoning.app.document.typesetting import Typesetter
+from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.inspector.values_section import CHOOSE, ValuesSection
 from baton_reasoning.app.session.conversation import Exchange
@@ -144,11 +144,11 @@ def test_beside_the_step_stands_what_it_was_worth(opened: Open, qtbot: QtBot) ->
     section = turned(opened)
     answer = last_answer(window_of(section))
     answer.keep_open()
-    margin = answer.steps.document().rootFrame().frameFormat().leftMargin()
+    margin = answer.steps.document().rootFrame().frameFormat().rightMargin()
     valued(section, qtbot)
     takeover = next(piece for piece in last_exchange(window_of(section)).trace.pieces if piece.author is Author.LARGE)
     assert {position: change.mark for position, change in answer.steps._marks.items()} == {takeover.position: "▲ 1.00"}
-    assert answer.steps.document().rootFrame().frameFormat().leftMargin() > margin
+    assert answer.steps.document().rootFrame().frameFormat().rightMargin() > margin
 
 
 def test_without_an_expected_answer_it_is_agreement_and_no_proof(opened: Open, qtbot: QtBot) -> None:

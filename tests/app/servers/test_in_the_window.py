@@ -89,7 +89,7 @@ def test_the_bill_stands_in_the_inspector(connect: Connect, qtbot: QtBot, server
     assert window.session.current
     trace = window.session.current.trace
     assert trace.totals[Author.LARGE].decoded > 0
-    window.inspector.turn_to(Tab.RUN)
+    window.inspector.tabs.setCurrentIndex(Tab.RUN)
     assert "s for first tokens" in words_of(window.inspector.run)
     assert " in its KV cache already" in words_of(window.inspector.run)
 

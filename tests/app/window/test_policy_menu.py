@@ -76,7 +76,7 @@ def test_large_only_drafted_is_written_by_the_large_model_and_shows_its_drafts(
     qtbot.mouseClick(steps.viewport(), Qt.MouseButton.LeftButton, pos=place.center().toPoint())
     window.inspector.step.details_button.click()
     assert drafted(window.inspector.step).startswith("◇ ")
-    window.inspector.turn_to(Tab.RUN)
+    window.inspector.tabs.setCurrentIndex(Tab.RUN)
     assert drafted(window.inspector.run).startswith("◇ ")
 
 

@@ -9,10 +9,18 @@ from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.usage import RequestUsage, Usage
 from baton_reasoning.core.run import Pair, RunSettings
-from baton_reasoning.core.thinking.events import Finish, RunEnded, RunStarted, TokenWritten
+from baton_reasoning.core.thinking.cues import Category, Cue
+from baton_reasoning.core.thinking.events import (
+    Finish,
+    RunEnded,
+    RunStarted,
+    TakeoverStarted,
+    TokenWritten,
+    WriteStarted,
+)
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import NOT_KNOWN, event_to_json, events_from_json
-from baton_reasoning.core.words.labels import bill_facts, bill_text, bills_of, last_text, title_of
+from baton_reasoning.core.words.labels import bill_facts, bill_text, bills_of, last_text, piece_text, title_of
 from baton_reasoning.core.words.numbers import money, size
 from tests.fakes.scripted import ScriptedEngine
 
@@ -80,3 +88,13 @@ def test_presets_are_known_by_name_own_cues_are_named_and_many_differences_are_c
     assert title_of(RunSettings(cue_list='{"reflection": ["Hm"]}')) == "Keywords, own cues"
     c = arms_of(["c"], RunSettings())[0]
     assert title_of(c.settings) == "Keywords, reflections allowed 3, takeover growth 0, …"
+
+
+def test_a_piece_says_who_wrote_it_how_much_and_why() -> None:
+    small = TokenWritten(0.0, Author.SMALL, 1, "So")
+    taken = TakeoverStarted(0.0, "reflection", Cue("Wait", Category.REFLECTION, 0, 4), 30, 4)
+    by_large = WriteStarted(0.0, Author.LARGE, "reflection", 4)
+    trace = Trace.of([small, small, taken, by_large, TokenWritten(0.0, Author.LARGE, 2, "Wait")])
+    own, large = trace.pieces
+    assert piece_text(own) == "● the small model, 2 tokens"
+    assert piece_text(large, "for 2 s") == "◆ the large model, 1 token\nfor 2 s\nReflection takeover: Wait"

@@ -8,7 +8,7 @@ from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.toolkit.theme import DARK, LIGHT, Role, apply, current_theme, icon, reading_font, set_role
+from baton_reasoning.app.toolkit.theme import DARK, LIGHT, Role, current_theme, icon, reading_font, set_role
 from baton_reasoning.app.toolkit.theme.icons import ICON_FOLDER
 from baton_reasoning.core.settings import ColourScheme
 
@@ -24,36 +24,42 @@ def undress(qapp: QApplication) -> Iterator[None]:
 
 
 def test_the_dark_scheme_darkens_the_palette_and_tells_it(qapp: QApplication, qtbot: QtBot) -> None:
-    theme = apply(qapp, ColourScheme.LIGHT)
+    theme = current_theme()
+    theme.use(ColourScheme.LIGHT)
     with qtbot.waitSignal(theme.changed):
-        apply(qapp, ColourScheme.DARK)
+        current_theme().use(ColourScheme.DARK)
     assert theme.colours is DARK
     assert qapp.palette().color(QPalette.ColorRole.Window).name() == DARK.background
 
 
 def test_there_is_one_theme_which_is_light_where_the_system_does_not_say(qapp: QApplication) -> None:
-    assert apply(qapp, ColourScheme.LIGHT) is apply(qapp, ColourScheme.DARK) is current_theme()
-    assert apply(qapp, ColourScheme.SYSTEM).colours is LIGHT
+    theme = current_theme()
+    theme.use(ColourScheme.DARK)
+    theme.use(ColourScheme.SYSTEM)
+    assert theme is current_theme()
+    assert theme.colours is LIGHT
 
 
 def test_it_follows_the_system_at_dusk_only_if_asked_to(qapp: QApplication) -> None:
-    theme = apply(qapp, ColourScheme.SYSTEM)
+    theme = current_theme()
+    theme.use(ColourScheme.SYSTEM)
     qapp.styleHints().colorSchemeChanged.emit(Qt.ColorScheme.Dark)
     assert theme.colours is DARK
-    apply(qapp, ColourScheme.LIGHT)
+    current_theme().use(ColourScheme.LIGHT)
     qapp.styleHints().colorSchemeChanged.emit(Qt.ColorScheme.Dark)
     assert theme.colours is LIGHT
 
 
 def test_the_text_size_scales_the_font_of_the_system_as_far_as_one_can_read(qapp: QApplication) -> None:
-    apply(qapp, ColourScheme.LIGHT, text_size=1.5)
+    current_theme().use(ColourScheme.LIGHT, text_size=1.5)
     assert qapp.font().pointSizeF() == pytest.approx(reading_font().pointSizeF() * 1.5)
-    assert apply(qapp, ColourScheme.LIGHT, text_size=0.01).text_size == 0.7
-    assert apply(qapp, ColourScheme.LIGHT, text_size=99).text_size == 2.5
+    for asked, held in ((0.01, 0.7), (99, 2.5)):
+        current_theme().use(ColourScheme.LIGHT, asked)
+        assert current_theme().text_size == held
 
 
 def test_the_role_of_a_label_colours_it(qapp: QApplication, qtbot: QtBot) -> None:
-    apply(qapp, ColourScheme.LIGHT)
+    current_theme().use(ColourScheme.LIGHT)
     label = QLabel("large wrote 17%")
     qtbot.addWidget(label)
     set_role(label, Role.LARGE)
@@ -65,7 +71,7 @@ def test_the_style_sheet_parses_in_both_schemes(qapp: QApplication, qtbot: QtBot
     qtbot.addWidget(button)
     set_role(button, Role.PRIMARY)
     for scheme, colours in ((ColourScheme.LIGHT, LIGHT), (ColourScheme.DARK, DARK)):
-        apply(qapp, scheme)  # Qt warns of a sheet that it cannot parse, and a warning fails the test
+        current_theme().use(scheme)  # Qt warns of a sheet that it cannot parse, and a warning fails the test
         button.ensurePolished()
         assert button.palette().color(QPalette.ColorRole.ButtonText).name() == colours.on_accent
 
