@@ -105,8 +105,7 @@ class BatchPage(QStackedWidget):
 
     def _show_running(self) -> None:
         """Mark the batch that runs in the list of all; no other can begin."""
-        running = self.session.running_batch
-        self.welcome.show_running(running.batch.id if running and self.session.executes else "")
+        self.welcome.show_running(self.session.executed)
         self.preview.show_busy(self.session.busy_reason)
         if self.currentWidget() is self.welcome:
             self.refresh()
@@ -175,7 +174,7 @@ class BatchPage(QStackedWidget):
         session = self.session
         session.read.connect(self._show_preview)
         session.opened.connect(self._show_view)
-        session.progressed.connect(self.welcome.show_progress)
+        session.rows_changed.connect(lambda opened, _: self.welcome.show_progress(opened))
         session.changed.connect(self._show_running)
         self.welcome.file_wanted.connect(self.choose_file)
         self.welcome.folder_wanted.connect(self._choose_folder)

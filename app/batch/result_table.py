@@ -19,7 +19,6 @@ from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.core.batch.reporting.baselines import SMALL_ALONE, baseline, change_by_pair
 from baton_reasoning.core.batch.reporting.report import main_arm
 from baton_reasoning.core.batch.running.arms import arm_title, known_arms
-from baton_reasoning.core.batch.running.progress import JobGrew
 from baton_reasoning.core.grading.normal import tidy
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.problem import Problem
@@ -169,17 +168,6 @@ class ResultTable(QAbstractTableModel):
         if (place := self._places.get(number)) is not None:
             self.dataChanged.emit(self.index(place, 0), self.index(place, self.columnCount() - 1))
 
-    def grow(self, look: JobGrew) -> None:
-        self.take(self._result(look.job)._replace(state=JobState.CLAIMED, cost=look.cost))
-
-    def set_state(self, job: int, state: JobState) -> None:
-        self.take(self._result(job)._replace(state=state))
-
-    def set_note(self, row: ResultRow, note: str) -> None:
-        """Keep a person's note with the result, unless another batch is shown."""
-        if row.job in self._number_of:
-            self.take(self._result(row.job)._replace(note=note))
-
     def result_at(self, index: Index) -> ResultRow | None:
         """Return the result in this cell; None in the first columns."""
         if not index.isValid() or index.column() < FIRST_ARM:
@@ -280,10 +268,6 @@ class ResultTable(QAbstractTableModel):
         """Return the position of the row's problem, and the seed."""
         first = next(iter(self._rows[number].values()))
         return first.position, first.seed
-
-    def _result(self, job: int) -> ResultRow:
-        number, arm = self._number_of[job]
-        return self._rows[number][arm]
 
     def _count(self, number: int) -> None:
         """Note whether a row went wrong, and whether its policies differ."""

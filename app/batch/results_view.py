@@ -14,6 +14,7 @@ from baton_reasoning.app.batch.answer_panel import NEXT, PREVIOUS, AnswerPanel
 from baton_reasoning.app.batch.charts import ChartCard
 from baton_reasoning.app.batch.execution import BatchActivity
 from baton_reasoning.app.batch.folded_parts import Fold, FoldedParts
+from baton_reasoning.app.batch.opened_batch import OpenedBatch
 from baton_reasoning.app.batch.result_grid import ResultGrid
 from baton_reasoning.app.batch.result_table import ResultColumn, ResultTable, RowFilter
 from baton_reasoning.app.batch.reviews import BatchReviews
@@ -32,18 +33,10 @@ from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.reviews import USUAL_SAMPLE
 from baton_reasoning.core.batch.running.arms import ARMS, arm_title
 from baton_reasoning.core.batch.running.batch import BatchSettings
-from baton_reasoning.core.batch.running.progress import (
-    BatchEvent,
-    JobEnded,
-    JobGrew,
-    JobRetried,
-    JobStarted,
-    JobStopped,
-    time_left,
-)
+from baton_reasoning.core.batch.running.progress import time_left, time_taken
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.verdict import How, Regex
-from baton_reasoning.core.store.batches import JobState, ResultRow
+from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.words.numbers import count, rough_duration
 
@@ -107,7 +100,7 @@ class ResultsView(QWidget):
         self._shown = ""
         """The id of the batch that is shown."""
         self._report: Report | None = None
-        self._graded, self._pattern = 0, r"answer is\s+{expected}\b"
+        self._pattern = r"answer is\s+{expected}\b"
         self._analysing = LatestTask(self, "count takeovers", actions.show_error, one_at_a_time=True)
         self._report_timer = QTimer(self)
         self._report_timer.setInterval(REPORT_EVERY_MS)
@@ -118,8 +111,9 @@ class ResultsView(QWidget):
 
     def show_batch(self) -> None:
         """Show the session's current batch."""
-        session, batch = self.session, self.session.batch
-        assert batch
+        viewed = self.session.viewed
+        assert viewed
+        batch = viewed.batch
         if batch.id != self._shown:
             self._shown, self._report = batch.id, None
             self.sentence.clear()
@@ -127,7 +121,7 @@ class ResultsView(QWidget):
             self.folded.hide()
             self.close_answer()
             self.filters[RowFilter.ALL].click()
-        self.model.show(session.problems, batch.arms, session.rows)
+        self.model.show(viewed.problems, batch.arms, viewed.rows.values())
         self.table.setColumnHidden(ResultColumn.SEED, len(BatchSettings.of(batch).seed_numbers) < 2)
         self.table.fit()
         self.title.setText(batch.name)
@@ -162,19 +156,14 @@ class ResultsView(QWidget):
     def _has_chart(self) -> bool:
         return self._report is not None and len(self._report.arms) > 1
 
-    def _take(self, events: list[BatchEvent]) -> None:
-        for event in events:
-            match event:
-                case JobStarted(job):
-                    self.model.set_state(job.id, JobState.CLAIMED)
-                case JobStopped(job):
-                    self.model.set_state(job, JobState.WAITING)
-                case JobGrew():
-                    self.model.grow(event)
-                case JobRetried(row) | JobEnded(row):
-                    self.model.take(row)
-                    if self.answer.row and self.answer.row.job == row.job:
-                        self.answer.show_answer(row, self.session.problems[row.position])
+    def _take(self, opened: OpenedBatch, rows: list[ResultRow]) -> None:
+        if opened is not self.session.viewed:
+            return
+        for row in rows:
+            self.model.take(row)
+            shown = self.answer.row
+            if shown and shown.job == row.job and (shown.state, shown.verdict) != (row.state, row.verdict):
+                self.answer.show_answer(row, opened.problems[row.position])
         self._show_progress()
 
     def _show_report(self, report: Report) -> None:
@@ -191,11 +180,12 @@ class ResultsView(QWidget):
 
     def _summarise(self) -> None:
         """Show “40 problems, 4 policies, done in 74 s”; the models are in the tool tip."""
-        batch, session = self.session.batch, self.session
-        assert batch
+        viewed = self.session.viewed
+        assert viewed
+        batch, total = viewed.batch, viewed.progress.total
         parts = [counted(batch.problems, "problem"), count(len(batch.arms), "policy", "policies")]
-        if session.progress.total.done >= session.progress.total.jobs:
-            seconds = session.seconds_taken if self._report else 0.0
+        if total.done >= total.jobs:
+            seconds = time_taken(viewed.rows.values())
             parts.append(f"done in {rough_duration(seconds)}" if seconds else "done")
         self.summary.setText(", ".join(parts))
         if self._report:
@@ -234,7 +224,7 @@ class ResultsView(QWidget):
             case BatchActivity.LOADING:
                 status += f" · {session.execution.status}"
             case BatchActivity.REGRADING:
-                status = f"graded again: {self._graded:,} / {total.done:,}"
+                status = f"graded again: {session.graded:,} / {total.done:,}"
             case BatchActivity.PAUSED:
                 status += " · paused"
             case BatchActivity.FINISHING:
@@ -293,14 +283,7 @@ class ResultsView(QWidget):
             except SettingsError as error:
                 self._actions.show_error(error)
                 return
-        self._graded = 0
         self.session.regrade(chosen)
-
-    def _take_graded(self, rows: list[ResultRow]) -> None:
-        self._graded += len(rows)
-        for row in rows:
-            self.model.take(row)
-        self._show_progress()
 
     def _choose_filter(self, press: SwitchButton) -> None:
         self.model.choose(next(each for each, one in self.filters.items() if one is press))
@@ -328,7 +311,6 @@ class ResultsView(QWidget):
 
     def _keep_note(self, row: ResultRow, note: str) -> None:
         self.session.set_note(row, note)
-        self.model.set_note(row, note)
 
     def _fill_menus(self) -> None:
         menu = QMenu(self.export)
@@ -391,10 +373,9 @@ class ResultsView(QWidget):
 
     def _connect(self) -> None:
         session = self.session
-        session.events.connect(self._take)
+        session.rows_changed.connect(self._take)
         session.changed.connect(self._show_state)
         session.reported.connect(self._show_report)
-        session.graded.connect(self._take_graded)
         self.reviews.changed.connect(self._show_progress)
         self.reviews.ended.connect(self._count_takeovers)
         self.folded.takeovers_wanted.connect(self._count_takeovers)

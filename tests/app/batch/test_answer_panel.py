@@ -300,7 +300,7 @@ def test_a_model_that_cannot_score_is_named(view: ResultsView, page: BatchPage) 
 
 
 def test_an_answer_that_is_graded_again_shows_its_new_verdict(view: ResultsView, page: BatchPage, qtbot: QtBot) -> None:
-    with qtbot.waitSignal(page.session.opened):
+    with qtbot.waitSignal(page.session.reported):
         page.session.regrade(Regex("boxed.2"))
     wait_for_text(view.answer, qtbot)
     assert view.answer.pane.verdict.text() == "✓ right"

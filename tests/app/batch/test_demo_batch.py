@@ -189,7 +189,7 @@ def test_a_batch_that_is_stopped_while_its_models_are_opened_leaves_none_behind(
     qtbot.waitUntil(lambda: page.session.activity is BatchActivity.LOADING and bool(demo.choices))
     assert page.view.status.text().startswith("0 / 4 · ")
     page.session.stop()
-    assert not page.session.executes
+    assert not page.session.executed
     demo.gate.set()
     qtbot.waitUntil(lambda: own_models(page).state is LoadState.NONE)
     wait_until_done(page, qtbot)

@@ -367,10 +367,10 @@ def test_a_guide_that_cannot_be_loaded_is_told_and_the_chat_keeps_its_models(
 def test_a_closed_batch_is_found_again_and_goes_on(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
     preview(page, qtbot, problem_file)
     session = page.session
-    stopping = session.events.connect(lambda _: session.stop())
+    stopping = session.rows_changed.connect(lambda *_: session.stop())
     page.preview.start.click()
     wait_until_done(page, qtbot)
-    session.events.disconnect(stopping)
+    session.rows_changed.disconnect(stopping)
     page.view.left.emit()
     assert session.batch
     with qtbot.waitSignal(session.opened):
