@@ -6,9 +6,9 @@ import re
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal
+from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
-from PySide6.QtWidgets import QButtonGroup, QFileDialog, QInputDialog, QMenu, QPushButton, QSplitter, QWidget
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QMenu, QPushButton, QSplitter, QWidget
 
 from baton_reasoning.app.batch.answer_panel import NEXT, PREVIOUS, AnswerPanel
 from baton_reasoning.app.batch.charts import ChartCard
@@ -40,9 +40,10 @@ from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.words.numbers import count, rough_duration
 
-REPORT_EVERY_MS = 3000
 NARROW = 1000
 """Pixels below which chart, table and answer stand below each other, at the usual text size."""
+ROOMY = 1200
+"""Pixels from which the inspector opens beside table and answer."""
 LOWEST, CHART = 300, 420
 """Pixels of the table's height and of the chart's width beside it, at least."""
 OPINIONS_KEY, VALUES_KEY = "F7", "F9"
@@ -95,16 +96,12 @@ class ResultsView(QWidget):
         self._chart = holder(vbox(self.share, STRETCH, margins=(0, 0, 12, 0)))
         self.folded = FoldedParts()
         self.filters = {each: SwitchButton(each.value) for each in RowFilter}
-        self._filter_group = QButtonGroup(self)
         self._split = QSplitter()
         self._shown = ""
         """The id of the batch that is shown."""
         self._report: Report | None = None
         self._pattern = r"answer is\s+{expected}\b"
         self._analysing = LatestTask(self, "count takeovers", actions.show_error, one_at_a_time=True)
-        self._report_timer = QTimer(self)
-        self._report_timer.setInterval(REPORT_EVERY_MS)
-        self._report_timer.timeout.connect(session.report)
         self._fill_menus()
         self._lay_out()
         self._connect()
@@ -168,8 +165,6 @@ class ResultsView(QWidget):
 
     def _show_report(self, report: Report) -> None:
         self._report = report
-        # The report of a large batch comes less often, to take a tenth of the time at most.
-        self._report_timer.setInterval(max(REPORT_EVERY_MS, int(10_000 * self.session.report_seconds)))
         self.sentence.setText(tables.sentence(report))
         self.share.show_chart(partial(charts.share_chart, report, height=260), charts.shares_in_words(report))
         self._chart.setVisible(self._has_chart and self.answer.isHidden())
@@ -208,10 +203,6 @@ class ResultsView(QWidget):
         fixed = (BatchActivity.LOADING, BatchActivity.FINISHING, BatchActivity.REGRADING)
         self.run.setVisible(not over and activity not in fixed)
         self.regrade.setEnabled(total.done > 0 and not session.running)
-        if session.running and not self._report_timer.isActive():
-            self._report_timer.start()
-        elif not session.running:
-            self._report_timer.stop()
         self._show_progress()
         self._summarise()
 
@@ -285,9 +276,6 @@ class ResultsView(QWidget):
                 return
         self.session.regrade(chosen)
 
-    def _choose_filter(self, press: SwitchButton) -> None:
-        self.model.choose(next(each for each, one in self.filters.items() if one is press))
-
     def _open(self, index: QModelIndex) -> None:
         """Show the answer of a cell beside the table; in the first columns, of the main policy."""
         if index.column() <= ResultColumn.EXPECTED:
@@ -308,9 +296,6 @@ class ResultsView(QWidget):
         """Follow the table while an answer is open."""
         if not self.answer.isHidden() and (row := self.model.result_at(index)):
             self.answer.show_answer(row, self.model.problem_at(index.row()))
-
-    def _keep_note(self, row: ResultRow, note: str) -> None:
-        self.session.set_note(row, note)
 
     def _fill_menus(self) -> None:
         menu = QMenu(self.export)
@@ -348,10 +333,11 @@ class ResultsView(QWidget):
             back, self.title, (self.summary, 1), self.run, self.stop, self.retry, self.export, self.more, spacing=8
         )
         self._progress = holder(hbox((self.bar, 1), 8, self.status, margins=0))
-        for number, press in enumerate(self.filters.values()):
+        for wanted, press in self.filters.items():
             set_role(press, Role.FLAT)
-            press.setChecked(number == 0)
-            self._filter_group.addButton(press)
+            press.setAutoExclusive(True)
+            press.setChecked(wanted is RowFilter.ALL)
+            press.clicked.connect(partial(self.model.choose, wanted))
         show = flowing(label("Show", Role.MUTED), *self.filters.values(), gap=4)
         self._split.addWidget(self._chart)
         self._split.addWidget(holder(vbox((self.table, 1), show, margins=0, spacing=6)))
@@ -370,6 +356,7 @@ class ResultsView(QWidget):
         self._chart.setMinimumWidth(0 if narrow else round(CHART * size))
         self.table.setMinimumHeight(round(LOWEST * size))
         self.answer.setMinimumHeight(round(LOWEST * size) if narrow else 0)
+        self.answer.show_room(self.width() >= ROOMY * size)
 
     def _connect(self) -> None:
         session = self.session
@@ -379,12 +366,10 @@ class ResultsView(QWidget):
         self.reviews.changed.connect(self._show_progress)
         self.reviews.ended.connect(self._count_takeovers)
         self.folded.takeovers_wanted.connect(self._count_takeovers)
-        self._filter_group.buttonClicked.connect(self._choose_filter)
         self.table.activated.connect(self._open)
         self.table.selectionModel().currentChanged.connect(lambda index, _: self._moved(index))
         self.answer.stepped.connect(self.step)
         self.answer.closed.connect(self.close_answer)
-        self.answer.noted.connect(self._keep_note)
         current_theme().changed.connect(self._fit)
         for key, by in ((NEXT, 1), (PREVIOUS, -1)):
             shortcut = QShortcut(QKeySequence(key), self)

@@ -17,6 +17,7 @@ from baton_reasoning.app.batch.opened_batch import OpenedBatch
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.loaded_models import LoadedModels
 from baton_reasoning.app.toolkit.background import BackgroundTask, LatestTask, StreamTask
+from baton_reasoning.app.toolkit.timer import single_shot_timer
 from baton_reasoning.core.batch.reading.columns import GUESS, ColumnNames
 from baton_reasoning.core.batch.reading.problems import ProblemSet, read_data_set, read_problems
 from baton_reasoning.core.batch.reporting.exports import export
@@ -39,6 +40,7 @@ from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.store.batches import Batch, ResultRow
 from baton_reasoning.core.store.store import Store
 
+REPORT_EVERY_MS = 3000
 Result = TypeVar("Result")
 
 
@@ -76,13 +78,15 @@ class BatchSession(QObject):
         self.store: Store | None = None
         self.viewed: OpenedBatch | None = None
         """The batch in view."""
-        self.report_seconds = 0.0
+        self._report_seconds = 0.0
         """How long the last report took."""
         self.graded = 0
         """Answers that have been graded again so far."""
         self.execution = BatchExecution(models, demo, choice, actions, self)
         self.execution.changed.connect(self._executes_on)
         self.execution.rows_changed.connect(self.rows_changed)
+        self.execution.rows_changed.connect(self._report_soon)
+        self._report_timer = single_shot_timer(self, REPORT_EVERY_MS, self.report)
         self._reporting = LatestTask(self, "report", actions.show_error, one_at_a_time=True)
         self._reading = LatestTask(self, "read problems", self._not_read)
         self._opening = LatestTask(self, "open batch", actions.show_error)
@@ -275,7 +279,7 @@ class BatchSession(QObject):
             return report, time.monotonic() - began
 
         def deliver(found: tuple[Report, float]) -> None:
-            report, self.report_seconds = found
+            report, self._report_seconds = found
             if self.viewed is viewed:  # another one may have been opened meanwhile
                 self.reported.emit(report)
 
@@ -327,6 +331,11 @@ class BatchSession(QObject):
         self.changed.emit()
         if self.executed is None and self.viewed is self.execution.opened:
             self.report()
+
+    def _report_soon(self, opened: OpenedBatch) -> None:
+        """Report on the batch that runs from time to time; on a large one less often, a tenth of the time at most."""
+        if opened is self.viewed and not self._report_timer.isActive():
+            self._report_timer.start(max(REPORT_EVERY_MS, int(10_000 * self._report_seconds)))
 
     def _do(
         self, name: str, function: Callable[[], Result], success: Callable[[Result], object]

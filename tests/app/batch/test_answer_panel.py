@@ -10,7 +10,7 @@ from msgspec import structs
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.batch.answer_panel import AnswerPanel
+from baton_reasoning.app.batch.answer_panel import WITH_INSPECTOR, AnswerPanel
 from baton_reasoning.app.batch.folded_parts import Fold
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.batch.result_table import FIRST_ARM, ResultColumn
@@ -169,16 +169,35 @@ def test_an_answer_whose_run_has_a_setting_that_is_no_longer_known_opens(
     assert view.answer.pane.exchange.settings.policy.policy == "never"
 
 
-def test_the_inspector_is_shown_on_demand_and_follows(view: ResultsView, qtbot: QtBot) -> None:
+def test_the_inspector_is_shown_on_demand_and_follows(view: ResultsView, page: BatchPage, qtbot: QtBot) -> None:
     answer = view.answer
+    page.resize(1100, 900)
+    answer.pane.pick(answer.pane.exchange.trace.pieces[0])
+    assert not answer.inspect.isChecked(), "there is no room for it"
     answer.inspect.click()
     assert answer.inspector.isVisible()
     assert answer.inspector.exchange is answer.pane.exchange
+    assert answer.inspector.piece is answer.pane.exchange.trace.pieces[0]
     view.step(1)
     wait_for_text(answer, qtbot)
     assert answer.inspector.exchange is answer.pane.exchange
     answer.inspect.click()
     assert not answer.inspector.isVisible()
+
+
+def test_a_click_on_a_step_opens_the_inspector_where_there_is_room(view: ResultsView, qtbot: QtBot) -> None:
+    answer = view.answer
+    assert not answer.inspect.isChecked()
+    (first, second, *_) = answer.pane.exchange.trace.pieces
+    answer.pane.steps.piece_clicked.emit(second)
+    assert answer.inspector.isVisible()
+    assert answer.inspector.piece is second
+    answer.pane.steps.piece_clicked.emit(first)
+    assert answer.inspector.piece is first
+    qtbot.waitUntil(lambda: answer.width() >= WITH_INSPECTOR)
+    view.close_answer()
+    view.step(1)
+    assert not answer.inspector.isVisible(), "until a step is clicked"
 
 
 def test_a_note_is_kept_with_its_answer_also_when_the_page_is_left(
