@@ -51,6 +51,8 @@ _STOP = ("Stop", "Finishes the answers under way, and begins no other")
 _STOP_NOW = ("Stop now", "Ends the answers under way at once; they are written anew next time")
 _STOP_REVIEWS = ("Stop", "What is finished is kept; the next time goes on from there")
 """Text and tool tip of the button before it is pressed, once it is, and while answers are reviewed."""
+PAUSABLE = (BatchActivity.IDLE, BatchActivity.RUNNING, BatchActivity.PAUSED)
+"""When the other button has something to do: start, pause or resume."""
 GRADINGS = {
     How.AUTO: "Automatic: text, letters, numbers, lists, then algebra",
     How.EXACT: "The same text",
@@ -194,55 +196,50 @@ class ResultsView(QWidget):
             self._analysing.run(lambda: analyse(store, batch_id), self.folded.show_takeovers)
 
     def _show_state(self) -> None:
-        session, total, activity = self.session, self.session.progress.total, self.session.activity
-        over = total.done >= total.jobs
-        if session.running and activity is not BatchActivity.PAUSED:
-            self.run.setText("Pause")
-        else:
-            self.run.setText("Resume" if session.running or total.done else "Start")
-        fixed = (BatchActivity.LOADING, BatchActivity.FINISHING, BatchActivity.REGRADING)
-        self.run.setVisible(not over and activity not in fixed)
-        self.regrade.setEnabled(total.done > 0 and not session.running)
         self._show_progress()
         self._summarise()
 
     def _show_progress(self) -> None:
-        session, total, reviews = self.session, self.session.progress.total, self.reviews
-        self.bar.setMaximum(max(1, total.jobs))
-        self.bar.setValue(total.done)
-        status = f"{total.done:,} / {total.jobs:,}"
-        match session.activity:
+        """Show how far the batch is, and what can be pressed now."""
+        session, reviews = self.session, self.reviews
+        total, activity = session.progress.total, session.activity
+        is_over, running = total.done >= total.jobs, session.running
+        done, jobs, status = total.done, total.jobs, f"{total.done:,} / {total.jobs:,}"
+        stop, run = _STOP, "Pause"
+        match activity:
+            case BatchActivity.IDLE:
+                run = "Resume" if total.done else "Start"
             case BatchActivity.LOADING:
                 status += f" · {session.execution.status}"
             case BatchActivity.REGRADING:
                 status = f"graded again: {session.graded:,} / {total.done:,}"
             case BatchActivity.PAUSED:
+                run = "Resume"
                 status += " · paused"
             case BatchActivity.FINISHING:
+                stop = _STOP_NOW
                 status += f" · finishing {counted(session.execution.under_way, 'answer')}"
             case BatchActivity.RUNNING:
                 status += f" · {session.progress.parallel} at once · {time_left(session.progress.seconds_left())}"
-        text, tip = _STOP_NOW if session.activity is BatchActivity.FINISHING else _STOP
         reviewing = reviews.running and self.answer.isHidden()  # an answer that is shown tells of it itself
         if reviewing:
-            text, tip = _STOP_REVIEWS
-            self.bar.setMaximum(100)
-            self.bar.setValue(int(100 * reviews.progress.share) if reviews.progress else 0)
-            status = reviews.status
+            stop, status, jobs = _STOP_REVIEWS, reviews.status, 100
+            done = int(100 * reviews.progress.share) if reviews.progress else 0
+        self.bar.setMaximum(max(1, jobs))
+        self.bar.setValue(done)
         self.status.setText(status)
-        self.stop.setText(text)
-        self.stop.setToolTip(tip)
-        self.stop.setVisible(session.running or reviewing)
-        self._progress.setVisible(session.running or reviewing or total.done < total.jobs)
-        self.retry.setVisible(total.failed > 0 and not session.running)
+        self._progress.setVisible(running or reviewing or not is_over)
+        self.run.setText(run)
+        self.run.setVisible(not is_over and activity in PAUSABLE)
+        self.stop.setText(stop[0])
+        self.stop.setToolTip(stop[1])
+        self.stop.setVisible(running or reviewing)
         self.retry.setText(f"Retry {counted(total.failed, 'error')}")
-        for action, reason in (
-            (self.opinions, reviews.no_opinions_reason),
-            (self.values, reviews.unavailable_reason),
-        ):
-            action.setEnabled(total.done > 0 and not reason)
-        numbers = {RowFilter.WRONG: self.model.wrong, RowFilter.DIFFERENT: self.model.different}
-        for each, rows in numbers.items():
+        self.retry.setVisible(total.failed > 0 and not running)
+        self.regrade.setEnabled(total.done > 0 and not running)
+        self.opinions.setEnabled(total.done > 0 and not reviews.no_opinions_reason)
+        self.values.setEnabled(total.done > 0 and not reviews.unavailable_reason)
+        for each, rows in ((RowFilter.WRONG, self.model.wrong), (RowFilter.DIFFERENT, self.model.different)):
             self.filters[each].setText(f"{each.value} ({len(rows):,})")
         self.filters[RowFilter.WRONG].setToolTip(f"Problems that “{arm_title(self.model.main)}” did not get right")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog, QLabel
 from pytestqt.qtbot import QtBot
 
+from baton_reasoning.app.batch.execution import BatchActivity
 from baton_reasoning.app.batch.folded_parts import Fold, FoldedParts
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.batch.result_table import FIRST_ARM, Mark, ResultColumn, RowFilter, mark_of
@@ -28,16 +30,19 @@ from baton_reasoning.app.toolkit.theme import DARK, apply
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.tables import main_tables, more_tables
 from baton_reasoning.core.batch.running.arms import ABLATIONS, ARMS, COMMON_ARMS, Arm
+from baton_reasoning.core.batch.running.regrading import Regraded, regrade
 from baton_reasoning.core.errors import Busy, EngineLost, ModelFileError, StoreError
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How
+from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ColourScheme
 from baton_reasoning.core.store.batches import Batch, StoredArm
+from baton_reasoning.core.store.store import Store
 from tests.app.batch.conftest import RecordedActions, ScriptedLoader
 from tests.core.batch.data_hub import DataHub
 from tests.core.batch.noted import NOTES, noted_report
 from tests.fakes.scripted import Fault
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -322,6 +327,31 @@ def test_answers_are_graded_again_in_another_way(
     assert noticed.args == ["6 answers were graded again: 0 were found differently, 2 have another verdict."]
     wait_until_done(page, qtbot)
     assert marks(page) == ["✓", "✓", "✓", "✓", "✓", "✗"]
+
+
+def test_a_grading_that_is_stopped_changes_nothing(
+    page: BatchPage, actions: RecordedActions, qtbot: QtBot, problem_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(page, qtbot, problem_file, "small")
+    gate = threading.Event()
+
+    def held(store: Store, batch: str, grader: Grader, how: Regex) -> Iterator[Regraded]:
+        for graded in regrade(store, batch, grader, how):
+            yield graded
+            gate.wait(PATIENCE)
+
+    monkeypatch.setattr("baton_reasoning.app.batch.session.regrade", held)
+    page.session.regrade(Regex("boxed.[024]"))
+    qtbot.waitUntil(lambda: page.view.status.text() == "graded again: 1 / 6")
+    page.view.left.emit()
+    assert page.session.batch
+    page.welcome.batch_wanted.emit(page.session.batch.id)
+    assert page.session.activity is BatchActivity.REGRADING, "also when it is opened again"
+    with qtbot.waitSignal(actions.said) as said:
+        page.view.stop.click()
+        gate.set()
+    assert said.args == ["The grading was stopped, and has changed nothing."]
+    assert marks(page) == ["✓", "✗"] * 3
 
 
 def test_a_system_prompt_of_the_batch_reaches_every_arm(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
