@@ -163,7 +163,7 @@ class AnswerPanel(QWidget):
     def _read(self) -> None:
         """Read the answer again, in the background: what belongs to another one by then is dropped."""
         row, problem, store = self.row, self._problem, self._batch.store
-        if row is None or store is None or row.state is not JobState.DONE:
+        if row is None or row.state is not JobState.DONE:
             return
 
         def read() -> tuple[Trace, Failure | None]:

@@ -22,6 +22,7 @@ from baton_reasoning.core.errors import BatonError, SettingsError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.models.options import DemoModel, parse_source
 from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.store.store import Store
 
 
 class BatchActivity(Enum):
@@ -49,6 +50,7 @@ class BatchExecution(QObject):
         demo: LoadedModels,
         choice: Callable[[], ModelChoice],
         actions: WindowActions,
+        store: Store,
         parent: QObject,
     ) -> None:
         """`models`: the chat's. `demo`: load the demo pair of a batch. `choice`: returns the models that are chosen for
@@ -58,7 +60,7 @@ class BatchExecution(QObject):
         """The batch that was started last."""
         self._chat, self._demo, self._models = models, demo, models
         """The last are those that the batch runs on: either."""
-        self._choice, self._actions = choice, actions
+        self._choice, self._actions, self._store = choice, actions, store
         self._retry = False
         self._runner: Runner | None = None
         self._is_loading = False
@@ -166,7 +168,7 @@ class BatchExecution(QObject):
         assert opened
         self._is_loading = False
         runner = self._runner = Runner(
-            opened.store,
+            self._store,
             opened.batch.id,
             self._models.pair,
             grader,

@@ -23,7 +23,6 @@ from baton_reasoning.core.store.store import Store
 
 @dataclass(eq=False)
 class OpenedBatch:
-    store: Store
     batch: Batch
     problems: list[Problem]
     rows: dict[int, ResultRow]
@@ -36,7 +35,7 @@ class OpenedBatch:
         batches = store.batches
         batch, rows = batches.open(batch_id), {row.job: row for row in batches.results(batch_id)}
         progress = BatchProgress(batches.totals(batch_id), BatchSettings.of(batch).parallel)
-        return cls(store, batch, list(batches.problems(batch_id)), rows, progress)
+        return cls(batch, list(batches.problems(batch_id)), rows, progress)
 
     def take(self, events: Iterable[BatchEvent]) -> list[ResultRow]:
         """Bring rows and progress up to date; return the rows that have changed."""

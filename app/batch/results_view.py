@@ -191,7 +191,7 @@ class ResultsView(QWidget):
     def _count_takeovers(self) -> None:
         """Count the takeovers and their worth, if a person looks at them; it reads every wrong answer."""
         session = self.session
-        if session.store and session.batch and not session.running and self.folded.is_open(Fold.WORTH):
+        if session.batch and not session.running and self.folded.is_open(Fold.WORTH):
             store, batch_id = session.store, session.batch.id
             self._analysing.run(lambda: analyse(store, batch_id), self.folded.show_takeovers)
 

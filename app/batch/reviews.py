@@ -92,8 +92,7 @@ class BatchReviews(QObject):
 
     def _begin(self, review_by: Callable[[Grader], Review], choose: Choose) -> None:
         store, batch, pair = self._batch.store, self._batch.batch, self._batch.models.pair
-        if store is None or batch is None:
-            return
+        assert batch
         own = [arm.name for arm in known_arms(batch.arms) if not any(arm.models)]
 
         def run() -> Iterator[ReviewsProgress]:

@@ -32,7 +32,7 @@ from baton_reasoning.core.batch.running.batch import (
 )
 from baton_reasoning.core.batch.running.progress import BatchProgress
 from baton_reasoning.core.batch.running.regrading import RegradeCounts, Regraded, regrade
-from baton_reasoning.core.errors import BatonError, Busy, SettingsError, StoreError
+from baton_reasoning.core.errors import BatonError, Busy, SettingsError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.models.options import HubAccess
@@ -69,20 +69,20 @@ class BatchSession(QObject):
         demo: LoadedModels,
         choice: Callable[[], ModelChoice],
         actions: WindowActions,
+        store: Store,
         parent: QObject | None = None,
     ) -> None:
         """Make a session that runs its batches as `BatchExecution` does with these."""
         super().__init__(parent)
-        self.models = models
+        self.models, self.store = models, store
         self._choice, self._actions = choice, actions
-        self.store: Store | None = None
         self.viewed: OpenedBatch | None = None
         """The batch in view."""
         self._report_seconds = 0.0
         """How long the last report took."""
         self.graded = 0
         """Answers that have been graded again so far."""
-        self.execution = BatchExecution(models, demo, choice, actions, self)
+        self.execution = BatchExecution(models, demo, choice, actions, store, self)
         self.execution.changed.connect(self._executes_on)
         self.execution.rows_changed.connect(self.rows_changed)
         self.execution.rows_changed.connect(self._report_soon)
@@ -95,10 +95,6 @@ class BatchSession(QObject):
         """The batch that is graded again."""
         self._is_preparing = False
         """Whether a batch is being created or extended, which starts it."""
-
-    def use_store(self, store: Store) -> None:
-        self.store = store
-        self.changed.emit()
 
     @property
     def batch(self) -> Batch | None:
@@ -149,11 +145,11 @@ class BatchSession(QObject):
 
         self._reading.run(read, self.read.emit)
 
-    # Batches of the store. What starts a batch raises Busy while one is running.
+    # Batches of the store. None is started, or deleted, while it or another runs: an error says so.
 
     def create(self, found: ProblemSet, arms: Sequence[Arm], seeds: int, parallel: int) -> None:
         """Create a batch, view and start it."""
-        store, models, notes = self._stored(), self._choice(), without_duplicates(arms).notes
+        store, models, notes = self.store, self._choice(), without_duplicates(arms).notes
         provenance = Provenance.of_this_machine((), str(models.small), str(models.large), found.origin)
 
         def create() -> Prepared:
@@ -164,29 +160,25 @@ class BatchSession(QObject):
 
     def open(self, batch_id: str) -> None:
         """View a batch, once it is read, which may take seconds. What runs goes on."""
-        store = self._stored()
         for each in (self.executed, self._regraded):
             if each and each.batch.id == batch_id:
                 self._show(each)  # what is in the store may be older
                 return
-        self._opening.run(lambda: OpenedBatch.read(store, batch_id), self._show)
+        self._opening.run(lambda: OpenedBatch.read(self.store, batch_id), self._show)
 
     def delete(self, batch: Batch, deleted: Callable[[], object]) -> None:
-        """Delete a batch; the store can restore it. Raises Busy if it is running."""
-        if self.executed and self.executed.batch.id == batch.id:
-            self._refuse_while_running()
-        batches = self._stored().batches
-        self._do("delete batch", lambda: batches.delete(batch.id), lambda _: deleted())
+        """Delete a batch, unless it runs; the store can restore it."""
+        if not (self.executed and self.executed.batch.id == batch.id and self._is_refused()):
+            self._do("delete batch", lambda: self.store.batches.delete(batch.id), lambda _: deleted())
 
     def restore(self, batch: Batch, restored: Callable[[], object]) -> None:
         """Undo a deletion."""
-        batches = self._stored().batches
-        self._do("restore batch", lambda: batches.restore(batch.id), lambda _: restored())
+        self._do("restore batch", lambda: self.store.batches.restore(batch.id), lambda _: restored())
 
     def add_arms(self, arms: Sequence[Arm]) -> None:
         """Run the same problems under other settings, too."""
         assert self.viewed
-        store, batch_id = self.viewed.store, self.viewed.batch.id
+        store, batch_id = self.store, self.viewed.batch.id
 
         def add() -> Prepared:
             notes = add_arms(store, batch_id, arms)
@@ -196,7 +188,7 @@ class BatchSession(QObject):
 
     def set_note(self, row: ResultRow, note: str) -> None:
         """Keep a person's note on an answer; "" removes it."""
-        self._stored().batches.set_note(row.job, note)
+        self.store.batches.set_note(row.job, note)
         for each in {self.viewed, self.executed}:
             if each and row.job in each.rows:
                 each.rows[row.job] = each.rows[row.job]._replace(note=note)
@@ -209,12 +201,11 @@ class BatchSession(QObject):
 
         `retry`: also the failed ones. Each error stays until the models that ran it are loaded.
         """
-        if self.running or self._is_preparing or self.viewed is None:
+        if self.running or self._is_preparing or self.viewed is None or self._is_refused():
             return
         try:
-            self._refuse_while_running()
             self.execution.start(self.viewed, retry)
-        except (Busy, SettingsError) as error:
+        except SettingsError as error:
             self._actions.show_error(error)
 
     def stop(self) -> None:
@@ -238,7 +229,7 @@ class BatchSession(QObject):
         def grade() -> Iterator[Regraded]:
             nonlocal is_saved
             with grader:
-                yield from regrade(viewed.store, viewed.batch.id, grader, how)
+                yield from regrade(self.store, viewed.batch.id, grader, how)
             is_saved = True
 
         def take(graded: list[Regraded]) -> None:
@@ -275,7 +266,7 @@ class BatchSession(QObject):
 
         def compute() -> tuple[Report, float]:
             began = time.monotonic()
-            report = Results.read(viewed.store, viewed.batch.id).report
+            report = Results.read(self.store, viewed.batch.id).report
             return report, time.monotonic() - began
 
         def deliver(found: tuple[Report, float]) -> None:
@@ -288,7 +279,7 @@ class BatchSession(QObject):
     def export(self, path: Path) -> None:
         """Write the results into a file, in the format of its suffix."""
         assert self.viewed
-        store, batch_id = self.viewed.store, self.viewed.batch.id
+        store, batch_id = self.store, self.viewed.batch.id
         self._do("export", lambda: export(store, batch_id, path), lambda _: self._actions.show_saved(path))
 
     # -----------------------------------------------------------------------------------------------------------------
@@ -297,14 +288,15 @@ class BatchSession(QObject):
         self._actions.show_error(error)
         self.read.emit(None)
 
-    def _refuse_while_running(self) -> None:
+    def _is_refused(self) -> bool:
+        """Refuse what cannot be done while a batch runs."""
         if self.busy_reason:
-            raise Busy(self.busy_reason, "Stop it first, or wait until it is done.")
+            self._actions.show_error(Busy(self.busy_reason, "Stop it first, or wait until it is done."))
+        return bool(self.busy_reason)
 
     def _prepare(self, name: str, prepare: Callable[[], Prepared]) -> None:
         """Create or extend a batch, then view and start it. Does nothing while another is being prepared."""
-        self._refuse_while_running()
-        if self._is_preparing:
+        if self._is_preparing or self._is_refused():
             return
 
         def start(prepared: Prepared) -> None:
@@ -342,8 +334,3 @@ class BatchSession(QObject):
     ) -> BackgroundTask[Result]:
         """Read or change the store in the background: another program may hold it for seconds."""
         return BackgroundTask(self, name, function).success(success).failure(self._actions.show_error).start()
-
-    def _stored(self) -> Store:
-        if self.store is None:
-            raise StoreError("Results cannot be kept yet.", "Wait until the window has opened its data.")
-        return self.store

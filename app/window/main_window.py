@@ -156,9 +156,8 @@ class MainWindow(QMainWindow):
 
         access = partial(hub_access, self.paths.model_preferences)
         tiny = PairLoader(self.paths, costly_demo=False)
-        self._batch = batch = BatchPage(self.models, self.preferences, tiny, self.messages, access)
+        self._batch = batch = BatchPage(self.models, self.preferences, tiny, self.messages, store, access)
         batch.session.changed.connect(self._show_batch)
-        batch.use_store(store)
         self.add_page("batch", "Batch", batch)
 
     def _show_batch(self) -> None:

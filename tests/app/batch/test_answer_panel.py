@@ -111,7 +111,6 @@ def test_an_answer_that_is_read_late_does_not_replace_the_one_chosen_since(
     view: ResultsView, page: BatchPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, gate, done = page.session.store, threading.Event(), threading.Event()
-    assert store
     read, late = store.runs.trace, view.model.result_at(view.model.index(3, FIRST_ARM))
     assert late
 
@@ -137,7 +136,6 @@ def test_an_answer_that_is_read_late_does_not_replace_the_one_chosen_since(
 def test_an_answer_that_cannot_be_read_is_not_shown_with_the_steps_of_another(
     view: ResultsView, page: BatchPage, actions: RecordedActions, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert page.session.store
 
     def refuse(_run: str) -> Trace:
         raise StoreError("A part of this run cannot be read.", "The rest of it is shown.")
@@ -153,7 +151,6 @@ def test_an_answer_that_cannot_be_read_is_not_shown_with_the_steps_of_another(
 def test_an_answer_whose_run_has_a_setting_that_is_no_longer_known_opens(
     view: ResultsView, page: BatchPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert page.session.store
     read = page.session.store.runs.trace
 
     def older(run: str) -> Trace:
@@ -215,7 +212,6 @@ def test_a_note_is_kept_with_its_answer_also_when_the_page_is_left(
     qtbot.keyClicks(note, "odd")
     view.left.emit()
     store, batch = page.session.store, page.session.batch
-    assert store
     assert batch
     kept = {"counts one too many", "odd"}  # it is saved in a thread
     qtbot.waitUntil(lambda: {row.note for row in store.batches.results(batch.id) if row.note} == kept)
@@ -243,7 +239,6 @@ def test_the_large_model_shows_where_it_first_disagrees(
     qtbot.waitUntil(lambda: view.answer.pane.steps.selected is not None)
     assert view.answer.stop.isHidden()
     store, batch = page.session.store, page.session.batch
-    assert store
     assert batch
     read = [bool(store.runs.trace(row.run).opinion) for row in store.batches.results(batch.id)]
     assert read == [False, True, False, all_of_them, False, all_of_them]
@@ -260,7 +255,6 @@ def test_stopped_at_once_nothing_is_read(view: ResultsView, page: BatchPage, qtb
     stopped.set()
     qtbot.waitUntil(lambda: not view.reviews.running)
     store, batch = page.session.store, page.session.batch
-    assert store
     assert batch
     assert all(store.runs.trace(row.run).opinion is None for row in store.batches.results(batch.id))
 
@@ -270,7 +264,6 @@ def test_the_steps_of_one_answer_are_valued(view: ResultsView, page: BatchPage, 
     view.answer.values.click()
     with qtbot.waitSignal(view.reviews.ended):
         assert view.answer.stop.isVisible()
-    assert page.session.store
     assert page.session.store.runs.trace(view.answer.row.run).values
     assert view.answer.values.isVisible()
 
