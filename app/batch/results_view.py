@@ -275,9 +275,7 @@ class ResultsView(QWidget):
 
     def _open(self, index: QModelIndex) -> None:
         """Show the answer of a cell beside the table; in the first columns, of the main policy."""
-        if index.column() <= ResultColumn.EXPECTED:
-            arms = [arm.name for arm in self.model.arms]
-            index = self.model.index(index.row(), len(ResultColumn) + arms.index(self.model.main or arms[0]))
+        index = self.model.arm_cell(index)
         if row := self.model.result_at(index):
             self._chart.hide()
             if self.answer.isHidden():

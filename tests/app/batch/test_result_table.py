@@ -58,7 +58,7 @@ def show(model: ResultTable, rows: list[ResultRow], shown: Sequence[Problem]) ->
 
 
 def take(model: ResultTable, each: ResultRow) -> None:
-    model.take(each._replace(arm=model.arms[ARMS.index(each.arm)].name))
+    model.take(each._replace(arm=model.arms[ARMS.index(each.arm)]))
 
 
 def cells(model: ResultTable, place: int, role: int = Qt.ItemDataRole.DisplayRole) -> list[object]:
