@@ -66,8 +66,6 @@ class AnswerPanel(QWidget):
         """The result that is shown."""
         self._batch, self._reviews = batch, reviews
         self._problem = Problem("", "", None, {}, 0)
-        self._kept = ""
-        """The note as it is stored."""
         self._first: Piece | None = None
         """The piece in which the large model first disagrees."""
         self._goal: Piece | None = None
@@ -111,7 +109,9 @@ class AnswerPanel(QWidget):
     def show_answer(self, row: ResultRow, problem: Problem) -> None:
         """Show what is known of the answer; its text follows."""
         self.keep_note()
-        self.row, self._problem, self._kept = row, problem, row.note
+        if self.row and self.row.job == row.job:
+            row = row._replace(note=self.row.note)  # which may have been written just now
+        self.row, self._problem = row, problem
         self.heading.setText(f"{problem.id} · {run_title(row)}")
         self.problem.set_markdown(problem.text)
         self.note.setPlainText(row.note)
@@ -132,8 +132,8 @@ class AnswerPanel(QWidget):
         """Save the note now if it has changed."""
         self._keeping.stop()
         written = self.note.toPlainText().strip()
-        if self.row and written != self._kept:
-            self._kept = written
+        if self.row and written != self.row.note:
+            self.row = self.row._replace(note=written)
             self._batch.set_note(self.row, written)
 
     def show_room(self, has_room: bool) -> None:

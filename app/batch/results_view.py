@@ -124,7 +124,6 @@ class ResultsView(QWidget):
         self.table.setColumnHidden(ResultColumn.SEED, len(BatchSettings.of(batch).seed_numbers) < 2)
         self.table.fit()
         self.title.setText(batch.name)
-        self._summarise()
         self._show_state()
         if self.answer.row and (index := self.model.index_of(self.answer.row)).isValid():
             self.table.setCurrentIndex(index)

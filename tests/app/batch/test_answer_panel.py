@@ -217,6 +217,14 @@ def test_a_note_is_kept_with_its_answer_also_when_the_page_is_left(
     qtbot.waitUntil(lambda: {row.note for row in store.batches.results(batch.id) if row.note} == kept)
 
 
+def test_a_note_that_is_being_written_stays_when_its_answer_is_shown_anew(view: ResultsView) -> None:
+    row = view.answer.row
+    assert row
+    view.answer.note.setPlainText("odd")
+    view.answer.show_answer(row, view.model.problem_at(1))
+    assert view.answer.note.toPlainText() == "odd"
+
+
 @pytest.mark.parametrize("all_of_them", [True, False])
 def test_the_large_model_shows_where_it_first_disagrees(
     page: BatchPage, qtbot: QtBot, problem_file: Path, monkeypatch: pytest.MonkeyPatch, all_of_them: bool
