@@ -58,8 +58,9 @@ class BatchExecution(QObject):
         super().__init__(parent)
         self.opened: OpenedBatch | None = None
         """The batch that was started last."""
-        self._chat, self._demo, self._models = models, demo, models
-        """The last are those that the batch runs on: either."""
+        self._chat, self._demo = models, demo
+        self.models = models
+        """Those that the batch runs on."""
         self._choice, self._actions, self._store = choice, actions, store
         self._retry = False
         self._runner: Runner | None = None
@@ -68,11 +69,6 @@ class BatchExecution(QObject):
         """The models whose arms are still to be run, those that run now first."""
         for each in (models, demo):
             each.changed.connect(self._models_changed)
-
-    @property
-    def status(self) -> str:
-        """The status text of the models: what they wait for."""
-        return self._models.status
 
     @property
     def activity(self) -> BatchActivity:
@@ -131,12 +127,12 @@ class BatchExecution(QObject):
         others = {which: parse_source(name) for which, name in self._groups[0]._asdict().items() if name}
         wanted = self._choice().model_copy(update={"parallel": self.opened.progress.parallel + 1, **others})
         is_demo = isinstance(wanted.small, DemoModel) and isinstance(wanted.large, DemoModel)
-        self._models = self._demo if is_demo else self._chat
-        loaded = self._models.choice if self._models.state is LoadState.READY else None
+        self.models = self._demo if is_demo else self._chat
+        loaded = self.models.choice if self.models.state is LoadState.READY else None
         if loaded and loaded == wanted.model_copy(update={"parallel": max(wanted.parallel, loaded.parallel)}):
             self._run()
         else:
-            self._models.load(wanted)
+            self.models.load(wanted)
 
     def _give_back(self) -> None:
         """Give the chat the models that were chosen for it, if the batch had others in their place."""
@@ -148,17 +144,17 @@ class BatchExecution(QObject):
         self._give_back()
 
     def _models_changed(self) -> None:
-        if self._runner and self._models.state is LoadState.WAITING:
+        if self._runner and self.models.state is LoadState.WAITING:
             self._end(at_once=True)
             self._actions.say("The batch was stopped, since other models were chosen. It can resume with its own.")
         if not self._is_loading:
             if not self._runner and self._demo.state is LoadState.READY:
                 self._demo.unload()  # the batch was stopped while they were loaded
             return
-        if self._models.state is LoadState.READY:
+        if self.models.state is LoadState.READY:
             self._run()
-        elif self._models.state in (LoadState.FAILED, LoadState.NONE):
-            error = self._models.error or SettingsError("There are no models to run.", "Choose two.")
+        elif self.models.state in (LoadState.FAILED, LoadState.NONE):
+            error = self.models.error or SettingsError("There are no models to run.", "Choose two.")
             self._cancel_loading()
             self._actions.show_error(error)
         self.changed.emit()
@@ -170,7 +166,7 @@ class BatchExecution(QObject):
         runner = self._runner = Runner(
             self._store,
             opened.batch.id,
-            self._models.pair,
+            self.models.pair,
             grader,
             opened.progress.parallel,
             self._groups[0],
@@ -181,7 +177,7 @@ class BatchExecution(QObject):
             with grader:
                 yield from runner.run()
 
-        self._models.begin_writing(self)
+        self.models.begin_writing(self)
         task = StreamTask(self, "batch", run, cancel=runner.stop)
         task.items(lambda events: self.rows_changed.emit(opened, opened.take(events)))
         task.failure(self._actions.show_error).done(self._ended).start()
@@ -189,7 +185,7 @@ class BatchExecution(QObject):
 
     def _ended(self, error: BatonError | None) -> None:
         self._runner = None
-        self._models.end_writing(self)
+        self.models.end_writing(self)
         self._demo.unload()
         waiting = [] if error else self._groups[1:]
         if waiting:

@@ -22,7 +22,6 @@ from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS
 from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.models.options import HubAccess, local_path
 from baton_reasoning.core.run import RunSettings, effective_settings
-from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.store.store import Store
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ class BatchPage(QStackedWidget):
         self.setCurrentWidget(self.preview)
 
     def _show_running(self) -> None:
-        """Mark the batch that runs in the list of all; no other can begin."""
+        """Mark the batch that runs in the list of all, which may have changed; no other can begin."""
         self.welcome.show_running(self.session.executed)
         self.preview.show_busy(self.session.busy_reason)
         if self.currentWidget() is self.welcome:
@@ -109,14 +108,6 @@ class BatchPage(QStackedWidget):
     def _show_welcome(self) -> None:
         self.refresh()
         self.setCurrentWidget(self.welcome)
-
-    def _delete(self, batch: Batch) -> None:
-        def deleted() -> None:
-            self._show_welcome()
-            restore = self.session.restore
-            self._actions.show_deleted(batch.name, lambda: restore(batch, self._show_welcome))
-
-        self.session.delete(batch, deleted)
 
     def _show_view(self) -> None:
         self.view.show_batch()
@@ -174,7 +165,7 @@ class BatchPage(QStackedWidget):
         self.welcome.data_set_wanted.connect(self.open_problems)
         self.welcome.sample_wanted.connect(lambda: self.open_problems(BATCH_PROBLEMS))
         self.welcome.batch_wanted.connect(session.open)
-        self.welcome.delete_wanted.connect(self._delete)
+        self.welcome.delete_wanted.connect(session.delete)
         self.preview.columns_wanted.connect(lambda columns: self.open_problems(self._previewed, columns))
         self.preview.start_wanted.connect(self._start)
         self.preview.larges_wanted.connect(lambda: self.preview.show_larges(self._choose_larges()))

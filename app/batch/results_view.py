@@ -209,7 +209,7 @@ class ResultsView(QWidget):
             case BatchActivity.IDLE:
                 run = "Resume" if total.done else "Start"
             case BatchActivity.LOADING:
-                status += f" · {session.execution.status}"
+                status += f" · {session.execution.models.status}"
             case BatchActivity.REGRADING:
                 status = f"graded again: {session.graded:,} / {total.done:,}"
             case BatchActivity.PAUSED:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
@@ -42,13 +42,8 @@ from baton_reasoning.core.store.store import Store
 
 REPORT_EVERY_MS = 3000
 Result = TypeVar("Result")
-
-
-class Prepared(NamedTuple):
-    """A batch to be viewed and started, and what a person should know of its arms."""
-
-    opened: OpenedBatch
-    notes: Sequence[str]
+Prepared = tuple[OpenedBatch, Sequence[str]]
+"""A batch to be viewed and started, and what a person should know of its arms."""
 
 
 class BatchSession(QObject):
@@ -59,7 +54,7 @@ class BatchSession(QObject):
     rows_changed = Signal(object, list)
     """An OpenedBatch, in view or not, and its ResultRows that have changed."""
     changed = Signal()
-    """The batch that runs began, paused, went on or ended, or the one in view is graded again."""
+    """The batch that runs began, paused, went on or ended, one is graded again, or one was deleted or restored."""
     reported = Signal(object)
     """A Report on the batch in view."""
 
@@ -154,7 +149,7 @@ class BatchSession(QObject):
 
         def create() -> Prepared:
             batch = create_batch(store, found.name, found.problems, arms, range(seeds), parallel, provenance=provenance)
-            return Prepared(OpenedBatch.read(store, batch), notes)
+            return OpenedBatch.read(store, batch), notes
 
         self._prepare("create batch", create)
 
@@ -166,14 +161,18 @@ class BatchSession(QObject):
                 return
         self._opening.run(lambda: OpenedBatch.read(self.store, batch_id), self._show)
 
-    def delete(self, batch: Batch, deleted: Callable[[], object]) -> None:
-        """Delete a batch, unless it runs; the store can restore it."""
-        if not (self.executed and self.executed.batch.id == batch.id and self._is_refused()):
-            self._do("delete batch", lambda: self.store.batches.delete(batch.id), lambda _: deleted())
+    def delete(self, batch: Batch) -> None:
+        """Delete a batch, unless it runs, and offer to restore it."""
 
-    def restore(self, batch: Batch, restored: Callable[[], object]) -> None:
-        """Undo a deletion."""
-        self._do("restore batch", lambda: self.store.batches.restore(batch.id), lambda _: restored())
+        def deleted(_: object) -> None:
+            self.changed.emit()
+            self._actions.show_deleted(batch.name, restore)
+
+        def restore() -> None:
+            self._do("restore batch", lambda: self.store.batches.restore(batch.id), lambda _: self.changed.emit())
+
+        if not (self.executed and self.executed.batch.id == batch.id and self._is_refused()):
+            self._do("delete batch", lambda: self.store.batches.delete(batch.id), deleted)
 
     def add_arms(self, arms: Sequence[Arm]) -> None:
         """Run the same problems under other settings, too."""
@@ -182,7 +181,7 @@ class BatchSession(QObject):
 
         def add() -> Prepared:
             notes = add_arms(store, batch_id, arms)
-            return Prepared(OpenedBatch.read(store, batch_id), notes)
+            return OpenedBatch.read(store, batch_id), notes
 
         self._prepare("add arms", add)
 
@@ -300,10 +299,11 @@ class BatchSession(QObject):
             return
 
         def start(prepared: Prepared) -> None:
+            opened, notes = prepared
             self._is_preparing = False
-            self._show(prepared.opened)
+            self._show(opened)
             self.start()
-            for note in prepared.notes:
+            for note in notes:
                 self._actions.say(note)
 
         def done(_: object) -> None:

@@ -423,7 +423,7 @@ def test_while_a_batch_runs_no_other_is_begun_and_it_is_not_deleted(
     assert "“counting” is running" in str(failure.args[0])
     assert page.session.batch
     with qtbot.waitSignal(actions.failed) as failure:
-        page.session.delete(page.session.batch, lambda: None)
+        page.session.delete(page.session.batch)
     assert "is running" in str(failure.args[0])
     page.session.stop()
     wait_until_done(page, qtbot)
@@ -473,11 +473,12 @@ def test_an_earlier_batch_can_be_deleted_and_brought_back(
     with qtbot.waitSignal(actions.deleted) as deleted:
         trash.click()
     assert page.session.store.batches.all() == []
+    assert page.welcome._rows == {}
     name, undo = deleted.args
     assert name == batch.name
     undo()
-    store = page.session.store
-    qtbot.waitUntil(lambda: [kept.id for kept in store.batches.all()] == [batch.id])
+    qtbot.waitUntil(lambda: list(page.welcome._rows) == [batch.id])
+    assert [kept.id for kept in page.session.store.batches.all()] == [batch.id]
 
 
 def test_a_report_that_is_asked_for_while_one_is_computed_comes_after_it(
