@@ -245,7 +245,7 @@ class AnswerPane(QWidget):
 
     def _lay_out(self) -> None:
         self.verdict.hide()
-        self._below_steps = vbox(self._end, margins=0)
+        self._below_steps = QVBoxLayout()
         first = hbox(self.result, self.verdict, Spacer(0), spacing=16)
         head = hbox(self.heading, self.brief, self.share, Spacer(0), self._fold, spacing=GAP)
         parts = (
@@ -263,6 +263,7 @@ class AnswerPane(QWidget):
         # Growing steps get their room at once. Else they lie over what is below until the page is laid out.
         column.setSizeConstraint(QLayout.SizeConstraint.SetMinimumSize)
         self.setLayout(column)
+        self._below_steps.addWidget(self._end)  # until an answer is shown; a widget in no layout has no owner
 
     def _chosen(self, piece: Piece) -> None:
         self.choose(piece)
