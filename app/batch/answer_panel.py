@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, QRectF, Signal
 from PySide6.QtGui import QFocusEvent, QHideEvent
@@ -30,7 +30,7 @@ from baton_reasoning.app.toolkit.controls import (
 )
 from baton_reasoning.app.toolkit.flow import flowing
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
-from baton_reasoning.app.toolkit.theme import Role
+from baton_reasoning.app.toolkit.theme import Role, current_theme
 from baton_reasoning.app.toolkit.timer import single_shot_timer
 from baton_reasoning.core.batch.reporting.failures import Divergence, Failure, kind_of
 from baton_reasoning.core.batch.reporting.figures import conditions_text
@@ -47,23 +47,16 @@ NEXT, PREVIOUS = "F8", "Shift+F8"
 NOTE_LINES = 2
 KEEP_MS = 800
 """A note is saved after this pause in typing, and when another answer is shown."""
+WITH_INSPECTOR = 680
+"""Pixels of the answer and the inspector beside it, at the usual text size."""
 OPINION_TIP = "The large model reads this answer, and shows where it first disagrees"
 VALUES_TIP = "The small model goes on from each step, and so shows how likely the right answer was there"
-
-
-class ReadAnswer(NamedTuple):
-    """The trace of an answer, and what is known of its failure; None for one that is right."""
-
-    trace: Trace
-    failure: Failure | None
 
 
 class AnswerPanel(QWidget):
     stepped = Signal(int)
     """The next answer that went wrong is wanted (1), or the one before (-1)."""
     closed = Signal()
-    noted = Signal(object, str)
-    """A ResultRow, and the note on it."""
 
     def __init__(
         self, batch: BatchSession, reviews: BatchReviews, actions: WindowActions, parent: QWidget | None = None
@@ -73,12 +66,11 @@ class AnswerPanel(QWidget):
         """The result that is shown."""
         self._batch, self._reviews = batch, reviews
         self._problem = Problem("", "", None, {}, 0)
-        self._kept = ""
-        """The note as it is stored."""
         self._first: Piece | None = None
         """The piece in which the large model first disagrees."""
         self._goal: Piece | None = None
         """Shown as soon as it is laid out."""
+        self._has_room = False
         self._reading = LatestTask(self, "open an answer", actions.show_error)
         self.heading, self.detail = ElidedLabel("", Role.HEADING), label("", wrap=True, selectable=True)
         self.problem = RichText()
@@ -117,12 +109,14 @@ class AnswerPanel(QWidget):
     def show_answer(self, row: ResultRow, problem: Problem) -> None:
         """Show what is known of the answer; its text follows."""
         self.keep_note()
-        self.row, self._problem, self._kept = row, problem, row.note
+        if self.row and self.row.job == row.job:
+            row = row._replace(note=self.row.note)  # which may have been written just now
+        self.row, self._problem = row, problem
         self.heading.setText(f"{problem.id} · {run_title(row)}")
         self.problem.set_markdown(problem.text)
         self.note.setPlainText(row.note)
         self._keeping.stop()
-        self._take(ReadAnswer(Trace(), None))
+        self._show(Trace(), None)
         self._area.verticalScrollBar().setValue(0)
         self._read()
         self._show_reviews()
@@ -131,27 +125,34 @@ class AnswerPanel(QWidget):
         """Show nothing: another batch is in view, or the answer is being written anew."""
         self.keep_note()
         self._reading.cancel()
+        self.inspect.setChecked(False)
         self.row = None
 
     def keep_note(self) -> None:
         """Save the note now if it has changed."""
         self._keeping.stop()
         written = self.note.toPlainText().strip()
-        if self.row and written != self._kept:
-            self._kept = written
-            self.noted.emit(self.row, written)
+        if self.row and written != self.row.note:
+            self.row = self.row._replace(note=written)
+            self._batch.set_note(self.row, written)
 
-    def choose(self, exchange: Exchange, piece: Piece) -> None:
-        """Show a step in the inspector, if that is open."""
-        if self.inspect.isChecked():
-            self.inspector.show_piece(exchange, piece)
+    def show_room(self, has_room: bool) -> None:
+        """Take in whether table, answer and inspector fit beside each other: then a click on a step opens the last."""
+        self._has_room = has_room
+        self._fit()
 
-    def open_menu(self, exchange: Exchange, piece: Piece, where: QPoint) -> None:
+    def choose(self, _: Exchange, piece: Piece) -> None:
+        """Show a step in the inspector, which opens if there is room."""
+        if self._has_room:
+            self.inspect.setChecked(True)
+        self._inspect(piece)
+
+    def open_menu(self, _: Exchange, piece: Piece, where: QPoint) -> None:
         """Open the inspector at the step: nothing else can be done with an answer of a batch."""
         del where
         self.inspect.setChecked(True)
         self.pane.choose(piece)
-        self.inspector.show_piece(exchange, piece)
+        self._inspect(piece)
 
     def hideEvent(self, event: QHideEvent) -> None:
         self.keep_note()
@@ -162,31 +163,31 @@ class AnswerPanel(QWidget):
     def _read(self) -> None:
         """Read the answer again, in the background: what belongs to another one by then is dropped."""
         row, problem, store = self.row, self._problem, self._batch.store
-        if row is None or store is None or row.state is not JobState.DONE:
+        if row is None or row.state is not JobState.DONE:
             return
 
-        def read() -> ReadAnswer:
+        def read() -> tuple[Trace, Failure | None]:
             trace = store.runs.trace(row.run)
             if row.outcome is Outcome.CORRECT:
-                return ReadAnswer(trace, None)
+                return trace, None
             divergence = Divergence.of(trace)
             kind = kind_of(row, problem.expected or "", trace, divergence)
-            return ReadAnswer(trace, Failure(row, problem, kind, divergence))
+            return trace, Failure(row, problem, kind, divergence)
 
-        self._reading.run(read, self._take)
+        self._reading.run(read, lambda found: self._show(*found))
 
-    def _take(self, found: ReadAnswer) -> None:
-        row, trace = self.row, found.trace
+    def _show(self, trace: Trace, failure: Failure | None) -> None:
+        """Show the trace of the answer, and what is known of its failure; None for one that is right."""
+        row = self.row
         assert row
         settings = RunSettings.stored(trace.started.settings if trace.started else {})
         self.pane.show_exchange(Exchange(self._problem.text, settings, trace=trace))
         self._review.follow()
         expected = f"✗ expected {self._problem.expected}" if row.outcome is Outcome.WRONG else ""
         self.pane.show_verdict(row.outcome, expected)
-        self._describe(row, found.failure)
-        divergence = found.failure.divergence if found.failure else None
+        self._describe(row, failure)
         self._first = self._goal = None
-        if divergence:
+        if failure and (divergence := failure.divergence):
             self._first = next((each for each in reversed(trace.pieces) if each.position <= divergence.position), None)
             self._show_piece(self._first)
         self.place.setVisible(self._first is not None)
@@ -213,14 +214,24 @@ class AnswerPanel(QWidget):
         if piece and (piece.in_answer or self.pane.steps.place_of(piece) is not None):
             self._goal = None
             self.pane.choose(piece, reveal=True)
-            self.choose(self.pane.exchange, piece)
+            self._inspect(piece)
+
+    def _inspect(self, piece: Piece | None) -> None:
+        """Show a step in the inspector, if that is open."""
+        if piece and self.inspect.isChecked():
+            self.inspector.show_piece(self.pane.exchange, piece)
 
     def _show_inspector(self, shown: bool) -> None:
         self.inspector.setVisible(shown)
+        self._fit()
         if shown:
             self.inspector.show_run(self.pane.exchange)
-            if piece := self.pane.steps.selected:
-                self.inspector.show_piece(self.pane.exchange, piece)
+            self._inspect(self.pane.steps.selected)
+
+    def _fit(self) -> None:
+        """Let the table make room for an open inspector."""
+        widened = self._has_room and self.inspect.isChecked()
+        self.setMinimumWidth(round(WITH_INSPECTOR * current_theme().text_size) if widened else 0)
 
     def _reveal(self, place: QRectF) -> None:
         top = self.pane.mapTo(self._text, place.center().toPoint()).y()

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from enum import Enum, auto
-from typing import NamedTuple
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
 
+from baton_reasoning.app.batch.opened_batch import OpenedBatch
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.toolkit.background import StreamTask
-from baton_reasoning.core.batch.running.arms import OtherModels
+from baton_reasoning.core.batch.running.arms import Arm, OtherModels, by_models
 from baton_reasoning.core.batch.running.progress import BatchEvent
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.errors import BatonError, SettingsError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.models.options import DemoModel, parse_source
-from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.store.store import Store
 
@@ -37,16 +36,13 @@ class BatchActivity(Enum):
     REGRADING = auto()
 
 
-class LoadedPair(NamedTuple):
-    """The pair loaded for a batch, which models it is by name, and for how many parallel requests it was loaded."""
-
-    pair: Pair
-    names: OtherModels
-    parallel: int
-
-
 class BatchExecution(QObject):
-    """Runs one batch at a time. `take` gets its events; `changed` is called when it begins, pauses, goes on or ends."""
+    """Runs one batch at a time."""
+
+    changed = Signal()
+    """It has begun, paused, gone on or ended."""
+    rows_changed = Signal(object, list)
+    """The OpenedBatch, and its ResultRows that have changed."""
 
     def __init__(
         self,
@@ -54,31 +50,25 @@ class BatchExecution(QObject):
         demo: LoadedModels,
         choice: Callable[[], ModelChoice],
         actions: WindowActions,
-        take: Callable[[list[BatchEvent]], object],
-        changed: Callable[[], object],
+        store: Store,
         parent: QObject,
     ) -> None:
         """`models`: the chat's. `demo`: load the demo pair of a batch. `choice`: returns the models that are chosen for
         the chat."""
         super().__init__(parent)
+        self.opened: OpenedBatch | None = None
+        """The batch that was started last."""
         self._chat, self._demo = models, demo
-        self._models = models
+        self.models = models
         """Those that the batch runs on."""
-        self._choice, self._actions, self._take, self._changed = choice, actions, take, changed
-        self._make_runner: Callable[[Grader], Runner] | None = None
-        self._parallel = 1
+        self._choice, self._actions, self._store = choice, actions, store
+        self._retry = False
         self._runner: Runner | None = None
         self._is_loading = False
         self._groups: list[OtherModels] = []
         """The models whose arms are still to be run, those that run now first."""
-        self._loaded = LoadedPair(Pair(), OtherModels(), 0)
         for each in (models, demo):
             each.changed.connect(self._models_changed)
-
-    @property
-    def status(self) -> str:
-        """The status text of the models: what they wait for."""
-        return self._models.status
 
     @property
     def activity(self) -> BatchActivity:
@@ -95,24 +85,21 @@ class BatchExecution(QObject):
         """Answers that are being written or graded."""
         return self._runner.under_way if self._runner else 0
 
-    def start(self, store: Store, batch_id: str, groups: list[OtherModels], parallel: int, retry: bool) -> None:
-        """Run the waiting jobs of the arms that use these models. `parallel`: problems at once.
+    def start(self, opened: OpenedBatch, retry: bool) -> None:
+        """Run the waiting jobs of a batch, one pair of models after another. Raises SettingsError.
 
         `retry`: also the jobs that ended in an error.
         """
-
-        def make_runner(grader: Grader) -> Runner:
-            return Runner(store, batch_id, self._models.pair, grader, parallel, self._groups[0], retry)
-
-        self._make_runner, self._groups, self._parallel = make_runner, groups, parallel
-        if groups:
+        arms = [arm for arm in map(Arm.of, opened.batch.arms) if opened.progress.to_run(arm.name, retry)]
+        self.opened, self._groups, self._retry = opened, list(by_models(arms)), retry
+        if arms:
             self._run_when_loaded()
 
     def pause(self) -> None:
         """Finish the running jobs and start no other; if it is paused, go on."""
         if self._runner:
             (self._runner.resume if self._runner.paused else self._runner.pause)()
-        self._changed()
+        self.changed.emit()
 
     def stop(self) -> None:
         """Complete the answers that are under way, and begin no other; if asked again, stop them at their next token.
@@ -127,78 +114,78 @@ class BatchExecution(QObject):
         self._groups = self._groups[:1]
         if self._runner:
             (self._runner.stop if at_once else self._runner.finish)()
-        self._changed()
+        self.changed.emit()
 
     def _run_when_loaded(self) -> None:
         """Run once the models are loaded for all texts that are written at once and one answer in the chat.
 
         If an answer is being written there, the models are loaded after it.
         """
+        assert self.opened
         self._is_loading = True
-        self._changed()
-        names, loaded = self._groups[0], self._loaded
-        is_loaded = self._models.state is LoadState.READY and self._models.pair is loaded.pair
-        if is_loaded and names == loaded.names and self._parallel < loaded.parallel:
+        self.changed.emit()
+        others = {which: parse_source(name) for which, name in self._groups[0]._asdict().items() if name}
+        wanted = self._choice().model_copy(update={"parallel": self.opened.progress.parallel + 1, **others})
+        is_demo = isinstance(wanted.small, DemoModel) and isinstance(wanted.large, DemoModel)
+        self.models = self._demo if is_demo else self._chat
+        loaded = self.models.choice if self.models.state is LoadState.READY else None
+        if loaded and loaded == wanted.model_copy(update={"parallel": max(wanted.parallel, loaded.parallel)}):
             self._run()
         else:
-            self._load(names)
-
-    def _load(self, names: OtherModels) -> None:
-        parallel = self._parallel + 1
-        self._loaded = LoadedPair(Pair(), names, parallel)
-        others = {which: parse_source(name) for which, name in names._asdict().items() if name}
-        choice = self._choice().model_copy(update={"parallel": parallel, **others})
-        self._models = self._demo if _is_demo(choice) else self._chat
-        self._models.load(choice)
+            self.models.load(wanted)
 
     def _give_back(self) -> None:
         """Give the chat the models that were chosen for it, if the batch had others in their place."""
-        if not any(self._groups[0]):
-            return
-        if _is_demo(self._choice()):
+        if any(self._groups[0]):
             self._chat.load(self._choice())
-        else:
-            self._load(OtherModels())
 
     def _cancel_loading(self) -> None:
         self._is_loading = False
         self._give_back()
 
     def _models_changed(self) -> None:
-        if self._runner and self._models.state is LoadState.WAITING:
+        if self._runner and self.models.state is LoadState.WAITING:
             self._end(at_once=True)
             self._actions.say("The batch was stopped, since other models were chosen. It can resume with its own.")
         if not self._is_loading:
             if not self._runner and self._demo.state is LoadState.READY:
                 self._demo.unload()  # the batch was stopped while they were loaded
             return
-        if self._models.state is LoadState.READY:
-            self._loaded = self._loaded._replace(pair=self._models.pair)
+        if self.models.state is LoadState.READY:
             self._run()
-        elif self._models.state in (LoadState.FAILED, LoadState.NONE):
-            error = self._models.error or SettingsError("There are no models to run.", "Choose two.")
+        elif self.models.state in (LoadState.FAILED, LoadState.NONE):
+            error = self.models.error or SettingsError("There are no models to run.", "Choose two.")
             self._cancel_loading()
             self._actions.show_error(error)
-        self._changed()
+        self.changed.emit()
 
     def _run(self) -> None:
-        assert self._make_runner
+        opened, grader = self.opened, Grader()
+        assert opened
         self._is_loading = False
-        grader = Grader()
-        runner = self._runner = self._make_runner(grader)
+        runner = self._runner = Runner(
+            self._store,
+            opened.batch.id,
+            self.models.pair,
+            grader,
+            opened.progress.parallel,
+            self._groups[0],
+            self._retry,
+        )
 
         def run() -> Iterator[BatchEvent]:
             with grader:
                 yield from runner.run()
 
-        self._models.begin_writing(self)
+        self.models.begin_writing(self)
         task = StreamTask(self, "batch", run, cancel=runner.stop)
-        task.items(self._take).failure(self._actions.show_error).done(self._ended).start()
-        self._changed()
+        task.items(lambda events: self.rows_changed.emit(opened, opened.take(events)))
+        task.failure(self._actions.show_error).done(self._ended).start()
+        self.changed.emit()
 
     def _ended(self, error: BatonError | None) -> None:
         self._runner = None
-        self._models.end_writing(self)
+        self.models.end_writing(self)
         self._demo.unload()
         waiting = [] if error else self._groups[1:]
         if waiting:
@@ -207,8 +194,4 @@ class BatchExecution(QObject):
         else:
             self._give_back()
             self._groups = []
-            self._changed()
-
-
-def _is_demo(choice: ModelChoice) -> bool:
-    return isinstance(choice.small, DemoModel) and isinstance(choice.large, DemoModel)
+            self.changed.emit()

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import zip_longest
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QPushButton, QWidget
+from PySide6.QtWidgets import QWidget
 
 from baton_reasoning.app.toolkit.controls import button, label
 from baton_reasoning.app.toolkit.flow import flowing
@@ -43,12 +43,10 @@ class FoldedParts(QWidget):
             Fold.TIMES: self.times,
             Fold.NOTES: self.notes,
         }
-        self.heads: dict[Fold, QPushButton] = {}
-        for fold, body in self.bodies.items():
-            self.heads[fold] = button("", partial(self._turn, fold), Role.FLAT)
+        self.heads = {fold: button("", partial(self._turn, fold), Role.FLAT) for fold in Fold}
+        for body in self.bodies.values():
             body.hide()
         self.setLayout(vbox(flowing(*self.heads.values(), gap=4), *self.bodies.values(), margins=0, spacing=12))
-        self._count_notes = 0
         self._name()
 
     def is_open(self, fold: Fold) -> bool:
@@ -59,7 +57,6 @@ class FoldedParts(QWidget):
         self.tests.show_tables((*tables.main_tables(report), *tables.more_tables(report)[len(times) :]))
         self.times.show_tables(times)
         self.notes.setText("\n".join(f"• {note}" for note in notes))
-        self._count_notes = len(notes)
         self._name()
 
     def show_takeovers(self, found: FailureAnalysis) -> None:
@@ -72,11 +69,12 @@ class FoldedParts(QWidget):
             self.takeovers_wanted.emit()
 
     def _name(self) -> None:
+        notes = len(self.notes.text().splitlines())
         for fold, head in self.heads.items():
-            number = f" ({self._count_notes})" if fold is Fold.NOTES else ""
+            number = f" ({notes})" if fold is Fold.NOTES else ""
             head.setText(f"{'▾' if self.is_open(fold) else '▸'} {fold.value}{number}")
             head.setAccessibleName(f"{'Hide' if self.is_open(fold) else 'Show'}: {fold.value}{number}")
-        self.heads[Fold.NOTES].setVisible(self._count_notes > 0)
+        self.heads[Fold.NOTES].setVisible(notes > 0)
 
 
 class TableList(QWidget):

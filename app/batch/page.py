@@ -19,10 +19,9 @@ from baton_reasoning.core.batch.reading.columns import GUESS, ColumnNames
 from baton_reasoning.core.batch.reading.problems import ProblemSet
 from baton_reasoning.core.batch.running.arms import Arm, arms_of
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS
-from baton_reasoning.core.errors import BatonError, StoreError
+from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.models.options import HubAccess, local_path
 from baton_reasoning.core.run import RunSettings, effective_settings
-from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.store.store import Store
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ class BatchPage(QStackedWidget):
         preferences: Preferences,
         demo_loader: Loader,
         actions: WindowActions,
+        store: Store,
         hub_access: Callable[[], HubAccess] = HubAccess,
         parent: QWidget | None = None,
     ) -> None:
@@ -45,7 +45,7 @@ class BatchPage(QStackedWidget):
         self._hub_access = hub_access
         self._preferences, self._actions = preferences, actions
         demo = LoadedModels(demo_loader, models.costs, self)
-        self.session = BatchSession(models, demo, lambda: preferences.value.models, actions, self)
+        self.session = BatchSession(models, demo, lambda: preferences.value.models, actions, store, self)
         self.welcome, self.preview = BatchWelcome(), Preview()
         self._source: Path | str = Path()
         """What was opened last: a file, a folder, or the name of a data set on the Hub."""
@@ -53,6 +53,7 @@ class BatchPage(QStackedWidget):
         for page in (self.welcome, self.preview):
             self.addWidget(page)
         self._connect()
+        self.refresh()
 
     @cached_property
     def view(self) -> ResultsView:
@@ -65,11 +66,6 @@ class BatchPage(QStackedWidget):
         view.larges_wanted.connect(lambda: self._add_arms([], self._choose_larges()))
         self.addWidget(view)
         return view
-
-    def use_store(self, store: Store) -> None:
-        """Use the opened store: batches can be saved, and earlier ones are listed."""
-        self.session.use_store(store)
-        self._show_welcome()
 
     def open_problems(self, source: Path | str, columns: ColumnNames = GUESS) -> None:
         """Read a file, a folder, or a data set of the Hub as a person writes its name, and show its preview."""
@@ -84,11 +80,10 @@ class BatchPage(QStackedWidget):
 
     def refresh(self) -> None:
         """List the batches that are in the store now."""
-        if store := self.session.store:
-            try:
-                self.welcome.show_batches(store.batches.all())
-            except StoreError as error:
-                self._actions.show_error(error)
+        try:
+            self.welcome.show_batches(self.session.store.batches.all())
+        except StoreError as error:
+            self._actions.show_error(error)
 
     def escape(self) -> bool:
         """Close the answer beside the results; whether there was one."""
@@ -104,9 +99,8 @@ class BatchPage(QStackedWidget):
         self.setCurrentWidget(self.preview)
 
     def _show_running(self) -> None:
-        """Mark the batch that runs in the list of all; no other can begin."""
-        running = self.session.running_batch
-        self.welcome.show_running(running.batch.id if running and self.session.executes else "")
+        """Mark the batch that runs in the list of all, which may have changed; no other can begin."""
+        self.welcome.show_running(self.session.executed)
         self.preview.show_busy(self.session.busy_reason)
         if self.currentWidget() is self.welcome:
             self.refresh()
@@ -115,51 +109,40 @@ class BatchPage(QStackedWidget):
         self.refresh()
         self.setCurrentWidget(self.welcome)
 
-    def _delete(self, batch: Batch) -> None:
-        def deleted() -> None:
-            self._show_welcome()
-            restore = self.session.restore
-            self._actions.show_deleted(batch.name, lambda: restore(batch, self._show_welcome))
-
-        self._attempt(lambda: self.session.delete(batch, deleted))
-
     def _show_view(self) -> None:
         self.view.show_batch()
         self.setCurrentWidget(self.view)
 
     def _start(self) -> None:
         preview = self.preview
-
-        def start() -> None:
-            arms = arms_of(preview.chosen_arms, self._settings(preview.system.text()), preview.larges)
+        if arms := self._arms(preview.chosen_arms, preview.larges, preview.system.text()):
             self.session.create(preview.chosen_problems(), arms, preview.seeds.value(), preview.parallel.value())
 
-        self._attempt(start)
-
     def _add_arms(self, recipes: Sequence[str], larges: Sequence[str] = ()) -> None:
-        def add() -> None:
-            batch = self.session.batch
-            system = Arm.shown(batch.arms[0]).settings.system if batch and batch.arms else None
-            self.session.add_arms(arms_of(recipes, self._settings(system), larges))
+        batch = self.session.batch
+        system = Arm.shown(batch.arms[0]).settings.system if batch and batch.arms else None
+        if arms := self._arms(recipes, larges, system):
+            self.session.add_arms(arms)
 
-        if recipes or larges:
-            self._attempt(add)
-
-    def _attempt(self, act: Callable[[], object]) -> None:
-        try:
-            act()
-        except BatonError as error:
-            self._actions.show_error(error)
-
-    def _settings(self, system: str | None = None) -> RunSettings:
-        """Return the chosen settings without alternatives for every token; the demo pair has its own lengths.
+    def _arms(self, recipes: Sequence[str], larges: Sequence[str], system: str | None) -> Sequence[Arm]:
+        """Make arms from the chosen settings; none if an error is shown.
 
         `system`: the system prompt of this batch; None is the one for new conversations.
         """
+        settings = self._settings()
+        if system is not None:
+            settings = settings.model_copy(update={"system": system.strip()})
+        try:
+            return arms_of(recipes, settings, larges)
+        except SettingsError as error:
+            self._actions.show_error(error)
+            return ()
+
+    def _settings(self) -> RunSettings:
+        """Return the chosen settings without alternatives for every token; the demo pair has its own lengths."""
         chosen = self._preferences.value
         settings = effective_settings(chosen.run, DEMO_SETTINGS if chosen.models.is_demo else None)
-        system = settings.system if system is None else system.strip()
-        return settings.model_copy(update={"alternatives": 0, "system": system})
+        return settings.model_copy(update={"alternatives": 0})
 
     def _choose_larges(self) -> list[str]:
         """Ask for the files of other large models."""
@@ -175,14 +158,14 @@ class BatchPage(QStackedWidget):
         session = self.session
         session.read.connect(self._show_preview)
         session.opened.connect(self._show_view)
-        session.progressed.connect(self.welcome.show_progress)
+        session.rows_changed.connect(lambda opened, _: self.welcome.show_progress(opened))
         session.changed.connect(self._show_running)
         self.welcome.file_wanted.connect(self.choose_file)
         self.welcome.folder_wanted.connect(self._choose_folder)
         self.welcome.data_set_wanted.connect(self.open_problems)
         self.welcome.sample_wanted.connect(lambda: self.open_problems(BATCH_PROBLEMS))
-        self.welcome.batch_wanted.connect(lambda batch: self._attempt(lambda: session.open(batch)))
-        self.welcome.delete_wanted.connect(self._delete)
+        self.welcome.batch_wanted.connect(session.open)
+        self.welcome.delete_wanted.connect(session.delete)
         self.preview.columns_wanted.connect(lambda columns: self.open_problems(self._previewed, columns))
         self.preview.start_wanted.connect(self._start)
         self.preview.larges_wanted.connect(lambda: self.preview.show_larges(self._choose_larges()))

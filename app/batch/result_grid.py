@@ -33,6 +33,7 @@ class ResultGrid(QTableView):
         header = self.horizontalHeader()
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         header.setSortIndicatorClearable(True)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setHighlightSections(False)
         header.setTextElideMode(Qt.TextElideMode.ElideRight)
         self.setSortingEnabled(True)
@@ -60,10 +61,10 @@ class ResultGrid(QTableView):
         }
         for column, each in widths.items():
             self.setColumnWidth(column, each)
-        lowest = [round((PAIR if arm.is_pair else ARM) * size) for arm in arms]
+        lowest = [round((PAIR if arm in self._results.pairs else ARM) * size) for arm in arms]
         left = width - sum(widths[column] for column in widths if not self.isColumnHidden(column)) - sum(lowest)
         for at, (arm, least) in enumerate(zip(arms, lowest, strict=True), FIRST_ARM):
-            self.setItemDelegateForColumn(at, self._pair if arm.is_pair else self._plain)
+            self.setItemDelegateForColumn(at, self._pair if arm in self._results.pairs else self._plain)
             self.setColumnWidth(at, least + max(0, left) // len(lowest))
 
 

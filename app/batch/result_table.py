@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, IntEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 from PySide6.QtGui import QColor, QFont
@@ -19,7 +19,6 @@ from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.core.batch.reporting.baselines import SMALL_ALONE, baseline, change_by_pair
 from baton_reasoning.core.batch.reporting.report import main_arm
 from baton_reasoning.core.batch.running.arms import arm_title, known_arms
-from baton_reasoning.core.batch.running.progress import JobGrew
 from baton_reasoning.core.grading.normal import tidy
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.problem import Problem
@@ -46,20 +45,6 @@ class ResultColumn(IntEnum):
 
 TITLES = ("#", "Seed", "Problem", "Expected")
 FIRST_ARM = len(TITLES)
-
-
-_ANSWERED = {
-    int(each)
-    for each in (
-        Qt.ItemDataRole.DisplayRole,
-        Qt.ItemDataRole.ForegroundRole,
-        Qt.ItemDataRole.FontRole,
-        Qt.ItemDataRole.ToolTipRole,
-        Qt.ItemDataRole.AccessibleTextRole,
-        RIBBON_ROLE,
-    )
-}
-"""Most questions of a view are about other roles, which no cell has."""
 
 
 class RowFilter(Enum):
@@ -102,18 +87,13 @@ def run_title(row: ResultRow) -> str:
     return f"{arm_title(row.arm)} · seed {row.seed}" if row.seed else arm_title(row.arm)
 
 
-class ArmColumn(NamedTuple):
-    name: str
-    is_pair: bool
-    """Both models write in it, and it is no control."""
-    small: str
-    """The name of the arm of its small model alone; "" without one."""
-
-
 class ResultTable(QAbstractTableModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.arms: list[ArmColumn] = []
+        self.arms: list[str] = []
+        """Their names, in the order of the columns."""
+        self.pairs: dict[str, str] = {}
+        """The arms in which both models write, controls aside, each with that of its small model alone, or ""."""
         self.main = ""
         """The name of the arm that the batch is about."""
         self.wrong: set[int] = set()
@@ -123,6 +103,8 @@ class ResultTable(QAbstractTableModel):
         self._problems: Sequence[Problem] = ()
         self._parts: list[str] = []
         """What distinguishes each problem from the others."""
+        self._keys: list[tuple[int, int]] = []
+        """The position of the problem and the seed of each row."""
         self._rows: list[dict[str, ResultRow]] = []
         """The results of a problem and a seed by arm, in the order of problems and seeds."""
         self._number_of: dict[int, tuple[int, str]] = {}
@@ -138,15 +120,16 @@ class ResultTable(QAbstractTableModel):
         self.beginResetModel()
         known = known_arms(arms)
         small = {arm.name: baseline(SMALL_ALONE, arm, known) for arm in known if arm.is_pair}
-        alone = {name: arm.name for name, arm in small.items() if arm}
-        self.arms = [ArmColumn(arm.name, arm.name in small, alone.get(arm.name, "")) for arm in arms]
+        self.pairs = {name: alone.name if alone else "" for name, alone in small.items()}
+        self.arms = [arm.name for arm in arms]
         main = main_arm(known)
         self.main = main.name if main else ""
         self._problems, self._parts = problems, distinguishing_parts([problem.text for problem in problems])
         found: dict[tuple[int, int], dict[str, ResultRow]] = {}
         for row in rows:
             found.setdefault((row.position, row.seed), {})[row.arm] = row
-        self._rows = [found[key] for key in sorted(found)]
+        self._keys = sorted(found)
+        self._rows = [found[key] for key in self._keys]
         self._number_of = {each.job: (n, arm) for n, row in enumerate(self._rows) for arm, each in row.items()}
         self.wrong, self.different = set(), set()
         for number in range(len(self._rows)):
@@ -169,39 +152,31 @@ class ResultTable(QAbstractTableModel):
         if (place := self._places.get(number)) is not None:
             self.dataChanged.emit(self.index(place, 0), self.index(place, self.columnCount() - 1))
 
-    def grow(self, look: JobGrew) -> None:
-        self.take(self._result(look.job)._replace(state=JobState.CLAIMED, cost=look.cost))
-
-    def set_state(self, job: int, state: JobState) -> None:
-        self.take(self._result(job)._replace(state=state))
-
-    def set_note(self, row: ResultRow, note: str) -> None:
-        """Keep a person's note with the result, unless another batch is shown."""
-        if row.job in self._number_of:
-            self.take(self._result(row.job)._replace(note=note))
-
     def result_at(self, index: Index) -> ResultRow | None:
         """Return the result in this cell; None in the first columns."""
         if not index.isValid() or index.column() < FIRST_ARM:
             return None
-        return self._rows[self._shown[index.row()]].get(self.arms[index.column() - FIRST_ARM].name)
+        return self._rows[self._shown[index.row()]].get(self.arms[index.column() - FIRST_ARM])
 
     def problem_at(self, place: int) -> Problem:
-        return self._problems[self._key(self._shown[place])[0]]
+        return self._problems[self._keys[self._shown[place]][0]]
 
     def index_of(self, row: ResultRow) -> QModelIndex:
         """Return the cell of a result; an invalid index if it is filtered out or belongs to another batch."""
         number, arm = self._number_of.get(row.job, (-1, ""))
-        column = next((at for at, each in enumerate(self.arms) if each.name == arm), 0)
-        return self.index(self._places[number], FIRST_ARM + column) if number in self._places else ROOT
+        return self.index(self._places[number], self._column_of(arm)) if number in self._places else ROOT
+
+    def arm_cell(self, index: Index) -> QModelIndex:
+        """Return the cell of a policy in this row: this one or, for the first columns, that of the main policy."""
+        column = index.column() if index.column() >= FIRST_ARM else self._column_of(self.main)
+        return self.index(index.row(), column)
 
     def next_failed(self, index: Index, step: int) -> QModelIndex:
         """Return the next cell below (`step` 1) or above (-1) in which the same policy went wrong.
 
         From a cell of no policy, it is the main one; an invalid index if there is none.
         """
-        names = [arm.name for arm in self.arms]
-        column = index.column() if index.column() >= FIRST_ARM else FIRST_ARM + names.index(self.main or names[0])
+        column = index.column() if index.column() >= FIRST_ARM else self._column_of(self.main)
         start = index.row() + step if index.isValid() else 0
         for place in range(start, self.rowCount() if step > 0 else -1, step):
             found = self.result_at(self.index(place, column))
@@ -218,23 +193,18 @@ class ResultTable(QAbstractTableModel):
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if orientation is not Qt.Orientation.Horizontal:
             return None
-        title = TITLES[section] if section < FIRST_ARM else arm_title(self.arms[section - FIRST_ARM].name)
-        match role:
-            case Qt.ItemDataRole.DisplayRole:
-                return title
-            case Qt.ItemDataRole.ToolTipRole:
-                return plain_tip(f"{title}\n{SIGNS}") if section >= FIRST_ARM else None
-            case Qt.ItemDataRole.TextAlignmentRole:
-                return Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-        return None
+        title = TITLES[section] if section < FIRST_ARM else arm_title(self.arms[section - FIRST_ARM])
+        if role == Qt.ItemDataRole.ToolTipRole and section >= FIRST_ARM:
+            return plain_tip(f"{title}\n{SIGNS}")
+        return title if role == Qt.ItemDataRole.DisplayRole else None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if role not in _ANSWERED or not index.isValid():
+        if not index.isValid():
             return None
         if index.column() < FIRST_ARM:
             return self._data_of_problem(self._shown[index.row()], ResultColumn(index.column()), role)
-        row, arm = self.result_at(index), self.arms[index.column() - FIRST_ARM]
-        return self._data_of_result(row, arm, role) if row else None
+        row = self.result_at(index)
+        return self._data_of_result(row, role) if row else None
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """Sort by a column, with -1 as at first; what is selected stays selected."""
@@ -261,14 +231,14 @@ class ResultTable(QAbstractTableModel):
     def _sort_key(self) -> Callable[[int], Any]:
         match self._column:
             case ResultColumn.NUMBER:
-                return self._key
+                return self._keys.__getitem__
             case ResultColumn.SEED:
-                return lambda number: self._key(number)[::-1]
+                return lambda number: self._keys[number][::-1]
             case ResultColumn.PROBLEM:
-                return lambda number: self._parts[self._key(number)[0]].lower()
+                return lambda number: self._parts[self._keys[number][0]].lower()
             case ResultColumn.EXPECTED:
-                return lambda number: self._problems[self._key(number)[0]].expected or ""
-        arm = self.arms[self._column - FIRST_ARM].name
+                return lambda number: self._problems[self._keys[number][0]].expected or ""
+        arm = self.arms[self._column - FIRST_ARM]
 
         def by_result(number: int) -> tuple[int, str]:
             row = self._rows[number].get(arm)
@@ -276,14 +246,8 @@ class ResultTable(QAbstractTableModel):
 
         return by_result
 
-    def _key(self, number: int) -> tuple[int, int]:
-        """Return the position of the row's problem, and the seed."""
-        first = next(iter(self._rows[number].values()))
-        return first.position, first.seed
-
-    def _result(self, job: int) -> ResultRow:
-        number, arm = self._number_of[job]
-        return self._rows[number][arm]
+    def _column_of(self, arm: str) -> int:
+        return FIRST_ARM + (self.arms.index(arm) if arm in self.arms else 0)
 
     def _count(self, number: int) -> None:
         """Note whether a row went wrong, and whether its policies differ."""
@@ -295,7 +259,7 @@ class ResultTable(QAbstractTableModel):
             (numbers.add if belongs else numbers.discard)(number)
 
     def _data_of_problem(self, number: int, column: ResultColumn, role: int) -> Any:
-        position, seed = self._key(number)
+        position, seed = self._keys[number]
         problem = self._problems[position]
         match role:
             case Qt.ItemDataRole.DisplayRole:
@@ -309,13 +273,13 @@ class ResultTable(QAbstractTableModel):
                 return QColor(current_theme().colours.muted)
         return None
 
-    def _data_of_result(self, row: ResultRow, arm: ArmColumn, role: int) -> Any:
+    def _data_of_result(self, row: ResultRow, role: int) -> Any:
         match role:
             case Qt.ItemDataRole.DisplayRole:
-                return self._text(row, arm)
+                return self._text(row)
             case Qt.ItemDataRole.ForegroundRole:
                 return _ink(mark_of(row))
-            case Qt.ItemDataRole.FontRole if self._change(row, arm):
+            case Qt.ItemDataRole.FontRole if self._change(row):
                 font = QFont()
                 font.setWeight(QFont.Weight.DemiBold)
                 return font
@@ -324,24 +288,28 @@ class ResultTable(QAbstractTableModel):
                 answer = f"{run_title(row)}: {row.answer}" if row.answer else run_title(row)
                 return plain_tip("\n".join(filter(None, (answer, reason, *row.notices, row.note))))
             case Qt.ItemDataRole.AccessibleTextRole:
-                share = f"{row.cost.large_share:.0%} by the large model" if arm.is_pair and row.cost.tokens else ""
+                share = (
+                    f"{row.cost.large_share:.0%} by the large model"
+                    if row.arm in self.pairs and row.cost.tokens
+                    else ""
+                )
                 answer = row.answer if mark_of(row) in FAILED else ""
                 notice = "with a notice" if row.notices else ""
-                parts = (mark_of(row).name.lower(), answer, self._change(row, arm), share, notice)
+                parts = (mark_of(row).name.lower(), answer, self._change(row), share, notice)
                 return f"{run_title(row)}: {', '.join(filter(None, parts))}"
-            case RIBBON_ROLE.value if arm.is_pair and row.cost.ribbon:
+            case RIBBON_ROLE.value if row.arm in self.pairs and row.cost.ribbon:
                 return RibbonLayout(row.cost.ribbon)
         return None
 
-    def _text(self, row: ResultRow, arm: ArmColumn) -> str:
+    def _text(self, row: ResultRow) -> str:
         """Return “✓ rescued”, “✗ 07861”, “error”; ! marks a notice, ✎ a note."""
         mark = mark_of(row)
         answer = plain_answer(row.answer) if mark in (Mark.WRONG, Mark.UNSCORED) else ""
         signs = ("!" if row.notices else "", "✎" if row.note else "")
-        return " ".join(filter(None, (mark.value, answer, self._change(row, arm), *signs)))
+        return " ".join(filter(None, (mark.value, answer, self._change(row), *signs)))
 
-    def _change(self, row: ResultRow, arm: ArmColumn) -> str:
-        alone = self._rows[self._number_of[row.job][0]].get(arm.small)
+    def _change(self, row: ResultRow) -> str:
+        alone = self._rows[self._number_of[row.job][0]].get(self.pairs.get(row.arm, ""))
         return change_by_pair(alone, row) if alone else ""
 
 

@@ -6,14 +6,15 @@ import re
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal
+from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
-from PySide6.QtWidgets import QButtonGroup, QFileDialog, QInputDialog, QMenu, QPushButton, QSplitter, QWidget
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QMenu, QPushButton, QSplitter, QWidget
 
 from baton_reasoning.app.batch.answer_panel import NEXT, PREVIOUS, AnswerPanel
 from baton_reasoning.app.batch.charts import ChartCard
 from baton_reasoning.app.batch.execution import BatchActivity
 from baton_reasoning.app.batch.folded_parts import Fold, FoldedParts
+from baton_reasoning.app.batch.opened_batch import OpenedBatch
 from baton_reasoning.app.batch.result_grid import ResultGrid
 from baton_reasoning.app.batch.result_table import ResultColumn, ResultTable, RowFilter
 from baton_reasoning.app.batch.reviews import BatchReviews
@@ -32,24 +33,17 @@ from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.reviews import USUAL_SAMPLE
 from baton_reasoning.core.batch.running.arms import ARMS, arm_title
 from baton_reasoning.core.batch.running.batch import BatchSettings
-from baton_reasoning.core.batch.running.progress import (
-    BatchEvent,
-    JobEnded,
-    JobGrew,
-    JobRetried,
-    JobStarted,
-    JobStopped,
-    time_left,
-)
+from baton_reasoning.core.batch.running.progress import time_left, time_taken
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.verdict import How, Regex
-from baton_reasoning.core.store.batches import JobState, ResultRow
+from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.words.numbers import count, rough_duration
 
-REPORT_EVERY_MS = 3000
 NARROW = 1000
 """Pixels below which chart, table and answer stand below each other, at the usual text size."""
+ROOMY = 1200
+"""Pixels from which the inspector opens beside table and answer."""
 LOWEST, CHART = 300, 420
 """Pixels of the table's height and of the chart's width beside it, at least."""
 OPINIONS_KEY, VALUES_KEY = "F7", "F9"
@@ -57,6 +51,8 @@ _STOP = ("Stop", "Finishes the answers under way, and begins no other")
 _STOP_NOW = ("Stop now", "Ends the answers under way at once; they are written anew next time")
 _STOP_REVIEWS = ("Stop", "What is finished is kept; the next time goes on from there")
 """Text and tool tip of the button before it is pressed, once it is, and while answers are reviewed."""
+PAUSABLE = (BatchActivity.IDLE, BatchActivity.RUNNING, BatchActivity.PAUSED)
+"""When the other button has something to do: start, pause or resume."""
 GRADINGS = {
     How.AUTO: "Automatic: text, letters, numbers, lists, then algebra",
     How.EXACT: "The same text",
@@ -102,24 +98,21 @@ class ResultsView(QWidget):
         self._chart = holder(vbox(self.share, STRETCH, margins=(0, 0, 12, 0)))
         self.folded = FoldedParts()
         self.filters = {each: SwitchButton(each.value) for each in RowFilter}
-        self._filter_group = QButtonGroup(self)
         self._split = QSplitter()
         self._shown = ""
         """The id of the batch that is shown."""
         self._report: Report | None = None
-        self._graded, self._pattern = 0, r"answer is\s+{expected}\b"
+        self._pattern = r"answer is\s+{expected}\b"
         self._analysing = LatestTask(self, "count takeovers", actions.show_error, one_at_a_time=True)
-        self._report_timer = QTimer(self)
-        self._report_timer.setInterval(REPORT_EVERY_MS)
-        self._report_timer.timeout.connect(session.report)
         self._fill_menus()
         self._lay_out()
         self._connect()
 
     def show_batch(self) -> None:
         """Show the session's current batch."""
-        session, batch = self.session, self.session.batch
-        assert batch
+        viewed = self.session.viewed
+        assert viewed
+        batch = viewed.batch
         if batch.id != self._shown:
             self._shown, self._report = batch.id, None
             self.sentence.clear()
@@ -127,11 +120,10 @@ class ResultsView(QWidget):
             self.folded.hide()
             self.close_answer()
             self.filters[RowFilter.ALL].click()
-        self.model.show(session.problems, batch.arms, session.rows)
+        self.model.show(viewed.problems, batch.arms, viewed.rows.values())
         self.table.setColumnHidden(ResultColumn.SEED, len(BatchSettings.of(batch).seed_numbers) < 2)
         self.table.fit()
         self.title.setText(batch.name)
-        self._summarise()
         self._show_state()
         if self.answer.row and (index := self.model.index_of(self.answer.row)).isValid():
             self.table.setCurrentIndex(index)
@@ -162,25 +154,18 @@ class ResultsView(QWidget):
     def _has_chart(self) -> bool:
         return self._report is not None and len(self._report.arms) > 1
 
-    def _take(self, events: list[BatchEvent]) -> None:
-        for event in events:
-            match event:
-                case JobStarted(job):
-                    self.model.set_state(job.id, JobState.CLAIMED)
-                case JobStopped(job):
-                    self.model.set_state(job, JobState.WAITING)
-                case JobGrew():
-                    self.model.grow(event)
-                case JobRetried(row) | JobEnded(row):
-                    self.model.take(row)
-                    if self.answer.row and self.answer.row.job == row.job:
-                        self.answer.show_answer(row, self.session.problems[row.position])
+    def _take(self, opened: OpenedBatch, rows: list[ResultRow]) -> None:
+        if opened is not self.session.viewed:
+            return
+        for row in rows:
+            self.model.take(row)
+            shown = self.answer.row
+            if shown and shown.job == row.job and (shown.state, shown.verdict) != (row.state, row.verdict):
+                self.answer.show_answer(row, opened.problems[row.position])
         self._show_progress()
 
     def _show_report(self, report: Report) -> None:
         self._report = report
-        # The report of a large batch comes less often, to take a tenth of the time at most.
-        self._report_timer.setInterval(max(REPORT_EVERY_MS, int(10_000 * self.session.report_seconds)))
         self.sentence.setText(tables.sentence(report))
         self.share.show_chart(partial(charts.share_chart, report, height=260), charts.shares_in_words(report))
         self._chart.setVisible(self._has_chart and self.answer.isHidden())
@@ -191,11 +176,12 @@ class ResultsView(QWidget):
 
     def _summarise(self) -> None:
         """Show “40 problems, 4 policies, done in 74 s”; the models are in the tool tip."""
-        batch, session = self.session.batch, self.session
-        assert batch
+        viewed = self.session.viewed
+        assert viewed
+        batch, total = viewed.batch, viewed.progress.total
         parts = [counted(batch.problems, "problem"), count(len(batch.arms), "policy", "policies")]
-        if session.progress.total.done >= session.progress.total.jobs:
-            seconds = session.seconds_taken if self._report else 0.0
+        if total.done >= total.jobs:
+            seconds = time_taken(viewed.rows.values())
             parts.append(f"done in {rough_duration(seconds)}" if seconds else "done")
         self.summary.setText(", ".join(parts))
         if self._report:
@@ -204,64 +190,55 @@ class ResultsView(QWidget):
     def _count_takeovers(self) -> None:
         """Count the takeovers and their worth, if a person looks at them; it reads every wrong answer."""
         session = self.session
-        if session.store and session.batch and not session.running and self.folded.is_open(Fold.WORTH):
+        if session.batch and not session.running and self.folded.is_open(Fold.WORTH):
             store, batch_id = session.store, session.batch.id
             self._analysing.run(lambda: analyse(store, batch_id), self.folded.show_takeovers)
 
     def _show_state(self) -> None:
-        session, total, activity = self.session, self.session.progress.total, self.session.activity
-        over = total.done >= total.jobs
-        if session.running and activity is not BatchActivity.PAUSED:
-            self.run.setText("Pause")
-        else:
-            self.run.setText("Resume" if session.running or total.done else "Start")
-        fixed = (BatchActivity.LOADING, BatchActivity.FINISHING, BatchActivity.REGRADING)
-        self.run.setVisible(not over and activity not in fixed)
-        self.regrade.setEnabled(total.done > 0 and not session.running)
-        if session.running and not self._report_timer.isActive():
-            self._report_timer.start()
-        elif not session.running:
-            self._report_timer.stop()
         self._show_progress()
         self._summarise()
 
     def _show_progress(self) -> None:
-        session, total, reviews = self.session, self.session.progress.total, self.reviews
-        self.bar.setMaximum(max(1, total.jobs))
-        self.bar.setValue(total.done)
-        status = f"{total.done:,} / {total.jobs:,}"
-        match session.activity:
+        """Show how far the batch is, and what can be pressed now."""
+        session, reviews = self.session, self.reviews
+        total, activity = session.progress.total, session.activity
+        is_over, running = total.done >= total.jobs, session.running
+        done, jobs, status = total.done, total.jobs, f"{total.done:,} / {total.jobs:,}"
+        stop, run = _STOP, "Pause"
+        match activity:
+            case BatchActivity.IDLE:
+                run = "Resume" if total.done else "Start"
             case BatchActivity.LOADING:
-                status += f" · {session.execution.status}"
+                status += f" · {session.execution.models.status}"
             case BatchActivity.REGRADING:
-                status = f"graded again: {self._graded:,} / {total.done:,}"
+                status = f"graded again: {session.graded:,} / {total.done:,}"
             case BatchActivity.PAUSED:
+                run = "Resume"
                 status += " · paused"
             case BatchActivity.FINISHING:
+                stop = _STOP_NOW
                 status += f" · finishing {counted(session.execution.under_way, 'answer')}"
             case BatchActivity.RUNNING:
                 status += f" · {session.progress.parallel} at once · {time_left(session.progress.seconds_left())}"
-        text, tip = _STOP_NOW if session.activity is BatchActivity.FINISHING else _STOP
         reviewing = reviews.running and self.answer.isHidden()  # an answer that is shown tells of it itself
         if reviewing:
-            text, tip = _STOP_REVIEWS
-            self.bar.setMaximum(100)
-            self.bar.setValue(int(100 * reviews.progress.share) if reviews.progress else 0)
-            status = reviews.status
+            stop, status, jobs = _STOP_REVIEWS, reviews.status, 100
+            done = int(100 * reviews.progress.share) if reviews.progress else 0
+        self.bar.setMaximum(max(1, jobs))
+        self.bar.setValue(done)
         self.status.setText(status)
-        self.stop.setText(text)
-        self.stop.setToolTip(tip)
-        self.stop.setVisible(session.running or reviewing)
-        self._progress.setVisible(session.running or reviewing or total.done < total.jobs)
-        self.retry.setVisible(total.failed > 0 and not session.running)
+        self._progress.setVisible(running or reviewing or not is_over)
+        self.run.setText(run)
+        self.run.setVisible(not is_over and activity in PAUSABLE)
+        self.stop.setText(stop[0])
+        self.stop.setToolTip(stop[1])
+        self.stop.setVisible(running or reviewing)
         self.retry.setText(f"Retry {counted(total.failed, 'error')}")
-        for action, reason in (
-            (self.opinions, reviews.no_opinions_reason),
-            (self.values, reviews.unavailable_reason),
-        ):
-            action.setEnabled(total.done > 0 and not reason)
-        numbers = {RowFilter.WRONG: self.model.wrong, RowFilter.DIFFERENT: self.model.different}
-        for each, rows in numbers.items():
+        self.retry.setVisible(total.failed > 0 and not running)
+        self.regrade.setEnabled(total.done > 0 and not running)
+        self.opinions.setEnabled(total.done > 0 and not reviews.no_opinions_reason)
+        self.values.setEnabled(total.done > 0 and not reviews.unavailable_reason)
+        for each, rows in ((RowFilter.WRONG, self.model.wrong), (RowFilter.DIFFERENT, self.model.different)):
             self.filters[each].setText(f"{each.value} ({len(rows):,})")
         self.filters[RowFilter.WRONG].setToolTip(f"Problems that “{arm_title(self.model.main)}” did not get right")
 
@@ -293,23 +270,11 @@ class ResultsView(QWidget):
             except SettingsError as error:
                 self._actions.show_error(error)
                 return
-        self._graded = 0
         self.session.regrade(chosen)
-
-    def _take_graded(self, rows: list[ResultRow]) -> None:
-        self._graded += len(rows)
-        for row in rows:
-            self.model.take(row)
-        self._show_progress()
-
-    def _choose_filter(self, press: SwitchButton) -> None:
-        self.model.choose(next(each for each, one in self.filters.items() if one is press))
 
     def _open(self, index: QModelIndex) -> None:
         """Show the answer of a cell beside the table; in the first columns, of the main policy."""
-        if index.column() <= ResultColumn.EXPECTED:
-            arms = [arm.name for arm in self.model.arms]
-            index = self.model.index(index.row(), len(ResultColumn) + arms.index(self.model.main or arms[0]))
+        index = self.model.arm_cell(index)
         if row := self.model.result_at(index):
             self._chart.hide()
             if self.answer.isHidden():
@@ -325,10 +290,6 @@ class ResultsView(QWidget):
         """Follow the table while an answer is open."""
         if not self.answer.isHidden() and (row := self.model.result_at(index)):
             self.answer.show_answer(row, self.model.problem_at(index.row()))
-
-    def _keep_note(self, row: ResultRow, note: str) -> None:
-        self.session.set_note(row, note)
-        self.model.set_note(row, note)
 
     def _fill_menus(self) -> None:
         menu = QMenu(self.export)
@@ -366,10 +327,11 @@ class ResultsView(QWidget):
             back, self.title, (self.summary, 1), self.run, self.stop, self.retry, self.export, self.more, spacing=8
         )
         self._progress = holder(hbox((self.bar, 1), 8, self.status, margins=0))
-        for number, press in enumerate(self.filters.values()):
+        for wanted, press in self.filters.items():
             set_role(press, Role.FLAT)
-            press.setChecked(number == 0)
-            self._filter_group.addButton(press)
+            press.setAutoExclusive(True)
+            press.setChecked(wanted is RowFilter.ALL)
+            press.clicked.connect(partial(self.model.choose, wanted))
         show = flowing(label("Show", Role.MUTED), *self.filters.values(), gap=4)
         self._split.addWidget(self._chart)
         self._split.addWidget(holder(vbox((self.table, 1), show, margins=0, spacing=6)))
@@ -388,22 +350,20 @@ class ResultsView(QWidget):
         self._chart.setMinimumWidth(0 if narrow else round(CHART * size))
         self.table.setMinimumHeight(round(LOWEST * size))
         self.answer.setMinimumHeight(round(LOWEST * size) if narrow else 0)
+        self.answer.show_room(self.width() >= ROOMY * size)
 
     def _connect(self) -> None:
         session = self.session
-        session.events.connect(self._take)
+        session.rows_changed.connect(self._take)
         session.changed.connect(self._show_state)
         session.reported.connect(self._show_report)
-        session.graded.connect(self._take_graded)
         self.reviews.changed.connect(self._show_progress)
         self.reviews.ended.connect(self._count_takeovers)
         self.folded.takeovers_wanted.connect(self._count_takeovers)
-        self._filter_group.buttonClicked.connect(self._choose_filter)
         self.table.activated.connect(self._open)
         self.table.selectionModel().currentChanged.connect(lambda index, _: self._moved(index))
         self.answer.stepped.connect(self.step)
         self.answer.closed.connect(self.close_answer)
-        self.answer.noted.connect(self._keep_note)
         current_theme().changed.connect(self._fit)
         for key, by in ((NEXT, 1), (PREVIOUS, -1)):
             shortcut = QShortcut(QKeySequence(key), self)

@@ -76,13 +76,13 @@ class BatchReviews(QObject):
     def ask_opinions(self, row: ResultRow | None = None) -> None:
         """Let the large model read this answer, or every wrong one that has no opinion yet."""
         if not self.no_opinions_reason:
-            self._begin(lambda _: Opinions(), _only(row) if row else wrong_answers)
+            self._begin(lambda _: Opinions(), wrong_answers, row)
 
     def estimate_values(self, row: ResultRow | None = None) -> None:
         """Estimate what each step of this answer was worth, or the takeovers in a sample of answers."""
         if not self.unavailable_reason:
             options = ValueOptions(only_takeovers=row is None)
-            self._begin(lambda grader: Values(options, grader), _only(row) if row else sample_answers)
+            self._begin(lambda grader: Values(options, grader), sample_answers, row)
 
     def stop(self) -> None:
         """Stop the reviews; those so far are kept."""
@@ -90,16 +90,17 @@ class BatchReviews(QObject):
         if self._reviews:
             self._reviews.stop()
 
-    def _begin(self, review_by: Callable[[Grader], Review], choose: Choose) -> None:
+    def _begin(self, review_by: Callable[[Grader], Review], choose: Choose, row: ResultRow | None) -> None:
+        """Review this answer, or those that `choose` finds."""
         store, batch, pair = self._batch.store, self._batch.batch, self._batch.models.pair
-        if store is None or batch is None:
-            return
+        assert batch
         own = [arm.name for arm in known_arms(batch.arms) if not any(arm.models)]
 
         def run() -> Iterator[ReviewsProgress]:
             with Grader() as grader:
                 review = review_by(grader)
-                answers = review.missing(answers_of(store, batch, choose(store, batch, own)))
+                rows = [row] if row else choose(store, batch, own)
+                answers = review.missing(answers_of(store, batch, rows))
                 self._reviews = Reviews(review, pair, answers)
                 if not self._stopped:
                     yield from self._reviews.run()
@@ -121,7 +122,3 @@ class BatchReviews(QObject):
         self._batch.models.end_writing(self)
         self.changed.emit()
         self.ended.emit()
-
-
-def _only(row: ResultRow) -> Choose:
-    return lambda *_: [row]

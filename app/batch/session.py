@@ -8,70 +8,55 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
 from baton_reasoning.app.batch.execution import BatchActivity, BatchExecution
+from baton_reasoning.app.batch.opened_batch import OpenedBatch
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.loaded_models import LoadedModels
 from baton_reasoning.app.toolkit.background import BackgroundTask, LatestTask, StreamTask
+from baton_reasoning.app.toolkit.timer import single_shot_timer
 from baton_reasoning.core.batch.reading.columns import GUESS, ColumnNames
 from baton_reasoning.core.batch.reading.problems import ProblemSet, read_data_set, read_problems
 from baton_reasoning.core.batch.reporting.exports import export
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results
-from baton_reasoning.core.batch.running.arms import Arm, by_models
+from baton_reasoning.core.batch.running.arms import Arm
 from baton_reasoning.core.batch.running.batch import (
-    BatchSettings,
     Provenance,
     add_arms,
     create_batch,
     without_duplicates,
 )
-from baton_reasoning.core.batch.running.progress import BatchEvent, BatchProgress, JobEnded, JobRetried, time_taken
+from baton_reasoning.core.batch.running.progress import BatchProgress
 from baton_reasoning.core.batch.running.regrading import RegradeCounts, Regraded, regrade
-from baton_reasoning.core.errors import BatonError, Busy, SettingsError, StoreError
+from baton_reasoning.core.errors import BatonError, Busy, SettingsError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.models.options import HubAccess
-from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.store.batches import Batch, ResultRow
 from baton_reasoning.core.store.store import Store
 
+REPORT_EVERY_MS = 3000
 Result = TypeVar("Result")
-
-
-class OpenedBatch(NamedTuple):
-    """A batch with its problems, rows and progress."""
-
-    batch: Batch
-    problems: list[Problem]
-    rows: list[ResultRow]
-    progress: BatchProgress
-
-
-class RunningBatch(NamedTuple):
-    batch: Batch
-    progress: BatchProgress
+Prepared = tuple[OpenedBatch, Sequence[str]]
+"""A batch to be viewed and started, and what a person should know of its arms."""
 
 
 class BatchSession(QObject):
     read = Signal(object)
     """A ProblemSet, for the preview; None if the problems could not be read."""
     opened = Signal()
-    """Another batch is the one in view; `batch` and `problems` are new."""
-    events = Signal(list)
-    """BatchEvents of the runner, if the batch in view is the one that runs."""
-    progressed = Signal(object, object)
-    """The running Batch, and its BatchProgress."""
+    """Another batch is the one in view."""
+    rows_changed = Signal(object, list)
+    """An OpenedBatch, in view or not, and its ResultRows that have changed."""
     changed = Signal()
-    """The batch that runs began, paused, went on or ended, or the one in view is graded again."""
+    """The batch that runs began, paused, went on or ended, one is graded again, or one was deleted or restored."""
     reported = Signal(object)
     """A Report on the batch in view."""
-    graded = Signal(list)
-    """ResultRows with the answers and verdicts of today's grader."""
 
     def __init__(
         self,
@@ -79,45 +64,49 @@ class BatchSession(QObject):
         demo: LoadedModels,
         choice: Callable[[], ModelChoice],
         actions: WindowActions,
+        store: Store,
         parent: QObject | None = None,
     ) -> None:
         """Make a session that runs its batches as `BatchExecution` does with these."""
         super().__init__(parent)
-        self.models = models
+        self.models, self.store = models, store
         self._choice, self._actions = choice, actions
-        self.store: Store | None = None
-        self.batch: Batch | None = None
+        self.viewed: OpenedBatch | None = None
         """The batch in view."""
-        self.running_batch: RunningBatch | None = None
-        """The batch that was started last."""
-        self.problems: Sequence[Problem] = ()
-        self.rows: Sequence[ResultRow] = ()
-        """The rows as they were when the batch was opened; changes since then came with `events`."""
-        self.progress = BatchProgress((), 1)
-        self.report_seconds = self.seconds_taken = 0.0
-        """How long the last report took, and writing the answers that it is about."""
-        self.execution = BatchExecution(models, demo, choice, actions, self._take_events, self._executes_on, self)
+        self._report_seconds = 0.0
+        """How long the last report took."""
+        self.graded = 0
+        """Answers that have been graded again so far."""
+        self.execution = BatchExecution(models, demo, choice, actions, store, self)
+        self.execution.changed.connect(self._executes_on)
+        self.execution.rows_changed.connect(self.rows_changed)
+        self.execution.rows_changed.connect(self._report_soon)
+        self._report_timer = single_shot_timer(self, REPORT_EVERY_MS, self.report)
         self._reporting = LatestTask(self, "report", actions.show_error, one_at_a_time=True)
         self._reading = LatestTask(self, "read problems", self._not_read)
+        self._opening = LatestTask(self, "open batch", actions.show_error)
         self._regrading: StreamTask[Regraded] | None = None
-        self._regraded = ""
-        """The id of the batch that is graded again."""
-        self._opening: dict[str, list[BatchEvent]] = {}
-        """The batches that are being read from the store, by id, and what happened in the running one since."""
-        self._wanted = ""
-        """The id of the batch in view, or of the one that is being opened."""
-        self._is_creating = False
+        self._regraded: OpenedBatch | None = None
+        """The batch that is graded again."""
+        self._is_preparing = False
+        """Whether a batch is being created or extended, which starts it."""
 
-    def use_store(self, store: Store) -> None:
-        self.store = store
-        self.changed.emit()
+    @property
+    def batch(self) -> Batch | None:
+        """The batch in view."""
+        return self.viewed.batch if self.viewed else None
+
+    @property
+    def progress(self) -> BatchProgress:
+        """How far the batch in view is."""
+        return self.viewed.progress if self.viewed else BatchProgress((), 1)
 
     @property
     def activity(self) -> BatchActivity:
         """What is being done with the batch in view."""
-        if self._regrading and self.batch and self.batch.id == self._regraded:
+        if self.viewed and self.viewed is self._regraded:
             return BatchActivity.REGRADING
-        return self.execution.activity if self._is_in_view else BatchActivity.IDLE
+        return self.execution.activity if self.viewed is self.execution.opened else BatchActivity.IDLE
 
     @property
     def running(self) -> bool:
@@ -125,22 +114,14 @@ class BatchSession(QObject):
         return self.activity is not BatchActivity.IDLE
 
     @property
-    def executes(self) -> bool:
-        """Whether any batch runs or is about to."""
-        return self.execution.activity is not BatchActivity.IDLE
+    def executed(self) -> OpenedBatch | None:
+        """The batch that runs or is about to, in view or not."""
+        return self.execution.opened if self.execution.activity is not BatchActivity.IDLE else None
 
     @property
     def busy_reason(self) -> str:
         """Why no batch can begin now, in a sentence; "" if one can."""
-        if self.executes and self.running_batch:
-            return f"“{self.running_batch.batch.name}” is running."
-        return ""
-
-    @property
-    def _is_in_view(self) -> bool:
-        """Whether the batch in view is the one that was started last."""
-        running = self.running_batch
-        return self.batch is not None and running is not None and self.batch.id == running.batch.id
+        return f"“{self.executed.batch.name}” is running." if self.executed else ""
 
     # Problems
 
@@ -159,72 +140,58 @@ class BatchSession(QObject):
 
         self._reading.run(read, self.read.emit)
 
-    # Batches of the store. What starts a batch raises Busy while one is running.
+    # Batches of the store. None is started, or deleted, while it or another runs: an error says so.
 
     def create(self, found: ProblemSet, arms: Sequence[Arm], seeds: int, parallel: int) -> None:
-        """Create a batch, view and start it. Does nothing while one is being created."""
-        self._refuse_while_running()
-        if self._is_creating:
-            return
-        store, models = self._stored(), self._choice()
+        """Create a batch, view and start it."""
+        store, models, notes = self.store, self._choice(), without_duplicates(arms).notes
         provenance = Provenance.of_this_machine((), str(models.small), str(models.large), found.origin)
 
-        def create() -> OpenedBatch:
+        def create() -> Prepared:
             batch = create_batch(store, found.name, found.problems, arms, range(seeds), parallel, provenance=provenance)
-            return _opened(store, batch)
+            return OpenedBatch.read(store, batch), notes
 
-        def created(_: object) -> None:
-            self._is_creating = False
-
-        self._is_creating = True
-        for note in without_duplicates(arms).notes:
-            self._actions.say(note)
-        self._do("create batch", create, self._show_and_start).done(created)
+        self._prepare("create batch", create)
 
     def open(self, batch_id: str) -> None:
-        """View a batch, once it is read, which may take seconds. What runs goes on.
+        """View a batch, once it is read, which may take seconds. What runs goes on."""
+        for each in (self.executed, self._regraded):
+            if each and each.batch.id == batch_id:
+                self._show(each)  # what is in the store may be older
+                return
+        self._opening.run(lambda: OpenedBatch.read(self.store, batch_id), self._show)
 
-        Does nothing while this batch is being read.
-        """
-        store, self._wanted = self._stored(), batch_id
-        if batch_id not in self._opening:
-            self._opening[batch_id] = []
-            reading = self._do("open batch", lambda: _opened(store, batch_id), self._show_wanted)
-            reading.done(lambda _: self._opening.pop(batch_id))
+    def delete(self, batch: Batch) -> None:
+        """Delete a batch, unless it runs, and offer to restore it."""
 
-    def delete(self, batch: Batch, deleted: Callable[[], object]) -> None:
-        """Delete a batch; the store can restore it. Raises Busy if it is running."""
-        if self.running_batch and batch.id == self.running_batch.batch.id:
-            self._refuse_while_running()
-        batches = self._stored().batches
-        self._do("delete batch", lambda: batches.delete(batch.id), lambda _: deleted())
+        def deleted(_: object) -> None:
+            self.changed.emit()
+            self._actions.show_deleted(batch.name, restore)
 
-    def restore(self, batch: Batch, restored: Callable[[], object]) -> None:
-        """Undo a deletion."""
-        batches = self._stored().batches
-        self._do("restore batch", lambda: batches.restore(batch.id), lambda _: restored())
+        def restore() -> None:
+            self._do("restore batch", lambda: self.store.batches.restore(batch.id), lambda _: self.changed.emit())
+
+        if not (self.executed and self.executed.batch.id == batch.id and self._is_refused()):
+            self._do("delete batch", lambda: self.store.batches.delete(batch.id), deleted)
 
     def add_arms(self, arms: Sequence[Arm]) -> None:
         """Run the same problems under other settings, too."""
-        assert self.batch is not None
-        self._refuse_while_running()
-        store, batch_id = self._stored(), self.batch.id
+        assert self.viewed
+        store, batch_id = self.store, self.viewed.batch.id
 
-        def add() -> tuple[OpenedBatch, tuple[str, ...]]:
+        def add() -> Prepared:
             notes = add_arms(store, batch_id, arms)
-            return _opened(store, batch_id), notes
+            return OpenedBatch.read(store, batch_id), notes
 
-        def added(found: tuple[OpenedBatch, tuple[str, ...]]) -> None:
-            opened, notes = found
-            self._show_and_start(opened)
-            for note in notes:
-                self._actions.say(note)
-
-        self._do("add arms", add, added)
+        self._prepare("add arms", add)
 
     def set_note(self, row: ResultRow, note: str) -> None:
         """Keep a person's note on an answer; "" removes it."""
-        self._stored().batches.set_note(row.job, note)
+        self.store.batches.set_note(row.job, note)
+        for each in {self.viewed, self.executed}:
+            if each and row.job in each.rows:
+                each.rows[row.job] = each.rows[row.job]._replace(note=note)
+                self.rows_changed.emit(each, [each.rows[row.job]])
 
     # Running
 
@@ -233,59 +200,59 @@ class BatchSession(QObject):
 
         `retry`: also the failed ones. Each error stays until the models that ran it are loaded.
         """
-        if self.running or self.batch is None:
+        if self.running or self._is_preparing or self.viewed is None or self._is_refused():
             return
         try:
-            self._refuse_while_running()
-            groups = by_models([Arm.of(stored) for stored in self.batch.arms])
-        except (Busy, SettingsError) as error:
+            self.execution.start(self.viewed, retry)
+        except SettingsError as error:
             self._actions.show_error(error)
-            return
-        self.running_batch = RunningBatch(self.batch, self.progress)
-        to_run = [names for names, arms in groups.items() if any(self.progress.to_run(arm.name, retry) for arm in arms)]
-        self.execution.start(self._stored(), self.batch.id, to_run, self.progress.parallel, retry)
 
     def stop(self) -> None:
         """Complete the answers that are under way, and begin no other; if asked again, stop them at their next token.
 
         Grading is stopped at once, and then changes nothing.
         """
-        if self.activity is BatchActivity.REGRADING and self._regrading:
+        if self._regrading and self.viewed is self._regraded:
             self._regrading.stop()
-        elif self._is_in_view:
+        elif self.viewed is self.execution.opened:
             self.execution.stop()
 
     def regrade(self, how: How | Regex) -> None:
         """Grade the existing answers of the batch in view again, unless it is running."""
-        if self.batch is None or self.running or self._regrading:
+        viewed = self.viewed
+        if viewed is None or self.running or self._regrading:
             return
-        store, batch_id, grader, counts = self._stored(), self.batch.id, Grader(), RegradeCounts()
+        grader, counts, rows = Grader(), RegradeCounts(), list[ResultRow]()
         is_saved = False
 
         def grade() -> Iterator[Regraded]:
             nonlocal is_saved
             with grader:
-                yield from regrade(store, batch_id, grader, how)
+                yield from regrade(self.store, viewed.batch.id, grader, how)
             is_saved = True
 
         def take(graded: list[Regraded]) -> None:
             for each in graded:
                 counts.take(each)
-            if self.batch and self.batch.id == batch_id:
-                self.graded.emit([each.row for each in graded])
+                rows.append(each.row)
+            self.graded = counts.answers
+            self.changed.emit()
 
         def done(error: BatonError | None) -> None:
-            self._regrading = None
+            self._regrading = self._regraded = None
+            if is_saved:
+                known = [row._replace(note=viewed.rows[row.job].note) for row in rows if row.job in viewed.rows]
+                viewed.rows.update((row.job, row) for row in known)
+                self.rows_changed.emit(viewed, known)
             self.changed.emit()
             if error:
                 self._actions.show_error(error)
             else:
                 stopped = "The grading was stopped, and has changed nothing."
                 self._actions.say(counts.summary if is_saved else stopped)
-            if self.batch and self.batch.id == batch_id:
-                self.open(batch_id)
+            self.report()
 
-        self._regraded = batch_id
+        self._regraded, self.graded = viewed, 0
         self._regrading = StreamTask(self, "regrade", grade).items(take).done(done).start()
         self.changed.emit()
 
@@ -293,28 +260,25 @@ class BatchSession(QObject):
 
     def report(self) -> None:
         """Compute the report in a thread. While one is computed, the next request waits."""
-        if self.batch is None:
+        if (viewed := self.viewed) is None:
             return
-        store, batch_id = self._stored(), self.batch.id
 
-        def compute() -> tuple[Report, float, float]:
+        def compute() -> tuple[Report, float]:
             began = time.monotonic()
-            results = Results.read(store, batch_id)
-            taken = time_taken(results.rows)
-            return results.report, taken, time.monotonic() - began
+            report = Results.read(self.store, viewed.batch.id).report
+            return report, time.monotonic() - began
 
-        def deliver(found: tuple[Report, float, float]) -> None:
-            report, taken, self.report_seconds = found
-            if self.batch and self.batch.id == batch_id:  # another one may have been opened meanwhile
-                self.seconds_taken = taken
+        def deliver(found: tuple[Report, float]) -> None:
+            report, self._report_seconds = found
+            if self.viewed is viewed:  # another one may have been opened meanwhile
                 self.reported.emit(report)
 
         self._reporting.run(compute, deliver)
 
     def export(self, path: Path) -> None:
         """Write the results into a file, in the format of its suffix."""
-        assert self.batch is not None
-        store, batch_id = self._stored(), self.batch.id
+        assert self.viewed
+        store, batch_id = self.store, self.viewed.batch.id
         self._do("export", lambda: export(store, batch_id, path), lambda _: self._actions.show_saved(path))
 
     # -----------------------------------------------------------------------------------------------------------------
@@ -323,66 +287,50 @@ class BatchSession(QObject):
         self._actions.show_error(error)
         self.read.emit(None)
 
-    def _refuse_while_running(self) -> None:
+    def _is_refused(self) -> bool:
+        """Refuse what cannot be done while a batch runs."""
         if self.busy_reason:
-            raise Busy(self.busy_reason, "Stop it first, or wait until it is done.")
+            self._actions.show_error(Busy(self.busy_reason, "Stop it first, or wait until it is done."))
+        return bool(self.busy_reason)
 
-    def _show_wanted(self, opened: OpenedBatch) -> None:
-        """Show a batch that was read, unless another has been opened since: reading a long one takes seconds."""
-        if opened.batch.id == self._wanted:
+    def _prepare(self, name: str, prepare: Callable[[], Prepared]) -> None:
+        """Create or extend a batch, then view and start it. Does nothing while another is being prepared."""
+        if self._is_preparing or self._is_refused():
+            return
+
+        def start(prepared: Prepared) -> None:
+            opened, notes = prepared
+            self._is_preparing = False
             self._show(opened)
+            self.start()
+            for note in notes:
+                self._actions.say(note)
+
+        def done(_: object) -> None:
+            self._is_preparing = False
+
+        self._is_preparing = True
+        self._do(name, prepare, start).done(done)
 
     def _show(self, opened: OpenedBatch) -> None:
-        self._wanted = opened.batch.id
-        self.batch, self.problems, self.rows, self.progress = opened
-        missed = self._opening.get(opened.batch.id, [])
-        if self._is_in_view and self.running_batch and (self.executes or missed):
-            self.progress = self.running_batch.progress  # it is counted as events come
+        self._opening.cancel()
+        self.viewed = opened
         self.opened.emit()
-        if self._is_in_view and missed:
-            self.events.emit(missed)
         self.report()
-
-    def _show_and_start(self, opened: OpenedBatch) -> None:
-        self._show(opened)
-        self.start()
-
-    def _take_events(self, events: list[BatchEvent]) -> None:
-        running = self.running_batch
-        assert running
-        for event in events:
-            match event:
-                case JobRetried(row):
-                    running.progress.retried(row)
-                case JobEnded(row):
-                    running.progress.ended(row)
-        for missed in self._opening.values():
-            missed += events
-        if self._is_in_view:
-            self.events.emit(events)
-        self.progressed.emit(running.batch, running.progress)
 
     def _executes_on(self) -> None:
         """Follow the execution, which has begun, paused, gone on or ended."""
         self.changed.emit()
-        if self._is_in_view and not self.executes:
+        if self.executed is None and self.viewed is self.execution.opened:
             self.report()
+
+    def _report_soon(self, opened: OpenedBatch) -> None:
+        """Report on the batch that runs from time to time; on a large one less often, a tenth of the time at most."""
+        if opened is self.viewed and not self._report_timer.isActive():
+            self._report_timer.start(max(REPORT_EVERY_MS, int(10_000 * self._report_seconds)))
 
     def _do(
         self, name: str, function: Callable[[], Result], success: Callable[[Result], object]
     ) -> BackgroundTask[Result]:
         """Read or change the store in the background: another program may hold it for seconds."""
         return BackgroundTask(self, name, function).success(success).failure(self._actions.show_error).start()
-
-    def _stored(self) -> Store:
-        if self.store is None:
-            raise StoreError("Results cannot be kept yet.", "Wait until the window has opened its data.")
-        return self.store
-
-
-def _opened(store: Store, batch_id: str) -> OpenedBatch:
-    """Read a batch from the store. Raises StoreError, SettingsError."""
-    batches = store.batches
-    batch, rows = batches.open(batch_id), list(batches.results(batch_id))
-    progress = BatchProgress(batches.totals(batch_id), BatchSettings.of(batch).parallel)
-    return OpenedBatch(batch, list(batches.problems(batch_id)), rows, progress)

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QFrame, QWidget
 
+from baton_reasoning.app.batch.opened_batch import OpenedBatch
 from baton_reasoning.app.toolkit.controls import (
     ElidedButton,
     ElidedLabel,
@@ -23,7 +24,6 @@ from baton_reasoning.app.toolkit.controls import (
 from baton_reasoning.app.toolkit.layout import STRETCH, Spacer, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.batch.running.arms import arm_title
-from baton_reasoning.core.batch.running.progress import BatchProgress
 from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.words.numbers import count, day_and_time
@@ -104,19 +104,19 @@ class BatchWelcome(QWidget):
         choose, delete = self.batch_wanted.emit, self.delete_wanted.emit
         self._rows = {batch.id: BatchRow(batch, choose, delete) for batch in batches}
         for row in self._rows.values():
-            row.show_progress(row.batch.done, row.batch.jobs, row.batch.id == self._running)
+            row.show_progress(row.done, row.batch.id == self._running)
             self._earlier.addWidget(row)
 
-    def show_running(self, batch_id: str) -> None:
-        """Mark the batch that runs; "" for none."""
-        self._running = batch_id
+    def show_running(self, opened: OpenedBatch | None) -> None:
+        """Mark the batch that runs; None if none does."""
+        self._running = opened.batch.id if opened else ""
         for row in self._rows.values():
-            row.show_progress(row.done, row.batch.jobs, row.batch.id == batch_id)
+            row.show_progress(row.done, row.batch.id == self._running)
 
-    def show_progress(self, batch: Batch, progress: BatchProgress) -> None:
-        """Show how far the running batch is."""
-        if row := self._rows.get(batch.id):
-            row.show_progress(progress.total.done, progress.total.jobs, batch.id == self._running)
+    def show_progress(self, opened: OpenedBatch) -> None:
+        """Show how far a batch is."""
+        if row := self._rows.get(opened.batch.id):
+            row.show_progress(opened.progress.total.done, opened.batch.id == self._running)
 
 
 class BatchRow(QWidget):
@@ -157,9 +157,9 @@ class BatchRow(QWidget):
             )
         )
 
-    def show_progress(self, done: int, jobs: int, runs: bool) -> None:
+    def show_progress(self, done: int, runs: bool) -> None:
         """Show how many jobs have ended, and whether it runs."""
-        self.done = done
+        self.done, jobs = done, self.batch.jobs
         is_done = done == jobs
         text = "done" if is_done else f"{done:,} of {jobs:,} done"
         words = f"running, {text}" if runs else text

@@ -157,23 +157,22 @@ class MainWindow(QMainWindow):
 
         access = partial(hub_access, self.paths.model_preferences)
         tiny = PairLoader(self.paths, costly_demo=False)
-        self._batch = batch = BatchPage(self.models, self.preferences, tiny, self.messages, access)
+        self._batch = batch = BatchPage(self.models, self.preferences, tiny, self.messages, store, access)
         batch.session.changed.connect(self._show_batch)
-        batch.use_store(store)
         self.add_page("batch", "Batch", batch)
 
     def _show_batch(self) -> None:
         """Put a sign beside the page's name while a batch runs, and when one has ended that is not in view."""
         assert self._batch
         session = self._batch.session
-        is_over = self._batch_runs and not session.executes
-        self._batch_runs = session.executes
+        is_over = self._batch_runs and not session.executed
+        self._batch_runs = bool(session.executed)
         if is_over:
             self.messages.end_busy()
-        if session.executes:
+        if session.executed:
             self.topbar.show_badge("batch", "▶", "running")
-        elif is_over and self._shown_page != "batch" and (running := session.running_batch):
-            is_done = running.progress.total.done == running.progress.total.jobs
+        elif is_over and self._shown_page != "batch" and (ended := session.execution.opened):
+            is_done = ended.progress.total.done == ended.progress.total.jobs
             self.topbar.show_badge("batch", "✓" if is_done else "‖", "has ended")
             QApplication.alert(self)
         elif is_over or self._shown_page == "batch":

@@ -256,7 +256,7 @@ def two_batches(hour: Hour, folder: Path) -> None:
         if name == "first":
             hour.until(
                 lambda: (
-                    not page.session.executes and page.session.progress.total.done == page.session.progress.total.jobs
+                    not page.session.executed and page.session.progress.total.done == page.session.progress.total.jobs
                 )
             )
             hour.halt()
@@ -267,7 +267,7 @@ def two_batches(hour: Hour, folder: Path) -> None:
     hour.press(Qt.Key.Key_Space)
     hour.until(lambda: page.view.isVisible() and page.view.title.text() == "first")
     hour.halt()
-    hour.until(lambda: not page.session.executes)
+    hour.until(lambda: not page.session.executed)
     assert page.session.store
     assert {batch.name: batch.done == batch.jobs for batch in page.session.store.batches.all()} == {
         "first": True,

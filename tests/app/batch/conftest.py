@@ -116,11 +116,11 @@ def page(
     qtbot: QtBot, tmp_path: Path, loader: ScriptedLoader, access: HubAccess, actions: RecordedActions
 ) -> Iterator[BatchPage]:
     models = LoadedModels(loader, ModelCosts(tmp_path / "costs.json"))
-    page = BatchPage(models, Preferences(SettingsFile(tmp_path / "settings.json")), loader, actions, lambda: access)
-    qtbot.addWidget(page)
-    page.resize(1400, 900)
+    preferences = Preferences(SettingsFile(tmp_path / "settings.json"))
     with Store.open(tmp_path / "baton.sqlite") as store:
-        page.use_store(store)
+        page = BatchPage(models, preferences, loader, actions, store, lambda: access)
+        qtbot.addWidget(page)
+        page.resize(1400, 900)
         yield page
         for owner in (page, models):
             BackgroundTasks.of(owner).close()

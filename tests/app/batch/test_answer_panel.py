@@ -10,7 +10,7 @@ from msgspec import structs
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.batch.answer_panel import AnswerPanel
+from baton_reasoning.app.batch.answer_panel import WITH_INSPECTOR, AnswerPanel
 from baton_reasoning.app.batch.folded_parts import Fold
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.batch.result_table import FIRST_ARM, ResultColumn
@@ -111,7 +111,6 @@ def test_an_answer_that_is_read_late_does_not_replace_the_one_chosen_since(
     view: ResultsView, page: BatchPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, gate, done = page.session.store, threading.Event(), threading.Event()
-    assert store
     read, late = store.runs.trace, view.model.result_at(view.model.index(3, FIRST_ARM))
     assert late
 
@@ -137,7 +136,6 @@ def test_an_answer_that_is_read_late_does_not_replace_the_one_chosen_since(
 def test_an_answer_that_cannot_be_read_is_not_shown_with_the_steps_of_another(
     view: ResultsView, page: BatchPage, actions: RecordedActions, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert page.session.store
 
     def refuse(_run: str) -> Trace:
         raise StoreError("A part of this run cannot be read.", "The rest of it is shown.")
@@ -153,7 +151,6 @@ def test_an_answer_that_cannot_be_read_is_not_shown_with_the_steps_of_another(
 def test_an_answer_whose_run_has_a_setting_that_is_no_longer_known_opens(
     view: ResultsView, page: BatchPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert page.session.store
     read = page.session.store.runs.trace
 
     def older(run: str) -> Trace:
@@ -169,16 +166,35 @@ def test_an_answer_whose_run_has_a_setting_that_is_no_longer_known_opens(
     assert view.answer.pane.exchange.settings.policy.policy == "never"
 
 
-def test_the_inspector_is_shown_on_demand_and_follows(view: ResultsView, qtbot: QtBot) -> None:
+def test_the_inspector_is_shown_on_demand_and_follows(view: ResultsView, page: BatchPage, qtbot: QtBot) -> None:
     answer = view.answer
+    page.resize(1100, 900)
+    answer.pane.pick(answer.pane.exchange.trace.pieces[0])
+    assert not answer.inspect.isChecked(), "there is no room for it"
     answer.inspect.click()
     assert answer.inspector.isVisible()
     assert answer.inspector.exchange is answer.pane.exchange
+    assert answer.inspector.piece is answer.pane.exchange.trace.pieces[0]
     view.step(1)
     wait_for_text(answer, qtbot)
     assert answer.inspector.exchange is answer.pane.exchange
     answer.inspect.click()
     assert not answer.inspector.isVisible()
+
+
+def test_a_click_on_a_step_opens_the_inspector_where_there_is_room(view: ResultsView, qtbot: QtBot) -> None:
+    answer = view.answer
+    assert not answer.inspect.isChecked()
+    (first, second, *_) = answer.pane.exchange.trace.pieces
+    answer.pane.steps.piece_clicked.emit(second)
+    assert answer.inspector.isVisible()
+    assert answer.inspector.piece is second
+    answer.pane.steps.piece_clicked.emit(first)
+    assert answer.inspector.piece is first
+    qtbot.waitUntil(lambda: answer.width() >= WITH_INSPECTOR)
+    view.close_answer()
+    view.step(1)
+    assert not answer.inspector.isVisible(), "until a step is clicked"
 
 
 def test_a_note_is_kept_with_its_answer_also_when_the_page_is_left(
@@ -196,10 +212,17 @@ def test_a_note_is_kept_with_its_answer_also_when_the_page_is_left(
     qtbot.keyClicks(note, "odd")
     view.left.emit()
     store, batch = page.session.store, page.session.batch
-    assert store
     assert batch
     kept = {"counts one too many", "odd"}  # it is saved in a thread
     qtbot.waitUntil(lambda: {row.note for row in store.batches.results(batch.id) if row.note} == kept)
+
+
+def test_a_note_that_is_being_written_stays_when_its_answer_is_shown_anew(view: ResultsView) -> None:
+    row = view.answer.row
+    assert row
+    view.answer.note.setPlainText("odd")
+    view.answer.show_answer(row, view.model.problem_at(1))
+    assert view.answer.note.toPlainText() == "odd"
 
 
 @pytest.mark.parametrize("all_of_them", [True, False])
@@ -224,7 +247,6 @@ def test_the_large_model_shows_where_it_first_disagrees(
     qtbot.waitUntil(lambda: view.answer.pane.steps.selected is not None)
     assert view.answer.stop.isHidden()
     store, batch = page.session.store, page.session.batch
-    assert store
     assert batch
     read = [bool(store.runs.trace(row.run).opinion) for row in store.batches.results(batch.id)]
     assert read == [False, True, False, all_of_them, False, all_of_them]
@@ -241,7 +263,6 @@ def test_stopped_at_once_nothing_is_read(view: ResultsView, page: BatchPage, qtb
     stopped.set()
     qtbot.waitUntil(lambda: not view.reviews.running)
     store, batch = page.session.store, page.session.batch
-    assert store
     assert batch
     assert all(store.runs.trace(row.run).opinion is None for row in store.batches.results(batch.id))
 
@@ -251,7 +272,6 @@ def test_the_steps_of_one_answer_are_valued(view: ResultsView, page: BatchPage, 
     view.answer.values.click()
     with qtbot.waitSignal(view.reviews.ended):
         assert view.answer.stop.isVisible()
-    assert page.session.store
     assert page.session.store.runs.trace(view.answer.row.run).values
     assert view.answer.values.isVisible()
 
@@ -300,7 +320,7 @@ def test_a_model_that_cannot_score_is_named(view: ResultsView, page: BatchPage) 
 
 
 def test_an_answer_that_is_graded_again_shows_its_new_verdict(view: ResultsView, page: BatchPage, qtbot: QtBot) -> None:
-    with qtbot.waitSignal(page.session.opened):
+    with qtbot.waitSignal(page.session.reported):
         page.session.regrade(Regex("boxed.2"))
     wait_for_text(view.answer, qtbot)
     assert view.answer.pane.verdict.text() == "✓ right"

@@ -162,7 +162,7 @@ def test_a_batch_begun_while_other_models_wait_for_an_answer_runs_with_those(
     assert window.models.state is LoadState.WAITING
     page = batch_page(window, qtbot, problem_file)
     page.preview.start.click()
-    qtbot.waitUntil(lambda: page.session.executes)
+    qtbot.waitUntil(lambda: bool(page.session.executed))
     assert page.session.activity is BatchActivity.LOADING
     loader.let_go.set()
     wait_until_done(page, qtbot)

@@ -55,12 +55,12 @@ def demo() -> HeldLoader:
 def page(qtbot: QtBot, tmp_path: Path, chat: ScriptedLoader, demo: HeldLoader) -> Iterator[BatchPage]:
     """With the demo pair chosen for the chat, and loaded there."""
     models = LoadedModels(chat, ModelCosts(tmp_path / "costs.json"))
-    page = BatchPage(models, Preferences(SettingsFile(tmp_path / "settings.json")), demo, RecordedActions())
-    qtbot.addWidget(page)
     models.load(ModelChoice())
     qtbot.waitUntil(lambda: models.state is LoadState.READY)
+    preferences = Preferences(SettingsFile(tmp_path / "settings.json"))
     with Store.open(tmp_path / "baton.sqlite") as store:
-        page.use_store(store)
+        page = BatchPage(models, preferences, demo, RecordedActions(), store)
+        qtbot.addWidget(page)
         yield page
         demo.let_go.set()
         for owner in (page, models):
@@ -113,7 +113,6 @@ def test_the_tiny_files_are_opened_beside_the_chats_pair_and_closed_at_the_end(
     assert len(loader.choices) == 1, "nothing was loaded for the chat"
     qtbot.waitUntil(lambda: own_models(page).state is LoadState.NONE)
     assert own_models(page).pair == Pair()
-    assert page.session.store
     assert page.session.batch
     settings = BatchSettings.of(page.session.store.batches.open(page.session.batch.id))
     assert [model and (model.source, model.file) for model in (settings.small, settings.large)] == [
@@ -189,7 +188,7 @@ def test_a_batch_that_is_stopped_while_its_models_are_opened_leaves_none_behind(
     qtbot.waitUntil(lambda: page.session.activity is BatchActivity.LOADING and bool(demo.choices))
     assert page.view.status.text().startswith("0 / 4 · ")
     page.session.stop()
-    assert not page.session.executes
+    assert not page.session.executed
     demo.gate.set()
     qtbot.waitUntil(lambda: own_models(page).state is LoadState.NONE)
     wait_until_done(page, qtbot)
@@ -200,7 +199,6 @@ def test_a_batch_that_is_stopped_while_its_models_are_opened_leaves_none_behind(
 def test_an_earlier_batch_of_the_demo_pair_opens_without_seconds_and_one_of_others_with_them(
     page: BatchPage, qtbot: QtBot
 ) -> None:
-    assert page.session.store
     with Grader() as grader:
         ids = [ended_batch(page.session.store, grader, *models) for models in (DEMO, COPIES, DEMO)]
     for batch, times in zip(ids, (False, True, False), strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog, QLabel
 from pytestqt.qtbot import QtBot
 
+from baton_reasoning.app.batch.execution import BatchActivity
 from baton_reasoning.app.batch.folded_parts import Fold, FoldedParts
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.batch.result_table import FIRST_ARM, Mark, ResultColumn, RowFilter, mark_of
@@ -28,16 +30,19 @@ from baton_reasoning.app.toolkit.theme import DARK, current_theme
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.tables import main_tables, more_tables
 from baton_reasoning.core.batch.running.arms import ABLATIONS, ARMS, COMMON_ARMS, Arm
-from baton_reasoning.core.errors import Busy, EngineLost, ModelFileError, StoreError
+from baton_reasoning.core.batch.running.regrading import Regraded, regrade
+from baton_reasoning.core.errors import EngineLost, ModelFileError, StoreError
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How
+from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ColourScheme
 from baton_reasoning.core.store.batches import Batch, StoredArm
+from baton_reasoning.core.store.store import Store
 from tests.app.batch.conftest import RecordedActions, ScriptedLoader
 from tests.core.batch.data_hub import DataHub
 from tests.core.batch.noted import NOTES, noted_report
 from tests.fakes.scripted import Fault
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -168,7 +173,7 @@ def test_an_arm_with_the_settings_of_another_is_not_run_again(
     assert noticed.args == ["“n1 = 16” has the same settings as “Current settings”, which runs once."]
     wait_until_done(page, qtbot)
     assert page.session.progress.total.jobs == 24, "two arms at first, two more values of n1"
-    assert [arm.name for arm in page.view.model.arms] == ["chosen", "small", "n1 = 8", "n1 = 32"]
+    assert page.view.model.arms == ["chosen", "small", "n1 = 8", "n1 = 32"]
     assert "n1 = 32" in [row[0] for row in page.view.folded.tests.shown[0].rows]
 
 
@@ -231,7 +236,6 @@ def test_takeovers_are_counted_once_a_person_looks_at_them(page: BatchPage, qtbo
 
 
 def test_every_note_of_the_report_stands_in_the_folded_parts(page: BatchPage, qtbot: QtBot) -> None:
-    assert page.session.store
     folded = FoldedParts()
     qtbot.addWidget(folded)
     with Grader() as grader:
@@ -324,6 +328,31 @@ def test_answers_are_graded_again_in_another_way(
     assert marks(page) == ["✓", "✓", "✓", "✓", "✓", "✗"]
 
 
+def test_a_grading_that_is_stopped_changes_nothing(
+    page: BatchPage, actions: RecordedActions, qtbot: QtBot, problem_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(page, qtbot, problem_file, "small")
+    gate = threading.Event()
+
+    def held(store: Store, batch: str, grader: Grader, how: Regex) -> Iterator[Regraded]:
+        for graded in regrade(store, batch, grader, how):
+            yield graded
+            gate.wait(PATIENCE)
+
+    monkeypatch.setattr("baton_reasoning.app.batch.session.regrade", held)
+    page.session.regrade(Regex("boxed.[024]"))
+    qtbot.waitUntil(lambda: page.view.status.text() == "graded again: 1 / 6")
+    page.view.left.emit()
+    assert page.session.batch
+    page.welcome.batch_wanted.emit(page.session.batch.id)
+    assert page.session.activity is BatchActivity.REGRADING, "also when it is opened again"
+    with qtbot.waitSignal(actions.said) as said:
+        page.view.stop.click()
+        gate.set()
+    assert said.args == ["The grading was stopped, and has changed nothing."]
+    assert marks(page) == ["✓", "✗"] * 3
+
+
 def test_a_system_prompt_of_the_batch_reaches_every_arm(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
     preview(page, qtbot, problem_file)
     page.preview.system.setText("Be brief.")
@@ -367,10 +396,10 @@ def test_a_guide_that_cannot_be_loaded_is_told_and_the_chat_keeps_its_models(
 def test_a_closed_batch_is_found_again_and_goes_on(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
     preview(page, qtbot, problem_file)
     session = page.session
-    stopping = session.events.connect(lambda _: session.stop())
+    stopping = session.rows_changed.connect(lambda *_: session.stop())
     page.preview.start.click()
     wait_until_done(page, qtbot)
-    session.events.disconnect(stopping)
+    session.rows_changed.disconnect(stopping)
     page.view.left.emit()
     assert session.batch
     with qtbot.waitSignal(session.opened):
@@ -393,8 +422,9 @@ def test_while_a_batch_runs_no_other_is_begun_and_it_is_not_deleted(
         page._start()
     assert "“counting” is running" in str(failure.args[0])
     assert page.session.batch
-    with pytest.raises(Busy, match="is running"):
-        page.session.delete(page.session.batch, lambda: None)
+    with qtbot.waitSignal(actions.failed) as failure:
+        page.session.delete(page.session.batch)
+    assert "is running" in str(failure.args[0])
     page.session.stop()
     wait_until_done(page, qtbot)
     assert page.preview.start.isEnabled()
@@ -416,7 +446,6 @@ def test_errors_alone_are_tried_again_and_stay_while_the_models_cannot_be_loaded
             page.view.retry.click()
     assert "small.gguf is not there." in str(failure.args[0])
     assert (marks(page).count("error"), page.view.retry.text()) == (1, "Retry 1 error")
-    assert page.session.store
     assert page.session.batch
     errors = [row.error for row in page.session.store.batches.results(page.session.batch.id) if row.error]
     assert errors == ["The model's process ended."]
@@ -437,7 +466,6 @@ def test_an_earlier_batch_can_be_deleted_and_brought_back(
 ) -> None:
     run(page, qtbot, problem_file, "small")
     page.view.left.emit()
-    assert page.session.store
     (batch,) = page.session.store.batches.all()
     trash = page.welcome.findChild(IconButton)
     assert trash
@@ -445,11 +473,12 @@ def test_an_earlier_batch_can_be_deleted_and_brought_back(
     with qtbot.waitSignal(actions.deleted) as deleted:
         trash.click()
     assert page.session.store.batches.all() == []
+    assert page.welcome._rows == {}
     name, undo = deleted.args
     assert name == batch.name
     undo()
-    store = page.session.store
-    qtbot.waitUntil(lambda: [kept.id for kept in store.batches.all()] == [batch.id])
+    qtbot.waitUntil(lambda: list(page.welcome._rows) == [batch.id])
+    assert [kept.id for kept in page.session.store.batches.all()] == [batch.id]
 
 
 def test_a_report_that_is_asked_for_while_one_is_computed_comes_after_it(

@@ -19,7 +19,6 @@ from baton_reasoning.app.batch.result_table import (
     plain_answer,
 )
 from baton_reasoning.core.batch.running.arms import arms_of
-from baton_reasoning.core.batch.running.progress import JobGrew
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
 from baton_reasoning.core.problem import Problem
@@ -59,7 +58,7 @@ def show(model: ResultTable, rows: list[ResultRow], shown: Sequence[Problem]) ->
 
 
 def take(model: ResultTable, each: ResultRow) -> None:
-    model.take(each._replace(arm=model.arms[ARMS.index(each.arm)].name))
+    model.take(each._replace(arm=model.arms[ARMS.index(each.arm)]))
 
 
 def cells(model: ResultTable, place: int, role: int = Qt.ItemDataRole.DisplayRole) -> list[object]:
@@ -109,7 +108,7 @@ def test_several_seeds_are_rows_of_their_own_and_named_in_the_tip(model: ResultT
 
 def test_a_text_that_is_written_is_seen_to_grow(model: ResultTable, qtbot: QtBot) -> None:
     with qtbot.waitSignal(model.dataChanged):
-        model.grow(JobGrew(6, RunCost(seconds=2.0, small_tokens=30, large_tokens=10, ribbon=RIBBON)))
+        take(model, row(6, RIGHT)._replace(state=JobState.CLAIMED))
     assert cells(model, 1)[2] == "writing…"
     assert cells(model, 1, RIBBON_ROLE)[2] is not None
 

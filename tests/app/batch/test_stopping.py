@@ -69,7 +69,6 @@ def test_stop_now_stops_them_and_they_are_written_anew(page: BatchPage, qtbot: Q
     page.session.start()
     wait_until_done(page, qtbot)
     assert page.session.progress.total.correct == 4
-    assert page.session.store
     assert page.session.batch
     for row in page.session.store.batches.results(page.session.batch.id):
         starts = [event for event in page.session.store.runs.trace(row.run).events if isinstance(event, RunStarted)]

@@ -10,8 +10,8 @@ import pytest
 from PySide6.QtCore import QPoint, QRect, Qt
 from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.batch import session
 from baton_reasoning.app.batch.execution import BatchActivity
+from baton_reasoning.app.batch.opened_batch import OpenedBatch
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.batch.result_table import FIRST_ARM
 from baton_reasoning.app.batch.welcome import BatchRow
@@ -71,7 +71,7 @@ def test_while_one_batch_runs_another_is_read_and_not_resumed(
     assert page.view.title.text() == "first"
     assert page.view.status.text() == "4 / 4"
     assert page.session.activity is BatchActivity.IDLE
-    assert page.session.executes
+    assert page.session.executed
     assert not page.view.stop.isVisible()
     page.session.start()
     assert page.view.window().notice.text == "“second” is running. Stop it first, or wait until it is done."  # type: ignore[attr-defined]
@@ -87,19 +87,19 @@ def test_of_two_batches_the_one_chosen_last_is_shown_though_it_was_read_first(
 ) -> None:
     page.view.left.emit()
     first, second = (row(page, name).batch.id for name in ("first", "second"))
-    gate, read = threading.Event(), session._opened
+    gate, read = threading.Event(), OpenedBatch.read
 
-    def read_slowly(store: Store, batch_id: str) -> session.OpenedBatch:
+    def read_slowly(store: Store, batch_id: str) -> OpenedBatch:
         if batch_id == first:
             gate.wait(PATIENCE)
         return read(store, batch_id)
 
-    monkeypatch.setattr(session, "_opened", read_slowly)
+    monkeypatch.setattr(OpenedBatch, "read", read_slowly)
     page.session.open(first)
     with qtbot.waitSignal(page.session.opened):
         page.session.open(second)
     gate.set()
-    qtbot.waitUntil(lambda: not page.session._opening)
+    qtbot.waitUntil(lambda: not page.session._opening.findChildren(StreamTask))
     assert page.view.title.text() == "second"
 
 
@@ -117,7 +117,7 @@ def test_a_batch_never_shows_the_figures_of_another(page: BatchPage, qtbot: QtBo
     qtbot.waitUntil(lambda: page.view.folded.isVisible())
     assert [report.arms[0].answers for report in reports] == [4]
     loader.let_go.set()
-    qtbot.waitUntil(lambda: not page.session.executes)
+    qtbot.waitUntil(lambda: not page.session.executed)
 
 
 def test_the_running_batch_is_viewed_again_with_all_that_happened_meanwhile(
@@ -126,9 +126,8 @@ def test_the_running_batch_is_viewed_again_with_all_that_happened_meanwhile(
     page.view.left.emit()
     with qtbot.waitSignal(page.session.opened):
         qtbot.mouseClick(row(page, "first"), Qt.MouseButton.LeftButton)
-    assert page.session.running_batch
-    running = page.session.running_batch.batch.id
-    page.session.open(running)
+    assert page.session.executed
+    page.session.open(page.session.executed.batch.id)
     loader.let_go.set()
     qtbot.waitUntil(lambda: page.view.title.text() == "second")
     qtbot.waitUntil(lambda: page.view.status.text() == "4 / 4")
@@ -151,7 +150,6 @@ def test_a_second_click_on_start_does_nothing(
     loader.let_go.set()
     qtbot.waitUntil(lambda: page.session.progress.total.done == 4)
     wait_until_done(page, qtbot)
-    assert page.session.store
     assert [batch.name for batch in page.session.store.batches.all()] == ["once"]
 
 
