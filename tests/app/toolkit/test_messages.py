@@ -1,4 +1,4 @@
-"""The message bar: one message, over nothing, closed by key, by time, or with its cause."""
+"""The message bar: one message, below the page, closed by key, by time, or with its cause."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QObject, QPoint, QPointF, Qt, QUrl, Slot
+from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, QUrl, Slot
 from PySide6.QtGui import QDesktopServices, QEnterEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QPushButton, QWidget
@@ -21,7 +21,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.errors import Busy, EngineLost, SettingsError
 from baton_reasoning.core.models.options import LocalFile
-from tests.app.conftest import LARGE, ScriptedLoader
+from tests.app.conftest import LARGE, ScriptedLoader, last_answer
 from tests.fakes.scripted import ScriptedEngine
 
 
@@ -49,16 +49,42 @@ def press(within: QWidget, words: str) -> None:
 
 
 @pytest.mark.parametrize("page", ["chat", "batch"])
-def test_a_message_covers_and_moves_nothing(window: MainWindow, qtbot: QtBot, page: str) -> None:
+def test_a_message_takes_room_below_the_page_only_while_it_is_shown(
+    window: MainWindow, qtbot: QtBot, page: str
+) -> None:
     qtbot.waitUntil(lambda: window.session.ready)
     window.show_page(page)
-    before = window._pages.geometry()
+    pages, whole = window._pages, window._pages.geometry()
+    assert whole.bottom() == window.rect().bottom()
     window.show_error(EngineLost("There is not enough memory for the large model: 19 GB are needed.", "Choose less."))
-    QApplication.processEvents()
-    assert window.notice.isVisible()
-    assert window._pages.geometry() == before
-    assert not window.notice.geometry().intersects(before)
-    assert window.notice.x() == 0
+    qtbot.waitUntil(lambda: window.notice.geometry().top() == pages.geometry().bottom() + 1)
+    assert window.notice.rect().bottomLeft() == window.notice.mapFrom(window, window.rect().bottomLeft())
+    assert window.notice.width() == window.width()
+    assert pages.geometry().topLeft() == whole.topLeft()
+    window.notice.close_newest()
+    qtbot.waitUntil(lambda: pages.geometry() == whole)
+
+
+@pytest.mark.parametrize("place", ["result", "bottom", "between"])
+def test_a_message_leaves_what_is_read_in_its_place(ask: Callable[[str], MainWindow], qtbot: QtBot, place: str) -> None:
+    window = ask("2 + 2?\n\n" + 60 * "Say why.\n\n")
+    view, last = window.chat.conversation, last_answer(window)
+    bar = view.verticalScrollBar()
+    for _ in range(4):  # one layout may ask for another
+        QApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)
+        QApplication.processEvents()
+    bar.setValue({"result": bar.value(), "bottom": bar.maximum(), "between": bar.maximum() // 2}[place])
+
+    def top() -> int:
+        return last.mapTo(window, QPoint()).y()
+
+    height, read = view.height(), top()
+    window.messages.say("Something was saved.")
+    qtbot.waitUntil(lambda: view.height() < height)
+    assert top() == read
+    window.notice.close_newest()
+    qtbot.waitUntil(lambda: view.height() == height)
+    assert top() == read
 
 
 def test_esc_closes_the_message_when_there_is_nothing_else_to_end(window: MainWindow, qtbot: QtBot) -> None:
