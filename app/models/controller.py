@@ -161,7 +161,7 @@ class ModelsController(QObject):
         self.actions.say(f"{name} is in the system's trash; emptying it frees {freed}.")
 
     def _offer_deletion(self, model: LocalModel, error: BatonError) -> None:
-        self.actions.offer(str(error), ("Delete it for good", lambda: self._delete_for_good(model)))
+        self.actions.say(str(error), ("Delete it for good", lambda: self._delete_for_good(model)))
 
     def _delete_for_good(self, model: LocalModel) -> None:
         task = BackgroundTask(self, "delete a model", lambda: delete_for_good(model))

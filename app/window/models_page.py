@@ -38,11 +38,11 @@ def add_models_page(
         controller = ModelsController(
             window.paths,
             (secrets or Secrets)(),
-            window.messages,
+            window.page_actions,
             built_in=(DEMO_FOLDER,),
             home=home,
             general=lambda: window.preferences.value.models.load_options,
-            used=window.dialogs.files_used,
+            used=window.page_actions.files_used,
             parent=window,
         )
 
@@ -61,6 +61,6 @@ def add_models_page(
         page.part.offer(files)
 
     page = ImportedPage(make)
-    window.dialogs.downloads_wanted.connect(offer)
+    window.page_actions.downloads_wanted.connect(offer)
     window.add_page("models", "Models", page)
     return page

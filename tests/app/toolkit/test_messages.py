@@ -56,7 +56,9 @@ def test_a_message_takes_room_below_the_page_only_while_it_is_shown(
     window.show_page(page)
     pages, whole = window._pages, window._pages.geometry()
     assert whole.bottom() == window.rect().bottom()
-    window.show_error(EngineLost("There is not enough memory for the large model: 19 GB are needed.", "Choose less."))
+    window.page_actions.show_error(
+        EngineLost("There is not enough memory for the large model: 19 GB are needed.", "Choose less.")
+    )
     qtbot.waitUntil(lambda: window.notice.geometry().top() == pages.geometry().bottom() + 1)
     assert window.notice.rect().bottomLeft() == window.notice.mapFrom(window, window.rect().bottomLeft())
     assert window.notice.width() == window.width()
@@ -79,7 +81,7 @@ def test_a_message_leaves_what_is_read_in_its_place(ask: Callable[[str], MainWin
         return last.mapTo(window, QPoint()).y()
 
     height, read = view.height(), top()
-    window.messages.say("Something was saved.")
+    window.page_actions.say("Something was saved.")
     qtbot.waitUntil(lambda: view.height() < height)
     assert top() == read
     window.notice.close_newest()
@@ -178,7 +180,7 @@ def test_a_setting_that_stops_an_answer_leads_to_the_settings_and_other_errors_d
 ) -> None:
     qtbot.waitUntil(lambda: window.session.ready)
     error = SettingsError("The cue list cannot be read.", "Correct it.")
-    window.show_error(error)
+    window.page_actions.show_error(error)
     assert [each.text() for each in window.notice.findChildren(QPushButton)] == []
     window.session.failed.emit(error)
     press(window.notice, "Settings…")
@@ -187,7 +189,7 @@ def test_a_setting_that_stops_an_answer_leads_to_the_settings_and_other_errors_d
 
 def test_what_had_to_end_first_is_said_until_it_has_ended(window: MainWindow, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: window.session.ready)
-    window.show_error(Busy("“batch” is running.", "Stop it first, or wait until it is done."))
+    window.page_actions.show_error(Busy("“batch” is running.", "Stop it first, or wait until it is done."))
     assert window.notice.text
     window.session.ask("2 + 2?")
     qtbot.waitUntil(lambda: not window.notice.text)
@@ -208,7 +210,7 @@ def test_models_that_cannot_be_loaded_give_back_those_before(window: MainWindow,
     before = window.preferences.value.models
     broken = before.replaced(Author.LARGE, LocalFile(Path("broken.gguf")))
     loader.error = EngineLost("broken.gguf could not be loaded.", "Choose another file.")
-    window.dialogs.use_models(broken)
+    window.page_actions.use_models(broken)
     qtbot.waitUntil(lambda: window.notice.text.endswith("The previous models are loaded again."))
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
     assert window.preferences.value.models == before
@@ -261,7 +263,7 @@ def test_a_saved_file_and_its_folder_can_be_opened(window: MainWindow, qtbot: Qt
     QDesktopServices.setUrlHandler("file", handler, "take")  # type: ignore[arg-type]  # PySide's stub asks for bytes, which it refuses
     try:
         for words in ("Open", "Show in folder"):
-            window.messages.show_saved(tmp_path / "answer.html")
+            window.page_actions.show_saved(tmp_path / "answer.html")
             press(window.notice, words)
     finally:
         QDesktopServices.unsetUrlHandler("file")

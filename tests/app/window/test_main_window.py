@@ -299,7 +299,7 @@ def test_what_is_to_be_known_of_a_pair_is_told_once_it_is_loaded(make_window: Ma
     window = make_window(RemarkingLoader())
     qtbot.waitUntil(lambda: window.notice.text == "There is no room for the demo pair.")
     window.models._loader = ScriptedLoader()
-    window.reload_models()
+    window.page_actions.reload_models()
     qtbot.waitUntil(lambda: not window.notice.text)
 
 
