@@ -166,7 +166,7 @@ def test_without_models_the_text_is_kept_and_continue_goes_on_from_it(make_windo
     kept = last_exchange(window).trace
     assert kept.text == "Mine.\n\n"
     assert "Your text is kept" in last_answer(window).ending.text()
-    qtbot.keyClick(window, Qt.Key.Key_Return, CONTROL)
+    qtbot.keyClick(window, Qt.Key.Key_Return, CONTROL | Qt.KeyboardModifier.ShiftModifier)
     qtbot.waitUntil(lambda: window.session.ready and kept.finish is not None)
     assert kept.text.startswith("Mine.\n\n")
     assert kept.finish is Finish.END_OF_TEXT

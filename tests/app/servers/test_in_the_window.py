@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtWidgets import QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QLabel, QMenu, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.inspector.panel import Tab
@@ -225,7 +225,8 @@ def test_a_policy_that_a_server_cannot_serve_is_offered_again_with_other_models(
         window = connect(server.url, known)
         wait_until_ready(qtbot, window)
         menu = window.topbar.policy.menu()
-        score, every = (next(a for a in menu.actions() if name in a.text()) for name in ("Step score", "Every step"))
+        offered = [action for each in (menu, *menu.findChildren(QMenu)) for action in each.actions()]
+        score, every = (next(a for a in offered if name in a.text()) for name in ("Step score", "Every step"))
         assert not score.isEnabled()
         assert every.isEnabled()
         window.models.load(window.preferences.value.models.replaced(Author.LARGE, DemoModel.LARGE))
