@@ -247,7 +247,7 @@ def test_what_was_stopped_inside_a_takeover_stands_and_is_continued_later(make_w
         answering = window.session.answering
         if answering and not stopped and body.endswith("me"):
             stopped.append(body)
-            answering.stop()
+            answering.control.stop()
 
     loader.large.before_token = stop_once
     window.session.ask("How many fish?")
