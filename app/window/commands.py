@@ -52,7 +52,7 @@ class Command(NamedTuple):
     group: str
     title: str
     key: str
-    """As Qt writes it in English; "" if it has none."""
+    """As Qt writes it in English."""
     act: Callable[[], object]
 
 
@@ -65,11 +65,10 @@ def install(window: QWidget, commands: Sequence[Command], menu: QMenu) -> None:
     """Install the shortcuts in the window, and fill the menu of the header."""
     actions: dict[str, QAction] = {}
     for command in commands:
-        if command.key:
-            actions[command.key] = action = QAction(command.title, window)
-            action.setShortcut(QKeySequence(command.key))
-            action.triggered.connect(lambda _checked=False, act=command.act: act())
-            window.addAction(action)
+        actions[command.key] = action = QAction(command.title, window)
+        action.setShortcut(QKeySequence(command.key))
+        action.triggered.connect(lambda _checked=False, act=command.act: act())
+        window.addAction(action)
     for section in IN_MENU:
         menu.addSeparator()
         menu.addActions([actions[key] for key in section])
@@ -108,10 +107,9 @@ class CommandPalette(QDialog):
     def _filter(self, text: str) -> None:
         self.list.clear()
         for index, command in enumerate(self._commands):
-            if matches(command.title, text):
-                item = QListWidgetItem(command.title + (f"   {key_name(command.key)}" if command.key else ""))
+            if all(word in command.title.lower() for word in text.lower().split()):
+                item = QListWidgetItem(f"{command.title}   {key_name(command.key)}", self.list)
                 item.setData(Qt.ItemDataRole.UserRole, index)
-                self.list.addItem(item)
         if not self.list.count():
             nothing = QListWidgetItem("No matches", self.list)
             nothing.setFlags(Qt.ItemFlag.NoItemFlags)
@@ -124,11 +122,6 @@ class CommandPalette(QDialog):
             self._commands[item.data(Qt.ItemDataRole.UserRole)].act()
 
 
-def matches(title: str, words: str) -> bool:
-    """Return whether every word occurs in the title."""
-    return all(word in title.lower() for word in words.lower().split())
-
-
 class ShortcutList(QDialog):
     def __init__(self, commands: Sequence[Command], parent: QWidget) -> None:
         super().__init__(parent)
@@ -137,7 +130,7 @@ class ShortcutList(QDialog):
         content = QWidget()
         grid = QGridLayout(content)
         grid.setHorizontalSpacing(26)
-        known = [*(command[:3] for command in commands if command.key), *ELSEWHERE]
+        known = [*(command[:3] for command in commands), *ELSEWHERE]
         for group, members in groupby(known, key=lambda command: command[0]):
             grid.addWidget(label(group, Role.HEADING), grid.rowCount(), 0, 1, 2)
             for _, title, key in members:
