@@ -129,9 +129,7 @@ class MainWindow(QMainWindow):
         self.session.use_repository(repository)
         self.chat.sidebar.use_repository(repository)
         self._add_batch_page(store)
-        transfer = ImportExport(store, self)
-        transfer.failed.connect(self.page_actions.show_error)
-        transfer.written.connect(lambda path: self.page_actions.show_saved(Path(path)))
+        transfer = ImportExport(store, self.page_actions, self)
         transfer.read.connect(self._imported)
         self.page_actions.use_import_export(transfer)
         if store.notices:

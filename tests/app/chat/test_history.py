@@ -277,8 +277,8 @@ def test_an_export_is_read_in_again_as_another_conversation(
     window = ask("How many fish?")
     file = tmp_path_factory.mktemp("export") / "fish.json"
     assert window.page_actions._import_export
-    with qtbot.waitSignal(window.page_actions._import_export.written):
-        window.page_actions._import_export.write(window.session.conversation.id, file)
+    window.page_actions._import_export.write(window.session.conversation.id, file)
+    qtbot.waitUntil(lambda: window.notice.text.startswith("Saved to"))
     with qtbot.waitSignal(window.page_actions._import_export.read):
         window.page_actions._import_export.read_file(file)
     qtbot.waitUntil(lambda: [name.endswith("How many fish?") for name in names(window)] == [True, True])
