@@ -94,7 +94,7 @@ class AnswerPane(QWidget):
         self.ending = label("", Role.MUTED, wrap=True)
         self.end_parts = vbox(self.ending, margins=0, spacing=6)
         """How it ended, and what a page adds to that: below the answer or, while there is none, below the steps."""
-        self._end, self._below_steps = holder(self.end_parts), QVBoxLayout()
+        self._end = holder(self.end_parts)
         self.ribbon.segment_clicked.connect(self._segment_clicked)
         self.steps.piece_clicked.connect(self._chosen)
         self.steps.menu_wanted.connect(lambda piece, where: actions.open_menu(self.exchange, piece, where))
@@ -245,7 +245,7 @@ class AnswerPane(QWidget):
 
     def _lay_out(self) -> None:
         self.verdict.hide()
-        self._below_steps.addWidget(self._end)
+        self._below_steps = vbox(self._end, margins=0)
         first = hbox(self.result, self.verdict, Spacer(0), spacing=16)
         head = hbox(self.heading, self.brief, self.share, Spacer(0), self._fold, spacing=GAP)
         parts = (
