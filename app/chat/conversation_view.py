@@ -60,6 +60,7 @@ class ConversationView(QScrollArea):
         self._column.setSpacing(16)
         self._column.addStretch()
         self.setWidget(self._content)
+        self._width = 0
         self._follows = True
         self._moves = False
         """Whether the view scrolls by itself just now."""
@@ -137,8 +138,12 @@ class ConversationView(QScrollArea):
     # Qt's own
 
     def resizeEvent(self, event: QResizeEvent) -> None:
+        bar, is_as_wide, self._width = self.verticalScrollBar(), self._width == self.width(), self.width()
+        value = bar.value()
         self._centre()  # first, so that the content may become as narrow as the view
         super().resizeEvent(event)
+        if is_as_wide and not any(answer.is_live for answer in self._answers.values()):
+            bar.setValue(value)  # a message that comes or goes below the page moves no text that is read
         self._place_latest()
 
     def _centre(self) -> None:

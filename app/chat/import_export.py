@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
+from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.toolkit.background import BackgroundTask
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.export.exported import gather, put_into
@@ -19,22 +19,20 @@ from baton_reasoning.core.store.store import Store
 class ImportExport(QObject):
     """Exports and imports in background tasks: a long trace takes seconds."""
 
-    written = Signal(str)  # the path
     read = Signal(str)  # the conversation's id
-    failed = Signal(object)
 
-    def __init__(self, store: Store, parent: QObject | None = None) -> None:
+    def __init__(self, store: Store, actions: WindowActions, parent: QObject) -> None:
         super().__init__(parent)
-        self._store = store
+        self._store, self._actions = store, actions
 
     def write(self, conversation: str, path: Path) -> None:
         """Export in the format of the file's suffix."""
 
-        def write() -> str:
+        def write() -> None:
             write_file(path, FORMATS, gather(self._store, conversation))
-            return str(path)
 
-        self._run("export", write, self.written.emit)
+        task = BackgroundTask(self, "export", write).success(lambda _: self._actions.show_saved(path))
+        task.failure(self._actions.show_error).start()
 
     def read_file(self, path: Path) -> None:
         """Import what Baton exported as JSON."""
@@ -43,7 +41,4 @@ class ImportExport(QObject):
             text = read_text(path, "Choose a file that Baton exported.", StoreError)
             return put_into(self._store, read_json(text))
 
-        self._run("import", read, self.read.emit)
-
-    def _run(self, name: str, function: Callable[[], str], success: Callable[[str], object]) -> None:
-        BackgroundTask(self, name, function).success(success).failure(self.failed.emit).start()
+        BackgroundTask(self, "import", read).success(self.read.emit).failure(self._actions.show_error).start()

@@ -240,7 +240,7 @@ class AnswerPane(QWidget):
 
     def _lay_out(self) -> None:
         self.verdict.hide()
-        self._below_steps = QVBoxLayout()
+        self._below_steps = vbox(self._end, margins=0)
         first = hbox(self.result, self.verdict, Spacer(0), spacing=16)
         head = hbox(self.heading, self.brief, self.share, Spacer(0), self._fold, spacing=GAP)
         reasoning = self.ribbon, self.below_ribbon, self.steps, self._below_steps

@@ -46,7 +46,7 @@ class StepPage(QWidget):
         self.alternatives = Alternatives()
         self.tokens = TokenList()
         self.tokens.currentRowChanged.connect(self._show_token)
-        self.again = button("", lambda: fork and self._piece and fork(_other(self._piece)))
+        self.again = button("Continue", lambda: fork and self._piece and fork(_other(self._piece)))
         here = button("Fork here", lambda: fork and fork(None), tip="Another answer that goes on from before this step")
         copy = button("Copy", self._copy, tip="Copy the text of this step")
         row = flowing(self.again, here, copy)

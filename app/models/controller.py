@@ -167,7 +167,7 @@ class ModelsController(QObject):
         instead = ("Delete it for good", lambda: self._delete_for_good(model))
         task = BackgroundTask(self, "move a model to the trash", lambda: move_to_trash(model))
         task.success(lambda _: self.actions.say(f"{name} is in the system's trash; emptying it frees {freed}."))
-        task.failure(lambda error: self.actions.offer(str(error), instead))
+        task.failure(lambda error: self.actions.say(str(error), instead))
         task.done(lambda _: self.refresh()).start()
 
     def _delete_for_good(self, model: LocalModel) -> None:

@@ -13,11 +13,8 @@ class WindowActions(Protocol):
     def show_error(self, error: BatonError) -> None:
         """Show an error with the actions that fit it, until its cause is over."""
 
-    def say(self, text: str) -> None:
-        """Show a sentence that a person should know."""
-
-    def offer(self, text: str, *actions: tuple[str, Callable[[], object]]) -> None:
-        """Say something that is no error, and offer what can be done: the text of a button, and what it does."""
+    def say(self, text: str, *actions: tuple[str, Callable[[], object]]) -> None:
+        """Show a sentence that a person should know, and offer what can be done: a button's text, and what it does."""
 
     def show_saved(self, path: Path) -> None:
         """Say where a file was saved, and offer to open it."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QObject, Signal
 
-from baton_reasoning.app.session.answer_task import AnswerTask
 from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.session.preferences import Preferences
@@ -68,7 +67,7 @@ class ChatSession(QObject):
         return self.runs.activity(self.conversation)
 
     @property
-    def answering(self) -> AnswerTask | None:
+    def answering(self) -> ListedRun | None:
         """The one answer that is being written in the conversation in view, which can be steered."""
         return self.runs.answering(self.conversation)
 

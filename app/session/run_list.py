@@ -6,19 +6,22 @@ conversation meanwhile, or none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from functools import partial
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from baton_reasoning.app.session.answer_task import AnswerTask
 from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
+from baton_reasoning.app.toolkit.background import StreamTask
+from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.thinking.interruptions import Wish
+from baton_reasoning.core.run import run as run_models
+from baton_reasoning.core.thinking.events import Event, Finish, HandedOver, RunEnded, WriteStarted
+from baton_reasoning.core.thinking.interruptions import Control, Wish
 
 NO_LIMIT = 1000
 """Parallel requests of models on servers: no limit that matters here."""
@@ -55,8 +58,12 @@ class ListedRun:
     is_compared: bool = False
     is_alone: bool = False
     """Whether nothing else is written meanwhile, since its time is compared."""
-    task: AnswerTask | None = None
-    """What writes it; None while it waits."""
+    is_begun: bool = False
+    """Whether it is being written, and waits no longer."""
+    control: Control = field(default_factory=Control)
+    """Steers the writing."""
+    author: Author | None = None
+    """Who writes just now."""
     is_stopped: bool = False
 
 
@@ -84,13 +91,13 @@ class RunList(QObject):
 
     def activity(self, conversation: Conversation) -> Activity:
         runs = self._of(conversation)
-        if not any(run.task for run in runs):
+        if not any(run.is_begun for run in runs):
             return Activity.WAITING if runs else Activity.IDLE
         return Activity.COMPARING if any(run.is_compared for run in runs) else Activity.WRITING
 
-    def answering(self, conversation: Conversation) -> AnswerTask | None:
+    def answering(self, conversation: Conversation) -> ListedRun | None:
         """Return the one answer that is being written here, which can be steered."""
-        return self._of(conversation)[0].task if self.activity(conversation) is Activity.WRITING else None
+        return self._of(conversation)[0] if self.activity(conversation) is Activity.WRITING else None
 
     def first(self, conversation: Conversation) -> Exchange | None:
         """Return the exchange that is being written here, or is next."""
@@ -98,11 +105,11 @@ class RunList(QObject):
 
     def writes(self, exchange: Exchange) -> bool:
         """Whether its answer is being written."""
-        return any(run.task and run.exchange is exchange for run in self._runs)
+        return any(run.is_begun and run.exchange is exchange for run in self._runs)
 
     def waits(self, exchange: Exchange) -> bool:
         """Whether its answer is still to be begun."""
-        return any(run.task is None and run.exchange is exchange for run in self._runs)
+        return any(not run.is_begun and run.exchange is exchange for run in self._runs)
 
     def ahead_of(self, exchange: Exchange) -> int:
         """Count the answers that are written, or begun, before this one."""
@@ -118,7 +125,7 @@ class RunList(QObject):
         """Return the mark of each conversation that has one, by id."""
         marks = dict.fromkeys(self._unread, RunMark.UNREAD)
         marks |= {run.conversation.id: RunMark.WAITING for run in self._runs}
-        return marks | {run.conversation.id: RunMark.WRITING for run in self._runs if run.task}
+        return marks | {run.conversation.id: RunMark.WRITING for run in self._runs if run.is_begun}
 
     def view(self, conversation: Conversation) -> None:
         """Take note of which conversation a person reads now."""
@@ -135,7 +142,7 @@ class RunList(QObject):
 
     def write_again(self, runs: Sequence[ListedRun]) -> None:
         """Go on with runs that were stopped."""
-        self._add([replace(run, task=None, is_stopped=False) for run in runs])
+        self._add([replace(run, control=Control(), is_begun=False, is_stopped=False) for run in runs])
 
     def stop(self, conversation: Conversation | None = None) -> list[ListedRun]:
         """Drop what waits, and stop what is written; its text so far stays. `conversation`: only there.
@@ -145,9 +152,8 @@ class RunList(QObject):
         stopped = self._runs if conversation is None else self._of(conversation)
         for run in stopped:
             run.is_stopped = True
-            if run.task:
-                run.task.stop()
-        self._drop([run for run in stopped if run.task is None])
+            run.control.stop()
+        self._drop([run for run in stopped if not run.is_begun])
         return list(stopped)
 
     # -----------------------------------------------------------------------------------------------------------------
@@ -161,14 +167,14 @@ class RunList(QObject):
 
     def _start_next(self) -> None:
         """Begin what waits, in order, as much of it as may be written now."""
-        for run in [run for run in self._runs if run.task is None]:
+        for run in [run for run in self._runs if not run.is_begun]:
             if not self._may_start(run):
                 break
             self._start(run)
         self.changed.emit()
 
     def _may_start(self, run: ListedRun) -> bool:
-        running = [each for each in self._runs if each.task]
+        running = [each for each in self._runs if each.is_begun]
         if self._models.state is not LoadState.READY or len(running) >= texts_at_once(self._models.pair):
             return False
         if any(each.exchange is run.exchange for each in running):
@@ -176,18 +182,32 @@ class RunList(QObject):
         return not running or not (run.is_alone or any(each.is_alone for each in running))
 
     def _start(self, run: ListedRun) -> None:
-        task = run.task = AnswerTask(run.exchange, self._models.pair, run.wish, self)
+        exchange, pair, wish, control = run.exchange, self._models.pair, run.wish, run.control
         run.wish = None  # taken: what goes on with this run later does not take it again
-        task.progressed.connect(partial(self.progressed.emit, run.exchange))
-        task.ended.connect(partial(self._ended, run, task))
-        self._models.begin_writing(task)
-        task.start()
+        run.is_begun = True
+        conversation, settings, trace = exchange.messages(), exchange.settings, exchange.trace
 
-    def _ended(self, run: ListedRun, task: AnswerTask, error: BatonError | None) -> None:
+        def write() -> Iterator[Event]:
+            return run_models(pair, conversation, settings, control=control, before=trace, wish=wish)
+
+        self._models.begin_writing(run)
+        task = StreamTask(self, "answer", write, cancel=control.stop)
+        task.items(partial(self._apply, run)).done(partial(self._ended, run)).start()
+
+    def _apply(self, run: ListedRun, events: list[Event]) -> None:
+        for event in events:
+            run.exchange.trace.apply(event)
+            if isinstance(event, WriteStarted | HandedOver):
+                run.author = event.author
+        self.progressed.emit(run.exchange, events)
+
+    def _ended(self, run: ListedRun, error: BatonError | None) -> None:
+        trace, conversation = run.exchange.trace, run.conversation
+        if error and trace.started and not trace.ended:
+            # The run broke before it could say so itself: the trace must not look as if it went on for ever.
+            self._apply(run, [RunEnded(trace.seconds, Finish.FAILED, str(error))])
         self._runs.remove(run)
-        task.deleteLater()  # it holds the whole trace
-        self._models.end_writing(task)
-        conversation = run.conversation
+        self._models.end_writing(run)
         if conversation is not self._viewed and not run.is_stopped:
             self._unread[conversation.id] = conversation
         self._start_next()
@@ -202,12 +222,12 @@ class RunList(QObject):
     def _models_changed(self) -> None:
         if self._has_no_models:
             QTimer.singleShot(0, self, self._give_up_waiting)  # who hears of a failure may load the pair before again
-        elif any(run.task is None for run in self._runs):
+        elif any(not run.is_begun for run in self._runs):
             self._start_next()
 
     def _give_up_waiting(self) -> None:
         if self._has_no_models:
-            self._drop([run for run in self._runs if run.task is None])
+            self._drop([run for run in self._runs if not run.is_begun])
 
     @property
     def _has_no_models(self) -> bool:

@@ -1,29 +1,26 @@
-"""The message bar: one message at a time, with actions, in room that is kept for it: it covers and moves nothing."""
+"""The message bar: one message at a time, with actions, in a row that is there only while there is something to say."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from enum import Enum, auto
 from functools import partial
 from typing import NamedTuple
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QKeyEvent, QTextDocument, QTextOption
+from PySide6.QtCore import QSize, QSizeF, Qt
+from PySide6.QtGui import QTextOption
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QSizePolicy, QTextBrowser, QWidget
 
 from baton_reasoning.app.toolkit.accessible import announce
-from baton_reasoning.app.toolkit.controls import IconButton, button
-from baton_reasoning.app.toolkit.layout import STRETCH, hbox
-from baton_reasoning.app.toolkit.theme import current_theme, icon
+from baton_reasoning.app.toolkit.controls import Hairline, IconButton, button
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
+from baton_reasoning.app.toolkit.theme import Role, current_theme, icon, set_role
 from baton_reasoning.app.toolkit.timer import single_shot_timer
 
 MessageAction = tuple[str, Callable[[], object]]
 """The text of its button, and what it does."""
 READING_MS, MS_PER_CHARACTER, ACTING_MS = 4_000, 60, 20_000
 """How long a message that is no error stays: at least, for each character, and at least if it has actions."""
-USUAL_LINES = 2
-"""Lines of text for which room is kept; a longer message takes more."""
 
 
 class Cause(Enum):
@@ -69,20 +66,10 @@ class MessageBar(QWidget):
         self._actions = hbox(margins=0, spacing=6)
         self._buttons: list[QPushButton] = []
         self._close = IconButton("close", "Close the message (Ctrl+Shift+X)", self.close_newest)
-        self.setLayout(
-            hbox(
-                self._picture,
-                (self._text, 0, Qt.AlignmentFlag.AlignVCenter),
-                self._actions,
-                self._close,
-                STRETCH,
-                margins=(14, 3, 8, 3),
-                spacing=10,
-            )
-        )
-        keeps_room = self.sizePolicy()
-        keeps_room.setRetainSizeWhenHidden(True)
-        self.setSizePolicy(keeps_room)
+        row = hbox(self._picture, self._text, self._actions, self._close, STRETCH, margins=(14, 6, 8, 6), spacing=10)
+        self.setLayout(vbox(Hairline(), row, margins=0, spacing=0))
+        set_role(self, Role.BAR)
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.timer = single_shot_timer(self, READING_MS, self._expire)
         current_theme().changed.connect(self._draw)
         self._draw()
@@ -117,12 +104,6 @@ class MessageBar(QWidget):
         """Put the focus on the first action, or on the button that closes the message."""
         first = self._buttons[0] if self._buttons else self._close
         first.setFocus(Qt.FocusReason.ShortcutFocusReason)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape:
-            self.close_newest()
-        else:
-            super().keyPressEvent(event)
 
     def _show_newest(self) -> None:
         newest = self._messages[-1] if self._messages else None
@@ -161,7 +142,6 @@ class MessageBar(QWidget):
         picture = icon("warning", colours.danger) if warns else icon("check", colours.success)
         self._picture.setPixmap(picture.pixmap(QSize(18, 18)))
         self._picture.setAccessibleName("Error" if warns else "Message")
-        self.setMinimumHeight(USUAL_LINES * self._text.fontMetrics().lineSpacing() + 8)
 
 
 class MessageText(QTextBrowser):
@@ -172,28 +152,16 @@ class MessageText(QTextBrowser):
         self.setAccessibleName("Message")
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._ruler = QTextDocument(self)
-        """Has the same text, to find out how high it is at another width."""
-        self._ruler.setDefaultTextOption(self.document().defaultTextOption())
-        for document in (self.document(), self._ruler):
-            document.setDocumentMargin(0)
-        policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
-        policy.setHeightForWidth(True)
-        self.setSizePolicy(policy)
-        self.textChanged.connect(self.updateGeometry)
-
-    def heightForWidth(self, width: int) -> int:
-        self._ruler.setDefaultFont(self.font())
-        self._ruler.setPlainText(self.toPlainText())
-        self._ruler.setTextWidth(width)
-        return math.ceil(self._ruler.size().height())
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.document().setDocumentMargin(0)
+        self.document().documentLayout().documentSizeChanged.connect(self._fit)
 
     def sizeHint(self) -> QSize:
         """Return the size of the text in one line."""
         metrics = self.fontMetrics()
         return QSize(metrics.horizontalAdvance(self.toPlainText()) + metrics.averageCharWidth(), metrics.height())
 
-    def minimumSizeHint(self) -> QSize:
-        return QSize(20 * self.fontMetrics().averageCharWidth(), self.fontMetrics().height())
+    def _fit(self, size: QSizeF) -> None:
+        self.setFixedHeight(round(size.height()))
+        self.updateGeometry()

@@ -52,7 +52,7 @@ class Command(NamedTuple):
     group: str
     title: str
     key: str
-    """As Qt writes it in English; "" if it has none."""
+    """As Qt writes it in English."""
     act: Callable[[], object]
 
 
@@ -65,11 +65,10 @@ def install(window: QWidget, commands: Sequence[Command], menu: QMenu) -> None:
     """Install the shortcuts in the window, and fill the menu of the header."""
     actions: dict[str, QAction] = {}
     for command in commands:
-        if command.key:
-            actions[command.key] = action = QAction(command.title, window)
-            action.setShortcut(QKeySequence(command.key))
-            action.triggered.connect(lambda _checked=False, act=command.act: act())
-            window.addAction(action)
+        actions[command.key] = action = QAction(command.title, window)
+        action.setShortcut(QKeySequence(command.key))
+        action.triggered.connect(lambda _checked=False, act=command.act: act())
+        window.addAction(action)
     for section in IN_MENU:
         menu.addSeparator()
         menu.addActions([actions[key] for key in section])
@@ -108,10 +107,9 @@ class CommandPalette(QDialog):
     def _filter(self, text: str) -> None:
         self.list.clear()
         for index, command in enumerate(self._commands):
-            if matches(command.title, text):
-                item = QListWidgetItem(command.title + (f"   {key_name(command.key)}" if command.key else ""))
+            if all(word in command.title.lower() for word in text.lower().split()):
+                item = QListWidgetItem(f"{command.title}   {key_name(command.key)}", self.list)
                 item.setData(Qt.ItemDataRole.UserRole, index)
-                self.list.addItem(item)
         if not self.list.count():
             nothing = QListWidgetItem("No matches", self.list)
             nothing.setFlags(Qt.ItemFlag.NoItemFlags)
@@ -124,11 +122,6 @@ class CommandPalette(QDialog):
             self._commands[item.data(Qt.ItemDataRole.UserRole)].act()
 
 
-def matches(title: str, words: str) -> bool:
-    """Return whether every word occurs in the title."""
-    return all(word in title.lower() for word in words.lower().split())
-
-
 class ShortcutList(QDialog):
     def __init__(self, commands: Sequence[Command], parent: QWidget) -> None:
         super().__init__(parent)
@@ -137,7 +130,7 @@ class ShortcutList(QDialog):
         content = QWidget()
         grid = QGridLayout(content)
         grid.setHorizontalSpacing(26)
-        known = [*(command[:3] for command in commands if command.key), *ELSEWHERE]
+        known = [*(command[:3] for command in commands), *ELSEWHERE]
         for group, members in groupby(known, key=lambda command: command[0]):
             grid.addWidget(label(group, Role.HEADING), grid.rowCount(), 0, 1, 2)
             for _, title, key in members:
@@ -154,7 +147,7 @@ class ShortcutList(QDialog):
 
 def commands_of(window: MainWindow) -> list[Command]:
     """Return all commands, group by group."""
-    session, chat, dialogs, topbar, notice = window.session, window.chat, window.dialogs, window.topbar, window.notice
+    session, chat, actions = window.session, window.chat, window.page_actions
 
     def on_last(act: Callable[[Exchange], object], writes: bool = True) -> Callable[[], None]:
         """Act on the last answer. `writes`: refused while one is being written here."""
@@ -162,7 +155,7 @@ def commands_of(window: MainWindow) -> list[Command]:
         def do() -> None:
             exchange = session.conversation.leaf
             if exchange is None:
-                window.show_error(BatonError("There is no answer yet.", "Ask something first."))
+                actions.show_error(BatonError("There is no answer yet.", "Ask something first."))
             elif not writes or session.is_ready_or_says_why():
                 act(exchange)
 
@@ -195,9 +188,9 @@ def commands_of(window: MainWindow) -> list[Command]:
             ("Find previous", "Shift+F3", lambda: find(-1)),
             ("Jump to the latest", "Alt+End", chat.conversation.jump_to_latest),
             ("Search conversations", "Ctrl+Shift+F", search),
-            ("Undo the last deletion", "Ctrl+Z", window.messages.undo_deletion),
-            ("Export the conversation…", "Ctrl+S", dialogs.export),
-            ("Import a conversation…", "Ctrl+O", dialogs.import_file),
+            ("Undo the last deletion", "Ctrl+Z", actions.undo_deletion),
+            ("Export the conversation…", "Ctrl+S", actions.export),
+            ("Import a conversation…", "Ctrl+O", actions.import_file),
             ("System prompt…", "Ctrl+Shift+Y", chat.composer.edit_system),
             ("Thinking: on, off or a budget", "Ctrl+Shift+H", chat.composer.show_menu),
             ("Write a problem", "Ctrl+L", chat.composer.edit.setFocus),
@@ -236,16 +229,16 @@ def commands_of(window: MainWindow) -> list[Command]:
             ("Chat", "Ctrl+1", lambda: window.show_page("chat")),
             ("Batch", "Ctrl+2", lambda: window.show_page("batch")),
             ("Models", "Ctrl+3", lambda: window.show_page("models")),
-            ("Choose models…", "Ctrl+M", dialogs.choose_models),
-            ("Connect to a server…", "Ctrl+Shift+M", dialogs.connect_server),
-            ("Policy…", "Ctrl+P", topbar.policy.showMenu),
-            ("Settings…", "Ctrl+,", dialogs.show_settings),
+            ("Choose models…", "Ctrl+M", actions.choose_models),
+            ("Connect to a server…", "Ctrl+Shift+M", actions.connect_server),
+            ("Policy…", "Ctrl+P", window.topbar.policy.showMenu),
+            ("Settings…", "Ctrl+,", actions.show_settings),
             ("Conversations at the left", "Ctrl+B", lambda: window.show_sidebar(not chat.sidebar.isVisible())),
             ("Inspector at the right", "Ctrl+I", lambda: window.show_inspector(not chat.inspector.isVisible())),
             ("Batch of problems…", "Ctrl+Shift+O", window.choose_problems),
             ("Light or dark", "Ctrl+Shift+L", window.turn_light_or_dark),
-            ("Close the message", "Ctrl+Shift+X", notice.close_newest),
-            ("Go to the message", "F6", notice.take_focus),
+            ("Close the message", "Ctrl+Shift+X", window.notice.close_newest),
+            ("Go to the message", "F6", window.notice.take_focus),
             ("Command palette", "Ctrl+K", window.show_palette),
             ("Help: all shortcuts", "F1", window.show_shortcuts),
             ("Quit", "Ctrl+Q", window.close),

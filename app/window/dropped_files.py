@@ -10,8 +10,7 @@ from PySide6.QtCore import QObject
 
 from baton_reasoning.app.toolkit.background import BackgroundTask
 from baton_reasoning.app.toolkit.file_drops import FileDrops
-from baton_reasoning.app.window.dialogs import WindowDialogs
-from baton_reasoning.app.window.messages import WindowMessages
+from baton_reasoning.app.window.page_actions import PageActions
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.models.gguf import GgufHeader, read_header
@@ -22,16 +21,9 @@ from baton_reasoning.core.words.authors import SIGN
 class DroppedFiles(QObject):
     """Says what was dropped, and offers what can be done with it. A model is checked before it is called one."""
 
-    def __init__(
-        self,
-        drops: FileDrops,
-        messages: WindowMessages,
-        dialogs: WindowDialogs,
-        open_problems: Callable[[Path], object],
-    ) -> None:
+    def __init__(self, drops: FileDrops, actions: PageActions, open_problems: Callable[[Path], object]) -> None:
         super().__init__(drops)
-        self._messages = messages
-        self._dialogs = dialogs
+        self._actions = actions
         self._open_problems = open_problems
         drops.dropped.connect(self.take)
 
@@ -41,28 +33,28 @@ class DroppedFiles(QObject):
 
         models = [file for file in files if file.suffix.lower() == ".gguf"]
         if len(models) > 2:
-            self._messages.show_error(BatonError(f"{len(models)} models were dropped; a pair has two.", "Drop two."))
+            self._actions.show_error(BatonError(f"{len(models)} models were dropped; a pair has two.", "Drop two."))
         elif models:
             task = BackgroundTask(self, "read dropped models", lambda: [read_header(path) for path in models])
-            task.success(self._offer).failure(self._messages.show_error).start()
+            task.success(self._offer).failure(self._actions.show_error).start()
         elif can_hold_problems(files[0]):
             self._open_problems(files[0])
         else:
             error = BatonError(f"{files[0].name} is neither a GGUF model nor a supported file of problems.")
-            self._messages.show_error(error)
+            self._actions.show_error(error)
 
     def _offer(self, headers: list[GgufHeader]) -> None:
-        dialogs, names = self._dialogs, [header.path.name for header in headers]
+        actions, names = self._actions, [header.path.name for header in headers]
         if len(headers) == 1:
             source = file_source(headers[0].path)
-            self._messages.offer(
+            actions.say(
                 f"{names[0]} is a model.",
-                ("Use as small", partial(dialogs.use_model, Author.SMALL, source)),
-                ("Use as large", partial(dialogs.use_model, Author.LARGE, source)),
+                ("Use as small", partial(actions.use_model, Author.SMALL, source)),
+                ("Use as large", partial(actions.use_model, Author.LARGE, source)),
             )
             return
         small, large = sorted(headers, key=lambda header: (header.parameters, header.file_bytes))
-        self._messages.offer(
+        actions.say(
             f"{SIGN[Author.SMALL]} {small.path.name} and {SIGN[Author.LARGE]} {large.path.name} can be a pair.",
-            ("Use as pair", lambda: dialogs.use_pair(small.path, large.path)),
+            ("Use as pair", lambda: actions.use_pair(small.path, large.path)),
         )

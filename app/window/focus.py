@@ -9,12 +9,13 @@ from shiboken6 import isValid
 
 
 def order_last(part: QWidget) -> None:
-    """Let Tab come to the widgets in this part of the window after all others."""
-    last = part.window().previousInFocusChain()
+    """Let Tab come to the widgets in this part of the window after all others, but not to those of its dialogs."""
+    window = part.window()
+    last = window.previousInFocusChain()
     while last and part.isAncestorOf(last):
         last = last.previousInFocusChain()
     for widget in reversed(part.findChildren(QWidget)):
-        if last and widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
+        if last and widget.window() is window and widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
             QWidget.setTabOrder(last, widget)
 
 

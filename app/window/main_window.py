@@ -25,11 +25,10 @@ from baton_reasoning.app.toolkit.layout import holder, vbox
 from baton_reasoning.app.toolkit.messages import MessageBar
 from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.app.window.commands import CommandPalette, ShortcutList, commands_of, install
-from baton_reasoning.app.window.dialogs import WindowDialogs
 from baton_reasoning.app.window.dropped_files import DroppedFiles
 from baton_reasoning.app.window.focus import UndoKey, is_tab_stop, order_last
-from baton_reasoning.app.window.messages import WindowMessages
 from baton_reasoning.app.window.new_version_notice import NewVersionNotice
+from baton_reasoning.app.window.page_actions import PageActions
 from baton_reasoning.app.window.speed_measurement import SpeedMeasurement
 from baton_reasoning.app.window.topbar import TopBar
 from baton_reasoning.core.errors import BatonError, StoreError
@@ -65,16 +64,15 @@ class MainWindow(QMainWindow):
         self._appearance: tuple[ColourScheme, float] | None = None
         self._apply_appearance(with_sheet=False)
         self.topbar = TopBar(self.models, self.preferences)
-        self.dialogs = WindowDialogs(self, self.session, self.models, self.preferences, paths, self.show_error)
         self.notice = MessageBar()
-        self.messages = WindowMessages(self.notice, self.models, self.preferences, self.dialogs)
-        self.chat = ChatPage(self.session, self.messages)
+        self.page_actions = PageActions(self, self.notice, self.session, self.models, self.preferences, paths)
+        self.chat = ChatPage(self.session, self.page_actions)
         self.inspector = self.chat.inspector
         self.inspector.hide()
         self._pages = QStackedWidget()
-        self._new_version = NewVersionNotice(self.preferences, self.messages, self)
+        self._new_version = NewVersionNotice(self.preferences, self.page_actions, self)
         self.drops = FileDrops(self)
-        self.dropped = DroppedFiles(self.drops, self.messages, self.dialogs, self._open_problems)
+        self.dropped = DroppedFiles(self.drops, self.page_actions, self._open_problems)
         self._undo_key = UndoKey(self)
         self._shown_page = "chat"
         self._batch: BatchPage | None = None
@@ -124,7 +122,7 @@ class MainWindow(QMainWindow):
         try:
             store = Store.open(self.paths.store, self.saving_changed.emit)
         except BatonError as error:
-            self.show_error(error)
+            self.page_actions.show_error(error)
             return
         self._store = store
         repository = ConversationRepository(store, self)
@@ -132,13 +130,11 @@ class MainWindow(QMainWindow):
         self.session.use_repository(repository)
         self.chat.sidebar.use_repository(repository)
         self._add_batch_page(store)
-        transfer = ImportExport(store, self)
-        transfer.failed.connect(self.show_error)
-        transfer.written.connect(lambda path: self.messages.show_saved(Path(path)))
+        transfer = ImportExport(store, self.page_actions, self)
         transfer.read.connect(self._imported)
-        self.dialogs.use_import_export(transfer)
+        self.page_actions.use_import_export(transfer)
         if store.notices:
-            self.messages.say(" ".join(store.notices))
+            self.page_actions.say(" ".join(store.notices))
         if last := self.preferences.value.window.conversation:
             self.session.open(last, quietly=True)
 
@@ -148,7 +144,7 @@ class MainWindow(QMainWindow):
             try:
                 self._store.close()
             except StoreError as error:
-                self.show_error(error)
+                self.page_actions.show_error(error)
 
     def _add_batch_page(self, store: Store) -> None:
         from baton_reasoning.app.batch.page import BatchPage
@@ -157,7 +153,7 @@ class MainWindow(QMainWindow):
 
         access = partial(hub_access, self.paths.model_preferences)
         tiny = PairLoader(self.paths, costly_demo=False)
-        self._batch = batch = BatchPage(self.models, self.preferences, tiny, self.messages, store, access)
+        self._batch = batch = BatchPage(self.models, self.preferences, tiny, self.page_actions, store, access)
         batch.session.changed.connect(self._show_batch)
         self.add_page("batch", "Batch", batch)
 
@@ -168,7 +164,7 @@ class MainWindow(QMainWindow):
         is_over = self._batch_runs and not session.executed
         self._batch_runs = bool(session.executed)
         if is_over:
-            self.messages.end_busy()
+            self.page_actions.end_busy()
         if session.executed:
             self.topbar.show_badge("batch", "▶", "running")
         elif is_over and self._shown_page != "batch" and (ended := session.execution.opened):
@@ -178,19 +174,12 @@ class MainWindow(QMainWindow):
         elif is_over or self._shown_page == "batch":
             self.topbar.show_badge("batch", "", "")
 
-    def show_error(self, error: BatonError) -> None:
-        """Show an error with the actions that fit it."""
-        self.messages.show_error(error)
-
     def escape(self) -> None:
         """Let the page handle Esc while it has something to close or stop; else close the message."""
         pages = {"chat": self.chat, "batch": self._batch}
         page = pages.get(self._shown_page)
         if not (page and page.escape()):
             self.notice.close_newest()
-
-    def reload_models(self) -> None:
-        self.dialogs.reload_models()
 
     def choose_problems(self) -> None:
         """Choose a file of problems for a batch."""
@@ -273,14 +262,14 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         self.topbar.page_wanted.connect(self.show_page)
-        self.topbar.pair.choose_wanted.connect(self.dialogs.choose_models)
-        self.topbar.pair.pair_chosen.connect(self.dialogs.use_models)
-        self.topbar.policy.parameters_wanted.connect(lambda: self.dialogs.show_settings("policy"))
+        self.topbar.pair.choose_wanted.connect(self.page_actions.choose_models)
+        self.topbar.pair.pair_chosen.connect(self.page_actions.use_models)
+        self.topbar.policy.parameters_wanted.connect(lambda: self.page_actions.show_settings("policy"))
         self._speeds.measured.connect(self.topbar.pair.refresh)
-        self.session.failed.connect(self.messages.show_writing_error)
-        self.session.activity_changed.connect(self.messages.end_busy)
-        self.session.reviews.noticed.connect(self.messages.say)
-        self.saving_changed.connect(self.messages.show_saving)
+        self.session.failed.connect(self.page_actions.show_writing_error)
+        self.session.activity_changed.connect(self.page_actions.end_busy)
+        self.session.reviews.noticed.connect(self.page_actions.say)
+        self.saving_changed.connect(self.page_actions.show_saving)
         self.session.path_changed.connect(self._remember_conversation)
         self.session.path_changed.connect(lambda: order_last(self.chat.foot))  # after the answers, which are made later
         self.session.activity_changed.connect(self._remember_conversation)  # arms side by side change no path
@@ -292,7 +281,7 @@ class MainWindow(QMainWindow):
         application = QApplication.instance()
         assert isinstance(application, QApplication)
         application.focusChanged.connect(self._keep_focus)
-        self.preferences.failed.connect(self.show_error)
+        self.preferences.failed.connect(self.page_actions.show_error)
 
     def _keep_focus(self, old: QWidget | None, new: QWidget | None) -> None:
         """When a focused button goes away with its work, put the focus where the work goes on, not on the top bar."""

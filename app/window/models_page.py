@@ -40,7 +40,7 @@ class LazyModelsPage(QWidget):
 
         window, secrets = self._window, (self._secrets or Secrets)()
         controller = ModelsController(
-            window.paths, secrets, window.messages, window.preferences, home=self._home, parent=window
+            window.paths, secrets, window.page_actions, window.preferences, home=self._home, parent=window
         )
 
         def show_loaded() -> None:
@@ -72,6 +72,6 @@ def add_models_page(
 ) -> LazyModelsPage:
     """Add a page that is made when it is first shown. `secrets` and `home` replace the user's own in tests."""
     page = LazyModelsPage(window, secrets, home)
-    window.dialogs.downloads_wanted.connect(page.offer)
+    window.page_actions.downloads_wanted.connect(page.offer)
     window.add_page("models", "Models", page)
     return page

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject, QUrl
 from PySide6.QtGui import QDesktopServices
 
+from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.background import BackgroundTask
-from baton_reasoning.app.window.messages import WindowMessages
 from baton_reasoning.core.version import RELEASES, newer_version, version
 
 SECONDS_APART = 24 * 60 * 60
@@ -22,13 +22,13 @@ class NewVersionNotice(QObject):
     def __init__(
         self,
         preferences: Preferences,
-        messages: WindowMessages,
+        actions: WindowActions,
         parent: QObject,
         newer: Callable[[], str] = newer_version,
     ) -> None:
         super().__init__(parent)
         self._preferences = preferences
-        self._messages = messages
+        self._actions = actions
         self._newer = newer
         preferences.changed.connect(self.ask)
 
@@ -42,4 +42,4 @@ class NewVersionNotice(QObject):
     def _show(self, newer: str) -> None:
         if newer:
             text = f"Baton {newer} was released; this is {version()}."
-            self._messages.offer(text, ("See what is new", lambda: QDesktopServices.openUrl(QUrl(RELEASES))))
+            self._actions.say(text, ("See what is new", lambda: QDesktopServices.openUrl(QUrl(RELEASES))))

@@ -383,12 +383,14 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
             f"models {tab}": page("models", lambda tab=tab: models.part.tabs.setCurrentIndex(tab))  # type: ignore[misc]
             for tab in range(models.part.tabs.count())
         },
-        "error": chat(lambda: window.show_error(EngineLost(TROUBLE, "Choose less."))),
-        "long message": chat(lambda: window.messages.show_saved(Path("/home", *["a-long-name"] * 12, "answer.html"))),
-        "settings": dialog(window.dialogs.show_settings),
+        "error": chat(lambda: window.page_actions.show_error(EngineLost(TROUBLE, "Choose less."))),
+        "long message": chat(
+            lambda: window.page_actions.show_saved(Path("/home", *["a-long-name"] * 12, "answer.html"))
+        ),
+        "settings": dialog(window.page_actions.show_settings),
         "settings of a model": dialog(models.part.files.settings.click),
-        "choose models": dialog(window.dialogs.choose_models),
-        "server": dialog(window.dialogs.connect_server),
+        "choose models": dialog(window.page_actions.choose_models),
+        "server": dialog(window.page_actions.connect_server),
         "palette": dialog(window.show_palette),
         "shortcuts": dialog(window.show_shortcuts),
         "compare": dialog(compare_dialog),

@@ -111,7 +111,7 @@ class Person(QObject):
             return
         self._idle_since = time.monotonic()
         if models.state in (LoadState.FAILED, LoadState.NONE):
-            self._window.reload_models()
+            self._window.page_actions.reload_models()
         elif models.state is LoadState.READY:
             leaf = session.conversation.leaf
             if leaf and leaf.trace.finish in INTERRUPTED:
@@ -121,7 +121,7 @@ class Person(QObject):
                     and LOAD_AGAIN in str(leaf.trace.ended)
                 ):
                     self._reloaded_after = leaf.trace.ended
-                    self._window.reload_models()
+                    self._window.page_actions.reload_models()
                 else:
                     session.go_on(leaf)
             else:

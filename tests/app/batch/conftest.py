@@ -64,10 +64,7 @@ class RecordedActions(QObject):
     def show_error(self, error: BatonError) -> None:
         self.failed.emit(error)
 
-    def say(self, text: str) -> None:
-        self.said.emit(text)
-
-    def offer(self, text: str, *actions: tuple[str, Callable[[], object]]) -> None:
+    def say(self, text: str, *actions: tuple[str, Callable[[], object]]) -> None:
         self.said.emit(text)
 
     def show_saved(self, path: Path) -> None:

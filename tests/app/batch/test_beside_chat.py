@@ -158,7 +158,7 @@ def test_a_batch_begun_while_other_models_wait_for_an_answer_runs_with_those(
     wait_until_done(page, qtbot)
     ask(window, qtbot)
     qtbot.waitUntil(lambda: answer(window).startswith("Hello"))
-    window.dialogs.use_models(ModelChoice(small="another.gguf"))
+    window.page_actions.use_models(ModelChoice(small="another.gguf"))
     assert window.models.state is LoadState.WAITING
     page = batch_page(window, qtbot, problem_file)
     page.preview.start.click()

@@ -113,7 +113,7 @@ def test_two_deletions_of_one_name_are_undone_each_by_itself(ask: Ask, qtbot: Qt
         qtbot.keyClick(window.chat.sidebar.list, Qt.Key.Key_Delete)
         qtbot.waitUntil(partial(has_rows, window, left))
     for back in (1, 2):
-        window.messages.undo_deletion()
+        window.page_actions.undo_deletion()
         qtbot.waitUntil(partial(has_rows, window, back))
     qtbot.waitUntil(lambda: window.session.ready)
 
@@ -242,7 +242,7 @@ def test_what_was_stopped_inside_a_takeover_stands_and_is_continued_later(make_w
         answering = window.session.answering
         if answering and not stopped and body.endswith("me"):
             stopped.append(body)
-            answering.stop()
+            answering.control.stop()
 
     loader.large.before_token = stop_once
     window.session.ask("How many fish?")
@@ -271,11 +271,11 @@ def test_an_export_is_read_in_again_as_another_conversation(
 ) -> None:
     window = ask("How many fish?")
     file = tmp_path_factory.mktemp("export") / "fish.json"
-    assert window.dialogs._import_export
-    with qtbot.waitSignal(window.dialogs._import_export.written):
-        window.dialogs._import_export.write(window.session.conversation.id, file)
-    with qtbot.waitSignal(window.dialogs._import_export.read):
-        window.dialogs._import_export.read_file(file)
+    assert window.page_actions._import_export
+    window.page_actions._import_export.write(window.session.conversation.id, file)
+    qtbot.waitUntil(lambda: window.notice.text.startswith("Saved to"))
+    with qtbot.waitSignal(window.page_actions._import_export.read):
+        window.page_actions._import_export.read_file(file)
     qtbot.waitUntil(lambda: [name.endswith("How many fish?") for name in names(window)] == [True, True])
     qtbot.waitUntil(lambda: window.session.ready)
 
@@ -283,8 +283,8 @@ def test_an_export_is_read_in_again_as_another_conversation(
 def test_a_file_that_is_no_export_is_refused_in_words(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
     file = tmp_path / "nonsense.json"
     file.write_text("nonsense")
-    assert window.dialogs._import_export
-    window.dialogs._import_export.read_file(file)
+    assert window.page_actions._import_export
+    window.page_actions._import_export.read_file(file)
     qtbot.waitUntil(window.notice.isVisible)
     assert window.notice.text
 

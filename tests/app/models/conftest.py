@@ -37,10 +37,7 @@ class Asked:
     def show_error(self, error: BatonError) -> None:
         self.text = str(error)
 
-    def say(self, text: str) -> None:
-        self.text = text
-
-    def offer(self, text: str, *actions: tuple[str, Callable[[], object]]) -> None:
+    def say(self, text: str, *actions: tuple[str, Callable[[], object]]) -> None:
         self.text, self.offered = text, dict(actions)
 
     def use_model(self, author: Author, source: ModelSource) -> None:

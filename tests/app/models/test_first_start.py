@@ -170,7 +170,7 @@ def test_from_an_empty_home_to_the_first_answer(qtbot: QtBot, tmp_path: Path, se
 
 def ask_for(window: MainWindow, qtbot: QtBot, **sources: str) -> None:
     """Write these into the fields of the two models, and press the button that leads to the downloads."""
-    window.dialogs.choose_models()
+    window.page_actions.choose_models()
     (dialog,) = window.findChildren(PairDialog)
     for author in Author.SMALL, Author.LARGE:
         dialog.edits[author].setText(sources.get(author.value, ""))

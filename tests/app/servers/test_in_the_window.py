@@ -126,7 +126,7 @@ def test_a_server_is_set_up_where_the_two_models_are_chosen(
     qtbot: QtBot, make_window: Callable[..., MainWindow]
 ) -> None:
     window = make_window()
-    window.dialogs.choose_models()
+    window.page_actions.choose_models()
     pair = window.findChild(PairDialog)
     assert pair
     pair.edits[Author.LARGE].setText("http://office:8080")

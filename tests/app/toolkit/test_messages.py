@@ -1,4 +1,4 @@
-"""The message bar: one message, over nothing, closed by key, by time, or with its cause."""
+"""The message bar: one message, below the page, closed by key, by time, or with its cause."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QObject, QPoint, QPointF, Qt, QUrl, Slot
+from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, QUrl, Slot
 from PySide6.QtGui import QDesktopServices, QEnterEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QPushButton, QWidget
@@ -21,7 +21,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.errors import Busy, EngineLost, SettingsError
 from baton_reasoning.core.models.options import LocalFile
-from tests.app.conftest import LARGE, ScriptedLoader
+from tests.app.conftest import LARGE, ScriptedLoader, last_answer
 from tests.fakes.scripted import ScriptedEngine
 
 
@@ -49,16 +49,44 @@ def press(within: QWidget, words: str) -> None:
 
 
 @pytest.mark.parametrize("page", ["chat", "batch"])
-def test_a_message_covers_and_moves_nothing(window: MainWindow, qtbot: QtBot, page: str) -> None:
+def test_a_message_takes_room_below_the_page_only_while_it_is_shown(
+    window: MainWindow, qtbot: QtBot, page: str
+) -> None:
     qtbot.waitUntil(lambda: window.session.ready)
     window.show_page(page)
-    before = window._pages.geometry()
-    window.show_error(EngineLost("There is not enough memory for the large model: 19 GB are needed.", "Choose less."))
-    QApplication.processEvents()
-    assert window.notice.isVisible()
-    assert window._pages.geometry() == before
-    assert not window.notice.geometry().intersects(before)
-    assert window.notice.x() == 0
+    pages, whole = window._pages, window._pages.geometry()
+    assert whole.bottom() == window.rect().bottom()
+    window.page_actions.show_error(
+        EngineLost("There is not enough memory for the large model: 19 GB are needed.", "Choose less.")
+    )
+    qtbot.waitUntil(lambda: window.notice.geometry().top() == pages.geometry().bottom() + 1)
+    assert window.notice.rect().bottomLeft() == window.notice.mapFrom(window, window.rect().bottomLeft())
+    assert window.notice.width() == window.width()
+    assert pages.geometry().topLeft() == whole.topLeft()
+    window.notice.close_newest()
+    qtbot.waitUntil(lambda: pages.geometry() == whole)
+
+
+@pytest.mark.parametrize("place", ["result", "bottom", "between"])
+def test_a_message_leaves_what_is_read_in_its_place(ask: Callable[[str], MainWindow], qtbot: QtBot, place: str) -> None:
+    window = ask("2 + 2?\n\n" + 60 * "Say why.\n\n")
+    view, last = window.chat.conversation, last_answer(window)
+    bar = view.verticalScrollBar()
+    for _ in range(4):  # one layout may ask for another
+        QApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)
+        QApplication.processEvents()
+    bar.setValue({"result": bar.value(), "bottom": bar.maximum(), "between": bar.maximum() // 2}[place])
+
+    def top() -> int:
+        return last.mapTo(window, QPoint()).y()
+
+    height, read = view.height(), top()
+    window.page_actions.say("Something was saved.")
+    qtbot.waitUntil(lambda: view.height() < height)
+    assert top() == read
+    window.notice.close_newest()
+    qtbot.waitUntil(lambda: view.height() == height)
+    assert top() == read
 
 
 def test_esc_closes_the_message_when_there_is_nothing_else_to_end(window: MainWindow, qtbot: QtBot) -> None:
@@ -152,7 +180,7 @@ def test_a_setting_that_stops_an_answer_leads_to_the_settings_and_other_errors_d
 ) -> None:
     qtbot.waitUntil(lambda: window.session.ready)
     error = SettingsError("The cue list cannot be read.", "Correct it.")
-    window.show_error(error)
+    window.page_actions.show_error(error)
     assert [each.text() for each in window.notice.findChildren(QPushButton)] == []
     window.session.failed.emit(error)
     press(window.notice, "Settings…")
@@ -161,7 +189,7 @@ def test_a_setting_that_stops_an_answer_leads_to_the_settings_and_other_errors_d
 
 def test_what_had_to_end_first_is_said_until_it_has_ended(window: MainWindow, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: window.session.ready)
-    window.show_error(Busy("“batch” is running.", "Stop it first, or wait until it is done."))
+    window.page_actions.show_error(Busy("“batch” is running.", "Stop it first, or wait until it is done."))
     assert window.notice.text
     window.session.ask("2 + 2?")
     qtbot.waitUntil(lambda: not window.notice.text)
@@ -182,7 +210,7 @@ def test_models_that_cannot_be_loaded_give_back_those_before(window: MainWindow,
     before = window.preferences.value.models
     broken = before.replaced(Author.LARGE, LocalFile(Path("broken.gguf")))
     loader.error = EngineLost("broken.gguf could not be loaded.", "Choose another file.")
-    window.dialogs.use_models(broken)
+    window.page_actions.use_models(broken)
     qtbot.waitUntil(lambda: window.notice.text.endswith("The previous models are loaded again."))
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
     assert window.preferences.value.models == before
@@ -235,7 +263,7 @@ def test_a_saved_file_and_its_folder_can_be_opened(window: MainWindow, qtbot: Qt
     QDesktopServices.setUrlHandler("file", handler, "take")  # type: ignore[arg-type]  # PySide's stub asks for bytes, which it refuses
     try:
         for words in ("Open", "Show in folder"):
-            window.messages.show_saved(tmp_path / "answer.html")
+            window.page_actions.show_saved(tmp_path / "answer.html")
             press(window.notice, words)
     finally:
         QDesktopServices.unsetUrlHandler("file")

@@ -26,7 +26,7 @@ def test_an_export_begins_in_documents_and_then_where_the_last_one_went(
     (tmp_path / "exports").mkdir()
     answer_to(window, qtbot, "What is 1/2?")
     for _ in range(2):
-        window.dialogs.export()
+        window.page_actions.export()
         qtbot.waitUntil(lambda: window.notice.text.startswith("Saved to "))
         window.notice.close_newest()
     documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
@@ -71,5 +71,5 @@ def test_an_open_conversation_that_was_renamed_is_exported_under_its_new_name(
     qtbot.waitUntil(lambda: window.session.ready and window.chat.sidebar.list.model().rowCount() == 2)
     qtbot.keyClick(window.chat.sidebar.list, Qt.Key.Key_F2)
     qtbot.waitUntil(lambda: window.session.conversation.name == "Pets")
-    window.dialogs.export()
+    window.page_actions.export()
     assert proposed == ["Pets.html"]

@@ -32,7 +32,7 @@ def notice(window: MainWindow, server: ReleaseServer, qtbot: QtBot) -> NewVersio
     qtbot.waitUntil(lambda: window.session.ready)
     window._new_version.deleteLater()
     window.preferences.changed.disconnect(window._new_version.ask)
-    return NewVersionNotice(window.preferences, window.messages, window, partial(newer_version, server.address))
+    return NewVersionNotice(window.preferences, window.page_actions, window, partial(newer_version, server.address))
 
 
 def test_nothing_is_asked_until_the_box_is_ticked(
@@ -40,7 +40,7 @@ def test_nothing_is_asked_until_the_box_is_ticked(
 ) -> None:
     notice.ask()
     assert window.preferences.value.window.asked_for_version == 0
-    window.dialogs.show_settings("updates")
+    window.page_actions.show_settings("updates")
     (dialog,) = window.findChildren(SettingsDialog)
     (box,) = (each for each in dialog.findChildren(QCheckBox) if each.accessibleName() == "Tell me of a new version")
     qtbot.waitUntil(box.isVisible)

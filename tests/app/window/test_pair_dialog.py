@@ -31,7 +31,7 @@ def test_another_pair_is_loaded_and_remembered(window: MainWindow, qtbot: QtBot)
     assert isinstance(loader, ScriptedLoader)
     qtbot.waitUntil(lambda: window.models.pair.small is not None)
     dialog = opened_pair_dialog(window, qtbot)
-    dialog.chosen.connect(window.dialogs.use_models)
+    dialog.chosen.connect(window.page_actions.use_models)
     dialog.edits[Author.LARGE].setText("http://host:8080")
     dialog.load.click()
     qtbot.waitUntil(lambda: len(loader.choices) == 2 and window.models.pair.small is not None)
@@ -116,13 +116,13 @@ def test_a_server_is_offered_and_understood_by_its_name(window: MainWindow, qtbo
 
 
 def test_a_model_on_the_hub_leads_to_its_download(window: MainWindow, qtbot: QtBot) -> None:
-    window.dialogs.choose_models()
+    window.page_actions.choose_models()
     dialog = window.findChild(PairDialog)
     assert dialog
     assert not dialog.download.isVisible()
     dialog.edits[Author.LARGE].setText("hf:owner/name:Q4_K_M")
     assert not dialog.load.isEnabled()
-    with qtbot.waitSignal(window.dialogs.downloads_wanted) as wanted:
+    with qtbot.waitSignal(window.page_actions.downloads_wanted) as wanted:
         qtbot.mouseClick(dialog.download, Qt.MouseButton.LeftButton)
     assert not dialog.isVisible()
     assert wanted.args == [[HubFile("owner/name", "Q4_K_M")]]
@@ -174,7 +174,7 @@ def test_the_pair_button_goes_back_to_a_recent_pair(window: MainWindow, qtbot: Q
     dialog.reject()
     first = window.preferences.value.models
     for address in ("http://one:8080", "http://two:8080", "http://one:8080", "http://two:8080"):
-        window.dialogs.use_models(first.replaced(Author.LARGE, parse_source(address)))
+        window.page_actions.use_models(first.replaced(Author.LARGE, parse_source(address)))
     assert window.preferences.value.window.recent_pairs == (
         ("demo:small", "http://two:8080"),
         ("demo:small", "http://one:8080"),

@@ -1,0 +1,307 @@
+"""What the window does for its pages: it tells of errors, files and deletions, loads models, and opens dialogs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QUrl, Signal
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from baton_reasoning.app.session.chat_session import ChatSession
+from baton_reasoning.app.session.loaded_models import LoadedModels
+from baton_reasoning.app.session.preferences import Preferences, documents_folder
+from baton_reasoning.app.toolkit.messages import Cause, MessageAction, MessageBar
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import BatonError, Busy, EngineError, ModelFileError, SettingsError, StoreError
+from baton_reasoning.core.models.options import ModelSource, file_source, parse_source
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.words.labels import STATES, fallback_text
+from baton_reasoning.core.words.numbers import short_path
+
+if TYPE_CHECKING:
+    from baton_reasoning.app.chat.import_export import ImportExport
+
+EXPORT_FILTERS = "Web page (*.html);;Markdown (*.md);;JSON with the whole trace (*.json)"
+MOST_RECENT = 6
+"""Pairs that are remembered as recent."""
+
+
+class PageActions(QObject):
+    """The window's `WindowActions` and `ModelsActions`."""
+
+    downloads_wanted = Signal(list)
+    """HubFiles were chosen, which have to be downloaded first."""
+
+    def __init__(
+        self,
+        window: QWidget,
+        bar: MessageBar,
+        session: ChatSession,
+        models: LoadedModels,
+        preferences: Preferences,
+        paths: Paths,
+    ) -> None:
+        super().__init__(window)
+        self._window, self._bar = window, bar
+        self._session, self._models, self._preferences = session, models, preferences
+        self._paths = paths
+        self._import_export: ImportExport | None = None
+        self._deletions: list[Callable[[], object]] = []
+        """What undoes each deletion of this session, the latest last."""
+        self._working: ModelChoice | None = None
+        """The choice that was loaded last."""
+        self._is_restoring = False
+        """Whether it is being loaded again, since others could not be loaded."""
+        models.changed.connect(self._models_changed)
+        models.ready.connect(self._models_ready)
+        models.servers_changed.connect(self._servers_changed)
+        models.writing_began.connect(lambda: bar.resolve(Cause.WRITING))
+
+    # What it tells
+
+    def show_error(self, error: BatonError) -> None:
+        """Show an error with the actions that fit it, until its cause is over."""
+        self._bar.show_message(str(error), *self._engine_actions(error), cause=self._cause_of(error))
+
+    def show_writing_error(self, error: BatonError) -> None:
+        """Show why an answer could not be written; if it is a setting, offer to change that."""
+        if isinstance(error, SettingsError):
+            self._bar.show_message(str(error), ("Settings…", self.show_settings), cause=Cause.WRITING)
+        else:
+            self.show_error(error)
+
+    def end_busy(self) -> None:
+        """Remove what was said about other work that had to end first."""
+        self._bar.resolve(Cause.BUSY)
+
+    def say(self, text: str, *actions: MessageAction) -> None:
+        """Show a sentence that a person should know, and offer what can be done."""
+        self._bar.show_message(text, *actions, warns=False)
+
+    def show_saved(self, path: Path) -> None:
+        """Say where a file was saved, and offer to open it or its folder."""
+        self.say(
+            f"Saved to {short_path(path)}",
+            ("Open", lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))),
+            ("Show in folder", lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.parent)))),
+        )
+
+    def show_deleted(self, name: str, undo: Callable[[], object]) -> None:
+        """Say that something was deleted, and offer to bring it back."""
+        self._deletions.append(undo)
+        text, way = f"“{name}” was deleted.", ("Undo", self.undo_deletion)
+        self._bar.show_message(text, way, warns=False, cause=Cause.DELETION)
+
+    def undo_deletion(self) -> None:
+        """Bring back what was deleted last; done again, what was deleted before it."""
+        if self._deletions:
+            self._bar.resolve(Cause.DELETION)
+            self._deletions.pop()()
+
+    def show_saving(self, trouble: StoreError | None) -> None:
+        """Say that saving fails, or that it works again."""
+        if trouble:
+            self._bar.show_message(str(trouble), cause=Cause.SAVING)
+        else:
+            self._bar.resolve(Cause.SAVING)
+            self.say("Everything is saved again.")
+
+    # The models
+
+    def choose_models(self, choice: ModelChoice | None = None) -> None:
+        """Choose two models, beginning with `choice`, else with the pair in use."""
+        from baton_reasoning.app.window.pair_dialog import PairDialog
+
+        chosen = self._preferences.value
+        dialog = PairDialog(choice or chosen.models, self._models.servers, self._models.costs, self._window)
+        dialog.offer(chosen, self._models_here)
+        dialog.downloads_wanted.connect(self.downloads_wanted)
+        dialog.chosen.connect(self.use_models)
+        dialog.failed.connect(self.show_error)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def use_model(self, author: Author, source: ModelSource) -> None:
+        """Load this model beside the other one in use; if they make no sense as a pair, ask first."""
+        from baton_reasoning.app.window.pair_dialog import pair_warning
+
+        choice = self._preferences.value.models.replaced(author, source)
+        try:
+            warning = pair_warning(choice.small, choice.large)
+        except ModelFileError as error:
+            self.show_error(error)
+            return
+        if warning:
+            self.choose_models(choice)
+        else:
+            self.use_models(choice)
+
+    def use_pair(self, small: Path, large: Path) -> None:
+        """Load these two files."""
+        sources = {"small": file_source(small), "large": file_source(large)}
+        self.use_models(self._preferences.value.models.model_copy(update=sources))
+
+    def use_models(self, choice: ModelChoice) -> None:
+        """Load this pair, and remember it."""
+        self._preferences.change(models=choice)
+        if not choice.is_demo:
+            pair = str(choice.small), str(choice.large)
+            recent = dict.fromkeys((pair, *self._preferences.value.window.recent_pairs))
+            self._preferences.change_window(recent_pairs=tuple(recent)[:MOST_RECENT])
+        self._models.load(choice)
+
+    def use_context(self, tokens: int) -> None:
+        """Load the pair in use again, with room for so many tokens."""
+        self.use_models(self._preferences.value.models.model_copy(update={"context": tokens}))
+
+    def reload_models(self) -> None:
+        """Load the pair in use again: it failed, or choices about it have changed."""
+        self._models.load(self._preferences.value.models)
+
+    def connect_server(self) -> None:
+        """Test a server, choose how it is used, and use it as one of the two models."""
+        from baton_reasoning.app.servers.server_dialog import Purpose, ServerDialog, probe_beside
+
+        chosen, pair = self._preferences.value.models, self._models.pair
+        on_server = chosen.on_server
+        beside = Author.LARGE if on_server is Author.SMALL else Author.SMALL
+        dialog = ServerDialog(
+            self._models.servers,
+            str(chosen.get(on_server)) if on_server else "",
+            lambda: probe_beside(chosen.get(beside), pair.get(beside)),
+            Purpose.USE,
+            self._window,
+        )
+        dialog.use_wanted.connect(self._use_server)
+        dialog.failed.connect(self.show_error)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    # Settings and files
+
+    def show_settings(self, section: str = "") -> None:
+        """`section`: name of the section to show, "policy" say; by default the first."""
+        from baton_reasoning.app.settings.dialog import SettingsDialog
+
+        dialog = SettingsDialog(self._preferences, self._window, section)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def export(self, conversation: str = "", name: str = "") -> None:
+        """Save a conversation, by default the open one, as a file that the person chooses."""
+        shown = self._session.conversation
+        if not conversation and shown.roots:
+            conversation, name = shown.id, shown.name
+        if not self._import_export or not conversation:
+            self.show_error(BatonError("There is nothing to export yet.", "Ask something first."))
+            return
+        start = self._file_folder() / f"{_file_name(name)}.html"
+        file, _ = QFileDialog.getSaveFileName(self._window, "Export the conversation", str(start), EXPORT_FILTERS)
+        if file:
+            self._preferences.change_window(file_folder=str(Path(file).parent))
+            self._import_export.write(conversation, Path(file))
+
+    def import_file(self) -> None:
+        start = str(self._file_folder())
+        file, _ = QFileDialog.getOpenFileName(self._window, "Import a conversation", start, "Conversations (*.json)")
+        if file and self._import_export:
+            self._preferences.change_window(file_folder=str(Path(file).parent))
+            self._import_export.read_file(Path(file))
+
+    def use_import_export(self, import_export: ImportExport) -> None:
+        """Allow export and import, now that the store is open."""
+        self._import_export = import_export
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _file_folder(self) -> Path:
+        """Return the folder of the last export or import; at first, or if it is gone, that of documents."""
+        last = Path(self._preferences.value.window.file_folder)
+        return last if last.is_absolute() and last.is_dir() else documents_folder()
+
+    def _models_here(self) -> list[Path]:
+        """Return the paths of the models on this machine. Reads folders, so call it in a thread."""
+        from baton_reasoning.core.models.library import known_folders, scan
+        from baton_reasoning.core.models.options import load_preferences
+
+        preferences = load_preferences(self._paths.model_preferences)
+        folders = known_folders(preferences.folder or self._paths.models, preferences.added)
+        return [model.header.path for model in scan(folders).models]
+
+    def _use_server(self, author: Author, address: str) -> None:
+        self.use_models(self._preferences.value.models.replaced(author, parse_source(address)))
+
+    def _engine_actions(self, error: BatonError) -> list[MessageAction]:
+        choose = ("Choose models…", self.choose_models)
+        if isinstance(error, ModelFileError) and error is not self._models.error:
+            return [choose]
+        if not (isinstance(error, EngineError) or error is self._models.error):
+            return []
+        actions: list[MessageAction] = [("Try again", self.reload_models), choose]
+        if self._preferences.value.models.on_server:
+            actions.insert(1, ("Server…", self.connect_server))
+        return actions
+
+    def _cause_of(self, error: BatonError) -> Cause | None:
+        if error is self._models.error:
+            return Cause.MODELS
+        if isinstance(error, Busy):
+            return Cause.BUSY
+        if isinstance(error, EngineError):
+            return Cause.SERVER if self._has_server_problem() else Cause.WRITING
+        return None
+
+    def _has_server_problem(self) -> bool:
+        statuses = filter(None, map(self._models.server_status, (Author.SMALL, Author.LARGE)))
+        return any(STATES[status.state].is_problem for status in statuses)
+
+    def _servers_changed(self) -> None:
+        if not self._has_server_problem():
+            self._bar.resolve(Cause.SERVER)
+
+    def _models_ready(self) -> None:
+        """Say what a person should know of the pair, unless it is still to be read why other models failed."""
+        if self._models.choice == self._preferences.value.models:
+            self._working = self._models.choice
+        if self._is_restoring:
+            self._is_restoring = False
+            return
+        self._bar.resolve(Cause.MODELS)
+        self._bar.resolve(Cause.SERVER)
+        lacks = [fallback_text(card) for card in self._models.pair.cards.values()]
+        if remarks := " ".join(dict.fromkeys(filter(None, [self._models.remark, *lacks]))):
+            self._bar.show_message(remarks, cause=Cause.MODELS)
+
+    def _models_changed(self) -> None:
+        """Say why models could not be loaded, and load those before them again, if there are any."""
+        error, failed = self._models.error, self._models.choice
+        if not error:
+            return
+        text, actions = str(error), self._engine_actions(error)
+        self._is_restoring = self._restore_models()
+        if self._is_restoring and failed:
+            text += " The previous models are loaded again."
+            actions[:-1] = [("Try again", lambda: self.use_models(failed))]
+        self._bar.show_message(text, *actions, cause=Cause.MODELS)
+
+    def _restore_models(self) -> bool:
+        """Choose and load the models again that worked before those that could not be loaded; False if there are none.
+
+        Models that were not chosen here, such as those of a batch, are left to whoever loaded them.
+        """
+        failed, working = self._models.choice, self._working
+        if working is None or working == failed or failed != self._preferences.value.models:
+            return False
+        self._preferences.change(models=working)
+        self._models.load(working)
+        return True
+
+
+def _file_name(name: str) -> str:
+    """Leave out of a conversation's name what the names of files cannot have."""
+    return re.sub(r'[\\/:*?"<>|\x00-\x1f]+', "-", name[:40]).strip(" .-") or "conversation"
