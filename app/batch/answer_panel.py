@@ -85,6 +85,7 @@ class AnswerPanel(QWidget):
         self.values = button("Values", lambda: self._reviews.estimate_values(self.row))
         self.stop = button("Stop", reviews.stop, tip="What is finished is kept; the next time goes on from there")
         self.progress = label("", Role.MUTED)
+        self.pane.follow()  # which gives every part its place, before there is an answer
         self._review = AnswerReview(self.pane, None)
         self.note = NoteEdit()
         self._keeping = single_shot_timer(self, KEEP_MS, self.keep_note)

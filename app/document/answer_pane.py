@@ -248,7 +248,6 @@ class AnswerPane(QWidget):
         # Growing steps get their room at once. Else they lie over what is below until the page is laid out.
         column.setSizeConstraint(QLayout.SizeConstraint.SetMinimumSize)
         self.setLayout(column)
-        self._below_steps.addWidget(self._end)  # until an answer is shown; a widget in no layout has no owner
 
     def _chosen(self, piece: Piece) -> None:
         self.choose(piece)
