@@ -35,7 +35,7 @@ class SearchedPage(Protocol):
         """Show a text that may be folded."""
 
 
-class Match(NamedTuple):
+class FoundWords(NamedTuple):
     text: RichText
     cursor: QTextCursor
     """The words, selected. Qt moves it along when the document changes above it."""
@@ -54,7 +54,7 @@ class FindBar(QWidget):
         self._page = page
         self._searched: list[tuple[RichText, int]] = []
         """The texts that were searched, each with the revision of its document."""
-        self._matches: list[Match] = []
+        self._matches: list[FoundWords] = []
         self._current = 0
         set_role(self, Role.BAR)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -194,12 +194,12 @@ def _revisions(texts: Iterable[RichText]) -> list[tuple[RichText, int]]:
     return [(text, text.document().revision()) for text in texts]
 
 
-def _matches(texts: Iterable[RichText], words: str) -> Iterator[Match]:
+def _matches(texts: Iterable[RichText], words: str) -> Iterator[FoundWords]:
     """Find the words in either case, from the first text to the last."""
     for text in texts:
         cursor = text.document().find(words)
         while not cursor.isNull():
-            yield Match(text, cursor)
+            yield FoundWords(text, cursor)
             cursor = text.document().find(words, cursor)
 
 

@@ -40,7 +40,7 @@ class Cause(Enum):
     """Something was deleted, which can be undone."""
 
 
-class Message(NamedTuple):
+class ShownMessage(NamedTuple):
     text: str
     actions: tuple[MessageAction, ...] = ()
     warns: bool = True
@@ -58,9 +58,9 @@ class MessageBar(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._messages: list[Message] = []
+        self._messages: list[ShownMessage] = []
         """The newest last; below it, errors whose cause is not over."""
-        self._shown: Message | None = None
+        self._shown: ShownMessage | None = None
         self._picture = QLabel()
         self._text = MessageText()
         self._actions = hbox(margins=0, spacing=6)
@@ -83,7 +83,7 @@ class MessageBar(QWidget):
     def show_message(self, text: str, *actions: MessageAction, warns: bool = True, cause: Cause | None = None) -> None:
         """Show a message in place of any other. `warns`: something went wrong."""
         standing = [each for each in self._messages if each.warns and each.cause not in (None, cause)]
-        self._messages = [*standing, Message(text, actions, warns, cause)]
+        self._messages = [*standing, ShownMessage(text, actions, warns, cause)]
         self._show_newest()
         announce(self, text, urgent=warns)
 
@@ -114,7 +114,7 @@ class MessageBar(QWidget):
         for old in self._buttons:
             old.hide()
             old.deleteLater()
-        shown = newest or Message("")
+        shown = newest or ShownMessage("")
         self._text.setPlainText(shown.text)
         self._buttons = [button(text, partial(self._carry_out, act)) for text, act in shown.actions]
         for each in self._buttons:
@@ -141,7 +141,7 @@ class MessageBar(QWidget):
         colours, warns = current_theme().colours, self._shown is not None and self._shown.warns
         picture = icon("warning", colours.danger) if warns else icon("check", colours.success)
         self._picture.setPixmap(picture.pixmap(QSize(18, 18)))
-        self._picture.setAccessibleName("Error" if warns else "Message")
+        self._picture.setAccessibleName("Error" if warns else "ShownMessage")
 
 
 class MessageText(QTextBrowser):
@@ -149,7 +149,7 @@ class MessageText(QTextBrowser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setAccessibleName("Message")
+        self.setAccessibleName("ShownMessage")
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

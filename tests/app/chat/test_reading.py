@@ -158,4 +158,5 @@ def test_the_text_that_is_shown_is_the_text_that_is_stored(make_window: Make, qt
             window.session.open(conversation)
     qtbot.waitUntil(lambda: window.session.ready and last_answer(window).steps.complete)
     assert window._store
-    assert shown(last_answer(window)) == written(window, window._store.runs.trace(exchange.id))
+    stored = window._store.runs.trace(exchange.id)
+    qtbot.waitUntil(lambda: shown(last_answer(window)) == written(window, stored))  # once its formulas are typeset
