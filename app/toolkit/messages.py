@@ -141,7 +141,7 @@ class MessageBar(QWidget):
         colours, warns = current_theme().colours, self._shown is not None and self._shown.warns
         picture = icon("warning", colours.danger) if warns else icon("check", colours.success)
         self._picture.setPixmap(picture.pixmap(QSize(18, 18)))
-        self._picture.setAccessibleName("Error" if warns else "ShownMessage")
+        self._picture.setAccessibleName("Error" if warns else "Message")
 
 
 class MessageText(QTextBrowser):
@@ -149,7 +149,7 @@ class MessageText(QTextBrowser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setAccessibleName("ShownMessage")
+        self.setAccessibleName("Message")
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
