@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QMenu,
+    QMessageBox,
     QPlainTextEdit,
     QScrollArea,
     QTabBar,
@@ -39,6 +40,7 @@ from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ColourScheme, ModelChoice, SettingsFile
 from baton_reasoning.core.thinking.registry import matching_preset
 from tests.app.conftest import LARGE, ScriptedLoader, last_answer, last_exchange
+from tests.fakes.full_disk import a_full_disk
 from tests.fakes.scripted import ScriptedEngine
 
 Make = Callable[..., MainWindow]
@@ -376,3 +378,25 @@ def test_the_window_closes_the_store_after_everything_that_still_saves(
     monkeypatch.setattr(window._store, "close", partial(noted, "Store", window._store.close))
     window.close()
     assert order == ["BackgroundTasks", "LoadedModels", "Preferences", "Store"]
+
+
+def test_a_window_that_would_lose_an_answer_asks_before_it_closes(make_window: Make, qtbot: QtBot) -> None:
+    window = make_window()
+    qtbot.waitUntil(lambda: window.session.ready and window.models.state is LoadState.READY)
+
+    def asked(answer: str) -> None:
+        assert window.isVisible()
+        (box,) = window.findChildren(QMessageBox)
+        assert "could not be saved" in box.text()
+        (press,) = [each for each in box.buttons() if each.text() == answer]
+        qtbot.mouseClick(press, Qt.MouseButton.LeftButton)
+
+    with a_full_disk():
+        window.session.ask("2 + 2?")
+        assert not window.close()
+        asked("Keep open")
+        qtbot.waitUntil(lambda: window.session.ready and not window.findChildren(QMessageBox))
+        assert last_exchange(window).trace.ended
+        assert not window.close()
+        asked("Close anyway")
+        assert not window.isVisible()
