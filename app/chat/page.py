@@ -333,6 +333,7 @@ class ChatPage(QSplitter):
             AnswerAction.EDIT: self.composer.begin_edit,
             AnswerAction.MORE_TOKENS: lambda exchange: session.go_on(exchange, more_tokens=True),
             AnswerAction.MORE_CONTEXT: self._go_on_with_more_context,
+            AnswerAction.LOAD_AGAIN: lambda _: self._actions.reload_models(),
             AnswerAction.LARGE_CONTINUES: lambda exchange: session.go_on(exchange, Author.LARGE),
             AnswerAction.STOP_ALONE: self._scoreboards.stop,
             AnswerAction.CHOOSE_MODELS: lambda _: self._actions.choose_models(),

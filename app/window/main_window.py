@@ -282,6 +282,7 @@ class MainWindow(QMainWindow):
         self.topbar.pair.pair_chosen.connect(self.page_actions.use_models)
         self.topbar.policy.parameters_wanted.connect(lambda: self.page_actions.show_settings("policy"))
         self._speeds.measured.connect(self.topbar.pair.refresh)
+        self.session.runs.ended.connect(self.topbar.pair.refresh)  # a model may have died
         self.session.failed.connect(self.page_actions.show_writing_error)
         self.session.activity_changed.connect(self.page_actions.end_busy)
         self.session.reviews.noticed.connect(self.page_actions.say)
