@@ -36,6 +36,8 @@ class Cause(Enum):
     """An answer or a batch could not be written; the next one has begun."""
     SAVING = auto()
     """It fails, which nothing else in the window says."""
+    STORE = auto()
+    """It was damaged, or cannot be opened, which stays so until Baton is started again."""
     DELETION = auto()
     """Something was deleted, which can be undone."""
 

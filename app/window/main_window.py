@@ -23,7 +23,7 @@ from baton_reasoning.app.toolkit.background import BackgroundTask, BackgroundTas
 from baton_reasoning.app.toolkit.controls import Hairline
 from baton_reasoning.app.toolkit.file_drops import FileDrops
 from baton_reasoning.app.toolkit.layout import holder, vbox
-from baton_reasoning.app.toolkit.messages import MessageBar
+from baton_reasoning.app.toolkit.messages import Cause, MessageBar
 from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.app.window.commands import CommandPalette, ShortcutList, commands_of, install
 from baton_reasoning.app.window.dropped_files import DroppedFiles
@@ -137,7 +137,7 @@ class MainWindow(QMainWindow):
         transfer.read.connect(self._imported)
         self.page_actions.use_import_export(transfer)
         if store.notices:
-            self.page_actions.say(" ".join(store.notices))
+            self.notice.show_message(" ".join(store.notices), cause=Cause.STORE)
         if last := self.preferences.value.window.conversation:
             self.session.open(last, quietly=True)
 

@@ -400,3 +400,17 @@ def test_a_window_that_would_lose_an_answer_asks_before_it_closes(make_window: M
         assert not window.close()
         asked("Close anyway")
         assert not window.isVisible()
+
+
+def test_a_damaged_store_is_a_warning_that_stays(make_window: Make) -> None:
+    window = make_window(begin=False)
+    window.paths.store.parent.mkdir(parents=True, exist_ok=True)
+    window.paths.store.write_bytes(b"no database" * 1000)
+    window.open_store()
+    told = window.notice.text
+    assert "was damaged" in told
+    assert str(window.paths.store.parent) in told
+    window.page_actions.say("Something was saved.")
+    window.notice.timer.timeout.emit()
+    assert window.notice.text == told
+    assert not window.notice.timer.isActive()
