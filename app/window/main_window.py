@@ -125,7 +125,8 @@ class MainWindow(QMainWindow):
         try:
             store = Store.open(self.paths.store, self.saving_changed.emit)
         except BatonError as error:
-            self.page_actions.show_error(error)
+            told = f"{error.message} Answers will not be saved. {error.advice}"
+            self.notice.show_message(told, cause=Cause.STORE)
             return
         self._store = store
         repository = ConversationRepository(store, self)

@@ -414,3 +414,10 @@ def test_a_damaged_store_is_a_warning_that_stays(make_window: Make) -> None:
     window.notice.timer.timeout.emit()
     assert window.notice.text == told
     assert not window.notice.timer.isActive()
+
+
+def test_a_store_that_cannot_be_opened_is_told_with_what_follows(make_window: Make) -> None:
+    window = make_window(begin=False)
+    window.paths.store.mkdir(parents=True)
+    window.open_store()
+    assert "cannot be opened. Answers will not be saved. Check" in window.notice.text
