@@ -421,3 +421,30 @@ def test_a_store_that_cannot_be_opened_is_told_with_what_follows(make_window: Ma
     window.paths.store.mkdir(parents=True)
     window.open_store()
     assert "cannot be opened. Answers will not be saved. Check" in window.notice.text
+
+
+def test_what_a_full_disk_refused_is_in_the_list_and_can_be_opened(make_window: Make, qtbot: QtBot) -> None:
+    window = make_window()
+    qtbot.waitUntil(lambda: window.session.ready and window.models.state is LoadState.READY)
+    view = window.chat.sidebar.list
+
+    def names() -> list[str]:
+        return [view.item(row).text() for row in range(view.count())]
+
+    with a_full_disk():
+        window.session.ask("2 + 2?")
+        qtbot.waitUntil(lambda: window.session.ready)
+        conversation = window.session.conversation
+        window.chat.new()
+        qtbot.waitUntil(lambda: names() == ["Today", "2 + 2?"])
+        view.setCurrentRow(1)
+        qtbot.keyClick(view, Qt.Key.Key_Delete)
+        assert "could not be saved yet" in window.notice.text
+        window.session.open(conversation.id)
+        assert window.session.conversation is conversation
+        window.chat.new()
+    qtbot.waitUntil(lambda: window.notice.text == "Everything is saved again.")
+    assert names() == ["Today", "2 + 2?"]
+    view.setCurrentRow(1)
+    qtbot.keyClick(view, Qt.Key.Key_Delete)
+    qtbot.waitUntil(lambda: names() == [])
