@@ -16,7 +16,15 @@ from baton_reasoning.app.session.loaded_models import LoadedModels
 from baton_reasoning.app.session.preferences import Preferences, documents_folder
 from baton_reasoning.app.toolkit.messages import Cause, MessageAction, MessageBar
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.errors import BatonError, Busy, EngineError, ModelFileError, SettingsError, StoreError
+from baton_reasoning.core.errors import (
+    BatonError,
+    Busy,
+    EngineError,
+    ModelFileError,
+    Refusal,
+    SettingsError,
+    StoreError,
+)
 from baton_reasoning.core.models.options import ModelSource, file_source, parse_source
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ModelChoice
@@ -198,7 +206,7 @@ class PageActions(QObject):
         if not conversation and shown.roots:
             conversation, name = shown.id, shown.name
         if not self._import_export or not conversation:
-            self.show_error(BatonError("There is nothing to export yet.", "Ask something first."))
+            self.show_error(Refusal("There is nothing to export yet.", "Ask something first."))
             return
         start = self._file_folder() / f"{_file_name(name)}.html"
         file, _ = QFileDialog.getSaveFileName(self._window, "Export the conversation", str(start), EXPORT_FILTERS)
@@ -250,6 +258,8 @@ class PageActions(QObject):
     def _cause_of(self, error: BatonError) -> Cause | None:
         if error is self._models.error:
             return Cause.MODELS
+        if isinstance(error, Refusal):
+            return Cause.REFUSAL
         if isinstance(error, Busy):
             return Cause.BUSY
         if isinstance(error, EngineError):
@@ -271,8 +281,8 @@ class PageActions(QObject):
         if self._is_restoring:
             self._is_restoring = False
             return
-        self._bar.resolve(Cause.MODELS)
-        self._bar.resolve(Cause.SERVER)
+        for cause in (Cause.MODELS, Cause.SERVER, Cause.WRITING):
+            self._bar.resolve(cause)
         lacks = [fallback_text(card) for card in self._models.pair.cards.values()]
         if remarks := " ".join(dict.fromkeys(filter(None, [self._models.remark, *lacks]))):
             self._bar.show_message(remarks, cause=Cause.MODELS)
