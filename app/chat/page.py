@@ -58,6 +58,7 @@ class ChatPage(QSplitter):
         self._scoreboards = Scoreboards(session, self)
         self._lends_room = False
         """Whether the sidebar is away to make room for columns."""
+        self._shown: Conversation | CompareView | None = None
         self._written: Exchange | None = None
         """The exchange in view that is being written."""
         self.sidebar = Sidebar(session, actions, self.new)
@@ -232,7 +233,7 @@ class ChatPage(QSplitter):
         self.sidebar.hide()
         self.composer.forget(view.exchanges[0].problem)
         self.composer.edit.setPlaceholderText(ASK_SAME_COLUMNS)
-        self.inspector.show_run(view.exchanges[0])
+        self._inspect(view, view.exchanges[0])
         self.find_bar.look_at(view)
 
     def _show_path(self) -> None:
@@ -251,12 +252,19 @@ class ChatPage(QSplitter):
         self.conversation.show_path(conversation)
         self.find_bar.look_at(self.conversation)
         self.sidebar.show_current(conversation.id)
-        self.inspector.show_run(self._session.current)
+        self._inspect(conversation, self._session.current)
         self._show_scores()
         if conversation.comparison:
             browses = self.sidebar.isVisible()
             self.comparison.show(conversation.comparison)
             self.sidebar.setVisible(browses)  # a person who goes from one conversation to the next keeps the list
+
+    def _inspect(self, shown: Conversation | CompareView, exchange: Exchange | None) -> None:
+        """Show an answer in the inspector, which closes where something else is shown and no step of it is chosen."""
+        self.inspector.show_run(exchange)
+        if shown is not self._shown and not self.inspector.piece:
+            self.inspector.hide()
+        self._shown = shown
 
     def _show_progress(self, exchange: Exchange) -> None:
         if not self.is_comparing:  # it is brought up to date when the conversation is shown again

@@ -200,6 +200,26 @@ def test_the_inspector_is_closed_until_a_step_is_clicked(ask: Callable[[str], Ma
     assert not window.inspector.isVisible()
 
 
+def test_the_inspector_closes_with_what_was_chosen_in_it_unless_it_was_opened_for_what_is_shown(
+    ask: Callable[[str], MainWindow], qtbot: QtBot
+) -> None:
+    window = ask("2 + 2?")
+    first = window.session.conversation
+    window.chat.step_through(1)
+    assert window.inspector.isVisible()
+    window.chat.new()
+    assert not window.inspector.isVisible()
+    window.show_inspector(True)
+    ask("3 + 3?")
+    assert window.inspector.isVisible()
+    window.session.open(first.id)
+    assert not window.inspector.isVisible()
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.chat.step_through(1)
+    window.chat.comparison.compare_usual(last_exchange(window))
+    assert not window.inspector.isVisible()
+
+
 def test_in_a_narrow_window_the_list_makes_room_for_the_inspector(make_window: Make) -> None:
     window = make_window(width=900)
     assert window.width() == 900
