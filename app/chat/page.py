@@ -246,7 +246,8 @@ class ChatPage(QSplitter):
         self.composer.edit.setPlaceholderText(ASK)
         conversation = self._session.conversation
         focused = self.focusWidget()  # also while another page is in view
-        if conversation.leaf and focused and self.welcome.isAncestorOf(focused):
+        goes = self.welcome, self.inspector.step
+        if conversation.leaf and focused and any(each.isAncestorOf(focused) for each in goes):
             self.composer.edit.setFocus()  # before its page goes, or Qt would focus what comes next
         self._middle.setCurrentWidget(self.conversation if conversation.leaf else self._welcome_area)
         self.conversation.show_path(conversation)

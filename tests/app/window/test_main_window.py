@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
     QMenu,
     QMessageBox,
     QPlainTextEdit,
+    QPushButton,
     QScrollArea,
     QTabBar,
     QWidget,
@@ -218,6 +219,20 @@ def test_the_inspector_closes_with_what_was_chosen_in_it_unless_it_was_opened_fo
     window.chat.step_through(1)
     window.chat.comparison.compare_usual(last_exchange(window))
     assert not window.inspector.isVisible()
+
+
+@pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space])
+def test_a_fork_by_key_leaves_the_focus_where_the_work_goes_on(
+    ask: Callable[[str], MainWindow], qtbot: QtBot, key: Qt.Key
+) -> None:
+    window = ask("2 + 2?")
+    qtbot.waitUntil(window.isActiveWindow)
+    window.chat.step_through(1)
+    (fork,) = [each for each in window.inspector.findChildren(QPushButton) if each.text() == "Fork here"]
+    fork.setFocus()
+    qtbot.keyClick(fork, key)
+    assert len(window.session.conversation.roots) == 2
+    assert QApplication.focusWidget() is window.chat.composer.edit
 
 
 def test_in_a_narrow_window_the_list_makes_room_for_the_inspector(make_window: Make) -> None:
