@@ -155,12 +155,8 @@ class PageActions(QObject):
         self.use_models(self._preferences.value.models.model_copy(update=sources))
 
     def use_models(self, choice: ModelChoice) -> None:
-        """Load this pair, and remember it."""
+        """Load this pair, now and when the window is opened again."""
         self._preferences.change(models=choice)
-        if not choice.is_demo:
-            pair = str(choice.small), str(choice.large)
-            recent = dict.fromkeys((pair, *self._preferences.value.window.recent_pairs))
-            self._preferences.change_window(recent_pairs=tuple(recent)[:MOST_RECENT])
         self._models.load(choice)
 
     def use_context(self, tokens: int) -> None:
@@ -276,8 +272,13 @@ class PageActions(QObject):
 
     def _models_ready(self) -> None:
         """Say what a person should know of the pair, unless it is still to be read why other models failed."""
-        if self._models.choice == self._preferences.value.models:
-            self._working = self._models.choice
+        choice = self._models.choice
+        if choice == self._preferences.value.models:
+            self._working = choice
+            if not choice.is_demo:
+                pair = str(choice.small), str(choice.large)
+                recent = dict.fromkeys((pair, *self._preferences.value.window.recent_pairs))
+                self._preferences.change_window(recent_pairs=tuple(recent)[:MOST_RECENT])
         if self._is_restoring:
             self._is_restoring = False
             return
