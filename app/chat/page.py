@@ -72,8 +72,6 @@ class ChatPage(QSplitter):
         self._welcome_area = scrolling(self.welcome)
         self._middle.addWidget(self._welcome_area)
         self._middle.addWidget(self.conversation)
-        for area in (self._welcome_area, self.conversation):
-            area.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # Tab goes to what is in them, which shows its focus
         self.setChildrenCollapsible(False)
         self.setHandleWidth(1)
         for widget in (self.sidebar, self._centre(), self.inspector):

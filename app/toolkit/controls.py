@@ -331,6 +331,7 @@ class FileEdit(QWidget):
 def scrolling(inside: QWidget) -> QScrollArea:
     """Make a scroll area without a frame; what is inside takes the whole width."""
     area = QScrollArea()
+    area.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # Tab goes to what is inside, which shows its focus
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setWidgetResizable(True)
     area.setWidget(inside)
