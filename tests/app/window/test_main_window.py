@@ -478,7 +478,9 @@ def test_what_a_full_disk_refused_is_in_the_list_and_can_be_opened(make_window: 
         window.session.open(conversation.id)
         assert window.session.conversation is conversation
         window.chat.new()
+    repository = window.session._repository
     qtbot.waitUntil(lambda: window.notice.text == "Everything is saved again.")
+    qtbot.waitUntil(lambda: repository is not None and not repository._unsaved)
     assert names() == ["Today", "2 + 2?"]
     view.setCurrentRow(1)
     qtbot.keyClick(view, Qt.Key.Key_Delete)
