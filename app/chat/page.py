@@ -31,7 +31,7 @@ from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.errors import BatonError, Refusal
+from baton_reasoning.core.errors import BatonError, NotApplicable
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import WHO
@@ -143,7 +143,7 @@ class ChatPage(QSplitter):
         exchange, piece = self.inspector.exchange, self.inspector.piece
         if exchange is None or piece is None or piece.in_answer or self.is_comparing:
             words = "No step of the reasoning is chosen.", "Choose one in the conversation, by mouse or with Ctrl+Down."
-            self._session.failed.emit(Refusal(*words))
+            self._session.failed.emit(NotApplicable(*words))
         elif self._session.is_ready_or_says_why():
             self._edit_step(exchange, piece)
 
@@ -167,7 +167,9 @@ class ChatPage(QSplitter):
         elif self.welcome.problem:
             self.comparison.choose(self.welcome.problem)
         else:
-            self._session.failed.emit(Refusal("There is no problem yet to compare policies on.", "Write one first."))
+            self._session.failed.emit(
+                NotApplicable("There is no problem yet to compare policies on.", "Write one first.")
+            )
 
     # -----------------------------------------------------------------------------------------------------------------
 

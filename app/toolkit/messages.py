@@ -32,8 +32,8 @@ class Cause(Enum):
     """It does not answer."""
     BUSY = auto()
     """Something else is being written or run."""
-    REFUSAL = auto()
-    """What was asked makes no sense now. Such a message goes by itself."""
+    NOT_APPLICABLE = auto()
+    """What was asked does not apply now. Such a message goes by itself."""
     WRITING = auto()
     """An answer or a batch could not be written; the next one has begun."""
     SAVING = auto()
@@ -54,7 +54,7 @@ class Message(NamedTuple):
     @property
     def passes(self) -> bool:
         """Whether it goes by itself."""
-        return not self.warns or self.cause is Cause.REFUSAL
+        return not self.warns or self.cause is Cause.NOT_APPLICABLE
 
     @property
     def stays_ms(self) -> int:

@@ -21,7 +21,7 @@ from baton_reasoning.core.errors import (
     Busy,
     EngineError,
     ModelFileError,
-    Refusal,
+    NotApplicable,
     SettingsError,
     StoreError,
 )
@@ -202,7 +202,7 @@ class PageActions(QObject):
         if not conversation and shown.roots:
             conversation, name = shown.id, shown.name
         if not self._import_export or not conversation:
-            self.show_error(Refusal("There is nothing to export yet.", "Ask something first."))
+            self.show_error(NotApplicable("There is nothing to export yet.", "Ask something first."))
             return
         start = self._file_folder() / f"{_file_name(name)}.html"
         file, _ = QFileDialog.getSaveFileName(self._window, "Export the conversation", str(start), EXPORT_FILTERS)
@@ -254,8 +254,8 @@ class PageActions(QObject):
     def _cause_of(self, error: BatonError) -> Cause | None:
         if error is self._models.error:
             return Cause.MODELS
-        if isinstance(error, Refusal):
-            return Cause.REFUSAL
+        if isinstance(error, NotApplicable):
+            return Cause.NOT_APPLICABLE
         if isinstance(error, Busy):
             return Cause.BUSY
         if isinstance(error, EngineError):
