@@ -199,6 +199,7 @@ def test_what_was_refused_is_said_for_a_while(ask: Callable[[str], MainWindow]) 
     window = ask("2 + 2?")
     window.session.go_on(last_answer(window).exchange)
     assert window.notice.text.startswith("This answer is complete.")
+    assert window.notice.timer.isActive()
     window.notice.timer.timeout.emit()
     assert window.notice.text == ""
 
