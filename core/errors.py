@@ -8,6 +8,7 @@
     │   ├── Cancelled         it was stopped while it opened a session
     │   ├── ContextFull       prompt and answer no longer fit its context
     │   └── OutOfMemory       the device cannot hold the model or its context
+    ├── NotApplicable         what was asked does not apply now; nothing has failed
     ├── Busy                  something else is in progress; it works once that has ended
     ├── ProblemFileError      a file of problems that cannot be read
     ├── SettingsError         a value that a person chose and that cannot be used
@@ -60,6 +61,10 @@ class ContextFull(EngineError):
 
 class OutOfMemory(EngineError):
     """The device cannot hold the model or its context."""
+
+
+class NotApplicable(BatonError):
+    """What was asked does not apply now, such as to continue a complete answer. Nothing has failed."""
 
 
 class Busy(BatonError):

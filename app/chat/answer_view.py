@@ -101,7 +101,7 @@ class AnswerView(AnswerPane):
             self.result.hide()  # nothing of what it writes is one
             if trace.finish is Finish.END_OF_TEXT:
                 self.ending.hide()  # advice on the policy would not help
-        self._offer(remedies(trace) if self.is_over and not is_beyond else [])
+        self._offer(remedies(trace) if self.is_over and (trace.finish is Finish.FAILED or not is_beyond) else [])
         ended_well = trace.finish in (Finish.END_OF_TEXT, Finish.MAX_TOKENS)
         self._continue.setVisible(self.is_dropped or (self.is_over and not ended_well))
         by_both = self.is_over and trace.started and trace.totals[Author.LARGE].kept

@@ -49,6 +49,7 @@ class ConversationView(QScrollArea):
         self._bubbles: dict[str, Bubble] = {}
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         # Qt scrolls by copying pixels where nothing lies over them: the splitter's handle does, by so much.
         self.setViewportMargins(BELOW_HANDLE, 0, 0, 0)

@@ -31,7 +31,7 @@ from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.errors import BatonError, NotApplicable
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import WHO
@@ -58,6 +58,7 @@ class ChatPage(QSplitter):
         self._scoreboards = Scoreboards(session, self)
         self._lends_room = False
         """Whether the sidebar is away to make room for columns."""
+        self._shown: Conversation | CompareView | None = None
         self._written: Exchange | None = None
         """The exchange in view that is being written."""
         self.sidebar = Sidebar(session, actions, self.new)
@@ -71,8 +72,6 @@ class ChatPage(QSplitter):
         self._welcome_area = scrolling(self.welcome)
         self._middle.addWidget(self._welcome_area)
         self._middle.addWidget(self.conversation)
-        for area in (self._welcome_area, self.conversation):
-            area.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # Tab goes to what is in them, which shows its focus
         self.setChildrenCollapsible(False)
         self.setHandleWidth(1)
         for widget in (self.sidebar, self._centre(), self.inspector):
@@ -144,7 +143,7 @@ class ChatPage(QSplitter):
         exchange, piece = self.inspector.exchange, self.inspector.piece
         if exchange is None or piece is None or piece.in_answer or self.is_comparing:
             words = "No step of the reasoning is chosen.", "Choose one in the conversation, by mouse or with Ctrl+Down."
-            self._session.failed.emit(BatonError(*words))
+            self._session.failed.emit(NotApplicable(*words))
         elif self._session.is_ready_or_says_why():
             self._edit_step(exchange, piece)
 
@@ -168,7 +167,9 @@ class ChatPage(QSplitter):
         elif self.welcome.problem:
             self.comparison.choose(self.welcome.problem)
         else:
-            self._session.failed.emit(BatonError("There is no problem yet to compare policies on.", "Write one first."))
+            self._session.failed.emit(
+                NotApplicable("There is no problem yet to compare policies on.", "Write one first.")
+            )
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -232,7 +233,7 @@ class ChatPage(QSplitter):
         self.sidebar.hide()
         self.composer.forget(view.exchanges[0].problem)
         self.composer.edit.setPlaceholderText(ASK_SAME_COLUMNS)
-        self.inspector.show_run(view.exchanges[0])
+        self._inspect(view, view.exchanges[0])
         self.find_bar.look_at(view)
 
     def _show_path(self) -> None:
@@ -245,18 +246,26 @@ class ChatPage(QSplitter):
         self.composer.edit.setPlaceholderText(ASK)
         conversation = self._session.conversation
         focused = self.focusWidget()  # also while another page is in view
-        if conversation.leaf and focused and self.welcome.isAncestorOf(focused):
+        goes = self.welcome, self.inspector.step
+        if conversation.leaf and focused and any(each.isAncestorOf(focused) for each in goes):
             self.composer.edit.setFocus()  # before its page goes, or Qt would focus what comes next
         self._middle.setCurrentWidget(self.conversation if conversation.leaf else self._welcome_area)
         self.conversation.show_path(conversation)
         self.find_bar.look_at(self.conversation)
         self.sidebar.show_current(conversation.id)
-        self.inspector.show_run(self._session.current)
+        self._inspect(conversation, self._session.current)
         self._show_scores()
         if conversation.comparison:
             browses = self.sidebar.isVisible()
             self.comparison.show(conversation.comparison)
             self.sidebar.setVisible(browses)  # a person who goes from one conversation to the next keeps the list
+
+    def _inspect(self, shown: Conversation | CompareView, exchange: Exchange | None) -> None:
+        """Show an answer in the inspector, which closes where something else is shown and no step of it is chosen."""
+        self.inspector.show_run(exchange)
+        if shown is not self._shown and not self.inspector.piece:
+            self.inspector.hide()
+        self._shown = shown
 
     def _show_progress(self, exchange: Exchange) -> None:
         if not self.is_comparing:  # it is brought up to date when the conversation is shown again
@@ -333,6 +342,7 @@ class ChatPage(QSplitter):
             AnswerAction.EDIT: self.composer.begin_edit,
             AnswerAction.MORE_TOKENS: lambda exchange: session.go_on(exchange, more_tokens=True),
             AnswerAction.MORE_CONTEXT: self._go_on_with_more_context,
+            AnswerAction.LOAD_AGAIN: lambda _: self._actions.reload_models(),
             AnswerAction.LARGE_CONTINUES: lambda exchange: session.go_on(exchange, Author.LARGE),
             AnswerAction.STOP_ALONE: self._scoreboards.stop,
             AnswerAction.CHOOSE_MODELS: lambda _: self._actions.choose_models(),

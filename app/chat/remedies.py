@@ -30,6 +30,8 @@ class AnswerAction(Enum):
     """Load the models with twice the context, and continue."""
     LARGE_CONTINUES = auto()
     """Continue, and let the large model write the next step."""
+    LOAD_AGAIN = auto()
+    """Load the models in use again."""
     STOP_ALONE = auto()
     """Stop the model that writes alone, for the scoreboard."""
     CHOOSE_MODELS = auto()
@@ -51,6 +53,8 @@ def remedies(trace: Trace) -> list[Remedy]:
     """Return what helps against how a run ended, the likeliest first; nothing if it ended well."""
     if trace.started is None:
         return []
+    if trace.finish is Finish.FAILED:
+        return [Remedy("Load again", AnswerAction.LOAD_AGAIN, "Load the models in use again")]
     small, large = trace.started.small, trace.started.large
     cards = {author: card for author, card in ((Author.SMALL, small), (Author.LARGE, large)) if card}
     if advised := advice_on(trace).policies:

@@ -41,7 +41,6 @@ class Welcome(QWidget):
         self.problem = ""
         """The demo problem that is offered; "" for other models."""
         self.solve = button("Solve this problem", lambda: solve(self.problem), Role.PRIMARY)
-        self.solve.setAutoDefault(True)  # so that Enter presses it, too
         tip = "Solve a problem that neither model has seen, and that nobody has chosen"
         self.another = button("New example", lambda: solve(another_problem()), Role.FLAT, tip)
         self._text, note = label(wrap=True), label(NOTE, Role.MUTED, wrap=True)

@@ -15,7 +15,7 @@ from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange, ShownComparison, expected_answer
 from baton_reasoning.app.session.run_list import texts_at_once
 from baton_reasoning.app.toolkit.background import cancel_tasks
-from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.errors import NotApplicable
 from baton_reasoning.core.thinking.registry import POLICIES
 
 
@@ -81,7 +81,7 @@ class ComparisonController(QObject):
         attempts = [each for each in self._attempts(answer) if each is answer or each.trace.tokens or not each.is_read]
         if len(attempts) == 1:
             way = "Regenerate it (Ctrl+R), or compare policies (Ctrl+D)."
-            self._session.failed.emit(BatonError("There is only one answer to this problem.", way))
+            self._session.failed.emit(NotApplicable("There is only one answer to this problem.", way))
             return
         first = min(max(0, attempts.index(answer) - 1), max(0, len(attempts) - MOST_COLUMNS))
         columns = tuple(attempts[first : first + MOST_COLUMNS])

@@ -56,9 +56,6 @@ class ModelsActions(WindowActions, Protocol):
     def use_pair(self, small: Path, large: Path) -> None:
         """Load these two files."""
 
-    def reload_models(self) -> None:
-        """Load the pair in use again, as it was chosen meanwhile."""
-
 
 class ModelsController(QObject):
     inventory_changed = Signal()

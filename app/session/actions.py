@@ -27,6 +27,9 @@ class WindowActions(Protocol):
     def use_context(self, tokens: int) -> None:
         """Load the models again, with room for so many tokens."""
 
+    def reload_models(self) -> None:
+        """Load the pair in use again: it failed, or choices about it have changed."""
+
     def connect_server(self) -> None: ...
 
     def show_settings(self, section: str = "") -> None: ...

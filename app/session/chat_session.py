@@ -13,7 +13,7 @@ from baton_reasoning.app.session.repository import ConversationRepository
 from baton_reasoning.app.session.reviews import AnswerReviews, Finding
 from baton_reasoning.app.session.run_list import Activity, ListedRun, RunList
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.errors import BatonError, Busy, SettingsError, StoreError
+from baton_reasoning.core.errors import BatonError, Busy, NotApplicable, SettingsError, StoreError
 from baton_reasoning.core.run import RunSettings, effective_settings, thinks_always
 from baton_reasoning.core.thinking.edit import edited
 from baton_reasoning.core.thinking.events import Event, Finish
@@ -200,7 +200,7 @@ class ChatSession(QObject):
         if not self.is_ready_or_says_why():
             return
         if exchange.trace.finish is Finish.END_OF_TEXT:
-            self.failed.emit(BatonError("This answer is complete.", "Ask the next problem, or regenerate it."))
+            self.failed.emit(NotApplicable("This answer is complete.", "Ask the next problem, or regenerate it."))
             return
         settings = exchange.settings
         if more_tokens:

@@ -151,6 +151,10 @@ class LoadedModels(QObject):
         engine = self.pair.get(author)
         return engine.status if isinstance(engine, ServerEngine) else None
 
+    def is_lost(self, author: Author) -> bool:
+        """Whether the process of this model has died, and was not started again."""
+        return getattr(self.pair.get(author), "is_lost", False)
+
     def close(self) -> None:
         """Close the models, once the background tasks have ended: the window is closing."""
         close_pair(self.pair)

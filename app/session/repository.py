@@ -35,15 +35,24 @@ class ConversationRepository(QObject):
     """The id of a conversation, and its new title."""
 
     _saved = Signal()
+    _refused = Signal(object)
+    """A Conversation with an exchange that could not be saved yet."""
 
     def __init__(self, store: Store, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._store = store
         self._saved.connect(self.changed)
+        self._refused.connect(self._keep)
         self._recorders: dict[str, Recorder] = {}
+        self._unsaved: dict[str, Conversation] = {}
+        """Those of which the store lacks an exchange, by id."""
 
     def headlines(self) -> list[Headline]:
-        return self._store.conversations.recent()
+        """List the conversations, those first that are only in memory, as they could not be saved."""
+        stored = self._store.conversations.recent()
+        known = {one.id for one in stored}
+        unsaved = [one for one in self._unsaved.values() if one.id not in known]
+        return [*(Headline(one.id, one.name, one.changed, one.name) for one in unsaved), *stored]
 
     def search(self, text: str) -> list[Found]:
         return self._store.conversations.search(text)
@@ -56,7 +65,7 @@ class ConversationRepository(QObject):
             exchange.problem,
             exchange.settings.model_dump(mode="json"),
         )
-        self._store.conversations.put(conversation.id, stored).add_done_callback(self._emit_saved)
+        self._store.conversations.put(conversation.id, stored).add_done_callback(partial(self._emit_put, conversation))
         if exchange.trace.events:
             self.record(exchange, exchange.trace.events)
 
@@ -81,19 +90,21 @@ class ConversationRepository(QObject):
     def rename(self, conversation_id: str, title: str) -> None:
         title = title.strip()
         renamed = partial(self.renamed.emit, conversation_id, title)
-        self._change(lambda: self._store.conversations.rename(conversation_id, title), renamed)
+        self._change(conversation_id, lambda: self._store.conversations.rename(conversation_id, title), renamed)
 
     def pin(self, conversation_id: str, pinned: bool) -> None:
-        self._change(lambda: self._store.conversations.pin(conversation_id, pinned))
+        self._change(conversation_id, lambda: self._store.conversations.pin(conversation_id, pinned))
 
     def delete(self, conversation_id: str, deleted: Callable[[], object]) -> None:
-        self._change(lambda: self._store.conversations.delete(conversation_id), deleted)
+        self._change(conversation_id, lambda: self._store.conversations.delete(conversation_id), deleted)
 
     def restore(self, conversation_id: str) -> None:
-        self._change(lambda: self._store.conversations.restore(conversation_id))
+        self._change(conversation_id, lambda: self._store.conversations.restore(conversation_id))
 
     def open(self, conversation_id: str) -> Conversation:
         """Read the tree at once; its traces follow, those on the shown path first. Raises StoreError."""
+        if unsaved := self._unsaved.get(conversation_id):
+            return unsaved
         stored = self._store.conversations.open(conversation_id)
         conversation = Conversation(title=stored.title, id=stored.id, changed=stored.changed)
         known: dict[str, Exchange] = {}
@@ -126,15 +137,30 @@ class ConversationRepository(QObject):
     def saving_changed(self, trouble: StoreError | None) -> None:
         """Learn that saving fails, or that everything is saved again."""
         if trouble is None:
+            self._unsaved.clear()
             self.changed.emit()
+
+    def _keep(self, conversation: Conversation) -> None:
+        self._unsaved[conversation.id] = conversation
+        self.changed.emit()
+
+    def _emit_put(self, conversation: Conversation, put: Future[None]) -> None:
+        """Called in the store's own thread, which may outlive the window."""
+        if isValid(self):
+            self._refused.emit(conversation) if put.exception() else self._saved.emit()
 
     def _emit_saved(self, _: Future[Any]) -> None:
         """Called in the store's own thread, which may outlive the window."""
         if isValid(self):
             self._saved.emit()
 
-    def _change(self, change: Callable[[], object], done: Callable[[], object] = lambda: None) -> None:
+    def _change(
+        self, conversation_id: str, change: Callable[[], object], done: Callable[[], object] = lambda: None
+    ) -> None:
         """Make a change in the background: the store may be held by another program for seconds."""
+        if conversation_id in self._unsaved:
+            self.failed.emit(StoreError("This conversation could not be saved yet.", "Change it when it is saved."))
+            return
 
         def changed(_: object) -> None:
             self.changed.emit()

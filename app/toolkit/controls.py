@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
-from PySide6.QtGui import QFont, QFontMetrics, QHelpEvent, QPainter, QPaintEvent
+from PySide6.QtGui import QFont, QFontMetrics, QHelpEvent, QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
@@ -57,12 +57,23 @@ def plain_tip(text: str) -> str:
     return f'<p style="white-space:pre-wrap">{html.escape(text)}</p>' if "<" in text else text
 
 
-def button(
-    text: str, press: Callable[[], object], role: Role | None = None, tip: str = "", name: str = ""
-) -> QPushButton:
+class Button(QPushButton):
+    """A button that Return and Enter press, too, in a dialog instead of its default button."""
+
+    def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(text, parent)
+        self.setAutoDefault(False)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.click()
+        else:
+            super().keyPressEvent(event)
+
+
+def button(text: str, press: Callable[[], object], role: Role | None = None, tip: str = "", name: str = "") -> Button:
     """Make a button. `name`: for screen readers, where its text alone does not say what it does."""
-    made = QPushButton(text)
-    made.setAutoDefault(False)
+    made = Button(text)
     made.clicked.connect(lambda: press())
     made.setAccessibleName(name)
     if tip:
@@ -210,14 +221,13 @@ class ElidedLabel(_Elided, QLabel):
         self.style().drawItemText(QPainter(self), self.rect(), alignment, self.palette(), self.isEnabled(), shown, ink)
 
 
-class ElidedButton(_Elided, QPushButton):
+class ElidedButton(_Elided, Button):
     """A button that shortens its text if it does not fit; then the tool tip has all of it, unless it says more."""
 
     LEAST = 10
 
     def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
         super().__init__(text, parent)
-        self.setAutoDefault(False)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
     def paintEvent(self, _event: QPaintEvent) -> None:
@@ -265,13 +275,12 @@ class _ElidedComboBox(_Elided, QComboBox):
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
 
-class SwitchButton(QPushButton):
+class SwitchButton(Button):
     """A button that stays pressed, and is wide enough for its text in bold, as it is then."""
 
     def __init__(self, text: str, parent: QWidget | None = None) -> None:
         super().__init__(text, parent)
         self.setCheckable(True)
-        self.setAutoDefault(False)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves no ring around it
 
     def sizeHint(self) -> QSize:
@@ -322,6 +331,7 @@ class FileEdit(QWidget):
 def scrolling(inside: QWidget) -> QScrollArea:
     """Make a scroll area without a frame; what is inside takes the whole width."""
     area = QScrollArea()
+    area.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # Tab goes to what is inside, which shows its focus
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setWidgetResizable(True)
     area.setWidget(inside)

@@ -32,10 +32,14 @@ class Cause(Enum):
     """It does not answer."""
     BUSY = auto()
     """Something else is being written or run."""
+    NOT_APPLICABLE = auto()
+    """What was asked does not apply now. Such a message goes by itself."""
     WRITING = auto()
     """An answer or a batch could not be written; the next one has begun."""
     SAVING = auto()
     """It fails, which nothing else in the window says."""
+    STORE = auto()
+    """It was damaged, or cannot be opened, which stays so until Baton is started again."""
     DELETION = auto()
     """Something was deleted, which can be undone."""
 
@@ -48,8 +52,13 @@ class ShownMessage(NamedTuple):
     cause: Cause | None = None
 
     @property
+    def passes(self) -> bool:
+        """Whether it goes by itself."""
+        return not self.warns or self.cause is Cause.NOT_APPLICABLE
+
+    @property
     def stays_ms(self) -> int:
-        """The milliseconds that it stays if it is no error."""
+        """The milliseconds that it stays if it passes."""
         return max(READING_MS + MS_PER_CHARACTER * len(self.text), ACTING_MS if self.actions else 0)
 
 
@@ -82,7 +91,7 @@ class MessageBar(QWidget):
 
     def show_message(self, text: str, *actions: MessageAction, warns: bool = True, cause: Cause | None = None) -> None:
         """Show a message in place of any other. `warns`: something went wrong."""
-        standing = [each for each in self._messages if each.warns and each.cause not in (None, cause)]
+        standing = [each for each in self._messages if not each.passes and each.cause not in (None, cause)]
         self._messages = [*standing, ShownMessage(text, actions, warns, cause)]
         self._show_newest()
         announce(self, text, urgent=warns)
@@ -122,7 +131,7 @@ class MessageBar(QWidget):
             each.show()
         self._draw()
         self.timer.stop()
-        if not shown.warns:
+        if shown.passes:
             self.timer.start(shown.stays_ms)
 
     def _carry_out(self, act: Callable[[], object]) -> None:

@@ -25,7 +25,7 @@ from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import label, line_edit
 from baton_reasoning.app.toolkit.layout import vbox
 from baton_reasoning.app.toolkit.theme import Role
-from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.errors import NotApplicable
 
 if TYPE_CHECKING:
     from baton_reasoning.app.window.main_window import MainWindow
@@ -155,7 +155,7 @@ def commands_of(window: MainWindow) -> list[Command]:
         def do() -> None:
             exchange = session.conversation.leaf
             if exchange is None:
-                actions.show_error(BatonError("There is no answer yet.", "Ask something first."))
+                actions.show_error(NotApplicable("There is no answer yet.", "Ask something first."))
             elif not writes or session.is_ready_or_says_why():
                 act(exchange)
 

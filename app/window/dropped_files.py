@@ -12,7 +12,7 @@ from baton_reasoning.app.toolkit.background import BackgroundTask
 from baton_reasoning.app.toolkit.file_drops import FileDrops
 from baton_reasoning.app.window.page_actions import PageActions
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.errors import NotApplicable
 from baton_reasoning.core.models.gguf import GgufHeader, read_header
 from baton_reasoning.core.models.options import file_source
 from baton_reasoning.core.words.authors import SIGN
@@ -33,14 +33,14 @@ class DroppedFiles(QObject):
 
         models = [file for file in files if file.suffix.lower() == ".gguf"]
         if len(models) > 2:
-            self._actions.show_error(BatonError(f"{len(models)} models were dropped; a pair has two.", "Drop two."))
+            self._actions.show_error(NotApplicable(f"{len(models)} models were dropped; a pair has two.", "Drop two."))
         elif models:
             task = BackgroundTask(self, "read dropped models", lambda: [read_header(path) for path in models])
             task.success(self._offer).failure(self._actions.show_error).start()
         elif can_hold_problems(files[0]):
             self._open_problems(files[0])
         else:
-            error = BatonError(f"{files[0].name} is neither a GGUF model nor a supported file of problems.")
+            error = NotApplicable(f"{files[0].name} is neither a GGUF model nor a supported file of problems.")
             self._actions.show_error(error)
 
     def _offer(self, headers: list[GgufHeader]) -> None:

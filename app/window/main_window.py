@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QEvent, QObject, QSize, Signal
+from PySide6.QtCore import QByteArray, QEvent, QObject, QSize, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QResizeEvent
-from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QWidget
+from PySide6.QtWidgets import QApplication, QMainWindow, QMessageBox, QStackedWidget, QWidget
 from shiboken6 import isValid
 
 from baton_reasoning.app.chat.page import ChatPage
@@ -22,7 +23,7 @@ from baton_reasoning.app.toolkit.background import BackgroundTask, BackgroundTas
 from baton_reasoning.app.toolkit.controls import Hairline
 from baton_reasoning.app.toolkit.file_drops import FileDrops
 from baton_reasoning.app.toolkit.layout import holder, vbox
-from baton_reasoning.app.toolkit.messages import MessageBar
+from baton_reasoning.app.toolkit.messages import Cause, MessageBar
 from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.app.window.commands import CommandPalette, ShortcutList, commands_of, install
 from baton_reasoning.app.window.dropped_files import DroppedFiles
@@ -77,6 +78,8 @@ class MainWindow(QMainWindow):
         self._shown_page = "chat"
         self._batch: BatchPage | None = None
         self._batch_runs = False
+        self._closes_anyway = False
+        """Whether a person has agreed to lose what cannot be saved."""
         self._store: Store | None = None
         self.add_page("chat", "Chat", self.chat)
         self.commands = commands_of(self)
@@ -122,7 +125,8 @@ class MainWindow(QMainWindow):
         try:
             store = Store.open(self.paths.store, self.saving_changed.emit)
         except BatonError as error:
-            self.page_actions.show_error(error)
+            told = f"{error.message} Answers will not be saved. {error.advice}"
+            self.notice.show_message(told, cause=Cause.STORE)
             return
         self._store = store
         repository = ConversationRepository(store, self)
@@ -134,17 +138,9 @@ class MainWindow(QMainWindow):
         transfer.read.connect(self._imported)
         self.page_actions.use_import_export(transfer)
         if store.notices:
-            self.page_actions.say(" ".join(store.notices))
+            self.notice.show_message(" ".join(store.notices), cause=Cause.STORE)
         if last := self.preferences.value.window.conversation:
             self.session.open(last, quietly=True)
-
-    def _close_store(self) -> None:
-        """Close the store last of all, since everything else may still save something."""
-        if self._store:
-            try:
-                self._store.close()
-            except StoreError as error:
-                self.page_actions.show_error(error)
 
     def _add_batch_page(self, store: Store) -> None:
         from baton_reasoning.app.batch.page import BatchPage
@@ -234,6 +230,10 @@ class MainWindow(QMainWindow):
         return super().eventFilter(watched, event)
 
     def closeEvent(self, event: QCloseEvent) -> None:
+        if self._store and not self._closes_anyway and (trouble := self._store.flush()):
+            event.ignore()
+            self._ask_to_close(trouble)
+            return
         self.preferences.change_window(
             geometry=bytes(self.saveGeometry().toBase64().data()).decode("ascii"),
         )
@@ -243,11 +243,28 @@ class MainWindow(QMainWindow):
         for models in self.findChildren(LoadedModels):  # the chat's, and those of a demo batch
             models.close()
         self.preferences.save()
-        self._close_store()
+        if self._store:  # last of all, since everything else may still save something
+            with suppress(StoreError):  # it was asked about
+                self._store.close()
         release_clipboard()
         super().closeEvent(event)
 
     # -----------------------------------------------------------------------------------------------------------------
+
+    def _ask_to_close(self, trouble: StoreError) -> None:
+        lost = f"An answer, or a change to one, could not be saved. {trouble.message}"
+        box = QMessageBox(QMessageBox.Icon.Warning, "Baton", f"{lost} Close anyway, or keep the window open?")
+        box.setParent(self, box.windowFlags())
+        box.setTextFormat(Qt.TextFormat.PlainText)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        close = box.addButton("Close anyway", QMessageBox.ButtonRole.DestructiveRole)
+        box.setDefaultButton(box.addButton("Keep open", QMessageBox.ButtonRole.RejectRole))
+        close.clicked.connect(self._close_anyway)
+        box.open()
+
+    def _close_anyway(self) -> None:
+        self._closes_anyway = True
+        self.close()
 
     def _open_problems(self, path: Path) -> None:
         if self._batch:
@@ -266,6 +283,7 @@ class MainWindow(QMainWindow):
         self.topbar.pair.pair_chosen.connect(self.page_actions.use_models)
         self.topbar.policy.parameters_wanted.connect(lambda: self.page_actions.show_settings("policy"))
         self._speeds.measured.connect(self.topbar.pair.refresh)
+        self.session.runs.ended.connect(self.topbar.pair.refresh)  # a model may have died
         self.session.failed.connect(self.page_actions.show_writing_error)
         self.session.activity_changed.connect(self.page_actions.end_busy)
         self.session.reviews.noticed.connect(self.page_actions.say)

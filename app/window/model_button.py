@@ -85,10 +85,12 @@ class ModelButton(QPushButton):
         self.updateGeometry()
 
     def _text_of(self, author: Author, card: ModelCard) -> str:
-        """Return the name, with the state of its server, or a sign that the model got less than was asked for."""
+        """Return the name, with the state of its server, or a sign that it is gone or got less than was asked for."""
         name = self.fontMetrics().elidedText(card.name, Qt.TextElideMode.ElideRight, LONGEST_NAME)
         if status := self._models.server_status(author):
             return f"{STATES[status.state].sign} {name}" if self._is_narrow else f"{name} · {status_text(status)}"
+        if self._models.is_lost(author):
+            return f"✗ {name}"
         return f"⚠ {name}" if fallback_text(card) else name
 
     def _facts_of(self, author: Author, card: ModelCard) -> Iterator[str]:
@@ -97,6 +99,8 @@ class ModelButton(QPushButton):
         yield " · ".join(filter(None, (f"{author.value} model {card.name}", card.quantisation, location)))
         if status := self._models.server_status(author):
             yield f"its server: {status_text(status)}"
+        if self._models.is_lost(author):
+            yield "its process has ended: load it again"
         if less := fallback_text(card):
             yield less
 

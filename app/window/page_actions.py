@@ -16,7 +16,15 @@ from baton_reasoning.app.session.loaded_models import LoadedModels
 from baton_reasoning.app.session.preferences import Preferences, documents_folder
 from baton_reasoning.app.toolkit.messages import Cause, MessageAction, MessageBar
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.errors import BatonError, Busy, EngineError, ModelFileError, SettingsError, StoreError
+from baton_reasoning.core.errors import (
+    BatonError,
+    Busy,
+    EngineError,
+    ModelFileError,
+    NotApplicable,
+    SettingsError,
+    StoreError,
+)
 from baton_reasoning.core.models.options import ModelSource, file_source, parse_source
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ModelChoice
@@ -147,12 +155,8 @@ class PageActions(QObject):
         self.use_models(self._preferences.value.models.model_copy(update=sources))
 
     def use_models(self, choice: ModelChoice) -> None:
-        """Load this pair, and remember it."""
+        """Load this pair, now and when the window is opened again."""
         self._preferences.change(models=choice)
-        if not choice.is_demo:
-            pair = str(choice.small), str(choice.large)
-            recent = dict.fromkeys((pair, *self._preferences.value.window.recent_pairs))
-            self._preferences.change_window(recent_pairs=tuple(recent)[:MOST_RECENT])
         self._models.load(choice)
 
     def use_context(self, tokens: int) -> None:
@@ -198,7 +202,7 @@ class PageActions(QObject):
         if not conversation and shown.roots:
             conversation, name = shown.id, shown.name
         if not self._import_export or not conversation:
-            self.show_error(BatonError("There is nothing to export yet.", "Ask something first."))
+            self.show_error(NotApplicable("There is nothing to export yet.", "Ask something first."))
             return
         start = self._file_folder() / f"{_file_name(name)}.html"
         file, _ = QFileDialog.getSaveFileName(self._window, "Export the conversation", str(start), EXPORT_FILTERS)
@@ -250,6 +254,8 @@ class PageActions(QObject):
     def _cause_of(self, error: BatonError) -> Cause | None:
         if error is self._models.error:
             return Cause.MODELS
+        if isinstance(error, NotApplicable):
+            return Cause.NOT_APPLICABLE
         if isinstance(error, Busy):
             return Cause.BUSY
         if isinstance(error, EngineError):
@@ -266,13 +272,18 @@ class PageActions(QObject):
 
     def _models_ready(self) -> None:
         """Say what a person should know of the pair, unless it is still to be read why other models failed."""
-        if self._models.choice == self._preferences.value.models:
-            self._working = self._models.choice
+        choice = self._models.choice
+        if choice == self._preferences.value.models:
+            self._working = choice
+            if not choice.is_demo:
+                pair = str(choice.small), str(choice.large)
+                recent = dict.fromkeys((pair, *self._preferences.value.window.recent_pairs))
+                self._preferences.change_window(recent_pairs=tuple(recent)[:MOST_RECENT])
         if self._is_restoring:
             self._is_restoring = False
             return
-        self._bar.resolve(Cause.MODELS)
-        self._bar.resolve(Cause.SERVER)
+        for cause in (Cause.MODELS, Cause.SERVER, Cause.WRITING):
+            self._bar.resolve(cause)
         lacks = [fallback_text(card) for card in self._models.pair.cards.values()]
         if remarks := " ".join(dict.fromkeys(filter(None, [self._models.remark, *lacks]))):
             self._bar.show_message(remarks, cause=Cause.MODELS)

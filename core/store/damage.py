@@ -69,7 +69,7 @@ def set_aside(path: Path) -> str:
         raise StoreError(
             f"{path} is damaged and cannot be renamed: {error.strerror}.", "Rename it, then start Baton again."
         ) from error
-    return f"{path.name} was damaged. It was set aside as {aside.name}, and a new one begun."
+    return f"{path.name} was damaged. It was set aside as {aside.name} in {path.parent}, and a new one begun."
 
 
 _DESCRIPTIONS = {

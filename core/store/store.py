@@ -55,6 +55,10 @@ class Store:
                     return cls(Database(path, as_it_stands=True))
             raise
 
+    def flush(self) -> StoreError | None:
+        """Save now what is buffered; returns what prevents that. What is not saved is tried again."""
+        return self._database.writer.flush()
+
     def close(self) -> None:
         """Save what is buffered, then close. Raises StoreError if it cannot be saved. Closing twice is allowed."""
         self._database.close()

@@ -100,6 +100,18 @@ class Writer:
         if not self._accepts(partial(self._expect, buffer, within)):
             buffer.refused(_closed_error())
 
+    def flush(self) -> StoreError | None:
+        """Save now what waits; returns what prevents that. What is not saved waits on."""
+        flushed: Future[StoreError | None] = Future()
+
+        def save() -> None:
+            try:
+                self._save_buffers()
+            finally:
+                flushed.set_result(self._trouble)
+
+        return flushed.result() if self._accepts(save) else None
+
     def close(self) -> None:
         """Save everything and end the thread. Raises StoreError if something could not be saved."""
         with self._closing:

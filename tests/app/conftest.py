@@ -196,7 +196,7 @@ def make_window(qtbot: QtBot, tmp_path: Path, no_leaks: None) -> Iterator[Callab
 
     yield make
     for window in windows:
-        window.close()
+        window._close_anyway()  # also with what a test has left unsaved
         window.deleteLater()
     QApplication.processEvents()
 

@@ -88,7 +88,7 @@ class Person(QObject):
     def _obey(self, command: str) -> None:
         if command == "close":
             began = time.monotonic()
-            self._window.close()
+            self._window._close_anyway()
             say("closed", seconds=round(time.monotonic() - began, 3))
             QApplication.exit()
         elif command == "stop" and not self._stop_at and not self._window.session.ready:

@@ -81,6 +81,11 @@ class LocalEngine:
         """How the model was loaded, which may be lighter than asked."""
         return self._loader.attempt.options
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether its process has died, and was not started again."""
+        return not self.process.alive
+
     def open(
         self,
         conversation: base.Conversation,

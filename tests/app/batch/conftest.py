@@ -83,6 +83,8 @@ class RecordedActions(QObject):
 
     def use_context(self, tokens: int) -> None: ...
 
+    def reload_models(self) -> None: ...
+
 
 @pytest.fixture
 def actions(qapp: QApplication) -> RecordedActions:

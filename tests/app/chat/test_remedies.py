@@ -6,18 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
+from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.models.options import LocalFile
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
 from tests.fakes.held import ServedEngine
-from tests.fakes.scripted import ScriptedEngine
+from tests.fakes.scripted import Fault, ScriptedEngine
 
 Make = Callable[..., MainWindow]
 MODEL = Path("model.gguf")
@@ -78,6 +79,29 @@ def test_a_full_context_is_doubled_and_the_answer_continues(make_window: Make, q
     qtbot.waitUntil(lambda: window.session.ready and trace.finish is Finish.END_OF_TEXT)
     assert loader.choices[-1].context == 60
     assert trace.text == PLAIN
+
+
+class MortalEngine(ScriptedEngine):
+    """A model on this machine, whose process may die."""
+
+    @property
+    def is_lost(self) -> bool:
+        return self._gone is not None
+
+
+def test_models_that_died_are_shown_in_the_header_and_loaded_again(make_window: Make, qtbot: QtBot) -> None:
+    loader = ScriptedLoader()
+    lost = EngineLost("The process of small.gguf was killed.", "Load the model again, or choose another one.")
+    loader.small = MortalEngine("One.\n\nTwo and more.", faults=[Fault(4, lost, for_good=True)])
+    window = answered(make_window, qtbot, loader)
+    pair = window.topbar.pair
+    assert last_exchange(window).trace.finish is Finish.FAILED
+    assert "✗ small" in [part.text() for part in pair.findChildren(QLabel)]
+    assert "has ended" in pair.accessibleName()
+    loader.small = ScriptedEngine(continue_with=lambda _, body: PLAIN.removeprefix(body))
+    press(window, qtbot, "Load again")
+    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is loader.small)
+    assert "✗ small" not in [part.text() for part in pair.findChildren(QLabel)]
 
 
 def test_an_unreachable_server_has_one_line_that_is_updated_and_goes(make_window: Make, qtbot: QtBot) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QTextDocumentFragment
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
-from baton_reasoning.app.toolkit.controls import ElidedLabel, label, plain_tip
+from baton_reasoning.app.toolkit.controls import ElidedLabel, label, plain_tip, scrolling
 
 HOSTILE = "<img src='http://example.org/x.png'>\n  <b>a</b> & b"
 
@@ -26,3 +26,9 @@ def test_labels_show_plain_text_and_so_do_their_tool_tips(qapp: QApplication) ->
     assert label(HOSTILE).textFormat() is elided.textFormat() is Qt.TextFormat.PlainText
     assert elided.text() == HOSTILE
     assert QTextDocumentFragment.fromHtml(elided.toolTip()).toPlainText() == HOSTILE
+
+
+def test_tab_passes_over_an_area_that_only_scrolls(qapp: QApplication) -> None:
+    area = scrolling(QWidget())
+    assert not area.focusPolicy() & Qt.FocusPolicy.TabFocus
+    area.deleteLater()

@@ -195,6 +195,23 @@ def test_what_had_to_end_first_is_said_until_it_has_ended(window: MainWindow, qt
     qtbot.waitUntil(lambda: not window.notice.text)
 
 
+def test_what_was_refused_is_said_for_a_while(ask: Callable[[str], MainWindow]) -> None:
+    window = ask("2 + 2?")
+    window.session.go_on(last_answer(window).exchange)
+    assert window.notice.text.startswith("This answer is complete.")
+    assert window.notice.timer.isActive()
+    window.notice.timer.timeout.emit()
+    assert window.notice.text == ""
+
+
+def test_what_broke_an_answer_goes_when_the_models_are_loaded_again(window: MainWindow, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
+    window.session.failed.emit(EngineLost("The server does not answer.", "Check it."))
+    assert window.notice.text
+    window.page_actions.reload_models()
+    qtbot.waitUntil(lambda: not window.notice.text)
+
+
 def test_an_error_of_the_models_goes_when_they_are_loaded(make_window: Callable[..., MainWindow], qtbot: QtBot) -> None:
     window = make_window(ScriptedLoader(error=EngineLost("small.gguf could not be loaded.", "Choose another file.")))
     qtbot.waitUntil(lambda: window.notice.text.startswith("small.gguf"))

@@ -20,7 +20,9 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QMenu,
+    QMessageBox,
     QPlainTextEdit,
+    QPushButton,
     QScrollArea,
     QTabBar,
     QWidget,
@@ -39,6 +41,7 @@ from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ColourScheme, ModelChoice, SettingsFile
 from baton_reasoning.core.thinking.registry import matching_preset
 from tests.app.conftest import LARGE, ScriptedLoader, last_answer, last_exchange
+from tests.fakes.full_disk import a_full_disk
 from tests.fakes.scripted import ScriptedEngine
 
 Make = Callable[..., MainWindow]
@@ -196,6 +199,40 @@ def test_the_inspector_is_closed_until_a_step_is_clicked(ask: Callable[[str], Ma
     assert window.inspector.piece is answer.steps.shown[0].piece
     qtbot.keyClick(window, Qt.Key.Key_I, Qt.KeyboardModifier.ControlModifier)
     assert not window.inspector.isVisible()
+
+
+def test_the_inspector_closes_with_what_was_chosen_in_it_unless_it_was_opened_for_what_is_shown(
+    ask: Callable[[str], MainWindow], qtbot: QtBot
+) -> None:
+    window = ask("2 + 2?")
+    first = window.session.conversation
+    window.chat.step_through(1)
+    assert window.inspector.isVisible()
+    window.chat.new()
+    assert not window.inspector.isVisible()
+    window.show_inspector(True)
+    ask("3 + 3?")
+    assert window.inspector.isVisible()
+    window.session.open(first.id)
+    assert not window.inspector.isVisible()
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.chat.step_through(1)
+    window.chat.comparison.compare_usual(last_exchange(window))
+    assert not window.inspector.isVisible()
+
+
+@pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space])
+def test_a_fork_by_key_leaves_the_focus_where_the_work_goes_on(
+    ask: Callable[[str], MainWindow], qtbot: QtBot, key: Qt.Key
+) -> None:
+    window = ask("2 + 2?")
+    qtbot.waitUntil(window.isActiveWindow)
+    window.chat.step_through(1)
+    (fork,) = [each for each in window.inspector.findChildren(QPushButton) if each.text() == "Fork here"]
+    fork.setFocus()
+    qtbot.keyClick(fork, key)
+    assert len(window.session.conversation.roots) == 2
+    assert QApplication.focusWidget() is window.chat.composer.edit
 
 
 def test_in_a_narrow_window_the_list_makes_room_for_the_inspector(make_window: Make) -> None:
@@ -376,3 +413,75 @@ def test_the_window_closes_the_store_after_everything_that_still_saves(
     monkeypatch.setattr(window._store, "close", partial(noted, "Store", window._store.close))
     window.close()
     assert order == ["BackgroundTasks", "LoadedModels", "Preferences", "Store"]
+
+
+def test_a_window_that_would_lose_an_answer_asks_before_it_closes(make_window: Make, qtbot: QtBot) -> None:
+    window = make_window()
+    qtbot.waitUntil(lambda: window.session.ready and window.models.state is LoadState.READY)
+
+    def asked(answer: str) -> None:
+        assert window.isVisible()
+        (box,) = window.findChildren(QMessageBox)
+        assert "could not be saved" in box.text()
+        (press,) = [each for each in box.buttons() if each.text() == answer]
+        qtbot.mouseClick(press, Qt.MouseButton.LeftButton)
+
+    with a_full_disk():
+        window.session.ask("2 + 2?")
+        assert not window.close()
+        asked("Keep open")
+        qtbot.waitUntil(lambda: window.session.ready and not window.findChildren(QMessageBox))
+        assert last_exchange(window).trace.ended
+        assert not window.close()
+        asked("Close anyway")
+        assert not window.isVisible()
+
+
+def test_a_damaged_store_is_a_warning_that_stays(make_window: Make) -> None:
+    window = make_window(begin=False)
+    window.paths.store.parent.mkdir(parents=True, exist_ok=True)
+    window.paths.store.write_bytes(b"no database" * 1000)
+    window.open_store()
+    told = window.notice.text
+    assert "was damaged" in told
+    assert str(window.paths.store.parent) in told
+    window.page_actions.say("Something was saved.")
+    window.notice.timer.timeout.emit()
+    assert window.notice.text == told
+    assert not window.notice.timer.isActive()
+
+
+def test_a_store_that_cannot_be_opened_is_told_with_what_follows(make_window: Make) -> None:
+    window = make_window(begin=False)
+    window.paths.store.mkdir(parents=True)
+    window.open_store()
+    assert "cannot be opened. Answers will not be saved. Check" in window.notice.text
+
+
+def test_what_a_full_disk_refused_is_in_the_list_and_can_be_opened(make_window: Make, qtbot: QtBot) -> None:
+    window = make_window()
+    qtbot.waitUntil(lambda: window.session.ready and window.models.state is LoadState.READY)
+    view = window.chat.sidebar.list
+
+    def names() -> list[str]:
+        return [view.item(row).text() for row in range(view.count())]
+
+    with a_full_disk():
+        window.session.ask("2 + 2?")
+        qtbot.waitUntil(lambda: window.session.ready)
+        conversation = window.session.conversation
+        window.chat.new()
+        qtbot.waitUntil(lambda: names() == ["Today", "2 + 2?"])
+        view.setCurrentRow(1)
+        qtbot.keyClick(view, Qt.Key.Key_Delete)
+        assert "could not be saved yet" in window.notice.text
+        window.session.open(conversation.id)
+        assert window.session.conversation is conversation
+        window.chat.new()
+    repository = window.session._repository
+    qtbot.waitUntil(lambda: window.notice.text == "Everything is saved again.")
+    qtbot.waitUntil(lambda: repository is not None and not repository._unsaved)
+    assert names() == ["Today", "2 + 2?"]
+    view.setCurrentRow(1)
+    qtbot.keyClick(view, Qt.Key.Key_Delete)
+    qtbot.waitUntil(lambda: names() == [])

@@ -9,11 +9,13 @@ from PySide6.QtWidgets import QAbstractButton, QApplication
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.servers.server_dialog import ServerDialog
+from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.pair_dialog import PairDialog
 from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.known_servers import KnownServer
+from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.options import HubFile, LocalFile, ServerUrls, parse_source
 from tests.app.conftest import ScriptedLoader
@@ -175,6 +177,10 @@ def test_the_pair_button_goes_back_to_a_recent_pair(window: MainWindow, qtbot: Q
     first = window.preferences.value.models
     for address in ("http://one:8080", "http://two:8080", "http://one:8080", "http://two:8080"):
         window.page_actions.use_models(first.replaced(Author.LARGE, parse_source(address)))
+        qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
+    window.models._loader.error = EngineLost("It does not answer.", "Check it.")  # type: ignore[attr-defined]
+    with qtbot.waitSignal(window.models.ready):  # those before it
+        window.page_actions.use_models(first.replaced(Author.LARGE, parse_source("http://never:8080")))
     assert window.preferences.value.window.recent_pairs == (
         ("demo:small", "http://two:8080"),
         ("demo:small", "http://one:8080"),

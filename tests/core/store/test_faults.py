@@ -222,7 +222,7 @@ def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path: Path, where: int)
         store.conversations.put("c", StoredExchange("e", None, "?")).result()
     (aside,) = path.parent.glob("*-damaged-*.sqlite")
     assert aside.read_bytes() == broken
-    assert aside.name in notice
+    assert f"{aside.name} in {path.parent}" in notice
 
 
 def test_however_a_file_is_damaged_it_opens_or_is_refused_in_words(path: Path) -> None:

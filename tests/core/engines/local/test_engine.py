@@ -326,6 +326,7 @@ def test_a_process_that_dies_again_at_once_is_an_error_in_words(smollm2: Path) -
     with pytest.raises(EngineLost, match="killed from outside") as lost:
         write_while_killing()
     assert "Load the model again" in lost.value.advice
+    assert engine.is_lost
     engine.close()
 
 
