@@ -93,7 +93,21 @@ def test_an_opened_file_shows_its_columns_and_first_problems(page: BatchPage, qt
     assert "Other columns are kept as metadata: other." in shown.notes.text()
     assert shown.start.isEnabled()
     assert shown.ungraded.isHidden()
-    assert shown.rows.item(5, 1).text() == "Count to 5."
+    assert shown.table.item(5, 1).text() == "Count to 5."
+
+
+def test_tab_leads_from_the_first_problems_to_the_start(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+    page.show()
+    qtbot.waitExposed(page)
+    preview(page, qtbot, problem_file)
+    page.preview.table.setFocus()
+    visited = []
+    while page.focusWidget() not in visited:
+        visited.append(page.focusWidget())
+        QTest.keyClick(page.focusWidget(), Qt.Key.Key_Tab)
+    assert page.preview.start in visited
+    page.resize(760, 700)
+    assert page.preview.table.horizontalScrollBar().maximum() == 0, "the expected answers are in view"
 
 
 def test_the_number_of_answers_is_shown_before_the_start(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
@@ -118,7 +132,7 @@ def test_a_wrong_guess_is_corrected_with_a_combo_box_also_after_a_file_that_cann
     with qtbot.waitSignal(page.session.read):
         page.preview.answer.setCurrentText("other")
         page.preview.answer.activated.emit(page.preview.answer.currentIndex())
-    assert page.preview.rows.item(0, 2).text() == "7"
+    assert page.preview.table.item(0, 2).text() == "7"
     assert page.preview.answer.currentText() == "other"
 
 
@@ -505,12 +519,12 @@ def test_a_data_set_of_the_hub_is_read_from_the_address_of_its_page(
         qtbot.mouseClick(page.welcome.read_data_set, Qt.MouseButton.LeftButton)
         assert page.welcome.read_data_set.text() == "Reading…"
     assert page.currentWidget() is page.preview
-    assert page.preview.rows.item(0, 1).text() == "Count to 2."
+    assert page.preview.table.item(0, 1).text() == "Count to 2."
     assert "Read test.jsonl of hf:maths/sums@" in page.preview.notes.text()
     with qtbot.waitSignal(page.session.read):
         page.preview.answer.setCurrentText("other")
         page.preview.answer.activated.emit(page.preview.answer.currentIndex())
-    assert page.preview.rows.item(0, 2).text() == "5"
+    assert page.preview.table.item(0, 2).text() == "5"
 
 
 def test_a_data_set_that_cannot_be_read_leaves_its_name_to_be_corrected(
