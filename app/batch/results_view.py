@@ -37,7 +37,7 @@ from baton_reasoning.core.batch.running.progress import time_left, time_taken
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.store.batches import ResultRow
-from baton_reasoning.core.text import counted
+from baton_reasoning.core.text import counted, one_line
 from baton_reasoning.core.words.numbers import count, rough_duration
 
 NARROW = 1000
@@ -46,6 +46,8 @@ ROOMY = 1200
 """Pixels from which the inspector opens beside table and answer."""
 LOWEST, CHART = 300, 420
 """Pixels of the table's height and of the chart's width beside it, at least."""
+LONGEST_TITLE = 24
+"""Characters of a policy on a button."""
 OPINIONS_KEY, VALUES_KEY = "F7", "F9"
 _STOP = ("Stop", "Finishes the answers under way, and begins no other")
 _STOP_NOW = ("Stop now", "Ends the answers under way at once; they are written anew next time")
@@ -129,9 +131,13 @@ class ResultsView(QWidget):
             self.table.setCurrentIndex(index)
 
     def step(self, by: int) -> None:
-        """Show the next answer of this policy that went wrong (1), or the one before (-1)."""
-        if (index := self.model.next_failed(self.table.currentIndex(), by)).isValid():
+        """Show the next answer of this policy that went wrong (1), or the one before (-1); say so if there is none."""
+        current = self.table.currentIndex()
+        if (index := self.model.next_failed(current, by)).isValid():
             self._open(index)
+        else:
+            where = f" {'below' if by > 0 else 'above'} this one" if current.isValid() else ""
+            self._actions.say(f"No answer of “{arm_title(self.model.arm_of(current))}”{where} went wrong.")
 
     def close_answer(self) -> bool:
         """Close the answer beside the table; whether there was one."""
@@ -238,9 +244,14 @@ class ResultsView(QWidget):
         self.regrade.setEnabled(total.done > 0 and not running)
         self.opinions.setEnabled(total.done > 0 and not reviews.no_opinions_reason)
         self.values.setEnabled(total.done > 0 and not reviews.unavailable_reason)
-        for each, rows in ((RowFilter.WRONG, self.model.wrong), (RowFilter.DIFFERENT, self.model.different)):
-            self.filters[each].setText(f"{each.value} ({len(rows):,})")
-        self.filters[RowFilter.WRONG].setToolTip(f"Problems that “{arm_title(self.model.main)}” did not get right")
+        main = arm_title(self.model.main)
+        wrong = RowFilter.WRONG.value.format(one_line(main, LONGEST_TITLE))
+        for each, text, rows in (
+            (RowFilter.WRONG, wrong, self.model.wrong),
+            (RowFilter.DIFFERENT, RowFilter.DIFFERENT.value, self.model.different),
+        ):
+            self.filters[each].setText(f"{text} ({len(rows):,})")
+        self.filters[RowFilter.WRONG].setToolTip(f"Problems that “{main}” did not get right")
 
     def _press_run(self) -> None:
         if self.session.running:

@@ -99,6 +99,14 @@ def test_keys_lead_to_the_next_and_the_previous_failure_of_the_policy(view: Resu
     assert "p3" in shown(view), "as the table is sorted"
 
 
+def test_a_policy_without_failures_says_so(view: ResultsView, actions: RecordedActions, qtbot: QtBot) -> None:
+    view.table.setCurrentIndex(view.model.index(2, LARGE))
+    with qtbot.waitSignal(actions.said) as said:
+        qtbot.keyClick(view.table, Qt.Key.Key_F8)
+    assert said.args == ["No answer of “Large only” below this one went wrong."]
+    assert shown(view) == "p2 · Large only"
+
+
 def test_the_page_closes_the_answer_with_escape_and_says_if_there_is_none(view: ResultsView, page: BatchPage) -> None:
     assert page.escape()
     assert view.answer.isHidden()

@@ -273,7 +273,7 @@ def test_rows_are_filtered_by_what_went_wrong_and_where_policies_differ(
     view = page.view
     assert [view.filters[each].text() for each in RowFilter] == [
         "all",
-        "what went wrong (3)",
+        "what Small only got wrong (3)",
         "where policies differ (3)",
     ]
     view.filters[RowFilter.DIFFERENT].click()
