@@ -25,7 +25,6 @@ from baton_reasoning.app.batch.welcome import BatchWelcome
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.app.toolkit.controls import IconButton
-from baton_reasoning.app.toolkit.tables import FigureTable
 from baton_reasoning.app.toolkit.theme import DARK, current_theme
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.tables import main_tables, more_tables
@@ -254,7 +253,7 @@ def test_every_note_of_the_report_stands_in_the_folded_parts(page: BatchPage, qt
     qtbot.addWidget(folded)
     with Grader() as grader:
         folded.show_report(noted_report(page.session.store, grader))
-    told = "\n".join([folded.notes.text(), *(each.notes.text() for each in folded.findChildren(FigureTable))])
+    told = "\n".join(each.text() for each in folded.findChildren(QLabel))
     assert [note for note in NOTES if note not in told] == []
     assert folded.heads[Fold.NOTES].text() == f"▸ Notes ({len(folded.notes.text().splitlines())})"
 
