@@ -29,8 +29,8 @@ class Fold(Enum):
 
 
 class FoldedParts(QWidget):
-    takeovers_wanted = Signal()
-    """Their part was opened: count them."""
+    opened = Signal(object)
+    """The `Fold` that a person has opened."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -66,8 +66,8 @@ class FoldedParts(QWidget):
     def _turn(self, fold: Fold) -> None:
         self.bodies[fold].setVisible(not self.is_open(fold))
         self._name()
-        if fold is Fold.WORTH and self.is_open(fold):
-            self.takeovers_wanted.emit()
+        if self.is_open(fold):
+            self.opened.emit(fold)
 
     def _name(self) -> None:
         notes = len(self.notes.text().splitlines())

@@ -16,6 +16,7 @@ from baton_reasoning.app.toolkit.controls import (
     label,
     line_edit,
     scrolling,
+    show_opened,
     whole_number,
 )
 from baton_reasoning.app.toolkit.flow import flowing
@@ -144,8 +145,10 @@ class Preview(QWidget):
 
     def _show_more(self) -> None:
         """Offer all policies, or hide those again that are not chosen."""
-        self._others.setVisible(self._others.isHidden())
-        self.more.setText("More…" if self._others.isHidden() else "Fewer")
+        opens = self._others.isHidden()
+        self._others.setVisible(opens)
+        self.more.setText("Fewer" if opens else "More…")
+        show_opened(self._area, self._others if opens else self.more)
 
     def _lay_out(self) -> None:
         self.table.setMinimumHeight(120)
@@ -173,8 +176,8 @@ class Preview(QWidget):
             flowing(*fields, gap=16),
         )
         foot = hbox(self.amount, (self.reason, 1), button("Cancel", self.cancelled.emit), self.start)
-        area = scrolling(holder(vbox(*parts, margins=(20, 18, 20, 18), spacing=12), Role.CARD))
-        self.setLayout(vbox(area, foot, margins=(22, 16, 22, 16), spacing=12))
+        self._area = scrolling(holder(vbox(*parts, margins=(20, 18, 20, 18), spacing=12), Role.CARD))
+        self.setLayout(vbox(self._area, foot, margins=(22, 16, 22, 16), spacing=12))
 
 
 def _combo(name: str) -> QComboBox:

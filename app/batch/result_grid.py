@@ -47,12 +47,16 @@ class ResultGrid(QTableView):
             self.fit()
 
     def fit(self) -> None:
-        """Give the problem its share of the width, and the policies what is left; rows are as high as the text."""
+        """Give the problem its share of the width, and the policies what is left: first what their titles need.
+
+        Rows are as high as the text.
+        """
         size, width, arms = current_theme().text_size, self.viewport().width(), self._results.arms
         height = self.fontMetrics().height() + 14
         if self.verticalHeader().defaultSectionSize() != height:  # which looks at every row
             self.verticalHeader().setDefaultSectionSize(height)
-        self.horizontalHeader().setMinimumSectionSize(round(NARROW * size))
+        header = self.horizontalHeader()
+        header.setMinimumSectionSize(round(NARROW * size))
         widths = {
             ResultColumn.NUMBER: round(NARROW * size),
             ResultColumn.SEED: round(NARROW * size),
@@ -62,7 +66,10 @@ class ResultGrid(QTableView):
         for column, each in widths.items():
             self.setColumnWidth(column, each)
         lowest = [round((PAIR if arm in self._results.pairs else ARM) * size) for arm in arms]
-        left = width - sum(widths[column] for column in widths if not self.isColumnHidden(column)) - sum(lowest)
+        room = width - sum(widths[column] for column in widths if not self.isColumnHidden(column))
+        titles = [max(least, header.sectionSizeHint(at)) for at, least in enumerate(lowest, FIRST_ARM)]
+        lowest = titles if sum(titles) <= room else lowest
+        left = room - sum(lowest)
         for at, (arm, least) in enumerate(zip(arms, lowest, strict=True), FIRST_ARM):
             self.setItemDelegateForColumn(at, self._pair if arm in self._results.pairs else self._plain)
             self.setColumnWidth(at, least + max(0, left) // len(lowest))

@@ -22,13 +22,21 @@ from baton_reasoning.app.batch.session import BatchSession
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.preferences import documents_folder
 from baton_reasoning.app.toolkit.background import LatestTask
-from baton_reasoning.app.toolkit.controls import ElidedLabel, SwitchButton, button, label, progress_bar, scrolling
+from baton_reasoning.app.toolkit.controls import (
+    ElidedLabel,
+    SwitchButton,
+    button,
+    label,
+    progress_bar,
+    scrolling,
+    show_opened,
+)
 from baton_reasoning.app.toolkit.flow import flowing
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
 from baton_reasoning.core.batch.reporting import charts, tables
 from baton_reasoning.core.batch.reporting.exports import EXPORTS
-from baton_reasoning.core.batch.reporting.failures import analyse
+from baton_reasoning.core.batch.reporting.failures import FailureAnalysis, analyse
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.reviews import USUAL_SAMPLE
 from baton_reasoning.core.batch.running.arms import ARMS, arm_title
@@ -198,7 +206,13 @@ class ResultsView(QWidget):
         session = self.session
         if session.batch and not session.running and self.folded.is_open(Fold.WORTH):
             store, batch_id = session.store, session.batch.id
-            self._analysing.run(lambda: analyse(store, batch_id), self.folded.show_takeovers)
+            self._analysing.run(lambda: analyse(store, batch_id), self._show_takeovers)
+
+    def _show_takeovers(self, found: FailureAnalysis) -> None:
+        is_first = not self.folded.takeovers.shown
+        self.folded.show_takeovers(found)
+        if is_first:
+            show_opened(self._area, self.folded.takeovers)
 
     def _show_state(self) -> None:
         self._show_progress()
@@ -345,14 +359,15 @@ class ResultsView(QWidget):
             press.clicked.connect(partial(self.model.choose, wanted))
         show = flowing(label("Show", Role.MUTED), *self.filters.values(), gap=4)
         self._split.addWidget(self._chart)
-        self._split.addWidget(holder(vbox((self.table, 1), show, margins=0, spacing=6)))
+        self._split.addWidget(holder(vbox((self.table, 1), hbox(8, (show, 1)), margins=0, spacing=6)))
         self._split.addWidget(self.answer)
         self._split.setChildrenCollapsible(False)
         self._split.setStretchFactor(1, 1)
         content = vbox(
             head, self._progress, self.sentence, (self._split, 1), self.folded, margins=(22, 14, 16, 14), spacing=12
         )
-        self.setLayout(vbox(scrolling(holder(content)), margins=0))
+        self._area = scrolling(holder(content))
+        self.setLayout(vbox(self._area, margins=0))
 
     def _fit(self) -> None:
         """Put chart, table and answer side by side, in a narrow window below each other."""
@@ -370,7 +385,8 @@ class ResultsView(QWidget):
         session.reported.connect(self._show_report)
         self.reviews.changed.connect(self._show_progress)
         self.reviews.ended.connect(self._count_takeovers)
-        self.folded.takeovers_wanted.connect(self._count_takeovers)
+        self.folded.opened.connect(self._count_takeovers)
+        self.folded.opened.connect(lambda fold: show_opened(self._area, self.folded.bodies[fold]))
         self.table.activated.connect(self._open)
         self.table.selectionModel().currentChanged.connect(lambda index, _: self._moved(index))
         self.answer.stepped.connect(self.step)

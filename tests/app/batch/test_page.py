@@ -13,7 +13,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog, QLabel
+from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.execution import BatchActivity
@@ -235,6 +235,39 @@ def test_sentence_chart_and_folded_parts_tell_what_the_report_says(
     assert folded.heads[Fold.TESTS].accessibleName() == "Hide: Paired tests and intervals"
     folded.heads[Fold.TESTS].click()
     assert not folded.tests.isVisibleTo(view)
+
+
+def test_what_is_opened_below_the_fold_is_scrolled_to(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+    page.show()
+    page.resize(760, 500)
+
+    def wait_for_view(part: QWidget) -> None:
+        """Of all of it or, where it is higher than the page, of its beginning."""
+
+        def is_in_view() -> bool:
+            shown = part.visibleRegion().boundingRect()
+            return shown.top() == 0 and shown.height() >= min(part.height(), 100)
+
+        qtbot.waitUntil(is_in_view)
+
+    preview(page, qtbot, problem_file)
+    page.preview.more.click()
+    wait_for_view(page.preview._others)
+    run(page, qtbot, problem_file, "small", "every-step")
+    folded = page.view.folded
+    for fold in (Fold.TESTS, Fold.WORTH, Fold.TIMES):
+        folded.heads[fold].click()
+        wait_for_view(folded.bodies[fold])
+        folded.heads[fold].click()
+
+
+def test_titles_of_policies_are_whole_where_there_is_room(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+    page.show()
+    run(page, qtbot, problem_file, "small", "large", "baton", "random")
+    header = page.view.table.horizontalHeader()
+    for column in range(FIRST_ARM, header.count()):
+        assert header.sectionSize(column) >= header.sectionSizeHint(column)
+    assert page.view.table.horizontalScrollBar().maximum() == 0
 
 
 def test_takeovers_are_counted_once_a_person_looks_at_them(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
