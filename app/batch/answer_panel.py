@@ -9,7 +9,7 @@ from PySide6.QtCore import QPoint, QRectF, Signal
 from PySide6.QtGui import QFocusEvent, QHideEvent
 from PySide6.QtWidgets import QPlainTextEdit, QSplitter, QWidget
 
-from baton_reasoning.app.batch.result_table import run_title
+from baton_reasoning.app.batch.result_table import plain_answer, run_title
 from baton_reasoning.app.batch.reviews import BatchReviews
 from baton_reasoning.app.batch.session import BatchSession
 from baton_reasoning.app.document import RichText
@@ -32,7 +32,7 @@ from baton_reasoning.app.toolkit.flow import flowing
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme
 from baton_reasoning.app.toolkit.timer import single_shot_timer
-from baton_reasoning.core.batch.reporting.failures import Divergence, Failure, kind_of
+from baton_reasoning.core.batch.reporting.failures import Divergence, Failure, FailureKind, kind_of
 from baton_reasoning.core.batch.reporting.figures import conditions_text
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.problem import Problem
@@ -183,8 +183,9 @@ class AnswerPanel(QWidget):
         settings = RunSettings.stored(trace.started.settings if trace.started else {})
         self.pane.show_exchange(Exchange(self._problem.text, settings, trace=trace))
         self._review.follow()
-        expected = f"✗ expected {self._problem.expected}" if row.outcome is Outcome.WRONG else ""
-        self.pane.show_verdict(row.outcome, expected)
+        expected = f"✗ expected {plain_answer(self._problem.expected or '')}" if row.outcome is Outcome.WRONG else ""
+        self.pane.show_verdict(row.outcome, expected, plain_answer(row.answer))
+        self.pane.verdict.setToolTip(plain_tip(row.verdict.reason if row.verdict else ""))
         self._describe(row, failure)
         self._first = self._goal = None
         if failure and (divergence := failure.divergence):
@@ -197,11 +198,13 @@ class AnswerPanel(QWidget):
     def _describe(self, row: ResultRow, failure: Failure | None) -> None:
         if row.state is not JobState.DONE:
             first = "This answer is not written yet."
-        elif failure:
-            first = f"{failure.kind.value}: {failure.detail}"
+        elif failure and row.outcome is Outcome.WRONG:  # the verdict says what was expected
+            kind = [] if failure.kind is FailureKind.WRONG else [failure.kind.value]
+            first = " · ".join([*kind, *failure.place])
         else:
-            first = row.error or (row.verdict.reason if row.verdict else "")
+            first = f"{failure.kind.value}: {failure.detail}" if failure else row.error
         self.detail.setText("\n".join(filter(None, (first, *row.notices))))
+        self.detail.setVisible(bool(self.detail.text()))
         self.detail.setToolTip(plain_tip(f"Written {conditions_text(row.conditions)}." if row.conditions else ""))
 
     def _show_piece(self, piece: Piece | None) -> None:
