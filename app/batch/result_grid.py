@@ -9,10 +9,13 @@ from PySide6.QtWidgets import QAbstractItemView, QStyledItemDelegate, QStyleOpti
 from baton_reasoning.app.batch.result_table import FIRST_ARM, RIBBON_ROLE, ResultColumn, ResultTable
 from baton_reasoning.app.toolkit.ribbon import paint_ribbon
 from baton_reasoning.app.toolkit.theme import current_theme
+from baton_reasoning.core.batch.running.arms import arm_title
 
 RIBBON, BEFORE_RIBBON = QSize(64, 10), 8
 NARROW, ARM, PAIR = 50, 84, 198
 """Pixels of the columns at the usual text size: of numbers; of policies at least, and of those with a ribbon."""
+BESIDE_TITLE = 16
+"""Pixels beside a title in the header."""
 PROBLEM_SHARE, EXPECTED_SHARE = 0.2, 0.11
 """Parts of the width, whatever the number of policies."""
 
@@ -65,14 +68,16 @@ class ResultGrid(QTableView):
         }
         for column, each in widths.items():
             self.setColumnWidth(column, each)
-        lowest = [round((PAIR if arm in self._results.pairs else ARM) * size) for arm in arms]
-        room = width - sum(widths[column] for column in widths if not self.isColumnHidden(column))
-        titles = [max(least, header.sectionSizeHint(at)) for at, least in enumerate(lowest, FIRST_ARM)]
-        lowest = titles if sum(titles) <= room else lowest
-        left = room - sum(lowest)
-        for at, (arm, least) in enumerate(zip(arms, lowest, strict=True), FIRST_ARM):
+        policies = [round((PAIR if arm in self._results.pairs else ARM) * size) for arm in arms]
+        left = width - sum(widths[column] for column in widths if not self.isColumnHidden(column)) - sum(policies)
+        for number, arm in enumerate(arms):
+            title = header.fontMetrics().horizontalAdvance(arm_title(arm)) + BESIDE_TITLE
+            more = max(0, min(left, title - policies[number]))
+            policies[number] += more
+            left -= more
+        for at, (arm, least) in enumerate(zip(arms, policies, strict=True), FIRST_ARM):
             self.setItemDelegateForColumn(at, self._pair if arm in self._results.pairs else self._plain)
-            self.setColumnWidth(at, least + max(0, left) // len(lowest))
+            self.setColumnWidth(at, least + max(0, left) // len(arms))
 
 
 class PairCell(QStyledItemDelegate):
