@@ -101,7 +101,7 @@ class Preview(QWidget):
     def show_problems(self, found: ProblemSet) -> None:
         self.found = found
         self.title.setText(found.name)
-        read, *more = found.summary()
+        read, *more = found.summary(seen=("problem", "answer", "id"))
         self.count.setText(read)
         self.ungraded.setChecked(False)
         self.ungraded.setVisible(not found.with_answer)

@@ -89,7 +89,7 @@ def test_an_opened_file_shows_its_columns_and_first_problems(page: BatchPage, qt
         "id",
     )
     assert shown.count.text() == "Read 6 problems, with an answer each."
-    assert "Other columns are kept as metadata: other." in shown.notes.text()
+    assert shown.notes.text() == "Other columns are kept as metadata: other.", "the fields above name the columns"
     assert shown.start.isEnabled()
     assert shown.ungraded.isHidden()
     assert shown.table.item(5, 1).text() == "Count to 5."
