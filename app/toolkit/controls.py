@@ -336,7 +336,7 @@ def show_opened(area: QScrollArea, part: QWidget) -> None:
     """Scroll to a part that was just opened, once it has its place; what opened it, above, stays in view."""
 
     def scroll() -> None:
-        top = part.mapTo(area.widget(), QPoint()).y()
+        top = part.mapTo(area.viewport(), QPoint()).y() + area.verticalScrollBar().value()
         area.ensureVisible(0, top + part.height(), 0, 0)
         area.ensureVisible(0, top, 0, current_theme().scaled(ABOVE_OPENED))
 
