@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, QRectF, Signal
-from PySide6.QtGui import QFocusEvent, QHideEvent
+from PySide6.QtGui import QHideEvent
 from PySide6.QtWidgets import QPlainTextEdit, QSplitter, QWidget
 
 from baton_reasoning.app.batch.result_table import plain_answer, run_title
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 NEXT, PREVIOUS = "F8", "Shift+F8"
 NOTE_LINES = 2
 KEEP_MS = 800
-"""A note is saved after this pause in typing, and when another answer is shown."""
+"""A note is saved after this pause in typing, when another answer is shown, and when the page is left."""
 WITH_INSPECTOR = 680
 """Pixels of the answer and the inspector beside it, at the usual text size."""
 OPINION_TIP = "The large model reads this answer, and shows where it first disagrees"
@@ -86,14 +86,13 @@ class AnswerPanel(QWidget):
         self.stop = button("Stop", reviews.stop, tip="What is finished is kept; the next time goes on from there")
         self.progress = label("", Role.MUTED)
         self._review = AnswerReview(self.pane, None)
-        self.note = NoteEdit()
+        self.note = QPlainTextEdit()
         self._keeping = single_shot_timer(self, KEEP_MS, self.keep_note)
         self._lay_out()
         self.inspect.toggled.connect(self._show_inspector)
         self.pane.revealed.connect(self._reveal)
         self.pane.steps.grown.connect(lambda _: self._reach())
         self.note.textChanged.connect(self._keeping.start)
-        self.note.left.connect(self.keep_note)
         reviews.changed.connect(self._show_reviews)
         reviews.ended.connect(self._read)
 
@@ -261,24 +260,11 @@ class AnswerPanel(QWidget):
         parts = (self.problem, self.detail, buttons, self.pane, STRETCH)
         self._text = holder(vbox(*parts, margins=(0, 0, 8, 0), spacing=12))
         self._area = scrolling(self._text)
+        self.note.setAccessibleName("Note on this answer")
+        self.note.setPlaceholderText("Note on this answer: kept with it, and exported")
+        self.note.setTabChangesFocus(True)
         self.note.setFixedHeight(self.note.fontMetrics().lineSpacing() * NOTE_LINES + 20)
         self._split = QSplitter()
         self._split.addWidget(holder(vbox(head, (self._area, 1), self.note, margins=(12, 0, 0, 0), spacing=8)))
         self._split.setChildrenCollapsible(False)
         self.setLayout(vbox(self._split, margins=0))
-
-
-class NoteEdit(QPlainTextEdit):
-    """The field for a person's note: Tab leaves it, and its owner saves the text."""
-
-    left = Signal()
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setAccessibleName("Note on this answer")
-        self.setPlaceholderText("Note on this answer: kept with it, and exported")
-        self.setTabChangesFocus(True)
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        super().focusOutEvent(event)
-        self.left.emit()
