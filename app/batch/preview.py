@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QHeaderView, QWidget
+from PySide6.QtWidgets import QHeaderView, QWidget
 
 from baton_reasoning.app.toolkit.controls import (
     ElidedCheckBox,
@@ -51,8 +51,11 @@ class Preview(QWidget):
         self.found: ProblemSet | None = None
         self._busy_reason = ""
         self.title, self.count = label("", Role.TITLE), label("", Role.MUTED)
-        self.problem, self.answer, self.identity = (_combo(name) for name in ("Problem", "Answer", "Id"))
+        self.problem, self.answer, self.identity = (
+            combo_box(f"Column of the {name}") for name in ("problem", "answer", "id")
+        )
         for combo in (self.problem, self.answer, self.identity):
+            combo.setMinimumWidth(130)
             combo.activated.connect(self._columns_chosen)
         self.table = RowTable("The first problems", SHOWN)
         self.notes = label("", Role.MUTED, wrap=True, selectable=True)
@@ -178,12 +181,6 @@ class Preview(QWidget):
         foot = hbox(self.amount, (self.reason, 1), button("Cancel", self.cancelled.emit), self.start)
         self._area = scrolling(holder(vbox(*parts, margins=(20, 18, 20, 18), spacing=12), Role.CARD))
         self.setLayout(vbox(self._area, foot, margins=(22, 16, 22, 16), spacing=12))
-
-
-def _combo(name: str) -> QComboBox:
-    combo = combo_box(f"Column of the {name.lower()}")
-    combo.setMinimumWidth(130)
-    return combo
 
 
 def _named(name: str, field: QWidget) -> QWidget:

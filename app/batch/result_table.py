@@ -269,7 +269,8 @@ class ResultTable(QAbstractTableModel):
                 expected = plain_answer(problem.expected or "")
                 return (str(position + 1), str(seed), self._parts[position], expected)[column]
             case Qt.ItemDataRole.ToolTipRole:
-                return plain_tip((problem.expected or "") if column is ResultColumn.EXPECTED else _in_tip(problem))
+                text = f"{problem.id}\n{problem.text[:SHOWN_IN_TIP]}"
+                return plain_tip((problem.expected or "") if column is ResultColumn.EXPECTED else text)
             case Qt.ItemDataRole.AccessibleTextRole if column is ResultColumn.PROBLEM:
                 return problem.text[:SHOWN_IN_TIP]
             case Qt.ItemDataRole.ForegroundRole if column in (ResultColumn.NUMBER, ResultColumn.SEED):
@@ -323,10 +324,6 @@ def distinguishing_parts(texts: Sequence[str]) -> list[str]:
     ending = shared_opening([rest[::-1] for rest in rests])
     parts = [rest[: len(rest) - ending].rstrip(" ,;:") or rest for rest in rests]
     return [" ".join(part[:SHOWN_OF_PROBLEM].split()) for part in parts]
-
-
-def _in_tip(problem: Problem) -> str:
-    return f"{problem.id}\n{problem.text[:SHOWN_IN_TIP]}"
 
 
 def _ink(mark: Mark) -> QColor:
