@@ -185,11 +185,12 @@ class ResultsView(QWidget):
         self._chart.setVisible(self._has_chart and self.answer.isHidden())
         self.folded.show_report(report)
         self.folded.show()
-        self._summarise()
+        self._show_state()
         self._count_takeovers()
 
-    def _summarise(self) -> None:
-        """Show “40 problems, 4 policies, done in 74 s”; the models are in the tool tip."""
+    def _show_state(self) -> None:
+        """Show how far it is, and “40 problems, 4 policies, done in 74 s”; the models are in the tool tip."""
+        self._show_progress()
         viewed = self.session.viewed
         assert viewed
         batch, total = viewed.batch, viewed.progress.total
@@ -213,10 +214,6 @@ class ResultsView(QWidget):
         self.folded.show_takeovers(found)
         if is_first:
             show_opened(self._area, self.folded.takeovers)
-
-    def _show_state(self) -> None:
-        self._show_progress()
-        self._summarise()
 
     def _show_progress(self) -> None:
         """Show how far the batch is, and what can be pressed now."""
@@ -259,11 +256,8 @@ class ResultsView(QWidget):
         self.opinions.setEnabled(total.done > 0 and not reviews.no_opinions_reason)
         self.values.setEnabled(total.done > 0 and not reviews.unavailable_reason)
         main = arm_title(self.model.main)
-        wrong = RowFilter.WRONG.value.format(one_line(main, LONGEST_TITLE))
-        for each, text, rows in (
-            (RowFilter.WRONG, wrong, self.model.wrong),
-            (RowFilter.DIFFERENT, RowFilter.DIFFERENT.value, self.model.different),
-        ):
+        for each, rows in ((RowFilter.WRONG, self.model.wrong), (RowFilter.DIFFERENT, self.model.different)):
+            text = each.value.format(one_line(main, LONGEST_TITLE))
             self.filters[each].setText(f"{text} ({len(rows):,})")
         self.filters[RowFilter.WRONG].setToolTip(f"Problems that “{main}” did not get right")
 
@@ -300,20 +294,20 @@ class ResultsView(QWidget):
     def _open(self, index: QModelIndex) -> None:
         """Show the answer of a cell beside the table; in the first columns, of the main policy."""
         index = self.model.arm_cell(index)
-        if row := self.model.result_at(index):
+        if self.model.result_at(index):
             self._chart.hide()
             if self.answer.isHidden():
                 self.answer.show()
                 self._split.setSizes([0, 760, 480])
             self.table.setCurrentIndex(index)
-            if self.answer.row is None or self.answer.row.job != row.job:
-                self.answer.show_answer(row, self.model.problem_at(index.row()))
+            self._follow(index)  # the cell may have been the current one before
             self._fit()
             self.table.scrollTo(index)
 
-    def _moved(self, index: QModelIndex) -> None:
-        """Follow the table while an answer is open."""
-        if not self.answer.isHidden() and (row := self.model.result_at(index)):
+    def _follow(self, index: QModelIndex) -> None:
+        """Show the answer of another cell while one is open."""
+        row, shown = self.model.result_at(index), self.answer.row
+        if row and not self.answer.isHidden() and (shown is None or shown.job != row.job):
             self.answer.show_answer(row, self.model.problem_at(index.row()))
 
     def _fill_menus(self) -> None:
@@ -388,7 +382,7 @@ class ResultsView(QWidget):
         self.folded.opened.connect(self._count_takeovers)
         self.folded.opened.connect(lambda fold: show_opened(self._area, self.folded.bodies[fold]))
         self.table.activated.connect(self._open)
-        self.table.selectionModel().currentChanged.connect(lambda index, _: self._moved(index))
+        self.table.selectionModel().currentChanged.connect(lambda index, _: self._follow(index))
         self.answer.stepped.connect(self.step)
         self.answer.closed.connect(self.close_answer)
         current_theme().changed.connect(self._fit)
