@@ -292,11 +292,8 @@ class ResultTable(QAbstractTableModel):
                 answer = f"{run_title(row)}: {row.answer}" if row.answer else run_title(row)
                 return plain_tip("\n".join(filter(None, (answer, reason, *row.notices, row.note))))
             case Qt.ItemDataRole.AccessibleTextRole:
-                share = (
-                    f"{row.cost.large_share:.0%} by the large model"
-                    if row.arm in self.pairs and row.cost.tokens
-                    else ""
-                )
+                is_shared = row.arm in self.pairs and row.cost.tokens
+                share = f"{row.cost.large_share:.0%} by the large model" if is_shared else ""
                 answer = row.answer if mark_of(row) in FAILED else ""
                 notice = "with a notice" if row.notices else ""
                 parts = (mark_of(row).name.lower(), answer, self._change(row), share, notice)

@@ -272,7 +272,8 @@ class ResultsView(QWidget):
 
     def _export(self, ending: str) -> None:
         assert self.session.batch
-        first = documents_folder() / f"{_file_name(self.session.batch.name)}{ending}"
+        name = re.sub(r"[^\w.=-]+", "-", self.session.batch.name).strip("-.") or "batch"
+        first = documents_folder() / f"{name}{ending}"
         where, _ = QFileDialog.getSaveFileName(self, "Export", str(first), f"*{ending}")
         if where:
             self.session.export(Path(where if where.lower().endswith(ending) else f"{where}{ending}"))
@@ -390,8 +391,3 @@ class ResultsView(QWidget):
             shortcut = QShortcut(QKeySequence(key), self)
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
             shortcut.activated.connect(partial(self.step, by))
-
-
-def _file_name(batch: str) -> str:
-    """Turn the name of a batch into that of a file."""
-    return re.sub(r"[^\w.=-]+", "-", batch).strip("-.") or "batch"
