@@ -16,7 +16,6 @@ from baton_reasoning.app.toolkit.layout import vbox
 from baton_reasoning.app.toolkit.tables import FigureTable
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.batch.reporting import tables
-from baton_reasoning.core.batch.reporting.failures import FailureAnalysis, takeover_table
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.table import Table
 
@@ -59,9 +58,6 @@ class FoldedParts(QWidget):
         self.times.show_tables(times, "\n".join(seconds))
         self.notes.setText("\n".join(f"• {note}" for note in notes))
         self._name()
-
-    def show_takeovers(self, found: FailureAnalysis) -> None:
-        self.takeovers.show_tables([takeover_table(found.takeovers)])
 
     def _turn(self, fold: Fold) -> None:
         self.bodies[fold].setVisible(not self.is_open(fold))

@@ -36,7 +36,7 @@ from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
 from baton_reasoning.core.batch.reporting import charts, tables
 from baton_reasoning.core.batch.reporting.exports import EXPORTS
-from baton_reasoning.core.batch.reporting.failures import FailureAnalysis, analyse
+from baton_reasoning.core.batch.reporting.failures import FailureAnalysis, analyse, takeover_table
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.reviews import USUAL_SAMPLE
 from baton_reasoning.core.batch.running.arms import ARMS, arm_title
@@ -211,7 +211,7 @@ class ResultsView(QWidget):
 
     def _show_takeovers(self, found: FailureAnalysis) -> None:
         is_first = not self.folded.takeovers.shown
-        self.folded.show_takeovers(found)
+        self.folded.takeovers.show_tables([takeover_table(found.takeovers)])
         if is_first:
             show_opened(self._area, self.folded.takeovers)
 
