@@ -16,7 +16,7 @@ NARROW, ARM, PAIR = 50, 84, 198
 """Pixels of the columns at the usual text size: of numbers; of policies at least, and of those with a ribbon."""
 BESIDE_TITLE = 16
 """Pixels beside a title in the header."""
-PROBLEM_SHARE, EXPECTED_SHARE = 0.2, 0.11
+PROBLEM_SHARE, EXPECTED_SHARE = 0.18, 0.1
 """Parts of the width, whatever the number of policies."""
 
 
