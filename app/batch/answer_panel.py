@@ -6,10 +6,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, QRectF, Signal
-from PySide6.QtGui import QFocusEvent, QHideEvent
+from PySide6.QtGui import QHideEvent
 from PySide6.QtWidgets import QPlainTextEdit, QSplitter, QWidget
 
-from baton_reasoning.app.batch.result_table import run_title
+from baton_reasoning.app.batch.result_table import plain_answer, run_title
 from baton_reasoning.app.batch.reviews import BatchReviews
 from baton_reasoning.app.batch.session import BatchSession
 from baton_reasoning.app.document import RichText
@@ -32,7 +32,7 @@ from baton_reasoning.app.toolkit.flow import flowing
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme
 from baton_reasoning.app.toolkit.timer import single_shot_timer
-from baton_reasoning.core.batch.reporting.failures import Divergence, Failure, kind_of
+from baton_reasoning.core.batch.reporting.failures import Divergence, Failure, FailureKind, kind_of
 from baton_reasoning.core.batch.reporting.figures import conditions_text
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.problem import Problem
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 NEXT, PREVIOUS = "F8", "Shift+F8"
 NOTE_LINES = 2
 KEEP_MS = 800
-"""A note is saved after this pause in typing, and when another answer is shown."""
+"""A note is saved after this pause in typing, when another answer is shown, and when the page is left."""
 WITH_INSPECTOR = 680
 """Pixels of the answer and the inspector beside it, at the usual text size."""
 OPINION_TIP = "The large model reads this answer, and shows where it first disagrees"
@@ -87,14 +87,13 @@ class AnswerPanel(QWidget):
         self.progress = label("", Role.MUTED)
         self.pane.follow()  # which gives every part its place, before there is an answer
         self._review = AnswerReview(self.pane, None)
-        self.note = NoteEdit()
+        self.note = QPlainTextEdit()
         self._keeping = single_shot_timer(self, KEEP_MS, self.keep_note)
         self._lay_out()
         self.inspect.toggled.connect(self._show_inspector)
         self.pane.revealed.connect(self._reveal)
         self.pane.steps.grown.connect(lambda _: self._reach())
         self.note.textChanged.connect(self._keeping.start)
-        self.note.left.connect(self.keep_note)
         reviews.changed.connect(self._show_reviews)
         reviews.ended.connect(self._read)
 
@@ -184,8 +183,9 @@ class AnswerPanel(QWidget):
         settings = RunSettings.stored(trace.started.settings if trace.started else {})
         self.pane.show_exchange(Exchange(self._problem.text, settings, trace=trace))
         self._review.follow()
-        expected = f"✗ expected {self._problem.expected}" if row.outcome is Outcome.WRONG else ""
-        self.pane.show_verdict(row.outcome, expected)
+        expected = f"✗ expected {plain_answer(self._problem.expected or '')}" if row.outcome is Outcome.WRONG else ""
+        self.pane.show_verdict(row.outcome, expected, plain_answer(row.answer))
+        self.pane.verdict.setToolTip(plain_tip(row.verdict.reason if row.verdict else ""))
         self._describe(row, failure)
         self._first = self._goal = None
         if failure and (divergence := failure.divergence):
@@ -198,11 +198,13 @@ class AnswerPanel(QWidget):
     def _describe(self, row: ResultRow, failure: Failure | None) -> None:
         if row.state is not JobState.DONE:
             first = "This answer is not written yet."
-        elif failure:
-            first = f"{failure.kind.value}: {failure.detail}"
+        elif failure and row.outcome is Outcome.WRONG:  # the verdict says what was expected
+            kind = [] if failure.kind is FailureKind.WRONG else [failure.kind.value]
+            first = " · ".join([*kind, *failure.place])
         else:
-            first = row.error or (row.verdict.reason if row.verdict else "")
+            first = f"{failure.kind.value}: {failure.detail}" if failure else row.error
         self.detail.setText("\n".join(filter(None, (first, *row.notices))))
+        self.detail.setVisible(bool(self.detail.text()))
         self.detail.setToolTip(plain_tip(f"Written {conditions_text(row.conditions)}." if row.conditions else ""))
 
     def _show_piece(self, piece: Piece | None) -> None:
@@ -259,24 +261,11 @@ class AnswerPanel(QWidget):
         parts = (self.problem, self.detail, buttons, self.pane, STRETCH)
         self._text = holder(vbox(*parts, margins=(0, 0, 8, 0), spacing=12))
         self._area = scrolling(self._text)
+        self.note.setAccessibleName("Note on this answer")
+        self.note.setPlaceholderText("Note on this answer: kept with it, and exported")
+        self.note.setTabChangesFocus(True)
         self.note.setFixedHeight(self.note.fontMetrics().lineSpacing() * NOTE_LINES + 20)
         self._split = QSplitter()
         self._split.addWidget(holder(vbox(head, (self._area, 1), self.note, margins=(12, 0, 0, 0), spacing=8)))
         self._split.setChildrenCollapsible(False)
         self.setLayout(vbox(self._split, margins=0))
-
-
-class NoteEdit(QPlainTextEdit):
-    """The field for a person's note: Tab leaves it, and its owner saves the text."""
-
-    left = Signal()
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setAccessibleName("Note on this answer")
-        self.setPlaceholderText("Note on this answer: kept with it, and exported")
-        self.setTabChangesFocus(True)
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        super().focusOutEvent(event)
-        self.left.emit()

@@ -32,13 +32,11 @@ class ChartCard(QFrame):
         set_role(self, Role.CARD)
         self.title = ElidedLabel(title, Role.HEADING)
         self.picture = ChartPicture(title)
-        self.save_button = IconButton("download", f"Save “{title}” as PNG", self._choose_file)
-        self.save_button.setEnabled(False)
-        self.setLayout(vbox(hbox((self.title, 1), self.save_button), self.picture, margins=(12, 6, 12, 10), spacing=4))
+        save = IconButton("download", f"Save “{title}” as PNG", self._choose_file)
+        self.setLayout(vbox(hbox((self.title, 1), save), self.picture, margins=(12, 6, 12, 10), spacing=4))
 
     def show_chart(self, draw: Draw, text: str) -> None:
         """`text`: what the chart shows, as a sentence or a list."""
-        self.save_button.setEnabled(True)
         self.picture.show_drawing(draw, text)
 
     def save(self, path: Path) -> None:

@@ -16,7 +16,6 @@ from baton_reasoning.app.toolkit.layout import vbox
 from baton_reasoning.app.toolkit.tables import FigureTable
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.batch.reporting import tables
-from baton_reasoning.core.batch.reporting.failures import FailureAnalysis, takeover_table
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.table import Table
 
@@ -29,8 +28,8 @@ class Fold(Enum):
 
 
 class FoldedParts(QWidget):
-    takeovers_wanted = Signal()
-    """Their part was opened: count them."""
+    opened = Signal(object)
+    """The `Fold` that a person has opened."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -53,20 +52,18 @@ class FoldedParts(QWidget):
         return not self.bodies[fold].isHidden()
 
     def show_report(self, report: Report) -> None:
-        times, notes = tables.time_tables(report), tables.notes(report)
+        times, seconds = tables.time_tables(report), tables.about_seconds(report)
+        notes = [note for note in tables.notes(report) if note not in seconds]
         self.tests.show_tables((*tables.main_tables(report), *tables.more_tables(report)[len(times) :]))
-        self.times.show_tables(times)
+        self.times.show_tables(times, "\n".join(seconds))
         self.notes.setText("\n".join(f"• {note}" for note in notes))
         self._name()
-
-    def show_takeovers(self, found: FailureAnalysis) -> None:
-        self.takeovers.show_tables([takeover_table(found.takeovers)])
 
     def _turn(self, fold: Fold) -> None:
         self.bodies[fold].setVisible(not self.is_open(fold))
         self._name()
-        if fold is Fold.WORTH and self.is_open(fold):
-            self.takeovers_wanted.emit()
+        if self.is_open(fold):
+            self.opened.emit(fold)
 
     def _name(self) -> None:
         notes = len(self.notes.text().splitlines())
@@ -78,18 +75,21 @@ class FoldedParts(QWidget):
 
 
 class TableList(QWidget):
-    """Tables below each other."""
+    """Tables below each other, after what to know first."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._list = vbox(margins=0, spacing=8)
+        self.first = label("", Role.MUTED, wrap=True, selectable=True)
+        self._list = vbox(self.first, margins=0, spacing=8)
         self.setLayout(self._list)
 
     @property
     def shown(self) -> list[Table]:
         return [each.shown for each in self.findChildren(FigureTable) if each.shown and not each.isHidden()]
 
-    def show_tables(self, shown: Sequence[Table]) -> None:
+    def show_tables(self, shown: Sequence[Table], first: str = "") -> None:
+        self.first.setText(first)
+        self.first.setVisible(bool(first))
         for widget, table in zip_longest(self.findChildren(FigureTable), shown):
             if widget is None:
                 self._list.addWidget(widget := FigureTable())

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QStandardItem, QStandardItemModel
-from PySide6.QtWidgets import QAbstractItemView, QComboBox, QTableView, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHeaderView, QWidget
 
 from baton_reasoning.app.toolkit.controls import (
     ElidedCheckBox,
@@ -18,18 +16,24 @@ from baton_reasoning.app.toolkit.controls import (
     label,
     line_edit,
     scrolling,
+    show_opened,
     whole_number,
 )
 from baton_reasoning.app.toolkit.flow import flowing
 from baton_reasoning.app.toolkit.layout import hbox, holder, vbox
+from baton_reasoning.app.toolkit.tables import RowTable
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.batch.reading.columns import ColumnNames
 from baton_reasoning.core.batch.reading.problems import ProblemSet
 from baton_reasoning.core.batch.running.arms import ARMS, COMMON_ARMS
 from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.table import Column
+from baton_reasoning.core.text import one_line
 from baton_reasoning.core.words.numbers import count
 
-ROWS = 8
+ROWS, LONGEST = 8, (24, 300, 24)
+"""Problems that are shown, and characters of their cells."""
+SHOWN = tuple(Column(title, is_number=False) for title in ("Id", "Problem", "Expected answer"))
 NONE = "(none)"
 USUAL = ("small", "large", "baton")
 
@@ -47,11 +51,13 @@ class Preview(QWidget):
         self.found: ProblemSet | None = None
         self._busy_reason = ""
         self.title, self.count = label("", Role.TITLE), label("", Role.MUTED)
-        self.problem, self.answer, self.identity = (_combo(name) for name in ("Problem", "Answer", "Id"))
+        self.problem, self.answer, self.identity = (
+            combo_box(f"Column of the {name}") for name in ("problem", "answer", "id")
+        )
         for combo in (self.problem, self.answer, self.identity):
+            combo.setMinimumWidth(130)
             combo.activated.connect(self._columns_chosen)
-        self.rows = QStandardItemModel(self)
-        self.table = QTableView()
+        self.table = RowTable("The first problems", SHOWN)
         self.notes = label("", Role.MUTED, wrap=True, selectable=True)
         self.notes.setAccessibleName("What was read: columns, answers, and what was dropped")
         self.ungraded = ElidedCheckBox("Run all the same: no problem has an answer, so nothing can be graded")
@@ -98,7 +104,7 @@ class Preview(QWidget):
     def show_problems(self, found: ProblemSet) -> None:
         self.found = found
         self.title.setText(found.name)
-        read, *more = found.summary()
+        read, *more = found.summary(seen=("problem", "answer", "id"))
         self.count.setText(read)
         self.ungraded.setChecked(False)
         self.ungraded.setVisible(not found.with_answer)
@@ -112,13 +118,8 @@ class Preview(QWidget):
             combo.clear()
             combo.addItems([*([] if combo is self.problem else [NONE]), *found.available_columns])
             combo.setCurrentText(chosen or NONE)
-        self.rows.clear()
-        self.rows.setHorizontalHeaderLabels(["Id", "Problem", "Expected answer"])
-        for problem in islice(found.problems, ROWS):
-            cells = (problem.id, " ".join(problem.text[:300].split()), problem.expected or "")
-            self.rows.appendRow([QStandardItem(cell) for cell in cells])
-        for column, width in enumerate((140, 720)):
-            self.table.setColumnWidth(column, width)
+        cells = [(each.id, each.text, each.expected or "") for each in found.problems[:ROWS]]
+        self.table.show_rows([list(map(one_line, row, LONGEST)) for row in cells])
         self.notes.setText("\n".join(more))
         self.notes.setVisible(bool(more))
 
@@ -147,20 +148,15 @@ class Preview(QWidget):
 
     def _show_more(self) -> None:
         """Offer all policies, or hide those again that are not chosen."""
-        self._others.setVisible(self._others.isHidden())
-        self.more.setText("More…" if self._others.isHidden() else "Fewer")
+        opens = self._others.isHidden()
+        self._others.setVisible(opens)
+        self.more.setText("Fewer" if opens else "More…")
+        show_opened(self._area, self._others if opens else self.more)
 
     def _lay_out(self) -> None:
-        table = self.table
-        table.setWordWrap(False)
-        table.setMinimumHeight(120)
-        table.setModel(self.rows)
-        table.setAccessibleName("The first problems")
-        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        table.setShowGrid(False)
-        table.verticalHeader().hide()
-        table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        table.horizontalHeader().setStretchLastSection(True)
+        self.table.setMinimumHeight(120)
+        for column, mode in enumerate((QHeaderView.ResizeMode.ResizeToContents, QHeaderView.ResizeMode.Stretch)):
+            self.table.horizontalHeader().setSectionResizeMode(column, mode)
         combos = {"Problem": self.problem, "Answer": self.answer, "Id": self.identity}
         larges = button("Add large models…", self.larges_wanted.emit, Role.FLAT, "The batch runs with each, too")
         self._others = flowing(*(self.arms[name] for name in ARMS if name not in COMMON_ARMS), gap=20)
@@ -173,7 +169,7 @@ class Preview(QWidget):
             self.title,
             self.count,
             flowing(label("Columns", Role.MUTED), *(_named(*each) for each in combos.items()), gap=16),
-            (table, 1),
+            (self.table, 1),
             self.notes,
             self.ungraded,
             label("Compare", Role.HEADING),
@@ -183,14 +179,8 @@ class Preview(QWidget):
             flowing(*fields, gap=16),
         )
         foot = hbox(self.amount, (self.reason, 1), button("Cancel", self.cancelled.emit), self.start)
-        area = scrolling(holder(vbox(*parts, margins=(20, 18, 20, 18), spacing=12), Role.CARD))
-        self.setLayout(vbox(area, foot, margins=(22, 16, 22, 16), spacing=12))
-
-
-def _combo(name: str) -> QComboBox:
-    combo = combo_box(f"Column of the {name.lower()}")
-    combo.setMinimumWidth(130)
-    return combo
+        self._area = scrolling(holder(vbox(*parts, margins=(20, 18, 20, 18), spacing=12), Role.CARD))
+        self.setLayout(vbox(self._area, foot, margins=(22, 16, 22, 16), spacing=12))
 
 
 def _named(name: str, field: QWidget) -> QWidget:

@@ -9,11 +9,14 @@ from PySide6.QtWidgets import QAbstractItemView, QStyledItemDelegate, QStyleOpti
 from baton_reasoning.app.batch.result_table import FIRST_ARM, RIBBON_ROLE, ResultColumn, ResultTable
 from baton_reasoning.app.toolkit.ribbon import paint_ribbon
 from baton_reasoning.app.toolkit.theme import current_theme
+from baton_reasoning.core.batch.running.arms import arm_title
 
 RIBBON, BEFORE_RIBBON = QSize(64, 10), 8
 NARROW, ARM, PAIR = 50, 84, 198
 """Pixels of the columns at the usual text size: of numbers; of policies at least, and of those with a ribbon."""
-PROBLEM_SHARE, EXPECTED_SHARE = 0.2, 0.11
+BESIDE_TITLE = 16
+"""Pixels beside a title in the header."""
+PROBLEM_SHARE, EXPECTED_SHARE = 0.18, 0.1
 """Parts of the width, whatever the number of policies."""
 
 
@@ -47,12 +50,16 @@ class ResultGrid(QTableView):
             self.fit()
 
     def fit(self) -> None:
-        """Give the problem its share of the width, and the policies what is left; rows are as high as the text."""
+        """Give the problem its share of the width, and the policies what is left: first what their titles need.
+
+        Rows are as high as the text.
+        """
         size, width, arms = current_theme().text_size, self.viewport().width(), self._results.arms
         height = self.fontMetrics().height() + 14
         if self.verticalHeader().defaultSectionSize() != height:  # which looks at every row
             self.verticalHeader().setDefaultSectionSize(height)
-        self.horizontalHeader().setMinimumSectionSize(round(NARROW * size))
+        header = self.horizontalHeader()
+        header.setMinimumSectionSize(round(NARROW * size))
         widths = {
             ResultColumn.NUMBER: round(NARROW * size),
             ResultColumn.SEED: round(NARROW * size),
@@ -61,11 +68,16 @@ class ResultGrid(QTableView):
         }
         for column, each in widths.items():
             self.setColumnWidth(column, each)
-        lowest = [round((PAIR if arm in self._results.pairs else ARM) * size) for arm in arms]
-        left = width - sum(widths[column] for column in widths if not self.isColumnHidden(column)) - sum(lowest)
-        for at, (arm, least) in enumerate(zip(arms, lowest, strict=True), FIRST_ARM):
+        policies = [round((PAIR if arm in self._results.pairs else ARM) * size) for arm in arms]
+        left = width - sum(widths[column] for column in widths if not self.isColumnHidden(column)) - sum(policies)
+        for number, arm in enumerate(arms):
+            title = header.fontMetrics().horizontalAdvance(arm_title(arm)) + BESIDE_TITLE
+            more = max(0, min(left, title - policies[number]))
+            policies[number] += more
+            left -= more
+        for at, (arm, least) in enumerate(zip(arms, policies, strict=True), FIRST_ARM):
             self.setItemDelegateForColumn(at, self._pair if arm in self._results.pairs else self._plain)
-            self.setColumnWidth(at, least + max(0, left) // len(lowest))
+            self.setColumnWidth(at, least + max(0, left) // len(arms))
 
 
 class PairCell(QStyledItemDelegate):

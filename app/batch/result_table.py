@@ -51,7 +51,7 @@ class RowFilter(Enum):
     """Which rows are shown."""
 
     ALL = "all"
-    WRONG = "what went wrong"
+    WRONG = "what {} got wrong"
     """The main policy did not get it right."""
     DIFFERENT = "where policies differ"
 
@@ -123,7 +123,7 @@ class ResultTable(QAbstractTableModel):
         self.pairs = {name: alone.name if alone else "" for name, alone in small.items()}
         self.arms = [arm.name for arm in arms]
         main = main_arm(known)
-        self.main = main.name if main else ""
+        self.main = main.name if main else next(iter(self.arms), "")
         self._problems, self._parts = problems, distinguishing_parts([problem.text for problem in problems])
         found: dict[tuple[int, int], dict[str, ResultRow]] = {}
         for row in rows:
@@ -168,15 +168,18 @@ class ResultTable(QAbstractTableModel):
 
     def arm_cell(self, index: Index) -> QModelIndex:
         """Return the cell of a policy in this row: this one or, for the first columns, that of the main policy."""
-        column = index.column() if index.column() >= FIRST_ARM else self._column_of(self.main)
-        return self.index(index.row(), column)
+        return self.index(index.row(), self._column_of(self.arm_of(index)))
+
+    def arm_of(self, index: Index) -> str:
+        """Return the policy of this column; for the first columns, the main one."""
+        return self.arms[index.column() - FIRST_ARM] if index.column() >= FIRST_ARM else self.main
 
     def next_failed(self, index: Index, step: int) -> QModelIndex:
         """Return the next cell below (`step` 1) or above (-1) in which the same policy went wrong.
 
         From a cell of no policy, it is the main one; an invalid index if there is none.
         """
-        column = index.column() if index.column() >= FIRST_ARM else self._column_of(self.main)
+        column = self._column_of(self.arm_of(index))
         start = index.row() + step if index.isValid() else 0
         for place in range(start, self.rowCount() if step > 0 else -1, step):
             found = self.result_at(self.index(place, column))
@@ -266,7 +269,8 @@ class ResultTable(QAbstractTableModel):
                 expected = plain_answer(problem.expected or "")
                 return (str(position + 1), str(seed), self._parts[position], expected)[column]
             case Qt.ItemDataRole.ToolTipRole:
-                return plain_tip((problem.expected or "") if column is ResultColumn.EXPECTED else _in_tip(problem))
+                text = f"{problem.id}\n{problem.text[:SHOWN_IN_TIP]}"
+                return plain_tip((problem.expected or "") if column is ResultColumn.EXPECTED else text)
             case Qt.ItemDataRole.AccessibleTextRole if column is ResultColumn.PROBLEM:
                 return problem.text[:SHOWN_IN_TIP]
             case Qt.ItemDataRole.ForegroundRole if column in (ResultColumn.NUMBER, ResultColumn.SEED):
@@ -288,11 +292,8 @@ class ResultTable(QAbstractTableModel):
                 answer = f"{run_title(row)}: {row.answer}" if row.answer else run_title(row)
                 return plain_tip("\n".join(filter(None, (answer, reason, *row.notices, row.note))))
             case Qt.ItemDataRole.AccessibleTextRole:
-                share = (
-                    f"{row.cost.large_share:.0%} by the large model"
-                    if row.arm in self.pairs and row.cost.tokens
-                    else ""
-                )
+                is_shared = row.arm in self.pairs and row.cost.tokens
+                share = f"{row.cost.large_share:.0%} by the large model" if is_shared else ""
                 answer = row.answer if mark_of(row) in FAILED else ""
                 notice = "with a notice" if row.notices else ""
                 parts = (mark_of(row).name.lower(), answer, self._change(row), share, notice)
@@ -320,10 +321,6 @@ def distinguishing_parts(texts: Sequence[str]) -> list[str]:
     ending = shared_opening([rest[::-1] for rest in rests])
     parts = [rest[: len(rest) - ending].rstrip(" ,;:") or rest for rest in rests]
     return [" ".join(part[:SHOWN_OF_PROBLEM].split()) for part in parts]
-
-
-def _in_tip(problem: Problem) -> str:
-    return f"{problem.id}\n{problem.text[:SHOWN_IN_TIP]}"
 
 
 def _ink(mark: Mark) -> QColor:

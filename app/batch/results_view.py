@@ -22,13 +22,21 @@ from baton_reasoning.app.batch.session import BatchSession
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.preferences import documents_folder
 from baton_reasoning.app.toolkit.background import LatestTask
-from baton_reasoning.app.toolkit.controls import ElidedLabel, SwitchButton, button, label, progress_bar, scrolling
+from baton_reasoning.app.toolkit.controls import (
+    ElidedLabel,
+    SwitchButton,
+    button,
+    label,
+    progress_bar,
+    scrolling,
+    show_opened,
+)
 from baton_reasoning.app.toolkit.flow import flowing
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
 from baton_reasoning.core.batch.reporting import charts, tables
 from baton_reasoning.core.batch.reporting.exports import EXPORTS
-from baton_reasoning.core.batch.reporting.failures import analyse
+from baton_reasoning.core.batch.reporting.failures import FailureAnalysis, analyse, takeover_table
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.reviews import USUAL_SAMPLE
 from baton_reasoning.core.batch.running.arms import ARMS, arm_title
@@ -37,7 +45,7 @@ from baton_reasoning.core.batch.running.progress import time_left, time_taken
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.store.batches import ResultRow
-from baton_reasoning.core.text import counted
+from baton_reasoning.core.text import counted, one_line
 from baton_reasoning.core.words.numbers import count, rough_duration
 
 NARROW = 1000
@@ -46,6 +54,8 @@ ROOMY = 1200
 """Pixels from which the inspector opens beside table and answer."""
 LOWEST, CHART = 300, 420
 """Pixels of the table's height and of the chart's width beside it, at least."""
+LONGEST_TITLE = 24
+"""Characters of a policy on a button."""
 OPINIONS_KEY, VALUES_KEY = "F7", "F9"
 _STOP = ("Stop", "Finishes the answers under way, and begins no other")
 _STOP_NOW = ("Stop now", "Ends the answers under way at once; they are written anew next time")
@@ -129,9 +139,13 @@ class ResultsView(QWidget):
             self.table.setCurrentIndex(index)
 
     def step(self, by: int) -> None:
-        """Show the next answer of this policy that went wrong (1), or the one before (-1)."""
-        if (index := self.model.next_failed(self.table.currentIndex(), by)).isValid():
+        """Show the next answer of this policy that went wrong (1), or the one before (-1); say so if there is none."""
+        current = self.table.currentIndex()
+        if (index := self.model.next_failed(current, by)).isValid():
             self._open(index)
+        else:
+            where = f" {'below' if by > 0 else 'above'} this one" if current.isValid() else ""
+            self._actions.say(f"No answer of “{arm_title(self.model.arm_of(current))}”{where} went wrong.")
 
     def close_answer(self) -> bool:
         """Close the answer beside the table; whether there was one."""
@@ -171,11 +185,12 @@ class ResultsView(QWidget):
         self._chart.setVisible(self._has_chart and self.answer.isHidden())
         self.folded.show_report(report)
         self.folded.show()
-        self._summarise()
+        self._show_state()
         self._count_takeovers()
 
-    def _summarise(self) -> None:
-        """Show “40 problems, 4 policies, done in 74 s”; the models are in the tool tip."""
+    def _show_state(self) -> None:
+        """Show how far it is, and “40 problems, 4 policies, done in 74 s”; the models are in the tool tip."""
+        self._show_progress()
         viewed = self.session.viewed
         assert viewed
         batch, total = viewed.batch, viewed.progress.total
@@ -192,11 +207,13 @@ class ResultsView(QWidget):
         session = self.session
         if session.batch and not session.running and self.folded.is_open(Fold.WORTH):
             store, batch_id = session.store, session.batch.id
-            self._analysing.run(lambda: analyse(store, batch_id), self.folded.show_takeovers)
+            self._analysing.run(lambda: analyse(store, batch_id), self._show_takeovers)
 
-    def _show_state(self) -> None:
-        self._show_progress()
-        self._summarise()
+    def _show_takeovers(self, found: FailureAnalysis) -> None:
+        is_first = not self.folded.takeovers.shown
+        self.folded.takeovers.show_tables([takeover_table(found.takeovers)])
+        if is_first:
+            show_opened(self._area, self.folded.takeovers)
 
     def _show_progress(self) -> None:
         """Show how far the batch is, and what can be pressed now."""
@@ -238,9 +255,11 @@ class ResultsView(QWidget):
         self.regrade.setEnabled(total.done > 0 and not running)
         self.opinions.setEnabled(total.done > 0 and not reviews.no_opinions_reason)
         self.values.setEnabled(total.done > 0 and not reviews.unavailable_reason)
+        main = arm_title(self.model.main)
         for each, rows in ((RowFilter.WRONG, self.model.wrong), (RowFilter.DIFFERENT, self.model.different)):
-            self.filters[each].setText(f"{each.value} ({len(rows):,})")
-        self.filters[RowFilter.WRONG].setToolTip(f"Problems that “{arm_title(self.model.main)}” did not get right")
+            text = each.value.format(one_line(main, LONGEST_TITLE))
+            self.filters[each].setText(f"{text} ({len(rows):,})")
+        self.filters[RowFilter.WRONG].setToolTip(f"Problems that “{main}” did not get right")
 
     def _press_run(self) -> None:
         if self.session.running:
@@ -253,7 +272,8 @@ class ResultsView(QWidget):
 
     def _export(self, ending: str) -> None:
         assert self.session.batch
-        first = documents_folder() / f"{_file_name(self.session.batch.name)}{ending}"
+        name = re.sub(r"[^\w.=-]+", "-", self.session.batch.name).strip("-.") or "batch"
+        first = documents_folder() / f"{name}{ending}"
         where, _ = QFileDialog.getSaveFileName(self, "Export", str(first), f"*{ending}")
         if where:
             self.session.export(Path(where if where.lower().endswith(ending) else f"{where}{ending}"))
@@ -275,20 +295,20 @@ class ResultsView(QWidget):
     def _open(self, index: QModelIndex) -> None:
         """Show the answer of a cell beside the table; in the first columns, of the main policy."""
         index = self.model.arm_cell(index)
-        if row := self.model.result_at(index):
+        if self.model.result_at(index):
             self._chart.hide()
             if self.answer.isHidden():
                 self.answer.show()
                 self._split.setSizes([0, 760, 480])
             self.table.setCurrentIndex(index)
-            if self.answer.row is None or self.answer.row.job != row.job:
-                self.answer.show_answer(row, self.model.problem_at(index.row()))
+            self._follow(index)  # the cell may have been the current one before
             self._fit()
             self.table.scrollTo(index)
 
-    def _moved(self, index: QModelIndex) -> None:
-        """Follow the table while an answer is open."""
-        if not self.answer.isHidden() and (row := self.model.result_at(index)):
+    def _follow(self, index: QModelIndex) -> None:
+        """Show the answer of another cell while one is open."""
+        row, shown = self.model.result_at(index), self.answer.row
+        if row and not self.answer.isHidden() and (shown is None or shown.job != row.job):
             self.answer.show_answer(row, self.model.problem_at(index.row()))
 
     def _fill_menus(self) -> None:
@@ -334,14 +354,15 @@ class ResultsView(QWidget):
             press.clicked.connect(partial(self.model.choose, wanted))
         show = flowing(label("Show", Role.MUTED), *self.filters.values(), gap=4)
         self._split.addWidget(self._chart)
-        self._split.addWidget(holder(vbox((self.table, 1), show, margins=0, spacing=6)))
+        self._split.addWidget(holder(vbox((self.table, 1), hbox(8, (show, 1)), margins=0, spacing=6)))
         self._split.addWidget(self.answer)
         self._split.setChildrenCollapsible(False)
         self._split.setStretchFactor(1, 1)
         content = vbox(
             head, self._progress, self.sentence, (self._split, 1), self.folded, margins=(22, 14, 16, 14), spacing=12
         )
-        self.setLayout(vbox(scrolling(holder(content)), margins=0))
+        self._area = scrolling(holder(content))
+        self.setLayout(vbox(self._area, margins=0))
 
     def _fit(self) -> None:
         """Put chart, table and answer side by side, in a narrow window below each other."""
@@ -359,9 +380,10 @@ class ResultsView(QWidget):
         session.reported.connect(self._show_report)
         self.reviews.changed.connect(self._show_progress)
         self.reviews.ended.connect(self._count_takeovers)
-        self.folded.takeovers_wanted.connect(self._count_takeovers)
+        self.folded.opened.connect(self._count_takeovers)
+        self.folded.opened.connect(lambda fold: show_opened(self._area, self.folded.bodies[fold]))
         self.table.activated.connect(self._open)
-        self.table.selectionModel().currentChanged.connect(lambda index, _: self._moved(index))
+        self.table.selectionModel().currentChanged.connect(lambda index, _: self._follow(index))
         self.answer.stepped.connect(self.step)
         self.answer.closed.connect(self.close_answer)
         current_theme().changed.connect(self._fit)
@@ -369,8 +391,3 @@ class ResultsView(QWidget):
             shortcut = QShortcut(QKeySequence(key), self)
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
             shortcut.activated.connect(partial(self.step, by))
-
-
-def _file_name(batch: str) -> str:
-    """Turn the name of a batch into that of a file."""
-    return re.sub(r"[^\w.=-]+", "-", batch).strip("-.") or "batch"

@@ -24,12 +24,7 @@ from baton_reasoning.core.batch.reporting.exports import export
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import Arm
-from baton_reasoning.core.batch.running.batch import (
-    Provenance,
-    add_arms,
-    create_batch,
-    without_duplicates,
-)
+from baton_reasoning.core.batch.running.batch import Provenance, add_arms, create_batch, without_duplicates
 from baton_reasoning.core.batch.running.progress import BatchProgress
 from baton_reasoning.core.batch.running.regrading import RegradeCounts, Regraded, regrade
 from baton_reasoning.core.errors import BatonError, Busy, SettingsError

@@ -163,8 +163,14 @@ class AnswerPane(QWidget):
             self.steps.resize(self.width(), self.steps.height())  # the text is wrapped once, not again when it is shown
             self.follow(self.is_live, self._waiting)
 
-    def show_verdict(self, outcome: Outcome, text: str = "") -> None:
-        """Say beside the result whether it is right. `text`: in other words than “✓ right” and “✗ wrong”."""
+    def show_verdict(self, outcome: Outcome, text: str = "", answer: str = "") -> None:
+        """Say beside the result whether it is right. `text`: in other words than “✓ right” and “✗ wrong”.
+
+        `answer`: what was graded, which is the result; the grader also finds one in a conclusion.
+        """
+        if 0 < len(answer) <= LONGEST_RESULT:
+            self.result.setText(answer)
+            self.result.show()
         words, role = VERDICTS[outcome]
         self.verdict.setText(text or words)
         set_role(self.verdict, role)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QPoint, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QFont, QFontMetrics, QHelpEvent, QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -38,6 +38,8 @@ from baton_reasoning.app.toolkit.theme import Role, current_theme, icon, set_rol
 
 TEXT_MARGIN = 8
 """Pixels between the edge of a number box and its text."""
+ABOVE_OPENED = 48
+"""Pixels that stay in view above a part that was opened."""
 
 
 def label(text: str = "", role: Role | None = None, *, wrap: bool = False, selectable: bool = False) -> QLabel:
@@ -338,3 +340,14 @@ def scrolling(inside: QWidget) -> QScrollArea:
     for ground in (area.viewport(), inside):  # which Qt would fill
         ground.setAutoFillBackground(False)
     return area
+
+
+def show_opened(area: QScrollArea, part: QWidget) -> None:
+    """Scroll to a part that was just opened, once it has its place; what opened it, above, stays in view."""
+
+    def scroll() -> None:
+        top = part.mapTo(area.viewport(), QPoint()).y() + area.verticalScrollBar().value()
+        area.ensureVisible(0, top + part.height(), 0, 0)
+        area.ensureVisible(0, top, 0, current_theme().scaled(ABOVE_OPENED))
+
+    QTimer.singleShot(0, part, scroll)

@@ -130,6 +130,7 @@ class FigureTable(QWidget):
         self.title.setText(table.title)
         self.cells.setAccessibleName(table.title)
         self.cells.show_columns(table.columns)
+        self.cells.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.cells.show_rows(table.rows)
         self.notes.setText("\n".join(table.notes))
         self.notes.setAccessibleName(f"Notes on “{table.title}”")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, count, islice
 from pathlib import Path
@@ -77,8 +77,11 @@ class ProblemSet:
     def with_answer(self) -> int:
         return sum(problem.expected is not None for problem in self.problems)
 
-    def summary(self) -> list[str]:
-        """Say in sentences what was read, which columns were used, and what was dropped or guessed."""
+    def summary(self, seen: Collection[str] = ()) -> list[str]:
+        """Say in sentences what was read, which columns were used, and what was dropped or guessed.
+
+        `seen`: parts of a problem whose column is shown elsewhere, and left out unless files differ in it.
+        """
         total = len(self.problems)
         answers = "with an answer each" if total > 1 else "with an answer"
         if self.with_answer != total:
@@ -88,6 +91,8 @@ class ProblemSet:
         for part, columns in chain.from_iterable(each.parts.items() for each in self.columns):
             parts[part][columns] = f"“{', '.join(columns)}”"
         for part, used in parts.items():
+            if part in seen and len(used) == 1:
+                continue
             verb = "are the columns" if len(next(iter(used))) > 1 else "is the column"
             lines.append(f"The {part} {verb} {' or '.join(used.values())}.")
         if "answer" not in parts and "solution" not in parts:

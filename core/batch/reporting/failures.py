@@ -94,17 +94,20 @@ class Failure(NamedTuple):
     @property
     def detail(self) -> str:
         """Describe the failure in a line."""
-        row, found = self.row, self.divergence
         if self.kind is FailureKind.ERROR:
-            return row.error
-        answer = f"{row.answer or 'no answer'}, expected {self.problem.expected or '?'}"
-        if self.kind is FailureKind.LIMIT and row.finish:
-            answer += f" · {row.finish.value}"
+            return self.row.error
+        answer = f"{self.row.answer or 'no answer'}, expected {self.problem.expected or '?'}"
+        return " · ".join([answer, *self.place])
+
+    @property
+    def place(self) -> list[str]:
+        """Say at which limit it ended, and where it first went wrong, as far as that is known."""
+        row, found = self.row, self.divergence
+        known = [row.finish.value] if self.kind is FailureKind.LIMIT and row.finish else []
         if found:
-            answer += (
-                f" · step {found.step + 1}: {found.written.strip() or '␣'} instead of {found.expected.strip() or '␣'}"
-            )
-        return answer
+            written, expected = found.written.strip() or "␣", found.expected.strip() or "␣"
+            known.append(f"step {found.step + 1}: {written} instead of {expected}")
+        return known
 
 
 @dataclass(frozen=True)

@@ -195,7 +195,7 @@ def notes(report: Report) -> list[str]:
         for arm in report.arms
         if arm.aimed_share is not None and arm.answers and abs(arm.large_share - arm.aimed_share) > SHARE_MISSED
     ]
-    return [*found, *_seconds(report)]
+    return [*found, *about_seconds(report)]
 
 
 def _missing(report: Report) -> Iterator[str]:
@@ -218,7 +218,7 @@ def _commonest(arm: str, sentences: Mapping[str, int], template: str) -> list[st
     return [*lines, f"{arm}: {counted(rest, 'answer')} for other reasons (results.jsonl)"] if rest else lines
 
 
-def _seconds(report: Report) -> list[str]:
+def about_seconds(report: Report) -> list[str]:
     """Say why seconds are not there, or cannot be compared."""
     if report.is_demo:
         return [

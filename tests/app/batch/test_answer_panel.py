@@ -72,10 +72,18 @@ def test_enter_opens_the_answer_of_a_cell_beside_the_table_and_it_follows(view: 
 def test_an_answer_that_went_wrong_says_how(view: ResultsView) -> None:
     answer = view.answer
     assert shown(view) == "p1 · Small only"
-    assert answer.detail.text() == "Wrong answer: 2, expected 1"
+    assert answer.detail.isHidden(), "result and verdict say it"
     assert answer.pane.result.text() == "2"
     assert answer.pane.verdict.text() == "✗ expected 1"
     assert answer.place.isHidden()
+
+
+def test_the_result_is_the_answer_that_was_graded_though_no_mark_leads_to_it(view: ResultsView) -> None:
+    row = view.answer.row
+    assert row
+    view.answer.show_answer(row._replace(answer=r"\frac{3}{4}", job=-1), view.model.problem_at(1))
+    assert view.answer.pane.result.isVisible()
+    assert view.answer.pane.result.text() == "3/4"
 
 
 def test_the_main_policy_is_opened_from_the_cell_of_a_problem(view: ResultsView) -> None:
@@ -97,6 +105,14 @@ def test_keys_lead_to_the_next_and_the_previous_failure_of_the_policy(view: Resu
     view.table.sortByColumn(ResultColumn.NUMBER, Qt.SortOrder.DescendingOrder)
     view.answer.previous.click()
     assert "p3" in shown(view), "as the table is sorted"
+
+
+def test_a_policy_without_failures_says_so(view: ResultsView, actions: RecordedActions, qtbot: QtBot) -> None:
+    view.table.setCurrentIndex(view.model.index(2, LARGE))
+    with qtbot.waitSignal(actions.said) as said:
+        qtbot.keyClick(view.table, Qt.Key.Key_F8)
+    assert said.args == ["No answer of “Large only” below this one went wrong."]
+    assert shown(view) == "p2 · Large only"
 
 
 def test_the_page_closes_the_answer_with_escape_and_says_if_there_is_none(view: ResultsView, page: BatchPage) -> None:

@@ -82,11 +82,11 @@ def own_models(page: BatchPage) -> LoadedModels:
 
 
 def shows_times(view: ResultsView) -> set[bool]:
-    """Whether each place shows seconds of answers: the tables, and the note in their place."""
+    """Whether each place shows seconds of answers: the tables, and the sentence in their place."""
     return {
         "s/answer" in view.folded.tests.shown[0].headings,
         "end p50" in view.folded.times.shown[0].headings,
-        "times say nothing here" not in view.folded.notes.text(),
+        "times say nothing here" not in view.folded.times.first.text(),
     }
 
 

@@ -13,7 +13,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog, QLabel
+from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.execution import BatchActivity
@@ -25,7 +25,6 @@ from baton_reasoning.app.batch.welcome import BatchWelcome
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.app.toolkit.controls import IconButton
-from baton_reasoning.app.toolkit.tables import FigureTable
 from baton_reasoning.app.toolkit.theme import DARK, current_theme
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.tables import main_tables, more_tables
@@ -90,10 +89,24 @@ def test_an_opened_file_shows_its_columns_and_first_problems(page: BatchPage, qt
         "id",
     )
     assert shown.count.text() == "Read 6 problems, with an answer each."
-    assert "Other columns are kept as metadata: other." in shown.notes.text()
+    assert shown.notes.text() == "Other columns are kept as metadata: other.", "the fields above name the columns"
     assert shown.start.isEnabled()
     assert shown.ungraded.isHidden()
-    assert shown.rows.item(5, 1).text() == "Count to 5."
+    assert shown.table.texts()[5][1] == "Count to 5."
+
+
+def test_tab_leads_from_the_first_problems_to_the_start(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+    page.show()
+    qtbot.waitExposed(page)
+    preview(page, qtbot, problem_file)
+    page.preview.table.setFocus()
+    visited = []
+    while page.focusWidget() not in visited:
+        visited.append(page.focusWidget())
+        QTest.keyClick(page.focusWidget(), Qt.Key.Key_Tab)
+    assert page.preview.start in visited
+    page.resize(760, 700)
+    assert page.preview.table.horizontalScrollBar().maximum() == 0, "the expected answers are in view"
 
 
 def test_the_number_of_answers_is_shown_before_the_start(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
@@ -118,7 +131,7 @@ def test_a_wrong_guess_is_corrected_with_a_combo_box_also_after_a_file_that_cann
     with qtbot.waitSignal(page.session.read):
         page.preview.answer.setCurrentText("other")
         page.preview.answer.activated.emit(page.preview.answer.currentIndex())
-    assert page.preview.rows.item(0, 2).text() == "7"
+    assert page.preview.table.texts()[0][2] == "7"
     assert page.preview.answer.currentText() == "other"
 
 
@@ -224,6 +237,41 @@ def test_sentence_chart_and_folded_parts_tell_what_the_report_says(
     assert not folded.tests.isVisibleTo(view)
 
 
+def test_what_is_opened_below_the_fold_is_scrolled_to(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+    page.show()
+    page.resize(760, 500)
+
+    def wait_for_view(part: QWidget) -> None:
+        """Of all of it or, where it is higher than the page, of its beginning."""
+
+        def is_in_view() -> bool:
+            shown = part.visibleRegion().boundingRect()
+            return shown.top() == 0 and shown.height() >= min(part.height(), 100)
+
+        qtbot.waitUntil(is_in_view)
+
+    preview(page, qtbot, problem_file)
+    page.preview.more.click()
+    wait_for_view(page.preview._others)
+    run(page, qtbot, problem_file, "small", "every-step")
+    folded = page.view.folded
+    for fold in (Fold.TESTS, Fold.WORTH, Fold.TIMES):
+        folded.heads[fold].click()
+        wait_for_view(folded.bodies[fold])
+        folded.heads[fold].click()
+
+
+def test_titles_of_policies_are_whole_where_there_is_room(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+    page.resize(1280, 800)
+    page.show()
+    run(page, qtbot, problem_file, "small", "large", "baton", "random")
+    header = page.view.table.horizontalHeader()
+    for column in range(FIRST_ARM, header.count()):
+        title = page.view.model.headerData(column, Qt.Orientation.Horizontal)
+        assert header.fontMetrics().horizontalAdvance(title) + 16 <= header.sectionSize(column), title
+    assert page.view.table.horizontalScrollBar().maximum() == 0
+
+
 def test_takeovers_are_counted_once_a_person_looks_at_them(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
     run(page, qtbot, problem_file, "small", "every-step")
     folded = page.view.folded
@@ -240,7 +288,7 @@ def test_every_note_of_the_report_stands_in_the_folded_parts(page: BatchPage, qt
     qtbot.addWidget(folded)
     with Grader() as grader:
         folded.show_report(noted_report(page.session.store, grader))
-    told = "\n".join([folded.notes.text(), *(each.notes.text() for each in folded.findChildren(FigureTable))])
+    told = "\n".join(each.text() for each in folded.findChildren(QLabel))
     assert [note for note in NOTES if note not in told] == []
     assert folded.heads[Fold.NOTES].text() == f"▸ Notes ({len(folded.notes.text().splitlines())})"
 
@@ -259,7 +307,7 @@ def test_rows_are_filtered_by_what_went_wrong_and_where_policies_differ(
     view = page.view
     assert [view.filters[each].text() for each in RowFilter] == [
         "all",
-        "what went wrong (3)",
+        "what Small only got wrong (3)",
         "where policies differ (3)",
     ]
     view.filters[RowFilter.DIFFERENT].click()
@@ -505,12 +553,12 @@ def test_a_data_set_of_the_hub_is_read_from_the_address_of_its_page(
         qtbot.mouseClick(page.welcome.read_data_set, Qt.MouseButton.LeftButton)
         assert page.welcome.read_data_set.text() == "Reading…"
     assert page.currentWidget() is page.preview
-    assert page.preview.rows.item(0, 1).text() == "Count to 2."
+    assert page.preview.table.texts()[0][1] == "Count to 2."
     assert "Read test.jsonl of hf:maths/sums@" in page.preview.notes.text()
     with qtbot.waitSignal(page.session.read):
         page.preview.answer.setCurrentText("other")
         page.preview.answer.activated.emit(page.preview.answer.currentIndex())
-    assert page.preview.rows.item(0, 2).text() == "5"
+    assert page.preview.table.texts()[0][2] == "5"
 
 
 def test_a_data_set_that_cannot_be_read_leaves_its_name_to_be_corrected(

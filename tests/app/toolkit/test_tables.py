@@ -41,6 +41,14 @@ def test_it_shows_title_headings_cells_and_notes(qtbot: QtBot) -> None:
     assert widget.notes.isHidden()
 
 
+def test_figures_stand_beside_their_names_however_wide_the_table_is(qtbot: QtBot) -> None:
+    widget = shown(qtbot)
+    widget.resize(1200, 300)
+    widget.show()
+    assert widget.cells.columnWidth(0) < 300
+    assert widget.cells.horizontalHeader().length() < 600
+
+
 def test_selected_cells_are_copied_and_stay_selected_when_nothing_changes(qtbot: QtBot) -> None:
     widget = shown(qtbot)
     widget.cells.selectAll()
