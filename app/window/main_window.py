@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -13,9 +14,11 @@ from PySide6.QtWidgets import QApplication, QMainWindow, QMessageBox, QStackedWi
 from shiboken6 import isValid
 
 from baton_reasoning.app.chat.page import ChatPage
-from baton_reasoning.app.document.clipboard import release_clipboard
+from baton_reasoning.app.document.clipboard import copy_answer, release_clipboard
+from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.servers.monitor import ServerMonitor
 from baton_reasoning.app.session.chat_session import ChatSession
+from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.loaded_models import LoadedModels, Loader
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.session.repository import ConversationRepository
@@ -25,14 +28,14 @@ from baton_reasoning.app.toolkit.file_drops import FileDrops
 from baton_reasoning.app.toolkit.layout import holder, vbox
 from baton_reasoning.app.toolkit.messages import Cause, MessageBar
 from baton_reasoning.app.toolkit.theme import current_theme
-from baton_reasoning.app.window.commands import CommandPalette, ShortcutList, commands_of, install
+from baton_reasoning.app.window.commands import Command, CommandPalette, ShortcutList, install
 from baton_reasoning.app.window.dropped_files import DroppedFiles
 from baton_reasoning.app.window.focus import UndoKey, is_tab_stop, order_last
 from baton_reasoning.app.window.new_version_notice import NewVersionNotice
 from baton_reasoning.app.window.page_actions import PageActions
 from baton_reasoning.app.window.speed_measurement import SpeedMeasurement
 from baton_reasoning.app.window.topbar import TopBar
-from baton_reasoning.core.errors import BatonError, StoreError
+from baton_reasoning.core.errors import BatonError, NotApplicable, StoreError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ColourScheme, SettingsFile
@@ -361,3 +364,105 @@ class MainWindow(QMainWindow):
 def first_size(available: QSize) -> QSize:
     """Return the size of a window that was never resized, title bar excluded, on a screen with `available` pixels."""
     return FIRST_SIZE.boundedTo(available - FRAME)
+
+
+def commands_of(window: MainWindow) -> list[Command]:
+    """Return all commands, group by group."""
+    session, chat, actions = window.session, window.chat, window.page_actions
+
+    def on_last(act: Callable[[Exchange], object], writes: bool = True) -> Callable[[], None]:
+        """Act on the last answer. `writes`: refused while one is being written here."""
+
+        def do() -> None:
+            exchange = session.conversation.leaf
+            if exchange is None:
+                actions.show_error(NotApplicable("There is no answer yet.", "Ask something first."))
+            elif not writes or session.is_ready_or_says_why():
+                act(exchange)
+
+        return do
+
+    def find(by: int = 0) -> None:
+        window.show_page("chat")
+        chat.find_bar.step(by) if by else chat.find_bar.open()
+
+    def search() -> None:
+        window.show_sidebar(True)
+        chat.sidebar.search.setFocus()
+
+    def toggle_steps() -> None:
+        if session.current and (answer := chat.conversation.answer_of(session.current)):
+            answer.toggle_fold()
+
+    def review(act: Callable[[AnswerReview], object]) -> Callable[[], None]:
+        def do(last: Exchange) -> None:
+            if answer := chat.conversation.answer_of(last):
+                act(answer.review)
+
+        return on_last(do, writes=False)
+
+    table: dict[str, tuple[tuple[str, str, Callable[[], object]], ...]] = {
+        "Conversation": (
+            ("New conversation", "Ctrl+N", chat.new),
+            ("Find in the conversation", "Ctrl+F", find),
+            ("Find next", "F3", lambda: find(1)),
+            ("Find previous", "Shift+F3", lambda: find(-1)),
+            ("Jump to the latest", "Alt+End", chat.conversation.jump_to_latest),
+            ("Search conversations", "Ctrl+Shift+F", search),
+            ("Undo the last deletion", "Ctrl+Z", actions.undo_deletion),
+            ("Export the conversation…", "Ctrl+S", actions.export),
+            ("Import a conversation…", "Ctrl+O", actions.import_file),
+            ("System prompt…", "Ctrl+Shift+Y", chat.composer.edit_system),
+            ("Thinking: on, off or a budget", "Ctrl+Shift+H", chat.composer.show_menu),
+            ("Write a problem", "Ctrl+L", chat.composer.edit.setFocus),
+            ("Edit the last problem and ask again", "Ctrl+E", on_last(chat.composer.begin_edit)),
+        ),
+        "Answer": (
+            ("Regenerate (new seed)", "Ctrl+R", on_last(session.ask_again)),
+            ("Continue the answer", "Ctrl+Shift+Return", on_last(session.go_on)),
+            ("Previous attempt", "Alt+Left", on_last(lambda last: session.show_sibling(last, -1), writes=False)),
+            ("Next attempt", "Alt+Right", on_last(lambda last: session.show_sibling(last, 1), writes=False)),
+            ("Show or hide the steps", "Ctrl+H", toggle_steps),
+            ("Next step", "Ctrl+Down", lambda: chat.step_through(1)),
+            ("Previous step", "Ctrl+Up", lambda: chat.step_through(-1)),
+            ("Edit the step, and go on from it", "F4", chat.edit_step),
+            ("Second opinion on the answer", "Ctrl+Shift+S", review(lambda of: of.opinion.carry_out())),
+            ("Value of each step of the answer", "Ctrl+Shift+V", review(lambda of: of.values.toggle())),
+            ("Copy the answer", "Ctrl+Shift+C", on_last(copy_answer, writes=False)),
+            ("Copy the step", "Ctrl+Alt+C", chat.copy_step),
+        ),
+        "Side by side": (  # the comparison is created on first use
+            ("Compare policies…", "Ctrl+D", chat.compare),
+            (
+                "Compare attempts",
+                "Ctrl+Shift+D",
+                on_last(lambda last: chat.comparison.show_attempts(last), writes=False),
+            ),
+            ("Back to the conversation", "Alt+Up", lambda: chat.comparison.leave()),
+        ),
+        "While it writes": (
+            ("Close find, cancel editing, stop, or close a message", "Esc", window.escape),
+            ("Take over now, or give back", "Ctrl+T", chat.composer.pass_baton),
+            ("Take over at the next step", "Ctrl+Shift+T", lambda: session.take_over(now=False)),
+            ("Let the large model write this step again", "Ctrl+Shift+R", session.rewrite_step),
+        ),
+        "Window": (
+            ("Chat", "Ctrl+1", lambda: window.show_page("chat")),
+            ("Batch", "Ctrl+2", lambda: window.show_page("batch")),
+            ("Models", "Ctrl+3", lambda: window.show_page("models")),
+            ("Choose models…", "Ctrl+M", actions.choose_models),
+            ("Connect to a server…", "Ctrl+Shift+M", actions.connect_server),
+            ("Policy…", "Ctrl+P", window.topbar.policy.showMenu),
+            ("Settings…", "Ctrl+,", actions.show_settings),
+            ("Conversations at the left", "Ctrl+B", lambda: window.show_sidebar(not chat.sidebar.isVisible())),
+            ("Inspector at the right", "Ctrl+I", lambda: window.show_inspector(not chat.inspector.isVisible())),
+            ("Batch of problems…", "Ctrl+Shift+O", window.choose_problems),
+            ("Light or dark", "Ctrl+Shift+L", window.turn_light_or_dark),
+            ("Close the message", "Ctrl+Shift+X", window.notice.close_newest),
+            ("Go to the message", "F6", window.notice.take_focus),
+            ("Command palette", "Ctrl+K", window.show_palette),
+            ("Help: all shortcuts", "F1", window.show_shortcuts),
+            ("Quit", "Ctrl+Q", window.close),
+        ),
+    }
+    return [Command(group, *row) for group, rows in table.items() for row in rows]
