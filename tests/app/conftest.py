@@ -24,6 +24,7 @@ from baton_reasoning.app.document.clipboard import release_clipboard
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.loaded_models import Loading
 from baton_reasoning.app.toolkit.garbage_collection import MainThreadCollector
+from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.remote.known_servers import KnownServers
 from baton_reasoning.core.engines.remote.status import StatusCallback
@@ -32,7 +33,7 @@ from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.secrets import Secrets
-from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.settings import ColourScheme, ModelChoice
 from tests.fakes.keyrings import NO_KEYRING
 from tests.fakes.scripted import ScriptedEngine
 from tests.patience import PATIENCE
@@ -199,6 +200,7 @@ def make_window(qtbot: QtBot, tmp_path: Path, no_leaks: None) -> Iterator[Callab
         window._close_anyway()  # also with what a test has left unsaved
         window.deleteLater()
     QApplication.processEvents()
+    current_theme().use(ColourScheme.LIGHT)  # it is the application's, and a test may have changed it
 
 
 @pytest.fixture
