@@ -302,8 +302,8 @@ def standing_text(standing: Standing, titles: Sequence[str]) -> str:
 
 
 def parting_text(rows: Sequence[Row], texts: Sequence[Sequence[str]]) -> str:
-    """Return a sentence for each two neighbours that part: Columns 1 and 2 part at “Wait, step 7: …”: 849 ≠ 149. If none
-    do, say that all have the same steps. `texts`: the steps of each column."""
+    """Return “Columns 1 and 2 part at “That makes…”: 849 ≠ 149.”, a sentence for each two neighbours that part; if
+    none do, that all have the same steps. `texts`: the steps of each column."""
     sentences = []
     for left, right in pairwise(range(len(texts))):
         place = parting(rows, range(left, right + 1))

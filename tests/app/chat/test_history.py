@@ -276,7 +276,7 @@ def test_an_export_is_read_in_again_as_another_conversation(
     qtbot.waitUntil(lambda: window.notice.text.startswith("Saved to"))
     with qtbot.waitSignal(window.page_actions._import_export.read):
         window.page_actions._import_export.read_file(file)
-    qtbot.waitUntil(lambda: [name.endswith("How many fish?") for name in names(window)] == [True, True])
+    qtbot.waitUntil(lambda: [name.startswith("How many fish?") for name in names(window)] == [True, True])
     qtbot.waitUntil(lambda: window.session.ready)
 
 

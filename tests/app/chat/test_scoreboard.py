@@ -197,7 +197,7 @@ def test_a_new_problem_goes_first(solved: MainWindow, loader: DemoCards, qtbot: 
 
 
 def test_a_lost_model_is_said_in_its_row_which_offers_it_again(make_window: Make, qtbot: QtBot) -> None:
-    helping = 20  # tokens at most, before it answers alone
+    helping = 32  # tokens at most, before it answers alone
     fault = Fault(helping, EngineLost("The process of large.gguf was killed.", "Restart it."), for_good=True)
     loader = DemoCards(fault)
     loader.gate_of_large.set()

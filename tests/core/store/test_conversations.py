@@ -125,7 +125,9 @@ def test_reasoning_is_found_and_each_conversation_once_with_its_best_excerpt(sto
     assert store.conversations.search("many eleven goes"), "the words may stand in different parts"
 
 
-@pytest.mark.parametrize(("words", "shown"), [("hold on", "Hold on"), ("step 2999", "Step 2999"), ("step thousand", "thousand")])
+@pytest.mark.parametrize(
+    ("words", "shown"), [("hold on", "Hold on"), ("step 2999", "Step 2999"), ("step thousand", "thousand")]
+)
 def test_the_excerpt_shows_the_phrase_where_it_stands_or_else_a_word(store: Store, words: str, shown: str) -> None:
     text = "Three thousand steps:\nThe number we can go on to step twice.\nStep 2999.\nHold on, we are done."
     store.conversations.put("c", StoredExchange("1", None, text)).result()
