@@ -14,7 +14,7 @@ from baton_reasoning.app.chat.scoreboard_view import ScoreboardView
 from baton_reasoning.app.chat.scoreboards import Board, beyond_the_demo
 from baton_reasoning.app.chat.step_editor import StepEditor
 from baton_reasoning.app.document.answer_pane import AnswerActions, AnswerPane
-from baton_reasoning.app.document.steps_view import MARGIN
+from baton_reasoning.app.document.steps_view import left_margin
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.session.chat_session import ChatSession
@@ -104,7 +104,7 @@ class AnswerView(AnswerPane):
         self._offer(remedies(trace) if self.is_over and (trace.finish is Finish.FAILED or not is_beyond) else [])
         ended_well = trace.finish in (Finish.END_OF_TEXT, Finish.MAX_TOKENS)
         self._continue.setVisible(self.is_dropped or (self.is_over and not ended_well))
-        by_both = self.is_over and trace.started and trace.totals[Author.LARGE].kept
+        by_both = trace.finish is Finish.END_OF_TEXT and trace.totals[Author.LARGE].kept
         saved = time_saved(trace, self._costs.of(trace.started.large)) if by_both and trace.started else ""
         self.time.setText(saved)
         self.time.setVisible(bool(saved) and self.scoreboard.isHidden())
@@ -125,6 +125,7 @@ class AnswerView(AnswerPane):
         self.editor.hide()
         self.editor.accepted.connect(self._take_edit)
         self.editor.cancelled.connect(self.close_editor)
+        self.editor.edit.textChanged.connect(self._place_editor)
         self.choose(piece, reveal=True)
         self._place_editor()
 
@@ -151,8 +152,9 @@ class AnswerView(AnswerPane):
         """Lay the editor over its step, once that is in the text: a long answer comes in portions."""
         if not (self.editor and (place := self.steps.place_of(self.editor.piece))):
             return
-        left, top = self.steps.x() + MARGIN - 12, self.steps.y() + round(place.top())
-        width = self.steps.width() - MARGIN + 12
+        margin = left_margin() - 12
+        left, top = self.steps.x() + margin, self.steps.y() + round(place.top())
+        width = self.steps.width() - margin
         height = self.editor.height_for(width)
         self.editor.setGeometry(left, max(0, min(top, self.height() - height)), width, height)
         if self.editor.isHidden():

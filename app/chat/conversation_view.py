@@ -13,12 +13,12 @@ from shiboken6 import isValid
 from baton_reasoning.app.chat.answer_view import AnswerView, ChatActions
 from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.document import RichText
-from baton_reasoning.app.document.steps_view import MARGIN, RIGHT_MARGIN
+from baton_reasoning.app.document.steps_view import RIGHT_MARGIN, left_margin
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.toolkit.controls import IconButton, button, label
-from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, line_width, set_role
 from baton_reasoning.core.thinking.trace import Piece
 
@@ -31,7 +31,7 @@ NEAR = 48
 
 def column_width() -> int:
     """Return the pixels of the centred column: a full line of text between the margins of the steps."""
-    return line_width(QGuiApplication.font()) + MARGIN + RIGHT_MARGIN
+    return line_width(QGuiApplication.font()) + left_margin() + RIGHT_MARGIN
 
 
 class ConversationView(QScrollArea):
@@ -148,7 +148,7 @@ class ConversationView(QScrollArea):
         self._place_latest()
 
     def _centre(self) -> None:
-        edge = max(EDGE, (self.width() - column_width()) // 2)
+        edge = max(EDGE, (self.width() - column_width() + 1) // 2)
         beside = self.width() - self.viewport().width()  # the scroll bar moves nothing when it comes
         self._column.setContentsMargins(edge, 18, max(EDGE, edge - beside), 18)
         for bubble in self._bubbles.values():
@@ -230,12 +230,15 @@ class ConversationView(QScrollArea):
         """Offer to jump to the latest result while it is out of view, or to what is being written."""
         top, last = self.verticalScrollBar().value(), next(reversed(self._answers.values()), None)
         is_near = last is None or (not last.is_live and 0 <= self._top_of(last) - top < self.viewport().height())
-        self.latest.setHidden(self._follows or is_near)
+        if (hides := self._follows or is_near) is not self.latest.isHidden():
+            self.latest.setHidden(hides)
+            self._place_latest()
 
     def _place_latest(self) -> None:
+        """Put the button between the text and the composer: the text gives way from below."""
         self.latest.adjustSize()
-        area = self.viewport().rect()
-        self.latest.move(area.right() - self.latest.width() - 14, area.bottom() - self.latest.height() - 10)
+        self.setViewportMargins(BELOW_HANDLE, 0, 0, 0 if self.latest.isHidden() else self.latest.height())
+        self.latest.move((self.width() - self.latest.width()) // 2, self.viewport().geometry().bottom() + 1)
 
 
 WIDEST_BUBBLE = 560
@@ -264,12 +267,12 @@ class Bubble(QWidget):
         self._earlier = IconButton("chevron-left", "Previous attempt", partial(session.show_sibling, exchange, -1))
         self._later = IconButton("chevron-right", "Next attempt", partial(session.show_sibling, exchange, 1))
         self._place = label("", Role.MUTED)
-        self._place.setMinimumHeight(self._earlier.sizeHint().height())  # its text is level with the arrows
         self._compare = IconButton("attempts", "Compare attempts (Ctrl+Shift+D)", act(AnswerAction.ATTEMPTS))
         edit = IconButton("edit", "Edit and ask again", act(AnswerAction.EDIT))
         self._buttons = self._earlier, self._place, self._later, self._compare, edit
-        at_bottom = [(widget, 0, Qt.AlignmentFlag.AlignBottom) for widget in self._buttons]
-        self.setLayout(hbox(STRETCH, *at_bottom, BESIDE_FRAME, frame, margins=0, spacing=GAP))
+        beside = holder(hbox(*self._buttons, margins=0, spacing=GAP))
+        at_bottom = beside, 0, Qt.AlignmentFlag.AlignBottom
+        self.setLayout(hbox(STRETCH, at_bottom, BESIDE_FRAME, frame, margins=0, spacing=GAP))
         self.show_place(0, 1)
 
     def fit(self, width: int) -> None:

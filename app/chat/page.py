@@ -335,7 +335,7 @@ class ChatPage(QSplitter):
         return {
             AnswerAction.CONTINUE: session.go_on,
             AnswerAction.AGAIN: session.ask_again,
-            AnswerAction.COMPARE: self._compare,
+            AnswerAction.COMPARE: lambda exchange: self.comparison.choose(exchange.problem, exchange),
             AnswerAction.COPY: copy_answer,
             AnswerAction.EXPORT: lambda _: self._actions.export(),
             AnswerAction.ATTEMPTS: self.comparison.show_attempts,
@@ -347,14 +347,6 @@ class ChatPage(QSplitter):
             AnswerAction.STOP_ALONE: self._scoreboards.stop,
             AnswerAction.CHOOSE_MODELS: lambda _: self._actions.choose_models(),
         }
-
-    def _compare(self, exchange: Exchange) -> None:
-        """Compare an answer with others; one of the demo pair with each model alone, without asking which."""
-        board = self._scoreboards.board(exchange)
-        if board and board.is_demo:
-            self.comparison.compare_usual(exchange)
-        else:
-            self.comparison.choose(exchange.problem, exchange)
 
     def _go_on_with_more_context(self, exchange: Exchange) -> None:
         if self._session.is_ready_or_says_why():

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QGridLayout, QWidget
 from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.chat.scoreboards import Board, BoardRow
 from baton_reasoning.app.document.answer_pane import VERDICTS
-from baton_reasoning.app.toolkit.controls import Hairline, button, label
+from baton_reasoning.app.toolkit.controls import ElidedButton, ElidedLabel, Hairline, button, label
 from baton_reasoning.app.toolkit.flow import flowing
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
@@ -40,7 +40,9 @@ class ScoreboardView(QWidget):
         grid.setColumnStretch(3, 1)
         self.rows = {arm: ScoreRowView(arm, grid, 2 * place) for place, arm in enumerate(ScoredArm)}
         self.text = label("", Role.HEADING, wrap=True)
-        self.run = {arm: button("", partial(ask, arm)) for arm in ALONE}
+        self.run = {arm: ElidedButton() for arm in ALONE}
+        for arm, press in self.run.items():
+            press.clicked.connect(partial(ask, arm))
         tip = "Stop the model that runs alone (Esc)"
         self.halt = button("Stop", partial(ask, AnswerAction.STOP_ALONE), tip=tip)
         self.choose = button("Choose real models…", partial(ask, AnswerAction.CHOOSE_MODELS))
@@ -82,7 +84,7 @@ class ScoreRowView:
     """The widgets of one row: who wrote it, the answer, the seconds, a bar; and a line below it."""
 
     def __init__(self, arm: ScoredArm, grid: QGridLayout, place: int) -> None:
-        self.title, self.answer, self.time = label(), label(), label()
+        self.title, self.answer, self.time = ElidedLabel(), label(), label()
         if arm is ScoredArm.BOTH:
             set_role(self.title, Role.HEADING)
         self.status = label("", Role.MUTED, wrap=True)

@@ -214,8 +214,8 @@ def _is_by_demo_pair(trace: Trace) -> bool:
 
 
 def _is_scored(trace: Trace) -> bool:
-    """Whether the demo pair finished this answer, and nobody else wrote in it."""
-    is_finished = trace.finish is Finish.END_OF_TEXT and _is_by_demo_pair(trace)
+    """Whether the demo pair finished this answer, no model was restarted meanwhile, and nobody else wrote in it."""
+    is_finished = trace.finish is Finish.END_OF_TEXT and not trace.notices and _is_by_demo_pair(trace)
     return is_finished and all(piece.author is not Author.PERSON for piece in trace.pieces)
 
 

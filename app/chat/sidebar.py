@@ -257,8 +257,8 @@ def rows_by_day(headlines: list[Headline], today: date) -> list[HistoryRow]:
     for heading, group in [("Pinned", pinned), *((day_name(day, today), group) for day, group in others)]:
         rows += [HistoryRow(heading)] if group else []
         for one in group:
-            time = f"{one.changed.astimezone():%H:%M} · " if alike[texts[one.id]] > 1 else ""
-            rows.append(HistoryRow(time + texts[one.id], one, time + one.full_name))
+            time = f" · {one.changed.astimezone():%H:%M}" if alike[texts[one.id]] > 1 else ""
+            rows.append(HistoryRow(texts[one.id] + time, one, one.full_name + time))
     return rows
 
 

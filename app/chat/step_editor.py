@@ -12,8 +12,8 @@ from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.thinking.trace import Piece
 
 MOST_LINES = 12
-EDGES = 28
-"""Pixels of the field above and below its lines."""
+EDGES = 20
+"""Pixels of the field above and below its lines: padding, border and the document's margin."""
 REWRITTEN = "What follows is written again."
 
 
@@ -51,7 +51,9 @@ class StepEditor(QFrame):
         """Return the pixels that show the whole text, or its first lines."""
         self.resize(width, self.height())
         self._column.activate()
-        lines = min(max(3, round(self.edit.document().size().height())), MOST_LINES)
+        text = self.edit.toPlainText()
+        breaks = text[len(text.rstrip()) :].count("\n")  # that end the step
+        lines = min(max(1, round(self.edit.document().size().height()) - breaks), MOST_LINES)
         around = self.sizeHint().height() - self.edit.sizeHint().height()
         return around + lines * self.edit.fontMetrics().lineSpacing() + EDGES
 

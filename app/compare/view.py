@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
+from textwrap import shorten
 
 from PySide6.QtCore import QEvent, QObject, QRectF, Qt, QTimer, Signal
 from PySide6.QtWidgets import QWidget
@@ -26,13 +27,15 @@ from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.thinking.differences import Row, align, differing_numbers, parting, thinking_steps
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.labels import title_of
-from baton_reasoning.core.words.numbers import count, duration, in_brief
+from baton_reasoning.core.words.numbers import count, in_brief
 
 MOST_COLUMNS = 3
 EDGE, GAP = 18, 26
 """Pixels at the sides, and between two columns."""
 NARROWEST = 42
 """Letters in a column, about 300 pixels; where not all columns fit, they scroll sideways."""
+LONGEST_OPENING = 30
+"""Characters of a step that is named by its first words: many steps number themselves, and otherwise."""
 LONGEST_NUMBER = 12
 """Digits of a number that are shown."""
 
@@ -257,7 +260,7 @@ class AnswerColumn(AnswerPane):
     def show_facts(self) -> None:
         """Show the time, where it can be compared, and the tokens."""
         trace = self.exchange.trace
-        time = f"{duration(trace.seconds)} · " if self.has_time and trace.seconds > 0 else ""
+        time = f"{trace.seconds:.1f} s · " if self.has_time and trace.seconds > 0 else ""
         self.facts.setText(f"{time}{count(trace.tokens, 'token')}" if trace.started else "")
 
     def top_of(self, piece: Piece) -> float | None:
@@ -299,16 +302,17 @@ def standing_text(standing: Standing, titles: Sequence[str]) -> str:
 
 
 def parting_text(rows: Sequence[Row], texts: Sequence[Sequence[str]]) -> str:
-    """Return “Columns 1 and 2 part at step 7: 849 ≠ 149.”, a sentence for each two neighbours that part; if none do,
-    that all have the same steps. `texts`: the steps of each column."""
+    """Return “Columns 1 and 2 part at “That makes…”: 849 ≠ 149.”, a sentence for each two neighbours that part; if
+    none do, that all have the same steps. `texts`: the steps of each column."""
     sentences = []
     for left, right in pairwise(range(len(texts))):
         place = parting(rows, range(left, right + 1))
         if place == len(rows):
             continue
         one, other = rows[place].steps[left : right + 1]
-        step = other if one is None else one
-        text = f"Columns {left + 1} and {right + 1} part at step {(step or 0) + 1}"
+        step = texts[left][one] if one is not None else texts[right][other or 0]
+        words = shorten(step, LONGEST_OPENING, placeholder="…")
+        text = f"Columns {left + 1} and {right + 1} part at “{words}”"
         if one is None or other is None:
             text += f", which column {left + 1 if one is None else right + 1} does not have"
         elif numbers := differing_numbers(texts[left][one], texts[right][other]):

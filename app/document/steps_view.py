@@ -37,8 +37,6 @@ from baton_reasoning.core.words.authors import SIGN
 if TYPE_CHECKING:
     from baton_reasoning.core.words.values import NotableChange
 
-MARGIN = 30
-"""Pixels on the left for the bar and the author's sign."""
 RIGHT_MARGIN = 12
 BAR = 3
 VALUE_GAP = 4
@@ -46,6 +44,11 @@ VALUE_GAP = 4
 WIDEST_VALUE = "▲ 1.00"
 PAD = GAP / 2 - 1
 """Pixels of a piece's ground above and below its letters."""
+
+
+def left_margin() -> int:
+    """Return the pixels on the left for the bar and the author's sign."""
+    return current_theme().scaled(30)
 
 
 class StepsView(RichText):
@@ -228,10 +231,10 @@ class StepsView(RichText):
     def _set_margins(self) -> None:
         frame = self.document().rootFrame()
         form = frame.frameFormat()
-        right = self._right_margin
-        if form.rightMargin() == right and form.topMargin() == PAD:
+        left, right = left_margin(), self._right_margin
+        if (form.leftMargin(), form.rightMargin(), form.topMargin()) == (left, right, PAD):
             return
-        form.setLeftMargin(MARGIN)
+        form.setLeftMargin(left)
         form.setRightMargin(right)
         form.setTopMargin(PAD)
         form.setBottomMargin(PAD)

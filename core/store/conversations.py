@@ -211,15 +211,13 @@ def excerpt_of(text: str, words: Sequence[str]) -> str:
 
     (The index has a function for this, which takes seconds where a letter begins thousands of words.)
     """
-    lowered = text.lower()
-    sought = [" ".join(words), *sorted(words, key=len, reverse=True)]
+    sought = [r"\W+".join(words), *sorted(words, key=len, reverse=True)]
     # At the beginning of a word, if it stands at one.
-    tries = ((lowered.find(f"{before}{each}"), before, each) for before in (" ", "") for each in sought)
-    at, before, found = next((each for each in tries if each[0] >= 0), (-1, "", ""))
-    if at < 0 and (plain := _without_accents(text)) != text:
+    tries = (re.search(before + each, text, re.IGNORECASE) for each in sought for before in (r"\b", ""))
+    found = next(filter(None, tries), None)
+    if not found and (plain := _without_accents(text)) != text:
         return excerpt_of(plain, [_without_accents(word) for word in words])
-    start = max(0, at + len(before))
-    end = start + len(found)
+    start, end = found.span() if found else (0, 0)
     left, right = "…" * (start > BEFORE), "…" * (end + AFTER < len(text))
     marked = f"{MARK_START}{text[start:end]}{MARK_END}"
     return f"{left}{text[max(0, start - BEFORE) : start]}{marked}{text[end : end + AFTER]}{right}"

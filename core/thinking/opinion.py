@@ -138,7 +138,7 @@ class Sequel(Enum):
 
     MISSED = "missed takeover"
     """The small model went on."""
-    TAKEN_OVER = "taken over after it"
+    TAKEN_OVER = "the large model took over after it"
     """The large model wrote the rest of the step, or began the next one."""
 
 

@@ -12,6 +12,8 @@ LONGEST_PROBLEM = 96
 """Characters of a problem where it stands on one line."""
 SHORTEST_OPENING = 16
 """Characters of an opening that is worth leaving out."""
+KEPT_OPENING = 8
+"""Characters that stand for one: what differs must fit into a narrow list."""
 
 
 def count(number: int, one: str, many: str = "") -> str:
@@ -100,5 +102,5 @@ def distinguished(texts: Sequence[str]) -> list[str]:
 
 def _without_opening(text: str, opening: int) -> str:
     """Leave out an opening of so many characters, but for its first words."""
-    kept = text[:SHORTEST_OPENING].rsplit(" ", 1)[0]
+    kept = text[:KEPT_OPENING].rsplit(" ", 1)[0]
     return f"{kept} … {text[opening:]}" if opening > SHORTEST_OPENING else text

@@ -67,6 +67,15 @@ def test_the_answer_goes_on_from_the_edited_step_as_another_attempt(ask: Ask, qt
     assert "of all:" in last_answer(window).steps.toPlainText()
 
 
+def test_the_editor_is_as_high_as_its_text_and_grows_with_it(ask: Ask, qtbot: QtBot) -> None:
+    editor = opened_editor(ask("2 + 2?"), qtbot)
+    replace_text(editor, qtbot, "One line.")
+    height, line = editor.height(), editor.edit.fontMetrics().lineSpacing()
+    assert editor.edit.height() < 3 * line
+    editor.edit.setPlainText("One.\nTwo.\nThree.")
+    assert editor.height() == height + 2 * line
+
+
 def test_the_edited_text_is_signed_by_a_person(ask: Ask, qtbot: QtBot) -> None:
     window = ask("2 + 2?")
     editor = opened_editor(window, qtbot)

@@ -85,3 +85,12 @@ def test_growing_steps_never_lie_over_what_is_below_them(window: MainWindow, qtb
             QApplication.processEvents()
     assert len(painted.spare) > 20
     assert min(painted.spare) >= 0
+
+
+def test_the_button_that_jumps_to_the_latest_covers_no_text(ask: Callable[[str], MainWindow], qtbot: QtBot) -> None:
+    view = ask(PROBLEM * 30).chat.conversation
+    qtbot.waitUntil(lambda: view.verticalScrollBar().value() > 0)
+    view.verticalScrollBar().setValue(0)
+    qtbot.waitUntil(view.latest.isVisible)
+    assert not view.latest.geometry().intersects(view.viewport().geometry())
+    assert view.rect().contains(view.latest.geometry())

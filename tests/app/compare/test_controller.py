@@ -20,7 +20,6 @@ from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.words.labels import run_in_brief
-from baton_reasoning.core.words.numbers import duration
 from tests.app.compare.conftest import ALONE, PROBLEM, arms_loader, dialog, rest_of, settle, view_of
 from tests.app.conftest import ScriptedLoader, answer_to, last_exchange
 from tests.fakes.scripted import ScriptedEngine
@@ -52,7 +51,7 @@ def test_three_arms_become_three_tries_with_results_and_who_agrees_with_whom(com
     assert window.chat.composer.edit.toPlainText() == ""
     columns = view_of(window).columns
     assert [column.facts.text() for column in columns] == [
-        f"{duration(each.trace.seconds)} · {each.trace.tokens} tokens" for each in attempts(window)
+        f"{each.trace.seconds:.1f} s · {each.trace.tokens} tokens" for each in attempts(window)
     ]
     assert [column.verdict.text() for column in columns] == ["≠ differs", "= as Large only", "= as Keywords"]
     assert [column.result.text() for column in columns] == ["5", "4", "4"]
@@ -67,7 +66,7 @@ def test_the_expected_answer_tells_right_from_wrong(compare: Compare) -> None:
 def test_the_steps_at_which_the_answers_part_are_marked_and_level(compare: Compare, qtbot: QtBot) -> None:
     window = compare()
     view = view_of(window)
-    assert view.note.text().startswith("Columns 1 and 2 part at step 2")
+    assert view.note.text().startswith("Columns 1 and 2 part at “")
     assert [column.steps.selected and column.steps.selected.step for column in view.columns] == [1, 1, 1]
     assert window.chat.inspector.piece is None, "nobody has chosen them"
     qtbot.waitUntil(lambda: len(set(tops(view))) == 1)
@@ -492,7 +491,7 @@ def long_loader(before_token: Callable[[str], None] = lambda _: None) -> Scripte
 def test_it_opens_at_the_first_difference_and_says_what_it_is(compare: Compare, qtbot: QtBot) -> None:
     window = compare(long_loader())
     view, bar = view_of(window), view_of(window).area.verticalScrollBar()
-    assert view.note.text() == "Columns 2 and 3 part at step 19: 849 ≠ 149."
+    assert view.note.text() == "Columns 2 and 3 part at “That makes 849.”: 849 ≠ 149."
     marked = view.columns[2].steps
     qtbot.waitUntil(lambda: 0 < marked.mapTo(view.area.viewport(), QPoint(0, tops(view)[2] - marked.y())).y() < 300)
     assert len(set(tops(view))) == 1

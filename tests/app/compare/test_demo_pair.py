@@ -35,5 +35,5 @@ def test_the_small_model_is_wrong_alone_and_right_with_the_large_one(
     assert [column.exchange.trace.finish for column in columns] == [Finish.END_OF_TEXT] * 3
     assert [column.title for column in columns] == ["Small only", "Keywords", "Large only"]
     assert [column.verdict.text()[0] for column in columns] == ["✗", "✓", "✓"]
-    assert view_of(window).note.text().startswith("Columns 1 and 2 part at step 2: ")
+    assert view_of(window).note.text().startswith("Columns 1 and 2 part at “")
     assert all(" · " in column.facts.text() for column in columns), "the demo pair's times can be compared"

@@ -19,21 +19,21 @@ START = "First we add 400 and 449."
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        (([START, "That is 849."], [START, "That is 149."]), "Columns 1 and 2 part at step 2: 849 ≠ 149."),
+        (([START, "That is 849."], [START, "That is 149."]), "Columns 1 and 2 part at “That is 849.”: 849 ≠ 149."),
         (([START, "That is it."], [START]), "All answers have the same steps."),
         (
             ([START, "So.", "849 it is."], [START, "849 it is."]),
-            "Columns 1 and 2 part at step 2, which column 2 does not have.",
+            "Columns 1 and 2 part at “So.”, which column 2 does not have.",
         ),
         (
             ([START, f"That is {'12345678' * 30}."], [START, "That is 149."]),
-            "Columns 1 and 2 part at step 2: 123456781234… ≠ 149.",
+            "Columns 1 and 2 part at “That is…”: 123456781234… ≠ 149.",
         ),
         (([START], [START], [START]), "All answers have the same steps."),
-        ((["We add.", "That is 849."], ["Now add.", "That is 149."]), "Columns 1 and 2 part at step 1."),
+        ((["We add.", "That is 849."], ["Now add.", "That is 149."]), "Columns 1 and 2 part at “We add.”."),
         (
             ([START, "That is 849."], [START, "That is 149."], ["We add.", "That is 149."]),
-            "Columns 1 and 2 part at step 2: 849 ≠ 149. Columns 2 and 3 part at step 1.",
+            "Columns 1 and 2 part at “That is 849.”: 849 ≠ 149. Columns 2 and 3 part at “First we add 400 and 449.”.",
         ),
         (([], []), ""),
     ],

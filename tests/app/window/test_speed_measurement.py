@@ -18,6 +18,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.model_costs import ModelCost
 from baton_reasoning.core.models.options import ServerUrls, file_source
 from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.events import Finish, RunEnded
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.requests import Until
 from tests.app.conftest import ScriptedLoader, last_answer
@@ -101,6 +102,10 @@ def test_below_an_answer_stands_how_long_the_large_model_alone_would_have_taken(
     tokens = last_answer(window).exchange.trace.tokens
     expected = f"; the large model alone would have taken about {tokens} min."
     assert last_answer(window).time.text().endswith(expected)
+    trace = last_answer(window).exchange.trace
+    trace.ended = RunEnded(1.0, Finish.STOPPED)
+    last_answer(window).follow()
+    assert not last_answer(window).time.isVisible(), "it did not end by itself"
 
 
 def test_nothing_is_said_below_an_answer_where_the_large_model_is_not_known(

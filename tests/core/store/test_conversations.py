@@ -125,6 +125,16 @@ def test_reasoning_is_found_and_each_conversation_once_with_its_best_excerpt(sto
     assert store.conversations.search("many eleven goes"), "the words may stand in different parts"
 
 
+@pytest.mark.parametrize(
+    ("words", "shown"), [("hold on", "Hold on"), ("step 2999", "Step 2999"), ("step thousand", "thousand")]
+)
+def test_the_excerpt_shows_the_phrase_where_it_stands_or_else_a_word(store: Store, words: str, shown: str) -> None:
+    text = "Three thousand steps:\nThe number we can go on to step twice.\nStep 2999.\nHold on, we are done."
+    store.conversations.put("c", StoredExchange("1", None, text)).result()
+    (found,) = store.conversations.search(words)
+    assert f"{MARK_START}{shown}{MARK_END}".lower() in found.excerpt.lower()
+
+
 def test_the_words_of_an_edited_step_are_found(store: Store) -> None:
     store.conversations.put("c", StoredExchange("1", None, "How many?")).result()
     answer(store, "1", "Eleven.")
