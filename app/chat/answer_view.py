@@ -84,10 +84,14 @@ class AnswerView(AnswerPane):
             button("Second opinion", lambda: self.review.opinion.carry_out(), Role.FLAT, OPINION_TIP),
             button("Values", lambda: self.review.values.toggle(), Role.FLAT, VALUES_TIP),
         )
+        self.compare_all = button(
+            "Compare all three", self._asker(AnswerAction.COMPARE_ALL), Role.FLAT, "Side by side with each model alone"
+        )
+        self.compare_all.hide()
         self._remedies: list[Remedy] = []
         self._remedy_buttons: list[QPushButton] = []
         self._foot = FlowLayout(2, Qt.AlignmentFlag.AlignLeft)
-        for press in (*self._icons, *self._reviews, self._continue):
+        for press in (*self._icons, self.compare_all, *self._reviews, self._continue):
             self._foot.addWidget(press)
         self.end_parts.addWidget(holder(self._foot))
 
@@ -114,6 +118,7 @@ class AnswerView(AnswerPane):
     def show_board(self, board: Board) -> None:
         """Show the scoreboard, in place of the time that the large model alone would have taken."""
         self.scoreboard.show_board(board)
+        self.compare_all.setVisible(board.is_demo)
         self.time.hide()
         own = next((row.score for row in board.rows if row.score and row.score.answer == self.result.text()), None)
         self.show_verdict(own.outcome if own else Outcome.UNSCORED)

@@ -62,6 +62,13 @@ class ComparisonController(QObject):
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
+    def compare_usual(self, answer: Exchange) -> None:
+        """Compare an answer with small alone and large alone, without asking which columns."""
+        if self._session.is_ready_or_says_why():
+            to_write = arms(answer.settings, self._session.models.pair.cards)
+            columns = proposed(USUAL, recorded(self._attempts(answer)), to_write, answer)
+            self._begin(answer.problem, answer, columns, expected_answer(answer.problem), at_once=False)
+
     def ask(self, problem: str) -> None:
         """Ask the same columns another problem."""
         if self.view and self._session.is_ready_or_says_why():

@@ -248,11 +248,11 @@ def test_a_window_may_be_closed_while_a_model_runs_alone(solved: MainWindow, loa
     assert not solved.models.is_writing
 
 
-def test_comparing_fills_the_rows(solved: MainWindow, loader: DemoCards, qtbot: QtBot) -> None:
+def test_comparing_asks_nothing_and_fills_the_rows(solved: MainWindow, loader: DemoCards, qtbot: QtBot) -> None:
     answer = last_exchange(solved)
     loader.gate_of_large.set()
-    solved.chat.carry_out(answer, AnswerAction.COMPARE)
-    next(each for each in QApplication.topLevelWidgets() if isinstance(each, Chooser)).go.click()
+    last_answer(solved).compare_all.click()
+    assert not [each for each in QApplication.topLevelWidgets() if isinstance(each, Chooser) and each.isVisible()]
     qtbot.waitUntil(lambda: solved.chat.is_comparing and solved.session.ready)
     assert solved.chat.comparison.view
     columns = solved.chat.comparison.view.columns
