@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QKeyEvent, QResizeEvent, QTextCursor
+from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent, QTextCursor
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
 
 from baton_reasoning.app.chat.next_answer import NextAnswerMenu, SystemPromptDialog
@@ -47,10 +47,18 @@ class ProblemEdit(QPlainTextEdit):
         self._fit()
 
     def event(self, event: QEvent) -> bool:
-        """Keep Ctrl+Enter: it sends, and never does what the window's command of this key does."""
-        if event.type() is QEvent.Type.ShortcutOverride and _sends(event):
-            event.accept()
-            return True
+        """Keep Ctrl+Enter: it sends, and never does what the window's command of this key does.
+
+        And leave Ctrl+Z to the window's command while there is nothing to undo here.
+        """
+        if event.type() is QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
+            undoes = event.matches(QKeySequence.StandardKey.Undo)
+            if undoes and not self.document().isUndoAvailable():
+                event.ignore()
+                return True
+            if _sends(event):
+                event.accept()
+                return True
         return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

@@ -30,7 +30,7 @@ from baton_reasoning.app.toolkit.messages import Cause, MessageBar
 from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.app.window.commands import Command, CommandPalette, ShortcutList, install
 from baton_reasoning.app.window.dropped_files import DroppedFiles
-from baton_reasoning.app.window.focus import UndoKey, is_tab_stop, order_last
+from baton_reasoning.app.window.focus import is_tab_stop, order_last
 from baton_reasoning.app.window.new_version_notice import NewVersionNotice
 from baton_reasoning.app.window.page_actions import PageActions
 from baton_reasoning.app.window.speed_measurement import SpeedMeasurement
@@ -77,7 +77,6 @@ class MainWindow(QMainWindow):
         self._new_version = NewVersionNotice(self.preferences, self.page_actions, self)
         self.drops = FileDrops(self)
         self.dropped = DroppedFiles(self.drops, self.page_actions, self._open_problems)
-        self._undo_key = UndoKey(self)
         self._shown_page = "chat"
         self._batch: BatchPage | None = None
         self._batch_runs = False
@@ -307,7 +306,6 @@ class MainWindow(QMainWindow):
     def _keep_focus(self, old: QWidget | None, new: QWidget | None) -> None:
         """When a focused button goes away with its work, put the focus where the work goes on, not on the top bar."""
         page = self._pages.currentWidget()
-        self._undo_key.follow(old, new)
         if old is None or not isValid(old) or not self.isAncestorOf(old) or (old.isVisible() and old.isEnabled()):
             return
         if page is None or new is None:
