@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu, QWidget
 
@@ -21,14 +21,12 @@ from baton_reasoning.core.thinking.registry import (
     settings_for,
 )
 
-SHORT_TITLE = 17
-"""Characters."""
-
 
 class PolicyButton(ElidedButton):
     """Its menu has the common policies; the others, and further presets, are in the menu “More…”."""
 
     parameters_wanted = Signal()
+    LEAST = 17  # a short title, which a narrow window leaves whole
 
     def __init__(self, models: LoadedModels, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent=parent)
@@ -53,11 +51,6 @@ class PolicyButton(ElidedButton):
         models.changed.connect(self._allow)
         self._allow()
         self._show()
-
-    def minimumSizeHint(self) -> QSize:
-        """Return the width of a short title, which a narrow window leaves whole."""
-        hint = self.sizeHint()
-        return QSize(min(hint.width(), SHORT_TITLE * self.fontMetrics().averageCharWidth()), hint.height())
 
     def choose(self, policy: str, preset: str = "") -> None:
         chosen = settings_for(policy, self._preferences.value.run.policy)
