@@ -90,7 +90,7 @@ class AnswerView(AnswerPane):
         self.compare_all.hide()
         self._remedies: list[Remedy] = []
         self._remedy_buttons: list[QPushButton] = []
-        self._foot = FlowLayout(2, Qt.AlignmentFlag.AlignLeft)
+        self._foot = FlowLayout(2)
         for press in (*self._icons, self.compare_all, *self._reviews, self._continue):
             self._foot.addWidget(press)
         self.end_parts.addWidget(holder(self._foot))

@@ -75,7 +75,7 @@ class Welcome(QWidget):
 
 def _examples(choose: Callable[[str], object]) -> QVBoxLayout:
     """Lay out the signs of the authors, and a button for each example."""
-    legend = FlowLayout(18)
+    legend = FlowLayout(18, is_centred=True)
     for author, role, words in LEGEND:
         legend.addWidget(label(f"{SIGN[author]} {words}", role))
     column = vbox(legend, 14, margins=0, spacing=8)

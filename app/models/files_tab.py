@@ -14,8 +14,8 @@ from baton_reasoning.app.models.controller import LibraryEntry, ModelsController
 from baton_reasoning.app.models.model_dialog import ModelDialog
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import button, label
-from baton_reasoning.app.toolkit.flow import FlowLayout
-from baton_reasoning.app.toolkit.layout import holder, vbox
+from baton_reasoning.app.toolkit.flow import flowing
+from baton_reasoning.app.toolkit.layout import vbox
 from baton_reasoning.app.toolkit.tables import RowTable
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.engines.body import Author
@@ -49,10 +49,8 @@ class FilesTab(QWidget):
         self.settings = button("Settings…", self._open_settings, tip="How it is loaded and writes (Enter)")
         self.folder = button("Open folder", self._open_folder)
         self.delete = button("Move to the trash", self._delete, Role.DANGER, tip="Del")
-        actions = FlowLayout(8, Qt.AlignmentFlag.AlignLeft)
-        for each in (*self.use.values(), self.use_pair, self.settings, self.folder, self.delete):
-            actions.addWidget(each)
-        self.setLayout(vbox(self.hint, holder(actions), (self.table, 1), margins=(0, 10, 0, 0), spacing=10))
+        actions = flowing(*self.use.values(), self.use_pair, self.settings, self.folder, self.delete, gap=8)
+        self.setLayout(vbox(self.hint, actions, (self.table, 1), margins=(0, 10, 0, 0), spacing=10))
         trash = QShortcut(QKeySequence.StandardKey.Delete, self.table, self._delete)
         trash.setContext(Qt.ShortcutContext.WidgetShortcut)
         controller.inventory_changed.connect(self._reload)

@@ -16,12 +16,12 @@ LINE_GAP = 6
 class FlowLayout(QLayout):
     """Each widget has its preferred size, or the whole width where it prefers more."""
 
-    def __init__(self, gap: int, alignment: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignHCenter) -> None:
-        """`gap`: pixels between two widgets. `alignment`: of each line."""
+    def __init__(self, gap: int, *, is_centred: bool = False) -> None:
+        """`gap`: pixels between two widgets. `is_centred`: each line is, else it begins at the left."""
         super().__init__()
         self._items: list[QLayoutItem] = []
         self._gap = gap
-        self._alignment = alignment
+        self._is_centred = is_centred
         self.setContentsMargins(0, 0, 0, 0)
 
     def addItem(self, item: QLayoutItem) -> None:
@@ -63,9 +63,8 @@ class FlowLayout(QLayout):
         top = area.y()
         for line in self._lines(area.width()):
             height = max(size.height() for _, size in line)
-            is_centred = bool(self._alignment & Qt.AlignmentFlag.AlignHCenter)
             spare = area.width() - self._width([size for _, size in line])
-            left = area.x() + (spare // 2 if is_centred else 0)
+            left = area.x() + (spare // 2 if self._is_centred else 0)
             for item, size in line:
                 item.setGeometry(QRect(QPoint(left, top + (height - size.height()) // 2), size))
                 left += size.width() + self._gap
@@ -90,7 +89,7 @@ class FlowLayout(QLayout):
 
 def flowing(*widgets: QWidget, gap: int = 6) -> QWidget:
     """Return a widget with these side by side at the left, in as many lines as are needed."""
-    flow = FlowLayout(gap, Qt.AlignmentFlag.AlignLeft)
+    flow = FlowLayout(gap)
     for widget in widgets:
         flow.addWidget(widget)
     return holder(flow)
