@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import compress
 from typing import NamedTuple
 
 from PySide6.QtCore import Qt
@@ -42,8 +43,8 @@ class HubSearchTab(QWidget):
         self._controller = controller
         self._request = LatestTask(self, "ask the Hub", lambda error: self._show_status(f"✗ {error}", Role.DANGER))
         self._judged: JudgedRepository | None = None
-        self._wanted: HubFile | None = None
-        """What `look_for` is to select once it is listed."""
+        self._wanted = ""
+        """The quantisation that `look_for` is to select once it is listed."""
         self.query = line_edit("Search the Hub", "Search GGUF models on the Hub, or owner/name")
         self.query.returnPressed.connect(self.search)
         self.status = label("", Role.MUTED, wrap=True)
@@ -65,15 +66,16 @@ class HubSearchTab(QWidget):
         if not text:
             return
         hub = Hub(self._controller.access())
-        self._wanted = None
+        self._wanted = ""
         self._show_status("Searching…")
         self._request.run(lambda: hub.search(text), self._show_results)
 
     def look_for(self, file: HubFile) -> None:
-        """List its repository and select its quantisation."""
+        """List its repository and select its quantisation. Nothing is searched: the name may be no match."""
         self.query.setText(file.repository)
-        self.search()
-        self._wanted = file
+        self.results.clear()
+        self._wanted = file.quantisation
+        self.results.setCurrentItem(self._add_result(file.repository))
 
     def download(self) -> None:
         if self._judged and self._chosen:
@@ -84,23 +86,19 @@ class HubSearchTab(QWidget):
     def _show_results(self, found: tuple[Repository, ...]) -> None:
         self.results.clear()
         self._show_listing(None)
-        wanted: QListWidgetItem | None = None
         for repository in found:
             facts = [size_in(repository.name), repository.licence or "licence not said"]
             facts.append(f"{repository.downloads:,} downloads a month")
             gate = " · terms to agree to" if repository.gated else ""
-            item = QListWidgetItem(f"{repository.name}\n{' · '.join(filter(None, facts))}{gate}", self.results)
-            item.setData(Qt.ItemDataRole.UserRole, repository.name)
-            if self._wanted and repository.name == self._wanted.repository:
-                wanted = item
+            self._add_result(repository.name, f"\n{' · '.join(filter(None, facts))}{gate}")
         self._show_status(
             f"{len(found)} repositories with GGUF files" if found else "Nothing was found; try fewer words."
         )
-        if self._wanted and wanted is None:  # its name may be no match for the Hub's search
-            wanted = QListWidgetItem(self._wanted.repository, self.results)
-            wanted.setData(Qt.ItemDataRole.UserRole, self._wanted.repository)
-        if wanted:
-            self.results.setCurrentItem(wanted)
+
+    def _add_result(self, name: str, about: str = "") -> QListWidgetItem:
+        item = QListWidgetItem(f"{name}{about}", self.results)
+        item.setData(Qt.ItemDataRole.UserRole, name)
+        return item
 
     def _list(self, item: QListWidgetItem | None) -> None:
         if item is None:
@@ -120,9 +118,9 @@ class HubSearchTab(QWidget):
     def _show_listing(self, judged: JudgedRepository | None) -> None:
         self._judged = judged
         choices, places = (judged.listing.choices, judged.places) if judged else ((), ())
-        best = recommended(choice for choice, place in zip(choices, places, strict=True) if may_fit(place))
-        asked = self._wanted.quantisation if self._wanted else ""
-        chosen = next((choice for choice in choices if choice.label == asked), best)
+        may_fit = [place is None or place.kind is not FitKind.DOES_NOT_FIT for place in places]
+        best = recommended(compress(choices, may_fit))
+        chosen = next((choice for choice in choices if choice.label == self._wanted), best)
         rows, tips = [], []
         for choice, place in zip(choices, places, strict=True):
             parts = f" in {len(choice.files)} parts" if len(choice.files) > 1 else ""
@@ -158,10 +156,6 @@ def place_of(listing: Listing, choice: Quantisation, devices: Devices | None) ->
     if devices is None:
         return None
     return fit(estimate(rough_shape(choice.bytes, listing.parameters), LoadOptions()), devices)
-
-
-def may_fit(place: Fit | None) -> bool:
-    return place is None or place.kind is not FitKind.DOES_NOT_FIT
 
 
 def size_in(name: str) -> str:
