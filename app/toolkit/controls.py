@@ -167,10 +167,10 @@ class IconButton(QToolButton):
 class Hairline(QFrame):
     """One pixel between two parts of the window."""
 
-    def __init__(self, vertical: bool = False, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         set_role(self, Role.LINE)
-        self.setFixedWidth(1) if vertical else self.setFixedHeight(1)
+        self.setFixedHeight(1)
 
 
 if TYPE_CHECKING:

@@ -31,8 +31,7 @@ class Facts(QWidget):
         """Show these facts; empty values are left out. Labels are reused: this is called many times a second."""
         facts = [fact for fact in facts if fact[1]]
         while len(self._rows) < len(facts):
-            name, value = label("", Role.MUTED, wrap=True), label(wrap=True)
-            value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            name, value = label("", Role.MUTED, wrap=True), label(wrap=True, selectable=True)
             for column, widget in enumerate((name, value)):
                 self._grid.addWidget(widget, len(self._rows), column, Qt.AlignmentFlag.AlignTop)
             self._rows.append((name, value))

@@ -14,11 +14,10 @@ from PySide6.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QMenu,
-    QScrollArea,
     QWidget,
 )
 
-from baton_reasoning.app.toolkit.controls import label, line_edit
+from baton_reasoning.app.toolkit.controls import label, line_edit, scrolling
 from baton_reasoning.app.toolkit.layout import vbox
 from baton_reasoning.app.toolkit.theme import Role
 
@@ -129,9 +128,7 @@ class ShortcutList(QDialog):
                 row = grid.rowCount()
                 grid.addWidget(label(title), row, 0)
                 grid.addWidget(label(key_name(key), Role.MUTED), row, 1, Qt.AlignmentFlag.AlignRight)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setWidget(content)
+        scroll = scrolling(content)
         scroll.setMinimumWidth(content.sizeHint().width() + scroll.verticalScrollBar().sizeHint().width() + 2)
         self.setLayout(vbox(scroll))
         self.resize(460, 560)
