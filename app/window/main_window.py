@@ -136,9 +136,8 @@ class MainWindow(QMainWindow):
         self.session.use_repository(repository)
         self.chat.sidebar.use_repository(repository)
         self._add_batch_page(store)
-        transfer = ImportExport(store, self.page_actions, self)
+        self.page_actions.import_export = transfer = ImportExport(store, self.page_actions, self)
         transfer.read.connect(self._imported)
-        self.page_actions.use_import_export(transfer)
         if store.notices:
             self.notice.show_message(" ".join(store.notices), cause=Cause.STORE)
         if last := self.preferences.value.window.conversation:
@@ -236,9 +235,7 @@ class MainWindow(QMainWindow):
             event.ignore()
             self._ask_to_close(trouble)
             return
-        self.preferences.change_window(
-            geometry=bytes(self.saveGeometry().toBase64().data()).decode("ascii"),
-        )
+        self.preferences.change_window(geometry=bytes(self.saveGeometry().toBase64().data()).decode("ascii"))
         self.hide()
         self.session.runs.stop()
         self.tasks.close()  # answers and batches deliver their last events, which are saved

@@ -58,7 +58,8 @@ class PageActions(QObject):
         self._window, self._bar = window, bar
         self._session, self._models, self._preferences = session, models, preferences
         self._paths = paths
-        self._import_export: ImportExport | None = None
+        self.import_export: ImportExport | None = None
+        """None until the store is open."""
         self._deletions: list[Callable[[], object]] = []
         """What undoes each deletion of this session, the latest last."""
         self._working: ModelChoice | None = None
@@ -201,25 +202,21 @@ class PageActions(QObject):
         shown = self._session.conversation
         if not conversation and shown.roots:
             conversation, name = shown.id, shown.name
-        if not self._import_export or not conversation:
+        if not self.import_export or not conversation:
             self.show_error(NotApplicable("There is nothing to export yet.", "Ask something first."))
             return
         start = self._file_folder() / f"{_file_name(name)}.html"
         file, _ = QFileDialog.getSaveFileName(self._window, "Export the conversation", str(start), EXPORT_FILTERS)
         if file:
             self._preferences.change_window(file_folder=str(Path(file).parent))
-            self._import_export.write(conversation, Path(file))
+            self.import_export.write(conversation, Path(file))
 
     def import_file(self) -> None:
         start = str(self._file_folder())
         file, _ = QFileDialog.getOpenFileName(self._window, "Import a conversation", start, "Conversations (*.json)")
-        if file and self._import_export:
+        if file and self.import_export:
             self._preferences.change_window(file_folder=str(Path(file).parent))
-            self._import_export.read_file(Path(file))
-
-    def use_import_export(self, import_export: ImportExport) -> None:
-        """Allow export and import, now that the store is open."""
-        self._import_export = import_export
+            self.import_export.read_file(Path(file))
 
     # -----------------------------------------------------------------------------------------------------------------
 
