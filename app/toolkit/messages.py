@@ -62,6 +62,9 @@ class ShownMessage(NamedTuple):
         return max(READING_MS + MS_PER_CHARACTER * len(self.text), ACTING_MS if self.actions else 0)
 
 
+NOTHING = ShownMessage("")
+
+
 class MessageBar(QWidget):
     """Shows the newest message. An error whose cause is not over comes back when newer ones have gone."""
 
@@ -69,7 +72,7 @@ class MessageBar(QWidget):
         super().__init__(parent)
         self._messages: list[ShownMessage] = []
         """The newest last; below it, errors whose cause is not over."""
-        self._shown: ShownMessage | None = None
+        self._shown = NOTHING
         self._picture = QLabel()
         self._text = MessageText()
         self._actions = hbox(margins=0, spacing=6)
@@ -87,7 +90,7 @@ class MessageBar(QWidget):
     @property
     def text(self) -> str:
         """The text of the message that is shown; "" if there is none."""
-        return self._shown.text if self._shown else ""
+        return self._shown.text
 
     def show_message(self, text: str, *actions: MessageAction, warns: bool = True, cause: Cause | None = None) -> None:
         """Show a message in place of any other. `warns`: something went wrong."""
@@ -115,24 +118,23 @@ class MessageBar(QWidget):
         first.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def _show_newest(self) -> None:
-        newest = self._messages[-1] if self._messages else None
+        newest = self._messages[-1] if self._messages else NOTHING
         if newest is self._shown:
             return
         self._shown = newest
-        self.setVisible(newest is not None)  # before its buttons go, so that the focus leaves the bar with them
+        self.setVisible(newest is not NOTHING)  # before its buttons go, so that the focus leaves the bar with them
         for old in self._buttons:
             old.hide()
             old.deleteLater()
-        shown = newest or ShownMessage("")
-        self._text.setPlainText(shown.text)
-        self._buttons = [button(text, partial(self._carry_out, act)) for text, act in shown.actions]
+        self._text.setPlainText(newest.text)
+        self._buttons = [button(text, partial(self._carry_out, act)) for text, act in newest.actions]
         for each in self._buttons:
             self._actions.addWidget(each)
             each.show()
         self._draw()
         self.timer.stop()
-        if shown.passes:
-            self.timer.start(shown.stays_ms)
+        if newest.passes:
+            self.timer.start(newest.stays_ms)
 
     def _carry_out(self, act: Callable[[], object]) -> None:
         self.close_newest()
@@ -147,7 +149,7 @@ class MessageBar(QWidget):
             self.close_newest()
 
     def _draw(self) -> None:
-        colours, warns = current_theme().colours, self._shown is not None and self._shown.warns
+        colours, warns = current_theme().colours, self._shown.warns
         picture = icon("warning", colours.danger) if warns else icon("check", colours.success)
         self._picture.setPixmap(picture.pixmap(QSize(18, 18)))
         self._picture.setAccessibleName("Error" if warns else "Message")
