@@ -56,16 +56,6 @@ class Appearance(BaseModel):
     )
 
 
-class Updates(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-    tell: bool = Field(
-        False,
-        title="Tell me of a new version",
-        description="Asks github.com once a day at most. Nothing is downloaded.",
-    )
-
-
 DEMO_OF = {Author.SMALL: DemoModel.SMALL, Author.LARGE: DemoModel.LARGE}
 
 
@@ -138,8 +128,6 @@ class WindowState(BaseModel):
     """Whether a person folded the reasoning last, or opened it: so it is in the next answers."""
     file_folder: str = ""
     """The folder of the last export or import."""
-    asked_for_version: float = 0.0
-    """When GitHub was last asked for a new version: seconds since 1970."""
     page: str = "chat"
     conversation: str = ""
     """The conversation that was open."""
@@ -155,7 +143,6 @@ class Settings(BaseModel):
     appearance: Appearance = Field(default_factory=Appearance, title="Appearance")
     models: ModelChoice = Field(default_factory=ModelChoice, title="Models")
     run: RunSettings = Field(default_factory=lambda: RunSettings(alternatives=5), title="Answers")
-    updates: Updates = Field(default_factory=Updates, title="Updates")
     window: WindowState = Field(default_factory=WindowState, title="Window")
 
 

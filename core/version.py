@@ -1,7 +1,4 @@
-"""The versions of Baton (which `pyproject.toml` defines) and of what it runs on, and whether a newer Baton is out.
-
-GitHub is asked for the last release: nothing is downloaded, and nothing said about this machine.
-"""
+"""The versions of Baton (which `pyproject.toml` defines) and of what it runs on."""
 
 from __future__ import annotations
 
@@ -14,10 +11,6 @@ from pathlib import Path
 DISTRIBUTION = "baton-reasoning"
 """What the package index and pip call Baton; the commands are `baton` and `baton-window`."""
 BINDING = "llama-cpp-python"
-RELEASES = "https://github.com/baton-reasoning/baton/releases"
-"""The page for a person."""
-LATEST = "https://api.github.com/repos/baton-reasoning/baton/releases/latest"
-SECONDS_TO_ANSWER = 10.0
 
 
 def how_to_install(extra: str) -> str:
@@ -46,21 +39,3 @@ def versions() -> str:
     """Return the versions of Baton, llama-cpp-python, Python and the system in one line."""
     binding = f"{BINDING} {installed_version(BINDING) or 'missing'}"
     return f"Baton {version()} ({binding}, Python {platform.python_version()}, {platform.platform()})"
-
-
-def newer_version(address: str = LATEST) -> str:
-    """Return the released version if it is newer than this one, else "". Blocks; an answer that never comes is ""."""
-    import httpx2
-    from packaging.version import InvalidVersion, Version
-
-    try:
-        answer = httpx2.get(
-            address,
-            headers={"User-Agent": "baton", "Accept": "application/vnd.github+json"},
-            timeout=SECONDS_TO_ANSWER,
-            follow_redirects=True,
-        )
-        found = Version(str(answer.raise_for_status().json()["tag_name"]))
-        return str(found) if found > Version(version()) else ""
-    except (httpx2.HTTPError, InvalidVersion, ValueError, KeyError, TypeError):
-        return ""

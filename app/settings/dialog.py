@@ -27,7 +27,6 @@ USUAL: frozenset[Path] = frozenset(
         ("run", "max_tokens"),
         CHOICE_OF_POLICY,
         ("run", "limits", "max_seconds"),
-        ("updates", "tell"),
     }
 )
 """What is shown without *Expert*, besides the policy's main parameters and whatever was changed."""

@@ -31,7 +31,6 @@ from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.app.window.commands import Command, CommandPalette, ShortcutList, install
 from baton_reasoning.app.window.dropped_files import DroppedFiles
 from baton_reasoning.app.window.focus import is_tab_stop, order_last
-from baton_reasoning.app.window.new_version_notice import NewVersionNotice
 from baton_reasoning.app.window.page_actions import PageActions
 from baton_reasoning.app.window.speed_measurement import SpeedMeasurement
 from baton_reasoning.app.window.topbar import TopBar
@@ -74,7 +73,6 @@ class MainWindow(QMainWindow):
         self.inspector = self.chat.inspector
         self.inspector.hide()
         self._pages = QStackedWidget()
-        self._new_version = NewVersionNotice(self.preferences, self.page_actions, self)
         self.drops = FileDrops(self)
         self.dropped = DroppedFiles(self.drops, self.page_actions, self._open_problems)
         self._shown_page = "chat"
@@ -118,7 +116,6 @@ class MainWindow(QMainWindow):
         BackgroundTask(self, "load what renders texts", warm_up, waits=False).start()
         self.open_store()
         self.models.load(self.preferences.value.models)
-        self._new_version.ask()
 
     def open_store(self) -> None:
         from baton_reasoning.app.chat.import_export import ImportExport

@@ -56,7 +56,7 @@ def test_few_settings_are_shown_until_all_are_asked_for(preferences: Preferences
     assert {("appearance", "look"), ("run", "policy", "policy"), ("run", "temperature")} <= shown(dialog)
     dialog.expert.click()
     assert shown(dialog) == set(dialog.form.paths())
-    assert heads(dialog) == ["Appearance", "Models", "Answers", "Policy", "Limits", "Updates"]
+    assert heads(dialog) == ["Appearance", "Models", "Answers", "Policy", "Limits"]
 
 
 def test_a_setting_that_was_changed_stays_among_the_usual_ones(preferences: Preferences, around: QWidget) -> None:

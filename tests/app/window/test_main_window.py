@@ -256,7 +256,7 @@ def test_in_a_narrow_window_the_list_makes_room_for_the_inspector(make_window: M
 
 def test_settings_with_a_value_that_is_no_longer_asked_for_are_read(tmp_path: Path) -> None:
     file = tmp_path / "settings.json"
-    file.write_text('{"window": {"inspector": false, "page": "batch"}}', encoding="utf-8")
+    file.write_text('{"window": {"inspector": false, "page": "batch"}, "updates": {"tell": true}}', encoding="utf-8")
     assert SettingsFile(file).load().window.page == "batch"
 
 

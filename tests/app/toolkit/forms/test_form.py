@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from pydantic import BaseModel
-from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLineEdit, QSpinBox
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QLineEdit, QSpinBox
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.toolkit.controls import IconButton
@@ -65,15 +65,15 @@ def test_choices_are_those_of_the_enum_and_of_the_registry(form: SettingsForm) -
 
 
 def test_a_field_is_reset_by_itself(form: SettingsForm, qtbot: QtBot) -> None:
-    box = form.editor("updates", "tell")
-    assert isinstance(box, QCheckBox)
-    box.click()
-    row = next(row for row in form._rows if row.entry.path == ("updates", "tell"))
+    box = form.editor("appearance", "text_size")
+    assert isinstance(box, QSpinBox)
+    box.setValue(150)
+    row = next(row for row in form._rows if row.entry.path == ("appearance", "text_size"))
     assert not row.reset.isHidden()
     with qtbot.waitSignal(form.changed) as changed:
         row.reset.click()
     assert changed.args[0] == Settings()
-    assert not box.isChecked()
+    assert box.value() == 100
     assert row.reset.isHidden()
 
 
