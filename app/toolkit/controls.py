@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject, QPoint, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, QPoint, QSize, Qt, QTimer
 from PySide6.QtGui import QFont, QFontMetrics, QHelpEvent, QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -15,7 +14,6 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
-    QFileDialog,
     QFrame,
     QLabel,
     QLineEdit,
@@ -33,7 +31,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from baton_reasoning.app.toolkit.layout import hbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, icon, set_role
 
 TEXT_MARGIN = 8
@@ -294,40 +291,6 @@ class SwitchButton(Button):
 
     def minimumSizeHint(self) -> QSize:
         return self.sizeHint()
-
-
-class FileEdit(QWidget):
-    """A field for the path of a file, to type or to choose; empty is None."""
-
-    changed = Signal()
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.edit = QLineEdit()
-        self.edit.setPlaceholderText("none")
-        self.edit.editingFinished.connect(self.changed)
-        self._browse = button("Choose…", self._choose)
-        self.setLayout(hbox((self.edit, 1), self._browse, margins=0))
-        self.setFocusProxy(self.edit)
-
-    def path(self) -> Path | None:
-        text = self.edit.text().strip()
-        return Path(text).expanduser() if text else None
-
-    def show_path(self, path: Path | None) -> None:
-        self.edit.setText(str(path or ""))
-        self.edit.setCursorPosition(0)
-
-    def setAccessibleName(self, name: str) -> None:
-        super().setAccessibleName(name)
-        self.edit.setAccessibleName(name)
-        self._browse.setAccessibleName(f"Choose the file: {name}")
-
-    def _choose(self) -> None:
-        file, _ = QFileDialog.getOpenFileName(self, self.accessibleName(), self.edit.text() or str(Path.home()))
-        if file:
-            self.edit.setText(file)
-            self.changed.emit()
 
 
 def scrolling(inside: QWidget) -> QScrollArea:

@@ -15,7 +15,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 from PySide6.QtWidgets import QCheckBox, QLineEdit, QWidget
 
-from baton_reasoning.app.toolkit.controls import FileEdit, combo_box, decimal_number, whole_number
+from baton_reasoning.app.toolkit.controls import combo_box, decimal_number, whole_number
 from baton_reasoning.core.thinking.registry import POLICIES
 
 LARGEST = 2**31 - 1
@@ -44,7 +44,7 @@ def editor_of(name: str, field: FieldInfo, changed: Callable[[], None]) -> Edito
     if kind in (int, float, int | None, float | None):
         return _number(field, extra, changed)
     if kind == Path | None:
-        return _file(changed)
+        return _text(changed, path_or_none)
     return _text(changed)
 
 
@@ -104,21 +104,20 @@ def _percent(field: FieldInfo, changed: Callable[[], None]) -> Editor:
     return Editor(box, lambda: box.value() / 100, lambda value: box.setValue(round(100 * value)))
 
 
-def _text(changed: Callable[[], None]) -> Editor:
+def _text(changed: Callable[[], None], read: Callable[[str], Any] = str) -> Editor:
     edit = QLineEdit()
     edit.editingFinished.connect(changed)
 
     def show(value: Any) -> None:
-        edit.setText(str(value))
+        edit.setText(str(value or ""))
         edit.setCursorPosition(0)
 
-    return Editor(edit, edit.text, show)
+    return Editor(edit, lambda: read(edit.text()), show)
 
 
-def _file(changed: Callable[[], None]) -> Editor:
-    edit = FileEdit()
-    edit.changed.connect(changed)
-    return Editor(edit, edit.path, edit.show_path)
+def path_or_none(text: str) -> Path | None:
+    """Return the path that was written; None where nothing was."""
+    return Path(text.strip()).expanduser() if text.strip() else None
 
 
 def bounds(field: FieldInfo) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
-from baton_reasoning.app.toolkit.controls import FileEdit, IconButton, label
+from baton_reasoning.app.toolkit.controls import IconButton, label
 from baton_reasoning.app.toolkit.forms.fields import Editor, editor_of
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder
 from baton_reasoning.app.toolkit.theme import Role, current_theme
@@ -205,7 +205,7 @@ class SettingsForm(QWidget):
         keeps_its_place = reset.sizePolicy()
         keeps_its_place.setRetainSizeWhenHidden(True)
         reset.setSizePolicy(keeps_its_place)
-        is_wide = isinstance(editor.widget, QLineEdit | FileEdit)
+        is_wide = isinstance(editor.widget, QLineEdit)
         cells = ((editor.widget, 1), reset) if is_wide else (editor.widget, reset, STRETCH)
         field = holder(hbox(*cells, margins=0, spacing=4))
         at = self._grid.rowCount()

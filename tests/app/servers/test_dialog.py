@@ -11,7 +11,6 @@ from PySide6.QtWidgets import QCheckBox, QLineEdit, QPushButton, QSpinBox
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.servers.server_dialog import Purpose, ServerDialog, probe_beside
-from baton_reasoning.app.toolkit.controls import FileEdit
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
@@ -75,15 +74,15 @@ def test_a_certificate_of_ones_own_is_accepted_by_file_or_knowing_the_risk(
         assert "is not trusted" in found
 
         authority = dialog.form.editor("access", "authority")
-        assert isinstance(authority, FileEdit)
-        authority.edit.setText(str(file))
-        authority.edit.editingFinished.emit()
+        assert isinstance(authority, QLineEdit)
+        authority.setText(str(file))
+        authority.editingFinished.emit()
         found = tested(dialog)
         assert "✓ serves bytes" in found
         assert "⚠" not in found
 
-        authority.edit.clear()
-        authority.edit.editingFinished.emit()
+        authority.clear()
+        authority.editingFinished.emit()
         anyone = dialog.form.editor("access", "any_certificate")
         assert isinstance(anyone, QCheckBox)
         anyone.click()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import BaseModel
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QLineEdit, QSpinBox
@@ -9,6 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.toolkit.controls import IconButton
 from baton_reasoning.app.toolkit.forms.form import SettingsForm, entries, value_at
+from baton_reasoning.core.engines.remote.connection import ServerAccess
 from baton_reasoning.core.models.options import LoadOptions, ModelOverrides, TagSource
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import ColourScheme, Settings
@@ -75,6 +78,18 @@ def test_a_field_is_reset_by_itself(form: SettingsForm, qtbot: QtBot) -> None:
     assert changed.args[0] == Settings()
     assert box.value() == 100
     assert row.reset.isHidden()
+
+
+def test_a_path_is_written_or_nothing(qtbot: QtBot) -> None:
+    form = SettingsForm(ServerAccess(authority=Path("/a/ca.pem")), ServerAccess())
+    qtbot.addWidget(form)
+    edit = form.editor("authority")
+    assert isinstance(edit, QLineEdit)
+    assert edit.text() == "/a/ca.pem"
+    for text, path in ((" ~/ca.pem ", Path.home() / "ca.pem"), (" ", None)):
+        edit.setText(text)
+        edit.editingFinished.emit()
+        assert form.value == ServerAccess(authority=path)
 
 
 def test_search_leaves_what_has_the_words(form: SettingsForm) -> None:
