@@ -9,6 +9,7 @@ from typing import NamedTuple
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt
 from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
+    QApplication,
     QDialog,
     QGridLayout,
     QListWidget,
@@ -73,6 +74,7 @@ class CommandPalette(QDialog):
         self._commands = commands
         self.edit = line_edit("Search commands", "What do you want to do?")
         self.edit.textChanged.connect(self._filter)
+        self.edit.returnPressed.connect(self._run)
         self.edit.installEventFilter(self)
         self.list = QListWidget()
         self.list.setAccessibleName("Commands")
@@ -84,15 +86,9 @@ class CommandPalette(QDialog):
         self._filter("")
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if isinstance(event, QKeyEvent) and event.type() is QEvent.Type.KeyPress:
-            match event.key():
-                case Qt.Key.Key_Down | Qt.Key.Key_Up:
-                    step = 1 if event.key() == Qt.Key.Key_Down else -1
-                    self.list.setCurrentRow(min(max(self.list.currentRow() + step, 0), self.list.count() - 1))
-                    return True
-                case Qt.Key.Key_Return | Qt.Key.Key_Enter:
-                    self._run()
-                    return True
+        """Let the arrow keys choose in the list while one types."""
+        if isinstance(event, QKeyEvent) and event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
+            return QApplication.sendEvent(self.list, event)
         return super().eventFilter(watched, event)
 
     def _filter(self, text: str) -> None:
