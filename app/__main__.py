@@ -61,10 +61,10 @@ def open_window(qt_options: Sequence[str] = ()) -> int:
     application, window = shown_window(qt_options)
 
     def begin() -> None:
-        from baton_reasoning.app.window.models_page import add_models_page
+        from baton_reasoning.app.window.models_page import LazyModelsPage
 
         window.begin_work()
-        add_models_page(window)
+        LazyModelsPage(window)
 
     QTimer.singleShot(0, window, begin)
     return application.exec()

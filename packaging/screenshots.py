@@ -29,7 +29,7 @@ from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.toolkit.garbage_collection import MainThreadCollector
 from baton_reasoning.app.window.main_window import MainWindow
-from baton_reasoning.app.window.models_page import add_models_page
+from baton_reasoning.app.window.models_page import LazyModelsPage
 from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS
@@ -71,7 +71,7 @@ def opened(paths: Paths) -> MainWindow:
     window.resize(*SIZE)
     window.show()
     window.begin_work()
-    add_models_page(window)
+    LazyModelsPage(window)
     until(lambda: window.models.state is LoadState.READY)
     return window
 

@@ -22,15 +22,20 @@ if TYPE_CHECKING:
 
 
 class LazyModelsPage(QWidget):
-    """Makes the page when it is first shown, or first used."""
+    """Adds itself to the window, and makes the page when it is first shown, or first used."""
 
-    def __init__(self, window: MainWindow, secrets: Callable[[], Secrets] | None, home: Path | None) -> None:
+    def __init__(
+        self, window: MainWindow, secrets: Callable[[], Secrets] | None = None, home: Path | None = None
+    ) -> None:
+        """`secrets` and `home` replace the user's own in tests."""
         super().__init__()
         self._window = window
         self._secrets = secrets
         self._home = home
         self._column = vbox(margins=0)
         self.setLayout(self._column)
+        window.page_actions.downloads_wanted.connect(self.offer)
+        window.add_page("models", "Models", self)
 
     @cached_property
     def part(self) -> ModelsPage:
@@ -65,13 +70,3 @@ class LazyModelsPage(QWidget):
         """Show where these files are downloaded."""
         self._window.show_page("models")
         self.part.offer(files)
-
-
-def add_models_page(
-    window: MainWindow, secrets: Callable[[], Secrets] | None = None, home: Path | None = None
-) -> LazyModelsPage:
-    """Add a page that is made when it is first shown. `secrets` and `home` replace the user's own in tests."""
-    page = LazyModelsPage(window, secrets, home)
-    window.page_actions.downloads_wanted.connect(page.offer)
-    window.add_page("models", "Models", page)
-    return page

@@ -48,7 +48,7 @@ from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.app.toolkit.controls import ElidedButton, ElidedCheckBox, ElidedLabel
 from baton_reasoning.app.window.main_window import NARROW, MainWindow
 from baton_reasoning.app.window.model_button import ModelButton
-from baton_reasoning.app.window.models_page import add_models_page
+from baton_reasoning.app.window.models_page import LazyModelsPage
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.errors import EngineLost
@@ -224,7 +224,7 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
     loader = ScriptedLoader()
     loader.small, loader.large = pair.small, pair.large
     window = make_window(loader)
-    models = add_models_page(window, lambda: Secrets(NO_KEYRING), home=tmp_path / "home")
+    models = LazyModelsPage(window, lambda: Secrets(NO_KEYRING), home=tmp_path / "home")
     answer_to(window, qtbot, PROBLEM)
     answered = window.session.conversation
     exchange = answered.leaf

@@ -13,7 +13,7 @@ from baton_reasoning.app.models.page import ModelsPage
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.window.main_window import MainWindow
-from baton_reasoning.app.window.models_page import add_models_page
+from baton_reasoning.app.window.models_page import LazyModelsPage
 from baton_reasoning.app.window.pair_dialog import PairDialog
 from baton_reasoning.core.demo_pair import LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL
 from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
@@ -42,7 +42,7 @@ def opened(qtbot: QtBot, tmp_path: Path, secrets: Secrets) -> tuple[MainWindow, 
     paths = Paths.under(tmp_path / "baton")
     window = MainWindow(paths, PairLoader(paths))
     qtbot.addWidget(window)
-    page = add_models_page(window, lambda: secrets, home=tmp_path).part
+    page = LazyModelsPage(window, lambda: secrets, home=tmp_path).part
     with qtbot.waitSignals([page.controller.inventory_changed, page.controller.devices_found]):
         window.show()
         window.show_page("models")

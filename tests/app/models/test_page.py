@@ -17,7 +17,7 @@ from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.background import BackgroundTasks
 from baton_reasoning.app.toolkit.controls import IconButton
 from baton_reasoning.app.window.main_window import MainWindow
-from baton_reasoning.app.window.models_page import add_models_page
+from baton_reasoning.app.window.models_page import LazyModelsPage
 from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
@@ -111,7 +111,7 @@ def test_a_pair_dropped_on_the_page_is_used_with_one_press(
     make_window: Callable[..., MainWindow], secrets: Secrets, qtbot: QtBot, tmp_path: Path
 ) -> None:
     window = make_window()
-    page = add_models_page(window, lambda: secrets, tmp_path / "home").part
+    page = LazyModelsPage(window, lambda: secrets, tmp_path / "home").part
     window.show_page("models")
     qtbot.waitUntil(lambda: window.session.ready)
     small = own_copy(tmp_path)

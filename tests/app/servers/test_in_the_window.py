@@ -18,7 +18,7 @@ from baton_reasoning.app.servers.server_dialog import ServerDialog
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.window.main_window import MainWindow
-from baton_reasoning.app.window.models_page import add_models_page
+from baton_reasoning.app.window.models_page import LazyModelsPage
 from baton_reasoning.app.window.pair_dialog import PairDialog
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
@@ -106,7 +106,7 @@ def test_a_wrong_key_keeps_the_models_from_loading_and_says_what_to_do(
 
 def test_a_server_is_connected_from_the_models_page(qtbot: QtBot, make_window: Callable[..., MainWindow]) -> None:
     window = make_window()
-    tab = add_models_page(window, lambda: Secrets(MemoryKeyring()), home=window.paths.data)
+    tab = LazyModelsPage(window, lambda: Secrets(MemoryKeyring()), home=window.paths.data)
     (connect,) = [each for each in tab.part.pairs.findChildren(QPushButton) if each.text() == "Connect to a server…"]
     connect.click()
     dialog = window.findChild(ServerDialog)

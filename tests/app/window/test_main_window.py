@@ -34,7 +34,7 @@ from baton_reasoning.app.session.loaded_models import Loading, LoadState, Remark
 from baton_reasoning.app.toolkit.theme.colours import DARK
 from baton_reasoning.app.window.commands import CommandPalette, ShortcutList
 from baton_reasoning.app.window.main_window import MainWindow, first_size
-from baton_reasoning.app.window.models_page import add_models_page
+from baton_reasoning.app.window.models_page import LazyModelsPage
 from baton_reasoning.core.engines.base import Placement
 from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.paths import Paths
@@ -163,7 +163,7 @@ def test_the_first_window_leaves_room_for_its_title_bar(screen: QSize) -> None:
 
 def test_the_first_screen_has_few_controls(make_window: Make, qtbot: QtBot) -> None:
     window = make_window(width=1280)
-    add_models_page(window)
+    LazyModelsPage(window)
     qtbot.waitUntil(lambda: window.session.ready and all(page.isVisible() for page in window.topbar._pages.buttons()))
     kinds = (QAbstractButton, QLineEdit, QPlainTextEdit, QComboBox, QAbstractItemView, QTabBar)
     shown = [each for kind in kinds for each in window.findChildren(kind) if each.isVisible()]
