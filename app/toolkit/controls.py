@@ -181,6 +181,8 @@ class _Elided(_Control):
 
     LEAST = 12
     """Characters that are shown, at least."""
+    ELEMENT = QStyle.ControlElement.CE_PushButton
+    """What is drawn: a button or a check box."""
 
     def minimumSizeHint(self) -> QSize:
         hint = super().sizeHint()
@@ -189,13 +191,12 @@ class _Elided(_Control):
     def _shortened(self, text: str, width: int) -> str:
         return self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, width)
 
-    def _paint_shortened(self, element: QStyle.ControlElement) -> None:
-        """Draw a button or a check box."""
+    def paintEvent(self, _event: QPaintEvent) -> None:
         painter, option = QStylePainter(self), QStyleOptionButton()
         self.initStyleOption(option)  # type: ignore[attr-defined]
         around = super().sizeHint().width() - self.fontMetrics().horizontalAdvance(self.text())
         option.text = self._shortened(self.text(), self.width() - around + 1)
-        painter.drawControl(element, option)
+        painter.drawControl(self.ELEMENT, option)
 
 
 class ElidedLabel(_Elided, QLabel):
@@ -229,9 +230,6 @@ class ElidedButton(_Elided, Button):
         super().__init__(text, parent)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
-    def paintEvent(self, _event: QPaintEvent) -> None:
-        self._paint_shortened(QStyle.ControlElement.CE_PushButton)
-
     def event(self, event: QEvent) -> bool:
         if event.type() is QEvent.Type.ToolTip and not self.toolTip() and isinstance(event, QHelpEvent):
             if self.width() < self.sizeHint().width():
@@ -244,15 +242,13 @@ class ElidedCheckBox(_Elided, QCheckBox):
     """A check box that shortens its text if it does not fit; the tool tip has all of it, and what it means."""
 
     LEAST = 20
+    ELEMENT = QStyle.ControlElement.CE_CheckBox
 
     def __init__(self, text: str, meaning: str = "", parent: QWidget | None = None) -> None:
         super().__init__(text, parent)
         self.setToolTip(plain_tip(f"{text}\n{meaning}".strip()))
         self.setAccessibleDescription(meaning)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-
-    def paintEvent(self, _event: QPaintEvent) -> None:
-        self._paint_shortened(QStyle.ControlElement.CE_CheckBox)
 
 
 class _ElidedComboBox(_Elided, QComboBox):
