@@ -107,6 +107,11 @@ def test_the_palette_finds_a_command_and_runs_it(window: MainWindow, qtbot: QtBo
     looked = window.preferences.value.appearance.look
     palette = CommandPalette(window.commands, window)
     palette.show()
+    rows = []
+    for key in (Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Up, Qt.Key.Key_Up, Qt.Key.Key_Up):
+        qtbot.keyClick(palette.edit, key)
+        rows.append(palette.list.currentRow())
+    assert rows == [1, 2, 1, 0, 0]
     qtbot.keyClicks(palette.edit, "light dark")
     qtbot.keyClick(palette.edit, Qt.Key.Key_Return)
     assert window.preferences.value.appearance.look is not looked
