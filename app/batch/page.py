@@ -18,7 +18,7 @@ from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.core.batch.reading.columns import GUESS, ColumnNames
 from baton_reasoning.core.batch.reading.problems import ProblemSet
 from baton_reasoning.core.batch.running.arms import Arm, arms_of
-from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.models.options import HubAccess, local_path
 from baton_reasoning.core.run import RunSettings, effective_settings
@@ -46,7 +46,7 @@ class BatchPage(QStackedWidget):
         self._preferences, self._actions = preferences, actions
         demo = LoadedModels(demo_loader, models.costs, self)
         self.session = BatchSession(models, demo, lambda: preferences.value.models, actions, store, self)
-        self.welcome, self.preview = BatchWelcome(), Preview()
+        self.welcome, self.preview = BatchWelcome(self.session), Preview()
         self._source: Path | str = Path()
         """What was opened last: a file, a folder, or the name of a data set on the Hub."""
         self._previewed: Path | str = Path()
@@ -72,11 +72,6 @@ class BatchPage(QStackedWidget):
         self._source = source
         self.welcome.show_reading(isinstance(source, str))
         self.session.read_problems(source, self._hub_access, columns)
-
-    def choose_file(self) -> None:
-        where, _ = QFileDialog.getOpenFileName(self, "Problems")
-        if where:
-            self.open_problems(Path(where))
 
     def refresh(self) -> None:
         """List the batches that are in the store now."""
@@ -150,22 +145,13 @@ class BatchPage(QStackedWidget):
         folder = str(large.parent) if large else ""
         return QFileDialog.getOpenFileNames(self, "Other large models", folder, "Models (*.gguf)")[0]
 
-    def _choose_folder(self) -> None:
-        if where := QFileDialog.getExistingDirectory(self, "Folder of problems"):
-            self.open_problems(Path(where))
-
     def _connect(self) -> None:
         session = self.session
         session.read.connect(self._show_preview)
         session.opened.connect(self._show_view)
         session.rows_changed.connect(lambda opened, _: self.welcome.show_progress(opened))
         session.changed.connect(self._show_running)
-        self.welcome.file_wanted.connect(self.choose_file)
-        self.welcome.folder_wanted.connect(self._choose_folder)
-        self.welcome.data_set_wanted.connect(self.open_problems)
-        self.welcome.sample_wanted.connect(lambda: self.open_problems(BATCH_PROBLEMS))
-        self.welcome.batch_wanted.connect(session.open)
-        self.welcome.delete_wanted.connect(session.delete)
+        self.welcome.problems_wanted.connect(self.open_problems)
         self.preview.columns_wanted.connect(lambda columns: self.open_problems(self._previewed, columns))
         self.preview.start_wanted.connect(self._start)
         self.preview.larges_wanted.connect(lambda: self.preview.show_larges(self._choose_larges()))
