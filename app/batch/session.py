@@ -27,7 +27,7 @@ from baton_reasoning.core.batch.running.arms import Arm
 from baton_reasoning.core.batch.running.batch import Provenance, add_arms, create_batch, without_duplicates
 from baton_reasoning.core.batch.running.progress import BatchProgress
 from baton_reasoning.core.batch.running.regrading import RegradeCounts, Regraded, regrade
-from baton_reasoning.core.errors import BatonError, Busy, SettingsError
+from baton_reasoning.core.errors import BatonError, Busy
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.models.options import HubAccess
@@ -83,8 +83,8 @@ class BatchSession(QObject):
         self._regrading: StreamTask[Regraded] | None = None
         self._regraded: OpenedBatch | None = None
         """The batch that is graded again."""
-        self._is_preparing = False
-        """Whether a batch is being created or extended, which starts it."""
+        self._preparing = LatestTask(self, "prepare batch", actions.show_error, one_at_a_time=True)
+        """Creates or extends a batch, which starts it."""
 
     @property
     def batch(self) -> Batch | None:
@@ -146,7 +146,7 @@ class BatchSession(QObject):
             batch = create_batch(store, found.name, found.problems, arms, range(seeds), parallel, provenance=provenance)
             return OpenedBatch.read(store, batch), notes
 
-        self._prepare("create batch", create)
+        self._prepare(create)
 
     def open(self, batch_id: str) -> None:
         """View a batch, once it is read, which may take seconds. What runs goes on."""
@@ -178,7 +178,7 @@ class BatchSession(QObject):
             notes = add_arms(store, batch_id, arms)
             return OpenedBatch.read(store, batch_id), notes
 
-        self._prepare("add arms", add)
+        self._prepare(add)
 
     def set_note(self, row: ResultRow, note: str) -> None:
         """Keep a person's note on an answer; "" removes it."""
@@ -195,12 +195,8 @@ class BatchSession(QObject):
 
         `retry`: also the failed ones. Each error stays until the models that ran it are loaded.
         """
-        if self.running or self._is_preparing or self.viewed is None or self._is_refused():
-            return
-        try:
+        if self.viewed and not (self.running or self._preparing.busy or self._is_refused()):
             self.execution.start(self.viewed, retry)
-        except SettingsError as error:
-            self._actions.show_error(error)
 
     def stop(self) -> None:
         """Complete the answers that are under way, and begin no other; if asked again, stop them at their next token.
@@ -240,15 +236,14 @@ class BatchSession(QObject):
                 viewed.rows.update((row.job, row) for row in known)
                 self.rows_changed.emit(viewed, known)
             self.changed.emit()
-            if error:
-                self._actions.show_error(error)
-            else:
+            if not error:
                 stopped = "The grading was stopped, and has changed nothing."
                 self._actions.say(counts.summary if is_saved else stopped)
             self.report()
 
         self._regraded, self.graded = viewed, 0
-        self._regrading = StreamTask(self, "regrade", grade).items(take).done(done).start()
+        self._regrading = StreamTask(self, "regrade", grade)
+        self._regrading.items(take).failure(self._actions.show_error).done(done).start()
         self.changed.emit()
 
     # Results
@@ -288,24 +283,18 @@ class BatchSession(QObject):
             self._actions.show_error(Busy(self.busy_reason, "Stop it first, or wait until it is done."))
         return bool(self.busy_reason)
 
-    def _prepare(self, name: str, prepare: Callable[[], Prepared]) -> None:
+    def _prepare(self, prepare: Callable[[], Prepared]) -> None:
         """Create or extend a batch, then view and start it. Does nothing while another is being prepared."""
-        if self._is_preparing or self._is_refused():
-            return
 
         def start(prepared: Prepared) -> None:
             opened, notes = prepared
-            self._is_preparing = False
             self._show(opened)
-            self.start()
+            self.execution.start(opened)
             for note in notes:
                 self._actions.say(note)
 
-        def done(_: object) -> None:
-            self._is_preparing = False
-
-        self._is_preparing = True
-        self._do(name, prepare, start).done(done)
+        if not (self._preparing.busy or self._is_refused()):
+            self._preparing.run(prepare, start)
 
     def _show(self, opened: OpenedBatch) -> None:
         self._opening.cancel()
@@ -324,8 +313,6 @@ class BatchSession(QObject):
         if opened is self.viewed and not self._report_timer.isActive():
             self._report_timer.start(max(REPORT_EVERY_MS, int(10_000 * self._report_seconds)))
 
-    def _do(
-        self, name: str, function: Callable[[], Result], success: Callable[[Result], object]
-    ) -> BackgroundTask[Result]:
+    def _do(self, name: str, function: Callable[[], Result], success: Callable[[Result], object]) -> None:
         """Read or change the store in the background: another program may hold it for seconds."""
-        return BackgroundTask(self, name, function).success(success).failure(self._actions.show_error).start()
+        BackgroundTask(self, name, function).success(success).failure(self._actions.show_error).start()
