@@ -115,18 +115,14 @@ class BatchPage(QStackedWidget):
 
     def _add_arms(self, recipes: Sequence[str], larges: Sequence[str] = ()) -> None:
         batch = self.session.batch
-        system = Arm.shown(batch.arms[0]).settings.system if batch and batch.arms else None
+        assert batch
+        system = Arm.shown(batch.arms[0]).settings.system
         if arms := self._arms(recipes, larges, system):
             self.session.add_arms(arms)
 
-    def _arms(self, recipes: Sequence[str], larges: Sequence[str], system: str | None) -> Sequence[Arm]:
-        """Make arms from the chosen settings; none if an error is shown.
-
-        `system`: the system prompt of this batch; None is the one for new conversations.
-        """
-        settings = self._settings()
-        if system is not None:
-            settings = settings.model_copy(update={"system": system.strip()})
+    def _arms(self, recipes: Sequence[str], larges: Sequence[str], system: str) -> Sequence[Arm]:
+        """Make arms from the chosen settings with the system prompt of this batch; none if an error is shown."""
+        settings = self._settings().model_copy(update={"system": system.strip()})
         try:
             return arms_of(recipes, settings, larges)
         except SettingsError as error:
