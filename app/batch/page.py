@@ -94,8 +94,7 @@ class BatchPage(QStackedWidget):
         self.setCurrentWidget(self.preview)
 
     def _show_running(self) -> None:
-        """Mark the batch that runs in the list of all, which may have changed; no other can begin."""
-        self.welcome.show_running(self.session.executed)
+        """Say that no other batch can begin; the list of all may have changed."""
         self.preview.show_busy(self.session.busy_reason)
         if self.currentWidget() is self.welcome:
             self.refresh()
@@ -145,7 +144,6 @@ class BatchPage(QStackedWidget):
         session = self.session
         session.read.connect(self._show_preview)
         session.opened.connect(self._show_view)
-        session.rows_changed.connect(lambda opened, _: self.welcome.show_progress(opened))
         session.changed.connect(self._show_running)
         self.welcome.problems_wanted.connect(self.open_problems)
         self.preview.columns_wanted.connect(lambda columns: self.open_problems(self._previewed, columns))

@@ -79,8 +79,7 @@ class BatchWelcome(QWidget):
         self.setLayout(vbox(scrolling(page), margins=0))
         self._shown: Sequence[Batch] | None = None
         self._rows: dict[str, BatchRow] = {}
-        self._running = ""
-        """The id of the batch that runs."""
+        session.rows_changed.connect(self._show_progress)
 
     def choose_file(self) -> None:
         where, _ = QFileDialog.getOpenFileName(self, "Problems")
@@ -103,26 +102,17 @@ class BatchWelcome(QWidget):
         if batches == self._shown:
             return  # rows that a person may be pointing at stay
         self._shown = batches
-        while item := self._earlier.takeAt(0):
-            if widget := item.widget():
-                widget.hide()
-                widget.deleteLater()
+        for row in self._rows.values():
+            row.hide()
+            row.deleteLater()
         self._heading.setVisible(bool(batches))
         self._rows = {batch.id: BatchRow(batch, self._session) for batch in batches}
         for row in self._rows.values():
-            row.show_progress(row.done, row.batch.id == self._running)
             self._earlier.addWidget(row)
 
-    def show_running(self, opened: OpenedBatch | None) -> None:
-        """Mark the batch that runs; None if none does."""
-        self._running = opened.batch.id if opened else ""
-        for row in self._rows.values():
-            row.show_progress(row.done, row.batch.id == self._running)
-
-    def show_progress(self, opened: OpenedBatch) -> None:
-        """Show how far a batch is."""
+    def _show_progress(self, opened: OpenedBatch) -> None:
         if row := self._rows.get(opened.batch.id):
-            row.show_progress(opened.progress.total.done, opened.batch.id == self._running)
+            row.show_progress()
 
 
 class BatchRow(QWidget):
@@ -131,8 +121,7 @@ class BatchRow(QWidget):
     def __init__(self, batch: Batch, session: BatchSession, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._open = partial(session.open, batch.id)
-        self.batch = batch
-        self.done = batch.done
+        self.batch, self._session = batch, session
         arms = batch.arms
         policies = arm_title(arms[0].name) if len(arms) == 1 else count(len(arms), "policy", "policies")
         self._created = day_and_time(batch.created)
@@ -155,10 +144,14 @@ class BatchRow(QWidget):
                 margins=0,
             )
         )
+        session.changed.connect(self.show_progress)
+        self.show_progress()
 
-    def show_progress(self, done: int, runs: bool) -> None:
+    def show_progress(self) -> None:
         """Show how many jobs have ended, and whether it runs."""
-        self.done, jobs = done, self.batch.jobs
+        executed, jobs = self._session.executed, self.batch.jobs
+        runs = executed is not None and executed.batch.id == self.batch.id
+        done = executed.progress.total.done if executed and runs else self.batch.done
         is_done = done == jobs
         text = "done" if is_done else f"{done:,} of {jobs:,} done"
         words = f"running, {text}" if runs else text
