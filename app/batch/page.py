@@ -47,9 +47,8 @@ class BatchPage(QStackedWidget):
         demo = LoadedModels(demo_loader, models.costs, self)
         self.session = BatchSession(models, demo, lambda: preferences.value.models, actions, store, self)
         self.welcome, self.preview = BatchWelcome(self.session), Preview()
-        self._source: Path | str = Path()
-        """What was opened last: a file, a folder, or the name of a data set on the Hub."""
         self._previewed: Path | str = Path()
+        """A file, a folder, or the name of a data set on the Hub."""
         for page in (self.welcome, self.preview):
             self.addWidget(page)
         self._connect()
@@ -69,7 +68,6 @@ class BatchPage(QStackedWidget):
 
     def open_problems(self, source: Path | str, columns: ColumnNames = GUESS) -> None:
         """Read a file, a folder, or a data set of the Hub as a person writes its name, and show its preview."""
-        self._source = source
         self.welcome.show_reading(isinstance(source, str))
         self.session.read_problems(source, self._hub_access, columns)
 
@@ -84,11 +82,11 @@ class BatchPage(QStackedWidget):
         """Close the answer beside the results; whether there was one."""
         return self.currentIndex() > 1 and self.view.close_answer()
 
-    def _show_preview(self, found: ProblemSet | None) -> None:
+    def _show_preview(self, found: ProblemSet | None, source: Path | str) -> None:
         self.welcome.show_reading(False)
         if found is None:
             return
-        self._previewed = self._source
+        self._previewed = source
         self.preview.show_problems(found)
         self.preview.system.setText(self._preferences.value.run.system)
         self.setCurrentWidget(self.preview)

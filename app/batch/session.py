@@ -42,8 +42,8 @@ Prepared = tuple[OpenedBatch, Sequence[str]]
 
 
 class BatchSession(QObject):
-    read = Signal(object)
-    """A ProblemSet, for the preview; None if the problems could not be read."""
+    read = Signal(object, object)
+    """A ProblemSet, for the preview, and the source that it was read from; None if it could not be read."""
     opened = Signal()
     """Another batch is the one in view."""
     rows_changed = Signal(object, list)
@@ -133,7 +133,7 @@ class BatchSession(QObject):
 
             return read_data_set(source, Hub(access()), named=columns)
 
-        self._reading.run(read, self.read.emit)
+        self._reading.run(read, lambda found: self.read.emit(found, source))
 
     # Batches of the store. None is started, or deleted, while it or another runs: an error says so.
 
@@ -275,7 +275,7 @@ class BatchSession(QObject):
 
     def _not_read(self, error: BatonError) -> None:
         self._actions.show_error(error)
-        self.read.emit(None)
+        self.read.emit(None, "")
 
     def _is_refused(self) -> bool:
         """Refuse what cannot be done while a batch runs."""
