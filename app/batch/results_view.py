@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from pathlib import Path
 
@@ -43,6 +42,7 @@ from baton_reasoning.core.batch.running.arms import ARMS, arm_title
 from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.batch.running.progress import time_left, time_taken
 from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.files import file_name
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.text import counted, one_line
@@ -272,8 +272,7 @@ class ResultsView(QWidget):
 
     def _export(self, ending: str) -> None:
         assert self.session.batch
-        name = re.sub(r"[^\w.=-]+", "-", self.session.batch.name).strip("-.") or "batch"
-        first = documents_folder() / f"{name}{ending}"
+        first = documents_folder() / f"{file_name(self.session.batch.name, 'batch')}{ending}"
         where, _ = QFileDialog.getSaveFileName(self, "Export", str(first), f"*{ending}")
         if where:
             self.session.export(Path(where if where.lower().endswith(ending) else f"{where}{ending}"))
