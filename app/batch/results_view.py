@@ -153,7 +153,6 @@ class ResultsView(QWidget):
         self.answer.clear()
         self.answer.hide()
         self._chart.setVisible(self._has_chart)
-        self._show_progress()
         if was_open:
             self.table.setFocus()
         return was_open
@@ -237,19 +236,18 @@ class ResultsView(QWidget):
                 status += f" · finishing {counted(session.execution.under_way, 'answer')}"
             case BatchActivity.RUNNING:
                 status += f" · {session.progress.parallel} at once · {time_left(session.progress.seconds_left())}"
-        reviewing = reviews.running and self.answer.isHidden()  # an answer that is shown tells of it itself
-        if reviewing:
+        if reviews.running:
             stop, status, jobs = _STOP_REVIEWS, reviews.status, 100
             done = int(100 * reviews.progress.share) if reviews.progress else 0
         self.bar.setMaximum(max(1, jobs))
         self.bar.setValue(done)
         self.status.setText(status)
-        self._progress.setVisible(running or reviewing or not is_over)
+        self._progress.setVisible(running or reviews.running or not is_over)
         self.run.setText(run)
         self.run.setVisible(not is_over and activity in PAUSABLE)
         self.stop.setText(stop[0])
         self.stop.setToolTip(stop[1])
-        self.stop.setVisible(running or reviewing)
+        self.stop.setVisible(running or reviews.running)
         self.retry.setText(f"Retry {counted(total.failed, 'error')}")
         self.retry.setVisible(total.failed > 0 and not running)
         self.regrade.setEnabled(total.done > 0 and not running)
