@@ -61,8 +61,6 @@ _STOP = ("Stop", "Finishes the answers under way, and begins no other")
 _STOP_NOW = ("Stop now", "Ends the answers under way at once; they are written anew next time")
 _STOP_REVIEWS = ("Stop", "What is finished is kept; the next time goes on from there")
 """Text and tool tip of the button before it is pressed, once it is, and while answers are reviewed."""
-PAUSABLE = (BatchActivity.IDLE, BatchActivity.RUNNING, BatchActivity.PAUSED)
-"""When the other button has something to do: start, pause or resume."""
 GRADINGS = {
     How.AUTO: "Automatic: text, letters, numbers, lists, then algebra",
     How.EXACT: "The same text",
@@ -220,7 +218,7 @@ class ResultsView(QWidget):
         total, activity = session.progress.total, session.activity
         is_over, running = total.done >= total.jobs, session.running
         done, jobs, status = total.done, total.jobs, f"{total.done:,} / {total.jobs:,}"
-        stop, run = _STOP, "Pause"
+        stop, run = _STOP, ""  # while models are loaded, for instance, nothing can be paused
         match activity:
             case BatchActivity.IDLE:
                 run = "Resume" if total.done else "Start"
@@ -235,6 +233,7 @@ class ResultsView(QWidget):
                 stop = _STOP_NOW
                 status += f" · finishing {counted(session.execution.under_way, 'answer')}"
             case BatchActivity.RUNNING:
+                run = "Pause"
                 status += f" · {session.progress.parallel} at once · {time_left(session.progress.seconds_left())}"
         if reviews.running:
             stop, status, jobs = _STOP_REVIEWS, reviews.status, 100
@@ -244,7 +243,7 @@ class ResultsView(QWidget):
         self.status.setText(status)
         self._progress.setVisible(running or reviews.running or not is_over)
         self.run.setText(run)
-        self.run.setVisible(not is_over and activity in PAUSABLE)
+        self.run.setVisible(bool(run) and not is_over)
         self.stop.setText(stop[0])
         self.stop.setToolTip(stop[1])
         self.stop.setVisible(running or reviews.running)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
@@ -36,7 +35,6 @@ from baton_reasoning.core.store.batches import Batch, ResultRow
 from baton_reasoning.core.store.store import Store
 
 REPORT_EVERY_MS = 3000
-Result = TypeVar("Result")
 Prepared = tuple[OpenedBatch, Sequence[str]]
 """A batch to be viewed and started, and what a person should know of its arms."""
 
@@ -159,12 +157,12 @@ class BatchSession(QObject):
     def delete(self, batch: Batch) -> None:
         """Delete a batch, unless it runs, and offer to restore it."""
 
-        def deleted(_: object) -> None:
+        def deleted() -> None:
             self.changed.emit()
             self._actions.show_deleted(batch.name, restore)
 
         def restore() -> None:
-            self._do("restore batch", lambda: self.store.batches.restore(batch.id), lambda _: self.changed.emit())
+            self._do("restore batch", lambda: self.store.batches.restore(batch.id), self.changed.emit)
 
         if not (self.executed and self.executed.batch.id == batch.id and self._is_refused()):
             self._do("delete batch", lambda: self.store.batches.delete(batch.id), deleted)
@@ -269,7 +267,7 @@ class BatchSession(QObject):
         """Write the results into a file, in the format of its suffix."""
         assert self.viewed
         store, batch_id = self.store, self.viewed.batch.id
-        self._do("export", lambda: export(store, batch_id, path), lambda _: self._actions.show_saved(path))
+        self._do("export", lambda: export(store, batch_id, path), lambda: self._actions.show_saved(path))
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -313,6 +311,6 @@ class BatchSession(QObject):
         if opened is self.viewed and not self._report_timer.isActive():
             self._report_timer.start(max(REPORT_EVERY_MS, int(10_000 * self._report_seconds)))
 
-    def _do(self, name: str, function: Callable[[], Result], success: Callable[[Result], object]) -> None:
+    def _do(self, name: str, function: Callable[[], object], success: Callable[[], object]) -> None:
         """Read or change the store in the background: another program may hold it for seconds."""
-        BackgroundTask(self, name, function).success(success).failure(self._actions.show_error).start()
+        BackgroundTask(self, name, function).success(lambda _: success()).failure(self._actions.show_error).start()
