@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Callable
@@ -31,6 +32,11 @@ def expanded(path: Path) -> Path:
         return path.expanduser()
     except (RuntimeError, ValueError) as error:  # no such user, or no possible name of one
         raise SettingsError(f"{path} cannot be found: there is no such user.", "Write the whole path.") from error
+
+
+def file_name(name: str, otherwise: str) -> str:
+    """Leave out of a name what names of files cannot have; return `otherwise` if nothing is left."""
+    return re.sub(r'[\\/:*?"<>|\x00-\x1f]+', "-", name).strip(" .-") or otherwise
 
 
 def read_text(file: Path, advice: str, failure: type[BatonError] = SettingsError) -> str:

@@ -83,8 +83,8 @@ class AnswerPanel(QWidget):
         self.place = button("First disagreement", lambda: self._show_piece(self._first))
         self.opinion = button("Second opinion", lambda: self._reviews.ask_opinions(self.row))
         self.values = button("Values", lambda: self._reviews.estimate_values(self.row))
-        self.stop = button("Stop", reviews.stop, tip="What is finished is kept; the next time goes on from there")
-        self.progress = label("", Role.MUTED)
+        self.reason = ElidedLabel("", Role.MUTED)
+        """Why the large model cannot read the answer now."""
         self.pane.follow()  # which gives every part its place, before there is an answer
         self._review = AnswerReview(self.pane, None)
         self.note = QPlainTextEdit()
@@ -247,17 +247,15 @@ class AnswerPanel(QWidget):
             (self.opinion, reviews.no_opinions_reason, OPINION_TIP),
             (self.values, reviews.unavailable_reason, VALUES_TIP),
         ):
-            press.setVisible(not reviews.running)
             press.setEnabled(is_done and not reason)
             press.setToolTip(reason or tip)
-        self.stop.setVisible(reviews.running)
-        self.progress.setText(reviews.status if reviews.running else reviews.no_opinions_reason)
-        self.progress.setVisible(bool(self.progress.text()))
+        self.reason.setText(reviews.no_opinions_reason)
+        self.reason.setVisible(bool(self.reason.text()))
 
     def _lay_out(self) -> None:
         close = IconButton("close", "Close the answer (Esc)", self.closed.emit)
         head = hbox((self.heading, 1), self.previous, self.next, self.inspect, close, spacing=4)
-        buttons = flowing(self.place, self.opinion, self.values, self.stop, self.progress)
+        buttons = flowing(self.place, self.opinion, self.values, self.reason)
         parts = (self.problem, self.detail, buttons, self.pane, STRETCH)
         self._text = holder(vbox(*parts, margins=(0, 0, 8, 0), spacing=12))
         self._area = scrolling(self._text)

@@ -85,12 +85,16 @@ class BatchExecution(QObject):
         """Answers that are being written or graded."""
         return self._runner.under_way if self._runner else 0
 
-    def start(self, opened: OpenedBatch, retry: bool) -> None:
-        """Run the waiting jobs of a batch, one pair of models after another. Raises SettingsError.
+    def start(self, opened: OpenedBatch, retry: bool = False) -> None:
+        """Run the waiting jobs of a batch, one pair of models after another.
 
         `retry`: also the jobs that ended in an error.
         """
-        arms = [arm for arm in map(Arm.of, opened.batch.arms) if opened.progress.to_run(arm.name, retry)]
+        try:
+            arms = [arm for arm in map(Arm.of, opened.batch.arms) if opened.progress.to_run(arm.name, retry)]
+        except SettingsError as error:
+            self._actions.show_error(error)
+            return
         self.opened, self._groups, self._retry = opened, list(by_models(arms)), retry
         if arms:
             self._run_when_loaded()

@@ -18,7 +18,7 @@ from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.core.batch.reading.columns import GUESS, ColumnNames
 from baton_reasoning.core.batch.reading.problems import ProblemSet
 from baton_reasoning.core.batch.running.arms import Arm, arms_of
-from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.models.options import HubAccess, local_path
 from baton_reasoning.core.run import RunSettings, effective_settings
@@ -46,10 +46,9 @@ class BatchPage(QStackedWidget):
         self._preferences, self._actions = preferences, actions
         demo = LoadedModels(demo_loader, models.costs, self)
         self.session = BatchSession(models, demo, lambda: preferences.value.models, actions, store, self)
-        self.welcome, self.preview = BatchWelcome(), Preview()
-        self._source: Path | str = Path()
-        """What was opened last: a file, a folder, or the name of a data set on the Hub."""
+        self.welcome, self.preview = BatchWelcome(self.session), Preview()
         self._previewed: Path | str = Path()
+        """A file, a folder, or the name of a data set on the Hub."""
         for page in (self.welcome, self.preview):
             self.addWidget(page)
         self._connect()
@@ -69,14 +68,8 @@ class BatchPage(QStackedWidget):
 
     def open_problems(self, source: Path | str, columns: ColumnNames = GUESS) -> None:
         """Read a file, a folder, or a data set of the Hub as a person writes its name, and show its preview."""
-        self._source = source
         self.welcome.show_reading(isinstance(source, str))
         self.session.read_problems(source, self._hub_access, columns)
-
-    def choose_file(self) -> None:
-        where, _ = QFileDialog.getOpenFileName(self, "Problems")
-        if where:
-            self.open_problems(Path(where))
 
     def refresh(self) -> None:
         """List the batches that are in the store now."""
@@ -89,18 +82,17 @@ class BatchPage(QStackedWidget):
         """Close the answer beside the results; whether there was one."""
         return self.currentIndex() > 1 and self.view.close_answer()
 
-    def _show_preview(self, found: ProblemSet | None) -> None:
+    def _show_preview(self, found: ProblemSet | None, source: Path | str) -> None:
         self.welcome.show_reading(False)
         if found is None:
             return
-        self._previewed = self._source
+        self._previewed = source
         self.preview.show_problems(found)
         self.preview.system.setText(self._preferences.value.run.system)
         self.setCurrentWidget(self.preview)
 
     def _show_running(self) -> None:
-        """Mark the batch that runs in the list of all, which may have changed; no other can begin."""
-        self.welcome.show_running(self.session.executed)
+        """Say that no other batch can begin; the list of all may have changed."""
         self.preview.show_busy(self.session.busy_reason)
         if self.currentWidget() is self.welcome:
             self.refresh()
@@ -120,18 +112,14 @@ class BatchPage(QStackedWidget):
 
     def _add_arms(self, recipes: Sequence[str], larges: Sequence[str] = ()) -> None:
         batch = self.session.batch
-        system = Arm.shown(batch.arms[0]).settings.system if batch and batch.arms else None
+        assert batch
+        system = Arm.shown(batch.arms[0]).settings.system
         if arms := self._arms(recipes, larges, system):
             self.session.add_arms(arms)
 
-    def _arms(self, recipes: Sequence[str], larges: Sequence[str], system: str | None) -> Sequence[Arm]:
-        """Make arms from the chosen settings; none if an error is shown.
-
-        `system`: the system prompt of this batch; None is the one for new conversations.
-        """
-        settings = self._settings()
-        if system is not None:
-            settings = settings.model_copy(update={"system": system.strip()})
+    def _arms(self, recipes: Sequence[str], larges: Sequence[str], system: str) -> Sequence[Arm]:
+        """Make arms from the chosen settings with the system prompt of this batch; none if an error is shown."""
+        settings = self._settings().model_copy(update={"system": system.strip()})
         try:
             return arms_of(recipes, settings, larges)
         except SettingsError as error:
@@ -150,22 +138,12 @@ class BatchPage(QStackedWidget):
         folder = str(large.parent) if large else ""
         return QFileDialog.getOpenFileNames(self, "Other large models", folder, "Models (*.gguf)")[0]
 
-    def _choose_folder(self) -> None:
-        if where := QFileDialog.getExistingDirectory(self, "Folder of problems"):
-            self.open_problems(Path(where))
-
     def _connect(self) -> None:
         session = self.session
         session.read.connect(self._show_preview)
         session.opened.connect(self._show_view)
-        session.rows_changed.connect(lambda opened, _: self.welcome.show_progress(opened))
         session.changed.connect(self._show_running)
-        self.welcome.file_wanted.connect(self.choose_file)
-        self.welcome.folder_wanted.connect(self._choose_folder)
-        self.welcome.data_set_wanted.connect(self.open_problems)
-        self.welcome.sample_wanted.connect(lambda: self.open_problems(BATCH_PROBLEMS))
-        self.welcome.batch_wanted.connect(session.open)
-        self.welcome.delete_wanted.connect(session.delete)
+        self.welcome.problems_wanted.connect(self.open_problems)
         self.preview.columns_wanted.connect(lambda columns: self.open_problems(self._previewed, columns))
         self.preview.start_wanted.connect(self._start)
         self.preview.larges_wanted.connect(lambda: self.preview.show_larges(self._choose_larges()))

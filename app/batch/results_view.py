@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from pathlib import Path
 
@@ -43,6 +42,7 @@ from baton_reasoning.core.batch.running.arms import ARMS, arm_title
 from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.batch.running.progress import time_left, time_taken
 from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.files import file_name
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.text import counted, one_line
@@ -61,8 +61,6 @@ _STOP = ("Stop", "Finishes the answers under way, and begins no other")
 _STOP_NOW = ("Stop now", "Ends the answers under way at once; they are written anew next time")
 _STOP_REVIEWS = ("Stop", "What is finished is kept; the next time goes on from there")
 """Text and tool tip of the button before it is pressed, once it is, and while answers are reviewed."""
-PAUSABLE = (BatchActivity.IDLE, BatchActivity.RUNNING, BatchActivity.PAUSED)
-"""When the other button has something to do: start, pause or resume."""
 GRADINGS = {
     How.AUTO: "Automatic: text, letters, numbers, lists, then algebra",
     How.EXACT: "The same text",
@@ -153,7 +151,6 @@ class ResultsView(QWidget):
         self.answer.clear()
         self.answer.hide()
         self._chart.setVisible(self._has_chart)
-        self._show_progress()
         if was_open:
             self.table.setFocus()
         return was_open
@@ -221,7 +218,7 @@ class ResultsView(QWidget):
         total, activity = session.progress.total, session.activity
         is_over, running = total.done >= total.jobs, session.running
         done, jobs, status = total.done, total.jobs, f"{total.done:,} / {total.jobs:,}"
-        stop, run = _STOP, "Pause"
+        stop, run = _STOP, ""  # while models are loaded, for instance, nothing can be paused
         match activity:
             case BatchActivity.IDLE:
                 run = "Resume" if total.done else "Start"
@@ -236,20 +233,20 @@ class ResultsView(QWidget):
                 stop = _STOP_NOW
                 status += f" · finishing {counted(session.execution.under_way, 'answer')}"
             case BatchActivity.RUNNING:
+                run = "Pause"
                 status += f" · {session.progress.parallel} at once · {time_left(session.progress.seconds_left())}"
-        reviewing = reviews.running and self.answer.isHidden()  # an answer that is shown tells of it itself
-        if reviewing:
+        if reviews.running:
             stop, status, jobs = _STOP_REVIEWS, reviews.status, 100
             done = int(100 * reviews.progress.share) if reviews.progress else 0
         self.bar.setMaximum(max(1, jobs))
         self.bar.setValue(done)
         self.status.setText(status)
-        self._progress.setVisible(running or reviewing or not is_over)
+        self._progress.setVisible(running or reviews.running or not is_over)
         self.run.setText(run)
-        self.run.setVisible(not is_over and activity in PAUSABLE)
+        self.run.setVisible(bool(run) and not is_over)
         self.stop.setText(stop[0])
         self.stop.setToolTip(stop[1])
-        self.stop.setVisible(running or reviewing)
+        self.stop.setVisible(running or reviews.running)
         self.retry.setText(f"Retry {counted(total.failed, 'error')}")
         self.retry.setVisible(total.failed > 0 and not running)
         self.regrade.setEnabled(total.done > 0 and not running)
@@ -272,8 +269,7 @@ class ResultsView(QWidget):
 
     def _export(self, ending: str) -> None:
         assert self.session.batch
-        name = re.sub(r"[^\w.=-]+", "-", self.session.batch.name).strip("-.") or "batch"
-        first = documents_folder() / f"{name}{ending}"
+        first = documents_folder() / f"{file_name(self.session.batch.name, 'batch')}{ending}"
         where, _ = QFileDialog.getSaveFileName(self, "Export", str(first), f"*{ending}")
         if where:
             self.session.export(Path(where if where.lower().endswith(ending) else f"{where}{ending}"))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
@@ -27,7 +26,7 @@ from baton_reasoning.core.batch.running.arms import Arm
 from baton_reasoning.core.batch.running.batch import Provenance, add_arms, create_batch, without_duplicates
 from baton_reasoning.core.batch.running.progress import BatchProgress
 from baton_reasoning.core.batch.running.regrading import RegradeCounts, Regraded, regrade
-from baton_reasoning.core.errors import BatonError, Busy, SettingsError
+from baton_reasoning.core.errors import BatonError, Busy
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.models.options import HubAccess
@@ -36,14 +35,13 @@ from baton_reasoning.core.store.batches import Batch, ResultRow
 from baton_reasoning.core.store.store import Store
 
 REPORT_EVERY_MS = 3000
-Result = TypeVar("Result")
 Prepared = tuple[OpenedBatch, Sequence[str]]
 """A batch to be viewed and started, and what a person should know of its arms."""
 
 
 class BatchSession(QObject):
-    read = Signal(object)
-    """A ProblemSet, for the preview; None if the problems could not be read."""
+    read = Signal(object, object)
+    """A ProblemSet, for the preview, and the source that it was read from; None if it could not be read."""
     opened = Signal()
     """Another batch is the one in view."""
     rows_changed = Signal(object, list)
@@ -83,8 +81,8 @@ class BatchSession(QObject):
         self._regrading: StreamTask[Regraded] | None = None
         self._regraded: OpenedBatch | None = None
         """The batch that is graded again."""
-        self._is_preparing = False
-        """Whether a batch is being created or extended, which starts it."""
+        self._preparing = LatestTask(self, "prepare batch", actions.show_error, one_at_a_time=True)
+        """Creates or extends a batch, which starts it."""
 
     @property
     def batch(self) -> Batch | None:
@@ -133,7 +131,7 @@ class BatchSession(QObject):
 
             return read_data_set(source, Hub(access()), named=columns)
 
-        self._reading.run(read, self.read.emit)
+        self._reading.run(read, lambda found: self.read.emit(found, source))
 
     # Batches of the store. None is started, or deleted, while it or another runs: an error says so.
 
@@ -146,7 +144,7 @@ class BatchSession(QObject):
             batch = create_batch(store, found.name, found.problems, arms, range(seeds), parallel, provenance=provenance)
             return OpenedBatch.read(store, batch), notes
 
-        self._prepare("create batch", create)
+        self._prepare(create)
 
     def open(self, batch_id: str) -> None:
         """View a batch, once it is read, which may take seconds. What runs goes on."""
@@ -159,12 +157,12 @@ class BatchSession(QObject):
     def delete(self, batch: Batch) -> None:
         """Delete a batch, unless it runs, and offer to restore it."""
 
-        def deleted(_: object) -> None:
+        def deleted() -> None:
             self.changed.emit()
             self._actions.show_deleted(batch.name, restore)
 
         def restore() -> None:
-            self._do("restore batch", lambda: self.store.batches.restore(batch.id), lambda _: self.changed.emit())
+            self._do("restore batch", lambda: self.store.batches.restore(batch.id), self.changed.emit)
 
         if not (self.executed and self.executed.batch.id == batch.id and self._is_refused()):
             self._do("delete batch", lambda: self.store.batches.delete(batch.id), deleted)
@@ -178,7 +176,7 @@ class BatchSession(QObject):
             notes = add_arms(store, batch_id, arms)
             return OpenedBatch.read(store, batch_id), notes
 
-        self._prepare("add arms", add)
+        self._prepare(add)
 
     def set_note(self, row: ResultRow, note: str) -> None:
         """Keep a person's note on an answer; "" removes it."""
@@ -195,12 +193,8 @@ class BatchSession(QObject):
 
         `retry`: also the failed ones. Each error stays until the models that ran it are loaded.
         """
-        if self.running or self._is_preparing or self.viewed is None or self._is_refused():
-            return
-        try:
+        if self.viewed and not (self.running or self._preparing.busy or self._is_refused()):
             self.execution.start(self.viewed, retry)
-        except SettingsError as error:
-            self._actions.show_error(error)
 
     def stop(self) -> None:
         """Complete the answers that are under way, and begin no other; if asked again, stop them at their next token.
@@ -240,15 +234,14 @@ class BatchSession(QObject):
                 viewed.rows.update((row.job, row) for row in known)
                 self.rows_changed.emit(viewed, known)
             self.changed.emit()
-            if error:
-                self._actions.show_error(error)
-            else:
+            if not error:
                 stopped = "The grading was stopped, and has changed nothing."
                 self._actions.say(counts.summary if is_saved else stopped)
             self.report()
 
         self._regraded, self.graded = viewed, 0
-        self._regrading = StreamTask(self, "regrade", grade).items(take).done(done).start()
+        self._regrading = StreamTask(self, "regrade", grade)
+        self._regrading.items(take).failure(self._actions.show_error).done(done).start()
         self.changed.emit()
 
     # Results
@@ -274,13 +267,13 @@ class BatchSession(QObject):
         """Write the results into a file, in the format of its suffix."""
         assert self.viewed
         store, batch_id = self.store, self.viewed.batch.id
-        self._do("export", lambda: export(store, batch_id, path), lambda _: self._actions.show_saved(path))
+        self._do("export", lambda: export(store, batch_id, path), lambda: self._actions.show_saved(path))
 
     # -----------------------------------------------------------------------------------------------------------------
 
     def _not_read(self, error: BatonError) -> None:
         self._actions.show_error(error)
-        self.read.emit(None)
+        self.read.emit(None, "")
 
     def _is_refused(self) -> bool:
         """Refuse what cannot be done while a batch runs."""
@@ -288,24 +281,18 @@ class BatchSession(QObject):
             self._actions.show_error(Busy(self.busy_reason, "Stop it first, or wait until it is done."))
         return bool(self.busy_reason)
 
-    def _prepare(self, name: str, prepare: Callable[[], Prepared]) -> None:
+    def _prepare(self, prepare: Callable[[], Prepared]) -> None:
         """Create or extend a batch, then view and start it. Does nothing while another is being prepared."""
-        if self._is_preparing or self._is_refused():
-            return
 
         def start(prepared: Prepared) -> None:
             opened, notes = prepared
-            self._is_preparing = False
             self._show(opened)
-            self.start()
+            self.execution.start(opened)
             for note in notes:
                 self._actions.say(note)
 
-        def done(_: object) -> None:
-            self._is_preparing = False
-
-        self._is_preparing = True
-        self._do(name, prepare, start).done(done)
+        if not (self._preparing.busy or self._is_refused()):
+            self._preparing.run(prepare, start)
 
     def _show(self, opened: OpenedBatch) -> None:
         self._opening.cancel()
@@ -324,8 +311,6 @@ class BatchSession(QObject):
         if opened is self.viewed and not self._report_timer.isActive():
             self._report_timer.start(max(REPORT_EVERY_MS, int(10_000 * self._report_seconds)))
 
-    def _do(
-        self, name: str, function: Callable[[], Result], success: Callable[[Result], object]
-    ) -> BackgroundTask[Result]:
+    def _do(self, name: str, function: Callable[[], object], success: Callable[[], object]) -> None:
         """Read or change the store in the background: another program may hold it for seconds."""
-        return BackgroundTask(self, name, function).success(success).failure(self._actions.show_error).start()
+        BackgroundTask(self, name, function).success(lambda _: success()).failure(self._actions.show_error).start()

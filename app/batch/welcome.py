@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QMouseEvent
-from PySide6.QtWidgets import QFrame, QWidget
+from PySide6.QtWidgets import QFileDialog, QFrame, QWidget
 
 from baton_reasoning.app.batch.opened_batch import OpenedBatch
+from baton_reasoning.app.batch.session import BatchSession
 from baton_reasoning.app.toolkit.controls import (
     ElidedButton,
     ElidedLabel,
@@ -24,6 +26,7 @@ from baton_reasoning.app.toolkit.controls import (
 from baton_reasoning.app.toolkit.layout import STRETCH, Spacer, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.batch.running.arms import arm_title
+from baton_reasoning.core.demo_pair import BATCH_PROBLEMS
 from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.words.numbers import count, day_and_time
@@ -33,15 +36,13 @@ WIDEST, BAR = 640, 60
 
 
 class BatchWelcome(QWidget):
-    file_wanted = Signal()
-    folder_wanted = Signal()
-    sample_wanted = Signal()
-    data_set_wanted = Signal(str)
-    batch_wanted = Signal(str)
-    delete_wanted = Signal(object)  # a Batch
+    problems_wanted = Signal(object)
+    """The Path of a file or a folder, or what a person wrote as the name of a data set on the Hub."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, session: BatchSession, parent: QWidget | None = None) -> None:
+        """`session`: opens and deletes the earlier batches."""
         super().__init__(parent)
+        self._session = session
         card = QFrame()
         set_role(card, Role.CARD)
         card.setMaximumWidth(WIDEST)
@@ -51,12 +52,10 @@ class BatchWelcome(QWidget):
             Role.MUTED,
             wrap=True,
         )
-        self.choose = button("Choose a file…", self.file_wanted.emit, Role.PRIMARY)
-        self.sample = button("Sample: 300 problems of the demo pair", self.sample_wanted.emit)
         self.data_set = line_edit("Data set on the Hugging Face Hub", "Hugging Face data set: hf:OWNER/NAME")
         self.data_set.setToolTip("Such as hf:openai/gsm8k:main/test, also with @REVISION, or the address of its page")
-        self.data_set.returnPressed.connect(self._read_data_set)
         self.read_data_set = button("Read", self._read_data_set, tip="Download the data set and look at its problems")
+        self.data_set.returnPressed.connect(self.read_data_set.click)
         self.read_data_set.setEnabled(False)
         self.data_set.textChanged.connect(lambda _: self.show_reading(False))
         self._heading = label("Earlier batches", Role.MUTED)
@@ -65,9 +64,9 @@ class BatchWelcome(QWidget):
             vbox(
                 label("Drop a file of problems", Role.TITLE),
                 text,
-                self.choose,
-                button("Choose a folder…", self.folder_wanted.emit),
-                self.sample,
+                button("Choose a file…", self.choose_file, Role.PRIMARY),
+                button("Choose a folder…", self._choose_folder),
+                button("Sample: 300 problems of the demo pair", partial(self.problems_wanted.emit, BATCH_PROBLEMS)),
                 hbox((self.data_set, 1), self.read_data_set),
                 8,
                 self._heading,
@@ -80,60 +79,49 @@ class BatchWelcome(QWidget):
         self.setLayout(vbox(scrolling(page), margins=0))
         self._shown: Sequence[Batch] | None = None
         self._rows: dict[str, BatchRow] = {}
-        self._running = ""
-        """The id of the batch that runs."""
+        session.rows_changed.connect(self._show_progress)
+
+    def choose_file(self) -> None:
+        where, _ = QFileDialog.getOpenFileName(self, "Problems")
+        if where:
+            self.problems_wanted.emit(Path(where))
 
     def show_reading(self, reads: bool) -> None:
         """Show whether a data set is being read; another name can replace it meanwhile."""
         self.read_data_set.setText("Reading…" if reads else "Read")
         self.read_data_set.setEnabled(not reads and bool(self.data_set.text().strip()))
 
+    def _choose_folder(self) -> None:
+        if where := QFileDialog.getExistingDirectory(self, "Folder of problems"):
+            self.problems_wanted.emit(Path(where))
+
     def _read_data_set(self) -> None:
-        if name := self.data_set.text().strip():
-            self.data_set_wanted.emit(name)
+        self.problems_wanted.emit(self.data_set.text().strip())
 
     def show_batches(self, batches: Sequence[Batch]) -> None:
         if batches == self._shown:
             return  # rows that a person may be pointing at stay
         self._shown = batches
-        while item := self._earlier.takeAt(0):
-            if widget := item.widget():
-                widget.hide()
-                widget.deleteLater()
-        self._heading.setVisible(bool(batches))
-        choose, delete = self.batch_wanted.emit, self.delete_wanted.emit
-        self._rows = {batch.id: BatchRow(batch, choose, delete) for batch in batches}
         for row in self._rows.values():
-            row.show_progress(row.done, row.batch.id == self._running)
+            row.hide()
+            row.deleteLater()
+        self._heading.setVisible(bool(batches))
+        self._rows = {batch.id: BatchRow(batch, self._session) for batch in batches}
+        for row in self._rows.values():
             self._earlier.addWidget(row)
 
-    def show_running(self, opened: OpenedBatch | None) -> None:
-        """Mark the batch that runs; None if none does."""
-        self._running = opened.batch.id if opened else ""
-        for row in self._rows.values():
-            row.show_progress(row.done, row.batch.id == self._running)
-
-    def show_progress(self, opened: OpenedBatch) -> None:
-        """Show how far a batch is."""
+    def _show_progress(self, opened: OpenedBatch) -> None:
         if row := self._rows.get(opened.batch.id):
-            row.show_progress(opened.progress.total.done, opened.batch.id == self._running)
+            row.show_progress()
 
 
 class BatchRow(QWidget):
     """One earlier batch; a click anywhere opens it."""
 
-    def __init__(
-        self,
-        batch: Batch,
-        choose: Callable[[str], object],
-        delete: Callable[[Batch], object],
-        parent: QWidget | None = None,
-    ) -> None:
-        """`choose`: opens the batch of this id. `delete`: deletes a batch."""
+    def __init__(self, batch: Batch, session: BatchSession, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._open = partial(choose, batch.id)
-        self.batch = batch
-        self.done = batch.done
+        self._open = partial(session.open, batch.id)
+        self.batch, self._session = batch, session
         arms = batch.arms
         policies = arm_title(arms[0].name) if len(arms) == 1 else count(len(arms), "policy", "policies")
         self._created = day_and_time(batch.created)
@@ -152,14 +140,18 @@ class BatchRow(QWidget):
                 self.bar,
                 self.state,
                 label(self._created, Role.MUTED),
-                IconButton("trash", f"Delete the batch “{batch.name}”", partial(delete, batch)),
+                IconButton("trash", f"Delete the batch “{batch.name}”", partial(session.delete, batch)),
                 margins=0,
             )
         )
+        session.changed.connect(self.show_progress)
+        self.show_progress()
 
-    def show_progress(self, done: int, runs: bool) -> None:
+    def show_progress(self) -> None:
         """Show how many jobs have ended, and whether it runs."""
-        self.done, jobs = done, self.batch.jobs
+        executed, jobs = self._session.executed, self.batch.jobs
+        runs = executed is not None and executed.batch.id == self.batch.id
+        done = executed.progress.total.done if executed and runs else self.batch.done
         is_done = done == jobs
         text = "done" if is_done else f"{done:,} of {jobs:,} done"
         words = f"running, {text}" if runs else text

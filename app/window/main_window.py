@@ -179,7 +179,7 @@ class MainWindow(QMainWindow):
         """Choose a file of problems for a batch."""
         if self._batch:
             self.show_page("batch")
-            self._batch.choose_file()
+            self._batch.welcome.choose_file()
 
     def turn_light_or_dark(self) -> None:
         is_dark = self.palette().window().color().lightness() < 128

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +24,7 @@ from baton_reasoning.core.errors import (
     SettingsError,
     StoreError,
 )
+from baton_reasoning.core.files import file_name
 from baton_reasoning.core.models.options import ModelSource, file_source, parse_source
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ModelChoice
@@ -205,7 +205,7 @@ class PageActions(QObject):
         if not self.import_export or not conversation:
             self.show_error(NotApplicable("There is nothing to export yet.", "Ask something first."))
             return
-        start = self._file_folder() / f"{_file_name(name)}.html"
+        start = self._file_folder() / f"{file_name(name[:40], 'conversation')}.html"
         file, _ = QFileDialog.getSaveFileName(self._window, "Export the conversation", str(start), EXPORT_FILTERS)
         if file:
             self._preferences.change_window(file_folder=str(Path(file).parent))
@@ -308,8 +308,3 @@ class PageActions(QObject):
         self._preferences.change(models=working)
         self._models.load(working)
         return True
-
-
-def _file_name(name: str) -> str:
-    """Leave out of a conversation's name what the names of files cannot have."""
-    return re.sub(r'[\\/:*?"<>|\x00-\x1f]+', "-", name[:40]).strip(" .-") or "conversation"

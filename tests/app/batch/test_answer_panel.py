@@ -255,13 +255,13 @@ def test_the_large_model_shows_where_it_first_disagrees(
         qtbot.keyClick(view.table, Qt.Key.Key_F7)
     else:
         view.answer.opinion.click()
-    assert view.answer.stop.isVisible()
-    assert view.answer.opinion.isHidden()
+    assert view.stop.isVisible()
+    assert not view.answer.opinion.isEnabled()
     qtbot.waitUntil(view.answer.place.isVisible)
     assert "First error known" in view.answer.detail.text()
     assert "instead of" in view.answer.detail.text()
     qtbot.waitUntil(lambda: view.answer.pane.steps.selected is not None)
-    assert view.answer.stop.isHidden()
+    assert view.stop.isHidden()
     store, batch = page.session.store, page.session.batch
     assert batch
     read = [bool(store.runs.trace(row.run).opinion) for row in store.batches.results(batch.id)]
@@ -287,9 +287,9 @@ def test_the_steps_of_one_answer_are_valued(view: ResultsView, page: BatchPage, 
     assert view.answer.row
     view.answer.values.click()
     with qtbot.waitSignal(view.reviews.ended):
-        assert view.answer.stop.isVisible()
+        assert view.stop.isVisible()
     assert page.session.store.runs.trace(view.answer.row.run).values
-    assert view.answer.values.isVisible()
+    assert view.answer.values.isEnabled()
 
 
 def test_takeovers_are_valued_once_and_their_worth_is_shown(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
@@ -332,7 +332,7 @@ def test_a_model_that_cannot_score_is_named(view: ResultsView, page: BatchPage) 
     page.session.changed.emit()
     assert not view.answer.opinion.isEnabled()
     assert not view.opinions.isEnabled()
-    assert "no log-probabilities" in view.answer.progress.text()
+    assert "no log-probabilities" in view.answer.reason.text()
 
 
 def test_an_answer_that_is_graded_again_shows_its_new_verdict(view: ResultsView, page: BatchPage, qtbot: QtBot) -> None:

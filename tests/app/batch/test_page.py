@@ -21,7 +21,6 @@ from baton_reasoning.app.batch.folded_parts import Fold, FoldedParts
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.batch.result_table import FIRST_ARM, Mark, ResultColumn, RowFilter, mark_of
 from baton_reasoning.app.batch.results_view import GRADINGS
-from baton_reasoning.app.batch.welcome import BatchWelcome
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.app.toolkit.controls import IconButton
@@ -392,7 +391,7 @@ def test_a_grading_that_is_stopped_changes_nothing(
     qtbot.waitUntil(lambda: page.view.status.text() == "graded again: 1 / 6")
     page.view.left.emit()
     assert page.session.batch
-    page.welcome.batch_wanted.emit(page.session.batch.id)
+    page.session.open(page.session.batch.id)
     assert page.session.activity is BatchActivity.REGRADING, "also when it is opened again"
     with qtbot.waitSignal(actions.said) as said:
         page.view.stop.click()
@@ -451,7 +450,7 @@ def test_a_closed_batch_is_found_again_and_goes_on(page: BatchPage, qtbot: QtBot
     page.view.left.emit()
     assert session.batch
     with qtbot.waitSignal(session.opened):
-        page.welcome.batch_wanted.emit(session.batch.id)
+        page.session.open(session.batch.id)
     session.start()
     wait_until_done(page, qtbot)
     assert Mark.WAITING.value not in marks(page)
@@ -576,13 +575,11 @@ def test_a_data_set_that_cannot_be_read_leaves_its_name_to_be_corrected(
     assert page.welcome.read_data_set.isEnabled()
 
 
-def test_an_earlier_batch_says_how_far_it_is(qtbot: QtBot) -> None:
-    welcome = BatchWelcome()
-    qtbot.addWidget(welcome)
+def test_an_earlier_batch_says_how_far_it_is(page: BatchPage) -> None:
     arm = StoredArm("small", {})
     begun = Batch("a", "sums", {}, (arm,), 300, 900, 96, datetime(2026, 11, 26, tzinfo=UTC))
-    welcome.show_batches([begun, replace(begun, id="b", done=900)])
-    shown = [label.text() for label in welcome.findChildren(QLabel)]
+    page.welcome.show_batches([begun, replace(begun, id="b", done=900)])
+    shown = [label.text() for label in page.welcome.findChildren(QLabel)]
     assert [text for text in shown if text in ("96 of 900", "✓")] == ["96 of 900", "✓"]
 
 
