@@ -102,7 +102,7 @@ class ConversationView(QScrollArea):
     def refresh(self, exchange: Exchange) -> None:
         """Update the answer if it is in view."""
         if answer := self._answers.get(exchange.id):
-            live, was_live = self._session.writes(exchange), answer.is_live
+            live, was_live = self._session.runs.writes(exchange), answer.is_live
             if was_live and not live and not self._follows:
                 answer.keep_open()  # else what is being read would go
             answer.follow(live, self._session.waiting_text(exchange))

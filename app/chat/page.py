@@ -270,7 +270,7 @@ class ChatPage(QSplitter):
     def _show_progress(self, exchange: Exchange) -> None:
         if not self.is_comparing:  # it is brought up to date when the conversation is shown again
             self.conversation.refresh(exchange)
-        if not self._session.writes(exchange):
+        if not self._session.runs.writes(exchange):
             self._show_scores()
         self.inspector.follow(exchange)
         if self._session.answering:
@@ -285,7 +285,7 @@ class ChatPage(QSplitter):
         """Update the answers in view that wait, have just begun, or were dropped: that changes with other answers."""
         session = self._session
         for exchange in session.conversation.path:
-            if not exchange.trace.started or session.waits(exchange) or session.writes(exchange):
+            if not exchange.trace.started or session.runs.waits(exchange) or session.runs.writes(exchange):
                 self.conversation.refresh(exchange)
 
     def _show_activity(self) -> None:

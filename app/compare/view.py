@@ -89,7 +89,7 @@ class CompareView(QWidget):
         column = self._column_of(exchange)
         if column is None:
             return
-        column.follow(self._session.writes(exchange), self._session.waiting_text(exchange))
+        column.follow(self._session.runs.writes(exchange), self._session.waiting_text(exchange))
         over = [each for each in self.columns if each.is_over]
         are_all_over = all(each.is_over or each.is_dropped for each in self.columns)
         if (over, are_all_over) != self._seen:

@@ -71,17 +71,9 @@ class ChatSession(QObject):
         """The one answer that is being written in the conversation in view, which can be steered."""
         return self.runs.answering(self.conversation)
 
-    def writes(self, exchange: Exchange) -> bool:
-        """Whether its answer is being written."""
-        return self.runs.writes(exchange)
-
-    def waits(self, exchange: Exchange) -> bool:
-        """Whether its answer is still to be begun."""
-        return self.runs.waits(exchange)
-
     def waiting_text(self, exchange: Exchange) -> str:
         """Say what an answer waits for that is to be begun; "" for any other."""
-        if not self.waits(exchange):
+        if not self.runs.waits(exchange):
             return ""
         if self.models.state is not LoadState.READY:
             return "Waiting for the models…"
