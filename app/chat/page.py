@@ -359,8 +359,10 @@ class ChatPage(QSplitter):
         other = Author.SMALL if piece.author is Author.LARGE else Author.LARGE
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        again = menu.addAction(f"Re-run from here with {WHO[other]}", lambda: session.fork(exchange, piece, other))
-        fork = menu.addAction("Fork here", lambda: session.fork(exchange, piece))
+        again = menu.addAction(
+            f"Re-run from here with {WHO[other]}", lambda: session.fork(exchange, piece.position, other)
+        )
+        fork = menu.addAction("Fork here", lambda: session.fork(exchange, piece.position))
         again.setEnabled(session.ready)
         fork.setEnabled(session.ready)
         if not self.is_comparing:

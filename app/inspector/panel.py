@@ -105,4 +105,4 @@ class Inspector(QWidget):
 
     def _fork(self, author: Author | None) -> None:
         if self._session and self.exchange and self.piece:
-            self._session.fork(self.exchange, self.piece, author)
+            self._session.fork(self.exchange, self.piece.position, author)

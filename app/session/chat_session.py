@@ -23,7 +23,6 @@ from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.reasons import PERSON
 from baton_reasoning.core.thinking.registry import POLICIES, settings_for
 from baton_reasoning.core.thinking.requests import Step, TakeOver, Until
-from baton_reasoning.core.thinking.trace import Piece
 from baton_reasoning.core.words.numbers import count
 
 STEP_CAP = 512
@@ -197,18 +196,13 @@ class ChatSession(QObject):
         settings = exchange.settings
         if more_tokens:
             exchange.settings = settings.model_copy(update={"max_tokens": 2 * settings.max_tokens})
-        self._start(exchange, wish_of(author, POLICIES.of(settings.policy).default_writer) if author else None)
+        self._start(exchange, wish_of(author, settings))
 
-    def fork(self, exchange: Exchange, piece: Piece, author: Author | None = None) -> None:
-        """Begin another answer like this one up to the piece. `author` writes first, or the policy decides."""
-        self.fork_at(exchange, piece.position, author)
-
-    def fork_at(self, exchange: Exchange, position: int, author: Author | None = Author.LARGE) -> None:
-        """Begin another answer like this one up to a place in its text."""
+    def fork(self, exchange: Exchange, position: int, author: Author | None = None) -> None:
+        """Begin another answer like this one up to a place in its text. `author`, or whom the policy says, writes on."""
         settings = self._another_seed(with_author(self.settings, author), exchange)
-        wish = wish_of(author, POLICIES.of(settings.policy).default_writer) if author else None
         trace = exchange.trace.until(position)
-        self._begin(Exchange(exchange.problem, settings, exchange.parent, trace), wish)
+        self._begin(Exchange(exchange.problem, settings, exchange.parent, trace), wish_of(author, settings))
 
     def edit(self, exchange: Exchange, position: int, text: str) -> bool:
         """Begin another answer like this one, with a person's text from a place on; the models go on after it.
@@ -361,6 +355,9 @@ def with_author(settings: RunSettings, author: Author | None) -> RunSettings:
     return settings
 
 
-def wish_of(author: Author, default_writer: Author = Author.SMALL) -> Wish:
-    """Let this model write the next step; the policy, which has a default writer, decides from there."""
-    return Wish(Step() if author is default_writer else TakeOver(STEP_CAP, PERSON, until=Until.STEP, author=author))
+def wish_of(author: Author | None, settings: RunSettings) -> Wish | None:
+    """Let this model write the next step; the policy decides from there, or at once if no model is named."""
+    if author is None:
+        return None
+    is_default = author is POLICIES.of(settings.policy).default_writer
+    return Wish(Step() if is_default else TakeOver(STEP_CAP, PERSON, until=Until.STEP, author=author))

@@ -249,7 +249,7 @@ def test_a_fork_keeps_the_steps_before_it(ask: Ask, qtbot: QtBot) -> None:
     window = ask("2 + 2?")
     first = last_exchange(window)
     piece = next(piece for piece in first.trace.pieces if piece.author is Author.LARGE)
-    window.session.fork(first, piece, Author.SMALL)
+    window.session.fork(first, piece.position, Author.SMALL)
     qtbot.waitUntil(lambda: window.session.ready)
     assert last_exchange(window) is not first
     assert last_exchange(window).trace.text.startswith(first.trace.text[: piece.position])
