@@ -310,15 +310,12 @@ class ChatSession(QObject):
             self.models.load(self.preferences.value.models)
 
     def _progressed(self, exchange: Exchange, events: list[Event]) -> None:
-        self._record(exchange, events)
-        self.progressed.emit(exchange)
-
-    def _record(self, exchange: Exchange, events: list[Event]) -> None:
         if self._repository and events:
             try:
                 self._repository.record(exchange, events)
             except StoreError as error:
                 self.failed.emit(error)
+        self.progressed.emit(exchange)
 
     def _ended(self, run: ListedRun, error: BatonError | None) -> None:
         run.conversation.touch()
