@@ -199,7 +199,7 @@ class ChatSession(QObject):
         self._start(exchange, wish_of(author, settings))
 
     def fork(self, exchange: Exchange, position: int, author: Author | None = None) -> None:
-        """Begin another answer like this one up to a place in its text. `author`, or whom the policy says, writes on."""
+        """Begin another answer like this one up to a place in its text. `author`, or whom the policy says, goes on."""
         settings = self._another_seed(with_author(self.settings, author), exchange)
         trace = exchange.trace.until(position)
         self._begin(Exchange(exchange.problem, settings, exchange.parent, trace), wish_of(author, settings))
