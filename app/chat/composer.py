@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent, QTextCursor
+from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
 
 from baton_reasoning.app.chat.next_answer import NextAnswerMenu, SystemPromptDialog
@@ -24,17 +23,12 @@ ASK, ASK_SAME_COLUMNS = "Ask something", "Ask the same columns"
 
 
 class ProblemEdit(QPlainTextEdit):
-    """Grows with its text. Enter or Ctrl+Enter sends, Shift+Enter begins a line; Up in an empty field recalls earlier
-    problems."""
+    """Grows with its text. Enter or Ctrl+Enter sends, Shift+Enter begins a line."""
 
     sent = Signal()
 
-    def __init__(self, history: Callable[[], Sequence[str]]) -> None:
-        """`history`: returns the problems that can be recalled, newest first."""
+    def __init__(self) -> None:
         super().__init__()
-        self._history = history
-        self._recalled: list[str] = []
-        """Those that Up has gone through; the last one stands in the field."""
         self.setPlaceholderText(ASK)
         self.setAccessibleName("Problem")
         self.setTabChangesFocus(True)
@@ -64,31 +58,8 @@ class ProblemEdit(QPlainTextEdit):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if _sends(event):
             self.sent.emit()
-        elif not (event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down) and self._recall(event.key() == Qt.Key.Key_Up)):
+        else:
             super().keyPressEvent(event)
-
-    def forget_recalled(self) -> bool:
-        """Empty the field if an earlier problem stands in it as it was; returns whether one did."""
-        is_recalled = bool(self._recalled) and self.toPlainText() == self._recalled[-1]
-        self._recalled = []
-        if is_recalled:
-            self.clear()
-        return is_recalled
-
-    def _recall(self, older: bool) -> bool:
-        """Show the next older or newer problem; returns False in a text that a person has written or changed."""
-        if not self.toPlainText():
-            self._recalled = []
-        elif not self._recalled or self.toPlainText() != self._recalled[-1]:
-            return False
-        known = self._history()
-        if older and len(self._recalled) < len(known):
-            self._recalled.append(known[len(self._recalled)])
-        elif not older and self._recalled:
-            self._recalled.pop()
-        self.setPlainText(self._recalled[-1] if self._recalled else "")
-        self.moveCursor(QTextCursor.MoveOperation.End)
-        return True
 
     def canInsertFromMimeData(self, source: QMimeData) -> bool:
         """Leave files to the window, which knows what to do with each kind."""
@@ -139,7 +110,7 @@ class Composer(QFrame):
         super().__init__(parent)
         set_role(self, Role.FIELD)
         self._session, self._actions = session, actions
-        self.edit = ProblemEdit(self._earlier_problems)
+        self.edit = ProblemEdit()
         self.edit.sent.connect(self._send)
         self.edit.textChanged.connect(self._enable)
         self.menu = NextAnswerMenu(session, self)
@@ -150,8 +121,6 @@ class Composer(QFrame):
         self._baton_goes_to = Author.LARGE
         self._send_button = button("Send", self._send, Role.PRIMARY, "Enter", name="Send the problem")
         self._stop_button = button("Stop", session.stop, Role.PRIMARY, "What is written stays (Esc)", "Stop writing")
-        self._asked: list[str] = []
-        """What was sent since the window was opened, oldest first."""
         self.edited: Exchange | None = None
         """What the next text replaces."""
         self._draft = ""
@@ -243,13 +212,7 @@ class Composer(QFrame):
             edited = self.edited
             self.edit.clear()
             self.end_edit()
-            self._asked.append(text)
             self._actions.send(text, edited)
-
-    def _earlier_problems(self) -> list[str]:
-        """Return the problems of this conversation, then the others since the window was opened, newest first."""
-        here = [exchange.problem for exchange in self._session.conversation.path]
-        return list(dict.fromkeys([*reversed(here), *reversed(self._asked)]))
 
     def _enable(self) -> None:
         can_send = self._session.ready and bool(self.edit.toPlainText().strip())

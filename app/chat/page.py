@@ -112,17 +112,12 @@ class ChatPage(QSplitter):
         self.composer.edit.setFocus()
 
     def escape(self) -> bool:
-        """Close the find bar, else cancel editing, else take back a recalled problem, else stop what is written here
-        or for its scoreboard, else leave the comparison.
-
-        Returns False if there was none of these.
-        """
+        """Close the find bar, else cancel editing, else stop what is written here or for its scoreboard, else leave the
+        comparison. Returns False if there was none of these."""
         if not self.find_bar.isHidden():
             self.close_find()
         elif self.composer.edited:
             self.composer.end_edit()
-        elif self.composer.edit.forget_recalled():
-            return True
         elif self._session.activity is not Activity.IDLE:
             self._session.stop()
         elif self._session.current and self._scoreboards.stop(self._session.current):
