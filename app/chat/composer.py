@@ -117,8 +117,7 @@ class Composer(QFrame):
         self.more = IconButton("plus", "System prompt, thinking, seed, compare (Ctrl+Shift+H)", self.show_menu)
         self.unusual = ElidedLabel("", Role.MUTED)
         """What holds for the next answer and is not usual."""
-        self._baton = button("", self.pass_baton, Role.FLAT)
-        self._baton_goes_to = Author.LARGE
+        self._baton = button("", session.pass_baton, Role.FLAT)
         self._send_button = button("Send", self._send, Role.PRIMARY, "Enter", name="Send the problem")
         self._stop_button = button("Stop", session.stop, Role.PRIMARY, "What is written stays (Esc)", "Stop writing")
         self.edited: Exchange | None = None
@@ -140,26 +139,25 @@ class Composer(QFrame):
 
     def follow(self) -> None:
         """Show what can be done now, and what holds for the next answer."""
-        activity, answering = self._session.activity, self._session.answering
-        is_idle = activity is Activity.IDLE
+        is_idle = self._session.activity is Activity.IDLE
         self.more.setEnabled(is_idle)
         self._send_button.setVisible(is_idle)
         self._stop_button.setVisible(not is_idle)
-        self._baton.setVisible(activity is Activity.WRITING)
-        self.show_writer(answering.author if answering else None)
+        self.show_writer()
         self.unusual.setText(self.menu.summary())
         self._enable()
 
-    def show_writer(self, author: Author | None) -> None:
-        """Show who writes now; the button offers the other model."""
-        to_large = author is not Author.LARGE
-        self._baton_goes_to = Author.LARGE if to_large else Author.SMALL
-        text = "Take over now" if to_large else "Give back"
-        self._baton.setText(f"{SIGN[self._baton_goes_to]} {text}")
+    def show_writer(self) -> None:
+        """Offer the model that does not write now."""
+        answering = self._session.answering
+        self._baton.setVisible(answering is not None)
+        other = Author.SMALL if answering and answering.author is Author.LARGE else Author.LARGE
+        text = "Take over now" if other is Author.LARGE else "Give back"
+        self._baton.setText(f"{SIGN[other]} {text}")
         widest = max(self._baton.minimumWidth(), self._baton.sizeHint().width())
         self._baton.setMinimumWidth(widest)  # its edge stays where it is at each takeover
         self._baton.setAccessibleName(text)
-        self._baton.setToolTip(f"The {self._baton_goes_to.value} model writes on (Ctrl+T)")
+        self._baton.setToolTip(f"The {other.value} model writes on (Ctrl+T)")
 
     def show_menu(self) -> None:
         """Open the menu of the next answer, above its button."""
@@ -198,13 +196,6 @@ class Composer(QFrame):
         """Empty the field if it holds this problem; anything else is a draft."""
         if self.edit.toPlainText().strip() == problem:
             self.edit.clear()
-
-    def pass_baton(self) -> None:
-        """Let the other model write on, if one writes."""
-        if self._baton_goes_to is Author.LARGE:
-            self._session.take_over()
-        else:
-            self._session.give_back()
 
     def _send(self) -> None:
         text = self.edit.toPlainText().strip()

@@ -268,8 +268,7 @@ class ChatPage(QSplitter):
         if not self._session.runs.writes(exchange):
             self._show_scores()
         self.inspector.follow(exchange)
-        if self._session.answering:
-            self.composer.show_writer(self._session.answering.author)
+        self.composer.show_writer()
 
     def _announce(self, run: ListedRun, error: BatonError | None) -> None:
         """Have the end of an answer read out, in view or not; errors are read out where they are shown."""

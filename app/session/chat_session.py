@@ -223,13 +223,14 @@ class ChatSession(QObject):
         """Stop what is written or waits in the conversation in view."""
         self.runs.stop(self.conversation)
 
-    def take_over(self, now: bool = True) -> None:
-        if self.answering:
-            self.answering.control.take_over(now)
+    def pass_baton(self) -> None:
+        """Let the other model write on, if one writes."""
+        if run := self.answering:
+            run.control.give_back() if run.author is Author.LARGE else run.control.take_over()
 
-    def give_back(self) -> None:
+    def take_over_at_next_step(self) -> None:
         if self.answering:
-            self.answering.control.give_back()
+            self.answering.control.take_over(now=False)
 
     def rewrite_step(self) -> None:
         if self.answering:

@@ -440,8 +440,8 @@ def commands_of(window: MainWindow) -> list[Command]:
         ),
         "While it writes": (
             ("Close find, cancel editing, stop, or close a message", "Esc", window.escape),
-            ("Take over now, or give back", "Ctrl+T", chat.composer.pass_baton),
-            ("Take over at the next step", "Ctrl+Shift+T", lambda: session.take_over(now=False)),
+            ("Take over now, or give back", "Ctrl+T", session.pass_baton),
+            ("Take over at the next step", "Ctrl+Shift+T", session.take_over_at_next_step),
             ("Let the large model write this step again", "Ctrl+Shift+R", session.rewrite_step),
         ),
         "Window": (

@@ -173,10 +173,10 @@ def test_take_over_now_and_give_back(make_window: Make, qtbot: QtBot) -> None:
     window.session.ask("2 + 2?")
     current = window.session
     qtbot.waitUntil(lambda: bool(current.current and current.current.trace.tokens > 10))
-    window.chat.composer.pass_baton()
+    window.session.pass_baton()
     qtbot.waitUntil(lambda: bool(current.answering and current.answering.author is Author.LARGE))
     qtbot.waitUntil(lambda: "Give back" in window.chat.composer._baton.text())
-    window.chat.composer.pass_baton()
+    window.session.pass_baton()
     qtbot.waitUntil(lambda: bool(current.answering and current.answering.author is Author.SMALL))
     window.session.stop()
     qtbot.waitUntil(lambda: window.session.ready)
