@@ -247,7 +247,6 @@ class ChatPage(QSplitter):
         self._middle.setCurrentWidget(self.conversation if conversation.leaf else self._welcome_area)
         self.conversation.show_path(conversation)
         self.find_bar.look_at(self.conversation)
-        self.sidebar.show_current(conversation.id)
         self._inspect(conversation, self._session.current)
         self._show_scores()
         if conversation.comparison:
@@ -283,7 +282,6 @@ class ChatPage(QSplitter):
                 self.conversation.refresh(exchange)
 
     def _show_activity(self) -> None:
-        self.sidebar.show_marks(self._session.runs.marks())
         self._refresh_waiting()
         current = self._session.current
         before, self._written = self._written, current if self._session.answering else None
