@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     from baton_reasoning.app.compare.view import CompareView
 
 
+NARROW = 1120
+"""Pixels of a window below which the list of conversations makes room for an open inspector."""
+
+
 class ChatPage(QSplitter):
     """Implements ChatActions and ComposerActions: what a person does with an answer, and in the composer."""
 
@@ -56,8 +60,6 @@ class ChatPage(QSplitter):
         self._actions = actions
         self._typesetter = Typesetter(self)
         self._scoreboards = Scoreboards(session, self)
-        self._lends_room = False
-        """Whether the sidebar is away to make room for columns."""
         self._shown: Conversation | CompareView | None = None
         self._written: Exchange | None = None
         """The exchange in view that is being written."""
@@ -98,6 +100,15 @@ class ChatPage(QSplitter):
     def _columns(self) -> CompareView | None:
         """The comparison that is shown; the controller is not made to look for one."""
         return self.comparison.view if "comparison" in self.__dict__ else None
+
+    @property
+    def is_narrow(self) -> bool:
+        return self.window().width() < NARROW
+
+    def make_room(self) -> None:
+        """Let the list of conversations go beside columns, and while a narrow window shows the inspector."""
+        is_tight = self.is_comparing or (self.is_narrow and not self.inspector.isHidden())
+        self.sidebar.setVisible(self._preferences.value.window.sidebar and not is_tight)
 
     def focus_first(self) -> None:
         """Focus the button that starts the demo while it is offered, else the composer."""
@@ -224,8 +235,7 @@ class ChatPage(QSplitter):
             return
         self._middle.addWidget(view)
         self._middle.setCurrentWidget(view)
-        self._lends_room = self._lends_room or self.sidebar.isVisible()
-        self.sidebar.hide()
+        self.make_room()
         self.composer.forget(view.exchanges[0].problem)
         self.composer.edit.setPlaceholderText(ASK_SAME_COLUMNS)
         self._inspect(view, view.exchanges[0])
@@ -235,9 +245,7 @@ class ChatPage(QSplitter):
         self.composer.end_edit()
         if self.is_comparing:
             self.comparison.close()
-        if self._lends_room:
-            self.sidebar.show()
-            self._lends_room = False
+        self.make_room()
         self.composer.edit.setPlaceholderText(ASK)
         conversation = self._session.conversation
         focused = self.focusWidget()  # also while another page is in view

@@ -13,7 +13,7 @@ from PySide6.QtGui import QCloseEvent, QResizeEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QMessageBox, QStackedWidget, QWidget
 from shiboken6 import isValid
 
-from baton_reasoning.app.chat.page import ChatPage
+from baton_reasoning.app.chat.page import NARROW, ChatPage
 from baton_reasoning.app.document.clipboard import copy_answer, release_clipboard
 from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.servers.monitor import ServerMonitor
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from baton_reasoning.app.batch.page import BatchPage
     from baton_reasoning.core.store.store import Store
 
-NARROW = 1120
-"""Pixels below which the list of conversations makes room for an open inspector."""
 FIRST_SIZE = QSize(1440, 900)
 FRAME = QSize(16, 56)
 """Pixels kept free for the title bar and borders, whose size is not known before the window is shown."""
@@ -201,7 +199,7 @@ class MainWindow(QMainWindow):
         ShortcutList(self.commands, self).show()
 
     def show_sidebar(self, shown: bool) -> None:
-        if shown and self._is_narrow:
+        if shown and self.chat.is_narrow:
             self.inspector.hide()
         self.chat.sidebar.setVisible(shown)
         self.preferences.change_window(sidebar=shown)
@@ -221,14 +219,14 @@ class MainWindow(QMainWindow):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        if not event.oldSize().isValid() or (event.oldSize().width() < NARROW) is not self._is_narrow:
-            self.topbar.show_narrow(self._is_narrow)
-            self._make_room()
+        if not event.oldSize().isValid() or (event.oldSize().width() < NARROW) is not self.chat.is_narrow:
+            self.topbar.show_narrow(self.chat.is_narrow)
+            self.chat.make_room()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         is_turned = event.type() in (QEvent.Type.ShowToParent, QEvent.Type.HideToParent)
-        if watched is self.inspector and is_turned and self._is_narrow:
-            self._make_room()
+        if watched is self.inspector and is_turned and self.chat.is_narrow:
+            self.chat.make_room()
         return super().eventFilter(watched, event)
 
     def closeEvent(self, event: QCloseEvent) -> None:
@@ -331,17 +329,6 @@ class MainWindow(QMainWindow):
         if isinstance(application, QApplication) and (appearance != self._appearance or not application.styleSheet()):
             current_theme().use(*appearance, with_sheet)
         self._appearance = appearance
-
-    @property
-    def _is_narrow(self) -> bool:
-        return self.width() < NARROW
-
-    def _make_room(self) -> None:
-        """Let the list of conversations go while a narrow window shows the inspector."""
-        is_tight = self._is_narrow and not self.inspector.isHidden()
-        self.chat.sidebar.setVisible(
-            self.preferences.value.window.sidebar and not is_tight and not self.chat.is_comparing
-        )
 
     def _imported(self, conversation: str) -> None:
         self.chat.sidebar.refresh()
