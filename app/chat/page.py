@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QMenu, QSplitter, QStackedWidget, QWidget
 
+from baton_reasoning.app.chat.answer_view import AnswerView
 from baton_reasoning.app.chat.composer import ASK, ASK_SAME_COLUMNS, Composer
 from baton_reasoning.app.chat.conversation_view import ConversationView, column_width
 from baton_reasoning.app.chat.find import FindBar
@@ -17,8 +18,8 @@ from baton_reasoning.app.chat.scoreboards import Scoreboards
 from baton_reasoning.app.chat.server_line import ServerLine
 from baton_reasoning.app.chat.sidebar import Sidebar
 from baton_reasoning.app.chat.welcome import Welcome
+from baton_reasoning.app.document.answer_pane import AnswerPane
 from baton_reasoning.app.document.clipboard import copy_answer, copy_text
-from baton_reasoning.app.document.steps_view import StepsView
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.panel import Inspector
 from baton_reasoning.app.session.actions import WindowActions
@@ -150,8 +151,8 @@ class ChatPage(QSplitter):
         if exchange is None or piece is None or piece.in_answer or self.is_comparing:
             words = "No step of the reasoning is chosen.", "Choose one in the conversation, by mouse or with Ctrl+Down."
             self._session.failed.emit(NotApplicable(*words))
-        elif self._session.is_ready_or_says_why():
-            self._edit_step(exchange, piece)
+        elif self._session.is_ready_or_says_why() and (answer := self.conversation.answer_of(exchange)):
+            answer.edit(piece)
 
     def step_through(self, by: int) -> None:
         """Select the next or previous piece of the inspected answer."""
@@ -354,8 +355,8 @@ class ChatPage(QSplitter):
             self._actions.use_context(larger_context(exchange.trace))
             self._session.go_on(exchange)
 
-    def open_menu(self, exchange: Exchange, piece: Piece, where: QPoint) -> None:
-        session = self._session
+    def open_menu(self, pane: AnswerPane, piece: Piece, where: QPoint) -> None:
+        session, exchange = self._session, pane.exchange
         other = Author.SMALL if piece.author is Author.LARGE else Author.LARGE
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -365,32 +366,20 @@ class ChatPage(QSplitter):
         fork = menu.addAction("Fork here", lambda: session.fork(exchange, piece.position))
         again.setEnabled(session.ready)
         fork.setEnabled(session.ready)
-        if not self.is_comparing:
-            edit = menu.addAction("Edit this step\tF4", lambda: self._edit_step(exchange, piece))
+        if isinstance(pane, AnswerView):
+            edit = menu.addAction("Edit this step\tF4", lambda: pane.edit(piece))
             edit.setEnabled(session.ready)
         menu.addSeparator()
-        steps = self._steps_of(exchange)
-        if steps and steps.textCursor().hasSelection():
-            menu.addAction("Copy the selection", steps.copy)
+        if pane.steps.textCursor().hasSelection():
+            menu.addAction("Copy the selection", pane.steps.copy)
         menu.addAction("Copy the step", lambda: copy_text(piece.text))
         menu.addAction("Copy all steps", lambda: copy_text(exchange.trace.text))
         menu.popup(where)
-
-    def _edit_step(self, exchange: Exchange, piece: Piece) -> None:
-        if answer := self.conversation.answer_of(exchange):
-            answer.edit(piece)
 
     def take_step(self, exchange: Exchange, piece: Piece, text: str) -> None:
         """Go on from the edited step; if that is not possible, the editor stays open."""
         if self._session.edit(exchange, piece.position, text):
             self.composer.edit.setFocus()
-
-    def _steps_of(self, exchange: Exchange) -> StepsView | None:
-        """Return the visible steps of an answer, in a column or in the conversation."""
-        if self._columns:
-            return self._columns.steps_of(exchange)
-        answer = self.conversation.answer_of(exchange)
-        return answer.steps if answer else None
 
 
 def end_in_words(conversation: Conversation, trace: Trace) -> str:
