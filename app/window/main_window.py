@@ -119,7 +119,6 @@ class MainWindow(QMainWindow):
         self._new_version.ask()
 
     def open_store(self) -> None:
-        from baton_reasoning.app.chat.import_export import ImportExport
         from baton_reasoning.core.store.store import Store
 
         try:
@@ -134,9 +133,7 @@ class MainWindow(QMainWindow):
         self.session.use_repository(repository)
         self.chat.sidebar.use_repository(repository)
         self._add_batch_page(store)
-        transfer = ImportExport(store, self.page_actions, self)
-        transfer.read.connect(self._imported)
-        self.page_actions.use_import_export(transfer)
+        self.page_actions.store = store
         if store.notices:
             self.notice.show_message(" ".join(store.notices), cause=Cause.STORE)
         if last := self.preferences.value.window.conversation:
@@ -288,6 +285,7 @@ class MainWindow(QMainWindow):
         self.session.activity_changed.connect(self.page_actions.end_busy)
         self.session.reviews.noticed.connect(self.page_actions.say)
         self.saving_changed.connect(self.page_actions.show_saving)
+        self.page_actions.imported.connect(self._imported)
         self.session.path_changed.connect(self._remember_conversation)
         self.session.path_changed.connect(lambda: order_last(self.chat.foot))  # after the answers, which are made later
         self.session.activity_changed.connect(self._remember_conversation)  # arms side by side change no path
