@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent
-from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
+from PySide6.QtWidgets import QFrame, QPlainTextEdit
 
 from baton_reasoning.app.chat.next_answer import NextAnswerMenu, SystemPromptDialog
 from baton_reasoning.app.session.chat_session import ChatSession
@@ -93,23 +93,18 @@ def _sends(event: QEvent) -> bool:
     )
 
 
-class ComposerActions(Protocol):
-    """What follows from the composer on the page that it is on."""
-
-    def send(self, problem: str, edited: Exchange | None) -> None:
-        """Ask the problem. `edited`: in the place of this one."""
-
-    def compare(self) -> None:
-        """Compare policies on the problem in the field, or on the last one."""
+Send = Callable[[str, Exchange | None], object]
+"""Asks a problem, in the place of an exchange that was edited."""
 
 
 class Composer(QFrame):
     """Asks problems, and steers the answer that is being written in the conversation in view."""
 
-    def __init__(self, session: ChatSession, actions: ComposerActions, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, session: ChatSession, send: Send, compare: Callable[[], object]) -> None:
+        """`compare`: compares policies on the problem in the field, or on the last one."""
+        super().__init__()
         set_role(self, Role.FIELD)
-        self._session, self._actions = session, actions
+        self._session, self._ask, self._compare = session, send, compare
         self.edit = ProblemEdit()
         self.edit.sent.connect(self._send)
         self.edit.textChanged.connect(self._enable)
@@ -161,7 +156,7 @@ class Composer(QFrame):
 
     def show_menu(self) -> None:
         """Open the menu of the next answer, above its button."""
-        self.menu.fill(self.edit_system, self._actions.compare)
+        self.menu.fill(self.edit_system, self._compare)
         self.menu.popup(self.more.mapToGlobal(QPoint(0, -self.menu.sizeHint().height())))
 
     def edit_system(self) -> None:
@@ -203,7 +198,7 @@ class Composer(QFrame):
             edited = self.edited
             self.edit.clear()
             self.end_edit()
-            self._actions.send(text, edited)
+            self._ask(text, edited)
 
     def _enable(self) -> None:
         can_send = self._session.ready and bool(self.edit.toPlainText().strip())

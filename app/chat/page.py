@@ -47,7 +47,7 @@ NARROW = 1120
 
 
 class ChatPage(QSplitter):
-    """Implements ChatActions and ComposerActions: what a person does with an answer, and in the composer."""
+    """Implements ChatActions: what a person does with an answer."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class ChatPage(QSplitter):
         self.conversation = ConversationView(session, self._typesetter, self)
         self.server_line = ServerLine(session.models)
         self.find_bar = FindBar(self.conversation, self.close_find)
-        self.composer = Composer(session, self)
+        self.composer = Composer(session, self.send, self.compare)
         self.welcome = Welcome(self._solve)
         self.inspector = Inspector(lambda: session.preferences.value.models, session, self._mark)
         self._middle = QStackedWidget()
@@ -178,6 +178,15 @@ class ChatPage(QSplitter):
                 NotApplicable("There is no problem yet to compare policies on.", "Write one first.")
             )
 
+    def send(self, problem: str, edited: Exchange | None) -> None:
+        """Ask a problem: of the same columns, in the place of an edited one, or next."""
+        if self.is_comparing:
+            self.comparison.ask(problem)
+        elif edited:
+            self._session.ask_again(edited, problem)
+        else:
+            self._session.ask(problem)
+
     # -----------------------------------------------------------------------------------------------------------------
 
     def _centre(self) -> QWidget:
@@ -203,16 +212,6 @@ class ChatPage(QSplitter):
         self._scoreboards.scored.connect(lambda text: announce(self.conversation, text))
         self._preferences.changed.connect(self._show_preferences)
         current_theme().changed.connect(self._fit_composer)
-
-    # What a person does in the composer: ComposerActions
-
-    def send(self, problem: str, edited: Exchange | None) -> None:
-        if self.is_comparing:
-            self.comparison.ask(problem)
-        elif edited:
-            self._session.ask_again(edited, problem)
-        else:
-            self._session.ask(problem)
 
     # -----------------------------------------------------------------------------------------------------------------
 
