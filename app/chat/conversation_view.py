@@ -40,10 +40,8 @@ class ConversationView(QScrollArea):
     A person who scrolls away reads in peace: whatever comes in above, what is read stays where it is.
     """
 
-    def __init__(
-        self, session: ChatSession, typesetter: Typesetter, actions: ChatActions, parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, session: ChatSession, typesetter: Typesetter, actions: ChatActions) -> None:
+        super().__init__()
         self._session, self._typesetter, self._actions = session, typesetter, actions
         self._answers: dict[str, AnswerView] = {}
         self._bubbles: dict[str, Bubble] = {}

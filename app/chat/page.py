@@ -49,13 +49,8 @@ NARROW = 1120
 class ChatPage(QSplitter):
     """Implements ChatActions: what a person does with an answer."""
 
-    def __init__(
-        self,
-        session: ChatSession,
-        actions: WindowActions,
-        parent: QWidget | None = None,
-    ) -> None:
-        super().__init__(Qt.Orientation.Horizontal, parent)
+    def __init__(self, session: ChatSession, actions: WindowActions) -> None:
+        super().__init__(Qt.Orientation.Horizontal)
         self._session = session
         self._preferences = session.preferences
         self._actions = actions

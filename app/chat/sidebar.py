@@ -90,15 +90,9 @@ class HistoryDelegate(QStyledItemDelegate):
 
 
 class Sidebar(QWidget):
-    def __init__(
-        self,
-        session: ChatSession,
-        actions: WindowActions,
-        begin: Callable[[], object],
-        parent: QWidget | None = None,
-    ) -> None:
+    def __init__(self, session: ChatSession, actions: WindowActions, begin: Callable[[], object]) -> None:
         """`begin`: begins a new conversation."""
-        super().__init__(parent)
+        super().__init__()
         self._session, self._actions = session, actions
         set_role(self, Role.BAR)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)

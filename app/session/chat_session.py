@@ -337,7 +337,7 @@ class ChatSession(QObject):
                 conversation.title = title
 
     def _trace_loaded(self, exchange: Exchange) -> None:
-        if any(exchange is known for known in self.conversation):
+        if exchange in self.conversation:
             self.progressed.emit(exchange)
         if exchange in self.conversation.path:
             self.activity_changed.emit()
