@@ -8,7 +8,7 @@ from typing import Protocol
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QPushButton, QWidget
 
 from baton_reasoning.app.chat.remedies import AnswerAction, Remedy, remedies
 from baton_reasoning.app.chat.scoreboard_view import ScoreboardView
@@ -53,9 +53,17 @@ class ChatActions(AnswerActions, Protocol):
 class AnswerView(AnswerPane):
     """Shows nothing until `follow` is called with what is known of its run."""
 
-    def __init__(self, exchange: Exchange, session: ChatSession, typesetter: Typesetter, actions: ChatActions) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        session: ChatSession,
+        typesetter: Typesetter,
+        actions: ChatActions,
+        parent: QWidget | None = None,
+    ) -> None:
         preferences = session.preferences
-        super().__init__(exchange, typesetter, actions, folds=preferences.value.window.folds_reasoning)
+        folds = preferences.value.window.folds_reasoning
+        super().__init__(exchange, typesetter, actions, folds=folds, parent=parent)
         self.setAttribute(Qt.WidgetAttribute.WA_StaticContents)
         self._costs, self._chat = session.models.costs, actions
         if exchange.trace.pieces and not exchange.trace.ended:

@@ -65,10 +65,11 @@ class AnswerPane(QWidget):
         *,
         folds: bool = False,
         at_once: int = AT_ONCE,
+        parent: QWidget | None = None,
     ) -> None:
         """`folds`: whether the reasoning is folded once there is an answer. `at_once`: steps rendered in one go; fewer
         where several answers are written side by side."""
-        super().__init__()
+        super().__init__(parent)
         self.exchange = exchange
         self.folds = folds
         self._folded: bool | None = None

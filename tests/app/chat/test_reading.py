@@ -122,8 +122,7 @@ def shown(answer: AnswerView) -> list[str]:
 def written(window: MainWindow, trace: Trace) -> list[str]:
     """Return what a view shows of a stored answer that was never seen while it was written."""
     exchange = Exchange("", last_exchange(window).settings, trace=trace)
-    fresh = AnswerView(exchange, window.session, window.chat._typesetter, window.chat)
-    fresh.setParent(window)
+    fresh = AnswerView(exchange, window.session, window.chat._typesetter, window.chat, parent=window)
     fresh.follow()
     return shown(fresh)
 
