@@ -203,7 +203,7 @@ def test_a_lost_model_is_said_in_its_row_which_offers_it_again(make_window: Make
     loader.gate_of_large.set()
     window = make_window(loader)
     window.chat.welcome.solve.click()
-    qtbot.waitUntil(lambda: window.session.ready and bool(shown(window, SMALL)))
+    qtbot.waitUntil(lambda: window.session.ready and shown(window, SMALL) == "00005 ✗")
     qtbot.mouseClick(board_of(window).run[LARGE], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: "was killed" in shown(window, LARGE))
     assert board_of(window).run[LARGE].isVisible()
