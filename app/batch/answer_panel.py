@@ -147,7 +147,7 @@ class AnswerPanel(QWidget):
             self.inspect.setChecked(True)
         self._inspect(piece)
 
-    def open_menu(self, _: Exchange, piece: Piece, where: QPoint) -> None:
+    def open_menu(self, _: AnswerPane, piece: Piece, where: QPoint) -> None:
         """Open the inspector at the step: nothing else can be done with an answer of a batch."""
         del where
         self.inspect.setChecked(True)

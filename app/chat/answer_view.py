@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from PySide6.QtCore import Qt
@@ -76,7 +77,7 @@ class AnswerView(AnswerPane):
         """How long it took, and the large model alone would have taken."""
         self.below_answer.addWidget(self.scoreboard)
         self.below_answer.addWidget(self.time)
-        self.review = AnswerReview(self, session.reviews, session.fork_at)
+        self.review = AnswerReview(self, session.reviews, partial(session.fork, author=Author.LARGE))
         self._continue = button("Continue", self._asker(AnswerAction.CONTINUE), tip="Continue this answer")
         self._icons = [IconButton(picture, name, self._asker(action)) for action, picture, name in ICONS]
         set_role(self._icons[0], Role.EDGE)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent, QTextCursor
-from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
+from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent
+from PySide6.QtWidgets import QFrame, QPlainTextEdit
 
 from baton_reasoning.app.chat.next_answer import NextAnswerMenu, SystemPromptDialog
 from baton_reasoning.app.session.chat_session import ChatSession
@@ -24,17 +23,12 @@ ASK, ASK_SAME_COLUMNS = "Ask something", "Ask the same columns"
 
 
 class ProblemEdit(QPlainTextEdit):
-    """Grows with its text. Enter or Ctrl+Enter sends, Shift+Enter begins a line; Up in an empty field recalls earlier
-    problems."""
+    """Grows with its text. Enter or Ctrl+Enter sends, Shift+Enter begins a line."""
 
     sent = Signal()
 
-    def __init__(self, history: Callable[[], Sequence[str]]) -> None:
-        """`history`: returns the problems that can be recalled, newest first."""
+    def __init__(self) -> None:
         super().__init__()
-        self._history = history
-        self._recalled: list[str] = []
-        """Those that Up has gone through; the last one stands in the field."""
         self.setPlaceholderText(ASK)
         self.setAccessibleName("Problem")
         self.setTabChangesFocus(True)
@@ -64,31 +58,8 @@ class ProblemEdit(QPlainTextEdit):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if _sends(event):
             self.sent.emit()
-        elif not (event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down) and self._recall(event.key() == Qt.Key.Key_Up)):
+        else:
             super().keyPressEvent(event)
-
-    def forget_recalled(self) -> bool:
-        """Empty the field if an earlier problem stands in it as it was; returns whether one did."""
-        is_recalled = bool(self._recalled) and self.toPlainText() == self._recalled[-1]
-        self._recalled = []
-        if is_recalled:
-            self.clear()
-        return is_recalled
-
-    def _recall(self, older: bool) -> bool:
-        """Show the next older or newer problem; returns False in a text that a person has written or changed."""
-        if not self.toPlainText():
-            self._recalled = []
-        elif not self._recalled or self.toPlainText() != self._recalled[-1]:
-            return False
-        known = self._history()
-        if older and len(self._recalled) < len(known):
-            self._recalled.append(known[len(self._recalled)])
-        elif not older and self._recalled:
-            self._recalled.pop()
-        self.setPlainText(self._recalled[-1] if self._recalled else "")
-        self.moveCursor(QTextCursor.MoveOperation.End)
-        return True
 
     def canInsertFromMimeData(self, source: QMimeData) -> bool:
         """Leave files to the window, which knows what to do with each kind."""
@@ -122,36 +93,28 @@ def _sends(event: QEvent) -> bool:
     )
 
 
-class ComposerActions(Protocol):
-    """What follows from the composer on the page that it is on."""
-
-    def send(self, problem: str, edited: Exchange | None) -> None:
-        """Ask the problem. `edited`: in the place of this one."""
-
-    def compare(self) -> None:
-        """Compare policies on the problem in the field, or on the last one."""
+Send = Callable[[str, Exchange | None], object]
+"""Asks a problem, in the place of an exchange that was edited."""
 
 
 class Composer(QFrame):
     """Asks problems, and steers the answer that is being written in the conversation in view."""
 
-    def __init__(self, session: ChatSession, actions: ComposerActions, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, session: ChatSession, send: Send, compare: Callable[[], object]) -> None:
+        """`compare`: compares policies on the problem in the field, or on the last one."""
+        super().__init__()
         set_role(self, Role.FIELD)
-        self._session, self._actions = session, actions
-        self.edit = ProblemEdit(self._earlier_problems)
+        self._session, self._ask, self._compare = session, send, compare
+        self.edit = ProblemEdit()
         self.edit.sent.connect(self._send)
         self.edit.textChanged.connect(self._enable)
         self.menu = NextAnswerMenu(session, self)
         self.more = IconButton("plus", "System prompt, thinking, seed, compare (Ctrl+Shift+H)", self.show_menu)
         self.unusual = ElidedLabel("", Role.MUTED)
         """What holds for the next answer and is not usual."""
-        self._baton = button("", self.pass_baton, Role.FLAT)
-        self._baton_goes_to = Author.LARGE
+        self._baton = button("", session.pass_baton, Role.FLAT)
         self._send_button = button("Send", self._send, Role.PRIMARY, "Enter", name="Send the problem")
         self._stop_button = button("Stop", session.stop, Role.PRIMARY, "What is written stays (Esc)", "Stop writing")
-        self._asked: list[str] = []
-        """What was sent since the window was opened, oldest first."""
         self.edited: Exchange | None = None
         """What the next text replaces."""
         self._draft = ""
@@ -171,30 +134,29 @@ class Composer(QFrame):
 
     def follow(self) -> None:
         """Show what can be done now, and what holds for the next answer."""
-        activity, answering = self._session.activity, self._session.answering
-        is_idle = activity is Activity.IDLE
+        is_idle = self._session.activity is Activity.IDLE
         self.more.setEnabled(is_idle)
         self._send_button.setVisible(is_idle)
         self._stop_button.setVisible(not is_idle)
-        self._baton.setVisible(activity is Activity.WRITING)
-        self.show_writer(answering.author if answering else None)
+        self.show_writer()
         self.unusual.setText(self.menu.summary())
         self._enable()
 
-    def show_writer(self, author: Author | None) -> None:
-        """Show who writes now; the button offers the other model."""
-        to_large = author is not Author.LARGE
-        self._baton_goes_to = Author.LARGE if to_large else Author.SMALL
-        text = "Take over now" if to_large else "Give back"
-        self._baton.setText(f"{SIGN[self._baton_goes_to]} {text}")
+    def show_writer(self) -> None:
+        """Offer the model that does not write now."""
+        answering = self._session.answering
+        self._baton.setVisible(answering is not None)
+        other = Author.SMALL if answering and answering.author is Author.LARGE else Author.LARGE
+        text = "Take over now" if other is Author.LARGE else "Give back"
+        self._baton.setText(f"{SIGN[other]} {text}")
         widest = max(self._baton.minimumWidth(), self._baton.sizeHint().width())
         self._baton.setMinimumWidth(widest)  # its edge stays where it is at each takeover
         self._baton.setAccessibleName(text)
-        self._baton.setToolTip(f"The {self._baton_goes_to.value} model writes on (Ctrl+T)")
+        self._baton.setToolTip(f"The {other.value} model writes on (Ctrl+T)")
 
     def show_menu(self) -> None:
         """Open the menu of the next answer, above its button."""
-        self.menu.fill(self.edit_system, self._actions.compare)
+        self.menu.fill(self.edit_system, self._compare)
         self.menu.popup(self.more.mapToGlobal(QPoint(0, -self.menu.sizeHint().height())))
 
     def edit_system(self) -> None:
@@ -230,26 +192,13 @@ class Composer(QFrame):
         if self.edit.toPlainText().strip() == problem:
             self.edit.clear()
 
-    def pass_baton(self) -> None:
-        """Let the other model write on, if one writes."""
-        if self._baton_goes_to is Author.LARGE:
-            self._session.take_over()
-        else:
-            self._session.give_back()
-
     def _send(self) -> None:
         text = self.edit.toPlainText().strip()
         if text and self._session.ready:
             edited = self.edited
             self.edit.clear()
             self.end_edit()
-            self._asked.append(text)
-            self._actions.send(text, edited)
-
-    def _earlier_problems(self) -> list[str]:
-        """Return the problems of this conversation, then the others since the window was opened, newest first."""
-        here = [exchange.problem for exchange in self._session.conversation.path]
-        return list(dict.fromkeys([*reversed(here), *reversed(self._asked)]))
+            self._ask(text, edited)
 
     def _enable(self) -> None:
         can_send = self._session.ready and bool(self.edit.toPlainText().strip())

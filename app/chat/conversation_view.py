@@ -40,10 +40,8 @@ class ConversationView(QScrollArea):
     A person who scrolls away reads in peace: whatever comes in above, what is read stays where it is.
     """
 
-    def __init__(
-        self, session: ChatSession, typesetter: Typesetter, actions: ChatActions, parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, session: ChatSession, typesetter: Typesetter, actions: ChatActions) -> None:
+        super().__init__()
         self._session, self._typesetter, self._actions = session, typesetter, actions
         self._answers: dict[str, AnswerView] = {}
         self._bubbles: dict[str, Bubble] = {}
@@ -102,7 +100,7 @@ class ConversationView(QScrollArea):
     def refresh(self, exchange: Exchange) -> None:
         """Update the answer if it is in view."""
         if answer := self._answers.get(exchange.id):
-            live, was_live = self._session.writes(exchange), answer.is_live
+            live, was_live = self._session.runs.writes(exchange), answer.is_live
             if was_live and not live and not self._follows:
                 answer.keep_open()  # else what is being read would go
             answer.follow(live, self._session.waiting_text(exchange))

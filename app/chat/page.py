@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QMenu, QSplitter, QStackedWidget, QWidget
 
+from baton_reasoning.app.chat.answer_view import AnswerView
 from baton_reasoning.app.chat.composer import ASK, ASK_SAME_COLUMNS, Composer
 from baton_reasoning.app.chat.conversation_view import ConversationView, column_width
 from baton_reasoning.app.chat.find import FindBar
@@ -17,8 +18,8 @@ from baton_reasoning.app.chat.scoreboards import Scoreboards
 from baton_reasoning.app.chat.server_line import ServerLine
 from baton_reasoning.app.chat.sidebar import Sidebar
 from baton_reasoning.app.chat.welcome import Welcome
+from baton_reasoning.app.document.answer_pane import AnswerPane
 from baton_reasoning.app.document.clipboard import copy_answer, copy_text
-from baton_reasoning.app.document.steps_view import StepsView
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.panel import Inspector
 from baton_reasoning.app.session.actions import WindowActions
@@ -41,23 +42,20 @@ if TYPE_CHECKING:
     from baton_reasoning.app.compare.view import CompareView
 
 
-class ChatPage(QSplitter):
-    """Implements ChatActions and ComposerActions: what a person does with an answer, and in the composer."""
+NARROW = 1120
+"""Pixels of a window below which the list of conversations makes room for an open inspector."""
 
-    def __init__(
-        self,
-        session: ChatSession,
-        actions: WindowActions,
-        parent: QWidget | None = None,
-    ) -> None:
-        super().__init__(Qt.Orientation.Horizontal, parent)
+
+class ChatPage(QSplitter):
+    """Implements ChatActions: what a person does with an answer."""
+
+    def __init__(self, session: ChatSession, actions: WindowActions) -> None:
+        super().__init__(Qt.Orientation.Horizontal)
         self._session = session
         self._preferences = session.preferences
         self._actions = actions
         self._typesetter = Typesetter(self)
         self._scoreboards = Scoreboards(session, self)
-        self._lends_room = False
-        """Whether the sidebar is away to make room for columns."""
         self._shown: Conversation | CompareView | None = None
         self._written: Exchange | None = None
         """The exchange in view that is being written."""
@@ -65,7 +63,7 @@ class ChatPage(QSplitter):
         self.conversation = ConversationView(session, self._typesetter, self)
         self.server_line = ServerLine(session.models)
         self.find_bar = FindBar(self.conversation, self.close_find)
-        self.composer = Composer(session, self)
+        self.composer = Composer(session, self.send, self.compare)
         self.welcome = Welcome(self._solve)
         self.inspector = Inspector(lambda: session.preferences.value.models, session, self._mark)
         self._middle = QStackedWidget()
@@ -99,6 +97,15 @@ class ChatPage(QSplitter):
         """The comparison that is shown; the controller is not made to look for one."""
         return self.comparison.view if "comparison" in self.__dict__ else None
 
+    @property
+    def is_narrow(self) -> bool:
+        return self.window().width() < NARROW
+
+    def make_room(self) -> None:
+        """Let the list of conversations go beside columns, and while a narrow window shows the inspector."""
+        is_tight = self.is_comparing or (self.is_narrow and not self.inspector.isHidden())
+        self.sidebar.setVisible(self._preferences.value.window.sidebar and not is_tight)
+
     def focus_first(self) -> None:
         """Focus the button that starts the demo while it is offered, else the composer."""
         (self.composer.edit if self.welcome.demo.isHidden() else self.welcome.solve).setFocus()
@@ -112,17 +119,12 @@ class ChatPage(QSplitter):
         self.composer.edit.setFocus()
 
     def escape(self) -> bool:
-        """Close the find bar, else cancel editing, else take back a recalled problem, else stop what is written here
-        or for its scoreboard, else leave the comparison.
-
-        Returns False if there was none of these.
-        """
+        """Close the find bar, else cancel editing, else stop what is written here or for its scoreboard, else leave the
+        comparison. Returns False if there was none of these."""
         if not self.find_bar.isHidden():
             self.close_find()
         elif self.composer.edited:
             self.composer.end_edit()
-        elif self.composer.edit.forget_recalled():
-            return True
         elif self._session.activity is not Activity.IDLE:
             self._session.stop()
         elif self._session.current and self._scoreboards.stop(self._session.current):
@@ -144,8 +146,8 @@ class ChatPage(QSplitter):
         if exchange is None or piece is None or piece.in_answer or self.is_comparing:
             words = "No step of the reasoning is chosen.", "Choose one in the conversation, by mouse or with Ctrl+Down."
             self._session.failed.emit(NotApplicable(*words))
-        elif self._session.is_ready_or_says_why():
-            self._edit_step(exchange, piece)
+        elif self._session.is_ready_or_says_why() and (answer := self.conversation.answer_of(exchange)):
+            answer.edit(piece)
 
     def step_through(self, by: int) -> None:
         """Select the next or previous piece of the inspected answer."""
@@ -170,6 +172,15 @@ class ChatPage(QSplitter):
             self._session.failed.emit(
                 NotApplicable("There is no problem yet to compare policies on.", "Write one first.")
             )
+
+    def send(self, problem: str, edited: Exchange | None) -> None:
+        """Ask a problem: of the same columns, in the place of an edited one, or next."""
+        if self.is_comparing:
+            self.comparison.ask(problem)
+        elif edited:
+            self._session.ask_again(edited, problem)
+        else:
+            self._session.ask(problem)
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -197,16 +208,6 @@ class ChatPage(QSplitter):
         self._preferences.changed.connect(self._show_preferences)
         current_theme().changed.connect(self._fit_composer)
 
-    # What a person does in the composer: ComposerActions
-
-    def send(self, problem: str, edited: Exchange | None) -> None:
-        if self.is_comparing:
-            self.comparison.ask(problem)
-        elif edited:
-            self._session.ask_again(edited, problem)
-        else:
-            self._session.ask(problem)
-
     # -----------------------------------------------------------------------------------------------------------------
 
     def _solve(self, problem: str) -> None:
@@ -229,8 +230,7 @@ class ChatPage(QSplitter):
             return
         self._middle.addWidget(view)
         self._middle.setCurrentWidget(view)
-        self._lends_room = self._lends_room or self.sidebar.isVisible()
-        self.sidebar.hide()
+        self.make_room()
         self.composer.forget(view.exchanges[0].problem)
         self.composer.edit.setPlaceholderText(ASK_SAME_COLUMNS)
         self._inspect(view, view.exchanges[0])
@@ -240,9 +240,7 @@ class ChatPage(QSplitter):
         self.composer.end_edit()
         if self.is_comparing:
             self.comparison.close()
-        if self._lends_room:
-            self.sidebar.show()
-            self._lends_room = False
+        self.make_room()
         self.composer.edit.setPlaceholderText(ASK)
         conversation = self._session.conversation
         focused = self.focusWidget()  # also while another page is in view
@@ -252,7 +250,6 @@ class ChatPage(QSplitter):
         self._middle.setCurrentWidget(self.conversation if conversation.leaf else self._welcome_area)
         self.conversation.show_path(conversation)
         self.find_bar.look_at(self.conversation)
-        self.sidebar.show_current(conversation.id)
         self._inspect(conversation, self._session.current)
         self._show_scores()
         if conversation.comparison:
@@ -270,11 +267,10 @@ class ChatPage(QSplitter):
     def _show_progress(self, exchange: Exchange) -> None:
         if not self.is_comparing:  # it is brought up to date when the conversation is shown again
             self.conversation.refresh(exchange)
-        if not self._session.writes(exchange):
+        if not self._session.runs.writes(exchange):
             self._show_scores()
         self.inspector.follow(exchange)
-        if self._session.answering:
-            self.composer.show_writer(self._session.answering.author)
+        self.composer.show_writer()
 
     def _announce(self, run: ListedRun, error: BatonError | None) -> None:
         """Have the end of an answer read out, in view or not; errors are read out where they are shown."""
@@ -285,11 +281,10 @@ class ChatPage(QSplitter):
         """Update the answers in view that wait, have just begun, or were dropped: that changes with other answers."""
         session = self._session
         for exchange in session.conversation.path:
-            if not exchange.trace.started or session.waits(exchange) or session.writes(exchange):
+            if not exchange.trace.started or session.runs.waits(exchange) or session.runs.writes(exchange):
                 self.conversation.refresh(exchange)
 
     def _show_activity(self) -> None:
-        self.sidebar.show_marks(self._session.runs.marks())
         self._refresh_waiting()
         current = self._session.current
         before, self._written = self._written, current if self._session.answering else None
@@ -354,41 +349,31 @@ class ChatPage(QSplitter):
             self._actions.use_context(larger_context(exchange.trace))
             self._session.go_on(exchange)
 
-    def open_menu(self, exchange: Exchange, piece: Piece, where: QPoint) -> None:
-        session = self._session
+    def open_menu(self, pane: AnswerPane, piece: Piece, where: QPoint) -> None:
+        session, exchange = self._session, pane.exchange
         other = Author.SMALL if piece.author is Author.LARGE else Author.LARGE
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        again = menu.addAction(f"Re-run from here with {WHO[other]}", lambda: session.fork(exchange, piece, other))
-        fork = menu.addAction("Fork here", lambda: session.fork(exchange, piece))
+        again = menu.addAction(
+            f"Re-run from here with {WHO[other]}", lambda: session.fork(exchange, piece.position, other)
+        )
+        fork = menu.addAction("Fork here", lambda: session.fork(exchange, piece.position))
         again.setEnabled(session.ready)
         fork.setEnabled(session.ready)
-        if not self.is_comparing:
-            edit = menu.addAction("Edit this step\tF4", lambda: self._edit_step(exchange, piece))
+        if isinstance(pane, AnswerView):
+            edit = menu.addAction("Edit this step\tF4", lambda: pane.edit(piece))
             edit.setEnabled(session.ready)
         menu.addSeparator()
-        steps = self._steps_of(exchange)
-        if steps and steps.textCursor().hasSelection():
-            menu.addAction("Copy the selection", steps.copy)
+        if pane.steps.textCursor().hasSelection():
+            menu.addAction("Copy the selection", pane.steps.copy)
         menu.addAction("Copy the step", lambda: copy_text(piece.text))
         menu.addAction("Copy all steps", lambda: copy_text(exchange.trace.text))
         menu.popup(where)
-
-    def _edit_step(self, exchange: Exchange, piece: Piece) -> None:
-        if answer := self.conversation.answer_of(exchange):
-            answer.edit(piece)
 
     def take_step(self, exchange: Exchange, piece: Piece, text: str) -> None:
         """Go on from the edited step; if that is not possible, the editor stays open."""
         if self._session.edit(exchange, piece.position, text):
             self.composer.edit.setFocus()
-
-    def _steps_of(self, exchange: Exchange) -> StepsView | None:
-        """Return the visible steps of an answer, in a column or in the conversation."""
-        if self._columns:
-            return self._columns.steps_of(exchange)
-        answer = self.conversation.answer_of(exchange)
-        return answer.steps if answer else None
 
 
 def end_in_words(conversation: Conversation, trace: Trace) -> str:

@@ -30,9 +30,9 @@ ALONE = {ScoredArm.SMALL: "small model alone", ScoredArm.LARGE: "large model alo
 class ScoreboardView(QWidget):
     """Hidden until there is a scoreboard, or a problem that is beyond the demo pair."""
 
-    def __init__(self, ask: Callable[[AnswerAction | ScoredArm], object], parent: QWidget | None = None) -> None:
+    def __init__(self, ask: Callable[[AnswerAction | ScoredArm], object]) -> None:
         """`ask`: called with what a person wants, or with the arm that is to be run."""
-        super().__init__(parent)
+        super().__init__()
         self.setAccessibleName("Scoreboard")
         grid = QGridLayout()
         grid.setHorizontalSpacing(0)  # Qt leaves it out beside a hidden widget over several columns
@@ -66,6 +66,7 @@ class ScoreboardView(QWidget):
         self.halt.setVisible(board.is_running)  # before the button that was pressed goes: it gets the focus
         for arm, press in self.run.items():
             press.setVisible(arm in board.to_run)
+            press.setEnabled(not board.is_running)
             press.setText(f"Run the {arm.value} model alone")
         if expected := board.expected_seconds:
             self.run[ScoredArm.LARGE].setText(f"Run the large model alone: about {rough_duration(expected)}")

@@ -54,7 +54,7 @@ class Board(NamedTuple):
 
 @dataclass(eq=False)
 class AloneRun:
-    """One model writes an answer to be scored, or waits for its turn."""
+    """One model writes an answer to be scored."""
 
     exchange: Exchange
     arm: ScoredArm
@@ -73,8 +73,8 @@ class Scoreboards(QObject):
         super().__init__(parent)
         self._session = session
         self._models = session.models
-        self._runs: list[AloneRun] = []
-        """The first one is being written; with the models that the answers are from, so that times can be compared."""
+        self._run: AloneRun | None = None
+        """What is being written; with the models that the answers are from, so that times can be compared."""
         self._scores: dict[tuple[str, ScoredArm], ScoreRow] = {}
         """By the exchange's id."""
         self._endings: dict[tuple[str, ScoredArm], str] = {}
@@ -91,46 +91,45 @@ class Scoreboards(QObject):
         if not (expected and _is_scored(exchange.trace)):
             return None
         rows = [row for arm in ScoredArm if (row := self._row(exchange, arm, expected))]
-        to_run = [row.arm for row in rows if not (row.score or self._run_of(exchange, row.arm))]
+        running = self._run if self._run and self._run.exchange.id == exchange.id else None
+        to_run = [row.arm for row in rows if not row.score and not (running and running.arm is row.arm)]
         started, scores = exchange.trace.started, [row.score for row in rows if row.score]
         is_demo = self._session.preferences.value.models.is_demo
         return Board(
             rows,
             to_run if is_demo else [],
             seconds_of_large_alone(exchange.trace, self._models.costs.of(started.large)) if started else None,
-            any(each.exchange.id == exchange.id for each in self._runs),
+            running is not None,
             is_demo,
             "" if any(score.answer == expected for score in scores) else expected,
         )
 
     def measure_small(self, exchange: Exchange) -> None:
         """Let the small model alone answer, if that was not tried yet and nothing else is being written."""
-        is_free = self._session.runs.is_idle and not self._models.is_writing and not self._runs
+        is_free = self._session.runs.is_idle and not self._models.is_writing
         was_tried = (exchange.id, ScoredArm.SMALL) in self._endings
         board = self.board(exchange) if is_free and self._has_demo_pair and not was_tried else None
         if board and ScoredArm.SMALL in board.to_run:
-            self._begin(AloneRun(exchange, ScoredArm.SMALL))
+            self._begin(exchange, ScoredArm.SMALL)
 
     def run_alone(self, exchange: Exchange, arm: ScoredArm) -> None:
-        """Let one model alone answer, after what is written for a scoreboard already."""
+        """Let one model alone answer, unless something is being written."""
         if not self._has_demo_pair:
             self._session.failed.emit(Busy("The demo pair is not loaded yet.", "Try again in a moment."))
-        elif self._models.is_writing and not self._runs:
+        elif self._models.is_writing:
             self._session.failed.emit(Busy("Something else is being written.", "Stop it, or wait for its end."))
         else:
-            self._begin(AloneRun(exchange, arm))
+            self._begin(exchange, arm)
 
     def stop(self, exchange: Exchange | None = None) -> bool:
-        """Stop what one model alone writes for an answer, or for all; return whether there was something."""
-        stopped = [each for each in self._runs if exchange is None or each.exchange.id == exchange.id]
-        for each in stopped:
-            each.control.stop()
-            if exchange:
-                self._endings[exchange.id, each.arm] = "Stopped."
-        self._runs = [each for each in self._runs if each not in stopped or each is self._runs[0]]
-        if stopped:
-            self.changed.emit()
-        return bool(stopped)
+        """Stop what one model alone writes, for this answer or for any; return whether there was something."""
+        if self._run is None or (exchange and exchange.id != self._run.exchange.id):
+            return False
+        self._run.control.stop()
+        if exchange:
+            self._endings[exchange.id, self._run.arm] = "Stopped."
+        self.changed.emit()
+        return True
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -138,9 +137,6 @@ class Scoreboards(QObject):
     def _has_demo_pair(self) -> bool:
         choice = self._models.choice
         return self._models.state is LoadState.READY and choice is not None and choice.is_demo
-
-    def _run_of(self, exchange: Exchange, arm: ScoredArm) -> AloneRun | None:
-        return next((each for each in self._runs if each.exchange.id == exchange.id and each.arm is arm), None)
 
     def _row(self, exchange: Exchange, arm: ScoredArm, expected: str) -> BoardRow | None:
         siblings = self._session.conversation.siblings(exchange)
@@ -151,50 +147,43 @@ class Scoreboards(QObject):
             return BoardRow(arm, score, seconds=score.seconds)
         if arm is ScoredArm.BOTH:
             return None
-        if listed := self._run_of(exchange, arm):
-            return BoardRow(arm, None, "Waiting…", listed.trace.tokens, listed.trace.seconds)
+        if (alone := self._run) and (alone.exchange.id, alone.arm) == (exchange.id, arm):
+            return BoardRow(arm, None, "Waiting…", alone.trace.tokens, alone.trace.seconds)
         return BoardRow(arm, None, self._endings.get((exchange.id, arm), "Not run yet."))
 
-    def _begin(self, added: AloneRun) -> None:
-        self._endings.pop((added.exchange.id, added.arm), None)
-        self._runs.append(added)
-        if len(self._runs) == 1:
-            self._write(added)
-        self.changed.emit()
-
-    def _write(self, listed: AloneRun) -> None:
-        pair, messages, control = self._models.pair, listed.exchange.messages(), listed.control
-        settings = listed.exchange.settings.model_copy(update={"policy": POLICY_ALONE[listed.arm]})
+    def _begin(self, exchange: Exchange, arm: ScoredArm) -> None:
+        self._endings.pop((exchange.id, arm), None)
+        self._run = alone = AloneRun(exchange, arm)
+        pair, messages, control = self._models.pair, exchange.messages(), alone.control
+        settings = exchange.settings.model_copy(update={"policy": POLICY_ALONE[arm]})
 
         def write() -> Iterator[Event]:
             return run(pair, messages, settings, control=control)
 
         def take(events: list[Event]) -> None:
             for event in events:
-                listed.trace.apply(event)
+                alone.trace.apply(event)
             self.changed.emit()
 
-        self._makes_way = False
-        self._models.begin_writing(listed)
+        self._models.begin_writing(alone)
         task = StreamTask(self, "one model alone", write, cancel=control.stop).items(take)
-        task.done(lambda error: self._ended(listed, error)).start()
+        task.done(lambda error: self._ended(alone, error)).start()
+        self.changed.emit()
 
-    def _ended(self, listed: AloneRun, error: BatonError | None) -> None:
-        key, trace = (listed.exchange.id, listed.arm), listed.trace
-        self._runs.remove(listed)
-        self._models.end_writing(listed)
+    def _ended(self, alone: AloneRun, error: BatonError | None) -> None:
+        key, trace = (alone.exchange.id, alone.arm), alone.trace
+        self._run = None
+        self._models.end_writing(alone)
         if error or trace.finish is Finish.FAILED:
             self._endings[key] = str(error or (trace.ended and trace.ended.reason))
         elif trace.finish is not Finish.STOPPED:
-            self._scores[key] = score = ScoreRow.of(trace, expected_answer(listed.exchange.problem))
+            self._scores[key] = score = ScoreRow.of(trace, expected_answer(alone.exchange.problem))
             self.scored.emit(f"{score.title}: {score.shown_answer} {score.mark}, {score.time}")
-        if self._runs:
-            self._write(self._runs[0])
         self.changed.emit()
 
     def _make_way(self, writer: object) -> None:
         """Stop for what a person has begun: it goes first."""
-        if writer not in self._runs:
+        if writer is not self._run:
             self.stop()
 
     def _models_changed(self) -> None:

@@ -20,8 +20,8 @@ class ServerLine(QWidget):
     Whoever asks the servers connects `retry`, and calls `asked` when it is over.
     """
 
-    def __init__(self, models: LoadedModels, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, models: LoadedModels) -> None:
+        super().__init__()
         self._models = models
         self.text = ElidedLabel("", Role.DANGER)
         self.retry = button(

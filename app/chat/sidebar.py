@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -90,25 +90,17 @@ class HistoryDelegate(QStyledItemDelegate):
 
 
 class Sidebar(QWidget):
-    def __init__(
-        self,
-        session: ChatSession,
-        actions: WindowActions,
-        begin: Callable[[], object],
-        parent: QWidget | None = None,
-    ) -> None:
+    def __init__(self, session: ChatSession, actions: WindowActions, begin: Callable[[], object]) -> None:
         """`begin`: begins a new conversation."""
-        super().__init__(parent)
+        super().__init__()
         self._session, self._actions = session, actions
         set_role(self, Role.BAR)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._repository: ConversationRepository | None = None
-        self._shown = ""
         self.search = line_edit("Search conversations", "Search conversations")
         self.search.setClearButtonEnabled(True)
         set_role(self.search, Role.BARE)
         self._rows: list[HistoryRow] = []
-        self._marks: Mapping[str, RunMark] = {}
         self.list = QListWidget()
         self.list.setAccessibleName("Conversations")
         self.list.setItemDelegate(HistoryDelegate(self.list))
@@ -128,6 +120,8 @@ class Sidebar(QWidget):
             )
         self._timer = single_shot_timer(self, SEARCH_AFTER_MS, self.refresh)
         self.search.textChanged.connect(lambda: self._timer.start())
+        session.path_changed.connect(self._choose_shown)
+        session.activity_changed.connect(self._show_marks)
         head = hbox(self.search, IconButton("plus", "New conversation (Ctrl+N)", begin), spacing=4)
         self.setLayout(vbox(head, self.list, margins=(8, 10, 8, 8), spacing=4))
 
@@ -135,17 +129,6 @@ class Sidebar(QWidget):
         self._repository = repository
         repository.changed.connect(self.refresh)
         self.refresh()
-
-    def show_current(self, conversation: str) -> None:
-        """Select the open conversation."""
-        self._shown = conversation
-        self._choose(conversation)
-
-    def show_marks(self, marks: Mapping[str, RunMark]) -> None:
-        """Mark the conversations in which something is written, waits or is unread."""
-        if marks != self._marks:
-            self._marks = marks
-            self._show_marks()
 
     def refresh(self) -> None:
         if not self._repository:
@@ -161,7 +144,7 @@ class Sidebar(QWidget):
             self._actions.show_error(error)
         self._choose(chosen.id if chosen else "")
         if self._chosen() is None:
-            self._choose(self._shown)
+            self._choose_shown()
 
     def _show(self, rows: list[HistoryRow]) -> None:
         if rows == self._rows:
@@ -178,8 +161,10 @@ class Sidebar(QWidget):
         self._show_marks()
 
     def _show_marks(self) -> None:
+        """Mark the conversations in which something is written, waits or is unread."""
+        marks = self._session.runs.marks()
         for place, row in enumerate(self._rows):
-            mark, item = self._marks.get(row.conversation.id) if row.conversation else None, self.list.item(place)
+            mark, item = marks.get(row.conversation.id) if row.conversation else None, self.list.item(place)
             item.setText(f"{mark.value} {row.text}" if mark else row.text)
             words = ", ".join(filter(None, (row.text, MARK_WORDS[mark] if mark else "", row.excerpt)))
             item.setData(Qt.ItemDataRole.AccessibleTextRole, words)
@@ -199,6 +184,9 @@ class Sidebar(QWidget):
         if chosen is None or chosen.id != conversation:
             ids = [row.conversation.id if row.conversation else None for row in self._rows]
             self.list.setCurrentRow(ids.index(conversation) if conversation in ids else -1)
+
+    def _choose_shown(self) -> None:
+        self._choose(self._session.conversation.id)
 
     def _act_on_chosen(self, act: Callable[[Headline], None]) -> None:
         if chosen := self._chosen():

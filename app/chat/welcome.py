@@ -33,9 +33,9 @@ LEGEND = (
 
 
 class Welcome(QWidget):
-    def __init__(self, solve: Callable[[str], object], parent: QWidget | None = None) -> None:
+    def __init__(self, solve: Callable[[str], object]) -> None:
         """`solve`: asks a problem now."""
-        super().__init__(parent)
+        super().__init__()
         title = label("A small model thinks. A large one writes the hard steps.", Role.TITLE, wrap=True)
         title.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self.problem = ""

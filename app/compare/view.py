@@ -12,7 +12,6 @@ from PySide6.QtWidgets import QWidget
 from baton_reasoning.app.document import RichText
 from baton_reasoning.app.document.answer_pane import AnswerActions, AnswerPane
 from baton_reasoning.app.document.steps_document import AT_ONCE, thinking_pieces
-from baton_reasoning.app.document.steps_view import StepsView
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange, ShownComparison
@@ -86,10 +85,10 @@ class CompareView(QWidget):
 
     def refresh(self, exchange: Exchange) -> None:
         """Update an answer, if it is one of these."""
-        column = self._column_of(exchange)
+        column = next((each for each in self.columns if each.exchange is exchange), None)
         if column is None:
             return
-        column.follow(self._session.writes(exchange), self._session.waiting_text(exchange))
+        column.follow(self._session.runs.writes(exchange), self._session.waiting_text(exchange))
         over = [each for each in self.columns if each.is_over]
         are_all_over = all(each.is_over or each.is_dropped for each in self.columns)
         if (over, are_all_over) != self._seen:
@@ -104,10 +103,6 @@ class CompareView(QWidget):
 
     def unfold(self, text: RichText) -> None:
         """Nothing is folded here."""
-
-    def steps_of(self, exchange: Exchange) -> StepsView | None:
-        column = self._column_of(exchange)
-        return column.steps if column else None
 
     def choose(self, exchange: Exchange, piece: Piece, reveal: bool = False) -> None:
         """Mark a piece; `reveal` scrolls there."""
@@ -127,9 +122,6 @@ class CompareView(QWidget):
             self._set_narrowest()
 
     # -----------------------------------------------------------------------------------------------------------------
-
-    def _column_of(self, exchange: Exchange) -> AnswerColumn | None:
-        return next((each for each in self.columns if each.exchange is exchange), None)
 
     def _grade(self, columns: Sequence[AnswerColumn]) -> None:
         """Compare answers that are over in a thread: algebra may take seconds."""

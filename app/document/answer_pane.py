@@ -47,8 +47,8 @@ class AnswerActions(Protocol):
     def choose(self, exchange: Exchange, piece: Piece) -> None:
         """A step was chosen, in the text or in the ribbon."""
 
-    def open_menu(self, exchange: Exchange, piece: Piece, where: QPoint) -> None:
-        """The menu of a step is wanted there on the screen."""
+    def open_menu(self, pane: AnswerPane, piece: Piece, where: QPoint) -> None:
+        """The menu of a step of this pane is wanted there on the screen."""
 
 
 class AnswerPane(QWidget):
@@ -96,7 +96,7 @@ class AnswerPane(QWidget):
         self._end = holder(self.end_parts)
         self.ribbon.segment_clicked.connect(self._segment_clicked)
         self.steps.piece_clicked.connect(self._chosen)
-        self.steps.menu_wanted.connect(lambda piece, where: actions.open_menu(self.exchange, piece, where))
+        self.steps.menu_wanted.connect(lambda piece, where: actions.open_menu(self, piece, where))
         self._lay_out()
 
     def show_exchange(self, exchange: Exchange) -> None:

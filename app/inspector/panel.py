@@ -94,7 +94,7 @@ class Inspector(QWidget):
         has_content = bool(piece if tab is Tab.STEP else exchange)
         self._stack.setCurrentIndex(tab if has_content else self._stack.indexOf(self.empty))
         if exchange and tab is Tab.RUN:
-            self.run.follow(exchange, self._models(), bool(self._session and self._session.writes(exchange)))
+            self.run.follow(exchange, self._models(), bool(self._session and self._session.runs.writes(exchange)))
         elif exchange and piece:
             self.step.show_piece(exchange.trace, piece)
 
@@ -105,4 +105,4 @@ class Inspector(QWidget):
 
     def _fork(self, author: Author | None) -> None:
         if self._session and self.exchange and self.piece:
-            self._session.fork(self.exchange, self.piece, author)
+            self._session.fork(self.exchange, self.piece.position, author)

@@ -23,7 +23,6 @@ from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.reasons import PERSON
 from baton_reasoning.core.thinking.registry import POLICIES, settings_for
 from baton_reasoning.core.thinking.requests import Step, TakeOver, Until
-from baton_reasoning.core.thinking.trace import Piece
 from baton_reasoning.core.words.numbers import count
 
 STEP_CAP = 512
@@ -71,17 +70,9 @@ class ChatSession(QObject):
         """The one answer that is being written in the conversation in view, which can be steered."""
         return self.runs.answering(self.conversation)
 
-    def writes(self, exchange: Exchange) -> bool:
-        """Whether its answer is being written."""
-        return self.runs.writes(exchange)
-
-    def waits(self, exchange: Exchange) -> bool:
-        """Whether its answer is still to be begun."""
-        return self.runs.waits(exchange)
-
     def waiting_text(self, exchange: Exchange) -> str:
         """Say what an answer waits for that is to be begun; "" for any other."""
-        if not self.waits(exchange):
+        if not self.runs.waits(exchange):
             return ""
         if self.models.state is not LoadState.READY:
             return "Waiting for the models…"
@@ -205,18 +196,13 @@ class ChatSession(QObject):
         settings = exchange.settings
         if more_tokens:
             exchange.settings = settings.model_copy(update={"max_tokens": 2 * settings.max_tokens})
-        self._start(exchange, wish_of(author, POLICIES.of(settings.policy).default_writer) if author else None)
+        self._start(exchange, wish_of(author, settings))
 
-    def fork(self, exchange: Exchange, piece: Piece, author: Author | None = None) -> None:
-        """Begin another answer like this one up to the piece. `author` writes first, or the policy decides."""
-        self.fork_at(exchange, piece.position, author)
-
-    def fork_at(self, exchange: Exchange, position: int, author: Author | None = Author.LARGE) -> None:
-        """Begin another answer like this one up to a place in its text."""
+    def fork(self, exchange: Exchange, position: int, author: Author | None = None) -> None:
+        """Begin another answer like this one up to a place in its text. `author`, or whom the policy says, goes on."""
         settings = self._another_seed(with_author(self.settings, author), exchange)
-        wish = wish_of(author, POLICIES.of(settings.policy).default_writer) if author else None
         trace = exchange.trace.until(position)
-        self._begin(Exchange(exchange.problem, settings, exchange.parent, trace), wish)
+        self._begin(Exchange(exchange.problem, settings, exchange.parent, trace), wish_of(author, settings))
 
     def edit(self, exchange: Exchange, position: int, text: str) -> bool:
         """Begin another answer like this one, with a person's text from a place on; the models go on after it.
@@ -237,13 +223,14 @@ class ChatSession(QObject):
         """Stop what is written or waits in the conversation in view."""
         self.runs.stop(self.conversation)
 
-    def take_over(self, now: bool = True) -> None:
-        if self.answering:
-            self.answering.control.take_over(now)
+    def pass_baton(self) -> None:
+        """Let the other model write on, if one writes."""
+        if run := self.answering:
+            run.control.give_back() if run.author is Author.LARGE else run.control.take_over()
 
-    def give_back(self) -> None:
+    def take_over_at_next_step(self) -> None:
         if self.answering:
-            self.answering.control.give_back()
+            self.answering.control.take_over(now=False)
 
     def rewrite_step(self) -> None:
         if self.answering:
@@ -324,15 +311,12 @@ class ChatSession(QObject):
             self.models.load(self.preferences.value.models)
 
     def _progressed(self, exchange: Exchange, events: list[Event]) -> None:
-        self._record(exchange, events)
-        self.progressed.emit(exchange)
-
-    def _record(self, exchange: Exchange, events: list[Event]) -> None:
         if self._repository and events:
             try:
                 self._repository.record(exchange, events)
             except StoreError as error:
                 self.failed.emit(error)
+        self.progressed.emit(exchange)
 
     def _ended(self, run: ListedRun, error: BatonError | None) -> None:
         run.conversation.touch()
@@ -353,7 +337,7 @@ class ChatSession(QObject):
                 conversation.title = title
 
     def _trace_loaded(self, exchange: Exchange) -> None:
-        if any(exchange is known for known in self.conversation):
+        if exchange in self.conversation:
             self.progressed.emit(exchange)
         if exchange in self.conversation.path:
             self.activity_changed.emit()
@@ -369,6 +353,9 @@ def with_author(settings: RunSettings, author: Author | None) -> RunSettings:
     return settings
 
 
-def wish_of(author: Author, default_writer: Author = Author.SMALL) -> Wish:
-    """Let this model write the next step; the policy, which has a default writer, decides from there."""
-    return Wish(Step() if author is default_writer else TakeOver(STEP_CAP, PERSON, until=Until.STEP, author=author))
+def wish_of(author: Author | None, settings: RunSettings) -> Wish | None:
+    """Let this model write the next step; the policy decides from there, or at once if no model is named."""
+    if author is None:
+        return None
+    is_default = author is POLICIES.of(settings.policy).default_writer
+    return Wish(Step() if is_default else TakeOver(STEP_CAP, PERSON, until=Until.STEP, author=author))

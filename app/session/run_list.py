@@ -64,7 +64,6 @@ class ListedRun:
     """Steers the writing."""
     author: Author | None = None
     """Who writes just now."""
-    is_stopped: bool = False
 
 
 class RunList(QObject):
@@ -142,7 +141,7 @@ class RunList(QObject):
 
     def write_again(self, runs: Sequence[ListedRun]) -> None:
         """Go on with runs that were stopped."""
-        self._add([replace(run, control=Control(), is_begun=False, is_stopped=False) for run in runs])
+        self._add([replace(run, control=Control(), is_begun=False) for run in runs])
 
     def stop(self, conversation: Conversation | None = None) -> list[ListedRun]:
         """Drop what waits, and stop what is written; its text so far stays. `conversation`: only there.
@@ -151,7 +150,6 @@ class RunList(QObject):
         """
         stopped = self._runs if conversation is None else self._of(conversation)
         for run in stopped:
-            run.is_stopped = True
             run.control.stop()
         self._drop([run for run in stopped if not run.is_begun])
         return list(stopped)
@@ -208,7 +206,7 @@ class RunList(QObject):
             self._apply(run, [RunEnded(trace.seconds, Finish.FAILED, str(error))])
         self._runs.remove(run)
         self._models.end_writing(run)
-        if conversation is not self._viewed and not run.is_stopped:
+        if conversation is not self._viewed and not run.control.stopped:
             self._unread[conversation.id] = conversation
         self._start_next()
         self.ended.emit(run, error)

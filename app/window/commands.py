@@ -27,7 +27,6 @@ IN_MENU = (("Ctrl+B", "Ctrl+I"), ("Ctrl+S", "Ctrl+O"), ("Ctrl+Shift+L", "Ctrl+,"
 ELSEWHERE = (
     ("In the composer", "Send the problem", "Return"),
     ("In the composer", "New line", "Shift+Return"),
-    ("In the composer", "Earlier problem, while it is empty", "Up"),
     ("In ribbon, tokens and curve", "Along it", "Right"),
     ("In ribbon, tokens and curve", "Choose", "Space"),
     ("In ribbon, tokens and curve", "First or last", "Home"),

@@ -13,7 +13,7 @@ from PySide6.QtGui import QCloseEvent, QResizeEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QMessageBox, QStackedWidget, QWidget
 from shiboken6 import isValid
 
-from baton_reasoning.app.chat.page import ChatPage
+from baton_reasoning.app.chat.page import NARROW, ChatPage
 from baton_reasoning.app.document.clipboard import copy_answer, release_clipboard
 from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.servers.monitor import ServerMonitor
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from baton_reasoning.app.batch.page import BatchPage
     from baton_reasoning.core.store.store import Store
 
-NARROW = 1120
-"""Pixels below which the list of conversations makes room for an open inspector."""
 FIRST_SIZE = QSize(1440, 900)
 FRAME = QSize(16, 56)
 """Pixels kept free for the title bar and borders, whose size is not known before the window is shown."""
@@ -118,7 +116,6 @@ class MainWindow(QMainWindow):
         self.models.load(self.preferences.value.models)
 
     def open_store(self) -> None:
-        from baton_reasoning.app.chat.import_export import ImportExport
         from baton_reasoning.core.store.store import Store
 
         try:
@@ -133,8 +130,7 @@ class MainWindow(QMainWindow):
         self.session.use_repository(repository)
         self.chat.sidebar.use_repository(repository)
         self._add_batch_page(store)
-        self.page_actions.import_export = transfer = ImportExport(store, self.page_actions, self)
-        transfer.read.connect(self._imported)
+        self.page_actions.store = store
         if store.notices:
             self.notice.show_message(" ".join(store.notices), cause=Cause.STORE)
         if last := self.preferences.value.window.conversation:
@@ -197,7 +193,7 @@ class MainWindow(QMainWindow):
         ShortcutList(self.commands, self).show()
 
     def show_sidebar(self, shown: bool) -> None:
-        if shown and self._is_narrow:
+        if shown and self.chat.is_narrow:
             self.inspector.hide()
         self.chat.sidebar.setVisible(shown)
         self.preferences.change_window(sidebar=shown)
@@ -217,14 +213,14 @@ class MainWindow(QMainWindow):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        if not event.oldSize().isValid() or (event.oldSize().width() < NARROW) is not self._is_narrow:
-            self.topbar.show_narrow(self._is_narrow)
-            self._make_room()
+        if not event.oldSize().isValid() or (event.oldSize().width() < NARROW) is not self.chat.is_narrow:
+            self.topbar.show_narrow(self.chat.is_narrow)
+            self.chat.make_room()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         is_turned = event.type() in (QEvent.Type.ShowToParent, QEvent.Type.HideToParent)
-        if watched is self.inspector and is_turned and self._is_narrow:
-            self._make_room()
+        if watched is self.inspector and is_turned and self.chat.is_narrow:
+            self.chat.make_room()
         return super().eventFilter(watched, event)
 
     def closeEvent(self, event: QCloseEvent) -> None:
@@ -284,6 +280,7 @@ class MainWindow(QMainWindow):
         self.session.activity_changed.connect(self.page_actions.end_busy)
         self.session.reviews.noticed.connect(self.page_actions.say)
         self.saving_changed.connect(self.page_actions.show_saving)
+        self.page_actions.imported.connect(self._imported)
         self.session.path_changed.connect(self._remember_conversation)
         self.session.path_changed.connect(lambda: order_last(self.chat.foot))  # after the answers, which are made later
         self.session.activity_changed.connect(self._remember_conversation)  # arms side by side change no path
@@ -325,17 +322,6 @@ class MainWindow(QMainWindow):
         if isinstance(application, QApplication) and (appearance != self._appearance or not application.styleSheet()):
             current_theme().use(*appearance, with_sheet)
         self._appearance = appearance
-
-    @property
-    def _is_narrow(self) -> bool:
-        return self.width() < NARROW
-
-    def _make_room(self) -> None:
-        """Let the list of conversations go while a narrow window shows the inspector."""
-        is_tight = self._is_narrow and not self.inspector.isHidden()
-        self.chat.sidebar.setVisible(
-            self.preferences.value.window.sidebar and not is_tight and not self.chat.is_comparing
-        )
 
     def _imported(self, conversation: str) -> None:
         self.chat.sidebar.refresh()
@@ -434,8 +420,8 @@ def commands_of(window: MainWindow) -> list[Command]:
         ),
         "While it writes": (
             ("Close find, cancel editing, stop, or close a message", "Esc", window.escape),
-            ("Take over now, or give back", "Ctrl+T", chat.composer.pass_baton),
-            ("Take over at the next step", "Ctrl+Shift+T", lambda: session.take_over(now=False)),
+            ("Take over now, or give back", "Ctrl+T", session.pass_baton),
+            ("Take over at the next step", "Ctrl+Shift+T", session.take_over_at_next_step),
             ("Let the large model write this step again", "Ctrl+Shift+R", session.rewrite_step),
         ),
         "Window": (

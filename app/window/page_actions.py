@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.loaded_models import LoadedModels
 from baton_reasoning.app.session.preferences import Preferences, documents_folder
+from baton_reasoning.app.toolkit.background import BackgroundTask
 from baton_reasoning.app.toolkit.messages import Cause, MessageAction, MessageBar
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import (
@@ -24,7 +25,7 @@ from baton_reasoning.core.errors import (
     SettingsError,
     StoreError,
 )
-from baton_reasoning.core.files import file_name
+from baton_reasoning.core.files import file_name, read_text
 from baton_reasoning.core.models.options import ModelSource, file_source, parse_source
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ModelChoice
@@ -32,7 +33,7 @@ from baton_reasoning.core.words.labels import STATES, fallback_text
 from baton_reasoning.core.words.numbers import short_path
 
 if TYPE_CHECKING:
-    from baton_reasoning.app.chat.import_export import ImportExport
+    from baton_reasoning.core.store.store import Store
 
 EXPORT_FILTERS = "Web page (*.html);;Markdown (*.md);;JSON with the whole trace (*.json)"
 MOST_RECENT = 6
@@ -44,6 +45,8 @@ class PageActions(QObject):
 
     downloads_wanted = Signal(list)
     """HubFiles were chosen, which have to be downloaded first."""
+    imported = Signal(str)
+    """The id of a conversation that has come into the store."""
 
     def __init__(
         self,
@@ -58,8 +61,8 @@ class PageActions(QObject):
         self._window, self._bar = window, bar
         self._session, self._models, self._preferences = session, models, preferences
         self._paths = paths
-        self.import_export: ImportExport | None = None
-        """None until the store is open."""
+        self.store: Store | None = None
+        """The conversations that can be exported, once it is open."""
         self._deletions: list[Callable[[], object]] = []
         """What undoes each deletion of this session, the latest last."""
         self._working: ModelChoice | None = None
@@ -202,21 +205,42 @@ class PageActions(QObject):
         shown = self._session.conversation
         if not conversation and shown.roots:
             conversation, name = shown.id, shown.name
-        if not self.import_export or not conversation:
+        if not self.store or not conversation:
             self.show_error(NotApplicable("There is nothing to export yet.", "Ask something first."))
             return
         start = self._file_folder() / f"{file_name(name[:40], 'conversation')}.html"
         file, _ = QFileDialog.getSaveFileName(self._window, "Export the conversation", str(start), EXPORT_FILTERS)
         if file:
             self._preferences.change_window(file_folder=str(Path(file).parent))
-            self.import_export.write(conversation, Path(file))
+            self.write_file(self.store, conversation, Path(file))
 
     def import_file(self) -> None:
         start = str(self._file_folder())
         file, _ = QFileDialog.getOpenFileName(self._window, "Import a conversation", start, "Conversations (*.json)")
-        if file and self.import_export:
+        if file and self.store:
             self._preferences.change_window(file_folder=str(Path(file).parent))
-            self.import_export.read_file(Path(file))
+            self.read_file(self.store, Path(file))
+
+    def write_file(self, store: Store, conversation: str, path: Path) -> None:
+        """Export in the format of the file's suffix, in the background: a long trace takes seconds."""
+        from baton_reasoning.core.export.exported import gather
+        from baton_reasoning.core.export.formats import FORMATS, write_file
+
+        def write() -> None:
+            write_file(path, FORMATS, gather(store, conversation))
+
+        task = BackgroundTask(self, "export", write).success(lambda _: self.show_saved(path))
+        task.failure(self.show_error).start()
+
+    def read_file(self, store: Store, path: Path) -> None:
+        """Import what Baton exported as JSON, in the background."""
+        from baton_reasoning.core.export.exported import put_into
+        from baton_reasoning.core.export.json_file import read_json
+
+        def read() -> str:
+            return put_into(store, read_json(read_text(path, "Choose a file that Baton exported.", StoreError)))
+
+        BackgroundTask(self, "import", read).success(self.imported.emit).failure(self.show_error).start()
 
     # -----------------------------------------------------------------------------------------------------------------
 

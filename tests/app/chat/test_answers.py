@@ -13,12 +13,15 @@ from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.remedies import AnswerAction
-from baton_reasoning.app.session.run_list import Activity
+from baton_reasoning.app.session.chat_session import ChatSession
+from baton_reasoning.app.session.conversation import Conversation, Exchange
+from baton_reasoning.app.session.run_list import Activity, ListedRun
 from baton_reasoning.app.toolkit.controls import ElidedLabel
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.base import PrefillProgress
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
+from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.events import Finish, TextDiscarded
 from baton_reasoning.core.thinking.steps import split
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
@@ -173,21 +176,23 @@ def test_take_over_now_and_give_back(make_window: Make, qtbot: QtBot) -> None:
     window.session.ask("2 + 2?")
     current = window.session
     qtbot.waitUntil(lambda: bool(current.current and current.current.trace.tokens > 10))
-    window.chat.composer.pass_baton()
+    window.session.pass_baton()
     qtbot.waitUntil(lambda: bool(current.answering and current.answering.author is Author.LARGE))
     qtbot.waitUntil(lambda: "Give back" in window.chat.composer._baton.text())
-    window.chat.composer.pass_baton()
+    window.session.pass_baton()
     qtbot.waitUntil(lambda: bool(current.answering and current.answering.author is Author.SMALL))
     window.session.stop()
     qtbot.waitUntil(lambda: window.session.ready)
     assert {piece.author for piece in last_exchange(window).trace.pieces} >= {Author.SMALL, Author.LARGE}
 
 
-def test_the_button_that_passes_the_baton_keeps_its_width(window: MainWindow) -> None:
-    composer = window.chat.composer
-    composer.show_writer(Author.SMALL)
+def test_the_button_that_passes_the_baton_keeps_its_width(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:
+    composer, run = window.chat.composer, ListedRun(Conversation(), Exchange("", RunSettings()), author=Author.SMALL)
+    monkeypatch.setattr(ChatSession, "answering", run)
+    composer.show_writer()
     wide = composer._baton.sizeHint().width()
-    composer.show_writer(Author.LARGE)
+    run.author = Author.LARGE
+    composer.show_writer()
     assert composer._baton.minimumWidth() == wide > composer._baton.fontMetrics().horizontalAdvance("● Give back")
 
 
@@ -249,7 +254,7 @@ def test_a_fork_keeps_the_steps_before_it(ask: Ask, qtbot: QtBot) -> None:
     window = ask("2 + 2?")
     first = last_exchange(window)
     piece = next(piece for piece in first.trace.pieces if piece.author is Author.LARGE)
-    window.session.fork(first, piece, Author.SMALL)
+    window.session.fork(first, piece.position, Author.SMALL)
     qtbot.waitUntil(lambda: window.session.ready)
     assert last_exchange(window) is not first
     assert last_exchange(window).trace.text.startswith(first.trace.text[: piece.position])

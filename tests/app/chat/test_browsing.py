@@ -114,7 +114,7 @@ def test_a_fork_that_waits_for_its_turn_says_so_and_offers_nothing_else(
     click(window, qtbot, "Earlier")
     qtbot.waitUntil(lambda: last_exchange(window).is_read)
     earlier = last_exchange(window)
-    window.session.fork(earlier, earlier.trace.pieces[1])
+    window.session.fork(earlier, earlier.trace.pieces[1].position)
     fork = last_exchange(window)
     assert last_answer(window).ending.text() == "Waiting for its turn, after 1 other answer…"
     assert not last_answer(window)._continue.isVisible()

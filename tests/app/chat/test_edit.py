@@ -120,7 +120,7 @@ def test_an_empty_step_is_cut_off_and_written_again(ask: Ask, qtbot: QtBot) -> N
 def test_the_menu_of_a_step_offers_to_edit_it(ask: Ask, qtbot: QtBot) -> None:
     window = ask("2 + 2?")
     choose_first_step(window, qtbot)
-    window.chat.open_menu(last_exchange(window), last_exchange(window).trace.pieces[0], QPoint(0, 0))
+    window.chat.open_menu(last_answer(window), last_exchange(window).trace.pieces[0], QPoint(0, 0))
     menu = next(menu for menu in window.chat.findChildren(QMenu) if menu.isVisible())
     action = next(action for action in menu.actions() if action.text().startswith("Edit this step"))
     assert isinstance(action, QAction)

@@ -271,11 +271,11 @@ def test_an_export_is_read_in_again_as_another_conversation(
 ) -> None:
     window = ask("How many fish?")
     file = tmp_path_factory.mktemp("export") / "fish.json"
-    assert window.page_actions.import_export
-    window.page_actions.import_export.write(window.session.conversation.id, file)
+    assert window.page_actions.store
+    window.page_actions.write_file(window.page_actions.store, window.session.conversation.id, file)
     qtbot.waitUntil(lambda: window.notice.text.startswith("Saved to"))
-    with qtbot.waitSignal(window.page_actions.import_export.read):
-        window.page_actions.import_export.read_file(file)
+    with qtbot.waitSignal(window.page_actions.imported):
+        window.page_actions.read_file(window.page_actions.store, file)
     qtbot.waitUntil(lambda: [name.startswith("How many fish?") for name in names(window)] == [True, True])
     qtbot.waitUntil(lambda: window.session.ready)
 
@@ -283,8 +283,8 @@ def test_an_export_is_read_in_again_as_another_conversation(
 def test_a_file_that_is_no_export_is_refused_in_words(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
     file = tmp_path / "nonsense.json"
     file.write_text("nonsense")
-    assert window.page_actions.import_export
-    window.page_actions.import_export.read_file(file)
+    assert window.page_actions.store
+    window.page_actions.read_file(window.page_actions.store, file)
     qtbot.waitUntil(window.notice.isVisible)
     assert window.notice.text
 

@@ -203,7 +203,7 @@ def test_a_lost_model_is_said_in_its_row_which_offers_it_again(make_window: Make
     loader.gate_of_large.set()
     window = make_window(loader)
     window.chat.welcome.solve.click()
-    qtbot.waitUntil(lambda: window.session.ready and bool(shown(window, SMALL)))
+    qtbot.waitUntil(lambda: window.session.ready and shown(window, SMALL) == "00005 ✗")
     qtbot.mouseClick(board_of(window).run[LARGE], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: "was killed" in shown(window, LARGE))
     assert board_of(window).run[LARGE].isVisible()
@@ -304,7 +304,9 @@ def test_an_answer_by_one_model_is_not_called_the_pairs(
     assert RIGHT in board_of(window).text.text() or LARGE in scored
 
 
-def test_nothing_is_measured_beside_other_work(make_window: Make, loader: DemoCards, qtbot: QtBot) -> None:
+def test_nothing_is_measured_beside_other_work_and_one_model_at_a_time(
+    make_window: Make, loader: DemoCards, qtbot: QtBot
+) -> None:
     window, batch = make_window(loader), object()
     qtbot.waitUntil(lambda: window.session.ready)
     window.models.begin_writing(batch)
@@ -313,8 +315,12 @@ def test_nothing_is_measured_beside_other_work(make_window: Make, loader: DemoCa
     assert shown(window, SMALL) == "Not run yet."
     board_of(window).run[SMALL].click()
     assert window.notice.text == "Something else is being written. Stop it, or wait for its end."
+    window.notice.close_newest()
     window.models.end_writing(batch)
-    board_of(window).run[SMALL].click()
+    board_of(window).run[LARGE].click()
+    qtbot.waitUntil(lambda: not board_of(window).run[SMALL].isEnabled())
+    loader.gate_of_large.set()
+    qtbot.waitUntil(lambda: shown(window, LARGE) == f"{RIGHT} ✓")
     qtbot.waitUntil(lambda: shown(window, SMALL) == "00005 ✗")
 
 

@@ -109,7 +109,7 @@ def test_times_are_left_out_where_other_conditions_made_one_of_them_longer(compa
 def test_one_is_written_after_the_other(make_window: Make, qtbot: QtBot) -> None:
     at_work: list[int] = []
     window = make_window(arms_loader())
-    window.session.progressed.connect(lambda _: at_work.append(sum(map(window.session.writes, attempts(window)))))
+    window.session.progressed.connect(lambda _: at_work.append(sum(map(window.session.runs.writes, attempts(window)))))
     _begin(window, qtbot)
     settle(window, qtbot)
     assert set(at_work) <= {0, 1}
@@ -120,7 +120,7 @@ def test_all_are_written_at_once_if_that_is_wanted(make_window: Make, qtbot: QtB
     gate = threading.Event()
     window = make_window(arms_loader(held_by(gate)))
     _begin(window, qtbot, at_once=True)
-    qtbot.waitUntil(lambda: sum(map(window.session.writes, attempts(window))) == 3)
+    qtbot.waitUntil(lambda: sum(map(window.session.runs.writes, attempts(window))) == 3)
     assert window.session.activity is Activity.COMPARING
     assert not window.chat.composer._baton.isVisible()
     gate.set()

@@ -4,7 +4,9 @@ import pytest
 
 from baton_reasoning.app.session.chat_session import wish_of
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.events import TextDiscarded
+from baton_reasoning.core.thinking.interruptions import Wish
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.reasons import PERSON
 from baton_reasoning.core.thinking.requests import Step, TakeOver, Until
@@ -42,7 +44,9 @@ def test_what_was_decided_at_the_place_is_decided_again_and_not_counted(trace: T
 
 
 def test_the_large_model_is_let_write_one_step_and_the_small_one_as_the_policy_says() -> None:
-    asked = wish_of(Author.LARGE).request
-    assert isinstance(asked, TakeOver)
-    assert (asked.reason, asked.until) == (PERSON, Until.STEP)
-    assert wish_of(Author.SMALL).request == Step()
+    settings = RunSettings(policy=SETTINGS)
+    wish = wish_of(Author.LARGE, settings)
+    assert wish
+    assert isinstance(wish.request, TakeOver)
+    assert (wish.request.reason, wish.request.until) == (PERSON, Until.STEP)
+    assert wish_of(Author.SMALL, settings) == Wish(Step())
