@@ -11,7 +11,7 @@ import gc
 from PySide6.QtCore import QObject, QTimer
 
 INTERVAL_MS = 100
-FULL_COLLECTION = 600
+FULL_COLLECTION = 100
 """Ticks between two full collections, whose time grows with all objects; the others look at new objects only."""
 
 
