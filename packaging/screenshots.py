@@ -84,7 +84,7 @@ def start(window: MainWindow) -> None:
 
 
 def chat(window: MainWindow) -> None:
-    """An answer of both models, at a takeover that corrected a value, with what the small one says; its timeline."""
+    """An answer of both models, at a takeover that corrected a value, with what the small one says; its run."""
     exchange = asked(window)
     piece = correction(exchange)
     window.resize(SIZE[0], 900)
@@ -96,7 +96,7 @@ def chat(window: MainWindow) -> None:
     save(window, "chat-light")
     window.turn_light_or_dark()
     window.inspector.tabs.setCurrentIndex(Tab.RUN)
-    save(window, "timeline-dark")
+    save(window, "run-dark")
     window.turn_light_or_dark()
     window.resize(*SIZE)
 

@@ -24,7 +24,7 @@ from tests.app.window.test_pair_dialog import opened_pair_dialog
 
 def press(within: QWidget, text: str) -> None:
     (button,) = (each for each in within.findChildren(QAbstractButton) if each.text() == text)
-    QApplication.processEvents()  # lays out the toast
+    QApplication.processEvents()  # lays out the message
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
