@@ -32,6 +32,7 @@ NOT_BEGUN = "Stopped before it began."
 LONGEST_RESULT = 40
 """Characters of a result that stands in large type; a longer one is read in the text."""
 CHARACTERS_A_TOKEN = 4
+"""By which an inserted text, which has no tokens, is given a width on the ribbon."""
 GAP = 8
 """Pixels between two parts of the heading."""
 VERDICTS = {
@@ -52,6 +53,8 @@ class AnswerActions(Protocol):
 
 
 class AnswerPane(QWidget):
+    """The answer of an exchange. A page adds what is its own in `below_answer`, `below_ribbon` and `end_parts`."""
+
     revealed = Signal(QRectF)
     """Scroll there: a place in this widget."""
     folded_by_hand = Signal(bool)
