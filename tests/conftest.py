@@ -3,10 +3,9 @@
 import os
 import signal
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 
 import psutil
 import pytest
@@ -72,7 +71,7 @@ def peak_memory() -> int:
 
 
 @pytest.fixture(autouse=True)
-def nobodys_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def nobodys_folders(tmp_path_factory, monkeypatch):
     """What a person chose on this machine, for single models say, makes no difference to a test."""
     empty = tmp_path_factory.getbasetemp() / "nobody"
     for kind in KINDS_OF_FOLDERS:
@@ -80,7 +79,7 @@ def nobodys_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
 
 
 @pytest.fixture
-def trash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def trash(tmp_path, monkeypatch):
     """A folder in the place of the system's trash."""
     folder = tmp_path / "trash"
     folder.mkdir()
@@ -89,7 +88,7 @@ def trash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def smollm2() -> Path:
+def smollm2():
     """SmolLM2-135M-Instruct, Q4_1: llama architecture, 30 blocks, a chat template."""
     path = smollm2_path()
     if path is None:
@@ -98,7 +97,7 @@ def smollm2() -> Path:
 
 
 @pytest.fixture(scope="session")
-def gemma() -> Path:
+def gemma():
     """Gemma 3 270M base, Q4_K_M: sliding windows, another vocabulary, no chat template."""
     path = gemma_path()
     if path is None:
@@ -107,7 +106,7 @@ def gemma() -> Path:
 
 
 @pytest.fixture(scope="session")
-def qwen() -> Path:
+def qwen():
     """Qwen2.5-Coder-1.5B-Instruct, Q4_K_M: the large model of a real pair. Only tests of the long tier use it."""
     path = qwen_path()
     if path is None:
@@ -116,7 +115,7 @@ def qwen() -> Path:
 
 
 @pytest.fixture(scope="session")
-def demo_pair() -> Iterator[Pair]:
+def demo_pair():
     """The two models that come with the program, in processes that all tests of one worker share."""
     from baton_reasoning.core.engines.local.engine import LocalEngine
 

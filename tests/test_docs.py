@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -35,7 +34,7 @@ def anchors(page: Path) -> set[str]:
 
 
 @every_page
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_link_leads_somewhere(page):
     for target, anchor in LINK.findall(CODE.sub("", page.read_text(encoding="utf-8"))):
         path = page.parent / target if target else page
         assert path.exists(), target
@@ -43,14 +42,14 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 @every_page
-def test_every_file_that_is_named_exists(page: Path) -> None:
+def test_every_file_that_is_named_exists(page):
     named = {name for name in SOURCE.findall(page.read_text(encoding="utf-8")) if "NAME" not in name}
     missing = {name for name in named if not (ROOT / name).exists() and not (page.parent / name).exists()}
     new = set(re.findall(r"Create `([\w./]+)`", page.read_text(encoding="utf-8")))
     assert missing <= new
 
 
-def test_pictures_are_few_and_small_and_each_is_shown_by_a_page() -> None:
+def test_pictures_are_few_and_small_and_each_is_shown_by_a_page():
     pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     pictures = list((ROOT / "docs" / "images").iterdir())
     assert len(pictures) <= 12
@@ -60,7 +59,7 @@ def test_pictures_are_few_and_small_and_each_is_shown_by_a_page() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_every_event_is_documented_with_its_fields(kind: str) -> None:
+def test_every_event_is_documented_with_its_fields(kind):
     page = (ROOT / "docs" / "trace.md").read_text(encoding="utf-8")
     row = re.search(rf"^\| `{kind}` \| (.+) \|$", page, re.MULTILINE)
     assert row, kind
@@ -70,11 +69,11 @@ def test_every_event_is_documented_with_its_fields(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", REQUESTS.values(), ids=REQUESTS)
-def test_every_request_is_documented_with_its_fields(kind: type[Any]) -> None:
+def test_every_request_is_documented_with_its_fields(kind):
     call = f"{kind.__name__}({', '.join(field.name for field in fields(kind))})"
     assert f"`{call}`" in (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 
 
-def test_every_shared_reason_is_documented() -> None:
+def test_every_shared_reason_is_documented():
     page = (ROOT / "docs" / "trace.md").read_text(encoding="utf-8")
     assert [reason.id for reason in SHARED_REASONS if f"`{reason.id}`" not in page] == []

@@ -22,7 +22,7 @@ from baton_reasoning.app.terminal.command_line import LazyCommand
 from baton_reasoning.app.terminal.program import PROGRAM, baton
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL, DemoProblem
 from baton_reasoning.core.models.catalog import catalog
-from tests.core.models.hub_server import HubServer, running_hub
+from tests.core.models.hub_server import running_hub
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -106,7 +106,7 @@ def commands() -> list[Command]:
 
 
 @pytest.mark.parametrize("command", commands(), ids=str)
-def test_a_command_of_the_pages_is_understood(command: Command) -> None:
+def test_a_command_of_the_pages_is_understood(command):
     """Its name, its options and their values; it is not run."""
     words = shlex.split(command.line)
     try:
@@ -128,7 +128,7 @@ def test_a_command_of_the_pages_is_understood(command: Command) -> None:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path, hub, monkeypatch):
     """Where commands run: `baton` is on the path, and nobody is there to be asked."""
     program = tmp_path / "bin" / PROGRAM
     program.parent.mkdir()
@@ -147,7 +147,7 @@ def folder(tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 @pytest.fixture
-def hub() -> Iterator[HubServer]:
+def hub():
     """The Hub with the demo pair under the names of all models of the catalogue."""
     with running_hub() as server:
         for pair in catalog():
@@ -159,7 +159,7 @@ def hub() -> Iterator[HubServer]:
 @pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="the pages are written for a POSIX shell")
 @pytest.mark.parametrize("page", ["README.md", "docs/terminal.md"])
-def test_the_commands_of_a_page_run_one_after_the_other(page: str, folder: Path) -> None:
+def test_the_commands_of_a_page_run_one_after_the_other(page, folder):
     run = 0
     for block in blocks((ROOT / page).read_text(encoding="utf-8")):
         for line in filter(commands_in, block):

@@ -42,7 +42,7 @@ print(form.editor("policy", "every").accessibleName())
 
 
 @pytest.fixture
-def installed(tmp_path: Path) -> dict[str, str]:
+def installed(tmp_path):
     """A policy in a package of its own: the environment in which it is installed."""
     shipped = (ROOT / "docs" / "examples" / "periodic.py").read_text(encoding="utf-8")
     (tmp_path / "my_policy.py").write_text(shipped.replace('"periodic"', '"my-policy"'), encoding="utf-8")
@@ -62,7 +62,7 @@ def output_of(environment: dict[str, str], *arguments: str) -> str:
     return done.stdout
 
 
-def test_an_installed_policy_runs_in_the_terminal(installed: dict[str, str]) -> None:
+def test_an_installed_policy_runs_in_the_terminal(installed):
     models = ("--small", "demo", "--large", "demo")
     words = ("-m", "baton_reasoning", "solve", "2 + 2?", *models, "--policy", "my-policy", "--set", "every=2", "--json")
     lines = [json.loads(line) for line in output_of(installed, *words).splitlines()]
@@ -70,12 +70,12 @@ def test_an_installed_policy_runs_in_the_terminal(installed: dict[str, str]) -> 
     assert {line["reason"] for line in lines if line["event"] == "takeover_started"} >= {"my-policy"}
 
 
-def test_an_installed_policy_has_its_fields_in_the_form(installed: dict[str, str]) -> None:
+def test_an_installed_policy_has_its_fields_in_the_form(installed):
     shown = output_of(installed, "-c", FORM).splitlines()
     assert shown == ["['every', 'policy', 'step_cap']", "Every n-th step"]
 
 
-def test_the_engine_runs_in_the_loop() -> None:
+def test_the_engine_runs_in_the_loop():
     engine = EchoEngine()
     settings = RunSettings(policy="every-step", instruction="")
     trace = Trace.of(run(Pair(engine, engine), ask("Say this again.", settings), settings))
@@ -83,14 +83,14 @@ def test_the_engine_runs_in_the_loop() -> None:
     assert trace.totals[Author.LARGE].kept == 3
 
 
-def test_the_reader_reads_and_rejects() -> None:
+def test_the_reader_reads_and_rejects():
     assert list(read(ProblemSource("a.qa", b"2 + 2? => 4\n\n3 + 3?\n"))) == [
         Record(1, {"problem": "2 + 2?", "answer": "4"}),
         Rejected(3, "There is no => between question and answer."),
     ]
 
 
-def test_the_export_writes_what_was_shown() -> None:
+def test_the_export_writes_what_was_shown():
     now = datetime.now(UTC)
     trace = run_scripted(keywords(), ["One.</think>\n\nFour."]).trace
     exchange = StoredExchange("1", None, "2 + 2?", {}, now)

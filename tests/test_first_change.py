@@ -27,7 +27,7 @@ MODEL = re.compile(r"\b(small|large)\.gguf")
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Path:
+def tree(tmp_path):
     """A copy of the source, with its byte code."""
     for name in FOLDERS:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("images"))
@@ -65,14 +65,14 @@ def is_shown(path: str, kind: str) -> bool:
     return kind == "python" and (ROOT / path).exists()
 
 
-def test_the_page_shows_the_files_as_they_are() -> None:
+def test_the_page_shows_the_files_as_they_are():
     shown = {path: text for path, kind, text in CHANGE.findall(PAGE) if is_shown(path, kind)}
     assert [path for path, _ in COPY.findall(PAGE)] == list(shown)
     assert [path for path, text in shown.items() if text not in (ROOT / path).read_text(encoding="utf-8")] == []
 
 
 @pytest.mark.long
-def test_the_changes_of_the_page_pass_its_tests_and_take_no_other_file(tree: Path) -> None:
+def test_the_changes_of_the_page_pass_its_tests_and_take_no_other_file(tree):
     before = files(tree)
     changes = [change for change in CHANGE.findall(PAGE) if not is_shown(*change[:2])]
     copies = [(path, f"{folder}{Path(path).name}") for path, folder in COPY.findall(PAGE)]

@@ -68,7 +68,7 @@ def circle_in(graph: Mapping[str, set[str]]) -> list[str]:
     return []
 
 
-def test_a_class_name_exists_once() -> None:
+def test_a_class_name_exists_once():
     places: defaultdict[str, list[str]] = defaultdict(list)
     for module, path in MODULES.items():
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -77,11 +77,11 @@ def test_a_class_name_exists_once() -> None:
     assert not {name: found for name, found in places.items() if len(found) > 1}
 
 
-def test_files_import_each_other_in_one_direction() -> None:
+def test_files_import_each_other_in_one_direction():
     assert not circle_in(own_imports())
 
 
-def test_packages_import_each_other_in_one_direction() -> None:
+def test_packages_import_each_other_in_one_direction():
     graph: defaultdict[str, set[str]] = defaultdict(set)
     for module, named in own_imports().items():
         package = ".".join(module.split(".")[:2])
@@ -89,13 +89,13 @@ def test_packages_import_each_other_in_one_direction() -> None:
     assert not circle_in(graph)
 
 
-def test_only_servers_and_the_hub_are_spoken_to() -> None:
+def test_only_servers_and_the_hub_are_spoken_to():
     assert {str(Path(file).parent) for file in importing(SPEAKS)} == {"core/engines/remote", "core/models"}
     hub = {file for file in importing(SPEAKS) if file.startswith("core/models/")}
     assert hub == {"core/models/hub.py", "core/models/download.py"}
 
 
-def test_only_serve_can_open_a_port() -> None:
+def test_only_serve_can_open_a_port():
     """connection.py names socket's errors and options; display.py looks whether an X server answers."""
     served = {f"core/serve/{name}.py" for name in ("api", "stream")}
     assert importing(LISTENS) == {*served, "core/engines/remote/connection.py", "app/display.py"}

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ class PatientQtBot(QtBot):
 
 
 @pytest.fixture
-def qtbot(qapp: QApplication, request: pytest.FixtureRequest) -> QtBot:
+def qtbot(qapp, request):
     return PatientQtBot(request)
 
 
@@ -101,7 +101,7 @@ class ScriptedLoader:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def collector(qapp: QApplication) -> Iterator[MainThreadCollector]:
+def collector(qapp):
     """Cycles are collected in the main thread only, as in the program."""
     collector = MainThreadCollector(qapp)
     yield collector
@@ -110,7 +110,7 @@ def collector(qapp: QApplication) -> Iterator[MainThreadCollector]:
 
 
 @pytest.fixture
-def no_leaks(qapp: QApplication) -> Iterator[None]:
+def no_leaks(qapp):
     """Fails a test that leaves behind a thread (daemon or not), a running timer, a top-level widget or a process."""
     before = set(threading.enumerate())
     widgets = {shiboken6.getCppPointer(widget) for widget in qapp.topLevelWidgets()}
@@ -171,7 +171,7 @@ def answer_to(window: MainWindow, qtbot: QtBot, problem: str) -> Exchange:
 
 
 @pytest.fixture
-def make_window(qtbot: QtBot, tmp_path: Path, no_leaks: None) -> Iterator[Callable[..., MainWindow]]:
+def make_window(qtbot, tmp_path, no_leaks):
     """Windows over one folder, closed at the end of the test."""
     windows: list[MainWindow] = []
 
@@ -204,12 +204,12 @@ def make_window(qtbot: QtBot, tmp_path: Path, no_leaks: None) -> Iterator[Callab
 
 
 @pytest.fixture
-def window(make_window: Callable[..., MainWindow]) -> MainWindow:
+def window(make_window):
     return make_window()
 
 
 @pytest.fixture
-def ask(qtbot: QtBot, window: MainWindow) -> Callable[[str], MainWindow]:
+def ask(qtbot, window):
     """Asks, and waits for the end of the answer."""
 
     def ask(problem: str) -> MainWindow:

@@ -10,7 +10,7 @@ from tests.app.conftest import threads_left
 
 
 @pytest.mark.parametrize("daemon", [True, False])
-def test_a_thread_that_does_not_end_is_found_daemon_or_not(daemon: bool) -> None:
+def test_a_thread_that_does_not_end_is_found_daemon_or_not(daemon):
     before, end = set(threading.enumerate()), threading.Event()
     thread = threading.Thread(target=end.wait, name="forgotten", daemon=daemon)
     thread.start()
@@ -19,7 +19,7 @@ def test_a_thread_that_does_not_end_is_found_daemon_or_not(daemon: bool) -> None
     assert threads_left(before) == []
 
 
-def test_a_thread_that_is_about_to_end_is_waited_for() -> None:
+def test_a_thread_that_is_about_to_end_is_waited_for():
     before, end = set(threading.enumerate()), threading.Event()
     thread = threading.Thread(target=end.wait, daemon=True)
     thread.start()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from baton_reasoning.app.compare.chooser import arms
 from baton_reasoning.app.terminal.options import RunOptions, run_settings
-from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.models.options import LocalFile
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import ModelChoice
@@ -41,9 +39,7 @@ def in_the_terminal(policy: PolicySettings, models: ModelChoice) -> RunSettings:
 @pytest.mark.parametrize(
     "policy", [Keywords.Settings(), Keywords.presets["paper"], Keywords.Settings(c=3), RandomTakeover.Settings(p=0.5)]
 )
-def test_one_choice_means_one_thing_everywhere(
-    make_window: Callable[..., MainWindow], policy: PolicySettings, models: ModelChoice
-) -> None:
+def test_one_choice_means_one_thing_everywhere(make_window, policy, models):
     window = make_window()
     window.preferences.change(models=models)
     window.preferences.change_run(policy=policy, alternatives=0)
@@ -54,7 +50,7 @@ def test_one_choice_means_one_thing_everywhere(
     assert in_the_terminal(policy, models) == chat
 
 
-def test_own_values_reach_a_batch_of_the_demo_pair(make_window: Callable[..., MainWindow]) -> None:
+def test_own_values_reach_a_batch_of_the_demo_pair(make_window):
     window = make_window()
     window.preferences.change_run(policy=Keywords.Settings(c=3, n1=9))
     assert window._batch

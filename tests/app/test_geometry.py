@@ -219,7 +219,7 @@ PROBLEM = "What is 2 + 2, when it is asked in a sentence that is long enough to 
 
 
 @pytest.fixture
-def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path) -> tuple[MainWindow, dict[str, Show]]:  # noqa: C901, PLR0915
+def places(make_window, qtbot, tmp_path):  # noqa: C901, PLR0915
     """The window after an answer, a comparison and a batch, and how each of its pages and dialogs is shown."""
     pair = HeldPair(SMALL, LARGE)
     loader = ScriptedLoader()
@@ -414,7 +414,7 @@ def batch_done(window: MainWindow, qtbot: QtBot, folder: Path) -> BatchPage:
     return batch
 
 
-def test_nothing_is_clipped_and_every_control_has_a_name(places: tuple[MainWindow, dict[str, Show]]) -> None:
+def test_nothing_is_clipped_and_every_control_has_a_name(places):
     window, shown = places
     found: dict[str, list[str]] = {}
     for turn, (look, text_size) in enumerate(LOOKS):
@@ -460,7 +460,7 @@ def faults_at_rest(place: QWidget, patience: int = 8) -> list[str]:
 
 @pytest.mark.long
 @pytest.mark.skipif(TWICE in os.environ, reason="this is the process with another scale")
-def test_nothing_is_clipped_at_twice_the_scale(tmp_path: Path) -> None:
+def test_nothing_is_clipped_at_twice_the_scale(tmp_path):
     screen = {"name": "large", "x": 0, "y": 0, "width": 3840, "height": 2160}
     screen |= {"logicalDpi": 96, "logicalBaseDpi": 96, "dpr": 1}
     (tmp_path / "screens.json").write_text(json.dumps({"screens": [screen]}))

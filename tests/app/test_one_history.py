@@ -13,7 +13,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
-from pathlib import Path
 
 import pytest
 from PySide6.QtWidgets import QAbstractButton, QWidget
@@ -39,7 +38,7 @@ pytestmark = [
 
 
 @pytest.fixture
-def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+def paths(tmp_path, monkeypatch):
     """Those of a user, for this process and for those that it starts."""
     for name in ("DATA", "CONFIG", "CACHE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
@@ -47,7 +46,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
 
 
 @pytest.fixture
-def open_window(make_window: Make, paths: Paths) -> Callable[[], MainWindow]:
+def open_window(make_window, paths):
     return lambda: make_window(paths=paths)
 
 
@@ -91,9 +90,7 @@ def look_elsewhere_and_come_back(window: MainWindow, qtbot: QtBot) -> None:
         window.activateWindow()
 
 
-def test_an_answer_of_the_terminal_opens_in_the_window_and_goes_on_there(
-    open_window: Callable[[], MainWindow], qtbot: QtBot
-) -> None:
+def test_an_answer_of_the_terminal_opens_in_the_window_and_goes_on_there(open_window, qtbot):
     baton("solve", PROBLEM.question)
     window = open_window()
     qtbot.waitUntil(lambda: len(in_sidebar(window)) == 1)
@@ -112,9 +109,7 @@ def test_an_answer_of_the_terminal_opens_in_the_window_and_goes_on_there(
 
 
 @pytest.mark.long
-def test_a_window_that_is_open_shows_what_the_terminal_wrote_meanwhile(
-    open_window: Callable[[], MainWindow], qtbot: QtBot
-) -> None:
+def test_a_window_that_is_open_shows_what_the_terminal_wrote_meanwhile(open_window, qtbot):
     window = open_window()
     qtbot.waitUntil(lambda: window.session.ready)
     with qtbot.waitExposed(other := QWidget()):
@@ -133,9 +128,7 @@ def test_a_window_that_is_open_shows_what_the_terminal_wrote_meanwhile(
 
 
 @pytest.mark.long
-def test_a_batch_of_the_terminal_opens_in_the_window(
-    open_window: Callable[[], MainWindow], qtbot: QtBot, tmp_path: Path
-) -> None:
+def test_a_batch_of_the_terminal_opens_in_the_window(open_window, qtbot, tmp_path):
     arms = ("--arm", "large", "--limit", "2", "--parallel", "2", "-c", "1024")
     baton("batch", "run", str(BATCH_PROBLEMS), *arms, "-o", str(tmp_path / "out"))
     window = open_window()
@@ -152,9 +145,7 @@ def test_a_batch_of_the_terminal_opens_in_the_window(
     assert [model.index(row, FIRST_ARM).data() for row in range(model.rowCount())] == ["✓", "✓"]
 
 
-def test_an_answer_of_the_window_opens_in_the_terminal(
-    open_window: Callable[[], MainWindow], qtbot: QtBot, tmp_path: Path
-) -> None:
+def test_an_answer_of_the_window_opens_in_the_terminal(open_window, qtbot, tmp_path):
     window = open_window()
     answer_to(window, qtbot, "How many fish are there?")
     (entry,) = in_terminal("list")
@@ -168,9 +159,7 @@ def test_an_answer_of_the_window_opens_in_the_terminal(
     assert "How many fish are there?" in (tmp_path / "fish.md").read_text(encoding="utf-8")
 
 
-def test_a_batch_of_the_window_opens_in_the_terminal(
-    open_window: Callable[[], MainWindow], qtbot: QtBot, tmp_path: Path
-) -> None:
+def test_a_batch_of_the_window_opens_in_the_terminal(open_window, qtbot, tmp_path):
     file = tmp_path / "two.csv"
     file.write_text("question,answer\nHow many?,4\nHow few?,5\n")
     window = open_window()

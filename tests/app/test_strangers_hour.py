@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -119,14 +119,14 @@ class Hour:
 
 
 @pytest.fixture
-def hour(qtbot: QtBot, tmp_path: Path, no_leaks: None) -> Iterator[Hour]:
+def hour(qtbot, tmp_path, no_leaks):
     hour = Hour(tmp_path / "data", qtbot)
     yield hour
     hour.close()
     hour.answers.end()
 
 
-def test_an_hour_loses_nothing_and_leaves_no_message(hour: Hour, tmp_path: Path) -> None:
+def test_an_hour_loses_nothing_and_leaves_no_message(hour, tmp_path):
     the_demo(hour)
     an_own_question_stopped_and_continued(hour)
     an_edit_and_a_branch(hour)

@@ -16,7 +16,7 @@ from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.trace import Trace
-from tests.bench.coverage import SETTINGS, Setting, simulate
+from tests.bench.coverage import SETTINGS, simulate
 from tests.bench.grading import row as row_of_grading
 from tests.bench.rounds import Row, at_least
 from tests.bench.table import HEAD, write
@@ -32,13 +32,13 @@ def texts(model: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_larger_shape_keeps_the_text(tmp_path: Path) -> None:
+def test_a_larger_shape_keeps_the_text(tmp_path):
     large = costly(LARGE_MODEL, tmp_path / "costly.gguf", Shape(embedding=128, feed_forward=512, blocks=5))
     assert read_header(large).parameters > 5 * read_header(LARGE_MODEL).parameters
     assert texts(large) == texts(LARGE_MODEL)
 
 
-def test_only_the_figures_that_were_measured_are_replaced(tmp_path: Path) -> None:
+def test_only_the_figures_that_were_measured_are_replaced(tmp_path):
     page = tmp_path / "speed.md"
     page.write_text("\n".join(["# Speed", *HEAD, "| P1 | old | | 1 |", "| P3 | kept | | 3 |", "", "The end.\n"]))
     write([at_least("P1", "new", 0.97, [0.9, 0.95, 1.0]), Row("P2", "first", "", "2")], page)
@@ -60,7 +60,7 @@ BATCH = (DOCS / "batch.md").read_text(encoding="utf-8")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("setting", SETTINGS[2:4], ids=lambda setting: setting.title)
-def test_the_intervals_hold_the_true_value_as_often_as_the_page_says(setting: Setting) -> None:
+def test_the_intervals_hold_the_true_value_as_often_as_the_page_says(setting):
     least, most = map(float, re.findall(r"at\s(?:least|most)\s([\d.]+)%", BATCH.partition("simulated batches")[2]))
     found = simulate(setting)
     assert round(min(found.accuracy, found.difference), 1) >= least
@@ -69,5 +69,5 @@ def test_the_intervals_hold_the_true_value_as_often_as_the_page_says(setting: Se
 
 @pytest.mark.long
 @pytest.mark.parametrize("part", ["second_holdout", "fourth_holdout"])
-def test_the_table_of_grading_is_what_the_grader_does(part: str) -> None:
+def test_the_table_of_grading_is_what_the_grader_does(part):
     assert row_of_grading(part, figures_of(list(graded_by_baton(read_cases(part))))) in BATCH

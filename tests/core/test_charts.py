@@ -31,7 +31,7 @@ LETTER = 6.6
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
-def test_an_axis_has_a_few_round_numbers_that_lie_on_it(low: float, breadth: float) -> None:
+def test_an_axis_has_a_few_round_numbers_that_lie_on_it(low, breadth):
     found = Axis(low, low + breadth).ticks()
     assert 2 <= len(found) <= 7
     assert all(low <= tick <= low + breadth for tick in found)
@@ -42,17 +42,17 @@ def test_an_axis_has_a_few_round_numbers_that_lie_on_it(low: float, breadth: flo
     ("value", "words"),
     [(0.000123, "0.000123"), (0.5, "0.5"), (999.7, "1,000"), (12_345, "12,300")],
 )
-def test_a_quantity_has_three_digits(value: float, words: str) -> None:
+def test_a_quantity_has_three_digits(value, words):
     assert quantity(value) == words
 
 
-def test_markers_differ_in_grey() -> None:
+def test_markers_differ_in_grey():
     grey = dict.fromkeys(PRINT, "black") | {"background": "white"}
     assert len({coloured(marker(number, 0, 0, "text"), grey) for number in range(40)}) == 40
     assert coloured(marker(3, 0, 0, "small"), grey) == coloured(marker(3, 0, 0, "large"), grey)
 
 
-def test_a_theme_replaces_every_colour() -> None:
+def test_a_theme_replaces_every_colour():
     parts = [text(0, 0, "a"), line([(0, 0), (1, 1)], "border"), band([(0, 0)], [(1, 1)]), marker(9, 0, 0, "small")]
     drawing = svg(10, 10, parts, "All")
     ElementTree.fromstring(drawing)
@@ -63,7 +63,7 @@ def test_a_theme_replaces_every_colour() -> None:
 
 
 @given(st.lists(st.text("ab ", min_size=1, max_size=120).filter(str.strip), min_size=1, max_size=20), st.data())
-def test_a_legend_has_every_name_in_reading_order_within_its_width(names: list[str], data: st.DataObject) -> None:
+def test_a_legend_has_every_name_in_reading_order_within_its_width(names, data):
     width = data.draw(st.sampled_from([280.0, 360.0, 640.0]))
     parts, end = legend([(name, f"<i n='{at}'/>") for at, name in enumerate(names)], 8, 50, width)
     found = ElementTree.fromstring(f"<svg>{''.join(parts)}</svg>")
@@ -79,7 +79,7 @@ def test_a_legend_has_every_name_in_reading_order_within_its_width(names: list[s
 
 
 @given(st.lists(st.tuples(st.sampled_from([100.0, 105.0, 200.0]), st.floats(0, 40)), max_size=14))
-def test_markers_at_one_place_stand_side_by_side(places: list[tuple[float, float]]) -> None:
+def test_markers_at_one_place_stand_side_by_side(places):
     moved = side_by_side(places)
     assert [y for _, y in moved] == [y for _, y in places]
     for (x, y), (other_x, other_y) in combinations(moved, 2):
@@ -87,6 +87,6 @@ def test_markers_at_one_place_stand_side_by_side(places: list[tuple[float, float
         assert abs(x - other_x) >= 3, "their intervals stand beside each other"
 
 
-def test_markers_that_do_not_touch_stay_where_they_are() -> None:
+def test_markers_that_do_not_touch_stay_where_they_are():
     places = [(100.0, 50.0), (112.0, 50.0), (104.0, 80.0)]
     assert side_by_side(places) == places

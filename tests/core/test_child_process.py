@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -50,32 +49,32 @@ A_MINUTE = TimeLimit(60)
 
 
 @pytest.fixture
-def child() -> Iterator[Child]:
+def child():
     child = Child(pid_or_nothing)
     yield child
     child.kill()
 
 
-def test_the_answer_comes_back_and_so_does_an_error_in_words() -> None:
+def test_the_answer_comes_back_and_so_does_an_error_in_words():
     assert run_in_subprocess(larger, 4, seconds=60) == 5
     with pytest.raises(SettingsError, match="Ask for something else"):
         run_in_subprocess(refused, seconds=60)
 
 
-def test_a_process_that_dies_is_no_answer_and_a_question_without_an_end_is_given_up() -> None:
+def test_a_process_that_dies_is_no_answer_and_a_question_without_an_end_is_given_up():
     with pytest.raises(NoAnswer, match="no answer within"):
         run_in_subprocess(never, seconds=0.1)
     with pytest.raises(NoAnswer, match="the process ended"):
         run_in_subprocess(died, seconds=60)
 
 
-def test_a_process_that_was_killed_between_two_questions_is_replaced(child: Child) -> None:
+def test_a_process_that_was_killed_between_two_questions_is_replaced(child):
     first = child.ask(b"", A_MINUTE)
     os.kill(int(first), signal.SIGTERM)
     assert child.ask(b"", A_MINUTE) != first
 
 
-def test_a_process_is_killed_at_its_time_limit_and_the_next_question_starts_another(child: Child) -> None:
+def test_a_process_is_killed_at_its_time_limit_and_the_next_question_starts_another(child):
     first = child.ask(b"", A_MINUTE)
     limit = TimeLimit(0.1)
     for _ in range(2):
@@ -85,7 +84,7 @@ def test_a_process_is_killed_at_its_time_limit_and_the_next_question_starts_anot
     assert child.ask(b"", A_MINUTE) != first
 
 
-def test_the_process_ends_without_a_word_when_the_program_is_killed(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_process_ends_without_a_word_when_the_program_is_killed(capfd):
     """As when a pipe is reset with an answer unread in it."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -99,7 +98,7 @@ def test_the_process_ends_without_a_word_when_the_program_is_killed(capfd: pytes
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the signals that a process blocks are not readable")
-def test_ctrl_c_and_a_closed_terminal_do_not_reach_a_child_from_its_first_instruction_on() -> None:
+def test_ctrl_c_and_a_closed_terminal_do_not_reach_a_child_from_its_first_instruction_on():
     process = multiprocessing.get_context("spawn").Process(target=never, daemon=True)
     start_shielded(process)
     try:
@@ -111,7 +110,7 @@ def test_ctrl_c_and_a_closed_terminal_do_not_reach_a_child_from_its_first_instru
     assert all(blocked & 1 << number - 1 for number in (signal.SIGINT, signal.SIGHUP))
 
 
-def test_ctrl_c_is_handled_at_the_end_of_the_block_that_holds_it() -> None:
+def test_ctrl_c_is_handled_at_the_end_of_the_block_that_holds_it():
     reached = []
 
     def interrupted() -> None:
@@ -142,7 +141,7 @@ def _interrupt_this_thread() -> None:
     signal.pthread_kill(threading.get_ident(), signal.SIGINT)
 
 
-def test_ctrl_c_during_a_start_leaves_a_child_that_its_owner_knows() -> None:
+def test_ctrl_c_during_a_start_leaves_a_child_that_its_owner_knows():
     child = InterruptedProcess(target=never, daemon=True)
     with pytest.raises(KeyboardInterrupt):
         start_shielded(child)

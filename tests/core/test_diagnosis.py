@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from importlib import metadata
-from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -17,7 +16,7 @@ from baton_reasoning.core.version import version
 from tests.fakes.full_disk import a_full_disk
 
 
-def test_every_check_has_a_finding_and_every_fault_a_remedy(tmp_path: Path) -> None:
+def test_every_check_has_a_finding_and_every_fault_a_remedy(tmp_path):
     checks = {check.subject: check for check in diagnose(Paths.under(tmp_path))}
     every = {"Versions", "llama.cpp", "Memory", "Models folder", "History", "Settings", "Keyring"}
     assert every <= set(checks)
@@ -36,13 +35,13 @@ def fault(subject: str, paths: Paths) -> str:
     return check.finding
 
 
-def test_a_llama_cpp_that_fails_at_import_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_llama_cpp_that_fails_at_import_is_named(tmp_path, monkeypatch):
     (tmp_path / "llama_cpp.py").write_text("raise ValueError('wrong build')", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     assert fault("llama.cpp", Paths.under(tmp_path)) == "cannot be loaded: ValueError: wrong build"
 
 
-def test_a_damaged_store_is_named_and_left_as_it_is_and_so_is_one_that_cannot_be_opened(tmp_path: Path) -> None:
+def test_a_damaged_store_is_named_and_left_as_it_is_and_so_is_one_that_cannot_be_opened(tmp_path):
     paths = Paths.under(tmp_path)
     paths.store.parent.mkdir()
     paths.store.write_text("not a database" * 1_000, encoding="utf-8")
@@ -54,32 +53,32 @@ def test_a_damaged_store_is_named_and_left_as_it_is_and_so_is_one_that_cannot_be
 
 
 @pytest.mark.parametrize("subject", ["Models folder", "History", "Settings"])
-def test_folders_that_cannot_be_written_to_are_named(subject: str, tmp_path: Path) -> None:
+def test_folders_that_cannot_be_written_to_are_named(subject, tmp_path):
     (tmp_path / "file").touch()
     assert "cannot be written to: Not a directory" in fault(subject, Paths.under(tmp_path / "file"))
 
 
-def test_a_full_disk_is_named(tmp_path: Path) -> None:
+def test_a_full_disk_is_named(tmp_path):
     with a_full_disk():
         assert "cannot be written to: File too large" in fault("History", Paths.under(tmp_path))
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "\udcff", "[" * 100_000])
-def test_a_broken_file_of_settings_is_named(content: str, tmp_path: Path) -> None:
+def test_a_broken_file_of_settings_is_named(content, tmp_path):
     paths = Paths.under(tmp_path)
     paths.config.mkdir()
     paths.servers.write_text(content, encoding="utf-8", errors="surrogateescape")
     assert fault("Settings", paths).startswith(f"{paths.servers} cannot be read: it ")
 
 
-def test_servers_that_no_command_can_read_are_named(tmp_path: Path) -> None:
+def test_servers_that_no_command_can_read_are_named(tmp_path):
     paths = Paths.under(tmp_path)
     paths.config.mkdir()
     paths.servers.write_text('{"servers": {"http://office:9931": {"cap": {"tokens": -1}}}}', encoding="utf-8")
     assert "cap.tokens" in fault("Settings", paths)
 
 
-def test_a_keyring_that_cannot_be_loaded_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_keyring_that_cannot_be_loaded_is_named(tmp_path, monkeypatch):
     def no_back_end() -> NoReturn:
         raise ModuleNotFoundError("No module named 'kwallet'")
 
@@ -87,7 +86,7 @@ def test_a_keyring_that_cannot_be_loaded_is_named(tmp_path: Path, monkeypatch: p
     assert "No module named 'kwallet'" in fault("Keyring", Paths.under(tmp_path))
 
 
-def test_a_check_that_fails_says_so_and_ends_no_other() -> None:
+def test_a_check_that_fails_says_so_and_ends_no_other():
     def check() -> Iterator[Check]:
         yield Check("Memory", State.GOOD, "some")
         raise ZeroDivisionError("none")
@@ -98,9 +97,7 @@ def test_a_check_that_fails_says_so_and_ends_no_other() -> None:
 
 
 @pytest.mark.parametrize(("driver", "is_one"), [("amdgpu", True), ("virtio_gpu", False)])
-def test_a_gpu_is_seen_by_the_driver_of_its_render_node(
-    driver: str, is_one: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_gpu_is_seen_by_the_driver_of_its_render_node(driver, is_one, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "drivers" / driver).mkdir(parents=True)
     node = tmp_path / "renderD128" / "device"
@@ -110,9 +107,7 @@ def test_a_gpu_is_seen_by_the_driver_of_its_render_node(
 
 
 @pytest.mark.parametrize(("runs", "folder"), [("12.4", "cu124"), ("13.0", "cu125"), ("11.4", "vulkan"), ("", "vulkan")])
-def test_a_gpu_that_this_build_cannot_use_gets_the_lines_of_pip_and_uv_for_it(
-    runs: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_gpu_that_this_build_cannot_use_gets_the_lines_of_pip_and_uv_for_it(runs, folder, tmp_path, monkeypatch):
     tool = tmp_path / "nvidia-smi"
     tool.write_text(f"#!/bin/sh\necho 'GPU 0: Tesla T4 (UUID: GPU-1)'\necho '| CUDA Version: {runs} |'\n")
     tool.chmod(0o755)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -21,7 +20,7 @@ FOLLOW_UP = (*FIRST, Message("assistant", "7"), Message("user", "And again?"))
 
 
 @pytest.fixture
-def pair() -> Iterator[Pair]:
+def pair():
     with closing(LocalEngine(SMALL_MODEL, LoadOptions(context=512, threads=1))) as small:
         yield Pair(small)
 
@@ -32,7 +31,7 @@ def reused(pair: Pair, conversation: Conversation, settings: RunSettings, before
     return next(piece.handoff.reused for piece in trace.pieces[::-1] if piece.handoff)
 
 
-def test_a_first_answer_reuses_only_what_repeats_and_a_follow_up_all(pair: Pair) -> None:
+def test_a_first_answer_reuses_only_what_repeats_and_a_follow_up_all(pair):
     exact = SETTINGS.model_copy(update={"exact": True})
     assert reused(pair, FIRST, SETTINGS) == 0
     assert reused(pair, FIRST, SETTINGS) == 0, "less than a chunk is read again, so that a seed repeats"
@@ -40,7 +39,7 @@ def test_a_first_answer_reuses_only_what_repeats_and_a_follow_up_all(pair: Pair)
     assert reused(pair, FOLLOW_UP, exact) == 0
 
 
-def test_an_answer_that_goes_on_reads_nothing_again(pair: Pair) -> None:
+def test_an_answer_that_goes_on_reads_nothing_again(pair):
     stopped = Trace.of(run(pair, FIRST, SETTINGS.model_copy(update={"max_tokens": 30})))
     prompt = stopped.started.prompt_tokens if stopped.started else 0
     assert reused(pair, FIRST, SETTINGS, stopped) >= prompt + 28

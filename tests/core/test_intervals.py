@@ -24,7 +24,7 @@ def covered(dice: random.Random, draw: Callable[[], tuple[float, Estimate]]) -> 
 
 
 @pytest.mark.parametrize("trials", [8, 16, 64])
-def test_a_value_lies_in_its_interval(trials: int) -> None:
+def test_a_value_lies_in_its_interval(trials):
     dice = random.Random(trials)
 
     def draw() -> tuple[float, Estimate]:
@@ -35,7 +35,7 @@ def test_a_value_lies_in_its_interval(trials: int) -> None:
 
 
 @pytest.mark.parametrize("trials", [(8, 8), (16, 16), (16, 64)])
-def test_a_difference_of_two_values_lies_in_its_interval(trials: tuple[int, int]) -> None:
+def test_a_difference_of_two_values_lies_in_its_interval(trials):
     dice = random.Random(sum(trials))
 
     def draw() -> tuple[float, Estimate]:
@@ -46,7 +46,7 @@ def test_a_difference_of_two_values_lies_in_its_interval(trials: tuple[int, int]
     assert 0.93 <= covered(dice, draw) <= 0.97
 
 
-def test_the_published_example() -> None:
+def test_the_published_example():
     """Newcombe 1998, table II, (a), method 10: 56/70 − 48/80 = .2, .0524 to .3339."""
     found = newcombe(Estimate(48 / 80, *wilson(48, 80)), Estimate(56 / 70, *wilson(56, 70)))
     assert (round(found.low, 4), round(found.high, 4)) == (0.0524, 0.3339)

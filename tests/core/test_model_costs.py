@@ -6,7 +6,6 @@ import os
 import threading
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,7 +34,7 @@ SMALL = ModelCost(decode=0.02, further=0.01, prefill=0.002)
 LARGE = ModelCost(decode=0.2, further=0.02, prefill=0.03)
 
 
-def test_the_speeds_of_large_alone_drafted_and_the_pair_are_those_computed_by_hand() -> None:
+def test_the_speeds_of_large_alone_drafted_and_the_pair_are_those_computed_by_hand():
     speed = expected_speed(SMALL, LARGE, share=0.25)
     assert speed.large == pytest.approx(5)
     # 3 drafts of 0.04 s pay best: (1 − 0.7^4) / 0.3 tokens in 0.2 + 0.12 s.
@@ -44,23 +43,23 @@ def test_the_speeds_of_large_alone_drafted_and_the_pair_are_those_computed_by_ha
     assert speed.pair == pytest.approx(1 / (0.015 + 0.0005 + 0.05 + 0.0225))
 
 
-def test_at_a_share_of_0_the_pair_is_the_small_model_that_is_read_and_at_1_the_large_one() -> None:
+def test_at_a_share_of_0_the_pair_is_the_small_model_that_is_read_and_at_1_the_large_one():
     assert pair_seconds(SMALL, LARGE, 0) == pytest.approx(SMALL.decode + LARGE.prefill)
     assert pair_seconds(SMALL, LARGE, 1) == pytest.approx(LARGE.decode + SMALL.prefill)
 
 
 @pytest.mark.parametrize("acceptance", [0.2, 0.7, 1.0])
-def test_drafts_are_predicted_as_they_are_chosen(acceptance: float) -> None:
+def test_drafts_are_predicted_as_they_are_chosen(acceptance):
     length = DraftLength(acceptance, LARGE.decode, LARGE.further + SMALL.decode)
     assert 1 / drafted_seconds(SMALL, LARGE, acceptance) == pytest.approx(max(map(length.speed, LENGTHS)))
 
 
-def test_where_drafts_do_not_pay_the_large_model_writes_without() -> None:
+def test_where_drafts_do_not_pay_the_large_model_writes_without():
     assert drafted_seconds(LARGE, LARGE) == LARGE.decode
     assert drafted_seconds(SMALL, LARGE, acceptance=0) == LARGE.decode
 
 
-def test_costs_estimated_from_sizes_have_the_ratio_of_the_sizes() -> None:
+def test_costs_estimated_from_sizes_have_the_ratio_of_the_sizes():
     small, large = ModelCost.relative(1e9), ModelCost.relative(4e9)
     assert large.decode / small.decode == 4
     assert pair_seconds(small, large, 0.2) / large.decode == pytest.approx(0.2 + 0.8 / 4 + 0.8 * 0.1 + 0.2 * 0.1 / 4)
@@ -91,13 +90,13 @@ LARGE_WRITES = (
 )
 
 
-def test_what_the_large_model_alone_would_have_taken_follows_from_its_decodes_in_the_run() -> None:
+def test_what_the_large_model_alone_would_have_taken_follows_from_its_decodes_in_the_run():
     """Its first token came from the decode that read, so ten tokens are nine decodes of 0.3 s."""
     found = seconds_of_large_alone(trace_of(*SMALL_WRITES, *LARGE_WRITES), cost=LARGE)
     assert found == pytest.approx(40 * 0.3 + 100 * 3.9 / 130)
 
 
-def test_the_measured_cost_is_taken_where_the_large_model_wrote_too_little_or_with_drafts() -> None:
+def test_the_measured_cost_is_taken_where_the_large_model_wrote_too_little_or_with_drafts():
     few = trace_of(*SMALL_WRITES, *LARGE_WRITES[:5])
     assert seconds_of_large_alone(few) is None
     assert seconds_of_large_alone(few, LARGE) == pytest.approx(34 * 0.2 + 100 * 0.03)
@@ -108,13 +107,13 @@ def test_the_measured_cost_is_taken_where_the_large_model_wrote_too_little_or_wi
     assert seconds_of_large_alone(trace_of(*SMALL_WRITES, *LARGE_WRITES, large=on_server)), "by the run alone"
 
 
-def test_the_demo_pair_is_estimated_like_any_other() -> None:
+def test_the_demo_pair_is_estimated_like_any_other():
     written = (*SMALL_WRITES, *LARGE_WRITES)
     of_demo = seconds_of_large_alone(trace_of(*written, large=card(DemoModel.LARGE)))
     assert of_demo == seconds_of_large_alone(trace_of(*written))
 
 
-def test_nothing_is_said_where_one_model_was_alone() -> None:
+def test_nothing_is_said_where_one_model_was_alone():
     assert seconds_of_large_alone(trace_of(*LARGE_WRITES), LARGE) is None
     assert seconds_of_large_alone(trace_of(*SMALL_WRITES), LARGE) is None
     assert seconds_of_large_alone(Trace(), LARGE) is None
@@ -128,7 +127,7 @@ COST = ModelCost(decode=0.02, further=0.01, prefill=0.002)
 
 
 @pytest.mark.slow
-def test_each_part_of_the_cost_is_measured(demo_pair: Pair) -> None:
+def test_each_part_of_the_cost_is_measured(demo_pair):
     assert demo_pair.large
     found = measure(demo_pair.large, ignore)
     assert found
@@ -139,7 +138,7 @@ def test_each_part_of_the_cost_is_measured(demo_pair: Pair) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("parallel", [1, 2])
-def test_a_text_that_is_written_meanwhile_stays_the_same(parallel: int) -> None:
+def test_a_text_that_is_written_meanwhile_stays_the_same(parallel):
     with closing(LocalEngine(LARGE_MODEL, LoadOptions(context=1024, threads=1, parallel=parallel))) as engine:
 
         def written(at_token: dict[int, threading.Thread]) -> list[int | None]:
@@ -161,7 +160,7 @@ def test_a_text_that_is_written_meanwhile_stays_the_same(parallel: int) -> None:
         assert found[0], "it waited, or shared the decodes"
 
 
-def test_a_measurement_that_is_cancelled_finds_nothing_and_makes_room_for_an_answer(demo_pair: Pair) -> None:
+def test_a_measurement_that_is_cancelled_finds_nothing_and_makes_room_for_an_answer(demo_pair):
     engine = demo_pair.large
     assert engine
     assert measure(engine, lambda session: session.cancel()) is None
@@ -169,7 +168,7 @@ def test_a_measurement_that_is_cancelled_finds_nothing_and_makes_room_for_an_ans
         assert any(isinstance(item, Token) for item in session.write([], limit=4, seed=1))
 
 
-def test_a_model_that_writes_hardly_anything_or_is_asked_in_the_middle_has_no_cost() -> None:
+def test_a_model_that_writes_hardly_anything_or_is_asked_in_the_middle_has_no_cost():
     assert measure(ScriptedEngine("one"), ignore) is None
     engine: ScriptedEngine = counting(before_token=lambda _: engine.sessions[0].cancel())
     assert measure(engine, ignore) is None
@@ -180,7 +179,7 @@ def counting(**more: Any) -> ScriptedEngine:
 
 
 @pytest.fixture
-def loaded(demo_pair: Pair, tmp_path: Path) -> ModelCard:
+def loaded(demo_pair, tmp_path):
     """A model that is not the demo's own, as far as its card says."""
     assert demo_pair.large
     file = tmp_path / "model.gguf"
@@ -188,7 +187,7 @@ def loaded(demo_pair: Pair, tmp_path: Path) -> ModelCard:
     return replace(demo_pair.large.card, source=None, path=file)
 
 
-def test_a_cost_is_kept_for_the_next_start(loaded: ModelCard, tmp_path: Path) -> None:
+def test_a_cost_is_kept_for_the_next_start(loaded, tmp_path):
     file = tmp_path / "data" / "costs.json"
     assert ModelCosts(file).of(loaded) is None
     ModelCosts(file).keep(loaded, COST)
@@ -196,9 +195,7 @@ def test_a_cost_is_kept_for_the_next_start(loaded: ModelCard, tmp_path: Path) ->
     assert ModelCosts(file).of(loaded) == ModelCosts(file).of_file(loaded.path) == COST
 
 
-def test_a_model_that_is_loaded_otherwise_or_has_another_file_is_measured_again(
-    loaded: ModelCard, tmp_path: Path
-) -> None:
+def test_a_model_that_is_loaded_otherwise_or_has_another_file_is_measured_again(loaded, tmp_path):
     costs = ModelCosts(tmp_path / "costs.json")
     costs.keep(loaded, COST)
     assert loaded.path
@@ -210,7 +207,7 @@ def test_a_model_that_is_loaded_otherwise_or_has_another_file_is_measured_again(
     assert costs.of_file(loaded.path) is None
 
 
-def test_the_slowest_of_some_models_counts_if_all_are_measured(loaded: ModelCard, tmp_path: Path) -> None:
+def test_the_slowest_of_some_models_counts_if_all_are_measured(loaded, tmp_path):
     costs, other = ModelCosts(tmp_path / "costs.json"), replace(loaded, path=tmp_path / "other.gguf")
     assert other.path
     other.path.write_bytes(b"GGUF")
@@ -223,7 +220,7 @@ def test_the_slowest_of_some_models_counts_if_all_are_measured(loaded: ModelCard
 
 
 @pytest.mark.parametrize("damage", ["", "[]", '{"models": 3}', "{"])
-def test_a_damaged_file_counts_as_none(loaded: ModelCard, tmp_path: Path, damage: str) -> None:
+def test_a_damaged_file_counts_as_none(loaded, tmp_path, damage):
     file = tmp_path / "costs.json"
     costs = ModelCosts(file)
     file.write_text(damage)
@@ -235,9 +232,7 @@ def test_a_damaged_file_counts_as_none(loaded: ModelCard, tmp_path: Path, damage
     assert costs.of(loaded) == COST
 
 
-def test_only_models_on_this_machine_are_measured_and_each_once(
-    demo_pair: Pair, loaded: ModelCard, tmp_path: Path
-) -> None:
+def test_only_models_on_this_machine_are_measured_and_each_once(demo_pair, loaded, tmp_path):
     costs, opened = ModelCosts(tmp_path / "costs.json"), list[Session]()
     assert demo_pair.small
     assert demo_pair.large

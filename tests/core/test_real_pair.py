@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, closing
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +16,6 @@ from baton_reasoning.core.engines.base import Conversation, Message, Passing, St
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.remote.connection import ServerAddress
-from baton_reasoning.core.engines.remote.engine import RemoteEngine
 from baton_reasoning.core.engines.remote.servers import open_server
 from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
@@ -40,19 +38,19 @@ THIRD = 3
 
 
 @pytest.fixture(scope="module")
-def large(qwen: Path) -> Iterator[LocalEngine]:
+def large(qwen):
     with closing(LocalEngine(qwen, OPTIONS)) as engine:
         yield engine
 
 
 @pytest.fixture(scope="module", params=["smollm2", "gemma"])
-def pair(request: pytest.FixtureRequest, large: LocalEngine) -> Iterator[Pair]:
+def pair(request, large):
     with closing(LocalEngine(request.getfixturevalue(request.param), OPTIONS)) as small:
         yield Pair(small, large)
 
 
 @pytest.fixture(scope="module")
-def small(smollm2: Path) -> Iterator[LocalEngine]:
+def small(smollm2):
     with closing(LocalEngine(smollm2, OPTIONS)) as engine:
         yield engine
 
@@ -120,7 +118,7 @@ def assert_is_whole(trace: Trace) -> None:
 
 
 @pytest.mark.parametrize("name", ["every-step", "token-entropy", "keywords"])
-def test_a_small_model_without_thinking_answers_with_a_large_one(pair: Pair, name: str) -> None:
+def test_a_small_model_without_thinking_answers_with_a_large_one(pair, name):
     policy = EVERY_STEP if name == "every-step" else POLICIES[name].Settings()
     trace = solved(pair, ask(PROBLEM, settings()), settings(policy))
     assert_is_whole(trace)
@@ -131,14 +129,14 @@ def test_a_small_model_without_thinking_answers_with_a_large_one(pair: Pair, nam
         assert passings <= {Passing.TEXT}, "the vocabularies differ"
 
 
-def test_a_second_turn_reads_only_what_is_new(pair: Pair) -> None:
+def test_a_second_turn_reads_only_what_is_new(pair):
     first = solved(pair, ask(PROBLEM, settings()), settings(max_tokens=60))
     second = solved(pair, continued(first), settings(max_tokens=20))
     assert second.tokens
     assert_reads_what_is_new(first, second)
 
 
-def test_a_stop_in_a_takeover_keeps_the_text_and_frees_the_model(small: LocalEngine, large: LocalEngine) -> None:
+def test_a_stop_in_a_takeover_keeps_the_text_and_frees_the_model(small, large):
     control, process = Control(), large.process.pid
     pair = Pair(small, large)
     stopped = solved(pair, ask(PROBLEM, settings()), settings(), control.stop, control)
@@ -149,7 +147,7 @@ def test_a_stop_in_a_takeover_keeps_the_text_and_frees_the_model(small: LocalEng
     assert large.process.pid == process
 
 
-def test_a_kill_in_a_takeover_is_told_and_the_text_goes_on(small: LocalEngine, large: LocalEngine) -> None:
+def test_a_kill_in_a_takeover_is_told_and_the_text_goes_on(small, large):
     def kill() -> None:
         os.kill(large.process.pid or 0, signal.SIGKILL)
 
@@ -159,9 +157,7 @@ def test_a_kill_in_a_takeover_is_told_and_the_text_goes_on(small: LocalEngine, l
 
 
 @pytest.mark.parametrize("policy", [EveryStep.Settings(), TokenEntropy.Settings(tau=0)], ids=["every-step", "token"])
-def test_nothing_is_written_after_the_large_models_end_in_a_takeover(
-    small: LocalEngine, large: LocalEngine, policy: PolicySettings
-) -> None:
+def test_nothing_is_written_after_the_large_models_end_in_a_takeover(small, large, policy):
     chosen = settings(policy, max_tokens=24).model_copy(update={"instruction": "", "temperature": 0})
     trace = solved(Pair(small, large), ask("Reply with one word: what is the capital of France?", chosen), chosen)
     ends = [event for event in trace.events if isinstance(event, WriteEnded) and event.stop is Stop.END_OF_TEXT]
@@ -176,18 +172,18 @@ def test_nothing_is_written_after_the_large_models_end_in_a_takeover(
 
 
 @pytest.fixture
-def server(qwen: Path) -> Iterator[LlamaServer]:
+def server(qwen):
     with LlamaServer(ServerOptions(str(qwen))) as server:
         yield server
 
 
 @pytest.fixture
-def remote(server: LlamaServer) -> Iterator[RemoteEngine]:
+def remote(server):
     with closing(open_server(ServerAddress(server.url, KEY))) as engine:
         yield engine
 
 
-def test_a_stop_and_two_turns_with_the_large_model_on_a_server(small: LocalEngine, remote: RemoteEngine) -> None:
+def test_a_stop_and_two_turns_with_the_large_model_on_a_server(small, remote):
     pair, control = Pair(small, remote), Control()
     stopped = solved(pair, ask(PROBLEM, settings()), settings(), control.stop, control)
     assert stopped.finish is Finish.STOPPED
@@ -199,9 +195,7 @@ def test_a_stop_and_two_turns_with_the_large_model_on_a_server(small: LocalEngin
     assert handoffs_to(second, Author.LARGE)[0].handoff.reused >= handoffs_to(first, Author.LARGE)[0].handoff.prefilled
 
 
-def test_the_text_goes_on_when_the_server_was_killed_in_a_takeover(
-    small: LocalEngine, remote: RemoteEngine, server: LlamaServer
-) -> None:
+def test_the_text_goes_on_when_the_server_was_killed_in_a_takeover(small, remote, server):
     with ExitStack() as later:
 
         def restart() -> None:
@@ -213,9 +207,7 @@ def test_the_text_goes_on_when_the_server_was_killed_in_a_takeover(
     assert trace.notices, "it is told"
 
 
-def test_a_server_that_stays_away_leaves_the_text_to_the_small_model(
-    small: LocalEngine, remote: RemoteEngine, server: LlamaServer
-) -> None:
+def test_a_server_that_stays_away_leaves_the_text_to_the_small_model(small, remote, server):
     trace = solved(Pair(small, remote), ask(PROBLEM, settings()), settings(), server.kill)
     assert_is_whole(trace)
     assert "The small model goes on alone" in trace.notices[-1].text

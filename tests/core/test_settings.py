@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +14,7 @@ from baton_reasoning.core.settings import Appearance, ColourScheme, ModelChoice,
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 
 
-def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
+def test_what_was_saved_is_loaded(tmp_path):
     file = SettingsFile(tmp_path / "deep" / "settings.json")
     chosen = Settings(appearance=Appearance(look=ColourScheme.DARK), models=ModelChoice(small="/models/small.gguf"))
     file.save(chosen)
@@ -27,13 +26,13 @@ DEEP = '{"run": 5, "unheard": ' + "[" * 900 + "]" * 900 + "}"
 
 
 @pytest.mark.parametrize("content", ["", "not json", "[1, 2]", '"text"', '{"run": 5, "models": []}', "\udcff", DEEP])
-def test_a_file_that_says_nothing_usable_gives_the_defaults(tmp_path: Path, content: str) -> None:
+def test_a_file_that_says_nothing_usable_gives_the_defaults(tmp_path, content):
     path = tmp_path / "settings.json"
     path.write_text(content, encoding="utf-8", errors="surrogateescape")
     assert SettingsFile(path).load() == Settings()
 
 
-def test_each_bad_value_falls_back_alone() -> None:
+def test_each_bad_value_falls_back_alone():
     settings = tolerant_value(
         Settings,
         {
@@ -66,7 +65,7 @@ JSON = st.recursive(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from(NAMES), JSON, max_size=5) | JSON, st.binary(max_size=40))
-def test_a_file_of_any_content_gives_settings_that_can_be_saved(tmp_path: Path, value: object, other: bytes) -> None:
+def test_a_file_of_any_content_gives_settings_that_can_be_saved(tmp_path, value, other):
     for content in (json.dumps(value).encode(), other):
         (tmp_path / "settings.json").write_bytes(content)
         found = SettingsFile(tmp_path / "settings.json").load()
@@ -74,7 +73,7 @@ def test_a_file_of_any_content_gives_settings_that_can_be_saved(tmp_path: Path, 
         assert SettingsFile(tmp_path / "again.json").load() == found
 
 
-def test_a_save_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+def test_a_save_that_fails_leaves_the_old_file(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("in the way of the folder")
     with pytest.raises(SettingsError, match="could not be saved"):
@@ -82,7 +81,7 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     assert blocked.read_text() == "in the way of the folder"
 
 
-def test_nothing_unfinished_is_left_beside_the_file(tmp_path: Path) -> None:
+def test_nothing_unfinished_is_left_beside_the_file(tmp_path):
     path = tmp_path / "settings.json"
     SettingsFile(path).save(Settings())
     SettingsFile(path).save(Settings(models=ModelChoice(large="x.gguf")))
@@ -90,6 +89,6 @@ def test_nothing_unfinished_is_left_beside_the_file(tmp_path: Path) -> None:
     assert json.loads(path.read_text())["models"]["large"] == "x.gguf"
 
 
-def test_only_two_empty_names_mean_the_demo_pair() -> None:
+def test_only_two_empty_names_mean_the_demo_pair():
     assert ModelChoice().is_demo
     assert not ModelChoice(large="other.gguf").is_demo

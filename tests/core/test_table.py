@@ -11,24 +11,24 @@ TABLE = Table(
 )
 
 
-def test_numbers_stand_at_the_right_and_names_at_the_left() -> None:
+def test_numbers_stand_at_the_right_and_names_at_the_left():
     assert TABLE.without_empty().as_text() == (
         "policy       correct (%)\nSmall alone         60.0\nA|B                  9.5"
     )
 
 
-def test_a_column_without_a_value_can_be_left_out() -> None:
+def test_a_column_without_a_value_can_be_left_out():
     assert TABLE.without_empty().headings == ("policy", "correct (%)")
     assert Table("", TABLE.columns, ()).without_empty().headings == TABLE.headings
 
 
-def test_markdown_escapes_what_would_end_a_cell() -> None:
+def test_markdown_escapes_what_would_end_a_cell():
     assert TABLE.without_empty().as_markdown() == (
         "| policy | correct (%) |\n| --- | ---: |\n| Small alone | 60.0 |\n| A\\|B | 9.5 |"
     )
 
 
-def test_a_row_is_a_line_whatever_its_cells_hold() -> None:
+def test_a_row_is_a_line_whatever_its_cells_hold():
     table = Table("", columns_of(("id", "right")), (("a\n# b\r\nc", "1"),))
     assert table.as_text() == "id       right\na # b c      1"
     assert table.as_markdown().splitlines()[2:] == ["| a # b c | 1 |"]

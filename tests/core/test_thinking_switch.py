@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,7 +49,7 @@ def scripted(*texts: str, switch: bool = True) -> ScriptedEngine:
     return ScriptedEngine(*texts, thinking=THINK).with_card(switches_thinking=switch)
 
 
-def test_without_thinking_the_whole_text_is_the_answer() -> None:
+def test_without_thinking_the_whole_text_is_the_answer():
     small = scripted("It is 2.")
     trace = Trace.of(run(Pair(small), ask("1 + 1?", OFF), OFF))
     assert [session.thinks for session in small.sessions] == [False]
@@ -62,14 +61,14 @@ def test_without_thinking_the_whole_text_is_the_answer() -> None:
     assert small.card.thinking == THINK
 
 
-def test_neither_a_budget_for_thinking_nor_the_lack_of_a_switch_ends_an_answer_without_any() -> None:
+def test_neither_a_budget_for_thinking_nor_the_lack_of_a_switch_ends_an_answer_without_any():
     budget = OFF.model_copy(update={"limits": Limits(max_thinking_tokens=2)})
     for model in (scripted("It is 2, of course."), ScriptedEngine("It is 2, of course.", thinking=None)):
         trace = Trace.of(run(Pair(model), ask("1 + 1?", budget), budget))
         assert trace.answer == "It is 2, of course."
 
 
-def test_a_text_without_thinking_goes_on_without_it() -> None:
+def test_a_text_without_thinking_goes_on_without_it():
     small = scripted("It is 2, of course.")
     whole = Trace.of(run(Pair(small), ask("1 + 1?", OFF), OFF))
     begun = Trace.of(whole.events[: len(whole.events) // 2])
@@ -79,16 +78,14 @@ def test_a_text_without_thinking_goes_on_without_it() -> None:
     assert small.sessions[-1].thinks is False
 
 
-def test_a_model_that_always_thinks_is_refused_in_a_sentence() -> None:
+def test_a_model_that_always_thinks_is_refused_in_a_sentence():
     with pytest.raises(SettingsError, match="always thinks") as refused:
         next(run(Pair(scripted("It is 2.", switch=False)), ask("1 + 1?", OFF), OFF))
     assert "Limit its thinking" in str(refused.value)
 
 
 @pytest.mark.parametrize(("template", "switch"), [(QWEN3 + "{# </think> #}", True), (R1 + "{# </think> #}", False)])
-def test_the_card_of_a_file_knows_whether_its_template_has_a_switch(
-    tmp_path: Path, template: str, switch: bool
-) -> None:
+def test_the_card_of_a_file_knows_whether_its_template_has_a_switch(tmp_path, template, switch):
     header = read_header(write_gguf(tmp_path / "m.gguf", values_of_a_llama(tokenizer__chat_template=template)))
     options = worker_options(header, LoadOptions(), NO_OVERRIDES)
     card = card_of(header, options, NO_OVERRIDES, DemoModel.SMALL)
@@ -96,7 +93,7 @@ def test_the_card_of_a_file_knows_whether_its_template_has_a_switch(
 
 
 @pytest.mark.parametrize("kind", ["llama-server", "completions with a template"])
-def test_a_servers_prompt_is_rendered_here_and_can_be_without_thinking(kind: str) -> None:
+def test_a_servers_prompt_is_rendered_here_and_can_be_without_thinking(kind):
     template = QWEN3.replace("<|im_start|>", "start ")  # whose token this server, which counts bytes, does not have
     address, asked = ServerAddress("http://server:1"), served(template)
     protocol = (

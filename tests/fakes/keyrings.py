@@ -6,7 +6,7 @@ import keyring.backends.fail
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked, PasswordDeleteError
 
-NO_KEYRING = keyring.backends.fail.Keyring()  # type: ignore[no-untyped-call]
+NO_KEYRING = keyring.backends.fail.Keyring()
 
 
 class MemoryKeyring(KeyringBackend):

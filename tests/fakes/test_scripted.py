@@ -12,7 +12,7 @@ def part(text: str) -> Part:
     return Part(text, Author.SMALL, token_id(text.encode()), "scripted")
 
 
-def test_it_speaks_the_protocol() -> None:
+def test_it_speaks_the_protocol():
     engine: Engine = ScriptedEngine("One two.")
     session: Session = engine.open(QUESTION, DEFAULTS)
     first, *tokens, end = session.write((), limit=10, seed=0)
@@ -21,7 +21,7 @@ def test_it_speaks_the_protocol() -> None:
     assert end == (Stop.END_OF_TEXT,)
 
 
-def test_each_write_takes_the_next_text_and_stops_at_its_limit() -> None:
+def test_each_write_takes_the_next_text_and_stops_at_its_limit():
     session = ScriptedEngine("One two three", "four").open()
     items = list(session.write((), limit=2, seed=0))
     assert [item.data for item in items[1:-1]] == [b"One", b" two"]  # type: ignore[union-attr]
@@ -29,7 +29,7 @@ def test_each_write_takes_the_next_text_and_stops_at_its_limit() -> None:
     assert [item.data for item in list(session.write((), limit=2, seed=0))[1:-1]] == [b"four"]  # type: ignore[union-attr]
 
 
-def test_what_it_wrote_is_not_read_again() -> None:
+def test_what_it_wrote_is_not_read_again():
     session = ScriptedEngine("One two three").open()
     list(session.write((), limit=10, seed=0))
     handoff = session.read([part("One"), part(" two"), part(" more")])
@@ -37,7 +37,7 @@ def test_what_it_wrote_is_not_read_again() -> None:
     assert [call.kind for call in session.calls] == [Kind.WRITE, Kind.READ]
 
 
-def test_a_fault_comes_once_or_for_good() -> None:
+def test_a_fault_comes_once_or_for_good():
     engine = ScriptedEngine("One two", "three", faults=[Fault(after=1)])
     session = engine.open()
     with pytest.raises(EngineLost):
@@ -49,7 +49,7 @@ def test_a_fault_comes_once_or_for_good() -> None:
             list(lost.write((), 10, 0))
 
 
-def test_a_text_is_scored_token_by_token_from_its_start_on() -> None:
+def test_a_text_is_scored_token_by_token_from_its_start_on():
     engine = ScriptedEngine(scored=lambda before, token: -1.0 if before.endswith("one") and token == " two" else -0.5)
     session = engine.open()
     scores = session.score([Part("zero one two three", Author.LARGE)], start=len("zero"))

@@ -61,7 +61,7 @@ class SmallGpu:
 
 
 @pytest.fixture
-def gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SmallGpu:
+def gpu(monkeypatch, tmp_path):
     state = tmp_path / "gpu"
     state.mkdir()
     device = SmallGpu(monkeypatch, state)

@@ -25,7 +25,6 @@ from baton_reasoning.core.models.fit import estimate, fit
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.options import LoadOptions, Sampling
 from tests.core.engines.local.writing import ids, text_body, write
-from tests.gpu.conftest import SmallGpu
 
 MIB = 2**20
 GREEDY = Sampling(temperature=0)
@@ -72,28 +71,26 @@ def fallback(engine: LocalEngine) -> str:
 # Found and fitted ----------------------------------------------------------------------------------------------------
 
 
-def test_the_device_is_found_with_its_memory(gpu: SmallGpu) -> None:
+def test_the_device_is_found_with_its_memory(gpu):
     gpu.has_mib(1500)
     (device,) = find_devices().gpus
     assert device.kind is DeviceKind.GPU
     assert device.total_bytes == device.free_bytes == 1500 * MIB
 
 
-def test_what_another_model_holds_is_no_longer_free(gpu: SmallGpu) -> None:
+def test_what_another_model_holds_is_no_longer_free(gpu):
     with loaded(SMALL_MODEL, ON_THE_GPU):
         (device,) = find_devices().gpus
         assert 0 < gpu.used_bytes == device.total_bytes - device.free_bytes
 
 
-def test_finding_devices_writes_nothing_to_the_terminal(gpu: SmallGpu, capfd: pytest.CaptureFixture[str]) -> None:
+def test_finding_devices_writes_nothing_to_the_terminal(gpu, capfd):
     assert find_devices().gpus
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(("mib", "least", "most"), [(1024, 0, 0), (1250, 1, 30), (1500, 31, 31)])
-def test_as_many_layers_as_the_fit_says_are_loaded_without_a_fallback(
-    gpu: SmallGpu, smollm2: Path, mib: int, least: int, most: int
-) -> None:
+def test_as_many_layers_as_the_fit_says_are_loaded_without_a_fallback(gpu, smollm2, mib, least, most):
     gpu.has_mib(mib)
     predicted = fit(estimate(read_header(smollm2), LoadOptions(context=8192)), find_devices()).layers
     assert least <= predicted <= most
@@ -101,7 +98,7 @@ def test_as_many_layers_as_the_fit_says_are_loaded_without_a_fallback(
         assert (layers_on_gpu(engine), fallback(engine)) == (predicted, "")
 
 
-def test_the_estimate_is_close_to_what_the_device_gives(gpu: SmallGpu, smollm2: Path) -> None:
+def test_the_estimate_is_close_to_what_the_device_gives(gpu, smollm2):
     options = LoadOptions(context=8192, threads=1)
     predicted = fit(estimate(read_header(smollm2), LoadOptions(context=8192)), find_devices()).gpu_bytes
     with loaded(smollm2, options):
@@ -112,7 +109,7 @@ def test_the_estimate_is_close_to_what_the_device_gives(gpu: SmallGpu, smollm2: 
 
 
 @pytest.mark.parametrize("model", [SMALL_MODEL, LARGE_MODEL])
-def test_the_demo_pair_writes_the_same_on_the_gpu_as_on_the_cpu(gpu: SmallGpu, model: Path) -> None:
+def test_the_demo_pair_writes_the_same_on_the_gpu_as_on_the_cpu(gpu, model):
     with loaded(model, ON_THE_CPU) as engine:
         on_cpu = ids(written(engine))
     with loaded(model, ON_THE_GPU) as engine:
@@ -120,7 +117,7 @@ def test_the_demo_pair_writes_the_same_on_the_gpu_as_on_the_cpu(gpu: SmallGpu, m
         assert ids(written(engine)) == on_cpu
 
 
-def test_rolling_back_and_writing_again_gives_the_same_text(gpu: SmallGpu) -> None:
+def test_rolling_back_and_writing_again_gives_the_same_text(gpu):
     with loaded(SMALL_MODEL, ON_THE_GPU) as engine, closing(engine.open(PROBLEM, GREEDY)) as session:
         first = Body()
         write(session, first, limit=16)
@@ -129,7 +126,7 @@ def test_rolling_back_and_writing_again_gives_the_same_text(gpu: SmallGpu) -> No
         assert again.text == first.text
 
 
-def test_several_texts_at_once_do_not_mix(gpu: SmallGpu) -> None:
+def test_several_texts_at_once_do_not_mix(gpu):
     options = LoadOptions(context=512, threads=1, parallel=4)
     with loaded(SMALL_MODEL, options) as engine:
         sessions = [engine.open((Message("user", f"What is {n} + {n}?"),), GREEDY) for n in range(2, 6)]
@@ -139,14 +136,14 @@ def test_several_texts_at_once_do_not_mix(gpu: SmallGpu) -> None:
         assert together == alone
 
 
-def test_a_small_and_a_large_model_share_the_device(gpu: SmallGpu) -> None:
+def test_a_small_and_a_large_model_share_the_device(gpu):
     with loaded(SMALL_MODEL, ON_THE_GPU) as small, loaded(LARGE_MODEL, ON_THE_GPU) as large:
         assert (layers_on_gpu(small), layers_on_gpu(large)) == (ALL_LAYERS[SMALL_MODEL], ALL_LAYERS[LARGE_MODEL])
         assert ids(written(small, 4))
         assert ids(written(large, 4))
 
 
-def test_stopping_does_not_wait_for_a_long_prompt_to_be_read(gpu: SmallGpu, smollm2: Path) -> None:
+def test_stopping_does_not_wait_for_a_long_prompt_to_be_read(gpu, smollm2):
     """Vulkan cannot abort a batch, so a text must be read in batches that are short on a slow device."""
     with loaded(smollm2, LoadOptions(context=2048, threads=1)) as engine:
         written(engine, 2)  # the first decode compiles shaders
@@ -164,7 +161,7 @@ def test_stopping_does_not_wait_for_a_long_prompt_to_be_read(gpu: SmallGpu, smol
 # Short of memory -----------------------------------------------------------------------------------------------------
 
 
-def test_a_device_that_is_smaller_than_asked_for_gets_fewer_layers_and_it_is_said(gpu: SmallGpu, smollm2: Path) -> None:
+def test_a_device_that_is_smaller_than_asked_for_gets_fewer_layers_and_it_is_said(gpu, smollm2):
     gpu.has_mib(140)
     with loaded(smollm2, LoadOptions(context=2048, threads=1, gpu_layers=99)) as engine:
         assert layers_on_gpu(engine) < 31
@@ -172,14 +169,14 @@ def test_a_device_that_is_smaller_than_asked_for_gets_fewer_layers_and_it_is_sai
         assert ids(written(engine, 4))
 
 
-def test_a_device_without_any_room_leaves_the_model_on_the_cpu(gpu: SmallGpu) -> None:
+def test_a_device_without_any_room_leaves_the_model_on_the_cpu(gpu):
     gpu.is_full()
     with loaded(SMALL_MODEL, LoadOptions(context=1024, threads=1, gpu_layers=99)) as engine:
         assert layers_on_gpu(engine) == 0
         assert ids(written(engine, 4))
 
 
-def test_memory_that_runs_out_while_reading_restarts_the_model_lighter(gpu: SmallGpu, smollm2: Path) -> None:
+def test_memory_that_runs_out_while_reading_restarts_the_model_lighter(gpu, smollm2):
     """Vulkan takes more memory when it reads a longer text for the first time."""
     with loaded(smollm2, ON_THE_GPU) as engine:
         as_asked = engine.loaded_as
@@ -194,7 +191,7 @@ def test_memory_that_runs_out_while_reading_restarts_the_model_lighter(gpu: Smal
         assert (lighter.batch, lighter.gpu_layers) < (as_asked.batch, as_asked.gpu_layers)
 
 
-def test_a_device_that_stays_full_after_memory_ran_out_moves_the_model_to_the_cpu(gpu: SmallGpu, smollm2: Path) -> None:
+def test_a_device_that_stays_full_after_memory_ran_out_moves_the_model_to_the_cpu(gpu, smollm2):
     """The weights that were on the device find no room there any more, as when another program took it."""
     with loaded(smollm2, ON_THE_GPU) as engine:
         as_asked = layers_on_gpu(engine)
@@ -208,7 +205,7 @@ def test_a_device_that_stays_full_after_memory_ran_out_moves_the_model_to_the_cp
         assert gpu.used_bytes == 0, "nothing of the attempts that failed stays on the device"
 
 
-def test_a_device_that_shrank_when_memory_ran_out_keeps_the_layers_that_fit(gpu: SmallGpu, smollm2: Path) -> None:
+def test_a_device_that_shrank_when_memory_ran_out_keeps_the_layers_that_fit(gpu, smollm2):
     with loaded(smollm2, ON_THE_GPU) as engine:
         as_asked = layers_on_gpu(engine)
         gpu.has_mib(100)  # for the process that is started next
@@ -224,7 +221,7 @@ def test_a_device_that_shrank_when_memory_ran_out_keeps_the_layers_that_fit(gpu:
 # Lost ----------------------------------------------------------------------------------------------------------------
 
 
-def test_a_device_that_is_lost_while_writing_costs_a_restart_and_not_the_text(gpu: SmallGpu) -> None:
+def test_a_device_that_is_lost_while_writing_costs_a_restart_and_not_the_text(gpu):
     with loaded(SMALL_MODEL, ON_THE_GPU) as engine:
         undisturbed = ids(written(engine, LONG))
         items = written(engine, LONG, after=lambda number: gpu.gets_lost() if number == 1 else None)

@@ -3,7 +3,6 @@
 import random
 import re
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
@@ -47,7 +46,7 @@ def right_value(number: str, how: str) -> str:
     return f"{step.value:05}"
 
 
-def test_every_digit_that_is_copied_stands_at_one_distance() -> None:
+def test_every_digit_that_is_copied_stands_at_one_distance():
     """The number of a line, from the line before or the question; a line that is looked at again; the answer, twice."""
     for seed in SEEDS:
         tokens = [decode([id]) for id in encode(text_of_seed(seed))]
@@ -63,7 +62,7 @@ def test_every_digit_that_is_copied_stands_at_one_distance() -> None:
         assert all(tokens[place] == tokens[place - 1 - COPY_DISTANCE] for place in copied)
 
 
-def test_what_is_learned_is_right_and_what_is_wrong_is_only_read() -> None:
+def test_what_is_learned_is_right_and_what_is_wrong_is_only_read():
     slips = 0
     for seed in SEEDS:
         spans = trace_of(seed)
@@ -76,7 +75,7 @@ def test_what_is_learned_is_right_and_what_is_wrong_is_only_read() -> None:
     assert slips > 100
 
 
-def test_a_slip_is_always_put_right_by_a_second_look() -> None:
+def test_a_slip_is_always_put_right_by_a_second_look():
     for seed in SEEDS:
         lines = LINE.findall(text_of_seed(seed))
         for (number, how, value), following in pairwise(lines):
@@ -85,7 +84,7 @@ def test_a_slip_is_always_put_right_by_a_second_look() -> None:
         assert lines[-1][2] == right_value(*lines[-1][:2])
 
 
-def test_the_answer_is_the_problem_s() -> None:
+def test_the_answer_is_the_problem_s():
     for seed in SEEDS:
         text = text_of_seed(seed)
         problem = DemoProblem(int(re.findall(r"Starting from (\d{5}),", text)[0]))
@@ -95,24 +94,24 @@ def test_the_answer_is_the_problem_s() -> None:
 
 
 @pytest.mark.parametrize("opening", [*SECOND_LOOKS, AUXILIARY])
-def test_a_second_look_opens_with_a_cue(opening: str) -> None:
+def test_a_second_look_opens_with_a_cue(opening):
     assert english().sign(opening) is Category.REFLECTION
 
 
-def test_only_second_looks_and_the_end_have_cues() -> None:
+def test_only_second_looks_and_the_end_have_cues():
     assert not english().find(NEXT_LINE)
     assert {cue.category for cue in english().find(CLOSING)} == {Category.AFFIRMATION}
     assert {cue.category for cue in english().find(ANSWER)} <= {Category.AFFIRMATION}
 
 
-def test_a_drill_teaches_values_only_and_right_ones() -> None:
+def test_a_drill_teaches_values_only_and_right_ones():
     spans = drill(random.Random(0), count=300, zeros=0.4)
     learned = [span.text for span in spans if span.weight]
     assert learned == [right_value(*line[:2]) for line in LINE.findall(text_of(spans))]
     assert len(learned) == 300
 
 
-def test_a_trace_begins_as_the_chat_template_does() -> None:
+def test_a_trace_begins_as_the_chat_template_does():
     assert text_of_seed(0).startswith(f"{BEGIN}<|user|>If a number is even")
 
 
@@ -125,21 +124,21 @@ UNUSUAL = "Anything else, héhé €.\n\n\n1234 step 13 of 7: the number"
 
 
 @pytest.mark.parametrize("text", [text_of_seed(0), text_of_seed(1), AUXILIARY, UNUSUAL, ""])
-def test_a_text_survives_its_tokens(text: str) -> None:
+def test_a_text_survives_its_tokens(text):
     assert decode(encode(text)) == text
 
 
-def test_no_token_comes_twice_and_none_is_too_long_to_be_shown() -> None:
+def test_no_token_comes_twice_and_none_is_too_long_to_be_shown():
     assert len(set(TOKENS)) == len(TOKENS)
     assert max(len(phrase.encode()) for phrase in PHRASES) <= LONGEST_SHOWN
 
 
-def test_every_phrase_is_used_in_training() -> None:
+def test_every_phrase_is_used_in_training():
     used = {id for seed in range(500) for id in encode(text_of_seed(seed))}
     assert [phrase for phrase in PHRASES if encode(phrase)[0] not in used] == []
 
 
-def test_digits_and_the_boundary_are_tokens_of_their_own() -> None:
+def test_digits_and_the_boundary_are_tokens_of_their_own():
     assert len(encode("84900")) == 5
     assert len(encode(BOUNDARY)) == 1
     assert len(encode("<|user|>")) == 1
@@ -147,6 +146,6 @@ def test_digits_and_the_boundary_are_tokens_of_their_own() -> None:
 
 @pytest.mark.parametrize("model", [SMALL_MODEL, LARGE_MODEL], ids=["small", "large"])
 @pytest.mark.parametrize("text", [text_of_seed(0), text_of_seed(1) + AUXILIARY, UNUSUAL])
-def test_llama_cpp_cuts_a_text_into_the_same_tokens(model: Path, text: str) -> None:
+def test_llama_cpp_cuts_a_text_into_the_same_tokens(model, text):
     ids, _logits = tokens_and_logits(model, text)
     assert ids == encode(text)

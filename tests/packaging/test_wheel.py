@@ -34,7 +34,7 @@ packages = ["baton", "core"]
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def source(tmp_path_factory):
     """The source distribution, unpacked."""
     folder = tmp_path_factory.mktemp("source")
     shutil.copytree(ROOT, folder / "tree", ignore=NOT_PACKED, symlinks=True)
@@ -46,7 +46,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def installed(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def installed(source, tmp_path_factory):
     """A virtual environment with Baton's wheel, made from its source distribution, and its dependencies.
 
     Another project's `baton`, with a package `core`, is installed before it, and the example policies after it.
@@ -65,7 +65,7 @@ def installed(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return environment
 
 
-def test_the_source_distribution_is_the_repository(source: Path) -> None:
+def test_the_source_distribution_is_the_repository(source):
     """What it is built and tested with is there, and nothing twice."""
     packed = {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()}
     assert packed >= {"Makefile", "tests/conftest.py", "packaging/setup.sh", "docs/extending.md", ".ci/run"}
@@ -73,7 +73,7 @@ def test_the_source_distribution_is_the_repository(source: Path) -> None:
     assert {path.name for path in launcher.iterdir()} == {"__init__.py", "__main__.py", "py.typed"}
 
 
-def test_an_installation_takes_one_name(installed: Path) -> None:
+def test_an_installation_takes_one_name(installed):
     policies = {"after_a_long_step.py", "agreement.py", "mentor.py", "periodic.py", "self_check.py", "triggers.py"}
     others = {"baton", "core", "dependencies.pth", "__pycache__", *policies}
     names = {path.name for path in site_packages(installed).iterdir()} - others
@@ -85,7 +85,7 @@ def test_an_installation_takes_one_name(installed: Path) -> None:
     }
 
 
-def test_the_commands_run_beside_another_baton(installed: Path, tmp_path: Path) -> None:
+def test_the_commands_run_beside_another_baton(installed, tmp_path):
     """Each model of the demo is a child process, which must find the program as well."""
     assert "\\boxed" in output(tmp_path, command(installed, "baton"), "demo")
     assert version() in output(tmp_path, command(installed, "baton-window"), "--version")
@@ -95,14 +95,14 @@ def test_the_commands_run_beside_another_baton(installed: Path, tmp_path: Path) 
 
 
 @pytest.mark.long
-def test_uninstalling_leaves_another_baton(installed: Path, tmp_path: Path) -> None:
+def test_uninstalling_leaves_another_baton(installed, tmp_path):
     mine = shutil.copytree(installed, tmp_path / "mine", symlinks=True)
     pip("--python", mine, "uninstall", "--yes", "baton-reasoning")
     assert not (site_packages(mine) / PACKAGE).exists()
     assert "of another project" in output(tmp_path, command(mine, "python"), "-c", "import baton; print(baton.WHOSE)")
 
 
-def test_a_policy_in_a_package_is_run_and_tested(installed: Path, tmp_path: Path) -> None:
+def test_a_policy_in_a_package_is_run_and_tested(installed, tmp_path):
     """By the command, and by the package's own tests, which import Baton like any library."""
     solved = output(tmp_path, command(installed, "baton"), "policies")
     assert {"periodic", "mentor"} <= {line.split(" ")[0] for line in solved.splitlines() if line}
@@ -113,7 +113,7 @@ def test_a_policy_in_a_package_is_run_and_tested(installed: Path, tmp_path: Path
 
 
 @pytest.mark.long
-def test_a_policy_in_a_package_is_type_checked(installed: Path, tmp_path: Path) -> None:
+def test_a_policy_in_a_package_is_type_checked(installed, tmp_path):
     folder = shutil.copytree(installed.parent / "examples", tmp_path / "examples")
     wrong = (folder / "periodic.py").read_text(encoding="utf-8") + "\nPeriodic().think(1)\n"
     (folder / "wrong.py").write_text(wrong, encoding="utf-8")
@@ -125,7 +125,7 @@ def test_a_policy_in_a_package_is_type_checked(installed: Path, tmp_path: Path) 
     assert 'incompatible type "int"; expected "Text"' in refused.stdout
 
 
-def test_metadata_names_authors_addresses_and_kinds_and_links_of_the_description_are_absolute(installed: Path) -> None:
+def test_metadata_names_authors_addresses_and_kinds_and_links_of_the_description_are_absolute(installed):
     found = metadata(installed)
     described = found.get_payload()
     assert isinstance(described, str)

@@ -162,7 +162,7 @@ class Lane(ABC):
         for reader in self._readers:
             reader.start()
 
-    def _read(self, stream, take) -> None:  # type: ignore[no-untyped-def]
+    def _read(self, stream, take) -> None:
         for line in stream:
             take(line.rstrip())
         stream.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from pathlib import Path
 
 import pytest
 
@@ -25,11 +24,11 @@ ALONE = Reference("one two three", ((0, "small"), (4, "large"), (8, "small")))
         (Reference("one tree", ((0, "small"), (5, "large"))), False),
     ],
 )
-def test_writers_are_compared_up_to_where_the_texts_part(found: Reference, is_same: bool) -> None:
+def test_writers_are_compared_up_to_where_the_texts_part(found, is_same):
     assert found.same_writers_in(ALONE) is is_same
 
 
-def test_a_chunk_that_is_gone_or_changed_is_counted_by_its_tokens(tmp_path: Path) -> None:
+def test_a_chunk_that_is_gone_or_changed_is_counted_by_its_tokens(tmp_path):
     path = tmp_path / "store.sqlite"
     with Store.open(path) as store:
         save(store, "r", a_run())
@@ -52,5 +51,5 @@ def test_a_chunk_that_is_gone_or_changed_is_counted_by_its_tokens(tmp_path: Path
         ("Traceback (most recent call last): a. Then B.", False),
     ],
 )
-def test_a_message_needs_a_next_step(message: str, helps: bool) -> None:
+def test_a_message_needs_a_next_step(message, helps):
     assert has_next_step(message) is helps

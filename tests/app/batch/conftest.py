@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QApplication
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.session.loaded_models import LoadedModels, Loading
@@ -23,7 +21,7 @@ from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice, SettingsFile
 from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import large_engine, small_engine
-from tests.core.batch.data_hub import DataHub, running_data_hub
+from tests.core.batch.data_hub import running_data_hub
 from tests.fakes.scripted import Fault, ScriptedEngine
 
 
@@ -87,23 +85,23 @@ class RecordedActions(QObject):
 
 
 @pytest.fixture
-def actions(qapp: QApplication) -> RecordedActions:
+def actions(qapp):
     return RecordedActions()
 
 
 @pytest.fixture
-def loader() -> ScriptedLoader:
+def loader():
     return ScriptedLoader()
 
 
 @pytest.fixture
-def data_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataHub]:
+def data_hub(tmp_path, monkeypatch):
     with running_data_hub(tmp_path / "cache", monkeypatch) as hub:
         yield hub
 
 
 @pytest.fixture
-def access(request: pytest.FixtureRequest) -> HubAccess:
+def access(request):
     """To the data hub of a test that has one; else there is none."""
     if "data_hub" in request.fixturenames:
         return HubAccess(request.getfixturevalue("data_hub").endpoint)
@@ -111,9 +109,7 @@ def access(request: pytest.FixtureRequest) -> HubAccess:
 
 
 @pytest.fixture
-def page(
-    qtbot: QtBot, tmp_path: Path, loader: ScriptedLoader, access: HubAccess, actions: RecordedActions
-) -> Iterator[BatchPage]:
+def page(qtbot, tmp_path, loader, access, actions):
     models = LoadedModels(loader, ModelCosts(tmp_path / "costs.json"))
     preferences = Preferences(SettingsFile(tmp_path / "settings.json"))
     with Store.open(tmp_path / "baton.sqlite") as store:
@@ -127,7 +123,7 @@ def page(
 
 
 @pytest.fixture
-def problem_file(tmp_path: Path) -> Path:
+def problem_file(tmp_path):
     """Six problems; the small model gets the odd ones wrong."""
     path = tmp_path / "counting.csv"
     lines = [f"p{n},Count to {n}.,{n},{7 - n}" for n in range(6)]

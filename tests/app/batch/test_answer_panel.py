@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
 import pytest
 from msgspec import structs
@@ -12,13 +11,11 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.answer_panel import WITH_INSPECTOR, AnswerPanel
 from baton_reasoning.app.batch.folded_parts import Fold
-from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.batch.result_table import FIRST_ARM, ResultColumn
 from baton_reasoning.app.batch.results_view import ResultsView
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.grading.verdict import Regex
 from baton_reasoning.core.thinking.trace import Trace
-from tests.app.batch.conftest import RecordedActions
 from tests.app.batch.test_page import run, wait_until_done
 from tests.app.conftest import OWN_MODELS
 from tests.core.batch.counting import large_engine
@@ -30,13 +27,13 @@ LARGE = FIRST_ARM + 1
 
 
 @pytest.fixture(autouse=True)
-def own_models(page: BatchPage) -> None:
+def own_models(page):
     """The batch runs on the chat's pair, whose large model gives the opinions."""
     page._preferences.change(models=OWN_MODELS)
 
 
 @pytest.fixture
-def view(page: BatchPage, qtbot: QtBot, problem_file: Path) -> ResultsView:
+def view(page, qtbot, problem_file):
     """The results of six problems, three of which the small model alone gets wrong; the first of those is open."""
     page.show()
     run(page, qtbot, problem_file, "small", "large")
@@ -53,7 +50,7 @@ def shown(view: ResultsView) -> str:
     return view.answer.heading.text()
 
 
-def test_enter_opens_the_answer_of_a_cell_beside_the_table_and_it_follows(view: ResultsView, qtbot: QtBot) -> None:
+def test_enter_opens_the_answer_of_a_cell_beside_the_table_and_it_follows(view, qtbot):
     view.close_answer()
     assert view.answer.isHidden()
     assert view.share.isVisible()
@@ -69,7 +66,7 @@ def test_enter_opens_the_answer_of_a_cell_beside_the_table_and_it_follows(view: 
     assert view.answer.pane.verdict.text() == "✓ right"
 
 
-def test_an_answer_that_went_wrong_says_how(view: ResultsView) -> None:
+def test_an_answer_that_went_wrong_says_how(view):
     answer = view.answer
     assert shown(view) == "p1 · Small only"
     assert answer.detail.isHidden(), "result and verdict say it"
@@ -78,7 +75,7 @@ def test_an_answer_that_went_wrong_says_how(view: ResultsView) -> None:
     assert answer.place.isHidden()
 
 
-def test_the_result_is_the_answer_that_was_graded_though_no_mark_leads_to_it(view: ResultsView) -> None:
+def test_the_result_is_the_answer_that_was_graded_though_no_mark_leads_to_it(view):
     row = view.answer.row
     assert row
     view.answer.show_answer(row._replace(answer=r"\frac{3}{4}", job=-1), view.model.problem_at(1))
@@ -86,12 +83,12 @@ def test_the_result_is_the_answer_that_was_graded_though_no_mark_leads_to_it(vie
     assert view.answer.pane.result.text() == "3/4"
 
 
-def test_the_main_policy_is_opened_from_the_cell_of_a_problem(view: ResultsView) -> None:
+def test_the_main_policy_is_opened_from_the_cell_of_a_problem(view):
     view.table.activated.emit(view.model.index(4, ResultColumn.PROBLEM))
     assert shown(view) == "p4 · Small only"
 
 
-def test_keys_lead_to_the_next_and_the_previous_failure_of_the_policy(view: ResultsView, qtbot: QtBot) -> None:
+def test_keys_lead_to_the_next_and_the_previous_failure_of_the_policy(view, qtbot):
     qtbot.keyClick(view.table, Qt.Key.Key_F8)
     assert "p3" in shown(view)
     view.answer.note.setFocus()
@@ -107,7 +104,7 @@ def test_keys_lead_to_the_next_and_the_previous_failure_of_the_policy(view: Resu
     assert "p3" in shown(view), "as the table is sorted"
 
 
-def test_a_policy_without_failures_says_so(view: ResultsView, actions: RecordedActions, qtbot: QtBot) -> None:
+def test_a_policy_without_failures_says_so(view, actions, qtbot):
     view.table.setCurrentIndex(view.model.index(2, LARGE))
     with qtbot.waitSignal(actions.said) as said:
         qtbot.keyClick(view.table, Qt.Key.Key_F8)
@@ -115,7 +112,7 @@ def test_a_policy_without_failures_says_so(view: ResultsView, actions: RecordedA
     assert shown(view) == "p2 · Large only"
 
 
-def test_the_page_closes_the_answer_with_escape_and_says_if_there_is_none(view: ResultsView, page: BatchPage) -> None:
+def test_the_page_closes_the_answer_with_escape_and_says_if_there_is_none(view, page):
     assert page.escape()
     assert view.answer.isHidden()
     assert not page.escape()
@@ -123,9 +120,7 @@ def test_the_page_closes_the_answer_with_escape_and_says_if_there_is_none(view: 
     assert not page.escape()
 
 
-def test_an_answer_that_is_read_late_does_not_replace_the_one_chosen_since(
-    view: ResultsView, page: BatchPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_answer_that_is_read_late_does_not_replace_the_one_chosen_since(view, page, qtbot, monkeypatch):
     store, gate, done = page.session.store, threading.Event(), threading.Event()
     read, late = store.runs.trace, view.model.result_at(view.model.index(3, FIRST_ARM))
     assert late
@@ -149,9 +144,7 @@ def test_an_answer_that_is_read_late_does_not_replace_the_one_chosen_since(
     assert view.answer.pane.result.text() == "6"
 
 
-def test_an_answer_that_cannot_be_read_is_not_shown_with_the_steps_of_another(
-    view: ResultsView, page: BatchPage, actions: RecordedActions, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_answer_that_cannot_be_read_is_not_shown_with_the_steps_of_another(view, page, actions, qtbot, monkeypatch):
 
     def refuse(_run: str) -> Trace:
         raise StoreError("A part of this run cannot be read.", "The rest of it is shown.")
@@ -164,9 +157,7 @@ def test_an_answer_that_cannot_be_read_is_not_shown_with_the_steps_of_another(
     assert not view.answer.pane.ribbon.segments
 
 
-def test_an_answer_whose_run_has_a_setting_that_is_no_longer_known_opens(
-    view: ResultsView, page: BatchPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_answer_whose_run_has_a_setting_that_is_no_longer_known_opens(view, page, qtbot, monkeypatch):
     read = page.session.store.runs.trace
 
     def older(run: str) -> Trace:
@@ -182,7 +173,7 @@ def test_an_answer_whose_run_has_a_setting_that_is_no_longer_known_opens(
     assert view.answer.pane.exchange.settings.policy.policy == "never"
 
 
-def test_the_inspector_is_shown_on_demand_and_follows(view: ResultsView, page: BatchPage, qtbot: QtBot) -> None:
+def test_the_inspector_is_shown_on_demand_and_follows(view, page, qtbot):
     answer = view.answer
     page.resize(1100, 900)
     answer.pane.pick(answer.pane.exchange.trace.pieces[0])
@@ -198,7 +189,7 @@ def test_the_inspector_is_shown_on_demand_and_follows(view: ResultsView, page: B
     assert not answer.inspector.isVisible()
 
 
-def test_a_click_on_a_step_opens_the_inspector_where_there_is_room(view: ResultsView, qtbot: QtBot) -> None:
+def test_a_click_on_a_step_opens_the_inspector_where_there_is_room(view, qtbot):
     answer = view.answer
     assert not answer.inspect.isChecked()
     (first, second, *_) = answer.pane.exchange.trace.pieces
@@ -213,9 +204,7 @@ def test_a_click_on_a_step_opens_the_inspector_where_there_is_room(view: Results
     assert not answer.inspector.isVisible(), "until a step is clicked"
 
 
-def test_a_note_is_kept_with_its_answer_also_when_the_page_is_left(
-    view: ResultsView, page: BatchPage, qtbot: QtBot
-) -> None:
+def test_a_note_is_kept_with_its_answer_also_when_the_page_is_left(view, page, qtbot):
     note = view.answer.note
     note.setFocus()
     qtbot.keyClicks(note, "counts one too many")
@@ -233,7 +222,7 @@ def test_a_note_is_kept_with_its_answer_also_when_the_page_is_left(
     qtbot.waitUntil(lambda: {row.note for row in store.batches.results(batch.id) if row.note} == kept)
 
 
-def test_a_note_that_is_being_written_stays_when_its_answer_is_shown_anew(view: ResultsView) -> None:
+def test_a_note_that_is_being_written_stays_when_its_answer_is_shown_anew(view):
     row = view.answer.row
     assert row
     view.answer.note.setPlainText("odd")
@@ -242,9 +231,7 @@ def test_a_note_that_is_being_written_stays_when_its_answer_is_shown_anew(view: 
 
 
 @pytest.mark.parametrize("all_of_them", [True, False])
-def test_the_large_model_shows_where_it_first_disagrees(
-    page: BatchPage, qtbot: QtBot, problem_file: Path, monkeypatch: pytest.MonkeyPatch, all_of_them: bool
-) -> None:
+def test_the_large_model_shows_where_it_first_disagrees(page, qtbot, problem_file, monkeypatch, all_of_them):
     monkeypatch.setattr("tests.app.batch.conftest.large_engine", sceptic)
     page.show()
     run(page, qtbot, problem_file, "small")
@@ -268,7 +255,7 @@ def test_the_large_model_shows_where_it_first_disagrees(
     assert read == [False, True, False, all_of_them, False, all_of_them]
 
 
-def test_stopped_at_once_nothing_is_read(view: ResultsView, page: BatchPage, qtbot: QtBot) -> None:
+def test_stopped_at_once_nothing_is_read(view, page, qtbot):
     large, stopped = page.session.models.pair.large, threading.Event()
     assert isinstance(large, ScriptedEngine)
     large.expects = lambda _, token: token if stopped.wait() else ""
@@ -283,7 +270,7 @@ def test_stopped_at_once_nothing_is_read(view: ResultsView, page: BatchPage, qtb
     assert all(store.runs.trace(row.run).opinion is None for row in store.batches.results(batch.id))
 
 
-def test_the_steps_of_one_answer_are_valued(view: ResultsView, page: BatchPage, qtbot: QtBot) -> None:
+def test_the_steps_of_one_answer_are_valued(view, page, qtbot):
     assert view.answer.row
     view.answer.values.click()
     with qtbot.waitSignal(view.reviews.ended):
@@ -292,7 +279,7 @@ def test_the_steps_of_one_answer_are_valued(view: ResultsView, page: BatchPage, 
     assert view.answer.values.isEnabled()
 
 
-def test_takeovers_are_valued_once_and_their_worth_is_shown(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+def test_takeovers_are_valued_once_and_their_worth_is_shown(page, qtbot, problem_file):
     page.show()
     run(page, qtbot, problem_file, "every-step")
     view = page.view
@@ -309,9 +296,7 @@ def test_takeovers_are_valued_once_and_their_worth_is_shown(page: BatchPage, qtb
     assert small.written == written
 
 
-def test_takeovers_that_cannot_be_valued_are_told_in_a_sentence(
-    page: BatchPage, actions: RecordedActions, qtbot: QtBot, problem_file: Path
-) -> None:
+def test_takeovers_that_cannot_be_valued_are_told_in_a_sentence(page, actions, qtbot, problem_file):
     run(page, qtbot, problem_file, "small")
     with qtbot.waitSignal(actions.failed) as refused:
         page.view.values.trigger()
@@ -325,7 +310,7 @@ def sceptic() -> ScriptedEngine:
     return engine
 
 
-def test_a_model_that_cannot_score_is_named(view: ResultsView, page: BatchPage) -> None:
+def test_a_model_that_cannot_score_is_named(view, page):
     large = page.session.models.pair.large
     assert isinstance(large, ScriptedEngine)
     large.with_card(returns_scores=False)
@@ -335,7 +320,7 @@ def test_a_model_that_cannot_score_is_named(view: ResultsView, page: BatchPage) 
     assert "no log-probabilities" in view.answer.reason.text()
 
 
-def test_an_answer_that_is_graded_again_shows_its_new_verdict(view: ResultsView, page: BatchPage, qtbot: QtBot) -> None:
+def test_an_answer_that_is_graded_again_shows_its_new_verdict(view, page, qtbot):
     with qtbot.waitSignal(page.session.reported):
         page.session.regrade(Regex("boxed.2"))
     wait_for_text(view.answer, qtbot)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -48,7 +47,7 @@ class HeldLoader(ScriptedLoader):
 
 
 @pytest.fixture
-def problem_file(tmp_path: Path) -> Path:
+def problem_file(tmp_path):
     path = tmp_path / "counting.csv"
     path.write_text("question,answer\n" + "\n".join(f"Count to {n}.,{n}" for n in range(4)))
     return path
@@ -86,8 +85,8 @@ def badge(window: MainWindow) -> tuple[str, str]:
 
 
 def test_a_batch_waits_for_the_end_of_an_answer_before_it_loads_the_models_with_more_room(
-    make_window: Callable[..., MainWindow], qtbot: QtBot, problem_file: Path
-) -> None:
+    make_window, qtbot, problem_file
+):
     loader = HeldLoader(CHAT)
     window = make_window(loader, models=OWN_MODELS)
     ask(window, qtbot)
@@ -105,9 +104,7 @@ def test_a_batch_waits_for_the_end_of_an_answer_before_it_loads_the_models_with_
     assert page.session.progress.total.correct == 4
 
 
-def test_the_chat_answers_while_a_batch_is_running(
-    make_window: Callable[..., MainWindow], qtbot: QtBot, problem_file: Path
-) -> None:
+def test_the_chat_answers_while_a_batch_is_running(make_window, qtbot, problem_file):
     loader = HeldLoader(BATCH)
     window = make_window(loader, models=OWN_MODELS)
     page = batch_page(window, qtbot, problem_file)
@@ -127,9 +124,7 @@ def test_the_chat_answers_while_a_batch_is_running(
     assert badge(window) == ("Batch", "Batch")
 
 
-def test_other_models_stop_the_batch_which_loses_nothing_and_goes_on_later(
-    make_window: Callable[..., MainWindow], qtbot: QtBot, problem_file: Path
-) -> None:
+def test_other_models_stop_the_batch_which_loses_nothing_and_goes_on_later(make_window, qtbot, problem_file):
     loader = HeldLoader(BATCH)
     window = make_window(loader, models=OWN_MODELS)
     page = batch_page(window, qtbot, problem_file)
@@ -148,9 +143,7 @@ def test_other_models_stop_the_batch_which_loses_nothing_and_goes_on_later(
     assert page.session.progress.total.correct == 4
 
 
-def test_a_batch_begun_while_other_models_wait_for_an_answer_runs_with_those(
-    make_window: Callable[..., MainWindow], qtbot: QtBot, problem_file: Path
-) -> None:
+def test_a_batch_begun_while_other_models_wait_for_an_answer_runs_with_those(make_window, qtbot, problem_file):
     loader = HeldLoader(CHAT)
     window = make_window(loader, models=OWN_MODELS)
     page = batch_page(window, qtbot, problem_file)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.background import BackgroundTasks
-from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS
 from baton_reasoning.core.grading.grader import Grader
@@ -35,24 +33,24 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def problem_file(tmp_path: Path) -> Path:
+def problem_file(tmp_path):
     path = tmp_path / "counting.csv"
     path.write_text("question,answer\n" + "\n".join(f"Count to {n}.,{n}" for n in range(4)))
     return path
 
 
 @pytest.fixture
-def chat() -> ScriptedLoader:
+def chat():
     return ScriptedLoader()
 
 
 @pytest.fixture
-def demo() -> HeldLoader:
+def demo():
     return HeldLoader(BATCH)
 
 
 @pytest.fixture
-def page(qtbot: QtBot, tmp_path: Path, chat: ScriptedLoader, demo: HeldLoader) -> Iterator[BatchPage]:
+def page(qtbot, tmp_path, chat, demo):
     """With the demo pair chosen for the chat, and loaded there."""
     models = LoadedModels(chat, ModelCosts(tmp_path / "costs.json"))
     models.load(ModelChoice())
@@ -95,9 +93,7 @@ def wait_for_times(view: ResultsView, qtbot: QtBot, shown: bool) -> None:
     qtbot.waitUntil(lambda: shows_times(view) == {shown})
 
 
-def test_the_tiny_files_are_opened_beside_the_chats_pair_and_closed_at_the_end(
-    make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path
-) -> None:
+def test_the_tiny_files_are_opened_beside_the_chats_pair_and_closed_at_the_end(make_window, qtbot, tmp_path):
     loader = ScriptedLoader()
     window = make_window(loader)
     qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
@@ -122,9 +118,7 @@ def test_the_tiny_files_are_opened_beside_the_chats_pair_and_closed_at_the_end(
     assert shows_times(page.view) == {False}
 
 
-def test_the_batch_keeps_the_tiny_files_where_the_chat_has_costly_ones(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_batch_keeps_the_tiny_files_where_the_chat_has_costly_ones(tmp_path, monkeypatch):
     monkeypatch.delenv("BATON_DEMO_PAIR")
     loader = PairLoader(Paths.under(tmp_path), costly_demo=False)
     (pair,) = (item for item in loader(ModelChoice(context=512), lambda _: None) if isinstance(item, Pair))
@@ -139,9 +133,7 @@ def test_the_batch_keeps_the_tiny_files_where_the_chat_has_costly_ones(
                 engine.close()
 
 
-def test_as_many_problems_are_solved_at_once_as_with_other_models(
-    page: BatchPage, qtbot: QtBot, problem_file: Path, chat: ScriptedLoader, demo: HeldLoader
-) -> None:
+def test_as_many_problems_are_solved_at_once_as_with_other_models(page, qtbot, problem_file, chat, demo):
     demo.let_go.set()
     begin(page, qtbot, problem_file)
     wait_until_done(page, qtbot)
@@ -149,9 +141,7 @@ def test_as_many_problems_are_solved_at_once_as_with_other_models(
     assert [choice.parallel for choice in chat.choices] == [1]
 
 
-def test_a_stopped_batch_resumes_on_a_pair_that_is_opened_again(
-    page: BatchPage, qtbot: QtBot, problem_file: Path, chat: ScriptedLoader, demo: HeldLoader
-) -> None:
+def test_a_stopped_batch_resumes_on_a_pair_that_is_opened_again(page, qtbot, problem_file, chat, demo):
     begin(page, qtbot, problem_file)
     qtbot.waitUntil(lambda: page.session.activity is BatchActivity.RUNNING)
     for _ in range(2):
@@ -166,9 +156,7 @@ def test_a_stopped_batch_resumes_on_a_pair_that_is_opened_again(
     assert (len(demo.choices), len(chat.choices)) == (2, 1)
 
 
-def test_other_models_for_the_chat_do_not_stop_it(
-    page: BatchPage, qtbot: QtBot, problem_file: Path, demo: HeldLoader
-) -> None:
+def test_other_models_for_the_chat_do_not_stop_it(page, qtbot, problem_file, demo):
     begin(page, qtbot, problem_file)
     qtbot.waitUntil(lambda: page.session.activity is BatchActivity.RUNNING)
     page.session.models.load(OWN_MODELS)
@@ -180,9 +168,7 @@ def test_other_models_for_the_chat_do_not_stop_it(
     assert page.session.models.choice == OWN_MODELS
 
 
-def test_a_batch_that_is_stopped_while_its_models_are_opened_leaves_none_behind(
-    page: BatchPage, qtbot: QtBot, problem_file: Path, demo: HeldLoader
-) -> None:
+def test_a_batch_that_is_stopped_while_its_models_are_opened_leaves_none_behind(page, qtbot, problem_file, demo):
     demo.gate = threading.Event()
     begin(page, qtbot, problem_file)
     qtbot.waitUntil(lambda: page.session.activity is BatchActivity.LOADING and bool(demo.choices))
@@ -196,9 +182,7 @@ def test_a_batch_that_is_stopped_while_its_models_are_opened_leaves_none_behind(
     assert page.session.progress.total.done == 0
 
 
-def test_an_earlier_batch_of_the_demo_pair_opens_without_seconds_and_one_of_others_with_them(
-    page: BatchPage, qtbot: QtBot
-) -> None:
+def test_an_earlier_batch_of_the_demo_pair_opens_without_seconds_and_one_of_others_with_them(page, qtbot):
     with Grader() as grader:
         ids = [ended_batch(page.session.store, grader, *models) for models in (DEMO, COPIES, DEMO)]
     for batch, times in zip(ids, (False, True, False), strict=True):

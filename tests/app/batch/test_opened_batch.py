@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from baton_reasoning.app.batch.opened_batch import OpenedBatch
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.batch.running.batch import create_batch
@@ -22,7 +20,7 @@ from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import problems
 
 
-def test_rows_and_progress_follow_what_happens(tmp_path: Path) -> None:
+def test_rows_and_progress_follow_what_happens(tmp_path):
     with Store.open(tmp_path / "baton.sqlite") as store:
         batch = create_batch(store, "counting", problems(2), arms_of(("small",), RunSettings()), range(1), 1)
         opened = OpenedBatch.read(store, batch)

@@ -13,7 +13,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog, QLabel, QWidget
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.execution import BatchActivity
@@ -36,8 +36,7 @@ from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ColourScheme
 from baton_reasoning.core.store.batches import Batch, StoredArm
 from baton_reasoning.core.store.store import Store
-from tests.app.batch.conftest import RecordedActions, ScriptedLoader
-from tests.core.batch.data_hub import DataHub
+from tests.app.batch.conftest import ScriptedLoader
 from tests.core.batch.noted import NOTES, noted_report
 from tests.fakes.scripted import Fault
 from tests.patience import PATIENCE
@@ -78,7 +77,7 @@ def marks(page: BatchPage) -> list[str]:
     return [mark_of(row).value for row in found if row]
 
 
-def test_an_opened_file_shows_its_columns_and_first_problems(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+def test_an_opened_file_shows_its_columns_and_first_problems(page, qtbot, problem_file):
     preview(page, qtbot, problem_file)
     shown = page.preview
     assert page.currentWidget() is shown
@@ -94,7 +93,7 @@ def test_an_opened_file_shows_its_columns_and_first_problems(page: BatchPage, qt
     assert shown.table.texts()[5][1] == "Count to 5."
 
 
-def test_tab_leads_from_the_first_problems_to_the_start(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+def test_tab_leads_from_the_first_problems_to_the_start(page, qtbot, problem_file):
     page.show()
     qtbot.waitExposed(page)
     preview(page, qtbot, problem_file)
@@ -108,7 +107,7 @@ def test_tab_leads_from_the_first_problems_to_the_start(page: BatchPage, qtbot: 
     assert page.preview.table.horizontalScrollBar().maximum() == 0, "the expected answers are in view"
 
 
-def test_the_number_of_answers_is_shown_before_the_start(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+def test_the_number_of_answers_is_shown_before_the_start(page, qtbot, problem_file):
     preview(page, qtbot, problem_file)
     shown = page.preview
     problems = len(shown.found.problems) if shown.found else 0
@@ -120,8 +119,8 @@ def test_the_number_of_answers_is_shown_before_the_start(page: BatchPage, qtbot:
 
 
 def test_a_wrong_guess_is_corrected_with_a_combo_box_also_after_a_file_that_cannot_be_read(
-    page: BatchPage, actions: RecordedActions, qtbot: QtBot, problem_file: Path, tmp_path: Path
-) -> None:
+    page, actions, qtbot, problem_file, tmp_path
+):
     preview(page, qtbot, problem_file)
     damaged = tmp_path / "damaged.json"
     damaged.write_text("{")
@@ -134,9 +133,7 @@ def test_a_wrong_guess_is_corrected_with_a_combo_box_also_after_a_file_that_cann
     assert page.preview.answer.currentText() == "other"
 
 
-def test_a_file_that_cannot_be_read_is_told_in_words(
-    page: BatchPage, actions: RecordedActions, qtbot: QtBot, tmp_path: Path
-) -> None:
+def test_a_file_that_cannot_be_read_is_told_in_words(page, actions, qtbot, tmp_path):
     (tmp_path / "empty.csv").write_text("")
     with qtbot.waitSignal(actions.failed) as failure:
         page.open_problems(tmp_path / "empty.csv")
@@ -144,9 +141,7 @@ def test_a_file_that_cannot_be_read_is_told_in_words(
     assert page.currentWidget() is page.welcome
 
 
-def test_a_file_without_answers_runs_only_when_a_person_says_so(
-    page: BatchPage, qtbot: QtBot, tmp_path: Path, problem_file: Path
-) -> None:
+def test_a_file_without_answers_runs_only_when_a_person_says_so(page, qtbot, tmp_path, problem_file):
     (tmp_path / "open.jsonl").write_text('{"problem": "Count to 1."}\n{"problem": "Count to 2."}\n')
     preview(page, qtbot, tmp_path / "open.jsonl")
     shown = page.preview
@@ -161,9 +156,7 @@ def test_a_file_without_answers_runs_only_when_a_person_says_so(
     assert shown.start.isEnabled()
 
 
-def test_a_batch_is_begun_as_from_the_terminal(
-    page: BatchPage, actions: RecordedActions, qtbot: QtBot, problem_file: Path, tmp_path: Path
-) -> None:
+def test_a_batch_is_begun_as_from_the_terminal(page, actions, qtbot, problem_file, tmp_path):
     preview(page, qtbot, problem_file)
     page.preview.seeds.setValue(2)
     page.preview.start.click()
@@ -176,9 +169,7 @@ def test_a_batch_is_begun_as_from_the_terminal(
     assert report["provenance"]["cores"] > 0
 
 
-def test_an_arm_with_the_settings_of_another_is_not_run_again(
-    page: BatchPage, actions: RecordedActions, qtbot: QtBot, problem_file: Path
-) -> None:
+def test_an_arm_with_the_settings_of_another_is_not_run_again(page, actions, qtbot, problem_file):
     run(page, qtbot, problem_file, "small", "chosen")
     with qtbot.waitSignal(actions.said) as noticed:
         page._add_arms(["n1"])
@@ -190,13 +181,8 @@ def test_an_arm_with_the_settings_of_another_is_not_run_again(
 
 
 def test_every_problem_gets_its_mark_and_results_are_exported(
-    page: BatchPage,
-    actions: RecordedActions,
-    qtbot: QtBot,
-    problem_file: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    page, actions, qtbot, problem_file, tmp_path, monkeypatch
+):
     run(page, qtbot, problem_file, "small")
     assert marks(page) == ["✓", "✗"] * 3
     assert page.view.status.text() == "6 / 6"
@@ -213,9 +199,7 @@ def test_every_problem_gets_its_mark_and_results_are_exported(
     assert other.read_text() == "mine", "no file is replaced but the chosen one"
 
 
-def test_sentence_chart_and_folded_parts_tell_what_the_report_says(
-    page: BatchPage, qtbot: QtBot, problem_file: Path
-) -> None:
+def test_sentence_chart_and_folded_parts_tell_what_the_report_says(page, qtbot, problem_file):
     report = reported(page, qtbot, problem_file, "small", "large")
     view = page.view
     assert view.sentence.text() == "Small alone: 50% right; large alone 100%."
@@ -236,7 +220,7 @@ def test_sentence_chart_and_folded_parts_tell_what_the_report_says(
     assert not folded.tests.isVisibleTo(view)
 
 
-def test_what_is_opened_below_the_fold_is_scrolled_to(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+def test_what_is_opened_below_the_fold_is_scrolled_to(page, qtbot, problem_file):
     page.show()
     page.resize(760, 500)
 
@@ -260,7 +244,7 @@ def test_what_is_opened_below_the_fold_is_scrolled_to(page: BatchPage, qtbot: Qt
         folded.heads[fold].click()
 
 
-def test_titles_of_policies_are_whole_where_there_is_room(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+def test_titles_of_policies_are_whole_where_there_is_room(page, qtbot, problem_file):
     page.resize(1280, 800)
     page.show()
     run(page, qtbot, problem_file, "small", "large", "baton", "random")
@@ -271,7 +255,7 @@ def test_titles_of_policies_are_whole_where_there_is_room(page: BatchPage, qtbot
     assert page.view.table.horizontalScrollBar().maximum() == 0
 
 
-def test_takeovers_are_counted_once_a_person_looks_at_them(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+def test_takeovers_are_counted_once_a_person_looks_at_them(page, qtbot, problem_file):
     run(page, qtbot, problem_file, "small", "every-step")
     folded = page.view.folded
     assert folded.takeovers.shown == []
@@ -282,7 +266,7 @@ def test_takeovers_are_counted_once_a_person_looks_at_them(page: BatchPage, qtbo
     assert "Opening by the large model" in [row[0] for row in table.rows]
 
 
-def test_every_note_of_the_report_stands_in_the_folded_parts(page: BatchPage, qtbot: QtBot) -> None:
+def test_every_note_of_the_report_stands_in_the_folded_parts(page, qtbot):
     folded = FoldedParts()
     qtbot.addWidget(folded)
     with Grader() as grader:
@@ -292,16 +276,14 @@ def test_every_note_of_the_report_stands_in_the_folded_parts(page: BatchPage, qt
     assert folded.heads[Fold.NOTES].text() == f"▸ Notes ({len(folded.notes.text().splitlines())})"
 
 
-def test_a_finished_batch_has_no_dead_buttons(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+def test_a_finished_batch_has_no_dead_buttons(page, qtbot, problem_file):
     run(page, qtbot, problem_file, "small")
     page.show()
     view = page.view
     assert not any(each.isVisible() for each in (view.run, view.stop, view.retry, view.bar, view.status))
 
 
-def test_rows_are_filtered_by_what_went_wrong_and_where_policies_differ(
-    page: BatchPage, qtbot: QtBot, problem_file: Path
-) -> None:
+def test_rows_are_filtered_by_what_went_wrong_and_where_policies_differ(page, qtbot, problem_file):
     run(page, qtbot, problem_file, "small", "large")
     view = page.view
     assert [view.filters[each].text() for each in RowFilter] == [
@@ -315,9 +297,7 @@ def test_rows_are_filtered_by_what_went_wrong_and_where_policies_differ(
     assert view.model.rowCount() == 6
 
 
-def test_a_chart_has_the_colours_of_the_theme_and_is_saved_in_those_of_print(
-    page: BatchPage, qtbot: QtBot, problem_file: Path, tmp_path: Path, qapp: QApplication
-) -> None:
+def test_a_chart_has_the_colours_of_the_theme_and_is_saved_in_those_of_print(page, qtbot, problem_file, tmp_path, qapp):
     run(page, qtbot, problem_file, "small", "large")
     page.show()
     chart = page.view.share
@@ -333,9 +313,7 @@ def test_a_chart_has_the_colours_of_the_theme_and_is_saved_in_those_of_print(
         chart.save(tmp_path / "missing" / "chart.png")
 
 
-def test_in_a_narrow_window_chart_and_table_stand_below_each_other(
-    page: BatchPage, qtbot: QtBot, problem_file: Path
-) -> None:
+def test_in_a_narrow_window_chart_and_table_stand_below_each_other(page, qtbot, problem_file):
     run(page, qtbot, problem_file, "small", "large")
     page.show()
     view = page.view
@@ -347,9 +325,7 @@ def test_in_a_narrow_window_chart_and_table_stand_below_each_other(
     assert view._split.orientation() is Qt.Orientation.Horizontal
 
 
-def test_answers_are_graded_again_in_another_way(
-    page: BatchPage, actions: RecordedActions, qtbot: QtBot, problem_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_answers_are_graded_again_in_another_way(page, actions, qtbot, problem_file, monkeypatch):
     run(page, qtbot, problem_file, "small")
     choices = {action.text(): action for action in page.view.regrade.actions()}
     assert list(choices) == list(GRADINGS.values())
@@ -375,9 +351,7 @@ def test_answers_are_graded_again_in_another_way(
     assert marks(page) == ["✓", "✓", "✓", "✓", "✓", "✗"]
 
 
-def test_a_grading_that_is_stopped_changes_nothing(
-    page: BatchPage, actions: RecordedActions, qtbot: QtBot, problem_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_grading_that_is_stopped_changes_nothing(page, actions, qtbot, problem_file, monkeypatch):
     run(page, qtbot, problem_file, "small")
     gate = threading.Event()
 
@@ -400,7 +374,7 @@ def test_a_grading_that_is_stopped_changes_nothing(
     assert marks(page) == ["✓", "✗"] * 3
 
 
-def test_a_system_prompt_of_the_batch_reaches_every_arm(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+def test_a_system_prompt_of_the_batch_reaches_every_arm(page, qtbot, problem_file):
     preview(page, qtbot, problem_file)
     page.preview.system.setText("Be brief.")
     page.preview.start.click()
@@ -412,9 +386,7 @@ def test_a_system_prompt_of_the_batch_reaches_every_arm(page: BatchPage, qtbot: 
     assert arms == ["Be brief."] * 4
 
 
-def test_other_large_models_are_arms_that_run_one_after_another(
-    page: BatchPage, qtbot: QtBot, problem_file: Path, loader: ScriptedLoader
-) -> None:
+def test_other_large_models_are_arms_that_run_one_after_another(page, qtbot, problem_file, loader):
     preview(page, qtbot, problem_file)
     for name, box in page.preview.arms.items():
         box.setChecked(name == "small")
@@ -422,13 +394,13 @@ def test_other_large_models_are_arms_that_run_one_after_another(
     page.preview.start.click()
     wait_until_done(page, qtbot)
     assert loader.large == ["", "/models/Big-14B.gguf", "/models/Big-32B.gguf", ""], "at last the chat's own again"
-    assert [arm.name for arm in page.session.batch.arms] == ["small", "chosen, Big-14B", "chosen, Big-32B"]  # type: ignore[union-attr]
+    assert [arm.name for arm in page.session.batch.arms] == ["small", "chosen, Big-14B", "chosen, Big-32B"]
     assert page.session.progress.total.done == 18
 
 
 def test_a_guide_that_cannot_be_loaded_is_told_and_the_chat_keeps_its_models(
-    page: BatchPage, actions: RecordedActions, qtbot: QtBot, problem_file: Path, loader: ScriptedLoader
-) -> None:
+    page, actions, qtbot, problem_file, loader
+):
     loader.missing = "/models/Big.gguf"
     preview(page, qtbot, problem_file)
     page.preview.show_larges(["/models/Big.gguf"])
@@ -440,7 +412,7 @@ def test_a_guide_that_cannot_be_loaded_is_told_and_the_chat_keeps_its_models(
     assert page.session.progress.to_run("large, Big") == 6
 
 
-def test_a_closed_batch_is_found_again_and_goes_on(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+def test_a_closed_batch_is_found_again_and_goes_on(page, qtbot, problem_file):
     preview(page, qtbot, problem_file)
     session = page.session
     stopping = session.rows_changed.connect(lambda *_: session.stop())
@@ -457,9 +429,7 @@ def test_a_closed_batch_is_found_again_and_goes_on(page: BatchPage, qtbot: QtBot
     assert page.session.progress.total.done == page.session.progress.total.jobs
 
 
-def test_while_a_batch_runs_no_other_is_begun_and_it_is_not_deleted(
-    page: BatchPage, actions: RecordedActions, qtbot: QtBot, problem_file: Path
-) -> None:
+def test_while_a_batch_runs_no_other_is_begun_and_it_is_not_deleted(page, actions, qtbot, problem_file):
     preview(page, qtbot, problem_file)
     with qtbot.waitSignal(page.session.opened):
         page.preview.start.click()
@@ -478,8 +448,8 @@ def test_while_a_batch_runs_no_other_is_begun_and_it_is_not_deleted(
 
 
 def test_errors_alone_are_tried_again_and_stay_while_the_models_cannot_be_loaded(
-    page: BatchPage, actions: RecordedActions, qtbot: QtBot, problem_file: Path, loader: ScriptedLoader
-) -> None:
+    page, actions, qtbot, problem_file, loader
+):
     def refuse(*_: object) -> Iterator[Pair]:
         yield from ()
         raise ModelFileError("small.gguf is not there.", "Choose another file.")
@@ -502,15 +472,13 @@ def test_errors_alone_are_tried_again_and_stay_while_the_models_cannot_be_loaded
     assert sorted(marks(page)) == sorted(["✓", "✗"] * 3)
 
 
-def test_every_control_has_a_name_for_a_screen_reader(page: BatchPage) -> None:
+def test_every_control_has_a_name_for_a_screen_reader(page):
     view, shown = page.view, page.preview
     controls = [view.table, view.bar, view.answer.next, shown.table, shown.problem, shown.answer, shown.parallel]
     assert all(control.accessibleName() for control in controls)
 
 
-def test_an_earlier_batch_can_be_deleted_and_brought_back(
-    page: BatchPage, actions: RecordedActions, qtbot: QtBot, problem_file: Path
-) -> None:
+def test_an_earlier_batch_can_be_deleted_and_brought_back(page, actions, qtbot, problem_file):
     run(page, qtbot, problem_file, "small")
     page.view.left.emit()
     (batch,) = page.session.store.batches.all()
@@ -528,9 +496,7 @@ def test_an_earlier_batch_can_be_deleted_and_brought_back(
     assert [kept.id for kept in page.session.store.batches.all()] == [batch.id]
 
 
-def test_a_report_that_is_asked_for_while_one_is_computed_comes_after_it(
-    page: BatchPage, qtbot: QtBot, problem_file: Path
-) -> None:
+def test_a_report_that_is_asked_for_while_one_is_computed_comes_after_it(page, qtbot, problem_file):
     run(page, qtbot, problem_file, "small")
     reports: list[object] = []
     page.session.reported.connect(reports.append)
@@ -540,9 +506,7 @@ def test_a_report_that_is_asked_for_while_one_is_computed_comes_after_it(
     assert len(reports) == 2
 
 
-def test_a_data_set_of_the_hub_is_read_from_the_address_of_its_page(
-    page: BatchPage, qtbot: QtBot, data_hub: DataHub
-) -> None:
+def test_a_data_set_of_the_hub_is_read_from_the_address_of_its_page(page, qtbot, data_hub):
     data_hub.files = {"test.jsonl": '{"question": "Count to 2.", "answer": "2", "other": "5"}'}
     page.show()
     field = page.welcome.data_set
@@ -560,9 +524,7 @@ def test_a_data_set_of_the_hub_is_read_from_the_address_of_its_page(
     assert page.preview.table.texts()[0][2] == "5"
 
 
-def test_a_data_set_that_cannot_be_read_leaves_its_name_to_be_corrected(
-    page: BatchPage, actions: RecordedActions, qtbot: QtBot, data_hub: DataHub
-) -> None:
+def test_a_data_set_that_cannot_be_read_leaves_its_name_to_be_corrected(page, actions, qtbot, data_hub):
     page.show()
     field = page.welcome.data_set
     field.setFocus()
@@ -575,7 +537,7 @@ def test_a_data_set_that_cannot_be_read_leaves_its_name_to_be_corrected(
     assert page.welcome.read_data_set.isEnabled()
 
 
-def test_an_earlier_batch_says_how_far_it_is(page: BatchPage) -> None:
+def test_an_earlier_batch_says_how_far_it_is(page):
     arm = StoredArm("small", {})
     begun = Batch("a", "sums", {}, (arm,), 300, 900, 96, datetime(2026, 11, 26, tzinfo=UTC))
     page.welcome.show_batches([begun, replace(begun, id="b", done=900)])
@@ -583,7 +545,7 @@ def test_an_earlier_batch_says_how_far_it_is(page: BatchPage) -> None:
     assert [text for text in shown if text in ("96 of 900", "✓")] == ["96 of 900", "✓"]
 
 
-def test_the_columns_grow_with_the_text(page: BatchPage, qtbot: QtBot, problem_file: Path, qapp: QApplication) -> None:
+def test_the_columns_grow_with_the_text(page, qtbot, problem_file, qapp):
     run(page, qtbot, problem_file, "small", "large")
     current_theme().use(ColourScheme.LIGHT, 1.5)
     try:
@@ -595,9 +557,7 @@ def test_the_columns_grow_with_the_text(page: BatchPage, qtbot: QtBot, problem_f
         current_theme().use(ColourScheme.LIGHT)
 
 
-def test_the_problem_keeps_its_share_of_the_width_whatever_the_number_of_policies(
-    page: BatchPage, qtbot: QtBot, problem_file: Path
-) -> None:
+def test_the_problem_keeps_its_share_of_the_width_whatever_the_number_of_policies(page, qtbot, problem_file):
     page.show()
     run(page, qtbot, problem_file, "small", "large")
     table = page.view.table
@@ -608,7 +568,7 @@ def test_the_problem_keeps_its_share_of_the_width_whatever_the_number_of_policie
     assert table.columnWidth(ResultColumn.PROBLEM) == width
 
 
-def test_four_policies_are_offered_and_the_rest_behind_more(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+def test_four_policies_are_offered_and_the_rest_behind_more(page, qtbot, problem_file):
     page.show()
     preview(page, qtbot, problem_file)
     shown = page.preview
@@ -622,7 +582,7 @@ def test_four_policies_are_offered_and_the_rest_behind_more(page: BatchPage, qtb
     assert not set(ABLATIONS) & shown.arms.keys()
 
 
-def test_a_start_that_is_not_possible_says_why(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+def test_a_start_that_is_not_possible_says_why(page, qtbot, problem_file):
     preview(page, qtbot, problem_file)
     shown = page.preview
     assert (shown.start.isEnabled(), shown.reason.text()) == (True, "")

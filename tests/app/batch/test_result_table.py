@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QAbstractItemModelTester, QSignalSpy
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.result_table import (
     FIRST_ARM,
@@ -43,7 +42,7 @@ def row(job: int, outcome: Outcome | None = None, answer: str = "", seed: int = 
 
 
 @pytest.fixture
-def model(qtbot: QtBot) -> ResultTable:
+def model(qtbot):
     """Five problems under four arms; nothing is written yet."""
     model = ResultTable()
     show(model, [row(job) for job in range(20)], problems(5))
@@ -70,7 +69,7 @@ def numbers(model: ResultTable) -> list[str]:
     return [model.index(place, ResultColumn.NUMBER).data() for place in range(model.rowCount())]
 
 
-def test_a_problem_is_one_row_with_a_column_for_each_policy(model: ResultTable) -> None:
+def test_a_problem_is_one_row_with_a_column_for_each_policy(model):
     titles = [model.headerData(each, Qt.Orientation.Horizontal) for each in range(model.columnCount())]
     assert titles == ["#", "Seed", "Problem", "Expected", "Small only", "Large only", "Keywords", "Random as Keywords"]
     assert model.rowCount() == 5
@@ -78,7 +77,7 @@ def test_a_problem_is_one_row_with_a_column_for_each_policy(model: ResultTable) 
     assert cells(model, 1) == [""] * 4
 
 
-def test_a_pair_rescues_or_spoils_what_its_small_model_does_alone(model: ResultTable) -> None:
+def test_a_pair_rescues_or_spoils_what_its_small_model_does_alone(model):
     for job, outcome in enumerate((WRONG, RIGHT, RIGHT, RIGHT, RIGHT, RIGHT, WRONG, WRONG)):
         take(model, row(job, outcome, "7"))
     assert cells(model, 0) == ["✗ 7", "✓", "✓ rescued", "✓"], "neither the large model alone nor chance is a pair"
@@ -88,7 +87,7 @@ def test_a_pair_rescues_or_spoils_what_its_small_model_does_alone(model: ResultT
     assert ribbons == [None, None, (75, 100), None]
 
 
-def test_each_outcome_has_its_sign_and_its_reason(model: ResultTable) -> None:
+def test_each_outcome_has_its_sign_and_its_reason(model):
     take(model, row(0, Outcome.UNSCORED, "7"))
     take(model, row(1)._replace(state=JobState.DONE, error="The model is gone."))
     take(model, row(2)._replace(state=JobState.CLAIMED))
@@ -99,21 +98,21 @@ def test_each_outcome_has_its_sign_and_its_reason(model: ResultTable) -> None:
     assert tips[3] == "Random as Keywords: 7\nThe same text.\nIt was slow.\nodd"
 
 
-def test_several_seeds_are_rows_of_their_own_and_named_in_the_tip(model: ResultTable) -> None:
+def test_several_seeds_are_rows_of_their_own_and_named_in_the_tip(model):
     rows = [row(job, RIGHT)._replace(job=4 * seed + job, seed=seed) for seed in (0, 1) for job in range(4)]
     show(model, rows, problems(1))
     assert [model.index(place, ResultColumn.SEED).data() for place in (0, 1)] == ["0", "1"]
     assert str(cells(model, 1, Qt.ItemDataRole.ToolTipRole)[3]).startswith("Random as Keywords · seed 1")
 
 
-def test_a_text_that_is_written_is_seen_to_grow(model: ResultTable, qtbot: QtBot) -> None:
+def test_a_text_that_is_written_is_seen_to_grow(model, qtbot):
     with qtbot.waitSignal(model.dataChanged):
         take(model, row(6, RIGHT)._replace(state=JobState.CLAIMED))
     assert cells(model, 1)[2] == "writing…"
     assert cells(model, 1, RIBBON_ROLE)[2] is not None
 
 
-def test_only_what_differs_between_problems_is_shown_and_the_whole_text_in_the_tip(model: ResultTable) -> None:
+def test_only_what_differs_between_problems_is_shown_and_the_whole_text_in_the_tip(model):
     opening, ending = "In the sequence where each term is the sum of all before it, what is term ", ", in five digits?"
     texts = [f"{opening}{n}{ending}" for n in (12, 14)]
     shown = [Problem(f"p{at}", text, "", {}, at + 1) for at, text in enumerate(texts)]
@@ -125,11 +124,11 @@ def test_only_what_differs_between_problems_is_shown_and_the_whole_text_in_the_t
 
 
 @pytest.mark.parametrize("texts", [["Count to 1.", "Count to 2."], ["One text, twice the same." for _ in range(2)], []])
-def test_a_short_or_whole_opening_is_kept(texts: list[str]) -> None:
+def test_a_short_or_whole_opening_is_kept(texts):
     assert distinguishing_parts(texts) == texts
 
 
-def test_rows_are_sorted_by_a_column_and_as_at_first(model: ResultTable) -> None:
+def test_rows_are_sorted_by_a_column_and_as_at_first(model):
     for job, outcome in ((0, RIGHT), (4, WRONG), (8, RIGHT), (12, Outcome.UNSCORED)):
         take(model, row(job, outcome, str(9 - job)))
     model.sort(FIRST_ARM, Qt.SortOrder.DescendingOrder)
@@ -141,7 +140,7 @@ def test_rows_are_sorted_by_a_column_and_as_at_first(model: ResultTable) -> None
     assert numbers(model) == ["1", "2", "3", "4", "5"]
 
 
-def test_filters_keep_what_went_wrong_and_where_policies_differ(model: ResultTable) -> None:
+def test_filters_keep_what_went_wrong_and_where_policies_differ(model):
     for job, outcome in ((0, WRONG), (1, WRONG), (2, WRONG), (4, WRONG), (6, RIGHT), (10, RIGHT)):
         take(model, row(job, outcome))
     model.choose(RowFilter.WRONG)
@@ -153,7 +152,7 @@ def test_filters_keep_what_went_wrong_and_where_policies_differ(model: ResultTab
     assert model.different == set()
 
 
-def test_the_next_failure_is_of_the_same_policy(model: ResultTable) -> None:
+def test_the_next_failure_is_of_the_same_policy(model):
     for job, outcome in ((0, WRONG), (2, WRONG), (6, WRONG), (8, WRONG), (14, WRONG)):
         take(model, row(job, outcome))
     places = []
@@ -165,7 +164,7 @@ def test_the_next_failure_is_of_the_same_policy(model: ResultTable) -> None:
     assert not model.next_failed(model.index(0, FIRST_ARM), -1).isValid()
 
 
-def test_it_is_a_sound_model(model: ResultTable) -> None:
+def test_it_is_a_sound_model(model):
     tester = QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Fatal)
     take(model, row(2, RIGHT))
     model.sort(FIRST_ARM, Qt.SortOrder.DescendingOrder)
@@ -173,7 +172,7 @@ def test_it_is_a_sound_model(model: ResultTable) -> None:
     assert tester.model() is model
 
 
-def test_a_change_among_5000_rows_tells_of_its_own_row_only(qtbot: QtBot) -> None:
+def test_a_change_among_5000_rows_tells_of_its_own_row_only(qtbot):
     model = ResultTable()
     show(model, [row(job, WRONG if job % 7 else RIGHT, str(job)) for job in range(20_000)], problems(5_000))
     model.sort(FIRST_ARM, Qt.SortOrder.DescendingOrder)
@@ -199,5 +198,5 @@ def test_a_change_among_5000_rows_tells_of_its_own_row_only(qtbot: QtBot) -> Non
         ("", ""),
     ],
 )
-def test_what_has_a_sign_is_shown_by_it_and_the_rest_as_it_is_written(latex: str, plain: str) -> None:
+def test_what_has_a_sign_is_shown_by_it_and_the_rest_as_it_is_written(latex, plain):
     assert plain_answer(latex) == plain

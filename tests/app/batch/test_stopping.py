@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 from PySide6.QtGui import QAccessible
-from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.batch.results_view import ResultsView
 from baton_reasoning.app.toolkit.background import StreamTask
-from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.thinking.events import RunStarted
 from tests.app.batch.test_beside_chat import BATCH, HeldLoader, batch_page, wait_until_done
 from tests.app.conftest import OWN_MODELS
@@ -21,12 +15,12 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def loader() -> HeldLoader:
+def loader():
     return HeldLoader(BATCH)
 
 
 @pytest.fixture
-def page(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path, loader: HeldLoader) -> BatchPage:
+def page(make_window, qtbot, tmp_path, loader):
     """A batch of four answers, two of which are under way."""
     path = tmp_path / "counting.csv"
     path.write_text("question,answer\n" + "\n".join(f"Count to {n}.,{n}" for n in range(4)))
@@ -44,9 +38,7 @@ def spoken(view: ResultsView) -> str:
     return QAccessible.queryAccessibleInterface(view.stop).text(QAccessible.Text.Name)
 
 
-def test_stop_finishes_the_answers_under_way_and_begins_no_other(
-    page: BatchPage, qtbot: QtBot, loader: HeldLoader
-) -> None:
+def test_stop_finishes_the_answers_under_way_and_begins_no_other(page, qtbot, loader):
     view = page.view
     assert (spoken(view), view.stop.toolTip()) == ("Stop", "Finishes the answers under way, and begins no other")
     view.stop.click()
@@ -60,7 +52,7 @@ def test_stop_finishes_the_answers_under_way_and_begins_no_other(
     assert (view.run.text(), view.run.isHidden(), view.stop.isHidden()) == ("Resume", False, True)
 
 
-def test_stop_now_stops_them_and_they_are_written_anew(page: BatchPage, qtbot: QtBot, loader: HeldLoader) -> None:
+def test_stop_now_stops_them_and_they_are_written_anew(page, qtbot, loader):
     page.view.stop.click()
     page.view.stop.click()
     loader.let_go.set()
@@ -75,7 +67,7 @@ def test_stop_now_stops_them_and_they_are_written_anew(page: BatchPage, qtbot: Q
         assert len(starts) == 1
 
 
-def test_a_window_that_is_closed_stops_them_at_once(page: BatchPage, qtbot: QtBot, loader: HeldLoader) -> None:
+def test_a_window_that_is_closed_stops_them_at_once(page, qtbot, loader):
     for task in page.session.findChildren(StreamTask):
         task.stop()  # as BackgroundTasks.close does, which would wait for the texts that are held here
     loader.let_go.set()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint, QRect, Qt
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.execution import BatchActivity
 from baton_reasoning.app.batch.opened_batch import OpenedBatch
@@ -39,12 +38,12 @@ def row(page: BatchPage, name: str) -> BatchRow:
 
 
 @pytest.fixture
-def loader() -> HeldLoader:
+def loader():
     return HeldLoader(BATCH)
 
 
 @pytest.fixture
-def page(make_window: Make, qtbot: QtBot, tmp_path: Path, loader: HeldLoader) -> Iterator[BatchPage]:
+def page(make_window, qtbot, tmp_path, loader):
     """On which “first” is done, and “second” runs and is held in its first texts."""
     loader.let_go.set()
     window = make_window(loader, models=OWN_MODELS)
@@ -61,9 +60,7 @@ def page(make_window: Make, qtbot: QtBot, tmp_path: Path, loader: HeldLoader) ->
     loader.let_go.set()  # a text that is held would keep the window from closing
 
 
-def test_while_one_batch_runs_another_is_read_and_not_resumed(
-    page: BatchPage, qtbot: QtBot, loader: HeldLoader
-) -> None:
+def test_while_one_batch_runs_another_is_read_and_not_resumed(page, qtbot, loader):
     page.view.left.emit()
     assert row(page, "second").state.text() == "▶ 0 of 4"
     with qtbot.waitSignal(page.session.opened):
@@ -74,7 +71,7 @@ def test_while_one_batch_runs_another_is_read_and_not_resumed(
     assert page.session.executed
     assert not page.view.stop.isVisible()
     page.session.start()
-    assert page.view.window().notice.text == "“second” is running. Stop it first, or wait until it is done."  # type: ignore[attr-defined]
+    assert page.view.window().notice.text == "“second” is running. Stop it first, or wait until it is done."
     page.view.left.emit()
     loader.let_go.set()
     qtbot.waitUntil(lambda: row(page, "second").state.text() == "✓")
@@ -82,9 +79,7 @@ def test_while_one_batch_runs_another_is_read_and_not_resumed(
     assert page.session.batch.name == "first"
 
 
-def test_of_two_batches_the_one_chosen_last_is_shown_though_it_was_read_first(
-    page: BatchPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_two_batches_the_one_chosen_last_is_shown_though_it_was_read_first(page, qtbot, monkeypatch):
     page.view.left.emit()
     first, second = (row(page, name).batch.id for name in ("first", "second"))
     gate, read = threading.Event(), OpenedBatch.read
@@ -103,7 +98,7 @@ def test_of_two_batches_the_one_chosen_last_is_shown_though_it_was_read_first(
     assert page.view.title.text() == "second"
 
 
-def test_a_batch_never_shows_the_figures_of_another(page: BatchPage, qtbot: QtBot, loader: HeldLoader) -> None:
+def test_a_batch_never_shows_the_figures_of_another(page, qtbot, loader):
     with qtbot.waitSignal(page.session.reported):
         page.session.report()
     with qtbot.waitSignal(page.session.opened):
@@ -120,9 +115,7 @@ def test_a_batch_never_shows_the_figures_of_another(page: BatchPage, qtbot: QtBo
     qtbot.waitUntil(lambda: not page.session.executed)
 
 
-def test_the_running_batch_is_viewed_again_with_all_that_happened_meanwhile(
-    page: BatchPage, qtbot: QtBot, loader: HeldLoader
-) -> None:
+def test_the_running_batch_is_viewed_again_with_all_that_happened_meanwhile(page, qtbot, loader):
     page.view.left.emit()
     with qtbot.waitSignal(page.session.opened):
         qtbot.mouseClick(row(page, "first"), Qt.MouseButton.LeftButton)
@@ -139,9 +132,7 @@ def test_the_running_batch_is_viewed_again_with_all_that_happened_meanwhile(
     qtbot.waitUntil(lambda: marks() == ["✓"] * 4)
 
 
-def test_a_second_click_on_start_does_nothing(
-    make_window: Make, qtbot: QtBot, tmp_path: Path, loader: HeldLoader
-) -> None:
+def test_a_second_click_on_start_does_nothing(make_window, qtbot, tmp_path, loader):
     window = make_window(loader, models=OWN_MODELS)
     window.show_page("batch")
     page = batch_page(window, qtbot, problems(tmp_path, "once"))
@@ -153,9 +144,7 @@ def test_a_second_click_on_start_does_nothing(
     assert [batch.name for batch in page.session.store.batches.all()] == ["once"]
 
 
-def test_no_message_covers_the_button_that_starts_a_batch(
-    make_window: Make, qtbot: QtBot, tmp_path: Path, loader: HeldLoader
-) -> None:
+def test_no_message_covers_the_button_that_starts_a_batch(make_window, qtbot, tmp_path, loader):
     window = make_window(loader, models=OWN_MODELS)
     window.show_page("batch")
     window.notice.show_message("Something was saved.", warns=False)
@@ -170,7 +159,7 @@ def test_no_message_covers_the_button_that_starts_a_batch(
     assert window.notice.isVisible()
 
 
-def test_a_second_click_on_a_batch_that_is_being_read_does_nothing(page: BatchPage, qtbot: QtBot) -> None:
+def test_a_second_click_on_a_batch_that_is_being_read_does_nothing(page, qtbot):
     opened: list[str] = []
     page.session.opened.connect(lambda: opened.append(page.view.title.text()))
     page.view.left.emit()
@@ -181,15 +170,15 @@ def test_a_second_click_on_a_batch_that_is_being_read_does_nothing(page: BatchPa
     assert opened == ["first"]
 
 
-def test_a_batch_that_cannot_be_read_does_not_keep_others_from_being_opened(page: BatchPage, qtbot: QtBot) -> None:
+def test_a_batch_that_cannot_be_read_does_not_keep_others_from_being_opened(page, qtbot):
     page.session.open("not there")
-    qtbot.waitUntil(lambda: "is not in the store" in page.view.window().notice.text)  # type: ignore[attr-defined]
+    qtbot.waitUntil(lambda: "is not in the store" in page.view.window().notice.text)
     page.view.left.emit()
     with qtbot.waitSignal(page.session.opened):
         row(page, "first").findChildren(ElidedButton)[0].click()
 
 
-def test_escape_closes_the_answer_beside_the_table(page: BatchPage, qtbot: QtBot) -> None:
+def test_escape_closes_the_answer_beside_the_table(page, qtbot):
     page.view.left.emit()
     with qtbot.waitSignal(page.session.opened):
         row(page, "first").findChildren(ElidedButton)[0].click()

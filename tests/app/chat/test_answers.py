@@ -10,7 +10,6 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QLabel, QPushButton
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.session.chat_session import ChatSession
@@ -48,7 +47,7 @@ def endless() -> ScriptedLoader:
     return loader
 
 
-def test_enter_sends_the_problem_and_the_answer_comes(window: MainWindow, qtbot: QtBot) -> None:
+def test_enter_sends_the_problem_and_the_answer_comes(window, qtbot):
     edit = window.chat.composer.edit
     edit.setPlainText("What is 2 + 2?")
     qtbot.waitUntil(lambda: window.session.ready)
@@ -64,7 +63,7 @@ def test_enter_sends_the_problem_and_the_answer_comes(window: MainWindow, qtbot:
 
 
 @pytest.mark.parametrize("reader", [Author.SMALL, Author.LARGE])
-def test_reading_shows_how_far_it_is_from_its_first_token_on(reader: Author, make_window: Make, qtbot: QtBot) -> None:
+def test_reading_shows_how_far_it_is_from_its_first_token_on(reader, make_window, qtbot):
     turnstile, loader = threading.Semaphore(0), ScriptedLoader()
 
     def prefill() -> Iterator[PrefillProgress]:
@@ -91,7 +90,7 @@ def shows(window: MainWindow, line: str) -> bool:
     return last_answer(window).brief.text() == line
 
 
-def test_before_the_first_token_an_answer_says_what_it_waits_for(make_window: Make, qtbot: QtBot) -> None:
+def test_before_the_first_token_an_answer_says_what_it_waits_for(make_window, qtbot):
     gate, loader = threading.Event(), ScriptedLoader()
 
     def wait(_: str) -> None:
@@ -107,7 +106,7 @@ def test_before_the_first_token_an_answer_says_what_it_waits_for(make_window: Ma
     assert "steps" in last_answer(window).brief.text()
 
 
-def test_ctrl_enter_in_the_composer_sends_what_is_typed_there(ask: Ask, qtbot: QtBot) -> None:
+def test_ctrl_enter_in_the_composer_sends_what_is_typed_there(ask, qtbot):
     window = ask("2 + 2?")
     first = last_exchange(window)
     before = len(first.trace.events)
@@ -119,7 +118,7 @@ def test_ctrl_enter_in_the_composer_sends_what_is_typed_there(ask: Ask, qtbot: Q
     assert len(first.trace.events) == before
 
 
-def test_a_complete_answer_cannot_be_continued(ask: Ask, qtbot: QtBot) -> None:
+def test_a_complete_answer_cannot_be_continued(ask, qtbot):
     window = ask("2 + 2?")
     before = len(last_exchange(window).trace.events)
     control, shift = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
@@ -132,7 +131,7 @@ def test_a_complete_answer_cannot_be_continued(ask: Ask, qtbot: QtBot) -> None:
     assert len(last_exchange(window).trace.events) == before
 
 
-def test_shift_enter_begins_a_line(window: MainWindow, qtbot: QtBot) -> None:
+def test_shift_enter_begins_a_line(window, qtbot):
     edit = window.chat.composer.edit
     qtbot.keyClicks(edit, "a")
     qtbot.keyClick(edit, Qt.Key.Key_Return, Qt.KeyboardModifier.ShiftModifier)
@@ -141,7 +140,7 @@ def test_shift_enter_begins_a_line(window: MainWindow, qtbot: QtBot) -> None:
     assert window.session.current is None
 
 
-def test_what_is_asked_while_models_load_is_answered_once_they_are_there(make_window: Make, qtbot: QtBot) -> None:
+def test_what_is_asked_while_models_load_is_answered_once_they_are_there(make_window, qtbot):
     gate = threading.Event()
     window = make_window(ScriptedLoader(gate=gate))
     window.session.ask("2 + 2?")
@@ -151,7 +150,7 @@ def test_what_is_asked_while_models_load_is_answered_once_they_are_there(make_wi
     assert last_exchange(window).trace.finish is Finish.END_OF_TEXT
 
 
-def test_stop_keeps_what_is_there_and_continue_goes_on_from_it(make_window: Make, qtbot: QtBot) -> None:
+def test_stop_keeps_what_is_there_and_continue_goes_on_from_it(make_window, qtbot):
     window = make_window(endless())
     window.session.ask("2 + 2?")
     qtbot.waitUntil(lambda: bool(window.session.current and window.session.current.trace.tokens > 20))
@@ -171,7 +170,7 @@ def test_stop_keeps_what_is_there_and_continue_goes_on_from_it(make_window: Make
     assert len(trace.text) > len(kept.removesuffix(undecided))
 
 
-def test_take_over_now_and_give_back(make_window: Make, qtbot: QtBot) -> None:
+def test_take_over_now_and_give_back(make_window, qtbot):
     window = make_window(endless())
     window.session.ask("2 + 2?")
     current = window.session
@@ -186,7 +185,7 @@ def test_take_over_now_and_give_back(make_window: Make, qtbot: QtBot) -> None:
     assert {piece.author for piece in last_exchange(window).trace.pieces} >= {Author.SMALL, Author.LARGE}
 
 
-def test_the_button_that_passes_the_baton_keeps_its_width(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_button_that_passes_the_baton_keeps_its_width(window, monkeypatch):
     composer, run = window.chat.composer, ListedRun(Conversation(), Exchange("", RunSettings()), author=Author.SMALL)
     monkeypatch.setattr(ChatSession, "answering", run)
     composer.show_writer()
@@ -196,7 +195,7 @@ def test_the_button_that_passes_the_baton_keeps_its_width(window: MainWindow, mo
     assert composer._baton.minimumWidth() == wide > composer._baton.fontMetrics().horizontalAdvance("● Give back")
 
 
-def test_asking_again_makes_a_second_try_with_another_seed(ask: Ask, qtbot: QtBot) -> None:
+def test_asking_again_makes_a_second_try_with_another_seed(ask, qtbot):
     window = ask("2 + 2?")
     first = last_exchange(window)
     window.chat.carry_out(first, AnswerAction.AGAIN)
@@ -209,7 +208,7 @@ def test_asking_again_makes_a_second_try_with_another_seed(ask: Ask, qtbot: QtBo
     assert last_exchange(window) is first
 
 
-def test_editing_asks_another_problem_at_the_same_place(ask: Ask, qtbot: QtBot) -> None:
+def test_editing_asks_another_problem_at_the_same_place(ask, qtbot):
     window = ask("2 + 2?")
     first = last_exchange(window)
     window.chat.composer.edit.setPlainText("a draft")
@@ -222,7 +221,7 @@ def test_editing_asks_another_problem_at_the_same_place(ask: Ask, qtbot: QtBot) 
     assert window.session.conversation.siblings(first) == [first, last_exchange(window)]
 
 
-def test_editing_is_shown_and_esc_leaves_it(ask: Ask, qtbot: QtBot) -> None:
+def test_editing_is_shown_and_esc_leaves_it(ask, qtbot):
     window = ask("2 + 2?")
     composer, first = window.chat.composer, last_exchange(window)
     composer.edit.setPlainText("a draft")
@@ -238,7 +237,7 @@ def test_editing_is_shown_and_esc_leaves_it(ask: Ask, qtbot: QtBot) -> None:
     assert window.session.conversation.siblings(last_exchange(window)) == [last_exchange(window)]
 
 
-def test_the_cancel_button_leaves_editing(ask: Ask, qtbot: QtBot) -> None:
+def test_the_cancel_button_leaves_editing(ask, qtbot):
     window = ask("2 + 2?")
     composer = window.chat.composer
     window.chat.composer.begin_edit(last_exchange(window))
@@ -250,7 +249,7 @@ def test_the_cancel_button_leaves_editing(ask: Ask, qtbot: QtBot) -> None:
     assert composer.edit.toPlainText() == ""
 
 
-def test_a_fork_keeps_the_steps_before_it(ask: Ask, qtbot: QtBot) -> None:
+def test_a_fork_keeps_the_steps_before_it(ask, qtbot):
     window = ask("2 + 2?")
     first = last_exchange(window)
     piece = next(piece for piece in first.trace.pieces if piece.author is Author.LARGE)
@@ -260,7 +259,7 @@ def test_a_fork_keeps_the_steps_before_it(ask: Ask, qtbot: QtBot) -> None:
     assert last_exchange(window).trace.text.startswith(first.trace.text[: piece.position])
 
 
-def test_a_click_on_the_ribbon_shows_the_step_in_the_inspector(ask: Ask) -> None:
+def test_a_click_on_the_ribbon_shows_the_step_in_the_inspector(ask):
     window = ask("2 + 2?")
     pieces = last_exchange(window).trace.pieces
     index = next(i for i, piece in enumerate(pieces) if piece.author is Author.LARGE)
@@ -270,7 +269,7 @@ def test_a_click_on_the_ribbon_shows_the_step_in_the_inspector(ask: Ask) -> None
     assert last_answer(window).steps.isVisible()
 
 
-def test_thinking_is_folded_once_the_answer_is_there(ask: Ask) -> None:
+def test_thinking_is_folded_once_the_answer_is_there(ask):
     window = ask("2 + 2?")
     assert not last_answer(window).steps.isVisible()
     assert last_answer(window).answer.isVisible()
@@ -280,7 +279,7 @@ def test_thinking_is_folded_once_the_answer_is_there(ask: Ask) -> None:
     assert (trace.handoffs, trace.totals[Author.LARGE].takeovers) == (2, 1)
 
 
-def test_a_closing_tag_that_is_repeated_is_never_seen_in_the_answer(make_window: Make, qtbot: QtBot) -> None:
+def test_a_closing_tag_that_is_repeated_is_never_seen_in_the_answer(make_window, qtbot):
     loader = ScriptedLoader()
     loader.small = ScriptedEngine("Hm.</think>\n\nOne <\n</think>\n\nTwo <", split=characters)
     window = make_window(loader)
@@ -307,7 +306,7 @@ def test_a_closing_tag_that_is_repeated_is_never_seen_in_the_answer(make_window:
     assert last_answer(window).answer.markdown.split() == ["One", "<", "Two", "<"]
 
 
-def test_a_narrow_heading_leaves_out_the_share_and_cuts_nothing_before(ask: Ask, qtbot: QtBot) -> None:
+def test_a_narrow_heading_leaves_out_the_share_and_cuts_nothing_before(ask, qtbot):
     window = ask("What is two and two?")
     answer = last_answer(window)
 
@@ -326,7 +325,7 @@ def test_a_narrow_heading_leaves_out_the_share_and_cuts_nothing_before(ask: Ask,
     assert shown == [[answer.brief, answer.share], [answer.brief]]
 
 
-def test_the_death_of_a_model_is_a_sentence_with_a_way_on(make_window: Make, qtbot: QtBot) -> None:
+def test_the_death_of_a_model_is_a_sentence_with_a_way_on(make_window, qtbot):
     loader = ScriptedLoader()
     loader.small = ScriptedEngine(
         "One.\n\nTwo and more.", faults=[Fault(4, EngineLost("The process of small.gguf was killed.", "Restart it."))]
@@ -340,7 +339,7 @@ def test_the_death_of_a_model_is_a_sentence_with_a_way_on(make_window: Make, qtb
     assert last_answer(window)._continue.isVisible()
 
 
-def test_what_happened_without_stopping_the_answer_is_told_below_it(make_window: Make, qtbot: QtBot) -> None:
+def test_what_happened_without_stopping_the_answer_is_told_below_it(make_window, qtbot):
     loader = ScriptedLoader()
     loader.small = ScriptedEngine("One.\n\nTwo.</think>\n\n4", notices={2: "The model was started again."})
     window = make_window(loader)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from PySide6.QtCore import QModelIndex, Qt
@@ -25,14 +25,14 @@ Make = Callable[..., MainWindow]
 
 
 @pytest.fixture
-def held() -> Iterator[HeldAnswers]:
+def held():
     held = HeldAnswers()
     yield held
     held.let_all_go()
 
 
 @pytest.fixture
-def window(make_window: Make, held: HeldAnswers, qtbot: QtBot) -> MainWindow:
+def window(make_window, held, qtbot):
     """In which “Earlier” is answered, and “Long” is being written."""
     loader = ScriptedLoader()
     loader.small, loader.large = held.small, held.large
@@ -75,9 +75,7 @@ def long(window: MainWindow) -> Conversation:
     return window.session.conversation
 
 
-def test_another_conversation_is_read_while_an_answer_is_written(
-    window: MainWindow, held: HeldAnswers, qtbot: QtBot
-) -> None:
+def test_another_conversation_is_read_while_an_answer_is_written(window, held, qtbot):
     writing = long(window)
     click(window, qtbot, "Earlier")
     assert shown(window) == "Earlier"
@@ -94,9 +92,7 @@ def test_another_conversation_is_read_while_an_answer_is_written(
     assert "Long" in rows(window)
 
 
-def test_a_question_in_another_conversation_waits_for_its_turn_and_says_so(
-    window: MainWindow, held: HeldAnswers, qtbot: QtBot
-) -> None:
+def test_a_question_in_another_conversation_waits_for_its_turn_and_says_so(window, held, qtbot):
     held.let_go("Second")
     qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_N, Qt.KeyboardModifier.ControlModifier)
     ask(window, qtbot, "Second")
@@ -108,9 +104,7 @@ def test_a_question_in_another_conversation_waits_for_its_turn_and_says_so(
     qtbot.waitUntil(lambda: {"✓ Long", "Second", "Earlier"} == set(rows(window)))
 
 
-def test_a_fork_that_waits_for_its_turn_says_so_and_offers_nothing_else(
-    window: MainWindow, held: HeldAnswers, qtbot: QtBot
-) -> None:
+def test_a_fork_that_waits_for_its_turn_says_so_and_offers_nothing_else(window, held, qtbot):
     click(window, qtbot, "Earlier")
     qtbot.waitUntil(lambda: last_exchange(window).is_read)
     earlier = last_exchange(window)
@@ -126,9 +120,7 @@ def test_a_fork_that_waits_for_its_turn_says_so_and_offers_nothing_else(
     qtbot.waitUntil(lambda: fork.trace.finish is Finish.END_OF_TEXT)
 
 
-def test_a_conversation_that_is_entered_again_shows_who_writes_and_how_the_answer_grows(
-    window: MainWindow, held: HeldAnswers, qtbot: QtBot
-) -> None:
+def test_a_conversation_that_is_entered_again_shows_who_writes_and_how_the_answer_grows(window, held, qtbot):
     answering = window.session.answering
     assert answering is not None
     answering.author = Author.LARGE  # who has not written a token yet
@@ -142,7 +134,7 @@ def test_a_conversation_that_is_entered_again_shows_who_writes_and_how_the_answe
     qtbot.waitUntil(lambda: window.chat.composer._send_button.isVisible())
 
 
-def test_stop_ends_the_answer_in_view_alone(window: MainWindow, held: HeldAnswers, qtbot: QtBot) -> None:
+def test_stop_ends_the_answer_in_view_alone(window, held, qtbot):
     writing = long(window).path[-1]
     qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_N, Qt.KeyboardModifier.ControlModifier)
     ask(window, qtbot, "Second")
@@ -153,9 +145,7 @@ def test_stop_ends_the_answer_in_view_alone(window: MainWindow, held: HeldAnswer
     qtbot.waitUntil(lambda: writing.trace.finish is Finish.END_OF_TEXT)
 
 
-def test_deleting_a_conversation_stops_its_answer_and_undo_brings_both_back(
-    window: MainWindow, held: HeldAnswers, qtbot: QtBot
-) -> None:
+def test_deleting_a_conversation_stops_its_answer_and_undo_brings_both_back(window, held, qtbot):
     writing = long(window)
     exchange = writing.path[-1]
     click(window, qtbot, "▶ Long")
@@ -174,9 +164,7 @@ def test_deleting_a_conversation_stops_its_answer_and_undo_brings_both_back(
     qtbot.waitUntil(lambda: set(rows(window)) == {"Long", "✓ Next", "Earlier"})
 
 
-def test_a_deleted_conversation_that_was_not_in_view_is_stopped_too(
-    window: MainWindow, held: HeldAnswers, qtbot: QtBot
-) -> None:
+def test_a_deleted_conversation_that_was_not_in_view_is_stopped_too(window, held, qtbot):
     exchange = long(window).path[-1]
     click(window, qtbot, "Earlier")
     window.chat.sidebar.list.setCurrentIndex(rows(window)["▶ Long"])
@@ -189,7 +177,7 @@ def test_a_deleted_conversation_that_was_not_in_view_is_stopped_too(
     assert window.session.runs.marks() == {}
 
 
-def test_the_other_attempt_is_read_while_one_is_written(window: MainWindow, held: HeldAnswers, qtbot: QtBot) -> None:
+def test_the_other_attempt_is_read_while_one_is_written(window, held, qtbot):
     click(window, qtbot, "Earlier")
     qtbot.waitUntil(lambda: last_exchange(window).is_read)
     first = last_exchange(window)
@@ -203,7 +191,7 @@ def test_the_other_attempt_is_read_while_one_is_written(window: MainWindow, held
     assert last_exchange(window) is first
 
 
-def test_a_pinned_conversation_stays_above_the_others(window: MainWindow, held: HeldAnswers, qtbot: QtBot) -> None:
+def test_a_pinned_conversation_stays_above_the_others(window, held, qtbot):
     held.let_go("Long")
     qtbot.waitUntil(lambda: window.session.ready)
     click(window, qtbot, "Earlier")
@@ -215,9 +203,7 @@ def test_a_pinned_conversation_stays_above_the_others(window: MainWindow, held: 
     qtbot.waitUntil(lambda: model.index(0, 0).data() == "Today")
 
 
-def test_what_is_written_out_of_view_is_saved_when_the_window_closes(
-    window: MainWindow, make_window: Make, held: HeldAnswers, qtbot: QtBot
-) -> None:
+def test_what_is_written_out_of_view_is_saved_when_the_window_closes(window, make_window, held, qtbot):
     conversation = long(window).id
     click(window, qtbot, "Earlier")
     held.let_go("Long")
@@ -243,9 +229,7 @@ class Announcements:
         self.texts.append(event.message())
 
 
-def test_the_end_of_an_answer_is_read_out_in_view_or_not(
-    window: MainWindow, held: HeldAnswers, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_end_of_an_answer_is_read_out_in_view_or_not(window, held, qtbot, monkeypatch):
     heard = Announcements()
     monkeypatch.setattr(accessible, "QAccessible", heard)
     click(window, qtbot, "Earlier")
@@ -253,7 +237,7 @@ def test_the_end_of_an_answer_is_read_out_in_view_or_not(
     qtbot.waitUntil(lambda: heard.texts == ["The answer in “Long” is finished."])
 
 
-def test_what_would_write_a_second_text_is_refused_in_words(make_window: Make, held: HeldAnswers, qtbot: QtBot) -> None:
+def test_what_would_write_a_second_text_is_refused_in_words(make_window, held, qtbot):
     loader = ScriptedLoader()
     loader.small, loader.large = held.small, held.large
     window = make_window(loader)
@@ -271,16 +255,14 @@ def test_what_would_write_a_second_text_is_refused_in_words(make_window: Make, h
 
 
 @pytest.fixture
-def held_pair() -> Iterator[HeldAnswers]:
+def held_pair():
     """As `held`, for two texts at a time."""
     held = HeldAnswers(parallel=2)
     yield held
     held.let_all_go()
 
 
-def test_the_inspector_stays_at_a_chosen_step_while_answers_elsewhere_begin_and_end(
-    make_window: Make, held_pair: HeldAnswers, qtbot: QtBot
-) -> None:
+def test_the_inspector_stays_at_a_chosen_step_while_answers_elsewhere_begin_and_end(make_window, held_pair, qtbot):
     held, loader = held_pair, ScriptedLoader()
     loader.small, loader.large = held.small, held.large
     window = make_window(loader)

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QPushButton
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.welcome import EXAMPLES, demo_problem
 from baton_reasoning.app.compare.chooser import Chooser
 from baton_reasoning.app.session.conversation import expected_answer
-from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.demo_pair import DemoProblem
 from baton_reasoning.core.settings import ModelChoice
 from tests.app.conftest import last_answer, last_exchange
 
 
-def test_nothing_is_written_until_enter_presses_the_button_of_the_start_page(
-    make_window: Callable[..., MainWindow], qtbot: QtBot
-) -> None:
+def test_nothing_is_written_until_enter_presses_the_button_of_the_start_page(make_window, qtbot):
     window = make_window()
     qtbot.waitUntil(lambda: window.session.ready and window.isActiveWindow())
     assert window.chat.welcome.isVisible()
@@ -33,16 +27,14 @@ def test_nothing_is_written_until_enter_presses_the_button_of_the_start_page(
     assert QApplication.focusWidget() is window.chat.composer.edit
 
 
-def test_a_window_that_was_left_with_a_conversation_lets_one_write_at_once(
-    ask: Callable[[str], MainWindow], make_window: Callable[..., MainWindow], qtbot: QtBot
-) -> None:
+def test_a_window_that_was_left_with_a_conversation_lets_one_write_at_once(ask, make_window, qtbot):
     ask(demo_problem()).close()
     window = make_window()
     qtbot.waitUntil(lambda: window.session.conversation.leaf is not None and window.isActiveWindow())
     assert QApplication.focusWidget() is window.chat.composer.edit
 
 
-def test_the_demo_is_offered_with_its_pair_only(window: MainWindow) -> None:
+def test_the_demo_is_offered_with_its_pair_only(window):
     welcome = window.chat.welcome
     assert welcome.demo.isVisible()
     assert welcome.solve.isVisible()
@@ -51,7 +43,7 @@ def test_the_demo_is_offered_with_its_pair_only(window: MainWindow) -> None:
     assert not welcome.solve.isVisible()
 
 
-def test_a_new_example_is_solved_at_once_and_leaves_the_composer_as_it_was(window: MainWindow, qtbot: QtBot) -> None:
+def test_a_new_example_is_solved_at_once_and_leaves_the_composer_as_it_was(window, qtbot):
     qtbot.waitUntil(lambda: window.session.ready)
     window.chat.composer.set_text("A draft")
     qtbot.mouseClick(window.chat.welcome.another, Qt.MouseButton.LeftButton)
@@ -63,7 +55,7 @@ def test_a_new_example_is_solved_at_once_and_leaves_the_composer_as_it_was(windo
     qtbot.waitUntil(lambda: window.session.ready)
 
 
-def test_the_problem_of_the_start_page_is_what_is_compared(window: MainWindow, qtbot: QtBot) -> None:
+def test_the_problem_of_the_start_page_is_what_is_compared(window, qtbot):
     qtbot.waitUntil(lambda: window.session.ready)
     window.chat.compare()
     dialog = window.findChild(Chooser)
@@ -75,7 +67,7 @@ def test_the_problem_of_the_start_page_is_what_is_compared(window: MainWindow, q
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_real_models_have_questions_that_a_click_asks(window: MainWindow, qtbot: QtBot, example: str) -> None:
+def test_real_models_have_questions_that_a_click_asks(window, qtbot, example):
     qtbot.waitUntil(lambda: window.session.ready)
     window.preferences.change(models=ModelChoice(small="a.gguf", large="b.gguf"))
     (choose,) = (

@@ -50,7 +50,7 @@ def replace_text(editor: StepEditor, qtbot: QtBot, text: str) -> None:
     qtbot.keyClicks(editor.edit, text)
 
 
-def test_the_answer_goes_on_from_the_edited_step_as_another_attempt(ask: Ask, qtbot: QtBot) -> None:
+def test_the_answer_goes_on_from_the_edited_step_as_another_attempt(ask, qtbot):
     window = ask("2 + 2?")
     first = last_exchange(window)
     editor = opened_editor(window, qtbot)
@@ -67,7 +67,7 @@ def test_the_answer_goes_on_from_the_edited_step_as_another_attempt(ask: Ask, qt
     assert "of all:" in last_answer(window).steps.toPlainText()
 
 
-def test_the_editor_is_as_high_as_its_text_and_grows_with_it(ask: Ask, qtbot: QtBot) -> None:
+def test_the_editor_is_as_high_as_its_text_and_grows_with_it(ask, qtbot):
     editor = opened_editor(ask("2 + 2?"), qtbot)
     replace_text(editor, qtbot, "One line.")
     height, line = editor.height(), editor.edit.fontMetrics().lineSpacing()
@@ -76,7 +76,7 @@ def test_the_editor_is_as_high_as_its_text_and_grows_with_it(ask: Ask, qtbot: Qt
     assert editor.height() == height + 2 * line
 
 
-def test_the_edited_text_is_signed_by_a_person(ask: Ask, qtbot: QtBot) -> None:
+def test_the_edited_text_is_signed_by_a_person(ask, qtbot):
     window = ask("2 + 2?")
     editor = opened_editor(window, qtbot)
     replace_text(editor, qtbot, "Mine.")
@@ -89,7 +89,7 @@ def test_the_edited_text_is_signed_by_a_person(ask: Ask, qtbot: QtBot) -> None:
     assert f"{SIGN[Author.PERSON]} {WHO[Author.PERSON]}\nEdited by a person" in ribbon.accessibleDescription()
 
 
-def test_escape_or_an_unchanged_step_makes_no_other_attempt(ask: Ask, qtbot: QtBot) -> None:
+def test_escape_or_an_unchanged_step_makes_no_other_attempt(ask, qtbot):
     window = ask("2 + 2?")
     first = last_exchange(window)
     editor = opened_editor(window, qtbot)
@@ -103,7 +103,7 @@ def test_escape_or_an_unchanged_step_makes_no_other_attempt(ask: Ask, qtbot: QtB
     assert window.session.conversation.siblings(first) == [first]
 
 
-def test_an_empty_step_is_cut_off_and_written_again(ask: Ask, qtbot: QtBot) -> None:
+def test_an_empty_step_is_cut_off_and_written_again(ask, qtbot):
     window = ask("2 + 2?")
     first = last_exchange(window)
     editor = opened_editor(window, qtbot)
@@ -117,7 +117,7 @@ def test_an_empty_step_is_cut_off_and_written_again(ask: Ask, qtbot: QtBot) -> N
     assert second.settings.seed != first.settings.seed
 
 
-def test_the_menu_of_a_step_offers_to_edit_it(ask: Ask, qtbot: QtBot) -> None:
+def test_the_menu_of_a_step_offers_to_edit_it(ask, qtbot):
     window = ask("2 + 2?")
     choose_first_step(window, qtbot)
     window.chat.open_menu(last_answer(window), last_exchange(window).trace.pieces[0], QPoint(0, 0))
@@ -129,14 +129,14 @@ def test_the_menu_of_a_step_offers_to_edit_it(ask: Ask, qtbot: QtBot) -> None:
     QApplication.processEvents()
 
 
-def test_without_a_chosen_step_the_key_says_how_to_choose_one(ask: Ask, qtbot: QtBot) -> None:
+def test_without_a_chosen_step_the_key_says_how_to_choose_one(ask, qtbot):
     window = ask("2 + 2?")
     with qtbot.waitSignal(window.session.failed) as failed:
         qtbot.keyClick(window, Qt.Key.Key_F4)
     assert "Ctrl+Down" in str(failed.args[0])
 
 
-def test_while_an_answer_is_written_the_text_stays_in_the_editor(make_window: Make, qtbot: QtBot) -> None:
+def test_while_an_answer_is_written_the_text_stays_in_the_editor(make_window, qtbot):
     gate, loader = threading.Event(), ScriptedLoader()
     window = make_window(loader)
     answer_to(window, qtbot, "2 + 2?")
@@ -158,7 +158,7 @@ def test_while_an_answer_is_written_the_text_stays_in_the_editor(make_window: Ma
     qtbot.waitUntil(lambda: window.session.ready)
 
 
-def test_without_models_the_text_is_kept_and_continue_goes_on_from_it(make_window: Make, qtbot: QtBot) -> None:
+def test_without_models_the_text_is_kept_and_continue_goes_on_from_it(make_window, qtbot):
     loader = ScriptedLoader()
     window = make_window(loader)
     answer_to(window, qtbot, "2 + 2?")
@@ -185,7 +185,7 @@ def button_of(editor: StepEditor, text: str) -> QPushButton:
     return next(each for each in editor.findChildren(QPushButton) if each.text() == text)
 
 
-def test_collapsed_reasoning_is_expanded_for_the_editor(ask: Ask, qtbot: QtBot) -> None:
+def test_collapsed_reasoning_is_expanded_for_the_editor(ask, qtbot):
     window = ask("2 + 2?")
     choose_first_step(window, qtbot)
     qtbot.keyClick(window, Qt.Key.Key_H, CONTROL)
@@ -196,7 +196,7 @@ def test_collapsed_reasoning_is_expanded_for_the_editor(ask: Ask, qtbot: QtBot) 
     qtbot.waitUntil(editor.isVisible)
 
 
-def test_the_editor_stays_over_its_step_in_a_narrower_window(ask: Ask, qtbot: QtBot) -> None:
+def test_the_editor_stays_over_its_step_in_a_narrower_window(ask, qtbot):
     window = ask("2 + 2?")
     editor = opened_editor(window, qtbot)
     window.resize(900, 700)

@@ -24,7 +24,7 @@ CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftM
 
 
 @pytest.fixture
-def answered(make_window: Make, qtbot: QtBot) -> MainWindow:
+def answered(make_window, qtbot):
     """A window with one answer of 120 steps."""
     loader = ScriptedLoader()
     loader.small = ScriptedEngine(LINES + "So $2 + 3 = 5$.</think>\n\nThe answer is 5, after step 7.")
@@ -74,14 +74,14 @@ def in_sight(window: MainWindow) -> bool:
     return area.rect().contains(QPoint(area.rect().center().x(), place.y()))
 
 
-def test_all_matches_are_counted_and_return_goes_through_them(answered: MainWindow, qtbot: QtBot) -> None:
+def test_all_matches_are_counted_and_return_goes_through_them(answered, qtbot):
     expand(answered, qtbot)
     find(answered, qtbot, "step 7", "1 of 12")  # the answer, 7, and 70 to 79
     edit, count = answered.chat.find_bar.edit, answered.chat.find_bar.count
     assert current(answered)[0] is last_answer(answered).answer
     for number in range(2, 13):
         qtbot.keyClick(edit, Qt.Key.Key_Return)
-        qtbot.waitUntil(lambda number=number: count.text() == f"{number} of 12")  # type: ignore[misc]
+        qtbot.waitUntil(lambda number=number: count.text() == f"{number} of 12")
         qtbot.waitUntil(lambda: in_sight(answered))
     assert current(answered)[0] is last_answer(answered).steps
     qtbot.keyClick(edit, Qt.Key.Key_Return)
@@ -94,14 +94,14 @@ def test_all_matches_are_counted_and_return_goes_through_them(answered: MainWind
     qtbot.waitUntil(lambda: count.text() == "12 of 12")
 
 
-def test_a_match_in_collapsed_reasoning_expands_it(answered: MainWindow, qtbot: QtBot) -> None:
+def test_a_match_in_collapsed_reasoning_expands_it(answered, qtbot):
     assert last_answer(answered).folded
     find(answered, qtbot, "step 42 of", "1 of 1")
     assert not last_answer(answered).folded
     qtbot.waitUntil(lambda: in_sight(answered))
 
 
-def test_escape_closes_the_bar_and_takes_the_highlights_away(answered: MainWindow, qtbot: QtBot) -> None:
+def test_escape_closes_the_bar_and_takes_the_highlights_away(answered, qtbot):
     find(answered, qtbot, "steps", "1 of 1")
     qtbot.keyClick(answered.chat.find_bar.edit, Qt.Key.Key_Escape)
     assert not answered.chat.find_bar.isVisible()
@@ -109,7 +109,7 @@ def test_escape_closes_the_bar_and_takes_the_highlights_away(answered: MainWindo
     assert not any(text.extraSelections() for text in answered.chat.conversation.texts())
 
 
-def test_another_conversation_is_searched_when_it_is_opened(answered: MainWindow, qtbot: QtBot) -> None:
+def test_another_conversation_is_searched_when_it_is_opened(answered, qtbot):
     find(answered, qtbot, "steps", "1 of 1")
     answered.session.new()
     qtbot.waitUntil(lambda: answered.chat.find_bar.count.text() == "No matches")
@@ -118,7 +118,7 @@ def test_another_conversation_is_searched_when_it_is_opened(answered: MainWindow
     qtbot.waitUntil(lambda: answered.chat.find_bar.count.text().endswith("of 2"))
 
 
-def test_matches_come_while_the_answer_is_written(make_window: Make, qtbot: QtBot) -> None:
+def test_matches_come_while_the_answer_is_written(make_window, qtbot):
     loader = ScriptedLoader()
     loader.small = ScriptedEngine(LINES + "</think>\n\nDone.")
     window = make_window(loader)
@@ -132,7 +132,7 @@ def test_matches_come_while_the_answer_is_written(make_window: Make, qtbot: QtBo
     qtbot.waitUntil(lambda: window.session.ready)
 
 
-def test_words_are_found_in_either_case_through_marks_and_not_as_a_pattern(answered: MainWindow, qtbot: QtBot) -> None:
+def test_words_are_found_in_either_case_through_marks_and_not_as_a_pattern(answered, qtbot):
     problem = answered.chat.conversation.texts()[0]
     problem.set_markdown("**Wait**, so (a.b)*\n\nlet me WAIT. AXB await, 😀 wait")
     find(answered, qtbot, "wait", "1 of 4")
@@ -142,16 +142,14 @@ def test_words_are_found_in_either_case_through_marks_and_not_as_a_pattern(answe
     assert answered.chat.find_bar.count.text() == "1 of 1"
 
 
-def test_what_is_found_and_highlighted_is_limited(
-    answered: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_found_and_highlighted_is_limited(answered, qtbot, monkeypatch):
     monkeypatch.setattr("baton_reasoning.app.chat.find.MOST", 50)
     expand(answered, qtbot)
     find(answered, qtbot, "very many", "1 of 50+")
     assert len(last_answer(answered).steps.extraSelections()) == 50
 
 
-def test_the_marks_of_find_leave_those_of_others(answered: MainWindow, qtbot: QtBot) -> None:
+def test_the_marks_of_find_leave_those_of_others(answered, qtbot):
     steps, mark = last_answer(answered).steps, QTextEdit.ExtraSelection()
     expand(answered, qtbot)
     mark.cursor = steps.document().find("step 3")
@@ -162,7 +160,7 @@ def test_the_marks_of_find_leave_those_of_others(answered: MainWindow, qtbot: Qt
     assert [each.cursor.selectedText() for each in steps.extraSelections()] == ["step 3"]
 
 
-def test_searching_leaves_nothing_connected_behind(answered: MainWindow, qtbot: QtBot) -> None:
+def test_searching_leaves_nothing_connected_behind(answered, qtbot):
     """Each comparison once left two more receivers of the scroll bar."""
     bar, steps = answered.chat.conversation.verticalScrollBar(), last_answer(answered).steps
 
@@ -181,7 +179,7 @@ def test_searching_leaves_nothing_connected_behind(answered: MainWindow, qtbot: 
     assert receivers() == before
 
 
-def test_the_latest_is_one_key_away(answered: MainWindow, qtbot: QtBot) -> None:
+def test_the_latest_is_one_key_away(answered, qtbot):
     conversation = answered.chat.conversation
     last_answer(answered).keep_open()
     bar = conversation.verticalScrollBar()

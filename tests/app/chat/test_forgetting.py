@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Callable
 
-from pytestqt.qtbot import QtBot
-
-from baton_reasoning.app.window.main_window import MainWindow
 from tests.app.conftest import last_exchange
 
 
-def test_the_trace_of_a_conversation_that_was_left_is_given_back(
-    ask: Callable[[str], MainWindow], qtbot: QtBot
-) -> None:
+def test_the_trace_of_a_conversation_that_was_left_is_given_back(ask, qtbot):
     window = ask("2 + 2?")
     leaf = last_exchange(window)
     trace = weakref.ref(leaf.trace)

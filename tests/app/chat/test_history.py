@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import date
 from functools import partial
-from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QRect, Qt
@@ -42,7 +41,7 @@ def choose_first(window: MainWindow) -> None:
     view.setCurrentIndex(view.model().index(1, 0))
 
 
-def test_a_conversation_is_listed_and_remembered_before_the_window_closes(ask: Ask, qtbot: QtBot) -> None:
+def test_a_conversation_is_listed_and_remembered_before_the_window_closes(ask, qtbot):
     window = ask("How many fish are there?")
     qtbot.waitUntil(lambda: names(window) == ["How many fish are there?"])
     assert window.chat.sidebar.list.model().index(0, 0).data() == "Today"
@@ -50,7 +49,7 @@ def test_a_conversation_is_listed_and_remembered_before_the_window_closes(ask: A
     qtbot.waitUntil(lambda: file.load().window.conversation == window.session.conversation.id)
 
 
-def test_the_list_is_read_again_once_everything_is_saved(window: MainWindow, qtbot: QtBot) -> None:
+def test_the_list_is_read_again_once_everything_is_saved(window, qtbot):
     assert window._store
     window._store.conversations.put("c", StoredExchange("e", None, "How many fish?")).result(PATIENCE)
     assert names(window) == [], "as when a full disk had refused it"
@@ -58,7 +57,7 @@ def test_the_list_is_read_again_once_everything_is_saved(window: MainWindow, qtb
     qtbot.waitUntil(lambda: names(window) == ["How many fish?"])
 
 
-def test_the_next_window_opens_on_the_last_conversation(ask: Ask, make_window: Make, qtbot: QtBot) -> None:
+def test_the_next_window_opens_on_the_last_conversation(ask, make_window, qtbot):
     first = ask("How many fish?")
     told = first.session.conversation.leaf
     assert told
@@ -71,7 +70,7 @@ def test_the_next_window_opens_on_the_last_conversation(ask: Ask, make_window: M
     assert [piece.author for piece in leaf.trace.pieces] == [piece.author for piece in told.trace.pieces]
 
 
-def test_search_finds_words_of_answer_and_reasoning_and_shows_what_is_around_them(ask: Ask, qtbot: QtBot) -> None:
+def test_search_finds_words_of_answer_and_reasoning_and_shows_what_is_around_them(ask, qtbot):
     window = ask("How many fish?")
     search = window.chat.sidebar.search
     search.setText("boxed")
@@ -86,7 +85,7 @@ def test_search_finds_words_of_answer_and_reasoning_and_shows_what_is_around_the
     qtbot.waitUntil(lambda: names(window) == ["How many fish?"])
 
 
-def test_delete_takes_it_from_the_list_and_undo_brings_it_back(ask: Ask, qtbot: QtBot) -> None:
+def test_delete_takes_it_from_the_list_and_undo_brings_it_back(ask, qtbot):
     window = ask("How many fish?")
     qtbot.waitUntil(lambda: len(names(window)) == 1)
     choose_first(window)
@@ -103,7 +102,7 @@ def has_rows(window: MainWindow, number: int) -> bool:
     return len(names(window)) == number
 
 
-def test_two_deletions_of_one_name_are_undone_each_by_itself(ask: Ask, qtbot: QtBot) -> None:
+def test_two_deletions_of_one_name_are_undone_each_by_itself(ask, qtbot):
     for _ in range(2):
         window = ask("How many fish?")
         window.chat.new()
@@ -129,7 +128,7 @@ def fish_and_cats(ask: Ask, qtbot: QtBot) -> MainWindow:
     return window
 
 
-def test_a_key_acts_on_the_chosen_conversation_though_the_list_was_read_again(ask: Ask, qtbot: QtBot) -> None:
+def test_a_key_acts_on_the_chosen_conversation_though_the_list_was_read_again(ask, qtbot):
     window = fish_and_cats(ask, qtbot)
     window.session.ask("And dogs?")
     view = window.chat.sidebar.list
@@ -140,7 +139,7 @@ def test_a_key_acts_on_the_chosen_conversation_though_the_list_was_read_again(as
     assert names(window) == ["How many cats?", "And dogs?", "How many fish?"]
 
 
-def test_a_menu_acts_on_its_conversation_though_the_list_changes_meanwhile(ask: Ask, qtbot: QtBot) -> None:
+def test_a_menu_acts_on_its_conversation_though_the_list_changes_meanwhile(ask, qtbot):
     window = fish_and_cats(ask, qtbot)
     view = window.chat.sidebar.list
     view.customContextMenuRequested.emit(view.visualRect(view.currentIndex()).center())
@@ -153,9 +152,7 @@ def test_a_menu_acts_on_its_conversation_though_the_list_changes_meanwhile(ask: 
     qtbot.waitUntil(lambda: names(window) == ["And dogs?", "How many fish?"])
 
 
-def test_a_title_goes_to_the_conversation_that_it_was_typed_for(
-    ask: Ask, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_title_goes_to_the_conversation_that_it_was_typed_for(ask, qtbot, monkeypatch):
     window = fish_and_cats(ask, qtbot)
 
     def type_slowly(*_: object, **__: object) -> tuple[str, bool]:
@@ -168,9 +165,7 @@ def test_a_title_goes_to_the_conversation_that_it_was_typed_for(
     qtbot.waitUntil(lambda: names(window) == ["And dogs?", "How many fish?", "Pets"])
 
 
-def test_an_answer_with_a_damaged_part_does_not_close_its_conversation(
-    ask: Ask, make_window: Make, qtbot: QtBot
-) -> None:
+def test_an_answer_with_a_damaged_part_does_not_close_its_conversation(ask, make_window, qtbot):
     ask("How many fish?")
     window = ask("And how many cats?")
     damaged, last = window.session.conversation.path
@@ -185,7 +180,7 @@ def test_an_answer_with_a_damaged_part_does_not_close_its_conversation(
     assert again.session.conversation.leaf.trace.text == last.trace.text
 
 
-def test_an_answer_is_kept_though_another_program_holds_the_history(window: MainWindow, qtbot: QtBot) -> None:
+def test_an_answer_is_kept_though_another_program_holds_the_history(window, qtbot):
     """The window waits for nothing: were it to wait, this test would hold the lock until SQLite gives up."""
     qtbot.waitUntil(lambda: window.session.ready)
     with closing(sqlite3.connect(window.paths.store, isolation_level=None)) as other:
@@ -197,7 +192,7 @@ def test_an_answer_is_kept_though_another_program_holds_the_history(window: Main
     assert window.notice.isHidden()
 
 
-def test_rows_are_as_high_as_the_style_would_make_them(ask: Ask, qtbot: QtBot) -> None:
+def test_rows_are_as_high_as_the_style_would_make_them(ask, qtbot):
     """It is not asked: for 500 rows that takes 0.1 s."""
     view = ask("How many fish?").chat.sidebar.list
     qtbot.waitUntil(lambda: view.model().rowCount() == 2)
@@ -211,7 +206,7 @@ def test_rows_are_as_high_as_the_style_would_make_them(ask: Ask, qtbot: QtBot) -
     assert delegate.sizeHint(option, heading).height() == height + 6
 
 
-def test_rows_that_were_made_while_the_list_was_hidden_have_room(window: MainWindow, qtbot: QtBot) -> None:
+def test_rows_that_were_made_while_the_list_was_hidden_have_room(window, qtbot):
     """The style of a hidden list is incomplete while light changes to dark."""
     window.show_sidebar(False)
     qtbot.waitUntil(lambda: window.session.ready)
@@ -223,7 +218,7 @@ def test_rows_that_were_made_while_the_list_was_hidden_have_room(window: MainWin
     assert view.visualRect(view.model().index(1, 0)).height() >= view.fontMetrics().height() + 12
 
 
-def test_a_new_conversation_leaves_the_old_one_in_the_list(ask: Ask, qtbot: QtBot) -> None:
+def test_a_new_conversation_leaves_the_old_one_in_the_list(ask, qtbot):
     window = ask("How many fish?")
     window.chat.new()
     assert window.session.conversation.leaf is None
@@ -232,7 +227,7 @@ def test_a_new_conversation_leaves_the_old_one_in_the_list(ask: Ask, qtbot: QtBo
     qtbot.waitUntil(lambda: sorted(names(window)) == ["And how many cats?", "How many fish?"])
 
 
-def test_what_was_stopped_inside_a_takeover_stands_and_is_continued_later(make_window: Make, qtbot: QtBot) -> None:
+def test_what_was_stopped_inside_a_takeover_stands_and_is_continued_later(make_window, qtbot):
     loader = ScriptedLoader()
     window = make_window(loader)
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.large is not None)
@@ -266,9 +261,7 @@ def test_what_was_stopped_inside_a_takeover_stands_and_is_continued_later(make_w
     assert kept.text == leaf.trace.text
 
 
-def test_an_export_is_read_in_again_as_another_conversation(
-    ask: Ask, qtbot: QtBot, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_an_export_is_read_in_again_as_another_conversation(ask, qtbot, tmp_path_factory):
     window = ask("How many fish?")
     file = tmp_path_factory.mktemp("export") / "fish.json"
     assert window.page_actions.store
@@ -280,7 +273,7 @@ def test_an_export_is_read_in_again_as_another_conversation(
     qtbot.waitUntil(lambda: window.session.ready)
 
 
-def test_a_file_that_is_no_export_is_refused_in_words(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+def test_a_file_that_is_no_export_is_refused_in_words(window, qtbot, tmp_path):
     file = tmp_path / "nonsense.json"
     file.write_text("nonsense")
     assert window.page_actions.store
@@ -299,13 +292,13 @@ class WindowsDate(date):
 
 
 @pytest.mark.parametrize("kind", [date, WindowsDate])
-def test_days_are_named_as_people_name_them_on_every_system(kind: type[date]) -> None:
+def test_days_are_named_as_people_name_them_on_every_system(kind):
     days = [kind(2026, 3, 5), kind(2026, 3, 4), kind(2026, 3, 1), kind(2025, 12, 31)]
     names = ["Today", "Yesterday", "Sunday, 1 March", "31 December 2025"]
     assert [day_name(day, today=date(2026, 3, 5)) for day in days] == names
 
 
-def test_what_the_disk_refuses_is_said_while_the_answer_is_written(make_window: Make, qtbot: QtBot) -> None:
+def test_what_the_disk_refuses_is_said_while_the_answer_is_written(make_window, qtbot):
     loader = ScriptedLoader()
     window = make_window(loader)
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
@@ -327,7 +320,7 @@ def test_what_the_disk_refuses_is_said_while_the_answer_is_written(make_window: 
 OPENING = "Each term is the sum of the two before it, digit by digit. What is term 12, if terms 1 and 2 are"
 
 
-def test_conversations_that_begin_alike_show_where_they_differ_or_all(ask: Ask, qtbot: QtBot) -> None:
+def test_conversations_that_begin_alike_show_where_they_differ_or_all(ask, qtbot):
     for numbers in ("843 and 284?", "112 and 909?"):
         window = ask(f"{OPENING} {numbers}")
         window.chat.new()
@@ -349,7 +342,7 @@ def test_conversations_that_begin_alike_show_where_they_differ_or_all(ask: Ask, 
         assert option.text == title
 
 
-def test_equal_problems_show_their_time_after_the_name(ask: Ask, qtbot: QtBot) -> None:
+def test_equal_problems_show_their_time_after_the_name(ask, qtbot):
     for problem in ("How many fish?", "How many fish?", "How many cats?"):
         window = ask(problem)
         window.chat.new()

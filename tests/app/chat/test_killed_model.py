@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.session.loaded_models import Loading
 from baton_reasoning.app.window.main_window import MainWindow
@@ -42,7 +40,7 @@ class RealLoader(ScriptedLoader):
 
 
 @pytest.fixture
-def real(make_window: Callable[..., MainWindow], qtbot: QtBot, smollm2: Path) -> tuple[MainWindow, RealLoader]:
+def real(make_window, qtbot, smollm2):
     loader = RealLoader(smollm2)
     window = make_window(loader, begin=False)
     window.preferences.change(models=ModelChoice(small=str(smollm2), large=str(LARGE_MODEL)))
@@ -59,9 +57,7 @@ def written(window: MainWindow) -> int:
     return current.trace.tokens if current else 0
 
 
-def test_a_model_killed_in_the_middle_is_started_again_and_the_answer_goes_on(
-    real: tuple[MainWindow, RealLoader], qtbot: QtBot
-) -> None:
+def test_a_model_killed_in_the_middle_is_started_again_and_the_answer_goes_on(real, qtbot):
     window, loader = real
     window.session.ask("Count from one to one hundred.")
     qtbot.waitUntil(lambda: written(window) > 5)

@@ -1,18 +1,15 @@
 """The problem keeps to the column of the conversation, however narrow that is, and parts of an answer to their own."""
 
-from collections.abc import Callable
 from unittest.mock import Mock
 
 import pytest
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtWidgets import QApplication
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.answer_view import AnswerView, ChatActions
 from baton_reasoning.app.chat.conversation_view import Bubble, ConversationView, column_width
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.conversation import Conversation, Exchange
-from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import Appearance
 from baton_reasoning.core.thinking.events import RunStarted, StepEnded, TokenWritten, WriteStarted
@@ -23,7 +20,7 @@ PROBLEM = "How many positive whole-number divisors does the product of 196, 225 
 
 
 @pytest.mark.parametrize("width", [900, 1280])
-def test_a_long_problem_is_not_clipped_at_the_right(ask: Callable[[str], MainWindow], qtbot: QtBot, width: int) -> None:
+def test_a_long_problem_is_not_clipped_at_the_right(ask, qtbot, width):
     window = ask(PROBLEM)
     window.resize(width, 800)
     view = window.chat.conversation
@@ -39,7 +36,7 @@ def test_a_long_problem_is_not_clipped_at_the_right(ask: Callable[[str], MainWin
     qtbot.waitUntil(is_in_view)
 
 
-def test_the_composer_is_as_wide_as_the_conversation_at_every_text_size(window: MainWindow) -> None:
+def test_the_composer_is_as_wide_as_the_conversation_at_every_text_size(window):
     usual = column_width()
     for text_size in (1.5, 1.0):
         window.preferences.change(appearance=Appearance(text_size=text_size))
@@ -62,7 +59,7 @@ class PaintedRoom(QObject):
         return super().eventFilter(watched, event)
 
 
-def test_growing_steps_never_lie_over_what_is_below_them(window: MainWindow, qtbot: QtBot) -> None:
+def test_growing_steps_never_lie_over_what_is_below_them(window, qtbot):
     written = "\n\n".join(f"Step {number} is long enough to be wrapped. " * 4 for number in range(20))
     view = ConversationView(window.session, Typesetter(), Mock(spec=ChatActions))
     qtbot.addWidget(view)
@@ -87,7 +84,7 @@ def test_growing_steps_never_lie_over_what_is_below_them(window: MainWindow, qtb
     assert min(painted.spare) >= 0
 
 
-def test_the_button_that_jumps_to_the_latest_covers_no_text(ask: Callable[[str], MainWindow], qtbot: QtBot) -> None:
+def test_the_button_that_jumps_to_the_latest_covers_no_text(ask, qtbot):
     view = ask(PROBLEM * 30).chat.conversation
     qtbot.waitUntil(lambda: view.verticalScrollBar().value() > 0)
     view.verticalScrollBar().setValue(0)

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QDialog
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.scoreboard_view import BEYOND
 from baton_reasoning.app.inspector.run_page import parameters
@@ -25,7 +24,7 @@ from tests.patience import PATIENCE
 Make = Callable[..., MainWindow]
 
 
-def test_the_focus_stays_with_the_work_when_its_button_goes(make_window: Make, qtbot: QtBot) -> None:
+def test_the_focus_stays_with_the_work_when_its_button_goes(make_window, qtbot):
     gate, loader = threading.Event(), ScriptedLoader()
 
     def pause(_token: str) -> None:
@@ -47,7 +46,7 @@ def test_the_focus_stays_with_the_work_when_its_button_goes(make_window: Make, q
     assert QApplication.focusWidget() is composer.edit
 
 
-def test_a_step_that_one_looks_at_is_not_collapsed_when_the_answer_arrives(make_window: Make, qtbot: QtBot) -> None:
+def test_a_step_that_one_looks_at_is_not_collapsed_when_the_answer_arrives(make_window, qtbot):
     gate, loader = threading.Event(), ScriptedLoader()
     whole = "First step.\n\nSecond step.\n\nEnd.</think>\n\nFour."
 
@@ -70,7 +69,7 @@ def test_a_step_that_one_looks_at_is_not_collapsed_when_the_answer_arrives(make_
     assert steps.selected is steps.shown[0].piece
 
 
-def test_reasoning_without_an_answer_is_not_collapsed(make_window: Make, qtbot: QtBot) -> None:
+def test_reasoning_without_an_answer_is_not_collapsed(make_window, qtbot):
     loader = ScriptedLoader()
     loader.small = ScriptedEngine("All there is.</think>")
     window = make_window(loader)
@@ -78,7 +77,7 @@ def test_reasoning_without_an_answer_is_not_collapsed(make_window: Make, qtbot: 
     assert not last_answer(window).folded
 
 
-def test_the_demo_pair_says_what_is_beyond_it(make_window: Make, qtbot: QtBot) -> None:
+def test_the_demo_pair_says_what_is_beyond_it(make_window, qtbot):
     loader = ScriptedLoader()
     loader.small = ScriptedEngine("One.\n\nTwo.\n\nThree.\n\nFour.</think>\n\nSeven.").with_card(source=DemoModel.SMALL)
     loader.large = ScriptedEngine("Wait.", name="large").with_card(source=DemoModel.LARGE)
@@ -93,7 +92,7 @@ def test_the_demo_pair_says_what_is_beyond_it(make_window: Make, qtbot: QtBot) -
     dialog.close()
 
 
-def test_parameters_have_the_names_of_the_settings() -> None:
+def test_parameters_have_the_names_of_the_settings():
     settings = RunSettings(policy=Keywords.Settings(n1=18))
     facts = dict(parameters("keywords", settings.model_dump(mode="json")))
     assert facts["Policy"] == "Keywords"
@@ -102,19 +101,17 @@ def test_parameters_have_the_names_of_the_settings() -> None:
 
 
 @pytest.mark.parametrize("text", ["localhost:8080", "office-server:8080/v1", "10.0.0.2:80"])
-def test_an_address_without_http_is_a_server(text: str) -> None:
+def test_an_address_without_http_is_a_server(text):
     assert parse_source(text) == ServerUrls((f"http://{text}",))
 
 
 @pytest.mark.parametrize("text", ["models/a.gguf", "C:/models/a.gguf", "a:b.gguf"])
-def test_a_path_is_still_a_file(text: str) -> None:
+def test_a_path_is_still_a_file(text):
     assert parse_source(text) == LocalFile(Path(text))
 
 
 @pytest.mark.parametrize("text", ["</think>\n\nFour.", "\n\n</think>\n\nThe answer is \\boxed{4}."])
-def test_nothing_is_offered_to_be_shown_where_all_text_is_the_answer(
-    make_window: Make, qtbot: QtBot, text: str
-) -> None:
+def test_nothing_is_offered_to_be_shown_where_all_text_is_the_answer(make_window, qtbot, text):
     loader = ScriptedLoader()
     loader.small = ScriptedEngine(text)
     window = make_window(loader)
@@ -123,7 +120,7 @@ def test_nothing_is_offered_to_be_shown_where_all_text_is_the_answer(
     assert not last_answer(window).steps.isVisible()
 
 
-def test_an_answer_knows_the_seed_that_was_used(make_window: Make, qtbot: QtBot) -> None:
+def test_an_answer_knows_the_seed_that_was_used(make_window, qtbot):
     window = make_window()
     qtbot.waitUntil(lambda: window.session.ready and window.isActiveWindow())
     window.preferences.change_run(seed=41)

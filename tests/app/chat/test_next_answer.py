@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QInputDialog
@@ -33,7 +32,7 @@ def edit_prompt(window: MainWindow, qtbot: QtBot, words: str, for_new: bool = Fa
     qtbot.waitUntil(lambda: not dialog.isVisible())
 
 
-def test_its_key_opens_the_dialog(window: MainWindow, qtbot: QtBot) -> None:
+def test_its_key_opens_the_dialog(window, qtbot):
     qtbot.waitUntil(window.isActiveWindow)
     qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Y, CONTROL_SHIFT)
     (dialog,) = window.findChildren(SystemPromptDialog)
@@ -41,7 +40,7 @@ def test_its_key_opens_the_dialog(window: MainWindow, qtbot: QtBot) -> None:
     dialog.reject()
 
 
-def test_both_models_get_it_from_the_next_answer_on(ask: Ask, window: MainWindow, qtbot: QtBot) -> None:
+def test_both_models_get_it_from_the_next_answer_on(ask, window, qtbot):
     ask("2 + 2?")
     edit_prompt(window, qtbot, WORDS)
     assert window.chat.composer.unusual.text() == f"System prompt: {WORDS}"
@@ -55,9 +54,7 @@ def test_both_models_get_it_from_the_next_answer_on(ask: Ask, window: MainWindow
     assert second.trace.started.settings["system"] == WORDS
 
 
-def test_it_is_kept_with_its_conversation_and_no_other_has_it(
-    ask: Ask, make_window: Make, window: MainWindow, qtbot: QtBot
-) -> None:
+def test_it_is_kept_with_its_conversation_and_no_other_has_it(ask, make_window, window, qtbot):
     edit_prompt(window, qtbot, WORDS)
     ask("2 + 2?")
     kept = window.session.conversation.id
@@ -75,7 +72,7 @@ def test_it_is_kept_with_its_conversation_and_no_other_has_it(
     assert WORDS in again.chat.composer.unusual.text()
 
 
-def test_new_conversations_begin_with_it_if_that_was_chosen(ask: Ask, window: MainWindow, qtbot: QtBot) -> None:
+def test_new_conversations_begin_with_it_if_that_was_chosen(ask, window, qtbot):
     edit_prompt(window, qtbot, WORDS, for_new=True)
     ask("2 + 2?")
     window.session.new()
@@ -106,7 +103,7 @@ def with_switch() -> ScriptedLoader:
     return loader
 
 
-def test_off_lets_the_models_answer_at_once(make_window: Make, qtbot: QtBot) -> None:
+def test_off_lets_the_models_answer_at_once(make_window, qtbot):
     window = make_window(loader := with_switch())
     qtbot.waitUntil(lambda: window.session.ready)
     assert not window.chat.composer.unusual.text()
@@ -121,7 +118,7 @@ def test_off_lets_the_models_answer_at_once(make_window: Make, qtbot: QtBot) -> 
     assert not any(session.thinks for session in loader.small.sessions)
 
 
-def test_off_is_disabled_with_the_reason_where_a_model_always_thinks(make_window: Make, qtbot: QtBot) -> None:
+def test_off_is_disabled_with_the_reason_where_a_model_always_thinks(make_window, qtbot):
     window = make_window()
     qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
     window.chat.composer.show_menu()
@@ -138,7 +135,7 @@ def test_off_is_disabled_with_the_reason_where_a_model_always_thinks(make_window
     assert window.preferences.value.run.thinking is False, "kept for models that can"
 
 
-def test_a_budget_closes_the_thinking(make_window: Make, qtbot: QtBot) -> None:
+def test_a_budget_closes_the_thinking(make_window, qtbot):
     loader = ScriptedLoader()
     loader.small = ScriptedEngine("word " * 600, " Four.")
     window = make_window(loader)
@@ -154,7 +151,7 @@ def test_a_budget_closes_the_thinking(make_window: Make, qtbot: QtBot) -> None:
     assert window.session.settings.limits.max_thinking_tokens == 0
 
 
-def test_a_budget_of_the_settings_stands_in_the_menu(make_window: Make, qtbot: QtBot) -> None:
+def test_a_budget_of_the_settings_stands_in_the_menu(make_window, qtbot):
     window = make_window()
     limits = window.preferences.value.run.limits.model_copy(update={"max_thinking_tokens": 1234})
     window.preferences.change_run(limits=limits)
@@ -163,7 +160,7 @@ def test_a_budget_of_the_settings_stands_in_the_menu(make_window: Make, qtbot: Q
     window.chat.composer.menu.close()
 
 
-def test_a_key_opens_the_menu(window: MainWindow, qtbot: QtBot) -> None:
+def test_a_key_opens_the_menu(window, qtbot):
     qtbot.waitUntil(window.isActiveWindow)
     qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_H, CONTROL_SHIFT)
     menu = window.chat.composer.menu
@@ -171,9 +168,7 @@ def test_a_key_opens_the_menu(window: MainWindow, qtbot: QtBot) -> None:
     menu.close()
 
 
-def test_the_seed_of_the_next_answer_is_chosen_in_the_menu(
-    make_window: Make, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_seed_of_the_next_answer_is_chosen_in_the_menu(make_window, qtbot, monkeypatch):
     window = make_window()
     monkeypatch.setattr(QInputDialog, "getInt", lambda *_: (7, True))
     qtbot.waitUntil(lambda: window.session.ready)

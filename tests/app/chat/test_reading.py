@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import pytest
 from PySide6.QtCore import QPoint
 from PySide6.QtWidgets import QApplication, QWidget
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.answer_view import AnswerView
 from baton_reasoning.app.session.conversation import Exchange
@@ -43,14 +42,14 @@ class Gates:
 
 
 @pytest.fixture
-def gates() -> Iterator[Gates]:
+def gates():
     gates = Gates()
     yield gates
     gates.open()
 
 
 @pytest.fixture
-def reasoned(make_window: Make, gates: Gates, qtbot: QtBot) -> MainWindow:
+def reasoned(make_window, gates, qtbot):
     """An answer of which all steps are written."""
     window = make_window(gates.loader)
     window.preferences.change_run(max_tokens=5000)
@@ -71,9 +70,7 @@ def top_in_view(window: MainWindow, part: QWidget) -> int:
     return part.mapTo(window.chat.conversation.viewport(), QPoint()).y()
 
 
-def test_the_view_follows_the_steps_then_the_answer_and_ends_at_the_result(
-    reasoned: MainWindow, gates: Gates, qtbot: QtBot
-) -> None:
+def test_the_view_follows_the_steps_then_the_answer_and_ends_at_the_result(reasoned, gates, qtbot):
     answer = last_answer(reasoned)
     qtbot.waitUntil(lambda: bottom_in_view(reasoned, answer.steps))
     gates.answer.set()
@@ -83,7 +80,7 @@ def test_the_view_follows_the_steps_then_the_answer_and_ends_at_the_result(
     qtbot.waitUntil(lambda: 0 <= top_in_view(reasoned, answer.result) < reasoned.chat.conversation.height() // 2)
 
 
-def test_whoever_scrolled_up_keeps_their_place(reasoned: MainWindow, gates: Gates, qtbot: QtBot) -> None:
+def test_whoever_scrolled_up_keeps_their_place(reasoned, gates, qtbot):
     answer, bar = last_answer(reasoned), reasoned.chat.conversation.verticalScrollBar()
     qtbot.waitUntil(lambda: bottom_in_view(reasoned, answer.steps))
     bar.setValue(bar.maximum() // 2)
@@ -98,7 +95,7 @@ def test_whoever_scrolled_up_keeps_their_place(reasoned: MainWindow, gates: Gate
     assert not answer.folded, "what is read does not go"
 
 
-def test_reasoning_is_folded_or_open_as_a_person_left_it(make_window: Make, qtbot: QtBot) -> None:
+def test_reasoning_is_folded_or_open_as_a_person_left_it(make_window, qtbot):
     window = make_window()
     answer_to(window, qtbot, "2 + 2?")
     assert last_answer(window).folded
@@ -133,7 +130,7 @@ def has_grown(window: MainWindow, exchange: Exchange, before: int) -> bool:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_text_that_is_shown_is_the_text_that_is_stored(make_window: Make, qtbot: QtBot, seed: int) -> None:
+def test_the_text_that_is_shown_is_the_text_that_is_stored(make_window, qtbot, seed):
     """Whenever a person goes to another conversation and comes back."""
     chance, turns = random.Random(seed), threading.Semaphore(0)
     loader = ScriptedLoader()

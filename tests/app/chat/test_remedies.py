@@ -41,7 +41,7 @@ def press(window: MainWindow, qtbot: QtBot, words: str) -> None:
     qtbot.mouseClick(found()[0], Qt.MouseButton.LeftButton)
 
 
-def test_without_a_cue_another_policy_is_one_click_away(make_window: Make, qtbot: QtBot) -> None:
+def test_without_a_cue_another_policy_is_one_click_away(make_window, qtbot):
     loader = ScriptedLoader()
     loader.small = ScriptedEngine(continue_with=lambda _, body: PLAIN.removeprefix(body))
     window = answered(make_window, qtbot, loader)
@@ -53,7 +53,7 @@ def test_without_a_cue_another_policy_is_one_click_away(make_window: Make, qtbot
     assert window.preferences.value.run.policy.policy == "keywords", "an attempt, not another setting"
 
 
-def test_at_the_length_limit_the_answer_continues_with_twice_as_many_tokens(make_window: Make, qtbot: QtBot) -> None:
+def test_at_the_length_limit_the_answer_continues_with_twice_as_many_tokens(make_window, qtbot):
     loader = ScriptedLoader()
     loader.small = ScriptedEngine(continue_with=lambda _, body: PLAIN.removeprefix(body))
     window = answered(make_window, qtbot, loader, max_tokens=8)
@@ -67,13 +67,13 @@ def test_at_the_length_limit_the_answer_continues_with_twice_as_many_tokens(make
     assert trace.text == PLAIN
 
 
-def test_a_full_context_is_doubled_and_the_answer_continues(make_window: Make, qtbot: QtBot) -> None:
+def test_a_full_context_is_doubled_and_the_answer_continues(make_window, qtbot):
     loader = ScriptedLoader()
     loader.small = ScriptedEngine(continue_with=lambda _, body: PLAIN.removeprefix(body), context=30)
     window = answered(make_window, qtbot, loader)
     window.preferences.change(models=ModelChoice(small=LocalFile(MODEL), large=LocalFile(MODEL)))
     trace = last_answer(window).exchange.trace
-    assert trace.finish is Finish.CONTEXT_FULL
+    assert last_answer(window).exchange.trace.finish is Finish.CONTEXT_FULL
     loader.small = ScriptedEngine(continue_with=lambda _, body: PLAIN.removeprefix(body), context=60)
     press(window, qtbot, "Continue with a context of 60")
     qtbot.waitUntil(lambda: window.session.ready and trace.finish is Finish.END_OF_TEXT)
@@ -89,7 +89,7 @@ class MortalEngine(ScriptedEngine):
         return self._gone is not None
 
 
-def test_models_that_died_are_shown_in_the_header_and_loaded_again(make_window: Make, qtbot: QtBot) -> None:
+def test_models_that_died_are_shown_in_the_header_and_loaded_again(make_window, qtbot):
     loader = ScriptedLoader()
     lost = EngineLost("The process of small.gguf was killed.", "Load the model again, or choose another one.")
     loader.small = MortalEngine("One.\n\nTwo and more.", faults=[Fault(4, lost, for_good=True)])
@@ -104,7 +104,7 @@ def test_models_that_died_are_shown_in_the_header_and_loaded_again(make_window: 
     assert "✗ small" not in [part.text() for part in pair.findChildren(QLabel)]
 
 
-def test_an_unreachable_server_has_one_line_that_is_updated_and_goes(make_window: Make, qtbot: QtBot) -> None:
+def test_an_unreachable_server_has_one_line_that_is_updated_and_goes(make_window, qtbot):
     loader = ScriptedLoader()
     loader.large = served = ServedEngine("Wait.", name="large")
     window = make_window(loader)

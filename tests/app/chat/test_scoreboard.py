@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
@@ -31,7 +30,6 @@ from baton_reasoning.core.settings import Appearance, ModelChoice
 from baton_reasoning.core.thinking.events import Finish, Noticed
 from baton_reasoning.core.thinking.policies.always import Always
 from baton_reasoning.core.thinking.policies.never import Never
-from baton_reasoning.core.thinking.policy import PolicySettings
 from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
 from tests.fakes.scripted import Fault, ScriptedEngine
 from tests.patience import PATIENCE
@@ -80,12 +78,12 @@ def shown(window: MainWindow, arm: ScoredArm) -> str:
 
 
 @pytest.fixture
-def loader() -> DemoCards:
+def loader():
     return DemoCards()
 
 
 @pytest.fixture
-def solved(make_window: Make, loader: DemoCards, qtbot: QtBot) -> MainWindow:
+def solved(make_window, loader, qtbot):
     """The demo problem, solved by both, and by the small model alone."""
     window = make_window(loader)
     window.chat.welcome.solve.click()
@@ -93,7 +91,7 @@ def solved(make_window: Make, loader: DemoCards, qtbot: QtBot) -> MainWindow:
     return window
 
 
-def test_it_fits_beside_the_inspector_with_large_text(solved: MainWindow, qtbot: QtBot) -> None:
+def test_it_fits_beside_the_inspector_with_large_text(solved, qtbot):
     solved.preferences.change(appearance=Appearance(text_size=1.5))
     solved.resize(760, 600)
     solved.show_inspector(True)
@@ -103,14 +101,14 @@ def test_it_fits_beside_the_inspector_with_large_text(solved: MainWindow, qtbot:
     qtbot.waitUntil(lambda: content.width() <= view.viewport().width())
 
 
-def test_an_answer_during_which_a_model_was_restarted_has_none(solved: MainWindow) -> None:
+def test_an_answer_during_which_a_model_was_restarted_has_none(solved):
     exchange = last_exchange(solved)
     assert solved.chat._scoreboards.board(exchange)
     exchange.trace.notices.append(Noticed(1.0, "The small model was started again.", Author.SMALL))
     assert solved.chat._scoreboards.board(exchange) is None
 
 
-def test_its_buttons_have_edges_and_begin_where_its_rows_do(solved: MainWindow) -> None:
+def test_its_buttons_have_edges_and_begin_where_its_rows_do(solved):
     board, answer = board_of(solved), last_answer(solved)
     press = board.run[LARGE]
     assert press.isVisible()
@@ -128,9 +126,7 @@ def running(window: MainWindow, qtbot: QtBot) -> None:
     assert board_of(window).halt.isVisible()
 
 
-def test_the_small_model_alone_answers_at_once_and_the_large_one_when_a_person_says_so(
-    solved: MainWindow, loader: DemoCards, qtbot: QtBot
-) -> None:
+def test_the_small_model_alone_answers_at_once_and_the_large_one_when_a_person_says_so(solved, loader, qtbot):
     board = board_of(solved)
     assert shown(solved, BOTH) == f"{RIGHT} ✓"
     assert shown(solved, LARGE) == "Not run yet."
@@ -146,7 +142,7 @@ def test_the_small_model_alone_answers_at_once_and_the_large_one_when_a_person_s
     assert solved.session.conversation.siblings(last_exchange(solved)) == [last_exchange(solved)]
 
 
-def test_seconds_are_those_of_the_run_and_the_longest_bar_is_the_slowest(qtbot: QtBot) -> None:
+def test_seconds_are_those_of_the_run_and_the_longest_bar_is_the_slowest(qtbot):
     view = ScoreboardView(lambda _: None)
     qtbot.addWidget(view)
     scores = [
@@ -170,9 +166,7 @@ def test_seconds_are_those_of_the_run_and_the_longest_bar_is_the_slowest(qtbot: 
 
 
 @pytest.mark.parametrize("by_key", [False, True])
-def test_what_runs_alone_can_be_stopped_and_run_again(
-    solved: MainWindow, loader: DemoCards, qtbot: QtBot, by_key: bool
-) -> None:
+def test_what_runs_alone_can_be_stopped_and_run_again(solved, loader, qtbot, by_key):
     running(solved, qtbot)
     if by_key:
         qtbot.keyClick(solved, Qt.Key.Key_Escape)
@@ -185,7 +179,7 @@ def test_what_runs_alone_can_be_stopped_and_run_again(
     qtbot.waitUntil(lambda: shown(solved, LARGE) == f"{RIGHT} ✓")
 
 
-def test_a_new_problem_goes_first(solved: MainWindow, loader: DemoCards, qtbot: QtBot) -> None:
+def test_a_new_problem_goes_first(solved, loader, qtbot):
     first = last_answer(solved)
     running(solved, qtbot)
     solved.session.ask(OTHER)
@@ -196,7 +190,7 @@ def test_a_new_problem_goes_first(solved: MainWindow, loader: DemoCards, qtbot: 
     assert first.scoreboard.run[LARGE].isVisible()
 
 
-def test_a_lost_model_is_said_in_its_row_which_offers_it_again(make_window: Make, qtbot: QtBot) -> None:
+def test_a_lost_model_is_said_in_its_row_which_offers_it_again(make_window, qtbot):
     helping = 32  # tokens at most, before it answers alone
     fault = Fault(helping, EngineLost("The process of large.gguf was killed.", "Restart it."), for_good=True)
     loader = DemoCards(fault)
@@ -210,9 +204,7 @@ def test_a_lost_model_is_said_in_its_row_which_offers_it_again(make_window: Make
     assert not window.models.is_writing
 
 
-def test_what_was_measured_is_there_when_the_conversation_is_opened_again(
-    solved: MainWindow, loader: DemoCards, qtbot: QtBot
-) -> None:
+def test_what_was_measured_is_there_when_the_conversation_is_opened_again(solved, loader, qtbot):
     conversation = solved.session.conversation.id
     running(solved, qtbot)
     solved.session.new()
@@ -226,9 +218,7 @@ def test_what_was_measured_is_there_when_the_conversation_is_opened_again(
     assert len(loader.small.sessions) == calls, "nothing was run twice"
 
 
-def test_other_models_are_loaded_without_waiting_for_it_and_leave_nothing_to_run(
-    solved: MainWindow, loader: DemoCards, qtbot: QtBot
-) -> None:
+def test_other_models_are_loaded_without_waiting_for_it_and_leave_nothing_to_run(solved, loader, qtbot):
     running(solved, qtbot)
     real = ModelChoice(small="a.gguf", large="b.gguf")
     solved.preferences.change(models=real)
@@ -241,14 +231,14 @@ def test_other_models_are_loaded_without_waiting_for_it_and_leave_nothing_to_run
     assert board.choose.isVisible()
 
 
-def test_a_window_may_be_closed_while_a_model_runs_alone(solved: MainWindow, loader: DemoCards, qtbot: QtBot) -> None:
+def test_a_window_may_be_closed_while_a_model_runs_alone(solved, loader, qtbot):
     running(solved, qtbot)
     loader.gate_of_large.set()
     solved.close()
     assert not solved.models.is_writing
 
 
-def test_comparing_asks_nothing_and_fills_the_rows(solved: MainWindow, loader: DemoCards, qtbot: QtBot) -> None:
+def test_comparing_asks_nothing_and_fills_the_rows(solved, loader, qtbot):
     answer = last_exchange(solved)
     loader.gate_of_large.set()
     last_answer(solved).compare_all.click()
@@ -268,7 +258,7 @@ def test_comparing_asks_nothing_and_fills_the_rows(solved: MainWindow, loader: D
     assert [shown(solved, arm) for arm in ScoredArm] == ["00005 ✗", f"{RIGHT} ✓", f"{RIGHT} ✓"]
 
 
-def test_another_seed_is_another_measurement(solved: MainWindow, qtbot: QtBot) -> None:
+def test_another_seed_is_another_measurement(solved, qtbot):
     first = last_exchange(solved)
     solved.session.ask_again(first, policy="never")
     qtbot.waitUntil(lambda: solved.session.ready and last_exchange(solved) is not first)
@@ -281,7 +271,7 @@ def test_another_seed_is_another_measurement(solved: MainWindow, qtbot: QtBot) -
     assert shown(solved, BOTH) == ""
 
 
-def test_an_answer_that_a_person_edited_has_no_scoreboard(solved: MainWindow, qtbot: QtBot) -> None:
+def test_an_answer_that_a_person_edited_has_no_scoreboard(solved, qtbot):
     first = last_exchange(solved)
     assert solved.session.edit(first, 0, "It is 99.")
     qtbot.waitUntil(lambda: solved.session.ready and last_exchange(solved) is not first)
@@ -290,9 +280,7 @@ def test_an_answer_that_a_person_edited_has_no_scoreboard(solved: MainWindow, qt
 
 
 @pytest.mark.parametrize(("policy", "scored"), [(Never.Settings(), [SMALL]), (Always.Settings(), [SMALL, LARGE])])
-def test_an_answer_by_one_model_is_not_called_the_pairs(
-    make_window: Make, loader: DemoCards, qtbot: QtBot, policy: PolicySettings, scored: list[ScoredArm]
-) -> None:
+def test_an_answer_by_one_model_is_not_called_the_pairs(make_window, loader, qtbot, policy, scored):
     loader.gate_of_large.set()
     window = make_window(loader)
     window.preferences.change_run(policy=policy)
@@ -304,9 +292,7 @@ def test_an_answer_by_one_model_is_not_called_the_pairs(
     assert RIGHT in board_of(window).text.text() or LARGE in scored
 
 
-def test_nothing_is_measured_beside_other_work_and_one_model_at_a_time(
-    make_window: Make, loader: DemoCards, qtbot: QtBot
-) -> None:
+def test_nothing_is_measured_beside_other_work_and_one_model_at_a_time(make_window, loader, qtbot):
     window, batch = make_window(loader), object()
     qtbot.waitUntil(lambda: window.session.ready)
     window.models.begin_writing(batch)
@@ -324,9 +310,7 @@ def test_nothing_is_measured_beside_other_work_and_one_model_at_a_time(
     qtbot.waitUntil(lambda: shown(window, SMALL) == "00005 ✗")
 
 
-def test_a_scoreboard_is_of_the_demo_pair_alone_and_leads_to_the_choice_of_models(
-    make_window: Make, qtbot: QtBot, solved: MainWindow
-) -> None:
+def test_a_scoreboard_is_of_the_demo_pair_alone_and_leads_to_the_choice_of_models(make_window, qtbot, solved):
     solved.chat.carry_out(last_exchange(solved), AnswerAction.CHOOSE_MODELS)
     dialog = solved.findChild(PairDialog)
     assert dialog
@@ -339,7 +323,7 @@ def test_a_scoreboard_is_of_the_demo_pair_alone_and_leads_to_the_choice_of_model
     assert not board_of(window).isVisible()
 
 
-def test_the_demo_argues_for_the_pair(make_window: Make, qtbot: QtBot, tmp_path: Path) -> None:
+def test_the_demo_argues_for_the_pair(make_window, qtbot, tmp_path):
     """With the real demo pair: two GGUF files, decoded by llama.cpp."""
     window = make_window(PairLoader(Paths.under(tmp_path)))
     window.chat.welcome.solve.click()  # while the models are loaded: the answer waits for them

@@ -55,7 +55,7 @@ def view_of(window: MainWindow) -> CompareView:
 
 
 @pytest.fixture
-def compare(qtbot: QtBot, make_window: Callable[..., MainWindow]) -> Callable[..., MainWindow]:
+def compare(qtbot, make_window):
     """Compares the usual arms on a problem and waits until everything stands in its place."""
 
     def compare(loader: ScriptedLoader | None = None, width: int = 1440, expected: str = "") -> MainWindow:

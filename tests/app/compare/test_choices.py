@@ -32,7 +32,7 @@ def names(choices: list[CompareChoice]) -> list[str]:
     return [choice.name or choice.title.split(":")[0] for choice in choices]
 
 
-def test_every_policy_can_be_chosen_with_the_seed_that_is_set_but_no_arm_that_needs_a_batch() -> None:
+def test_every_policy_can_be_chosen_with_the_seed_that_is_set_but_no_arm_that_needs_a_batch():
     random = RunSettings(policy="random", seed=3)
     assert {choice.settings.policy.policy for choice in [*TO_WRITE, *arms(random)]} == set(POLICIES)
     assert {choice.settings.seed for choice in TO_WRITE} == {3}
@@ -41,12 +41,12 @@ def test_every_policy_can_be_chosen_with_the_seed_that_is_set_but_no_arm_that_ne
     assert names(common_ones(TO_WRITE)) == ["baton", "every-step", "small", "large"]
 
 
-def test_without_answers_the_usual_three_are_proposed_as_far_as_they_are_known() -> None:
+def test_without_answers_the_usual_three_are_proposed_as_far_as_they_are_known():
     assert names(proposed(USUAL, [], TO_WRITE, None)) == ["small", "baton", "large"]
     assert names(proposed(("small", "by-the-moon"), [], TO_WRITE, None)) == ["small"]
 
 
-def test_an_arm_that_was_written_is_not_written_again_unless_it_was_broken_off() -> None:
+def test_an_arm_that_was_written_is_not_written_again_unless_it_was_broken_off():
     attempts = [written(settings_of("large")), written(settings_of("small"))]
     assert names(proposed(USUAL, recorded(attempts), TO_WRITE, attempts[0])) == ["Attempt 2", "baton", "Attempt 1"]
     attempts = [written(settings_of("small"), Finish.STOPPED)]
@@ -54,12 +54,12 @@ def test_an_arm_that_was_written_is_not_written_again_unless_it_was_broken_off()
 
 
 @pytest.mark.parametrize(("policy", "place"), [("never", 0), ("every-step", 1), ("always", 2)])
-def test_the_answer_in_front_is_one_of_the_columns(policy: str, place: int) -> None:
+def test_the_answer_in_front_is_one_of_the_columns(policy, place):
     answer = written(RunSettings(policy=policy, seed=9))
     assert proposed(USUAL, recorded([answer]), TO_WRITE, answer)[place].exchange is answer
 
 
-def test_a_try_says_what_it_is_and_one_without_text_is_no_choice() -> None:
+def test_a_try_says_what_it_is_and_one_without_text_is_no_choice():
     attempts = [Exchange("2 + 2?", BASE), written(BASE)]
     choices = recorded(attempts)
     assert names(choices) == ["Attempt 2"]

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from PySide6.QtWidgets import QComboBox, QWidget
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.compare.chooser import MORE, Chooser, arms
 from baton_reasoning.app.session.conversation import expected_answer
@@ -20,7 +17,7 @@ THREE = [next(choice for choice in CHOICES if choice.name == name) for name in (
 
 
 @pytest.fixture
-def chooser(qtbot: QtBot) -> Iterator[Chooser]:
+def chooser(qtbot):
     parent = QWidget()
     qtbot.addWidget(parent)
     made = Chooser("2 + 2?", CHOICES, THREE, "", 8, at_once=False, parent=parent)
@@ -29,14 +26,14 @@ def chooser(qtbot: QtBot) -> Iterator[Chooser]:
     parent.close()
 
 
-def test_what_is_proposed_is_chosen_at_once(chooser: Chooser, qtbot: QtBot) -> None:
+def test_what_is_proposed_is_chosen_at_once(chooser, qtbot):
     with qtbot.waitSignal(chooser.accepted):
         chooser.go.click()
     assert chooser.picked() == THREE
     assert not chooser.writes_at_once
 
 
-def test_four_policies_are_offered_and_the_others_after_more(chooser: Chooser, qtbot: QtBot) -> None:
+def test_four_policies_are_offered_and_the_others_after_more(chooser, qtbot):
     box = chooser.boxes[0]
     four = ["Keywords", "Every step", "Small only", "Large only"]
     assert sorted(titles(box)) == sorted([*four, MORE])
@@ -55,13 +52,13 @@ def titles(box: QComboBox) -> list[str]:
     return [box.itemText(index) for index in range(box.count())]
 
 
-def test_two_columns_are_enough(chooser: Chooser) -> None:
+def test_two_columns_are_enough(chooser):
     chooser.boxes[2].setCurrentIndex(0)
     assert chooser.picked() == THREE[:2]
     assert chooser.go.isEnabled()
 
 
-def test_at_once_is_offered_where_there_is_room_for_all(chooser: Chooser) -> None:
+def test_at_once_is_offered_where_there_is_room_for_all(chooser):
     assert chooser.at_once.isEnabled()
     made = Chooser("2 + 2?", CHOICES, THREE, "", 2, at_once=True, parent=chooser)
     assert made.at_once.isChecked()
@@ -69,7 +66,7 @@ def test_at_once_is_offered_where_there_is_room_for_all(chooser: Chooser) -> Non
     assert not made.writes_at_once
 
 
-def test_an_arm_that_these_models_cannot_write_is_refused(chooser: Chooser) -> None:
+def test_an_arm_that_these_models_cannot_write_is_refused(chooser):
     choices = arms(RunSettings(), Pair(ScriptedEngine(), ScriptedEngine(name="large")).cards)
     made = Chooser("2 + 2?", choices, choices[:2], "", 8, at_once=False, parent=chooser)
     assert made.go.isEnabled()
@@ -78,11 +75,11 @@ def test_an_arm_that_these_models_cannot_write_is_refused(chooser: Chooser) -> N
     assert not made.go.isEnabled()
 
 
-def test_models_elsewhere_set_no_limit() -> None:
+def test_models_elsewhere_set_no_limit():
     assert texts_at_once(Pair(ScriptedEngine(), ScriptedEngine())) > 3
 
 
-def test_the_right_answer_is_known_for_problems_of_the_demo_pair_alone() -> None:
+def test_the_right_answer_is_known_for_problems_of_the_demo_pair_alone():
     problem = next(held_out_problems(1))
     assert expected_answer(problem.question) == problem.answer
     assert expected_answer("What is 2 + 2?") == ""

@@ -42,7 +42,7 @@ def attempts(window: MainWindow) -> list[Exchange]:
     return window.session.conversation.roots
 
 
-def test_three_arms_become_three_tries_with_results_and_who_agrees_with_whom(compare: Compare) -> None:
+def test_three_arms_become_three_tries_with_results_and_who_agrees_with_whom(compare):
     window = compare()
     assert [each.settings.policy.policy for each in attempts(window)] == ["never", "keywords", "always"]
     assert {each.settings.seed for each in attempts(window)} == {0}
@@ -58,12 +58,12 @@ def test_three_arms_become_three_tries_with_results_and_who_agrees_with_whom(com
     assert all(column.head.isAncestorOf(column.result) for column in columns), "it stays where one scrolls"
 
 
-def test_the_expected_answer_tells_right_from_wrong(compare: Compare) -> None:
+def test_the_expected_answer_tells_right_from_wrong(compare):
     columns = view_of(compare(expected="4")).columns
     assert [column.verdict.text() for column in columns] == ["✗ wrong", "✓ right", "✓ right"]
 
 
-def test_the_steps_at_which_the_answers_part_are_marked_and_level(compare: Compare, qtbot: QtBot) -> None:
+def test_the_steps_at_which_the_answers_part_are_marked_and_level(compare, qtbot):
     window = compare()
     view = view_of(window)
     assert view.note.text().startswith("Columns 1 and 2 part at “")
@@ -89,7 +89,7 @@ def tops(view: CompareView) -> list[int]:
     return [round(each.y() + each.place_of(each.selected).top()) for each in steps if each.selected]  # type: ignore[union-attr]
 
 
-def test_times_are_left_out_where_other_conditions_made_one_of_them_longer(compare: Compare, qtbot: QtBot) -> None:
+def test_times_are_left_out_where_other_conditions_made_one_of_them_longer(compare, qtbot):
     loader = arms_loader()
     window = compare(loader)
     window.chat.comparison.leave()
@@ -106,7 +106,7 @@ def test_times_are_left_out_where_other_conditions_made_one_of_them_longer(compa
     assert view_of(window).note.text().endswith(OTHERWISE_NOTE)
 
 
-def test_one_is_written_after_the_other(make_window: Make, qtbot: QtBot) -> None:
+def test_one_is_written_after_the_other(make_window, qtbot):
     at_work: list[int] = []
     window = make_window(arms_loader())
     window.session.progressed.connect(lambda _: at_work.append(sum(map(window.session.runs.writes, attempts(window)))))
@@ -116,7 +116,7 @@ def test_one_is_written_after_the_other(make_window: Make, qtbot: QtBot) -> None
     assert len(attempts(window)) == 3
 
 
-def test_all_are_written_at_once_if_that_is_wanted(make_window: Make, qtbot: QtBot) -> None:
+def test_all_are_written_at_once_if_that_is_wanted(make_window, qtbot):
     gate = threading.Event()
     window = make_window(arms_loader(held_by(gate)))
     _begin(window, qtbot, at_once=True)
@@ -137,7 +137,7 @@ def _begin(window: MainWindow, qtbot: QtBot, at_once: bool = False) -> None:
     dialog().go.click()
 
 
-def test_stop_ends_all_and_what_was_not_begun_can_still_be_written(make_window: Make, qtbot: QtBot) -> None:
+def test_stop_ends_all_and_what_was_not_begun_can_still_be_written(make_window, qtbot):
     gate = threading.Event()
     window = make_window(arms_loader(held_by(gate, after=30)))
     _begin(window, qtbot)
@@ -161,7 +161,7 @@ def test_stop_ends_all_and_what_was_not_begun_can_still_be_written(make_window: 
     assert attempts(window)[2].trace.finish is Finish.END_OF_TEXT
 
 
-def test_a_model_that_is_lost_in_one_arm_leaves_the_others(compare: Compare) -> None:
+def test_a_model_that_is_lost_in_one_arm_leaves_the_others(compare):
     window = compare(arms_loader(lost=True))
     alone, helped, large = view_of(window).columns
     assert alone.exchange.trace.finish is Finish.END_OF_TEXT
@@ -171,7 +171,7 @@ def test_a_model_that_is_lost_in_one_arm_leaves_the_others(compare: Compare) -> 
     assert large.verdict.text() == "no answer"
 
 
-def test_a_click_on_a_step_shows_it_in_the_inspector(compare: Compare, qtbot: QtBot) -> None:
+def test_a_click_on_a_step_shows_it_in_the_inspector(compare, qtbot):
     window = compare()
     column = view_of(window).columns[1]
     piece = next(piece for piece in column.exchange.trace.pieces if piece.author is Author.LARGE)
@@ -185,7 +185,7 @@ def test_a_click_on_a_step_shows_it_in_the_inspector(compare: Compare, qtbot: Qt
     assert column.steps.selected is None
 
 
-def test_the_menu_of_a_step_forks_and_copies_in_a_column_too(compare: Compare, qtbot: QtBot) -> None:
+def test_the_menu_of_a_step_forks_and_copies_in_a_column_too(compare, qtbot):
     window = compare()
     column = view_of(window).columns[1]
     column.steps.menu_wanted.emit(column.exchange.trace.pieces[1], QPoint(10, 10))
@@ -200,7 +200,7 @@ def test_the_menu_of_a_step_forks_and_copies_in_a_column_too(compare: Compare, q
     assert len(attempts(window)) == 4
 
 
-def test_everything_has_a_key_and_stands_in_the_palette(compare: Compare, qtbot: QtBot) -> None:
+def test_everything_has_a_key_and_stands_in_the_palette(compare, qtbot):
     window = compare()
     commands = {command.title: command for command in window.commands if command.group == "Side by side"}
     assert all(command.key for command in commands.values())
@@ -213,7 +213,7 @@ def test_everything_has_a_key_and_stands_in_the_palette(compare: Compare, qtbot:
     dialog().reject()
 
 
-def test_a_column_is_opened_as_the_conversation(compare: Compare) -> None:
+def test_a_column_is_opened_as_the_conversation(compare):
     window = compare()
     first = view_of(window).columns[0]
     first.open.click()
@@ -223,7 +223,7 @@ def test_a_column_is_opened_as_the_conversation(compare: Compare) -> None:
     assert window.chat.sidebar.isVisible()
 
 
-def test_the_composer_asks_the_same_arms(compare: Compare, qtbot: QtBot) -> None:
+def test_the_composer_asks_the_same_arms(compare, qtbot):
     window = compare()
     window.chat.composer.edit.setPlainText("And 1 + 3?")
     qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Return)
@@ -232,7 +232,7 @@ def test_the_composer_asks_the_same_arms(compare: Compare, qtbot: QtBot) -> None
     assert [column.exchange for column in view_of(window).columns] == attempts(window)[3:]
 
 
-def test_back_to_the_conversation_and_the_tries_side_by_side_again(compare: Compare, qtbot: QtBot) -> None:
+def test_back_to_the_conversation_and_the_tries_side_by_side_again(compare, qtbot):
     window = compare()
     window.chat.comparison.leave()
     assert not window.chat.is_comparing
@@ -246,7 +246,7 @@ def test_back_to_the_conversation_and_the_tries_side_by_side_again(compare: Comp
     assert [engine.written for engine in written if isinstance(engine, ScriptedEngine)] == counts
 
 
-def test_an_answer_that_grew_behind_a_comparison_is_up_to_date_when_it_is_left(make_window: Make, qtbot: QtBot) -> None:
+def test_an_answer_that_grew_behind_a_comparison_is_up_to_date_when_it_is_left(make_window, qtbot):
     gate = threading.Event()
     gate.set()
     window = make_window(arms_loader(held_by(gate, after=30)))
@@ -266,7 +266,7 @@ def test_an_answer_that_grew_behind_a_comparison_is_up_to_date_when_it_is_left(m
     assert answer.brief.text() == run_in_brief(again.trace)
 
 
-def test_leaving_returns_to_the_answer_that_was_compared(compare: Compare, qtbot: QtBot) -> None:
+def test_leaving_returns_to_the_answer_that_was_compared(compare, qtbot):
     window = compare()
     window.chat.comparison.leave()
     first = attempts(window)[0]
@@ -283,7 +283,7 @@ def test_leaving_returns_to_the_answer_that_was_compared(compare: Compare, qtbot
     assert window.session.conversation.leaf is attempts(window)[1], "the answer whose step was chosen"
 
 
-def test_words_are_found_in_all_columns(compare: Compare, qtbot: QtBot) -> None:
+def test_words_are_found_in_all_columns(compare, qtbot):
     window = compare()
     view, bar = view_of(window), window.chat.find_bar
     window.chat.find_bar.open()
@@ -302,9 +302,7 @@ def test_words_are_found_in_all_columns(compare: Compare, qtbot: QtBot) -> None:
     window.chat.close_find()
 
 
-def test_columns_of_a_comparison_that_is_left_are_written_and_never_move_the_view(
-    make_window: Make, qtbot: QtBot
-) -> None:
+def test_columns_of_a_comparison_that_is_left_are_written_and_never_move_the_view(make_window, qtbot):
     gate = threading.Event()
     window = make_window(arms_loader(held_by(gate, after=30)))
     _begin(window, qtbot)
@@ -320,7 +318,7 @@ def test_columns_of_a_comparison_that_is_left_are_written_and_never_move_the_vie
     assert paths == []
 
 
-def test_a_step_that_was_chosen_meanwhile_stays_chosen(make_window: Make, qtbot: QtBot) -> None:
+def test_a_step_that_was_chosen_meanwhile_stays_chosen(make_window, qtbot):
     gate = threading.Event()
     window = make_window(arms_loader(held_by(gate, after=30)))
     _begin(window, qtbot)
@@ -333,7 +331,7 @@ def test_a_step_that_was_chosen_meanwhile_stays_chosen(make_window: Make, qtbot:
     assert view_of(window).columns[1].steps.selected is None
 
 
-def test_a_column_can_be_opened_while_it_is_written(make_window: Make, qtbot: QtBot) -> None:
+def test_a_column_can_be_opened_while_it_is_written(make_window, qtbot):
     gate = threading.Event()
     window = make_window(arms_loader(held_by(gate, after=30)))
     _begin(window, qtbot)
@@ -348,9 +346,7 @@ def test_a_column_can_be_opened_while_it_is_written(make_window: Make, qtbot: Qt
     assert answer.ending.text() != "Waiting for its turn, after 1 other answer…"
 
 
-def test_a_comparison_goes_on_while_another_conversation_is_read_and_is_shown_again(
-    make_window: Make, qtbot: QtBot
-) -> None:
+def test_a_comparison_goes_on_while_another_conversation_is_read_and_is_shown_again(make_window, qtbot):
     gate = threading.Event()
     window = make_window(arms_loader(held_by(gate, after=30)))
     _begin(window, qtbot)
@@ -366,7 +362,7 @@ def test_a_comparison_goes_on_while_another_conversation_is_read_and_is_shown_ag
     assert window.session.runs.marks() == {}
 
 
-def test_one_answer_alone_cannot_stand_side_by_side(make_window: Make, qtbot: QtBot) -> None:
+def test_one_answer_alone_cannot_stand_side_by_side(make_window, qtbot):
     window = make_window(arms_loader())
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
     answer_to(window, qtbot, PROBLEM)
@@ -374,7 +370,7 @@ def test_one_answer_alone_cannot_stand_side_by_side(make_window: Make, qtbot: Qt
     assert window.notice.text.startswith("There is only one answer to this problem.")
 
 
-def test_tries_that_were_kept_are_compared_after_a_restart(compare: Compare, make_window: Make, qtbot: QtBot) -> None:
+def test_tries_that_were_kept_are_compared_after_a_restart(compare, make_window, qtbot):
     first = compare()
     first.close()
     window = make_window(arms_loader())
@@ -387,7 +383,7 @@ def test_tries_that_were_kept_are_compared_after_a_restart(compare: Compare, mak
     assert view_of(window).columns[0].exchange.trace.text == ALONE
 
 
-def test_an_answer_is_compared_with_other_arms_without_writing_it_again(make_window: Make, qtbot: QtBot) -> None:
+def test_an_answer_is_compared_with_other_arms_without_writing_it_again(make_window, qtbot):
     window = make_window(arms_loader())
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
     answer_to(window, qtbot, PROBLEM)
@@ -399,7 +395,7 @@ def test_an_answer_is_compared_with_other_arms_without_writing_it_again(make_win
     assert [column.exchange for column in view_of(window).columns] == [attempts(window)[1], answer, attempts(window)[2]]
 
 
-def test_the_same_twice_cannot_be_compared(compare: Compare) -> None:
+def test_the_same_twice_cannot_be_compared(compare):
     window = compare()
     window.chat.compare()
     chooser = dialog()
@@ -413,7 +409,7 @@ def test_the_same_twice_cannot_be_compared(compare: Compare) -> None:
     chooser.reject()
 
 
-def test_without_a_problem_there_is_nothing_to_compare(make_window: Make, qtbot: QtBot) -> None:
+def test_without_a_problem_there_is_nothing_to_compare(make_window, qtbot):
     window = make_window(arms_loader())
     qtbot.waitUntil(lambda: window.session.ready)
     window.preferences.change(models=ModelChoice(small="a.gguf", large="b.gguf"))
@@ -421,7 +417,7 @@ def test_without_a_problem_there_is_nothing_to_compare(make_window: Make, qtbot:
     assert window.notice.text == "There is no problem yet to compare policies on. Write one first."
 
 
-def test_nothing_is_compared_while_an_answer_is_written(make_window: Make, qtbot: QtBot) -> None:
+def test_nothing_is_compared_while_an_answer_is_written(make_window, qtbot):
     gate = threading.Event()
     window = make_window(arms_loader(held_by(gate)))
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
@@ -432,7 +428,7 @@ def test_nothing_is_compared_while_an_answer_is_written(make_window: Make, qtbot
     qtbot.waitUntil(lambda: window.session.ready)
 
 
-def test_closing_the_window_in_the_middle_loses_nothing(make_window: Make, qtbot: QtBot) -> None:
+def test_closing_the_window_in_the_middle_loses_nothing(make_window, qtbot):
     gate = threading.Event()
     window = make_window(arms_loader(held_by(gate, after=30)))
     _begin(window, qtbot, at_once=True)
@@ -442,7 +438,7 @@ def test_closing_the_window_in_the_middle_loses_nothing(make_window: Make, qtbot
     assert {each.trace.finish for each in attempts(window)} <= {Finish.STOPPED, Finish.END_OF_TEXT}
 
 
-def test_every_control_has_a_name(compare: Compare) -> None:
+def test_every_control_has_a_name(compare):
     window = compare()
     window.chat.compare()
     for holder in (view_of(window), dialog()):
@@ -453,16 +449,16 @@ def test_every_control_has_a_name(compare: Compare) -> None:
     dialog().reject()
 
 
-def test_models_that_cannot_be_loaded_leave_columns_that_were_not_begun(make_window: Make, qtbot: QtBot) -> None:
+def test_models_that_cannot_be_loaded_leave_columns_that_were_not_begun(make_window, qtbot):
     loader = ScriptedLoader(error=EngineLost("small.gguf could not be loaded.", "Choose another file."))
     gate = loader.gate = threading.Event()
     window = make_window(loader)
     window.chat.composer.set_text(PROBLEM)
     window.chat.compare()
     dialog().go.click()
-    assert window.session.activity is Activity.WAITING
+    assert not window.session.ready
     gate.set()
-    qtbot.waitUntil(lambda: window.session.activity is Activity.IDLE)
+    qtbot.waitUntil(lambda: window.session.ready)
     assert [column.ending.text() for column in view_of(window).columns] == [NOT_BEGUN] * 3
     assert [each.trace.started for each in attempts(window)] == [None] * 3
 
@@ -488,7 +484,7 @@ def long_loader(before_token: Callable[[str], None] = lambda _: None) -> Scripte
     return loader
 
 
-def test_it_opens_at_the_first_difference_and_says_what_it_is(compare: Compare, qtbot: QtBot) -> None:
+def test_it_opens_at_the_first_difference_and_says_what_it_is(compare, qtbot):
     window = compare(long_loader())
     view, bar = view_of(window), view_of(window).area.verticalScrollBar()
     assert view.note.text() == "Columns 2 and 3 part at “That makes 849.”: 849 ≠ 149."
@@ -504,7 +500,7 @@ def test_it_opens_at_the_first_difference_and_says_what_it_is(compare: Compare, 
     assert bar.value() == 0, "it never scrolls again by itself"
 
 
-def test_what_is_being_written_does_not_move_the_view(make_window: Make, qtbot: QtBot) -> None:
+def test_what_is_being_written_does_not_move_the_view(make_window, qtbot):
     gate = threading.Event()
     window = make_window(long_loader(held_by(gate, after=850)))
     _begin(window, qtbot)
@@ -517,7 +513,7 @@ def test_what_is_being_written_does_not_move_the_view(make_window: Make, qtbot: 
     settle(window, qtbot)
 
 
-def test_esc_leaves_a_comparison(compare: Compare, qtbot: QtBot) -> None:
+def test_esc_leaves_a_comparison(compare, qtbot):
     window = compare()
     window.activateWindow()
     qtbot.waitUntil(window.isActiveWindow)
@@ -525,7 +521,7 @@ def test_esc_leaves_a_comparison(compare: Compare, qtbot: QtBot) -> None:
     assert not window.chat.is_comparing
 
 
-def test_a_draft_stays_when_an_answer_is_compared(compare: Compare, qtbot: QtBot) -> None:
+def test_a_draft_stays_when_an_answer_is_compared(compare, qtbot):
     window = compare()
     window.chat.comparison.leave()
     window.chat.composer.set_text("And 3 + 3?")
@@ -539,9 +535,7 @@ def test_a_draft_stays_when_an_answer_is_compared(compare: Compare, qtbot: QtBot
     assert window.chat.composer.edit.toPlainText() == "And 3 + 3?"
 
 
-def test_the_next_problem_is_asked_under_the_settings_of_the_columns_that_are_shown(
-    compare: Compare, qtbot: QtBot
-) -> None:
+def test_the_next_problem_is_asked_under_the_settings_of_the_columns_that_are_shown(compare, qtbot):
     window = compare()
     window.chat.comparison.leave()
     window.session.ask_again(attempts(window)[2])

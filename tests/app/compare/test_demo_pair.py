@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.welcome import demo_problem
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.session.pair_loader import PairLoader
-from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.thinking.events import Finish
 from tests.app.compare.conftest import dialog, settle, view_of
@@ -19,9 +14,7 @@ from tests.app.compare.conftest import dialog, settle, view_of
 pytestmark = pytest.mark.slow
 
 
-def test_the_small_model_is_wrong_alone_and_right_with_the_large_one(
-    make_window: Callable[..., MainWindow], tmp_path: Path, qtbot: QtBot
-) -> None:
+def test_the_small_model_is_wrong_alone_and_right_with_the_large_one(make_window, tmp_path, qtbot):
     window = make_window(PairLoader(Paths.under(tmp_path)))
     qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
     window.chat.composer.set_text(demo_problem())  # the one that `baton demo` begins with

@@ -38,11 +38,11 @@ START = "First we add 400 and 449."
         (([], []), ""),
     ],
 )
-def test_it_says_where_columns_part(columns: tuple[list[str], ...], said: str) -> None:
+def test_it_says_where_columns_part(columns, said):
     assert parting_text(align(columns), columns) == said
 
 
-def test_attempts_of_one_policy_are_told_apart_by_their_seeds() -> None:
+def test_attempts_of_one_policy_are_told_apart_by_their_seeds():
     one, other = (Exchange("2 + 2?", RunSettings(seed=seed)) for seed in (3, 4))
     assert titles_of([one, one]) == ["Keywords", "Keywords"]
     assert titles_of([one, other]) == ["Keywords, seed 3", "Keywords, seed 4"]
@@ -60,9 +60,9 @@ def test_attempts_of_one_policy_are_told_apart_by_their_seeds() -> None:
         (Standing("4", UNSCORED, ()), "≠ differs"),
     ],
 )
-def test_a_verdict_beyond_right_and_wrong_has_a_sign_and_a_word(standing: Standing, words: str) -> None:
+def test_a_verdict_beyond_right_and_wrong_has_a_sign_and_a_word(standing, words):
     assert standing_text(standing, TITLES) == words
 
 
-def test_two_that_agree_are_not_called_all() -> None:
+def test_two_that_agree_are_not_called_all():
     assert standing_text(Standing("4", UNSCORED, (1,)), TITLES[:2]) == "= they agree"

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 
 from PySide6.QtGui import QGuiApplication, QTextCursor, QTextDocument
-from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.document import TextStyle, render_into
+from baton_reasoning.app.document import render_into
 from baton_reasoning.app.document.clipboard import selected_text
-from baton_reasoning.app.window.main_window import MainWindow
 from tests.app.conftest import ScriptedLoader, answer_to
 
 
@@ -26,9 +23,7 @@ def selected(document: QTextDocument, start: int = 0, end: int | None = None) ->
     return selected_text(cursor)
 
 
-def test_a_selection_across_steps_is_copied_with_its_formulas(
-    make_window: Callable[..., MainWindow], qtbot: QtBot
-) -> None:
+def test_a_selection_across_steps_is_copied_with_its_formulas(make_window, qtbot):
     loader = ScriptedLoader()
     loader.small.texts = ("First $a^2$ is so.\n\nThen **this** follows.\n\nDone.</think>\n\n4",)
     window = make_window(loader)
@@ -41,7 +36,7 @@ def test_a_selection_across_steps_is_copied_with_its_formulas(
     assert clipboard() == "First $a^2$ is so.\nThen this follows.\nDone."
 
 
-def test_answer_and_step_are_copied_by_command(ask: Callable[[str], MainWindow]) -> None:
+def test_answer_and_step_are_copied_by_command(ask):
     window = ask("2 + 2?")
     commands = {command.title: command for command in window.commands}
     commands["Copy the answer"].act()
@@ -51,7 +46,7 @@ def test_answer_and_step_are_copied_by_command(ask: Callable[[str], MainWindow])
     assert clipboard() == "First step."
 
 
-def test_a_text_is_copied_with_the_sources_of_its_formulas(document: QTextDocument, style: TextStyle) -> None:
+def test_a_text_is_copied_with_the_sources_of_its_formulas(document, style):
     text = (
         "**so** 😀 $x^2$ or $x^2$$x^2$ and $\\nosuchcommand{x}{$\n\n- a\n- b\n\n"
         "| a | b |\n|---|---|\n| | $2$ |\n\n```python\nx = 2\n\ny = 3\n```\n\nend"
@@ -62,14 +57,14 @@ def test_a_text_is_copied_with_the_sources_of_its_formulas(document: QTextDocume
     )
 
 
-def test_a_selection_copies_only_what_it_holds(document: QTextDocument, style: TextStyle) -> None:
+def test_a_selection_copies_only_what_it_holds(document, style):
     render_into(document, "# one 😀 $x$ two", style)
     assert selected(document, 1, 8) == "ne 😀 $x$"
     assert selected(document, 7, 8) == "$x$"
     assert selected(document, 0, 4) == "one"
 
 
-def test_a_selection_that_was_copied_does_not_crash_the_program_at_its_end() -> None:
+def test_a_selection_that_was_copied_does_not_crash_the_program_at_its_end():
     code = """if True:
         from PySide6.QtGui import QGuiApplication
         from PySide6.QtWidgets import QApplication

@@ -43,7 +43,7 @@ def found(text: str) -> list[tuple[str, bool]]:
         ("$5$ apples", "5", False),
     ],
 )
-def test_each_way_of_writing_mathematics_is_found(text: str, latex: str | None, display: bool) -> None:
+def test_each_way_of_writing_mathematics_is_found(text, latex, display):
     assert found(text) == [(latex or text, display)]
 
 
@@ -67,24 +67,24 @@ def test_each_way_of_writing_mathematics_is_found(text: str, latex: str | None, 
         r"\\[2pt]",
     ],
 )
-def test_money_code_and_unfinished_formulas_are_left_alone(text: str) -> None:
+def test_money_code_and_unfinished_formulas_are_left_alone(text):
     assert found(text) == []
 
 
-def test_nested_environments_of_one_name_end_together() -> None:
+def test_nested_environments_of_one_name_end_together():
     text = r"\begin{array}{c}\begin{array}{c}x\end{array}\\y\end{array} tail"
     assert found(text) == [(text.removesuffix(" tail"), True)]
 
 
-def test_an_opening_without_its_close_keeps_its_backslash_from_markdown() -> None:
+def test_an_opening_without_its_close_keeps_its_backslash_from_markdown():
     assert lift_formulas(r"\(x").markdown == r"\\(x"
 
 
-def test_a_star_between_factors_is_kept_from_markdown() -> None:
+def test_a_star_between_factors_is_kept_from_markdown():
     assert lift_formulas("2*3*4 and *this*").markdown == r"2\*3\*4 and *this*"
 
 
-def test_formulas_are_put_back_as_they_were_written() -> None:
+def test_formulas_are_put_back_as_they_were_written():
     text = "a $x$ b \\(y\\)"
     lifted = lift_formulas(text)
     assert lifted.markdown == f"a {placeholder(0)} b {placeholder(1)}"
@@ -92,12 +92,12 @@ def test_formulas_are_put_back_as_they_were_written() -> None:
     assert put_back(lifted.markdown, lifted.formulas) == text
 
 
-def test_the_marks_used_inside_cannot_be_smuggled_in() -> None:
+def test_the_marks_used_inside_cannot_be_smuggled_in():
     assert lift_formulas("\ue0000\ue001").markdown == "\ufffd0\ufffd"
 
 
 @given(st.text(alphabet="a1 $\\[](){}`\n~*_", max_size=60))
-def test_of_any_text_at_all_the_formulas_come_back_as_written(text: str) -> None:
+def test_of_any_text_at_all_the_formulas_come_back_as_written(text):
     lifted = lift_formulas(text)
     assert lifted.markdown.count("\ue000") == len(lifted.formulas)
     restored = put_back(lifted.markdown, lifted.formulas)
@@ -135,12 +135,12 @@ def work_of(text: str) -> tuple[int, Counter[str]]:
     "opening",
     [r"\boxed{ ", "$x ", r"\( ", r"\[ ", r"\begin{cases} ", r"\begin{cases} \begin{array} ", "` `` ", "$5 apples "],
 )
-def test_openings_that_never_close_take_linear_time(opening: str) -> None:
+def test_openings_that_never_close_take_linear_time(opening):
     assert_linear(opening * 500, opening * 1000)
 
 
 @pytest.mark.parametrize(("opening", "close"), [(r"\( ", r"\)"), ("$x ", "y$"), (r"\[ ", r"\]"), ("$$ ", "$$")])
-def test_openings_whose_close_is_beyond_a_blank_line_take_linear_time(opening: str, close: str) -> None:
+def test_openings_whose_close_is_beyond_a_blank_line_take_linear_time(opening, close):
     assert_linear(*(f"{opening * count}\n\n{close}" for count in (500, 1000)))
 
 
@@ -152,7 +152,7 @@ def assert_linear(text: str, of_twice_the_length: str) -> None:
     assert all(calls <= 1 for calls in closers.values()), "a pattern searches the text once"
 
 
-def test_thousands_of_unclosed_openings_stay_as_they_were() -> None:
+def test_thousands_of_unclosed_openings_stay_as_they_were():
     assert found(r"\boxed{" * 8_000) == []
     assert found("$x " * 20_000) == []
     assert found("$x " * 20_000 + "y$") == [("x " + "$x " * 19_999 + "y", False)]

@@ -8,9 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QImage, QPainter, QTextCharFormat, QTextCursor, QTextDocument
-from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.document import TextStyle, render_at, render_into
+from baton_reasoning.app.document import render_at, render_into
 from baton_reasoning.app.document.clipboard import selected_text
 from baton_reasoning.app.document.formula_object import OBJECT_CHARACTER, formula_of
 from baton_reasoning.app.document.formulas import Formula
@@ -58,19 +57,19 @@ def rows_with_ink(image: QImage, area: QRectF) -> list[int]:
     return [y for y in rows if any(image.pixelColor(x, y).lightness() < 140 for x in columns)]
 
 
-def test_a_formula_is_one_character_that_knows_its_source(document: QTextDocument, style: TextStyle) -> None:
+def test_a_formula_is_one_character_that_knows_its_source(document, style):
     render_into(document, r"so \(x^2\) it is", style)
     assert document.begin().text() == f"so {OBJECT_CHARACTER} it is"
     assert formulas(document) == [Formula("x^2", False, r"\(x^2\)")]
 
 
-def test_a_displayed_formula_stands_alone_and_centred(document: QTextDocument, style: TextStyle) -> None:
+def test_a_displayed_formula_stands_alone_and_centred(document, style):
     render_into(document, "We get\n\\[\na = b\n\\]\nso.", style)
     blocks = document.toPlainText().split("\n")
     assert blocks == ["We get", OBJECT_CHARACTER, "so."]
 
 
-def test_a_formula_sits_on_the_line_of_its_text(document: QTextDocument, style: TextStyle) -> None:
+def test_a_formula_sits_on_the_line_of_its_text(document, style):
     render_into(document, "EEEE $E$", style)
     image = painted(document)
     words, formula = QRectF(4, 0, 30, 40), QRectF(document.idealWidth() - 16, 0, 14, 40)
@@ -78,7 +77,7 @@ def test_a_formula_sits_on_the_line_of_its_text(document: QTextDocument, style: 
     assert abs(bottom_of_text - bottom_of_formula) <= 1
 
 
-def test_a_deep_formula_moves_the_next_line_down(document: QTextDocument, style: TextStyle) -> None:
+def test_a_deep_formula_moves_the_next_line_down(document, style):
     render_into(document, "E $x$\nE", style)
     shallow = document.size().height()
     render_into(document, "E $\\begin{pmatrix}1\\\\2\\\\3\\end{pmatrix}$\nE", style)
@@ -86,21 +85,19 @@ def test_a_deep_formula_moves_the_next_line_down(document: QTextDocument, style:
 
 
 @pytest.mark.parametrize("broken", [r"$\frac{1}{$", r"\[ \left( x \]", r"\(\nosuch{x}\)", "$a_b_c$"])
-def test_a_formula_that_cannot_be_set_stands_as_its_source_in_code(
-    document: QTextDocument, style: TextStyle, broken: str
-) -> None:
+def test_a_formula_that_cannot_be_set_stands_as_its_source_in_code(document, style, broken):
     render_into(document, f"so {broken} it is", style)
     assert format_of(document, broken).font().family() == style.code_font.family()
     assert formulas(document) == []
 
 
-def test_a_formula_wider_than_the_page_shrinks_to_it(document: QTextDocument, style: TextStyle) -> None:
+def test_a_formula_wider_than_the_page_shrinks_to_it(document, style):
     document.setTextWidth(300)
     render_into(document, "$" + "a + " * 12 + "b$", style)
     assert document.idealWidth() <= 300
 
 
-def test_a_formula_drawn_on_a_fine_screen_is_finer(document: QTextDocument, style: TextStyle) -> None:
+def test_a_formula_drawn_on_a_fine_screen_is_finer(document, style):
     render_into(document, r"\(\frac{a}{b}\)", style)
     once, twice = painted(document), painted(document, 2.0)
     coarse = once.scaled(twice.size()).convertToFormat(twice.format())
@@ -108,9 +105,7 @@ def test_a_formula_drawn_on_a_fine_screen_is_finer(document: QTextDocument, styl
     assert rows_with_ink(twice, QRectF(twice.rect())) != []
 
 
-def test_formulas_set_ahead_in_another_thread_are_found_done(
-    document: QTextDocument, style: TextStyle, qtbot: QtBot
-) -> None:
+def test_formulas_set_ahead_in_another_thread_are_found_done(document, style, qtbot):
     text = r"so \(\sqrt{1729}\) and \[\sqrt{1730}\]"
     typesetter, ready = Typesetter(), []
     typesetter.prepare(text, style.formula_size, lambda: ready.append(typeset.cache_info().misses), typesetter)
@@ -122,7 +117,7 @@ def test_formulas_set_ahead_in_another_thread_are_found_done(
     BackgroundTasks.of(typesetter).close()
 
 
-def test_spans_are_set_as_markdown_means_them(document: QTextDocument, style: TextStyle) -> None:
+def test_spans_are_set_as_markdown_means_them(document, style):
     render_into(document, "**b** *i* ~~s~~ `c`", style)
     assert format_of(document, "b").fontWeight() > 400
     assert format_of(document, "i").fontItalic()
@@ -130,12 +125,12 @@ def test_spans_are_set_as_markdown_means_them(document: QTextDocument, style: Te
     assert format_of(document, "c").font().family() == style.code_font.family()
 
 
-def test_lines_end_where_the_model_ended_them(document: QTextDocument, style: TextStyle) -> None:
+def test_lines_end_where_the_model_ended_them(document, style):
     render_into(document, "one\ntwo", style)
     assert document.begin().text() == f"one{LINE_BREAK}two"
 
 
-def test_lists_count_from_where_the_model_began(document: QTextDocument, style: TextStyle) -> None:
+def test_lists_count_from_where_the_model_began(document, style):
     render_into(document, "3. three\n4. four\n   - inner", style)
     first = document.begin()
     items = first.textList()
@@ -144,7 +139,7 @@ def test_lists_count_from_where_the_model_began(document: QTextDocument, style: 
     assert items.count() == 2
 
 
-def test_indented_text_is_no_code_and_dashes_make_no_heading(document: QTextDocument, style: TextStyle) -> None:
+def test_indented_text_is_no_code_and_dashes_make_no_heading(document, style):
     render_into(document, "    $x$\n\ntext\n---\nmore", style)
     assert len(formulas(document)) == 1
     assert document.findBlockByNumber(1).text() == "text"
@@ -162,25 +157,23 @@ def test_indented_text_is_no_code_and_dashes_make_no_heading(document: QTextDocu
         ("[a](file:///etc/passwd)", "[a](file:///etc/passwd)", ""),
     ],
 )
-def test_links_lead_only_to_the_web_and_pictures_are_links(
-    document: QTextDocument, style: TextStyle, markdown: str, shown: str, address: str
-) -> None:
+def test_links_lead_only_to_the_web_and_pictures_are_links(document, style, markdown, shown, address):
     render_into(document, markdown, style)
     assert document.toPlainText() == shown
     assert {form.anchorHref() for _, form in formats(document)} == {address}
 
 
-def test_html_is_shown_and_not_obeyed(document: QTextDocument, style: TextStyle) -> None:
+def test_html_is_shown_and_not_obeyed(document, style):
     render_into(document, "<script>x</script> <img src='http://e.org/p'>", style)
     assert document.toPlainText() == "<script>x</script> <img src='http://e.org/p'>"
 
 
-def test_a_table_has_its_rows_and_its_formulas(document: QTextDocument, style: TextStyle) -> None:
+def test_a_table_has_its_rows_and_its_formulas(document, style):
     render_into(document, "| n | $n^2$ |\n|---|---|\n| 1 | $1$ |", style)
     assert [formula.latex for formula in formulas(document)] == ["n^2", "1"]
 
 
-def test_rendering_again_replaces_what_was_there(document: QTextDocument, style: TextStyle) -> None:
+def test_rendering_again_replaces_what_was_there(document, style):
     render_into(document, "```\ncode\n```\n\n- item", style)
     render_into(document, "plain", style)
     assert document.toPlainText() == "plain"
@@ -188,9 +181,7 @@ def test_rendering_again_replaces_what_was_there(document: QTextDocument, style:
 
 
 @pytest.mark.parametrize("markdown", ["two", "- two", "| two |\n|---|", "# two", "> two", "```\ntwo\n```", "$$two$$"])
-def test_a_text_after_another_stands_there_as_it_does_alone(
-    document: QTextDocument, style: TextStyle, markdown: str
-) -> None:
+def test_a_text_after_another_stands_there_as_it_does_alone(document, style, markdown):
     render_into(document, markdown, style)
     alone = looks(document)
     render_into(document, "one", style)
@@ -215,7 +206,7 @@ def looks(document: QTextDocument) -> list[tuple[object, ...]]:
     return found
 
 
-def test_a_text_before_others_is_replaced_in_its_place(document: QTextDocument, style: TextStyle) -> None:
+def test_a_text_before_others_is_replaced_in_its_place(document, style):
     for text in ("one", "- two", "three"):
         cursor = QTextCursor(document)
         cursor.movePosition(QTextCursor.MoveOperation.End)
@@ -227,20 +218,20 @@ def test_a_text_before_others_is_replaced_in_its_place(document: QTextDocument, 
     assert document.findBlockByNumber(2).textList() is not None
 
 
-def test_the_word_copy_over_code_leads_to_that_code(document: QTextDocument, style: TextStyle) -> None:
+def test_the_word_copy_over_code_leads_to_that_code(document, style):
     render_into(document, "```python\na = '<é>'\n\nb $x$\n```\n\n```\nc\n```", style)
     addresses = [form.anchorHref() for text, form in formats(document) if text.startswith("Copy")]
     assert [code_of(address) for address in addresses] == ["a = '<é>'\n\nb $x$", "c"]
 
 
-def test_titles_are_larger_and_other_headings_are_not(document: QTextDocument, style: TextStyle) -> None:
+def test_titles_are_larger_and_other_headings_are_not(document, style):
     render_into(document, "# a\n\n## b\n\n### c\n\nd", style)
     sizes = [format_of(document, letter).font().pointSizeF() for letter in "abc"]
     size = style.font.pointSizeF()
     assert sizes == pytest.approx([size * 17 / 13, size * 17 / 13, size], abs=0.1)
 
 
-def test_blanks_are_kept(document: QTextDocument, style: TextStyle) -> None:
+def test_blanks_are_kept(document, style):
     render_into(document, "a   b\nc", style)
     assert document.begin().text() == f"a   b{LINE_BREAK}c"
 
@@ -258,7 +249,7 @@ ODDITIES = st.sampled_from(
 
 @settings(max_examples=size(40, long=1_000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(BLOCKS | SPANS | ODDITIES, max_size=20))
-def test_any_text_at_all_is_set_and_copied(document: QTextDocument, style: TextStyle, pieces: list[str]) -> None:
+def test_any_text_at_all_is_set_and_copied(document, style, pieces):
     render_into(document, "".join(pieces), style)
     # No formula is left as a gap.
     cursor = QTextCursor(document)
@@ -268,7 +259,7 @@ def test_any_text_at_all_is_set_and_copied(document: QTextDocument, style: TextS
 
 
 @pytest.mark.slow
-def test_warming_up_loads_what_the_first_text_needs() -> None:
+def test_warming_up_loads_what_the_first_text_needs():
     code = """if True:
         import sys
         from baton_reasoning.app import document

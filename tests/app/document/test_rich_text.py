@@ -1,19 +1,16 @@
 """The widget is as tall as its text, copies sources, opens nothing and follows the theme."""
 
-from pathlib import Path
-
 import pytest
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QColor, QGuiApplication, QImage, QTextDocument
-from PySide6.QtWidgets import QApplication, QScrollArea, QTextBrowser, QVBoxLayout, QWidget
-from pytestqt.qtbot import QtBot
+from PySide6.QtWidgets import QScrollArea, QTextBrowser, QVBoxLayout, QWidget
 
 from baton_reasoning.app.document import RichText
 from baton_reasoning.app.toolkit.theme import DARK, current_theme
 
 
 @pytest.fixture
-def window(qtbot: QtBot) -> QScrollArea:
+def window(qtbot):
     """As in a conversation: the page is longer than the window."""
     window = QScrollArea()
     qtbot.addWidget(window)
@@ -23,7 +20,7 @@ def window(qtbot: QtBot) -> QScrollArea:
 
 
 @pytest.fixture
-def view(window: QScrollArea) -> RichText:
+def view(window):
     page, view = QWidget(), RichText()
     QVBoxLayout(page).addWidget(view)
     window.setWidget(page)
@@ -31,21 +28,21 @@ def view(window: QScrollArea) -> RichText:
     return view
 
 
-def test_it_is_as_tall_as_its_text(view: RichText) -> None:
+def test_it_is_as_tall_as_its_text(view):
     view.set_markdown("one")
     low = view.height()
     view.set_markdown("one\n\ntwo\n\n\\[\\frac{a}{b}\\]")
     assert view.height() > 2 * low
 
 
-def test_a_copied_selection_holds_the_source(view: RichText) -> None:
+def test_a_copied_selection_holds_the_source(view):
     view.set_markdown("so **that** $x^2$")
     view.selectAll()
     mime = view.createMimeDataFromSelection()
     assert mime.text() == "so that $x^2$"
 
 
-def test_a_link_is_not_opened(view: RichText) -> None:
+def test_a_link_is_not_opened(view):
     view.set_markdown("[a](https://example.org)")
     view.anchorClicked.emit(QUrl("https://example.org"))
     assert view.document().toPlainText() == "a"
@@ -53,14 +50,14 @@ def test_a_link_is_not_opened(view: RichText) -> None:
     assert not view.openExternalLinks()
 
 
-def test_the_word_copy_copies_the_code(view: RichText) -> None:
+def test_the_word_copy_copies_the_code(view):
     view.set_markdown("```\nx = 2\n```")
     word = view.document().find("Copy")
     view.anchorClicked.emit(QUrl(word.charFormat().anchorHref()))
     assert QGuiApplication.clipboard().text() == "x = 2"
 
 
-def test_a_live_text_is_plain_until_it_closes(view: RichText) -> None:
+def test_a_live_text_is_plain_until_it_closes(view):
     view.append_live("so $x")
     view.append_live("$")
     assert view.markdown == "so $x$"
@@ -70,7 +67,7 @@ def test_a_live_text_is_plain_until_it_closes(view: RichText) -> None:
     assert view.markdown == "so $x$"
 
 
-def test_a_screen_reader_is_given_the_source(view: RichText) -> None:
+def test_a_screen_reader_is_given_the_source(view):
     view.set_markdown("so $x^2$")
     assert view.accessibleName() == "Text"
     assert view.accessibleDescription() == "so $x^2$"
@@ -81,7 +78,7 @@ def ink_of_the_first_letter(document: QTextDocument) -> QColor:
 
 
 @pytest.mark.parametrize("live", [False, True], ids=["set", "live"])
-def test_it_follows_the_theme(view: RichText, qapp: QApplication, live: bool) -> None:
+def test_it_follows_the_theme(view, qapp, live):
     theme = current_theme()
     (view.append_live if live else view.set_markdown)("so $x$")
     before = theme.colours
@@ -91,7 +88,7 @@ def test_it_follows_the_theme(view: RichText, qapp: QApplication, live: bool) ->
     theme.colours = before
 
 
-def test_nothing_is_fetched(view: RichText, tmp_path: Path) -> None:
+def test_nothing_is_fetched(view, tmp_path):
     file = QUrl.fromLocalFile(str(tmp_path / "p.png"))
     QImage(2, 2, QImage.Format.Format_RGB32).save(str(tmp_path / "p.png"))
     picture = QTextDocument.ResourceType.ImageResource.value

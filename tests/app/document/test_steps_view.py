@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import pytest
@@ -22,7 +21,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.cue_profile import lexicon_json
 from baton_reasoning.core.thinking.cues import Category, Lexicon
-from baton_reasoning.core.thinking.events import Event, RunStarted
+from baton_reasoning.core.thinking.events import RunStarted
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policy import PolicyContext
 from baton_reasoning.core.thinking.requests import Until
@@ -34,7 +33,7 @@ SETTINGS = Keywords.Settings(n1=6, n2=4, n3=4, n3_step=0, c=1, c_step=0)
 
 
 @pytest.fixture
-def steps(qtbot: QtBot) -> Iterator[StepsView]:
+def steps(qtbot):
     typesetter = Typesetter()
     view = StepsView(typesetter)
     qtbot.addWidget(view)
@@ -45,7 +44,7 @@ def steps(qtbot: QtBot) -> Iterator[StepsView]:
 
 
 @pytest.fixture(scope="module")
-def events() -> Sequence[Event]:
+def events():
     """Takeovers, a discarded lookahead, an inserted prompt, formulas, a list, code."""
     small = [
         "One \\(x^2\\).\n\nWait, no",
@@ -67,9 +66,7 @@ def settled(view: StepsView, trace: Trace, qtbot: QtBot) -> str:
 @settings(max_examples=size(25, long=500), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example([(moment, False) for moment in range(200)])
 @given(st.lists(st.tuples(st.integers(0, 200), st.booleans()), max_size=12))
-def test_whenever_the_view_looks_it_shows_at_the_end_what_it_shows_at_once(
-    qtbot: QtBot, events: Sequence[Event], looks: list[tuple[int, bool]]
-) -> None:
+def test_whenever_the_view_looks_it_shows_at_the_end_what_it_shows_at_once(qtbot, events, looks):
     """The view may be told at any moment, wrongly too, that nothing is being written any more."""
     typesetter = Typesetter()
     view, whole = StepsView(typesetter), StepsView(typesetter)
@@ -104,18 +101,18 @@ def looks_of(view: StepsView) -> list[tuple[object, ...]]:
     return found
 
 
-def test_what_was_discarded_is_gone(steps: StepsView, events: Sequence[Event], qtbot: QtBot) -> None:
+def test_what_was_discarded_is_gone(steps, events, qtbot):
     text = settled(steps, Trace.of(events), qtbot)
     assert "Wait, no" not in text
     assert "Wait, I see it now, at last." in text
 
 
-def test_the_closing_tag_is_not_shown(steps: StepsView, events: Sequence[Event], qtbot: QtBot) -> None:
+def test_the_closing_tag_is_not_shown(steps, events, qtbot):
     text = settled(steps, Trace.of(events), qtbot)
     assert text.strip().endswith("End.")
 
 
-def test_each_piece_stands_below_the_one_before(steps: StepsView, events: Sequence[Event], qtbot: QtBot) -> None:
+def test_each_piece_stands_below_the_one_before(steps, events, qtbot):
     trace = Trace.of(events)
     settled(steps, trace, qtbot)
     places = [steps.place_of(piece) for piece in thinking_pieces(trace)]
@@ -125,14 +122,14 @@ def test_each_piece_stands_below_the_one_before(steps: StepsView, events: Sequen
 
 
 @pytest.mark.parametrize("step", ["One.", "- one", "| one |\n|---|", "```\none\n```", "> one", "# one"])
-def test_there_is_the_same_gap_below_each_piece(steps: StepsView, qtbot: QtBot, step: str) -> None:
+def test_there_is_the_same_gap_below_each_piece(steps, qtbot, step):
     trace = run(Keywords(SETTINGS), [f"First.\n\n{step}\n\nLast.</think>\n\n4"]).trace
     settled(steps, trace, qtbot)
     ends = [steps.document().findBlockByNumber(shown.first - 1) for shown in steps.shown[1:]]
     assert [block.blockFormat().bottomMargin() for block in ends] == [GAP, GAP]
 
 
-def test_a_click_chooses_the_piece_under_it(steps: StepsView, events: Sequence[Event], qtbot: QtBot) -> None:
+def test_a_click_chooses_the_piece_under_it(steps, events, qtbot):
     trace = Trace.of(events)
     settled(steps, trace, qtbot)
     large = next(piece for piece in trace.pieces if piece.author is Author.LARGE)
@@ -144,7 +141,7 @@ def test_a_click_chooses_the_piece_under_it(steps: StepsView, events: Sequence[E
     assert steps.selected is large
 
 
-def test_a_long_answer_comes_in_portions_and_completely(steps: StepsView, qtbot: QtBot) -> None:
+def test_a_long_answer_comes_in_portions_and_completely(steps, qtbot):
     text = "".join(f"Step {number}.\n\n" for number in range(300)) + "</think>\n\n4"
     trace = run(Keywords(SETTINGS), [text]).trace
     steps.sync(trace, thinking_pieces(trace), live=False)
@@ -154,7 +151,7 @@ def test_a_long_answer_comes_in_portions_and_completely(steps: StepsView, qtbot:
 
 
 @pytest.mark.parametrize("length", [LONGEST_SET, LONGEST_SET + 1])
-def test_a_line_without_end_stays_plain(steps: StepsView, length: int, qtbot: QtBot) -> None:
+def test_a_line_without_end_stays_plain(steps, length, qtbot):
     line = "**bold** " + "x" * (length - 9)
     trace = run(Keywords(SETTINGS), [f"First.\n\n{line}\n\nLast.</think>\n\n4"]).trace
     shown = settled(steps, trace, qtbot)
@@ -163,7 +160,7 @@ def test_a_line_without_end_stays_plain(steps: StepsView, length: int, qtbot: Qt
     assert shown.endswith("\nLast.")
 
 
-def test_the_cues_of_the_run_are_underlined_and_not_the_english_ones(steps: StepsView, qtbot: QtBot) -> None:
+def test_the_cues_of_the_run_are_underlined_and_not_the_english_ones(steps, qtbot):
     own = Lexicon({Category.REFLECTION: {"moment": ()}})
     run_settings = RunSettings(policy=SETTINGS, cue_list=lexicon_json(own))
     large = ["A momentous moment, and wait: I see it now, at last. Unwritten words."]
@@ -185,9 +182,7 @@ def test_the_cues_of_the_run_are_underlined_and_not_the_english_ones(steps: Step
         ("Hold on, I verify it, and recap it.", ["Hold on", "verify", "recap"]),
     ],
 )
-def test_each_cue_of_the_large_model_is_underlined_and_none_of_the_small_one(
-    steps: StepsView, qtbot: QtBot, written: str, cues: list[str]
-) -> None:
+def test_each_cue_of_the_large_model_is_underlined_and_none_of_the_small_one(steps, qtbot, written, cues):
     """“check” is a reflection and a verification: it is found twice, and stands there once."""
     small = ["One.\n\nWait, no", "\n\nSo we check, verify and recap it.</think>\n\n4"]
     trace = run(Keywords(SETTINGS), small, [f"{written} Unwritten words."]).trace
@@ -205,9 +200,7 @@ def underlined(view: StepsView) -> list[str]:
 
 
 @pytest.mark.parametrize(("small", "note"), [("5", "5 → 4"), ("4", "")])
-def test_a_corrected_value_is_noted_beside_the_step_and_a_repeated_one_is_not(
-    steps: StepsView, qtbot: QtBot, small: str, note: str
-) -> None:
+def test_a_corrected_value_is_noted_beside_the_step_and_a_repeated_one_is_not(steps, qtbot, small, note):
     chosen = Keywords.Settings(n1=20, n2=20, n3=20, n3_step=0, c=9, c_step=0)
     written = [f"So 2 + 2 = {small}.\n\nWait, no", "\n\nEnd.</think>\n\n4"]
     takeover = "Wait, 4 fish are 2 + 2 = 4. Unwritten words."
@@ -219,13 +212,13 @@ def test_a_corrected_value_is_noted_beside_the_step_and_a_repeated_one_is_not(
     assert QGuiApplication.clipboard().text().split("\n")[1] == takeover, "the note is no part of the text"
 
 
-def test_a_formula_over_two_pieces_stands_there_as_its_source(steps: StepsView, qtbot: QtBot) -> None:
+def test_a_formula_over_two_pieces_stands_there_as_its_source(steps, qtbot):
     trace = run(Keywords(SETTINGS), ["So \\[ x = 2\n\nless 3 \\] it is.</think>\n\n4"], []).trace
     assert settled(steps, trace, qtbot) == "So \\[ x = 2\nless 3 \\] it is."
 
 
 @pytest.mark.parametrize("rest", ["98.", "- 3 is 5.", "# 4", "> 2"])
-def test_the_rest_of_a_line_begins_no_list_heading_or_quotation(steps: StepsView, qtbot: QtBot, rest: str) -> None:
+def test_the_rest_of_a_line_begins_no_list_heading_or_quotation(steps, qtbot, rest):
     chosen = Keywords.Settings(n1=2, n2=2, n3=2, n3_step=0, c=9, c_step=0, until=Until.TOKENS)
     small = ["One.\n\nWait, no", f"{rest}\n\nEnd.</think>\n\n4"]
     trace = run(Keywords(chosen), small, ["Wait, unwritten words."]).trace

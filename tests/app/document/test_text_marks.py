@@ -22,11 +22,11 @@ FORMULA = "\ufffc"
         ("", "", "", ""),
     ],
 )
-def test_a_character_is_found_where_it_is_rendered(source: str, rendered: str, marked: str, shown: str) -> None:
+def test_a_character_is_found_where_it_is_rendered(source, rendered, marked, shown):
     at = rendered_place(source, rendered, source.index(marked))
     assert rendered[at : at + 1] == shown
 
 
-def test_in_a_long_text_the_place_is_near_and_never_outside() -> None:
+def test_in_a_long_text_the_place_is_near_and_never_outside():
     source = "So **2 + 2** is 5. " * LONGEST
     assert rendered_place(source, source.replace("*", ""), len(source) - 1) == len(source.replace("*", "")) - 1

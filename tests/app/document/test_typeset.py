@@ -6,7 +6,6 @@ import sys
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PySide6.QtWidgets import QApplication
 
 from baton_reasoning.app.document.typeset import LONGEST_LATEX, Typeset, picture, typeset
 from tests.tiers import size
@@ -30,7 +29,7 @@ from tests.tiers import size
         "π ≤ 4",
     ],
 )
-def test_the_mathematics_of_models_is_set(latex: str) -> None:
+def test_the_mathematics_of_models_is_set(latex):
     result = typeset(latex, True, 16.0)
     assert result is not None
     assert result.width > 2
@@ -58,7 +57,7 @@ def test_the_mathematics_of_models_is_set(latex: str) -> None:
         r"\\",
     ],
 )
-def test_what_cannot_be_set_is_refused_without_an_exception(latex: str) -> None:
+def test_what_cannot_be_set_is_refused_without_an_exception(latex):
     assert typeset(latex, False, 16.0) is None
 
 
@@ -67,7 +66,7 @@ def test_what_cannot_be_set_is_refused_without_an_exception(latex: str) -> None:
     ("opening", "closing"),
     [("{", "}"), (r"\sqrt{", "}"), (r"\left(", r"\right)"), (r"\frac{1}{", "}"), (r"\begin{matrix}", r"\end{matrix}")],
 )
-def test_groups_in_groups_are_not_set_if_it_took_exponential_time(opening: str, closing: str, depth: int) -> None:
+def test_groups_in_groups_are_not_set_if_it_took_exponential_time(opening, closing, depth):
     assert typeset(opening * depth + "1" + closing * depth, False, 16.0) is None
 
 
@@ -80,7 +79,7 @@ def test_groups_in_groups_are_not_set_if_it_took_exponential_time(opening: str, 
         r"\sum_{i=1}^{n} \frac{x_{i}^{2}}{\sqrt{1+y_{i}^{2}}} + " * 12 + "1",
     ],
 )
-def test_what_people_write_is_not_nested_too_deeply(latex: str) -> None:
+def test_what_people_write_is_not_nested_too_deeply(latex):
     assert typeset(latex, False, 16.0) is not None
 
 
@@ -93,12 +92,12 @@ PIECES = st.sampled_from(
 
 @settings(max_examples=size(60, long=1_000), deadline=None)
 @given(st.lists(PIECES, max_size=12))
-def test_no_formula_however_broken_raises(pieces: list[str]) -> None:
+def test_no_formula_however_broken_raises(pieces):
     result = typeset(" ".join(pieces), False, 16.0)
     assert result is None or isinstance(result, Typeset)
 
 
-def test_a_fraction_hangs_below_the_baseline_and_a_letter_does_not() -> None:
+def test_a_fraction_hangs_below_the_baseline_and_a_letter_does_not():
     fraction, letter = typeset(r"\frac{a}{b}", True, 16.0), typeset("x", False, 16.0)
     assert fraction is not None
     assert letter is not None
@@ -106,7 +105,7 @@ def test_a_fraction_hangs_below_the_baseline_and_a_letter_does_not() -> None:
     assert letter.descent < 2
 
 
-def test_the_picture_is_sharp_on_a_fine_screen_and_has_the_colour_asked_for(qapp: QApplication) -> None:
+def test_the_picture_is_sharp_on_a_fine_screen_and_has_the_colour_asked_for(qapp):
     letter = typeset(r"\mathbf{H}", False, 20.0)
     assert letter is not None
     once, twice = picture(letter, "#c02020", 1.0), picture(letter, "#c02020", 2.0).toImage()
@@ -115,11 +114,11 @@ def test_the_picture_is_sharp_on_a_fine_screen_and_has_the_colour_asked_for(qapp
     assert {pixel.name() for pixel in pixels if pixel.alpha() == 255} == {"#c02020"}
 
 
-def test_a_long_chain_of_terms_is_set() -> None:
+def test_a_long_chain_of_terms_is_set():
     assert typeset("+".join("x" * 150), True, 16.0) is not None
 
 
-def test_a_picture_is_drawn_once(qapp: QApplication) -> None:
+def test_a_picture_is_drawn_once(qapp):
     letter = typeset("z_3", False, 16.0)
     assert letter is not None
     first = picture(letter, "#000000", 1.0).cacheKey()
@@ -127,11 +126,11 @@ def test_a_picture_is_drawn_once(qapp: QApplication) -> None:
     assert picture(letter, "#000001", 1.0).cacheKey() != first
 
 
-def test_the_same_formula_is_set_only_once() -> None:
+def test_the_same_formula_is_set_only_once():
     assert typeset("y^3", False, 16.0) is typeset("y^3", False, 16.0)
 
 
-def test_the_window_does_not_pay_for_loading_ziamath() -> None:
+def test_the_window_does_not_pay_for_loading_ziamath():
     modules = "baton_reasoning.app.document, baton_reasoning.app.toolkit.theme"
     code = f"import sys, {modules}; sys.exit('ziamath' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

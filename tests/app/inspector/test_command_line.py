@@ -73,19 +73,19 @@ def read_again(line: str) -> Read:
         RunSettings(instruction="Answer in one word, without “quotes”."),
     ],
 )
-def test_the_terminal_reads_the_same_settings(settings: RunSettings) -> None:
+def test_the_terminal_reads_the_same_settings(settings):
     *_, again = read_again(command_line("2 + 2?", settings, FILES))
     assert again == settings
 
 
-def test_problem_and_models_are_quoted() -> None:
+def test_problem_and_models_are_quoted():
     problem = 'It\'s $5 & "more";\nhow much?'
     problem_again, models, *_ = read_again(command_line(problem, RunSettings(), FILES))
     assert problem_again == problem
     assert (models.small, models.large) == ("small.gguf", "http://host:8080")
 
 
-def test_a_run_is_repeated_with_the_models_that_it_used() -> None:
+def test_a_run_is_repeated_with_the_models_that_it_used():
     large = LocalFile(Path("used.gguf"))
     small, other = ScriptedEngine("Done."), ScriptedEngine(name="large").with_card(source=large)
     settings = RunSettings()
@@ -98,7 +98,7 @@ def test_a_run_is_repeated_with_the_models_that_it_used() -> None:
 @pytest.mark.parametrize(
     "settings", [RunSettings(), RunSettings(policy=Keywords.presets["paper"]), RunSettings(seed=3)]
 )
-def test_a_run_of_the_demo_pair_names_it_whatever_is_chosen_in_the_window(settings: RunSettings) -> None:
+def test_a_run_of_the_demo_pair_names_it_whatever_is_chosen_in_the_window(settings):
     """With the settings that the demo pair makes of them, and with those that a person forced on it."""
     for used in (effective_settings(settings, DEMO_SETTINGS), settings):
         line = command_line("2 + 2?", used, ModelChoice())

@@ -58,7 +58,7 @@ class OpinionLoader(ScriptedLoader):
 
 
 @pytest.fixture
-def opened(make_window: Make, qtbot: QtBot) -> Open:
+def opened(make_window, qtbot):
     """The second opinion that was asked for on an answer that the small model wrote alone."""
 
     def opened(loader: ScriptedLoader | None = None) -> OpinionSection:
@@ -93,7 +93,7 @@ def marked(section: OpinionSection) -> list[str]:
     return [text[mark.start : mark.end] for mark in section.pane.steps._text_marks]
 
 
-def test_it_lists_the_slips_the_strongest_first_and_marks_them_in_the_text(opened: Open, qtbot: QtBot) -> None:
+def test_it_lists_the_slips_the_strongest_first_and_marks_them_in_the_text(opened, qtbot):
     section = given(opened(), qtbot)
     assert rows(section) == [f"Step {step}: ·5 → ·4 (90%) · missed takeover" for step in (1, 2, 3)]
     assert section.line.text() == "large: 3 strong disagreements, 3 missed takeovers."
@@ -104,7 +104,7 @@ def test_it_lists_the_slips_the_strongest_first_and_marks_them_in_the_text(opene
     assert marked(section) == []
 
 
-def test_the_tip_of_a_mark_tells_what_the_large_model_would_have_written(opened: Open, qtbot: QtBot) -> None:
+def test_the_tip_of_a_mark_tells_what_the_large_model_would_have_written(opened, qtbot):
     section = given(opened(), qtbot)
     steps = section.pane.steps
     mark = steps._text_marks[1]
@@ -121,7 +121,7 @@ def test_the_tip_of_a_mark_tells_what_the_large_model_would_have_written(opened:
     assert section.list.item(1).toolTip().replace("&lt;", "<").find("·5 (1% to the large model)") >= 0
 
 
-def test_a_chosen_place_is_marked_and_its_step_is_brought_into_view(opened: Open, qtbot: QtBot) -> None:
+def test_a_chosen_place_is_marked_and_its_step_is_brought_into_view(opened, qtbot):
     section = given(opened(), qtbot)
     section.list.setFocus()
     qtbot.keyClick(section.list, Qt.Key.Key_Down)
@@ -134,7 +134,7 @@ def test_a_chosen_place_is_marked_and_its_step_is_brought_into_view(opened: Open
 
 
 @pytest.mark.parametrize("by_key", [True, False])
-def test_the_large_model_goes_on_from_the_chosen_place(opened: Open, qtbot: QtBot, by_key: bool) -> None:
+def test_the_large_model_goes_on_from_the_chosen_place(opened, qtbot, by_key):
     section = given(opened(), qtbot)
     window = window_of(section)
     before = window.session.conversation.leaf
@@ -151,7 +151,7 @@ def test_the_large_model_goes_on_from_the_chosen_place(opened: Open, qtbot: QtBo
     assert window.session.conversation.siblings(fork)[0] is before
 
 
-def test_it_is_still_there_in_a_line_when_the_conversation_is_opened_again(opened: Open, qtbot: QtBot) -> None:
+def test_it_is_still_there_in_a_line_when_the_conversation_is_opened_again(opened, qtbot):
     window = window_of(given(opened(), qtbot))
     conversation = window.session.conversation.id
     window.session.new()
@@ -166,7 +166,7 @@ def test_it_is_still_there_in_a_line_when_the_conversation_is_opened_again(opene
     assert len(rows(section)) == 3
 
 
-def test_stop_ends_the_reading(opened: Open, qtbot: QtBot) -> None:
+def test_stop_ends_the_reading(opened, qtbot):
     gate = threading.Event()
     section = opened(OpinionLoader(gate))
     qtbot.waitUntil(section.stop.isVisible)
@@ -177,7 +177,7 @@ def test_stop_ends_the_reading(opened: Open, qtbot: QtBot) -> None:
     assert section.opinion is None
 
 
-def test_an_answer_goes_before_an_opinion(opened: Open, qtbot: QtBot) -> None:
+def test_an_answer_goes_before_an_opinion(opened, qtbot):
     gate = threading.Event()
     section = opened(OpinionLoader(gate))
     window = window_of(section)
@@ -188,14 +188,14 @@ def test_an_answer_goes_before_an_opinion(opened: Open, qtbot: QtBot) -> None:
     assert window.session.conversation.path[0].trace.opinion is None
 
 
-def test_a_large_model_that_cannot_score_says_what_would_help(opened: Open) -> None:
+def test_a_large_model_that_cannot_score_says_what_would_help(opened):
     section = opened(OpinionLoader(returns_scores=False))
     assert section.note.isVisible()
     assert "gives no log-probabilities" in section.note.text()
     assert "serve it with vLLM" in section.note.text()
 
 
-def test_the_button_below_an_earlier_answer_asks_about_that_one(opened: Open, qtbot: QtBot) -> None:
+def test_the_button_below_an_earlier_answer_asks_about_that_one(opened, qtbot):
     window = window_of(given(opened(), qtbot))
     first = last_exchange(window)
     first.trace.opinion = None
@@ -207,7 +207,7 @@ def test_the_button_below_an_earlier_answer_asks_about_that_one(opened: Open, qt
     assert last_exchange(window).trace.opinion is None
 
 
-def test_an_opinion_on_the_beginning_says_so_and_is_asked_for_again(opened: Open, qtbot: QtBot) -> None:
+def test_an_opinion_on_the_beginning_says_so_and_is_asked_for_again(opened, qtbot):
     section = given(opened(), qtbot)
     exchange, read = section.pane.exchange, section._given
     assert read
@@ -218,7 +218,7 @@ def test_an_opinion_on_the_beginning_says_so_and_is_asked_for_again(opened: Open
     qtbot.waitUntil(lambda: section.opinion is not None and section.opinion.is_whole)
 
 
-def test_where_nothing_can_be_asked_an_opinion_is_shown_and_another_answer_is_not_given_it(qtbot: QtBot) -> None:
+def test_where_nothing_can_be_asked_an_opinion_is_shown_and_another_answer_is_not_given_it(qtbot):
     """As in the answers of a batch, whose pane shows one after another."""
     loader = OpinionLoader()
     exchange = Exchange("2 + 2?", RunSettings(), trace=run(Never(), small=loader.small, large=loader.large).trace)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QPushButton
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.inspector.panel import NO_ANSWER, NOTHING_CHOSEN, Inspector, Tab
 from baton_reasoning.app.inspector.run_page import card_facts, totals
@@ -39,7 +38,7 @@ def texts(window: MainWindow) -> str:
     return " | ".join(label.text() for label in window.inspector.findChildren(QLabel) if label.isVisible())
 
 
-def test_without_an_answer_each_page_says_what_it_is_for(ask: Ask) -> None:
+def test_without_an_answer_each_page_says_what_it_is_for(ask):
     window = ask("2 + 2?")
     inspector, exchange = window.inspector, window.session.conversation.leaf
     window.session.new()
@@ -53,7 +52,7 @@ def test_without_an_answer_each_page_says_what_it_is_for(ask: Ask) -> None:
     assert not inspector.empty.isVisible()
 
 
-def test_a_takeover_begins_with_a_sentence_and_the_rest_is_under_details(ask: Ask, qtbot: QtBot) -> None:
+def test_a_takeover_begins_with_a_sentence_and_the_rest_is_under_details(ask, qtbot):
     window = ask("2 + 2?")
     exchange, piece = takeover(window)
     window.show_inspector(True)
@@ -81,13 +80,13 @@ def test_a_takeover_begins_with_a_sentence_and_the_rest_is_under_details(ask: As
     assert "Reflection takeover" not in texts(window)
 
 
-def test_what_is_read_before_the_first_step_is_the_prompt(ask: Ask) -> None:
+def test_what_is_read_before_the_first_step_is_the_prompt(ask):
     facts = dict(facts_of(last_exchange(ask("2 + 2?")).trace.pieces[0]))
     assert "Handoff" not in facts
     assert "tokens read" in facts["Prompt"]
 
 
-def test_drafted_tokens_are_counted_and_a_server_that_drafts_is_said_to() -> None:
+def test_drafted_tokens_are_counted_and_a_server_that_drafts_is_said_to():
     trace = Trace.of(
         [
             TokenWritten(0.0, Author.LARGE, 1, "So", drafted=True),
@@ -103,7 +102,7 @@ def test_drafted_tokens_are_counted_and_a_server_that_drafts_is_said_to() -> Non
     assert dict(card_facts(ScriptedEngine().card))["Drafting"] == ""
 
 
-def test_what_came_in_a_burst_has_no_speed() -> None:
+def test_what_came_in_a_burst_has_no_speed():
     burst = Trace.of([TokenWritten(0.001, Author.SMALL, 1, "So"), TokenWritten(0.0013, Author.SMALL, 2, " it")])
     assert dict(facts_of(burst.pieces[0]))["Speed"] == ""
     timed = Trace.of([TokenWritten(0.1 * n, Author.SMALL, n, " so") for n in range(1, 12)])
@@ -111,7 +110,7 @@ def test_what_came_in_a_burst_has_no_speed() -> None:
     assert dict(totals(timed, live=False))["● writing"].endswith("tok/s")
 
 
-def test_keys_walk_from_step_to_step(ask: Ask) -> None:
+def test_keys_walk_from_step_to_step(ask):
     window = ask("2 + 2?")
     exchange, _ = takeover(window)
     for by, place in ((-1, -1), (-1, -2), (1, -1), (1, -1)):
@@ -119,7 +118,7 @@ def test_keys_walk_from_step_to_step(ask: Ask) -> None:
         assert window.inspector.piece is exchange.trace.pieces[place]
 
 
-def test_an_answer_is_not_called_interrupted_while_it_is_written(make_window: Make, qtbot: QtBot) -> None:
+def test_an_answer_is_not_called_interrupted_while_it_is_written(make_window, qtbot):
     window = make_window(endless())
     qtbot.waitUntil(lambda: window.session.ready)
     window.show_inspector(True)
@@ -133,9 +132,7 @@ def test_an_answer_is_not_called_interrupted_while_it_is_written(make_window: Ma
     assert "Interrupted" not in texts(window)
 
 
-def test_the_command_line_names_the_models_of_the_run_whatever_is_chosen_since(
-    make_window: Callable[..., MainWindow], qtbot: QtBot
-) -> None:
+def test_the_command_line_names_the_models_of_the_run_whatever_is_chosen_since(make_window, qtbot):
     loader = ScriptedLoader()
     loader.small = loader.small.with_card(source=LocalFile(Path("/small.gguf")))
     loader.large = loader.large.with_card(source=LocalFile(Path("/large.gguf")))
@@ -149,7 +146,7 @@ def test_the_command_line_names_the_models_of_the_run_whatever_is_chosen_since(
     assert "other" not in command
 
 
-def test_in_the_timeline_a_piece_is_as_wide_as_its_time_and_leads_to_its_step(ask: Ask, qtbot: QtBot) -> None:
+def test_in_the_timeline_a_piece_is_as_wide_as_its_time_and_leads_to_its_step(ask, qtbot):
     window = ask("2 + 2?")
     exchange, piece = takeover(window)
     inspector, timeline = window.inspector, window.inspector.run.timeline
@@ -170,7 +167,7 @@ def test_in_the_timeline_a_piece_is_as_wide_as_its_time_and_leads_to_its_step(as
     assert timeline.selected == -1, "no piece of another answer"
 
 
-def test_the_other_model_goes_on_from_a_step(ask: Ask, qtbot: QtBot) -> None:
+def test_the_other_model_goes_on_from_a_step(ask, qtbot):
     window = ask("2 + 2?")
     exchange, piece = takeover(window)
     window.inspector.show_piece(exchange, piece)
@@ -183,7 +180,7 @@ def test_the_other_model_goes_on_from_a_step(ask: Ask, qtbot: QtBot) -> None:
     assert all(part.author is Author.SMALL for part in again.trace.pieces if part.position == piece.position)
 
 
-def test_where_answers_are_only_read_a_step_can_only_be_copied(ask: Ask, qtbot: QtBot) -> None:
+def test_where_answers_are_only_read_a_step_can_only_be_copied(ask, qtbot):
     exchange, piece = takeover(ask("2 + 2?"))
     inspector = Inspector()
     qtbot.addWidget(inspector)
@@ -198,7 +195,7 @@ def token(text: str, *chances: float) -> TokenWritten:
     return TokenWritten(0.0, Author.SMALL, 0, text, None, alternatives)
 
 
-def test_a_token_shows_its_entropy_and_its_blanks() -> None:
+def test_a_token_shows_its_entropy_and_its_blanks():
     assert token("a").entropy_or_estimate == 0
     assert str(token("a", 1.0).entropy_or_estimate) == "0.0"  # and not -0.0, which would be shown with its sign
     assert round(token("a", 0.25, 0.25).entropy_or_estimate, 6) == round(math.log(2), 6)
@@ -206,7 +203,7 @@ def test_a_token_shows_its_entropy_and_its_blanks() -> None:
     assert visible("") == "∅"
 
 
-def test_arrow_keys_choose_tokens_and_small_chances_are_not_called_nought(qtbot: QtBot) -> None:
+def test_arrow_keys_choose_tokens_and_small_chances_are_not_called_nought(qtbot):
     trace = Trace.of([token("one", 0.996, 0.004), token(" two", 0.6, 0.4), token(" three")])
     page = StepPage()
     qtbot.addWidget(page)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QEvent, QPoint, Qt
@@ -54,7 +53,7 @@ def wait_for(gate: threading.Event) -> None:
 
 
 @pytest.fixture
-def opened(make_window: Make, qtbot: QtBot) -> Open:
+def opened(make_window, qtbot):
     """The form below the ribbon of an answer that has been written, with a small model that continues it so."""
 
     def opened(is_right: Callable[[str], bool], small: str = "", writes_branches: bool = False) -> ValuesSection:
@@ -115,7 +114,7 @@ def point_of(section: ValuesSection, index: int) -> QPoint:
     return section.curve.place_of(index).toPoint()
 
 
-def test_it_says_what_an_estimate_takes_before_it_starts(opened: Open, qtbot: QtBot) -> None:
+def test_it_says_what_an_estimate_takes_before_it_starts(opened, qtbot):
     section = lost(opened)
     qtbot.waitUntil(lambda: "continuations from" in section.note.text())
     assert "64 continuations from 4 places, about" in section.note.text()
@@ -123,7 +122,7 @@ def test_it_says_what_an_estimate_takes_before_it_starts(opened: Open, qtbot: Qt
     assert not section.source.isVisible()
 
 
-def test_a_wrong_answer_is_lost_at_its_slip(opened: Open, qtbot: QtBot) -> None:
+def test_a_wrong_answer_is_lost_at_its_slip(opened, qtbot):
     section = valued(lost(opened), qtbot)
     assert shown_values(section) == [1.0, 1.0, 0.0, 0.0, 0.0]
     assert section.words.text() == "Lost at step 2: Or rather 5."
@@ -132,7 +131,7 @@ def test_a_wrong_answer_is_lost_at_its_slip(opened: Open, qtbot: QtBot) -> None:
     assert section.curve.accessibleDescription() == "Lost at step 2: Or rather 5."
 
 
-def test_the_turn_of_a_right_answer_is_its_takeover_in_the_colour_of_its_writer(opened: Open, qtbot: QtBot) -> None:
+def test_the_turn_of_a_right_answer_is_its_takeover_in_the_colour_of_its_writer(opened, qtbot):
     section = valued(turned(opened), qtbot)
     assert section.words.text().startswith("The turn: step 2")
     assert section.words.text().endswith(", brought 100% of the gain")
@@ -140,7 +139,7 @@ def test_the_turn_of_a_right_answer_is_its_takeover_in_the_colour_of_its_writer(
     assert {LIGHT.small, LIGHT.large, LIGHT.muted} <= colours_of(section.curve.grab().toImage())
 
 
-def test_beside_the_step_stands_what_it_was_worth(opened: Open, qtbot: QtBot) -> None:
+def test_beside_the_step_stands_what_it_was_worth(opened, qtbot):
     section = turned(opened)
     answer = last_answer(window_of(section))
     answer.keep_open()
@@ -151,7 +150,7 @@ def test_beside_the_step_stands_what_it_was_worth(opened: Open, qtbot: QtBot) ->
     assert answer.steps.document().rootFrame().frameFormat().rightMargin() > margin
 
 
-def test_without_an_expected_answer_it_is_agreement_and_no_proof(opened: Open, qtbot: QtBot) -> None:
+def test_without_an_expected_answer_it_is_agreement_and_no_proof(opened, qtbot):
     section = lost(opened)
     qtbot.keyClick(section.expected, Qt.Key.Key_Backspace)
     qtbot.waitUntil(section.start.isEnabled)
@@ -164,7 +163,7 @@ def test_without_an_expected_answer_it_is_agreement_and_no_proof(opened: Open, q
     assert [point.text for point in section.curve.points][-2].startswith("● Step 3: agreement 1.00")
 
 
-def test_keys_walk_along_the_curve_and_enter_leads_to_the_step(opened: Open, qtbot: QtBot) -> None:
+def test_keys_walk_along_the_curve_and_enter_leads_to_the_step(opened, qtbot):
     section = valued(turned(opened), qtbot)
     section.curve.setFocus()
     qtbot.keyClick(section.curve, Qt.Key.Key_End)
@@ -184,7 +183,7 @@ def test_keys_walk_along_the_curve_and_enter_leads_to_the_step(opened: Open, qtb
     assert last_answer(window_of(section)).steps.selected is inspector.piece
 
 
-def test_a_click_on_a_point_leads_to_the_step_and_its_tip_tells_its_value(opened: Open, qtbot: QtBot) -> None:
+def test_a_click_on_a_point_leads_to_the_step_and_its_tip_tells_its_value(opened, qtbot):
     section = valued(lost(opened), qtbot)
     assert section.place.text() == CHOOSE
 
@@ -202,7 +201,7 @@ def test_a_click_on_a_point_leads_to_the_step_and_its_tip_tells_its_value(opened
     assert window_of(section).inspector.piece is piece, "there is no point"
 
 
-def test_stopped_it_keeps_what_is_finished_and_goes_on(opened: Open, qtbot: QtBot) -> None:
+def test_stopped_it_keeps_what_is_finished_and_goes_on(opened, qtbot):
     section = lost(opened)
     small, gate = small_of(section), threading.Event()
     most = small.written + 120
@@ -224,7 +223,7 @@ def test_stopped_it_keeps_what_is_finished_and_goes_on(opened: Open, qtbot: QtBo
     assert shown_values(section) == [1.0, 1.0, 0.0, 0.0, 0.0]
 
 
-def test_they_are_still_there_when_the_conversation_is_opened_again(opened: Open, qtbot: QtBot) -> None:
+def test_they_are_still_there_when_the_conversation_is_opened_again(opened, qtbot):
     section = valued(lost(opened), qtbot)
     window = window_of(section)
     conversation = window.session.conversation.id
@@ -239,7 +238,7 @@ def test_they_are_still_there_when_the_conversation_is_opened_again(opened: Open
     assert again.expected.text() == "4"
 
 
-def test_a_model_that_is_lost_is_a_message_and_what_is_finished_stays(opened: Open, qtbot: QtBot) -> None:
+def test_a_model_that_is_lost_is_a_message_and_what_is_finished_stays(opened, qtbot):
     section = lost(opened)
     small = small_of(section)
     small._faults = [Fault(small.written + 150, EngineLost("The small model ended.", "Load it again."), for_good=True)]
@@ -253,7 +252,7 @@ def test_a_model_that_is_lost_is_a_message_and_what_is_finished_stays(opened: Op
     assert section.values.estimated.places[0].outcomes.startswith("1")
 
 
-def test_a_model_that_was_started_again_is_a_message(opened: Open, qtbot: QtBot) -> None:
+def test_a_model_that_was_started_again_is_a_message(opened, qtbot):
     section = opened(lambda body: "5" not in body, SLIP, writes_branches=True)
     small = small_of(section)
     small.notices = {small.written + 9: "The small model ended. It was started again, and goes on."}
@@ -264,7 +263,7 @@ def test_a_model_that_was_started_again_is_a_message(opened: Open, qtbot: QtBot)
     assert shown_values(section) == [1.0, 1.0, 0.0, 0.0, 0.0]
 
 
-def test_stopped_at_once_it_keeps_what_was_known_before(opened: Open, qtbot: QtBot) -> None:
+def test_stopped_at_once_it_keeps_what_was_known_before(opened, qtbot):
     section = valued(lost(opened), qtbot)
     small, gate = small_of(section), threading.Event()
     small.before_token = lambda _: wait_for(gate)
@@ -280,7 +279,7 @@ def test_stopped_at_once_it_keeps_what_was_known_before(opened: Open, qtbot: QtB
     assert section.values.estimated.target == "4"
 
 
-def test_an_answer_goes_before_values(opened: Open, qtbot: QtBot) -> None:
+def test_an_answer_goes_before_values(opened, qtbot):
     section = lost(opened)
     small, gate = small_of(section), threading.Event()
     small.before_token = lambda _: wait_for(gate)
@@ -293,14 +292,14 @@ def test_an_answer_goes_before_values(opened: Open, qtbot: QtBot) -> None:
     assert len(window.session.conversation.path) == 2
 
 
-def test_what_keeps_values_from_being_estimated_is_said_in_a_sentence(opened: Open, qtbot: QtBot) -> None:
+def test_what_keeps_values_from_being_estimated_is_said_in_a_sentence(opened, qtbot):
     section = opened(lambda _: True, "There is nothing to be found here.")
     qtbot.keyClick(section.expected, Qt.Key.Key_Backspace)
     qtbot.waitUntil(lambda: "Give the expected answer" in section.note.text())
     assert not section.start.isEnabled()
 
 
-def test_values_are_estimated_again_by_another_writer(opened: Open, qtbot: QtBot) -> None:
+def test_values_are_estimated_again_by_another_writer(opened, qtbot):
     section = valued(lost(opened), qtbot)
     assert not section.form.isVisible()
     section.again.click()
@@ -313,9 +312,7 @@ def test_values_are_estimated_again_by_another_writer(opened: Open, qtbot: QtBot
     assert section.source.text().endswith("by ◆ large alone.")
 
 
-def test_the_time_is_estimated_where_the_cost_of_the_writer_was_measured(
-    opened: Open, qtbot: QtBot, tmp_path: Path
-) -> None:
+def test_the_time_is_estimated_where_the_cost_of_the_writer_was_measured(opened, qtbot, tmp_path):
     section = lost(opened)
     assert "at most" not in section.note.text()
     file, models = tmp_path / "small.gguf", window_of(section).models
@@ -330,7 +327,7 @@ def test_the_time_is_estimated_where_the_cost_of_the_writer_was_measured(
     assert "at most" not in section.note.text(), "the large model was not measured"
 
 
-def test_where_nothing_can_be_estimated_values_are_shown_all_the_same(qtbot: QtBot) -> None:
+def test_where_nothing_can_be_estimated_values_are_shown_all_the_same(qtbot):
     pane = AnswerPane(Exchange("2 + 2?", RunSettings(), trace=Trace.of(a_run())), Typesetter(), NoActions())
     qtbot.addWidget(pane)
     review = AnswerReview(pane, None)

@@ -1,11 +1,10 @@
 """A Models page in an empty home, beside a small Hub on this machine."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from keyring.backends.null import Keyring
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.models.controller import ModelsController
 from baton_reasoning.app.models.page import ModelsPage
@@ -18,7 +17,7 @@ from baton_reasoning.core.models.options import ModelSource
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.secrets import Secrets
 from baton_reasoning.core.settings import SettingsFile
-from tests.core.models.hub_server import HubServer, running_hub
+from tests.core.models.hub_server import running_hub
 
 REPOSITORY = "owner/demo-GGUF"
 
@@ -51,12 +50,12 @@ class Asked:
 
 
 @pytest.fixture
-def asked() -> Asked:
+def asked():
     return Asked()
 
 
 @pytest.fixture
-def hub() -> Iterator[HubServer]:
+def hub():
     """It offers the demo pair's own files."""
     with running_hub() as server:
         server.files[REPOSITORY] = {
@@ -67,19 +66,17 @@ def hub() -> Iterator[HubServer]:
 
 
 @pytest.fixture
-def secrets() -> Secrets:
-    return Secrets(Keyring())  # type: ignore[no-untyped-call]
+def secrets():
+    return Secrets(Keyring())
 
 
 @pytest.fixture
-def settings(tmp_path: Path, qtbot: QtBot) -> Preferences:
+def settings(tmp_path, qtbot):
     return Preferences(SettingsFile(Paths.under(tmp_path).settings))
 
 
 @pytest.fixture
-def controller(
-    tmp_path: Path, secrets: Secrets, asked: Asked, settings: Preferences, trash: Path, qtbot: QtBot
-) -> ModelsController:
+def controller(tmp_path, secrets, asked, settings, trash, qtbot):
     return ModelsController(
         Paths.under(tmp_path),
         secrets,
@@ -90,7 +87,7 @@ def controller(
 
 
 @pytest.fixture
-def page(controller: ModelsController, qtbot: QtBot) -> Iterator[ModelsPage]:
+def page(controller, qtbot):
     """Shown, and with the machine and the folders looked at."""
     page = ModelsPage(controller)
     qtbot.addWidget(page)

@@ -28,8 +28,7 @@ from baton_reasoning.core.secrets import Secrets
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.labels import placement_facts
-from tests.app.models.conftest import REPOSITORY, Asked
-from tests.core.models.hub_server import HubServer
+from tests.app.models.conftest import REPOSITORY
 
 pytestmark = pytest.mark.slow
 
@@ -90,9 +89,7 @@ def tiny_catalog() -> str:
     return json.dumps({"models": models, "pairs": [pair]})
 
 
-def test_from_an_empty_home_to_a_pair_from_the_hub_and_its_first_answer(
-    qtbot: QtBot, tmp_path: Path, secrets: Secrets, hub: HubServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_from_an_empty_home_to_a_pair_from_the_hub_and_its_first_answer(qtbot, tmp_path, secrets, hub, monkeypatch):
     hub.files["owner/small-GGUF"] = {SMALL: SMALL_MODEL.read_bytes()}
     hub.files["owner/large-GGUF"] = {LARGE: LARGE_MODEL.read_bytes()}
     monkeypatch.setattr("baton_reasoning.core.models.catalog.catalog", lambda: read_catalog(tiny_catalog()))
@@ -120,8 +117,8 @@ def test_from_an_empty_home_to_a_pair_from_the_hub_and_its_first_answer(
 
 
 def test_a_download_that_stops_can_be_taken_up_by_the_same_button_and_is_forgotten_when_it_is_cancelled(
-    page: ModelsPage, asked: Asked, hub: HubServer, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    page, asked, hub, qtbot, monkeypatch
+):
     hub.files["owner/small-GGUF"] = {SMALL: SMALL_MODEL.read_bytes()}
     hub.files["owner/large-GGUF"] = {LARGE: LARGE_MODEL.read_bytes()}
     monkeypatch.setattr("baton_reasoning.core.models.catalog.catalog", lambda: read_catalog(tiny_catalog()))
@@ -147,7 +144,7 @@ def test_a_download_that_stops_can_be_taken_up_by_the_same_button_and_is_forgott
 
 
 @pytest.mark.long
-def test_from_an_empty_home_to_the_first_answer(qtbot: QtBot, tmp_path: Path, secrets: Secrets) -> None:
+def test_from_an_empty_home_to_the_first_answer(qtbot, tmp_path, secrets):
     window, page = opened(qtbot, tmp_path, secrets)
     page.controller.replace(page.controller.preferences.with_loading(SMALL_MODEL, LoadOptions(context=1024, batch=64)))
     page.controller.replace(page.controller.preferences.with_overrides(SMALL_MODEL, ModelOverrides(top_k=20)))
@@ -178,9 +175,7 @@ def ask_for(window: MainWindow, qtbot: QtBot, **sources: str) -> None:
     assert window.preferences.value.window.page == "models"
 
 
-def test_the_button_of_the_chooser_leads_to_the_card_of_the_pair(
-    qtbot: QtBot, tmp_path: Path, secrets: Secrets, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_button_of_the_chooser_leads_to_the_card_of_the_pair(qtbot, tmp_path, secrets, monkeypatch):
     monkeypatch.setattr("baton_reasoning.core.models.catalog.catalog", lambda: read_catalog(tiny_catalog()))
     window, page = opened(qtbot, tmp_path, secrets)
     window.resize(760, 480)
@@ -199,9 +194,7 @@ def test_the_button_of_the_chooser_leads_to_the_card_of_the_pair(
     window.close()
 
 
-def test_the_button_of_the_chooser_leads_to_one_file_that_is_in_no_pair(
-    qtbot: QtBot, tmp_path: Path, secrets: Secrets, hub: HubServer
-) -> None:
+def test_the_button_of_the_chooser_leads_to_one_file_that_is_in_no_pair(qtbot, tmp_path, secrets, hub):
     window, page = opened(qtbot, tmp_path, secrets)
     page.controller.change(endpoint=hub.endpoint)
     ask_for(window, qtbot, large=f"hf:{REPOSITORY}:Q8_0")

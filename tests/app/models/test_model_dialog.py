@@ -16,7 +16,6 @@ from baton_reasoning.core.models.devices import Devices
 from baton_reasoning.core.models.options import KvType, LoadOptions, ModelOverrides, Switch, TagSource, load_preferences
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.words.labels import own_facts, placement_facts
-from tests.app.models.conftest import Asked
 from tests.app.models.test_page import choose
 
 pytestmark = pytest.mark.slow
@@ -54,9 +53,7 @@ def is_shown(part: QWidget, dialog: ModelDialog) -> bool:
     return part.isVisibleTo(dialog)
 
 
-def test_every_choice_about_writing_is_kept_and_one_that_is_taken_back_is_forgotten(
-    page: ModelsPage, tmp_path: Path, qtbot: QtBot
-) -> None:
+def test_every_choice_about_writing_is_kept_and_one_that_is_taken_back_is_forgotten(page, tmp_path, qtbot):
     dialog = opened(page, qtbot)
     field(dialog, "temperature").setValue(0.8)
     field(dialog, "top_k").setValue(20)
@@ -79,7 +76,7 @@ def test_every_choice_about_writing_is_kept_and_one_that_is_taken_back_is_forgot
     assert kept() == ModelOverrides()
 
 
-def test_what_the_makers_recommend_is_taken_with_one_click(page: ModelsPage, qtbot: QtBot) -> None:
+def test_what_the_makers_recommend_is_taken_with_one_click(page, qtbot):
     assert not is_shown((unknown := opened(page, qtbot)).take_advice, unknown)
     dialog = opened(page, qtbot, name="Phi 4 Reasoning Plus")
     dialog.take_advice.click()
@@ -88,7 +85,7 @@ def test_what_the_makers_recommend_is_taken_with_one_click(page: ModelsPage, qtb
     assert field(dialog, "temperature").value() == 0.8
 
 
-def test_a_choice_made_while_it_is_loaded_offers_to_load_it_again(page: ModelsPage, asked: Asked, qtbot: QtBot) -> None:
+def test_a_choice_made_while_it_is_loaded_offers_to_load_it_again(page, asked, qtbot):
     dialog = opened(page, qtbot)
     page.controller.show_loaded({SMALL_MODEL: ModelCard("demo", "", 1024)})
     assert not is_shown(dialog.load_again, dialog)
@@ -98,7 +95,7 @@ def test_a_choice_made_while_it_is_loaded_offers_to_load_it_again(page: ModelsPa
     assert asked.calls == ["reload_models"]
 
 
-def test_loading_choices_are_kept_and_judged_before_loading(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
+def test_loading_choices_are_kept_and_judged_before_loading(page, tmp_path, qtbot):
     dialog = opened(page, qtbot, LARGE_MODEL)
     for name, value in (("context", 256), ("batch", 64), ("threads", 2)):
         field(dialog, name).setValue(value)
@@ -108,7 +105,7 @@ def test_loading_choices_are_kept_and_judged_before_loading(page: ModelsPage, tm
     assert "KV cache" in dialog.fit.text()
 
 
-def test_what_is_chosen_for_the_program_is_no_field_of_a_model(page: ModelsPage, qtbot: QtBot) -> None:
+def test_what_is_chosen_for_the_program_is_no_field_of_a_model(page, qtbot):
     dialog = opened(page, qtbot)
     assert not is_shown(field(dialog, "parallel"), dialog)
     assert field(dialog, "threads").text() == "automatic"
@@ -117,16 +114,14 @@ def test_what_is_chosen_for_the_program_is_no_field_of_a_model(page: ModelsPage,
     assert any(label.text() == "Baton demo small" for label in dialog.findChildren(QLabel))
 
 
-def test_a_model_that_does_not_fit_says_what_would_help(
-    page: ModelsPage, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
-) -> None:
+def test_a_model_that_does_not_fit_says_what_would_help(page, monkeypatch, qtbot):
     monkeypatch.setattr(page.controller, "devices", Devices(ram_total=2**30, ram_free=2**30, gpus=()))
     dialog = opened(page, qtbot, LARGE_MODEL)
     assert dialog.fit.text().startswith("✗ ")
     assert "close other programs" in dialog.fit.text()
 
 
-def test_a_cache_that_needs_flash_attention_is_refused_before_loading(page: ModelsPage, qtbot: QtBot) -> None:
+def test_a_cache_that_needs_flash_attention_is_refused_before_loading(page, qtbot):
     dialog = opened(page, qtbot)
     pick(dialog, "kv_type", "q8_0")
     pick(dialog, "flash_attention", "off")
@@ -135,15 +130,13 @@ def test_a_cache_that_needs_flash_attention_is_refused_before_loading(page: Mode
 
 
 @pytest.mark.parametrize("kept", [{"kv_type": KvType.Q4_0}, {"context": 2**20}, {"gpu_layers": 999}])
-def test_what_a_file_of_settings_says_stays_when_something_else_is_chosen(
-    page: ModelsPage, kept: dict[str, Any], qtbot: QtBot
-) -> None:
+def test_what_a_file_of_settings_says_stays_when_something_else_is_chosen(page, kept, qtbot):
     page.controller.replace(page.controller.preferences.with_loading(SMALL_MODEL, LoadOptions(**kept)))
     field(opened(page, qtbot), "batch").setValue(64)
     assert page.controller.loading_of(SMALL_MODEL) == LoadOptions(**kept, batch=64)
 
 
-def test_what_was_loaded_is_told_by_device_and_what_is_less_than_asked() -> None:
+def test_what_was_loaded_is_told_by_device_and_what_is_less_than_asked():
     shares = (DeviceShare("CUDA0", 12, 2**30, 2**20, 2**20), DeviceShare("RAM", 17, 2**30, 2**20, 2**20, 2**29))
     card = ModelCard("m", "", 4096, placement=Placement(shares, 128, 3, "q8_0", "with 12 of 29 layers on the GPU"))
     facts = dict(placement_facts(card))
@@ -153,7 +146,7 @@ def test_what_was_loaded_is_told_by_device_and_what_is_less_than_asked() -> None
     assert "(512 MiB of it pages of the file)" in facts["In RAM"]
 
 
-def test_a_models_own_settings_are_told_one_by_one() -> None:
+def test_a_models_own_settings_are_told_one_by_one():
     own = ModelOverrides(
         temperature=0.8,
         top_k=20,

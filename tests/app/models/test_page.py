@@ -1,6 +1,5 @@
 """The Models page with real models, a real download and a real folder, through its own widgets."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,8 @@ from baton_reasoning.app.models.files_tab import path_of
 from baton_reasoning.app.models.hub_search_tab import size_in
 from baton_reasoning.app.models.model_dialog import facts_of
 from baton_reasoning.app.models.page import ModelsPage
-from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.background import BackgroundTasks
 from baton_reasoning.app.toolkit.controls import IconButton
-from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.models_page import LazyModelsPage
 from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.base import ModelCard
@@ -25,9 +22,8 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.library import LocalModel
 from baton_reasoning.core.models.options import LoadOptions, load_preferences
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.secrets import Secrets
 from tests.app.dropping import drop
-from tests.app.models.conftest import REPOSITORY, Asked
+from tests.app.models.conftest import REPOSITORY
 from tests.core.models.hub_server import HubServer
 
 pytestmark = pytest.mark.slow
@@ -69,7 +65,7 @@ def wait_for(row: DownloadRow, state: DownloadState, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: row.state is state)
 
 
-def test_the_demo_pair_is_there_from_the_start_with_size_and_fit(page: ModelsPage, qtbot: QtBot) -> None:
+def test_the_demo_pair_is_there_from_the_start_with_size_and_fit(page, qtbot):
     assert names_on(page) == ["large.gguf", "small.gguf"]
 
     def all_fit() -> bool:
@@ -80,7 +76,7 @@ def test_the_demo_pair_is_there_from_the_start_with_size_and_fit(page: ModelsPag
     assert [cells[3].endswith("▶ in use") for cells in page.files.table.texts()] == [False, True]
 
 
-def test_a_file_tells_what_its_header_says_and_the_demos_cannot_be_deleted(page: ModelsPage) -> None:
+def test_a_file_tells_what_its_header_says_and_the_demos_cannot_be_deleted(page):
     model = choose(page, LARGE_MODEL)
     facts = dict(facts_of(model, page.controller.inventory.models))
     assert facts["Parameters"].startswith(model.header.size_label)
@@ -89,7 +85,7 @@ def test_a_file_tells_what_its_header_says_and_the_demos_cannot_be_deleted(page:
     assert not page.files.delete.isVisibleTo(page.files)
 
 
-def test_a_file_names_the_models_that_share_its_vocabulary(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
+def test_a_file_names_the_models_that_share_its_vocabulary(page, tmp_path, qtbot):
     copy = own_copy(tmp_path)
     with qtbot.waitSignal(page.controller.inventory_changed):
         drop(page, copy)
@@ -97,7 +93,7 @@ def test_a_file_names_the_models_that_share_its_vocabulary(page: ModelsPage, tmp
     assert SMALL_MODEL.name in dict(facts_of(model, page.controller.inventory.models))["Shared with"]
 
 
-def test_a_dropped_file_is_added_where_it_lies_and_chosen(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
+def test_a_dropped_file_is_added_where_it_lies_and_chosen(page, tmp_path, qtbot):
     copy = own_copy(tmp_path)
     (copy.parent / "other.gguf").write_bytes(LARGE_MODEL.read_bytes())
     with qtbot.waitSignal(page.controller.inventory_changed):
@@ -107,9 +103,7 @@ def test_a_dropped_file_is_added_where_it_lies_and_chosen(page: ModelsPage, tmp_
     assert load_preferences(Paths.under(tmp_path).model_preferences).added == (copy,)
 
 
-def test_a_pair_dropped_on_the_page_is_used_with_one_press(
-    make_window: Callable[..., MainWindow], secrets: Secrets, qtbot: QtBot, tmp_path: Path
-) -> None:
+def test_a_pair_dropped_on_the_page_is_used_with_one_press(make_window, secrets, qtbot, tmp_path):
     window = make_window()
     page = LazyModelsPage(window, lambda: secrets, tmp_path / "home").part
     window.show_page("models")
@@ -126,7 +120,7 @@ def test_a_pair_dropped_on_the_page_is_used_with_one_press(
     qtbot.waitUntil(lambda: window.session.ready)
 
 
-def test_files_of_one_name_are_told_apart_by_their_folders(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
+def test_files_of_one_name_are_told_apart_by_their_folders(page, tmp_path, qtbot):
     mine = own_copy(tmp_path)
     twin = tmp_path / "twin" / "mine.gguf"
     twin.parent.mkdir()
@@ -136,9 +130,7 @@ def test_files_of_one_name_are_told_apart_by_their_folders(page: ModelsPage, tmp
     assert {"elsewhere/mine.gguf", "twin/mine.gguf", "small.gguf", "large.gguf"} == {*names_on(page)}
 
 
-def test_a_file_that_was_loaded_by_its_path_is_listed(
-    page: ModelsPage, settings: Preferences, tmp_path: Path, qtbot: QtBot
-) -> None:
+def test_a_file_that_was_loaded_by_its_path_is_listed(page, settings, tmp_path, qtbot):
     copy = own_copy(tmp_path)
     settings.change_window(recent_pairs=((str(copy), "http://office:8080"),))
     with qtbot.waitSignal(page.controller.inventory_changed):
@@ -146,14 +138,14 @@ def test_a_file_that_was_loaded_by_its_path_is_listed(
     assert "mine.gguf" in names_on(page)
 
 
-def test_a_dropped_file_that_is_no_model_says_why(page: ModelsPage, asked: Asked, tmp_path: Path, qtbot: QtBot) -> None:
+def test_a_dropped_file_that_is_no_model_says_why(page, asked, tmp_path, qtbot):
     letter = tmp_path / "letter.gguf"
     letter.write_text("Dear reader")
     drop(page, letter)
     qtbot.waitUntil(lambda: "letter.gguf" in asked.text)
 
 
-def test_a_folder_that_was_added_can_be_left_out_again(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
+def test_a_folder_that_was_added_can_be_left_out_again(page, tmp_path, qtbot):
     copy = own_copy(tmp_path)
     with qtbot.waitSignal(page.controller.inventory_changed):
         drop(page, copy)
@@ -166,18 +158,14 @@ def test_a_folder_that_was_added_can_be_left_out_again(page: ModelsPage, tmp_pat
     assert copy.exists()
 
 
-def test_the_chosen_model_stays_chosen_when_the_folders_are_looked_at_again(
-    page: ModelsPage, tmp_path: Path, qtbot: QtBot
-) -> None:
+def test_the_chosen_model_stays_chosen_when_the_folders_are_looked_at_again(page, tmp_path, qtbot):
     model = choose(page, SMALL_MODEL)
     with qtbot.waitSignal(page.controller.inventory_changed):
         page.controller.add([own_copy(tmp_path)])
     assert page.files.chosen == [model]
 
 
-def test_a_deleted_model_is_in_the_trash_and_says_what_emptying_it_frees(
-    page: ModelsPage, asked: Asked, tmp_path: Path, trash: Path, qtbot: QtBot
-) -> None:
+def test_a_deleted_model_is_in_the_trash_and_says_what_emptying_it_frees(page, asked, tmp_path, trash, qtbot):
     copy = own_copy(tmp_path)
     with qtbot.waitSignal(page.controller.inventory_changed):
         drop(page, copy)
@@ -189,9 +177,7 @@ def test_a_deleted_model_is_in_the_trash_and_says_what_emptying_it_frees(
     assert len(names_on(page)) == 2
 
 
-def test_a_model_that_the_trash_does_not_take_can_be_deleted_for_good(
-    page: ModelsPage, asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
-) -> None:
+def test_a_model_that_the_trash_does_not_take_can_be_deleted_for_good(page, asked, tmp_path, monkeypatch, qtbot):
     def none_here(file: Path) -> None:
         raise OSError("There is no trash")
 
@@ -208,13 +194,13 @@ def test_a_model_that_the_trash_does_not_take_can_be_deleted_for_good(
     assert not copy.exists()
 
 
-def test_either_model_of_the_pair_is_chosen_from_its_file(page: ModelsPage, asked: Asked) -> None:
+def test_either_model_of_the_pair_is_chosen_from_its_file(page, asked):
     choose(page, SMALL_MODEL)
     page.files.use[Author.LARGE].click()
     assert asked.models == [(Author.LARGE, "demo:small")]
 
 
-def test_a_model_is_searched_downloaded_and_then_there(page: ModelsPage, hub: HubServer, qtbot: QtBot) -> None:
+def test_a_model_is_searched_downloaded_and_then_there(page, hub, qtbot):
     search(page, hub, qtbot)
     assert page.search.fetch.text().startswith("Download Q4_K_M")
     page.search.download()
@@ -226,15 +212,7 @@ def test_a_model_is_searched_downloaded_and_then_there(page: ModelsPage, hub: Hu
     choose(page, row.order.model)
 
 
-def test_a_download_left_by_an_earlier_session_waits_and_goes_on(
-    page: ModelsPage,
-    hub: HubServer,
-    qtbot: QtBot,
-    secrets: Secrets,
-    asked: Asked,
-    settings: Preferences,
-    tmp_path: Path,
-) -> None:
+def test_a_download_left_by_an_earlier_session_waits_and_goes_on(page, hub, qtbot, secrets, asked, settings, tmp_path):
     search(page, hub, qtbot)
     hub.faults.cuts = [10_000]
     hub.faults.refusals = [(429, {"Retry-After": "100"})]
@@ -256,7 +234,7 @@ def test_a_download_left_by_an_earlier_session_waits_and_goes_on(
         BackgroundTasks.of(owner).close()
 
 
-def test_a_cancelled_download_leaves_nothing(page: ModelsPage, asked: Asked, hub: HubServer, qtbot: QtBot) -> None:
+def test_a_cancelled_download_leaves_nothing(page, asked, hub, qtbot):
     search(page, hub, qtbot)
     hub.faults.refusals = [(429, {"Retry-After": "100"})]
     page.search.download()
@@ -268,36 +246,32 @@ def test_a_cancelled_download_leaves_nothing(page: ModelsPage, asked: Asked, hub
     assert not row.order.folder.exists()
 
 
-def test_a_download_that_the_disk_cannot_hold_says_so_before(
-    page: ModelsPage, hub: HubServer, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_download_that_the_disk_cannot_hold_says_so_before(page, hub, qtbot, monkeypatch):
     monkeypatch.setattr("baton_reasoning.app.models.hub_search_tab.disk_free", lambda _: 2**20)
     search(page, hub, qtbot)
     assert page.search.lack.text() == "✗ The disk has only 1 MiB free"
 
 
-def test_sizes_are_told_where_names_tell_them() -> None:
+def test_sizes_are_told_where_names_tell_them():
     names = ("owner/Qwen3-14B-GGUF", "a/SmolLM2-135M-Instruct", "b/Qwen3-30B-A3B-Thinking-2507", "c/phi-4-gguf")
     assert [size_in(name) for name in names] == ["14B", "135M", "30B-A3B", ""]
 
 
-def test_a_model_for_which_nothing_was_chosen_shows_what_the_settings_say(
-    controller: ModelsController, settings: Preferences
-) -> None:
+def test_a_model_for_which_nothing_was_chosen_shows_what_the_settings_say(controller, settings):
     settings.change(models=settings.value.models.model_copy(update={"context": 1024, "threads": 3}))
     assert controller.loading_of(SMALL_MODEL) == LoadOptions(context=1024, threads=3)
     controller.replace(controller.preferences.with_loading(SMALL_MODEL, LoadOptions(context=512)))
     assert controller.loading_of(SMALL_MODEL).context == 512
 
 
-def test_a_search_offline_says_so(page: ModelsPage, qtbot: QtBot) -> None:
+def test_a_search_offline_says_so(page, qtbot):
     page.access.offline.setChecked(True)
     page.search.query.setText("demo")
     page.search.search()
     qtbot.waitUntil(lambda: "set to offline" in page.search.status.text())
 
 
-def test_a_search_without_a_network_says_so_in_words(page: ModelsPage, qtbot: QtBot) -> None:
+def test_a_search_without_a_network_says_so_in_words(page, qtbot):
     page.controller.change(endpoint="http://hub.invalid")  # a name that no network knows (RFC 2606)
     page.search.query.setFocus()
     qtbot.keyClicks(page.search.query, "demo")
@@ -308,7 +282,7 @@ def test_a_search_without_a_network_says_so_in_words(page: ModelsPage, qtbot: Qt
     assert "Errno" not in page.search.status.text()
 
 
-def test_the_token_is_kept_out_of_every_file(page: ModelsPage, tmp_path: Path) -> None:
+def test_the_token_is_kept_out_of_every_file(page, tmp_path):
     page.access.token.setText("hf_secret_of_mine")
     page.access.token.returnPressed.emit()
     page.access.mirror.setText("mirror.example")
@@ -320,9 +294,7 @@ def test_the_token_is_kept_out_of_every_file(page: ModelsPage, tmp_path: Path) -
     assert not any(b"hf_secret" in content for content in files)
 
 
-def test_a_locked_keyring_is_said_when_the_token_is_to_be_forgotten(
-    page: ModelsPage, secrets: Secrets, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_locked_keyring_is_said_when_the_token_is_to_be_forgotten(page, secrets, monkeypatch):
     def refuse(_name: str) -> None:
         raise SettingsError("The system's keyring did not forget the key.", "Unlock it and try again.")
 
@@ -331,7 +303,7 @@ def test_a_locked_keyring_is_said_when_the_token_is_to_be_forgotten(
     assert page.access.status.text() == "✗ The system's keyring did not forget the key. Unlock it and try again."
 
 
-def test_the_gated_search_result_leads_to_its_terms(page: ModelsPage, hub: HubServer, qtbot: QtBot) -> None:
+def test_the_gated_search_result_leads_to_its_terms(page, hub, qtbot):
     hub.gated.add(REPOSITORY)
     search(page, hub, qtbot)
     assert "agree to their terms" in page.search.status.text()

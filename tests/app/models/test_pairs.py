@@ -4,9 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.models.page import ModelsPage
 from baton_reasoning.app.models.pairs import JudgedPair, judge_pairs, recommended
 from baton_reasoning.app.models.pairs_tab import figures_of
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
@@ -16,7 +14,6 @@ from baton_reasoning.core.models.catalog import catalog
 from baton_reasoning.core.models.devices import Device, DeviceKind, Devices, has_gpu_backend
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.library import FolderOrigin, LocalModel
-from tests.app.models.conftest import Asked
 
 pytestmark = pytest.mark.slow
 GIB = 2**30
@@ -38,7 +35,7 @@ def named(pair: JudgedPair | None) -> tuple[str, str]:
 
 
 @pytest.fixture
-def costs(tmp_path: Path) -> ModelCosts:
+def costs(tmp_path):
     return ModelCosts(tmp_path / "costs.json")
 
 
@@ -52,19 +49,15 @@ def costs(tmp_path: Path) -> ModelCosts:
         (64, 48, 500, "r1-qwen-32b"),
     ],
 )
-def test_the_strongest_pair_is_recommended_that_is_fast_enough(
-    costs: ModelCosts, ram: int, gpu: int, disk: int, large: str
-) -> None:
+def test_the_strongest_pair_is_recommended_that_is_fast_enough(costs, ram, gpu, disk, large):
     assert named(recommended(judged(costs, ram, gpu, disk))) == ("r1-qwen-1.5b", large)
 
 
-def test_nothing_is_recommended_where_nothing_fits(costs: ModelCosts) -> None:
+def test_nothing_is_recommended_where_nothing_fits(costs):
     assert recommended(judged(costs, ram=2)) is None
 
 
-def test_a_speed_is_estimated_on_a_cpu_and_left_out_on_a_gpu_until_it_was_measured(
-    costs: ModelCosts, tmp_path: Path
-) -> None:
+def test_a_speed_is_estimated_on_a_cpu_and_left_out_on_a_gpu_until_it_was_measured(costs, tmp_path):
     lightest = judged(costs, ram=10)[0]
     assert figures_of(lightest) == ("5.4 GiB", "7.3 GiB", "≈ 13", "≈ 48%")
     assert figures_of(judged(costs, ram=64, gpu=80)[0])[2:] == ("–", "≈ 48%")
@@ -76,7 +69,7 @@ def test_a_speed_is_estimated_on_a_cpu_and_left_out_on_a_gpu_until_it_was_measur
     assert figures_of(judged(costs, 64, 80, 500, *files)[0]) == ("here", "7.3 GiB", "23", "44%")
 
 
-def test_a_model_that_ran_here_tells_how_fast_others_are(costs: ModelCosts, tmp_path: Path) -> None:
+def test_a_model_that_ran_here_tells_how_fast_others_are(costs, tmp_path):
     mine = tmp_path / "mine.gguf"
     mine.write_bytes(LARGE_MODEL.read_bytes())
     decode = read_header(mine).active_bytes / 60e9  # twice as fast as is assumed
@@ -84,7 +77,7 @@ def test_a_model_that_ran_here_tells_how_fast_others_are(costs: ModelCosts, tmp_
     assert figures_of(judged(costs, 10, 0, 500, mine)[0])[2] == "≈ 27"
 
 
-def test_a_machine_without_a_gpu_is_not_told_of_one(page: ModelsPage, asked: Asked, qtbot: QtBot) -> None:
+def test_a_machine_without_a_gpu_is_not_told_of_one(page, asked, qtbot):
     page.controller.devices = machine(ram=22)
     page.pairs.refresh()
     qtbot.waitUntil(lambda: "RAM 22.0 GiB" in page.pairs.machine.text())
@@ -105,7 +98,7 @@ def test_a_machine_without_a_gpu_is_not_told_of_one(page: ModelsPage, asked: Ask
     assert tab.press.accessibleName().endswith("DeepSeek-R1-Distill-Qwen-1.5B with DeepSeek-R1-Distill-Qwen-7B")
 
 
-def test_the_demo_pair_and_a_server_are_offered(page: ModelsPage, asked: Asked) -> None:
+def test_the_demo_pair_and_a_server_are_offered(page, asked):
     page.pairs.demo.click()
     assert asked.models == [(None, str(SMALL_MODEL)), (None, str(LARGE_MODEL))]
     page.controller.show_loaded({SMALL_MODEL: ModelCard("demo", "", 1024)})
@@ -113,7 +106,7 @@ def test_the_demo_pair_and_a_server_are_offered(page: ModelsPage, asked: Asked) 
 
 
 @pytest.fixture
-def unused_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def unused_gpu(tmp_path, monkeypatch):
     """The system has a GPU, of which this build of llama.cpp knows nothing."""
     program = tmp_path / "bin" / "nvidia-smi"
     program.parent.mkdir()
@@ -123,9 +116,7 @@ def unused_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif(has_gpu_backend(), reason="this build can use a GPU")
-def test_a_gpu_that_this_build_cannot_use_is_said_with_the_remedy(
-    unused_gpu: None, page: ModelsPage, qtbot: QtBot
-) -> None:
+def test_a_gpu_that_this_build_cannot_use_is_said_with_the_remedy(unused_gpu, page, qtbot):
     qtbot.waitUntil(lambda: page.pairs.warnings.isVisible())
     assert "NVIDIA Example 9000 is here, and this build of llama.cpp cannot use it." in page.pairs.warnings.text()
     assert "pip install --force-reinstall" in page.pairs.warnings.text()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from PySide6.QtWidgets import QLabel, QWidget
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.servers.server_dialog import Probe, Purpose, ServerDialog
 from baton_reasoning.core.engines.remote.known_servers import KnownServers
@@ -19,30 +17,30 @@ Open = Callable[..., ServerDialog]
 
 
 @pytest.fixture(scope="session")
-def server(smollm2: Path) -> Iterator[LlamaServer]:
+def server(smollm2):
     with LlamaServer(ServerOptions(str(smollm2))) as server:
         yield server
 
 
 @pytest.fixture
-def ring() -> MemoryKeyring:
+def ring():
     return MemoryKeyring()
 
 
 @pytest.fixture
-def servers(tmp_path: Path, ring: MemoryKeyring) -> KnownServers:
+def servers(tmp_path, ring):
     return KnownServers(tmp_path / "servers.json", lambda: Secrets(ring))
 
 
 @pytest.fixture
-def parent(qtbot: QtBot) -> QWidget:
+def parent(qtbot):
     parent = QWidget()
     qtbot.addWidget(parent)
     return parent
 
 
 @pytest.fixture
-def open_dialog(servers: KnownServers, parent: QWidget) -> Open:
+def open_dialog(servers, parent):
     def open(address: str = "", key: str = "", probe: Probe = tuple, purpose: Purpose = Purpose.USE) -> ServerDialog:
         dialog = ServerDialog(servers, address, probe, purpose, parent)
         dialog.key.edit.setText(key)
@@ -58,7 +56,7 @@ def report_of(dialog: ServerDialog) -> str:
 
 
 @pytest.fixture
-def tested(qtbot: QtBot) -> Callable[[ServerDialog], str]:
+def tested(qtbot):
     """Presses the button, and waits for what it says."""
 
     def tested(dialog: ServerDialog) -> str:

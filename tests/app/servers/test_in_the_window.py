@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from baton_reasoning.core.thinking.policies.every_step import EveryStep
 from baton_reasoning.core.thinking.requests import Until
 from tests.fakes.faulty_server import Answer, FaultyServer, Wire, end, error, hold, progress, stream, token
 from tests.fakes.keyrings import MemoryKeyring
-from tests.servers.llama_server import KEY, LlamaServer
+from tests.servers.llama_server import KEY
 
 pytestmark = pytest.mark.slow
 OPENED_BY_THE_LARGE = RunSettings(policy=EveryStep.Settings(opening=6, n1=6, until=Until.TOKENS), max_tokens=80)
@@ -39,7 +39,7 @@ Connect = Callable[..., MainWindow]
 
 
 @pytest.fixture
-def connect(qtbot: QtBot, tmp_path: Path) -> Iterator[Connect]:
+def connect(qtbot, tmp_path):
     """A window whose large model is on the server, opened with what is known of it; the small one is the demo's."""
     windows: list[MainWindow] = []
 
@@ -79,7 +79,7 @@ def words_of(widget: QWidget) -> str:
 
 
 @pytest.mark.real_models
-def test_the_bill_stands_in_the_inspector(connect: Connect, qtbot: QtBot, server: LlamaServer) -> None:
+def test_the_bill_stands_in_the_inspector(connect, qtbot, server):
     known = KnownServer(prices=Prices(read=1, written=2, currency="EUR"), supports_prefetch=Switch.ON)
     window = connect(server.url, known, KEY)
     wait_until_ready(qtbot, window)
@@ -95,16 +95,14 @@ def test_the_bill_stands_in_the_inspector(connect: Connect, qtbot: QtBot, server
 
 
 @pytest.mark.real_models
-def test_a_wrong_key_keeps_the_models_from_loading_and_says_what_to_do(
-    connect: Connect, qtbot: QtBot, server: LlamaServer
-) -> None:
+def test_a_wrong_key_keeps_the_models_from_loading_and_says_what_to_do(connect, qtbot, server):
     window = connect(server.url, key="wrong")
     qtbot.waitUntil(lambda: window.models.state is LoadState.FAILED)
     assert "does not accept the key" in window.notice.text
     assert "Server…" in [way.text() for way in window.notice.findChildren(QPushButton)]
 
 
-def test_a_server_is_connected_from_the_models_page(qtbot: QtBot, make_window: Callable[..., MainWindow]) -> None:
+def test_a_server_is_connected_from_the_models_page(qtbot, make_window):
     window = make_window()
     tab = LazyModelsPage(window, lambda: Secrets(MemoryKeyring()), home=window.paths.data)
     (connect,) = [each for each in tab.part.pairs.findChildren(QPushButton) if each.text() == "Connect to a server…"]
@@ -122,9 +120,7 @@ def test_a_server_is_connected_from_the_models_page(qtbot: QtBot, make_window: C
     assert "secret" not in window.preferences.value.model_dump_json()
 
 
-def test_a_server_is_set_up_where_the_two_models_are_chosen(
-    qtbot: QtBot, make_window: Callable[..., MainWindow]
-) -> None:
+def test_a_server_is_set_up_where_the_two_models_are_chosen(qtbot, make_window):
     window = make_window()
     window.page_actions.choose_models()
     pair = window.findChild(PairDialog)
@@ -158,7 +154,7 @@ class Steps:
             part(wire)
 
 
-def test_each_state_of_the_server_is_seen_in_the_top_bar(connect: Connect, qtbot: QtBot) -> None:
+def test_each_state_of_the_server_is_seen_in_the_top_bar(connect, qtbot):
     steps = Steps(progress(40, 100), token("a", 1), end(1, "eos"))
     with FaultyServer(steps, error(400, "no more")) as faulty:
         window = connect(faulty.url)
@@ -184,7 +180,7 @@ def test_each_state_of_the_server_is_seen_in_the_top_bar(connect: Connect, qtbot
         assert f"✓ {name}" in words_of(pair).splitlines(), "a narrow header has room for the sign"
 
 
-def test_a_server_that_goes_away_while_nobody_asks_it_is_seen(connect: Connect, qtbot: QtBot) -> None:
+def test_a_server_that_goes_away_while_nobody_asks_it_is_seen(connect, qtbot):
     with FaultyServer(stream()) as server:
         window = connect(server.url)
         wait_until_ready(qtbot, window)
@@ -195,7 +191,7 @@ def test_a_server_that_goes_away_while_nobody_asks_it_is_seen(connect: Connect, 
     qtbot.waitUntil(lambda: "✗ not answering" in words_of(window.topbar.pair))
 
 
-def test_a_server_that_loads_its_model_is_waited_for_and_that_is_seen(connect: Connect, qtbot: QtBot) -> None:
+def test_a_server_that_loads_its_model_is_waited_for_and_that_is_seen(connect, qtbot):
     loading = [True]
 
     def props(wire: Wire) -> None:
@@ -211,7 +207,7 @@ def test_a_server_that_loads_its_model_is_waited_for_and_that_is_seen(connect: C
         wait_until_ready(qtbot, window)
 
 
-def test_the_window_closes_at_once_while_a_server_is_silent(connect: Connect, qtbot: QtBot) -> None:
+def test_the_window_closes_at_once_while_a_server_is_silent(connect, qtbot):
     with FaultyServer(stream(), routes={"/props": hold}) as silent:
         window = connect(silent.url)
         qtbot.waitUntil(lambda: bool(silent.requests))
@@ -219,7 +215,7 @@ def test_the_window_closes_at_once_while_a_server_is_silent(connect: Connect, qt
         assert "open-model_0" in {thread.name for thread in threading.enumerate()}, "it was waited for"
 
 
-def test_a_policy_that_a_server_cannot_serve_is_offered_again_with_other_models(connect: Connect, qtbot: QtBot) -> None:
+def test_a_policy_that_a_server_cannot_serve_is_offered_again_with_other_models(connect, qtbot):
     routes: dict[str, Any] = {
         "/props": error(404, "not found"),
         "/v1/models": {"data": [{"id": "texts-only", "owned_by": "somebody"}]},

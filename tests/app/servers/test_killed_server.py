@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
@@ -81,7 +79,7 @@ class Served:
 
 
 @pytest.fixture
-def serve(make_window: Callable[..., MainWindow], qtbot: QtBot, smollm2: Path) -> Iterator[Callable[..., Served]]:
+def serve(make_window, qtbot, smollm2):
     all_served: list[Served] = []
 
     def serve(retry_policy: RetryPolicy) -> Served:
@@ -100,7 +98,7 @@ def serve(make_window: Callable[..., MainWindow], qtbot: QtBot, smollm2: Path) -
         served.server.kill()
 
 
-def test_an_answer_goes_on_in_its_takeover_when_the_server_is_back(serve: Callable[..., Served], qtbot: QtBot) -> None:
+def test_an_answer_goes_on_in_its_takeover_when_the_server_is_back(serve, qtbot):
     served = serve(replace(SOON, tries=10_000))
     window, line = served.window, served.window.chat.server_line
     exchange = served.kill_in_a_takeover(qtbot)
@@ -119,9 +117,7 @@ def test_an_answer_goes_on_in_its_takeover_when_the_server_is_back(serve: Callab
     assert len(trace.notices) <= 1, "one line in the answer"
 
 
-def test_a_server_that_stays_away_is_one_line_with_a_button_and_the_conversation_goes_on_later(
-    serve: Callable[..., Served], qtbot: QtBot
-) -> None:
+def test_a_server_that_stays_away_is_one_line_with_a_button_and_the_conversation_goes_on_later(serve, qtbot):
     served = serve(replace(SOON, tries=4))
     window, line = served.window, served.window.chat.server_line
     exchange = served.kill_in_a_takeover(qtbot)

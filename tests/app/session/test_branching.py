@@ -10,14 +10,13 @@ from baton_reasoning.core.thinking.interruptions import Wish
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.reasons import PERSON
 from baton_reasoning.core.thinking.requests import Step, TakeOver, Until
-from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import run
 
 SETTINGS = Keywords.Settings(n1=6, n2=4, c=1, c_step=0)
 
 
 @pytest.fixture
-def trace() -> Trace:
+def trace():
     """Small, large in place of a lookahead, small, the auxiliary prompt, large, small."""
     return run(
         Keywords(SETTINGS),
@@ -26,7 +25,7 @@ def trace() -> Trace:
     ).trace
 
 
-def test_the_text_and_the_pieces_before_are_kept_to_the_letter(trace: Trace) -> None:
+def test_the_text_and_the_pieces_before_are_kept_to_the_letter(trace):
     for index, piece in enumerate(trace.pieces):
         kept = trace.until(piece.position).pieces
         assert [(p.author, p.text) for p in kept] == [(p.author, p.text) for p in trace.pieces[:index]]
@@ -35,7 +34,7 @@ def test_the_text_and_the_pieces_before_are_kept_to_the_letter(trace: Trace) -> 
         assert trace.until(piece.position).text == trace.text[: piece.position]
 
 
-def test_what_was_decided_at_the_place_is_decided_again_and_not_counted(trace: Trace) -> None:
+def test_what_was_decided_at_the_place_is_decided_again_and_not_counted(trace):
     first = next(piece for piece in trace.pieces if piece.author is Author.LARGE)
     fork = trace.until(first.position)
     assert not any(isinstance(event, TextDiscarded) for event in fork.events), "the lookahead is not written yet"
@@ -43,7 +42,7 @@ def test_what_was_decided_at_the_place_is_decided_again_and_not_counted(trace: T
     assert fork.totals[Author.LARGE].takeovers == 0
 
 
-def test_the_large_model_is_let_write_one_step_and_the_small_one_as_the_policy_says() -> None:
+def test_the_large_model_is_let_write_one_step_and_the_small_one_as_the_policy_says():
     settings = RunSettings(policy=SETTINGS)
     wish = wish_of(Author.LARGE, settings)
     assert wish

@@ -12,7 +12,7 @@ def answered(problem: str, text: str, parent: Exchange | None = None) -> Exchang
     return Exchange(problem, PLAIN, parent, run(Never(), [text]).trace)
 
 
-def test_models_are_told_earlier_answers_without_their_thinking() -> None:
+def test_models_are_told_earlier_answers_without_their_thinking():
     conversation = Conversation()
     first = answered("2 + 2?", "Hm.</think>\n\nIt is 4.")
     conversation.add(first)
@@ -25,13 +25,13 @@ def test_models_are_told_earlier_answers_without_their_thinking() -> None:
     ]
 
 
-def test_an_earlier_question_stands_as_it_was_asked_so_that_it_is_not_read_again() -> None:
+def test_an_earlier_question_stands_as_it_was_asked_so_that_it_is_not_read_again():
     first = Exchange("2 + 2?", RunSettings(instruction="Step by step."), None, run(Never(), ["4.</think>4"]).trace)
     second = Exchange("And 3 + 3?", PLAIN, first)
     assert second.messages()[: len(first.messages())] == first.messages()
 
 
-def test_a_second_try_stands_beside_the_first_and_nothing_is_lost() -> None:
+def test_a_second_try_stands_beside_the_first_and_nothing_is_lost():
     conversation = Conversation()
     one, other = Exchange("2 + 2?", PLAIN), Exchange("2 + 2?", PLAIN)
     conversation.add(one)
@@ -40,7 +40,7 @@ def test_a_second_try_stands_beside_the_first_and_nothing_is_lost() -> None:
     assert conversation.path == [other]
 
 
-def test_walking_to_a_sibling_shows_the_newest_branch_below_it() -> None:
+def test_walking_to_a_sibling_shows_the_newest_branch_below_it():
     conversation = Conversation()
     one, other = Exchange("a", PLAIN), Exchange("b", PLAIN)
     conversation.add(one)
@@ -52,7 +52,7 @@ def test_walking_to_a_sibling_shows_the_newest_branch_below_it() -> None:
     assert conversation.path == [one, late]
 
 
-def test_the_first_problem_is_the_title_until_a_person_gives_one() -> None:
+def test_the_first_problem_is_the_title_until_a_person_gives_one():
     conversation = Conversation()
     assert conversation.name == "New conversation"
     conversation.add(answered("How many fish?", "Okay, so the user asks.</think>\n\n10"))
@@ -61,7 +61,7 @@ def test_the_first_problem_is_the_title_until_a_person_gives_one() -> None:
     assert conversation.name == "Fish"
 
 
-def test_every_exchange_comes_after_its_parent() -> None:
+def test_every_exchange_comes_after_its_parent():
     conversation = Conversation()
     first = Exchange("1", PLAIN)
     second = Exchange("2", PLAIN, first)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
-def a_little_more_costly(monkeypatch: pytest.MonkeyPatch) -> None:
+def a_little_more_costly(monkeypatch):
     monkeypatch.delenv(costly.SWITCH)
     monkeypatch.setattr(costly, "RATIO", 2)
     monkeypatch.setattr(costly, "BLOCK", costly.Shape(feed_forward=256))
@@ -38,7 +38,7 @@ def loaded(paths: Paths) -> tuple[list[str], list[Remark], Path | None]:
     return texts, remarks, pair.large.card.path if pair.large else None
 
 
-def test_the_demo_pair_is_made_at_the_first_start(tmp_path: Path) -> None:
+def test_the_demo_pair_is_made_at_the_first_start(tmp_path):
     paths = Paths.under(tmp_path)
     texts, remarks, file = loaded(paths)
     assert texts[0] == costly.MAKING
@@ -52,7 +52,7 @@ def test_the_demo_pair_is_made_at_the_first_start(tmp_path: Path) -> None:
     assert file.parent == paths.demo_pair
 
 
-def test_without_room_the_tiny_pair_is_opened_with_a_remark(tmp_path: Path) -> None:
+def test_without_room_the_tiny_pair_is_opened_with_a_remark(tmp_path):
     paths = Paths.under(tmp_path)
     paths.cache.write_text("a file, where a folder should be", encoding="utf-8")
     _, remarks, file = loaded(paths)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
@@ -48,12 +46,12 @@ def finish(exchange: Exchange) -> Finish | None:
 
 
 @pytest.fixture
-def parallel() -> int:
+def parallel():
     return 1
 
 
 @pytest.fixture
-def bench(qtbot: QtBot, tmp_path: Path, parallel: int, no_leaks: None) -> Iterator[Bench]:
+def bench(qtbot, tmp_path, parallel, no_leaks):
     bench = Bench(tmp_path, parallel)
     bench.models.load(ModelChoice())
     qtbot.waitUntil(lambda: bench.models.state is LoadState.READY)
@@ -66,7 +64,7 @@ def bench(qtbot: QtBot, tmp_path: Path, parallel: int, no_leaks: None) -> Iterat
     bench.models.close()
 
 
-def test_an_answer_waits_for_the_one_before_where_the_models_write_one_at_a_time(bench: Bench, qtbot: QtBot) -> None:
+def test_an_answer_waits_for_the_one_before_where_the_models_write_one_at_a_time(bench, qtbot):
     first, one = bench.ask("one")
     second, two = bench.ask("two")
     assert (bench.runs.activity(first), bench.runs.activity(second)) == (Activity.WRITING, Activity.WAITING)
@@ -81,7 +79,7 @@ def test_an_answer_waits_for_the_one_before_where_the_models_write_one_at_a_time
 
 
 @pytest.mark.parametrize("parallel", [2])
-def test_as_many_are_written_at_once_as_the_models_take(bench: Bench, qtbot: QtBot) -> None:
+def test_as_many_are_written_at_once_as_the_models_take(bench, qtbot):
     exchanges = [bench.ask(problem)[1] for problem in ("one", "two", "three")]
     assert [bench.runs.writes(each) for each in exchanges] == [True, True, False]
     bench.held.let_go("two")
@@ -90,7 +88,7 @@ def test_as_many_are_written_at_once_as_the_models_take(bench: Bench, qtbot: QtB
 
 
 @pytest.mark.parametrize("parallel", [3])
-def test_what_is_compared_by_its_time_is_written_alone(bench: Bench, qtbot: QtBot) -> None:
+def test_what_is_compared_by_its_time_is_written_alone(bench, qtbot):
     compared, first = asked("one")
     second = Exchange("two", RunSettings())
     compared.add(second)
@@ -106,7 +104,7 @@ def test_what_is_compared_by_its_time_is_written_alone(bench: Bench, qtbot: QtBo
 
 
 @pytest.mark.parametrize("parallel", [3])
-def test_a_comparison_at_once_is_written_beside_others(bench: Bench) -> None:
+def test_a_comparison_at_once_is_written_beside_others(bench):
     _, other = bench.ask("three")
     compared, first = asked("one")
     second = Exchange("two", RunSettings())
@@ -115,7 +113,7 @@ def test_a_comparison_at_once_is_written_beside_others(bench: Bench) -> None:
     assert all(bench.runs.writes(each) for each in (first, second, other))
 
 
-def test_only_the_answers_of_one_conversation_are_stopped(bench: Bench, qtbot: QtBot) -> None:
+def test_only_the_answers_of_one_conversation_are_stopped(bench, qtbot):
     first, one = bench.ask("one")
     second, two = bench.ask("two")
     bench.runs.stop(first)
@@ -126,7 +124,7 @@ def test_only_the_answers_of_one_conversation_are_stopped(bench: Bench, qtbot: Q
     assert bench.runs.activity(second) is Activity.WRITING
 
 
-def test_what_waits_is_dropped_when_it_is_stopped_and_can_be_written_again(bench: Bench, qtbot: QtBot) -> None:
+def test_what_waits_is_dropped_when_it_is_stopped_and_can_be_written_again(bench, qtbot):
     bench.ask("one")
     second, two = bench.ask("two")
     dropped = bench.runs.stop(second)
@@ -138,7 +136,7 @@ def test_what_waits_is_dropped_when_it_is_stopped_and_can_be_written_again(bench
     qtbot.waitUntil(lambda: finish(two) is Finish.END_OF_TEXT)
 
 
-def test_a_stopped_answer_that_is_wanted_again_at_once_goes_on_from_its_text(bench: Bench, qtbot: QtBot) -> None:
+def test_a_stopped_answer_that_is_wanted_again_at_once_goes_on_from_its_text(bench, qtbot):
     conversation, one = bench.ask("one")
     qtbot.waitUntil(lambda: one.trace.tokens > 2)
     bench.runs.write_again(bench.runs.stop(conversation))
@@ -148,7 +146,7 @@ def test_a_stopped_answer_that_is_wanted_again_at_once_goes_on_from_its_text(ben
     assert sum(isinstance(event, RunStarted) for event in one.trace.events) == 2
 
 
-def test_an_answer_that_ends_out_of_view_is_unread_until_it_is_viewed(bench: Bench, qtbot: QtBot) -> None:
+def test_an_answer_that_ends_out_of_view_is_unread_until_it_is_viewed(bench, qtbot):
     first, _ = bench.ask("one")
     bench.runs.view(Conversation())
     bench.held.let_go("one")
@@ -160,7 +158,7 @@ def test_an_answer_that_ends_out_of_view_is_unread_until_it_is_viewed(bench: Ben
     assert bench.runs.conversation(first.id) is None
 
 
-def test_an_answer_that_a_person_stopped_is_no_news(bench: Bench, qtbot: QtBot) -> None:
+def test_an_answer_that_a_person_stopped_is_no_news(bench, qtbot):
     conversation, _ = bench.ask("one")
     bench.runs.stop(conversation)
     bench.held.let_go("one")
@@ -168,7 +166,7 @@ def test_an_answer_that_a_person_stopped_is_no_news(bench: Bench, qtbot: QtBot) 
     assert bench.runs.marks() == {}
 
 
-def test_models_that_cannot_be_loaded_leave_nothing_waiting(bench: Bench, qtbot: QtBot) -> None:
+def test_models_that_cannot_be_loaded_leave_nothing_waiting(bench, qtbot):
     bench.loader.error = EngineLost("The model cannot be loaded.")
     bench.models.load(ModelChoice(small="another.gguf"))
     conversation, one = bench.ask("one")
@@ -177,7 +175,7 @@ def test_models_that_cannot_be_loaded_leave_nothing_waiting(bench: Bench, qtbot:
     assert not one.trace.started
 
 
-def test_what_waits_is_written_by_the_models_before_if_others_cannot_be_loaded(bench: Bench, qtbot: QtBot) -> None:
+def test_what_waits_is_written_by_the_models_before_if_others_cannot_be_loaded(bench, qtbot):
     def load_those_before() -> None:
         if bench.models.state is LoadState.FAILED:
             bench.models.load(ModelChoice())
@@ -192,7 +190,7 @@ def test_what_waits_is_written_by_the_models_before_if_others_cannot_be_loaded(b
     qtbot.waitUntil(lambda: finish(two) is Finish.END_OF_TEXT)
 
 
-def test_the_end_of_a_dropped_answer_is_told_too(bench: Bench) -> None:
+def test_the_end_of_a_dropped_answer_is_told_too(bench):
     ended: list[tuple[Exchange, object]] = []
     bench.runs.ended.connect(lambda run, error: ended.append((run.exchange, error)))
     bench.ask("one")

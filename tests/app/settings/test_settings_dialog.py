@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from PySide6.QtWidgets import QLabel, QScrollArea, QSpinBox, QWidget
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.settings.dialog import SettingsDialog
@@ -18,12 +15,12 @@ MOST = 12
 
 
 @pytest.fixture
-def preferences(tmp_path: Path, qtbot: QtBot) -> Preferences:
+def preferences(tmp_path, qtbot):
     return Preferences(SettingsFile(tmp_path / "settings.json"))
 
 
 @pytest.fixture
-def around(qtbot: QtBot) -> QWidget:
+def around(qtbot):
     widget = QWidget()
     qtbot.addWidget(widget)
     widget.resize(1000, 800)
@@ -49,7 +46,7 @@ def words(dialog: SettingsDialog) -> list[str]:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_few_settings_are_shown_until_all_are_asked_for(preferences: Preferences, around: QWidget, policy: str) -> None:
+def test_few_settings_are_shown_until_all_are_asked_for(preferences, around, policy):
     preferences.change_run(policy=POLICIES[policy].Settings())
     dialog = opened(preferences, around)
     assert len(shown(dialog)) <= MOST
@@ -59,7 +56,7 @@ def test_few_settings_are_shown_until_all_are_asked_for(preferences: Preferences
     assert heads(dialog) == ["Appearance", "Models", "Answers", "Policy", "Limits"]
 
 
-def test_a_setting_that_was_changed_stays_among_the_usual_ones(preferences: Preferences, around: QWidget) -> None:
+def test_a_setting_that_was_changed_stays_among_the_usual_ones(preferences, around):
     assert ("run", "top_k") not in shown(opened(preferences, around))
     preferences.change_run(top_k=20)
     dialog = opened(preferences, around)
@@ -70,9 +67,7 @@ def test_a_setting_that_was_changed_stays_among_the_usual_ones(preferences: Pref
     assert ("run", "top_k") in shown(dialog)
 
 
-def test_the_search_finds_all_settings_and_says_which_are_for_experts(
-    preferences: Preferences, around: QWidget, qtbot: QtBot
-) -> None:
+def test_the_search_finds_all_settings_and_says_which_are_for_experts(preferences, around, qtbot):
     dialog = opened(preferences, around)
     qtbot.keyClicks(dialog.search, "gpu layers")
     assert shown(dialog) == {("models", "gpu_layers")}
@@ -86,16 +81,14 @@ def test_the_search_finds_all_settings_and_says_which_are_for_experts(
     assert ("appearance", "look") in shown(dialog)
 
 
-def test_the_policy_is_found_under_its_own_name(preferences: Preferences, around: QWidget, qtbot: QtBot) -> None:
+def test_the_policy_is_found_under_its_own_name(preferences, around, qtbot):
     dialog = opened(preferences, around)
     qtbot.keyClicks(dialog.search, "policy")
     assert ("run", "policy", "policy") in shown(dialog)
     assert heads(dialog) == ["Policy"]
 
 
-def test_fields_stay_where_they_are_whichever_are_shown(
-    preferences: Preferences, around: QWidget, qtbot: QtBot
-) -> None:
+def test_fields_stay_where_they_are_whichever_are_shown(preferences, around, qtbot):
     dialog = opened(preferences, around)
     look = dialog.form.editor("appearance", "look")
     usual = look.mapTo(dialog, look.rect().topLeft()).x()
@@ -105,12 +98,12 @@ def test_fields_stay_where_they_are_whichever_are_shown(
     assert look.mapTo(dialog, look.rect().topLeft()).x() == usual
 
 
-def test_the_choice_of_the_view_is_remembered(preferences: Preferences, around: QWidget) -> None:
+def test_the_choice_of_the_view_is_remembered(preferences, around):
     opened(preferences, around).expert.click()
     assert opened(preferences, around).expert.isChecked()
 
 
-def test_a_section_that_is_asked_for_is_scrolled_to(preferences: Preferences, around: QWidget, qtbot: QtBot) -> None:
+def test_a_section_that_is_asked_for_is_scrolled_to(preferences, around, qtbot):
     preferences.change_window(expert=True)
     dialog = opened(preferences, around, "policy")
     (area,) = dialog.findChildren(QScrollArea)
@@ -119,7 +112,7 @@ def test_a_section_that_is_asked_for_is_scrolled_to(preferences: Preferences, ar
     qtbot.waitUntil(lambda: 0 <= head.mapTo(area, head.rect().topLeft()).y() < 60)
 
 
-def test_the_values_of_the_demo_pair_are_told_beside_the_policy(preferences: Preferences, around: QWidget) -> None:
+def test_the_values_of_the_demo_pair_are_told_beside_the_policy(preferences, around):
     dialog = opened(preferences, around)
     (told,) = (text for text in words(dialog) if "demo pair" in text)
     assert "tokens per takeover 16" in told
@@ -127,7 +120,7 @@ def test_the_values_of_the_demo_pair_are_told_beside_the_policy(preferences: Pre
     assert not any("demo pair" in text for text in words(dialog))
 
 
-def test_a_changed_setting_leaves_what_the_window_has_kept_meanwhile(preferences: Preferences, around: QWidget) -> None:
+def test_a_changed_setting_leaves_what_the_window_has_kept_meanwhile(preferences, around):
     dialog = opened(preferences, around)
     dialog.expert.click()
     top_k = dialog.form.editor("run", "top_k")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from subprocess import CompletedProcess
 from typing import Any, ClassVar, Self, cast
 
@@ -48,20 +47,20 @@ class KeptEngine(LocalEngine):
 
 
 @pytest.fixture(scope="session")
-def kept_engines() -> Iterator[None]:
+def kept_engines():
     yield
     while KeptEngine.idle:
         LocalEngine.close(KeptEngine.idle.pop())
 
 
 @pytest.fixture(autouse=True)
-def loaded_once(kept_engines: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def loaded_once(kept_engines, monkeypatch):
     """A model is loaded once for commands with the same options."""
     monkeypatch.setattr(open_module, "LocalEngine", KeptEngine)
 
 
 @pytest.fixture
-def baton(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Baton:
+def baton(capsys, monkeypatch):
     """Runs one command with these arguments and environment variables, as a pipe would see it."""
 
     def baton(*arguments: str, **environment: str) -> CompletedProcess[str]:
@@ -77,7 +76,7 @@ def baton(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def config(tmp_path, monkeypatch):
     """The configuration file of a person who has nothing else in that folder; it is not there yet."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     file = tmp_path / "baton" / "config.toml"

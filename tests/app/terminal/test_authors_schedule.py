@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -48,7 +47,7 @@ def servers(*, tagged: bool) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("tagged", [False, True], ids=["plain", "thinking"])
-def test_solve_takes_the_authors_decisions(tagged: bool, capsys: pytest.CaptureFixture[str]) -> None:
+def test_solve_takes_the_authors_decisions(tagged, capsys):
     with servers(tagged=tagged) as models:
         for world in (world for world in SOLVED if world.tagged is tagged):
             assert main(["solve", problem_of(world), *METHOD, *models, "--json"]) == 0, capsys.readouterr().err
@@ -63,7 +62,7 @@ def test_solve_takes_the_authors_decisions(tagged: bool, capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize("tagged", [False, True], ids=["plain", "thinking"])
-def test_a_batch_takes_the_authors_decisions_in_each_of_its_texts(tagged: bool, tmp_path: Path) -> None:
+def test_a_batch_takes_the_authors_decisions_in_each_of_its_texts(tagged, tmp_path):
     worlds = [world for world in IN_BATCHES if world.tagged is tagged]
     problems = tmp_path / "worlds.jsonl"
     problems.write_text("".join(json.dumps({"problem": problem_of(world)}) + "\n" for world in worlds), "utf-8")

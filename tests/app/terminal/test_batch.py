@@ -38,7 +38,7 @@ in_both = pytest.mark.parametrize("database", [batch_folder.HISTORY, batch_folde
 """Batches are kept in the history, or in their folder."""
 
 
-def test_a_file_is_solved_graded_and_reported(tmp_path: Path, baton: Baton) -> None:
+def test_a_file_is_solved_graded_and_reported(tmp_path, baton):
     out = tmp_path / "out"
     done = baton("batch", "run", str(BATCH_PROBLEMS), "--arm", "small", "--arm", "large", *TWO, "--out", str(out))
     assert done.returncode == 0, done.stderr
@@ -52,9 +52,7 @@ def test_a_file_is_solved_graded_and_reported(tmp_path: Path, baton: Baton) -> N
     assert {path.name for path in out.iterdir()} >= {"results.csv", "results.jsonl", "report.html", "report.json"}
 
 
-def test_a_batch_that_is_done_is_reported_and_graded_again_without_running_anything(
-    tmp_path: Path, baton: Baton
-) -> None:
+def test_a_batch_that_is_done_is_reported_and_graded_again_without_running_anything(tmp_path, baton):
     """For a program every line is JSON, and the last is the report."""
     out = str(tmp_path / "out")
     first = baton("batch", "run", str(BATCH_PROBLEMS), "--arm", "large", *TWO, "--out", out, "--json")
@@ -69,9 +67,7 @@ def test_a_batch_that_is_done_is_reported_and_graded_again_without_running_anyth
     assert json.loads(graded.stdout)["report"]["arms"][0]["wrong"] == 2
 
 
-def test_a_batch_with_an_error_is_resumed_with_its_own_models_context_and_number_at_once(
-    tmp_path: Path, baton: Baton
-) -> None:
+def test_a_batch_with_an_error_is_resumed_with_its_own_models_context_and_number_at_once(tmp_path, baton):
     """Not with the demo pair, which would be the pair chosen in the window."""
     file, out = written(tmp_path / "p.jsonl", json.dumps({"problem": "7 + 8 " * 1000, "answer": "1"})), tmp_path / "out"
     model = ("--small", "demo", "--large", str(SMALL_MODEL), "--context", "1024", "--parallel", "2")
@@ -110,8 +106,8 @@ def after_loading(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]
 
 
 def test_a_folder_that_is_deleted_before_its_batch_goes_on_is_named_and_the_results_are_exported(
-    tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    tmp_path, baton, monkeypatch
+):
     out = begun(tmp_path, baton)
     after_loading(monkeypatch, lambda: shutil.rmtree(out))
     done = baton("batch", "resume", str(out))
@@ -123,9 +119,7 @@ def test_a_folder_that_is_deleted_before_its_batch_goes_on_is_named_and_the_resu
     assert len((tmp_path / "results.csv").read_text(encoding="utf-8-sig").splitlines()) == 5
 
 
-def test_a_disk_that_fills_while_a_batch_runs_is_said_with_the_way_on(
-    tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_that_fills_while_a_batch_runs_is_said_with_the_way_on(tmp_path, baton, monkeypatch):
     out = begun(tmp_path, baton)
     with ExitStack() as disk:
         after_loading(monkeypatch, lambda: disk.enter_context(a_full_disk()))
@@ -134,7 +128,7 @@ def test_a_disk_that_fills_while_a_batch_runs_is_said_with_the_way_on(
     assert f"To continue, and to write again what is lost: baton batch resume {out}" in done.stderr.splitlines()[-1]
 
 
-def test_what_another_program_is_writing_is_neither_waited_for_nor_called_stopped(tmp_path: Path, baton: Baton) -> None:
+def test_what_another_program_is_writing_is_neither_waited_for_nor_called_stopped(tmp_path, baton):
     out = begun(tmp_path, baton, "--no-history")
     with BatchFolder(out).opened() as (store, batch):
         store.batches.claim(batch.id)  # as the program that runs this test, which is alive
@@ -145,7 +139,7 @@ def test_what_another_program_is_writing_is_neither_waited_for_nor_called_stoppe
     assert f"Another program is writing 1 answer. When it is done: baton batch report {out}" in done.stderr
 
 
-def test_other_models_are_arms_that_run_when_the_first_are_done(tmp_path: Path, baton: Baton) -> None:
+def test_other_models_are_arms_that_run_when_the_first_are_done(tmp_path, baton):
     """The files of the demo pair in exchanged roles."""
     models = ("--small", "demo", "--small", str(LARGE_MODEL), "--large", "demo", "--large", str(SMALL_MODEL))
     arms = ("--arm", "small", "--arm", "large")
@@ -162,9 +156,7 @@ def written(path: Path, text: str) -> str:
     return str(path)
 
 
-def test_a_large_model_that_is_missing_is_named_before_the_first_one_runs(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_large_model_that_is_missing_is_named_before_the_first_one_runs(tmp_path, capsys):
     problems, out = tmp_path / "p.jsonl", tmp_path / "out"
     problems.write_text('{"problem": "2 + 2?", "answer": "4"}', encoding="utf-8")
     arguments = ["batch", "run", str(problems), "--out", str(out), "--small", "demo", "--large", "demo"]
@@ -185,7 +177,7 @@ def names(folder: BatchFolder) -> list[str]:
 
 
 @in_both
-def test_a_folder_that_is_deleted_meanwhile_is_named(tmp_path: Path, database: str) -> None:
+def test_a_folder_that_is_deleted_meanwhile_is_named(tmp_path, database):
     folder = BatchFolder(tmp_path / "out", database)
     folder.prepare()
     create(folder)
@@ -195,9 +187,7 @@ def test_a_folder_that_is_deleted_meanwhile_is_named(tmp_path: Path, database: s
         folder.refuse_lost()
 
 
-def test_a_batch_that_cannot_be_graded_needs_to_be_confirmed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], baton: Baton
-) -> None:
+def test_a_batch_that_cannot_be_graded_needs_to_be_confirmed(tmp_path, capsys, baton):
     file = written(tmp_path / "p.jsonl", '{"problem": "How many?", "gold": null}')
     assert main(["batch", "run", file, "--out", str(tmp_path / "out"), "-q"]) == 2
     columns = "--column answer=NAME (there are problem, gold)"
@@ -211,7 +201,7 @@ def test_a_batch_that_cannot_be_graded_needs_to_be_confirmed(
     assert "Not graded, and in no accuracy: Large only 1." in done.stdout
 
 
-def test_the_columns_of_problem_answer_and_id_can_be_named(tmp_path: Path, baton: Baton) -> None:
+def test_the_columns_of_problem_answer_and_id_can_be_named(tmp_path, baton):
     file = written(tmp_path / "p.csv", "a,b,c\nfirst,2 + 2?,4\n")
     columns = ("--column", "problem=b", "--column", "answer=c", "--column", "id=a")
     model = ("--arm", "large", "-n", "4", *TWO)
@@ -223,7 +213,7 @@ def test_the_columns_of_problem_answer_and_id_can_be_named(tmp_path: Path, baton
 
 
 @in_both
-def test_of_two_programs_that_found_a_folder_free_only_one_takes_it(tmp_path: Path, database: str) -> None:
+def test_of_two_programs_that_found_a_folder_free_only_one_takes_it(tmp_path, database):
     """Both have looked before either has created its batch; that of the slower one is deleted."""
     folder, slower = BatchFolder(tmp_path / "out"), BatchFolder(tmp_path / "out", database)
     folder.prepare()
@@ -238,7 +228,7 @@ def test_of_two_programs_that_found_a_folder_free_only_one_takes_it(tmp_path: Pa
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has other permissions")
 @in_both
-def test_only_the_owner_may_read_the_folder_of_a_batch(tmp_path: Path, database: str) -> None:
+def test_only_the_owner_may_read_the_folder_of_a_batch(tmp_path, database):
     folder = BatchFolder(tmp_path / "out", database)
     folder.prepare()
     assert list(folder.path.iterdir()) == []
@@ -250,8 +240,8 @@ def test_only_the_owner_may_read_the_folder_of_a_batch(tmp_path: Path, database:
 @pytest.mark.parametrize("killed_at", ["the models", "the link"])
 @in_both
 def test_the_folder_of_a_command_that_was_killed_before_its_batch_began_is_not_lost(
-    tmp_path: Path, baton: Baton, killed_at: str, database: str
-) -> None:
+    tmp_path, baton, killed_at, database
+):
     """While the models are loaded nothing of the batch is there. In its own folder it is found without the link."""
     out = tmp_path / "out"
     code = """if True:
@@ -277,7 +267,7 @@ def test_the_folder_of_a_command_that_was_killed_before_its_batch_began_is_not_l
         assert baton("batch", "resume", str(out)).returncode == 0
 
 
-def test_a_link_that_cannot_be_written_leaves_no_batch(tmp_path: Path) -> None:
+def test_a_link_that_cannot_be_written_leaves_no_batch(tmp_path):
     folder = BatchFolder(tmp_path / "out")
 
     def create_and_remove(store: Store) -> str:
@@ -292,7 +282,7 @@ def test_a_link_that_cannot_be_written_leaves_no_batch(tmp_path: Path) -> None:
 
 
 @in_both
-def test_a_full_disk_leaves_no_broken_link(tmp_path: Path, database: str) -> None:
+def test_a_full_disk_leaves_no_broken_link(tmp_path, database):
     """In its own folder the batch is found without the link, if it could not be deleted either."""
     folder = BatchFolder(tmp_path / "out", database)
     folder.prepare()
@@ -309,7 +299,7 @@ def test_a_full_disk_leaves_no_broken_link(tmp_path: Path, database: str) -> Non
     assert folder.holds_batch is (database != "history")
 
 
-def test_a_database_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+def test_a_database_that_cannot_be_written_is_one_sentence(tmp_path):
     folder = BatchFolder(tmp_path / "out", batch_folder.STORE_FILE)
     folder.prepare()
     with a_full_disk(), pytest.raises(StoreError, match=r"batch.sqlite"):
@@ -319,7 +309,7 @@ def test_a_database_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "\xff"])
-def test_a_link_that_is_none_is_named(tmp_path: Path, text: str) -> None:
+def test_a_link_that_is_none_is_named(tmp_path, text):
     """An empty one is left by a program that is killed between the two steps of writing it."""
     (tmp_path / batch_folder.LINK_FILE).write_text(text, encoding="latin-1")
     for use in (BatchFolder(tmp_path).prepare, BatchFolder(tmp_path).opened().__enter__):
@@ -328,9 +318,7 @@ def test_a_link_that_is_none_is_named(tmp_path: Path, text: str) -> None:
 
 
 @in_both
-def test_the_link_names_the_database_and_a_batch_of_an_earlier_version_is_found_without(
-    tmp_path: Path, database: str
-) -> None:
+def test_the_link_names_the_database_and_a_batch_of_an_earlier_version_is_found_without(tmp_path, database):
     """Earlier versions named the batch alone, and wrote no link to one that was kept in its folder."""
     folder = BatchFolder(tmp_path / "out", database)
     link = folder.path / batch_folder.LINK_FILE
@@ -348,7 +336,7 @@ def test_the_link_names_the_database_and_a_batch_of_an_earlier_version_is_found_
             assert batch.id == told["batch"]
 
 
-def test_results_that_cannot_be_written_are_written_later(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_results_that_cannot_be_written_are_written_later(tmp_path, capsys):
     folder = BatchFolder(tmp_path / "out")
     folder.prepare()
     create(folder)
@@ -360,9 +348,7 @@ def test_results_that_cannot_be_written_are_written_later(tmp_path: Path, capsys
     assert main(report) == 0
 
 
-def test_a_batch_is_run_again_from_its_report_however_long_its_results_are(
-    tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_batch_is_run_again_from_its_report_however_long_its_results_are(tmp_path, baton, monkeypatch):
     first, second = tmp_path / "first", tmp_path / "second"
     arms = ("--arm", "baton", "--seeds", "2", "--seed", "7", "--set", "n1=9")
     run = ("batch", "run", str(BATCH_PROBLEMS), *arms, "--limit", "1", "--parallel", "1", "--out", str(first))
@@ -382,9 +368,7 @@ def test_a_batch_is_run_again_from_its_report_however_long_its_results_are(
     assert texts[0] == texts[1]
 
 
-def test_results_are_in_the_home_folder_or_in_one_of_this_folder(
-    tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_results_are_in_the_home_folder_or_in_one_of_this_folder(tmp_path, baton, monkeypatch):
     """A shell leaves the tilde of --out=~/results as it is, and the configuration file knows no shell."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -397,9 +381,7 @@ def test_results_are_in_the_home_folder_or_in_one_of_this_folder(
     assert (tmp_path / "results" / "report.json").exists()
 
 
-def test_a_folder_with_a_batch_or_with_a_file_of_somebody_is_not_written_over(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_with_a_batch_or_with_a_file_of_somebody_is_not_written_over(tmp_path, capsys):
     run = ["batch", "run", str(BATCH_PROBLEMS), "--out", str(tmp_path)]
     mine = written(tmp_path / "results.csv", "mine")
     assert main(run) == 2
@@ -412,9 +394,7 @@ def test_a_folder_with_a_batch_or_with_a_file_of_somebody_is_not_written_over(
 
 
 @pytest.mark.parametrize("is_database", [True, False], ids=["a database", "no database"])
-def test_somebodys_own_file_of_the_databases_name_stays_as_it_is(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], is_database: bool
-) -> None:
+def test_somebodys_own_file_of_the_databases_name_stays_as_it_is(tmp_path, capsys, is_database):
     mine = tmp_path / batch_folder.STORE_FILE
     if is_database:
         with closing(sqlite3.connect(mine)) as connection:
@@ -430,7 +410,7 @@ def test_somebodys_own_file_of_the_databases_name_stays_as_it_is(
     BatchFolder(tmp_path).prepare()
 
 
-def test_a_report_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_that_is_none_is_refused(tmp_path, capsys):
     report = written(tmp_path / "report.json", "{}")
     assert main(["batch", "again", report, "--out", str(tmp_path / "out")]) == 2
     assert "cannot be read as a report. Name the report.json of a batch" in capsys.readouterr().err
@@ -448,22 +428,14 @@ def test_a_report_that_is_none_is_refused(tmp_path: Path, capsys: pytest.Capture
         ("batch grade nowhere --grade none", "--grade cannot be 'none'"),
     ],
 )
-def test_what_cannot_be_done_is_told_in_a_sentence(
-    line: str,
-    words: str,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_what_cannot_be_done_is_told_in_a_sentence(line, words, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(line.split()) == 2
     (sentence,) = capsys.readouterr().err.splitlines()
     assert words in sentence
 
 
-def test_evidence_compares_arms_and_the_random_one_at_equal_share(
-    tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_evidence_compares_arms_and_the_random_one_at_equal_share(tmp_path, baton, monkeypatch):
     monkeypatch.setattr(evidence, "ARMS", ("small", "baton", "random"))
     done = baton("evidence", "--limit", "1", "--seeds", "1", "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
@@ -477,9 +449,7 @@ def test_evidence_compares_arms_and_the_random_one_at_equal_share(
     assert "random as baton: p = " in done.stderr
 
 
-def test_evidence_times_the_arms_at_the_cost_of_a_real_pair(
-    tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_evidence_times_the_arms_at_the_cost_of_a_real_pair(tmp_path, baton, monkeypatch):
     monkeypatch.setattr(evidence, "ARMS", ("small", "large", "baton"))
     out = str(tmp_path / "out")
     line = ("evidence", "--limit", "2", "--seeds", "1", "--problem-seed", "7", "--out", out)
@@ -508,9 +478,7 @@ def test_evidence_times_the_arms_at_the_cost_of_a_real_pair(
     assert "time / large alone" in again.stdout
 
 
-def test_a_costly_pair_that_cannot_be_written_is_one_sentence(
-    tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_costly_pair_that_cannot_be_written_is_one_sentence(tmp_path, baton, monkeypatch):
     monkeypatch.setattr(evidence, "ARMS", ("small", "large"))
     taken = tmp_path / "cache"
     taken.write_text("a file, where a folder should be", encoding="utf-8")
@@ -522,7 +490,7 @@ def test_a_costly_pair_that_cannot_be_written_is_one_sentence(
 
 
 @pytest.mark.long
-def test_evidence_compares_all_arms_and_the_random_one_at_equal_share(tmp_path: Path, baton: Baton) -> None:
+def test_evidence_compares_all_arms_and_the_random_one_at_equal_share(tmp_path, baton):
     done = baton("evidence", "--limit", "1", "--seeds", "1", "--all", "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
@@ -532,7 +500,7 @@ def test_evidence_compares_all_arms_and_the_random_one_at_equal_share(tmp_path: 
     assert "random as baton: p = " in done.stderr
 
 
-def test_evidence_has_an_arm_of_every_policy() -> None:
+def test_evidence_has_an_arm_of_every_policy():
     arms = arms_of((*evidence.ARMS, *evidence.OTHER_ARMS, evidence.DRAFTED), DEMO_SETTINGS)
     own = {name for name, policy in POLICIES.items() if policy.__module__.startswith(PACKAGE)}  # no plug-ins
     assert {arm.settings.policy.policy for arm in arms} == own
@@ -541,9 +509,7 @@ def test_evidence_has_an_arm_of_every_policy() -> None:
 @pytest.mark.parametrize(
     "content", [b'{"problem": "1 + 0?", "answer": "1"}', "Frage;Antwort\n1 + 0?;1\n".encode("utf-16")]
 )
-def test_problems_come_from_standard_input(
-    content: bytes, tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_problems_come_from_standard_input(content, tmp_path, baton, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), "utf-8"))
     done = baton("batch", "run", "-", "--arm", "small", "--context", "1024", "--out", str(tmp_path / "out"), "--json")
     assert done.returncode == 0, done.stderr

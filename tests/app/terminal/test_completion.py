@@ -6,14 +6,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import click
 import pytest
 
 from baton_reasoning.app.terminal.program import COMPLETION, PROGRAM
 from baton_reasoning.app.terminal.program import baton as program
-from tests.app.terminal.conftest import Baton
 from tests.app.terminal.tree import commands_of
 
 HEAVY = ("pydantic", "rich", "numpy", "msgspec", "httpx2", "baton_reasoning.core.run")
@@ -27,7 +25,7 @@ Complete = Callable[[str], list[str]]
 
 
 @pytest.fixture
-def complete(baton: Baton) -> Complete:
+def complete(baton):
     def complete(line: str) -> list[str]:
         """What bash is offered at the end of this line."""
         done = baton(**question(line))
@@ -55,11 +53,11 @@ def question(line: str) -> dict[str, str]:
         ("baton completion fi", "plain,fish"),
     ],
 )
-def test_names_are_completed(line: str, offered: str, complete: Complete) -> None:
+def test_names_are_completed(line, offered, complete):
     assert complete(line) == [offered]
 
 
-def test_every_option_of_every_command_is_offered(complete: Complete) -> None:
+def test_every_option_of_every_command_is_offered(complete):
     for path, command in commands_of(program):
         options = [each for each in command.params if isinstance(each, click.Option)]
         long = {name for each in options for name in each.opts if name.startswith("--")}
@@ -67,7 +65,7 @@ def test_every_option_of_every_command_is_offered(complete: Complete) -> None:
         assert offered - {"plain,--help"} == {f"plain,{name}" for name in long}, path
 
 
-def test_what_commands_need_is_not_imported_to_name_them() -> None:
+def test_what_commands_need_is_not_imported_to_name_them():
     done = subprocess.run(
         [sys.executable, "-c", WHAT_IS_IMPORTED],
         env=os.environ | question("baton so"),
@@ -81,14 +79,14 @@ def test_what_commands_need_is_not_imported_to_name_them() -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shell_has_its_script(shell: str, baton: Baton) -> None:
+def test_a_shell_has_its_script(shell, baton):
     done = baton("completion", shell)
     assert done.returncode == 0
     assert COMPLETION in done.stdout
 
 
 @pytest.mark.slow
-def test_bash_runs_its_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, baton: Baton) -> None:
+def test_bash_runs_its_script(tmp_path, monkeypatch, baton):
     monkeypatch.chdir(tmp_path)
     command = tmp_path / PROGRAM
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m baton_reasoning.app.cli "$@"\n', encoding="utf-8")

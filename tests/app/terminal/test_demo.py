@@ -11,12 +11,11 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
 from baton_reasoning.core.demo_pair import READY_PROBLEMS, costly
-from tests.app.terminal.conftest import DEMO, Baton
+from tests.app.terminal.conftest import DEMO
 from tests.app.terminal.terminal import Terminal
 from tests.patience import PATIENCE
 
@@ -33,7 +32,7 @@ def marks(lines: Sequence[str]) -> list[str]:
     return [row[3] for row in rows if row]
 
 
-def test_the_demo_ends_with_the_scoreboard(baton: Baton) -> None:
+def test_the_demo_ends_with_the_scoreboard(baton):
     done = baton("demo", "1")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -46,14 +45,14 @@ def test_the_demo_ends_with_the_scoreboard(baton: Baton) -> None:
     ]
 
 
-def test_nothing_follows_the_scoreboard_on_a_terminal_either() -> None:
+def test_nothing_follows_the_scoreboard_on_a_terminal_either():
     with Terminal("demo") as terminal:
         assert terminal.exit_code() == 0, terminal.screen
         assert marks(terminal.screen.splitlines()) == ["✗", "✓", "✓"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems always have a display")
-def test_the_window_without_a_display_is_the_demo_in_the_terminal() -> None:
+def test_the_window_without_a_display_is_the_demo_in_the_terminal():
     environment = {name: value for name, value in os.environ.items() if name != "QT_QPA_PLATFORM"}
     done = subprocess.run(
         [sys.executable, "-m", "baton_reasoning.app"],
@@ -68,14 +67,14 @@ def test_the_window_without_a_display_is_the_demo_in_the_terminal() -> None:
 
 
 @pytest.fixture
-def a_little_more_costly(monkeypatch: pytest.MonkeyPatch) -> None:
+def a_little_more_costly(monkeypatch):
     monkeypatch.delenv(costly.SWITCH)
     monkeypatch.setattr(costly, "RATIO", 2)
     monkeypatch.setattr(costly, "BLOCK", costly.Shape(feed_forward=256))
 
 
 @pytest.mark.usefixtures("a_little_more_costly")
-def test_the_demo_makes_its_files_once(tmp_path: Path, baton: Baton) -> None:
+def test_the_demo_makes_its_files_once(tmp_path, baton):
     first = baton("demo", XDG_CACHE_HOME=str(tmp_path))
     assert first.returncode == 0, first.stderr
     assert costly.MAKING in first.stderr
@@ -87,7 +86,7 @@ def test_the_demo_makes_its_files_once(tmp_path: Path, baton: Baton) -> None:
 
 
 @pytest.mark.usefixtures("a_little_more_costly")
-def test_without_room_the_demo_runs_on_its_tiny_models(tmp_path: Path, baton: Baton) -> None:
+def test_without_room_the_demo_runs_on_its_tiny_models(tmp_path, baton):
     taken = tmp_path / "cache"
     taken.write_text("a file, where a folder should be", encoding="utf-8")
     done = baton("demo", XDG_CACHE_HOME=str(taken))
@@ -96,7 +95,7 @@ def test_without_room_the_demo_runs_on_its_tiny_models(tmp_path: Path, baton: Ba
 
 
 @pytest.mark.usefixtures("a_little_more_costly")
-def test_a_batch_runs_on_the_tiny_models(tmp_path: Path, baton: Baton) -> None:
+def test_a_batch_runs_on_the_tiny_models(tmp_path, baton):
     arguments = ("--limit", "1", "--arm", "small", "--context", "1024", "--out", str(tmp_path / "out"))
     done = baton("batch", "run", str(READY_PROBLEMS), *DEMO, *arguments, XDG_CACHE_HOME=str(tmp_path / "cache"))
     assert done.returncode == 0, done.stderr

@@ -13,7 +13,6 @@ import pytest
 
 import baton_reasoning
 from baton_reasoning.app.display import qt_problem
-from tests.app.terminal.conftest import Baton
 from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.slow
 MISSING = ("llama_cpp", "PySide6", "keyring")
 
 
-def test_the_doctor_looks_at_everything(baton: Baton) -> None:
+def test_the_doctor_looks_at_everything(baton):
     done = baton("doctor", "--json")
     assert done.returncode == 0, done.stdout
     subjects = [json.loads(line)["subject"] for line in done.stdout.splitlines()]
@@ -37,7 +36,7 @@ def test_the_doctor_looks_at_everything(baton: Baton) -> None:
         ("sead = 7\n", "'sead' at its top, which is no option"),
     ],
 )
-def test_a_broken_configuration_is_named(content: str, said: str, config: Path, baton: Baton) -> None:
+def test_a_broken_configuration_is_named(content, said, config, baton):
     config.write_text(content, encoding="utf-8")
     done = baton("doctor")
     assert done.returncode == 1
@@ -48,20 +47,20 @@ def test_a_broken_configuration_is_named(content: str, said: str, config: Path, 
     assert baton("--help").returncode == 0
 
 
-def test_a_wrong_value_in_the_configuration_does_not_keep_it_from_starting(tmp_path: Path, baton: Baton) -> None:
+def test_a_wrong_value_in_the_configuration_does_not_keep_it_from_starting(tmp_path, baton):
     file = tmp_path / "config.toml"
     file.write_text("quiet = 'x'\n", encoding="utf-8")
     assert baton("--config", str(file), "doctor").returncode == 0
 
 
-def test_a_configuration_file_that_is_missing_is_named(tmp_path: Path, baton: Baton) -> None:
+def test_a_configuration_file_that_is_missing_is_named(tmp_path, baton):
     done = baton("--config", str(tmp_path / "config.toml"), "doctor")
     assert done.returncode == 1
     assert done.stdout.startswith("✗ Configuration: ")
     assert "could not be checked" not in done.stdout
 
 
-def test_a_library_that_qt_needs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_that_qt_needs_is_named(tmp_path, monkeypatch):
     (tmp_path / "PySide6").mkdir()
     (tmp_path / "PySide6" / "QtWidgets.py").write_text("raise ImportError('libEGL.so.1: not found')", encoding="utf-8")
     (tmp_path / "PySide6" / "__init__.py").touch()
@@ -70,7 +69,7 @@ def test_a_library_that_qt_needs_is_named(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a permission there")
-def test_missing_packages_are_named(tmp_path: Path) -> None:
+def test_missing_packages_are_named(tmp_path):
     """In a process that finds all packages but these: it starts without site-packages, and has links instead."""
     for path in Path(site.getsitepackages()[0]).iterdir():
         if not path.name.startswith(MISSING):

@@ -24,7 +24,6 @@ from baton_reasoning.app.terminal.program import baton as program
 from baton_reasoning.app.terminal.streams import ExitCode
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, SMALL_MODEL, DemoProblem
 from baton_reasoning.core.engines.body import Author
-from tests.app.terminal.conftest import Baton
 from tests.app.terminal.tree import commands_of
 from tests.core.models.hub_server import running_hub
 from tests.core.thinking.oracles.worlds import World
@@ -194,7 +193,7 @@ def per_row(rows: Mapping[str, Row], quick_only: bool = False) -> pytest.MarkDec
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(tmp_path_factory):
     """A folder with an answer and a batch in its history, their files, and a model."""
     folder = tmp_path_factory.mktemp("home")
     lines = BATCH_PROBLEMS.read_text(encoding="utf-8").splitlines()[:2]
@@ -209,7 +208,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def services() -> Iterator[dict[str, str]]:
+def services():
     """A Hub and a server."""
     with running_hub() as hub, world_server(Author.LARGE, World, tagged=False) as server:
         hub.files[REPOSITORY] = {"demo-Q4_K_M.gguf": SMALL_MODEL.read_bytes()}
@@ -217,7 +216,7 @@ def services() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def line(home: Path, services: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LineOf:
+def line(home, services, tmp_path, monkeypatch):
     """Makes command lines in a copy of that folder."""
     folder = Path(shutil.copytree(home, tmp_path / "home"))
     live_in(folder, monkeypatch)
@@ -252,12 +251,12 @@ def output_of(*arguments: str) -> str:
     return written.getvalue()
 
 
-def test_every_command_has_a_row() -> None:
+def test_every_command_has_a_row():
     assert set(ROWS) == set(PATHS) - GROUPS
 
 
 @pytest.mark.parametrize("path", ["", *PATHS])
-def test_help_fits_on_a_screen_of_80_columns_and_40_lines(path: str, baton: Baton) -> None:
+def test_help_fits_on_a_screen_of_80_columns_and_40_lines(path, baton):
     asked = baton(*path.split(), "--help", COLUMNS="80")
     assert (asked.returncode, asked.stderr) == (0, "")
     assert asked.stdout.startswith(f"Usage: {PROGRAM} {path}".rstrip())
@@ -267,14 +266,14 @@ def test_help_fits_on_a_screen_of_80_columns_and_40_lines(path: str, baton: Bato
 
 
 @pytest.mark.parametrize("path", ["", *sorted(GROUPS)])
-def test_a_group_alone_prints_its_help(path: str, baton: Baton) -> None:
+def test_a_group_alone_prints_its_help(path, baton):
     bare = baton(*path.split())
     assert (bare.returncode, bare.stdout) == (0, baton(*path.split(), "--help").stdout)
 
 
 @pytest.mark.slow
 @per_row(ROWS)
-def test_wrong_use_is_one_sentence_and_code_2(name: str, line: LineOf, baton: Baton) -> None:
+def test_wrong_use_is_one_sentence_and_code_2(name, line, baton):
     for arguments, said in {"--no-such-option": "No such option", **ROWS[name].wrong}.items():
         done = baton(*line(name, arguments))
         assert (done.returncode, done.stdout) == (ExitCode.USAGE, ""), arguments
@@ -296,7 +295,7 @@ def test_wrong_use_is_one_sentence_and_code_2(name: str, line: LineOf, baton: Ba
         ("settings auxiliary_promt", "'auxiliary_prompt'"),
     ],
 )
-def test_what_was_meant_is_suggested(wrong: str, meant: str, baton: Baton) -> None:
+def test_what_was_meant_is_suggested(wrong, meant, baton):
     done = baton(*wrong.split())
     assert done.returncode == ExitCode.USAGE
     assert re.search(rf"Did you mean .*{meant}.*\?", done.stderr)
@@ -304,7 +303,7 @@ def test_what_was_meant_is_suggested(wrong: str, meant: str, baton: Baton) -> No
 
 @pytest.mark.slow
 @per_row(ENDING)
-def test_typical_use_in_a_pipe_has_neither_escapes_nor_progress(name: str, line: LineOf, baton: Baton) -> None:
+def test_typical_use_in_a_pipe_has_neither_escapes_nor_progress(name, line, baton):
     row = ROWS[name]
     done = baton(*line(name, row.typical))
     assert done.returncode == row.code, done.stderr
@@ -315,9 +314,7 @@ def test_typical_use_in_a_pipe_has_neither_escapes_nor_progress(name: str, line:
 
 @pytest.mark.slow
 @per_row(PRINTING, quick_only=True)
-def test_a_closed_pipe_ends_it_without_a_word(
-    name: str, line: LineOf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_closed_pipe_ends_it_without_a_word(name, line, monkeypatch, capsys):
     row = ROWS[name]
     arguments = line(name, row.typical)
     capsys.readouterr()
@@ -342,9 +339,7 @@ def closed_pipe() -> Iterator[TextIO]:
 
 @pytest.mark.slow
 @per_row(ROWS, quick_only=True)
-def test_control_c_at_its_first_word_ends_it_with_code_130(
-    name: str, line: LineOf, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_control_c_at_its_first_word_ends_it_with_code_130(name, line, monkeypatch):
     arguments = line(name, ROWS[name].typical)
     output = InterruptedOutput()
     with monkeypatch.context() as patch:
@@ -371,7 +366,7 @@ class InterruptedOutput(io.StringIO):
 
 
 @pytest.mark.slow
-def test_a_real_process_ends_silently_on_a_closed_pipe() -> None:
+def test_a_real_process_ends_silently_on_a_closed_pipe():
     with closed_pipe() as pipe:
         command = [sys.executable, "-m", "baton_reasoning.app.cli", "settings"]
         done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)

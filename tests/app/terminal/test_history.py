@@ -6,7 +6,6 @@ import io
 import json
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -28,7 +27,7 @@ PROBLEM = DemoProblem(60_836)
 
 
 @pytest.fixture(autouse=True)
-def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+def paths(tmp_path, monkeypatch):
     paths = Paths.under(tmp_path)
     monkeypatch.setattr(Paths, "of_user", lambda: paths)
     return paths
@@ -47,9 +46,7 @@ def listed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_an_answer_is_listed_shown_found_and_exported(
-    paths: Paths, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_answer_is_listed_shown_found_and_exported(paths, tmp_path, capsys):
     assert main(["solve", PROBLEM.question, "--no-history", "-n", "5"]) == 3
     assert listed(capsys) == []
     assert main(["solve", PROBLEM.question]) == 0
@@ -82,9 +79,7 @@ def test_an_answer_is_listed_shown_found_and_exported(
 
 
 @pytest.mark.parametrize("is_full", [False, True], ids=["a store that cannot be opened", "a full disk"])
-def test_an_answer_that_cannot_be_kept_is_printed_and_said_to_be_missing(
-    paths: Paths, capsys: pytest.CaptureFixture[str], is_full: bool
-) -> None:
+def test_an_answer_that_cannot_be_kept_is_printed_and_said_to_be_missing(paths, capsys, is_full):
     with ExitStack() as disk:
         if is_full:
             disk.enter_context(a_full_disk())
@@ -97,7 +92,7 @@ def test_an_answer_that_cannot_be_kept_is_printed_and_said_to_be_missing(
     assert "othing is lost" not in said.err
 
 
-def test_a_disk_that_fills_while_an_answer_is_written_is_said(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_disk_that_fills_while_an_answer_is_written_is_said(paths, capsys):
     with ExitStack() as disk, recorded("What is 2 + 2?", RunSettings(), is_kept=True) as recording:
         disk.enter_context(a_full_disk())
         assert len(list(recording.of(a_run(steps=400)))) == len(a_run(steps=400))
@@ -107,16 +102,14 @@ def test_a_disk_that_fills_while_an_answer_is_written_is_said(paths: Paths, caps
     assert "othing is lost" not in said
 
 
-def test_the_history_can_be_read_on_a_full_disk(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_history_can_be_read_on_a_full_disk(paths, capsys):
     with Store.open(paths.store) as store:
         store.conversations.put("c", StoredExchange("e", None, "How many?")).result()
     with a_full_disk():
         assert [entry["name"] for entry in listed(capsys)] == ["How many?"]
 
 
-def test_entries_are_deleted_after_a_yes(
-    paths: Paths, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_entries_are_deleted_after_a_yes(paths, capsys, monkeypatch):
     with Store.open(paths.store) as store:
         for id in ("aa11", "aa22", "bb33"):
             store.conversations.put(id, StoredExchange(f"e{id}", None, f"How many {id}?")).result()
@@ -143,9 +136,7 @@ def test_entries_are_deleted_after_a_yes(
     assert listed(capsys) == []
 
 
-def test_a_yes_that_is_set_for_downloads_deletes_nothing(
-    paths: Paths, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_yes_that_is_set_for_downloads_deletes_nothing(paths, capsys, monkeypatch, tmp_path):
     with Store.open(paths.store) as store:
         store.conversations.put("aa11", StoredExchange("e", None, "How many?")).result()
     monkeypatch.setattr(sys, "stdin", io.StringIO())
@@ -157,7 +148,7 @@ def test_a_yes_that_is_set_for_downloads_deletes_nothing(
     assert main(["--config", str(config), "history", "rm", "aa11"]) == 0
 
 
-def test_a_batch_is_in_the_history_and_its_folder_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_batch_is_in_the_history_and_its_folder_names_it(tmp_path, capsys):
     out = str(tmp_path / "out")
     line = ["batch", "run", str(BATCH_PROBLEMS), "--arm", "small", "--limit", "2", "--parallel", "2", "--out", out]
     assert main(line) == 0

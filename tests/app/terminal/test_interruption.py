@@ -52,7 +52,7 @@ ENDLESS = ("--policy", "never", "-n", "100000", "-c", "100000")
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path, monkeypatch):
     """No settings, models or history of a person; and a folder for temporary files, which must be empty at the end."""
     for name in ("CONFIG", "DATA", "CACHE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path))
@@ -66,14 +66,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-def silent_server() -> Iterator[SilentServer]:
+def silent_server():
     with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as open_connections:
         server.settimeout(LIMIT)
         yield SilentServer(server, open_connections)
 
 
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+def hub(monkeypatch):
     """One model, whose quantisation need not be named."""
     with running_hub() as server:
         server.files[REPOSITORY] = {"demo-Q4_K_M.gguf": SMALL_MODEL.read_bytes()}
@@ -94,7 +94,7 @@ class SilentServer:
         assert connection.recv(1)
 
 
-def test_when_all_is_done() -> None:
+def test_when_all_is_done():
     done = subprocess.run([sys.executable, "-c", AT_EXIT], capture_output=True, text=True, timeout=LIMIT)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -118,7 +118,7 @@ def ranges(hub: HubServer) -> list[str | None]:
 
 
 @pytest.mark.parametrize("module", ["click", "baton_reasoning.core.run"])
-def test_while_the_program_is_imported(module: str) -> None:
+def test_while_the_program_is_imported(module):
     with Terminal(code=AT_IMPORT.format(module=module, arguments=["solve", "1+1"])) as terminal:
         stopped_cleanly(terminal)
 
@@ -126,14 +126,14 @@ def test_while_the_program_is_imported(module: str) -> None:
 @pytest.mark.parametrize(
     "command", [["solve", PROBLEM], pytest.param(["serve", "--port", "0"], marks=pytest.mark.long)]
 )
-def test_while_a_model_is_loaded(command: list[str]) -> None:
+def test_while_a_model_is_loaded(command):
     with Terminal(*command, "--small", str(SMALL_MODEL), "--large", str(LARGE_MODEL)) as terminal:
         terminal.wait_for("Loading small.gguf")
         terminal.press(CTRL_C)
         stopped_cleanly(terminal)
 
 
-def test_while_standard_input_is_read() -> None:
+def test_while_standard_input_is_read():
     with Terminal("solve", "-") as terminal:
         terminal.wait_for(TYPE_IT)
         terminal.press(CTRL_C)
@@ -141,7 +141,7 @@ def test_while_standard_input_is_read() -> None:
 
 
 @pytest.mark.long
-def test_while_a_server_is_waited_for(silent_server: SilentServer) -> None:
+def test_while_a_server_is_waited_for(silent_server):
     with Terminal("solve", PROBLEM, "--small", str(SMALL_MODEL), "--large", silent_server.url) as terminal:
         terminal.wait_for("Connecting to")
         silent_server.wait_for_a_request()
@@ -149,7 +149,7 @@ def test_while_a_server_is_waited_for(silent_server: SilentServer) -> None:
         stopped_cleanly(terminal)
 
 
-def test_while_the_hub_is_asked(silent_server: SilentServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_the_hub_is_asked(silent_server, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", silent_server.url)
     with Terminal("models", "get", f"hf:{REPOSITORY}") as terminal:
         terminal.wait_for("Asking the Hub")
@@ -158,7 +158,7 @@ def test_while_the_hub_is_asked(silent_server: SilentServer, monkeypatch: pytest
         stopped_cleanly(terminal)
 
 
-def test_a_download_that_is_stopped_continues_where_it_was(hub: HubServer, folder: Path) -> None:
+def test_a_download_that_is_stopped_continues_where_it_was(hub, folder):
     hub.faults.silent_after = 60_000
     with Terminal("models", "get", f"hf:{REPOSITORY}") as terminal:
         terminal.wait_for("Downloading")
@@ -177,7 +177,7 @@ def test_a_download_that_is_stopped_continues_where_it_was(hub: HubServer, folde
 
 
 @pytest.mark.parametrize("key", [CTRL_C, CTRL_D])
-def test_at_the_question_before_a_download(key: str, hub: HubServer) -> None:
+def test_at_the_question_before_a_download(key, hub):
     with Terminal("solve", PROBLEM, "--small", f"hf:{REPOSITORY}", "--large", "demo") as terminal:
         terminal.wait_for_question("[Y/n]: ")
         terminal.press(key)
@@ -186,7 +186,7 @@ def test_at_the_question_before_a_download(key: str, hub: HubServer) -> None:
 
 
 @pytest.mark.parametrize("code", [130, pytest.param(143, marks=pytest.mark.long)])
-def test_while_an_answer_is_written(code: int) -> None:
+def test_while_an_answer_is_written(code):
     with Terminal("solve", PROBLEM, *ENDLESS) as terminal:
         terminal.wait_for("● ")
         if code == 130:
@@ -198,7 +198,7 @@ def test_while_an_answer_is_written(code: int) -> None:
 
 
 @pytest.mark.long
-def test_while_the_endpoint_writes_an_answer() -> None:
+def test_while_the_endpoint_writes_an_answer():
     with Terminal("serve", "--port", "0", *ENDLESS) as terminal:
         terminal.wait_for("/v1")
         address = urlsplit(terminal.screen[terminal.screen.index("http://") :].split()[0])
@@ -237,7 +237,7 @@ class HeldServer(FaultyServer):
 
 
 @pytest.fixture
-def held_server() -> Iterator[HeldServer]:
+def held_server():
     server = HeldServer()
     with server:
         yield server
@@ -271,9 +271,7 @@ def resume(out: Path) -> None:
         assert terminal.exit_code() == 0, terminal.screen
 
 
-def test_the_first_ctrl_c_finishes_the_answers_of_a_batch_that_are_under_way(
-    held_server: HeldServer, folder: Path
-) -> None:
+def test_the_first_ctrl_c_finishes_the_answers_of_a_batch_that_are_under_way(held_server, folder):
     out = folder / "out"
     with batch_under_way(held_server, out) as terminal:
         terminal.press(CTRL_C)
@@ -288,9 +286,7 @@ def test_the_first_ctrl_c_finishes_the_answers_of_a_batch_that_are_under_way(
     assert (answers(out), held_server.questions) == (["4"] * 4, [1, 1, 1, 1])
 
 
-def test_a_batch_whose_last_answers_are_finished_is_reported_and_needs_no_resume(
-    held_server: HeldServer, folder: Path
-) -> None:
+def test_a_batch_whose_last_answers_are_finished_is_reported_and_needs_no_resume(held_server, folder):
     with batch_under_way(held_server, folder / "out", count=2) as terminal:
         terminal.press(CTRL_C)
         terminal.wait_for("Finishing 2 answers.")
@@ -300,7 +296,7 @@ def test_a_batch_whose_last_answers_are_finished_is_reported_and_needs_no_resume
     assert answers(folder / "out") == ["4"] * 2
 
 
-def test_the_second_ctrl_c_stops_them_and_they_are_written_anew(held_server: HeldServer, folder: Path) -> None:
+def test_the_second_ctrl_c_stops_them_and_they_are_written_anew(held_server, folder):
     out = folder / "out"
     with batch_under_way(held_server, out) as terminal:
         terminal.press(CTRL_C)
@@ -314,9 +310,7 @@ def test_the_second_ctrl_c_stops_them_and_they_are_written_anew(held_server: Hel
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_any_other_signal_stops_a_batch_at_once(
-    held_server: HeldServer, folder: Path, number: signal.Signals, code: int
-) -> None:
+def test_any_other_signal_stops_a_batch_at_once(held_server, folder, number, code):
     with batch_under_way(held_server, folder / "out") as terminal:
         os.kill(terminal.process.pid, number)
         ended_cleanly(terminal, code)
@@ -326,7 +320,7 @@ def test_any_other_signal_stops_a_batch_at_once(
 
 
 @pytest.mark.long
-def test_evidence_is_continued_by_the_same_command(folder: Path) -> None:
+def test_evidence_is_continued_by_the_same_command(folder):
     with Terminal("evidence", "--parallel", "2", "--out", str(folder / "out")) as terminal:
         terminal.wait_for(" errors")
         terminal.press(CTRL_C)
@@ -335,7 +329,7 @@ def test_evidence_is_continued_by_the_same_command(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_the_first_signal_stops_a_run_and_the_second_ends_the_program(number: signal.Signals, code: int) -> None:
+def test_the_first_signal_stops_a_run_and_the_second_ends_the_program(number, code):
     control = Control()
     with interruptible():
         with stops_on_interrupt(control):
@@ -346,7 +340,7 @@ def test_the_first_signal_stops_a_run_and_the_second_ends_the_program(number: si
         assert exit_code_of_signal() == code
 
 
-def test_in_a_batch_the_first_ctrl_c_finishes_the_second_stops_and_the_third_ends_the_program() -> None:
+def test_in_a_batch_the_first_ctrl_c_finishes_the_second_stops_and_the_third_ends_the_program():
     control, finished = Control(), threading.Event()
     with interruptible(), stops_on_interrupt(control, finished.set):
         signal.raise_signal(signal.SIGINT)
@@ -357,7 +351,7 @@ def test_in_a_batch_the_first_ctrl_c_finishes_the_second_stops_and_the_third_end
             signal.raise_signal(signal.SIGINT)
 
 
-def test_a_killed_program_leaves_no_log_behind() -> None:
+def test_a_killed_program_leaves_no_log_behind():
     with Terminal("solve", PROBLEM, *ENDLESS) as terminal:
         terminal.wait_for("● ")
         os.kill(terminal.process.pid, signal.SIGKILL)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,11 +15,11 @@ from baton_reasoning.core.engines.base import ModelCard, Placement
 from baton_reasoning.core.model_costs import ModelCost, ModelCosts
 from baton_reasoning.core.models.catalog import catalog_models
 from baton_reasoning.core.models.devices import Devices
-from baton_reasoning.core.models.options import DemoModel, HubFile, LocalFile, ModelSource, ServerUrls
+from baton_reasoning.core.models.options import DemoModel, HubFile, LocalFile, ServerUrls
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ModelChoice, Settings, SettingsFile
 from baton_reasoning.core.thinking.trace_json import trace_from_lines
-from tests.core.models.hub_server import HubServer, running_hub
+from tests.core.models.hub_server import running_hub
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +28,7 @@ PROBLEM = DemoProblem(60_836).question
 
 
 @pytest.fixture(autouse=True)
-def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+def paths(tmp_path, monkeypatch):
     paths = Paths.under(tmp_path)
     monkeypatch.setattr(Paths, "of_user", lambda: paths)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -39,7 +38,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
 
 
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+def hub(monkeypatch):
     content = SMALL_MODEL.read_bytes()
     with running_hub() as server:
         server.files[REPOSITORY] = {"demo-Q4_K_M.gguf": content, "demo-Q8_0.gguf": content + b"\0"}
@@ -47,9 +46,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
         yield server
 
 
-def test_a_model_is_found_downloaded_once_listed_and_deleted(
-    hub: HubServer, paths: Paths, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_model_is_found_downloaded_once_listed_and_deleted(hub, paths, capsys):
     assert main(["models", "search", "tiny", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["repository"] == REPOSITORY
     assert main(["models", "get", f"hf:{REPOSITORY}"]) == 0
@@ -68,9 +65,7 @@ def test_a_model_is_found_downloaded_once_listed_and_deleted(
 
 
 @pytest.mark.parametrize("address", ["nonsense", "ftp://mirror.example", "https:", "http://[::1"])
-def test_an_address_that_is_no_hub_is_one_sentence(
-    address: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_address_that_is_no_hub_is_one_sentence(address, monkeypatch, capsys):
     monkeypatch.setenv("HF_ENDPOINT", address)
     assert main(["models", "get", f"hf:{REPOSITORY}"]) == 1
     said = capsys.readouterr().err.splitlines()[-1]
@@ -79,9 +74,7 @@ def test_an_address_that_is_no_hub_is_one_sentence(
     assert "mirror" in said
 
 
-def test_a_deleted_model_is_in_the_trash_and_where_there_is_none_the_way_on_is_named(
-    hub: HubServer, trash: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_deleted_model_is_in_the_trash_and_where_there_is_none_the_way_on_is_named(hub, trash, monkeypatch, capsys):
     assert main(["models", "get", f"hf:{REPOSITORY}"]) == 0
     assert main(["models", "rm", f"hf:{REPOSITORY}", "--yes"]) == 0
     assert [file.name for file in trash.iterdir()] == ["demo-Q4_K_M.gguf"]
@@ -96,7 +89,7 @@ def test_a_deleted_model_is_in_the_trash_and_where_there_is_none_the_way_on_is_n
     assert "There is no trash. Its disk may have none. --for-good needs no trash." in capsys.readouterr().err
 
 
-def test_a_run_downloads_its_model_only_after_a_yes(hub: HubServer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_downloads_its_model_only_after_a_yes(hub, capsys):
     models = ["--small", f"hf:{REPOSITORY}", "--large", "demo"]
     line = ["solve", PROBLEM, *models, "--policy", "never", "-n", "5", "--steps"]
     assert main(line) == 1
@@ -106,7 +99,7 @@ def test_a_run_downloads_its_model_only_after_a_yes(hub: HubServer, capsys: pyte
     assert "● " in capsys.readouterr().out
 
 
-def test_pairs_of_the_catalogue_are_named_as_solve_takes_them(capsys: pytest.CaptureFixture[str]) -> None:
+def test_pairs_of_the_catalogue_are_named_as_solve_takes_them(capsys):
     assert main(["models", "pairs", "--context", "256", "--json"]) == 0
     for line in capsys.readouterr().out.splitlines():
         pair = json.loads(line)
@@ -116,9 +109,7 @@ def test_pairs_of_the_catalogue_are_named_as_solve_takes_them(capsys: pytest.Cap
         assert not pair["measured"]
 
 
-def test_the_time_of_a_pair_is_the_one_measured_here_where_it_was_loaded_before(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, paths: Paths
-) -> None:
+def test_the_time_of_a_pair_is_the_one_measured_here_where_it_was_loaded_before(capsys, monkeypatch, paths):
     monkeypatch.setattr(
         "baton_reasoning.app.terminal.models.find_devices", lambda: Devices(ram_total=2**36, ram_free=2**36)
     )
@@ -148,11 +139,11 @@ def test_the_time_of_a_pair_is_the_one_measured_here_where_it_was_loaded_before(
         ("localhost:9931#small", ServerUrls(("http://localhost:9931#small",))),
     ],
 )
-def test_a_model_is_named_in_the_usual_ways(text: str, source: ModelSource) -> None:
+def test_a_model_is_named_in_the_usual_ways(text, source):
     assert source_of(text) == source
 
 
-def test_the_options_of_llama_cpp_name_the_same_models(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_options_of_llama_cpp_name_the_same_models(capsys):
     line = ["solve", PROBLEM, "-m", str(LARGE_MODEL), "-md", str(SMALL_MODEL)]
     line += "-c 900 -t 1 -s 3 -n 2 --json".split()
     assert main(line) == 3
@@ -165,7 +156,7 @@ def test_the_options_of_llama_cpp_name_the_same_models(capsys: pytest.CaptureFix
     assert trace.started.settings["seed"] == 3
 
 
-def test_without_names_the_pair_of_the_window_runs(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_names_the_pair_of_the_window_runs(paths, capsys):
     chosen = ModelChoice(small=LocalFile(SMALL_MODEL), large=LocalFile(SMALL_MODEL))
     SettingsFile(paths.settings).save(Settings(models=chosen))
     assert main(["solve", "1+1?", "-n", "5"]) == 3
@@ -174,7 +165,7 @@ def test_without_names_the_pair_of_the_window_runs(paths: Paths, capsys: pytest.
     assert "demo pair" not in said
 
 
-def test_a_model_that_got_less_than_was_asked_for_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_that_got_less_than_was_asked_for_says_so(capsys):
     placed = Placement((), 128, 2, "f16", "with 12 of 31 layers on the GPU")
     describe(ModelCard("SmolLM2", "", 2048, placement=placed), verbose=False)
     assert capsys.readouterr().err.splitlines() == [
@@ -183,7 +174,7 @@ def test_a_model_that_got_less_than_was_asked_for_says_so(capsys: pytest.Capture
     ]
 
 
-def test_every_setting_has_its_meaning_bounds_default_and_presets(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_setting_has_its_meaning_bounds_default_and_presets(capsys):
     assert main(["settings", "c_most", "--policy", "keywords"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "In brackets: the default; the allowed values; presets with another value.",

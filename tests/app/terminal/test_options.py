@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import click
@@ -11,7 +10,6 @@ import pytest
 
 from baton_reasoning.app.terminal.command_line import SHARED
 from baton_reasoning.app.terminal.program import BATCH_COMMANDS, PROGRAM, baton
-from tests.app.terminal.conftest import Baton
 from tests.app.terminal.tree import commands_of
 
 MOST_OPTIONS = 25
@@ -34,7 +32,7 @@ def commands() -> Iterator[Described]:
 
 
 @pytest.mark.parametrize("command", [*commands()], ids=lambda command: command.path)
-def test_a_command_has_few_options_by_the_names_that_file_and_environment_use(command: Described) -> None:
+def test_a_command_has_few_options_by_the_names_that_file_and_environment_use(command):
     assert len(command.options) <= MOST_OPTIONS
     for option in command.options:
         longest = max(option.opts, key=len)
@@ -44,7 +42,7 @@ def test_a_command_has_few_options_by_the_names_that_file_and_environment_use(co
             assert option.envvar == (None if is_deliberate else f"BATON_{str(option.name).upper()}")
 
 
-def test_an_option_that_help_only_names_stands_in_settings(baton: Baton) -> None:
+def test_an_option_that_help_only_names_stands_in_settings(baton):
     listed = baton("settings", COLUMNS="200").stdout
     left_out = 0
     for command in commands():
@@ -61,7 +59,7 @@ def test_an_option_that_help_only_names_stands_in_settings(baton: Baton) -> None
     assert left_out
 
 
-def test_a_word_means_one_thing_in_all_commands() -> None:
+def test_a_word_means_one_thing_in_all_commands():
     texts: dict[str, set[str]] = {}
     for command in commands():
         for option in command.options:
@@ -72,7 +70,7 @@ def test_a_word_means_one_thing_in_all_commands() -> None:
     assert texts["--context"] >= {"Tokens of context"}
 
 
-def test_a_nested_command_takes_options_from_its_table_and_the_top(config: Path, baton: Baton) -> None:
+def test_a_nested_command_takes_options_from_its_table_and_the_top(config, baton):
     """A value that cannot be right shows which place was read."""
     line = ("batch", "run", "missing.csv")
     for content, said in (
@@ -111,12 +109,12 @@ def test_a_nested_command_takes_options_from_its_table_and_the_top(config: Path,
     assert "'luck' is not one of" in baton(*line, BATON_ARM="small luck").stderr
 
 
-def test_the_top_of_the_file_takes_what_several_commands_have() -> None:
+def test_the_top_of_the_file_takes_what_several_commands_have():
     names = [name.replace("_", "-") for command in commands() for each in command.options if (name := each.name)]
     assert [name for name in SHARED if names.count(name) < 2] == []
 
 
-def test_a_wrong_value_is_blamed_on_the_place_it_comes_from(config: Path, baton: Baton) -> None:
+def test_a_wrong_value_is_blamed_on_the_place_it_comes_from(config, baton):
     typed = baton("solve", "1 + 1?", "--seed", "abc").stderr
     assert "Invalid value for '--seed' / '-s': 'abc'" in typed
     in_variable = baton("solve", "1 + 1?", BATON_SEED="abc").stderr
@@ -125,7 +123,7 @@ def test_a_wrong_value_is_blamed_on_the_place_it_comes_from(config: Path, baton:
     assert "Invalid value for 'max-tokens' in the configuration file: 'abc'" in baton("solve", "1 + 1?").stderr
 
 
-def test_the_file_sets_options_and_no_arguments(config: Path, baton: Baton) -> None:
+def test_the_file_sets_options_and_no_arguments(config, baton):
     """Or a word at its top level would name the server to remove."""
     assert baton("servers", "add", "office", "http://office:1").returncode == 0
     config.write_text('[servers.rm]\nserver = "office"\n', encoding="utf-8")
@@ -134,12 +132,12 @@ def test_the_file_sets_options_and_no_arguments(config: Path, baton: Baton) -> N
     assert baton("servers", "rm", "office").returncode == 0
 
 
-def test_a_model_in_the_environment_may_have_spaces_in_its_path(tmp_path: Path, baton: Baton) -> None:
+def test_a_model_in_the_environment_may_have_spaces_in_its_path(tmp_path, baton):
     (tmp_path / "p.csv").write_text("problem,answer\n1 + 1?,2\n", encoding="utf-8")
     line = ("batch", "run", str(tmp_path / "p.csv"), "--small", "demo", "-o", str(tmp_path / "out"))
     assert "my model.gguf cannot be read" in baton(*line, BATON_LARGE="my model.gguf").stderr
 
 
-def test_every_verb_of_a_batch_is_listed_with_what_it_does(baton: Baton) -> None:
+def test_every_verb_of_a_batch_is_listed_with_what_it_does(baton):
     listed = baton("batch", "--help").stdout
     assert all(str(command.help) in listed for command in BATCH_COMMANDS)

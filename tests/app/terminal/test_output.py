@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from baton_reasoning.app.terminal.output import Field, listing
 
 FIELDS: tuple[Field[int], ...] = (
@@ -16,7 +14,7 @@ FIELDS: tuple[Field[int], ...] = (
 )
 
 
-def test_a_listing_is_a_table_or_json_with_a_row_on_each_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_listing_is_a_table_or_json_with_a_row_on_each_line(capsys):
     listing([1, 10], FIELDS, json=False, empty="None.")
     assert capsys.readouterr().out.splitlines() == ["model       size", "model 1    1,000  small", "model 10  10,000"]
     listing([1, 10], FIELDS, json=True, empty="None.")
@@ -26,16 +24,14 @@ def test_a_listing_is_a_table_or_json_with_a_row_on_each_line(capsys: pytest.Cap
     ]
 
 
-def test_a_listing_without_rows_is_a_remark_and_no_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_listing_without_rows_is_a_remark_and_no_table(capsys):
     listing([], FIELDS, json=False, empty="There is no model yet.")
     assert capsys.readouterr() == ("", "baton: There is no model yet.\n")
     listing([], FIELDS, json=True, empty="There is no model yet.")
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_terminal_wraps_the_cells_of_a_listing(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_terminal_wraps_the_cells_of_a_listing(capsys, monkeypatch):
     for name, value in (("FORCE_COLOR", "1"), ("COLUMNS", "20"), ("TERM", "xterm")):
         monkeypatch.setenv(name, value)
     listing(["a word " * 8], (Field[str]("", str, "text"), Field[str]("", len, "length")), False, "None.")

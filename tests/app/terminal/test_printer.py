@@ -45,26 +45,26 @@ def summed_up(*events: Event) -> str:
 LOOKAHEAD = (token("One.\n\n"), token("Wait"), token(","), TextDiscarded(0.0, 6, "Wait,", 2))
 
 
-def test_discarded_text_never_appears_in_a_file() -> None:
+def test_discarded_text_never_appears_in_a_file():
     text = printed(*LOOKAHEAD, token("Let me see.", Author.LARGE), RunEnded(0.0, Finish.END_OF_TEXT), live=False)
     assert text.startswith("● One.\n◆ Let me see.\n")
     assert "Wait" not in text
 
 
-def test_discarded_text_is_wiped_off_a_terminal() -> None:
+def test_discarded_text_is_wiped_off_a_terminal():
     text = printed(*LOOKAHEAD, token("Let me see.", Author.LARGE), live=True)
     assert "● Wait,\r\033[2K◆ Let me see." in text
 
 
 @pytest.mark.parametrize(("long", "rows"), [("word " * 40, 3), ("漢" * 45, 2)], ids=["200 columns", "90 columns"])
-def test_all_rows_of_a_long_lookahead_are_wiped(monkeypatch: pytest.MonkeyPatch, long: str, rows: int) -> None:
+def test_all_rows_of_a_long_lookahead_are_wiped(monkeypatch, long, rows):
     """A Chinese character is two columns wide."""
     monkeypatch.setenv("COLUMNS", "80")
     text = printed(token("One.\n\n"), token(long), TextDiscarded(0.0, 6, long, 1), live=True)
     assert text.count("\033[1A\033[2K") == rows - 1
 
 
-def test_inserted_and_edited_text_and_notices_stand_on_lines_of_their_own() -> None:
+def test_inserted_and_edited_text_and_notices_stand_on_lines_of_their_own():
     text = printed(token("One.\n\n"), TextInserted(0.0, "Let us check.", EXCESSIVE_REFLECTION.id), live=False)
     assert "▣ Let us check.\n" in text
     edited = TextInserted(0.0, "No: two.", EDITED.id, Author.PERSON)
@@ -72,18 +72,18 @@ def test_inserted_and_edited_text_and_notices_stand_on_lines_of_their_own() -> N
     assert "  It was started again.\n" in printed(token("One."), Noticed(0.0, "It was started again."), live=False)
 
 
-def test_a_run_that_did_not_end_by_itself_says_how_it_ended() -> None:
+def test_a_run_that_did_not_end_by_itself_says_how_it_ended():
     assert "ended by: time limit" in summed_up(token("One."), RunEnded(0.0, Finish.TIME))
 
 
-def test_drafts_are_counted_in_the_summary() -> None:
+def test_drafts_are_counted_in_the_summary():
     accepted = TokenWritten(0.0, Author.LARGE, 1, "So", drafted=True)
     after = TokenWritten(0.0, Author.LARGE, 2, " it", rejected_drafts=2)
     assert "1 of 3 drafts accepted" in summed_up(accepted, after)
     assert "drafts" not in summed_up(token("So"))
 
 
-def test_a_model_cannot_steer_the_terminal() -> None:
+def test_a_model_cannot_steer_the_terminal():
     attack = "\x1b]52;c;cm0gLXJm\x07\x1b[2J\x9b2J"
     for live in (True, False):
         text = printed(token(attack), Noticed(0.0, attack), live=live)
@@ -96,7 +96,7 @@ def test_a_model_cannot_steer_the_terminal() -> None:
 READING = tuple(PrefillProgressed(0.0, Author.SMALL, tokens, 1000) for tokens in (430, 860))
 
 
-def test_the_progress_of_the_prompt_is_on_standard_error_until_the_first_token() -> None:
+def test_the_progress_of_the_prompt_is_on_standard_error_until_the_first_token():
     error = io.StringIO()
     text = printed(*READING, token("One."), live=True, progress=console(error, live=True))
     erased = "\r\033[2K"
@@ -105,11 +105,11 @@ def test_the_progress_of_the_prompt_is_on_standard_error_until_the_first_token()
     assert "Reading" not in text
 
 
-def test_progress_never_overwrites_text_that_is_being_written() -> None:
+def test_progress_never_overwrites_text_that_is_being_written():
     error = io.StringIO()
     printed(token("One."), *READING, live=True, progress=console(error, live=True))
     assert error.getvalue() == ""
 
 
-def test_progress_is_not_shown_where_standard_error_is_no_terminal() -> None:
+def test_progress_is_not_shown_where_standard_error_is_no_terminal():
     assert "Reading" not in printed(*READING, token("One."), live=True)

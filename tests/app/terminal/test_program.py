@@ -15,7 +15,7 @@ from tests.patience import PATIENCE
 pytestmark = pytest.mark.slow
 
 
-def test_every_program_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_program_says_its_version(capsys):
     for option in ("--version", "-V"):
         assert main([option]) == 0
         assert f"Baton {version()} (llama-cpp-python " in capsys.readouterr().out
@@ -36,12 +36,12 @@ def test_every_program_says_its_version(capsys: pytest.CaptureFixture[str]) -> N
     ],
 )
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems always have a display")
-def test_a_dead_display_is_found_out_before_qt_ends_the_process(environment: dict[str, str], said: str) -> None:
+def test_a_dead_display_is_found_out_before_qt_ends_the_process(environment, said):
     found = display_problem(environment)
     assert found == said if said in ("", "There is no display.") else found
 
 
-def test_wrong_usage_of_the_window_is_a_sentence() -> None:
+def test_wrong_usage_of_the_window_is_a_sentence():
     done = subprocess.run(
         [sys.executable, "-m", "baton_reasoning.app", "--version=x"], capture_output=True, text=True, timeout=PATIENCE
     )

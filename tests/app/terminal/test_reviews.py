@@ -8,7 +8,6 @@ import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -33,7 +32,7 @@ PROBLEM = json.loads(READY_PROBLEMS.read_text(encoding="utf-8").splitlines()[0])
 
 
 @pytest.fixture
-def say(baton: Baton) -> Say:
+def say(baton):
     """The lines on standard output of a command that must end with this exit code."""
 
     def say(*words: str, code: int = 0) -> list[str]:
@@ -45,7 +44,7 @@ def say(baton: Baton) -> Say:
 
 
 @pytest.fixture
-def trace_file(say: Say, tmp_path: Path) -> Path:
+def trace_file(say, tmp_path):
     """A file with an answer of the small model alone."""
     file = tmp_path / "trace.json"
     lines = say("solve", PROBLEM, "--policy", "never", *DEMO, "--json", "--threads", "1")
@@ -54,14 +53,14 @@ def trace_file(say: Say, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def batch() -> str:
+def batch():
     """The id of a batch in the history."""
     with open_history() as store, Grader() as grader:
         return known_batch(store, grader, answers=6)
 
 
 @pytest.fixture
-def scripted(monkeypatch: pytest.MonkeyPatch) -> ScriptedEngine:
+def scripted(monkeypatch):
     """The small model that the batch ran with, in place of files."""
     small = ScriptedEngine(draw=small_draws)
 
@@ -74,7 +73,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> ScriptedEngine:
 
 
 @pytest.mark.slow
-def test_the_slip_of_the_small_model_is_named_with_what_should_stand_there(say: Say, trace_file: Path) -> None:
+def test_the_slip_of_the_small_model_is_named_with_what_should_stand_there(say, trace_file):
     said = say("opinion", str(trace_file), "--threads", "1")
     assert re.search(r"\d+ strong disagreements?, \d+ missed takeovers?\.$", said[0])
     assert re.search(r"is odd, times 7 plus 1 is \d* ?\[\d → \d, \d+%\] missed takeover", said[1])
@@ -86,7 +85,7 @@ def test_the_slip_of_the_small_model_is_named_with_what_should_stand_there(say: 
 
 
 @pytest.mark.slow
-def test_an_answer_of_the_history_keeps_its_opinion(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_of_the_history_keeps_its_opinion(say, monkeypatch):
     say("solve", PROBLEM, "--threads", "1")
     with open_history() as store:
         conversation = store.conversations.recent()[0].id
@@ -97,9 +96,7 @@ def test_an_answer_of_the_history_keeps_its_opinion(say: Say, monkeypatch: pytes
 
 
 @pytest.mark.slow
-def test_what_ctrl_c_stopped_ends_with_its_code(
-    say: Say, trace_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_ctrl_c_stopped_ends_with_its_code(say, trace_file, tmp_path, monkeypatch):
     read, results = SecondOpinion.read, str(tmp_path / "results")
 
     def stopped_early(reading: SecondOpinion) -> Iterator[OpinionProgress | OpinionGiven]:
@@ -116,7 +113,7 @@ def test_what_ctrl_c_stopped_ends_with_its_code(
 
 
 @pytest.mark.slow
-def test_failures_of_a_batch_are_grouped_with_their_first_error(say: Say, tmp_path: Path) -> None:
+def test_failures_of_a_batch_are_grouped_with_their_first_error(say, tmp_path):
     results = str(tmp_path / "results")
     say("batch", "run", str(BATCH_PROBLEMS), "--limit", "8", "--arm", "small", "--arm", "baton", "--out", results)
     before = say("batch", "failures", results)
@@ -132,7 +129,7 @@ def test_failures_of_a_batch_are_grouped_with_their_first_error(say: Say, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_batch_of_the_large_model_alone_is_read_by_that_model(baton: Baton, say: Say, tmp_path: Path) -> None:
+def test_a_batch_of_the_large_model_alone_is_read_by_that_model(baton, say, tmp_path):
     results, file = str(tmp_path / "results"), tmp_path / "wrong.jsonl"
     file.write_text(json.dumps({"problem": PROBLEM, "answer": "never"}), encoding="utf-8")
     large = ("--small", "demo", "--large", str(SMALL_MODEL))
@@ -143,7 +140,7 @@ def test_a_batch_of_the_large_model_alone_is_read_by_that_model(baton: Baton, sa
 
 
 @pytest.mark.slow
-def test_the_turn_of_an_answer_is_found_and_its_values_are_kept(baton: Baton, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_turn_of_an_answer_is_found_and_its_values_are_kept(baton, monkeypatch):
     assert baton("solve", PROBLEM, "--seed", "3", "--threads", "1").returncode == 0
     with open_history() as store:
         id = store.conversations.recent()[0].id
@@ -167,7 +164,7 @@ def test_the_turn_of_an_answer_is_found_and_its_values_are_kept(baton: Baton, mo
     assert {len(place.outcomes) for place in event.places} <= {6, 12, 24}
 
 
-def test_values_that_say_agreement_say_that_it_is_no_proof(baton: Baton, tmp_path: Path) -> None:
+def test_values_that_say_agreement_say_that_it_is_no_proof(baton, tmp_path):
     file = tmp_path / "trace.json"
     trace = Trace.of(a_run())
     trace.apply(values_of(trace, dict.fromkeys(places_of(trace), 8), is_expected=False))
@@ -177,7 +174,7 @@ def test_values_that_say_agreement_say_that_it_is_no_proof(baton: Baton, tmp_pat
 
 
 @pytest.mark.slow
-def test_takeovers_of_a_batch_are_valued_by_cue(baton: Baton, batch: str, scripted: ScriptedEngine) -> None:
+def test_takeovers_of_a_batch_are_valued_by_cue(baton, batch, scripted):
     said = baton("batch", "value", batch[:8], "--arm", "both", "--k", "8")
     assert said.returncode == 0
     _title, header, *rows, sentence = said.stdout.splitlines()
@@ -203,9 +200,7 @@ def test_takeovers_of_a_batch_are_valued_by_cue(baton: Baton, batch: str, script
 
 
 @pytest.mark.slow
-def test_ctrl_c_keeps_what_is_finished_and_the_next_time_goes_on(
-    baton: Baton, batch: str, scripted: ScriptedEngine
-) -> None:
+def test_ctrl_c_keeps_what_is_finished_and_the_next_time_goes_on(baton, batch, scripted):
     def interrupt(_: str) -> None:
         if scripted.written == 600:
             os.kill(os.getpid(), signal.SIGINT)
@@ -222,9 +217,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_next_time_goes_on(
 
 
 @pytest.mark.slow
-def test_an_answer_of_a_batch_is_named_by_its_run_and_its_expected_answer_is_known(
-    baton: Baton, batch: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_answer_of_a_batch_is_named_by_its_run_and_its_expected_answer_is_known(baton, batch, monkeypatch):
     @contextmanager
     def opened(*_: object, **__: object) -> Iterator[Pair]:
         yield known_pair()
@@ -246,14 +239,14 @@ def refused(baton: Baton, *words: str) -> str:
     return sentence
 
 
-def test_what_cannot_be_valued_is_said_in_a_sentence(baton: Baton, tmp_path: Path) -> None:
+def test_what_cannot_be_valued_is_said_in_a_sentence(baton, tmp_path):
     file = tmp_path / "trace.json"
     file.write_text("\n".join(json.dumps(event_to_json(each)) for each in a_run(answer="I do not know")), "utf-8")
     assert "Give the expected answer" in refused(baton, "value", str(file))
     assert "no answers whose id begins with nothing" in refused(baton, "value", "nothing")
 
 
-def test_a_batch_that_cannot_be_valued_is_refused_in_a_sentence(baton: Baton, batch: str) -> None:
+def test_a_batch_that_cannot_be_valued_is_refused_in_a_sentence(baton, batch):
     assert "contains a takeover" in refused(baton, "batch", "value", batch, "--arm", "small")
     assert "no arm large" in refused(baton, "batch", "value", batch, "--arm", "large")
     assert "no batches whose id begins with nothing" in refused(baton, "batch", "value", "nothing")

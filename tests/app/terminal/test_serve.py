@@ -41,7 +41,7 @@ def serving(*options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
 
 
 @pytest.mark.real_models
-def test_the_endpoint_answers_until_it_is_interrupted() -> None:
+def test_the_endpoint_answers_until_it_is_interrupted():
     problem = next(held_out_problems(seed=11))
     with serving("--set", "temperature=0") as (url, process):
         with openai.OpenAI(base_url=url, api_key="none", max_retries=0) as client:
@@ -61,9 +61,7 @@ def stopped_cleanly(process: subprocess.Popen[str]) -> None:
     assert said == "baton: Stopped.\n"
 
 
-def test_without_its_packages_the_endpoint_names_the_extra_of_this_distribution(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_its_packages_the_endpoint_names_the_extra_of_this_distribution(monkeypatch, capsys):
     """`baton` alone is another project, which would overwrite this one."""
     monkeypatch.setitem(sys.modules, "starlette", None)
     for name in [name for name in sys.modules if name.startswith(("starlette.", "baton_reasoning.core.serve."))]:

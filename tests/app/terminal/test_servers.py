@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,7 +17,6 @@ from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.options import ServerUrls, Switch
 from baton_reasoning.core.paths import Paths
-from tests.app.terminal.conftest import Baton
 from tests.fakes.faulty_router import FaultyRouter
 from tests.fakes.faulty_server import FaultyServer, stream
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
@@ -28,13 +26,13 @@ PROBLEM = json.loads(READY_PROBLEMS.read_text(encoding="utf-8").splitlines()[0])
 
 
 @pytest.fixture(autouse=True)
-def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+def paths(tmp_path, monkeypatch):
     paths = Paths.under(tmp_path)
     monkeypatch.setattr(Paths, "of_user", lambda: paths)
     return paths
 
 
-def test_every_option_of_a_server_is_kept(baton: Baton, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_option_of_a_server_is_kept(baton, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "chat.jinja").write_text("a template")
     (tmp_path / "ca.pem").write_text("a certificate")
@@ -55,7 +53,7 @@ def test_every_option_of_a_server_is_kept(baton: Baton, tmp_path: Path, monkeypa
     assert (options.cap.tokens, options.cap.money) == (9000, 0.25)
 
 
-def test_what_the_window_keeps_stays_unless_an_option_changes_it(baton: Baton, paths: Paths) -> None:
+def test_what_the_window_keeps_stays_unless_an_option_changes_it(baton, paths):
     known = KnownServer(supports_prefetch=Switch.ON, prices=Prices(written=2), cap=Cap(tokens=100, money=3))
     KnownServers(paths.servers).keep({URL: known})
     assert known_server(URL).options.supports_prefetch
@@ -64,7 +62,7 @@ def test_what_the_window_keeps_stays_unless_an_option_changes_it(baton: Baton, p
     assert (options.supports_prefetch, options.cap.tokens, options.cap.money) == (False, 0, 3)
 
 
-def test_a_name_stands_for_the_address_until_the_server_is_removed(baton: Baton) -> None:
+def test_a_name_stands_for_the_address_until_the_server_is_removed(baton):
     baton("servers", "add", "office", f"{URL}#one, http://home:1")
     assert source_of("office") == ServerUrls((f"{URL}#one", "http://home:1"))
     listed = [json.loads(line) for line in baton("servers", "list", "--json").stdout.splitlines()]
@@ -77,7 +75,7 @@ def test_a_name_stands_for_the_address_until_the_server_is_removed(baton: Baton)
     assert "To add one: baton servers add NAME URL" in baton("servers", "list").stderr
 
 
-def test_a_name_stands_for_more_addresses_of_which_each_keeps_what_is_not_given(baton: Baton) -> None:
+def test_a_name_stands_for_more_addresses_of_which_each_keeps_what_is_not_given(baton):
     baton("servers", "add", "office", "http://two:2", "--prices", "1,1,1", "--cap-money", "2")
     added = baton("servers", "add", "office", "http://one:1,http://two:2", "--prefetch", "off")
     assert "office stands for http://two:2, http://one:1." in added.stderr
@@ -86,7 +84,7 @@ def test_a_name_stands_for_more_addresses_of_which_each_keeps_what_is_not_given(
     assert (one.supports_prefetch, two.supports_prefetch) == (False, False)
 
 
-def test_the_list_says_where_each_key_is(baton: Baton, paths: Paths) -> None:
+def test_the_list_says_where_each_key_is(baton, paths):
     KnownServers(paths.servers).keep({"http://home:1": KnownServer(has_key=True)}, "secret")
     baton("servers", "add", "office", URL, "--api-key-env", "OFFICE_KEY")
     header, home, office = (line.split() for line in baton("servers", "list").stdout.splitlines())
@@ -95,7 +93,7 @@ def test_the_list_says_where_each_key_is(baton: Baton, paths: Paths) -> None:
     assert office == ["office", URL, "$OFFICE_KEY"]
 
 
-def test_a_server_without_a_key_of_its_own_gets_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_without_a_key_of_its_own_gets_that_of_the_environment(monkeypatch):
     monkeypatch.setattr(secrets, "_taken", {})
     assert known_server("http://home:1").address.key is None
     monkeypatch.setenv(servers.KEY_VARIABLE, "secret")
@@ -103,7 +101,7 @@ def test_a_server_without_a_key_of_its_own_gets_that_of_the_environment(monkeypa
 
 
 @pytest.mark.slow
-def test_the_check_lists_the_models_of_a_router(baton: Baton) -> None:
+def test_the_check_lists_the_models_of_a_router(baton):
     models = {"one": ["unloaded", "unloaded", "unloaded", "loading", "loaded"], "other": ["loaded"]}
     with FaultyRouter(stream(), models=models) as server:
         said = baton("servers", "check", f"{server.url}#one")
@@ -117,9 +115,7 @@ def test_the_check_lists_the_models_of_a_router(baton: Baton) -> None:
         assert found["models"] == [{"name": "one", "status": "loaded"}, {"name": "other", "status": "loaded"}]
 
 
-def test_the_check_without_an_argument_tests_the_list_else_the_default_ports(
-    baton: Baton, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_check_without_an_argument_tests_the_list_else_the_default_ports(baton, monkeypatch):
     with FaultyServer(stream()) as gone:
         pass
     with FaultyServer(stream()) as good:
@@ -135,7 +131,7 @@ def test_the_check_without_an_argument_tests_the_list_else_the_default_ports(
     assert (said.returncode, said.stdout.count("not reachable")) == (1, 2)
 
 
-def test_wrong_settings_of_one_server_do_not_keep_the_others_from_being_tested(baton: Baton) -> None:
+def test_wrong_settings_of_one_server_do_not_keep_the_others_from_being_tested(baton):
     with FaultyServer(stream()) as good:
         baton("servers", "add", "locked", "http://home:1", "--api-key-env", "UNSET_KEY")
         baton("servers", "add", "good", good.url)
@@ -147,7 +143,7 @@ def test_wrong_settings_of_one_server_do_not_keep_the_others_from_being_tested(b
     assert "✓ serves bytes" in said.stdout
 
 
-def test_the_check_says_what_it_found_of_each_server(baton: Baton) -> None:
+def test_the_check_says_what_it_found_of_each_server(baton):
     with FaultyServer(stream()) as gone:
         pass
     with FaultyServer(stream()) as good:
@@ -161,7 +157,7 @@ def test_the_check_says_what_it_found_of_each_server(baton: Baton) -> None:
 
 
 @pytest.mark.slow
-def test_a_llama_server_with_a_key_is_used_by_its_name(baton: Baton, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_llama_server_with_a_key_is_used_by_its_name(baton, monkeypatch):
     monkeypatch.setenv("OFFICE_KEY", KEY)
     with LlamaServer(ServerOptions(str(SMALL_MODEL))) as server:
         baton("servers", "add", "office", server.url, "--api-key-env", "OFFICE_KEY")

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -18,7 +17,7 @@ from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.models.options import LoadOptions, ModelOverrides, ModelPreferences, save_preferences
 from baton_reasoning.core.thinking.trace_json import trace_from_lines
-from tests.app.terminal.conftest import DEMO, Baton
+from tests.app.terminal.conftest import DEMO
 from tests.core.thinking.oracles.worlds import World
 from tests.fakes.world_server import world_server
 from tests.patience import PATIENCE
@@ -29,7 +28,7 @@ PROBLEM = DemoProblem(60_836)
 EVERY = ("--policy", "every-step", "-n", "40")
 
 
-def test_a_problem_is_answered_in_steps_signed_by_their_author_with_a_summary(baton: Baton) -> None:
+def test_a_problem_is_answered_in_steps_signed_by_their_author_with_a_summary(baton):
     done = baton("solve", PROBLEM.question, "--steps")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -41,7 +40,7 @@ def test_a_problem_is_answered_in_steps_signed_by_their_author_with_a_summary(ba
     assert "</think>" not in done.stdout
 
 
-def test_a_pipe_gets_the_answer_alone(baton: Baton) -> None:
+def test_a_pipe_gets_the_answer_alone(baton):
     done = baton("solve", PROBLEM.question)
     assert "the large model alone would have taken about" in done.stderr
     assert done.stdout == f"The number after all steps is \\boxed{{{PROBLEM.answer}}}.\n"
@@ -49,15 +48,13 @@ def test_a_pipe_gets_the_answer_alone(baton: Baton) -> None:
     assert baton("solve", PROBLEM.question, "-q").stderr == ""
 
 
-def test_a_text_that_ends_before_its_answer_is_said_to(baton: Baton) -> None:
+def test_a_text_that_ends_before_its_answer_is_said_to(baton):
     done = baton("solve", PROBLEM.question, "-q", "-n", "5")
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr == "baton: The text ended before an answer; --steps prints what there is.\n"
 
 
-def test_what_is_piped_in_is_the_problem_or_comes_before_it(
-    tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_piped_in_is_the_problem_or_comes_before_it(tmp_path, baton, monkeypatch):
     file = tmp_path / "piped.txt"
 
     def problem(*arguments: str) -> str:
@@ -77,9 +74,7 @@ def test_what_is_piped_in_is_the_problem_or_comes_before_it(
 
 
 @pytest.mark.parametrize("arguments", [["What is 2 + 2?"], ["What is 2 + 2?", "-q"], ["-", "--json"]])
-def test_a_question_that_the_demo_pair_cannot_answer_needs_models(
-    arguments: list[str], baton: Baton, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_question_that_the_demo_pair_cannot_answer_needs_models(arguments, baton, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO("What is 2 + 2?\n"))
     done = baton("solve", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
@@ -88,7 +83,7 @@ def test_a_question_that_the_demo_pair_cannot_answer_needs_models(
         assert words in done.stderr
 
 
-def test_the_demo_pair_answers_anything_if_a_person_names_it(baton: Baton, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_pair_answers_anything_if_a_person_names_it(baton, monkeypatch):
     named = baton("solve", "What is 2 + 2?", "-n", "5", *DEMO)
     assert named.returncode == 3
     assert named.stderr.count("only number puzzles") == 1
@@ -100,12 +95,12 @@ def test_the_demo_pair_answers_anything_if_a_person_names_it(baton: Baton, monke
     assert "No models are named, so the demo pair runs" in asked.stderr
 
 
-def test_drafts_are_turned_on_for_one_run(baton: Baton) -> None:
+def test_drafts_are_turned_on_for_one_run(baton):
     trace = trace_from_lines(baton("solve", PROBLEM.question, "--json", "--drafts", "on").stdout.splitlines())
     assert trace.totals[Author.LARGE].drafts > 0
 
 
-def test_what_a_pair_costs_is_measured_once_and_predicted_from_then_on(tmp_path: Path, baton: Baton) -> None:
+def test_what_a_pair_costs_is_measured_once_and_predicted_from_then_on(tmp_path, baton):
     folder = {"XDG_CACHE_HOME": str(tmp_path)}
     models = ("--small", str(SMALL_MODEL), "--large", str(LARGE_MODEL))
     solve = ("solve", PROBLEM.question, *models, "--policy", "every-step")
@@ -123,7 +118,7 @@ def test_what_a_pair_costs_is_measured_once_and_predicted_from_then_on(tmp_path:
     assert "Large alone" not in baton(*solve, "--json", **folder).stderr
 
 
-def test_the_demo_pair_named_by_its_files_is_run_with_the_same_settings(tmp_path: Path, baton: Baton) -> None:
+def test_the_demo_pair_named_by_its_files_is_run_with_the_same_settings(tmp_path, baton):
     small, large = (shutil.copy(model, tmp_path / f"copy-{model.name}") for model in (SMALL_MODEL, LARGE_MODEL))
     runs = [
         trace_from_lines(baton("solve", PROBLEM.question, "--json", *models).stdout.splitlines())
@@ -136,7 +131,7 @@ def test_the_demo_pair_named_by_its_files_is_run_with_the_same_settings(tmp_path
     assert runs[0].large_share == runs[1].large_share
 
 
-def test_json_is_an_event_a_line_and_the_whole_trace_in_the_last(baton: Baton) -> None:
+def test_json_is_an_event_a_line_and_the_whole_trace_in_the_last(baton):
     done = baton("solve", PROBLEM.question, "--json")
     *events, last = map(json.loads, done.stdout.splitlines())
     assert events[0]["event"] == "run_started"
@@ -147,9 +142,7 @@ def test_json_is_an_event_a_line_and_the_whole_trace_in_the_last(baton: Baton) -
     assert rebuilt.large_share == pytest.approx(last["large_share"])
 
 
-def test_what_was_chosen_for_a_model_holds_here_too_unless_an_option_says_otherwise(
-    tmp_path: Path, baton: Baton
-) -> None:
+def test_what_was_chosen_for_a_model_holds_here_too_unless_an_option_says_otherwise(tmp_path, baton):
     chosen = ModelPreferences().with_loading(SMALL_MODEL, LoadOptions(context=700))
     chosen = chosen.with_overrides(SMALL_MODEL, ModelOverrides(temperature=0.25))
     paths = {"XDG_CONFIG_HOME": str(tmp_path)}
@@ -166,28 +159,28 @@ def test_what_was_chosen_for_a_model_holds_here_too_unless_an_option_says_otherw
     assert small_card("--context", "600").context == 600
 
 
-def test_the_same_seed_gives_the_same_text(baton: Baton) -> None:
+def test_the_same_seed_gives_the_same_text(baton):
     first, again = (baton("solve", PROBLEM.question, "--json", "--seed", "5").stdout.splitlines()[-1] for _ in "ab")
     assert [piece["text"] for piece in json.loads(first)["pieces"]] == [
         piece["text"] for piece in json.loads(again)["pieces"]
     ]
 
 
-def test_small_only_needs_no_large_model(baton: Baton) -> None:
+def test_small_only_needs_no_large_model(baton):
     models = ("--small", str(SMALL_MODEL), "--large", "nothing.gguf")
     done = baton("solve", PROBLEM.question, "--policy", "never", "--steps", *models)
     assert done.returncode == 0, done.stderr
     assert "◆" not in done.stdout
 
 
-def test_a_problem_that_the_context_cannot_hold_is_said_to_be_too_long(baton: Baton) -> None:
+def test_a_problem_that_the_context_cannot_hold_is_said_to_be_too_long(baton):
     done = baton("solve", "word " * 3000, *DEMO)
     assert (done.returncode, "prompt" in done.stderr) == (3, True)
 
 
 @pytest.mark.real_models
 @pytest.mark.long
-def test_control_c_keeps_what_is_there_and_has_an_exit_code_of_its_own(smollm2: Path) -> None:
+def test_control_c_keeps_what_is_there_and_has_an_exit_code_of_its_own(smollm2):
     command = [sys.executable, "-m", "baton_reasoning", "solve", "Tell a story without end.", "--small", str(smollm2)]
     process = subprocess.Popen([*command, "--policy", "never", "--json"], stdout=subprocess.PIPE, text=True)
     assert process.stdout
@@ -202,13 +195,13 @@ def test_control_c_keeps_what_is_there_and_has_an_exit_code_of_its_own(smollm2: 
     process.stdout.close()
 
 
-def test_both_files_may_be_the_same_model(tmp_path: Path, baton: Baton) -> None:
+def test_both_files_may_be_the_same_model(tmp_path, baton):
     done = baton("solve", PROBLEM.question, "--small", str(LARGE_MODEL), "--large", str(LARGE_MODEL), *EVERY, "--json")
     handoffs = [e["handoff"] for e in map(json.loads, done.stdout.splitlines()) if e["event"] == "handed_over"]
     assert {passing for _, _, _, passing in handoffs} == {"ids"}
 
 
-def test_a_cue_list_of_ones_own_decides_where_the_large_model_writes(tmp_path: Path, baton: Baton) -> None:
+def test_a_cue_list_of_ones_own_decides_where_the_large_model_writes(tmp_path, baton):
     cues = tmp_path / "cues.json"
     cues.write_text('{"reflection": {"step 5": []}, "affirmation": {}, "verification": {}}', encoding="utf-8")
     done = baton("solve", PROBLEM.question, "--steps", "--cues", str(cues))
@@ -219,9 +212,7 @@ def test_a_cue_list_of_ones_own_decides_where_the_large_model_writes(tmp_path: P
 
 
 @pytest.mark.parametrize("command", [["solve", "World 1"], ["batch", "run", str(BATCH_PROBLEMS), "--limit", "1"]])
-def test_a_policy_that_a_server_cannot_serve_is_refused_with_what_would_help(
-    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_policy_that_a_server_cannot_serve_is_refused_with_what_would_help(command, tmp_path, capsys):
     out = ["--out", str(tmp_path / "out")] if command[0] == "batch" else []
     with world_server(Author.LARGE, World, tagged=False) as server:
         options = ["--small", str(SMALL_MODEL), "--large", server.url, "--policy", "drafted", "--context", "1024"]

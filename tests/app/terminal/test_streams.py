@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import click
 import pytest
@@ -21,7 +20,7 @@ from baton_reasoning.app.terminal.output import ProgressLine, write, write_parts
 from baton_reasoning.app.terminal.program import baton as program
 from baton_reasoning.app.terminal.streams import report, write_json
 from baton_reasoning.core.table import Column, Table, columns_of
-from tests.app.terminal.conftest import DEMO, Baton
+from tests.app.terminal.conftest import DEMO
 from tests.app.terminal.terminal import Terminal
 from tests.fakes.faulty_server import FaultyServer, error
 from tests.patience import PATIENCE
@@ -43,7 +42,7 @@ def encoded(monkeypatch: pytest.MonkeyPatch, encoding: str) -> io.BytesIO:
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
-def test_output_in_any_encoding_keeps_the_authors_apart(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_in_any_encoding_keeps_the_authors_apart(encoding, monkeypatch):
     written = encoded(monkeypatch, encoding)
     assert main(["demo"]) == 0
     text = written.getvalue().decode(encoding)
@@ -52,7 +51,7 @@ def test_output_in_any_encoding_keeps_the_authors_apart(encoding: str, monkeypat
     assert re.search(r"small alone .+ [x+] ", text)
 
 
-def test_json_in_ascii_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_json_in_ascii_loses_nothing(monkeypatch):
     written = encoded(monkeypatch, "ascii")
     assert main(["solve", "Größe 漢", *DEMO, "--policy", "never", "-n", "3", "--json"]) == 3
     first = json.loads(written.getvalue().splitlines()[0])
@@ -67,7 +66,7 @@ def test_json_in_ascii_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         (f"{BATON} solve - <&-", 2, "Standard input is closed"),
     ],
 )
-def test_odd_streams_are_a_sentence(line: str, code: int, said: str) -> None:
+def test_odd_streams_are_a_sentence(line, code, said):
     done = shell(line)
     words = done.stderr.decode()
     assert done.returncode == code, words
@@ -77,9 +76,7 @@ def test_odd_streams_are_a_sentence(line: str, code: int, said: str) -> None:
 
 
 @pytest.mark.parametrize("proxy", ["socks9://x", "http://[::1"])
-def test_a_proxy_that_cannot_be_used_is_a_sentence(
-    proxy: str, tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_proxy_that_cannot_be_used_is_a_sentence(proxy, tmp_path, baton, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert baton("servers", "add", "office", "http://127.0.0.1:9", "--proxy", proxy).returncode == 0
     done = baton("servers", "check", "office")
@@ -88,21 +85,21 @@ def test_a_proxy_that_cannot_be_used_is_a_sentence(
     assert (done.returncode, "The proxy for 192.0.2.1 cannot be used" in done.stderr) == (1, True)
 
 
-def test_input_that_is_not_text_is_refused(monkeypatch: pytest.MonkeyPatch, baton: Baton) -> None:
+def test_input_that_is_not_text_is_refused(monkeypatch, baton):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\x80"), "ascii"))
     done = baton("solve", "-")
     assert (done.returncode, "not text in UTF-8" in done.stderr) == (2, True)
 
 
-def test_closed_standard_error_is_no_obstacle() -> None:
+def test_closed_standard_error_is_no_obstacle():
     assert shell(f"{BATON} no-such-command 2>&-").returncode == 2
 
 
-def test_bytes_that_are_not_text_are_a_problem_like_any_other(baton: Baton) -> None:
+def test_bytes_that_are_not_text_are_a_problem_like_any_other(baton):
     assert baton("solve", os.fsdecode(b"a\x80b"), *DEMO, "--policy", "never", "-n", "3").returncode == 3
 
 
-def test_a_dumb_terminal_gets_no_escapes() -> None:
+def test_a_dumb_terminal_gets_no_escapes():
     with Terminal("solve", "1+1?", *DEMO, "--policy", "never", "-n", "5", environment={"TERM": "dumb"}) as terminal:
         assert terminal.exit_code() == 3
         assert "●" in terminal.screen
@@ -110,15 +107,13 @@ def test_a_dumb_terminal_gets_no_escapes() -> None:
 
 
 @pytest.mark.parametrize(("no_color", "is_coloured"), [("", True), ("1", False)])
-def test_force_color_colours_a_pipe_unless_no_color_is_set_and_not_empty(
-    no_color: str, is_coloured: bool, baton: Baton
-) -> None:
+def test_force_color_colours_a_pipe_unless_no_color_is_set_and_not_empty(no_color, is_coloured, baton):
     colours = {"FORCE_COLOR": "1", "NO_COLOR": no_color, "TERM": "xterm-256color"}
     done = baton("solve", "1+1?", *DEMO, "--policy", "never", "-n", "5", "--steps", **colours)
     assert ("\x1b[38;5;33m" in done.stdout) is is_coloured
 
 
-def test_an_error_message_of_a_server_is_bounded_and_cannot_steer_the_terminal(baton: Baton) -> None:
+def test_an_error_message_of_a_server_is_bounded_and_cannot_steer_the_terminal(baton):
     attack = "\x1b]52;c;cm0gLXJm\x07" * 200_000
     with FaultyServer(error(400, attack)) as server:
         done = baton("solve", "x", "--large", server.url, "--small", server.url)
@@ -128,18 +123,14 @@ def test_an_error_message_of_a_server_is_bounded_and_cannot_steer_the_terminal(b
     assert len(done.stderr + done.stdout) < 10_000
 
 
-def test_every_line_on_standard_error_is_bounded_and_cannot_steer_the_terminal(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_every_line_on_standard_error_is_bounded_and_cannot_steer_the_terminal(capsys):
     report("\x1b]0;title\x07" * 1_000_000)
     said = capsys.readouterr().err
     assert said.startswith("baton: ␛]0;title␇␛")
     assert len(said) < 3_000
 
 
-def test_everything_that_commands_print_cannot_steer_the_terminal(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_everything_that_commands_print_cannot_steer_the_terminal(capsys, monkeypatch):
     attack = "\x9b2J\x1b]52;c;x\x07\u202e"
     write(attack)
     write_table(Table("", (Column("model"), Column(attack)), (("a", attack),)))
@@ -155,9 +146,7 @@ def test_everything_that_commands_print_cannot_steer_the_terminal(
     assert "\x1b]" not in said
 
 
-def test_a_terminal_wraps_paragraphs_and_cells_and_a_pipe_gets_lines(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_terminal_wraps_paragraphs_and_cells_and_a_pipe_gets_lines(capsys, monkeypatch):
     words, name = "right " * 30, "x" * 100
     parts = (words, Table("Arms", columns_of(("policy", "right")), ((name, "1"),), (words,)))
     write_parts(parts)
@@ -172,9 +161,7 @@ def test_a_terminal_wraps_paragraphs_and_cells_and_a_pipe_gets_lines(
     assert " ".join(lines).split().count("right") == 61
 
 
-def test_an_unexpected_error_is_a_sentence_that_says_how_to_report_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unexpected_error_is_a_sentence_that_says_how_to_report_it(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "baton_reasoning.app.terminal.broken", sys.modules[__name__])
     monkeypatch.setitem(program.commands, "broken", LazyCommand("broken", "broken:broken", "Fails."))
     assert main(["broken"]) == 1

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import QObject, QTimer
-from PySide6.QtWidgets import QApplication
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.toolkit.background import (
     BROKEN,
@@ -24,7 +22,7 @@ from baton_reasoning.core.errors import BatonError
 
 
 @pytest.fixture
-def window(qapp: QApplication) -> Iterator[QObject]:
+def window(qapp):
     """An object at the top of a tree, as a window is."""
     top = QObject()
     yield top
@@ -41,7 +39,7 @@ class Outcome:
         task.items(self.items.extend).failure(self.errors.append).done(self.ends.append)
 
 
-def test_everything_arrives_in_order_before_the_end(window: QObject, qtbot: QtBot) -> None:
+def test_everything_arrives_in_order_before_the_end(window, qtbot):
     task = StreamTask(window, "count", lambda: range(1000))
     outcome = Outcome(task)
     arrived: list[int] = []
@@ -51,7 +49,7 @@ def test_everything_arrives_in_order_before_the_end(window: QObject, qtbot: QtBo
     assert arrived == [1000]
 
 
-def test_a_result_arrives_in_the_thread_of_the_window(window: QObject, qtbot: QtBot) -> None:
+def test_a_result_arrives_in_the_thread_of_the_window(window, qtbot):
     threads: list[tuple[threading.Thread, threading.Thread]] = []
     task = BackgroundTask(window, "where", threading.current_thread)
     task.success(lambda worker: threads.append((worker, threading.current_thread()))).start()
@@ -60,7 +58,7 @@ def test_a_result_arrives_in_the_thread_of_the_window(window: QObject, qtbot: Qt
     assert receiver is threading.main_thread() is not worker
 
 
-def test_two_tasks_deliver_in_turns_of_their_own(window: QObject, qtbot: QtBot) -> None:
+def test_two_tasks_deliver_in_turns_of_their_own(window, qtbot):
     """What the first one brought is painted before the second one's."""
     turn = 0
 
@@ -78,7 +76,7 @@ def test_two_tasks_deliver_in_turns_of_their_own(window: QObject, qtbot: QtBot) 
     assert delivered[1] > delivered[0] + 1
 
 
-def test_an_error_of_ours_is_handed_on(window: QObject, qtbot: QtBot) -> None:
+def test_an_error_of_ours_is_handed_on(window, qtbot):
     failure = BatonError("It broke.", "Repair it.")
 
     def work() -> Iterator[int]:
@@ -93,7 +91,7 @@ def test_an_error_of_ours_is_handed_on(window: QObject, qtbot: QtBot) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_any_other_exception_is_shown_as_a_fault_of_the_program(window: QObject, qtbot: QtBot) -> None:
+def test_any_other_exception_is_shown_as_a_fault_of_the_program(window, qtbot):
     task = BackgroundTask(window, "break", lambda: 1 // 0)
     outcome = Outcome(task)
     task.start()
@@ -101,7 +99,7 @@ def test_any_other_exception_is_shown_as_a_fault_of_the_program(window: QObject,
     assert outcome.errors == [BROKEN]
 
 
-def test_stopped_work_is_closed_at_its_next_item(window: QObject, qtbot: QtBot) -> None:
+def test_stopped_work_is_closed_at_its_next_item(window, qtbot):
     closed, go_on = threading.Event(), threading.Event()
 
     def work() -> Iterator[int]:
@@ -124,7 +122,7 @@ def test_stopped_work_is_closed_at_its_next_item(window: QObject, qtbot: QtBot) 
     assert outcome.items == [1, 2]
 
 
-def test_finishing_asks_the_work_to_end_and_delivers_its_last_results_at_once(window: QObject) -> None:
+def test_finishing_asks_the_work_to_end_and_delivers_its_last_results_at_once(window):
     asked = threading.Event()
 
     def work() -> Iterator[str]:
@@ -141,7 +139,7 @@ def test_finishing_asks_the_work_to_end_and_delivers_its_last_results_at_once(wi
     assert not task.running
 
 
-def test_a_closing_window_cancels_all_tasks_of_its_tree_and_delivers_their_last_results(window: QObject) -> None:
+def test_a_closing_window_cancels_all_tasks_of_its_tree_and_delivers_their_last_results(window):
     stopped = [threading.Event(), threading.Event()]
     results: list[object] = []
     for event in stopped:
@@ -157,19 +155,19 @@ def test_a_closing_window_cancels_all_tasks_of_its_tree_and_delivers_their_last_
     assert not BackgroundTasks.of(window).running
 
 
-def test_a_closed_window_starts_nothing(window: QObject) -> None:
+def test_a_closed_window_starts_nothing(window):
     BackgroundTasks.of(window).close()
     assert not BackgroundTask(window, "late", int).start().running
 
 
-def test_a_closing_window_does_not_wait_for_a_silent_server(window: QObject) -> None:
+def test_a_closing_window_does_not_wait_for_a_silent_server(window):
     answer = threading.Event()
     BackgroundTask(window, "ask a server", answer.wait, waits=False).start()
     BackgroundTasks.of(window).close()
     answer.set()
 
 
-def test_closing_a_part_of_the_window_cancels_only_its_tasks(window: QObject, qtbot: QtBot) -> None:
+def test_closing_a_part_of_the_window_cancels_only_its_tasks(window, qtbot):
     cancelled: list[str] = []
     go_on = threading.Event()
     parts = {name: QObject(window) for name in ("one", "other")}
@@ -181,7 +179,7 @@ def test_closing_a_part_of_the_window_cancels_only_its_tasks(window: QObject, qt
     qtbot.waitUntil(lambda: not BackgroundTasks.of(window).running)
 
 
-def test_a_newer_request_replaces_an_older_one(window: QObject, qtbot: QtBot) -> None:
+def test_a_newer_request_replaces_an_older_one(window, qtbot):
     latest, answers = LatestTask(window, "search"), list[object]()
     slow = threading.Event()
     latest.run(lambda: "old" if slow.wait() else "", answers.append)
@@ -192,7 +190,7 @@ def test_a_newer_request_replaces_an_older_one(window: QObject, qtbot: QtBot) ->
     assert answers == ["new"]
 
 
-def test_the_error_of_a_request_reaches_its_owner(window: QObject, qtbot: QtBot) -> None:
+def test_the_error_of_a_request_reaches_its_owner(window, qtbot):
     failure, failures = BatonError("It broke.", "Repair it."), list[BatonError]()
 
     def fail() -> None:
@@ -202,7 +200,7 @@ def test_the_error_of_a_request_reaches_its_owner(window: QObject, qtbot: QtBot)
     qtbot.waitUntil(lambda: failures == [failure])
 
 
-def test_of_requests_that_come_too_fast_only_the_newest_waits(window: QObject, qtbot: QtBot) -> None:
+def test_of_requests_that_come_too_fast_only_the_newest_waits(window, qtbot):
     aligning, answers = LatestTask(window, "align", one_at_a_time=True), list[object]()
     first = threading.Event()
     aligning.run(lambda: 1 if first.wait() else 0, answers.append)

@@ -4,9 +4,6 @@ import gc
 import threading
 import weakref
 
-import pytest
-from pytestqt.qtbot import QtBot
-
 from baton_reasoning.app.toolkit import garbage_collection
 from baton_reasoning.app.toolkit.garbage_collection import MainThreadCollector
 
@@ -25,9 +22,7 @@ def make_cycles(destroyed_in: list[threading.Thread]) -> None:
         Cycle(destroyed_in)
 
 
-def test_cycles_of_a_background_thread_are_destroyed_in_the_main_thread(
-    qtbot: QtBot, collector: MainThreadCollector
-) -> None:
+def test_cycles_of_a_background_thread_are_destroyed_in_the_main_thread(qtbot, collector):
     destroyed_in: list[threading.Thread] = []
     thread = threading.Thread(target=make_cycles, args=(destroyed_in,))
     thread.start()
@@ -37,9 +32,7 @@ def test_cycles_of_a_background_thread_are_destroyed_in_the_main_thread(
     assert set(destroyed_in) == {threading.main_thread()}
 
 
-def test_old_cycles_are_collected_too_but_seldom(
-    collector: MainThreadCollector, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_old_cycles_are_collected_too_but_seldom(collector, monkeypatch):
     monkeypatch.setattr(garbage_collection, "FULL_COLLECTION", 3)
     another = MainThreadCollector()
     destroyed_in: list[threading.Thread] = []
@@ -55,7 +48,7 @@ def test_old_cycles_are_collected_too_but_seldom(
     gc.disable()  # as the one of the session has it
 
 
-def test_stopping_returns_to_automatic_collection(qtbot: QtBot, collector: MainThreadCollector) -> None:
+def test_stopping_returns_to_automatic_collection(qtbot, collector):
     another = MainThreadCollector()
     another.stop()
     assert gc.isenabled()

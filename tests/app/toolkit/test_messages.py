@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,13 +9,11 @@ from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, QUrl, Slot
 from PySide6.QtGui import QDesktopServices, QEnterEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QPushButton, QWidget
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.settings.dialog import SettingsDialog
 from baton_reasoning.app.toolkit.controls import IconButton
 from baton_reasoning.app.toolkit.layout import STRETCH, vbox
 from baton_reasoning.app.toolkit.messages import Cause, MessageBar, MessageText
-from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.errors import Busy, EngineLost, SettingsError
@@ -26,7 +23,7 @@ from tests.fakes.scripted import ScriptedEngine
 
 
 @pytest.fixture
-def around(qtbot: QtBot) -> QWidget:
+def around(qtbot):
     around = QWidget()
     qtbot.addWidget(around)
     around.resize(800, 600)
@@ -37,7 +34,7 @@ def around(qtbot: QtBot) -> QWidget:
 
 
 @pytest.fixture
-def bar(around: QWidget) -> MessageBar:
+def bar(around):
     bar = MessageBar()
     around.setLayout(vbox(STRETCH, bar))
     return bar
@@ -49,9 +46,7 @@ def press(within: QWidget, words: str) -> None:
 
 
 @pytest.mark.parametrize("page", ["chat", "batch"])
-def test_a_message_takes_room_below_the_page_only_while_it_is_shown(
-    window: MainWindow, qtbot: QtBot, page: str
-) -> None:
+def test_a_message_takes_room_below_the_page_only_while_it_is_shown(window, qtbot, page):
     qtbot.waitUntil(lambda: window.session.ready)
     window.show_page(page)
     pages, whole = window._pages, window._pages.geometry()
@@ -68,7 +63,7 @@ def test_a_message_takes_room_below_the_page_only_while_it_is_shown(
 
 
 @pytest.mark.parametrize("place", ["result", "bottom", "between"])
-def test_a_message_leaves_what_is_read_in_its_place(ask: Callable[[str], MainWindow], qtbot: QtBot, place: str) -> None:
+def test_a_message_leaves_what_is_read_in_its_place(ask, qtbot, place):
     window = ask("2 + 2?\n\n" + 60 * "Say why.\n\n")
     view, last = window.chat.conversation, last_answer(window)
     bar = view.verticalScrollBar()
@@ -89,7 +84,7 @@ def test_a_message_leaves_what_is_read_in_its_place(ask: Callable[[str], MainWin
     assert top() == read
 
 
-def test_esc_closes_the_message_when_there_is_nothing_else_to_end(window: MainWindow, qtbot: QtBot) -> None:
+def test_esc_closes_the_message_when_there_is_nothing_else_to_end(window, qtbot):
     qtbot.waitUntil(lambda: window.session.ready)
     control = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
     for key, modifiers in ((Qt.Key.Key_Escape, Qt.KeyboardModifier.NoModifier), (Qt.Key.Key_X, control)):
@@ -98,7 +93,7 @@ def test_esc_closes_the_message_when_there_is_nothing_else_to_end(window: MainWi
         assert not window.notice.isVisible()
 
 
-def test_the_actions_of_a_message_are_reached_by_key(window: MainWindow, qtbot: QtBot) -> None:
+def test_the_actions_of_a_message_are_reached_by_key(window, qtbot):
     qtbot.waitUntil(lambda: window.session.ready and window.isActiveWindow())
     done: list[str] = []
     window.notice.show_message("It was deleted.", ("Undo", lambda: done.append("undone")), warns=False)
@@ -112,7 +107,7 @@ def test_the_actions_of_a_message_are_reached_by_key(window: MainWindow, qtbot: 
     assert QApplication.focusWidget() is window.chat.composer.edit, "the work goes on there"
 
 
-def test_an_error_stays_and_other_messages_go_by_themselves(bar: MessageBar) -> None:
+def test_an_error_stays_and_other_messages_go_by_themselves(bar):
     bar.show_message("Saved.", warns=False)
     soon = bar.timer.interval()
     bar.show_message("Deleted.", ("Undo", lambda: None), warns=False)
@@ -126,7 +121,7 @@ def test_an_error_stays_and_other_messages_go_by_themselves(bar: MessageBar) -> 
     assert bar.text == ""
 
 
-def test_the_newest_message_replaces_any_other(bar: MessageBar) -> None:
+def test_the_newest_message_replaces_any_other(bar):
     bar.show_message("It failed.", ("Try again", lambda: None))
     bar.show_message("Saved.", ("Open", lambda: None), warns=False)
     assert [each.text() for each in bar.findChildren(QPushButton) if each.isVisible()] == ["Open"]
@@ -134,7 +129,7 @@ def test_the_newest_message_replaces_any_other(bar: MessageBar) -> None:
     assert bar.text == ""
 
 
-def test_an_error_whose_cause_is_not_over_comes_back(bar: MessageBar) -> None:
+def test_an_error_whose_cause_is_not_over_comes_back(bar):
     bar.show_message("Nothing is saved.", cause=Cause.SAVING)
     bar.show_message("Deleted.", warns=False)
     bar.timer.timeout.emit()
@@ -146,7 +141,7 @@ def test_an_error_whose_cause_is_not_over_comes_back(bar: MessageBar) -> None:
     assert not bar.isVisible()
 
 
-def test_a_message_stays_while_the_mouse_is_over_it_or_the_focus_in_it(bar: MessageBar, qtbot: QtBot) -> None:
+def test_a_message_stays_while_the_mouse_is_over_it_or_the_focus_in_it(bar, qtbot):
     bar.show_message("Deleted.", ("Undo", lambda: None), warns=False)
     bar.take_focus()
     bar.timer.timeout.emit()
@@ -165,7 +160,7 @@ def test_a_message_stays_while_the_mouse_is_over_it_or_the_focus_in_it(bar: Mess
 
 
 @pytest.mark.parametrize("path", ["/home/me/my_batches/" + 9 * "a_long_name_" + ".html", "C:\\" + 20 * "my_batch\\"])
-def test_a_path_in_a_message_is_shown_whole_and_copied_as_it_is(bar: MessageBar, qtbot: QtBot, path: str) -> None:
+def test_a_path_in_a_message_is_shown_whole_and_copied_as_it_is(bar, qtbot, path):
     bar.show_message(f"Written: {path}", ("Open", lambda: None), ("Show in folder", lambda: None), warns=False)
     (text,) = bar.findChildren(MessageText)
     qtbot.waitUntil(lambda: text.document().size().height() <= text.height())
@@ -175,9 +170,7 @@ def test_a_path_in_a_message_is_shown_whole_and_copied_as_it_is(bar: MessageBar,
     assert QApplication.clipboard().text() == f"Written: {path}"
 
 
-def test_a_setting_that_stops_an_answer_leads_to_the_settings_and_other_errors_do_not(
-    window: MainWindow, qtbot: QtBot
-) -> None:
+def test_a_setting_that_stops_an_answer_leads_to_the_settings_and_other_errors_do_not(window, qtbot):
     qtbot.waitUntil(lambda: window.session.ready)
     error = SettingsError("The cue list cannot be read.", "Correct it.")
     window.page_actions.show_error(error)
@@ -187,7 +180,7 @@ def test_a_setting_that_stops_an_answer_leads_to_the_settings_and_other_errors_d
     assert window.findChildren(SettingsDialog)
 
 
-def test_what_had_to_end_first_is_said_until_it_has_ended(window: MainWindow, qtbot: QtBot) -> None:
+def test_what_had_to_end_first_is_said_until_it_has_ended(window, qtbot):
     qtbot.waitUntil(lambda: window.session.ready)
     window.page_actions.show_error(Busy("“batch” is running.", "Stop it first, or wait until it is done."))
     assert window.notice.text
@@ -195,7 +188,7 @@ def test_what_had_to_end_first_is_said_until_it_has_ended(window: MainWindow, qt
     qtbot.waitUntil(lambda: not window.notice.text)
 
 
-def test_what_was_refused_is_said_for_a_while(ask: Callable[[str], MainWindow]) -> None:
+def test_what_was_refused_is_said_for_a_while(ask):
     window = ask("2 + 2?")
     window.session.go_on(last_answer(window).exchange)
     assert window.notice.text.startswith("This answer is complete.")
@@ -204,7 +197,7 @@ def test_what_was_refused_is_said_for_a_while(ask: Callable[[str], MainWindow]) 
     assert window.notice.text == ""
 
 
-def test_what_broke_an_answer_goes_when_the_models_are_loaded_again(window: MainWindow, qtbot: QtBot) -> None:
+def test_what_broke_an_answer_goes_when_the_models_are_loaded_again(window, qtbot):
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
     window.session.failed.emit(EngineLost("The server does not answer.", "Check it."))
     assert window.notice.text
@@ -212,7 +205,7 @@ def test_what_broke_an_answer_goes_when_the_models_are_loaded_again(window: Main
     qtbot.waitUntil(lambda: not window.notice.text)
 
 
-def test_an_error_of_the_models_goes_when_they_are_loaded(make_window: Callable[..., MainWindow], qtbot: QtBot) -> None:
+def test_an_error_of_the_models_goes_when_they_are_loaded(make_window, qtbot):
     window = make_window(ScriptedLoader(error=EngineLost("small.gguf could not be loaded.", "Choose another file.")))
     qtbot.waitUntil(lambda: window.notice.text.startswith("small.gguf"))
     press(window.notice, "Try again")
@@ -220,7 +213,7 @@ def test_an_error_of_the_models_goes_when_they_are_loaded(make_window: Callable[
     assert window.notice.text == ""
 
 
-def test_models_that_cannot_be_loaded_give_back_those_before(window: MainWindow, qtbot: QtBot) -> None:
+def test_models_that_cannot_be_loaded_give_back_those_before(window, qtbot):
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
     loader = window.models._loader
     assert isinstance(loader, ScriptedLoader)
@@ -248,9 +241,7 @@ class ServedEngine(ScriptedEngine):
         pass
 
 
-def test_what_a_lost_server_caused_goes_when_it_answers_again(
-    make_window: Callable[..., MainWindow], qtbot: QtBot
-) -> None:
+def test_what_a_lost_server_caused_goes_when_it_answers_again(make_window, qtbot):
     loader = ScriptedLoader()
     loader.large = served = ServedEngine(*LARGE, name="large")
     window = make_window(loader)
@@ -275,7 +266,7 @@ class UrlHandler(QObject):
         self.opened.append(url)
 
 
-def test_a_saved_file_and_its_folder_can_be_opened(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+def test_a_saved_file_and_its_folder_can_be_opened(window, qtbot, tmp_path):
     handler = UrlHandler()
     QDesktopServices.setUrlHandler("file", handler, "take")  # type: ignore[arg-type]  # PySide's stub asks for bytes, which it refuses
     try:

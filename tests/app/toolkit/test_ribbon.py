@@ -5,7 +5,6 @@ from PySide6.QtCore import QEvent, QPoint, QRectF, Qt
 from PySide6.QtGui import QColor, QHelpEvent, QImage, QPainter
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QToolTip
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.toolkit.ribbon import Ribbon, RibbonLayout, Segment, paint_ribbon
 from baton_reasoning.app.toolkit.theme import LIGHT
@@ -16,7 +15,7 @@ THREE = [(SMALL, 50), (LARGE, 30), (INSERTED, 20)]
 
 
 @pytest.fixture
-def ribbon(qtbot: QtBot) -> Ribbon:
+def ribbon(qtbot):
     ribbon = Ribbon("Who wrote it", lambda index: f"by {THREE[index][0].value}")
     qtbot.addWidget(ribbon)
     ribbon.resize(206, 20)  # 200 pixels of pieces: two for each token of THREE
@@ -37,12 +36,12 @@ def ink_height(image: QImage, x: int) -> int:
     return sum(image.pixelColor(x, y).lightness() < 200 for y in range(image.height()))
 
 
-def test_each_piece_is_as_wide_as_its_tokens() -> None:
+def test_each_piece_is_as_wide_as_its_tokens():
     layout = RibbonLayout(THREE)
     assert [layout.place(index, 200) for index in range(3)] == [(0, 100), (100, 160), (160, 200)]
 
 
-def test_colour_height_and_sign_tell_the_authors_apart() -> None:
+def test_colour_height_and_sign_tell_the_authors_apart():
     image = drawn(THREE)
     assert image.pixelColor(50, 10).name() == LIGHT.small
     assert image.pixelColor(110, 10).name() == LIGHT.large
@@ -51,29 +50,29 @@ def test_colour_height_and_sign_tell_the_authors_apart() -> None:
     assert image.pixelColor(129, 10).name() == LIGHT.surface
 
 
-def test_neighbours_are_parted_by_a_hairline() -> None:
+def test_neighbours_are_parted_by_a_hairline():
     image = drawn([(SMALL, 1), (SMALL, 1)])
     assert image.pixelColor(99, 10).name() == "#ffffff"
 
 
-def test_nothing_written_is_an_empty_track() -> None:
+def test_nothing_written_is_an_empty_track():
     assert drawn([]).pixelColor(100, 10).name() == LIGHT.panel
     assert RibbonLayout([(SMALL, 0)]).index_at(3, 200) == -1
 
 
 @pytest.mark.parametrize(("x", "index"), [(3, 0), (102, 0), (103, 1), (203, -1), (202, 2), (1, -1)])
-def test_the_piece_under_the_mouse_is_found(ribbon: Ribbon, x: int, index: int) -> None:
+def test_the_piece_under_the_mouse_is_found(ribbon, x, index):
     assert ribbon.segment_at(QPoint(x, 10)) == index
 
 
-def test_a_click_chooses_a_piece_and_tells_which(ribbon: Ribbon, qtbot: QtBot) -> None:
+def test_a_click_chooses_a_piece_and_tells_which(ribbon, qtbot):
     with qtbot.waitSignal(ribbon.segment_clicked) as told:
         QTest.mouseClick(ribbon, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, QPoint(120, 10))
     assert told.args == [1]
     assert ribbon.selected == 1
 
 
-def test_arrows_walk_and_enter_tells(ribbon: Ribbon, qtbot: QtBot) -> None:
+def test_arrows_walk_and_enter_tells(ribbon, qtbot):
     steps = []
     for key in (Qt.Key.Key_Right, Qt.Key.Key_Right, Qt.Key.Key_Left, Qt.Key.Key_End, Qt.Key.Key_Right):
         QTest.keyClick(ribbon, key)
@@ -84,18 +83,18 @@ def test_arrows_walk_and_enter_tells(ribbon: Ribbon, qtbot: QtBot) -> None:
     assert told.args == [2]
 
 
-def test_enter_without_a_choice_tells_nothing(ribbon: Ribbon, qtbot: QtBot) -> None:
+def test_enter_without_a_choice_tells_nothing(ribbon, qtbot):
     with qtbot.assertNotEmitted(ribbon.segment_clicked):
         QTest.keyClick(ribbon, Qt.Key.Key_Return)
 
 
-def test_the_chosen_piece_wears_a_ring(ribbon: Ribbon) -> None:
+def test_the_chosen_piece_wears_a_ring(ribbon):
     before = ribbon.grab().toImage()
     ribbon.select(1)
     assert ribbon.grab().toImage() != before
 
 
-def test_it_grows_while_a_text_is_written_and_a_choice_that_is_gone_falls_away(ribbon: Ribbon) -> None:
+def test_it_grows_while_a_text_is_written_and_a_choice_that_is_gone_falls_away(ribbon):
     ribbon.set_segments([*THREE, (SMALL, 100)])
     assert ribbon.segment_at(QPoint(150, 10)) == 3
     ribbon.select(2)
@@ -110,12 +109,12 @@ def hover(ribbon: Ribbon, x: int) -> str:
     return QToolTip.text() if QToolTip.isVisible() else ""
 
 
-def test_hovering_says_who(ribbon: Ribbon) -> None:
+def test_hovering_says_who(ribbon):
     assert hover(ribbon, 120) == "by large"
     assert hover(ribbon, 20) == "by small"
 
 
-def test_a_screen_reader_hears_the_shares(ribbon: Ribbon) -> None:
+def test_a_screen_reader_hears_the_shares(ribbon):
     assert ribbon.accessibleName() == "Who wrote it"
     assert ribbon.accessibleDescription() == "3 pieces; the large model wrote 38%."
     ribbon.select(1)

@@ -21,7 +21,7 @@ def shown(qtbot: QtBot) -> FigureTable:
     return widget
 
 
-def test_it_shows_title_headings_cells_and_notes(qtbot: QtBot) -> None:
+def test_it_shows_title_headings_cells_and_notes(qtbot):
     widget = shown(qtbot)
     cells = widget.cells
     assert (widget.title.text(), cells.accessibleName(), widget.notes.text()) == (
@@ -41,7 +41,7 @@ def test_it_shows_title_headings_cells_and_notes(qtbot: QtBot) -> None:
     assert widget.notes.isHidden()
 
 
-def test_figures_stand_beside_their_names_however_wide_the_table_is(qtbot: QtBot) -> None:
+def test_figures_stand_beside_their_names_however_wide_the_table_is(qtbot):
     widget = shown(qtbot)
     widget.resize(1200, 300)
     widget.show()
@@ -49,7 +49,7 @@ def test_figures_stand_beside_their_names_however_wide_the_table_is(qtbot: QtBot
     assert widget.cells.horizontalHeader().length() < 600
 
 
-def test_selected_cells_are_copied_and_stay_selected_when_nothing_changes(qtbot: QtBot) -> None:
+def test_selected_cells_are_copied_and_stay_selected_when_nothing_changes(qtbot):
     widget = shown(qtbot)
     widget.cells.selectAll()
     widget.show_table(TABLE._replace())

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from PySide6.QtCore import QPoint, QPointF
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QScrollArea, QVBoxLayout, QWidget
-from pytestqt.qtbot import QtBot
+from PySide6.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QVBoxLayout, QWidget
 
 from baton_reasoning.app.batch.preview import Preview
 from baton_reasoning.app.toolkit.controls import combo_box, decimal_number, scrolling, whole_number
@@ -35,7 +32,7 @@ def fields_of(widget: QWidget) -> list[Field]:
 
 
 @pytest.fixture
-def page(qtbot: QtBot) -> QScrollArea:
+def page(qtbot):
     """A page of three fields, longer than its window."""
     content = QWidget()
     column = QVBoxLayout(content)
@@ -54,7 +51,7 @@ def page(qtbot: QtBot) -> QScrollArea:
     return area
 
 
-def test_the_wheel_over_a_field_without_focus_scrolls_the_page(page: QScrollArea) -> None:
+def test_the_wheel_over_a_field_without_focus_scrolls_the_page(page):
     for field in fields_of(page):
         page.verticalScrollBar().setValue(0)
         page.ensureWidgetVisible(field)
@@ -64,7 +61,7 @@ def test_the_wheel_over_a_field_without_focus_scrolls_the_page(page: QScrollArea
         assert page.verticalScrollBar().value() > place
 
 
-def test_the_wheel_changes_the_field_that_has_the_focus(page: QScrollArea, qtbot: QtBot) -> None:
+def test_the_wheel_changes_the_field_that_has_the_focus(page, qtbot):
     page.activateWindow()
     for field in fields_of(page):
         field.setFocus()
@@ -75,7 +72,7 @@ def test_the_wheel_changes_the_field_that_has_the_focus(page: QScrollArea, qtbot
 
 
 @pytest.mark.parametrize("make", [lambda: SettingsForm(Settings(), Settings()), Preview])
-def test_no_form_of_the_program_is_changed_by_scrolling(make: Callable[[], QWidget], qtbot: QtBot) -> None:
+def test_no_form_of_the_program_is_changed_by_scrolling(make, qtbot):
     form = make()
     qtbot.addWidget(form)
     form.resize(1000, 900)  # all fields are in view

@@ -10,11 +10,9 @@ from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QDragLeaveEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QPushButton, QWidget
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.toolkit.file_drops import FileDrops
-from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.pair_dialog import PairDialog
 from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.body import Author
@@ -35,9 +33,7 @@ def copies_of_the_pair(folder: Path) -> tuple[Path, Path]:
     return small, large
 
 
-def test_a_file_dropped_anywhere_on_the_window_is_a_batch_whose_columns_need_no_click(
-    window: MainWindow, qtbot: QtBot, tmp_path: Path
-) -> None:
+def test_a_file_dropped_anywhere_on_the_window_is_a_batch_whose_columns_need_no_click(window, qtbot, tmp_path):
     path = tmp_path / "math.jsonl"
     rows = (
         {"problem": "What is $1 + 1$?", "solution": "It is \\boxed{2}.", "answer": "2", "unique_id": "a/1.json"},
@@ -56,9 +52,7 @@ def test_a_file_dropped_anywhere_on_the_window_is_a_batch_whose_columns_need_no_
 
 @pytest.mark.parametrize("page", ["chat", "batch"])
 @pytest.mark.parametrize("author", [Author.SMALL, Author.LARGE])
-def test_a_dropped_model_is_offered_as_small_or_large(
-    window: MainWindow, qtbot: QtBot, tmp_path: Path, page: str, author: Author
-) -> None:
+def test_a_dropped_model_is_offered_as_small_or_large(window, qtbot, tmp_path, page, author):
     qtbot.waitUntil(lambda: window.session.ready)
     window.show_page(page)
     path = tmp_path / "Some-Model-Q4_K_M.GGUF"
@@ -75,7 +69,7 @@ def test_a_dropped_model_is_offered_as_small_or_large(
     qtbot.waitUntil(lambda: window.session.ready)
 
 
-def test_dropped_files_of_another_kind_or_number_are_explained_on_the_page(window: MainWindow, tmp_path: Path) -> None:
+def test_dropped_files_of_another_kind_or_number_are_explained_on_the_page(window, tmp_path):
     path = tmp_path / "letter.odt"
     path.write_bytes(b"PK")
     drop(window, path)
@@ -86,7 +80,7 @@ def test_dropped_files_of_another_kind_or_number_are_explained_on_the_page(windo
     assert window.notice.text == "3 models were dropped; a pair has two. Drop two."
 
 
-def test_a_file_dropped_on_the_composer_is_not_text(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+def test_a_file_dropped_on_the_composer_is_not_text(window, qtbot, tmp_path):
     path = tmp_path / "model.gguf"
     path.write_bytes(SMALL_MODEL.read_bytes())
     drop(window.chat.composer.edit.viewport(), path)
@@ -94,7 +88,7 @@ def test_a_file_dropped_on_the_composer_is_not_text(window: MainWindow, qtbot: Q
     qtbot.waitUntil(lambda: "model.gguf is a model." in window.notice.text)
 
 
-def test_two_dropped_models_are_a_pair_in_whatever_order(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+def test_two_dropped_models_are_a_pair_in_whatever_order(window, qtbot, tmp_path):
     qtbot.waitUntil(lambda: window.session.ready)
     small, large = copies_of_the_pair(tmp_path)
     drop(window, large, small)
@@ -105,9 +99,7 @@ def test_two_dropped_models_are_a_pair_in_whatever_order(window: MainWindow, qtb
     qtbot.waitUntil(lambda: window.session.ready)
 
 
-def test_a_dropped_file_is_checked_before_it_is_called_a_model(
-    window: MainWindow, qtbot: QtBot, tmp_path: Path
-) -> None:
+def test_a_dropped_file_is_checked_before_it_is_called_a_model(window, qtbot, tmp_path):
     random = tmp_path / "random.gguf"
     random.write_bytes(b"GGUF" + bytes.fromhex("2e9f97b0") * 100)
     drop(window, random)
@@ -115,7 +107,7 @@ def test_a_dropped_file_is_checked_before_it_is_called_a_model(
     assert [each.text() for each in window.notice.findChildren(QPushButton)] == ["Choose models…"]
 
 
-def test_the_window_is_framed_while_a_file_is_over_it(window: MainWindow, tmp_path: Path) -> None:
+def test_the_window_is_framed_while_a_file_is_over_it(window, tmp_path):
     frame = window.drops.frame
     data = dragged(tmp_path / "a.gguf")
     drag_over(window, data)
@@ -124,7 +116,7 @@ def test_the_window_is_framed_while_a_file_is_over_it(window: MainWindow, tmp_pa
     assert not frame.isVisible()
 
 
-def test_files_dropped_on_the_fields_of_the_pair_fill_them(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+def test_files_dropped_on_the_fields_of_the_pair_fill_them(window, qtbot, tmp_path):
     small, large = copies_of_the_pair(tmp_path)
     dialog = opened_pair_dialog(window, qtbot)
     field = dialog.edits[Author.LARGE]
@@ -141,7 +133,7 @@ def test_files_dropped_on_the_fields_of_the_pair_fill_them(window: MainWindow, q
     assert dialog.load.isEnabled()
 
 
-def test_a_pasted_address_of_a_file_is_its_path(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+def test_a_pasted_address_of_a_file_is_its_path(window, qtbot, tmp_path):
     small, _ = copies_of_the_pair(tmp_path)
     dialog = opened_pair_dialog(window, qtbot)
     dialog.edits[Author.SMALL].setText(QUrl.fromLocalFile(str(small)).toString())

@@ -7,15 +7,11 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QStandardPaths, Qt
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QMenu
-from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.window.main_window import MainWindow
 from tests.app.conftest import answer_to
 
 
-def test_an_export_begins_in_documents_and_then_where_the_last_one_went(
-    window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_export_begins_in_documents_and_then_where_the_last_one_went(window, qtbot, tmp_path, monkeypatch):
     proposed: list[Path] = []
 
     def choose(_parent: object, _title: str, start: str, _filters: str) -> tuple[str, str]:
@@ -35,7 +31,7 @@ def test_an_export_begins_in_documents_and_then_where_the_last_one_went(
 
 
 @pytest.fixture
-def proposed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def proposed(monkeypatch):
     """The names of files that a dialog has proposed; each is cancelled."""
     names: list[str] = []
 
@@ -47,9 +43,7 @@ def proposed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def test_the_proposed_name_is_that_of_the_conversation_which_is_exported(
-    window: MainWindow, qtbot: QtBot, proposed: list[str]
-) -> None:
+def test_the_proposed_name_is_that_of_the_conversation_which_is_exported(window, qtbot, proposed):
     qtbot.waitUntil(lambda: window.session.ready)
     window.session.ask("How many fish")
     view, model = window.chat.sidebar.list, window.chat.sidebar.list.model()
@@ -62,9 +56,7 @@ def test_the_proposed_name_is_that_of_the_conversation_which_is_exported(
     assert proposed == ["How many fish.html"]
 
 
-def test_an_open_conversation_that_was_renamed_is_exported_under_its_new_name(
-    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, proposed: list[str]
-) -> None:
+def test_an_open_conversation_that_was_renamed_is_exported_under_its_new_name(window, qtbot, monkeypatch, proposed):
     monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("Pets", True))
     qtbot.waitUntil(lambda: window.session.ready)
     window.session.ask("How many fish")

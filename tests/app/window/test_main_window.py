@@ -27,7 +27,6 @@ from PySide6.QtWidgets import (
     QTabBar,
     QWidget,
 )
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.session.loaded_models import Loading, LoadState, Remark
@@ -48,7 +47,7 @@ Make = Callable[..., MainWindow]
 
 
 @pytest.mark.slow
-def test_the_window_opens_without_the_libraries_that_take_long_to_import() -> None:
+def test_the_window_opens_without_the_libraries_that_take_long_to_import():
     slow = {"numpy", "httpx2", "huggingface_hub", "jinja2", "math_verify", "ziamath", "llama_cpp", "starlette"}
     slow |= {"markdown_it", "psutil"}
     slow |= {f"baton_reasoning.core.{name}" for name in ("store.store", "store.runs", "grading.extract")}
@@ -71,7 +70,7 @@ print({label.font().family() for label in words}, {label.palette().window().colo
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="folders of a user are set by XDG_* on Linux")
-def test_the_first_window_of_a_program_wears_the_theme_before_the_event_loop_runs(tmp_path: Path) -> None:
+def test_the_first_window_of_a_program_wears_the_theme_before_the_event_loop_runs(tmp_path):
     """Until then Qt tells no widget that exists already of another font or other colours."""
     config = tmp_path / "config" / "baton"
     config.mkdir(parents=True)
@@ -82,13 +81,13 @@ def test_the_first_window_of_a_program_wears_the_theme_before_the_event_loop_run
     assert shown.split("\n")[0] == f"{{'Inter'}} {{'{DARK.background}'}}"
 
 
-def test_keys_are_given_once(window: MainWindow) -> None:
+def test_keys_are_given_once(window):
     keys = [command.key for command in window.commands]
     assert all(keys)
     assert len(keys) == len(set(keys))
 
 
-def test_whatever_can_be_pressed_or_written_into_has_a_name(window: MainWindow) -> None:
+def test_whatever_can_be_pressed_or_written_into_has_a_name(window):
     for kind in (QAbstractButton, QLineEdit):
         for widget in window.findChildren(kind):
             if widget.objectName().startswith("qt_") or isinstance(widget.parent(), QLineEdit):
@@ -97,13 +96,13 @@ def test_whatever_can_be_pressed_or_written_into_has_a_name(window: MainWindow) 
             assert named, f"{widget} in {widget.parent()} has no name"
 
 
-def test_the_keys_of_the_page_are_those_of_the_window(window: MainWindow) -> None:
+def test_the_keys_of_the_page_are_those_of_the_window(window):
     page = (Path(__file__).parents[3] / "docs" / "window.md").read_text(encoding="utf-8")
     named = page.split("| key | does |\n|---|---|\n")[1].split("\n\n")[0].splitlines()
     assert set(named) <= {f"| {command.key} | {command.title} |" for command in window.commands}
 
 
-def test_the_palette_finds_a_command_and_runs_it(window: MainWindow, qtbot: QtBot) -> None:
+def test_the_palette_finds_a_command_and_runs_it(window, qtbot):
     looked = window.preferences.value.appearance.look
     palette = CommandPalette(window.commands, window)
     palette.show()
@@ -117,7 +116,7 @@ def test_the_palette_finds_a_command_and_runs_it(window: MainWindow, qtbot: QtBo
     assert window.preferences.value.appearance.look is not looked
 
 
-def test_the_palette_opens_over_the_window_and_says_that_nothing_matches(window: MainWindow, qtbot: QtBot) -> None:
+def test_the_palette_opens_over_the_window_and_says_that_nothing_matches(window, qtbot):
     window.move(40, 600)
     window.show_palette()
     (palette,) = window.findChildren(CommandPalette)
@@ -129,7 +128,7 @@ def test_the_palette_opens_over_the_window_and_says_that_nothing_matches(window:
     palette.close()
 
 
-def test_f1_opens_the_list_of_shortcuts_which_names_every_key(window: MainWindow, qtbot: QtBot) -> None:
+def test_f1_opens_the_list_of_shortcuts_which_names_every_key(window, qtbot):
     qtbot.waitUntil(window.isActiveWindow)
     qtbot.keyClick(window, Qt.Key.Key_F1)
     (shortcuts,) = window.findChildren(ShortcutList)
@@ -139,7 +138,7 @@ def test_f1_opens_the_list_of_shortcuts_which_names_every_key(window: MainWindow
     shortcuts.close()
 
 
-def test_light_and_dark_hold_until_the_next_start(make_window: Make) -> None:
+def test_light_and_dark_hold_until_the_next_start(make_window):
     window = make_window()
     window.turn_light_or_dark()
     chosen = window.preferences.value.appearance.look
@@ -148,7 +147,7 @@ def test_light_and_dark_hold_until_the_next_start(make_window: Make) -> None:
     assert SettingsFile(window.paths.settings).load().appearance.look is chosen
 
 
-def test_the_first_window_fits_its_screen_with_the_composer_in_sight(qtbot: QtBot, tmp_path: Path) -> None:
+def test_the_first_window_fits_its_screen_with_the_composer_in_sight(qtbot, tmp_path):
     window = MainWindow(Paths.under(tmp_path), ScriptedLoader())
     qtbot.addWidget(window)
     window.show()
@@ -160,13 +159,13 @@ def test_the_first_window_fits_its_screen_with_the_composer_in_sight(qtbot: QtBo
 
 
 @pytest.mark.parametrize("screen", [QSize(1366, 768), QSize(1024, 600), QSize(2560, 1440)])
-def test_the_first_window_leaves_room_for_its_title_bar(screen: QSize) -> None:
+def test_the_first_window_leaves_room_for_its_title_bar(screen):
     size = first_size(screen)
     assert size.width() <= min(screen.width(), 1440)
     assert size.height() <= min(screen.height() - 50, 900)
 
 
-def test_the_first_screen_has_few_controls(make_window: Make, qtbot: QtBot) -> None:
+def test_the_first_screen_has_few_controls(make_window, qtbot):
     window = make_window(width=1280)
     LazyModelsPage(window)
     qtbot.waitUntil(lambda: window.session.ready and all(page.isVisible() for page in window.topbar._pages.buttons()))
@@ -178,7 +177,7 @@ def test_the_first_screen_has_few_controls(make_window: Make, qtbot: QtBot) -> N
     assert len(controls) <= 14, controls
 
 
-def test_the_header_has_a_menu_with_the_keys_of_its_commands(window: MainWindow, qtbot: QtBot) -> None:
+def test_the_header_has_a_menu_with_the_keys_of_its_commands(window, qtbot):
     qtbot.mouseClick(window.topbar.more, Qt.MouseButton.LeftButton)
     menu = QApplication.activePopupWidget()
     assert isinstance(menu, QMenu)
@@ -191,7 +190,7 @@ def test_the_header_has_a_menu_with_the_keys_of_its_commands(window: MainWindow,
     assert window.inspector.isVisible()
 
 
-def test_the_inspector_is_closed_until_a_step_is_clicked(ask: Callable[[str], MainWindow], qtbot: QtBot) -> None:
+def test_the_inspector_is_closed_until_a_step_is_clicked(ask, qtbot):
     window = ask("2 + 2?")
     assert not window.inspector.isVisible()
     answer = last_answer(window)
@@ -206,9 +205,7 @@ def test_the_inspector_is_closed_until_a_step_is_clicked(ask: Callable[[str], Ma
     assert not window.inspector.isVisible()
 
 
-def test_the_inspector_closes_with_what_was_chosen_in_it_unless_it_was_opened_for_what_is_shown(
-    ask: Callable[[str], MainWindow], qtbot: QtBot
-) -> None:
+def test_the_inspector_closes_with_what_was_chosen_in_it_unless_it_was_opened_for_what_is_shown(ask, qtbot):
     window = ask("2 + 2?")
     first = window.session.conversation
     window.chat.step_through(1)
@@ -227,9 +224,7 @@ def test_the_inspector_closes_with_what_was_chosen_in_it_unless_it_was_opened_fo
 
 
 @pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space])
-def test_a_fork_by_key_leaves_the_focus_where_the_work_goes_on(
-    ask: Callable[[str], MainWindow], qtbot: QtBot, key: Qt.Key
-) -> None:
+def test_a_fork_by_key_leaves_the_focus_where_the_work_goes_on(ask, qtbot, key):
     window = ask("2 + 2?")
     qtbot.waitUntil(window.isActiveWindow)
     window.chat.step_through(1)
@@ -240,7 +235,7 @@ def test_a_fork_by_key_leaves_the_focus_where_the_work_goes_on(
     assert QApplication.focusWidget() is window.chat.composer.edit
 
 
-def test_in_a_narrow_window_the_list_makes_room_for_the_inspector(make_window: Make) -> None:
+def test_in_a_narrow_window_the_list_makes_room_for_the_inspector(make_window):
     window = make_window(width=900)
     assert window.width() == 900
     assert window.chat.sidebar.isVisible()
@@ -259,15 +254,13 @@ def test_in_a_narrow_window_the_list_makes_room_for_the_inspector(make_window: M
     assert not window.inspector.isVisible()
 
 
-def test_settings_with_a_value_that_is_no_longer_asked_for_are_read(tmp_path: Path) -> None:
+def test_settings_with_a_value_that_is_no_longer_asked_for_are_read(tmp_path):
     file = tmp_path / "settings.json"
     file.write_text('{"window": {"inspector": false, "page": "batch"}, "updates": {"tell": true}}', encoding="utf-8")
     assert SettingsFile(file).load().window.page == "batch"
 
 
-def test_tab_goes_from_the_header_to_the_list_the_text_and_the_composer(
-    ask: Callable[[str], MainWindow], qtbot: QtBot
-) -> None:
+def test_tab_goes_from_the_header_to_the_list_the_text_and_the_composer(ask, qtbot):
     window = ask("2 + 2?")
     qtbot.waitUntil(lambda: window.session.ready and window.isActiveWindow())
     chat = window.chat
@@ -288,9 +281,7 @@ def test_tab_goes_from_the_header_to_the_list_the_text_and_the_composer(
         assert QApplication.focusWidget() is stop
 
 
-def test_ctrl_z_brings_deleted_conversations_back_unless_a_field_has_something_to_undo(
-    ask: Callable[[str], MainWindow], qtbot: QtBot
-) -> None:
+def test_ctrl_z_brings_deleted_conversations_back_unless_a_field_has_something_to_undo(ask, qtbot):
     for problem in ("First?", "Second?"):
         window = ask(problem)
         window.chat.new()
@@ -322,7 +313,7 @@ def test_ctrl_z_brings_deleted_conversations_back_unless_a_field_has_something_t
     qtbot.waitUntil(lambda: window.session.ready and has_rows(2))
 
 
-def test_a_model_that_got_less_than_was_asked_for_is_told_of(make_window: Make, qtbot: QtBot) -> None:
+def test_a_model_that_got_less_than_was_asked_for_is_told_of(make_window, qtbot):
     loader = ScriptedLoader()
     less = Placement((), 128, 2, "f16", "with 12 of 29 layers on the GPU")
     loader.large = ScriptedEngine(*LARGE, name="large", placement=less)
@@ -338,7 +329,7 @@ class RemarkingLoader(ScriptedLoader):
         yield from super().__call__(choice, watcher)
 
 
-def test_what_is_to_be_known_of_a_pair_is_told_once_it_is_loaded(make_window: Make, qtbot: QtBot) -> None:
+def test_what_is_to_be_known_of_a_pair_is_told_once_it_is_loaded(make_window, qtbot):
     window = make_window(RemarkingLoader())
     qtbot.waitUntil(lambda: window.notice.text == "There is no room for the demo pair.")
     window.models._loader = ScriptedLoader()
@@ -346,7 +337,7 @@ def test_what_is_to_be_known_of_a_pair_is_told_once_it_is_loaded(make_window: Ma
     qtbot.waitUntil(lambda: not window.notice.text)
 
 
-def test_policy_and_preset_are_chosen_in_the_top_bar(window: MainWindow) -> None:
+def test_policy_and_preset_are_chosen_in_the_top_bar(window):
     window.topbar.policy.choose("keywords", "paper")
     assert matching_preset(window.preferences.value.run.policy) == "paper"
     assert "paper" in window.topbar.policy.text()
@@ -355,7 +346,7 @@ def test_policy_and_preset_are_chosen_in_the_top_bar(window: MainWindow) -> None
     assert window.topbar.policy.text().strip() == "Small only"
 
 
-def test_a_further_page_is_shown_in_the_top_bar(window: MainWindow) -> None:
+def test_a_further_page_is_shown_in_the_top_bar(window):
     page = QWidget()
     window.add_page("more", "More", page)
     window.show_page("more")
@@ -363,7 +354,7 @@ def test_a_further_page_is_shown_in_the_top_bar(window: MainWindow) -> None:
     assert window.preferences.value.window.page == "more"
 
 
-def test_closing_while_an_answer_is_written_keeps_what_is_there(make_window: Make, qtbot: QtBot) -> None:
+def test_closing_while_an_answer_is_written_keeps_what_is_there(make_window, qtbot):
     from tests.app.chat.test_answers import endless
 
     window = make_window(endless())
@@ -379,9 +370,7 @@ def test_closing_while_an_answer_is_written_keeps_what_is_there(make_window: Mak
     assert leaf.trace.ended is not None
 
 
-def test_a_chat_page_that_comes_into_view_later_has_the_focus_where_one_writes(
-    ask: Callable[[str], MainWindow], make_window: Make, qtbot: QtBot
-) -> None:
+def test_a_chat_page_that_comes_into_view_later_has_the_focus_where_one_writes(ask, make_window, qtbot):
     first = ask("2 + 2?")
     first.show_page("batch")
     first.close()
@@ -393,16 +382,14 @@ def test_a_chat_page_that_comes_into_view_later_has_the_focus_where_one_writes(
     assert QApplication.focusWidget() is window.chat.sidebar.list
 
 
-def test_the_window_opens_on_the_page_where_it_was_left(make_window: Make) -> None:
+def test_the_window_opens_on_the_page_where_it_was_left(make_window):
     window = make_window()
     window.show_page("batch")
     window.close()
-    assert make_window().findChild(BatchPage).isVisible()  # type: ignore[union-attr]
+    assert make_window().findChild(BatchPage).isVisible()
 
 
-def test_the_window_closes_the_store_after_everything_that_still_saves(
-    make_window: Callable[..., MainWindow], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_window_closes_the_store_after_everything_that_still_saves(make_window, qtbot, monkeypatch):
     window = make_window()
     qtbot.waitUntil(lambda: window.session.ready and window.models.state is LoadState.READY)
     order: list[str] = []
@@ -420,7 +407,7 @@ def test_the_window_closes_the_store_after_everything_that_still_saves(
     assert order == ["BackgroundTasks", "LoadedModels", "Preferences", "Store"]
 
 
-def test_a_window_that_would_lose_an_answer_asks_before_it_closes(make_window: Make, qtbot: QtBot) -> None:
+def test_a_window_that_would_lose_an_answer_asks_before_it_closes(make_window, qtbot):
     window = make_window()
     qtbot.waitUntil(lambda: window.session.ready and window.models.state is LoadState.READY)
 
@@ -442,7 +429,7 @@ def test_a_window_that_would_lose_an_answer_asks_before_it_closes(make_window: M
         assert not window.isVisible()
 
 
-def test_a_damaged_store_is_a_warning_that_stays(make_window: Make) -> None:
+def test_a_damaged_store_is_a_warning_that_stays(make_window):
     window = make_window(begin=False)
     window.paths.store.parent.mkdir(parents=True, exist_ok=True)
     window.paths.store.write_bytes(b"no database" * 1000)
@@ -456,14 +443,14 @@ def test_a_damaged_store_is_a_warning_that_stays(make_window: Make) -> None:
     assert not window.notice.timer.isActive()
 
 
-def test_a_store_that_cannot_be_opened_is_told_with_what_follows(make_window: Make) -> None:
+def test_a_store_that_cannot_be_opened_is_told_with_what_follows(make_window):
     window = make_window(begin=False)
     window.paths.store.mkdir(parents=True)
     window.open_store()
     assert "cannot be opened. Answers will not be saved. Check" in window.notice.text
 
 
-def test_what_a_full_disk_refused_is_in_the_list_and_can_be_opened(make_window: Make, qtbot: QtBot) -> None:
+def test_what_a_full_disk_refused_is_in_the_list_and_can_be_opened(make_window, qtbot):
     window = make_window()
     qtbot.waitUntil(lambda: window.session.ready and window.models.state is LoadState.READY)
     view = window.chat.sidebar.list

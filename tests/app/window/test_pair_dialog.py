@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractButton, QApplication
 from pytestqt.qtbot import QtBot
@@ -28,7 +26,7 @@ def opened_pair_dialog(window: MainWindow, qtbot: QtBot) -> PairDialog:
     return dialog
 
 
-def test_another_pair_is_loaded_and_remembered(window: MainWindow, qtbot: QtBot) -> None:
+def test_another_pair_is_loaded_and_remembered(window, qtbot):
     loader = window.models._loader
     assert isinstance(loader, ScriptedLoader)
     qtbot.waitUntil(lambda: window.models.pair.small is not None)
@@ -40,7 +38,7 @@ def test_another_pair_is_loaded_and_remembered(window: MainWindow, qtbot: QtBot)
     assert str(loader.choices[1].large) == "http://host:8080"
 
 
-def test_a_file_that_is_no_model_is_refused_before_it_is_loaded(window: MainWindow, qtbot: QtBot) -> None:
+def test_a_file_that_is_no_model_is_refused_before_it_is_loaded(window, qtbot):
     dialog = opened_pair_dialog(window, qtbot)
     dialog.edits[Author.SMALL].setText("/nowhere/model.gguf")
     assert not dialog.load.isEnabled()
@@ -52,7 +50,7 @@ def test_a_file_that_is_no_model_is_refused_before_it_is_loaded(window: MainWind
     assert dialog.load.isEnabled()
 
 
-def test_a_real_model_beside_one_of_the_demo_is_warned_of(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+def test_a_real_model_beside_one_of_the_demo_is_warned_of(window, qtbot, tmp_path):
     dialog = opened_pair_dialog(window, qtbot)
     assert not dialog.warning.isVisible()
     own = tmp_path / "own.gguf"
@@ -65,9 +63,7 @@ def test_a_real_model_beside_one_of_the_demo_is_warned_of(window: MainWindow, qt
     assert dialog.load.text() == "Load"
 
 
-def test_a_large_model_smaller_than_the_small_one_is_warned_of(
-    window: MainWindow, qtbot: QtBot, tmp_path: Path
-) -> None:
+def test_a_large_model_smaller_than_the_small_one_is_warned_of(window, qtbot, tmp_path):
     small, large = tmp_path / "small.gguf", tmp_path / "large.gguf"
     small.write_bytes(SMALL_MODEL.read_bytes())
     large.write_bytes(LARGE_MODEL.read_bytes())
@@ -82,9 +78,7 @@ def test_a_large_model_smaller_than_the_small_one_is_warned_of(
     assert not dialog.warning.isVisible()
 
 
-def test_recent_and_local_models_are_offered_by_any_part_of_their_name(
-    window: MainWindow, qtbot: QtBot, tmp_path: Path
-) -> None:
+def test_recent_and_local_models_are_offered_by_any_part_of_their_name(window, qtbot, tmp_path):
     dialog = opened_pair_dialog(window, qtbot)
     qwen, phi = tmp_path / "Qwen3-14B.gguf", tmp_path / "Phi-4.gguf"
     used = window.preferences.value.models.replaced(Author.LARGE, LocalFile(phi))
@@ -104,7 +98,7 @@ def test_recent_and_local_models_are_offered_by_any_part_of_their_name(
     ]
 
 
-def test_a_server_is_offered_and_understood_by_its_name(window: MainWindow, qtbot: QtBot) -> None:
+def test_a_server_is_offered_and_understood_by_its_name(window, qtbot):
     window.models.servers.keep({"http://office:8080": KnownServer(name="office")})
     dialog = opened_pair_dialog(window, qtbot)
     dialog.offer(window.preferences.value, list)
@@ -117,7 +111,7 @@ def test_a_server_is_offered_and_understood_by_its_name(window: MainWindow, qtbo
     assert chosen.args[0].large == ServerUrls(("http://office:8080",))
 
 
-def test_a_model_on_the_hub_leads_to_its_download(window: MainWindow, qtbot: QtBot) -> None:
+def test_a_model_on_the_hub_leads_to_its_download(window, qtbot):
     window.page_actions.choose_models()
     dialog = window.findChild(PairDialog)
     assert dialog
@@ -130,9 +124,7 @@ def test_a_model_on_the_hub_leads_to_its_download(window: MainWindow, qtbot: QtB
     assert wanted.args == [[HubFile("owner/name", "Q4_K_M")]]
 
 
-def test_typing_a_path_moves_no_field_and_is_judged_when_it_is_left_or_rests(
-    window: MainWindow, qtbot: QtBot, tmp_path: Path
-) -> None:
+def test_typing_a_path_moves_no_field_and_is_judged_when_it_is_left_or_rests(window, qtbot, tmp_path):
     dialog = opened_pair_dialog(window, qtbot)
     small, large = dialog.edits[Author.SMALL], dialog.edits[Author.LARGE]
     said = dialog.messages[Author.SMALL]
@@ -155,7 +147,7 @@ def test_typing_a_path_moves_no_field_and_is_judged_when_it_is_left_or_rests(
     assert large.geometry() == before
 
 
-def test_a_wrong_name_on_the_hub_keeps_no_other_button_from_working(window: MainWindow, qtbot: QtBot) -> None:
+def test_a_wrong_name_on_the_hub_keeps_no_other_button_from_working(window, qtbot):
     dialog = opened_pair_dialog(window, qtbot)
     qtbot.keyClicks(dialog.edits[Author.SMALL], "hf:nonsense")
     assert not dialog.download.isVisible(), "there is nothing to download"
@@ -168,7 +160,7 @@ def test_a_wrong_name_on_the_hub_keeps_no_other_button_from_working(window: Main
     assert wanted.args == [[HubFile("owner/name")]]
 
 
-def test_the_pair_button_goes_back_to_a_recent_pair(window: MainWindow, qtbot: QtBot) -> None:
+def test_the_pair_button_goes_back_to_a_recent_pair(window, qtbot):
     qtbot.waitUntil(lambda: window.session.ready)
     with qtbot.waitSignal(window.topbar.pair.choose_wanted):
         window.topbar.pair.click()  # there is no other pair yet
@@ -178,7 +170,7 @@ def test_the_pair_button_goes_back_to_a_recent_pair(window: MainWindow, qtbot: Q
     for address in ("http://one:8080", "http://two:8080", "http://one:8080", "http://two:8080"):
         window.page_actions.use_models(first.replaced(Author.LARGE, parse_source(address)))
         qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
-    window.models._loader.error = EngineLost("It does not answer.", "Check it.")  # type: ignore[attr-defined]
+    window.models._loader.error = EngineLost("It does not answer.", "Check it.")
     with qtbot.waitSignal(window.models.ready):  # those before it
         window.page_actions.use_models(first.replaced(Author.LARGE, parse_source("http://never:8080")))
     assert window.preferences.value.window.recent_pairs == (

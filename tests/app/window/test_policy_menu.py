@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
@@ -51,9 +48,7 @@ def drafted(page: QWidget) -> str:
 
 
 @pytest.mark.slow
-def test_large_only_drafted_is_written_by_the_large_model_and_shows_its_drafts(
-    make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path
-) -> None:
+def test_large_only_drafted_is_written_by_the_large_model_and_shows_its_drafts(make_window, qtbot, tmp_path):
     """With the real demo pair, which is loaded for one text at a time."""
     window = make_window(PairLoader(Paths.under(tmp_path)))
     menu = opened_more(opened_menu(window, qtbot), qtbot)
@@ -81,7 +76,7 @@ def test_large_only_drafted_is_written_by_the_large_model_and_shows_its_drafts(
 
 
 @pytest.mark.slow
-def test_a_policy_that_these_models_cannot_run_is_not_offered_and_says_why(window: MainWindow, qtbot: QtBot) -> None:
+def test_a_policy_that_these_models_cannot_run_is_not_offered_and_says_why(window, qtbot):
     menu = opened_more(opened_menu(window, qtbot), qtbot)
     assert not any("expected answer" in action.toolTip() for action in menu.actions()), "no question in a chat has one"
     action = entry(menu, "Large only, drafted")
@@ -90,7 +85,7 @@ def test_a_policy_that_these_models_cannot_run_is_not_offered_and_says_why(windo
     assert "llama-server with a draft model" in action.toolTip()
 
 
-def test_four_policies_are_offered_and_the_others_after_more(window: MainWindow, qtbot: QtBot) -> None:
+def test_four_policies_are_offered_and_the_others_after_more(window, qtbot):
     menu = opened_menu(window, qtbot)
     titles = [action.text().split("\t")[0] for action in menu.actions() if not action.isSeparator()]
     assert titles == ["Keywords", "Every step", "Small only", "Large only", "More…", "Parameters…"]
@@ -99,7 +94,7 @@ def test_four_policies_are_offered_and_the_others_after_more(window: MainWindow,
     assert set(titles).isdisjoint(others)
 
 
-def test_each_policy_has_its_title_and_a_line_that_explains_it(window: MainWindow, qtbot: QtBot) -> None:
+def test_each_policy_has_its_title_and_a_line_that_explains_it(window, qtbot):
     menu = opened_menu(window, qtbot)
     more = opened_more(menu, qtbot)
     assert not menu.toolTipsVisible(), "tool tips would cover the entries below"

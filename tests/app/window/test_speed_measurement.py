@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.window.main_window import MainWindow
@@ -31,7 +29,7 @@ SMALL, LARGE = ModelCost(decode=0.1, further=0.1, prefill=0), ModelCost(decode=0
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> dict[Author, Path]:
+def files(tmp_path):
     """The files of a pair that is not the demo's."""
     files = {Author.SMALL: tmp_path / "small.gguf", Author.LARGE: tmp_path / "large.gguf"}
     files[Author.SMALL].write_bytes(SMALL_MODEL.read_bytes())
@@ -40,7 +38,7 @@ def files(tmp_path: Path) -> dict[Author, Path]:
 
 
 @pytest.fixture
-def loader(files: dict[Author, Path]) -> ScriptedLoader:
+def loader(files):
     """A pair on this machine, whose small model answers and whose large one counts."""
     loader, placed = ScriptedLoader(), Placement((), 512, 1, "f16")
     counting = ScriptedEngine(continue_with=lambda *_: " one" * 40, name="large")
@@ -57,22 +55,20 @@ def measured(window: MainWindow, loader: ScriptedLoader) -> MainWindow:
     return window
 
 
-def test_a_loaded_pair_is_measured_and_its_speed_is_said_at_the_models(
-    make_window: Make, loader: ScriptedLoader, qtbot: QtBot
-) -> None:
+def test_a_loaded_pair_is_measured_and_its_speed_is_said_at_the_models(make_window, loader, qtbot):
     window = make_window(loader)
     qtbot.waitUntil(lambda: "Large alone about" in window.topbar.pair.toolTip())
     assert window.models.costs.of(loader.large.card)
 
 
-def test_what_is_known_is_not_measured_again(make_window: Make, loader: ScriptedLoader, qtbot: QtBot) -> None:
+def test_what_is_known_is_not_measured_again(make_window, loader, qtbot):
     window = measured(make_window(loader, begin=False), loader)
     expected = "Large alone about 4 tok/s; drafted about 4; pair about 8 at a large share of 20%."
     qtbot.waitUntil(lambda: expected in window.topbar.pair.toolTip())
     assert not loader.small.sessions + loader.large.sessions
 
 
-def test_an_answer_that_begins_ends_the_measurement(make_window: Make, loader: ScriptedLoader, qtbot: QtBot) -> None:
+def test_an_answer_that_begins_ends_the_measurement(make_window, loader, qtbot):
     begun = threading.Event()
 
     def wait(_: str) -> None:
@@ -89,9 +85,7 @@ def test_an_answer_that_begins_ends_the_measurement(make_window: Make, loader: S
     assert window.models.costs.of(loader.large.card) is None
 
 
-def test_below_an_answer_stands_how_long_the_large_model_alone_would_have_taken(
-    make_window: Make, loader: ScriptedLoader, qtbot: QtBot
-) -> None:
+def test_below_an_answer_stands_how_long_the_large_model_alone_would_have_taken(make_window, loader, qtbot):
     window = measured(make_window(loader, begin=False), loader)
     window.models.costs.keep(loader.large.card, LARGE.model_copy(update={"decode": 60}))
     loader.small.continue_with = lambda _, body: " Four.</think> It is 4." if body else "One.\n\nWait, no"
@@ -108,18 +102,14 @@ def test_below_an_answer_stands_how_long_the_large_model_alone_would_have_taken(
     assert not last_answer(window).time.isVisible(), "it did not end by itself"
 
 
-def test_nothing_is_said_below_an_answer_where_the_large_model_is_not_known(
-    window: MainWindow, ask: Callable[[str], MainWindow]
-) -> None:
+def test_nothing_is_said_below_an_answer_where_the_large_model_is_not_known(window, ask):
     window.preferences.change_run(policy=BRIEF)
     ask("What is 2 + 2?")
     assert last_answer(window).exchange.trace.totals[Author.LARGE].kept
     assert not last_answer(window).time.isVisible()
 
 
-def test_the_chooser_estimates_a_pair_from_its_sizes_until_it_was_measured(
-    window: MainWindow, loader: ScriptedLoader, files: dict[Author, Path], qtbot: QtBot
-) -> None:
+def test_the_chooser_estimates_a_pair_from_its_sizes_until_it_was_measured(window, loader, files, qtbot):
     def speed(choice: ModelChoice) -> str:
         dialog = PairDialog(choice, window.models.servers, window.models.costs, window)
         qtbot.addWidget(dialog)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from baton_reasoning.core.grading.grader import Grader
@@ -12,17 +9,17 @@ from baton_reasoning.core.store.store import Store
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(tmp_path):
     return tmp_path / "baton.sqlite"
 
 
 @pytest.fixture
-def store(path: Path) -> Iterator[Store]:
+def store(path):
     with Store.open(path) as store:
         yield store
 
 
 @pytest.fixture
-def grader() -> Iterator[Grader]:
+def grader():
     with Grader() as grader:
         yield grader

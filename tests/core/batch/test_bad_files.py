@@ -13,7 +13,6 @@ import sys
 import zipfile
 from datetime import date
 from io import BytesIO
-from pathlib import Path
 
 import openpyxl
 import pytest
@@ -82,15 +81,13 @@ def rejected(found: ProblemSet) -> list[tuple[int, str]]:
         ("set/a.json", b"{", "not valid JSON"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_a_reason_and_a_way_on(
-    tmp_path: Path, name: str, content: bytes, reason: str
-) -> None:
+def test_what_cannot_be_read_is_refused_with_a_reason_and_a_way_on(tmp_path, name, content, reason):
     path = written(tmp_path, name, content)
     with pytest.raises(ProblemFileError, match=reason):
         read_problems(tmp_path / "set" if "/" in name else path)
 
 
-def test_what_is_not_there_or_no_file_is_refused(tmp_path: Path) -> None:
+def test_what_is_not_there_or_no_file_is_refused(tmp_path):
     with pytest.raises(ProblemFileError, match="cannot be read: No such file"):
         read_problems(tmp_path / "nowhere.jsonl")
     if hasattr(os, "mkfifo"):
@@ -99,9 +96,7 @@ def test_what_is_not_there_or_no_file_is_refused(tmp_path: Path) -> None:
             read_problems(tmp_path / "p.jsonl")
 
 
-def test_a_folder_with_too_many_files_is_refused_and_not_read_in_part(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_with_too_many_files_is_refused_and_not_read_in_part(tmp_path, monkeypatch):
     monkeypatch.setattr("baton_reasoning.core.batch.reading.problems._MOST_FILES", 2)
     for name in "abc":
         written(tmp_path, f"set/{name}.txt", "One?\n")
@@ -109,7 +104,7 @@ def test_a_folder_with_too_many_files_is_refused_and_not_read_in_part(
         read_problems(tmp_path / "set")
 
 
-def test_bad_lines_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
+def test_bad_lines_are_named_and_the_rest_is_read(tmp_path):
     lines = ['{"problem": "One?"}', '{"problem": ', "[1, 2]", '{"problem": " "}', '"Two\u2028?"', '{"other": 1}']
     found = read(tmp_path, "p.jsonl", "\n".join([*lines, '{"problem": ' + "9" * 10_000 + "}"]))
     assert texts(found) == ["One?", "Two\u2028?"]
@@ -123,7 +118,7 @@ def test_bad_lines_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "json"])
-def test_json_that_is_nested_too_deeply_is_refused_in_a_sentence(tmp_path: Path, ending: str) -> None:
+def test_json_that_is_nested_too_deeply_is_refused_in_a_sentence(tmp_path, ending):
     for depth in (*range(900, 1_000), 100_000):
         deep = f'{{"problem": "Why?", "list": {"[" * depth}{"]" * depth}}}'
         with contextlib.suppress(ProblemFileError):
@@ -132,13 +127,13 @@ def test_json_that_is_nested_too_deeply_is_refused_in_a_sentence(tmp_path: Path,
         read(tmp_path, f"p.{ending}", deep)
 
 
-def test_half_characters_are_replaced(tmp_path: Path) -> None:
+def test_half_characters_are_replaced(tmp_path):
     found = read(tmp_path, "p.jsonl", r'{"problem": "How \ud83d many?", "answer": "\ud83d\ude00", "\ud83d": "x"}')
     (problem,) = found.problems
     assert (problem.text, problem.expected, problem.metadata) == ("How ? many?", "😀", {"?": "x"})
 
 
-def test_what_is_not_utf_8_is_read_as_windows_1252_and_noted(tmp_path: Path) -> None:
+def test_what_is_not_utf_8_is_read_as_windows_1252_and_noted(tmp_path):
     found = read(tmp_path, "p.txt", "Wie groß ist die Fläche?\n“Und wo?”\n".encode("cp1252"))
     assert texts(found) == ["Wie groß ist die Fläche?", "“Und wo?”"]
     assert found.notes == ("p.txt is not UTF-8 and was read as Windows-1252.",)
@@ -147,7 +142,7 @@ def test_what_is_not_utf_8_is_read_as_windows_1252_and_noted(tmp_path: Path) -> 
 # Tables
 
 
-def test_only_a_line_break_ends_a_row(tmp_path: Path) -> None:
+def test_only_a_line_break_ends_a_row(tmp_path):
     """A form feed is what becomes of the LaTeX \\frac in many files; it needs no quotes."""
     cells = ("What is \x0crac{1}{2} of 4?", "One\u2028two?", "One\x85two?", "One\x0btwo?")
     found = read(tmp_path, "p.csv", "question,answer\n" + "".join(f"{cell},2\n" for cell in cells))
@@ -156,7 +151,7 @@ def test_only_a_line_break_ends_a_row(tmp_path: Path) -> None:
     ]
 
 
-def test_doubtful_rows_of_a_table(tmp_path: Path) -> None:
+def test_doubtful_rows_of_a_table(tmp_path):
     """Too many fields, too few, a header that repeats itself, a field of many lines; and no header at all."""
     long = "x\n" * 1_000_000
     rows = f'question,note,note,\n"{long}",1\nTwo?,1,2,3,4\nThree?\nFour?,a,b,c\n'
@@ -202,9 +197,7 @@ def with_part(name: str, content: str) -> bytes:
 @pytest.mark.parametrize(
     ("cell", "expected"), [(4, "4"), (0.1 + 0.2, "0.3"), ("\\frac{1}{2}", "\\frac{1}{2}"), (True, "TRUE"), (None, None)]
 )
-def test_the_first_visible_sheet_with_a_header_is_read_as_it_is_shown(
-    tmp_path: Path, cell: CellValue, expected: str | None
-) -> None:
+def test_the_first_visible_sheet_with_a_header_is_read_as_it_is_shown(tmp_path, cell, expected):
     title: list[tuple[CellValue, ...]] = [("Questions of 2026",), (None,)]
     rows = [*title, ("Frage", None, "Antwort"), (None,), ("What is 2 + 2?", None, cell), ("Why?",)]
     found = read(tmp_path, "sums.xlsx", workbook(title, rows))
@@ -215,7 +208,7 @@ def test_the_first_visible_sheet_with_a_header_is_read_as_it_is_shown(
     assert texts(read(tmp_path, "sums.xlsx", workbook([], [("What is the sum?",)]))) == ["What is the sum?"]
 
 
-def test_a_date_or_an_error_in_a_cell_would_be_a_wrong_answer(tmp_path: Path) -> None:
+def test_a_date_or_an_error_in_a_cell_would_be_a_wrong_answer(tmp_path):
     rows: list[tuple[CellValue, ...]] = [
         ("Question", "Answer"),
         ("Which day?", date(2024, 1, 2)),
@@ -242,22 +235,20 @@ ENTITIES = '<!ENTITY e0 "0123456789">' + "".join(f'<!ENTITY e{n} "{f"&e{n - 1};"
         with_part("xl/styles.xml", f"<!DOCTYPE x [{ENTITIES}]><x>&e9;</x>"),
     ],
 )
-def test_what_is_no_whole_workbook_is_refused_with_a_way_on(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_whole_workbook_is_refused_with_a_way_on(tmp_path, content):
     with pytest.raises(ProblemFileError, match=r"damaged or protected by a password, or no .* Save the sheet as CSV"):
         read(tmp_path, "sums.xlsx", content)
 
 
 @pytest.mark.parametrize(("module", "ending"), [("openpyxl", "xlsx"), ("pyarrow", "parquet")])
-def test_without_its_package_a_sentence_says_how_to_get_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, ending: str
-) -> None:
+def test_without_its_package_a_sentence_says_how_to_get_it(tmp_path, monkeypatch, module, ending):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ProblemFileError, match=rf"pip install .*\[{ending}\]"):
         read(tmp_path, f"p.{ending}", b"")
 
 
 @needs_pyarrow
-def test_however_a_parquet_file_is_damaged_it_is_read_or_refused(tmp_path: Path) -> None:
+def test_however_a_parquet_file_is_damaged_it_is_read_or_refused(tmp_path):
     """pyarrow raises OSError, UnicodeDecodeError and OverflowError besides its own."""
     pyarrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
     path, draw = tmp_path / "p.parquet", random.Random(1)
@@ -282,13 +273,13 @@ def test_however_a_parquet_file_is_damaged_it_is_read_or_refused(tmp_path: Path)
 # Too much
 
 
-def test_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_too_large_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("baton_reasoning.core.batch.reading.source.FILE_LIMIT", 1 << 20)
     with pytest.raises(ProblemFileError, match=r"larger than 1 MiB\. Split it"):
         read(tmp_path, "p.txt", "One?\n" * (1 << 20))
 
 
-def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr("baton_reasoning.core.batch.reading.tabular.UNPACKED_LIMIT", 1 << 20)
     with pytest.raises(ProblemFileError, match=r"unpacks to more than 1 MiB"):
         read(tmp_path, "sums.xlsx", with_part("docProps/app.xml", " " * (2 << 20)))
@@ -296,7 +287,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch
 
 @needs_pyarrow
 @pytest.mark.parametrize("store_schema", [True, False])
-def test_a_text_that_many_rows_share_fills_no_memory(tmp_path: Path, store_schema: bool) -> None:
+def test_a_text_that_many_rows_share_fills_no_memory(tmp_path, store_schema):
     pyarrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
     shared = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 30_000, pyarrow.int32()), ["x" * 900_000])
     path = tmp_path / "p.parquet"
@@ -309,7 +300,7 @@ def test_a_text_that_many_rows_share_fills_no_memory(tmp_path: Path, store_schem
 
 
 @pytest.mark.slow
-def test_a_column_in_each_row_takes_linear_time(tmp_path: Path) -> None:
+def test_a_column_in_each_row_takes_linear_time(tmp_path):
     rows = [json.dumps({"problem": "One?", f"k{number}": 1}) for number in range(30_000)]
     assert len(read(tmp_path, "p.jsonl", "\n".join(rows)).problems) == 30_000
 
@@ -320,7 +311,7 @@ def test_a_column_in_each_row_takes_linear_time(tmp_path: Path) -> None:
 @pytest.mark.slow
 @IN_ONE_FOLDER
 @given(st.lists(st.dictionaries(NAMES, VALUES, max_size=6), min_size=1, max_size=4))
-def test_any_records_are_read_or_refused(tmp_path: Path, records: list[dict[str, object]]) -> None:
+def test_any_records_are_read_or_refused(tmp_path, records):
     (tmp_path / "p.jsonl").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
     (tmp_path / "p.json").write_text(json.dumps({"data": records}), encoding="utf-8")
     for path in tmp_path.glob("p.*"):
@@ -336,6 +327,6 @@ def test_any_records_are_read_or_refused(tmp_path: Path, records: list[dict[str,
 @pytest.mark.parametrize("ending", ["", *ENDINGS])
 @IN_ONE_FOLDER
 @given(st.binary(max_size=300) | st.text(alphabet='|-#\n\t ,;"`Answer:12*', max_size=120).map(str.encode))
-def test_any_bytes_are_read_or_refused(tmp_path: Path, ending: str, data: bytes) -> None:
+def test_any_bytes_are_read_or_refused(tmp_path, ending, data):
     with contextlib.suppress(ProblemFileError):
         read(tmp_path, f"p{ending}", data)

@@ -40,9 +40,7 @@ def rows(arm: Arm, right: str, seconds: float = 1) -> list[ResultRow]:
     ],
     ids=["nothing right", "as small", "below small", "a little recovered", "most recovered", "no clear gap"],
 )
-def test_it_is_said_where_the_large_model_alone_is_better_than_a_pair(
-    small: int, baton: int, large: int, advice: str
-) -> None:
+def test_it_is_said_where_the_large_model_alone_is_better_than_a_pair(small, baton, large, advice):
     right = {SMALL: small, LARGE: large, DRAFTED: large, BATON: baton}
     results = {arm.name: rows(arm, count * "+" + (40 - count) * "-") for arm, count in right.items()}
     assert against_baselines(ARMS, results)[BATON.name].advice == advice
@@ -51,7 +49,7 @@ def test_it_is_said_where_the_large_model_alone_is_better_than_a_pair(
     assert against_baselines([SMALL, LARGE, control], results)[BATON.name].advice == "", "nobody means to use a control"
 
 
-def test_ten_problems_show_nothing_clearly() -> None:
+def test_ten_problems_show_nothing_clearly():
     few = {arm.name: rows(arm, right) for arm, right in ((SMALL, "-" * 10), (LARGE, "+++++-----"), (BATON, "-" * 10))}
     assert against_baselines([SMALL, LARGE, BATON], few)[BATON.name].advice == ""
 
@@ -60,6 +58,6 @@ def test_ten_problems_show_nothing_clearly() -> None:
     ("alone", "together", "change"),
     [("-", "+", "rescued"), ("+", "-", "spoiled"), ("+", "+", ""), ("-", "-", ""), ("?", "+", ""), ("-", "?", "")],
 )
-def test_a_pair_rescues_or_spoils_an_answer_of_its_small_model(alone: str, together: str, change: str) -> None:
+def test_a_pair_rescues_or_spoils_an_answer_of_its_small_model(alone, together, change):
     (small,), (pair,) = rows(SMALL, alone), rows(BATON, together)
     assert change_by_pair(small, pair) == change

@@ -117,9 +117,7 @@ def markers_in(drawing: ElementTree.Element) -> Iterator[Marker]:
     ),
     st.sampled_from([360, 640]),
 )
-def test_the_marker_of_each_arm_in_the_legend_is_the_marker_at_its_place(
-    arms: list[tuple[str, int, int]], width: int
-) -> None:
+def test_the_marker_of_each_arm_in_the_legend_is_the_marker_at_its_place(arms, width):
     drawing = Drawing(share_chart(report(*(arm_report(*arm) for arm in arms)), width))
     assert list(drawing.legend) == [name for name, *_ in arms]
     places = [drawing.place(100 * large / TOKENS, 5 * right) for _, large, right in arms]
@@ -132,7 +130,7 @@ def test_the_marker_of_each_arm_in_the_legend_is_the_marker_at_its_place(
         assert max(abs(one.x - other.x), abs(one.y - other.y)) >= MARKER_WIDTH - 0.2, "no marker hides another"
 
 
-def test_a_line_of_chance_leads_from_the_small_model_alone_to_each_large_one() -> None:
+def test_a_line_of_chance_leads_from_the_small_model_alone_to_each_large_one():
     other = arm_report("large, 32B", TOKENS, 20, "always")
     drawing = Drawing(share_chart(report(SMALL, LARGE, other, arm_report("c = 3", 280, 19))))
     for name, right in (("Large only", 95), ("Large only, 32B", 100)):
@@ -142,7 +140,7 @@ def test_a_line_of_chance_leads_from_the_small_model_alone_to_each_large_one() -
     assert "By chance" not in lone, "an arm that drafts, or whose large model never stepped in, is no model alone"
 
 
-def test_a_line_of_its_own_dashes_joins_the_arms_of_a_sweep() -> None:
+def test_a_line_of_its_own_dashes_joins_the_arms_of_a_sweep():
     arms = [arm_report(f"c = {c}", 10 * c, c % 20, sweep="c") for c in (15, 3, 50)]
     others = [arm_report(f"n = {n}", 10 * n, 10, sweep="n") for n in (1, 2)]
     drawing = Drawing(share_chart(report(SMALL, *arms, *others)))
@@ -152,19 +150,19 @@ def test_a_line_of_its_own_dashes_joins_the_arms_of_a_sweep() -> None:
     assert [len(line.split()) for line in drawing.lines("Values of n")] == [2]
 
 
-def test_names_in_a_chart_are_text() -> None:
+def test_names_in_a_chart_are_text():
     name = "<script>alert(1)</script>"
     assert list(Drawing(share_chart(report(arm_report(name, 280, 19)))).legend) == [name]
 
 
-def test_a_chart_without_an_answer_says_so() -> None:
+def test_a_chart_without_an_answer_says_so():
     silent = report(SMALL.model_copy(update={"accuracy": None}))
     assert "No graded answer yet." in share_chart(silent)
     assert shares_in_words(silent) == "No graded answer yet."
     assert shares_in_words(report(SMALL, LARGE)) == "Small only 60% at 0.0%; Large only 95% at 100.0%"
 
 
-def test_bars_say_how_often_the_large_model_stepped_in_and_why() -> None:
+def test_bars_say_how_often_the_large_model_stepped_in_and_why():
     drawing = Drawing(takeovers_by_reason(SMALL.model_copy(update={"takeovers": {"reflection": 1500, "opening": 500}})))
     texts = [each.text for each in drawing.root.iter("text")]
     assert texts == ["Reflection", "75% (1,500)", "Opening", "25% (500)"]

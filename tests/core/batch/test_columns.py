@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -29,7 +28,7 @@ UNNAMED = {"a": "x", "b": "How many?".ljust(40, " "), "expected": 34, "steps": "
     [ARC, NESTED, OLYMPIAD, MATH, GSM8K, SVAMP, ALPACA, GERMAN, UNNAMED],
 )
 @pytest.mark.parametrize("name", ["p.jsonl", "p.json"])
-def test_a_problem_and_its_answer_are_found(tmp_path: Path, record: dict[str, object], name: str) -> None:
+def test_a_problem_and_its_answer_are_found(tmp_path, record, name):
     (problem,) = read(tmp_path, name, json.dumps(record)).problems
     assert (problem.text, problem.expected) == ("How many?", "34")
     assert problem.id in ("1", "a", "a.json", "3")
@@ -56,7 +55,7 @@ def test_a_problem_and_its_answer_are_found(tmp_path: Path, record: dict[str, ob
         {"a": "B", "b": "2", "c": "3", "answer": "B"},
     ],
 )
-def test_options_are_found_wherever_they_stand(tmp_path: Path, fields: dict[str, object]) -> None:
+def test_options_are_found_wherever_they_stand(tmp_path, fields):
     found = read(tmp_path, "p.jsonl", json.dumps({"question": "Which?", **fields}))
     first, blank, *options = texts(found)[0].split("\n")
     assert (first, blank, options[1][:2], found.problems[0].expected) == ("Which?", "", "B)", "B")
@@ -64,28 +63,28 @@ def test_options_are_found_wherever_they_stand(tmp_path: Path, fields: dict[str,
     assert options[2:] in ([], ["C) blue"], ["C) 3"], ["C) blue", "D) black"])
 
 
-def test_labels_from_0_name_the_first_of_two_numbered_options(tmp_path: Path) -> None:
+def test_labels_from_0_name_the_first_of_two_numbered_options(tmp_path):
     rows = [{"question": "Why?", "choice1": "sun", "choice2": "rain", "label": label} for label in (0, 1)]
     found = read(tmp_path, "copa.jsonl", "\n".join(map(json.dumps, rows)))
     assert [problem.expected for problem in found.problems] == ["A", "B"]
 
 
 @pytest.mark.parametrize("names", ["ab", "AB", "abcd", "ABCD"])
-def test_columns_of_single_letters_are_values_of_the_problem(tmp_path: Path, names: str) -> None:
+def test_columns_of_single_letters_are_values_of_the_problem(tmp_path, names):
     record = {"question": "Solve a*x = b.", **{name: 3 * at for at, name in enumerate(names, 1)}, "answer": 1}
     found = read(tmp_path, "p.jsonl", json.dumps(record))
     assert [(each.text, each.expected) for each in found.problems] == [("Solve a*x = b.", "1")]
     assert found.problems[0].metadata[names[1]] == "6"
 
 
-def test_options_in_one_text_are_refused_with_a_way_on(tmp_path: Path) -> None:
+def test_options_in_one_text_are_refused_with_a_way_on(tmp_path):
     lines = [{"question": "Which?", "options": "A) red B) green", "answer": "B"}, {"question": "How many?"}]
     found = read(tmp_path, "p.jsonl", "\n".join(map(json.dumps, lines)))
     assert texts(found) == ["How many?"]
     assert "line 1: Its “options” is one text; write a list, or a column for each: option_a" in found.summary()[-1]
 
 
-def test_right_and_wrong_options_in_columns_are_shuffled_the_same_way_each_time(tmp_path: Path) -> None:
+def test_right_and_wrong_options_in_columns_are_shuffled_the_same_way_each_time(tmp_path):
     header = "Question,Correct Answer,Incorrect Answer 1,Incorrect Answer 2,Incorrect Answer 3\n"
     rows = "".join(f"What is {n}+{n}?,right,w1,w2,w3\n" for n in range(40))
     found = read(tmp_path, "gpqa.csv", header + rows)
@@ -95,7 +94,7 @@ def test_right_and_wrong_options_in_columns_are_shuffled_the_same_way_each_time(
     assert {problem.expected for problem in found.problems} == set("ABCD")
 
 
-def test_the_context_stands_before_the_question_where_there_is_one(tmp_path: Path) -> None:
+def test_the_context_stands_before_the_question_where_there_is_one(tmp_path):
     for names in (("Body", "Question", "Answer"), ("input", "instruction", "output")):
         rows = [dict(zip(names, cells, strict=True)) for cells in (("It costs 76.", "How much?", 51.0), ("", "Or?", 4))]
         found = read(tmp_path, "svamp.json", json.dumps(rows))
@@ -105,14 +104,14 @@ def test_the_context_stands_before_the_question_where_there_is_one(tmp_path: Pat
         ]
 
 
-def test_an_answer_column_that_is_empty_in_every_row_does_not_beat_a_filled_one(tmp_path: Path) -> None:
+def test_an_answer_column_that_is_empty_in_every_row_does_not_beat_a_filled_one(tmp_path):
     found = read(tmp_path, "p.csv", "question,answer,target\nHow many?,,34\nHow few?,,3\n")
     assert [problem.expected for problem in found.problems] == ["34", "3"]
     assert found.columns[0].answer == "target"
 
 
 @pytest.mark.parametrize("name", ["p.jsonl", "p.json"])
-def test_a_conversation_is_refused_and_another_column_can_be_named(tmp_path: Path, name: str) -> None:
+def test_a_conversation_is_refused_and_another_column_can_be_named(tmp_path, name):
     """Chat files, verl: the problem is a list of messages."""
     record = {"prompt": [{"role": "user", "content": "How many?"}], "extra_info": {"text": "How?", "answer": "34"}}
     path = written(tmp_path, name, json.dumps(record))
@@ -122,7 +121,7 @@ def test_a_conversation_is_refused_and_another_column_can_be_named(tmp_path: Pat
     assert (problem.text, problem.expected) == ("How?", "34")
 
 
-def test_columns_that_a_person_names_are_not_guessed(tmp_path: Path) -> None:
+def test_columns_that_a_person_names_are_not_guessed(tmp_path):
     path = written(tmp_path, "p.csv", "id,question,hint,choice_a,choice_b,value\nx,Which?,Look.,red,green,B\n")
     found = read_problems(path, named=ColumnNames("question", "value"))
     (problem,) = found.problems
@@ -144,7 +143,7 @@ def test_columns_that_a_person_names_are_not_guessed(tmp_path: Path) -> None:
         (r"Thus \boxed{7}.", "7"),
     ],
 )
-def test_an_answer_is_cut_out_of_its_solution(tmp_path: Path, solution: str, expected: str | None) -> None:
+def test_an_answer_is_cut_out_of_its_solution(tmp_path, solution, expected):
     record = {"question": "One?", "answer": "", "solution": solution}
     (problem,) = read(tmp_path, "p.jsonl", json.dumps(record)).problems
     assert problem.expected == expected

@@ -48,9 +48,7 @@ def shown(report: Report) -> list[str]:
 
 
 @pytest.mark.slow
-def test_no_seconds_are_shown_of_the_demo_pair_but_what_was_measured_at_a_real_cost(
-    store: Store, grader: Grader
-) -> None:
+def test_no_seconds_are_shown_of_the_demo_pair_but_what_was_measured_at_a_real_cost(store, grader):
     report = Results.read(store, ended_batch(store, grader, *DEMO)).report
     (note,) = notes(report)
     assert f"1 to {MEASURED_COST}, one answer at a time" in note
@@ -62,7 +60,7 @@ def test_no_seconds_are_shown_of_the_demo_pair_but_what_was_measured_at_a_real_c
 
 
 @pytest.mark.slow
-def test_the_timing_of_copies_that_cost_more_shows_seconds(store: Store, grader: Grader) -> None:
+def test_the_timing_of_copies_that_cost_more_shows_seconds(store, grader):
     report = Results.read(store, ended_batch(store, grader, *COPIES)).report
     assert notes(report) == []
     text, page = shown(report)
@@ -71,7 +69,7 @@ def test_the_timing_of_copies_that_cost_more_shows_seconds(store: Store, grader:
 
 
 @pytest.mark.slow
-def test_the_files_of_a_demo_batch_keep_what_was_measured(store: Store, grader: Grader, tmp_path: Path) -> None:
+def test_the_files_of_a_demo_batch_keep_what_was_measured(store, grader, tmp_path):
     batch = ended_batch(store, grader, *DEMO)
     export(store, batch, tmp_path / "out.csv")
     export(store, batch, tmp_path / "out.json")
@@ -87,7 +85,7 @@ def settings(small: ModelSource | str, large: ModelSource | str = "") -> BatchSe
     return BatchSettings(small=next(models), large=next(models))
 
 
-def test_a_batch_is_the_demos_if_no_other_model_writes_in_it() -> None:
+def test_a_batch_is_the_demos_if_no_other_model_writes_in_it():
     assert settings(*DEMO).is_demo
     assert settings(DemoModel.SMALL).is_demo, "the arm of the small model alone needs no other"
     assert not settings(DemoModel.SMALL, LocalFile(Path("large.gguf"))).is_demo
@@ -97,7 +95,7 @@ def test_a_batch_is_the_demos_if_no_other_model_writes_in_it() -> None:
     assert not BatchSettings().is_demo
 
 
-def test_before_a_batch_begins_the_names_of_its_models_tell_whether_it_is_the_demos() -> None:
+def test_before_a_batch_begins_the_names_of_its_models_tell_whether_it_is_the_demos():
     named = Provenance(small="demo:small", large="demo:large")
     assert BatchSettings(provenance=named).is_demo
     assert not BatchSettings(provenance=named.model_copy(update={"large": "large.gguf"})).is_demo
@@ -105,7 +103,7 @@ def test_before_a_batch_begins_the_names_of_its_models_tell_whether_it_is_the_de
     assert not own.model_copy(update={"provenance": named}).is_demo, "it was resumed with others"
 
 
-def test_the_measured_ratio_is_that_of_the_documented_experiment() -> None:
+def test_the_measured_ratio_is_that_of_the_documented_experiment():
     page = Path(__file__).parents[3].joinpath("docs", "evidence.md").read_text(encoding="utf-8")
     assert f"`baton evidence --cost {MEASURED_COST} " in page
     (row,) = re.findall(r"^\| baton \|.*\| (\d\.\d\d) \(", page, re.MULTILINE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from pathlib import Path
 
 import pytest
 
@@ -49,7 +48,7 @@ from tests.core.batch.counting import problems
         "\u200b\u00a0@SUM(A1)",
     ],
 )
-def test_text_that_could_run_gets_an_apostrophe(cell: str) -> None:
+def test_text_that_could_run_gets_an_apostrophe(cell):
     assert safe_cell(cell) == f"'{cell}"
 
 
@@ -62,7 +61,7 @@ def test_text_that_could_run_gets_an_apostrophe(cell: str) -> None:
         ("=1;=2", "'=1;'=2"),
     ],
 )
-def test_a_formula_after_a_semicolon_which_parts_cells_in_half_of_europe_cannot_run(cell: str, safe: str) -> None:
+def test_a_formula_after_a_semicolon_which_parts_cells_in_half_of_europe_cannot_run(cell, safe):
     assert safe_cell(cell) == safe
 
 
@@ -73,11 +72,11 @@ def test_a_formula_after_a_semicolon_which_parts_cells_in_half_of_europe_cannot_
         *("(1;-2)", "a; b", "[0;+1]"),
     ],
 )
-def test_numbers_and_plain_text_stay_as_they_are(cell: Cell) -> None:
+def test_numbers_and_plain_text_stay_as_they_are(cell):
     assert safe_cell(cell) == cell
 
 
-def test_a_row_has_every_field_of_its_result_but_texts_and_lists(store: Store, tmp_path: Path) -> None:
+def test_a_row_has_every_field_of_its_result_but_texts_and_lists(store, tmp_path):
     batch = create_batch(store, "counting", problems(2), arms_of(["small"], RunSettings()))
     for name in ("results.csv", "results.jsonl"):
         export(store, batch, tmp_path / name)
@@ -90,7 +89,7 @@ def test_a_row_has_every_field_of_its_result_but_texts_and_lists(store: Store, t
         }
 
 
-def test_a_written_file_reads_back_with_quotes_line_breaks_and_umlauts(tmp_path: Path) -> None:
+def test_a_written_file_reads_back_with_quotes_line_breaks_and_umlauts(tmp_path):
     path = tmp_path / "report.csv"
     rows: list[list[Cell]] = [["1", 'He said "Größe"\nand left'], ["2", "=2"], ["3", -3]]
     write_file(path, {".csv": lambda rows: csv_lines(["id", "=answer"], rows)}, rows)
@@ -100,7 +99,7 @@ def test_a_written_file_reads_back_with_quotes_line_breaks_and_umlauts(tmp_path:
     assert read == [["id", "'=answer"], ["1", 'He said "Größe"\nand left'], ["2", "'=2"], ["3", "-3"]]
 
 
-def test_results_that_were_cut_short_are_refused(store: Store, tmp_path: Path) -> None:
+def test_results_that_were_cut_short_are_refused(store, tmp_path):
     batch = create_batch(store, "counting", problems(3), arms_of(["small"], RunSettings()))
     for name in ("report.json", "results.jsonl"):
         export(store, batch, tmp_path / name)
@@ -113,7 +112,7 @@ def test_results_that_were_cut_short_are_refused(store: Store, tmp_path: Path) -
         read_repetition(tmp_path / "report.json")
 
 
-def test_a_report_of_an_older_version_can_be_run_again(store: Store, tmp_path: Path) -> None:
+def test_a_report_of_an_older_version_can_be_run_again(store, tmp_path):
     batch = create_batch(store, "counting", problems(2), arms_of(["small"], RunSettings()))
     for name in ("report.json", "results.jsonl"):
         export(store, batch, tmp_path / name)
@@ -133,7 +132,7 @@ def changed(store: Store, small: str, large: str, told: BatchSettings) -> list[s
     return Repetition(Results.read(store, batch).report, (), ()).changed_models(small, large)
 
 
-def test_each_model_that_is_another_file_is_named(store: Store, tmp_path: Path) -> None:
+def test_each_model_that_is_another_file_is_named(store, tmp_path):
     same, other = tmp_path / "same.gguf", tmp_path / "other.gguf"
     same.write_bytes(b"as it was")
     other.write_bytes(b"changed since")

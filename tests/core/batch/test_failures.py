@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from pathlib import Path
 
 import pytest
 
@@ -24,7 +23,6 @@ from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.engines.base import Conversation
 from baton_reasoning.core.errors import EngineLost, EngineRefused
-from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.store import Store
@@ -57,7 +55,7 @@ def pair(**large: object) -> Pair:
 
 
 @pytest.fixture
-def batch(store: Store, grader: Grader) -> str:
+def batch(store, grader):
     """Six problems by the small model alone, and one of them with takeovers."""
     problems = [Problem(name, f"{name} 2 + 2?", "4", {}, line) for line, name in enumerate(SMALL, 1)]
     alone = RunSettings(policy=Never.Settings(), max_tokens=300)
@@ -79,7 +77,7 @@ def kinds(found: FailureAnalysis) -> dict[str, FailureKind]:
     return {failure.problem.id: failure.kind for failure in found.failures}
 
 
-def test_answers_are_grouped_by_what_went_wrong(store: Store, batch: str) -> None:
+def test_answers_are_grouped_by_what_went_wrong(store, batch):
     found = analyse(store, batch, "small")
     assert kinds(found) == {
         "endless": FailureKind.LIMIT,
@@ -91,7 +89,7 @@ def test_answers_are_grouped_by_what_went_wrong(store: Store, batch: str) -> Non
     assert found.answers == 6
 
 
-def test_takeovers_are_counted_by_reason_cue_and_outcome(store: Store, batch: str) -> None:
+def test_takeovers_are_counted_by_reason_cue_and_outcome(store, batch):
     found = analyse(store, batch, "both")
     wait = next(group for group in found.takeovers if group.cue == "wait")
     assert wait.reason == "Reflection takeover"
@@ -103,7 +101,7 @@ def test_takeovers_are_counted_by_reason_cue_and_outcome(store: Store, batch: st
     assert analyse(store, batch, "small").takeovers == ()
 
 
-def test_an_opinion_names_the_first_error_of_every_wrong_answer(store: Store, batch: str) -> None:
+def test_an_opinion_names_the_first_error_of_every_wrong_answer(store, batch):
     *_, last = opinions(store, batch, pair()).run()
     assert last.done == last.total > 0
     slip = next(failure for failure in analyse(store, batch, "small").failures if failure.problem.id == "slip")
@@ -115,7 +113,7 @@ def test_an_opinion_names_the_first_error_of_every_wrong_answer(store: Store, ba
     assert slip.detail == "5, expected 4 · step 1: 5 instead of 4"
 
 
-def test_answers_are_read_once_and_right_ones_never(store: Store, batch: str) -> None:
+def test_answers_are_read_once_and_right_ones_never(store, batch):
     first = pair()
     list(opinions(store, batch, first).run())
     assert isinstance(first.large, ScriptedEngine)
@@ -128,7 +126,7 @@ def test_answers_are_read_once_and_right_ones_never(store: Store, batch: str) ->
     assert all(store.runs.trace(row.run).opinion is None for row in right)
 
 
-def test_stopped_it_keeps_the_answers_that_were_read(store: Store, batch: str) -> None:
+def test_stopped_it_keeps_the_answers_that_were_read(store, batch):
     reading = opinions(store, batch, pair())
     for item in reading.run():
         if item.done == 1:
@@ -138,12 +136,12 @@ def test_stopped_it_keeps_the_answers_that_were_read(store: Store, batch: str) -
     assert len(opinions(store, batch, pair()).answers) == len(reading.answers) - 1
 
 
-def test_a_large_model_that_cannot_score_is_refused_before_anything_is_read(store: Store, batch: str) -> None:
+def test_a_large_model_that_cannot_score_is_refused_before_anything_is_read(store, batch):
     with pytest.raises(EngineRefused, match="vLLM"):
         list(opinions(store, batch, pair(returns_scores=False)).run())
 
 
-def test_a_large_model_that_dies_leaves_what_was_read(store: Store, batch: str) -> None:
+def test_a_large_model_that_dies_leaves_what_was_read(store, batch):
     def dies(before: str, token: str) -> str:
         if "Or rather" in before:
             raise EngineLost("Gone.", "Start it.")
@@ -154,9 +152,7 @@ def test_a_large_model_that_dies_leaves_what_was_read(store: Store, batch: str) 
     assert any(store.runs.trace(row.run).opinion for row in store.batches.results(batch))
 
 
-def test_an_answer_that_does_not_fit_into_the_context_is_left_out_and_the_others_are_read(
-    store: Store, batch: str
-) -> None:
+def test_an_answer_that_does_not_fit_into_the_context_is_left_out_and_the_others_are_read(store, batch):
     reading = opinions(store, batch, pair(context=100), "small")
     *_, last = reading.run()
     assert last.done == last.total
@@ -165,14 +161,14 @@ def test_an_answer_that_does_not_fit_into_the_context_is_left_out_and_the_others
     assert reading.remarks == ["1 answer did not fit into the context. Load the models with a larger one."]
 
 
-def test_an_answer_without_text_is_passed_over(store: Store, batch: str) -> None:
+def test_an_answer_without_text_is_passed_over(store, batch):
     empty = Answer(Trace, Trace().apply, row=next(store.batches.results(batch)))
     reading = Reviews(Opinions(), pair(), [empty])
     list(reading.run())
     assert reading.is_whole
 
 
-def test_another_large_model_reads_the_answers_again_and_the_same_one_does_not(store: Store, batch: str) -> None:
+def test_another_large_model_reads_the_answers_again_and_the_same_one_does_not(store, batch):
     first = opinions(store, batch, pair())
     list(first.run())
     for name, reads_again in (("large", False), ("other", True)):
@@ -182,7 +178,7 @@ def test_another_large_model_reads_the_answers_again_and_the_same_one_does_not(s
         assert bool(named.large.sessions) is reads_again
 
 
-def test_the_trace_of_a_batch_answer_shows_its_opinion_and_its_summary_stays(store: Store, batch: str) -> None:
+def test_the_trace_of_a_batch_answer_shows_its_opinion_and_its_summary_stays(store, batch):
     row = next(row for row in store.batches.results(batch, "small") if row.answer == "5")
     before = concluded(store, row.run)
     list(opinions(store, batch, pair()).run())
@@ -211,13 +207,11 @@ def test_the_trace_of_a_batch_answer_shows_its_opinion_and_its_summary_stays(sto
         ("the answer is $\\frac{1}{2}$", "\\frac{1}{2}", True),
     ],
 )
-def test_a_right_answer_in_the_reasoning_is_found_where_it_is_stated(
-    reasoning: str, expected: str, stated: bool
-) -> None:
+def test_a_right_answer_in_the_reasoning_is_found_where_it_is_stated(reasoning, expected, stated):
     assert had_stated(reasoning, expected) is stated
 
 
-def test_a_note_is_kept_and_exported(store: Store, batch: str, tmp_path: Path) -> None:
+def test_a_note_is_kept_and_exported(store, batch, tmp_path):
     row = next(row for row in store.batches.results(batch, "small") if row.answer == "5")
     store.batches.set_note(row.job, "  =adds one too many <b>  ").result()
     again = next(each for each in store.batches.results(batch) if each.job == row.job)
@@ -236,7 +230,7 @@ def test_a_note_is_kept_and_exported(store: Store, batch: str, tmp_path: Path) -
     assert analyse(store, batch).notes == 0
 
 
-def test_a_graded_again_answer_keeps_its_note(store: Store, batch: str) -> None:
+def test_a_graded_again_answer_keeps_its_note(store, batch):
     row = next(iter(store.batches.results(batch)))
     store.batches.set_note(row.job, "odd").result()
     assert row.verdict

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
@@ -15,7 +13,7 @@ from baton_reasoning.core.batch.reading.problems import read_data_set
 from baton_reasoning.core.errors import BatonError, DownloadError, ProblemFileError
 from baton_reasoning.core.models.hub import Hub
 from baton_reasoning.core.models.options import HubAccess
-from tests.core.batch.data_hub import COMMIT, DataHub, running_data_hub
+from tests.core.batch.data_hub import COMMIT, running_data_hub
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -25,7 +23,7 @@ def lines(*questions: str) -> str:
 
 
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataHub]:
+def hub(tmp_path, monkeypatch):
     with running_data_hub(tmp_path / "cache", monkeypatch) as hub:
         yield hub
 
@@ -44,17 +42,17 @@ def texts(name: str, endpoint: str) -> list[str]:
         ("https://huggingface.co/datasets/maths/sums/", ("maths/sums", "", "")),
     ],
 )
-def test_a_name_has_a_revision_and_a_split(name: str, parts: tuple[str, ...]) -> None:
+def test_a_name_has_a_revision_and_a_split(name, parts):
     assert HubDataSet.parse(name) == parts
 
 
 @pytest.mark.parametrize("name", ["hf:", "hf:sums", "hf:maths/sums:a b", "hf:../x/y/z"])
-def test_a_name_that_is_none_is_refused(name: str) -> None:
+def test_a_name_that_is_none_is_refused(name):
     with pytest.raises(ProblemFileError, match="Write hf:OWNER/NAME"):
         HubDataSet.parse(name)
 
 
-def test_the_test_split_is_read_and_its_commit_named(hub: DataHub) -> None:
+def test_the_test_split_is_read_and_its_commit_named(hub):
     hub.files = {"README.md": "# Sums", "train.jsonl": lines("Old?"), "test.jsonl": lines("New?", "Newer?")}
     found = read_data_set("hf:maths/sums", Hub(HubAccess(hub.endpoint)))
     assert [problem.text for problem in found.problems] == ["New?", "Newer?"]
@@ -63,7 +61,7 @@ def test_the_test_split_is_read_and_its_commit_named(hub: DataHub) -> None:
     assert found.origin.data_set == f"hf:maths/sums@{COMMIT}"
 
 
-def test_a_split_and_the_parts_of_a_split_are_chosen_by_name(hub: DataHub) -> None:
+def test_a_split_and_the_parts_of_a_split_are_chosen_by_name(hub):
     hub.files = {
         "main/test-00000-of-00002.jsonl": lines("First?"),
         "main/test-00001-of-00002.jsonl": lines("Second?"),
@@ -79,7 +77,7 @@ def test_a_split_and_the_parts_of_a_split_are_chosen_by_name(hub: DataHub) -> No
 
 
 @pytest.mark.parametrize("revision", ["", f"@{COMMIT}", f"@{COMMIT[:7]}", "@v1.0"])
-def test_what_was_read_once_is_read_offline(hub: DataHub, revision: str) -> None:
+def test_what_was_read_once_is_read_offline(hub, revision):
     hub.files = {"test.jsonl": lines("New?")}
     name = f"hf:maths/sums{revision}"
     assert texts(name, hub.endpoint) == ["New?"]
@@ -89,14 +87,14 @@ def test_what_was_read_once_is_read_offline(hub: DataHub, revision: str) -> None
     assert found.origin.data_set == f"hf:maths/sums@{COMMIT}"
 
 
-def test_what_changes_after_the_listing_is_read_as_it_was_listed(hub: DataHub) -> None:
+def test_what_changes_after_the_listing_is_read_as_it_was_listed(hub):
     hub.files, hub.newer = {"test.jsonl": lines("New?")}, COMMIT[::-1]
     found = read_data_set("hf:maths/sums", Hub(HubAccess(hub.endpoint)))
     assert found.notes[0] == f"Read test.jsonl of hf:maths/sums@{COMMIT}."
     assert found.problems
 
 
-def test_a_part_that_does_not_arrive_is_an_error_and_not_left_out(hub: DataHub) -> None:
+def test_a_part_that_does_not_arrive_is_an_error_and_not_left_out(hub):
     hub.files = {f"test-0000{n}-of-00002.jsonl": lines(question) for n, question in enumerate(("First?", "Second?"))}
     hub.missing = {"test-00001-of-00002.jsonl"}
     with pytest.raises(DownloadError, match="test-00001-of-00002"):
@@ -108,14 +106,14 @@ def test_a_part_that_does_not_arrive_is_an_error_and_not_left_out(hub: DataHub) 
     assert texts(f"hf:maths/sums@{COMMIT}", NOWHERE) == ["First?", "Second?"]
 
 
-def test_a_data_set_that_is_not_there_or_not_in_the_cache_is_named(hub: DataHub) -> None:
+def test_a_data_set_that_is_not_there_or_not_in_the_cache_is_named(hub):
     with pytest.raises(DownloadError, match=r"cannot be reached.*maths/sums is not in the cache"):
         texts("hf:maths/sums", NOWHERE)
     with pytest.raises(BatonError, match="maths/nothing"):
         texts("hf:maths/nothing", hub.endpoint)
 
 
-def test_the_library_that_keeps_the_cache_sends_no_telemetry(hub: DataHub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_library_that_keeps_the_cache_sends_no_telemetry(hub, monkeypatch):
     looked_for_agents: list[bool] = []
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", False)
     monkeypatch.setattr(_headers, "detect_agent", lambda: looked_for_agents.append(True))
@@ -124,7 +122,7 @@ def test_the_library_that_keeps_the_cache_sends_no_telemetry(hub: DataHub, monke
     assert not looked_for_agents
 
 
-def test_a_cache_that_takes_no_file_is_said(hub: DataHub, tmp_path: Path) -> None:
+def test_a_cache_that_takes_no_file_is_said(hub, tmp_path):
     hub.files = {"test.jsonl": lines("New?")}
     (tmp_path / "cache").write_text("a file where the folder should be", encoding="utf-8")
     with pytest.raises(DownloadError, match=r"maths/sums/test\.jsonl cannot be stored"):
@@ -132,7 +130,7 @@ def test_a_cache_that_takes_no_file_is_said(hub: DataHub, tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("hub")
-def test_a_hub_that_is_gone_once_its_files_are_listed_is_asked_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_hub_that_is_gone_once_its_files_are_listed_is_asked_once(caplog):
     with pytest.raises(DownloadError, match=f"{NOWHERE} cannot be reached"):
         Hub(HubAccess(NOWHERE)).data_file("maths/sums", COMMIT, "test.jsonl")
     assert "Retrying" not in caplog.text

@@ -159,7 +159,7 @@ def as_parquet(rows: list[Row]) -> bytes:
 @pytest.mark.scaled
 @settings(max_examples=size(150, long=3_000))
 @given(st.data())
-def test_the_same_problems_are_read_from_any_format_encoding_and_place(data: st.DataObject) -> None:
+def test_the_same_problems_are_read_from_any_format_encoding_and_place(data):
     drawn = data.draw(problems())
     place = data.draw(st.sampled_from(["file", "folder", "standard input"]))
     middle = data.draw(st.integers(0, len(drawn) - 1)) if place == "folder" else 0
@@ -199,14 +199,12 @@ def test_the_same_problems_are_read_from_any_format_encoding_and_place(data: st.
     ],
 )
 @pytest.mark.parametrize("name", ["p.txt", "standard-input"])
-def test_lines_blank_lines_answers_or_rules_part_the_problems_of_a_text(
-    name: str, text: str, problems_of_it: list[tuple[str, str | None, int]]
-) -> None:
+def test_lines_blank_lines_answers_or_rules_part_the_problems_of_a_text(name, text, problems_of_it):
     found = read_problems(ProblemSource(name, text.encode()))
     assert [(each.text, each.expected, each.source_line) for each in found.problems] == problems_of_it
 
 
-def test_without_a_name_rows_of_the_same_width_are_a_table(tmp_path: Path) -> None:
+def test_without_a_name_rows_of_the_same_width_are_a_table(tmp_path):
     text = "a;b\nWhy is it so?;2\nWhat is this, then?;3\n"
     for source in (ProblemSource("standard-input", text.encode()), written(tmp_path, "p.csv", text)):
         found = read_problems(source, named=ColumnNames(answer="b"))
@@ -216,7 +214,7 @@ def test_without_a_name_rows_of_the_same_width_are_a_table(tmp_path: Path) -> No
         ]
 
 
-def test_a_problem_knows_its_line_and_its_file_and_needs_no_answer(tmp_path: Path) -> None:
+def test_a_problem_knows_its_line_and_its_file_and_needs_no_answer(tmp_path):
     found = read(tmp_path, "two.jsonl", '{"problem": "One?"}\n\n{"problem": "Two?"}\n')
     assert found.name == "two"
     assert found.problems == (
@@ -225,7 +223,7 @@ def test_a_problem_knows_its_line_and_its_file_and_needs_no_answer(tmp_path: Pat
     )
 
 
-def test_a_missing_number_is_no_answer_and_an_infinite_one_is(tmp_path: Path) -> None:
+def test_a_missing_number_is_no_answer_and_an_infinite_one_is(tmp_path):
     """Pandas writes NaN for a missing value."""
     answers = ("NaN", "Infinity", "-Infinity", '"NaN"', "null")
     found = read(tmp_path, "p.jsonl", "\n".join(f'{{"problem": "P?", "answer": {each}, "x": NaN}}' for each in answers))
@@ -233,7 +231,7 @@ def test_a_missing_number_is_no_answer_and_an_infinite_one_is(tmp_path: Path) ->
     assert not any(each.metadata for each in found.problems)
 
 
-def test_a_limit_reads_the_first_good_ones_of_a_file_or_a_folder(tmp_path: Path) -> None:
+def test_a_limit_reads_the_first_good_ones_of_a_file_or_a_folder(tmp_path):
     lines = "not json\n" + "".join(f'{{"problem": "Problem {n}?"}}\n' for n in range(50))
     found = read_problems(written(tmp_path, "many.jsonl", lines), limit=3)
     assert texts(found) == ["Problem 0?", "Problem 1?", "Problem 2?"]
@@ -242,14 +240,14 @@ def test_a_limit_reads_the_first_good_ones_of_a_file_or_a_folder(tmp_path: Path)
     assert texts(read_problems(tmp_path / "set", limit=3)) == ["One?", "Two?", "One?"]
 
 
-def test_repeated_ids_are_made_unique_and_noted(tmp_path: Path) -> None:
+def test_repeated_ids_are_made_unique_and_noted(tmp_path):
     ids = ["a", "a", "b", "a#2", "a"]
     found = read(tmp_path, "p.jsonl", "\n".join(json.dumps({"id": each, "problem": "P?"}) for each in ids))
     assert [problem.id for problem in found.problems] == ["a", "a#3", "b", "a#2", "a#4"]
     assert any("more than once" in note for note in found.notes)
 
 
-def test_a_folder_is_read_file_by_file(tmp_path: Path) -> None:
+def test_a_folder_is_read_file_by_file(tmp_path):
     written(tmp_path, "set/a.jsonl", '{"id": "1", "problem": "From JSON?"}\nbroken\n')
     written(tmp_path, "set/b.csv", "question,answer\nFrom CSV?,2\n")
     written(tmp_path, "set/deeper/c.txt", "From a text?\n")
@@ -272,7 +270,7 @@ def test_a_folder_is_read_file_by_file(tmp_path: Path) -> None:
     assert found.origin.files[2].sha256 == hashlib.sha256(b"From a text?\n").hexdigest()
 
 
-def test_the_summary_names_columns_answers_and_what_was_dropped(tmp_path: Path) -> None:
+def test_the_summary_names_columns_answers_and_what_was_dropped(tmp_path):
     lines = [{"question": "One?", "answer": "1", "level": 5}, {"question": "Two?", "answer": ""}, {"question": ""}]
     assert read(tmp_path, "p.jsonl", "\n".join(map(json.dumps, lines))).summary() == [
         "Read 2 problems, 1 with an answer, 1 cannot be graded.",

@@ -8,12 +8,10 @@ from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.batch.running.batch import create_batch
 from baton_reasoning.core.batch.running.progress import BatchProgress, JobEnded, time_left, time_taken
 from baton_reasoning.core.batch.running.runner import Runner
-from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.batches import ArmTotals, JobState, ResultRow
 from baton_reasoning.core.store.run_cost import RunCost
-from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import large_engine, problems, small_engine
 from tests.fakes.scripted import Fault, ScriptedEngine
 
@@ -24,7 +22,7 @@ def totals(arm: str = "small", waiting: int = 0, answers: int = 0, seconds: floa
     return ArmTotals(arm, done + waiting, done, answers, 0, failed, seconds)
 
 
-def test_jobs_that_end_are_counted_as_the_store_counts_them(store: Store, grader: Grader) -> None:
+def test_jobs_that_end_are_counted_as_the_store_counts_them(store, grader):
     small = ScriptedEngine(continue_with=small_engine().continue_with, faults=[Fault(30)])
     found = [Problem("open", "Count to 5.", None, {}, 6), *problems(5)]
     batch = create_batch(store, "counting", found, arms_of(["small", "large"], RunSettings()))
@@ -61,9 +59,7 @@ def test_jobs_that_end_are_counted_as_the_store_counts_them(store: Store, grader
     ],
     ids=["one answer", "failures alone", "one at once", "four at once", "a slow arm", "the last problem"],
 )
-def test_what_waits_takes_the_mean_time_of_its_arm_shared_by_the_problems_at_once(
-    arms: list[ArmTotals], parallel: int, seconds: float | None
-) -> None:
+def test_what_waits_takes_the_mean_time_of_its_arm_shared_by_the_problems_at_once(arms, parallel, seconds):
     assert BatchProgress(arms, parallel).seconds_left() == (None if seconds is None else pytest.approx(seconds))
 
 
@@ -77,11 +73,11 @@ def test_what_waits_takes_the_mean_time_of_its_arm_shared_by_the_problems_at_onc
         (2 * 3600 + 13 * 60, "2 h 10 min left"),
     ],
 )
-def test_a_time_is_told_as_exactly_as_it_is_known(seconds: float | None, words: str) -> None:
+def test_a_time_is_told_as_exactly_as_it_is_known(seconds, words):
     assert time_left(seconds) == words
 
 
-def test_the_time_taken_counts_answers_written_at_once_once_and_leaves_out_pauses() -> None:
+def test_the_time_taken_counts_answers_written_at_once_once_and_leaves_out_pauses():
     start = datetime(2026, 11, 29, tzinfo=UTC)
     rows = [
         ResultRow(job, "", "small", job, 0, JobState.DONE, "", None, "", None, RunCost())._replace(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from baton_reasoning.core.batch.running.arms import arms_of
@@ -13,7 +11,6 @@ from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.errors import EngineLost, SettingsError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex, Verdict
-from baton_reasoning.core.models.options import ThinkingTags
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.batches import JobState
@@ -51,16 +48,14 @@ def outcomes(store: Store, batch: str) -> list[Outcome | None]:
         (Regex("speed is {expected}"), Outcome.WRONG),
     ],
 )
-def test_every_way_to_grade_gives_its_own_verdict(
-    store: Store, grader: Grader, how: How | Regex, outcome: Outcome
-) -> None:
+def test_every_way_to_grade_gives_its_own_verdict(store, grader, how, outcome):
     batch = answered(store, grader)
     list(regrade(store, batch, grader, How.EXACT if outcome is Outcome.CORRECT else How.NUMERIC))
     yielded = [row.verdict.outcome if row.verdict else None for row, _ in regrade(store, batch, grader, how)]
     assert yielded == outcomes(store, batch) == [outcome] * 2
 
 
-def test_a_batch_is_graded_later_as_it_was_before_and_so_is_what_is_run_then(store: Store, grader: Grader) -> None:
+def test_a_batch_is_graded_later_as_it_was_before_and_so_is_what_is_run_then(store, grader):
     batch = answered(store, grader)
     list(regrade(store, batch, grader, Regex(" m/s")))
     list(regrade(store, batch, grader))
@@ -70,7 +65,7 @@ def test_a_batch_is_graded_later_as_it_was_before_and_so_is_what_is_run_then(sto
     assert outcomes(store, batch) == [Outcome.CORRECT] * 2 + [Outcome.WRONG] * 2
 
 
-def test_answers_are_found_in_the_texts_by_the_grader_of_today(store: Store, grader: Grader) -> None:
+def test_answers_are_found_in_the_texts_by_the_grader_of_today(store, grader):
     batch = answered(store, grader, expected="0.5")
     wrong = Verdict(Outcome.WRONG, How.EXACT, "As an older version graded it.")
     jobs = [row.job for row in store.batches.results(batch)]
@@ -94,9 +89,7 @@ def test_answers_are_found_in_the_texts_by_the_grader_of_today(store: Store, gra
     ],
 )
 @pytest.mark.parametrize("thinking", [THINK, None])
-def test_the_answer_is_found_as_it_was_in_the_run(
-    store: Store, grader: Grader, text: str, limit: int, thinking: ThinkingTags | None
-) -> None:
+def test_the_answer_is_found_as_it_was_in_the_run(store, grader, text, limit, thinking):
     batch = create_batch(
         store, "texts", [Problem("p", "How many?", "18", {}, 1)], arms_of(["small"], RunSettings(max_tokens=limit))
     )
@@ -106,7 +99,7 @@ def test_the_answer_is_found_as_it_was_in_the_run(
     assert (row.answer, row.verdict) == (before.answer, before.verdict)
 
 
-def test_what_is_stopped_has_changed_nothing(store: Store, grader: Grader) -> None:
+def test_what_is_stopped_has_changed_nothing(store, grader):
     batch = answered(store, grader)
     graded = regrade(store, batch, grader, How.EXACT)
     next(graded)
@@ -115,14 +108,14 @@ def test_what_is_stopped_has_changed_nothing(store: Store, grader: Grader) -> No
     assert BatchSettings.of(store.batches.open(batch)).grade is How.AUTO
 
 
-def test_a_batch_that_is_running_is_not_graded_again(store: Store, grader: Grader) -> None:
+def test_a_batch_that_is_running_is_not_graded_again(store, grader):
     batch = create_batch(store, "speeds", [Problem("p", "How fast?", "1/2", {}, 1)], arms_of(["small"], RunSettings()))
     store.batches.claim(batch)
     with pytest.raises(SettingsError, match=r"“speeds” is running\. Wait until it is done, or stop it"):
         list(regrade(store, batch, grader, How.EXACT))
 
 
-def test_errors_and_what_waits_stay_as_they_are(store: Store, grader: Grader) -> None:
+def test_errors_and_what_waits_stay_as_they_are(store, grader):
     batch = answered(store, grader, fault=Fault(1, EngineLost("The model is gone.")))
     store.batches.add_arm(batch, arms_of(["large"], RunSettings())[0].stored(), [0])
     assert len(list(regrade(store, batch, grader, How.NUMERIC))) == 1
@@ -131,14 +124,14 @@ def test_errors_and_what_waits_stay_as_they_are(store: Store, grader: Grader) ->
     assert [row.state for row in rows] == [JobState.DONE] * 2 + [JobState.WAITING] * 2
 
 
-def test_an_answer_whose_text_is_damaged_keeps_its_verdict(store: Store, path: Path, grader: Grader) -> None:
+def test_an_answer_whose_text_is_damaged_keeps_its_verdict(store, path, grader):
     batch = answered(store, grader)
     damage(path)
     assert list(regrade(store, batch, grader, How.EXACT)) == []
     assert outcomes(store, batch) == [Outcome.CORRECT] * 2
 
 
-def test_settings_of_another_version_are_refused_in_words(store: Store) -> None:
+def test_settings_of_another_version_are_refused_in_words(store):
     batch = store.batches.create("odd", {"parallel": "many"}, [], [])
     with pytest.raises(SettingsError, match="cannot be read"):
         BatchSettings.of(store.batches.open(batch))

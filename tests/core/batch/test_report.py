@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import html
 import re
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -83,7 +81,7 @@ def cells(made: Report, title: str) -> list[str]:
         (("large",), "Large alone: 100% right."),
     ],
 )
-def test_a_report_begins_with_what_was_found(store: Store, recipes: tuple[str, ...], expected: str) -> None:
+def test_a_report_begins_with_what_was_found(store, recipes, expected):
     made = report(store, *recipes)
     assert sentence(made) == expected
     assert text_of(made).startswith(f"{expected}\n\ncounting: 6 problems, 1 seed, 2 at once; small small")
@@ -91,7 +89,7 @@ def test_a_report_begins_with_what_was_found(store: Store, recipes: tuple[str, .
     assert markdown_report(made).startswith(f"# counting\n\n{expected}\n")
 
 
-def test_a_sentence_has_the_figures_of_the_arms(store: Store) -> None:
+def test_a_sentence_has_the_figures_of_the_arms(store):
     made = report(store, "small", "large", "baton", "random")
     values = {"small": 0.625, "large": 0.98, "baton": 0.996, "random as baton": 0.72}
     tokens = {"small_tokens": 72, "large_tokens": 28}
@@ -104,7 +102,7 @@ def test_a_sentence_has_the_figures_of_the_arms(store: Store) -> None:
     )
 
 
-def test_a_sentence_says_what_is_not_there_yet(store: Store) -> None:
+def test_a_sentence_says_what_is_not_there_yet(store):
     arms = [arm.stored() for arm in arms_of(["small", "large"], RunSettings())]
     made = Results.read(store, store.batches.create("new", {}, problems(2), arms)).report
     assert sentence(made) == "No answer yet."
@@ -123,7 +121,7 @@ def test_a_sentence_says_what_is_not_there_yet(store: Store) -> None:
     assert [table.headings for table in main_tables(made)] == [("policy", "large share", "s/answer")]
 
 
-def test_the_tables_that_matter_fit_into_80_columns_and_the_others_are_folded(store: Store) -> None:
+def test_the_tables_that_matter_fit_into_80_columns_and_the_others_are_folded(store):
     made = report(store, "small", "large", "baton", "random")
     arms, differences = main_tables(made)
     assert arms.headings == ("policy", "correct (95% CI)", "large share", "s/answer", "× large")
@@ -141,7 +139,7 @@ def test_the_tables_that_matter_fit_into_80_columns_and_the_others_are_folded(st
     assert "gap recovered" not in (title for table in more_tables(report(store, "small")) for title in table.headings)
 
 
-def test_differences_are_those_of_the_other_arms_from_the_one_that_is_named(store: Store) -> None:
+def test_differences_are_those_of_the_other_arms_from_the_one_that_is_named(store):
     made = report(store, "small", "large")
     (row,) = main_tables(made, "small")[1].rows
     assert row == ("Large only", "+50.0 (+0.0 to +81.2)", "0.25")
@@ -152,7 +150,7 @@ def test_differences_are_those_of_the_other_arms_from_the_one_that_is_named(stor
     )
 
 
-def test_what_servers_charge_is_told_of_every_arm_and_row(store: Store, tmp_path: Path) -> None:
+def test_what_servers_charge_is_told_of_every_arm_and_row(store, tmp_path):
     pair = Pair(small_engine(), ChargingEngine(name="large", continue_with=large_engine().continue_with))
     batch = solved(store, "small", "large", pair=pair)
     made = Results.read(store, batch).report
@@ -167,7 +165,7 @@ def test_what_servers_charge_is_told_of_every_arm_and_row(store: Store, tmp_path
     assert {row["currency"] for row in rows if row["arm"] == "large"} == {"EUR"}
 
 
-def test_failures_and_unscored_answers_stay_out_of_the_accuracy_and_are_named(store: Store) -> None:
+def test_failures_and_unscored_answers_stay_out_of_the_accuracy_and_are_named(store):
     found = [*problems(3), Problem("open", "Count to 9.", None, {}, 4)]
     engine = ScriptedEngine(continue_with=small_engine().continue_with, faults=[Fault(3, EngineLost("Gone."))])
     made = Results.read(store, solved(store, "small", pair=Pair(engine), found=found)).report
@@ -180,7 +178,7 @@ def test_failures_and_unscored_answers_stay_out_of_the_accuracy_and_are_named(st
     ]
 
 
-def test_what_is_discarded_and_why_the_large_model_stepped_in_is_measured() -> None:
+def test_what_is_discarded_and_why_the_large_model_stepped_in_is_measured():
     small = ScriptedEngine("All is well.\n\nWait, is it so", " and on.</think>\n\nOne.")
     large = ScriptedEngine("Wait, it is not.", name="large")
     trace = Trace.of(run(Pair(small, large), QUESTION, RunSettings()))
@@ -192,7 +190,7 @@ def test_what_is_discarded_and_why_the_large_model_stepped_in_is_measured() -> N
     )
 
 
-def test_all_that_a_model_decoded_counts_as_its_work() -> None:
+def test_all_that_a_model_decoded_counts_as_its_work():
     """Two tokens, one discarded; a trial of two; and a token by the large model, after three rejected drafts."""
     tried = tuple(ScoredToken(None, text, 0.0) for text in "xy")
     trace = Trace.of(
@@ -211,7 +209,7 @@ def test_all_that_a_model_decoded_counts_as_its_work() -> None:
     assert (cost.large_read, cost.large_reread, cost.large_decoded) == (9, 0, 1 + 3)
 
 
-def test_arms_of_an_older_version_are_read_or_left_out(store: Store) -> None:
+def test_arms_of_an_older_version_are_read_or_left_out(store):
     batch, settings = solved(store, "small"), RunSettings().model_dump(mode="json")
     older = settings | {"boundary": r"\n[ \t\r]*\n", "limits": settings["limits"] | {"early_exit": 0}}
     gone = settings | {"policy": {"policy": "oracle", "delta": 0.2}}
@@ -224,12 +222,12 @@ def test_arms_of_an_older_version_are_read_or_left_out(store: Store) -> None:
 
 
 @pytest.mark.parametrize("shown", [text_of, page_of, markdown_report])
-def test_every_note_stands_beside_the_table(store: Store, grader: Grader, shown: Callable[[Report], str]) -> None:
+def test_every_note_stands_beside_the_table(store, grader, shown):
     text = html.unescape(shown(noted_report(store, grader)))
     assert [note for note in NOTES if note not in text] == []
 
 
-def test_a_pair_that_does_not_pay_is_named(store: Store) -> None:
+def test_a_pair_that_does_not_pay_is_named(store):
     arms = ("small", "large", "baton")
     wrong = Pair(ScriptedEngine(continue_with=lambda _, body: rest(solution(-1), body)), large_engine())
     made = Results.read(store, solved(store, *arms, pair=wrong, found=problems(40)))
@@ -239,7 +237,7 @@ def test_a_pair_that_does_not_pay_is_named(store: Store) -> None:
     assert notes(report(store, *arms)) == []
 
 
-def test_many_kinds_of_errors_are_summed_up(store: Store) -> None:
+def test_many_kinds_of_errors_are_summed_up(store):
     made = report(store, "small")
     errors = {f"Reason {n}.": 2 for n in range(8)}
     arm = made.arms[0].model_copy(update={"errors": errors})
@@ -248,7 +246,7 @@ def test_many_kinds_of_errors_are_summed_up(store: Store) -> None:
     assert lines[5] == "Small only: 6 answers for other reasons (results.jsonl)"
 
 
-def test_a_control_that_missed_its_large_share_is_named(store: Store) -> None:
+def test_a_control_that_missed_its_large_share_is_named(store):
     made = report(store, "large").model_copy(update={"is_older": False})
     near, far = (made.arms[0].model_copy(update={"aimed_share": share}) for share in (0.99, 0.9))
     assert notes(made.model_copy(update={"arms": (near,)})) == []
@@ -257,7 +255,7 @@ def test_a_control_that_missed_its_large_share_is_named(store: Store) -> None:
     ]
 
 
-def test_names_and_errors_are_no_markup(store: Store) -> None:
+def test_names_and_errors_are_no_markup(store):
     """Models are named by their files and servers, and an error says what a server said."""
     attack = "<img src=//x/p.png> ![p](//x/p.png)"
     large = ScriptedEngine(continue_with=large_engine().continue_with, faults=[Fault(0, EngineLost(attack))])
@@ -267,7 +265,7 @@ def test_names_and_errors_are_no_markup(store: Store) -> None:
     assert not re.search(r"(?<!\\)!\[", markdown_report(made))
 
 
-def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(store: Store) -> None:
+def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(store):
     batch = solved(store, "small", "large", name="<script>alert(1)</script>")
     page = page_of(Results.read(store, batch).report)
     assert "<script" not in page
@@ -277,7 +275,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(store: Store) ->
     assert 'viewBox="0 0 328' in page, "on a narrow screen the chart is drawn narrow, so that it can be read"
 
 
-def test_a_formula_in_an_answer_does_not_run_in_a_spreadsheet(store: Store, tmp_path: Path) -> None:
+def test_a_formula_in_an_answer_does_not_run_in_a_spreadsheet(store, tmp_path):
     engine = ScriptedEngine(r"</think>\boxed{=HYPERLINK(1)}")
     batch = solved(store, "small", pair=Pair(engine), found=problems(1))
     export(store, batch, tmp_path / "out.csv")
@@ -285,7 +283,7 @@ def test_a_formula_in_an_answer_does_not_run_in_a_spreadsheet(store: Store, tmp_
     assert row["answer"] == "'=HYPERLINK(1)"
 
 
-def test_an_unknown_kind_and_a_full_place_are_told_in_words(store: Store, tmp_path: Path) -> None:
+def test_an_unknown_kind_and_a_full_place_are_told_in_words(store, tmp_path):
     batch = solved(store, "small")
     with pytest.raises(StoreError, match="no kind of file"):
         export(store, batch, tmp_path / "out.docx")

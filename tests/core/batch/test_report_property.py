@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.batch.random_batches import RandomBatch, random_batches
+from tests.core.batch.random_batches import random_batches
 
 pytestmark = pytest.mark.slow
 Line = dict[str, Any]
@@ -269,7 +269,7 @@ def check_whether_seconds_compare(report: Line, lines: list[Line]) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(random_batches())
-def test_plain_loops_over_the_lines_find_every_figure(batch: RandomBatch) -> None:
+def test_plain_loops_over_the_lines_find_every_figure(batch):
     lines, report = batch.lines(), json.loads(batch.report().model_dump_json(by_alias=True))
     assert sorted({line["id"] for line in lines}) == sorted(report["problem_ids"])
     for arm in report["arms"]:
@@ -287,6 +287,6 @@ def test_plain_loops_over_the_lines_find_every_figure(batch: RandomBatch) -> Non
 
 @settings(max_examples=25, deadline=None)
 @given(random_batches(), st.integers(0, 99))
-def test_rows_in_any_order_give_the_same_report(batch: RandomBatch, seed: int) -> None:
+def test_rows_in_any_order_give_the_same_report(batch, seed):
     shuffled = Random(seed).sample(batch.rows, len(batch.rows))
     assert batch.report(shuffled).model_dump_json() == batch.report().model_dump_json()

@@ -42,7 +42,7 @@ def exported(store: Store, batch: str, path: Path) -> list[dict[str, Any]]:
     return [json.loads(text)] if path.suffix == ".json" else [json.loads(line) for line in text.splitlines()]
 
 
-def test_results_and_report_are_read_back_as_they_were_written(store: Store, tmp_path: Path) -> None:
+def test_results_and_report_are_read_back_as_they_were_written(store, tmp_path):
     lost = EngineLost("The model's process ended.", "Open it again.")
     engine = ScriptedEngine(continue_with=small_engine().continue_with, faults=[Fault(40, lost)])
     batch = run(store, "small", "large", "baton", "chosen", pair=Pair(engine, large_engine()))
@@ -54,14 +54,14 @@ def test_results_and_report_are_read_back_as_they_were_written(store: Store, tmp
     assert Report.model_validate(report) == results.report
 
 
-def test_a_batch_that_has_not_begun_can_be_exported(store: Store, tmp_path: Path) -> None:
+def test_a_batch_that_has_not_begun_can_be_exported(store, tmp_path):
     batch = create_batch(store, "counting", problems(2), arms_of(["small", "random"], RunSettings()))
     assert [line["state"] for line in exported(store, batch, tmp_path / "r.jsonl")] == ["waiting"] * 6
     (report,) = exported(store, batch, tmp_path / "report.json")
     assert Report.model_validate(report).arms[0].answers == 0
 
 
-def test_a_result_holds_the_text_and_who_wrote_what(store: Store, tmp_path: Path) -> None:
+def test_a_result_holds_the_text_and_who_wrote_what(store, tmp_path):
     batch = run(store, "baton")
     rows = {row.run: row for row in store.batches.results(batch)}
     for line in exported(store, batch, tmp_path / "results.jsonl"):
@@ -73,9 +73,7 @@ def test_a_result_holds_the_text_and_who_wrote_what(store: Store, tmp_path: Path
         assert line["small_tokens"] == sum(each["tokens"] for each in line["spans"] if each["author"] == "small")
 
 
-def test_a_result_says_how_it_was_graded_when_it_ran_and_where_the_problem_is_from(
-    store: Store, tmp_path: Path
-) -> None:
+def test_a_result_says_how_it_was_graded_when_it_ran_and_where_the_problem_is_from(store, tmp_path):
     batch = run(store, "small", found=[Problem("a", "Count to 2.", "2", {"level": "5"}, 1, "set.jsonl")])
     first, second = exported(store, batch, tmp_path / "results.jsonl")
     assert (first["id"], first["answer"], first["outcome"], first["graded_by"]) == ("a", "2", "correct", "exact")
@@ -85,7 +83,7 @@ def test_a_result_says_how_it_was_graded_when_it_ran_and_where_the_problem_is_fr
     assert first["conditions"]["parallel"] == 2
 
 
-def test_a_report_holds_the_settings_of_each_arm_and_how_the_batch_was_begun(store: Store, tmp_path: Path) -> None:
+def test_a_report_holds_the_settings_of_each_arm_and_how_the_batch_was_begun(store, tmp_path):
     (report,) = exported(store, run(store, "small", "chosen"), tmp_path / "report.json")
     small, chosen = report["arms"]
     assert small["settings"]["settings"]["policy"]["policy"] == "never"
@@ -95,7 +93,7 @@ def test_a_report_holds_the_settings_of_each_arm_and_how_the_batch_was_begun(sto
     assert report["provenance"]["llama_cpp_python"]
 
 
-def test_a_report_says_which_problems_these_were(store: Store, tmp_path: Path) -> None:
+def test_a_report_says_which_problems_these_were(store, tmp_path):
     found = read(tmp_path, "sums.csv", "id,question,answer\nx,One?,1\ny,Two?,2\n")
     provenance = Provenance.of_this_machine(problems=found.origin)
     batch = create_batch(store, "sums", found.problems, arms_of(["small"], RunSettings()), provenance=provenance)
@@ -105,9 +103,7 @@ def test_a_report_says_which_problems_these_were(store: Store, tmp_path: Path) -
     assert report["provenance"]["problems"] == {"data_set": "", "files": [{"name": "sums.csv", "sha256": sha256}]}
 
 
-def test_a_report_says_how_many_problems_at_once_the_last_run_had_and_each_answer_too(
-    store: Store, tmp_path: Path, grader: Grader
-) -> None:
+def test_a_report_says_how_many_problems_at_once_the_last_run_had_and_each_answer_too(store, tmp_path, grader):
     batch = create_batch(store, "counting", problems(4), arms_of(["small"], RunSettings()), parallel=1)
     list(Runner(store, batch, counting_pair(), grader, 3).run())
     (report,) = exported(store, batch, tmp_path / "report.json")
@@ -115,7 +111,7 @@ def test_a_report_says_how_many_problems_at_once_the_last_run_had_and_each_answe
     assert [parallel for parallel, *_ in report["arms"][0]["conditions"]["setups"]] == [3]
 
 
-def test_a_model_file_has_its_hash(store: Store, tmp_path: Path, grader: Grader) -> None:
+def test_a_model_file_has_its_hash(store, tmp_path, grader):
     arms = arms_of(["large"], RunSettings(max_tokens=4))
     batch = create_batch(store, "one", problems(1), arms)
     engine = LocalEngine(LARGE_MODEL)
@@ -129,13 +125,13 @@ def test_a_model_file_has_its_hash(store: Store, tmp_path: Path, grader: Grader)
     assert report["large"]["quantisation"]
 
 
-def test_one_problem_with_two_seeds_has_a_report_without_infinities(store: Store, tmp_path: Path) -> None:
+def test_one_problem_with_two_seeds_has_a_report_without_infinities(store, tmp_path):
     batch = run(store, "small", "large", found=problems(1))
     export(store, batch, tmp_path / "report.json")
     assert "Infinity" not in (tmp_path / "report.json").read_text("utf-8")
 
 
-def test_half_a_character_in_a_problem_or_an_answer_blocks_no_export(store: Store, tmp_path: Path) -> None:
+def test_half_a_character_in_a_problem_or_an_answer_blocks_no_export(store, tmp_path):
     half = {"id": "\ud800", "problem": "Why \ud800?", "answer": "\udfff", "\ud800": "\ud800"}
     found = read(tmp_path, "p.jsonl", json.dumps(half))
     engine = ScriptedEngine(continue_with=lambda *_: ["It is so.</think>", "\\boxed{", b"\xf0\x9f", "}"])
@@ -146,7 +142,7 @@ def test_half_a_character_in_a_problem_or_an_answer_blocks_no_export(store: Stor
     assert {file.stat().st_mode & 0o777 for file in tmp_path.glob("out*")} == {0o600}, "only the owner may read them"
 
 
-def test_all_exports_are_made_of_results_that_are_read_once(store: Store, tmp_path: Path) -> None:
+def test_all_exports_are_made_of_results_that_are_read_once(store, tmp_path):
     results = Results.read(store, run(store, "small"))
     report = results.report
     for ending in EXPORTS:
@@ -154,7 +150,7 @@ def test_all_exports_are_made_of_results_that_are_read_once(store: Store, tmp_pa
     assert results.report is report
 
 
-def test_an_answer_that_is_damaged_is_exported_up_to_there(store: Store, path: Path, tmp_path: Path) -> None:
+def test_an_answer_that_is_damaged_is_exported_up_to_there(store, path, tmp_path):
     batch = run(store, "small", found=problems(1))
     damage(path)
     for line in exported(store, batch, tmp_path / "results.jsonl"):
@@ -162,6 +158,6 @@ def test_an_answer_that_is_damaged_is_exported_up_to_there(store: Store, path: P
         assert line["small_tokens"] > 0
 
 
-def test_a_password_in_an_address_is_not_kept() -> None:
+def test_a_password_in_an_address_is_not_kept():
     kept = Provenance.of_this_machine(["baton", "--large", "https://me:secret@host:1"], "", "https://me:secret@host:1")
     assert "secret" not in kept.model_dump_json()

@@ -48,7 +48,7 @@ def results(store: Store, batch: str) -> Results:
 
 
 @pytest.fixture
-def undisturbed(store: Store, grader: Grader) -> str:
+def undisturbed(store, grader):
     batch = DisturbedBatch(store, grader)
     batch.run_to_the_end()
     return batch.id
@@ -138,9 +138,7 @@ class DisturbedBatch:
 @pytest.mark.scaled
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(DISTURBANCES, max_size=5))
-def test_whatever_happens_a_batch_ends_as_an_undisturbed_one(
-    store: Store, grader: Grader, undisturbed: str, disturbances: list[Disturbance]
-) -> None:
+def test_whatever_happens_a_batch_ends_as_an_undisturbed_one(store, grader, undisturbed, disturbances):
     batch, expected = DisturbedBatch(store, grader), results(store, undisturbed)
     for disturbance in disturbances:
         batch.take(disturbance, expected)
@@ -148,7 +146,7 @@ def test_whatever_happens_a_batch_ends_as_an_undisturbed_one(
     assert results(store, batch.id) == expected
 
 
-def test_a_text_that_was_complete_is_only_graded(store: Store, grader: Grader) -> None:
+def test_a_text_that_was_complete_is_only_graded(store, grader):
     undisturbed, killed = (batch_of(store, 1) for _ in range(2))
     list(Runner(store, undisturbed, counting_pair(), grader).run())
     (done,) = store.batches.results(undisturbed)
@@ -182,14 +180,14 @@ class TwoAtOnce:
         self.states = [row.state for row in store.batches.results(batch)]
 
 
-def test_told_to_finish_it_completes_what_is_under_way_and_begins_no_other(store: Store, grader: Grader) -> None:
+def test_told_to_finish_it_completes_what_is_under_way_and_begins_no_other(store, grader):
     batch = TwoAtOnce(store, grader, Runner.finish)
     assert progress.Finishing(2) in batch.events
     assert len([event for event in batch.events if isinstance(event, progress.JobEnded)]) == 2
     assert batch.states == [JobState.DONE] * 2 + [JobState.WAITING] * 7
 
 
-def test_told_to_finish_while_it_is_paused_it_ends(store: Store, grader: Grader) -> None:
+def test_told_to_finish_while_it_is_paused_it_ends(store, grader):
     def pause_and_finish(runner: Runner) -> None:
         runner.pause()
         runner.finish()
@@ -197,7 +195,7 @@ def test_told_to_finish_while_it_is_paused_it_ends(store: Store, grader: Grader)
     assert TwoAtOnce(store, grader, pause_and_finish).states.count(JobState.DONE) == 2
 
 
-def test_told_to_stop_while_it_finishes_it_stops_at_once(store: Store, grader: Grader) -> None:
+def test_told_to_stop_while_it_finishes_it_stops_at_once(store, grader):
     def finish_and_stop(runner: Runner) -> None:
         runner.finish()
         runner.stop()
@@ -207,7 +205,7 @@ def test_told_to_stop_while_it_finishes_it_stops_at_once(store: Store, grader: G
     assert set(batch.states) == {JobState.WAITING}
 
 
-def test_told_to_finish_where_nothing_is_under_way_it_stops(store: Store, grader: Grader) -> None:
+def test_told_to_finish_where_nothing_is_under_way_it_stops(store, grader):
     runner = Runner(store, batch_of(store, 2, "baton", "random"), counting_pair(), grader)
     happened: list[progress.BatchEvent] = []
     for event in runner.run():

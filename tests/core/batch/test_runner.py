@@ -61,7 +61,7 @@ def outcomes(store: Store, batch: str, arm: str) -> list[Outcome | None]:
     return [row.verdict.outcome if row.verdict else None for row in rows(store, batch, arm)]
 
 
-def test_every_arm_solves_every_problem_with_every_seed_and_is_graded(store: Store, grader: Grader) -> None:
+def test_every_arm_solves_every_problem_with_every_seed_and_is_graded(store, grader):
     batch, pair = batch_of(store, 4, "small", "large", seeds=(1, 2)), counting_pair()
     events = run_all(store, batch, pair, grader)
     solved = [(row.arm, row.position, row.seed) for row in rows(store, batch) if row.state is JobState.DONE]
@@ -74,7 +74,7 @@ def test_every_arm_solves_every_problem_with_every_seed_and_is_graded(store: Sto
     assert len({session.calls[0].seed for session in pair.small.sessions}) == 8, "each has a seed of its own"
 
 
-def test_a_problem_that_fails_has_the_reason_as_its_result_and_the_rest_goes_on(store: Store, grader: Grader) -> None:
+def test_a_problem_that_fails_has_the_reason_as_its_result_and_the_rest_goes_on(store, grader):
     """A model is lost; a server sends a list where a number belongs, which is not an error that Baton foresaw."""
 
     def text(conversation: Conversation, body: str) -> str:
@@ -92,9 +92,7 @@ def test_a_problem_that_fails_has_the_reason_as_its_result_and_the_rest_goes_on(
     ]
 
 
-def test_where_the_large_model_refuses_its_arms_have_errors_and_the_small_one_runs(
-    store: Store, grader: Grader
-) -> None:
+def test_where_the_large_model_refuses_its_arms_have_errors_and_the_small_one_runs(store, grader):
     """Answers that the small model finished alone would count for the wrong arm."""
     refused = EngineRefused("The server refused the key (401).", "Enter another one.")
     large = ScriptedEngine(name="large", continue_with=lambda *_: "So.", faults=[Fault(0, refused, for_good=True)])
@@ -110,7 +108,7 @@ def test_where_the_large_model_refuses_its_arms_have_errors_and_the_small_one_ru
     assert outcomes(store, batch, "baton") == [None, None]
 
 
-def test_a_problem_that_does_not_fit_is_an_error_and_not_wrong(store: Store, grader: Grader) -> None:
+def test_a_problem_that_does_not_fit_is_an_error_and_not_wrong(store, grader):
     batch = batch_of(store, 1)
     run_all(store, batch, Pair(small_engine().with_card(context=3)), grader)
     (row,) = rows(store, batch)
@@ -118,7 +116,7 @@ def test_a_problem_that_does_not_fit_is_an_error_and_not_wrong(store: Store, gra
     assert row.verdict is None
 
 
-def test_what_an_engine_reported_stands_in_the_row(store: Store, grader: Grader) -> None:
+def test_what_an_engine_reported_stands_in_the_row(store, grader):
     engine = ScriptedEngine(continue_with=small_engine().continue_with, notices={2: "The server was slow."})
     batch = batch_of(store, 2)
     run_all(store, batch, Pair(engine), grader, parallel=1)
@@ -127,7 +125,7 @@ def test_what_an_engine_reported_stands_in_the_row(store: Store, grader: Grader)
     assert "Small only: 1 answer with the notice “The server was slow.”" in notes(Results.read(store, batch).report)
 
 
-def test_all_arms_of_a_problem_come_before_the_next_problem(store: Store, grader: Grader) -> None:
+def test_all_arms_of_a_problem_come_before_the_next_problem(store, grader):
     """A batch that is stopped early has compared them all: one is calibrated before, and one was added later."""
     batch = batch_of(store, 3, "large", "baton", "random", seeds=(0, 1))
     add_arms(store, batch, arms_of(["small"], RunSettings()))
@@ -138,7 +136,7 @@ def test_all_arms_of_a_problem_come_before_the_next_problem(store: Store, grader
     assert started == [(position, seed, arm) for position in range(3) for seed in (0, 1) for arm in arms]
 
 
-def test_the_chance_of_the_random_arm_is_kept_for_a_resume(store: Store, grader: Grader) -> None:
+def test_the_chance_of_the_random_arm_is_kept_for_a_resume(store, grader):
     """Its share is that of the arm that runs with the settings of `baton`."""
     batch = batch_of(store, 4, "chosen", "random")
     for event in (runner := Runner(store, batch, counting_pair(), grader, parallel=1)).run():
@@ -153,7 +151,7 @@ def test_the_chance_of_the_random_arm_is_kept_for_a_resume(store: Store, grader:
     assert (chosen.name, control.done, control.failed, control.aimed_share) == ("chosen", 4, 0, again.share)
 
 
-def test_each_row_has_the_conditions_under_which_it_was_written(store: Store, grader: Grader) -> None:
+def test_each_row_has_the_conditions_under_which_it_was_written(store, grader):
     batch = batch_of(store, 3)
     run_all(store, batch, counting_pair(), grader, parallel=2)
     for row in rows(store, batch):
@@ -165,14 +163,14 @@ def test_each_row_has_the_conditions_under_which_it_was_written(store: Store, gr
         assert row.started <= row.ended
 
 
-def test_a_model_that_is_missing_is_said_before_anything_runs(store: Store, grader: Grader) -> None:
+def test_a_model_that_is_missing_is_said_before_anything_runs(store, grader):
     batch = batch_of(store, 2, "small", "large")
     with pytest.raises(SettingsError, match="“large” cannot run: The policy “Large only” needs a large model"):
         run_all(store, batch, Pair(small_engine()), grader)
     assert not any(row.state is JobState.DONE for row in rows(store, batch))
 
 
-def test_only_errors_are_tried_again(store: Store, grader: Grader) -> None:
+def test_only_errors_are_tried_again(store, grader):
     batch = batch_of(store, 4)
     engine = ScriptedEngine(continue_with=small_engine().continue_with, faults=[Fault(2)])
     run_all(store, batch, Pair(engine), grader, parallel=1)
@@ -193,7 +191,7 @@ def test_only_errors_are_tried_again(store: Store, grader: Grader) -> None:
     assert outcomes(store, batch, "small")[0] is Outcome.CORRECT
 
 
-def test_a_batch_that_a_full_disk_ended_goes_on_in_the_same_program(store: Store, grader: Grader) -> None:
+def test_a_batch_that_a_full_disk_ended_goes_on_in_the_same_program(store, grader):
     batch = batch_of(store, 2)
     with ExitStack() as disk:
         engine = ScriptedEngine(
@@ -207,7 +205,7 @@ def test_a_batch_that_a_full_disk_ended_goes_on_in_the_same_program(store: Store
     assert [row.state for row in rows(store, batch)] == [JobState.DONE] * 2
 
 
-def test_paused_it_begins_no_other_problem(store: Store, grader: Grader) -> None:
+def test_paused_it_begins_no_other_problem(store, grader):
     batch = batch_of(store, 3)
     runner = Runner(store, batch, counting_pair(), grader, parallel=1)
     happenings = runner.run()
@@ -222,7 +220,7 @@ def test_paused_it_begins_no_other_problem(store: Store, grader: Grader) -> None
     assert store.batches.open(batch).done == len(ended) + 1 == 3
 
 
-def test_whoever_stops_watching_stops_the_batch(store: Store, grader: Grader) -> None:
+def test_whoever_stops_watching_stops_the_batch(store, grader):
     batch = batch_of(store, 50)
     happenings = Runner(store, batch, counting_pair(), grader, parallel=2).run()
     next(happenings)
@@ -235,9 +233,7 @@ def test_whoever_stops_watching_stops_the_batch(store: Store, grader: Grader) ->
 @pytest.mark.parametrize(
     ("other", "name"), [({"name": "another"}, "another"), ({"quantisation": "Q8_0"}, "small in Q8_0")]
 )
-def test_a_batch_is_not_gone_on_with_by_another_model_or_quantisation(
-    store: Store, grader: Grader, other: dict[str, str], name: str
-) -> None:
+def test_a_batch_is_not_gone_on_with_by_another_model_or_quantisation(store, grader, other, name):
     batch = batch_of(store, 1)
     run_all(store, batch, Pair(small_engine().with_card(quantisation="Q4_K_M")), grader)
     with pytest.raises(SettingsError, match=f"begun with the small model small in Q4_K_M, not {name}"):
@@ -245,9 +241,7 @@ def test_a_batch_is_not_gone_on_with_by_another_model_or_quantisation(
     run_all(store, batch, Pair(small_engine().with_card(quantisation="")), grader)  # an older server does not say it
 
 
-def test_what_another_program_sets_meanwhile_is_kept_and_holds_from_then_on(
-    store: Store, grader: Grader, tmp_path: Path
-) -> None:
+def test_what_another_program_sets_meanwhile_is_kept_and_holds_from_then_on(store, grader, tmp_path):
     batch = batch_of(store, 2)
     file = tmp_path / "model.gguf"
     file.write_bytes(b"weights")
@@ -266,7 +260,7 @@ def test_what_another_program_sets_meanwhile_is_kept_and_holds_from_then_on(
     assert outcomes(store, batch, "small") == [Outcome.WRONG] * 2
 
 
-def test_arms_of_another_large_model_are_run_with_that_one_alone(store: Store, grader: Grader) -> None:
+def test_arms_of_another_large_model_are_run_with_that_one_alone(store, grader):
     batch = create_batch(store, "two", problems(2), arms_of(["small", "large"], RunSettings(), larges=["big.gguf"]))
     big = large_engine().with_card(name="big", parameters=32, drafting="draft-mtp")
     list(Runner(store, batch, Pair(large=big), grader, models=OtherModels(large="big.gguf")).run())
@@ -279,7 +273,7 @@ def test_arms_of_another_large_model_are_run_with_that_one_alone(store: Store, g
     assert (ModelSummary.of(big).parameters, ModelSummary.of(big).drafting) == (32, "draft-mtp")
 
 
-def test_the_random_arm_gets_the_large_share_of_the_other(store: Store, grader: Grader) -> None:
+def test_the_random_arm_gets_the_large_share_of_the_other(store, grader):
     """The small model doubts itself at every second step; then the large one writes."""
     steps = "".join(f"Step {n} {'wait, no' if n % 2 else 'is fine'}, it is and will be so.\n\n" for n in range(20))
     text = f"{steps}</think>\n\n\\boxed{{1}}"
@@ -302,7 +296,7 @@ def rest_from(text: str, body: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.scaled
-def test_killed_many_times_no_problem_is_lost_no_result_is_made_twice_and_no_text_is_changed(tmp_path: Path) -> None:
+def test_killed_many_times_no_problem_is_lost_no_result_is_made_twice_and_no_text_is_changed(tmp_path):
     path, dice = tmp_path / "baton.sqlite", random.Random(5)
     with Store.open(path) as store:
         batch = batch_of(store, OFTEN_KILLED)
@@ -339,7 +333,7 @@ def lines_until_killed(path: Path, batch: str, after: int) -> set[int]:
 LOCAL = Placement(shares=(), batch=512, threads=2, kv_type="f16")
 
 
-def test_each_model_on_this_machine_warms_up_before_the_first_answer(store: Store, grader: Grader) -> None:
+def test_each_model_on_this_machine_warms_up_before_the_first_answer(store, grader):
     batch = batch_of(store, 2, "small", "large")
     small, large = small_engine().with_card(placement=LOCAL), large_engine().with_card(placement=LOCAL)
     run_all(store, batch, Pair(small, large), grader, parallel=1)
@@ -350,7 +344,7 @@ def test_each_model_on_this_machine_warms_up_before_the_first_answer(store: Stor
     assert [arm.done for arm in Results.read(store, batch).report.arms] == [2, 2]
 
 
-def test_only_models_that_are_needed_and_local_warm_up(store: Store, grader: Grader) -> None:
+def test_only_models_that_are_needed_and_local_warm_up(store, grader):
     batch = batch_of(store, 1, "small")
     server, idle = small_engine(), large_engine().with_card(placement=LOCAL)
     run_all(store, batch, Pair(server, idle), grader)

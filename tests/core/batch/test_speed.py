@@ -17,7 +17,7 @@ def row(parallel: int = 16, load: float = 0.0) -> ResultRow:
     )
 
 
-def test_only_arms_that_were_written_under_the_same_conditions_can_be_compared() -> None:
+def test_only_arms_that_were_written_under_the_same_conditions_can_be_compared():
     def why_not(first: list[ResultRow], second: list[ResultRow]) -> str:
         return why_not_comparable([("a", ArmConditions.of(first)), ("b", ArmConditions.of(second))])
 
@@ -30,12 +30,12 @@ def test_only_arms_that_were_written_under_the_same_conditions_can_be_compared()
     assert loaded == "Other programs used 60% of the CPU during b and 10% during a."
 
 
-def test_jobs_that_wait_have_no_conditions() -> None:
+def test_jobs_that_wait_have_no_conditions():
     waiting = [row()._replace(conditions=None)]
     assert ArmConditions.of(waiting).setups == ()
 
 
-def test_the_load_of_other_programs_leaves_out_our_own() -> None:
+def test_the_load_of_other_programs_leaves_out_our_own():
     meter = LoadMeter()
     start = meter.read()
     end = start._replace(time=start.time + 10, busy=start.busy + 8, own=start.own + 8)

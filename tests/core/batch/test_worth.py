@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -31,7 +30,7 @@ WAIT, YES = TakeoverKind("Reflection takeover", "wait"), TakeoverKind("Affirmati
 
 
 @pytest.fixture
-def batch(store: Store, grader: Grader) -> str:
+def batch(store, grader):
     return known_batch(store, grader)
 
 
@@ -47,7 +46,7 @@ def missing(store: Store, batch: str, grader: Grader, sample: int) -> list[Resul
 
 
 @pytest.mark.slow
-def test_the_worth_of_each_cue_is_the_known_difference(store: Store, batch: str, grader: Grader) -> None:
+def test_the_worth_of_each_cue_is_the_known_difference(store, batch, grader):
     rows = missing(store, batch, grader, 50)
     *_, last = reviews(store, batch, grader, rows, known_pair()).run()
     assert (last.done, last.share) == (24, 1.0)
@@ -70,7 +69,7 @@ def test_the_worth_of_each_cue_is_the_known_difference(store: Store, batch: str,
     assert waits.tokens == 5 * waits.takeovers
 
 
-def test_a_mean_of_few_problems_is_marked_neither_as_a_gain_nor_as_a_loss() -> None:
+def test_a_mean_of_few_problems_is_marked_neither_as_a_gain_nor_as_a_loss():
     """Its interval covers chance in the continuations alone."""
     mean = Estimate(0.5, 0.09, 0.91)
     texts = [MeanWorth(3, problems, mean, 3, 0, 0, 60).mean_text for problems in (2, 3)]
@@ -78,7 +77,7 @@ def test_a_mean_of_few_problems_is_marked_neither_as_a_gain_nor_as_a_loss() -> N
 
 
 @pytest.mark.slow
-def test_nothing_is_valued_twice(store: Store, batch: str, grader: Grader) -> None:
+def test_nothing_is_valued_twice(store, batch, grader):
     rows = missing(store, batch, grader, 5)
     list(reviews(store, batch, grader, rows, known_pair()).run())
     assert missing(store, batch, grader, 5) == []
@@ -89,7 +88,7 @@ def test_nothing_is_valued_twice(store: Store, batch: str, grader: Grader) -> No
 
 
 @pytest.mark.slow
-def test_what_was_stopped_goes_on_and_ends_as_if_it_had_not_been(store: Store, batch: str, grader: Grader) -> None:
+def test_what_was_stopped_goes_on_and_ends_as_if_it_had_not_been(store, batch, grader):
     rows = missing(store, batch, grader, 3)
     uninterrupted = list[ValuesEstimated]()
     for answer in answers_of(store, store.batches.open(batch), rows):
@@ -111,7 +110,7 @@ def test_what_was_stopped_goes_on_and_ends_as_if_it_had_not_been(store: Store, b
     assert [store.runs.trace(row.run).values["small"].places for row in rows] == [each.places for each in uninterrupted]
 
 
-def test_the_same_answers_with_takeovers_are_drawn_again(store: Store, batch: str) -> None:
+def test_the_same_answers_with_takeovers_are_drawn_again(store, batch):
     opened = store.batches.open(batch)
     jobs = [row.job for row in sample_answers(store, opened, size=10)]
     assert jobs == [row.job for row in sample_answers(store, opened, size=10)]
@@ -119,16 +118,14 @@ def test_the_same_answers_with_takeovers_are_drawn_again(store: Store, batch: st
     assert {row.arm for row in sample_answers(store, opened)} == {"both"}
 
 
-def test_what_cannot_be_drawn_is_said_in_a_sentence(store: Store, batch: str, grader: Grader) -> None:
+def test_what_cannot_be_drawn_is_said_in_a_sentence(store, batch, grader):
     with pytest.raises(SettingsError, match="contains a takeover"):
         sample_answers(store, store.batches.open(batch), ["small"])
     with pytest.raises(SettingsError, match="no graded answers"):
         sample_answers(store, store.batches.open(known_batch(store, grader, answers=2, expected=None)))
 
 
-def test_values_that_say_only_agreement_and_those_of_another_writer_are_no_worth(
-    store: Store, batch: str, grader: Grader
-) -> None:
+def test_values_that_say_only_agreement_and_those_of_another_writer_are_no_worth(store, batch, grader):
     (row,) = sample_answers(store, store.batches.open(batch), size=1)
     estimator = ValueEstimator(known_pair(), store.runs.trace(row.run), grader, "", OPTIONS)
     *_, agreement = estimator.run()
@@ -141,7 +138,7 @@ def test_values_that_say_only_agreement_and_those_of_another_writer_are_no_worth
 
 
 @pytest.mark.slow
-def test_the_analysis_of_a_batch_shows_worth_where_answers_are_valued(store: Store, batch: str, grader: Grader) -> None:
+def test_the_analysis_of_a_batch_shows_worth_where_answers_are_valued(store, batch, grader):
     before = analyse(store, batch)
     results = Results.read(store, batch)
     assert not before.has_worth
@@ -168,9 +165,7 @@ def test_the_analysis_of_a_batch_shows_worth_where_answers_are_valued(store: Sto
     assert all(0 <= float(place.partition(",")[0]) <= 640 for line in lines for place in line.split())
 
 
-def test_exported_results_have_the_values_of_their_text(
-    store: Store, batch: str, grader: Grader, tmp_path: Path
-) -> None:
+def test_exported_results_have_the_values_of_their_text(store, batch, grader, tmp_path):
     (row,) = sample_answers(store, store.batches.open(batch), size=1)
     list(reviews(store, batch, grader, [row], known_pair()).run())
     exported = {each.run: each for each in Results.read(store, batch).exported()}

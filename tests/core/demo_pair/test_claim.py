@@ -4,7 +4,7 @@ Held-out problems in each arm, through the program's own engines and driver, at 
 the long tier. The margins are so wide that chance cannot close them; a worse pair, driver or policy can.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any, NamedTuple
@@ -51,7 +51,7 @@ class Outcome(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def pair() -> Iterator[Pair]:
+def pair():
     options = LoadOptions(context=1024, parallel=AT_ONCE, threads=1)
     small, large = LocalEngine(SMALL_MODEL, options), LocalEngine(LARGE_MODEL, options)
     yield Pair(small, large)
@@ -80,7 +80,7 @@ def outcome(pair: Pair, policy: str, chance: float = 0.0, problems: Sequence[Dem
 
 
 @pytest.mark.scaled
-def test_speculative_thinking_beats_the_small_model_and_takeovers_at_random(pair: Pair) -> None:
+def test_speculative_thinking_beats_the_small_model_and_takeovers_at_random(pair):
     small = outcome(pair, "never")
     speculative = outcome(pair, "keywords")
     at_random = outcome(pair, "random", CHANCE, HELD_OUT[: size(24, long=200)])
@@ -91,11 +91,11 @@ def test_speculative_thinking_beats_the_small_model_and_takeovers_at_random(pair
 
 
 @pytest.mark.long
-def test_the_large_model_is_nearly_always_right(pair: Pair) -> None:
+def test_the_large_model_is_nearly_always_right(pair):
     assert outcome(pair, "always").interval.low > 0.95
 
 
-def test_the_first_examples_need_both_models(pair: Pair) -> None:
+def test_the_first_examples_need_both_models(pair):
     """The start page offers them, and `baton demo` begins with them: with the seed that they are asked with."""
     examples = [DemoProblem.of(problem.text) for problem in read_problems(READY_PROBLEMS).problems[:3]]
     for example in filter(None, examples):
@@ -130,7 +130,7 @@ def rules_until(wanted: set[TakeoverReason], pair: Pair, chosen: RunSettings) ->
     return found
 
 
-def test_both_files_are_small_enough_to_ship_share_one_vocabulary_and_say_what_they_are(demo_pair: Pair) -> None:
+def test_both_files_are_small_enough_to_ship_share_one_vocabulary_and_say_what_they_are(demo_pair):
     assert SMALL_MODEL.stat().st_size + LARGE_MODEL.stat().st_size < 2_000_000
     small, large = demo_pair.small, demo_pair.large
     assert small
@@ -141,16 +141,16 @@ def test_both_files_are_small_enough_to_ship_share_one_vocabulary_and_say_what_t
         assert (card.architecture, card.thinking) == ("llama", ThinkingTags("<think>", "</think>"))
 
 
-def test_reflections_verifications_and_affirmations_all_occur(demo_pair: Pair) -> None:
+def test_reflections_verifications_and_affirmations_all_occur(demo_pair):
     wanted = {REFLECTION, VERIFICATION, AFFIRMATION}
     assert wanted <= rules_until(wanted, demo_pair, settings(temperature=0.6))
 
 
-def test_excessive_reflection_occurs_when_few_reflections_are_allowed(demo_pair: Pair) -> None:
+def test_excessive_reflection_occurs_when_few_reflections_are_allowed(demo_pair):
     assert EXCESSIVE_REFLECTION in rules_until({EXCESSIVE_REFLECTION}, demo_pair, settings(c=FEW_REFLECTIONS))
 
 
-def test_every_text_comes_to_its_own_end(demo_pair: Pair) -> None:
+def test_every_text_comes_to_its_own_end(demo_pair):
     for problem in PROBLEMS[:5]:
         ended = solve(demo_pair, problem, settings())[-1]
         assert isinstance(ended, RunEnded)

@@ -24,11 +24,11 @@ MB = 10**6
 
 
 @pytest.fixture(autouse=True)
-def as_costly_as_real(monkeypatch: pytest.MonkeyPatch) -> None:
+def as_costly_as_real(monkeypatch):
     monkeypatch.delenv(SWITCH)
 
 
-def test_the_pair_costs_as_1_to_13_and_takes_little_room(tmp_path: Path) -> None:
+def test_the_pair_costs_as_1_to_13_and_takes_little_room(tmp_path):
     small, large = costly_pair(RATIO, tmp_path)
     blocks = [read_raw(path).values["llama.block_count"] for path in (small, large)]
     assert blocks == [SMALL_BLOCKS, RATIO * SMALL_BLOCKS]
@@ -37,7 +37,7 @@ def test_the_pair_costs_as_1_to_13_and_takes_little_room(tmp_path: Path) -> None
         assert 512 * (small.stat().st_blocks + large.stat().st_blocks) < 150 * MB
 
 
-def test_all_that_a_header_says_but_the_shape_stays(tmp_path: Path) -> None:
+def test_all_that_a_header_says_but_the_shape_stays(tmp_path):
     before = read_raw(LARGE_MODEL)
     shape = Shape(embedding=128, feed_forward=512, blocks=5)
     after = read_raw(costly(LARGE_MODEL, tmp_path / "costly.gguf", shape, llama__context_length=33_000))
@@ -56,7 +56,7 @@ def test_all_that_a_header_says_but_the_shape_stays(tmp_path: Path) -> None:
     assert after.data_end == (tmp_path / "costly.gguf").stat().st_size
 
 
-def test_files_are_made_once_and_again_if_they_are_damaged(tmp_path: Path) -> None:
+def test_files_are_made_once_and_again_if_they_are_damaged(tmp_path):
     demo = DemoFiles(tmp_path)
     assert demo.missing
     assert demo.make() == ""
@@ -70,7 +70,7 @@ def test_files_are_made_once_and_again_if_they_are_damaged(tmp_path: Path) -> No
     assert {path.name for path in tmp_path.iterdir()} == {demo.path(model).name for model in DemoModel}
 
 
-def test_without_room_the_tiny_pair_runs_and_a_sentence_says_why(tmp_path: Path) -> None:
+def test_without_room_the_tiny_pair_runs_and_a_sentence_says_why(tmp_path):
     folder = tmp_path / "cache"
     folder.write_text("a file, where a folder should be", encoding="utf-8")
     demo = DemoFiles(folder)
@@ -81,7 +81,7 @@ def test_without_room_the_tiny_pair_runs_and_a_sentence_says_why(tmp_path: Path)
     assert [demo.path(model) for model in DemoModel] == [SMALL_MODEL, LARGE_MODEL]
 
 
-def test_tests_run_the_tiny_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tests_run_the_tiny_pair(tmp_path, monkeypatch):
     monkeypatch.setenv(SWITCH, "tiny")
     demo = DemoFiles(tmp_path)
     assert not demo.missing
@@ -89,7 +89,7 @@ def test_tests_run_the_tiny_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.slow
-def test_a_costly_model_is_the_demo_model_on_one_thread(tmp_path: Path) -> None:
+def test_a_costly_model_is_the_demo_model_on_one_thread(tmp_path):
     copy = costly(SMALL_MODEL, tmp_path / "copy.gguf", Shape(blocks=3))
     asked = []
 
@@ -117,9 +117,7 @@ def opened(demo: DemoFiles) -> Iterator[Pair]:
 
 
 @pytest.mark.long
-def test_an_answer_of_each_kind_is_that_of_the_tiny_pair_within_500_mb(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_answer_of_each_kind_is_that_of_the_tiny_pair_within_500_mb(tmp_path, monkeypatch):
     problem = read_problems(READY_PROBLEMS).problems[0]
     texts: list[list[str]] = []
     memory: list[int] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -19,7 +19,7 @@ ROWS = [
 ]
 
 
-def test_the_rows_are_aligned_lines_with_answer_mark_and_seconds() -> None:
+def test_the_rows_are_aligned_lines_with_answer_mark_and_seconds():
     assert lines(ROWS) == [
         "small alone         01767  ✗   0.9 s",
         "both, 26% by large  12085  ✓   3.4 s",
@@ -28,7 +28,7 @@ def test_the_rows_are_aligned_lines_with_answer_mark_and_seconds() -> None:
     assert lines([]) == []
 
 
-def test_an_answer_that_is_missing_or_could_not_be_graded_has_a_mark_of_its_own() -> None:
+def test_an_answer_that_is_missing_or_could_not_be_graded_has_a_mark_of_its_own():
     rows = [ROWS[0]._replace(answer=None), ROWS[1]._replace(answer="x + 1", outcome=Outcome.UNSCORED)]
     assert lines(rows) == ["small alone         no answer  ✗  0.9 s", "both, 26% by large  x + 1      –  3.4 s"]
 
@@ -52,20 +52,18 @@ def trace_of(policy: str, small: Sequence[str] = (SMALL,), large: str = LARGE) -
         (lambda: trace_of("keywords", ["One.\n\nWait,", LARGE], "Let me see."), ScoredArm.BOTH, "12085"),
     ],
 )
-def test_an_answer_is_scored_with_who_wrote_it_and_its_own_seconds(
-    trace: Callable[[], Trace], arm: ScoredArm, answer: str
-) -> None:
+def test_an_answer_is_scored_with_who_wrote_it_and_its_own_seconds(trace, arm, answer):
     written = trace()
     outcome = Outcome.CORRECT if answer == "12085" else Outcome.WRONG
     assert ScoreRow.of(written, expected="12085") == (arm, answer, outcome, written.seconds, written.large_share)
 
 
-def test_what_one_model_alone_continued_is_still_by_both() -> None:
+def test_what_one_model_alone_continued_is_still_by_both():
     again = trace_of("never").events
     assert ScoredArm.of(Trace.of([*trace_of("always").events, *again])) is ScoredArm.BOTH
     assert ScoredArm.of(Trace.of([*again, *again])) is ScoredArm.SMALL
     assert ScoredArm.of(Trace()) is ScoredArm.BOTH
 
 
-def test_an_answer_that_was_broken_off_is_no_answer() -> None:
+def test_an_answer_that_was_broken_off_is_no_answer():
     assert ScoreRow.of(Trace.of(trace_of("never").events[:3]), expected="12085").answer is None

@@ -2,7 +2,6 @@
 
 from contextlib import closing
 from itertools import islice
-from pathlib import Path
 
 import pytest
 
@@ -39,7 +38,7 @@ def whole_text(engine: Engine, problem: DemoProblem) -> str:
     "model",
     [pytest.param(SMALL_MODEL, id="small"), pytest.param(LARGE_MODEL, id="large", marks=pytest.mark.long)],
 )
-def test_a_llama_server_writes_what_the_local_engine_writes(model: Path) -> None:
+def test_a_llama_server_writes_what_the_local_engine_writes(model):
     with (
         LlamaServer(ServerOptions(str(model))) as server,
         closing(LlamaServerEngine(ServerAddress(server.url, KEY))) as remote,
@@ -50,7 +49,7 @@ def test_a_llama_server_writes_what_the_local_engine_writes(model: Path) -> None
             assert whole_text(remote, problem) == whole_text(local, problem)
 
 
-def test_an_answer_is_valued_on_a_server_as_on_this_machine(demo_pair: Pair) -> None:
+def test_an_answer_is_valued_on_a_server_as_on_this_machine(demo_pair):
     """At its beginning: by runs in its slots instead of branches, with other random numbers; the intervals meet."""
     problem, never = PROBLEMS[0], DEMO_SETTINGS.model_copy(update={"policy": Never.Settings()})
     trace = Trace.of(run(demo_pair, ask(problem.question, never), never))

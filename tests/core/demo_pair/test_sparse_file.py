@@ -8,7 +8,6 @@ import re
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from threading import Barrier
 from typing import BinaryIO
 
@@ -23,11 +22,11 @@ SIZE = 12 * MIB
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> SparseFile:
+def file(tmp_path):
     return SparseFile(tmp_path / "folder" / "large.gguf", PIECES, SIZE)
 
 
-def test_what_lies_between_the_pieces_is_zero(file: SparseFile) -> None:
+def test_what_lies_between_the_pieces_is_zero(file):
     assert not file.is_whole
     content = file.make().read_bytes()
     assert file.is_whole
@@ -38,7 +37,7 @@ def test_what_lies_between_the_pieces_is_zero(file: SparseFile) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no holes there")
-def test_holes_take_no_room(file: SparseFile) -> None:
+def test_holes_take_no_room(file):
     assert file.make().stat().st_blocks * 512 < MIB
 
 
@@ -66,9 +65,7 @@ DAMAGES: dict[str, Callable[[BinaryIO], object]] = {
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 @pytest.mark.parametrize("knows_holes", [True, False], ids=["with holes", "without holes"])
-def test_damage_is_noticed_and_mended(
-    file: SparseFile, damage: Callable[[BinaryIO], object], knows_holes: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_damage_is_noticed_and_mended(file, damage, knows_holes, monkeypatch):
     if not knows_holes:
         monkeypatch.delattr(os, "SEEK_DATA", raising=False)
     good = file.make().read_bytes()
@@ -80,13 +77,13 @@ def test_damage_is_noticed_and_mended(
     assert file.path.read_bytes() == good
 
 
-def test_a_file_that_is_whole_stays_as_it_is(file: SparseFile) -> None:
+def test_a_file_that_is_whole_stays_as_it_is(file):
     before = file.make().stat()
     after = file.make().stat()
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
 
 
-def test_a_full_disk_leaves_nothing_behind(file: SparseFile) -> None:
+def test_a_full_disk_leaves_nothing_behind(file):
     with a_full_disk(MIB), pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
         file.make()
     assert list(file.path.parent.iterdir()) == []
@@ -94,14 +91,14 @@ def test_a_full_disk_leaves_nothing_behind(file: SparseFile) -> None:
     assert file.is_whole
 
 
-def test_a_damaged_file_stays_where_no_other_can_be_written(file: SparseFile) -> None:
+def test_a_damaged_file_stays_where_no_other_can_be_written(file):
     file.make().write_bytes(b"damaged")
     with a_full_disk(MIB), pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
         file.make()
     assert [path.read_bytes() for path in file.path.parent.iterdir()] == [b"damaged"]
 
 
-def test_what_is_in_the_way_is_an_error(tmp_path: Path) -> None:
+def test_what_is_in_the_way_is_an_error(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "folder").mkdir()
     for path in (tmp_path / "file" / "inside", tmp_path / "folder"):
@@ -110,7 +107,7 @@ def test_what_is_in_the_way_is_an_error(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"file", "folder"}
 
 
-def test_many_that_make_it_at_once_end_with_one_whole_file(file: SparseFile) -> None:
+def test_many_that_make_it_at_once_end_with_one_whole_file(file):
     makers = 6
     barrier = Barrier(makers)
 
@@ -133,7 +130,7 @@ class Overtaken(SparseFile):
         self.path.with_name("other").hardlink_to(self.path)
 
 
-def test_a_file_that_another_window_has_loaded_is_not_replaced(file: SparseFile) -> None:
+def test_a_file_that_another_window_has_loaded_is_not_replaced(file):
     made = Overtaken(file.path, file.pieces, file.size).make()
     assert made.samefile(file.path.with_name("other"))
     assert len(list(made.parent.iterdir())) == 2

@@ -65,7 +65,7 @@ QWEN35 = QWEN3.replace(
         ("SmolLM2 135M", None),
     ],
 )
-def test_a_family_is_known_by_the_models_name(name: str, family: str | None) -> None:
+def test_a_family_is_known_by_the_models_name(name, family):
     found = family_of(name)
     assert (found.name if found else None) == family
     assert all(each.sampling.temperature is not None for each in families())
@@ -82,7 +82,7 @@ def test_a_family_is_known_by_the_models_name(name: str, family: str | None) -> 
         ),
     ],
 )
-def test_thinking_is_opened_where_an_old_template_does_not_open_it(template: str, prompt: str) -> None:
+def test_thinking_is_opened_where_an_old_template_does_not_open_it(template, prompt):
     asked = (Message("user", "1 + 1?"), Message("assistant", "2"), Message("user", "2 + 2?"))
     assert "".join(piece.text for piece in render_prompt(asked, template, "<s>", "</s>", THINK)) == prompt
 
@@ -98,30 +98,30 @@ def rendered(template: str) -> str:
     return "".join(piece.text for piece in render_prompt(ASKED, template, "", "", None))
 
 
-def test_a_system_prompt_stands_where_the_template_puts_it() -> None:
+def test_a_system_prompt_stands_where_the_template_puts_it():
     assert rendered(CHATML).startswith("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n2 + 2?<|im_end|>")
 
 
 @pytest.mark.parametrize("template", [NO_SYSTEM, R1, IGNORES_SYSTEM], ids=["raises", "takes it for another", "ignores"])
-def test_a_template_without_one_gets_it_at_the_head_of_the_first_question(template: str) -> None:
+def test_a_template_without_one_gets_it_at_the_head_of_the_first_question(template):
     assert "Be brief.\n\n2 + 2?" in rendered(template)
     assert rendered(template).count("Be brief.") == 1
 
 
-def test_a_control_token_in_a_system_prompt_stays_text() -> None:
+def test_a_control_token_in_a_system_prompt_stays_text():
     asked = (Message("system", "<|im_end|>"), Message("user", "2 + 2?"))
     for template in (CHATML, NO_SYSTEM):
         pieces_ = render_prompt(asked, template, "", "", None)
         assert ("<|im_end|>", False) in pieces_ or ("<|im_end|>\n\n2 + 2?", False) in pieces_
 
 
-def test_an_error_of_the_template_is_still_one_with_a_system_prompt() -> None:
+def test_an_error_of_the_template_is_still_one_with_a_system_prompt():
     with pytest.raises(EngineRefused, match="never"):
         rendered("{{ raise_exception('never') }}")
 
 
 @pytest.mark.parametrize("template", [QWEN3, QWEN35])
-def test_the_switch_of_a_template_turns_thinking_on_and_off(template: str) -> None:
+def test_the_switch_of_a_template_turns_thinking_on_and_off(template):
     question = (Message("user", "1 + 1?"),)
 
     def prompt(thinks: bool) -> str:
@@ -145,7 +145,7 @@ def render(template: str, *contents: str) -> str:
     return "".join(piece.text for piece in render_prompt(conversation, template, "", "", None))
 
 
-def test_one_process_renders_template_after_template() -> None:
+def test_one_process_renders_template_after_template():
     assert render_template("{{ a }}!", {"a": "hello"}) == "hello!"
     first = RENDERER.pid
     assert render_template("{{ a }}?", {"a": "hello"}) == "hello?"
@@ -171,14 +171,14 @@ def test_one_process_renders_template_after_template() -> None:
         ("x" * (LONGEST_TEMPLATE + 1), "characters"),
     ],
 )
-def test_every_error_in_a_template_is_a_sentence(template: str, reason: str) -> None:
+def test_every_error_in_a_template_is_a_sentence(template, reason):
     with pytest.raises(EngineRefused, match=f"(?s)chat template cannot be used: .*({reason})") as raised:
         render(template, "Q")
     assert raised.value.advice
     assert len(str(raised.value)) < 500
 
 
-def test_a_template_that_never_ends_is_stopped_and_the_next_one_is_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_template_that_never_ends_is_stopped_and_the_next_one_is_rendered(monkeypatch):
     render_template("", {})
     monkeypatch.setattr(templates, "SECONDS", 0.3)
     with pytest.raises(EngineRefused, match="did not finish within"):
@@ -191,7 +191,7 @@ def test_a_template_that_never_ends_is_stopped_and_the_next_one_is_rendered(monk
     assert RENDERER.pid == process, "it was not tried again"
 
 
-def test_a_renderer_that_was_killed_is_started_again() -> None:
+def test_a_renderer_that_was_killed_is_started_again():
     render_template("", {})
     first = RENDERER.pid
     assert first is not None
@@ -200,7 +200,7 @@ def test_a_renderer_that_was_killed_is_started_again() -> None:
     assert RENDERER.pid != first
 
 
-def test_a_renderer_that_does_not_start_is_no_fault_of_the_template(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_renderer_that_does_not_start_is_no_fault_of_the_template(monkeypatch):
     def no_process(_: object) -> None:
         raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
 
@@ -213,7 +213,7 @@ def test_a_renderer_that_does_not_start_is_no_fault_of_the_template(monkeypatch:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limits of another process are not readable")
-def test_a_template_that_loops_ends_also_if_the_program_is_killed() -> None:
+def test_a_template_that_loops_ends_also_if_the_program_is_killed():
     """Nobody is left to kill its process then, so it has limits of its own."""
     render_template("", {})
     process = psutil.Process(RENDERER.pid)
@@ -222,7 +222,7 @@ def test_a_template_that_loops_ends_also_if_the_program_is_killed() -> None:
     assert process.rlimit(psutil.RLIMIT_AS)[0] == templates.MEMORY
 
 
-def test_threads_take_turns() -> None:
+def test_threads_take_turns():
     found: dict[int, str] = {}
 
     def work(number: int) -> None:
@@ -237,15 +237,15 @@ def test_threads_take_turns() -> None:
 
 
 @pytest.mark.parametrize("template", ["{{ messages[0].content[:1] }}", "\ue000{{ '9' * 5000 }}\ue001"])
-def test_a_template_that_changes_a_message_is_refused(template: str) -> None:
+def test_a_template_that_changes_a_message_is_refused(template):
     with pytest.raises(EngineRefused, match="changes what a message says"):
         render(template, "Q")
 
 
-def test_a_template_cannot_multiply_a_long_question() -> None:
+def test_a_template_cannot_multiply_a_long_question():
     with pytest.raises(EngineRefused, match="repeats"):
         render("{{ messages[0].content * 1000 }}", "Q" * 1000)
 
 
-def test_half_a_character_in_a_template_is_replaced() -> None:
+def test_half_a_character_in_a_template_is_replaced():
     assert render("{{ '\\ud83d' }}", "Q") == "?"

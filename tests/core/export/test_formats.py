@@ -4,7 +4,6 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
-from pathlib import Path
 from xml.etree import ElementTree
 
 import msgspec
@@ -39,18 +38,18 @@ def single_run(name: str, problem: str, trace: Trace) -> Exported:
 
 
 @pytest.fixture
-def exported() -> Exported:
+def exported():
     return single_run("Sums <b>", "What is 2 + 2?", Trace.of(a_run(answer="It is \\boxed{4}.")))
 
 
 @pytest.fixture
-def hostile() -> Exported:
+def hostile():
     trace = Trace.of(a_run(HOSTILE, answer=HOSTILE))
     trace.apply(msgspec.structs.replace(values_of(trace, RESCUED), model=HOSTILE, target=HOSTILE))
     return single_run(HOSTILE, HOSTILE, trace)
 
 
-def test_what_a_person_edited_is_signed_in_every_format() -> None:
+def test_what_a_person_edited_is_signed_in_every_format():
     run = Trace.of(a_run(answer="It is \\boxed{4}."))
     edit = edited(run, run.pieces[0].position, "<b>Mine</b>")
     exported = single_run("Sums", "2 + 2?", edit)
@@ -62,7 +61,7 @@ def test_what_a_person_edited_is_signed_in_every_format() -> None:
     assert read.trace.events == edit.events
 
 
-def test_a_closing_tag_that_stands_alone_is_no_step(exported: Exported) -> None:
+def test_a_closing_tag_that_stands_alone_is_no_step(exported):
     page = to_html(exported)
     assert "Reasoning, 4 steps" in page
     assert "think&gt;" not in page
@@ -85,7 +84,7 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_a_tree_survives_export_and_import(tmp_path: Path) -> None:
+def test_a_tree_survives_export_and_import(tmp_path):
     with Store.open(tmp_path / "baton.sqlite") as store:
         for exchange in (
             StoredExchange("1", None, "One?", {"seed": 3}),
@@ -105,12 +104,12 @@ def test_a_tree_survives_export_and_import(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "nonsense", '{"format": "baton conversation", "version": 1}'])
-def test_what_is_no_export_is_refused_in_words(text: str) -> None:
+def test_what_is_no_export_is_refused_in_words(text):
     with pytest.raises(StoreError):
         read_json(text)
 
 
-def test_numbers_that_no_store_holds_are_refused_in_words(exported: Exported) -> None:
+def test_numbers_that_no_store_holds_are_refused_in_words(exported):
     data = json.loads(to_json(exported))
     usage = {"event": "usage", "at": 1, "author": "large", "usage": {"cost": {"read": 2**70}}}
     data["exchanges"][0]["events"].append(usage)
@@ -127,14 +126,12 @@ def test_numbers_that_no_store_holds_are_refused_in_words(exported: Exported) ->
         ({"leaf": 7}, "cannot be read as a conversation"),
     ],
 )
-def test_an_export_of_a_newer_baton_or_whose_leaf_is_no_id_is_refused(
-    exported: Exported, change: dict[str, object], words: str
-) -> None:
+def test_an_export_of_a_newer_baton_or_whose_leaf_is_no_id_is_refused(exported, change, words):
     with pytest.raises(StoreError, match=words):
         read_json(json.dumps(json.loads(to_json(exported)) | change))
 
 
-def test_markdown_has_problem_answer_and_signed_thinking(exported: Exported) -> None:
+def test_markdown_has_problem_answer_and_signed_thinking(exported):
     text = FORMATS[".md"](exported)
     assert "> What is 2 + 2?" in text
     assert "It is \\boxed{4}." in text
@@ -142,14 +139,14 @@ def test_markdown_has_problem_answer_and_signed_thinking(exported: Exported) -> 
     assert "◆ Step 1 goes on." in text
 
 
-def test_pages_show_the_system_prompt() -> None:
+def test_pages_show_the_system_prompt():
     exchange = StoredExchange("1", None, "What is 2 + 2?", {"system": "Be <b>brief</b>."})
     exported = Exported("Sums", (Answered(exchange, Trace.of(a_run())),), "1", datetime.now(UTC))
     assert "System prompt: Be &lt;b>brief&lt;/b>." in to_markdown(exported)
     assert "System prompt: Be &lt;b&gt;brief&lt;/b&gt;." in to_html(exported)
 
 
-def test_pages_say_what_other_branches_they_leave_out(exported: Exported) -> None:
+def test_pages_say_what_other_branches_they_leave_out(exported):
     shown = exported.exchanges[0]
     other = replace(shown, exchange=replace(shown.exchange, id="other"))
     tree = replace(exported, exchanges=(shown, other))
@@ -159,7 +156,7 @@ def test_pages_say_what_other_branches_they_leave_out(exported: Exported) -> Non
     Tags(to_html(tree))
 
 
-def test_a_page_shows_every_author_by_colour_and_sign(exported: Exported) -> None:
+def test_a_page_shows_every_author_by_colour_and_sign(exported):
     page = FORMATS[".html"](exported)
     assert '<div class="piece small"><b title="the small model">●</b>' in page
     assert '<div class="piece large"><b title="the large model">◆</b>' in page
@@ -167,7 +164,7 @@ def test_a_page_shows_every_author_by_colour_and_sign(exported: Exported) -> Non
     assert 'It is <b class="boxed">4</b>.' in page
 
 
-def test_a_page_draws_values_and_says_them_in_a_table() -> None:
+def test_a_page_draws_values_and_says_them_in_a_table():
     page = to_html(single_run("Sums", "What is 2 + 2?", a_valued_run()))
     drawing = ElementTree.fromstring(page[page.index("<svg") : page.index("</svg>") + len("</svg>")])
     assert drawing.attrib["role"] == "img"
@@ -186,31 +183,31 @@ def test_a_page_draws_values_and_says_them_in_a_table() -> None:
     assert "<svg" not in to_html(single_run("Sums", "What is 2 + 2?", Trace.of(a_run())))
 
 
-def test_values_survive_export_and_import() -> None:
+def test_values_survive_export_and_import():
     exported = single_run("Sums", "What is 2 + 2?", a_valued_run())
     trace = read_json(to_json(exported)).exchanges[0].trace
     assert trace.values == exported.exchanges[0].trace.values != {}
 
 
-def test_nothing_that_a_model_or_a_person_wrote_becomes_markup(hostile: Exported) -> None:
+def test_nothing_that_a_model_or_a_person_wrote_becomes_markup(hostile):
     tags = Tags(FORMATS[".html"](hostile))
     assert not {"script", "img", "link", "iframe"} & set(tags.tags)
     assert tags.open == []
 
 
-def test_thinking_cannot_close_its_fold_in_markdown() -> None:
+def test_thinking_cannot_close_its_fold_in_markdown():
     thinking = Trace.of(a_run())
     thinking.pieces[0].insert("</details>")
     assert FORMATS[".md"](single_run("x", "y", thinking)).count("</details>") == 1
 
 
-def test_the_page_has_the_colours_of_the_window() -> None:
+def test_the_page_has_the_colours_of_the_window():
     for page, window in ((html_page.LIGHT, colours.LIGHT), (html_page.DARK, colours.DARK)):
         assert page == {name: getattr(window, name) for name in page}
 
 
 @pytest.mark.parametrize("ending", FORMATS)
-def test_files_are_written_even_with_half_a_surrogate_pair(tmp_path: Path, ending: str) -> None:
+def test_files_are_written_even_with_half_a_surrogate_pair(tmp_path, ending):
     path = tmp_path / f"export{ending}"
     write_file(path, FORMATS, single_run("x", "y", Trace.of(a_run(answer="broken \ud83d"))))
     assert "broken" in path.read_text(encoding="utf-8")
@@ -218,12 +215,12 @@ def test_files_are_written_even_with_half_a_surrogate_pair(tmp_path: Path, endin
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has other permissions")
 @pytest.mark.parametrize("ending", FORMATS)
-def test_only_the_owner_may_read_an_exported_conversation(tmp_path: Path, exported: Exported, ending: str) -> None:
+def test_only_the_owner_may_read_an_exported_conversation(tmp_path, exported, ending):
     write_file(tmp_path / f"export{ending}", FORMATS, exported)
     assert (tmp_path / f"export{ending}").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_file_that_cannot_be_written_is_said(tmp_path: Path, exported: Exported) -> None:
+def test_a_file_that_cannot_be_written_is_said(tmp_path, exported):
     with pytest.raises(StoreError, match="cannot be written"):
         write_file(tmp_path / "no folder" / "x.md", FORMATS, exported)
     with pytest.raises(StoreError, match="no kind of file"):
@@ -243,7 +240,7 @@ def test_a_file_that_cannot_be_written_is_said(tmp_path: Path, exported: Exporte
         (r"!![x](y) \\\![x](y)", r"!\![x](y) \\\![x](y)"),
     ],
 )
-def test_tags_and_images_of_models_are_text_in_markdown(written: str, exported: str) -> None:
+def test_tags_and_images_of_models_are_text_in_markdown(written, exported):
     assert inert(written) == exported
 
 
@@ -288,7 +285,7 @@ WRITTEN_BY_MARKDOWN = {"br", "hr", *_TAGS, *(f"/{tag}" for tag in _TAGS)}
 @example("[foo]: <a b>\n    <b>", "", "", "")
 @example("", "```a|b\n-|-\n<img src=//x/p.png>|2\n```", "", "")
 @example("", "```a|b\n-|-\n![b](//x/p.png)|2\n```", "", "")
-def test_nothing_of_a_model_becomes_a_tag_or_an_image_in_a_page(problem: str, one: str, two: str, system: str) -> None:
+def test_nothing_of_a_model_becomes_a_tag_or_an_image_in_a_page(problem, one, two, system):
     first = StoredExchange("1", None, problem, {"system": system})
     second = StoredExchange("2", "1", problem)
     answered = (Answered(first, Trace.of(a_run(answer=one))), Answered(second, Trace.of(a_run(answer=two))))
@@ -298,12 +295,12 @@ def test_nothing_of_a_model_becomes_a_tag_or_an_image_in_a_page(problem: str, on
         assert set(re.findall(r"<([!?/]?[\w-]*)", parser.render(page))) <= WRITTEN_BY_MARKDOWN
 
 
-def test_code_is_readable_in_a_page_in_which_no_fence_is_left_open() -> None:
+def test_code_is_readable_in_a_page_in_which_no_fence_is_left_open():
     code = "```c\n#include <stdio.h>\n```"
     assert code in to_markdown(single_run("x", "y", Trace.of(a_run(answer=code))))
 
 
-def test_a_model_may_not_name_itself_markup() -> None:
+def test_a_model_may_not_name_itself_markup():
     """The name of a model is what its file says."""
     card = ModelCard("<img src=//x/p.png>", "", 0)
     events = [

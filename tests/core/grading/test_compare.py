@@ -25,7 +25,7 @@ from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
         ("Z", None),
     ],
 )
-def test_a_letter_is_told_from_a_word(answer: str, letter: str | None) -> None:
+def test_a_letter_is_told_from_a_word(answer, letter):
     assert choice_letter(answer) == letter
 
 
@@ -52,14 +52,14 @@ def equal_text(expected: str, given: str) -> bool:
         (r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}", Form.MATRIX),
     ],
 )
-def test_a_structure_has_its_form(text: str, form: Form) -> None:
+def test_a_structure_has_its_form(text, form):
     structure = read_structure(tidy(text))
     assert structure is not None
     assert structure.form is form
 
 
 @pytest.mark.parametrize("text", ["5", "x + 1", "f(x)", "(1, 2", "x = 1, 2, y = 3", "2x < y + z < 3w"])
-def test_a_single_value_is_no_structure(text: str) -> None:
+def test_a_single_value_is_no_structure(text):
     assert read_structure(tidy(text)) is None
 
 
@@ -82,7 +82,7 @@ def test_a_single_value_is_no_structure(text: str) -> None:
         ("((1, 2), (3, 4))", "((1, 2), (3, 5))", False),
     ],
 )
-def test_structures_are_compared_part_by_part(expected: str, given: str, same: bool | None) -> None:
+def test_structures_are_compared_part_by_part(expected, given, same):
     right, said = read_structure(tidy(expected), tidy(given)), read_structure(tidy(given), tidy(expected))
     assert right is not None
     assert said is not None
@@ -108,6 +108,6 @@ def no_algebra(expected: str, given: str) -> Verdict:
         "C. " * 1600,
     ],
 )
-def test_an_answer_made_to_be_slow_is_looked_at_once(answer: str) -> None:
+def test_an_answer_made_to_be_slow_is_looked_at_once(answer):
     for expected in ("5", "(1,2)", "east"):
         assert compare(expected, answer, no_algebra).outcome is not Outcome.CORRECT

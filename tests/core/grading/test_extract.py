@@ -63,7 +63,7 @@ from baton_reasoning.core.thinking.trace import Trace
         ("", None),
     ],
 )
-def test_the_answer_is_found(text: str, answer: str | None) -> None:
+def test_the_answer_is_found(text, answer):
     assert extract_answer(text) == answer
 
 
@@ -79,17 +79,17 @@ def test_the_answer_is_found(text: str, answer: str | None) -> None:
         ("How many eggs? 18", "18"),
     ],
 )
-def test_a_question_is_an_answer_only_if_it_is_affirmed_or_the_last_word(text: str, answer: str) -> None:
+def test_a_question_is_an_answer_only_if_it_is_affirmed_or_the_last_word(text, answer):
     assert extract_answer(text) == answer
 
 
-def test_a_text_that_was_cut_off_has_no_conclusion() -> None:
+def test_a_text_that_was_cut_off_has_no_conclusion():
     assert extract_answer("So far we have 16 eggs", finished=False) is None
     assert extract_answer("<think>So far we have 16 eggs") is None
     assert extract_answer("The answer is 18, and", finished=False) == "18, and"
 
 
-def test_a_letter_is_looked_for_first_where_one_is_expected() -> None:
+def test_a_letter_is_looked_for_first_where_one_is_expected():
     text = "A is the nucleus.\n\nSo there are 27 of them, which is option C."
     assert extract_answer(text, "C") == "C"
     assert extract_answer(text, "27") == "27"
@@ -111,7 +111,7 @@ def test_a_letter_is_looked_for_first_where_one_is_expected() -> None:
         "1." * 50_000,
     ],
 )
-def test_a_text_that_never_ends_its_phrases_is_searched_once(text: str) -> None:
+def test_a_text_that_never_ends_its_phrases_is_searched_once(text):
     assert last_boxed(text) is None
     extract_answer(text)
 
@@ -132,7 +132,7 @@ def test_a_text_that_never_ends_its_phrases_is_searched_once(text: str) -> None:
         ("", None),
     ],
 )
-def test_a_choice_is_found_even_alone_on_the_last_line(text: str, letter: str | None) -> None:
+def test_a_choice_is_found_even_alone_on_the_last_line(text, letter):
     assert extract_choice(text) == letter
 
 
@@ -149,7 +149,7 @@ def test_a_choice_is_found_even_alone_on_the_last_line(text: str, letter: str | 
         ("  ", False, None),
     ],
 )
-def test_a_data_sets_field_gives_its_answer(field: str, worked: bool, answer: str | None) -> None:
+def test_a_data_sets_field_gives_its_answer(field, worked, answer):
     assert expected_answer(field, worked=worked) == answer
 
 
@@ -171,7 +171,7 @@ def test_a_data_sets_field_gives_its_answer(field: str, worked: bool, answer: st
         ("   ", None),
     ],
 )
-def test_an_answer_ends_where_the_sentence_explains_it(text: str, answer: str | None) -> None:
+def test_an_answer_ends_where_the_sentence_explains_it(text, answer):
     assert answer_at_start(text) == answer
 
 
@@ -194,7 +194,7 @@ def test_an_answer_ends_where_the_sentence_explains_it(text: str, answer: str | 
         ("", None),
     ],
 )
-def test_the_conclusion_holds_the_answer(text: str, answer: str | None) -> None:
+def test_the_conclusion_holds_the_answer(text, answer):
     assert answer_in_conclusion(text) == answer
 
 
@@ -214,9 +214,7 @@ def test_the_conclusion_holds_the_answer(text: str, answer: str | None) -> None:
         (None, "It is four.", True, "four", "It is four."),
     ],
 )
-def test_the_answer_or_all_text_after_the_thinking(
-    thinking: str | None, written: str | None, ended: bool, answer: str | None, matched: str | None
-) -> None:
+def test_the_answer_or_all_text_after_the_thinking(thinking, written, ended, answer, matched):
     """`thinking`: None for a model without it; `written`: after it, None if it is not closed."""
     start = 0 if thinking is None else len(f"{thinking}</think>")
     happened: list[Event] = [RunStarted(0.0, (), "never", {}, 0, None, None, 0, thinking is not None)]

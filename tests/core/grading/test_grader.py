@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
@@ -126,13 +125,13 @@ def pid_of(grader: Grader) -> int:
 
 
 @pytest.fixture(scope="module")
-def grader() -> Iterator[Grader]:
+def grader():
     with Grader() as grader:
         yield grader
 
 
 @pytest.mark.parametrize(("expected", "given", "outcome"), PAIRS)
-def test_a_pair_gets_its_verdict(grader: Grader, expected: str | None, given: str | None, outcome: Outcome) -> None:
+def test_a_pair_gets_its_verdict(grader, expected, given, outcome):
     verdict = grader.grade(expected, given)
     assert verdict.outcome is outcome, verdict.reason
     assert verdict.reason.endswith(".")
@@ -156,38 +155,36 @@ def test_a_pair_gets_its_verdict(grader: Grader, expected: str | None, given: st
         (How.REGEX, "5", "5", UNSCORED),
     ],
 )
-def test_a_way_can_be_chosen(
-    grader: Grader, how: How | Regex, expected: str | None, given: str, outcome: Outcome
-) -> None:
+def test_a_way_can_be_chosen(grader, how, expected, given, outcome):
     verdict = grader.grade(expected, given, how)
     assert verdict.outcome is outcome, verdict.reason
     assert verdict.how is (How.REGEX if isinstance(how, Regex) else how)
 
 
-def test_the_expected_answer_goes_into_a_pattern_literally(grader: Grader) -> None:
+def test_the_expected_answer_goes_into_a_pattern_literally(grader):
     assert grader.grade("a.c", "abc", Regex("^{expected}$")).outcome is WRONG
 
 
-def test_an_expected_answer_with_which_a_pattern_is_not_valid_is_unscored_for_that_reason(grader: Grader) -> None:
+def test_an_expected_answer_with_which_a_pattern_is_not_valid_is_unscored_for_that_reason(grader):
     verdict = grader.grade("a-b", "yes", Regex(r"(?P<n{expected}>yes)"))
     assert verdict.outcome is UNSCORED
     assert "cannot be compared" in verdict.reason
 
 
 @pytest.mark.parametrize("pattern", ["(", "x{99999999999}", "(" * 20_000])
-def test_a_pattern_that_is_not_valid_is_refused_at_once(pattern: str) -> None:
+def test_a_pattern_that_is_not_valid_is_refused_at_once(pattern):
     with pytest.raises(SettingsError, match="not valid"):
         Regex(pattern)
 
 
-def test_the_verdict_says_which_way_decided(grader: Grader) -> None:
+def test_the_verdict_says_which_way_decided(grader):
     assert grader.grade("5", "5").how is How.EXACT
     assert grader.grade("1/2", "0.5").how is How.NUMERIC
     assert grader.grade("(x+1)^2", "x^2+2x+1").how is How.MATH
     assert grader.grade("B", "(C)").how is How.CHOICE
 
 
-def test_a_comparison_that_hangs_is_killed_and_unscored_and_the_next_one_works() -> None:
+def test_a_comparison_that_hangs_is_killed_and_unscored_and_the_next_one_works():
     with Grader(time_limit=0.3) as grader:
         hanging = grader.grade("x", "a" * 64 + "!", Regex(r"^(a+)+$"))
         assert hanging.outcome is UNSCORED
@@ -196,14 +193,14 @@ def test_a_comparison_that_hangs_is_killed_and_unscored_and_the_next_one_works()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit of another process is not readable")
-def test_algebra_cannot_take_all_memory() -> None:
+def test_algebra_cannot_take_all_memory():
     with Grader() as grader:
         assert grader.grade("2x", "x+x", How.MATH).outcome is CORRECT
         limit, _ = psutil.Process(grader._child.pid).rlimit(psutil.RLIMIT_AS)
         assert 0 < limit <= 4 * 2**30
 
 
-def test_algebra_that_would_never_end_is_killed_and_all_parts_of_an_answer_share_one_time_limit() -> None:
+def test_algebra_that_would_never_end_is_killed_and_all_parts_of_an_answer_share_one_time_limit():
     hard = ", ".join(f"(10^{{{power}}})!" for power in range(9, 29))
     expected = ", ".join(str(number) for number in range(20))
     with Grader(time_limit=0.3) as grader:
@@ -213,20 +210,20 @@ def test_algebra_that_would_never_end_is_killed_and_all_parts_of_an_answer_share
         assert grader.grade(f"({expected})", f"({hard})").outcome is UNSCORED
 
 
-def test_half_a_character_is_graded_like_any_other_text(grader: Grader) -> None:
+def test_half_a_character_is_graded_like_any_other_text(grader):
     verdict = grader.grade("x+1", "x+2 \ud83d")
     assert verdict.outcome is not CORRECT
     assert verdict.reason.encode("utf-8")
 
 
-def test_a_child_that_was_killed_while_idle_costs_no_answer_its_verdict() -> None:
+def test_a_child_that_was_killed_while_idle_costs_no_answer_its_verdict():
     with Grader() as grader:
         assert grader.grade("x+1", "1+x").outcome is CORRECT
         os.kill(pid_of(grader), signal.SIGTERM)
         assert grader.grade("x+1", "1+x").outcome is CORRECT
 
 
-def test_a_child_that_dies_over_an_answer_leaves_it_unscored_and_is_started_again() -> None:
+def test_a_child_that_dies_over_an_answer_leaves_it_unscored_and_is_started_again():
     with Grader(PATIENCE) as grader, ThreadPoolExecutor() as pool:
         hanging = pool.submit(grader.grade, "x", "a" * 64 + "!", Regex(r"^(a+)+$"))
         while grader._child.pid is None:
@@ -238,7 +235,7 @@ def test_a_child_that_dies_over_an_answer_leaves_it_unscored_and_is_started_agai
         assert grader.grade("x+1", "1+x").outcome is CORRECT
 
 
-def test_leaving_the_context_ends_the_child() -> None:
+def test_leaving_the_context_ends_the_child():
     with Grader() as grader:
         grader.grade("x+1", "1+x")
         pid = pid_of(grader)
@@ -247,18 +244,18 @@ def test_leaving_the_context_ends_the_child() -> None:
         os.kill(pid, 0)
 
 
-def test_quick_comparisons_start_no_process() -> None:
+def test_quick_comparisons_start_no_process():
     with Grader() as grader:
         assert grader.grade("1/2", "0.5").outcome is CORRECT
         assert grader._child.pid is None
 
 
-def test_an_answer_of_many_pages_is_unscored() -> None:
+def test_an_answer_of_many_pages_is_unscored():
     with Grader() as grader:
         assert grader.grade("5", "5" * 10_000).outcome is UNSCORED
 
 
-def test_a_machine_without_room_for_another_process_leaves_the_answer_unscored(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_room_for_another_process_leaves_the_answer_unscored(monkeypatch):
     def no_room(process: object) -> None:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
@@ -274,18 +271,18 @@ def test_a_machine_without_room_for_another_process_leaves_the_answer_unscored(m
 # Answers side by side: which say the same, and which are right
 
 
-def test_the_same_number_is_the_same_however_it_is_written(grader: Grader) -> None:
+def test_the_same_number_is_the_same_however_it_is_written(grader):
     found = standings(["0.5", "\\frac{1}{2}", "2"], "", grader)
     assert [standing.same for standing in found] == [(1,), (0,), ()]
     assert {standing.outcome for standing in found} == {Outcome.UNSCORED}
 
 
-def test_what_is_expected_decides_which_is_right(grader: Grader) -> None:
+def test_what_is_expected_decides_which_is_right(grader):
     found = standings(["050", "51", "50"], "050", grader)
     assert [standing.outcome for standing in found] == [Outcome.CORRECT, Outcome.WRONG, Outcome.CORRECT]
 
 
-def test_no_answer_agrees_with_none_and_is_wrong_where_one_is_expected(grader: Grader) -> None:
+def test_no_answer_agrees_with_none_and_is_wrong_where_one_is_expected(grader):
     found = standings([None, None, "4"], "4", grader)
     assert [standing.same for standing in found] == [(), (), ()]
     assert [standing.outcome for standing in found] == [Outcome.WRONG, Outcome.WRONG, Outcome.CORRECT]
@@ -297,7 +294,7 @@ def test_no_answer_agrees_with_none_and_is_wrong_where_one_is_expected(grader: G
 @pytest.mark.parametrize(
     "part", [pytest.param(part, marks=() if part == PARTS[0] else pytest.mark.long) for part in PARTS]
 )
-def test_the_grader_agrees_with_the_labels(part: str) -> None:
+def test_the_grader_agrees_with_the_labels(part):
     graded = list(graded_by_baton(read_cases(part)))
     figures = figures_of(graded)
     assert figures.false_right <= 0.003, [each for each in graded if each.false_right]

@@ -41,7 +41,7 @@ from baton_reasoning.core.grading.numbers import read_quantity, same_other_numbe
         ("40 (base 9)", 36),
     ],
 )
-def test_a_number_has_its_value(text: str, value: Fraction | int) -> None:
+def test_a_number_has_its_value(text, value):
     quantity = read_quantity(text)
     assert quantity is not None
     assert quantity.value == value
@@ -50,7 +50,7 @@ def test_a_number_has_its_value(text: str, value: Fraction | int) -> None:
 @pytest.mark.parametrize(
     "text", ["5x", "5 x", "x^2", "5 + C", "F_2", "3.14159...", "2^{10^9}", "9" * 400, "5 and more", ""]
 )
-def test_what_is_no_plain_number_is_left_to_others(text: str) -> None:
+def test_what_is_no_plain_number_is_left_to_others(text):
     assert read_quantity(text) is None
 
 
@@ -82,7 +82,7 @@ def test_what_is_no_plain_number_is_left_to_others(text: str) -> None:
         (r"\frac{1}{3}", "0.333", False),
     ],
 )
-def test_two_quantities_are_the_same_or_not_or_in_doubt(expected: str, given: str, same: bool | None) -> None:
+def test_two_quantities_are_the_same_or_not_or_in_doubt(expected, given, same):
     right, said = read_quantity(expected), read_quantity(given)
     assert right is not None
     assert said is not None
@@ -116,5 +116,5 @@ def test_two_quantities_are_the_same_or_not_or_in_doubt(expected: str, given: st
         ("5", "6", None),
     ],
 )
-def test_they_are_the_same_or_not_or_in_doubt(expected: str, given: str, same: bool | None) -> None:
+def test_they_are_the_same_or_not_or_in_doubt(expected, given, same):
     assert same_other_number(tidy(expected), tidy(given)) is same

@@ -22,13 +22,13 @@ from baton_reasoning.core.models.devices import (
 )
 
 
-def test_ram_is_what_the_system_says() -> None:
+def test_ram_is_what_the_system_says():
     found = find_devices()
     assert found.ram_total == psutil.virtual_memory().total
     assert 0 < found.ram_free <= found.ram_total
 
 
-def test_ggml_names_the_cpu_and_its_memory_and_a_process_of_its_own_sees_the_same() -> None:
+def test_ggml_names_the_cpu_and_its_memory_and_a_process_of_its_own_sees_the_same():
     names = [(device.name, device.kind) for device in ggml_devices()]
     assert [(device.name, device.kind) for device in ask_in_a_process()] == names
     cpu = next(device for device in ggml_devices() if device.kind is DeviceKind.CPU)
@@ -37,9 +37,7 @@ def test_ggml_names_the_cpu_and_its_memory_and_a_process_of_its_own_sees_the_sam
     assert not cpu.shares_ram
 
 
-def test_a_missing_native_library_means_no_gpu(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_missing_native_library_means_no_gpu(monkeypatch, caplog):
     devices.registry.cache_clear()
     devices.log_quietly.cache_clear()
     monkeypatch.setitem(sys.modules, "llama_cpp", None)
@@ -48,12 +46,12 @@ def test_a_missing_native_library_means_no_gpu(
     assert "as if there were no GPU" in caplog.text
 
 
-def test_disk_space_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
+def test_disk_space_of_a_folder_that_is_not_there_yet(tmp_path):
     here = psutil.disk_usage(str(tmp_path))
     assert 0 < disk_free(tmp_path / "models" / "new") <= here.total
 
 
-def test_an_integrated_gpu_counts_only_where_there_is_no_other() -> None:
+def test_an_integrated_gpu_counts_only_where_there_is_no_other():
     cpu, integrated, gpu, empty = (
         Device(kind.name, "", kind, size, size)
         for kind, size in (
@@ -81,25 +79,23 @@ def test_an_integrated_gpu_counts_only_where_there_is_no_other() -> None:
         ("ggml.dll ggml-base.dll ggml-cpu.dll", False),
     ],
 )
-def test_a_gpu_backend_shows_by_its_library(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, libraries: str, expected: bool
-) -> None:
+def test_a_gpu_backend_shows_by_its_library(tmp_path, monkeypatch, libraries, expected):
     for name in libraries.split():
         (tmp_path / name).touch()
     monkeypatch.setenv("LLAMA_CPP_LIB_PATH", str(tmp_path))
     assert has_gpu_backend() is expected
 
 
-def test_a_plug_in_named_by_llama_cpps_variable_counts_as_a_gpu_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plug_in_named_by_llama_cpps_variable_counts_as_a_gpu_backend(monkeypatch):
     monkeypatch.setenv("GGML_BACKEND_PATH", "/somewhere/libggml-vulkan.so")
     assert has_gpu_backend()
 
 
-def test_llama_cpp_and_baton_share_one_registry() -> None:
+def test_llama_cpp_and_baton_share_one_registry():
     assert run_in_subprocess(copies_of_ggml, seconds=60) == 1
 
 
-def test_a_plug_in_that_cannot_be_loaded_leaves_the_cpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_plug_in_that_cannot_be_loaded_leaves_the_cpu(monkeypatch, tmp_path):
     monkeypatch.setenv("GGML_BACKEND_PATH", str(tmp_path / "libggml-nothing.so"))
     assert run_in_subprocess(number_of_devices, seconds=60) == 1
 

@@ -5,7 +5,6 @@ import random
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -31,20 +30,20 @@ CONTENT = random.Random(1).randbytes(3_000_000)
 
 
 @pytest.fixture
-def hub() -> Iterator[HubServer]:
+def hub():
     with running_hub() as server:
         server.files[REPOSITORY] = {FILE: CONTENT}
         yield server
 
 
 @pytest.fixture
-def waits() -> list[float]:
+def waits():
     """How long the downloader would have slept."""
     return []
 
 
 @pytest.fixture
-def downloader(waits: list[float]) -> Iterator[Downloader]:
+def downloader(waits):
     downloader = Downloader(sleep=waits.append)
     yield downloader
     downloader.close()
@@ -66,7 +65,7 @@ def everything_in(folder: Path) -> set[str]:
     return {path.name for path in folder.rglob("*") if path.is_file()}
 
 
-def test_fifty_cuts_give_one_right_file(hub: HubServer, tmp_path: Path, downloader: Downloader) -> None:
+def test_fifty_cuts_give_one_right_file(hub, tmp_path, downloader):
     chance = random.Random(2)
     hub.faults.cuts = [chance.randrange(0, 2 * len(CONTENT) // 50) for _ in range(50)]
     order = order_of(hub, tmp_path)
@@ -76,13 +75,13 @@ def test_fifty_cuts_give_one_right_file(hub: HubServer, tmp_path: Path, download
     assert len(hub.file_requests()) > 40
 
 
-def test_each_request_asks_only_for_what_is_missing(hub: HubServer, tmp_path: Path, downloader: Downloader) -> None:
+def test_each_request_asks_only_for_what_is_missing(hub, tmp_path, downloader):
     hub.faults.cuts = [1_000_000, 500_000]
     list(downloader.download(order_of(hub, tmp_path)))
     assert [asked.range for asked in hub.file_requests()] == ["bytes=0-", "bytes=1000000-", "bytes=1500000-"]
 
 
-def test_a_new_program_goes_on_where_the_last_one_crashed(hub: HubServer, tmp_path: Path) -> None:
+def test_a_new_program_goes_on_where_the_last_one_crashed(hub, tmp_path):
     program = (
         "import os, sys\nfrom pathlib import Path\nfrom baton_reasoning.core.models.download import Downloader\n"
         "from baton_reasoning.core.models.hub import Hub, manifest_for\n"
@@ -104,9 +103,7 @@ def test_a_new_program_goes_on_where_the_last_one_crashed(hub: HubServer, tmp_pa
     assert find_unfinished(tmp_path) == ()
 
 
-def test_pausing_keeps_what_is_there_and_cancelling_leaves_nothing(
-    hub: HubServer, tmp_path: Path, downloader: Downloader
-) -> None:
+def test_pausing_keeps_what_is_there_and_cancelling_leaves_nothing(hub, tmp_path, downloader):
     order = order_of(hub, tmp_path)
     pause(downloader, order)
     assert find_unfinished(tmp_path) == (order,)
@@ -115,7 +112,7 @@ def test_pausing_keeps_what_is_there_and_cancelling_leaves_nothing(
     assert everything_in(tmp_path) == set()
 
 
-def test_wrong_bytes_are_refused_and_thrown_away(hub: HubServer, tmp_path: Path, downloader: Downloader) -> None:
+def test_wrong_bytes_are_refused_and_thrown_away(hub, tmp_path, downloader):
     order = order_of(hub, tmp_path)
     hub.files[REPOSITORY][FILE] = CONTENT[:-1] + b"x"
     with pytest.raises(DownloadError, match="SHA-256 is wrong"):
@@ -124,7 +121,7 @@ def test_wrong_bytes_are_refused_and_thrown_away(hub: HubServer, tmp_path: Path,
     assert not order.part(order.files[0]).exists()
 
 
-def test_bytes_damaged_on_the_disk_are_found_too(hub: HubServer, tmp_path: Path, downloader: Downloader) -> None:
+def test_bytes_damaged_on_the_disk_are_found_too(hub, tmp_path, downloader):
     order = order_of(hub, tmp_path)
     pause(downloader, order)
     part = order.part(order.files[0])
@@ -133,7 +130,7 @@ def test_bytes_damaged_on_the_disk_are_found_too(hub: HubServer, tmp_path: Path,
         list(downloader.download(order))
 
 
-def test_several_shards_appear_together(hub: HubServer, tmp_path: Path, downloader: Downloader) -> None:
+def test_several_shards_appear_together(hub, tmp_path, downloader):
     shards = {f"Q8_0/big-Q8_0-0000{number}-of-00003.gguf": CONTENT[: number * 100_000] for number in (1, 2, 3)}
     hub.files["owner/big"] = shards
     hub.faults.cuts = [50_000, 150_000, 20_000]
@@ -147,9 +144,7 @@ def test_several_shards_appear_together(hub: HubServer, tmp_path: Path, download
     assert order.model.name == "big-Q8_0-00001-of-00003.gguf"
 
 
-def test_a_program_that_ends_between_two_shards_leaves_no_model_in_parts(
-    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_program_that_ends_between_two_shards_leaves_no_model_in_parts(hub, tmp_path, monkeypatch):
     replace = Path.replace
 
     def ends_before_the_first(part: Path, target: Path) -> Path:
@@ -169,7 +164,7 @@ def test_a_program_that_ends_between_two_shards_leaves_no_model_in_parts(
     assert everything_in(tmp_path) == set(hub.files["owner/big"])
 
 
-def test_a_cancelled_set_of_shards_leaves_no_lone_shard(hub: HubServer, tmp_path: Path) -> None:
+def test_a_cancelled_set_of_shards_leaves_no_lone_shard(hub, tmp_path):
     files = tuple(RemoteFile(f"{hub.endpoint}/x", f"m-0000{n}-of-00002.gguf", 5) for n in (1, 2))
     order = DownloadManifest("m", tmp_path / "m", files)
     order.folder.mkdir()
@@ -179,7 +174,7 @@ def test_a_cancelled_set_of_shards_leaves_no_lone_shard(hub: HubServer, tmp_path
     assert everything_in(tmp_path) == set()
 
 
-def test_the_token_does_not_follow_a_redirect_to_another_host(hub: HubServer, tmp_path: Path) -> None:
+def test_the_token_does_not_follow_a_redirect_to_another_host(hub, tmp_path):
     hub.gated.add(REPOSITORY)
     downloader = Downloader(token=hub.token)
     list(downloader.download(order_of(hub, tmp_path, hub.token)))
@@ -188,7 +183,7 @@ def test_the_token_does_not_follow_a_redirect_to_another_host(hub: HubServer, tm
     assert tokens == {(hub.endpoint, hub.token), (hub.storage, None)}
 
 
-def test_a_gated_model_says_what_to_do(hub: HubServer, tmp_path: Path, downloader: Downloader) -> None:
+def test_a_gated_model_says_what_to_do(hub, tmp_path, downloader):
     hub.gated.add(REPOSITORY)
     order = order_of(hub, tmp_path)
     with pytest.raises(DownloadError, match="set HF_TOKEN to an access token"):
@@ -199,26 +194,20 @@ def test_a_gated_model_says_what_to_do(hub: HubServer, tmp_path: Path, downloade
     stranger.close()
 
 
-def test_a_busy_server_is_given_the_time_it_asks_for(
-    hub: HubServer, tmp_path: Path, downloader: Downloader, waits: list[float]
-) -> None:
+def test_a_busy_server_is_given_the_time_it_asks_for(hub, tmp_path, downloader, waits):
     hub.faults.refusals = [(429, {"Retry-After": "7"}), (503, {})]
     steps: list[DownloadProgress] = list(downloader.download(order_of(hub, tmp_path)))
     assert sum(waits) == pytest.approx(7 + 2)
     assert any(step.stage is Stage.WAITING and "HTTP 429" in step.note for step in steps)
 
 
-def test_a_server_that_wants_a_very_long_wait_is_left_to_a_person(
-    hub: HubServer, tmp_path: Path, downloader: Downloader
-) -> None:
+def test_a_server_that_wants_a_very_long_wait_is_left_to_a_person(hub, tmp_path, downloader):
     hub.faults.refusals = [(429, {"Retry-After": "86400"})]
     with pytest.raises(DownloadError, match="asked too often"):
         list(downloader.download(order_of(hub, tmp_path)))
 
 
-def test_a_server_that_never_sends_a_byte_is_given_up(
-    hub: HubServer, tmp_path: Path, downloader: Downloader, waits: list[float]
-) -> None:
+def test_a_server_that_never_sends_a_byte_is_given_up(hub, tmp_path, downloader, waits):
     hub.faults.cuts = [0] * 20
     with pytest.raises(DownloadError, match="cannot be reached"):
         list(downloader.download(order_of(hub, tmp_path)))
@@ -226,9 +215,7 @@ def test_a_server_that_never_sends_a_byte_is_given_up(
     assert waits
 
 
-def test_a_server_without_ranges_starts_over_and_still_ends_right(
-    hub: HubServer, tmp_path: Path, downloader: Downloader
-) -> None:
+def test_a_server_without_ranges_starts_over_and_still_ends_right(hub, tmp_path, downloader):
     hub.faults.ignores_ranges = True
     hub.faults.cuts = [1_000_000]
     order = order_of(hub, tmp_path)
@@ -237,15 +224,13 @@ def test_a_server_without_ranges_starts_over_and_still_ends_right(
     assert max(step.done for step in steps) == len(CONTENT)
 
 
-def test_a_file_that_changed_on_the_server_is_refused(hub: HubServer, tmp_path: Path, downloader: Downloader) -> None:
+def test_a_file_that_changed_on_the_server_is_refused(hub, tmp_path, downloader):
     hub.faults.wrong_total = True
     with pytest.raises(DownloadError, match="not the file that was listed"):
         list(downloader.download(order_of(hub, tmp_path)))
 
 
-def test_parts_of_another_file_of_the_same_name_are_not_continued(
-    hub: HubServer, tmp_path: Path, downloader: Downloader
-) -> None:
+def test_parts_of_another_file_of_the_same_name_are_not_continued(hub, tmp_path, downloader):
     pause(downloader, order_of(hub, tmp_path))
     hub.files[REPOSITORY][FILE] = CONTENT[::-1]
     newer = order_of(hub, tmp_path)
@@ -253,7 +238,7 @@ def test_parts_of_another_file_of_the_same_name_are_not_continued(
     assert newer.model.read_bytes() == CONTENT[::-1]
 
 
-def test_a_file_of_the_same_name_is_never_overwritten(hub: HubServer, tmp_path: Path, downloader: Downloader) -> None:
+def test_a_file_of_the_same_name_is_never_overwritten(hub, tmp_path, downloader):
     order = order_of(hub, tmp_path)
     order.folder.mkdir(parents=True)
     order.model.write_bytes(b"mine")
@@ -263,7 +248,7 @@ def test_a_file_of_the_same_name_is_never_overwritten(hub: HubServer, tmp_path: 
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def small_disk(tmp_path):
     """A disk of its own, of 68 MiB: the spare room that is always left, and a little more than one file."""
     folder = tmp_path / "disk"
     folder.mkdir()
@@ -274,18 +259,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_is_refused_before_a_byte_is_asked_for(
-    hub: HubServer, small_disk: Path, downloader: Downloader
-) -> None:
+def test_a_full_disk_is_refused_before_a_byte_is_asked_for(hub, small_disk, downloader):
     (small_disk / "other").write_bytes(bytes(2 * 2**20))
     with pytest.raises(DownloadError, match=r"needs 3 MiB more; the disk of .* has 66 MiB free\. Free \d+ KiB"):
         list(downloader.download(order_of(hub, small_disk)))
     assert hub.file_requests() == []
 
 
-def test_a_disk_that_another_program_fills_meanwhile_ends_clean_and_can_go_on(
-    hub: HubServer, small_disk: Path, downloader: Downloader
-) -> None:
+def test_a_disk_that_another_program_fills_meanwhile_ends_clean_and_can_go_on(hub, small_disk, downloader):
     order = order_of(hub, small_disk)
     running = downloader.download(order)
     next(running)
@@ -298,9 +279,7 @@ def test_a_disk_that_another_program_fills_meanwhile_ends_clean_and_can_go_on(
     assert order.model.read_bytes() == CONTENT
 
 
-def test_a_file_too_large_for_the_file_system_ends_clean_and_can_go_on(
-    hub: HubServer, tmp_path: Path, downloader: Downloader
-) -> None:
+def test_a_file_too_large_for_the_file_system_ends_clean_and_can_go_on(hub, tmp_path, downloader):
     order = order_of(hub, tmp_path)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, before[1]))
@@ -327,6 +306,6 @@ def test_a_file_too_large_for_the_file_system_ends_clean_and_can_go_on(
         '{"title": "m", "files": [{"url": "", "name": "m.gguf", "bytes": 1, "sha256": 5}]}',
     ],
 )
-def test_a_manifest_of_any_content_is_ignored(tmp_path: Path, content: str) -> None:
+def test_a_manifest_of_any_content_is_ignored(tmp_path, content):
     (tmp_path / "m.gguf.order.json").write_text(content)
     assert find_unfinished(tmp_path) == ()

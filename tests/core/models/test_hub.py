@@ -2,10 +2,8 @@
 
 import hashlib
 import socket
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from pathlib import Path
 
 import pytest
 
@@ -23,13 +21,13 @@ from baton_reasoning.core.models.hub import (
     recommended,
 )
 from baton_reasoning.core.models.options import HubAccess, HubFile
-from tests.core.models.hub_server import REVISION, HubServer, running_hub
+from tests.core.models.hub_server import REVISION, running_hub
 
 REPOSITORY = "owner/model-GGUF"
 
 
 @pytest.fixture
-def hub() -> Iterator[HubServer]:
+def hub():
     with running_hub() as server:
         server.files[REPOSITORY] = {
             "README.md": b"words",
@@ -41,13 +39,13 @@ def hub() -> Iterator[HubServer]:
         yield server
 
 
-def test_a_search_finds_repositories_by_name(hub: HubServer) -> None:
+def test_a_search_finds_repositories_by_name(hub):
     (found,) = Hub(HubAccess(hub.endpoint)).search("MODEL")
     assert (found.name, found.licence, found.downloads, found.gated) == (REPOSITORY, "mit", 10, False)
     assert Hub(HubAccess(hub.endpoint)).search("nothing-like-it") == ()
 
 
-def test_a_listing_has_each_quantisation_with_sizes_and_hashes_at_one_commit(hub: HubServer) -> None:
+def test_a_listing_has_each_quantisation_with_sizes_and_hashes_at_one_commit(hub):
     listing = Hub(HubAccess(hub.endpoint)).list_files(REPOSITORY)
     assert [(choice.label, len(choice.files), choice.bytes) for choice in listing.choices] == [
         ("Q4_K_M", 1, 9),
@@ -59,7 +57,7 @@ def test_a_listing_has_each_quantisation_with_sizes_and_hashes_at_one_commit(hub
     assert listing.parameters == 1_777_088_000
 
 
-def test_a_model_is_found_by_its_quantisation(hub: HubServer, tmp_path: Path) -> None:
+def test_a_model_is_found_by_its_quantisation(hub, tmp_path):
     asking = Hub(HubAccess(hub.endpoint))
     order = asking.manifest(HubFile(REPOSITORY, "Q4_K_M"), tmp_path)
     assert order.model == tmp_path / "owner" / "model-GGUF" / "model-Q4_K_M.gguf"
@@ -67,7 +65,7 @@ def test_a_model_is_found_by_its_quantisation(hub: HubServer, tmp_path: Path) ->
         asking.manifest(HubFile(REPOSITORY, "Q2_K"), tmp_path)
 
 
-def test_an_unknown_repository_says_to_check_the_name_and_a_wrong_token_is_named(hub: HubServer) -> None:
+def test_an_unknown_repository_says_to_check_the_name_and_a_wrong_token_is_named(hub):
     with pytest.raises(DownloadError, match="does not accept the token"):
         Hub(HubAccess(hub.endpoint, "hf_wrong")).list_files(REPOSITORY)
     with pytest.raises(DownloadError, match="private, gated or does not exist"):
@@ -76,7 +74,7 @@ def test_an_unknown_repository_says_to_check_the_name_and_a_wrong_token_is_named
         Hub(HubAccess(hub.endpoint, hub.token)).list_files("owner/unknown")
 
 
-def test_a_name_that_is_none_is_refused_without_asking_and_offline_asks_nobody(hub: HubServer) -> None:
+def test_a_name_that_is_none_is_refused_without_asking_and_offline_asks_nobody(hub):
     with pytest.raises(DownloadError, match="set to offline"):
         Hub(HubAccess(hub.endpoint, offline=True)).search("model")
     with pytest.raises(DownloadError, match="no name on the Hub"):
@@ -84,14 +82,14 @@ def test_a_name_that_is_none_is_refused_without_asking_and_offline_asks_nobody(h
     assert hub.asked == []
 
 
-def test_a_host_that_is_not_there_is_named() -> None:
+def test_a_host_that_is_not_there_is_named():
     with running_hub() as hub:
         gone = hub.endpoint
     with pytest.raises(DownloadError, match=rf"{gone} cannot be reached"):
         Hub(HubAccess(gone)).list_files(REPOSITORY)
 
 
-def test_a_hub_that_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_hub_that_is_silent_is_given_up(monkeypatch, caplog):
     monkeypatch.setattr("baton_reasoning.core.models.hub.SECONDS_TO_ANSWER", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         asking = Hub(HubAccess(f"http://127.0.0.1:{silent.getsockname()[1]}"))
@@ -103,14 +101,14 @@ def test_a_hub_that_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatch, caplo
 
 
 @pytest.mark.parametrize(("status", "words"), [(429, "too often"), (503, "fault")])
-def test_a_hub_that_refuses_is_asked_once(hub: HubServer, status: int, words: str) -> None:
+def test_a_hub_that_refuses_is_asked_once(hub, status, words):
     hub.refusal = status
     with pytest.raises(DownloadError, match=words):
         Hub(HubAccess(hub.endpoint)).search("model")
     assert len(hub.asked) == 1
 
 
-def test_a_search_asks_for_one_page(hub: HubServer) -> None:
+def test_a_search_asks_for_one_page(hub):
     hub.listing, hub.next_page = [], f"{hub.endpoint}/api/models"
     assert Hub(HubAccess(hub.endpoint)).search("model") == ()
     assert len(hub.asked) == 1
@@ -119,11 +117,11 @@ def test_a_search_asks_for_one_page(hub: HubServer) -> None:
 @pytest.mark.parametrize(
     ("status", "words"), [(401, "requires a token"), (403, "agreement to terms"), (429, "too often"), (502, "fault")]
 )
-def test_every_refusal_has_its_own_words(status: int, words: str) -> None:
+def test_every_refusal_has_its_own_words(status, words):
     assert words in str(refused("owner/model", status, "", False, "https://example.org/owner/model"))
 
 
-def test_retry_after_may_be_seconds_a_date_or_nonsense() -> None:
+def test_retry_after_may_be_seconds_a_date_or_nonsense():
     assert seconds_to_wait("30", 1.0) == 30
     assert seconds_to_wait("soon", 4.0) == 4
     assert seconds_to_wait(None, 4.0) == 4
@@ -142,11 +140,11 @@ def test_retry_after_may_be_seconds_a_date_or_nonsense() -> None:
         ("ggml-model.gguf", "ggml-model"),
     ],
 )
-def test_quantisations_are_named_as_people_say_them(path: str, label: str) -> None:
+def test_quantisations_are_named_as_people_say_them(path, label):
     assert label_of(path) == label
 
 
-def test_of_the_files_that_are_here_the_usual_one_is_taken_and_never_a_projector(tmp_path: Path) -> None:
+def test_of_the_files_that_are_here_the_usual_one_is_taken_and_never_a_projector(tmp_path):
     folder = tmp_path / "owner" / "model-GGUF"
     folder.mkdir(parents=True)
     for name in ("mmproj-f16.gguf", "model-IQ2_M.gguf", "model-Q8_0.gguf"):
@@ -156,7 +154,7 @@ def test_of_the_files_that_are_here_the_usual_one_is_taken_and_never_a_projector
     assert downloaded(HubFile(REPOSITORY, "F16"), tmp_path) is None
 
 
-def test_the_recommended_choice_has_four_bits_or_else_is_the_largest() -> None:
+def test_the_recommended_choice_has_four_bits_or_else_is_the_largest():
     def choices(*names: str) -> list[tuple[str, RemoteFile]]:
         return [(name, RemoteFile("", name, size)) for size, name in enumerate(names, start=1)]
 
@@ -173,7 +171,7 @@ def test_the_recommended_choice_has_four_bits_or_else_is_the_largest() -> None:
     "name",
     ["../../../x", "owner/..", "owner/../../x", "/etc", "owner/.hidden", "owner\\..\\x/y", "C:/x", "a/b\x00", ""],
 )
-def test_a_mirror_cannot_choose_the_folder_that_a_model_goes_to(hub: HubServer, tmp_path: Path, name: str) -> None:
+def test_a_mirror_cannot_choose_the_folder_that_a_model_goes_to(hub, tmp_path, name):
     file = {"rfilename": "m-Q4_K_M.gguf", "size": 9, "blobId": "0"}
     hub.listing = {"id": name, "sha": REVISION, "siblings": [file], "tags": ["gguf"]}
     order = Hub(HubAccess(hub.endpoint)).manifest(HubFile(REPOSITORY), tmp_path)
@@ -182,7 +180,7 @@ def test_a_mirror_cannot_choose_the_folder_that_a_model_goes_to(hub: HubServer, 
     assert Hub(HubAccess(hub.endpoint)).search("m") == ()
 
 
-def test_a_file_that_is_listed_twice_counts_once(hub: HubServer) -> None:
+def test_a_file_that_is_listed_twice_counts_once(hub):
     file = {"rfilename": "m-Q4_K_M.gguf", "size": 9}
     hub.listing = {"id": REPOSITORY, "sha": REVISION, "siblings": [file, file]}
     (choice,) = Hub(HubAccess(hub.endpoint)).list_files(REPOSITORY).choices
@@ -197,7 +195,7 @@ def test_a_file_that_is_listed_twice_counts_once(hub: HubServer) -> None:
         {"id": "a/b", "siblings": [{"rfilename": "m.gguf", "size": "large"}]},
     ],
 )
-def test_an_answer_that_is_no_listing_points_at_the_mirror(hub: HubServer, listing: object) -> None:
+def test_an_answer_that_is_no_listing_points_at_the_mirror(hub, listing):
     hub.listing = listing
     with pytest.raises(DownloadError, match="not a list of models") as raised:
         Hub(HubAccess(hub.endpoint)).list_files(REPOSITORY)
@@ -208,14 +206,14 @@ def test_an_answer_that_is_no_listing_points_at_the_mirror(hub: HubServer, listi
     "name",
     ["", "..", "../x.gguf", "a/b.gguf", "..gguf", "a\\..\\x.gguf", "c:x.gguf", "\x1b]52;x.gguf", "con.gguf", "x" * 300],
 )
-def test_a_mirror_cannot_name_a_file_outside_the_models_folder(name: str, tmp_path: Path) -> None:
+def test_a_mirror_cannot_name_a_file_outside_the_models_folder(name, tmp_path):
     with pytest.raises(DownloadError, match="cannot be stored") as raised:
         DownloadManifest("m", tmp_path, (RemoteFile("http://x/y", name, 9),))
     assert str(raised.value).isprintable()
 
 
 @pytest.mark.parametrize("name", ["../../x", "owner/..", "owner/nul", "owner\\..\\x/y", "C:/x", "a/b\x00", ""])
-def test_a_listing_that_was_made_elsewhere_is_checked_when_it_is_ordered(tmp_path: Path, name: str) -> None:
+def test_a_listing_that_was_made_elsewhere_is_checked_when_it_is_ordered(tmp_path, name):
     file = RemoteFile("http://x/m.gguf", "m.gguf", 9)
     choice = Quantisation("Q4_K_M", (file,))
     listing = Listing(Repository(name), None, (choice,))
@@ -223,14 +221,14 @@ def test_a_listing_that_was_made_elsewhere_is_checked_when_it_is_ordered(tmp_pat
         manifest_for(listing, choice, tmp_path / "models")
 
 
-def test_a_repository_that_was_renamed_is_found_under_its_old_name(hub: HubServer) -> None:
+def test_a_repository_that_was_renamed_is_found_under_its_old_name(hub):
     hub.moved["/api/models/owner/old"] = f"/api/models/{REPOSITORY}"
     listing = Hub(HubAccess(hub.endpoint, hub.token)).list_files("owner/old")
     assert [choice.label for choice in listing.choices] == ["Q4_K_M", "Q8_0"]
     assert {asked.token for asked in hub.asked} == {hub.token}
 
 
-def test_a_hub_that_redirects_for_ever_is_given_up_and_the_token_stays_with_the_first_host(hub: HubServer) -> None:
+def test_a_hub_that_redirects_for_ever_is_given_up_and_the_token_stays_with_the_first_host(hub):
     path = f"/api/models/{REPOSITORY}"
     hub.moved[path] = f"{hub.storage}{path}"
     with pytest.raises(DownloadError, match="maximum allowed redirects"):
@@ -239,9 +237,7 @@ def test_a_hub_that_redirects_for_ever_is_given_up_and_the_token_stays_with_the_
 
 
 @pytest.mark.parametrize(("limit", "value"), [("LARGEST_ANSWER", 1000), ("SECONDS_IN_ALL", -1.0)])
-def test_a_page_that_is_too_large_or_too_slow_is_not_read_to_its_end(
-    hub: HubServer, monkeypatch: pytest.MonkeyPatch, limit: str, value: float
-) -> None:
+def test_a_page_that_is_too_large_or_too_slow_is_not_read_to_its_end(hub, monkeypatch, limit, value):
     monkeypatch.setattr(f"baton_reasoning.core.models.hub.{limit}", value)
     hub.listing = ["x" * 2000]
     with pytest.raises(DownloadError, match="its answer has no end"):

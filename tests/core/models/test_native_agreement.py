@@ -17,7 +17,7 @@ LIBRARIES = Path(str(LLAMA_CPP.__file__)).parent / "lib"
 
 
 @pytest.fixture(scope="module")
-def ggml() -> ctypes.CDLL:
+def ggml():
     library = ctypes.CDLL(str(next(LIBRARIES.glob("*ggml-base.*"))))
     library.ggml_type_size.restype = ctypes.c_size_t
     library.ggml_blck_size.restype = ctypes.c_int64
@@ -25,7 +25,7 @@ def ggml() -> ctypes.CDLL:
     return library
 
 
-def test_tensor_types_have_ggmls_sizes(ggml: ctypes.CDLL) -> None:
+def test_tensor_types_have_ggmls_sizes(ggml):
     for number in range(max(TENSOR_TYPES) + 1):
         size = ggml.ggml_type_size(number)
         if size == 0:
@@ -36,7 +36,7 @@ def test_tensor_types_have_ggmls_sizes(ggml: ctypes.CDLL) -> None:
             assert kind.name.lower() == ggml.ggml_type_name(number).decode().lower()
 
 
-def test_file_types_have_llama_cpps_names() -> None:
+def test_file_types_have_llama_cpps_names():
     names = {
         value: name.removeprefix("LLAMA_FTYPE_").removeprefix("MOSTLY_").removeprefix("ALL_")
         for name, value in vars(LLAMA_CPP).items()
@@ -47,25 +47,25 @@ def test_file_types_have_llama_cpps_names() -> None:
     }
 
 
-def test_every_architecture_is_in_the_library() -> None:
+def test_every_architecture_is_in_the_library():
     native = next(LIBRARIES.glob("*llama.*")).read_bytes()
     # Only the end is marked: a linker keeps “rwkv7” as the tail of “arwkv7”.
     unknown = {name for name in RECURRENT | HYBRID | set(NOT_WRITERS) if name.encode() + b"\0" not in native}
     assert unknown == set()
 
 
-def test_an_architecture_keeps_one_kind_of_memory_or_does_not_write() -> None:
+def test_an_architecture_keeps_one_kind_of_memory_or_does_not_write():
     assert not (RECURRENT | HYBRID) & set(NOT_WRITERS)
     assert not RECURRENT & HYBRID
     assert supports_truncation("llama")
 
 
-def test_an_architecture_that_llama_cpp_lacks_is_named_when_the_model_is_loaded(tmp_path: Path) -> None:
+def test_an_architecture_that_llama_cpp_lacks_is_named_when_the_model_is_loaded(tmp_path):
     newer = tmp_path / "newer.gguf"
     newer.write_bytes(DemoModel.SMALL.path.read_bytes().replace(b"llama", b"gptx9"))
     with pytest.raises(EngineError, match=r"newer.gguf has an architecture that this version cannot load: “gptx9”\."):
         LocalEngine(newer, LoadOptions(context=256))
 
 
-def test_kv_types_are_ggmls(ggml: ctypes.CDLL) -> None:
+def test_kv_types_are_ggmls(ggml):
     assert all(ggml.ggml_type_name(kind.value).decode().upper() == kind.name for kind in KvType)

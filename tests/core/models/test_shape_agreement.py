@@ -104,7 +104,7 @@ RECIPES: list[tuple[str, int, dict[str, Any], list[str]]] = [
 
 
 @pytest.fixture(scope="module")
-def grown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+def grown(tmp_path_factory):
     """The models of all recipes in one folder, and what llama.cpp took for each."""
     folder = tmp_path_factory.mktemp("grown")
     recipes = [
@@ -117,7 +117,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str
 
 
 @pytest.mark.parametrize("number", range(len(RECIPES)), ids=[recipe[0] for recipe in RECIPES])
-def test_cache_and_states_are_llama_cpps(grown: tuple[Path, list[dict[str, Any]]], number: int) -> None:
+def test_cache_and_states_are_llama_cpps(grown, number):
     folder, taken = grown
     header = read_header(folder / f"{RECIPES[number][0]}.gguf")
     guess = estimate(header, LoadOptions(context=1024, batch=64, parallel=3))

@@ -17,17 +17,17 @@ def refused(rules: AccessRules, **headers: str) -> int | None:
     return refusal.status if refusal else None
 
 
-def test_a_client_on_this_machine_may_ask() -> None:
+def test_a_client_on_this_machine_may_ask():
     assert refused(AccessRules()) is None
     assert refused(AccessRules(), host="[::1]:8000") is None
 
 
-def test_a_name_that_a_foreign_page_made_resolve_here_is_refused() -> None:
+def test_a_name_that_a_foreign_page_made_resolve_here_is_refused():
     assert refused(AccessRules(), host="evil.example:8000") == 403
     assert refused(AccessRules(allowed_hosts=frozenset({"GPU.lan"})), host="gpu.lan:8000") is None
 
 
-def test_a_page_in_a_browser_is_refused_unless_its_origin_is_allowed() -> None:
+def test_a_page_in_a_browser_is_refused_unless_its_origin_is_allowed():
     assert refused(AccessRules(), origin="https://evil.example") == 403
     assert refused(AccessRules(), origin="null") == 403
 
@@ -43,11 +43,11 @@ def test_a_page_in_a_browser_is_refused_unless_its_origin_is_allowed() -> None:
         ("http://[::1]:80", "http://[::1]"),
     ],
 )
-def test_an_origin_is_allowed_as_a_browser_sends_it(given: str, sent: str) -> None:
+def test_an_origin_is_allowed_as_a_browser_sends_it(given, sent):
     assert refused(AccessRules(allowed_origins=origins([given])), origin=sent) is None
 
 
-def test_a_key_is_asked_for_where_one_is_set() -> None:
+def test_a_key_is_asked_for_where_one_is_set():
     rules = AccessRules(key="secret")
     assert refused(rules) == 401
     assert refused(rules, authorization="Bearer wrong") == 401
@@ -56,13 +56,13 @@ def test_a_key_is_asked_for_where_one_is_set() -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "gpu.lan"])
-def test_other_machines_are_served_only_with_a_key(host: str) -> None:
+def test_other_machines_are_served_only_with_a_key(host):
     with pytest.raises(SettingsError, match="no API key is set"):
         AccessRules(host)
     assert AccessRules(host, key="secret").host == host
 
 
 @pytest.mark.parametrize("text", ["localhost:3000", "http://localhost/path", "http://x:port", "file://x", ""])
-def test_what_is_not_an_origin_is_refused(text: str) -> None:
+def test_what_is_not_an_origin_is_refused(text):
     with pytest.raises(SettingsError, match="is not an origin"):
         origins([text])

@@ -6,22 +6,19 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import openai
 import pytest
-from pydantic import BaseModel
 
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from baton_reasoning.core.engines.local.drafting import DraftLength
 from baton_reasoning.core.engines.local.engine import LocalEngine
-from baton_reasoning.core.errors import BatonError, EngineLost, EngineRefused
+from baton_reasoning.core.errors import EngineLost, EngineRefused
 from baton_reasoning.core.grading.extract import extract_answer
 from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings
@@ -44,35 +41,35 @@ LARGE_TEXT = "Two and two are 4.</think>\n\nIt is \\boxed{4}."
 
 
 @pytest.fixture
-def client() -> Iterator[openai.OpenAI]:
+def client():
     pair = Pair(ScriptedEngine(SMALL_TEXT), ScriptedEngine(LARGE_TEXT, name="large"))
     with serving(pair, settings()) as server, client_of(server) as client:
         yield client
 
 
 def ask(client: openai.OpenAI, model: str = "small", **options: Any) -> openai.types.chat.ChatCompletion:
-    return client.chat.completions.create(  # type: ignore[no-any-return]
+    return client.chat.completions.create(
         model=model, messages=[{"role": "user", "content": "What is 2 + 2?"}], **options
     )
 
 
 def ask_streamed(client: openai.OpenAI, model: str, **options: Any) -> openai.Stream[Any]:
     question: list[Any] = [{"role": "user", "content": "What is 2 + 2?"}]
-    return client.chat.completions.create(model=model, messages=question, stream=True, **options)  # type: ignore[no-any-return]
+    return client.chat.completions.create(model=model, messages=question, stream=True, **options)
 
 
-def test_the_arms_are_the_models(client: openai.OpenAI) -> None:
+def test_the_arms_are_the_models(client):
     assert [model.id for model in client.models.list()] == ["baton", "small", "large"]
     assert client.models.retrieve("small").owned_by == "baton"
 
 
-def test_thinking_stands_apart_from_the_answer(client: openai.OpenAI) -> None:
+def test_thinking_stands_apart_from_the_answer(client):
     message = ask(client).choices[0].message
     assert message.content == "The answer is \\boxed{4}."
     assert message.reasoning_content == "It is two and two.\n\nSo it is 4."  # type: ignore[attr-defined]
 
 
-def test_usage_counts_the_tokens_of_both_models(client: openai.OpenAI) -> None:
+def test_usage_counts_the_tokens_of_both_models(client):
     usage = ask(client).usage
     assert usage is not None
     assert usage.completion_tokens_details is not None
@@ -80,7 +77,7 @@ def test_usage_counts_the_tokens_of_both_models(client: openai.OpenAI) -> None:
     assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
 
 
-def test_a_stream_adds_up_to_the_whole_answer(client: openai.OpenAI) -> None:
+def test_a_stream_adds_up_to_the_whole_answer(client):
     chunks = list(ask(client, stream=True, stream_options={"include_usage": True}))
     deltas = [chunk.choices[0].delta for chunk in chunks if chunk.choices]  # type: ignore[attr-defined]
     assert "".join(delta.content or "" for delta in deltas) == ask(client).choices[0].message.content
@@ -90,7 +87,7 @@ def test_a_stream_adds_up_to_the_whole_answer(client: openai.OpenAI) -> None:
 
 @pytest.mark.scaled
 @pytest.mark.parametrize("seed", range(size(1, long=30)))
-def test_what_is_sent_is_the_text_of_the_trace_under_every_policy(seed: int) -> None:
+def test_what_is_sent_is_the_text_of_the_trace_under_every_policy(seed):
     world = World(seed, tagged=True, drawn=True)
     arms = {
         name: settings_of(chosen, seed).model_copy(update={"small_alone": False}) for name, chosen in PRESETS.items()
@@ -110,7 +107,7 @@ def test_what_is_sent_is_the_text_of_the_trace_under_every_policy(seed: int) -> 
             assert "".join(spans_in(thinking + answer, response)) == thinking + answer, name
 
 
-def test_the_answer_of_a_pair_is_sent_while_it_is_written() -> None:
+def test_the_answer_of_a_pair_is_sent_while_it_is_written():
     """A policy that rewrites no step holds back no more than its lookahead."""
     begun, sent = threading.Event(), threading.Event()
 
@@ -129,14 +126,14 @@ def test_the_answer_of_a_pair_is_sent_while_it_is_written() -> None:
         assert text == "The answer is 4."
 
 
-def test_a_stop_string_ends_the_answer_before_it_and_is_not_looked_for_in_the_thinking(client: openai.OpenAI) -> None:
+def test_a_stop_string_ends_the_answer_before_it_and_is_not_looked_for_in_the_thinking(client):
     assert ask(client, stop=["two and two"]).choices[0].message.content == "The answer is \\boxed{4}."
     choice = ask(client, stop=["\\boxed"]).choices[0]
     assert (choice.message.content, choice.finish_reason) == ("The answer is ", "stop")
 
 
 @pytest.mark.parametrize("limit", ["max_tokens", "max_completion_tokens"])
-def test_a_limit_in_tokens_ends_the_answer_with_length(client: openai.OpenAI, limit: str) -> None:
+def test_a_limit_in_tokens_ends_the_answer_with_length(client, limit):
     options: dict[str, Any] = {limit: 5}
     response = ask(client, **options)
     assert response.choices[0].finish_reason == "length"
@@ -144,14 +141,14 @@ def test_a_limit_in_tokens_ends_the_answer_with_length(client: openai.OpenAI, li
     assert response.usage.completion_tokens == 5
 
 
-def test_completions_put_the_prompt_as_a_message_and_return_one_text(client: openai.OpenAI) -> None:
+def test_completions_put_the_prompt_as_a_message_and_return_one_text(client):
     response = client.completions.create(model="small", prompt="What is 2 + 2?")
     assert response.choices[0].text == "It is two and two.\n\nSo it is 4.\n\nThe answer is \\boxed{4}."
     chunks = client.completions.create(model="small", prompt="What is 2 + 2?", stream=True)
     assert "".join(chunk.choices[0].text for chunk in chunks) == response.choices[0].text
 
 
-def test_authorship_stands_in_a_field_that_clients_may_ignore(client: openai.OpenAI) -> None:
+def test_authorship_stands_in_a_field_that_clients_may_ignore(client):
     authorship = ask(client, model="large").model_extra
     assert authorship
     assert authorship["baton"]["large_share"] == 1
@@ -164,7 +161,7 @@ def spans_in(text: str, response: openai.types.chat.ChatCompletion | openai.type
     return [text[span["position"] : span["position"] + span["length"]] for span in spans]
 
 
-def test_spans_locate_each_writer_in_what_a_client_gets(client: openai.OpenAI) -> None:
+def test_spans_locate_each_writer_in_what_a_client_gets(client):
     """The closing tag and the blank line after it, which are not sent, belong to nobody."""
     steps = ["It is two and two.\n\n", "So it is 4.", "The answer is \\boxed{4}."]
     chat = ask(client)
@@ -176,7 +173,7 @@ def test_spans_locate_each_writer_in_what_a_client_gets(client: openai.OpenAI) -
     assert spans_in(f"{thinking}{cut.choices[0].message.content}", cut) == [*steps[:2], "The answer is "]
 
 
-def test_takeovers_by_the_small_model_are_reported_too() -> None:
+def test_takeovers_by_the_small_model_are_reported_too():
     small = ScriptedEngine(" see. No", "It is 4.")
     large = ScriptedEngine("So.\n\nWait, let", " So 4.</think>", name="large")
     with serving(Pair(small, large), {"relay": RunSettings(policy="relay")}) as server, client_of(server) as client:
@@ -185,7 +182,7 @@ def test_takeovers_by_the_small_model_are_reported_too() -> None:
     assert authorship["baton"]["takeovers"] == 2, "a sentence and the answer"
 
 
-def test_an_unknown_model_is_answered_with_the_names_of_the_arms(client: openai.OpenAI) -> None:
+def test_an_unknown_model_is_answered_with_the_names_of_the_arms(client):
     with pytest.raises(openai.NotFoundError, match="Choose one of baton, small, large"):
         ask(client, model="gpt-9")
 
@@ -212,7 +209,7 @@ def test_an_unknown_model_is_answered_with_the_names_of_the_arms(client: openai.
         ({"extra_body": {"chat_template_kwargs": {"enable_thinking": False}}}, "unsupported_value"),
     ],
 )
-def test_what_cannot_be_done_is_refused_by_name(client: openai.OpenAI, options: dict[str, Any], code: str) -> None:
+def test_what_cannot_be_done_is_refused_by_name(client, options, code):
     name = next(iter(options.get("extra_body", options)))
     with pytest.raises(openai.BadRequestError, match=f"{name}.*: ") as caught:
         ask(client, **options)
@@ -220,14 +217,14 @@ def test_what_cannot_be_done_is_refused_by_name(client: openai.OpenAI, options: 
 
 
 @pytest.mark.parametrize("options", [{"logprobs": 1}, {"best_of": 2}, {"suffix": "."}, {"echo": True}])
-def test_completions_refuse_by_name_too(client: openai.OpenAI, options: dict[str, Any]) -> None:
+def test_completions_refuse_by_name_too(client, options):
     name = next(iter(options))
     with pytest.raises(openai.BadRequestError, match=f"{name}: ") as caught:
         client.completions.create(model="small", prompt="2 + 2", **options)
     assert (caught.value.param, caught.value.code) == (name, "unsupported_value")
 
 
-def test_what_changes_nothing_is_accepted(client: openai.OpenAI) -> None:
+def test_what_changes_nothing_is_accepted(client):
     tool = {"type": "function", "function": {"name": "add", "parameters": {}}}
     harmless: dict[str, Any] = {"n": 1, "logprobs": False, "response_format": {"type": "text"}, "frequency_penalty": 0}
     harmless["extra_body"] = {"min_p": 0, "repetition_penalty": 1.0, "chat_template_kwargs": {}}
@@ -241,13 +238,13 @@ def test_what_changes_nothing_is_accepted(client: openai.OpenAI) -> None:
         ("completions", CompletionRequestBody, {"prompt": "2 + 2?"}),
     ],
 )
-def test_null_is_a_field_left_out(path: str, kind: type[BaseModel], needed: dict[str, Any]) -> None:
+def test_null_is_a_field_left_out(path, kind, needed):
     with serving(Pair(ScriptedEngine(SMALL_TEXT)), {"baton": settings()["small"]}) as server:
         body = dict.fromkeys((*kind.model_fields, "max_completion_tokens"), None) | needed
         assert httpx2.post(f"{server.url}/{path}", json=body).status_code == 200
 
 
-def test_top_k_is_honoured() -> None:
+def test_top_k_is_honoured():
     small = ScriptedEngine(SMALL_TEXT)
     with serving(Pair(small, None), settings()) as server, client_of(server) as client:
         for top_k in (7, -1):
@@ -257,7 +254,7 @@ def test_top_k_is_honoured() -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("error", [EngineLost("The server is gone."), EngineRefused("The cap is reached.")])
-def test_without_the_large_model_a_pair_gives_no_answer(error: BatonError, stream: bool) -> None:
+def test_without_the_large_model_a_pair_gives_no_answer(error, stream):
     small = ScriptedEngine("Wait, is it so?\n\nYes.</think>\n\n4")
     large = ScriptedEngine(LARGE_TEXT, name="large", faults=[Fault(0, error, for_good=True)])
     with (
@@ -269,14 +266,14 @@ def test_without_the_large_model_a_pair_gives_no_answer(error: BatonError, strea
     assert caught.value.type == "server_error"
 
 
-def test_an_image_is_refused_with_what_can_be_read(client: openai.OpenAI) -> None:
+def test_an_image_is_refused_with_what_can_be_read(client):
     parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": "data:,"}}]
     with pytest.raises(openai.BadRequestError, match="The models read text only") as caught:
-        client.chat.completions.create(model="small", messages=[{"role": "user", "content": parts}])  # type: ignore[misc,list-item]
+        client.chat.completions.create(model="small", messages=[{"role": "user", "content": parts}])
     assert caught.value.param == "messages"
 
 
-def test_the_responses_api_names_the_endpoint_to_use(client: openai.OpenAI) -> None:
+def test_the_responses_api_names_the_endpoint_to_use(client):
     with pytest.raises(openai.NotFoundError, match="Use POST /v1/chat/completions"):
         client.responses.create(model="small", input="2 + 2?")
 
@@ -306,9 +303,7 @@ QUESTION = '"messages": [{"role": "user", "content": "2 + 2?"}]'
         ("OPTIONS", CHAT, b"", {"Origin": "https://evil.example"}, 403, "The Origin 'https://evil.example' is not"),
     ],
 )
-def test_every_refusal_is_one_error_as_openai_writes_them(
-    client: openai.OpenAI, method: str, path: str, body: bytes, headers: dict[str, str], status: int, sentence: str
-) -> None:
+def test_every_refusal_is_one_error_as_openai_writes_them(client, method, path, body, headers, status, sentence):
     response = httpx2.request(method, f"{client.base_url}{path}", content=body, headers=headers)
     assert response.status_code == status
     assert list(response.json()) == ["error"]
@@ -318,7 +313,7 @@ def test_every_refusal_is_one_error_as_openai_writes_them(
     assert error["type"] == {403: "permission_error", 404: "not_found_error"}.get(status, "invalid_request_error")
 
 
-def test_a_prompt_that_does_not_fit_is_refused_whole_and_in_a_stream() -> None:
+def test_a_prompt_that_does_not_fit_is_refused_whole_and_in_a_stream():
     small = ScriptedEngine(SMALL_TEXT, context=3)
     with serving(Pair(small, None), settings()) as server, client_of(server) as client:
         for stream in (False, True):
@@ -330,7 +325,7 @@ def test_a_prompt_that_does_not_fit_is_refused_whole_and_in_a_stream() -> None:
         assert refused.value.param == "prompt"
 
 
-def test_a_page_whose_origin_is_allowed_asks_with_the_key() -> None:
+def test_a_page_whose_origin_is_allowed_asks_with_the_key():
     page = "http://localhost:3000"
     rules = AccessRules(key="secret", allowed_origins=frozenset({page}))
     with serving(Pair(ScriptedEngine(SMALL_TEXT)), settings(), rules=rules) as server:
@@ -370,7 +365,7 @@ def long_winded(begun: threading.Event) -> ScriptedEngine:
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("model", ["small", "baton"])
-def test_a_stop_string_ends_the_run(model: str, stream: bool) -> None:
+def test_a_stop_string_ends_the_run(model, stream):
     small, large = long_winded(threading.Event()).with_card(thinking=None), ScriptedEngine(name="large", thinking=None)
     with serving(Pair(small, large), settings(ENDLESS)) as server, client_of(server) as client:
         options: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
@@ -379,7 +374,7 @@ def test_a_stop_string_ends_the_run(model: str, stream: bool) -> None:
     assert 3 <= usage.completion_tokens <= small.written < MANY
 
 
-def test_a_body_that_does_not_arrive_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_that_does_not_arrive_is_refused(monkeypatch):
     monkeypatch.setattr(api, "REQUEST_SECONDS", 0.1)
     half_a_body = f"POST /v1/{CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{{".encode()
     with (
@@ -390,7 +385,7 @@ def test_a_body_that_does_not_arrive_is_refused(monkeypatch: pytest.MonkeyPatch)
         assert connection.recv(12) == b"HTTP/1.1 408"
 
 
-def test_a_client_that_leaves_before_the_answer_frees_its_place() -> None:
+def test_a_client_that_leaves_before_the_answer_frees_its_place():
     small = long_winded(begun := threading.Event())
     body = json.dumps({"model": "small", "messages": LONG})
     request = f"POST /v1/{CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n{body}"
@@ -403,7 +398,7 @@ def test_a_client_that_leaves_before_the_answer_frees_its_place() -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_endpoint_that_stops_ends_the_answers_it_is_writing(stream: bool) -> None:
+def test_an_endpoint_that_stops_ends_the_answers_it_is_writing(stream):
     small = long_winded(begun := threading.Event())
 
     def answer(client: openai.OpenAI) -> None:
@@ -425,7 +420,7 @@ def test_an_endpoint_that_stops_ends_the_answers_it_is_writing(stream: bool) -> 
     assert small.written < MANY
 
 
-def test_without_the_key_nothing_is_answered() -> None:
+def test_without_the_key_nothing_is_answered():
     with serving(Pair(ScriptedEngine(SMALL_TEXT)), settings(), rules=AccessRules(key="secret")) as server:
         with client_of(server, "wrong") as client, pytest.raises(openai.AuthenticationError):
             client.models.list()
@@ -437,7 +432,7 @@ def test_without_the_key_nothing_is_answered() -> None:
 
 
 @pytest.fixture(scope="module")
-def demo() -> Iterator[openai.OpenAI]:
+def demo():
     options = LoadOptions(context=1024, threads=1, parallel=2)
     small, large = LocalEngine(SMALL_MODEL, options), LocalEngine(LARGE_MODEL, options)
     base = DEMO_SETTINGS.model_copy(update={"temperature": 0.0})
@@ -453,7 +448,7 @@ def question(client: openai.OpenAI, model: str, problem: str, seed: int = 1) -> 
 
 
 @pytest.mark.real_models
-def test_the_demo_pair_answers_right_through_the_endpoint(demo: openai.OpenAI) -> None:
+def test_the_demo_pair_answers_right_through_the_endpoint(demo):
     problem = next(held_out_problems(seed=11))
     response = question(demo, "baton", problem.question)
     assert extract_answer(response.choices[0].message.content or "") == problem.answer
@@ -462,7 +457,7 @@ def test_the_demo_pair_answers_right_through_the_endpoint(demo: openai.OpenAI) -
 
 
 @pytest.mark.real_models
-def test_drafts_change_nothing_that_a_client_gets() -> None:
+def test_drafts_change_nothing_that_a_client_gets():
     options = LoadOptions(context=1024, threads=1)
     small, large = LocalEngine(SMALL_MODEL, options), LocalEngine(LARGE_MODEL, options)
     base = DEMO_SETTINGS.model_copy(update={"temperature": 0.0})
@@ -477,7 +472,7 @@ def test_drafts_change_nothing_that_a_client_gets() -> None:
 
 
 @pytest.mark.real_models
-def test_requests_at_once_get_the_answers_they_get_alone(demo: openai.OpenAI) -> None:
+def test_requests_at_once_get_the_answers_they_get_alone(demo):
     problems = [problem for problem, _ in zip(held_out_problems(seed=12), range(4), strict=False)]
     alone = [question(demo, "large", each.question).choices[0].message.content for each in problems]
     with ThreadPoolExecutor(4) as pool:
@@ -486,7 +481,7 @@ def test_requests_at_once_get_the_answers_they_get_alone(demo: openai.OpenAI) ->
 
 
 @pytest.mark.real_models
-def test_a_second_turn_finds_the_first_in_the_cache(smollm2: Path, gemma: Path) -> None:
+def test_a_second_turn_finds_the_first_in_the_cache(smollm2, gemma):
     options = LoadOptions(context=512, threads=1)
     small, large = LocalEngine(smollm2, options), LocalEngine(gemma, options)
     arms = {arm.name: arm.settings for arm in arms_of(["small", "large"], RunSettings(max_tokens=30))}
@@ -504,7 +499,7 @@ def test_a_second_turn_finds_the_first_in_the_cache(smollm2: Path, gemma: Path) 
 
 
 @pytest.mark.real_models
-def test_a_client_that_goes_away_frees_its_place(demo: openai.OpenAI) -> None:
+def test_a_client_that_goes_away_frees_its_place(demo):
     problem = next(held_out_problems(seed=13))
     for _ in range(3):
         stream = demo.chat.completions.create(

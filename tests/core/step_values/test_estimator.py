@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 from msgspec.structs import replace
@@ -44,7 +44,7 @@ SEED, LONG = 5, 40
 
 
 @pytest.fixture(scope="module")
-def grader() -> Iterator[Grader]:
+def grader():
     with Grader() as grader:
         yield grader
 
@@ -133,7 +133,7 @@ def estimated(
 
 
 @pytest.mark.parametrize(("errors", "writes_branches"), [((0.0, 0.5, 0.0, 0.25, 0.0), True), ((0.0, 0.5, 0.0), False)])
-def test_each_value_lies_within_its_interval(grader: Grader, errors: tuple[float, ...], writes_branches: bool) -> None:
+def test_each_value_lies_within_its_interval(grader, errors, writes_branches):
     """Without branches, as on a server, each continuation is a run, several at once."""
     trace = text_with("a" * len(errors))
     engine = world(errors, writes_branches=writes_branches)
@@ -146,7 +146,7 @@ def test_each_value_lies_within_its_interval(grader: Grader, errors: tuple[float
     assert values.places[-1].value.interval == (1.0, 1.0), "the end has the value of its verdict"
 
 
-def test_an_error_is_where_the_answer_is_lost(grader: Grader) -> None:
+def test_an_error_is_where_the_answer_is_lost(grader):
     trace = text_with("aaba")
     values = estimated(trace, world((0.0, 0.0, 0.1, 0.0)), grader)
     assert values.loss
@@ -156,7 +156,7 @@ def test_an_error_is_where_the_answer_is_lost(grader: Grader) -> None:
     assert values.turn is None
 
 
-def test_the_worth_of_a_takeover_is_the_difference_to_what_it_replaced(grader: Grader) -> None:
+def test_the_worth_of_a_takeover_is_the_difference_to_what_it_replaced(grader):
     errors = (0.0, 0.0, 0.5)
     trace = text_with("aaa", large_at=1, replaced="b\n\n")
     values = estimated(trace, world(errors), grader, options=ValueOptions(continuations=64))
@@ -169,7 +169,7 @@ def test_the_worth_of_a_takeover_is_the_difference_to_what_it_replaced(grader: G
 
 
 @pytest.mark.parametrize("writes_branches", [True, False])
-def test_after_a_replaced_text_the_thinking_is_open(grader: Grader, writes_branches: bool) -> None:
+def test_after_a_replaced_text_the_thinking_is_open(grader, writes_branches):
     """Though that text may be longer than what was written in its place, with the closing tag."""
     trace = text_with("aa", large_at=1, replaced="b so long that the tag is written before it ends")
     endless = ScriptedEngine(continue_with=lambda *_: " 1" * 999, writes_branches=writes_branches)
@@ -180,14 +180,14 @@ def test_after_a_replaced_text_the_thinking_is_open(grader: Grader, writes_branc
     assert replaced.outcomes == "00", "without an answer"
 
 
-def test_the_worth_is_unknown_while_the_value_after_the_replaced_text_is() -> None:
+def test_the_worth_is_unknown_while_the_value_after_the_replaced_text_is():
     trace = text_with("aa", large_at=1, replaced="b\n\n")
     places = (PlaceOutcomes(3, "00-", replaced=True), PlaceOutcomes(3, "111"), PlaceOutcomes(6, "111"))
     found = ValuesEstimated(2.0, "small", "small", trace.length, "1", True, 64, places)
     assert StepValues(trace, found).takeovers == []
 
 
-def test_without_a_replaced_text_the_worth_is_the_difference_to_the_place_before(grader: Grader) -> None:
+def test_without_a_replaced_text_the_worth_is_the_difference_to_the_place_before(grader):
     errors = (0.0, 0.8, 0.0)
     values = estimated(text_with("aaa", large_at=1), world(errors), grader, options=ValueOptions(continuations=64))
     (worth,) = values.takeovers
@@ -196,7 +196,7 @@ def test_without_a_replaced_text_the_worth_is_the_difference_to_the_place_before
     assert values.gain_of_large == 1.0
 
 
-def test_whether_an_estimate_is_complete_is_known_without_a_model(grader: Grader) -> None:
+def test_whether_an_estimate_is_complete_is_known_without_a_model(grader):
     trace, few = text_with("aaaaaa", large_at=2, replaced="b\n\n"), ValueOptions(continuations=4)
     assert not is_valued(trace, "1", few)
     estimated(trace, world([0.1] * 6), grader, options=few)
@@ -207,14 +207,14 @@ def test_whether_an_estimate_is_complete_is_known_without_a_model(grader: Grader
     assert not is_valued(trace, "1", few._replace(writer="large"))
 
 
-def test_another_model_begins_anew(grader: Grader) -> None:
+def test_another_model_begins_anew(grader):
     trace = text_with("aaa")
     assert estimated(trace, world([0.0] * 3, name="one"), grader).places[0].value.value == 1
     other = estimated(trace, world([1.0] * 3, name="other"), grader)
     assert (other.estimated.model, other.places[0].value.value) == ("other", 0)
 
 
-def test_only_what_the_worth_of_takeovers_needs(grader: Grader) -> None:
+def test_only_what_the_worth_of_takeovers_needs(grader):
     trace = text_with("aaaaaa", large_at=2, replaced="b\n\n")
     values = estimated(trace, world([0.1] * 6), grader, options=ValueOptions(only_takeovers=True))
     assert {each.position for each in values.estimated.places} == {0, 6, 9}
@@ -223,7 +223,7 @@ def test_only_what_the_worth_of_takeovers_needs(grader: Grader) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
-def test_coarse_to_fine_finds_what_the_full_grid_finds(grader: Grader, seed: int) -> None:
+def test_coarse_to_fine_finds_what_the_full_grid_finds(grader, seed):
     """In long texts that are lost in one step, or only made safer by some, as long as two changes lie apart."""
     dice = random.Random(seed)
     errors = [0.0] * LONG
@@ -241,14 +241,14 @@ def test_coarse_to_fine_finds_what_the_full_grid_finds(grader: Grader, seed: int
     assert found[0] <= found[1]
 
 
-def test_where_a_difference_is_not_certain_more_continuations_are_written(grader: Grader) -> None:
+def test_where_a_difference_is_not_certain_more_continuations_are_written(grader):
     values = estimated(text_with("a" * 8), world((0.0, 0.3) * 4), grader, options=ValueOptions(continuations=8))
     numbers = {place.step: place.continuations for place in values.places if place.continuations}
     assert max(numbers.values()) > 8
     assert min(numbers.values()) == 8
 
 
-def test_stopped_and_continued_is_as_if_it_had_not_been(grader: Grader) -> None:
+def test_stopped_and_continued_is_as_if_it_had_not_been(grader):
     errors = (0.2,) * 5
     whole = estimated(text_with("aaaaa"), world(errors), grader).estimated
     trace = text_with("aaaaa")
@@ -271,7 +271,7 @@ def stop_after(engine: ScriptedEngine, estimator: ValueEstimator, tokens: int) -
     engine.before_token = lambda _: estimator.stop() if engine.written > tokens else None
 
 
-def test_a_value_whose_continuations_are_not_all_finished_is_not_shown(grader: Grader) -> None:
+def test_a_value_whose_continuations_are_not_all_finished_is_not_shown(grader):
     trace = text_with("aa")
     trace.apply(ValuesEstimated(2.0, "small", "small", trace.length, "1", True, 64, (events.PlaceOutcomes(0, "11-1"),)))
     values = StepValues.of(trace)
@@ -279,7 +279,7 @@ def test_a_value_whose_continuations_are_not_all_finished_is_not_shown(grader: G
     assert values.places == []
 
 
-def test_nothing_is_written_or_found_where_all_is_known(grader: Grader) -> None:
+def test_nothing_is_written_or_found_where_all_is_known(grader):
     trace, engine = text_with("aaa"), world((0.1, 0.1, 0.1))
     estimated(trace, engine, grader)
     estimator, written = ValueEstimator(Pair(engine), trace, grader, "1"), engine.written
@@ -288,7 +288,7 @@ def test_nothing_is_written_or_found_where_all_is_known(grader: Grader) -> None:
     assert engine.written == written
 
 
-def test_the_large_model_and_the_policy_have_values_of_their_own(grader: Grader) -> None:
+def test_the_large_model_and_the_policy_have_values_of_their_own(grader):
     trace, small, large = text_with("aa"), world((1.0, 1.0)), world((0.0, 0.0), "large")
     firsts = (("small", 0.0), ("large", 1.0), ("policy", 0.0), ("small", 0.0))
     for number, (writer, first) in enumerate(firsts, 4):
@@ -301,21 +301,21 @@ def test_the_large_model_and_the_policy_have_values_of_their_own(grader: Grader)
     assert set(trace.values) == {"small", "large", "policy"}
 
 
-def test_without_an_expected_answer_it_is_agreement_with_its_own(grader: Grader) -> None:
+def test_without_an_expected_answer_it_is_agreement_with_its_own(grader):
     values = estimated(text_with("aba"), world((0.0, 0.5, 0.0)), grader, expected="")
     assert not values.estimated.is_expected
     assert values.estimated.target == "0"
     assert values.places[2].value.value == 1.0, "after the error every continuation ends as the text does"
 
 
-def test_a_text_that_was_stopped_has_no_verdict(grader: Grader) -> None:
+def test_a_text_that_was_stopped_has_no_verdict(grader):
     values = estimated(text_with("aab", ends=False), world((0.0,) * 4), grader)
     assert values.estimated.ends_right is None
     assert values.places[-1].value.value == 0.0
     assert values.places[-1].continuations == 16
 
 
-def test_the_plan_is_what_is_written_at_first_and_progress_counts_up_to_the_end(grader: Grader) -> None:
+def test_the_plan_is_what_is_written_at_first_and_progress_counts_up_to_the_end(grader):
     estimator = ValueEstimator(Pair(world((0.5,) * 3)), text_with("aaa"), grader, "1")
     assert (estimator.plan.places, estimator.plan.continuations) == (5, 80)
     assert estimator.plan.tokens == 16 * (5 + 4 + 3 + 2 + 1)
@@ -340,14 +340,12 @@ def of_another_version() -> Trace:
         (text_with("a"), Pair(world(())), "1", "policy", "needs a large model"),
     ],
 )
-def test_what_cannot_be_valued_is_said_in_a_sentence(
-    grader: Grader, trace: Trace, pair: Pair, expected: str, writer: str, says: str
-) -> None:
+def test_what_cannot_be_valued_is_said_in_a_sentence(grader, trace, pair, expected, writer, says):
     with pytest.raises(SettingsError, match=says):
         ValueEstimator(pair, trace, grader, expected, ValueOptions(writer))
 
 
-def test_a_text_is_valued_without_the_settings_that_left_with_an_earlier_version(grader: Grader) -> None:
+def test_a_text_is_valued_without_the_settings_that_left_with_an_earlier_version(grader):
     trace = text_with("aa")
     started = trace.started
     assert started
@@ -357,9 +355,7 @@ def test_a_text_is_valued_without_the_settings_that_left_with_an_earlier_version
 
 
 @pytest.mark.parametrize("writes_branches", [True, False])
-def test_what_a_lost_model_has_finished_is_kept(
-    grader: Grader, writes_branches: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_lost_model_has_finished_is_kept(grader, writes_branches, monkeypatch):
     monkeypatch.setattr("baton_reasoning.core.step_values.continuations.RUNS_AT_ONCE", 1)
     fault = Fault(60, EngineLost("The model's process ended.", "Load it again."), for_good=True)
     engine = world((0.0,) * 4, faults=[fault], writes_branches=writes_branches)
@@ -373,7 +369,7 @@ def test_what_a_lost_model_has_finished_is_kept(
     assert "1" in kept.places[0].outcomes
 
 
-def test_a_server_that_ignores_seeds_is_noticed(grader: Grader) -> None:
+def test_a_server_that_ignores_seeds_is_noticed(grader):
     def says(engine: ScriptedEngine) -> str:
         estimator = ValueEstimator(Pair(engine), text_with("aa"), grader, "1", ValueOptions(continuations=8))
         list(estimator.run())
@@ -385,7 +381,7 @@ def test_a_server_that_ignores_seeds_is_noticed(grader: Grader) -> None:
 
 
 @pytest.mark.parametrize("writes_branches", [True, False])
-def test_a_pattern_is_matched_against_all_text_after_the_thinking(grader: Grader, writes_branches: bool) -> None:
+def test_a_pattern_is_matched_against_all_text_after_the_thinking(grader, writes_branches):
     engine = world((0.5, 0.0), writes_branches=writes_branches)
     estimator = ValueEstimator(
         Pair(engine), text_with("aa"), grader, "1", ValueOptions(continuations=32), Regex(r"boxed\{{expected}\}")
@@ -397,7 +393,7 @@ def test_a_pattern_is_matched_against_all_text_after_the_thinking(grader: Grader
     assert wilson(first.count("1"), len(first)).low <= 0.5 <= wilson(first.count("1"), len(first)).high
 
 
-def test_places_are_the_ends_of_steps_and_of_takeovers() -> None:
+def test_places_are_the_ends_of_steps_and_of_takeovers():
     trace = text_with("aaa", large_at=1, replaced="b\n\n")
     assert places_of(trace) == [
         TextPlace(0),
@@ -411,7 +407,7 @@ def test_places_are_the_ends_of_steps_and_of_takeovers() -> None:
 
 
 @pytest.mark.slow
-def test_the_turn_of_a_demo_answer(demo_pair: Pair, grader: Grader) -> None:
+def test_the_turn_of_a_demo_answer(demo_pair, grader):
     """By branches in the model's own process: the pair's answer is worth more than the small model's alone."""
     problem, wrong, right = next(
         (problem, wrong, right)

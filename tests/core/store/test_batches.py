@@ -1,4 +1,3 @@
-from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -20,7 +19,7 @@ def create(store: Store) -> str:
     return store.batches.create("MATH", {"parallel": 4}, PROBLEMS, ARMS, seeds=[0, 1])
 
 
-def test_a_batch_keeps_its_settings_problems_and_arms(store: Store) -> None:
+def test_a_batch_keeps_its_settings_problems_and_arms(store):
     batch = store.batches.open(create(store))
     assert (batch.name, batch.settings, batch.arms) == ("MATH", {"parallel": 4}, tuple(ARMS))
     assert (batch.problems, batch.jobs, batch.done) == (3, 12, 0)
@@ -28,14 +27,14 @@ def test_a_batch_keeps_its_settings_problems_and_arms(store: Store) -> None:
     assert store.batches.all() == [batch]
 
 
-def test_a_job_is_claimed_once(store: Store) -> None:
+def test_a_job_is_claimed_once(store):
     batch = create(store)
     jobs = claim(store, batch, 5) + claim(store, batch, 100)
     assert len({(job.arm, job.problem.id, job.seed) for job in jobs}) == len(jobs) == 12
     assert claim(store, batch, 1) == []
 
 
-def test_all_arms_of_a_problem_come_before_the_next_problem(store: Store) -> None:
+def test_all_arms_of_a_problem_come_before_the_next_problem(store):
     jobs = claim(store, create(store), 4)
     assert [(job.position, job.seed, job.arm) for job in jobs] == [
         (0, 0, "small"),
@@ -45,12 +44,12 @@ def test_all_arms_of_a_problem_come_before_the_next_problem(store: Store) -> Non
     ]
 
 
-def test_only_the_asked_arms_are_claimed(store: Store) -> None:
+def test_only_the_asked_arms_are_claimed(store):
     jobs = claim(store, create(store), 100, arms=["both"])
     assert [job.arm for job in jobs] == ["both"] * 6
 
 
-def test_two_programs_on_one_batch_share_its_jobs(store: Store, path: Path) -> None:
+def test_two_programs_on_one_batch_share_its_jobs(store, path):
     batch = create(store)
     claimed: list[int] = []
 
@@ -67,7 +66,7 @@ def test_two_programs_on_one_batch_share_its_jobs(store: Store, path: Path) -> N
     assert sorted(claimed) == list(range(1, 13))
 
 
-def test_a_finished_job_has_its_verdict_and_what_its_run_came_to(store: Store) -> None:
+def test_a_finished_job_has_its_verdict_and_what_its_run_came_to(store):
     batch = create(store)
     (job,) = claim(store, batch)
     save(store, job.run, a_run())
@@ -80,9 +79,7 @@ def test_a_finished_job_has_its_verdict_and_what_its_run_came_to(store: Store) -
     assert len(list(store.batches.results(batch, arm="both"))) == 6
 
 
-def test_a_job_that_is_given_back_waits_again_with_the_same_run_and_one_given_back_late_stays_claimed(
-    store: Store,
-) -> None:
+def test_a_job_that_is_given_back_waits_again_with_the_same_run_and_one_given_back_late_stays_claimed(store):
     batch = create(store)
     (job,) = claim(store, batch)
     store.batches.give_back(job).result()
@@ -94,7 +91,7 @@ def test_a_job_that_is_given_back_waits_again_with_the_same_run_and_one_given_ba
     assert [each.id for each in claim(store, batch)] == [job.id]
 
 
-def test_only_failed_jobs_are_tried_again_each_with_a_new_run(store: Store) -> None:
+def test_only_failed_jobs_are_tried_again_each_with_a_new_run(store):
     batch = create(store)
     right, failed = claim(store, batch, 2)
     store.batches.finish(right, "4", RIGHT)
@@ -107,7 +104,7 @@ def test_only_failed_jobs_are_tried_again_each_with_a_new_run(store: Store) -> N
     assert again.run != failed.run
 
 
-def test_totals_are_counted(store: Store) -> None:
+def test_totals_are_counted(store):
     batch = create(store)
     verdicts = {("small", 0): RIGHT, ("small", 1): WRONG, ("both", 0): RIGHT, ("both", 1): RIGHT}
     for job in claim(store, batch, 8):
@@ -118,7 +115,7 @@ def test_totals_are_counted(store: Store) -> None:
     assert (both.correct, both.wrong, both.unscored, both.failed) == (2, 0, 0, 2)
 
 
-def test_a_new_answer_and_verdict_stand_in_place_of_the_old(store: Store) -> None:
+def test_a_new_answer_and_verdict_stand_in_place_of_the_old(store):
     batch = create(store)
     (job,) = claim(store, batch)
     store.batches.finish(job, "4", WRONG)
@@ -128,7 +125,7 @@ def test_a_new_answer_and_verdict_stand_in_place_of_the_old(store: Store) -> Non
     assert (row.answer, row.verdict) == ("5", RIGHT)
 
 
-def test_a_deleted_batch_can_be_had_back(store: Store) -> None:
+def test_a_deleted_batch_can_be_had_back(store):
     batch = create(store)
     store.batches.delete(batch)
     assert store.batches.all() == []
@@ -138,7 +135,7 @@ def test_a_deleted_batch_can_be_had_back(store: Store) -> None:
         store.batches.open("nothing")
 
 
-def test_an_arm_is_added_with_the_same_problems_and_seeds(store: Store) -> None:
+def test_an_arm_is_added_with_the_same_problems_and_seeds(store):
     batch = create(store)
     store.batches.add_arm(batch, StoredArm("large", {"policy": "always"}), [0, 1])
     jobs = claim(store, batch, 100, arms=["large"])
@@ -146,7 +143,7 @@ def test_an_arm_is_added_with_the_same_problems_and_seeds(store: Store) -> None:
     assert [arm.name for arm in store.batches.open(batch).arms] == ["small", "both", "large"]
 
 
-def test_an_arm_whose_name_is_taken_is_refused(store: Store) -> None:
+def test_an_arm_whose_name_is_taken_is_refused(store):
     batch = create(store)
     with pytest.raises(StoreError, match="has an arm “both” already"):
         store.batches.add_arm(batch, ARMS[1], [0, 1])

@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from pathlib import Path
 
 import psutil
 import pytest
@@ -26,7 +25,7 @@ COSTS = 3
 
 
 @pytest.fixture
-def older(path: Path) -> Path:
+def older(path):
     """A file from before that, with a run that has ended, a valued one, a damaged one, and one without an end."""
     Database(path, migrations=MIGRATIONS[: COSTS - 1]).close()
     valued = [*a_run(), values_of(Trace.of(a_run()), RESCUED)]
@@ -44,7 +43,7 @@ def older(path: Path) -> Path:
     return path
 
 
-def test_an_older_file_learns_what_its_runs_cost_and_keeps_text_and_authors(older: Path) -> None:
+def test_an_older_file_learns_what_its_runs_cost_and_keeps_text_and_authors(older):
     with Store.open(older) as store:
         assert store.runs.trace("r").events == a_run()
         summary = concluded(store, "r")
@@ -61,7 +60,7 @@ def test_an_older_file_learns_what_its_runs_cost_and_keeps_text_and_authors(olde
     assert "outlines" not in tables
 
 
-def test_a_migration_that_is_killed_is_made_again(older: Path) -> None:
+def test_a_migration_that_is_killed_is_made_again(older):
     code = """
 import os, signal, sys
 from pathlib import Path
@@ -80,7 +79,7 @@ Database(Path(sys.argv[1]), migrations=[*others, (*last, lambda _: os.kill(os.ge
         assert concluded(store, "r").cost.tokens == 14
 
 
-def test_a_migration_whose_function_fails_changes_nothing(older: Path) -> None:
+def test_a_migration_whose_function_fails_changes_nothing(older):
     def fail(_: sqlite3.Connection) -> None:
         raise MemoryError
 
@@ -90,7 +89,7 @@ def test_a_migration_whose_function_fails_changes_nothing(older: Path) -> None:
         assert connection.execute("PRAGMA user_version").fetchone() == (COSTS - 1,)
 
 
-def test_this_program_is_alive_and_one_that_ended_is_not() -> None:
+def test_this_program_is_alive_and_one_that_ended_is_not():
     code = "from baton_reasoning.core.store.database import this_process; print(this_process())"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert is_alive(this_process())
@@ -98,13 +97,13 @@ def test_this_program_is_alive_and_one_that_ended_is_not() -> None:
     assert not is_alive("")
 
 
-def test_a_number_that_was_given_out_again_is_another_program() -> None:
+def test_a_number_that_was_given_out_again_is_another_program():
     number, _, born = this_process().partition("@")
     assert not is_alive(f"{number}@{born[:-1]}{(int(born[-1]) + 1) % 10}")
 
 
 @pytest.mark.skipif(not psutil.LINUX, reason="only Linux has the start in ticks since boot")
-def test_setting_the_clock_does_not_make_a_live_program_look_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_setting_the_clock_does_not_make_a_live_program_look_dead(monkeypatch):
     """psutil adds the ticks to the boot time, which moves when the clock is set."""
     before = this_process()
     monkeypatch.setattr(psutil.Process, "create_time", lambda _: 0.0)

@@ -81,7 +81,7 @@ def store_before(path: Path, *chunks: bytes) -> None:
         database.write(lambda connection: connection.executemany("INSERT INTO event_chunks VALUES (?, ?, ?)", rows))
 
 
-def test_a_stored_answer_keeps_its_text_its_authors_and_its_costs(path: Path) -> None:
+def test_a_stored_answer_keeps_its_text_its_authors_and_its_costs(path):
     store_before(path, chunk(*LINES[:4]), chunk(*LINES[4:]))
     with Store.open(path) as store:
         begun, *events = store.runs.trace("r").events
@@ -95,7 +95,7 @@ def test_a_stored_answer_keeps_its_text_its_authors_and_its_costs(path: Path) ->
     ]
 
 
-def test_a_damaged_part_ends_it_and_is_said(path: Path) -> None:
+def test_a_damaged_part_ends_it_and_is_said(path):
     store_before(path, chunk(*LINES[:4]), b"no chunk", chunk(LINES[4]))
     with Store.open(path) as store:
         trace, damage = store.runs.read("r")
@@ -107,7 +107,7 @@ JSON = st.none() | st.integers() | st.text(max_size=3) | st.lists(st.none() | st
 
 
 @given(st.dictionaries(st.sampled_from(sorted(LINES[3])), JSON) | JSON)
-def test_a_line_of_any_content_is_read_or_refused(change: Any) -> None:
+def test_a_line_of_any_content_is_read_or_refused(change):
     line = LINES[3] | change if isinstance(change, dict) else change
     with suppress(StoreError):
         assert list(unpack(chunk(line, LINES[4])))[-1:] == EVENTS[4:5]
@@ -121,7 +121,7 @@ ROWS = st.dictionaries(
 
 
 @given(st.lists(ROWS | VALUES, max_size=3), st.binary(max_size=30))
-def test_a_chunk_of_any_content_is_decoded_or_refused(lines: list[object], other: bytes) -> None:
+def test_a_chunk_of_any_content_is_decoded_or_refused(lines, other):
     token = {"event": "token", "author": "small", "at": 0, "id": 1, "text": "a"}
     merged = [token | line if isinstance(line, dict) else line for line in lines]
     for packed in (chunk(*lines), chunk(*merged), other):

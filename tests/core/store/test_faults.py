@@ -6,9 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import closing, suppress
-from pathlib import Path
 from threading import Event
 
 import pytest
@@ -58,7 +56,7 @@ with Store.open(path) as store, Store.open(path) as reader:
 
 @pytest.mark.slow
 @pytest.mark.scaled
-def test_a_kill_loses_nothing_that_was_saved_and_no_job(path: Path) -> None:
+def test_a_kill_loses_nothing_that_was_saved_and_no_job(path):
     chance = random.Random(5)
     with Store.open(path) as store:
         problems = [Problem(str(number), "?", None, {}, number) for number in range(KILLS)]
@@ -85,7 +83,7 @@ def test_a_kill_loses_nothing_that_was_saved_and_no_job(path: Path) -> None:
         assert [row.state for row in store.batches.results(batch)] == [JobState.DONE] * KILLS
 
 
-def test_an_answer_that_a_kill_broke_off_is_found_by_its_words(path: Path) -> None:
+def test_an_answer_that_a_kill_broke_off_is_found_by_its_words(path):
     with Store.open(path) as store:
         store.conversations.put("c", StoredExchange("e", None, "How many?")).result()
         save(store, "e", a_run(answer="Eleven.")[:-1])
@@ -97,7 +95,7 @@ def test_an_answer_that_a_kill_broke_off_is_found_by_its_words(path: Path) -> No
         assert concluded(store, "e").state is RunState.INTERRUPTED
 
 
-def test_what_a_full_disk_refuses_is_kept_and_saved_later(path: Path) -> None:
+def test_what_a_full_disk_refuses_is_kept_and_saved_later(path):
     troubles: list[StoreError | None] = []
     refused, accepted = Event(), Event()
 
@@ -125,7 +123,7 @@ def test_what_a_full_disk_refuses_is_kept_and_saved_later(path: Path) -> None:
     assert troubles[-1] is None
 
 
-def test_what_must_not_be_lost_is_refused_at_once_and_saved_when_the_disk_has_room(path: Path) -> None:
+def test_what_must_not_be_lost_is_refused_at_once_and_saved_when_the_disk_has_room(path):
     refused, accepted = Event(), Event()
     with Store.open(path, lambda trouble: (refused if trouble else accepted).set()) as store:
         with a_full_disk():
@@ -144,7 +142,7 @@ def test_what_must_not_be_lost_is_refused_at_once_and_saved_when_the_disk_has_ro
         assert [found.exchange for found in store.conversations.search("eleven")] == ["e"]
 
 
-def test_what_the_disk_refused_is_saved_before_the_next_change(path: Path) -> None:
+def test_what_the_disk_refused_is_saved_before_the_next_change(path):
     refused = Event()
     with Store.open(path, lambda _: refused.set()) as store:
         with a_full_disk():
@@ -154,7 +152,7 @@ def test_what_the_disk_refused_is_saved_before_the_next_change(path: Path) -> No
         assert store.conversations.open("c").title == "Eleven"
 
 
-def test_an_answer_that_ends_as_the_store_closes_on_a_full_disk_is_said_to_be_lost(path: Path) -> None:
+def test_an_answer_that_ends_as_the_store_closes_on_a_full_disk_is_said_to_be_lost(path):
     store = Store.open(path)
     recorder = store.runs.record("r")
     with a_full_disk():
@@ -164,7 +162,7 @@ def test_an_answer_that_ends_as_the_store_closes_on_a_full_disk_is_said_to_be_lo
             store.close()
 
 
-def test_a_store_can_be_read_on_a_full_disk(path: Path) -> None:
+def test_a_store_can_be_read_on_a_full_disk(path):
     with Store.open(path) as store:
         store.conversations.put("c", StoredExchange("e", None, "How many?")).result()
     with a_full_disk():
@@ -176,7 +174,7 @@ def test_a_store_can_be_read_on_a_full_disk(path: Path) -> None:
                 store.conversations.rename("c", "x")
 
 
-def test_a_store_to_be_read_does_not_hide_what_a_killed_program_left_in_its_journal(path: Path) -> None:
+def test_a_store_to_be_read_does_not_hide_what_a_killed_program_left_in_its_journal(path):
     with Store.open(path) as store:
         store.conversations.put("c", StoredExchange("e", None, "How many?")).result()
         copy = path.with_name("copy.sqlite")
@@ -186,7 +184,7 @@ def test_a_store_to_be_read_does_not_hide_what_a_killed_program_left_in_its_jour
         Store.open_to_read(copy)
 
 
-def test_an_up_to_date_store_opens_while_another_program_writes(path: Path) -> None:
+def test_an_up_to_date_store_opens_while_another_program_writes(path):
     with Store.open(path) as store:
         store.conversations.put("c", StoredExchange("e", None, "How many?")).result()
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -198,7 +196,7 @@ def test_an_up_to_date_store_opens_while_another_program_writes(path: Path) -> N
         database.close()
 
 
-def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be made"):
         Store.open(tmp_path / "file" / "baton.sqlite")
@@ -208,7 +206,7 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", [0, 100, 5000])
-def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path: Path, where: int) -> None:
+def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path, where):
     with Store.open(path) as store:
         for number in range(200):
             store.conversations.put(f"c{number}", StoredExchange(f"e{number}", None, "How many? " * 20)).result()
@@ -225,7 +223,7 @@ def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path: Path, where: int)
     assert f"{aside.name} in {path.parent}" in notice
 
 
-def test_however_a_file_is_damaged_it_opens_or_is_refused_in_words(path: Path) -> None:
+def test_however_a_file_is_damaged_it_opens_or_is_refused_in_words(path):
     with Store.open(path) as store:
         store.conversations.put("c", StoredExchange("e", None, "How many? " * 20)).result()
         store.batches.create("b", {}, [Problem("p", "?", None, {}, 1)], [StoredArm("small", {})])
@@ -243,7 +241,7 @@ def test_however_a_file_is_damaged_it_opens_or_is_refused_in_words(path: Path) -
                 list(store.batches.results(batch.id))
 
 
-def test_a_schema_that_is_not_text_is_damage_like_any_other(path: Path) -> None:
+def test_a_schema_that_is_not_text_is_damage_like_any_other(path):
     Store.open(path).close()
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b"CREATE TABLE conversations", b"CREATE TABLE \xe7onver\xffations"))
@@ -251,7 +249,7 @@ def test_a_schema_that_is_not_text_is_damage_like_any_other(path: Path) -> None:
         assert "set aside as" in store.notices[0]
 
 
-def test_only_the_owner_may_read_a_store_and_the_folder_made_for_it(tmp_path: Path) -> None:
+def test_only_the_owner_may_read_a_store_and_the_folder_made_for_it(tmp_path):
     path = tmp_path / "data" / "baton.sqlite"
     with Store.open(path) as store:
         store.conversations.put("c", StoredExchange("e", None, "?")).result()
@@ -260,14 +258,14 @@ def test_only_the_owner_may_read_a_store_and_the_folder_made_for_it(tmp_path: Pa
     assert set(modes.values()) == {0o600}
 
 
-def test_a_store_that_others_may_read_becomes_private(path: Path) -> None:
+def test_a_store_that_others_may_read_becomes_private(path):
     Store.open(path).close()
     path.chmod(0o644)
     Store.open(path).close()
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_store_that_is_deleted_while_it_is_open_is_noticed_at_the_next_change(tmp_path: Path) -> None:
+def test_a_store_that_is_deleted_while_it_is_open_is_noticed_at_the_next_change(tmp_path):
     folder = tmp_path / "results"
     store = Store.open(folder / "batch.sqlite")
     batch = store.batches.create("b", {}, [Problem("p", "?", None, {}, 1)], [StoredArm("small", {})])
@@ -278,7 +276,7 @@ def test_a_store_that_is_deleted_while_it_is_open_is_noticed_at_the_next_change(
     assert not folder.exists()
 
 
-def test_a_file_of_a_newer_baton_is_left_alone(path: Path) -> None:
+def test_a_file_of_a_newer_baton_is_left_alone(path):
     Store.open(path).close()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 99")
@@ -289,7 +287,7 @@ def test_a_file_of_a_newer_baton_is_left_alone(path: Path) -> None:
     assert list(path.parent.glob("*damaged*")) == []
 
 
-def test_an_older_file_is_brought_up_to_date(path: Path) -> None:
+def test_an_older_file_is_brought_up_to_date(path):
     with Store.open(path) as store:
         store.conversations.put("c", StoredExchange("e", None, "How many?")).result()
     newer = [*MIGRATIONS, ("ALTER TABLE conversations ADD COLUMN colour TEXT NOT NULL DEFAULT 'red'",)]
@@ -306,7 +304,7 @@ def fail(_: sqlite3.Connection) -> None:
 
 
 @pytest.mark.parametrize("broken", ["CREATE TABLE runs (x)", fail])
-def test_a_migration_that_fails_changes_nothing(path: Path, broken: str | Callable[..., None]) -> None:
+def test_a_migration_that_fails_changes_nothing(path, broken):
     Store.open(path).close()
     with pytest.raises(StoreError):
         Database(path, migrations=[*MIGRATIONS, ("CREATE TABLE more (x)", broken)])
@@ -315,7 +313,7 @@ def test_a_migration_that_fails_changes_nothing(path: Path, broken: str | Callab
         assert connection.execute("SELECT name FROM sqlite_master WHERE name = 'more'").fetchone() is None
 
 
-def test_two_programs_begin_one_file_at_once_and_both_write(path: Path) -> None:
+def test_two_programs_begin_one_file_at_once_and_both_write(path):
     code = """
 import sys
 from pathlib import Path
@@ -332,7 +330,7 @@ with Store.open(Path(sys.argv[1])) as store:
         assert [headline.exchanges for headline in store.conversations.recent()] == [50, 50]
 
 
-def test_a_broken_part_of_a_run_ends_its_trace_and_is_said(path: Path) -> None:
+def test_a_broken_part_of_a_run_ends_its_trace_and_is_said(path):
     with Store.open(path) as store:
         for part in (a_run()[:9], a_run()[9:]):
             save(store, "r", part)
@@ -349,7 +347,7 @@ def test_a_broken_part_of_a_run_ends_its_trace_and_is_said(path: Path) -> None:
             store.runs.trace("r")
 
 
-def test_a_closed_store_refuses_in_words(path: Path) -> None:
+def test_a_closed_store_refuses_in_words(path):
     store = Store.open(path)
     recorder = store.runs.record("r")
     recorder.record([started()])

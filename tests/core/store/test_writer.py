@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
@@ -65,9 +64,7 @@ CANNOT_BE_WRITTEN = {
 
 
 @pytest.mark.parametrize("save", CANNOT_BE_WRITTEN.values(), ids=CANNOT_BE_WRITTEN)
-def test_a_buffer_that_cannot_be_written_is_said_once_and_the_others_are_saved(
-    path: Path, save: Callable[[sqlite3.Connection], object]
-) -> None:
+def test_a_buffer_that_cannot_be_written_is_said_once_and_the_others_are_saved(path, save):
     told: SimpleQueue[StoreError | None] = SimpleQueue()
     database, faulty = Database(path, told.put), Faulty(save)
     runs = Runs(database)
@@ -88,9 +85,7 @@ def test_a_buffer_that_cannot_be_written_is_said_once_and_the_others_are_saved(
         database.close()
 
 
-def test_events_that_are_saved_before_finish_returns_are_saved_once(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_events_that_are_saved_before_finish_returns_are_saved_once(path, monkeypatch):
     """The writer may be faster than the thread that concludes the run."""
     told: SimpleQueue[StoreError | None] = SimpleQueue()
     database = Database(path, told.put)
@@ -109,7 +104,7 @@ def test_events_that_are_saved_before_finish_returns_are_saved_once(
     assert told.empty()
 
 
-def test_an_answer_that_cannot_be_stored_is_said_and_stops_no_other(path: Path) -> None:
+def test_an_answer_that_cannot_be_stored_is_said_and_stops_no_other(path):
     told: SimpleQueue[StoreError | None] = SimpleQueue()
     deep: dict[str, object] = {}
     for _ in range(100_000):
@@ -125,14 +120,14 @@ def test_an_answer_that_cannot_be_stored_is_said_and_stops_no_other(path: Path) 
         store.close()
 
 
-def test_counts_beyond_what_the_file_holds_are_stored_as_its_largest(path: Path) -> None:
+def test_counts_beyond_what_the_file_holds_are_stored_as_its_largest(path):
     """A foreign trace may hold any number of events with the largest count."""
     read = HandedOver(0.0, Author.SMALL, Handoff(0, MOST_COUNTED, 0.0))
     with Store.open(path) as store:
         assert save(store, "r", [started(), *[read] * 1_025]).cost.small_read == LARGEST_INTEGER
 
 
-def test_what_fails_once_is_saved_when_the_store_closes(path: Path) -> None:
+def test_what_fails_once_is_saved_when_the_store_closes(path):
     faults = [MemoryError(), MemoryError()]
 
     def change(connection: sqlite3.Connection) -> None:
@@ -149,7 +144,7 @@ def test_what_fails_once_is_saved_when_the_store_closes(path: Path) -> None:
         assert store.conversations.open("c").title == "New"
 
 
-def test_one_answer_that_must_wait_does_not_keep_the_others_from_being_saved(path: Path) -> None:
+def test_one_answer_that_must_wait_does_not_keep_the_others_from_being_saved(path):
     database = Database(path)
     waiting = Faulty(raising(StoreError("Another Baton is writing this answer.")))
     database.writer.save(waiting, within=0.5)
@@ -159,7 +154,7 @@ def test_one_answer_that_must_wait_does_not_keep_the_others_from_being_saved(pat
         database.close()
 
 
-def test_whoever_is_told_of_trouble_may_fail(path: Path) -> None:
+def test_whoever_is_told_of_trouble_may_fail(path):
     def on_trouble(trouble: StoreError | None) -> None:
         raise RuntimeError("The window is gone.")
 

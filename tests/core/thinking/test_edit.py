@@ -18,7 +18,6 @@ from baton_reasoning.core.thinking.events import (
 )
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
 from baton_reasoning.core.thinking.policies.step_score import StepScore
-from baton_reasoning.core.thinking.policy import PolicySettings
 from baton_reasoning.core.thinking.reasons import EDITED
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
@@ -42,7 +41,7 @@ def by_person(trace: Trace) -> str:
 
 
 @every_policy
-def test_an_edited_text_goes_on_after_the_edit_and_survives_a_kill(policy: PolicySettings) -> None:
+def test_an_edited_text_goes_on_after_the_edit_and_survives_a_kill(policy):
     settings = settings_of(policy, 3)
     original = written(WORLD, settings)
     places = random.Random(7).sample(range(1, original.length), size(3, long=30))
@@ -57,7 +56,7 @@ def test_an_edited_text_goes_on_after_the_edit_and_survives_a_kill(policy: Polic
             assert by_person(each) == by_person(edit)
 
 
-def test_what_is_the_same_keeps_its_author() -> None:
+def test_what_is_the_same_keeps_its_author():
     original = written(WORLD, NEVER)
     piece = original.pieces[1]
     edit = edited(original, piece.position, piece.text[:8] + "!")
@@ -68,7 +67,7 @@ def test_what_is_the_same_keeps_its_author() -> None:
     assert edit.tokens == before.tokens, "a person's text counts no tokens"
 
 
-def test_an_edit_that_only_cuts_has_no_text_by_a_person() -> None:
+def test_an_edit_that_only_cuts_has_no_text_by_a_person():
     original = written(WORLD, NEVER)
     second = original.pieces[1].position
     for text in ("", original.text[second : original.pieces[2].position]):
@@ -77,14 +76,14 @@ def test_an_edit_that_only_cuts_has_no_text_by_a_person() -> None:
         assert not any(isinstance(event, TextInserted) for event in edit.events)
 
 
-def test_an_edit_of_the_whole_text_keeps_how_the_run_began() -> None:
+def test_an_edit_of_the_whole_text_keeps_how_the_run_began():
     edit = edited(written(WORLD, NEVER), 0, "Let me see.\n\n")
     assert spans(edit) == [(Author.PERSON, "Let me see.\n\n")]
     done = written(WORLD, NEVER, edit)
     assert done.thinks
 
 
-def test_an_edit_inside_a_takeover_ends_it() -> None:
+def test_an_edit_inside_a_takeover_ends_it():
     settings = settings_of(EveryStep.Settings(), 1)
     original = written(WORLD, settings)
     number = next(n for n, event in enumerate(original.events) if isinstance(event, TakeoverStarted)) + 5
@@ -95,7 +94,7 @@ def test_an_edit_inside_a_takeover_ends_it() -> None:
     assert done.pieces[-1].author is not Author.PERSON
 
 
-def test_a_closing_tag_in_the_edit_begins_the_answer() -> None:
+def test_a_closing_tag_in_the_edit_begins_the_answer():
     original = written(WORLD, NEVER)
     place = original.pieces[2].position
     edit = edited(original, place, "So it is 7.</think>\n\nThe answer")
@@ -109,21 +108,21 @@ def test_a_closing_tag_in_the_edit_begins_the_answer() -> None:
 
 
 @pytest.mark.parametrize(("boundary", "steps"), [(r"\n", ["Mine.\n", "Yours."]), ("(", ["Mine.\nYours."])])
-def test_a_step_of_a_person_ends_at_the_boundary_of_the_run(boundary: str, steps: list[str]) -> None:
+def test_a_step_of_a_person_ends_at_the_boundary_of_the_run(boundary, steps):
     """A trace may be a stranger's, with a pattern that no run accepts."""
     started = RunStarted(0.0, (), "never", {"boundary": boundary}, 1, None, None, 0, False)
     edit, token = TextInserted(0.0, "Mine.\n", EDITED.id, Author.PERSON), TokenWritten(0.0, Author.SMALL, 1, "Yours.")
     assert [step.text for step in Trace.of([started, edit, token]).steps] == steps
 
 
-def test_an_edit_just_after_the_closing_tag_stays_in_the_answer() -> None:
+def test_an_edit_just_after_the_closing_tag_stays_in_the_answer():
     original = written(WORLD, NEVER)
     assert original.closed
     done = written(WORLD, NEVER, edited(original, original.closed.position, "\n\nNo: 8"))
     assert done.answer.startswith("\n\nNo: 8")
 
 
-def test_what_a_person_wrote_is_never_written_again() -> None:
+def test_what_a_person_wrote_is_never_written_again():
     """The large model rejects most steps; of an edited one it may write only what follows the edit."""
     settings = settings_of(StepScore.Settings(threshold=9), 1)
     original = written(WORLD, settings_of(StepScore.Settings(threshold=0), 1))
@@ -134,7 +133,7 @@ def test_what_a_person_wrote_is_never_written_again() -> None:
         assert any(piece.author is Author.LARGE for piece in done.pieces)
 
 
-def test_an_edited_text_can_be_edited_again() -> None:
+def test_an_edited_text_can_be_edited_again():
     once = written(WORLD, NEVER, edited(written(WORLD, NEVER), 40, "Mine, and more.\n\n"))
     mine = next(piece for piece in once.pieces if piece.author is Author.PERSON)
     twice = edited(once, mine.position, "Mine, or less.\n\n")
@@ -144,7 +143,7 @@ def test_an_edited_text_can_be_edited_again() -> None:
     assert written(WORLD, NEVER, after).finish in (Finish.END_OF_TEXT, Finish.MAX_TOKENS)
 
 
-def test_the_trace_names_the_person() -> None:
+def test_the_trace_names_the_person():
     edit = edited(written(WORLD, NEVER), 40, "Mine.")
     event = edit.events[-1]
     assert isinstance(event, TextInserted)

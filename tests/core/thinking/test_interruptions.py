@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -33,7 +32,7 @@ from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.policies.step_score import StepScore
 from baton_reasoning.core.thinking.policies.token_entropy import TokenEntropy
-from baton_reasoning.core.thinking.policy import Policy, PolicySettings
+from baton_reasoning.core.thinking.policy import Policy
 from baton_reasoning.core.thinking.reasons import BUDGET, PERSON, REPETITION
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.requests import Until
@@ -62,7 +61,7 @@ def controlled(control: Control, small: ScriptedEngine, large: ScriptedEngine | 
     return run(Never(), small, large, RunSettings(), [control])
 
 
-def test_take_over_now_lets_the_large_model_write_after_the_next_token() -> None:
+def test_take_over_now_lets_the_large_model_write_after_the_next_token():
     control = Control()
     small = ScriptedEngine("One two three.", before_token=pressing(control.take_over, "One"))
     done = controlled(control, small, ScriptedEngine(" and more.</think>", " Four.", name="large"))
@@ -70,7 +69,7 @@ def test_take_over_now_lets_the_large_model_write_after_the_next_token() -> None
     assert done.all(events.TakeoverStarted)[0].reason == PERSON.id
 
 
-def test_take_over_at_the_next_boundary_waits_for_it() -> None:
+def test_take_over_at_the_next_boundary_waits_for_it():
     control = Control()
     small = ScriptedEngine("One two.\n\nThree", before_token=pressing(lambda: control.take_over(now=False), "One"))
     done = controlled(control, small, ScriptedEngine("So.</think>", name="large"))
@@ -78,7 +77,7 @@ def test_take_over_at_the_next_boundary_waits_for_it() -> None:
     assert [step.text for step in done.trace.steps] == ["One two.\n\n", "So.</think>"]
 
 
-def test_give_back_lets_the_small_model_write_on() -> None:
+def test_give_back_lets_the_small_model_write_on():
     control = Control()
     control.take_over()
     large = ScriptedEngine("it is so and on", name="large", before_token=pressing(control.give_back, "is"))
@@ -86,14 +85,14 @@ def test_give_back_lets_the_small_model_write_on() -> None:
     assert done.trace.text == "it is so two.</think>"
 
 
-def test_giving_back_takes_back_a_takeover_that_has_not_begun() -> None:
+def test_giving_back_takes_back_a_takeover_that_has_not_begun():
     control = Control()
     control.take_over()
     control.give_back()
     assert controlled(control, ScriptedEngine("One.</think>")).all(events.TakeoverStarted) == []
 
 
-def test_giving_back_to_a_policy_of_the_large_model_alone_changes_no_writer() -> None:
+def test_giving_back_to_a_policy_of_the_large_model_alone_changes_no_writer():
     control = Control()
     press = pressing(control.give_back, "One")
     large = ScriptedEngine("One two.", " Three.</think>", name="large", before_token=press)
@@ -102,7 +101,7 @@ def test_giving_back_to_a_policy_of_the_large_model_alone_changes_no_writer() ->
 
 
 @pytest.mark.parametrize(("when", "gone"), [("Two", "Two is"), ("Two is.", "Two is.\n\n")])
-def test_rewrite_step_replaces_the_step_under_way_or_at_a_boundary_the_one_that_has_ended(when: str, gone: str) -> None:
+def test_rewrite_step_replaces_the_step_under_way_or_at_a_boundary_the_one_that_has_ended(when, gone):
     control = Control()
     press = pressing(control.rewrite_step, when)
     small = ScriptedEngine("One.\n\nTwo is.\n\nThree", "End.</think>", before_token=press)
@@ -125,7 +124,7 @@ def in_lookahead(button: Callable[[Control], None], *large: str) -> Run:
     return run(keywords(AGAINST), small, ScriptedEngine(*large, name="large"), interruptions=[control])
 
 
-def test_a_takeover_inside_a_lookahead_goes_on_from_it_and_the_policy_decides_after_it() -> None:
+def test_a_takeover_inside_a_lookahead_goes_on_from_it_and_the_policy_decides_after_it():
     done = in_lookahead(Control.take_over, " now so.</think>")
     assert done.trace.text == "One.\n\nTwo is it now so.</think>"
     assert (done.all(events.TextDiscarded), [took.reason for took in done.all(events.TakeoverStarted)][:1]) == (
@@ -134,7 +133,7 @@ def test_a_takeover_inside_a_lookahead_goes_on_from_it_and_the_policy_decides_af
     )
 
 
-def test_after_it_is_given_back_the_step_is_completed_and_the_next_one_decided() -> None:
+def test_after_it_is_given_back_the_step_is_completed_and_the_next_one_decided():
     control = Control()
     small = ScriptedEngine(
         "One.\n\nTwo is it", " now.\n\nYes, so it is", " End.</think>", before_token=pressing(control.take_over, "Two")
@@ -145,13 +144,13 @@ def test_after_it_is_given_back_the_step_is_completed_and_the_next_one_decided()
     assert [took.reason for took in done.all(events.TakeoverStarted)] == [PERSON.id, AFFIRMATION.id]
 
 
-def test_a_rewrite_inside_a_lookahead_replaces_it() -> None:
+def test_a_rewrite_inside_a_lookahead_replaces_it():
     done = in_lookahead(Control.rewrite_step, "Better.\n\nNo", "Fine, it is.")
     assert done.trace.text.startswith("One.\n\nBetter.\n\n")
     assert [gone.text for gone in done.all(events.TextDiscarded)][:1] == ["Two is it"]
 
 
-def test_stop_ends_the_run_with_what_is_there() -> None:
+def test_stop_ends_the_run_with_what_is_there():
     control = Control()
     small = ScriptedEngine("One two three.", before_token=pressing(control.stop, "One"))
     done = controlled(control, small)
@@ -159,14 +158,14 @@ def test_stop_ends_the_run_with_what_is_there() -> None:
     assert done.trace.text == "One two"
 
 
-def test_stop_before_the_first_token_reads_nothing() -> None:
+def test_stop_before_the_first_token_reads_nothing():
     control = Control()
     control.stop()
     done = controlled(control, ScriptedEngine("One."))
     assert (done.trace.text, done.small.calls, done.trace.finish) == ("", [], events.Finish.STOPPED)
 
 
-def test_stop_cancels_the_sessions_so_that_a_long_prefill_ends_also_those_that_are_opened_later() -> None:
+def test_stop_cancels_the_sessions_so_that_a_long_prefill_ends_also_those_that_are_opened_later():
     control, engine = Control(), ScriptedEngine("One two")
     session = engine.open(attach=control.attach)
     items = session.write((), 10, 0)
@@ -178,7 +177,7 @@ def test_stop_cancels_the_sessions_so_that_a_long_prefill_ends_also_those_that_a
     assert list(later.write((), 10, 0))[-1] == (Stop.CANCELLED,)
 
 
-def test_a_signal_may_stop_the_thread_that_asks_for_a_wish() -> None:
+def test_a_signal_may_stop_the_thread_that_asks_for_a_wish():
     class Signalled(Text):
         @property
         def at_boundary(self) -> bool:
@@ -194,7 +193,7 @@ def test_a_signal_may_stop_the_thread_that_asks_for_a_wish() -> None:
     assert not thread.is_alive()
 
 
-def test_a_cancelled_write_ends_the_run_as_stopped() -> None:
+def test_a_cancelled_write_ends_the_run_as_stopped():
     small = ScriptedEngine("One two three.", before_token=pressing(lambda: small.sessions[0].cancel(), "One"))
     done = run(Never(), small)
     assert (done.trace.text, done.trace.finish) == ("One", events.Finish.STOPPED)
@@ -203,7 +202,7 @@ def test_a_cancelled_write_ends_the_run_as_stopped() -> None:
     assert (done.trace.text, done.trace.finish, done.all(events.TakeoverEnded)) == ("One", events.Finish.STOPPED, [])
 
 
-def test_wishes_may_come_from_another_thread() -> None:
+def test_wishes_may_come_from_another_thread():
     control = Control()
 
     def press() -> None:
@@ -218,7 +217,7 @@ def test_wishes_may_come_from_another_thread() -> None:
 # While a long text is read --------------------------------------------------------------------------------------------
 
 
-def test_the_progress_of_a_long_prefill_is_an_event_and_that_of_a_short_one_is_not() -> None:
+def test_the_progress_of_a_long_prefill_is_an_event_and_that_of_a_short_one_is_not():
     def progress_of(total: int) -> tuple[int, list[events.Event]]:
         small = ScriptedEngine("One.</think>", prefill=lambda: [PrefillProgress(64, total)])
         trace = Trace()
@@ -233,7 +232,7 @@ def test_the_progress_of_a_long_prefill_is_an_event_and_that_of_a_short_one_is_n
     assert not any(isinstance(event, events.PrefillProgressed) for event in long_events), "a trace does not keep them"
 
 
-def test_take_over_while_the_small_model_reads_does_not_wait_for_its_first_token() -> None:
+def test_take_over_while_the_small_model_reads_does_not_wait_for_its_first_token():
     control = Control()
 
     def prefill() -> Iterator[PrefillProgress]:
@@ -244,7 +243,7 @@ def test_take_over_while_the_small_model_reads_does_not_wait_for_its_first_token
     assert done.trace.pieces[0].author is Author.LARGE
 
 
-def test_stop_while_a_takeover_reads_ends_the_run() -> None:
+def test_stop_while_a_takeover_reads_ends_the_run():
     control = Control()
 
     def prefill() -> Iterator[PrefillProgress]:
@@ -258,7 +257,7 @@ def test_stop_while_a_takeover_reads_ends_the_run() -> None:
 
 
 @pytest.mark.real_models
-def test_stop_while_a_real_model_reads_a_long_prompt_ends_the_run_within_a_chunk(smollm2: Path) -> None:
+def test_stop_while_a_real_model_reads_a_long_prompt_ends_the_run_within_a_chunk(smollm2):
     problem = "A farmer has 17 sheep, sells 4 of them, and buys 9 more at the market in the next town. " * 60
     control, happened = Control(), list[events.Event]()
     with closing(LocalEngine(smollm2, LoadOptions(context=2048, threads=1))) as engine:
@@ -282,25 +281,25 @@ def limited(limits: Limits, policy: Policy, small: list[str], large: list[str], 
     return run(policy, small, large, RunSettings(max_tokens=max_tokens), [LimitsGuard(limits)])
 
 
-def test_a_thinking_budget_closes_the_thinking_once_and_the_answer_follows() -> None:
+def test_a_thinking_budget_closes_the_thinking_once_and_the_answer_follows():
     done = limited(Limits(max_thinking_tokens=5), Never(), ["one two three four five six seven", "It is four."], [])
     assert done.told == [("small", "one two three four five"), ("inserted", "\n</think>\n\n"), ("small", "It is four.")]
     assert done.all(events.TextInserted)[0].reason == BUDGET.id
 
 
-def test_a_budget_that_ends_in_a_step_that_waits_lets_it_stand() -> None:
+def test_a_budget_that_ends_in_a_step_that_waits_lets_it_stand():
     small, large = ScriptedEngine("one two three", "Four."), ScriptedEngine(name="large", marks="0")
     done = run(StepScore(), small, large, interruptions=[LimitsGuard(Limits(max_thinking_tokens=2))])
     assert (done.trace.text, done.large.calls) == ("one two\n</think>\n\nFour.", [])
 
 
-def test_a_budget_that_ends_on_the_closing_tag_closes_nothing_twice() -> None:
+def test_a_budget_that_ends_on_the_closing_tag_closes_nothing_twice():
     done = limited(Limits(max_thinking_tokens=3), Never(), ["one two</think> four"], [])
     assert len(done.all(events.ThinkingClosed)) == 1
     assert done.all(events.TextInserted) == []
 
 
-def test_no_takeover_begins_above_the_cap_on_the_large_share() -> None:
+def test_no_takeover_begins_above_the_cap_on_the_large_share():
     policy = EveryStep(EveryStep.Settings(opening=4, n1=4, until=Until.TOKENS))
     small = ["and one is so and so.\n\n" * 20] * 20
     capped = limited(Limits(max_large_share=0.2, repetition=False), policy, small, ["The sum is thus not"] * 40)
@@ -326,7 +325,7 @@ def test_no_takeover_begins_above_the_cap_on_the_large_share() -> None:
     ],
     ids=lambda policy: policy.policy,
 )
-def test_what_waits_for_a_takeover_stands_if_the_cap_refuses_it(policy: PolicySettings) -> None:
+def test_what_waits_for_a_takeover_stands_if_the_cap_refuses_it(policy):
     text = "One.\n\nWait, two.\n\nLet us verify.</think>Four."
     small = ScriptedEngine(continue_with=lambda _, body: text[len(body) :])
     large = ScriptedEngine("", name="large", marks="0" * 9)
@@ -335,11 +334,11 @@ def test_what_waits_for_a_takeover_stands_if_the_cap_refuses_it(policy: PolicySe
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])
-def test_large_only_and_a_persons_wish_are_not_capped(share: float) -> None:
+def test_large_only_and_a_persons_wish_are_not_capped(share):
     assert limited(Limits(max_large_share=share), Always(), [], ["One.</think>Four."]).trace.large_share == 1
 
 
-def test_a_step_said_twice_is_handed_over_and_the_second_time_the_thinking_is_closed() -> None:
+def test_a_step_said_twice_is_handed_over_and_the_second_time_the_thinking_is_closed():
     small = ["One.\n\nTwo.\n\nTwo.\n\nTwo.", "Three.\n\nThree.\n\nThree.", "Four."]
     done = limited(Limits(), Never(), small, ["Let me think.\n\nNo"])
     assert rules(done) == [REPETITION]
@@ -348,14 +347,14 @@ def test_a_step_said_twice_is_handed_over_and_the_second_time_the_thinking_is_cl
     assert done.trace.answer.strip() == "Four."
 
 
-def test_a_large_model_that_repeats_itself_in_a_takeover_hands_over_to_the_small_one() -> None:
+def test_a_large_model_that_repeats_itself_in_a_takeover_hands_over_to_the_small_one():
     policy = EveryStep(EveryStep.Settings(opening=40, until=Until.TOKENS))
     done = limited(Limits(), policy, ["So it is.\n\nNo", "End.</think>"], ["Two.\n\nTwo.\n\nTwo.\n\n", "Four."])
     repeated = [took for took in done.all(events.TakeoverStarted) if took.reason == REPETITION.id]
     assert [took.author for took in repeated] == [Author.SMALL]
 
 
-def test_a_text_gone_on_with_is_not_handed_over_once_more() -> None:
+def test_a_text_gone_on_with_is_not_handed_over_once_more():
     first = limited(Limits(), Never(), ["One.\n\nTwo.\n\nTwo.\n\nTwo.", "Three.\n\nFour."], ["Let me.\n\nNo"], 16)
     guard = LimitsGuard(Limits(), before=first.trace)
     rest = run(Never(), ["Five.\n\nFive.\n\nFive.", "Six."], interruptions=[guard], before=first.trace)
@@ -363,12 +362,12 @@ def test_a_text_gone_on_with_is_not_handed_over_once_more() -> None:
     assert [text.reason for text in rest.all(events.TextInserted)] == [REPETITION.id], "the thinking is closed at once"
 
 
-def test_nothing_begins_when_the_time_is_over() -> None:
+def test_nothing_begins_when_the_time_is_over():
     done = limited(Limits(max_seconds=1e-9), Never(), ["One."], [])
     assert (done.trace.finish, done.small.calls) == (events.Finish.TIME, [])
 
 
-def test_a_time_limit_keeps_the_text_so_far() -> None:
+def test_a_time_limit_keeps_the_text_so_far():
     guard = LimitsGuard(Limits())
 
     def run_out(_body: str) -> None:
@@ -379,7 +378,7 @@ def test_a_time_limit_keeps_the_text_so_far() -> None:
     assert "time limit" in (done.trace.ended.reason if done.trace.ended else "")
 
 
-def test_what_is_under_way_is_cancelled_when_the_time_is_over() -> None:
+def test_what_is_under_way_is_cancelled_when_the_time_is_over():
     cancelled = threading.Event()
     small = ScriptedEngine("One two.", before_token=lambda _: (cancelled.wait(PATIENCE), None)[1])
     session = small.open()
@@ -390,25 +389,25 @@ def test_what_is_under_way_is_cancelled_when_the_time_is_over() -> None:
     assert cancelled.is_set()
 
 
-def test_a_phrase_said_over_and_over_is_found_without_any_boundary() -> None:
+def test_a_phrase_said_over_and_over_is_found_without_any_boundary():
     done = limited(Limits(), Never(), ["So it is four and " * 200, "Done.</think>4"], ["Enough.\n\nNo"], 2000)
     assert rules(done) == [REPETITION]
     assert done.trace.totals[Author.SMALL].kept < 100
 
 
-def test_an_answer_that_goes_round_ends_the_run() -> None:
+def test_an_answer_that_goes_round_ends_the_run():
     small = ["One.</think>" + "and so on " * 300] * 2
     done = limited(Limits(), Never(), [small[0], "and so on " * 300], ["It\n\nNo"], 3000)
     assert done.trace.finish is events.Finish.REPETITION
 
 
-def test_going_round_is_allowed_where_the_detector_is_off() -> None:
+def test_going_round_is_allowed_where_the_detector_is_off():
     done = limited(Limits(repetition=False), Never(), ["Two.\n\nTwo.\n\nTwo.</think>"], [])
     assert done.trace.text == "Two.\n\nTwo.\n\nTwo.</think>"
 
 
 @pytest.mark.parametrize("policy", ["never", "always", "cascade"])
-def test_a_baseline_has_no_detector(policy: str) -> None:
+def test_a_baseline_has_no_detector(policy):
     assert not POLICIES[policy]().stops_repetition
 
 
@@ -419,22 +418,22 @@ def text_of(body: str) -> Text:
 
 
 @pytest.mark.parametrize("text", ["no, " * 40, "3" * 200, ("a long phrase with many words, " * 5 + "\n") * 4])
-def test_what_is_a_loop(text: str) -> None:
+def test_what_is_a_loop(text):
     assert RepetitionDetector().found(text_of(text))
 
 
 @pytest.mark.parametrize("text", ["no, no, no", " ".join(map(str, range(300))), "", "\n" * 300, "Two.\n\nThree.\n\n"])
-def test_what_is_none(text: str) -> None:
+def test_what_is_none(text):
     assert not RepetitionDetector().found(text_of(text))
 
 
-def test_the_same_place_is_found_once() -> None:
+def test_the_same_place_is_found_once():
     repetition = RepetitionDetector()
     assert repetition.found(text_of("Two.\n\nTwo.\n\n"))
     assert not repetition.found(text_of("Two.\n\nTwo.\n\n\n"))
 
 
-def test_a_small_model_alone_cannot_be_handed_over() -> None:
+def test_a_small_model_alone_cannot_be_handed_over():
     small = ScriptedEngine("Two.\n\nTwo.\n\nNo", "Two.\n\nTwo.\n\nNo", "Four.")
     done = run(Never(), small, interruptions=[LimitsGuard(Limits(max_large_share=0))])
     assert rules(done) == []

@@ -41,7 +41,7 @@ def opinion_of(done: Run, large: ScriptedEngine) -> Opinion:
     return found
 
 
-def test_it_names_the_token_and_what_the_large_model_would_have_written() -> None:
+def test_it_names_the_token_and_what_the_large_model_would_have_written():
     done = run(Never(), small=[SLIP])
     found = opinion_of(done, ScriptedEngine(name="large", expects=four))
     place = found.disagreements[0]
@@ -53,7 +53,7 @@ def test_it_names_the_token_and_what_the_large_model_would_have_written() -> Non
     assert found.is_whole
 
 
-def test_places_are_sorted_by_disagreement() -> None:
+def test_places_are_sorted_by_disagreement():
     done = run(Never(), small=[SLIP])
     large = ScriptedEngine(
         name="large",
@@ -66,7 +66,7 @@ def test_places_are_sorted_by_disagreement() -> None:
     assert [place.nats for place in found.ranked] == sorted((place.nats for place in found.ranked), reverse=True)
 
 
-def test_a_mild_disagreement_is_no_missed_takeover() -> None:
+def test_a_mild_disagreement_is_no_missed_takeover():
     done = run(Never(), small=[SLIP])
     token = ScoredToken(1, "So", -2.0, (Alternative(2, "Now", -0.5), Alternative(1, "So", -2.0)))
     done.trace.apply(OpinionGiven(0.0, "large", done.trace.length, (token,)))
@@ -76,13 +76,13 @@ def test_a_mild_disagreement_is_no_missed_takeover() -> None:
     assert found.strong == found.missed == []
 
 
-def test_where_many_tokens_are_possible_an_unlikely_one_is_no_disagreement() -> None:
+def test_where_many_tokens_are_possible_an_unlikely_one_is_no_disagreement():
     token = ScoredToken(1, "So", -5.0, (Alternative(2, "Now", -4.5), Alternative(3, "Then", -4.6)))
     assert opinion.disagreement(token) == pytest.approx(0.5)
     assert opinion.essential(token).alternatives == ()
 
 
-def test_a_disagreement_that_a_takeover_follows_is_not_missed_and_what_the_large_model_wrote_is_not_marked() -> None:
+def test_a_disagreement_that_a_takeover_follows_is_not_missed_and_what_the_large_model_wrote_is_not_marked():
     done = run(keywords(), small=["2 + 2 is 5.\n\nWait, that is", "\n\nDone.</think>\n\n4"], large=["Wait, it is 4."])
     found = opinion_of(done, ScriptedEngine(name="large", expects=four))
     assert [place.sequel for place in found.disagreements] == [Sequel.TAKEN_OVER]
@@ -95,7 +95,7 @@ def long_run() -> Run:
     return run(Never(), small=["".join(f"Step {n} of many is written here.\n\n" for n in range(200)) + "</think>\n\n4"])
 
 
-def test_progress_comes_after_every_portion_and_each_token_is_read_once() -> None:
+def test_progress_comes_after_every_portion_and_each_token_is_read_once():
     done = long_run()
     large = ScriptedEngine(name="large")
     items = list(SecondOpinion(large, done.trace).read())
@@ -109,14 +109,14 @@ def test_progress_comes_after_every_portion_and_each_token_is_read_once() -> Non
     assert sum(call.prefilled for call in large.calls) < 1.1 * done.trace.tokens + large.sessions[0].prompt_tokens
 
 
-def test_a_server_reads_everything_in_one_request() -> None:
+def test_a_server_reads_everything_in_one_request():
     large = ScriptedEngine(name="large").with_card(location="gpu.example")
     items = list(SecondOpinion(large, long_run().trace).read())
     assert len(large.calls) == 1
     assert isinstance(items[-1], OpinionGiven)
 
 
-def test_stopped_it_covers_what_was_read_until_then() -> None:
+def test_stopped_it_covers_what_was_read_until_then():
     done = long_run()
     reading = SecondOpinion(ScriptedEngine(name="large"), done.trace)
     items: list[OpinionProgress | OpinionGiven] = []
@@ -133,7 +133,7 @@ def test_stopped_it_covers_what_was_read_until_then() -> None:
     assert not found.is_whole
 
 
-def test_stopped_before_the_first_portion_or_with_a_model_that_dies_there_is_no_opinion_and_no_session() -> None:
+def test_stopped_before_the_first_portion_or_with_a_model_that_dies_there_is_no_opinion_and_no_session():
     done = run(Never(), small=[SLIP])
     large = ScriptedEngine(name="large", before_token=lambda _: reading.stop())
     reading = SecondOpinion(large, done.trace)
@@ -144,7 +144,7 @@ def test_stopped_before_the_first_portion_or_with_a_model_that_dies_there_is_no_
     assert all(session.closed for session in (*large.sessions, *dying.sessions))
 
 
-def test_a_large_model_that_cannot_score_says_what_would_help() -> None:
+def test_a_large_model_that_cannot_score_says_what_would_help():
     server = ScriptedEngine(name="R1-32B").with_card(returns_scores=False, location="gpu.example")
     with pytest.raises(EngineRefused, match=r"R1-32B on gpu.example .* vLLM"):
         SecondOpinion(server, run(Never(), small=[SLIP]).trace)
@@ -154,7 +154,7 @@ def test_a_large_model_that_cannot_score_says_what_would_help() -> None:
         SecondOpinion(ScriptedEngine(), Trace())
 
 
-def test_text_that_went_on_keeps_the_opinion_and_a_rewritten_one_loses_it() -> None:
+def test_text_that_went_on_keeps_the_opinion_and_a_rewritten_one_loses_it():
     done = run(Never(), small=[SLIP])
     found = opinion_of(done, ScriptedEngine(name="large", expects=four))
     assert done.trace.seconds == (done.trace.ended.at if done.trace.ended else None)
@@ -162,7 +162,7 @@ def test_text_that_went_on_keeps_the_opinion_and_a_rewritten_one_loses_it() -> N
     assert done.trace.opinion is None
 
 
-def test_half_characters_and_another_closing_tag_are_passed_over() -> None:
+def test_half_characters_and_another_closing_tag_are_passed_over():
     text = "Grün.\n</think>\nIt is 4."
     tokens = [
         ScoredToken(None, token, 0.0) for token in ("Gr", "\ufffd", "\ufffd", "n", ".\n", "</thought>", "\nIt", " is")
@@ -185,7 +185,7 @@ def solved(pair: Pair, settings: RunSettings) -> list[Event]:
     return list(solve(pair, ask(problem, settings), settings))
 
 
-def test_the_large_demo_model_finds_the_slip_of_the_small_one_at_its_very_digit(demo_pair: Pair) -> None:
+def test_the_large_demo_model_finds_the_slip_of_the_small_one_at_its_very_digit(demo_pair):
     alone = DEMO_SETTINGS.model_copy(update={"policy": Never.Settings()})
     events = solved(demo_pair, alone)
     trace = Trace.of(events)

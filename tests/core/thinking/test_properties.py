@@ -13,7 +13,6 @@ from baton_reasoning.core.store.event_chunks import pack, unpack
 from baton_reasoning.core.thinking.edit import edited
 from baton_reasoning.core.thinking.events import Finish, TextDiscarded
 from baton_reasoning.core.thinking.interruptions import Control, Interrupted, Moment, Wish
-from baton_reasoning.core.thinking.policy import PolicySettings
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.write_stream import DECODED_AT_MOST
@@ -38,7 +37,7 @@ def assert_consistent(trace: Trace, most: int) -> None:
 
 
 @pytest.mark.parametrize("name", POLICIES)
-def test_any_settings_end_with_any_models(name: str) -> None:
+def test_any_settings_end_with_any_models(name):
     for seed in range(size(40, long=2000)):
         dice = random.Random(f"{name} {seed}")
         settings, world = random_settings(POLICIES[name], dice), odd_models(dice)
@@ -65,14 +64,14 @@ class Restless(Control):
 @every_policy
 @in_worlds
 @pytest.mark.parametrize("chance", [0.05, 1])
-def test_a_program_that_begins_anew_after_any_token_ends_well(policy: PolicySettings, seed: int, chance: float) -> None:
+def test_a_program_that_begins_anew_after_any_token_ends_well(policy, seed, chance):
     settings, restless = settings_of(policy, seed), Restless(random.Random(seed), chance)
     assert_consistent(written(World(seed, tagged=True, drawn=True), settings, control=restless), settings.max_tokens)
 
 
 @every_policy
 @in_worlds
-def test_a_person_may_do_anything_at_any_token(policy: PolicySettings, seed: int) -> None:
+def test_a_person_may_do_anything_at_any_token(policy, seed):
     settings = settings_of(policy, seed)
     buttons = Control.take_over, Control.give_back, Control.rewrite_step, lambda control: control.take_over(now=False)
     restless = Restless(random.Random(seed), 0.1, *buttons)
@@ -83,9 +82,7 @@ def test_a_person_may_do_anything_at_any_token(policy: PolicySettings, seed: int
 @every_policy
 @in_worlds
 @pytest.mark.parametrize("lost", [Author.SMALL, Author.LARGE])
-def test_a_model_that_is_lost_anywhere_leaves_the_other_one_alone(
-    policy: PolicySettings, seed: int, lost: Author
-) -> None:
+def test_a_model_that_is_lost_anywhere_leaves_the_other_one_alone(policy, seed, lost):
     world, settings, kind = World(seed, tagged=True, drawn=True), settings_of(policy, seed), POLICIES.of(policy)
     engine, after = world.engines[lost is Author.LARGE], random.Random(seed).randrange(60)
 
@@ -102,7 +99,7 @@ def test_a_model_that_is_lost_anywhere_leaves_the_other_one_alone(
 
 @every_policy
 @in_worlds
-def test_a_text_is_taken_up_wherever_it_was_interrupted(policy: PolicySettings, seed: int) -> None:
+def test_a_text_is_taken_up_wherever_it_was_interrupted(policy, seed):
     """After a kill, at a fork or an edit, with the same settings or others: it stands, and so do its counters."""
     dice, world, settings = random.Random(seed), World(seed, tagged=True, drawn=True), settings_of(policy, seed)
     whole = written(world, settings)

@@ -34,23 +34,23 @@ def boundaries(pieces: list[str]) -> list[int]:
         ["One.", " \n\n", "Two"],
     ],
 )
-def test_a_boundary_is_two_newlines_with_blanks_or_more_newlines_between(pieces: list[str]) -> None:
+def test_a_boundary_is_two_newlines_with_blanks_or_more_newlines_between(pieces):
     assert boundaries(pieces) == [pieces.index(next(p for p in pieces if "\n" in p))]
 
 
-def test_a_boundary_may_be_split_across_tokens() -> None:
+def test_a_boundary_may_be_split_across_tokens():
     assert boundaries(["One.", "\n", "\n", "Two"]) == [2]
     assert boundaries(["One.", "\n", " ", "\n", "Two"]) == [3]
     assert boundaries(["One.", "\r", "\n", "\r", "\n", "Two"]) == [4]
 
 
-def test_one_newline_leading_newlines_or_more_white_space_make_no_boundary() -> None:
+def test_one_newline_leading_newlines_or_more_white_space_make_no_boundary():
     assert boundaries(["One.\n\n", "\n", "\n\n", "Two"]) == [0]
     assert boundaries(["One.", "\n", "Two.", "\n", "Three"]) == []
     assert boundaries(["\n\n", "\n", "One"]) == []
 
 
-def test_a_splitter_goes_on_from_a_text() -> None:
+def test_a_splitter_goes_on_from_a_text():
     assert Splitter("One.\n").feed("\n")
     assert not Splitter("One.\n\n").feed("\n")
     assert Splitter("One.\n\n").at_boundary
@@ -58,7 +58,7 @@ def test_a_splitter_goes_on_from_a_text() -> None:
 
 
 @given(st.text(), st.data())
-def test_characters_split_across_tokens_come_whole(text: str, data: st.DataObject) -> None:
+def test_characters_split_across_tokens_come_whole(text, data):
     raw = text.encode("utf-8", errors="ignore")
     cuts = sorted(data.draw(st.sets(st.integers(0, len(raw)))) | {0, len(raw)})
     decoder = Utf8Decoder()
@@ -66,7 +66,7 @@ def test_characters_split_across_tokens_come_whole(text: str, data: st.DataObjec
     assert not decoder.getstate()[0]
 
 
-def test_a_text_says_that_it_ends_inside_a_character() -> None:
+def test_a_text_says_that_it_ends_inside_a_character():
     text = Text()
     assert text.append(Token(1, "é".encode()[:1]), Author.SMALL, "") == ("", False)
     assert text.inside_character
@@ -77,12 +77,12 @@ def test_a_text_says_that_it_ends_inside_a_character() -> None:
 @pytest.mark.parametrize(
     "text", ["It is four.", "Really?", "Yes!", "“Four.”", "So it is 4. ", "一。", "line\n", "is 7!"]
 )
-def test_ends_of_sentences(text: str) -> None:
+def test_ends_of_sentences(text):
     assert ends_sentence(text)
 
 
 @pytest.mark.parametrize("text", ["It is 3.", "It is", "four,", "", "f(x)"])
-def test_a_decimal_point_or_a_comma_ends_no_sentence(text: str) -> None:
+def test_a_decimal_point_or_a_comma_ends_no_sentence(text):
     assert not ends_sentence(text)
 
 
@@ -98,11 +98,11 @@ def test_a_decimal_point_or_a_comma_ends_no_sentence(text: str) -> None:
         (Boundary.SENTENCE, "One?\n\nTwo.", ["One?\n\n", "Two."]),
     ],
 )
-def test_another_boundary_ends_steps_elsewhere(boundary: Boundary, text: str, steps: list[str]) -> None:
+def test_another_boundary_ends_steps_elsewhere(boundary, text, steps):
     assert split(text, boundary) == steps
 
 
-def test_a_long_step_is_searched_at_its_end_only() -> None:
+def test_a_long_step_is_searched_at_its_end_only():
     splitter = Splitter("word " * 10_000)
     assert not splitter.feed("\n")
     assert splitter.feed("\n")
@@ -110,7 +110,7 @@ def test_a_long_step_is_searched_at_its_end_only() -> None:
 
 
 @given(st.sampled_from(Boundary), st.text(alphabet="ab.? \t\r\n\u00a0", max_size=60), st.data())
-def test_a_growing_text_has_the_steps_of_the_finished_one(boundary: Boundary, text: str, data: st.DataObject) -> None:
+def test_a_growing_text_has_the_steps_of_the_finished_one(boundary, text, data):
     steps = split(text, boundary)
     assert "".join(steps) == text
     assert all(steps)
@@ -124,7 +124,7 @@ def test_a_growing_text_has_the_steps_of_the_finished_one(boundary: Boundary, te
 
 
 @pytest.mark.parametrize("blanks", [100, 101])
-def test_newlines_far_apart_are_no_boundary_however_the_text_is_split(blanks: int) -> None:
+def test_newlines_far_apart_are_no_boundary_however_the_text_is_split(blanks):
     text = f"One.\n{' ' * blanks}\nTwo."
     splitter = Splitter()
     assert [i for i, character in enumerate(text) if splitter.feed(character)] == ([105] if blanks == 100 else [])
@@ -142,7 +142,5 @@ def test_newlines_far_apart_are_no_boundary_however_the_text_is_split(blanks: in
         (["("], None),
     ],
 )
-def test_a_pattern_that_an_earlier_version_stored_is_the_boundary_that_it_meant(
-    stored: object, boundary: Boundary | None
-) -> None:
+def test_a_pattern_that_an_earlier_version_stored_is_the_boundary_that_it_meant(stored, boundary):
     assert recorded_boundary({"boundary": stored}) is boundary

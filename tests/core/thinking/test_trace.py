@@ -18,14 +18,14 @@ from baton_reasoning.core.thinking.policies.step_score import SCORE
 from baton_reasoning.core.thinking.reasons import OPENING
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import event_to_json, trace_from_lines, trace_to_json
-from tests.core.thinking.running import Run, keywords, run
+from tests.core.thinking.running import keywords, run
 from tests.fakes.scripted import QUESTION
 
 SMALL, LARGE = Author.SMALL, Author.LARGE
 
 
 @pytest.fixture
-def reflective() -> Run:
+def reflective():
     return run(
         keywords(Keywords.presets["baton"].model_copy(update={"n1": 3})),
         small=["First, add them.\n\nWait, is that right", " So four.\n\nDone.</think>\n\nIt is 4."],
@@ -37,7 +37,7 @@ def token(author: Author, text: str, at: float, ends_step: bool = False) -> Toke
     return TokenWritten(at, author, 1, text, ends_step=ends_step)
 
 
-def test_a_piece_is_what_one_author_wrote_of_one_step(reflective: Run) -> None:
+def test_a_piece_is_what_one_author_wrote_of_one_step(reflective):
     assert reflective.told == [
         ("small", "First, add them.\n\n"),
         ("large", "Two and two is four."),
@@ -49,7 +49,7 @@ def test_a_piece_is_what_one_author_wrote_of_one_step(reflective: Run) -> None:
     assert [step.text for step in reflective.trace.steps][1] == "Two and two is four. So four.\n\n"
 
 
-def test_a_takeover_knows_its_reason_cue_handoff_and_the_lookahead_that_it_replaced(reflective: Run) -> None:
+def test_a_takeover_knows_its_reason_cue_handoff_and_the_lookahead_that_it_replaced(reflective):
     piece = reflective.trace.pieces[1]
     assert (piece.reason, piece.cue and piece.cue.word) == (REFLECTION.id, "Wait")
     assert (piece.replaced, piece.replaced_tokens, piece.counters) == ("Wait,", 2, {})
@@ -57,14 +57,14 @@ def test_a_takeover_knows_its_reason_cue_handoff_and_the_lookahead_that_it_repla
     assert piece.handoff.prefilled > 0
 
 
-def test_thinking_and_answer_are_told_apart(reflective: Run) -> None:
+def test_thinking_and_answer_are_told_apart(reflective):
     trace = reflective.trace
     assert trace.thinking_text.endswith("So four.\n\nDone.")
     assert trace.answer.strip() == "It is 4."
     assert [step.in_answer for step in trace.steps] == [False, False, False, True]
 
 
-def test_totals_count_kept_and_discarded_tokens_by_author(reflective: Run) -> None:
+def test_totals_count_kept_and_discarded_tokens_by_author(reflective):
     small, large = reflective.trace.totals[SMALL], reflective.trace.totals[LARGE]
     assert (small.decoded - small.kept, large.kept) == (small.discarded, 6)
     assert small.discarded == 2
@@ -73,7 +73,7 @@ def test_totals_count_kept_and_discarded_tokens_by_author(reflective: Run) -> No
     assert reflective.trace.finish is Finish.END_OF_TEXT
 
 
-def test_speed_is_by_the_clock_without_the_handoff() -> None:
+def test_speed_is_by_the_clock_without_the_handoff():
     trace = Trace.of(
         [
             events.WriteStarted(0.0, LARGE, OPENING.id, 0),
@@ -87,7 +87,7 @@ def test_speed_is_by_the_clock_without_the_handoff() -> None:
     assert (trace.totals[LARGE].prefilled, trace.seconds) == (100, 6.0)
 
 
-def test_what_a_model_reads_again_is_told_from_what_it_reads_first() -> None:
+def test_what_a_model_reads_again_is_told_from_what_it_reads_first():
     """The small model reads a prompt of 10 tokens, writes 5, and finds other text where its last 3 stood."""
     trace = Trace.of(
         [
@@ -104,7 +104,7 @@ def test_what_a_model_reads_again_is_told_from_what_it_reads_first() -> None:
     assert trace.totals[LARGE].reread == 0
 
 
-def test_a_lost_cache_is_read_again_but_what_stood_outside_the_text_was_not_read() -> None:
+def test_a_lost_cache_is_read_again_but_what_stood_outside_the_text_was_not_read():
     def judged(reused: int, prefilled: int) -> events.Judged:
         return events.Judged(0.0, ("0", "9"), (0.5, 0.5), Handoff(reused, prefilled, 0.0))
 
@@ -126,7 +126,7 @@ def test_a_lost_cache_is_read_again_but_what_stood_outside_the_text_was_not_read
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30), st.integers(0, 12)), max_size=12))
-def test_each_position_that_is_read_a_second_time_counts_once(handoffs: list[tuple[int, int, int]]) -> None:
+def test_each_position_that_is_read_a_second_time_counts_once(handoffs):
     """Against the set of all positions that were ever in the cache."""
     trace, seen, again, held = Trace(), set[int](), 0, 0
     for kept, read, written in handoffs:
@@ -140,7 +140,7 @@ def test_each_position_that_is_read_a_second_time_counts_once(handoffs: list[tup
     assert trace.totals[SMALL].reread == again
 
 
-def test_the_answer_begins_with_its_first_token_that_is_more_than_white_space() -> None:
+def test_the_answer_begins_with_its_first_token_that_is_more_than_white_space():
     thinking = events.RunStarted(0.0, QUESTION, "never", {}, 0, None, None, 0, True)
     trace = Trace.of([thinking, token(SMALL, "Well.", 1.0), token(SMALL, "</think>", 2.0)])
     assert trace.answer_began is None
@@ -158,7 +158,7 @@ def test_the_answer_begins_with_its_first_token_that_is_more_than_white_space() 
     assert Trace.of([plain, token(SMALL, "4", 0.5)]).answer_began == 0.5, "at once, without thinking"
 
 
-def test_writes_of_a_single_token_are_left_out_of_the_speed() -> None:
+def test_writes_of_a_single_token_are_left_out_of_the_speed():
     alone = Trace.of([events.WriteStarted(0.0, LARGE, OPENING.id, 0), token(LARGE, "a", 0.0001)])
     assert (alone.totals[LARGE].tokens_per_second, alone.pieces[0].tokens_per_second) == (0.0, 0.0)
 
@@ -171,7 +171,7 @@ def test_writes_of_a_single_token_are_left_out_of_the_speed() -> None:
     assert trace.totals[LARGE].decode_seconds == pytest.approx(0.5)
 
 
-def test_a_trial_is_kept_with_the_text_before_it_though_what_it_was_made_for_is_discarded() -> None:
+def test_a_trial_is_kept_with_the_text_before_it_though_what_it_was_made_for_is_discarded():
     tried = events.Tried(1.0, SMALL, 6, (), Stop.LIMIT, Handoff(0, 0, 0.1))
     trace = Trace.of(
         [
@@ -185,7 +185,7 @@ def test_a_trial_is_kept_with_the_text_before_it_though_what_it_was_made_for_is_
     assert [piece.tried for piece in trace.pieces] == [tried, None]
 
 
-def test_a_token_cut_by_a_discard_keeps_what_is_left_of_it() -> None:
+def test_a_token_cut_by_a_discard_keeps_what_is_left_of_it():
     trace = Trace.of(
         [
             events.WriteStarted(0.0, SMALL, None, 0),
@@ -203,7 +203,7 @@ def test_a_token_cut_by_a_discard_keeps_what_is_left_of_it() -> None:
     assert [token.id for token in incomplete] == [None, None], "the text of both was cut"
 
 
-def test_a_step_that_is_discarded_gives_its_number_to_the_next() -> None:
+def test_a_step_that_is_discarded_gives_its_number_to_the_next():
     trace = Trace.of(
         [
             events.WriteStarted(0.0, SMALL, None, 0),
@@ -223,7 +223,7 @@ def test_a_step_that_is_discarded_gives_its_number_to_the_next() -> None:
     assert len(trace.steps) == 2
 
 
-def test_white_space_after_a_boundary_belongs_to_the_step_before() -> None:
+def test_white_space_after_a_boundary_belongs_to_the_step_before():
     trace = Trace.of(
         [
             events.WriteStarted(0.0, SMALL, None, 0),
@@ -235,7 +235,7 @@ def test_white_space_after_a_boundary_belongs_to_the_step_before() -> None:
     assert [step.text for step in trace.steps] == ["One.\n\n\n", "Two."]
 
 
-def test_discarding_the_close_of_thinking_opens_it_again() -> None:
+def test_discarding_the_close_of_thinking_opens_it_again():
     trace = Trace.of(
         [
             events.WriteStarted(0.0, SMALL, None, 0),
@@ -249,7 +249,7 @@ def test_discarding_the_close_of_thinking_opens_it_again() -> None:
     assert trace.text == "Hm."
 
 
-def test_a_trace_from_stored_lines_equals_the_live_one(reflective: Run) -> None:
+def test_a_trace_from_stored_lines_equals_the_live_one(reflective):
     lines = (*map(event_to_json, reflective.trace.events), trace_to_json(reflective.trace))
     again = trace_from_lines(json.dumps(line) for line in lines)
     assert again.events == reflective.trace.events
@@ -257,14 +257,14 @@ def test_a_trace_from_stored_lines_equals_the_live_one(reflective: Run) -> None:
     assert [step.text for step in again.steps] == [step.text for step in reflective.trace.steps]
 
 
-def test_a_run_goes_on_from_the_parts_of_a_trace(reflective: Run) -> None:
+def test_a_run_goes_on_from_the_parts_of_a_trace(reflective):
     parts = reflective.trace.parts()
     assert "".join(part.text for part in parts) == reflective.trace.text
     assert [part.closing_tag for part in parts if part.closing_tag] == ["</think>"]
     assert all(part.id is not None for part in parts)
 
 
-def test_a_second_start_goes_on_in_time_and_text(reflective: Run) -> None:
+def test_a_second_start_goes_on_in_time_and_text(reflective):
     first = list(reflective.trace.events)
     trace = Trace.of([*first, first[0], token(SMALL, " More.", 1.0)])
     assert trace.text.endswith("It is 4. More.")
@@ -272,7 +272,7 @@ def test_a_second_start_goes_on_in_time_and_text(reflective: Run) -> None:
     assert trace.finish is None
 
 
-def test_a_second_start_does_not_go_on_with_the_takeover_that_was_interrupted() -> None:
+def test_a_second_start_does_not_go_on_with_the_takeover_that_was_interrupted():
     start = events.RunStarted(0.0, QUESTION, "relay", {}, 0, None, None, 0, True)
     interrupted = [start, events.TakeoverStarted(0.1, OPENING.id, None, 9, 0), token(LARGE, "So", 0.2)]
     trace = Trace.of([*interrupted, start, token(LARGE, " it", 0.1)])
@@ -280,14 +280,14 @@ def test_a_second_start_does_not_go_on_with_the_takeover_that_was_interrupted() 
     assert [piece.takeover for piece in trace.pieces] == [interrupted[1], None]
 
 
-def test_a_line_that_is_not_json_is_named() -> None:
+def test_a_line_that_is_not_json_is_named():
     with pytest.raises(StoreError, match="Line 2"):
         trace_from_lines(["{}", "{oops"])
     with pytest.raises(StoreError, match="not an object"):
         trace_from_lines(["3"])
 
 
-def test_a_token_costs_the_same_at_the_end_of_a_long_run() -> None:
+def test_a_token_costs_the_same_at_the_end_of_a_long_run():
     """Counted in work, not in seconds: no text is joined while tokens arrive."""
     trace = Trace()
     trace.apply(events.WriteStarted(0.0, SMALL, None, 0))

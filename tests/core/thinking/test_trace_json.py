@@ -29,7 +29,6 @@ from baton_reasoning.core.models.options import (
     HubFile,
     LocalFile,
     ModelOverrides,
-    ModelSource,
     ServerUrls,
     ThinkingTags,
 )
@@ -109,23 +108,23 @@ ONE_OF_EACH: list[Event] = [
 ]
 
 
-def test_every_kind_of_event_has_a_name() -> None:
+def test_every_kind_of_event_has_a_name():
     assert {type(event) for event in ONE_OF_EACH} == set(KINDS.values())
 
 
 @pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: type(event).__name__)
-def test_an_event_comes_back_from_json_as_it_was(event: Event) -> None:
+def test_an_event_comes_back_from_json_as_it_was(event):
     assert event_from_json(json.loads(json.dumps(event_to_json(event)))) == event
 
 
-def test_a_token_takes_little_room_and_the_first_event_says_the_schema() -> None:
+def test_a_token_takes_little_room_and_the_first_event_says_the_schema():
     assert event_to_json(ONE_OF_EACH[0])["schema"] == SCHEMA
     token = events.TokenWritten(1.5, Author.SMALL, 5, " the")
     assert event_to_json(token) == {"event": "token", "at": 1.5, "author": "small", "id": 5, "text": " the"}
 
 
 @pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: type(event).__name__)
-def test_an_event_of_schema_1_is_read_as_one_of_today(event: Event) -> None:
+def test_an_event_of_schema_1_is_read_as_one_of_today(event):
     """There the values of a handoff were fields of the event."""
     data = event_to_json(event)
     if handoff := data.pop("handoff", None):
@@ -133,14 +132,14 @@ def test_an_event_of_schema_1_is_read_as_one_of_today(event: Event) -> None:
     assert event_from_json(json.loads(json.dumps(data))) == event
 
 
-def test_a_written_token_has_the_fields_of_the_engines_in_their_order() -> None:
+def test_a_written_token_has_the_fields_of_the_engines_in_their_order():
     """With its text in place of the bytes; what records it relies on the order."""
     _, _, *fields, ends_step = events.TokenWritten.__struct_fields__
     assert fields == ["text" if name == "data" else name for name in Token._fields]
     assert ends_step == "ends_step"
 
 
-def test_what_another_version_wrote_is_passed_over_with_a_notice() -> None:
+def test_what_another_version_wrote_is_passed_over_with_a_notice():
     lines = [
         {"event": "token", "at": 1, "author": "small", "id": 5, "text": "a", "mood": "glad"},
         {"event": "valued", "at": 2, "position": 1, "right": 3, "total": 16, "seconds": 0.5},
@@ -164,9 +163,7 @@ def test_what_another_version_wrote_is_passed_over_with_a_notice() -> None:
         ),
     ],
 )
-def test_a_trace_of_an_earlier_version_shows_its_text_and_says_what_is_not_as_it_was(
-    policy: str, boundary: str, notices: list[str]
-) -> None:
+def test_a_trace_of_an_earlier_version_shows_its_text_and_says_what_is_not_as_it_was(policy, boundary, notices):
     settings = {"policy": {"policy": policy}, "boundary": boundary, "limits": {"early_exit": 0.95}}
     started = event_to_json(events.RunStarted(0.0, (), policy, settings, 7, None, None, 12, thinking=True))
     tried = {"event": "tried", "at": 1, "author": "small", "position": 5, "tokens": [], "stop": "limit", "seconds": 1}
@@ -204,7 +201,7 @@ def test_a_trace_of_an_earlier_version_shows_its_text_and_says_what_is_not_as_it
         {"event": "handed_over", "at": 1, "author": "small", "reused": -1, "prefilled": 2, "seconds": 1},
     ],
 )
-def test_a_broken_event_is_refused_with_its_kind(data: dict[str, object]) -> None:
+def test_a_broken_event_is_refused_with_its_kind(data):
     with pytest.raises(StoreError, match=f"kind '{data['event']}' cannot be read"):
         event_from_json(data)
 
@@ -219,7 +216,7 @@ COMPLETE = [json.dumps(event_to_json(event)) for event in RUN.trace.events]
 
 
 @given(st.data())
-def test_a_malformed_trace_raises_our_error_and_no_other(data: st.DataObject) -> None:
+def test_a_malformed_trace_raises_our_error_and_no_other(data):
     """Any value of any line replaced by anything JSON can say."""
     line = json.loads(data.draw(st.sampled_from(COMPLETE)))
     name = data.draw(st.sampled_from(sorted(line)))
@@ -248,17 +245,17 @@ def test_a_malformed_trace_raises_our_error_and_no_other(data: st.DataObject) ->
         '{"event": "run_started", "at": 0, "settings": {"policy": {"policy": 3}}, "small": [], "conversation": [3]}',
     ],
 )
-def test_odd_lines_are_refused_in_words(line: str) -> None:
+def test_odd_lines_are_refused_in_words(line):
     with pytest.raises(StoreError):
         trace_from_lines([line])
 
 
 @pytest.mark.parametrize("line", ['{"event": ["token"]}', '{"event": {}}', '{"event": 3}', "{}"])
-def test_a_line_of_no_known_kind_is_passed_over(line: str) -> None:
+def test_a_line_of_no_known_kind_is_passed_over(line):
     assert trace_from_lines([line]).events == []
 
 
-def test_a_thinking_that_is_closed_without_its_tag_cannot_be_resumed() -> None:
+def test_a_thinking_that_is_closed_without_its_tag_cannot_be_resumed():
     lines = [
         '{"event": "token", "at": 1, "author": "small", "id": 5, "text": "One."}',
         '{"event": "thinking_closed", "at": 1, "author": "small", "position": 4, "tag": "</think>"}',
@@ -271,7 +268,7 @@ def test_a_thinking_that_is_closed_without_its_tag_cannot_be_resumed() -> None:
     "source",
     [DemoModel.LARGE, LocalFile(Path("a.gguf")), HubFile("o/n", "Q4_K_M"), ServerUrls(("http://a", "http://b"))],
 )
-def test_the_source_of_a_model_comes_back_as_it_was(source: ModelSource) -> None:
+def test_the_source_of_a_model_comes_back_as_it_was(source):
     card = dataclasses.replace(CARD, source=source, overrides=ModelOverrides(top_k=3))
     started = events.RunStarted(0.0, (), "keywords", {}, 7, card, None, 12, thinking=True)
     line = event_to_json(started)
@@ -279,7 +276,7 @@ def test_the_source_of_a_model_comes_back_as_it_was(source: ModelSource) -> None
     assert event_from_json(json.loads(json.dumps(line))) == started
 
 
-def test_a_text_of_an_earlier_version_shows_who_wrote_it() -> None:
+def test_a_text_of_an_earlier_version_shows_who_wrote_it():
     """A policy that left, interrupted and resumed, with settings, an end of a takeover and fields of events that this
     version does not know."""
     settings = {"policy": {"policy": "relay", "as_published": True}}

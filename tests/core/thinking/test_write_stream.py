@@ -29,13 +29,11 @@ def run_with(large: ScriptedEngine, small: ScriptedEngine | None = None) -> Trac
 
 
 @pytest.fixture
-def large() -> ChargingEngine:
+def large():
     return ChargingEngine(*["And so it is."] * 2, name="large", supports_prefetch=True)
 
 
-def test_after_each_takeover_the_bill_so_far_is_told_and_before_the_end_that_of_the_closed_session(
-    large: ChargingEngine,
-) -> None:
+def test_after_each_takeover_the_bill_so_far_is_told_and_before_the_end_that_of_the_closed_session(large):
     trace = run_with(large)
     told = trace.events
     after_takeovers = [told[i + 1 : i + 3] for i, event in enumerate(told) if isinstance(event, TakeoverEnded)]
@@ -47,7 +45,7 @@ def test_after_each_takeover_the_bill_so_far_is_told_and_before_the_end_that_of_
     assert large.sessions[0].closed
 
 
-def test_a_small_model_on_a_server_is_billed_after_each_of_its_writes() -> None:
+def test_a_small_model_on_a_server_is_billed_after_each_of_its_writes():
     small = ChargingEngine("One two three four five.\n\n", " Six seven.\n\n", " Eight.")
     trace = run_with(ScriptedEngine(*["And so it is."] * 2, name="large"), small)
     bills = [event.usage.cost.written for event in trace.events if isinstance(event, UsageReported)]
@@ -56,12 +54,12 @@ def test_a_small_model_on_a_server_is_billed_after_each_of_its_writes() -> None:
     assert bills[-1] == small.written
 
 
-def test_models_on_this_machine_are_not_billed() -> None:
+def test_models_on_this_machine_are_not_billed():
     trace = run_with(ScriptedEngine(*["And so it is."] * 2, name="large"))
     assert (trace.usage, trace.prefetches) == ({}, [])
 
 
-def test_what_was_read_along_is_told_once_with_its_time_in_the_run(large: ChargingEngine) -> None:
+def test_what_was_read_along_is_told_once_with_its_time_in_the_run(large):
     trace = run_with(large)
     along = [call.prefilled for call in large.calls if call.kind.value == "read along"]
     assert [reading.tokens for reading in trace.prefetches] == along
@@ -69,7 +67,7 @@ def test_what_was_read_along_is_told_once_with_its_time_in_the_run(large: Chargi
     assert all(0 <= reading.began <= reading.at <= trace.seconds for reading in trace.prefetches)
 
 
-def test_a_run_that_goes_on_adds_to_the_bill_and_to_the_time() -> None:
+def test_a_run_that_goes_on_adds_to_the_bill_and_to_the_time():
     started = RunStarted(0.0, QUESTION, "random", {}, 0, None, None, 0, thinking=True)
     first = UsageReported(2.0, LARGE, Usage(RequestUsage(1, read=5), 0.25, "EUR"))
     second = UsageReported(1.0, LARGE, Usage(RequestUsage(2, read=3), 0.5, "EUR"))
@@ -82,7 +80,7 @@ def test_a_run_that_goes_on_adds_to_the_bill_and_to_the_time() -> None:
     assert last_line["prefetch"] == [{"author": "large", "began": 2.5, "seconds": 0.25, "tokens": 7}]
 
 
-def test_a_run_that_is_stopped_is_billed_all_the_same(large: ChargingEngine) -> None:
+def test_a_run_that_is_stopped_is_billed_all_the_same(large):
     control = Control()
     small = ScriptedEngine(
         "One two.\n\n", " Three.\n\n", before_token=lambda body: control.stop() if "Three" in body else None
@@ -91,9 +89,7 @@ def test_a_run_that_is_stopped_is_billed_all_the_same(large: ChargingEngine) -> 
     assert trace.usage == {LARGE: large.usage}
 
 
-def test_a_reading_that_ends_while_it_is_reported_is_not_reported_before_its_end(
-    large: ChargingEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_reading_that_ends_while_it_is_reported_is_not_reported_before_its_end(large, monkeypatch):
     ends_later = [(time.perf_counter() + 1_000, 0.5, 3)]
     monkeypatch.setattr(ChargingSession, "take_prefetched", lambda _: [ends_later.pop()] if ends_later else [])
     (reading,) = run_with(large).prefetches

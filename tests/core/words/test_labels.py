@@ -29,7 +29,7 @@ COST = RequestUsage(
 )
 
 
-def test_a_bill_in_a_line_names_what_is_known_and_what_is_about() -> None:
+def test_a_bill_in_a_line_names_what_is_known_and_what_is_about():
     assert bill_text(Usage(COST, 0.0021, "EUR")) == (
         "2 requests, 5,310 tokens sent, 5,120 of them reused, 190 read, 84 written, 3.0 KiB, 1.2 s waited, 0.0021 EUR"
     )
@@ -43,15 +43,15 @@ def test_a_bill_in_a_line_names_what_is_known_and_what_is_about() -> None:
 
 
 @pytest.mark.parametrize(("number", "words"), [(412, "412 B"), (3584, "3.5 KiB"), (1_258_291, "1.2 MiB")])
-def test_sizes(number: int, words: str) -> None:
+def test_sizes(number, words):
     assert size(number) == words
 
 
-def test_models_on_this_machine_have_no_bill() -> None:
+def test_models_on_this_machine_have_no_bill():
     assert list(bills_of(Pair(ScriptedEngine("a"), None))) == []
 
 
-def test_an_answer_of_an_earlier_version_names_its_policy_and_says_what_is_left_out() -> None:
+def test_an_answer_of_an_earlier_version_names_its_policy_and_says_what_is_left_out():
     started = RunStarted(0.0, (), "oracle", {"policy": {"policy": "oracle"}}, 7, None, None, 0, False)
     valued = {"event": "valued", "at": 1.0, "position": 0, "right": 3, "total": 4, "seconds": 1.0}
     written = TokenWritten(2.0, Author.SMALL, 5, "Four.")
@@ -76,11 +76,11 @@ def test_an_answer_of_an_earlier_version_names_its_policy_and_says_what_is_left_
         ("opening", ["Keywords, opening 100", "Keywords"]),
     ],
 )
-def test_an_arm_is_called_by_what_sets_it_apart(base: RunSettings, recipe: str, titles: list[str]) -> None:
+def test_an_arm_is_called_by_what_sets_it_apart(base, recipe, titles):
     assert [title_of(arm.settings) for arm in arms_of([recipe], base)] == titles
 
 
-def test_presets_are_known_by_name_own_cues_are_named_and_many_differences_are_cut_short() -> None:
+def test_presets_are_known_by_name_own_cues_are_named_and_many_differences_are_cut_short():
     assert [title_of(arm.settings) for arm in arms_of(["paper", "reference"], RunSettings())] == [
         "Keywords (paper)",
         "Keywords (reference)",
@@ -90,7 +90,7 @@ def test_presets_are_known_by_name_own_cues_are_named_and_many_differences_are_c
     assert title_of(c.settings) == "Keywords, reflections allowed 3, takeover growth 0, …"
 
 
-def test_a_piece_says_who_wrote_it_how_much_and_why() -> None:
+def test_a_piece_says_who_wrote_it_how_much_and_why():
     small = TokenWritten(0.0, Author.SMALL, 1, "So")
     taken = TakeoverStarted(0.0, "reflection", Cue("Wait", Category.REFLECTION, 0, 4), 30, 4)
     by_large = WriteStarted(0.0, Author.LARGE, "reflection", 4)

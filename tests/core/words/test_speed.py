@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -24,7 +23,7 @@ from tests.fakes.scripted import ScriptedEngine
 PLACED = Placement((), 512, 1, "f16")
 
 
-def test_the_rate_of_a_machine_is_that_of_the_largest_model_that_was_measured(tmp_path: Path) -> None:
+def test_the_rate_of_a_machine_is_that_of_the_largest_model_that_was_measured(tmp_path):
     costs, headers = ModelCosts(tmp_path / "costs.json"), [read_header(SMALL_MODEL), read_header(LARGE_MODEL)]
     assert bytes_per_second(headers, costs) is None
     for path, decode in ((SMALL_MODEL, 0.5), (LARGE_MODEL, 0.1)):
@@ -44,14 +43,12 @@ SLOW, GAP = (
 
 
 @pytest.mark.parametrize(("small_bytes", "is_said"), [(1, False), (7, False), (8, True), (12, True)])
-def test_it_is_said_where_a_pair_of_these_sizes_is_hardly_faster_than_its_large_model(
-    small_bytes: int, is_said: bool
-) -> None:
+def test_it_is_said_where_a_pair_of_these_sizes_is_hardly_faster_than_its_large_model(small_bytes, is_said):
     assert (SLOW in estimate_from_sizes(small_bytes, 10)) is is_said
 
 
 @pytest.mark.parametrize(("small", "is_said"), [(0.1, False), (0.9, True)])
-def test_it_is_said_where_the_measured_costs_predict_it(tmp_path: Path, small: float, is_said: bool) -> None:
+def test_it_is_said_where_the_measured_costs_predict_it(tmp_path, small, is_said):
     costs = ModelCosts(tmp_path / "costs.json")
     cards = [ModelCard("demo", "", 1024, path=path, placement=PLACED) for path in (SMALL_MODEL, LARGE_MODEL)]
     for card, decode in zip(cards, (small, 1.0), strict=True):
@@ -73,9 +70,7 @@ def test_it_is_said_where_the_measured_costs_predict_it(tmp_path: Path, small: f
     ],
     ids=["a reasoner", "a narrow gap", "a wide gap", "a small reasoner", "a tiny one", "not known"],
 )
-def test_it_is_said_where_the_small_model_may_get_nothing_right(
-    small: float, large: float, is_reasoner: bool, is_said: bool, tmp_path: Path
-) -> None:
+def test_it_is_said_where_the_small_model_may_get_nothing_right(small, large, is_reasoner, is_said, tmp_path):
     costs = ModelCosts(tmp_path / "costs.json")
     one, other = header(small, is_reasoner=is_reasoner), header(large, is_reasoner=True)
     assert (GAP in speed_of_files(one, other, costs)) is is_said

@@ -65,12 +65,12 @@ def takeover(texts: Sequence[str], reason: str, cue: Cue | None = None, replaced
         (takeover(["Hold on.\n\n", "Something else."], "reflection", HOLD_ON), "The large model went on."),
     ],
 )
-def test_a_sentence_says_who_wrote_it_and_to_what_effect(events: list[Event], sentence: str) -> None:
+def test_a_sentence_says_who_wrote_it_and_to_what_effect(events, sentence):
     trace = Trace.of(events)
     assert step_sentence(trace, trace.pieces[-1]) == sentence
 
 
-def test_the_answer_is_not_called_a_step() -> None:
+def test_the_answer_is_not_called_a_step():
     trace = Trace.of(small("It is 4."))
     trace.pieces[0].in_answer = True
     assert step_sentence(trace, trace.pieces[0]) == "The small model wrote this part of the answer."

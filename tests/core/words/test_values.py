@@ -49,11 +49,11 @@ def with_values(trace: Trace, outcomes: list[str], ends_right: bool | None = Non
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.0, ".00"), (0.944, ".94"), (0.999, "1.00"), (1.0, "1.00")])
-def test_a_value_has_no_leading_zero(value: float, text: str) -> None:
+def test_a_value_has_no_leading_zero(value, text):
     assert value_text(value) == text
 
 
-def test_a_wrong_answer_names_its_loss_and_what_else_is_beyond_chance() -> None:
+def test_a_wrong_answer_names_its_loss_and_what_else_is_beyond_chance():
     trace = steps_alone()
     values = with_values(trace, [RIGHT, RIGHT, WRONG, RIGHT, WRONG], ends_right=False)
     assert value_sentences(trace, values) == [
@@ -63,13 +63,13 @@ def test_a_wrong_answer_names_its_loss_and_what_else_is_beyond_chance() -> None:
     ]
 
 
-def test_many_changes_are_counted() -> None:
+def test_many_changes_are_counted():
     trace = steps_alone()
     values = with_values(trace, [RIGHT, WRONG] * 4 + [RIGHT], ends_right=True)
     assert value_sentences(trace, values)[2].endswith(", and 1 more")
 
 
-def test_between_places_without_values_the_steps_are_named_and_none_is_marked() -> None:
+def test_between_places_without_values_the_steps_are_named_and_none_is_marked():
     trace = steps_alone()
     values = with_values(trace, [RIGHT, "", "", WRONG], ends_right=False, is_whole=False)
     assert value_sentences(trace, values) == [
@@ -85,7 +85,7 @@ def takeover() -> Trace:
     return run(keywords(), small=small, large=["Wait, so that is 12 in all."]).trace
 
 
-def test_a_takeover_is_compared_with_what_it_replaced() -> None:
+def test_a_takeover_is_compared_with_what_it_replaced():
     trace = takeover()
     replaced = next(index for index, place in enumerate(places_of(trace)) if place.replaced)
     outcomes = [RIGHT] * len(places_of(trace))
@@ -101,7 +101,7 @@ def test_a_takeover_is_compared_with_what_it_replaced() -> None:
     assert next(piece for piece in trace.pieces if piece.position == position).author is Author.LARGE
 
 
-def test_what_changed_in_an_answer_that_is_not_shown_is_not_marked() -> None:
+def test_what_changed_in_an_answer_that_is_not_shown_is_not_marked():
     trace = takeover()
     values = with_values(trace, [RIGHT] * (len(places_of(trace)) - 1), ends_right=False)
     assert [change.after.position for change in notable_changes(trace, values)] == [trace.length]
@@ -110,7 +110,7 @@ def test_what_changed_in_an_answer_that_is_not_shown_is_not_marked() -> None:
     assert list(value_marks(trace, trace.pieces)) == [trace.pieces[-1].position]
 
 
-def test_agreement_is_called_so_at_each_place() -> None:
+def test_agreement_is_called_so_at_each_place():
     trace = takeover()
     values = with_values(trace, [WRONG] * 3 + [RIGHT], ends_right=True, is_expected=False)
     assert "agreement .00" in place_in_words(values.places[0], trace.pieces[0], values)
@@ -126,7 +126,7 @@ def test_agreement_is_called_so_at_each_place() -> None:
         ("policy", "Small by the run’s policy."),
     ],
 )
-def test_who_wrote_how_many_continuations(writer: str, text: str) -> None:
+def test_who_wrote_how_many_continuations(writer, text):
     trace = steps_alone()
     said = source_text(with_values(trace, [RIGHT, 2 * WRONG], writer=writer).estimated)
     assert said == f"Share of continuations that end in 12: 16 to 32 from each of 2 places, by {text}"
@@ -139,26 +139,26 @@ def said(right: Mapping[TextPlace, int], *, is_expected: bool = True) -> list[st
     return value_sentences(trace, values)
 
 
-def test_the_turn_and_the_large_models_part_are_named() -> None:
+def test_the_turn_and_the_large_models_part_are_named():
     assert said(RESCUED) == [
         "The turn: step 2: Step 1 goes on.",
         "large wrote 43%, brought 100% of the gain",
     ]
 
 
-def test_what_lowered_the_value_is_lost_only_where_the_answer_was_likely_before() -> None:
+def test_what_lowered_the_value_is_lost_only_where_the_answer_was_likely_before():
     assert said({TextPlace(0): 16, TextPlace(STEP): 1}) == ["Lost at step 1: Step 0 goes on."]
     assert said({TextPlace(0): 16, TextPlace(STEP): 9}) == ["Fell most at step 1: Step 0 goes on."]
     assert said({TextPlace(0): 16, TextPlace(2 * STEP): 0}) == ["Lost at steps 1 to 2"]
 
 
-def test_a_rise_without_a_takeover_is_a_turn_too() -> None:
+def test_a_rise_without_a_takeover_is_a_turn_too():
     sentences = said({TextPlace(0): 0, TextPlace(STEP): 16})
     assert sentences == ["The turn: step 1: Step 0 goes on.", "large wrote 43%, brought 0% of the gain"]
     assert said({TextPlace(0): 0, TextPlace(STEP): 7})[0].startswith("Rose most at step 1")
 
 
-def test_agreement_is_said_to_be_no_proof_and_chance_to_be_chance() -> None:
+def test_agreement_is_said_to_be_no_proof_and_chance_to_be_chance():
     agreement, chance = said({TextPlace(0): 8, TextPlace(STEP): 9}, is_expected=False)
     assert agreement.endswith("this answer's own, 4, which is no proof that it is right.")
     assert chance == "No step changed the value beyond chance."

@@ -1,12 +1,9 @@
 """One call dresses the window; widgets hear of it and read the colours anew."""
 
-from collections.abc import Iterator
-
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QPalette
-from PySide6.QtWidgets import QApplication, QLabel, QPushButton
-from pytestqt.qtbot import QtBot
+from PySide6.QtWidgets import QLabel, QPushButton
 
 from baton_reasoning.app.toolkit.theme import DARK, LIGHT, Role, current_theme, icon, reading_font, set_role
 from baton_reasoning.app.toolkit.theme.icons import ICON_FOLDER
@@ -14,7 +11,7 @@ from baton_reasoning.core.settings import ColourScheme
 
 
 @pytest.fixture(autouse=True)
-def undress(qapp: QApplication) -> Iterator[None]:
+def undress(qapp):
     font, palette, style = qapp.font(), qapp.palette(), qapp.style().name()
     yield
     qapp.setStyleSheet("")
@@ -23,7 +20,7 @@ def undress(qapp: QApplication) -> Iterator[None]:
     qapp.setPalette(palette)
 
 
-def test_the_dark_scheme_darkens_the_palette_and_tells_it(qapp: QApplication, qtbot: QtBot) -> None:
+def test_the_dark_scheme_darkens_the_palette_and_tells_it(qapp, qtbot):
     theme = current_theme()
     theme.use(ColourScheme.LIGHT)
     with qtbot.waitSignal(theme.changed):
@@ -32,7 +29,7 @@ def test_the_dark_scheme_darkens_the_palette_and_tells_it(qapp: QApplication, qt
     assert qapp.palette().color(QPalette.ColorRole.Window).name() == DARK.background
 
 
-def test_there_is_one_theme_which_is_light_where_the_system_does_not_say(qapp: QApplication) -> None:
+def test_there_is_one_theme_which_is_light_where_the_system_does_not_say(qapp):
     theme = current_theme()
     theme.use(ColourScheme.DARK)
     theme.use(ColourScheme.SYSTEM)
@@ -40,7 +37,7 @@ def test_there_is_one_theme_which_is_light_where_the_system_does_not_say(qapp: Q
     assert theme.colours is LIGHT
 
 
-def test_it_follows_the_system_at_dusk_only_if_asked_to(qapp: QApplication) -> None:
+def test_it_follows_the_system_at_dusk_only_if_asked_to(qapp):
     theme = current_theme()
     theme.use(ColourScheme.SYSTEM)
     qapp.styleHints().colorSchemeChanged.emit(Qt.ColorScheme.Dark)
@@ -50,7 +47,7 @@ def test_it_follows_the_system_at_dusk_only_if_asked_to(qapp: QApplication) -> N
     assert theme.colours is LIGHT
 
 
-def test_the_text_size_scales_the_font_of_the_system_as_far_as_one_can_read(qapp: QApplication) -> None:
+def test_the_text_size_scales_the_font_of_the_system_as_far_as_one_can_read(qapp):
     current_theme().use(ColourScheme.LIGHT, text_size=1.5)
     assert qapp.font().pointSizeF() == pytest.approx(reading_font().pointSizeF() * 1.5)
     for asked, held in ((0.01, 0.7), (99, 2.5)):
@@ -58,7 +55,7 @@ def test_the_text_size_scales_the_font_of_the_system_as_far_as_one_can_read(qapp
         assert current_theme().text_size == held
 
 
-def test_the_role_of_a_label_colours_it(qapp: QApplication, qtbot: QtBot) -> None:
+def test_the_role_of_a_label_colours_it(qapp, qtbot):
     current_theme().use(ColourScheme.LIGHT)
     label = QLabel("large wrote 17%")
     qtbot.addWidget(label)
@@ -66,7 +63,7 @@ def test_the_role_of_a_label_colours_it(qapp: QApplication, qtbot: QtBot) -> Non
     assert label.palette().color(QPalette.ColorRole.WindowText).name() == LIGHT.large
 
 
-def test_the_style_sheet_parses_in_both_schemes(qapp: QApplication, qtbot: QtBot) -> None:
+def test_the_style_sheet_parses_in_both_schemes(qapp, qtbot):
     button = QPushButton("Stop")
     qtbot.addWidget(button)
     set_role(button, Role.PRIMARY)
@@ -77,6 +74,6 @@ def test_the_style_sheet_parses_in_both_schemes(qapp: QApplication, qtbot: QtBot
 
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in ICON_FOLDER.glob("*.svg")))
-def test_every_icon_shows_something(qapp: QApplication, name: str) -> None:
+def test_every_icon_shows_something(qapp, name):
     image = icon(name, LIGHT.danger).pixmap(32, 32).toImage()
     assert any(image.pixelColor(x, y).alpha() for x in range(32) for y in range(32))

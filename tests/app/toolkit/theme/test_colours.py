@@ -72,13 +72,13 @@ def difference(one: str, other: str, sight: Matrix) -> float:
 
 
 @both
-def test_every_ink_can_be_read_on_every_ground(colours: Colours) -> None:
+def test_every_ink_can_be_read_on_every_ground(colours):
     poor = [(ink, g) for ink in inks(colours) for g in grounds(colours) if contrast(ink, g) < 4.5]
     assert poor == []
 
 
 @both
-def test_buttons_and_words_that_are_selected_or_found_can_be_read(colours: Colours) -> None:
+def test_buttons_and_words_that_are_selected_or_found_can_be_read(colours):
     assert contrast(colours.on_accent, colours.accent) >= 4.5
     assert contrast(colours.on_danger, colours.danger) >= 4.5
     assert contrast(colours.text, colours.selection) >= 4.5
@@ -88,23 +88,23 @@ def test_buttons_and_words_that_are_selected_or_found_can_be_read(colours: Colou
 
 
 @both
-def test_edges_of_fields_stand_out_from_their_ground(colours: Colours) -> None:
+def test_edges_of_fields_stand_out_from_their_ground(colours):
     assert min(contrast(colours.outline, g) for g in (colours.background, colours.surface)) >= 3
 
 
 @both
 @pytest.mark.parametrize("sight", [DEUTERANOPIA, PROTANOPIA], ids=["no green", "no red"])
-def test_the_authors_differ_without_red_or_green(colours: Colours, sight: Matrix) -> None:
+def test_the_authors_differ_without_red_or_green(colours, sight):
     authors = colours.small, colours.large, colours.inserted, colours.person
     assert min(difference(a, b, sight) for a, b in combinations(authors, 2)) > 20
 
 
-def test_contrast_runs_from_one_to_twenty_one() -> None:
+def test_contrast_runs_from_one_to_twenty_one():
     assert contrast("#808080", "#808080") == 1
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
 
 
-def test_blending_goes_from_the_ground_to_the_ink() -> None:
+def test_blending_goes_from_the_ground_to_the_ink():
     assert blend("#000000", "#ffffff", 0) == "#000000"
     assert blend("#000000", "#ffffff", 1) == "#ffffff"
     assert blend("#000000", "#ff0000", 0.5) in ("#7f0000", "#800000")

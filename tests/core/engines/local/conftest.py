@@ -3,43 +3,41 @@
 import multiprocessing
 import os
 import socket
-from collections.abc import Iterator
 from contextlib import closing
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 import pytest
 
 from baton_reasoning.core.engines.base import Conversation, Message
-from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.models.options import LoadOptions, Sampling
 
 QUESTION: Conversation = (Message("user", "How many pets has Ed, who has 2 dogs, 3 cats and 4 fish? Check it."),)
 
 
 @pytest.fixture(scope="session")
-def small_engine(smollm2: Path) -> Iterator[LocalEngine]:
+def small_engine(smollm2):
     engine = LocalEngine(smollm2, LoadOptions(context=2048, batch=128, threads=1))
     yield engine
     engine.close()
 
 
 @pytest.fixture(scope="session")
-def large_engine(gemma: Path) -> Iterator[LocalEngine]:
+def large_engine(gemma):
     engine = LocalEngine(gemma, LoadOptions(context=2048, batch=128, threads=1))
     yield engine
     engine.close()
 
 
 @pytest.fixture
-def session(small_engine: LocalEngine) -> Iterator[LocalSession]:
+def session(small_engine):
     """A text of the small model, which takes the likeliest token each time."""
     with closing(small_engine.open(QUESTION, Sampling(temperature=0))) as session:
         yield session
 
 
 @pytest.fixture(autouse=True)
-def narrow_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+def narrow_pipe(monkeypatch):
     """A pipe that holds a few replies, so that a model is never far ahead of the thread that reads them."""
     spawn = multiprocessing.get_context("spawn")
     make = spawn.Pipe

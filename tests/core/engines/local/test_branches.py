@@ -3,9 +3,8 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -32,13 +31,13 @@ ALIKE = 0.85
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[LocalEngine]:
+def engine():
     with closing(LocalEngine(SMALL_MODEL, LoadOptions(context=512, threads=1))) as engine:
         yield engine
 
 
 @pytest.fixture
-def session(engine: LocalEngine) -> Iterator[LocalSession]:
+def session(engine):
     with closing(engine.open(QUESTION, Sampling())) as session:
         yield session
 
@@ -77,7 +76,7 @@ def branches_of(text: Sequence[Part]) -> list[Branch]:
     return branches
 
 
-def test_each_branch_is_what_the_session_writes_alone(session: LocalSession) -> None:
+def test_each_branch_is_what_the_session_writes_alone(session):
     branches = branches_of(text_of(session))
     found = by_branch(list(session.write_branches(branches)))
     assert set(found) == set(range(len(branches)))
@@ -88,7 +87,7 @@ def test_each_branch_is_what_the_session_writes_alone(session: LocalSession) -> 
     assert Stop.END_OF_TEXT in {item.stop for item in found.values()}
 
 
-def test_the_sessions_own_text_stays(session: LocalSession) -> None:
+def test_the_sessions_own_text_stays(session):
     text = text_of(session)
     session.read(text)
     assert list(session.write_branches([])) == []
@@ -96,7 +95,7 @@ def test_the_sessions_own_text_stays(session: LocalSession) -> None:
     assert session.read(text).prefilled == 0
 
 
-def test_branches_go_back_to_an_earlier_text_and_on_again(session: LocalSession) -> None:
+def test_branches_go_back_to_an_earlier_text_and_on_again(session):
     branches = branches_of(text_of(session))
     once = by_branch(list(session.write_branches(branches)))
     backwards = [branches[index] for index in reversed(range(len(branches)))]
@@ -105,7 +104,7 @@ def test_branches_go_back_to_an_earlier_text_and_on_again(session: LocalSession)
     assert equal >= ALIKE * len(branches)
 
 
-def test_a_branch_ends_at_its_limit_and_where_the_context_is_full(session: LocalSession) -> None:
+def test_a_branch_ends_at_its_limit_and_where_the_context_is_full(session):
     short = Branch([], 1, 5)
     beyond = Branch([Part(" word" * ((512 - session.prompt_tokens) // 5 - 8), Author.INSERTED)], 1, LIMIT)
     found = by_branch(list(session.write_branches([short, beyond])))
@@ -114,13 +113,13 @@ def test_a_branch_ends_at_its_limit_and_where_the_context_is_full(session: Local
     assert session.prompt_tokens + found[1].tokens <= 512
 
 
-def test_a_text_that_does_not_fit_is_refused_in_a_sentence(session: LocalSession) -> None:
+def test_a_text_that_does_not_fit_is_refused_in_a_sentence(session):
     with pytest.raises(ContextFull, match=r"context of .* is full"):
         list(session.write_branches([Branch([Part(" word" * 600, Author.INSERTED)], 1, 5)]))
     assert by_branch(list(session.write_branches([Branch([], 1, 5)])))[0].tokens == 5, "the next one is served"
 
 
-def test_a_cancelled_session_ends_its_branches(engine: LocalEngine) -> None:
+def test_a_cancelled_session_ends_its_branches(engine):
     session = engine.open(QUESTION, Sampling())
     found = []
     for item in session.write_branches([Branch([], seed, LIMIT) for seed in range(500)]):
@@ -133,7 +132,7 @@ def test_a_cancelled_session_ends_its_branches(engine: LocalEngine) -> None:
         assert len(by_branch(list(another.write_branches([Branch([], 1, 5)])))) == 1
 
 
-def test_a_process_that_dies_is_started_again_and_no_branch_is_lost(session: LocalSession, engine: LocalEngine) -> None:
+def test_a_process_that_dies_is_started_again_and_no_branch_is_lost(session, engine):
     branches, items = [Branch([], seed, LIMIT) for seed in range(100)], []
     for item in session.write_branches(branches):
         items.append(item)
@@ -145,7 +144,7 @@ def test_a_process_that_dies_is_started_again_and_no_branch_is_lost(session: Loc
     assert any(isinstance(item, Notice) for item in items)
 
 
-def test_two_sessions_write_branches_while_a_third_writes(engine: LocalEngine) -> None:
+def test_two_sessions_write_branches_while_a_third_writes(engine):
     sessions = [engine.open(QUESTION, Sampling()) for _ in range(3)]
     branches = [Branch([], seed, LIMIT) for seed in range(EACH)]
     found: dict[int, dict[int, Continuation]] = {}
@@ -177,7 +176,7 @@ class LittleRoom(Llama):
 
 
 @pytest.mark.parametrize(("sequences", "ended"), [(2, 4), (3, 4), (0, 0)])
-def test_where_memory_is_short_fewer_are_decoded_at_once_and_none_is_a_refusal(sequences: int, ended: int) -> None:
+def test_where_memory_is_short_fewer_are_decoded_at_once_and_none_is_a_refusal(sequences, ended):
     options = WorkerOptions(str(SMALL_MODEL), LoadOptions(context=512, threads=1))
     llama, replies = LittleRoom(options, lambda _: None), list[Reply]()
     llama.most = sequences
@@ -194,7 +193,7 @@ def test_where_memory_is_short_fewer_are_decoded_at_once_and_none_is_a_refusal(s
 
 
 @pytest.mark.parametrize("architecture", ["mamba2", "lfm2"])
-def test_memory_that_cannot_be_truncated_is_shared_by_snapshots(architecture: str, tmp_path: Path) -> None:
+def test_memory_that_cannot_be_truncated_is_shared_by_snapshots(architecture, tmp_path):
     """A recurrent model and a hybrid one. Their weights are random, so that near-ties are frequent: few tokens."""
     with closing(LocalEngine(grow(architecture, tmp_path), LoadOptions(context=256, threads=1))) as engine:
         assert not engine.card.supports_truncation
@@ -210,7 +209,7 @@ def test_memory_that_cannot_be_truncated_is_shared_by_snapshots(architecture: st
 
 
 @pytest.mark.real_models
-def test_a_real_model_with_sliding_windows_and_one_without(smollm2: Path, gemma: Path) -> None:
+def test_a_real_model_with_sliding_windows_and_one_without(smollm2, gemma):
     for path in (smollm2, gemma):
         with (
             closing(LocalEngine(path, LoadOptions(context=1024, batch=128, threads=1))) as engine,

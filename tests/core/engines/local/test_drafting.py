@@ -1,9 +1,8 @@
 """Drafted takeovers: the small model drafts, and the large one keeps what it would have drawn itself."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -50,7 +49,7 @@ class DraftingPair(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def pair(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DraftingPair]:
+def pair(smollm2, tmp_path_factory):
     """SmolLM2 at four bits drafts for its own copy at 32."""
     copy = f32_copy(smollm2, tmp_path_factory.mktemp("f32") / "smollm2-f32.gguf")
     with closing(LocalEngine(smollm2, OPTIONS)) as small, closing(LocalEngine(copy, OPTIONS)) as large:
@@ -71,7 +70,7 @@ def tokens(session: LocalSession, limit: int, seed: int, body: Body | None = Non
 @pytest.mark.real_models
 @pytest.mark.scaled
 @pytest.mark.parametrize("temperature", [pytest.param(0.0, marks=pytest.mark.long), 0.6])
-def test_the_same_seed_writes_the_same_text_with_drafts_up_to_near_ties(pair: DraftingPair, temperature: float) -> None:
+def test_the_same_seed_writes_the_same_text_with_drafts_up_to_near_ties(pair, temperature):
     sampling = Sampling(temperature)
     plain = pair.large.open(QUESTION, sampling)
     _, drafting = pair.sessions(sampling, always=4)
@@ -83,9 +82,7 @@ def test_the_same_seed_writes_the_same_text_with_drafts_up_to_near_ties(pair: Dr
 
 
 @pytest.mark.real_models
-def test_large_only_drafted_is_large_only_up_to_near_ties_and_the_small_one_writes_nothing(
-    pair: DraftingPair,
-) -> None:
+def test_large_only_drafted_is_large_only_up_to_near_ties_and_the_small_one_writes_nothing(pair):
     models, sampling = Pair(pair.small, pair.large), Sampling(0.6, 0.95, 20)
     pair.large.draft_lengths[pair.small] = ConstantLength(4)
     texts: dict[str, list[TokenWritten]] = {}
@@ -127,7 +124,7 @@ def span(token: Token | TokenWritten, sampling: Sampling) -> tuple[float, float]
 
 
 @pytest.mark.real_models
-def test_drafts_are_drawn_by_the_random_numbers_of_the_write(pair: DraftingPair) -> None:
+def test_drafts_are_drawn_by_the_random_numbers_of_the_write(pair):
     """A model that drafts for its own copy, with other random numbers for each write, drafts what that one draws."""
     sampling = Sampling(temperature=1.5, top_p=1, top_k=8)  # of a whole vocabulary every draw is a near-tie
     drafting, writing = (pair.small.open(QUESTION, sampling) for _ in range(2))
@@ -150,7 +147,7 @@ class OnceReading:
         return DraftedTokens((1, 2, 3, 4)[:count], 3600.0 if is_first else 0.0)
 
 
-def test_what_the_small_model_reads_before_its_first_draft_is_no_cost_of_drafts() -> None:
+def test_what_the_small_model_reads_before_its_first_draft_is_no_cost_of_drafts():
     length = DraftLength(plain_seconds=1.0)
     drafter = Drafter(OnceReading(), length)
     drafter.begin(DraftedWrite())
@@ -160,7 +157,7 @@ def test_what_the_small_model_reads_before_its_first_draft_is_no_cost_of_drafts(
 
 
 @pytest.mark.real_models
-def test_after_drafts_the_cache_holds_exactly_the_text(pair: DraftingPair) -> None:
+def test_after_drafts_the_cache_holds_exactly_the_text(pair):
     _, large = pair.sessions(Sampling(), always=3)
     body = Body()
     for seed in range(2):
@@ -170,7 +167,7 @@ def test_after_drafts_the_cache_holds_exactly_the_text(pair: DraftingPair) -> No
 
 
 @pytest.mark.real_models
-def test_a_drafted_write_can_be_closed_and_goes_on(pair: DraftingPair) -> None:
+def test_a_drafted_write_can_be_closed_and_goes_on(pair):
     small, large = pair.sessions(Sampling(), always=4)
     body = Body()
     assert len(ids(write(large, body, limit=50, stop_after=5))) == 5
@@ -180,7 +177,7 @@ def test_a_drafted_write_can_be_closed_and_goes_on(pair: DraftingPair) -> None:
 
 
 @pytest.mark.real_models
-def test_a_drafted_write_keeps_its_limit_and_can_be_cancelled(pair: DraftingPair) -> None:
+def test_a_drafted_write_keeps_its_limit_and_can_be_cancelled(pair):
     _, large = pair.sessions(Sampling(temperature=0), always=8)
     assert len(tokens(large, 7, seed=1)) == 7
     items = []
@@ -192,7 +189,7 @@ def test_a_drafted_write_keeps_its_limit_and_can_be_cancelled(pair: DraftingPair
 
 
 @pytest.mark.real_models
-def test_the_context_is_filled_to_its_end_with_drafts(smollm2: Path, pair: DraftingPair) -> None:
+def test_the_context_is_filled_to_its_end_with_drafts(smollm2, pair):
     options = OPTIONS.model_copy(update={"context": 64})
     with closing(LocalEngine(smollm2, options)) as short:
         short.draft_lengths[pair.small] = ConstantLength(8)
@@ -204,9 +201,7 @@ def test_the_context_is_filled_to_its_end_with_drafts(smollm2: Path, pair: Draft
 
 
 @pytest.mark.real_models
-def test_a_model_of_another_vocabulary_or_a_model_on_the_cpu_gets_no_drafts(
-    pair: DraftingPair, small_engine: LocalEngine, large_engine: LocalEngine
-) -> None:
+def test_a_model_of_another_vocabulary_or_a_model_on_the_cpu_gets_no_drafts(pair, small_engine, large_engine):
     large = pair.large.open(QUESTION, Sampling())
     assert not large.use_drafts_of(large_engine.open(QUESTION, Sampling()))
     assert not large.use_drafts_of(pair.large.open(QUESTION, Sampling())), "the same model"
@@ -214,14 +209,14 @@ def test_a_model_of_another_vocabulary_or_a_model_on_the_cpu_gets_no_drafts(
     assert not on_cpu.use_drafts_of(pair.large.open(QUESTION, Sampling())), "automatic is a GPU's"
 
 
-def test_plain_decodes_are_timed_before_the_first_drafts() -> None:
+def test_plain_decodes_are_timed_before_the_first_drafts():
     length = DraftLength()
     assert length.plan().drafts == 0
     length.plain_seconds = 0.01
     assert length.plan().drafts == FIRST
 
 
-def test_more_is_drafted_where_drafts_are_cheap_and_accepted_and_less_where_they_are_often_rejected() -> None:
+def test_more_is_drafted_where_drafts_are_cheap_and_accepted_and_less_where_they_are_often_rejected():
     cheap, rejected = DraftLength(plain_seconds=1.0), DraftLength(plain_seconds=1.0)
     for _ in range(10):
         cheap.record(4, accepted=4, seconds=1.1)
@@ -230,7 +225,7 @@ def test_more_is_drafted_where_drafts_are_cheap_and_accepted_and_less_where_they
     assert rejected.plan().drafts <= 1
 
 
-def test_drafting_that_does_not_pay_pauses_longer_and_longer() -> None:
+def test_drafting_that_does_not_pay_pauses_longer_and_longer():
     length = DraftLength(plain_seconds=1.0)
     pauses = []
     for _ in range(3):
@@ -246,7 +241,7 @@ def test_drafting_that_does_not_pay_pauses_longer_and_longer() -> None:
 
 
 @pytest.mark.real_models
-def test_what_drafts_cost_and_save_is_known_in_the_next_conversation(pair: DraftingPair) -> None:
+def test_what_drafts_cost_and_save_is_known_in_the_next_conversation(pair):
     _, first = pair.sessions(Sampling())
     tokens(first, 12, seed=1)
     known = pair.large.draft_lengths[pair.small]

@@ -6,7 +6,6 @@ import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -61,13 +60,13 @@ IS_IT_RIGHT = "\n\nIs that right? Answer:"
 pytestmark = pytest.mark.real_models
 
 
-def test_the_card_says_what_the_model_is(small_engine: LocalEngine, large_engine: LocalEngine) -> None:
+def test_the_card_says_what_the_model_is(small_engine, large_engine):
     card = small_engine.card
     assert (card.architecture, card.quantisation, card.context) == ("llama", "Q4_1", 2048)
     assert card.vocabulary != large_engine.card.vocabulary
 
 
-def test_tags_that_a_person_set_open_the_thinking(smollm2: Path) -> None:
+def test_tags_that_a_person_set_open_the_thinking(smollm2):
     tags = ThinkingTags("<reasoning>", "</reasoning>")
     overrides = ModelOverrides(tags=TagSource.OTHER, opening=tags.opening, closing=tags.closing)
     engine = LocalEngine(smollm2, LoadOptions(context=256, threads=1), overrides)
@@ -79,9 +78,7 @@ def test_tags_that_a_person_set_open_the_thinking(smollm2: Path) -> None:
         engine.close()
 
 
-def test_a_first_write_reads_the_prompt_and_the_next_one_only_what_is_new(
-    session: LocalSession, small_engine: LocalEngine
-) -> None:
+def test_a_first_write_reads_the_prompt_and_the_next_one_only_what_is_new(session, small_engine):
     body = Body()
     items = write(session, body, limit=20)
     first, written = handoff(items), len(ids(items))
@@ -95,7 +92,7 @@ def test_a_first_write_reads_the_prompt_and_the_next_one_only_what_is_new(
     assert second.passing is Passing.TEXT
 
 
-def test_going_on_where_it_was_stopped_decodes_nothing_anew(session: LocalSession) -> None:
+def test_going_on_where_it_was_stopped_decodes_nothing_anew(session):
     body = Body()
     written = len(ids(write(session, body, limit=50, stop_after=10)))
     again = handoff(write(session, body, limit=5))
@@ -103,7 +100,7 @@ def test_going_on_where_it_was_stopped_decodes_nothing_anew(session: LocalSessio
     assert again.prefilled <= 1
 
 
-def test_a_text_cut_back_is_rolled_back_in_the_cache(session: LocalSession, small_engine: LocalEngine) -> None:
+def test_a_text_cut_back_is_rolled_back_in_the_cache(session, small_engine):
     body = Body()
     write(session, body, limit=30)
     body.cut(len(body.text) // 2)
@@ -120,7 +117,7 @@ def a_fresh_session(engine: LocalEngine) -> LocalSession:
     return session
 
 
-def test_the_same_seed_repeats_exactly_and_another_does_not(small_engine: LocalEngine) -> None:
+def test_the_same_seed_repeats_exactly_and_another_does_not(small_engine):
     written = []
     for seed in (7, 7, 8):
         session = small_engine.open(QUESTION, Sampling())
@@ -129,9 +126,7 @@ def test_the_same_seed_repeats_exactly_and_another_does_not(small_engine: LocalE
     assert written[0] == written[1] != written[2]
 
 
-def test_ids_are_handed_over_within_a_vocabulary_and_text_across(
-    small_engine: LocalEngine, large_engine: LocalEngine
-) -> None:
+def test_ids_are_handed_over_within_a_vocabulary_and_text_across(small_engine, large_engine):
     writer, reader = small_engine.open(QUESTION, Sampling()), small_engine.open(QUESTION, Sampling())
     foreign, body = large_engine.open(QUESTION, Sampling()), Body()
     write(writer, body, limit=12)
@@ -153,14 +148,14 @@ def test_ids_are_handed_over_within_a_vocabulary_and_text_across(
         "\n\nfirst",
     ],
 )
-def test_any_text_reaches_a_model_unchanged(small_engine: LocalEngine, large_engine: LocalEngine, text: str) -> None:
+def test_any_text_reaches_a_model_unchanged(small_engine, large_engine, text):
     for engine in (small_engine, large_engine):
         session = engine.open(QUESTION, Sampling())
         assert text_read(session, text_body(text).parts) == text
         session.close()
 
 
-def test_alternatives_are_likelihoods_of_the_whole_vocabulary(session: LocalSession) -> None:
+def test_alternatives_are_likelihoods_of_the_whole_vocabulary(session):
     tokens = [item for item in session.write([], 5, 1, alternatives=20) if isinstance(item, Token)]
     for token in tokens:
         chances = [other.logprob for other in token.alternatives]
@@ -170,7 +165,7 @@ def test_alternatives_are_likelihoods_of_the_whole_vocabulary(session: LocalSess
         assert token.logprob == pytest.approx(chances[0])
 
 
-def test_the_entropy_of_a_token_is_that_of_the_whole_vocabulary(session: LocalSession) -> None:
+def test_the_entropy_of_a_token_is_that_of_the_whole_vocabulary(session):
     for alternatives in (1, 49_152):
         (token,) = (item for item in session.write([], 1, 1, alternatives=alternatives) if isinstance(item, Token))
         assert token.entropy is not None
@@ -181,12 +176,12 @@ def test_the_entropy_of_a_token_is_that_of_the_whole_vocabulary(session: LocalSe
     assert token.entropy is None, "nobody asked for it"
 
 
-def test_tokens_that_a_model_excludes_add_nothing_to_the_entropy() -> None:
+def test_tokens_that_a_model_excludes_add_nothing_to_the_entropy():
     logits = np.array([2.0, 2.0, -np.inf], dtype=np.float32)
     assert Llama.entropy(logits) == pytest.approx(math.log(2))
 
 
-def test_a_judgement_sums_to_one_and_leaves_no_trace(session: LocalSession, small_engine: LocalEngine) -> None:
+def test_a_judgement_sums_to_one_and_leaves_no_trace(session, small_engine):
     body = text_body("Two and two is")
     chances = session.judge(body.parts, IS_IT_RIGHT, ("yes", "no", "maybe")).probabilities
     assert sum(chances) == pytest.approx(1)
@@ -194,7 +189,7 @@ def test_a_judgement_sums_to_one_and_leaves_no_trace(session: LocalSession, smal
         assert_cache_holds(body.parts, session, fresh)
 
 
-def test_a_judge_gives_digits_the_shares_that_the_model_gives_them(small_engine: LocalEngine) -> None:
+def test_a_judge_gives_digits_the_shares_that_the_model_gives_them(small_engine):
     assert small_engine.tokenize(" 4")[0] == small_engine.tokenize(" 5")[0], "a blank, which says nothing of the digit"
     digits, question = tuple("0123456789"), " A mark from 0 to 9: "
     with closing(small_engine.open(QUESTION, GREEDY)) as session:
@@ -210,7 +205,7 @@ def test_a_judge_gives_digits_the_shares_that_the_model_gives_them(small_engine:
     assert judged.mass == pytest.approx(mass, rel=0.01)
 
 
-def test_a_judge_reads_the_question_and_what_is_new_of_the_body() -> None:
+def test_a_judge_reads_the_question_and_what_is_new_of_the_body():
     engine, body = LocalEngine(SMALL_MODEL, LoadOptions(context=512, parallel=2, threads=1)), Body()
     session, other = engine.open(DEMO, GREEDY), engine.open(DEMO, GREEDY)
     write(session, body, limit=10)
@@ -224,7 +219,7 @@ def test_a_judge_reads_the_question_and_what_is_new_of_the_body() -> None:
     engine.close()
 
 
-def test_a_judge_who_is_cancelled_says_nothing(smollm2: Path) -> None:
+def test_a_judge_who_is_cancelled_says_nothing(smollm2):
     engine = LocalEngine(smollm2, LoadOptions(context=4096, batch=2048, threads=1))
     session, body = engine.open(QUESTION, GREEDY), text_body("word " * 2000)
     with ThreadPoolExecutor(1) as pool:
@@ -237,7 +232,7 @@ def test_a_judge_who_is_cancelled_says_nothing(smollm2: Path) -> None:
 
 
 @pytest.mark.long
-def test_sixteen_at_once_write_what_each_would_alone(smollm2: Path) -> None:
+def test_sixteen_at_once_write_what_each_would_alone(smollm2):
     engine = LocalEngine(smollm2, LoadOptions(context=512, parallel=16, threads=1))
     questions: list[Conversation] = [(Message("user", f"What is {n} plus {n + 3}?"),) for n in range(16)]
     alone = {}
@@ -269,7 +264,7 @@ def test_sixteen_at_once_write_what_each_would_alone(smollm2: Path) -> None:
                 break
 
 
-def test_more_sessions_than_places_take_turns() -> None:
+def test_more_sessions_than_places_take_turns():
     engine = LocalEngine(SMALL_MODEL, LoadOptions(context=512, parallel=1, threads=1))
     one, two = engine.open(DEMO, GREEDY), engine.open(DEMO, GREEDY)
     body_one, body_two = Body(), Body()
@@ -280,9 +275,7 @@ def test_more_sessions_than_places_take_turns() -> None:
     engine.close()
 
 
-def test_a_process_killed_in_the_middle_is_started_again_and_the_text_goes_on(
-    smollm2: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_killed_in_the_middle_is_started_again_and_the_text_goes_on(smollm2, monkeypatch):
     engine = LocalEngine(smollm2, LoadOptions(context=512, threads=1))
     at_token(10, monkeypatch, lambda: os.kill(engine.process.pid or 0, signal.SIGKILL))
     items = list(engine.open(QUESTION, GREEDY).write([], 30, 1))
@@ -297,7 +290,7 @@ def test_a_process_killed_in_the_middle_is_started_again_and_the_text_goes_on(
     engine.close()
 
 
-def test_a_death_loses_none_of_the_texts_under_way(smollm2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_death_loses_none_of_the_texts_under_way(smollm2, monkeypatch):
     engine = LocalEngine(smollm2, LoadOptions(context=512, parallel=4, threads=1))
     sessions = [engine.open((Message("user", "Tell a long story."),), Sampling()) for _ in range(4)]
     all_begin = threading.Barrier(4)
@@ -314,7 +307,7 @@ def test_a_death_loses_none_of_the_texts_under_way(smollm2: Path, monkeypatch: p
     engine.close()
 
 
-def test_a_process_that_dies_again_at_once_is_an_error_in_words(smollm2: Path) -> None:
+def test_a_process_that_dies_again_at_once_is_an_error_in_words(smollm2):
     engine = LocalEngine(smollm2, LoadOptions(context=512, threads=1))
     session = engine.open(QUESTION, GREEDY)
 
@@ -330,7 +323,7 @@ def test_a_process_that_dies_again_at_once_is_an_error_in_words(smollm2: Path) -
     engine.close()
 
 
-def test_a_cancelled_read_stops_in_the_middle(gemma: Path) -> None:
+def test_a_cancelled_read_stops_in_the_middle(gemma):
     engine = LocalEngine(gemma, LoadOptions(context=4096, batch=2048, threads=1))
     session = engine.open(QUESTION, Sampling())
     body = text_body("All of this has to be read before anything can be written. " * 150)
@@ -346,7 +339,7 @@ def test_a_cancelled_read_stops_in_the_middle(gemma: Path) -> None:
     engine.close()
 
 
-def test_a_time_limit_ends_a_long_prefill_in_the_middle(gemma: Path) -> None:
+def test_a_time_limit_ends_a_long_prefill_in_the_middle(gemma):
     engine = LocalEngine(gemma, LoadOptions(context=4096, batch=2048, threads=1))
     question = (Message("user", "All of this has to be read before anything can be written. " * 150),)
     settings = RunSettings(policy="never", limits=Limits(max_seconds=0.2))
@@ -356,7 +349,7 @@ def test_a_time_limit_ends_a_long_prefill_in_the_middle(gemma: Path) -> None:
     engine.close()
 
 
-def test_a_full_context_says_both_numbers(small_engine: LocalEngine) -> None:
+def test_a_full_context_says_both_numbers(small_engine):
     session = small_engine.open(QUESTION, Sampling())
     with pytest.raises(ContextFull, match="2048"):
         session.read(text_body("word " * 3000).parts)
@@ -365,7 +358,7 @@ def test_a_full_context_says_both_numbers(small_engine: LocalEngine) -> None:
         small_engine.open((Message("user", "word " * 3000),), Sampling())
 
 
-def test_writing_ends_where_the_context_does(smollm2: Path) -> None:
+def test_writing_ends_where_the_context_does(smollm2):
     engine = LocalEngine(smollm2, LoadOptions(context=256, threads=1))
     session = engine.open(QUESTION, Sampling(temperature=1.5, top_p=1, top_k=0))
     items = write(session, Body(), limit=1000)
@@ -374,7 +367,7 @@ def test_writing_ends_where_the_context_does(smollm2: Path) -> None:
     engine.close()
 
 
-def test_control_tokens_in_a_question_stay_text(small_engine: LocalEngine) -> None:
+def test_control_tokens_in_a_question_stay_text(small_engine):
     question = "What is <|im_end|>\n<|im_start|>system?"
     as_text, as_control = small_engine.tokenize(question), small_engine.tokenize(question, special=True)
     assert len(as_control) < len(as_text)
@@ -384,12 +377,12 @@ def test_control_tokens_in_a_question_stay_text(small_engine: LocalEngine) -> No
 
 
 @pytest.mark.parametrize("kind", [KvType.Q4_0, KvType.Q8_0])
-def test_a_quantised_cache_without_flash_attention_is_refused_with_the_remedy(kind: KvType) -> None:
+def test_a_quantised_cache_without_flash_attention_is_refused_with_the_remedy(kind):
     with pytest.raises(EngineRefused, match=f"A {kind.name.lower()} KV cache needs flash attention: leave that auto"):
         LocalEngine(SMALL_MODEL, LoadOptions(context=256, kv_type=kind, flash_attention=Switch.OFF))
 
 
-def test_a_broken_file_is_refused_before_a_process_starts(tmp_path: Path) -> None:
+def test_a_broken_file_is_refused_before_a_process_starts(tmp_path):
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF" + b"\0" * 40)
     with pytest.raises(ModelFileError):

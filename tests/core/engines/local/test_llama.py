@@ -1,11 +1,8 @@
 """What llama.cpp says while it loads, summed up by device, and the size of its chunks."""
 
-from pathlib import Path
-
 import pytest
 
 from baton_reasoning.core.engines.base import DeviceShare
-from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.local.llama import LoadingLog, chunk_for
 from baton_reasoning.core.models.gguf import read_header
 
@@ -39,7 +36,7 @@ def heard(lines: list[str]) -> LoadingLog:
     return log
 
 
-def test_each_gpu_and_the_machines_memory_have_their_layers_and_bytes() -> None:
+def test_each_gpu_and_the_machines_memory_have_their_layers_and_bytes():
     assert heard(SPLIT).shares(("CUDA0", "CUDA1")) == (
         DeviceShare("CUDA0", 2, round(4460.45 * MIB), 24 * MIB, 304 * MIB),
         DeviceShare("CUDA1", 1, 512 * MIB, 3 * MIB, 200 * MIB),
@@ -47,7 +44,7 @@ def test_each_gpu_and_the_machines_memory_have_their_layers_and_bytes() -> None:
     )
 
 
-def test_on_metal_pages_of_the_file_are_the_gpus_own_weights() -> None:
+def test_on_metal_pages_of_the_file_are_the_gpus_own_weights():
     lines = ["load_tensors: layer 0 assigned to device MTL0, is_swa = 0"]
     lines += [
         "load_tensors: MTL0_Mapped model buffer size = 90.00 MiB",
@@ -58,12 +55,12 @@ def test_on_metal_pages_of_the_file_are_the_gpus_own_weights() -> None:
     assert (ram.layers, ram.weights) == (0, 0)
 
 
-def test_a_gpu_that_holds_nothing_is_not_named() -> None:
+def test_a_gpu_that_holds_nothing_is_not_named():
     assert [share.device for share in heard(SPLIT).shares(("CUDA0", "CUDA1", "Vulkan0"))] == ["CUDA0", "CUDA1", "RAM"]
 
 
 @pytest.mark.real_models
-def test_a_real_model_says_where_its_layers_and_its_cache_are(small_engine: LocalEngine, smollm2: Path) -> None:
+def test_a_real_model_says_where_its_layers_and_its_cache_are(small_engine, smollm2):
     placement = small_engine.card.placement
     assert placement is not None
     shares = placement.shares  # RAM alone, or a GPU too
@@ -79,5 +76,5 @@ def test_a_real_model_says_where_its_layers_and_its_cache_are(small_engine: Loca
 @pytest.mark.parametrize(
     ("speed", "chunk"), [(5000.0, 512), (1000.0, 256), (300.0, 64), (30.0, 16), (1.0, 16)], ids=str
 )
-def test_chunks_are_as_large_as_a_device_reads_in_a_third_of_a_second(speed: float, chunk: int) -> None:
+def test_chunks_are_as_large_as_a_device_reads_in_a_third_of_a_second(speed, chunk):
     assert chunk_for(speed, batch=512) == chunk

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import islice
@@ -30,7 +29,7 @@ PROBLEMS = list(islice(held_out_problems(seed=5), RUNS))
 
 
 @pytest.fixture(scope="module")
-def engines() -> Iterator[tuple[LocalEngine, LocalEngine]]:
+def engines():
     options = LoadOptions(context=512, parallel=PLACES, threads=1)
     small, large = LocalEngine(SMALL_MODEL, options), LocalEngine(LARGE_MODEL, options)
     yield small, large
@@ -38,7 +37,7 @@ def engines() -> Iterator[tuple[LocalEngine, LocalEngine]]:
     large.close()
 
 
-def test_every_run_ends_and_every_place_is_free_afterwards(engines: tuple[LocalEngine, LocalEngine]) -> None:
+def test_every_run_ends_and_every_place_is_free_afterwards(engines):
     with ThreadPoolExecutor(AT_ONCE) as pool:
         finishes = list(pool.map(lambda number: restless(Pair(*engines), number), range(RUNS)))
     assert Finish.FAILED not in finishes

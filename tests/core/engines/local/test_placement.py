@@ -34,7 +34,7 @@ def loaded(file: Path, memory: int, *, context: int, parallel: int = 1, batch: i
     return done.stdout.strip() or done.stderr
 
 
-def test_the_batch_shrinks_before_layers_leave_the_gpu() -> None:
+def test_the_batch_shrinks_before_layers_leave_the_gpu():
     ways = list(attempts(LoadOptions(batch=512, gpu_layers=-1), layers=32))
     assert [(way.options.gpu_layers, way.options.batch) for way in ways] == [
         (-1, 512),
@@ -63,9 +63,7 @@ class FillingProcess:
             raise OutOfMemory("There is not enough memory.", "Choose a smaller model.")
 
 
-def test_a_model_that_ran_out_of_memory_is_loaded_lighter_and_any_other_first_as_before(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_model_that_ran_out_of_memory_is_loaded_lighter_and_any_other_first_as_before(monkeypatch):
     monkeypatch.setattr(placement_module, "ModelProcess", FillingProcess)
     monkeypatch.setattr(placement_module, "first_layers", lambda *_: 32)
     loader = ModelLoader(read_header(SMALL_MODEL), WorkerOptions("", LoadOptions(batch=512)))
@@ -102,9 +100,7 @@ class DyingProcess:
 
 
 @pytest.mark.slow
-def test_a_death_while_loading_with_layers_on_a_device_means_fewer_layers(
-    smollm2: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_death_while_loading_with_layers_on_a_device_means_fewer_layers(smollm2, monkeypatch):
     monkeypatch.setattr(placement_module, "ModelProcess", DyingProcess)
     monkeypatch.setattr(placement_module, "first_layers", lambda *_: 8)
     engine = LocalEngine(smollm2, LoadOptions(context=512, threads=1))
@@ -113,14 +109,14 @@ def test_a_death_while_loading_with_layers_on_a_device_means_fewer_layers(
     assert engine.card.placement.fallback.startswith("with 0 of 8 layers")
 
 
-def test_a_model_is_never_judged_with_a_longer_context_than_it_was_trained_for(smollm2: Path) -> None:
+def test_a_model_is_never_judged_with_a_longer_context_than_it_was_trained_for(smollm2):
     header = read_header(smollm2)
     longest = header.context_length
     assert longest
     assert estimate(header, LoadOptions(context=2**20)) == estimate(header, LoadOptions(context=longest))
 
 
-def test_without_a_gpu_only_the_batch_shrinks_and_keeps_room_for_one_token_of_every_text() -> None:
+def test_without_a_gpu_only_the_batch_shrinks_and_keeps_room_for_one_token_of_every_text():
     ways = list(attempts(LoadOptions(batch=128, context=4096), layers=0))
     assert [(way.options.gpu_layers, way.options.batch) for way in ways] == [(-1, 128), (-1, 32)]
     assert {way.options.context for way in ways} == {4096}, "as a person chose it"
@@ -129,7 +125,7 @@ def test_without_a_gpu_only_the_batch_shrinks_and_keeps_room_for_one_token_of_ev
 
 
 @pytest.mark.slow
-def test_loading_tells_how_far_it_is(smollm2: Path) -> None:
+def test_loading_tells_how_far_it_is(smollm2):
     told: list[float] = []
     engine = LocalEngine(smollm2, LoadOptions(context=512, threads=1), on_progress=told.append)
     engine.close()
@@ -138,14 +134,14 @@ def test_loading_tells_how_far_it_is(smollm2: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_batch_that_memory_cannot_hold_is_made_smaller_by_itself(smollm2: Path) -> None:
+def test_a_batch_that_memory_cannot_hold_is_made_smaller_by_itself(smollm2):
     fallback, batch, tokens = loaded(smollm2, 2 * GIB, context=8192, batch=8192).split("; ")
     assert (fallback, batch) == ("with a batch of 128 tokens", "128")
     assert int(tokens) > 3, "it loads, and works"
 
 
 @pytest.mark.slow
-def test_what_cannot_be_loaded_at_all_ends_in_a_sentence(smollm2: Path) -> None:
+def test_what_cannot_be_loaded_at_all_ends_in_a_sentence(smollm2):
     told = loaded(smollm2, 3 * GIB, context=8192, parallel=24, batch=256)
     assert "not even with a batch of 32 tokens" in told
     assert "shorter context" in told
@@ -154,8 +150,8 @@ def test_what_cannot_be_loaded_at_all_ends_in_a_sentence(smollm2: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("free", "layers"), [(0.5, 0), (1.25, None), (8.0, 31)])
 def test_layers_left_to_the_program_are_those_that_the_gpu_holds_and_none_if_it_holds_none(
-    smollm2: Path, monkeypatch: pytest.MonkeyPatch, free: float, layers: int | None
-) -> None:
+    smollm2, monkeypatch, free, layers
+):
     """A described GPU; without one llama.cpp takes the number and leaves it at that."""
     gpu = Device("CUDA0", "a GPU", DeviceKind.GPU, round(free * GIB), 8 * GIB)
     devices = Devices(16 * GIB, 16 * GIB, (gpu,))

@@ -1,6 +1,5 @@
 """A new session starts from what the cache holds of its text; an exact one writes what it would have without."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -30,9 +29,7 @@ WARM = Sampling()
         pytest.param("gemma", 1, id="gemma-the slot of a closed session", marks=pytest.mark.long),
     ],
 )
-def test_the_same_seed_writes_the_same_with_and_without_reuse(
-    model: str, parallel: int, request: pytest.FixtureRequest
-) -> None:
+def test_the_same_seed_writes_the_same_with_and_without_reuse(model, parallel, request):
     path: Path = request.getfixturevalue(model)
     options = LoadOptions(context=1024, threads=1, parallel=parallel)
     with closing(LocalEngine(path, options)) as engine:
@@ -54,7 +51,7 @@ def test_the_same_seed_writes_the_same_with_and_without_reuse(
 
 
 @pytest.mark.real_models
-def test_a_long_prompt_shows_how_far_it_is_read(smollm2: Path) -> None:
+def test_a_long_prompt_shows_how_far_it_is_read(smollm2):
     with closing(LocalEngine(smollm2, LoadOptions(context=1024, threads=1))) as engine:
         items = write(engine.open(FIRST, WARM), Body(), limit=1)
         progress = [item for item in items if isinstance(item, PrefillProgress)]
@@ -67,7 +64,7 @@ def test_a_long_prompt_shows_how_far_it_is_read(smollm2: Path) -> None:
 
 
 @pytest.fixture(scope="module", params=["smollm2", pytest.param("gemma", marks=pytest.mark.long)])
-def engine(request: pytest.FixtureRequest) -> Iterator[LocalEngine]:
+def engine(request):
     path: Path = request.getfixturevalue(request.param)
     with closing(LocalEngine(path, LoadOptions(context=1024, threads=1, parallel=2))) as engine:
         yield engine
@@ -83,7 +80,7 @@ def turn(engine: LocalEngine, conversation: Conversation, *, exact: bool = False
 
 
 @pytest.mark.real_models
-def test_a_follow_up_reads_its_question_and_nothing_that_was_written(engine: LocalEngine) -> None:
+def test_a_follow_up_reads_its_question_and_nothing_that_was_written(engine):
     _, answer, tokens = turn(engine, SHORT)
     read, _, _ = turn(engine, (*SHORT, Message("assistant", answer), Message("user", "And 5 and 6?")))
     assert tokens - 2 <= read.reused <= tokens, "a last token may not have been decoded, or a blank left out"
@@ -91,7 +88,7 @@ def test_a_follow_up_reads_its_question_and_nothing_that_was_written(engine: Loc
 
 
 @pytest.mark.real_models
-def test_two_conversations_in_turn_keep_what_was_written_for_each(engine: LocalEngine) -> None:
+def test_two_conversations_in_turn_keep_what_was_written_for_each(engine):
     firsts: tuple[Conversation, ...] = (SHORT, (Message("user", "Name three colours of the sea."),))
     turns = [turn(engine, first) for first in firsts]
     for first, (_, answer, tokens) in zip(firsts, turns, strict=True):
@@ -100,7 +97,7 @@ def test_two_conversations_in_turn_keep_what_was_written_for_each(engine: LocalE
 
 
 @pytest.mark.real_models
-def test_a_follow_up_reuses_an_answer_in_the_tokens_in_which_two_models_wrote_it(engine: LocalEngine) -> None:
+def test_a_follow_up_reuses_an_answer_in_the_tokens_in_which_two_models_wrote_it(engine):
     answer = "Together they make seven, altogether."
     singly = tuple(token for character in answer for token in engine.tokenize(character))
     assert len(singly) > 2 * len(engine.tokenize(answer))
@@ -115,7 +112,7 @@ def test_a_follow_up_reuses_an_answer_in_the_tokens_in_which_two_models_wrote_it
 
 
 @pytest.mark.real_models
-def test_an_exact_follow_up_repeats_its_text_whatever_the_cache_holds(engine: LocalEngine) -> None:
+def test_an_exact_follow_up_repeats_its_text_whatever_the_cache_holds(engine):
     _, answer, _ = turn(engine, FIRST)
     follow_up = (*FIRST, Message("assistant", answer), Message("user", "Why?"))
     read, once, _ = turn(engine, follow_up, exact=True)
@@ -125,7 +122,7 @@ def test_an_exact_follow_up_repeats_its_text_whatever_the_cache_holds(engine: Lo
 
 
 @pytest.mark.real_models
-def test_a_session_that_is_closed_in_the_middle_of_a_decode_leaves_a_sound_cache(smollm2: Path) -> None:
+def test_a_session_that_is_closed_in_the_middle_of_a_decode_leaves_a_sound_cache(smollm2):
     with closing(LocalEngine(smollm2, LoadOptions(context=1024, threads=1, parallel=1))) as engine:
         for tokens in (3, 4, 5):
             body = Body()

@@ -42,14 +42,14 @@ LONG = 400
 
 
 @pytest.fixture
-def engine() -> Iterator[LocalEngine]:
+def engine():
     engine = LocalEngine(SMALL_MODEL, OPTIONS)
     yield engine
     engine.close()
 
 
 @pytest.fixture
-def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_patience(monkeypatch):
     """A stopped process is killed soon; a running one is left alone."""
     monkeypatch.setattr(model_process, "SILENCE_IF_STOPPED", 0.3)
     monkeypatch.setattr(model_process, "LOOK_EVERY", 0.1)
@@ -62,7 +62,7 @@ def send(engine: LocalEngine, number: int) -> int:
     return pid
 
 
-def test_a_model_whose_writes_are_always_closed_early_survives_a_death_between_each(engine: LocalEngine) -> None:
+def test_a_model_whose_writes_are_always_closed_early_survives_a_death_between_each(engine):
     """As a large model that only ever writes takeovers."""
     session = engine.open(QUESTION, GREEDY)
     for _ in range(3):
@@ -103,12 +103,7 @@ def send_a_nameless_signal(engine: LocalEngine) -> None:
         ),
     ],
 )
-def test_no_fault_leaves_a_write_waiting(
-    engine: LocalEngine,
-    monkeypatch: pytest.MonkeyPatch,
-    fault: Callable[[LocalEngine], None],
-    words: str,
-) -> None:
+def test_no_fault_leaves_a_write_waiting(engine, monkeypatch, fault, words):
     at_token(3, monkeypatch, partial(fault, engine))
     items = list(engine.open(QUESTION, GREEDY).write([], LONG, 1))
     assert len(ids(items)) >= 2
@@ -117,7 +112,7 @@ def test_no_fault_leaves_a_write_waiting(
 
 @pytest.mark.real_models
 @pytest.mark.usefixtures("short_patience")
-def test_a_process_that_hangs_is_killed_and_the_text_goes_on(smollm2: Path) -> None:
+def test_a_process_that_hangs_is_killed_and_the_text_goes_on(smollm2):
     with closing(LocalEngine(smollm2, OPTIONS)) as engine:
         session, items, is_first = engine.open(QUESTION, GREEDY), list[WriteItem](), True
         for item in session.write([], 40, 1):
@@ -131,7 +126,7 @@ def test_a_process_that_hangs_is_killed_and_the_text_goes_on(smollm2: Path) -> N
         assert len(ids(items)) == 40
 
 
-def test_stop_ends_a_write_though_the_process_hangs(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stop_ends_a_write_though_the_process_hangs(engine, monkeypatch):
     session = engine.open(QUESTION, GREEDY)
 
     def hang() -> None:
@@ -143,7 +138,7 @@ def test_stop_ends_a_write_though_the_process_hangs(engine: LocalEngine, monkeyp
 
 
 @pytest.fixture
-def hangs(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalEngine]:
+def hangs(engine, monkeypatch):
     """Its process does not answer, and is not killed for it."""
     monkeypatch.setattr(model_process, "SILENCE_IF_STOPPED", 600.0)
     send(engine, signal.SIGSTOP)
@@ -151,7 +146,7 @@ def hangs(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loca
     send(engine, signal.SIGCONT)
 
 
-def test_a_session_can_be_cancelled_while_the_process_that_opens_it_hangs(hangs: LocalEngine) -> None:
+def test_a_session_can_be_cancelled_while_the_process_that_opens_it_hangs(hangs):
     opening: queue.SimpleQueue[Session] = queue.SimpleQueue()
     with ThreadPoolExecutor(1) as pool:
         opened = pool.submit(hangs.open, QUESTION, GREEDY, opening.put)
@@ -160,7 +155,7 @@ def test_a_session_can_be_cancelled_while_the_process_that_opens_it_hangs(hangs:
             opened.result()
 
 
-def test_a_second_cancellation_does_not_prolong_the_first(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_cancellation_does_not_prolong_the_first(engine, monkeypatch):
     monkeypatch.setattr(local_engine, "STOP_SECONDS", 0.2)
     monkeypatch.setattr(model_process, "SILENCE_IF_STOPPED", 600.0)
     session = engine.open(QUESTION, GREEDY)
@@ -177,14 +172,14 @@ def test_a_second_cancellation_does_not_prolong_the_first(engine: LocalEngine, m
         ended.set()
 
 
-def test_what_was_cancelled_writes_no_more(engine: LocalEngine) -> None:
+def test_what_was_cancelled_writes_no_more(engine):
     session = engine.open(QUESTION, GREEDY)
     session.cancel()
     assert list(session.write([], LONG, 1)) == [End(Stop.CANCELLED)]
     assert session.judge([], "?", ("a", "b")) == Judgement.none(2)
 
 
-def test_a_restart_can_be_cancelled_and_is_tried_again_for_the_next_text(engine: LocalEngine) -> None:
+def test_a_restart_can_be_cancelled_and_is_tried_again_for_the_next_text(engine):
     def cancelled(_: float) -> NoReturn:
         raise Cancelled
 
@@ -197,7 +192,7 @@ def test_a_restart_can_be_cancelled_and_is_tried_again_for_the_next_text(engine:
     assert ids(list(engine.open(QUESTION, GREEDY).write([], 3, 1)))
 
 
-def test_a_reload_keeps_nobody_else_waiting(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reload_keeps_nobody_else_waiting(engine, monkeypatch):
     begun, may_go_on = threading.Event(), threading.Event()
 
     class Slow(model_process.ModelProcess):
@@ -227,7 +222,7 @@ def test_a_reload_keeps_nobody_else_waiting(engine: LocalEngine, monkeypatch: py
     assert len(ids(writing.result())) == 3
 
 
-def test_no_request_leaves_its_queue_of_replies_behind(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_request_leaves_its_queue_of_replies_behind(engine, monkeypatch):
     def sent() -> int:
         return len(engine.process._sent)
 
@@ -250,7 +245,7 @@ def test_no_request_leaves_its_queue_of_replies_behind(engine: LocalEngine, monk
     assert sent() == 0
 
 
-def test_a_model_that_was_closed_is_not_started_again(engine: LocalEngine) -> None:
+def test_a_model_that_was_closed_is_not_started_again(engine):
     """Its sessions may still ask in other threads."""
     session, process = engine.open(QUESTION, GREEDY), engine.process
     engine.close()
@@ -259,7 +254,7 @@ def test_a_model_that_was_closed_is_not_started_again(engine: LocalEngine) -> No
     assert engine.process is process
 
 
-def test_a_model_that_is_closed_while_it_is_started_again_leaves_no_process(engine: LocalEngine) -> None:
+def test_a_model_that_is_closed_while_it_is_started_again_leaves_no_process(engine):
     process = engine.process
     send(engine, signal.SIGKILL)
     with pytest.raises(EngineLost) as lost:
@@ -270,7 +265,7 @@ def test_a_model_that_is_closed_while_it_is_started_again_leaves_no_process(engi
 
 
 @pytest.mark.parametrize("is_sending", [False, True], ids=["idle", "in the middle of a message"])
-def test_closing_ends_a_process_that_hangs(is_sending: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closing_ends_a_process_that_hangs(is_sending, monkeypatch):
     """Without the watchdog, which would kill it after a while."""
     monkeypatch.setattr(model_process, "LOOK_EVERY", 60.0)
     engine = LocalEngine(SMALL_MODEL, OPTIONS)
@@ -298,9 +293,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
         threading.Event().wait(0.01)
 
 
-def test_a_process_that_is_silent_without_being_stopped_is_killed_later(
-    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_that_is_silent_without_being_stopped_is_killed_later(engine, monkeypatch):
     """As one that waits for a disk or a driver: the system does not call it stopped."""
     monkeypatch.setattr(psutil, "STATUS_STOPPED", "of another system")
     monkeypatch.setattr(psutil, "STATUS_TRACING_STOP", "of another system")
@@ -315,7 +308,7 @@ def test_a_process_that_is_silent_without_being_stopped_is_killed_later(
     assert engine.open(QUESTION, GREEDY).prompt_tokens, "it was started again"
 
 
-def test_native_code_that_never_returns_stops_the_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_native_code_that_never_returns_stops_the_heartbeat(monkeypatch):
     monkeypatch.setattr(worker, "HEARTBEAT_SECONDS", 0.01)
     monkeypatch.setattr(worker, "LONGEST_STEP", 0.1)
     ours, theirs = multiprocessing.Pipe()
@@ -331,7 +324,7 @@ def test_native_code_that_never_returns_stops_the_heartbeat(monkeypatch: pytest.
         assert ours.poll(PATIENCE), "and goes on after the step"
 
 
-def test_a_decode_is_such_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decode_is_such_a_step(monkeypatch):
     steps: list[str] = []
 
     class Recorded(worker.Outbox):
@@ -369,7 +362,7 @@ def test_a_decode_is_such_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     assert steps == ["begins", "one", "branches", "ends"]
 
 
-def test_loading_is_cancelled_from_its_progress(smollm2: Path) -> None:
+def test_loading_is_cancelled_from_its_progress(smollm2):
     def cancel(_: float) -> None:
         raise EngineError("Cancelled.")
 
@@ -381,7 +374,7 @@ def test_loading_is_cancelled_from_its_progress(smollm2: Path) -> None:
 
 
 @pytest.mark.usefixtures("short_patience")
-def test_a_model_that_hangs_while_it_loads_is_ended_in_a_sentence(smollm2: Path) -> None:
+def test_a_model_that_hangs_while_it_loads_is_ended_in_a_sentence(smollm2):
     def stop(_: float) -> None:
         for child in multiprocessing.active_children():
             if child.name == f"baton {smollm2.name}" and child.pid:
@@ -392,9 +385,7 @@ def test_a_model_that_hangs_while_it_loads_is_ended_in_a_sentence(smollm2: Path)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere a file that is open keeps its name")
-def test_no_log_is_left_behind_if_the_program_is_killed_while_a_model_loads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_log_is_left_behind_if_the_program_is_killed_while_a_model_loads(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     seen: list[list[Path]] = []
     with closing(LocalEngine(SMALL_MODEL, OPTIONS, on_progress=lambda _: seen.append(list(tmp_path.iterdir())))):
@@ -403,9 +394,7 @@ def test_no_log_is_left_behind_if_the_program_is_killed_while_a_model_loads(
     assert not any(seen)
 
 
-def test_a_file_that_is_overwritten_in_use_is_reported_instead_of_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_is_overwritten_in_use_is_reported_instead_of_read(tmp_path, monkeypatch):
     """The file is mapped, so that the weights become zeros, of which a model writes fluent nonsense."""
     file = tmp_path / "model.gguf"
     file.write_bytes(SMALL_MODEL.read_bytes())
@@ -423,9 +412,7 @@ def test_a_file_that_is_overwritten_in_use_is_reported_instead_of_read(
         assert len(ids(written)) < 100
 
 
-def test_a_file_that_was_replaced_is_not_loaded_in_the_middle_of_a_text(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_was_replaced_is_not_loaded_in_the_middle_of_a_text(tmp_path, monkeypatch):
     file, other = tmp_path / "model.gguf", tmp_path / "other.gguf"
     file.write_bytes(SMALL_MODEL.read_bytes())
     other.write_bytes(LARGE_MODEL.read_bytes())
@@ -440,7 +427,7 @@ def test_a_file_that_was_replaced_is_not_loaded_in_the_middle_of_a_text(
             list(engine.open(QUESTION, GREEDY).write([], LONG, 1))
 
 
-def test_a_file_that_was_replaced_since_it_was_loaded_is_told_once_a_text(tmp_path: Path) -> None:
+def test_a_file_that_was_replaced_since_it_was_loaded_is_told_once_a_text(tmp_path):
     """It may have been damaged when it was loaded; a checksum would be of the other file."""
     file, other = tmp_path / "model.gguf", tmp_path / "other.gguf"
     file.write_bytes(SMALL_MODEL.read_bytes())
@@ -457,7 +444,7 @@ def test_a_file_that_was_replaced_since_it_was_loaded_is_told_once_a_text(tmp_pa
         assert told() == []
 
 
-def test_a_process_is_not_silent_while_the_program_itself_was_stopped() -> None:
+def test_a_process_is_not_silent_while_the_program_itself_was_stopped():
     """As by Ctrl+Z, or while a laptop sleeps."""
 
     class Looks:
@@ -491,14 +478,14 @@ def test_a_process_is_not_silent_while_the_program_itself_was_stopped() -> None:
     assert WatchedProcess(2 + allowed).is_killed
 
 
-def test_ids_outside_the_vocabulary_are_read_as_their_text(engine: LocalEngine) -> None:
+def test_ids_outside_the_vocabulary_are_read_as_their_text(engine):
     session, vocabulary = engine.open(QUESTION, GREEDY), engine.card.vocabulary
     body = [Part(" two", Author.LARGE, id=10**8, vocabulary=vocabulary), Part(" and", Author.LARGE, -5, vocabulary)]
     assert text_read(session, body) == " two and"
     assert engine.process.alive
 
 
-def test_half_a_surrogate_pair_in_a_prompt_does_not_kill_the_process(engine: LocalEngine) -> None:
+def test_half_a_surrogate_pair_in_a_prompt_does_not_kill_the_process(engine):
     session = engine.open((Message("user", "What is \ud800?"),), GREEDY)
     assert len(ids(write(session, Body(), limit=2))) == 2
     session.read([Part("\udfff", Author.INSERTED)])
@@ -506,7 +493,7 @@ def test_half_a_surrogate_pair_in_a_prompt_does_not_kill_the_process(engine: Loc
     assert engine.process.alive
 
 
-def test_the_process_of_a_model_inherits_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_process_of_a_model_inherits_no_keys(monkeypatch):
     secrets = {"HF_TOKEN": "hf_secret", "OFFICE_API_KEY": "secret", "db_password": "secret"}
     for name, value in secrets.items():
         monkeypatch.setenv(name, value)
@@ -526,7 +513,7 @@ def test_the_process_of_a_model_inherits_no_keys(monkeypatch: pytest.MonkeyPatch
         "terminate called after throwing an instance of 'std::bad_alloc'",
     ],
 )
-def test_the_words_of_every_back_end_and_of_python_for_memory_are_recognised(line: str) -> None:
+def test_the_words_of_every_back_end_and_of_python_for_memory_are_recognised(line):
     assert model_process.speaks_of_memory(line)
     assert not model_process.speaks_of_memory("GGML_ASSERT(n_tokens > 0) failed")
 
@@ -538,20 +525,20 @@ class Clock:
         return self.now
 
 
-def test_a_second_death_without_a_success_between_is_final() -> None:
+def test_a_second_death_without_a_success_between_is_final():
     policy = RestartPolicy()
     assert policy.allows_restart()
     assert not policy.allows_restart()
 
 
-def test_a_success_allows_another_restart() -> None:
+def test_a_success_allows_another_restart():
     policy = RestartPolicy()
     for _ in range(3):
         assert policy.allows_restart()
         policy.succeeded()
 
 
-def test_restarts_are_bounded_in_time_also_where_each_is_followed_by_a_success() -> None:
+def test_restarts_are_bounded_in_time_also_where_each_is_followed_by_a_success():
     clock = Clock()
     policy = RestartPolicy(clock)
     for clock.now in range(model_process.MOST_RESTARTS):

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -26,7 +26,7 @@ NO_CHANGES: Mapping[str, int] = {}
 
 
 @pytest.fixture(scope="module", params=["mamba2", "lfm2"])
-def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
+def engine(request, tmp_path_factory):
     path = grow(request.param, tmp_path_factory.mktemp("grown"))
     engine = LocalEngine(path, LoadOptions(context=256, threads=1))
     yield engine
@@ -70,7 +70,7 @@ def assert_as_a_fresh_one_says(
     assert [chance for _, chance in found] == pytest.approx([chance for _, chance in expected], abs=1e-3)
 
 
-def test_a_text_truncated_to_a_reading_reuses_it_and_says_what_a_fresh_one_says(engine: LocalEngine) -> None:
+def test_a_text_truncated_to_a_reading_reuses_it_and_says_what_a_fresh_one_says(engine):
     assert not engine.card.supports_truncation
     session = engine.open(QUESTION, Sampling())
     kept, gone, instead = [3, 4, 5, 6], [7, 8, 9], [10, 11]
@@ -83,7 +83,7 @@ def test_a_text_truncated_to_a_reading_reuses_it_and_says_what_a_fresh_one_says(
     assert_as_a_fresh_one_says(engine, found, kept, [*kept, *instead])
 
 
-def test_the_next_session_goes_on_from_what_was_written(engine: LocalEngine) -> None:
+def test_the_next_session_goes_on_from_what_was_written(engine):
     first = engine.open(QUESTION, Sampling())
     written = [item.id for item in first.write(body(engine, 3, 4), 5, 1) if isinstance(item, Token) and item.id]
     held = first.prompt_tokens + 2 + len(written) - 1
@@ -96,7 +96,7 @@ def test_the_next_session_goes_on_from_what_was_written(engine: LocalEngine) -> 
     assert_as_a_fresh_one_says(engine, found, [*text, 9])
 
 
-def test_a_second_session_starts_from_a_copy_of_the_whole_text_of_another(engine: LocalEngine) -> None:
+def test_a_second_session_starts_from_a_copy_of_the_whole_text_of_another(engine):
     assert engine.card.path
     text = [3, 4, 5, 6]
     with closing(LocalEngine(engine.card.path, LoadOptions(context=256, threads=1, parallel=2))) as both:
@@ -109,7 +109,7 @@ def test_a_second_session_starts_from_a_copy_of_the_whole_text_of_another(engine
         assert first.read(body(both, *text)).prefilled == 0, "the other one stays as it is"
 
 
-def test_its_past_makes_a_difference(engine: LocalEngine) -> None:
+def test_its_past_makes_a_difference(engine):
     """Otherwise the test above could not fail."""
     sessions = [engine.open(QUESTION, Sampling()) for _ in range(2)]
     one, other = (likeliest(s, body(engine, *ids)) for s, ids in zip(sessions, ([3, 4, 5], [9, 8, 5]), strict=True))
@@ -118,7 +118,7 @@ def test_its_past_makes_a_difference(engine: LocalEngine) -> None:
         session.close()
 
 
-def test_a_text_truncated_further_than_any_snapshot_is_read_anew(engine: LocalEngine) -> None:
+def test_a_text_truncated_further_than_any_snapshot_is_read_anew(engine):
     session = engine.open(QUESTION, Sampling())
     session.read(body(engine, 3, 4, 5))
     again = session.read(body(engine, 9))
@@ -126,7 +126,7 @@ def test_a_text_truncated_further_than_any_snapshot_is_read_anew(engine: LocalEn
     session.close()
 
 
-def test_a_judge_reads_no_more_than_where_memory_can_be_truncated(engine: LocalEngine) -> None:
+def test_a_judge_reads_no_more_than_where_memory_can_be_truncated(engine):
     """Its question is forgotten by going back to where it began."""
     session, text, question = engine.open(QUESTION, Sampling()), [3, 4, 5, 6], len(engine.tokenize("a?"))
     session.judge(body(engine, *text), "a?", ("a", "b"))
@@ -137,7 +137,7 @@ def test_a_judge_reads_no_more_than_where_memory_can_be_truncated(engine: LocalE
     assert_as_a_fresh_one_says(engine, found, text, [*text, 7, 8], [*text, 7, 8, 9])
 
 
-def test_a_judge_after_writing_forgets_only_the_question(engine: LocalEngine) -> None:
+def test_a_judge_after_writing_forgets_only_the_question(engine):
     session = engine.open(QUESTION, Sampling())
     list(session.write(body(engine, 3, 4), 3, 1))
     ids = [item.id for item in session.write(body(engine, 3, 4), 3, 1) if isinstance(item, Token) and item.id]

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from contextlib import closing
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 
 from baton_reasoning.core.engines.base import Token
 from baton_reasoning.core.engines.body import Author, Body, Part
-from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.local.llama import CHUNK, largest
 from baton_reasoning.core.models.options import LoadOptions, Sampling
 from tests.bench.generated import f32_copy
@@ -26,7 +25,7 @@ ROUNDING = 0.4
 pytestmark = pytest.mark.real_models
 
 
-def test_a_text_that_is_read_gets_the_log_probabilities_it_was_written_with(small_engine: LocalEngine) -> None:
+def test_a_text_that_is_read_gets_the_log_probabilities_it_was_written_with(small_engine):
     session, body = small_engine.open(QUESTION, GREEDY), Body()
     tokens = [item for item in session.write([], 30, 1, alternatives=3) if isinstance(item, Token)]
     for token in tokens:
@@ -44,19 +43,19 @@ def test_a_text_that_is_read_gets_the_log_probabilities_it_was_written_with(smal
 
 @settings(max_examples=50)
 @given(size=st.integers(1, 5_000), count=st.integers(1, 60), seed=st.integers(0, 99))
-def test_the_largest_are_found_without_sorting_all(size: int, count: int, seed: int) -> None:
+def test_the_largest_are_found_without_sorting_all(size, count, seed):
     values = np.random.default_rng(seed).normal(0, 3, max(size, count)).astype(np.float32)
     assert largest(values, count) == np.argsort(values)[::-1][:count].tolist()
 
 
-def test_the_largest_are_found_where_many_are_equal_or_infinitely_small() -> None:
+def test_the_largest_are_found_where_many_are_equal_or_infinitely_small():
     values = np.full(3_000, -np.inf, dtype=np.float32)
     values[[7, 2_999]] = 1.0
     assert set(largest(values, 2)) == {7, 2_999}
     assert len(largest(values, 20)) == 20
 
 
-def test_only_what_follows_the_start_is_scored_and_only_what_is_new_is_decoded(session: LocalSession) -> None:
+def test_only_what_follows_the_start_is_scored_and_only_what_is_new_is_decoded(session):
     body = Body()
     write(session, body, limit=20)
     session.read(body.parts)
@@ -69,7 +68,7 @@ def test_only_what_follows_the_start_is_scored_and_only_what_is_new_is_decoded(s
     assert odd.logprob < scores.mean_logprob < 0
 
 
-def test_a_text_longer_than_a_batch_is_scored_whole(session: LocalSession, small_engine: LocalEngine) -> None:
+def test_a_text_longer_than_a_batch_is_scored_whole(session, small_engine):
     body = text_body("".join(f"Line {n} of many.\n" for n in range(30)))
     scores = session.score(body.parts, 0)
     assert "".join(token.text for token in scores.tokens) == body.text
@@ -80,9 +79,7 @@ def test_a_text_longer_than_a_batch_is_scored_whole(session: LocalSession, small
     )
 
 
-def test_a_text_of_another_vocabulary_is_scored_by_the_readers_own_tokens(
-    small_engine: LocalEngine, large_engine: LocalEngine
-) -> None:
+def test_a_text_of_another_vocabulary_is_scored_by_the_readers_own_tokens(small_engine, large_engine):
     writer, reader, body = small_engine.open(QUESTION, Sampling()), large_engine.open(QUESTION, Sampling()), Body()
     write(writer, body, limit=30)
     start = body.text.rindex(" ")
@@ -107,7 +104,7 @@ print(json.dumps([float(row.max()) for row in logprobs]))
 """Prints the log-probability of each token but the first, and the highest at its place."""
 
 
-def test_the_log_probabilities_of_a_text_are_llama_cpps(smollm2: Path, tmp_path: Path) -> None:
+def test_the_log_probabilities_of_a_text_are_llama_cpps(smollm2, tmp_path):
     """At 32 bits, and in a text that takes several decodes."""
     model = f32_copy(smollm2, tmp_path / "f32.gguf")
     text = "Naïve 🙂 question: what is <|im_end|>? " + "".join(f"It is number {n}, not {n * n}.\n" for n in range(12))
@@ -133,14 +130,14 @@ def test_the_log_probabilities_of_a_text_are_llama_cpps(smollm2: Path, tmp_path:
 
 @pytest.mark.scaled
 @given(text=st.text(st.characters(max_codepoint=0x1FFFF, exclude_categories=["Cs", "Cc"]), min_size=1, max_size=10))
-def test_the_texts_of_scored_tokens_join_to_the_text(small_engine: LocalEngine, text: str) -> None:
+def test_the_texts_of_scored_tokens_join_to_the_text(small_engine, text):
     """Also where the bytes of a character are several tokens. (SmolLM2 has no tokens for what is left out here.)"""
     with closing(small_engine.open(QUESTION, GREEDY)) as session:
         scores = session.score(text_body(text).parts, 0)
     assert "".join(token.text for token in scores.tokens) == text
 
 
-def test_writing_goes_on_after_a_score(session: LocalSession) -> None:
+def test_writing_goes_on_after_a_score(session):
     body = text_body("Two and two are")
     session.score(body.parts, 0)
     items = list(session.write(body.parts, 5, 1))

@@ -58,22 +58,22 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+def machine(tmp_path, monkeypatch):
     return Machine(tmp_path, monkeypatch)
 
 
-def test_a_core_of_two_hyper_threads_has_one_thread(machine: Machine) -> None:
+def test_a_core_of_two_hyper_threads_has_one_thread(machine):
     machine.has([[0, 4], [1, 5], [2, 6], [3, 7]])
     assert machine.threads == 4
 
 
-def test_only_the_cores_that_the_process_may_use_count(machine: Machine) -> None:
+def test_only_the_cores_that_the_process_may_use_count(machine):
     machine.has([[0, 4], [1, 5], [2, 6], [3, 7]])
     machine.allows({0, 4, 5})
     assert machine.threads == 2
 
 
-def test_of_a_hybrid_processor_only_performance_cores_count(machine: Machine) -> None:
+def test_of_a_hybrid_processor_only_performance_cores_count(machine):
     machine.has([[0, 1], [2, 3], [4], [5], [6], [7]])
     machine.says(**{"devices/cpu_core/cpus": "0-3"})
     assert machine.threads == 2
@@ -81,12 +81,12 @@ def test_of_a_hybrid_processor_only_performance_cores_count(machine: Machine) ->
     assert machine.threads == 3
 
 
-def test_on_arm_only_fast_cores_count(machine: Machine) -> None:
+def test_on_arm_only_fast_cores_count(machine):
     machine.has([[n] for n in range(8)], [290, 290, 290, 290, 870, 870, 870, 1024])
     assert machine.threads == 4
 
 
-def test_a_container_s_quota_bounds_the_number(machine: Machine) -> None:
+def test_a_container_s_quota_bounds_the_number(machine):
     machine.has([[n] for n in range(8)])
     machine.says(**{"fs/cgroup/cpu.max": "max 100000"})
     assert machine.threads == 8
@@ -96,9 +96,7 @@ def test_a_container_s_quota_bounds_the_number(machine: Machine) -> None:
     assert machine.threads == 1
 
 
-def test_a_system_that_shows_no_cores_is_asked_in_another_way(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_system_that_shows_no_cores_is_asked_in_another_way(machine, monkeypatch):
     machine.allows({0, 1, 2, 3})
     monkeypatch.setattr(psutil, "cpu_count", lambda logical: 8 if logical else 2)
     assert machine.threads == 2
@@ -140,7 +138,7 @@ class Cores:
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 16])
-def test_on_an_idle_machine_all_threads_work(count: int) -> None:
+def test_on_an_idle_machine_all_threads_work(count):
     cores = Cores(count, busy=0.3)  # the program shows what is written
     choice = ThreadChoice(count, cores.times)
     for _ in range(50):
@@ -149,7 +147,7 @@ def test_on_an_idle_machine_all_threads_work(count: int) -> None:
 
 
 @pytest.mark.parametrize(("count", "busy"), [(2, 1), (2, 2), (4, 1), (4, 2), (8, 3), (16, 1)])
-def test_busy_programs_are_left_their_cores_and_these_are_taken_back(count: int, busy: int) -> None:
+def test_busy_programs_are_left_their_cores_and_these_are_taken_back(count, busy):
     cores = Cores(count)
     choice = ThreadChoice(count, cores.times)
     cores.decode(choice, 5)
@@ -163,7 +161,7 @@ def test_busy_programs_are_left_their_cores_and_these_are_taken_back(count: int,
     assert choice.threads == count
 
 
-def test_cores_beyond_the_threads_are_for_others() -> None:
+def test_cores_beyond_the_threads_are_for_others():
     """As hyper-threads are, of which each core has two."""
     cores = Cores(8, busy=4)
     choice = ThreadChoice(4, cores.times)
@@ -171,7 +169,7 @@ def test_cores_beyond_the_threads_are_for_others() -> None:
     assert choice.threads == 4
 
 
-def test_a_model_that_works_between_the_decodes_is_no_other_program() -> None:
+def test_a_model_that_works_between_the_decodes_is_no_other_program():
     cores = Cores(2)
     choice = ThreadChoice(2, cores.times)
     for _ in range(50):
@@ -180,14 +178,14 @@ def test_a_model_that_works_between_the_decodes_is_no_other_program() -> None:
         assert choice.threads == 2
 
 
-def test_a_system_that_shows_no_idle_time_gets_all_threads() -> None:
+def test_a_system_that_shows_no_idle_time_gets_all_threads():
     cores = Cores(2, busy=1)
     choice = ThreadChoice(2, lambda: cores.times()._replace(idle=0.0))
     cores.decode(choice, 2)
     assert choice.threads == 2
 
 
-def test_only_the_cpus_that_the_process_may_use_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_cpus_that_the_process_may_use_count(monkeypatch):
     times = namedtuple("times", ("user", "idle", "iowait"))
     every = [times(1.0, 10.0 * cpu, 1.0) for cpu in range(4)]
     monkeypatch.setattr(psutil, "cpu_times", lambda percpu: every if percpu else None)
@@ -201,14 +199,14 @@ def test_only_the_cpus_that_the_process_may_use_count(monkeypatch: pytest.Monkey
 # Spinning ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_person_s_own_way_to_wait_stays() -> None:
+def test_a_person_s_own_way_to_wait_stays():
     assert spin_variables({"PATH": "/bin"}) == SPIN
     assert not spin_variables({"GOMP_SPINCOUNT": "7"})
     assert not spin_variables({"OMP_WAIT_POLICY": "active"})
 
 
 @pytest.mark.parametrize("chosen", ["", "7"])
-def test_threads_of_a_model_s_process_spin_for_a_bounded_time(chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_of_a_model_s_process_spin_for_a_bounded_time(chosen, monkeypatch):
     """From its start: a program's main module, which the child imports first, may load OpenMP's library."""
     if chosen:
         monkeypatch.setenv("GOMP_SPINCOUNT", chosen)
@@ -227,7 +225,7 @@ LENGTH = 600
 
 
 @pytest.fixture
-def four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+def four_cores(monkeypatch):
     monkeypatch.setattr(llama_module, "default_threads", lambda: 4)
 
 
@@ -245,9 +243,7 @@ MODELS = [
 
 @pytest.mark.usefixtures("four_cores")
 @pytest.mark.parametrize(("model", "kv_type"), MODELS)
-def test_another_number_of_threads_in_the_middle_changes_no_logit(
-    model: str, kv_type: KvType, request: pytest.FixtureRequest
-) -> None:
+def test_another_number_of_threads_in_the_middle_changes_no_logit(model, kv_type, request):
     llama = loaded(LARGE_MODEL if model == "demo" else request.getfixturevalue(model), kv_type=kv_type)
     assert llama.thread_choice
     llama.thread_choice.threads = 1  # beside other tests several would take minutes to read
@@ -266,14 +262,14 @@ def test_another_number_of_threads_in_the_middle_changes_no_logit(
 
 
 @pytest.mark.usefixtures("four_cores")
-def test_a_number_that_a_person_chose_or_that_would_change_the_text_stays() -> None:
+def test_a_number_that_a_person_chose_or_that_would_change_the_text_stays():
     assert loaded(LARGE_MODEL, threads=2).thread_choice is None
     assert loaded(LARGE_MODEL, flash_attention=Switch.ON).thread_choice is None
     assert loaded(LARGE_MODEL, flash_attention=Switch.OFF).thread_choice
 
 
 @pytest.mark.usefixtures("four_cores")
-def test_a_build_without_openmp_is_given_pools_and_writes_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_without_openmp_is_given_pools_and_writes_the_same(monkeypatch):
     """A build with OpenMP takes pools as well; only their waiting differs."""
     logits = []
     for has_openmp in (threads_module.uses_openmp(), False):

@@ -16,17 +16,17 @@ from baton_reasoning.core.models.options import LoadOptions
 
 
 @pytest.mark.real_models
-def test_it_tokenises_as_the_loaded_model_does(smollm2: Path) -> None:
+def test_it_tokenises_as_the_loaded_model_does(smollm2):
     with closing(LocalEngine(smollm2, LoadOptions(context=256, threads=1))) as engine:
         assert tokenize_by(smollm2, PROBE) == engine.tokenize(PROBE, special=True)
 
 
-def test_a_file_that_is_no_model_is_refused() -> None:
+def test_a_file_that_is_no_model_is_refused():
     with pytest.raises(ModelFileError, match="is not a GGUF file"):
         tokenize_by(Path(__file__), PROBE)
 
 
-def test_a_file_that_llama_cpp_cannot_read_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_llama_cpp_cannot_read_is_refused(tmp_path):
     """The header is whole, but names an architecture that there is not."""
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(SMALL_MODEL.read_bytes().replace(b"llama", b"lhama"))

@@ -17,7 +17,7 @@ from baton_reasoning.core.engines.remote.engine import RemoteOptions, RemoteSess
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus, StatusCallback
 from baton_reasoning.core.engines.usage import Cap, Prices
-from baton_reasoning.core.errors import ContextFull, EngineError, EngineLost, EngineRefused
+from baton_reasoning.core.errors import ContextFull, EngineLost, EngineRefused
 from tests.core.engines.remote.writing import (
     GREEDY,
     HURRIED,
@@ -70,7 +70,7 @@ def write(server: FaultyServer, limit: int = 3) -> list[WriteItem]:
         return list(session.write([], limit, seed=5))
 
 
-def test_it_goes_on_from_the_last_token_after_the_connection_broke() -> None:
+def test_it_goes_on_from_the_last_token_after_the_connection_broke():
     with FaultyServer(stream(A, B), stream(C, end(1))) as server:
         items = write(server)
         first, second = server.completions
@@ -81,7 +81,7 @@ def test_it_goes_on_from_the_last_token_after_the_connection_broke() -> None:
     assert second["seed"] != first["seed"]
 
 
-def test_what_came_without_an_id_is_tokenised_to_go_on_after_it() -> None:
+def test_what_came_without_an_id_is_tokenised_to_go_on_after_it():
     nameless = event({"content": "€ and", "tokens": [], "stop": False, "tokens_predicted": 2})
     with FaultyServer(stream(A, nameless), stream(C, end(1))) as server:
         items = write(server)
@@ -90,7 +90,7 @@ def test_what_came_without_an_id_is_tokenised_to_go_on_after_it() -> None:
     assert second["prompt"] == first["prompt"] + list("a€ and".encode())
 
 
-def test_a_break_inside_a_character_goes_on_before_it() -> None:
+def test_a_break_inside_a_character_goes_on_before_it():
     half = event({"content": "", "tokens": [], "stop": False, "tokens_predicted": 2})
     with FaultyServer(stream(A, half), stream(token("é", 2), end(2))) as server:
         items = write(server)
@@ -99,12 +99,12 @@ def test_a_break_inside_a_character_goes_on_before_it() -> None:
     assert [one.data for one in tokens(items)] == [b"a", b"\xc3", b"\xa9"]
 
 
-def test_a_server_that_is_lost_for_good_is_given_up() -> None:
+def test_a_server_that_is_lost_for_good_is_given_up():
     with FaultyServer(stream(A), stream()) as server, pytest.raises(EngineLost, match="broke off"):
         write(server)
 
 
-def test_a_server_that_is_lost_is_told_once_and_used_again_when_it_is_back() -> None:
+def test_a_server_that_is_lost_is_told_once_and_used_again_when_it_is_back():
     seen: list[ServerStatus] = []
     answers = [error(500, "CUDA error")] * 3 + [stream(A, end(1))]
     policy = replace(HURRIED, tries=3)
@@ -122,7 +122,7 @@ def test_a_server_that_is_lost_is_told_once_and_used_again_when_it_is_back() -> 
         assert text(session.write([], 3, seed=1)) == "a"
 
 
-def test_nothing_there_is_told_with_advice() -> None:
+def test_nothing_there_is_told_with_advice():
     with FaultyServer(stream()) as server:
         url = server.url
     with pytest.raises(EngineLost, match="Nothing answers") as raised:
@@ -153,12 +153,12 @@ def test_nothing_there_is_told_with_advice() -> None:
         (hold, EngineLost, "has sent nothing for"),
     ],
 )
-def test_each_fault_has_its_words(answer: Answer, kind: type[EngineError], words: str) -> None:
+def test_each_fault_has_its_words(answer, kind, words):
     with FaultyServer(answer) as server, pytest.raises(kind, match=words):
         write(server)
 
 
-def test_an_error_report_without_end_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_report_without_end_is_not_read_to_its_end(monkeypatch):
     monkeypatch.setattr(connection, "LARGEST_ANSWER", 1000)
 
     def report(wire: Wire) -> None:
@@ -170,7 +170,7 @@ def test_an_error_report_without_end_is_not_read_to_its_end(monkeypatch: pytest.
 
 
 @pytest.mark.slow
-def test_bytes_that_trickle_in_are_silence() -> None:
+def test_bytes_that_trickle_in_are_silence():
     def slow_loris(wire: Wire) -> None:
         stream(A)(wire)
         wire.trickle(b"d")
@@ -182,7 +182,7 @@ def test_bytes_that_trickle_in_are_silence() -> None:
 
 
 @pytest.mark.slow
-def test_a_question_that_is_never_answered_is_given_up() -> None:
+def test_a_question_that_is_never_answered_is_given_up():
     with (
         FaultyServer(stream(), routes={"/props": hold}) as server,
         pytest.raises(EngineLost, match="stopped answering"),
@@ -190,7 +190,7 @@ def test_a_question_that_is_never_answered_is_given_up() -> None:
         LlamaServerEngine(ServerAddress(server.url), OPTIONS)
 
 
-def test_a_server_that_answers_nothing_at_all_is_not_taken_for_a_busy_one() -> None:
+def test_a_server_that_answers_nothing_at_all_is_not_taken_for_a_busy_one():
     patient = RetryPolicy(answer=0.2, first_token=1800, notice_every=0.05, tries=1)
     with FaultyServer(hold) as server, opened(server, RemoteOptions(patient)) as (_, session):
         server.routes["/v1/models"] = hold
@@ -199,7 +199,7 @@ def test_a_server_that_answers_nothing_at_all_is_not_taken_for_a_busy_one() -> N
     assert raised.value.advice
 
 
-def test_a_busy_server_that_answers_short_questions_is_waited_for() -> None:
+def test_a_busy_server_that_answers_short_questions_is_waited_for():
     free = threading.Event()
 
     def busy(wire: Wire) -> None:
@@ -219,26 +219,26 @@ def test_a_busy_server_that_answers_short_questions_is_waited_for() -> None:
     assert [request.path for request in server.requests].count("/v1/models") > 1
 
 
-def test_a_stream_without_end_is_ended_at_the_limit() -> None:
+def test_a_stream_without_end_is_ended_at_the_limit():
     with FaultyServer(stream(endless)) as server:
         items = write(server, limit=5)
     assert text(items) == "xxxxx"
     assert stop(items) is Stop.LIMIT
 
 
-def test_events_without_end_and_without_text_are_refused() -> None:
+def test_events_without_end_and_without_text_are_refused():
     with FaultyServer(stream(endless_progress)) as server, pytest.raises(EngineRefused, match="keeps writing"):
         write(server, limit=5)
 
 
-def test_a_server_that_loads_is_waited_for() -> None:
+def test_a_server_that_loads_is_waited_for():
     with FaultyServer(error(503, "Loading model"), stream(A, end(1))) as server:
         items = write(server)
     assert text(items) == "a"
     assert "not ready: “Loading model”" in notices(items)[0]
 
 
-def test_another_model_after_a_restart_is_refused() -> None:
+def test_another_model_after_a_restart_is_refused():
     def restart(wire: Wire) -> None:
         server.routes |= about("another.gguf")
         stream(A)(wire)
@@ -247,7 +247,7 @@ def test_another_model_after_a_restart_is_refused() -> None:
         write(server)
 
 
-def test_another_model_after_a_restart_between_two_writes_is_refused() -> None:
+def test_another_model_after_a_restart_between_two_writes_is_refused():
     known, forgotten = stream(progress(9, 9), A, end(1)), stream(progress(12, 12), A, end(1))
     with FaultyServer(known, forgotten) as server, opened(server, OPTIONS) as (_, session):
         list(session.write([], 1, seed=1))
@@ -258,7 +258,7 @@ def test_another_model_after_a_restart_between_two_writes_is_refused() -> None:
                 list(session.write([], 1, seed=1))
 
 
-def test_another_model_that_was_noticed_while_reading_along_is_refused() -> None:
+def test_another_model_that_was_noticed_while_reading_along_is_refused():
     answers = (stream(progress(9, 9), A, end(1)), stream(progress(9, 9), end(1)), stream(progress(9, 9, 8), A, end(1)))
     with FaultyServer(*answers) as server, opened(server, EAGER) as (_, session):
         list(session.write([], 1, seed=1))
@@ -268,7 +268,7 @@ def test_another_model_that_was_noticed_while_reading_along_is_refused() -> None
             list(session.write(foreign("so"), 1, seed=1))
 
 
-def test_a_lost_server_is_not_read_along_by_any_more() -> None:
+def test_a_lost_server_is_not_read_along_by_any_more():
     with (
         FaultyServer(*[error(500, "CUDA error")] * 3) as server,
         opened(server, RemoteOptions(replace(HURRIED, tries=3), supports_prefetch=True)) as (engine, session),
@@ -282,7 +282,7 @@ def test_a_lost_server_is_not_read_along_by_any_more() -> None:
         assert engine.status.state is ServerState.LOST
 
 
-def test_a_failure_while_reading_along_harms_nothing() -> None:
+def test_a_failure_while_reading_along_harms_nothing():
     with (
         FaultyServer(error(500, "busy"), stream(progress(9, 9), A, end(1))) as server,
         opened(server, EAGER) as (_, session),
@@ -294,14 +294,14 @@ def test_a_failure_while_reading_along_harms_nothing() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_fault_of_ours_while_reading_along_leaves_nobody_waiting() -> None:
+def test_a_fault_of_ours_while_reading_along_leaves_nobody_waiting():
     with FaultyServer(stream(A, end(1))) as server, opened(server, EAGER) as (_, session):
         session.prefetch([Part(7, Author.SMALL)])  # type: ignore[arg-type]
         assert text(session.write(foreign("so"), 1, seed=1)) == "a"
         session.prefetch(foreign("so", "on"))
 
 
-def test_only_the_newest_of_the_texts_is_prefetched_next() -> None:
+def test_only_the_newest_of_the_texts_is_prefetched_next():
     asked, free = threading.Event(), threading.Event()
 
     def busy(wire: Wire) -> None:
@@ -324,7 +324,7 @@ def test_only_the_newest_of_the_texts_is_prefetched_next() -> None:
     assert newest["prompt"] == first["prompt"] + list(b"abc"), "the last token is held back"
 
 
-def test_neither_key_nor_text_follows_a_redirect() -> None:
+def test_neither_key_nor_text_follows_a_redirect():
     with FaultyServer(stream()) as elsewhere:
         with FaultyServer(redirect(f"{elsewhere.url}/completion")) as server:
             with pytest.raises(EngineRefused, match="nothing was sent there"):
@@ -333,7 +333,7 @@ def test_neither_key_nor_text_follows_a_redirect() -> None:
         assert elsewhere.requests == []
 
 
-def test_progress_is_told_while_a_long_text_is_read() -> None:
+def test_progress_is_told_while_a_long_text_is_read():
     with FaultyServer(stream(progress(2, 9, cache=2), hold)) as server, opened(server, OPTIONS) as (_, session):
         writing = session.write([], 3, seed=1)
         assert next(writing) == PrefillProgress(0, 7), "two of nine tokens were in the KV cache"
@@ -342,13 +342,13 @@ def test_progress_is_told_while_a_long_text_is_read() -> None:
     assert notices([said]) == [f"Reading the prompt on {server.url.removeprefix('http://')}: 22% (2 of 9 tokens)."]
 
 
-def test_the_handoff_is_what_the_server_measured() -> None:
+def test_the_handoff_is_what_the_server_measured():
     with FaultyServer(stream(progress(4, 9, cache=4), progress(9, 9, cache=4), A, end(1))) as server:
         items = write(server)
     assert handoff(items)[:2] == (4, 5)
 
 
-def test_a_control_token_in_the_text_is_shown_and_the_end_token_is_not() -> None:
+def test_a_control_token_in_the_text_is_shown_and_the_end_token_is_not():
     control = event({"content": "", "tokens": [7], "stop": False, "tokens_predicted": 1})
     last = event({"content": "", "tokens": [2], "stop": False, "tokens_predicted": 3})
     answer = stream(control, token("b", 2), last, end(3, "eos"))
@@ -358,7 +358,7 @@ def test_a_control_token_in_the_text_is_shown_and_the_end_token_is_not() -> None
     assert stop(items) is Stop.END_OF_TEXT
 
 
-def test_states_are_told_as_they_change() -> None:
+def test_states_are_told_as_they_change():
     seen: list[ServerState] = []
     with (
         FaultyServer(stream(progress(1, 2), A, hold), stream(progress(1, 2), B, end(1))) as server,
@@ -386,7 +386,7 @@ def test_states_are_told_as_they_change() -> None:
         ),
     ],
 )
-def test_a_cap_shortens_the_last_write_and_refuses_the_next(options: RemoteOptions, words: str) -> None:
+def test_a_cap_shortens_the_last_write_and_refuses_the_next(options, words):
     script: Callable[[], Answer] = lambda: stream(progress(9, 9), A, B, end(2))  # noqa: E731
     with FaultyServer(script()) as server, opened(server, options) as (engine, session):
         items: list[WriteItem] = []
@@ -399,7 +399,7 @@ def test_a_cap_shortens_the_last_write_and_refuses_the_next(options: RemoteOptio
         assert engine.status.state is ServerState.REFUSED
 
 
-def test_a_server_that_lists_no_slots_is_not_taken_for_a_busy_one() -> None:
+def test_a_server_that_lists_no_slots_is_not_taken_for_a_busy_one():
     with FaultyServer(stream(end(0)), routes={"/slots": lambda wire: wire.json([])}) as server:
         LlamaServerEngine(server.url).close()
     assert [request.path for request in server.requests].count("/slots") == 1

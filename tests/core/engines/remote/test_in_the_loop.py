@@ -18,13 +18,12 @@ from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import Event, Finish, HandedOver, Noticed, TakeoverStarted, TokenWritten
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.policies.relay import Relay
-from baton_reasoning.core.thinking.policy import PolicySettings
 from baton_reasoning.core.thinking.requests import Until
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.engines.remote.writing import HURRIED
 from tests.fakes.faulty_server import FaultyServer, end, error, progress, stream, token
 from tests.fakes.scripted import QUESTION, ScriptedEngine
-from tests.servers.llama_server import KEY, LlamaServer
+from tests.servers.llama_server import KEY
 
 STEPS = ("First we count the days.\n\n", " There are seven of them.\n\n", " That is all.")
 
@@ -48,7 +47,7 @@ def written(events: list[Event], author: Author) -> str:
 
 
 @pytest.mark.real_models
-def test_takeovers_are_written_by_the_server(server: LlamaServer) -> None:
+def test_takeovers_are_written_by_the_server(server):
     events = run_with(LlamaServerEngine(ServerAddress(server.url, KEY), RemoteOptions(supports_prefetch=True)))
     takeovers = [event for event in events if isinstance(event, TakeoverStarted)]
     handoffs = [event for event in events if isinstance(event, HandedOver) and event.author is Author.LARGE]
@@ -58,7 +57,7 @@ def test_takeovers_are_written_by_the_server(server: LlamaServer) -> None:
 
 
 @pytest.mark.real_models
-def test_the_trace_has_the_whole_bill_and_all_that_was_read_along(server: LlamaServer) -> None:
+def test_the_trace_has_the_whole_bill_and_all_that_was_read_along(server):
     at_rest = threading.Event()
 
     def wait_for_the_reading(body: str) -> None:
@@ -81,7 +80,7 @@ def test_the_trace_has_the_whole_bill_and_all_that_was_read_along(server: LlamaS
 
 @pytest.mark.parametrize("policy", [SETTINGS.policy, Relay.Settings()])
 @pytest.mark.parametrize("small_alone", [True, False])
-def test_a_text_that_a_cap_cuts_short_goes_on_alone_or_fails(policy: PolicySettings, small_alone: bool) -> None:
+def test_a_text_that_a_cap_cuts_short_goes_on_alone_or_fails(policy, small_alone):
     settings = SETTINGS.model_copy(update={"policy": policy, "small_alone": small_alone})
     answer = stream(progress(5, 5), token("x", 1), token("y", 2), end(2))
     with FaultyServer(answer) as server:
@@ -95,7 +94,7 @@ def test_a_text_that_a_cap_cuts_short_goes_on_alone_or_fails(policy: PolicySetti
         assert told.endswith("The small model goes on alone.")
 
 
-def test_a_server_with_a_limit_of_its_own_is_named() -> None:
+def test_a_server_with_a_limit_of_its_own_is_named():
     settings = SETTINGS.model_copy(update={"policy": Relay.Settings()})
     with FaultyServer(stream(progress(5, 5), token("x", 1), end(1))) as server:
         trace = Trace.of(run_with(LlamaServerEngine(server.url, RemoteOptions(HURRIED)), settings=settings))
@@ -104,7 +103,7 @@ def test_a_server_with_a_limit_of_its_own_is_named() -> None:
     assert trace.ended.reason.endswith(" ended the text at a limit of its own.")
 
 
-def test_a_server_that_is_lost_for_good_leaves_the_small_model_alone() -> None:
+def test_a_server_that_is_lost_for_good_leaves_the_small_model_alone():
     with FaultyServer(error(500, "CUDA error")) as server:
         events = run_with(LlamaServerEngine(server.url, RemoteOptions(HURRIED)))
     assert written(events, Author.LARGE) == ""

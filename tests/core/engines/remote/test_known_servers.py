@@ -19,28 +19,28 @@ BIG = KnownServer(cap=Cap(tokens=9))
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
+def file(tmp_path):
     return tmp_path / "config" / "servers.json"
 
 
 @pytest.fixture
-def ring() -> MemoryKeyring:
+def ring():
     return MemoryKeyring()
 
 
 @pytest.fixture
-def servers(file: Path, ring: MemoryKeyring) -> KnownServers:
+def servers(file, ring):
     return KnownServers(file, lambda: Secrets(ring))
 
 
-def test_an_unknown_server_is_used_as_it_is_by_default(servers: KnownServers) -> None:
+def test_an_unknown_server_is_used_as_it_is_by_default(servers):
     assert servers.find(URL) == KnownServer()
     address, options = servers.server(URL)
     assert (address.url, address.key) == (URL, None)
     assert (options.cap.tokens, options.cap.money) == (0, 0)
 
 
-def test_what_is_kept_is_there_at_the_next_start(servers: KnownServers, file: Path, ring: MemoryKeyring) -> None:
+def test_what_is_kept_is_there_at_the_next_start(servers, file, ring):
     known = KnownServer(
         supports_prefetch=Switch.ON,
         access=ServerAccess(authority=Path("ca.pem"), proxy="http://proxy:3128"),
@@ -61,7 +61,7 @@ def test_what_is_kept_is_there_at_the_next_start(servers: KnownServers, file: Pa
         KnownServer(cap=Cap(money=1)).at(URL, None)
 
 
-def test_without_a_keyring_the_key_holds_for_the_session(file: Path) -> None:
+def test_without_a_keyring_the_key_holds_for_the_session(file):
     servers = KnownServers(file, lambda: Secrets(NO_KEYRING))
     assert servers.keeping is Keeping.SESSION
     servers.keep({URL: KnownServer()}, "secret")
@@ -69,9 +69,7 @@ def test_without_a_keyring_the_key_holds_for_the_session(file: Path) -> None:
     assert KnownServers(file, lambda: Secrets(NO_KEYRING)).server(URL).address.key is None
 
 
-def test_a_key_is_never_in_the_file_and_one_that_is_forgotten_is_sent_no_more(
-    servers: KnownServers, file: Path
-) -> None:
+def test_a_key_is_never_in_the_file_and_one_that_is_forgotten_is_sent_no_more(servers, file):
     servers.keep({f" {URL}/v1/ ": KnownServer()}, "secret")
     assert URL in file.read_text(), "in one form, however the address is written"
     assert "secret" not in file.read_text()
@@ -80,7 +78,7 @@ def test_a_key_is_never_in_the_file_and_one_that_is_forgotten_is_sent_no_more(
     assert not servers.find(URL).has_key
 
 
-def test_the_keyring_is_not_asked_for_a_server_without_a_key(file: Path) -> None:
+def test_the_keyring_is_not_asked_for_a_server_without_a_key(file):
     def asked() -> Secrets:
         raise AssertionError("the keyring was asked")
 
@@ -89,7 +87,7 @@ def test_the_keyring_is_not_asked_for_a_server_without_a_key(file: Path) -> None
     assert servers.server(URL).options.cap.tokens == 9
 
 
-def test_the_models_of_one_server_share_its_key_and_its_settings(servers: KnownServers) -> None:
+def test_the_models_of_one_server_share_its_key_and_its_settings(servers):
     servers.keep({f"{URL}#one": BIG}, "secret")
     assert servers.find(f"{URL}/v1#one").cap.tokens == 9
     other, _ = servers.server(f"{URL}#other")
@@ -100,7 +98,7 @@ def test_the_models_of_one_server_share_its_key_and_its_settings(servers: KnownS
     assert not any(servers.find(url).has_key for url in (URL, f"{URL}#one", f"{URL}#other"))
 
 
-def test_a_damaged_file_is_said_since_it_may_hold_a_cap(servers: KnownServers, file: Path) -> None:
+def test_a_damaged_file_is_said_since_it_may_hold_a_cap(servers, file):
     file.parent.mkdir()
     file.write_text('{"servers": {"http://a": {"cap": {"tokens": "many"}}}}')
     with pytest.raises(SettingsError, match=r"servers\.json cannot be read: .*cap\.tokens"):
@@ -110,7 +108,7 @@ def test_a_damaged_file_is_said_since_it_may_hold_a_cap(servers: KnownServers, f
     assert "many" in file.with_suffix(".damaged").read_text(), "what the person may want to look at again is gone"
 
 
-def test_what_cannot_be_written_holds_until_the_end(tmp_path: Path) -> None:
+def test_what_cannot_be_written_holds_until_the_end(tmp_path):
     (tmp_path / "config").write_text("a file where the folder should be")
     servers = KnownServers(tmp_path / "config" / "servers.json", lambda: Secrets(MemoryKeyring()))
     with pytest.raises(SettingsError, match="could not be saved"):
@@ -119,7 +117,7 @@ def test_what_cannot_be_written_holds_until_the_end(tmp_path: Path) -> None:
     assert (address.key, options.cap.tokens) == ("secret", 9)
 
 
-def test_what_one_server_has_is_not_taken_for_anothers(servers: KnownServers) -> None:
+def test_what_one_server_has_is_not_taken_for_anothers(servers):
     servers.keep({URL: KnownServer()}, "secret")
     servers.keep({"http://other:1": servers.find(URL)})
     assert not servers.find("http://other:1").has_key
@@ -127,7 +125,7 @@ def test_what_one_server_has_is_not_taken_for_anothers(servers: KnownServers) ->
     assert servers.server(URL).address.key == "secret"
 
 
-def test_a_template_is_read_from_its_file(servers: KnownServers, tmp_path: Path) -> None:
+def test_a_template_is_read_from_its_file(servers, tmp_path):
     template = tmp_path / "chat.jinja"
     servers.keep({URL: KnownServer(template=template)})
     with pytest.raises(SettingsError, match=r"chat\.jinja cannot be read"):
@@ -139,7 +137,7 @@ def test_a_template_is_read_from_its_file(servers: KnownServers, tmp_path: Path)
 @pytest.mark.parametrize(
     "content", ["[" * 100_000, '{"servers": ' * 100_000, '{"servers": {"http://a": {"cap": "\\ud800"}}}']
 )
-def test_a_file_of_any_content_is_read_or_said_to_be_damaged(servers: KnownServers, file: Path, content: str) -> None:
+def test_a_file_of_any_content_is_read_or_said_to_be_damaged(servers, file, content):
     file.parent.mkdir()
     file.write_text(content)
     with pytest.raises(SettingsError, match="cannot be read") as raised:
@@ -147,7 +145,7 @@ def test_a_file_of_any_content_is_read_or_said_to_be_damaged(servers: KnownServe
     assert len(str(raised.value)) < 1000
 
 
-def test_a_name_is_that_of_one_address_and_its_other_models_have_none(servers: KnownServers) -> None:
+def test_a_name_is_that_of_one_address_and_its_other_models_have_none(servers):
     servers.keep({URL: KnownServer(name="office")})
     assert servers.address_of("office") == URL
     assert servers.find(f"{URL}#other").name == ""
@@ -157,9 +155,7 @@ def test_a_name_is_that_of_one_address_and_its_other_models_have_none(servers: K
     assert servers.address_of("office") == f"{URL},http://other:1"
 
 
-def test_the_variable_of_a_key_is_asked_before_the_keyring(
-    servers: KnownServers, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_variable_of_a_key_is_asked_before_the_keyring(servers, monkeypatch):
     servers.keep({URL: KnownServer(key_variable="A_KEY_OF_THE_OFFICE")})
     with pytest.raises(SettingsError, match="A_KEY_OF_THE_OFFICE is not set"):
         servers.key(URL)
@@ -169,9 +165,7 @@ def test_the_variable_of_a_key_is_asked_before_the_keyring(
     assert servers.key(URL) == "secret"
 
 
-def test_a_server_is_forgotten_with_its_key_once_no_address_needs_it(
-    servers: KnownServers, ring: MemoryKeyring
-) -> None:
+def test_a_server_is_forgotten_with_its_key_once_no_address_needs_it(servers, ring):
     servers.keep(dict.fromkeys((f"{URL}#one", f"{URL}#other"), KnownServer()), "secret")
     servers.forget(f"{URL}#one")
     assert servers.key(f"{URL}#other") == "secret"

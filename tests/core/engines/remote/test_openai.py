@@ -1,7 +1,6 @@
 """OpenAI-style servers: a real one that gives only text, and a scripted vLLM and a scripted SGLang."""
 
 import math
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
@@ -13,13 +12,13 @@ from baton_reasoning.core.engines.base import Message, ModelCard, Passing, Stop,
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.remote.answers import Fields
 from baton_reasoning.core.engines.remote.connection import ServerAddress
-from baton_reasoning.core.engines.remote.engine import RemoteOptions, RemoteSession
+from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.engines.remote.openai import CompletionsAnswer, OpenAICompletionsEngine
-from baton_reasoning.core.errors import ContextFull, EngineError, EngineLost, EngineRefused
+from baton_reasoning.core.errors import ContextFull, EngineLost, EngineRefused
 from baton_reasoning.core.models.options import Sampling
 from tests.core.engines.remote.writing import GREEDY, HURRIED, QUESTION, as_parts, foreign, handoff, stop, text, tokens
 from tests.fakes.faulty_server import Answer, FaultyServer, Wire, error, event, raw, stream
-from tests.servers.llama_server import KEY, LlamaServer
+from tests.servers.llama_server import KEY
 
 
 def json_error(body: Any, status: int) -> Answer:
@@ -34,7 +33,7 @@ TEMPLATE = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfo
 
 
 @pytest.mark.real_models
-def test_a_server_that_takes_and_gives_text_alone(server: LlamaServer) -> None:
+def test_a_server_that_takes_and_gives_text_alone(server):
     engine = OpenAICompletionsEngine(ServerAddress(server.url, KEY), RemoteOptions(template=TEMPLATE))
     with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
         assert not engine.card.returns_token_ids
@@ -90,20 +89,20 @@ ROUTES: dict[str, Any] = {
 
 
 @pytest.fixture
-def vllm() -> Iterator[FaultyServer]:
+def vllm():
     trial = {"choices": [{"text": "2", "token_ids": [50]}]}
     with FaultyServer(lambda wire: wire.json(trial), COMPLETION, routes=ROUTES) as server:
         yield server
 
 
 @pytest.fixture
-def session(vllm: FaultyServer) -> Iterator[RemoteSession]:
+def session(vllm):
     engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
     with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
         yield session
 
 
-def test_vllm_takes_and_gives_ids(vllm: FaultyServer) -> None:
+def test_vllm_takes_and_gives_ids(vllm):
     engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
     card = engine.card
     assert (card.name, card.context, card.returns_token_ids, card.returns_alternatives) == ("big", 500, True, True)
@@ -124,13 +123,13 @@ def test_vllm_takes_and_gives_ids(vllm: FaultyServer) -> None:
     assert (request["top_k"], request["top_p"], request["temperature"]) == (50, 0.95, 0.6)
 
 
-def test_no_more_is_asked_for_than_the_context_holds(vllm: FaultyServer, session: RemoteSession) -> None:
+def test_no_more_is_asked_for_than_the_context_holds(vllm, session):
     list(session.write([], 30_000, seed=1))
     session.read([])
     assert [asked["max_tokens"] for asked in vllm.completions[-2:]] == [500 - 3, 1]
 
 
-def test_a_judgement_is_made_of_the_alternatives(session: RemoteSession) -> None:
+def test_a_judgement_is_made_of_the_alternatives(session):
     judged = session.judge(foreign("x"), "?", ("a", "b"))
     likely, unlikely = judged.probabilities
     assert likely == pytest.approx(1 / (1 + math.exp(-2.4)))
@@ -150,33 +149,33 @@ def spelled(*texts: str) -> dict[str, Any]:
     return {"tokens": [*texts], "token_logprobs": [-0.5] * len(texts), "top_logprobs": [{text: -0.5} for text in texts]}
 
 
-def test_an_event_with_several_tokens_is_split_by_their_texts() -> None:
+def test_an_event_with_several_tokens_is_split_by_their_texts():
     written = parsed({"text": "So it is", "token_ids": [1, 2, 3], "logprobs": spelled("So", " it", " is")})
     assert written == [(1, "So", -0.5), (2, " it", -0.5), (3, " is", -0.5)]
 
 
-def test_an_event_whose_tokens_are_not_spelled_has_its_text_on_the_last_one() -> None:
+def test_an_event_whose_tokens_are_not_spelled_has_its_text_on_the_last_one():
     assert parsed({"text": "So it is", "token_ids": [1, 2, 3]}) == [(1, "", None), (2, "", None), (3, "So it is", None)]
 
 
-def test_a_character_split_between_tokens_and_events_is_on_the_one_that_completes_it() -> None:
+def test_a_character_split_between_tokens_and_events_is_on_the_one_that_completes_it():
     first = {"text": "a", "token_ids": [1, 2], "logprobs": spelled("a", "\ufffd")}
     second = {"text": "€ b", "token_ids": [3, 4], "logprobs": spelled("\ufffd", " b")}
     assert [(id, text) for id, text, _ in parsed(first, second)] == [(1, "a"), (2, ""), (3, "€"), (4, " b")]
 
 
 @pytest.mark.parametrize("end", [{"matched_stop": 2}, {"stop_reason": None}], ids=["SGLang", "vLLM"])
-def test_the_end_of_the_text_is_no_token_of_it(end: dict[str, Any]) -> None:
+def test_the_end_of_the_text_is_no_token_of_it(end):
     last = {"text": " is", "token_ids": [3, 2], "finish_reason": "stop"} | end
     assert [id for id, _, _ in parsed({"text": "So", "token_ids": [1]}, last)] == [1, 3]
 
 
-def test_tokens_without_ids_are_split_by_their_texts_too() -> None:
+def test_tokens_without_ids_are_split_by_their_texts_too():
     assert parsed({"text": "So is", "logprobs": spelled("So", " is")}) == [(None, "So", -0.5), (None, " is", -0.5)]
 
 
 @given(st.lists(st.tuples(st.text(), st.lists(st.text(), min_size=1)), max_size=5))
-def test_no_character_of_a_stream_is_lost_or_told_twice(events: list[tuple[str, list[str]]]) -> None:
+def test_no_character_of_a_stream_is_lost_or_told_twice(events):
     choices = [
         {"text": text, "token_ids": list(range(len(texts))), "logprobs": spelled(*texts)} for text, texts in events
     ]
@@ -193,7 +192,7 @@ SGLANG: dict[str, Any] = {
 """Its `/tokenize` renders no conversations."""
 
 
-def test_sglang_takes_and_gives_ids_and_needs_a_template() -> None:
+def test_sglang_takes_and_gives_ids_and_needs_a_template():
     trial = {"object": "text_completion", "choices": [{"index": 0, "text": "2", "token_ids": [50]}]}
     with FaultyServer(lambda wire: wire.json(trial), COMPLETION, routes=SGLANG) as server:
         engine = OpenAICompletionsEngine(server.url, RemoteOptions(HURRIED, template=TEMPLATE))
@@ -213,7 +212,7 @@ def test_sglang_takes_and_gives_ids_and_needs_a_template() -> None:
     assert request["top_k"] == -1, "its word for no limit"
 
 
-def test_an_sglang_that_gives_no_ids_is_asked_in_text() -> None:
+def test_an_sglang_that_gives_no_ids_is_asked_in_text():
     old = {"choices": [{"index": 0, "text": "2", "finish_reason": "length"}]}
     with FaultyServer(lambda wire: wire.json(old), COMPLETION, routes=SGLANG) as server:
         engine = OpenAICompletionsEngine(server.url, RemoteOptions(HURRIED, template=TEMPLATE))
@@ -239,7 +238,7 @@ def test_an_sglang_that_gives_no_ids_is_asked_in_text() -> None:
         (json_error({"error": {"message": "No key", "code": "invalid_api_key"}}, 401), EngineRefused, "the key"),
     ],
 )
-def test_each_fault_has_its_words(answer: Answer, kind: type[EngineError], words: str) -> None:
+def test_each_fault_has_its_words(answer, kind, words):
     trial = {"choices": [{"text": "2", "token_ids": [50]}]}
     with FaultyServer(lambda wire: wire.json(trial), answer, routes=ROUTES) as server:
         engine = OpenAICompletionsEngine(server.url, RemoteOptions(HURRIED))
@@ -247,9 +246,7 @@ def test_each_fault_has_its_words(answer: Answer, kind: type[EngineError], words
             list(session.write([], 9, seed=1))
 
 
-def test_an_answer_without_the_counts_that_were_promised_is_complete_all_the_same(
-    vllm: FaultyServer, session: RemoteSession
-) -> None:
+def test_an_answer_without_the_counts_that_were_promised_is_complete_all_the_same(vllm, session):
     vllm.routes["/v1/completions"] = stream(chunk("a", [97]), chunk("b", [98], finish="length"), DONE)
     items = list(session.write([], 2, seed=1))
     cost = session.usage.cost
@@ -257,7 +254,7 @@ def test_an_answer_without_the_counts_that_were_promised_is_complete_all_the_sam
     assert (cost.reused, cost.read, cost.written, cost.estimated) == (0, 9, 2, True)
 
 
-def test_a_server_without_a_template_needs_one() -> None:
+def test_a_server_without_a_template_needs_one():
     trial = {"choices": [{"text": "2", "token_ids": [50]}]}
     with (
         FaultyServer(lambda wire: wire.json(trial), routes=SGLANG) as sglang,
@@ -273,7 +270,7 @@ def test_a_server_without_a_template_needs_one() -> None:
             assert engine.card.thinking
 
 
-def test_ollama_is_refused_with_the_reason() -> None:
+def test_ollama_is_refused_with_the_reason():
     routes: dict[str, Any] = {"/v1/models": {"data": [{"id": "m", "owned_by": "library"}]}}
     with FaultyServer(stream(), routes=routes) as server, pytest.raises(EngineRefused, match="own chat template"):
         OpenAICompletionsEngine(server.url)
@@ -287,7 +284,7 @@ def test_ollama_is_refused_with_the_reason() -> None:
         ("org/Large-7B", "org/Large-7B"),
     ],
 )
-def test_a_file_is_called_by_its_name_and_asked_for_by_its_path(vllm: FaultyServer, model: str, name: str) -> None:
+def test_a_file_is_called_by_its_name_and_asked_for_by_its_path(vllm, model, name):
     vllm.routes["/v1/models"] = {"data": [{"id": model, "owned_by": "vllm"}]}
     engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
     with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
@@ -296,12 +293,12 @@ def test_a_file_is_called_by_its_name_and_asked_for_by_its_path(vllm: FaultyServ
     assert vllm.completions[-1]["model"] == model
 
 
-def test_a_model_that_is_not_served_is_refused(vllm: FaultyServer) -> None:
+def test_a_model_that_is_not_served_is_refused(vllm):
     with pytest.raises(EngineRefused, match="but not small"):
         OpenAICompletionsEngine(f"{vllm.url}#small")
 
 
-def test_another_model_after_a_restart_is_refused(vllm: FaultyServer) -> None:
+def test_another_model_after_a_restart_is_refused(vllm):
     def restart(wire: Wire) -> None:
         vllm.routes["/v1/models"] = {"data": [{"id": "other", "owned_by": "vllm"}]}
         stream(chunk("a", [97]))(wire)
@@ -316,7 +313,7 @@ def test_another_model_after_a_restart_is_refused(vllm: FaultyServer) -> None:
         list(session.write([], 9, seed=1))
 
 
-def test_text_prompts_hold_conversation_and_body() -> None:
+def test_text_prompts_hold_conversation_and_body():
     routes: dict[str, Any] = {"/v1/models": {"data": [{"id": "m", "owned_by": "somebody"}]}}
     done = event({"choices": [{"text": "!", "finish_reason": "length"}]})
     with FaultyServer(stream(done), routes=routes) as server:
@@ -340,7 +337,7 @@ def own_parts(engine: OpenAICompletionsEngine, **words: int) -> list[Part]:
     return [Part(word, Author.SMALL, id, engine.card.vocabulary) for word, id in words.items()]
 
 
-def test_vllm_scores_a_text_by_the_log_probabilities_of_its_prompt(vllm: FaultyServer) -> None:
+def test_vllm_scores_a_text_by_the_log_probabilities_of_its_prompt(vllm):
     engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
     answer = (None, table(2, -9.0, "?"), table(3, -9.0, "?"), table(7, -0.5, "so", t8=-0.1), table(9, -2.0, "far"))
     vllm.routes["/v1/completions"] = scored_answer(*answer)
@@ -356,7 +353,7 @@ def test_vllm_scores_a_text_by_the_log_probabilities_of_its_prompt(vllm: FaultyS
 
 
 @pytest.mark.parametrize("tables", [(), (None,), ("x", 7, [], {}, {"7": {"logprob": "much"}})])
-def test_odd_scores_are_understood_or_refused(vllm: FaultyServer, tables: tuple[Any, ...]) -> None:
+def test_odd_scores_are_understood_or_refused(vllm, tables):
     engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
     vllm.routes["/v1/completions"] = scored_answer(*tables)
     with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
@@ -369,7 +366,7 @@ def test_odd_scores_are_understood_or_refused(vllm: FaultyServer, tables: tuple[
 
 
 @pytest.mark.real_models
-def test_a_server_without_scores_says_so(server: LlamaServer) -> None:
+def test_a_server_without_scores_says_so(server):
     engine = OpenAICompletionsEngine(ServerAddress(server.url, KEY), RemoteOptions(template=TEMPLATE))
     with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
         assert not engine.card.returns_scores

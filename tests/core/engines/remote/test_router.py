@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +36,7 @@ def opened(server: FaultyServer, model: str, waits: list[str] | None = None) -> 
     return open_server(ServerAddress(f"{server.url}#{model}"), OPTIONS, on_wait=on_wait)
 
 
-def test_each_request_names_the_model() -> None:
+def test_each_request_names_the_model():
     answers = (stream(token("a", 1), end(1)),)
     options = replace(OPTIONS, supports_prefetch=True)
     with FaultyRouter(*answers, models={"ours/4B:Q4": ["loaded"], "other": ["loaded"]}) as server:
@@ -60,19 +59,17 @@ def test_each_request_names_the_model() -> None:
         ({"one": ["loaded"], "other": ["unloaded"]}, "third", "serves one, other, but not third"),
     ],
 )
-def test_a_model_that_is_not_there_is_refused_with_those_that_are(
-    models: dict[str, list[str]], model: str, message: str
-) -> None:
+def test_a_model_that_is_not_there_is_refused_with_those_that_are(models, model, message):
     with FaultyRouter(stream(), models=models) as server, pytest.raises(UnknownModel, match=message):
         opened(server, model)
 
 
-def test_the_only_model_of_a_router_needs_no_name() -> None:
+def test_the_only_model_of_a_router_needs_no_name():
     with FaultyRouter(stream(), models={"one": ["sleeping"]}) as server, closing(opened(server, "")) as engine:
         assert engine.card.name == "one"
 
 
-def test_a_model_is_loaded_when_it_is_opened() -> None:
+def test_a_model_is_loaded_when_it_is_opened():
     waits: list[str] = []
     models = {"one": ["unloaded", "unloaded", "unloaded", "loading", "loading", "loaded"]}
     with FaultyRouter(stream(), models=models) as server, closing(opened(server, "one", waits)) as engine:
@@ -81,14 +78,14 @@ def test_a_model_is_loaded_when_it_is_opened() -> None:
     assert waits == [f"{ServerAddress(server.url).host} is loading one…"] * 2
 
 
-def test_a_model_that_fails_to_load_is_refused() -> None:
+def test_a_model_that_fails_to_load_is_refused():
     models: dict[str, list[str | Json]] = {"one": ["unloaded", "unloaded", "unloaded", "loading", FAILED]}
     failed = r"could not load one \(exit code 1\)\. Look at the server's log"
     with FaultyRouter(stream(), models=models) as server, pytest.raises(EngineRefused, match=failed):
         opened(server, "one")
 
 
-def test_a_model_that_never_loads_is_given_up() -> None:
+def test_a_model_that_never_loads_is_given_up():
     impatient = RemoteOptions(replace(HURRIED, answer=30, loading=-1))
     with FaultyRouter(stream(), models={"one": ["loading"]}) as server:
         with pytest.raises(NotReady, match="has been loading one for"):
@@ -96,7 +93,7 @@ def test_a_model_that_never_loads_is_given_up() -> None:
         assert not any(request.path == "/models/load" for request in server.requests), "another client began it"
 
 
-def test_the_wait_for_a_model_can_be_cancelled() -> None:
+def test_the_wait_for_a_model_can_be_cancelled():
     def cancel(_: str) -> None:
         raise Cancelled
 
@@ -106,7 +103,7 @@ def test_the_wait_for_a_model_can_be_cancelled() -> None:
             open_engine(ServerUrls((server.url,)), factory)
 
 
-def test_the_models_are_listed() -> None:
+def test_the_models_are_listed():
     with FaultyRouter(stream(), models={"one": ["loaded"], "other": ["unloaded"]}) as server:
         for model in ("", "#one"):
             report = try_connection(ServerAddress(server.url + model), OPTIONS)
@@ -115,7 +112,7 @@ def test_the_models_are_listed() -> None:
         assert report.problem is None
 
 
-def test_a_server_with_one_model_knows_it_by_each_of_its_names() -> None:
+def test_a_server_with_one_model_knows_it_by_each_of_its_names():
     entry = about("models/big.gguf")["/v1/models"]["data"][0] | {"aliases": ["oracle"]}
     with FaultyServer(stream(), routes={"/v1/models": {"data": [entry]}}) as server:
         for name in ("models/big.gguf", "big", "oracle"):
@@ -126,7 +123,7 @@ def test_a_server_with_one_model_knows_it_by_each_of_its_names() -> None:
 
 
 @pytest.fixture(scope="module")
-def router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaServer]:
+def router(tmp_path_factory):
     """A real router with both models of the demo pair, and a file that is none."""
     if not knows("--models-dir"):
         pytest.skip("needs `make check-server` and a llama-server with router mode")
@@ -139,7 +136,7 @@ def router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaServer]:
 
 
 @pytest.mark.real_models
-def test_a_pair_from_one_real_router_hands_token_ids_over(router: LlamaServer) -> None:
+def test_a_pair_from_one_real_router_hands_token_ids_over(router):
     def engine(name: str) -> RemoteEngine:
         return open_server(ServerAddress(f"{router.url}#{name}", KEY))
 
@@ -153,7 +150,7 @@ def test_a_pair_from_one_real_router_hands_token_ids_over(router: LlamaServer) -
 
 
 @pytest.mark.real_models
-def test_a_routed_model_writes_what_it_writes_alone(router: LlamaServer) -> None:
+def test_a_routed_model_writes_what_it_writes_alone(router):
     written = []
     with LlamaServer(ServerOptions(str(SMALL_MODEL))) as alone:
         for url in (alone.url, f"{router.url}#small"):
@@ -167,7 +164,7 @@ def test_a_routed_model_writes_what_it_writes_alone(router: LlamaServer) -> None
 
 
 @pytest.mark.real_models
-def test_a_real_router_says_that_a_model_cannot_be_loaded(router: LlamaServer) -> None:
+def test_a_real_router_says_that_a_model_cannot_be_loaded(router):
     report = try_connection(ServerAddress(f"{router.url}#broken", KEY))
     assert "could not load broken" in str(report.problem)
     listed = try_connection(ServerAddress(router.url, KEY))

@@ -63,7 +63,7 @@ def always(answer: object) -> Callable[[str, Mapping[str, Any] | None], Fields]:
 @example([{"content": "a", "completion_probabilities": [{"logprob": [], "top_logprobs": [{"logprob": {}}]}]}], {})
 @example([{"prompt_progress": {"processed": "x", "total": math.inf}}], {})
 @example([{"usage": {"prompt_tokens": "many", "prompt_tokens_details": 5}, "choices": 5}], {})
-def test_any_events_are_understood_or_refused(events: list[dict[str, Any]], other: dict[str, Any]) -> None:
+def test_any_events_are_understood_or_refused(events, other):
     parsers: list[AnswerParser] = [LlamaServerAnswer(CARD, always(other), 100), CompletionsAnswer(CARD, True)]
     for parser in parsers:
         try:
@@ -98,9 +98,7 @@ def check_words(error: EngineError) -> None:
 
 @pytest.mark.slow
 @given(OBJECTS, OBJECTS, st.sampled_from(["llama-server", "completions"]))
-def test_any_server_can_be_connected_to_or_is_refused(
-    answer: dict[str, Any], tokens: dict[str, Any], kind: str
-) -> None:
+def test_any_server_can_be_connected_to_or_is_refused(answer, tokens, kind):
     """Every short question gets an odd answer: while connecting, rendering, tokenising, judging and checking."""
 
     def ask(path: str, payload: Mapping[str, Any] | None) -> Fields:
@@ -137,12 +135,12 @@ ROUTES: dict[str, Any] = about() | {"/v1/models": {"data": [{"id": "m", "owned_b
         ({"content": "x", "tokens": [10**4000], "tokens_predicted": 1}, "sent token 1000"),
     ],
 )
-def test_a_token_outside_the_vocabulary_is_refused_on_receipt(event: dict[str, Any], words: str) -> None:
+def test_a_token_outside_the_vocabulary_is_refused_on_receipt(event, words):
     with pytest.raises(EngineRefused, match=words):
         list(LlamaServerAnswer(CARD, always({}), 100).parse(Fields(event)))
 
 
-def test_a_token_outside_the_vocabulary_is_refused_in_every_answer() -> None:
+def test_a_token_outside_the_vocabulary_is_refused_in_every_answer():
     """In streams, in what a split character is tokenised to, and in what a server tokenises of a text."""
     split = {"content": "€", "tokens": [], "tokens_predicted": 3}
     pieces = {"tokens": [{"id": 999, "piece": "€"}]}
@@ -158,7 +156,7 @@ def test_a_token_outside_the_vocabulary_is_refused_in_every_answer() -> None:
             protocol.prompt_builder((Message("user", "Q"),), making_bytes({text: [-7] for text in QUESTIONS}))
 
 
-def test_a_question_of_no_tokens_is_refused() -> None:
+def test_a_question_of_no_tokens_is_refused():
     for protocol in connected():
         with pytest.raises(EngineRefused, match="no tokens of the question"):
             protocol.prompt_builder((Message("user", "Q"),), making_bytes({text: [] for text in QUESTIONS}))
@@ -195,13 +193,13 @@ def making_bytes(
     return ask
 
 
-def test_half_a_character_is_replaced() -> None:
+def test_half_a_character_is_replaced():
     (item,) = LlamaServerAnswer(CARD, always({})).parse(Fields({"content": "a\ud800", "tokens_predicted": 1}))
     assert isinstance(item, Token)
     assert item.data == b"a?"
 
 
-def test_an_empty_tokenisation_of_a_choice_is_refused() -> None:
+def test_an_empty_tokenisation_of_a_choice_is_refused():
     def ask(path: str, payload: Mapping[str, Any] | None) -> Fields:
         content = (payload or {}).get("content", "")
         return Fields(
@@ -216,7 +214,7 @@ def test_an_empty_tokenisation_of_a_choice_is_refused() -> None:
         protocol.payload((1,), request, ask)
 
 
-def test_odd_alternatives_of_an_openai_server_are_left_out() -> None:
+def test_odd_alternatives_of_an_openai_server_are_left_out():
     logprobs = {"token_logprobs": ["x"], "top_logprobs": [{"a": "much", "b": -1, "c": None, "d": 7}]}
     parser = CompletionsAnswer(CARD, False)
     (item,) = parser.parse(Fields({"choices": [{"text": "b", "logprobs": logprobs}]}))
@@ -224,14 +222,14 @@ def test_odd_alternatives_of_an_openai_server_are_left_out() -> None:
     assert [(other.text, other.logprob) for other in item.alternatives] == [("b", -1.0), ("d", 0.0)]
 
 
-def test_a_long_report_becomes_a_short_printable_sentence() -> None:
+def test_a_long_report_becomes_a_short_printable_sentence():
     error = from_report(Fields({"error": {"message": "\x1b[2Jno\nmemory " * 10**6}}), "server:1")
     assert "no memory" in error.message
     check_words(error)
 
 
 @given(OBJECTS)
-def test_any_description_of_a_server_is_understood_or_refused(answer: dict[str, Any]) -> None:
+def test_any_description_of_a_server_is_understood_or_refused(answer):
     find_model(always(answer), "")
     try:
         server_properties(always(answer), "")
@@ -241,13 +239,13 @@ def test_any_description_of_a_server_is_understood_or_refused(answer: dict[str, 
 
 
 @pytest.mark.parametrize("text", ["NaN", "[-Infinity]", "[" * 100_000, ""])
-def test_what_is_no_json_is_refused(text: str) -> None:
+def test_what_is_no_json_is_refused(text):
     with pytest.raises(ValueError, match=r"invalid literal|nested|Expecting"):
         parsed(text)
 
 
 @given(st.lists(st.tuples(st.text(), st.floats(allow_nan=False)), max_size=5))
-def test_a_judgement_of_any_alternatives_sums_to_one(listed: list[tuple[str, float]]) -> None:
+def test_a_judgement_of_any_alternatives_sums_to_one(listed):
     alternatives = [Alternative(None, text, logprob) for text, logprob in listed]
     judgement = judgement_of(alternatives, ("yes", "no"))
     assert sum(judgement.probabilities) == pytest.approx(1)

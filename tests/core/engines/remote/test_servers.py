@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +26,7 @@ from baton_reasoning.core.models.options import ModelOverrides, ServerUrls, TagS
 from tests.core.engines.remote.writing import GREEDY, HURRIED, QUESTION, text
 from tests.fakes.faulty_server import FaultyServer, Wire, about, end, error, hold, progress, redirect, stream, token
 from tests.servers.certificates import self_signed
-from tests.servers.llama_server import KEY, LlamaServer
+from tests.servers.llama_server import KEY
 
 
 def texts(report: ConnectionReport) -> list[str]:
@@ -35,7 +34,7 @@ def texts(report: ConnectionReport) -> list[str]:
 
 
 @pytest.mark.real_models
-def test_a_good_connection_is_described(server: LlamaServer, engine: LlamaServerEngine) -> None:
+def test_a_good_connection_is_described(server, engine):
     with closing(engine.new_connection()) as connection:
         ids = tokenize(connection.ask, PROBE, special=True)
     report = try_connection(ServerAddress(server.url, KEY), probe_ids=ids)
@@ -57,14 +56,14 @@ def test_a_good_connection_is_described(server: LlamaServer, engine: LlamaServer
 
 
 @pytest.mark.real_models
-def test_a_wrong_key_is_found_out_at_a_protected_page(server: LlamaServer) -> None:
+def test_a_wrong_key_is_found_out_at_a_protected_page(server):
     report = try_connection(ServerAddress(server.url, "wrong"))
     assert report.reachable
     assert report.key_accepted is False
     assert "does not accept the key" in str(report.problem)
 
 
-def test_a_server_that_is_not_there_is_not_reachable() -> None:
+def test_a_server_that_is_not_there_is_not_reachable():
     with FaultyServer(stream()) as server:
         pass
     report = try_connection(ServerAddress(server.url), RemoteOptions(HURRIED))
@@ -72,7 +71,7 @@ def test_a_server_that_is_not_there_is_not_reachable() -> None:
     assert "Nothing answers" in str(report.problem)
 
 
-def test_what_a_text_server_cannot_do_is_listed() -> None:
+def test_what_a_text_server_cannot_do_is_listed():
     routes: dict[str, Any] = {
         "/v1/models": {"data": [{"id": "m", "owned_by": "somebody"}]},
         "/props": error(404, "not found"),
@@ -87,7 +86,7 @@ def test_what_a_text_server_cannot_do_is_listed() -> None:
     assert not any("slots" in text for text in texts(report))
 
 
-def test_a_llama_server_started_without_its_slots_page_is_of_use() -> None:
+def test_a_llama_server_started_without_its_slots_page_is_of_use():
     no_slots = error(501, "This server does not support slots endpoint. Start it with `--slots`")
     with FaultyServer(stream(token("a", 1), end(1)), routes={"/slots": no_slots}) as server:
         report = try_connection(ServerAddress(server.url), RemoteOptions(HURRIED))
@@ -100,7 +99,7 @@ def test_a_llama_server_started_without_its_slots_page_is_of_use() -> None:
 @pytest.mark.parametrize(
     ("params", "kind"), [({"speculative.types": "none,draft-mtp"}, "draft-mtp"), ({"speculative.n_max": 16}, "unknown")]
 )
-def test_a_server_that_drafts_says_how_if_it_tells(params: dict[str, Any], kind: str) -> None:
+def test_a_server_that_drafts_says_how_if_it_tells(params, kind):
     def slots(wire: Wire) -> None:
         wire.json([{"speculative": True, "params": params}])
 
@@ -109,14 +108,14 @@ def test_a_server_that_drafts_says_how_if_it_tells(params: dict[str, Any], kind:
     assert f"writes by speculative decoding ({kind})" in texts(report)
 
 
-def test_a_redirect_is_no_reason_to_try_another_protocol() -> None:
+def test_a_redirect_is_no_reason_to_try_another_protocol():
     with FaultyServer(stream(), routes={"/props": redirect("http://elsewhere.example")}) as server:
         with pytest.raises(EngineRefused, match=r"redirects to http://elsewhere\.example"):
             open_server(server.url)
         assert [request.path for request in server.requests] == ["/props"]
 
 
-def test_tls_with_a_private_authority(tmp_path: Path) -> None:
+def test_tls_with_a_private_authority(tmp_path):
     tls, public = self_signed(tmp_path)
     with FaultyServer(stream(token("a", 1), hold), stream(token("b", 1), end(1)), tls=tls) as server:
         with pytest.raises(EngineRefused, match="is not trusted"):
@@ -132,7 +131,7 @@ def test_tls_with_a_private_authority(tmp_path: Path) -> None:
             assert engine.card.name == "bytes"
 
 
-def test_a_proxy_is_gone_through() -> None:
+def test_a_proxy_is_gone_through():
     with FaultyServer(stream(token("a", 1), end(1))) as proxy:
         address = ServerAddress("http://office.example:8080", "secret", ServerAccess(proxy=proxy.url))
         with closing(open_server(address)) as engine, closing(engine.open(QUESTION, GREEDY)) as session:
@@ -140,7 +139,7 @@ def test_a_proxy_is_gone_through() -> None:
         assert {request.headers["Host"] for request in proxy.requests} == {"office.example:8080"}
 
 
-def test_the_environment_does_not_send_this_machine_to_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_does_not_send_this_machine_to_a_proxy(monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     with FaultyServer(stream()) as server, closing(open_server(server.url)) as engine:
         assert engine.card.name == "bytes"
@@ -150,7 +149,7 @@ def engines_of(*servers: FaultyServer) -> list[LlamaServerEngine]:
     return [LlamaServerEngine(server.url, RemoteOptions(HURRIED)) for server in servers]
 
 
-def test_a_pool_spreads_sessions_and_leaves_out_who_is_lost() -> None:
+def test_a_pool_spreads_sessions_and_leaves_out_who_is_lost():
     with FaultyServer(stream()) as first, FaultyServer(stream()) as second:
         engines = engines_of(first, second)
         with closing(ServerPool(engines)) as pool:
@@ -168,7 +167,7 @@ def test_a_pool_spreads_sessions_and_leaves_out_who_is_lost() -> None:
                 pool.open(QUESTION, GREEDY)
 
 
-def test_a_cap_holds_over_all_servers_of_a_pool_together() -> None:
+def test_a_cap_holds_over_all_servers_of_a_pool_together():
     answer = stream(progress(4, 4), token("a", 1), end(1))
     with FaultyServer(answer) as first, FaultyServer(answer) as second:
         cheap = RemoteOptions(HURRIED, Prices(written=1_000_000, currency="EUR"), Cap(tokens=40))
@@ -185,7 +184,7 @@ def test_a_cap_holds_over_all_servers_of_a_pool_together() -> None:
                 list(sessions[0].write([], 30, seed=1))
 
 
-def test_a_pool_takes_only_servers_with_the_same_model_that_can_do_the_same() -> None:
+def test_a_pool_takes_only_servers_with_the_same_model_that_can_do_the_same():
     """Or a policy would find no alternatives in those texts that a drafting server writes."""
 
     def slots(wire: Wire) -> None:
@@ -207,7 +206,7 @@ def test_a_pool_takes_only_servers_with_the_same_model_that_can_do_the_same() ->
             engine.close()
 
 
-def test_what_a_person_set_for_the_model_of_a_server_is_on_its_card() -> None:
+def test_what_a_person_set_for_the_model_of_a_server_is_on_its_card():
     overrides = ModelOverrides(temperature=0.2, tags=TagSource.OTHER, opening="[T]", closing="[/T]")
     with FaultyServer(stream(token("a", 1), end(1))) as server:
         engine = open_server(ServerAddress(server.url), RemoteOptions(HURRIED, overrides=overrides))
@@ -216,7 +215,7 @@ def test_what_a_person_set_for_the_model_of_a_server_is_on_its_card() -> None:
             assert engine.card.thinking == ThinkingTags("[T]", "[/T]")
 
 
-def test_a_refusal_while_a_server_is_described_is_told_in_its_report() -> None:
+def test_a_refusal_while_a_server_is_described_is_told_in_its_report():
     answers = iter([lambda wire: wire.json(about()["/v1/models"])])
 
     def once(wire: Wire) -> None:

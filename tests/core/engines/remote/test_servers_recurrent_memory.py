@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -27,14 +26,14 @@ CHECKPOINT = 8
 
 
 @pytest.fixture(scope="module", params=["mamba2", "lfm2"])
-def recurrent_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaServer]:
+def recurrent_server(request, tmp_path_factory):
     path = grow(request.param, tmp_path_factory.mktemp("grown"))
     with LlamaServer(ServerOptions(str(path), context=1024)) as server:
         yield server
 
 
 @pytest.fixture
-def recurrent_engine(recurrent_server: LlamaServer) -> Iterator[LlamaServerEngine]:
+def recurrent_engine(recurrent_server):
     engine = LlamaServerEngine(ServerAddress(recurrent_server.url, KEY), RemoteOptions(supports_prefetch=True))
     yield engine
     engine.close()
@@ -53,16 +52,16 @@ def size(engine: LlamaServerEngine, session: Session, body: list[Part]) -> int:
 
 
 @pytest.mark.real_models
-def test_a_model_whose_memory_can_be_cut_is_recognised(engine: LlamaServerEngine) -> None:
+def test_a_model_whose_memory_can_be_cut_is_recognised(engine):
     assert engine.card.supports_truncation
 
 
-def test_such_a_model_is_recognised_and_the_connection_test_says_what_it_costs(recurrent_server: LlamaServer) -> None:
+def test_such_a_model_is_recognised_and_the_connection_test_says_what_it_costs(recurrent_server):
     report = try_connection(ServerAddress(recurrent_server.url, KEY))
     assert any("cannot undo tokens" in finding.text for finding in report.findings)
 
 
-def test_a_lookahead_is_never_prefetched(recurrent_engine: LlamaServerEngine) -> None:
+def test_a_lookahead_is_never_prefetched(recurrent_engine):
     with closing(recurrent_engine.open(QUESTION, GREEDY)) as session:
         for body in ([], STEP):
             prefetched(session, body)
@@ -73,16 +72,14 @@ def test_a_lookahead_is_never_prefetched(recurrent_engine: LlamaServerEngine) ->
     assert handoff(items).prefilled <= token_count(recurrent_engine, "QRSTUVWX") + CHECKPOINT
 
 
-def test_before_the_first_step_is_finished_the_conversation_alone_is_prefetched(
-    recurrent_engine: LlamaServerEngine,
-) -> None:
+def test_before_the_first_step_is_finished_the_conversation_alone_is_prefetched(recurrent_engine):
     with closing(recurrent_engine.open(QUESTION, GREEDY)) as session:
         prefetched(session, LOOKAHEAD)
         first = handoff(session.write(OTHER, 1, seed=1))
         assert first.reused >= session.prompt_tokens - CHECKPOINT
 
 
-def test_a_judgement_costs_its_question_and_what_is_new(recurrent_engine: LlamaServerEngine) -> None:
+def test_a_judgement_costs_its_question_and_what_is_new(recurrent_engine):
     question = "y?" * 30
     asked = token_count(recurrent_engine, question)
     with closing(recurrent_engine.open(QUESTION, GREEDY)) as session:
@@ -94,7 +91,7 @@ def test_a_judgement_costs_its_question_and_what_is_new(recurrent_engine: LlamaS
     assert text(items) == fresh_text(recurrent_engine, [*STEP, *LOOKAHEAD])
 
 
-def test_a_takeover_that_is_cut_short_is_read_again_and_no_more(recurrent_engine: LlamaServerEngine) -> None:
+def test_a_takeover_that_is_cut_short_is_read_again_and_no_more(recurrent_engine):
     with closing(recurrent_engine.open(QUESTION, Sampling(temperature=0.0))) as session:
         session.read(STEP)
         written = tokens(session.write(STEP, 20, seed=1))
@@ -120,5 +117,5 @@ def test_a_takeover_that_is_cut_short_is_read_again_and_no_more(recurrent_engine
         (("so", ".\n"), 0),
     ],
 )
-def test_the_settled_text_ends_at_the_last_step_boundary(words: tuple[str, ...], kept: int) -> None:
+def test_the_settled_text_ends_at_the_last_step_boundary(words, kept):
     assert list(settled(foreign(*words))) == foreign(*words)[:kept]

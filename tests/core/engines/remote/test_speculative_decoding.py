@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -30,21 +28,19 @@ pytestmark = pytest.mark.real_models
 
 
 @pytest.fixture(scope="module")
-def drafting(smollm2: Path) -> Iterator[LlamaServerEngine]:
+def drafting(smollm2):
     with LlamaServer(ServerOptions(str(smollm2), draft=str(smollm2))) as server:
         engine = LlamaServerEngine(ServerAddress(server.url, KEY))
         yield engine
         engine.close()
 
 
-def test_the_card_says_whether_and_how_a_server_drafts(engine: LlamaServerEngine, drafting: LlamaServerEngine) -> None:
+def test_the_card_says_whether_and_how_a_server_drafts(engine, drafting):
     assert drafting.card.drafting in ("draft-simple", "unknown"), "builds before 2026 do not tell"
     assert not engine.card.drafts
 
 
-def test_at_temperature_0_a_draft_changes_nothing_and_is_counted(
-    engine: LlamaServerEngine, drafting: LlamaServerEngine
-) -> None:
+def test_at_temperature_0_a_draft_changes_nothing_and_is_counted(engine, drafting):
     with closing(engine.open(QUESTION, GREEDY)) as plain, closing(drafting.open(QUESTION, GREEDY)) as drafted:
         assert text(drafted.write([], 40, seed=1)) == text(plain.write([], 40, seed=1))
         cost = drafted.usage.cost
@@ -53,7 +49,7 @@ def test_at_temperature_0_a_draft_changes_nothing_and_is_counted(
         assert (plain.usage.cost.drafted, plain.usage.cost.accepted) == (0, 0)
 
 
-def test_a_drafted_token_has_no_probability_rather_than_a_false_one(drafting: LlamaServerEngine) -> None:
+def test_a_drafted_token_has_no_probability_rather_than_a_false_one(drafting):
     with closing(drafting.open(QUESTION, GREEDY)) as session:
         first, *later = tokens(session.write([], 12, seed=1, alternatives=3))
     assert len(first.alternatives) == 3
@@ -62,18 +58,18 @@ def test_a_drafted_token_has_no_probability_rather_than_a_false_one(drafting: Ll
 
 
 @pytest.mark.long
-def test_it_judges_all_the_same(engine: LlamaServerEngine, drafting: LlamaServerEngine) -> None:
+def test_it_judges_all_the_same(engine, drafting):
     asked = (foreign("Monday comes before"), " ", ("Tuesday", "Sunday"))
     with closing(engine.open(QUESTION, GREEDY)) as plain, closing(drafting.open(QUESTION, GREEDY)) as drafted:
         assert drafted.judge(*asked).probabilities == pytest.approx(plain.judge(*asked).probabilities, abs=0.01)
 
 
-def test_a_policy_that_needs_every_tokens_probabilities_is_refused(drafting: LlamaServerEngine) -> None:
+def test_a_policy_that_needs_every_tokens_probabilities_is_refused(drafting):
     with pytest.raises(SettingsError, match=r"probabilities of each token.*without speculative decoding"):
         next(run(Pair(drafting, drafting), QUESTION, RunSettings(policy="first-token-entropy")))
 
 
-def test_the_trace_keeps_what_was_drafted(drafting: LlamaServerEngine) -> None:
+def test_the_trace_keeps_what_was_drafted(drafting):
     settings = RunSettings(policy="always", temperature=0, max_tokens=20)
     trace = Trace.of(run(Pair(None, drafting), ask("What is 2 + 2?", settings), settings))
     cost: RequestUsage = trace.usage[Author.LARGE].cost
@@ -84,9 +80,7 @@ def test_the_trace_keeps_what_was_drafted(drafting: LlamaServerEngine) -> None:
 
 
 @pytest.mark.long
-def test_the_arm_for_it_is_measured_and_refused_without_a_draft_model(
-    tmp_path: Path, engine: LlamaServerEngine, drafting: LlamaServerEngine
-) -> None:
+def test_the_arm_for_it_is_measured_and_refused_without_a_draft_model(tmp_path, engine, drafting):
     arms = arms_of(["drafted"], RunSettings(temperature=0, max_tokens=16))
     with Store.open(tmp_path / "baton.sqlite") as store, Grader() as grader:
         batch = store.batches.create("two", BatchSettings().stored(), problems(2), [arm.stored() for arm in arms])

@@ -10,7 +10,7 @@ from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.errors import EngineLost
 
 
-def test_the_most_important_session_is_shown() -> None:
+def test_the_most_important_session_is_shown():
     tracker = StatusTracker()
     tracker.set("one", ServerStatus(ServerState.BUSY))
     tracker.set("other", ServerStatus(ServerState.WAITING))
@@ -19,7 +19,7 @@ def test_the_most_important_session_is_shown() -> None:
     assert tracker.status == ServerStatus(ServerState.BUSY)
 
 
-def test_each_percent_of_the_prompt_is_reported_once() -> None:
+def test_each_percent_of_the_prompt_is_reported_once():
     seen: list[ServerState] = []
     tracker = StatusTracker(seen.append)
     for done in (100, 101, 200):
@@ -28,14 +28,14 @@ def test_each_percent_of_the_prompt_is_reported_once() -> None:
     assert tracker.status == ServerStatus(ServerState.READING, 0.02)
 
 
-def test_a_server_that_was_given_up_is_not_called_reconnecting() -> None:
+def test_a_server_that_was_given_up_is_not_called_reconnecting():
     tracker = StatusTracker()
     tracker.set("session", ServerStatus(ServerState.RECONNECTING))
     tracker.close("session")
     assert tracker.status == ServerStatus(ServerState.LOST)
 
 
-def test_a_failure_stays_visible_until_the_next_success_and_no_ping_hides_it() -> None:
+def test_a_failure_stays_visible_until_the_next_success_and_no_ping_hides_it():
     tracker = StatusTracker()
     tracker.set("refused", ServerStatus(ServerState.REFUSED))
     tracker.close("refused")
@@ -48,7 +48,7 @@ def test_a_failure_stays_visible_until_the_next_success_and_no_ping_hides_it() -
     assert tracker.status == ServerStatus(ServerState.CONNECTED, milliseconds=18.0)
 
 
-def test_a_ping_shows_whether_the_server_is_there_unless_a_session_uses_it() -> None:
+def test_a_ping_shows_whether_the_server_is_there_unless_a_session_uses_it():
     tracker = StatusTracker()
     tracker.record_ping(18.0)
     assert tracker.status == ServerStatus(ServerState.CONNECTED, milliseconds=18.0)
@@ -59,7 +59,7 @@ def test_a_ping_shows_whether_the_server_is_there_unless_a_session_uses_it() -> 
     assert tracker.status == ServerStatus(ServerState.BUSY)
 
 
-def test_a_server_that_comes_back_is_asked_soon_and_one_that_stays_away_is_given_up() -> None:
+def test_a_server_that_comes_back_is_asked_soon_and_one_that_stays_away_is_given_up():
     """Each pause is one that a person may wait for after the server is there again."""
     policy = RetryPolicy()
     retries, refused = RetryState(policy), EngineLost("Connection refused.", "Start the server.")
@@ -73,7 +73,7 @@ def test_a_server_that_comes_back_is_asked_soon_and_one_that_stays_away_is_given
     assert 15 <= sum(pauses) <= 30
 
 
-def test_a_server_that_loads_its_model_uses_up_no_tries() -> None:
+def test_a_server_that_loads_its_model_uses_up_no_tries():
     policy = RetryPolicy(tries=2)
     retries = RetryState(policy)
     for _ in range(20):

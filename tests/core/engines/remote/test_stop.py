@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -66,12 +66,12 @@ def finish_of(happened: list[Event]) -> Finish:
 
 
 @pytest.fixture
-def control() -> Control:
+def control():
     return Control()
 
 
 @pytest.mark.parametrize("then", [hold, error(503, "Loading model")], ids=["it hangs", "it is not ready"])
-def test_stop_while_the_conversation_is_tokenised(control: Control, then: Answer) -> None:
+def test_stop_while_the_conversation_is_tokenised(control, then):
     with FaultyServer(hold) as server:
         options = RemoteOptions(PATIENT)
         with closing(LlamaServerEngine(server.url, options)) as engine:
@@ -82,7 +82,7 @@ def test_stop_while_the_conversation_is_tokenised(control: Control, then: Answer
     assert len(happened) == 2, "it began and ended"
 
 
-def test_a_session_of_a_pool_that_is_stopped_is_not_opened_on_the_next_server(control: Control) -> None:
+def test_a_session_of_a_pool_that_is_stopped_is_not_opened_on_the_next_server(control):
     with FaultyServer(hold) as first, FaultyServer(hold) as second:
         engines = [LlamaServerEngine(server.url, RemoteOptions(PATIENT)) for server in (first, second)]
         asked = len(second.requests)
@@ -92,7 +92,7 @@ def test_a_session_of_a_pool_that_is_stopped_is_not_opened_on_the_next_server(co
         assert len(second.requests) == asked
 
 
-def test_stop_between_the_start_of_a_write_and_its_request(control: Control) -> None:
+def test_stop_between_the_start_of_a_write_and_its_request(control):
     with FaultyServer(hold) as server:
         happened = written(server, control, lambda event: control.stop() if isinstance(event, WriteStarted) else None)
         assert server.completions == []
@@ -100,20 +100,20 @@ def test_stop_between_the_start_of_a_write_and_its_request(control: Control) -> 
 
 
 @pytest.mark.parametrize("parts", [(), (progress(1, 9),), (progress(9, 9), A)], ids=["waiting", "reading", "writing"])
-def test_stop_while_an_answer_is_awaited(control: Control, parts: tuple[Answer, ...]) -> None:
+def test_stop_while_an_answer_is_awaited(control, parts):
     with FaultyServer(stream(*parts, stops(control))) as server:
         happened = written(server, control)
     assert finish_of(happened) is Finish.STOPPED
 
 
-def test_stop_while_a_broken_answer_waits_for_its_next_try(control: Control) -> None:
+def test_stop_while_a_broken_answer_waits_for_its_next_try(control):
     with FaultyServer(error(500, "CUDA error")) as server:
         happened = written(server, control, lambda event: control.stop() if isinstance(event, Noticed) else None)
         assert len(server.completions) == 1
     assert finish_of(happened) is Finish.STOPPED
 
 
-def test_stop_while_the_server_is_asked_whether_it_has_the_same_model(control: Control) -> None:
+def test_stop_while_the_server_is_asked_whether_it_has_the_same_model(control):
     def forgets(wire: Wire) -> None:
         server.routes["/props"] = stops(control)
         stream(progress(9, 9), A, hold)(wire)
@@ -143,7 +143,7 @@ NOTHING: dict[str, Any] = {
 
 
 @pytest.fixture
-def vllm() -> Iterator[tuple[FaultyServer, OpenAICompletionsEngine]]:
+def vllm():
     """It answers one trial, and then nothing."""
     trial = {"choices": [{"text": "2", "token_ids": [50]}]}
     with (
@@ -155,9 +155,7 @@ def vllm() -> Iterator[tuple[FaultyServer, OpenAICompletionsEngine]]:
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("path", ["/tokenize", "/v1/completions"])
-def test_every_call_ends_when_it_is_cancelled_and_so_does_every_later_one(
-    vllm: tuple[FaultyServer, OpenAICompletionsEngine], call: str, path: str
-) -> None:
+def test_every_call_ends_when_it_is_cancelled_and_so_does_every_later_one(vllm, call, path):
     server, engine = vllm
     with closing(engine.open(QUESTION, GREEDY)) as session:
         server.routes[path] = cancels([session])

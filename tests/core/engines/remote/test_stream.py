@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -36,7 +35,7 @@ class Scripted(HttpRequest):
 
 
 @pytest.fixture
-def connection() -> Iterator[HttpConnection]:
+def connection():
     """To a server that answers no short question."""
     with FaultyServer(routes={"/v1/models": error(500, "stuck")}) as server:
         address = ServerAddress(server.url)
@@ -54,11 +53,11 @@ def read(connection: HttpConnection, *messages: object) -> list[str]:
     return kinds
 
 
-def test_a_token_that_arrived_while_a_ping_failed_shows_that_the_server_is_there(connection: HttpConnection) -> None:
+def test_a_token_that_arrived_while_a_ping_failed_shows_that_the_server_is_there(connection):
     messages = (Signal.SILENCE, TOKEN, Signal.SILENCE, END)
     assert read(connection, *messages) == ["Notice", "Token", "Notice", "StreamEnd"]
 
 
-def test_a_server_that_is_silent_to_both_is_lost(connection: HttpConnection) -> None:
+def test_a_server_that_is_silent_to_both_is_lost(connection):
     with pytest.raises(EngineLost, match="not even a short question"):
         read(connection, Signal.SILENCE, Signal.SILENCE)

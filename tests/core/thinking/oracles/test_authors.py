@@ -75,19 +75,19 @@ def assert_same(world: World, policy: PolicySettings, lengths: Settings) -> Sche
 
 
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: str(world.seed))
-def test_reference_is_the_authors_schedule(world: World) -> None:
+def test_reference_is_the_authors_schedule(world):
     assert_same(world, settings_of(LENGTHS, Keywords), LENGTHS)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: str(world.seed))
-def test_c_and_n3_shrink_to_ceilings_below_their_start_as_in_the_authors_schedule(world: World) -> None:
+def test_c_and_n3_shrink_to_ceilings_below_their_start_as_in_the_authors_schedule(world):
     lengths = LENGTHS._replace(c=3, c_most=1, n3_most=5)
     assert_same(world, settings_of(lengths, Keywords), lengths)
 
 
 @pytest.mark.parametrize("world", HARD_WORLDS, ids=lambda world: str(world.seed))
-def test_reference_is_the_authors_schedule_where_boundaries_are_split_and_texts_end_anywhere(world: World) -> None:
+def test_reference_is_the_authors_schedule_where_boundaries_are_split_and_texts_end_anywhere(world):
     """But for two faults that the schedule does not repeat: their code sees no boundary that both writers share, for it
     looks at the small model's last five tokens, and it may write after the end of the text."""
     assert_same(world, settings_of(LENGTHS, Keywords), LENGTHS)
@@ -95,19 +95,19 @@ def test_reference_is_the_authors_schedule_where_boundaries_are_split_and_texts_
 
 @pytest.mark.parametrize("world", WORLDS[: size(18, long=90)], ids=lambda world: str(world.seed))
 @pytest.mark.parametrize("opening", [0, 9])
-def test_every_step_is_the_authors_schedule_for_models_that_do_not_reason(world: World, opening: int) -> None:
+def test_every_step_is_the_authors_schedule_for_models_that_do_not_reason(world, opening):
     lengths = LENGTHS._replace(not_reasoning=True, opening=opening)
     assert_same(world, settings_of(lengths, EveryStep), lengths)
 
 
 @pytest.mark.parametrize("world", WORLDS + HARD_WORLDS, ids=lambda world: str(world.seed))
-def test_paper_is_the_schedule_of_the_paper(world: World) -> None:
+def test_paper_is_the_schedule_of_the_paper(world):
     prompt = "Let us check whether there are some wrong steps."
     lengths = LENGTHS._replace(c_step=0, n3_step=0, auxiliary_prompt=prompt, as_in_paper=True)
     assert_same(world, settings_of(lengths, Keywords, "paper"), lengths)
 
 
-def test_the_worlds_exercise_every_rule() -> None:
+def test_the_worlds_exercise_every_rule():
     found = {decision.reason for world in WORLDS for decision in Schedule(world, LENGTHS).run().decisions}
     assert found == {"reflection", "affirmation", "verification", "excessive reflection"}
 
@@ -146,7 +146,7 @@ def token_by_token(world: World, tau: float, returns_below: float) -> tuple[list
 @pytest.mark.slow
 @in_worlds
 @pytest.mark.parametrize("returns_below", [0.0, 0.4])
-def test_token_entropy_is_the_published_rule(world: World, returns_below: float) -> None:
+def test_token_entropy_is_the_published_rule(world, returns_below):
     made, text = token_by_token(world, 0.45, returns_below)
     events = solve(world, TokenEntropy.Settings(returns_below=returns_below))
     assert decisions(events) == made
@@ -155,7 +155,7 @@ def test_token_entropy_is_the_published_rule(world: World, returns_below: float)
 
 @in_worlds
 @pytest.mark.parametrize("tau", [0.5, 0.6])
-def test_the_cascade_solves_afresh_what_the_small_model_was_unsure_of(world: World, tau: float) -> None:
+def test_the_cascade_solves_afresh_what_the_small_model_was_unsure_of(world, tau):
     text, margins = "", list[float]()
     for token in world.tokens(Author.SMALL, ""):
         first, *others = world.chances(text)

@@ -14,7 +14,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import Pair, unmet_need
 from baton_reasoning.core.thinking.events import Finish, Judged, Scored, TakeoverStarted, Tried
 from baton_reasoning.core.thinking.interruptions import Control
-from baton_reasoning.core.thinking.policy import Policy, PolicyContext
+from baton_reasoning.core.thinking.policy import PolicyContext
 from baton_reasoning.core.thinking.reasons import OPENING
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.trace import Trace
@@ -31,7 +31,7 @@ def reasons(done: Run) -> list[str]:
 # after-a-long-step
 
 
-def test_the_large_model_writes_after_a_long_step_only() -> None:
+def test_the_large_model_writes_after_a_long_step_only():
     policy = AfterALongStep(AfterALongStep.Settings(tokens=6))
     done = run(policy, ["One.\n\nTwo is a long step.\n\n", "Four.</think>"], ["Three is long as well.\n\n"])
     assert [author for author, text in done.told if text.strip()] == ["small", "small", "large", "small"]
@@ -47,7 +47,7 @@ def agreed(small: list[str], likely: dict[str, float]) -> Run:
     return run(Agreement(Agreement.Settings(bound=-1.0)), small, large)
 
 
-def test_a_step_that_the_large_model_finds_unlikely_is_rewritten() -> None:
+def test_a_step_that_the_large_model_finds_unlikely_is_rewritten():
     done = agreed(["One.\n\nNo", "Two.\n\nNo", "End.</think>Four."], {"Two": -9.0})
     assert reasons(done) == [DISAGREEMENT.id]
     assert done.trace.text.startswith("One.\n\nBetter.\n\n"), "and what it wrote itself is not scored"
@@ -55,7 +55,7 @@ def test_a_step_that_the_large_model_finds_unlikely_is_rewritten() -> None:
     assert [token.logprob for token in done.all(Scored)[0].tokens] == pytest.approx([-0.1] * 3)
 
 
-def test_nothing_is_scored_in_the_answer() -> None:
+def test_nothing_is_scored_in_the_answer():
     done = agreed(["One.</think>Two.\n\nThree.\n\nFour."], {})
     assert ["".join(token.text for token in event.tokens) for event in done.all(Scored)] == ["One.</think>"]
 
@@ -68,9 +68,7 @@ def test_nothing_is_scored_in_the_answer() -> None:
         (Triggers, Author.SMALL, "returns_alternatives", "needs the probabilities of each token, and small gives none"),
     ],
 )
-def test_each_refuses_a_model_that_cannot_do_what_it_needs(
-    policy: type[Policy], author: Author, lacks: str, told: str
-) -> None:
+def test_each_refuses_a_model_that_cannot_do_what_it_needs(policy, author, lacks, told):
     cards = Pair(ScriptedEngine(), ScriptedEngine(name="large")).cards
     error = unmet_need(policy, cards | {author: ScriptedEngine(name=author.value).with_card(**{lacks: False}).card})
     assert error
@@ -85,24 +83,24 @@ def checking(small_marks: list[str], large_marks: list[str]) -> Run:
     return run(SelfCheck(), small, ScriptedEngine(*BETTER, name="large", marks=large_marks))
 
 
-def test_a_step_of_which_the_small_model_is_sure_is_kept_without_asking_the_large_one() -> None:
+def test_a_step_of_which_the_small_model_is_sure_is_kept_without_asking_the_large_one():
     done = checking(["yes", "Yes", "YES"], [])
     assert reasons(done) == []
     assert {event.author for event in done.all(Judged)} == {Author.SMALL}
 
 
-def test_a_step_of_which_it_is_unsure_goes_to_the_large_model_which_rewrites_what_it_rejects() -> None:
+def test_a_step_of_which_it_is_unsure_goes_to_the_large_model_which_rewrites_what_it_rejects():
     done = checking(["yes", "no", "yes"], ["3"])
     assert [event.author for event in done.all(Judged)] == [Author.SMALL, Author.SMALL, Author.LARGE, Author.SMALL]
     assert reasons(done) == [REJECTED.id]
     assert done.trace.text.startswith("One.\n\nBetter.\n\n")
 
 
-def test_what_the_large_model_accepts_is_kept() -> None:
+def test_what_the_large_model_accepts_is_kept():
     assert reasons(checking(["no", "No", "NO"], ["8", "9", "7"])) == []
 
 
-def test_a_text_that_ends_after_a_step_has_no_other_step_to_check() -> None:
+def test_a_text_that_ends_after_a_step_has_no_other_step_to_check():
     done = run(SelfCheck(), ScriptedEngine("One.\n\n", "", "Four.", marks=["yes"] * 9), [])
     assert len(done.all(Judged)) == 1
 
@@ -110,19 +108,19 @@ def test_a_text_that_ends_after_a_step_has_no_other_step_to_check() -> None:
 # triggers
 
 
-def test_the_large_model_writes_the_plan() -> None:
+def test_the_large_model_writes_the_plan():
     done = run(Triggers(Triggers.Settings(plan_steps=2)), ["End.</think>Four."], BETTER)
     assert reasons(done) == [OPENING.id, OPENING.id]
     assert done.trace.text.startswith("Better.\n\nBetter.\n\nEnd.")
 
 
-def test_a_plan_that_has_begun_is_completed_in_a_text_that_is_taken_up() -> None:
+def test_a_plan_that_has_begun_is_completed_in_a_text_that_is_taken_up():
     first = run(Triggers(Triggers.Settings(plan_steps=2)), [], BETTER, RunSettings(max_tokens=3))
     again = run(Triggers(Triggers.Settings(plan_steps=2)), ["End.</think>Four."], BETTER, before=first.trace)
     assert reasons(again) == [OPENING.id, OPENING.id], "one before, and one after"
 
 
-def test_extraordinary_confidence_is_rewritten() -> None:
+def test_extraordinary_confidence_is_rewritten():
     small = ScriptedEngine(
         "One.\n\nTwo.\n\nNo", "End.</think>Four.", chances=lambda body: (1.0,) if "One" in body else (0.5, 0.5)
     )
@@ -140,14 +138,14 @@ def test_extraordinary_confidence_is_rewritten() -> None:
     ],
     ids=["hesitation", "repetition", "a step between"],
 )
-def test_going_in_circles_brings_the_large_model(steps: str, expected: list[str]) -> None:
+def test_going_in_circles_brings_the_large_model(steps, expected):
     small = ScriptedEngine(f"{steps}End.</think>Four.", "End.</think>Four.", chances=lambda _: (0.5, 0.5))
     done = run(Triggers(Triggers.Settings(plan_steps=0, hesitations=2)), small, BETTER)
     assert reasons(done) == expected
     assert done.trace.text.startswith(f"{steps}Better." if expected else f"{steps}End."), "the steps themselves stand"
 
 
-def test_what_was_counted_is_kept_in_a_resumed_run() -> None:
+def test_what_was_counted_is_kept_in_a_resumed_run():
     policy = Triggers(Triggers.Settings(plan_steps=1))
     first = run(policy, ScriptedEngine("Wait, no.\n\nSo", chances=lambda _: (0.5, 0.5)), BETTER)
     again = Triggers(Triggers.Settings(plan_steps=1), PolicyContext(counters=first.trace.counters))
@@ -170,7 +168,7 @@ def mentored(mark: str, chance: float = 1.0, before: Trace | None = None) -> Run
     return run(Mentor(Mentor.Settings(chance=chance, tokens=4)), small, large, before=before)
 
 
-def test_the_text_that_the_small_model_chooses_stands() -> None:
+def test_the_text_that_the_small_model_chooses_stands():
     done = mentored("B")
     assert done.trace.text.startswith("The sum is four, so 4")
     assert done.all(TakeoverStarted)[0].reason == MENTOR.id
@@ -178,20 +176,20 @@ def test_the_text_that_the_small_model_chooses_stands() -> None:
     assert [judged.author for judged in done.all(Judged)][:1] == [Author.SMALL]
 
 
-def test_its_own_text_goes_on_if_it_chooses_that() -> None:
+def test_its_own_text_goes_on_if_it_chooses_that():
     done = mentored("A")
     assert done.trace.text == SMALL
     assert done.all(Judged)
     assert not done.all(TakeoverStarted)
 
 
-def test_without_a_comparison_the_small_model_writes_alone() -> None:
+def test_without_a_comparison_the_small_model_writes_alone():
     done = mentored("B", chance=0)
     assert done.trace.text == SMALL
     assert not done.all(Tried)
 
 
-def test_a_run_that_is_stopped_within_a_trial_asks_the_policy_nothing_more() -> None:
+def test_a_run_that_is_stopped_within_a_trial_asks_the_policy_nothing_more():
     control = Control()
     small = ScriptedEngine(continue_with=lambda _, body: SMALL.removeprefix(body))
     large = ScriptedEngine(" sum", name="large", before_token=lambda _: control.stop())
@@ -201,7 +199,7 @@ def test_a_run_that_is_stopped_within_a_trial_asks_the_policy_nothing_more() -> 
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5, 0.75])
-def test_a_trial_costs_decoded_tokens_and_none_of_the_text(share: float) -> None:
+def test_a_trial_costs_decoded_tokens_and_none_of_the_text(share):
     done = mentored("A")
     events = done.trace.events
     trace = Trace.of(events[: int(len(events) * share)])
@@ -224,14 +222,14 @@ def authors(done: Run) -> list[Author]:
     return [step.pieces[0].author for step in done.trace.steps]
 
 
-def test_every_third_step_is_written_by_the_large_model() -> None:
+def test_every_third_step_is_written_by_the_large_model():
     done = run(periodic(), STEPS, THIRDS)
     small, large = Author.SMALL, Author.LARGE
     assert authors(done)[:7] == [small, small, large, small, small, large, small]
     assert {takeover.reason for takeover in done.all(TakeoverStarted)} == {PERIODIC.id}
 
 
-def test_steps_are_counted_on_in_a_text_that_is_taken_up() -> None:
+def test_steps_are_counted_on_in_a_text_that_is_taken_up():
     first = run(periodic(), STEPS, THIRDS, RunSettings(max_tokens=5))
     assert not first.all(TakeoverStarted)
     again = run(periodic(), [" And.\n\n"], ["Three.</think>"], before=first.trace)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from baton_reasoning.core.engines.body import Author
@@ -28,7 +25,7 @@ SHORT = {"n1": 6, "n2": 8, "n3": 8, "step_cap": 24, "sentence_cap": 8, "p": 0.5,
 
 
 @pytest.fixture(scope="module")
-def pair(smollm2: Path, gemma: Path) -> Iterator[Pair]:
+def pair(smollm2, gemma):
     small, large = (LocalEngine(path, LoadOptions(context=512, threads=1)) for path in (smollm2, gemma))
     yield Pair(small, large)
     for engine in (small, large):
@@ -49,7 +46,7 @@ def short(name: str) -> PolicySettings:
         if not policy.needs.drafts
     ],
 )
-def test_a_policy_answers_on_two_real_models(pair: Pair, name: str) -> None:
+def test_a_policy_answers_on_two_real_models(pair, name):
     settings = RunSettings(policy=short(name), max_tokens=TOKENS, boundary=Boundary.LINE, instruction="", seed=1)
     trace = Trace.of(run(pair, ask(PROBLEM, settings), settings))
     policy, needs = POLICIES[name], POLICIES[name].needs
