@@ -1,17 +1,13 @@
 """Runs as a loop would report them, of any length."""
 
-from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from baton_reasoning.core.engines.base import Alternative, Handoff, Message
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.store.batches import Job
 from baton_reasoning.core.store.run_cost import COLUMNS, RunCost
 from baton_reasoning.core.store.runs import RunState
-from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.cues import Category, Cue
 from baton_reasoning.core.thinking.events import (
-    Event,
     Finish,
     HandedOver,
     RunEnded,
@@ -26,18 +22,18 @@ from baton_reasoning.core.thinking.events import (
 from baton_reasoning.core.thinking.policies.keywords import REFLECTION
 
 
-def tokens(author: Author, words: list[str], at: float = 0.0) -> Iterator[TokenWritten]:
+def tokens(author, words, at=0.0):
     for number, word in enumerate(words):
         yield TokenWritten(at + number / 50, author, number, word, -0.5, ends_step=word.endswith("\n\n"))
 
 
-def started(problem: str = "What is 2 + 2?") -> RunStarted:
+def started(problem="What is 2 + 2?"):
     return RunStarted(0.0, (Message("user", problem),), "keywords", {"seed": 7}, 7, None, None, 5, True)
 
 
-def a_run(problem: str = "What is 2 + 2?", answer: str = "The answer is 4.", steps: int = 4) -> list[Event]:
-    """Every second step is the large model's; the first takeover replaces a lookahead."""
-    events: list[Event] = [started(problem)]
+def a_run(problem="What is 2 + 2?", answer="The answer is 4.", steps=4):
+    """Every second step is the large model's; each of its takeovers replaces a lookahead."""
+    events = [started(problem)]
     position = 0
     for step in range(steps):
         author = Author.LARGE if step % 2 else Author.SMALL
@@ -48,15 +44,12 @@ def a_run(problem: str = "What is 2 + 2?", answer: str = "The answer is 4.", ste
         events.append(WriteStarted(at, author, REFLECTION.id if author is Author.LARGE else None, position))
         events.append(HandedOver(at, author, Handoff(10 * step, 3, 0.01)))
         words = [f"Step {step}", " goes", " on.\n\n"]
-        if author is Author.SMALL:
-            events += tokens(Author.SMALL, [*words[:-1], words[-1]], at)
-        else:
-            events += tokens(Author.LARGE, words, at)
+        events += tokens(author, words, at)
+        if author is Author.LARGE:
             events.append(TakeoverEnded(at + 0.5, 3))
         position += sum(map(len, words))
     events += tokens(Author.SMALL, ["</think>"], float(steps))
-    position += len("</think>")
-    events.append(ThinkingClosed(float(steps), Author.SMALL, position, "</think>"))
+    events.append(ThinkingClosed(float(steps), Author.SMALL, position + len("</think>"), "</think>"))
     events.append(TokenWritten(float(steps), Author.SMALL, 5, answer, -0.1, (Alternative(6, "5", -2.0),)))
     events.append(RunEnded(steps + 1.0, Finish.END_OF_TEXT))
     return events
@@ -72,7 +65,7 @@ class Concluded(NamedTuple):
     cost: RunCost
 
 
-def concluded(store: Store, run: str) -> Concluded:
+def concluded(store, run):
     with store.runs._database.reading() as connection:
         row = connection.execute(
             f"SELECT state, finish, reason, answer, {COLUMNS} FROM runs WHERE id = ?", (run,)
@@ -81,15 +74,14 @@ def concluded(store: Store, run: str) -> Concluded:
     return Concluded(RunState(row["state"]), finish, row["reason"], row["answer"], RunCost.of_row(row))
 
 
-def claim(store: Store, batch: str, number: int = 1, arms: list[str] | None = None) -> list[Job]:
+def claim(store, batch, number=1, arms=None):
     """Claim as many jobs as wait, up to this number."""
-    claims = (store.batches.claim(batch, arms) for _ in range(number))
-    return list(filter(None, claims))
+    return list(filter(None, (store.batches.claim(batch, arms) for _ in range(number))))
 
 
-def save(store: Store, run: str, events: Iterable[Event]) -> Concluded:
+def save(store, run, events, anew=False):
     """Let the run be written to its end, and read what it came to."""
-    recorder = store.runs.record(run)
+    recorder = store.runs.record(run, anew)
     recorder.record(events)
     recorder.finish().result()
     return concluded(store, run)

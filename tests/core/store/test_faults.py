@@ -1,33 +1,62 @@
-"""Kills, full disks, damage, newer files and two programs at once: none of them made up."""
+"""Kills, full disks, damage, newer and older files, two programs at once, and data that cannot be written."""
 
+import os
 import random
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from contextlib import closing, suppress
+from queue import SimpleQueue
 from threading import Event
 
+import psutil
 import pytest
+from msgspec.structs import replace
 
+from baton_reasoning.core.child_process import NoAnswer, run_in_subprocess
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import JobState, StoredArm
 from baton_reasoning.core.store.conversations import StoredExchange
-from baton_reasoning.core.store.database import Database
+from baton_reasoning.core.store.damage import is_foreign
+from baton_reasoning.core.store.database import Database, is_alive, this_process
+from baton_reasoning.core.store.event_chunks import pack
 from baton_reasoning.core.store.migrations import MIGRATIONS
 from baton_reasoning.core.store.run_cost import RunCost
-from baton_reasoning.core.store.runs import RunState
+from baton_reasoning.core.store.runs import Runs, RunState
 from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.store.writer import Buffer, Writer
 from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.store.made import a_run, claim, concluded, save, started
 from tests.fakes.full_disk import a_full_disk
+from tests.fakes.valued import RESCUED, values_of
 from tests.patience import PATIENCE
 from tests.tiers import size
 
 pytestmark = pytest.mark.slow
+
+ASKED = StoredExchange("e", None, "How many?")
+
+
+@pytest.fixture
+def used(path):
+    """A file with a conversation, and nobody who has it open."""
+    with Store.open(path) as store:
+        store.conversations.put("c", ASKED).result()
+    return path
+
+
+def changed(path, statement, *values):
+    """Change the file as no program of ours does."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(statement, values)
+
+
+# Kills
 
 KILLS = size(3, long=20)
 WRITES_UNTIL_KILLED = """
@@ -54,7 +83,6 @@ with Store.open(path) as store, Store.open(path) as reader:
 """Writes without end, and prints how many of its tokens are saved."""
 
 
-@pytest.mark.slow
 @pytest.mark.scaled
 def test_a_kill_loses_nothing_that_was_saved_and_no_job(path):
     chance = random.Random(5)
@@ -68,6 +96,12 @@ def test_a_kill_loses_nothing_that_was_saved_and_no_job(path):
             wanted, saved, patience = chance.randint(1, 300), 0, time.monotonic() + PATIENCE
             while saved < wanted and time.monotonic() < patience:
                 saved = int(child.stdout.readline())
+            with Store.open(path) as store:
+                assert store.batches.is_running(batch)
+                with pytest.raises(StoreError, match="Another Baton is writing this answer"):
+                    store.runs.record(
+                        next(row.run for row in store.batches.results(batch) if row.started and not row.ended)
+                    )
             child.kill()
         assert saved >= wanted, "it saves every half second"
         with Store.open(path) as store:
@@ -83,77 +117,61 @@ def test_a_kill_loses_nothing_that_was_saved_and_no_job(path):
         assert [row.state for row in store.batches.results(batch)] == [JobState.DONE] * KILLS
 
 
-def test_an_answer_that_a_kill_broke_off_is_found_by_its_words(path):
-    with Store.open(path) as store:
-        store.conversations.put("c", StoredExchange("e", None, "How many?")).result()
-        save(store, "e", a_run(answer="Eleven.")[:-1])
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE runs SET state = 'running', owner = '1@0.00', answer = ''")
-    with Store.open(path) as store:
-        store.conversations.rename("c", "")  # the writer has recovered what it found before it does this
-        assert [found.exchange for found in store.conversations.search("eleven")] == ["e"]
-        assert concluded(store, "e").state is RunState.INTERRUPTED
+def test_a_program_is_known_by_its_number_and_its_start(monkeypatch):
+    code = "from baton_reasoning.core.store.database import this_process; print(this_process())"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    me = this_process()
+    number, _, born = me.partition("@")
+    assert is_alive(me)
+    assert not any(map(is_alive, (ended, "", f"{number}@{born[:-1]}{(int(born[-1]) + 1) % 10}")))
+    if psutil.LINUX:  # psutil adds the ticks to the boot time, which moves when the clock is set
+        monkeypatch.setattr(psutil.Process, "create_time", lambda _: 0.0)
+        assert is_alive(me)
 
 
-def test_what_a_full_disk_refuses_is_kept_and_saved_later(path):
-    troubles: list[StoreError | None] = []
+# Full disks
+
+
+def test_what_a_full_disk_refuses_is_said_at_once_and_saved_when_there_is_room(path):
+    troubles = []
     refused, accepted = Event(), Event()
 
-    def on_trouble(trouble: StoreError | None) -> None:
+    def on_trouble(trouble):
         troubles.append(trouble)
         (refused if trouble else accepted).set()
 
-    events = a_run(steps=400)
+    events = a_run(answer="Eleven.", steps=400)
     with Store.open(path, on_trouble) as store:
-        recorder = store.runs.record("r")
+        recorder = store.runs.record("e")
         with a_full_disk():
+            put, show = store.conversations.put("c", ASKED), store.conversations.show("c", "e")
             recorder.record(events[:500])
             assert refused.wait(PATIENCE)
             recorder.record(events[500:])
-            with pytest.raises(StoreError, match="disk"):
-                recorder.finish().result()
-            with pytest.raises(StoreError, match="disk"):
-                store.batches.create("refused", {}, [], [])
-        assert accepted.wait(PATIENCE)
-        assert store.runs.trace("r").events == events
-        assert concluded(store, "r").state is RunState.ENDED
-        store.batches.create("b", {}, [], [])
-        assert [batch.name for batch in store.batches.all()] == ["b"], "what is not kept is tried once"
-    assert isinstance(troubles[0], StoreError)
-    assert troubles[-1] is None
-
-
-def test_what_must_not_be_lost_is_refused_at_once_and_saved_when_the_disk_has_room(path):
-    refused, accepted = Event(), Event()
-    with Store.open(path, lambda trouble: (refused if trouble else accepted).set()) as store:
-        with a_full_disk():
-            put = store.conversations.put("c", StoredExchange("e", None, "How many?"))
-            show = store.conversations.show("c", "e")
-            recorder = store.runs.record("e")
-            recorder.record(a_run(answer="Eleven."))
             for future in (put, show, recorder.finish()):
                 with pytest.raises(StoreError, match="disk"):
                     future.result(PATIENCE)
-            assert refused.wait(PATIENCE)
+            with pytest.raises(StoreError, match="disk"):
+                store.batches.create("refused", {}, [], [])
+            assert "disk" in str(store.flush())
         assert accepted.wait(PATIENCE)
-        store.conversations.rename("c", "")  # after all that was to be saved later
+        assert store.flush() is None
+        assert store.runs.trace("e").events == events
         assert store.conversations.open("c").leaf == "e"
         assert concluded(store, "e").state is RunState.ENDED
         assert [found.exchange for found in store.conversations.search("eleven")] == ["e"]
+        assert store.batches.all() == [], "what is not kept is tried once"
+    assert [type(trouble) for trouble in troubles] == [StoreError, type(None)]
 
 
-def test_what_the_disk_refused_is_saved_before_the_next_change(path):
+def test_what_the_disk_refused_is_saved_before_the_next_change_or_said_to_be_lost(path):
     refused = Event()
-    with Store.open(path, lambda _: refused.set()) as store:
-        with a_full_disk():
-            store.conversations.put("c", StoredExchange("e", None, "How many?"))
-            assert refused.wait(PATIENCE)
-        store.conversations.rename("c", "Eleven")
-        assert store.conversations.open("c").title == "Eleven"
-
-
-def test_an_answer_that_ends_as_the_store_closes_on_a_full_disk_is_said_to_be_lost(path):
-    store = Store.open(path)
+    store = Store.open(path, lambda _: refused.set())
+    with a_full_disk():
+        store.conversations.put("c", ASKED)
+        assert refused.wait(PATIENCE)
+    store.conversations.rename("c", "Eleven")
+    assert store.conversations.open("c").title == "Eleven"
     recorder = store.runs.record("r")
     with a_full_disk():
         recorder.record(a_run(steps=400))
@@ -162,41 +180,81 @@ def test_an_answer_that_ends_as_the_store_closes_on_a_full_disk_is_said_to_be_lo
             store.close()
 
 
-def test_a_store_can_be_read_on_a_full_disk(path):
-    with Store.open(path) as store:
-        store.conversations.put("c", StoredExchange("e", None, "How many?")).result()
+def test_a_store_can_be_read_on_a_full_disk_unless_a_killed_program_left_a_journal(used):
     with a_full_disk():
         with pytest.raises(StoreError, match="disk"):
-            Store.open(path)
-        with Store.open_to_read(path) as store:
+            Store.open(used)
+        with Store.open_to_read(used) as store:
             assert [headline.name for headline in store.conversations.recent()] == ["How many?"]
             with pytest.raises(StoreError):
                 store.conversations.rename("c", "x")
-
-
-def test_a_store_to_be_read_does_not_hide_what_a_killed_program_left_in_its_journal(path):
-    with Store.open(path) as store:
-        store.conversations.put("c", StoredExchange("e", None, "How many?")).result()
-        copy = path.with_name("copy.sqlite")
+    with Store.open(used) as store:
+        store.conversations.rename("c", "Only in the journal")
+        copy = used.with_name("copy.sqlite")
         for suffix in ("", "-wal"):
-            copy.with_name(copy.name + suffix).write_bytes(path.with_name(path.name + suffix).read_bytes())
+            copy.with_name(copy.name + suffix).write_bytes(used.with_name(used.name + suffix).read_bytes())
     with a_full_disk(), pytest.raises(StoreError, match="disk"):
         Store.open_to_read(copy)
 
 
-def test_an_up_to_date_store_opens_while_another_program_writes(path):
+# Damage, permissions and other programs
+
+
+@pytest.mark.parametrize("where", [0, 100, 5000, b"CREATE TABLE conversations"])
+def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path, where):
     with Store.open(path) as store:
-        store.conversations.put("c", StoredExchange("e", None, "How many?")).result()
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        database = Database(path)
-        with database.reading() as connection:
-            assert connection.execute("SELECT id FROM conversations").fetchone()["id"] == "c"
-        other.execute("ROLLBACK")
-        database.close()
+        for number in range(200):
+            store.conversations.put(f"c{number}", StoredExchange(f"e{number}", None, "How many? " * 20)).result()
+    whole = path.read_bytes()
+    broken = (
+        whole.replace(where, b"CREATE TABLE \xe7onver\xffations")
+        if isinstance(where, bytes)  # a schema that is not text
+        else whole[:where] + b"\xa5" * 12_000 + whole[where + 12_000 :]
+    )
+    path.write_bytes(broken)
+    with Store.open(path) as store:
+        (notice,) = store.notices
+        assert store.conversations.recent() == []
+        store.conversations.put("c", ASKED).result()
+    (aside,) = path.parent.glob("*-damaged-*.sqlite")
+    assert aside.read_bytes() == broken
+    assert f"set aside as {aside.name} in {path.parent}" in notice
 
 
-def test_a_folder_that_cannot_be_made_is_said(tmp_path):
+def test_however_a_file_is_damaged_it_opens_or_is_refused_in_words(used):
+    with Store.open(used) as store:
+        store.batches.create("b", {}, [Problem("p", "?", None, {}, 1)], [StoredArm("small", {})])
+    whole = used.read_bytes()
+    for seed in range(size(60, long=500)):
+        dice, damaged = random.Random(seed), bytearray(whole)
+        for _ in range(dice.choice((1, 3, 20))):
+            at = dice.randrange(200) if dice.random() < 0.4 else dice.randrange(len(damaged))
+            damaged[at : at + 32] = dice.randbytes(len(damaged[at : at + 32]))
+        copy = used.with_name(f"copy-{seed}.sqlite")
+        copy.write_bytes(damaged)
+        with suppress(StoreError), Store.open(copy) as store:
+            list(store.conversations.recent())
+            for batch in store.batches.all():
+                list(store.batches.results(batch.id))
+
+
+def test_a_broken_part_of_a_run_ends_its_trace_and_is_said(path):
+    with Store.open(path) as store:
+        for part in (a_run()[:9], a_run()[9:]):
+            save(store, "r", part)
+        changed(path, "UPDATE event_chunks SET events = x'00' WHERE sequence = 1")
+        store.runs.record("r").finish().result()
+        summary = concluded(store, "r")
+        assert "cannot be read" in summary.reason
+        trace, error = store.runs.read("r")
+        assert trace.text == Trace.of(a_run()[:9]).text
+        assert error
+        assert summary.cost == RunCost.of(trace)
+        with pytest.raises(StoreError, match="cannot be read"):
+            store.runs.trace("r")
+
+
+def test_a_place_that_cannot_be_used_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be made"):
         Store.open(tmp_path / "file" / "baton.sqlite")
@@ -205,112 +263,35 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path):
         Store.open(tmp_path / "folder")
 
 
-@pytest.mark.parametrize("where", [0, 100, 5000])
-def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path, where):
-    with Store.open(path) as store:
-        for number in range(200):
-            store.conversations.put(f"c{number}", StoredExchange(f"e{number}", None, "How many? " * 20)).result()
-    whole = path.read_bytes()
-    broken = whole[:where] + b"\xa5" * 12_000 + whole[where + 12_000 :]
-    path.write_bytes(broken)
-    with Store.open(path) as store:
-        (notice,) = store.notices
-        assert "set aside as" in notice
-        assert store.conversations.recent() == []
-        store.conversations.put("c", StoredExchange("e", None, "?")).result()
-    (aside,) = path.parent.glob("*-damaged-*.sqlite")
-    assert aside.read_bytes() == broken
-    assert f"{aside.name} in {path.parent}" in notice
-
-
-def test_however_a_file_is_damaged_it_opens_or_is_refused_in_words(path):
-    with Store.open(path) as store:
-        store.conversations.put("c", StoredExchange("e", None, "How many? " * 20)).result()
-        store.batches.create("b", {}, [Problem("p", "?", None, {}, 1)], [StoredArm("small", {})])
-    whole = path.read_bytes()
-    for seed in range(150):
-        dice, damaged = random.Random(seed), bytearray(whole)
-        for _ in range(dice.choice((1, 3, 20))):
-            at = dice.randrange(200) if dice.random() < 0.4 else dice.randrange(len(damaged))
-            damaged[at : at + 32] = dice.randbytes(len(damaged[at : at + 32]))
-        copy = path.with_name(f"copy-{seed}.sqlite")
-        copy.write_bytes(damaged)
-        with suppress(StoreError), Store.open(copy) as store:
-            list(store.conversations.recent())
-            for batch in store.batches.all():
-                list(store.batches.results(batch.id))
-
-
-def test_a_schema_that_is_not_text_is_damage_like_any_other(path):
-    Store.open(path).close()
-    whole = path.read_bytes()
-    path.write_bytes(whole.replace(b"CREATE TABLE conversations", b"CREATE TABLE \xe7onver\xffations"))
-    with Store.open(path) as store:
-        assert "set aside as" in store.notices[0]
-
-
-def test_only_the_owner_may_read_a_store_and_the_folder_made_for_it(tmp_path):
-    path = tmp_path / "data" / "baton.sqlite"
-    with Store.open(path) as store:
-        store.conversations.put("c", StoredExchange("e", None, "?")).result()
-        modes = {file.name: file.stat().st_mode & 0o777 for file in (path.parent, *path.parent.iterdir())}
-    assert modes.pop("data") == 0o700
-    assert set(modes.values()) == {0o600}
-
-
-def test_a_store_that_others_may_read_becomes_private(path):
-    Store.open(path).close()
-    path.chmod(0o644)
-    Store.open(path).close()
-    assert path.stat().st_mode & 0o777 == 0o600
-
-
-def test_a_store_that_is_deleted_while_it_is_open_is_noticed_at_the_next_change(tmp_path):
-    folder = tmp_path / "results"
-    store = Store.open(folder / "batch.sqlite")
-    batch = store.batches.create("b", {}, [Problem("p", "?", None, {}, 1)], [StoredArm("small", {})])
-    shutil.rmtree(folder)
-    with pytest.raises(StoreError, match="was deleted or moved while it was in use"):
-        store.batches.claim(batch)
-    store.close()
-    assert not folder.exists()
-
-
-def test_a_file_of_a_newer_baton_is_left_alone(path):
-    Store.open(path).close()
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 99")
-    before = path.read_bytes()
-    with pytest.raises(StoreError, match="newer Baton"):
-        Store.open(path)
-    assert path.read_bytes() == before
-    assert list(path.parent.glob("*damaged*")) == []
-
-
-def test_an_older_file_is_brought_up_to_date(path):
-    with Store.open(path) as store:
-        store.conversations.put("c", StoredExchange("e", None, "How many?")).result()
-    newer = [*MIGRATIONS, ("ALTER TABLE conversations ADD COLUMN colour TEXT NOT NULL DEFAULT 'red'",)]
+def test_only_the_owner_may_read_a_store_and_the_folder_made_for_it(path):
     for _ in range(2):
-        database = Database(path, migrations=newer)
-        with database.reading() as connection:
-            assert connection.execute("SELECT colour FROM conversations").fetchone()["colour"] == "red"
-            assert connection.execute("PRAGMA user_version").fetchone()[0] == len(newer)
-        database.close()
+        with Store.open(path) as store:
+            store.conversations.rename("c", "")
+            files = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
+        assert set(files.values()) == {0o600}
+        path.chmod(0o644)  # which the next opening mends
+    assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
-def fail(_: sqlite3.Connection) -> None:
-    raise ValueError("a row cannot be read")
+def test_a_store_that_is_deleted_while_it_is_open_is_noticed_at_the_next_change(path):
+    store = Store.open(path)
+    shutil.rmtree(path.parent)
+    with pytest.raises(StoreError, match="was deleted or moved while it was in use"):
+        store.batches.create("b", {}, [], [])
+    store.close()
+    assert not path.parent.exists()
 
 
-@pytest.mark.parametrize("broken", ["CREATE TABLE runs (x)", fail])
-def test_a_migration_that_fails_changes_nothing(path, broken):
-    Store.open(path).close()
-    with pytest.raises(StoreError):
-        Database(path, migrations=[*MIGRATIONS, ("CREATE TABLE more (x)", broken)])
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
-        assert connection.execute("SELECT name FROM sqlite_master WHERE name = 'more'").fetchone() is None
+def test_a_file_of_another_program_is_foreign_and_ours_is_not(used, tmp_path):
+    other = tmp_path / "other.sqlite"
+    assert not is_foreign(other)
+    changed(other, "PRAGMA user_version = 0")
+    assert not is_foreign(other), "it is empty"
+    changed(other, "CREATE TABLE bookmarks (x)")
+    assert is_foreign(other)
+    other.write_bytes(b"no database, but text" * 99)
+    assert is_foreign(other)
+    assert not is_foreign(used)
 
 
 def test_two_programs_begin_one_file_at_once_and_both_write(path):
@@ -330,21 +311,206 @@ with Store.open(Path(sys.argv[1])) as store:
         assert [headline.exchanges for headline in store.conversations.recent()] == [50, 50]
 
 
-def test_a_broken_part_of_a_run_ends_its_trace_and_is_said(path):
-    with Store.open(path) as store:
-        for part in (a_run()[:9], a_run()[9:]):
-            save(store, "r", part)
-        with closing(sqlite3.connect(path)) as connection, connection:
-            connection.execute("UPDATE event_chunks SET events = x'00' WHERE sequence = 1")
-        store.runs.record("r").finish().result()
+def test_an_up_to_date_store_opens_while_another_program_writes(used):
+    with closing(sqlite3.connect(used, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with closing(Database(used)) as database, database.reading() as connection:
+            assert connection.execute("SELECT id FROM conversations").fetchone()["id"] == "c"
+            other.execute("ROLLBACK")
+
+
+# Files of other versions
+
+COSTS = 3
+"""The number of the migration that stores what runs cost."""
+
+
+@pytest.fixture
+def older(path):
+    """A file from before that: exchanges with a run that has ended, a valued, a damaged one, and one without an end."""
+    Database(path, migrations=MIGRATIONS[: COSTS - 1]).close()
+    valued = [*a_run(), values_of(Trace.of(a_run()), RESCUED)]
+    changed(path, "INSERT INTO conversations (id, created, changed) VALUES ('c', '2026-01-01', '2026-01-01')")
+    for run, chunk in {"r": pack(a_run()), "valued": pack(valued), "damaged": b"", "open": pack(a_run()[:9])}.items():
+        row = (run, "running" if run == "open" else "ended")
+        columns = "id, state, started, owner, answer, small_tokens"
+        changed(path, f"INSERT INTO runs ({columns}) VALUES (?, ?, '2026', '1@0.00', 'It is 4.', 7)", *row)
+        changed(path, "INSERT INTO event_chunks VALUES (?, 0, ?)", run, chunk)
+        columns = "id, conversation, problem, settings, created"
+        changed(path, f"INSERT INTO exchanges ({columns}) VALUES (?, 'c', 'How many?', '{{}}', '2026-01-01')", run)
+    changed(path, "INSERT INTO outlines VALUES ('r', x'00')")
+    return path
+
+
+def test_an_older_file_learns_what_its_runs_cost_and_their_words_and_keeps_text_and_authors(older):
+    with Store.open(older) as store:
+        assert store.runs.trace("r").events == a_run()
         summary = concluded(store, "r")
-        assert "cannot be read" in summary.reason
-        trace, error = store.runs.read("r")
-        assert trace.text == Trace.of(a_run()[:9]).text
-        assert error
-        assert summary.cost == RunCost.of(trace)
-        with pytest.raises(StoreError, match="cannot be read"):
-            store.runs.trace("r")
+        assert summary.cost == RunCost.of(Trace.of(a_run()))
+        assert summary.answer == "It is 4.", "as it was"
+        assert concluded(store, "valued").cost == summary.cost
+        assert concluded(store, "damaged").cost == RunCost(small_tokens=7), "as it was"
+        store.flush()
+        assert concluded(store, "open").cost == RunCost.of(Trace.of(a_run()[:9]))
+        assert [found.conversation.id for found in store.conversations.search("many goes answer")] == ["c"]
+    with closing(sqlite3.connect(older)) as connection:
+        reviewed = dict(connection.execute("SELECT id, reviewed FROM runs").fetchall())
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    assert reviewed == {"r": 0, "valued": 1, "damaged": 0, "open": 0}
+    assert "outlines" not in tables
+
+
+def raising(error):
+    def change(connection):
+        raise error
+
+    return change
+
+
+def migrate(path, end):
+    Database(path, migrations=[*MIGRATIONS, ("CREATE TABLE more (x)", end)])
+
+
+def migrate_until_killed(path):
+    migrate(path, lambda _: os.kill(os.getpid(), signal.SIGKILL))
+
+
+@pytest.mark.parametrize(
+    "end", ["CREATE TABLE runs (x)", raising(ValueError()), raising(MemoryError()), migrate_until_killed]
+)
+def test_a_migration_that_fails_or_is_killed_changes_nothing_and_is_made_again(older, end):
+    with pytest.raises((StoreError, MemoryError, NoAnswer)):
+        run_in_subprocess(end, older, seconds=PATIENCE) if end is migrate_until_killed else migrate(older, end)
+    with closing(sqlite3.connect(older)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (COSTS - 1,)
+        assert connection.execute("SELECT count(*) FROM outlines").fetchone() == (1,)
+    with Store.open(older) as store:
+        assert store.notices == ()
+        assert concluded(store, "r").cost.tokens == 14
+
+
+def test_a_file_of_a_newer_baton_is_left_alone(used):
+    changed(used, "PRAGMA user_version = 99")
+    before = used.read_bytes()
+    with pytest.raises(StoreError, match="newer Baton"):
+        Store.open(used)
+    assert used.read_bytes() == before
+    assert list(used.parent.glob("*damaged*")) == []
+
+
+# The one thread that saves lives as long as the store, whatever it is given
+
+
+class Faulty(Buffer[None]):
+    """A buffer whose data cannot be written."""
+
+    def __init__(self, save):
+        super().__init__()
+        self.tries = 0
+        self._save = save
+
+    def save(self, connection):
+        self.tries += 1
+        self._save(connection)
+
+    def saved(self, result):
+        raise AssertionError
+
+
+def written(value):
+    return lambda connection: connection.execute("UPDATE runs SET reason = ?", (value,))
+
+
+CANNOT_BE_WRITTEN = {
+    "a number beyond 64 bits": written(2**70),
+    "an object": written(object()),
+    "half a surrogate pair": written("\ud83d"),
+    "nothing where something must be": written(float("nan")),
+    "no memory": raising(MemoryError()),
+    "a wrong value": raising(ValueError()),
+    "a key that is missing": raising(KeyError("id")),
+}
+
+
+@pytest.mark.parametrize("save", CANNOT_BE_WRITTEN.values(), ids=CANNOT_BE_WRITTEN)
+def test_a_buffer_that_cannot_be_written_is_said_once_and_the_others_are_saved(path, save):
+    told = SimpleQueue()
+
+    def on_trouble(trouble):
+        told.put(trouble)
+        raise RuntimeError("Whoever is told may fail.")
+
+    database, faulty = Database(path, on_trouble), Faulty(save)
+    runs = Runs(database)
+    recorder = runs.record("r")
+    recorder.record([started()])
+    database.writer.save(faulty, within=0.5)
+    database.writer.keep(lambda _: None).result(10)
+    trouble = told.get(timeout=PATIENCE)
+    assert trouble
+    assert "cannot be stored" in trouble.message
+    assert "tried again" in trouble.advice
+    assert runs.trace("r").events == [started()]
+    recorder.record(a_run()[1:])
+    recorder.finish().result(10)
+    assert runs.trace("r").events == a_run()
+    assert told.empty()
+    with pytest.raises(StoreError, match="could not be saved, and is lost"):
+        database.close()
+
+
+def test_one_answer_that_must_wait_or_cannot_be_stored_stops_no_other(path):
+    database = Database(path)
+    waiting = Faulty(raising(StoreError("Another Baton is writing this answer.")))
+    database.writer.save(waiting, within=0.5)
+    database.writer.keep(lambda _: None).result(10)
+    assert waiting.tries == 2
+    with pytest.raises(StoreError, match="Another Baton"):
+        database.close()
+    deep = {}
+    for _ in range(100_000):
+        deep = {"deeper": deep}
+    store = Store.open(path)
+    recorder = store.runs.record("e")
+    recorder.record([replace(started(), settings=deep), *a_run()[1:]])
+    with pytest.raises(StoreError, match="cannot be stored"):
+        recorder.finish().result(10)
+    assert save(store, "other", a_run()).answer == "The answer is 4."
+    with pytest.raises(StoreError, match="is lost"):
+        store.close()
+
+
+def test_events_that_are_saved_before_finish_returns_are_saved_once(path, monkeypatch):
+    """The writer may be faster than the thread that concludes the run."""
+    database = Database(path)
+    recorder, save_soon = Runs(database).record("r"), Writer.save
+
+    def save_and_be_late(writer, buffer):
+        save_soon(writer, buffer)
+        writer.submit(lambda _: None).result(10)
+
+    recorder.record(a_run())
+    monkeypatch.setattr(Writer, "save", save_and_be_late)
+    recorder.finish().result(10)
+    monkeypatch.undo()
+    assert Runs(database).trace("r").events == a_run()
+    database.close()
+
+
+def test_what_fails_once_is_saved_when_the_store_closes(used):
+    faults = [MemoryError(), MemoryError()]
+
+    def change(connection):
+        if faults:
+            raise faults.pop()
+        connection.execute("UPDATE conversations SET title = 'New'")
+
+    database = Database(used)
+    with pytest.raises(StoreError, match="MemoryError"):
+        database.writer.keep(change).result(10)
+    database.close()
+    with Store.open(used) as store:
+        assert store.conversations.open("c").title == "New"
 
 
 def test_a_closed_store_refuses_in_words(path):
@@ -356,6 +522,6 @@ def test_a_closed_store_refuses_in_words(path):
     with pytest.raises(StoreError, match="closed"):
         store.conversations.rename("c", "x")
     with pytest.raises(StoreError, match="closed"):
-        store.conversations.put("c", StoredExchange("e", None, "?")).result(10)
+        store.conversations.put("c", ASKED).result(10)
     with Store.open(path) as again:
         assert again.runs.trace("r").events == [started()]

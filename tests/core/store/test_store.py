@@ -1,0 +1,520 @@
+"""Whatever is done to conversations and batches, in any order, the store gives back what a model in memory holds."""
+
+import re
+import sqlite3
+import unicodedata
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Thread
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.store.batches import ArmTotals, Conditions, JobState, StoredArm
+from baton_reasoning.core.store.conversations import (
+    LONGEST_TITLE,
+    MARK_END,
+    MARK_START,
+    Headline,
+    StoredExchange,
+    by_day,
+    path_to,
+    title_of,
+)
+from baton_reasoning.core.store.run_cost import RunCost
+from baton_reasoning.core.store.runs import RunState
+from baton_reasoning.core.store.store import KEEP_DELETED, Store
+from baton_reasoning.core.thinking.edit import edited
+from baton_reasoning.core.thinking.events import Finish, RunEnded
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.values import TextPlace
+from tests.core.store.made import a_run, claim, concluded, save, tokens
+from tests.fakes.valued import values_of
+
+pytestmark = pytest.mark.scaled
+
+NUMBER = st.integers(0, 99)
+"""Chooses among what there is, round and round."""
+
+
+class AnyUse(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        self.folder = TemporaryDirectory()
+        self.path = Path(self.folder.name) / "baton.sqlite"
+        self.store = Store.open(self.path)
+
+    def teardown(self):
+        self.store.close()
+        self.folder.cleanup()
+
+    def reopen(self, statement, *values):
+        """Change the file between two programs."""
+        self.store.close()
+        with closing(sqlite3.connect(self.path)) as connection, connection:
+            connection.execute(statement, values)
+        self.store = Store.open(self.path)
+        self.store.flush()  # what opening has to do is done
+
+
+# Conversations
+
+TEXT = st.lists(st.sampled_from("prime primes Éclair two\n2 99".split(" ")), min_size=1, max_size=3).map(" ".join)
+SEARCHED = st.lists(st.sampled_from(["PRIME", "prim", "eclair", "goes on", '"2', "mine*", "9"]), min_size=1, max_size=2)
+
+
+def words_of(text):
+    plain = "".join(each for each in unicodedata.normalize("NFD", text) if not unicodedata.combining(each))
+    return re.findall(r"\w+", plain.lower())
+
+
+@dataclass
+class Kept:
+    """A conversation as it should be."""
+
+    exchanges: list[StoredExchange] = field(default_factory=list)
+    leaf: str | None = None
+    title: str = ""
+    is_pinned: bool = False
+    is_deleted: bool = False
+
+
+@dataclass
+class KeptRun:
+    events: list = field(default_factory=list)
+    state: RunState = RunState.ENDED
+
+
+has_exchanges = precondition(lambda self: self.exchanges)
+
+
+class AnyUseOfConversations(AnyUse):
+    def __init__(self):
+        super().__init__()
+        self.kept: dict[str, Kept] = {}
+        """The one that was changed last comes last."""
+        self.runs: dict[str, KeptRun] = {}
+        self.exchanges: list[tuple[str, StoredExchange]] = []
+
+    def put(self, conversation, parent, problem, events):
+        exchange = StoredExchange(f"e{len(self.exchanges)}", parent, problem, {"seed": len(self.exchanges)})
+        self.store.conversations.put(conversation, exchange).result()
+        kept = self.kept[conversation] = self.kept.pop(conversation, None) or Kept()
+        kept.exchanges.append(exchange)
+        kept.leaf = exchange.id
+        self.exchanges.append((conversation, exchange))
+        self.write(exchange.id, events)
+
+    def write(self, run, events, anew=False):
+        before = [] if anew or run not in self.runs else self.runs[run].events
+        self.runs[run] = KeptRun([*before, *events])
+        save(self.store, run, events, anew)
+
+    def chosen(self, number):
+        """An exchange, with its conversation, that is not deleted for good."""
+        return self.exchanges[number % len(self.exchanges)]
+
+    @initialize(problem=TEXT, answer=TEXT)
+    def a_person_begins(self, problem, answer):
+        self.put("c0", None, problem, a_run(problem, answer, steps=3))
+
+    @rule(problem=TEXT, answer=TEXT)
+    def a_new_conversation_begins(self, problem, answer):
+        self.put(f"c{len(self.exchanges)}", None, problem, a_run(problem, answer, steps=1))
+
+    @has_exchanges
+    @rule(number=NUMBER, problem=TEXT, answer=TEXT, is_fork=st.booleans())
+    def a_problem_follows_another_or_takes_its_place(self, number, problem, answer, is_fork):
+        conversation, exchange = self.chosen(number)
+        parent = exchange.parent if is_fork else exchange.id
+        self.put(conversation, parent, problem, a_run(problem, answer, steps=2))
+
+    @has_exchanges
+    @rule(number=NUMBER, position=st.integers(0, 40), text=st.sampled_from(["It is mine.", ""]))
+    def an_answer_is_edited_which_makes_another_try(self, number, position, text):
+        conversation, exchange = self.chosen(number)
+        trace = Trace.of(self.runs[exchange.id].events)
+        change = edited(trace, min(position, trace.length), text)
+        self.put(conversation, exchange.parent, exchange.problem, change.events)
+
+    @has_exchanges
+    @rule(number=NUMBER, length=st.integers(1, 12))
+    def an_answer_is_stopped(self, number, length):
+        conversation, exchange = self.chosen(number)
+        stopped = RunEnded(0.0, Finish.STOPPED, "A person stopped it.")
+        self.put(conversation, exchange.id, "two", [*a_run()[:length], stopped])
+
+    @has_exchanges
+    @rule(number=NUMBER, words=TEXT)
+    def an_answer_goes_on(self, number, words):
+        self.write(self.chosen(number)[1].id, [*tokens(Author.LARGE, [words]), RunEnded(9.0, Finish.MAX_TOKENS)])
+
+    @has_exchanges
+    @rule(number=NUMBER, answer=TEXT)
+    def an_answer_is_written_anew(self, number, answer):
+        self.write(self.chosen(number)[1].id, a_run("again", answer, steps=1), anew=True)
+
+    @has_exchanges
+    @rule(number=NUMBER)
+    def an_answer_is_reviewed(self, number):
+        run = self.chosen(number)[1].id
+        review = values_of(Trace.of(self.runs[run].events), {TextPlace(0): 8})
+        self.store.runs.append(run, [review]).result()
+        self.runs[run].events.append(review)
+
+    @has_exchanges
+    @rule(number=NUMBER, length=st.integers(1, 20))
+    def the_program_is_killed_while_it_writes(self, number, length):
+        conversation, exchange = self.chosen(number)
+        self.put(conversation, exchange.id, "two", a_run(answer="An éclair.")[:length])
+        run = self.exchanges[-1][1].id
+        self.runs[run].state = RunState.INTERRUPTED
+        forgotten = "answer = '', small_tokens = 0, ribbon = '[]'"
+        self.reopen(f"UPDATE runs SET state = 'running', owner = '1@0.00', {forgotten} WHERE id = ?", run)
+
+    @has_exchanges
+    @rule(number=NUMBER, title=st.sampled_from(["Sums", " Two\ud83d ", " "]))
+    def a_conversation_is_renamed(self, number, title):
+        conversation, _ = self.chosen(number)
+        self.store.conversations.rename(conversation, title)
+        self.kept[conversation].title = title.strip().replace("\ud83d", "?")
+
+    @has_exchanges
+    @rule(number=NUMBER, pinned=st.booleans())
+    def a_conversation_is_pinned_or_not(self, number, pinned):
+        conversation, _ = self.chosen(number)
+        self.store.conversations.pin(conversation, pinned)
+        self.kept[conversation].is_pinned = pinned
+
+    @has_exchanges
+    @rule(number=NUMBER)
+    def another_try_is_shown(self, number):
+        conversation, exchange = self.chosen(number)
+        self.store.conversations.show(conversation, exchange.id).result()
+        self.kept[conversation].leaf = exchange.id
+
+    @has_exchanges
+    @rule(number=NUMBER, is_undone=st.booleans())
+    def a_conversation_is_deleted_which_can_be_undone(self, number, is_undone):
+        conversation, _ = self.chosen(number)
+        self.store.conversations.delete(conversation)
+        if is_undone:
+            self.store.conversations.restore(conversation)
+        self.kept[conversation].is_deleted = not is_undone
+
+    @rule(is_over=st.booleans())
+    def a_month_passes_since_the_last_deletion_or_almost(self, is_over):
+        deleted = datetime.now(UTC) - KEEP_DELETED + timedelta(hours=-1 if is_over else 1)
+        self.reopen("UPDATE conversations SET deleted = ? WHERE deleted IS NOT NULL", deleted.isoformat())
+        for name in [name for name, kept in self.kept.items() if kept.is_deleted and is_over]:
+            with pytest.raises(StoreError, match="not in the store"):
+                self.store.conversations.open(name)
+            for exchange in self.kept.pop(name).exchanges:
+                assert self.store.runs.trace(exchange.id).events == []
+                del self.runs[exchange.id]
+        self.exchanges = [(name, each) for name, each in self.exchanges if name in self.kept]
+
+    @rule(words=SEARCHED)
+    def a_person_searches(self, words):
+        wanted = words_of(" ".join(words))
+        expected = {}
+        for name, kept in self.kept.items():
+            for each in kept.exchanges if not kept.is_deleted else ():
+                trace = Trace.of(self.runs[each.id].events)
+                there = words_of(f"{each.problem}\n{trace.answer}\n{trace.thinking_text}")
+                if all(any(word.startswith(begin) for word in there) for begin in wanted):
+                    expected.setdefault(name, set()).add(each.id)
+        found = self.store.conversations.search(" ".join(words))
+        assert {one.conversation.id for one in found} == expected.keys()
+        assert len(found) == len(expected)
+        for one in found:
+            assert one.exchange in expected[one.conversation.id]
+            marked = one.excerpt.partition(MARK_START)[2].partition(MARK_END)[0]
+            assert any(" ".join(words_of(marked)).startswith(begin) for begin in (*wanted, " ".join(wanted)))
+
+    @invariant()
+    def the_list_is_that_of_the_model(self):
+        shown = [(name, kept) for name, kept in reversed(self.kept.items()) if not kept.is_deleted]
+        assert [(each.id, each.name, each.exchanges, each.is_pinned) for each in self.store.conversations.recent()] == [
+            (name, kept.title or title_of(kept.exchanges[0].problem), len(kept.exchanges), kept.is_pinned)
+            for name, kept in sorted(shown, key=lambda each: not each[1].is_pinned)
+        ]
+
+    @invariant()
+    def conversations_and_answers_are_those_of_the_model(self):
+        for name, kept in self.kept.items():
+            found = self.store.conversations.open(name)
+            assert (found.title, found.leaf, list(found.exchanges)) == (kept.title, kept.leaf, kept.exchanges)
+        for run, kept_run in self.runs.items():
+            trace = self.store.runs.trace(run)
+            assert trace.events == kept_run.events
+            reason = trace.ended.reason if trace.ended else ""
+            summary = (kept_run.state, trace.finish, reason, trace.answer.strip(), RunCost.of(trace))
+            assert concluded(self.store, run) == summary
+
+
+TestAnyUseOfConversations = AnyUseOfConversations.TestCase
+TestAnyUseOfConversations.settings = settings(stateful_step_count=20)
+
+
+def put(store, *problems):
+    """Store a conversation for each problem: a, b …"""
+    for name, problem in zip("abc", problems, strict=False):
+        store.conversations.put(name, StoredExchange(name, None, problem)).result()
+
+
+def test_the_shown_path_goes_up_from_the_leaf_and_ends_where_an_imported_tree_is_a_circle():
+    tree = [StoredExchange("1", None, ""), StoredExchange("2", "1", ""), StoredExchange("3", "1", "")]
+    assert [exchange.id for exchange in path_to(tree, "2")] == ["1", "2"]
+    assert [exchange.id for exchange in path_to(tree, None)] == ["1", "3"]
+    assert path_to([], None) == path_to(tree, "nothing") == ()
+    assert len(path_to([StoredExchange("1", "2", ""), StoredExchange("2", "1", "")], "1")) == 2
+
+
+def test_a_long_problem_is_cut_at_a_word_and_its_full_name_keeps_its_end(store):
+    problem = "word " * 40 + "end"
+    assert title_of(problem) == "word " * 11 + "word …"
+    assert title_of("x" * LONGEST_TITLE) == "x" * LONGEST_TITLE
+    assert title_of(" \n") == "New conversation"
+    put(store, problem)
+    assert store.conversations.recent()[0].full_name == problem
+    assert store.conversations.search("end")[0].conversation.full_name == problem
+    store.conversations.rename("a", "Words")
+    assert store.conversations.recent()[0].full_name == store.conversations.open("a").name == "Words"
+
+
+@pytest.mark.parametrize("words", ["", "  ", '"', "***", "()"])
+def test_a_search_for_no_words_finds_nothing(store, words):
+    put(store, "How many?")
+    assert store.conversations.search(words) == []
+
+
+@pytest.mark.parametrize("words", ["质数", "100 质数", "以内的质数有多少", "質数 25"])
+def test_words_of_a_script_without_blanks_are_found_inside_a_sentence(store, words):
+    put(store, "请问100以内的质数有多少个？", "二加二等于多少？")
+    save(store, "a", a_run(answer="There are 25. 質数は25個あります。"))
+    (found,) = store.conversations.search(words)
+    assert found.exchange == "a"
+    assert MARK_START in found.excerpt
+    assert store.conversations.search("三角形") == []
+    assert store.conversations.search(f"{words} triangle") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "excerpt"),
+    [
+        ("hold on", "… to step twice. [Hold on], we are done."),
+        ("step thousand", "Three [thousand] steps.\nAn article on éclairs: the number we can go on to st…"),
+        ("art", "…usand steps.\nAn [art]icle on éclairs"),
+        ("eclair", "An article on [eclair]s: the"),
+    ],
+)
+def test_an_excerpt_shows_the_phrase_where_it_stands_or_else_the_longest_word(store, words, excerpt):
+    text = "Three thousand steps.\nAn article on éclairs: the number we can go on to step twice. Hold on, we are done."
+    put(store, text)
+    (found,) = store.conversations.search(words)
+    assert excerpt in found.excerpt.replace(MARK_START, "[").replace(MARK_END, "]")
+
+
+def test_conversations_are_listed_by_the_day_of_their_change():
+    noon = datetime(2026, 5, 4, 12, tzinfo=UTC)
+    headlines = [Headline(str(days), "", noon - timedelta(days=days // 2), "") for days in range(4)]
+    assert [[headline.id for headline in group] for _, group in by_day(headlines)] == [["0", "1"], ["2", "3"]]
+
+
+# Batches
+
+RIGHT = Verdict(Outcome.CORRECT, How.EXACT, "The same.")
+WRONG = Verdict(Outcome.WRONG, How.EXACT, "Not the same.")
+ARMS = [StoredArm("small", {"policy": "never"}), StoredArm("both", {"policy": "keywords", "c": 15})]
+PROBLEMS = [Problem(f"p{number}", f"Problem {number}", str(number), {"level": "1"}, number + 1) for number in range(2)]
+SEEDS = [3, 1]
+BUSY = Conditions(parallel=4, threads=2, other_load=0.5)
+
+
+@dataclass
+class KeptJob:
+    """A job as it should be; `claimed` is its last claim."""
+
+    arm: str
+    position: int
+    seed: int
+    state: JobState = JobState.WAITING
+    attempt: int = 0
+    result: tuple = ("", None, "", (), None)
+    """Answer, verdict, error, notices and conditions."""
+    cost: RunCost = field(default_factory=RunCost)
+    claimed: object = None
+
+
+def jobs_of(*arms):
+    return [KeptJob(arm, position, seed) for position in range(len(PROBLEMS)) for seed in SEEDS for arm in arms]
+
+
+class AnyUseOfABatch(AnyUse):
+    def __init__(self):
+        super().__init__()
+        self.batch = self.store.batches.create("MATH", {"parallel": 4}, PROBLEMS, ARMS, SEEDS)
+        self.settings, self.arms = {"parallel": 4}, list(ARMS)
+        self.jobs = jobs_of("small", "both")
+        self.stale = []
+        """Claims that are over."""
+
+    def in_state(self, state, number):
+        jobs = [job for job in self.jobs if job.state is state]
+        return jobs[number % len(jobs)] if jobs else None
+
+    @rule(only=st.sampled_from([None, ["both"], ["small", "large"]]))
+    def a_job_is_claimed(self, only):
+        job = self.store.batches.claim(self.batch, only)
+        waiting = [kept for kept in self.jobs if kept.state is JobState.WAITING and (not only or kept.arm in only)]
+        if not waiting:
+            assert job is None
+            return
+        kept = min(waiting, key=lambda kept: (kept.position, kept.seed))  # the first of them, so the oldest arm
+        kept.attempt += 1
+        before, kept.claimed, kept.state = kept.claimed, job, JobState.CLAIMED
+        assert (job.arm, job.position, job.seed) == (kept.arm, kept.position, kept.seed)
+        assert (job.attempt, job.problem) == (kept.attempt, PROBLEMS[kept.position])
+        if before:
+            assert job.id == before.id
+            assert (job.run == before.run) is (job.attempt > 1), "only a new try has a new run"
+
+    @rule(number=NUMBER, verdict=st.sampled_from([RIGHT, WRONG, None]), error=st.sampled_from(["", "", "No memory."]))
+    def a_job_ends(self, number, verdict, error):
+        if kept := self.in_state(JobState.CLAIMED, number):
+            kept.cost = save(self.store, kept.claimed.run, a_run(steps=number % 5)).cost
+            kept.result = ("", None, error, ("It took long.",), None) if error else ("4", verdict, "", (), BUSY)
+            row = self.store.batches.finish(kept.claimed, *kept.result)
+            kept.state = JobState.DONE
+            self.stale.append(kept.claimed)
+            assert (row.job, row.state, row.cost) == (kept.claimed.id, JobState.DONE, kept.cost)
+            assert None not in (row.started, row.ended)
+            assert (row.has_answer, row.outcome) == (
+                not error,
+                verdict.outcome if verdict and not error else Outcome.UNSCORED,
+            )
+
+    @rule(number=NUMBER)
+    def a_job_is_given_back(self, number):
+        if kept := self.in_state(JobState.CLAIMED, number):
+            self.store.batches.give_back(kept.claimed).result()
+            kept.state = JobState.WAITING
+            self.stale.append(kept.claimed)
+
+    @rule(number=NUMBER)
+    def a_claim_that_is_over_is_given_back_and_changes_nothing(self, number):
+        if self.stale:
+            self.store.batches.give_back(self.stale[number % len(self.stale)]).result()
+
+    @rule(arms=st.sampled_from([["small"], ["both", "large"], ["small", "both"]]))
+    def what_failed_is_tried_again(self, arms):
+        failed = [kept for kept in self.jobs if kept.result[2] and kept.arm in arms]
+        rows = self.store.batches.retry_failed(self.batch, arms)
+        assert {row.job for row in rows} == {kept.claimed.id for kept in failed}
+        for kept in failed:
+            assert self.store.runs.trace(kept.claimed.run).events == []
+            kept.state, kept.attempt, kept.result, kept.cost = JobState.WAITING, 0, KeptJob.result, RunCost()
+        assert all(row.started is row.ended is None for row in rows)
+
+    @rule(number=NUMBER, verdict=st.sampled_from([RIGHT, WRONG]))
+    def an_answer_is_graded_again(self, number, verdict):
+        if (kept := self.in_state(JobState.DONE, number)) and not kept.result[2]:
+            self.settings = {"grade": number}
+            self.store.batches.regrade(self.batch, self.settings, [(kept.claimed.id, "5\ud83d", verdict)])
+            kept.result = ("5?", verdict, *kept.result[2:])
+
+    @precondition(lambda self: len(self.arms) == len(ARMS))
+    @rule()
+    def an_arm_is_added(self):
+        arm = StoredArm("large", {"policy": "always"})
+        self.store.batches.add_arm(self.batch, arm, SEEDS)
+        self.arms.append(arm)
+        self.jobs += jobs_of("large")
+        with pytest.raises(StoreError, match="has an arm “large” already"):
+            self.store.batches.add_arm(self.batch, arm, [9])
+
+    @rule()
+    def the_program_is_killed(self):
+        self.reopen("UPDATE jobs SET owner = '1@0.00' WHERE state = 'claimed'")
+        assert not self.store.batches.is_running(self.batch)
+        if self.in_state(JobState.CLAIMED, 0):
+            job = self.store.batches.claim(self.batch)  # which finds what the program left behind
+            for kept in self.jobs:
+                if kept.state is JobState.CLAIMED:
+                    kept.state = JobState.WAITING
+                if (kept.arm, kept.position, kept.seed) == (job.arm, job.position, job.seed):
+                    found = kept
+            found.attempt += 1
+            found.state, found.claimed = JobState.CLAIMED, job
+
+    @rule()
+    def the_batch_is_deleted_and_had_back(self):
+        self.store.batches.delete(self.batch)
+        assert self.store.batches.all() == []
+        self.store.batches.restore(self.batch)
+
+    @invariant()
+    def batch_and_results_are_those_of_the_model(self):
+        (batch,) = self.store.batches.all()
+        assert batch == self.store.batches.open(self.batch)
+        assert (batch.name, batch.settings, batch.arms) == ("MATH", self.settings, tuple(self.arms))
+        done = [kept for kept in self.jobs if kept.state is JobState.DONE]
+        assert (batch.problems, batch.jobs, batch.done) == (len(PROBLEMS), len(self.jobs), len(done))
+        assert list(self.store.batches.problems(self.batch)) == PROBLEMS
+        rows = list(self.store.batches.results(self.batch))
+        for row, kept in zip(rows, self.jobs, strict=True):
+            assert (row.arm, row.position, row.seed, row.state) == (kept.arm, kept.position, kept.seed, kept.state)
+            assert (row.answer, row.verdict, row.error, row.notices, row.conditions) == kept.result
+            assert row.cost == kept.cost
+        assert list(self.store.batches.results(self.batch, "both")) == [row for row in rows if row.arm == "both"]
+        assert self.store.batches.is_running(self.batch) is any(kept.state is JobState.CLAIMED for kept in self.jobs)
+
+    @invariant()
+    def totals_are_sums(self):
+        for arm, totals in zip(self.arms, self.store.batches.totals(self.batch), strict=True):
+            jobs = [kept for kept in self.jobs if kept.arm == arm.name]
+            done = [kept for kept in jobs if kept.state is JobState.DONE]
+            right, wrong = (sum(kept.result[1] is verdict for kept in done) for verdict in (RIGHT, WRONG))
+            failed = sum(bool(kept.result[2]) for kept in done)
+            seconds = sum(kept.cost.seconds for kept in done if not kept.result[2])
+            assert totals == ArmTotals(arm.name, len(jobs), len(done), right, wrong, failed, seconds)
+            assert totals.unscored == len([kept for kept in done if kept.result[1] is None and not kept.result[2]])
+
+
+TestAnyUseOfABatch = AnyUseOfABatch.TestCase
+TestAnyUseOfABatch.settings = settings(stateful_step_count=20)
+
+
+def test_two_programs_on_one_batch_share_its_jobs(store, path):
+    batch = store.batches.create("MATH", {}, PROBLEMS, ARMS, SEEDS)
+    claimed = []
+
+    def work(mine):
+        claimed.extend(claim(mine, batch, 100))
+
+    with Store.open(path) as other:
+        threads = [Thread(target=work, args=(each,)) for each in (store, other)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(job.id for job in claimed) == list(range(1, 9))
+
+
+def test_a_batch_that_is_not_there_is_said_and_a_run_names_its_batch_and_problem(store):
+    with pytest.raises(StoreError, match="not in the store"):
+        store.batches.open("nothing")
+    batch = store.batches.create("MATH", {}, PROBLEMS, ARMS)
+    *_, last = claim(store, batch, 100)
+    assert store.batches.of_run(last.run) == (store.batches.open(batch), PROBLEMS[1])
+    assert store.batches.of_run("nothing") is None
