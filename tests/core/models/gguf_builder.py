@@ -1,13 +1,11 @@
 """Writes small GGUF files for tests, by the format's own description."""
 
 import struct
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 F32, Q8_0 = 0, 8
 TYPE_SIZES = {F32: (1, 4), Q8_0: (32, 34)}
+WORDS = ("<unk>", "<s>", "</s>", "Ġthe", "Ġstep", "ĊĊ", *(chr(code) for code in range(33, 127)))
 
 
 @dataclass(frozen=True)
@@ -16,13 +14,18 @@ class TensorSpec:
     shape: tuple[int, ...]
     type: int = F32
 
+    @property
+    def bytes(self) -> int:
+        block, size = TYPE_SIZES[self.type]
+        elements = 1
+        for length in self.shape:
+            elements *= length
+        return elements // block * size
 
-WORDS = ("<unk>", "<s>", "</s>", "Ġthe", "Ġstep", "ĊĊ", *(chr(code) for code in range(33, 127)))
 
-
-def values_of_a_llama(**changes: Any) -> dict[str, Any]:
+def values_of_a_llama(**changes):
     """Keys of a model with two blocks; a change of None takes a key out, `__` stands for a dot."""
-    values: dict[str, Any] = {
+    values = {
         "general.architecture": "llama",
         "general.name": "Little Llama",
         "general.license": "mit",
@@ -48,50 +51,42 @@ def values_of_a_llama(**changes: Any) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def tensors_of_a_llama() -> list[TensorSpec]:
-    blocks = [
-        TensorSpec(f"blk.{block}.{name}.weight", shape, kind)
-        for block in range(2)
-        for name, shape, kind in (
-            ("attn_q", (64, 64), Q8_0),
-            ("attn_k", (64, 32), Q8_0),
-            ("attn_norm", (64,), F32),
-            ("ffn_up", (64, 96), Q8_0),
-        )
-    ]
-    return [
-        TensorSpec("token_embd.weight", (64, len(WORDS)), Q8_0),
-        *blocks,
-        TensorSpec("output_norm.weight", (64,)),
-    ]
+def tensors_of_a_llama():
+    of_a_block = (
+        ("attn_q", (64, 64), Q8_0),
+        ("attn_k", (64, 32), Q8_0),
+        ("attn_norm", (64,)),
+        ("ffn_up", (64, 96), Q8_0),
+    )
+    blocks = [TensorSpec(f"blk.{block}.{name}.weight", *rest) for block in range(2) for name, *rest in of_a_block]
+    return [TensorSpec("token_embd.weight", (64, len(WORDS)), Q8_0), *blocks, TensorSpec("output_norm.weight", (64,))]
 
 
-def gguf_bytes(
-    values: Mapping[str, Any] | None = None, tensors: Sequence[TensorSpec] | None = None, *, version: int = 3
-) -> bytes:
+def gguf_bytes(values=None, *, tensors=None, version=3):
     """A whole file. Python types choose the GGUF types: str, bool, int (u32, or i32 if negative), float, list."""
     values = values_of_a_llama() if values is None else values
     tensors = tensors_of_a_llama() if tensors is None else tensors
     out = bytearray(b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(values)))
     for key, value in values.items():
-        out += _text(key) + struct.pack("<I", _kind(value)) + _value(value)
+        kind, content = _stored(value)
+        out += _stored(key)[1] + struct.pack("<I", kind) + content
     offset = 0
     for tensor in tensors:
-        out += _text(tensor.name) + struct.pack(f"<I{len(tensor.shape)}Q", len(tensor.shape), *tensor.shape)
+        out += _stored(tensor.name)[1] + struct.pack(f"<I{len(tensor.shape)}Q", len(tensor.shape), *tensor.shape)
         out += struct.pack("<IQ", tensor.type, offset)
-        offset += _padded(tensor_bytes(tensor))
+        offset += _padded(tensor.bytes)
     if tensors:
         out += bytes(_padded(len(out)) - len(out) + offset)
     return bytes(out)
 
 
-def write_gguf(path: Path, values: Mapping[str, Any] | None = None, **options: Any) -> Path:
+def write_gguf(path, values=None, **options):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(gguf_bytes(values, **options))
     return path
 
 
-def write_split_gguf(folder: Path, *, count_inside: int = 2) -> list[Path]:
+def write_split_gguf(folder, *, count_inside=2):
     """One model in two files, m-00001-of-00002.gguf and its sequel; the second holds tensors only."""
     tensors = tensors_of_a_llama()
     parts = []
@@ -102,49 +97,20 @@ def write_split_gguf(folder: Path, *, count_inside: int = 2) -> list[Path]:
     return parts
 
 
-def tensor_bytes(tensor: TensorSpec) -> int:
-    block, size = TYPE_SIZES[tensor.type]
-    elements = 1
-    for length in tensor.shape:
-        elements *= length
-    return elements // block * size
-
-
-def _kind(value: Any) -> int:
+def _stored(value):
+    """Return a value's GGUF type and its bytes."""
     match value:
         case bool():
-            return 7
+            return 7, struct.pack("<?", value)
         case int():
-            return 4 if value >= 0 else 5
+            return (4, struct.pack("<I", value)) if value >= 0 else (5, struct.pack("<i", value))
         case float():
-            return 6
+            return 6, struct.pack("<f", value)
         case str():
-            return 8
-        case list():
-            return 9
-    raise TypeError(f"no GGUF type for {value!r}")
+            return 8, struct.pack("<Q", len(value.encode())) + value.encode()
+    kinds, contents = zip(*map(_stored, value), strict=True) if value else ((4,), ())
+    return 9, struct.pack("<IQ", kinds[0], len(value)) + b"".join(contents)
 
 
-def _value(value: Any) -> bytes:
-    match value:
-        case bool():
-            return struct.pack("<?", value)
-        case int():
-            return struct.pack("<I" if value >= 0 else "<i", value)
-        case float():
-            return struct.pack("<f", value)
-        case str():
-            return _text(value)
-        case list():
-            kind = _kind(value[0]) if value else 4
-            return struct.pack("<IQ", kind, len(value)) + b"".join(_value(element) for element in value)
-    raise TypeError(f"no GGUF type for {value!r}")
-
-
-def _text(text: str) -> bytes:
-    encoded = text.encode()
-    return struct.pack("<Q", len(encoded)) + encoded
-
-
-def _padded(size: int) -> int:
+def _padded(size):
     return -(-size // 32) * 32

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -62,19 +61,19 @@ class HubServer:
     storage: str = ""
     """The second host, where the bytes are."""
 
-    def file_requests(self) -> list[Asked]:
+    def file_requests(self):
         return [asked for asked in self.asked if asked.host == self.storage]
 
-    def respond(self, handler: BaseHTTPRequestHandler) -> None:
+    def respond(self, handler):
         host = f"http://{handler.headers['Host']}"
         authorization = handler.headers.get("Authorization")
         token = authorization.removeprefix("Bearer ") if authorization else None
         self.asked.append(Asked(host, handler.path, handler.headers.get("Range"), token))
         path, _, query = handler.path.partition("?")
         if self.refusal is not None:
-            _refuse(handler, self.refusal, {})
+            _answer(handler, self.refusal)
         elif path in self.moved:
-            _refuse(handler, 307, {"Location": self.moved[path]})
+            _answer(handler, 307, {"Location": self.moved[path]})
         elif host == self.storage:
             self._send_file(handler, path)
         elif self.listing is not None:
@@ -85,22 +84,26 @@ class HubServer:
         elif path.startswith("/api/models/"):
             self._send_listing(handler, path.removeprefix("/api/models/"), token)
         else:
-            self._redirect(handler, path, token)
+            name = "/".join(path.split("/")[1:3])
+            if name in self.gated and token != self.token:
+                _answer(handler, 401 if token is None else 403, {"X-Error-Code": "GatedRepo"})
+            else:
+                _answer(handler, 302, {"Location": self.storage + path})
 
-    def _send_search(self, handler: BaseHTTPRequestHandler, query: str) -> None:
+    def _about(self, name):
+        gated = "manual" if name in self.gated else False
+        return {"id": name, "downloads": 10, "likes": 3, "tags": ["gguf", "license:mit"], "gated": gated}
+
+    def _send_search(self, handler, query):
         words = [part.partition("=")[2] for part in query.split("&") if part.startswith("search=")]
-        found = [
-            {"id": name, "downloads": 10, "likes": 3, "tags": ["gguf", "license:mit"], "gated": name in self.gated}
-            for name in self.files
-            if words and words[0].lower() in name.lower()
-        ]
-        _send_json(handler, found)
+        found = [name for name in self.files if words and words[0].lower() in name.lower()]
+        _send_json(handler, list(map(self._about, found)))
 
-    def _send_listing(self, handler: BaseHTTPRequestHandler, name: str, token: str | None) -> None:
+    def _send_listing(self, handler, name, token):
         if token not in (None, self.token):
-            _refuse(handler, 401, {"X-Error-Message": "Invalid credentials in Authorization header"})
+            _answer(handler, 401, {"X-Error-Message": "Invalid credentials in Authorization header"})
         elif name not in self.files:
-            _refuse(handler, 401 if token is None else 404, {"X-Error-Code": "RepoNotFound"})
+            _answer(handler, 401 if token is None else 404, {"X-Error-Code": "RepoNotFound"})
         else:
             siblings = [
                 {
@@ -111,85 +114,60 @@ class HubServer:
                 }
                 for path, data in self.files[name].items()
             ]
-            gated = "manual" if name in self.gated else False
-            about = {"id": name, "sha": REVISION, "siblings": siblings, "tags": ["gguf", "license:mit"], "gated": gated}
-            _send_json(handler, about | {"downloads": 10, "likes": 3, "gguf": {"total": 1_777_088_000}})
+            found = {"sha": REVISION, "siblings": siblings, "gguf": {"total": 1_777_088_000}}
+            _send_json(handler, self._about(name) | found)
 
-    def _redirect(self, handler: BaseHTTPRequestHandler, path: str, token: str | None) -> None:
-        name = "/".join(path.split("/")[1:3])
-        if name in self.gated and token != self.token:
-            _refuse(handler, 401 if token is None else 403, {"X-Error-Code": "GatedRepo"})
-            return
-        handler.send_response(302)
-        handler.send_header("Location", self.storage + path)
-        handler.send_header("Content-Length", "0")
-        handler.end_headers()
-
-    def _send_file(self, handler: BaseHTTPRequestHandler, path: str) -> None:
+    def _send_file(self, handler, path):
         owner, name, _, _, *inside = path.strip("/").split("/")
         data = self.files[f"{owner}/{name}"].get("/".join(inside))
         faults = self.faults
-        if data is None:
-            _refuse(handler, 404, {})
+        if data is None or faults.refusals:
+            _answer(handler, *(faults.refusals.pop(0) if data is not None else (404,)))
             return
-        if faults.refusals:
-            _refuse(handler, *faults.refusals.pop(0))
-            return
-        asked = handler.headers.get("Range")
-        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and not faults.ignores_ranges else 0
-        if asked and not faults.ignores_ranges:
-            handler.send_response(206)
-            total = len(data) + (1 if faults.wrong_total else 0)
-            handler.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
-        else:
-            handler.send_response(200)
-        handler.send_header("Content-Length", str(len(data) - start))
-        handler.end_headers()
+        asked = None if faults.ignores_ranges else handler.headers.get("Range")
+        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+        total = len(data) + faults.wrong_total
+        headers = {"Content-Range": f"bytes {start}-{total - 1}/{total}"} if asked else {}
         cut = faults.cuts.pop(0) if faults.cuts else len(data)
         silent, faults.silent_after = faults.silent_after, None
-        handler.wfile.write(data[start : start + (cut if silent is None else silent)])
+        body = data[start : start + (cut if silent is None else silent)]
+        _answer(handler, 206 if asked else 200, headers | {"Content-Length": str(len(data) - start)}, body)
         if silent is not None:
             handler.wfile.flush()
             faults.is_over.wait()
         handler.close_connection = True
 
 
-def _send_json(handler: BaseHTTPRequestHandler, content: object, headers: Mapping[str, str] = {}) -> None:
+def _send_json(handler, content, headers=()):
     body = json.dumps(content).encode()
-    handler.send_response(200)
-    for name, value in headers.items():
+    _answer(handler, 200, dict(headers) | {"Content-Type": "application/json", "Content-Length": str(len(body))}, body)
+
+
+def _answer(handler, status, headers=(), body=b""):
+    handler.send_response(status)
+    for name, value in ({"Content-Length": "0"} | dict(headers)).items():
         handler.send_header(name, value)
-    handler.send_header("Content-Type", "application/json")
-    handler.send_header("Content-Length", str(len(body)))
     handler.end_headers()
     handler.wfile.write(body)
-
-
-def _refuse(handler: BaseHTTPRequestHandler, status: int, headers: dict[str, str]) -> None:
-    handler.send_response(status)
-    for name, value in headers.items():
-        handler.send_header(name, value)
-    handler.send_header("Content-Length", "0")
-    handler.end_headers()
 
 
 class _Listener(ThreadingHTTPServer):
     daemon_threads = True
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, request, client_address):
         """A client that goes away in the middle is what these tests do."""
 
 
 @contextmanager
-def running_hub() -> Iterator[HubServer]:
+def running_hub():
     """A Hub with two hosts, at free ports; stopped at the end."""
     hub = HubServer()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+        def do_GET(self):
             hub.respond(self)
 
-        def log_message(self, format: str, *arguments: object) -> None:
+        def log_message(self, format, *arguments):
             pass
 
     servers = [_Listener(("127.0.0.1", 0), Handler) for _ in range(2)]

@@ -1,30 +1,73 @@
-"""How much memory a model takes, where it would lie, and the change that would make it fit."""
+"""How much memory a model takes, where it would lie, the change that would make it fit, and the pairs that do fit."""
 
-import json
-import subprocess
-import sys
+import re
 from dataclasses import replace
-from pathlib import Path
-from typing import NamedTuple
 
+import llama_cpp
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+import check_catalog
+from baton_reasoning.core.child_process import run_in_subprocess
+from baton_reasoning.core.models.catalog import PublishedResult, catalog, catalog_models, family_of, pairs_that_fit
 from baton_reasoning.core.models.devices import Device, DeviceKind, Devices
 from baton_reasoning.core.models.fit import (
     GIB,
+    MARGIN_BYTES,
     FitKind,
-    MemoryEstimate,
     estimate,
     fit,
     fit_pair,
     fit_with_layers,
     in_gib,
+    rough_shape,
 )
 from baton_reasoning.core.models.gguf import Block, ModelShape, read_header
-from baton_reasoning.core.models.options import KvType, LoadOptions, Switch
+from baton_reasoning.core.models.hub import Hub
+from baton_reasoning.core.models.options import HubAccess, KvType, LoadOptions, Switch
+from tests.core.models.gguf_builder import TensorSpec, values_of_a_llama, write_gguf
+from tests.core.models.hub_server import running_hub
 from tests.patience import PATIENCE
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+# What llama.cpp itself says it allocated, asked in a process of its own
+
+
+def logging_llama():
+    """Start llama.cpp with a log in a list; the callback is returned too, or it is collected while it is called."""
+    log = []
+
+    @llama_cpp.llama_log_callback
+    def keep(_level, text, _user):
+        log.append(text.decode(errors="replace"))
+
+    llama_cpp.llama_log_set(keep, None)
+    llama_cpp.llama_backend_init()
+    return log, keep
+
+
+def loaded(path):
+    return llama_cpp.llama_model_load_from_file(str(path).encode(), llama_cpp.llama_model_default_params())
+
+
+def opened(model, options):
+    """Open a context as the local engine does."""
+    wanted = llama_cpp.llama_context_default_params()
+    wanted.n_ctx, wanted.n_seq_max, wanted.kv_unified = options.context * options.parallel, options.parallel, True
+    wanted.n_batch = wanted.n_ubatch = options.batch
+    wanted.type_k = wanted.type_v = options.kv_type.value
+    wanted.flash_attn_type = 0 if options.flash_attention is Switch.OFF else -1  # off, or automatic
+    return llama_cpp.llama_init_from_model(model, wanted)
+
+
+def buffers(log):
+    """Bytes by kind, over all devices and caches, without what a CPU repacks: its pages can be given back."""
+    sums = dict.fromkeys(("model", "KV", "RS", "compute"), 0.0)
+    for name, kind, size in re.findall(r"(\S+) (model|KV|RS|compute) buffer size\s*=\s*([\d.]+) MiB", "".join(log)):
+        if name != "AMX" and not name.endswith("_REPACK"):
+            sums[kind] += float(size) * 2**20
+    return sums
+
 
 OPTIONS = [
     LoadOptions(context=512),
@@ -38,230 +81,402 @@ OPTIONS = [
 ]
 
 
-class Taken(NamedTuple):
-    model: float
-    kv: float
-    compute: float
-
-
-def taken_by_llama_cpp(model: Path) -> list[Taken]:
-    configurations = [
-        [
-            options.context * options.parallel,
-            options.kv_type.value,
-            options.batch,
-            options.parallel,
-            options.flash_attention is not Switch.OFF,
-        ]
-        for options in OPTIONS
-    ]
-    command = [sys.executable, "-m", "tests.core.models.loaded_memory", str(model), json.dumps(configurations)]
-    output = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=PATIENCE)
-    return [Taken(**json.loads(line)) for line in output.stdout.splitlines()]
+def memory_taken(path):
+    """Return, for each of `OPTIONS`, the bytes of the model, its KV cache and its compute buffer."""
+    log, _keep = logging_llama()
+    model = loaded(path)
+    of_the_model, taken = sum(buffers(log).values()), []
+    for options in OPTIONS:
+        log.clear()
+        context = opened(model, options)
+        found = buffers(log)
+        taken.append((of_the_model, found["KV"], found["compute"]))
+        llama_cpp.llama_free(context)
+    return taken
 
 
 @pytest.mark.real_models
 @pytest.mark.parametrize("name", ["smollm2", "gemma"])
 def test_within_a_tenth_of_what_llama_cpp_takes(name, request):
-    model: Path = request.getfixturevalue(name)
-    for options, taken in zip(OPTIONS, taken_by_llama_cpp(model), strict=True):
+    model = request.getfixturevalue(name)
+    for options, taken in zip(OPTIONS, run_in_subprocess(memory_taken, model, seconds=PATIENCE), strict=True):
         guess = estimate(read_header(model), options)
-        assert guess.kv_bytes == pytest.approx(taken.kv, rel=0.01), options
-        assert guess.compute_bytes == pytest.approx(taken.compute, rel=0.1), options
+        assert guess.kv_bytes == pytest.approx(taken[1], rel=0.01), options
+        assert guess.compute_bytes == pytest.approx(taken[2], rel=0.1), options
         assert guess.total_bytes == pytest.approx(sum(taken), rel=0.1), options
 
 
-def shape(*blocks: Block) -> ModelShape:
-    return ModelShape(
-        tensor_bytes=10_000,
-        blocks=blocks,
-        token_embedding_bytes=1000,
-        output_is_tied=False,
-        embedding_length=64,
-        feed_forward_length=96,
-        vocabulary_size=500,
+USUAL = {
+    "embedding_length": 64,
+    "context_length": 2048,
+    "feed_forward_length": 96,
+    "attention.head_count": 4,
+    "attention.head_count_kv": 2,
+    "attention.layer_norm_rms_epsilon": 1e-5,
+    "attention.layer_norm_epsilon": 1e-5,
+    "rope.dimension_count": 16,
+}
+WINDOW = {"attention.sliding_window": 128}
+EXPERTS = {"expert_count": 4, "expert_used_count": 2, "expert_feed_forward_length": 32}
+STATE = {"ssm.conv_kernel": 4, "ssm.inner_size": 128, "ssm.state_size": 16}
+GEMMA4 = {
+    "attention.sliding_window_pattern": [True, True, True, True, True, False, True, False],
+    "attention.key_length": 32,
+    "attention.value_length": 32,
+    "attention.key_length_swa": 16,
+    "attention.value_length_swa": 16,
+    "attention.shared_kv_layers": 2,
+    "embedding_length_per_layer_input": 16,
+    "rope.dimension_count_swa": 16,
+}
+RWKV7 = {"wkv.head_size": 16, "token_shift_count": 2} | {
+    f"attention.{name}_lora_rank": 8 for name in ("decay", "iclr", "value_residual_mix", "gate")
+}
+QWEN35 = {"ssm.time_step_rank": 8, "ssm.group_count": 4, "rope.dimension_sections": [4, 4, 0, 0]}
+DEEPSEEK2 = {
+    "attention.head_count_kv": 1,
+    "attention.key_length": 80,
+    "attention.value_length": 64,
+    "attention.key_length_mla": 48,
+    "attention.value_length_mla": 32,
+    "attention.kv_lora_rank": 64,
+    "attention.q_lora_rank": 32,
+    "leading_dense_block_count": 1,
+    "expert_shared_count": 1,
+    "expert_weights_scale": 1.0,
+}
+# Architecture, number of blocks, keys; one of each kind.
+RECIPES = [
+    ("gemma3", 7, WINDOW),
+    ("gpt-oss", 3, WINDOW | EXPERTS),
+    ("phi3", 2, WINDOW),
+    ("gemma2", 2, WINDOW),
+    ("cohere2", 4, WINDOW | {"logit_scale": 0.5}),
+    ("plamo3", 8, WINDOW),
+    ("gemma4", 8, WINDOW | GEMMA4),
+    ("exaone4", 4, WINDOW),
+    ("smallthinker", 4, WINDOW | EXPERTS | {"expert_gating_func": 2}),
+    ("mamba2", 2, STATE | {"ssm.time_step_rank": 4, "ssm.group_count": 2}),
+    ("rwkv7", 2, RWKV7),
+    ("jamba", 4, STATE | {"attention.head_count_kv": [0, 0, 2, 0], "ssm.time_step_rank": 4}),
+    ("lfm2", 4, {"attention.head_count_kv": [0, 2, 0, 2], "shortconv.l_cache": 3}),
+    ("qwen35", 4, STATE | QWEN35),
+    ("deepseek2", 2, DEEPSEEK2 | EXPERTS),
+]
+WANTED = {
+    "phi3": [f"blk.{block}.attn_qkv" for block in range(2)],
+    "qwen35": [
+        *(f"blk.3.attn_{name}" for name in "qkv"),
+        *(f"blk.{block}.attn_{name}" for block in range(3) for name in ("qkv", "gate")),
+    ],
+}
+"""Tensors that llama.cpp can do without, but not well."""
+OF_A_GROWN_MODEL = LoadOptions(context=1024, batch=64, parallel=3)
+
+
+def grow_models(folder):
+    """Make a tiny model of each recipe; return MiB of its caches and states, and whether those can be truncated.
+
+    llama.cpp names a tensor that is not there, or the shape it wants; that is added until the model loads.
+    """
+    log, _keep = logging_llama()
+    taken = []
+    for architecture, blocks, keys in RECIPES:
+        values = values_of_a_llama(tokenizer__ggml__token_type=None, general__architecture=architecture)
+        own = USUAL | {"block_count": blocks} | keys
+        values |= {f"{architecture}.{key}": value for key, value in own.items()}
+        shapes = {f"{name}.weight": (1,) for name in WANTED.get(architecture, ())}
+        while True:
+            tensors = [TensorSpec(name, shape) for name, shape in shapes.items()]
+            path = write_gguf(folder / f"{architecture}.gguf", values, tensors=tensors)
+            log.clear()
+            if model := loaded(path):
+                break
+            said = "".join(log)
+            if missing := re.search(r"tensor '([^']+)' not found", said):
+                shapes[missing[1]] = (1,)
+            else:
+                other = re.search(r"tensor '([^']+)' has wrong shape; expected\s+([\d, ]+), got", said)
+                assert other, f"{architecture} does not grow: {said[-1000:]}"
+                shapes[other[1]] = tuple(int(length) for length in other[2].split(",") if length.strip())
+        context = opened(model, OF_A_GROWN_MODEL)
+        found = buffers(log)
+        is_cut = not (llama_cpp.llama_model_is_recurrent(model) or llama_cpp.llama_model_is_hybrid(model))
+        taken.append((found["KV"] / 2**20, found["RS"] / 2**20, is_cut))
+        llama_cpp.llama_free(context)
+        llama_cpp.llama_model_free(model)
+    return taken
+
+
+@pytest.mark.slow
+def test_caches_and_states_of_every_kind_of_architecture_are_llama_cpps(tmp_path):
+    rounding = 0.011  # llama.cpp prints hundredths of a MiB, for one or two caches
+    taken = run_in_subprocess(grow_models, tmp_path, seconds=3 * PATIENCE)
+    for (architecture, *_), (cache, state, is_cut) in zip(RECIPES, taken, strict=True):
+        header = read_header(tmp_path / f"{architecture}.gguf")
+        guess = estimate(header, OF_A_GROWN_MODEL)
+        assert guess.kv_bytes / 2**20 == pytest.approx(cache, abs=rounding), architecture
+        assert guess.state_bytes / 2**20 == pytest.approx(state, abs=rounding), architecture
+        assert header.supports_truncation is is_cut, architecture
+
+
+# By hand
+
+
+def test_an_estimate_is_the_sum_of_its_parts():
+    model = ModelShape(10_000, (Block(2000, 128, 300), Block(3000, 128)), 1000, False, 64, 96, 500, context_length=1024)
+    guess = estimate(model, LoadOptions(context=257, parallel=2))
+    cells = 768  # 514, rounded up to a multiple of 256
+    assert (guess.kv_bytes, guess.state_bytes) == (cells * (128 + 128) * 2, 600)
+    assert guess.compute_bytes == 4 * 512 * (500 + 2 * 64)
+    assert guess.block_bytes == (2000 + cells * 128 * 2 + 600, 3000 + cells * 128 * 2)
+    assert guess.output_bytes == 10_000 - 5000 - 1000
+    assert guess.total_bytes == 10_000 + guess.kv_bytes + guess.state_bytes + guess.compute_bytes
+    assert estimate(guess.shape, guess.options) == guess
+    assert estimate(model, LoadOptions(context=65_536)) == estimate(model, LoadOptions(context=1024)), "as trained"
+    assert estimate(replace(model, output_is_tied=True), LoadOptions()).output_bytes == 5000
+    quantised = estimate(model, LoadOptions(context=257, parallel=2, kv_type=KvType.Q8_0))
+    assert quantised.kv_bytes * 32 == guess.kv_bytes * 17
+    wide = replace(model, feed_forward_length=9999, head_count=4)
+    assert estimate(wide, LoadOptions()).compute_bytes == 4 * 512 * 2 * (9999 + 64)
+    scored = estimate(wide, LoadOptions(context=8192, flash_attention=Switch.OFF))
+    assert scored.options.context == 1024
+    assert estimate(replace(wide, context_length=0), LoadOptions(flash_attention=Switch.OFF)).compute_bytes == (
+        4 * 512 * (5 * 8192 + 5 * 64)
     )
 
 
-def with_context(model: ModelShape, tokens: int, parallel: int = 1) -> MemoryEstimate:
-    return estimate(model, LoadOptions(context=tokens, parallel=parallel))
-
-
-def test_cells_are_rounded_up_to_256():
-    model = shape(Block(2000, 96))
-    assert with_context(model, 256).kv_bytes == 256 * 96 * 2
-    assert with_context(model, 257).kv_bytes == with_context(model, 512).kv_bytes == 512 * 96 * 2
-
-
-def test_states_grow_with_sequences_and_not_with_the_context():
-    model = shape(Block(2000, 0, state_bytes=300))
-    assert with_context(model, 512, parallel=4).state_bytes == 1200
-    assert with_context(model, 65536, parallel=4).kv_bytes == 0
-
-
-def test_a_quantised_cache_is_smaller_by_its_block_size():
-    model = shape(Block(2000, 128))
-    full, quantised = (estimate(model, LoadOptions(kv_type=kind)) for kind in (KvType.F16, KvType.Q8_0))
-    assert quantised.kv_bytes * 32 == full.kv_bytes * 17
-
-
-def test_the_parts_of_a_gpu_add_up_to_the_whole():
-    guess = with_context(shape(Block(2000, 128), Block(3000, 128)), 1024)
-    assert sum(guess.block_bytes) == 5000 + guess.kv_bytes
-    assert guess.output_bytes == 10_000 - 5000 - 1000
-
-
-def test_the_same_model_can_be_estimated_again():
-    guess = with_context(shape(Block(2000, 128)), 4096)
-    assert estimate(guess.shape, guess.options) == guess
+@pytest.mark.parametrize("model", catalog_models().values(), ids=catalog_models())
+def test_memory_guessed_from_the_size_of_a_file_is_near_the_true_one(model):
+    true = estimate(model.shape, LoadOptions()).total_bytes
+    for parameters in (None, model.parameters):
+        guess = rough_shape(model.bytes, parameters)
+        assert estimate(guess, LoadOptions()).total_bytes == pytest.approx(true, rel=0.35)
+    assert estimate(rough_shape(100), LoadOptions()).total_bytes > 0
 
 
 # Where it fits
 
 
-def model(gib: float, *, blocks: int = 32, tied: bool = False) -> ModelShape:
-    """A model of `gib` GiB, of the proportions of a 7B: 1/16 embedding, 1/16 output, the rest blocks."""
+def needs(gib, context=8192, kv_type=KvType.F16, blocks=32, tied=False):
+    """What a model of `gib` GiB takes, of the proportions of a 7B: 1/16 embedding, 1/16 output, the rest blocks."""
     size = round(gib * GIB)
     embedding = size // 16
     block = Block((size - 2 * embedding) // blocks, 2048)
-    return ModelShape(size, (block,) * blocks, embedding, tied, 4096, 14336, 128_000)
+    shape = ModelShape(size, (block,) * blocks, embedding, tied, 4096, 14336, 128_000)
+    return estimate(shape, LoadOptions(context=context, kv_type=kv_type))
 
 
-def needs(gib: float, context: int = 8192, kv_type: KvType = KvType.F16) -> MemoryEstimate:
-    return estimate(model(gib), LoadOptions(context=context, kv_type=kv_type))
+def machine(ram, *gpus, kind=DeviceKind.GPU):
+    sizes = [round(size * GIB) for size in gpus]
+    devices = tuple(Device("GPU", "a GPU", kind, size, size) for size in sizes)
+    return Devices(round(2 * ram * GIB), round(ram * GIB), devices)
 
 
-def machine(ram: float, *gpus: float, kind: DeviceKind = DeviceKind.GPU) -> Devices:
-    return Devices(
-        ram_total=round(2 * ram * GIB),
-        ram_free=round(ram * GIB),
-        gpus=tuple(Device(f"GPU{size}", "a GPU", kind, round(size * GIB), round(size * GIB)) for size in gpus),
-    )
+SIZES = st.floats(0, 20)
+MODELS = st.builds(
+    needs, st.floats(0.1, 16), st.integers(256, 65_536), st.sampled_from(KvType), st.integers(1, 40), st.booleans()
+)
+KINDS = st.sampled_from([DeviceKind.GPU, DeviceKind.INTEGRATED_GPU])
+MACHINES = st.builds(lambda ram, gpus, kind: machine(ram, *gpus, kind=kind), SIZES, st.lists(SIZES, max_size=2), KINDS)
 
 
-def test_without_a_gpu_it_lies_in_ram():
-    place = fit(needs(4), machine(8))
-    assert (place.kind, place.layers, place.gpu_bytes) == (FitKind.RAM_ONLY, 0, 0)
-    assert place.ram_bytes == needs(4).total_bytes
-    assert place.advice == "The model fits into RAM (5.3 GiB of 8.0 GiB free)."
+@pytest.mark.scaled
+@given(MODELS, MACHINES)
+def test_what_is_said_to_fit_fits_beside_the_margins_and_what_is_refused_does_not(model, devices):
+    place = fit(model, devices)
+    layers = [model.output_bytes, *reversed(model.block_bytes)]
+    on_gpu = sum(layers[: place.layers])
+    in_ram = devices.ram_free - MARGIN_BYTES
+    shares = any(gpu.shares_ram for gpu in devices.gpus)
+    free = [min(gpu.free_bytes, devices.ram_free) if shares else gpu.free_bytes for gpu in devices.gpus]
+    room = [left for each in free if (left := each - MARGIN_BYTES - model.compute_bytes) > 0]
+    whole_blocks = max(sum(room) - (len(room) - 1) * max(model.block_bytes), 0) if room else 0
+    match place.kind:
+        case FitKind.WHOLE_ON_GPU:
+            assert (place.layers, place.gpu_bytes) == (len(layers), on_gpu + model.compute_bytes)
+            assert place.ram_bytes == model.shape.token_embedding_bytes
+            assert on_gpu <= whole_blocks
+        case FitKind.SPLIT:
+            assert 1 < place.layers < len(layers)
+            assert place.gpu_bytes == on_gpu + model.compute_bytes
+            assert place.ram_bytes == model.total_bytes - sum(layers[1 : place.layers])
+            assert on_gpu <= whole_blocks < on_gpu + layers[place.layers]
+            assert place.ram_bytes + (on_gpu if shares else 0) <= in_ram
+        case FitKind.RAM_ONLY:
+            assert (place.layers, place.gpu_bytes, place.ram_bytes) == (0, 0, model.total_bytes)
+            assert model.total_bytes <= in_ram
+        case FitKind.DOES_NOT_FIT:
+            assert model.total_bytes > max(in_ram, 0)
+    more = replace(devices, ram_free=devices.ram_free + GIB)
+    assert fit(model, more).kind.value <= place.kind.value, "more memory harms nobody"
 
 
-def test_a_margin_of_one_gib_is_kept_free():
-    total = needs(4).total_bytes / GIB
-    assert fit(needs(4), machine(total + 1.01)).kind is FitKind.RAM_ONLY
-    assert fit(needs(4), machine(total + 0.99)).kind is FitKind.DOES_NOT_FIT
-
-
-def test_a_large_gpu_takes_the_whole_model():
-    place = fit(needs(4), machine(8, 8))
-    assert (place.kind, place.layers) == (FitKind.WHOLE_ON_GPU, 33)
-    assert place.gpu_bytes == needs(4).total_bytes - place.ram_bytes
-    assert place.ram_bytes == model(4).token_embedding_bytes
-
-
-def test_a_tied_output_is_copied_to_the_gpu():
-    tied = estimate(model(4, tied=True), LoadOptions(context=8192))
-    place = fit(tied, machine(8, 8))
-    assert place.gpu_bytes == tied.total_bytes
-
-
-def test_a_small_gpu_takes_some_layers_and_names_the_change_that_brings_in_the_rest():
-    place = fit(needs(4), machine(8, 6))
-    assert place.kind is FitKind.SPLIT
-    assert place.layers == 32
-    assert place.advice == "32 of 33 layers fit on the GPU; with a q8_0 KV cache it would fit on the GPU."
-
-
-def test_the_layers_on_the_gpu_really_fit_there_and_more_gpu_never_means_fewer():
-    for gpu in (3, 3.5, 4, 4.5, 5):
-        place = fit(needs(4), machine(8, gpu))
-        assert place.kind is FitKind.SPLIT
-        assert place.gpu_bytes <= (gpu - 1) * GIB
-    layers = [fit(needs(4), machine(8, gpu / 4)).layers for gpu in range(4, 32)]
-    assert layers == sorted(layers)
-    assert (layers[0], layers[-1]) == (0, 33)
-
-
-def test_two_gpus_share_the_layers_and_one_that_is_full_already_is_left_alone():
-    alone, together = fit(needs(8), machine(16, 6)), fit(needs(8), machine(16, 6, 8))
-    assert alone.kind is FitKind.SPLIT
-    assert together.kind is FitKind.WHOLE_ON_GPU
-    assert fit(needs(4), machine(8, 0.5)).kind is FitKind.RAM_ONLY
-
-
-def test_an_integrated_gpu_has_no_memory_of_its_own():
-    devices = machine(6, 12, kind=DeviceKind.INTEGRATED_GPU)
-    assert fit(needs(8), devices).kind is FitKind.DOES_NOT_FIT
-    assert fit(needs(4), machine(8, 12, kind=DeviceKind.INTEGRATED_GPU)).kind is FitKind.WHOLE_ON_GPU
+@pytest.mark.scaled
+@given(MODELS, MACHINES)
+def test_the_change_that_is_advised_helps_and_none_before_it_does(model, devices):
+    place = fit(model, devices)
+    wanted = FitKind.WHOLE_ON_GPU if place.kind is FitKind.SPLIT else FitKind.RAM_ONLY
+    if not (advised := re.search(r"with (a .+) it would fit( on the GPU)?\.$", place.advice)):
+        assert (
+            place.kind in (FitKind.WHOLE_ON_GPU, FitKind.RAM_ONLY)
+            or "on the GPU." in place.advice
+            or ("choose a smaller" in place.advice or "close other programs" in place.advice)
+        )
+        return
+    assert bool(advised[2]) is (wanted is FitKind.WHOLE_ON_GPU)
+    context = re.search(r"[\d,]{4,}", advised[1])
+    changes = {"context": int(context[0].replace(",", ""))} if context else {}
+    changes |= {"kv_type": KvType.Q8_0} if "q8_0" in advised[1] else {}
+    tries = [changes]
+    if context and "q8_0" in advised[1]:
+        tries += [{"context": changes["context"]}]
+    if context and changes["context"] * 2 < model.options.context:
+        tries += [changes | {"context": changes["context"] * 2}]
+    kinds = [fit(estimate(model.shape, model.options.model_copy(update=each)), devices).kind.value for each in tries]
+    assert kinds[0] <= wanted.value < min([*kinds[1:], FitKind.DOES_NOT_FIT.value])
 
 
 @pytest.mark.parametrize(
-    ("ram", "usable", "change"),
+    ("model", "devices", "advice"),
     [
-        (6.0, "5.0 GiB", "with a q8_0 KV cache it would fit."),
-        (5.7, "4.7 GiB", "with a context of 4,096 tokens and a q8_0 KV cache it would fit."),
-        (4.0, "3.0 GiB", "choose a smaller quantisation or model, with a file of at most 2.6 GiB."),
-        (1.0, "0 MiB", "close other programs, or use a model on another machine."),
+        (needs(4), machine(8), "The model fits into RAM (5.3 GiB of 8.0 GiB free)."),
+        (needs(4), machine(8, 8), "The whole model fits on the GPU (5.0 GiB)."),
+        (needs(4), machine(8, 6), "32 of 33 layers fit on the GPU; with a q8_0 KV cache it would fit on the GPU."),
+        (needs(4), machine(8, 0.5), "The model fits into RAM (5.3 GiB of 8.0 GiB free)."),
+        (needs(4), machine(6), "It needs 5.3 GiB and 5.0 GiB can be used; with a q8_0 KV cache it would fit."),
+        (
+            needs(4),
+            machine(4),
+            "It needs 5.3 GiB and 3.0 GiB can be used; "
+            "choose a smaller quantisation or model, with a file of at most 2.6 GiB.",
+        ),
+        (
+            needs(4),
+            machine(1),
+            "It needs 5.3 GiB and 0 MiB can be used; close other programs, or use a model on another machine.",
+        ),
     ],
 )
-def test_what_does_not_fit_comes_with_the_smallest_change(ram, usable, change):
-    place = fit(needs(4), machine(ram))
-    assert place.kind is FitKind.DOES_NOT_FIT
-    assert place.advice == f"It needs 5.3 GiB and {usable} can be used; {change}"
-
-
-def test_the_advised_change_does_help():
-    devices = machine(5.7)
-    assert "4,096 tokens and a q8_0" in fit(needs(4), devices).advice
-    assert fit(needs(4, 4096, KvType.Q8_0), devices).kind is FitKind.RAM_ONLY
-    assert fit(needs(4, 4096), devices).kind is FitKind.DOES_NOT_FIT
+def test_the_advice_is_a_sentence(model, devices, advice):
+    assert fit(model, devices).advice == advice
 
 
 def test_a_pair_shares_the_machine():
     pair = fit_pair(needs(2), needs(4), machine(8, 6))
-    assert pair.small.kind is FitKind.WHOLE_ON_GPU
-    assert pair.large.kind is FitKind.SPLIT
+    assert (pair.small.kind, pair.large.kind) == (FitKind.WHOLE_ON_GPU, FitKind.SPLIT)
     assert pair.large.layers < fit(needs(4), machine(8, 6)).layers
     assert pair.fits
-
-
-def test_a_pair_does_not_fit_where_each_alone_would():
+    assert not fit_pair(needs(3), needs(4), machine(8)).fits, "each alone would"
     integrated = machine(8, 12, kind=DeviceKind.INTEGRATED_GPU)
     assert not fit_pair(needs(3), needs(4), integrated).fits, "it shares the RAM"
     assert fit_pair(needs(3), needs(4), replace(integrated, ram_free=16 * GIB)).fits
-    devices = machine(8)
-    assert fit(needs(3), devices).kind is fit(needs(4), devices).kind is FitKind.RAM_ONLY
-    assert not fit_pair(needs(3), needs(4), devices).fits
 
 
-def test_sizes_are_shown_as_people_read_them():
-    assert (in_gib(3 * GIB // 2), in_gib(310 * 2**20)) == ("1.5 GiB", "310 MiB")
-
-
-def test_layers_by_hand_that_the_gpu_holds_are_counted_as_llama_cpp_does():
-    place = fit_with_layers(needs(4), machine(8, 6), 10)
-    blocks = needs(4).block_bytes
+def test_layers_by_hand_are_counted_as_llama_cpp_does():
+    model, devices = needs(4), machine(8, 6)
+    place = fit_with_layers(model, devices, 10)
+    on_gpu = sum(model.block_bytes[-9:])
     assert (place.kind, place.layers) == (FitKind.SPLIT, 10)
-    assert place.gpu_bytes == needs(4).output_bytes + sum(blocks[-9:]) + needs(4).compute_bytes
-    assert place.ram_bytes == needs(4).total_bytes - sum(blocks[-9:])
-
-
-def test_layers_by_hand_that_do_not_fit_name_how_many_would():
-    most = fit(needs(4), machine(8, 4)).layers
-    assert 0 < most < 33
-    place = fit_with_layers(needs(4), machine(8, 4), 33)
-    assert place.kind is FitKind.DOES_NOT_FIT
-    assert place.advice.endswith(f"at most {most} would fit.")
-    assert fit_with_layers(needs(4), machine(8, 4), most).kind is FitKind.SPLIT
-
-
-def test_too_few_layers_by_hand_leave_too_much_for_the_ram():
+    assert place.gpu_bytes == model.output_bytes + on_gpu + model.compute_bytes
+    assert place.ram_bytes == model.total_bytes - on_gpu
+    assert place.advice == "10 layers take 1.8 GiB of the GPU, the rest 4.0 GiB of RAM."
+    most = fit(model, machine(8, 4)).layers
+    assert fit_with_layers(model, machine(8, 4), most).kind is FitKind.SPLIT
+    place = fit_with_layers(model, machine(8, 4), most + 1)
+    assert (place.kind, 0 < most < 33) == (FitKind.DOES_NOT_FIT, True)
+    assert place.advice.endswith(f"which has 2.7 GiB for them; at most {most} would fit.")
+    assert fit_with_layers(model, machine(8, 8), 99) == fit(model, machine(8, 8))
+    assert fit_with_layers(model, machine(4), 20).advice.startswith("No GPU is in use")
     place = fit_with_layers(needs(8), machine(6, 7), 2)
-    assert place.kind is FitKind.DOES_NOT_FIT
+    assert place.kind is FitKind.DOES_NOT_FIT, "the RAM has too little for the rest"
     assert f"with {fit(needs(8), machine(6, 7)).layers} layers on the GPU it would fit" in place.advice
 
 
-def test_without_a_gpu_layers_make_no_difference():
-    place = fit_with_layers(needs(4), machine(8), 20)
-    assert (place.kind, place.layers) == (FitKind.RAM_ONLY, 0)
-    assert place.advice.startswith("No GPU is in use")
+def test_sizes_are_shown_as_people_read_them():
+    assert [in_gib(size) for size in (0, 120 * 2**10, 2**20, 310 * 2**20, GIB, 3 * GIB // 2)] == [
+        *("0 MiB", "120 KiB", "1 MiB", "310 MiB", "1.0 GiB", "1.5 GiB")
+    ]
+
+
+# The catalog
+
+
+def test_the_papers_pairs_are_there_with_the_source_of_their_figures():
+    published = {
+        (pair.small.name.removeprefix("DeepSeek-"), pair.large.name.removeprefix("DeepSeek-"))
+        for pair in catalog()
+        if pair.evidence is not PublishedResult.UNTESTED
+    }
+    assert published == {
+        ("R1-Distill-Qwen-1.5B", "R1-Distill-Qwen-7B"),
+        ("R1-Distill-Qwen-1.5B", "R1-Distill-Qwen-14B"),
+        ("R1-Distill-Qwen-1.5B", "R1-Distill-Qwen-32B"),
+        ("R1-Distill-Qwen-7B", "R1-Distill-Qwen-32B"),
+        ("R1-Distill-Llama-8B", "R1-Distill-Qwen-32B"),
+        ("Qwen2.5-7B-Instruct", "R1-Distill-Qwen-32B"),
+        ("R1-Distill-Qwen-1.5B", "Phi-4-reasoning-plus"),
+    }
+    for pair in catalog():
+        assert pair.small.bytes < pair.large.bytes
+        assert pair.bytes == pair.small.bytes + pair.large.bytes
+        assert bool(pair.source) is (pair.evidence is not PublishedResult.UNTESTED)
+
+
+@pytest.mark.parametrize("model", catalog_models().values(), ids=catalog_models())
+def test_a_model_says_where_it_is_and_its_blocks_and_embedding_make_up_the_file(model):
+    assert model.repository.count("/") == 1
+    assert model.licence
+    assert model.hub_file.quantisation in ("Q4_K_M", "UD-Q4_K_M", "MXFP4"), "a label that the repository lists"
+    assert model.name.split("-")[0] in model.repository
+    outside = model.shape.token_embedding_bytes * (1 if model.shape.output_is_tied else 2)
+    blocks = sum(block.tensor_bytes for block in model.shape.blocks)
+    assert 0.99 * model.bytes < blocks + outside <= model.bytes
+    # 4-bit files have between 4.5 and 5.2 bits a weight, so the blocks hold most of the file.
+    assert blocks > 0.7 * model.bytes
+
+
+def test_a_hybrid_keeps_a_quarter_of_the_cache_and_of_experts_only_the_active_are_read():
+    hybrid = estimate(catalog_models()["qwen3.6-27b"].shape, LoadOptions(context=16_384))
+    assert hybrid.kv_bytes == 16 * 2 * 4 * 256 * 2 * 16_384
+    assert hybrid.state_bytes > 0
+    experts, dense = catalog_models()["gpt-oss-120b"], catalog_models()["r1-qwen-7b"]
+    assert experts.active_bytes / experts.bytes == pytest.approx(5.1 / 116.8, rel=0.01)
+    assert dense.active_bytes == dense.bytes
+
+
+def test_pairs_that_fit_come_lightest_first_and_the_fewer_the_smaller_the_machine_or_the_longer_the_context():
+    (fitting,) = pairs_that_fit(machine(10))
+    assert fitting.pair.large.name == "DeepSeek-R1-Distill-Qwen-7B"
+    assert pairs_that_fit(machine(4)) == ()
+    sizes = [each.pair.bytes for each in pairs_that_fit(machine(64, 80))]
+    assert sizes == sorted(sizes)
+    assert len(sizes) == len(catalog())
+    assert 2 < len(pairs_that_fit(machine(27), context=65_536)) < len(pairs_that_fit(machine(27), context=4096))
+
+
+def test_the_family_of_a_model_is_found_by_its_name():
+    family = family_of("Qwen2.5 7B Instruct")
+    assert family
+    assert family is family_of("qwen2.5-7b-instruct-q4")
+    assert family_of("Little Llama") is None
+
+
+def test_the_catalog_is_held_against_the_hub(monkeypatch, capsys):
+    model = catalog()[0].small.model_copy(update={"bytes": 100})
+    with running_hub() as hub:
+        asked = Hub(HubAccess(hub.endpoint))
+        (fault,) = check_catalog.compare(asked, [model])
+        assert model.name in fault
+        hub.files[model.repository] = {"other-Q4_K_M.gguf": b"x"}
+        (fault,) = check_catalog.compare(asked, [model])
+        assert f"has no file {model.file}" in fault
+        hub.files[model.repository] = {model.file: b"x" * 150}
+        (fault,) = check_catalog.compare(asked, [model])
+        assert "has 150 bytes, and the catalog states 100" in fault
+        hub.files[model.repository] = {model.file: b"x" * 100}
+        assert list(check_catalog.compare(asked, [model])) == []
+    assert "✓" in capsys.readouterr().out
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    assert check_catalog.main() == 0
+    assert "was not checked" in capsys.readouterr().out

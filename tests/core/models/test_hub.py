@@ -1,14 +1,32 @@
-"""Searching and listing against a real server on this machine, and what is said when it will not answer."""
+"""Searching, listing and downloading against a real server on this machine, and what is said when that fails."""
 
 import hashlib
+import random
+import resource
 import socket
+import subprocess
+import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 
 from baton_reasoning.core.errors import DownloadError
-from baton_reasoning.core.models.download import DownloadManifest, RemoteFile, refused, seconds_to_wait
+from baton_reasoning.core.models.download import (
+    Downloader,
+    DownloadManifest,
+    DownloadProgress,
+    RemoteFile,
+    SpeedMeter,
+    Stage,
+    discard,
+    find_unfinished,
+    refused,
+    seconds_to_wait,
+    unreachable,
+)
 from baton_reasoning.core.models.gguf_format import label_of
 from baton_reasoning.core.models.hub import (
     Hub,
@@ -24,6 +42,8 @@ from baton_reasoning.core.models.options import HubAccess, HubFile
 from tests.core.models.hub_server import REVISION, running_hub
 
 REPOSITORY = "owner/model-GGUF"
+FILE = "model-Q4_K_M.gguf"
+CONTENT = random.Random(1).randbytes(3_000_000)
 
 
 @pytest.fixture
@@ -31,160 +51,101 @@ def hub():
     with running_hub() as server:
         server.files[REPOSITORY] = {
             "README.md": b"words",
-            "model-Q4_K_M.gguf": b"four bits",
-            "model-Q8_0/model-Q8_0-00001-of-00002.gguf": b"eight bits, ",
+            "model-Q8_0/model-Q8_0-00001-of-00002.gguf": CONTENT,
             "model-Q8_0/model-Q8_0-00002-of-00002.gguf": b"second part",
+            FILE: CONTENT,
             "mmproj-model-f16.gguf": b"eyes",
         }
         yield server
 
 
-def test_a_search_finds_repositories_by_name(hub):
-    (found,) = Hub(HubAccess(hub.endpoint)).search("MODEL")
+@pytest.fixture
+def asked(hub):
+    return Hub(HubAccess(hub.endpoint))
+
+
+# Searching and listing
+
+
+def test_a_search_finds_repositories_by_name_on_one_page(hub, asked):
+    (found,) = asked.search("MODEL")
     assert (found.name, found.licence, found.downloads, found.gated) == (REPOSITORY, "mit", 10, False)
-    assert Hub(HubAccess(hub.endpoint)).search("nothing-like-it") == ()
+    assert asked.search("nothing-like-it") == ()
+    before = len(hub.asked)
+    hub.listing, hub.next_page = [], f"{hub.endpoint}/api/models"
+    assert asked.search("model") == ()
+    assert len(hub.asked) == before + 1
 
 
-def test_a_listing_has_each_quantisation_with_sizes_and_hashes_at_one_commit(hub):
-    listing = Hub(HubAccess(hub.endpoint)).list_files(REPOSITORY)
-    assert [(choice.label, len(choice.files), choice.bytes) for choice in listing.choices] == [
-        ("Q4_K_M", 1, 9),
-        ("Q8_0", 2, 23),
-    ]
+def test_a_listing_has_each_quantisation_with_sizes_and_hashes_at_one_commit(hub, asked, tmp_path):
+    hub.moved["/api/models/owner/old"] = f"/api/models/{REPOSITORY}"
+    for name in (REPOSITORY, "owner/old"):
+        listing = asked.list_files(name)
+        assert [(choice.label, len(choice.files), choice.bytes) for choice in listing.choices] == [
+            ("Q4_K_M", 1, 3_000_000),
+            ("Q8_0", 2, 3_000_011),
+        ]
+    listing = asked.list_files(REPOSITORY)
     (file,) = listing.choices[0].files
-    assert file.url == f"{hub.endpoint}/{REPOSITORY}/resolve/{REVISION}/model-Q4_K_M.gguf"
-    assert file.sha256 == hashlib.sha256(b"four bits").hexdigest()
+    assert file.url == f"{hub.endpoint}/{REPOSITORY}/resolve/{REVISION}/{FILE}"
+    assert file.sha256 == hashlib.sha256(CONTENT).hexdigest()
     assert listing.parameters == 1_777_088_000
-
-
-def test_a_model_is_found_by_its_quantisation(hub, tmp_path):
-    asking = Hub(HubAccess(hub.endpoint))
-    order = asking.manifest(HubFile(REPOSITORY, "Q4_K_M"), tmp_path)
-    assert order.model == tmp_path / "owner" / "model-GGUF" / "model-Q4_K_M.gguf"
+    for source in (HubFile(REPOSITORY), HubFile(REPOSITORY, "q4_k_m")):
+        assert asked.manifest(source, tmp_path).model == tmp_path / "owner" / "model-GGUF" / FILE
     with pytest.raises(DownloadError, match=r"has no Q2_K\. It has Q4_K_M, Q8_0\."):
-        asking.manifest(HubFile(REPOSITORY, "Q2_K"), tmp_path)
+        asked.manifest(HubFile(REPOSITORY, "Q2_K"), tmp_path)
+    hub.files[REPOSITORY] = {"README.md": b"words"}
+    with pytest.raises(DownloadError, match="holds no GGUF file"):
+        asked.manifest(HubFile(REPOSITORY), tmp_path)
 
 
-def test_an_unknown_repository_says_to_check_the_name_and_a_wrong_token_is_named(hub):
+def test_who_may_not_ask_is_told_why(hub, asked):
+    with pytest.raises(DownloadError, match="set to offline"):
+        Hub(HubAccess(hub.endpoint, offline=True)).search("model")
+    with pytest.raises(DownloadError, match="no name on the Hub"):
+        asked.list_files("a/b/c")
+    assert hub.asked == []
     with pytest.raises(DownloadError, match="does not accept the token"):
         Hub(HubAccess(hub.endpoint, "hf_wrong")).list_files(REPOSITORY)
     with pytest.raises(DownloadError, match="private, gated or does not exist"):
-        Hub(HubAccess(hub.endpoint)).list_files("owner/unknown")
+        asked.list_files("owner/unknown")
     with pytest.raises(DownloadError, match="does not exist, or no longer"):
         Hub(HubAccess(hub.endpoint, hub.token)).list_files("owner/unknown")
 
 
-def test_a_name_that_is_none_is_refused_without_asking_and_offline_asks_nobody(hub):
-    with pytest.raises(DownloadError, match="set to offline"):
-        Hub(HubAccess(hub.endpoint, offline=True)).search("model")
-    with pytest.raises(DownloadError, match="no name on the Hub"):
-        Hub(HubAccess(hub.endpoint)).list_files("a/b/c")
-    assert hub.asked == []
-
-
-def test_a_host_that_is_not_there_is_named():
-    with running_hub() as hub:
-        gone = hub.endpoint
-    with pytest.raises(DownloadError, match=rf"{gone} cannot be reached"):
-        Hub(HubAccess(gone)).list_files(REPOSITORY)
-
-
-def test_a_hub_that_is_silent_is_given_up(monkeypatch, caplog):
+def test_a_host_that_is_not_there_is_named_and_one_that_is_silent_is_given_up(monkeypatch, caplog):
     monkeypatch.setattr("baton_reasoning.core.models.hub.SECONDS_TO_ANSWER", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        asking = Hub(HubAccess(f"http://127.0.0.1:{silent.getsockname()[1]}"))
-        with pytest.raises(DownloadError, match="it does not answer"):
-            asking.search("model")
-        with pytest.raises(DownloadError, match="it does not answer"):
-            asking.list_files(REPOSITORY)
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        for ask in (Hub(HubAccess(address)).search, Hub(HubAccess(address)).list_files):
+            with pytest.raises(DownloadError, match="it does not answer"):
+                ask("model")
+    with pytest.raises(DownloadError, match=rf"{address} cannot be reached"):
+        Hub(HubAccess(address)).list_files(REPOSITORY)
     assert "Retrying" not in caplog.text
 
 
-@pytest.mark.parametrize(("status", "words"), [(429, "too often"), (503, "fault")])
-def test_a_hub_that_refuses_is_asked_once(hub, status, words):
-    hub.refusal = status
-    with pytest.raises(DownloadError, match=words):
-        Hub(HubAccess(hub.endpoint)).search("model")
-    assert len(hub.asked) == 1
-
-
-def test_a_search_asks_for_one_page(hub):
-    hub.listing, hub.next_page = [], f"{hub.endpoint}/api/models"
-    assert Hub(HubAccess(hub.endpoint)).search("model") == ()
-    assert len(hub.asked) == 1
-
-
 @pytest.mark.parametrize(
-    ("status", "words"), [(401, "requires a token"), (403, "agreement to terms"), (429, "too often"), (502, "fault")]
-)
-def test_every_refusal_has_its_own_words(status, words):
-    assert words in str(refused("owner/model", status, "", False, "https://example.org/owner/model"))
-
-
-def test_retry_after_may_be_seconds_a_date_or_nonsense():
-    assert seconds_to_wait("30", 1.0) == 30
-    assert seconds_to_wait("soon", 4.0) == 4
-    assert seconds_to_wait(None, 4.0) == 4
-    in_a_minute = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
-    assert 1 < seconds_to_wait(in_a_minute, 1.0) <= 60
-
-
-@pytest.mark.parametrize(
-    ("path", "label"),
+    ("status", "has_token", "words"),
     [
-        ("DeepSeek-R1-Distill-Qwen-1.5B-Q4_K_M.gguf", "Q4_K_M"),
-        ("BF16/model-BF16-00001-of-00002.gguf", "BF16"),
-        ("model-UD-Q4_K_XL.gguf", "UD-Q4_K_XL"),
-        ("gemma-3-270m-q4_k_m.gguf", "Q4_K_M"),
-        ("model-IQ4_XS.gguf", "IQ4_XS"),
-        ("ggml-model.gguf", "ggml-model"),
+        (401, False, "requires a token"),
+        (401, True, "Make a new one"),
+        (403, False, "page with your account, then set HF_TOKEN"),
+        (403, True, "account, then try again"),
+        (404, False, "does not exist"),
+        (418, False, "HTTP 418: tired"),
+        (429, False, "too often: tired"),
+        (500, False, "fault of its own"),
+        (503, False, "fault of its own"),
     ],
 )
-def test_quantisations_are_named_as_people_say_them(path, label):
-    assert label_of(path) == label
-
-
-def test_of_the_files_that_are_here_the_usual_one_is_taken_and_never_a_projector(tmp_path):
-    folder = tmp_path / "owner" / "model-GGUF"
-    folder.mkdir(parents=True)
-    for name in ("mmproj-f16.gguf", "model-IQ2_M.gguf", "model-Q8_0.gguf"):
-        (folder / name).touch()
-    assert downloaded(HubFile(REPOSITORY), tmp_path) == folder / "model-Q8_0.gguf"
-    assert downloaded(HubFile(REPOSITORY, "IQ2_M"), tmp_path) == folder / "model-IQ2_M.gguf"
-    assert downloaded(HubFile(REPOSITORY, "F16"), tmp_path) is None
-
-
-def test_the_recommended_choice_has_four_bits_or_else_is_the_largest():
-    def choices(*names: str) -> list[tuple[str, RemoteFile]]:
-        return [(name, RemoteFile("", name, size)) for size, name in enumerate(names, start=1)]
-
-    found = recommended(quantisations(choices("m-Q2_K.gguf", "m-Q4_K_M.gguf", "m-F16.gguf")))
-    assert found is not None
-    assert found.label == "Q4_K_M"
-    unusual = recommended(quantisations(choices("m-TQ1_0.gguf", "m-TQ2_0.gguf")))
-    assert unusual is not None
-    assert unusual.label == "TQ2_0"
-    assert recommended([]) is None
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["../../../x", "owner/..", "owner/../../x", "/etc", "owner/.hidden", "owner\\..\\x/y", "C:/x", "a/b\x00", ""],
-)
-def test_a_mirror_cannot_choose_the_folder_that_a_model_goes_to(hub, tmp_path, name):
-    file = {"rfilename": "m-Q4_K_M.gguf", "size": 9, "blobId": "0"}
-    hub.listing = {"id": name, "sha": REVISION, "siblings": [file], "tags": ["gguf"]}
-    order = Hub(HubAccess(hub.endpoint)).manifest(HubFile(REPOSITORY), tmp_path)
-    assert order.folder == tmp_path / REPOSITORY, "that of the name which was asked for"
-    hub.listing = [hub.listing]
-    assert Hub(HubAccess(hub.endpoint)).search("m") == ()
-
-
-def test_a_file_that_is_listed_twice_counts_once(hub):
-    file = {"rfilename": "m-Q4_K_M.gguf", "size": 9}
-    hub.listing = {"id": REPOSITORY, "sha": REVISION, "siblings": [file, file]}
-    (choice,) = Hub(HubAccess(hub.endpoint)).list_files(REPOSITORY).choices
-    assert choice.bytes == 9
+def test_every_refusal_has_its_own_words_and_a_hub_that_refuses_is_asked_once(hub, asked, status, has_token, words):
+    assert words in str(refused("owner/model", status, "tired", has_token, "page"))
+    hub.refusal = status
+    with pytest.raises(DownloadError):
+        asked.search("model")
+    assert len(hub.asked) == 1
+    assert "may be offline" in str(unreachable("host", "[Errno -2] Name or service not known"))
 
 
 @pytest.mark.parametrize(
@@ -195,37 +156,19 @@ def test_a_file_that_is_listed_twice_counts_once(hub):
         {"id": "a/b", "siblings": [{"rfilename": "m.gguf", "size": "large"}]},
     ],
 )
-def test_an_answer_that_is_no_listing_points_at_the_mirror(hub, listing):
+def test_an_answer_that_is_no_listing_points_at_the_mirror(hub, asked, listing):
     hub.listing = listing
     with pytest.raises(DownloadError, match="not a list of models") as raised:
-        Hub(HubAccess(hub.endpoint)).list_files(REPOSITORY)
+        asked.list_files(REPOSITORY)
     assert "mirror" in raised.value.advice
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["", "..", "../x.gguf", "a/b.gguf", "..gguf", "a\\..\\x.gguf", "c:x.gguf", "\x1b]52;x.gguf", "con.gguf", "x" * 300],
-)
-def test_a_mirror_cannot_name_a_file_outside_the_models_folder(name, tmp_path):
-    with pytest.raises(DownloadError, match="cannot be stored") as raised:
-        DownloadManifest("m", tmp_path, (RemoteFile("http://x/y", name, 9),))
-    assert str(raised.value).isprintable()
-
-
-@pytest.mark.parametrize("name", ["../../x", "owner/..", "owner/nul", "owner\\..\\x/y", "C:/x", "a/b\x00", ""])
-def test_a_listing_that_was_made_elsewhere_is_checked_when_it_is_ordered(tmp_path, name):
-    file = RemoteFile("http://x/m.gguf", "m.gguf", 9)
-    choice = Quantisation("Q4_K_M", (file,))
-    listing = Listing(Repository(name), None, (choice,))
-    with pytest.raises(DownloadError, match="cannot be stored"):
-        manifest_for(listing, choice, tmp_path / "models")
-
-
-def test_a_repository_that_was_renamed_is_found_under_its_old_name(hub):
-    hub.moved["/api/models/owner/old"] = f"/api/models/{REPOSITORY}"
-    listing = Hub(HubAccess(hub.endpoint, hub.token)).list_files("owner/old")
-    assert [choice.label for choice in listing.choices] == ["Q4_K_M", "Q8_0"]
-    assert {asked.token for asked in hub.asked} == {hub.token}
+@pytest.mark.parametrize(("limit", "value"), [("LARGEST_ANSWER", 1000), ("SECONDS_IN_ALL", -1.0)])
+def test_a_page_that_is_too_large_or_too_slow_is_not_read_to_its_end(hub, asked, monkeypatch, limit, value):
+    monkeypatch.setattr(f"baton_reasoning.core.models.hub.{limit}", value)
+    hub.listing = ["x" * 2000]
+    with pytest.raises(DownloadError, match="its answer has no end"):
+        asked.search("model")
 
 
 def test_a_hub_that_redirects_for_ever_is_given_up_and_the_token_stays_with_the_first_host(hub):
@@ -236,9 +179,328 @@ def test_a_hub_that_redirects_for_ever_is_given_up_and_the_token_stays_with_the_
     assert {(asked.host, asked.token) for asked in hub.asked} == {(hub.endpoint, hub.token), (hub.storage, None)}
 
 
-@pytest.mark.parametrize(("limit", "value"), [("LARGEST_ANSWER", 1000), ("SECONDS_IN_ALL", -1.0)])
-def test_a_page_that_is_too_large_or_too_slow_is_not_read_to_its_end(hub, monkeypatch, limit, value):
-    monkeypatch.setattr(f"baton_reasoning.core.models.hub.{limit}", value)
-    hub.listing = ["x" * 2000]
-    with pytest.raises(DownloadError, match="its answer has no end"):
-        Hub(HubAccess(hub.endpoint)).search("model")
+# Names
+
+
+@pytest.mark.parametrize(
+    ("path", "label"),
+    [
+        ("DeepSeek-R1-Distill-Qwen-1.5B-Q4_K_M.gguf", "Q4_K_M"),
+        ("BF16/model-BF16-00001-of-00002.gguf", "BF16"),
+        ("Q8_0/model-00001-of-00002.gguf", "Q8_0"),
+        ("model-UD-Q4_K_XL.gguf", "UD-Q4_K_XL"),
+        ("gemma-3-270m-q4_k_m.gguf", "Q4_K_M"),
+        ("model-IQ4_XS.gguf", "IQ4_XS"),
+        ("ggml-model.gguf", "ggml-model"),
+    ],
+)
+def test_quantisations_are_named_as_people_say_them(path, label):
+    assert label_of(path) == label
+
+
+def test_the_recommended_file_has_four_bits_or_else_is_the_largest_and_is_no_projector(tmp_path):
+    def label_of_best(*names):
+        choices = quantisations((name, RemoteFile("", name, size)) for size, name in enumerate(names, start=1))
+        return recommended(choices).label
+
+    assert label_of_best("m-Q2_K.gguf", "m-Q4_K_M.gguf", "m-F16.gguf") == "Q4_K_M"
+    assert label_of_best("m-TQ1_0.gguf", "m-TQ2_0.gguf") == "TQ2_0"
+    assert recommended([]) is None
+    folder = tmp_path / "owner" / "model-GGUF"
+    folder.mkdir(parents=True)
+    for name in ("mmproj-f16.gguf", "model-IQ2_M.gguf", "model-Q8_0.gguf"):
+        (folder / name).touch()
+    assert downloaded(HubFile(REPOSITORY), tmp_path) == folder / "model-Q8_0.gguf"
+    assert downloaded(HubFile(REPOSITORY, "iq2_m"), tmp_path) == folder / "model-IQ2_M.gguf"
+    assert downloaded(HubFile(REPOSITORY, "F16"), tmp_path) is None
+
+
+OUTSIDE = ["../../../x", "owner/..", "owner/../../x", "owner\\..\\x/y", "C:/x", "a/b\x00", ""]
+
+
+@pytest.mark.parametrize("name", [*OUTSIDE, "/etc", "owner/.hidden"])
+def test_a_mirror_cannot_choose_the_folder_that_a_model_goes_to_nor_list_a_file_twice(hub, asked, tmp_path, name):
+    file = {"rfilename": "m-Q4_K_M.gguf", "size": 9, "blobId": "0"}
+    hub.listing = {"id": name, "sha": REVISION, "siblings": [file, file], "tags": ["gguf"]}
+    order = asked.manifest(HubFile(REPOSITORY), tmp_path)
+    assert order.folder == tmp_path / REPOSITORY, "that of the name which was asked for"
+    assert order.bytes == 9
+    hub.listing = [hub.listing]
+    assert asked.search("m") == ()
+
+
+@pytest.mark.parametrize("name", [*OUTSIDE, "owner/nul"])
+def test_a_listing_that_was_made_elsewhere_is_checked_when_it_is_ordered(tmp_path, name):
+    choice = Quantisation("Q4_K_M", (RemoteFile("http://x/m.gguf", "m.gguf", 9),))
+    with pytest.raises(DownloadError, match="cannot be stored"):
+        manifest_for(Listing(Repository(name), None, (choice,)), choice, tmp_path / "models")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "..", "../x.gguf", "a/b.gguf", "..gguf", "a\\..\\x.gguf", "c:x.gguf", "\x1b]52;x.gguf", "con.gguf", "x" * 300],
+)
+def test_a_mirror_cannot_name_a_file_outside_the_models_folder(name, tmp_path):
+    with pytest.raises(DownloadError, match="cannot be stored") as raised:
+        DownloadManifest("m", tmp_path, (RemoteFile("http://x/y", name, 9),))
+    assert str(raised.value).isprintable()
+    with pytest.raises(DownloadError, match="no files to download"):
+        DownloadManifest("m", tmp_path, ())
+
+
+# Downloads: cut, resumed, refused, checked, paused, cancelled, disk full
+
+
+@pytest.fixture
+def waits():
+    """How long the downloader would have slept."""
+    return []
+
+
+@pytest.fixture
+def downloader(waits):
+    with closing(Downloader(sleep=waits.append)) as downloader:
+        yield downloader
+
+
+@pytest.fixture
+def order(asked, tmp_path):
+    return asked.manifest(HubFile(REPOSITORY), tmp_path / "models")
+
+
+def pause(downloader, order):
+    """Stop after the first bytes."""
+    with closing(downloader.download(order)) as running:
+        next(running)
+
+
+def everything_in(folder):
+    return {path.name for path in folder.rglob("*") if path.is_file()}
+
+
+def test_fifty_cuts_give_one_right_file_and_each_request_asks_only_for_what_is_missing(hub, order, downloader):
+    chance = random.Random(2)
+    hub.faults.cuts = cuts = [chance.randrange(0, 2 * len(CONTENT) // 50) for _ in range(50)]
+    ends = [sum(cuts[:number]) for number in range(51)]
+    steps = list(downloader.download(order))
+    assert order.model.read_bytes() == CONTENT
+    assert everything_in(order.folder) == {FILE}
+    ranges = [asked.range for asked in hub.file_requests()]
+    assert ranges == [f"bytes={end}-" for end in ends[: len(ranges)]]
+    assert len(ranges) > 40
+    assert [step.done for step in steps if step.stage is Stage.DOWNLOADING][-1] == order.bytes
+
+
+def test_a_new_program_goes_on_where_the_last_one_crashed(hub, order):
+    program = (
+        "import os, sys\nfrom pathlib import Path\nfrom baton_reasoning.core.models.download import *\n"
+        "for progress in Downloader().download(DownloadManifest('m', Path(sys.argv[1]), "
+        "(RemoteFile(*sys.argv[2:4], int(sys.argv[4]), sys.argv[5]),))):\n"
+        "    if progress.done > 1_000_000: os._exit(9)\n"
+    )
+    (file,) = order.files
+    arguments = [str(order.folder), file.url, file.name, str(file.bytes), file.sha256]
+    assert subprocess.run([sys.executable, "-c", program, *arguments], check=False).returncode == 9
+    (unfinished,) = find_unfinished(order.folder)
+    there = unfinished.bytes_here()
+    assert there > 1_000_000
+    with closing(Downloader()) as downloader:
+        list(downloader.download(unfinished))
+    assert unfinished.model.read_bytes() == CONTENT
+    assert hub.file_requests()[-1].range == f"bytes={there}-"
+    assert find_unfinished(order.folder) == ()
+
+
+def test_pausing_keeps_what_is_there_and_cancelling_leaves_nothing(order, downloader, tmp_path):
+    pause(downloader, order)
+    assert find_unfinished(tmp_path) == (order,)
+    assert not order.model.exists()
+    discard(order)
+    assert everything_in(tmp_path) == set()
+    assert not order.folder.exists()
+    list(downloader.download(order))
+    discard(order)
+    assert order.model.exists(), "it is complete"
+
+
+def test_wrong_bytes_are_refused_and_thrown_away_also_those_damaged_on_the_disk(hub, order, downloader):
+    hub.files[REPOSITORY][FILE] = CONTENT[:-1] + b"x"
+    with pytest.raises(DownloadError, match="SHA-256 is wrong"):
+        list(downloader.download(order))
+    assert not order.model.exists()
+    part = order.part(order.files[0])
+    assert not part.exists()
+    hub.files[REPOSITORY][FILE] = CONTENT
+    pause(downloader, order)
+    part.write_bytes(bytes(part.stat().st_size))
+    with pytest.raises(DownloadError, match="SHA-256 is wrong"):
+        list(downloader.download(order))
+
+
+def test_shards_appear_together_the_first_last_and_none_stays_alone(hub, asked, tmp_path, monkeypatch, downloader):
+    replace, source = Path.replace, HubFile(REPOSITORY, "Q8_0")
+    order = asked.manifest(source, tmp_path)
+    order.folder.mkdir(parents=True)
+    order.target(order.files[0]).write_bytes(CONTENT)
+    order.part(order.files[1]).write_bytes(b"second")
+    discard(order)
+    assert everything_in(tmp_path) == set()
+
+    def ends_before_the_first(part, target):
+        if target == order.model:
+            raise KeyboardInterrupt
+        return replace(part, target)
+
+    hub.faults.cuts = [50_000, 150_000, 20_000]
+    seen = set()
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", ends_before_the_first)
+        with pytest.raises(KeyboardInterrupt):
+            seen.update((progress.total, *tmp_path.rglob("*.gguf")) for progress in downloader.download(order))
+    assert seen == {(order.bytes,)}
+    assert downloaded(source, tmp_path) is None
+    list(downloader.download(order))
+    assert downloaded(source, tmp_path) == order.model
+    assert everything_in(tmp_path) == {f"model-Q8_0-0000{number}-of-00002.gguf" for number in (1, 2)}
+
+
+def test_a_gated_model_says_what_to_do_and_the_token_does_not_follow_a_redirect_to_another_host(hub, order, downloader):
+    hub.gated.add(REPOSITORY)
+    with pytest.raises(DownloadError, match="set HF_TOKEN to an access token"):
+        list(downloader.download(order))
+    with (
+        closing(Downloader(token="hf_of_somebody_else")) as stranger,
+        pytest.raises(DownloadError, match=rf"Agree on {hub.endpoint}/{REPOSITORY}"),
+    ):
+        list(stranger.download(order))
+    hub.asked.clear()
+    with closing(Downloader(token=hub.token)) as allowed:
+        list(allowed.download(order))
+    assert {(asked.host, asked.token) for asked in hub.asked} == {(hub.endpoint, hub.token), (hub.storage, None)}
+
+
+def test_a_busy_server_is_given_the_time_it_asks_for_if_that_is_short(hub, order, downloader, waits):
+    hub.faults.refusals = [(429, {"Retry-After": "7"}), (503, {})]
+    steps: list[DownloadProgress] = list(downloader.download(order))
+    assert sum(waits) == pytest.approx(7 + 2)
+    assert max(waits) == 0.5, "in small pieces"
+    assert any(step.stage is Stage.WAITING and "HTTP 429" in step.note for step in steps)
+    order.model.unlink()
+    hub.faults.refusals = [(429, {"Retry-After": "86400"})]
+    with pytest.raises(DownloadError, match="asked too often"):
+        list(downloader.download(order))
+
+
+def test_retry_after_may_be_seconds_a_date_or_nonsense():
+    assert [seconds_to_wait(text, 4.0) for text in ("30", "soon", None)] == [30, 4, 4]
+    in_a_minute = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    assert 4 < seconds_to_wait(in_a_minute, 4.0) <= 60
+    assert seconds_to_wait("Mon, 01 Jan 2024 00:00:00 GMT", 4.0) == 0
+
+
+def test_a_server_that_never_sends_a_byte_is_given_up_after_longer_and_longer_waits(hub, order, downloader, waits):
+    hub.faults.cuts = [0] * 20
+    with pytest.raises(DownloadError, match="cannot be reached"):
+        list(downloader.download(order))
+    assert len(hub.file_requests()) == 6
+    assert sum(waits) == 1 + 2 + 4 + 8 + 16
+
+
+def test_a_server_without_ranges_starts_over_and_a_file_that_changed_there_is_refused(hub, order, downloader):
+    hub.faults.ignores_ranges = True
+    hub.faults.cuts = [1_000_000]
+    steps = list(downloader.download(order))
+    assert order.model.read_bytes() == CONTENT
+    assert max(step.done for step in steps) == len(CONTENT)
+    order.model.unlink()
+    hub.faults.ignores_ranges, hub.faults.wrong_total = False, True
+    with pytest.raises(DownloadError, match="not the file that was listed"):
+        list(downloader.download(order))
+
+
+def test_a_file_of_the_same_name_is_neither_continued_nor_overwritten(hub, asked, order, downloader, tmp_path):
+    pause(downloader, order)
+    hub.files[REPOSITORY][FILE] = CONTENT[::-1]
+    newer = asked.manifest(HubFile(REPOSITORY), tmp_path / "models")
+    list(downloader.download(newer))
+    assert newer.model.read_bytes() == CONTENT[::-1]
+    order.model.write_bytes(b"mine")
+    with pytest.raises(DownloadError, match="is there already"):
+        list(downloader.download(order))
+    assert order.model.read_bytes() == b"mine"
+
+
+def test_the_speed_is_that_of_the_last_seconds(monkeypatch):
+    moments = iter(range(0, 100, 2))
+    monkeypatch.setattr("time.monotonic", lambda: next(moments))
+    meter = SpeedMeter(total=1000, done=100)
+    assert [meter.advance(size).speed for size in (20, 40, 80, 0, 0, 0)] == [10, 15, 30, 20, 0, 0]
+    meter.set_back(40)
+    step = meter.advance(80)
+    assert (step.done, step.speed, step.seconds_left) == (280, 40, 18)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of its own, of 68 MiB: the spare room that is always left, and a little more than one file."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=68m", "tmpfs", str(folder)]
+    if subprocess.run(mounting, check=False, capture_output=True).returncode:
+        pytest.skip("only root may mount a small disk")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_refused_before_a_byte_is_asked_for_and_one_that_fills_later_can_go_on(
+    hub, asked, small_disk, downloader
+):
+    other = small_disk / "other"
+    other.write_bytes(bytes(2 * 2**20))
+    order = asked.manifest(HubFile(REPOSITORY), small_disk)
+    with pytest.raises(DownloadError, match=r"needs 3 MiB more; the disk of .* has 66 MiB free\. Free \d+ KiB"):
+        list(downloader.download(order))
+    assert hub.file_requests() == []
+    other.unlink()
+    running = downloader.download(order)
+    next(running)
+    other.write_bytes(bytes(66 * 2**20))
+    with pytest.raises(DownloadError, match=r"took no more: No space left .* no byte is lost"):
+        list(running)
+    assert not order.model.exists()
+    other.unlink()
+    list(downloader.download(order))
+    assert order.model.read_bytes() == CONTENT
+
+
+def test_a_file_too_large_for_the_file_system_ends_clean(order, downloader):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, before[1]))
+    try:
+        with pytest.raises(DownloadError, match="took no more"):
+            list(downloader.download(order))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not order.model.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[" * 100_000,
+        *(
+            f'{{"title": "m", "files": [{{"url": {url}, "name": {name}, "bytes": {size}, "sha256": {sha256}}}]}}'
+            for url, name, size, sha256 in (
+                ('""', '"../m"', 1, "null"),
+                ('""', '"m.gguf"', 0, "null"),
+                ('""', "5", 1, "null"),
+                ('""', '"m.gguf"', "NaN", "null"),
+                ("5", '"m.gguf"', 1, "null"),
+                ('""', '"m.gguf"', 1, "5"),
+            )
+        ),
+    ],
+)
+def test_a_manifest_of_any_content_is_ignored(tmp_path, content):
+    (tmp_path / "m.gguf.order.json").write_text(content)
+    assert find_unfinished(tmp_path) == ()

@@ -1,4 +1,4 @@
-"""Models are found where they lie, once each; broken files come with their reason; what is deleted is in the trash."""
+"""Models are found where they lie, once each, and deleted as a person chose; what a person chooses for them is kept."""
 
 import errno
 import os
@@ -6,213 +6,175 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from baton_reasoning.core.child_process import run_in_subprocess
-from baton_reasoning.core.errors import ModelFileError
+from baton_reasoning.core.errors import ModelFileError, SettingsError
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.library import (
     Folder,
     FolderOrigin,
-    Inventory,
     LocalModel,
     delete_for_good,
     known_folders,
     move_to_trash,
     scan,
 )
+from baton_reasoning.core.models.options import (
+    ENDPOINT,
+    DemoModel,
+    HubFile,
+    KvType,
+    LoadOptions,
+    LocalFile,
+    ModelOverrides,
+    ModelPreferences,
+    Sampling,
+    ServerUrls,
+    Switch,
+    TagSource,
+    ThinkingTags,
+    file_source,
+    is_demo_pair,
+    load_preferences,
+    local_path,
+    parse_source,
+    save_preferences,
+    server_urls,
+)
 from tests.core.models.gguf_builder import values_of_a_llama, write_gguf, write_split_gguf
 
 
-def named(name: str) -> dict[str, object]:
-    return values_of_a_llama(general__name=name)
+def write_named(path, name):
+    return write_gguf(path, values_of_a_llama(general__name=name))
 
 
-def scanned(*folders: Path) -> Inventory:
+def scanned(*folders):
     return scan(Folder(folder, FolderOrigin.USER) for folder in folders)
 
 
-def names(inventory: Inventory) -> list[str]:
-    return [model.header.name for model in inventory.models]
+def names(*folders):
+    return [model.header.name for model in scanned(*folders).models]
 
 
-def test_models_are_found_in_every_folder_by_name(tmp_path):
-    write_gguf(tmp_path / "a" / "publisher" / "repository" / "m.gguf", named("zebra"))
-    write_gguf(tmp_path / "b" / "n.GGUF", named("Ape"))
+def test_models_are_found_by_name_in_folders_that_are_not_too_deep_and_as_single_files(tmp_path):
+    write_named(tmp_path / "a" / "publisher" / "repository" / "m.gguf", "zebra")
+    single = write_named(tmp_path / "b" / "n.GGUF", "Ape")
+    write_named(tmp_path / "b/1/2/3/4/5/6/m.gguf", "deep")
+    write_named(tmp_path / "b/1/2/3/4/5/6/7/m.gguf", "too deep")
     (tmp_path / "b" / "notes.txt").write_text("not a model")
-    assert names(scanned(tmp_path / "a", tmp_path / "b", tmp_path / "missing")) == ["Ape", "zebra"]
+    (tmp_path / "b" / "m.gguf").symlink_to(tmp_path / "gone")
+    assert names(tmp_path / "a", tmp_path / "b", tmp_path / "missing") == ["Ape", "deep", "zebra"]
+    assert scanned(tmp_path).broken == ()
+    assert names(single) == ["Ape"]
+    (found,) = scan([Folder(single, FolderOrigin.LM_STUDIO)]).models
+    assert found.source is FolderOrigin.LM_STUDIO
 
 
-def test_a_single_file_is_found_without_the_others_in_its_folder(tmp_path):
-    write_gguf(tmp_path / "a.gguf", named("wanted"))
-    write_gguf(tmp_path / "b.gguf", named("other"))
-    assert names(scanned(tmp_path / "a.gguf")) == ["wanted"]
+def test_a_second_scan_sees_what_changed(tmp_path):
+    path = write_named(tmp_path / "m.gguf", "before")
+    first = scanned(tmp_path)
+    assert scanned(tmp_path).models[0].header is first.models[0].header
+    whole = write_named(path, "afterwards").read_bytes()
+    write_named(tmp_path / "n.gguf", "new")
+    assert names(tmp_path) == ["afterwards", "new"]
+    path.write_bytes(whole[:-100])
+    assert "cut short" in scanned(tmp_path).broken[0].reason
+    path.write_bytes(whole)
+    (tmp_path / "n.gguf").unlink()
+    assert names(tmp_path) == ["afterwards"]
 
 
-def test_a_model_knows_who_put_it_there(tmp_path):
-    write_gguf(tmp_path / "own" / "m.gguf")
-    write_gguf(tmp_path / "studio" / "n.gguf")
-    found = scan([Folder(tmp_path / "own", FolderOrigin.OWN), Folder(tmp_path / "studio", FolderOrigin.LM_STUDIO)])
-    assert {model.source for model in found.models} == {FolderOrigin.OWN, FolderOrigin.LM_STUDIO}
-
-
-def test_broken_files_are_listed_with_their_reason(tmp_path):
+def test_broken_files_are_listed_with_their_reason_and_a_pipe_is_not_waited_for(tmp_path):
     (tmp_path / "page.gguf").write_bytes(b"<html>")
+    os.mkfifo(tmp_path / "pipe.gguf")
     write_gguf(tmp_path / "good.gguf")
-    inventory = scanned(tmp_path)
-    assert names(inventory) == ["Little Llama"]
-    (broken,) = inventory.broken
-    assert broken.path == tmp_path / "page.gguf"
-    assert "web page" in broken.reason
+    assert names(tmp_path) == ["Little Llama"]
+    page, pipe = scanned(tmp_path).broken
+    assert (page.path, pipe.path) == (tmp_path / "page.gguf", tmp_path / "pipe.gguf")
+    assert "web page" in page.reason
+    assert "is not a file" in pipe.reason
 
 
-def test_parts_are_one_model(tmp_path):
-    first, _ = write_split_gguf(tmp_path)
-    inventory = scanned(tmp_path)
-    assert [len(model.header.shards) for model in inventory.models] == [2]
+def test_parts_and_a_model_reached_by_two_ways_count_once(tmp_path):
+    first, _ = write_split_gguf(tmp_path / "split")
+    assert [len(model.header.shards) for model in scanned(tmp_path).models] == [2]
     first.unlink()
     inventory = scanned(tmp_path)
     assert inventory.models == ()
     assert ["m-00001-of-00002.gguf" in broken.reason for broken in inventory.broken] == [True]
-
-
-def test_a_model_reached_by_two_ways_counts_once(tmp_path):
     blob = write_gguf(tmp_path / "hub" / "blobs" / "0123abcd")
     for snapshot in ("one", "two"):
         link = tmp_path / "hub" / "snapshots" / snapshot / "m.gguf"
         link.parent.mkdir(parents=True)
         link.symlink_to(blob)
-    inventory = scanned(tmp_path / "hub", tmp_path / "hub" / "snapshots")
-    assert [model.header.path.parent.name for model in inventory.models] == ["one"]
+    models = scanned(tmp_path / "hub", tmp_path / "hub" / "snapshots").models
+    assert [model.header.path.parent.name for model in models] == ["one"]
 
 
-def test_a_second_scan_sees_what_changed(tmp_path):
-    path = write_gguf(tmp_path / "m.gguf", named("before"))
-    first = scanned(tmp_path)
-    assert scanned(tmp_path).models[0].header is first.models[0].header
-    write_gguf(path, named("afterwards"))
-    write_gguf(tmp_path / "n.gguf", named("new"))
-    assert names(scanned(tmp_path)) == ["afterwards", "new"]
-    path.unlink()
-    assert names(scanned(tmp_path)) == ["new"]
-
-
-def test_a_file_that_was_completed_is_no_longer_broken(tmp_path):
-    path = write_gguf(tmp_path / "m.gguf")
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-100])
-    assert "cut short" in scanned(tmp_path).broken[0].reason
-    path.write_bytes(whole)
-    assert names(scanned(tmp_path)) == ["Little Llama"]
-
-
-def test_very_deep_folders_are_not_searched_and_a_link_to_nothing_is_passed_over(tmp_path):
-    (tmp_path / "m.gguf").symlink_to(tmp_path / "gone")
-    write_gguf(tmp_path / "1/2/3/4/5/6/m.gguf", named("deep"))
-    write_gguf(tmp_path / "1/2/3/4/5/6/7/m.gguf", named("too deep"))
-    inventory = scanned(tmp_path)
-    assert (names(inventory), inventory.broken) == (["deep"], ())
-
-
-def test_vocabularies_are_the_same_or_not(tmp_path):
-    one = read_header(write_gguf(tmp_path / "a.gguf", named("one")))
-    sibling = read_header(write_gguf(tmp_path / "b.gguf", named("sibling")))
-    stranger = read_header(write_gguf(tmp_path / "c.gguf", values_of_a_llama(tokenizer__ggml__pre="llama-bpe")))
-    assert one.vocabulary_hash == sibling.vocabulary_hash
-    assert one.vocabulary_hash != stranger.vocabulary_hash
-
-
-@pytest.fixture(autouse=True)
-def without_variables(monkeypatch):
+@pytest.mark.parametrize(
+    ("platform", "variable", "source", "expected"),
+    [
+        ("linux", "", FolderOrigin.OWN, "own"),
+        ("linux", "", FolderOrigin.LM_STUDIO, ".lmstudio/models"),
+        ("linux", "", FolderOrigin.LM_STUDIO, ".cache/lm-studio/models"),
+        ("linux", "", FolderOrigin.HUB_CACHE, ".cache/huggingface/hub"),
+        ("linux", "", FolderOrigin.USER, "mine"),
+        ("linux", "", FolderOrigin.BUILT_IN, "packaged"),
+        ("linux", "", FolderOrigin.LLAMA_CPP, ".cache/llama.cpp"),
+        ("darwin", "", FolderOrigin.LLAMA_CPP, "Library/Caches/llama.cpp"),
+        ("win32", "", FolderOrigin.LLAMA_CPP, "AppData/Local/llama.cpp"),
+        ("linux", "LLAMA_CACHE", FolderOrigin.LLAMA_CPP, "set"),
+        ("linux", "XDG_CACHE_HOME", FolderOrigin.LLAMA_CPP, "set/llama.cpp"),
+        ("linux", "HF_HUB_CACHE", FolderOrigin.HUB_CACHE, "set"),
+        ("linux", "HF_HOME", FolderOrigin.HUB_CACHE, "set/hub"),
+    ],
+)
+def test_the_folders_of_the_programs_people_use_are_known(tmp_path, monkeypatch, platform, variable, source, expected):
     for name in ("HF_HOME", "HF_HUB_CACHE", "LLAMA_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
-
-
-def test_the_folders_of_the_programs_people_use_are_known(tmp_path):
-    folders = known_folders(tmp_path / "own", (tmp_path / "mine",), built_in=(tmp_path / "packaged",), home=tmp_path)
-    found = {(folder.source, folder.path) for folder in folders}
-    assert found >= {
-        (FolderOrigin.OWN, tmp_path / "own"),
-        (FolderOrigin.LM_STUDIO, tmp_path / ".lmstudio" / "models"),
-        (FolderOrigin.HUB_CACHE, tmp_path / ".cache" / "huggingface" / "hub"),
-        (FolderOrigin.USER, tmp_path / "mine"),
-        (FolderOrigin.BUILT_IN, tmp_path / "packaged"),
-    }
-
-
-@pytest.mark.parametrize(
-    ("variable", "value", "source", "expected"),
-    [
-        ("HF_HOME", "hf", FolderOrigin.HUB_CACHE, "hf/hub"),
-        ("HF_HUB_CACHE", "cache", FolderOrigin.HUB_CACHE, "cache"),
-        ("LLAMA_CACHE", "llamas", FolderOrigin.LLAMA_CPP, "llamas"),
-    ],
-)
-def test_known_folders_follow_the_environment(tmp_path, monkeypatch, variable, value, source, expected):
-    monkeypatch.setenv(variable, str(tmp_path / value))
-    folders = known_folders(tmp_path / "own", home=tmp_path)
-    assert tmp_path / expected in [folder.path for folder in folders if folder.source is source]
-
-
-@pytest.mark.parametrize(
-    ("platform", "expected"),
-    [
-        ("linux", ".cache/llama.cpp"),
-        ("darwin", "Library/Caches/llama.cpp"),
-        ("win32", "AppData/Local/llama.cpp"),
-    ],
-)
-def test_known_folders_follow_the_system(tmp_path, monkeypatch, platform, expected):
+    if variable:
+        monkeypatch.setenv(variable, str(tmp_path / "set"))
     monkeypatch.setattr("baton_reasoning.core.models.library.sys.platform", platform)
-    folders = known_folders(tmp_path / "own", home=tmp_path)
-    assert tmp_path / expected in [folder.path for folder in folders]
-
-
-def test_a_pipe_that_is_called_gguf_is_a_broken_file_and_not_waited_for(tmp_path):
-    os.mkfifo(tmp_path / "pipe.gguf")
-    with pytest.raises(ModelFileError, match="is not a file"):
-        read_header(tmp_path / "pipe.gguf")
-    (broken,) = scanned(tmp_path).broken
-    assert broken.path.name == "pipe.gguf"
+    folders = known_folders(tmp_path / "own", (tmp_path / "mine",), built_in=(tmp_path / "packaged",), home=tmp_path)
+    assert Folder(tmp_path / expected, source) in folders
 
 
 # Deleting
 
 
-def model_at(path: Path, source: FolderOrigin = FolderOrigin.OWN) -> LocalModel:
-    return LocalModel(read_header(write_gguf(path)), source)
+def model_at(path, source=FolderOrigin.OWN):
+    return LocalModel(read_header(path), source)
 
 
-def test_a_trashed_model_is_gone_from_its_folder(tmp_path, trash):
-    path = tmp_path / "models" / "m.gguf"
-    content = write_gguf(path).read_bytes()
-    move_to_trash(LocalModel(read_header(path), FolderOrigin.OWN))
-    assert scanned(path.parent).models == ()
-    assert (trash / "m.gguf").read_bytes() == content
-
-
-def test_all_parts_go_together(tmp_path, trash):
-    move_to_trash(LocalModel(read_header(write_split_gguf(tmp_path)[0]), FolderOrigin.OWN))
-    assert len(list(trash.iterdir())) == 2
-    assert list(tmp_path.glob("*.gguf")) == []
+def test_a_trashed_model_is_gone_from_its_folder_with_all_its_parts(tmp_path, trash):
+    parts = write_split_gguf(tmp_path / "models")
+    contents = {path.name: path.read_bytes() for path in parts}
+    move_to_trash(model_at(parts[0]))
+    assert scanned(tmp_path / "models").models == ()
+    assert {path.name: path.read_bytes() for path in trash.iterdir()} == contents
 
 
 @pytest.mark.parametrize("remove", [move_to_trash, delete_for_good])
-def test_a_model_of_the_hub_cache_goes_with_its_blob(remove, tmp_path, trash):
-    blob = write_gguf(tmp_path / "blobs" / "0123")
-    link = tmp_path / "snapshots" / "m.gguf"
+def test_a_model_of_the_hub_cache_goes_with_its_blob_and_the_built_in_stay(remove, tmp_path, trash):
+    blob, link = write_gguf(tmp_path / "blobs" / "0123"), tmp_path / "snapshots" / "m.gguf"
     link.parent.mkdir()
     link.symlink_to(Path("..") / "blobs" / "0123")
-    remove(LocalModel(read_header(link), FolderOrigin.HUB_CACHE))
+    with pytest.raises(ModelFileError, match="comes with the program"):
+        remove(model_at(link, FolderOrigin.BUILT_IN))
+    assert blob.exists()
+    remove(model_at(link, FolderOrigin.HUB_CACHE))
     assert not blob.exists()
     assert not link.is_symlink()
 
 
 def test_a_model_that_the_trash_does_not_take_stays_and_can_be_deleted(tmp_path, monkeypatch):
-    def none_here(file: Path) -> None:
+    def none_here(file):
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr("send2trash.send2trash", none_here)
-    model = model_at(tmp_path / "m.gguf")
+    model = model_at(write_gguf(tmp_path / "m.gguf"))
     with pytest.raises(ModelFileError, match=r"m.gguf could not be moved to the system's trash: Permission denied\."):
         move_to_trash(model)
     assert model.header.path.exists()
@@ -220,19 +182,150 @@ def test_a_model_that_the_trash_does_not_take_stays_and_can_be_deleted(tmp_path,
     assert not model.header.path.exists()
 
 
-@pytest.mark.parametrize("remove", [move_to_trash, delete_for_good])
-def test_built_in_models_stay(remove, tmp_path, trash):
-    model = model_at(tmp_path / "m.gguf", FolderOrigin.BUILT_IN)
-    with pytest.raises(ModelFileError, match="comes with the program"):
-        remove(model)
-    assert model.header.path.exists()
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only there it is found by variables")
 def test_the_trash_is_that_of_the_desktop(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
-    run_in_subprocess(move_to_trash, model_at(tmp_path / "m.gguf"), seconds=60)
+    run_in_subprocess(move_to_trash, model_at(write_gguf(tmp_path / "m.gguf")), seconds=60)
     assert (tmp_path / "share" / "Trash" / "files" / "m.gguf").exists()
     assert f"Path={tmp_path}/m.gguf" in (tmp_path / "share" / "Trash" / "info" / "m.gguf.trashinfo").read_text()
+
+
+# Where a model comes from: a text and back
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("demo:large", DemoModel.LARGE),
+        ("models/large.gguf", LocalFile(Path("models/large.gguf"))),
+        ("hf:Qwen/Qwen3-8B-GGUF", HubFile("Qwen/Qwen3-8B-GGUF")),
+        ("hf:Qwen/Qwen3-8B-GGUF:Q4_K_M", HubFile("Qwen/Qwen3-8B-GGUF", "Q4_K_M")),
+        ("http://office:9931#ours/4B:Q4", ServerUrls(("http://office:9931#ours/4B:Q4",))),
+        ("http://one:8080,https://two", ServerUrls(("http://one:8080", "https://two"))),
+    ],
+)
+def test_a_text_names_a_source_and_the_source_prints_as_the_text(text, source):
+    assert parse_source(text) == source
+    assert str(source) == text
+
+
+@given(st.text(max_size=40))
+@example("0\r/")
+@example("~\0")
+def test_any_text_is_a_source_that_parses_to_itself_or_is_refused(text):
+    try:
+        source = parse_source(text)
+    except SettingsError:
+        return
+    assert parse_source(str(source)) == source
+
+
+def test_what_a_text_leaves_out_is_added():
+    for text in ("", "  ", "demo"):
+        assert parse_source(text) is DemoModel.SMALL
+        assert parse_source(text, DemoModel.LARGE) is DemoModel.LARGE
+    assert parse_source("~/m.gguf") == LocalFile(Path.home() / "m.gguf")
+    assert parse_source("http://one , http://two,") == ServerUrls(("http://one", "http://two"))
+    assert parse_source("localhost:8080#m") == ServerUrls(("http://localhost:8080#m",))
+    assert server_urls("one:80") == ("http://one:80",)
+    assert server_urls(" hf:x ") == ("hf:x",)
+    assert server_urls(" ") == ()
+
+
+@pytest.mark.parametrize("text", ["hf:", "hf:name", "hf:a/b/c", "hf:a b/c"])
+def test_a_hub_name_without_owner_and_repository_is_refused(text):
+    with pytest.raises(SettingsError, match="hf:OWNER/NAME"):
+        parse_source(text)
+
+
+def test_the_demo_pair_is_known_by_its_paths_and_by_the_bytes_of_its_files(tmp_path):
+    assert file_source(DemoModel.LARGE.path) is DemoModel.LARGE
+    assert file_source(Path("/other.gguf")) == LocalFile(Path("/other.gguf"))
+    small, large = LocalFile(tmp_path / "one.gguf"), LocalFile(tmp_path / "two.gguf")
+    small.path.write_bytes(DemoModel.SMALL.path.read_bytes())
+    large.path.write_bytes(DemoModel.LARGE.path.read_bytes())
+    assert is_demo_pair(DemoModel.SMALL, DemoModel.LARGE)
+    assert is_demo_pair(small, large)
+    assert not is_demo_pair(large, small)
+    large.path.write_bytes(DemoModel.LARGE.path.read_bytes()[:-1] + b"?")
+    for other in (large, LocalFile(tmp_path / "missing.gguf"), ServerUrls(("http://one",))):
+        assert not is_demo_pair(small, other)
+    assert [local_path(source) for source in (small, HubFile("a/b"), ServerUrls(("http://one",)))] == [
+        *(small.path, None, None)
+    ]
+
+
+# Choices, kept in models.json
+
+CUES = '{"reflection": {"moment": []}}'
+
+
+def test_what_was_saved_is_loaded_again_and_one_wrong_value_falls_back_alone(tmp_path):
+    file = tmp_path / "config" / "models.json"
+    choice = LoadOptions(context=4096, kv_type=KvType.Q8_0, flash_attention=Switch.ON)
+    writing = ModelOverrides(temperature=0.8, tags=TagSource.OTHER, opening="<t>", closing="</t>", cue_list=CUES)
+    preferences = ModelPreferences(offline=True, added=(tmp_path,)).with_loading(Path("m.gguf"), choice)
+    preferences = preferences.with_overrides(Path("m.gguf"), writing)
+    save_preferences(preferences, file)
+    assert load_preferences(file) == preferences
+    file.write_text(file.read_text().replace('"batch": 512', '"batch": "many"').replace("{", '{"unknown": 5,', 1))
+    assert load_preferences(file) == preferences
+    with pytest.raises(SettingsError, match="could not be saved"):
+        save_preferences(preferences, file / "models.json")
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "[" * 100_000, '{"models": ' * 100_000, '{"endpoint": "not an address"}']
+)
+def test_a_file_that_cannot_be_read_gives_the_defaults(tmp_path, content):
+    (tmp_path / "models.json").write_text(content)
+    assert load_preferences(tmp_path / "models.json") == ModelPreferences()
+
+
+def test_a_choice_for_one_model_leaves_the_others_and_the_texts_at_once_alone(tmp_path, monkeypatch):
+    general = LoadOptions(context=1024, parallel=3)
+    preferences = ModelPreferences().with_loading(tmp_path / "m.gguf", LoadOptions(context=4096))
+    monkeypatch.chdir(tmp_path)  # a file is the same from wherever it is named
+    assert preferences.choices_for(Path("other.gguf"), general) == (general, ModelOverrides())
+    own = preferences.choices_for(Path("m.gguf"), general).load
+    assert (own.context, own.parallel) == (4096, 3)
+    writing = ModelPreferences().with_overrides(Path("m.gguf"), ModelOverrides(top_k=20, cue_list=CUES))
+    assert writing.choices_for(Path("m.gguf"), general) == (general, ModelOverrides(top_k=20, cue_list=CUES))
+    as_it_was = writing.with_overrides(Path("m.gguf"), ModelOverrides())
+    assert as_it_was == ModelPreferences(), "what leaves everything as it is is not kept"
+
+
+def test_a_model_has_its_own_sampling_and_tags_where_they_are_set():
+    run = Sampling(0.1, 0.2, 3)
+    assert ModelOverrides().sampling(run) == run
+    assert ModelOverrides(temperature=0, top_p=1, top_k=0).sampling(run) == Sampling(0, 1, 0)
+    template = ThinkingTags("<think>", "</think>")
+    assert ModelOverrides().thinking_tags(template) == template
+    assert ModelOverrides(tags=TagSource.NONE).thinking_tags(template) is None
+    other = ModelOverrides(tags=TagSource.OTHER, opening="[T]", closing="[/T]")
+    assert other.thinking_tags(template) == ThinkingTags("[T]", "[/T]")
+    assert other.model_copy(update={"closing": ""}).thinking_tags(template) == template
+
+
+def test_only_a_quantised_cache_needs_flash_attention():
+    for kind in KvType:
+        is_quantised = kind in (KvType.Q4_0, KvType.Q8_0)
+        assert bool(LoadOptions(kv_type=kind, flash_attention=Switch.OFF).conflict) is is_quantised
+        assert not LoadOptions(kv_type=kind).conflict
+    assert [switch.is_on for switch in Switch] == [None, True, False]
+
+
+def test_mirror_and_token_may_come_from_the_environment(monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "https://mirror.example/")
+    monkeypatch.setenv("HF_TOKEN", "hf_environment")
+    access = ModelPreferences().access(None)
+    assert (access.endpoint, access.token) == ("https://mirror.example", "hf_environment")
+    chosen = ModelPreferences(endpoint="https://other.example").access("hf_keyring")
+    assert (chosen.endpoint, chosen.token, chosen.offline) == ("https://other.example", "hf_keyring", False)
+    assert ModelPreferences(offline=True).access(None).offline
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.delenv("HF_ENDPOINT")
+    assert ModelPreferences().access(None).offline
+    assert ModelPreferences().access(None).endpoint == ENDPOINT

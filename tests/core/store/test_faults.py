@@ -375,9 +375,10 @@ def migrate_until_killed(path):
     migrate(path, lambda _: os.kill(os.getpid(), signal.SIGKILL))
 
 
-@pytest.mark.parametrize(
-    "end", ["CREATE TABLE runs (x)", raising(ValueError()), raising(MemoryError()), migrate_until_killed]
-)
+ENDS = ["CREATE TABLE runs (x)", raising(ValueError()), raising(MemoryError()), migrate_until_killed]
+
+
+@pytest.mark.parametrize("end", ENDS)
 def test_a_migration_that_fails_or_is_killed_changes_nothing_and_is_made_again(older, end):
     with pytest.raises((StoreError, MemoryError, NoAnswer)):
         run_in_subprocess(end, older, seconds=PATIENCE) if end is migrate_until_killed else migrate(older, end)
