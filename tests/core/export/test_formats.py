@@ -25,7 +25,6 @@ from baton_reasoning.core.export.markdown import inert, to_markdown
 from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.edit import edited
-from baton_reasoning.core.thinking.events import RunStarted
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.store.made import a_run, save
 from tests.fakes.valued import RESCUED, a_valued_run, values_of
@@ -33,55 +32,17 @@ from tests.fakes.valued import RESCUED, a_valued_run, values_of
 HOSTILE = '</div><script>alert("x")</script><img src=x onerror=alert(1)> </details> & "quoted"'
 
 
-def single_run(name: str, problem: str, trace: Trace) -> Exported:
-    return Exported(name, (Answered(StoredExchange("1", None, problem), trace),), "1", datetime.now(UTC))
+def single_run(trace, name="Sums", problem="What is 2 + 2?", **settings):
+    exchange = StoredExchange("1", None, problem, settings, datetime(2026, 5, 4, 12, tzinfo=UTC))
+    return Exported(name, (Answered(exchange, trace),), "1", exchange.created)
 
 
 @pytest.fixture
 def exported():
-    return single_run("Sums <b>", "What is 2 + 2?", Trace.of(a_run(answer="It is \\boxed{4}.")))
+    return single_run(Trace.of(a_run(answer="It is \\boxed{4}.")), name="Sums <b>")
 
 
-@pytest.fixture
-def hostile():
-    trace = Trace.of(a_run(HOSTILE, answer=HOSTILE))
-    trace.apply(msgspec.structs.replace(values_of(trace, RESCUED), model=HOSTILE, target=HOSTILE))
-    return single_run(HOSTILE, HOSTILE, trace)
-
-
-def test_what_a_person_edited_is_signed_in_every_format():
-    run = Trace.of(a_run(answer="It is \\boxed{4}."))
-    edit = edited(run, run.pieces[0].position, "<b>Mine</b>")
-    exported = single_run("Sums", "2 + 2?", edit)
-    assert "✎ &lt;b&gt;Mine" in to_markdown(exported)
-    page = to_html(exported)
-    assert '<div class="piece person"><b title="a person">✎</b> <span class="why">edited</span> &lt;b&gt;Mine' in page
-    assert '<i class="person"' in page
-    (read,) = read_json(to_json(exported)).exchanges
-    assert read.trace.events == edit.events
-
-
-def test_a_closing_tag_that_stands_alone_is_no_step(exported):
-    page = to_html(exported)
-    assert "Reasoning, 4 steps" in page
-    assert "think&gt;" not in page
-
-
-class Tags(HTMLParser):
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.open: list[str] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert not any(name.startswith("on") for name, _ in attrs)
-        self.tags.append(tag)
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
+# JSON, which can be read again
 
 
 def test_a_tree_survives_export_and_import(tmp_path):
@@ -92,80 +53,93 @@ def test_a_tree_survives_export_and_import(tmp_path):
             StoredExchange("3", "1", "Three?"),
         ):
             store.conversations.put("c", exchange).result()
-            save(store, exchange.id, a_run(exchange.problem))
+            save(store, exchange.id, [*a_run(exchange.problem), values_of(Trace.of(a_run()), RESCUED)])
+        store.conversations.put("c", StoredExchange("4", "2", "Unanswered?")).result()
         store.conversations.show("c", "2").result()
         before = gather(store, "c")
         after = gather(store, put_into(store, read_json(to_json(before))))
         assert len(store.conversations.recent()) == 2
-    assert after.name == before.name
-    assert [each.trace.events for each in after.exchanges] == [each.trace.events for each in before.exchanges]
-    assert [each.exchange.settings for each in after.exchanges] == [{"seed": 3}, {}, {}]
+    assert (after.name, [each.trace.events for each in after.exchanges]) == (
+        before.name,
+        [each.trace.events for each in before.exchanges],
+    )
+    assert [each.exchange.settings for each in after.exchanges] == [{"seed": 3}, {}, {}, {}]
     assert [each.exchange.problem for each in after.path()] == ["One?", "Two?"]
+    one, two, three, four = (each.exchange for each in after.exchanges)
+    assert (one.parent, two.parent, three.parent, four.parent) == (None, one.id, one.id, two.id)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "nonsense", '{"format": "baton conversation", "version": 1}'])
-def test_what_is_no_export_is_refused_in_words(text):
-    with pytest.raises(StoreError):
+NO_NUMBER = {"event": "usage", "at": 1, "author": "large", "usage": {"cost": {"read": 2**70}}}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        *((text, "cannot be read as a conversation") for text in ("", "nonsense", "[" * 100_000)),
+        *((text, "not a conversation that Baton exported") for text in ("[]", "{}", '{"format": "other"}')),
+        ({"version": 99}, "newer"),
+        *(({"leaf": leaf}, "cannot be read as a conversation") for leaf in ({}, [], 7)),
+        ({"exchanges": [{}]}, "cannot be read as a conversation"),
+    ],
+)
+def test_what_is_no_export_is_refused_in_words(exported, text, words):
+    text = text if isinstance(text, str) else json.dumps(json.loads(to_json(exported)) | text)
+    with pytest.raises(StoreError, match=words):
         read_json(text)
 
 
 def test_numbers_that_no_store_holds_are_refused_in_words(exported):
     data = json.loads(to_json(exported))
-    usage = {"event": "usage", "at": 1, "author": "large", "usage": {"cost": {"read": 2**70}}}
-    data["exchanges"][0]["events"].append(usage)
+    data["exchanges"][0]["events"].append(NO_NUMBER)
     with pytest.raises(StoreError, match="event of the kind 'usage' cannot be read"):
         read_json(json.dumps(data))
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"version": 99}, "newer"),
-        ({"leaf": {}}, "cannot be read as a conversation"),
-        ({"leaf": []}, "cannot be read as a conversation"),
-        ({"leaf": 7}, "cannot be read as a conversation"),
-    ],
-)
-def test_an_export_of_a_newer_baton_or_whose_leaf_is_no_id_is_refused(exported, change, words):
-    with pytest.raises(StoreError, match=words):
-        read_json(json.dumps(json.loads(to_json(exported)) | change))
+# What pages show
 
 
-def test_markdown_has_problem_answer_and_signed_thinking(exported):
-    text = FORMATS[".md"](exported)
-    assert "> What is 2 + 2?" in text
-    assert "It is \\boxed{4}." in text
-    assert "● Step 0 goes on." in text
-    assert "◆ Step 1 goes on." in text
-
-
-def test_pages_show_the_system_prompt():
-    exchange = StoredExchange("1", None, "What is 2 + 2?", {"system": "Be <b>brief</b>."})
-    exported = Exported("Sums", (Answered(exchange, Trace.of(a_run())),), "1", datetime.now(UTC))
-    assert "System prompt: Be &lt;b>brief&lt;/b>." in to_markdown(exported)
-    assert "System prompt: Be &lt;b&gt;brief&lt;/b&gt;." in to_html(exported)
-
-
-def test_pages_say_what_other_branches_they_leave_out(exported):
-    shown = exported.exchanges[0]
-    other = replace(shown, exchange=replace(shown.exchange, id="other"))
-    tree = replace(exported, exchanges=(shown, other))
-    for page in (to_markdown, to_html):
-        assert "1 other try is in the JSON export" in page(tree)
-        assert "in view" not in page(exported)
-    Tags(to_html(tree))
-
-
-def test_a_page_shows_every_author_by_colour_and_sign(exported):
-    page = FORMATS[".html"](exported)
+def test_pages_have_problem_answer_and_thinking_signed_by_author(exported):
+    text, page = FORMATS[".md"](exported), FORMATS[".html"](exported)
+    assert "# Sums &lt;b>\n" in text
+    assert "\n> What is 2 + 2?\n" in text
+    assert "\nIt is \\boxed{4}.\n" in text
+    assert "● Step 0 goes on.\n\n◆ Step 1 goes on." in text
+    assert "*14 tokens, large share 43%, 5.0 s, end of text · 2026-05-04 12:00 · policy keywords · seed 7*" in text
     assert '<div class="piece small"><b title="the small model">●</b>' in page
     assert '<div class="piece large"><b title="the large model">◆</b>' in page
     assert "cue “wait”" in page
     assert 'It is <b class="boxed">4</b>.' in page
+    assert "Reasoning, 4 steps" in page
+    assert "think&gt;" not in page, "a closing tag that stands alone is no step"
+
+
+def test_what_a_person_edited_is_signed_and_a_model_may_not_name_itself_markup():
+    run = Trace.of(a_run())
+    edit = edited(run, run.pieces[0].position, "<b>Mine</b>")
+    exported = single_run(edit)
+    assert "✎ &lt;b&gt;Mine" in to_markdown(exported)
+    page = to_html(exported)
+    assert '<div class="piece person"><b title="a person">✎</b> <span class="why">edited</span> &lt;b&gt;Mine' in page
+    assert '<i class="person"' in page
+    start, *rest = a_run()
+    named = msgspec.structs.replace(start, small=ModelCard("<img src=//x/p.png>", "", 0))
+    assert "● &lt;img src=//x/p.png> ·" in to_markdown(single_run(Trace.of([named, *rest])))
+
+
+def test_pages_show_the_system_prompt_and_say_what_other_branches_they_leave_out():
+    exported = single_run(Trace.of(a_run()), system="Be <b>brief</b>.")
+    assert "System prompt: Be &lt;b>brief&lt;/b>." in to_markdown(exported)
+    assert "System prompt: Be &lt;b&gt;brief&lt;/b&gt;." in to_html(exported)
+    (shown,) = exported.exchanges
+    others = [replace(shown, exchange=replace(shown.exchange, id=name)) for name in "ab"]
+    for page in (to_markdown, to_html):
+        assert "in view" not in page(exported)
+        assert "1 other try is in the JSON export" in page(replace(exported, exchanges=(shown, others[0])))
+        assert "2 other tries are in the JSON export" in page(replace(exported, exchanges=(shown, *others)))
 
 
 def test_a_page_draws_values_and_says_them_in_a_table():
-    page = to_html(single_run("Sums", "What is 2 + 2?", a_valued_run()))
+    page = to_html(single_run(a_valued_run()))
     drawing = ElementTree.fromstring(page[page.index("<svg") : page.index("</svg>") + len("</svg>")])
     assert drawing.attrib["role"] == "img"
     assert sum(each.tag.endswith("polygon") for each in drawing) == 1, "the band of the intervals"
@@ -177,28 +151,8 @@ def test_a_page_draws_values_and_says_them_in_a_table():
     assert "continuations by R1-1.5B that end in 4, with" in page
     cells = " ".join(re.findall("<td[^>]*>([^<]*)</td>", page))
     assert " 2 ◆ 1.00 0.81–1.00 +1.00 (+0.73 to +1.00) " in f"{cells} "
-    assert Tags(page).open == []
-    agreement = to_html(single_run("Sums", "What is 2 + 2?", a_valued_run(is_expected=False)))
-    assert "Agreement is no proof." in agreement
-    assert "<svg" not in to_html(single_run("Sums", "What is 2 + 2?", Trace.of(a_run())))
-
-
-def test_values_survive_export_and_import():
-    exported = single_run("Sums", "What is 2 + 2?", a_valued_run())
-    trace = read_json(to_json(exported)).exchanges[0].trace
-    assert trace.values == exported.exchanges[0].trace.values != {}
-
-
-def test_nothing_that_a_model_or_a_person_wrote_becomes_markup(hostile):
-    tags = Tags(FORMATS[".html"](hostile))
-    assert not {"script", "img", "link", "iframe"} & set(tags.tags)
-    assert tags.open == []
-
-
-def test_thinking_cannot_close_its_fold_in_markdown():
-    thinking = Trace.of(a_run())
-    thinking.pieces[0].insert("</details>")
-    assert FORMATS[".md"](single_run("x", "y", thinking)).count("</details>") == 1
+    assert "Agreement is no proof." in to_html(single_run(a_valued_run(is_expected=False)))
+    assert "<svg" not in to_html(single_run(Trace.of(a_run())))
 
 
 def test_the_page_has_the_colours_of_the_window():
@@ -206,25 +160,47 @@ def test_the_page_has_the_colours_of_the_window():
         assert page == {name: getattr(window, name) for name in page}
 
 
+# Files
+
+
 @pytest.mark.parametrize("ending", FORMATS)
-def test_files_are_written_even_with_half_a_surrogate_pair(tmp_path, ending):
-    path = tmp_path / f"export{ending}"
-    write_file(path, FORMATS, single_run("x", "y", Trace.of(a_run(answer="broken \ud83d"))))
+def test_files_are_written_for_their_owner_alone_even_with_half_a_surrogate_pair(tmp_path, ending):
+    path = tmp_path / f"export{ending.upper()}"
+    write_file(path, FORMATS, single_run(Trace.of(a_run(answer="broken \ud83d"))))
     assert "broken" in path.read_text(encoding="utf-8")
-
-
-@pytest.mark.skipif(os.name != "posix", reason="Windows has other permissions")
-@pytest.mark.parametrize("ending", FORMATS)
-def test_only_the_owner_may_read_an_exported_conversation(tmp_path, exported, ending):
-    write_file(tmp_path / f"export{ending}", FORMATS, exported)
-    assert (tmp_path / f"export{ending}").stat().st_mode & 0o777 == 0o600
-
-
-def test_a_file_that_cannot_be_written_is_said(tmp_path, exported):
+    if os.name == "posix":
+        assert path.stat().st_mode & 0o777 == 0o600
     with pytest.raises(StoreError, match="cannot be written"):
-        write_file(tmp_path / "no folder" / "x.md", FORMATS, exported)
-    with pytest.raises(StoreError, match="no kind of file"):
-        write_file(tmp_path / "x.docx", FORMATS, exported)
+        write_file(tmp_path / "no folder" / f"x{ending}", FORMATS, single_run(Trace.of(a_run())))
+    with pytest.raises(StoreError, match=r"no kind of file .* Use one of \.json, \.md, \.html"):
+        write_file(tmp_path / "x.docx", FORMATS, single_run(Trace.of(a_run())))
+
+
+# Nothing that a model or a person wrote becomes markup
+
+
+class Tags(HTMLParser):
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.open = [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        assert not any(name.startswith("on") for name, _ in attrs)
+        self.tags.append(tag)
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_nothing_becomes_a_tag_in_html():
+    trace = Trace.of(a_run(HOSTILE, answer=HOSTILE))
+    trace.apply(msgspec.structs.replace(values_of(trace, RESCUED), model=HOSTILE, target=HOSTILE))
+    tags = Tags(to_html(single_run(trace, HOSTILE, HOSTILE, system=HOSTILE)))
+    assert not {"script", "img", "link", "iframe"} & set(tags.tags)
+    assert tags.open == []
 
 
 @pytest.mark.parametrize(
@@ -240,35 +216,17 @@ def test_a_file_that_cannot_be_written_is_said(tmp_path, exported):
         (r"!![x](y) \\\![x](y)", r"!\![x](y) \\\![x](y)"),
     ],
 )
-def test_tags_and_images_of_models_are_text_in_markdown(written, exported):
+def test_tags_and_images_are_text_in_markdown_and_code_stays_readable(written, exported):
     assert inert(written) == exported
+    code = "```c\n#include <stdio.h>\n```"
+    assert code in to_markdown(single_run(Trace.of(a_run(answer=code))))
 
 
-PIECES = (
-    *(
-        "```",
-        "~~~~",
-        "- ",
-        "2. ",
-        "> ",
-        "    ",
-        "\t",
-        "\n",
-        "\n\n",
-        "\r",
-        "`",
-        "\\",
-        "---",
-        " ",
-        "=",
-        "-",
-        "|",
-        "\\|",
-        "-|-\n",
-    ),
-    *("[foo]: <a b>", "<b>", "</b>", "<img src=//x/p.png>", "<!-- ", "-->", "<pre>", "<script>", "</details>", "<a"),
-    *("![b](//x/p.png)", "!["),
-)
+PIECES = [
+    *"``` ~~~~ ` \\ --- = - | \\| <b> </b> <pre> <script> </details> <a -->".split(),
+    *("- ", "2. ", "> ", "    ", "\t", "\n", "\n\n", "\r", " ", "-|-\n", "<!-- "),
+    *("[foo]: <a b>", "<img src=//x/p.png>", "![b](//x/p.png)", "!["),
+]
 """Of which Markdown makes containers, code, HTML and images."""
 markdown = st.lists(st.sampled_from(PIECES), max_size=24).map("".join)
 _TAGS = "a blockquote code details em h1 h2 li ol p pre strong summary table tbody td th thead tr ul".split()
@@ -285,25 +243,12 @@ WRITTEN_BY_MARKDOWN = {"br", "hr", *_TAGS, *(f"/{tag}" for tag in _TAGS)}
 @example("[foo]: <a b>\n    <b>", "", "", "")
 @example("", "```a|b\n-|-\n<img src=//x/p.png>|2\n```", "", "")
 @example("", "```a|b\n-|-\n![b](//x/p.png)|2\n```", "", "")
-def test_nothing_of_a_model_becomes_a_tag_or_an_image_in_a_page(problem, one, two, system):
+def test_nothing_becomes_a_tag_or_an_image_in_markdown(problem, one, two, system):
     first = StoredExchange("1", None, problem, {"system": system})
     second = StoredExchange("2", "1", problem)
     answered = (Answered(first, Trace.of(a_run(answer=one))), Answered(second, Trace.of(a_run(answer=two))))
-    answered[0].trace.pieces[0].insert(two)
+    answered[0].trace.pieces[0].insert(f"{two}</details>")
     page = to_markdown(Exported(one, answered, "2", datetime.now(UTC)))
+    assert page.count("</details>") == 2, "no model can close the fold"
     for parser in (MarkdownIt("commonmark"), MarkdownIt("commonmark").enable("table")):
         assert set(re.findall(r"<([!?/]?[\w-]*)", parser.render(page))) <= WRITTEN_BY_MARKDOWN
-
-
-def test_code_is_readable_in_a_page_in_which_no_fence_is_left_open():
-    code = "```c\n#include <stdio.h>\n```"
-    assert code in to_markdown(single_run("x", "y", Trace.of(a_run(answer=code))))
-
-
-def test_a_model_may_not_name_itself_markup():
-    """The name of a model is what its file says."""
-    card = ModelCard("<img src=//x/p.png>", "", 0)
-    events = [
-        msgspec.structs.replace(event, small=card) if isinstance(event, RunStarted) else event for event in a_run()
-    ]
-    assert "&lt;img src=//x/p.png>" in to_markdown(single_run("x", "y", Trace.of(events)))
