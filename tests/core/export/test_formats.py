@@ -147,7 +147,10 @@ def test_a_page_draws_values_and_says_them_in_a_table():
     fills = [re.findall(r"--(\w+)", each.attrib["fill"])[0] for each in signs]
     assert fills == ["background", "inserted", "small", "large", "large"], "first what was replaced, hollow"
     assert [each.attrib["d"] for each in signs] == [SHAPES[at] for at in (CIRCLE, CIRCLE, CIRCLE, DIAMOND, DIAMOND)]
-    assert sum("stroke-dasharray" in each.attrib for each in drawing) == 1, "to what the first takeover replaced"
+    (branch,) = (each.attrib["points"] for each in drawing if "stroke-dasharray" in each.attrib)
+    assert branch == "141.4,75.0 250.8,140.0", "to what the first takeover replaced"
+    numbers = [each.text for each in drawing if each.attrib.get("text-anchor") == "middle"]
+    assert numbers == ["1", "2", "4"], "of the steps"
     assert "continuations by R1-1.5B that end in 4, with" in page
     cells = " ".join(re.findall("<td[^>]*>([^<]*)</td>", page))
     assert " 2 ◆ 1.00 0.81–1.00 +1.00 (+0.73 to +1.00) " in f"{cells} "

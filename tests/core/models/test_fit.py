@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from itertools import accumulate
 
 import llama_cpp
 import pytest
@@ -149,13 +150,8 @@ DEEPSEEK2 = {
 RECIPES = [
     ("gemma3", 7, WINDOW),
     ("gpt-oss", 3, WINDOW | EXPERTS),
-    ("phi3", 2, WINDOW),
-    ("gemma2", 2, WINDOW),
-    ("cohere2", 4, WINDOW | {"logit_scale": 0.5}),
     ("plamo3", 8, WINDOW),
     ("gemma4", 8, WINDOW | GEMMA4),
-    ("exaone4", 4, WINDOW),
-    ("smallthinker", 4, WINDOW | EXPERTS | {"expert_gating_func": 2}),
     ("mamba2", 2, STATE | {"ssm.time_step_rank": 4, "ssm.group_count": 2}),
     ("rwkv7", 2, RWKV7),
     ("jamba", 4, STATE | {"attention.head_count_kv": [0, 0, 2, 0], "ssm.time_step_rank": 4}),
@@ -164,11 +160,8 @@ RECIPES = [
     ("deepseek2", 2, DEEPSEEK2 | EXPERTS),
 ]
 WANTED = {
-    "phi3": [f"blk.{block}.attn_qkv" for block in range(2)],
-    "qwen35": [
-        *(f"blk.3.attn_{name}" for name in "qkv"),
-        *(f"blk.{block}.attn_{name}" for block in range(3) for name in ("qkv", "gate")),
-    ],
+    "qwen35": [f"blk.3.attn_{name}" for name in "qkv"]
+    + [f"blk.{block}.attn_{name}" for block in range(3) for name in ("qkv", "gate")]
 }
 """Tensors that llama.cpp can do without, but not well."""
 OF_A_GROWN_MODEL = LoadOptions(context=1024, batch=64, parallel=3)
@@ -252,6 +245,8 @@ def test_memory_guessed_from_the_size_of_a_file_is_near_the_true_one(model):
     for parameters in (None, model.parameters):
         guess = rough_shape(model.bytes, parameters)
         assert estimate(guess, LoadOptions()).total_bytes == pytest.approx(true, rel=0.35)
+        parts = sum(block.tensor_bytes for block in guess.blocks) + 2 * guess.token_embedding_bytes
+        assert 0.99 * model.bytes < parts <= model.bytes
     assert estimate(rough_shape(100), LoadOptions()).total_bytes > 0
 
 
@@ -283,31 +278,26 @@ MACHINES = st.builds(lambda ram, gpus, kind: machine(ram, *gpus, kind=kind), SIZ
 
 @pytest.mark.scaled
 @given(MODELS, MACHINES)
-def test_what_is_said_to_fit_fits_beside_the_margins_and_what_is_refused_does_not(model, devices):
+def test_the_place_is_that_of_a_naive_count_beside_the_margins(model, devices):
     place = fit(model, devices)
     layers = [model.output_bytes, *reversed(model.block_bytes)]
-    on_gpu = sum(layers[: place.layers])
-    in_ram = devices.ram_free - MARGIN_BYTES
+    in_ram = max(devices.ram_free - MARGIN_BYTES, 0)
     shares = any(gpu.shares_ram for gpu in devices.gpus)
     free = [min(gpu.free_bytes, devices.ram_free) if shares else gpu.free_bytes for gpu in devices.gpus]
     room = [left for each in free if (left := each - MARGIN_BYTES - model.compute_bytes) > 0]
-    whole_blocks = max(sum(room) - (len(room) - 1) * max(model.block_bytes), 0) if room else 0
-    match place.kind:
-        case FitKind.WHOLE_ON_GPU:
-            assert (place.layers, place.gpu_bytes) == (len(layers), on_gpu + model.compute_bytes)
-            assert place.ram_bytes == model.shape.token_embedding_bytes
-            assert on_gpu <= whole_blocks
-        case FitKind.SPLIT:
-            assert 1 < place.layers < len(layers)
-            assert place.gpu_bytes == on_gpu + model.compute_bytes
-            assert place.ram_bytes == model.total_bytes - sum(layers[1 : place.layers])
-            assert on_gpu <= whole_blocks < on_gpu + layers[place.layers]
-            assert place.ram_bytes + (on_gpu if shares else 0) <= in_ram
-        case FitKind.RAM_ONLY:
-            assert (place.layers, place.gpu_bytes, place.ram_bytes) == (0, 0, model.total_bytes)
-            assert model.total_bytes <= in_ram
-        case FitKind.DOES_NOT_FIT:
-            assert model.total_bytes > max(in_ram, 0)
+    # Up to one block is lost for each further GPU.
+    capacity = sum(room) - (len(room) - 1) * max(model.block_bytes) if room else 0
+    most = sum(taken <= max(capacity, 0) for taken in accumulate(layers))
+    on_gpu, beside = sum(layers[:most]), model.total_bytes - sum(layers[1:most])
+    if most == len(layers):
+        whole = on_gpu + model.compute_bytes, model.shape.token_embedding_bytes
+        expected = (FitKind.WHOLE_ON_GPU, most, *whole)
+    elif most > 1 and beside + (on_gpu if shares else 0) <= in_ram:
+        expected = (FitKind.SPLIT, most, on_gpu + model.compute_bytes, beside)
+    else:
+        kind = FitKind.RAM_ONLY if model.total_bytes <= in_ram else FitKind.DOES_NOT_FIT
+        expected = (kind, 0, 0, model.total_bytes)
+    assert (place.kind, place.layers, place.gpu_bytes, place.ram_bytes) == expected
     more = replace(devices, ram_free=devices.ram_free + GIB)
     assert fit(model, more).kind.value <= place.kind.value, "more memory harms nobody"
 
@@ -394,7 +384,7 @@ def test_layers_by_hand_are_counted_as_llama_cpp_does():
 
 
 def test_sizes_are_shown_as_people_read_them():
-    assert [in_gib(size) for size in (0, 120 * 2**10, 2**20, 310 * 2**20, GIB, 3 * GIB // 2)] == [
+    assert [in_gib(size) for size in (0, 120 * 2**10, 2**20, 310 * 2**20, 2**30, 3 * 2**29)] == [
         *("0 MiB", "120 KiB", "1 MiB", "310 MiB", "1.0 GiB", "1.5 GiB")
     ]
 

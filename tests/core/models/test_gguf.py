@@ -64,7 +64,8 @@ def test_keys_and_sizes_are_read(header_with, tmp_path):
 
 
 def test_what_a_file_leaves_out_follows_from_what_it_holds(header_with):
-    header = header_with(general__name=None, general__file_type=None)
+    header = header_with(general__name=None, general__file_type=None, llama__feed_forward_length=None)
+    assert header.feed_forward_length == 0
     assert (header.name, header.quantisation) == ("model", "Q8_0"), "the file's, and the commonest of its tensors"
     assert header.parameters == 64 * (len(WORDS) + 1) + 2 * 64 * (64 + 32 + 1 + 96)
     assert header.size_label == "31.2K"
@@ -174,6 +175,9 @@ def test_the_hash_of_a_vocabulary_differs_with_every_part(header_with, change):
         (gguf_bytes(tensors=[TensorSpec("a", (33,), 8)]), "rows of the tensor “a” do not fit its type"),
         (gguf_bytes(tensors=[]), "only a vocabulary"),
         (gguf_bytes({f"k{number}": 0 for number in range(2001)}), "claims 2,001 keys"),
+        (gguf_bytes({"k": [[1]]}), "elements of the unknown type 9"),
+        (gguf_bytes({"k": [1]}).replace(b"\x09\0\0\0\x04", b"\x09\0\0\0\x63"), "elements of the unknown type 99"),
+        (gguf_bytes({"k": 1}).replace(b"k\x04", b"k\x63"), "a value has the unknown type 99"),
         (b"GGUF" + struct.pack("<IQQQ", 3, 1, 1, 2**63) + b"x" * 100, "a text claims"),
         *(
             (gguf_bytes(values_of_a_llama(**changes)), words)
@@ -205,7 +209,8 @@ def test_a_file_that_is_not_there_or_cut_inside_its_header_or_last_padding(tmp_p
     path.write_bytes(gguf_bytes()[:700])
     assert "ends inside its header" in refusal(path) or "more than the file can hold" in refusal(path)
     path.write_bytes(gguf_bytes(tensors=[TensorSpec("token_embd.weight", (3,))])[:-20])
-    assert read_header(path).tensor_bytes == 12, "the padding after the last tensor may be missing"
+    header = read_header(path)
+    assert (header.tensor_bytes, header.size_label) == (12, "3"), "the padding after the last tensor may be missing"
 
 
 @pytest.mark.parametrize("place", [0, 32, 2**40, 2**64 - 32])

@@ -16,7 +16,7 @@ from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.database import Database
 from baton_reasoning.core.store.event_chunks import pack, unpack
 from baton_reasoning.core.store.migrations import MIGRATIONS
-from baton_reasoning.core.store.run_cost import LARGEST_INTEGER, RIBBON_SEGMENTS, Cost, Takeover, ribbon_of
+from baton_reasoning.core.store.run_cost import LARGEST_INTEGER, RIBBON_SEGMENTS, Cost, RunCost, Takeover, ribbon_of
 from baton_reasoning.core.store.runs import Runs, RunState
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import (
@@ -31,7 +31,7 @@ from baton_reasoning.core.thinking.events import (
 )
 from baton_reasoning.core.thinking.policies.keywords import REFLECTION
 from baton_reasoning.core.thinking.trace import Trace
-from tests.core.store.made import a_run, concluded, save, started
+from tests.core.store.made import a_run, concluded, save, started, tokens
 
 
 def test_events_come_back_as_they_were_whatever_models_write(store):
@@ -77,11 +77,15 @@ def test_what_a_run_came_to_is_computed_from_its_events(store):
     assert cost.large_share == round(6 / 14, 6)
     assert cost.takeovers == (Takeover(REFLECTION.id, "wait"),) * 2
     assert [segment.author for segment in cost.ribbon] == [Author.SMALL, Author.LARGE] * 2 + [Author.SMALL]
+    handoff = HandedOver(0.0, Author.LARGE, Handoff(0, 3, 0.01))
+    over_steps = [WriteStarted(0.0, Author.LARGE, REFLECTION.id, 0), handoff, *tokens(Author.LARGE, ["1.\n\n", "2."])]
+    assert RunCost.of(Trace.of([started(), *over_steps])).takeovers == (Takeover(REFLECTION.id, ""),)
 
 
 def test_costs_add_up_in_the_first_currency_that_is_named():
     one, two = Cost(small_tokens=1, seconds=0.5), Cost(small_tokens=2, large_tokens=4, money=0.25, currency="EUR")
     total = Cost.total(iter([one, two, two.model_copy(update={"currency": "USD"})]))
+    assert not any(dict(Cost()).values())
     assert total == Cost(small_tokens=5, large_tokens=8, seconds=0.5, money=0.5, currency="EUR")
 
 

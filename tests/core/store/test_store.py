@@ -13,7 +13,7 @@ from threading import Thread
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import StoreError
@@ -94,9 +94,6 @@ class KeptRun:
     state: RunState = RunState.ENDED
 
 
-has_exchanges = precondition(lambda self: self.exchanges)
-
-
 class AnyUseOfConversations(AnyUse):
     def __init__(self):
         super().__init__()
@@ -120,25 +117,21 @@ class AnyUseOfConversations(AnyUse):
         save(self.store, run, events, anew)
 
     def chosen(self, number):
-        """An exchange, with its conversation, that is not deleted for good."""
+        """An exchange that is not deleted for good, with its conversation."""
+        if not self.exchanges:
+            self.put("c0", None, "prime", a_run())
         return self.exchanges[number % len(self.exchanges)]
-
-    @initialize(problem=TEXT, answer=TEXT)
-    def a_person_begins(self, problem, answer):
-        self.put("c0", None, problem, a_run(problem, answer, steps=3))
 
     @rule(problem=TEXT, answer=TEXT)
     def a_new_conversation_begins(self, problem, answer):
         self.put(f"c{len(self.exchanges)}", None, problem, a_run(problem, answer, steps=1))
 
-    @has_exchanges
     @rule(number=NUMBER, problem=TEXT, answer=TEXT, is_fork=st.booleans())
     def a_problem_follows_another_or_takes_its_place(self, number, problem, answer, is_fork):
         conversation, exchange = self.chosen(number)
         parent = exchange.parent if is_fork else exchange.id
         self.put(conversation, parent, problem, a_run(problem, answer, steps=2))
 
-    @has_exchanges
     @rule(number=NUMBER, position=st.integers(0, 40), text=st.sampled_from(["It is mine.", ""]))
     def an_answer_is_edited_which_makes_another_try(self, number, position, text):
         conversation, exchange = self.chosen(number)
@@ -146,24 +139,20 @@ class AnyUseOfConversations(AnyUse):
         change = edited(trace, min(position, trace.length), text)
         self.put(conversation, exchange.parent, exchange.problem, change.events)
 
-    @has_exchanges
     @rule(number=NUMBER, length=st.integers(1, 12))
     def an_answer_is_stopped(self, number, length):
         conversation, exchange = self.chosen(number)
         stopped = RunEnded(0.0, Finish.STOPPED, "A person stopped it.")
         self.put(conversation, exchange.id, "two", [*a_run()[:length], stopped])
 
-    @has_exchanges
     @rule(number=NUMBER, words=TEXT)
     def an_answer_goes_on(self, number, words):
         self.write(self.chosen(number)[1].id, [*tokens(Author.LARGE, [words]), RunEnded(9.0, Finish.MAX_TOKENS)])
 
-    @has_exchanges
     @rule(number=NUMBER, answer=TEXT)
     def an_answer_is_written_anew(self, number, answer):
         self.write(self.chosen(number)[1].id, a_run("again", answer, steps=1), anew=True)
 
-    @has_exchanges
     @rule(number=NUMBER)
     def an_answer_is_reviewed(self, number):
         run = self.chosen(number)[1].id
@@ -171,7 +160,6 @@ class AnyUseOfConversations(AnyUse):
         self.store.runs.append(run, [review]).result()
         self.runs[run].events.append(review)
 
-    @has_exchanges
     @rule(number=NUMBER, length=st.integers(1, 20))
     def the_program_is_killed_while_it_writes(self, number, length):
         conversation, exchange = self.chosen(number)
@@ -181,28 +169,24 @@ class AnyUseOfConversations(AnyUse):
         forgotten = "answer = '', small_tokens = 0, ribbon = '[]'"
         self.reopen(f"UPDATE runs SET state = 'running', owner = '1@0.00', {forgotten} WHERE id = ?", run)
 
-    @has_exchanges
     @rule(number=NUMBER, title=st.sampled_from(["Sums", " Two\ud83d ", " "]))
     def a_conversation_is_renamed(self, number, title):
         conversation, _ = self.chosen(number)
         self.store.conversations.rename(conversation, title)
         self.kept[conversation].title = title.strip().replace("\ud83d", "?")
 
-    @has_exchanges
     @rule(number=NUMBER, pinned=st.booleans())
     def a_conversation_is_pinned_or_not(self, number, pinned):
         conversation, _ = self.chosen(number)
         self.store.conversations.pin(conversation, pinned)
         self.kept[conversation].is_pinned = pinned
 
-    @has_exchanges
     @rule(number=NUMBER)
     def another_try_is_shown(self, number):
         conversation, exchange = self.chosen(number)
         self.store.conversations.show(conversation, exchange.id).result()
         self.kept[conversation].leaf = exchange.id
 
-    @has_exchanges
     @rule(number=NUMBER, is_undone=st.booleans())
     def a_conversation_is_deleted_which_can_be_undone(self, number, is_undone):
         conversation, _ = self.chosen(number)
@@ -399,22 +383,17 @@ class AnyUseOfABatch(AnyUse):
             self.stale.append(kept.claimed)
             assert (row.job, row.state, row.cost) == (kept.claimed.id, JobState.DONE, kept.cost)
             assert None not in (row.started, row.ended)
-            assert (row.has_answer, row.outcome) == (
-                not error,
-                verdict.outcome if verdict and not error else Outcome.UNSCORED,
-            )
+            assert row.has_answer is (not error)
+            assert row.outcome is (verdict.outcome if verdict and not error else Outcome.UNSCORED)
 
     @rule(number=NUMBER)
-    def a_job_is_given_back(self, number):
+    def a_job_is_given_back_and_a_claim_that_is_over_changes_nothing(self, number):
+        for job in self.stale:
+            self.store.batches.give_back(job).result()
         if kept := self.in_state(JobState.CLAIMED, number):
             self.store.batches.give_back(kept.claimed).result()
             kept.state = JobState.WAITING
             self.stale.append(kept.claimed)
-
-    @rule(number=NUMBER)
-    def a_claim_that_is_over_is_given_back_and_changes_nothing(self, number):
-        if self.stale:
-            self.store.batches.give_back(self.stale[number % len(self.stale)]).result()
 
     @rule(arms=st.sampled_from([["small"], ["both", "large"], ["small", "both"]]))
     def what_failed_is_tried_again(self, arms):
@@ -433,13 +412,13 @@ class AnyUseOfABatch(AnyUse):
             self.store.batches.regrade(self.batch, self.settings, [(kept.claimed.id, "5\ud83d", verdict)])
             kept.result = ("5?", verdict, *kept.result[2:])
 
-    @precondition(lambda self: len(self.arms) == len(ARMS))
     @rule()
-    def an_arm_is_added(self):
+    def an_arm_is_added_once(self):
         arm = StoredArm("large", {"policy": "always"})
-        self.store.batches.add_arm(self.batch, arm, SEEDS)
-        self.arms.append(arm)
-        self.jobs += jobs_of("large")
+        if arm not in self.arms:
+            self.store.batches.add_arm(self.batch, arm, SEEDS)
+            self.arms.append(arm)
+            self.jobs += jobs_of("large")
         with pytest.raises(StoreError, match="has an arm “large” already"):
             self.store.batches.add_arm(self.batch, arm, [9])
 
@@ -457,14 +436,11 @@ class AnyUseOfABatch(AnyUse):
             found.attempt += 1
             found.state, found.claimed = JobState.CLAIMED, job
 
-    @rule()
-    def the_batch_is_deleted_and_had_back(self):
+    @invariant()
+    def batch_and_results_are_those_of_the_model_also_when_it_was_deleted_and_had_back(self):
         self.store.batches.delete(self.batch)
         assert self.store.batches.all() == []
         self.store.batches.restore(self.batch)
-
-    @invariant()
-    def batch_and_results_are_those_of_the_model(self):
         (batch,) = self.store.batches.all()
         assert batch == self.store.batches.open(self.batch)
         assert (batch.name, batch.settings, batch.arms) == ("MATH", self.settings, tuple(self.arms))
