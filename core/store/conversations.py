@@ -215,8 +215,8 @@ def excerpt_of(text: str, words: Sequence[str]) -> str:
     # At the beginning of a word, if it stands at one.
     tries = (re.search(before + each, text, re.IGNORECASE) for each in sought for before in (r"\b", ""))
     found = next(filter(None, tries), None)
-    if not found and (plain := _without_accents(text)) != text:
-        return excerpt_of(plain, [_without_accents(word) for word in words])
+    if not found and (plain := [_without_accents(each) for each in (text, *words)]) != [text, *words]:
+        return excerpt_of(plain[0], plain[1:])
     start, end = found.span() if found else (0, 0)
     left, right = "…" * (start > BEFORE), "…" * (end + AFTER < len(text))
     marked = f"{MARK_START}{text[start:end]}{MARK_END}"

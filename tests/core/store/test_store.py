@@ -6,6 +6,7 @@ import unicodedata
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
@@ -40,8 +41,6 @@ from baton_reasoning.core.thinking.values import TextPlace
 from tests.core.store.made import a_run, claim, concluded, save, tokens
 from tests.fakes.valued import values_of
 
-pytestmark = pytest.mark.scaled
-
 NUMBER = st.integers(0, 99)
 """Chooses among what there is, round and round."""
 
@@ -69,7 +68,7 @@ class AnyUse(RuleBasedStateMachine):
 # Conversations
 
 TEXT = st.lists(st.sampled_from("prime primes Éclair two\n2 99".split(" ")), min_size=1, max_size=3).map(" ".join)
-SEARCHED = st.lists(st.sampled_from(["PRIME", "prim", "eclair", "goes on", '"2', "mine*", "9"]), min_size=1, max_size=2)
+SEARCHED = st.lists(st.sampled_from(["PRIME", "primé", "eclair", "goes on", '"2', "mine*", "9"]), min_size=1, max_size=2)
 
 
 def words_of(text):
@@ -101,9 +100,11 @@ class AnyUseOfConversations(AnyUse):
         """The one that was changed last comes last."""
         self.runs: dict[str, KeptRun] = {}
         self.exchanges: list[tuple[str, StoredExchange]] = []
+        self.numbers = count()
 
     def put(self, conversation, parent, problem, events):
-        exchange = StoredExchange(f"e{len(self.exchanges)}", parent, problem, {"seed": len(self.exchanges)})
+        number = next(self.numbers)
+        exchange = StoredExchange(f"e{number}", parent, problem, {"seed": number})
         self.store.conversations.put(conversation, exchange).result()
         kept = self.kept[conversation] = self.kept.pop(conversation, None) or Kept()
         kept.exchanges.append(exchange)
@@ -119,12 +120,12 @@ class AnyUseOfConversations(AnyUse):
     def chosen(self, number):
         """An exchange that is not deleted for good, with its conversation."""
         if not self.exchanges:
-            self.put("c0", None, "prime", a_run())
+            self.a_new_conversation_begins("prime", "two")
         return self.exchanges[number % len(self.exchanges)]
 
     @rule(problem=TEXT, answer=TEXT)
     def a_new_conversation_begins(self, problem, answer):
-        self.put(f"c{len(self.exchanges)}", None, problem, a_run(problem, answer, steps=1))
+        self.put(f"c{next(self.numbers)}", None, problem, a_run(problem, answer, steps=1))
 
     @rule(number=NUMBER, problem=TEXT, answer=TEXT, is_fork=st.booleans())
     def a_problem_follows_another_or_takes_its_place(self, number, problem, answer, is_fork):
@@ -238,6 +239,8 @@ class AnyUseOfConversations(AnyUse):
         for name, kept in self.kept.items():
             found = self.store.conversations.open(name)
             assert (found.title, found.leaf, list(found.exchanges)) == (kept.title, kept.leaf, kept.exchanges)
+            first = kept.exchanges[0]
+            assert (found.name, found.created) == (kept.title or title_of(first.problem), first.created)
         for run, kept_run in self.runs.items():
             trace = self.store.runs.trace(run)
             assert trace.events == kept_run.events
@@ -246,7 +249,7 @@ class AnyUseOfConversations(AnyUse):
             assert concluded(self.store, run) == summary
 
 
-TestAnyUseOfConversations = AnyUseOfConversations.TestCase
+TestAnyUseOfConversations = pytest.mark.scaled(AnyUseOfConversations.TestCase)
 TestAnyUseOfConversations.settings = settings(stateful_step_count=20)
 
 
@@ -300,6 +303,7 @@ def test_words_of_a_script_without_blanks_are_found_inside_a_sentence(store, wor
         ("step thousand", "Three [thousand] steps.\nAn article on éclairs: the number we can go on to st…"),
         ("art", "…usand steps.\nAn [art]icle on éclairs"),
         ("eclair", "An article on [eclair]s: the"),
+        ("stéps", "Three thousand [steps]."),
     ],
 )
 def test_an_excerpt_shows_the_phrase_where_it_stands_or_else_the_longest_word(store, words, excerpt):
@@ -467,7 +471,7 @@ class AnyUseOfABatch(AnyUse):
             assert totals.unscored == len([kept for kept in done if kept.result[1] is None and not kept.result[2]])
 
 
-TestAnyUseOfABatch = AnyUseOfABatch.TestCase
+TestAnyUseOfABatch = pytest.mark.scaled(AnyUseOfABatch.TestCase)
 TestAnyUseOfABatch.settings = settings(stateful_step_count=20)
 
 
