@@ -115,9 +115,10 @@ def test_pages_have_problem_answer_and_thinking_signed_by_author(exported):
 
 def test_what_a_person_edited_is_signed_and_a_model_may_not_name_itself_markup():
     run = Trace.of(a_run())
-    edit = edited(run, run.pieces[0].position, "<b>Mine</b>")
+    edit = edited(run, run.pieces[0].position, "<b>Mine</b></details>")
     exported = single_run(edit)
     assert "✎ &lt;b&gt;Mine" in to_markdown(exported)
+    assert to_markdown(exported).count("</details>") == 1, "nobody can close the fold"
     page = to_html(exported)
     assert '<div class="piece person"><b title="a person">✎</b> <span class="why">edited</span> &lt;b&gt;Mine' in page
     assert '<i class="person"' in page
@@ -250,8 +251,7 @@ def test_nothing_becomes_a_tag_or_an_image_in_markdown(problem, one, two, system
     first = StoredExchange("1", None, problem, {"system": system})
     second = StoredExchange("2", "1", problem)
     answered = (Answered(first, Trace.of(a_run(answer=one))), Answered(second, Trace.of(a_run(answer=two))))
-    answered[0].trace.pieces[0].insert(f"{two}</details>")
+    answered[0].trace.pieces[0].insert(two)
     page = to_markdown(Exported(one, answered, "2", datetime.now(UTC)))
-    assert page.count("</details>") == 2, "no model can close the fold"
     for parser in (MarkdownIt("commonmark"), MarkdownIt("commonmark").enable("table")):
         assert set(re.findall(r"<([!?/]?[\w-]*)", parser.render(page))) <= WRITTEN_BY_MARKDOWN

@@ -145,15 +145,15 @@ def test_what_a_full_disk_refuses_is_said_at_once_and_saved_when_there_is_room(p
         recorder = store.runs.record("e")
         with a_full_disk():
             put, show = store.conversations.put("c", ASKED), store.conversations.show("c", "e")
-            recorder.record(events[:500])
             assert refused.wait(PATIENCE)
+            recorder.record(events[:500])
+            assert "disk" in str(store.flush())
             recorder.record(events[500:])
             for future in (put, show, recorder.finish()):
                 with pytest.raises(StoreError, match="disk"):
                     future.result(PATIENCE)
             with pytest.raises(StoreError, match="disk"):
                 store.batches.create("refused", {}, [], [])
-            assert "disk" in str(store.flush())
         assert accepted.wait(PATIENCE)
         assert store.flush() is None
         assert store.runs.trace("e").events == events

@@ -68,7 +68,9 @@ class AnyUse(RuleBasedStateMachine):
 # Conversations
 
 TEXT = st.lists(st.sampled_from("prime primes Éclair two\n2 99".split(" ")), min_size=1, max_size=3).map(" ".join)
-SEARCHED = st.lists(st.sampled_from(["PRIME", "primé", "eclair", "goes on", '"2', "mine*", "9"]), min_size=1, max_size=2)
+SEARCHED = st.lists(
+    st.sampled_from(["PRIME", "primé", "eclair", "goes on", '"2', "mine*", "9"]), min_size=1, max_size=2
+)
 
 
 def words_of(text):
@@ -196,8 +198,9 @@ class AnyUseOfConversations(AnyUse):
             self.store.conversations.restore(conversation)
         self.kept[conversation].is_deleted = not is_undone
 
-    @rule(is_over=st.booleans())
-    def a_month_passes_since_the_last_deletion_or_almost(self, is_over):
+    @rule(number=NUMBER, is_over=st.booleans())
+    def a_conversation_is_deleted_and_a_month_passes_or_almost(self, number, is_over):
+        self.a_conversation_is_deleted_which_can_be_undone(number, False)
         deleted = datetime.now(UTC) - KEEP_DELETED + timedelta(hours=-1 if is_over else 1)
         self.reopen("UPDATE conversations SET deleted = ? WHERE deleted IS NOT NULL", deleted.isoformat())
         for name in [name for name, kept in self.kept.items() if kept.is_deleted and is_over]:
@@ -358,6 +361,9 @@ class AnyUseOfABatch(AnyUse):
         """Claims that are over."""
 
     def in_state(self, state, number):
+        """One of the jobs in this state, claimed or finished for that if there is none; None if that cannot be."""
+        if not any(job.state is state for job in self.jobs):
+            self.a_job_ends(number, RIGHT, "") if state is JobState.DONE else self.a_job_is_claimed(None)
         jobs = [job for job in self.jobs if job.state is state]
         return jobs[number % len(jobs)] if jobs else None
 
@@ -430,7 +436,7 @@ class AnyUseOfABatch(AnyUse):
     def the_program_is_killed(self):
         self.reopen("UPDATE jobs SET owner = '1@0.00' WHERE state = 'claimed'")
         assert not self.store.batches.is_running(self.batch)
-        if self.in_state(JobState.CLAIMED, 0):
+        if any(kept.state is JobState.CLAIMED for kept in self.jobs):
             job = self.store.batches.claim(self.batch)  # which finds what the program left behind
             for kept in self.jobs:
                 if kept.state is JobState.CLAIMED:
@@ -491,9 +497,10 @@ def test_two_programs_on_one_batch_share_its_jobs(store, path):
     assert sorted(job.id for job in claimed) == list(range(1, 9))
 
 
-def test_a_batch_that_is_not_there_is_said_and_a_run_names_its_batch_and_problem(store):
-    with pytest.raises(StoreError, match="not in the store"):
-        store.batches.open("nothing")
+def test_what_is_not_there_is_said_and_a_run_names_its_batch_and_problem(store):
+    for table in (store.batches, store.conversations):
+        with pytest.raises(StoreError, match="not in the store"):
+            table.open("nothing")
     batch = store.batches.create("MATH", {}, PROBLEMS, ARMS)
     *_, last = claim(store, batch, 100)
     assert store.batches.of_run(last.run) == (store.batches.open(batch), PROBLEMS[1])
