@@ -78,7 +78,7 @@ NO_NUMBER = {"event": "usage", "at": 1, "author": "large", "usage": {"cost": {"r
         *((text, "cannot be read as a conversation") for text in ("", "nonsense", "[" * 100_000)),
         *((text, "not a conversation that Baton exported") for text in ("[]", "{}", '{"format": "other"}')),
         ({"version": 99}, "newer"),
-        *(({"leaf": leaf}, "cannot be read as a conversation") for leaf in ({}, [], 7)),
+        *(({"leaf": leaf}, "cannot be read as a conversation") for leaf in (["1"], [], 7)),
         ({"exchanges": [{}]}, "cannot be read as a conversation"),
     ],
 )

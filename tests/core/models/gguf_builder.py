@@ -1,7 +1,11 @@
-"""Writes small GGUF files for tests, by the format's own description."""
+"""Writes small GGUF files for tests, by the format's own description, and grows tiny models of any architecture."""
 
+import re
 import struct
 from dataclasses import dataclass
+from typing import Any
+
+import llama_cpp
 
 F32, Q8_0 = 0, 8
 TYPE_SIZES = {F32: (1, 4), Q8_0: (32, 34)}
@@ -114,3 +118,109 @@ def _stored(value):
 
 def _padded(size):
     return -(-size // 32) * 32
+
+
+# Models of any architecture, grown by asking llama.cpp what they miss, in a process of its own
+
+USUAL = {
+    "embedding_length": 64,
+    "context_length": 2048,
+    "feed_forward_length": 96,
+    "attention.head_count": 4,
+    "attention.head_count_kv": 2,
+    "attention.layer_norm_rms_epsilon": 1e-5,
+    "attention.layer_norm_epsilon": 1e-5,
+    "rope.dimension_count": 16,
+}
+WINDOW = {"attention.sliding_window": 128}
+EXPERTS = {"expert_count": 4, "expert_used_count": 2, "expert_feed_forward_length": 32}
+STATE = {"ssm.conv_kernel": 4, "ssm.inner_size": 128, "ssm.state_size": 16}
+GEMMA4 = {
+    "attention.sliding_window_pattern": [True, True, True, True, True, False, True, False],
+    "attention.key_length": 32,
+    "attention.value_length": 32,
+    "attention.key_length_swa": 16,
+    "attention.value_length_swa": 16,
+    "attention.shared_kv_layers": 2,
+    "embedding_length_per_layer_input": 16,
+    "rope.dimension_count_swa": 16,
+}
+RWKV7 = {"wkv.head_size": 16, "token_shift_count": 2} | {
+    f"attention.{name}_lora_rank": 8 for name in ("decay", "iclr", "value_residual_mix", "gate")
+}
+QWEN35 = {"ssm.time_step_rank": 8, "ssm.group_count": 4, "rope.dimension_sections": [4, 4, 0, 0]}
+DEEPSEEK2 = {
+    "attention.head_count_kv": 1,
+    "attention.key_length": 80,
+    "attention.value_length": 64,
+    "attention.key_length_mla": 48,
+    "attention.value_length_mla": 32,
+    "attention.kv_lora_rank": 64,
+    "attention.q_lora_rank": 32,
+    "leading_dense_block_count": 1,
+    "expert_shared_count": 1,
+    "expert_weights_scale": 1.0,
+}
+RECIPES: dict[str, tuple[int, dict[str, Any]]] = {
+    "gemma3": (7, WINDOW),
+    "gpt-oss": (3, WINDOW | EXPERTS),
+    "plamo3": (8, WINDOW),
+    "gemma4": (8, WINDOW | GEMMA4),
+    "mamba2": (2, STATE | {"ssm.time_step_rank": 4, "ssm.group_count": 2}),
+    "rwkv7": (2, RWKV7),
+    "jamba": (4, STATE | {"attention.head_count_kv": [0, 0, 2, 0], "ssm.time_step_rank": 4}),
+    "lfm2": (4, {"attention.head_count_kv": [0, 2, 0, 2], "shortconv.l_cache": 3}),
+    "qwen35": (4, STATE | QWEN35),
+    "deepseek2": (2, DEEPSEEK2 | EXPERTS),
+}
+"""By architecture: the number of blocks, and keys; one of each kind."""
+
+WANTED = {
+    "qwen35": [f"blk.3.attn_{name}" for name in "qkv"]
+    + [f"blk.{block}.attn_{name}" for block in range(3) for name in ("qkv", "gate")]
+}
+"""Tensors that llama.cpp can do without, but not well."""
+
+
+def logging_llama():
+    """Start llama.cpp with a log in a list; the callback is returned too, or it is collected while it is called."""
+    log = []
+
+    @llama_cpp.llama_log_callback
+    def keep(_level, text, _user):
+        log.append(text.decode(errors="replace"))
+
+    llama_cpp.llama_log_set(keep, None)
+    llama_cpp.llama_backend_init()
+    return log, keep
+
+
+def loaded(path):
+    return llama_cpp.llama_model_load_from_file(str(path).encode(), llama_cpp.llama_model_default_params())
+
+
+def grow(folder, architecture, shape=()):
+    """Write a model by its recipe, or a larger one by keys of its shape; return its path.
+
+    llama.cpp names a tensor that is not there, or the shape it wants; that is added until the model loads.
+    """
+    log, _keep = logging_llama()
+    blocks, keys = RECIPES[architecture]
+    values = values_of_a_llama(tokenizer__ggml__token_type=None, general__architecture=architecture)
+    own = USUAL | {"block_count": blocks} | keys | dict(shape)
+    values |= {f"{architecture}.{key}": value for key, value in own.items()}
+    shapes: dict[str, tuple[int, ...]] = {f"{name}.weight": (1,) for name in WANTED.get(architecture, ())}
+    while True:
+        tensors = [TensorSpec(name, lengths) for name, lengths in shapes.items()]
+        path = write_gguf(folder / f"{architecture}.gguf", values, tensors=tensors)
+        log.clear()
+        if model := loaded(path):
+            llama_cpp.llama_model_free(model)
+            return path
+        said = "".join(log)
+        if missing := re.search(r"tensor '([^']+)' not found", said):
+            shapes[missing[1]] = (1,)
+        else:
+            other = re.search(r"tensor '([^']+)' has wrong shape; expected\s+([\d, ]+), got", said)
+            assert other, f"{architecture} does not grow: {said[-1000:]}"
+            shapes[other[1]] = tuple(int(length) for length in other[2].split(",") if length.strip())

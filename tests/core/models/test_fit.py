@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from itertools import accumulate
+from typing import Any
 
 import llama_cpp
 import pytest
@@ -27,28 +28,11 @@ from baton_reasoning.core.models.fit import (
 from baton_reasoning.core.models.gguf import Block, ModelShape, read_header
 from baton_reasoning.core.models.hub import Hub
 from baton_reasoning.core.models.options import HubAccess, KvType, LoadOptions, Switch
-from tests.core.models.gguf_builder import TensorSpec, values_of_a_llama, write_gguf
+from tests.core.models.gguf_builder import RECIPES, grow, loaded, logging_llama
 from tests.core.models.hub_server import running_hub
 from tests.patience import PATIENCE
 
 # What llama.cpp itself says it allocated, asked in a process of its own
-
-
-def logging_llama():
-    """Start llama.cpp with a log in a list; the callback is returned too, or it is collected while it is called."""
-    log = []
-
-    @llama_cpp.llama_log_callback
-    def keep(_level, text, _user):
-        log.append(text.decode(errors="replace"))
-
-    llama_cpp.llama_log_set(keep, None)
-    llama_cpp.llama_backend_init()
-    return log, keep
-
-
-def loaded(path):
-    return llama_cpp.llama_model_load_from_file(str(path).encode(), llama_cpp.llama_model_default_params())
 
 
 def opened(model, options):
@@ -107,91 +91,16 @@ def test_within_a_tenth_of_what_llama_cpp_takes(name, request):
         assert guess.total_bytes == pytest.approx(sum(taken), rel=0.1), options
 
 
-USUAL = {
-    "embedding_length": 64,
-    "context_length": 2048,
-    "feed_forward_length": 96,
-    "attention.head_count": 4,
-    "attention.head_count_kv": 2,
-    "attention.layer_norm_rms_epsilon": 1e-5,
-    "attention.layer_norm_epsilon": 1e-5,
-    "rope.dimension_count": 16,
-}
-WINDOW = {"attention.sliding_window": 128}
-EXPERTS = {"expert_count": 4, "expert_used_count": 2, "expert_feed_forward_length": 32}
-STATE = {"ssm.conv_kernel": 4, "ssm.inner_size": 128, "ssm.state_size": 16}
-GEMMA4 = {
-    "attention.sliding_window_pattern": [True, True, True, True, True, False, True, False],
-    "attention.key_length": 32,
-    "attention.value_length": 32,
-    "attention.key_length_swa": 16,
-    "attention.value_length_swa": 16,
-    "attention.shared_kv_layers": 2,
-    "embedding_length_per_layer_input": 16,
-    "rope.dimension_count_swa": 16,
-}
-RWKV7 = {"wkv.head_size": 16, "token_shift_count": 2} | {
-    f"attention.{name}_lora_rank": 8 for name in ("decay", "iclr", "value_residual_mix", "gate")
-}
-QWEN35 = {"ssm.time_step_rank": 8, "ssm.group_count": 4, "rope.dimension_sections": [4, 4, 0, 0]}
-DEEPSEEK2 = {
-    "attention.head_count_kv": 1,
-    "attention.key_length": 80,
-    "attention.value_length": 64,
-    "attention.key_length_mla": 48,
-    "attention.value_length_mla": 32,
-    "attention.kv_lora_rank": 64,
-    "attention.q_lora_rank": 32,
-    "leading_dense_block_count": 1,
-    "expert_shared_count": 1,
-    "expert_weights_scale": 1.0,
-}
-# Architecture, number of blocks, keys; one of each kind.
-RECIPES = [
-    ("gemma3", 7, WINDOW),
-    ("gpt-oss", 3, WINDOW | EXPERTS),
-    ("plamo3", 8, WINDOW),
-    ("gemma4", 8, WINDOW | GEMMA4),
-    ("mamba2", 2, STATE | {"ssm.time_step_rank": 4, "ssm.group_count": 2}),
-    ("rwkv7", 2, RWKV7),
-    ("jamba", 4, STATE | {"attention.head_count_kv": [0, 0, 2, 0], "ssm.time_step_rank": 4}),
-    ("lfm2", 4, {"attention.head_count_kv": [0, 2, 0, 2], "shortconv.l_cache": 3}),
-    ("qwen35", 4, STATE | QWEN35),
-    ("deepseek2", 2, DEEPSEEK2 | EXPERTS),
-]
-WANTED = {
-    "qwen35": [f"blk.3.attn_{name}" for name in "qkv"]
-    + [f"blk.{block}.attn_{name}" for block in range(3) for name in ("qkv", "gate")]
-}
-"""Tensors that llama.cpp can do without, but not well."""
 OF_A_GROWN_MODEL = LoadOptions(context=1024, batch=64, parallel=3)
 
 
 def grow_models(folder):
-    """Make a tiny model of each recipe; return MiB of its caches and states, and whether those can be truncated.
-
-    llama.cpp names a tensor that is not there, or the shape it wants; that is added until the model loads.
-    """
-    log, _keep = logging_llama()
+    """Grow a model of each recipe; return MiB of its caches and states, and whether those can be truncated."""
     taken = []
-    for architecture, blocks, keys in RECIPES:
-        values = values_of_a_llama(tokenizer__ggml__token_type=None, general__architecture=architecture)
-        own = USUAL | {"block_count": blocks} | keys
-        values |= {f"{architecture}.{key}": value for key, value in own.items()}
-        shapes = {f"{name}.weight": (1,) for name in WANTED.get(architecture, ())}
-        while True:
-            tensors = [TensorSpec(name, shape) for name, shape in shapes.items()]
-            path = write_gguf(folder / f"{architecture}.gguf", values, tensors=tensors)
-            log.clear()
-            if model := loaded(path):
-                break
-            said = "".join(log)
-            if missing := re.search(r"tensor '([^']+)' not found", said):
-                shapes[missing[1]] = (1,)
-            else:
-                other = re.search(r"tensor '([^']+)' has wrong shape; expected\s+([\d, ]+), got", said)
-                assert other, f"{architecture} does not grow: {said[-1000:]}"
-                shapes[other[1]] = tuple(int(length) for length in other[2].split(",") if length.strip())
+    for architecture in RECIPES:
+        path = grow(folder, architecture)
+        log, _keep = logging_llama()
+        model = loaded(path)
         context = opened(model, OF_A_GROWN_MODEL)
         found = buffers(log)
         is_cut = not (llama_cpp.llama_model_is_recurrent(model) or llama_cpp.llama_model_is_hybrid(model))
@@ -205,7 +114,7 @@ def grow_models(folder):
 def test_caches_and_states_of_every_kind_of_architecture_are_llama_cpps(tmp_path):
     rounding = 0.011  # llama.cpp prints hundredths of a MiB, for one or two caches
     taken = run_in_subprocess(grow_models, tmp_path, seconds=3 * PATIENCE)
-    for (architecture, *_), (cache, state, is_cut) in zip(RECIPES, taken, strict=True):
+    for architecture, (cache, state, is_cut) in zip(RECIPES, taken, strict=True):
         header = read_header(tmp_path / f"{architecture}.gguf")
         guess = estimate(header, OF_A_GROWN_MODEL)
         assert guess.kv_bytes / 2**20 == pytest.approx(cache, abs=rounding), architecture
@@ -316,7 +225,7 @@ def test_the_change_that_is_advised_helps_and_none_before_it_does(model, devices
         return
     assert bool(advised[2]) is (wanted is FitKind.WHOLE_ON_GPU)
     context = re.search(r"[\d,]{4,}", advised[1])
-    changes = {"context": int(context[0].replace(",", ""))} if context else {}
+    changes: dict[str, Any] = {"context": int(context[0].replace(",", ""))} if context else {}
     changes |= {"kv_type": KvType.Q8_0} if "q8_0" in advised[1] else {}
     tries = [changes]
     if context and "q8_0" in advised[1]:

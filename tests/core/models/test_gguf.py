@@ -371,7 +371,7 @@ def test_damaged_headers_are_read_or_refused_in_little_memory(tmp_path):
     hybrid = values_of_a_llama(general__architecture="qwen3next", qwen3next__ssm__state_size=8)
     wholes = [gguf_bytes(), gguf_bytes(sliding), gguf_bytes(hybrid)]
     path = tmp_path / "damaged.gguf"
-    outcomes = Counter()
+    outcomes = Counter[bool]()
     for number in range(DAMAGED_HEADERS):
         path.unlink(missing_ok=True)  # overwriting would make some file systems flush: ten times slower
         path.write_bytes(damaged(wholes[number % len(wholes)], chance) + chance.randbytes(number % 60))

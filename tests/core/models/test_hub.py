@@ -207,7 +207,8 @@ def test_quantisations_are_named_as_people_say_them(path, label):
 def test_the_recommended_file_has_four_bits_or_else_is_the_largest_and_is_no_projector(tmp_path):
     def label_of_best(*names):
         choices = quantisations((name, RemoteFile("", name, size)) for size, name in enumerate(names, start=1))
-        return recommended(choices).label
+        best = recommended(choices)
+        return best and best.label
 
     assert label_of_best("m-Q2_K.gguf", "m-Q4_K_M.gguf", "m-F16.gguf") == "Q4_K_M"
     assert label_of_best("m-TQ1_0.gguf", "m-TQ2_0.gguf") == "TQ2_0"
@@ -361,7 +362,7 @@ def test_shards_appear_together_the_first_last_and_none_stays_alone(hub, asked, 
         return rename(part, target)
 
     hub.faults.cuts = [50_000, 150_000, 20_000]
-    seen = set()
+    seen: set[tuple[object, ...]] = set()
     with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", ends_before_the_first)
         with pytest.raises(KeyboardInterrupt):

@@ -432,7 +432,7 @@ CANNOT_BE_WRITTEN = [written(2**70), written(object()), written("\ud83d"), raisi
 
 @pytest.mark.parametrize("save", CANNOT_BE_WRITTEN)
 def test_a_buffer_that_cannot_be_written_is_said_once_and_the_others_are_saved(path, save):
-    told = SimpleQueue()
+    told: SimpleQueue[StoreError | None] = SimpleQueue()
 
     def on_trouble(trouble):
         told.put(trouble)
@@ -465,7 +465,7 @@ def test_one_answer_that_must_wait_or_cannot_be_stored_stops_no_other(path):
     assert waiting.tries == 2
     with pytest.raises(StoreError, match="Another Baton"):
         database.close()
-    deep = {}
+    deep: dict[str, object] = {}
     for _ in range(100_000):
         deep = {"deeper": deep}
     store = Store.open(path)

@@ -5,6 +5,7 @@ import math
 import zlib
 from contextlib import closing, suppress
 from itertools import pairwise
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,7 +130,7 @@ STARTED = {
     "thinking": True,
     "schema": 1,
 }
-LINES = [
+LINES: list[dict[str, Any]] = [
     STARTED,
     {"event": "write_started", "at": 0.1, "author": "small", "reason": None, "position": 0},
     {"event": "handed_over", "at": 0.2, "author": "small", "reused": 3, "prefilled": 5, "seconds": 0.1}

@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -35,7 +36,7 @@ from baton_reasoning.core.store.run_cost import RunCost
 from baton_reasoning.core.store.runs import RunState
 from baton_reasoning.core.store.store import KEEP_DELETED, Store
 from baton_reasoning.core.thinking.edit import edited
-from baton_reasoning.core.thinking.events import Finish, RunEnded
+from baton_reasoning.core.thinking.events import Event, Finish, RunEnded
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import TextPlace
 from tests.core.store.made import a_run, claim, concluded, save, tokens
@@ -91,7 +92,7 @@ class Kept:
 
 @dataclass
 class KeptRun:
-    events: list = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     state: RunState = RunState.ENDED
 
 
@@ -108,7 +109,7 @@ class AnyUseOfConversations(AnyUse):
         number = next(self.numbers)
         exchange = StoredExchange(f"e{number}", parent, problem, {"seed": number})
         self.store.conversations.put(conversation, exchange).result()
-        kept = self.kept[conversation] = self.kept.pop(conversation, None) or Kept()
+        kept = self.kept[conversation] = self.kept.pop(conversation, Kept())
         kept.exchanges.append(exchange)
         kept.leaf = exchange.id
         self.exchanges.append((conversation, exchange))
@@ -214,7 +215,7 @@ class AnyUseOfConversations(AnyUse):
     @rule(words=SEARCHED)
     def a_person_searches(self, words):
         wanted = words_of(" ".join(words))
-        expected = {}
+        expected: dict[str, set[str]] = {}
         for name, kept in self.kept.items():
             for each in kept.exchanges if not kept.is_deleted else ():
                 trace = Trace.of(self.runs[each.id].events)
@@ -341,10 +342,10 @@ class KeptJob:
     seed: int
     state: JobState = JobState.WAITING
     attempt: int = 0
-    result: tuple = ("", None, "", (), None)
+    result: tuple[Any, ...] = ("", None, "", (), None)
     """Answer, verdict, error, notices and conditions."""
     cost: RunCost = field(default_factory=RunCost)
-    claimed: object = None
+    claimed: Any = None
 
 
 def jobs_of(*arms):
@@ -377,6 +378,7 @@ class AnyUseOfABatch(AnyUse):
         kept = min(waiting, key=lambda kept: (kept.position, kept.seed))  # the first of them, so the oldest arm
         kept.attempt += 1
         before, kept.claimed, kept.state = kept.claimed, job, JobState.CLAIMED
+        assert job
         assert (job.arm, job.position, job.seed) == (kept.arm, kept.position, kept.seed)
         assert (job.attempt, job.problem) == (kept.attempt, PROBLEMS[kept.position])
         if before:
@@ -438,6 +440,7 @@ class AnyUseOfABatch(AnyUse):
         assert not self.store.batches.is_running(self.batch)
         if any(kept.state is JobState.CLAIMED for kept in self.jobs):
             job = self.store.batches.claim(self.batch)  # which finds what the program left behind
+            assert job
             for kept in self.jobs:
                 if kept.state is JobState.CLAIMED:
                     kept.state = JobState.WAITING

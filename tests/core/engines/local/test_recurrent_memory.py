@@ -1,8 +1,5 @@
 """Models whose memory cannot be truncated are restored from snapshots: a recurrent and a hybrid one, grown here."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -10,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from baton_reasoning.core.child_process import run_in_subprocess
 from baton_reasoning.core.engines.base import Message, Token
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.options import LoadOptions, Sampling
 from tests.core.engines.local.writing import likeliest
-from tests.core.models.test_shape_agreement import RECIPES, REPOSITORY, USUAL
+from tests.core.models import gguf_builder
 from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
@@ -35,11 +33,7 @@ def engine(request, tmp_path_factory):
 
 def grow(architecture: str, folder: Path, shape: Mapping[str, int] = NO_CHANGES) -> Path:
     """A tiny model of this architecture; or a larger one, by keys of its shape."""
-    name, blocks, keys, wanted = next(recipe for recipe in RECIPES if recipe[0] == architecture)
-    recipe = {"architecture": name, "keys": USUAL | {"block_count": blocks} | keys | {**shape}, "wanted": wanted}
-    command = [sys.executable, "-m", "tests.core.models.grown_models", str(folder), json.dumps([recipe])]
-    subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True, timeout=PATIENCE)
-    path = folder / f"{name}.gguf"
+    path = run_in_subprocess(gguf_builder.grow, folder, architecture, dict(shape), seconds=PATIENCE)
     give_weights(path)
     return path
 
