@@ -251,6 +251,13 @@ def test_the_advice_is_a_sentence(devices, advice):
     assert fit(needs(4), devices).advice.endswith(advice)
 
 
+def test_a_gpu_is_used_for_two_layers_and_not_for_one():
+    model = needs(4)
+    gpu = (model.output_bytes + model.block_bytes[-1] + model.compute_bytes + MARGIN_BYTES) / GIB
+    assert fit(model, machine(8, gpu)).layers == 2
+    assert fit(model, machine(8, gpu - 1 / GIB)).kind is FitKind.RAM_ONLY
+
+
 def test_a_pair_shares_the_machine():
     pair = fit_pair(needs(2), needs(4), machine(8, 6))
     assert (pair.small.kind, pair.large.kind) == (FitKind.WHOLE_ON_GPU, FitKind.SPLIT)
