@@ -16,23 +16,18 @@ import sys
 import time
 from collections.abc import Iterator
 
-from tests.bench.rounds import Row
-from tests.bench.table import HEAD, line, write
+from tests.bench.table import HEAD, Row, line, write
 
 MODULES = {
     "P1": "path",
-    "P2": "economy",
     "P3": "remote",
     "P4": "batch",
     "P5": "schedule",
     "P6": "window",
     "P7": "drafting",
-    "P8": "second_question",
     "P9": "scoring",
-    "P11": "branches",
     "P12": "prediction",
     "P13": "threads",
-    "handoff": "handoff",
     "fit": "fit",
 }
 """What measures each figure: `rows(rounds)` of the module yields the lines of the table."""

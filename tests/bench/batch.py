@@ -20,12 +20,11 @@ from baton_reasoning.core.models.options import LoadOptions, Sampling
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import TokenWritten
 from tests.bench.generated import bench_model
-from tests.bench.rounds import Row, at_least, in_turn, ratios
+from tests.bench.table import Row, at_least, in_turn, ratios
 
 TOKENS = 48
 GOAL = 0.95
-MANY_ROUNDS = 3
-"""Of 64 texts, each of which takes most of a minute on two cores."""
+TEXTS = 16
 CONTEXT = 256
 
 
@@ -72,11 +71,10 @@ def through_baton(engine: LocalEngine, texts: int) -> float:
 
 
 def rows(rounds: int) -> Iterator[Row]:
-    for texts in (16, 64):
-        gains = measure(Setup(bench_model(), texts), rounds if texts < 64 else min(rounds, MANY_ROUNDS))
-        ratio = ratios(gains["baton"], gains["raw"])
-        more = f"; {statistics.median(gains['baton']):.2f} times one text, raw {statistics.median(gains['raw']):.2f}"
-        yield at_least("P4", f"gain of {texts} texts at once over one, Baton / raw decode", GOAL, ratio, more)
+    gains = measure(Setup(bench_model(), TEXTS), rounds)
+    ratio = ratios(gains["baton"], gains["raw"])
+    more = f"; {statistics.median(gains['baton']):.2f} times one text, raw {statistics.median(gains['raw']):.2f}"
+    yield at_least("P4", f"gain of {TEXTS} texts at once over one, Baton / raw decode", GOAL, ratio, more)
 
 
 def measure(setup: Setup, rounds: int) -> dict[str, list[float]]:

@@ -23,7 +23,7 @@ from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
 from baton_reasoning.core.models.options import LoadOptions, Sampling, Switch
 from baton_reasoning.core.run import RunSettings, ask
 from tests.bench.generated import bench_model, decode_seconds, f32_copy
-from tests.bench.rounds import Row, at_most, in_turn, ratios
+from tests.bench.table import Row, at_most, in_turn, ratios
 
 SAMPLING = Sampling(temperature=0.6)
 ALWAYS = 3

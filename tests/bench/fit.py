@@ -19,7 +19,7 @@ from baton_reasoning.core.models.fit import estimate, fit_with_layers, in_gib
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.options import DemoModel, LoadOptions, Sampling
 from tests.bench.generated import bench_model
-from tests.bench.rounds import Row, left_out
+from tests.bench.table import Row, left_out
 from tests.packaged_models import smollm2_path
 
 QUESTION: Conversation = (Message("user", "Count."),)

@@ -1,14 +1,8 @@
-"""P1: small only through Baton's whole path (loop, session, pipe, scheduler, sampler) over bare llama_decode.
-
-At 32,000 tokens of text the model is the demo pair's large one, whose context is raised for it: SmolLM2 was trained for
-8,192, and a larger model would take minutes to read so much on a CPU. Its decode is as short as any, so that what Baton
-adds to a token shows most.
-"""
+"""P1: small only through Baton's whole path (loop, session, pipe, scheduler, sampler) over bare llama_decode."""
 
 from __future__ import annotations
 
 import multiprocessing
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -19,26 +13,25 @@ from typing import NamedTuple
 
 import psutil
 
-from baton_reasoning.core.demo_pair.costly import BLOCK, costly
 from baton_reasoning.core.engines.base import Message
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.local.llama import BatchEntry, Llama
 from baton_reasoning.core.engines.local.messages import WorkerOptions
 from baton_reasoning.core.models.fit import estimate, in_gib
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.options import DemoModel, LoadOptions, Sampling
+from baton_reasoning.core.models.options import LoadOptions, Sampling
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import Author, RunEnded, TokenWritten, WriteEnded
 from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.trace import Trace
 from tests.bench.generated import LONG_CONTEXT, NO_REAL_PAIR, bench_model
-from tests.bench.rounds import Row, at_least, in_turn, left_out, ratios
+from tests.bench.table import Row, at_least, in_turn, left_out, ratios
 from tests.packaged_models import qwen_path
 
 TOKENS = 200
 SETTLING = 2.5
 """Seconds after which a worker has prepared its prompt cache for the next turn, which would slow the bare decodes."""
-LONG, LONGEST = 7_900, 32_000
+LONG = 7_900
 QUESTION = (Message("user", "Tell a long story about a ship and a storm."),)
 GOAL = 0.97
 
@@ -55,16 +48,6 @@ def rows(rounds: int) -> Iterator[Row]:
         yield from long_rows(large, f", {large.stem}", rounds)
     else:
         yield left_out("P1", NO_REAL_PAIR)
-    with tempfile.TemporaryDirectory() as folder:
-        model = costly(
-            DemoModel.LARGE.path,
-            Path(folder) / "long.gguf",
-            BLOCK,
-            llama__context_length=LONGEST + 1024,
-            tokenizer__ggml__eos_token_id=0,  # never drawn, so that no text ends
-        )
-        for values in measure(Setup(model, LONGEST + 1024, LONGEST), (0,), rounds).ratios.values():
-            yield at_least("P1", f"the same after {LONGEST:,} tokens, the demo pair's large model", GOAL, values)
 
 
 def long_rows(model: Path, name: str, rounds: int) -> Iterator[Row]:

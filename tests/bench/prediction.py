@@ -29,10 +29,10 @@ from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeove
 from baton_reasoning.core.thinking.steps import Boundary
 from baton_reasoning.core.thinking.trace import Trace
 from tests.bench.generated import LONG_CONTEXT, LONG_TEXT, LONG_TOKENS, NO_REAL_PAIR, bench_model, f32_copy
-from tests.bench.rounds import Row, left_out
+from tests.bench.table import Row, left_out
 from tests.packaged_models import gemma_path, qwen_path
 
-RATIOS = (5, 13, 27)
+RATIO = 13
 PROBLEMS = 2
 TOKENS = 100
 """Of an answer, at most."""
@@ -45,10 +45,8 @@ def rows(rounds: int) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         questions = [problem.question for problem in islice(held_out_problems(seed=3), PROBLEMS)]
-        for ratio in RATIOS:
-            small, large = costly_pair(ratio, folder)
-            yield row(f"the demo pair at a cost of 1:{ratio}", ratios(small, large, DEMO_SETTINGS, questions, rounds))
-            large.unlink()
+        small, large = costly_pair(RATIO, folder)
+        yield row(f"the demo pair at a cost of 1:{RATIO}", ratios(small, large, DEMO_SETTINGS, questions, rounds))
         model = bench_model()
         copy = f32_copy(model, folder / "f32.gguf")
         yield row(f"{model.stem} and its F32 copy", ratios(model, copy, OFTEN, [LIST], rounds))

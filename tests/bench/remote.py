@@ -1,5 +1,5 @@
-"""P3: what a handoff to a server costs, with and without prefetching, also to a hybrid model; and a server's speed
-over the local engine's. Small model and server have a core each.
+"""P3: what a handoff to a server costs with prefetching, also to a hybrid model; and a server's speed over the local
+engine's. Small model and server have a core each.
 
 The test server of the package xllamacpp is another build of llama.cpp than the local engine's, which alone decides
 the second figure. For the same build on both sides, name your own in BATON_LLAMA_SERVER (docs/measurements.md).
@@ -18,22 +18,19 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-import httpx2
-
 from baton_reasoning.core.engines.base import Handoff, Message, Session, Token
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.open import share_vocabulary
 from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
-from baton_reasoning.core.engines.remote.protocol import CompletionRequest
 from baton_reasoning.core.engines.remote.servers import open_server
 from baton_reasoning.core.models.options import LoadOptions, Sampling
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.write_stream import PREFETCH_EVERY
 from tests.bench.generated import LONG_CONTEXT, LONG_TEXT, LONG_TOKENS, NO_REAL_PAIR, bench_model
-from tests.bench.rounds import Row, at_least, at_most, in_turn, left_out, ratios, spread
+from tests.bench.table import Row, at_least, at_most, in_turn, left_out, ratios
 from tests.core.engines.local.test_recurrent_memory import grow
 from tests.core.models.gguf_builder import WORDS
 from tests.packaged_models import qwen_path
@@ -81,16 +78,11 @@ def rows(rounds: int) -> Iterator[Row]:
         LlamaServer(ServerOptions(str(path), context=2048)) as server,
     ):
         address = ServerAddress(server.url, KEY)
-        for on in (True, False):
-            with closing(open_server(address, RemoteOptions(supports_prefetch=on))) as large:
-                share_vocabulary(local, large)
-                way = "with prefetching" if on else "without"
-                yield passing_row(way, Place(local, large, LOOKAHEAD), 1.5 if on else None)
+        with closing(open_server(address, RemoteOptions(supports_prefetch=True))) as large:
+            share_vocabulary(local, large)
+            yield passing_row("with prefetching", Place(local, large, LOOKAHEAD), 1.5)
         with closing(open_server(address)) as remote:
-            speeds = in_turn(
-                {"local": lambda: speed(local), "server": lambda: speed(remote), "stream": lambda: raw_speed(remote)},
-                rounds,
-            )
+            speeds = in_turn({"local": lambda: speed(local), "server": lambda: speed(remote)}, rounds)
         build = "one build" if os.environ.get(BINARY) else "two builds of llama.cpp"
         yield at_least(
             "P3",
@@ -98,8 +90,6 @@ def rows(rounds: int) -> Iterator[Row]:
             0.95,
             ratios(speeds["server"], speeds["local"]),
         )
-        streamed = spread(ratios(speeds["server"], speeds["stream"]), digits=2)
-        yield Row("P3", "tokens of a server through Baton / its bare stream", "", streamed)
     yield from hybrid_rows()
     if large_path := qwen_path():
         yield from real_rows(path, large_path)
@@ -113,13 +103,11 @@ def real_rows(small_path: Path, large_path: Path) -> Iterator[Row]:
         closing(LocalEngine(small_path, OPTIONS.model_copy(update={"context": LONG_CONTEXT}))) as small,
         LlamaServer(ServerOptions(str(large_path), context=LONG_CONTEXT)) as server,
     ):
-        for on in (True, False):
-            options = RemoteOptions(supports_prefetch=on)
-            with closing(open_server(ServerAddress(server.url, KEY), options)) as large:
-                share_vocabulary(small, large)
-                way = f"{'with prefetching' if on else 'without'}, after {LONG_TOKENS:,} tokens"
-                place = Place(small, large, LOOKAHEAD, before=LONG_TEXT)
-                yield passing_row(f"{way}, {small_path.stem} and {large_path.stem}", place, 1.5 if on else None)
+        options = RemoteOptions(supports_prefetch=True)
+        with closing(open_server(ServerAddress(server.url, KEY), options)) as large:
+            share_vocabulary(small, large)
+            way = f"with prefetching, after {LONG_TOKENS:,} tokens, {small_path.stem} and {large_path.stem}"
+            yield passing_row(way, Place(small, large, LOOKAHEAD, before=LONG_TEXT), 1.5)
 
 
 def hybrid_rows() -> Iterator[Row]:
@@ -136,14 +124,11 @@ def hybrid_rows() -> Iterator[Row]:
             yield passing_row("hybrid model, with prefetching", Place(local, large, HYBRID_LOOKAHEAD, (boundary,)), 2)
 
 
-def passing_row(way: str, place: Place, goal: float | None) -> Row:
+def passing_row(way: str, place: Place, goal: float) -> Row:
     taken, step = passes(place)
     steps = [each.wait / step for each in taken]
     left = f"; {statistics.median(each.left for each in taken):.0f} tokens left to read"
-    what = f"boundary to the server's first token, in decode steps: {way}"
-    if goal is None:
-        return Row("P3", what, "", spread(steps) + left)
-    return at_most("P3", what, goal, steps, left)
+    return at_most("P3", f"boundary to the server's first token, in decode steps: {way}", goal, steps, left)
 
 
 def passes(place: Place) -> tuple[list[Pass], float]:
@@ -192,20 +177,3 @@ def speed(engine: LocalEngine | RemoteEngine) -> float:
     """Tokens a second of one long write."""
     at = [event.at for event in run(Pair(engine), QUESTION, LONG_WRITE) if isinstance(event, TokenWritten)]
     return (len(at) - 1) / (at[-1] - at[0])
-
-
-def raw_speed(engine: RemoteEngine) -> float:
-    """The same request by a client that only counts the lines of the answer."""
-    with closing(engine.new_connection()) as line, closing(bare_client(engine.address)) as client:
-        prompt = engine.protocol.prompt_builder(QUESTION, line.ask).with_body((), line.ask)
-        payload = engine.protocol.payload(
-            prompt, CompletionRequest(LONG_WRITE.max_tokens, 1, LONG_WRITE.sampling), line.ask
-        )
-        with client.stream("POST", engine.protocol.path, json=payload) as response:
-            at = [time.perf_counter() for line in response.iter_lines() if line.startswith("data: ")]
-    return (len(at) - 1) / (at[-1] - at[0])
-
-
-def bare_client(address: ServerAddress) -> httpx2.Client:
-    headers = {"Authorization": f"Bearer {address.key}"}
-    return httpx2.Client(base_url=address.url, headers=headers, trust_env=False, timeout=None)

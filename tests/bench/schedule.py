@@ -25,7 +25,7 @@ from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.models.options import LoadOptions, Switch
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.trace import Trace
-from tests.bench.rounds import Row, at_most, in_turn, ratios, spread
+from tests.bench.table import Row, at_most, in_turn, ratios, spread
 
 SMALL_BLOCKS = 3
 """Of the small model, where costs are generated: Baton's own time is a small part of its decode."""

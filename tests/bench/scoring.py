@@ -12,7 +12,7 @@ from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
 from baton_reasoning.core.models.options import LoadOptions, Sampling
 from tests.bench.generated import LONG_CONTEXT, NO_REAL_PAIR, bench_model
-from tests.bench.rounds import Row, at_most, in_turn, left_out, ratios
+from tests.bench.table import Row, at_most, in_turn, left_out, ratios
 from tests.packaged_models import qwen_path
 
 TEXT, LONG = 512, 7_400

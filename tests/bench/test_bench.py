@@ -18,8 +18,7 @@ from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.trace import Trace
 from tests.bench.coverage import SETTINGS, simulate
 from tests.bench.grading import row as row_of_grading
-from tests.bench.rounds import Row, at_least
-from tests.bench.table import HEAD, write
+from tests.bench.table import HEAD, Row, at_least, write
 from tests.core.grading.labelled_set import figures_of, graded_by_baton, read_cases
 
 CHOSEN = RunSettings(policy="always", seed=3, max_tokens=80)

@@ -27,13 +27,12 @@ from baton_reasoning.core.models.options import LoadOptions, Switch
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.interruptions import Limits
-from tests.bench.generated import bench_model
+from tests.bench.generated import NO_REAL_PAIR, bench_model
 from tests.bench.path import SETTLING, Setup, bare_decodes, prompt_length
-from tests.bench.rounds import Row, at_least, in_turn, left_out, ratios, spread
-from tests.packaged_models import JOINED_MODELS
+from tests.bench.table import Row, at_least, in_turn, left_out, ratios, spread
+from tests.packaged_models import qwen_path
 from tests.servers.llama_server import BINARY, KEY, LlamaServer, ServerOptions
 
-LARGE = JOINED_MODELS / "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"
 CONTEXT = 1024
 QUESTION = (Message("user", "Tell a long story about a ship and a storm."),)
 ANSWER = RunSettings(policy="never", temperature=0, max_tokens=100, limits=Limits(repetition=False))
@@ -42,9 +41,9 @@ BUSY = (1, 2)
 
 
 def rows(rounds: int) -> Iterator[Row]:
-    for path in (LARGE, bench_model()):
-        if not path.exists():
-            yield left_out("P13", f"{path.name} is not there")
+    for path in (qwen_path(), bench_model()):
+        if path is None:
+            yield left_out("P13", NO_REAL_PAIR)
             continue
         yield from idle_rows(path, rounds)
         with ExitStack() as stack:

@@ -44,7 +44,7 @@ from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.policies.never import Never
-from tests.bench.rounds import Row, at_most
+from tests.bench.table import Row, at_most
 from tests.fakes.scripted import ScriptedEngine, Text
 
 RATE = 300
