@@ -1,6 +1,6 @@
 """Check the source: a class name exists once, imports make no circle, and few files reach the network.
 
-docs/security.md speaks of those that can, and of those that can open a port.
+SECURITY.md speaks of those that can, and of those that can open a port.
 """
 
 from __future__ import annotations

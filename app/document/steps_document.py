@@ -1,7 +1,7 @@
 """The pieces of a trace as one text document: plain while they grow, rendered when they are complete.
 
 One document for all steps of an answer, not a widget for each: one can select across steps, thousands of pieces cost
-a few kilobytes each, and only what is on the screen is painted (docs/ui.md).
+a few kilobytes each, and only what is on the screen is painted (docs/architecture.md).
 """
 
 from __future__ import annotations
