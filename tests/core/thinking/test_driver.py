@@ -475,11 +475,9 @@ def test_closing_the_run_ends_the_write_that_is_under_way():
 
 
 def test_a_policy_keeps_to_the_model_that_there_is():
-    def alone(
-        author: Author, policy: Policy, engine: ScriptedEngine, wish: Wish | None = None, most: int = 99
-    ) -> Trace:
-        sessions: dict[Author, Session] = {author: engine.open()}
-        return Trace.of(Driver(sessions, policy, RunSettings(max_tokens=most)).run(wish))
+    def alone(author: Author, policy: Policy, *texts: str, wish: Wish | None = None) -> Trace:
+        sessions: dict[Author, Session] = {author: ScriptedEngine(*texts, name=author.value).open()}
+        return Trace.of(Driver(sessions, policy, RunSettings()).run(wish))
 
     class LargeWrites(Policy):
         name = "large writes"
