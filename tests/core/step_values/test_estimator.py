@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -31,7 +32,7 @@ from baton_reasoning.core.step_values.estimator import (
     is_valued,
 )
 from baton_reasoning.core.thinking import events
-from baton_reasoning.core.thinking.events import Event, Finish, PlaceOutcomes, ValuesEstimated
+from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.run_settings import RunSettings
@@ -72,48 +73,30 @@ def value(errors: Sequence[float], text: str) -> float:
 
 def text_with(steps: str, *, large_at: int | None = None, replaced: str = "", ends: bool = True) -> Trace:
     """A finished text of these steps; at `large_at` the large model wrote one, in place of what was discarded."""
-    engine = world([0.0])
-    happened: list[Event] = [
-        events.RunStarted(
-            0.0,
-            QUESTION,
-            "keywords",
-            RunSettings().model_dump(mode="json"),
-            SEED,
-            engine.card,
-            world([0.0], "large").card,
-            3,
-            True,
-        ),
-        events.WriteStarted(0.0, Author.SMALL, None, 0),
-    ]
+    small, large = (world([0.0], name).card for name in ("small", "large"))
+    chosen = RunSettings().model_dump(mode="json")
+    trace = Trace.of([events.RunStarted(0.0, QUESTION, "keywords", chosen, SEED, small, large, 3, True)])
 
-    def token(author: Author, text: str) -> Event:
-        return events.TokenWritten(1.0, author, None, text, ends_step=text.endswith("\n\n"))
+    def write(author: Author, text: str) -> None:
+        trace.apply(events.WriteStarted(0.0, author, "reflection" if author is Author.LARGE else None, trace.length))
+        trace.apply(events.TokenWritten(1.0, author, None, text, ends_step=text.endswith("\n\n")))
 
     for index, step in enumerate(steps):
-        position, text = 3 * index, f"{step}\n\n"
-        if index == large_at:
-            if replaced:
-                happened += [token(Author.SMALL, replaced), events.TextDiscarded(1.0, position, replaced, 1)]
-            happened += [
-                events.TakeoverStarted(1.0, "reflection", None, 1, position),
-                events.WriteStarted(1.0, Author.LARGE, "reflection", position),
-                token(Author.LARGE, text),
-                events.TakeoverEnded(1.0, 1),
-                events.WriteStarted(1.0, Author.SMALL, None, position + 3),
-            ]
-        else:
-            happened.append(token(Author.SMALL, text))
+        if index != large_at:
+            write(Author.SMALL, f"{step}\n\n")
+            continue
+        if replaced:
+            write(Author.SMALL, replaced)
+            trace.apply(events.TextDiscarded(1.0, 3 * index, replaced, 1))
+        trace.apply(events.TakeoverStarted(1.0, "reflection", None, 1, 3 * index))
+        write(Author.LARGE, f"{step}\n\n")
+        trace.apply(events.TakeoverEnded(1.0, 1))
     if ends:
-        position = 3 * len(steps) + len("</think>")
-        happened += [
-            token(Author.SMALL, "</think>"),
-            events.ThinkingClosed(1.0, Author.SMALL, position, "</think>"),
-            token(Author.SMALL, "\\boxed{0}" if "b" in steps else "\\boxed{1}"),
-        ]
-    happened.append(events.RunEnded(2.0, Finish.END_OF_TEXT if ends else Finish.STOPPED))
-    return Trace.of(happened)
+        write(Author.SMALL, "</think>")
+        trace.apply(events.ThinkingClosed(1.0, Author.SMALL, trace.length, "</think>"))
+        write(Author.SMALL, "\\boxed{0}" if "b" in steps else "\\boxed{1}")
+    trace.apply(events.RunEnded(2.0, Finish.END_OF_TEXT if ends else Finish.STOPPED))
+    return trace
 
 
 def estimated(
@@ -121,23 +104,26 @@ def estimated(
     engine: ScriptedEngine,
     grader: Grader,
     expected: str = "1",
-    options: ValueOptions = ValueOptions(),  # noqa: B008 - immutable
     large: ScriptedEngine | None = None,
+    **options: Any,
 ) -> StepValues:
-    for item in ValueEstimator(Pair(engine, large), trace, grader, expected, options).run():
-        if isinstance(item, ValuesEstimated):
-            trace.apply(item)
+    *_, found = ValueEstimator(Pair(engine, large), trace, grader, expected, ValueOptions(**options)).run()
+    assert isinstance(found, ValuesEstimated)
+    trace.apply(found)
     values = StepValues.of(trace)
     assert values
     return values
 
 
+both_ways = pytest.mark.parametrize("writes_branches", [True, False])
+"""As branches, or each continuation as a run, several at once, as on a server."""
+
+
 @pytest.mark.parametrize(("errors", "writes_branches"), [((0.0, 0.5, 0.0, 0.25, 0.0), True), ((0.0, 0.5, 0.0), False)])
 def test_each_value_lies_within_its_interval(grader, errors, writes_branches):
-    """Without branches, as on a server, each continuation is a run, several at once."""
     trace = text_with("a" * len(errors))
     engine = world(errors, writes_branches=writes_branches)
-    values = estimated(trace, engine, grader, options=ValueOptions(continuations=64))
+    values = estimated(trace, engine, grader, continuations=64)
     assert len(values.places) == len(errors) + 3, "the beginning, each step, the end of the thinking, and of the answer"
     for place in values.places[:-1]:
         truth = value(errors, trace.text[: place.position])
@@ -159,7 +145,7 @@ def test_an_error_is_where_the_answer_is_lost(grader):
 def test_the_worth_of_a_takeover_is_the_difference_to_what_it_replaced(grader):
     errors = (0.0, 0.0, 0.5)
     trace = text_with("aaa", large_at=1, replaced="b\n\n")
-    values = estimated(trace, world(errors), grader, options=ValueOptions(continuations=64))
+    values = estimated(trace, world(errors), grader, continuations=64)
     (worth,) = values.takeovers
     assert worth.before.place == TextPlace(3, replaced=True)
     assert worth.difference.low <= value(errors, "a\n\na\n\n") - value(errors, "a\n\nb\n\n") <= worth.difference.high
@@ -168,7 +154,7 @@ def test_the_worth_of_a_takeover_is_the_difference_to_what_it_replaced(grader):
     assert values.gain_of_large == 1.0 or values.rises[-1][0] is Author.SMALL
 
 
-@pytest.mark.parametrize("writes_branches", [True, False])
+@both_ways
 def test_after_a_replaced_text_the_thinking_is_open(grader, writes_branches):
     """Though that text may be longer than what was written in its place, with the closing tag."""
     trace = text_with("aa", large_at=1, replaced="b so long that the tag is written before it ends")
@@ -180,16 +166,9 @@ def test_after_a_replaced_text_the_thinking_is_open(grader, writes_branches):
     assert replaced.outcomes == "00", "without an answer"
 
 
-def test_the_worth_is_unknown_while_the_value_after_the_replaced_text_is():
-    trace = text_with("aa", large_at=1, replaced="b\n\n")
-    places = (PlaceOutcomes(3, "00-", replaced=True), PlaceOutcomes(3, "111"), PlaceOutcomes(6, "111"))
-    found = ValuesEstimated(2.0, "small", "small", trace.length, "1", True, 64, places)
-    assert StepValues(trace, found).takeovers == []
-
-
 def test_without_a_replaced_text_the_worth_is_the_difference_to_the_place_before(grader):
     errors = (0.0, 0.8, 0.0)
-    values = estimated(text_with("aaa", large_at=1), world(errors), grader, options=ValueOptions(continuations=64))
+    values = estimated(text_with("aaa", large_at=1), world(errors), grader, continuations=64)
     (worth,) = values.takeovers
     assert worth.before.place == TextPlace(3)
     assert worth.difference.low <= 0.8 <= worth.difference.high
@@ -199,7 +178,7 @@ def test_without_a_replaced_text_the_worth_is_the_difference_to_the_place_before
 def test_whether_an_estimate_is_complete_is_known_without_a_model(grader):
     trace, few = text_with("aaaaaa", large_at=2, replaced="b\n\n"), ValueOptions(continuations=4)
     assert not is_valued(trace, "1", few)
-    estimated(trace, world([0.1] * 6), grader, options=few)
+    estimated(trace, world([0.1] * 6), grader, continuations=4)
     assert is_valued(trace, "1", few)
     assert is_valued(trace, "1", few._replace(only_takeovers=True))
     assert not is_valued(trace, "1", ValueOptions(continuations=64))
@@ -207,16 +186,9 @@ def test_whether_an_estimate_is_complete_is_known_without_a_model(grader):
     assert not is_valued(trace, "1", few._replace(writer="large"))
 
 
-def test_another_model_begins_anew(grader):
-    trace = text_with("aaa")
-    assert estimated(trace, world([0.0] * 3, name="one"), grader).places[0].value.value == 1
-    other = estimated(trace, world([1.0] * 3, name="other"), grader)
-    assert (other.estimated.model, other.places[0].value.value) == ("other", 0)
-
-
 def test_only_what_the_worth_of_takeovers_needs(grader):
     trace = text_with("aaaaaa", large_at=2, replaced="b\n\n")
-    values = estimated(trace, world([0.1] * 6), grader, options=ValueOptions(only_takeovers=True))
+    values = estimated(trace, world([0.1] * 6), grader, only_takeovers=True)
     assert {each.position for each in values.estimated.places} == {0, 6, 9}
     assert len(values.takeovers) == 1
 
@@ -230,7 +202,7 @@ def test_coarse_to_fine_finds_what_the_full_grid_finds(grader, seed):
     for step in dice.sample(range(0, LONG - 8, WINDOW), 3):
         errors[step] = 0.7
     steps = "".join("b" if step == LONG - 5 and seed % 2 else "a" for step in range(LONG))
-    full = estimated(text_with(steps), world(errors), grader, options=ValueOptions(every_step=True))
+    full = estimated(text_with(steps), world(errors), grader, every_step=True)
     coarse = estimated(text_with(steps), world(errors), grader)
     written = [sum(len(place.outcomes) for place in values.estimated.places) for values in (full, coarse)]
     assert written[1] < 0.8 * written[0]
@@ -242,7 +214,7 @@ def test_coarse_to_fine_finds_what_the_full_grid_finds(grader, seed):
 
 
 def test_where_a_difference_is_not_certain_more_continuations_are_written(grader):
-    values = estimated(text_with("a" * 8), world((0.0, 0.3) * 4), grader, options=ValueOptions(continuations=8))
+    values = estimated(text_with("a" * 8), world((0.0, 0.3) * 4), grader, continuations=8)
     numbers = {place.step: place.continuations for place in values.places if place.continuations}
     assert max(numbers.values()) > 8
     assert min(numbers.values()) == 8
@@ -271,33 +243,33 @@ def stop_after(engine: ScriptedEngine, estimator: ValueEstimator, tokens: int) -
     engine.before_token = lambda _: estimator.stop() if engine.written > tokens else None
 
 
-def test_a_value_whose_continuations_are_not_all_finished_is_not_shown(grader):
-    trace = text_with("aa")
-    trace.apply(ValuesEstimated(2.0, "small", "small", trace.length, "1", True, 64, (events.PlaceOutcomes(0, "11-1"),)))
-    values = StepValues.of(trace)
-    assert values
-    assert values.places == []
+def test_a_value_whose_continuations_are_not_all_finished_is_not_shown_nor_a_worth_that_rests_on_it():
+    trace = text_with("aa", large_at=1, replaced="b\n\n")
+    places = (PlaceOutcomes(3, "00-", replaced=True), PlaceOutcomes(3, "111"), PlaceOutcomes(6, "111"))
+    values = StepValues(trace, ValuesEstimated(2.0, "small", "small", trace.length, "1", True, 64, places))
+    assert [place.place for place in values.places] == [TextPlace(3), TextPlace(6)]
+    assert values.takeovers == []
 
 
-def test_nothing_is_written_or_found_where_all_is_known(grader):
-    trace, engine = text_with("aaa"), world((0.1, 0.1, 0.1))
-    estimated(trace, engine, grader)
+def test_nothing_is_written_where_all_is_known_and_another_model_begins_anew(grader):
+    trace, engine = text_with("aaa"), world((0.0,) * 3)
+    assert estimated(trace, engine, grader).places[0].value.value == 1
     estimator, written = ValueEstimator(Pair(engine), trace, grader, "1"), engine.written
     assert estimator.plan.continuations == 0
     assert list(estimator.run()) == []
     assert engine.written == written
+    other = estimated(trace, world((1.0,) * 3, name="other"), grader)
+    assert (other.estimated.model, other.places[0].value.value) == ("other", 0)
 
 
 def test_the_large_model_and_the_policy_have_values_of_their_own(grader):
     trace, small, large = text_with("aa"), world((1.0, 1.0)), world((0.0, 0.0), "large")
     firsts = (("small", 0.0), ("large", 1.0), ("policy", 0.0), ("small", 0.0))
     for number, (writer, first) in enumerate(firsts, 4):
-        options = ValueOptions(writer=writer, continuations=number)
-        shown = estimated(trace, small, grader, options=options, large=large)
+        shown = estimated(trace, small, grader, large=large, writer=writer, continuations=number)
         assert shown.estimated.writer == writer, "those that were estimated last"
-        values = StepValues.of(trace, writer)
-        assert values
-        assert values.places[0].value.value == first
+        assert shown.places[0].value.value == first
+        assert StepValues.of(trace, writer)
     assert set(trace.values) == {"small", "large", "policy"}
 
 
@@ -354,7 +326,7 @@ def test_a_text_is_valued_without_the_settings_that_left_with_an_earlier_version
     assert estimated(older, world([0.0]), grader).places == estimated(trace, world([0.0]), grader).places
 
 
-@pytest.mark.parametrize("writes_branches", [True, False])
+@both_ways
 def test_what_a_lost_model_has_finished_is_kept(grader, writes_branches, monkeypatch):
     monkeypatch.setattr("baton_reasoning.core.step_values.continuations.RUNS_AT_ONCE", 1)
     fault = Fault(60, EngineLost("The model's process ended.", "Load it again."), for_good=True)
@@ -380,7 +352,7 @@ def test_a_server_that_ignores_seeds_is_noticed(grader):
     assert says(world((0.5, 0.5), writes_branches=False)) == ""
 
 
-@pytest.mark.parametrize("writes_branches", [True, False])
+@both_ways
 def test_a_pattern_is_matched_against_all_text_after_the_thinking(grader, writes_branches):
     engine = world((0.5, 0.0), writes_branches=writes_branches)
     estimator = ValueEstimator(

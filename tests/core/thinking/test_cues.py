@@ -74,9 +74,7 @@ def test_a_cue_in_a_script_without_blanks_is_found_beside_its_neighbours(match):
     assert [cue.word for cue in found] == ["检查", "等等"]
 
 
-OVERLAPPING = (
-    '{"reflection": {"not sure": [], "wait": [], "wait a moment": []}, "affirmation": {"sure": [], "yes": []}}'
-)
+OVERLAPPING = '{"reflection": {"not sure": [], "wait": [], "wait a while": []}, "affirmation": {"sure": [], "yes": []}}'
 VERIFYING = '{"affirmation": {"yes": []}, "verification": {"prove": []}}'
 
 
