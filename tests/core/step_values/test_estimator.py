@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -33,7 +33,6 @@ from baton_reasoning.core.step_values.estimator import (
 )
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
-from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.trace import Trace
@@ -220,6 +219,10 @@ def test_where_a_difference_is_not_certain_more_continuations_are_written(grader
     assert min(numbers.values()) == 8
 
 
+def stopping(estimator: ValueEstimator, engine: ScriptedEngine, tokens: int) -> Callable[[str], None]:
+    return lambda _: estimator.stop() if engine.written > tokens else None
+
+
 def test_stopped_and_continued_is_as_if_it_had_not_been(grader):
     errors = (0.2,) * 5
     whole = estimated(text_with("aaaaa"), world(errors), grader).estimated
@@ -227,7 +230,7 @@ def test_stopped_and_continued_is_as_if_it_had_not_been(grader):
     for done in (7, 40):
         engine = world(errors)
         estimator = ValueEstimator(Pair(engine), trace, grader, "1")
-        stop_after(engine, estimator, 6 * done)
+        engine.before_token = stopping(estimator, engine, 6 * done)
         *_, last = estimator.run()
         assert isinstance(last, ValuesEstimated)
         assert not last.is_whole
@@ -237,10 +240,6 @@ def test_stopped_and_continued_is_as_if_it_had_not_been(grader):
     continued = estimated(trace, world(errors), grader).estimated
     assert continued.places == whole.places
     assert continued.is_whole
-
-
-def stop_after(engine: ScriptedEngine, estimator: ValueEstimator, tokens: int) -> None:
-    engine.before_token = lambda _: estimator.stop() if engine.written > tokens else None
 
 
 def test_a_value_whose_continuations_are_not_all_finished_is_not_shown_nor_a_worth_that_rests_on_it():
@@ -273,18 +272,13 @@ def test_the_large_model_and_the_policy_have_values_of_their_own(grader):
     assert set(trace.values) == {"small", "large", "policy"}
 
 
-def test_without_an_expected_answer_it_is_agreement_with_its_own(grader):
-    values = estimated(text_with("aba"), world((0.0, 0.5, 0.0)), grader, expected="")
-    assert not values.estimated.is_expected
-    assert values.estimated.target == "0"
-    assert values.places[2].value.value == 1.0, "after the error every continuation ends as the text does"
-
-
-def test_a_text_that_was_stopped_has_no_verdict(grader):
-    values = estimated(text_with("aab", ends=False), world((0.0,) * 4), grader)
-    assert values.estimated.ends_right is None
-    assert values.places[-1].value.value == 0.0
-    assert values.places[-1].continuations == 16
+def test_without_an_expected_answer_it_is_agreement_and_a_text_that_was_stopped_has_no_verdict(grader):
+    agreed = estimated(text_with("aba"), world((0.0, 0.5, 0.0)), grader, expected="")
+    assert (agreed.estimated.is_expected, agreed.estimated.target) == (False, "0")
+    assert agreed.places[2].value.value == 1.0, "after the error every continuation ends as the text does"
+    stopped = estimated(text_with("aab", ends=False), world((0.0,) * 4), grader)
+    assert stopped.estimated.ends_right is None
+    assert (stopped.places[-1].value.value, stopped.places[-1].continuations) == (0.0, 16)
 
 
 def test_the_plan_is_what_is_written_at_first_and_progress_counts_up_to_the_end(grader):
@@ -296,10 +290,10 @@ def test_the_plan_is_what_is_written_at_first_and_progress_counts_up_to_the_end(
     assert progress[-1].done == progress[-1].total
 
 
-def of_another_version() -> Trace:
-    started, *others = text_with("aa").events
-    assert isinstance(started, events.RunStarted)
-    return Trace.of([replace(started, policy="of the future"), *others])
+OF_THE_FUTURE = Trace.of(
+    replace(event, policy="of the future") if isinstance(event, events.RunStarted) else event
+    for event in text_with("aa").events
+)
 
 
 @pytest.mark.parametrize(
@@ -307,7 +301,7 @@ def of_another_version() -> Trace:
     [
         (Trace(), Pair(world(())), "1", "small", "no text"),
         (text_with("aa", ends=False), Pair(world(())), "", "small", "no answer with which"),
-        (of_another_version(), Pair(world(())), "1", "small", "another version of Baton"),
+        (OF_THE_FUTURE, Pair(world(())), "1", "small", "another version of Baton"),
         (text_with("aa"), Pair(None, world(())), "1", "small", "small model is to write"),
         (text_with("a"), Pair(world(())), "1", "policy", "needs a large model"),
     ],
@@ -367,45 +361,32 @@ def test_a_pattern_is_matched_against_all_text_after_the_thinking(grader, writes
 
 def test_places_are_the_ends_of_steps_and_of_takeovers():
     trace = text_with("aaa", large_at=1, replaced="b\n\n")
-    assert places_of(trace) == [
-        TextPlace(0),
-        TextPlace(3, replaced=True),
-        TextPlace(3),
-        TextPlace(6),
-        TextPlace(9),
-        TextPlace(17),
-        TextPlace(26),
-    ]
+    assert places_of(trace) == [TextPlace(0), TextPlace(3, replaced=True), *map(TextPlace, (3, 6, 9, 17, 26))]
 
 
 @pytest.mark.slow
 def test_the_turn_of_a_demo_answer(demo_pair, grader):
     """By branches in the model's own process: the pair's answer is worth more than the small model's alone."""
-    problem, wrong, right = next(
-        (problem, wrong, right)
+
+    def solved(problem: Problem, **policy: Any) -> Trace:
+        settings = DEMO_SETTINGS.model_copy(update=policy)
+        return Trace.of(run(demo_pair, ask(problem.text, settings), settings))
+
+    def is_right(problem: Problem, trace: Trace) -> bool:
+        return given_in(trace) == problem.expected
+
+    traces = (
+        (problem, solved(problem, policy=Never.Settings()), solved(problem))
         for problem in read_problems(READY_PROBLEMS).problems
-        if not is_right(problem, wrong := solved(demo_pair, problem.text, Never.Settings()))
-        and is_right(problem, right := solved(demo_pair, problem.text))
     )
-    values = []
+    problem, wrong, right = next(each for each in traces if not is_right(*each[:2]) and is_right(each[0], each[2]))
+    options = ValueOptions(continuations=8)
+    ends = []
     for trace in (wrong, right):
-        *_, found = ValueEstimator(
-            demo_pair, trace, grader, problem.expected or "", ValueOptions(continuations=8)
-        ).run()
+        *_, found = ValueEstimator(demo_pair, trace, grader, problem.expected or "", options).run()
         assert isinstance(found, ValuesEstimated)
-        assert found.is_whole
-        assert found.tokens
+        assert (found.is_whole, found.tokens > 0) == (True, True)
         trace.apply(found)
-        values.append(StepValues(trace, found))
-    assert values[0].places[-1].value.value == 0.0
-    assert values[1].places[-1].value.value == 1.0
-    assert values[1].takeovers
-
-
-def solved(pair: Pair, question: str, policy: Never.Settings | Keywords.Settings | None = None) -> Trace:
-    settings = DEMO_SETTINGS.model_copy(update={"policy": policy} if policy else {})
-    return Trace.of(run(pair, ask(question, settings), settings))
-
-
-def is_right(problem: Problem, trace: Trace) -> bool:
-    return given_in(trace) == problem.expected
+        ends.append(StepValues(trace, found).places[-1].value.value)
+    assert ends == [0.0, 1.0]
+    assert StepValues(right, found).takeovers

@@ -25,6 +25,7 @@ from tests.core.thinking.oracles.worlds import World
 from tests.fakes.scripted import QUESTION, ScriptedEngine
 
 E = TypeVar("E")
+SMALL, LARGE = Author.SMALL, Author.LARGE
 MOST = 160
 """Tokens of a text in a random world."""
 PRESETS: dict[str, PolicySettings] = {
@@ -92,11 +93,11 @@ def run(
     """One whole run, which `before` begins. Texts make engines of one vocabulary; each write takes the next text."""
     small = small if isinstance(small, ScriptedEngine) else ScriptedEngine(*small)
     large = large if isinstance(large, ScriptedEngine) else ScriptedEngine(*large, name="large")
-    sessions = {Author.SMALL: small.open(), Author.LARGE: large.open()}
+    sessions = {SMALL: small.open(), LARGE: large.open()}
     if before and before.counters:
         policy = type(policy)(policy.settings, replace(policy.context, counters=before.counters))
     driver = Driver(sessions, policy, settings, interruptions, before.parts() if before else ())
-    tokens = sessions[Author.SMALL].prompt_tokens
+    tokens = sessions[SMALL].prompt_tokens
     started = RunStarted(0.0, QUESTION, policy.name, {}, settings.seed, small.card, large.card, tokens, True)
     events: list[Event] = [*(before.events if before else ()), started, *driver.run(wish)]
     return Run(Trace.of(events), small, large)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS
 from baton_reasoning.core.demo_pair.task import DemoStep
 from baton_reasoning.core.engines.base import Alternative, ScoredToken
-from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost, EngineRefused, SettingsError
 from baton_reasoning.core.run import ask
 from baton_reasoning.core.run import run as solve
@@ -33,10 +32,9 @@ from baton_reasoning.core.thinking.events import OpinionGiven, TakeoverStarted, 
 from baton_reasoning.core.thinking.opinion import Opinion, OpinionProgress, SecondOpinion, Sequel, spans
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.trace import Piece, Trace
-from tests.core.thinking.running import Run, keywords, run
+from tests.core.thinking.running import LARGE, SMALL, Run, keywords, run
 from tests.fakes.scripted import Fault, ScriptedEngine
 
-SMALL, LARGE = Author.SMALL, Author.LARGE
 ONE = "First we add the two numbers."
 TWO = "Then the sum is halved again."
 THREE = "The half of it is seven."

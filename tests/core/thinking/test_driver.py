@@ -47,10 +47,9 @@ from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.write_stream import DECODED_AT_MOST
-from tests.core.thinking.running import AtBoundary, Programmed, keywords, run
+from tests.core.thinking.running import LARGE, SMALL, AtBoundary, Programmed, keywords, run
 from tests.fakes.scripted import THINK, TORN, Fault, ScriptedEngine, characters, chunks, single_bytes, words
 
-SMALL, LARGE = Author.SMALL, Author.LARGE
 SHORT = Keywords.presets["baton"].model_copy(update={"n1": 2})
 ONE, THREE, FIFTY = (TakeOver(tokens, RANDOM) for tokens in (1, 3, 50))
 KEEPING = TakeOver(1, RANDOM, keep=True)

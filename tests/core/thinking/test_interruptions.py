@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
 
 import pytest
 
-from baton_reasoning.core.engines.base import Message, PrefillProgress, Stop
+from baton_reasoning.core.engines.base import PrefillProgress, Stop
 from baton_reasoning.core.engines.body import Author, Part
-from baton_reasoning.core.engines.local.engine import LocalEngine
-from baton_reasoning.core.models.options import LoadOptions
-from baton_reasoning.core.run import Pair
-from baton_reasoning.core.run import run as run_pair
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.driver import Driver
 from baton_reasoning.core.thinking.edit import edited
@@ -44,11 +39,9 @@ from baton_reasoning.core.thinking.steps import Boundary
 from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.oracles.worlds import World
-from tests.core.thinking.running import Run, keywords, rules, run, settings_of, written
+from tests.core.thinking.running import LARGE, SMALL, Run, keywords, rules, run, settings_of, written
 from tests.fakes.scripted import ScriptedEngine
 from tests.patience import PATIENCE
-
-SMALL, LARGE = Author.SMALL, Author.LARGE
 
 
 def pressing(button: Callable[[], None], when: str) -> Callable[[str], None]:
@@ -187,23 +180,6 @@ def test_a_button_pressed_while_a_model_reads_does_not_wait_for_its_first_token(
     done = run(policy(), *engines, interruptions=[control])
     assert {piece.author for piece in done.trace.pieces} == ({LARGE} if policy is Never else set())
     assert (done.trace.finish is Finish.STOPPED) is (policy is Always)
-
-
-@pytest.mark.real_models
-def test_stop_while_a_real_model_reads_a_long_prompt_ends_the_run_within_a_chunk(smollm2):
-    problem = "A farmer has 17 sheep, sells 4 of them, and buys 9 more at the market in the next town. " * 60
-    control, happened = Control(), list[events.Event]()
-    with closing(LocalEngine(smollm2, LoadOptions(context=2048, threads=1))) as engine:
-        settings = RunSettings(policy=Never.Settings())
-        for event in run_pair(Pair(small=engine), (Message("user", problem),), settings, control=control):
-            happened.append(event)
-            if isinstance(event, events.PrefillProgressed):
-                control.stop()
-    progress = [event for event in happened if isinstance(event, events.PrefillProgressed)]
-    assert [event.tokens for event in progress] == [0], "it is told as the reading begins"
-    assert progress[0].total > 1000
-    assert not any(isinstance(event, events.HandedOver | events.TokenWritten) for event in happened)
-    assert Trace.of(happened).finish is Finish.STOPPED
 
 
 # Limits

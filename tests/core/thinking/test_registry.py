@@ -19,7 +19,6 @@ from pydantic import ValidationError
 from self_check import REJECTED, SelfCheck
 from triggers import OVERCONFIDENCE, UNPRODUCTIVE, Triggers
 
-from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import Pair, RunSettings, unmet_need
 from baton_reasoning.core.thinking.events import Finish, Judged, Scored, TakeoverStarted, Tried
@@ -42,7 +41,7 @@ from baton_reasoning.core.thinking.registry import (
     settings_for,
     with_advice,
 )
-from tests.core.thinking.running import Run, run
+from tests.core.thinking.running import LARGE, SMALL, Run, run
 from tests.fakes.scripted import ScriptedEngine
 
 Install = Callable[[str, str], None]
@@ -186,9 +185,6 @@ def test_the_table_names_every_policy_in_the_words_of_the_menus():
 
 
 # The plug-ins of docs/examples
-
-
-SMALL, LARGE = Author.SMALL, Author.LARGE
 BETTER = ["Better.\n\nNo"] * 3
 
 

@@ -66,11 +66,9 @@ from baton_reasoning.core.thinking.trace_json import (
     trace_from_lines,
     trace_to_json,
 )
-from tests.core.thinking.running import keywords, run
+from tests.core.thinking.running import LARGE, SMALL, keywords, run
 from tests.fakes.charging import ChargingEngine, ChargingSession
 from tests.fakes.scripted import QUESTION, ScriptedEngine
-
-SMALL, LARGE = Author.SMALL, Author.LARGE
 
 
 @pytest.fixture

@@ -47,11 +47,10 @@ from baton_reasoning.core.thinking.requests import Until
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.steps import Boundary
 from baton_reasoning.core.thinking.trace import Trace
-from tests.core.thinking.running import Run, keywords, rules, run
+from tests.core.thinking.running import LARGE, SMALL, Run, keywords, rules, run
 from tests.fakes.scripted import CERTAIN, TORN, Fault, Kind, ScriptedEngine, single_bytes
 from tests.tiers import size
 
-SMALL, LARGE = Author.SMALL, Author.LARGE
 LONG = "word " * 200
 PAPER, REFERENCE, BATON = (Keywords.presets[name] for name in ("paper", "reference", "baton"))
 every_preset = pytest.mark.parametrize("preset", Keywords.presets.values(), ids=Keywords.presets)
