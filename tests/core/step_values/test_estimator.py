@@ -250,6 +250,18 @@ def test_a_value_whose_continuations_are_not_all_finished_is_not_shown_nor_a_wor
     assert values.takeovers == []
 
 
+def test_the_gain_is_shared_by_who_brought_each_rise():
+    trace, half = text_with("aaa", large_at=1), "01" * 20
+    outcomes = {0: "0" * 40, 3: half, 6: "1" * 40, 9: half}
+    places = tuple(PlaceOutcomes(position, signs) for position, signs in outcomes.items())
+    values = StepValues(trace, ValuesEstimated(2.0, "small", "small", trace.length, "1", True, 64, places))
+    assert [place.right for place in values.places] == [0, 20, 40, 20]
+    assert [(change.is_rise, change.is_fall) for change in values.changes] == [(True, False)] * 2 + [(False, True)]
+    assert [(author, rise.value) for author, rise in values.rises] == [(Author.LARGE, 0.5), (Author.SMALL, 0.5)]
+    assert values.gain_of_large == 0.5
+    assert (values.turn, values.loss) == (values.takeovers[0], values.changes[2])
+
+
 def test_nothing_is_written_where_all_is_known_and_another_model_begins_anew(grader):
     trace, engine = text_with("aaa"), world((0.0,) * 3)
     assert estimated(trace, engine, grader).places[0].value.value == 1

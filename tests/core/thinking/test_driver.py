@@ -457,6 +457,15 @@ def test_a_lost_small_model_fails_the_run_with_its_text(request_):
     assert (done.trace.ended.reason if done.trace.ended else "") == "The model's process ended. Open it again."
 
 
+def test_a_server_that_ends_a_text_at_a_limit_of_its_own_is_named():
+    session = ScriptedEngine("One two three.").open()
+    write = session.write
+    session.write = lambda body, limit, **rest: write(body, min(2, limit), **rest)  # type: ignore[method-assign]
+    trace = Trace.of(Driver({SMALL: session}, Never(), RunSettings()).run())
+    assert (trace.text, trace.finish) == ("One two", events.Finish.MAX_TOKENS)
+    assert "small on this machine ended the text at a limit of its own" in (trace.ended.reason if trace.ended else "")
+
+
 def test_what_an_engine_tells_is_told_on():
     small = ScriptedEngine("One two.</think>", notices={1: "The model was started again."})
     assert [notice.text for notice in run(Never(), small).all(events.Noticed)] == ["The model was started again."]

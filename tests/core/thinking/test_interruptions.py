@@ -346,6 +346,8 @@ def test_what_is_the_same_keeps_its_author(original):
     whole = edited(original, 0, "Let me see.\n\n")
     assert [(piece.author, piece.text) for piece in whole.pieces] == [(Author.PERSON, "Let me see.\n\n")]
     assert whole.thinks, "it keeps how the run began"
+    plain = Trace.of([events.RunStarted(0.0, (), "never", {}, 1, None, None, 0, False)])
+    assert edited(plain, 0, "So </think> it is.").closed is None, "without thinking a tag closes none"
 
 
 def test_an_edit_inside_a_takeover_ends_it():

@@ -77,6 +77,10 @@ def test_names_of_reasons_and_arms_are_unique_and_an_unknown_reason_is_named_by_
     assert POLICIES.reason("of another version").label == "of another version"
     titles = [POLICIES[name].title for name in COMMON_POLICIES]
     assert titles == ["Keywords", "Every step", "Small only", "Large only"], "these need no explanation"
+    controls = [policy.name for policy in POLICIES.values() if policy.is_control]
+    assert next(iter(POLICIES)) == "keywords"
+    assert list(POLICIES)[-len(controls) :] == controls, "they come last"
+    assert controls[:2] == ["never", "always"]
 
 
 def test_what_is_not_installed_or_of_another_policy_is_refused():
@@ -110,6 +114,8 @@ def test_a_title_names_policy_preset_and_changes():
     assert (
         policy_title(Keywords.presets["paper"].model_copy(update={"c": 3})) == "Keywords (paper), reflections allowed 3"
     )
+    several = Keywords.Settings(n3=100, n1=2, c=3)
+    assert policy_title(several) == "Keywords, tokens per takeover 2, reflections allowed 3, …"
     assert policy_title(Keywords.Settings(one_cue=True)) == "Keywords, one cue per class on"
     assert policy_title(Keywords.Settings(n1=18), advised=Keywords.Settings(n1=18)) == "Keywords"
 

@@ -113,6 +113,12 @@ def test_pieces_and_steps_tell_who_wrote_what_and_why(reflective):
     parts = trace.parts()
     assert [part.closing_tag for part in parts if part.closing_tag] == ["</think>"]
     assert all(part.id is not None for part in parts)
+    summary = trace_to_json(trace)
+    assert (summary["finish"], summary["steps"], summary["tokens"]) == ("end of text", 4, trace.tokens)
+    assert (summary["thinking"], summary["answer"]) == (trace.thinking_text, trace.answer)
+    assert {author: total["kept"] for author, total in summary["totals"].items()} == {"small": small.kept, "large": 6}
+    told = summary["pieces"][1]
+    assert (told["author"], told["tokens"], told["cue"], told["cue_category"]) == ("large", 6, "Wait", "reflection")
 
 
 def test_speed_is_by_the_clock_without_the_handoff_and_without_writes_of_a_single_token():
@@ -129,6 +135,14 @@ def test_speed_is_by_the_clock_without_the_handoff_and_without_writes_of_a_singl
     several = Trace.of([*write(0, "a"), *write(1, "b", "c", "d"), *write(2, "e")]).totals[LARGE]
     assert several.tokens_per_second == pytest.approx(10)
     assert several.decode_seconds == pytest.approx(0.5)
+
+
+def test_drafts_are_counted_with_the_rejected_ones():
+    drafted, rejecting = {"drafted": True}, {"rejected_drafts": 2}
+    tokens = [TokenWritten(0.0, LARGE, 1, "a", **values) for values in (drafted, rejecting)]
+    trace = Trace.of([WriteStarted(0.0, LARGE, None, 0), *tokens])
+    for counted in trace.pieces[0], trace.totals[LARGE]:
+        assert (counted.accepted_drafts, counted.drafts) == (1, 3)
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30), st.integers(0, 12)), max_size=12))
