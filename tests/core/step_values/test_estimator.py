@@ -399,6 +399,7 @@ def test_the_turn_of_a_demo_answer(demo_pair, grader):
         assert isinstance(found, ValuesEstimated)
         assert (found.is_whole, found.tokens > 0) == (True, True)
         trace.apply(found)
-        ends.append(StepValues(trace, found).places[-1].value.value)
+        values = StepValues(trace, found)
+        ends.append(values.places[-1].value.value)
     assert ends == [0.0, 1.0]
-    assert StepValues(right, found).takeovers
+    assert values.takeovers

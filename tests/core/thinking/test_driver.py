@@ -13,7 +13,6 @@ from baton_reasoning.core.engines.base import Passing, Session, Token
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.models.options import ThinkingTags
-from baton_reasoning.core.run import Pair, unmet_need
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION
 from baton_reasoning.core.thinking.driver import IDLE_REQUESTS, Driver
@@ -24,7 +23,7 @@ from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policies.random_takeover import RANDOM
 from baton_reasoning.core.thinking.policies.relay import Relay
-from baton_reasoning.core.thinking.policy import Needs, Policy
+from baton_reasoning.core.thinking.policy import Policy
 from baton_reasoning.core.thinking.reasons import ANSWER, BUDGET, OPENING, PERSON, SMALL_ONLY, UNCLOSED
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.requests import (
@@ -512,19 +511,3 @@ def test_when_either_is_lost_under_relay_the_other_goes_on_alone_if_it_may():
     taken = run(Relay(), [" and so on.</think> Four."], dying)
     assert taken.all(events.Noticed)[0].text == "Gone. The small model goes on alone."
     assert taken.trace.text.endswith(" and so on.</think> Four.")
-
-
-class Reading(Relay):
-    title = "Reading"
-    needs = Needs(alternatives=20, scores=True)
-
-
-def test_what_a_policy_needs_is_asked_of_the_model_that_has_to_give_it():
-    plain = ScriptedEngine().with_card(returns_scores=False)
-    scoring = ScriptedEngine(name="large").with_card(returns_scores=True)
-    silent = ScriptedEngine(name="large").with_card(returns_scores=True, returns_alternatives=False)
-    assert unmet_need(Relay, Pair(plain, plain).cards) is None
-    assert unmet_need(Reading, Pair(silent, scoring).cards) is None, "the small model need not give any"
-    assert "probabilities of each token, and large gives none" in str(unmet_need(Reading, Pair(plain, silent).cards))
-    assert "probabilities of a text" in str(unmet_need(Reading, Pair(scoring, plain).cards))
-    assert "needs a large model" in str(unmet_need(Relay, Pair(plain).cards))

@@ -176,8 +176,8 @@ def test_a_button_pressed_while_a_model_reads_does_not_wait_for_its_first_token(
             presses.pop()(control)
         yield PrefillProgress(64, 1000)
 
-    engines = [ScriptedEngine("One.</think>", name=name, prefill=prefill) for name in ("small", "large")]
-    done = run(policy(), *engines, interruptions=[control])
+    small, large = (ScriptedEngine("One.</think>", name=name, prefill=prefill) for name in ("small", "large"))
+    done = run(policy(), small, large, interruptions=[control])
     assert {piece.author for piece in done.trace.pieces} == ({LARGE} if policy is Never else set())
     assert (done.trace.finish is Finish.STOPPED) is (policy is Always)
 

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from after_a_long_step import LONG_STEP, AfterALongStep
 from agreement import DISAGREEMENT, Agreement
 from mentor import MENTOR, Mentor
 from periodic import PERIODIC, Periodic
@@ -27,7 +26,7 @@ from baton_reasoning.core.thinking.policies.every_step import EveryStep
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
-from baton_reasoning.core.thinking.policy import PolicyContext, PolicySettings
+from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyContext, PolicySettings
 from baton_reasoning.core.thinking.reasons import OPENING, SHARED_REASONS
 from baton_reasoning.core.thinking.registry import (
     COMMON_POLICIES,
@@ -198,25 +197,29 @@ def reasons(done: Run) -> list[str]:
     return [takeover.reason for takeover in done.all(TakeoverStarted)]
 
 
+class Reading(Policy):
+    title = "Reading"
+    default_writer = LARGE
+    needs = Needs(alternatives=20)
+
+
 @pytest.mark.parametrize(
     ("policy", "author", "lacks", "told"),
     [
         (Agreement, LARGE, "returns_scores", "needs the probabilities of a text, and large gives none"),
         (SelfCheck, SMALL, "returns_alternatives", "needs probabilities, and small gives none"),
         (Triggers, SMALL, "returns_alternatives", "needs the probabilities of each token, and small gives none"),
+        (Reading, LARGE, "returns_alternatives", "needs the probabilities of each token, and large gives none"),
     ],
 )
-def test_each_refuses_a_model_that_cannot_do_what_it_needs(policy, author, lacks, told):
+def test_what_a_policy_needs_is_asked_of_the_model_that_has_to_give_it(policy, author, lacks, told):
     cards = Pair(ScriptedEngine(), ScriptedEngine(name="large")).cards
-    error = unmet_need(policy, cards | {author: ScriptedEngine(name=author.value).with_card(**{lacks: False}).card})
-    assert told in str(error)
-
-
-def test_after_a_long_step_only_the_large_model_writes():
-    small = ["One.\n\nTwo is a long step.\n\n", "Four.</think>"]
-    done = run(AfterALongStep(AfterALongStep.Settings(tokens=6)), small, ["Three is long as well.\n\n"])
-    assert [author for author, text in done.told if text.strip()] == ["small", "small", "large", "small"]
-    assert reasons(done) == [LONG_STEP.id]
+    assert unmet_need(policy, cards) is None
+    lacking = {each: ScriptedEngine(name=each.value).with_card(**{lacks: False}).card for each in cards}
+    assert told in str(unmet_need(policy, cards | {author: lacking.pop(author)}))
+    if not policy.needs.judge:
+        assert unmet_need(policy, cards | lacking) is None, "the other one need not give any"
+    assert "needs a large model" in str(unmet_need(policy, {SMALL: cards[SMALL]}))
 
 
 def test_agreement_has_a_step_rewritten_that_the_large_model_finds_unlikely():

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -381,11 +382,12 @@ def test_the_source_of_a_model_comes_back_as_it_was(source):
 
 
 def test_what_another_version_wrote_is_passed_over_with_a_notice():
+    odd: list[Any] = [["token"], {}, 3]
     lines = [
         {"event": "token", "at": 1, "author": "small", "id": 5, "text": "a", "mood": "glad"},
         {"event": "valued", "at": 2, "position": 1, "right": 3, "total": 16, "seconds": 0.5},
         {"event": "trace", "schema": 1},
-        *({"event": kind} for kind in (["token"], {}, 3)),
+        *({"event": kind} for kind in odd),
         {},
     ]
     assert list(events_from_json(lines)) == [TokenWritten(1.0, SMALL, 5, "a"), events.Noticed(2.0, NOT_KNOWN)]
