@@ -141,13 +141,14 @@ def test_an_error_is_where_the_answer_is_lost(grader):
     assert values.turn is None
 
 
-def test_the_worth_of_a_takeover_is_the_difference_to_what_it_replaced(grader):
-    errors = (0.0, 0.0, 0.5)
-    trace = text_with("aaa", large_at=1, replaced="b\n\n")
-    values = estimated(trace, world(errors), grader, continuations=64)
+@pytest.mark.parametrize(("errors", "replaced", "truth"), [((0.0, 0.0, 0.5), "b\n\n", 0.5), ((0.0, 0.8, 0.0), "", 0.8)])
+def test_the_worth_of_a_takeover_is_the_difference_to_what_it_replaced_or_to_the_place_before(
+    grader, errors, replaced, truth
+):
+    values = estimated(text_with("aaa", large_at=1, replaced=replaced), world(errors), grader, continuations=64)
     (worth,) = values.takeovers
-    assert worth.before.place == TextPlace(3, replaced=True)
-    assert worth.difference.low <= value(errors, "a\n\na\n\n") - value(errors, "a\n\nb\n\n") <= worth.difference.high
+    assert worth.before.place == TextPlace(3, replaced=bool(replaced))
+    assert worth.difference.low <= truth <= worth.difference.high
     assert worth.is_certain
     assert values.turn == worth
     assert values.gain_of_large == 1.0 or values.rises[-1][0] is Author.SMALL
@@ -163,15 +164,6 @@ def test_after_a_replaced_text_the_thinking_is_open(grader, writes_branches):
     assert isinstance(found, ValuesEstimated)
     (replaced,) = (place for place in found.places if place.replaced)
     assert replaced.outcomes == "00", "without an answer"
-
-
-def test_without_a_replaced_text_the_worth_is_the_difference_to_the_place_before(grader):
-    errors = (0.0, 0.8, 0.0)
-    values = estimated(text_with("aaa", large_at=1), world(errors), grader, continuations=64)
-    (worth,) = values.takeovers
-    assert worth.before.place == TextPlace(3)
-    assert worth.difference.low <= 0.8 <= worth.difference.high
-    assert values.gain_of_large == 1.0
 
 
 def test_whether_an_estimate_is_complete_is_known_without_a_model(grader):
