@@ -252,6 +252,7 @@ def test_the_gain_is_shared_by_who_brought_each_rise():
     assert [(author, rise.value) for author, rise in values.rises] == [(Author.LARGE, 0.5), (Author.SMALL, 0.5)]
     assert values.gain_of_large == 0.5
     assert (values.turn, values.loss) == (values.takeovers[0], values.changes[2])
+    assert (values.at(TextPlace(3)), values.at(TextPlace(3, replaced=True))) == (values.places[1], None)
 
 
 def test_nothing_is_written_where_all_is_known_and_another_model_begins_anew(grader):
@@ -319,9 +320,13 @@ def test_a_text_is_valued_without_the_settings_that_left_with_an_earlier_version
     trace = text_with("aa")
     started = trace.started
     assert started
-    settings = started.settings | {"limits": {"early_exit": 0}, "boundary": r"\n---\n", "temperature": 0.3}
-    older = Trace.of([replace(started, settings=settings), *trace.events[1:]])
-    assert estimated(older, world([0.0]), grader).places == estimated(trace, world([0.0]), grader).places
+    expected = estimated(trace, world([0.0]), grader)
+    for temperature, drawn_at in (0.3, 0.3), (0, 0.6):
+        settings = started.settings | {"limits": {"early_exit": 0}, "boundary": r"\n---\n", "temperature": temperature}
+        older, engine = Trace.of([replace(started, settings=settings), *trace.events[1:-1]]), world([0.0])
+        assert estimated(older, engine, grader).places == expected.places
+        assert engine.sessions[0].sampling.temperature == drawn_at, "at 0 all would be the same"
+    assert expected.estimated.limit == 64, "a short text's continuations may be longer"
 
 
 @both_ways

@@ -125,6 +125,7 @@ def test_too_many_steps_to_compare_stand_by_number(monkeypatch):
 def test_the_steps_of_a_trace_are_those_of_its_thinking_and_a_live_one_is_not_known_yet():
     whole = run(keywords(), [f"{ONE}\n\n{TWO}</think>\n\n{END}"]).trace
     assert thinking_steps(whole) == [ONE, TWO]
+    assert thinking_steps(run(keywords(), [f"{ONE}\n\n</think>\n\n{END}"]).trace) == [ONE], "a tag alone is no step"
     closed = next(index for index, event in enumerate(whole.events) if isinstance(event, ThinkingClosed))
     assert thinking_steps(Trace.of(whole.events[: closed - 2]), live=True) == [ONE, ""]
 

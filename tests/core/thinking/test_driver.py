@@ -46,6 +46,7 @@ from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.write_stream import DECODED_AT_MOST
+from tests.core.thinking.oracles.worlds import World
 from tests.core.thinking.running import LARGE, SMALL, AtBoundary, Programmed, keywords, run
 from tests.fakes.scripted import THINK, TORN, Fault, ScriptedEngine, characters, chunks, single_bytes, words
 
@@ -211,7 +212,7 @@ def test_nothing_is_handed_over_inside_a_character_nor_is_half_of_one_left_by_a_
     assert lost.all(events.TextDiscarded)[-1].tokens == 1
 
 
-@pytest.mark.parametrize(("silent", "written"), [(4, "It is so"), (8, "")])
+@pytest.mark.parametrize(("silent", "written"), [(5, "It is so"), (6, "")])
 def test_nothing_is_handed_over_before_the_text_of_a_token_has_come(silent, written):
     """A server may tell the text of several tokens with the last of them; a takeover waits only so long for it."""
     large = ScriptedEngine([*[b""] * silent, "It is so"], name="large")
@@ -256,6 +257,8 @@ def test_a_large_model_on_its_own_device_is_offered_the_text_while_it_is_written
 def test_a_takeover_is_framed_by_its_events_and_follows_an_inserted_text():
     done = run(AtBoundary(Insert("Check. ", EXCESSIVE_REFLECTION)), ["One.\n\nTwo", " End.</think>"])
     assert done.told[1:] == [("inserted", "Check. "), ("small", " End.</think>")]
+    closed = run(making(Insert("So.</think>", OPENING)), [" Four."])
+    assert closed.trace.answer == " Four.", "a tag in it closes the thinking"
     both = making(Step(), Insert("Check. ", EXCESSIVE_REFLECTION), THREE)
     done = run(both, ["One.\n\nNo", " End.</think>"], ["It is so. No"])
     assert done.told[1:3] == [("inserted", "Check. "), ("large", "It is so")]
@@ -265,6 +268,26 @@ def test_a_takeover_is_framed_by_its_events_and_follows_an_inserted_text():
     framed = [events.WriteStarted, events.HandedOver, token, token, token, events.TakeoverEnded]
     assert kinds[start + 1 : start + 7] == framed
     assert [event.at for event in done.trace.events] == sorted(event.at for event in done.trace.events)
+
+
+def test_a_takeover_repeats_the_trial_that_was_made_there():
+    """By the same random numbers, also where the text after that place is discarded for it."""
+    small, large = World(2, tagged=True, drawn=True).engines
+    large.notices = {0: "The model was started again."}
+    texts: list[str] = []
+
+    def program(_: Text) -> Program:
+        yield from Step()
+        look = yield from LookAhead()
+        texts.append((yield from Trial(5, LARGE, start=look.start)).text)
+        texts.append((yield from TakeOver(5, RANDOM)).text)
+        texts.append((yield from Trial(5, LARGE)).text)
+        texts.append((yield from TakeOver(5, RANDOM)).text)
+
+    done = run(Programmed(program), small, large, RunSettings(max_tokens=60))
+    assert texts[::2] == texts[1::2]
+    assert "" not in texts
+    assert done.all(events.Noticed)[0].text == "The model was started again."
 
 
 # A text that is taken up

@@ -92,6 +92,7 @@ def assert_counted(trace: Trace) -> None:
         assert total.reused == sum(event.handoff.reused for event in read if event.author is author)
         assert total.takeovers == took.count(author)
         assert 0 <= total.reread <= total.prefilled
+    assert trace.takeovers == len(took)
     assert trace.tokens == len(decoded) - gone
     writers = [getattr(event, "author", None) for event in trace.events if isinstance(event, HandedOver | RunStarted)]
     assert trace.handoffs == sum(None not in (one, other) and one is not other for one, other in pairwise(writers))

@@ -40,6 +40,7 @@ from baton_reasoning.core.thinking.registry import (
     policy_title,
     settings_for,
     with_advice,
+    with_values,
 )
 from tests.core.thinking.running import LARGE, SMALL, Run, run
 from tests.fakes.scripted import ScriptedEngine
@@ -97,6 +98,8 @@ def test_another_policy_takes_over_the_values_that_a_person_changed():
     assert chosen == EveryStep.Settings(n1=7, c=3)
     assert settings_for("random", chosen) == RandomTakeover.Settings(n1=7)
     assert settings_for("never", chosen) == Never.Settings()
+    assert with_values(Never.Settings(), {"p": 0.5}) == Never.Settings()
+    assert with_values(RandomTakeover.Settings(n1=7), {"p": 3}) == RandomTakeover.Settings(n1=7), "out of bounds"
 
 
 def test_a_preset_is_known_by_its_values():
