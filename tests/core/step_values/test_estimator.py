@@ -215,12 +215,13 @@ def stopping(estimator: ValueEstimator, engine: ScriptedEngine, tokens: int) -> 
     return lambda _: estimator.stop() if engine.written > tokens else None
 
 
-def test_stopped_and_continued_is_as_if_it_had_not_been(grader):
+@both_ways
+def test_stopped_and_continued_is_as_if_it_had_not_been(grader, writes_branches):
     errors = (0.2,) * 5
-    whole = estimated(text_with("aaaaa"), world(errors), grader).estimated
+    whole = estimated(text_with("aaaaa"), world(errors, writes_branches=writes_branches), grader).estimated
     trace = text_with("aaaaa")
     for done in (7, 40):
-        engine = world(errors)
+        engine = world(errors, writes_branches=writes_branches)
         estimator = ValueEstimator(Pair(engine), trace, grader, "1")
         engine.before_token = stopping(estimator, engine, 6 * done)
         *_, last = estimator.run()
@@ -229,7 +230,7 @@ def test_stopped_and_continued_is_as_if_it_had_not_been(grader):
         written = sum(len(place.outcomes.replace("-", "")) for place in last.places)
         assert 0 < written < sum(len(place.outcomes) for place in whole.places)
         trace.apply(last)
-    continued = estimated(trace, world(errors), grader).estimated
+    continued = estimated(trace, world(errors, writes_branches=writes_branches), grader).estimated
     assert continued.places == whole.places
     assert continued.is_whole
 
@@ -259,7 +260,7 @@ def test_nothing_is_written_where_all_is_known_and_another_model_begins_anew(gra
     trace, engine = text_with("aaa"), world((0.0,) * 3)
     assert estimated(trace, engine, grader).places[0].value.value == 1
     estimator, written = ValueEstimator(Pair(engine), trace, grader, "1"), engine.written
-    assert estimator.plan.continuations == 0
+    assert (estimator.goes_on, estimator.plan.continuations) == (True, 0)
     assert list(estimator.run()) == []
     assert engine.written == written
     other = estimated(trace, world((1.0,) * 3, name="other"), grader)
@@ -353,6 +354,9 @@ def test_a_server_that_ignores_seeds_is_noticed(grader):
     same = ScriptedEngine(continue_with=lambda _, text: "" if "box" in text else "a\n\n</think>\\boxed{1}")
     assert "All 8 continuations from the beginning are the same" in says(same)
     assert says(world((0.5, 0.5), writes_branches=False)) == ""
+    noticing = world((0.5, 0.5))
+    noticing.notices = {3: "It was started again."}
+    assert says(noticing) == "It was started again."
 
 
 @both_ways
