@@ -141,22 +141,28 @@ def test_a_step_that_ends_at_its_cap_is_a_step_of_its_own_also_if_it_is_white_sp
 TOKENS = ["One", " two.", "\n", "\n\n", ".\n\n  So", " \n", "<", "</think>", "`", "</thi", "nk>"]
 
 
-@given(st.lists(st.sampled_from(TOKENS) | st.integers(0, 9), max_size=25))
+BY_MODELS = st.tuples(st.sampled_from(TOKENS), st.sampled_from((SMALL, LARGE)))
+INSERTED = st.tuples(st.sampled_from(TOKENS[:-2]), st.just(Author.INSERTED))
+
+
+@given(st.lists(BY_MODELS | INSERTED | st.integers(0, 9), max_size=25))
 def test_a_text_that_was_cut_is_as_one_that_is_taken_up(changes):
-    """A token is added, or all but so many are cut off: then it has the steps, counts and tags of a text with these
-    tokens."""
+    """A token or another text is added, or all but so many are cut off: then it has the steps, counts and tags of a
+    text that consists of them."""
     text = Text(["</think>"])
     for change in changes:
-        if isinstance(change, str):
-            text.append(Token(1, change.encode()), (SMALL, LARGE)[len(change) % 2], "")
-            text.close_thinking()
-        else:
+        if isinstance(change, int):
             ends = [0, *accumulate(len(part.text) for part in text.body.parts)]
             text.discard(ends[min(change, len(ends) - 1)])
+        elif change[1].is_model:
+            text.append(Token(1, change[0].encode()), change[1], "")
+        else:
+            text.insert(change[0])
+        text.close_thinking()
         again = Text(["</think>"], text.body.parts)
         for name in ("step_start", "last_step_start", "steps_ended", "at_boundary", "within_step", "step_begun"):
             assert getattr(text, name) == getattr(again, name), name
-        for name in ("tokens", "answer_start", "closed_by", "before_tag", "rewritable_from", "repeats_step"):
+        for name in ("kept", "answer_start", "closed_by", "before_tag", "rewritable_from", "repeats_step"):
             assert getattr(text, name) == getattr(again, name), name
 
 
