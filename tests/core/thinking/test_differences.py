@@ -268,6 +268,9 @@ def test_progress_comes_after_every_portion_and_each_token_is_read_once_and_a_se
     assert progress[-1] == OpinionProgress(read[-1], read[-1])
     assert isinstance(given, OpinionGiven)
     assert "".join(token.text for token in given.tokens) == done.trace.text
+    assert given.handoff.prefilled == sum(call.prefilled for call in large.calls)
+    assert given.handoff.reused == sum(call.reused for call in large.calls) > 0
+    assert given.handoff.seconds > 0
     assert sum(call.prefilled for call in large.calls) < 1.1 * done.trace.tokens + large.sessions[0].prompt_tokens
     server = ScriptedEngine(name="large").with_card(location="gpu.example")
     *_, given = SecondOpinion(server, done.trace).read()
