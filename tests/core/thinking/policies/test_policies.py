@@ -23,6 +23,7 @@ from baton_reasoning.core.thinking.events import (
     CountersChanged,
     Finish,
     Judged,
+    StepEnded,
     TakeoverEnded,
     TakeoverStarted,
     TextDiscarded,
@@ -355,6 +356,8 @@ def test_the_first_token_is_not_white_space_nor_half_a_character_and_there_is_on
     capped = entropy(["a b c d e f", "g.</think>"], "c", "x.\n\nNo", "Four.", step_cap=3)
     assert rules(capped)[0] == ENTROPY
     assert capped.all(TakeoverStarted)[0].position == len("a b c")
+    blanks = entropy([[*[" "] * 5, "x", "</think>"]], "never", "Four.", step_cap=3)
+    assert blanks.all(StepEnded)[0].position == 3, "blanks alone are a step at the cap"
 
 
 def test_the_entropy_of_alternatives_is_scaled_to_a_sum_of_1():
