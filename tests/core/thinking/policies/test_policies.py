@@ -474,6 +474,7 @@ def test_the_cascade_solves_afresh_what_came_to_nothing_sure():
     assert solved("Two.\n\nTwo.\n\nTwo.</think>4").text == "Two.\n\nTwo.\n\nTwo.</think>4", "though it repeats itself"
     no_room = solved("One, two, three, four.</think>4", context=25)
     assert (no_room.text, no_room.totals[SMALL].discarded > 0) == (afresh, True)
+    assert no_room.counters == {"asked": 1}, "it is not asked twice in a text that is taken up"
     begun = "One, two, three, four"
     assert solved(begun, "Four.", budget=6, sure_of="</think>").text == afresh, "the thinking before a limit counts"
     assert solved(begun, "Four.", budget=6).text.endswith("</think>\n\nFour.")
