@@ -216,6 +216,11 @@ def test_nothing_is_handed_over_inside_a_character_nor_is_half_of_one_left_by_a_
     lost = run(AtBoundary(FIFTY), ["One.\n\nNo", " End.</think>"], large)
     assert lost.trace.text == "One.\n\na End.</think>"
     assert lost.all(events.TextDiscarded)[-1].tokens == 1
+    text = Text()
+    text.append(Token(1, b"a" + "é".encode()[:1]), SMALL, "")
+    assert (text.body.text, text.inside_character) == ("a", True), "though the token has a text"
+    text.append(Token(2, "é".encode()[1:]), SMALL, "")
+    assert (text.body.text, text.inside_character) == ("aé", False)
 
 
 @pytest.mark.parametrize(("silent", "written"), [(5, "It is so"), (6, "")])
