@@ -15,8 +15,14 @@ from baton_reasoning.app.cli import main
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import CountersChanged
 from baton_reasoning.core.thinking.trace_json import trace_from_lines
-from tests.core.thinking.oracles.authors import Decision, Schedule
-from tests.core.thinking.oracles.test_authors import LENGTHS, WORLDS, authors_by_character, decisions
+from tests.core.thinking.oracles.test_authors import (
+    LENGTHS,
+    WORLDS,
+    Decision,
+    Schedule,
+    authors_by_character,
+    decisions,
+)
 from tests.fakes.world_server import problem_of, world_server
 from tests.tiers import size
 

@@ -27,8 +27,8 @@ from baton_reasoning.core.thinking.events import Event
 from baton_reasoning.core.thinking.policies.never import Never
 from tests.core.batch.counting import batch_of, counting_pair, problems, unlike_after_reading
 from tests.core.store.made import claim
-from tests.core.thinking.drawn import settings_of
 from tests.core.thinking.oracles.worlds import World
+from tests.core.thinking.running import settings_of
 from tests.fakes.scripted import ScriptedEngine
 from tests.patience import PATIENCE
 

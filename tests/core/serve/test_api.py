@@ -28,8 +28,8 @@ from baton_reasoning.core.serve.api import MAX_BODY
 from baton_reasoning.core.serve.schema import ChatRequest, CompletionRequestBody
 from baton_reasoning.core.thinking.interruptions import Limits
 from tests.core.serve.serving import client_of, serving, settings
-from tests.core.thinking.drawn import PRESETS, settings_of, written
 from tests.core.thinking.oracles.worlds import World
+from tests.core.thinking.running import PRESETS, settings_of, written
 from tests.fakes.scripted import THINK, Fault, ScriptedEngine
 from tests.patience import PATIENCE
 from tests.tiers import size
