@@ -24,7 +24,7 @@ from baton_reasoning.core.models.devices import DeviceKind, find_devices
 from baton_reasoning.core.models.fit import estimate, fit
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.options import LoadOptions, Sampling
-from tests.core.engines.local.writing import ids, text_body, write
+from tests.core.engines.local.conftest import ids, text_body, write
 
 MIB = 2**20
 GREEDY = Sampling(temperature=0)
