@@ -6,6 +6,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.demo_pair import SMALL_MODEL, DemoProblem
+from baton_reasoning.core.demo_pair import SMALL_MODEL, DemoProblem, held_out_problems
 from baton_reasoning.core.engines.base import (
     Conversation,
     End,
@@ -127,37 +128,21 @@ def test_any_text_reaches_a_model_unchanged(small_engine, large_engine, text):
             assert text_read(session, text_body(text).parts) == text
 
 
-def test_more_sessions_than_places_take_turns():
-    with closing(LocalEngine(SMALL_MODEL, LoadOptions(context=512, parallel=1, threads=1))) as engine:
-        one, two = engine.open(DEMO, GREEDY), engine.open(DEMO, GREEDY)
-        body_one, body_two = Body(), Body()
-        for _ in range(2):
-            write(one, body_one, limit=6)
-            write(two, body_two, limit=6)
-    assert body_one.text == body_two.text
+@pytest.mark.parametrize("parallel", [1, 8])
+def test_many_at_once_write_what_each_would_alone_also_where_they_take_turns(parallel):
+    problems = islice(held_out_problems(4), 8)
+    questions: list[Conversation] = [(Message("user", problem.question),) for problem in problems]
 
-
-@pytest.mark.long
-def test_sixteen_at_once_write_what_each_would_alone(smollm2):
-    questions: list[Conversation] = [(Message("user", f"What is {n} plus {n + 3}?"),) for n in range(16)]
-
-    def solve(question: Conversation) -> list[Token]:
+    def solve(question: Conversation) -> list[int | None]:
         with closing(engine.open(question, GREEDY)) as session:
-            return [item for item in session.write([], 24, 1, alternatives=20) if isinstance(item, Token)]
+            body = Body()
+            return [id for _ in range(2) for id in ids(write(session, body, limit=40))]
 
-    with closing(LocalEngine(smollm2, LoadOptions(context=512, parallel=16, threads=1))) as engine:
+    with closing(LocalEngine(SMALL_MODEL, LoadOptions(context=512, parallel=parallel, threads=1))) as engine:
         alone = list(map(solve, questions))
-        with ThreadPoolExecutor(16) as pool:
+        with ThreadPoolExecutor(8) as pool:
             together = list(pool.map(solve, questions))
-    for expected, found in zip(alone, together, strict=True):
-        for token, other in zip(expected, found, strict=False):
-            if token.id != other.id:
-                # Other batch shapes round differently: two tokens whose logits lie closer than twice that may change
-                # places, others may not.
-                chances = {choice.id: choice.logprob for choice in token.alternatives}
-                gap = token.alternatives[0].logprob - chances.get(other.id, -99)
-                assert gap < 2 * ROUNDING, "it differs where the choice was clear"
-                break
+    assert sum(map(list.__eq__, alone, together)) >= 7, "one may have a near-tie: other batch shapes round differently"
 
 
 # Reuse of what the cache holds of earlier texts ----------------------------------------------------------------------

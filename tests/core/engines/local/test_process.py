@@ -8,12 +8,13 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
+from unittest.mock import MagicMock, Mock
 
 import psutil
 import pytest
@@ -343,74 +344,29 @@ def test_native_code_that_never_returns_stops_the_heartbeat(monkeypatch):
 
 
 def test_a_decode_is_such_a_step(monkeypatch):
-    steps: list[str] = []
-
-    class Recorded(worker.Outbox):
-        @contextmanager
-        def step(self) -> Iterator[None]:
-            steps.append("begins")
-            yield
-            steps.append("ends")
-
-    class Decoding:
-        """The scheduler, and a writer of branches."""
-
-        idle = False
-
-        def next_turns(self) -> list[str]:
-            if steps:
-                raise KeyboardInterrupt
-            return ["one"]
-
-        def decode(self, turns: list[str], _: object) -> None:
-            steps.extend(turns)
-
-        def step(self) -> None:
-            steps.append("branches")
-
-    ours, theirs = multiprocessing.Pipe()
-    with ours, theirs:
-        monkeypatch.setattr(worker, "Scheduler", lambda *_: Decoding())
-        monkeypatch.setattr(worker.Worker, "_listen", lambda _: None)
-        working = worker.Worker(theirs, Recorded(theirs), Any, Any)  # type: ignore[arg-type]
-        working.branches[1] = Decoding()  # type: ignore[assignment]
-        with pytest.raises(KeyboardInterrupt):
-            working.run()
-    assert steps == ["begins", "one", "branches", "ends"]
+    at_work = MagicMock()
+    at_work.scheduler.idle = False
+    at_work.scheduler.next_turns.side_effect = [["one"], KeyboardInterrupt]
+    monkeypatch.setattr(worker, "Scheduler", lambda *_: at_work.scheduler)
+    monkeypatch.setattr(worker.Worker, "_listen", lambda _: None)
+    working = worker.Worker(at_work, at_work.outbox, at_work, at_work)
+    working.branches[1] = at_work.branches
+    with pytest.raises(KeyboardInterrupt):
+        working.run()
+    names = [call[0] for call in at_work.mock_calls]
+    began, ended = names.index("outbox.step().__enter__"), names.index("outbox.step().__exit__")
+    assert names[began + 1 : ended] == ["scheduler.decode", "branches.step"]
 
 
 def test_a_process_is_not_silent_while_the_program_itself_was_stopped():
-    """As by Ctrl+Z, or while a laptop sleeps."""
-
-    class Looks:
-        """The event that ends the watch, after so many looks; another hour passes before each."""
-
-        def __init__(self, process: "WatchedProcess", number: int) -> None:
-            self.process, self.left = process, number
-
-        def wait(self, _: float) -> bool:
-            self.left -= 1
-            return self.left < 0 or self.process.is_killed
-
-    class WatchedProcess(ModelProcess):
-        """Silent since its first message, as the program that watches it sees it."""
-
-        def __init__(self, looks: int) -> None:
-            self._process: Any = self
-            self._received = 1
-            self._ended: Any = Looks(self, looks)
-            self.is_killed = False
-            self._watch()
-
-        def kill(self) -> None:
-            self.is_killed = True
-
-        def _longest_silence(self) -> float:
-            return model_process.SILENCE
-
+    """As by Ctrl+Z, or while a laptop sleeps: what counts is how often it was looked at, not the time that passed."""
     allowed = round(model_process.SILENCE / model_process.LOOK_EVERY)
-    assert not WatchedProcess(1 + allowed).is_killed, "the first look hears its message"
-    assert WatchedProcess(2 + allowed).is_killed
+    for looks in (1 + allowed, 2 + allowed):  # the first look hears its first message
+        watched = Mock(_received=1)
+        watched._ended.wait.side_effect = [False] * looks + [True]
+        watched._longest_silence.return_value = model_process.SILENCE
+        ModelProcess._watch(watched)
+        assert watched._process.kill.called == (looks > 1 + allowed)
 
 
 # Loading -------------------------------------------------------------------------------------------------------------
@@ -518,16 +474,13 @@ def test_ids_outside_the_vocabulary_and_halves_of_characters_do_not_kill_the_pro
     assert engine.process.alive
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
+def test_the_words_of_every_back_end_and_of_python_for_memory_are_recognised():
+    lines = (
         "ggml_vulkan: Device memory allocation of size 1024 failed: vk::Device::allocateMemory: ErrorOutOfDeviceMemory",
         "CUDA error: out of memory",
         "MemoryError",
         "ggml_backend_cuda_buffer_type_alloc_buffer: allocating 12 MiB on device 0: cudaMalloc failed: out of memory",
         "terminate called after throwing an instance of 'std::bad_alloc'",
-    ],
-)
-def test_the_words_of_every_back_end_and_of_python_for_memory_are_recognised(line):
-    assert model_process.speaks_of_memory(line)
+    )
+    assert [line for line in lines if not model_process.speaks_of_memory(line)] == []
     assert not model_process.speaks_of_memory("GGML_ASSERT(n_tokens > 0) failed")
