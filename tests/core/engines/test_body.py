@@ -4,6 +4,7 @@ import math
 from functools import reduce
 from itertools import product
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -135,10 +136,17 @@ def test_sums_are_of_each_count_and_end_at_the_bounds_of_what_can_be_read_again(
     one = RequestUsage(1, 2, 3, 4, 5, 6, 7, 8, 9, 0.5)
     assert one.plus(one) == RequestUsage(2, 4, 6, 8, 10, 12, 14, 16, 18, 1.0)
     assert one.plus(RequestUsage(estimated=True)).estimated
+    assert RequestUsage() == RequestUsage(1, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, estimated=False)
     reported = Usage(RequestUsage(sent=2**53, read=2**53, seconds_waited=1e12), 1e12, "EUR")
     total = reduce(Usage.plus, [reported] * 600, Usage())
     assert (total.cost.sent, total.cost.read, total.currency) == (MOST_COUNTED, MOST_COUNTED, "EUR")
     assert (total.cost.requests, total.cost.seconds_waited, total.money) == (600, MOST_MEASURED, MOST_MEASURED)
+    for money in (0.0, MOST_MEASURED):
+        cost = {"sent": 0, "read": MOST_COUNTED, "seconds_waited": 0.0}
+        assert msgspec.convert({"cost": cost, "money": money}, Usage).money == money
+    for beyond in ({"money": -0.5}, {"money": 2e12}, {"cost": {"sent": -1}}, {"cost": {"seconds_waited": -0.1}}):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert(beyond, Usage)
 
 
 def test_a_price_is_a_finite_number_and_all_three_are_charged():
@@ -157,6 +165,7 @@ CAPS = st.builds(Cap, tokens=st.integers(0, 90), money=st.integers(0, 90))
 def test_no_more_is_allowed_than_each_cap_leaves_of_a_server_and_of_all(cap, cap_of_all, read, written, wanted):
     """A token that is read costs 1, one that is written 2."""
     prices = Prices(read=1e6, written=2e6)
+    assert UsageMeter(prices).allowed(10**9) == 10**9, "without a cap all of it is"
     meter = UsageMeter(prices, cap, "one", UsageMeter(prices, cap_of_all, "all"))
     meter.add(RequestUsage(read=read, written=written))
     left = [each.tokens - read - written for each in (cap, cap_of_all) if each.tokens]
