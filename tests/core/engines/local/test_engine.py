@@ -134,11 +134,11 @@ def test_many_at_once_write_what_each_would_alone_also_where_they_take_turns(par
     questions: list[Conversation] = [(Message("user", problem.question),) for problem in problems]
 
     def solve(question: Conversation) -> list[int | None]:
-        with closing(engine.open(question, GREEDY)) as session:
+        with closing(demo.open(question, GREEDY)) as session:
             body = Body()
             return [id for _ in range(2) for id in ids(write(session, body, limit=40))]
 
-    with closing(LocalEngine(SMALL_MODEL, LoadOptions(context=512, parallel=parallel, threads=1))) as engine:
+    with closing(LocalEngine(SMALL_MODEL, LoadOptions(context=512, parallel=parallel, threads=1))) as demo:
         alone = list(map(solve, questions))
         with ThreadPoolExecutor(8) as pool:
             together = list(pool.map(solve, questions))

@@ -131,12 +131,12 @@ def test_a_death_loses_none_of_the_texts_under_way(monkeypatch):
     all_begin = threading.Barrier(4)
 
     def written(number: int) -> list[WriteItem]:
-        session = engine.open(QUESTION, Sampling())
+        session = together.open(QUESTION, Sampling())
         all_begin.wait(PATIENCE)
         return list(session.write([], LONG, seed=number))
 
-    with closing(LocalEngine(SMALL_MODEL, LoadOptions(context=512, parallel=4, threads=1))) as engine:
-        at_token(3, monkeypatch, lambda: send(engine, signal.SIGKILL), texts=4)
+    with closing(LocalEngine(SMALL_MODEL, LoadOptions(context=512, parallel=4, threads=1))) as together:
+        at_token(3, monkeypatch, lambda: send(together, signal.SIGKILL), texts=4)
         with ThreadPoolExecutor(4) as pool:
             texts = list(pool.map(written, range(4)))
     assert all(isinstance(items[-1], End) for items in texts)
