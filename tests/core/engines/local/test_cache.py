@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -26,7 +26,7 @@ from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.local.branches import BranchWriter
 from baton_reasoning.core.engines.local.cache import CachePlan, Ledger, common_text
 from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
-from baton_reasoning.core.engines.local.llama import Llama, LoadError
+from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama, LoadError
 from baton_reasoning.core.engines.local.messages import Failed, Read, Reply, WorkerOptions, WriteBranches
 from baton_reasoning.core.engines.local.scheduler import Scheduler
 from baton_reasoning.core.errors import ContextFull
@@ -372,6 +372,45 @@ def test_where_memory_is_short_fewer_are_decoded_at_once_and_none_is_a_refusal(s
     writer.begin(WriteBranches(1, 10, []))
     assert replies[-2:] == [(9, End(Stop.CANCELLED) if ended else last), (10, End(Stop.LIMIT))], "its caller has gone"
     writer.close()
+
+
+class Failing(Llama):
+    """A model whose decodes return this, after something else has happened."""
+
+    result = Decoded.DONE
+    happens: Callable[[], object] = staticmethod(lambda: None)
+
+    def decode(self, entries: list[BatchEntry]) -> int:
+        self.happens()
+        return self.result or super().decode(entries)
+
+
+@pytest.mark.slow
+def test_a_decode_that_failed_ends_the_requests_whose_fault_it_is_and_the_others_go_on():
+    options = WorkerOptions(str(SMALL_MODEL), LoadOptions(context=512, parallel=2, threads=1))
+    llama, replies = Failing(options, lambda _: None), list[Reply]()
+    scheduler = Scheduler(llama, options, replies.append)
+
+    def decode(result: int, happens: Callable[[], object] = lambda: None) -> None:
+        llama.result, llama.happens = result, happens
+        scheduler.decode(scheduler.next_turns(), lambda: None)
+
+    for session in (1, 2):
+        scheduler.open(session, llama.tokenize("Step 1: ", False))
+        scheduler.begin(Read(session, 10 + session, [], limit=3))
+    decode(Decoded.ABORTED, lambda: scheduler.halt(11, at_once=True))
+    assert replies == [(11, End(Stop.CANCELLED))]
+    while not scheduler.idle:
+        decode(Decoded.DONE)
+    assert [number for number, item in replies if isinstance(item, Token)] == [12] * 3
+    assert replies[-1] == (12, End(Stop.LIMIT))
+    scheduler.begin(Read(2, 13, ["x"], limit=1))
+    decode(Decoded.NO_ROOM)
+    assert replies[-1] == (13, Failed(context_full=True, reason="the KV cache has no room left"))
+    assert scheduler.idle
+    scheduler.begin(Read(2, 14, ["x"], limit=1))
+    with pytest.raises(RuntimeError, match="-1"):
+        decode(-1)
 
 
 @pytest.mark.slow

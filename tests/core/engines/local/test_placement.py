@@ -342,11 +342,11 @@ def test_busy_programs_are_left_their_cores_and_these_are_taken_back(count, data
     busy = data.draw(st.integers(0, count // 2))
     cores = Cores(count, busy=0.3)  # the program shows what is written
     choice = ThreadChoice(count, cores.times)
-    for _ in range(50):
+    for _ in range(4):
         assert cores.decode(choice, INTERVAL) == count, "on an idle machine all threads work"
     cores.busy = busy
     cores.decode(choice, 2)
-    for _ in range(20):
+    for _ in range(4):
         assert cores.decode(choice, INTERVAL) == max(count - busy, 1)
     cores.busy = 0
     assert cores.decode(choice, 4 * INTERVAL) == count
@@ -363,7 +363,7 @@ def test_cores_beyond_the_threads_are_for_others_and_idle_time_may_be_unknown():
 def test_a_model_that_works_between_the_decodes_is_no_other_program():
     cores = Cores(2)
     choice = ThreadChoice(2, cores.times)
-    for _ in range(50):
+    for _ in range(20):
         assert cores.decode(choice, 0.2) == 2
         cores.work(2, 0.2, is_own=False)
 
