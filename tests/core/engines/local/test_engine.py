@@ -94,14 +94,6 @@ def test_a_write_reads_only_what_is_new_and_a_text_that_was_cut_back_is_rolled_b
     assert_cache_holds(body.parts, session, small_engine)
 
 
-def test_the_same_seed_repeats_exactly_and_another_does_not(small_engine):
-    written = []
-    for seed in (7, 7, 8):
-        with closing(small_engine.open(QUESTION, Sampling())) as session:
-            written.append(ids(write(session, Body(), limit=10, seed=seed)))
-    assert written[0] == written[1] != written[2]
-
-
 def test_ids_are_handed_over_within_a_vocabulary_and_text_across(small_engine, large_engine):
     body = Body()
     with (
