@@ -160,6 +160,8 @@ def test_only_a_model_of_its_vocabulary_on_this_machine_whose_text_can_be_cut_dr
         session, drafting = on_cpu.open(QUESTION, Sampling()), pair.small.open(QUESTION, Sampling())
         assert not session.use_drafts_of(drafting)
         assert session.use_drafts_of(drafting, asked=True)
+        on_cpu.card = replace(on_cpu.card, vocabulary="another")
+        assert not session.use_drafts_of(drafting, asked=True)
 
 
 # How many tokens are drafted -----------------------------------------------------------------------------------------
