@@ -406,7 +406,7 @@ def test_a_decode_that_failed_ends_the_requests_whose_fault_it_is_and_the_others
     assert replies[-1] == (12, End(Stop.LIMIT))
     scheduler.begin(Read(2, 13, ["x"], limit=1))
     decode(Decoded.NO_ROOM)
-    assert replies[-1] == (13, Failed(context_full=True, reason="the KV cache has no room left"))
+    assert replies[-1:] == [(13, Failed(context_full=True, reason="the KV cache has no room left"))]
     assert scheduler.idle
     scheduler.begin(Read(2, 14, ["x"], limit=1))
     with pytest.raises(RuntimeError, match="-1"):
