@@ -13,7 +13,7 @@ from baton_reasoning.core.engines.remote.engine import RemoteOptions, settled
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.engines.remote.servers import try_connection
 from baton_reasoning.core.models.options import Sampling
-from tests.core.engines.local.test_recurrent_memory import grow
+from tests.core.engines.local.test_cache import grow
 from tests.core.engines.remote.writing import GREEDY, foreign, handoff, prefetched, text, token_count, tokens
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
 
