@@ -23,7 +23,6 @@ from baton_reasoning.app.terminal.command_line import LazyCommand
 from baton_reasoning.app.terminal.program import PROGRAM, baton
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL, DemoProblem
 from baton_reasoning.core.models.catalog import catalog
-
 from baton_reasoning.core.thinking.reasons import SHARED_REASONS
 from baton_reasoning.core.thinking.requests import Request
 from baton_reasoning.core.thinking.trace_json import KINDS

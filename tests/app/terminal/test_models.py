@@ -28,7 +28,7 @@ from baton_reasoning.core.grading.extract import extract_answer
 from baton_reasoning.core.model_costs import ModelCost, ModelCosts
 from baton_reasoning.core.models.catalog import catalog_models
 from baton_reasoning.core.models.devices import Devices
-from baton_reasoning.core.models.options import DemoModel, HubFile, LocalFile, ServerUrls, Switch
+from baton_reasoning.core.models.options import HubFile, LocalFile, ServerUrls, Switch
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ModelChoice, Settings, SettingsFile
 from baton_reasoning.core.thinking.cues import Category, parse_lexicon
@@ -135,21 +135,6 @@ def test_pairs_of_the_catalogue_are_named_as_solve_takes_them_with_their_time(ba
     assert ("~" in first, "~" in second) == (False, True), "measured where both were loaded before"
 
 
-@pytest.mark.parametrize(
-    ("text", "source"),
-    [
-        ("", DemoModel.SMALL),
-        ("demo:large", DemoModel.LARGE),
-        (str(SMALL_MODEL), LocalFile(SMALL_MODEL)),
-        ("hf:owner/name:Q4_K_M", HubFile("owner/name", "Q4_K_M")),
-        ("nowhere.gguf", LocalFile(Path("nowhere.gguf"))),
-        ("localhost:9931#small", ServerUrls(("http://localhost:9931#small",))),
-    ],
-)
-def test_a_model_is_named_in_the_usual_ways(text, source):
-    assert source_of(text) == source
-
-
 def test_without_names_the_pair_of_the_window_runs(paths, baton):
     chosen = ModelChoice(small=LocalFile(SMALL_MODEL), large=LocalFile(SMALL_MODEL))
     SettingsFile(paths.settings).save(Settings(models=chosen))
@@ -240,6 +225,7 @@ def test_a_name_stands_for_its_addresses_until_they_are_removed_and_each_keeps_w
     assert (one.supports_prefetch, two.supports_prefetch) == (False, False)
     assert source_of("office") == ServerUrls(("http://two:2", f"{URL}#one"))
     listed = [json.loads(line) for line in baton("servers", "list", "--json").stdout.splitlines()]
+    assert source_of("localhost:9931#small") == ServerUrls(("http://localhost:9931#small",))
     assert {(each["name"], each["url"]) for each in listed} == {("office", f"{URL}#one"), ("office", "http://two:2")}
     assert baton("servers", "rm", "http://two:2").returncode == 0
     assert source_of("office") == ServerUrls((f"{URL}#one",))

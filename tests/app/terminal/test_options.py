@@ -12,7 +12,7 @@ import click
 import pytest
 
 from baton_reasoning.app.terminal.command_line import SHARED
-from baton_reasoning.app.terminal.program import BATCH_COMMANDS, COMPLETION, PROGRAM
+from baton_reasoning.app.terminal.program import COMPLETION, PROGRAM
 from baton_reasoning.app.terminal.program import baton as program
 from tests.app.terminal.conftest import commands_of
 
@@ -134,11 +134,6 @@ def test_a_model_in_the_environment_may_have_spaces_in_its_path(tmp_path, baton)
     assert "my model.gguf cannot be read" in baton(*line, BATON_LARGE="my model.gguf").stderr
 
 
-def test_every_verb_of_a_batch_is_listed_with_what_it_does(baton):
-    listed = baton("batch", "--help").stdout
-    assert all(str(command.help) in listed for command in BATCH_COMMANDS)
-
-
 # Completion -----------------------------------------------------------------------------------------------------------
 
 
@@ -188,15 +183,3 @@ def test_what_commands_need_is_not_imported_to_name_them():
 def test_a_shell_has_its_script(shell, baton):
     done = baton("completion", shell)
     assert (done.returncode, COMPLETION in done.stdout) == (0, True)
-
-
-@pytest.mark.slow
-def test_bash_runs_its_script(tmp_path, monkeypatch, baton):
-    monkeypatch.chdir(tmp_path)
-    command = tmp_path / PROGRAM
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m baton_reasoning.app.cli "$@"\n', encoding="utf-8")
-    command.chmod(0o755)
-    (tmp_path / "script").write_text(baton("completion", "bash").stdout, encoding="utf-8")
-    line = "source ./script; COMP_WORDS=(baton solve --polic); COMP_CWORD=2; _baton_completion ./baton; echo $COMPREPLY"
-    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60)
-    assert (done.stdout, done.stderr) == ("--policy\n", "")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
-import signal
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -119,15 +117,6 @@ def test_the_demo_pair_answers_anything_if_a_person_names_it(baton, monkeypatch)
     assert "No models are named, so the demo pair runs" in asked.stderr
 
 
-def test_the_demo_pair_named_by_its_files_is_run_with_the_same_settings(tmp_path, traced):
-    small, large = (shutil.copy(model, tmp_path / f"copy-{model.name}") for model in (SMALL_MODEL, LARGE_MODEL))
-    by_name, by_path = traced(*DEMO), traced("--small", str(small), "--large", str(large))
-    assert by_name.started
-    assert by_path.started
-    assert by_path.started.settings == by_name.started.settings
-    assert by_path.large_share == by_name.large_share
-
-
 def test_drafts_are_turned_on_for_one_run_and_both_files_may_be_the_same_model(traced):
     assert traced("--drafts", "on").totals[Author.LARGE].drafts > 0
     models = ("-md", str(LARGE_MODEL), "-m", str(LARGE_MODEL))
@@ -189,22 +178,6 @@ def test_a_cue_list_of_ones_own_decides_where_the_large_model_writes(tmp_path, b
     assert (refused.returncode, "cue list cannot be read" in refused.stderr) == (2, True)
 
 
-@pytest.mark.real_models
-@pytest.mark.long
-def test_control_c_keeps_what_is_there_and_has_an_exit_code_of_its_own(smollm2):
-    command = [sys.executable, "-m", "baton_reasoning", "solve", "Tell a story without end.", "--small", str(smollm2)]
-    with subprocess.Popen([*command, "--policy", "never", "--json"], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        lines = []
-        for line in process.stdout:
-            lines.append(json.loads(line))
-            if len(lines) == 5:
-                process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=PATIENCE) == 130
-    assert lines[-1]["finish"] == "stopped"
-    assert lines[-1]["tokens"] > 0
-
-
 @pytest.mark.scaled
 @pytest.mark.parametrize("tagged", [False, True])
 def test_the_authors_decisions_are_taken_from_the_command_line_to_the_wire(tagged, capsys):
@@ -246,13 +219,6 @@ def test_a_policy_that_a_server_cannot_serve_is_refused_with_what_would_help(com
 # The demo -------------------------------------------------------------------------------------------------------------
 
 
-def test_the_demo_ends_with_the_scoreboard(baton):
-    done = baton("demo", "1")
-    assert (done.returncode, demo_marks(done.stdout)) == (0, DEMO_MARKS), done.stderr
-    headings = [line.split(" ─")[0] for line in done.stdout.splitlines() if line.startswith("──")]
-    assert headings == ["── Small alone", "── Both", "── Large alone", "── The answer is 12085"]
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems always have a display")
 def test_the_window_without_a_display_is_the_demo_in_the_terminal():
     environment = {name: value for name, value in os.environ.items() if name != "QT_QPA_PLATFORM"}
@@ -265,6 +231,8 @@ def test_the_window_without_a_display_is_the_demo_in_the_terminal():
     )
     assert "Here is the demo in the terminal instead" in done.stdout
     assert (done.returncode, demo_marks(done.stdout)) == (0, DEMO_MARKS), done.stderr
+    headings = [line.split(" ─")[0] for line in done.stdout.splitlines() if line.startswith("──")]
+    assert headings == ["── Small alone", "── Both", "── Large alone", "── The answer is 12085"]
 
 
 @pytest.fixture

@@ -15,11 +15,9 @@ import sys
 import termios
 import threading
 from collections import Counter
-from contextlib import ExitStack, closing, contextmanager
-from http.client import HTTPConnection
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from select import select
-from urllib.parse import urlsplit
 
 import click
 import psutil
@@ -377,41 +375,22 @@ def test_while_an_answer_is_written(number, code):
         assert ("ended by: stopped" in terminal.screen) is (number != signal.SIGKILL)
 
 
-@pytest.mark.long
-def test_while_the_endpoint_writes_an_answer():
-    with Terminal("serve", "--port", "0", *ENDLESS) as terminal:
-        terminal.wait_for("/v1")
-        address = urlsplit(terminal.screen[terminal.screen.index("http://") :].split()[0])
-        question = {"model": "small", "stream": True, "messages": [{"role": "user", "content": PROBLEM}]}
-        with closing(HTTPConnection(address.hostname or "", address.port, timeout=LIMIT)) as connection:
-            headers = {"Content-Type": "application/json"}
-            connection.request("POST", "/v1/chat/completions", json.dumps(question), headers)
-            assert connection.getresponse().readline().startswith(b"data: ")
-            terminal.press(CTRL_C)
-            terminal.stopped_cleanly()
-
-
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_the_first_signal_stops_a_run_and_the_second_ends_the_program(number, code):
-    control = Control()
+@pytest.mark.parametrize("is_batch", [False, True])
+def test_the_first_signal_stops_a_run_and_the_second_ends_the_program(number, code, is_batch):
+    """In a batch one Ctrl+C more finishes the answers that are under way."""
+    control, finished = Control(), threading.Event()
     with interruptible():
-        with stops_on_interrupt(control):
+        with stops_on_interrupt(control, finished.set if is_batch else None):
+            if is_batch and number == signal.SIGINT:
+                signal.raise_signal(number)
+                assert (finished.is_set(), control.stopped) == (True, False)
+                finished.clear()
             signal.raise_signal(number)
-            assert control.stopped
+            assert (finished.is_set(), control.stopped) == (False, True)
             with pytest.raises(KeyboardInterrupt):
                 signal.raise_signal(number)
         assert exit_code_of_signal() == code
-
-
-def test_in_a_batch_the_first_ctrl_c_finishes_the_second_stops_and_the_third_ends_the_program():
-    control, finished = Control(), threading.Event()
-    with interruptible(), stops_on_interrupt(control, finished.set):
-        signal.raise_signal(signal.SIGINT)
-        assert (finished.is_set(), control.stopped) == (True, False)
-        signal.raise_signal(signal.SIGINT)
-        assert control.stopped
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
 
 
 class HeldServer(FaultyServer):
@@ -460,50 +439,38 @@ def answers(out: Path, verb: str = "") -> list[str]:
     return [json.loads(line)["answer"] for line in (out / "results.jsonl").read_text("utf-8").splitlines()]
 
 
-def test_the_first_ctrl_c_finishes_the_answers_of_a_batch_that_are_under_way(held_server, folder):
+@pytest.mark.parametrize("count", [4, 2])
+def test_the_first_ctrl_c_finishes_the_answers_of_a_batch_that_are_under_way(held_server, folder, count):
+    """A batch whose last answers are finished is reported, and needs no resume."""
     out = folder / "out"
-    with batch_under_way(held_server, out) as terminal:
+    with batch_under_way(held_server, out, count) as terminal:
         terminal.press(CTRL_C)
         terminal.wait_for("Finishing 2 answers. Press Ctrl+C again to stop now.")
         held_server.let_go.set()
-        terminal.stopped_cleanly()
-    for words in ("Stopped at 2 of 4", f"baton batch resume {out}", f"baton batch report {out}", "correct"):
-        assert words in terminal.screen
-    assert not (out / "results.jsonl").exists()
-    assert answers(out, "report") == ["4", "4", "", ""]
-    assert (answers(out, "resume"), held_server.questions) == (["4"] * 4, [1, 1, 1, 1])
-
-
-def test_a_batch_whose_last_answers_are_finished_is_reported_and_needs_no_resume(held_server, folder):
-    with batch_under_way(held_server, folder / "out", count=2) as terminal:
-        terminal.press(CTRL_C)
-        terminal.wait_for("Finishing 2 answers.")
-        held_server.let_go.set()
         terminal.ended_cleanly(130)
-    assert "To continue" not in terminal.screen
-    assert answers(folder / "out") == ["4"] * 2
+    is_whole = count == 2
+    for words in ("Stopped at 2 of 4", f"baton batch resume {out}", f"baton batch report {out}"):
+        assert (words in terminal.screen) is not is_whole
+    assert "correct" in terminal.screen
+    assert (out / "results.jsonl").exists() is is_whole
+    assert answers(out, "report") == ["4", "4", "", ""][:count]
+    assert (answers(out, "resume"), held_server.questions) == (["4"] * count, [1] * count)
 
 
-def test_the_second_ctrl_c_stops_them_and_they_are_written_anew(held_server, folder):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_the_second_ctrl_c_or_any_other_signal_stops_them_and_they_are_written_anew(held_server, folder, number, code):
     out = folder / "out"
     with batch_under_way(held_server, out) as terminal:
-        terminal.press(CTRL_C)
-        terminal.wait_for("Finishing 2 answers.")
-        terminal.press(CTRL_C)
-        terminal.stopped_cleanly()
+        if number == signal.SIGINT:
+            terminal.press(CTRL_C)
+            terminal.wait_for("Finishing 2 answers.")
+        os.kill(terminal.process.pid, number)
+        terminal.ended_cleanly(code)
+    assert ("Finishing" in terminal.screen) is (number == signal.SIGINT)
+    assert "Stopping. Summing up what is done." in terminal.screen
     assert answers(out, "report") == [""] * 4
     held_server.let_go.set()
     assert (answers(out, "resume"), held_server.questions) == (["4"] * 4, [1, 1, 2, 2])
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_any_other_signal_stops_a_batch_at_once(held_server, folder, number, code):
-    with batch_under_way(held_server, folder / "out") as terminal:
-        os.kill(terminal.process.pid, number)
-        terminal.ended_cleanly(code)
-    assert "Finishing" not in terminal.screen
-    assert "Stopping. Summing up what is done." in terminal.screen
-    assert answers(folder / "out", "report") == [""] * 4
 
 
 @pytest.mark.long
