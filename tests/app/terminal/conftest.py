@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Iterator
 from subprocess import CompletedProcess
@@ -47,6 +48,13 @@ class KeptEngine(LocalEngine):
         self.idle.append(self)
         if len(self.idle) > MOST_KEPT:
             LocalEngine.close(self.idle.pop(0))
+
+
+class Keyboard(io.StringIO):
+    """Standard input at which a person sits."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.opinion import SecondOpinion
 from baton_reasoning.core.thinking.trace_json import event_from_json, event_to_json, trace_from_lines
-from tests.app.terminal.conftest import DEMO
+from tests.app.terminal.conftest import DEMO, Keyboard
 from tests.core.batch.known_worth import known_batch, known_pair, small_draws
 from tests.core.store.made import a_run, concluded
 from tests.fakes.full_disk import a_full_disk
@@ -77,13 +77,6 @@ def refused(baton):
     return refused
 
 
-class Keyboard(io.StringIO):
-    """Standard input at which a person sits."""
-
-    def isatty(self) -> bool:
-        return True
-
-
 def test_an_answer_is_listed_shown_found_and_exported(paths, tmp_path, baton, say, listed, refused):
     say("solve", PROBLEM.question, "--no-history", "-n", "5", code=3)
     assert listed() == []
@@ -97,6 +90,9 @@ def test_an_answer_is_listed_shown_found_and_exported(paths, tmp_path, baton, sa
     for part in (PROBLEM.question, f"\\boxed{{{PROBLEM.answer}}}", "large share"):
         assert part in shown
     assert "</think>" not in shown
+    (whole,) = map(json.loads, say("history", "show", entry["id"], "--json"))
+    assert whole["problem"] == PROBLEM.question
+    assert PROBLEM.answer in whole["answer"]
     assert entry["id"][:8] in "".join(say("history", "search", "even", "60836"))
     assert "times" in "".join(say("history", "search", "times")), "a word of the reasoning"
     nothing = baton("history", "search", "elephant")

@@ -32,6 +32,7 @@ from baton_reasoning.core.models.options import HubFile, LocalFile, ServerUrls, 
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ModelChoice, Settings, SettingsFile
 from baton_reasoning.core.thinking.cues import Category, parse_lexicon
+from tests.app.terminal.conftest import Keyboard
 from tests.core.models.hub_server import running_hub
 from tests.fakes.faulty_router import FaultyRouter
 from tests.fakes.faulty_server import FaultyServer, stream
@@ -73,6 +74,8 @@ def test_a_model_is_found_downloaded_once_listed_and_deleted(hub, paths, baton):
     assert file == paths.models / "tiny" / "demo-GGUF" / "demo-Q4_K_M.gguf"
     assert file.read_bytes() == SMALL_MODEL.read_bytes()
     assert baton("models", "get", f"hf:{REPOSITORY}:q4_k_m").returncode == 0
+    got = json.loads(baton("models", "get", f"hf:{REPOSITORY}", "--json").stdout)
+    assert (got["file"], got["bytes"]) == (str(file), SMALL_MODEL.stat().st_size)
     assert len(hub.file_requests()) == 1, "it is here already"
     rows = map(json.loads, baton("models", "list", "--json").stdout.splitlines())
     assert str(file) in {row["file"] for row in rows}
@@ -91,6 +94,9 @@ def test_an_address_that_is_no_hub_is_one_sentence(address, monkeypatch, baton):
 
 def test_a_deleted_model_is_in_the_trash_and_where_there_is_none_the_way_on_is_named(hub, trash, monkeypatch, baton):
     assert baton("models", "get", f"hf:{REPOSITORY}").returncode == 0
+    monkeypatch.setattr(sys, "stdin", Keyboard("n\n"))
+    assert baton("models", "rm", f"hf:{REPOSITORY}").returncode == 1
+    assert [*trash.iterdir()] == [], "nothing was deleted"
     removed = baton("models", "rm", f"hf:{REPOSITORY}", "--yes")
     assert (removed.returncode, [file.name for file in trash.iterdir()]) == (0, ["demo-Q4_K_M.gguf"])
     assert "is in the system's trash; emptying it frees" in removed.stderr
@@ -105,11 +111,14 @@ def test_a_deleted_model_is_in_the_trash_and_where_there_is_none_the_way_on_is_n
     assert "There is no trash. Its disk may have none. --for-good needs no trash." in refused.stderr
 
 
-def test_a_run_downloads_its_model_only_after_a_yes(hub, baton):
+def test_a_run_downloads_its_model_only_after_a_yes(hub, baton, monkeypatch):
     models = ("--small", f"hf:{REPOSITORY}", "--large", "demo")
     line = ("solve", PROBLEM, *models, "--policy", "never", "-n", "5", "--steps")
     refused = baton(*line)
     assert (refused.returncode, "Add --yes." in refused.stderr, hub.file_requests()) == (1, True, [])
+    monkeypatch.setattr(sys, "stdin", Keyboard("n\n"))
+    refused = baton(*line)
+    assert (refused.returncode, "was not downloaded" in refused.stderr, hub.file_requests()) == (1, True, [])
     done = baton(*line, "--yes")
     assert (done.returncode, "● " in done.stdout) == (3, True)
 
@@ -164,7 +173,10 @@ def test_every_setting_has_its_meaning_bounds_default_and_presets(baton):
     ]
     names = {json.loads(line)["name"] for line in baton("settings", "--json").stdout.splitlines()}
     assert {"n1", "tau", "threshold", "max_seconds", "temperature", "seed"} <= names
-    assert "first-token-entropy" in baton("policies").stdout
+    listed = {row["name"]: row for row in map(json.loads, baton("policies", "--json").stdout.splitlines())}
+    assert "paper" in listed["keywords"]["presets"]
+    for name in listed:
+        assert f"\n{name} " in baton("policies").stdout
 
 
 def test_a_model_is_profiled_and_its_cue_list_written(tmp_path, baton):
@@ -307,7 +319,9 @@ def test_a_llama_server_with_a_key_is_used_by_its_name(baton, monkeypatch):
         assert "✓ key accepted" in checked.stdout
         solved = baton("solve", PROBLEM, "--policy", "always", "--large", "office", "-n", "5")
         assert solved.returncode == 3, solved.stderr
-        assert urlsplit(server.url).netloc in solved.stderr
+        assert re.search(
+            rf"^{urlsplit(server.url).netloc}: \d requests?, \d+ tokens sent, .* 5 written", solved.stderr, re.M
+        )
 
 
 # The endpoint ---------------------------------------------------------------------------------------------------------
