@@ -401,16 +401,6 @@ def test_evidence_compares_the_arms_and_times_them_at_the_cost_of_a_real_pair(tm
     assert "time / large alone" in again.stdout
 
 
-@pytest.mark.long
-def test_evidence_compares_all_arms_and_the_random_one_at_equal_share(tmp_path, baton):
-    done = baton("evidence", "--limit", "1", "--seeds", "1", "--all", "--out", str(tmp_path / "out"))
-    assert done.returncode == 0, done.stderr
-    report = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
-    expected = [arm.name for arm in arms_of((*evidence.ARMS, *evidence.OTHER_ARMS), DEMO_SETTINGS)]
-    assert [arm["name"] for arm in report["arms"]] == expected
-    assert all(arm["done"] == 1 for arm in report["arms"])
-
-
 def test_evidence_has_an_arm_of_every_policy():
     arms = arms_of((*evidence.ARMS, *evidence.OTHER_ARMS, evidence.DRAFTED), DEMO_SETTINGS)
     own = {name for name, policy in POLICIES.items() if policy.__module__.startswith(PACKAGE)}  # no plug-ins
