@@ -451,7 +451,8 @@ def test_the_first_ctrl_c_finishes_the_answers_of_a_batch_that_are_under_way(hel
     is_whole = count == 2
     for words in ("Stopped at 2 of 4", f"baton batch resume {out}", f"baton batch report {out}"):
         assert (words in terminal.screen) is not is_whole
-    assert "correct" in terminal.screen
+    for words in ("correct", "2 requests, ", " tokens sent"):
+        assert words in terminal.screen
     assert (out / "results.jsonl").exists() is is_whole
     assert answers(out, "report") == ["4", "4", "", ""][:count]
     assert (answers(out, "resume"), held_server.questions) == (["4"] * count, [1] * count)
