@@ -337,8 +337,9 @@ def test_the_endpoint_answers_until_it_is_interrupted():
             found = next(filter(None, (re.search(r"http://\S+/v1", line) for line in process.stderr)))
             with openai.OpenAI(base_url=found.group(), api_key="none", max_retries=0) as client:
                 assert "chosen" in [model.id for model in client.models.list()]
-                messages = [{"role": "user", "content": problem.question}]
-                response = client.chat.completions.create(model="baton", messages=messages, seed=1)
+                response = client.chat.completions.create(
+                    model="baton", messages=[{"role": "user", "content": problem.question}], seed=1
+                )
             assert extract_answer(response.choices[0].message.content or "") == problem.answer
             process.send_signal(signal.SIGINT)
             assert process.stderr.read() == "baton: Stopped.\n"

@@ -417,9 +417,10 @@ class HeldServer(FaultyServer):
 
 @pytest.fixture
 def held_server():
-    with HeldServer() as server:
-        yield server
-        server.let_go.set()
+    held = HeldServer()
+    with held:
+        yield held
+        held.let_go.set()
 
 
 @contextmanager
