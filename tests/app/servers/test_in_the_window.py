@@ -204,79 +204,44 @@ def test_a_policy_that_a_server_cannot_serve_is_offered_again_with_other_models(
         assert score.isEnabled()
 
 
-# A server that is killed in the middle of a takeover: one line, nothing lost, a way on
-
-
-TAKEOVER = 24
-"""Tokens: long enough to be killed in the middle of it."""
-RUN = opened_by_the_large(TAKEOVER, max_tokens=TAKEOVER + 10, temperature=0, limits=Limits(repetition=False))
+# A server that dies
 
 
 class ServedLoader(ScriptedLoader):
     """The demo's small model, and a large one on the server."""
 
-    def __init__(self, url: str, tries: int) -> None:
+    def __init__(self, url: str) -> None:
         super().__init__()
         self._address = ServerAddress(url, KEY)
-        self._options = RemoteOptions(RetryPolicy(first_pause=0.05, longest_pause=0.2, tries=tries))
 
     def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading:
         self.choices.append(choice)
         small = LocalEngine(SMALL_MODEL, LoadOptions(context=512, threads=1))
-        yield Pair(small, LlamaServerEngine(self._address, self._options, watcher))
+        options = RemoteOptions(RetryPolicy(first_pause=0.05, longest_pause=0.2, tries=4))
+        yield Pair(small, LlamaServerEngine(self._address, options, watcher))
 
 
-@pytest.fixture
-def die_in_a_takeover(make_window, qtbot, smollm2):
-    """A window, the answer that is being written while its server dies, and how to start that again."""
-    alive: list[LlamaServer] = []
-
-    def die(tries: int) -> Any:
-        server = LlamaServer(ServerOptions(str(smollm2)))
-        alive.append(server)
-        window = make_window(ServedLoader(server.url, tries), begin=False)
-        window.preferences.change(run=RUN)
+@pytest.mark.real_models
+def test_a_server_that_is_killed_is_one_line_with_a_button_and_the_conversation_goes_on_later(
+    make_window, qtbot, smollm2
+):
+    with LlamaServer(ServerOptions(str(smollm2))) as server:
+        window = make_window(ServedLoader(server.url), begin=False)
+        run = opened_by_the_large(24, max_tokens=34, temperature=0, limits=Limits(repetition=False))
+        window.preferences.change(run=run)
         window.begin_work()
         qtbot.waitUntil(lambda: window.models.pair.large is not None and window.session.ready)
+        line = window.chat.server_line
+
+        def written_by_large() -> int:
+            current = window.session.current
+            return current.trace.totals[Author.LARGE].kept if current else 0
+
         window.session.ask("Count from one to one hundred.")
-        qtbot.waitUntil(lambda: window.session.current and written_by_large(window.session.current) > 5)
-        server.kill()
-        exchange = window.session.current
-        assert exchange.trace.ended is None
-        assert written_by_large(exchange) < TAKEOVER, "the takeover was over before"
-        return window, exchange, lambda: alive.append(LlamaServer(replace(server.options, port=server.port)))
-
-    yield die
-    for server in alive:
-        server.kill()
-
-
-def written_by_large(exchange: Any) -> int:
-    kept: int = exchange.trace.totals[Author.LARGE].kept
-    return kept
-
-
-@pytest.mark.real_models
-def test_an_answer_goes_on_in_its_takeover_when_the_server_is_back(die_in_a_takeover, qtbot):
-    window, exchange, start_again = die_in_a_takeover(tries=10_000)
-    line, before = window.chat.server_line, exchange.trace.text
-    qtbot.waitUntil(line.isVisible)
-    assert "reconnecting (attempt" in line.text.text()
-    assert not line.retry.isVisible(), "it retries by itself"
-    start_again()
-    qtbot.waitUntil(lambda: window.session.ready)
-    assert exchange.trace.text.startswith(before)
-    assert written_by_large(exchange) >= TAKEOVER
-    assert not line.isVisible()
-    assert len(exchange.trace.notices) <= 1, "one line in the answer"
-
-
-@pytest.mark.real_models
-def test_a_server_that_stays_away_is_one_line_with_a_button_and_the_conversation_goes_on_later(
-    die_in_a_takeover, qtbot
-):
-    window, exchange, start_again = die_in_a_takeover(tries=4)
-    line, before = window.chat.server_line, exchange.trace.text
+        qtbot.waitUntil(lambda: written_by_large() > 5)
+    exchange = window.session.current
+    before = exchange.trace.text
+    assert written_by_large() < 24, "the takeover was over before"
     qtbot.waitUntil(lambda: window.session.ready)
     assert exchange.trace.text.startswith(before)
     assert len(exchange.trace.text) > len(before), "the small model went on alone"
@@ -289,10 +254,11 @@ def test_a_server_that_stays_away_is_one_line_with_a_button_and_the_conversation
     qtbot.waitUntil(line.retry.isEnabled)
     assert line.isVisible()
 
-    start_again()
-    line.retry.click()
-    qtbot.waitUntil(lambda: not line.isVisible())
-    window.session.ask("And now?")
-    qtbot.waitUntil(lambda: window.session.ready and window.session.current is not exchange)
-    assert written_by_large(window.session.current) > 0  # how much, is up to the model
-    assert [each.problem for each in window.session.conversation.path] == [exchange.problem, "And now?"]
+    with LlamaServer(replace(server.options, port=server.port)):
+        line.retry.click()
+        qtbot.waitUntil(lambda: not line.isVisible())
+        window.session.ask("And now?")
+        qtbot.waitUntil(lambda: window.session.ready and window.session.current is not exchange)
+        assert written_by_large() > 0  # how much, is up to the model: the text before is another each time
+        assert [each.problem for each in window.session.conversation.path] == [exchange.problem, "And now?"]
+        window.close()
