@@ -14,6 +14,8 @@ from typing import Any
 import httpx2
 import openai
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
 from baton_reasoning.core.batch.running.arms import arms_of
@@ -114,6 +116,7 @@ def spans_in(text: str, response: Any) -> list[str]:
 def test_the_arms_are_the_models(client):
     assert [model.id for model in client.models.list()] == ["baton", "small", "large"]
     assert client.models.retrieve("small").owned_by == "baton"
+    assert httpx2.get(f"{str(client.base_url).removesuffix('v1/')}health").json() == {"status": "ok"}
     with pytest.raises(openai.NotFoundError, match="Choose one of baton, small, large"):
         ask(client, model="gpt-9")
 
@@ -185,13 +188,30 @@ def test_the_answer_of_a_pair_is_sent_while_it_is_written():
         assert text == "The answer is 4."
 
 
-def test_a_stop_string_ends_the_answer_before_it_and_is_not_looked_for_in_the_thinking(client):
+@pytest.fixture(scope="module")
+def echo():
+    """Its answer is the question, letter by letter."""
+    small = ScriptedEngine(continue_with=lambda asked, _: list(asked[-1].content), thinking=None)
+    with client_for(Pair(small, None)) as client:
+        yield client
+
+
+LETTERS = st.text("ab \n", min_size=1, max_size=9)
+
+
+@given(LETTERS, st.lists(LETTERS.filter(str.strip), max_size=4))
+def test_the_first_stop_string_ends_the_answer_before_it_whole_and_in_a_stream(echo, text, stops):
+    answer = text.lstrip()
+    expected = min((answer.partition(stop)[0] for stop in stops), key=len, default=answer)
+    whole = ask(echo, question=text, stop=stops)
+    _, streamed_text, last = streamed(ask(echo, question=text, stop=stops, stream=True))
+    assert whole.choices[0].message.content == streamed_text == expected
+    assert last.choices[0].finish_reason == whole.choices[0].finish_reason == "stop"
+    assert "".join(spans_in(expected, whole)) == expected
+
+
+def test_a_stop_string_is_not_looked_for_in_the_thinking(client):
     assert ask(client, stop=["two and two"]).choices[0].message.content == "The answer is \\boxed{4}."
-    for stop in ("\\boxed", ["nowhere", "\\boxed", "{4}"]):
-        response = ask(client, stop=stop)
-        choice = response.choices[0]
-        assert (choice.message.content, choice.finish_reason) == ("The answer is ", "stop")
-        assert spans_in(choice.message.reasoning_content + choice.message.content, response)[-1] == "The answer is "
 
 
 @pytest.mark.parametrize("limit", ["max_tokens", "max_completion_tokens"])

@@ -155,6 +155,7 @@ def test_a_server_that_is_lost_is_told_once_and_used_again_when_it_is_back():
         (error(400, "bad grammar"), EngineRefused, "refused the request: “bad grammar”"),
         (error(400, "maximum context length is 9"), ContextFull, "no longer fits"),
         (error(500, "CUDA error"), EngineLost, "reports a failure: “CUDA error”"),
+        (lambda wire: wire.head(500), EngineLost, r"reports a failure\. "),
         (stream(), EngineLost, "broke off"),
         (stream(event({"error": {"code": 500, "message": "slot lost"}})), EngineLost, "slot lost"),
         (stream(raw(b"data: {half\n\n")), EngineLost, "not an answer"),
@@ -193,6 +194,9 @@ def test_an_error_report_without_end_is_not_read_to_its_end(monkeypatch):
         # bytes that trickle in are silence
         ((stream(A, lambda wire: wire.trickle(b"d")), stream(B, end(1))), "ab", Stop.LIMIT, "has sent nothing for"),
         ((stream(endless),), "xxxxx", Stop.LIMIT, ""),
+        # the last token is not decoded, so a context of 1,000 has room for one more
+        ((stream(A, end(990)),), "a", Stop.LIMIT, ""),
+        ((stream(A, end(991)),), "a", Stop.CONTEXT_FULL, ""),
         # a control token in the text is shown, and the end token is not
         ((stream(silent(7, 1), token("b", 2), silent(2, 3), end(3, "eos")),), "</think>b", Stop.END_OF_TEXT, ""),
     ],
@@ -249,12 +253,6 @@ def test_a_busy_server_that_answers_short_questions_is_waited_for():
                 free.set()
     assert text(items) == "a"
     assert [request.path for request in server.requests].count("/v1/models") > 1
-
-
-def test_a_server_that_lists_no_slots_is_not_taken_for_a_busy_one():
-    with FaultyServer(stream(end(0)), routes={"/slots": lambda wire: wire.json([])}) as server:
-        LlamaServerEngine(ServerAddress(server.url)).close()
-    assert [request.path for request in server.requests].count("/slots") == 1
 
 
 def test_progress_and_the_handoff_are_what_the_server_measured():
@@ -500,11 +498,8 @@ def test_stop_while_the_server_is_asked_whether_it_has_the_same_model(control):
         server.routes["/props"] = calls(control.stop)
         stream(progress(9, 9), A, hold)(wire)
 
-    with (
-        FaultyServer(stream(progress(9, 9), end(0)), forgets) as server,
-        closing(LlamaServerEngine(ServerAddress(server.url), PATIENT)) as engine,
-    ):
-        session = engine.open(QUESTION, GREEDY, control.attach)
+    with FaultyServer(stream(progress(9, 9), end(0)), forgets) as server, opened(server.url, PATIENT) as (_, session):
+        control.attach(session)
         session.read([])
         assert list(session.write([], 9, seed=1)) == [End(Stop.CANCELLED)]
 

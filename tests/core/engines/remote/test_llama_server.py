@@ -18,8 +18,7 @@ from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.open import share_vocabulary
 from baton_reasoning.core.engines.remote.connection import RetryPolicy, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions, settled
-from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, tokenize
-from baton_reasoning.core.engines.remote.protocol import PROBE, fingerprint
+from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.engines.remote.servers import try_connection
 from baton_reasoning.core.engines.remote.status import ServerState
 from baton_reasoning.core.engines.usage import Prices, RequestUsage
@@ -88,25 +87,20 @@ def test_at_temperature_0_it_writes_what_the_local_engine_writes(engine, gemma_e
             assert text(there.write([], 8, seed=1)) == text(here.write([], 8, seed=1))
 
 
-def test_the_server_reuses_exactly_what_was_kept(engine, session):
+def test_the_server_reuses_exactly_what_was_kept_and_the_bill_says_so(engine, session):
     first = list(session.write([], 8, seed=1))
+    cost = session.usage.cost
+    assert (cost.sent, cost.reused, cost.read, cost.written) == (session.prompt_tokens, *handoff(first)[:2], 8)
+    assert min(cost.bytes_sent, cost.bytes_received) > 100
+    assert engine.meter.usage == session.usage
     body = as_parts(session, first)
-    longer = list(session.write(body, 4, seed=2))
+    longer = handoff(session.write(body, 4, seed=2))
     # The last token of a write is not in the cache: it was written, but nothing came after it.
-    assert handoff(longer).reused == session.prompt_tokens + 7
-    assert handoff(longer).prefilled == 1
-    kept = body[:5]
-    cut = list(session.write([*kept, *foreign(" and", " then")], 4, seed=3))
-    assert handoff(cut).reused == session.prompt_tokens + 5
-    assert handoff(cut).prefilled == token_count(engine, " and then")
-
-
-def test_own_tokens_pass_as_ids_and_foreign_ones_as_text(session):
-    body = as_parts(session, session.write([], 3, seed=1))
-    assert handoff(session.write(body, 1, seed=1)).passing is Passing.IDS
-    inserted = [*body, Part("Let us check.", Author.INSERTED)]
-    assert handoff(session.write(inserted, 1, seed=1)).passing is Passing.IDS
-    assert handoff(session.write([*body, *foreign(" so")], 1, seed=1)).passing is Passing.TEXT
+    assert longer[:2] == (session.prompt_tokens + 7, 1)
+    cut = handoff(session.write([*body[:5], *foreign(" and", " then")], 4, seed=3))
+    assert cut[:2] == (session.prompt_tokens + 5, token_count(engine, " and then"))
+    inserted = handoff(session.write([*body, Part("Let us check.", Author.INSERTED)], 1, seed=1))
+    assert (longer.passing, cut.passing, inserted.passing) == (Passing.IDS, Passing.TEXT, Passing.IDS)
 
 
 def test_the_ids_inside_a_character_are_found_again(engine):
@@ -129,20 +123,18 @@ def test_control_tokens_in_a_question_stay_text_and_the_end_of_text_is_not_part_
     assert "<|im_end|>" not in text(items)
 
 
-def test_a_seed_gives_the_same_text_again(engine):
-    with closing(engine.open(QUESTION, Sampling(temperature=1.0))) as session:
-        session.read([])  # an equal start: what is prefilled at once shapes the last bits of the logits
-        first, again, other = (text(session.write([], 16, seed=seed)) for seed in (7, 7, 8))
+def test_a_seed_gives_the_same_text_again_and_alternatives_come_with_log_probabilities(engine, session):
+    with closing(engine.open(QUESTION, Sampling(temperature=1.0))) as drawn:
+        drawn.read([])  # an equal start: what is prefilled at once shapes the last bits of the logits
+        first, again, other = (text(drawn.write([], 16, seed=seed)) for seed in (7, 7, 8))
     assert first == again != other
-
-
-def test_alternatives_come_with_log_probabilities(session):
-    token = tokens(session.write([], 1, seed=1, alternatives=5))[0]
+    (token,) = tokens(session.write([], 1, seed=1, alternatives=5))
+    assert [other.logprob for other in token.alternatives] == sorted(
+        (other.logprob for other in token.alternatives), reverse=True
+    )
     assert len(token.alternatives) == 5
     assert token.alternatives[0].id == token.id
     assert token.logprob == token.alternatives[0].logprob < 0
-    logprobs = [other.logprob for other in token.alternatives]
-    assert logprobs == sorted(logprobs, reverse=True)
 
 
 def test_a_judgement_gives_the_shares_of_the_choices(session):
@@ -216,33 +208,14 @@ def test_a_context_that_fills_up_ends_the_write(gemma_engine):
     assert stop(items) is Stop.CONTEXT_FULL
 
 
-def test_one_vocabulary_is_recognised_and_takes_its_name(engine, gemma_engine):
-    with closing(engine.new_connection()) as connection:
-        ids = tokenize(connection.ask, PROBE, special=True)
-    assert engine.card.vocabulary == fingerprint(ids)
-    for remote, is_same in ((gemma_engine, False), (engine, True)):
-        assert remote.adopt_vocabulary("the local hash", ids) is is_same
-        assert (remote.card.vocabulary == "the local hash") is is_same
-
-
-def test_a_model_here_and_one_there_hand_over_ids_where_their_vocabulary_is_one(engine, smollm2):
-    """That another vocabulary is not taken for the same is shown above."""
+def test_a_model_here_and_one_there_hand_over_ids_where_their_vocabulary_is_one(engine, gemma_engine, smollm2):
     with closing(LocalEngine(smollm2, LoadOptions(context=512, threads=1))) as here:
+        assert not share_vocabulary(here, gemma_engine)
         assert share_vocabulary(here, engine)
+        assert engine.card.vocabulary == here.card.vocabulary != gemma_engine.card.vocabulary
         with closing(here.open(QUESTION, GREEDY)) as writer, closing(engine.open(QUESTION, GREEDY)) as reader:
             written = as_parts(writer, writer.write([], 4, seed=1), Author.SMALL)
             assert handoff(reader.write(written, 1, seed=1)).passing is Passing.IDS
-
-
-def test_the_bill_adds_up(engine, session):
-    items = list(session.write([], 5, seed=1))
-    cost = session.usage.cost
-    assert cost.sent == session.prompt_tokens
-    assert (cost.reused, cost.read) == (handoff(items).reused, handoff(items).prefilled)
-    assert cost.written == 5
-    assert cost.bytes_sent > 100
-    assert cost.bytes_received > 100
-    assert engine.meter.usage == session.usage
 
 
 def test_the_answer_goes_on_after_the_server_was_killed_and_started_again(smollm2):

@@ -159,6 +159,16 @@ def test_no_tokens_of_a_question_or_a_choice_are_refused():
         llama_server.payload((1,), request, making_bytes({"yes": [], " yes": []}))
 
 
+def test_the_blank_that_a_tokenizer_puts_before_every_text_is_cut_off():
+    def ask(path: str, payload: Mapping[str, Any] | None) -> Fields:
+        text = (payload or {}).get("content")
+        return Fields({"tokens": list(f" {text}".encode() if text else b"")} if path == "/tokenize" else about()[path])
+
+    protocol = LlamaServerProtocol(ServerAddress("http://server:1"), ask, None)
+    prompt = protocol.prompt_builder(CONVERSATION, ask).with_body((Part("so it", Author.SMALL),), ask)
+    assert bytes(id for id in prompt if isinstance(id, int)) == b"Q\n\nso it"
+
+
 CONVERSATION = (Message("user", "Q"),)
 QUESTIONS = ("Q", "Q\n\n", "messages")
 

@@ -42,7 +42,7 @@ from baton_reasoning.core.run import Pair, ask, run
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.engines.remote.conftest import GREEDY, HURRIED, OPTIONS, QUESTION, foreign, opened, stop, text
 from tests.fakes.faulty_router import FAILED, FaultyRouter
-from tests.fakes.faulty_server import FaultyServer, about, end, error, hold, progress, redirect, stream, token
+from tests.fakes.faulty_server import Answer, FaultyServer, about, end, error, hold, progress, redirect, stream, token
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions, knows
 
 ANSWER = stream(token("a", 1), end(1))
@@ -115,22 +115,25 @@ def test_what_a_text_server_cannot_do_is_listed():
     assert not any("slots" in text for text in texts(report))
 
 
-def test_a_llama_server_started_without_its_slots_page_is_of_use():
+def test_a_llama_server_that_lists_no_slots_is_of_use_and_not_taken_for_a_busy_one():
     no_slots = error(501, "This server does not support slots endpoint. Start it with `--slots`")
-    with FaultyServer(ANSWER, routes={"/slots": no_slots}) as server:
-        report = report_of(server.url)
-        with opened(server.url) as (_, session):
-            assert text(session.write([], 1, seed=1)) == "a"
-    assert report.problem is None
-    assert not any("slots" in text for text in texts(report))
+    for slots in (no_slots, lambda wire: wire.json([])):
+        with FaultyServer(stream(end(0)), routes={"/slots": slots}) as server:
+            LlamaServerEngine(ServerAddress(server.url)).close()
+            assert [request.path for request in server.requests].count("/slots") == 1
+            report = report_of(server.url)
+        assert report.problem is None
+        assert not any("slots" in text for text in texts(report))
 
 
 @pytest.mark.parametrize(
     ("params", "kind"), [({"speculative.types": "none,draft-mtp"}, "draft-mtp"), ({"speculative.n_max": 16}, "unknown")]
 )
 def test_a_server_that_drafts_says_how_if_it_tells(params, kind):
-    slots = [{"speculative": True, "is_processing": busy, "params": params} for busy in (True, False)]
-    with FaultyServer(lambda wire: wire.json({}), routes={"/slots": lambda wire: wire.json(slots)}) as server:
+    busy, free = ({"speculative": True, "is_processing": works, "params": params} for works in (True, False))
+    looks = iter([[busy]])
+    slots: Answer = lambda wire: wire.json(next(looks, [busy, free]))  # noqa: E731
+    with FaultyServer(lambda wire: wire.json({}), routes={"/slots": slots}) as server:
         report = report_of(server.url)
     assert f"writes by speculative decoding ({kind})" in texts(report)
     assert (Severity.PLAIN, "1 of 2 slots free") in report.findings
@@ -196,6 +199,8 @@ def test_a_proxy_is_gone_through():
             assert text(session.write([], 1, seed=1)) == "a"
             assert engine.card.supports_prefetch, "it is another machine"
         assert {request.headers["Host"] for request in proxy.requests} == {"office.example:8080"}
+        through_tls = report_of("https://office.example", proxy=proxy.url)
+        assert "The proxy for office.example failed" in str(through_tls.problem), "it knows no CONNECT"
     with pytest.raises(EngineRefused, match="proxy for office cannot be used"):
         open_server(ServerAddress("http://office", access=ServerAccess(proxy="nonsense")))
 
