@@ -211,7 +211,8 @@ def test_what_cannot_be_kept_is_said(open_dialog, servers, qtbot, tmp_path):
 
     (tmp_path / "a file").touch()
     unwritable = KnownServers(tmp_path / "a file" / "servers.json", lambda: Secrets(NO_KEYRING))
-    dialog, problems = open_dialog("http://b:2", servers=unwritable), []
+    dialog = open_dialog("http://b:2", servers=unwritable)
+    problems: list[object] = []
     dialog.failed.connect(problems.append)
     with qtbot.waitSignal(dialog.use_wanted):
         dialog.use_buttons[0].click()

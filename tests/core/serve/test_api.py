@@ -216,7 +216,8 @@ def test_a_stop_string_is_not_looked_for_in_the_thinking(client):
 
 @pytest.mark.parametrize("limit", ["max_tokens", "max_completion_tokens"])
 def test_a_limit_in_tokens_ends_the_answer_with_length(client, limit):
-    response = ask(client, **{limit: 5})
+    options: dict[str, Any] = {limit: 5}
+    response = ask(client, **options)
     assert (response.choices[0].finish_reason, response.usage.completion_tokens) == ("length", 5)
 
 

@@ -130,11 +130,12 @@ def test_an_answer_goes_on_after_the_last_whole_character_however_often_it_break
 def test_a_server_that_is_lost_is_told_once_and_used_again_when_it_is_back():
     seen: list[ServerStatus] = []
     answers = [error(500, "CUDA error")] * 3 + [stream(A, end(1))]
-    policy = replace(HURRIED, tries=3)
-    with (
-        FaultyServer(*answers) as server,
-        opened(server.url, RemoteOptions(policy), on_status=lambda _: seen.append(engine.status)) as (engine, session),
-    ):
+    options = RemoteOptions(replace(HURRIED, tries=3))
+
+    def see(_: ServerState) -> None:
+        seen.append(engine.status)
+
+    with FaultyServer(*answers) as server, opened(server.url, options, on_status=see) as (engine, session):
         items: list[WriteItem] = []
         with pytest.raises(EngineLost, match="CUDA error"):
             items.extend(session.write([], 3, seed=1))
@@ -333,7 +334,8 @@ def test_a_failure_while_reading_along_harms_nothing():
         prefetched(session, foreign("so"))
         items = list(session.write(foreign("so"), 1, seed=1))
         assert (text(items), notices(items)) == ("a", [])
-        session.prefetch([Part(7, Author.SMALL)])  # type: ignore[arg-type]  a fault of ours
+        # a fault of ours
+        session.prefetch([Part(7, Author.SMALL)])  # type: ignore[arg-type]
         assert text(session.write(foreign("so"), 1, seed=1)) == "a"
         session.prefetch(foreign("so", "on"))
 
