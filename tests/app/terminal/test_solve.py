@@ -20,8 +20,7 @@ from baton_reasoning.core.thinking.events import CountersChanged, HandedOver
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import trace_from_lines
 from tests.app.terminal.conftest import DEMO, DEMO_MARKS, demo_marks
-from tests.core.thinking.oracles.authors import Schedule
-from tests.core.thinking.oracles.test_authors import LENGTHS, WORLDS, authors_by_character, decisions
+from tests.core.thinking.oracles.test_authors import LENGTHS, WORLDS, Schedule, authors_by_character, decisions
 from tests.core.thinking.oracles.worlds import World
 from tests.fakes.world_server import problem_of, world_server
 from tests.patience import PATIENCE

@@ -18,7 +18,7 @@ from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import StepValues
-from tests.core.engines.remote.writing import stop, text
+from tests.core.engines.remote.conftest import stop, text
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
 
 pytestmark = pytest.mark.slow
