@@ -164,7 +164,7 @@ def test_a_batch_is_begun_as_from_the_terminal(page, actions, qtbot, problem_fil
     with qtbot.waitSignal(actions.saved):
         page.session.export(tmp_path / "report.json")
     report = json.loads((tmp_path / "report.json").read_text("utf-8"))
-    assert report["seed_numbers"] == [0, 1], "so that baton batch again can repeat it"
+    assert report["seed_numbers"] == [0, 1]
     assert report["provenance"]["small"] == "demo:small"
     assert report["provenance"]["cores"] > 0
 
