@@ -26,7 +26,7 @@ _BETWEEN_BOXES = re.compile(
     r"[\s$,;.]*(?:\\[()\[\]])?[\s$]*(?:,?\s*(?:and|or)\b)?[\s$]*(?:\\[()\[\]])?[\s$]*(?:[a-z]\s*=\s*)?"
 )
 _HASHES = re.compile(r"(?<!#)####(?!#)[ \t]*(?P<answer>[^#\n]+)")
-_TAGGED = re.compile(r"<answer>([^<]*)</answer>", re.IGNORECASE)
+_TAGGED = re.compile(r"<answer>((?:[^<]|<(?!/?answer>))*)</answer>", re.IGNORECASE)
 _SUBJECT = (
     r"(?:final\s+answers?|(?:correct|right|best|final)\s+(?:answer|option|choice|one)|answers?"
     r"|(?:the|our|my|this|final)\s+(?:final\s+)?(?:solutions?|results?|totals?)|\bans)"
@@ -478,7 +478,7 @@ _CLAUSE = re.compile(
     r",?\s+(?:because|since|as\s+(?=[a-z])|so|which|where|when|given|is|are|was|were|will|would|after|while|if|but"
     r"|thus|therefore|hence|i\.e\.|that|for\s+(?:a|the|all|each|every)|has|have|who)\b"
     r"|,\s+(?:with|as|and\s+(?:the|this|we|it)|not|for|in|or\s+about)\b"
-    r"|\s+[–—-]\s+(?=[A-Za-z]{3})|\s*;|\s*\((?=[^)]*\s)[^)]{12,}\)|\s+(?:✅|✓|✔)"
+    r"|\s+[–—-]\s+(?=[A-Za-z]{3})|\s*;|(?<!\\left)\s*\((?=[^)]*\s)[^)]{12,}\)|\s+(?:✅|✓|✔)"
 )
 _LEAD = re.compile(
     r"^(?:(?:equal\s+to|only|exactly|just|about|approximately|around|roughly|simply|therefore|thus|that|now|then|indeed"
