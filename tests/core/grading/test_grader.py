@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from baton_reasoning.core.errors import SettingsError
@@ -17,7 +17,7 @@ from baton_reasoning.core.grading.compare import compare
 from baton_reasoning.core.grading.extract import extract_answer
 from baton_reasoning.core.grading.grader import Grader, standings
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex, Verdict
-from tests.core.grading.labelled_set import PARTS, figures_of, graded_by_baton, read_cases
+from tests.core.grading.labelled_set import PARTS, graded_by_baton, read_cases
 from tests.patience import PATIENCE
 from tests.tiers import size
 
@@ -25,142 +25,74 @@ pytestmark = pytest.mark.slow
 
 CORRECT, WRONG, UNSCORED = Outcome.CORRECT, Outcome.WRONG, Outcome.UNSCORED
 
+# What the labelled set does not have
+
 SAME = {
-    # text and spelling
-    "42": ("42", "42.", "$42$", r"\(42\)"),
-    r"\frac{1}{2}": (r"\dfrac12", r"\tfrac{1}{2}", "0.5"),
-    r"\frac{3}{56}": (r"\frac3{56}",),
-    r"\left( 3, \frac{\pi}{2} \right)": (r"(3,\frac{\pi}{2})", r"\left(3, \dfrac{\pi}{2}\right)"),
-    r"\sqrt{2}": (r"\sqrt2",),
-    r"2\pi": ("2π",),
-    "x^{2}+1": ("x^2 + 1",),
-    r"\text{Evelyn}": ("Evelyn", "evelyn", "Evelyn is the fastest"),
-    r"\text{No}": ("no",),
+    "42": ("$42$", r"\(42\)"),
+    r"\text{Evelyn}": ("evelyn", "Evelyn is the fastest"),
     "xy": ("yx",),
-    # numbers, of which more are below
-    "1/2": ("0.5",),
-    r"-\frac{3}{4}": (r"\frac{-3}{4}",),
-    r"\frac{1}{3}": ("0.3333333",),
-    r"2\frac{1}{2}": ("2.5",),
-    "2 1/2": (r"\frac{5}{2}",),
-    "1,000": ("1000",),
-    "10{,}000": ("10,000",),
-    r"1\,234\,567": ("1234567",),
-    "5": ("5.0", r"5\text{ cm}", "x = 5"),
-    "-7": ("−7",),
-    "007": ("7",),
-    "3e8": (r"3 \cdot 10^8",),
-    "18": ("$18", r"\$18.00"),
-    r"50\%": ("50", "0.5"),
-    "0.5": (r"50\%",),
-    r"90^\circ": ("90", "90 degrees"),
-    r"5 \text{ cm}": ("5 centimeters",),
-    "5 m": ("500 cm",),
-    "36": ("36 square units",),
     "x=5": ("5",),
+    "5": ("x = 5",),
     # ratios, times of day and residues
     "2:3": ("2 to 3", r"\frac{2}{3}"),
-    "4:45 PM": ("4:45 p.m.", "4:45"),
     "2:30 PM": ("14:30",),
     "14:30": ("2:30 p.m.",),
     "12:30 AM": ("00:30",),
     "4:45 PM and 5:15 PM": ("17:15 and 16:45",),
     r"3 \pmod{7}": ("x ≡ 3 (mod 7)", r"10 \pmod 7", "3"),
-    # tuples, intervals, sets, lists and matrices
-    "(1, 2)": ("(1,2)", "y = 2, x = 1", r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}"),
-    "(0,1]": (r"\left(0, 1\right]", r"0 < x \le 1", "x > 0 and x <= 1"),
-    "[0,0.5]": (r"[0,\frac12]",),
-    r"(2, \infty)": ("2 < x",),
+    # intervals, sets, lists and matrices
+    "(1, 2)": ("y = 2, x = 1", r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}", r"\begin{pmatrix} 1 & 2 \end{pmatrix}"),
+    "(0,1]": (r"0 < x \le 1", "x > 0 and x <= 1", "x <= 1 and x > 0", r"1 \ge x > 0"),
+    "all real numbers": (r"(-\infty, \infty)", r"\mathbb{R}"),
+    r"(-\infty,\infty)": ("all real numbers",),
     r"(-\infty,2)\cup(3,\infty)": (r"(-\infty, 2) ∪ (3, ∞)", "x > 3 or x < 2"),
     r"(-\infty,2)\cup(2,\infty)": (r"x \ne 2",),
     r"\{1,2,3\}": (r"\{3,2,1\}", r"\{1, 2, 2, 3\}"),
-    "1,-2": ("-2, 1", "1 and -2", "x = 1 or x = -2"),
-    "(1,2),(3,4)": ("(3,4), (1,2)",),
-    r"\begin{pmatrix}1\\2\end{pmatrix}": (r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}",),
-    # algebra
-    "x^2+2x+1": ("(x+1)^2",),
-    r"\frac{\sqrt{2}}{2}": (r"\frac{1}{\sqrt{2}}",),
-    r"1\pm\sqrt{3}": (r"1+\sqrt{3}, 1-\sqrt{3}",),
-    "2x-y=3": ("y=2x-3",),
-    r"2\sqrt{3}": (r"\sqrt{12}",),
-    "6 - 5i": ("-5i + 6",),
-    # choices
-    "B": ("(B)", r"\text{B) } 12"),
-    r"\text{(C)}": ("C",),
+    "1,-2": ("1 and -2", "x = 1 or x = -2", "(-2, 1)"),
+    "x = 1, y = 2": ("y = 2, x = 1", "(1, 2)"),
 }
 OTHER = {
-    r"\text{Evelyn}": ("Carla",),
     "east": (r"\text{west}", "12"),
-    r"\frac{3}{4}": (r"-\frac{3}{4}",),
-    r"\frac{1}{3}": ("0.33",),
-    "5": ("5.4", "5x", "6"),
-    "3.14": ("3.15",),
-    r"50\%": (r"5\%",),
-    "0.5": ("50",),
-    r"90^\circ": (r"45^\circ",),
-    r"5 \text{ cm}": (r"6 \text{ cm}",),
+    "5": ("5.4", "5x", "x = 1, 2, y = 3", "5/0"),
     "x=5": ("y=5",),
     "2:3": ("3:2",),
-    "4:45 PM": ("4:45 AM",),
     "2:30 AM": ("14:30",),
     "2:30 PM": ("15:30", "14:31"),
     "14:30 AM": ("2:30 PM",),
     r"3 \pmod{7}": (r"3 \pmod 5",),
-    "(1, 2)": ("(2, 1)", "x = 2, y = 1"),
-    "(0,1]": ("[0,1]", r"0 \le x \le 1"),
-    r"(-\infty, 2)": (r"(-\infty, 3)",),
-    r"(-\infty, 2) \cup (3, \infty)": ("x < 2",),
-    r"\{1,2,3\}": (r"\{1,2,4\}",),
-    "1, 2, 3": ("1, 2",),
-    "1,-2": ("1",),
-    "((1, 2), (3, 4))": ("((1, 2), (3, 5))",),
+    "(1, 2)": ("(2, 1)", "x = 2, y = 1", "(1, 2, 3)"),
+    "(0,1]": ("[0,1]", r"0 \le x \le 1", "x > 0"),
+    "((1, 2), 3)": ("((1, 4), 3)", "(1, 3)"),
+    r"\{1,2,3\}": (r"\{1,2,4\}", r"\{1, 2\}"),
     "p - q": ("q - p",),
-    r"\sqrt{2}": ("2",),
-    "B": ("C",),
 }
-DOUBTFUL = {"B": ("12",), "(1, 2)": (r"\{1, 2\}",)}
-PAIRS = [
-    (expected, answer, outcome)
-    for table, outcome in ((SAME, CORRECT), (OTHER, WRONG), (DOUBTFUL, UNSCORED))
-    for expected, answers in table.items()
-    for answer in answers
-]
-
+DOUBTFUL = {
+    "B": ("12",),
+    "27": ("Option C",),
+    "(C) 27": ("(C) 28", "(D) 27"),
+    "(1, 2)": (r"\{1, 2\}",),
+    "1 m, 2 m": ("1 apple, 2 m",),
+    "(1, (2, (3, (4, (5, (6, 7))))))": ("(1, (2, (3, (4, (5, (6, 8))))))",),
+    "no solution": ("The banana",),
+    "Evelyn Smith": ("Smith",),
+}
 NUMBERS = {
-    "1000": ("1,000",),
-    "11111": (r"11,\! 111",),
-    "10080": ("10{,}080",),
-    "7/2": ("3{,}5",),
-    "9/5": (r"1\frac{4}{5}",),
-    "5/2": ("2 1/2", "two and a half hours"),
-    "25": ("5^2",),
+    "7/2": ("3{,}5", "three and a half"),
     "-4": ("-2^2",),
-    "4": ("(-2)^2",),
-    "8": ("2³",),
-    "4/9": (r"\left(\frac{2}{3}\right)^{2}",),
+    "4/9": (r"\left(\frac{2}{3}\right)^{2}", "(2/3)^2"),
     "1/8": ("2^{-3}",),
-    "1500": (r"1.5 \times 10^{3}",),
     "2/125": ("1.6 x 10^-2",),
-    "1450000": ("1.45 million",),
     "12": ("a dozen eggs",),
-    "105": ("one hundred and five",),
-    "3/4": ("three-fourths",),
     "1/6": (r"0.1\overline{6}", "0.1666...", "0.1(6)"),
-    "1/3": ("0.333...", r"0.\dot{3}", "0.333333"),
-    "18": ("about 18", "18 cents"),
-    "189/10": (r"\$18.90",),
     "3/2": ("1 hour 30 minutes",),
-    "9": ("9 (apples)",),
-    "13": ("1101_2",),
     "36": ("40 (base 9)",),
-    r"\$18": ("1800 cents", r"\$18 per day"),
     "0.18": ("18 cents",),
-    "50%": ("0.5",),
     "52_8": ("52",),
+    "52_{10}": ("52",),
     "42": ("52_8",),
+    "1/3": ("0.333333",),
 }
 OTHER_NUMBERS = {
-    "5 m": ("5 cm",),
     r"\$18": ("18 cents",),
     "15 cm^2": ("15^2 cm",),
     "1 m": ("1 m²",),
@@ -171,16 +103,12 @@ OTHER_NUMBERS = {
     "1/3": ("0.333",),
 }
 DOUBTFUL_NUMBERS = {
-    "5": ("5x", "5 x", "x^2", "5 + C", "F_2", "3.14159...", "2^{10^9}", "9" * 400, "5 and more"),
+    "5": ("5x", "x^2", "5 + C", "F_2", "3.14159...", "2^{100000}", "0^{-1}", "9" * 400, "5 and more"),
     "1 m": ("1 apple",),
-    "25°C": ("25 degrees",),
     "12 apples": ("12 pears",),
     "52": ("52_8",),
 }
-LETTERS = {
-    "B": ("B", "b", "(B)", "B) 12", "B. Paris", r"\text{(B)}", "Option B", "**B**", r"\textbf{(B) } 7"),
-    "D": (r"\textbf{(D) } 7", "choice D"),
-}
+LETTERS = {"B": ("b", "B) 12", "B. Paris", r"\text{(B)}", "Option B", "**B**", r"\textbf{(B) } 7")}
 NO_LETTERS = {"B": ("A triangle", "Bach", "12", "The letter")}
 
 
@@ -216,6 +144,7 @@ def test_a_pair_gets_its_verdict(grader, table, outcome, how):
             assert verdict.reason.endswith(".")
 
 
+CASES = [case for part in PARTS for case in read_cases(part)]
 BEFORE = (
     *("", "First we count 3 of 7.\n\n", "The answer is 540? No.\n\n", "She has **12** of them, I think.\n\n"),
     *("<think>Is it 3? The answer is 9.</think>", r"<think>It could be \boxed{3}.</think>"),
@@ -230,12 +159,16 @@ WRAPPINGS = (
 
 @pytest.mark.scaled
 @settings(max_examples=size(200, long=4_000))
-@given(st.sampled_from(PAIRS), st.sampled_from(BEFORE), st.sampled_from(WRAPPINGS))
-def test_an_answer_in_a_box_in_bold_or_in_a_sentence_keeps_its_verdict(grader, pair, before, wrapping):
-    expected, answer, outcome = pair
+@given(st.sampled_from(CASES), st.sampled_from(BEFORE), st.sampled_from(WRAPPINGS))
+def test_an_answer_in_a_box_in_bold_or_in_a_sentence_keeps_its_verdict(grader, case, before, wrapping):
+    answer = extract_answer(case.text, case.gold)
+    # What ends with “!” may be a factorial; of `$x = 1$ and $y = 2$`, a sentence may mean the last.
+    assume(answer and "!" not in answer and "$ and $" not in answer)
+    outcome = grader.grade(case.gold, answer).outcome
+    assume(outcome is not UNSCORED)
     text = f"{before}{wrapping.replace('%s', answer)}"
-    found = extract_answer(text, expected)
-    assert grader.grade(expected, found).outcome is outcome, (text, found)
+    found = extract_answer(text, case.gold)
+    assert grader.grade(case.gold, found).outcome is outcome, (text, found)
 
 
 @pytest.mark.parametrize(
@@ -376,13 +309,22 @@ def test_answers_that_say_the_same_agree_and_what_is_expected_decides_which_is_r
     assert [standing.outcome for standing in found] == outcomes
 
 
-@pytest.mark.parametrize(
-    "part", [pytest.param(part, marks=() if part == PARTS[0] else pytest.mark.long) for part in PARTS]
-)
+# The grader agrees with people, but for these: it leaves them in doubt, or takes the wrong number
+
+KNOWN = {
+    "development": [("3R^2", UNSCORED)],
+    "holdout": [("64.50", UNSCORED), (r"\text{hyperbola}", UNSCORED)],
+    "second_holdout": [
+        *(("10", WRONG), (r"\langle 2, -3, 1 \rangle", WRONG)),
+        *((r"\{-3, 3\}", UNSCORED), (r"\{-3, 3\}", UNSCORED), ("A", UNSCORED)),
+    ],
+    "third_holdout": [],
+    "fourth_holdout": [("42", UNSCORED)],
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
 def test_the_grader_agrees_with_people(part):
     graded = list(graded_by_baton(read_cases(part)))
-    figures = figures_of(graded)
-    assert figures.false_right <= 0.003, [each for each in graded if each.false_right]
-    assert figures.false_wrong <= 0.02, [each for each in graded if each.false_wrong]
-    assert figures.unscored <= 0.02, [each for each in graded if each.unscored]
-    assert figures.missed == 0, [each for each in graded if each.missed]
+    assert [(each.case.gold, each.outcome) for each in graded if each.outcome is not each.case.outcome] == KNOWN[part]
+    assert not [each for each in graded if each.missed]
