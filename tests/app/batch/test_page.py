@@ -37,7 +37,7 @@ from baton_reasoning.core.settings import ColourScheme
 from baton_reasoning.core.store.batches import Batch, StoredArm
 from baton_reasoning.core.store.store import Store
 from tests.app.batch.conftest import ScriptedLoader
-from tests.core.batch.noted import NOTES, noted_report
+from tests.core.batch.counting import NOTES, noted_report
 from tests.fakes.scripted import Fault
 from tests.patience import PATIENCE
 

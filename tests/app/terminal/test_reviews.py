@@ -22,7 +22,7 @@ from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import event_from_json, event_to_json, trace_from_lines
 from baton_reasoning.core.thinking.values import places_of
 from tests.app.terminal.conftest import DEMO, Baton
-from tests.core.batch.known_worth import known_batch, known_pair, small_draws
+from tests.core.batch.counting import known_batch, known_pair, small_draws
 from tests.core.store.made import a_run
 from tests.fakes.scripted import ScriptedEngine
 from tests.fakes.valued import values_of

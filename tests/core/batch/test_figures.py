@@ -1,0 +1,544 @@
+"""Every figure of a report follows from the lines of results.jsonl: plain loops over random batches find the same.
+
+Nothing of that uses the formulas of the report. Wilson's interval is the solution of its quadratic equation, the exact
+test adds up what is as unlikely, Holm's p is the highest of those before it. Below, the formulas themselves are held
+against published values.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from itertools import combinations
+from random import Random
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from baton_reasoning.core.batch.reporting.report import Report, build_report
+from baton_reasoning.core.batch.reporting.results import ExportedResult
+from baton_reasoning.core.batch.reporting.statistics import (
+    bootstrap,
+    clustered_accuracy,
+    difference,
+    holm,
+    mcnemar_exact,
+    quantile,
+    ratio_of_sums,
+)
+from baton_reasoning.core.batch.running.arms import arms_of
+from baton_reasoning.core.batch.running.batch import BatchSettings
+from baton_reasoning.core.engines.base import Handoff
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.grading.verdict import How, Verdict
+from baton_reasoning.core.intervals import Estimate, wilson
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.store.batches import Batch, Conditions, JobState, ResultRow
+from baton_reasoning.core.store.run_cost import RunCost
+from baton_reasoning.core.thinking.events import Event, HandedOver, TakeoverEnded, TakeoverStarted, WriteStarted
+from baton_reasoning.core.thinking.trace import Trace
+from tests.core.batch.counting import problems
+from tests.core.store.made import tokens
+from tests.tiers import size
+
+Line = dict[str, Any]
+Z = 1.959963984540054
+SUMS = (
+    *("small_tokens", "large_tokens", "discarded_tokens", "small_read", "large_read", "small_reread", "large_reread"),
+    *("small_decoded", "large_decoded", "handoffs", "steps", "large_steps", "drafted", "accepted", "seconds"),
+)
+RIGHT, WRONG = True, False
+ERRORS = ("The server is gone.", "The key was refused.", "The disk is full.")
+SIGNS = {"+": True, "-": False, "?": None}
+
+
+class RandomBatch(NamedTuple):
+    batch: Batch
+    problems: list[Problem]
+    rows: list[ResultRow]
+    traces: list[Trace]
+
+    def report(self, rows: list[ResultRow] | None = None) -> Report:
+        return build_report(self.batch, self.problems, rows or self.rows)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return the lines of results.jsonl."""
+        pairs = zip(self.rows, self.traces, strict=True)
+        found = (ExportedResult.of(self.batch.id, self.problems[row.position], row, trace) for row, trace in pairs)
+        return [json.loads(each.model_dump_json(by_alias=True)) for each in found]
+
+
+@st.composite
+def random_batches(draw: st.DrawFn) -> RandomBatch:
+    recipes = draw(st.lists(st.sampled_from(["small", "large", "baton", "cascade", "random"]), min_size=1, unique=True))
+    arms = arms_of(recipes, RunSettings(), draw(st.sampled_from([[], ["B.gguf"]])))
+    count, seeds = draw(st.integers(1, 6)), draw(st.sampled_from([(0,), (3, 4), (0, 7, 10_007)]))
+    jobs = [(arm, position, seed) for position in range(count) for arm in arms for seed in seeds]
+    kinds = draw(st.lists(st.sampled_from("+++--?!."), min_size=len(jobs), max_size=len(jobs)))
+    setups = draw(st.sampled_from([[(8, 2)], [(8, 2), (1, 2), (8, 0)]]))
+    dice = Random(draw(st.integers(0, 99)))
+    loads = {arm.name: dice.randrange(4) / 16 for arm in arms}
+    rows, traces = [], []
+    for number, ((arm, position, seed), kind) in enumerate(zip(jobs, kinds, strict=True)):
+        trace = Trace() if kind in "!." else Trace.of(_text(arm.name, dice))
+        verdict = None if kind in "!." else Verdict.of(SIGNS[kind], How.EXACT, "")
+        rows.append(
+            ResultRow(
+                *(number, f"run{number}", arm.name, position, seed, JobState.WAITING if kind == "." else JobState.DONE),
+                *("", verdict, dice.choice(ERRORS) if kind == "!" else "", None),
+                RunCost() if kind == "." else _cost(trace, dice, has_answer=kind != "!"),
+                notices=tuple(dice.sample(["Slow.", "Restarted."], dice.randrange(3))),
+                conditions=None if kind in "!." else _conditions(dice.choice(setups), loads[arm.name], dice),
+            )
+        )
+        traces.append(trace)
+    shares = {arm.name: 0.3 for arm in arms if arm.equal_share_of}
+    batch = Batch(
+        *(
+            "b",
+            "random",
+            BatchSettings(seed_numbers=seeds, shares=shares).stored(),
+            tuple(arm.stored() for arm in arms),
+        ),
+        *(count, len(rows), sum(row.state is JobState.DONE for row in rows), datetime.now(UTC)),
+    )
+    return RandomBatch(batch, problems(count), rows, traces)
+
+
+def _text(arm: str, dice: Random) -> Iterator[Event]:
+    """Write a text by one model, or by the small one with takeovers."""
+    only = Author.LARGE if arm.startswith("large") else Author.SMALL
+    yield from _written(only, None, dice)
+    for _ in range(0 if arm.startswith(("small", "large")) else dice.randrange(3)):
+        reason = dice.choice(["reflection", "random"])
+        yield TakeoverStarted(0.0, reason, None, 4, 0)
+        yield from _written(Author.LARGE, reason, dice)
+        yield TakeoverEnded(0.0, 4)
+        yield from _written(Author.SMALL, None, dice)
+
+
+def _written(author: Author, reason: str | None, dice: Random) -> Iterator[Event]:
+    yield WriteStarted(0.0, author, reason, 0)
+    yield HandedOver(0.0, author, Handoff(0, dice.randrange(50), 0.0))
+    yield from tokens(author, dice.choices(["one ", "two.\n\n"], k=dice.randint(1, 6)))
+
+
+def _cost(trace: Trace, dice: Random, *, has_answer: bool) -> RunCost:
+    """Return the cost of a text, with random figures where nothing is read from the text."""
+    named = ("small_read", "large_read", "small_reread", "large_reread", "discarded_tokens", "drafted", "accepted")
+    counts = {name: dice.randrange(40) for name in (*named, "small_decoded", "large_decoded", "remote_tokens")}
+    money = round(dice.random(), 4) if dice.random() < 0.5 else 0.0
+    return RunCost.of(trace).model_copy(
+        update=counts
+        | {
+            "seconds": round(dice.uniform(0.1, 9), 3) if has_answer else 0.0,
+            "seconds_to_answer": round(dice.uniform(0.1, 9), 3) if has_answer and dice.random() < 0.7 else None,
+            "money": money,
+            "currency": "EUR" if money else "",
+        }
+    )
+
+
+def _conditions(setup: tuple[int, int], load: float, dice: Random) -> Conditions:
+    parallel, threads = setup
+    return Conditions(parallel=parallel, threads=threads, other_load=round(load + dice.random() / 100, 4))
+
+
+def close(value: object) -> Any:
+    return value if value is None else pytest.approx(value, rel=1e-9, abs=1e-9)
+
+
+def by_problem(values: Sequence[tuple[str, Any]]) -> list[list[Any]]:
+    """The values of each problem."""
+    return [[value for name, value in values if name == problem] for problem in sorted({name for name, _ in values})]
+
+
+def design(groups: Sequence[Sequence[bool]]) -> float:
+    """How many answers are worth an independent one."""
+    total, right = sum(map(len, groups)), sum(map(sum, groups))
+    if total == len(groups):
+        return 1.0
+    if len(groups) == 1 or right in (0, total):
+        return total / len(groups)
+    share = right / total
+    spread = sum((sum(each) - share * len(each)) ** 2 for each in groups) * len(groups) / (len(groups) - 1)
+    return max(1.0, spread / (total * share * (1 - share)))
+
+
+def accuracy(groups: Sequence[Sequence[bool]]) -> Line | None:
+    """Wilson's limits are the p with (share − p)² = z² p (1 − p) / n."""
+    if not groups:
+        return None
+    n, share = sum(map(len, groups)) / design(groups), sum(map(sum, groups)) / sum(map(len, groups))
+    a, b, c = 1 + Z * Z / n, -2 * share - Z * Z / n, share * share
+    root = math.sqrt(max(0.0, b * b - 4 * a * c))
+    return {"value": share, "low": (-b - root) / (2 * a), "high": (-b + root) / (2 * a)}
+
+
+def plain_quantile(values: Sequence[float], share: float) -> float:
+    values, place = sorted(values), share * (len(values) - 1)
+    low = math.floor(place)
+    high = min(low + 1, len(values) - 1)
+    return values[low] + (place - low) * (values[high] - values[low])
+
+
+def woodruff(groups: Sequence[Sequence[float]], share: float) -> Line | None:
+    if not groups:
+        return None
+    values = sorted(value for each in groups for value in each)
+    middle = plain_quantile(values, share)
+    effect = design([[value <= middle for value in each] for each in groups])
+    error = Z * math.sqrt(share * (1 - share) * effect / len(values))
+    low, high = (min(1.0, max(0.0, share + each)) * (len(values) - 1) for each in (-error, error))
+    return {"value": middle, "low": values[math.floor(low)], "high": values[math.ceil(high)]}
+
+
+@cache
+def drawn(size: int) -> list[list[int]]:
+    dice = np.random.default_rng(0)
+    return [dice.integers(size, size=size).tolist() for _ in range(1_000)]
+
+
+def resampled(groups: Sequence[Sequence[Sequence[float]]], figure: Callable[..., float | None]) -> Line | None:
+    sums = [[sum(column) for column in zip(*each, strict=True)] for each in groups]
+
+    def of(chosen: Sequence[Sequence[float]]) -> float | None:
+        return figure(*map(sum, zip(*chosen, strict=True))) if chosen else None
+
+    value = of(sums)
+    if value is None:
+        return None
+    again = [each for draw in drawn(len(sums)) if (each := of([sums[index] for index in draw])) is not None] or [value]
+    return {"value": value, "low": plain_quantile(again, 0.025), "high": plain_quantile(again, 0.975)}
+
+
+def ratio(above: float, below: float) -> float | None:
+    return above / below if below > 0 else None
+
+
+def gap(arm: float, small: float, large: float) -> float | None:
+    return (arm - small) / (large - small) if large > small else None
+
+
+def exact_p(one: int, other: int) -> float:
+    """The chance of all splits of the discordant problems that are no likelier than this one."""
+    n = one + other
+    splits = [math.comb(n, k) for k in range(n + 1)]
+    return math.fsum(each for each in splits if each <= splits[one]) / 2.0**n
+
+
+def answers_of(lines: Sequence[Line], arm: str) -> dict[tuple[str, int], Line]:
+    rows = (line for line in lines if line["arm"] == arm)
+    return {(line["id"], line["seed"]): line for line in rows if line["outcome"] in ("correct", "wrong", "unscored")}
+
+
+def scored(answers: dict[tuple[str, int], Line]) -> dict[tuple[str, int], bool]:
+    return {job: line["outcome"] == "correct" for job, line in answers.items() if line["outcome"] != "unscored"}
+
+
+def alone(arms: Sequence[Line], arm: Line, model: str) -> str | None:
+    """The arm of the small or the large model alone, with the same file as this arm."""
+    policies = {"small": "never", "large": "always"}
+    for each in arms:
+        policy = each["settings"]["settings"]["policy"]["policy"]
+        if policy == policies[model] and each["settings"][f"{model}_model"] == arm["settings"][f"{model}_model"]:
+            return str(each["name"])
+    return None
+
+
+def counts(values: Sequence[Any]) -> dict[Any, int]:
+    return {value: values.count(value) for value in set(values)}
+
+
+def check_counts_and_costs(arm: Line, lines: list[Line]) -> None:
+    rows, answers = [line for line in lines if line["arm"] == arm["name"]], answers_of(lines, arm["name"]).values()
+    outcomes = [line["outcome"] for line in rows]
+    told = {name: arm[name] for name in ("jobs", "done", "correct", "wrong", "unscored", "failed")}
+    assert told == {
+        "jobs": len(rows),
+        "done": sum(line["state"] == "done" for line in rows),
+        **{name: outcomes.count(name) for name in ("correct", "wrong", "unscored")},
+        "failed": outcomes.count("error"),
+    }
+    assert {name: arm[name] for name in SUMS} == close({name: sum(line[name] for line in answers) for name in SUMS})
+    spans = [span for line in answers for span in line["spans"]]
+    written = [sum(span["tokens"] for span in spans if span["author"] == author) for author in ("small", "large")]
+    assert [arm["small_tokens"], arm["large_tokens"]] == written
+    assert arm["large_share"] == pytest.approx(written[1] / max(1, sum(written)), abs=1e-6)
+    assert arm["money"] == close(sum(line["money"] for line in rows))
+    assert arm["remote_tokens"] == sum(line["remote_tokens"] for line in rows)
+    assert arm["currency"] == ("EUR" if any(line["currency"] for line in rows) else "")
+    number, seconds = max(1, len(answers)), sum(line["seconds"] for line in answers)
+    assert arm["tokens_per_answer"] == close(sum(written) / number)
+    assert arm["seconds_per_answer"] == close(seconds / number)
+    assert arm["money_per_answer"] == close(arm["money"] / number)
+    assert arm["tokens_per_second"] == close(sum(written) / seconds if seconds else 0)
+    began = (
+        span["reason"]
+        for line in answers
+        for before, span in zip([None, *line["spans"]], line["spans"], strict=False)
+        if span["reason"] and (before is None or before["author"] != "large")
+    )
+    assert arm["takeovers"] == counts(list(began))
+    assert arm["errors"] == counts([line["error"] for line in rows if line["error"]])
+    assert arm["notices"] == counts([notice for line in rows for notice in line["notices"]])
+
+
+def check_seconds(arm: Line, lines: list[Line]) -> None:
+    answers = answers_of(lines, arm["name"]).values()
+    for name, field in (("seconds_to_end", "seconds"), ("seconds_to_answer", "seconds_to_answer")):
+        groups = by_problem([(line["id"], line[field]) for line in answers if line[field] is not None])
+        assert (arm[name] or {}).get("p50") == close(woodruff(groups, 0.5))
+        assert (arm[name] or {}).get("p95") == close(woodruff(groups, 0.95))
+    setups = [(line["conditions"]["parallel"], line["conditions"]["threads"]) for line in answers]
+    assert {(parallel, threads): count for parallel, threads, count in arm["conditions"]["setups"]} == counts(setups)
+    seconds = sum(line["seconds"] for line in answers)
+    load = sum(line["conditions"]["other_load"] * line["seconds"] for line in answers)
+    assert arm["conditions"]["seconds"] == close(seconds)
+    assert arm["conditions"]["other_load"] == close(load / seconds if seconds else 0)
+
+
+def check_against_baselines(arm: Line, arms: list[Line], lines: list[Line]) -> None:
+    small, large = alone(arms, arm, "small"), alone(arms, arm, "large")
+    own = answers_of(lines, arm["name"])
+    expected = None
+    if large:
+        other = answers_of(lines, large)
+        jobs = own.keys() & other.keys()
+        times = by_problem([(job[0], (own[job]["seconds"], other[job]["seconds"])) for job in jobs])
+        expected = resampled(times, ratio)
+    assert arm["time_ratio"] == close(expected)
+    recovered, advice = None, ""
+    if small and large:
+        marks = [scored(answers) for answers in (own, answers_of(lines, small), answers_of(lines, large))]
+        jobs = set.intersection(*map(set, marks))
+        recovered = resampled(by_problem([(job[0], [each[job] for each in marks]) for job in jobs]), gap)
+        is_pair = arm["name"] not in (small, large) and not arm["settings"]["equal_share_of"]
+        if recovered and is_pair:
+            found = [accuracy(by_problem([(job[0], each[job]) for job in jobs])) for each in marks]
+            pair, low, high = (each or {} for each in found)
+            if max(pair["high"], low["high"]) < high["low"]:
+                nothing = low["high"] < 0.1
+                advice = "next to nothing right" if nothing else "recovers nothing" if recovered["value"] <= 0 else ""
+    assert arm["gap_recovered"] == close(recovered)
+    assert advice in arm["advice"]
+    assert bool(advice) is bool(arm["advice"])
+
+
+def newcombe(one: list[list[bool]], other: list[list[bool]]) -> Line:
+    """Square and add, with the correlation of the problems' means."""
+    first, second = ([sum(each) / len(each) for each in groups] for groups in (one, other))
+    n = len(first)
+    means = sum(first) / n, sum(second) / n
+    covariance = sum((a - means[0]) * (b - means[1]) for a, b in zip(first, second, strict=True)) / n
+    spread = math.sqrt(sum((a - means[0]) ** 2 for a in first) / n * sum((b - means[1]) ** 2 for b in second) / n)
+    r = 0.0
+    if spread:
+        r = max(-1.0, min(1.0, (max(covariance - 1 / (2 * n), 0.0) if covariance > 0 else covariance) / spread))
+    x, y = accuracy(one) or {}, accuracy(other) or {}
+    down = (y["value"] - y["low"], x["high"] - x["value"])
+    up = (y["high"] - y["value"], x["value"] - x["low"])
+    below, above = (math.sqrt(max(0.0, a * a - 2 * r * a * b + b * b)) for a, b in (down, up))
+    value = means[1] - means[0]
+    return {"value": value, "low": value - below, "high": value + above}
+
+
+def check_comparisons(report: Line, lines: list[Line]) -> None:
+    told = {(each["first"], each["second"]): each for each in report["comparisons"]}
+    found = {}
+    for first, second in combinations([arm["name"] for arm in report["arms"]], 2):
+        one, other = scored(answers_of(lines, first)), scored(answers_of(lines, second))
+        jobs = one.keys() & other.keys()
+        firsts, seconds = (by_problem([(job[0], marks[job]) for job in jobs]) for marks in (one, other))
+        if not jobs:
+            continue
+        pairs = list(zip(map(sum, firsts), map(sum, seconds), strict=True))
+        better = sum(a > b for a, b in pairs), sum(b > a for a, b in pairs)
+        p = exact_p(*better)
+        found[first, second] = p
+        each = told[first, second]
+        assert (each["better_first"], each["better_second"], each["problems"]) == (*better, len(pairs))
+        assert each["p"] == close(p)
+        expected = newcombe(firsts, seconds)
+        assert each["difference"] == close(expected)
+        assert bool(each["remark"]) is ((expected["low"] > 1e-12 or expected["high"] < -1e-12) is not (p < 0.05))
+    assert told.keys() == found.keys()
+    for pair, p in found.items():
+        before = sorted(found.values())
+        steps = [min(1.0, (len(before) - rank) * each) for rank, each in enumerate(before) if each <= p]
+        assert told[pair]["adjusted_p"] == close(max(steps))
+
+
+def check_whether_seconds_compare(report: Line, lines: list[Line]) -> None:
+    arms = [answers for arm in report["arms"] if (answers := answers_of(lines, arm["name"]).values())]
+    conditions = [[line["conditions"] for line in answers] for answers in arms]
+    ways = [[(each["parallel"], max(1, each["threads"])) for each in found] for found in conditions]
+    shares = [[found.count(way) / len(found) for found in ways] for way in {way for found in ways for way in found}]
+    times = [[line["seconds"] for line in answers] for answers in arms]
+    weighted = [[line["conditions"]["other_load"] * line["seconds"] for line in answers] for answers in arms]
+    loads = [sum(load) / sum(seconds) for load, seconds in zip(weighted, times, strict=True) if sum(seconds) >= 5]
+    differ = any(max(each) - min(each) > 0.1 for each in [*shares, *([loads] if loads else [])])
+    assert bool(report["not_comparable"]) is differ
+
+
+@pytest.mark.slow
+@pytest.mark.scaled
+@settings(max_examples=size(40, long=1_000))
+@given(random_batches())
+def test_plain_loops_over_the_lines_find_every_figure(batch):
+    lines, report = batch.lines(), json.loads(batch.report().model_dump_json(by_alias=True))
+    assert sorted({line["id"] for line in lines}) == sorted(report["problem_ids"])
+    for arm in report["arms"]:
+        check_counts_and_costs(arm, lines)
+        check_seconds(arm, lines)
+        marks = scored(answers_of(lines, arm["name"]))
+        assert arm["accuracy"] == close(accuracy(by_problem([(job[0], right) for job, right in marks.items()])))
+        check_against_baselines(arm, report["arms"], lines)
+    if main := next((arm for arm in report["arms"] if arm["name"] == report["main"]), None):
+        told = [report[name] or None for name in ("small_alone", "large_alone")]
+        assert told == [alone(report["arms"], main, model) for model in ("small", "large")]
+    check_comparisons(report, lines)
+    check_whether_seconds_compare(report, lines)
+
+
+@pytest.mark.slow
+@pytest.mark.scaled
+@settings(max_examples=size(25, long=500))
+@given(random_batches(), st.integers(0, 99))
+def test_rows_in_any_order_give_the_same_report(batch, seed):
+    shuffled = Random(seed).sample(batch.rows, len(batch.rows))
+    assert batch.report(shuffled).model_dump_json() == batch.report().model_dump_json()
+
+
+# Published values
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_gives_the_intervals_of_newcombe_1998_table_1(successes, trials, low, high):
+    interval = wilson(successes, trials)
+    assert interval == pytest.approx((low, high), abs=5e-5)
+    mirrored = wilson(trials - successes, trials)
+    assert mirrored == pytest.approx((1 - interval.high, 1 - interval.low))
+    assert (interval.low == 0.0) is (mirrored.high == 1.0) is (successes == 0), "exactly"
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(1, 0), (0, 0), (3, 2), (-1, 2)])
+def test_counts_that_cannot_be_are_refused(successes, trials):
+    with pytest.raises(ValueError, match="trials"):
+        wilson(successes, trials)
+
+
+@pytest.mark.parametrize(
+    ("only_first", "only_second", "p"),
+    [
+        (1, 7, 0.0703),  # airway hyper-responsiveness, Bentur et al. 2009, in Fagerland et al. 2014
+        (6, 16, 0.0525),  # complete response, Cavo et al. 2012, in Fagerland et al. 2014
+        (0, 0, 1.0),
+        (2400, 2600, 0.00487),  # floats would overflow
+    ],
+)
+def test_mcnemar_gives_the_published_exact_p(only_first, only_second, p):
+    assert mcnemar_exact(only_first, only_second) == pytest.approx(p, abs=5e-5)
+    assert mcnemar_exact(only_second, only_first) == mcnemar_exact(only_first, only_second)
+
+
+@pytest.mark.parametrize(
+    ("counts", "value", "low", "high"),
+    [
+        # Cavo et al. 2012, in Fagerland, Lydersen & Laake, Statistical Analysis of Contingency Tables, chapter 8
+        ((59, 6, 16, 80), 0.0621, 0.0046, 0.1186),
+        # Altman et al. 2000, Statistics with Confidence, table 6.2
+        ((14, 5, 0, 22), -0.122, -0.226, -0.011),
+    ],
+)
+def test_a_paired_difference_has_newcombes_published_interval_whatever_the_seeds_repeat(counts, value, low, high):
+    """`counts`: problems that both solve, only the first, only the second, neither. Three seeds are worth one."""
+    kinds = [(RIGHT, RIGHT), (RIGHT, WRONG), (WRONG, RIGHT), (WRONG, WRONG)]
+    pairs = [kind for kind, count in zip(kinds, counts, strict=True) for _ in range(count)]
+    once = difference([([first], [second]) for first, second in pairs])
+    thrice = difference([([first] * 3, [second] * 3) for first, second in pairs])
+    assert once
+    assert thrice
+    assert (once.difference.value, *once.difference.interval) == pytest.approx((value, low, high), abs=5e-4)
+    assert thrice.difference.interval == pytest.approx(once.difference.interval, abs=0.005)
+
+
+def test_holms_p_values_are_those_of_his_procedure():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == []
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+def test_a_figure_of_sums_has_the_interval_of_its_resamples():
+    """Against a bootstrap by the standard library: (first − third) / (second − third)."""
+    terms = [[1.0, 1.0, 0.0]] * 30 + [[0.0, 1.0, 0.0]] * 20 + [[1.0, 1.0, 1.0]] * 40 + [[0.0, 0.0, 1.0]] * 10
+    found = bootstrap(terms, lambda sums: (sums[0] - sums[2]) / (sums[1] - sums[2]))
+    dice, again = random.Random(1), []
+    for _ in range(2_000):
+        first, second, third = map(sum, zip(*dice.choices(terms, k=len(terms)), strict=True))
+        again.append((first - third) / (second - third))
+    low, high = (statistics.quantiles(again, n=40)[place] for place in (0, -1))
+    assert found
+    assert (found.value, *found.interval) == pytest.approx((20 / 40, low, high), abs=0.03)
+    assert bootstrap([[1.0, 1.0], [1.0, 0.0]], lambda sums: sums[0] / sums[1] if sums[1] else None) == Estimate(2, 1, 2)
+    assert bootstrap([[1.0]], lambda _: None) is None
+    assert ratio_of_sums([(1.0, 0.0)]) is None
+
+
+def test_the_interval_of_a_median_is_that_of_the_binomial_distribution():
+    """Of 100 values in order, the 40th and the 61st hold the median with 96.5% (Conover 1999, chapter 3.2)."""
+    found = quantile([[float(number)] for number in range(1, 101)], 0.5)
+    assert found
+    assert (found.value, *found.interval) == (50.5, 40, 61)
+    thrice = quantile([[float(number)] * 3 for number in range(1, 101)], 0.5)
+    assert thrice
+    assert thrice.interval == pytest.approx(found.interval, abs=1)
+    assert quantile([[7.0]], 0.95) == Estimate(7.0, 7.0, 7.0)
+    assert quantile([[]], 0.5) is None
+
+
+@pytest.mark.parametrize(
+    ("seeds", "successes", "trials"),
+    [
+        ([[RIGHT] * 3] * 70 + [[WRONG] * 3] * 30, 70, 100),
+        ([[RIGHT] * 3] * 50, 50, 50),
+        ([[RIGHT, RIGHT, WRONG], [RIGHT, WRONG, RIGHT], [WRONG, RIGHT, RIGHT]] * 30, 180, 270),
+    ],
+)
+def test_seeds_that_always_agree_add_nothing_and_those_that_agree_by_chance_count_fully(seeds, successes, trials):
+    """Three equal answers a problem warrant the interval of one answer a problem (n/(n-1) apart)."""
+    estimate = clustered_accuracy(seeds)
+    assert estimate
+    assert estimate.interval == pytest.approx(wilson(successes, trials), rel=0.02)
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+@pytest.mark.parametrize("right", [0, 10, 20])
+def test_equal_arms_never_have_an_interval_of_no_width(seeds, right):
+    alike = [([RIGHT] * seeds, [RIGHT] * seeds)] * right + [([WRONG] * seeds, [WRONG] * seeds)] * (20 - right)
+    found = difference(alike)
+    assert found is not None
+    low, high = found.difference.interval
+    assert (found.difference.value, found.p) == (0, 1)
+    assert low < -0.05
+    assert high > 0.05
+
+
+def test_an_interval_that_leaves_out_0_while_the_test_does_not_reject_is_known():
+    found = difference([([WRONG], [RIGHT])] * 5 + [([RIGHT], [RIGHT])] * 5)
+    assert found is not None
+    assert found.p == 0.0625
+    assert found.difference.interval.low > 0
+    assert "go by the test" in found.remark
