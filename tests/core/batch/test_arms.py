@@ -31,7 +31,7 @@ from baton_reasoning.core.store.batches import Conditions, StoredArm
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.step_score import StepScore
-from baton_reasoning.core.thinking.policy import Needs, PolicySettings
+from baton_reasoning.core.thinking.policy import Needs
 from tests.core.batch.counting import problems, run_batch
 from tests.core.store.made import claim
 from tests.fakes.scripted import THINK, ScriptedEngine
@@ -40,7 +40,7 @@ HERE = Placement((), batch=512, threads=1, kv_type="f16")
 BASE = RunSettings(temperature=0.3, policy=Keywords.Settings(n1=12))
 
 
-def policies(recipe: str, base: RunSettings = BASE) -> list[PolicySettings]:
+def policies(recipe, base=BASE):
     return [arm.settings.policy for arm in RECIPES[recipe].make(base)]
 
 
@@ -177,7 +177,7 @@ def test_an_arm_with_a_setting_that_left_is_shown_as_it_was_stored_and_not_run(s
 
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.35, 0.6])
 def test_a_chance_is_found_whose_share_is_the_one_wanted(share):
-    def long_takeovers(p: float) -> float:
+    def long_takeovers(p):
         return 3 * p / (3 * p + 1 - p)
 
     assert long_takeovers(chance_for_share(share, long_takeovers)) == pytest.approx(share, abs=0.02)

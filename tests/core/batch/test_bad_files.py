@@ -55,6 +55,7 @@ def rejected(found):
         ("p.json", b'{"problem": "Why?",\n', r"cannot be read\. This is not valid JSON: .*\. Correct the file"),
         ("p.jsonl", b'{"question": ""}\n', r"which column is the problem\. Choose one of: question"),
         ("p.jsonl", b'{"a": 1}\n', r"which column is the problem\. Choose one of: a"),
+        ("p.jsonl", b'{"a": "Why is it?"}\n{"a": "And where is it?"}', "which column is the problem"),
         ("p.json", b'{"a": 1}', r"does not hold one list of problems\. It should be a JSON list of objects"),
         ("p.json", b'{"train": [{"problem": "Old?"}], "test": [{}]}', r"one list .*\. It has train, test\. Save one"),
         ("p.json", b'{"data": {"sums": [{"problem": "Old?"}]}, "rows": []}', r"It has data\.sums\. .* with jq \.NAME"),
@@ -162,7 +163,7 @@ def test_doubtful_rows_of_a_table(tmp_path):
     assert (texts(found), found.columns[0].problem) == (["What is one and one?", "What is two and two?"], "column 2")
 
 
-def workbook(*sheets) -> bytes:
+def workbook(*sheets):
     """A hidden sheet, then these."""
     book = openpyxl.Workbook()
     notes = book.active
@@ -177,7 +178,7 @@ def workbook(*sheets) -> bytes:
     return packed.getvalue()
 
 
-def with_part(name: str, content: str) -> bytes:
+def with_part(name, content):
     """A workbook with another text for one of its parts."""
     packed = BytesIO()
     with zipfile.ZipFile(BytesIO(workbook([("Question",), ("Why?",)]))) as old, zipfile.ZipFile(packed, "w") as new:

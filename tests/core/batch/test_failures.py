@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+import re
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -14,7 +14,6 @@ from baton_reasoning.core.batch.reporting.charts import worth_by_cue
 from baton_reasoning.core.batch.reporting.exports import export
 from baton_reasoning.core.batch.reporting.failures import (
     Divergence,
-    FailureAnalysis,
     FailureKind,
     TakeoverOutcomes,
     analyse,
@@ -37,16 +36,12 @@ from baton_reasoning.core.batch.reporting.reviews import (
 from baton_reasoning.core.batch.reporting.worth import MeanWorth, TakeoverKind, worth_of
 from baton_reasoning.core.batch.running.arms import Arm
 from baton_reasoning.core.batch.running.batch import create_batch
-from baton_reasoning.core.engines.base import Conversation
 from baton_reasoning.core.errors import EngineLost, EngineRefused, SettingsError
-from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Verdict
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions
-from baton_reasoning.core.store.batches import ResultRow
-from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Finish, ValuesEstimated
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.never import Never
@@ -74,12 +69,12 @@ SMALL = {
 LARGE = "Wait, it is 4.\n\nDone.</think>\n\nThe answer is \\boxed{4}."
 
 
-def writes(conversation: Conversation, body: str) -> str:
+def writes(conversation, body):
     text = SMALL[conversation[-1].content.split()[0]]
     return text[len(body) :] if text.startswith(body) else "</think>\n\nThe answer is \\boxed{4}."
 
 
-def pair(**large: object) -> Pair:
+def pair(**large):
     expects = large.pop("expects", lambda _before, token: " 4" if token == " 5" else token)
     engine = ScriptedEngine(continue_with=lambda _, __: LARGE, name="large", expects=expects)  # type: ignore[arg-type]
     return Pair(ScriptedEngine(continue_with=writes), engine.with_card(**large))
@@ -97,14 +92,14 @@ def batch(store):
     return batch
 
 
-def opinions(store: Store, batch: str, by: Pair, arm: str = "") -> Reviews:
+def opinions(store, batch, by, arm=""):
     """The second opinions that are missing in an arm, or in all."""
     opened = store.batches.open(batch)
     wrong = answers_of(store, opened, wrong_answers(store, opened, [arm] if arm else None))
     return Reviews(Opinions(), by, Opinions().missing(wrong))
 
 
-def kinds(found: FailureAnalysis) -> dict[str, FailureKind]:
+def kinds(found):
     return {failure.problem.id: failure.kind for failure in found.failures}
 
 
@@ -195,7 +190,7 @@ def test_a_large_model_that_cannot_score_is_refused_and_one_that_dies_leaves_wha
         list(opinions(store, batch, pair(returns_scores=False)).run())
     assert not any(store.runs.trace(row.run).opinion for row in store.batches.results(batch))
 
-    def dies(before: str, token: str) -> str:
+    def dies(before, token):
         if "Or rather" in before:
             raise EngineLost("Gone.", "Start it.")
         return token
@@ -278,11 +273,11 @@ def valued(store, grader):
     return known_batch(store, grader)
 
 
-def values(store: Store, batch: str, grader: Grader, rows: Sequence[ResultRow], by: Pair) -> Reviews:
+def values(store, batch, grader, rows, by):
     return Reviews(Values(OPTIONS, grader), by, answers_of(store, store.batches.open(batch), rows))
 
 
-def missing(store: Store, batch: str, grader: Grader, sample: int) -> list[ResultRow]:
+def missing(store, batch, grader, sample):
     """The sampled answers that have no values yet."""
     opened = store.batches.open(batch)
     answers = answers_of(store, opened, sample_answers(store, opened, size=sample))
@@ -340,7 +335,7 @@ def test_what_was_stopped_goes_on_and_ends_as_if_it_had_not_been(store, valued, 
         assert isinstance(estimated, ValuesEstimated)
         uninterrupted.append(estimated)
 
-    def stop_in_the_second_answer(_: str) -> None:
+    def stop_in_the_second_answer(_):
         if small.written > uninterrupted[0].tokens + 50:
             reading.stop()
 
@@ -402,8 +397,12 @@ def test_the_analysis_of_a_batch_shows_worth_where_answers_are_valued(store, val
     drawing = ElementTree.fromstring(worth_by_cue(after.takeovers))
     texts = [each.text for each in drawing.iter("{http://www.w3.org/2000/svg}text")]
     assert f"Reflection takeover: wait ({waits.worth.takeovers})" in texts
-    lines = [each.attrib["points"] for each in drawing.iter("{http://www.w3.org/2000/svg}polyline")]
-    assert all(0 <= float(place.partition(",")[0]) <= 640 for line in lines for place in line.split())
+    lines = [each.attrib["points"].split() for each in drawing.iter("{http://www.w3.org/2000/svg}polyline")]
+    assert all(0 <= float(place.partition(",")[0]) <= 640 for line in lines for place in line)
+    heights = [{float(place.partition(",")[2]) for place in line} for line in lines]
+    for marker in drawing.iter("{http://www.w3.org/2000/svg}path"):
+        _, y = map(float, re.findall(r"-?[\d.]+", marker.attrib["transform"]))
+        assert {y} in heights, "it stands on its interval"
 
 
 def test_exported_results_have_the_values_of_their_text(store, valued, grader):

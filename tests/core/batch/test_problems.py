@@ -61,14 +61,14 @@ class Drawn:
     level: str
     options: tuple[str, ...]
 
-    def as_read(self) -> tuple[str, str, str | None, dict[str, str]]:
+    def as_read(self):
         below = "".join(f"\n{letter}) {text}" for letter, text in zip(LETTERS, self.options, strict=False))
         text = f"{self.problem}\n{below}" if below else self.problem
         return self.id, text, self.answer, {"level": self.level} if self.level else {}
 
 
 @st.composite
-def problems(draw: st.DrawFn) -> list[Drawn]:
+def problems(draw):
     texts = st.lists(draw(st.sampled_from([WESTERN, ANY])), max_size=8).map("".join).map(str.strip)
     filled = texts.filter(bool)
     answers = filled.filter(lambda text: "####" not in text)  # GSM8K's sign before an answer
@@ -85,7 +85,7 @@ def problems(draw: st.DrawFn) -> list[Drawn]:
 
 
 @st.composite
-def files(draw: st.DrawFn, drawn: list[Drawn]) -> tuple[str, bytes]:
+def files(draw, drawn):
     """A file that holds these problems: its ending, which need not fit its format, and its bytes."""
     names = {part: draw(st.sampled_from(usual)) for part, usual in NAMES.items()}
     # Without a column of ids, problems are numbered.
@@ -117,17 +117,17 @@ def files(draw: st.DrawFn, drawn: list[Drawn]) -> tuple[str, bytes]:
     return ending, data
 
 
-def as_document(draw: st.DrawFn, rows: list[Row]) -> str:
+def as_document(draw, rows):
     nested = draw(st.sampled_from([rows, {"data": rows}, {"version": "1", "problems": rows, "splits": ["a"]}]))
     return json.dumps(nested, ensure_ascii=draw(st.booleans()), indent=draw(st.sampled_from([None, 2])))
 
 
-def as_lines(draw: st.DrawFn, rows: list[Row]) -> str:
+def as_lines(draw, rows):
     ensure_ascii, end = draw(st.booleans()), draw(st.sampled_from(LINE_ENDS))
     return "".join(json.dumps(row, ensure_ascii=ensure_ascii) + end for row in rows)
 
 
-def as_delimited(draw: st.DrawFn, rows: list[Row]) -> str:
+def as_delimited(draw, rows):
     delimiter, end = draw(st.sampled_from(",;\t")), draw(st.sampled_from(LINE_ENDS))
     quoting: Literal[0, 1] = csv.QUOTE_ALL if draw(st.booleans()) else csv.QUOTE_MINIMAL
     text = StringIO(newline="")
@@ -136,7 +136,7 @@ def as_delimited(draw: st.DrawFn, rows: list[Row]) -> str:
     return text.getvalue()
 
 
-def encoded(draw: st.DrawFn, text: str) -> bytes:
+def encoded(draw, text):
     choices = [text.encode(name) for name in ("utf-8", "utf-8-sig", "utf-16")] + [f"\ufeff{text}".encode("utf-16-be")]
     windows = text.encode("cp1252", "replace")
     is_utf8 = any("�" not in line.decode(errors="replace") for line in windows.split(b"\n") if not line.isascii())
@@ -145,7 +145,7 @@ def encoded(draw: st.DrawFn, text: str) -> bytes:
     return draw(st.sampled_from(choices))
 
 
-def as_workbook(rows: list[Row]) -> bytes:
+def as_workbook(rows):
     book = openpyxl.Workbook()
     sheet = book.active
     assert sheet is not None
@@ -157,7 +157,7 @@ def as_workbook(rows: list[Row]) -> bytes:
     return packed.getvalue()
 
 
-def as_parquet(rows: list[Row]) -> bytes:
+def as_parquet(rows):
     pyarrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
     parquet.write_table(pyarrow.Table.from_pylist(rows), packed := BytesIO())
     return packed.getvalue()
@@ -428,11 +428,11 @@ def test_an_answer_is_cut_out_of_its_solution(tmp_path, solution, expected):
 NOWHERE = "http://127.0.0.1:9"
 
 
-def questions(*given: str) -> str:
+def questions(*given):
     return "\n".join(json.dumps({"question": question, "answer": "1"}) for question in given)
 
 
-def from_hub(name: str, endpoint: str) -> list[str]:
+def from_hub(name, endpoint):
     return texts(read_data_set(name, Hub(HubAccess(endpoint))))
 
 

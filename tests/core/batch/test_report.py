@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import html
 import re
-from collections.abc import Iterator
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -37,7 +36,6 @@ from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.store.batches import Conditions, JobState, ResultRow, StoredArm
 from baton_reasoning.core.store.run_cost import RunCost
-from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import HandedOver, TextDiscarded, TokenWritten, Tried
 from baton_reasoning.core.thinking.policies.keywords import REFLECTION
 from baton_reasoning.core.thinking.trace import Trace
@@ -58,11 +56,11 @@ from tests.fakes.charging import ChargingEngine
 from tests.fakes.scripted import QUESTION, Fault, ScriptedEngine
 
 
-def report(store: Store, *recipes: str) -> Report:
+def report(store, *recipes):
     return Results.read(store, solved(store, *recipes)).report
 
 
-def cells(made: Report, title: str) -> list[str]:
+def cells(made, title):
     """The column of this title, from whichever table has it."""
     shown = [table for table in (*main_tables(made), *more_tables(made)) if title in table.headings]
     return [row[shown[0].headings.index(title)] for row in shown[0].rows]
@@ -224,7 +222,7 @@ def test_notes_sum_up_many_errors_and_name_what_does_not_pay_or_misses_its_share
     made = report(store, "large").model_copy(update={"is_older": False})
     (arm,) = made.arms
 
-    def noted(**figures: object) -> list[str]:
+    def noted(**figures):
         return notes(made.model_copy(update={"arms": (arm.model_copy(update=figures),)}))
 
     assert noted() == noted(aimed_share=0.99) == []
@@ -241,7 +239,7 @@ ARMS = arms_of(["small", "large", "drafted", "baton"], RunSettings())
 SMALL_ARM, LARGE_ARM, DRAFTED, BATON = ARMS
 
 
-def answers(arm: str, signs: str) -> list[ResultRow]:
+def answers(arm, signs):
     """`signs`: of each problem, + or -, and ? for an answer without a verdict."""
     outcomes = {"+": True, "-": False, "?": None}
     return [
@@ -279,11 +277,11 @@ def test_a_pair_rescues_or_spoils_an_answer_of_its_small_model():
 
 
 def test_only_arms_that_were_written_under_the_same_conditions_can_be_compared():
-    def conditions(*found: Conditions) -> ArmConditions:
+    def conditions(*found):
         rows = [row._replace(cost=RunCost(seconds=2.0)) for row in answers("arm", "+" * len(found))]
         return ArmConditions.of(row._replace(conditions=each) for row, each in zip(rows, found, strict=True))
 
-    def why_not(first: list[Conditions], second: list[Conditions]) -> str:
+    def why_not(first, second):
         return why_not_comparable([("a", conditions(*first)), ("b", conditions(*second))])
 
     many, few = Conditions(parallel=16, threads=2, other_load=0.1), Conditions(parallel=2, threads=2, other_load=0.1)
@@ -329,7 +327,7 @@ def test_an_unknown_kind_and_a_full_place_are_told_in_words(store, tmp_path):
 SECONDS = re.compile("Second|answer p50|end p95|tok/s|mean / large|s/answer|× large")
 
 
-def shown_texts(made: Report) -> list[str]:
+def shown_texts(made):
     """The report as text, and as text of its page."""
     page = re.sub("<style>.*</style>|<[^>]*>", " ", page_of(made), flags=re.DOTALL)
     return [" ".join(text.split()) for text in (text_of(made), html.unescape(page))]
@@ -358,7 +356,7 @@ def test_no_seconds_are_shown_of_the_demo_pair_but_what_was_measured_at_a_real_c
 
 
 def test_a_batch_is_the_demos_if_no_other_model_writes_in_it():
-    def settings(small, large="") -> BatchSettings:
+    def settings(small, large=""):
         models = (ModelSummary(name="demo", source=str(source)) if source else None for source in (small, large))
         return BatchSettings(small=next(models), large=next(models))
 
@@ -389,7 +387,7 @@ def test_the_measured_ratio_is_that_of_the_documented_experiment():
 TOKENS = 1000
 
 
-def arm_report(name: str, large_tokens: int, right: int, policy: str = "keywords", sweep: str = "") -> ArmReport:
+def arm_report(name, large_tokens, right, policy="keywords", sweep=""):
     """An arm of 20 answers and `TOKENS` tokens."""
     fields = {
         "name": name,
@@ -403,7 +401,7 @@ def arm_report(name: str, large_tokens: int, right: int, policy: str = "keywords
     return ArmReport.model_construct(**fields)
 
 
-def report_of(*arms: ArmReport) -> Report:
+def report_of(*arms):
     return Report.model_construct(arms=arms)
 
 
@@ -420,7 +418,7 @@ class Marker(NamedTuple):
 class Drawing:
     """What one sees in the SVG of a chart."""
 
-    def __init__(self, svg: str) -> None:
+    def __init__(self, svg):
         self.root = ElementTree.fromstring(svg.replace(' xmlns="http://www.w3.org/2000/svg"', ""))
         self.markers = list(markers_in(self.root))
         self.legend: dict[str, ElementTree.Element] = {}
@@ -430,43 +428,43 @@ class Drawing:
         for at, end in pairwise([*samples, len(elements)]):
             self.legend[" ".join(each.text or "" for each in elements[at + 1 : end])] = elements[at]
 
-    def look(self, name: str) -> tuple[str, ...]:
+    def look(self, name):
         """The marker of this name in the legend."""
         (marker,) = markers_in(self.legend[name])
         return marker.look
 
-    def place(self, share: float, percent: float) -> tuple[float, float]:
+    def place(self, share, percent):
         """Where one would look for a point, by the numbers at the axes."""
         texts = [each for each in self.root if each.tag == "text" and re.fullmatch(r"\d+", each.text or "")]
         across = [(float(each.text or ""), float(each.attrib["x"])) for each in texts if is_below(each)]
         up = [(float(each.text or ""), float(each.attrib["y"]) - 4) for each in texts if is_left(each)]
         return between(across, share), between(up, percent)
 
-    def points(self, *corners: tuple[float, float]) -> str:
+    def points(self, *corners):
         """A line as it is written, through these shares and percents."""
         return " ".join(f"{x:.1f},{y:.1f}" for x, y in (self.place(*corner) for corner in corners))
 
-    def lines(self, name: str) -> list[str]:
+    def lines(self, name):
         """The points of each line that looks as the legend's sample of this name."""
         (sample,) = self.legend[name].iter("polyline")
         look = {key: value for key, value in sample.attrib.items() if key != "points"}
         return [each.attrib["points"] for each in self.root if {**look, "points": each.get("points")} == each.attrib]
 
 
-def is_below(text: ElementTree.Element) -> bool:
+def is_below(text):
     return text.attrib["text-anchor"] == "middle"
 
 
-def is_left(text: ElementTree.Element) -> bool:
+def is_left(text):
     return text.attrib["text-anchor"] == "end"
 
 
-def between(ticks: list[tuple[float, float]], value: float) -> float:
+def between(ticks, value):
     (first, start), (last, end) = min(ticks), max(ticks)
     return start + (end - start) * (value - first) / (last - first)
 
 
-def markers_in(drawing: ElementTree.Element) -> Iterator[Marker]:
+def markers_in(drawing):
     elements = list(drawing)
     for at, each in enumerate(elements):
         if each.tag == "path":

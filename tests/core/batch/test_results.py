@@ -21,7 +21,6 @@ from baton_reasoning.core.files import sha256_of
 from baton_reasoning.core.grading.verdict import How
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
-from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import (
     batch_of,
     damage,
@@ -36,7 +35,7 @@ from tests.core.batch.counting import (
 from tests.fakes.scripted import Fault, ScriptedEngine
 
 
-def run(store: Store, *recipes: str, pair: Pair | None = None, found: list[Problem] | None = None) -> str:
+def run(store, *recipes, pair=None, found=None):
     return solved(store, *recipes, pair=pair, found=found or problems(4), seeds=(3, 4), how=How.EXACT)
 
 

@@ -24,7 +24,6 @@ from baton_reasoning.core.batch.running.progress import BatchProgress, time_left
 from baton_reasoning.core.batch.running.regrading import RegradeCounts, regrade
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.errors import EngineLost, SettingsError
-from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex, Verdict
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
@@ -60,7 +59,7 @@ Results = dict[tuple[str, int], tuple[ResultRow, list[Event]]]
 """By arm and position."""
 
 
-def results(store: Store, batch: str) -> Results:
+def results(store, batch):
     """The rows and their stored events, times and machine load aside."""
     found = {}
     for row in store.batches.results(batch):
@@ -92,7 +91,7 @@ DISTURBANCES = st.one_of(
 )
 
 
-def disturb(runner: Runner, kind: str) -> None:
+def disturb(runner, kind):
     match kind:
         case "stop":
             runner.stop()
@@ -107,13 +106,13 @@ def disturb(runner: Runner, kind: str) -> None:
 class DisturbedBatch:
     """A batch in which things happen."""
 
-    def __init__(self, store: Store, grader: Grader) -> None:
+    def __init__(self, store, grader):
         self.store, self.grader = store, grader
         short = settings_of(Never.Settings(), seed=1).model_copy(update={"max_tokens": 60})
         self.arms = arms_of(("small", "baton", "random", "every-step"), short)
         self.id = create_batch(store, "b", problems(2), self.arms[:3])
 
-    def take(self, disturbance: Disturbance, undisturbed: Results) -> None:
+    def take(self, disturbance, undisturbed):
         match disturbance.kind:
             case "kill":
                 self._leave_a_killed_text(disturbance.after, undisturbed)
@@ -126,16 +125,16 @@ class DisturbedBatch:
             case _:
                 self.run(disturbance)
 
-    def run_to_the_end(self) -> None:
+    def run_to_the_end(self):
         add_arms(self.store, self.id, self.arms)
         self.run(Disturbance("nothing", 0))
         list(regrade(self.store, self.id, self.grader, How.AUTO))
 
-    def run(self, disturbance: Disturbance) -> None:
+    def run(self, disturbance):
         small, large = World(5, tagged=True, drawn=True).engines
         runner = Runner(self.store, self.id, Pair(small, large), self.grader, parallel=2, retry=True)
 
-        def happen(_: str) -> None:
+        def happen(_):
             if small.written + large.written == disturbance.after:
                 disturb(runner, disturbance.kind)
 
@@ -163,10 +162,10 @@ class DisturbedBatch:
             for retry in (False, True):
                 assert counts.to_run(arm.name, retry) == read.to_run(arm.name, retry)
 
-    def _results_of_jobs(self) -> Counter[int]:
+    def _results_of_jobs(self):
         return Counter(row.job for row in self.store.batches.results(self.id) if row.state is JobState.DONE)
 
-    def _leave_a_killed_text(self, length: int, undisturbed: Results) -> None:
+    def _leave_a_killed_text(self, length, undisturbed):
         for job in claim(self.store, self.id):
             recorder = self.store.runs.record(job.run, anew=True)
             recorder.record(undisturbed[job.arm, job.position][1][:length])
@@ -216,7 +215,7 @@ def test_told_to_finish_it_completes_what_is_under_way_unless_it_is_stopped(stor
     batch = batch_of(store, 9)
     meeting = threading.Barrier(2, lambda: [call(runner) for call in calls], PATIENCE)
 
-    def meet(body: str) -> None:
+    def meet(body):
         if body == "First":
             meeting.wait()
 
@@ -260,7 +259,7 @@ def test_killed_many_times_no_problem_is_lost_no_result_is_made_twice_and_no_tex
         assert {row.verdict.outcome for row in rows_of(store, batch) if row.verdict} == {Outcome.CORRECT}
 
 
-def lines_until_killed(path: Path, batch: str, after: int) -> set[int]:
+def lines_until_killed(path, batch, after):
     """The jobs that a run of the batch began before kill -9, which comes after so many lines of its output."""
     program = [sys.executable, "-m", "tests.core.batch.counting", str(path), batch]
     started = set()
@@ -278,7 +277,7 @@ def lines_until_killed(path: Path, batch: str, after: int) -> set[int]:
 # Grading again runs nothing and writes nothing anew
 
 
-def answered(store: Store, expected: str = "1/2", fault: Fault | None = None) -> str:
+def answered(store, expected="1/2", fault=None):
     """A batch of two problems; both are answered with 0.50, or the first ends in an error."""
     found = [Problem(f"p{n}", "How fast?", expected, {}, n) for n in range(2)]
     batch = create_batch(store, "speeds", found, arms_of(["small"], RunSettings()))
@@ -288,7 +287,7 @@ def answered(store: Store, expected: str = "1/2", fault: Fault | None = None) ->
     return batch
 
 
-def outcomes(store: Store, batch: str) -> list[Outcome | None]:
+def outcomes(store, batch):
     return [row.verdict.outcome if row.verdict else None for row in store.batches.results(batch)]
 
 
@@ -379,7 +378,7 @@ def test_what_is_stopped_running_damaged_waiting_or_an_error_is_not_graded_again
 # The time that it takes
 
 
-def totals(arm: str = "small", waiting: int = 0, answers: int = 0, seconds: float = 0.0, failed: int = 0) -> ArmTotals:
+def totals(arm="small", waiting=0, answers=0, seconds=0.0, failed=0):
     """An arm whose answers are all right, and took so many seconds together."""
     done = answers + failed
     return ArmTotals(arm, done + waiting, done, answers, 0, failed, seconds)

@@ -12,13 +12,12 @@ from baton_reasoning.core.batch.running.arms import OtherModels, arms_of
 from baton_reasoning.core.batch.running.batch import BatchSettings, ModelSummary, add_arms, create_batch
 from baton_reasoning.core.batch.running.progress import Calibrated, JobEnded, JobRetried, JobStarted
 from baton_reasoning.core.batch.running.runner import WARM_UP_TOKENS, LoadMeter, Runner
-from baton_reasoning.core.engines.base import Conversation, Placement
+from baton_reasoning.core.engines.base import Placement
 from baton_reasoning.core.errors import EngineLost, EngineRefused, SettingsError, StoreError
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.batches import JobState
 from baton_reasoning.core.store.run_cost import Cost
-from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import (
     batch_of,
     counting_pair,
@@ -37,7 +36,7 @@ from tests.fakes.scripted import Fault, ScriptedEngine
 pytestmark = pytest.mark.slow
 
 
-def outcomes(store: Store, batch: str, arm: str) -> list[Outcome | None]:
+def outcomes(store, batch, arm):
     return [row.verdict.outcome if row.verdict else None for row in rows_of(store, batch, arm)]
 
 
@@ -77,7 +76,7 @@ def test_the_load_of_other_programs_leaves_out_our_own():
 def test_a_problem_that_fails_has_the_reason_as_its_result_and_the_rest_goes_on(store):
     """A model is lost; a server sends a list where a number belongs, which is not an error that Baton foresaw."""
 
-    def text(conversation: Conversation, body: str) -> str:
+    def text(conversation, body):
         if number_in(conversation) == 1:
             raise TypeError("list indices must be integers")
         return rest(solution(number_in(conversation)), body)
@@ -136,7 +135,7 @@ def test_the_random_arm_gets_the_large_share_of_the_other_and_keeps_its_chance_f
     steps = "".join(f"Step {n} {'wait, no' if n % 2 else 'is fine'}, it is and will be so.\n\n" for n in range(20))
     text = f"{steps}</think>\n\n\\boxed{{1}}"
 
-    def rest_of(text: str, body: str) -> str:
+    def rest_of(text, body):
         """The steps of the text that the body does not have yet."""
         return "\n\n".join(text.split("\n\n")[body.count("\n\n") :])
 
@@ -224,7 +223,7 @@ def test_what_another_program_sets_meanwhile_is_kept_and_holds_from_then_on(stor
     file = tmp_path / "model.gguf"
     file.write_bytes(b"weights")
 
-    def grade_otherwise(_: object) -> None:
+    def grade_otherwise(_):
         settings = BatchSettings.of(store.batches.open(batch))
         if settings.grade is How.AUTO:
             store.batches.set_settings(batch, settings.graded_by(Regex("no such words")).stored())

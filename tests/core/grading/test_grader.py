@@ -112,7 +112,7 @@ LETTERS = {"B": ("b", "B) 12", "B. Paris", r"\text{(B)}", "Option B", "**B**", r
 NO_LETTERS = {"B": ("A triangle", "Bach", "12", "The letter")}
 
 
-def pid_of(grader: Grader) -> int:
+def pid_of(grader):
     assert grader._child.pid is not None
     return grader._child.pid
 
@@ -277,7 +277,7 @@ def test_a_child_that_dies_over_an_answer_leaves_it_unscored_and_is_started_agai
 
 
 def test_a_machine_without_room_for_another_process_leaves_the_answer_unscored(monkeypatch):
-    def no_room(process: object) -> None:
+    def no_room(process):
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     with Grader() as grader:
