@@ -147,18 +147,10 @@ def test_an_arm_that_models_cannot_serve_is_refused_with_the_reason(recipe, smal
     refuse_impossible(arms_of(["small"], RunSettings(thinking=False)), Pair(switching, ScriptedEngine(thinking=THINK)))
 
 
-@pytest.mark.parametrize(
-    ("name", "title"),
-    [
-        ("baton", "Keywords"),
-        ("baton, R1-32B", "Keywords, R1-32B"),
-        ("reference", "Keywords (reference)"),
-        ("random as baton", "Random as Keywords"),
-        ("c = 3", "c = 3"),
-    ],
-)
-def test_an_arm_has_the_title_of_its_policy(name, title):
-    assert arm_title(name) == title
+def test_an_arm_has_the_title_of_its_policy():
+    names = ("baton", "baton, R1-32B", "reference", "random as baton", "c = 3")
+    titles = ["Keywords", "Keywords, R1-32B", "Keywords (reference)", "Random as Keywords", "c = 3"]
+    assert list(map(arm_title, names)) == titles
 
 
 def test_an_arm_with_a_setting_that_left_is_shown_as_it_was_stored_and_not_run(store):
