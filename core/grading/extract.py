@@ -521,7 +521,7 @@ def answer_at_start(text: str) -> str | None:
 
 
 def _is_subject(text: str, end: int) -> bool:
-    """Tell whether the text up to there is the subject of a sentence that states the answer: `The curve is a circle`."""
+    """Tell whether the text up to `end` is the subject of a sentence that is the answer: `The curve is a circle`."""
     return _SUBJECT_ALONE.fullmatch(text, 0, end) is not None and _VERB_NEXT.match(text, end) is not None
 
 

@@ -45,8 +45,8 @@ def policies(recipe, base=BASE):
 
 
 def test_a_recipe_differs_from_the_chosen_settings_in_one_thing():
-    for recipe in RECIPES.values():
-        assert {arm.settings.temperature for arm in recipe.make(BASE)} == {0.3}
+    for each in RECIPES.values():
+        assert {arm.settings.temperature for arm in each.make(BASE)} == {0.3}
     for recipe, policy in (("small", "never"), ("large", "always"), ("step-score", "step-score")):
         assert [each.policy for each in policies(recipe)] == [policy]
     for preset in ("paper", "reference"):

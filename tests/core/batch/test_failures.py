@@ -76,7 +76,7 @@ def writes(conversation, body):
 
 def pair(**large):
     expects = large.pop("expects", lambda _before, token: " 4" if token == " 5" else token)
-    engine = ScriptedEngine(continue_with=lambda _, __: LARGE, name="large", expects=expects)  # type: ignore[arg-type]
+    engine = ScriptedEngine(continue_with=lambda _, __: LARGE, name="large", expects=expects)
     return Pair(ScriptedEngine(continue_with=writes), engine.with_card(**large))
 
 

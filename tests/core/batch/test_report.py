@@ -7,7 +7,7 @@ import html
 import re
 from itertools import combinations, pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import pytest
@@ -402,7 +402,8 @@ def arm_report(name, large_tokens, right, policy="keywords", sweep=""):
 
 
 def report_of(*arms):
-    return Report.model_construct(arms=arms)
+    fields: dict[str, Any] = {"arms": arms}
+    return Report.model_construct(**fields)
 
 
 SMALL, LARGE = arm_report("small", 0, 12, "never"), arm_report("large", TOKENS, 19, "always")

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from baton_reasoning.core.batch.reporting.exports import EXPORTS, NOT_IN_CSV, csv_lines, export, safe_cell
+from baton_reasoning.core.batch.reporting.exports import EXPORTS, NOT_IN_CSV, Cell, csv_lines, export, safe_cell
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import ExportedResult, Results
 from baton_reasoning.core.batch.running.arms import arms_of
@@ -187,7 +187,7 @@ def test_text_that_could_run_gets_an_apostrophe_and_numbers_and_plain_text_stay(
 
 def test_a_written_file_reads_back_with_quotes_line_breaks_and_umlauts(tmp_path):
     path = tmp_path / "report.csv"
-    cells = [["1", 'He said "Größe"\nand left'], ["2", "=2"], ["3", -3]]
+    cells: list[list[Cell]] = [["1", 'He said "Größe"\nand left'], ["2", "=2"], ["3", -3]]
     write_file(path, {".csv": lambda rows: csv_lines(["id", "=answer"], rows)}, cells)
     assert path.read_bytes().startswith(b"\xef\xbb\xbf")
     with path.open(encoding="utf-8-sig", newline="") as file:

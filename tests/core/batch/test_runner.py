@@ -192,8 +192,12 @@ def test_a_batch_that_a_full_disk_ended_goes_on_in_the_same_program(store):
 
 def test_paused_it_begins_no_other_problem_and_whoever_stops_watching_stops_it(store, grader):
     batch = batch_of(store, 50)
-    small = small_engine(before_token=lambda body: None if body else runner.pause())
-    runner = Runner(store, batch, Pair(small), grader, parallel=1)
+
+    def pause_at_once(body):
+        if not body:
+            runner.pause()
+
+    runner = Runner(store, batch, Pair(small_engine(before_token=pause_at_once)), grader, parallel=1)
     happenings = runner.run()
     ended = next(each for each in happenings if isinstance(each, JobEnded))
     assert ended.row.conditions
