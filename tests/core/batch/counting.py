@@ -133,6 +133,7 @@ NOTES = (
     "Small only: 1 answer with the notice “gpu.example was slow, and was asked again.”",
     "Seconds cannot be compared: Other programs used 60% of the CPU during large.",
     "1 error: resume the batch for these answers.",
+    "Not graded, and in no accuracy: Large only 1, Small only 1, Current settings 1.",
 )
 """What terminal, HTML and window must say."""
 
@@ -152,10 +153,11 @@ def page_of(report: Report) -> str:
 
 
 def noted_report(store: Store, grader: Grader) -> Report:
-    """Three arms, a refusal, a notice; a comparison whose interval disagrees."""
+    """Three arms, a refusal, a notice, a problem without an answer; a comparison whose interval disagrees."""
     refusal = EngineRefused("gpu.example refused the key <none>.", "Give it another one.")
     small = small_engine(faults=[Fault(3, refusal)], notices={80: "gpu.example was slow, and was asked again."})
-    batch = batch_of(store, 6, "large", "small", "chosen")
+    arms = arms_of(["large", "small", "chosen"], RunSettings())
+    batch = create_batch(store, "counting", [*problems(6), Problem("open", "Count to 9.", None, {}, 7)], arms)
     list(Runner(store, batch, Pair(small, large_engine()), grader).run())
     found = Results.read(store, batch).report
     odd = difference([([False], [True])] * 5 + [([True], [True])] * 5)

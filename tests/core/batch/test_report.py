@@ -162,19 +162,6 @@ def test_what_servers_charge_is_told_of_every_arm_and_row(store, tmp_path):
     assert {row["currency"] for row in rows if row["arm"] == "large"} == {"EUR"}
 
 
-def test_failures_and_unscored_answers_stay_out_of_the_accuracy_and_are_named(store):
-    found = [*problems(3), Problem("open", "Count to 9.", None, {}, 4)]
-    engine = small_engine(faults=[Fault(3, EngineLost("Gone."))])
-    made = Results.read(store, solved(store, "small", pair=Pair(engine), found=found)).report
-    (arm,) = made.arms
-    assert (arm.done, arm.failed, arm.unscored, arm.correct + arm.wrong) == (4, 1, 1, 2)
-    assert notes(made) == [
-        "Small only: 1 answer failed: “Gone.”",
-        "1 error: resume the batch for these answers.",
-        "Not graded, and in no accuracy: Small only 1. Look at them, or grade another way.",
-    ]
-
-
 def test_all_that_a_model_decoded_counts_as_its_work():
     """Two tokens, one discarded; a trial of two; and a token by the large model, after three rejected drafts."""
     tried = tuple(ScoredToken(None, text, 0.0) for text in "xy")

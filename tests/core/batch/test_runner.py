@@ -7,7 +7,6 @@ from contextlib import ExitStack
 import pytest
 
 from baton_reasoning.core.batch.reporting.results import Results
-from baton_reasoning.core.batch.reporting.tables import notes
 from baton_reasoning.core.batch.running.arms import OtherModels, arms_of
 from baton_reasoning.core.batch.running.batch import BatchSettings, ModelSummary, add_arms, create_batch
 from baton_reasoning.core.batch.running.progress import Calibrated, JobEnded, JobRetried, JobStarted
@@ -110,13 +109,6 @@ def test_where_the_large_model_refuses_its_arms_have_errors_and_the_small_one_ru
         "random as baton": {f"The chance of takeover could not be measured: {refused}"},
     }
     assert outcomes(store, batch, "baton") == [None, None]
-
-
-def test_what_an_engine_reported_stands_in_the_row(store):
-    batch = batch_of(store, 2)
-    run_batch(store, batch, Pair(small_engine(notices={2: "The server was slow."})), parallel=1)
-    assert [row.notices for row in rows_of(store, batch)] == [("The server was slow.",), ()]
-    assert "Small only: 1 answer with the notice “The server was slow.”" in notes(Results.read(store, batch).report)
 
 
 def test_all_arms_of_a_problem_come_before_the_next_problem(store):
