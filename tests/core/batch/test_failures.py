@@ -36,7 +36,7 @@ from baton_reasoning.core.batch.reporting.reviews import (
 from baton_reasoning.core.batch.reporting.worth import MeanWorth, TakeoverKind, worth_of
 from baton_reasoning.core.batch.running.arms import Arm
 from baton_reasoning.core.batch.running.batch import create_batch
-from baton_reasoning.core.errors import EngineLost, EngineRefused, SettingsError
+from baton_reasoning.core.errors import ContextFull, EngineLost, EngineRefused, SettingsError
 from baton_reasoning.core.grading.verdict import How, Verdict
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.problem import Problem
@@ -182,7 +182,10 @@ def test_stopped_it_keeps_the_answers_that_were_read(store, batch):
     assert not reading.is_whole
     with_opinion = [row for row in store.batches.results(batch) if store.runs.trace(row.run).opinion]
     assert len(with_opinion) == 1
-    assert len(opinions(store, batch, pair()).answers) == len(reading.answers) - 1
+    rest = opinions(store, batch, pair())
+    assert len(rest.answers) == len(reading.answers) - 1
+    rest.stop()
+    assert [item.done for item in rest.run()] == [0], "stopped before it began"
 
 
 def test_a_large_model_that_cannot_score_is_refused_and_one_that_dies_leaves_what_was_read(store, batch):
@@ -207,6 +210,9 @@ def test_an_answer_that_does_not_fit_or_has_no_text_is_left_out_and_the_others_a
     problems = [each.id for each in store.batches.problems(batch)]
     assert [problems[each.row.position] for each in reading.too_long if each.row] == ["endless"]
     assert reading.remarks == ["1 answer did not fit into the context. Load the models with a larger one."]
+    (too_long,) = (each.row.run for each in reading.too_long if each.row)
+    with pytest.raises(ContextFull):  # an answer that is read by itself
+        list(Reviews(Opinions(), pair(context=100), [Answer.stored(store, too_long)]).run())
     empty = Answer(Trace, Trace().apply, row=next(store.batches.results(batch)))
     reading = Reviews(Opinions(), pair(), [empty])
     list(reading.run())

@@ -497,9 +497,12 @@ def test_equal_arms_never_have_an_interval_of_no_width(seeds, right):
     assert high > 0.05
 
 
-def test_an_interval_that_leaves_out_0_while_the_test_does_not_reject_is_known():
-    found = difference([([WRONG], [RIGHT])] * 5 + [([RIGHT], [RIGHT])] * 5)
-    assert found is not None
-    assert found.p == 0.0625
-    assert found.difference.interval.low > 0
-    assert "go by the test" in found.remark
+def test_a_remark_says_why_interval_and_test_disagree():
+    one_seed = difference([([WRONG], [RIGHT])] * 5 + [([RIGHT], [RIGHT])] * 5)
+    assert one_seed is not None
+    assert (one_seed.p, one_seed.difference.low > 0) == (0.0625, True)
+    assert "with 5 problems that differ, go by the test" in one_seed.remark
+    three_seeds = difference([([WRONG] * 3, [RIGHT, WRONG, WRONG])] * 6)
+    assert three_seeds is not None
+    assert (three_seeds.p, three_seeds.difference.low < 0) == (0.03125, True)
+    assert "on the 6 that differ, the test counts which arm was better" in three_seeds.remark

@@ -279,7 +279,9 @@ def test_a_folder_is_read_file_by_file(tmp_path):
 
 def test_the_summary_names_columns_answers_and_what_was_dropped(tmp_path):
     lines = [{"question": "One?", "answer": "1", "level": 5}, {"question": "Two?", "answer": ""}, {"question": ""}]
-    assert read(tmp_path, "p.jsonl", "\n".join(map(json.dumps, lines))).summary() == [
+    found = read(tmp_path, "p.jsonl", "\n".join(map(json.dumps, lines)))
+    assert "The problem is the column “question”." not in found.summary(seen=("problem",))
+    assert found.summary() == [
         "Read 2 problems, 1 with an answer, 1 cannot be graded.",
         "The problem is the column “question”.",
         "The answer is the column “answer”.",
