@@ -15,6 +15,7 @@ import pytest
 
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.store.store import Store
+from tests.patience import PATIENCE
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -32,7 +33,7 @@ def store(path):
 
 @pytest.fixture
 def grader():
-    with Grader() as grader:
+    with Grader(PATIENCE) as grader:
         yield grader
 
 

@@ -35,6 +35,7 @@ from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.never import Never
 from tests.fakes.scripted import Fault, ScriptedEngine
+from tests.patience import PATIENCE
 
 
 def problems(count: int) -> list[Problem]:
@@ -47,7 +48,7 @@ def batch_of(store: Store, count: int, *recipes: str, seeds: tuple[int, ...] = (
 
 
 def run_batch(store: Store, batch: str, pair: Pair | None = None, parallel: int = 2, **choices) -> list[BatchEvent]:
-    with Grader() as grader:
+    with Grader(PATIENCE) as grader:
         return list(Runner(store, batch, pair or counting_pair(), grader, parallel, **choices).run())
 
 

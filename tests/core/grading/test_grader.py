@@ -119,7 +119,7 @@ def pid_of(grader):
 
 @pytest.fixture(scope="module")
 def grader():
-    with Grader() as grader:
+    with Grader(PATIENCE) as grader:
         yield grader
 
 
@@ -207,7 +207,7 @@ def test_a_pattern_that_is_not_valid_is_refused_at_once(pattern):
 
 
 def test_the_verdict_says_which_way_decided_and_quick_ones_start_no_process():
-    with Grader() as grader:
+    with Grader(PATIENCE) as grader:
         assert grader.grade("5", "5").how is How.EXACT
         assert grader.grade("1/2", "0.5").how is How.NUMERIC
         assert grader.grade("B", "(C)").how is How.CHOICE
@@ -254,7 +254,7 @@ def test_algebra_cannot_take_all_memory(grader):
 
 
 def test_a_child_that_was_killed_while_idle_costs_no_verdict_and_leaving_the_context_ends_it():
-    with Grader() as grader:
+    with Grader(PATIENCE) as grader:
         assert grader.grade("x+1", "1+x").outcome is CORRECT
         os.kill(pid_of(grader), signal.SIGTERM)
         assert grader.grade("x+1", "1+x").outcome is CORRECT
@@ -280,7 +280,7 @@ def test_a_machine_without_room_for_another_process_leaves_the_answer_unscored(m
     def no_room(process):
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    with Grader() as grader:
+    with Grader(PATIENCE) as grader:
         with monkeypatch.context() as patched:
             patched.setattr("baton_reasoning.core.child_process.start_shielded", no_room)
             verdict = grader.grade("x^2 - 1", "(x-1)(x+1)", How.MATH)
@@ -325,6 +325,6 @@ KNOWN = {
 
 @pytest.mark.parametrize("part", PARTS)
 def test_the_grader_agrees_with_people(part):
-    graded = list(graded_by_baton(read_cases(part)))
+    graded = list(graded_by_baton(read_cases(part), PATIENCE))
     assert [(each.case.gold, each.outcome) for each in graded if each.outcome is not each.case.outcome] == KNOWN[part]
     assert not [each for each in graded if each.missed]
