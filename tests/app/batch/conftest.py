@@ -20,8 +20,8 @@ from baton_reasoning.core.models.options import DemoModel, HubAccess
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice, SettingsFile
 from baton_reasoning.core.store.store import Store
+from tests.core.batch.conftest import running_data_hub
 from tests.core.batch.counting import large_engine, small_engine
-from tests.core.batch.data_hub import running_data_hub
 from tests.fakes.scripted import Fault, ScriptedEngine
 
 

@@ -27,7 +27,7 @@ from baton_reasoning.core.store.store import Store
 from tests.app.batch.conftest import RecordedActions
 from tests.app.batch.test_beside_chat import BATCH, HeldLoader, batch_page, wait_until_done
 from tests.app.conftest import OWN_MODELS, ScriptedLoader
-from tests.core.batch.test_demo_batches import COPIES, DEMO, ended_batch
+from tests.core.batch.counting import COPIES, DEMO, ended_batch
 
 pytestmark = pytest.mark.slow
 

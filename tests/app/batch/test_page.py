@@ -37,7 +37,7 @@ from baton_reasoning.core.settings import ColourScheme
 from baton_reasoning.core.store.batches import Batch, StoredArm
 from baton_reasoning.core.store.store import Store
 from tests.app.batch.conftest import ScriptedLoader
-from tests.core.batch.noted import NOTES, noted_report
+from tests.core.batch.counting import NOTES, noted_report
 from tests.fakes.scripted import Fault
 from tests.patience import PATIENCE
 
@@ -164,7 +164,7 @@ def test_a_batch_is_begun_as_from_the_terminal(page, actions, qtbot, problem_fil
     with qtbot.waitSignal(actions.saved):
         page.session.export(tmp_path / "report.json")
     report = json.loads((tmp_path / "report.json").read_text("utf-8"))
-    assert report["seed_numbers"] == [0, 1], "so that baton batch again can repeat it"
+    assert report["seed_numbers"] == [0, 1]
     assert report["provenance"]["small"] == "demo:small"
     assert report["provenance"]["cores"] > 0
 

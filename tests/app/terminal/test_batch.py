@@ -294,26 +294,6 @@ def test_results_that_cannot_be_written_are_written_later(tmp_path, capsys):
     assert main(report) == 0
 
 
-def test_a_batch_is_run_again_from_its_report_however_long_its_results_are(tmp_path, baton, monkeypatch):
-    first, second = tmp_path / "first", tmp_path / "second"
-    arms = ("--arm", "baton", "--seeds", "2", "--seed", "7", "--set", "n1=9")
-    run = ("batch", "run", str(BATCH_PROBLEMS), *arms, "--limit", "1", "--parallel", "1", "--out", str(first))
-    assert baton(*run).returncode == 0
-    most = (first / "report.json").stat().st_size
-    monkeypatch.setattr("baton_reasoning.core.files.LARGEST_TEXT", most)
-    with (first / "results.jsonl").open("a", encoding="utf-8") as results:
-        results.write("\n" * most)
-    options = ("--parallel", "1", "--context", "1024", "--out", str(second))
-    again = baton("batch", "again", str(first / "report.json"), *options)
-    assert again.returncode == 0, again.stderr
-    texts = []
-    for folder in (first, second):
-        lines = [json.loads(line) for line in (folder / "results.jsonl").read_text("utf-8").split("\n") if line]
-        texts.append([(line["id"], line["arm"], line["seed"], line["text"], line["outcome"]) for line in lines])
-    assert len(texts[0]) == 2
-    assert texts[0] == texts[1]
-
-
 def test_results_are_in_the_home_folder_or_in_one_of_this_folder(tmp_path, baton, monkeypatch):
     """A shell leaves the tilde of --out=~/results as it is, and the configuration file knows no shell."""
     monkeypatch.chdir(tmp_path)
@@ -356,12 +336,6 @@ def test_somebodys_own_file_of_the_databases_name_stays_as_it_is(tmp_path, baton
     assert (refused.returncode, f"{tmp_path} holds no batch." in refused.stderr) == (2, True)
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [(mine.name, content)]
     BatchFolder(tmp_path).prepare()
-
-
-def test_a_report_that_is_none_is_refused(tmp_path, capsys):
-    report = written(tmp_path / "report.json", "{}")
-    assert main(["batch", "again", report, "--out", str(tmp_path / "out")]) == 2
-    assert "cannot be read as a report. Name the report.json of a batch" in capsys.readouterr().err
 
 
 def test_evidence_compares_the_arms_and_times_them_at_the_cost_of_a_real_pair(tmp_path, baton, monkeypatch):

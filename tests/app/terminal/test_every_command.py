@@ -101,9 +101,6 @@ ROWS = {
     "batch grade": Row("results", {"nowhere": "nowhere", "nowhere --grade none": "--grade cannot be 'none'"}),
     "batch failures": Row("results", {"nowhere": "nowhere", "results --arm luck": "luck"}),
     "batch value": Row("results --k 2 --sample 1", {"nowhere": "nowhere", "results --k 0": "range"}, runs_models=True),
-    "batch again": Row(
-        "results/report.json -o out", {"nowhere -o out": "nowhere", "results/report.json": "--out"}, runs_models=True
-    ),
     "demo": Row("", {"1 2": "unexpected extra argument", "99": "There is no ready problem 99"}, runs_models=True),
     "evidence": Row("--limit 2 --seeds 1 -o out", {"--limit 0": "range", "--cost 1": "range"}, runs_models=True),
     "servers add": Row(

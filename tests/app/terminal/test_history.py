@@ -29,7 +29,7 @@ from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.opinion import SecondOpinion
 from baton_reasoning.core.thinking.trace_json import event_from_json, event_to_json, trace_from_lines
 from tests.app.terminal.conftest import DEMO, Keyboard
-from tests.core.batch.known_worth import known_batch, known_pair, small_draws
+from tests.core.batch.counting import known_batch, known_pair, small_draws
 from tests.core.store.made import a_run, concluded
 from tests.fakes.full_disk import a_full_disk
 from tests.fakes.scripted import ScriptedEngine
