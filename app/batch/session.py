@@ -178,14 +178,6 @@ class BatchSession(QObject):
 
         self._prepare(add)
 
-    def set_note(self, row: ResultRow, note: str) -> None:
-        """Keep a person's note on an answer; "" removes it."""
-        self.store.batches.set_note(row.job, note)
-        for each in {self.viewed, self.executed}:
-            if each and row.job in each.rows:
-                each.rows[row.job] = each.rows[row.job]._replace(note=note)
-                self.rows_changed.emit(each, [each.rows[row.job]])
-
     # Running
 
     def start(self, retry: bool = False) -> None:
@@ -230,7 +222,7 @@ class BatchSession(QObject):
         def done(error: BatonError | None) -> None:
             self._regrading = self._regraded = None
             if is_saved:
-                known = [row._replace(note=viewed.rows[row.job].note) for row in rows if row.job in viewed.rows]
+                known = [row for row in rows if row.job in viewed.rows]
                 viewed.rows.update((row.job, row) for row in known)
                 self.rows_changed.emit(viewed, known)
             self.changed.emit()

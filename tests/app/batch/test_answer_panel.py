@@ -1,4 +1,4 @@
-"""An answer beside the table: read in the background, walked through with keys, noted, and reviewed by the models."""
+"""An answer beside the table: read in the background, walked through with keys, and reviewed by the models."""
 
 from __future__ import annotations
 
@@ -91,13 +91,13 @@ def test_the_main_policy_is_opened_from_the_cell_of_a_problem(view):
 def test_keys_lead_to_the_next_and_the_previous_failure_of_the_policy(view, qtbot):
     qtbot.keyClick(view.table, Qt.Key.Key_F8)
     assert "p3" in shown(view)
-    view.answer.note.setFocus()
-    qtbot.keyClick(view.answer.note, Qt.Key.Key_F8)
-    qtbot.keyClick(view.answer.note, Qt.Key.Key_F8)
+    view.answer.next.setFocus()
+    qtbot.keyClick(view.answer.next, Qt.Key.Key_F8)
+    qtbot.keyClick(view.answer.next, Qt.Key.Key_F8)
     assert "p5" in shown(view), "there is none below"
     view.answer.previous.click()
     assert "p3" in shown(view)
-    qtbot.keyClick(view.answer.note, Qt.Key.Key_F8, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.keyClick(view.answer.next, Qt.Key.Key_F8, Qt.KeyboardModifier.ShiftModifier)
     assert "p1" in shown(view)
     view.table.sortByColumn(ResultColumn.NUMBER, Qt.SortOrder.DescendingOrder)
     view.answer.previous.click()
@@ -202,32 +202,6 @@ def test_a_click_on_a_step_opens_the_inspector_where_there_is_room(view, qtbot):
     view.close_answer()
     view.step(1)
     assert not answer.inspector.isVisible(), "until a step is clicked"
-
-
-def test_a_note_is_kept_with_its_answer_also_when_the_page_is_left(view, page, qtbot):
-    note = view.answer.note
-    note.setFocus()
-    qtbot.keyClicks(note, "counts one too many")
-    qtbot.keyClick(note, Qt.Key.Key_F8)
-    assert note.toPlainText() == ""
-    assert view.model.index(1, FIRST_ARM).data() == "✗ 2 ✎"
-    qtbot.keyClick(note, Qt.Key.Key_F8, Qt.KeyboardModifier.ShiftModifier)
-    assert note.toPlainText() == "counts one too many"
-    qtbot.keyClick(note, Qt.Key.Key_F8)
-    qtbot.keyClicks(note, "odd")
-    view.left.emit()
-    store, batch = page.session.store, page.session.batch
-    assert batch
-    kept = {"counts one too many", "odd"}  # it is saved in a thread
-    qtbot.waitUntil(lambda: {row.note for row in store.batches.results(batch.id) if row.note} == kept)
-
-
-def test_a_note_that_is_being_written_stays_when_its_answer_is_shown_anew(view):
-    row = view.answer.row
-    assert row
-    view.answer.note.setPlainText("odd")
-    view.answer.show_answer(row, view.model.problem_at(1))
-    assert view.answer.note.toPlainText() == "odd"
 
 
 @pytest.mark.parametrize("all_of_them", [True, False])

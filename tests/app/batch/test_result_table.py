@@ -91,11 +91,11 @@ def test_each_outcome_has_its_sign_and_its_reason(model):
     take(model, row(0, Outcome.UNSCORED, "7"))
     take(model, row(1)._replace(state=JobState.DONE, error="The model is gone."))
     take(model, row(2)._replace(state=JobState.CLAIMED))
-    take(model, row(3, RIGHT, "7")._replace(notices=("It was slow.",), note="odd"))
-    assert cells(model, 0) == ["– 7", "error", "writing…", "✓ ! ✎"]
+    take(model, row(3, RIGHT, "7")._replace(notices=("It was slow.",)))
+    assert cells(model, 0) == ["– 7", "error", "writing…", "✓ !"]
     tips = cells(model, 0, Qt.ItemDataRole.ToolTipRole)
     assert tips[1] == "Large only\nThe model is gone."
-    assert tips[3] == "Random as Keywords: 7\nThe same text.\nIt was slow.\nodd"
+    assert tips[3] == "Random as Keywords: 7\nThe same text.\nIt was slow."
 
 
 def test_several_seeds_are_rows_of_their_own_and_named_in_the_tip(model):

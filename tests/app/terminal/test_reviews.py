@@ -109,7 +109,7 @@ def test_what_ctrl_c_stopped_ends_with_its_code(say, trace_file, tmp_path, monke
     monkeypatch.setattr("baton_reasoning.core.thinking.opinion.TOKENS_A_READ", 8)
     monkeypatch.setattr(SecondOpinion, "read", stopped_early)
     assert "strong disagreement" in say("opinion", str(trace_file), "--threads", "1", code=130)[0]
-    assert "not right; 0 notes" in say("batch", "failures", results, "--opinion", "--threads", "1", code=130)[0]
+    assert " of them not right" in say("batch", "failures", results, "--opinion", "--threads", "1", code=130)[0]
 
 
 @pytest.mark.slow
@@ -117,7 +117,7 @@ def test_failures_of_a_batch_are_grouped_with_their_first_error(say, tmp_path):
     results = str(tmp_path / "results")
     say("batch", "run", str(BATCH_PROBLEMS), "--limit", "8", "--arm", "small", "--arm", "baton", "--out", results)
     before = say("batch", "failures", results)
-    assert "not right; 0 notes" in before[0]
+    assert " of them not right" in before[0]
     assert any(line.startswith("Wrong answer: ") for line in before)
     assert any("Reflection takeover" in line for line in before)
     after = [json.loads(line) for line in say("batch", "failures", results, "--opinion", "--json", "--threads", "1")]
