@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -139,11 +138,9 @@ class MainWindow(QMainWindow):
     def _add_batch_page(self, store: Store) -> None:
         from baton_reasoning.app.batch.page import BatchPage
         from baton_reasoning.app.session.pair_loader import PairLoader
-        from baton_reasoning.core.models.options import hub_access
 
-        access = partial(hub_access, self.paths.model_preferences)
         tiny = PairLoader(self.paths, costly_demo=False)
-        self._batch = batch = BatchPage(self.models, self.preferences, tiny, self.page_actions, store, access)
+        self._batch = batch = BatchPage(self.models, self.preferences, tiny, self.page_actions, store)
         batch.session.changed.connect(self._show_batch)
         self.add_page("batch", "Batch", batch)
 

@@ -16,12 +16,11 @@ from baton_reasoning.core.engines.remote.known_servers import KnownServers
 from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.errors import BatonError, ModelFileError
 from baton_reasoning.core.model_costs import ModelCosts
-from baton_reasoning.core.models.options import DemoModel, HubAccess
+from baton_reasoning.core.models.options import DemoModel
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice, SettingsFile
 from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import large_engine, small_engine
-from tests.core.batch.data_hub import running_data_hub
 from tests.fakes.scripted import Fault, ScriptedEngine
 
 
@@ -95,25 +94,11 @@ def loader():
 
 
 @pytest.fixture
-def data_hub(tmp_path, monkeypatch):
-    with running_data_hub(tmp_path / "cache", monkeypatch) as hub:
-        yield hub
-
-
-@pytest.fixture
-def access(request):
-    """To the data hub of a test that has one; else there is none."""
-    if "data_hub" in request.fixturenames:
-        return HubAccess(request.getfixturevalue("data_hub").endpoint)
-    return HubAccess(offline=True)
-
-
-@pytest.fixture
-def page(qtbot, tmp_path, loader, access, actions):
+def page(qtbot, tmp_path, loader, actions):
     models = LoadedModels(loader, ModelCosts(tmp_path / "costs.json"))
     preferences = Preferences(SettingsFile(tmp_path / "settings.json"))
     with Store.open(tmp_path / "baton.sqlite") as store:
-        page = BatchPage(models, preferences, loader, actions, store, lambda: access)
+        page = BatchPage(models, preferences, loader, actions, store)
         qtbot.addWidget(page)
         page.resize(1400, 900)
         yield page

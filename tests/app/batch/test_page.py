@@ -506,37 +506,6 @@ def test_a_report_that_is_asked_for_while_one_is_computed_comes_after_it(page, q
     assert len(reports) == 2
 
 
-def test_a_data_set_of_the_hub_is_read_from_the_address_of_its_page(page, qtbot, data_hub):
-    data_hub.files = {"test.jsonl": '{"question": "Count to 2.", "answer": "2", "other": "5"}'}
-    page.show()
-    field = page.welcome.data_set
-    field.setFocus()
-    QTest.keyClicks(field, "https://huggingface.co/datasets/maths/sums")
-    with qtbot.waitSignal(page.session.read):
-        qtbot.mouseClick(page.welcome.read_data_set, Qt.MouseButton.LeftButton)
-        assert page.welcome.read_data_set.text() == "Reading…"
-    assert page.currentWidget() is page.preview
-    assert page.preview.table.texts()[0][1] == "Count to 2."
-    assert "Read test.jsonl of hf:maths/sums@" in page.preview.notes.text()
-    with qtbot.waitSignal(page.session.read):
-        page.preview.answer.setCurrentText("other")
-        page.preview.answer.activated.emit(page.preview.answer.currentIndex())
-    assert page.preview.table.texts()[0][2] == "5"
-
-
-def test_a_data_set_that_cannot_be_read_leaves_its_name_to_be_corrected(page, actions, qtbot, data_hub):
-    page.show()
-    field = page.welcome.data_set
-    field.setFocus()
-    QTest.keyClicks(field, "maths/products")
-    with qtbot.waitSignal(actions.failed) as failure:
-        QTest.keyClick(field, Qt.Key.Key_Return)
-    assert "maths/products" in str(failure.args[0])
-    assert page.currentWidget() is page.welcome
-    assert (field.text(), page.welcome.read_data_set.text()) == ("maths/products", "Read")
-    assert page.welcome.read_data_set.isEnabled()
-
-
 def test_an_earlier_batch_says_how_far_it_is(page):
     arm = StoredArm("small", {})
     begun = Batch("a", "sums", {}, (arm,), 300, 900, 96, datetime(2026, 11, 26, tzinfo=UTC))
