@@ -28,7 +28,7 @@ from baton_reasoning.core.batch.running.progress import BatchProgress
 from baton_reasoning.core.batch.running.regrading import RegradeCounts, Regraded, regrade
 from baton_reasoning.core.errors import BatonError, Busy
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.grading.verdict import How
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.store.batches import Batch, ResultRow
 from baton_reasoning.core.store.store import Store
@@ -186,8 +186,8 @@ class BatchSession(QObject):
         elif self.viewed is self.execution.opened:
             self.execution.stop()
 
-    def regrade(self, how: How | Regex) -> None:
-        """Grade the existing answers of the batch in view again, unless it is running."""
+    def regrade(self, how: How) -> None:
+        """Look for the answers of the batch in view again, and compare them in this way, unless it is running."""
         viewed = self.viewed
         if viewed is None or self.running or self._regrading:
             return

@@ -14,7 +14,8 @@ from baton_reasoning.app.batch.folded_parts import Fold
 from baton_reasoning.app.batch.result_table import FIRST_ARM, ResultColumn
 from baton_reasoning.app.batch.results_view import ResultsView
 from baton_reasoning.core.errors import StoreError
-from baton_reasoning.core.grading.verdict import Regex
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
 from baton_reasoning.core.thinking.trace import Trace
 from tests.app.batch.test_page import run, wait_until_done
 from tests.app.conftest import OWN_MODELS
@@ -294,8 +295,8 @@ def test_a_model_that_cannot_score_is_named(view, page):
     assert "no log-probabilities" in view.answer.reason.text()
 
 
-def test_an_answer_that_is_graded_again_shows_its_new_verdict(view, page, qtbot):
-    with qtbot.waitSignal(page.session.reported):
-        page.session.regrade(Regex("boxed.2"))
-    wait_for_text(view.answer, qtbot)
-    assert view.answer.pane.verdict.text() == "✓ right"
+def test_an_answer_that_is_graded_again_shows_its_new_verdict(view, page, qtbot, monkeypatch):
+    right = Verdict(Outcome.CORRECT, How.EXACT, "The same text.")
+    monkeypatch.setattr(Grader, "grade", lambda *_: right)
+    page.session.regrade(How.EXACT)
+    qtbot.waitUntil(lambda: view.answer.pane.verdict.text() == "✓ right")

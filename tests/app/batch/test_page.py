@@ -13,7 +13,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QFileDialog, QInputDialog, QLabel, QWidget
+from PySide6.QtWidgets import QFileDialog, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.execution import BatchActivity
@@ -31,7 +31,7 @@ from baton_reasoning.core.batch.running.arms import ABLATIONS, ARMS, COMMON_ARMS
 from baton_reasoning.core.batch.running.regrading import Regraded, regrade
 from baton_reasoning.core.errors import EngineLost, ModelFileError, StoreError
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.grading.verdict import How
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ColourScheme
 from baton_reasoning.core.store.batches import Batch, StoredArm
@@ -325,53 +325,36 @@ def test_in_a_narrow_window_chart_and_table_stand_below_each_other(page, qtbot, 
     assert view._split.orientation() is Qt.Orientation.Horizontal
 
 
-def test_answers_are_graded_again_in_another_way(page, actions, qtbot, problem_file, monkeypatch):
-    run(page, qtbot, problem_file, "small")
-    choices = {action.text(): action for action in page.view.regrade.actions()}
-    assert list(choices) == list(GRADINGS.values())
-    shown: list[str] = []
-
-    def type_in(pattern: str) -> None:
-        def ask(*_: object, text: str) -> tuple[str, bool]:
-            shown.append(text)
-            return pattern, True
-
-        monkeypatch.setattr(QInputDialog, "getText", ask)
-
-    type_in("(")
-    with qtbot.waitSignal(actions.failed) as refused:
-        choices[GRADINGS[How.REGEX]].trigger()
-    assert "is not valid" in str(refused.args[0])
-    type_in("boxed.[024]")
-    with qtbot.waitSignal(actions.said) as noticed:
-        choices[GRADINGS[How.REGEX]].trigger()
-    assert shown[1] == "(", "what was typed is not lost"
-    assert noticed.args == ["6 answers were graded again: 0 were found differently, 2 have another verdict."]
-    wait_until_done(page, qtbot)
-    assert marks(page) == ["✓", "✓", "✓", "✓", "✓", "✗"]
-
-
-def test_a_grading_that_is_stopped_changes_nothing(page, actions, qtbot, problem_file, monkeypatch):
-    run(page, qtbot, problem_file, "small")
+def test_answers_are_graded_again_and_a_grading_that_is_stopped_changes_nothing(
+    page, actions, qtbot, tmp_path, monkeypatch
+):
+    halves = tmp_path / "halves.csv"
+    halves.write_text("question,answer\nCount to 0.,0.0\nCount to 2.,2\n")
+    run(page, qtbot, halves, "small")
     gate = threading.Event()
 
-    def held(store: Store, batch: str, grader: Grader, how: Regex) -> Iterator[Regraded]:
+    def held(store: Store, batch: str, grader: Grader, how: How) -> Iterator[Regraded]:
         for graded in regrade(store, batch, grader, how):
             yield graded
             gate.wait(PATIENCE)
 
     monkeypatch.setattr("baton_reasoning.app.batch.session.regrade", held)
-    page.session.regrade(Regex("boxed.[024]"))
-    qtbot.waitUntil(lambda: page.view.status.text() == "graded again: 1 / 6")
+    by_text = next(action for action in page.view.regrade.actions() if action.text() == GRADINGS[How.EXACT])
+    by_text.trigger()
+    qtbot.waitUntil(lambda: page.view.status.text() == "graded again: 1 / 2")
     page.view.left.emit()
-    assert page.session.batch
     page.session.open(page.session.batch.id)
     assert page.session.activity is BatchActivity.REGRADING, "also when it is opened again"
     with qtbot.waitSignal(actions.said) as said:
         page.view.stop.click()
         gate.set()
     assert said.args == ["The grading was stopped, and has changed nothing."]
-    assert marks(page) == ["✓", "✗"] * 3
+    assert marks(page) == ["✓", "✓"]
+    with qtbot.waitSignal(actions.said) as said:
+        by_text.trigger()
+    assert said.args[0].startswith("2 answers were graded again: 0 were found differently, 1 ")
+    assert marks(page) == ["✗", "✓"]
+    assert len(page.view.regrade.actions()) == len(How) - 1, "a pattern of one's own is for the terminal"
 
 
 def test_a_system_prompt_of_the_batch_reaches_every_arm(page, qtbot, problem_file):
