@@ -27,7 +27,7 @@ from baton_reasoning.app.toolkit.file_drops import FileDrops
 from baton_reasoning.app.toolkit.layout import holder, vbox
 from baton_reasoning.app.toolkit.messages import Cause, MessageBar
 from baton_reasoning.app.toolkit.theme import current_theme
-from baton_reasoning.app.window.commands import Command, CommandPalette, ShortcutList, install
+from baton_reasoning.app.window.commands import Command, ShortcutList, install
 from baton_reasoning.app.window.dropped_files import DroppedFiles
 from baton_reasoning.app.window.focus import is_tab_stop, order_last
 from baton_reasoning.app.window.page_actions import PageActions
@@ -180,11 +180,6 @@ class MainWindow(QMainWindow):
         self.preferences.change(
             appearance=appearance.model_copy(update={"look": ColourScheme.LIGHT if is_dark else ColourScheme.DARK})
         )
-
-    def show_palette(self) -> None:
-        palette = CommandPalette(self.commands, self)
-        palette.show()
-        palette.edit.setFocus()
 
     def show_shortcuts(self) -> None:
         ShortcutList(self.commands, self).show()
@@ -435,7 +430,6 @@ def commands_of(window: MainWindow) -> list[Command]:
             ("Light or dark", "Ctrl+Shift+L", window.turn_light_or_dark),
             ("Close the message", "Ctrl+Shift+X", window.notice.close_newest),
             ("Go to the message", "F6", window.notice.take_focus),
-            ("Command palette", "Ctrl+K", window.show_palette),
             ("Help: all shortcuts", "F1", window.show_shortcuts),
             ("Quit", "Ctrl+Q", window.close),
         ),

@@ -30,7 +30,7 @@ class TopBar(QWidget):
         self.policy = PolicyButton(models, preferences)
         self.menu = QMenu(self)
         """What the header has no room for."""
-        self.more = IconButton("more", "More: panes, files, settings, shortcuts", self._show_menu)
+        self.more = IconButton("more", "More: all commands, settings, shortcuts", self._show_menu)
         self.setLayout(
             hbox(
                 self._name,

@@ -1,4 +1,4 @@
-"""The window as a whole: keys, palette, look, layout, closing."""
+"""The window as a whole: keys, look, layout, closing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from PySide6.QtWidgets import (
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.session.loaded_models import Loading, LoadState, Remark
 from baton_reasoning.app.toolkit.theme.colours import DARK
-from baton_reasoning.app.window.commands import CommandPalette, ShortcutList
+from baton_reasoning.app.window.commands import ShortcutList
 from baton_reasoning.app.window.main_window import MainWindow, first_size
 from baton_reasoning.app.window.models_page import LazyModelsPage
 from baton_reasoning.core.engines.base import Placement
@@ -81,12 +81,6 @@ def test_the_first_window_of_a_program_wears_the_theme_before_the_event_loop_run
     assert shown.split("\n")[0] == f"{{'Inter'}} {{'{DARK.background}'}}"
 
 
-def test_keys_are_given_once(window):
-    keys = [command.key for command in window.commands]
-    assert all(keys)
-    assert len(keys) == len(set(keys))
-
-
 def test_whatever_can_be_pressed_or_written_into_has_a_name(window):
     for kind in (QAbstractButton, QLineEdit):
         for widget in window.findChildren(kind):
@@ -100,32 +94,6 @@ def test_the_keys_of_the_page_are_those_of_the_window(window):
     page = (Path(__file__).parents[3] / "docs" / "window.md").read_text(encoding="utf-8")
     named = page.split("| key | does |\n|---|---|\n")[1].split("\n\n")[0].splitlines()
     assert set(named) <= {f"| {command.key} | {command.title} |" for command in window.commands}
-
-
-def test_the_palette_finds_a_command_and_runs_it(window, qtbot):
-    looked = window.preferences.value.appearance.look
-    palette = CommandPalette(window.commands, window)
-    palette.show()
-    rows = []
-    for key in (Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Up, Qt.Key.Key_Up, Qt.Key.Key_Up):
-        qtbot.keyClick(palette.edit, key)
-        rows.append(palette.list.currentRow())
-    assert rows == [1, 2, 1, 0, 0]
-    qtbot.keyClicks(palette.edit, "light dark")
-    qtbot.keyClick(palette.edit, Qt.Key.Key_Return)
-    assert window.preferences.value.appearance.look is not looked
-
-
-def test_the_palette_opens_over_the_window_and_says_that_nothing_matches(window, qtbot):
-    window.move(40, 600)
-    window.show_palette()
-    (palette,) = window.findChildren(CommandPalette)
-    assert window.frameGeometry().contains(palette.geometry())
-    qtbot.keyClicks(palette.edit, "xyzzy")
-    assert [palette.list.item(row).text() for row in range(palette.list.count())] == ["No matches"]
-    qtbot.keyClick(palette.edit, Qt.Key.Key_Return)
-    assert palette.isVisible()
-    palette.close()
 
 
 def test_f1_opens_the_list_of_shortcuts_which_names_every_key(window, qtbot):
@@ -177,14 +145,18 @@ def test_the_first_screen_has_few_controls(make_window, qtbot):
     assert len(controls) <= 14, controls
 
 
-def test_the_header_has_a_menu_with_the_keys_of_its_commands(window, qtbot):
+def test_the_header_has_a_menu_with_every_command_and_its_key(window, qtbot):
     qtbot.mouseClick(window.topbar.more, Qt.MouseButton.LeftButton)
     menu = QApplication.activePopupWidget()
     assert isinstance(menu, QMenu)
-    shown = {action.text(): action.shortcut().toString() for action in menu.actions() if not action.isSeparator()}
-    assert shown["Conversations at the left"] == "Ctrl+B"
-    assert {"Inspector at the right", "Settings…", "Light or dark", "Help: all shortcuts"} <= set(shown)
-    assert all(shown.values())
+    menus = [menu, *(inner for each in menu.actions() if (inner := each.menu()))]
+    own, *shown = [
+        [(each.text(), key) for each in one.actions() if (key := each.shortcut().toString())] for one in menus
+    ]
+    assert {("Conversations at the left", "Ctrl+B"), ("Settings…", "Ctrl+,"), ("Help: all shortcuts", "F1")} <= {*own}
+    everything = [*own, *(each for some in shown for each in some)]
+    assert sorted(everything) == sorted((command.title, command.key) for command in window.commands)
+    assert len({key for _, key in everything}) == len(everything), "each key is given once"
     (inspector,) = (action for action in menu.actions() if action.shortcut().toString() == "Ctrl+I")
     qtbot.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(inspector).center())
     assert window.inspector.isVisible()
