@@ -15,8 +15,9 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before Qt is loaded; te
 
 import pytest
 import shiboken6
-from PySide6.QtCore import QEvent, QTimer
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtCore import QEvent, Qt, QTimer
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.answer_view import AnswerView
@@ -168,6 +169,13 @@ def answer_to(window: MainWindow, qtbot: QtBot, problem: str) -> Exchange:
     window.session.ask(problem)
     qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
     return last_exchange(window)
+
+
+def press(within: QWidget, text: str) -> None:
+    """Clicks the button of this text that is shown."""
+    QApplication.processEvents()  # which lays it out
+    (button,) = [each for each in within.findChildren(QAbstractButton) if each.text() == text and each.isVisible()]
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
 @pytest.fixture
