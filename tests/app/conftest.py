@@ -187,7 +187,7 @@ def make_window(qtbot, tmp_path, no_leaks):
         loader: ScriptedLoader | None = None,
         *,
         begin: bool = True,
-        width: int = 1440,
+        width: int | None = 1440,
         paths: Paths | None = None,
         models: ModelChoice | None = None,
     ) -> MainWindow:
@@ -197,7 +197,8 @@ def make_window(qtbot, tmp_path, no_leaks):
         if models:
             window.preferences.change(models=models)
         windows.append(window)
-        window.resize(width, 900)
+        if width:
+            window.resize(width, 900)
         window.show()
         if begin:
             window.begin_work()
