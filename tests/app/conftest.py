@@ -15,7 +15,8 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before Qt is loaded; te
 
 import pytest
 import shiboken6
-from PySide6.QtCore import QEvent, Qt, QTimer
+from PySide6.QtCore import QEvent, QMimeData, QPoint, Qt, QTimer, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
 from pytestqt.qtbot import QtBot
@@ -176,6 +177,29 @@ def press(within: QWidget, text: str) -> None:
     QApplication.processEvents()  # which lays it out
     (button,) = [each for each in within.findChildren(QAbstractButton) if each.text() == text and each.isVisible()]
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def dragged(*paths: Path) -> QMimeData:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    return data
+
+
+def drag_over(target: QWidget, data: QMimeData) -> None:
+    """Drags files over a widget, as Qt reports it."""
+    left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    event = QDragEnterEvent(QPoint(600, 400), Qt.DropAction.CopyAction, data, left, none)
+    QApplication.sendEvent(target, event)
+    assert event.isAccepted()
+
+
+def drop(target: QWidget, *paths: Path) -> None:
+    data = dragged(*paths)
+    drag_over(target, data)
+    left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    event = QDropEvent(QPoint(600, 400), Qt.DropAction.CopyAction, data, left, none)
+    QApplication.sendEvent(target, event)
+    assert event.isAccepted()
 
 
 @pytest.fixture

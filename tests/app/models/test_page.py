@@ -21,7 +21,7 @@ from baton_reasoning.core.models.library import LocalModel
 from baton_reasoning.core.models.options import KvType, LoadOptions, ModelOverrides, Switch, TagSource, load_preferences
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.words.labels import own_facts, placement_facts
-from tests.app.dropping import drop
+from tests.app.conftest import drop
 from tests.app.models.conftest import REPOSITORY, own_copy
 
 pytestmark = pytest.mark.slow

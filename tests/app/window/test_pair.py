@@ -31,8 +31,7 @@ from baton_reasoning.core.thinking.events import Finish, RunEnded
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.registry import matching_preset
 from baton_reasoning.core.thinking.requests import Until
-from tests.app.conftest import ScriptedLoader, answer_to, last_answer, press
-from tests.app.dropping import drag_over, dragged, drop
+from tests.app.conftest import ScriptedLoader, answer_to, drag_over, dragged, drop, last_answer, press
 from tests.fakes.scripted import ScriptedEngine
 
 SMALL, LARGE = Author.SMALL, Author.LARGE
