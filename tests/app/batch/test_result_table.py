@@ -96,6 +96,7 @@ def numbers(model):
 RESULTS = st.tuples(st.integers(0, 19), st.sampled_from([None, RIGHT, WRONG, UNSCORED]), st.sampled_from("abc"))
 
 
+@pytest.mark.scaled
 @given(st.lists(RESULTS), st.integers(-1, FIRST_ARM + 3), st.booleans(), st.sampled_from(RowFilter))
 def test_a_table_that_changed_is_like_one_that_is_read_anew(qapp, results, column, falls, wanted):
     """And its filters and the way to the next failure are what a naive look at the rows says."""

@@ -170,6 +170,7 @@ def drawn(segments):
     return image
 
 
+@pytest.mark.scaled
 @given(st.lists(st.integers(0, 50), max_size=20), st.integers(1, 500))
 def test_pieces_are_as_wide_as_their_tokens_and_found_under_the_mouse(tokens, width):
     layout = RibbonLayout([(SMALL, each) for each in tokens])

@@ -51,6 +51,7 @@ def test_every_field_has_an_editor_with_a_name_and_none_is_offered_to_be_reset(f
     assert look.count() == len(ColourScheme)
 
 
+@pytest.mark.scaled
 @given(st.data())
 def test_a_value_that_is_given_changes_one_field_and_its_reset_takes_it_back(qapp, data):
     form = SettingsForm(Settings(), Settings())
