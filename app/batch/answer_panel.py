@@ -53,10 +53,8 @@ class AnswerPanel(QWidget):
     """The next answer that went wrong is wanted (1), or the one before (-1)."""
     closed = Signal()
 
-    def __init__(
-        self, batch: BatchSession, reviews: BatchReviews, actions: WindowActions, parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, batch: BatchSession, reviews: BatchReviews, actions: WindowActions) -> None:
+        super().__init__()
         self.row: ResultRow | None = None
         """The result that is shown."""
         self._store, self._reviews = batch.store, reviews

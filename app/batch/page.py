@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtWidgets import QFileDialog, QStackedWidget, QWidget
+from PySide6.QtWidgets import QFileDialog, QStackedWidget
 
 from baton_reasoning.app.batch.preview import Preview
 from baton_reasoning.app.batch.session import BatchSession
@@ -30,16 +30,10 @@ if TYPE_CHECKING:
 
 class BatchPage(QStackedWidget):
     def __init__(
-        self,
-        models: LoadedModels,
-        preferences: Preferences,
-        demo_loader: Loader,
-        actions: WindowActions,
-        store: Store,
-        parent: QWidget | None = None,
+        self, models: LoadedModels, preferences: Preferences, demo_loader: Loader, actions: WindowActions, store: Store
     ) -> None:
         """`models`: the chat's. `demo_loader`: opens the demo pair of a batch."""
-        super().__init__(parent)
+        super().__init__()
         self._preferences, self._actions = preferences, actions
         demo = LoadedModels(demo_loader, models.costs, self)
         self.session = BatchSession(models, demo, lambda: preferences.value.models, actions, store, self)

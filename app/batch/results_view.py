@@ -83,8 +83,8 @@ class ResultsView(QWidget):
     larges_wanted = Signal()
     """Other large models, still to be chosen."""
 
-    def __init__(self, session: BatchSession, actions: WindowActions, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, session: BatchSession, actions: WindowActions) -> None:
+        super().__init__()
         self.session, self._actions = session, actions
         self.reviews = BatchReviews(session, actions, self)
         self.model = ResultTable(self)

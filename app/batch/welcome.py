@@ -38,9 +38,9 @@ class BatchWelcome(QWidget):
     problems_wanted = Signal(object)
     """The Path of a file or a folder."""
 
-    def __init__(self, session: BatchSession, parent: QWidget | None = None) -> None:
+    def __init__(self, session: BatchSession) -> None:
         """`session`: opens and deletes the earlier batches."""
-        super().__init__(parent)
+        super().__init__()
         self._session = session
         card = QFrame()
         set_role(card, Role.CARD)
@@ -102,8 +102,8 @@ class BatchWelcome(QWidget):
 class BatchRow(QWidget):
     """One earlier batch; a click anywhere opens it."""
 
-    def __init__(self, batch: Batch, session: BatchSession, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, batch: Batch, session: BatchSession) -> None:
+        super().__init__()
         self._open = partial(session.open, batch.id)
         self.batch, self._session = batch, session
         arms = batch.arms
