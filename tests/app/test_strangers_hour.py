@@ -289,7 +289,8 @@ def killed(hour, scratch):
     finally:
         program.send_signal(signal.SIGKILL)
         program.wait()
-        program.stdin.close()
+        if program.stdin:
+            program.stdin.close()
 
 
 def is_being_written(store):

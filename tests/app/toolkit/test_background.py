@@ -38,7 +38,9 @@ class Outcome:
     """What a task has delivered."""
 
     def __init__(self, task):
-        self.items, self.errors, self.ends = [], [], []
+        self.items: list[object] = []
+        self.errors: list[BatonError] = []
+        self.ends: list[BatonError | None] = []
         task.items(self.items.extend).failure(self.errors.append).done(self.ends.append)
 
 
@@ -82,8 +84,10 @@ def test_an_error_of_ours_is_handed_on_and_any_other_is_a_fault_of_the_program(w
         yield 1
         raise FAILURE
 
-    for work, items, error in ((fail, [1], FAILURE), (lambda: 1 // 0, [], BROKEN)):
-        task = StreamTask(window, "break", work)
+    for task, items, error in (
+        (StreamTask(window, "break", fail), [1], FAILURE),
+        (BackgroundTask(window, "break", lambda: 1 // 0), [], BROKEN),
+    ):
         outcome = Outcome(task)
         task.start()
         qtbot.waitUntil(lambda outcome=outcome: bool(outcome.ends))
@@ -115,7 +119,7 @@ def test_stopped_work_is_closed_at_its_next_item(window, qtbot):
 
 def test_a_closing_window_cancels_all_tasks_of_its_tree_delivers_their_last_results_and_starts_nothing(window):
     stopped = [threading.Event(), threading.Event()]
-    results = []
+    results: list[object] = []
 
     def work(event):
         event.wait()
@@ -171,7 +175,7 @@ def test_of_requests_that_come_too_fast_only_the_newest_waits(window, qtbot):
     first = threading.Event()
     aligning.run(lambda: 1 if first.wait() else 0, answers.append)
     for number in (2, 3, 4):
-        aligning.run(lambda number=number: number, answers.append)
+        aligning.run(partial(int, number), answers.append)
     first.set()
     qtbot.waitUntil(lambda: not aligning.busy)
     assert answers == [1, 4]

@@ -132,7 +132,7 @@ def test_a_table_of_figures_is_read_selected_and_copied(qtbot):
     heads = [cells.model().headerData(column, Qt.Orientation.Horizontal) for column in range(2)]
     assert heads == ["policy", "correct (%)"]
     assert cells.texts() == [list(row) for row in TABLE.rows]
-    assert cells.item(0, 1).textAlignment() & Qt.AlignmentFlag.AlignRight
+    assert cells.model().index(0, 1).data(Qt.ItemDataRole.TextAlignmentRole) & Qt.AlignmentFlag.AlignRight
     table.resize(1200, 300)
     table.show()
     assert cells.columnWidth(0) < 300, "figures stand beside their names however wide the table is"

@@ -55,8 +55,9 @@ def test_every_field_has_an_editor_with_a_name_and_none_is_offered_to_be_reset(f
 @given(st.data())
 def test_a_value_that_is_given_changes_one_field_and_its_reset_takes_it_back(qapp, data):
     form = SettingsForm(Settings(), Settings())
-    path = data.draw(st.sampled_from([path for path in FIELDS if isinstance(form.editor(*path), QSpinBox)]))
-    box, default = form.editor(*path), value_at(Settings(), path)
+    boxes = {path: box for path in FIELDS if isinstance(box := form.editor(*path), QSpinBox)}
+    path = data.draw(st.sampled_from(list(boxes)))
+    box, default = boxes[path], value_at(Settings(), path)
     given_values: list[Settings] = []
     form.changed.connect(given_values.append)
     box.setValue(data.draw(st.integers(box.minimum(), box.maximum())))

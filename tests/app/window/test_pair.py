@@ -417,6 +417,7 @@ def test_large_only_drafted_is_written_by_the_large_model_and_shows_its_drafts(
     steps = last_answer(window).steps
     first = next(shown for shown in steps.shown if shown.piece.drafts)
     place = steps.place_of(first.piece)
+    assert place
     qtbot.mouseClick(steps.viewport(), Qt.MouseButton.LeftButton, pos=place.center().toPoint())
     window.inspector.step.details_button.click()
 
