@@ -39,11 +39,6 @@ class Command(NamedTuple):
     act: Callable[[], object]
 
 
-def key_name(key: str) -> str:
-    """Return a key as this system writes it."""
-    return QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)
-
-
 def install(window: QWidget, commands: Sequence[Command], menu: QMenu) -> None:
     """Install the shortcuts in the window, and fill the menu of the header with all commands."""
     actions: dict[str, QAction] = {}
@@ -73,9 +68,9 @@ class ShortcutList(QDialog):
         for group, members in groupby(known, key=lambda command: command[0]):
             grid.addWidget(label(group, Role.HEADING), grid.rowCount(), 0, 1, 2)
             for _, title, key in members:
-                row = grid.rowCount()
+                row, here = grid.rowCount(), QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)
                 grid.addWidget(label(title), row, 0)
-                grid.addWidget(label(key_name(key), Role.MUTED), row, 1, Qt.AlignmentFlag.AlignRight)
+                grid.addWidget(label(here, Role.MUTED), row, 1, Qt.AlignmentFlag.AlignRight)
         scroll = scrolling(content)
         scroll.setMinimumWidth(content.sizeHint().width() + scroll.verticalScrollBar().sizeHint().width() + 2)
         self.setLayout(vbox(scroll))

@@ -11,7 +11,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QFileDialog, QLabel
+from PySide6.QtWidgets import QFileDialog, QLabel, QPushButton
 
 from baton_reasoning.app.batch.execution import BatchActivity
 from baton_reasoning.app.batch.folded_parts import Fold, FoldedParts
@@ -73,6 +73,24 @@ def test_a_file_is_previewed_and_a_wrong_guess_corrected(page, actions, qtbot, p
         shown.answer.activated.emit(shown.answer.currentIndex())
     assert shown.table.texts()[0][2] == "7"
     assert shown.answer.currentText() == "other"
+
+
+def test_files_folders_and_large_models_are_chosen_in_dialogs(page, qtbot, problem_file, monkeypatch):
+    chosen = {
+        "getOpenFileName": (str(problem_file), ""),
+        "getExistingDirectory": str(problem_file.parent),
+        "getOpenFileNames": (["/models/Big.gguf"], ""),
+    }
+    for name, found in chosen.items():
+        monkeypatch.setattr(QFileDialog, name, lambda *_, found=found: found)
+    for text, title in (("Choose a file…", "counting"), ("Choose a folder…", problem_file.parent.name)):
+        with qtbot.waitSignal(page.session.read):
+            next(each for each in page.welcome.findChildren(QPushButton) if each.text() == text).click()
+        assert page.preview.title.text() == title
+        assert page.preview.table.texts()[5] == ["p5", "Count to 5.", "5"]
+    page.preview.larges_wanted.emit()
+    assert page.preview.larges == ["/models/Big.gguf"]
+    assert page.preview.larges_text.text() == "Big.gguf"
 
 
 def test_the_number_of_answers_is_shown_and_why_a_batch_cannot_begin(page, qtbot, problem_file, tmp_path):
@@ -139,7 +157,8 @@ def test_a_batch_has_its_seeds_its_system_prompt_and_arms_that_are_added(page, a
     assert "n1 = 32" in [row[0] for row in page.view.folded.tests.shown[0].rows]
     page.view.arm_wanted.emit("random")
     wait_until_done(page, qtbot)
-    assert [Arm.of(stored).settings.system for stored in page.session.batch.arms] == ["Be brief."] * 5
+    settings = [Arm.of(stored).settings for stored in page.session.batch.arms]
+    assert [(each.system, each.alternatives) for each in settings] == [("Be brief.", 0)] * 5
     with qtbot.waitSignal(actions.saved):
         page.session.export(tmp_path / "report.json")
     report = json.loads((tmp_path / "report.json").read_text("utf-8"))
@@ -199,7 +218,7 @@ def test_results_are_exported_under_the_chosen_name(page, actions, qtbot, proble
 
 
 def test_the_chart_has_the_colours_of_the_theme_and_is_saved_in_those_of_print(
-    page, qtbot, problem_file, tmp_path, two_sizes
+    page, actions, qtbot, problem_file, tmp_path, monkeypatch, two_sizes
 ):
     run(page, qtbot, problem_file, "small", "large")
     page.show()
@@ -211,7 +230,10 @@ def test_the_chart_has_the_colours_of_the_theme_and_is_saved_in_those_of_print(
         assert chart.isVisible()
     current_theme().use(ColourScheme.DARK)
     assert chart.picture.grab().toImage().pixelColor(2, 2).name() == DARK.surface
-    chart.save(tmp_path / "chart.png")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "chart.png"), ""))
+    with qtbot.waitSignal(actions.saved) as exported:
+        chart.findChild(IconButton).click()
+    assert exported.args == [tmp_path / "chart.png"]
     saved = QImage(str(tmp_path / "chart.png"))
     assert (saved.width(), saved.pixelColor(2, 2).name()) == (1280, "#ffffff")
     with pytest.raises(StoreError, match="cannot be written"):

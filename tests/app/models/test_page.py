@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel
+from PySide6.QtWidgets import QFileDialog, QLabel, QPushButton
 
-from baton_reasoning.app.models.downloads import DownloadState
+from baton_reasoning.app.models.downloads import DownloadState, progress_text
 from baton_reasoning.app.models.files_tab import path_of
 from baton_reasoning.app.models.hub_search_tab import size_in
 from baton_reasoning.app.models.model_dialog import ModelDialog, facts_of
@@ -17,6 +17,7 @@ from baton_reasoning.core.engines.base import DeviceShare, ModelCard, Placement
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.devices import Devices
+from baton_reasoning.core.models.download import DownloadProgress, Stage
 from baton_reasoning.core.models.library import LocalModel
 from baton_reasoning.core.models.options import KvType, LoadOptions, ModelOverrides, Switch, TagSource, load_preferences
 from baton_reasoning.core.paths import Paths
@@ -224,6 +225,21 @@ def test_a_gated_result_leads_to_its_terms(page, hub, qtbot):
     assert "agree to their terms" in page.search.status.text()
     wait_for(row, DownloadState.FAILED, qtbot)
     assert "access token" in row.status.text()
+
+
+def test_folders_are_chosen_in_dialogs_and_a_download_says_how_far_it_is(page, tmp_path, qtbot, monkeypatch):
+    own = own_copy(tmp_path / "own")
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(own.parent))
+    for text in ("Add a folder…", "Change…"):
+        with qtbot.waitSignal(page.controller.inventory_changed):
+            next(each for each in page.access.findChildren(QPushButton) if each.text() == text).click()
+        assert "mine.gguf" in names_on(page)
+    assert (kept(tmp_path).added, page.controller.folder) == ((own.parent,), own.parent)
+    half = DownloadProgress(Stage.DOWNLOADING, 2**30, 2**31, speed=2**24, note="HTTP 429")
+    assert progress_text(half) == "1.0 GiB of 2.0 GiB · 16.8 MB/s · 64.0 s left"
+    assert progress_text(half._replace(speed=0.0)) == "1.0 GiB of 2.0 GiB"
+    assert progress_text(half._replace(stage=Stage.CHECKING)) == "Checking what arrived: 1.0 GiB of 2.0 GiB"
+    assert progress_text(half._replace(stage=Stage.WAITING)) == "1.0 GiB of 2.0 GiB · HTTP 429"
 
 
 def test_sizes_are_told_where_names_tell_them():
