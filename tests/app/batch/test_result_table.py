@@ -144,6 +144,8 @@ def test_a_table_that_changed_is_like_one_that_is_read_anew(qapp, results, colum
 def test_a_problem_is_one_row_with_a_column_for_each_policy(model):
     titles = [model.headerData(each, Qt.Orientation.Horizontal) for each in range(model.columnCount())]
     assert titles == ["#", "Seed", "Problem", "Expected", "Small only", "Large only", "Keywords", "Random as Keywords"]
+    tips = [model.headerData(each, Qt.Orientation.Horizontal, Qt.ItemDataRole.ToolTipRole) for each in (0, FIRST_ARM)]
+    assert (tips[0], tips[1].splitlines()[0], "✗ wrong" in tips[1]) == (None, "Small only", True)
     assert model.rowCount() == 5
     assert [model.index(1, each).data() for each in ResultColumn] == ["2", "0", "Count to 1.", "1"]
     assert cells(model, 1) == [""] * 4
