@@ -150,7 +150,7 @@ def text_of(report: Report) -> str:
 
 def page_of(report: Report) -> str:
     """The page of a report, without an analysis of what went wrong."""
-    return html_report(report, FailureAnalysis(0, (), (), 0))
+    return html_report(report, FailureAnalysis(0, (), ()))
 
 
 def noted_report(store: Store, grader: Grader) -> Report:

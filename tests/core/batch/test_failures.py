@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 from dataclasses import replace
 from xml.etree import ElementTree
@@ -11,7 +9,6 @@ from xml.etree import ElementTree
 import pytest
 
 from baton_reasoning.core.batch.reporting.charts import worth_by_cue
-from baton_reasoning.core.batch.reporting.exports import export
 from baton_reasoning.core.batch.reporting.failures import (
     Divergence,
     FailureKind,
@@ -241,31 +238,9 @@ def test_a_right_answer_in_the_reasoning_is_found_where_it_is_stated(reasoning, 
     assert had_stated(reasoning, expected) is stated
 
 
-def test_a_note_is_kept_and_exported(store, batch, tmp_path):
-    row = next(row for row in store.batches.results(batch, "small") if row.answer == "5")
-    store.batches.set_note(row.job, "  =adds one too many <b>  ").result()
-    again = next(each for each in store.batches.results(batch) if each.job == row.job)
-    assert again.note == "=adds one too many <b>"
-    assert analyse(store, batch).notes == 1
-    for ending in (".jsonl", ".csv", ".html"):
-        export(store, batch, tmp_path / f"r{ending}")
-    lines = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [line["note"] for line in lines if line["run"] == row.run] == ["=adds one too many <b>"]
-    with (tmp_path / "r.csv").open(encoding="utf-8-sig", newline="") as file:
-        assert "'=adds one too many <b>" in {line["note"] for line in csv.DictReader(file)}
-    page = (tmp_path / "r.html").read_text(encoding="utf-8")
-    assert "=adds one too many &lt;b&gt;" in page
-    assert "Had the right answer, gave another: 2" in page
-    store.batches.set_note(row.job, " ").result()
-    assert analyse(store, batch).notes == 0
-
-
-def test_a_graded_again_answer_keeps_its_note(store, batch):
-    row = next(iter(store.batches.results(batch)))
-    store.batches.set_note(row.job, "odd").result()
-    assert row.verdict
-    store.batches.regrade(batch, {}, [(row.job, row.answer, row.verdict)])
-    assert next(iter(store.batches.results(batch))).note == "odd"
+def test_the_page_of_a_report_counts_the_failures_of_each_group(store, batch, tmp_path):
+    export(store, batch, tmp_path / "r.html")
+    assert "Had the right answer, gave another: 2" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
 # What takeovers were worth, by cue, from values of a sample of the answers
