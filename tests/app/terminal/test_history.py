@@ -240,7 +240,7 @@ def test_failures_of_a_batch_are_grouped_with_their_first_error_as_far_as_they_w
     results, read = str(tmp_path / "results"), SecondOpinion.read
     say("batch", "run", str(BATCH_PROBLEMS), "--limit", "8", "--arm", "small", "--arm", "baton", "--out", results)
     before = say("batch", "failures", results)
-    assert "not right; 0 notes" in before[0]
+    assert " of them not right" in before[0]
     assert any(line.startswith("Wrong answer: ") for line in before)
     assert any("Reflection takeover" in line for line in before)
 
@@ -254,7 +254,7 @@ def test_failures_of_a_batch_are_grouped_with_their_first_error_as_far_as_they_w
         patch.setattr("baton_reasoning.core.thinking.opinion.TOKENS_A_READ", 8)
         patch.setattr(SecondOpinion, "read", stopped_early)
         assert "strong disagreement" in say("opinion", str(trace_file), "--threads", "1", code=130)[0]
-        assert "not right; 0 notes" in say("batch", "failures", results, "--opinion", "--threads", "1", code=130)[0]
+        assert " of them not right" in say("batch", "failures", results, "--opinion", "--threads", "1", code=130)[0]
     after = map(json.loads, say("batch", "failures", results, "--opinion", "--json", "--threads", "1"))
     diverged = [line for line in after if line.get("failure") == "diverged"]
     assert diverged

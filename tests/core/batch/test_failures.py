@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from baton_reasoning.core.batch.reporting.charts import worth_by_cue
+from baton_reasoning.core.batch.reporting.exports import export
 from baton_reasoning.core.batch.reporting.failures import (
     Divergence,
     FailureKind,
