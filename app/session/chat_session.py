@@ -158,9 +158,9 @@ class ChatSession(QObject):
         self._begin(Exchange(problem, self.settings, self.conversation.leaf))
 
     def compare(
-        self, problem: str, arms: Sequence[RunSettings], parent: Exchange | None, *, at_once: bool, shows: bool
+        self, problem: str, arms: Sequence[RunSettings], parent: Exchange | None, *, shows: bool
     ) -> list[Exchange]:
-        """Ask one problem under several settings, as attempts at one place; one after the other, or all `at_once`.
+        """Ask one problem under several settings, as attempts at one place, one after the other.
 
         `shows`: the first of them becomes the end of the path. Where they stand side by side is up to the caller.
         """
@@ -171,7 +171,7 @@ class ChatSession(QObject):
             self._keep(exchange, shows=shows and not place)
         self._keep_leaf()
         self.reviews.stop()  # answers go first
-        self.runs.compare(self.conversation, exchanges, at_once)
+        self.runs.compare(self.conversation, exchanges)
         self._load_models()
         return exchanges
 

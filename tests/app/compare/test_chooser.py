@@ -20,7 +20,7 @@ THREE = [next(choice for choice in CHOICES if choice.name == name) for name in (
 def chooser(qtbot):
     parent = QWidget()
     qtbot.addWidget(parent)
-    made = Chooser("2 + 2?", CHOICES, THREE, "", 8, at_once=False, parent=parent)
+    made = Chooser("2 + 2?", CHOICES, THREE, "", parent=parent)
     made.show()
     yield made
     parent.close()
@@ -30,7 +30,6 @@ def test_what_is_proposed_is_chosen_at_once(chooser, qtbot):
     with qtbot.waitSignal(chooser.accepted):
         chooser.go.click()
     assert chooser.picked() == THREE
-    assert not chooser.writes_at_once
 
 
 def test_four_policies_are_offered_and_the_others_after_more(chooser, qtbot):
@@ -44,7 +43,7 @@ def test_four_policies_are_offered_and_the_others_after_more(chooser, qtbot):
     qtbot.waitUntil(lambda: box.view().isVisible())
     box.hidePopup()
     rare = next(choice for choice in CHOICES if choice.title == titles(box)[-1])
-    made = Chooser("2 + 2?", CHOICES, [rare, *THREE[1:]], "", 8, at_once=False, parent=chooser)
+    made = Chooser("2 + 2?", CHOICES, [rare, *THREE[1:]], "", parent=chooser)
     assert made.picked()[0] is rare, "what was compared last is offered, however rare"
 
 
@@ -58,17 +57,9 @@ def test_two_columns_are_enough(chooser):
     assert chooser.go.isEnabled()
 
 
-def test_at_once_is_offered_where_there_is_room_for_all(chooser):
-    assert chooser.at_once.isEnabled()
-    made = Chooser("2 + 2?", CHOICES, THREE, "", 2, at_once=True, parent=chooser)
-    assert made.at_once.isChecked()
-    assert not made.at_once.isEnabled()
-    assert not made.writes_at_once
-
-
 def test_an_arm_that_these_models_cannot_write_is_refused(chooser):
     choices = arms(RunSettings(), Pair(ScriptedEngine(), ScriptedEngine(name="large")).cards)
-    made = Chooser("2 + 2?", choices, choices[:2], "", 8, at_once=False, parent=chooser)
+    made = Chooser("2 + 2?", choices, choices[:2], "", parent=chooser)
     assert made.go.isEnabled()
     made.boxes[1].setCurrentText(MORE)
     made.boxes[1].setCurrentText("Large only, drafted")

@@ -92,7 +92,7 @@ def test_what_is_compared_by_its_time_is_written_alone(bench, qtbot):
     compared, first = asked("one")
     second = Exchange("two", RunSettings())
     compared.add(second)
-    bench.runs.compare(compared, [first, second], at_once=False)
+    bench.runs.compare(compared, [first, second])
     _, other = bench.ask("three")
     assert bench.runs.activity(compared) is Activity.COMPARING
     assert [bench.runs.writes(each) for each in (first, second, other)] == [True, False, False]
@@ -101,16 +101,6 @@ def test_what_is_compared_by_its_time_is_written_alone(bench, qtbot):
     assert not bench.runs.writes(other)
     bench.held.let_go("two")
     qtbot.waitUntil(lambda: bench.runs.writes(other))
-
-
-@pytest.mark.parametrize("parallel", [3])
-def test_a_comparison_at_once_is_written_beside_others(bench):
-    _, other = bench.ask("three")
-    compared, first = asked("one")
-    second = Exchange("two", RunSettings())
-    compared.add(second)
-    bench.runs.compare(compared, [first, second], at_once=True)
-    assert all(bench.runs.writes(each) for each in (first, second, other))
 
 
 def test_only_the_answers_of_one_conversation_are_stopped(bench, qtbot):
