@@ -1,5 +1,7 @@
 """A conversation is a tree, of which models are told a path; and the pair that writes in it."""
 
+from pathlib import Path
+
 import pytest
 
 from baton_reasoning.app.session.chat_session import wish_of
@@ -8,6 +10,7 @@ from baton_reasoning.app.session.loaded_models import Remark, close_pair
 from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.core.demo_pair import LARGE_MODEL, costly, held_out_problems
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.models.options import LocalFile, ServerUrls, parse_source
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.settings import ModelChoice
@@ -70,6 +73,16 @@ def test_the_right_answer_is_known_for_problems_of_the_demo_pair_alone():
     problem = next(held_out_problems(1))
     assert expected_answer(problem.question) == problem.answer
     assert expected_answer("What is 2 + 2?") == ""
+
+
+@pytest.mark.parametrize("text", ["localhost:8080", "office-server:8080/v1", "10.0.0.2:80"])
+def test_an_address_without_http_is_a_server(text):
+    assert parse_source(text) == ServerUrls((f"http://{text}",))
+
+
+@pytest.mark.parametrize("text", ["models/a.gguf", "C:/models/a.gguf", "a:b.gguf"])
+def test_a_path_is_still_a_file(text):
+    assert parse_source(text) == LocalFile(Path(text))
 
 
 @pytest.mark.slow
