@@ -271,7 +271,7 @@ def test_a_closing_tag_that_is_repeated_is_never_seen_in_the_answer(make_window,
     text = "Hm.</think>\n\nOne <\n</think>\n\nTwo <"
     window = make_window(with_small(text, split=characters, before_token=before_token))
     qtbot.waitUntil(lambda: window.session.ready)
-    seen = []
+    seen: list[str] = []
     window.session.progressed.connect(look)
     gate.release()
     window.session.ask("2 + 2?")
@@ -389,7 +389,7 @@ def test_a_full_context_is_doubled_and_the_answer_continues(answered, qtbot):
     window = answered(loader)
     window.preferences.change(models=ModelChoice(small=LocalFile(Path("a.gguf")), large=LocalFile(Path("b.gguf"))))
     trace = last_exchange(window).trace
-    assert trace.finish is Finish.CONTEXT_FULL
+    assert last_exchange(window).trace.finish is Finish.CONTEXT_FULL
     loader.small = plain(context=60).small
     press(window, qtbot, "Continue with a context of 60")
     qtbot.waitUntil(lambda: window.session.ready and trace.finish is Finish.END_OF_TEXT)

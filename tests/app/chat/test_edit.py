@@ -141,8 +141,8 @@ def test_while_an_answer_is_written_the_text_stays_in_the_editor(make_window, qt
     with qtbot.waitSignal(window.session.failed) as failed:
         qtbot.keyClick(editor.edit, Qt.Key.Key_Return, CONTROL)
     assert "is being written" in str(failed.args[0])
-    assert answer.editor is editor
     assert editor.edit.toPlainText() == "Mine."
+    assert answer.editor is editor
     gate.set()
     qtbot.waitUntil(lambda: window.session.ready)
 

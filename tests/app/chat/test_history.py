@@ -259,7 +259,7 @@ def test_what_was_stopped_inside_a_takeover_stands_and_is_continued_later(make_w
     loader = ScriptedLoader()
     window = make_window(loader)
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.large is not None)
-    stopped = []
+    stopped: list[str] = []
 
     def stop_once(body):
         answering = window.session.answering

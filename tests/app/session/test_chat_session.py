@@ -225,6 +225,11 @@ class ChatWalk(RuleBasedStateMachine):
     def has_exchange(self):
         return bool(self.session.conversation.roots)
 
+    def leaf(self) -> Exchange:
+        leaf = self.session.conversation.leaf
+        assert leaf
+        return leaf
+
     def any_exchange(self, number):
         everything = list(self.session.conversation)
         return everything[number % len(everything)]
@@ -278,7 +283,7 @@ class ChatWalk(RuleBasedStateMachine):
     def ask_again(self, number):
         first = self.any_exchange(number)
         self.session.ask_again(first)
-        again = self.session.conversation.leaf
+        again = self.leaf()
         assert (again.problem, again.parent) == (first.problem, first.parent)
         assert again.settings.seed not in [
             each.settings.seed for each in self.session.conversation.siblings(again)[:-1]
@@ -290,7 +295,7 @@ class ChatWalk(RuleBasedStateMachine):
     def fork(self, number):
         for exchange, piece in self.any_piece(number):
             self.session.fork(exchange, piece.position)
-            assert self.session.conversation.leaf.trace.text == exchange.trace.text[: piece.position]
+            assert self.leaf().trace.text == exchange.trace.text[: piece.position]
             self.takes(1)
 
     @precondition(has_answer)
@@ -299,7 +304,7 @@ class ChatWalk(RuleBasedStateMachine):
         for exchange, piece in self.any_piece(number):
             if not piece.in_answer:
                 assert self.session.edit(exchange, piece.position, "Mine. ")
-                assert self.session.conversation.leaf.trace.text == exchange.trace.text[: piece.position] + "Mine. "
+                assert self.leaf().trace.text == exchange.trace.text[: piece.position] + "Mine. "
                 self.takes(1)
 
     @precondition(has_answer)
@@ -360,6 +365,7 @@ class ChatWalk(RuleBasedStateMachine):
     @rule()
     def write_to_the_end(self):
         current = self.session.current
+        assert current
         self.let_go.add(current.problem)
         self.held.let_go(current.problem)
         self.wait_until(lambda: not self.runs.writes(current))
