@@ -27,7 +27,7 @@ from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.policies.never import Never
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
 from tests.fakes.held import Gate, ServedEngine
-from tests.fakes.scripted import Fault, ScriptedEngine, characters
+from tests.fakes.scripted import Fault, ScriptedEngine
 from tests.patience import PATIENCE
 
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
@@ -255,31 +255,6 @@ def test_the_button_that_passes_the_baton_keeps_its_width(window, monkeypatch):
     run.author = Author.LARGE
     composer.show_writer()
     assert composer._baton.minimumWidth() == wide > composer._baton.fontMetrics().horizontalAdvance("● Give back")
-
-
-def test_a_closing_tag_that_is_repeated_is_never_seen_in_the_answer(make_window, qtbot):
-    gate = threading.Semaphore(0)
-
-    def before_token(_):
-        assert gate.acquire(timeout=PATIENCE)
-
-    def look(_):
-        if answer := window.chat.conversation.answer_of(last_exchange(window)):
-            seen.append(answer.answer.markdown)
-        gate.release()
-
-    text = "Hm.</think>\n\nOne <\n</think>\n\nTwo <"
-    window = make_window(with_small(text, split=characters, before_token=before_token))
-    qtbot.waitUntil(lambda: window.session.ready)
-    seen: list[str] = []
-    window.session.progressed.connect(look)
-    gate.release()
-    window.session.ask("2 + 2?")
-    qtbot.waitUntil(lambda: window.session.ready and last_exchange(window).trace.finish is Finish.END_OF_TEXT)
-    assert any(text.endswith("One ") for text in seen)
-    assert any(text.endswith("Tw") for text in seen)
-    assert not [text for text in seen if "</" in text]
-    assert last_answer(window).answer.markdown.split() == ["One", "<", "Two", "<"]
 
 
 def test_a_step_that_one_looks_at_is_not_collapsed_when_the_answer_arrives(make_window, qtbot):

@@ -21,8 +21,7 @@ from baton_reasoning.app.toolkit import accessible
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.settings import SettingsFile
 from baton_reasoning.core.store.conversations import StoredExchange
-from baton_reasoning.core.store.store import Store
-from baton_reasoning.core.thinking.events import Finish, TokenWritten
+from baton_reasoning.core.thinking.events import Finish
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
 from tests.fakes.held_answers import HeldAnswers
 from tests.patience import PATIENCE
@@ -253,39 +252,6 @@ def test_an_answer_is_kept_though_another_program_holds_the_history(window, qtbo
         other.execute("ROLLBACK")
     qtbot.waitUntil(lambda: names(window) == [FISH])
     assert window.notice.isHidden()
-
-
-def test_what_was_stopped_inside_a_takeover_stands_and_is_continued_later(make_window, qtbot):
-    loader = ScriptedLoader()
-    window = make_window(loader)
-    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.large is not None)
-    stopped: list[str] = []
-
-    def stop_once(body):
-        answering = window.session.answering
-        if answering and not stopped and body.endswith("me"):
-            stopped.append(body)
-            answering.control.stop()
-
-    loader.large.before_token = stop_once
-    window.session.ask(FISH)
-    qtbot.waitUntil(lambda: bool(stopped) and window.session.ready)
-    conversation = window.session.conversation.id
-    window.chat.new()
-    window.session.open(conversation)
-    qtbot.waitUntil(lambda: window.session.ready)
-    leaf = last_exchange(window)
-    qtbot.waitUntil(lambda: leaf.trace.finish is Finish.STOPPED)
-    before, text = len(leaf.trace.events), leaf.trace.text
-    window.session.go_on(leaf)
-    qtbot.waitUntil(lambda: window.session.ready)
-    assert leaf.trace.text.startswith(text)
-    assert len(leaf.trace.text) > len(text)
-    writers = [event.author for event in leaf.trace.events[before:] if isinstance(event, TokenWritten)]
-    assert writers[0] is Author.SMALL, "the policy begins anew: the small model ends its step"
-    window.close()
-    with Store.open(window.paths.store) as store:
-        assert store.runs.trace(leaf.id).text == leaf.trace.text
 
 
 def test_an_export_is_read_in_again_and_a_file_that_is_none_is_refused(ask, qtbot, tmp_path_factory):

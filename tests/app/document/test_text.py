@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,6 +12,7 @@ from PySide6.QtGui import QColor, QGuiApplication, QImage, QPainter, QTextCursor
 from PySide6.QtWidgets import QScrollArea, QTextBrowser, QVBoxLayout, QWidget
 
 from baton_reasoning.app.document import RichText, TextStyle, render_at, render_into
+from baton_reasoning.app.document.answer_text import AnswerText
 from baton_reasoning.app.document.clipboard import selected_text
 from baton_reasoning.app.document.formula_object import OBJECT_CHARACTER, formula_of
 from baton_reasoning.app.document.formulas import Formula
@@ -19,7 +21,11 @@ from baton_reasoning.app.document.text_marks import LONGEST, rendered_place
 from baton_reasoning.app.document.typeset import Typesetter, typeset
 from baton_reasoning.app.toolkit.background import BackgroundTasks
 from baton_reasoning.app.toolkit.theme import DARK, LIGHT, current_theme, reading_font
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.trace import Trace
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer
+from tests.core.thinking.running import run
+from tests.fakes.scripted import ScriptedEngine, characters
 from tests.tiers import size
 
 
@@ -321,6 +327,20 @@ def test_nothing_is_fetched(view, tmp_path):
         assert loaded.isNull()
 
 
+def test_a_closing_tag_that_is_repeated_is_never_seen_in_the_answer(qtbot):
+    small = ScriptedEngine("Hm.</think>\n\nOne <\n</think>\n\nTwo <", split=characters)
+    answer, trace, seen = AnswerText(Typesetter()), Trace(), [""]
+    qtbot.addWidget(answer)
+    for event in run(Never(), small).trace.events:
+        trace.apply(event)
+        answer.follow(trace, live=True)
+        seen.append(answer.markdown)
+    assert not [text for text in seen if "</" in text]
+    assert all(later.startswith(earlier) for earlier, later in pairwise(seen)), "what was shown stays"
+    answer.follow(trace, live=False)
+    assert answer.markdown.split() == ["One", "<", "Two", "<"]
+
+
 # Copying
 
 
@@ -377,7 +397,8 @@ def test_a_selection_that_was_copied_does_not_crash_the_program_at_its_end_and_w
         from PySide6.QtWidgets import QApplication
         from baton_reasoning.app import document
         from baton_reasoning.app.document import RichText
-        from baton_reasoning.app.document.clipboard import release_clipboard
+        from baton_reasoning.app.document.answer_text import AnswerText
+from baton_reasoning.app.document.clipboard import release_clipboard
         application = QApplication([])
         text = RichText()
         text.set_markdown("One **two**")
