@@ -121,12 +121,12 @@ def shown_texts(answer):
     return ["".join(text.toPlainText().split()) for text in (answer.steps, answer.answer)]
 
 
-def written(window, trace):
-    """Return what a view shows of a stored answer that was never seen while it was written."""
+def view_of(window, trace):
+    """Return a view of a stored answer that was never seen while it was written."""
     exchange = Exchange("", last_exchange(window).settings, trace=trace)
     fresh = AnswerView(exchange, window.session, window.chat._typesetter, window.chat, parent=window)
     fresh.follow()
-    return shown_texts(fresh)
+    return fresh
 
 
 def has_grown(window, exchange, before):
@@ -161,9 +161,9 @@ def test_the_text_that_is_shown_is_the_text_that_is_stored(make_window, qtbot, s
     qtbot.waitUntil(lambda: window.session.ready and last_answer(window).steps.complete)
     assert window._store
     window._store.flush()
-    stored = window._store.runs.trace(exchange.id)
+    fresh = view_of(window, window._store.runs.trace(exchange.id))
     # Once its formulas are typeset:
-    qtbot.waitUntil(lambda: shown_texts(last_answer(window)) == written(window, stored))
+    qtbot.waitUntil(lambda: shown_texts(last_answer(window)) == shown_texts(fresh))
 
 
 # The measure

@@ -340,6 +340,7 @@ class ChatWalk(RuleBasedStateMachine):
     @precondition(lambda self: self.bring_back)
     @rule()
     def undo(self):
+        self.store.flush()
         self.bring_back.pop()()
         self.wait_until(lambda: all(each.is_read for each in self.session.conversation))
         self.takes(0)
@@ -349,6 +350,7 @@ class ChatWalk(RuleBasedStateMachine):
     def open(self, number):
         chosen = list(self.trees)[number % len(self.trees)]
         if self.trees[chosen]:
+            self.store.flush()
             self.session.open(chosen)
             self.wait_until(lambda: all(each.is_read for each in self.session.conversation))
             assert self.session.conversation.id == chosen
