@@ -271,11 +271,11 @@ class ChatSession(QObject):
         return thinks_always(self.models.pair.cards.values())
 
     def _another_seed(self, settings: RunSettings, exchange: Exchange) -> RunSettings:
-        """Change the seed if the same settings would write the same answer again."""
-        if settings != exchange.settings:
+        """Change the seed if these settings have written one of the answers at this place, and would write it again."""
+        known = [sibling.settings for sibling in self.conversation.siblings(exchange)]
+        if settings not in known:
             return settings
-        seeds = [sibling.settings.seed for sibling in self.conversation.siblings(exchange)]
-        return settings.model_copy(update={"seed": max(seeds) + 1})
+        return settings.model_copy(update={"seed": max(each.seed for each in known) + 1})
 
     def _open(self, conversation: Conversation) -> None:
         self.conversation = conversation
