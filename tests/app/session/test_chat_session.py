@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -38,6 +38,8 @@ from tests.fakes.held_answers import HeldAnswers
 from tests.fakes.scripted import ScriptedEngine
 from tests.tiers import size
 
+PHASES = [Phase.explicit, Phase.generate]
+"""A failing walk is told as it was found: to shorten it takes many, and each takes a second."""
 CHOICE = ModelChoice(small="small.gguf", large="large.gguf")
 
 
@@ -407,7 +409,9 @@ class ChatWalk(RuleBasedStateMachine):
                 whole = f"About {exchange.problem}, we think.\n\nDone.</think>\n\nThat was {exchange.problem}."
                 is_whole = exchange.trace.finish is Finish.END_OF_TEXT
                 assert is_whole or id in self.stopped
-                assert text == kept + whole[len(kept) :] if is_whole else text.startswith(kept)
+                assert text.startswith(kept)
+                if is_whole and "Mine" not in kept:  # else it may go on within the closing tag
+                    assert text == kept + whole[len(kept) :]
                 assert store.runs.trace(id).text == text
         shutil.rmtree(self.folder)
 
@@ -415,5 +419,5 @@ class ChatWalk(RuleBasedStateMachine):
 @pytest.mark.scaled
 def test_whatever_a_person_does_no_answer_is_lost_and_what_was_not_stopped_is_written(qtbot):
     ChatWalk.wait_until = qtbot.waitUntil
-    examples = settings(max_examples=size(20, long=300), stateful_step_count=25, deadline=None)
+    examples = settings(max_examples=size(20, long=300), stateful_step_count=25, deadline=None, phases=PHASES)
     run_state_machine_as_test(ChatWalk, settings=examples)
