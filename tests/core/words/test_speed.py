@@ -9,8 +9,7 @@ import pytest
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.base import ModelCard, Placement
 from baton_reasoning.core.model_costs import ModelCost, ModelCosts
-from baton_reasoning.core.models.gguf import GgufHeader, read_header
-from baton_reasoning.core.models.options import ThinkingTags
+from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.words.speed import (
     bytes_per_second,
@@ -18,7 +17,7 @@ from baton_reasoning.core.words.speed import (
     speed_of_files,
     speed_of_pair,
 )
-from tests.fakes.scripted import ScriptedEngine
+from tests.fakes.scripted import THINK, ScriptedEngine
 
 PLACED = Placement((), 512, 1, "f16")
 
@@ -31,31 +30,23 @@ def test_the_rate_of_a_machine_is_that_of_the_largest_model_that_was_measured(tm
     assert bytes_per_second(headers, costs) == pytest.approx(headers[1].active_bytes / 0.1)
 
 
-def header(parameters: float, *, is_reasoner: bool) -> GgufHeader:
-    tags = ThinkingTags("<think>", "</think>") if is_reasoner else None
-    return replace(read_header(SMALL_MODEL), parameters=int(parameters), thinking_tags=tags)
-
-
-SLOW, GAP = (
-    "The large model alone is likely as fast, and at least as accurate.",
-    "So small a model may get nothing right",
-)
-
-
-@pytest.mark.parametrize(("small_bytes", "is_said"), [(1, False), (7, False), (8, True), (12, True)])
-def test_it_is_said_where_a_pair_of_these_sizes_is_hardly_faster_than_its_large_model(small_bytes, is_said):
-    assert (SLOW in estimate_from_sizes(small_bytes, 10)) is is_said
-
-
-@pytest.mark.parametrize(("small", "is_said"), [(0.1, False), (0.9, True)])
-def test_it_is_said_where_the_measured_costs_predict_it(tmp_path, small, is_said):
+@pytest.mark.parametrize(("small", "is_said"), [(1, False), (7, False), (8, True), (12, True)])
+def test_it_is_said_where_sizes_or_measured_costs_predict_a_pair_hardly_faster_than_its_large_model(
+    tmp_path, small, is_said
+):
     costs = ModelCosts(tmp_path / "costs.json")
-    cards = [ModelCard("demo", "", 1024, path=path, placement=PLACED) for path in (SMALL_MODEL, LARGE_MODEL)]
-    for card, decode in zip(cards, (small, 1.0), strict=True):
-        costs.keep(card, ModelCost(decode=decode, further=decode, prefill=decode / 10))
-    assert (SLOW in speed_of_files(read_header(SMALL_MODEL), read_header(LARGE_MODEL), costs)) is is_said
-    loaded = Pair(*(ScriptedEngine().with_card(placement=PLACED, path=card.path) for card in cards))
-    assert (SLOW in speed_of_pair(loaded, costs)) is is_said
+    slow = "The large model alone is likely as fast, and at least as accurate."
+    assert (slow in estimate_from_sizes(small, 10)) is is_said
+    engines = [ScriptedEngine().with_card(placement=PLACED, path=path) for path in (SMALL_MODEL, LARGE_MODEL)]
+    assert speed_of_pair(Pair(*engines), costs) == speed_of_pair(Pair(engines[0]), costs) == ""
+    for engine, decode in zip(engines, (small, 10), strict=True):
+        costs.keep(engine.card, ModelCost(decode=decode, further=decode, prefill=decode / 10))
+    for said in (
+        speed_of_files(read_header(SMALL_MODEL), read_header(LARGE_MODEL), costs),
+        speed_of_pair(Pair(*engines), costs),
+    ):
+        assert (slow in said) is is_said
+        assert said.startswith("Large alone about 0.1 tok/s; ")
 
 
 @pytest.mark.parametrize(
@@ -65,18 +56,19 @@ def test_it_is_said_where_the_measured_costs_predict_it(tmp_path, small, is_said
         (1.5e9, 7e9, False, False),
         (1.5e9, 14e9, False, True),
         (0.6e9, 4e9, True, False),
-        (0.27e9, 1.5e9, True, True),
-        (0, 32e9, False, False),
+        (0.27e9, 1.5e9, True, True),  # too small whatever it was trained for
+        (0, 32e9, False, False),  # of no known size
     ],
-    ids=["a reasoner", "a narrow gap", "a wide gap", "a small reasoner", "a tiny one", "not known"],
 )
 def test_it_is_said_where_the_small_model_may_get_nothing_right(small, large, is_reasoner, is_said, tmp_path):
-    costs = ModelCosts(tmp_path / "costs.json")
-    one, other = header(small, is_reasoner=is_reasoner), header(large, is_reasoner=True)
-    assert (GAP in speed_of_files(one, other, costs)) is is_said
-    engines = []
-    for path, each, decode in ((SMALL_MODEL, one, 0.1), (LARGE_MODEL, other, 1.0)):
-        card = {"path": path, "parameters": each.parameters, "thinking": each.thinking_tags, "placement": PLACED}
+    costs, engines, headers = ModelCosts(tmp_path / "costs.json"), [], []
+    of_small, of_large = (SMALL_MODEL, small, is_reasoner, 0.1), (LARGE_MODEL, large, True, 1.0)
+    for path, parameters, reasons, decode in (of_small, of_large):
+        tags = THINK if reasons else None
+        headers.append(replace(read_header(SMALL_MODEL), parameters=int(parameters), thinking_tags=tags))
+        card = {"path": path, "parameters": int(parameters), "thinking": tags, "placement": PLACED}
         engines.append(ScriptedEngine().with_card(**card))
         costs.keep(engines[-1].card, ModelCost(decode=decode, further=decode, prefill=0))
-    assert (GAP in speed_of_pair(Pair(*engines), costs)) is is_said, "the same in the terminal, of a loaded pair"
+    gap = "So small a model may get nothing right"
+    assert (gap in speed_of_files(*headers, costs)) is is_said
+    assert (gap in speed_of_pair(Pair(*engines), costs)) is is_said, "the same in the terminal, of a loaded pair"
