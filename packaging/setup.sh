@@ -73,6 +73,7 @@ if [ ! -x .venv/bin/python ]; then
   "$python" -m venv .venv || fail "The virtual environment could not be made. $(install_line venv)"
 fi
 : >"$log"
+rm -f .venv/.set-up-* # the other purpose's, too: it may be of another back end, or this run may be interrupted
 install_llama # sets backend to the one that was installed, and result: the line about it
 
 if [ "$purpose" = test ]; then

@@ -20,7 +20,7 @@ set -eo pipefail
 try make run
 [ "$TESTS" = no ] || try make test
 packaging/setup.sh test >/dev/null
-try .venv/bin/python -m pytest -m long -q -s tests/test_docs_commands.py -k README'
+try .venv/bin/python -m pytest -m long -q -s tests/test_docs.py -k README'
 
 for root; do
   rm -rf "$root/root/baton" && mkdir -p "$root/root/baton"

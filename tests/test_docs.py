@@ -1,17 +1,32 @@
-"""The documentation names what there is: pages, headings, files of the source, and events with their fields."""
+"""The documentation names what there is: pages, headings, files, events with their fields, and commands.
+
+Each command is understood by `baton`, and those of two pages are run. What they name and is not here is put in their
+place: a Hub on this machine, which has the demo pair under the names of the catalogue, and a file of two problems.
+"""
 
 from __future__ import annotations
 
+import os
 import re
-from dataclasses import fields
+import shlex
+import subprocess
+import sys
+from inspect import signature
+from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
+import click
 import pytest
 
-from baton_reasoning.core.thinking.events import Event
+from baton_reasoning.app.terminal.command_line import LazyCommand
+from baton_reasoning.app.terminal.program import PROGRAM, baton
+from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL, DemoProblem
+from baton_reasoning.core.models.catalog import catalog
 from baton_reasoning.core.thinking.reasons import SHARED_REASONS
 from baton_reasoning.core.thinking.requests import Request
 from baton_reasoning.core.thinking.trace_json import KINDS
+from tests.core.models.hub_server import running_hub
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -20,10 +35,9 @@ PAGES = sorted(
     for path in ROOT.glob(pattern)
 )
 CODE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^```[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]+))?\)")
 SOURCE = re.compile(r"`((?:app|core|docs|packaging|resources|tests)/[\w./-]+)`")
-REQUESTS = {kind.__name__: kind for kind in Request.__subclasses__()}
-"""By name: a dataclass with slots may be listed twice, as it was made and without them."""
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
@@ -34,19 +48,15 @@ def anchors(page: Path) -> set[str]:
 
 
 @every_page
-def test_every_link_leads_somewhere(page):
-    for target, anchor in LINK.findall(CODE.sub("", page.read_text(encoding="utf-8"))):
+def test_every_link_leads_somewhere_and_every_file_that_is_named_exists(page):
+    text = page.read_text(encoding="utf-8")
+    for target, anchor in LINK.findall(CODE.sub("", text)):
         path = page.parent / target if target else page
         assert path.exists(), target
         assert not anchor or anchor in anchors(path), f"{target}#{anchor}"
-
-
-@every_page
-def test_every_file_that_is_named_exists(page):
-    named = {name for name in SOURCE.findall(page.read_text(encoding="utf-8")) if "NAME" not in name}
+    named = {name for name in SOURCE.findall(text) if "NAME" not in name}
     missing = {name for name in named if not (ROOT / name).exists() and not (page.parent / name).exists()}
-    new = set(re.findall(r"Create `([\w./]+)`", page.read_text(encoding="utf-8")))
-    assert missing <= new
+    assert missing <= set(re.findall(r"Create `([\w./]+)`", text))
 
 
 def test_pictures_are_few_and_small_and_each_is_shown_by_a_page():
@@ -58,22 +68,151 @@ def test_pictures_are_few_and_small_and_each_is_shown_by_a_page():
         assert picture.stat().st_size <= 150_000, picture.name
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
-def test_every_event_is_documented_with_its_fields(kind):
+def test_every_event_request_and_shared_reason_is_documented_with_its_fields():
     page = (ROOT / "docs" / "trace.md").read_text(encoding="utf-8")
-    row = re.search(rf"^\| `{kind}` \| (.+) \|$", page, re.MULTILINE)
-    assert row, kind
-    event: type[Event] = KINDS[kind]
-    fields = [field for field in event.__struct_fields__ if field != "at"]
-    assert [field for field in fields if f"`{field}`" not in row[1]] == []
-
-
-@pytest.mark.parametrize("kind", REQUESTS.values(), ids=REQUESTS)
-def test_every_request_is_documented_with_its_fields(kind):
-    call = f"{kind.__name__}({', '.join(field.name for field in fields(kind))})"
-    assert f"`{call}`" in (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
-
-
-def test_every_shared_reason_is_documented():
-    page = (ROOT / "docs" / "trace.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", page, re.MULTILINE))
+    for kind, event in KINDS.items():
+        named = [field for field in event.__struct_fields__ if field != "at"]
+        assert [field for field in named if f"`{field}`" not in rows[kind]] == [], kind
     assert [reason.id for reason in SHARED_REASONS if f"`{reason.id}`" not in page] == []
+    extending = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+    for request in Request.__subclasses__():
+        assert f"`{request.__name__}({', '.join(signature(request).parameters)})`" in extending
+
+
+# Commands -------------------------------------------------------------------------------------------------------------
+
+WITH_COMMANDS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PROBLEM = DemoProblem(60_836).question
+PLACEHOLDER = re.compile(r"[A-Z][A-Z_=]*|…|\.\.\.")
+"""Stands for a value in the text of a page, such as N or MODEL."""
+HERE = {
+    "hf:HuggingFaceH4/MATH-500": "problems.jsonl",
+    "--large office": "--large demo:large",
+    "--large http://office:9931": "--large demo:large",
+    "small.gguf": str(SMALL_MODEL),
+    "large.gguf": str(LARGE_MODEL),
+    "…": PROBLEM,
+    "What is 17 · 23?": PROBLEM,
+    "How many primes are there below 100?": PROBLEM,
+    ".venv/bin/": "",
+}
+"""What a command names, and what is run in its place."""
+
+
+class Command(NamedTuple):
+    page: str
+    line: str
+    is_whole: bool
+    """From a block of code; a command in the text may leave out what it is about."""
+
+    def __str__(self) -> str:
+        return f"{self.page}: {self.line}"
+
+
+def text_of(page: Path) -> str:
+    """The page, but of docs/extending.md only what needs none of its changes; test_extending.py has the rest."""
+    text = page.read_text(encoding="utf-8")
+    return text.partition("## Every plug-in point")[2] if page.name == "extending.md" else text
+
+
+def blocks(page: str) -> list[list[str]]:
+    """The lines of each block of code that has a command of Baton; a line that goes on in the next one is one line."""
+    lines = [re.sub(r"\\\n\s*", "", block).splitlines() for block in BLOCK.findall(page)]
+    return [block for block in lines if any(commands_in(line) for line in block)]
+
+
+def commands_in(line: str) -> list[str]:
+    """The calls of `baton` in a line of the shell."""
+    if line.startswith(("baton: ", "#")) or not re.search(r"\bbaton\b", line):
+        return []
+    words = shlex.split(line.replace("`", "'"), comments=True)
+    calls = [[*call] for ends, call in groupby(words, ("|", "&&", ">", ";", "||", "&").__contains__) if not ends]
+    return [shlex.join(call[1:]) for call in calls if call[0] in (PROGRAM, f".venv/bin/{PROGRAM}")]
+
+
+def filled(text: str) -> str:
+    """With the values of the shell's variables that the page sets."""
+    for name, value in re.findall(r'^(\w+)="?(.*?)"?$', text, re.MULTILINE):
+        text = text.replace(f"${name}", value)
+    return text
+
+
+def commands() -> list[Command]:
+    found = []
+    for path in WITH_COMMANDS:
+        text = filled(text_of(path))
+        lines = [line for block in blocks(text) for line in block]
+        found += [Command(path.name, each, True) for line in lines for each in commands_in(line)]
+        for span in re.findall(rf"`((?:\.venv/bin/)?{PROGRAM} [^`]+)`", CODE.sub("", text)):
+            found += [Command(path.name, each, False) for each in commands_in(span.replace("\n", " "))]
+    return list(dict.fromkeys(found))
+
+
+@pytest.mark.parametrize("command", commands(), ids=str)
+def test_a_command_of_the_pages_is_understood(command):
+    """Its name, its options and their values; it is not run."""
+    words = shlex.split(command.line)
+    try:
+        group: click.Command = baton
+        with click.Context(baton, info_name=PROGRAM) as context:
+            while isinstance(group, click.Group) and words and not words[0].startswith("-"):
+                found = group.get_command(context, words[0])
+                assert found, f"there is no command {words[0]}"
+                group, words = found.command if isinstance(found, LazyCommand) else found, words[1:]
+            group.make_context(group.name, [*words], parent=context)
+    except (click.exceptions.Exit, click.exceptions.NoArgsIsHelpError):  # --help, --version, a group alone
+        pass
+    except (click.MissingParameter, click.BadOptionUsage):
+        if command.is_whole:
+            raise
+    except click.BadParameter as error:
+        if not any(PLACEHOLDER.fullmatch(word) and f"'{word}'" in error.format_message() for word in words):
+            raise
+
+
+@pytest.fixture
+def folder(tmp_path, hub, monkeypatch):
+    """Where commands run: `baton` is on the path, and nobody is there to be asked."""
+    program = tmp_path / "bin" / PROGRAM
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m baton_reasoning "$@"\n')
+    program.chmod(0o755)
+    lines = BATCH_PROBLEMS.read_text(encoding="utf-8").splitlines()[:2]
+    (tmp_path / "problems.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    for name in ("DATA", "CONFIG", "CACHE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    monkeypatch.setenv("OFFICE_KEY", "none")
+    monkeypatch.setenv("BATON_YES", "1")
+    monkeypatch.setenv("BATON_CONTEXT", "2048")
+    return tmp_path
+
+
+@pytest.fixture
+def hub():
+    """The Hub with the demo pair under the names of all models of the catalogue."""
+    with running_hub() as server:
+        for pair in catalog():
+            for model, file in ((pair.small, SMALL_MODEL), (pair.large, LARGE_MODEL)):
+                server.files.setdefault(model.repository, {})[model.file] = file.read_bytes()
+        yield server
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform == "win32", reason="the pages are written for a POSIX shell")
+@pytest.mark.parametrize("page", ["README.md", "docs/terminal.md"])
+def test_the_commands_of_a_page_run_one_after_the_other(page, folder):
+    run = 0
+    for block in blocks((ROOT / page).read_text(encoding="utf-8")):
+        for line in filter(commands_in, block):
+            local = line
+            for named, here in HERE.items():
+                local = local.replace(named, here)
+            done = subprocess.run(["bash", "-c", local], cwd=folder, capture_output=True, text=True, timeout=3_600)
+            # 3: the demo pair under another name has nobody who shortens its answers
+            assert done.returncode in ((0, 3) if "solve" in line else (0,)), f"{local}\n{done.stderr}"
+            assert "Traceback" not in done.stderr
+            run += 1
+    assert run >= 5

@@ -1,4 +1,4 @@
-"""The answer of one cell beside the table: problem, verdict, steps, a note, and what models can say of it."""
+"""The answer of one cell beside the table: problem, verdict, steps, and what models can say of it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, QRectF, Signal
-from PySide6.QtGui import QHideEvent
-from PySide6.QtWidgets import QPlainTextEdit, QSplitter, QWidget
+from PySide6.QtWidgets import QSplitter, QWidget
 
 from baton_reasoning.app.batch.result_table import plain_answer, run_title
 from baton_reasoning.app.batch.reviews import BatchReviews
@@ -31,7 +30,6 @@ from baton_reasoning.app.toolkit.controls import (
 from baton_reasoning.app.toolkit.flow import flowing
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme
-from baton_reasoning.app.toolkit.timer import single_shot_timer
 from baton_reasoning.core.batch.reporting.failures import Divergence, Failure, FailureKind, kind_of
 from baton_reasoning.core.batch.reporting.figures import conditions_text
 from baton_reasoning.core.grading.verdict import Outcome
@@ -44,9 +42,6 @@ if TYPE_CHECKING:
     from baton_reasoning.app.inspector.panel import Inspector
 
 NEXT, PREVIOUS = "F8", "Shift+F8"
-NOTE_LINES = 2
-KEEP_MS = 800
-"""A note is saved after this pause in typing, when another answer is shown, and when the page is left."""
 WITH_INSPECTOR = 680
 """Pixels of the answer and the inspector beside it, at the usual text size."""
 OPINION_TIP = "The large model reads this answer, and shows where it first disagrees"
@@ -58,13 +53,11 @@ class AnswerPanel(QWidget):
     """The next answer that went wrong is wanted (1), or the one before (-1)."""
     closed = Signal()
 
-    def __init__(
-        self, batch: BatchSession, reviews: BatchReviews, actions: WindowActions, parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, batch: BatchSession, reviews: BatchReviews, actions: WindowActions) -> None:
+        super().__init__()
         self.row: ResultRow | None = None
         """The result that is shown."""
-        self._batch, self._reviews = batch, reviews
+        self._store, self._reviews = batch.store, reviews
         self._problem = Problem("", "", None, {}, 0)
         self._first: Piece | None = None
         """The piece in which the large model first disagrees."""
@@ -87,13 +80,10 @@ class AnswerPanel(QWidget):
         """Why the large model cannot read the answer now."""
         self.pane.follow()  # which gives every part its place, before there is an answer
         self._review = AnswerReview(self.pane, None)
-        self.note = QPlainTextEdit()
-        self._keeping = single_shot_timer(self, KEEP_MS, self.keep_note)
         self._lay_out()
         self.inspect.toggled.connect(self._show_inspector)
         self.pane.revealed.connect(self._reveal)
         self.pane.steps.grown.connect(lambda _: self._reach())
-        self.note.textChanged.connect(self._keeping.start)
         reviews.changed.connect(self._show_reviews)
         reviews.ended.connect(self._read)
 
@@ -108,14 +98,9 @@ class AnswerPanel(QWidget):
 
     def show_answer(self, row: ResultRow, problem: Problem) -> None:
         """Show what is known of the answer; its text follows."""
-        self.keep_note()
-        if self.row and self.row.job == row.job:
-            row = row._replace(note=self.row.note)  # which may have been written just now
         self.row, self._problem = row, problem
         self.heading.setText(f"{problem.id} · {run_title(row)}")
         self.problem.set_markdown(problem.text)
-        self.note.setPlainText(row.note)
-        self._keeping.stop()
         self._show(Trace(), None)
         self._area.verticalScrollBar().setValue(0)
         self._read()
@@ -123,18 +108,9 @@ class AnswerPanel(QWidget):
 
     def clear(self) -> None:
         """Show nothing: another batch is in view, or the answer is being written anew."""
-        self.keep_note()
         self._reading.cancel()
         self.inspect.setChecked(False)
         self.row = None
-
-    def keep_note(self) -> None:
-        """Save the note now if it has changed."""
-        self._keeping.stop()
-        written = self.note.toPlainText().strip()
-        if self.row and written != self.row.note:
-            self.row = self.row._replace(note=written)
-            self._batch.set_note(self.row, written)
 
     def show_room(self, has_room: bool) -> None:
         """Take in whether table, answer and inspector fit beside each other: then a click on a step opens the last."""
@@ -154,15 +130,11 @@ class AnswerPanel(QWidget):
         self.pane.choose(piece)
         self._inspect(piece)
 
-    def hideEvent(self, event: QHideEvent) -> None:
-        self.keep_note()
-        super().hideEvent(event)
-
     # -----------------------------------------------------------------------------------------------------------------
 
     def _read(self) -> None:
         """Read the answer again, in the background: what belongs to another one by then is dropped."""
-        row, problem, store = self.row, self._problem, self._batch.store
+        row, problem, store = self.row, self._problem, self._store
         if row is None or row.state is not JobState.DONE:
             return
 
@@ -259,11 +231,7 @@ class AnswerPanel(QWidget):
         parts = (self.problem, self.detail, buttons, self.pane, STRETCH)
         self._text = holder(vbox(*parts, margins=(0, 0, 8, 0), spacing=12))
         self._area = scrolling(self._text)
-        self.note.setAccessibleName("Note on this answer")
-        self.note.setPlaceholderText("Note on this answer: kept with it, and exported")
-        self.note.setTabChangesFocus(True)
-        self.note.setFixedHeight(self.note.fontMetrics().lineSpacing() * NOTE_LINES + 20)
         self._split = QSplitter()
-        self._split.addWidget(holder(vbox(head, (self._area, 1), self.note, margins=(12, 0, 0, 0), spacing=8)))
+        self._split.addWidget(holder(vbox(head, (self._area, 1), margins=(12, 0, 0, 0), spacing=8)))
         self._split.setChildrenCollapsible(False)
         self.setLayout(vbox(self._split, margins=0))

@@ -7,7 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import QBuffer, QIODevice
 from PySide6.QtGui import QImage, QImageWriter, QPainter
 from PySide6.QtSvg import QSvgRenderer
-from PySide6.QtWidgets import QFileDialog, QFrame, QWidget
+from PySide6.QtWidgets import QFileDialog, QFrame
 
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.preferences import documents_folder
@@ -26,8 +26,8 @@ _PIXELS_A_POINT = 2
 class ChartCard(QFrame):
     """A heading and a chart, with a description for screen readers and as a tool tip."""
 
-    def __init__(self, title: str, actions: WindowActions, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, title: str, actions: WindowActions) -> None:
+        super().__init__()
         self._actions = actions
         set_role(self, Role.CARD)
         self.title = ElidedLabel(title, Role.HEADING)

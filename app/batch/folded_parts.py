@@ -31,8 +31,8 @@ class FoldedParts(QWidget):
     opened = Signal(object)
     """The `Fold` that a person has opened."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.tests, self.takeovers, self.times = TableList(), TableList(), TableList()
         self.notes = label("", Role.MUTED, wrap=True, selectable=True)
         self.notes.setAccessibleName("What to know beside the figures")
@@ -77,8 +77,8 @@ class FoldedParts(QWidget):
 class TableList(QWidget):
     """Tables below each other, after what to know first."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.first = label("", Role.MUTED, wrap=True, selectable=True)
         self._list = vbox(self.first, margins=0, spacing=8)
         self.setLayout(self._list)

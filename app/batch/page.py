@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtWidgets import QFileDialog, QStackedWidget, QWidget
+from PySide6.QtWidgets import QFileDialog, QStackedWidget
 
 from baton_reasoning.app.batch.preview import Preview
 from baton_reasoning.app.batch.session import BatchSession
@@ -20,7 +20,7 @@ from baton_reasoning.core.batch.reading.problems import ProblemSet
 from baton_reasoning.core.batch.running.arms import Arm, arms_of
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.errors import SettingsError, StoreError
-from baton_reasoning.core.models.options import HubAccess, local_path
+from baton_reasoning.core.models.options import local_path
 from baton_reasoning.core.run import RunSettings, effective_settings
 from baton_reasoning.core.store.store import Store
 
@@ -30,25 +30,15 @@ if TYPE_CHECKING:
 
 class BatchPage(QStackedWidget):
     def __init__(
-        self,
-        models: LoadedModels,
-        preferences: Preferences,
-        demo_loader: Loader,
-        actions: WindowActions,
-        store: Store,
-        hub_access: Callable[[], HubAccess] = HubAccess,
-        parent: QWidget | None = None,
+        self, models: LoadedModels, preferences: Preferences, demo_loader: Loader, actions: WindowActions, store: Store
     ) -> None:
-        """`models`: the chat's. `demo_loader`: opens the demo pair of a batch. `hub_access`: returns how to reach the
-        Hub; called in a thread."""
-        super().__init__(parent)
-        self._hub_access = hub_access
+        """`models`: the chat's. `demo_loader`: opens the demo pair of a batch."""
+        super().__init__()
         self._preferences, self._actions = preferences, actions
         demo = LoadedModels(demo_loader, models.costs, self)
         self.session = BatchSession(models, demo, lambda: preferences.value.models, actions, store, self)
         self.welcome, self.preview = BatchWelcome(self.session), Preview()
-        self._previewed: Path | str = Path()
-        """A file, a folder, or the name of a data set on the Hub."""
+        self._previewed = Path()
         for page in (self.welcome, self.preview):
             self.addWidget(page)
         self._connect()
@@ -66,10 +56,9 @@ class BatchPage(QStackedWidget):
         self.addWidget(view)
         return view
 
-    def open_problems(self, source: Path | str, columns: ColumnNames = GUESS) -> None:
-        """Read a file, a folder, or a data set of the Hub as a person writes its name, and show its preview."""
-        self.welcome.show_reading(isinstance(source, str))
-        self.session.read_problems(source, self._hub_access, columns)
+    def open_problems(self, path: Path, columns: ColumnNames = GUESS) -> None:
+        """Read a file or a folder, and show its preview."""
+        self.session.read_problems(path, columns)
 
     def refresh(self) -> None:
         """List the batches that are in the store now."""
@@ -82,11 +71,8 @@ class BatchPage(QStackedWidget):
         """Close the answer beside the results; whether there was one."""
         return self.currentIndex() > 1 and self.view.close_answer()
 
-    def _show_preview(self, found: ProblemSet | None, source: Path | str) -> None:
-        self.welcome.show_reading(False)
-        if found is None:
-            return
-        self._previewed = source
+    def _show_preview(self, found: ProblemSet, path: Path) -> None:
+        self._previewed = path
         self.preview.show_problems(found)
         self.preview.system.setText(self._preferences.value.run.system)
         self.setCurrentWidget(self.preview)

@@ -46,8 +46,8 @@ class Preview(QWidget):
     """Other large models, still to be chosen."""
     cancelled = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.found: ProblemSet | None = None
         self._busy_reason = ""
         self.title, self.count = label("", Role.TITLE), label("", Role.MUTED)

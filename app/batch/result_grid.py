@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QResizeEvent
-from PySide6.QtWidgets import QAbstractItemView, QStyledItemDelegate, QStyleOptionViewItem, QTableView, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QStyledItemDelegate, QStyleOptionViewItem, QTableView
 
 from baton_reasoning.app.batch.result_table import FIRST_ARM, RIBBON_ROLE, ResultColumn, ResultTable
 from baton_reasoning.app.toolkit.ribbon import paint_ribbon
@@ -21,8 +21,8 @@ PROBLEM_SHARE, EXPECTED_SHARE = 0.18, 0.1
 
 
 class ResultGrid(QTableView):
-    def __init__(self, model: ResultTable, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, model: ResultTable) -> None:
+        super().__init__()
         self._results = model
         self.setModel(model)
         self.setAccessibleName("Results")

@@ -290,7 +290,7 @@ class ResultTable(QAbstractTableModel):
             case Qt.ItemDataRole.ToolTipRole:
                 reason = row.error or (row.verdict.reason if row.verdict else "")
                 answer = f"{run_title(row)}: {row.answer}" if row.answer else run_title(row)
-                return plain_tip("\n".join(filter(None, (answer, reason, *row.notices, row.note))))
+                return plain_tip("\n".join(filter(None, (answer, reason, *row.notices))))
             case Qt.ItemDataRole.AccessibleTextRole:
                 is_shared = row.arm in self.pairs and row.cost.tokens
                 share = f"{row.cost.large_share:.0%} by the large model" if is_shared else ""
@@ -303,11 +303,10 @@ class ResultTable(QAbstractTableModel):
         return None
 
     def _text(self, row: ResultRow) -> str:
-        """Return “✓ rescued”, “✗ 07861”, “error”; ! marks a notice, ✎ a note."""
+        """Return “✓ rescued”, “✗ 07861”, “error”; ! marks a notice."""
         mark = mark_of(row)
         answer = plain_answer(row.answer) if mark in (Mark.WRONG, Mark.UNSCORED) else ""
-        signs = ("!" if row.notices else "", "✎" if row.note else "")
-        return " ".join(filter(None, (mark.value, answer, self._change(row), *signs)))
+        return " ".join(filter(None, (mark.value, answer, self._change(row), "!" if row.notices else "")))
 
     def _change(self, row: ResultRow) -> str:
         alone = self._rows[self._number_of[row.job][0]].get(self.pairs.get(row.arm, ""))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
-from PySide6.QtWidgets import QFileDialog, QInputDialog, QMenu, QPushButton, QSplitter, QWidget
+from PySide6.QtWidgets import QFileDialog, QMenu, QPushButton, QSplitter, QWidget
 
 from baton_reasoning.app.batch.answer_panel import NEXT, PREVIOUS, AnswerPanel
 from baton_reasoning.app.batch.charts import ChartCard
@@ -41,9 +41,8 @@ from baton_reasoning.core.batch.reporting.reviews import USUAL_SAMPLE
 from baton_reasoning.core.batch.running.arms import ARMS, arm_title
 from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.batch.running.progress import time_left, time_taken
-from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import file_name
-from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.grading.verdict import How
 from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.text import counted, one_line
 from baton_reasoning.core.words.numbers import count, rough_duration
@@ -67,9 +66,7 @@ GRADINGS = {
     How.NUMERIC: "The same number",
     How.CHOICE: "The same letter (multiple choice)",
     How.MATH: "Algebra alone (math-verify)",
-    How.REGEX: "A pattern of your own…",
 }
-PATTERN = "It is looked for in all that stands after the thinking; {expected} is the expected answer, as it is:"
 _EXPORTS = {
     ".csv": "Table (CSV)",
     ".jsonl": "Results (JSON lines)",
@@ -86,8 +83,8 @@ class ResultsView(QWidget):
     larges_wanted = Signal()
     """Other large models, still to be chosen."""
 
-    def __init__(self, session: BatchSession, actions: WindowActions, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, session: BatchSession, actions: WindowActions) -> None:
+        super().__init__()
         self.session, self._actions = session, actions
         self.reviews = BatchReviews(session, actions, self)
         self.model = ResultTable(self)
@@ -110,7 +107,6 @@ class ResultsView(QWidget):
         self._shown = ""
         """The id of the batch that is shown."""
         self._report: Report | None = None
-        self._pattern = r"answer is\s+{expected}\b"
         self._analysing = LatestTask(self, "count takeovers", actions.show_error, one_at_a_time=True)
         self._fill_menus()
         self._lay_out()
@@ -274,20 +270,6 @@ class ResultsView(QWidget):
         if where:
             self.session.export(Path(where if where.lower().endswith(ending) else f"{where}{ending}"))
 
-    def _grade_again(self, how: How) -> None:
-        """Look for the answers in the texts again, and compare them in this way; no model runs."""
-        chosen: How | Regex = how
-        if how is How.REGEX:
-            self._pattern, is_chosen = QInputDialog.getText(self, "Grade again", PATTERN, text=self._pattern)
-            if not is_chosen:
-                return
-            try:
-                chosen = Regex(self._pattern)
-            except SettingsError as error:
-                self._actions.show_error(error)
-                return
-        self.session.regrade(chosen)
-
     def _open(self, index: QModelIndex) -> None:
         """Show the answer of a cell beside the table; in the first columns, of the main policy."""
         index = self.model.arm_cell(index)
@@ -332,7 +314,7 @@ class ResultsView(QWidget):
         menu.addSeparator()
         self.regrade = menu.addMenu("Grade again by")
         for how, words in GRADINGS.items():
-            self.regrade.addAction(words).triggered.connect(partial(self._grade_again, how))
+            self.regrade.addAction(words).triggered.connect(partial(self.session.regrade, how))
         self.more.setMenu(menu)
 
     def _lay_out(self) -> None:

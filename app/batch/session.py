@@ -17,8 +17,8 @@ from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.loaded_models import LoadedModels
 from baton_reasoning.app.toolkit.background import BackgroundTask, LatestTask, StreamTask
 from baton_reasoning.app.toolkit.timer import single_shot_timer
-from baton_reasoning.core.batch.reading.columns import GUESS, ColumnNames
-from baton_reasoning.core.batch.reading.problems import ProblemSet, read_data_set, read_problems
+from baton_reasoning.core.batch.reading.columns import ColumnNames
+from baton_reasoning.core.batch.reading.problems import ProblemSet, read_problems
 from baton_reasoning.core.batch.reporting.exports import export
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results
@@ -28,8 +28,7 @@ from baton_reasoning.core.batch.running.progress import BatchProgress
 from baton_reasoning.core.batch.running.regrading import RegradeCounts, Regraded, regrade
 from baton_reasoning.core.errors import BatonError, Busy
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How, Regex
-from baton_reasoning.core.models.options import HubAccess
+from baton_reasoning.core.grading.verdict import How
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.store.batches import Batch, ResultRow
 from baton_reasoning.core.store.store import Store
@@ -41,7 +40,7 @@ Prepared = tuple[OpenedBatch, Sequence[str]]
 
 class BatchSession(QObject):
     read = Signal(object, object)
-    """A ProblemSet, for the preview, and the source that it was read from; None if it could not be read."""
+    """A ProblemSet, for the preview, and the Path that it was read from."""
     opened = Signal()
     """Another batch is the one in view."""
     rows_changed = Signal(object, list)
@@ -76,7 +75,7 @@ class BatchSession(QObject):
         self.execution.rows_changed.connect(self._report_soon)
         self._report_timer = single_shot_timer(self, REPORT_EVERY_MS, self.report)
         self._reporting = LatestTask(self, "report", actions.show_error, one_at_a_time=True)
-        self._reading = LatestTask(self, "read problems", self._not_read)
+        self._reading = LatestTask(self, "read problems", actions.show_error)
         self._opening = LatestTask(self, "open batch", actions.show_error)
         self._regrading: StreamTask[Regraded] | None = None
         self._regraded: OpenedBatch | None = None
@@ -118,20 +117,9 @@ class BatchSession(QObject):
 
     # Problems
 
-    def read_problems(self, source: Path | str, access: Callable[[], HubAccess], columns: ColumnNames = GUESS) -> None:
-        """Read a file, a folder, or a data set of the Hub, named as in core/batch/reading/hub_data.py.
-
-        `access` is called in the thread.
-        """
-
-        def read() -> ProblemSet:
-            if isinstance(source, Path):
-                return read_problems(source, named=columns)
-            from baton_reasoning.core.models.hub import Hub  # with it comes the network
-
-            return read_data_set(source, Hub(access()), named=columns)
-
-        self._reading.run(read, lambda found: self.read.emit(found, source))
+    def read_problems(self, path: Path, columns: ColumnNames) -> None:
+        """Read a file or a folder."""
+        self._reading.run(lambda: read_problems(path, named=columns), lambda found: self.read.emit(found, path))
 
     # Batches of the store. None is started, or deleted, while it or another runs: an error says so.
 
@@ -178,14 +166,6 @@ class BatchSession(QObject):
 
         self._prepare(add)
 
-    def set_note(self, row: ResultRow, note: str) -> None:
-        """Keep a person's note on an answer; "" removes it."""
-        self.store.batches.set_note(row.job, note)
-        for each in {self.viewed, self.executed}:
-            if each and row.job in each.rows:
-                each.rows[row.job] = each.rows[row.job]._replace(note=note)
-                self.rows_changed.emit(each, [each.rows[row.job]])
-
     # Running
 
     def start(self, retry: bool = False) -> None:
@@ -206,8 +186,8 @@ class BatchSession(QObject):
         elif self.viewed is self.execution.opened:
             self.execution.stop()
 
-    def regrade(self, how: How | Regex) -> None:
-        """Grade the existing answers of the batch in view again, unless it is running."""
+    def regrade(self, how: How) -> None:
+        """Look for the answers of the batch in view again, and compare them in this way, unless it is running."""
         viewed = self.viewed
         if viewed is None or self.running or self._regrading:
             return
@@ -230,7 +210,7 @@ class BatchSession(QObject):
         def done(error: BatonError | None) -> None:
             self._regrading = self._regraded = None
             if is_saved:
-                known = [row._replace(note=viewed.rows[row.job].note) for row in rows if row.job in viewed.rows]
+                known = [row for row in rows if row.job in viewed.rows]
                 viewed.rows.update((row.job, row) for row in known)
                 self.rows_changed.emit(viewed, known)
             self.changed.emit()
@@ -270,10 +250,6 @@ class BatchSession(QObject):
         self._do("export", lambda: export(store, batch_id, path), lambda: self._actions.show_saved(path))
 
     # -----------------------------------------------------------------------------------------------------------------
-
-    def _not_read(self, error: BatonError) -> None:
-        self._actions.show_error(error)
-        self.read.emit(None, "")
 
     def _is_refused(self) -> bool:
         """Refuse what cannot be done while a batch runs."""

@@ -18,7 +18,6 @@ from baton_reasoning.app.toolkit.controls import (
     IconButton,
     button,
     label,
-    line_edit,
     plain_tip,
     progress_bar,
     scrolling,
@@ -37,11 +36,11 @@ WIDEST, BAR = 640, 60
 
 class BatchWelcome(QWidget):
     problems_wanted = Signal(object)
-    """The Path of a file or a folder, or what a person wrote as the name of a data set on the Hub."""
+    """The Path of a file or a folder."""
 
-    def __init__(self, session: BatchSession, parent: QWidget | None = None) -> None:
+    def __init__(self, session: BatchSession) -> None:
         """`session`: opens and deletes the earlier batches."""
-        super().__init__(parent)
+        super().__init__()
         self._session = session
         card = QFrame()
         set_role(card, Role.CARD)
@@ -52,12 +51,6 @@ class BatchWelcome(QWidget):
             Role.MUTED,
             wrap=True,
         )
-        self.data_set = line_edit("Data set on the Hugging Face Hub", "Hugging Face data set: hf:OWNER/NAME")
-        self.data_set.setToolTip("Such as hf:openai/gsm8k:main/test, also with @REVISION, or the address of its page")
-        self.read_data_set = button("Read", self._read_data_set, tip="Download the data set and look at its problems")
-        self.data_set.returnPressed.connect(self.read_data_set.click)
-        self.read_data_set.setEnabled(False)
-        self.data_set.textChanged.connect(lambda _: self.show_reading(False))
         self._heading = label("Earlier batches", Role.MUTED)
         self._earlier = vbox(margins=0, spacing=2)
         card.setLayout(
@@ -67,7 +60,6 @@ class BatchWelcome(QWidget):
                 button("Choose a file…", self.choose_file, Role.PRIMARY),
                 button("Choose a folder…", self._choose_folder),
                 button("Sample: 300 problems of the demo pair", partial(self.problems_wanted.emit, BATCH_PROBLEMS)),
-                hbox((self.data_set, 1), self.read_data_set),
                 8,
                 self._heading,
                 self._earlier,
@@ -86,17 +78,9 @@ class BatchWelcome(QWidget):
         if where:
             self.problems_wanted.emit(Path(where))
 
-    def show_reading(self, reads: bool) -> None:
-        """Show whether a data set is being read; another name can replace it meanwhile."""
-        self.read_data_set.setText("Reading…" if reads else "Read")
-        self.read_data_set.setEnabled(not reads and bool(self.data_set.text().strip()))
-
     def _choose_folder(self) -> None:
         if where := QFileDialog.getExistingDirectory(self, "Folder of problems"):
             self.problems_wanted.emit(Path(where))
-
-    def _read_data_set(self) -> None:
-        self.problems_wanted.emit(self.data_set.text().strip())
 
     def show_batches(self, batches: Sequence[Batch]) -> None:
         if batches == self._shown:
@@ -118,8 +102,8 @@ class BatchWelcome(QWidget):
 class BatchRow(QWidget):
     """One earlier batch; a click anywhere opens it."""
 
-    def __init__(self, batch: Batch, session: BatchSession, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, batch: Batch, session: BatchSession) -> None:
+        super().__init__()
         self._open = partial(session.open, batch.id)
         self.batch, self._session = batch, session
         arms = batch.arms

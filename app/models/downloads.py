@@ -49,8 +49,8 @@ class DownloadRow(QWidget):
     ended = Signal(object)
     """The row itself, when it is done or cancelled."""
 
-    def __init__(self, order: DownloadManifest, controller: ModelsController, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, order: DownloadManifest, controller: ModelsController) -> None:
+        super().__init__()
         self.order = order
         self._controller = controller
         self._task: StreamTask[DownloadProgress] | None = None
@@ -157,8 +157,8 @@ class Downloads(QWidget):
     """A download was added, has ended, or has another state."""
     cancelled = Signal()
 
-    def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, controller: ModelsController) -> None:
+        super().__init__()
         self._controller = controller
         self.rows: list[DownloadRow] = []
         self._search = LatestTask(self, "find unfinished downloads", controller.actions.show_error)

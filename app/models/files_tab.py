@@ -31,8 +31,8 @@ HINT = "Choose a file, or with Ctrl two of them for a pair; or drop GGUF files h
 
 
 class FilesTab(QWidget):
-    def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, controller: ModelsController) -> None:
+        super().__init__()
         self._controller = controller
         self.entries: list[LibraryEntry] = []
         self._fits: dict[Path, str] = {}

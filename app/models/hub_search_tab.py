@@ -37,8 +37,8 @@ class JudgedRepository(NamedTuple):
 
 
 class HubSearchTab(QWidget):
-    def __init__(self, controller: ModelsController, downloads: Downloads, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, controller: ModelsController, downloads: Downloads) -> None:
+        super().__init__()
         self._downloads = downloads
         self._controller = controller
         self._request = LatestTask(self, "ask the Hub", lambda error: self._show_status(f"✗ {error}", Role.DANGER))

@@ -19,8 +19,8 @@ OTHERS = "Models of LM Studio, llama.cpp and the Hugging Face cache are found as
 
 
 class HubSettingsTab(QWidget):
-    def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, controller: ModelsController) -> None:
+        super().__init__()
         self._controller = controller
         self._folder = ElidedLabel()
         self._rows = vbox(margins=0)

@@ -21,8 +21,8 @@ from baton_reasoning.core.models.options import HubFile
 
 
 class ModelsPage(QWidget):
-    def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, controller: ModelsController) -> None:
+        super().__init__()
         self.controller = controller
         self._has_looked = False
         self.downloads = Downloads(controller)

@@ -58,8 +58,8 @@ class Machine(NamedTuple):
 
 
 class PairsTab(QWidget):
-    def __init__(self, controller: ModelsController, downloads: Downloads, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, controller: ModelsController, downloads: Downloads) -> None:
+        super().__init__()
         self._controller = controller
         self._downloads = downloads
         self._manifests = LatestTask(self, "ask the Hub", self._show_error)

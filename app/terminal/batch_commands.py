@@ -18,7 +18,6 @@ from baton_reasoning.app.terminal.standard_input import read_problem_input
 from baton_reasoning.core.batch.reading.columns import ColumnNames
 from baton_reasoning.core.batch.reading.hub_data import PREFIX, HubDataSet
 from baton_reasoning.core.batch.reading.problems import ProblemSet, read_data_set, read_problems
-from baton_reasoning.core.batch.reporting.exports import read_repetition
 from baton_reasoning.core.batch.running.arms import RECIPES, arms_of
 from baton_reasoning.core.batch.running.regrading import RegradeCounts, regrade
 from baton_reasoning.core.errors import SettingsError
@@ -46,17 +45,13 @@ class ArmName(ChoiceOf):
 
 folder_argument = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 json_results = as_json.but(help="Print one JSON result per line, then the report.")
-no_history_option = option(
-    "--no-history", is_flag=True, group=OUTPUT, help="Store the batch in DIR, not in the history."
-)
 
 
-def out_option(help: str, *, required: bool = False) -> Callable[[Function], Function]:
+def out_option(help: str) -> Callable[[Function], Function]:
     return option(
         *("-o", "--out", "out"),
         type=click.Path(path_type=Path, file_okay=False),
         callback=lambda _context, _parameter, value: expanded(value) if value else None,
-        required=required,
         metavar="DIR",
         group=OUTPUT,
         help=help,
@@ -115,7 +110,7 @@ class RunChoices:
 @option("--parallel", type=options.AT_LEAST_ONE, default=8, help="Problems to solve at once [8].")
 @out_option("Folder for results and report [FILE-results].")
 @json_results
-@no_history_option
+@option("--no-history", is_flag=True, group=OUTPUT, help="Store the batch in DIR, not in the history.")
 @options.run_options
 @options.several_models
 @options.loading_options
@@ -191,37 +186,6 @@ def grade(folder: Path, grade: str | None, json: bool) -> int:
             line.show(counts.answers / max(1, batch.done), f"{counts.answers:,} of {batch.done:,}")
     remark(counts.summary)
     return run.conclude()
-
-
-@command("again")
-@click.argument("report", type=click.Path(path_type=Path))
-@out_option("Folder for results and report.", required=True)
-@option("--parallel", type=options.AT_LEAST_ONE, help="Problems to solve at once [as in the report].")
-@json_results
-@no_history_option
-@options.model_options
-@options.loading_options
-def again(
-    report: Path,
-    out: Path,
-    parallel: int | None,
-    json: bool,
-    no_history: bool,
-    models: options.ModelOptions,
-    loading: options.LoadingOptions,
-) -> int:
-    """Run the batch of a report.json again: its problems, arms, seeds, models and context.
-
-    REPORT is the report.json of a batch; results.jsonl beside it has the problems.
-    """
-    found = read_repetition(expanded(report))
-    told = found.report
-    models = models.or_those(*(model.source if model else "" for model in (told.small, told.large)))
-    for sentence in found.changed_models(models.small, models.large):
-        remark(sentence)
-    batch = BatchRun(out, models, loading.with_context(found.context), parallel or told.parallel, json, no_history)
-    origin = told.provenance.problems
-    return batch.begin(told.name, found.problems, found.arms, told.seed_numbers, found.how, origin)
 
 
 def _read(file: Path, limit: int | None, named: ColumnNames) -> ProblemSet:

@@ -58,7 +58,6 @@ COLUMNS = columns_of(
 )
 @option("--all", is_flag=True, help="Run every policy and control, not only the arms in README.")
 @option("--cost", type=click.IntRange(2, 100), help="Also time the arms on a pair whose models cost 1 to N.")
-@option("--timed", type=AT_LEAST_ONE, help="Problems that are timed with --cost [10; with --all 4].")
 @option("--parallel", type=AT_LEAST_ONE, default=16, help="Problems to solve at once [16].")
 @out_option("Folder for results and report [evidence].")
 @json_results
@@ -68,7 +67,6 @@ def evidence(
     problem_seed: int,
     all: bool,
     cost: int | None,
-    timed: int | None,
     parallel: int,
     out: Path | None,
     json: bool,
@@ -91,7 +89,7 @@ def evidence(
         continued_by="the same command",
     )
     arms = arms_of([*ARMS, *OTHER_ARMS] if all else ARMS, DEMO_SETTINGS)
-    usual_limit, usual_seeds, usual_timed = SIZE_OF_ALL if all else USUAL_SIZE
+    usual_limit, usual_seeds, timed = SIZE_OF_ALL if all else USUAL_SIZE
     drawn = islice(held_out_problems(problem_seed), limit or usual_limit)
     problems = [Problem(each.id, each.question, each.answer, {}, line) for line, each in enumerate(drawn, 1)]
     seed_numbers = range(seeds or usual_seeds)
@@ -102,7 +100,7 @@ def evidence(
         code = run.begin("evidence", problems, arms, seed_numbers)
     if not cost or code is not ExitCode.ANSWERED:
         return code
-    return _time(run, cost, timed or usual_timed)
+    return _time(run, cost, timed)
 
 
 def _refuse_other(run: BatchRun, problems: Sequence[Problem], arms: Sequence[Arm], seeds: Sequence[int]) -> None:

@@ -47,7 +47,6 @@ BATCH_COMMANDS = [
     LazyCommand("grade", "batch_commands:grade", "Find and grade the answers again."),
     LazyCommand("failures", "review_commands:failures", "Show what went wrong."),
     LazyCommand("value", "review_commands:batch_value", "Estimate the value of the takeovers."),
-    LazyCommand("again", "batch_commands:again", "Run the batch of a report again."),
 ]
 
 

@@ -249,7 +249,7 @@ def _worth_text(worth: TakeoverWorth) -> str:
 
 
 def _write_analysis(found: analysed.FailureAnalysis) -> None:
-    write(f"{found.answers:,} answers, {len(found.failures):,} of them not right; {count(found.notes, 'note')}", "bold")
+    write(f"{found.answers:,} answers, {len(found.failures):,} of them not right", "bold")
     for kind, number in found.groups.items():
         write(f"{kind.value}: {number:,}")
     for table in (analysed.failure_table(found.failures), analysed.takeover_table(found.takeovers)):
@@ -282,7 +282,6 @@ def _analysis_in_json(found: analysed.FailureAnalysis) -> Iterator[dict[str, obj
             "answer": row.answer,
             "expected": failure.problem.expected,
             "error": row.error,
-            "note": row.note,
             "divergence": failure.divergence._asdict() if failure.divergence else None,
         }
     for group in found.takeovers:

@@ -39,8 +39,8 @@ RING = 8
 class ChartPicture(QWidget):
     """Draws an SVG as wide as the widget, in the colours of the theme; its text grows with the window's text size."""
 
-    def __init__(self, title: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, title: str) -> None:
+        super().__init__()
         self.draw: Draw | None = None
         self._renderer = QSvgRenderer(self)
         self.setAccessibleName(title)
@@ -91,8 +91,8 @@ class ChartWithPoints(ChartPicture):
     pointed = Signal(str)
     """The text of the point under the mouse or the keyboard; "" for none."""
 
-    def __init__(self, title: str, parent: QWidget | None = None) -> None:
-        super().__init__(title, parent)
+    def __init__(self, title: str) -> None:
+        super().__init__(title)
         self.points: Sequence[ChartPoint] = ()
         self.current = -1
         """The point that the keyboard is at; -1 for none."""

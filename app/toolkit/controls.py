@@ -59,8 +59,8 @@ def plain_tip(text: str) -> str:
 class Button(QPushButton):
     """A button that Return and Enter press, too, in a dialog instead of its default button."""
 
-    def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
-        super().__init__(text, parent)
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text)
         self.setAutoDefault(False)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -145,8 +145,8 @@ def _ignore_wheel_without_focus(field: QWidget) -> None:
 class IconButton(QToolButton):
     """A button with an icon; its name is also its tool tip."""
 
-    def __init__(self, picture: str, name: str, press: Callable[[], object], parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, picture: str, name: str, press: Callable[[], object]) -> None:
+        super().__init__()
         self._picture = picture
         self.setAccessibleName(name)
         self.setToolTip(name)
@@ -164,8 +164,8 @@ class IconButton(QToolButton):
 class Hairline(QFrame):
     """One pixel between two parts of the window."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         set_role(self, Role.LINE)
         self.setFixedHeight(1)
 
@@ -204,8 +204,8 @@ class ElidedLabel(_Elided, QLabel):
 
     LEAST = 4
 
-    def __init__(self, text: str = "", role: Role | None = None, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, text: str = "", role: Role | None = None) -> None:
+        super().__init__()
         self.setTextFormat(Qt.TextFormat.PlainText)
         if role:
             set_role(self, role)
@@ -226,8 +226,8 @@ class ElidedButton(_Elided, Button):
 
     LEAST = 10
 
-    def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
-        super().__init__(text, parent)
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
     def event(self, event: QEvent) -> bool:
@@ -244,8 +244,8 @@ class ElidedCheckBox(_Elided, QCheckBox):
     LEAST = 20
     ELEMENT = QStyle.ControlElement.CE_CheckBox
 
-    def __init__(self, text: str, meaning: str = "", parent: QWidget | None = None) -> None:
-        super().__init__(text, parent)
+    def __init__(self, text: str, meaning: str = "") -> None:
+        super().__init__(text)
         self.setToolTip(plain_tip(f"{text}\n{meaning}".strip()))
         self.setAccessibleDescription(meaning)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
@@ -273,8 +273,8 @@ class _ElidedComboBox(_Elided, QComboBox):
 class SwitchButton(Button):
     """A button that stays pressed, and is wide enough for its text in bold, as it is then."""
 
-    def __init__(self, text: str, parent: QWidget | None = None) -> None:
-        super().__init__(text, parent)
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
         self.setCheckable(True)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves no ring around it
 

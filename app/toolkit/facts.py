@@ -15,9 +15,9 @@ NAME_WIDTH = 104
 
 
 class Facts(QWidget):
-    def __init__(self, meanings: Mapping[str, str] | None = None, parent: QWidget | None = None) -> None:
+    def __init__(self, meanings: Mapping[str, str] | None = None) -> None:
         """`meanings`: tool tips of facts, by name."""
-        super().__init__(parent)
+        super().__init__()
         self._meanings = meanings or {}
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)

@@ -68,8 +68,8 @@ NOTHING = ShownMessage("")
 class MessageBar(QWidget):
     """Shows the newest message. An error whose cause is not over comes back when newer ones have gone."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._messages: list[ShownMessage] = []
         """The newest last; below it, errors whose cause is not over."""
         self._shown = NOTHING

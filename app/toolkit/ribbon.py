@@ -65,9 +65,9 @@ class Ribbon(QWidget):
 
     segment_clicked = Signal(int)  # its index; by mouse, or by Enter on the chosen one
 
-    def __init__(self, name: str, describe: Callable[[int], str], parent: QWidget | None = None) -> None:
+    def __init__(self, name: str, describe: Callable[[int], str]) -> None:
         """`name`: for screen readers. `describe`: says who wrote the segment of this index, how much, and why."""
-        super().__init__(parent)
+        super().__init__()
         self._text_of = describe
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)

@@ -113,8 +113,8 @@ class RowTable(QTableWidget):
 class FigureTable(QWidget):
     """Shows a `Table`; its cells can be selected and copied."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.shown: Table | None = None
         self.title = label("", Role.HEADING)
         self.cells = RowTable(chooses_many=True, shows_all=True)

@@ -1,4 +1,4 @@
-"""What the window makes of its commands: shortcuts, the menu of the header, the palette, and the list of shortcuts."""
+"""What the window makes of its commands: shortcuts, the menu of the header, and the list of shortcuts."""
 
 from __future__ import annotations
 
@@ -6,24 +6,16 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from PySide6.QtCore import QEvent, QObject, QPoint, Qt
-from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
-from PySide6.QtWidgets import (
-    QApplication,
-    QDialog,
-    QGridLayout,
-    QListWidget,
-    QListWidgetItem,
-    QMenu,
-    QWidget,
-)
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QDialog, QGridLayout, QMenu, QWidget
 
-from baton_reasoning.app.toolkit.controls import label, line_edit, scrolling
+from baton_reasoning.app.toolkit.controls import label, scrolling
 from baton_reasoning.app.toolkit.layout import vbox
 from baton_reasoning.app.toolkit.theme import Role
 
-IN_MENU = (("Ctrl+B", "Ctrl+I"), ("Ctrl+S", "Ctrl+O"), ("Ctrl+Shift+L", "Ctrl+,"), ("Ctrl+K", "F1"))
-"""The keys of the commands in the menu of the header, section by section."""
+IN_MENU = (("Ctrl+B", "Ctrl+I"), ("Ctrl+S", "Ctrl+O"), ("Ctrl+Shift+L", "Ctrl+,"), ("F1",))
+"""The keys of the commands in the menu of the header itself, section by section; a group has the others in its menu."""
 ELSEWHERE = (
     ("In the composer", "Send the problem", "Return"),
     ("In the composer", "New line", "Shift+Return"),
@@ -47,13 +39,8 @@ class Command(NamedTuple):
     act: Callable[[], object]
 
 
-def key_name(key: str) -> str:
-    """Return a key as this system writes it."""
-    return QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)
-
-
 def install(window: QWidget, commands: Sequence[Command], menu: QMenu) -> None:
-    """Install the shortcuts in the window, and fill the menu of the header."""
+    """Install the shortcuts in the window, and fill the menu of the header with all commands."""
     actions: dict[str, QAction] = {}
     for command in commands:
         actions[command.key] = action = QAction(command.title, window)
@@ -63,49 +50,10 @@ def install(window: QWidget, commands: Sequence[Command], menu: QMenu) -> None:
     for section in IN_MENU:
         menu.addSeparator()
         menu.addActions([actions[key] for key in section])
-
-
-class CommandPalette(QDialog):
-    def __init__(self, commands: Sequence[Command], parent: QWidget) -> None:
-        super().__init__(parent, Qt.WindowType.Popup)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Commands")
-        self._commands = commands
-        self.edit = line_edit("Search commands", "What do you want to do?")
-        self.edit.textChanged.connect(self._filter)
-        self.edit.returnPressed.connect(self._run)
-        self.edit.installEventFilter(self)
-        self.list = QListWidget()
-        self.list.setAccessibleName("Commands")
-        self.list.itemActivated.connect(lambda: self._run())
-        self.list.itemClicked.connect(lambda: self._run())
-        self.setLayout(vbox(self.edit, self.list, margins=8))
-        self.resize(min(520, parent.width() - 40), 360)
-        self.move(parent.mapToGlobal(QPoint((parent.width() - self.width()) // 2, 0)))
-        self._filter("")
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Let the arrow keys choose in the list while one types."""
-        if isinstance(event, QKeyEvent) and event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
-            return QApplication.sendEvent(self.list, event)
-        return super().eventFilter(watched, event)
-
-    def _filter(self, text: str) -> None:
-        self.list.clear()
-        for index, command in enumerate(self._commands):
-            if all(word in command.title.lower() for word in text.lower().split()):
-                item = QListWidgetItem(f"{command.title}   {key_name(command.key)}", self.list)
-                item.setData(Qt.ItemDataRole.UserRole, index)
-        if not self.list.count():
-            nothing = QListWidgetItem("No matches", self.list)
-            nothing.setFlags(Qt.ItemFlag.NoItemFlags)
-        self.list.setCurrentRow(0)
-
-    def _run(self) -> None:
-        item = self.list.currentItem()
-        if item and item.flags() & Qt.ItemFlag.ItemIsEnabled:
-            self.close()
-            self._commands[item.data(Qt.ItemDataRole.UserRole)].act()
+    menu.addSeparator()
+    shown = {key for section in IN_MENU for key in section}
+    for group, members in groupby(commands, key=lambda command: command.group):
+        menu.addMenu(group).addActions([actions[each.key] for each in members if each.key not in shown])
 
 
 class ShortcutList(QDialog):
@@ -120,9 +68,9 @@ class ShortcutList(QDialog):
         for group, members in groupby(known, key=lambda command: command[0]):
             grid.addWidget(label(group, Role.HEADING), grid.rowCount(), 0, 1, 2)
             for _, title, key in members:
-                row = grid.rowCount()
+                row, here = grid.rowCount(), QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)
                 grid.addWidget(label(title), row, 0)
-                grid.addWidget(label(key_name(key), Role.MUTED), row, 1, Qt.AlignmentFlag.AlignRight)
+                grid.addWidget(label(here, Role.MUTED), row, 1, Qt.AlignmentFlag.AlignRight)
         scroll = scrolling(content)
         scroll.setMinimumWidth(content.sizeHint().width() + scroll.verticalScrollBar().sizeHint().width() + 2)
         self.setLayout(vbox(scroll))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +27,7 @@ from baton_reasoning.app.toolkit.file_drops import FileDrops
 from baton_reasoning.app.toolkit.layout import holder, vbox
 from baton_reasoning.app.toolkit.messages import Cause, MessageBar
 from baton_reasoning.app.toolkit.theme import current_theme
-from baton_reasoning.app.window.commands import Command, CommandPalette, ShortcutList, install
+from baton_reasoning.app.window.commands import Command, ShortcutList, install
 from baton_reasoning.app.window.dropped_files import DroppedFiles
 from baton_reasoning.app.window.focus import is_tab_stop, order_last
 from baton_reasoning.app.window.page_actions import PageActions
@@ -139,11 +138,9 @@ class MainWindow(QMainWindow):
     def _add_batch_page(self, store: Store) -> None:
         from baton_reasoning.app.batch.page import BatchPage
         from baton_reasoning.app.session.pair_loader import PairLoader
-        from baton_reasoning.core.models.options import hub_access
 
-        access = partial(hub_access, self.paths.model_preferences)
         tiny = PairLoader(self.paths, costly_demo=False)
-        self._batch = batch = BatchPage(self.models, self.preferences, tiny, self.page_actions, store, access)
+        self._batch = batch = BatchPage(self.models, self.preferences, tiny, self.page_actions, store)
         batch.session.changed.connect(self._show_batch)
         self.add_page("batch", "Batch", batch)
 
@@ -183,11 +180,6 @@ class MainWindow(QMainWindow):
         self.preferences.change(
             appearance=appearance.model_copy(update={"look": ColourScheme.LIGHT if is_dark else ColourScheme.DARK})
         )
-
-    def show_palette(self) -> None:
-        palette = CommandPalette(self.commands, self)
-        palette.show()
-        palette.edit.setFocus()
 
     def show_shortcuts(self) -> None:
         ShortcutList(self.commands, self).show()
@@ -438,7 +430,6 @@ def commands_of(window: MainWindow) -> list[Command]:
             ("Light or dark", "Ctrl+Shift+L", window.turn_light_or_dark),
             ("Close the message", "Ctrl+Shift+X", window.notice.close_newest),
             ("Go to the message", "F6", window.notice.take_focus),
-            ("Command palette", "Ctrl+K", window.show_palette),
             ("Help: all shortcuts", "F1", window.show_shortcuts),
             ("Quit", "Ctrl+Q", window.close),
         ),

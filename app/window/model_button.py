@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtWidgets import QMenu, QPushButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import QMenu, QPushButton, QSizePolicy
 
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.session.preferences import Preferences
@@ -29,8 +29,8 @@ class ModelButton(QPushButton):
     pair_chosen = Signal(object)
     """A ModelChoice: a recent pair."""
 
-    def __init__(self, models: LoadedModels, preferences: Preferences, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, models: LoadedModels, preferences: Preferences) -> None:
+        super().__init__()
         self._models = models
         self._preferences = preferences
         self._is_narrow = False

@@ -11,7 +11,7 @@ from PySide6.QtGui import QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QCompleter, QDialog, QFileDialog, QGridLayout, QPushButton, QWidget
 
 from baton_reasoning.app.toolkit.background import LatestTask
-from baton_reasoning.app.toolkit.controls import IconButton, button, label, line_edit, plain_tip, whole_number
+from baton_reasoning.app.toolkit.controls import IconButton, button, label, line_edit, plain_tip
 from baton_reasoning.app.toolkit.file_drops import FileDrops
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, Role, set_role
@@ -77,10 +77,6 @@ class PairDialog(QDialog):
         self.warning.setAccessibleName("Warning about the pair")
         self.speed = label("", Role.MUTED, wrap=True)
         self.speed.setAccessibleName("Expected speed of the pair")
-        self.context = whole_number(256, 1 << 20)
-        self.context.setSingleStep(1024)
-        self.context.setValue(choice.context)
-        self.context.setAccessibleName("Context in tokens")
         self.load = button("Load", self._take, Role.PRIMARY)
         self.load.setDefault(True)
         self._lay_out()
@@ -141,8 +137,6 @@ class PairDialog(QDialog):
             for column, part in enumerate(self._field(author)):
                 grid.addWidget(part, 2 * row, column)
             grid.addWidget(self.messages[author], 2 * row + 1, 1, 1, 4)
-        grid.addWidget(label("Context"), 4, 0)
-        grid.addWidget(self.context, 4, 1)
         buttons = hbox(
             button("Swap", self.exchange, tip="Swap the small and the large model"),
             STRETCH,
@@ -242,7 +236,7 @@ class PairDialog(QDialog):
 
     def _take(self) -> None:
         sources = {author.value: source for author, source in self._sources.items()}
-        self.chosen.emit(self._choice.model_copy(update={**sources, "context": self.context.value()}))
+        self.chosen.emit(self._choice.model_copy(update=sources))
         self.accept()
 
     @property

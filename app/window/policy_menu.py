@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction, QActionGroup
-from PySide6.QtWidgets import QMenu, QWidget
+from PySide6.QtWidgets import QMenu
 
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.session.preferences import Preferences
@@ -28,8 +28,8 @@ class PolicyButton(ElidedButton):
     parameters_wanted = Signal()
     LEAST = 17  # a short title, which a narrow window leaves whole
 
-    def __init__(self, models: LoadedModels, preferences: Preferences, parent: QWidget | None = None) -> None:
-        super().__init__(parent=parent)
+    def __init__(self, models: LoadedModels, preferences: Preferences) -> None:
+        super().__init__()
         self._models = models
         self._preferences = preferences
         menu = QMenu(self)

@@ -19,8 +19,8 @@ from baton_reasoning.app.window.policy_menu import PolicyButton
 class TopBar(QWidget):
     page_wanted = Signal(str)
 
-    def __init__(self, models: LoadedModels, preferences: Preferences, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, models: LoadedModels, preferences: Preferences) -> None:
+        super().__init__()
         set_role(self, Role.BAR)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._name = label("Baton", Role.HEADING)
@@ -30,7 +30,7 @@ class TopBar(QWidget):
         self.policy = PolicyButton(models, preferences)
         self.menu = QMenu(self)
         """What the header has no room for."""
-        self.more = IconButton("more", "More: panes, files, settings, shortcuts", self._show_menu)
+        self.more = IconButton("more", "More: all commands, settings, shortcuts", self._show_menu)
         self.setLayout(
             hbox(
                 self._name,

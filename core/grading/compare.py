@@ -46,7 +46,7 @@ def _compare_values(expected: str, given: str, algebra: Algebra) -> Verdict:
     return (
         _compare_numbers(expected, given)
         or _compare_other_numbers(expected, given)
-        or compare_words(expected, given)
+        or (None if _REALS.fullmatch(expected) else compare_words(expected, given))
         or _compare_structures(expected, given, algebra)
         or _compare_expressions(without_name(expected, given), without_name(given, expected), algebra)
     )

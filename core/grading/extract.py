@@ -26,7 +26,7 @@ _BETWEEN_BOXES = re.compile(
     r"[\s$,;.]*(?:\\[()\[\]])?[\s$]*(?:,?\s*(?:and|or)\b)?[\s$]*(?:\\[()\[\]])?[\s$]*(?:[a-z]\s*=\s*)?"
 )
 _HASHES = re.compile(r"(?<!#)####(?!#)[ \t]*(?P<answer>[^#\n]+)")
-_TAGGED = re.compile(r"<answer>([^<]*)</answer>", re.IGNORECASE)
+_TAGGED = re.compile(r"<answer>((?:[^<]|<(?!/?answer>))*)</answer>", re.IGNORECASE)
 _SUBJECT = (
     r"(?:final\s+answers?|(?:correct|right|best|final)\s+(?:answer|option|choice|one)|answers?"
     r"|(?:the|our|my|this|final)\s+(?:final\s+)?(?:solutions?|results?|totals?)|\bans)"
@@ -472,14 +472,16 @@ _FORMULA = re.compile(
 )
 _PLAIN_WORD = re.compile(r"(?<![\\a-zA-Z{])[a-z]{3,}(?![a-zA-Z])")
 _ALIGNED = re.compile(r"\\begin\{(?:align|aligned|gather|gathered|split)\*?\}(.*)\\end", re.DOTALL)
-_SENTENCE_END = re.compile(r"(?<!\.)[.!?](?=[\s*\"”)]|$)|\n|$")
+_SENTENCE_END = re.compile(r"(?<!\.)[.!?](?=[\s*\"”)]|$)(?!\s*=)|\n|$")  # `5! = 120` goes on
 # What begins a clause that explains the answer, or a verb after it.
 _CLAUSE = re.compile(
     r",?\s+(?:because|since|as\s+(?=[a-z])|so|which|where|when|given|is|are|was|were|will|would|after|while|if|but"
     r"|thus|therefore|hence|i\.e\.|that|for\s+(?:a|the|all|each|every)|has|have|who)\b"
     r"|,\s+(?:with|as|and\s+(?:the|this|we|it)|not|for|in|or\s+about)\b"
-    r"|\s+[–—-]\s+(?=[A-Za-z]{3})|\s*;|\s*\((?=[^)]*\s)[^)]{12,}\)|\s+(?:✅|✓|✔)"
+    r"|\s+[–—-]\s+(?=[A-Za-z]{3})|\s*;|(?<!\\left)\s*\((?=[^)]*\s)[^)]{12,}\)|\s+(?:✅|✓|✔)"
 )
+_SUBJECT_ALONE = re.compile(r"(?:the|this|that|there|it|they)\b[^\d$\\,;:=()]*", re.IGNORECASE)
+_VERB_NEXT = re.compile(r"\s+(?:is|are|was|were|has|have|will|would)\b")
 _LEAD = re.compile(
     r"^(?:(?:equal\s+to|only|exactly|just|about|approximately|around|roughly|simply|therefore|thus|that|now|then|indeed"
     r"|at)\s*[:,]?\s+|(?:≈|=>|⇒|∴|=|->|→|\\approx|\\therefore|\\Rightarrow)\s*)+",
@@ -514,8 +516,13 @@ def answer_at_start(text: str) -> str | None:
     rest = text[at:]
     end = _SENTENCE_END.search(rest)
     rest = rest[: end.start() if end else None]
-    clause = next((clause.start() for clause in _outside_formulas(_CLAUSE, rest) if clause.start()), None)
-    return trimmed(answer + rest[:clause])
+    clauses = (clause.start() for clause in _outside_formulas(_CLAUSE, rest) if clause.start())
+    return trimmed(answer + rest[: next((at for at in clauses if not _is_subject(rest, at)), None)])
+
+
+def _is_subject(text: str, end: int) -> bool:
+    """Tell whether the text up to `end` is the subject of a sentence that is the answer: `The curve is a circle`."""
+    return _SUBJECT_ALONE.fullmatch(text, 0, end) is not None and _VERB_NEXT.match(text, end) is not None
 
 
 def quantity_at(sentence: str, start: int, end: int) -> str | None:

@@ -105,7 +105,8 @@ def tidy(text: str) -> str:
         text = pattern.sub(replacement, text)
     text = _CLOCK.sub(lambda clock: f" {clock[1].lower()}m", text)
     text = " ".join(text.split())
-    return text if text.endswith("...") else text.rstrip(".").strip()
+    shown, dots = text.rstrip("."), "..." if text.endswith("...") else ""
+    return f"{shown}{dots}" if dots else shown.strip()
 
 
 def _without_dollar_delimiters(text: str) -> str:

@@ -416,13 +416,6 @@ def _key(model: Path) -> str:
     return str(expanded(model).absolute())
 
 
-def hub_access(path: Path) -> HubAccess:
-    """Return how to reach the Hub by this file, with the token of the keyring, which may ask for a password."""
-    from baton_reasoning.core.secrets import Secrets  # it imports the keyring, which few programs need
-
-    return load_preferences(path).access(Secrets().find(TOKEN))
-
-
 def load_preferences(path: Path) -> ModelPreferences:
     """Read the file; what is missing or wrong in it has its default."""
     return read_json(ModelPreferences, path)

@@ -104,8 +104,6 @@ class ResultRow(NamedTuple):
     """When it was first claimed."""
     ended: datetime | None = None
     """When its result was saved."""
-    note: str = ""
-    """A person's note on the answer."""
     reviewed: bool = False
     """Whether a second opinion or values were added to its run."""
 
@@ -271,11 +269,6 @@ class Batches:
 
         return self._database.write(change)
 
-    def set_note(self, job: int, note: str) -> Future[int]:
-        """Keep a person's note on an answer, tried again until it succeeds; "" removes it."""
-        text = replace_lone_surrogates(note.strip())
-        return self._database.execute("UPDATE jobs SET note = ? WHERE id = ?", text, job, kept=True)
-
     def is_running(self, batch: str) -> bool:
         """Tell whether a program is writing answers of the batch."""
         with self._database.reading() as connection:
@@ -410,6 +403,5 @@ def _result_of(row: sqlite3.Row) -> ResultRow:
         Conditions.model_validate_json(row["conditions"]) if row["conditions"] else None,
         datetime.fromisoformat(row["started"]) if row["started"] else None,
         datetime.fromisoformat(row["ended"]) if row["ended"] else None,
-        row["note"],
         bool(row["reviewed"]),
     )

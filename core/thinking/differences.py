@@ -264,12 +264,6 @@ def change_of(pieces: Sequence[Piece], index: int) -> Change | None:
     return change(piece.text, piece.replaced, earlier)
 
 
-def corrections(pieces: Sequence[Piece]) -> int:
-    """Count the takeovers that corrected a value."""
-    changes = (change_of(pieces, index) for index in range(len(pieces)))
-    return sum(change is not None and change.effect is Effect.CORRECTED for change in changes)
-
-
 def change(text: str, replaced: str, earlier: Sequence[str]) -> Change | None:
     """Compare a text with the lookahead that it replaced, and with the earlier texts, of which the oldest is first."""
     now = _plain(text)

@@ -9,7 +9,7 @@ from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
 from baton_reasoning.core.engines.base import DeviceShare, ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.status import RETRYING, ServerState, ServerStatus
-from baton_reasoning.core.engines.usage import Usage
+from baton_reasoning.core.engines.usage import Usage, UsageMeter
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.fit import Fit, FitKind, in_gib
 from baton_reasoning.core.models.options import ModelOverrides, TagSource
@@ -133,14 +133,14 @@ class BilledEngine(Protocol):
     def card(self) -> ModelCard: ...
 
     @property
-    def usage(self) -> Usage: ...
+    def meter(self) -> UsageMeter: ...
 
 
 def bills_of(pair: Pair) -> Iterator[str]:
     """Yield the usage of each of the two models that is on a server, a line each."""
     for engine in {id(engine): engine for engine in (pair.small, pair.large)}.values():
         if isinstance(engine, BilledEngine):
-            yield f"{engine.card.location}: {bill_text(engine.usage)}"
+            yield f"{engine.card.location}: {bill_text(engine.meter.usage)}"
 
 
 def bill_text(bill: Usage) -> str:

@@ -15,8 +15,10 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before Qt is loaded; te
 
 import pytest
 import shiboken6
-from PySide6.QtCore import QEvent, QTimer
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtCore import QEvent, QMimeData, QPoint, Qt, QTimer, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.answer_view import AnswerView
@@ -170,6 +172,36 @@ def answer_to(window: MainWindow, qtbot: QtBot, problem: str) -> Exchange:
     return last_exchange(window)
 
 
+def press(within: QWidget, text: str) -> None:
+    """Clicks the button of this text that is shown."""
+    QApplication.processEvents()  # which lays it out
+    (button,) = [each for each in within.findChildren(QAbstractButton) if each.text() == text and each.isVisible()]
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def dragged(*paths: Path) -> QMimeData:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    return data
+
+
+def drag_over(target: QWidget, data: QMimeData) -> None:
+    """Drags files over a widget, as Qt reports it."""
+    left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    event = QDragEnterEvent(QPoint(600, 400), Qt.DropAction.CopyAction, data, left, none)
+    QApplication.sendEvent(target, event)
+    assert event.isAccepted()
+
+
+def drop(target: QWidget, *paths: Path) -> None:
+    data = dragged(*paths)
+    drag_over(target, data)
+    left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    event = QDropEvent(QPoint(600, 400), Qt.DropAction.CopyAction, data, left, none)
+    QApplication.sendEvent(target, event)
+    assert event.isAccepted()
+
+
 @pytest.fixture
 def make_window(qtbot, tmp_path, no_leaks):
     """Windows over one folder, closed at the end of the test."""
@@ -179,7 +211,7 @@ def make_window(qtbot, tmp_path, no_leaks):
         loader: ScriptedLoader | None = None,
         *,
         begin: bool = True,
-        width: int = 1440,
+        width: int | None = 1440,
         paths: Paths | None = None,
         models: ModelChoice | None = None,
     ) -> MainWindow:
@@ -189,7 +221,8 @@ def make_window(qtbot, tmp_path, no_leaks):
         if models:
             window.preferences.change(models=models)
         windows.append(window)
-        window.resize(width, 900)
+        if width:
+            window.resize(width, 900)
         window.show()
         if begin:
             window.begin_work()

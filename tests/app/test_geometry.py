@@ -392,7 +392,6 @@ def places(make_window, qtbot, tmp_path):  # noqa: C901, PLR0915
         "settings of a model": dialog(models.part.files.settings.click),
         "choose models": dialog(window.page_actions.choose_models),
         "server": dialog(window.page_actions.connect_server),
-        "palette": dialog(window.show_palette),
         "shortcuts": dialog(window.show_shortcuts),
         "compare": dialog(compare_dialog),
     }

@@ -1,4 +1,4 @@
-"""One history: what the terminal writes opens in the window, and what the window writes opens in the terminal.
+"""Window and terminal: what one writes opens in the other, and one choice of settings means one thing in both.
 
 What `baton` writes it writes as a process of its own, on the demo pair, so that it and the window share nothing but the
 store on the disk.
@@ -11,85 +11,73 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import redirect_stdout
+from pathlib import Path
 
 import pytest
 from PySide6.QtWidgets import QAbstractButton, QWidget
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.result_table import FIRST_ARM
 from baton_reasoning.app.chat.sidebar import ROW
 from baton_reasoning.app.cli import main
+from baton_reasoning.app.compare.chooser import arms
+from baton_reasoning.app.terminal.options import RunOptions, run_settings
 from baton_reasoning.app.toolkit.background import StreamTask
-from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DemoProblem
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.models.options import LocalFile
 from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
+from baton_reasoning.core.thinking.registry import matching_preset
+from tests.app.batch.conftest import counting_file, run
 from tests.app.conftest import answer_to, last_exchange
 from tests.patience import PATIENCE
 
 PROBLEM = DemoProblem(60_836)
-Make = Callable[..., MainWindow]
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(sys.platform != "linux", reason="folders of a user are set by XDG_* on Linux"),
-]
+OTHER_PAIR = ModelChoice(small=LocalFile(Path("small.gguf")), large=LocalFile(Path("large.gguf")))
+pytestmark = pytest.mark.slow
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="folders of a user are set by XDG_* on Linux")
 
 
 @pytest.fixture
-def paths(tmp_path, monkeypatch):
-    """Those of a user, for this process and for those that it starts."""
+def open_window(make_window, tmp_path, monkeypatch):
+    """Opens the window of a user, whose folders are those of the processes that are started, too."""
     for name in ("DATA", "CONFIG", "CACHE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
-    return Paths.of_user()
+    return lambda: make_window(paths=Paths.of_user())
 
 
-@pytest.fixture
-def open_window(make_window, paths):
-    return lambda: make_window(paths=paths)
-
-
-def baton(*arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "baton_reasoning", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        env=os.environ,
-    )
+def baton(*arguments):
+    command = [sys.executable, "-m", "baton_reasoning", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=os.environ)
     assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
-def history(*arguments: str) -> str:
+def history(*arguments):
     with redirect_stdout(io.StringIO()) as output:
         assert main(["history", *arguments]) == 0
     return output.getvalue()
 
 
-def in_terminal(*arguments: str) -> list[dict[str, str]]:
+def in_terminal(*arguments):
     return [json.loads(line) for line in history(*arguments, "--json").splitlines()]
 
 
-def in_sidebar(window: MainWindow) -> list[str]:
+def in_sidebar(window):
     model = window.chat.sidebar.list.model()
     rows = [model.index(row, 0) for row in range(model.rowCount())]
     return [str(row.data()) for row in rows if row.data(ROW).conversation]
 
 
-def earlier_batch(window: MainWindow, words: str) -> QAbstractButton | None:
+def earlier_batch(window, words):
     """The button that opens a batch of these words."""
     buttons = window.findChildren(QAbstractButton)
     return next((button for button in buttons if words in button.accessibleName()), None)
 
 
-def look_elsewhere_and_come_back(window: MainWindow, qtbot: QtBot) -> None:
-    """As a person does who runs a command in a terminal meanwhile."""
-    with qtbot.waitActive(window):
-        window.activateWindow()
-
-
+@on_linux
 def test_an_answer_of_the_terminal_opens_in_the_window_and_goes_on_there(open_window, qtbot):
     baton("solve", PROBLEM.question)
     window = open_window()
@@ -108,8 +96,9 @@ def test_an_answer_of_the_terminal_opens_in_the_window_and_goes_on_there(open_wi
     assert entry["size"] == "2", "the conversation has both answers now"
 
 
+@on_linux
 @pytest.mark.long
-def test_a_window_that_is_open_shows_what_the_terminal_wrote_meanwhile(open_window, qtbot):
+def test_a_window_shows_and_opens_what_the_terminal_wrote_meanwhile(open_window, qtbot):
     window = open_window()
     qtbot.waitUntil(lambda: window.session.ready)
     with qtbot.waitExposed(other := QWidget()):
@@ -118,25 +107,14 @@ def test_a_window_that_is_open_shows_what_the_terminal_wrote_meanwhile(open_wind
     qtbot.addWidget(other)
     qtbot.waitUntil(lambda: not window.isActiveWindow())
     baton("solve", PROBLEM.question, "-q")
-    results = str(window.paths.data / "batch")
-    baton("batch", "run", str(BATCH_PROBLEMS), "--arm", "small", "--limit", "2", "-c", "1024", "-o", results)
+    arms = ("--arm", "large", "--limit", "2", "--parallel", "2", "-c", "1024")
+    baton("batch", "run", str(BATCH_PROBLEMS), *arms, "-o", str(window.paths.data / "batch"))
     assert in_sidebar(window) == []
     window.show_page("batch")
-    look_elsewhere_and_come_back(window, qtbot)
+    with qtbot.waitActive(window):
+        window.activateWindow()
     assert len(in_sidebar(window)) == 1
-    assert earlier_batch(window, "2 problems · Small only")
-
-
-@pytest.mark.long
-def test_a_batch_of_the_terminal_opens_in_the_window(open_window, qtbot, tmp_path):
-    arms = ("--arm", "large", "--limit", "2", "--parallel", "2", "-c", "1024")
-    baton("batch", "run", str(BATCH_PROBLEMS), *arms, "-o", str(tmp_path / "out"))
-    window = open_window()
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.show_page("batch")
-    assert window._batch
     earlier = earlier_batch(window, "2 problems · Large only")
-    assert earlier
     assert earlier.accessibleName().endswith("done")
     with qtbot.waitSignal(window._batch.session.opened):
         earlier.click()
@@ -145,7 +123,8 @@ def test_a_batch_of_the_terminal_opens_in_the_window(open_window, qtbot, tmp_pat
     assert [model.index(row, FIRST_ARM).data() for row in range(model.rowCount())] == ["✓", "✓"]
 
 
-def test_an_answer_of_the_window_opens_in_the_terminal(open_window, qtbot, tmp_path):
+@on_linux
+def test_answer_and_batch_of_the_window_open_in_the_terminal(open_window, qtbot, tmp_path):
     window = open_window()
     answer_to(window, qtbot, "How many fish are there?")
     (entry,) = in_terminal("list")
@@ -157,23 +136,40 @@ def test_an_answer_of_the_window_opens_in_the_terminal(open_window, qtbot, tmp_p
     assert [found["id"] for found in in_terminal("search", "fish")] == [entry["id"]]
     history("export", entry["id"], str(tmp_path / "fish.md"))
     assert "How many fish are there?" in (tmp_path / "fish.md").read_text(encoding="utf-8")
-
-
-def test_a_batch_of_the_window_opens_in_the_terminal(open_window, qtbot, tmp_path):
-    file = tmp_path / "two.csv"
-    file.write_text("question,answer\nHow many?,4\nHow few?,5\n")
-    window = open_window()
-    qtbot.waitUntil(lambda: window.session.ready)
-    page = window._batch
-    assert page
-    with qtbot.waitSignal(page.session.read):
-        page.open_problems(file)
-    for name, box in page.preview.arms.items():
-        box.setChecked(name == "small")
-    page.preview.start.click()
-    qtbot.waitUntil(lambda: not page.session.findChildren(StreamTask) and not page.session.running)
+    run(window._batch, qtbot, counting_file(tmp_path, 2), "small")
     entry = next(entry for entry in in_terminal("list") if entry["kind"] == "batch")
     assert entry["size"] == "2 of 2"
     assert "2 problems" in history("show", entry["id"])
     history("export", entry["id"], str(tmp_path / "out.jsonl"))
     assert len((tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()) == 2
+
+
+def settings_in_the_terminal(policy, models):
+    preset = matching_preset(policy)
+    changed = {} if preset else policy.model_dump(mode="json", exclude_defaults=True)
+    options = RunOptions(
+        policy=policy.policy,
+        preset=preset or None,
+        set=tuple(f"{name}={value}" for name, value in changed.items()),
+        cues=None,
+        seed=None,
+        max_tokens=None,
+    )
+    return run_settings(options, is_demo=models.is_demo)
+
+
+def test_one_choice_means_one_thing_in_chat_batch_comparison_and_terminal(make_window):
+    window = make_window()
+    policies = (Keywords.Settings(), Keywords.presets["paper"], Keywords.Settings(c=3), RandomTakeover.Settings(p=0.5))
+    for models in (ModelChoice(), OTHER_PAIR):
+        for policy in policies:
+            window.preferences.change(models=models)
+            window.preferences.change_run(policy=policy, alternatives=0)
+            chat = window.session.settings
+            assert window._batch._settings() == chat
+            assert next(choice.settings for choice in arms(chat) if choice.name == "chosen") == chat
+            assert settings_in_the_terminal(policy, models) == chat
+    window.preferences.change(models=ModelChoice())
+    window.preferences.change_run(policy=Keywords.Settings(c=3, n1=9))
+    own = window._batch._settings().policy
+    assert own == Keywords.Settings(c=3, n1=9, n2=22, n3=14, n3_step=0), "own values reach the demo pair"

@@ -31,7 +31,7 @@ from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.write_stream import PREFETCH_EVERY
 from tests.bench.generated import LONG_CONTEXT, LONG_TEXT, LONG_TOKENS, NO_REAL_PAIR, bench_model
 from tests.bench.table import Row, at_least, at_most, in_turn, left_out, ratios
-from tests.core.engines.local.test_recurrent_memory import grow
+from tests.core.engines.local.test_cache import grow
 from tests.core.models.gguf_builder import WORDS
 from tests.packaged_models import qwen_path
 from tests.servers.llama_server import BINARY, KEY, LlamaServer, ServerOptions

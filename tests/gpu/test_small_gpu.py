@@ -1,8 +1,8 @@
 """Models on a GPU: found, fitted, used, short of memory, lost. The device is software, made small by a layer."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,6 @@ from baton_reasoning.core.engines.base import (
     Conversation,
     End,
     Message,
-    Notice,
     PrefillProgress,
     Stop,
     Token,
@@ -23,11 +22,10 @@ from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.models.devices import DeviceKind, find_devices
 from baton_reasoning.core.models.fit import estimate, fit
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.options import LoadOptions, Sampling
-from tests.core.engines.local.writing import ids, text_body, write
+from baton_reasoning.core.models.options import LoadOptions
+from tests.core.engines.local.conftest import GREEDY, ids, notices, text_body, write
 
 MIB = 2**20
-GREEDY = Sampling(temperature=0)
 PROBLEM: Conversation = (Message("user", "What is 17 + 25?"),)
 LONG_TEXT = "One two three four five six seven eight nine ten. " * 30
 ALL_LAYERS = {SMALL_MODEL: 3, LARGE_MODEL: 4}
@@ -36,10 +34,8 @@ ON_THE_CPU = LoadOptions(context=1024, threads=1, gpu_layers=0)
 ON_THE_GPU = LoadOptions(context=1024, threads=1)
 
 
-@contextmanager
-def loaded(path: Path, options: LoadOptions) -> Iterator[LocalEngine]:
-    with closing(LocalEngine(path, options)) as engine:
-        yield engine
+def loaded(path: Path, options: LoadOptions) -> closing[LocalEngine]:
+    return closing(LocalEngine(path, options))
 
 
 LONG = 240
@@ -57,6 +53,13 @@ def written(engine: LocalEngine, tokens: int = 24, after: Callable[[int], object
     return items
 
 
+def written_after_a_longer_text(engine: LocalEngine) -> list[WriteItem]:
+    with closing(engine.open(PROBLEM, GREEDY)) as session:
+        items = list(session.write(text_body(LONG_TEXT[:400]).parts, 4, 1))
+    assert len(ids(items)) == 4
+    return items
+
+
 def layers_on_gpu(engine: LocalEngine) -> int:
     placement = engine.card.placement
     assert placement is not None
@@ -71,38 +74,25 @@ def fallback(engine: LocalEngine) -> str:
 # Found and fitted ----------------------------------------------------------------------------------------------------
 
 
-def test_the_device_is_found_with_its_memory(gpu):
+def test_the_device_is_found_with_its_memory_of_which_models_hold_a_part(gpu, capfd):
     gpu.has_mib(1500)
     (device,) = find_devices().gpus
     assert device.kind is DeviceKind.GPU
     assert device.total_bytes == device.free_bytes == 1500 * MIB
-
-
-def test_what_another_model_holds_is_no_longer_free(gpu):
+    assert capfd.readouterr() == ("", ""), "finding it writes nothing to the terminal"
     with loaded(SMALL_MODEL, ON_THE_GPU):
         (device,) = find_devices().gpus
         assert 0 < gpu.used_bytes == device.total_bytes - device.free_bytes
 
 
-def test_finding_devices_writes_nothing_to_the_terminal(gpu, capfd):
-    assert find_devices().gpus
-    assert capfd.readouterr() == ("", "")
-
-
 @pytest.mark.parametrize(("mib", "least", "most"), [(1024, 0, 0), (1250, 1, 30), (1500, 31, 31)])
 def test_as_many_layers_as_the_fit_says_are_loaded_without_a_fallback(gpu, smollm2, mib, least, most):
     gpu.has_mib(mib)
-    predicted = fit(estimate(read_header(smollm2), LoadOptions(context=8192)), find_devices()).layers
-    assert least <= predicted <= most
+    predicted = fit(estimate(read_header(smollm2), LoadOptions(context=8192)), find_devices())
+    assert least <= predicted.layers <= most
     with loaded(smollm2, LoadOptions(context=8192, threads=1)) as engine:
-        assert (layers_on_gpu(engine), fallback(engine)) == (predicted, "")
-
-
-def test_the_estimate_is_close_to_what_the_device_gives(gpu, smollm2):
-    options = LoadOptions(context=8192, threads=1)
-    predicted = fit(estimate(read_header(smollm2), LoadOptions(context=8192)), find_devices()).gpu_bytes
-    with loaded(smollm2, options):
-        assert gpu.used_bytes == pytest.approx(predicted, rel=0.1)
+        assert (layers_on_gpu(engine), fallback(engine)) == (predicted.layers, "")
+        assert most < 31 or gpu.used_bytes == pytest.approx(predicted.gpu_bytes, rel=0.1)
 
 
 # Used ----------------------------------------------------------------------------------------------------------------
@@ -181,11 +171,8 @@ def test_memory_that_runs_out_while_reading_restarts_the_model_lighter(gpu, smol
     with loaded(smollm2, ON_THE_GPU) as engine:
         as_asked = engine.loaded_as
         gpu.refuses_memory()
-        with closing(engine.open(PROBLEM, GREEDY)) as session:
-            items = list(session.write(text_body(LONG_TEXT[:400]).parts, 4, 1))
+        (notice,) = notices(written_after_a_longer_text(engine))
         assert gpu.has_refused
-        assert len(ids(items)) == 4
-        (notice,) = [item.text for item in items if isinstance(item, Notice)]
         assert "memory" in notice
         lighter = engine.loaded_as
         assert (lighter.batch, lighter.gpu_layers) < (as_asked.batch, as_asked.gpu_layers)
@@ -196,10 +183,7 @@ def test_a_device_that_stays_full_after_memory_ran_out_moves_the_model_to_the_cp
     with loaded(smollm2, ON_THE_GPU) as engine:
         as_asked = layers_on_gpu(engine)
         gpu.is_full()
-        with closing(engine.open(PROBLEM, GREEDY)) as session:
-            items = list(session.write(text_body(LONG_TEXT[:400]).parts, 4, 1))
-        assert len(ids(items)) == 4
-        (notice,) = [item.text for item in items if isinstance(item, Notice)]
+        (notice,) = notices(written_after_a_longer_text(engine))
         assert f"with 0 of {as_asked} layers on the GPU" in notice
         assert layers_on_gpu(engine) == 0
         assert gpu.used_bytes == 0, "nothing of the attempts that failed stays on the device"
@@ -210,9 +194,7 @@ def test_a_device_that_shrank_when_memory_ran_out_keeps_the_layers_that_fit(gpu,
         as_asked = layers_on_gpu(engine)
         gpu.has_mib(100)  # for the process that is started next
         gpu.refuses_memory()
-        with closing(engine.open(PROBLEM, GREEDY)) as session:
-            items = list(session.write(text_body(LONG_TEXT[:400]).parts, 4, 1))
-        assert len(ids(items)) == 4
+        written_after_a_longer_text(engine)
         assert 0 < layers_on_gpu(engine) < as_asked
         assert fallback(engine)
         assert gpu.used_bytes <= 100 * MIB
@@ -227,5 +209,5 @@ def test_a_device_that_is_lost_while_writing_costs_a_restart_and_not_the_text(gp
         items = written(engine, LONG, after=lambda number: gpu.gets_lost() if number == 1 else None)
         assert gpu.was_lost
         assert ids(items) == undisturbed
-        (notice,) = [item.text for item in items if isinstance(item, Notice)]
+        (notice,) = notices(items)
         assert "started again" in notice or "restarted" in notice

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import tarfile
 import venv
-from email.message import Message
 from email.parser import Parser
 from pathlib import Path
 
@@ -73,25 +72,17 @@ def test_the_source_distribution_is_the_repository(source):
     assert {path.name for path in launcher.iterdir()} == {"__init__.py", "__main__.py", "py.typed"}
 
 
-def test_an_installation_takes_one_name(installed):
-    policies = {"after_a_long_step.py", "agreement.py", "mentor.py", "periodic.py", "self_check.py", "triggers.py"}
-    others = {"baton", "core", "dependencies.pth", "__pycache__", *policies}
-    names = {path.name for path in site_packages(installed).iterdir()} - others
-    assert names == {
-        PACKAGE,
-        f"{PACKAGE}-{version()}.dist-info",
-        "baton-1.0.2.dist-info",
-        "baton_example_policies-0.1.0.dist-info",
-    }
-
-
-def test_the_commands_run_beside_another_baton(installed, tmp_path):
+def test_an_installation_takes_one_name_and_its_commands_run_beside_another_baton(installed, tmp_path):
     """Each model of the demo is a child process, which must find the program as well."""
+    policies = {"after_a_long_step.py", "agreement.py", "mentor.py", "periodic.py", "self_check.py", "triggers.py"}
+    others = {"baton", "core", "dependencies.pth", "__pycache__", "baton-1.0.2.dist-info", *policies}
+    names = {path.name for path in site_packages(installed).iterdir()} - others
+    assert names == {PACKAGE, f"{PACKAGE}-{version()}.dist-info", "baton_example_policies-0.1.0.dist-info"}
     assert "\\boxed" in output(tmp_path, command(installed, "baton"), "demo")
     assert version() in output(tmp_path, command(installed, "baton-window"), "--version")
     assert "solve" in output(tmp_path, command(installed, "python"), "-m", PACKAGE, "--help")
-    others = "import baton, core; print(baton.WHOSE, core.WHOSE)"
-    assert output(tmp_path, command(installed, "python"), "-c", others).count("of another project") == 2
+    whose = "import baton, core; print(baton.WHOSE, core.WHOSE)"
+    assert output(tmp_path, command(installed, "python"), "-c", whose).count("of another project") == 2
 
 
 @pytest.mark.long
@@ -126,7 +117,8 @@ def test_a_policy_in_a_package_is_type_checked(installed, tmp_path):
 
 
 def test_metadata_names_authors_addresses_and_kinds_and_links_of_the_description_are_absolute(installed):
-    found = metadata(installed)
+    text = (site_packages(installed) / f"{PACKAGE}-{version()}.dist-info" / "METADATA").read_text(encoding="utf-8")
+    found = Parser().parsestr(text)
     described = found.get_payload()
     assert isinstance(described, str)
     assert f"/blob/v{version()}/docs/install.md)" in described
@@ -135,11 +127,6 @@ def test_metadata_names_authors_addresses_and_kinds_and_links_of_the_description
     assert found["Author"]
     assert any(url.startswith("Source, ") for url in found.get_all("Project-URL", ()))
     assert "Typing :: Typed" in found.get_all("Classifier", ())
-
-
-def metadata(environment: Path) -> Message:
-    text = (site_packages(environment) / f"{PACKAGE}-{version()}.dist-info" / "METADATA").read_text(encoding="utf-8")
-    return Parser().parsestr(text)
 
 
 def pip(*arguments: str | Path) -> None:
@@ -156,16 +143,9 @@ def command(environment: Path, name: str) -> Path:
 
 def output(folder: Path, *line: str | Path) -> str:
     """What a command writes to standard output when it is run in `folder`, in an environment of its own."""
-    done = subprocess.run([str(word) for word in line], cwd=folder, env=bare_environment(folder), capture_output=True)
+    bare = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "NO_COLOR": "1", "PYTHONUTF8": "1"}
+    done = subprocess.run(
+        [str(word) for word in line], cwd=folder, env=bare | {"QT_QPA_PLATFORM": "offscreen"}, capture_output=True
+    )
     assert done.returncode == 0, (done.stdout + done.stderr).decode()
     return done.stdout.decode()
-
-
-def bare_environment(folder: Path) -> dict[str, str]:
-    return {
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(folder),
-        "NO_COLOR": "1",
-        "PYTHONUTF8": "1",
-        "QT_QPA_PLATFORM": "offscreen",
-    }

@@ -1,6 +1,8 @@
 """Starts and ends real llama-servers for tests, on a free loopback port, with a key.
 
-`make check-server SERVER=PATH` runs the tests with another llama-server than the prebuilt one of xllamacpp.
+llama.cpp's server comes as a Python package (xllamacpp), for tests only. It runs in a process of its own, which is this
+file: `python llama_server.py OPTIONS_AS_JSON` prints its address when it is ready, and ends with its standard input.
+`make check-server SERVER=PATH` runs the tests with another llama-server.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ import sys
 import threading
 from dataclasses import asdict, dataclass
 from functools import cache
-from pathlib import Path
 from typing import TextIO
 
 KEY = "a-key-for-tests"
@@ -83,7 +84,7 @@ class LlamaServer:
 def _command(options: ServerOptions) -> list[str]:
     binary = os.environ.get(BINARY)
     if not binary:
-        return [sys.executable, str(Path(__file__).with_name("serve.py")), json.dumps(asdict(options))]
+        return [sys.executable, __file__, json.dumps(asdict(options))]
     flags: dict[str, object] = {
         "--host": "127.0.0.1",
         "--port": options.port,
@@ -123,3 +124,33 @@ def _read_to_the_end(output: TextIO) -> None:
     """A server that nobody listens to would wait for room in its pipe."""
     for _ in output:
         pass
+
+
+def serve(options: ServerOptions) -> None:
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = options.model
+    params.hostnames = ["127.0.0.1"]
+    params.port = options.port
+    params.n_ctx = options.context * options.slots
+    params.n_parallel = options.slots
+    params.n_batch = params.n_ubatch = options.batch
+    params.api_keys = [options.key] if options.key else []
+    params.cache_ram_mib = 0
+    params.warmup = False
+    params.verbosity = 0
+    if options.draft:
+        speculative = params.speculative
+        speculative.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE]
+        speculative.draft.mparams.path = options.draft
+        speculative.draft.cpuparams.n_threads = speculative.draft.cpuparams_batch.n_threads = 1
+    # Two models and a test share two cores: threads that wait for a busy core spin.
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = options.threads or -1
+    server = xllamacpp.Server(params)
+    print(server.listening_address, flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    serve(ServerOptions(**json.loads(sys.argv[1])))

@@ -90,8 +90,8 @@ class SettingsForm(QWidget):
     changed = Signal(object)
     """The whole model with the value that was just given."""
 
-    def __init__(self, value: BaseModel, defaults: BaseModel, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, value: BaseModel, defaults: BaseModel) -> None:
+        super().__init__()
         self.value = value
         self._defaults = defaults
         self._rows: list[FormRow] = []

@@ -1,4 +1,4 @@
-"""Writes results as CSV or JSON lines and reports as HTML, Markdown or JSON; reads them for `baton batch again`.
+"""Writes results as CSV or JSON lines and reports as HTML, Markdown or JSON.
 
 A new kind of file is a function and a line in `EXPORTS`.
 """
@@ -10,26 +10,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
-
-from pydantic import ValidationError
 
 from baton_reasoning.core.batch.reporting.failures import analyse
 from baton_reasoning.core.batch.reporting.page import html_report
-from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import ExportedResult, Results
 from baton_reasoning.core.batch.reporting.tables import markdown_report
-from baton_reasoning.core.batch.running.arms import Arm
-from baton_reasoning.core.batch.running.batch import local_context
-from baton_reasoning.core.errors import ProblemFileError
 from baton_reasoning.core.export.formats import write_file
-from baton_reasoning.core.files import read_text, sha256_of
-from baton_reasoning.core.grading.verdict import How, Regex
-from baton_reasoning.core.models.options import DemoModel, local_path, parse_source
-from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.store.batches import StoredArm
 from baton_reasoning.core.store.store import Store
-from baton_reasoning.core.text import counted
 
 NOT_IN_CSV = {"schema_version", "batch", "run", "text", "answer_start", "spans", "values", "conditions", "metadata"}
 """Fields of a result that only results.jsonl has."""
@@ -99,67 +86,3 @@ def csv_lines(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator
     yield "\ufeff"
     for row in chain([header], rows):
         yield writer.writerow(map(safe_cell, row))
-
-
-RESULTS = "results.jsonl"
-
-
-class Repetition(NamedTuple):
-    """A report with the problems and arms to run it again."""
-
-    report: Report
-    problems: tuple[Problem, ...]
-    arms: tuple[Arm, ...]
-
-    @property
-    def how(self) -> How | Regex:
-        return Regex(self.report.pattern) if self.report.grading is How.REGEX else self.report.grading
-
-    @property
-    def context(self) -> int:
-        """The context length of its local models, in tokens; 0 if there was none."""
-        return local_context(self.report.small, self.report.large)
-
-    def changed_models(self, small: str, large: str) -> list[str]:
-        """Name each model file that is not the one of the report, in a sentence. Reads the files.
-
-        `small`, `large`: the models that will run in the place of the report's own.
-        """
-        report = self.report
-        models = [(small, DemoModel.SMALL, report.small), (large, DemoModel.LARGE, report.large)]
-        models += [(name, DemoModel.SMALL, model) for name, model in report.other_smalls.items()]
-        models += [(name, DemoModel.LARGE, model) for name, model in report.other_larges.items()]
-        return [
-            f"{name} is not the file of the report: its SHA-256 differs."
-            for name, demo, model in models
-            if model and model.sha256 and (path := local_path(parse_source(name, demo)))
-            if (now := sha256_of(path)) and now != model.sha256
-        ]
-
-
-def read_repetition(path: Path) -> Repetition:
-    """Read the report at this path, and the results beside it.
-
-    Raises ProblemFileError if one of the files is missing or was not written by Baton, SettingsError for settings that
-    this version cannot read.
-    """
-    advice = f"Name the report.json of a batch, with its {RESULTS} beside it."
-    try:
-        report = Report.model_validate_json(read_text(path, advice, ProblemFileError))
-        with path.with_name(RESULTS).open(encoding="utf-8") as lines:  # which may be of gigabytes
-            results = (ExportedResult.model_validate_json(line) for line in lines if line.strip())
-            problems = {
-                found.id: Problem(found.id, found.problem, found.expected, found.metadata, found.line, found.source)
-                for found in results
-            }
-    except (ValidationError, UnicodeDecodeError) as error:
-        raise ProblemFileError(f"{path} and the {RESULTS} beside it cannot be read as a report.", advice) from error
-    except OSError as error:
-        raise ProblemFileError(f"{error.filename} cannot be read: {error.strerror or error}.", advice) from error
-    if missing := len(set(report.problem_ids) - problems.keys()):
-        raise ProblemFileError(
-            f"{counted(missing, 'problem')} of {path} cannot be found in the {RESULTS} beside it.",
-            "Write both again: baton batch report DIR.",
-        )
-    arms = tuple(Arm.of(StoredArm(arm.name, arm.settings | {"sweep": arm.sweep})) for arm in report.arms)
-    return Repetition(report, tuple(problems[identity] for identity in report.problem_ids), arms)

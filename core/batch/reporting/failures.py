@@ -136,8 +136,6 @@ class FailureAnalysis(NamedTuple):
     """Group by group, in the order of the problems."""
     takeovers: tuple[TakeoverOutcomes, ...]
     """The commonest first."""
-    notes: int
-    """Answers with a note."""
 
     @property
     def groups(self) -> dict[FailureKind, int]:
@@ -176,7 +174,7 @@ def analyse(
     order = list(FailureKind)
     failures.sort(key=lambda failure: order.index(failure.kind))
     takeovers = tuple(takeover_outcomes(rows, by_kind(worths)))
-    return FailureAnalysis(len(rows), tuple(failures), takeovers, sum(bool(row.note) for row in rows))
+    return FailureAnalysis(len(rows), tuple(failures), takeovers)
 
 
 def kind_of(row: ResultRow, expected: str, trace: Trace | None, divergence: Divergence | None) -> FailureKind:
@@ -233,10 +231,9 @@ def takeover_outcomes(rows: Iterable[ResultRow], worths: Mapping[TakeoverKind, M
 
 def failure_table(failures: Sequence[Failure], most: int | None = None) -> Table:
     """List at most `most` failed answers in a table, by default all."""
-    titles = ("problem", "arm", "seed", "group", "what is known", "note")
+    titles = ("problem", "arm", "seed", "group", "what is known")
     rows = tuple(
-        (each.problem.id, each.row.arm, str(each.row.seed), each.kind.value, each.detail, each.row.note)
-        for each in failures[:most]
+        (each.problem.id, each.row.arm, str(each.row.seed), each.kind.value, each.detail) for each in failures[:most]
     )
     left = len(failures) - len(rows)
     notes = (f"{left:,} more are in results.jsonl.",) if left else ()

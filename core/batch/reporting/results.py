@@ -124,7 +124,6 @@ class ExportedResult(Cost, ExportedAnswer):
     source: str = Field(description="File of the problem.")
     line: int = Field(description="Line of the file on which the problem begins.")
     metadata: dict[str, str] = Field(description="Other columns of the file.")
-    note: str = Field(description="A person's note on the answer; empty without one.")
 
     @classmethod
     def of(cls, batch: str, problem: Problem, row: ResultRow, trace: Trace) -> Self:

@@ -57,10 +57,9 @@ class Fields:
         value = self.number(name)
         return default if value is None else int(value)
 
-    def count(self, name: str, default: int = 0) -> int:
+    def count(self, name: str) -> int:
         """Return an integer that is not negative."""
-        value = self.integer(name, default)
-        return value if value >= 0 else default
+        return max(self.integer(name), 0)
 
     def number(self, name: str) -> float | None:
         """Return a number that is finite, and small enough for every counter and database column."""

@@ -56,12 +56,12 @@ class RemoteEngine:
 
     def __init__(
         self,
-        address: ServerAddress | str,
+        address: ServerAddress,
         options: RemoteOptions | None = None,
         on_status: StatusCallback | None = None,
     ) -> None:
         """Connect. `on_status` is called at each change of state. Raises EngineLost or EngineRefused."""
-        self.address = ServerAddress(address) if isinstance(address, str) else address
+        self.address = address
         self.options = options or RemoteOptions()
         self.status_tracker = StatusTracker(on_status)
         self._tls = self.address.tls()

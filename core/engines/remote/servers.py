@@ -122,7 +122,7 @@ class ConnectionReport:
 
 
 def open_server(
-    address: ServerAddress | str,
+    address: ServerAddress,
     options: RemoteOptions | None = None,
     on_status: StatusCallback | None = None,
     on_wait: Callable[[str], object] = lambda _: None,
@@ -132,7 +132,7 @@ def open_server(
     A router loads the model first: `on_wait` is called with what is waited for; raising a BatonError there ends the
     wait. Raises EngineLost, EngineRefused.
     """
-    address, options = ServerAddress(address) if isinstance(address, str) else address, options or RemoteOptions()
+    options = options or RemoteOptions()
     try:
         return LlamaServerEngine(address, options, on_status)
     except ModelNotLoaded as error:

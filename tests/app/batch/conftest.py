@@ -1,4 +1,4 @@
-"""A batch page over scripted models and a store in a temporary folder."""
+"""A batch page over scripted models and a store in a temporary folder, and how a batch is begun on one."""
 
 from __future__ import annotations
 
@@ -7,45 +7,68 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QObject, Signal
+from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.session.loaded_models import LoadedModels, Loading
 from baton_reasoning.app.session.preferences import Preferences
-from baton_reasoning.app.toolkit.background import BackgroundTasks
-from baton_reasoning.core.engines.remote.known_servers import KnownServers
+from baton_reasoning.app.toolkit.background import BackgroundTasks, StreamTask
 from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.errors import BatonError, ModelFileError
 from baton_reasoning.core.model_costs import ModelCosts
-from baton_reasoning.core.models.options import DemoModel, HubAccess
+from baton_reasoning.core.models.options import DemoModel
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice, SettingsFile
 from baton_reasoning.core.store.store import Store
+from tests.app.conftest import ScriptedLoader
 from tests.core.batch.counting import large_engine, small_engine
-from tests.core.batch.data_hub import running_data_hub
 from tests.fakes.scripted import Fault, ScriptedEngine
 
 
-class ScriptedLoader:
-    """Loads the counting pair; remembers with which large model."""
+def wait_until_done(page: BatchPage, qtbot: QtBot) -> None:
+    """No errand is left: nothing is opened, run or reported."""
+    qtbot.waitUntil(lambda: not page.session.findChildren(StreamTask) and not page.session.running)
+
+
+def preview(page: BatchPage, qtbot: QtBot, path: Path, *arms: str) -> None:
+    """Open a file, and choose these arms, if any are given."""
+    with qtbot.waitSignal(page.session.read):
+        page.open_problems(path)
+    for name, box in page.preview.arms.items():
+        box.setChecked(name in arms if arms else box.isChecked())
+
+
+def begin(page: BatchPage, qtbot: QtBot, path: Path, *arms: str) -> None:
+    preview(page, qtbot, path, *arms)
+    page.preview.start.click()
+
+
+def run(page: BatchPage, qtbot: QtBot, path: Path, *arms: str) -> None:
+    begin(page, qtbot, path, *arms)
+    wait_until_done(page, qtbot)
+
+
+class CountingLoader(ScriptedLoader):
+    """Loads the counting pair."""
 
     def __init__(self) -> None:
-        self.large: list[str] = []
+        super().__init__()
         self.missing = ""
         """A large model whose file is not there."""
         self.faults: list[Fault] = []
         """Of the small model."""
 
     def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading:
-        large = "" if choice.large is DemoModel.LARGE else str(choice.large)
-        self.large.append(large)
-        if large and large == self.missing:
-            raise ModelFileError(f"{Path(large).name} is not there.", "Choose another file.")
+        self.choices.append(choice)
+        if str(choice.large) == self.missing:
+            raise ModelFileError(f"{Path(self.missing).name} is not there.", "Choose another file.")
         small = ScriptedEngine(continue_with=small_engine().continue_with, faults=self.faults)
         yield Pair(small, large_engine())
 
     @property
-    def servers(self) -> KnownServers:
-        return KnownServers(Path("no-such-folder", "servers.json"))
+    def larges(self) -> list[str]:
+        """With which large models; "" for the demo's."""
+        return ["" if choice.large is DemoModel.LARGE else str(choice.large) for choice in self.choices]
 
 
 class RecordedActions(QObject):
@@ -62,7 +85,7 @@ class RecordedActions(QObject):
     def show_error(self, error: BatonError) -> None:
         self.failed.emit(error)
 
-    def say(self, text: str, *actions: tuple[str, Callable[[], object]]) -> None:
+    def say(self, text: str) -> None:
         self.said.emit(text)
 
     def show_saved(self, path: Path) -> None:
@@ -70,18 +93,6 @@ class RecordedActions(QObject):
 
     def show_deleted(self, name: str, undo: Callable[[], object]) -> None:
         self.deleted.emit(name, undo)
-
-    def choose_models(self) -> None: ...
-
-    def connect_server(self) -> None: ...
-
-    def show_settings(self, section: str = "") -> None: ...
-
-    def export(self, conversation: str = "", name: str = "") -> None: ...
-
-    def use_context(self, tokens: int) -> None: ...
-
-    def reload_models(self) -> None: ...
 
 
 @pytest.fixture
@@ -91,29 +102,20 @@ def actions(qapp):
 
 @pytest.fixture
 def loader():
-    return ScriptedLoader()
+    return CountingLoader()
 
 
 @pytest.fixture
-def data_hub(tmp_path, monkeypatch):
-    with running_data_hub(tmp_path / "cache", monkeypatch) as hub:
-        yield hub
+def demo_loader(loader):
+    return loader
 
 
 @pytest.fixture
-def access(request):
-    """To the data hub of a test that has one; else there is none."""
-    if "data_hub" in request.fixturenames:
-        return HubAccess(request.getfixturevalue("data_hub").endpoint)
-    return HubAccess(offline=True)
-
-
-@pytest.fixture
-def page(qtbot, tmp_path, loader, access, actions):
+def page(qtbot, tmp_path, loader, demo_loader, actions):
     models = LoadedModels(loader, ModelCosts(tmp_path / "costs.json"))
     preferences = Preferences(SettingsFile(tmp_path / "settings.json"))
     with Store.open(tmp_path / "baton.sqlite") as store:
-        page = BatchPage(models, preferences, loader, actions, store, lambda: access)
+        page = BatchPage(models, preferences, demo_loader, actions, store)
         qtbot.addWidget(page)
         page.resize(1400, 900)
         yield page
@@ -122,10 +124,14 @@ def page(qtbot, tmp_path, loader, access, actions):
         models.close()
 
 
-@pytest.fixture
-def problem_file(tmp_path):
-    """Six problems; the small model gets the odd ones wrong."""
-    path = tmp_path / "counting.csv"
-    lines = [f"p{n},Count to {n}.,{n},{7 - n}" for n in range(6)]
+def counting_file(folder: Path, problems: int = 4, name: str = "counting") -> Path:
+    """Problems of which the small model, where it is the counting pair's, gets the odd ones wrong."""
+    path = folder / f"{name}.csv"
+    lines = [f"p{n},Count to {n}.,{n},{7 - n}" for n in range(problems)]
     path.write_text("id,question,answer,other\n" + "\n".join(lines))
     return path
+
+
+@pytest.fixture
+def problem_file(tmp_path):
+    return counting_file(tmp_path, 6)

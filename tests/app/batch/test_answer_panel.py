@@ -1,4 +1,4 @@
-"""An answer beside the table: read in the background, walked through with keys, noted, and reviewed by the models."""
+"""An answer beside the table: read in the background, walked through with keys, and reviewed by the models."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ import threading
 import pytest
 from msgspec import structs
 from PySide6.QtCore import Qt
-from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.batch.answer_panel import WITH_INSPECTOR, AnswerPanel
+from baton_reasoning.app.batch.answer_panel import WITH_INSPECTOR
 from baton_reasoning.app.batch.folded_parts import Fold
 from baton_reasoning.app.batch.result_table import FIRST_ARM, ResultColumn
-from baton_reasoning.app.batch.results_view import ResultsView
 from baton_reasoning.core.errors import StoreError
-from baton_reasoning.core.grading.verdict import Regex
-from baton_reasoning.core.thinking.trace import Trace
-from tests.app.batch.test_page import run, wait_until_done
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
+from tests.app.batch.conftest import run, wait_until_done
 from tests.app.conftest import OWN_MODELS
 from tests.core.batch.counting import large_engine
 from tests.fakes.scripted import ScriptedEngine
@@ -42,17 +40,26 @@ def view(page, qtbot, problem_file):
     return page.view
 
 
-def wait_for_text(answer: AnswerPanel, qtbot: QtBot) -> None:
+def wait_for_text(answer, qtbot):
     qtbot.waitUntil(lambda: bool(answer.pane.steps.toPlainText()))
 
 
-def shown(view: ResultsView) -> str:
+def shown(view):
     return view.answer.heading.text()
 
 
-def test_enter_opens_the_answer_of_a_cell_beside_the_table_and_it_follows(view, qtbot):
-    view.close_answer()
+def trace_of(page, row):
+    return page.session.store.runs.trace(row.run)
+
+
+def all_traces(page):
+    return [trace_of(page, row) for row in page.session.store.batches.results(page.session.batch.id)]
+
+
+def test_enter_opens_the_answer_of_a_cell_beside_the_table_and_it_follows(view, page, qtbot):
+    assert page.escape()
     assert view.answer.isHidden()
+    assert not page.escape(), "there is none"
     assert view.share.isVisible()
     view.table.setCurrentIndex(view.model.index(2, LARGE))
     assert view.answer.isHidden(), "a cell alone opens nothing"
@@ -64,68 +71,50 @@ def test_enter_opens_the_answer_of_a_cell_beside_the_table_and_it_follows(view, 
     wait_for_text(view.answer, qtbot)
     assert view.answer.problem.toPlainText() == "Count to 3."
     assert view.answer.pane.verdict.text() == "✓ right"
+    view.table.activated.emit(view.model.index(4, ResultColumn.PROBLEM))
+    assert shown(view) == "p4 · Small only", "the main policy"
+    view.left.emit()
+    assert not page.escape()
 
 
-def test_an_answer_that_went_wrong_says_how(view):
+def test_an_answer_that_went_wrong_says_how_and_shows_what_was_graded(view):
     answer = view.answer
     assert shown(view) == "p1 · Small only"
     assert answer.detail.isHidden(), "result and verdict say it"
-    assert answer.pane.result.text() == "2"
-    assert answer.pane.verdict.text() == "✗ expected 1"
+    assert (answer.pane.result.text(), answer.pane.verdict.text()) == ("2", "✗ expected 1")
     assert answer.place.isHidden()
+    answer.show_answer(answer.row._replace(answer=r"\frac{3}{4}", job=-1), view.model.problem_at(1))
+    assert answer.pane.result.isVisible(), "though no mark leads to it"
+    assert answer.pane.result.text() == "3/4"
 
 
-def test_the_result_is_the_answer_that_was_graded_though_no_mark_leads_to_it(view):
-    row = view.answer.row
-    assert row
-    view.answer.show_answer(row._replace(answer=r"\frac{3}{4}", job=-1), view.model.problem_at(1))
-    assert view.answer.pane.result.isVisible()
-    assert view.answer.pane.result.text() == "3/4"
-
-
-def test_the_main_policy_is_opened_from_the_cell_of_a_problem(view):
-    view.table.activated.emit(view.model.index(4, ResultColumn.PROBLEM))
-    assert shown(view) == "p4 · Small only"
-
-
-def test_keys_lead_to_the_next_and_the_previous_failure_of_the_policy(view, qtbot):
-    qtbot.keyClick(view.table, Qt.Key.Key_F8)
-    assert "p3" in shown(view)
-    view.answer.note.setFocus()
-    qtbot.keyClick(view.answer.note, Qt.Key.Key_F8)
-    qtbot.keyClick(view.answer.note, Qt.Key.Key_F8)
-    assert "p5" in shown(view), "there is none below"
+def test_keys_lead_to_the_next_and_the_previous_failure_of_the_policy(view, actions, qtbot):
+    for widget, modifier, expected in (
+        (view.table, Qt.KeyboardModifier.NoModifier, "p3"),
+        (view.answer.next, Qt.KeyboardModifier.NoModifier, "p5"),
+        (view.answer.next, Qt.KeyboardModifier.NoModifier, "p5"),  # there is none below
+        (view.answer.next, Qt.KeyboardModifier.ShiftModifier, "p3"),
+    ):
+        widget.setFocus()
+        qtbot.keyClick(widget, Qt.Key.Key_F8, modifier)
+        assert expected in shown(view)
     view.answer.previous.click()
-    assert "p3" in shown(view)
-    qtbot.keyClick(view.answer.note, Qt.Key.Key_F8, Qt.KeyboardModifier.ShiftModifier)
     assert "p1" in shown(view)
     view.table.sortByColumn(ResultColumn.NUMBER, Qt.SortOrder.DescendingOrder)
     view.answer.previous.click()
     assert "p3" in shown(view), "as the table is sorted"
-
-
-def test_a_policy_without_failures_says_so(view, actions, qtbot):
     view.table.setCurrentIndex(view.model.index(2, LARGE))
     with qtbot.waitSignal(actions.said) as said:
         qtbot.keyClick(view.table, Qt.Key.Key_F8)
     assert said.args == ["No answer of “Large only” below this one went wrong."]
-    assert shown(view) == "p2 · Large only"
-
-
-def test_the_page_closes_the_answer_with_escape_and_says_if_there_is_none(view, page):
-    assert page.escape()
-    assert view.answer.isHidden()
-    assert not page.escape()
-    view.left.emit()
-    assert not page.escape()
+    assert shown(view) == "p3 · Large only"
 
 
 def test_an_answer_that_is_read_late_does_not_replace_the_one_chosen_since(view, page, qtbot, monkeypatch):
     store, gate, done = page.session.store, threading.Event(), threading.Event()
     read, late = store.runs.trace, view.model.result_at(view.model.index(3, FIRST_ARM))
-    assert late
 
-    def read_slowly(run: str) -> Trace:
+    def read_slowly(run):
         if run != late.run:
             return read(run)
         gate.wait(PATIENCE)
@@ -145,8 +134,7 @@ def test_an_answer_that_is_read_late_does_not_replace_the_one_chosen_since(view,
 
 
 def test_an_answer_that_cannot_be_read_is_not_shown_with_the_steps_of_another(view, page, actions, qtbot, monkeypatch):
-
-    def refuse(_run: str) -> Trace:
+    def refuse(_run):
         raise StoreError("A part of this run cannot be read.", "The rest of it is shown.")
 
     monkeypatch.setattr(page.session.store.runs, "trace", refuse)
@@ -160,9 +148,8 @@ def test_an_answer_that_cannot_be_read_is_not_shown_with_the_steps_of_another(vi
 def test_an_answer_whose_run_has_a_setting_that_is_no_longer_known_opens(view, page, qtbot, monkeypatch):
     read = page.session.store.runs.trace
 
-    def older(run: str) -> Trace:
+    def older(run):
         trace = read(run)
-        assert trace.started
         policy = {**trace.started.settings["policy"], "abolished": 3}
         trace.started = structs.replace(trace.started, settings={**trace.started.settings, "policy": policy})
         return trace
@@ -173,61 +160,38 @@ def test_an_answer_whose_run_has_a_setting_that_is_no_longer_known_opens(view, p
     assert view.answer.pane.exchange.settings.policy.policy == "never"
 
 
-def test_the_inspector_is_shown_on_demand_and_follows(view, page, qtbot):
+def test_the_inspector_opens_on_demand_or_with_a_step_where_there_is_room_and_follows(view, page, qtbot):
     answer = view.answer
+    first, second, *_ = answer.pane.exchange.trace.pieces
     page.resize(1100, 900)
-    answer.pane.pick(answer.pane.exchange.trace.pieces[0])
+    answer.pane.pick(first)
     assert not answer.inspect.isChecked(), "there is no room for it"
     answer.inspect.click()
     assert answer.inspector.isVisible()
     assert answer.inspector.exchange is answer.pane.exchange
-    assert answer.inspector.piece is answer.pane.exchange.trace.pieces[0]
+    assert answer.inspector.piece is first
     view.step(1)
     wait_for_text(answer, qtbot)
     assert answer.inspector.exchange is answer.pane.exchange
     answer.inspect.click()
     assert not answer.inspector.isVisible()
-
-
-def test_a_click_on_a_step_opens_the_inspector_where_there_is_room(view, qtbot):
-    answer = view.answer
-    assert not answer.inspect.isChecked()
-    (first, second, *_) = answer.pane.exchange.trace.pieces
-    answer.pane.steps.piece_clicked.emit(second)
-    assert answer.inspector.isVisible()
-    assert answer.inspector.piece is second
-    answer.pane.steps.piece_clicked.emit(first)
-    assert answer.inspector.piece is first
+    page.resize(1400, 900)
+    first, second, *_ = answer.pane.exchange.trace.pieces
+    for piece in (second, first):
+        answer.pane.steps.piece_clicked.emit(piece)
+        assert answer.inspector.isVisible()
+        assert answer.inspector.piece is piece
     qtbot.waitUntil(lambda: answer.width() >= WITH_INSPECTOR)
     view.close_answer()
     view.step(1)
     assert not answer.inspector.isVisible(), "until a step is clicked"
 
 
-def test_a_note_is_kept_with_its_answer_also_when_the_page_is_left(view, page, qtbot):
-    note = view.answer.note
-    note.setFocus()
-    qtbot.keyClicks(note, "counts one too many")
-    qtbot.keyClick(note, Qt.Key.Key_F8)
-    assert note.toPlainText() == ""
-    assert view.model.index(1, FIRST_ARM).data() == "✗ 2 ✎"
-    qtbot.keyClick(note, Qt.Key.Key_F8, Qt.KeyboardModifier.ShiftModifier)
-    assert note.toPlainText() == "counts one too many"
-    qtbot.keyClick(note, Qt.Key.Key_F8)
-    qtbot.keyClicks(note, "odd")
-    view.left.emit()
-    store, batch = page.session.store, page.session.batch
-    assert batch
-    kept = {"counts one too many", "odd"}  # it is saved in a thread
-    qtbot.waitUntil(lambda: {row.note for row in store.batches.results(batch.id) if row.note} == kept)
-
-
-def test_a_note_that_is_being_written_stays_when_its_answer_is_shown_anew(view):
-    row = view.answer.row
-    assert row
-    view.answer.note.setPlainText("odd")
-    view.answer.show_answer(row, view.model.problem_at(1))
-    assert view.answer.note.toPlainText() == "odd"
+def sceptic():
+    """A large model that would have ended every text of the small one otherwise."""
+    engine = large_engine()
+    engine.expects = lambda _, token: " other" if "boxed" in token else token
+    return engine
 
 
 @pytest.mark.parametrize("all_of_them", [True, False])
@@ -249,15 +213,12 @@ def test_the_large_model_shows_where_it_first_disagrees(page, qtbot, problem_fil
     assert "instead of" in view.answer.detail.text()
     qtbot.waitUntil(lambda: view.answer.pane.steps.selected is not None)
     assert view.stop.isHidden()
-    store, batch = page.session.store, page.session.batch
-    assert batch
-    read = [bool(store.runs.trace(row.run).opinion) for row in store.batches.results(batch.id)]
+    read = [bool(trace.opinion) for trace in all_traces(page)]
     assert read == [False, True, False, all_of_them, False, all_of_them]
 
 
 def test_stopped_at_once_nothing_is_read(view, page, qtbot):
     large, stopped = page.session.models.pair.large, threading.Event()
-    assert isinstance(large, ScriptedEngine)
     large.expects = lambda _, token: token if stopped.wait() else ""
     view.close_answer()
     view.opinions.trigger()
@@ -265,17 +226,14 @@ def test_stopped_at_once_nothing_is_read(view, page, qtbot):
     view.stop.click()
     stopped.set()
     qtbot.waitUntil(lambda: not view.reviews.running)
-    store, batch = page.session.store, page.session.batch
-    assert batch
-    assert all(store.runs.trace(row.run).opinion is None for row in store.batches.results(batch.id))
+    assert not any(trace.opinion for trace in all_traces(page))
 
 
 def test_the_steps_of_one_answer_are_valued(view, page, qtbot):
-    assert view.answer.row
     view.answer.values.click()
     with qtbot.waitSignal(view.reviews.ended):
         assert view.stop.isVisible()
-    assert page.session.store.runs.trace(view.answer.row.run).values
+    assert trace_of(page, view.answer.row).values
     assert view.answer.values.isEnabled()
 
 
@@ -286,7 +244,8 @@ def test_takeovers_are_valued_once_and_their_worth_is_shown(page, qtbot, problem
     view.folded.heads[Fold.WORTH].click()
     qtbot.waitUntil(lambda: bool(view.folded.takeovers.shown))
     view.table.setFocus()
-    qtbot.keyClick(view.table, Qt.Key.Key_F9)
+    with qtbot.waitSignal(view.reviews.ended):
+        qtbot.keyClick(view.table, Qt.Key.Key_F9)
     qtbot.waitUntil(lambda: "worth" in view.folded.takeovers.shown[0].headings)
     small = page.session.models.pair.small
     assert isinstance(small, ScriptedEngine)
@@ -296,32 +255,22 @@ def test_takeovers_are_valued_once_and_their_worth_is_shown(page, qtbot, problem
     assert small.written == written
 
 
-def test_takeovers_that_cannot_be_valued_are_told_in_a_sentence(page, actions, qtbot, problem_file):
+def test_reviews_that_are_not_possible_are_told_in_a_sentence(page, actions, qtbot, problem_file):
     run(page, qtbot, problem_file, "small")
+    view = page.view
     with qtbot.waitSignal(actions.failed) as refused:
-        page.view.values.trigger()
+        view.values.trigger()
     assert "contains a takeover" in str(refused.args[0])
-
-
-def sceptic() -> ScriptedEngine:
-    """A large model that would have ended every text of the small one otherwise."""
-    engine = large_engine()
-    engine.expects = lambda _, token: " other" if "boxed" in token else token
-    return engine
-
-
-def test_a_model_that_cannot_score_is_named(view, page):
-    large = page.session.models.pair.large
-    assert isinstance(large, ScriptedEngine)
-    large.with_card(returns_scores=False)
+    qtbot.waitUntil(lambda: not view.reviews.running)
+    page.session.models.pair.large.with_card(returns_scores=False)
     page.session.changed.emit()
     assert not view.answer.opinion.isEnabled()
     assert not view.opinions.isEnabled()
     assert "no log-probabilities" in view.answer.reason.text()
 
 
-def test_an_answer_that_is_graded_again_shows_its_new_verdict(view, page, qtbot):
-    with qtbot.waitSignal(page.session.reported):
-        page.session.regrade(Regex("boxed.2"))
-    wait_for_text(view.answer, qtbot)
-    assert view.answer.pane.verdict.text() == "✓ right"
+def test_an_answer_that_is_graded_again_shows_its_new_verdict(view, page, qtbot, monkeypatch):
+    right = Verdict(Outcome.CORRECT, How.EXACT, "The same text.")
+    monkeypatch.setattr(Grader, "grade", lambda *_: right)
+    page.session.regrade(How.EXACT)
+    qtbot.waitUntil(lambda: view.answer.pane.verdict.text() == "✓ right")

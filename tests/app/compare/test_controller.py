@@ -200,7 +200,7 @@ def test_the_menu_of_a_step_forks_and_copies_in_a_column_too(compare, qtbot):
     assert len(attempts(window)) == 4
 
 
-def test_everything_has_a_key_and_stands_in_the_palette(compare, qtbot):
+def test_everything_has_a_key(compare, qtbot):
     window = compare()
     commands = {command.title: command for command in window.commands if command.group == "Side by side"}
     assert all(command.key for command in commands.values())

@@ -76,24 +76,34 @@ def settings(tmp_path, qtbot):
 
 
 @pytest.fixture
-def controller(tmp_path, secrets, asked, settings, trash, qtbot):
-    return ModelsController(
-        Paths.under(tmp_path),
-        secrets,
-        asked,
-        settings,
-        home=tmp_path / "home",
-    )
+def make_page(tmp_path, secrets, asked, settings, trash, qtbot):
+    """Pages of one home, shown, and with the machine and the folders looked at."""
+    pages: list[ModelsPage] = []
+
+    def make() -> ModelsPage:
+        home, paths = tmp_path / "home", Paths.under(tmp_path)
+        page = ModelsPage(ModelsController(paths, secrets, asked, settings, home=home))
+        pages.append(page)
+        qtbot.addWidget(page)
+        page.resize(1200, 800)
+        with qtbot.waitSignals([page.controller.inventory_changed, page.controller.devices_found]):
+            page.show()
+        return page
+
+    yield make
+    for page in pages:
+        for owner in (page, page.controller):
+            BackgroundTasks.of(owner).close()
 
 
 @pytest.fixture
-def page(controller, qtbot):
-    """Shown, and with the machine and the folders looked at."""
-    page = ModelsPage(controller)
-    qtbot.addWidget(page)
-    page.resize(1200, 800)
-    with qtbot.waitSignals([controller.inventory_changed, controller.devices_found]):
-        page.show()
-    yield page
-    for owner in (page, controller):
-        BackgroundTasks.of(owner).close()
+def page(make_page):
+    return make_page()
+
+
+def own_copy(folder: Path, name: str = "mine.gguf", model: Path = SMALL_MODEL) -> Path:
+    """A model in a folder of the person's."""
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_bytes(model.read_bytes())
+    return path

@@ -1,39 +1,39 @@
 """The Models page with real models, a real download and a real folder, through its own widgets."""
 
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 from PySide6.QtCore import Qt
-from pytestqt.qtbot import QtBot
+from PySide6.QtWidgets import QFileDialog, QLabel, QPushButton
 
-from baton_reasoning.app.models.controller import ModelsController
-from baton_reasoning.app.models.downloads import DownloadRow, DownloadState
+from baton_reasoning.app.models.downloads import DownloadState, progress_text
 from baton_reasoning.app.models.files_tab import path_of
 from baton_reasoning.app.models.hub_search_tab import size_in
-from baton_reasoning.app.models.model_dialog import facts_of
-from baton_reasoning.app.models.page import ModelsPage
-from baton_reasoning.app.toolkit.background import BackgroundTasks
+from baton_reasoning.app.models.model_dialog import ModelDialog, facts_of
 from baton_reasoning.app.toolkit.controls import IconButton
 from baton_reasoning.app.window.models_page import LazyModelsPage
 from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
-from baton_reasoning.core.engines.base import ModelCard
+from baton_reasoning.core.engines.base import DeviceShare, ModelCard, Placement
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.models.devices import Devices
+from baton_reasoning.core.models.download import DownloadProgress, Stage
 from baton_reasoning.core.models.library import LocalModel
-from baton_reasoning.core.models.options import LoadOptions, load_preferences
+from baton_reasoning.core.models.options import KvType, LoadOptions, ModelOverrides, Switch, TagSource, load_preferences
 from baton_reasoning.core.paths import Paths
-from tests.app.dropping import drop
-from tests.app.models.conftest import REPOSITORY
-from tests.core.models.hub_server import HubServer
+from baton_reasoning.core.words.labels import own_facts, placement_facts
+from tests.app.conftest import drop
+from tests.app.models.conftest import REPOSITORY, own_copy
 
 pytestmark = pytest.mark.slow
+CUES = '{"reflection": {"wait": ["waits"], "hmm": []}}'
 
 
-def names_on(page: ModelsPage) -> list[str]:
+def names_on(page):
     return [cells[0] for cells in page.files.table.texts()]
 
 
-def choose(page: ModelsPage, *paths: Path) -> LocalModel:
+def choose(page, *paths):
     """Choose these files, and return the first of them."""
     rows = [row for row, entry in enumerate(page.files.entries) if path_of(entry) in paths]
     assert len(rows) == len(paths)
@@ -43,64 +43,55 @@ def choose(page: ModelsPage, *paths: Path) -> LocalModel:
     return entry
 
 
-def own_copy(tmp_path: Path) -> Path:
-    """A model in a folder of the person's."""
-    path = tmp_path / "elsewhere" / "mine.gguf"
-    path.parent.mkdir()
-    path.write_bytes(SMALL_MODEL.read_bytes())
-    return path
+def drop_and_wait(page, qtbot, *paths):
+    with qtbot.waitSignal(page.controller.inventory_changed):
+        drop(page, *paths)
 
 
-def search(page: ModelsPage, hub: HubServer, qtbot: QtBot) -> None:
-    """Find the repository and wait until its quantisations are listed."""
-    page.controller.change(endpoint=hub.endpoint)
-    page.search.query.setText("demo")
-    page.search.search()
-    qtbot.waitUntil(lambda: page.search.results.count() == 1)
-    page.search.results.setCurrentRow(0)
-    qtbot.waitUntil(lambda: page.search.choices.rowCount() == 2)
+def kept(tmp_path):
+    return load_preferences(Paths.under(tmp_path).model_preferences)
 
 
-def wait_for(row: DownloadRow, state: DownloadState, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: row.state is state)
+# Files on this machine.
 
 
-def test_the_demo_pair_is_there_from_the_start_with_size_and_fit(page, qtbot):
+def test_the_demo_pair_is_there_from_the_start_with_size_fit_and_what_its_header_says(page, asked, qtbot):
     assert names_on(page) == ["large.gguf", "small.gguf"]
 
-    def all_fit() -> bool:
+    def all_fit():
         return all("fits in RAM" in cells[3] or "on the GPU" in cells[3] for cells in page.files.table.texts())
 
     qtbot.waitUntil(all_fit)
     page.controller.show_loaded({SMALL_MODEL: ModelCard("demo", "", 1024)})
     assert [cells[3].endswith("▶ in use") for cells in page.files.table.texts()] == [False, True]
-
-
-def test_a_file_tells_what_its_header_says_and_the_demos_cannot_be_deleted(page):
     model = choose(page, LARGE_MODEL)
     facts = dict(facts_of(model, page.controller.inventory.models))
     assert facts["Parameters"].startswith(model.header.size_label)
     assert facts["Vocabulary"] == f"{model.header.vocabulary_size:,} tokens"
-    assert page.files.use[Author.SMALL].isVisibleTo(page.files)
-    assert not page.files.delete.isVisibleTo(page.files)
+    assert not page.files.delete.isVisibleTo(page.files), "the demo's cannot be deleted"
+    page.files.use[Author.SMALL].click()
+    assert asked.models == [(Author.SMALL, "demo:large")]
 
 
-def test_a_file_names_the_models_that_share_its_vocabulary(page, tmp_path, qtbot):
-    copy = own_copy(tmp_path)
-    with qtbot.waitSignal(page.controller.inventory_changed):
-        drop(page, copy)
-    model = choose(page, copy)
-    assert SMALL_MODEL.name in dict(facts_of(model, page.controller.inventory.models))["Shared with"]
-
-
-def test_a_dropped_file_is_added_where_it_lies_and_chosen(page, tmp_path, qtbot):
-    copy = own_copy(tmp_path)
-    (copy.parent / "other.gguf").write_bytes(LARGE_MODEL.read_bytes())
-    with qtbot.waitSignal(page.controller.inventory_changed):
-        drop(page, copy)
+def test_a_dropped_file_is_added_where_it_lies_chosen_and_left_out_again(page, tmp_path, qtbot):
+    copy = own_copy(tmp_path / "elsewhere")
+    own_copy(copy.parent, "other.gguf", LARGE_MODEL)
+    drop_and_wait(page, qtbot, copy)
     assert len(names_on(page)) == 3, "without the others in its folder"
     assert [path_of(entry) for entry in page.files.chosen] == [copy]
-    assert load_preferences(Paths.under(tmp_path).model_preferences).added == (copy,)
+    assert kept(tmp_path).added == (copy,)
+    model = choose(page, copy)
+    assert SMALL_MODEL.name in dict(facts_of(model, page.controller.inventory.models))["Shared with"]
+    with qtbot.waitSignal(page.controller.inventory_changed):
+        page.controller.add([own_copy(tmp_path / "twin")])
+    assert {"elsewhere/mine.gguf", "twin/mine.gguf"} < {*names_on(page)}, "one name is told apart by its folder"
+    assert page.files.chosen == [model], "it stays chosen"
+    forget = page.access.folders.findChildren(IconButton)[0]
+    assert str(copy) in forget.accessibleName()
+    with qtbot.waitSignal(page.controller.inventory_changed):
+        forget.click()
+    assert names_on(page) == ["large.gguf", "mine.gguf", "small.gguf"]
+    assert copy.exists()
 
 
 def test_a_pair_dropped_on_the_page_is_used_with_one_press(make_window, secrets, qtbot, tmp_path):
@@ -108,9 +99,8 @@ def test_a_pair_dropped_on_the_page_is_used_with_one_press(make_window, secrets,
     page = LazyModelsPage(window, lambda: secrets, tmp_path / "home").part
     window.show_page("models")
     qtbot.waitUntil(lambda: window.session.ready)
-    small = own_copy(tmp_path)
-    large = small.with_name("large.gguf")
-    large.write_bytes(LARGE_MODEL.read_bytes())
+    small = own_copy(tmp_path / "own")
+    large = own_copy(tmp_path / "own", "large.gguf", LARGE_MODEL)
     drop(page, large, small)
     qtbot.waitUntil(page.files.use_pair.isVisible)
     assert not page.files.use[Author.SMALL].isVisible(), "there are two"
@@ -120,130 +110,75 @@ def test_a_pair_dropped_on_the_page_is_used_with_one_press(make_window, secrets,
     qtbot.waitUntil(lambda: window.session.ready)
 
 
-def test_files_of_one_name_are_told_apart_by_their_folders(page, tmp_path, qtbot):
-    mine = own_copy(tmp_path)
-    twin = tmp_path / "twin" / "mine.gguf"
-    twin.parent.mkdir()
-    twin.write_bytes(mine.read_bytes())
-    drop(page, mine, twin)
-    qtbot.waitUntil(lambda: len(names_on(page)) == 4)
-    assert {"elsewhere/mine.gguf", "twin/mine.gguf", "small.gguf", "large.gguf"} == {*names_on(page)}
-
-
-def test_a_file_that_was_loaded_by_its_path_is_listed(page, settings, tmp_path, qtbot):
-    copy = own_copy(tmp_path)
+def test_a_file_loaded_by_its_path_is_listed_and_one_that_is_no_model_says_why(page, asked, settings, tmp_path, qtbot):
+    copy, letter = own_copy(tmp_path / "elsewhere"), tmp_path / "letter.gguf"
     settings.change_window(recent_pairs=((str(copy), "http://office:8080"),))
     with qtbot.waitSignal(page.controller.inventory_changed):
         page.controller.refresh()
     assert "mine.gguf" in names_on(page)
-
-
-def test_a_dropped_file_that_is_no_model_says_why(page, asked, tmp_path, qtbot):
-    letter = tmp_path / "letter.gguf"
     letter.write_text("Dear reader")
     drop(page, letter)
     qtbot.waitUntil(lambda: "letter.gguf" in asked.text)
 
 
-def test_a_folder_that_was_added_can_be_left_out_again(page, tmp_path, qtbot):
-    copy = own_copy(tmp_path)
-    with qtbot.waitSignal(page.controller.inventory_changed):
-        drop(page, copy)
-    (forget,) = page.access.folders.findChildren(IconButton)
-    assert str(copy) in forget.accessibleName()
-    with qtbot.waitSignal(page.controller.inventory_changed):
-        forget.click()
-    assert page.controller.preferences.added == ()
-    assert len(names_on(page)) == 2
-    assert copy.exists()
+def test_a_deleted_model_is_in_the_trash_or_deleted_for_good(page, asked, tmp_path, trash, monkeypatch, qtbot):
+    first, second = own_copy(tmp_path / "own", "first.gguf"), own_copy(tmp_path / "own", "second.gguf")
+    drop_and_wait(page, qtbot, first, second)
 
+    def delete(path):
+        choose(page, path)
+        with qtbot.waitSignal(page.controller.inventory_changed):
+            page.files.delete.click()
 
-def test_the_chosen_model_stays_chosen_when_the_folders_are_looked_at_again(page, tmp_path, qtbot):
-    model = choose(page, SMALL_MODEL)
-    with qtbot.waitSignal(page.controller.inventory_changed):
-        page.controller.add([own_copy(tmp_path)])
-    assert page.files.chosen == [model]
-
-
-def test_a_deleted_model_is_in_the_trash_and_says_what_emptying_it_frees(page, asked, tmp_path, trash, qtbot):
-    copy = own_copy(tmp_path)
-    with qtbot.waitSignal(page.controller.inventory_changed):
-        drop(page, copy)
-    choose(page, copy)
-    with qtbot.waitSignal(page.controller.inventory_changed):
-        page.files.delete.click()
-    assert [file.name for file in trash.iterdir()] == [copy.name]
+    delete(first)
+    assert [file.name for file in trash.iterdir()] == [first.name]
     assert "is in the system's trash; emptying it frees" in asked.text
-    assert len(names_on(page)) == 2
+    assert len(names_on(page)) == 3
 
-
-def test_a_model_that_the_trash_does_not_take_can_be_deleted_for_good(page, asked, tmp_path, monkeypatch, qtbot):
-    def none_here(file: Path) -> None:
+    def none_here(file):
         raise OSError("There is no trash")
 
     monkeypatch.setattr("send2trash.send2trash", none_here)
-    copy = own_copy(tmp_path)
-    with qtbot.waitSignal(page.controller.inventory_changed):
-        drop(page, copy)
-    choose(page, copy)
-    with qtbot.waitSignal(page.controller.inventory_changed):
-        page.files.delete.click()
+    delete(second)
     assert "could not be moved to the system's trash: There is no trash" in asked.text
     with qtbot.waitSignal(page.controller.inventory_changed):
         asked.offered["Delete it for good"]()
-    assert not copy.exists()
+    assert not second.exists()
 
 
-def test_either_model_of_the_pair_is_chosen_from_its_file(page, asked):
-    choose(page, SMALL_MODEL)
-    page.files.use[Author.LARGE].click()
-    assert asked.models == [(Author.LARGE, "demo:small")]
+# The Hub.
 
 
-def test_a_model_is_searched_downloaded_and_then_there(page, hub, qtbot):
+def search(page, hub, qtbot):
+    """Find the repository and wait until its quantisations are listed."""
+    page.controller.change(endpoint=hub.endpoint)
+    page.search.query.setText("demo")
+    page.search.search()
+    qtbot.waitUntil(lambda: page.search.results.count() == 1)
+    page.search.results.setCurrentRow(0)
+    qtbot.waitUntil(lambda: page.search.choices.rowCount() == 2)
+
+
+def download(page, hub, qtbot):
     search(page, hub, qtbot)
-    assert page.search.fetch.text().startswith("Download Q4_K_M")
     page.search.download()
     (row,) = page.downloads.rows
-    wait_for(row, DownloadState.DONE, qtbot)
-    assert row.order.model.read_bytes() == SMALL_MODEL.read_bytes()
-    assert not page.downloads.isVisible(), "an empty list is not shown"
-    qtbot.waitUntil(lambda: len(page.files.entries) == 3)
-    choose(page, row.order.model)
+    return row
 
 
-def test_a_download_left_by_an_earlier_session_waits_and_goes_on(page, hub, qtbot, secrets, asked, settings, tmp_path):
+def interrupted(page, hub, qtbot, cuts=()):
+    """A download that waits, since the Hub wants it to."""
     search(page, hub, qtbot)
-    hub.faults.cuts = [10_000]
+    hub.faults.cuts = [*cuts]
     hub.faults.refusals = [(429, {"Retry-After": "100"})]
     page.search.download()
     (row,) = page.downloads.rows
     qtbot.waitUntil(lambda: "HTTP 429" in row.status.text())
-    row.toggle()
-    wait_for(row, DownloadState.PAUSED, qtbot)
-    qtbot.waitUntil(lambda: row.status.text().startswith("Paused"))
-    later = ModelsPage(ModelsController(Paths.under(tmp_path), secrets, asked, settings, home=tmp_path / "home"))
-    qtbot.addWidget(later)
-    later.downloads.find_unfinished()
-    qtbot.waitUntil(lambda: len(later.downloads.rows) == 1)
-    (found,) = later.downloads.rows
-    assert found.order == row.order
-    found.toggle()
-    wait_for(found, DownloadState.DONE, qtbot)
-    for owner in (later, later.controller):
-        BackgroundTasks.of(owner).close()
+    return row
 
 
-def test_a_cancelled_download_leaves_nothing(page, asked, hub, qtbot):
-    search(page, hub, qtbot)
-    hub.faults.refusals = [(429, {"Retry-After": "100"})]
-    page.search.download()
-    (row,) = page.downloads.rows
-    qtbot.waitUntil(lambda: "HTTP 429" in row.status.text())
-    row.cancel()
-    wait_for(row, DownloadState.CANCELLED, qtbot)
-    qtbot.waitUntil(lambda: "nothing of it is left" in asked.text)
-    assert not row.order.folder.exists()
+def wait_for(row, state, qtbot):
+    qtbot.waitUntil(lambda: row.state is state)
 
 
 def test_a_download_that_the_disk_cannot_hold_says_so_before(page, hub, qtbot, monkeypatch):
@@ -252,26 +187,67 @@ def test_a_download_that_the_disk_cannot_hold_says_so_before(page, hub, qtbot, m
     assert page.search.lack.text() == "✗ The disk has only 1 MiB free"
 
 
+def test_a_model_is_searched_downloaded_and_then_there(page, hub, qtbot):
+    row = download(page, hub, qtbot)
+    assert page.search.lack.text() == ""
+    assert page.search.fetch.text().startswith("Download Q4_K_M")
+    wait_for(row, DownloadState.DONE, qtbot)
+    assert row.order.model.read_bytes() == SMALL_MODEL.read_bytes()
+    assert not page.downloads.isVisible(), "an empty list is not shown"
+    qtbot.waitUntil(lambda: len(page.files.entries) == 3)
+    choose(page, row.order.model)
+
+
+def test_a_download_left_by_an_earlier_session_waits_and_goes_on(page, make_page, hub, qtbot):
+    row = interrupted(page, hub, qtbot, cuts=[10_000])
+    row.toggle()
+    wait_for(row, DownloadState.PAUSED, qtbot)
+    qtbot.waitUntil(lambda: row.status.text().startswith("Paused"))
+    later = make_page()
+    qtbot.waitUntil(lambda: len(later.downloads.rows) == 1)
+    (found,) = later.downloads.rows
+    assert found.order == row.order
+    found.toggle()
+    wait_for(found, DownloadState.DONE, qtbot)
+
+
+def test_a_cancelled_download_leaves_nothing(page, asked, hub, qtbot):
+    row = interrupted(page, hub, qtbot)
+    row.cancel()
+    wait_for(row, DownloadState.CANCELLED, qtbot)
+    qtbot.waitUntil(lambda: "nothing of it is left" in asked.text)
+    assert not row.order.folder.exists()
+
+
+def test_a_gated_result_leads_to_its_terms(page, hub, qtbot):
+    hub.gated.add(REPOSITORY)
+    row = download(page, hub, qtbot)
+    assert "agree to their terms" in page.search.status.text()
+    wait_for(row, DownloadState.FAILED, qtbot)
+    assert "access token" in row.status.text()
+
+
+def test_folders_are_chosen_in_dialogs_and_a_download_says_how_far_it_is(page, tmp_path, qtbot, monkeypatch):
+    own = own_copy(tmp_path / "own")
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(own.parent))
+    for text in ("Add a folder…", "Change…"):
+        with qtbot.waitSignal(page.controller.inventory_changed):
+            next(each for each in page.access.findChildren(QPushButton) if each.text() == text).click()
+        assert "mine.gguf" in names_on(page)
+    assert (kept(tmp_path).added, page.controller.folder) == ((own.parent,), own.parent)
+    half = DownloadProgress(Stage.DOWNLOADING, 2**30, 2**31, speed=2**24, note="HTTP 429")
+    assert progress_text(half) == "1.0 GiB of 2.0 GiB · 16.8 MB/s · 64.0 s left"
+    assert progress_text(half._replace(speed=0.0)) == "1.0 GiB of 2.0 GiB"
+    assert progress_text(half._replace(stage=Stage.CHECKING)) == "Checking what arrived: 1.0 GiB of 2.0 GiB"
+    assert progress_text(half._replace(stage=Stage.WAITING)) == "1.0 GiB of 2.0 GiB · HTTP 429"
+
+
 def test_sizes_are_told_where_names_tell_them():
     names = ("owner/Qwen3-14B-GGUF", "a/SmolLM2-135M-Instruct", "b/Qwen3-30B-A3B-Thinking-2507", "c/phi-4-gguf")
     assert [size_in(name) for name in names] == ["14B", "135M", "30B-A3B", ""]
 
 
-def test_a_model_for_which_nothing_was_chosen_shows_what_the_settings_say(controller, settings):
-    settings.change(models=settings.value.models.model_copy(update={"context": 1024, "threads": 3}))
-    assert controller.loading_of(SMALL_MODEL) == LoadOptions(context=1024, threads=3)
-    controller.replace(controller.preferences.with_loading(SMALL_MODEL, LoadOptions(context=512)))
-    assert controller.loading_of(SMALL_MODEL).context == 512
-
-
-def test_a_search_offline_says_so(page, qtbot):
-    page.access.offline.setChecked(True)
-    page.search.query.setText("demo")
-    page.search.search()
-    qtbot.waitUntil(lambda: "set to offline" in page.search.status.text())
-
-
-def test_a_search_without_a_network_says_so_in_words(page, qtbot):
+def test_a_search_offline_or_without_a_network_says_so_in_words(page, qtbot):
     page.controller.change(endpoint="http://hub.invalid")  # a name that no network knows (RFC 2606)
     page.search.query.setFocus()
     qtbot.keyClicks(page.search.query, "demo")
@@ -280,34 +256,134 @@ def test_a_search_without_a_network_says_so_in_words(page, qtbot):
     qtbot.waitUntil(lambda: "cannot be reached" in page.search.status.text())
     assert "this machine may be offline" in page.search.status.text()
     assert "Errno" not in page.search.status.text()
+    page.access.offline.setChecked(True)
+    page.search.search()
+    qtbot.waitUntil(lambda: "set to offline" in page.search.status.text())
 
 
-def test_the_token_is_kept_out_of_every_file(page, tmp_path):
-    page.access.token.setText("hf_secret_of_mine")
-    page.access.token.returnPressed.emit()
-    page.access.mirror.setText("mirror.example")
-    page.access.mirror.editingFinished.emit()
+def test_the_token_is_kept_out_of_every_file_and_a_locked_keyring_is_said(page, secrets, tmp_path, monkeypatch):
+    access = page.access
+    access.token.setText("hf_secret_of_mine")
+    access.token.returnPressed.emit()
+    access.mirror.setText("mirror.example")
+    access.mirror.editingFinished.emit()
     assert page.controller.access().token == "hf_secret_of_mine"
     assert page.controller.access().endpoint == "https://mirror.example"
     files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     assert files
     assert not any(b"hf_secret" in content for content in files)
 
-
-def test_a_locked_keyring_is_said_when_the_token_is_to_be_forgotten(page, secrets, monkeypatch):
-    def refuse(_name: str) -> None:
+    def refuse(_name):
         raise SettingsError("The system's keyring did not forget the key.", "Unlock it and try again.")
 
     monkeypatch.setattr(secrets, "forget", refuse)
-    page.access.token.returnPressed.emit()
-    assert page.access.status.text() == "✗ The system's keyring did not forget the key. Unlock it and try again."
+    access.token.returnPressed.emit()
+    assert access.status.text() == "✗ The system's keyring did not forget the key. Unlock it and try again."
 
 
-def test_the_gated_search_result_leads_to_its_terms(page, hub, qtbot):
-    hub.gated.add(REPOSITORY)
-    search(page, hub, qtbot)
-    assert "agree to their terms" in page.search.status.text()
-    page.search.download()
-    (row,) = page.downloads.rows
-    wait_for(row, DownloadState.FAILED, qtbot)
-    assert "access token" in row.status.text()
+# The settings of a model file.
+
+
+def opened(page, qtbot, path=SMALL_MODEL, name=""):
+    """The settings of this model, called by another name if one is given."""
+    model = choose(page, path)
+    model = replace(model, header=replace(model.header, name=name or model.header.name))
+    dialog = ModelDialog(model, page.controller, page)
+    qtbot.addWidget(dialog)
+    return dialog
+
+
+def field(dialog, name):
+    form = dialog.loading if name in LoadOptions.model_fields else dialog.writing
+    return form.editor(name)
+
+
+def pick(dialog, name, text):
+    """Choose this in a list."""
+    box = field(dialog, name)
+    box.setCurrentText(text)
+    box.activated.emit(box.currentIndex())
+
+
+def type_in(dialog, name, text):
+    field(dialog, name).setText(text)
+    field(dialog, name).editingFinished.emit()
+
+
+def test_every_choice_about_writing_is_kept_and_one_that_is_taken_back_is_forgotten(page, tmp_path, qtbot):
+    dialog = opened(page, qtbot)
+    field(dialog, "temperature").setValue(0.8)
+    field(dialog, "top_k").setValue(20)
+    assert not field(dialog, "opening").isVisibleTo(dialog), "there are no others to be named"
+    pick(dialog, "tags", "others")
+    assert field(dialog, "opening").isVisibleTo(dialog)
+    for name, text in (("opening", "[T]"), ("closing", "[/T]"), ("cue_list", CUES)):
+        type_in(dialog, name, text)
+    own = ModelOverrides(temperature=0.8, top_k=20, tags=TagSource.OTHER, opening="[T]", closing="[/T]", cue_list=CUES)
+    assert kept(tmp_path).overrides_of(SMALL_MODEL) == own
+    assert dict(own_facts(own)) == {
+        "Own sampling": "temperature 0.8, top-k 20",
+        "Own tags": "[T] … [/T]",
+        "Own cues": "wait, hmm",
+    }
+    for name in ("temperature", "top_k"):
+        field(dialog, name).setValue(field(dialog, name).minimum())
+    pick(dialog, "tags", "its template's")
+    type_in(dialog, "cue_list", "")
+    assert kept(tmp_path).overrides_of(SMALL_MODEL) == ModelOverrides()
+    assert not dialog.take_advice.isVisibleTo(dialog), "its makers recommend nothing"
+    dialog = opened(page, qtbot, name="Phi 4 Reasoning Plus")
+    dialog.take_advice.click()
+    chosen = kept(tmp_path).overrides_of(SMALL_MODEL)
+    assert (chosen.temperature, chosen.top_p, chosen.top_k) == (0.8, 0.95, 50)
+    assert field(dialog, "temperature").value() == 0.8
+
+
+def test_loading_choices_are_kept_judged_before_loading_and_used_after_it(page, asked, tmp_path, qtbot):
+    dialog = opened(page, qtbot, LARGE_MODEL)
+    assert not field(dialog, "parallel").isVisibleTo(dialog), "it is chosen for the program"
+    assert {field(dialog, name).text() for name in ("threads", "gpu_layers")} == {"automatic"}
+    assert dialog.template.toPlainText() == choose(page, LARGE_MODEL).header.chat_template
+    assert any(label.text() == "Baton demo large" for label in dialog.findChildren(QLabel))
+    page.controller.show_loaded({LARGE_MODEL: ModelCard("demo", "", 1024)})
+    assert not dialog.load_again.isVisibleTo(dialog)
+    for name, value in (("context", 256), ("batch", 64), ("threads", 2)):
+        field(dialog, name).setValue(value)
+    pick(dialog, "drafts", "on")
+    chosen = LoadOptions(context=256, batch=64, threads=2, drafts=Switch.ON)
+    assert kept(tmp_path).loading_of(LARGE_MODEL) == chosen
+    assert "KV cache" in dialog.fit.text()
+    assert dialog.load_again.isVisibleTo(dialog)
+    dialog.load_again.click()
+    assert asked.calls == ["reload_models"]
+
+
+def test_what_cannot_be_loaded_says_what_would_help(page, monkeypatch, qtbot):
+    dialog = opened(page, qtbot)
+    pick(dialog, "kv_type", "q8_0")
+    pick(dialog, "flash_attention", "off")
+    assert dialog.fit.text().startswith("✗ ")
+    assert "leave that automatic, or choose f16" in dialog.fit.text()
+    monkeypatch.setattr(page.controller, "devices", Devices(ram_total=2**30, ram_free=2**30, gpus=()))
+    dialog = opened(page, qtbot, LARGE_MODEL)
+    assert dialog.fit.text().startswith("✗ ")
+    assert "close other programs" in dialog.fit.text()
+
+
+@pytest.mark.parametrize("loading", [{"kv_type": KvType.Q4_0}, {"context": 2**20}, {"gpu_layers": 999}])
+def test_what_the_settings_or_a_file_say_stays_when_something_else_is_chosen(page, settings, loading, qtbot):
+    settings.change(models=settings.value.models.model_copy(update={"context": 1024, "threads": 3}))
+    assert page.controller.loading_of(SMALL_MODEL) == LoadOptions(context=1024, threads=3)
+    page.controller.replace(page.controller.preferences.with_loading(SMALL_MODEL, LoadOptions(**loading)))
+    field(opened(page, qtbot), "batch").setValue(64)
+    assert page.controller.loading_of(SMALL_MODEL) == LoadOptions(**loading, batch=64)
+
+
+def test_what_was_loaded_is_told_by_device_and_what_is_less_than_asked():
+    shares = (DeviceShare("CUDA0", 12, 2**30, 2**20, 2**20), DeviceShare("RAM", 17, 2**30, 2**20, 2**20, 2**29))
+    card = ModelCard("m", "", 4096, placement=Placement(shares, 128, 3, "q8_0", "with 12 of 29 layers on the GPU"))
+    facts = dict(placement_facts(card))
+    assert facts["Loaded with"] == "4,096 tokens, batch 128, 3 threads, q8_0 KV cache"
+    assert facts["Less than asked"] == "⚠ m was loaded with 12 of 29 layers on the GPU: out of memory."
+    assert facts["In CUDA0"] == "12 layers: weights 1.0 GiB, KV cache 1 MiB, compute 1 MiB"
+    assert "(512 MiB of it pages of the file)" in facts["In RAM"]

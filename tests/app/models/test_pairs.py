@@ -1,37 +1,50 @@
-"""The recommended pair and the table of the others, on machines of several kinds."""
+"""The recommended pair on machines of several kinds, and the walk of somebody new from an empty home to an answer."""
 
+import json
 import os
-from pathlib import Path
 
 import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 
-from baton_reasoning.app.models.pairs import JudgedPair, judge_pairs, recommended
+from baton_reasoning.app.models.downloads import DownloadState
+from baton_reasoning.app.models.pairs import judge_pairs, recommended
 from baton_reasoning.app.models.pairs_tab import figures_of
-from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
+from baton_reasoning.app.session.loaded_models import LoadState
+from baton_reasoning.app.session.pair_loader import PairLoader
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.app.window.models_page import LazyModelsPage
+from baton_reasoning.app.window.pair_dialog import PairDialog
+from baton_reasoning.core.demo_pair import LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL
+from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
 from baton_reasoning.core.engines.base import ModelCard
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.model_costs import ModelCost, ModelCosts
-from baton_reasoning.core.models.catalog import catalog
+from baton_reasoning.core.models.catalog import catalog, read_catalog
 from baton_reasoning.core.models.devices import Device, DeviceKind, Devices, has_gpu_backend
+from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.library import FolderOrigin, LocalModel
+from baton_reasoning.core.models.options import LoadOptions, ModelOverrides
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.words.labels import placement_facts
+from tests.app.models.conftest import REPOSITORY, own_copy
 
 pytestmark = pytest.mark.slow
 GIB = 2**30
+SMALL, LARGE = "tiny-small-Q4_K_M.gguf", "tiny-large-Q4_K_M.gguf"
 
 
-def machine(ram: int, gpu: int = 0) -> Devices:
+def machine(ram, gpu=0):
     gpus = (Device("GPU", "a GPU", DeviceKind.GPU, gpu * GIB, gpu * GIB),) if gpu else ()
     return Devices(ram * GIB, ram * GIB, gpus)
 
 
-def judged(costs: ModelCosts, ram: int, gpu: int = 0, disk: int = 500, *files: Path) -> tuple[JudgedPair, ...]:
+def judged(costs, ram, gpu=0, disk=500, files=()):
     models = [LocalModel(read_header(file), FolderOrigin.USER) for file in files]
     return judge_pairs(machine(ram, gpu), disk * GIB, models, costs)
-
-
-def named(pair: JudgedPair | None) -> tuple[str, str]:
-    assert pair
-    return pair.pair.small.key, pair.pair.large.key
 
 
 @pytest.fixture
@@ -47,37 +60,34 @@ def costs(tmp_path):
         (64, 0, 500, "r1-qwen-14b"),  # 32B would fit, and write fewer than five tokens a second
         (64, 0, 7, "r1-qwen-7b"),  # the disk holds no more
         (64, 48, 500, "r1-qwen-32b"),
+        (2, 0, 500, ""),  # nothing fits
     ],
 )
 def test_the_strongest_pair_is_recommended_that_is_fast_enough(costs, ram, gpu, disk, large):
-    assert named(recommended(judged(costs, ram, gpu, disk))) == ("r1-qwen-1.5b", large)
-
-
-def test_nothing_is_recommended_where_nothing_fits(costs):
-    assert recommended(judged(costs, ram=2)) is None
+    best = recommended(judged(costs, ram, gpu, disk))
+    assert (best and (best.pair.small.key, best.pair.large.key)) == (("r1-qwen-1.5b", large) if large else None)
 
 
 def test_a_speed_is_estimated_on_a_cpu_and_left_out_on_a_gpu_until_it_was_measured(costs, tmp_path):
     lightest = judged(costs, ram=10)[0]
     assert figures_of(lightest) == ("5.4 GiB", "7.3 GiB", "≈ 13", "≈ 48%")
     assert figures_of(judged(costs, ram=64, gpu=80)[0])[2:] == ("–", "≈ 48%")
-    files = [tmp_path / lightest.pair.small.file, tmp_path / lightest.pair.large.file]
-    for file, model, decode in zip(files, (SMALL_MODEL, LARGE_MODEL), (0.02, 0.1), strict=True):
-        file.write_bytes(model.read_bytes())
+    names = (lightest.pair.small.file, lightest.pair.large.file)
+    files = [own_copy(tmp_path, *file) for file in zip(names, (SMALL_MODEL, LARGE_MODEL), strict=True)]
+    for file, decode in zip(files, (0.02, 0.1), strict=True):
         cost = ModelCost(decode=decode, further=decode, prefill=decode / 10)
         costs.keep(ModelCard("m", "", 1024, path=file), cost)
-    assert figures_of(judged(costs, 64, 80, 500, *files)[0]) == ("here", "7.3 GiB", "23", "44%")
+    assert figures_of(judged(costs, 64, 80, files=files)[0]) == ("here", "7.3 GiB", "23", "44%")
 
 
 def test_a_model_that_ran_here_tells_how_fast_others_are(costs, tmp_path):
-    mine = tmp_path / "mine.gguf"
-    mine.write_bytes(LARGE_MODEL.read_bytes())
+    mine = own_copy(tmp_path, model=LARGE_MODEL)
     decode = read_header(mine).active_bytes / 60e9  # twice as fast as is assumed
     costs.keep(ModelCard("m", "", 1024, path=mine), ModelCost(decode=decode, further=decode, prefill=decode))
-    assert figures_of(judged(costs, 10, 0, 500, mine)[0])[2] == "≈ 27"
+    assert figures_of(judged(costs, 10, files=[mine])[0])[2] == "≈ 27"
 
 
-def test_a_machine_without_a_gpu_is_not_told_of_one(page, asked, qtbot):
+def test_the_pairs_of_a_machine_without_a_gpu_are_told_and_the_demo_pair_offered(page, asked, qtbot):
     page.controller.devices = machine(ram=22)
     page.pairs.refresh()
     qtbot.waitUntil(lambda: "RAM 22.0 GiB" in page.pairs.machine.text())
@@ -90,19 +100,15 @@ def test_a_machine_without_a_gpu_is_not_told_of_one(page, asked, qtbot):
         *("38%", "of the time of the large model alone, estimated"),
     ]
     assert tab.press.text() == "Get and use it (9.4 GiB)"
-    assert tab.table.texts()[0] == [
-        *("DeepSeek-R1-Distill-Qwen-1.5B with DeepSeek-R1-Distill-Qwen-7B", "5.4 GiB", "7.3 GiB", "≈ 13", "≈ 48%")
-    ]
+    lightest = "DeepSeek-R1-Distill-Qwen-1.5B with DeepSeek-R1-Distill-Qwen-7B"
+    assert tab.table.texts()[0] == [lightest, "5.4 GiB", "7.3 GiB", "≈ 13", "≈ 48%"]
     tab.table.choose([0])
     assert tab.heading.text() == "Fits this machine"
-    assert tab.press.accessibleName().endswith("DeepSeek-R1-Distill-Qwen-1.5B with DeepSeek-R1-Distill-Qwen-7B")
-
-
-def test_the_demo_pair_and_a_server_are_offered(page, asked):
-    page.pairs.demo.click()
+    assert tab.press.accessibleName().endswith(lightest)
+    tab.demo.click()
     assert asked.models == [(None, str(SMALL_MODEL)), (None, str(LARGE_MODEL))]
     page.controller.show_loaded({SMALL_MODEL: ModelCard("demo", "", 1024)})
-    assert not page.pairs.demo.isVisibleTo(page), "it is in use"
+    assert not tab.demo.isVisibleTo(page), "it is in use"
 
 
 @pytest.fixture
@@ -120,3 +126,156 @@ def test_a_gpu_that_this_build_cannot_use_is_said_with_the_remedy(unused_gpu, pa
     qtbot.waitUntil(lambda: page.pairs.warnings.isVisible())
     assert "NVIDIA Example 9000 is here, and this build of llama.cpp cannot use it." in page.pairs.warnings.text()
     assert "pip install --force-reinstall" in page.pairs.warnings.text()
+
+
+# The walk of somebody new.
+
+
+@pytest.fixture
+def tiny_catalog(hub, monkeypatch):
+    """The demo pair's files, which the Hub has, with the figures of their headers."""
+    models = {}
+    for key, file, path in (("small", SMALL, SMALL_MODEL), ("large", LARGE, LARGE_MODEL)):
+        hub.files[f"owner/{key}-GGUF"] = {file: path.read_bytes()}
+        header = read_header(path)
+        models[key] = {
+            "name": f"Tiny {key}",
+            "repository": f"owner/{key}-GGUF",
+            "file": file,
+            "bytes": path.stat().st_size,
+            "licence": "Apache 2.0",
+            "parameters": header.parameters,
+            "blocks": header.block_count,
+            "embedding_length": header.embedding_length,
+            "feed_forward_length": header.feed_forward_length,
+            "kv_heads": 1,
+            "head_length": header.blocks[0].cache_elements // 2,
+            "vocabulary_size": header.vocabulary_size,
+            "output_is_tied": header.output_is_tied,
+        }
+    pair = {"small": "small", "large": "large", "good_for": "A walk.", "evidence": "untested", "source": ""}
+    tiny = json.dumps({"models": models, "pairs": [pair]})
+    monkeypatch.setattr("baton_reasoning.core.models.catalog.catalog", lambda: read_catalog(tiny))
+
+
+@pytest.fixture
+def opened(qtbot, tmp_path, secrets):
+    """The window of an empty home, and its Models page, with the machine looked at."""
+    paths = Paths.under(tmp_path / "baton")
+    window = MainWindow(paths, PairLoader(paths))
+    qtbot.addWidget(window)
+    page = LazyModelsPage(window, lambda: secrets, home=tmp_path).part
+    with qtbot.waitSignals([page.controller.inventory_changed, page.controller.devices_found]):
+        window.show()
+        window.show_page("models")
+    window.open_store()
+    yield window, page
+    window.close()
+
+
+def answered(window, qtbot):
+    """A problem asked in the chat, and its run to the end."""
+    qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
+    window.preferences.change(run=DEMO_SETTINGS)
+    problem = json.loads(READY_PROBLEMS.read_text().splitlines()[0])["problem"]
+    window.chat.composer.set_text(problem)
+    QTest.keyClick(window.chat.composer.edit, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: window.session.current is not None and window.session.current.trace.ended is not None)
+    trace = window.session.current.trace
+    assert trace.finish is Finish.END_OF_TEXT
+    assert trace.answer.strip()
+    assert trace.large_share > 0
+    return trace
+
+
+def test_from_an_empty_home_to_a_pair_from_the_hub_and_its_first_answer(opened, qtbot, hub, tiny_catalog):
+    window, page = opened
+    page.controller.change(endpoint=hub.endpoint)
+    page.pairs.refresh()
+    qtbot.waitUntil(lambda: page.pairs.table.rowCount() == 1)
+    size = in_gib(SMALL_MODEL.stat().st_size + LARGE_MODEL.stat().st_size)
+    assert page.pairs.names[Author.LARGE].text() == "Tiny large"
+    assert page.pairs.about.text() == "A walk. No published benchmarks. Licence: Apache 2.0."
+    assert page.pairs.press.text() == f"Get and use it ({size})"
+    own = page.controller.folder / "owner" / "small-GGUF" / SMALL
+    page.controller.replace(page.controller.preferences.with_loading(own, LoadOptions(context=1024)))
+    page.pairs.press.click()
+    qtbot.waitUntil(lambda: str(window.preferences.value.models.large).endswith(LARGE))
+    qtbot.waitUntil(lambda: page.pairs.press.text() == "✓ In use")
+    assert window.preferences.value.window.page == "models", "the person may be looking at something else"
+    answered(window, qtbot)
+
+
+def test_a_download_that_stops_can_be_taken_up_by_the_same_button_and_is_forgotten_when_it_is_cancelled(
+    page, asked, hub, qtbot, tiny_catalog
+):
+    page.controller.change(endpoint=hub.endpoint)
+    page.pairs.refresh()
+    qtbot.waitUntil(lambda: page.pairs.table.rowCount() == 1)
+    hub.faults.refusals = [(429, {"Retry-After": "100"})] * 4
+    page.pairs.press.click()
+    qtbot.waitUntil(lambda: [row.state for row in page.downloads.rows] == [DownloadState.RUNNING] * 2)
+    assert (page.pairs.press.text(), page.pairs.press.isEnabled()) == ("Downloading…", False)
+    assert page.pairs.status.text() == "The pair is used as soon as both files are here."
+    small, large = page.downloads.rows
+    for row in (small, large):
+        row.toggle()
+    qtbot.waitUntil(page.pairs.press.isEnabled)
+    page.pairs.press.click()
+    qtbot.waitUntil(lambda: small.state is large.state is DownloadState.RUNNING)
+    small.cancel()
+    qtbot.waitUntil(lambda: page.downloads.rows == [large])
+    large.cancel()
+    qtbot.waitUntil(lambda: not page.downloads.rows)
+    assert asked.models == []
+
+
+@pytest.mark.long
+def test_from_an_empty_home_to_the_first_answer(opened, qtbot):
+    window, page = opened
+    page.controller.replace(page.controller.preferences.with_loading(SMALL_MODEL, LoadOptions(context=1024, batch=64)))
+    page.controller.replace(page.controller.preferences.with_overrides(SMALL_MODEL, ModelOverrides(top_k=20)))
+    page.pairs.demo.click()
+    assert answered(window, qtbot).started.small.overrides.top_k == 20
+    small = window.models.pair.small
+    assert isinstance(small, LocalEngine)
+    assert small.loaded_as.batch == 64
+    facts = dict(placement_facts(page.controller.loaded[SMALL_MODEL]))
+    assert facts["Loaded with"].startswith("1,024 tokens, batch 64")
+    assert facts["In RAM"].startswith(f"{read_header(SMALL_MODEL).block_count + 1} layers: weights")
+
+
+def ask_for(window, qtbot, **sources):
+    """Write these into the fields of the two models, and press the button that leads to the downloads."""
+    window.page_actions.choose_models()
+    (dialog,) = window.findChildren(PairDialog)
+    for author in Author.SMALL, Author.LARGE:
+        dialog.edits[author].setText(sources.get(author.value, ""))
+    qtbot.mouseClick(dialog.download, Qt.MouseButton.LeftButton)
+    assert window.preferences.value.window.page == "models"
+
+
+def test_the_button_of_the_chooser_leads_to_the_card_of_the_pair(opened, qtbot, tiny_catalog):
+    window, page = opened
+    window.resize(760, 480)
+    window.show_page("chat")
+    ask_for(window, qtbot, small="hf:owner/small-GGUF:Q4_K_M", large="hf:owner/large-GGUF:Q4_K_M")
+
+    def is_in_sight():
+        button = page.pairs.press
+        middle = button.mapTo(page, button.rect().center())
+        return window.focusWidget() is button and page.rect().contains(middle) and page.childAt(middle) is button
+
+    qtbot.waitUntil(is_in_sight)
+    assert page.tabs.currentIndex() == 0
+    page.pairs.refresh()  # as when a file came or went
+    qtbot.waitUntil(is_in_sight)
+
+
+def test_the_button_of_the_chooser_leads_to_one_file_that_is_in_no_pair(opened, qtbot, hub):
+    window, page = opened
+    page.controller.change(endpoint=hub.endpoint)
+    ask_for(window, qtbot, large=f"hf:{REPOSITORY}:Q8_0")
+    qtbot.waitUntil(lambda: page.search.fetch.text().startswith("Download Q8_0"))
+    assert page.search.isVisible()
+    assert page.search.results.currentItem().text().startswith(REPOSITORY)

@@ -3,99 +3,127 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 import pytest
-from PySide6.QtWidgets import QCheckBox, QLineEdit, QPushButton, QSpinBox
+from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QSpinBox, QWidget
 
-from baton_reasoning.app.servers.server_dialog import Purpose, ServerDialog, probe_beside
+from baton_reasoning.app.servers.server_dialog import Probe, Purpose, ServerDialog, probe_beside
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.engines.usage import Cap
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.models.options import LocalFile
 from baton_reasoning.core.secrets import Secrets
-from tests.app.servers.conftest import report_of
 from tests.fakes.faulty_router import FaultyRouter
-from tests.fakes.faulty_server import Answer, FaultyServer, Json, error, hold, stream
-from tests.fakes.keyrings import NO_KEYRING
+from tests.fakes.faulty_server import FaultyServer, error, hold, stream
+from tests.fakes.keyrings import NO_KEYRING, MemoryKeyring
 from tests.patience import PATIENCE
-from tests.servers.certificates import self_signed
 from tests.servers.llama_server import KEY
 
 pytestmark = pytest.mark.slow
 
-Tested = Callable[[ServerDialog], str]
+
+@pytest.fixture
+def ring():
+    return MemoryKeyring()
+
+
+@pytest.fixture
+def servers(tmp_path, ring):
+    return KnownServers(tmp_path / "servers.json", lambda: Secrets(ring))
+
+
+@pytest.fixture
+def open_dialog(servers, qtbot):
+    parent = QWidget()
+    qtbot.addWidget(parent)
+
+    def open(
+        address: str = "", probe: Probe = tuple, purpose: Purpose = Purpose.USE, servers: KnownServers = servers
+    ) -> ServerDialog:
+        dialog = ServerDialog(servers, address, probe, purpose, parent)
+        dialog.show()
+        return dialog
+
+    return open
+
+
+def report_of(dialog: ServerDialog) -> str:
+    """What is said of the test, as a screen reader has it."""
+    return "\n".join(each.accessibleName() for each in dialog.report.findChildren(QLabel) if each.isVisible())
+
+
+@pytest.fixture
+def tested(qtbot):
+    """Presses the button, and waits for what it says."""
+
+    def tested(dialog: ServerDialog) -> str:
+        dialog.test.click()
+        qtbot.waitUntil(lambda: dialog.test.isEnabled() and bool(report_of(dialog)))
+        return report_of(dialog)
+
+    return tested
+
+
+def write_setting(dialog: ServerDialog, text: str, *path: str) -> None:
+    edit = dialog.form.editor(*path)
+    assert isinstance(edit, QLineEdit)
+    edit.setText(text)
+    edit.editingFinished.emit()
+
+
+def may_be_used(dialog: ServerDialog) -> bool:
+    (usable,) = {press.isEnabled() for press in dialog.use_buttons}
+    return usable
+
+
+# The test
 
 
 @pytest.mark.real_models
 def test_a_good_server_is_described(open_dialog, tested, server, smollm2):
-    found = tested(open_dialog(server.url, KEY, lambda: probe_beside(LocalFile(smollm2), None)))
-    assert "✓ reachable" in found
-    assert "✓ key accepted" in found
-    assert "✓ serves SmolLM2" in found
-    assert "1,024 tokens of context" in found
-    assert "✓ same vocabulary" in found
-    assert "1 of 1 slots free" in found
-    assert "answers in" in found
+    dialog = open_dialog(server.url, lambda: probe_beside(LocalFile(smollm2), None))
+    dialog.key.edit.setText(KEY)
+    found = tested(dialog)
+    for good in ("reachable", "key accepted", "serves SmolLM2", "same vocabulary"):
+        assert f"✓ {good}" in found
     assert "✗" not in found
+    assert may_be_used(dialog)
 
 
-def test_nobody_there_is_said(open_dialog, tested):
-    with FaultyServer(stream()) as gone:
-        pass
-    dialog = open_dialog(gone.url)
+def test_a_server_that_cannot_be_used_is_said_and_one_that_loads_its_model_can(open_dialog, tested):
+    with FaultyServer(stream(), routes={"/props": error(503, "Loading model")}) as server:
+        dialog = open_dialog(server.url)
+        assert "Loading model" in tested(dialog)
+        assert may_be_used(dialog)
     found = tested(dialog)
     assert "✗ not reachable" in found
     assert "Start the server there" in found
-    assert not any(way.isEnabled() for way in dialog.use_buttons)
-    dialog.address.setText("http://other:8080")
-    assert all(way.isEnabled() for way in dialog.use_buttons)
+    assert not may_be_used(dialog)
+    dialog.key.edit.setText("another key")
+    assert may_be_used(dialog), "something has changed since the test"
+    for name in ("office", "hf:nonsense"):
+        dialog.address.setText(name)
+        assert "is not a server address" in tested(dialog)
+        assert not may_be_used(dialog)
 
 
-def test_a_server_that_loads_its_model_is_reachable(open_dialog, tested):
-    with FaultyServer(stream(), routes={"/props": error(503, "Loading model")}) as loading:
-        found = tested(open_dialog(loading.url))
-    assert "✓ reachable" in found
-    assert "Loading model" in found
-
-
-def test_a_certificate_of_ones_own_is_accepted_by_file_or_knowing_the_risk(open_dialog, tested, tmp_path):
-    tls, file = self_signed(tmp_path)
-    with FaultyServer(stream(), tls=tls) as server:
-        dialog = open_dialog(server.url)
+def test_several_servers_are_tested_as_they_are_set_up_in_the_form(open_dialog, tested):
+    with FaultyServer(stream()) as proxy:
+        dialog = open_dialog("http://one.example:8080, http://other.example:8080")
+        write_setting(dialog, proxy.url, "access", "proxy")
         found = tested(dialog)
-        assert "The certificate" in found
-        assert "is not trusted" in found
-
-        authority = dialog.form.editor("access", "authority")
-        assert isinstance(authority, QLineEdit)
-        authority.setText(str(file))
-        authority.editingFinished.emit()
-        found = tested(dialog)
-        assert "✓ serves bytes" in found
-        assert "⚠" not in found
-
-        authority.clear()
-        authority.editingFinished.emit()
-        anyone = dialog.form.editor("access", "any_certificate")
-        assert isinstance(anyone, QCheckBox)
-        anyone.click()
-        assert "⚠ Anyone in between can pose as" in tested(dialog)
+        assert found.count("✓ serves bytes") == 2
+        assert found.count("⚠ Texts go to") == 2
+        assert {request.headers["Host"] for request in proxy.requests} == {"one.example:8080", "other.example:8080"}
 
 
 def test_advice_for_another_kind_of_server_names_a_button_of_the_dialog(open_dialog):
-    routes: dict[str, Json | Answer] = {"/props": {}, "/v1/models": {"data": [{"id": "m", "owned_by": "vllm"}]}}
-    with FaultyServer(stream(), routes=routes) as server, pytest.raises(EngineRefused) as raised:
-        LlamaServerEngine(server.url)
-    assert f"“{open_dialog('').test.text()}”" in raised.value.advice
-
-
-def test_several_servers_are_tested_one_after_the_other(open_dialog, tested):
-    with FaultyServer(stream()) as one, FaultyServer(stream()) as other:
-        found = tested(open_dialog(f"{one.url}, {other.url}"))
-        assert found.count("✓ serves bytes") == 2
+    with FaultyServer(stream(), routes={"/props": {}}) as server, pytest.raises(EngineRefused) as raised:
+        LlamaServerEngine(ServerAddress(server.url))
+    assert f"“{open_dialog().test.text()}”" in raised.value.advice
 
 
 def test_the_models_of_a_router_are_offered(open_dialog, tested):
@@ -103,33 +131,17 @@ def test_the_models_of_a_router_are_offered(open_dialog, tested):
         dialog = open_dialog(server.url)
         assert not dialog.model.isVisible()
         assert "Write its name after the address" in tested(dialog)
-        assert not any(way.isEnabled() for way in dialog.use_buttons)
+        assert not may_be_used(dialog)
         assert [dialog.model.itemText(n) for n in range(dialog.model.count())] == ["one (unloaded)", "other (loaded)"]
         dialog.model.setCurrentIndex(1)
         dialog.model.activated.emit(1)
         assert dialog.address.text() == f"{server.url}#other"
-        assert all(way.isEnabled() for way in dialog.use_buttons)
+        assert may_be_used(dialog)
         assert "✓ serves other" in tested(dialog)
         assert dialog.model.currentData() == "other"
     dialog.address.setText("http://elsewhere:1")
     dialog.address.editingFinished.emit()
     assert not dialog.model.isVisible(), "these were the models of another server"
-
-
-def test_closing_it_ends_the_wait_for_a_model(open_dialog, qtbot):
-    with FaultyRouter(stream(), models={"one": ["loading"]}) as server:
-        dialog = open_dialog(server.url)
-        dialog.test.click()
-        qtbot.waitUntil(lambda: "is loading one" in dialog.testing.text())
-        (asking,) = [thread for thread in threading.enumerate() if thread.name == "ask the server"]
-        dialog.reject()
-        asking.join(PATIENCE)
-        assert not asking.is_alive()
-
-
-def test_what_cannot_be_an_address_is_said(open_dialog, tested):
-    for name in ("office", "hf:nonsense"):
-        assert "is not a server address" in tested(open_dialog(name))
 
 
 def test_the_result_of_a_test_is_no_verdict_on_an_address_written_meanwhile(open_dialog, qtbot):
@@ -139,29 +151,44 @@ def test_the_result_of_a_test_is_no_verdict_on_an_address_written_meanwhile(open
         gate.wait(PATIENCE)
         return ()
 
-    dialog = open_dialog("http://127.0.0.1:1", probe=wait)
+    dialog = open_dialog("http://127.0.0.1:1", wait)
     dialog.test.click()
     dialog.address.setText("http://127.0.0.1:2")
     gate.set()
     qtbot.waitUntil(dialog.test.isEnabled)
-    assert all(press.isEnabled() for press in dialog.use_buttons)
+    assert may_be_used(dialog)
     dialog.address.setText("http://127.0.0.1:1")
-    assert not any(press.isEnabled() for press in dialog.use_buttons)
+    assert not may_be_used(dialog)
 
 
-def test_it_closes_while_a_silent_server_is_asked(open_dialog, qtbot):
-    with FaultyServer(stream(), routes={"/props": hold}) as server:
-        dialog = open_dialog(server.url)
+def test_closing_it_ends_the_wait_for_a_model_and_does_not_wait_for_a_silent_server(open_dialog, qtbot):
+    def asking() -> list[threading.Thread]:
+        return [thread for thread in threading.enumerate() if thread.name == "ask the server"]
+
+    with FaultyRouter(stream(), models={"one": ["loading"]}) as router:
+        dialog = open_dialog(router.url)
         dialog.test.click()
-        qtbot.waitUntil(lambda: bool(server.requests))
+        qtbot.waitUntil(lambda: "is loading one" in dialog.testing.text())
+        (waiting,) = asking()
+        dialog.reject()
+        waiting.join(PATIENCE)
+        assert not waiting.is_alive()
+    with FaultyServer(stream(), routes={"/props": hold}) as silent:
+        dialog = open_dialog(silent.url)
+        dialog.test.click()
+        qtbot.waitUntil(lambda: bool(silent.requests))
         assert not dialog.test.isEnabled()
         dialog.reject()
         assert not dialog.isVisible()
-        assert "ask the server" in {thread.name for thread in threading.enumerate()}, "it was waited for"
+        assert asking(), "it was waited for"
+
+
+# What is kept
 
 
 def test_the_server_is_used_as_it_was_set_up(open_dialog, qtbot, servers):
-    dialog = open_dialog("http://a:1, http://b:2", "secret")
+    dialog = open_dialog("http://a:1, http://b:2")
+    dialog.key.edit.setText("secret")
     tokens = dialog.form.editor("cap", "tokens")
     assert isinstance(tokens, QSpinBox)
     tokens.setValue(500)
@@ -173,50 +200,55 @@ def test_the_server_is_used_as_it_was_set_up(open_dialog, qtbot, servers):
         assert (address.key, options.cap.tokens) == ("secret", 500)
 
 
-def test_a_name_that_cannot_be_given_is_said_before_anything_is_kept(open_dialog, servers, qtbot):
+def test_what_cannot_be_kept_is_said(open_dialog, servers, qtbot, tmp_path):
     servers.keep({"http://a:1": KnownServer(name="office")})
     dialog = open_dialog("http://b:2", purpose=Purpose.KEEP)
-    name = dialog.form.editor("name")
-    assert isinstance(name, QLineEdit)
-    qtbot.keyClicks(name, "office")
-    name.editingFinished.emit()
-    dialog.use_buttons[0].click()
+    write_setting(dialog, "office", "name")
+    (save,) = dialog.use_buttons
+    save.click()
     qtbot.waitUntil(lambda: "“office” already names http://a:1." in report_of(dialog))
     assert servers.address_of("office") == "http://a:1"
 
+    (tmp_path / "a file").touch()
+    unwritable = KnownServers(tmp_path / "a file" / "servers.json", lambda: Secrets(NO_KEYRING))
+    dialog = open_dialog("http://b:2", servers=unwritable)
+    problems: list[object] = []
+    dialog.failed.connect(problems.append)
+    with qtbot.waitSignal(dialog.use_wanted):
+        dialog.use_buttons[0].click()
+    assert ["could not be saved" in str(problem) for problem in problems] == [True]
 
-def test_what_is_known_is_shown_again_but_never_the_key(open_dialog, servers, qtbot):
+    (tmp_path / "servers.json").write_text("damaged")
+    assert "servers.json cannot be read" in report_of(open_dialog("http://a:1"))
+
+
+def test_what_is_known_is_shown_again_but_never_the_key(open_dialog, servers, ring, qtbot):
     servers.keep({"http://a:1": KnownServer(cap=Cap(tokens=7))}, "secret")
     dialog = open_dialog("http://a:1/v1/", purpose=Purpose.KEEP)
     assert dialog.known.cap.tokens == 7
     assert dialog.key.typed == ""
     assert "kept" in dialog.key.edit.placeholderText()
+    ring.locked = True
+    dialog.key.forget.click()
+    qtbot.waitUntil(lambda: "did not forget the key" in dialog.key.message.text())
+    ring.locked = False
     dialog.key.forget.click()
     qtbot.waitUntil(lambda: "forgotten" in dialog.key.message.text())
     assert servers.key("http://a:1") is None
     assert dialog.key.forget.isHidden()
 
 
-def test_a_person_is_told_how_long_a_key_is_kept(open_dialog, servers, qtbot, tmp_path):
+def test_a_person_is_told_how_long_a_key_is_kept(open_dialog, qtbot, tmp_path):
     dialog = open_dialog()
     qtbot.waitUntil(lambda: "kept in the system's keyring" in dialog.key.message.text())
-    keyless = ServerDialog(
-        KnownServers(tmp_path / "other.json", lambda: Secrets(NO_KEYRING)), "", tuple, Purpose.KEEP, dialog
-    )
+    keyless = open_dialog(servers=KnownServers(tmp_path / "other.json", lambda: Secrets(NO_KEYRING)))
     qtbot.waitUntil(lambda: "until Baton is closed" in keyless.key.message.text())
-
-
-def test_a_locked_keyring_is_said_when_a_key_is_to_be_forgotten(open_dialog, servers, ring, qtbot):
-    servers.keep({"http://a:1": KnownServer()}, "secret")
-    ring.locked = True
-    dialog = open_dialog("http://a:1")
-    dialog.key.forget.click()
-    qtbot.waitUntil(lambda: "did not forget the key" in dialog.key.message.text())
 
 
 def test_everything_has_a_name(open_dialog):
     dialog = open_dialog("http://a:1")
     dialog.fold.click()
+    assert dialog.form.isVisible()
     for press in dialog.findChildren(QPushButton):
         assert press.accessibleName() or press.text()
     for edit in dialog.findChildren(QLineEdit):

@@ -1,41 +1,52 @@
-"""The window with its large model on a server: loading, states, the bill, a cap, what is not possible there."""
+"""The window with its large model on a server: loading, states, the bill, what is not possible, a server that dies."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QLabel, QPushButton, QWidget
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.inspector.panel import Tab
 from baton_reasoning.app.servers.monitor import ServerMonitor
 from baton_reasoning.app.servers.server_dialog import ServerDialog
-from baton_reasoning.app.session.loaded_models import LoadState
+from baton_reasoning.app.session.loaded_models import Loading, LoadState
 from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.models_page import LazyModelsPage
 from baton_reasoning.app.window.pair_dialog import PairDialog
+from baton_reasoning.core.demo_pair import SMALL_MODEL
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.local.engine import LocalEngine
+from baton_reasoning.core.engines.remote.connection import RetryPolicy, ServerAddress
+from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
+from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
+from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.engines.usage import Prices
-from baton_reasoning.core.models.options import DemoModel, Switch, parse_source
+from baton_reasoning.core.models.options import DemoModel, LoadOptions, Switch, parse_source
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.secrets import Secrets
+from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
 from baton_reasoning.core.thinking.requests import Until
-from tests.fakes.faulty_server import Answer, FaultyServer, Wire, end, error, hold, progress, stream, token
+from tests.app.conftest import ScriptedLoader
+from tests.fakes.faulty_server import Answer, FaultyServer, Wire, about, end, error, hold, progress, stream, token
 from tests.fakes.keyrings import MemoryKeyring
-from tests.servers.llama_server import KEY
+from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
 
 pytestmark = pytest.mark.slow
-OPENED_BY_THE_LARGE = RunSettings(policy=EveryStep.Settings(opening=6, n1=6, until=Until.TOKENS), max_tokens=80)
-Connect = Callable[..., MainWindow]
+
+
+def opened_by_the_large(tokens: int, **more: Any) -> RunSettings:
+    return RunSettings(policy=EveryStep.Settings(opening=tokens, n1=6, until=Until.TOKENS), **more)
 
 
 @pytest.fixture
@@ -51,7 +62,7 @@ def connect(qtbot, tmp_path):
         window = MainWindow(paths, loader)
         windows.append(window)
         choice = window.preferences.value.models.replaced(Author.LARGE, parse_source(url))
-        window.preferences.change(models=choice, run=OPENED_BY_THE_LARGE)
+        window.preferences.change(models=choice, run=opened_by_the_large(6, max_tokens=80))
         window.resize(1440, 900)
         window.show()
         window.begin_work()
@@ -63,17 +74,6 @@ def connect(qtbot, tmp_path):
         window.deleteLater()
 
 
-def wait_until_ready(qtbot: QtBot, window: MainWindow) -> None:
-    qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
-
-
-def wait_for_the_answer(qtbot: QtBot, window: MainWindow) -> None:
-    def over() -> bool:
-        return window.session.current is not None and window.session.current.trace.ended is not None
-
-    qtbot.waitUntil(lambda: over() and window.session.ready)
-
-
 def words_of(widget: QWidget) -> str:
     return "\n".join(label.text() for label in widget.findChildren(QLabel) if not label.isHidden())
 
@@ -82,13 +82,11 @@ def words_of(widget: QWidget) -> str:
 def test_the_bill_stands_in_the_inspector(connect, qtbot, server):
     known = KnownServer(prices=Prices(read=1, written=2, currency="EUR"), supports_prefetch=Switch.ON)
     window = connect(server.url, known, KEY)
-    wait_until_ready(qtbot, window)
+    qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
     assert "its server: ✓ connected" in window.topbar.pair.accessibleName()
     window.session.ask("What is 2 + 2?")
-    wait_for_the_answer(qtbot, window)
-    assert window.session.current
-    trace = window.session.current.trace
-    assert trace.totals[Author.LARGE].decoded > 0
+    qtbot.waitUntil(lambda: window.session.ready and window.session.current is not None)
+    assert window.session.current.trace.totals[Author.LARGE].decoded > 0
     window.inspector.tabs.setCurrentIndex(Tab.RUN)
     assert "s for first tokens" in words_of(window.inspector.run)
     assert " in its KV cache already" in words_of(window.inspector.run)
@@ -108,12 +106,10 @@ def test_a_server_is_connected_from_the_models_page(qtbot, make_window):
     (connect,) = [each for each in tab.part.pairs.findChildren(QPushButton) if each.text() == "Connect to a server…"]
     connect.click()
     dialog = window.findChild(ServerDialog)
-    assert dialog
     assert dialog.isVisible()
     dialog.address.setText("http://office:8080")
     dialog.key.edit.setText("secret")
-    use_as_large = dialog.use_buttons[-1]
-    use_as_large.click()
+    dialog.use_buttons[-1].click()
     qtbot.waitUntil(lambda: str(window.preferences.value.models.large) == "http://office:8080")
     qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
     assert window.models.servers.server("http://office:8080").address.key == "secret"
@@ -124,11 +120,9 @@ def test_a_server_is_set_up_where_the_two_models_are_chosen(qtbot, make_window):
     window = make_window()
     window.page_actions.choose_models()
     pair = window.findChild(PairDialog)
-    assert pair
     pair.edits[Author.LARGE].setText("http://office:8080")
     pair.server_buttons[Author.LARGE].click()
     form = pair.findChild(ServerDialog)
-    assert form
     assert form.address.text() == "http://office:8080"
     form.address.setText("http://office:8081, http://office:8082")
     form.use_buttons[0].click()
@@ -156,16 +150,18 @@ class Steps:
 
 def test_each_state_of_the_server_is_seen_in_the_top_bar(connect, qtbot):
     steps = Steps(progress(40, 100), token("a", 1), end(1, "eos"))
-    with FaultyServer(steps, error(400, "no more")) as faulty:
+    with FaultyServer(steps, routes={"/props": error(503, "Loading model")}) as faulty:
         window = connect(faulty.url)
-        wait_until_ready(qtbot, window)
         pair = window.topbar.pair
 
         def says(words: str) -> None:
             qtbot.waitUntil(lambda: words in pair.accessibleName())
             assert words in words_of(pair)
 
+        qtbot.waitUntil(lambda: "Loading model" in pair.accessibleName())
+        faulty.routes |= about()
         says("✓ connected")
+        qtbot.waitUntil(lambda: " ms" in words_of(pair))
         window.session.ask("What is 2 + 2?")
         says("◷ waiting for a slot")
         steps.go_on()
@@ -178,33 +174,9 @@ def test_each_state_of_the_server_is_seen_in_the_top_bar(connect, qtbot):
         name = window.models.pair.cards[Author.LARGE].name
         pair.show_narrow(True)
         assert f"✓ {name}" in words_of(pair).splitlines(), "a narrow header has room for the sign"
-
-
-def test_a_server_that_goes_away_while_nobody_asks_it_is_seen(connect, qtbot):
-    with FaultyServer(stream()) as server:
-        window = connect(server.url)
-        wait_until_ready(qtbot, window)
-        qtbot.waitUntil(lambda: " ms" in words_of(window.topbar.pair))
-    lookout = window.findChild(ServerMonitor)
-    assert lookout
-    lookout.check()
-    qtbot.waitUntil(lambda: "✗ not answering" in words_of(window.topbar.pair))
-
-
-def test_a_server_that_loads_its_model_is_waited_for_and_that_is_seen(connect, qtbot):
-    loading = [True]
-
-    def props(wire: Wire) -> None:
-        if loading:
-            error(503, "Loading model")(wire)
-        else:
-            wire.json({"default_generation_settings": {"n_ctx": 1000}, "total_slots": 1, "chat_template": ""})
-
-    with FaultyServer(stream(end(0)), routes={"/props": props}) as server:
-        window = connect(server.url)
-        qtbot.waitUntil(lambda: "Loading model" in window.topbar.pair.accessibleName())
-        loading.clear()
-        wait_until_ready(qtbot, window)
+    pair.show_narrow(False)
+    window.findChild(ServerMonitor).check()
+    says("✗ not answering")
 
 
 def test_the_window_closes_at_once_while_a_server_is_silent(connect, qtbot):
@@ -221,13 +193,72 @@ def test_a_policy_that_a_server_cannot_serve_is_offered_again_with_other_models(
         "/v1/models": {"data": [{"id": "texts-only", "owned_by": "somebody"}]},
     }
     with FaultyServer(stream(), routes=routes) as server:
-        known = KnownServer(template=Path(__file__).with_name("chat.jinja"))
-        window = connect(server.url, known)
-        wait_until_ready(qtbot, window)
+        window = connect(server.url, KnownServer(template=Path(__file__).with_name("chat.jinja")))
+        qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
         actions = window.topbar.policy.findChildren(QAction)
         score, every = (next(a for a in actions if name in a.text()) for name in ("Step score", "Every step"))
         assert not score.isEnabled()
         assert every.isEnabled()
         window.models.load(window.preferences.value.models.replaced(Author.LARGE, DemoModel.LARGE))
-        wait_until_ready(qtbot, window)
+        qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
         assert score.isEnabled()
+
+
+# A server that dies
+
+
+class ServedLoader(ScriptedLoader):
+    """The demo's small model, and a large one on the server."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._address = ServerAddress(url, KEY)
+
+    def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading:
+        self.choices.append(choice)
+        small = LocalEngine(SMALL_MODEL, LoadOptions(context=512, threads=1))
+        options = RemoteOptions(RetryPolicy(first_pause=0.05, longest_pause=0.2, tries=4))
+        yield Pair(small, LlamaServerEngine(self._address, options, watcher))
+
+
+@pytest.mark.real_models
+def test_a_server_that_is_killed_is_one_line_with_a_button_and_the_conversation_goes_on_later(
+    make_window, qtbot, smollm2
+):
+    with LlamaServer(ServerOptions(str(smollm2))) as server:
+        window = make_window(ServedLoader(server.url), begin=False)
+        run = opened_by_the_large(24, max_tokens=34, temperature=0, limits=Limits(repetition=False))
+        window.preferences.change(run=run)
+        window.begin_work()
+        qtbot.waitUntil(lambda: window.models.pair.large is not None and window.session.ready)
+        line = window.chat.server_line
+
+        def written_by_large() -> int:
+            current = window.session.current
+            return current.trace.totals[Author.LARGE].kept if current else 0
+
+        window.session.ask("Count from one to one hundred.")
+        qtbot.waitUntil(lambda: written_by_large() > 5)
+    exchange = window.session.current
+    before = exchange.trace.text
+    assert written_by_large() < 24, "the takeover was over before"
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert exchange.trace.text.startswith(before)
+    assert len(exchange.trace.text) > len(before), "the small model went on alone"
+    assert exchange.trace.finish is not Finish.FAILED
+    qtbot.waitUntil(line.retry.isVisible)  # what the line says comes a moment later
+    assert "✗" in line.text.text()
+    assert line.text.text().count("127.0.0.1") == 1
+    assert window.notice.text == "", "the line says it"
+    line.retry.click()  # in vain
+    qtbot.waitUntil(line.retry.isEnabled)
+    assert line.isVisible()
+
+    with LlamaServer(replace(server.options, port=server.port)):
+        line.retry.click()
+        qtbot.waitUntil(lambda: not line.isVisible())
+        window.session.ask("And now?")
+        qtbot.waitUntil(lambda: window.session.ready and window.session.current is not exchange)
+        assert written_by_large() > 0  # how much, is up to the model: the text before is another each time
+        assert [each.problem for each in window.session.conversation.path] == [exchange.problem, "And now?"]
+        window.close()

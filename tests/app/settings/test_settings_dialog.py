@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtWidgets import QLabel, QScrollArea, QSpinBox, QWidget
+from PySide6.QtWidgets import QLabel, QScrollArea, QWidget
 
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.settings.dialog import SettingsDialog
@@ -20,60 +20,64 @@ def preferences(tmp_path, qtbot):
 
 
 @pytest.fixture
-def around(qtbot):
-    widget = QWidget()
-    qtbot.addWidget(widget)
-    widget.resize(1000, 800)
-    return widget
+def opened(preferences, qtbot):
+    around = QWidget()
+    qtbot.addWidget(around)
+    around.resize(1000, 800)
+
+    def opened(section=""):
+        dialog = SettingsDialog(preferences, around, section)
+        dialog.show()
+        return dialog
+
+    return opened
 
 
-def opened(preferences: Preferences, around: QWidget, section: str = "") -> SettingsDialog:
-    dialog = SettingsDialog(preferences, around, section)
-    dialog.show()
-    return dialog
-
-
-def shown(dialog: SettingsDialog) -> set[tuple[str, ...]]:
+def shown(dialog):
     return {path for path in dialog.form.paths() if dialog.form.editor(*path).isVisible()}
 
 
-def heads(dialog: SettingsDialog) -> list[str]:
+def heads(dialog):
     return [head.text() for head, _ in dialog.form._heads if head.isVisible()]
 
 
-def words(dialog: SettingsDialog) -> list[str]:
+def words(dialog):
     return [each.text() for each in dialog.findChildren(QLabel) if each.isVisible()]
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_few_settings_are_shown_until_all_are_asked_for(preferences, around, policy):
+def test_few_settings_are_shown_until_all_are_asked_for(preferences, opened, policy):
     preferences.change_run(policy=POLICIES[policy].Settings())
-    dialog = opened(preferences, around)
+    dialog = opened()
     assert len(shown(dialog)) <= MOST
     assert {("appearance", "look"), ("run", "policy", "policy"), ("run", "temperature")} <= shown(dialog)
     dialog.expert.click()
     assert shown(dialog) == set(dialog.form.paths())
     assert heads(dialog) == ["Appearance", "Models", "Answers", "Policy", "Limits"]
+    assert opened().expert.isChecked(), "the choice is remembered"
 
 
-def test_a_setting_that_was_changed_stays_among_the_usual_ones(preferences, around):
-    assert ("run", "top_k") not in shown(opened(preferences, around))
+def test_a_setting_that_was_changed_stays_among_the_usual_ones(preferences, opened):
+    assert ("run", "top_k") not in shown(opened())
     preferences.change_run(top_k=20)
-    dialog = opened(preferences, around)
+    dialog = opened()
     assert ("run", "top_k") in shown(dialog)
-    top_k = dialog.form.editor("run", "top_k")
-    assert isinstance(top_k, QSpinBox)
-    top_k.setValue(50)  # its default again: it does not vanish under the hand
+    preferences.change_window(sidebar=False)
+    dialog.form.editor("run", "top_k").setValue(50)  # its default again: it does not vanish under the hand
     assert ("run", "top_k") in shown(dialog)
+    assert preferences.value.run.top_k == 50
+    assert not preferences.value.window.sidebar, "what the window has kept meanwhile stays"
 
 
-def test_the_search_finds_all_settings_and_says_which_are_for_experts(preferences, around, qtbot):
-    dialog = opened(preferences, around)
+def test_the_search_finds_all_settings_and_says_which_are_for_experts(opened, qtbot):
+    dialog = opened()
     qtbot.keyClicks(dialog.search, "gpu layers")
     assert shown(dialog) == {("models", "gpu_layers")}
     assert any(text.startswith("Expert · ") for text in words(dialog))
     dialog.search.setText("temperature")
     assert not any("Expert" in text for text in words(dialog))
+    dialog.search.setText("policy")
+    assert (("run", "policy", "policy") in shown(dialog), heads(dialog)) == (True, ["Policy"])
     dialog.search.setText("nowhere")
     assert shown(dialog) == set()
     assert "No setting has these words." in words(dialog)
@@ -81,15 +85,8 @@ def test_the_search_finds_all_settings_and_says_which_are_for_experts(preference
     assert ("appearance", "look") in shown(dialog)
 
 
-def test_the_policy_is_found_under_its_own_name(preferences, around, qtbot):
-    dialog = opened(preferences, around)
-    qtbot.keyClicks(dialog.search, "policy")
-    assert ("run", "policy", "policy") in shown(dialog)
-    assert heads(dialog) == ["Policy"]
-
-
-def test_fields_stay_where_they_are_whichever_are_shown(preferences, around, qtbot):
-    dialog = opened(preferences, around)
+def test_fields_stay_where_they_are_whichever_are_shown(opened, qtbot):
+    dialog = opened()
     look = dialog.form.editor("appearance", "look")
     usual = look.mapTo(dialog, look.rect().topLeft()).x()
     dialog.expert.click()
@@ -98,33 +95,17 @@ def test_fields_stay_where_they_are_whichever_are_shown(preferences, around, qtb
     assert look.mapTo(dialog, look.rect().topLeft()).x() == usual
 
 
-def test_the_choice_of_the_view_is_remembered(preferences, around):
-    opened(preferences, around).expert.click()
-    assert opened(preferences, around).expert.isChecked()
-
-
-def test_a_section_that_is_asked_for_is_scrolled_to(preferences, around, qtbot):
+def test_a_section_that_is_asked_for_is_scrolled_to(preferences, opened, qtbot):
     preferences.change_window(expert=True)
-    dialog = opened(preferences, around, "policy")
+    dialog = opened("policy")
     (area,) = dialog.findChildren(QScrollArea)
     head = dialog.form.head("run", "policy")
-    assert head
     qtbot.waitUntil(lambda: 0 <= head.mapTo(area, head.rect().topLeft()).y() < 60)
 
 
-def test_the_values_of_the_demo_pair_are_told_beside_the_policy(preferences, around):
-    dialog = opened(preferences, around)
+def test_the_values_of_the_demo_pair_are_told_beside_the_policy(preferences, opened):
+    dialog = opened()
     (told,) = (text for text in words(dialog) if "demo pair" in text)
     assert "tokens per takeover 16" in told
     preferences.change(models=ModelChoice(small="a.gguf", large="b.gguf"))
     assert not any("demo pair" in text for text in words(dialog))
-
-
-def test_a_changed_setting_leaves_what_the_window_has_kept_meanwhile(preferences, around):
-    dialog = opened(preferences, around)
-    dialog.expert.click()
-    top_k = dialog.form.editor("run", "top_k")
-    assert isinstance(top_k, QSpinBox)
-    top_k.setValue(20)
-    assert preferences.value.run.top_k == 20
-    assert preferences.value.window.expert

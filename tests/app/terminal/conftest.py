@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+import re
+from collections.abc import Callable, Iterator
 from subprocess import CompletedProcess
 from typing import Any, ClassVar, Self, cast
 
+import click
 import pytest
 
 from baton_reasoning.app.cli import main
+from baton_reasoning.app.terminal.command_line import LazyCommand
 from baton_reasoning.core.engines import open as open_module
 from baton_reasoning.core.engines.local.engine import LocalEngine
 
 Baton = Callable[..., CompletedProcess[str]]
 DEMO = ("--small", "demo", "--large", "demo")
 """Names the demo pair, which then takes any problem."""
-
-
 MOST_KEPT = 4
 """Engines that stay loaded: the two of the demo pair, and those used last with other options."""
+SCOREBOARD = re.compile(r"(small|both|large)(?: alone|, \d+% by large) +\d{5}  ([✓✗])  +\d+\.\d s")
+DEMO_MARKS = [("small", "✗"), ("both", "✓"), ("large", "✓")]
 
 
 class KeptEngine(LocalEngine):
@@ -44,6 +48,13 @@ class KeptEngine(LocalEngine):
         self.idle.append(self)
         if len(self.idle) > MOST_KEPT:
             LocalEngine.close(self.idle.pop(0))
+
+
+class Keyboard(io.StringIO):
+    """Standard input at which a person sits."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.fixture(scope="session")
@@ -82,3 +93,18 @@ def config(tmp_path, monkeypatch):
     file = tmp_path / "baton" / "config.toml"
     file.parent.mkdir()
     return file
+
+
+def commands_of(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Yield each command, groups as well, with the words by which it is called after `baton`."""
+    for name, command in group.commands.items():
+        found = command.command if isinstance(command, LazyCommand) else command
+        yield (*path, name), found
+        if isinstance(found, click.Group):
+            yield from commands_of(found, (*path, name))
+
+
+def demo_marks(text: str) -> list[tuple[str, str]]:
+    """Who is marked how in the three rows of the demo's scoreboard, with which the text must end."""
+    rows = [SCOREBOARD.fullmatch(line) for line in text.splitlines()[-3:]]
+    return [(row[1], row[2]) for row in rows if row]

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -38,7 +37,7 @@ in_both = pytest.mark.parametrize("database", [batch_folder.HISTORY, batch_folde
 """Batches are kept in the history, or in their folder."""
 
 
-def test_a_file_is_solved_graded_and_reported(tmp_path, baton):
+def test_a_file_is_solved_and_graded_and_then_reported_and_graded_again_without_running_anything(tmp_path, baton):
     out = tmp_path / "out"
     done = baton("batch", "run", str(BATCH_PROBLEMS), "--arm", "small", "--arm", "large", *TWO, "--out", str(out))
     assert done.returncode == 0, done.stderr
@@ -50,21 +49,14 @@ def test_a_file_is_solved_graded_and_reported(tmp_path, baton):
     shown = (done.stdout, baton("batch", "report", str(out)).stdout)
     assert [("Both demo models are equally fast" in text, "s/answer" in text) for text in shown] == [(True, False)] * 2
     assert {path.name for path in out.iterdir()} >= {"results.csv", "results.jsonl", "report.html", "report.json"}
-
-
-def test_a_batch_that_is_done_is_reported_and_graded_again_without_running_anything(tmp_path, baton):
-    """For a program every line is JSON, and the last is the report."""
-    out = str(tmp_path / "out")
-    first = baton("batch", "run", str(BATCH_PROBLEMS), "--arm", "large", *TWO, "--out", out, "--json")
-    *results, report = first.stdout.splitlines()
-    assert [json.loads(line)["arm"] for line in results] == ["large", "large"]
-    assert json.loads(report)["report"]["arms"][0]["done"] == 2
-    again = baton("batch", "resume", out, "--json")
-    assert (again.returncode, again.stdout.splitlines()) == (0, [report]), again.stderr
-    graded = baton("batch", "grade", out, "--grade", "regex:no such words", "--json")
+    again = baton("batch", "resume", str(out), "--json")
+    assert again.returncode == 0, again.stderr
+    (report,) = again.stdout.splitlines()
+    assert [arm["done"] for arm in json.loads(report)["report"]["arms"]] == [2, 2]
+    graded = baton("batch", "grade", str(out), "--grade", "regex:no such words", "--json")
     assert graded.returncode == 0, graded.stderr
-    assert "2 answers were graded again" in graded.stderr
-    assert json.loads(graded.stdout)["report"]["arms"][0]["wrong"] == 2
+    assert "4 answers were graded again" in graded.stderr
+    assert [arm["wrong"] for arm in json.loads(graded.stdout)["report"]["arms"]] == [2, 2]
 
 
 def test_a_batch_with_an_error_is_resumed_with_its_own_models_context_and_number_at_once(tmp_path, baton):
@@ -139,15 +131,21 @@ def test_what_another_program_is_writing_is_neither_waited_for_nor_called_stoppe
     assert f"Another program is writing 1 answer. When it is done: baton batch report {out}" in done.stderr
 
 
-def test_other_models_are_arms_that_run_when_the_first_are_done(tmp_path, baton):
-    """The files of the demo pair in exchanged roles."""
-    models = ("--small", "demo", "--small", str(LARGE_MODEL), "--large", "demo", "--large", str(SMALL_MODEL))
-    arms = ("--arm", "small", "--arm", "large")
-    done = baton("batch", "run", str(BATCH_PROBLEMS), *arms, *models, *TWO, "--out", str(tmp_path / "out"), "--json")
+def test_other_models_are_arms_that_run_when_the_first_are_done_and_are_missed_before(tmp_path, baton):
+    """The files of the demo pair in exchanged roles. For a program every line is JSON, and the last is the report."""
+    out = tmp_path / "out"
+    models = ("--small", "demo", "--small", str(LARGE_MODEL), "--large", "demo", "--large")
+    run = ("batch", "run", str(BATCH_PROBLEMS), "--arm", "small", "--arm", "large", *TWO, "--out", str(out), *models)
+    missing = baton(*run, str(tmp_path / "missing.gguf"))
+    assert (missing.returncode, list(out.iterdir())) == (2, []), "nothing was begun"
+    assert "missing.gguf" in missing.stderr.splitlines()[-1]
+    done = baton(*run, str(SMALL_MODEL), "--json")
     assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout.splitlines()[-1])["report"]
+    *results, last = map(json.loads, done.stdout.splitlines())
+    report = last["report"]
     expected = {"small", "large", f"small, {LARGE_MODEL.stem}", f"large, {SMALL_MODEL.stem}"}
     assert {arm["name"]: arm["done"] for arm in report["arms"]} == dict.fromkeys(expected, 2)
+    assert sorted(result["arm"] for result in results) == sorted([*expected] * 2)
     assert set(report["other_smalls"]) == {str(LARGE_MODEL)}
 
 
@@ -156,13 +154,8 @@ def written(path: Path, text: str) -> str:
     return str(path)
 
 
-def test_a_large_model_that_is_missing_is_named_before_the_first_one_runs(tmp_path, capsys):
-    problems, out = tmp_path / "p.jsonl", tmp_path / "out"
-    problems.write_text('{"problem": "2 + 2?", "answer": "4"}', encoding="utf-8")
-    arguments = ["batch", "run", str(problems), "--out", str(out), "--small", "demo", "--large", "demo"]
-    assert main([*arguments, "--large", str(tmp_path / "missing.gguf")]) == 2
-    assert "missing.gguf" in capsys.readouterr().err.splitlines()[-1]
-    assert not list(out.iterdir()), "nothing was begun"
+def lines_of(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text("utf-8").splitlines() if line]
 
 
 def create(folder: BatchFolder) -> None:
@@ -174,17 +167,6 @@ def names(folder: BatchFolder) -> list[str]:
     path = Paths.of_user().store if folder.database == batch_folder.HISTORY else folder.path / folder.database
     with Store.open(path) as store:
         return [batch.name for batch in store.batches.all()]
-
-
-@in_both
-def test_a_folder_that_is_deleted_meanwhile_is_named(tmp_path, database):
-    folder = BatchFolder(tmp_path / "out", database)
-    folder.prepare()
-    create(folder)
-    folder.refuse_lost()
-    shutil.rmtree(folder.path)
-    with pytest.raises(StoreError, match=r"out was moved or deleted while its batch ran. A batch of the history is"):
-        folder.refuse_lost()
 
 
 def test_a_batch_that_cannot_be_graded_needs_to_be_confirmed(tmp_path, capsys, baton):
@@ -204,11 +186,10 @@ def test_a_batch_that_cannot_be_graded_needs_to_be_confirmed(tmp_path, capsys, b
 def test_the_columns_of_problem_answer_and_id_can_be_named(tmp_path, baton):
     file = written(tmp_path / "p.csv", "a,b,c\nfirst,2 + 2?,4\n")
     columns = ("--column", "problem=b", "--column", "answer=c", "--column", "id=a")
-    model = ("--arm", "large", "-n", "4", *TWO)
-    done = baton("batch", "run", file, *columns, *model, "--out", str(tmp_path / "out"), "--json")
-    result = json.loads(done.stdout.splitlines()[0])
+    run = ("batch", "run", file, *columns, "--arm", "large", "-n", "4", *TWO, "--json")
+    result = json.loads(baton(*run, "--out", str(tmp_path / "out")).stdout.splitlines()[0])
     assert (result["id"], result["problem"], result["expected"]) == ("first", "2 + 2?", "4")
-    done = baton("batch", "run", file, *columns, *model, "--grade", "none", "--out", str(tmp_path / "none"), "--json")
+    done = baton(*run, "--grade", "none", "--out", str(tmp_path / "none"))
     assert json.loads(done.stdout.splitlines()[0])["expected"] is None
 
 
@@ -224,47 +205,6 @@ def test_of_two_programs_that_found_a_folder_free_only_one_takes_it(tmp_path, da
     assert "slower" not in names(slower)
     with folder.opened() as (_, batch):
         assert batch.name == "mine"
-
-
-@pytest.mark.skipif(os.name != "posix", reason="Windows has other permissions")
-@in_both
-def test_only_the_owner_may_read_the_folder_of_a_batch(tmp_path, database):
-    folder = BatchFolder(tmp_path / "out", database)
-    folder.prepare()
-    assert list(folder.path.iterdir()) == []
-    create(folder)
-    assert folder.path.stat().st_mode & 0o777 == 0o700
-    assert {file.stat().st_mode & 0o777 for file in folder.path.iterdir()} == {0o600}
-
-
-@pytest.mark.parametrize("killed_at", ["the models", "the link"])
-@in_both
-def test_the_folder_of_a_command_that_was_killed_before_its_batch_began_is_not_lost(
-    tmp_path, baton, killed_at, database
-):
-    """While the models are loaded nothing of the batch is there. In its own folder it is found without the link."""
-    out = tmp_path / "out"
-    code = """if True:
-        import os, pathlib, sys
-        from baton_reasoning.app.terminal.batch_folder import BatchFolder
-        def create(store):
-            if sys.argv[3] == "the link":
-                store.batches.create("mine", {}, [], [])
-            os._exit(9)
-        folder = BatchFolder(pathlib.Path(sys.argv[1]), sys.argv[2])
-        folder.prepare()
-        folder.create(create)"""
-    assert subprocess.run([sys.executable, "-c", code, out, database, killed_at]).returncode == 9
-    run = ("batch", "run", str(BATCH_PROBLEMS), "--arm", "large", "-n", "4", *TWO, "--out", str(out))
-    resumed = baton("batch", "resume", str(out))
-    begun = baton(*run, *(["--no-history"] if database != "history" else []))
-    if killed_at == "the link" and database != "history":
-        assert resumed.returncode == 0, resumed.stderr
-        assert f"{out} holds a batch already. Continue it with baton batch resume {out}" in begun.stderr
-    else:
-        assert f"{out} holds no batch. Name the folder that baton batch run wrote into." in resumed.stderr
-        assert begun.returncode == 0, begun.stderr
-        assert baton("batch", "resume", str(out)).returncode == 0
 
 
 def test_a_link_that_cannot_be_written_leaves_no_batch(tmp_path):
@@ -286,6 +226,10 @@ def test_a_full_disk_leaves_no_broken_link(tmp_path, database):
     """In its own folder the batch is found without the link, if it could not be deleted either."""
     folder = BatchFolder(tmp_path / "out", database)
     folder.prepare()
+    if database != "history":
+        with a_full_disk(), pytest.raises(StoreError, match=r"batch.sqlite"):
+            create(folder)
+        folder.prepare()
     with ExitStack() as until_the_end:
 
         def create_and_fill(store: Store) -> str:
@@ -299,15 +243,6 @@ def test_a_full_disk_leaves_no_broken_link(tmp_path, database):
     assert folder.holds_batch is (database != "history")
 
 
-def test_a_database_that_cannot_be_written_is_one_sentence(tmp_path):
-    folder = BatchFolder(tmp_path / "out", batch_folder.STORE_FILE)
-    folder.prepare()
-    with a_full_disk(), pytest.raises(StoreError, match=r"batch.sqlite"):
-        create(folder)
-    folder.prepare()
-    create(folder)
-
-
 @pytest.mark.parametrize("text", ["", "[]", "{}", "\xff"])
 def test_a_link_that_is_none_is_named(tmp_path, text):
     """An empty one is left by a program that is killed between the two steps of writing it."""
@@ -318,22 +253,33 @@ def test_a_link_that_is_none_is_named(tmp_path, text):
 
 
 @in_both
-def test_the_link_names_the_database_and_a_batch_of_an_earlier_version_is_found_without(tmp_path, database):
-    """Earlier versions named the batch alone, and wrote no link to one that was kept in its folder."""
+def test_a_folder_is_its_owners_and_its_link_names_the_database_and_the_batch(tmp_path, database):
+    """Earlier versions named the batch alone, and wrote no link to one in its folder, as a command that is killed."""
     folder = BatchFolder(tmp_path / "out", database)
     link = folder.path / batch_folder.LINK_FILE
     folder.prepare()
+    assert list(folder.path.iterdir()) == []
     create(folder)
+    folder.refuse_lost()
+    if os.name == "posix":  # Windows has other permissions
+        assert folder.path.stat().st_mode & 0o777 == 0o700
+        assert {file.stat().st_mode & 0o777 for file in folder.path.iterdir()} == {0o600}
     told = json.loads(link.read_text("utf-8"))
     assert told["database"] == database
     assert (folder.path / batch_folder.STORE_FILE).exists() == (database != "history")
-    earlier = [json.dumps({**told, "starting": ""}), json.dumps({"batch": told["batch"]})]
-    for text in [*earlier, *([""] if database != "history" else [])]:
+    for text in (json.dumps({**told, "starting": ""}), json.dumps({"batch": told["batch"]}), ""):
         link.unlink()
         if text:
             link.write_text(text, encoding="utf-8")
+        elif database == "history":  # the folder of a command that was killed before its batch began is free
+            folder.prepare()
+            create(folder)
+            continue
         with BatchFolder(folder.path).opened() as (_, batch):
             assert batch.id == told["batch"]
+    shutil.rmtree(folder.path)
+    with pytest.raises(StoreError, match=r"out was moved or deleted while its batch ran. A batch of the history is"):
+        folder.refuse_lost()
 
 
 def test_results_that_cannot_be_written_are_written_later(tmp_path, capsys):
@@ -346,26 +292,6 @@ def test_results_that_cannot_be_written_are_written_later(tmp_path, capsys):
     assert f"Every answer is saved. To write it: baton batch report {folder.path}" in capsys.readouterr().err
     folder.file(".csv").rmdir()
     assert main(report) == 0
-
-
-def test_a_batch_is_run_again_from_its_report_however_long_its_results_are(tmp_path, baton, monkeypatch):
-    first, second = tmp_path / "first", tmp_path / "second"
-    arms = ("--arm", "baton", "--seeds", "2", "--seed", "7", "--set", "n1=9")
-    run = ("batch", "run", str(BATCH_PROBLEMS), *arms, "--limit", "1", "--parallel", "1", "--out", str(first))
-    assert baton(*run).returncode == 0
-    most = (first / "report.json").stat().st_size
-    monkeypatch.setattr("baton_reasoning.core.files.LARGEST_TEXT", most)
-    with (first / "results.jsonl").open("a", encoding="utf-8") as results:
-        results.write("\n" * most)
-    options = ("--parallel", "1", "--context", "1024", "--out", str(second))
-    again = baton("batch", "again", str(first / "report.json"), *options)
-    assert again.returncode == 0, again.stderr
-    texts = []
-    for folder in (first, second):
-        lines = [json.loads(line) for line in (folder / "results.jsonl").read_text("utf-8").split("\n") if line]
-        texts.append([(line["id"], line["arm"], line["seed"], line["text"], line["outcome"]) for line in lines])
-    assert len(texts[0]) == 2
-    assert texts[0] == texts[1]
 
 
 def test_results_are_in_the_home_folder_or_in_one_of_this_folder(tmp_path, baton, monkeypatch):
@@ -381,20 +307,21 @@ def test_results_are_in_the_home_folder_or_in_one_of_this_folder(tmp_path, baton
     assert (tmp_path / "results" / "report.json").exists()
 
 
-def test_a_folder_with_a_batch_or_with_a_file_of_somebody_is_not_written_over(tmp_path, capsys):
-    run = ["batch", "run", str(BATCH_PROBLEMS), "--out", str(tmp_path)]
-    mine = written(tmp_path / "results.csv", "mine")
-    assert main(run) == 2
-    assert f"{mine} exists already. Name another folder with --out." in capsys.readouterr().err
-    assert Path(mine).read_text() == "mine"
+def test_a_folder_with_a_batch_or_with_a_file_of_somebody_is_not_written_over(tmp_path, baton):
+    run = ("batch", "run", str(BATCH_PROBLEMS), "--out", str(tmp_path))
+    mine = Path(written(tmp_path / "results.csv", "mine"))
+    refused = baton(*run)
+    assert (refused.returncode, mine.read_text()) == (2, "mine")
+    assert f"{mine} exists already. Name another folder with --out." in refused.stderr
     with Store.open(tmp_path / batch_folder.STORE_FILE) as store:
         store.batches.create("mine", {}, [], [])
-    assert main(run) == 2
-    assert f"Continue it with baton batch resume {tmp_path}, or name another --out." in capsys.readouterr().err
+    refused = baton(*run)
+    assert refused.returncode == 2
+    assert f"Continue it with baton batch resume {tmp_path}, or name another --out." in refused.stderr
 
 
-@pytest.mark.parametrize("is_database", [True, False], ids=["a database", "no database"])
-def test_somebodys_own_file_of_the_databases_name_stays_as_it_is(tmp_path, capsys, is_database):
+@pytest.mark.parametrize("is_database", [True, False])
+def test_somebodys_own_file_of_the_databases_name_stays_as_it_is(tmp_path, baton, is_database):
     mine = tmp_path / batch_folder.STORE_FILE
     if is_database:
         with closing(sqlite3.connect(mine)) as connection:
@@ -402,102 +329,50 @@ def test_somebodys_own_file_of_the_databases_name_stays_as_it_is(tmp_path, capsy
     else:
         mine.write_text("mine", encoding="utf-8")
     content = mine.read_bytes()
-    assert main(["batch", "run", str(BATCH_PROBLEMS), "--out", str(tmp_path), "--no-history"]) == 2
-    assert f"{mine} exists already. Name another folder with --out." in capsys.readouterr().err
-    assert main(["batch", "report", str(tmp_path)]) == 2
-    assert f"{tmp_path} holds no batch." in capsys.readouterr().err
+    refused = baton("batch", "run", str(BATCH_PROBLEMS), "--out", str(tmp_path), "--no-history")
+    assert refused.returncode == 2
+    assert f"{mine} exists already. Name another folder with --out." in refused.stderr
+    refused = baton("batch", "report", str(tmp_path))
+    assert (refused.returncode, f"{tmp_path} holds no batch." in refused.stderr) == (2, True)
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [(mine.name, content)]
     BatchFolder(tmp_path).prepare()
 
 
-def test_a_report_that_is_none_is_refused(tmp_path, capsys):
-    report = written(tmp_path / "report.json", "{}")
-    assert main(["batch", "again", report, "--out", str(tmp_path / "out")]) == 2
-    assert "cannot be read as a report. Name the report.json of a batch" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ("batch run x.csv --arm luck", "'luck' is not one of"),
-        ("batch run x.csv --arm large=other.gguf", "names a model, which only 'drafted' takes"),
-        ("batch run x.csv --grade regex", "--grade cannot be 'regex'. Choose one of auto, exact,"),
-        ("batch run x.csv --grade regex:(", "is not valid"),
-        ("batch run x.csv --column gold", "Write problem=NAME, answer=NAME or id=NAME."),
-        ("batch resume nowhere", "nowhere holds no batch. Name the folder that baton batch run wrote into."),
-        ("batch grade nowhere --grade none", "--grade cannot be 'none'"),
-    ],
-)
-def test_what_cannot_be_done_is_told_in_a_sentence(line, words, capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert main(line.split()) == 2
-    (sentence,) = capsys.readouterr().err.splitlines()
-    assert words in sentence
-
-
-def test_evidence_compares_arms_and_the_random_one_at_equal_share(tmp_path, baton, monkeypatch):
-    monkeypatch.setattr(evidence, "ARMS", ("small", "baton", "random"))
-    done = baton("evidence", "--limit", "1", "--seeds", "1", "--out", str(tmp_path / "out"))
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    begin = next(n for n, line in enumerate(lines) if line.startswith("policy")) + 1
-    assert [line.split("  ")[0] for line in lines[begin : begin + 3]] == [
-        "Small only",
-        "Keywords",
-        "Random as Keywords",
-    ]
-    assert "random as baton: p = " in done.stderr
-
-
-def test_evidence_times_the_arms_at_the_cost_of_a_real_pair(tmp_path, baton, monkeypatch):
-    monkeypatch.setattr(evidence, "ARMS", ("small", "large", "baton"))
-    out = str(tmp_path / "out")
-    line = ("evidence", "--limit", "2", "--seeds", "1", "--problem-seed", "7", "--out", out)
+def test_evidence_compares_the_arms_and_times_them_at_the_cost_of_a_real_pair(tmp_path, baton, monkeypatch):
+    monkeypatch.setattr(evidence, "ARMS", ("small", "large", "baton", "random"))
+    out = tmp_path / "out"
+    line = ("evidence", "--limit", "2", "--seeds", "1", "--problem-seed", "7", "--out", str(out))
     begun = baton(*line)
     assert begun.returncode == 0, begun.stderr
+    assert "random as baton: p = " in begun.stderr
     assert "Both demo models are equally fast" in begun.stdout
     assert "mean / large" not in begun.stdout
-    other = baton("evidence", "--limit", "1", "--out", out)
+    table = begun.stdout[begun.stdout.index("\npolicy") :].splitlines()[2:6]
+    assert [row.split("  ")[0] for row in table] == ["Small only", "Large only", "Keywords", "Random as Keywords"]
+    other = baton("evidence", "--limit", "1", "--out", str(out))
     assert other.returncode == 2
     assert "holds a batch with other problems, arms or seeds. Repeat the command that began it" in other.stderr
-    done = baton(*line, "--cost", "2", "--timed", "1")
+    (tmp_path / "taken").write_text("a file, where a folder should be", encoding="utf-8")
+    full = baton(*line, "--cost", "2", XDG_CACHE_HOME=str(tmp_path / "taken"))
+    assert full.returncode == 2
+    assert "The costly pair cannot be written into" in full.stderr
+    assert "XDG_CACHE_HOME names another folder" in full.stderr
+    done = baton(*line, "--cost", "2")
     assert done.returncode == 0, done.stderr
-    assert "Accuracy of 2 problems; times of 1 at a cost of 1:2\n" in done.stdout
-    header, *rows = done.stdout.splitlines()[-5:]
+    assert "Accuracy of 2 problems; times of 2 at a cost of 1:2\n" in done.stdout
+    header, *rows = done.stdout.splitlines()[-6:]
+    arms = {"small", "large", "drafted", "baton", "random as baton"}
     assert header.split("  ")[-1].strip() == "time / large alone"
-    assert rows[-1].split()[0] == "small"
-    assert {row.split()[0] for row in rows} == {"small", "large", "drafted", "baton"}
+    assert {row.split("  ")[0] for row in rows} == arms
+    assert {row.split("  ")[0] for row in rows[-2:]} == {*evidence.LAST}
     assert next(row for row in rows if row.startswith("large")).endswith(" 1.00 (1.00–1.00)")
-    written = (tmp_path / "out" / "cost-2" / "results.jsonl").read_text("utf-8").splitlines()
-    assert {row["arm"] for row in map(json.loads, written)} == {"small", "large", "drafted", "baton"}
-    assert "mean / large" in (tmp_path / "out" / "cost-2" / "report.html").read_text("utf-8")
-    graded = (tmp_path / "out" / "results.jsonl").read_text("utf-8").splitlines()
-    assert json.loads(written[0])["problem"] == json.loads(graded[0])["problem"], "one of the problems that were graded"
+    timed, graded = (lines_of(folder / "results.jsonl") for folder in (out / "cost-2", out))
+    assert {row["arm"] for row in timed} == arms
+    assert timed[0]["problem"] == graded[0]["problem"], "the problems that were graded"
+    assert "mean / large" in (out / "cost-2" / "report.html").read_text("utf-8")
     again = baton(*line, "--cost", "2")
     assert again.returncode == 0, again.stderr
     assert "time / large alone" in again.stdout
-
-
-def test_a_costly_pair_that_cannot_be_written_is_one_sentence(tmp_path, baton, monkeypatch):
-    monkeypatch.setattr(evidence, "ARMS", ("small", "large"))
-    taken = tmp_path / "cache"
-    taken.write_text("a file, where a folder should be", encoding="utf-8")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(taken))
-    done = baton("evidence", "--limit", "1", "--seeds", "1", "--cost", "2", "--out", str(tmp_path / "out"))
-    assert done.returncode == 2
-    assert "The costly pair cannot be written into" in done.stderr
-    assert "XDG_CACHE_HOME names another folder" in done.stderr
-
-
-@pytest.mark.long
-def test_evidence_compares_all_arms_and_the_random_one_at_equal_share(tmp_path, baton):
-    done = baton("evidence", "--limit", "1", "--seeds", "1", "--all", "--out", str(tmp_path / "out"))
-    assert done.returncode == 0, done.stderr
-    report = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
-    expected = [arm.name for arm in arms_of((*evidence.ARMS, *evidence.OTHER_ARMS), DEMO_SETTINGS)]
-    assert [arm["name"] for arm in report["arms"]] == expected
-    assert all(arm["done"] == 1 for arm in report["arms"])
-    assert "random as baton: p = " in done.stderr
 
 
 def test_evidence_has_an_arm_of_every_policy():

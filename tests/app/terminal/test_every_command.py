@@ -1,4 +1,7 @@
-"""Every command keeps the conventions of a terminal. The table has a row for each; a command without one fails."""
+"""Every command keeps the conventions of a terminal. The table has a row for each; a command without one fails.
+
+`baton doctor` reports whatever is broken, and is stopped by none of it; so does the window's own command line.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,25 @@ import re
 import shlex
 import shutil
 import signal
+import site
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
 import pytest
 
+import baton_reasoning
 from baton_reasoning.app.cli import main
+from baton_reasoning.app.display import display_problem, qt_problem
 from baton_reasoning.app.terminal.program import PROGRAM
 from baton_reasoning.app.terminal.program import baton as program
 from baton_reasoning.app.terminal.streams import ExitCode
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, SMALL_MODEL, DemoProblem
 from baton_reasoning.core.engines.body import Author
-from tests.app.terminal.tree import commands_of
+from baton_reasoning.core.version import version
+from tests.app.terminal.conftest import commands_of
 from tests.core.models.hub_server import running_hub
 from tests.core.thinking.oracles.worlds import World
 from tests.fakes.world_server import world_server
@@ -81,17 +88,19 @@ ROWS = {
             "-": "Nothing came on standard input. Pipe problems into it",
             "~no_such_user/x": "there is no such user",
             "problems.jsonl --seeds -1": "is not in the range",
+            "problems.jsonl --arm luck": "'luck' is not one of",
+            "problems.jsonl --arm large=other.gguf": "names a model, which only 'drafted' takes",
+            "problems.jsonl --grade regex": "--grade cannot be 'regex'. Choose one of auto, exact,",
+            "problems.jsonl --grade 'regex:('": "is not valid",
+            "problems.jsonl --column gold": "Write problem=NAME, answer=NAME or id=NAME.",
         },
         runs_models=True,
     ),
-    "batch resume": Row("results", {"": "Missing argument", "nowhere": "nowhere"}),
+    "batch resume": Row("results", {"": "Missing argument", "nowhere": "holds no batch. Name the folder that"}),
     "batch report": Row("results", {"": "Missing argument", "nowhere": "nowhere"}),
-    "batch grade": Row("results", {"nowhere": "nowhere", "results --grade luck": "luck"}),
+    "batch grade": Row("results", {"nowhere": "nowhere", "nowhere --grade none": "--grade cannot be 'none'"}),
     "batch failures": Row("results", {"nowhere": "nowhere", "results --arm luck": "luck"}),
     "batch value": Row("results --k 2 --sample 1", {"nowhere": "nowhere", "results --k 0": "range"}, runs_models=True),
-    "batch again": Row(
-        "results/report.json -o out", {"nowhere -o out": "nowhere", "results/report.json": "--out"}, runs_models=True
-    ),
     "demo": Row("", {"1 2": "unexpected extra argument", "99": "There is no ready problem 99"}, runs_models=True),
     "evidence": Row("--limit 2 --seeds 1 -o out", {"--limit 0": "range", "--cost 1": "range"}, runs_models=True),
     "servers add": Row(
@@ -184,7 +193,7 @@ ENDING = {name: row for name, row in ROWS.items() if name != "serve"}
 """Those that end without being stopped."""
 
 
-def per_row(rows: Mapping[str, Row], quick_only: bool = False) -> pytest.MarkDecorator:
+def per_row(rows: Mapping[str, Row], quick_only: bool = False):
     """Runs a test for each row; `quick_only`: outside `make test-long` only for rows that run no models."""
     long = pytest.mark.long
     return pytest.mark.parametrize(
@@ -217,25 +226,16 @@ def services():
 
 @pytest.fixture
 def line(home, services, tmp_path, monkeypatch):
-    """Makes command lines in a copy of that folder."""
+    """Makes the arguments of a line of the table, in a copy of that folder."""
     folder = Path(shutil.copytree(home, tmp_path / "home"))
     live_in(folder, monkeypatch)
     monkeypatch.setenv("HF_ENDPOINT", services["hub"])
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
     output_of("servers", "add", "office", services["server"])
     entries = [json.loads(each) for each in output_of("history", "list", "--json").splitlines()]
-    ids = {entry["kind"]: entry["id"][:8] for entry in entries}
-    return LineOf({**services, **ids, "model": str(folder / "baton" / "models" / SMALL_MODEL.name)})
-
-
-class LineOf:
-    """Makes the arguments of a line of the table."""
-
-    def __init__(self, values: dict[str, str]) -> None:
-        self._values = values
-
-    def __call__(self, name: str, arguments: str) -> list[str]:
-        return [*name.split(), *shlex.split(arguments.format_map(self._values))]
+    values = {**services, "model": str(folder / "baton" / "models" / SMALL_MODEL.name)}
+    values |= {entry["kind"]: entry["id"][:8] for entry in entries}
+    return lambda name, arguments: [*name.split(), *shlex.split(arguments.format_map(values))]
 
 
 def live_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
@@ -326,7 +326,7 @@ def test_a_closed_pipe_ends_it_without_a_word(name, line, monkeypatch, capsys):
 
 
 @contextlib.contextmanager
-def closed_pipe() -> Iterator[TextIO]:
+def closed_pipe():
     """Standard output whose reader has gone."""
     read, write = os.pipe()
     os.close(read)
@@ -371,3 +371,93 @@ def test_a_real_process_ends_silently_on_a_closed_pipe():
         command = [sys.executable, "-m", "baton_reasoning.app.cli", "settings"]
         done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stderr) == (ExitCode.CLOSED_PIPE, "")
+
+
+# `baton doctor` -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("max tokens", "config.toml cannot be read"),
+        ("[slove]\n", "'slove' at its top, which is no command"),
+        (None, "config.toml"),
+    ],
+)
+def test_a_configuration_that_is_broken_or_missing_is_named_and_a_wrong_value_is_ignored(content, said, config, baton):
+    config.write_text("quiet = 'x'\n", encoding="utf-8")
+    done = baton("doctor", "--json")
+    assert done.returncode == 0
+    subjects = [json.loads(line)["subject"] for line in done.stdout.splitlines()]
+    assert (subjects[0], subjects[-1]) == ("Versions", "Window")
+    if content is None:
+        config.unlink()
+    else:
+        config.write_text(content, encoding="utf-8")
+    done = baton("--config", str(config), "doctor")
+    assert done.returncode == 1
+    assert re.match(f"✗ Configuration: .*{said}", done.stdout)
+    assert "✓ Versions" in done.stdout
+    assert "could not be checked" not in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a permission there")
+def test_missing_packages_are_named(tmp_path):
+    """In a process that finds all packages but these: it starts without site-packages, and has links instead."""
+    for path in Path(site.getsitepackages()[0]).iterdir():
+        if not path.name.startswith(("llama_cpp", "PySide6", "keyring")):
+            (tmp_path / path.name).symlink_to(path)
+    package = Path(str(baton_reasoning.__file__)).parents[1]  # an editable installation is found by site-packages alone
+    search_path = [folder for folder in (*sys.path, str(tmp_path), str(package)) if "site-packages" not in folder]
+    done = program_of("-S", "-m", "baton_reasoning.app.cli", "doctor", PYTHONPATH=os.pathsep.join(search_path))
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "✗ llama.cpp: cannot be loaded: ModuleNotFoundError: No module named 'llama_cpp'" in done.stdout
+    assert "! Keyring: cannot be used: ModuleNotFoundError: No module named 'keyring'" in done.stdout
+    assert "! Window: Qt cannot be loaded: ModuleNotFoundError: No module named 'PySide6'" in done.stdout
+
+
+def test_a_library_that_qt_needs_is_named(tmp_path, monkeypatch):
+    (tmp_path / "PySide6").mkdir()
+    (tmp_path / "PySide6" / "QtWidgets.py").write_text("raise ImportError('libEGL.so.1: not found')", encoding="utf-8")
+    (tmp_path / "PySide6" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert qt_problem() == "ImportError: libEGL.so.1: not found"
+
+
+# Versions, and the window's own command line --------------------------------------------------------------------------
+
+
+def program_of(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with these arguments."""
+    command, variables = [sys.executable, *arguments], os.environ | environment
+    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=PATIENCE)
+
+
+@pytest.mark.slow
+def test_every_program_says_its_version_and_wrong_usage_of_the_window_is_a_sentence(baton):
+    for option in ("--version", "-V"):
+        done = baton(option)
+        assert (done.returncode, f"Baton {version()} (llama-cpp-python " in done.stdout) == (0, True)
+    done = program_of("-m", "baton_reasoning.app", "--version")
+    assert (done.returncode, f"Baton {version()}" in done.stdout) == (0, True)
+    done = program_of("-m", "baton_reasoning.app", "--version=x")
+    assert (done.returncode, done.stderr.startswith("baton-window: ")) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({}, "There is no display."),
+        ({"DISPLAY": ":97"}, "does not answer"),
+        ({"WAYLAND_DISPLAY": "wayland-9", "XDG_RUNTIME_DIR": "/nowhere"}, "There is no display."),
+        ({"QT_QPA_PLATFORM": "offscreen"}, ""),
+        ({"QT_QPA_PLATFORM": "xcb"}, "There is no display."),
+    ],
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems always have a display")
+def test_a_dead_display_is_found_out_before_qt_ends_the_process(environment, said):
+    found = display_problem(environment)
+    assert said in found
+    assert bool(found) is bool(said)

@@ -1,29 +1,43 @@
-"""Answers and batches of the terminal are in the window's history."""
+"""Answers and batches of the terminal are in the window's history, and models review them there.
+
+The slips and turns of the demo pair's answers are known, as are the chances of the batch that is reviewed.
+"""
 
 from __future__ import annotations
 
 import io
 import json
+import os
+import re
+import signal
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from baton_reasoning.app.cli import main
+from baton_reasoning.app.terminal import reviews
+from baton_reasoning.app.terminal.history import open_history
 from baton_reasoning.app.terminal.solve import recorded
-from baton_reasoning.app.terminal.streams import ExitCode
-from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DemoProblem
+from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS, SMALL_MODEL, DemoProblem
+from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.store.runs import RunState
 from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.events import ValuesEstimated
+from baton_reasoning.core.thinking.opinion import SecondOpinion
+from baton_reasoning.core.thinking.trace_json import event_from_json, event_to_json, trace_from_lines
+from tests.app.terminal.conftest import DEMO, Keyboard
+from tests.core.batch.counting import known_batch, known_pair, small_draws
 from tests.core.store.made import a_run, concluded
 from tests.fakes.full_disk import a_full_disk
+from tests.fakes.scripted import ScriptedEngine
 
 pytestmark = pytest.mark.slow
 
 PROBLEM = DemoProblem(60_836)
+READY = json.loads(READY_PROBLEMS.read_text(encoding="utf-8").splitlines()[0])["problem"]
 
 
 @pytest.fixture(autouse=True)
@@ -33,63 +47,80 @@ def paths(tmp_path, monkeypatch):
     return paths
 
 
-class Keyboard(io.StringIO):
-    """Standard input at which a person sits."""
+@pytest.fixture
+def say(baton):
+    """The lines on standard output of a command that must end with this exit code."""
 
-    def isatty(self) -> bool:
-        return True
+    def say(*words: str, code: int = 0) -> list[str]:
+        said = baton(*words)
+        assert said.returncode == code, said.stderr
+        return said.stdout.splitlines()
+
+    return say
 
 
-def listed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
-    capsys.readouterr()
-    assert main(["history", "list", "--json"]) == 0
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+@pytest.fixture
+def listed(say):
+    return lambda: [json.loads(line) for line in say("history", "list", "--json")]
 
 
-def test_an_answer_is_listed_shown_found_and_exported(paths, tmp_path, capsys):
-    assert main(["solve", PROBLEM.question, "--no-history", "-n", "5"]) == 3
-    assert listed(capsys) == []
-    assert main(["solve", PROBLEM.question]) == 0
-    (entry,) = listed(capsys)
+@pytest.fixture
+def refused(baton):
+    """The sentence with which a command is refused."""
+
+    def refused(*words: str) -> str:
+        said = baton(*words)
+        (sentence,) = said.stderr.splitlines()
+        assert said.returncode == 2
+        return sentence
+
+    return refused
+
+
+def test_an_answer_is_listed_shown_found_and_exported(paths, tmp_path, baton, say, listed, refused):
+    say("solve", PROBLEM.question, "--no-history", "-n", "5", code=3)
+    assert listed() == []
+    say("solve", PROBLEM.question)
+    (entry,) = listed()
     assert entry["kind"] == "answer"
     with Store.open(paths.store) as store:
         conversation = store.conversations.open(entry["id"])
         assert concluded(store, conversation.exchanges[0].id).state is RunState.ENDED
-    assert main(["history", "show", entry["id"][:8]]) == 0
-    shown = capsys.readouterr().out
-    assert PROBLEM.question in shown
-    assert f"\\boxed{{{PROBLEM.answer}}}" in shown
-    assert "large share" in shown
+    shown = "\n".join(say("history", "show", entry["id"][:8]))
+    for part in (PROBLEM.question, f"\\boxed{{{PROBLEM.answer}}}", "large share"):
+        assert part in shown
     assert "</think>" not in shown
-    assert main(["history", "search", "even", "60836"]) == 0
-    assert entry["id"][:8] in capsys.readouterr().out
-    assert main(["history", "search", "times"]) == 0, "a word of the reasoning"
-    assert "times" in capsys.readouterr().out
-    assert main(["history", "search", "elephant"]) == 1
-    assert capsys.readouterr() == ("", "baton: No conversation has all these words.\n")
+    (whole,) = map(json.loads, say("history", "show", entry["id"], "--json"))
+    assert whole["problem"] == PROBLEM.question
+    assert PROBLEM.answer in whole["answer"]
+    assert entry["id"][:8] in "".join(say("history", "search", "even", "60836"))
+    assert "times" in "".join(say("history", "search", "times")), "a word of the reasoning"
+    nothing = baton("history", "search", "elephant")
+    assert (nothing.returncode, nothing.stdout) == (1, "")
+    assert nothing.stderr == "baton: No conversation has all these words.\n"
     for ending in ("json", "md", "html"):
         file = tmp_path / f"answer.{ending}"
-        assert main(["history", "export", entry["id"][:8], str(file)]) == 0
+        say("history", "export", entry["id"][:8], str(file))
         assert "60836" in file.read_text(encoding="utf-8")
     file.write_text("mine", encoding="utf-8")
-    assert main(["history", "export", entry["id"], str(file)]) == 2
+    assert "is there already" in refused("history", "export", entry["id"], str(file))
     assert file.read_text(encoding="utf-8") == "mine"
-    assert main(["history", "export", entry["id"], str(file), "--force"]) == 0
+    say("history", "export", entry["id"], str(file), "--force")
     assert "60836" in file.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("is_full", [False, True], ids=["a store that cannot be opened", "a full disk"])
-def test_an_answer_that_cannot_be_kept_is_printed_and_said_to_be_missing(paths, capsys, is_full):
+@pytest.mark.parametrize("is_full", [False, True])
+def test_an_answer_that_cannot_be_kept_is_printed_and_said_to_be_missing(paths, baton, is_full):
     with ExitStack() as disk:
         if is_full:
             disk.enter_context(a_full_disk())
         else:
             paths.store.mkdir(parents=True)
-        assert main(["solve", PROBLEM.question]) == ExitCode.FAILED, "the history lacks it"
-    said = capsys.readouterr()
-    assert f"\\boxed{{{PROBLEM.answer}}}" in said.out
-    assert "The answer is not in the history." in said.err
-    assert "othing is lost" not in said.err
+        done = baton("solve", PROBLEM.question)
+    assert done.returncode == 1, "the history lacks it"
+    assert f"\\boxed{{{PROBLEM.answer}}}" in done.stdout
+    assert "The answer is not in the history." in done.stderr
+    assert "othing is lost" not in done.stderr
 
 
 def test_a_disk_that_fills_while_an_answer_is_written_is_said(paths, capsys):
@@ -102,63 +133,222 @@ def test_a_disk_that_fills_while_an_answer_is_written_is_said(paths, capsys):
     assert "othing is lost" not in said
 
 
-def test_the_history_can_be_read_on_a_full_disk(paths, capsys):
+def put(paths: Paths, *ids: str) -> None:
     with Store.open(paths.store) as store:
-        store.conversations.put("c", StoredExchange("e", None, "How many?")).result()
-    with a_full_disk():
-        assert [entry["name"] for entry in listed(capsys)] == ["How many?"]
-
-
-def test_entries_are_deleted_after_a_yes(paths, capsys, monkeypatch):
-    with Store.open(paths.store) as store:
-        for id in ("aa11", "aa22", "bb33"):
+        for id in ids:
             store.conversations.put(id, StoredExchange(f"e{id}", None, f"How many {id}?")).result()
 
-    def answers(line: str) -> None:
-        monkeypatch.setattr(sys, "stdin", Keyboard(f"{line}\n"))
 
-    assert main(["history", "rm", "aa"]) == 2, "two begin so"
-    answers("n")
-    assert main(["history", "rm", "aa1"]) == 1
-    assert len(listed(capsys)) == 3
-    answers("y")
-    assert main(["history", "rm", "aa1", "bb33"]) == 0
-    said = capsys.readouterr()
-    assert (
-        "Delete the answer aa11 “How many aa11?” (1 problem); the answer bb33 “How many bb33?” (1 problem)?" in said.err
-    )
-    assert said.out == ""
-    assert [entry["id"] for entry in listed(capsys)] == ["aa22"]
+def test_entries_are_deleted_after_a_yes(paths, baton, say, listed, refused, monkeypatch):
+    put(paths, "aa11", "aa22", "bb33")
+    with a_full_disk():
+        assert len(listed()) == 3, "the history can be read on a full disk"
+    assert "several" in refused("history", "rm", "aa")
+    monkeypatch.setattr(sys, "stdin", Keyboard("n\n"))
+    say("history", "rm", "aa1", code=1)
+    assert len(listed()) == 3
+    monkeypatch.setattr(sys, "stdin", Keyboard("y\n"))
+    said = baton("history", "rm", "aa1", "bb33")
+    question = "Delete the answer aa11 “How many aa11?” (1 problem); the answer bb33 “How many bb33?” (1 problem)?"
+    assert (said.returncode, said.stdout, question in said.stderr) == (0, "", True)
+    assert [entry["id"] for entry in listed()] == ["aa22"]
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
-    assert main(["history", "rm", "aa22"]) == 2
-    assert "Nobody can be asked here. Add --yes." in capsys.readouterr().err
-    assert main(["history", "rm", "aa22", "--yes"]) == 0
-    assert listed(capsys) == []
+    assert "Nobody can be asked here. Add --yes." in refused("history", "rm", "aa22")
+    say("history", "rm", "aa22", "--yes")
+    assert listed() == []
 
 
-def test_a_yes_that_is_set_for_downloads_deletes_nothing(paths, capsys, monkeypatch, tmp_path):
-    with Store.open(paths.store) as store:
-        store.conversations.put("aa11", StoredExchange("e", None, "How many?")).result()
+def test_a_yes_that_is_set_for_downloads_deletes_nothing(paths, baton, say, listed, monkeypatch, tmp_path):
+    put(paths, "aa11")
     monkeypatch.setattr(sys, "stdin", io.StringIO())
-    monkeypatch.setenv("BATON_YES", "1")
-    assert main(["history", "rm", "aa11"]) == 2
-    assert [entry["id"] for entry in listed(capsys)] == ["aa11"]
+    assert baton("history", "rm", "aa11", BATON_YES="1").returncode == 2
+    assert [entry["id"] for entry in listed()] == ["aa11"]
     config = tmp_path / "config.toml"
     config.write_text("[history.rm]\nyes = true\n", encoding="utf-8")
-    assert main(["--config", str(config), "history", "rm", "aa11"]) == 0
+    say("--config", str(config), "history", "rm", "aa11")
 
 
-def test_a_batch_is_in_the_history_and_its_folder_names_it(tmp_path, capsys):
+def test_a_batch_is_in_the_history_and_its_folder_names_it(tmp_path, say, listed, refused):
     out = str(tmp_path / "out")
-    line = ["batch", "run", str(BATCH_PROBLEMS), "--arm", "small", "--limit", "2", "--parallel", "2", "--out", out]
-    assert main(line) == 0
+    line = ("batch", "run", str(BATCH_PROBLEMS), "-q", "--arm", "small", "--limit", "2", "--parallel", "2", "--out")
+    say(*line, out)
     assert not (tmp_path / "out" / "batch.sqlite").exists()
-    (entry,) = listed(capsys)
+    (entry,) = listed()
     assert (entry["kind"], entry["size"]) == ("batch", "2 of 2")
-    assert main(["history", "show", entry["id"]]) == 0
-    assert "2 problems" in capsys.readouterr().out
-    assert main(["batch", "resume", out]) == 0
-    assert main(line) == 2, "the folder holds a batch"
-    assert main([*line[:-1], str(tmp_path / "other"), "--no-history"]) == 0
+    assert "2 problems" in "".join(say("history", "show", entry["id"]))
+    (shown,) = say("history", "show", entry["id"], "--json")
+    assert json.loads(shown)["report"]["problems"] == 2
+    say("batch", "resume", out)
+    assert "holds a batch already" in refused(*line, out)
+    say(*line, str(tmp_path / "other"), "--no-history")
     assert (tmp_path / "other" / "batch.sqlite").exists()
-    assert len(listed(capsys)) == 1
+    assert len(listed()) == 1
+
+
+# Reviews --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def trace_file(say, tmp_path):
+    """A file with an answer of the small model alone."""
+    file = tmp_path / "trace.json"
+    lines = say("solve", READY, "--policy", "never", *DEMO, "--json", "--threads", "1")
+    file.write_text("\n".join(lines), encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def batch():
+    """The id of a batch in the history."""
+    with open_history() as store, Grader() as grader:
+        return known_batch(store, grader, answers=6)
+
+
+@pytest.fixture
+def scripted(monkeypatch):
+    """The small model that the batch ran with, in place of files."""
+    small = ScriptedEngine(draw=small_draws)
+
+    @contextmanager
+    def opened(*_: object, **__: object):
+        yield Pair(small, None)
+
+    monkeypatch.setattr(reviews, "open_pair", opened)
+    return small
+
+
+def test_the_slip_of_the_small_model_is_named_and_the_history_keeps_the_opinion(say, trace_file, monkeypatch):
+    said = say("opinion", str(trace_file), "--threads", "1")
+    assert re.search(r"\d+ strong disagreements?, \d+ missed takeovers?\.$", said[0])
+    assert re.search(r"is odd, times 7 plus 1 is \d* ?\[\d → \d, \d+%\] missed takeover", said[1])
+    event = event_from_json(json.loads(say("opinion", str(trace_file), "--json", "--threads", "1")[-1]))
+    assert event
+    trace = trace_from_lines(trace_file.read_text(encoding="utf-8").splitlines())
+    trace.apply(event)
+    assert trace.opinion is event
+    with open_history() as store:
+        id = store.conversations.recent()[0].id
+    first = say("opinion", id[:8], "--limit", "1", "--threads", "1")
+    assert first == said[:2]
+    monkeypatch.setattr(reviews, "open_pair", None)  # a second reading would fail
+    assert say("opinion", id[:8]) == said
+
+
+def test_failures_of_a_batch_are_grouped_with_their_first_error_as_far_as_they_were_read(
+    say, trace_file, tmp_path, monkeypatch
+):
+    results, read = str(tmp_path / "results"), SecondOpinion.read
+    say("batch", "run", str(BATCH_PROBLEMS), "--limit", "8", "--arm", "small", "--arm", "baton", "--out", results)
+    before = say("batch", "failures", results)
+    assert " of them not right" in before[0]
+    assert any(line.startswith("Wrong answer: ") for line in before)
+    assert any("Reflection takeover" in line for line in before)
+
+    def stopped_early(reading):
+        for number, item in enumerate(read(reading)):
+            yield item
+            if number == 0:
+                signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("baton_reasoning.core.thinking.opinion.TOKENS_A_READ", 8)
+        patch.setattr(SecondOpinion, "read", stopped_early)
+        assert "strong disagreement" in say("opinion", str(trace_file), "--threads", "1", code=130)[0]
+        assert " of them not right" in say("batch", "failures", results, "--opinion", "--threads", "1", code=130)[0]
+    after = map(json.loads, say("batch", "failures", results, "--opinion", "--json", "--threads", "1"))
+    diverged = [line for line in after if line.get("failure") == "diverged"]
+    assert diverged
+    assert all(line["divergence"]["expected"] for line in diverged)
+
+
+def test_a_batch_of_the_large_model_alone_is_read_by_that_model(baton, say, tmp_path):
+    results, file = str(tmp_path / "results"), tmp_path / "wrong.jsonl"
+    file.write_text(json.dumps({"problem": READY, "answer": "never"}), encoding="utf-8")
+    large = ("--small", "demo", "--large", str(SMALL_MODEL))
+    say("batch", "run", str(file), "--arm", "large", *large, "--context", "1024", "--out", results)
+    said = baton("batch", "failures", results, "--opinion", "--context", "1024")
+    assert "Baton demo small: 1,024 tokens of context" in said.stderr
+    assert "No models are named" not in said.stderr
+
+
+def test_the_turn_of_an_answer_is_found_and_its_values_are_kept(baton, monkeypatch):
+    assert baton("solve", READY, "--seed", "3", "--threads", "1").returncode == 0
+    with open_history() as store:
+        id = store.conversations.recent()[0].id
+    first = baton("value", id[:8], "--k", "6", "--threads", "1")
+    assert first.returncode == 0
+    assert re.search(r"continuations from \d+ places, about [\d,]+ tokens", first.stderr)
+    _title, header, start, *steps = first.stdout.splitlines()
+    assert header.split()[:4] == ["step", "by", "value", "change"]
+    assert start.startswith("start")
+    turn = next(line for line in steps if "▲" in line)
+    assert re.search(r"◆ +1\.00 .*▲ \+\d\.\d\d \(.*, instead of 0\.", turn)
+    assert any("1 (right)" in line for line in steps), "the answer to a problem of the demo pair is known"
+    assert re.search(r"^The turn: step \d+, \d+ → \d+$", first.stdout, re.MULTILINE)
+    assert re.fullmatch(r"large wrote \d+%, brought \d+% of the gain", steps[-1])
+    monkeypatch.setattr(reviews, "open_pair", None)  # to write anything would fail
+    again = baton("value", id[:8], "--k", "6")
+    assert again.stdout == first.stdout
+    event = event_from_json(json.loads(baton("value", id[:8], "--k", "6", "--json").stdout))
+    assert isinstance(event, ValuesEstimated)
+    assert event.is_expected
+    assert {len(place.outcomes) for place in event.places} <= {6, 12, 24}
+
+
+def test_takeovers_of_a_batch_are_valued_by_cue_also_after_ctrl_c(baton, say, batch, scripted):
+    """What is finished is kept, and the next time goes on."""
+
+    def interrupt(_: str) -> None:
+        if scripted.written == 600:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    value = ("batch", "value", batch[:8], "--arm", "both", "--k", "8")
+    scripted.before_token = interrupt
+    stopped = baton(*value)
+    assert (stopped.returncode, "Repeat the command to continue." in stopped.stderr) == (130, True)
+    scripted.before_token = lambda _: None  # if it stopped at once, the next token would interrupt again
+    _title, header, *rows, sentence = say(*value)
+    assert header.split("  ")[0] == "reason"
+    assert {row.split()[2] for row in rows} == {"wait", "yes"}
+    assert re.match(r"6 takeovers of 6 answers: worth .*\d\) each, \d rescued and \d spoiled an answer\.", sentence)
+    assert "From the beginning of the text the small model alone gets 0." in sentence
+    with open_history() as store:
+        values = [store.runs.trace(row.run).values["small"] for row in store.batches.results(batch, "both")]
+    assert all(each.is_whole for each in values)
+    written = scripted.written
+    *kinds, whole = map(json.loads, say(*value, "--json"))
+    assert scripted.written == written, "nothing is valued twice"
+    assert {kind["cue"] for kind in kinds} == {"wait", "yes"}
+    assert (whole["answers"], whole["all"]["takeovers"]) == (6, 6)
+    assert whole["all"]["mean"].keys() == {"value", "low", "high"}
+    assert re.search(r"% right +worth +rescued +spoiled\n", baton("batch", "failures", batch).stdout)
+    groups = [json.loads(line) for line in say("batch", "failures", batch, "--json") if "takeovers" in line]
+    assert [group["takeovers"]["worth"]["mean"] for group in groups] == [kind["mean"] for kind in kinds]
+
+
+def test_an_answer_of_a_batch_is_named_by_its_run_and_its_expected_answer_is_known(baton, batch, monkeypatch):
+    @contextmanager
+    def opened(*_: object, **__: object):
+        yield known_pair()
+
+    monkeypatch.setattr(reviews, "open_pair", opened)
+    with open_history() as store:
+        run = next(store.batches.results(batch, "both")).run
+    event = json.loads(baton("value", run, "--k", "2", "--json").stdout)
+    assert (event["target"], event["is_expected"]) == ("1", True)
+    assert baton("value", run, "--k", "2", "--writer", "large", "--json").returncode == 0
+    with open_history() as store:
+        assert store.runs.trace(run).values.keys() == {"small", "large"}
+
+
+def test_what_cannot_be_reviewed_is_said_in_a_sentence(refused, tmp_path, batch):
+    file = tmp_path / "trace.json"
+    file.write_text("\n".join(json.dumps(event_to_json(each)) for each in a_run(answer="I do not know")), "utf-8")
+    assert "Give the expected answer" in refused("value", str(file))
+    assert "no answers whose id begins with nothing" in refused("value", "nothing")
+    assert "contains a takeover" in refused("batch", "value", batch, "--arm", "small")
+    assert "no arm large" in refused("batch", "value", batch, "--arm", "large")
+    assert "no batches whose id begins with nothing" in refused("batch", "value", "nothing")
+    with open_history() as store:
+        old = store.batches.create("old", {"parallel": "many"}, [], [])
+    assert "cannot be read" in refused("batch", "failures", old, "--opinion")

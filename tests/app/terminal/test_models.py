@@ -1,30 +1,49 @@
-"""Models by name: the catalogue, the Hub with cuts, deletion, and which pair runs."""
+"""Models and servers by name: the catalogue, the Hub, deletion, which pair runs, what `profile` and `serve` load."""
 
 from __future__ import annotations
 
 import json
+import re
+import signal
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import openai
 import pytest
 
-from baton_reasoning.app.cli import main
+from baton_reasoning.app.terminal import servers
 from baton_reasoning.app.terminal.models import source_of
 from baton_reasoning.app.terminal.pair import describe
-from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL, DemoProblem
+from baton_reasoning.app.terminal.servers import known_server
+from baton_reasoning.core import secrets
+from baton_reasoning.core.demo_pair import READY_PROBLEMS, SMALL_MODEL, DemoProblem, held_out_problems
 from baton_reasoning.core.engines.base import ModelCard, Placement
+from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
+from baton_reasoning.core.engines.usage import Cap, Prices
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.grading.extract import extract_answer
 from baton_reasoning.core.model_costs import ModelCost, ModelCosts
 from baton_reasoning.core.models.catalog import catalog_models
 from baton_reasoning.core.models.devices import Devices
-from baton_reasoning.core.models.options import DemoModel, HubFile, LocalFile, ServerUrls
+from baton_reasoning.core.models.options import HubFile, LocalFile, ServerUrls, Switch
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ModelChoice, Settings, SettingsFile
-from baton_reasoning.core.thinking.trace_json import trace_from_lines
+from baton_reasoning.core.thinking.cues import Category, parse_lexicon
+from tests.app.terminal.conftest import Keyboard
 from tests.core.models.hub_server import running_hub
+from tests.fakes.faulty_router import FaultyRouter
+from tests.fakes.faulty_server import FaultyServer, stream
+from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
 
 pytestmark = pytest.mark.slow
 
+ROOT = Path(__file__).parents[3]
 REPOSITORY = "tiny/demo-GGUF"
 PROBLEM = DemoProblem(60_836).question
+URL = "https://office:8080"
 
 
 @pytest.fixture(autouse=True)
@@ -46,73 +65,73 @@ def hub(monkeypatch):
         yield server
 
 
-def test_a_model_is_found_downloaded_once_listed_and_deleted(hub, paths, capsys):
-    assert main(["models", "search", "tiny", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["repository"] == REPOSITORY
-    assert main(["models", "get", f"hf:{REPOSITORY}"]) == 0
-    file = Path(capsys.readouterr().out.strip())
+# Models ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_model_is_found_downloaded_once_listed_and_deleted(hub, paths, baton):
+    assert json.loads(baton("models", "search", "tiny", "--json").stdout)["repository"] == REPOSITORY
+    file = Path(baton("models", "get", f"hf:{REPOSITORY}").stdout.strip())
     assert file == paths.models / "tiny" / "demo-GGUF" / "demo-Q4_K_M.gguf"
     assert file.read_bytes() == SMALL_MODEL.read_bytes()
-    assert main(["models", "get", f"hf:{REPOSITORY}:q4_k_m"]) == 0
+    assert baton("models", "get", f"hf:{REPOSITORY}:q4_k_m").returncode == 0
+    got = json.loads(baton("models", "get", f"hf:{REPOSITORY}", "--json").stdout)
+    assert (got["file"], got["bytes"]) == (str(file), SMALL_MODEL.stat().st_size)
     assert len(hub.file_requests()) == 1, "it is here already"
-    capsys.readouterr()
-    assert main(["models", "list", "--json"]) == 0
-    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    rows = map(json.loads, baton("models", "list", "--json").stdout.splitlines())
     assert str(file) in {row["file"] for row in rows}
-    assert main(["models", "rm", f"hf:{REPOSITORY}", "--yes", "--for-good"]) == 0
+    assert baton("models", "rm", f"hf:{REPOSITORY}", "--yes", "--for-good").returncode == 0
     assert not file.exists()
-    assert main(["models", "rm", f"hf:{REPOSITORY}", "--yes"]) == 2
+    assert baton("models", "rm", f"hf:{REPOSITORY}", "--yes").returncode == 2
 
 
 @pytest.mark.parametrize("address", ["nonsense", "ftp://mirror.example", "https:", "http://[::1"])
-def test_an_address_that_is_no_hub_is_one_sentence(address, monkeypatch, capsys):
+def test_an_address_that_is_no_hub_is_one_sentence(address, monkeypatch, baton):
     monkeypatch.setenv("HF_ENDPOINT", address)
-    assert main(["models", "get", f"hf:{REPOSITORY}"]) == 1
-    said = capsys.readouterr().err.splitlines()[-1]
-    assert said.startswith(f"baton: {address} ")
-    assert "address of" in said
-    assert "mirror" in said
+    refused = baton("models", "get", f"hf:{REPOSITORY}")
+    assert refused.returncode == 1
+    assert re.match(rf"baton: {re.escape(address)} .*address of.*mirror", refused.stderr.splitlines()[-1])
 
 
-def test_a_deleted_model_is_in_the_trash_and_where_there_is_none_the_way_on_is_named(hub, trash, monkeypatch, capsys):
-    assert main(["models", "get", f"hf:{REPOSITORY}"]) == 0
-    assert main(["models", "rm", f"hf:{REPOSITORY}", "--yes"]) == 0
-    assert [file.name for file in trash.iterdir()] == ["demo-Q4_K_M.gguf"]
-    assert "is in the system's trash; emptying it frees" in capsys.readouterr().err
+def test_a_deleted_model_is_in_the_trash_and_where_there_is_none_the_way_on_is_named(hub, trash, monkeypatch, baton):
+    assert baton("models", "get", f"hf:{REPOSITORY}").returncode == 0
+    monkeypatch.setattr(sys, "stdin", Keyboard("n\n"))
+    assert baton("models", "rm", f"hf:{REPOSITORY}").returncode == 1
+    assert [*trash.iterdir()] == [], "nothing was deleted"
+    removed = baton("models", "rm", f"hf:{REPOSITORY}", "--yes")
+    assert (removed.returncode, [file.name for file in trash.iterdir()]) == (0, ["demo-Q4_K_M.gguf"])
+    assert "is in the system's trash; emptying it frees" in removed.stderr
 
     def none_here(file: Path) -> None:
         raise OSError("There is no trash")
 
     monkeypatch.setattr("send2trash.send2trash", none_here)
-    assert main(["models", "get", f"hf:{REPOSITORY}"]) == 0
-    assert main(["models", "rm", f"hf:{REPOSITORY}", "--yes"]) == 2
-    assert "There is no trash. Its disk may have none. --for-good needs no trash." in capsys.readouterr().err
+    assert baton("models", "get", f"hf:{REPOSITORY}").returncode == 0
+    refused = baton("models", "rm", f"hf:{REPOSITORY}", "--yes")
+    assert refused.returncode == 2
+    assert "There is no trash. Its disk may have none. --for-good needs no trash." in refused.stderr
 
 
-def test_a_run_downloads_its_model_only_after_a_yes(hub, capsys):
-    models = ["--small", f"hf:{REPOSITORY}", "--large", "demo"]
-    line = ["solve", PROBLEM, *models, "--policy", "never", "-n", "5", "--steps"]
-    assert main(line) == 1
-    assert "Add --yes." in capsys.readouterr().err
-    assert hub.file_requests() == []
-    assert main([*line, "--yes"]) == 3
-    assert "● " in capsys.readouterr().out
+def test_a_run_downloads_its_model_only_after_a_yes(hub, baton, monkeypatch):
+    models = ("--small", f"hf:{REPOSITORY}", "--large", "demo")
+    line = ("solve", PROBLEM, *models, "--policy", "never", "-n", "5", "--steps")
+    refused = baton(*line)
+    assert (refused.returncode, "Add --yes." in refused.stderr, hub.file_requests()) == (1, True, [])
+    monkeypatch.setattr(sys, "stdin", Keyboard("n\n"))
+    refused = baton(*line)
+    assert (refused.returncode, "was not downloaded" in refused.stderr, hub.file_requests()) == (1, True, [])
+    done = baton(*line, "--yes")
+    assert (done.returncode, "● " in done.stdout) == (3, True)
 
 
-def test_pairs_of_the_catalogue_are_named_as_solve_takes_them(capsys):
-    assert main(["models", "pairs", "--context", "256", "--json"]) == 0
-    for line in capsys.readouterr().out.splitlines():
+def test_pairs_of_the_catalogue_are_named_as_solve_takes_them_with_their_time(baton, monkeypatch, paths):
+    for line in baton("models", "pairs", "--context", "256", "--json").stdout.splitlines():
         pair = json.loads(line)
         assert isinstance(source_of(pair["small"]), HubFile)
         assert isinstance(source_of(pair["large"]), HubFile)
         assert 0 < pair["time"] < 2
         assert not pair["measured"]
-
-
-def test_the_time_of_a_pair_is_the_one_measured_here_where_it_was_loaded_before(capsys, monkeypatch, paths):
-    monkeypatch.setattr(
-        "baton_reasoning.app.terminal.models.find_devices", lambda: Devices(ram_total=2**36, ram_free=2**36)
-    )
+    large_machine = Devices(ram_total=2**36, ram_free=2**36)
+    monkeypatch.setattr("baton_reasoning.app.terminal.models.find_devices", lambda: large_machine)
     for key, seconds in (("r1-qwen-1.5b", 0.1), ("r1-qwen-7b", 0.2)):
         model = catalog_models()[key]
         file = paths.models / model.repository / model.file
@@ -120,49 +139,18 @@ def test_the_time_of_a_pair_is_the_one_measured_here_where_it_was_loaded_before(
         file.write_bytes(b"GGUF")
         cost = ModelCost(decode=seconds, further=seconds, prefill=0)
         ModelCosts(paths.model_costs).keep(ModelCard(model.name, "", 1000, path=file), cost)
-    assert main(["models", "pairs"]) == 0
-    first, second, *_ = capsys.readouterr().out.splitlines()[1:]
+    first, second, *_ = baton("models", "pairs").stdout.splitlines()[1:]
     assert "60%" in first, "0.8 × 0.1 s and 0.2 × 0.2 s, of 0.2 s"
-    assert "~" not in first
-    assert "~" in second
+    assert ("~" in first, "~" in second) == (False, True), "measured where both were loaded before"
 
 
-@pytest.mark.parametrize(
-    ("text", "source"),
-    [
-        ("", DemoModel.SMALL),
-        ("demo:large", DemoModel.LARGE),
-        (str(SMALL_MODEL), LocalFile(SMALL_MODEL)),
-        ("hf:owner/name:Q4_K_M", HubFile("owner/name", "Q4_K_M")),
-        ("nowhere.gguf", LocalFile(Path("nowhere.gguf"))),
-        ("localhost:8080", ServerUrls(("http://localhost:8080",))),
-        ("localhost:9931#small", ServerUrls(("http://localhost:9931#small",))),
-    ],
-)
-def test_a_model_is_named_in_the_usual_ways(text, source):
-    assert source_of(text) == source
-
-
-def test_the_options_of_llama_cpp_name_the_same_models(capsys):
-    line = ["solve", PROBLEM, "-m", str(LARGE_MODEL), "-md", str(SMALL_MODEL)]
-    line += "-c 900 -t 1 -s 3 -n 2 --json".split()
-    assert main(line) == 3
-    trace = trace_from_lines(capsys.readouterr().out.splitlines())
-    assert trace.started
-    assert trace.started.small
-    assert trace.started.large
-    assert (trace.started.small.name, trace.started.large.name) == ("Baton demo small", "Baton demo large")
-    assert trace.started.small.context == 900
-    assert trace.started.settings["seed"] == 3
-
-
-def test_without_names_the_pair_of_the_window_runs(paths, capsys):
+def test_without_names_the_pair_of_the_window_runs(paths, baton):
     chosen = ModelChoice(small=LocalFile(SMALL_MODEL), large=LocalFile(SMALL_MODEL))
     SettingsFile(paths.settings).save(Settings(models=chosen))
-    assert main(["solve", "1+1?", "-n", "5"]) == 3
-    said = capsys.readouterr().err
-    assert f"As chosen in the window: {SMALL_MODEL} and {SMALL_MODEL}" in said
-    assert "demo pair" not in said
+    done = baton("solve", "1+1?", "-n", "5")
+    assert done.returncode == 3
+    assert f"As chosen in the window: {SMALL_MODEL} and {SMALL_MODEL}" in done.stderr
+    assert "demo pair" not in done.stderr
 
 
 def test_a_model_that_got_less_than_was_asked_for_says_so(capsys):
@@ -174,9 +162,8 @@ def test_a_model_that_got_less_than_was_asked_for_says_so(capsys):
     ]
 
 
-def test_every_setting_has_its_meaning_bounds_default_and_presets(capsys):
-    assert main(["settings", "c_most", "--policy", "keywords"]) == 0
-    assert capsys.readouterr().out.splitlines() == [
+def test_every_setting_has_its_meaning_bounds_default_and_presets(baton):
+    assert baton("settings", "c_most", "--policy", "keywords").stdout.splitlines() == [
         "In brackets: the default; the allowed values; presets with another value.",
         "",
         "Policy keywords",
@@ -184,8 +171,190 @@ def test_every_setting_has_its_meaning_bounds_default_and_presets(capsys):
         "c_most  Maximum allowance. Maximum of c. [30; at least 1; paper 15]",
         "",
     ]
-    assert main(["settings", "--json"]) == 0
-    names = {json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()}
+    names = {json.loads(line)["name"] for line in baton("settings", "--json").stdout.splitlines()}
     assert {"n1", "tau", "threshold", "max_seconds", "temperature", "seed"} <= names
-    assert main(["policies"]) == 0
-    assert "first-token-entropy" in capsys.readouterr().out
+    listed = {row["name"]: row for row in map(json.loads, baton("policies", "--json").stdout.splitlines())}
+    assert "paper" in listed["keywords"]["presets"]
+    for name in listed:
+        assert f"\n{name} " in baton("policies").stdout
+
+
+def test_a_model_is_profiled_and_its_cue_list_written(tmp_path, baton):
+    out = tmp_path / "cues.json"
+    profile = ("profile", str(SMALL_MODEL), "--problems", str(READY_PROBLEMS), "--threads", "1")
+    done = baton(*profile, "--limit", "4", "--max-tokens", "300", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert "boundaries; after" in done.stdout
+    assert "known cue" in done.stdout
+    assert "hold on" in parse_lexicon(out.read_text()).cues[Category.REFLECTION]
+    assert baton(*profile, "--out", str(out)).returncode == 2, "it is not written over"
+    (line,) = baton(*profile, "--limit", "1", "--max-tokens", "30", "--json").stdout.splitlines()
+    said = json.loads(line)
+    assert "too few to judge" in said["advice"]
+    assert said["boundaries"] >= 0
+
+
+# Servers --------------------------------------------------------------------------------------------------------------
+
+
+def test_every_option_of_a_server_is_kept(baton, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "chat.jinja").write_text("a template")
+    (tmp_path / "ca.pem").write_text("a certificate")
+    added = baton(
+        *("servers", "add", "office", URL),
+        *("--api-key-env", "OFFICE_KEY", "--ca", "ca.pem", "--proxy", "http://proxy:1", "--any-certificate"),
+        *("--template", "chat.jinja", "--prefetch", "off"),
+        *("--prices", "0.5,0.1,2,EUR", "--cap-tokens", "9000", "--cap-money", "0.25"),
+    )
+    assert added.returncode == 0, added.stderr
+    monkeypatch.chdir("/")
+    monkeypatch.setenv("OFFICE_KEY", "secret")
+    address, options = known_server(URL)
+    assert (address.url, address.key, address.access.authority) == (URL, "secret", tmp_path / "ca.pem")
+    assert (address.access.proxy, address.access.any_certificate) == ("http://proxy:1", True)
+    assert (options.template, options.supports_prefetch) == ("a template", False)
+    prices = options.prices
+    assert (prices.read, prices.reused, prices.written, prices.currency) == (0.5, 0.1, 2.0, "EUR")
+    assert (options.cap.tokens, options.cap.money) == (9000, 0.25)
+
+
+def test_what_the_window_keeps_stays_unless_an_option_changes_it(baton, paths):
+    known = KnownServer(supports_prefetch=Switch.ON, prices=Prices(written=2), cap=Cap(tokens=100, money=3))
+    KnownServers(paths.servers).keep({URL: known})
+    assert known_server(URL).options.supports_prefetch
+    assert baton("servers", "add", "office", URL, "--prefetch", "off", "--cap-tokens", "0").returncode == 0
+    _, options = known_server(URL)
+    assert (options.supports_prefetch, options.cap.tokens, options.cap.money) == (False, 0, 3)
+
+
+def test_a_name_stands_for_its_addresses_until_they_are_removed_and_each_keeps_what_is_not_given(baton):
+    baton("servers", "add", "office", "http://two:2", "--prices", "1,1,1", "--cap-money", "2")
+    added = baton("servers", "add", "office", f"{URL}#one,http://two:2", "--prefetch", "off")
+    assert f"office stands for http://two:2, {URL}#one." in added.stderr
+    one, two = known_server(f"{URL}#one").options, known_server("http://two:2").options
+    assert (one.cap.money, two.cap.money, two.prices.written) == (0, 2, 1)
+    assert (one.supports_prefetch, two.supports_prefetch) == (False, False)
+    assert source_of("office") == ServerUrls(("http://two:2", f"{URL}#one"))
+    listed = [json.loads(line) for line in baton("servers", "list", "--json").stdout.splitlines()]
+    assert source_of("localhost:9931#small") == ServerUrls(("http://localhost:9931#small",))
+    assert {(each["name"], each["url"]) for each in listed} == {("office", f"{URL}#one"), ("office", "http://two:2")}
+    assert baton("servers", "rm", "http://two:2").returncode == 0
+    assert source_of("office") == ServerUrls((f"{URL}#one",))
+    assert baton("servers", "rm", "office").returncode == 0
+    with pytest.raises(SettingsError, match="no file, model or server called office"):
+        source_of("office")
+    assert "To add one: baton servers add NAME URL" in baton("servers", "list").stderr
+
+
+def test_the_key_of_a_server_is_in_the_keyring_its_own_variable_or_that_of_all(baton, paths, monkeypatch):
+    KnownServers(paths.servers).keep({"http://home:1": KnownServer(has_key=True)}, "secret")
+    baton("servers", "add", "office", URL, "--api-key-env", "OFFICE_KEY")
+    header, home, office = (line.split() for line in baton("servers", "list").stdout.splitlines())
+    assert header == ["name", "address", "key"]
+    assert home == ["http://home:1", "keyring"]
+    assert office == ["office", URL, "$OFFICE_KEY"]
+    monkeypatch.setattr(secrets, "_taken", {})
+    assert known_server("http://other:1").address.key is None
+    monkeypatch.setenv(servers.KEY_VARIABLE, "another")
+    assert known_server("http://other:1").address.key == "another"
+
+
+def test_the_check_lists_the_models_of_a_router(baton):
+    models = {"one": ["unloaded", "unloaded", "unloaded", "loading", "loaded"], "other": ["loaded"]}
+    with FaultyRouter(stream(), models=models) as server:
+        said = baton("servers", "check", f"{server.url}#one")
+        assert said.returncode == 0
+        assert "is loading one" in said.stderr
+        assert "has other (loaded)" in said.stdout
+        said = baton("servers", "check", server.url, "--json")
+        assert said.returncode == 1
+        found = json.loads(said.stdout)
+        assert "Write its name after the address" in found["problem"]
+        assert found["models"] == [{"name": "one", "status": "loaded"}, {"name": "other", "status": "loaded"}]
+
+
+def test_the_check_without_an_argument_tests_the_list_else_the_default_ports(baton, monkeypatch):
+    """Wrong settings of one server do not keep the others from being tested."""
+    with FaultyServer(stream()) as gone:
+        pass
+    with FaultyServer(stream()) as good:
+        ports = tuple(urlsplit(server.url).port for server in (gone, good))
+        monkeypatch.setattr(servers, "LLAMA_SERVER_PORTS", ports)
+        said = baton("servers", "check")
+        assert (said.returncode, "not reachable" in said.stdout) == (0, False)
+        both = baton("servers", "check", f"{good.url}, {gone.url}")
+        baton("servers", "add", "gone", gone.url)
+        baton("servers", "add", "locked", "http://home:1", "--api-key-env", "UNSET_KEY")
+        baton("servers", "add", "good", good.url)
+        listed = baton("servers", "check")
+    assert (both.returncode, listed.returncode) == (1, 1)
+    for said in (both, listed):
+        for finding in ("✓ reachable", "✓ no key needed", "✓ serves bytes", "✗ not reachable"):
+            assert said.stdout.count(finding) == 1
+        assert "Nothing answers" in said.stderr
+    assert "home:1" in listed.stdout.splitlines()
+    assert listed.stderr.count("The environment variable UNSET_KEY is not set.") == 1
+    for name in ("gone", "locked", "good"):
+        baton("servers", "rm", name)
+    said = baton("servers", "check")
+    assert (said.returncode, said.stdout.count("not reachable")) == (1, 2)
+
+
+@pytest.mark.parametrize("proxy", ["socks9://x", "http://[::1"])
+def test_a_proxy_that_cannot_be_used_is_a_sentence(proxy, baton):
+    assert baton("servers", "add", "office", "http://127.0.0.1:9", "--proxy", proxy).returncode == 0
+    done = baton("servers", "check", "office")
+    assert (done.returncode, "The proxy for 127.0.0.1:9 cannot be used" in done.stderr) == (1, True)
+    done = baton("servers", "check", "https://192.0.2.1", HTTPS_PROXY=proxy)
+    assert (done.returncode, "The proxy for 192.0.2.1 cannot be used" in done.stderr) == (1, True)
+
+
+def test_a_llama_server_with_a_key_is_used_by_its_name(baton, monkeypatch):
+    monkeypatch.setenv("OFFICE_KEY", KEY)
+    with LlamaServer(ServerOptions(str(SMALL_MODEL))) as server:
+        baton("servers", "add", "office", server.url, "--api-key-env", "OFFICE_KEY")
+        checked = baton("servers", "check", "office", "--beside", str(SMALL_MODEL))
+        assert checked.returncode == 0, checked.stdout
+        assert "✓ key accepted" in checked.stdout
+        solved = baton("solve", PROBLEM, "--policy", "always", "--large", "office", "-n", "5")
+        assert solved.returncode == 3, solved.stderr
+        bill = rf"{urlsplit(server.url).netloc}: \d requests?, \d+ tokens sent, .* 5 written"
+        assert re.search(bill, solved.stderr)
+
+
+# The endpoint ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.real_models
+def test_the_endpoint_answers_until_it_is_interrupted():
+    """As a real process, asked by the `openai` package."""
+    problem = next(held_out_problems(seed=11))
+    words = [sys.executable, "-m", "baton_reasoning", "serve", "--port", "0", "--set", "temperature=0"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
+        assert process.stderr
+        try:
+            found = next(filter(None, (re.search(r"http://\S+/v1", line) for line in process.stderr)))
+            with openai.OpenAI(base_url=found.group(), api_key="none", max_retries=0) as client:
+                assert "chosen" in [model.id for model in client.models.list()]
+                response = client.chat.completions.create(
+                    model="baton", messages=[{"role": "user", "content": problem.question}], seed=1
+                )
+            assert extract_answer(response.choices[0].message.content or "") == problem.answer
+            process.send_signal(signal.SIGINT)
+            assert process.stderr.read() == "baton: Stopped.\n"
+            assert process.wait() == 130
+        finally:
+            process.kill()
+
+
+def test_without_its_packages_the_endpoint_names_the_extra_of_this_distribution(monkeypatch, baton):
+    """`baton` alone is another project, which would overwrite this one."""
+    monkeypatch.setitem(sys.modules, "starlette", None)
+    for name in [name for name in sys.modules if name.startswith(("starlette.", "baton_reasoning.core.serve."))]:
+        monkeypatch.delitem(sys.modules, name)
+    refused = baton("serve")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert "serve" in project["optional-dependencies"]
+    assert refused.returncode == 2
+    assert f'pip install "{project["name"]}[serve]"' in refused.stderr

@@ -1,7 +1,10 @@
-"""The options of all commands: few, named as the configuration file names them, from several places."""
+"""The options of all commands: few, named as the configuration file names them, from several places, and completed."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -9,10 +12,15 @@ import click
 import pytest
 
 from baton_reasoning.app.terminal.command_line import SHARED
-from baton_reasoning.app.terminal.program import BATCH_COMMANDS, PROGRAM, baton
-from tests.app.terminal.tree import commands_of
+from baton_reasoning.app.terminal.program import COMPLETION, PROGRAM
+from baton_reasoning.app.terminal.program import baton as program
+from tests.app.terminal.conftest import commands_of
 
 MOST_OPTIONS = 25
+DELIBERATE = ("baton history rm", "baton models rm", "baton history export")
+"""Commands whose options no variable may set: they delete or replace."""
+HEAVY = ("pydantic", "rich", "numpy", "msgspec", "httpx2", "baton_reasoning.core.run")
+WHAT_IS_IMPORTED = "import sys; from baton_reasoning.app.cli import main; print(main([]), *sys.modules)"
 
 
 class Described(NamedTuple):
@@ -20,26 +28,25 @@ class Described(NamedTuple):
     command: click.Command
 
     @property
-    def options(self) -> list[click.Option]:
-        """Those of its own, without --help."""
-        return [each for each in self.command.params if isinstance(each, click.Option)]
+    def options(self) -> dict[str, click.Option]:
+        """Those of its own, without --help, by their long names."""
+        return {max(each.opts, key=len): each for each in self.command.params if isinstance(each, click.Option)}
 
 
 def commands() -> Iterator[Described]:
-    for path, command in commands_of(baton):
+    for path, command in commands_of(program):
         if not isinstance(command, click.Group):
             yield Described(" ".join((PROGRAM, *path)), command)
 
 
-@pytest.mark.parametrize("command", [*commands()], ids=lambda command: command.path)
-def test_a_command_has_few_options_by_the_names_that_file_and_environment_use(command):
-    assert len(command.options) <= MOST_OPTIONS
-    for option in command.options:
-        longest = max(option.opts, key=len)
-        assert option.name == longest.lstrip("-").replace("-", "_")
-        if option.expose_value:
-            is_deliberate = command.path in ("baton history rm", "baton models rm", "baton history export")
-            assert option.envvar == (None if is_deliberate else f"BATON_{str(option.name).upper()}")
+def test_a_command_has_few_options_by_the_names_that_file_and_environment_use():
+    for command in commands():
+        assert len(command.options) <= MOST_OPTIONS
+        for name, option in command.options.items():
+            assert option.name == name.lstrip("-").replace("-", "_")
+            if option.expose_value:
+                variable = None if command.path in DELIBERATE else f"BATON_{str(option.name).upper()}"
+                assert option.envvar == variable, command.path
 
 
 def test_an_option_that_help_only_names_stands_in_settings(baton):
@@ -47,27 +54,27 @@ def test_an_option_that_help_only_names_stands_in_settings(baton):
     left_out = 0
     for command in commands():
         help = baton(*command.path.split()[1:], "--help", COLUMNS="200").stdout
-        for option in command.options:
-            name = max(option.opts, key=len)
+        for name, option in command.options.items():
+            assert name in help
             if getattr(option, "is_for_experts", False):
                 left_out += 1
                 assert option.help
                 assert option.help not in help
                 assert f"\n{name} " in listed
                 assert option.help.partition(".")[0] in listed
-            assert name in help
     assert left_out
 
 
-def test_a_word_means_one_thing_in_all_commands():
-    texts: dict[str, set[str]] = {}
+def test_a_word_means_one_thing_in_all_commands_and_the_top_of_the_file_has_what_several_share():
+    texts: dict[str, list[str]] = {}
     for command in commands():
-        for option in command.options:
-            texts.setdefault(max(option.opts, key=len), set()).add(f"{option.help} ".partition(" [")[0])
+        for name, option in command.options.items():
+            texts.setdefault(name, []).append(f"{option.help} ".partition(" [")[0])
     assert all(text.startswith("Only the ") for text in texts["--limit"])
     assert all(text.startswith("Solve each problem with N seeds") for text in texts["--seeds"])
-    assert texts["--max-tokens"] == {"Most tokens to generate"}
-    assert texts["--context"] >= {"Tokens of context"}
+    assert set(texts["--max-tokens"]) == {"Most tokens to generate"}
+    assert "Tokens of context" in texts["--context"]
+    assert [name for name in SHARED if len(texts[f"--{name}"]) < 2] == []
 
 
 def test_a_nested_command_takes_options_from_its_table_and_the_top(config, baton):
@@ -80,17 +87,12 @@ def test_a_nested_command_takes_options_from_its_table_and_the_top(config, baton
         ("max tokens", "config.toml cannot be read"),
         ("seed = " + "9" * 5_000, "config.toml cannot be read"),
         ("seed = " + "[" * 5_000, "config.toml cannot be read"),
-        ('[batch.run]\narm = "luck"', "'luck' is not one of"),
         ('[batch.run]\narm = ["small", "luck"]', "'luck' is not one of"),
         ("[batch.run]\narm = 5", "'5' is not one of"),
         ("parallel = [1]", "'[1]' is not a valid integer"),
         ("parallel = true", "'True' is not a valid integer"),
         ("no-history = 5", "'5' is not a valid boolean"),
         ('[batch.run]\nloud = "yes"', "'loud' in the table of run, which is no option there"),
-        (
-            "[batch.run]\nparalel = 1",
-            "'paralel' in the table of run, which is no option there. Did you",
-        ),
         ("[batch.walk]\nparallel = 1", "'walk' in the table of batch, which is no command there"),
         ("[batch]\nparallel = 1", "'parallel' in the table of batch, which is no option there. Write options into"),
         ("[bath.run]\nparallel = 1", "'bath' at its top, which is no command there. Did you mean 'batch'?"),
@@ -109,14 +111,8 @@ def test_a_nested_command_takes_options_from_its_table_and_the_top(config, baton
     assert "'luck' is not one of" in baton(*line, BATON_ARM="small luck").stderr
 
 
-def test_the_top_of_the_file_takes_what_several_commands_have():
-    names = [name.replace("_", "-") for command in commands() for each in command.options if (name := each.name)]
-    assert [name for name in SHARED if names.count(name) < 2] == []
-
-
 def test_a_wrong_value_is_blamed_on_the_place_it_comes_from(config, baton):
-    typed = baton("solve", "1 + 1?", "--seed", "abc").stderr
-    assert "Invalid value for '--seed' / '-s': 'abc'" in typed
+    assert "Invalid value for '--seed' / '-s': 'abc'" in baton("solve", "1 + 1?", "--seed", "abc").stderr
     in_variable = baton("solve", "1 + 1?", BATON_SEED="abc").stderr
     assert "Invalid value for the variable BATON_SEED: 'abc'" in in_variable
     config.write_text("max-tokens = 'abc'", encoding="utf-8")
@@ -138,6 +134,52 @@ def test_a_model_in_the_environment_may_have_spaces_in_its_path(tmp_path, baton)
     assert "my model.gguf cannot be read" in baton(*line, BATON_LARGE="my model.gguf").stderr
 
 
-def test_every_verb_of_a_batch_is_listed_with_what_it_does(baton):
-    listed = baton("batch", "--help").stdout
-    assert all(str(command.help) in listed for command in BATCH_COMMANDS)
+# Completion -----------------------------------------------------------------------------------------------------------
+
+
+def question(line: str) -> dict[str, str]:
+    """The variables of a shell that completes this line."""
+    return {COMPLETION: "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("baton so", "plain,solve"),
+        ("baton history ex", "plain,export"),
+        ("baton solve --max-t", "plain,--max-tokens"),
+        ("baton solve --policy every", "plain,every-step"),
+        ("baton solve --small ./mo", "file,./mo"),
+        ("baton solve --cues cu", "file,cu"),
+        ("baton batch resume res", "file,res"),
+        ("baton completion fi", "plain,fish"),
+    ],
+)
+def test_names_are_completed(line, offered, baton):
+    done = baton(**question(line))
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{offered}\n", "")
+
+
+def test_every_option_of_every_command_is_offered(baton):
+    for command in commands():
+        offered = set(baton(**question(f"{command.path} --")).stdout.split())
+        assert offered - {"plain,--help"} == {f"plain,{name}" for name in command.options}, command.path
+
+
+def test_what_commands_need_is_not_imported_to_name_them():
+    done = subprocess.run(
+        [sys.executable, "-c", WHAT_IS_IMPORTED],
+        env=os.environ | question("baton so"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    offered, modules = done.stdout.splitlines()
+    assert (offered, modules.split()[0], done.stderr) == ("plain,solve", "0", "")
+    assert [name for name in HEAVY if name in modules.split()] == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_has_its_script(shell, baton):
+    done = baton("completion", shell)
+    assert (done.returncode, COMPLETION in done.stdout) == (0, True)

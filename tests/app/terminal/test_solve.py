@@ -1,57 +1,78 @@
-"""`baton solve` as a person or a program calls it, on the demo pair."""
+"""`baton solve` and `baton demo` as a person or a program calls them, on the demo pair."""
 
 from __future__ import annotations
 
 import io
 import json
-import shutil
-import signal
+import os
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import pytest
 
 from baton_reasoning.app.cli import main
-from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL, DemoProblem
+from baton_reasoning.core.demo_pair import LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL, DemoProblem, costly
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.models.options import LoadOptions, ModelOverrides, ModelPreferences, save_preferences
+from baton_reasoning.core.thinking.events import CountersChanged, HandedOver
+from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import trace_from_lines
-from tests.app.terminal.conftest import DEMO
+from tests.app.terminal.conftest import DEMO, DEMO_MARKS, demo_marks
+from tests.core.thinking.oracles.test_authors import LENGTHS, WORLDS, Schedule, authors_by_character, decisions
 from tests.core.thinking.oracles.worlds import World
-from tests.fakes.world_server import world_server
+from tests.fakes.world_server import problem_of, world_server
 from tests.patience import PATIENCE
+from tests.tiers import size
 
 pytestmark = pytest.mark.slow
 
 PROBLEM = DemoProblem(60_836)
-EVERY = ("--policy", "every-step", "-n", "40")
+SOLVED = WORLDS[: size(4, long=24)]
 
 
-def test_a_problem_is_answered_in_steps_signed_by_their_author_with_a_summary(baton):
-    done = baton("solve", PROBLEM.question, "--steps")
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+@pytest.fixture
+def traced(baton):
+    """Solves the problem, and returns the trace that --json prints."""
+
+    def traced(*options: str, **environment: str) -> Trace:
+        return trace_from_lines(baton("solve", PROBLEM.question, "--json", *options, **environment).stdout.splitlines())
+
+    return traced
+
+
+def test_a_pipe_gets_the_answer_alone_or_steps_signed_by_their_author(baton):
+    done = baton("solve", PROBLEM.question)
+    assert done.stdout == f"The number after all steps is \\boxed{{{PROBLEM.answer}}}.\n"
+    assert "the large model alone would have taken about" in done.stderr
+    assert "large share" in done.stderr
+    quiet = baton("solve", PROBLEM.question, "-q", "--steps")
+    assert (quiet.returncode, quiet.stderr) == (0, "")
+    lines = quiet.stdout.splitlines()
     assert lines[0].startswith("● Step 1: 60836 is even, half of it is 30418.")
     assert any(line.startswith("◆ ") for line in lines)
-    assert f"\\boxed{{{PROBLEM.answer}}}" in done.stdout
-    assert "large share" in done.stderr
-    assert "\033" not in done.stdout, "no colours in a pipe"
-    assert "</think>" not in done.stdout
+    assert f"\\boxed{{{PROBLEM.answer}}}" in quiet.stdout
+    assert "</think>" not in quiet.stdout
 
 
-def test_a_pipe_gets_the_answer_alone(baton):
-    done = baton("solve", PROBLEM.question)
-    assert "the large model alone would have taken about" in done.stderr
-    assert done.stdout == f"The number after all steps is \\boxed{{{PROBLEM.answer}}}.\n"
-    assert "large share" in done.stderr
-    assert baton("solve", PROBLEM.question, "-q").stderr == ""
-
-
-def test_a_text_that_ends_before_its_answer_is_said_to(baton):
+def test_a_text_that_ends_before_its_answer_or_does_not_fit_is_said_to(baton):
     done = baton("solve", PROBLEM.question, "-q", "-n", "5")
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr == "baton: The text ended before an answer; --steps prints what there is.\n"
+    done = baton("solve", "word " * 3000, *DEMO)
+    assert (done.returncode, "prompt" in done.stderr) == (3, True)
+
+
+def test_json_is_an_event_a_line_and_the_whole_trace_in_the_last_and_a_seed_repeats_it(baton):
+    solve = ("solve", PROBLEM.question, "--json", "--seed", "5")
+    lines = baton(*solve).stdout.splitlines()
+    *events, last = map(json.loads, lines)
+    assert (events[0]["event"], events[-1]["event"], last["event"]) == ("run_started", "run_ended", "trace")
+    rebuilt = trace_from_lines(lines)
+    assert rebuilt.answer.strip() == last["answer"].strip()
+    assert rebuilt.large_share == pytest.approx(last["large_share"])
+    assert trace_from_lines(baton(*solve).stdout.splitlines()).text == rebuilt.text
 
 
 def test_what_is_piped_in_is_the_problem_or_comes_before_it(tmp_path, baton, monkeypatch):
@@ -73,14 +94,14 @@ def test_what_is_piped_in_is_the_problem_or_comes_before_it(tmp_path, baton, mon
     assert problem("What is 2 + 2?") == "What is 2 + 2?"
 
 
-@pytest.mark.parametrize("arguments", [["What is 2 + 2?"], ["What is 2 + 2?", "-q"], ["-", "--json"]])
+@pytest.mark.parametrize("arguments", [["What is 2 + 2?"], ["-", "-q", "--json"]])
 def test_a_question_that_the_demo_pair_cannot_answer_needs_models(arguments, baton, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO("What is 2 + 2?\n"))
     done = baton("solve", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
-    assert len(done.stderr.splitlines()) == 1
+    (sentence,) = done.stderr.splitlines()
     for words in ("No models are named", "baton demo", "--small … --large …"):
-        assert words in done.stderr
+        assert words in sentence
 
 
 def test_the_demo_pair_answers_anything_if_a_person_names_it(baton, monkeypatch):
@@ -95,9 +116,22 @@ def test_the_demo_pair_answers_anything_if_a_person_names_it(baton, monkeypatch)
     assert "No models are named, so the demo pair runs" in asked.stderr
 
 
-def test_drafts_are_turned_on_for_one_run(baton):
-    trace = trace_from_lines(baton("solve", PROBLEM.question, "--json", "--drafts", "on").stdout.splitlines())
-    assert trace.totals[Author.LARGE].drafts > 0
+def test_drafts_are_turned_on_for_one_run_and_both_files_may_be_the_same_model(traced):
+    assert traced("--drafts", "on").totals[Author.LARGE].drafts > 0
+    models = ("-md", str(LARGE_MODEL), "-m", str(LARGE_MODEL))
+    trace = traced(*models, *"--policy every-step -c 900 -t 1 -s 3 -n 40".split())
+    assert {event.handoff.passing.value for event in trace.events if isinstance(event, HandedOver)} == {"ids"}
+    assert trace.started
+    assert trace.started.small
+    assert (trace.started.small.name, trace.started.small.context) == ("Baton demo large", 900)
+    assert trace.started.settings["seed"] == 3
+
+
+def test_small_only_needs_no_large_model(baton):
+    models = ("--small", str(SMALL_MODEL), "--large", "nothing.gguf")
+    done = baton("solve", PROBLEM.question, "--policy", "never", "--steps", *models)
+    assert done.returncode == 0, done.stderr
+    assert "◆" not in done.stdout
 
 
 def test_what_a_pair_costs_is_measured_once_and_predicted_from_then_on(tmp_path, baton):
@@ -118,87 +152,19 @@ def test_what_a_pair_costs_is_measured_once_and_predicted_from_then_on(tmp_path,
     assert "Large alone" not in baton(*solve, "--json", **folder).stderr
 
 
-def test_the_demo_pair_named_by_its_files_is_run_with_the_same_settings(tmp_path, baton):
-    small, large = (shutil.copy(model, tmp_path / f"copy-{model.name}") for model in (SMALL_MODEL, LARGE_MODEL))
-    runs = [
-        trace_from_lines(baton("solve", PROBLEM.question, "--json", *models).stdout.splitlines())
-        for models in (DEMO, ("--small", str(small), "--large", str(large)))
-    ]
-    by_name, by_path = (run.started for run in runs)
-    assert by_name
-    assert by_path
-    assert by_path.settings == by_name.settings
-    assert runs[0].large_share == runs[1].large_share
-
-
-def test_json_is_an_event_a_line_and_the_whole_trace_in_the_last(baton):
-    done = baton("solve", PROBLEM.question, "--json")
-    *events, last = map(json.loads, done.stdout.splitlines())
-    assert events[0]["event"] == "run_started"
-    assert events[-1]["event"] == "run_ended"
-    assert last["event"] == "trace"
-    rebuilt = trace_from_lines(done.stdout.splitlines())
-    assert rebuilt.answer.strip() == last["answer"].strip()
-    assert rebuilt.large_share == pytest.approx(last["large_share"])
-
-
-def test_what_was_chosen_for_a_model_holds_here_too_unless_an_option_says_otherwise(tmp_path, baton):
+def test_what_was_chosen_for_a_model_holds_here_too_unless_an_option_says_otherwise(tmp_path, traced):
     chosen = ModelPreferences().with_loading(SMALL_MODEL, LoadOptions(context=700))
     chosen = chosen.with_overrides(SMALL_MODEL, ModelOverrides(temperature=0.25))
-    paths = {"XDG_CONFIG_HOME": str(tmp_path)}
     save_preferences(chosen, tmp_path / "baton" / "models.json")
 
     def small_card(*options: str) -> ModelCard:
-        done = baton("solve", PROBLEM.question, "--json", "--max-tokens", "2", *options, **paths)
-        trace = trace_from_lines(done.stdout.splitlines())
-        assert trace.started is not None
-        assert trace.started.small is not None
-        return trace.started.small
+        started = traced("--max-tokens", "2", *options, XDG_CONFIG_HOME=str(tmp_path)).started
+        assert started
+        assert started.small
+        return started.small
 
     assert (small_card().context, small_card().overrides.temperature) == (700, 0.25)
     assert small_card("--context", "600").context == 600
-
-
-def test_the_same_seed_gives_the_same_text(baton):
-    first, again = (baton("solve", PROBLEM.question, "--json", "--seed", "5").stdout.splitlines()[-1] for _ in "ab")
-    assert [piece["text"] for piece in json.loads(first)["pieces"]] == [
-        piece["text"] for piece in json.loads(again)["pieces"]
-    ]
-
-
-def test_small_only_needs_no_large_model(baton):
-    models = ("--small", str(SMALL_MODEL), "--large", "nothing.gguf")
-    done = baton("solve", PROBLEM.question, "--policy", "never", "--steps", *models)
-    assert done.returncode == 0, done.stderr
-    assert "◆" not in done.stdout
-
-
-def test_a_problem_that_the_context_cannot_hold_is_said_to_be_too_long(baton):
-    done = baton("solve", "word " * 3000, *DEMO)
-    assert (done.returncode, "prompt" in done.stderr) == (3, True)
-
-
-@pytest.mark.real_models
-@pytest.mark.long
-def test_control_c_keeps_what_is_there_and_has_an_exit_code_of_its_own(smollm2):
-    command = [sys.executable, "-m", "baton_reasoning", "solve", "Tell a story without end.", "--small", str(smollm2)]
-    process = subprocess.Popen([*command, "--policy", "never", "--json"], stdout=subprocess.PIPE, text=True)
-    assert process.stdout
-    lines = []
-    for line in process.stdout:
-        lines.append(json.loads(line))
-        if len(lines) == 5:
-            process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=PATIENCE) == 130
-    assert lines[-1]["finish"] == "stopped"
-    assert lines[-1]["tokens"] > 0
-    process.stdout.close()
-
-
-def test_both_files_may_be_the_same_model(tmp_path, baton):
-    done = baton("solve", PROBLEM.question, "--small", str(LARGE_MODEL), "--large", str(LARGE_MODEL), *EVERY, "--json")
-    handoffs = [e["handoff"] for e in map(json.loads, done.stdout.splitlines()) if e["event"] == "handed_over"]
-    assert {passing for _, _, _, passing in handoffs} == {"ids"}
 
 
 def test_a_cue_list_of_ones_own_decides_where_the_large_model_writes(tmp_path, baton):
@@ -211,13 +177,88 @@ def test_a_cue_list_of_ones_own_decides_where_the_large_model_writes(tmp_path, b
     assert (refused.returncode, "cue list cannot be read" in refused.stderr) == (2, True)
 
 
-@pytest.mark.parametrize("command", [["solve", "World 1"], ["batch", "run", str(BATCH_PROBLEMS), "--limit", "1"]])
-def test_a_policy_that_a_server_cannot_serve_is_refused_with_what_would_help(command, tmp_path, capsys):
-    out = ["--out", str(tmp_path / "out")] if command[0] == "batch" else []
+@pytest.mark.scaled
+@pytest.mark.parametrize("tagged", [False, True])
+def test_the_authors_decisions_are_taken_from_the_command_line_to_the_wire(tagged, capsys):
+    """The random worlds and the oracle of tests/core/thinking/oracles: decisions, counters and text are equal."""
+    by_seed = {world.seed: world for world in WORLDS}
+    left_out = ("not_reasoning", "auxiliary_prompt", "opening", "as_in_paper")
+    lengths = [f"{name}={value}" for name, value in LENGTHS._asdict().items() if name not in left_out]
+    options = [word for length in lengths for word in ("--set", length)]
+    with ExitStack() as stack:
+        for author in (Author.SMALL, Author.LARGE):
+            server = stack.enter_context(world_server(author, by_seed.__getitem__, tagged=tagged))
+            options += [f"--{author.value}", server.url]
+        method = ["--policy", "keywords", "--preset", "reference", "-n", "100000", "--no-history", "--json"]
+        for world in (world for world in SOLVED if world.tagged is tagged):
+            assert main(["solve", problem_of(world), *method, *options]) == 0, capsys.readouterr().err
+            trace = trace_from_lines(capsys.readouterr().out.splitlines())
+            expected = Schedule(world, LENGTHS).run()
+            counts = [int(each.counters["reflections"]) for each in trace.events if isinstance(each, CountersChanged)]
+            assert decisions(trace.events) == expected.decisions, world
+            assert trace.text == expected.text, world
+            assert counts == expected.negative_sentences, world
+            spans = [(piece.author, piece.text) for piece in trace.pieces]
+            assert authors_by_character(spans) == authors_by_character(expected.spans), world
+
+
+@pytest.mark.parametrize("command", [["solve", "World 1"], ["batch", "run", "problems.jsonl", "--out", "out"]])
+def test_a_policy_that_a_server_cannot_serve_is_refused_with_what_would_help(command, tmp_path, baton, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "problems.jsonl").write_text('{"problem": "1 + 1?", "answer": "2"}', encoding="utf-8")
     with world_server(Author.LARGE, World, tagged=False) as server:
         options = ["--small", str(SMALL_MODEL), "--large", server.url, "--policy", "drafted", "--context", "1024"]
-        assert main([*command, *options, "--no-history", *out]) == 2
-    said = capsys.readouterr().err
-    assert "cannot draft for" in said
-    assert "a llama-server with a draft model" in said
+        refused = baton(*command, *options, "--no-history")
+    assert refused.returncode == 2
+    assert "cannot draft for" in refused.stderr
+    assert "a llama-server with a draft model" in refused.stderr
     assert not server.completions
+
+
+# The demo -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems always have a display")
+def test_the_window_without_a_display_is_the_demo_in_the_terminal():
+    environment = {name: value for name, value in os.environ.items() if name != "QT_QPA_PLATFORM"}
+    done = subprocess.run(
+        [sys.executable, "-m", "baton_reasoning.app"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        env=environment | {"DISPLAY": ":97", "WAYLAND_DISPLAY": ""},
+    )
+    assert "Here is the demo in the terminal instead" in done.stdout
+    assert (done.returncode, demo_marks(done.stdout)) == (0, DEMO_MARKS), done.stderr
+    headings = [line.split(" ─")[0] for line in done.stdout.splitlines() if line.startswith("──")]
+    assert headings == ["── Small alone", "── Both", "── Large alone", "── The answer is 12085"]
+
+
+@pytest.fixture
+def a_little_more_costly(monkeypatch):
+    monkeypatch.delenv(costly.SWITCH)
+    monkeypatch.setattr(costly, "RATIO", 2)
+    monkeypatch.setattr(costly, "BLOCK", costly.Shape(feed_forward=256))
+
+
+@pytest.mark.usefixtures("a_little_more_costly")
+def test_the_demo_makes_its_files_once_for_answers_that_are_waited_for(tmp_path, baton):
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    few = ("--limit", "1", "--arm", "small", "--context", "1024", "--out", str(tmp_path / "out"))
+    batch = baton("batch", "run", str(READY_PROBLEMS), *DEMO, *few, **cache)
+    assert (batch.returncode, list(tmp_path.rglob("*.gguf"))) == (0, []), "a batch runs on the tiny models"
+    first = baton("demo", **cache)
+    assert (first.returncode, costly.MAKING in first.stderr) == (0, True), first.stderr
+    problem = json.loads(READY_PROBLEMS.read_text("utf-8").splitlines()[0])["problem"]
+    again = baton("solve", problem, *DEMO, "--context", "1024", **cache)
+    assert (again.returncode, costly.MAKING in again.stderr) == (0, False), again.stderr
+    assert len(list(tmp_path.rglob("*.gguf"))) == 2
+
+
+@pytest.mark.usefixtures("a_little_more_costly")
+def test_without_room_the_demo_runs_on_its_tiny_models(tmp_path, baton):
+    taken = tmp_path / "cache"
+    taken.write_text("a file, where a folder should be", encoding="utf-8")
+    done = baton("demo", XDG_CACHE_HOME=str(taken))
+    assert done.returncode == 0, done.stderr
+    assert "The demo runs on its tiny models, which are equally fast" in done.stderr

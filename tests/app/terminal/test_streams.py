@@ -1,37 +1,203 @@
-"""Whatever the streams are connected to, and however odd the input: a sentence and an exit code, never a traceback."""
+"""Whatever the streams are connected to and whenever a signal comes: one line and an exit code, never a traceback."""
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
+import pty
 import re
+import signal
+import socket
 import subprocess
 import sys
+import termios
+import threading
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from select import select
 
 import click
+import psutil
 import pytest
-from rich.console import Console
-from rich.progress import Progress
 
 from baton_reasoning.app.cli import main
 from baton_reasoning.app.terminal.command_line import LazyCommand, command
-from baton_reasoning.app.terminal.output import ProgressLine, write, write_parts, write_table
 from baton_reasoning.app.terminal.program import baton as program
-from baton_reasoning.app.terminal.streams import report, write_json
-from baton_reasoning.core.table import Column, Table, columns_of
-from tests.app.terminal.conftest import DEMO
-from tests.app.terminal.terminal import Terminal
-from tests.fakes.faulty_server import FaultyServer, error
+from baton_reasoning.app.terminal.standard_input import TYPE_IT
+from baton_reasoning.app.terminal.streams import exit_code_of_signal, interruptible, stops_on_interrupt
+from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL, DemoProblem
+from baton_reasoning.core.thinking.interruptions import Control
+from tests.app.terminal.conftest import DEMO, DEMO_MARKS, demo_marks
+from tests.core.models.hub_server import running_hub
+from tests.fakes.faulty_server import FaultyServer, Wire, about, end, error, stream, token
 from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
 BATON = f"'{sys.executable}' -m baton_reasoning"
+CTRL_C, CTRL_D = "\x03", "\x04"
+LIMIT = 240.0
+"""Seconds without output after which a test fails."""
+HUB_MODEL = "hf:tiny/demo-GGUF"
+PROBLEM = DemoProblem(60_836).question
+SHORT = (*DEMO, "--policy", "never", "-n", "5")
+ENDLESS = ("--policy", "never", "-n", "100000", "-c", "100000")
+"""Options of a run that writes until it is stopped."""
+AT_IMPORT = """
+import os, signal, sys
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+from baton_reasoning.app.cli import main
+sys.exit(main(["solve", "1+1"]))
+"""
+AT_EXIT = """
+import atexit, os, signal, sys
+from baton_reasoning.app.cli import main
+atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))
+sys.argv = ["baton", "--version"]
+sys.exit(main())
+"""
 
 
-def shell(line: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(["bash", "-c", line], capture_output=True, timeout=PATIENCE)
+class Terminal:
+    """`baton` as a person sits before it: its three streams are a pseudo-terminal, which is its controlling one."""
+
+    def __init__(self, *arguments: str, code: str = "", **environment: str) -> None:
+        """`code`: Python to run in place of `baton` with these arguments."""
+        self._ours, theirs = pty.openpty()
+        command = [sys.executable, "-c", code] if code else [sys.executable, "-m", "baton_reasoning", *arguments]
+        self.process = subprocess.Popen(
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=dict(os.environ) | {"TERM": "xterm-256color", "COLUMNS": "200"} | environment,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(theirs)
+        self.screen = ""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._ours)
+
+    def wait_for(self, words: str) -> None:
+        """Read until these words have been printed."""
+        while words not in self.screen:
+            assert self._read(), f"it ended without “{words}”:\n{self.screen}"
+
+    def wait_for_question(self, words: str) -> None:
+        """Read until these words have been printed and the program waits for what is typed.
+
+        A signal between the two is handled only after the next line: the read has begun when the signal has been noted.
+        No person is that fast.
+        """
+        self.wait_for(words)
+        while not self._reads_input():
+            assert self.process.poll() is None, self.screen
+
+    def _reads_input(self) -> bool:
+        """Whether it sleeps in a read of standard input; where Linux does not tell, whether it sleeps."""
+        system_call = Path(f"/proc/{self.process.pid}/syscall")
+        try:
+            return system_call.read_text().split()[1:2] == ["0x0"]  # the first argument: a file descriptor
+        except OSError:
+            return bool(psutil.Process(self.process.pid).status() == psutil.STATUS_SLEEPING)
+
+    def press(self, keys: str) -> None:
+        os.write(self._ours, keys.encode())
+
+    def ended_cleanly(self, code: int = 0) -> None:
+        """Read to the end: this exit code, no traceback, no process left."""
+        assert self._exit_code() == code, self.screen
+        for word in ("Traceback", "KeyboardInterrupt", "Error", "unexpected"):
+            assert word not in self.screen
+        assert self._processes_left() == []
+
+    def stopped_cleanly(self) -> None:
+        """End as after Ctrl+C, with one line that says so."""
+        self.ended_cleanly(130)
+        assert self.screen.count("Stopped") == 1, self.screen
+
+    def _exit_code(self) -> int:
+        while self._read():
+            pass
+        return self.process.wait(LIMIT)
+
+    def _processes_left(self) -> list[str]:
+        """Return the processes of its session that do not end."""
+        mine = [process for process in psutil.process_iter() if _session(process) == self.process.pid]
+        _, alive = psutil.wait_procs(mine, timeout=LIMIT / 4)
+        return [str(process) for process in alive]
+
+    def _read(self) -> bool:
+        """Read what there is; return False at the end."""
+        ready, _, _ = select([self._ours], [], [], LIMIT)
+        assert ready, f"nothing happened any more:\n{self.screen}"
+        try:
+            data = os.read(self._ours, 65_536)
+        except OSError:  # Linux: the other end is closed
+            return False
+        self.screen += data.decode("utf-8", "replace")
+        return bool(data)
+
+
+def _session(process: psutil.Process) -> int:
+    try:
+        return os.getsid(process.pid)
+    except ProcessLookupError:  # it has ended
+        return 0
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """No settings, models or history of a person; and a folder for temporary files, which must be empty at the end."""
+    for name in ("CONFIG", "DATA", "CACHE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path))
+    for name in ("HF_HOME", "HF_HUB_CACHE", "HF_TOKEN", "LLAMA_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    yield tmp_path
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.fixture
+def silent_server(monkeypatch):
+    """A Hub that takes connections and never answers; `wait` returns when one has asked."""
+    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as open_connections:
+        server.settimeout(LIMIT)
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
+
+        def wait() -> None:
+            assert open_connections.enter_context(server.accept()[0]).recv(1)
+
+        yield wait
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """One model, whose quantisation need not be named."""
+    with running_hub() as server:
+        server.files[HUB_MODEL[3:]] = {"demo-Q4_K_M.gguf": SMALL_MODEL.read_bytes()}
+        monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
+        yield server
+
+
+# Streams and odd text -------------------------------------------------------------------------------------------------
 
 
 def encoded(monkeypatch: pytest.MonkeyPatch, encoding: str) -> io.BytesIO:
@@ -53,7 +219,7 @@ def test_output_in_any_encoding_keeps_the_authors_apart(encoding, monkeypatch):
 
 def test_json_in_ascii_loses_nothing(monkeypatch):
     written = encoded(monkeypatch, "ascii")
-    assert main(["solve", "Größe 漢", *DEMO, "--policy", "never", "-n", "3", "--json"]) == 3
+    assert main(["solve", "Größe 漢", *SHORT, "--json"]) == 3
     first = json.loads(written.getvalue().splitlines()[0])
     assert first["conversation"][0]["content"].startswith("Größe 漢")
 
@@ -61,104 +227,52 @@ def test_json_in_ascii_loses_nothing(monkeypatch):
 @pytest.mark.parametrize(
     ("line", "code", "said"),
     [
-        (f"{BATON} --help >/dev/full", 1, "No space left on device"),
-        (f"{BATON} --help >&-", 2, "Standard output is closed"),
-        (f"{BATON} solve - <&-", 2, "Standard input is closed"),
+        ("--help >/dev/full", 1, "No space left on device"),
+        ("--help >&-", 2, "Standard output is closed"),
+        ("solve - <&-", 2, "Standard input is closed"),
+        ("no-such-command 2>&-", 2, ""),
     ],
 )
 def test_odd_streams_are_a_sentence(line, code, said):
-    done = shell(line)
-    words = done.stderr.decode()
-    assert done.returncode == code, words
-    assert said in words
-    assert "Traceback" not in words
-    assert "unexpected" not in words
+    done = subprocess.run(["bash", "-c", f"{BATON} {line}"], capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+    assert not re.search("Traceback|unexpected", done.stderr)
 
 
-@pytest.mark.parametrize("proxy", ["socks9://x", "http://[::1"])
-def test_a_proxy_that_cannot_be_used_is_a_sentence(proxy, tmp_path, baton, monkeypatch):
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    assert baton("servers", "add", "office", "http://127.0.0.1:9", "--proxy", proxy).returncode == 0
-    done = baton("servers", "check", "office")
-    assert (done.returncode, "The proxy for 127.0.0.1:9 cannot be used" in done.stderr) == (1, True)
-    done = baton("servers", "check", "https://192.0.2.1", HTTPS_PROXY=proxy)
-    assert (done.returncode, "The proxy for 192.0.2.1 cannot be used" in done.stderr) == (1, True)
-
-
-def test_input_that_is_not_text_is_refused(monkeypatch, baton):
+def test_bytes_that_are_not_text_are_refused_in_a_pipe_and_a_problem_like_any_other_in_an_argument(monkeypatch, baton):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\x80"), "ascii"))
     done = baton("solve", "-")
     assert (done.returncode, "not text in UTF-8" in done.stderr) == (2, True)
-
-
-def test_closed_standard_error_is_no_obstacle():
-    assert shell(f"{BATON} no-such-command 2>&-").returncode == 2
-
-
-def test_bytes_that_are_not_text_are_a_problem_like_any_other(baton):
-    assert baton("solve", os.fsdecode(b"a\x80b"), *DEMO, "--policy", "never", "-n", "3").returncode == 3
-
-
-def test_a_dumb_terminal_gets_no_escapes():
-    with Terminal("solve", "1+1?", *DEMO, "--policy", "never", "-n", "5", environment={"TERM": "dumb"}) as terminal:
-        assert terminal.exit_code() == 3
-        assert "●" in terminal.screen
-        assert "\x1b" not in terminal.screen
+    assert baton("solve", os.fsdecode(b"a\x80b"), *SHORT).returncode == 3
 
 
 @pytest.mark.parametrize(("no_color", "is_coloured"), [("", True), ("1", False)])
 def test_force_color_colours_a_pipe_unless_no_color_is_set_and_not_empty(no_color, is_coloured, baton):
     colours = {"FORCE_COLOR": "1", "NO_COLOR": no_color, "TERM": "xterm-256color"}
-    done = baton("solve", "1+1?", *DEMO, "--policy", "never", "-n", "5", "--steps", **colours)
+    done = baton("solve", "1+1?", *SHORT, "--steps", **colours)
     assert ("\x1b[38;5;33m" in done.stdout) is is_coloured
 
 
+def test_a_dumb_terminal_gets_no_escapes():
+    with Terminal("solve", "1+1?", *SHORT, TERM="dumb") as terminal:
+        terminal.ended_cleanly(3)
+    assert "●" in terminal.screen
+    assert "\x1b" not in terminal.screen
+
+
+def test_nothing_follows_the_scoreboard_of_the_demo_on_a_terminal():
+    with Terminal("demo") as terminal:
+        terminal.ended_cleanly()
+    assert demo_marks(terminal.screen) == DEMO_MARKS
+
+
 def test_an_error_message_of_a_server_is_bounded_and_cannot_steer_the_terminal(baton):
-    attack = "\x1b]52;c;cm0gLXJm\x07" * 200_000
-    with FaultyServer(error(400, attack)) as server:
+    with FaultyServer(error(400, "\x1b]52;c;cm0gLXJm\x07" * 200_000)) as server:
         done = baton("solve", "x", "--large", server.url, "--small", server.url)
     assert done.returncode == 1
     assert "]52;c;cm0gLXJm" in done.stderr, "what the server says is shown"
     assert "\x1b" not in done.stderr + done.stdout
     assert len(done.stderr + done.stdout) < 10_000
-
-
-def test_every_line_on_standard_error_is_bounded_and_cannot_steer_the_terminal(capsys):
-    report("\x1b]0;title\x07" * 1_000_000)
-    said = capsys.readouterr().err
-    assert said.startswith("baton: ␛]0;title␇␛")
-    assert len(said) < 3_000
-
-
-def test_everything_that_commands_print_cannot_steer_the_terminal(capsys, monkeypatch):
-    attack = "\x9b2J\x1b]52;c;x\x07\u202e"
-    write(attack)
-    write_table(Table("", (Column("model"), Column(attack)), (("a", attack),)))
-    write_json({"name": attack})
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    write_table(Table("", (Column("a model in a terminal"),), ((attack,),)))
-    out = io.StringIO()
-    with Progress(console=Console(file=out, force_terminal=True, width=200)) as live:
-        ProgressLine("Loading", live).remark(attack)
-    said = capsys.readouterr().out + out.getvalue()
-    assert said.count("]52;c;x") == 6
-    assert not {"\x9b", "\x07", "\u202e"} & set(said)
-    assert "\x1b]" not in said
-
-
-def test_a_terminal_wraps_paragraphs_and_cells_and_a_pipe_gets_lines(capsys, monkeypatch):
-    words, name = "right " * 30, "x" * 100
-    parts = (words, Table("Arms", columns_of(("policy", "right")), ((name, "1"),), (words,)))
-    write_parts(parts)
-    head = f"{'policy':100}  right"
-    assert capsys.readouterr().out.splitlines() == [words, "", "Arms", head, f"{name}      1", words]
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "40")
-    write_parts(parts)
-    lines = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out).splitlines()
-    assert max(map(len, lines)) <= 40
-    assert "".join(lines).count("x") == 100
-    assert " ".join(lines).split().count("right") == 61
 
 
 def test_an_unexpected_error_is_a_sentence_that_says_how_to_report_it(monkeypatch, capsys):
@@ -177,3 +291,194 @@ def test_an_unexpected_error_is_a_sentence_that_says_how_to_report_it(monkeypatc
 @click.option("--number", default=0)
 def broken(number: int) -> int:
     return 1 // number
+
+
+# Ctrl+C at every stage, and other signals -----------------------------------------------------------------------------
+
+
+def test_a_signal_while_the_program_is_imported_and_when_all_is_done():
+    for module in ("click", "baton_reasoning.core.run"):
+        with Terminal(code=AT_IMPORT.format(module=module)) as terminal:
+            terminal.stopped_cleanly()
+    done = subprocess.run([sys.executable, "-c", AT_EXIT], capture_output=True, text=True, timeout=LIMIT)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["solve", PROBLEM, "--small", str(SMALL_MODEL), "--large", str(LARGE_MODEL)], "Loading small.gguf"),
+        pytest.param(
+            ["serve", "--port", "0", "--small", str(SMALL_MODEL), "--large", str(LARGE_MODEL)],
+            "Loading small.gguf",
+            marks=pytest.mark.long,
+        ),
+        (["solve", "-"], TYPE_IT),
+    ],
+)
+def test_while_a_model_is_loaded_or_standard_input_is_read(command, words):
+    with Terminal(*command) as terminal:
+        terminal.wait_for(words)
+        terminal.press(CTRL_C)
+        terminal.stopped_cleanly()
+
+
+@pytest.mark.parametrize("is_hub", [True, pytest.param(False, marks=pytest.mark.long)])
+def test_while_the_hub_or_a_server_is_asked(is_hub, silent_server):
+    solve = ["solve", PROBLEM, "--small", str(SMALL_MODEL), "--large", os.environ["HF_ENDPOINT"]]
+    with Terminal(*(["models", "get", HUB_MODEL] if is_hub else solve)) as terminal:
+        terminal.wait_for("Asking the Hub" if is_hub else "Connecting to")
+        silent_server()
+        terminal.press(CTRL_C)
+        terminal.stopped_cleanly()
+
+
+def test_a_download_that_is_stopped_continues_where_it_was(hub, folder):
+    hub.faults.silent_after = 60_000
+    with Terminal("models", "get", HUB_MODEL) as terminal:
+        terminal.wait_for("Downloading")
+        terminal.wait_for("KiB of")
+        terminal.press(CTRL_C)
+        terminal.stopped_cleanly()
+    (part,) = folder.rglob("*.part")
+    kept = part.stat().st_size
+    assert 0 < kept <= 60_000
+    with Terminal("models", "get", HUB_MODEL) as terminal:
+        terminal.ended_cleanly()
+    assert [asked.range for asked in hub.file_requests() if asked.path.endswith(".gguf")][1:] == [f"bytes={kept}-"]
+    (file,) = folder.rglob("demo-Q4_K_M.gguf")
+    assert file.read_bytes() == SMALL_MODEL.read_bytes()
+
+
+@pytest.mark.parametrize("key", [CTRL_C, CTRL_D])
+def test_at_the_question_before_a_download(key, hub):
+    with Terminal("solve", PROBLEM, "--small", HUB_MODEL, "--large", "demo") as terminal:
+        terminal.wait_for_question("[Y/n]: ")
+        terminal.press(key)
+        terminal.stopped_cleanly()
+    assert not [asked for asked in hub.file_requests() if asked.path.endswith(".gguf")]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGINT, 130),
+        (signal.SIGKILL, -signal.SIGKILL),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long),
+    ],
+)
+def test_while_an_answer_is_written(number, code):
+    with Terminal("solve", PROBLEM, *ENDLESS) as terminal:
+        terminal.wait_for("● ")
+        os.kill(terminal.process.pid, number)
+        terminal.ended_cleanly(code)
+        assert ("ended by: stopped" in terminal.screen) is (number != signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize("is_batch", [False, True])
+def test_the_first_signal_stops_a_run_and_the_second_ends_the_program(number, code, is_batch):
+    """In a batch one Ctrl+C more finishes the answers that are under way."""
+    control, finished = Control(), threading.Event()
+    with interruptible():
+        with stops_on_interrupt(control, finished.set if is_batch else None):
+            if is_batch and number == signal.SIGINT:
+                signal.raise_signal(number)
+                assert (finished.is_set(), control.stopped) == (True, False)
+                finished.clear()
+            signal.raise_signal(number)
+            assert (finished.is_set(), control.stopped) == (False, True)
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(number)
+        assert exit_code_of_signal() == code
+
+
+class HeldServer(FaultyServer):
+    """Answers 4 to each question, and waits before the end of its answers until they are let go."""
+
+    def __init__(self) -> None:
+        self.let_go, self._held = threading.Event(), threading.Semaphore(0)
+        props = about()["/props"] | {"total_slots": 2}
+        super().__init__(stream(token("4", 1), self._hold, end(1, "eos")), routes={"/props": props})
+
+    def wait_for_two_answers(self) -> None:
+        for _ in range(2):
+            assert self._held.acquire(timeout=LIMIT)
+
+    @property
+    def questions(self) -> list[int]:
+        """How often each prompt was sent."""
+        return sorted(Counter(str(each["prompt"]) for each in self.completions).values())
+
+    def _hold(self, _: Wire) -> None:
+        self._held.release()
+        self.let_go.wait(LIMIT)
+
+
+@pytest.fixture
+def held_server():
+    held = HeldServer()
+    with held:
+        yield held
+        held.let_go.set()
+
+
+@contextmanager
+def batch_under_way(server: HeldServer, out: Path, count: int = 4):
+    """A batch of so many answers, two of which are under way."""
+    problems = out.with_suffix(".jsonl")
+    problems.write_text("\n".join(json.dumps({"problem": f"{n} + {4 - n}", "answer": "4"}) for n in range(count)))
+    options = ("--arm", "small", "--small", server.url, "--parallel", "2", "--out", str(out), "--no-history")
+    with Terminal("batch", "run", str(problems), *options) as terminal:
+        server.wait_for_two_answers()
+        yield terminal
+
+
+def answers(out: Path, verb: str = "") -> list[str]:
+    """The answers of a batch, once this command has written them."""
+    assert not verb or main(["batch", verb, str(out)]) == 0
+    return [json.loads(line)["answer"] for line in (out / "results.jsonl").read_text("utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("count", [4, 2])
+def test_the_first_ctrl_c_finishes_the_answers_of_a_batch_that_are_under_way(held_server, folder, count):
+    """A batch whose last answers are finished is reported, and needs no resume."""
+    out = folder / "out"
+    with batch_under_way(held_server, out, count) as terminal:
+        terminal.press(CTRL_C)
+        terminal.wait_for("Finishing 2 answers. Press Ctrl+C again to stop now.")
+        held_server.let_go.set()
+        terminal.ended_cleanly(130)
+    is_whole = count == 2
+    for words in ("Stopped at 2 of 4", f"baton batch resume {out}", f"baton batch report {out}"):
+        assert (words in terminal.screen) is not is_whole
+    for words in ("correct", "2 requests, ", " tokens sent"):
+        assert words in terminal.screen
+    assert (out / "results.jsonl").exists() is is_whole
+    assert answers(out, "report") == ["4", "4", "", ""][:count]
+    assert (answers(out, "resume"), held_server.questions) == (["4"] * count, [1] * count)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_the_second_ctrl_c_or_any_other_signal_stops_them_and_they_are_written_anew(held_server, folder, number, code):
+    out = folder / "out"
+    with batch_under_way(held_server, out) as terminal:
+        if number == signal.SIGINT:
+            terminal.press(CTRL_C)
+            terminal.wait_for("Finishing 2 answers.")
+        os.kill(terminal.process.pid, number)
+        terminal.ended_cleanly(code)
+    assert ("Finishing" in terminal.screen) is (number == signal.SIGINT)
+    assert "Stopping. Summing up what is done." in terminal.screen
+    assert answers(out, "report") == [""] * 4
+    held_server.let_go.set()
+    assert (answers(out, "resume"), held_server.questions) == (["4"] * 4, [1, 1, 2, 2])
+
+
+@pytest.mark.long
+def test_evidence_is_continued_by_the_same_command(folder):
+    with Terminal("evidence", "--parallel", "2", "--out", str(folder / "out")) as terminal:
+        terminal.wait_for(" errors")
+        terminal.press(CTRL_C)
+        terminal.stopped_cleanly()
+    assert "To continue: the same command" in terminal.screen

@@ -1,15 +1,16 @@
-"""Background tasks run beside the window, deliver in order, and end in one way."""
+"""Background tasks run beside the window, deliver in order, and end in one way; cycles die in the main thread."""
 
 from __future__ import annotations
 
+import gc
 import threading
-from collections.abc import Iterator
+import weakref
 from functools import partial
-from typing import Any
 
 import pytest
 from PySide6.QtCore import QObject, QTimer
 
+from baton_reasoning.app.toolkit import garbage_collection
 from baton_reasoning.app.toolkit.background import (
     BROKEN,
     BackgroundTask,
@@ -18,7 +19,11 @@ from baton_reasoning.app.toolkit.background import (
     StreamTask,
     cancel_tasks,
 )
+from baton_reasoning.app.toolkit.garbage_collection import MainThreadCollector
 from baton_reasoning.core.errors import BatonError
+from tests.app.conftest import threads_left
+
+FAILURE = BatonError("It broke.", "Repair it.")
 
 
 @pytest.fixture
@@ -32,37 +37,34 @@ def window(qapp):
 class Outcome:
     """What a task has delivered."""
 
-    def __init__(self, task: StreamTask[Any]) -> None:
+    def __init__(self, task):
         self.items: list[object] = []
-        self.errors: list[object] = []
-        self.ends: list[object] = []
+        self.errors: list[BatonError] = []
+        self.ends: list[BatonError | None] = []
         task.items(self.items.extend).failure(self.errors.append).done(self.ends.append)
 
 
-def test_everything_arrives_in_order_before_the_end(window, qtbot):
-    task = StreamTask(window, "count", lambda: range(1000))
-    outcome = Outcome(task)
-    arrived: list[int] = []
-    task.done(lambda _: arrived.append(len(outcome.items))).start()
+def test_everything_arrives_in_order_before_the_end_in_the_thread_of_the_window(window, qtbot):
+    def count():
+        yield threading.current_thread()
+        yield from range(1000)
+
+    task = StreamTask(window, "count", count)
+    outcome, arrived = Outcome(task), []
+    task.done(lambda _: arrived.append((len(outcome.items), threading.current_thread()))).start()
     qtbot.waitUntil(lambda: outcome.ends == [None])
-    assert outcome.items == list(range(1000))
-    assert arrived == [1000]
-
-
-def test_a_result_arrives_in_the_thread_of_the_window(window, qtbot):
-    threads: list[tuple[threading.Thread, threading.Thread]] = []
-    task = BackgroundTask(window, "where", threading.current_thread)
-    task.success(lambda worker: threads.append((worker, threading.current_thread()))).start()
-    qtbot.waitUntil(lambda: bool(threads))
-    ((worker, receiver),) = threads
-    assert receiver is threading.main_thread() is not worker
+    worker, *numbers = outcome.items
+    assert numbers == list(range(1000))
+    assert arrived == [(1001, threading.main_thread())]
+    assert worker is not threading.main_thread()
+    assert outcome.errors == []
 
 
 def test_two_tasks_deliver_in_turns_of_their_own(window, qtbot):
     """What the first one brought is painted before the second one's."""
     turn = 0
 
-    def count() -> None:
+    def count():
         nonlocal turn
         turn += 1
 
@@ -76,33 +78,26 @@ def test_two_tasks_deliver_in_turns_of_their_own(window, qtbot):
     assert delivered[1] > delivered[0] + 1
 
 
-def test_an_error_of_ours_is_handed_on(window, qtbot):
-    failure = BatonError("It broke.", "Repair it.")
-
-    def work() -> Iterator[int]:
-        yield 1
-        raise failure
-
-    task = StreamTask(window, "break", work)
-    outcome = Outcome(task)
-    task.start()
-    qtbot.waitUntil(lambda: bool(outcome.ends))
-    assert (outcome.items, outcome.errors, outcome.ends) == ([1], [failure], [failure])
-
-
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_any_other_exception_is_shown_as_a_fault_of_the_program(window, qtbot):
-    task = BackgroundTask(window, "break", lambda: 1 // 0)
-    outcome = Outcome(task)
-    task.start()
-    qtbot.waitUntil(lambda: bool(outcome.ends))
-    assert outcome.errors == [BROKEN]
+def test_an_error_of_ours_is_handed_on_and_any_other_is_a_fault_of_the_program(window, qtbot):
+    def fail():
+        yield 1
+        raise FAILURE
+
+    for task, items, error in (
+        (StreamTask(window, "break", fail), [1], FAILURE),
+        (BackgroundTask(window, "break", lambda: 1 // 0), [], BROKEN),
+    ):
+        outcome = Outcome(task)
+        task.start()
+        qtbot.waitUntil(lambda outcome=outcome: bool(outcome.ends))
+        assert (outcome.items, outcome.errors, outcome.ends) == (items, [error], [error])
 
 
 def test_stopped_work_is_closed_at_its_next_item(window, qtbot):
     closed, go_on = threading.Event(), threading.Event()
 
-    def work() -> Iterator[int]:
+    def work():
         try:
             yield 1
             go_on.wait()
@@ -122,48 +117,24 @@ def test_stopped_work_is_closed_at_its_next_item(window, qtbot):
     assert outcome.items == [1, 2]
 
 
-def test_finishing_asks_the_work_to_end_and_delivers_its_last_results_at_once(window):
-    asked = threading.Event()
-
-    def work() -> Iterator[str]:
-        asked.wait()
-        yield "last word"
-
-    task = StreamTask(window, "obedient", work, cancel=asked.set)
-    outcome = Outcome(task)
-    task.start()
-    task.finish()
-    task.finish()
-    assert outcome.items == ["last word"]
-    assert outcome.ends == [None]
-    assert not task.running
-
-
-def test_a_closing_window_cancels_all_tasks_of_its_tree_and_delivers_their_last_results(window):
+def test_a_closing_window_cancels_all_tasks_of_its_tree_delivers_their_last_results_and_starts_nothing(window):
     stopped = [threading.Event(), threading.Event()]
     results: list[object] = []
-    for event in stopped:
 
-        def work(event: threading.Event = event) -> Iterator[str]:
-            event.wait()
-            yield "last event"
+    def work(event):
+        event.wait()
+        yield "last event"
 
-        part = QObject(QObject(window))
-        StreamTask(part, "run", work, cancel=event.set).items(results.extend).done(results.append).start()
-    BackgroundTasks.of(window).close()
-    assert results == ["last event", None] * 2
-    assert not BackgroundTasks.of(window).running
-
-
-def test_a_closed_window_starts_nothing(window):
-    BackgroundTasks.of(window).close()
-    assert not BackgroundTask(window, "late", int).start().running
-
-
-def test_a_closing_window_does_not_wait_for_a_silent_server(window):
+    tasks = [StreamTask(QObject(QObject(window)), "run", partial(work, each), cancel=each.set) for each in stopped]
+    for task in tasks:
+        task.items(results.extend).done(results.append).start()
     answer = threading.Event()
-    BackgroundTask(window, "ask a server", answer.wait, waits=False).start()
+    BackgroundTask(window, "ask a silent server", answer.wait, waits=False).start()
     BackgroundTasks.of(window).close()
+    tasks[0].finish()
+    assert results == ["last event", None] * 2
+    assert [task.name for task in BackgroundTasks.of(window).running] == ["ask a silent server"]
+    assert not BackgroundTask(window, "late", int).start().running
     answer.set()
 
 
@@ -179,33 +150,82 @@ def test_closing_a_part_of_the_window_cancels_only_its_tasks(window, qtbot):
     qtbot.waitUntil(lambda: not BackgroundTasks.of(window).running)
 
 
-def test_a_newer_request_replaces_an_older_one(window, qtbot):
-    latest, answers = LatestTask(window, "search"), list[object]()
-    slow = threading.Event()
+def test_a_newer_request_replaces_an_older_one_and_an_error_reaches_its_owner(window, qtbot):
+    answers, failures, slow = list[str](), list[BatonError](), threading.Event()
+    latest = LatestTask(window, "search", failures.append)
+
+    def fail():
+        raise FAILURE
+
     latest.run(lambda: "old" if slow.wait() else "", answers.append)
     latest.run(lambda: "new", answers.append)
     qtbot.waitUntil(lambda: answers == ["new"])
     slow.set()
     qtbot.waitUntil(lambda: not BackgroundTasks.of(window).running)
+    latest.run(lambda: "dropped", answers.append)
+    latest.cancel()
+    qtbot.waitUntil(lambda: not BackgroundTasks.of(window).running)
+    latest.run(fail, answers.append)
+    qtbot.waitUntil(lambda: failures == [FAILURE])
     assert answers == ["new"]
 
 
-def test_the_error_of_a_request_reaches_its_owner(window, qtbot):
-    failure, failures = BatonError("It broke.", "Repair it."), list[BatonError]()
-
-    def fail() -> None:
-        raise failure
-
-    LatestTask(window, "break", failures.append).run(fail, lambda _: pytest.fail("It did not fail."))
-    qtbot.waitUntil(lambda: failures == [failure])
-
-
 def test_of_requests_that_come_too_fast_only_the_newest_waits(window, qtbot):
-    aligning, answers = LatestTask(window, "align", one_at_a_time=True), list[object]()
+    aligning, answers = LatestTask(window, "align", one_at_a_time=True), list[int]()
     first = threading.Event()
     aligning.run(lambda: 1 if first.wait() else 0, answers.append)
     for number in (2, 3, 4):
-        aligning.run(lambda number=number: number, answers.append)  # type: ignore[misc]
+        aligning.run(partial(int, number), answers.append)
     first.set()
     qtbot.waitUntil(lambda: not aligning.busy)
     assert answers == [1, 4]
+
+
+class Cycle:
+    """An object that refers to itself; notes the thread in which it is destroyed."""
+
+    def __init__(self, destroyed_in):
+        self.itself = self
+        weakref.finalize(self, lambda: destroyed_in.append(threading.current_thread()))
+
+
+def test_cycles_of_a_background_thread_are_destroyed_in_the_main_thread(qtbot, collector):
+    destroyed_in: list[threading.Thread] = []
+    many = 20 * gc.get_threshold()[0]  # more than those at which Python collects by itself
+
+    def make_cycles():
+        for _ in range(many):
+            Cycle(destroyed_in)
+
+    thread = threading.Thread(target=make_cycles)
+    thread.start()
+    thread.join()
+    assert destroyed_in == []
+    qtbot.waitUntil(lambda: len(destroyed_in) == many)
+    assert set(destroyed_in) == {threading.main_thread()}
+
+
+def test_old_cycles_are_collected_too_but_seldom_and_stopping_returns_to_automatic_collection(collector, monkeypatch):
+    monkeypatch.setattr(garbage_collection, "FULL_COLLECTION", 3)
+    another = MainThreadCollector()
+    destroyed_in: list[threading.Thread] = []
+    old = Cycle(destroyed_in)
+    gc.collect()  # it is among the old objects now
+    del old
+    for _ in range(2):
+        another.collect()
+        assert destroyed_in == []
+    another.collect()
+    assert len(destroyed_in) == 1
+    another.stop()
+    assert gc.isenabled()
+    gc.disable()  # as the one of the session has it
+
+
+@pytest.mark.parametrize("daemon", [True, False])
+def test_the_fixture_that_looks_for_leaks_finds_a_thread_that_does_not_end(daemon):
+    before, end = set(threading.enumerate()), threading.Event()
+    threading.Thread(target=end.wait, name="forgotten", daemon=daemon).start()
+    assert threads_left(before, patience=0.01) == ["forgotten"]
+    end.set()
+    assert threads_left(before) == [], "it waits for one that is about to end"

@@ -18,31 +18,26 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.errors import Busy, EngineLost, SettingsError
 from baton_reasoning.core.models.options import LocalFile
-from tests.app.conftest import LARGE, ScriptedLoader, last_answer
+from tests.app.conftest import LARGE, ScriptedLoader, last_answer, press
 from tests.fakes.scripted import ScriptedEngine
 
 
 @pytest.fixture
-def around(qtbot):
-    around = QWidget()
+def bar(qtbot):
+    """In a window of its own, which has the focus."""
+    around, bar = QWidget(), MessageBar()
     qtbot.addWidget(around)
+    around.setLayout(vbox(STRETCH, bar))
     around.resize(800, 600)
     around.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     around.show()
     around.setFocus()
-    return around
+    yield bar
+    around.close()
 
 
-@pytest.fixture
-def bar(around):
-    bar = MessageBar()
-    around.setLayout(vbox(STRETCH, bar))
-    return bar
-
-
-def press(within: QWidget, words: str) -> None:
-    (button,) = [each for each in within.findChildren(QPushButton) if each.text() == words and each.isVisible()]
-    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+def buttons(within):
+    return [each.text() for each in within.findChildren(QPushButton) if each.isVisible()]
 
 
 @pytest.mark.parametrize("page", ["chat", "batch"])
@@ -51,9 +46,7 @@ def test_a_message_takes_room_below_the_page_only_while_it_is_shown(window, qtbo
     window.show_page(page)
     pages, whole = window._pages, window._pages.geometry()
     assert whole.bottom() == window.rect().bottom()
-    window.page_actions.show_error(
-        EngineLost("There is not enough memory for the large model: 19 GB are needed.", "Choose less.")
-    )
+    window.page_actions.show_error(EngineLost("There is not enough memory: 19 GB are needed.", "Choose less."))
     qtbot.waitUntil(lambda: window.notice.geometry().top() == pages.geometry().bottom() + 1)
     assert window.notice.rect().bottomLeft() == window.notice.mapFrom(window, window.rect().bottomLeft())
     assert window.notice.width() == window.width()
@@ -72,7 +65,7 @@ def test_a_message_leaves_what_is_read_in_its_place(ask, qtbot, place):
         QApplication.processEvents()
     bar.setValue({"result": bar.value(), "bottom": bar.maximum(), "between": bar.maximum() // 2}[place])
 
-    def top() -> int:
+    def top():
         return last.mapTo(window, QPoint()).y()
 
     height, read = view.height(), top()
@@ -84,48 +77,36 @@ def test_a_message_leaves_what_is_read_in_its_place(ask, qtbot, place):
     assert top() == read
 
 
-def test_esc_closes_the_message_when_there_is_nothing_else_to_end(window, qtbot):
-    qtbot.waitUntil(lambda: window.session.ready)
+def test_keys_close_a_message_and_lead_to_its_actions(window, qtbot):
+    qtbot.waitUntil(lambda: window.session.ready and window.isActiveWindow())
     control = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
     for key, modifiers in ((Qt.Key.Key_Escape, Qt.KeyboardModifier.NoModifier), (Qt.Key.Key_X, control)):
         window.notice.show_message("It failed.")
         qtbot.keyClick(window, key, modifiers)
         assert not window.notice.isVisible()
-
-
-def test_the_actions_of_a_message_are_reached_by_key(window, qtbot):
-    qtbot.waitUntil(lambda: window.session.ready and window.isActiveWindow())
     done: list[str] = []
     window.notice.show_message("It was deleted.", ("Undo", lambda: done.append("undone")), warns=False)
     qtbot.keyClick(window, Qt.Key.Key_F6)
     focused = window.focusWidget()
-    assert isinstance(focused, QPushButton)
     assert focused.text() == "Undo"
     qtbot.keyClick(focused, Qt.Key.Key_Space)
-    assert done == ["undone"]
-    assert window.notice.text == ""
+    assert (done, window.notice.text) == (["undone"], "")
     assert QApplication.focusWidget() is window.chat.composer.edit, "the work goes on there"
 
 
-def test_an_error_stays_and_other_messages_go_by_themselves(bar):
+def test_an_error_stays_and_the_newest_message_replaces_any_other(bar):
     bar.show_message("Saved.", warns=False)
     soon = bar.timer.interval()
     bar.show_message("Deleted.", ("Undo", lambda: None), warns=False)
     assert 0 < soon < bar.timer.interval()
     bar.timer.timeout.emit()
     assert bar.text == ""
-    bar.show_message("It failed.")
+    bar.show_message("It failed.", ("Try again", lambda: None))
     assert not bar.timer.isActive()
+    bar.show_message("Saved.", ("Open", lambda: None), warns=False)
+    assert buttons(bar) == ["Open"]
     (close,) = bar.findChildren(IconButton)
     QTest.mouseClick(close, Qt.MouseButton.LeftButton)
-    assert bar.text == ""
-
-
-def test_the_newest_message_replaces_any_other(bar):
-    bar.show_message("It failed.", ("Try again", lambda: None))
-    bar.show_message("Saved.", ("Open", lambda: None), warns=False)
-    assert [each.text() for each in bar.findChildren(QPushButton) if each.isVisible()] == ["Open"]
-    bar.close_newest()
     assert bar.text == ""
 
 
@@ -170,39 +151,25 @@ def test_a_path_in_a_message_is_shown_whole_and_copied_as_it_is(bar, qtbot, path
     assert QApplication.clipboard().text() == f"Written: {path}"
 
 
-def test_a_setting_that_stops_an_answer_leads_to_the_settings_and_other_errors_do_not(window, qtbot):
-    qtbot.waitUntil(lambda: window.session.ready)
+def test_what_stops_an_answer_is_said_until_it_is_over(window, qtbot):
+    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
     error = SettingsError("The cue list cannot be read.", "Correct it.")
     window.page_actions.show_error(error)
-    assert [each.text() for each in window.notice.findChildren(QPushButton)] == []
+    assert buttons(window.notice) == []
     window.session.failed.emit(error)
     press(window.notice, "Settings…")
-    assert window.findChildren(SettingsDialog)
-
-
-def test_what_had_to_end_first_is_said_until_it_has_ended(window, qtbot):
-    qtbot.waitUntil(lambda: window.session.ready)
+    (settings,) = window.findChildren(SettingsDialog)
+    settings.reject()
     window.page_actions.show_error(Busy("“batch” is running.", "Stop it first, or wait until it is done."))
-    assert window.notice.text
+    assert window.notice.text.startswith("“batch” is running.")
     window.session.ask("2 + 2?")
-    qtbot.waitUntil(lambda: not window.notice.text)
-
-
-def test_what_was_refused_is_said_for_a_while(ask):
-    window = ask("2 + 2?")
+    qtbot.waitUntil(lambda: window.session.ready and "is running" not in window.notice.text)
+    window.session.failed.emit(EngineLost("The server does not answer.", "Check it."))
+    window.page_actions.reload_models()
+    qtbot.waitUntil(lambda: "does not answer" not in window.notice.text)
     window.session.go_on(last_answer(window).exchange)
     assert window.notice.text.startswith("This answer is complete.")
-    assert window.notice.timer.isActive()
-    window.notice.timer.timeout.emit()
-    assert window.notice.text == ""
-
-
-def test_what_broke_an_answer_goes_when_the_models_are_loaded_again(window, qtbot):
-    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
-    window.session.failed.emit(EngineLost("The server does not answer.", "Check it."))
-    assert window.notice.text
-    window.page_actions.reload_models()
-    qtbot.waitUntil(lambda: not window.notice.text)
+    assert window.notice.timer.isActive(), "what was refused is said for a while"
 
 
 def test_an_error_of_the_models_goes_when_they_are_loaded(make_window, qtbot):
@@ -216,7 +183,6 @@ def test_an_error_of_the_models_goes_when_they_are_loaded(make_window, qtbot):
 def test_models_that_cannot_be_loaded_give_back_those_before(window, qtbot):
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
     loader = window.models._loader
-    assert isinstance(loader, ScriptedLoader)
     before = window.preferences.value.models
     broken = before.replaced(Author.LARGE, LocalFile(Path("broken.gguf")))
     loader.error = EngineLost("broken.gguf could not be loaded.", "Choose another file.")
@@ -237,7 +203,7 @@ class ServedEngine(ScriptedEngine):
 
     status = ServerStatus(ServerState.LOST)
 
-    def ping(self) -> None:
+    def ping(self):
         pass
 
 
@@ -257,12 +223,12 @@ def test_what_a_lost_server_caused_goes_when_it_answers_again(make_window, qtbot
 class UrlHandler(QObject):
     """Takes what the desktop would open."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__()
         self.opened: list[QUrl] = []
 
     @Slot(QUrl)
-    def take(self, url: QUrl) -> None:
+    def take(self, url):
         self.opened.append(url)
 
 

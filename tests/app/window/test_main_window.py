@@ -1,4 +1,4 @@
-"""The window as a whole: keys, palette, look, layout, closing."""
+"""The window as a whole: keys, look, layout, closing, and the dialogs that save."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QSize, QStandardPaths, Qt
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
     QApplication,
     QComboBox,
+    QFileDialog,
+    QInputDialog,
     QLabel,
     QLineEdit,
     QMenu,
@@ -29,21 +31,16 @@ from PySide6.QtWidgets import (
 )
 
 from baton_reasoning.app.batch.page import BatchPage
-from baton_reasoning.app.session.loaded_models import Loading, LoadState, Remark
+from baton_reasoning.app.session.loaded_models import LoadState, Remark
 from baton_reasoning.app.toolkit.theme.colours import DARK
-from baton_reasoning.app.window.commands import CommandPalette, ShortcutList
-from baton_reasoning.app.window.main_window import MainWindow, first_size
+from baton_reasoning.app.window.commands import ShortcutList
+from baton_reasoning.app.window.main_window import first_size
 from baton_reasoning.app.window.models_page import LazyModelsPage
 from baton_reasoning.core.engines.base import Placement
-from baton_reasoning.core.engines.remote.status import StatusCallback
-from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.settings import ColourScheme, ModelChoice, SettingsFile
-from baton_reasoning.core.thinking.registry import matching_preset
-from tests.app.conftest import LARGE, ScriptedLoader, last_answer, last_exchange
+from baton_reasoning.core.settings import ColourScheme
+from tests.app.conftest import LARGE, ScriptedLoader, answer_to, last_answer, last_exchange
 from tests.fakes.full_disk import a_full_disk
 from tests.fakes.scripted import ScriptedEngine
-
-Make = Callable[..., MainWindow]
 
 
 @pytest.mark.slow
@@ -81,51 +78,10 @@ def test_the_first_window_of_a_program_wears_the_theme_before_the_event_loop_run
     assert shown.split("\n")[0] == f"{{'Inter'}} {{'{DARK.background}'}}"
 
 
-def test_keys_are_given_once(window):
-    keys = [command.key for command in window.commands]
-    assert all(keys)
-    assert len(keys) == len(set(keys))
-
-
-def test_whatever_can_be_pressed_or_written_into_has_a_name(window):
-    for kind in (QAbstractButton, QLineEdit):
-        for widget in window.findChildren(kind):
-            if widget.objectName().startswith("qt_") or isinstance(widget.parent(), QLineEdit):
-                continue  # Qt's own, inside a widget of ours that has a name
-            named = widget.accessibleName() or (isinstance(widget, QAbstractButton) and widget.text())
-            assert named, f"{widget} in {widget.parent()} has no name"
-
-
 def test_the_keys_of_the_page_are_those_of_the_window(window):
     page = (Path(__file__).parents[3] / "docs" / "window.md").read_text(encoding="utf-8")
     named = page.split("| key | does |\n|---|---|\n")[1].split("\n\n")[0].splitlines()
     assert set(named) <= {f"| {command.key} | {command.title} |" for command in window.commands}
-
-
-def test_the_palette_finds_a_command_and_runs_it(window, qtbot):
-    looked = window.preferences.value.appearance.look
-    palette = CommandPalette(window.commands, window)
-    palette.show()
-    rows = []
-    for key in (Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Up, Qt.Key.Key_Up, Qt.Key.Key_Up):
-        qtbot.keyClick(palette.edit, key)
-        rows.append(palette.list.currentRow())
-    assert rows == [1, 2, 1, 0, 0]
-    qtbot.keyClicks(palette.edit, "light dark")
-    qtbot.keyClick(palette.edit, Qt.Key.Key_Return)
-    assert window.preferences.value.appearance.look is not looked
-
-
-def test_the_palette_opens_over_the_window_and_says_that_nothing_matches(window, qtbot):
-    window.move(40, 600)
-    window.show_palette()
-    (palette,) = window.findChildren(CommandPalette)
-    assert window.frameGeometry().contains(palette.geometry())
-    qtbot.keyClicks(palette.edit, "xyzzy")
-    assert [palette.list.item(row).text() for row in range(palette.list.count())] == ["No matches"]
-    qtbot.keyClick(palette.edit, Qt.Key.Key_Return)
-    assert palette.isVisible()
-    palette.close()
 
 
 def test_f1_opens_the_list_of_shortcuts_which_names_every_key(window, qtbot):
@@ -138,31 +94,16 @@ def test_f1_opens_the_list_of_shortcuts_which_names_every_key(window, qtbot):
     shortcuts.close()
 
 
-def test_light_and_dark_hold_until_the_next_start(make_window):
-    window = make_window()
-    window.turn_light_or_dark()
-    chosen = window.preferences.value.appearance.look
-    assert chosen in (ColourScheme.LIGHT, ColourScheme.DARK)
-    window.close()
-    assert SettingsFile(window.paths.settings).load().appearance.look is chosen
-
-
-def test_the_first_window_fits_its_screen_with_the_composer_in_sight(qtbot, tmp_path):
-    window = MainWindow(Paths.under(tmp_path), ScriptedLoader())
-    qtbot.addWidget(window)
-    window.show()
+def test_the_first_window_fits_its_screen_with_the_composer_in_sight(make_window):
+    window = make_window(begin=False, width=None)
     available = window.screen().availableSize()
     assert window.frameSize().boundedTo(available) == window.frameSize()
     composer = window.chat.composer
     assert composer.mapTo(window, composer.rect().bottomRight()).y() < available.height()
-    window.close()
-
-
-@pytest.mark.parametrize("screen", [QSize(1366, 768), QSize(1024, 600), QSize(2560, 1440)])
-def test_the_first_window_leaves_room_for_its_title_bar(screen):
-    size = first_size(screen)
-    assert size.width() <= min(screen.width(), 1440)
-    assert size.height() <= min(screen.height() - 50, 900)
+    for screen in (QSize(1366, 768), QSize(1024, 600), QSize(2560, 1440)):
+        size = first_size(screen)
+        assert size.width() <= min(screen.width(), 1440)
+        assert size.height() <= min(screen.height() - 50, 900), "room for the title bar"
 
 
 def test_the_first_screen_has_few_controls(make_window, qtbot):
@@ -177,14 +118,18 @@ def test_the_first_screen_has_few_controls(make_window, qtbot):
     assert len(controls) <= 14, controls
 
 
-def test_the_header_has_a_menu_with_the_keys_of_its_commands(window, qtbot):
+def test_the_header_has_a_menu_with_every_command_and_its_key(window, qtbot):
     qtbot.mouseClick(window.topbar.more, Qt.MouseButton.LeftButton)
     menu = QApplication.activePopupWidget()
     assert isinstance(menu, QMenu)
-    shown = {action.text(): action.shortcut().toString() for action in menu.actions() if not action.isSeparator()}
-    assert shown["Conversations at the left"] == "Ctrl+B"
-    assert {"Inspector at the right", "Settings…", "Light or dark", "Help: all shortcuts"} <= set(shown)
-    assert all(shown.values())
+    menus = [menu, *menu.findChildren(QMenu)]
+    own, *shown = [
+        [(each.text(), key) for each in one.actions() if (key := each.shortcut().toString())] for one in menus
+    ]
+    assert {("Conversations at the left", "Ctrl+B"), ("Settings…", "Ctrl+,"), ("Help: all shortcuts", "F1")} <= {*own}
+    everything = [*own, *(each for some in shown for each in some)]
+    assert sorted(everything) == sorted((command.title, command.key) for command in window.commands)
+    assert len({key for _, key in everything}) == len(everything), "each key is given once"
     (inspector,) = (action for action in menu.actions() if action.shortcut().toString() == "Ctrl+I")
     qtbot.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(inspector).center())
     assert window.inspector.isVisible()
@@ -254,12 +199,6 @@ def test_in_a_narrow_window_the_list_makes_room_for_the_inspector(make_window):
     assert not window.inspector.isVisible()
 
 
-def test_settings_with_a_value_that_is_no_longer_asked_for_are_read(tmp_path):
-    file = tmp_path / "settings.json"
-    file.write_text('{"window": {"inspector": false, "page": "batch"}, "updates": {"tell": true}}', encoding="utf-8")
-    assert SettingsFile(file).load().window.page == "batch"
-
-
 def test_tab_goes_from_the_header_to_the_list_the_text_and_the_composer(ask, qtbot):
     window = ask("2 + 2?")
     qtbot.waitUntil(lambda: window.session.ready and window.isActiveWindow())
@@ -313,45 +252,22 @@ def test_ctrl_z_brings_deleted_conversations_back_unless_a_field_has_something_t
     qtbot.waitUntil(lambda: window.session.ready and has_rows(2))
 
 
-def test_a_model_that_got_less_than_was_asked_for_is_told_of(make_window, qtbot):
-    loader = ScriptedLoader()
-    less = Placement((), 128, 2, "f16", "with 12 of 29 layers on the GPU")
-    loader.large = ScriptedEngine(*LARGE, name="large", placement=less)
-    window = make_window(loader)
-    told = "large was loaded with 12 of 29 layers on the GPU: out of memory."
-    qtbot.waitUntil(lambda: window.notice.text == told)
-    assert told in window.topbar.pair.toolTip()
-
-
 class RemarkingLoader(ScriptedLoader):
-    def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading:
+    def __call__(self, choice, watcher):
         yield Remark("There is no room for the demo pair.")
         yield from super().__call__(choice, watcher)
 
 
 def test_what_is_to_be_known_of_a_pair_is_told_once_it_is_loaded(make_window, qtbot):
-    window = make_window(RemarkingLoader())
-    qtbot.waitUntil(lambda: window.notice.text == "There is no room for the demo pair.")
+    loader, less = RemarkingLoader(), Placement((), 128, 2, "f16", "with 12 of 29 layers on the GPU")
+    loader.large = ScriptedEngine(*LARGE, name="large", placement=less)
+    window = make_window(loader)
+    told = "large was loaded with 12 of 29 layers on the GPU: out of memory."
+    qtbot.waitUntil(lambda: window.notice.text == f"There is no room for the demo pair. {told}")
+    assert told in window.topbar.pair.toolTip()
     window.models._loader = ScriptedLoader()
     window.page_actions.reload_models()
     qtbot.waitUntil(lambda: not window.notice.text)
-
-
-def test_policy_and_preset_are_chosen_in_the_top_bar(window):
-    window.topbar.policy.choose("keywords", "paper")
-    assert matching_preset(window.preferences.value.run.policy) == "paper"
-    assert "paper" in window.topbar.policy.text()
-    window.topbar.policy.choose("never")
-    assert window.preferences.value.run.policy.policy == "never"
-    assert window.topbar.policy.text().strip() == "Small only"
-
-
-def test_a_further_page_is_shown_in_the_top_bar(window):
-    page = QWidget()
-    window.add_page("more", "More", page)
-    window.show_page("more")
-    assert page.isVisible()
-    assert window.preferences.value.window.page == "more"
 
 
 def test_closing_while_an_answer_is_written_keeps_what_is_there(make_window, qtbot):
@@ -382,11 +298,22 @@ def test_a_chat_page_that_comes_into_view_later_has_the_focus_where_one_writes(a
     assert QApplication.focusWidget() is window.chat.sidebar.list
 
 
-def test_the_window_opens_on_the_page_where_it_was_left(make_window):
-    window = make_window()
+def test_page_and_look_are_those_in_which_the_window_was_left(make_window):
+    window, page = make_window(), QWidget()
+    window.add_page("more", "More", page)
+    window.show_page("more")
+    assert page.isVisible()
+    assert window.preferences.value.window.page == "more"
     window.show_page("batch")
+    window.turn_light_or_dark()
+    look = window.preferences.value.appearance.look
+    assert look in (ColourScheme.LIGHT, ColourScheme.DARK)
     window.close()
-    assert make_window().findChild(BatchPage).isVisible()
+    again = make_window()
+    assert again.findChild(BatchPage).isVisible()
+    assert again.preferences.value.appearance.look is look
+    again.turn_light_or_dark()
+    assert {look, again.preferences.value.appearance.look} == {ColourScheme.LIGHT, ColourScheme.DARK}
 
 
 def test_the_window_closes_the_store_after_everything_that_still_saves(make_window, qtbot, monkeypatch):
@@ -429,9 +356,12 @@ def test_a_window_that_would_lose_an_answer_asks_before_it_closes(make_window, q
         assert not window.isVisible()
 
 
-def test_a_damaged_store_is_a_warning_that_stays(make_window):
+def test_a_store_that_is_damaged_or_cannot_be_opened_is_a_warning_that_stays(make_window):
     window = make_window(begin=False)
-    window.paths.store.parent.mkdir(parents=True, exist_ok=True)
+    window.paths.store.mkdir(parents=True)
+    window.open_store()
+    assert "cannot be opened. Answers will not be saved. Check" in window.notice.text
+    window.paths.store.rmdir()
     window.paths.store.write_bytes(b"no database" * 1000)
     window.open_store()
     told = window.notice.text
@@ -441,13 +371,6 @@ def test_a_damaged_store_is_a_warning_that_stays(make_window):
     window.notice.timer.timeout.emit()
     assert window.notice.text == told
     assert not window.notice.timer.isActive()
-
-
-def test_a_store_that_cannot_be_opened_is_told_with_what_follows(make_window):
-    window = make_window(begin=False)
-    window.paths.store.mkdir(parents=True)
-    window.open_store()
-    assert "cannot be opened. Answers will not be saved. Check" in window.notice.text
 
 
 def test_what_a_full_disk_refused_is_in_the_list_and_can_be_opened(make_window, qtbot):
@@ -477,3 +400,49 @@ def test_what_a_full_disk_refused_is_in_the_list_and_can_be_opened(make_window, 
     view.setCurrentRow(1)
     qtbot.keyClick(view, Qt.Key.Key_Delete)
     qtbot.waitUntil(lambda: names() == [])
+
+
+# The dialogs that save conversations: where they begin, and under which name.
+
+
+@pytest.fixture
+def proposed(monkeypatch, tmp_path):
+    """The files that a dialog has proposed; each is chosen in a folder of its own, and that of pets is cancelled."""
+    files: list[Path] = []
+    (tmp_path / "exports").mkdir()
+
+    def choose(_parent, _title, start, _filters):
+        files.append(Path(start))
+        is_cancelled = Path(start).name == "Pets.html"
+        return "" if is_cancelled else str(tmp_path / "exports" / Path(start).name), ""
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+    return files
+
+
+def test_an_export_begins_in_documents_and_then_where_the_last_one_went(window, qtbot, tmp_path, proposed):
+    answer_to(window, qtbot, "What is 1/2?")
+    for _ in range(2):
+        window.page_actions.export()
+        qtbot.waitUntil(lambda: window.notice.text.startswith("Saved to "))
+        window.notice.close_newest()
+    documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
+    assert [path.parent for path in proposed] == [Path(documents), tmp_path / "exports"]
+    assert {path.name for path in proposed} == {"What is 1-2.html"}
+
+
+def test_the_proposed_name_is_that_of_the_conversation_which_is_exported(window, qtbot, monkeypatch, proposed):
+    answer_to(window, qtbot, "How many fish")
+    view, model = window.chat.sidebar.list, window.chat.sidebar.list.model()
+    qtbot.waitUntil(lambda: model.rowCount() == 2)
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("Pets", True))
+    qtbot.keyClick(view, Qt.Key.Key_F2)
+    qtbot.waitUntil(lambda: window.session.conversation.name == "Pets")
+    window.page_actions.export()
+    assert not window.notice.text
+    window.chat.new()
+    view.customContextMenuRequested.emit(view.visualRect(model.index(1, 0)).center())
+    (menu,) = window.chat.sidebar.findChildren(QMenu, options=Qt.FindChildOption.FindDirectChildrenOnly)
+    next(action for action in menu.actions() if action.text() == "Export…").trigger()
+    menu.close()
+    assert [path.name for path in proposed] == ["Pets.html"] * 2

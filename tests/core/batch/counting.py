@@ -1,16 +1,41 @@
-"""Problems that scripted engines solve as real ones do: n has the answer n, and the small model errs on odd n."""
+"""Batches of scripted engines: one that counts, one whose takeovers have a known worth, one that is killed.
+
+Counting, problem n has the answer n, and the small model errs on odd n.
+"""
 
 from __future__ import annotations
 
 import re
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
 
-from baton_reasoning.core.batch.running.arms import arms_of
+from baton_reasoning.core.batch.reading.problems import read_problems
+from baton_reasoning.core.batch.reporting.failures import FailureAnalysis
+from baton_reasoning.core.batch.reporting.page import html_report
+from baton_reasoning.core.batch.reporting.report import Report
+from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.batch.reporting.statistics import difference
+from baton_reasoning.core.batch.reporting.tables import report_parts
+from baton_reasoning.core.batch.running.arms import Arm, arms_of
 from baton_reasoning.core.batch.running.batch import create_batch
+from baton_reasoning.core.batch.running.progress import BatchEvent, JobEnded, JobStarted
+from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.engines.base import Conversation
+from baton_reasoning.core.errors import EngineRefused
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import How
+from baton_reasoning.core.models.options import DemoModel, LocalFile, ModelSource
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.store import runs
+from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.store.store import Store
-from tests.fakes.scripted import ScriptedEngine
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policies.never import Never
+from tests.fakes.scripted import Fault, ScriptedEngine
+from tests.patience import PATIENCE
 
 
 def problems(count: int) -> list[Problem]:
@@ -20,6 +45,23 @@ def problems(count: int) -> list[Problem]:
 def batch_of(store: Store, count: int, *recipes: str, seeds: tuple[int, ...] = (0,)) -> str:
     """A batch of so many problems; without recipes the small model solves them alone."""
     return create_batch(store, "counting", problems(count), arms_of(recipes or ("small",), RunSettings()), seeds)
+
+
+def run_batch(store: Store, batch: str, pair: Pair | None = None, parallel: int = 2, **choices) -> list[BatchEvent]:
+    with Grader(PATIENCE) as grader:
+        return list(Runner(store, batch, pair or counting_pair(), grader, parallel, **choices).run())
+
+
+def solved(store, *recipes, pair=None, found=None, name="counting", seeds=(0,), how=How.AUTO) -> str:
+    """A batch that was run to its end, by default of six problems."""
+    found = problems(6) if found is None else found
+    batch = create_batch(store, name, found, arms_of(recipes, RunSettings()), seeds, parallel=2, how=how)
+    run_batch(store, batch, pair)
+    return batch
+
+
+def rows_of(store: Store, batch: str, arm: str | None = None) -> list[ResultRow]:
+    return list(store.batches.results(batch, arm))
 
 
 def number_in(conversation: Conversation) -> int:
@@ -40,19 +82,171 @@ def unlike_after_reading(conversation: Conversation, body: str) -> str:
     return " Or not.\n\n</think>\n\nThe answer is \\boxed{-1}." if body else solution(number_in(conversation))
 
 
-def small_engine() -> ScriptedEngine:
+def small_engine(**more) -> ScriptedEngine:
     def text(conversation: Conversation, body: str) -> str:
         n = number_in(conversation)
         return rest(solution(n + n % 2), body)
 
-    return ScriptedEngine(continue_with=text)
+    return ScriptedEngine(continue_with=text, **more)
 
 
-def large_engine() -> ScriptedEngine:
+def large_engine(**more) -> ScriptedEngine:
     return ScriptedEngine(
-        name="large", continue_with=lambda conversation, body: rest(solution(number_in(conversation)), body)
+        name="large", continue_with=lambda conversation, body: rest(solution(number_in(conversation)), body), **more
     )
 
 
 def counting_pair() -> Pair:
     return Pair(small_engine(), large_engine())
+
+
+# Files of problems, and a store that is damaged
+
+
+def written(folder: Path, name: str, content: str | bytes) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def read(folder, name, content):
+    return read_problems(written(folder, name, content))
+
+
+def texts(found):
+    return [problem.text for problem in found.problems]
+
+
+def damage(store: Path) -> None:
+    """Make the text of every run in this file unreadable."""
+    with closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute("UPDATE event_chunks SET events = x'00'")
+
+
+# A report as text, and one in which everything happened that a reader must know beside the table
+
+
+NOTES = (
+    "The interval leaves out 0 although p ≥ 0.05",
+    "p: McNemar's exact test. Adjusted p: Holm's method over the 3 comparisons",
+    "Small only: 1 answer failed: “gpu.example refused the key <none>. Give it another one.”",
+    "Small only: 1 answer with the notice “gpu.example was slow, and was asked again.”",
+    "Seconds cannot be compared: Other programs used 60% of the CPU during large.",
+    "1 error: resume the batch for these answers.",
+    "Not graded, and in no accuracy: Large only 1, Small only 1, Current settings 1.",
+)
+"""What terminal, HTML and window must say."""
+
+
+def text_of(report: Report) -> str:
+    """What a terminal shows of a report, as wide as it gets."""
+    parts = [
+        part if isinstance(part, str) else "\n".join((part.title, part.as_text(), *part.notes))
+        for part in report_parts(report)
+    ]
+    return "\n\n".join(parts)
+
+
+def page_of(report: Report) -> str:
+    """The page of a report, without an analysis of what went wrong."""
+    return html_report(report, FailureAnalysis(0, (), ()))
+
+
+def noted_report(store: Store, grader: Grader) -> Report:
+    """Three arms, a refusal, a notice, a problem without an answer; a comparison whose interval disagrees."""
+    refusal = EngineRefused("gpu.example refused the key <none>.", "Give it another one.")
+    small = small_engine(faults=[Fault(3, refusal)], notices={80: "gpu.example was slow, and was asked again."})
+    arms = arms_of(["large", "small", "chosen"], RunSettings())
+    batch = create_batch(store, "counting", [*problems(6), Problem("open", "Count to 9.", None, {}, 7)], arms)
+    list(Runner(store, batch, Pair(small, large_engine()), grader).run())
+    found = Results.read(store, batch).report
+    odd = difference([([False], [True])] * 5 + [([True], [True])] * 5)
+    assert odd
+    first, *others = found.comparisons
+    disagreeing = first.model_copy(update={"remark": odd.remark})
+    sentence = "Other programs used 60% of the CPU during large."
+    return found.model_copy(update={"comparisons": (disagreeing, *others), "not_comparable": sentence})
+
+
+DEMO = (DemoModel.SMALL, DemoModel.LARGE)
+COPIES = (LocalFile(Path("cost-13/small.gguf")), LocalFile(Path("cost-13/large.gguf")))
+"""As `baton evidence --cost` makes them."""
+
+
+def ended_batch(store: Store, grader: Grader, small: ModelSource, large: ModelSource) -> str:
+    """A batch that was run with models of these names."""
+    pair = Pair(small_engine().with_card(source=small), large_engine().with_card(source=large))
+    batch = batch_of(store, 4, "small", "large", "baton")
+    list(Runner(store, batch, pair, grader).run())
+    return batch
+
+
+# Takeovers of a known worth: after “wait” the large model helps by .5, after “yes” it harms by .3
+
+
+START, AFTER_WAIT, AFTER_YES = 0.4, 0.9, 0.1
+"""Chances that the small model gets it right from the beginning, and after each takeover."""
+
+
+def small_draws(text: str, number: int) -> bytes | None:
+    """`number`: 31 random bits."""
+    if not text:
+        return b"One.\n\n" if number % 2 else b"Two.\n\n"
+    if text in ("One.\n\n", "Two.\n\n"):
+        return b"Wait" if text[0] == "O" else b"Yes"
+    if text.endswith(("Wait", "Yes")):
+        return b", is it.\n\n"
+    if "</think>" not in text:
+        return b"</think>"
+    if text.endswith("</think>"):
+        return b"\n\n"
+    if text.endswith("\n\n"):
+        return b"\\boxed{"
+    if text.endswith("{"):
+        chance = AFTER_WAIT if "good" in text else AFTER_YES if "bad" in text else START
+        return b"1" if number < chance * 2**31 else b"0"
+    return None if text.endswith("}") else b"}"
+
+
+def known_pair() -> Pair:
+    large = ScriptedEngine(
+        continue_with=lambda _, body: ("Wait, good.\n\n" if body.startswith("One") else "Yes, bad.\n\n") + "More.",
+        name="large",
+    )
+    return Pair(ScriptedEngine(draw=small_draws), large)
+
+
+def known_batch(store: Store, grader: Grader, answers: int = 24, expected: str | None = "1") -> str:
+    """Run a batch of one problem a number, with takeovers in the arm “both” and none in the arm “small”."""
+    found = [Problem(f"p{number}", f"Problem {number}", expected, {}, number) for number in range(answers)]
+    both = Arm(name="both", settings=RunSettings(policy=Keywords.Settings(n1=5), max_tokens=100))
+    alone = Arm(name="small", settings=RunSettings(policy=Never.Settings(), max_tokens=100))
+    batch = create_batch(store, "known", found, [both, alone])
+    list(Runner(store, batch, known_pair(), grader, 1).run())
+    return batch
+
+
+# The program that is killed: `python -m tests.core.batch.counting STORE BATCH` runs the batch to its end, and says on
+# standard output what it does, one line each: "." for a token, "start JOB", "end JOB".
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main(path: str, batch: str) -> None:
+    runs.BUFFER_SECONDS = 0.0  # so that a kill leaves texts of which a part is saved
+    pair = Pair(ScriptedEngine(continue_with=unlike_after_reading, before_token=lambda _: say(".")))
+    with Store.open(Path(path)) as store, Grader() as grader:
+        for happening in Runner(store, batch, pair, grader, parallel=3).run():
+            match happening:
+                case JobStarted(job):
+                    say(f"start {job.id}")
+                case JobEnded(row):
+                    say(f"end {row.job}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

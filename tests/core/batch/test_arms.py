@@ -1,4 +1,4 @@
-"""Recipes make arms that differ from the chosen settings in one thing; a pilot finds the chance that gives a share."""
+"""Recipes make arms, which a batch runs once each; a pilot finds the chance that gives a share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
 from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.batch.reporting.tables import notes
 from baton_reasoning.core.batch.running.arms import (
     PILOT_PROBLEMS,
     RECIPES,
@@ -20,55 +22,51 @@ from baton_reasoning.core.batch.running.arms import (
     pilot_of,
     refuse_impossible,
 )
+from baton_reasoning.core.batch.running.batch import BatchSettings, add_arms, create_batch, without_duplicates
 from baton_reasoning.core.engines.base import Placement
 from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.grading.verdict import How, Verdict
 from baton_reasoning.core.run import Pair, RunSettings
-from baton_reasoning.core.store.batches import StoredArm
+from baton_reasoning.core.store.batches import Conditions, StoredArm
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.step_score import StepScore
 from baton_reasoning.core.thinking.policy import Needs
-from tests.core.batch.counting import problems
+from tests.core.batch.counting import problems, run_batch
+from tests.core.store.made import claim
 from tests.fakes.scripted import THINK, ScriptedEngine
 
 HERE = Placement((), batch=512, threads=1, kv_type="f16")
 BASE = RunSettings(temperature=0.3, policy=Keywords.Settings(n1=12))
 
 
-def only(recipe: str) -> RunSettings:
-    (arm,) = RECIPES[recipe].make(BASE)
-    return arm.settings
+def policies(recipe, base=BASE):
+    return [arm.settings.policy for arm in RECIPES[recipe].make(base)]
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_every_recipe_keeps_what_it_does_not_compare(recipe):
-    assert {arm.settings.temperature for arm in RECIPES[recipe].make(BASE)} == {0.3}
-
-
-@pytest.mark.parametrize(("recipe", "policy"), [("small", "never"), ("large", "always"), ("step-score", "step-score")])
-def test_a_recipe_names_a_policy(recipe, policy):
-    assert only(recipe).policy.policy == policy
-
-
-@pytest.mark.parametrize("recipe", ["paper", "reference"])
-def test_a_preset_changes_its_own_values_and_leaves_chosen_lengths(recipe):
-    assert only(recipe).policy == Keywords.presets[recipe].model_copy(update={"n1": 12})
-
-
-@pytest.mark.parametrize("chosen", ["paper", "reference"])
-def test_the_arm_of_a_preset_is_that_preset_whatever_was_chosen(chosen):
-    base = RunSettings(policy=Keywords.presets[chosen])
-    assert [arm.settings.policy for arm in arms_of(["baton"], base)] == [Keywords.presets["baton"]]
-
-
-def test_the_counter_of_reflections_is_varied_as_in_the_paper_and_n3_stays_as_it_is():
-    policies = [arm.settings.policy for arm in RECIPES["c"].make(BASE)]
-    values = [
-        (policy.c, policy.c_most, policy.n3_step, policy.n3_most)
-        for policy in policies
-        if isinstance(policy, Keywords.Settings)
+def test_a_recipe_differs_from_the_chosen_settings_in_one_thing():
+    for each in RECIPES.values():
+        assert {arm.settings.temperature for arm in each.make(BASE)} == {0.3}
+    for recipe, policy in (("small", "never"), ("large", "always"), ("step-score", "step-score")):
+        assert [each.policy for each in policies(recipe)] == [policy]
+    for preset in ("paper", "reference"):
+        assert policies(preset) == [Keywords.presets[preset].model_copy(update={"n1": 12})], "a chosen length stays"
+        assert policies("baton", RunSettings(policy=Keywords.presets[preset])) == [Keywords.presets["baton"]]
+    in_every_step = RunSettings(policy=EveryStep.presets["reference"])
+    assert policies("opening", in_every_step) == [
+        EveryStep.presets["reference"].model_copy(update={"opening": tokens}) for tokens in (100, 0)
     ]
-    assert values == [(c, c, 0, 125) for c in (3, 15, 50)]
+
+
+def test_a_sweep_tries_several_values_of_one_parameter():
+    arms = RECIPES["n1"].make(BASE)
+    assert [(arm.name, arm.sweep, arm.settings.policy.model_dump()["n1"]) for arm in arms] == [
+        ("n1 = 6", "n1", 6),
+        ("n1 = 12", "n1", 12),
+        ("n1 = 24", "n1", 24),
+    ]
+    values = [each.model_dump(include={"c", "c_most", "n3_step", "n3_most"}) for each in policies("c")]
+    assert values == [{"c": c, "c_most": c, "n3_step": 0, "n3_most": 125} for c in (3, 15, 50)], "as in the paper"
 
 
 def test_the_random_arm_brings_the_arm_whose_share_it_takes():
@@ -79,40 +77,21 @@ def test_the_random_arm_brings_the_arm_whose_share_it_takes():
         assert [arm.equal_share_of for arm in arms_of([f"random-as-{like}"], BASE)] == ["", like]
 
 
-def test_an_unknown_arm_is_refused_with_the_known_ones():
-    with pytest.raises(SettingsError, match="Choose among chosen, small, large, drafted, baton"):
-        arms_of(["huge"], BASE)
-
-
 def test_arms_say_which_models_they_need():
     assert needs(arms_of(["small"], BASE)) == Needs(large=False)
     assert needs(arms_of(["large", "baton"], BASE)) == Needs()
     assert needs(arms_of(["large", "drafted"], BASE)) == Needs(small=False, drafts=True)
+    with pytest.raises(SettingsError, match="Choose among chosen, small, large, drafted, baton"):
+        arms_of(["huge"], BASE)
 
 
-def test_a_sweep_tries_several_values_of_one_parameter():
-    arms = RECIPES["n1"].make(BASE)
-    assert [(arm.name, arm.sweep, arm.settings.policy.model_dump()["n1"]) for arm in arms] == [
-        ("n1 = 6", "n1", 6),
-        ("n1 = 12", "n1", 12),
-        ("n1 = 24", "n1", 24),
-    ]
-
-
-def test_the_arms_run_with_every_other_large_model_after_the_batch_s_own():
+def test_the_arms_run_with_every_other_model_after_the_batch_s_own():
     assert [arm.name for arm in arms_of(["small"], BASE, larges=["B.gguf"])] == ["small", "chosen, B"]
     arms = arms_of(["small", "large", "chosen"], BASE, larges=["/models/Big-32B.gguf", "http://office:8080"])
     groups = by_models(arms[::-1])
-    assert list(groups) == [
-        OtherModels(),
-        OtherModels(large="http://office:8080"),
-        OtherModels(large="/models/Big-32B.gguf"),
-    ]
+    assert [each.large for each in groups] == ["", "http://office:8080", "/models/Big-32B.gguf"]
     names = [arm.name for arm in groups[OtherModels(large="/models/Big-32B.gguf")]]
     assert names == ["chosen, Big-32B", "large, Big-32B"], "small alone is not run again"
-
-
-def test_the_arms_run_with_every_other_small_model_in_every_combination():
     arms = arms_of(["small", "large", "paper"], BASE, larges=["B.gguf"], smalls=["s.gguf"])
     assert {arm.name: tuple(arm.models) for arm in arms if any(arm.models)} == {
         "small, s": ("s.gguf", ""),
@@ -121,19 +100,12 @@ def test_the_arms_run_with_every_other_small_model_in_every_combination():
         "paper, s": ("s.gguf", ""),
         "paper, s, B": ("s.gguf", "B.gguf"),
     }
-
-
-def test_a_control_takes_the_share_of_the_arm_with_the_same_models():
-    arms = arms_of(["random"], BASE, larges=["B.gguf"])
-    assert [(arm.name, arm.equal_share_of) for arm in arms] == [
+    assert [(arm.name, arm.equal_share_of) for arm in arms_of(["random"], BASE, larges=["B.gguf"])] == [
         ("baton", ""),
         ("random as baton", "baton"),
         ("baton, B", ""),
         ("random as baton, B", "baton, B"),
     ]
-
-
-def test_two_models_of_one_name_are_refused():
     with pytest.raises(SettingsError, match="called “large, Big”"):
         arms_of(["large"], BASE, larges=["a/Big.gguf", "b/Big.gguf"])
 
@@ -171,31 +143,14 @@ def test_an_arm_that_models_cannot_serve_is_refused_with_the_reason(recipe, smal
     pair = Pair(ScriptedEngine().with_card(**(here | small)), ScriptedEngine(name="large").with_card(**(here | large)))
     with pytest.raises(SettingsError, match=f"“{arm.name}” cannot run: .*{why}"):
         refuse_impossible([arm], pair)
+    switching = ScriptedEngine(thinking=THINK).with_card(switches_thinking=True)
+    refuse_impossible(arms_of(["small"], RunSettings(thinking=False)), Pair(switching, ScriptedEngine(thinking=THINK)))
 
 
-def test_an_arm_without_thinking_needs_a_switch_in_the_model_that_writes_alone():
-    small, large = ScriptedEngine(thinking=THINK).with_card(switches_thinking=True), ScriptedEngine(thinking=THINK)
-    refuse_impossible(arms_of(["small"], RunSettings(thinking=False)), Pair(small, large))
-
-
-def test_the_opening_is_varied_in_the_chosen_policy():
-    chosen = RunSettings(policy=EveryStep.presets["reference"])
-    policies = [arm.settings.policy for arm in RECIPES["opening"].make(chosen)]
-    assert policies == [EveryStep.presets["reference"].model_copy(update={"opening": tokens}) for tokens in (100, 0)]
-
-
-@pytest.mark.parametrize(
-    ("name", "title"),
-    [
-        ("baton", "Keywords"),
-        ("baton, R1-32B", "Keywords, R1-32B"),
-        ("reference", "Keywords (reference)"),
-        ("random as baton", "Random as Keywords"),
-        ("c = 3", "c = 3"),
-    ],
-)
-def test_an_arm_has_the_title_of_its_policy(name, title):
-    assert arm_title(name) == title
+def test_an_arm_has_the_title_of_its_policy():
+    names = ("baton", "baton, R1-32B", "reference", "random as baton", "c = 3")
+    titles = ["Keywords", "Keywords, R1-32B", "Keywords (reference)", "Random as Keywords", "c = 3"]
+    assert list(map(arm_title, names)) == titles
 
 
 def test_an_arm_with_a_setting_that_left_is_shown_as_it_was_stored_and_not_run(store):
@@ -207,17 +162,14 @@ def test_an_arm_with_a_setting_that_left_is_shown_as_it_was_stored_and_not_run(s
     assert (shown.policy, shown.system) == (StepScore.Settings(threshold=5), "Be brief.")
     with pytest.raises(SettingsError, match="The settings of the arm “old” cannot be read"):
         Arm.of(stored)
-
-
-@pytest.mark.parametrize("policy", [{"policy": "agreement", "bound": -0.8}, 3])
-def test_an_arm_of_a_policy_that_left_is_named_in_the_error(policy):
-    with pytest.raises(SettingsError, match="The settings of the arm “old” cannot be read"):
-        Arm.shown(StoredArm("old", {"settings": {"policy": policy}}))
+    for gone in ({"policy": "agreement", "bound": -0.8}, 3):
+        with pytest.raises(SettingsError, match="The settings of the arm “old” cannot be read"):
+            Arm.shown(StoredArm("old", {"settings": {"policy": gone}}))
 
 
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.35, 0.6])
 def test_a_chance_is_found_whose_share_is_the_one_wanted(share):
-    def long_takeovers(p: float) -> float:
+    def long_takeovers(p):
         return 3 * p / (3 * p + 1 - p)
 
     assert long_takeovers(chance_for_share(share, long_takeovers)) == pytest.approx(share, abs=0.02)
@@ -226,7 +178,6 @@ def test_a_chance_is_found_whose_share_is_the_one_wanted(share):
 @pytest.mark.parametrize(
     ("share", "measure", "chance"),
     [(0.0, lambda _: pytest.fail("measured"), 0.0), (0.9, lambda p: 0.3 * p, 1.0), (0.4, lambda _: 0.0, 0.0)],
-    ids=["no share", "a share beyond reach", "no takeover comes off"],
 )
 def test_where_no_chance_gives_the_share_the_nearest_end_is_chosen(share, measure, chance):
     assert chance_for_share(share, measure) == chance
@@ -237,3 +188,60 @@ def test_pilots_come_from_all_over_the_set():
     assert len(chosen) == PILOT_PROBLEMS
     assert chosen[-1].id == "p230"
     assert [problem.id for problem in pilot_of(problems(2))] == ["p0", "p1"]
+
+
+# Arms of a batch: with equal settings they run once
+
+NOTE = "“n1 = 20” has the same settings as “Current settings”, which runs once."
+
+
+def test_arms_that_differ_in_their_name_alone_are_one_which_stands_in_the_sweep():
+    found = without_duplicates(arms_of(["small", "chosen", "n1"], RunSettings()))
+    assert [(arm.name, arm.sweep) for arm in found.arms] == [
+        *(("small", ""), ("chosen", "n1"), ("n1 = 10", "n1"), ("n1 = 40", "n1"))
+    ]
+    assert found.notes == (NOTE,)
+
+    control = without_duplicates(arms_of(["chosen", "random"], RunSettings())).arms
+    assert [(arm.name, arm.equal_share_of) for arm in control] == [("chosen", ""), ("random as baton", "chosen")]
+
+
+def test_an_arm_that_is_added_is_run_only_if_its_settings_are_new(store):
+    batch = create_batch(store, "counting", problems(2), arms_of(["chosen"], RunSettings()))
+    assert add_arms(store, batch, arms_of(["n1"], RunSettings())) == (NOTE,)
+    assert [Arm.of(arm).name for arm in store.batches.open(batch).arms] == ["chosen", "n1 = 10", "n1 = 40"]
+    assert add_arms(store, batch, arms_of(["chosen"], RunSettings())) == ()
+    assert store.batches.open(batch).jobs == 3 * 2
+
+
+LINE = "Begun by an older version of Baton: what this one does not know, such as votes, is left out."
+
+
+class OlderConditions(Conditions):
+    joules: float = 12.5
+    machine: str = "desk"
+    resumed: bool = True
+
+
+def test_a_batch_of_an_older_version_opens_without_what_has_left_since(store, tmp_path):
+    settings = BatchSettings().stored() | {
+        "aliases": [{"name": "chosen", "same_as": "small", "sweep": ""}],
+        "warm_up_tokens": 16,
+        "energy_measured": "processor by RAPL",
+    }
+    settings["provenance"]["merged"] = {"desk": {}, "laptop": {}}
+    small = arms_of(["small"], RunSettings())[0].stored().settings
+    vote = StoredArm("vote of 3", small | {"votes": 3})
+    batch = store.batches.create("old", settings, problems(1), [vote], seeds=(0, 10_000, 20_000))
+    (job,) = claim(store, batch)
+    conditions = OlderConditions(parallel=1, threads=2, other_load=0.0)
+    store.batches.finish(job, "0", Verdict.of(True, How.AUTO, ""), conditions=conditions)
+    run_batch(store, batch, parallel=1)
+    report = Results.read(store, batch).report
+    (arm,) = report.arms
+    assert (arm.name, arm.answers, arm.conditions.setups[0][0]) == ("vote of 3", 3, 1)
+    assert LINE in notes(report)
+    for ending in EXPORTS:
+        export(store, batch, tmp_path / f"old{ending}")
+    new = create_batch(store, "new", problems(1), arms_of(["small"], RunSettings()))
+    assert LINE not in notes(Results.read(store, new).report)

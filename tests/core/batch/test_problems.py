@@ -1,4 +1,4 @@
-"""The same problems are read whatever the format, the encoding and the place of a file; and sets of them are made."""
+"""The same problems are read whatever the format, the encoding and the place of a file, of any tool or data set."""
 
 from __future__ import annotations
 
@@ -15,14 +15,21 @@ from typing import Any, Literal
 
 import openpyxl
 import pytest
+from huggingface_hub import constants
+from huggingface_hub.utils import _headers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baton_reasoning.core.batch.reading.columns import ColumnNames
-from baton_reasoning.core.batch.reading.problems import read_problems
-from baton_reasoning.core.batch.reading.source import ProblemSource
+from baton_reasoning.core.batch.reading.columns import ColumnNames, Columns, guess_columns
+from baton_reasoning.core.batch.reading.hub_data import HubDataSet
+from baton_reasoning.core.batch.reading.problems import can_hold_problems, read_data_set, read_problems
+from baton_reasoning.core.batch.reading.source import ProblemSource, Record
+from baton_reasoning.core.errors import BatonError, DownloadError, ProblemFileError
+from baton_reasoning.core.models.hub import Hub
+from baton_reasoning.core.models.options import HubAccess
 from baton_reasoning.core.problem import Problem
-from tests.core.batch.files import read, texts, written
+from tests.core.batch.conftest import COMMIT
+from tests.core.batch.counting import read, texts, written
 from tests.tiers import size
 
 LETTERS = "ABC"
@@ -54,14 +61,14 @@ class Drawn:
     level: str
     options: tuple[str, ...]
 
-    def as_read(self) -> tuple[str, str, str | None, dict[str, str]]:
+    def as_read(self):
         below = "".join(f"\n{letter}) {text}" for letter, text in zip(LETTERS, self.options, strict=False))
         text = f"{self.problem}\n{below}" if below else self.problem
         return self.id, text, self.answer, {"level": self.level} if self.level else {}
 
 
 @st.composite
-def problems(draw: st.DrawFn) -> list[Drawn]:
+def problems(draw):
     texts = st.lists(draw(st.sampled_from([WESTERN, ANY])), max_size=8).map("".join).map(str.strip)
     filled = texts.filter(bool)
     answers = filled.filter(lambda text: "####" not in text)  # GSM8K's sign before an answer
@@ -78,7 +85,7 @@ def problems(draw: st.DrawFn) -> list[Drawn]:
 
 
 @st.composite
-def files(draw: st.DrawFn, drawn: list[Drawn]) -> tuple[str, bytes]:
+def files(draw, drawn):
     """A file that holds these problems: its ending, which need not fit its format, and its bytes."""
     names = {part: draw(st.sampled_from(usual)) for part, usual in NAMES.items()}
     # Without a column of ids, problems are numbered.
@@ -110,17 +117,17 @@ def files(draw: st.DrawFn, drawn: list[Drawn]) -> tuple[str, bytes]:
     return ending, data
 
 
-def as_document(draw: st.DrawFn, rows: list[Row]) -> str:
+def as_document(draw, rows):
     nested = draw(st.sampled_from([rows, {"data": rows}, {"version": "1", "problems": rows, "splits": ["a"]}]))
     return json.dumps(nested, ensure_ascii=draw(st.booleans()), indent=draw(st.sampled_from([None, 2])))
 
 
-def as_lines(draw: st.DrawFn, rows: list[Row]) -> str:
+def as_lines(draw, rows):
     ensure_ascii, end = draw(st.booleans()), draw(st.sampled_from(LINE_ENDS))
     return "".join(json.dumps(row, ensure_ascii=ensure_ascii) + end for row in rows)
 
 
-def as_delimited(draw: st.DrawFn, rows: list[Row]) -> str:
+def as_delimited(draw, rows):
     delimiter, end = draw(st.sampled_from(",;\t")), draw(st.sampled_from(LINE_ENDS))
     quoting: Literal[0, 1] = csv.QUOTE_ALL if draw(st.booleans()) else csv.QUOTE_MINIMAL
     text = StringIO(newline="")
@@ -129,7 +136,7 @@ def as_delimited(draw: st.DrawFn, rows: list[Row]) -> str:
     return text.getvalue()
 
 
-def encoded(draw: st.DrawFn, text: str) -> bytes:
+def encoded(draw, text):
     choices = [text.encode(name) for name in ("utf-8", "utf-8-sig", "utf-16")] + [f"\ufeff{text}".encode("utf-16-be")]
     windows = text.encode("cp1252", "replace")
     is_utf8 = any("�" not in line.decode(errors="replace") for line in windows.split(b"\n") if not line.isascii())
@@ -138,7 +145,7 @@ def encoded(draw: st.DrawFn, text: str) -> bytes:
     return draw(st.sampled_from(choices))
 
 
-def as_workbook(rows: list[Row]) -> bytes:
+def as_workbook(rows):
     book = openpyxl.Workbook()
     sheet = book.active
     assert sheet is not None
@@ -150,7 +157,7 @@ def as_workbook(rows: list[Row]) -> bytes:
     return packed.getvalue()
 
 
-def as_parquet(rows: list[Row]) -> bytes:
+def as_parquet(rows):
     pyarrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
     parquet.write_table(pyarrow.Table.from_pylist(rows), packed := BytesIO())
     return packed.getvalue()
@@ -214,37 +221,37 @@ def test_without_a_name_rows_of_the_same_width_are_a_table(tmp_path):
         ]
 
 
-def test_a_problem_knows_its_line_and_its_file_and_needs_no_answer(tmp_path):
-    found = read(tmp_path, "two.jsonl", '{"problem": "One?"}\n\n{"problem": "Two?"}\n')
+def test_lines_ids_and_values_that_are_missing(tmp_path):
+    """Pandas writes NaN for a missing value; an infinite one is a value. Ids are made unique."""
+    lines = [
+        '{"id": "a", "problem": "P?", "answer": NaN, "x": NaN}',
+        '{"id": "a", "problem": "P?", "answer": Infinity}',
+        "",
+        '{"id": "b", "problem": "P?", "answer": "NaN"}',
+        '{"id": "a#2", "problem": "P?", "answer": null}',
+        '{"id": "a", "problem": "P?"}',
+    ]
+    found = read(tmp_path, "two.jsonl", "\n".join(lines))
     assert found.name == "two"
     assert found.problems == (
-        Problem("1", "One?", None, {}, 1, "two.jsonl"),
-        Problem("2", "Two?", None, {}, 3, "two.jsonl"),
+        Problem("a", "P?", None, {}, 1, "two.jsonl"),
+        Problem("a#3", "P?", "Infinity", {}, 2, "two.jsonl"),
+        Problem("b", "P?", "NaN", {}, 4, "two.jsonl"),
+        Problem("a#2", "P?", None, {}, 5, "two.jsonl"),
+        Problem("a#4", "P?", None, {}, 6, "two.jsonl"),
     )
-
-
-def test_a_missing_number_is_no_answer_and_an_infinite_one_is(tmp_path):
-    """Pandas writes NaN for a missing value."""
-    answers = ("NaN", "Infinity", "-Infinity", '"NaN"', "null")
-    found = read(tmp_path, "p.jsonl", "\n".join(f'{{"problem": "P?", "answer": {each}, "x": NaN}}' for each in answers))
-    assert [each.expected for each in found.problems] == [None, "Infinity", "-Infinity", "NaN", None]
-    assert not any(each.metadata for each in found.problems)
+    assert any("more than once: 1." in note for note in found.notes)
 
 
 def test_a_limit_reads_the_first_good_ones_of_a_file_or_a_folder(tmp_path):
     lines = "not json\n" + "".join(f'{{"problem": "Problem {n}?"}}\n' for n in range(50))
     found = read_problems(written(tmp_path, "many.jsonl", lines), limit=3)
     assert texts(found) == ["Problem 0?", "Problem 1?", "Problem 2?"]
-    for name in "ab":
+    for name in "abc":
         written(tmp_path, f"set/{name}.txt", "One?\nTwo?\n")
-    assert texts(read_problems(tmp_path / "set", limit=3)) == ["One?", "Two?", "One?"]
-
-
-def test_repeated_ids_are_made_unique_and_noted(tmp_path):
-    ids = ["a", "a", "b", "a#2", "a"]
-    found = read(tmp_path, "p.jsonl", "\n".join(json.dumps({"id": each, "problem": "P?"}) for each in ids))
-    assert [problem.id for problem in found.problems] == ["a", "a#3", "b", "a#2", "a#4"]
-    assert any("more than once" in note for note in found.notes)
+    assert texts(read_problems(tmp_path / "set", limit=4)) == ["One?", "Two?", "One?", "Two?"]
+    assert can_hold_problems(tmp_path / "set")
+    assert not can_hold_problems(tmp_path / "set.docx")
 
 
 def test_a_folder_is_read_file_by_file(tmp_path):
@@ -272,7 +279,9 @@ def test_a_folder_is_read_file_by_file(tmp_path):
 
 def test_the_summary_names_columns_answers_and_what_was_dropped(tmp_path):
     lines = [{"question": "One?", "answer": "1", "level": 5}, {"question": "Two?", "answer": ""}, {"question": ""}]
-    assert read(tmp_path, "p.jsonl", "\n".join(map(json.dumps, lines))).summary() == [
+    found = read(tmp_path, "p.jsonl", "\n".join(map(json.dumps, lines)))
+    assert "The problem is the column “question”." not in found.summary(seen=("problem",))
+    assert found.summary() == [
         "Read 2 problems, 1 with an answer, 1 cannot be graded.",
         "The problem is the column “question”.",
         "The answer is the column “answer”.",
@@ -280,4 +289,247 @@ def test_the_summary_names_columns_answers_and_what_was_dropped(tmp_path):
         "1 record was dropped:",
         "  p.jsonl line 3: Its “question” is empty.",
     ]
-    assert "No column holds an answer." in read(tmp_path, "p.jsonl", '{"problem": "One?"}').summary()
+    assert read(tmp_path, "p.jsonl", '{"problem": "One?"}\n' + "1\n" * 7).summary() == [
+        "Read 1 problem, 0 with an answer, 1 cannot be graded.",
+        "The problem is the column “problem”.",
+        "No column holds an answer.",
+        "7 records were dropped:",
+        *(f"  p.jsonl line {line}: This is JSON, but not an object with fields." for line in range(2, 7)),
+        "  and 2 more",
+    ]
+
+
+# Columns of public data sets and of other tools
+
+ARC = {"id": "a", "question": {"stem": "How many?"}, "answerKey": "34"}
+NESTED = {"id": "a", "doc": {"question": "How many?"}, "extra": {"more": {"ground_truth": "34"}}}
+OLYMPIAD = {"id": 3, "question": "How many?", "final_answer": ["34"]}
+MATH = {"problem": "How many?", "solution": r"We add: $\boxed{34}$.", "answer": "34", "level": 1, "unique_id": "a.json"}
+GSM8K = {"question": "How many?", "answer": "It is 9 * 2 = <<9*2=18>>18, and 16 more.\n#### 34"}
+SVAMP = {"ID": "a", "Body": "", "Question": "How many?", "Equation": "( 30.0 + 4.0 )", "Answer": "34"}
+ALPACA = {"instruction": "How many?", "input": "", "output": "34"}
+GERMAN = {"Nr": 1, "Aufgabe": "How many?", "Lösung": "Die Antwort.\n$\\boxed{34}$"}
+UNNAMED = {"a": "x", "b": "How many?".ljust(40, " "), "expected": 34, "steps": "We add the two numbers. " * 9}
+
+
+@pytest.mark.parametrize("record", [ARC, NESTED, OLYMPIAD, MATH, GSM8K, SVAMP, ALPACA, GERMAN, UNNAMED])
+def test_a_problem_and_its_answer_are_found(tmp_path, record):
+    (problem,) = read(tmp_path, "p.jsonl", json.dumps(record)).problems
+    assert read(tmp_path, "p.json", json.dumps(record)).problems[0].expected == "34"
+    assert (problem.text, problem.expected) == ("How many?", "34")
+    assert problem.id in ("1", "a", "a.json", "3")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"choices": ["red", "green", "blue"], "answer": 1},
+        {"choices": ["1", "2", "3"], "answer": 1},
+        {"choices": ["red", "green", "blue"], "answer": "B) green"},
+        {"choices": ["red", "green", "blue", None], "answer": "1"},
+        {"choices": {"text": ["red", "green", "blue"], "label": ["1", "2", "3"]}, "answerKey": "2"},
+        {"options": {"A": "red", "B": "green", "C": "blue", "D": None, "E": " "}, "answer": "(B)"},
+        {"options": {"A": "red", "B": None, "C": "green", "D": "blue"}, "answer": "C"},
+        {"options": ["A)red", "B)green", "C)blue"], "correct": "B"},
+        {"question.choices": [{"label": "x", "text": "red"}, {"label": "y", "text": "green"}], "answerKey": "y"},
+        {"Option A": "red", "Option B": "green", "Option C": "blue", "answer": "B"},
+        {"choice1": "red", "choice2": "green", "choice3": "blue", "label": 2},
+        {"choice1": "red", "choice2": "green", "label": "2"},
+        {"choice0": "red", "choice1": "green", "label": 1},
+        {"opa": "red", "opb": "green", "opc": "blue", "cop": 1},
+        {"A": "red", "B": "green", "C": "blue", "D": "black", "answer": "B"},
+        {"a": "red", "b": "green", "answer": " b"},
+        {"a": "B", "b": "2", "c": "3", "answer": "B"},
+    ],
+)
+def test_options_are_found_wherever_they_stand(tmp_path, fields):
+    found = read(tmp_path, "p.jsonl", json.dumps({"question": "Which?", **fields}))
+    first, blank, *options = texts(found)[0].split("\n")
+    assert (first, blank, options[1][:2], found.problems[0].expected) == ("Which?", "", "B)", "B")
+    assert options[1] in ("B) green", "B) 2")
+    assert options[2:] in ([], ["C) blue"], ["C) 3"], ["C) blue", "D) black"])
+
+
+@pytest.mark.parametrize("names", ["ab", "AB", "abcd", "ABCD"])
+def test_columns_of_single_letters_are_values_of_the_problem(tmp_path, names):
+    record = {"question": "Solve a*x = b.", **{name: 3 * at for at, name in enumerate(names, 1)}, "answer": 1}
+    found = read(tmp_path, "p.jsonl", json.dumps(record))
+    assert [(each.text, each.expected) for each in found.problems] == [("Solve a*x = b.", "1")]
+    assert found.problems[0].metadata[names[1]] == "6"
+
+
+def test_options_that_stand_otherwise(tmp_path):
+    """Labels from 0 as in COPA, all options in one text, and the right one in a column of its own as in GPQA."""
+    rows = [{"question": "Why?", "choice1": "sun", "choice2": "rain", "label": label} for label in (0, 1)]
+    found = read(tmp_path, "copa.jsonl", "\n".join(map(json.dumps, rows)))
+    assert [problem.expected for problem in found.problems] == ["A", "B"]
+    lines = [{"question": "Which?", "options": "A) red B) green", "answer": "B"}, {"question": "How many?"}]
+    found = read(tmp_path, "p.jsonl", "\n".join(map(json.dumps, lines)))
+    assert texts(found) == ["How many?"]
+    assert "line 1: Its “options” is one text; write a list, or a column for each: option_a" in found.summary()[-1]
+    header = "Question,Correct Answer,Incorrect Answer 1,Incorrect Answer 2,Incorrect Answer 3\n"
+    gpqa = header + "".join(f"What is {n}+{n}?,right,w1,w2,w3\n" for n in range(40))
+    found = read(tmp_path, "gpqa.csv", gpqa)
+    assert found == read(tmp_path, "gpqa.csv", gpqa), "shuffled in the same way each time"
+    assert all(f"{problem.expected}) right" in problem.text for problem in found.problems)
+    assert {problem.expected for problem in found.problems} == set("ABCD")
+
+
+def test_the_context_stands_before_the_question_where_there_is_one(tmp_path):
+    for names in (("Body", "Question", "Answer"), ("input", "instruction", "output")):
+        rows = [dict(zip(names, cells, strict=True)) for cells in (("It costs 76.", "How much?", 51.0), ("", "Or?", 4))]
+        found = read(tmp_path, "svamp.json", json.dumps(rows))
+        assert [(each.text, each.expected) for each in found.problems] == [
+            ("It costs 76.\nHow much?", "51.0"),
+            ("Or?", "4"),
+        ]
+
+
+def test_a_conversation_is_refused_and_another_column_can_be_named(tmp_path):
+    """Chat files, verl: the problem is a list of messages."""
+    record = {"prompt": [{"role": "user", "content": "How many?"}], "extra_info": {"text": "How?", "answer": "34"}}
+    path = written(tmp_path, "p.json", json.dumps(record))
+    with pytest.raises(ProblemFileError, match=r"“prompt” is a structure.* another column: prompt, extra_info\.text"):
+        read_problems(path)
+    (problem,) = read_problems(path, named=ColumnNames("extra_info.text")).problems
+    assert (problem.text, problem.expected) == ("How?", "34")
+
+
+def test_an_empty_column_does_not_beat_a_filled_one_nor_a_guess_what_a_person_names(tmp_path):
+    found = read(tmp_path, "p.csv", "question,answer,target\nHow many?,,34\nHow few?,,3\n")
+    assert [problem.expected for problem in found.problems] == ["34", "3"]
+    path = written(tmp_path, "p.csv", "id,question,hint,choice_a,choice_b,value\nx,Which?,Look.,red,green,B\n")
+    found = read_problems(path, named=ColumnNames("question", "value"))
+    (problem,) = found.problems
+    assert (problem.id, problem.text, problem.expected) == ("x", "Which?\n\nA) red\nB) green", "B")
+    assert "The answer is the column “value”." in found.summary()
+    for missing in (ColumnNames("task"), ColumnNames(answer="task")):
+        with pytest.raises(ProblemFileError, match=r"no column “task”\. Choose one of: id, question, hint"):
+            read_problems(path, named=missing)
+    row = Record(1, dict.fromkeys(("instruction", "input", "output", "id", "solution"), "x"))
+    assert guess_columns([row], ColumnNames(answer="")) == Columns("instruction", id="id", context="input")
+
+
+@pytest.mark.parametrize(
+    ("solution", "expected"),
+    [
+        ("We add 1 and 1.\n\nThe answer is 2.", "2"),
+        ("Thus the final answer is $\\frac12$, because half of it is gone.", "\\frac12"),
+        ("We add one and one,\nand that is all.", None),
+        (r"Thus \boxed{7}.", "7"),
+    ],
+)
+def test_an_answer_is_cut_out_of_its_solution(tmp_path, solution, expected):
+    record = {"question": "One?", "answer": "", "solution": solution}
+    (problem,) = read(tmp_path, "p.jsonl", json.dumps(record)).problems
+    assert problem.expected == expected
+
+
+# Data sets of the Hub are read at a commit, through the cache, and again without a network
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+def questions(*given):
+    return "\n".join(json.dumps({"question": question, "answer": "1"}) for question in given)
+
+
+def from_hub(name, endpoint):
+    return texts(read_data_set(name, Hub(HubAccess(endpoint))))
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("hf:maths/sums", ("maths/sums", "", "")),
+        ("hf:maths/sums@v1.0", ("maths/sums", "v1.0", "")),
+        ("hf:maths/sums@abc:main/test", ("maths/sums", "abc", "main/test")),
+        (" maths/sums:test ", ("maths/sums", "", "test")),
+        ("https://huggingface.co/datasets/maths/sums/", ("maths/sums", "", "")),
+        *((name, None) for name in ("hf:", "hf:sums", "hf:maths/sums:a b", "hf:../x/y/z")),
+    ],
+)
+def test_a_name_has_a_revision_and_a_split_or_is_refused(name, parts):
+    if parts:
+        assert HubDataSet.parse(name) == parts
+    else:
+        with pytest.raises(ProblemFileError, match="Write hf:OWNER/NAME"):
+            HubDataSet.parse(name)
+
+
+@pytest.mark.parametrize("newer", ["", COMMIT[::-1]])
+def test_the_test_split_is_read_as_it_was_listed_and_its_commit_named(hub, newer):
+    hub.files = {"README.md": "# Sums", "train.jsonl": questions("Old?"), "test.jsonl": questions("New?", "Newer?")}
+    hub.newer = newer
+    found = read_data_set("hf:maths/sums", Hub(HubAccess(hub.endpoint)), limit=1)
+    assert texts(found) == ["New?"]
+    assert found.name == "sums"
+    assert found.notes[0] == f"Read test.jsonl of hf:maths/sums@{COMMIT}."
+    assert found.origin.data_set == f"hf:maths/sums@{COMMIT}"
+
+
+def test_a_split_and_the_parts_of_a_split_are_chosen_by_name(hub, monkeypatch):
+    hub.files = {
+        "main/test-00000-of-00002.jsonl": questions("First?"),
+        "main/test-00001-of-00002.jsonl": questions("Second?"),
+        "main/train.jsonl": questions("Old?"),
+        "hard/test.jsonl": questions("Hard?"),
+    }
+    assert from_hub("hf:maths/sums:main/test", hub.endpoint) == ["First?", "Second?"]
+    assert from_hub(f"hf:maths/sums@{COMMIT}:hard/test", hub.endpoint) == ["Hard?"]
+    with pytest.raises(ProblemFileError, match=r"several configurations: .*hard/test.jsonl"):
+        from_hub("hf:maths/sums:test", hub.endpoint)
+    with pytest.raises(ProblemFileError, match=r"no split “other”"):
+        from_hub("hf:maths/sums:other", hub.endpoint)
+    monkeypatch.setattr("baton_reasoning.core.batch.reading.hub_data.LARGEST", 10)
+    with pytest.raises(ProblemFileError, match=r"GiB in this split\. Name a smaller one"):
+        from_hub("hf:maths/sums:hard/test", hub.endpoint)
+    hub.files = {"sums.zip": "", "readme.txt": ""}
+    with pytest.raises(ProblemFileError, match=r"no file of problems .* It has .*sums\.zip"):
+        from_hub("hf:maths/sums", hub.endpoint)
+
+
+@pytest.mark.parametrize("revision", ["", f"@{COMMIT}", f"@{COMMIT[:7]}", "@v1.0"])
+def test_what_was_read_once_is_read_offline(hub, revision):
+    hub.files = {"test.jsonl": questions("New?")}
+    name = f"hf:maths/sums{revision}"
+    assert from_hub(name, hub.endpoint) == from_hub(name, NOWHERE) == ["New?"]
+    found = read_data_set(name, Hub(HubAccess(hub.endpoint, offline=True)))
+    assert texts(found) == ["New?"]
+    assert found.origin.data_set == f"hf:maths/sums@{COMMIT}"
+
+
+def test_a_part_that_does_not_arrive_is_an_error_and_not_left_out(hub):
+    parts = ("First?", "Second?")
+    hub.files = {f"test-0000{n}-of-00002.jsonl": questions(question) for n, question in enumerate(parts)}
+    hub.missing = {"test-00001-of-00002.jsonl"}
+    with pytest.raises(DownloadError, match="test-00001-of-00002"):
+        from_hub("hf:maths/sums", hub.endpoint)
+    with pytest.raises(DownloadError, match=r"cannot be reached.*only parts of its files are in the cache"):
+        from_hub(f"hf:maths/sums@{COMMIT}", NOWHERE)
+    hub.missing = set()
+    assert from_hub("hf:maths/sums", hub.endpoint) == list(parts)
+    assert from_hub(f"hf:maths/sums@{COMMIT}", NOWHERE) == list(parts)
+
+
+def test_what_is_not_there_not_in_the_cache_or_cannot_be_stored_is_named(hub, tmp_path, caplog):
+    with pytest.raises(DownloadError, match=r"cannot be reached.*maths/sums is not in the cache"):
+        from_hub("hf:maths/sums", NOWHERE)
+    with pytest.raises(BatonError, match="maths/nothing"):
+        from_hub("hf:maths/nothing", hub.endpoint)
+    with pytest.raises(DownloadError, match=f"{NOWHERE} cannot be reached"):  # gone once its files are listed
+        Hub(HubAccess(NOWHERE)).data_file("maths/sums", COMMIT, "test.jsonl")
+    assert "Retrying" not in caplog.text
+    hub.files = {"test.jsonl": questions("New?")}
+    (tmp_path / "cache").write_text("a file where the folder should be", encoding="utf-8")
+    with pytest.raises(DownloadError, match=r"maths/sums/test\.jsonl cannot be stored"):
+        from_hub("hf:maths/sums", hub.endpoint)
+
+
+def test_the_library_that_keeps_the_cache_sends_no_telemetry(hub, monkeypatch):
+    looked_for_agents: list[bool] = []
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", False)
+    monkeypatch.setattr(_headers, "detect_agent", lambda: looked_for_agents.append(True))
+    hub.files = {"test.jsonl": questions("New?")}
+    assert from_hub("hf:maths/sums", hub.endpoint) == ["New?"]
+    assert not looked_for_agents

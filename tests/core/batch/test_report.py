@@ -1,68 +1,66 @@
-"""The report says what was measured, and every export holds it."""
+"""The report says what was measured, in a sentence, tables, notes and charts, as text, Markdown and a page."""
 
 from __future__ import annotations
 
 import csv
 import html
 import re
+from itertools import combinations, pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from baton_reasoning.core.batch.reporting.baselines import against_baselines, change_by_pair
+from baton_reasoning.core.batch.reporting.charts import share_chart, shares_in_words, takeovers_by_reason
 from baton_reasoning.core.batch.reporting.exports import export
-from baton_reasoning.core.batch.reporting.report import Report
+from baton_reasoning.core.batch.reporting.figures import conditions_text, rounded
+from baton_reasoning.core.batch.reporting.report import ArmConditions, ArmReport, Report, why_not_comparable
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.tables import main_tables, markdown_report, more_tables, notes, sentence
 from baton_reasoning.core.batch.running.arms import arms_of
-from baton_reasoning.core.batch.running.batch import BatchSettings
-from baton_reasoning.core.batch.running.runner import Runner
+from baton_reasoning.core.batch.running.batch import BatchSettings, ModelSummary, Provenance, local_context
+from baton_reasoning.core.charts import MARKER_WIDTH
+from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
+from baton_reasoning.core.demo_pair.settings import MEASURED_COST, MEASURED_RATIO
 from baton_reasoning.core.engines.base import Handoff, ScoredToken, Stop
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost, StoreError
-from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.intervals import Estimate
+from baton_reasoning.core.grading.verdict import How, Verdict
+from baton_reasoning.core.intervals import Estimate, wilson
+from baton_reasoning.core.models.options import DemoModel, LocalFile
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, run
-from baton_reasoning.core.store.batches import StoredArm
+from baton_reasoning.core.store.batches import Conditions, JobState, ResultRow, StoredArm
 from baton_reasoning.core.store.run_cost import RunCost
-from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import HandedOver, TextDiscarded, TokenWritten, Tried
 from baton_reasoning.core.thinking.policies.keywords import REFLECTION
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.batch.counting import (
-    counting_pair,
+    COPIES,
+    DEMO,
+    NOTES,
+    ended_batch,
     large_engine,
+    noted_report,
+    page_of,
     problems,
-    rest,
     small_engine,
-    solution,
+    solved,
+    text_of,
 )
-from tests.core.batch.noted import NOTES, noted_report, page_of, text_of
 from tests.fakes.charging import ChargingEngine
 from tests.fakes.scripted import QUESTION, Fault, ScriptedEngine
 
-pytestmark = pytest.mark.slow
 
-
-def solved(
-    store: Store,
-    *recipes: str,
-    pair: Pair | None = None,
-    found: list[Problem] | None = None,
-    name: str = "counting",
-) -> str:
-    pair = pair or counting_pair()
-    arms = [arm.stored() for arm in arms_of(recipes, RunSettings())]
-    batch = store.batches.create(name, BatchSettings(parallel=2).stored(), found or problems(6), arms)
-    with Grader() as grader:
-        list(Runner(store, batch, pair, grader, 2).run())
-    return batch
-
-
-def report(store: Store, *recipes: str) -> Report:
+def report(store, *recipes):
     return Results.read(store, solved(store, *recipes)).report
 
 
-def cells(made: Report, title: str) -> list[str]:
+def cells(made, title):
     """The column of this title, from whichever table has it."""
     shown = [table for table in (*main_tables(made), *more_tables(made)) if title in table.headings]
     return [row[shown[0].headings.index(title)] for row in shown[0].rows]
@@ -104,14 +102,13 @@ def test_a_sentence_has_the_figures_of_the_arms(store):
 
 def test_a_sentence_says_what_is_not_there_yet(store):
     arms = [arm.stored() for arm in arms_of(["small", "large"], RunSettings())]
-    made = Results.read(store, store.batches.create("new", {}, problems(2), arms)).report
+    made = Results.read(store, store.batches.create("new", {}, problems(2), arms)).report  # it has not begun
     assert sentence(made) == "No answer yet."
     assert notes(made) == ["4 not run: resume the batch for these answers."]
     assert "No graded answer yet." in page_of(made)
     assert "Every answer is right." not in page_of(made)
     assert main_tables(made) == more_tables(made) == ()
-    faults = [Fault(0, EngineLost("Gone."))]
-    lost = Pair(ScriptedEngine(continue_with=small_engine().continue_with, faults=faults), large_engine())
+    lost = Pair(small_engine(faults=[Fault(0, EngineLost("Gone."))]), large_engine())
     assert sentence(Results.read(store, solved(store, "small", pair=lost, found=problems(1))).report) == (
         "No answer yet; 1 error."
     )
@@ -165,31 +162,6 @@ def test_what_servers_charge_is_told_of_every_arm_and_row(store, tmp_path):
     assert {row["currency"] for row in rows if row["arm"] == "large"} == {"EUR"}
 
 
-def test_failures_and_unscored_answers_stay_out_of_the_accuracy_and_are_named(store):
-    found = [*problems(3), Problem("open", "Count to 9.", None, {}, 4)]
-    engine = ScriptedEngine(continue_with=small_engine().continue_with, faults=[Fault(3, EngineLost("Gone."))])
-    made = Results.read(store, solved(store, "small", pair=Pair(engine), found=found)).report
-    (arm,) = made.arms
-    assert (arm.done, arm.failed, arm.unscored, arm.correct + arm.wrong) == (4, 1, 1, 2)
-    assert notes(made) == [
-        "Small only: 1 answer failed: “Gone.”",
-        "1 error: resume the batch for these answers.",
-        "Not graded, and in no accuracy: Small only 1. Look at them, or grade another way.",
-    ]
-
-
-def test_what_is_discarded_and_why_the_large_model_stepped_in_is_measured():
-    small = ScriptedEngine("All is well.\n\nWait, is it so", " and on.</think>\n\nOne.")
-    large = ScriptedEngine("Wait, it is not.", name="large")
-    trace = Trace.of(run(Pair(small, large), QUESTION, RunSettings()))
-    measured = RunCost.of(trace)
-    assert [takeover.reason for takeover in measured.takeovers] == [REFLECTION.id]
-    assert measured.discarded_tokens == sum(total.discarded for total in trace.totals.values()) > 0
-    assert (measured.small_read, measured.large_read) == tuple(
-        total.prefilled for author, total in trace.totals.items() if total.decoded
-    )
-
-
 def test_all_that_a_model_decoded_counts_as_its_work():
     """Two tokens, one discarded; a trial of two; and a token by the large model, after three rejected drafts."""
     tried = tuple(ScoredToken(None, text, 0.0) for text in "xy")
@@ -207,6 +179,11 @@ def test_all_that_a_model_decoded_counts_as_its_work():
     cost = RunCost.of(trace)
     assert (cost.small_read, cost.small_reread, cost.small_decoded) == (8, 1, 2 + 2 + 4)
     assert (cost.large_read, cost.large_reread, cost.large_decoded) == (9, 0, 1 + 3)
+    small = ScriptedEngine("All is well.\n\nWait, is it so", " and on.</think>\n\nOne.")
+    trace = Trace.of(run(Pair(small, ScriptedEngine("Wait, it is not.", name="large")), QUESTION, RunSettings()))
+    cost = RunCost.of(trace)
+    assert [takeover.reason for takeover in cost.takeovers] == [REFLECTION.id]
+    assert cost.discarded_tokens == sum(total.discarded for total in trace.totals.values()) > 0
 
 
 def test_arms_of_an_older_version_are_read_or_left_out(store):
@@ -221,66 +198,107 @@ def test_arms_of_an_older_version_are_read_or_left_out(store):
     assert {each.arm for each in results.exported()} == {"small", "older", "gone"}
 
 
-@pytest.mark.parametrize("shown", [text_of, page_of, markdown_report])
-def test_every_note_stands_beside_the_table(store, grader, shown):
-    text = html.unescape(shown(noted_report(store, grader)))
-    assert [note for note in NOTES if note not in text] == []
+def test_every_note_stands_beside_the_table(store, grader):
+    made = noted_report(store, grader)
+    for shown in (text_of, page_of, markdown_report):
+        text = html.unescape(shown(made))
+        assert [note for note in NOTES if note not in text] == []
 
 
-def test_a_pair_that_does_not_pay_is_named(store):
-    arms = ("small", "large", "baton")
-    wrong = Pair(ScriptedEngine(continue_with=lambda _, body: rest(solution(-1), body)), large_engine())
-    made = Results.read(store, solved(store, *arms, pair=wrong, found=problems(40)))
-    assert notes(made.report)[0] == (
-        "Keywords: its small model alone gets next to nothing right; use the large model alone for such problems."
-    )
-    assert notes(report(store, *arms)) == []
-
-
-def test_many_kinds_of_errors_are_summed_up(store):
-    made = report(store, "small")
-    errors = {f"Reason {n}.": 2 for n in range(8)}
-    arm = made.arms[0].model_copy(update={"errors": errors})
-    lines = notes(made.model_copy(update={"arms": (arm,)}))
-    assert lines[4] == "Small only: 2 answers failed: “Reason 4.”"
-    assert lines[5] == "Small only: 6 answers for other reasons (results.jsonl)"
-
-
-def test_a_control_that_missed_its_large_share_is_named(store):
+def test_notes_sum_up_many_errors_and_name_what_does_not_pay_or_misses_its_share(store):
     made = report(store, "large").model_copy(update={"is_older": False})
-    near, far = (made.arms[0].model_copy(update={"aimed_share": share}) for share in (0.99, 0.9))
-    assert notes(made.model_copy(update={"arms": (near,)})) == []
-    assert notes(made.model_copy(update={"arms": (far,)})) == [
-        "Large only: a large share of 100.0%, 90.0% was aimed at; compare it with care."
+    (arm,) = made.arms
+
+    def noted(**figures):
+        return notes(made.model_copy(update={"arms": (arm.model_copy(update=figures),)}))
+
+    assert noted() == noted(aimed_share=0.99) == []
+    assert noted(advice="use the large model alone") == ["Large only: use the large model alone."]
+    assert noted(aimed_share=0.9) == ["Large only: a large share of 100.0%, 90.0% was aimed at; compare it with care."]
+    lines = noted(errors={f"Reason {n}.": 2 for n in range(8)})
+    assert lines[4:] == [
+        "Large only: 2 answers failed: “Reason 4.”",
+        "Large only: 6 answers for other reasons (results.jsonl)",
     ]
 
 
-def test_names_and_errors_are_no_markup(store):
+ARMS = arms_of(["small", "large", "drafted", "baton"], RunSettings())
+SMALL_ARM, LARGE_ARM, DRAFTED, BATON = ARMS
+
+
+def answers(arm, signs):
+    """`signs`: of each problem, + or -, and ? for an answer without a verdict."""
+    outcomes = {"+": True, "-": False, "?": None}
+    return [
+        ResultRow(
+            *(0, "", arm, problem, 0, JobState.DONE, "", Verdict.of(outcomes[sign], How.AUTO, ""), "", None),
+            RunCost(seconds=1.0),
+        )
+        for problem, sign in enumerate(signs)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("small", "baton", "large", "advice"),
+    [
+        (0, 4, 30, "its small model alone gets next to nothing right; use the large model alone for such problems"),
+        (8, 8, 30, "it recovers nothing of the gap between its models; use the large model alone for such problems"),
+        (8, 9, 30, ""),
+        (0, 22, 30, ""),
+        (8, 6, 12, ""),
+    ],
+)
+def test_it_is_said_where_the_large_model_alone_is_better_than_a_pair(small, baton, large, advice):
+    right = {SMALL_ARM: small, LARGE_ARM: large, DRAFTED: large, BATON: baton}
+    results = {arm.name: answers(arm.name, count * "+" + (40 - count) * "-") for arm, count in right.items()}
+    found = {name: each.advice for name, each in against_baselines(ARMS, results).items()}
+    assert found == {arm.name: advice if arm is BATON else "" for arm in ARMS}
+    control = BATON.model_copy(update={"equal_share_of": "other"})
+    of_control = against_baselines([SMALL_ARM, LARGE_ARM, control], results)[BATON.name]
+    assert of_control.advice == "", "nobody means to use a control"
+
+
+def test_a_pair_rescues_or_spoils_an_answer_of_its_small_model():
+    pairs = zip(answers("small", "-++-?-"), answers("baton", "+-+-+?"), strict=True)
+    assert [change_by_pair(*pair) for pair in pairs] == ["rescued", "spoiled", "", "", "", ""]
+
+
+def test_only_arms_that_were_written_under_the_same_conditions_can_be_compared():
+    def conditions(*found):
+        rows = [row._replace(cost=RunCost(seconds=2.0)) for row in answers("arm", "+" * len(found))]
+        return ArmConditions.of(row._replace(conditions=each) for row, each in zip(rows, found, strict=True))
+
+    def why_not(first, second):
+        return why_not_comparable([("a", conditions(*first)), ("b", conditions(*second))])
+
+    many, few = Conditions(parallel=16, threads=2, other_load=0.1), Conditions(parallel=2, threads=2, other_load=0.1)
+    assert why_not([many, few] * 4, [few, many] * 4) == ""
+    assert "100% of the answers" in why_not([many] * 4, [few] * 4)
+    assert "at once with 2 threads" in why_not([many] * 4, [few] * 4)
+    loaded = many.model_copy(update={"other_load": 0.6, "paused": True})
+    assert why_not([many] * 4, [loaded] * 4) == "Other programs used 60% of the CPU during b and 10% during a."
+    assert why_not([many] * 2, [loaded] * 2) == "", "of so few seconds the load says nothing"
+    assert conditions_text(loaded) == (
+        "16 at once, 2 threads, 60% of the CPU used by other programs, the batch was paused meanwhile"
+    )
+    assert rounded(0.625) == "63%"
+    assert rounded(0.9995) == "100.0%"
+
+
+def test_names_and_errors_are_no_markup_and_the_page_needs_nothing_from_elsewhere(store):
     """Models are named by their files and servers, and an error says what a server said."""
-    attack = "<img src=//x/p.png> ![p](//x/p.png)"
-    large = ScriptedEngine(continue_with=large_engine().continue_with, faults=[Fault(0, EngineLost(attack))])
+    attack = "<script>alert(1)</script> <img src=//x/p.png> ![p](//x/p.png)"
+    large = large_engine(faults=[Fault(0, EngineLost(attack))])
     made = Results.read(store, solved(store, "large", pair=Pair(small_engine(), large), name=attack)).report
-    assert "<img" not in page_of(made)
-    assert "<img" not in markdown_report(made)
-    assert not re.search(r"(?<!\\)!\[", markdown_report(made))
-
-
-def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(store):
-    batch = solved(store, "small", "large", name="<script>alert(1)</script>")
-    page = page_of(Results.read(store, batch).report)
-    assert "<script" not in page
-    assert not re.search(r"(?:src|href)=|url\(|@import", page)
+    page, markdown = page_of(made), markdown_report(made)
+    for shown in (page, markdown):
+        assert "<img" not in shown
+        assert "<script" not in shown
+    assert not re.search(r"(?<!\\)!\[", markdown)
+    assert not re.search(r"<[^>]*(?:src|href)=|url\(|@import", page)
     assert "(prefers-color-scheme: dark)" in page
     assert "details::details-content" in page[page.index("@media print") :], "what is folded is printed, too"
     assert 'viewBox="0 0 328' in page, "on a narrow screen the chart is drawn narrow, so that it can be read"
-
-
-def test_a_formula_in_an_answer_does_not_run_in_a_spreadsheet(store, tmp_path):
-    engine = ScriptedEngine(r"</think>\boxed{=HYPERLINK(1)}")
-    batch = solved(store, "small", pair=Pair(engine), found=problems(1))
-    export(store, batch, tmp_path / "out.csv")
-    (row,) = csv.DictReader((tmp_path / "out.csv").read_text("utf-8-sig").splitlines())
-    assert row["answer"] == "'=HYPERLINK(1)"
 
 
 def test_an_unknown_kind_and_a_full_place_are_told_in_words(store, tmp_path):
@@ -289,3 +307,217 @@ def test_an_unknown_kind_and_a_full_place_are_told_in_words(store, tmp_path):
         export(store, batch, tmp_path / "out.docx")
     with pytest.raises(StoreError, match="cannot be written"):
         export(store, batch, tmp_path / "missing" / "out.csv")
+
+
+# The demo pair: both models are equally fast, so that a line says what was measured instead of seconds
+
+SECONDS = re.compile("Second|answer p50|end p95|tok/s|mean / large|s/answer|× large")
+
+
+def shown_texts(made):
+    """The report as text, and as text of its page."""
+    page = re.sub("<style>.*</style>|<[^>]*>", " ", page_of(made), flags=re.DOTALL)
+    return [" ".join(text.split()) for text in (text_of(made), html.unescape(page))]
+
+
+@pytest.mark.slow
+def test_no_seconds_are_shown_of_the_demo_pair_but_what_was_measured_at_a_real_cost(store, grader, tmp_path):
+    batch = ended_batch(store, grader, *DEMO)
+    made = Results.read(store, batch).report
+    (note,) = notes(made)
+    assert f"1 to {MEASURED_COST}, one answer at a time" in note
+    assert f"the pair takes {MEASURED_RATIO:.2f} of the time of the large model alone" in note
+    for text in shown_texts(made):
+        assert text.count(note) == 1
+        assert SECONDS.findall(text) == []
+        assert "large share" in text
+    export(store, batch, tmp_path / "out.csv")
+    rows = list(csv.DictReader((tmp_path / "out.csv").read_text("utf-8-sig").splitlines()))
+    assert all(float(row["seconds"]) > 0 for row in rows), "files keep what was measured"
+    assert all(arm.seconds > 0 and arm.seconds_to_end for arm in made.arms)
+    copies = Results.read(store, ended_batch(store, grader, *COPIES)).report
+    assert notes(copies) == []
+    text, page = shown_texts(copies)
+    assert set(SECONDS.findall(text)) == {"s/answer", "× large", "Second"}, "the last is folded"
+    assert {"Second", "answer p50", "end p95", "tok/s", "mean / large"} <= set(SECONDS.findall(page))
+
+
+def test_a_batch_is_the_demos_if_no_other_model_writes_in_it():
+    def settings(small, large=""):
+        models = (ModelSummary(name="demo", source=str(source)) if source else None for source in (small, large))
+        return BatchSettings(small=next(models), large=next(models))
+
+    assert settings(*DEMO).is_demo
+    assert settings(DemoModel.SMALL).is_demo, "the arm of the small model alone needs no other"
+    assert not settings(DemoModel.SMALL, LocalFile(Path("large.gguf"))).is_demo
+    assert not settings(LocalFile(SMALL_MODEL), LocalFile(LARGE_MODEL)).is_demo
+    other = ModelSummary(name="other", source="large.gguf", file="large.gguf", context=4096)
+    assert not settings(*DEMO).model_copy(update={"other_larges": {"large.gguf": other}}).is_demo
+    assert not BatchSettings().is_demo
+    named = Provenance(small="demo:small", large="demo:large")
+    assert BatchSettings(provenance=named).is_demo, "before it begins, the names tell"
+    assert not BatchSettings(provenance=named.model_copy(update={"large": "large.gguf"})).is_demo
+    own = settings(LocalFile(Path("small.gguf")))
+    assert not own.model_copy(update={"provenance": named}).is_demo, "it was resumed with others"
+    assert local_context(None, own.small, other) == 4096
+
+
+def test_the_measured_ratio_is_that_of_the_documented_experiment():
+    page = Path(__file__).parents[3].joinpath("docs", "evidence.md").read_text(encoding="utf-8")
+    assert f"`baton evidence --cost {MEASURED_COST} " in page
+    (row,) = re.findall(r"^\| baton \|.*\| (\d\.\d\d) \(", page, re.MULTILINE)
+    assert float(row) == MEASURED_RATIO
+
+
+# Charts: a legend names each arm by the marker at its place, and the lines behind the arms
+
+TOKENS = 1000
+
+
+def arm_report(name, large_tokens, right, policy="keywords", sweep=""):
+    """An arm of 20 answers and `TOKENS` tokens."""
+    fields = {
+        "name": name,
+        "sweep": sweep,
+        "settings": {"settings": {"policy": {"policy": policy}}},
+        "accuracy": Estimate(right / 20, *wilson(right, 20)),
+        "small_tokens": TOKENS - large_tokens,
+        "large_tokens": large_tokens,
+        "takeovers": {},
+    }
+    return ArmReport.model_construct(**fields)
+
+
+def report_of(*arms):
+    fields: dict[str, Any] = {"arms": arms}
+    return Report.model_construct(**fields)
+
+
+SMALL, LARGE = arm_report("small", 0, 12, "never"), arm_report("large", TOKENS, 19, "always")
+
+
+class Marker(NamedTuple):
+    look: tuple[str, ...]
+    """Shape and colours, or a number."""
+    x: float
+    y: float
+
+
+class Drawing:
+    """What one sees in the SVG of a chart."""
+
+    def __init__(self, svg):
+        self.root = ElementTree.fromstring(svg.replace(' xmlns="http://www.w3.org/2000/svg"', ""))
+        self.markers = list(markers_in(self.root))
+        self.legend: dict[str, ElementTree.Element] = {}
+        """Samples by their name, in reading order."""
+        elements = list(self.root)
+        samples = [at for at, each in enumerate(elements) if each.tag == "g"]
+        for at, end in pairwise([*samples, len(elements)]):
+            self.legend[" ".join(each.text or "" for each in elements[at + 1 : end])] = elements[at]
+
+    def look(self, name):
+        """The marker of this name in the legend."""
+        (marker,) = markers_in(self.legend[name])
+        return marker.look
+
+    def place(self, share, percent):
+        """Where one would look for a point, by the numbers at the axes."""
+        texts = [each for each in self.root if each.tag == "text" and re.fullmatch(r"\d+", each.text or "")]
+        across = [(float(each.text or ""), float(each.attrib["x"])) for each in texts if is_below(each)]
+        up = [(float(each.text or ""), float(each.attrib["y"]) - 4) for each in texts if is_left(each)]
+        return between(across, share), between(up, percent)
+
+    def points(self, *corners):
+        """A line as it is written, through these shares and percents."""
+        return " ".join(f"{x:.1f},{y:.1f}" for x, y in (self.place(*corner) for corner in corners))
+
+    def lines(self, name):
+        """The points of each line that looks as the legend's sample of this name."""
+        (sample,) = self.legend[name].iter("polyline")
+        look = {key: value for key, value in sample.attrib.items() if key != "points"}
+        return [each.attrib["points"] for each in self.root if {**look, "points": each.get("points")} == each.attrib]
+
+
+def is_below(text):
+    return text.attrib["text-anchor"] == "middle"
+
+
+def is_left(text):
+    return text.attrib["text-anchor"] == "end"
+
+
+def between(ticks, value):
+    (first, start), (last, end) = min(ticks), max(ticks)
+    return start + (end - start) * (value - first) / (last - first)
+
+
+def markers_in(drawing):
+    elements = list(drawing)
+    for at, each in enumerate(elements):
+        if each.tag == "path":
+            x, y = map(float, re.findall(r"-?[\d.]+", each.attrib["transform"]))
+            yield Marker((each.attrib["d"], each.attrib["fill"], each.attrib["stroke"]), x, y)
+        elif each.tag == "circle":
+            yield Marker((elements[at + 1].text or "",), float(each.attrib["cx"]), float(each.attrib["cy"]))
+
+
+@given(
+    st.lists(
+        st.tuples(st.text("abcdef", min_size=1, max_size=12), st.integers(0, TOKENS), st.integers(0, 20)),
+        min_size=1,
+        max_size=24,
+        unique_by=lambda arm: arm[0],
+    ),
+    st.sampled_from([360, 640]),
+)
+def test_the_marker_of_each_arm_in_the_legend_is_the_marker_at_its_place(arms, width):
+    drawing = Drawing(share_chart(report_of(*(arm_report(*arm) for arm in arms)), width))
+    assert list(drawing.legend) == [name for name, *_ in arms]
+    places = [drawing.place(100 * large / TOKENS, 5 * right) for _, large, right in arms]
+    for (name, *_), (x, y) in zip(arms, places, strict=True):
+        (marker,) = (marker for marker in drawing.markers if marker.look == drawing.look(name))
+        assert marker.y == pytest.approx(y, abs=0.2)
+        crowd = sum(abs(x - other) < MARKER_WIDTH * len(arms) for other, _ in places)
+        assert abs(marker.x - x) <= MARKER_WIDTH * (crowd - 1) + 0.2
+    for one, other in combinations(drawing.markers, 2):
+        assert max(abs(one.x - other.x), abs(one.y - other.y)) >= MARKER_WIDTH - 0.2, "no marker hides another"
+
+
+def test_a_line_of_chance_leads_from_the_small_model_alone_to_each_large_one():
+    other = arm_report("large, 32B", TOKENS, 20, "always")
+    drawing = Drawing(share_chart(report_of(SMALL, LARGE, other, arm_report("c = 3", 280, 19))))
+    for name, right in (("Large only", 95), ("Large only, 32B", 100)):
+        assert drawing.points((0, 60), (100, right)) in drawing.lines(f"By chance, from Small only to {name}")
+    drafted = arm_report("drafted", TOKENS, 19, "drafted")
+    lone = share_chart(report_of(SMALL, drafted, arm_report("silent", 0, 12)))
+    assert "By chance" not in lone, "an arm that drafts, or whose large model never stepped in, is no model alone"
+
+
+def test_a_line_of_its_own_dashes_joins_the_arms_of_a_sweep():
+    arms = [arm_report(f"c = {c}", 10 * c, c % 20, sweep="c") for c in (15, 3, 50)]
+    others = [arm_report(f"n = {n}", 10 * n, 10, sweep="n") for n in (1, 2)]
+    drawing = Drawing(share_chart(report_of(SMALL, *arms, *others)))
+    for name, corners in (("c", ((3, 15), (15, 75), (50, 50))), ("n", ((1, 50), (2, 50)))):
+        assert drawing.points(*corners) in drawing.lines(f"Values of {name}")
+    assert [len(line.split()) for line in drawing.lines("Values of c")] == [3, *[2] * 6], "intervals are solid, too"
+    assert [len(line.split()) for line in drawing.lines("Values of n")] == [2]
+
+
+def test_names_in_a_chart_are_text():
+    name = "<script>alert(1)</script>"
+    assert list(Drawing(share_chart(report_of(arm_report(name, 280, 19)))).legend) == [name]
+
+
+def test_a_chart_without_an_answer_says_so():
+    silent = report_of(SMALL.model_copy(update={"accuracy": None}))
+    assert "No graded answer yet." in share_chart(silent)
+    assert shares_in_words(silent) == "No graded answer yet."
+    assert shares_in_words(report_of(SMALL, LARGE)) == "Small only 60% at 0.0%; Large only 95% at 100.0%"
+
+
+def test_bars_say_how_often_the_large_model_stepped_in_and_why():
+    drawing = Drawing(takeovers_by_reason(SMALL.model_copy(update={"takeovers": {"reflection": 1500, "opening": 500}})))
+    texts = [each.text for each in drawing.root.iter("text")]
+    assert texts == ["Reflection", "75% (1,500)", "Opening", "25% (500)"]
+    assert "No takeover." in takeovers_by_reason(SMALL)

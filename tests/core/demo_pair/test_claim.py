@@ -40,7 +40,7 @@ from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.registry import POLICIES, settings_for
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import StepValues
-from tests.core.engines.remote.writing import stop, text
+from tests.core.engines.remote.conftest import stop, text
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
 from tests.tiers import size
 

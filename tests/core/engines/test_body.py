@@ -1,96 +1,189 @@
-"""The text that both models share: cutting it, closing its thinking, and how each model reads it."""
+"""What all engines share: the text, the choices of a judgement, usage with its caps, and random numbers."""
 
-from __future__ import annotations
+import math
+from functools import reduce
+from itertools import product
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from baton_reasoning.core.engines.body import Author, Body, Part, parts_before, rendered_runs
+from baton_reasoning.core.engines.base import Alternative, first_tokens
+from baton_reasoning.core.engines.body import Author, Body, Part, bytes_before, parts_before, rendered_runs
+from baton_reasoning.core.engines.random_numbers import number_at, stream_of
+from baton_reasoning.core.engines.remote.protocol import judgement_of
+from baton_reasoning.core.engines.usage import MOST_COUNTED, MOST_MEASURED, Cap, Prices, RequestUsage, Usage, UsageMeter
+from baton_reasoning.core.errors import EngineRefused
 
 TAG = "</think>"
+TEXTS = st.lists(st.text(max_size=4), max_size=8)
 
 
 def part(text: str, id: int | None = None, vocabulary: str = "qwen", tag: str = "") -> Part:
     return Part(text, Author.SMALL, id, vocabulary if id is not None else "", tag)
 
 
-def test_cutting_returns_what_went():
-    body = Body([part("One", 1), part(" two", 2), part(" three", 3)])
-    assert body.cut(7) == [part(" three", 3)]
-    assert (body.text, body.parts) == ("One two", [part("One", 1), part(" two", 2)])
+# Cutting -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_token_across_the_cut_stays_as_text_without_its_id():
-    body = Body([part("One.", 1), part("\n\nTwo", 2)])
-    assert body.cut(6) == [part("Two")._replace(tokens=0)]
-    assert body.parts == [part("One.", 1), part("\n\n")]
-
-
-def test_the_beginning_of_an_unfinished_character_goes_with_a_cut():
-    body = Body([part("One", 1), part("", 2)])
-    assert body.cut(3) == [part("", 2)]
-    assert body.parts == [part("One", 1)]
-
-
-def test_tokens_whose_text_is_cut_with_the_one_that_completes_it_lose_their_ids():
-    body = Body([part("One", 1), part("", 2), part("", 3), part(" two three", 4)])
-    body.cut(7)
-    assert rendered_runs(body.parts, "qwen", TAG) == [(1,), " two"]
-
-
-@given(st.lists(st.text(max_size=4), max_size=8), st.data())
-def test_a_cut_loses_no_character(texts, data):
-    body = Body([part(text, n) for n, text in enumerate(texts)])
+@given(TEXTS, st.data())
+def test_a_cut_loses_no_character_and_leaves_the_parts_before_it(texts, data):
+    parts = [part(text, n) for n, text in enumerate(texts)]
+    body = Body(parts)
     whole = body.text
-    length = data.draw(st.integers(0, len(whole)))
+    length = data.draw(st.integers(0, len(whole) + 1))
     gone = body.cut(length)
     assert body.text == whole[:length] == "".join(p.text for p in body.parts)
     assert "".join(p.text for p in gone) == whole[length:]
+    assert body.parts == parts_before(parts, length)
+    assert [p for p in (*body.parts, *gone) if p.id is not None] == [p for p in parts if p in body.parts or p in gone]
+    assert sum(p.tokens for p in (*body.parts, *gone)) == len(parts)
+    assert bytes_before(parts, length, "") == len(body.text.encode())
 
 
-def test_a_closing_tag_of_one_token_keeps_its_id():
+@pytest.mark.parametrize(
+    ("parts", "length", "left", "gone"),
+    [
+        ([part("One", 1), part(" two", 2), part(" three", 3)], 7, [part("One", 1), part(" two", 2)], [" three"]),
+        ([part("One.", 1), part("\n\nTwo", 2)], 6, [part("One.", 1), part("\n\n")], ["Two"]),
+        ([part("One", 1), part("", 2)], 3, [part("One", 1)], [""]),
+        ([part("One", 1), part("", 2), part(" two three", 3)], 7, [part("One", 1), part(""), part(" two")], [" three"]),
+    ],
+)
+def test_a_token_across_a_cut_stays_as_text_without_its_id_and_so_do_those_without_text_before_it(
+    parts, length, left, gone
+):
+    body = Body(parts)
+    assert [p.text for p in body.cut(length)] == gone
+    assert body.parts == left
+
+
+def test_a_closing_tag_joins_into_one_part_and_keeps_its_id_if_it_was_one_token():
     body = Body([part("Done.", 1), part(TAG, 2)])
     body.mark_closing(TAG)
     assert body.parts[-1] == part(TAG, 2, tag=TAG)
-
-
-def test_a_closing_tag_of_several_tokens_joins_into_one_part():
     body = Body([part("Done.", 1), part("</", 2), part("think", 3), part(">\n\n", 4)])
     body.mark_closing(TAG)
     assert body.parts == [part("Done.", 1), part("</think>\n\n", tag=TAG)._replace(tokens=3)]
+
+
+# How each model reads it ---------------------------------------------------------------------------------------------
 
 
 def test_a_model_of_the_same_vocabulary_reads_ids_and_another_one_text():
     assert rendered_runs([part("One", 1), part(" two", 2)], "qwen", TAG) == [(1, 2)]
     assert rendered_runs([part("One", 1), part(" two", 2)], "llama", TAG) == ["One two"]
     assert rendered_runs([Part("One", Author.SMALL, 1, "")], "", TAG) == ["One"], "an unknown one is like no other"
-
-
-def test_ids_and_texts_take_turns():
+    assert rendered_runs([part("One", 0), part(" two", 2), part("!", -1)], "qwen", TAG, 2) == [(0,), " two!"]
     parts = [part("One", 1), Part(" inserted", Author.INSERTED), part(" text", 9, "llama"), part(" two", 2)]
     assert rendered_runs(parts, "qwen", TAG) == [(1,), " inserted text", (2,)]
 
 
-@pytest.mark.parametrize("vocabulary", ["qwen", "llama"])
-def test_each_model_reads_the_close_of_thinking_as_its_own_tag(vocabulary):
-    parts = [part("Done.", 1, vocabulary), part("</think>\n\n", 2, vocabulary, TAG), part("4", 3, vocabulary)]
-    read = rendered_runs(parts, vocabulary, "[/THINK]")
-    assert read == [(1,), "[/THINK]\n\n", (3,)]
-
-
-def test_a_model_without_tags_reads_what_stands_there():
+def test_each_model_reads_the_close_of_thinking_as_its_own_tag():
+    for vocabulary in ("qwen", "llama"):
+        parts = [part("Done.", 1, vocabulary), part("</think>\n\n", 2, vocabulary, TAG), part("4", 3, vocabulary)]
+        assert rendered_runs(parts, vocabulary, "[/THINK]") == [(1,), "[/THINK]\n\n", (3,)]
     parts = [part("Done.", 1), part(TAG, 2, tag=TAG)]
-    assert rendered_runs(parts, "llama", "") == ["Done.</think>"]
+    assert rendered_runs(parts, "llama", "") == ["Done.</think>"], "a model without tags reads what stands there"
     assert rendered_runs(parts, "qwen", "") == [(1, 2)]
+    assert bytes_before(parts, len("Done.</think>"), "[/THINK]") == len("Done.[/THINK]")
 
 
-@given(st.lists(st.text(max_size=4), max_size=8), st.data())
-def test_the_parts_before_a_position_are_those_of_a_body_cut_there(texts, data):
-    parts = [part(text, n) for n, text in enumerate(texts)]
-    body = Body(parts)
-    length = data.draw(st.integers(0, len(body) + 1))
-    assert "".join(p.text for p in parts_before(parts, length)) == body.text[:length]
-    body.cut(length)
-    assert body.parts == parts_before(parts, length)
-    assert body.text == "".join(p.text for p in body.parts)
+# The choices of a judgement ------------------------------------------------------------------------------------------
+
+BLANK, ONE, FOUR, FIVE, SPACED = 0, 1, 4, 5, 6
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        ({"yes": (ONE,), " yes": (SPACED,), "no": (FOUR,), " no": (FIVE,)}, [{ONE, SPACED}, {FOUR, FIVE}]),
+        ({"4": (FOUR,), " 4": (BLANK, FOUR), "5": (FIVE,), " 5": (BLANK, FIVE)}, [{FOUR}, {FIVE}]),
+        (
+            {"1": (ONE,), " 1": (SPACED,), "15": (ONE, FIVE), " 15": (SPACED, FIVE), "4": (FOUR,), " 4": (BLANK, FOUR)},
+            [{ONE, SPACED}, {ONE, SPACED}, {FOUR, BLANK}],
+        ),
+    ],
+    ids=["with or without a blank", "a blank that begins every digit", "those that begin alike keep what they share"],
+)
+def test_a_choice_counts_by_the_tokens_that_it_alone_begins_with(ids, expected):
+    assert first_tokens([text for text in ids if text[0] != " "], ids.__getitem__) == expected
+
+
+def alternatives(**chances: float) -> list[Alternative]:
+    return [Alternative(None, text.replace("_", " "), math.log(chance)) for text, chance in chances.items()]
+
+
+def test_a_servers_alternatives_count_for_the_one_choice_that_begins_with_them():
+    judged = judgement_of(alternatives(y=0.2, _yes=0.2, n=0.1, _=0.4), ("yes", "no"))
+    assert judged.probabilities == pytest.approx((0.8, 0.2))
+    assert judged.mass == pytest.approx(0.5)
+    shared = judgement_of(alternatives(b=0.5, bad=0.1, best=0.3), ("bad", "best"))
+    assert shared.probabilities == pytest.approx((0.25, 0.75)), "“b” may become either"
+    bias, mass = 10.0, 0.003
+    biased = mass * math.exp(bias) / (mass * math.exp(bias) + 1 - mass)
+    judged = judgement_of(alternatives(yes=biased / 4, no=biased * 3 / 4, so=1 - biased), ("yes", "no"), bias)
+    assert judged.probabilities == pytest.approx((0.25, 0.75))
+    assert judged.mass == pytest.approx(mass), "what the choices weigh without their bias"
+
+
+# Usage ---------------------------------------------------------------------------------------------------------------
+
+
+def test_sums_are_of_each_count_and_end_at_the_bounds_of_what_can_be_read_again():
+    one = RequestUsage(1, 2, 3, 4, 5, 6, 7, 8, 9, 0.5)
+    assert one.plus(one) == RequestUsage(2, 4, 6, 8, 10, 12, 14, 16, 18, 1.0)
+    assert one.plus(RequestUsage(estimated=True)).estimated
+    assert RequestUsage() == RequestUsage(1, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, estimated=False)
+    reported = Usage(RequestUsage(sent=2**53, read=2**53, seconds_waited=1e12), 1e12, "EUR")
+    total = reduce(Usage.plus, [reported] * 600, Usage())
+    assert (total.cost.sent, total.cost.read, total.currency) == (MOST_COUNTED, MOST_COUNTED, "EUR")
+    assert (total.cost.requests, total.cost.seconds_waited, total.money) == (600, MOST_MEASURED, MOST_MEASURED)
+    for money in (0.0, MOST_MEASURED):
+        cost = {"sent": 0, "read": MOST_COUNTED, "seconds_waited": 0.0}
+        assert msgspec.convert({"cost": cost, "money": money}, Usage).money == money
+    for beyond in ({"money": -0.5}, {"money": 2e12}, {"cost": {"sent": -1}}, {"cost": {"seconds_waited": -0.1}}):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert(beyond, Usage)
+
+
+def test_a_price_is_a_finite_number_and_all_three_are_charged():
+    with pytest.raises(ValidationError):
+        Prices(read=float("inf"))
+    request = RequestUsage(read=2_000_000, reused=4_000_000, written=8_000_000)
+    assert Prices(read=1, reused=0.5, written=3, currency="EUR").charge(request) == Usage(request, 28.0, "EUR")
+    assert [Prices(**{name: 1.0}).are_free for name in ("read", "reused", "written")] == [False] * 3
+    assert Prices(currency="EUR").are_free
+
+
+CAPS = st.builds(Cap, tokens=st.integers(0, 90), money=st.integers(0, 90))
+
+
+@given(CAPS, CAPS, st.integers(0, 50), st.integers(0, 50), st.integers(1, 100))
+def test_no_more_is_allowed_than_each_cap_leaves_of_a_server_and_of_all(cap, cap_of_all, read, written, wanted):
+    """A token that is read costs 1, one that is written 2."""
+    prices = Prices(read=1e6, written=2e6)
+    assert UsageMeter(prices).allowed(10**9) == 10**9, "without a cap all of it is"
+    meter = UsageMeter(prices, cap, "one", UsageMeter(prices, cap_of_all, "all"))
+    meter.add(RequestUsage(read=read, written=written))
+    left = [each.tokens - read - written for each in (cap, cap_of_all) if each.tokens]
+    left += [int(max(each.money - read - 2 * written, 0) / 2) for each in (cap, cap_of_all) if each.money]
+    tightest = cap.tightest(cap_of_all)
+    assert tightest.tokens == min((each.tokens for each in (cap, cap_of_all) if each.tokens), default=0)
+    assert tightest.money == min((each.money for each in (cap, cap_of_all) if each.money), default=0)
+    if min(left, default=1) < 1:
+        with pytest.raises(EngineRefused, match=r"The cap of .* for (one|all) is reached"):
+            meter.allowed(wanted)
+    else:
+        assert meter.allowed(wanted) == min([wanted, *left])
+
+
+def test_numbers_by_position_are_those_of_splitmix64_and_each_stream_is_another():
+    published = (6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431)
+    assert [number_at(1234567, position) for position in range(4)] == [number >> 33 for number in published]
+    streams = [stream_of(*named) for named in product((1, 2), ("small", "large"), (0, 1))]
+    assert len(set(streams)) == 8
+    assert max(streams) < 2**64
+    assert stream_of(1, "small", 0) == streams[0] == 11454698390277393951, "a seed repeats its text in every version"

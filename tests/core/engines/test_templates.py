@@ -1,12 +1,8 @@
 """What a template makes of a conversation; those of strangers run in a process with limits."""
 
-from __future__ import annotations
-
 import errno
-import os
-import signal
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -71,6 +67,18 @@ def test_a_family_is_known_by_the_models_name(name, family):
     assert all(each.sampling.temperature is not None for each in families())
 
 
+ASKED = (Message("system", "Be brief."), Message("user", "2 + 2?"))
+NO_SYSTEM = "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + R1
+IGNORES_SYSTEM = (
+    "{% for message in messages if message.role != 'system' %}[{{ message.role }}]{{ message.content }}{% endfor %}"
+)
+
+
+def render(template: str, *contents: str, tags: ThinkingTags | None = None, thinks: bool = True) -> str:
+    asked = tuple(Message("user", content) for content in contents) or ASKED
+    return "".join(piece.text for piece in render_prompt(asked, template, "", "", tags, thinks))
+
+
 @pytest.mark.parametrize(
     ("template", "prompt"),
     [
@@ -80,6 +88,7 @@ def test_a_family_is_known_by_the_models_name(name, family):
             "<|im_start|>user\n1 + 1?<|im_end|>\n<|im_start|>assistant\n2<|im_end|>\n"
             "<|im_start|>user\n2 + 2?<|im_end|>\n<|im_start|>assistant\n<think>\n",
         ),
+        ("", "<s>1 + 1?\n\n2\n\n2 + 2?\n\n"),
     ],
 )
 def test_thinking_is_opened_where_an_old_template_does_not_open_it(template, prompt):
@@ -87,69 +96,31 @@ def test_thinking_is_opened_where_an_old_template_does_not_open_it(template, pro
     assert "".join(piece.text for piece in render_prompt(asked, template, "<s>", "</s>", THINK)) == prompt
 
 
-NO_SYSTEM = "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + R1
-IGNORES_SYSTEM = (
-    "{% for message in messages if message.role != 'system' %}[{{ message.role }}]{{ message.content }}{% endfor %}"
-)
-ASKED = (Message("system", "Be brief."), Message("user", "2 + 2?"))
-
-
-def rendered(template: str) -> str:
-    return "".join(piece.text for piece in render_prompt(ASKED, template, "", "", None))
-
-
-def test_a_system_prompt_stands_where_the_template_puts_it():
-    assert rendered(CHATML).startswith("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n2 + 2?<|im_end|>")
-
-
-@pytest.mark.parametrize("template", [NO_SYSTEM, R1, IGNORES_SYSTEM], ids=["raises", "takes it for another", "ignores"])
-def test_a_template_without_one_gets_it_at_the_head_of_the_first_question(template):
-    assert "Be brief.\n\n2 + 2?" in rendered(template)
-    assert rendered(template).count("Be brief.") == 1
-
-
-def test_a_control_token_in_a_system_prompt_stays_text():
-    asked = (Message("system", "<|im_end|>"), Message("user", "2 + 2?"))
-    for template in (CHATML, NO_SYSTEM):
-        pieces_ = render_prompt(asked, template, "", "", None)
-        assert ("<|im_end|>", False) in pieces_ or ("<|im_end|>\n\n2 + 2?", False) in pieces_
-
-
-def test_an_error_of_the_template_is_still_one_with_a_system_prompt():
+def test_a_system_prompt_stands_where_the_template_puts_it_or_at_the_head_of_the_first_question():
+    assert render(CHATML).startswith("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n2 + 2?<|im_end|>")
+    for template in (NO_SYSTEM, R1, IGNORES_SYSTEM):  # it raises an error, takes it for another's words, ignores it
+        assert "Be brief.\n\n2 + 2?" in render(template)
+        assert render(template).count("Be brief.") == 1
     with pytest.raises(EngineRefused, match="never"):
-        rendered("{{ raise_exception('never') }}")
+        render("{{ raise_exception('never') }}")
+    asked = (Message("system", "<|im_end|>"), Message("user", "2 + 2?"))
+    assert ("<|im_end|>", False) in render_prompt(asked, CHATML, "", "", None), "a control token stays text"
+    assert ("<|im_end|>\n\n2 + 2?", False) in render_prompt(asked, NO_SYSTEM, "", "", None)
 
 
 @pytest.mark.parametrize("template", [QWEN3, QWEN35])
 def test_the_switch_of_a_template_turns_thinking_on_and_off(template):
-    question = (Message("user", "1 + 1?"),)
-
-    def prompt(thinks: bool) -> str:
-        return "".join(piece.text for piece in render_prompt(question, template, "", "", THINK, thinks))
-
     assert has_switch(template)
     assert not has_switch(R1)
-    assert not has_switch("")
-    assert prompt(True).endswith("<|im_start|>assistant\n<think>\n")
-    assert prompt(False).endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n")
+    assert render(template, "1 + 1?", tags=THINK).endswith("<|im_start|>assistant\n<think>\n")
+    off = render(template, "1 + 1?", tags=THINK, thinks=False)
+    assert off.endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n")
 
 
 # The process in which templates are rendered: every one gives a text or a sentence
 
 
 LOOP = "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3
-
-
-def render(template: str, *contents: str) -> str:
-    conversation = tuple(Message("user", content) for content in contents)
-    return "".join(piece.text for piece in render_prompt(conversation, template, "", "", None))
-
-
-def test_one_process_renders_template_after_template():
-    assert render_template("{{ a }}!", {"a": "hello"}) == "hello!"
-    first = RENDERER.pid
-    assert render_template("{{ a }}?", {"a": "hello"}) == "hello?"
-    assert RENDERER.pid == first
 
 
 @pytest.mark.parametrize(
@@ -169,9 +140,13 @@ def test_one_process_renders_template_after_template():
         ("{% for a in range(99999) %}{{ 'x' * 1000 }}{% endfor %}", "longer than"),
         ("{% include 'secrets' %}", "loader|include"),
         ("x" * (LONGEST_TEMPLATE + 1), "characters"),
+        ("{{ messages[0].content[:1] }}", "changes what a message says"),
+        ("\ue000{{ '9' * 5000 }}\ue001", "changes what a message says"),
+        ("{{ messages[0].content * 5 }}", "repeats"),
     ],
 )
 def test_every_error_in_a_template_is_a_sentence(template, reason):
+    assert render("{{ messages[0].content * 4 }}", "Q") == "QQQQ", "as often as is allowed"
     with pytest.raises(EngineRefused, match=f"(?s)chat template cannot be used: .*({reason})") as raised:
         render(template, "Q")
     assert raised.value.advice
@@ -189,15 +164,6 @@ def test_a_template_that_never_ends_is_stopped_and_the_next_one_is_rendered(monk
     with pytest.raises(EngineRefused, match="did not finish within"):
         render_template(LOOP, {})
     assert RENDERER.pid == process, "it was not tried again"
-
-
-def test_a_renderer_that_was_killed_is_started_again():
-    render_template("", {})
-    first = RENDERER.pid
-    assert first is not None
-    os.kill(first, signal.SIGKILL)
-    assert render_template("b", {}) == "b"
-    assert RENDERER.pid != first
 
 
 def test_a_renderer_that_does_not_start_is_no_fault_of_the_template(monkeypatch):
@@ -222,29 +188,13 @@ def test_a_template_that_loops_ends_also_if_the_program_is_killed():
     assert process.rlimit(psutil.RLIMIT_AS)[0] == templates.MEMORY
 
 
-def test_threads_take_turns():
-    found: dict[int, str] = {}
-
-    def work(number: int) -> None:
-        found[number] = render_template("{{ n }}", {"n": number})
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found == {number: str(number) for number in range(8)}
-
-
-@pytest.mark.parametrize("template", ["{{ messages[0].content[:1] }}", "\ue000{{ '9' * 5000 }}\ue001"])
-def test_a_template_that_changes_a_message_is_refused(template):
-    with pytest.raises(EngineRefused, match="changes what a message says"):
-        render(template, "Q")
-
-
-def test_a_template_cannot_multiply_a_long_question():
-    with pytest.raises(EngineRefused, match="repeats"):
-        render("{{ messages[0].content * 1000 }}", "Q" * 1000)
+def test_one_process_renders_for_many_threads_at_once():
+    assert render_template("{{ a }}!", {"a": "hello"}) == "hello!"
+    process = RENDERER.pid
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda number: render_template("{{ n }}", {"n": number}), range(8)))
+    assert found == [str(number) for number in range(8)]
+    assert RENDERER.pid == process
 
 
 def test_half_a_character_in_a_template_is_replaced():

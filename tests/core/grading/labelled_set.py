@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from baton_reasoning.core.grading.extract import extract_answer
-from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.grader import TIME_LIMIT, Grader
 from baton_reasoning.core.grading.verdict import Outcome
 
 FOLDER = Path(__file__).parents[2] / "data" / "grading"
@@ -96,8 +96,8 @@ def figures_of(graded: Sequence[Graded]) -> Figures:
     )
 
 
-def graded_by_baton(cases: Sequence[Case]) -> Iterator[Graded]:
-    with Grader() as grader:
+def graded_by_baton(cases: Sequence[Case], time_limit: float = TIME_LIMIT) -> Iterator[Graded]:
+    with Grader(time_limit) as grader:
         for case in cases:
             answer = extract_answer(case.text, case.gold)
             yield Graded(case, answer, grader.grade(case.gold, answer).outcome)

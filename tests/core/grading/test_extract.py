@@ -4,8 +4,6 @@ import pytest
 
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.extract import (
-    answer_at_start,
-    answer_in_conclusion,
     expected_answer,
     extract_answer,
     extract_choice,
@@ -21,45 +19,52 @@ from baton_reasoning.core.thinking.trace import Trace
 @pytest.mark.parametrize(
     ("text", "answer"),
     [
-        (r"So it is \boxed{18}.", "18"),
         (r"First \boxed{1}, no: \boxed{\frac{1}{2}}", r"\frac{1}{2}"),
         (r"\boxed{\{1, 2\}}", r"\{1, 2\}"),
         (r"\boxed{\boxed{5}}", "5"),
         (r"\boxed{5} and then it broke off: \boxed{6", "5"),
         (r"\boxed{7} \boxed{ }", "7"),
         (r"\boxed 7", "7"),
-        (r"\fbox{8}", "8"),
-        (r"} a stray brace, then \boxed{9}", "9"),
+        (r"The solutions are $\boxed{1}$ and $\boxed{-2}$.", "1, -2"),
         (r"<think>\boxed{3}? no.</think>It is \boxed{4}.", "4"),
-        (r"<think>\boxed{3}?</think>The final answer is 5.", "5"),
-        (r"<think>It could be \boxed{3}", "3"),
-        ("The final answer is $x = 5$. I hope it is correct.", "x = 5"),
-        ("**Final Answer:** 3.14.", "3.14"),
-        ("so the answer is: **42**.", "42"),
-        (r"The correct answer is \(\frac12\).", r"\frac12"),
-        ("### Final Answer\n\n7", "7"),
         ("The answer is 4. Wait. The answer is 6.", "6"),
-        ("She pays 18.\n#### 18", "18"),
-        (r"The answer is $\$18$.", r"\$18"),
         ("The answer is $18, because 9 eggs at $2 make $18.", "$18"),
-        ("The answer is:\n\n$$18$$", "18"),
         ("The answer is\n\\[\n\\frac{1}{2}.\n\\]", r"\frac{1}{2}"),
-        ("So the answer would be 18.", "18"),
         ("It must be so: the answer must be exactly 18, since 7 are kept.", "18"),
-        ("The answer to the problem is 18.", "18"),
-        ("The answer is not 16 but 18.", "18"),
         ("The answer is 18. This answer is reasonable.", "18"),
         ("#### 7 and so on. Let me double check: #### 8", "8"),
-        ("#### 7\n\nLet me double check: #### 8", "8"),
-        ("The answer is $36$ square units.", "$36$ square units"),
-        (r"The solutions are $\boxed{1}$ and $\boxed{-2}$.", "1, -2"),
-        ("<think>9 * 2</think>\n\n18", "18"),
+        # Where an answer ends in its sentence
+        ("The answer is $18$, because 9 eggs at $2 make $18.", "18"),
+        (r"The answer is $x = 5$, since $2x = 10$.", "x = 5"),
+        ("The answer is $1$ and $-2$.", "$1$ and $-2$"),
+        ("The answer is 0.333...", "0.333..."),
+        ("The answer is 18 🎉", "18"),
+        (r"The answer is \left(3, \frac{1}{2}\right).", r"\left(3, \frac{1}{2}\right)"),
+        ("The answer is 18 (half of all the eggs).", "18"),
+        ("Final answer: The curve is a hyperbola.", "The curve is a hyperbola"),
+        ("The answer is 5! = 120.", "5! = 120"),
+        ("The answer is 0.333....", "0.333...."),
+        # Without a mark
         ("<think>9 * 2</think>\n\n**18**", "18"),
-        ("She keeps seven.\n\nSo she makes **$18** every day.", "$18"),
-        ("Therefore, she makes 18 dollars a day from the 9 eggs.", "18"),
-        ("2x = 10\nx = 5", "x = 5"),
+        ("She sells nine.\n\n**$18**\n\nLet me know if anything is unclear!", "$18"),
+        ("**Total:** 12 apples", "12 apples"),
+        (r"So $m + n = 200 + 4 = 204$.", "204"),
+        ("The primes are 2, 3, and 5.", "2, 3, and 5"),
+        ("The trip takes 2 hours and 30 minutes.", "2 hours and 30 minutes"),
+        ("It arrives at 4:45 p.m.", "4:45 p.m"),
+        ("Tom ends up with 42 marbles, which is 8 more than before.", "42 marbles"),
+        ("The curve is a hyperbola.", "The curve is a hyperbola"),
+        # A question is an answer only if it is affirmed or the last word
+        ("So the answer is 540? No. It is 450.", "450"),
+        ("The answer is 450. Could the answer be 540? No.", "450"),
+        ("The answer is 540? Yes.", "540"),
+        ("So the answer is 540?", "540"),
+        ("How many eggs? 18", "18"),
+        # No answer
         ("I do not know.", None),
-        ("The answer isn't known.", None),
+        ("I am sorry, but I cannot say.", None),
+        ("<think>So far we have 16 eggs", None),
+        ("   ", None),
         ("", None),
     ],
 )
@@ -67,48 +72,18 @@ def test_the_answer_is_found(text, answer):
     assert extract_answer(text) == answer
 
 
-@pytest.mark.parametrize(
-    ("text", "answer"),
-    [
-        ("So the answer is 540? No. It is 450.", "450"),
-        ("The answer is 3.5? Hmm. It is 4.", "4"),
-        ("The answer is 450. Could the answer be 540? No.", "450"),
-        ("The total is 540? Not quite.\nThe total is 450.", "450"),
-        ("The answer is 540? Yes.", "540"),
-        ("So the answer is 540?", "540"),
-        ("How many eggs? 18", "18"),
-    ],
-)
-def test_a_question_is_an_answer_only_if_it_is_affirmed_or_the_last_word(text, answer):
-    assert extract_answer(text) == answer
-
-
 def test_a_text_that_was_cut_off_has_no_conclusion():
     assert extract_answer("So far we have 16 eggs", finished=False) is None
-    assert extract_answer("<think>So far we have 16 eggs") is None
     assert extract_answer("The answer is 18, and", finished=False) == "18, and"
-
-
-def test_a_letter_is_looked_for_first_where_one_is_expected():
-    text = "A is the nucleus.\n\nSo there are 27 of them, which is option C."
-    assert extract_answer(text, "C") == "C"
-    assert extract_answer(text, "27") == "27"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
-        r"\boxed{" * 20_000,
-        "<answer>x" + " " * 50_000,
-        "answer" + ":" * 50_000,
-        "the final answer\n" * 5_000,
-        "answer: " * 20_000,
-        "the answer is? " * 20_000,
-        "the answer is not " * 20_000,
-        "not sure whether the answer " * 20_000,
-        "the answer to " * 20_000,
-        "1." * 50_000,
+        *(r"\boxed{" * 20_000, "<answer>x" + "< " * 50_000, "answer" + ":" * 50_000, "the final answer\n" * 5_000),
+        *("answer: " * 20_000, "the answer is? " * 20_000, "the answer is not " * 20_000, "the answer to " * 20_000),
+        *("not sure whether the answer " * 20_000, "1." * 50_000),
     ],
 )
 def test_a_text_that_never_ends_its_phrases_is_searched_once(text):
@@ -127,13 +102,17 @@ def test_a_text_that_never_ends_its_phrases_is_searched_once(text):
         ("**Final:** (B)", "B"),
         ("I pick B. Option C is wrong.", "B"),
         ("Initial: A. Final: B. So it is option C.", "C"),
+        ("A is the nucleus.\n\nSo there are 27 of them, which is option C.", "C"),
         ("The final A is long.", None),
         ("A long story about a cat.", None),
         ("", None),
     ],
 )
-def test_a_choice_is_found_even_alone_on_the_last_line(text, letter):
+def test_a_choice_is_looked_for_first_where_a_letter_is_expected(text, letter):
     assert extract_choice(text) == letter
+    if letter:
+        assert extract_answer(text, "A") == letter
+    assert extract_answer(text, "27") == extract_answer(text)
 
 
 @pytest.mark.parametrize(
@@ -153,54 +132,6 @@ def test_a_data_sets_field_gives_its_answer(field, worked, answer):
     assert expected_answer(field, worked=worked) == answer
 
 
-# A text without a mark
-
-
-@pytest.mark.parametrize(
-    ("text", "answer"),
-    [
-        ("18, because 9 eggs at $2 make $18.", "18"),
-        ("$18, because 9 eggs at $2 make $18.", "$18"),
-        (r"$x = 5$, since $2x = 10$.", "x = 5"),
-        ("$1$ and $-2$.", "$1$ and $-2$"),
-        ("$36$ square units.", "$36$ square units"),
-        ("only 18.", "18"),
-        ("3 - 13x.", "3 - 13x"),
-        ("0.333...", "0.333..."),
-        ("18 🎉", "18"),
-        ("   ", None),
-    ],
-)
-def test_an_answer_ends_where_the_sentence_explains_it(text, answer):
-    assert answer_at_start(text) == answer
-
-
-@pytest.mark.parametrize(
-    ("text", "answer"),
-    [
-        ("She sells nine.\n\n**$18**\n\nLet me know if anything is unclear!", "$18"),
-        ("**Total:** 12 apples", "12 apples"),
-        ("We subtract and divide.\n$$x = 5$$", "x = 5"),
-        ("The probability is 5/12.", "5/12"),
-        (r"Since $2x = 8$, we have $x = 4$.", "x = 4"),
-        (r"So $m + n = 200 + 4 = 204$.", "204"),
-        ("The primes are 2, 3, and 5.", "2, 3, and 5"),
-        ("The trip takes 2 hours and 30 minutes.", "2 hours and 30 minutes"),
-        ("There are ten of them.", "ten"),
-        ("It arrives at 4:45 p.m.", "4:45 p.m"),
-        ("Tom ends up with 42 marbles, which is 8 more than before.", "42 marbles"),
-        ("The curve is a hyperbola.", "The curve is a hyperbola"),
-        ("I am sorry, but I cannot say.", None),
-        ("", None),
-    ],
-)
-def test_the_conclusion_holds_the_answer(text, answer):
-    assert answer_in_conclusion(text) == answer
-
-
-# What is graded in a run
-
-
 @pytest.mark.parametrize(
     ("thinking", "written", "ended", "answer", "matched"),
     [
@@ -214,7 +145,7 @@ def test_the_conclusion_holds_the_answer(text, answer):
         (None, "It is four.", True, "four", "It is four."),
     ],
 )
-def test_the_answer_or_all_text_after_the_thinking(thinking, written, ended, answer, matched):
+def test_the_answer_of_a_run_or_all_text_after_the_thinking(thinking, written, ended, answer, matched):
     """`thinking`: None for a model without it; `written`: after it, None if it is not closed."""
     start = 0 if thinking is None else len(f"{thinking}</think>")
     happened: list[Event] = [RunStarted(0.0, (), "never", {}, 0, None, None, 0, thinking is not None)]

@@ -1,4 +1,4 @@
-"""Pairs with known verdicts, answers side by side, the labelled set, and a child that hangs, dies and comes back."""
+"""Pairs of answers with known verdicts, in any wrapping; the labelled set; a child that hangs, dies and comes back."""
 
 from __future__ import annotations
 
@@ -9,166 +9,195 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.grading.compare import compare
+from baton_reasoning.core.grading.extract import extract_answer
 from baton_reasoning.core.grading.grader import Grader, standings
-from baton_reasoning.core.grading.verdict import How, Outcome, Regex
-from tests.core.grading.labelled_set import PARTS, figures_of, graded_by_baton, read_cases
+from baton_reasoning.core.grading.verdict import How, Outcome, Regex, Verdict
+from tests.core.grading.labelled_set import PARTS, graded_by_baton, read_cases
 from tests.patience import PATIENCE
+from tests.tiers import size
 
 pytestmark = pytest.mark.slow
 
 CORRECT, WRONG, UNSCORED = Outcome.CORRECT, Outcome.WRONG, Outcome.UNSCORED
 
-PAIRS = [
-    # text and spelling
-    ("42", "42", CORRECT),
-    ("42", "42.", CORRECT),
-    ("42", "$42$", CORRECT),
-    ("42", r"\(42\)", CORRECT),
-    (r"\frac{1}{2}", r"\dfrac12", CORRECT),
-    (r"\frac{1}{2}", r"\tfrac{1}{2}", CORRECT),
-    (r"\frac{3}{56}", r"\frac3{56}", CORRECT),
-    (r"\left( 3, \frac{\pi}{2} \right)", r"(3,\frac{\pi}{2})", CORRECT),
-    (r"\left( 3, \frac{\pi}{2} \right)", r"\left(3, \dfrac{\pi}{2}\right)", CORRECT),
-    (r"\sqrt{2}", r"\sqrt2", CORRECT),
-    (r"2\pi", "2π", CORRECT),
-    (r"x^{2}+1", "x^2 + 1", CORRECT),
-    (r"\text{Evelyn}", "Evelyn", CORRECT),
-    (r"\text{Evelyn}", "evelyn", CORRECT),
-    (r"\text{Evelyn}", "Carla", WRONG),
-    (r"\text{Evelyn}", "Evelyn is the fastest", CORRECT),
-    (r"\text{(C)}", "C", CORRECT),
-    ("east", r"\text{west}", WRONG),
-    ("east", "12", WRONG),
-    (r"\text{No}", "no", CORRECT),
-    ("xy", "yx", CORRECT),
-    # numbers
-    ("1/2", "0.5", CORRECT),
-    (r"\frac{1}{2}", "0.5", CORRECT),
-    (r"-\frac{3}{4}", r"\frac{-3}{4}", CORRECT),
-    (r"\frac{3}{4}", r"-\frac{3}{4}", WRONG),
-    (r"\frac{1}{3}", "0.3333333", CORRECT),
-    (r"\frac{1}{3}", "0.33", WRONG),
-    (r"2\frac{1}{2}", "2.5", CORRECT),
-    ("2 1/2", r"\frac{5}{2}", CORRECT),
-    ("1,000", "1000", CORRECT),
-    ("10{,}000", "10,000", CORRECT),
-    (r"1\,234\,567", "1234567", CORRECT),
-    ("5", "5.4", WRONG),
-    ("5", "5.0", CORRECT),
-    ("3.14", "3.15", WRONG),
-    ("-7", "−7", CORRECT),
-    ("007", "7", CORRECT),
-    (r"1.5 \times 10^{3}", "1500", CORRECT),
-    ("3e8", r"3 \cdot 10^8", CORRECT),
-    ("18", "$18", CORRECT),
-    ("18", r"\$18.00", CORRECT),
-    (r"50\%", "50", CORRECT),
-    (r"50\%", "0.5", CORRECT),
-    ("0.5", r"50\%", CORRECT),
-    (r"50\%", r"5\%", WRONG),
-    ("0.5", "50", WRONG),
-    (r"90^\circ", "90", CORRECT),
-    (r"90^{\circ}", "90 degrees", CORRECT),
-    (r"90^\circ", r"45^\circ", WRONG),
-    ("5", r"5\text{ cm}", CORRECT),
-    (r"5 \text{ cm}", "5 centimeters", CORRECT),
-    (r"5 \text{ cm}", r"6 \text{ cm}", WRONG),
-    ("5 m", "500 cm", CORRECT),
-    ("36", "36 square units", CORRECT),
-    ("5", "5x", WRONG),
-    ("5", "x = 5", CORRECT),
-    ("x=5", "5", CORRECT),
-    ("x=5", "y=5", WRONG),
-    # tuples, intervals, sets and lists
-    ("(1,2)", "(1, 2)", CORRECT),
-    ("(1,2)", "(2,1)", WRONG),
-    ("(0,1]", r"\left(0, 1\right]", CORRECT),
-    ("(0,1]", "[0,1]", WRONG),
-    ("[0,0.5]", r"[0,\frac12]", CORRECT),
-    (r"(-\infty, 2)", r"(-\infty, 3)", WRONG),
-    (r"(-\infty,2)\cup(3,\infty)", r"(-\infty, 2) ∪ (3, ∞)", CORRECT),
-    (r"\{1,2,3\}", r"\{3,2,1\}", CORRECT),
-    (r"\{1,2,3\}", r"\{1,2,4\}", WRONG),
-    ("1,-2", "-2, 1", CORRECT),
-    ("1,-2", "1 and -2", CORRECT),
-    ("1,-2", "1", WRONG),
-    ("(1,2),(3,4)", "(3,4), (1,2)", CORRECT),
-    ("4:45 PM and 5:15 PM", "17:15 and 16:45", CORRECT),
-    # algebra
-    ("x^2+2x+1", "(x+1)^2", CORRECT),
-    (r"\frac{\sqrt{2}}{2}", r"\frac{1}{\sqrt{2}}", CORRECT),
-    (r"1\pm\sqrt{3}", r"1+\sqrt{3}, 1-\sqrt{3}", CORRECT),
-    ("2x-y=3", "y=2x-3", CORRECT),
-    ("p - q", "q - p", WRONG),
-    (r"2\sqrt{3}", r"\sqrt{12}", CORRECT),
-    (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}", CORRECT),
-    ("6 - 5i", "-5i + 6", CORRECT),
-    (r"\sqrt{2}", "2", WRONG),
-    # choices
-    ("B", "(B)", CORRECT),
-    ("B", r"\text{B) } 12", CORRECT),
-    ("B", "C", WRONG),
-    ("B", "12", UNSCORED),
-    # nothing to compare
-    ("5", None, WRONG),
-    ("5", "  ", WRONG),
-    (None, "5", UNSCORED),
-    ("", "5", UNSCORED),
-]
+# What the labelled set does not have
+
+SAME = {
+    "42": ("$42$", r"\(42\)"),
+    r"\text{Evelyn}": ("evelyn", "Evelyn is the fastest"),
+    "xy": ("yx",),
+    "x=5": ("5",),
+    "5": ("x = 5",),
+    # ratios, times of day and residues
+    "2:3": ("2 to 3", r"\frac{2}{3}"),
+    "2:30 PM": ("14:30",),
+    "14:30": ("2:30 p.m.",),
+    "12:30 AM": ("00:30",),
+    "4:45 PM and 5:15 PM": ("17:15 and 16:45",),
+    r"3 \pmod{7}": ("x ≡ 3 (mod 7)", r"10 \pmod 7", "3"),
+    # intervals, sets, lists and matrices
+    "(1, 2)": ("y = 2, x = 1", r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}", r"\begin{pmatrix} 1 & 2 \end{pmatrix}"),
+    "(0,1]": (r"0 < x \le 1", "x > 0 and x <= 1", "x <= 1 and x > 0", r"1 \ge x > 0"),
+    "all real numbers": (r"(-\infty, \infty)", r"\mathbb{R}"),
+    r"(-\infty,\infty)": ("all real numbers",),
+    r"(-\infty,2)\cup(3,\infty)": (r"(-\infty, 2) ∪ (3, ∞)", "x > 3 or x < 2"),
+    r"(-\infty,2)\cup(2,\infty)": (r"x \ne 2",),
+    r"\{1,2,3\}": (r"\{3,2,1\}", r"\{1, 2, 2, 3\}"),
+    "1,-2": ("1 and -2", "x = 1 or x = -2", "(-2, 1)"),
+    "x = 1, y = 2": ("y = 2, x = 1", "(1, 2)"),
+}
+OTHER = {
+    "east": (r"\text{west}", "12"),
+    "5": ("5.4", "5x", "x = 1, 2, y = 3", "5/0"),
+    "x=5": ("y=5",),
+    "2:3": ("3:2",),
+    "2:30 AM": ("14:30",),
+    "2:30 PM": ("15:30", "14:31"),
+    "14:30 AM": ("2:30 PM",),
+    r"3 \pmod{7}": (r"3 \pmod 5",),
+    "(1, 2)": ("(2, 1)", "x = 2, y = 1", "(1, 2, 3)"),
+    "(0,1]": ("[0,1]", r"0 \le x \le 1", "x > 0"),
+    "((1, 2), 3)": ("((1, 4), 3)", "(1, 3)"),
+    r"\{1,2,3\}": (r"\{1,2,4\}", r"\{1, 2\}"),
+    "p - q": ("q - p",),
+}
+DOUBTFUL = {
+    "B": ("12",),
+    "27": ("Option C",),
+    "(C) 27": ("(C) 28", "(D) 27"),
+    "(1, 2)": (r"\{1, 2\}",),
+    "1 m, 2 m": ("1 apple, 2 m",),
+    "(1, (2, (3, (4, (5, (6, 7))))))": ("(1, (2, (3, (4, (5, (6, 8))))))",),
+    "no solution": ("The banana",),
+    "Evelyn Smith": ("Smith",),
+}
+NUMBERS = {
+    "7/2": ("3{,}5", "three and a half"),
+    "-4": ("-2^2",),
+    "4/9": (r"\left(\frac{2}{3}\right)^{2}", "(2/3)^2"),
+    "1/8": ("2^{-3}",),
+    "2/125": ("1.6 x 10^-2",),
+    "12": ("a dozen eggs",),
+    "1/6": (r"0.1\overline{6}", "0.1666...", "0.1(6)"),
+    "3/2": ("1 hour 30 minutes",),
+    "36": ("40 (base 9)",),
+    "0.18": ("18 cents",),
+    "52_8": ("52",),
+    "52_{10}": ("52",),
+    "42": ("52_8",),
+    "1/3": ("0.333333",),
+}
+OTHER_NUMBERS = {
+    r"\$18": ("18 cents",),
+    "15 cm^2": ("15^2 cm",),
+    "1 m": ("1 m²",),
+    "1 m²": ("1 m",),
+    "36 square inches": ("36 in",),
+    "52_8": ("52_9", "42"),
+    "2": ("1.9999999",),
+    "1/3": ("0.333",),
+}
+DOUBTFUL_NUMBERS = {
+    "5": ("5x", "x^2", "5 + C", "F_2", "3.14159...", "2^{100000}", "0^{-1}", "9" * 400, "5 and more"),
+    "1 m": ("1 apple",),
+    "12 apples": ("12 pears",),
+    "52": ("52_8",),
+}
+LETTERS = {"B": ("b", "B) 12", "B. Paris", r"\text{(B)}", "Option B", "**B**", r"\textbf{(B) } 7")}
+NO_LETTERS = {"B": ("A triangle", "Bach", "12", "The letter")}
 
 
-def pid_of(grader: Grader) -> int:
+def pid_of(grader):
     assert grader._child.pid is not None
     return grader._child.pid
 
 
 @pytest.fixture(scope="module")
 def grader():
-    with Grader() as grader:
+    with Grader(PATIENCE) as grader:
         yield grader
 
 
-@pytest.mark.parametrize(("expected", "given", "outcome"), PAIRS)
-def test_a_pair_gets_its_verdict(grader, expected, given, outcome):
-    verdict = grader.grade(expected, given)
-    assert verdict.outcome is outcome, verdict.reason
-    assert verdict.reason.endswith(".")
+@pytest.mark.parametrize(
+    ("table", "outcome", "how"),
+    [
+        (SAME, CORRECT, How.AUTO),
+        (OTHER, WRONG, How.AUTO),
+        (DOUBTFUL, UNSCORED, How.AUTO),
+        (NUMBERS, CORRECT, How.NUMERIC),
+        (OTHER_NUMBERS, WRONG, How.NUMERIC),
+        (DOUBTFUL_NUMBERS, UNSCORED, How.NUMERIC),
+        (LETTERS, CORRECT, How.CHOICE),
+        (NO_LETTERS, UNSCORED, How.CHOICE),
+    ],
+)
+def test_a_pair_gets_its_verdict(grader, table, outcome, how):
+    for expected, answers in table.items():
+        for answer in answers:
+            verdict = grader.grade(expected, answer, how)
+            assert verdict.outcome is outcome, (expected, answer, verdict.reason)
+            assert verdict.reason.endswith(".")
+
+
+CASES = [case for part in PARTS for case in read_cases(part)]
+BEFORE = (
+    *("", "First we count 3 of 7.\n\n", "The answer is 540? No.\n\n", "She has **12** of them, I think.\n\n"),
+    *("<think>Is it 3? The answer is 9.</think>", r"<think>It could be \boxed{3}.</think>"),
+)
+WRAPPINGS = (
+    *(r"So it is \boxed{%s}.", r"Therefore the answer is $\boxed{%s}$. I hope it is correct.", "**Final answer:** %s"),
+    *("We see it now.\n\n**%s**\n\nLet me know if anything is unclear!", "**The answer is %s.**", "The answer is %s."),
+    *("The final answer is: %s", "The answer is %s, because it was so at first.", "Final answer\n\n%s", "#### %s"),
+    *("<answer>%s</answer>", "The answer is not 77 but %s."),
+)
+
+
+@pytest.mark.scaled
+@settings(max_examples=size(200, long=4_000))
+@given(st.sampled_from(CASES), st.sampled_from(BEFORE), st.sampled_from(WRAPPINGS))
+def test_an_answer_in_a_box_in_bold_or_in_a_sentence_keeps_its_verdict(grader, case, before, wrapping):
+    answer = extract_answer(case.text, case.gold)
+    # “5!” may be a factorial; of `$x = 1$ and $y = 2$`, a sentence may mean the last; and some texts do not know.
+    assume(answer and not any(doubtful in answer for doubtful in ("!", "$ and $", "cannot")))
+    outcome = grader.grade(case.gold, answer).outcome
+    assume(outcome is not UNSCORED)
+    text = f"{before}{wrapping.replace('%s', answer)}"
+    found = extract_answer(text, case.gold)
+    assert grader.grade(case.gold, found).outcome is outcome, (text, found)
 
 
 @pytest.mark.parametrize(
-    ("how", "expected", "given", "outcome"),
+    ("how", "expected", "answer", "outcome"),
     [
+        (How.AUTO, "5", None, WRONG),
+        (How.AUTO, "5", "  ", WRONG),
+        (How.AUTO, None, "5", UNSCORED),
+        (How.AUTO, "", "5", UNSCORED),
+        (How.AUTO, "5", "5" * 10_000, UNSCORED),
         (How.EXACT, "0.5", r"\frac12", WRONG),
         (How.EXACT, r"\dfrac12", r"\frac{1}{2}", CORRECT),
-        (How.NUMERIC, "0.5", r"\frac12", CORRECT),
         (How.NUMERIC, "0.5", "a half", CORRECT),
         (How.NUMERIC, "0.5", "half of it", UNSCORED),
         (How.MATH, "0.5", r"\frac12", CORRECT),
-        (How.CHOICE, "b", "The letter", UNSCORED),
-        (How.CHOICE, "b", "(B)", CORRECT),
+        (How.CHOICE, "b", "C", WRONG),
         (Regex(r"\b{expected}\b"), "18", "It costs 18 dollars", CORRECT),
         (Regex(r"\b{expected}\b"), "18", "It costs 180 dollars", WRONG),
+        (Regex("^{expected}$"), "a.c", "abc", WRONG),
         (Regex(r"^yes"), None, "yes, it does", CORRECT),
         (Regex(r"^{expected}$"), None, "yes", UNSCORED),
+        (Regex(r"(?P<n{expected}>yes)"), "a-b", "yes", UNSCORED),
         (How.REGEX, "5", "5", UNSCORED),
     ],
 )
-def test_a_way_can_be_chosen(grader, how, expected, given, outcome):
-    verdict = grader.grade(expected, given, how)
+def test_a_way_can_be_chosen(grader, how, expected, answer, outcome):
+    verdict = grader.grade(expected, answer, how)
     assert verdict.outcome is outcome, verdict.reason
-    assert verdict.how is (How.REGEX if isinstance(how, Regex) else how)
-
-
-def test_the_expected_answer_goes_into_a_pattern_literally(grader):
-    assert grader.grade("a.c", "abc", Regex("^{expected}$")).outcome is WRONG
-
-
-def test_an_expected_answer_with_which_a_pattern_is_not_valid_is_unscored_for_that_reason(grader):
-    verdict = grader.grade("a-b", "yes", Regex(r"(?P<n{expected}>yes)"))
-    assert verdict.outcome is UNSCORED
-    assert "cannot be compared" in verdict.reason
+    assert how is How.AUTO or verdict.how is (How.REGEX if isinstance(how, Regex) else how)
 
 
 @pytest.mark.parametrize("pattern", ["(", "x{99999999999}", "(" * 20_000])
@@ -177,50 +206,62 @@ def test_a_pattern_that_is_not_valid_is_refused_at_once(pattern):
         Regex(pattern)
 
 
-def test_the_verdict_says_which_way_decided(grader):
-    assert grader.grade("5", "5").how is How.EXACT
-    assert grader.grade("1/2", "0.5").how is How.NUMERIC
-    assert grader.grade("(x+1)^2", "x^2+2x+1").how is How.MATH
-    assert grader.grade("B", "(C)").how is How.CHOICE
+def test_the_verdict_says_which_way_decided_and_quick_ones_start_no_process():
+    with Grader(PATIENCE) as grader:
+        assert grader.grade("5", "5").how is How.EXACT
+        assert grader.grade("1/2", "0.5").how is How.NUMERIC
+        assert grader.grade("B", "(C)").how is How.CHOICE
+        assert grader._child.pid is None
+        assert grader.grade("(x+1)^2", "x^2+2x+1").how is How.MATH
+        verdict = grader.grade("x+1", "x+2 \ud83d")
+        assert verdict.outcome is not CORRECT
+        assert verdict.reason.encode("utf-8"), "half a character is graded like any other text"
 
 
-def test_a_comparison_that_hangs_is_killed_and_unscored_and_the_next_one_works():
-    with Grader(time_limit=0.3) as grader:
-        hanging = grader.grade("x", "a" * 64 + "!", Regex(r"^(a+)+$"))
-        assert hanging.outcome is UNSCORED
-        assert "took longer than 0.3 seconds" in hanging.reason
-        assert grader.grade("yes", "yes", Regex("{expected}")).outcome is CORRECT
+@pytest.mark.parametrize("expected", ["5", "(1,2)", "east"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *("5 " + "a" * 4900 + "!", "(" * 4900, "(a," * 1600 + "a" + ")" * 1600, r"\text{" * 800, "1,000" * 900),
+        *("{" * 4900, "C. " * 1600),
+    ],
+)
+def test_an_answer_made_to_be_slow_is_looked_at_once(expected, answer):
+    undecided = Verdict.of(None, How.MATH, "Algebra was not asked.")
+    assert compare(expected, answer, lambda *_: undecided).outcome is not CORRECT
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit of another process is not readable")
-def test_algebra_cannot_take_all_memory():
-    with Grader() as grader:
-        assert grader.grade("2x", "x+x", How.MATH).outcome is CORRECT
-        limit, _ = psutil.Process(grader._child.pid).rlimit(psutil.RLIMIT_AS)
-        assert 0 < limit <= 4 * 2**30
+# The child
 
 
-def test_algebra_that_would_never_end_is_killed_and_all_parts_of_an_answer_share_one_time_limit():
+def test_what_hangs_is_killed_and_unscored_and_all_parts_of_an_answer_share_one_time_limit():
     hard = ", ".join(f"(10^{{{power}}})!" for power in range(9, 29))
     expected = ", ".join(str(number) for number in range(20))
     with Grader(time_limit=0.3) as grader:
-        verdict = grader.grade("5", "(10^{9})!", How.MATH)
-        assert verdict.outcome is UNSCORED
-        assert "was stopped" in verdict.reason
+        hanging = grader.grade("x", "a" * 64 + "!", Regex(r"^(a+)+$"))
+        assert hanging.outcome is UNSCORED
+        assert "took longer than 0.3 seconds and was stopped" in hanging.reason
+        assert grader.grade("yes", "yes", Regex("{expected}")).outcome is CORRECT
+        assert grader.grade("5", "(10^{9})!", How.MATH).outcome is UNSCORED
         assert grader.grade(f"({expected})", f"({hard})").outcome is UNSCORED
 
 
-def test_half_a_character_is_graded_like_any_other_text(grader):
-    verdict = grader.grade("x+1", "x+2 \ud83d")
-    assert verdict.outcome is not CORRECT
-    assert verdict.reason.encode("utf-8")
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit of another process is not readable")
+def test_algebra_cannot_take_all_memory(grader):
+    assert grader.grade("2x", "x+x", How.MATH).outcome is CORRECT
+    limit, _ = psutil.Process(grader._child.pid).rlimit(psutil.RLIMIT_AS)
+    assert 0 < limit <= 4 * 2**30
 
 
-def test_a_child_that_was_killed_while_idle_costs_no_answer_its_verdict():
-    with Grader() as grader:
+def test_a_child_that_was_killed_while_idle_costs_no_verdict_and_leaving_the_context_ends_it():
+    with Grader(PATIENCE) as grader:
         assert grader.grade("x+1", "1+x").outcome is CORRECT
         os.kill(pid_of(grader), signal.SIGTERM)
         assert grader.grade("x+1", "1+x").outcome is CORRECT
+        pid = pid_of(grader)
+    assert grader._child.pid is None
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 def test_a_child_that_dies_over_an_answer_leaves_it_unscored_and_is_started_again():
@@ -235,69 +276,55 @@ def test_a_child_that_dies_over_an_answer_leaves_it_unscored_and_is_started_agai
         assert grader.grade("x+1", "1+x").outcome is CORRECT
 
 
-def test_leaving_the_context_ends_the_child():
-    with Grader() as grader:
-        grader.grade("x+1", "1+x")
-        pid = pid_of(grader)
-    assert grader._child.pid is None
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
-
-
-def test_quick_comparisons_start_no_process():
-    with Grader() as grader:
-        assert grader.grade("1/2", "0.5").outcome is CORRECT
-        assert grader._child.pid is None
-
-
-def test_an_answer_of_many_pages_is_unscored():
-    with Grader() as grader:
-        assert grader.grade("5", "5" * 10_000).outcome is UNSCORED
-
-
 def test_a_machine_without_room_for_another_process_leaves_the_answer_unscored(monkeypatch):
-    def no_room(process: object) -> None:
+    def no_room(process):
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    with Grader() as grader:
+    with Grader(PATIENCE) as grader:
         with monkeypatch.context() as patched:
             patched.setattr("baton_reasoning.core.child_process.start_shielded", no_room)
             verdict = grader.grade("x^2 - 1", "(x-1)(x+1)", How.MATH)
-            assert verdict.outcome is Outcome.UNSCORED
+            assert verdict.outcome is UNSCORED
             assert "it may have run out of memory" in verdict.reason
-        assert grader.grade("x^2 - 1", "(x-1)(x+1)", How.MATH).outcome is Outcome.CORRECT
+        assert grader.grade("x^2 - 1", "(x-1)(x+1)", How.MATH).outcome is CORRECT
 
 
 # Answers side by side: which say the same, and which are right
 
 
-def test_the_same_number_is_the_same_however_it_is_written(grader):
-    found = standings(["0.5", "\\frac{1}{2}", "2"], "", grader)
-    assert [standing.same for standing in found] == [(1,), (0,), ()]
-    assert {standing.outcome for standing in found} == {Outcome.UNSCORED}
-
-
-def test_what_is_expected_decides_which_is_right(grader):
-    found = standings(["050", "51", "50"], "050", grader)
-    assert [standing.outcome for standing in found] == [Outcome.CORRECT, Outcome.WRONG, Outcome.CORRECT]
-
-
-def test_no_answer_agrees_with_none_and_is_wrong_where_one_is_expected(grader):
-    found = standings([None, None, "4"], "4", grader)
-    assert [standing.same for standing in found] == [(), (), ()]
-    assert [standing.outcome for standing in found] == [Outcome.WRONG, Outcome.WRONG, Outcome.CORRECT]
-
-
-# The grader agrees with people: the labelled set, with the targets that it must meet
-
-
 @pytest.mark.parametrize(
-    "part", [pytest.param(part, marks=() if part == PARTS[0] else pytest.mark.long) for part in PARTS]
+    ("answers", "expected", "same", "outcomes"),
+    [
+        (["0.5", "\\frac{1}{2}", "2"], "", [(1,), (0,), ()], [UNSCORED] * 3),
+        (["050", "51", "50"], "050", [(2,), (), (0,)], [CORRECT, WRONG, CORRECT]),
+        ([None, None, "4"], "4", [(), (), ()], [WRONG, WRONG, CORRECT]),
+    ],
 )
-def test_the_grader_agrees_with_the_labels(part):
-    graded = list(graded_by_baton(read_cases(part)))
-    figures = figures_of(graded)
-    assert figures.false_right <= 0.003, [each for each in graded if each.false_right]
-    assert figures.false_wrong <= 0.02, [each for each in graded if each.false_wrong]
-    assert figures.unscored <= 0.02, [each for each in graded if each.unscored]
-    assert figures.missed == 0, [each for each in graded if each.missed]
+def test_answers_that_say_the_same_agree_and_what_is_expected_decides_which_is_right(
+    grader, answers, expected, same, outcomes
+):
+    found = standings(answers, expected, grader)
+    assert [standing.answer for standing in found] == answers
+    assert [standing.same for standing in found] == same
+    assert [standing.outcome for standing in found] == outcomes
+
+
+# The grader agrees with people, but for these: it leaves them in doubt, or takes the wrong number
+
+KNOWN = {
+    "development": [("3R^2", UNSCORED)],
+    "holdout": [("64.50", UNSCORED), (r"\text{hyperbola}", UNSCORED)],
+    "second_holdout": [
+        *(("10", WRONG), (r"\langle 2, -3, 1 \rangle", WRONG)),
+        *((r"\{-3, 3\}", UNSCORED), (r"\{-3, 3\}", UNSCORED), ("A", UNSCORED)),
+    ],
+    "third_holdout": [],
+    "fourth_holdout": [("42", UNSCORED)],
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_grader_agrees_with_people(part):
+    graded = list(graded_by_baton(read_cases(part), PATIENCE))
+    assert [(each.case.gold, each.outcome) for each in graded if each.outcome is not each.case.outcome] == KNOWN[part]
+    assert not [each for each in graded if each.missed]

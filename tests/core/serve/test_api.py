@@ -6,30 +6,33 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any
 
 import httpx2
 import openai
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.datastructures import Headers
 
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from baton_reasoning.core.engines.local.drafting import DraftLength
 from baton_reasoning.core.engines.local.engine import LocalEngine
-from baton_reasoning.core.errors import EngineLost, EngineRefused
+from baton_reasoning.core.errors import BatonError, EngineLost, EngineRefused, SettingsError
 from baton_reasoning.core.grading.extract import extract_answer
 from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.serve import api
-from baton_reasoning.core.serve.access import AccessRules
-from baton_reasoning.core.serve.api import MAX_BODY
+from baton_reasoning.core.serve.access import AccessRules, origins
+from baton_reasoning.core.serve.api import MAX_BODY, Endpoint, EndpointServer
 from baton_reasoning.core.serve.schema import ChatRequest, CompletionRequestBody
 from baton_reasoning.core.thinking.interruptions import Limits
-from tests.core.serve.serving import client_of, serving, settings
-from tests.core.thinking.drawn import PRESETS, settings_of, written
 from tests.core.thinking.oracles.worlds import World
+from tests.core.thinking.running import PRESETS, settings_of, written
 from tests.fakes.scripted import THINK, Fault, ScriptedEngine
 from tests.patience import PATIENCE
 from tests.tiers import size
@@ -40,49 +43,111 @@ SMALL_TEXT = "It is two and two.\n\nSo it is 4.</think>\n\nThe answer is \\boxed
 LARGE_TEXT = "Two and two are 4.</think>\n\nIt is \\boxed{4}."
 
 
-@pytest.fixture
-def client():
-    pair = Pair(ScriptedEngine(SMALL_TEXT), ScriptedEngine(LARGE_TEXT, name="large"))
-    with serving(pair, settings()) as server, client_of(server) as client:
+def settings(base: RunSettings | None = None) -> dict[str, RunSettings]:
+    return {arm.name: arm.settings for arm in arms_of(["baton", "small", "large"], base or RunSettings(instruction=""))}
+
+
+@contextmanager
+def serving(
+    pair: Pair,
+    arms: dict[str, RunSettings] | None = None,
+    parallel: int = 1,
+    rules: AccessRules | None = None,
+) -> Iterator[EndpointServer]:
+    server = EndpointServer("127.0.0.1", 0)
+    endpoint = Endpoint(pair, arms or settings(), parallel)
+    listening = threading.Event()
+    thread = threading.Thread(
+        target=server.serve, args=(endpoint.application(rules or AccessRules()), listening.set, endpoint.stop)
+    )
+    thread.start()
+    listening.wait()
+    try:
+        yield server
+    finally:
+        server.stop()
+        thread.join()
+        server.close()
+
+
+def client_of(server: EndpointServer, key: str = "none") -> openai.OpenAI:
+    return openai.OpenAI(base_url=server.url, api_key=key, max_retries=0)
+
+
+@contextmanager
+def client_for(*served: Any, **more: Any) -> Iterator[openai.OpenAI]:
+    with serving(*served, **more) as server, client_of(server) as client:
         yield client
 
 
-def ask(client: openai.OpenAI, model: str = "small", **options: Any) -> openai.types.chat.ChatCompletion:
-    return client.chat.completions.create(
-        model=model, messages=[{"role": "user", "content": "What is 2 + 2?"}], **options
-    )
+@pytest.fixture
+def client():
+    with client_for(Pair(ScriptedEngine(SMALL_TEXT), ScriptedEngine(LARGE_TEXT, name="large"))) as client:
+        yield client
 
 
-def ask_streamed(client: openai.OpenAI, model: str, **options: Any) -> openai.Stream[Any]:
-    question: list[Any] = [{"role": "user", "content": "What is 2 + 2?"}]
-    return client.chat.completions.create(model=model, messages=question, stream=True, **options)
+def ask(client: openai.OpenAI, model: str = "small", question: str = "What is 2 + 2?", **options: Any) -> Any:
+    messages: list[Any] = [{"role": "user", "content": question}]
+    return client.chat.completions.create(model=model, messages=messages, **options)
+
+
+def complete(client: openai.OpenAI, **options: Any) -> Any:
+    return client.completions.create(model="small", prompt="What is 2 + 2?", **options)
+
+
+def streamed(chunks: Any) -> tuple[str, str, Any]:
+    """The thinking, the answer and the last chunk of a stream."""
+    sent = {"reasoning_content": "", "content": ""}
+    for chunk in chunks:
+        for field in sent if chunk.choices else ():
+            sent[field] += getattr(chunk.choices[0].delta, field, None) or ""
+    return sent["reasoning_content"], sent["content"], chunk
+
+
+def spans_in(text: str, response: Any) -> list[str]:
+    """Return the text of each span of the response."""
+    spans = response.model_extra["baton"]["spans"]
+    return [text[span["position"] : span["position"] + span["length"]] for span in spans]
+
+
+# Answers
 
 
 def test_the_arms_are_the_models(client):
     assert [model.id for model in client.models.list()] == ["baton", "small", "large"]
     assert client.models.retrieve("small").owned_by == "baton"
+    assert httpx2.get(f"{str(client.base_url).removesuffix('v1/')}health").json() == {"status": "ok"}
+    with pytest.raises(openai.NotFoundError, match="Choose one of baton, small, large"):
+        ask(client, model="gpt-9")
 
 
-def test_thinking_stands_apart_from_the_answer(client):
-    message = ask(client).choices[0].message
-    assert message.content == "The answer is \\boxed{4}."
-    assert message.reasoning_content == "It is two and two.\n\nSo it is 4."  # type: ignore[attr-defined]
-
-
-def test_usage_counts_the_tokens_of_both_models(client):
-    usage = ask(client).usage
-    assert usage is not None
-    assert usage.completion_tokens_details is not None
-    assert 0 < (usage.completion_tokens_details.reasoning_tokens or 0) < usage.completion_tokens
+def test_a_whole_answer_has_its_thinking_its_usage_and_its_authors_and_a_stream_the_same(client):
+    """The closing tag and the blank line after it, which are not sent, belong to nobody."""
+    whole = ask(client)
+    message, usage = whole.choices[0].message, whole.usage
+    assert (message.reasoning_content, message.content) == (
+        "It is two and two.\n\nSo it is 4.",
+        "The answer is \\boxed{4}.",
+    )
     assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
+    assert 0 < usage.completion_tokens_details.reasoning_tokens < usage.completion_tokens
+    steps = ["It is two and two.\n\n", "So it is 4.", "The answer is \\boxed{4}."]
+    assert spans_in(message.reasoning_content + message.content, whole) == steps
+    *sent, last = streamed(ask(client, stream=True, stream_options={"include_usage": True}))
+    assert sent == [message.reasoning_content, message.content]
+    assert last.usage == usage
+
+    authorship = ask(client, model="large").model_extra["baton"]
+    assert authorship["large_share"] == 1
+    assert {span["author"] for span in authorship["spans"]} == {"large"}
 
 
-def test_a_stream_adds_up_to_the_whole_answer(client):
-    chunks = list(ask(client, stream=True, stream_options={"include_usage": True}))
-    deltas = [chunk.choices[0].delta for chunk in chunks if chunk.choices]  # type: ignore[attr-defined]
-    assert "".join(delta.content or "" for delta in deltas) == ask(client).choices[0].message.content
-    assert "".join(getattr(delta, "reasoning_content", "") for delta in deltas).startswith("It is two")
-    assert chunks[-1].usage.completion_tokens > 0  # type: ignore[attr-defined]
+def test_completions_put_the_prompt_as_a_message_and_return_one_text(client):
+    response = complete(client)
+    assert response.choices[0].text == "It is two and two.\n\nSo it is 4.\n\nThe answer is \\boxed{4}."
+    assert "".join(chunk.choices[0].text for chunk in complete(client, stream=True)) == response.choices[0].text
+    *_, answer = spans_in(response.choices[0].text, response)
+    assert answer == "The answer is \\boxed{4}."
 
 
 @pytest.mark.scaled
@@ -92,19 +157,16 @@ def test_what_is_sent_is_the_text_of_the_trace_under_every_policy(seed):
     arms = {
         name: settings_of(chosen, seed).model_copy(update={"small_alone": False}) for name, chosen in PRESETS.items()
     }
-    with serving(Pair(*world.engines), arms) as server, client_of(server) as client:
+    with client_for(Pair(*world.engines), arms) as client:
         for name, chosen in arms.items():
             trace = written(world, chosen)
+            thinking, answer = trace.thinking_text, trace.answer.lstrip()
             response = ask(client, name, seed=seed)
             whole = response.choices[0].message
-            sent = {"reasoning_content": "", "content": ""}
-            for chunk in ask_streamed(client, name, seed=seed):
-                for field in sent:
-                    sent[field] += getattr(chunk.choices[0].delta, field, None) or "" if chunk.choices else ""
-            thinking, answer = trace.thinking_text, trace.answer.lstrip()
-            assert (sent["reasoning_content"], sent["content"]) == (thinking, answer), name
+            assert streamed(ask(client, name, seed=seed, stream=True))[:2] == (thinking, answer), name
             assert ((whole.model_extra or {}).get("reasoning_content") or "", whole.content) == (thinking, answer), name
             assert "".join(spans_in(thinking + answer, response)) == thinking + answer, name
+            assert response.model_extra["baton"]["takeovers"] == trace.takeovers, name
 
 
 def test_the_answer_of_a_pair_is_sent_while_it_is_written():
@@ -117,111 +179,63 @@ def test_the_answer_of_a_pair_is_sent_while_it_is_written():
             assert sent.wait(PATIENCE)
 
     small = ScriptedEngine("So.</think>The answer is 4.", before_token=wait)
-    with serving(Pair(small, ScriptedEngine(name="large")), settings()) as server, client_of(server) as client:
+    with client_for(Pair(small, ScriptedEngine(name="large"))) as client:
         text = ""
-        for chunk in ask_streamed(client, "baton"):
+        for chunk in ask(client, "baton", stream=True):
             text += chunk.choices[0].delta.content or "" if chunk.choices else ""
             if text == "The answer is" and begun.wait(PATIENCE):
                 sent.set()
         assert text == "The answer is 4."
 
 
-def test_a_stop_string_ends_the_answer_before_it_and_is_not_looked_for_in_the_thinking(client):
+@pytest.fixture(scope="module")
+def echo():
+    """Its answer is the question, letter by letter."""
+    small = ScriptedEngine(continue_with=lambda asked, _: list(asked[-1].content), thinking=None)
+    with client_for(Pair(small, None)) as client:
+        yield client
+
+
+LETTERS = st.text("ab \n", min_size=1, max_size=9)
+
+
+@given(LETTERS, st.lists(LETTERS.filter(str.strip), max_size=4))
+def test_the_first_stop_string_ends_the_answer_before_it_whole_and_in_a_stream(echo, text, stops):
+    answer = text.lstrip()
+    expected = min((answer.partition(stop)[0] for stop in stops), key=len, default=answer)
+    whole = ask(echo, question=text, stop=stops)
+    _, streamed_text, last = streamed(ask(echo, question=text, stop=stops, stream=True))
+    assert whole.choices[0].message.content == streamed_text == expected
+    assert last.choices[0].finish_reason == whole.choices[0].finish_reason == "stop"
+    assert "".join(spans_in(expected, whole)) == expected
+
+
+def test_a_stop_string_is_not_looked_for_in_the_thinking(client):
     assert ask(client, stop=["two and two"]).choices[0].message.content == "The answer is \\boxed{4}."
-    choice = ask(client, stop=["\\boxed"]).choices[0]
-    assert (choice.message.content, choice.finish_reason) == ("The answer is ", "stop")
 
 
 @pytest.mark.parametrize("limit", ["max_tokens", "max_completion_tokens"])
 def test_a_limit_in_tokens_ends_the_answer_with_length(client, limit):
     options: dict[str, Any] = {limit: 5}
     response = ask(client, **options)
-    assert response.choices[0].finish_reason == "length"
-    assert response.usage
-    assert response.usage.completion_tokens == 5
+    assert (response.choices[0].finish_reason, response.usage.completion_tokens) == ("length", 5)
 
 
-def test_completions_put_the_prompt_as_a_message_and_return_one_text(client):
-    response = client.completions.create(model="small", prompt="What is 2 + 2?")
-    assert response.choices[0].text == "It is two and two.\n\nSo it is 4.\n\nThe answer is \\boxed{4}."
-    chunks = client.completions.create(model="small", prompt="What is 2 + 2?", stream=True)
-    assert "".join(chunk.choices[0].text for chunk in chunks) == response.choices[0].text
-
-
-def test_authorship_stands_in_a_field_that_clients_may_ignore(client):
-    authorship = ask(client, model="large").model_extra
-    assert authorship
-    assert authorship["baton"]["large_share"] == 1
-    assert {span["author"] for span in authorship["baton"]["spans"]} == {"large"}
-
-
-def spans_in(text: str, response: openai.types.chat.ChatCompletion | openai.types.Completion) -> list[str]:
-    """Return the text of each span of the response."""
-    spans = (response.model_extra or {})["baton"]["spans"]
-    return [text[span["position"] : span["position"] + span["length"]] for span in spans]
-
-
-def test_spans_locate_each_writer_in_what_a_client_gets(client):
-    """The closing tag and the blank line after it, which are not sent, belong to nobody."""
-    steps = ["It is two and two.\n\n", "So it is 4.", "The answer is \\boxed{4}."]
-    chat = ask(client)
-    thinking: str = chat.choices[0].message.reasoning_content  # type: ignore[attr-defined]
-    assert spans_in(f"{thinking}{chat.choices[0].message.content}", chat) == steps
-    completion = client.completions.create(model="small", prompt="What is 2 + 2?")
-    assert spans_in(completion.choices[0].text, completion) == steps
-    cut = ask(client, stop="\\boxed")
-    assert spans_in(f"{thinking}{cut.choices[0].message.content}", cut) == [*steps[:2], "The answer is "]
-
-
-def test_takeovers_by_the_small_model_are_reported_too():
-    small = ScriptedEngine(" see. No", "It is 4.")
-    large = ScriptedEngine("So.\n\nWait, let", " So 4.</think>", name="large")
-    with serving(Pair(small, large), {"relay": RunSettings(policy="relay")}) as server, client_of(server) as client:
-        authorship = ask(client, model="relay").model_extra
-    assert authorship
-    assert authorship["baton"]["takeovers"] == 2, "a sentence and the answer"
-
-
-def test_an_unknown_model_is_answered_with_the_names_of_the_arms(client):
-    with pytest.raises(openai.NotFoundError, match="Choose one of baton, small, large"):
-        ask(client, model="gpt-9")
-
-
-@pytest.mark.parametrize(
-    ("options", "code"),
-    [
-        ({"temperature": -1}, "invalid_value"),
-        ({"max_tokens": 0}, "invalid_value"),
-        ({"max_completion_tokens": 0}, "invalid_value"),
-        ({"stop": list("abcde")}, "invalid_value"),
-        ({"n": 2}, "unsupported_value"),
-        ({"tool_choice": "required"}, "unsupported_value"),
-        ({"tool_choice": {"type": "function", "function": {"name": "add"}}}, "unsupported_value"),
-        ({"response_format": {"type": "json_object"}}, "unsupported_value"),
-        ({"logprobs": True}, "unsupported_value"),
-        ({"top_logprobs": 3}, "unsupported_value"),
-        ({"logit_bias": {"17": -100}}, "unsupported_value"),
-        ({"frequency_penalty": 0.5}, "unsupported_value"),
-        ({"modalities": ["text", "audio"]}, "unsupported_value"),
-        ({"reasoning_effort": "high"}, "unsupported_value"),
-        ({"extra_body": {"min_p": 0.1}}, "unsupported_value"),
-        ({"extra_body": {"repetition_penalty": 1.1}}, "unsupported_value"),
-        ({"extra_body": {"chat_template_kwargs": {"enable_thinking": False}}}, "unsupported_value"),
-    ],
-)
-def test_what_cannot_be_done_is_refused_by_name(client, options, code):
-    name = next(iter(options.get("extra_body", options)))
-    with pytest.raises(openai.BadRequestError, match=f"{name}.*: ") as caught:
-        ask(client, **options)
-    assert (caught.value.param, caught.value.code) == (name, code)
-
-
-@pytest.mark.parametrize("options", [{"logprobs": 1}, {"best_of": 2}, {"suffix": "."}, {"echo": True}])
-def test_completions_refuse_by_name_too(client, options):
-    name = next(iter(options))
-    with pytest.raises(openai.BadRequestError, match=f"{name}: ") as caught:
-        client.completions.create(model="small", prompt="2 + 2", **options)
-    assert (caught.value.param, caught.value.code) == (name, "unsupported_value")
+def test_each_field_of_a_request_that_can_be_honoured_is():
+    small = ScriptedEngine(SMALL_TEXT)
+    arm = RunSettings(instruction="Think.", policy="never")
+    with client_for(Pair(small, None), {"small": arm}) as client:
+        for top_k in (7, -1):
+            ask(client, extra_body={"top_k": top_k}, temperature=0.25, top_p=0.5, seed=2**31 + 3)
+        turns = [("developer", "Be brief."), ("user", "1 + 1?"), ("assistant", "2"), ("user", "2 + 2?")]
+        messages: list[Any] = [{"role": role, "content": content} for role, content in turns]
+        response = client.chat.completions.create(model="small", messages=messages, seed=2**31 + 3)
+    first, second, last = small.sessions
+    assert [session.sampling.top_k for session in (first, second)] == [7, 0]
+    assert (first.sampling.temperature, first.sampling.top_p) == (0.25, 0.5)
+    assert (response.model_extra or {})["baton"]["seed"] == 3
+    assert [message.role for message in last.conversation] == ["system", "user", "assistant", "user"]
+    assert ["Think." in message.content for message in last.conversation] == [False, True, False, True]
 
 
 def test_what_changes_nothing_is_accepted(client):
@@ -244,12 +258,42 @@ def test_null_is_a_field_left_out(path, kind, needed):
         assert httpx2.post(f"{server.url}/{path}", json=body).status_code == 200
 
 
-def test_top_k_is_honoured():
-    small = ScriptedEngine(SMALL_TEXT)
-    with serving(Pair(small, None), settings()) as server, client_of(server) as client:
-        for top_k in (7, -1):
-            ask(client, extra_body={"top_k": top_k})
-    assert [session.sampling.top_k for session in small.sessions] == [7, 0]
+# Refusals
+
+
+UNSUPPORTED: list[dict[str, Any]] = [
+    {"n": 2},
+    {"tool_choice": "required"},
+    {"tool_choice": {"type": "function", "function": {"name": "add"}}},
+    {"response_format": {"type": "json_object"}},
+    {"logprobs": True},
+    {"top_logprobs": 3},
+    {"logit_bias": {"17": -100}},
+    {"frequency_penalty": 0.5},
+    {"presence_penalty": 0.5},
+    {"modalities": ["text", "audio"]},
+    {"reasoning_effort": "high"},
+    {"extra_body": {"min_p": 0.1}},
+    {"extra_body": {"repetition_penalty": 1.1}},
+    {"extra_body": {"chat_template_kwargs": {"enable_thinking": False}}},
+]
+INVALID = [{"temperature": -1}, {"max_tokens": 0}, {"max_completion_tokens": 0}, {"stop": list("abcde")}]
+
+
+@pytest.mark.parametrize(
+    ("send", "options", "code"),
+    [
+        *((ask, options, "unsupported_value") for options in UNSUPPORTED),
+        *((ask, options, "invalid_value") for options in INVALID),
+        *((complete, options, "unsupported_value") for options in ({"best_of": 2}, {"suffix": "."}, {"echo": True})),
+        (complete, {"logprobs": 1}, "unsupported_value"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_by_name(client, send, options, code):
+    name = next(iter(options.get("extra_body", options)))
+    with pytest.raises(openai.BadRequestError, match=f"{name}.*: ") as caught:
+        send(client, **options)
+    assert (caught.value.param, caught.value.code) == (name, code)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -257,20 +301,21 @@ def test_top_k_is_honoured():
 def test_without_the_large_model_a_pair_gives_no_answer(error, stream):
     small = ScriptedEngine("Wait, is it so?\n\nYes.</think>\n\n4")
     large = ScriptedEngine(LARGE_TEXT, name="large", faults=[Fault(0, error, for_good=True)])
-    with (
-        serving(Pair(small, large), settings()) as server,
-        client_of(server) as client,
-        pytest.raises(openai.APIError, match=error.message) as caught,
-    ):
+    with client_for(Pair(small, large)) as client, pytest.raises(openai.APIError, match=error.message) as caught:
         list(ask(client, "baton", stream=stream))
     assert caught.value.type == "server_error"
 
 
-def test_an_image_is_refused_with_what_can_be_read(client):
-    parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": "data:,"}}]
-    with pytest.raises(openai.BadRequestError, match="The models read text only") as caught:
-        client.chat.completions.create(model="small", messages=[{"role": "user", "content": parts}])
-    assert caught.value.param == "messages"
+def test_a_fault_of_ours_is_the_error_of_its_request_alone(caplog):
+    def fail(_: str) -> None:
+        raise ZeroDivisionError("by zero")
+
+    broken = ScriptedEngine(SMALL_TEXT, before_token=fail)
+    with client_for(Pair(broken, ScriptedEngine(LARGE_TEXT, name="large"))) as client:
+        with pytest.raises(openai.InternalServerError, match="An unexpected error: ZeroDivisionError: by zero"):
+            ask(client)
+        assert ask(client, "large").choices[0].finish_reason == "stop"
+    assert "a request to the endpoint" in caplog.text
 
 
 def test_the_responses_api_names_the_endpoint_to_use(client):
@@ -279,7 +324,8 @@ def test_the_responses_api_names_the_endpoint_to_use(client):
 
 
 CHAT = "chat/completions"
-QUESTION = '"messages": [{"role": "user", "content": "2 + 2?"}]'
+QUESTION = b'"messages": [{"role": "user", "content": "2 + 2?"}]'
+FOREIGN = {"Origin": "https://evil.example"}
 
 
 @pytest.mark.parametrize(
@@ -289,18 +335,18 @@ QUESTION = '"messages": [{"role": "user", "content": "2 + 2?"}]'
         ("POST", CHAT, b"[]", {}, 400, "the body: Input should be an object."),
         ("POST", CHAT, b'{"messages": []}', {}, 400, "messages: "),
         ("POST", CHAT, b'{"messages": [{"role": "pirate", "content": ""}]}', {}, 400, "messages.0.role: "),
-        ("POST", CHAT, b'{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', {}, 400, "messages.0"),
+        ("POST", CHAT, b'{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', {}, 400, "text only"),
         ("POST", CHAT, b"{}", {}, 400, "messages: Field required."),
         ("POST", CHAT, b" " * (MAX_BODY + 1), {}, 413, "A request may have 4 MiB at most."),
-        ("POST", CHAT, b'{"model": "gpt-9", %s}' % QUESTION.encode(), {}, 404, "Choose one of baton, small, large."),
+        ("POST", CHAT, b'{"model": "gpt-9", %s}' % QUESTION, {}, 404, "Choose one of baton, small, large."),
         ("POST", "completions", b'{"prompt": ["a", "b"]}', {}, 400, "prompt: "),
         ("POST", "completions", b'{"prompt": [7]}', {}, 400, "prompt.0: Input should be a valid string."),
         ("GET", "models/gpt-9", b"", {}, 404, "There is no arm called 'gpt-9'"),
         ("GET", "files", b"", {}, 404, "GET /v1/files: Not Found."),
         ("GET", CHAT, b"", {}, 405, "GET /v1/chat/completions: Method Not Allowed."),
         ("GET", "models", b"", {"Host": "evil.example"}, 403, "The Host 'evil.example' is not allowed."),
-        ("GET", "models", b"", {"Origin": "https://evil.example"}, 403, "The Origin 'https://evil.example' is not"),
-        ("OPTIONS", CHAT, b"", {"Origin": "https://evil.example"}, 403, "The Origin 'https://evil.example' is not"),
+        ("GET", "models", b"", FOREIGN, 403, "The Origin 'https://evil.example' is not"),
+        ("OPTIONS", CHAT, b"", FOREIGN, 403, "The Origin 'https://evil.example' is not"),
     ],
 )
 def test_every_refusal_is_one_error_as_openai_writes_them(client, method, path, body, headers, status, sentence):
@@ -314,41 +360,105 @@ def test_every_refusal_is_one_error_as_openai_writes_them(client, method, path, 
 
 
 def test_a_prompt_that_does_not_fit_is_refused_whole_and_in_a_stream():
-    small = ScriptedEngine(SMALL_TEXT, context=3)
-    with serving(Pair(small, None), settings()) as server, client_of(server) as client:
-        for stream in (False, True):
-            with pytest.raises(openai.BadRequestError, match="holds 3") as caught:
-                ask(client, stream=stream)
-            assert (caught.value.code, caught.value.param) == ("context_length_exceeded", "messages")
-        with pytest.raises(openai.BadRequestError) as refused:
-            client.completions.create(model="small", prompt="What is 2 + 2?", stream=True)
-        assert refused.value.param == "prompt"
+    with client_for(Pair(ScriptedEngine(SMALL_TEXT, context=3), None)) as client:
+        for send, field in ((ask, "messages"), (complete, "prompt")):
+            for stream in (False, True):
+                with pytest.raises(openai.BadRequestError, match="holds 3") as caught:
+                    send(client, stream=stream)
+                assert (caught.value.code, caught.value.param) == ("context_length_exceeded", field)
+
+
+# Access
+
+
+LOCAL = {"host": "localhost:8000"}
+
+
+def refused(rules: AccessRules, **headers: str) -> int | None:
+    sent = Headers(LOCAL | headers)
+    refusal = rules.foreign(sent) or rules.keyless(sent)
+    return refusal.status if refusal else None
+
+
+def test_a_client_on_this_machine_may_ask_and_no_foreign_page():
+    assert refused(AccessRules()) is None
+    assert refused(AccessRules(), host="[::1]:8000") is None
+    assert refused(AccessRules(), host="evil.example:8000") == 403, "a page made this name resolve here"
+    assert refused(AccessRules(allowed_hosts=frozenset({"GPU.lan"})), host="gpu.lan:8000") is None
+    for origin in ("https://evil.example", "null"):
+        assert refused(AccessRules(), origin=origin) == 403
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("http://localhost:3000/", "http://localhost:3000"),
+        ("HTTP://LocalHost:3000", "http://localhost:3000"),
+        ("http://localhost:80", "http://localhost"),
+        ("https://Lab.Example:443/", "https://lab.example"),
+        ("https://lab.example:80", "https://lab.example:80"),
+        ("http://[::1]:80", "http://[::1]"),
+    ],
+)
+def test_an_origin_is_allowed_as_a_browser_sends_it(given, sent):
+    assert refused(AccessRules(allowed_origins=origins([given])), origin=sent) is None
+
+
+@pytest.mark.parametrize("text", ["localhost:3000", "http://localhost/path", "http://x:port", "file://x", ""])
+def test_what_is_not_an_origin_is_refused(text):
+    with pytest.raises(SettingsError, match="is not an origin"):
+        origins([text])
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "gpu.lan"])
+def test_other_machines_are_served_only_with_a_key(host):
+    with pytest.raises(SettingsError, match="no API key is set"):
+        AccessRules(host)
+    assert refused(AccessRules(host, key="secret"), host=host, authorization="Bearer secret") in (None, 403)
+
+
+def test_without_the_key_nothing_is_answered():
+    rules = AccessRules(key="secret")
+    for header in ("Bearer wrong", "Basic secret", "secret", ""):
+        assert refused(rules, authorization=header) == 401
+    assert refused(rules, authorization="bearer  secret ") is None
+    with serving(Pair(ScriptedEngine(SMALL_TEXT)), rules=rules) as server:
+        with client_of(server, "wrong") as client, pytest.raises(openai.AuthenticationError):
+            client.models.list()
+        with client_of(server, "secret") as client:
+            assert client.models.list().data
 
 
 def test_a_page_whose_origin_is_allowed_asks_with_the_key():
     page = "http://localhost:3000"
     rules = AccessRules(key="secret", allowed_origins=frozenset({page}))
-    with serving(Pair(ScriptedEngine(SMALL_TEXT)), settings(), rules=rules) as server:
+    with serving(Pair(ScriptedEngine(SMALL_TEXT)), rules=rules) as server:
         wanted = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
         preflight = httpx2.options(f"{server.url}/chat/completions", headers={"Origin": page, **wanted})
-        assert preflight.status_code == 200
-        assert preflight.headers["access-control-allow-origin"] == page
         assert preflight.headers["access-control-allow-headers"] == "authorization"
         refused = httpx2.get(f"{server.url}/models", headers={"Origin": page})
-        assert refused.status_code == 401
-        assert refused.headers["access-control-allow-origin"] == page
         answered = httpx2.get(f"{server.url}/models", headers={"Origin": page, "Authorization": "Bearer secret"})
-        assert answered.headers["access-control-allow-origin"] == page
+    assert [response.status_code for response in (preflight, refused, answered)] == [200, 401, 200]
+    assert {each.headers["access-control-allow-origin"] for each in (preflight, refused, answered)} == {page}
+
+
+def test_an_address_that_is_taken_is_an_error_at_once():
+    with closing(EndpointServer("127.0.0.1", 0)) as server:
+        assert server.url == f"http://127.0.0.1:{server.port}/v1"
+        with pytest.raises(BatonError, match=f"127.0.0.1:{server.port} cannot be used"):
+            EndpointServer("127.0.0.1", server.port)
+
+
+# Answers that are not waited for
 
 
 MANY = 1_000_000
 """Words of an answer that is not waited for."""
-ENDLESS = RunSettings(instruction="", max_tokens=MANY, limits=Limits(repetition=False))
+ENDLESS = settings(RunSettings(instruction="", max_tokens=MANY, limits=Limits(repetition=False)))
 """Neither its length nor the same word again and again is a reason to end it."""
-LONG: list[Any] = [{"role": "user", "content": "long"}]
 
 
-def long_winded(begun: threading.Event) -> ScriptedEngine:
+def long_winded(begun: threading.Event, **more: Any) -> ScriptedEngine:
     """Answers the question “long” with `MANY` words. As a model does while it decodes, it lets other threads work."""
 
     def begin(_text: str) -> None:
@@ -358,18 +468,18 @@ def long_winded(begun: threading.Event) -> ScriptedEngine:
     return ScriptedEngine(
         continue_with=lambda asked, _: ["so "] * MANY if asked[-1].content == "long" else SMALL_TEXT,
         before_token=begin,
-        thinking=THINK,
         context=2 * MANY,
+        **{"thinking": THINK} | more,
     )
 
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("model", ["small", "baton"])
 def test_a_stop_string_ends_the_run(model, stream):
-    small, large = long_winded(threading.Event()).with_card(thinking=None), ScriptedEngine(name="large", thinking=None)
-    with serving(Pair(small, large), settings(ENDLESS)) as server, client_of(server) as client:
+    small = long_winded(threading.Event(), thinking=None)
+    with client_for(Pair(small, ScriptedEngine(name="large", thinking=None)), ENDLESS) as client:
         options: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
-        given = client.chat.completions.create(model=model, messages=LONG, stop="so so so", **options)
+        given = ask(client, model, "long", stop="so so so", **options)
         usage = (list(given)[-1] if stream else given).usage
     assert 3 <= usage.completion_tokens <= small.written < MANY
 
@@ -378,7 +488,7 @@ def test_a_body_that_does_not_arrive_is_refused(monkeypatch):
     monkeypatch.setattr(api, "REQUEST_SECONDS", 0.1)
     half_a_body = f"POST /v1/{CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{{".encode()
     with (
-        serving(Pair(ScriptedEngine(SMALL_TEXT)), settings()) as server,
+        serving(Pair(ScriptedEngine(SMALL_TEXT))) as server,
         socket.create_connection((server.host, server.port)) as connection,
     ):
         connection.sendall(half_a_body)
@@ -387,9 +497,9 @@ def test_a_body_that_does_not_arrive_is_refused(monkeypatch):
 
 def test_a_client_that_leaves_before_the_answer_frees_its_place():
     small = long_winded(begun := threading.Event())
-    body = json.dumps({"model": "small", "messages": LONG})
+    body = json.dumps({"model": "small", "messages": [{"role": "user", "content": "long"}]})
     request = f"POST /v1/{CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n{body}"
-    with serving(Pair(small, None), settings(ENDLESS)) as server, client_of(server) as client:
+    with serving(Pair(small, None), ENDLESS) as server, client_of(server) as client:
         with socket.create_connection((server.host, server.port)) as connection:
             connection.sendall(request.encode())
             begun.wait()
@@ -402,15 +512,11 @@ def test_an_endpoint_that_stops_ends_the_answers_it_is_writing(stream):
     small = long_winded(begun := threading.Event())
 
     def answer(client: openai.OpenAI) -> None:
-        given = client.chat.completions.create(model="small", messages=LONG, stream=stream)
+        given = ask(client, "small", "long", stream=stream)
         for _ in given if stream else ():
             pass
 
-    with (
-        serving(Pair(small, None), settings(ENDLESS)) as server,
-        client_of(server) as client,
-        ThreadPoolExecutor() as pool,
-    ):
+    with serving(Pair(small, None), ENDLESS) as server, client_of(server) as client, ThreadPoolExecutor() as pool:
         answers = [pool.submit(answer, client) for _ in range(2)]  # one is written, one waits for the place
         begun.wait()
         server.stop()
@@ -420,91 +526,70 @@ def test_an_endpoint_that_stops_ends_the_answers_it_is_writing(stream):
     assert small.written < MANY
 
 
-def test_without_the_key_nothing_is_answered():
-    with serving(Pair(ScriptedEngine(SMALL_TEXT)), settings(), rules=AccessRules(key="secret")) as server:
-        with client_of(server, "wrong") as client, pytest.raises(openai.AuthenticationError):
-            client.models.list()
-        with client_of(server, "secret") as client:
-            assert client.models.list().data
-
-
 # The demo pair, really run
+
+
+@contextmanager
+def real(small: Any, large: Any, names: list[str], base: RunSettings, parallel: int = 1) -> Iterator[openai.OpenAI]:
+    options = LoadOptions(context=1024, threads=1, parallel=parallel)
+    arms = {arm.name: arm.settings for arm in arms_of(names, base)}
+    with closing(LocalEngine(small, options)) as one, closing(LocalEngine(large, options)) as other:
+        with client_for(Pair(one, other), arms, parallel=parallel) as client:
+            yield client
+        if "drafted" in names:
+            assert other.draft_lengths[one].acceptance != DraftLength().acceptance, "drafts were tried"
+
+
+GREEDY = DEMO_SETTINGS.model_copy(update={"temperature": 0.0})
 
 
 @pytest.fixture(scope="module")
 def demo():
-    options = LoadOptions(context=1024, threads=1, parallel=2)
-    small, large = LocalEngine(SMALL_MODEL, options), LocalEngine(LARGE_MODEL, options)
-    base = DEMO_SETTINGS.model_copy(update={"temperature": 0.0})
-    arms = {arm.name: arm.settings for arm in arms_of(["baton", "small", "large"], base)}
-    with serving(Pair(small, large), arms, parallel=2) as server, client_of(server) as client:
+    with real(SMALL_MODEL, LARGE_MODEL, ["baton", "small", "large"], GREEDY, parallel=2) as client:
         yield client
-    small.close()
-    large.close()
-
-
-def question(client: openai.OpenAI, model: str, problem: str, seed: int = 1) -> openai.types.chat.ChatCompletion:
-    return client.chat.completions.create(model=model, messages=[{"role": "user", "content": problem}], seed=seed)
 
 
 @pytest.mark.real_models
 def test_the_demo_pair_answers_right_through_the_endpoint(demo):
     problem = next(held_out_problems(seed=11))
-    response = question(demo, "baton", problem.question)
-    assert extract_answer(response.choices[0].message.content or "") == problem.answer
-    assert response.model_extra
+    response = ask(demo, "baton", problem.question, seed=1)
+    assert extract_answer(response.choices[0].message.content) == problem.answer
     assert 0 < response.model_extra["baton"]["large_share"] < 1
 
 
 @pytest.mark.real_models
 def test_drafts_change_nothing_that_a_client_gets():
-    options = LoadOptions(context=1024, threads=1)
-    small, large = LocalEngine(SMALL_MODEL, options), LocalEngine(LARGE_MODEL, options)
-    base = DEMO_SETTINGS.model_copy(update={"temperature": 0.0})
-    arms = {arm.name: arm.settings for arm in arms_of(["large", "drafted"], base)}
     problem = next(held_out_problems(seed=14))
-    with closing(small), closing(large), serving(Pair(small, large), arms) as server, client_of(server) as client:
-        plain, drafted = (question(client, arm, problem.question) for arm in arms)
+    with real(SMALL_MODEL, LARGE_MODEL, ["large", "drafted"], GREEDY) as client:
+        plain, drafted = (ask(client, arm, problem.question, seed=1) for arm in ("large", "drafted"))
     assert drafted.choices == plain.choices
-    assert drafted.model_extra
     assert drafted.model_extra["baton"]["large_share"] == 1
-    assert large.draft_lengths[small].acceptance != DraftLength().acceptance, "drafts were tried"
 
 
 @pytest.mark.real_models
-def test_requests_at_once_get_the_answers_they_get_alone(demo):
+def test_requests_at_once_get_the_answers_they_get_alone_though_others_go_away(demo):
     problems = [problem for problem, _ in zip(held_out_problems(seed=12), range(4), strict=False)]
-    alone = [question(demo, "large", each.question).choices[0].message.content for each in problems]
+
+    def answer(problem: Any) -> str:
+        content: str = ask(demo, "large", problem.question, seed=1).choices[0].message.content
+        return content
+
+    alone = [answer(each) for each in problems]
+    for each in problems[:3]:
+        stream = ask(demo, "small", each.question, stream=True)
+        next(iter(stream))
+        stream.close()
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda each: question(demo, "large", each.question), problems))
-    assert [response.choices[0].message.content for response in together] == alone
+        assert list(pool.map(answer, problems)) == alone
 
 
 @pytest.mark.real_models
 def test_a_second_turn_finds_the_first_in_the_cache(smollm2, gemma):
-    options = LoadOptions(context=512, threads=1)
-    small, large = LocalEngine(smollm2, options), LocalEngine(gemma, options)
-    arms = {arm.name: arm.settings for arm in arms_of(["small", "large"], RunSettings(max_tokens=30))}
     asked: list[Any] = [{"role": "user", "content": "What is 2 + 2?"}]
-    with closing(small), closing(large), serving(Pair(small, large), arms) as server, client_of(server) as client:
-        for arm in arms:
-            first = client.chat.completions.create(model=arm, messages=asked, seed=1)
+    with real(smollm2, gemma, ["small", "large"], RunSettings(max_tokens=30)) as client:
+        for arm in ("small", "large"):
+            first = ask(client, arm, seed=1)
             answer = {"role": "assistant", "content": first.choices[0].message.content}
             follow_up = [*asked, answer, {"role": "user", "content": "And 3 + 3?"}]
-            usage = client.chat.completions.create(model=arm, messages=follow_up, seed=1).usage
-            assert usage
-            assert usage.prompt_tokens_details
-            assert first.usage
-            assert (usage.prompt_tokens_details.cached_tokens or 0) >= first.usage.total_tokens - 2
-
-
-@pytest.mark.real_models
-def test_a_client_that_goes_away_frees_its_place(demo):
-    problem = next(held_out_problems(seed=13))
-    for _ in range(3):
-        stream = demo.chat.completions.create(
-            model="small", messages=[{"role": "user", "content": problem.question}], stream=True
-        )
-        next(iter(stream))
-        stream.close()
-    assert question(demo, "large", problem.question).choices[0].finish_reason == "stop"
+            usage: Any = client.chat.completions.create(model=arm, messages=follow_up, seed=1).usage
+            assert usage.prompt_tokens_details.cached_tokens >= first.usage.total_tokens - 2

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -31,8 +32,7 @@ from baton_reasoning.core.step_values.estimator import (
     is_valued,
 )
 from baton_reasoning.core.thinking import events
-from baton_reasoning.core.thinking.events import Event, Finish, PlaceOutcomes, ValuesEstimated
-from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.trace import Trace
@@ -72,48 +72,30 @@ def value(errors: Sequence[float], text: str) -> float:
 
 def text_with(steps: str, *, large_at: int | None = None, replaced: str = "", ends: bool = True) -> Trace:
     """A finished text of these steps; at `large_at` the large model wrote one, in place of what was discarded."""
-    engine = world([0.0])
-    happened: list[Event] = [
-        events.RunStarted(
-            0.0,
-            QUESTION,
-            "keywords",
-            RunSettings().model_dump(mode="json"),
-            SEED,
-            engine.card,
-            world([0.0], "large").card,
-            3,
-            True,
-        ),
-        events.WriteStarted(0.0, Author.SMALL, None, 0),
-    ]
+    small, large = (world([0.0], name).card for name in ("small", "large"))
+    chosen = RunSettings().model_dump(mode="json")
+    trace = Trace.of([events.RunStarted(0.0, QUESTION, "keywords", chosen, SEED, small, large, 3, True)])
 
-    def token(author: Author, text: str) -> Event:
-        return events.TokenWritten(1.0, author, None, text, ends_step=text.endswith("\n\n"))
+    def write(author: Author, text: str) -> None:
+        trace.apply(events.WriteStarted(0.0, author, "reflection" if author is Author.LARGE else None, trace.length))
+        trace.apply(events.TokenWritten(1.0, author, None, text, ends_step=text.endswith("\n\n")))
 
     for index, step in enumerate(steps):
-        position, text = 3 * index, f"{step}\n\n"
-        if index == large_at:
-            if replaced:
-                happened += [token(Author.SMALL, replaced), events.TextDiscarded(1.0, position, replaced, 1)]
-            happened += [
-                events.TakeoverStarted(1.0, "reflection", None, 1, position),
-                events.WriteStarted(1.0, Author.LARGE, "reflection", position),
-                token(Author.LARGE, text),
-                events.TakeoverEnded(1.0, 1),
-                events.WriteStarted(1.0, Author.SMALL, None, position + 3),
-            ]
-        else:
-            happened.append(token(Author.SMALL, text))
+        if index != large_at:
+            write(Author.SMALL, f"{step}\n\n")
+            continue
+        if replaced:
+            write(Author.SMALL, replaced)
+            trace.apply(events.TextDiscarded(1.0, 3 * index, replaced, 1))
+        trace.apply(events.TakeoverStarted(1.0, "reflection", None, 1, 3 * index))
+        write(Author.LARGE, f"{step}\n\n")
+        trace.apply(events.TakeoverEnded(1.0, 1))
     if ends:
-        position = 3 * len(steps) + len("</think>")
-        happened += [
-            token(Author.SMALL, "</think>"),
-            events.ThinkingClosed(1.0, Author.SMALL, position, "</think>"),
-            token(Author.SMALL, "\\boxed{0}" if "b" in steps else "\\boxed{1}"),
-        ]
-    happened.append(events.RunEnded(2.0, Finish.END_OF_TEXT if ends else Finish.STOPPED))
-    return Trace.of(happened)
+        write(Author.SMALL, "</think>")
+        trace.apply(events.ThinkingClosed(1.0, Author.SMALL, trace.length, "</think>"))
+        write(Author.SMALL, "\\boxed{0}" if "b" in steps else "\\boxed{1}")
+    trace.apply(events.RunEnded(2.0, Finish.END_OF_TEXT if ends else Finish.STOPPED))
+    return trace
 
 
 def estimated(
@@ -121,23 +103,26 @@ def estimated(
     engine: ScriptedEngine,
     grader: Grader,
     expected: str = "1",
-    options: ValueOptions = ValueOptions(),  # noqa: B008 - immutable
     large: ScriptedEngine | None = None,
+    **options: Any,
 ) -> StepValues:
-    for item in ValueEstimator(Pair(engine, large), trace, grader, expected, options).run():
-        if isinstance(item, ValuesEstimated):
-            trace.apply(item)
+    *_, found = ValueEstimator(Pair(engine, large), trace, grader, expected, ValueOptions(**options)).run()
+    assert isinstance(found, ValuesEstimated)
+    trace.apply(found)
     values = StepValues.of(trace)
     assert values
     return values
 
 
+both_ways = pytest.mark.parametrize("writes_branches", [True, False])
+"""As branches, or each continuation as a run, several at once, as on a server."""
+
+
 @pytest.mark.parametrize(("errors", "writes_branches"), [((0.0, 0.5, 0.0, 0.25, 0.0), True), ((0.0, 0.5, 0.0), False)])
 def test_each_value_lies_within_its_interval(grader, errors, writes_branches):
-    """Without branches, as on a server, each continuation is a run, several at once."""
     trace = text_with("a" * len(errors))
     engine = world(errors, writes_branches=writes_branches)
-    values = estimated(trace, engine, grader, options=ValueOptions(continuations=64))
+    values = estimated(trace, engine, grader, continuations=64)
     assert len(values.places) == len(errors) + 3, "the beginning, each step, the end of the thinking, and of the answer"
     for place in values.places[:-1]:
         truth = value(errors, trace.text[: place.position])
@@ -156,19 +141,20 @@ def test_an_error_is_where_the_answer_is_lost(grader):
     assert values.turn is None
 
 
-def test_the_worth_of_a_takeover_is_the_difference_to_what_it_replaced(grader):
-    errors = (0.0, 0.0, 0.5)
-    trace = text_with("aaa", large_at=1, replaced="b\n\n")
-    values = estimated(trace, world(errors), grader, options=ValueOptions(continuations=64))
+@pytest.mark.parametrize(("errors", "replaced", "truth"), [((0.0, 0.0, 0.5), "b\n\n", 0.5), ((0.0, 0.8, 0.0), "", 0.8)])
+def test_the_worth_of_a_takeover_is_the_difference_to_what_it_replaced_or_to_the_place_before(
+    grader, errors, replaced, truth
+):
+    values = estimated(text_with("aaa", large_at=1, replaced=replaced), world(errors), grader, continuations=64)
     (worth,) = values.takeovers
-    assert worth.before.place == TextPlace(3, replaced=True)
-    assert worth.difference.low <= value(errors, "a\n\na\n\n") - value(errors, "a\n\nb\n\n") <= worth.difference.high
+    assert worth.before.place == TextPlace(3, replaced=bool(replaced))
+    assert worth.difference.low <= truth <= worth.difference.high
     assert worth.is_certain
     assert values.turn == worth
     assert values.gain_of_large == 1.0 or values.rises[-1][0] is Author.SMALL
 
 
-@pytest.mark.parametrize("writes_branches", [True, False])
+@both_ways
 def test_after_a_replaced_text_the_thinking_is_open(grader, writes_branches):
     """Though that text may be longer than what was written in its place, with the closing tag."""
     trace = text_with("aa", large_at=1, replaced="b so long that the tag is written before it ends")
@@ -180,26 +166,10 @@ def test_after_a_replaced_text_the_thinking_is_open(grader, writes_branches):
     assert replaced.outcomes == "00", "without an answer"
 
 
-def test_the_worth_is_unknown_while_the_value_after_the_replaced_text_is():
-    trace = text_with("aa", large_at=1, replaced="b\n\n")
-    places = (PlaceOutcomes(3, "00-", replaced=True), PlaceOutcomes(3, "111"), PlaceOutcomes(6, "111"))
-    found = ValuesEstimated(2.0, "small", "small", trace.length, "1", True, 64, places)
-    assert StepValues(trace, found).takeovers == []
-
-
-def test_without_a_replaced_text_the_worth_is_the_difference_to_the_place_before(grader):
-    errors = (0.0, 0.8, 0.0)
-    values = estimated(text_with("aaa", large_at=1), world(errors), grader, options=ValueOptions(continuations=64))
-    (worth,) = values.takeovers
-    assert worth.before.place == TextPlace(3)
-    assert worth.difference.low <= 0.8 <= worth.difference.high
-    assert values.gain_of_large == 1.0
-
-
 def test_whether_an_estimate_is_complete_is_known_without_a_model(grader):
     trace, few = text_with("aaaaaa", large_at=2, replaced="b\n\n"), ValueOptions(continuations=4)
     assert not is_valued(trace, "1", few)
-    estimated(trace, world([0.1] * 6), grader, options=few)
+    estimated(trace, world([0.1] * 6), grader, continuations=4)
     assert is_valued(trace, "1", few)
     assert is_valued(trace, "1", few._replace(only_takeovers=True))
     assert not is_valued(trace, "1", ValueOptions(continuations=64))
@@ -207,16 +177,9 @@ def test_whether_an_estimate_is_complete_is_known_without_a_model(grader):
     assert not is_valued(trace, "1", few._replace(writer="large"))
 
 
-def test_another_model_begins_anew(grader):
-    trace = text_with("aaa")
-    assert estimated(trace, world([0.0] * 3, name="one"), grader).places[0].value.value == 1
-    other = estimated(trace, world([1.0] * 3, name="other"), grader)
-    assert (other.estimated.model, other.places[0].value.value) == ("other", 0)
-
-
 def test_only_what_the_worth_of_takeovers_needs(grader):
     trace = text_with("aaaaaa", large_at=2, replaced="b\n\n")
-    values = estimated(trace, world([0.1] * 6), grader, options=ValueOptions(only_takeovers=True))
+    values = estimated(trace, world([0.1] * 6), grader, only_takeovers=True)
     assert {each.position for each in values.estimated.places} == {0, 6, 9}
     assert len(values.takeovers) == 1
 
@@ -230,7 +193,7 @@ def test_coarse_to_fine_finds_what_the_full_grid_finds(grader, seed):
     for step in dice.sample(range(0, LONG - 8, WINDOW), 3):
         errors[step] = 0.7
     steps = "".join("b" if step == LONG - 5 and seed % 2 else "a" for step in range(LONG))
-    full = estimated(text_with(steps), world(errors), grader, options=ValueOptions(every_step=True))
+    full = estimated(text_with(steps), world(errors), grader, every_step=True)
     coarse = estimated(text_with(steps), world(errors), grader)
     written = [sum(len(place.outcomes) for place in values.estimated.places) for values in (full, coarse)]
     assert written[1] < 0.8 * written[0]
@@ -242,77 +205,86 @@ def test_coarse_to_fine_finds_what_the_full_grid_finds(grader, seed):
 
 
 def test_where_a_difference_is_not_certain_more_continuations_are_written(grader):
-    values = estimated(text_with("a" * 8), world((0.0, 0.3) * 4), grader, options=ValueOptions(continuations=8))
+    values = estimated(text_with("a" * 8), world((0.0, 0.3) * 4), grader, continuations=8)
     numbers = {place.step: place.continuations for place in values.places if place.continuations}
     assert max(numbers.values()) > 8
     assert min(numbers.values()) == 8
 
 
-def test_stopped_and_continued_is_as_if_it_had_not_been(grader):
+def stopping(estimator: ValueEstimator, engine: ScriptedEngine, tokens: int) -> Callable[[str], None]:
+    return lambda _: estimator.stop() if engine.written > tokens else None
+
+
+@both_ways
+def test_stopped_and_continued_is_as_if_it_had_not_been(grader, writes_branches):
     errors = (0.2,) * 5
-    whole = estimated(text_with("aaaaa"), world(errors), grader).estimated
+    whole = estimated(text_with("aaaaa"), world(errors, writes_branches=writes_branches), grader).estimated
     trace = text_with("aaaaa")
     for done in (7, 40):
-        engine = world(errors)
+        engine = world(errors, writes_branches=writes_branches)
         estimator = ValueEstimator(Pair(engine), trace, grader, "1")
-        stop_after(engine, estimator, 6 * done)
+        engine.before_token = stopping(estimator, engine, 6 * done)
         *_, last = estimator.run()
         assert isinstance(last, ValuesEstimated)
         assert not last.is_whole
         written = sum(len(place.outcomes.replace("-", "")) for place in last.places)
         assert 0 < written < sum(len(place.outcomes) for place in whole.places)
         trace.apply(last)
-    continued = estimated(trace, world(errors), grader).estimated
+    continued = estimated(trace, world(errors, writes_branches=writes_branches), grader).estimated
     assert continued.places == whole.places
     assert continued.is_whole
 
 
-def stop_after(engine: ScriptedEngine, estimator: ValueEstimator, tokens: int) -> None:
-    engine.before_token = lambda _: estimator.stop() if engine.written > tokens else None
+def test_a_value_whose_continuations_are_not_all_finished_is_not_shown_nor_a_worth_that_rests_on_it():
+    trace = text_with("aa", large_at=1, replaced="b\n\n")
+    places = (PlaceOutcomes(3, "00-", replaced=True), PlaceOutcomes(3, "111"), PlaceOutcomes(6, "111"))
+    values = StepValues(trace, ValuesEstimated(2.0, "small", "small", trace.length, "1", True, 64, places))
+    assert [place.place for place in values.places] == [TextPlace(3), TextPlace(6)]
+    assert values.takeovers == []
 
 
-def test_a_value_whose_continuations_are_not_all_finished_is_not_shown(grader):
-    trace = text_with("aa")
-    trace.apply(ValuesEstimated(2.0, "small", "small", trace.length, "1", True, 64, (events.PlaceOutcomes(0, "11-1"),)))
-    values = StepValues.of(trace)
-    assert values
-    assert values.places == []
+def test_the_gain_is_shared_by_who_brought_each_rise():
+    trace, half = text_with("aaa", large_at=1), "01" * 20
+    outcomes = {0: "0" * 40, 3: half, 6: "1" * 40, 9: half}
+    places = tuple(PlaceOutcomes(position, signs) for position, signs in outcomes.items())
+    values = StepValues(trace, ValuesEstimated(2.0, "small", "small", trace.length, "1", True, 64, places))
+    assert [place.right for place in values.places] == [0, 20, 40, 20]
+    assert [(change.is_rise, change.is_fall) for change in values.changes] == [(True, False)] * 2 + [(False, True)]
+    assert [(author, rise.value) for author, rise in values.rises] == [(Author.LARGE, 0.5), (Author.SMALL, 0.5)]
+    assert values.gain_of_large == 0.5
+    assert (values.turn, values.loss) == (values.takeovers[0], values.changes[2])
+    assert (values.at(TextPlace(3)), values.at(TextPlace(3, replaced=True))) == (values.places[1], None)
 
 
-def test_nothing_is_written_or_found_where_all_is_known(grader):
-    trace, engine = text_with("aaa"), world((0.1, 0.1, 0.1))
-    estimated(trace, engine, grader)
+def test_nothing_is_written_where_all_is_known_and_another_model_begins_anew(grader):
+    trace, engine = text_with("aaa"), world((0.0,) * 3)
+    assert estimated(trace, engine, grader).places[0].value.value == 1
     estimator, written = ValueEstimator(Pair(engine), trace, grader, "1"), engine.written
-    assert estimator.plan.continuations == 0
+    assert (estimator.goes_on, estimator.plan.continuations) == (True, 0)
     assert list(estimator.run()) == []
     assert engine.written == written
+    other = estimated(trace, world((1.0,) * 3, name="other"), grader)
+    assert (other.estimated.model, other.places[0].value.value) == ("other", 0)
 
 
 def test_the_large_model_and_the_policy_have_values_of_their_own(grader):
     trace, small, large = text_with("aa"), world((1.0, 1.0)), world((0.0, 0.0), "large")
     firsts = (("small", 0.0), ("large", 1.0), ("policy", 0.0), ("small", 0.0))
     for number, (writer, first) in enumerate(firsts, 4):
-        options = ValueOptions(writer=writer, continuations=number)
-        shown = estimated(trace, small, grader, options=options, large=large)
+        shown = estimated(trace, small, grader, large=large, writer=writer, continuations=number)
         assert shown.estimated.writer == writer, "those that were estimated last"
-        values = StepValues.of(trace, writer)
-        assert values
-        assert values.places[0].value.value == first
+        assert shown.places[0].value.value == first
+        assert StepValues.of(trace, writer)
     assert set(trace.values) == {"small", "large", "policy"}
 
 
-def test_without_an_expected_answer_it_is_agreement_with_its_own(grader):
-    values = estimated(text_with("aba"), world((0.0, 0.5, 0.0)), grader, expected="")
-    assert not values.estimated.is_expected
-    assert values.estimated.target == "0"
-    assert values.places[2].value.value == 1.0, "after the error every continuation ends as the text does"
-
-
-def test_a_text_that_was_stopped_has_no_verdict(grader):
-    values = estimated(text_with("aab", ends=False), world((0.0,) * 4), grader)
-    assert values.estimated.ends_right is None
-    assert values.places[-1].value.value == 0.0
-    assert values.places[-1].continuations == 16
+def test_without_an_expected_answer_it_is_agreement_and_a_text_that_was_stopped_has_no_verdict(grader):
+    agreed = estimated(text_with("aba"), world((0.0, 0.5, 0.0)), grader, expected="")
+    assert (agreed.estimated.is_expected, agreed.estimated.target) == (False, "0")
+    assert agreed.places[2].value.value == 1.0, "after the error every continuation ends as the text does"
+    stopped = estimated(text_with("aab", ends=False), world((0.0,) * 4), grader)
+    assert stopped.estimated.ends_right is None
+    assert (stopped.places[-1].value.value, stopped.places[-1].continuations) == (0.0, 16)
 
 
 def test_the_plan_is_what_is_written_at_first_and_progress_counts_up_to_the_end(grader):
@@ -324,10 +296,10 @@ def test_the_plan_is_what_is_written_at_first_and_progress_counts_up_to_the_end(
     assert progress[-1].done == progress[-1].total
 
 
-def of_another_version() -> Trace:
-    started, *others = text_with("aa").events
-    assert isinstance(started, events.RunStarted)
-    return Trace.of([replace(started, policy="of the future"), *others])
+OF_THE_FUTURE = Trace.of(
+    replace(event, policy="of the future") if isinstance(event, events.RunStarted) else event
+    for event in text_with("aa").events
+)
 
 
 @pytest.mark.parametrize(
@@ -335,7 +307,7 @@ def of_another_version() -> Trace:
     [
         (Trace(), Pair(world(())), "1", "small", "no text"),
         (text_with("aa", ends=False), Pair(world(())), "", "small", "no answer with which"),
-        (of_another_version(), Pair(world(())), "1", "small", "another version of Baton"),
+        (OF_THE_FUTURE, Pair(world(())), "1", "small", "another version of Baton"),
         (text_with("aa"), Pair(None, world(())), "1", "small", "small model is to write"),
         (text_with("a"), Pair(world(())), "1", "policy", "needs a large model"),
     ],
@@ -349,12 +321,16 @@ def test_a_text_is_valued_without_the_settings_that_left_with_an_earlier_version
     trace = text_with("aa")
     started = trace.started
     assert started
-    settings = started.settings | {"limits": {"early_exit": 0}, "boundary": r"\n---\n", "temperature": 0.3}
-    older = Trace.of([replace(started, settings=settings), *trace.events[1:]])
-    assert estimated(older, world([0.0]), grader).places == estimated(trace, world([0.0]), grader).places
+    expected = estimated(trace, world([0.0]), grader)
+    for temperature, drawn_at in (0.3, 0.3), (0, 0.6):
+        settings = started.settings | {"limits": {"early_exit": 0}, "boundary": r"\n---\n", "temperature": temperature}
+        older, engine = Trace.of([replace(started, settings=settings), *trace.events[1:-1]]), world([0.0])
+        assert estimated(older, engine, grader).places == expected.places
+        assert engine.sessions[0].sampling.temperature == drawn_at, "at 0 all would be the same"
+    assert expected.estimated.limit == 64, "a short text's continuations may be longer"
 
 
-@pytest.mark.parametrize("writes_branches", [True, False])
+@both_ways
 def test_what_a_lost_model_has_finished_is_kept(grader, writes_branches, monkeypatch):
     monkeypatch.setattr("baton_reasoning.core.step_values.continuations.RUNS_AT_ONCE", 1)
     fault = Fault(60, EngineLost("The model's process ended.", "Load it again."), for_good=True)
@@ -378,9 +354,12 @@ def test_a_server_that_ignores_seeds_is_noticed(grader):
     same = ScriptedEngine(continue_with=lambda _, text: "" if "box" in text else "a\n\n</think>\\boxed{1}")
     assert "All 8 continuations from the beginning are the same" in says(same)
     assert says(world((0.5, 0.5), writes_branches=False)) == ""
+    noticing = world((0.5, 0.5))
+    noticing.notices = {3: "It was started again."}
+    assert says(noticing) == "It was started again."
 
 
-@pytest.mark.parametrize("writes_branches", [True, False])
+@both_ways
 def test_a_pattern_is_matched_against_all_text_after_the_thinking(grader, writes_branches):
     engine = world((0.5, 0.0), writes_branches=writes_branches)
     estimator = ValueEstimator(
@@ -395,45 +374,33 @@ def test_a_pattern_is_matched_against_all_text_after_the_thinking(grader, writes
 
 def test_places_are_the_ends_of_steps_and_of_takeovers():
     trace = text_with("aaa", large_at=1, replaced="b\n\n")
-    assert places_of(trace) == [
-        TextPlace(0),
-        TextPlace(3, replaced=True),
-        TextPlace(3),
-        TextPlace(6),
-        TextPlace(9),
-        TextPlace(17),
-        TextPlace(26),
-    ]
+    assert places_of(trace) == [TextPlace(0), TextPlace(3, replaced=True), *map(TextPlace, (3, 6, 9, 17, 26))]
 
 
 @pytest.mark.slow
 def test_the_turn_of_a_demo_answer(demo_pair, grader):
     """By branches in the model's own process: the pair's answer is worth more than the small model's alone."""
-    problem, wrong, right = next(
-        (problem, wrong, right)
+
+    def solved(problem: Problem, **policy: Any) -> Trace:
+        settings = DEMO_SETTINGS.model_copy(update=policy)
+        return Trace.of(run(demo_pair, ask(problem.text, settings), settings))
+
+    def is_right(problem: Problem, trace: Trace) -> bool:
+        return given_in(trace) == problem.expected
+
+    traces = (
+        (problem, solved(problem, policy=Never.Settings()), solved(problem))
         for problem in read_problems(READY_PROBLEMS).problems
-        if not is_right(problem, wrong := solved(demo_pair, problem.text, Never.Settings()))
-        and is_right(problem, right := solved(demo_pair, problem.text))
     )
-    values = []
+    problem, wrong, right = next(each for each in traces if not is_right(*each[:2]) and is_right(each[0], each[2]))
+    options = ValueOptions(continuations=8)
+    ends = []
     for trace in (wrong, right):
-        *_, found = ValueEstimator(
-            demo_pair, trace, grader, problem.expected or "", ValueOptions(continuations=8)
-        ).run()
+        *_, found = ValueEstimator(demo_pair, trace, grader, problem.expected or "", options).run()
         assert isinstance(found, ValuesEstimated)
-        assert found.is_whole
-        assert found.tokens
+        assert (found.is_whole, found.tokens > 0) == (True, True)
         trace.apply(found)
-        values.append(StepValues(trace, found))
-    assert values[0].places[-1].value.value == 0.0
-    assert values[1].places[-1].value.value == 1.0
-    assert values[1].takeovers
-
-
-def solved(pair: Pair, question: str, policy: Never.Settings | Keywords.Settings | None = None) -> Trace:
-    settings = DEMO_SETTINGS.model_copy(update={"policy": policy} if policy else {})
-    return Trace.of(run(pair, ask(question, settings), settings))
-
-
-def is_right(problem: Problem, trace: Trace) -> bool:
-    return given_in(trace) == problem.expected
+        values = StepValues(trace, found)
+        ends.append(values.places[-1].value.value)
+    assert ends == [0.0, 1.0]
+    assert values.takeovers

@@ -1,30 +1,36 @@
-"""Which words count as cues, and which only look like them."""
+"""Which words count as cues, what a profile of a model's cues says, and where steps and sentences end."""
 
 from __future__ import annotations
 
-import json
+import re
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.thinking.cue_profile import FEWEST_BOUNDARIES, lexicon_json, openings_of, profile
 from baton_reasoning.core.thinking.cues import RESOURCES, Category, Match, english, inside_code, parse_lexicon, prose
+from baton_reasoning.core.thinking.steps import Boundary, Splitter, ends_sentence, recorded_boundary, split
+from baton_reasoning.core.thinking.text import Utf8Decoder
 
-REFLECTION = "wait, alternatively, hold on, another, verify, think again, recap, check".split(", ")
-AFFIRMATION = "yeah, yes, final answer, confident".split(", ")
-VERIFICATION = "verify, think again, recap, check".split(", ")
+REFLECTION, AFFIRMATION, STATEMENT = Category.REFLECTION, Category.AFFIRMATION, Category.STATEMENT
+INFLECTED, WORD, SUBSTRING = Match.INFLECTED, Match.WORD, Match.SUBSTRING
 
 
-def words(text: str, match: Match = Match.INFLECTED, complete: bool = True) -> list[str]:
+def words(text: str, match: Match = INFLECTED, complete: bool = True) -> list[str]:
     return list(dict.fromkeys(cue.word for cue in replace(english(), match=match).find(text, complete)))
 
 
-@pytest.mark.parametrize(
-    ("category", "expected"),
-    [(Category.REFLECTION, REFLECTION), (Category.AFFIRMATION, AFFIRMATION), (Category.VERIFICATION, VERIFICATION)],
-)
-def test_the_english_cues_are_the_papers(category, expected):
-    assert sorted(english().cues[category]) == sorted(expected)
+def test_the_english_cues_are_the_papers():
+    assert {category.value: sorted(words) for category, words in english().cues.items()} == {
+        "reflection": sorted("wait, alternatively, hold on, another, verify, think again, recap, check".split(", ")),
+        "affirmation": ["confident", "final answer", "yeah", "yes"],
+        "verification": ["check", "recap", "think again", "verify"],
+    }
+    assert [list(words) for words in english().one_cue().cues.values()] == [["wait"], ["confident"], ["verify"]]
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in RESOURCES.glob("*.json")))
@@ -36,63 +42,69 @@ def test_a_list_that_comes_with_baton_finds_each_of_its_cues(name):
         assert category in {found.category for found in lexicon.find(f"So {cue} then.")}
 
 
-@pytest.mark.parametrize("text", ["By Bayes' rule", "We are awaiting it", "On a checkerboard", "unchecked", "reverify"])
-def test_words_that_only_hold_a_cue_are_none(text):
-    assert words(text) == []
-    assert words(text, Match.WORD) == []
-
-
-@pytest.mark.parametrize(("text", "cue"), [("By Bayes", "yes"), ("awaiting", "wait"), ("checkerboard", "check")])
-def test_the_authors_code_takes_substrings(text, cue):
-    assert words(text, Match.SUBSTRING) == [cue]
-
-
-@pytest.mark.parametrize("form", ["verify", "verifies", "verified", "verifying", "verification", "checks", "CHECKING"])
-def test_inflections_count_where_they_are_asked_for(form):
-    assert words(f"Now {form} it") == [form]
-
-
-def test_words_alone_do_not_match_inflections():
-    assert words("He verified and checks; now check", Match.WORD) == ["check"]
-
-
-def test_a_cue_of_two_words_may_be_broken_by_any_white_space():
-    assert words("The final\n answer is") == ["final\n answer"]
+@pytest.mark.parametrize(
+    ("text", "match", "found"),
+    [
+        *((text, match, []) for text in ("unchecked", "reverify", "Bayes") for match in (INFLECTED, WORD)),
+        ("By Bayes", SUBSTRING, ["yes"]),
+        ("awaiting", SUBSTRING, ["wait"]),
+        *((f"Now {form} it", INFLECTED, [form]) for form in ("verify", "verified", "verification", "CHECKING")),
+        ("He verified and checks; now check", WORD, ["check"]),
+        ("The final\n answer is", INFLECTED, ["final\n answer"]),
+        ("It is wait-free; we double-check it", INFLECTED, []),
+        ("让我wait一下", INFLECTED, ["wait"]),
+    ],
+)
+def test_a_cue_is_a_word_or_its_inflection_and_for_the_authors_any_part_of_a_word(text, match, found):
+    assert words(text, match) == found
 
 
 def test_a_word_at_the_end_of_a_growing_text_is_not_yet_a_cue():
     assert words("Let me check", complete=False) == []
     assert words("Let me check ", complete=False) == ["check"]
-    assert words("Let me checkerboard", complete=False) == []
-    assert words("Let me check", Match.SUBSTRING, complete=False) == ["check"]
-
-
-def test_places_are_those_in_the_text():
+    assert words("Let me check", SUBSTRING, complete=False) == ["check"]
     cue = english().find("So, wait: no")[0]
-    assert (cue.start, cue.end, cue.category) == (4, 8, Category.REFLECTION)
+    assert (cue.start, cue.end, cue.category) == (4, 8, REFLECTION)
+
+
+@pytest.mark.parametrize("match", Match)
+def test_a_cue_in_a_script_without_blanks_is_found_beside_its_neighbours(match):
+    lexicon = parse_lexicon('{"reflection": {"等等": []}, "affirmation": {}, "verification": {"检查": []}}')
+    found = replace(lexicon, match=match).find("让我检查一下,等等。", complete=False)
+    assert [cue.word for cue in found] == ["检查", "等等"]
+
+
+OVERLAPPING = '{"reflection": {"not sure": [], "wait": [], "wait a while": []}, "affirmation": {"sure": [], "yes": []}}'
+VERIFYING = '{"affirmation": {"yes": []}, "verification": {"prove": []}}'
 
 
 @pytest.mark.parametrize(
-    ("text", "sign"),
+    ("cues", "text", "match", "sign"),
     [
-        ("Four is the sum.", Category.STATEMENT),
-        ("Wait, is it?", Category.REFLECTION),
-        ("Yes, four.", Category.AFFIRMATION),
-        ("Yes, yes, but check.", Category.AFFIRMATION),
-        ("Yes, but wait.", Category.REFLECTION),
+        ("", "Four is the sum.", INFLECTED, STATEMENT),
+        ("", "Wait, is it?", INFLECTED, REFLECTION),
+        ("", "Yes, yes, but check.", INFLECTED, AFFIRMATION),
+        ("", "Yes, yes, check.", SUBSTRING, AFFIRMATION),
+        ("", "Yes, but wait.", INFLECTED, REFLECTION),
+        (VERIFYING, "Let us prove it.", INFLECTED, REFLECTION),
+        (OVERLAPPING, "I am not sure, yes, yes.", WORD, AFFIRMATION),
+        (OVERLAPPING, "I am not sure.", WORD, REFLECTION),
+        (OVERLAPPING, "Wait a while: yes, yes.", WORD, AFFIRMATION),
+        (OVERLAPPING, "Wait a while: yes, yes.", SUBSTRING, REFLECTION),
+        (OVERLAPPING, "I am not sure, yes.", SUBSTRING, AFFIRMATION),
     ],
 )
-def test_the_majority_of_cues_decides_and_a_tie_is_reflection(text, sign):
-    assert english().sign(text) is sign
+def test_the_majority_of_cues_decides_and_a_tie_is_reflection(cues, text, match, sign):
+    """Overlapping cues count once, and each by itself in the authors' code."""
+    lexicon = parse_lexicon(cues) if cues else english()
+    assert replace(lexicon, match=match).sign(text) is sign
 
 
-def test_a_lexicon_of_another_language_is_data():
-    lexicon = parse_lexicon(json.dumps({"reflection": {"moment mal": [], "prüfe": ["prüfen"]}, "affirmation": {}}))
-    assert [cue.word for cue in lexicon.find("Moment mal, ich prüfe.")] == ["Moment mal", "prüfe"]
-
-
-def test_the_ablation_with_one_cue_a_class_has_the_papers_three():
-    assert [list(words) for words in english().one_cue().cues.values()] == [["wait"], ["confident"], ["verify"]]
+def test_a_lexicon_of_another_language_is_data_and_with_one_cue_a_class_keeps_the_papers_or_else_its_first():
+    lexicon = parse_lexicon('{"reflection": {"moment mal": [], "prüfe": ["prüfen"]}, "affirmation": {}}')
+    assert [cue.word for cue in lexicon.find("Moment mal, wir prüfen.")] == ["Moment mal", "prüfen"]
+    own = parse_lexicon('{"reflection": {"hmm": [], "Wait": ["waits"]}, "affirmation": {"sure": [], "ok": []}}')
+    assert own.one_cue().cues == {REFLECTION: {"Wait": ("waits",)}, AFFIRMATION: {"sure": ()}}
 
 
 @pytest.mark.parametrize(
@@ -101,12 +113,10 @@ def test_the_ablation_with_one_cue_a_class_has_the_papers_three():
         ('{\n"reflection": {\n"wait": []\n', "line 4"),
         ('{"doubt": {}}', "'doubt' is no category"),
         ('{"reflection": ["wait"]}', "'reflection' holds no object of words"),
-        ('{"reflection": {"wait": 3}}', "'wait' in 'reflection' has no list"),
         ('{"reflection": {"": []}}', "'reflection' holds an empty cue"),
-        ('{"reflection": {"wait": [" "]}}', "'reflection' holds an empty cue"),
         ('{\n"reflection": {"wait": []},\n"doubt": {}}', "line 3: 'doubt' is no category"),
         ('{\n"reflection": {\n"wait": [],\n"hm": 3}}', "line 4: 'hm' in 'reflection' has no list"),
-        ('{"affirmation": {},\n"reflection": {"wait": [""]}}', "line 2: 'reflection' holds an empty cue"),
+        ('{"affirmation": {},\n"reflection": {"wait": [" "]}}', "line 2: 'reflection' holds an empty cue"),
         ("[]", "cue list cannot be read"),
         ("[" * 100_000, "cue list cannot be read"),
     ],
@@ -116,49 +126,15 @@ def test_what_is_wrong_with_a_cue_list_is_named(text, reason):
         parse_lexicon(text)
 
 
-CHINESE = json.dumps({"reflection": {"等等": []}, "affirmation": {}, "verification": {"检查": []}})
-
-
-@pytest.mark.parametrize("match", Match)
-def test_a_cue_in_a_script_without_blanks_is_found_beside_its_neighbours(match):
-    lexicon = replace(parse_lexicon(CHINESE), match=match)
-    assert [cue.word for cue in lexicon.find("让我检查一下,等等。", complete=False)] == ["检查", "等等"]
-
-
-def test_a_latin_cue_beside_such_a_script_is_a_word_of_its_own():
-    assert words("让我wait一下") == ["wait"]
-
-
-@pytest.mark.parametrize("text", ["It is wait-free.", "We double-check it"])
-def test_a_cue_inside_a_compound_is_none_where_inflections_are_matched(text):
-    assert words(text) == []
-
-
-def test_a_word_that_only_verifies_counts_as_a_reflection_once():
-    lexicon = parse_lexicon('{"affirmation": {"yes": []}, "verification": {"prove": []}}')
-    assert lexicon.sign("Let us prove it.") is Category.REFLECTION
-    assert replace(english(), match=Match.SUBSTRING).sign("Yes, yes, check.") is Category.AFFIRMATION
-
-
 @pytest.mark.parametrize(
     "text",
-    [
-        "So `wait()` it is.",
-        "    wait()\n",
-        "\tcheck(x)",
-        "### Verification\n",
-        "```python\nwait()\n```\nSo.",
-        "~~~\ncheck",
-    ],
+    ["So `wait()` it is.", "    wait()\n", "\tcheck(x)", "### Verification\n", "```\nwait()\n```\n", "~~~\ncheck"],
 )
-def test_code_and_headings_are_not_prose(text):
+def test_code_and_headings_are_not_prose_and_the_rest_keeps_its_place(text):
     assert english().find(prose(text)) == []
     assert len(prose(text)) == len(text)
-
-
-def test_prose_around_code_keeps_its_place():
-    cue = english().find(prose("Run `wait()`, then verify it"))[0]
-    assert (cue.word, cue.start) == ("verify", 19)
+    after = english().find(prose(f"{text}\nyes"))
+    assert [cue.start for cue in after] == ([] if inside_code(text) else [len(text) + 1])
 
 
 @pytest.mark.parametrize(("text", "inside"), [("```\nx", True), ("```\nx\n```\n", False), ("Use ``` here", False)])
@@ -166,25 +142,117 @@ def test_an_open_fence_means_code(text, inside):
     assert inside_code(text) is inside
 
 
-OVERLAPPING = json.dumps(
-    {"reflection": {"not sure": [], "wait": [], "wait a moment": []}, "affirmation": {"sure": [], "yes": []}}
-)
+# Profiles of texts that are known
+
+
+STEP = "So x is 4.\n\n"
+
+
+def test_a_profile_counts_cues_and_openings_and_proposes_what_the_model_uses():
+    found = profile(["Let x be 3.\n\n" + f"Wait, that is wrong.\n\n{STEP}" * 15])
+    assert (found.boundaries, found.with_cue, found.cue_share) == (30, 15, 0.5)
+    assert found.cues[0] == (REFLECTION, "wait", 15)
+    assert list(found.proposed.cues[REFLECTION]) == ["wait"]
+    assert not found.proposed.cues[AFFIRMATION]
+    assert found.openings[:2] == (("wait", 15), ("wait that", 15))
+    for times, is_habit in (3, True), (2, False):
+        hesitant = profile(["Begin.\n\n" + f"Hmm, is that so?\n\n{STEP}" * times])
+        assert ("hmm" in hesitant.proposed.cues[REFLECTION]) is is_habit
+    assert parse_lexicon(lexicon_json(found.proposed)).cues == found.proposed.cues
+    assert openings_of("**Let's check:** 3 + 4.") == ["let's", "let's check"]
+    assert openings_of("12 = 12\n\n") == []
 
 
 @pytest.mark.parametrize(
-    ("text", "match", "sign"),
+    ("text", "advice"),
     [
-        ("I am not sure, yes, yes.", Match.WORD, Category.AFFIRMATION),
-        ("I am not sure.", Match.WORD, Category.REFLECTION),
-        ("Wait a moment: yes, yes.", Match.WORD, Category.AFFIRMATION),
-        ("Wait a moment: yes, yes.", Match.SUBSTRING, Category.REFLECTION),
-        ("I am not sure, yes.", Match.SUBSTRING, Category.AFFIRMATION),
+        (f"Wait.\n\n{STEP}" * 30, "suits it"),
+        ("Wait, again.\n\n" * 60, "nearly everything"),
+        (STEP * FEWEST_BOUNDARIES, "too few to judge"),
+        (STEP * (FEWEST_BOUNDARIES + 1), "no cues to hold on to.* first-token-entropy.* every-step"),
+        ("One step and no more.", "too few to judge"),
     ],
 )
-def test_overlapping_cues_count_once_and_each_by_itself_in_the_authors_code(text, match, sign):
-    assert replace(parse_lexicon(OVERLAPPING), match=match).sign(text) is sign
+def test_the_advice_says_whether_the_keyword_policy_suits_a_model(text, advice):
+    found = profile([text])
+    assert (found.cue_share > 0) is ("Wait" in text)
+    assert re.search(advice, found.advice)
 
 
-def test_with_one_cue_a_class_an_own_list_keeps_the_papers_or_else_its_first():
-    own = parse_lexicon('{"reflection": {"hmm": [], "Wait": ["waits"]}, "affirmation": {"sure": [], "ok": []}}')
-    assert own.one_cue().cues == {Category.REFLECTION: {"Wait": ("waits",)}, Category.AFFIRMATION: {"sure": ()}}
+# Steps and sentences
+
+
+@pytest.mark.parametrize(
+    ("boundary", "text", "steps"),
+    [
+        *((Boundary.BLANK_LINE, f"One.{gap}Two", [f"One.{gap}", "Two"]) for gap in ("\n \n", "\r\n\r\n", " \n\n\n\n")),
+        (Boundary.BLANK_LINE, "\n\nOne.\nTwo.", ["\n\nOne.\nTwo."]),
+        (Boundary.BLANK_LINE, f"One.\n{' ' * 100}\nTwo.", [f"One.\n{' ' * 100}\n", "Two."]),
+        (Boundary.BLANK_LINE, f"One.\n{' ' * 101}\nTwo.", [f"One.\n{' ' * 101}\nTwo."]),
+        (Boundary.LINE, "One.\nTwo.\n\nThree", ["One.\n", "Two.\n\n", "Three"]),
+        (Boundary.LINE, "One.\n  Two.\n", ["One.\n  ", "Two.\n"]),
+        (Boundary.SENTENCE, "One is 1.5. Two! Three", ["One is 1.5. ", "Two! ", "Three"]),
+        (Boundary.SENTENCE, "One?\n\nTwo.", ["One?\n\n", "Two."]),
+    ],
+)
+def test_where_a_step_ends(boundary, text, steps):
+    assert split(text, boundary) == steps
+    splitter = Splitter(boundary=boundary)
+    ends = [place for place, character in enumerate(text) if splitter.feed(character)]
+    assert len(ends) == len(steps) - (not splitter.at_boundary)
+
+
+@given(st.sampled_from(Boundary), st.text(alphabet="ab.? \t\r\n\u00a0", max_size=60), st.data())
+def test_a_growing_text_has_the_steps_of_the_finished_one_wherever_tokens_split_it(boundary, text, data):
+    steps = split(text, boundary)
+    assert "".join(steps) == text
+    assert all(steps)
+    splitter, by_pieces = Splitter(boundary=boundary), Splitter(boundary=boundary)
+    exact = [i + 1 for i, character in enumerate(text) if splitter.feed(character)]
+    assert len(exact) == len(steps) - (not splitter.at_boundary and bool(text))
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(text)))) | {0, len(text)})
+    found = {end for start, end in pairwise(cuts) if by_pieces.feed(text[start:end])}
+    assert found == {next(cut for cut in cuts if cut >= place) for place in exact}
+    assert by_pieces.at_boundary == splitter.at_boundary == Splitter(text, boundary).at_boundary
+
+
+def test_a_long_step_is_searched_at_its_end_only():
+    splitter = Splitter("word " * 10_000)
+    assert not splitter.feed("\n")
+    assert splitter.feed("\n")
+    assert splitter.at_boundary
+
+
+@pytest.mark.parametrize(
+    ("stored", "boundary"),
+    [
+        ("line", Boundary.LINE),
+        (r"\n[ \t\r]*\n", Boundary.BLANK_LINE),
+        (r"\n", Boundary.LINE),
+        (r"[.!?]\s", Boundary.SENTENCE),
+        (r"\n---\n", None),
+        (["("], None),
+    ],
+)
+def test_a_pattern_that_an_earlier_version_stored_is_the_boundary_that_it_meant(stored, boundary):
+    assert recorded_boundary({"boundary": stored}) is boundary
+
+
+@pytest.mark.parametrize(
+    ("is_end", "texts"),
+    [
+        (True, ["It is four.", "Really?", "Yes!", "“Four.”", "So it is 4. ", "一。", "line\n", "is 7!"]),
+        (False, ["It is 3.", "It is", "four,", "", "f(x)", "See e.g.", "by eq. ", "i.", "Dr."]),
+    ],
+)
+def test_a_decimal_point_a_comma_or_an_abbreviation_ends_no_sentence(is_end, texts):
+    assert [ends_sentence(text) for text in texts] == [is_end] * len(texts)
+
+
+@given(st.text(), st.data())
+def test_characters_split_across_tokens_come_whole(text, data):
+    raw = text.encode("utf-8", errors="ignore")
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(raw)))) | {0, len(raw)})
+    decoder = Utf8Decoder()
+    assert "".join(decoder.decode(raw[a:b]) for a, b in pairwise(cuts)) == raw.decode()
+    assert not decoder.getstate()[0]

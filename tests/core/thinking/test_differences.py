@@ -1,18 +1,25 @@
-"""Steps of texts side by side, each in one row, in order, with what is like it; and what a takeover corrected."""
+"""Texts side by side: their steps in rows, what a takeover corrected, and what a second opinion finds."""
 
 from __future__ import annotations
+
+import json
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.thinking import differences
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS
+from baton_reasoning.core.demo_pair.task import DemoStep
+from baton_reasoning.core.engines.base import Alternative, ScoredToken
+from baton_reasoning.core.errors import EngineLost, EngineRefused, SettingsError
+from baton_reasoning.core.run import ask
+from baton_reasoning.core.run import run as solve
+from baton_reasoning.core.thinking import differences, opinion
 from baton_reasoning.core.thinking.differences import (
     Change,
     Effect,
     Likeness,
-    Row,
     align,
     change,
     change_of,
@@ -20,10 +27,12 @@ from baton_reasoning.core.thinking.differences import (
     parting,
     thinking_steps,
 )
-from baton_reasoning.core.thinking.events import ThinkingClosed
-from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.events import OpinionGiven, TakeoverStarted, TextDiscarded, ThinkingClosed
+from baton_reasoning.core.thinking.opinion import Opinion, OpinionProgress, SecondOpinion, Sequel, spans
+from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.trace import Piece, Trace
-from tests.core.thinking.running import keywords, run
+from tests.core.thinking.running import LARGE, SMALL, Run, keywords, run
+from tests.fakes.scripted import Fault, ScriptedEngine
 
 ONE = "First we add the two numbers."
 TWO = "Then the sum is halved again."
@@ -36,10 +45,6 @@ SAME, ALIKE, OTHER = Likeness.SAME, Likeness.ALIKE, Likeness.OTHER
 
 steps = st.sampled_from([ONE, TWO, THREE, WRONG, WAIT, END, "So.", ""])
 texts = st.lists(st.lists(steps, max_size=9), min_size=1, max_size=3)
-
-
-def places(rows: list[Row]) -> list[tuple[int | None, ...]]:
-    return [row.steps for row in rows]
 
 
 @given(texts)
@@ -63,7 +68,7 @@ def test_a_likeness_says_what_the_texts_are(columns):
 @given(st.lists(steps.filter(bool), max_size=9), st.lists(steps, max_size=4), st.lists(steps, max_size=4))
 def test_a_shared_beginning_stands_row_by_row(shared, one, other):
     rows = align([shared + one, shared + other])
-    assert places(rows)[: len(shared)] == [(number, number) for number in range(len(shared))]
+    assert [row.steps for row in rows[: len(shared)]] == [(number, number) for number in range(len(shared))]
     assert parting(rows) >= len(shared)
 
 
@@ -74,63 +79,55 @@ def test_a_text_beside_itself_never_parts(columns):
     assert len(rows) == parting(rows) == len(known)
 
 
-def test_a_step_more_stands_alone_and_the_rest_lines_up_again():
-    rows = align([[ONE, TWO, THREE, END], [ONE, TWO, WAIT, THREE, END]])
-    assert places(rows) == [(0, 0), (1, 1), (None, 2), (2, 3), (3, 4)]
-    assert parting(rows) == 2
+@pytest.mark.parametrize(
+    ("columns", "steps", "likeness", "parts_at"),
+    [
+        (
+            [[ONE, TWO, THREE, END], [ONE, TWO, WAIT, THREE, END]],
+            [(0, 0), (1, 1), (None, 2), (2, 3), (3, 4)],
+            [SAME, SAME, None, SAME, SAME],
+            2,
+        ),
+        (
+            [[ONE, THREE, END], [ONE, WAIT, WRONG, END]],
+            [(0, 0), (None, 1), (1, 2), (2, 3)],
+            [SAME, None, ALIKE, SAME],
+            1,
+        ),
+        ([[ONE, THREE, END], [ONE, WAIT]], [(0, 0), (1, 1), (2, None)], [SAME, OTHER, None], 1),
+        ([["Two  and\ntwo."], ["Two and two."]], [(0, 0)], [SAME], 1),
+        ([[ONE, THREE], [ONE, ""]], [(0, 0), (1, 1)], [SAME, None], 2),
+    ],
+    ids=["a step more", "steps that are alike", "nothing in common", "white space", "a live step"],
+)
+def test_what_is_the_same_or_alike_lines_up_and_the_rest_stands_by_its_number(columns, steps, likeness, parts_at):
+    rows = align(columns)
+    assert [row.steps for row in rows] == steps
+    assert [row.likeness[0] for row in rows] == likeness
+    assert parting(rows) == parts_at
 
 
-def test_steps_that_are_alike_share_a_row():
-    rows = align([[ONE, THREE, END], [ONE, WAIT, WRONG, END]])
-    assert places(rows) == [(0, 0), (None, 1), (1, 2), (2, 3)]
-    assert [row.likeness[0] for row in rows] == [SAME, None, ALIKE, SAME]
-
-
-def test_steps_that_have_nothing_in_common_stand_by_their_number():
-    rows = align([[ONE, THREE, END], [ONE, WAIT]])
-    assert places(rows) == [(0, 0), (1, 1), (2, None)]
-    assert rows[1].likeness == (OTHER,)
-    assert parting(rows) == 1
-
-
-def test_a_third_text_is_lined_up_with_the_first_two():
+def test_a_third_text_is_lined_up_with_the_first_two_and_shorter_ones_have_not_parted():
     rows = align([[ONE, THREE, END], [ONE, WAIT, THREE, END], [ONE, WAIT, WRONG, END]])
-    assert places(rows) == [(0, 0, 0), (None, 1, 1), (1, 2, 2), (2, 3, 3)]
-    assert rows[1].likeness == (None, SAME)
-    assert rows[2].likeness == (SAME, ALIKE)
+    assert [row.steps for row in rows] == [(0, 0, 0), (None, 1, 1), (1, 2, 2), (2, 3, 3)]
+    assert [row.likeness for row in rows[1:3]] == [(None, SAME), (SAME, ALIKE)]
+    rows = align([[ONE, TWO, END], [ONE], []])
+    assert parting(rows) == len(rows) == 3
+    assert (align([]), parting([])) == ([], 0)
 
 
 def test_too_many_steps_to_compare_stand_by_number(monkeypatch):
     monkeypatch.setattr(differences, "MOST_PAIRS", 1)
     rows = align([[ONE, THREE, END], [ONE, WAIT, WRONG, END]])
-    assert places(rows)[:3] == [(0, 0), (1, 1), (None, 2)]
+    assert [row.steps for row in rows[:3]] == [(0, 0), (1, 1), (None, 2)]
 
 
-def test_a_text_that_is_not_as_long_has_not_parted_and_no_texts_have_no_rows():
-    assert align([]) == []
-    assert parting([]) == 0
-    rows = align([[ONE, TWO, END], [ONE], []])
-    assert parting(rows) == len(rows) == 3
-
-
-def test_white_space_makes_no_difference():
-    assert align([["Two  and\ntwo."], ["Two and two."]])[0].likeness == (SAME,)
-
-
-def test_the_steps_of_a_trace_are_those_of_its_thinking():
-    policy: Keywords = keywords(Keywords.Settings())
-    trace = run(policy, [f"{ONE}\n\n{TWO}</think>\n\n{END}"]).trace
-    assert thinking_steps(trace) == [ONE, TWO]
-
-
-def test_what_a_live_step_is_like_is_not_known_yet():
-    whole = run(keywords(Keywords.Settings()), [f"{ONE}\n\n{TWO}</think>\n\n{END}"]).trace.events
-    closed = next(index for index, event in enumerate(whole) if isinstance(event, ThinkingClosed))
-    trace = Trace.of(whole[: closed - 2])
-    assert thinking_steps(trace, live=True) == [ONE, ""]
-    rows = align([[ONE, THREE], thinking_steps(trace, live=True)])
-    assert places(rows) == [(0, 0), (1, 1)]
-    assert parting(rows) == 2
+def test_the_steps_of_a_trace_are_those_of_its_thinking_and_a_live_one_is_not_known_yet():
+    whole = run(keywords(), [f"{ONE}\n\n{TWO}</think>\n\n{END}"]).trace
+    assert thinking_steps(whole) == [ONE, TWO]
+    assert thinking_steps(run(keywords(), [f"{ONE}\n\n</think>\n\n{END}"]).trace) == [ONE], "a tag alone is no step"
+    closed = next(index for index, event in enumerate(whole.events) if isinstance(event, ThinkingClosed))
+    assert thinking_steps(Trace.of(whole.events[: closed - 2]), live=True) == [ONE, ""]
 
 
 @pytest.mark.parametrize(
@@ -174,18 +171,176 @@ def test_a_step_is_compared_with_the_one_before(text, earlier, expected):
     assert change(text, "", [earlier]) == expected
 
 
-def test_a_lookahead_that_was_replaced_counts_before_the_steps():
+def test_a_lookahead_that_was_replaced_counts_first_then_the_newest_value():
     found = change("Wait, that makes 12 apples for 3 people.", "Wait, that makes 15 apples for 3 people.", ["Hm."])
     assert found == Change(Effect.CORRECTED, "15", "12")
-
-
-def test_the_newest_value_of_an_equation_is_what_is_compared():
     assert change("So 2 + 2 = 4.", "", ["2 + 2 = 5.", "No, 2 + 2 = 4."]) == REPEATED
 
 
 def test_only_a_takeover_of_the_large_model_changes_anything():
-    small = Piece(Author.SMALL, 0, 0, 0.0)
-    small.insert("2 + 2 = 5.")
-    again = Piece(Author.SMALL, 1, 10, 0.0)
-    again.insert("2 + 2 = 4.")
-    assert change_of([small, again], 1) is None
+    takeover = TakeoverStarted(0.0, "reflection", None, 9, 0)
+    pieces: list[Piece] = []
+    for author, text in (
+        (SMALL, "2 + 2 = 5."),
+        (SMALL, "2 + 2 = 4."),
+        (LARGE, "No, 2 + 2 = 6."),
+        (LARGE, "So 2 + 2 = 6."),
+    ):
+        pieces.append(Piece(author, 0, 0, 0.0, takeover=takeover if author is LARGE else None))
+        pieces[-1].insert(text)
+    expected = [None, None, Change(Effect.CORRECTED, "4", "6"), REPEATED]
+    assert [change_of(pieces, index) for index in range(len(pieces))] == expected
+
+
+# A second opinion
+
+
+SLIP = "So 2 + 2 is 5.\n\nThe rest is easy.</think>\n\nIt is 5."
+
+
+def four(_before: str, token: str) -> str:
+    """What a model writes that knows better."""
+    return " 4" if token == " 5" else token
+
+
+def opinion_of(done: Run, large: ScriptedEngine) -> Opinion:
+    """The opinion, applied to the trace of the run."""
+    return applied(done, *[item for item in SecondOpinion(large, done.trace).read() if isinstance(item, OpinionGiven)])
+
+
+def applied(done: Run, given: OpinionGiven) -> Opinion:
+    done.trace.apply(given)
+    found = Opinion.of(done.trace)
+    assert found
+    return found
+
+
+def test_it_names_the_tokens_and_what_the_large_model_would_have_written_and_ranks_them():
+    done = run(Never(), [SLIP])
+    large = ScriptedEngine(
+        name="large",
+        expects=lambda before, token: " hard" if token == " easy" else four(before, token),
+        scored=lambda before, _: -9.0 if "It is" in before else -0.1,
+    )
+    found = opinion_of(done, large)
+    assert [done.trace.text[place.start : place.end] for place in found.disagreements] == [" 5", " easy", " 5"]
+    place = found.disagreements[0]
+    assert (place.start, place.expected.text, place.step) == (SLIP.index(" 5"), " 4", 0)
+    assert (place.is_strong, place.sequel) == (True, Sequel.MISSED)
+    assert found.ranked[0].start == SLIP.rindex(" 5")
+    assert [place.nats for place in found.ranked] == sorted((place.nats for place in found.ranked), reverse=True)
+    assert (found.given.model, found.is_whole) == ("large", True)
+    assert done.trace.seconds == (done.trace.ended.at if done.trace.ended else None)
+    done.trace.apply(TextDiscarded(1.0, found.given.length - 2, "5.", 2))
+    assert done.trace.opinion is None, "a text that is rewritten loses it"
+
+
+def test_a_mild_disagreement_is_no_missed_takeover_nor_is_an_unlikely_token_among_many_any():
+    done = run(Never(), [SLIP])
+    token = ScoredToken(1, "So", -2.0, (Alternative(2, "Now", -0.5), Alternative(1, "So", -2.0)))
+    found = applied(done, OpinionGiven(0.0, "large", done.trace.length, (token,)))
+    assert [place.sequel for place in found.disagreements] == [None]
+    assert found.strong == found.missed == []
+    possible = ScoredToken(1, "So", -5.0, (Alternative(2, "Now", -4.5), Alternative(3, "Then", -4.6)))
+    assert opinion.disagreement(possible) == pytest.approx(0.5)
+    assert (opinion.essential(possible).alternatives, opinion.essential(token)) == ((), token)
+
+
+def test_a_disagreement_that_a_takeover_follows_is_not_missed_and_what_the_large_model_wrote_is_not_marked():
+    done = run(keywords(), small=["2 + 2 is 5.\n\nWait, that is", "\n\nDone.</think>\n\n4"], large=["Wait, it is 4."])
+    found = opinion_of(done, ScriptedEngine(name="large", expects=four))
+    assert [place.sequel for place in found.disagreements] == [Sequel.TAKEN_OVER]
+    assert found.missed == []
+    own = run(keywords(), small=["First.\n\nWait, that is", "\n\nDone.</think>\n\n4"], large=["Wait, it is 5."])
+    assert opinion_of(own, ScriptedEngine(name="large", expects=four)).disagreements == []
+
+
+def long_run() -> Run:
+    return run(Never(), small=["".join(f"Step {n} of many is written here.\n\n" for n in range(200)) + "</think>\n\n4"])
+
+
+def test_progress_comes_after_every_portion_and_each_token_is_read_once_and_a_server_reads_all_at_once():
+    done, large = long_run(), ScriptedEngine(name="large")
+    *progress, given = SecondOpinion(large, done.trace).read()
+    read = [item.tokens for item in progress if isinstance(item, OpinionProgress)]
+    assert len(read) > 3
+    assert read == sorted(set(read))
+    assert progress[-1] == OpinionProgress(read[-1], read[-1])
+    assert isinstance(given, OpinionGiven)
+    assert "".join(token.text for token in given.tokens) == done.trace.text
+    assert given.handoff.prefilled == sum(call.prefilled for call in large.calls)
+    assert given.handoff.reused == sum(call.reused for call in large.calls) > 0
+    assert given.handoff.seconds > 0
+    assert sum(call.prefilled for call in large.calls) < 1.1 * done.trace.tokens + large.sessions[0].prompt_tokens
+    server = ScriptedEngine(name="large").with_card(location="gpu.example")
+    *_, given = SecondOpinion(server, done.trace).read()
+    assert (len(server.calls), type(given)) == (1, OpinionGiven)
+
+
+def test_stopped_it_covers_what_was_read_until_then():
+    done = long_run()
+    reading = SecondOpinion(ScriptedEngine(name="large"), done.trace)
+    given: OpinionProgress | OpinionGiven | None = None
+    for number, given in enumerate(reading.read()):  # noqa: B007 - the last one is looked at
+        if number == 1:
+            reading.stop()
+    assert isinstance(given, OpinionGiven)
+    assert 0 < given.length < done.trace.length
+    assert not applied(done, given).is_whole
+
+
+def test_stopped_before_the_first_portion_or_with_a_model_that_dies_there_is_no_opinion_and_no_session():
+    done = run(Never(), [SLIP])
+    large = ScriptedEngine(name="large", before_token=lambda _: reading.stop())
+    reading = SecondOpinion(large, done.trace)
+    assert list(reading.read()) == []
+    dying = ScriptedEngine(name="large", faults=[Fault(0, EngineLost("Gone.", "Start it."))])
+    with pytest.raises(EngineLost):
+        list(SecondOpinion(dying, done.trace).read())
+    assert all(session.closed for session in (*large.sessions, *dying.sessions))
+
+
+def test_a_large_model_that_cannot_score_says_what_would_help():
+    server = ScriptedEngine(name="R1-32B").with_card(returns_scores=False, location="gpu.example")
+    with pytest.raises(EngineRefused, match=r"R1-32B on gpu.example .* vLLM"):
+        SecondOpinion(server, run(Never(), [SLIP]).trace)
+    with pytest.raises(SettingsError, match="large model"):
+        SecondOpinion(None, run(Never(), [SLIP]).trace)
+    with pytest.raises(SettingsError, match="no text"):
+        SecondOpinion(ScriptedEngine(), Trace())
+
+
+def test_half_characters_and_another_closing_tag_are_passed_over():
+    text = "Grün.\n</think>\nIt is 4."
+    tokens = [
+        ScoredToken(None, token, 0.0) for token in ("Gr", "\ufffd", "\ufffd", "n", ".\n", "</thought>", "\nIt", " is")
+    ]
+    found = [text[start:end] for start, end in spans(text, tokens)]
+    assert found == ["Gr", "", "", "n", ".\n", "", "\nIt", " is"]
+
+
+def slip_of(text: str) -> tuple[int, str]:
+    """Where the first wrong value of a multiplication stands, and the right one."""
+    for line in re.finditer(r"(\d{5}) is odd, times 7 plus 1 is (\d{5})", text):
+        right = f"{DemoStep(1, int(line[1])).value:05}"
+        if line[2] != right:
+            return line.start(2), right
+    raise AssertionError("The small model made no mistake.")
+
+
+@pytest.mark.slow
+def test_the_large_demo_model_finds_the_slip_of_the_small_one_at_its_very_digit(demo_pair):
+    alone = DEMO_SETTINGS.model_copy(update={"policy": Never.Settings()})
+    problem = json.loads(READY_PROBLEMS.read_text(encoding="utf-8").splitlines()[0])["problem"]
+    trace = Trace.of(solve(demo_pair, ask(problem, alone), alone))
+    *_, given = SecondOpinion(demo_pair.large, trace).read()
+    assert isinstance(given, OpinionGiven)
+    trace.apply(given)
+    found = Opinion.of(trace)
+    assert found
+    slip = found.strong[0]
+    assert slip.sequel is Sequel.MISSED
+    start, right = slip_of(trace.text)
+    assert any(start <= each.start < start + len(right) for each in found.strong)
+    first = min(found.strong, key=lambda each: each.start)
+    assert first.expected.text == right[first.start - start]

@@ -1,4 +1,7 @@
-"""Policies are found, described and configured through the registry alone; other packages can bring their own."""
+"""Policies are found, described and configured through the registry alone; other packages can bring their own.
+
+Such plug-ins are those of docs/examples, which are run here.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from after_a_long_step import LONG_STEP, AfterALongStep
+from agreement import DISAGREEMENT, Agreement
+from mentor import MENTOR, Mentor
+from periodic import PERIODIC, Periodic
 from pydantic import ValidationError
+from self_check import REJECTED, SelfCheck
+from triggers import OVERCONFIDENCE, UNPRODUCTIVE, Triggers
 
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.run import Pair, RunSettings, unmet_need
+from baton_reasoning.core.thinking.events import Finish, Judged, Scored, TakeoverStarted, Tried
+from baton_reasoning.core.thinking.interruptions import Control
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
-from baton_reasoning.core.thinking.policy import PolicySettings
-from baton_reasoning.core.thinking.reasons import SHARED_REASONS
+from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyContext, PolicySettings
+from baton_reasoning.core.thinking.reasons import OPENING, SHARED_REASONS
 from baton_reasoning.core.thinking.registry import (
     COMMON_POLICIES,
     PACKAGE,
@@ -31,67 +40,55 @@ from baton_reasoning.core.thinking.registry import (
     policy_title,
     settings_for,
     with_advice,
+    with_values,
 )
+from tests.core.thinking.running import LARGE, SMALL, Run, run
+from tests.fakes.scripted import ScriptedEngine
 
+Install = Callable[[str, str], None]
 every_policy = pytest.mark.parametrize("policy", POLICIES.values(), ids=list(POLICIES))
 
 
 @every_policy
-def test_a_policy_describes_itself(policy):
+def test_a_policy_describes_itself_its_parameters_reasons_presets_and_arms(policy):
     assert POLICIES[policy.name] is policy
     assert policy.title
     assert policy.summary.endswith(".")
     assert policy.Settings().policy == policy.name
     assert isinstance(POLICIES.of(policy.Settings())(), policy)
-
-
-@every_policy
-def test_every_parameter_has_a_title_and_a_description(policy):
     parameters = {name: field for name, field in policy.Settings.model_fields.items() if name != "policy"}
     assert all(field.title and field.description for field in parameters.values())
     assert set(policy.main_parameters) <= set(parameters)
-
-
-@every_policy
-def test_every_reason_has_a_label(policy):
     assert all(POLICIES.reason(reason.id) == reason for reason in policy.reasons)
-
-
-@every_policy
-def test_presets_and_arms_are_settings_of_the_policy(policy):
     for settings in [*policy.presets.values(), *(arm.settings for arm in policy.arms)]:
         assert isinstance(settings, policy.Settings)
-    if policy.presets:
-        assert next(iter(policy.presets.values())) == policy.Settings()
+        chosen = RunSettings(policy=settings)
+        assert RunSettings.model_validate_json(chosen.model_dump_json()) == chosen
+    assert next(iter(policy.presets.values()), policy.Settings()) == policy.Settings()
+    assert list(policy.preset_summaries) == list(policy.presets)[1:]
+    assert len({policy_summary(policy, preset) for preset in policy.presets}) == len(policy.presets)
 
 
-@every_policy
-def test_settings_survive_json(policy):
-    settings = RunSettings(policy=policy.Settings())
-    assert RunSettings.model_validate_json(settings.model_dump_json()) == settings
-
-
-@given(st.text(st.characters(codec="ascii")))
-def test_a_reason_that_is_not_registered_is_named_by_its_id(id):
-    assert POLICIES.reason(id).label == id or id in POLICIES._reasons
-
-
-def test_names_of_reasons_and_arms_are_unique():
+def test_names_of_reasons_and_arms_are_unique_and_an_unknown_reason_is_named_by_its_id():
     reasons = {reason for policy in POLICIES.values() for reason in policy.reasons} | set(SHARED_REASONS)
     arms = [arm.name for policy in POLICIES.values() for arm in policy.arms]
     assert len({reason.id for reason in reasons}) == len(reasons), "policies share a reason, or have different ids"
     assert len({reason.label for reason in reasons}) == len(reasons), "two reasons have one label"
     assert len(set(arms)) == len(arms)
+    assert POLICIES.reason("of another version").label == "of another version"
+    titles = [POLICIES[name].title for name in COMMON_POLICIES]
+    assert titles == ["Keywords", "Every step", "Small only", "Large only"], "these need no explanation"
+    controls = [policy.name for policy in POLICIES.values() if policy.is_control]
+    assert next(iter(POLICIES)) == "keywords"
+    assert list(POLICIES)[-len(controls) :] == controls, "they come last"
+    assert controls[:2] == ["never", "always"]
 
 
-def test_a_policy_that_is_not_installed_is_refused_with_the_list():
+def test_what_is_not_installed_or_of_another_policy_is_refused():
     with pytest.raises(SettingsError, match="Choose one of keywords, "):
         POLICIES.of(PolicySettings(policy="majority"))
     with pytest.raises(ValidationError, match="choose one of keywords, "):
         RunSettings.model_validate({"policy": {"policy": "majority"}})
-
-
-def test_a_parameter_of_another_policy_is_refused():
     with pytest.raises(ValidationError, match="tau"):
         RunSettings.model_validate({"policy": {"policy": "keywords", "tau": 1}})
 
@@ -101,6 +98,8 @@ def test_another_policy_takes_over_the_values_that_a_person_changed():
     assert chosen == EveryStep.Settings(n1=7, c=3)
     assert settings_for("random", chosen) == RandomTakeover.Settings(n1=7)
     assert settings_for("never", chosen) == Never.Settings()
+    assert with_values(Never.Settings(), {"p": 0.5}) == Never.Settings()
+    assert with_values(RandomTakeover.Settings(n1=7), {"p": 3}) == RandomTakeover.Settings(n1=7), "out of bounds"
 
 
 def test_a_preset_is_known_by_its_values():
@@ -110,18 +109,14 @@ def test_a_preset_is_known_by_its_values():
     assert own_values(Keywords.presets["paper"].model_copy(update={"n1": 21})) == {"n1": 21}
 
 
-@every_policy
-def test_every_preset_but_the_first_has_a_summary_of_its_own(policy):
-    assert list(policy.preset_summaries) == list(policy.presets)[1:]
-    assert len({policy_summary(policy, preset) for preset in policy.presets}) == len(policy.presets)
-
-
 def test_a_title_names_policy_preset_and_changes():
     assert policy_title(Keywords.Settings()) == "Keywords"
     assert policy_title(Keywords.presets["paper"]) == "Keywords (paper)"
     assert (
         policy_title(Keywords.presets["paper"].model_copy(update={"c": 3})) == "Keywords (paper), reflections allowed 3"
     )
+    several = Keywords.Settings(n3=100, n1=2, c=3)
+    assert policy_title(several) == "Keywords, tokens per takeover 2, reflections allowed 3, …"
     assert policy_title(Keywords.Settings(one_cue=True)) == "Keywords, one cue per class on"
     assert policy_title(Keywords.Settings(n1=18), advised=Keywords.Settings(n1=18)) == "Keywords"
 
@@ -131,9 +126,6 @@ def test_advice_fills_in_what_a_person_left_alone():
     assert with_advice(Keywords.Settings(), advised) == advised
     assert with_advice(RandomTakeover.Settings(), advised) == RandomTakeover.Settings(n1=18)
     assert with_advice(Keywords.Settings(c=3, n2=9), advised) == Keywords.Settings(c=3, n1=18, n2=9)
-
-
-Install = Callable[[str, str], None]
 
 
 @pytest.fixture
@@ -156,7 +148,7 @@ def install(tmp_path, monkeypatch):
 COIN = """
 from typing import Literal
 from baton_reasoning.core.thinking.policy import Policy, PolicySettings
-from baton_reasoning.core.thinking.reasons import SHARED_REASONS
+from baton_reasoning.core.thinking.reasons import OPENING, SHARED_REASONS
 from baton_reasoning.core.thinking.reasons import TakeoverReason
 
 class Coin(Policy):
@@ -168,11 +160,6 @@ class Coin(Policy):
     class Settings(PolicySettings):
         policy: Literal[{name!r}] = {name!r}
 """
-
-
-def test_the_policies_that_are_offered_first_need_no_explanation():
-    titles = [POLICIES[name].title for name in COMMON_POLICIES]
-    assert titles == ["Keywords", "Every step", "Small only", "Large only"]
 
 
 def test_an_installed_package_brings_a_policy(install):
@@ -202,3 +189,154 @@ def test_the_table_names_every_policy_in_the_words_of_the_menus():
     rows = re.findall(r"^\| `([\w-]+)` \| ([^|]+) \| [^|]+ \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     own = [policy for policy in POLICIES.values() if policy.__module__.startswith(PACKAGE)]  # plug-ins may be installed
     assert sorted(rows) == sorted((policy.name, policy.summary) for policy in own)
+
+
+# The plug-ins of docs/examples
+BETTER = ["Better.\n\nNo"] * 3
+
+
+def reasons(done: Run) -> list[str]:
+    return [takeover.reason for takeover in done.all(TakeoverStarted)]
+
+
+class Reading(Policy):
+    title = "Reading"
+    default_writer = LARGE
+    needs = Needs(alternatives=20)
+
+
+@pytest.mark.parametrize(
+    ("policy", "author", "lacks", "told"),
+    [
+        (Agreement, LARGE, "returns_scores", "needs the probabilities of a text, and large gives none"),
+        (SelfCheck, SMALL, "returns_alternatives", "needs probabilities, and small gives none"),
+        (Triggers, SMALL, "returns_alternatives", "needs the probabilities of each token, and small gives none"),
+        (Reading, LARGE, "returns_alternatives", "needs the probabilities of each token, and large gives none"),
+    ],
+)
+def test_what_a_policy_needs_is_asked_of_the_model_that_has_to_give_it(policy, author, lacks, told):
+    cards = Pair(ScriptedEngine(), ScriptedEngine(name="large")).cards
+    assert unmet_need(policy, cards) is None
+    lacking = {each: ScriptedEngine(name=each.value).with_card(**{lacks: False}).card for each in cards}
+    assert told in str(unmet_need(policy, cards | {author: lacking.pop(author)}))
+    if not policy.needs.judge:
+        assert unmet_need(policy, cards | lacking) is None, "the other one need not give any"
+    assert "needs a large model" in str(unmet_need(policy, {SMALL: cards[SMALL]}))
+
+
+def test_after_a_long_step_only_the_large_model_writes():
+    small = ["One.\n\nTwo is a long step.\n\n", "Four.</think>"]
+    done = run(AfterALongStep(AfterALongStep.Settings(tokens=6)), small, ["Three is long as well.\n\n"])
+    assert [author for author, text in done.told if text.strip()] == ["small", "small", "large", "small"]
+    assert reasons(done) == [LONG_STEP.id]
+
+
+def test_agreement_has_a_step_rewritten_that_the_large_model_finds_unlikely():
+    small = ["One.\n\nNo", "Two.\n\nNo", "End.</think>Four.\n\nFive."]
+    large = ScriptedEngine(*BETTER, name="large", scored=lambda _, token: -9.0 if "Two" in token else -0.1)
+    done = run(Agreement(Agreement.Settings(bound=-1.0)), small, large)
+    assert reasons(done) == [DISAGREEMENT.id]
+    assert done.trace.text.startswith("One.\n\nBetter.\n\nEnd.")
+    scored = ["".join(token.text for token in event.tokens) for event in done.all(Scored)]
+    assert scored == ["One.\n\n", "Two.\n\n", "End.</think>"], "neither its own step nor the answer"
+    assert [token.logprob for token in done.all(Scored)[0].tokens] == pytest.approx([-0.1] * 3)
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "judges", "expected"),
+    [
+        (["yes", "Yes", "YES"], [], [SMALL] * 3, []),
+        (["yes", "no", "yes"], ["3"], [SMALL, SMALL, LARGE, SMALL], [REJECTED.id]),
+        (["no", "No", "NO"], ["8", "9", "7"], [SMALL, LARGE] * 3, []),
+    ],
+)
+def test_self_check_asks_the_large_model_where_the_small_one_is_unsure(small, large, judges, expected):
+    engine = ScriptedEngine("One.\n\nNo", "Two.\n\nNo", "End.</think>Four.\n\nSo.", marks=small)
+    done = run(SelfCheck(), engine, ScriptedEngine(*BETTER, name="large", marks=large))
+    assert [event.author for event in done.all(Judged)] == judges
+    assert reasons(done) == expected
+    assert done.trace.text.startswith("One.\n\nBetter.\n\n" if expected else "One.\n\nTwo.\n\n")
+    over = run(SelfCheck(), ScriptedEngine("One.\n\n", "", "Four.", marks=["yes"] * 9))
+    assert len(over.all(Judged)) == 1, "there is no step after it to check"
+
+
+def triggers(**settings: object) -> Triggers:
+    return Triggers(Triggers.Settings.model_validate({"plan_steps": 0, **settings}))
+
+
+def test_triggers_let_the_large_model_write_the_plan_also_in_a_text_that_is_taken_up():
+    done = run(triggers(plan_steps=2), ["End.</think>Four."], BETTER)
+    assert reasons(done) == [OPENING.id, OPENING.id]
+    assert done.trace.text.startswith("Better.\n\nBetter.\n\nEnd.")
+    first = run(triggers(plan_steps=2), [], BETTER, RunSettings(max_tokens=3))
+    again = run(triggers(plan_steps=2), ["End.</think>Four."], BETTER, before=first.trace)
+    assert reasons(again) == [OPENING.id, OPENING.id], "one before, and one after"
+    wavering = run(triggers(), ScriptedEngine("Wait, no.\n\nSo", chances=lambda _: (0.5, 0.5)), BETTER)
+    counted = dict(wavering.trace.counters)
+    assert Triggers(Triggers.Settings(), PolicyContext(counters=counted)).counters == counted != {}
+
+
+@pytest.mark.parametrize(
+    ("steps", "sure", "expected", "stands"),
+    [
+        ("Wait, no.\n\nWait, so.\n\n", False, [UNPRODUCTIVE.id], "Wait, no.\n\nWait, so.\n\nBetter."),
+        ("One.\n\nOne.\n\n", False, [UNPRODUCTIVE.id], "One.\n\nOne.\n\nBetter."),
+        ("Wait, no.\n\nSo.\n\nWait, so.\n\n", False, [], "Wait, no.\n\nSo.\n\nWait, so.\n\nEnd."),
+        ("One.\n\nTwo.\n\n", True, [OVERCONFIDENCE.id], "One.\n\nBetter."),
+    ],
+    ids=["hesitation", "repetition", "a step between", "extraordinary confidence"],
+)
+def test_going_in_circles_and_extraordinary_confidence_bring_the_large_model(steps, sure, expected, stands):
+    sure_of = "One" if sure else "never"
+    chances = {True: (1.0,), False: (0.5, 0.5)}
+    texts = (f"{steps}{'No' if sure else 'End.</think>Four.'}", "End.</think>Four.")
+    small = ScriptedEngine(*texts, chances=lambda body: chances[sure_of in body])
+    done = run(triggers(hesitations=2, confidence=-0.1), small, BETTER)
+    assert reasons(done) == expected
+    assert done.trace.text.startswith(stands)
+
+
+ALONE = "The sum is five, so 5.</think>Five."
+OTHERWISE = {"The": " sum is five", "The sum": " is five", "The sum is": " four, so 4."}
+"""What the large model writes after the small one's text: the first difference is in the fourth word."""
+
+
+def mentored(mark: str, chance: float = 1.0, large: ScriptedEngine | None = None, *controls: Control) -> Run:
+    def go_on(_: object, body: str) -> str:
+        return ALONE.removeprefix(body) if ALONE.startswith(body) else ""
+
+    large = large or ScriptedEngine(continue_with=lambda _, body: OTHERWISE.get(body, " and so on"), name="large")
+    policy = Mentor(Mentor.Settings(chance=chance, tokens=4))
+    return run(policy, ScriptedEngine(continue_with=go_on, marks=mark * 99), large, interruptions=controls)
+
+
+def test_under_mentor_both_models_try_to_go_on_and_the_small_one_chooses():
+    other, own, alone = mentored("B"), mentored("A"), mentored("B", chance=0)
+    assert other.trace.text.startswith("The sum is four, so 4")
+    assert reasons(other)[0] == MENTOR.id
+    assert [tried.text for tried in other.all(Tried)][:4] == [" sum is five", " is five", " four, so 4", ", so 5"]
+    assert other.all(Judged)[0].author is SMALL
+    assert (own.trace.text, reasons(own), bool(own.all(Judged))) == (ALONE, [], True)
+    assert (alone.trace.text, alone.all(Tried)) == (ALONE, [])
+    tried = sum(len(each.tokens) for each in own.all(Tried))
+    assert sum(total.tried for total in own.trace.totals.values()) == tried > 0, "none of them in the text"
+    control = Control()
+    stopping = ScriptedEngine(" sum", name="large", before_token=lambda _: control.stop())
+    stopped = mentored("A", 1.0, stopping, control)
+    assert (stopped.trace.finish, stopped.trace.text) == (Finish.STOPPED, "The sum")
+    assert [each.author for each in stopped.all(Tried)] == [LARGE]
+
+
+def test_periodic_gives_every_third_step_to_the_large_model_counted_on_in_a_text_that_is_taken_up():
+    def periodic() -> Periodic:
+        return Periodic(Periodic.Settings(every=3))
+
+    steps = ["One.\n\nTwo.\n\n", "Four.\n\nFive.\n\n", "Seven.</think>\n\nEnd."]
+    done = run(periodic(), steps, ["Three.\n\n", "Six.\n\n"])
+    authors = [step.pieces[0].author for step in done.trace.steps]
+    assert authors[:7] == [SMALL, SMALL, LARGE, SMALL, SMALL, LARGE, SMALL]
+    assert set(reasons(done)) == {PERIODIC.id}
+    first = run(periodic(), steps, [], RunSettings(max_tokens=5))
+    again = run(periodic(), [" And.\n\n"], ["Three.</think>"], before=first.trace)
+    assert reasons(first) == []
+    assert [piece.author for piece in again.trace.pieces][-2:] == [SMALL, LARGE]

@@ -1,43 +1,96 @@
-"""A trace tells a run: pieces, steps, totals; and it is the same again from the stored events."""
+"""A trace tells a run: pieces, steps, totals, bills; and its events survive JSON, also those of other versions."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
+import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.engines.base import Handoff, Stop
+from baton_reasoning.core.engines.base import (
+    Alternative,
+    Handoff,
+    Message,
+    ModelCard,
+    Passing,
+    ScoredToken,
+    Stop,
+    Token,
+)
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.usage import RequestUsage, Usage
 from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.models.options import (
+    DemoModel,
+    HubFile,
+    LocalFile,
+    ModelOverrides,
+    ServerUrls,
+    ThinkingTags,
+)
+from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.run import run as run_pair
 from baton_reasoning.core.thinking import events
-from baton_reasoning.core.thinking.events import Finish, TokenWritten
+from baton_reasoning.core.thinking.cues import Category, Cue
+from baton_reasoning.core.thinking.events import (
+    SCHEMA,
+    Event,
+    Finish,
+    HandedOver,
+    Prefetched,
+    RunStarted,
+    TextDiscarded,
+    ThinkingClosed,
+    TokenWritten,
+    UsageReported,
+    WriteStarted,
+)
+from baton_reasoning.core.thinking.interruptions import Control
 from baton_reasoning.core.thinking.policies.keywords import REFLECTION, Keywords
+from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.policies.step_score import SCORE
 from baton_reasoning.core.thinking.reasons import OPENING
+from baton_reasoning.core.thinking.requests import Until
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.trace_json import event_to_json, trace_from_lines, trace_to_json
-from tests.core.thinking.running import keywords, run
-from tests.fakes.scripted import QUESTION
-
-SMALL, LARGE = Author.SMALL, Author.LARGE
+from baton_reasoning.core.thinking.trace_json import (
+    KINDS,
+    NOT_KNOWN,
+    event_from_json,
+    event_to_json,
+    events_from_json,
+    trace_from_lines,
+    trace_to_json,
+)
+from tests.core.thinking.running import LARGE, SMALL, keywords, run
+from tests.fakes.charging import ChargingEngine, ChargingSession
+from tests.fakes.scripted import QUESTION, ScriptedEngine
 
 
 @pytest.fixture
 def reflective():
     return run(
-        keywords(Keywords.presets["baton"].model_copy(update={"n1": 3})),
+        keywords(Keywords.Settings(n1=3)),
         small=["First, add them.\n\nWait, is that right", " So four.\n\nDone.</think>\n\nIt is 4."],
         large=["Two and two is four. And"],
     )
 
 
-def token(author: Author, text: str, at: float, ends_step: bool = False) -> TokenWritten:
+def token(author: Author, text: str, at: float = 0.0, ends_step: bool = False) -> TokenWritten:
     return TokenWritten(at, author, 1, text, ends_step=ends_step)
 
 
-def test_a_piece_is_what_one_author_wrote_of_one_step(reflective):
+def started(thinking: bool = True, **settings: object) -> RunStarted:
+    return RunStarted(0.0, QUESTION, "never", settings, 0, None, None, 0, thinking)
+
+
+def test_pieces_and_steps_tell_who_wrote_what_and_why(reflective):
+    trace = reflective.trace
     assert reflective.told == [
         ("small", "First, add them.\n\n"),
         ("large", "Two and two is four."),
@@ -45,255 +98,414 @@ def test_a_piece_is_what_one_author_wrote_of_one_step(reflective):
         ("small", "Done.</think>\n\n"),
         ("small", "It is 4."),
     ]
-    assert [piece.step for piece in reflective.trace.pieces] == [0, 1, 1, 2, 3]
-    assert [step.text for step in reflective.trace.steps][1] == "Two and two is four. So four.\n\n"
-
-
-def test_a_takeover_knows_its_reason_cue_handoff_and_the_lookahead_that_it_replaced(reflective):
-    piece = reflective.trace.pieces[1]
-    assert (piece.reason, piece.cue and piece.cue.word) == (REFLECTION.id, "Wait")
-    assert (piece.replaced, piece.replaced_tokens, piece.counters) == ("Wait,", 2, {})
-    assert piece.handoff is not None
-    assert piece.handoff.prefilled > 0
-
-
-def test_thinking_and_answer_are_told_apart(reflective):
-    trace = reflective.trace
+    assert [piece.step for piece in trace.pieces] == [0, 1, 1, 2, 3]
+    assert trace.steps[1].text == "Two and two is four. So four.\n\n"
+    took = trace.pieces[1]
+    assert (took.reason, took.cue and took.cue.word) == (REFLECTION.id, "Wait")
+    assert (took.replaced, took.replaced_tokens, took.counters) == ("Wait,", 2, {})
+    assert [piece.handoff is not None for piece in trace.pieces] == [True, True, True, False, False]
     assert trace.thinking_text.endswith("So four.\n\nDone.")
     assert trace.answer.strip() == "It is 4."
     assert [step.in_answer for step in trace.steps] == [False, False, False, True]
+    small, large = trace.totals[SMALL], trace.totals[LARGE]
+    assert (large.kept, small.discarded, trace.handoffs, large.takeovers) == (6, 2, 2, 1)
+    assert trace.large_share == 6 / (6 + small.kept)
+    assert trace.finish is Finish.END_OF_TEXT
+    parts = trace.parts()
+    assert [part.closing_tag for part in parts if part.closing_tag] == ["</think>"]
+    assert all(part.id is not None for part in parts)
+    summary = trace_to_json(trace)
+    assert (summary["finish"], summary["steps"], summary["tokens"]) == ("end of text", 4, trace.tokens)
+    assert (summary["thinking"], summary["answer"]) == (trace.thinking_text, trace.answer)
+    assert {author: total["kept"] for author, total in summary["totals"].items()} == {"small": small.kept, "large": 6}
+    told = summary["pieces"][1]
+    assert (told["author"], told["tokens"], told["cue"], told["cue_category"]) == ("large", 6, "Wait", "reflection")
 
 
-def test_totals_count_kept_and_discarded_tokens_by_author(reflective):
-    small, large = reflective.trace.totals[SMALL], reflective.trace.totals[LARGE]
-    assert (small.decoded - small.kept, large.kept) == (small.discarded, 6)
-    assert small.discarded == 2
-    assert reflective.trace.large_share == large.kept / (large.kept + small.kept)
-    assert (reflective.trace.handoffs, large.takeovers) == (2, 1)
-    assert reflective.trace.finish is Finish.END_OF_TEXT
+def test_speed_is_by_the_clock_without_the_handoff_and_without_writes_of_a_single_token():
+    def write(at: float, *texts: str) -> list[Event]:
+        tokens = [token(LARGE, text, at + (number + 1) / 10) for number, text in enumerate(texts)]
+        return [WriteStarted(at, LARGE, OPENING.id, 0), *tokens]
+
+    handed = HandedOver(5.0, LARGE, Handoff(0, 100, 5.0))
+    read = Trace.of([WriteStarted(0.0, LARGE, OPENING.id, 0), handed, token(LARGE, "a", 5.5), token(LARGE, "b", 6.0)])
+    assert read.totals[LARGE].tokens_per_second == read.pieces[0].tokens_per_second == 2.0
+    assert (read.totals[LARGE].handoff_seconds, read.seconds) == (5.0, 6.0)
+    alone = Trace.of(write(0, "a"))
+    assert (alone.totals[LARGE].tokens_per_second, alone.pieces[0].tokens_per_second) == (0.0, 0.0)
+    several = Trace.of([*write(0, "a"), *write(1, "b", "c", "d"), *write(2, "e")]).totals[LARGE]
+    assert several.tokens_per_second == pytest.approx(10)
+    assert several.decode_seconds == pytest.approx(0.5)
 
 
-def test_speed_is_by_the_clock_without_the_handoff():
-    trace = Trace.of(
-        [
-            events.WriteStarted(0.0, LARGE, OPENING.id, 0),
-            events.HandedOver(5.0, LARGE, Handoff(0, 100, 5.0)),
-            token(LARGE, "a", 5.5),
-            token(LARGE, "b", 6.0),
-        ]
-    )
-    assert trace.totals[LARGE].tokens_per_second == 2.0
-    assert trace.pieces[0].tokens_per_second == 2.0
-    assert (trace.totals[LARGE].prefilled, trace.seconds) == (100, 6.0)
-
-
-def test_what_a_model_reads_again_is_told_from_what_it_reads_first():
-    """The small model reads a prompt of 10 tokens, writes 5, and finds other text where its last 3 stood."""
-    trace = Trace.of(
-        [
-            events.HandedOver(0.0, SMALL, Handoff(0, 10, 0.0)),
-            *(token(SMALL, letter, 0.1) for letter in "abcde"),
-            events.HandedOver(0.2, LARGE, Handoff(0, 12, 0.0)),
-            events.TextDiscarded(0.2, 2, "cde", 3),
-            *(token(LARGE, letter, 0.3) for letter in "fghij"),
-            events.HandedOver(0.4, SMALL, Handoff(12, 5, 0.0)),
-        ]
-    )
-    assert (trace.totals[SMALL].prefilled, trace.totals[LARGE].prefilled) == (15, 12)
-    assert trace.totals[SMALL].reread == 2, "the last of the tokens that it wrote was never read"
-    assert trace.totals[LARGE].reread == 0
-
-
-def test_a_lost_cache_is_read_again_but_what_stood_outside_the_text_was_not_read():
-    def judged(reused: int, prefilled: int) -> events.Judged:
-        return events.Judged(0.0, ("0", "9"), (0.5, 0.5), Handoff(reused, prefilled, 0.0))
-
-    def tried(reused: int, prefilled: int) -> events.Tried:
-        return events.Tried(0.0, LARGE, 0, (), Stop.LIMIT, Handoff(reused, prefilled, 0.0))
-
-    read: list[tuple[events.Event, int]] = [
-        (judged(0, 30), 0),  # a text of 20 tokens, and a question of 10
-        (events.HandedOver(0.0, LARGE, Handoff(20, 1, 0.0)), 0),
-        (tried(21, 5), 0),
-        (judged(21, 12), 0),
-        (events.HandedOver(0.0, LARGE, Handoff(0, 23, 0.0)), 21),
-    ]
-    trace = Trace()
-    for event, again in read:
-        before = trace.totals[LARGE].reread
-        trace.apply(event)
-        assert trace.totals[LARGE].reread - before == again
+def test_drafts_are_counted_with_the_rejected_ones():
+    drafted, rejecting = {"drafted": True}, {"rejected_drafts": 2}
+    tokens = [TokenWritten(0.0, LARGE, 1, "a", **values) for values in (drafted, rejecting)]
+    trace = Trace.of([WriteStarted(0.0, LARGE, None, 0), *tokens])
+    for counted in trace.pieces[0], trace.totals[LARGE]:
+        assert (counted.accepted_drafts, counted.drafts) == (1, 3)
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30), st.integers(0, 12)), max_size=12))
 def test_each_position_that_is_read_a_second_time_counts_once(handoffs):
-    """Against the set of all positions that were ever in the cache."""
+    """Against the set of all positions that were ever in the cache; the last token of a write was never read."""
     trace, seen, again, held = Trace(), set[int](), 0, 0
     for kept, read, written in handoffs:
         reused = min(kept, held)
         again += len(seen & set(range(reused, reused + read)))
-        trace.apply(events.HandedOver(0.0, SMALL, Handoff(reused, read, 0.0)))
+        trace.apply(HandedOver(0.0, SMALL, Handoff(reused, read, 0.0)))
         for letter in "x" * written:
-            trace.apply(token(SMALL, letter, 0.0))
+            trace.apply(token(SMALL, letter))
         held = reused + read + max(0, written - 1)
         seen |= set(range(held))
     assert trace.totals[SMALL].reread == again
 
 
-def test_the_answer_begins_with_its_first_token_that_is_more_than_white_space():
-    thinking = events.RunStarted(0.0, QUESTION, "never", {}, 0, None, None, 0, True)
-    trace = Trace.of([thinking, token(SMALL, "Well.", 1.0), token(SMALL, "</think>", 2.0)])
-    assert trace.answer_began is None
-    for event in (events.ThinkingClosed(2.0, SMALL, 13, "</think>"), token(SMALL, "\n\n", 3.0), token(SMALL, "4", 4.0)):
+def test_a_lost_cache_is_read_again_but_what_stood_outside_the_text_was_not_read():
+    def judged(reused: int, prefilled: int) -> Event:
+        return events.Judged(0.0, ("0", "9"), (0.5, 0.5), Handoff(reused, prefilled, 0.0))
+
+    trace = Trace()
+    for event, again in [
+        (judged(0, 30), 0),  # a text of 20 tokens, and a question of 10
+        (HandedOver(0.0, LARGE, Handoff(20, 1, 0.0)), 0),
+        (events.Tried(0.0, LARGE, 0, (), Stop.LIMIT, Handoff(21, 5, 0.0)), 0),
+        (judged(21, 12), 0),
+        (HandedOver(0.0, LARGE, Handoff(0, 23, 0.0)), 21),
+    ]:
+        before = trace.totals[LARGE].reread
         trace.apply(event)
-    assert trace.answer_began == 4.0
-    trace.apply(token(SMALL, ".", 5.0))
-    trace.apply(events.TextDiscarded(6.0, 16, ".", 1))
-    assert trace.answer_began == 4.0
-    trace.apply(events.TextDiscarded(6.0, 15, "4", 1))
-    assert trace.answer_began is None
-    trace.apply(token(LARGE, "5", 7.0))
-    assert trace.answer_began == 7.0
-    plain = events.RunStarted(0.0, QUESTION, "never", {}, 0, None, None, 0, False)
-    assert Trace.of([plain, token(SMALL, "4", 0.5)]).answer_began == 0.5, "at once, without thinking"
+        assert trace.totals[LARGE].reread - before == again
 
 
-def test_writes_of_a_single_token_are_left_out_of_the_speed():
-    alone = Trace.of([events.WriteStarted(0.0, LARGE, OPENING.id, 0), token(LARGE, "a", 0.0001)])
-    assert (alone.totals[LARGE].tokens_per_second, alone.pieces[0].tokens_per_second) == (0.0, 0.0)
-
-    def write(at: float, *texts: str) -> list[events.Event]:
-        tokens = [token(LARGE, text, at + (number + 1) / 10) for number, text in enumerate(texts)]
-        return [events.WriteStarted(at, LARGE, OPENING.id, 0), *tokens]
-
-    trace = Trace.of([*write(0, "a"), *write(1, "b", "c", "d"), *write(2, "e")])
-    assert trace.totals[LARGE].tokens_per_second == pytest.approx(10)
-    assert trace.totals[LARGE].decode_seconds == pytest.approx(0.5)
+def test_the_answer_begins_with_its_first_token_that_is_more_than_white_space():
+    trace = Trace.of([started(), token(SMALL, "Well.", 1.0), token(SMALL, "</think>", 2.0)])
+    for event, began in [
+        (ThinkingClosed(2.0, SMALL, 13, "</think>"), None),
+        (token(SMALL, "\n\n", 3.0), None),
+        (token(SMALL, "4", 4.0), 4.0),
+        (token(SMALL, ".", 5.0), 4.0),
+        (TextDiscarded(6.0, 16, ".", 1), 4.0),
+        (TextDiscarded(6.0, 15, "4", 1), None),
+        (token(LARGE, "5", 7.0), 7.0),
+        (TextDiscarded(8.0, 5, "</think>\n\n5", 1), None),
+    ]:
+        trace.apply(event)
+        assert trace.answer_began == began
+    assert (trace.closed, trace.text) == (None, "Well."), "the thinking is open again"
+    assert Trace.of([started(False), token(SMALL, "4", 0.5)]).answer_began == 0.5, "at once, without thinking"
 
 
 def test_a_trial_is_kept_with_the_text_before_it_though_what_it_was_made_for_is_discarded():
     tried = events.Tried(1.0, SMALL, 6, (), Stop.LIMIT, Handoff(0, 0, 0.1))
-    trace = Trace.of(
-        [
-            token(SMALL, "Four.\n", 0.5, ends_step=True),
-            token(SMALL, "Wait", 0.7),
-            tried,
-            events.TextDiscarded(1.0, 6, "Wait", 1),
-            events.TextInserted(1.0, "</think>", "thinking budget"),
-        ]
-    )
+    first, rest = token(SMALL, "Four.\n", 0.5, ends_step=True), token(SMALL, "Wait", 0.7)
+    inserted = events.TextInserted(1.0, "</think>", "thinking budget")
+    trace = Trace.of([first, rest, tried, TextDiscarded(1.0, 6, "Wait", 1), inserted])
     assert [piece.tried for piece in trace.pieces] == [tried, None]
 
 
-def test_a_token_cut_by_a_discard_keeps_what_is_left_of_it():
-    trace = Trace.of(
+def test_a_discard_cuts_tokens_and_gives_the_number_of_its_step_to_the_next():
+    cut = Trace.of(
         [
-            events.WriteStarted(0.0, SMALL, None, 0),
-            token(SMALL, "One.", 0.1),
-            token(SMALL, "", 0.1),
-            token(SMALL, "\n\nWait", 0.2, ends_step=True),
-            token(SMALL, " a", 0.3),
-            events.TextDiscarded(0.4, 6, "Wait a", 1),
+            *(token(SMALL, "One."), token(SMALL, ""), token(SMALL, "\n\nWait", ends_step=True), token(SMALL, " a")),
+            TextDiscarded(0.4, 6, "Wait a", 1),
         ]
     )
-    assert trace.text == "One.\n\n"
-    assert trace.totals[SMALL].kept == 3
-    first, *incomplete = trace.pieces[0].tokens
-    assert first.id is not None
-    assert [token.id for token in incomplete] == [None, None], "the text of both was cut"
-
-
-def test_a_step_that_is_discarded_gives_its_number_to_the_next():
+    assert (cut.text, cut.totals[SMALL].kept) == ("One.\n\n", 3)
+    assert [token.id for token in cut.pieces[0].tokens] == [1, None, None], "the text of both was cut"
     trace = Trace.of(
         [
-            events.WriteStarted(0.0, SMALL, None, 0),
-            token(SMALL, "One.\n\n", 0.1, ends_step=True),
-            token(SMALL, "Two.", 0.2),
-            token(SMALL, "\n\n", 0.2, ends_step=True),
-            events.TextDiscarded(0.3, 6, "Two.\n\n", 2),
+            *(token(SMALL, "One.\n\n", ends_step=True), token(SMALL, "Two."), token(SMALL, "\n\n", ends_step=True)),
+            TextDiscarded(0.3, 6, "Two.\n\n", 2),
             events.TakeoverStarted(0.3, SCORE.id, None, 512, 6),
-            events.WriteStarted(0.3, LARGE, SCORE.id, 6),
-            token(LARGE, "Better.", 0.4),
+            WriteStarted(0.3, LARGE, SCORE.id, 6),
+            token(LARGE, "Better."),
         ]
     )
-    assert [(piece.author, piece.step, piece.text) for piece in trace.pieces] == [
-        (SMALL, 0, "One.\n\n"),
-        (LARGE, 1, "Better."),
-    ]
+    told = [(piece.author, piece.step, piece.text) for piece in trace.pieces]
+    assert told == [(SMALL, 0, "One.\n\n"), (LARGE, 1, "Better.")]
     assert len(trace.steps) == 2
+    blank = Trace.of([token(SMALL, "One.\n\n", ends_step=True), token(SMALL, "\n"), token(SMALL, "Two.")])
+    assert [step.text for step in blank.steps] == ["One.\n\n\n", "Two."], "white space belongs to the step before"
 
 
-def test_white_space_after_a_boundary_belongs_to_the_step_before():
-    trace = Trace.of(
-        [
-            events.WriteStarted(0.0, SMALL, None, 0),
-            token(SMALL, "One.\n\n", 0.1, ends_step=True),
-            token(SMALL, "\n", 0.2),
-            token(SMALL, "Two.", 0.3),
-        ]
-    )
-    assert [step.text for step in trace.steps] == ["One.\n\n\n", "Two."]
-
-
-def test_discarding_the_close_of_thinking_opens_it_again():
-    trace = Trace.of(
-        [
-            events.WriteStarted(0.0, SMALL, None, 0),
-            token(SMALL, "Hm.", 0.1),
-            token(SMALL, "</think>", 0.2),
-            events.ThinkingClosed(0.2, SMALL, 11, "</think>"),
-            events.TextDiscarded(0.3, 3, "</think>", 1),
-        ]
-    )
-    assert trace.closed is None
-    assert trace.text == "Hm."
-
-
-def test_a_trace_from_stored_lines_equals_the_live_one(reflective):
-    lines = (*map(event_to_json, reflective.trace.events), trace_to_json(reflective.trace))
-    again = trace_from_lines(json.dumps(line) for line in lines)
-    assert again.events == reflective.trace.events
-    assert trace_to_json(again) == trace_to_json(reflective.trace)
-    assert [step.text for step in again.steps] == [step.text for step in reflective.trace.steps]
-
-
-def test_a_run_goes_on_from_the_parts_of_a_trace(reflective):
-    parts = reflective.trace.parts()
-    assert "".join(part.text for part in parts) == reflective.trace.text
-    assert [part.closing_tag for part in parts if part.closing_tag] == ["</think>"]
-    assert all(part.id is not None for part in parts)
-
-
-def test_a_second_start_goes_on_in_time_and_text(reflective):
+def test_a_second_start_goes_on_in_time_and_text_but_not_with_the_takeover_that_was_interrupted(reflective):
     first = list(reflective.trace.events)
     trace = Trace.of([*first, first[0], token(SMALL, " More.", 1.0)])
     assert trace.text.endswith("It is 4. More.")
-    assert trace.seconds == reflective.trace.seconds + 1.0
-    assert trace.finish is None
-
-
-def test_a_second_start_does_not_go_on_with_the_takeover_that_was_interrupted():
-    start = events.RunStarted(0.0, QUESTION, "relay", {}, 0, None, None, 0, True)
-    interrupted = [start, events.TakeoverStarted(0.1, OPENING.id, None, 9, 0), token(LARGE, "So", 0.2)]
-    trace = Trace.of([*interrupted, start, token(LARGE, " it", 0.1)])
+    assert (trace.seconds, trace.finish) == (reflective.trace.seconds + 1.0, None)
+    interrupted = [started(), events.TakeoverStarted(0.1, OPENING.id, None, 9, 0), token(LARGE, "So", 0.2)]
+    trace = Trace.of([*interrupted, started(), token(LARGE, " it", 0.1)])
     assert trace.takeover is None
     assert [piece.takeover for piece in trace.pieces] == [interrupted[1], None]
-
-
-def test_a_line_that_is_not_json_is_named():
-    with pytest.raises(StoreError, match="Line 2"):
-        trace_from_lines(["{}", "{oops"])
-    with pytest.raises(StoreError, match="not an object"):
-        trace_from_lines(["3"])
 
 
 def test_a_token_costs_the_same_at_the_end_of_a_long_run():
     """Counted in work, not in seconds: no text is joined while tokens arrive."""
     trace = Trace()
-    trace.apply(events.WriteStarted(0.0, SMALL, None, 0))
     for n in range(20_000):
         trace.apply(token(SMALL, f"Step {n}.", float(n)))
         trace.apply(token(SMALL, "\n\n", float(n), ends_step=True))
-    assert len(trace.steps) == 20_000
     assert all(piece._text == "" for piece in trace.pieces)
-    assert trace.pieces[-1].text == "Step 19999.\n\n"
+    assert (len(trace.steps), trace.pieces[-1].text) == (20_000, "Step 19999.\n\n")
+
+
+# Bills and background readings of a model on a server
+
+
+TAKING = RunSettings(policy=RandomTakeover.Settings(p=1.0, n1=3, until=Until.TOKENS), max_tokens=60)
+THREE_STEPS = ("One two three four five.\n\n", " Six seven.\n\n", " Eight.")
+"""Of the small model; after the first two, the large one writes three tokens."""
+
+
+@pytest.fixture
+def server():
+    return ChargingEngine(*["And so it is."] * 2, name="large", supports_prefetch=True)
+
+
+def billed(large: ScriptedEngine, small: ScriptedEngine | None = None, control: Control | None = None) -> Trace:
+    pair = Pair(small or ScriptedEngine(*THREE_STEPS), large)
+    return Trace.of(run_pair(pair, QUESTION, TAKING, control=control))
+
+
+def test_after_each_takeover_the_bill_so_far_is_told_and_before_the_end_that_of_the_closed_session(server):
+    trace = billed(server)
+    told = trace.events
+    after = [told[i + 1 : i + 3] for i, event in enumerate(told) if isinstance(event, events.TakeoverEnded)]
+    bills = [next(event.usage for event in two if isinstance(event, UsageReported)) for two in after]
+    assert [bill.cost.written for bill in bills] == [3, 6]
+    assert bills[0].money < bills[1].money
+    assert isinstance(told[-1], events.RunEnded)
+    assert trace.usage == {LARGE: server.usage}
+    assert server.sessions[0].closed
+    along = [call.prefilled for call in server.calls if call.kind.value == "read along"]
+    assert [reading.tokens for reading in trace.prefetches] == along != []
+    assert all(0 <= reading.began <= reading.at <= trace.seconds for reading in trace.prefetches)
+
+
+def test_a_small_model_is_billed_after_each_write_a_stopped_run_all_the_same_and_this_machine_never(server):
+    local, small = ScriptedEngine(*["And so it is."] * 2, name="large"), ChargingEngine(*THREE_STEPS)
+    bills = [event for event in billed(local, small).events if isinstance(event, UsageReported)]
+    written = [event.usage.cost.written for event in bills]
+    assert {event.author for event in bills} == {SMALL}
+    assert written == sorted(written)
+    assert written[-1] == small.written
+    none = billed(ScriptedEngine(*["And so it is."] * 2, name="large"))
+    assert (none.usage, none.prefetches) == ({}, [])
+    control = Control()
+    stopping = ScriptedEngine(*THREE_STEPS, before_token=lambda body: control.stop() if "Six" in body else None)
+    assert billed(server, stopping, control).usage == {LARGE: server.usage}
+
+
+def test_a_run_that_goes_on_adds_to_the_bill_and_to_the_time():
+    first = UsageReported(2.0, LARGE, Usage(RequestUsage(1, read=5), 0.25, "EUR"))
+    second = UsageReported(1.0, LARGE, Usage(RequestUsage(2, read=3), 0.5, "EUR"))
+    trace = Trace.of([started(), first, started(), Prefetched(1.0, LARGE, 0.5, 0.25, 7), second])
+    assert trace.usage == {LARGE: Usage(RequestUsage(3, read=8), 0.75, "EUR")}
+    assert trace.prefetches == [Prefetched(3.0, LARGE, 2.5, 0.25, 7)]
+    last_line = trace_to_json(trace)
+    assert last_line["usage"]["large"]["cost"]["read"] == 8
+    assert last_line["prefetch"] == [{"author": "large", "began": 2.5, "seconds": 0.25, "tokens": 7}]
+
+
+def test_a_reading_that_ends_while_it_is_reported_is_not_reported_before_its_end(server, monkeypatch):
+    ends_later = [(time.perf_counter() + 1_000, 0.5, 3)]
+    monkeypatch.setattr(ChargingSession, "take_prefetched", lambda _: [ends_later.pop()] if ends_later else [])
+    (reading,) = billed(server).prefetches
+    assert reading.began + reading.seconds <= reading.at
+
+
+# Events as JSON
+
+
+CARD = ModelCard("tiny", "hash", 4096, thinking=ThinkingTags("<think>", "</think>"), supports_prefetch=True)
+READ = ScoredToken(7, " 211", -4.5, (Alternative(8, " 311", -0.125),))
+VALUED = (events.PlaceOutcomes(0, "10?-"), events.PlaceOutcomes(8, "11", replaced=True))
+ONE_OF_EACH: list[Event] = [
+    RunStarted(0.0, (Message("user", "2 + 2?"),), "keywords", {"n1": 20, "match": "word"}, 7, CARD, None, 12, True),
+    WriteStarted(0.5, LARGE, REFLECTION.id, 10),
+    events.WriteEnded(0.75, Stop.END_OF_TEXT),
+    HandedOver(0.25, LARGE, Handoff(10, 3, 0.125, Passing.TEXT)),
+    events.PrefillProgressed(0.25, LARGE, 440, 1024),
+    TokenWritten(1, SMALL, 5, " ü", -0.5, (Alternative(5, " ü", -0.5), Alternative(None, "", -2.0)), ends_step=True),
+    TokenWritten(1.5, LARGE, None, "", entropy=0.5),
+    events.StepEnded(1.5, 12),
+    TextDiscarded(2.0, 4, "Wait,", 2),
+    events.TakeoverStarted(2.0, "verification", Cue("wait", Category.REFLECTION, 3, 7), 125, 4),
+    events.TakeoverStarted(2.0, "a person asked", None, 125, 4, until=Until.STEP),
+    events.TakeoverEnded(3.0, 20),
+    events.TextInserted(3.0, "Let us check.", "excessive reflection"),
+    ThinkingClosed(4.0, Author.INSERTED, 99, "</think>"),
+    events.Judged(4.0, ("0", "1"), (0.25, 0.75), Handoff(3, 4, 0.5), SMALL, 0.125),
+    events.Scored(4.0, (READ, ScoredToken(None, ".", -0.25)), Handoff(100, 12, 0.5)),
+    events.Tried(4.0, LARGE, 12, (READ,), Stop.LIMIT, Handoff(100, 12, 0.5)),
+    events.CountersChanged(4.0, {"reflections": 3, "reflections allowed": 15}),
+    Prefetched(4.0, LARGE, 1.5, 0.25, 30),
+    UsageReported(4.0, LARGE, Usage(RequestUsage(3, sent=9, estimated=True), 0.5, "EUR")),
+    events.Noticed(4.5, "The large model ended. The small model goes on alone.", LARGE),
+    events.RunEnded(5.0, Finish.FAILED, "It broke."),
+    events.OpinionGiven(5.0, "large", 12, (READ, ScoredToken(None, "�", -0.5)), Handoff(100, 40, 1.5)),
+    events.ValuesEstimated(5.0, "small", "Small", 99, "12", True, 128, VALUED, False, False, 900, 1.5),
+]
+
+
+@pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: type(event).__name__)
+def test_an_event_comes_back_from_json_as_it_was_and_from_that_of_schema_1(event):
+    """There the values of a handoff were fields of the event."""
+    data = event_to_json(event)
+    assert event_from_json(json.loads(json.dumps(data))) == event
+    if handoff := data.pop("handoff", None):
+        data |= dict(zip(("reused", "prefilled", "seconds", "passing"), handoff, strict=True))
+    assert event_from_json(json.loads(json.dumps(data))) == event
+
+
+def test_every_kind_is_covered_and_tokens_take_little_room():
+    assert {type(event) for event in ONE_OF_EACH} == set(KINDS.values())
+    assert event_to_json(ONE_OF_EACH[0])["schema"] == SCHEMA
+    data = event_to_json(TokenWritten(1.5, SMALL, 5, " the"))
+    assert data == {"event": "token", "at": 1.5, "author": "small", "id": 5, "text": " the"}
+    _, _, *fields, ends_step = TokenWritten.__struct_fields__
+    assert fields == ["text" if name == "data" else name for name in Token._fields], "the engines', in their order"
+    assert ends_step == "ends_step"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [DemoModel.LARGE, LocalFile(Path("a.gguf")), HubFile("o/n", "Q4_K_M"), ServerUrls(("http://a", "http://b"))],
+)
+def test_the_source_of_a_model_comes_back_as_it_was(source):
+    card = dataclasses.replace(CARD, source=source, overrides=ModelOverrides(top_k=3))
+    event = RunStarted(0.0, (), "keywords", {}, 7, card, None, 12, thinking=True)
+    line = event_to_json(event)
+    assert line["small"]["source"] == str(source)
+    assert event_from_json(json.loads(json.dumps(line))) == event
+
+
+def test_what_another_version_wrote_is_passed_over_with_a_notice():
+    odd: list[Any] = [["token"], {}, 3]
+    lines = [
+        {"event": "token", "at": 1, "author": "small", "id": 5, "text": "a", "mood": "glad"},
+        {"event": "valued", "at": 2, "position": 1, "right": 3, "total": 16, "seconds": 0.5},
+        {"event": "trace", "schema": 1},
+        *({"event": kind} for kind in odd),
+        {},
+    ]
+    assert list(events_from_json(lines)) == [TokenWritten(1.0, SMALL, 5, "a"), events.Noticed(2.0, NOT_KNOWN)]
+
+
+@pytest.mark.parametrize(
+    ("policy", "boundary", "notices"),
+    [
+        ("keywords", r"\n[ \t\r]*\n", []),
+        ("oracle", "line", ["policy “oracle”"]),
+        ("keywords", r"\n---\n", ["shown by blank lines"]),
+    ],
+)
+def test_a_text_of_an_earlier_version_shows_who_wrote_it_and_says_what_is_not_as_it_was(policy, boundary, notices):
+    """Interrupted and resumed, with settings, an end of a takeover and fields of events that this version does not
+    know."""
+    settings = {"policy": {"policy": policy, "as_published": True}, "boundary": boundary, "limits": {"early_exit": 0.9}}
+    start = event_to_json(RunStarted(0.0, (), policy, settings, 7, None, None, 12, thinking=True))
+    takeover = {
+        "event": "takeover_started",
+        "at": 2,
+        "reason": "easy sentence",
+        "cue": None,
+        "tokens": 9,
+        "position": 5,
+    }
+    lines = [
+        start,
+        {"event": "write_started", "at": 1, "author": "large", "reason": None, "position": 0, "asked_by": "person"},
+        {"event": "token", "at": 1, "author": "large", "id": 5, "text": "One.\n---\nSo", "data": "U28="},
+        {"event": "tried", "at": 1, "author": "small", "position": 5, "tokens": [], "stop": "limit", "seconds": 1},
+        {"event": "run_ended", "at": 1, "finish": "stopped"},
+        start | {"resumed": True},
+        takeover | {"author": "small", "until": "first mark"},
+        {"event": "token", "at": 3, "author": "small", "id": 2, "text": " 4.", "restored": True},
+        {"event": "judged", "at": 4, "choices": ["0"], "probabilities": [1], "seconds": 0, "answered": False},
+        {"event": "text_inserted", "at": 4, "text": "</think>", "reason": "early exit"},
+        {"event": "run_ended", "at": 5, "finish": "end of text"},
+    ]
+    trace = trace_from_lines(map(json.dumps, lines))
+    told = [(piece.author, piece.text) for piece in trace.pieces]
+    assert told == [(LARGE, "One.\n---\nSo"), (SMALL, " 4."), (Author.INSERTED, "</think>")]
+    assert (trace.seconds, trace.finish) == (6, Finish.END_OF_TEXT)
+    assert len(trace.notices) == 2 * len(notices), "of both starts"
+    assert all(notice in trace.notices[0].text for notice in notices)
+
+
+NAN, INF = float("nan"), float("inf")
+TOKEN, NOTICE, USAGE = (
+    {"event": "token", "at": 1, "author": "small", "id": 5, "text": "a"},
+    {"event": "noticed", "at": 1, "text": ""},
+    {"event": "usage", "at": 1, "author": "large"},
+)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {name: value for name, value in TOKEN.items() if name != "text"},
+        *(TOKEN | wrong for wrong in ({"author": "nobody"}, {"at": "soon"}, {"text": 7})),
+        *(NOTICE | {"at": at} for at in (NAN, INF, -1, 10**400)),
+        *(
+            USAGE | {"usage": {"cost": cost}}
+            for cost in ({"sent": 2**70}, {"read": -1}, {"seconds_waited": float("nan")})
+        ),
+        *(USAGE | {"usage": {"cost": {}, "money": money}} for money in (float("inf"), float("nan"))),
+        {"event": "judged", "at": 1, "choices": 3, "probabilities": [], "seconds": 0},
+        {"event": "judged", "at": 1, "choices": [], "probabilities": []},
+        {"event": "handed_over", "at": 1, "author": "small", "handoff": [1, 2, NAN, "ids"]},
+        {"event": "handed_over", "at": 1, "author": "small", "reused": -1, "prefilled": 2, "seconds": 1},
+        {"event": "text_discarded", "at": 1, "position": 10**20, "text": "", "tokens": 0},
+        {"event": "run_started", "at": 0, "settings": 3},
+        {"event": "run_started", "at": 0, "settings": {"policy": {"policy": 3}}, "small": [], "conversation": [3]},
+    ],
+)
+def test_a_broken_event_is_refused_with_its_kind(data):
+    with pytest.raises(StoreError, match=f"kind '{data['event']}' cannot be read"):
+        event_from_json(data)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("{oops", "Line 2 of the trace is not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("[1]", "Line 2 of the trace is not an object"),
+        ('{"event": "noticed", "at": ' + "9" * 5000 + ', "text": "?"}', "not JSON"),
+        ('{"event": "token", "at": 1, "author": "small", "id": 5, "text": ' + "[" * 900 + "]" * 900 + "}", "'token'"),
+    ],
+    ids=["no JSON", "too deep", "no object", "a long number", "a deep value"],
+)
+def test_odd_lines_are_refused_in_words(line, says):
+    with pytest.raises(StoreError, match=says):
+        trace_from_lines(["", line])
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+RUN = run(keywords(), ["One.\n\nWait, no", " Two.</think>\n\nFour."], ["So it is. No"])
+COMPLETE = [json.dumps(event_to_json(event)) for event in RUN.trace.events]
+
+
+@given(st.data())
+def test_a_malformed_trace_raises_our_error_and_no_other(data):
+    """Any value of any line replaced by anything JSON can say."""
+    line = json.loads(data.draw(st.sampled_from(COMPLETE)))
+    line[data.draw(st.sampled_from(sorted(line)))] = data.draw(JSON)
+    lines = [json.dumps(line) if json.loads(each)["event"] == line["event"] else each for each in COMPLETE]
+    with contextlib.suppress(StoreError):
+        trace = trace_from_lines(lines)
+        trace.parts()
+        trace_to_json(trace)
+
+
+def test_a_thinking_that_is_closed_without_its_tag_cannot_be_resumed():
+    trace = Trace.of([token(SMALL, "One."), ThinkingClosed(1.0, SMALL, 4, "</think>")])
+    with pytest.raises(StoreError, match="no closing tag"):
+        trace.parts()

@@ -1,64 +1,72 @@
-"""Addresses as people type them, and connections that are cut."""
+"""Addresses as people type them, connections that are cut, retries, and the status that is shown of a server."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from baton_reasoning.core.engines.base import ModelCard
+from baton_reasoning.core.engines.remote.answers import Fields, NotReady
 from baton_reasoning.core.engines.remote.connection import (
     HttpConnection,
     HttpRequest,
     RetryPolicy,
+    RetryState,
     ServerAccess,
     ServerAddress,
+    Signal,
     without_model,
 )
+from baton_reasoning.core.engines.remote.engine import Prefetch
+from baton_reasoning.core.engines.remote.llama_server import LlamaServerAnswer
+from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus, StatusTracker
+from baton_reasoning.core.engines.remote.stream import StreamedAnswer
 from baton_reasoning.core.errors import Cancelled, EngineLost, SettingsError
-from tests.fakes.faulty_server import FaultyServer, hold
+from tests.fakes.faulty_server import FaultyServer, error, hold
 from tests.patience import PATIENCE
 
-
-@pytest.mark.parametrize("typed", ["http://office:8080", "http://office:8080/", " http://office:8080/v1 "])
-def test_an_address_is_understood_in_its_usual_forms(typed):
-    assert ServerAddress(typed).url == "http://office:8080"
-    assert ServerAddress(typed).host == "office:8080"
+# Addresses
 
 
-@pytest.mark.parametrize("typed", ["http://office:9931#ours/4B:Q4", " http://office:9931/v1/#ours/4B:Q4"])
-def test_an_address_may_name_a_model(typed):
-    address = ServerAddress(typed)
-    assert (address.url, without_model(address.url)) == ("http://office:9931#ours/4B:Q4", "http://office:9931")
-    assert (address.model, address.host) == ("ours/4B:Q4", "office:9931")
+@pytest.mark.parametrize("typed", ["http://office:8080{}", "http://office:8080/{}", " http://office:8080/v1/{} "])
+@pytest.mark.parametrize("model", ["", "ours/4B:Q4"])
+def test_an_address_is_understood_in_its_usual_forms(typed, model):
+    named = f"#{model}" if model else ""
+    address = ServerAddress(typed.format(named))
+    assert (address.url, without_model(address.url)) == (f"http://office:8080{named}", "http://office:8080")
+    assert (address.host, address.model) == ("office:8080", model)
 
 
-@pytest.mark.parametrize("typed", ["office:8080", "ftp://office", "http://", "http://office:port", "http://key@office"])
-def test_what_is_no_address_is_refused(typed):
+@pytest.mark.parametrize(
+    "typed", ["office:8080", "ftp://office", "http://", "http://office:port", "http://office:0", "http://key@office"]
+)
+def test_what_is_no_address_or_no_key_is_refused(typed):
     with pytest.raises(SettingsError):
         ServerAddress(typed)
-
-
-def test_a_key_is_not_shown_and_one_with_a_line_break_is_refused():
-    assert "secret" not in repr(ServerAddress("http://office", "secret"))
     with pytest.raises(SettingsError, match="characters that no key has"):
         ServerAddress("http://office", "abc\n")
+    assert "secret" not in repr(ServerAddress("http://office", "secret"))
 
 
 @pytest.mark.parametrize(
     ("url", "is_this_machine"),
     [("http://localhost:1", True), ("http://127.0.0.5", True), ("http://[::1]:80", True), ("http://10.0.0.1", False)],
 )
-def test_this_machine_is_known(url, is_this_machine):
-    assert ServerAddress(url).is_this_machine is is_this_machine
-
-
-def test_risks_are_named():
-    assert ServerAddress("http://localhost:1", "key").risks == ()
-    assert ServerAddress("https://office", "key").risks == ()
-    assert ServerAddress("http://office", "key").risks == ("Texts and the key go to office unencrypted.",)
-    assert "can pose as office" in ServerAddress("https://office", access=ServerAccess(any_certificate=True)).risks[0]
+def test_the_way_to_another_machine_is_named_as_a_risk_unless_it_is_encrypted(url, is_this_machine):
+    address = ServerAddress(url, "key")
+    assert address.is_this_machine is is_this_machine
+    unencrypted = () if is_this_machine else (f"Texts and the key go to {address.host} unencrypted.",)
+    assert address.risks == unencrypted
+    assert ServerAddress(url.replace("http:", "https:"), "key").risks == ()
+    (risk, *_) = ServerAddress(url, access=ServerAccess(any_certificate=True)).risks
+    assert f"can pose as {address.host}" in risk
 
 
 def test_a_certificate_file_that_is_none_is_refused(tmp_path):
@@ -68,18 +76,36 @@ def test_a_certificate_file_that_is_none_is_refused(tmp_path):
         ServerAddress("https://office", access=ServerAccess(authority=file)).tls()
 
 
+# Connections
+
+
 @pytest.fixture
-def connection():
+def server():
     with FaultyServer(hold) as server:
-        address = ServerAddress(server.url)
-        with closing(HttpConnection(address, RetryPolicy(), address.tls())) as connection:
-            yield connection
+        yield server
 
 
-def test_a_request_that_is_cut_before_it_begins_does_not_begin(connection):
+@pytest.fixture
+def connection(server):
+    address = ServerAddress(server.url)
+    with closing(HttpConnection(address, RetryPolicy(), address.tls())) as connection:
+        yield connection
+
+
+def test_a_cut_ends_one_request_and_a_halt_all(connection):
     connection.cut()
     with pytest.raises(EngineLost), connection.request("/v1/models", None):
         pass
+    assert "data" in connection.ask("/v1/models")
+    connection.halt()
+    with connection.sibling() as sibling:
+        for each in (connection, sibling):
+            with pytest.raises(Cancelled):
+                each.ask("/v1/models")
+            with pytest.raises(Cancelled):
+                each.pause(600)
+    connection.resume()
+    assert "data" in connection.ask("/v1/models")
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -94,20 +120,6 @@ def test_an_answer_that_could_not_be_read_for_any_reason_is_not_taken_for_a_comp
             request.next(PATIENCE)
 
 
-def test_a_cut_ends_one_request_and_a_halt_all(connection):
-    connection.cut()
-    assert "data" in connection.ask("/v1/models")
-    connection.halt()
-    with connection.sibling() as sibling:
-        for each in (connection, sibling):
-            with pytest.raises(Cancelled):
-                each.ask("/v1/models")
-            with pytest.raises(Cancelled):
-                each.pause(600)
-    connection.resume()
-    assert "data" in connection.ask("/v1/models")
-
-
 def test_a_signal_may_cancel_while_its_thread_connects(connection):
     class Signalled:
         def get_extra_info(self, _: str) -> None:
@@ -118,3 +130,123 @@ def test_a_signal_may_cancel_while_its_thread_connects(connection):
     thread.start()
     thread.join(PATIENCE)
     assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("reading", [True, False])
+@pytest.mark.parametrize("writing", [True, False])
+def test_a_request_takes_the_connection_of_a_prefetch_where_that_alone_is_open(reading, writing):
+    of_prefetch, of_session = (cast("HttpConnection", SimpleNamespace(is_open=each)) for each in (reading, writing))
+    prefetch = Prefetch(of_prefetch, lambda *_: None)
+    assert prefetch.yield_to(of_session) is (of_prefetch if reading and not writing else of_session)
+
+
+class Scripted(HttpRequest):
+    """A request whose messages are known."""
+
+    def __init__(self, *messages: object) -> None:
+        self._script = iter(messages)
+
+    def next(self, seconds: float) -> object:
+        return next(self._script)
+
+
+def test_a_server_that_is_silent_to_a_short_question_and_then_to_the_long_one_is_lost(server, connection):
+    server.routes["/v1/models"] = error(500, "stuck")
+    token = Fields({"content": "a", "tokens": [1], "tokens_predicted": 1})
+    end = Fields({"stop": True, "stop_type": "limit", "tokens_predicted": 1})
+
+    def events_of(*messages: object) -> list[str]:
+        answer = StreamedAnswer(connection, RetryPolicy(notice_every=0), lambda _: None, lambda *_: None, (1,))
+        events = answer._events(Scripted(*messages), LlamaServerAnswer(ModelCard("any", "", 100), connection.ask))
+        kinds: list[str] = []
+        while "StreamEnd" not in kinds:
+            kinds.append(type(next(events)).__name__)
+        return kinds
+
+    arrived_meanwhile = (Signal.SILENCE, token, Signal.SILENCE, end)
+    assert events_of(*arrived_meanwhile) == ["Notice", "Token", "Notice", "StreamEnd"]
+    with pytest.raises(EngineLost, match="not even a short question"):
+        events_of(Signal.SILENCE, Signal.SILENCE)
+
+
+# Retries
+
+
+def test_a_server_that_comes_back_is_asked_soon_and_one_that_stays_away_is_given_up():
+    """Each pause is one that a person may wait for after the server is there again."""
+    policy = RetryPolicy()
+    retries, refused = RetryState(policy), EngineLost("Connection refused.", "Start the server.")
+    pauses = []
+    for _ in range(policy.tries - 1):
+        retries.count(refused)
+        pauses.append(retries.pause)
+    with pytest.raises(EngineLost, match="refused"):
+        retries.count(refused)
+    assert pauses == sorted(pauses)
+    assert (pauses[0], pauses[1], max(pauses)) == (0.5, 1.0, 3)
+    assert 15 <= sum(pauses) <= 30
+
+
+def test_a_server_that_loads_its_model_uses_up_seconds_and_no_tries():
+    policy = RetryPolicy(tries=2)
+    retries = RetryState(policy)
+    for _ in range(20):
+        retries.count(NotReady("It is not ready."))
+    assert (retries.failures, retries.pause) == (0, policy.longest_pause)
+    retries.count(EngineLost("The connection broke."))
+    with pytest.raises(EngineLost, match="broke"):
+        retries.count(EngineLost("The connection broke."))
+    retries.progressed()
+    waited = 0.0
+    while waited + policy.longest_pause <= policy.loading:
+        retries.count(NotReady("It is not ready."))
+        waited += retries.pause
+    with pytest.raises(NotReady):
+        retries.count(NotReady("It is not ready."))
+
+
+# Status
+
+
+SESSIONS = st.dictionaries(st.integers(0, 4), st.sampled_from(ServerState), max_size=5)
+
+
+@given(SESSIONS, st.sampled_from([None, 18.0]))
+def test_the_most_important_session_is_shown_and_a_ping_only_if_there_is_none(states, milliseconds):
+    tracker = StatusTracker()
+    for session, state in states.items():
+        tracker.set(session, ServerStatus(state))
+    tracker.record_ping(milliseconds)
+    most_important = max(states.values(), key=list(ServerState).index, default=ServerState.CONNECTED)
+    if most_important is not ServerState.CONNECTED:
+        assert tracker.status == ServerStatus(most_important)
+    elif milliseconds:
+        assert tracker.status == ServerStatus(milliseconds=18.0)
+    else:
+        assert tracker.status == ServerStatus(ServerState.LOST)
+
+
+def test_each_percent_of_the_prompt_is_reported_once():
+    seen: list[ServerState] = []
+    tracker = StatusTracker(seen.append)
+    for done in (100, 101, 200):
+        tracker.set("session", ServerStatus(ServerState.READING, done / 10_000))
+    assert seen == [ServerState.READING, ServerState.READING]
+    assert tracker.status == ServerStatus(ServerState.READING, 0.02)
+
+
+def test_a_failure_stays_visible_until_the_next_success_and_no_ping_hides_a_refusal():
+    tracker = StatusTracker()
+    tracker.set("session", ServerStatus(ServerState.RECONNECTING, reason="It broke."))
+    tracker.close("session")
+    assert tracker.status == ServerStatus(ServerState.LOST, reason="It broke."), "it was given up"
+    refused = ServerStatus(ServerState.REFUSED, reason="No key.")
+    tracker.set("refused", refused)
+    tracker.close("refused")
+    assert tracker.status == refused
+    tracker.record_ping(18.0)
+    assert tracker.status == refused
+    tracker.set("next", ServerStatus(ServerState.READING, 0.5))
+    assert tracker.status == ServerStatus(ServerState.READING, 0.5)
+    tracker.close("next")
+    assert tracker.status == ServerStatus(ServerState.CONNECTED, milliseconds=18.0)

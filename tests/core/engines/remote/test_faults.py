@@ -1,35 +1,60 @@
-"""What a server can do wrong, by a scripted one; what Baton makes of it."""
+"""What a server can do wrong, by a scripted one, and what Baton makes of it: in a session and in a run."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from baton_reasoning.core.engines.base import Message, PrefillProgress, Stop, WriteItem
+from baton_reasoning.core.engines.base import (
+    End,
+    Handoff,
+    Judgement,
+    PrefillProgress,
+    Scores,
+    Session,
+    Stop,
+    WriteItem,
+)
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.remote import connection
 from baton_reasoning.core.engines.remote.connection import RetryPolicy, ServerAddress
-from baton_reasoning.core.engines.remote.engine import RemoteOptions, RemoteSession
+from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
-from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus, StatusCallback
+from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
+from baton_reasoning.core.engines.remote.servers import ServerPool
+from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.engines.usage import Cap, Prices
-from baton_reasoning.core.errors import ContextFull, EngineLost, EngineRefused
-from tests.core.engines.remote.writing import (
+from baton_reasoning.core.errors import Cancelled, ContextFull, EngineLost, EngineRefused
+from baton_reasoning.core.run import Pair, RunSettings, run
+from baton_reasoning.core.thinking.events import Event, Finish, Noticed, WriteStarted
+from baton_reasoning.core.thinking.interruptions import Control
+from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
+from baton_reasoning.core.thinking.policies.relay import Relay
+from baton_reasoning.core.thinking.requests import Until
+from baton_reasoning.core.thinking.trace import Trace
+from tests.core.engines.remote.conftest import (
+    EAGER,
     GREEDY,
     HURRIED,
+    OPTIONS,
+    QUESTION,
     foreign,
     handoff,
     notices,
+    opened,
     prefetched,
     stop,
     text,
-    tokens,
     wait_until,
 )
+from tests.core.engines.remote.test_openai import ROUTES, TRIAL
 from tests.fakes.faulty_server import (
     Answer,
     FaultyServer,
@@ -48,70 +73,69 @@ from tests.fakes.faulty_server import (
     stream,
     token,
 )
+from tests.fakes.scripted import ScriptedEngine
 from tests.patience import PATIENCE
 
-ASKED = (Message("user", "Q"),)
-OPTIONS, EAGER = RemoteOptions(HURRIED), RemoteOptions(HURRIED, supports_prefetch=True)
-A, B, C = token("a", 1), token("b", 2), token("c", 1)
-
-
-@contextmanager
-def opened(
-    server: FaultyServer, options: RemoteOptions, on_status: StatusCallback | None = None
-) -> Iterator[tuple[LlamaServerEngine, RemoteSession]]:
-    """An engine on this server, and a session that has been asked."""
-    engine = LlamaServerEngine(ServerAddress(server.url, "secret"), options, on_status)
-    with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
-        yield engine, session
+A, B = token("a", 1), token("b", 2)
 
 
 def write(server: FaultyServer, limit: int = 3) -> list[WriteItem]:
-    with opened(server, OPTIONS) as (_, session):
+    with opened(server.url, OPTIONS) as (_, session):
         return list(session.write([], limit, seed=5))
 
 
-def test_it_goes_on_from_the_last_token_after_the_connection_broke():
-    with FaultyServer(stream(A, B), stream(C, end(1))) as server:
-        items = write(server)
-        first, second = server.completions
-    assert text(items) == "abc"
-    assert len(notices(items)) == 1
-    assert second["prompt"] == first["prompt"] + list(b"ab")
-    assert second["n_predict"] == first["n_predict"] - 2
-    assert second["seed"] != first["seed"]
+def silent(id: int, number: int) -> Answer:
+    """A token without text."""
+    return event({"content": "", "tokens": [id], "stop": False, "tokens_predicted": number})
 
 
-def test_what_came_without_an_id_is_tokenised_to_go_on_after_it():
-    nameless = event({"content": "€ and", "tokens": [], "stop": False, "tokens_predicted": 2})
-    with FaultyServer(stream(A, nameless), stream(C, end(1))) as server:
-        items = write(server)
-        first, second = server.completions
-    assert text(items) == "a€ andc"
-    assert second["prompt"] == first["prompt"] + list("a€ and".encode())
+# Broken answers
 
 
-def test_a_break_inside_a_character_goes_on_before_it():
-    half = event({"content": "", "tokens": [], "stop": False, "tokens_predicted": 2})
-    with FaultyServer(stream(A, half), stream(token("é", 2), end(2))) as server:
-        items = write(server)
-        assert server.completions[1]["prompt"][-1] == ord("a")
-    assert text(items) == "aé"
-    assert [one.data for one in tokens(items)] == [b"a", b"\xc3", b"\xa9"]
+@pytest.fixture(scope="module")
+def broken():
+    """A server that does as its route for completions says, and an engine on it."""
+    with FaultyServer() as server, closing(LlamaServerEngine(ServerAddress(server.url), OPTIONS)) as engine:
+        yield server, engine
 
 
-def test_a_server_that_is_lost_for_good_is_given_up():
-    with FaultyServer(stream(A), stream()) as server, pytest.raises(EngineLost, match="broke off"):
-        write(server)
+@given(st.lists(st.tuples(st.text(min_size=1, max_size=3), st.booleans(), st.booleans()), min_size=1, max_size=4))
+def test_an_answer_goes_on_after_the_last_whole_character_however_often_it_breaks(broken, parts):
+    """Each part comes with the ids of its tokens or without, and the connection may break inside the next character."""
+    server, engine = broken
+    answers = []
+    for number, (words, has_ids, breaks_inside) in enumerate(parts, start=1):
+        sent, events = 0, []
+        for piece in words if has_ids else [words]:
+            sent += len(piece.encode())
+            ids = list(piece.encode()) if has_ids else []
+            events.append(event({"content": piece, "tokens": ids, "stop": False, "tokens_predicted": sent}))
+        half = event({"content": "", "tokens": [], "stop": False, "tokens_predicted": sent + 1})
+        last = [end(sent)] if number == len(parts) else [half] * breaks_inside
+        answers.append(stream(*events, *last))
+    script = iter(answers)
+    server.routes["/completion"] = lambda wire: next(script)(wire)
+    with closing(engine.open(QUESTION, GREEDY)) as session:
+        items = list(session.write([], 100, seed=5))
+    whole = "".join(words for words, *_ in parts)
+    assert (text(items), stop(items), len(notices(items))) == (whole, Stop.LIMIT, len(parts) - 1)
+    first, *later = server.completions[-len(parts) :]
+    for number, request in enumerate(later, start=1):
+        before = "".join(words for words, *_ in parts[:number]).encode()
+        assert request["prompt"] == first["prompt"] + list(before)
+        assert request["n_predict"] == first["n_predict"] - len(before)
+    assert len({request["seed"] for request in (first, *later)}) == len(parts)
 
 
 def test_a_server_that_is_lost_is_told_once_and_used_again_when_it_is_back():
     seen: list[ServerStatus] = []
     answers = [error(500, "CUDA error")] * 3 + [stream(A, end(1))]
-    policy = replace(HURRIED, tries=3)
-    with (
-        FaultyServer(*answers) as server,
-        opened(server, RemoteOptions(policy), lambda _: seen.append(engine.status)) as (engine, session),
-    ):
+    options = RemoteOptions(replace(HURRIED, tries=3))
+
+    def see(_: ServerState) -> None:
+        seen.append(engine.status)
+
+    with FaultyServer(*answers) as server, opened(server.url, options, on_status=see) as (engine, session):
         items: list[WriteItem] = []
         with pytest.raises(EngineLost, match="CUDA error"):
             items.extend(session.write([], 3, seed=1))
@@ -120,14 +144,6 @@ def test_a_server_that_is_lost_is_told_once_and_used_again_when_it_is_back():
         assert engine.status.state is ServerState.LOST
         assert "CUDA error" in engine.status.reason
         assert text(session.write([], 3, seed=1)) == "a"
-
-
-def test_nothing_there_is_told_with_advice():
-    with FaultyServer(stream()) as server:
-        url = server.url
-    with pytest.raises(EngineLost, match="Nothing answers") as raised:
-        LlamaServerEngine(ServerAddress(url), OPTIONS)
-    assert "Start the server" in raised.value.advice
 
 
 @pytest.mark.slow
@@ -140,16 +156,18 @@ def test_nothing_there_is_told_with_advice():
         (error(400, "bad grammar"), EngineRefused, "refused the request: “bad grammar”"),
         (error(400, "maximum context length is 9"), ContextFull, "no longer fits"),
         (error(500, "CUDA error"), EngineLost, "reports a failure: “CUDA error”"),
+        (lambda wire: wire.head(500), EngineLost, r"reports a failure\. "),
+        (stream(), EngineLost, "broke off"),
         (stream(event({"error": {"code": 500, "message": "slot lost"}})), EngineLost, "slot lost"),
         (stream(raw(b"data: {half\n\n")), EngineLost, "not an answer"),
         (stream(raw(b'data: {"tokens_predicted": NaN}\n\n')), EngineLost, "not an answer"),
         (stream(raw(b"data: " + b"[" * 100_000 + b"\n\n")), EngineLost, "not an answer"),
         (stream(event_without_end), EngineLost, "not an answer"),
+        (stream(endless_progress), EngineRefused, "keeps writing"),
         (raw(b"SSH-2.0-OpenSSH_10.0\r\n"), EngineLost, "connection to .* broke"),
         (lambda wire: wire.trickle(b"X-Slow: 1\r\n", first=b"HTTP/1.1 200 OK\r\n"), EngineLost, "has sent nothing for"),
         (error(429, "Slow down"), EngineLost, "is not ready: “Slow down”"),
         (lambda wire: wire.json({"hello": "world"}), EngineLost, "not an answer"),
-        (redirect("https://elsewhere.example/"), EngineRefused, "redirects to https://elsewhere.example/"),
         (hold, EngineLost, "has sent nothing for"),
     ],
 )
@@ -170,29 +188,48 @@ def test_an_error_report_without_end_is_not_read_to_its_end(monkeypatch):
 
 
 @pytest.mark.slow
-def test_bytes_that_trickle_in_are_silence():
-    def slow_loris(wire: Wire) -> None:
-        stream(A)(wire)
-        wire.trickle(b"d")
+@pytest.mark.parametrize(
+    ("answers", "written", "end_of_it", "told"),
+    [
+        ((error(503, "Loading model"), stream(A, end(1))), "a", Stop.LIMIT, "not ready: “Loading model”"),
+        # bytes that trickle in are silence
+        ((stream(A, lambda wire: wire.trickle(b"d")), stream(B, end(1))), "ab", Stop.LIMIT, "has sent nothing for"),
+        ((stream(endless),), "xxxxx", Stop.LIMIT, ""),
+        # the last token is not decoded, so a context of 1,000 has room for one more
+        ((stream(A, end(990)),), "a", Stop.LIMIT, ""),
+        ((stream(A, end(991)),), "a", Stop.CONTEXT_FULL, ""),
+        # a control token in the text is shown, and the end token is not
+        ((stream(silent(7, 1), token("b", 2), silent(2, 3), end(3, "eos")),), "</think>b", Stop.END_OF_TEXT, ""),
+    ],
+)
+def test_what_comes_all_the_same_is_the_text(answers, written, end_of_it, told):
+    with FaultyServer(*answers, routes={"/detokenize": {"content": "</think>"}}) as server:
+        items = write(server, limit=5)
+    assert (text(items), stop(items)) == (written, end_of_it)
+    assert told in "".join(notices(items))
 
-    with FaultyServer(slow_loris, stream(B, end(1))) as server:
-        items = write(server)
-    assert text(items) == "ab"
-    assert any("has sent nothing for" in notice for notice in notices(items))
+
+def test_neither_key_nor_text_follows_a_redirect():
+    with FaultyServer(stream()) as elsewhere:
+        with FaultyServer(redirect(f"{elsewhere.url}/completion")) as server:
+            with pytest.raises(EngineRefused, match=f"redirects to {elsewhere.url}/completion; nothing was sent there"):
+                write(server)
+            assert server.requests[-1].headers["Authorization"].startswith("Bearer ")
+        assert elsewhere.requests == []
+
+
+# Servers that are slow, busy or loading
 
 
 @pytest.mark.slow
-def test_a_question_that_is_never_answered_is_given_up():
+def test_a_server_that_answers_no_short_question_is_not_taken_for_a_busy_one():
     with (
-        FaultyServer(stream(), routes={"/props": hold}) as server,
+        FaultyServer(stream(), routes={"/props": hold}) as silent,
         pytest.raises(EngineLost, match="stopped answering"),
     ):
-        LlamaServerEngine(ServerAddress(server.url), OPTIONS)
-
-
-def test_a_server_that_answers_nothing_at_all_is_not_taken_for_a_busy_one():
+        LlamaServerEngine(ServerAddress(silent.url), OPTIONS)
     patient = RetryPolicy(answer=0.2, first_token=1800, notice_every=0.05, tries=1)
-    with FaultyServer(hold) as server, opened(server, RemoteOptions(patient)) as (_, session):
+    with FaultyServer(hold) as server, opened(server.url, RemoteOptions(patient)) as (_, session):
         server.routes["/v1/models"] = hold
         with pytest.raises(EngineLost, match="not even a short question") as raised:
             list(session.write([], 3, seed=1))
@@ -208,7 +245,7 @@ def test_a_busy_server_that_answers_short_questions_is_waited_for():
 
     with (
         FaultyServer(busy) as server,
-        opened(server, RemoteOptions(RetryPolicy(answer=30, notice_every=0.02, tries=1))) as (_, session),
+        opened(server.url, RemoteOptions(RetryPolicy(answer=30, notice_every=0.02, tries=1))) as (_, session),
     ):
         items = []
         for item in session.write([], 3, seed=1):
@@ -219,23 +256,34 @@ def test_a_busy_server_that_answers_short_questions_is_waited_for():
     assert [request.path for request in server.requests].count("/v1/models") > 1
 
 
-def test_a_stream_without_end_is_ended_at_the_limit():
-    with FaultyServer(stream(endless)) as server:
-        items = write(server, limit=5)
-    assert text(items) == "xxxxx"
-    assert stop(items) is Stop.LIMIT
+def test_progress_and_the_handoff_are_what_the_server_measured():
+    answer = stream(progress(2, 9, cache=2), progress(9, 9, cache=2), A, end(1))
+    with FaultyServer(answer, stream(progress(2, 9, cache=2), hold)) as server, opened(server.url, OPTIONS) as found:
+        engine, session = found
+        items = list(session.write([], 1, seed=1))
+        assert items[0] == PrefillProgress(0, 7), "two of nine tokens were in the KV cache"
+        assert handoff(items)[:2] == (2, 7)
+        writing = session.write([], 3, seed=1)
+        next(writing)
+        (told,) = notices([next(writing)])
+        assert told == f"Reading the prompt on {engine.address.host}: 22% (2 of 9 tokens)."
+        assert engine.status == ServerStatus(ServerState.READING, 0.22)
+        writing.close()
 
 
-def test_events_without_end_and_without_text_are_refused():
-    with FaultyServer(stream(endless_progress)) as server, pytest.raises(EngineRefused, match="keeps writing"):
-        write(server, limit=5)
+def test_states_are_told_as_they_change():
+    seen: list[ServerState] = []
+    with (
+        FaultyServer(stream(progress(1, 2), A, hold), stream(progress(1, 2), B, end(1))) as server,
+        opened(server.url, OPTIONS, on_status=seen.append) as (_, session),
+    ):
+        list(session.write([], 3, seed=1))
+    told = [state for state in seen if state is not ServerState.WAITING]  # it is, on a machine that is busy
+    once = [ServerState.READING, ServerState.BUSY]
+    assert told == [*once, ServerState.RECONNECTING, *once, ServerState.CONNECTED]
 
 
-def test_a_server_that_loads_is_waited_for():
-    with FaultyServer(error(503, "Loading model"), stream(A, end(1))) as server:
-        items = write(server)
-    assert text(items) == "a"
-    assert "not ready: “Loading model”" in notices(items)[0]
+# Another model at the same address
 
 
 def test_another_model_after_a_restart_is_refused():
@@ -247,31 +295,28 @@ def test_another_model_after_a_restart_is_refused():
         write(server)
 
 
-def test_another_model_after_a_restart_between_two_writes_is_refused():
+@pytest.mark.parametrize("reads_along", [False, True])
+def test_another_model_after_a_restart_between_two_writes_is_refused(reads_along):
     known, forgotten = stream(progress(9, 9), A, end(1)), stream(progress(12, 12), A, end(1))
-    with FaultyServer(known, forgotten) as server, opened(server, OPTIONS) as (_, session):
+    answers = (known, forgotten, forgotten, stream(progress(9, 9, 8), A, end(1)))
+    with FaultyServer(*answers) as server, opened(server.url, EAGER) as (_, session):
         list(session.write([], 1, seed=1))
         assert text(session.write([], 1, seed=1)) == "a", "the same model has only forgotten the text"
         server.routes |= about("another.gguf")
+        if reads_along:
+            prefetched(session, foreign("so"))
         for _ in range(2):
             with pytest.raises(EngineRefused, match=r"another model: another\."):
-                list(session.write([], 1, seed=1))
+                list(session.write(foreign("so"), 1, seed=1))
 
 
-def test_another_model_that_was_noticed_while_reading_along_is_refused():
-    answers = (stream(progress(9, 9), A, end(1)), stream(progress(9, 9), end(1)), stream(progress(9, 9, 8), A, end(1)))
-    with FaultyServer(*answers) as server, opened(server, EAGER) as (_, session):
-        list(session.write([], 1, seed=1))
-        server.routes |= about("another.gguf")
-        prefetched(session, foreign("so"))
-        with pytest.raises(EngineRefused, match="another model"):
-            list(session.write(foreign("so"), 1, seed=1))
+# Reading along
 
 
 def test_a_lost_server_is_not_read_along_by_any_more():
     with (
         FaultyServer(*[error(500, "CUDA error")] * 3) as server,
-        opened(server, RemoteOptions(replace(HURRIED, tries=3), supports_prefetch=True)) as (engine, session),
+        opened(server.url, replace(EAGER, retry_policy=replace(HURRIED, tries=3))) as (engine, session),
     ):
         with pytest.raises(EngineLost, match="CUDA error"):
             list(session.write([], 3, seed=1))
@@ -282,20 +327,14 @@ def test_a_lost_server_is_not_read_along_by_any_more():
         assert engine.status.state is ServerState.LOST
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_failure_while_reading_along_harms_nothing():
-    with (
-        FaultyServer(error(500, "busy"), stream(progress(9, 9), A, end(1))) as server,
-        opened(server, EAGER) as (_, session),
-    ):
+    answers = (error(500, "busy"), stream(progress(9, 9), A, end(1)))
+    with FaultyServer(*answers) as server, opened(server.url, EAGER) as (_, session):
         prefetched(session, foreign("so"))
         items = list(session.write(foreign("so"), 1, seed=1))
-    assert text(items) == "a"
-    assert notices(items) == []
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_fault_of_ours_while_reading_along_leaves_nobody_waiting():
-    with FaultyServer(stream(A, end(1))) as server, opened(server, EAGER) as (_, session):
+        assert (text(items), notices(items)) == ("a", [])
+        # a fault of ours
         session.prefetch([Part(7, Author.SMALL)])  # type: ignore[arg-type]
         assert text(session.write(foreign("so"), 1, seed=1)) == "a"
         session.prefetch(foreign("so", "on"))
@@ -311,7 +350,7 @@ def test_only_the_newest_of_the_texts_is_prefetched_next():
 
     with (
         FaultyServer(busy, stream(progress(9, 9), end(0))) as server,
-        opened(server, RemoteOptions(supports_prefetch=True)) as (_, session),
+        opened(server.url, RemoteOptions(supports_prefetch=True)) as (_, session),
     ):
         session.prefetch(foreign("a"))
         asked.wait(PATIENCE)
@@ -324,82 +363,179 @@ def test_only_the_newest_of_the_texts_is_prefetched_next():
     assert newest["prompt"] == first["prompt"] + list(b"abc"), "the last token is held back"
 
 
-def test_neither_key_nor_text_follows_a_redirect():
-    with FaultyServer(stream()) as elsewhere:
-        with FaultyServer(redirect(f"{elsewhere.url}/completion")) as server:
-            with pytest.raises(EngineRefused, match="nothing was sent there"):
-                write(server)
-            assert server.requests[-1].headers["Authorization"] == "Bearer secret"
-        assert elsewhere.requests == []
-
-
-def test_progress_is_told_while_a_long_text_is_read():
-    with FaultyServer(stream(progress(2, 9, cache=2), hold)) as server, opened(server, OPTIONS) as (_, session):
-        writing = session.write([], 3, seed=1)
-        assert next(writing) == PrefillProgress(0, 7), "two of nine tokens were in the KV cache"
-        said = next(writing)
-        writing.close()
-    assert notices([said]) == [f"Reading the prompt on {server.url.removeprefix('http://')}: 22% (2 of 9 tokens)."]
-
-
-def test_the_handoff_is_what_the_server_measured():
-    with FaultyServer(stream(progress(4, 9, cache=4), progress(9, 9, cache=4), A, end(1))) as server:
-        items = write(server)
-    assert handoff(items)[:2] == (4, 5)
-
-
-def test_a_control_token_in_the_text_is_shown_and_the_end_token_is_not():
-    control = event({"content": "", "tokens": [7], "stop": False, "tokens_predicted": 1})
-    last = event({"content": "", "tokens": [2], "stop": False, "tokens_predicted": 3})
-    answer = stream(control, token("b", 2), last, end(3, "eos"))
-    with FaultyServer(answer, routes={"/detokenize": {"content": "</think>"}}) as server:
-        items = write(server, limit=9)
-    assert text(items) == "</think>b"
-    assert stop(items) is Stop.END_OF_TEXT
-
-
-def test_states_are_told_as_they_change():
-    seen: list[ServerState] = []
-    with (
-        FaultyServer(stream(progress(1, 2), A, hold), stream(progress(1, 2), B, end(1))) as server,
-        opened(server, OPTIONS, seen.append) as (_, session),
-    ):
-        list(session.write([], 3, seed=1))
-    told = [state for state in seen if state is not ServerState.WAITING]  # it is, on a machine that is busy
-    assert told == [
-        ServerState.READING,
-        ServerState.BUSY,
-        ServerState.RECONNECTING,
-        ServerState.READING,
-        ServerState.BUSY,
-        ServerState.CONNECTED,
-    ]
+# Caps and runs
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "allowed", "words"),
     [
-        (RemoteOptions(HURRIED, cap=Cap(tokens=11)), r"cap of 11 tokens for 127\.0\.0\.1:"),
+        (RemoteOptions(HURRIED, cap=Cap(tokens=11)), 11, r"cap of 11 tokens for 127\.0\.0\.1:"),
         (
             RemoteOptions(HURRIED, Prices(written=1_000_000, currency="EUR"), cap=Cap(money=2.0)),
+            2,
             r"cap of 2\.00 EUR for 127\.0\.0\.1:",
         ),
     ],
 )
-def test_a_cap_shortens_the_last_write_and_refuses_the_next(options, words):
-    script: Callable[[], Answer] = lambda: stream(progress(9, 9), A, B, end(2))  # noqa: E731
-    with FaultyServer(script()) as server, opened(server, options) as (engine, session):
+def test_a_cap_shortens_the_last_write_and_refuses_the_next(options, allowed, words):
+    with (
+        FaultyServer(stream(progress(9, 9), A, B, end(2))) as server,
+        opened(server.url, options) as (engine, session),
+    ):
         items: list[WriteItem] = []
         with pytest.raises(EngineRefused, match=words):
             items.extend(session.write([], 30, seed=1))
         assert text(items) == "ab"
-        assert server.completions[0]["n_predict"] in (2, 11)
+        assert server.completions[0]["n_predict"] == allowed
         with pytest.raises(EngineRefused, match=words):
             list(session.write([], 30, seed=1))
         assert engine.status.state is ServerState.REFUSED
 
 
-def test_a_server_that_lists_no_slots_is_not_taken_for_a_busy_one():
-    with FaultyServer(stream(end(0)), routes={"/slots": lambda wire: wire.json([])}) as server:
-        LlamaServerEngine(server.url).close()
-    assert [request.path for request in server.requests].count("/slots") == 1
+STEPS = ("First we count the days.\n\n", " There are seven of them.\n\n", " That is all.")
+TAKEOVERS = RunSettings(policy=RandomTakeover.Settings(p=1.0, n1=4, until=Until.TOKENS), max_tokens=60, top_p=1)
+
+
+def trace_of(server: FaultyServer, options: RemoteOptions, settings: RunSettings) -> Trace:
+    """A run in which the small model writes three steps, and the large one on this server takes over."""
+    with closing(LlamaServerEngine(ServerAddress(server.url), options)) as engine:
+        return Trace.of(run(Pair(ScriptedEngine(*STEPS), engine), QUESTION, settings))
+
+
+@pytest.mark.parametrize("policy", [TAKEOVERS.policy, Relay.Settings()])
+@pytest.mark.parametrize("small_alone", [True, False])
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (stream(progress(5, 5), token("x", 1), token("y", 2), end(2)), "The cap of 7 tokens for 127.0.0.1:"),
+        (error(500, "CUDA error"), "reports a failure: “CUDA error”"),
+    ],
+)
+def test_where_the_server_writes_no_more_the_small_model_goes_on_alone_or_the_run_fails(
+    policy, small_alone, answer, told
+):
+    settings = TAKEOVERS.model_copy(update={"policy": policy, "small_alone": small_alone})
+    with FaultyServer(answer) as server:
+        trace = trace_of(server, RemoteOptions(HURRIED, cap=Cap(tokens=7)), settings)
+    assert trace.finish is (Finish.END_OF_TEXT if small_alone else Finish.FAILED)
+    assert (STEPS[1] in trace.text) is small_alone
+    if small_alone:
+        assert [notice.text for notice in trace.notices if "goes on alone" in notice.text and told in notice.text]
+
+
+def test_a_server_with_a_limit_of_its_own_is_named():
+    settings = TAKEOVERS.model_copy(update={"policy": Relay.Settings()})
+    with FaultyServer(stream(progress(5, 5), token("x", 1), end(1))) as server:
+        trace = trace_of(server, OPTIONS, settings)
+    assert trace.ended
+    assert trace.ended.finish is Finish.MAX_TOKENS
+    assert trace.ended.reason.endswith(" ended the text at a limit of its own.")
+
+
+# Stop, in whatever a server or its session is doing. The servers are silent for longer than any test may take.
+
+
+PATIENT = RemoteOptions(
+    RetryPolicy(answer=600, first_token=600, between_tokens=600, notice_every=600, first_pause=600, longest_pause=600)
+)
+
+
+@pytest.fixture
+def control():
+    return Control()
+
+
+def calls(press: Callable[[], object], then: Answer = hold) -> Answer:
+    """Somebody presses Stop while the server has this question."""
+
+    def answer(wire: Wire) -> None:
+        press()
+        then(wire)
+
+    return answer
+
+
+def run_small(
+    server: FaultyServer, control: Control, route: tuple[str, Answer] | None = None, at: type[Event] | None = None
+) -> Finish | None:
+    """How a run ends whose small model is on this server; Stop is pressed by its route or at the first such event."""
+    options, events = replace(PATIENT, supports_prefetch=True), []
+    with closing(LlamaServerEngine(ServerAddress(server.url), options)) as engine:
+        if route:
+            server.routes.update([route])
+        for happened in run(Pair(engine), QUESTION, RunSettings(policy="never"), control=control):
+            events.append(happened)
+            if at and isinstance(happened, at):
+                control.stop()
+        assert not engine.sessions
+    return Trace.of(events).finish
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "then"),
+    [
+        ("/tokenize", None, hold),
+        ("/tokenize", None, error(503, "Loading model")),
+        ("/completion", (), hold),
+        ("/completion", (progress(1, 9),), hold),
+        ("/completion", (progress(9, 9), A), hold),
+    ],
+)
+def test_stop_while_an_answer_is_awaited(control, path, before, then):
+    answer = calls(control.stop, then)
+    with FaultyServer() as server:
+        route = answer if before is None else stream(*before, answer)
+        assert run_small(server, control, (path, route)) is Finish.STOPPED
+
+
+@pytest.mark.parametrize(("at", "asked"), [(WriteStarted, 0), (Noticed, 1)])
+def test_stop_before_a_request_and_while_a_broken_one_waits_for_its_next_try(control, at, asked):
+    with FaultyServer(error(500, "CUDA error")) as server:
+        assert run_small(server, control, at=at) is Finish.STOPPED
+        assert len(server.completions) == asked
+
+
+def test_stop_while_the_server_is_asked_whether_it_has_the_same_model(control):
+    def forgets(wire: Wire) -> None:
+        server.routes["/props"] = calls(control.stop)
+        stream(progress(9, 9), A, hold)(wire)
+
+    with FaultyServer(stream(progress(9, 9), end(0)), forgets) as server, opened(server.url, PATIENT) as (_, session):
+        control.attach(session)
+        session.read([])
+        assert list(session.write([], 9, seed=1)) == [End(Stop.CANCELLED)]
+
+
+def test_a_session_of_a_pool_that_is_stopped_is_not_opened_on_the_next_server(control):
+    with FaultyServer(hold) as first, FaultyServer(hold) as second:
+        engines = [LlamaServerEngine(ServerAddress(server.url), PATIENT) for server in (first, second)]
+        asked = len(second.requests)
+        first.routes["/tokenize"] = calls(control.stop)
+        with closing(ServerPool(engines)) as pool, pytest.raises(Cancelled):
+            pool.open(QUESTION, GREEDY, control.attach)
+        assert len(second.requests) == asked
+
+
+CALLS: dict[str, tuple[Callable[[Session], object], Any]] = {
+    "read": (lambda session: session.read(foreign("x")), Handoff(0, 0, 0.0)),
+    "write": (lambda session: list(session.write(foreign("x"), 9, 1)), [End(Stop.CANCELLED)]),
+    "judge": (lambda session: session.judge(foreign("x"), "?", ("a", "b")), Judgement.none(2)),
+    "score": (lambda session: session.score(foreign("x"), 0), Scores()),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("path", ["/tokenize", "/v1/completions"])
+def test_every_call_ends_when_it_is_cancelled_and_so_does_every_later_one(call, path):
+    with (
+        FaultyServer(TRIAL, hold, routes=ROUTES) as server,
+        opened(server.url, PATIENT, OpenAICompletionsEngine) as (_, session),
+    ):
+        server.routes[path] = calls(session.cancel)
+        function, nothing = CALLS[call]
+        assert function(session) == nothing
+        asked = len(server.requests)
+        for function, nothing in CALLS.values():
+            assert function(session) == nothing
+        session.cancel()
+        assert len(server.requests) == asked

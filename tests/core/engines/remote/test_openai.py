@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.engines.base import Message, ModelCard, Passing, Stop, Token
+from baton_reasoning.core.engines.base import ModelCard, Passing, Stop, Token
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.remote.answers import Fields
 from baton_reasoning.core.engines.remote.connection import ServerAddress
@@ -16,39 +16,54 @@ from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.engines.remote.openai import CompletionsAnswer, OpenAICompletionsEngine
 from baton_reasoning.core.errors import ContextFull, EngineLost, EngineRefused
 from baton_reasoning.core.models.options import Sampling
-from tests.core.engines.remote.writing import GREEDY, HURRIED, QUESTION, as_parts, foreign, handoff, stop, text, tokens
+from tests.core.engines.remote.conftest import (
+    HURRIED,
+    OPTIONS,
+    QUESTION,
+    as_parts,
+    foreign,
+    handoff,
+    opened,
+    stop,
+    text,
+    tokens,
+)
 from tests.fakes.faulty_server import Answer, FaultyServer, Wire, error, event, raw, stream
-from tests.servers.llama_server import KEY
-
-
-def json_error(body: Any, status: int) -> Answer:
-    return lambda wire: wire.json(body, status)
-
-
-def flat_error(status: int, message: str) -> Answer:
-    return json_error({"object": "error", "message": message, "type": "BadRequestError", "code": status}, status)
-
 
 TEMPLATE = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}assistant: <think>\n"
+TEMPLATED = RemoteOptions(HURRIED, template=TEMPLATE)
+RENDERED = f"user: {QUESTION[0].content}\nassistant: <think>"
+
+
+def completions(url: str, options: RemoteOptions = OPTIONS) -> Any:
+    return opened(url, options, OpenAICompletionsEngine)
+
+
+def connect(url: str, options: RemoteOptions = OPTIONS) -> OpenAICompletionsEngine:
+    return OpenAICompletionsEngine(ServerAddress(url), options)
 
 
 @pytest.mark.real_models
 def test_a_server_that_takes_and_gives_text_alone(server):
-    engine = OpenAICompletionsEngine(ServerAddress(server.url, KEY), RemoteOptions(template=TEMPLATE))
-    with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
-        assert not engine.card.returns_token_ids
-        assert not engine.card.returns_alternatives
+    with completions(server.url, RemoteOptions(template=TEMPLATE)) as (engine, session):
+        card = engine.card
+        assert not any((card.returns_token_ids, card.returns_alternatives, card.returns_scores))
         items = list(session.write([], 12, seed=1))
         assert len(text(items)) > 12
         assert stop(items) is Stop.LIMIT
         assert handoff(items).passing is Passing.TEXT
         assert all(token.id is None for token in tokens(items))
         assert session.usage.cost.written == 12
-        with pytest.raises(EngineRefused, match="no log-probabilities"):
+        with pytest.raises(EngineRefused, match="gives no log-probabilities, so"):
             session.judge([], "?", ("a", "b"))
+        with pytest.raises(EngineRefused, match="no log-probabilities of a text"):
+            session.score([], 0)
         longer = list(session.write(as_parts(session, items), 4, seed=1))
         assert text(longer)
         session.read([])
+
+
+# Scripted servers
 
 
 def chunk(text: str, ids: list[int], finish: str | None = None, **more: Any) -> Answer:
@@ -57,70 +72,92 @@ def chunk(text: str, ids: list[int], finish: str | None = None, **more: Any) -> 
     return event({"object": "text_completion", "choices": [choice], "usage": {"prompt_tokens": 9, "total_tokens": 9}})
 
 
-def counts(written: int, cached: int | None = None) -> Answer:
-    """The last event before `[DONE]`."""
-    details = None if cached is None else {"cached_tokens": cached}
-    usage = {"prompt_tokens": 9, "completion_tokens": written, "total_tokens": 9 + written}
-    return event({"choices": [], "usage": usage | {"prompt_tokens_details": details}})
+def listing(model: str, owner: str, **more: Any) -> dict[str, Any]:
+    return {"/v1/models": {"data": [{"id": model, "owned_by": owner} | more]}}
 
 
 DONE = raw(b"data: [DONE]\n\n")
-TOPS: dict[str, Any] = {
-    "text_offset": [],
-    "tokens": ["a"],
-    "token_logprobs": [-0.1],
-    "top_logprobs": [{"a": -0.1, "b": -2.5}],
-}
+COUNTS = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13, "prompt_tokens_details": {"cached_tokens": 6}}
 COMPLETION = stream(
-    chunk("a", [97], logprobs=TOPS),
+    chunk("a", [97], logprobs={"tokens": ["a"], "token_logprobs": [-0.1], "top_logprobs": [{"a": -0.1, "b": -2.5}]}),
     chunk("", [195]),
     chunk("é", [169]),
     chunk("", [2], finish="stop", matched_stop=2),
-    counts(4, cached=6),
+    event({"choices": [], "usage": COUNTS}),
     DONE,
 )
-
-
-ROUTES: dict[str, Any] = {
-    "/v1/models": {"data": [{"id": "big", "owned_by": "vllm", "max_model_len": 500}]},
+ROUTES: dict[str, Any] = listing("big", "vllm", max_model_len=500) | {
     "/detokenize": {"prompt": "User: 1\nAssistant: <think>\n"},
     "/tokenize": {"tokens": [1, 2, 3]},
 }
+SGLANG: dict[str, Any] = listing("big", "sglang", max_model_len=500) | {"/tokenize": {"tokens": [1, 2, 3]}}
+"""Its `/tokenize` renders no conversations."""
+
+
+def TRIAL(wire: Wire) -> None:
+    """Returns ids, as the newer ones do."""
+    wire.json({"choices": [{"index": 0, "text": "2", "token_ids": [50]}]})
 
 
 @pytest.fixture
 def vllm():
-    trial = {"choices": [{"text": "2", "token_ids": [50]}]}
-    with FaultyServer(lambda wire: wire.json(trial), COMPLETION, routes=ROUTES) as server:
+    with FaultyServer(TRIAL, COMPLETION, routes=ROUTES) as server:
         yield server
 
 
 @pytest.fixture
 def session(vllm):
-    engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
-    with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
+    with completions(vllm.url) as (_, session):
         yield session
 
 
-def test_vllm_takes_and_gives_ids(vllm):
-    engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
-    card = engine.card
-    assert (card.name, card.context, card.returns_token_ids, card.returns_alternatives) == ("big", 500, True, True)
-    assert card.thinking
-    assert card.vocabulary
-    with closing(engine), closing(engine.open(QUESTION, Sampling())) as session:
-        assert session.prompt_tokens == 3
-        items = list(session.write([], 9, seed=1, alternatives=2))
-    assert text(items) == "aé"
+@pytest.mark.parametrize(
+    ("routes", "options", "no_top_k"), [(ROUTES, OPTIONS, 0), (SGLANG, TEMPLATED, -1)], ids=["vLLM", "SGLang"]
+)
+def test_vllm_and_sglang_take_and_give_ids(routes, options, no_top_k):
+    with FaultyServer(TRIAL, COMPLETION, routes=routes) as server:
+        engine = connect(server.url, options)
+        card = engine.card
+        assert (card.name, card.context, card.returns_token_ids, card.returns_alternatives) == ("big", 500, True, True)
+        assert card.thinking
+        assert card.vocabulary
+        with closing(engine):
+            for sampling in (Sampling(), Sampling(top_k=0)):
+                with closing(engine.open(QUESTION, sampling)) as session:
+                    assert session.prompt_tokens == 3
+                    items = list(session.write([], 9, seed=1, alternatives=2))
+        default, limitless = server.completions[-2:]
+        rendered = [asked.body for asked in server.requests if RENDERED in str(asked.body.get("prompt"))]
+    assert (text(items), stop(items)) == ("aé", Stop.END_OF_TEXT)
     assert [token.id for token in tokens(items)] == [97, 195, 169]
     assert [other.text for other in tokens(items)[0].alternatives] == ["a", "b"]
-    cost = session.usage.cost
     assert handoff(items)[:2] == (0, 9), "what was reused is told at the end only"
+    cost = session.usage.cost
     assert (cost.reused, cost.read, cost.written, cost.estimated) == (6, 3, 4, False)
-    assert stop(items) is Stop.END_OF_TEXT
-    request = vllm.completions[-1]
-    assert request["prompt"] == [1, 2, 3]
-    assert (request["top_k"], request["top_p"], request["temperature"]) == (50, 0.95, 0.6)
+    assert all(asked["add_special_tokens"] for asked in rendered)
+    assert bool(rendered) is (routes is SGLANG)
+    assert default["prompt"] == [1, 2, 3]
+    assert (default["top_k"], default["top_p"], default["temperature"]) == (50, 0.95, 0.6)
+    assert limitless["top_k"] == no_top_k, "its word for no limit"
+
+
+@pytest.mark.parametrize(
+    ("owner", "kind"), [("sglang", "SGLang"), ("organization_owner", "LM Studio"), ("somebody", "an OpenAI-style")]
+)
+def test_a_server_that_gives_no_ids_is_asked_in_text_and_needs_a_template(owner, kind):
+    written = stream(event({"choices": [{"text": "!", "finish_reason": "length"}]}))
+    answers = [lambda wire: wire.json({"choices": [{"text": "2"}]})] * (2 if owner == "sglang" else 0)
+    with FaultyServer(*answers, written, routes=SGLANG | listing("big", owner)) as server:
+        with pytest.raises(EngineRefused, match=f"{kind}.* does not reveal the chat template"):
+            connect(server.url)
+        with completions(server.url, TEMPLATED) as (engine, session):
+            assert not engine.card.returns_token_ids
+            assert engine.card.returns_alternatives is (owner == "sglang")
+            assert engine.card.thinking
+            assert text(session.write(foreign("so", " far"), 1, seed=1)) == "!"
+            assert session.usage.cost.estimated
+            assert session.usage.cost.read == len(f"{RENDERED}so far") // 4
+        assert server.completions[-1]["prompt"] == f"{RENDERED}so far"
 
 
 def test_no_more_is_asked_for_than_the_context_holds(vllm, session):
@@ -137,6 +174,78 @@ def test_a_judgement_is_made_of_the_alternatives(session):
     assert judged.mass == pytest.approx(math.exp(-0.1) + math.exp(-2.5))
 
 
+def test_an_answer_without_the_counts_that_were_promised_is_complete_all_the_same(vllm, session):
+    vllm.routes["/v1/completions"] = stream(chunk("a", [97]), chunk("b", [98], finish="length"), DONE)
+    items = list(session.write([], 2, seed=1))
+    cost = session.usage.cost
+    assert (text(items), stop(items)) == ("ab", Stop.LIMIT)
+    assert (cost.reused, cost.read, cost.written, cost.estimated) == (0, 9, 2, True)
+
+
+def json_error(body: Any, status: int) -> Answer:
+    return lambda wire: wire.json(body, status)
+
+
+TOO_LONG = {"object": "error", "message": "The input is longer than the model's context length", "code": 400}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        # SGLang's reports stand alone in the body, and within an "error" in a stream.
+        (json_error({"message": "Unauthorized", "code": 401}, 401), EngineRefused, "does not accept the key"),
+        (json_error(TOO_LONG, 400), ContextFull, "no longer"),
+        (stream(event({"error": {"message": "Out of memory", "code": 500}}), DONE), EngineLost, "Out of memory"),
+        (stream(chunk("", [], finish="abort"), DONE), EngineLost, "stopped the answer: “abort”"),
+        (stream(DONE), EngineLost, "broke off"),
+        # vLLM and LM Studio name the kind of an error where others have a number.
+        (error(400, "This model's maximum context length is 9"), ContextFull, "no longer"),
+        (json_error({"error": {"message": "No key", "code": "invalid_api_key"}}, 401), EngineRefused, "the key"),
+    ],
+)
+def test_each_fault_has_its_words(vllm, session, answer, kind, words):
+    vllm.routes["/v1/completions"] = answer
+    with pytest.raises(kind, match=words):
+        list(session.write([], 9, seed=1))
+
+
+def test_what_cannot_be_used_is_refused_with_the_reason(vllm):
+    with FaultyServer(routes=listing("m", "library")) as ollama, pytest.raises(EngineRefused, match="own chat templ"):
+        connect(ollama.url)
+    with pytest.raises(EngineRefused, match="but not small"):
+        connect(f"{vllm.url}#small")
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("/srv/models/Large-7B.Q4_K_M.gguf", "Large-7B.Q4_K_M"),
+        (r"C:\models\Large.gguf", "Large"),
+        ("org/Large-7B", "org/Large-7B"),
+    ],
+)
+def test_a_file_is_called_by_its_name_and_asked_for_by_its_path(vllm, model, name):
+    vllm.routes |= listing(model, "vllm")
+    with completions(vllm.url) as (engine, session):
+        list(session.write([], 1, seed=1))
+    assert engine.card.name == name
+    assert vllm.completions[-1]["model"] == model
+
+
+def test_another_model_after_a_restart_is_refused(vllm, session):
+    def restart(wire: Wire) -> None:
+        vllm.routes |= listing("other", "vllm")
+        stream(chunk("a", [97]))(wire)
+
+    vllm.routes["/v1/completions"] = restart
+    with pytest.raises(EngineRefused, match="no longer serves big"):
+        list(session.write([], 9, seed=1))
+
+
+# The tokens of an answer
+
+
 def parsed(*choices: dict[str, Any]) -> list[tuple[int | None, str, float | None]]:
     """Id, text and log-probability of each token of a stream."""
     parser = CompletionsAnswer(ModelCard("big", "", 500), counts_at_end=False)
@@ -149,16 +258,27 @@ def spelled(*texts: str) -> dict[str, Any]:
     return {"tokens": [*texts], "token_logprobs": [-0.5] * len(texts), "top_logprobs": [{text: -0.5} for text in texts]}
 
 
-def test_an_event_with_several_tokens_is_split_by_their_texts():
-    written = parsed({"text": "So it is", "token_ids": [1, 2, 3], "logprobs": spelled("So", " it", " is")})
-    assert written == [(1, "So", -0.5), (2, " it", -0.5), (3, " is", -0.5)]
+@given(st.lists(st.lists(st.text(min_size=1), min_size=1), max_size=5), st.booleans())
+def test_an_event_with_several_tokens_is_split_by_their_texts(events, has_ids):
+    ids = iter(range(100_000))
+    choices = []
+    for texts in events:
+        numbers = [next(ids) for _ in texts] if has_ids else []
+        choices.append({"text": "".join(texts), "token_ids": numbers, "logprobs": spelled(*texts)})
+    written = [text for texts in events for text in texts]
+    assert parsed(*choices) == [(n if has_ids else None, text, -0.5) for n, text in enumerate(written)]
 
 
-def test_an_event_whose_tokens_are_not_spelled_has_its_text_on_the_last_one():
+@given(st.lists(st.tuples(st.text(), st.lists(st.text(), min_size=1)), max_size=5))
+def test_no_character_of_a_stream_is_lost_or_told_twice(events):
+    choices = [
+        {"text": text, "token_ids": list(range(len(texts))), "logprobs": spelled(*texts)} for text, texts in events
+    ]
+    assert "".join(text for _, text, _ in parsed(*choices)) == "".join(text for text, _ in events)
+
+
+def test_text_that_the_tokens_do_not_spell_is_on_the_last_one_that_may_complete_it():
     assert parsed({"text": "So it is", "token_ids": [1, 2, 3]}) == [(1, "", None), (2, "", None), (3, "So it is", None)]
-
-
-def test_a_character_split_between_tokens_and_events_is_on_the_one_that_completes_it():
     first = {"text": "a", "token_ids": [1, 2], "logprobs": spelled("a", "\ufffd")}
     second = {"text": "€ b", "token_ids": [3, 4], "logprobs": spelled("\ufffd", " b")}
     assert [(id, text) for id, text, _ in parsed(first, second)] == [(1, "a"), (2, ""), (3, "€"), (4, " b")]
@@ -170,157 +290,7 @@ def test_the_end_of_the_text_is_no_token_of_it(end):
     assert [id for id, _, _ in parsed({"text": "So", "token_ids": [1]}, last)] == [1, 3]
 
 
-def test_tokens_without_ids_are_split_by_their_texts_too():
-    assert parsed({"text": "So is", "logprobs": spelled("So", " is")}) == [(None, "So", -0.5), (None, " is", -0.5)]
-
-
-@given(st.lists(st.tuples(st.text(), st.lists(st.text(), min_size=1)), max_size=5))
-def test_no_character_of_a_stream_is_lost_or_told_twice(events):
-    choices = [
-        {"text": text, "token_ids": list(range(len(texts))), "logprobs": spelled(*texts)} for text, texts in events
-    ]
-    assert "".join(text for _, text, _ in parsed(*choices)) == "".join(text for text, _ in events)
-
-
-SGLANG: dict[str, Any] = {
-    "/v1/models": {
-        "object": "list",
-        "data": [{"id": "big", "object": "model", "owned_by": "sglang", "root": "big", "max_model_len": 500}],
-    },
-    "/tokenize": {"tokens": [1, 2, 3], "count": 3, "max_model_len": 131072},
-}
-"""Its `/tokenize` renders no conversations."""
-
-
-def test_sglang_takes_and_gives_ids_and_needs_a_template():
-    trial = {"object": "text_completion", "choices": [{"index": 0, "text": "2", "token_ids": [50]}]}
-    with FaultyServer(lambda wire: wire.json(trial), COMPLETION, routes=SGLANG) as server:
-        engine = OpenAICompletionsEngine(server.url, RemoteOptions(HURRIED, template=TEMPLATE))
-        card = engine.card
-        assert (card.context, card.returns_token_ids, card.returns_alternatives) == (500, True, True)
-        assert card.thinking
-        with closing(engine), closing(engine.open(QUESTION, Sampling(top_k=0))) as session:
-            items = list(session.write([], 9, seed=1, alternatives=2))
-        asked = next(request.body for request in server.requests if "user: " in str(request.body.get("prompt")))
-        assert asked["add_special_tokens"] is True
-        request = server.completions[-1]
-    assert text(items) == "aé"
-    assert [token.id for token in tokens(items)] == [97, 195, 169]
-    assert [other.text for other in tokens(items)[0].alternatives] == ["a", "b"]
-    assert stop(items) is Stop.END_OF_TEXT
-    assert request["prompt"] == [1, 2, 3]
-    assert request["top_k"] == -1, "its word for no limit"
-
-
-def test_an_sglang_that_gives_no_ids_is_asked_in_text():
-    old = {"choices": [{"index": 0, "text": "2", "finish_reason": "length"}]}
-    with FaultyServer(lambda wire: wire.json(old), COMPLETION, routes=SGLANG) as server:
-        engine = OpenAICompletionsEngine(server.url, RemoteOptions(HURRIED, template=TEMPLATE))
-        assert not engine.card.returns_token_ids
-        assert engine.card.returns_alternatives
-        with closing(engine), closing(engine.open((Message("user", "Q"),), GREEDY)) as session:
-            list(session.write([], 9, seed=1))
-        assert server.completions[-1]["prompt"] == "user: Q\nassistant: <think>"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("answer", "kind", "words"),
-    [
-        # SGLang's reports stand alone in the body, and within an "error" in a stream.
-        (flat_error(401, "Unauthorized"), EngineRefused, "does not accept the key"),
-        (flat_error(400, "The input (9 tokens) is longer than the model's context length"), ContextFull, "no longer"),
-        (stream(event({"error": {"message": "Out of memory", "code": 500}}), DONE), EngineLost, "Out of memory"),
-        (stream(chunk("", [], finish="abort"), DONE), EngineLost, "stopped the answer: “abort”"),
-        (stream(DONE), EngineLost, "broke off"),
-        # vLLM and LM Studio name the kind of an error where others have a number.
-        (error(400, "This model's maximum context length is 9"), ContextFull, "no longer"),
-        (json_error({"error": {"message": "No key", "code": "invalid_api_key"}}, 401), EngineRefused, "the key"),
-    ],
-)
-def test_each_fault_has_its_words(answer, kind, words):
-    trial = {"choices": [{"text": "2", "token_ids": [50]}]}
-    with FaultyServer(lambda wire: wire.json(trial), answer, routes=ROUTES) as server:
-        engine = OpenAICompletionsEngine(server.url, RemoteOptions(HURRIED))
-        with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session, pytest.raises(kind, match=words):
-            list(session.write([], 9, seed=1))
-
-
-def test_an_answer_without_the_counts_that_were_promised_is_complete_all_the_same(vllm, session):
-    vllm.routes["/v1/completions"] = stream(chunk("a", [97]), chunk("b", [98], finish="length"), DONE)
-    items = list(session.write([], 2, seed=1))
-    cost = session.usage.cost
-    assert (text(items), stop(items)) == ("ab", Stop.LIMIT)
-    assert (cost.reused, cost.read, cost.written, cost.estimated) == (0, 9, 2, True)
-
-
-def test_a_server_without_a_template_needs_one():
-    trial = {"choices": [{"text": "2", "token_ids": [50]}]}
-    with (
-        FaultyServer(lambda wire: wire.json(trial), routes=SGLANG) as sglang,
-        pytest.raises(EngineRefused, match="SGLang does not reveal the chat template"),
-    ):
-        OpenAICompletionsEngine(sglang.url, RemoteOptions(HURRIED))
-    routes: dict[str, Any] = {"/v1/models": {"data": [{"id": "m", "owned_by": "organization_owner"}]}}
-    with FaultyServer(stream(), routes=routes) as server:
-        with pytest.raises(EngineRefused, match="LM Studio does not reveal the chat template"):
-            OpenAICompletionsEngine(server.url)
-        engine = OpenAICompletionsEngine(server.url, RemoteOptions(template=TEMPLATE))
-        with closing(engine):
-            assert engine.card.thinking
-
-
-def test_ollama_is_refused_with_the_reason():
-    routes: dict[str, Any] = {"/v1/models": {"data": [{"id": "m", "owned_by": "library"}]}}
-    with FaultyServer(stream(), routes=routes) as server, pytest.raises(EngineRefused, match="own chat template"):
-        OpenAICompletionsEngine(server.url)
-
-
-@pytest.mark.parametrize(
-    ("model", "name"),
-    [
-        ("/srv/models/Large-7B.Q4_K_M.gguf", "Large-7B.Q4_K_M"),
-        (r"C:\models\Large.gguf", "Large"),
-        ("org/Large-7B", "org/Large-7B"),
-    ],
-)
-def test_a_file_is_called_by_its_name_and_asked_for_by_its_path(vllm, model, name):
-    vllm.routes["/v1/models"] = {"data": [{"id": model, "owned_by": "vllm"}]}
-    engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
-    with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
-        list(session.write([], 1, seed=1))
-    assert engine.card.name == name
-    assert vllm.completions[-1]["model"] == model
-
-
-def test_a_model_that_is_not_served_is_refused(vllm):
-    with pytest.raises(EngineRefused, match="but not small"):
-        OpenAICompletionsEngine(f"{vllm.url}#small")
-
-
-def test_another_model_after_a_restart_is_refused(vllm):
-    def restart(wire: Wire) -> None:
-        vllm.routes["/v1/models"] = {"data": [{"id": "other", "owned_by": "vllm"}]}
-        stream(chunk("a", [97]))(wire)
-
-    engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
-    vllm.routes["/v1/completions"] = restart
-    with (
-        closing(engine),
-        closing(engine.open(QUESTION, GREEDY)) as session,
-        pytest.raises(EngineRefused, match="no longer serves big"),
-    ):
-        list(session.write([], 9, seed=1))
-
-
-def test_text_prompts_hold_conversation_and_body():
-    routes: dict[str, Any] = {"/v1/models": {"data": [{"id": "m", "owned_by": "somebody"}]}}
-    done = event({"choices": [{"text": "!", "finish_reason": "length"}]})
-    with FaultyServer(stream(done), routes=routes) as server:
-        engine = OpenAICompletionsEngine(server.url, RemoteOptions(template=TEMPLATE))
-        with closing(engine), closing(engine.open((Message("user", "Q"),), GREEDY)) as session:
-            list(session.write(foreign("so", " far"), 1, seed=1))
-        assert server.completions[-1]["prompt"] == "user: Q\nassistant: <think>so far"
+# Scores
 
 
 def table(id: int, logprob: float, word: str, **others: float) -> dict[str, Any]:
@@ -329,46 +299,33 @@ def table(id: int, logprob: float, word: str, **others: float) -> dict[str, Any]
     return {str(id): {"logprob": logprob, "decoded_token": word}} | more
 
 
-def scored_answer(*tables: dict[str, Any] | None) -> Answer:
+def scored_answer(*tables: Any) -> Answer:
     return lambda wire: wire.json({"choices": [{"text": "!", "prompt_logprobs": list(tables)}]})
 
 
-def own_parts(engine: OpenAICompletionsEngine, **words: int) -> list[Part]:
-    return [Part(word, Author.SMALL, id, engine.card.vocabulary) for word, id in words.items()]
+def own_body(session: Any) -> list[Part]:
+    return [Part(word, Author.SMALL, id, session.card.vocabulary) for word, id in (("so", 7), ("far", 9))]
 
 
-def test_vllm_scores_a_text_by_the_log_probabilities_of_its_prompt(vllm):
-    engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
+def test_vllm_scores_a_text_by_the_log_probabilities_of_its_prompt(vllm, session):
     answer = (None, table(2, -9.0, "?"), table(3, -9.0, "?"), table(7, -0.5, "so", t8=-0.1), table(9, -2.0, "far"))
     vllm.routes["/v1/completions"] = scored_answer(*answer)
-    with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
-        scores = session.score(own_parts(engine, so=7, far=9), start=0, alternatives=2)
-        assert [(token.id, token.text, token.logprob) for token in scores.tokens] == [(7, "so", -0.5), (9, "far", -2.0)]
-        assert [other.id for other in scores.tokens[0].alternatives] == [8, 7]
-        assert scores.handoff.prefilled == 5
-        later = session.score(own_parts(engine, so=7, far=9), start=3).tokens
-        assert [token.text for token in later] == ["far"], "a token that lies across the start is scored too"
-        assert session.usage.cost.read == 10
+    scores = session.score(own_body(session), start=0, alternatives=2)
+    assert [(token.id, token.text, token.logprob) for token in scores.tokens] == [(7, "so", -0.5), (9, "far", -2.0)]
+    assert [other.id for other in scores.tokens[0].alternatives] == [8, 7]
+    assert (scores.handoff.reused, scores.handoff.prefilled) == (0, 5)
+    later = session.score(own_body(session), start=3).tokens
+    assert [token.text for token in later] == ["far"], "a token that lies across the start is scored too"
+    cost = session.usage.cost
+    assert (cost.sent, cost.read, cost.written) == (10, 10, 2)
+    assert min(cost.bytes_sent, cost.bytes_received) > 100
     assert vllm.completions[-1]["prompt_logprobs"] == 1
 
 
-@pytest.mark.parametrize("tables", [(), (None,), ("x", 7, [], {}, {"7": {"logprob": "much"}})])
-def test_odd_scores_are_understood_or_refused(vllm, tables):
-    engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
-    vllm.routes["/v1/completions"] = scored_answer(*tables)
-    with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
-        body = own_parts(engine, so=7, far=9)
-        if len(tables) == 5:
-            assert [token.logprob for token in session.score(body, 0).tokens] == [0.0, 0.0]
-        else:
-            with pytest.raises(EngineRefused, match="of 5 tokens"):
-                session.score(body, 0)
-
-
-@pytest.mark.real_models
-def test_a_server_without_scores_says_so(server):
-    engine = OpenAICompletionsEngine(ServerAddress(server.url, KEY), RemoteOptions(template=TEMPLATE))
-    with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
-        assert not engine.card.returns_scores
-        with pytest.raises(EngineRefused, match="no log-probabilities of a text"):
-            session.score([], 0)
+def test_odd_scores_are_understood_or_refused(vllm, session):
+    vllm.routes["/v1/completions"] = scored_answer("x", 7, [], {}, {"7": {"logprob": "much"}})
+    assert [token.logprob for token in session.score(own_body(session), 0).tokens] == [0.0, 0.0]
+    for tables in ((), (None,)):
+        vllm.routes["/v1/completions"] = scored_answer(*tables)
+        with pytest.raises(EngineRefused, match="of 5 tokens"):
+            session.score(own_body(session), 0)

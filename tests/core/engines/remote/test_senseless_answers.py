@@ -111,7 +111,7 @@ def test_any_server_can_be_connected_to_or_is_refused(answer, tokens, kind):
             if kind == "llama-server"
             else CompletionsProtocol(address, ask, RemoteOptions(template="x"))
         )
-        prompt = protocol.prompt_builder((Message("user", "Q"),), ask).with_body((Part("so", Author.SMALL),), ask)
+        prompt = protocol.prompt_builder(CONVERSATION, ask).with_body((Part("so", Author.SMALL),), ask)
         protocol.payload(prompt, CompletionRequest(1, 0, Sampling(), choices=("yes", "no")), ask)
         protocol.check_model(ask)
     except EngineError as error:
@@ -124,44 +124,52 @@ def test_any_server_can_be_connected_to_or_is_refused(answer, tokens, kind):
 ROUTES: dict[str, Any] = about() | {"/v1/models": {"data": [{"id": "m", "owned_by": "vllm"}]}}
 
 
-@pytest.mark.parametrize(
-    ("event", "words"),
-    [
-        (
-            {"content": "x", "tokens": [999], "tokens_predicted": 1},
-            "token 999, which is not in its vocabulary of 100",
-        ),
-        ({"content": "x", "tokens": [-1], "tokens_predicted": 1}, "sent token -1, which is not"),
-        ({"content": "x", "tokens": [10**4000], "tokens_predicted": 1}, "sent token 1000"),
-    ],
-)
-def test_a_token_outside_the_vocabulary_is_refused_on_receipt(event, words):
-    with pytest.raises(EngineRefused, match=words):
-        list(LlamaServerAnswer(CARD, always({}), 100).parse(Fields(event)))
-
-
 def test_a_token_outside_the_vocabulary_is_refused_in_every_answer():
     """In streams, in what a split character is tokenised to, and in what a server tokenises of a text."""
-    split = {"content": "€", "tokens": [], "tokens_predicted": 3}
+    size = 100
+    for sent in (size, -1, 10**4000):
+        event = {"content": "x", "tokens": [sent], "tokens_predicted": 1}
+        with pytest.raises(EngineRefused, match=r"sent token [-\d…]+, which is not in its vocabulary of 100"):
+            list(LlamaServerAnswer(CARD, always({}), size).parse(Fields(event)))
+    (last,) = LlamaServerAnswer(CARD, always({}), size).parse(
+        Fields({"content": "x", "tokens": [size - 1], "tokens_predicted": 1})
+    )
+    assert isinstance(last, Token)
+    assert last.id == size - 1
     pieces = {"tokens": [{"id": 999, "piece": "€"}]}
     with pytest.raises(EngineRefused, match="token 999"):
-        list(LlamaServerAnswer(CARD, always(pieces), 100).parse(Fields(split)))
+        list(LlamaServerAnswer(CARD, always(pieces), size).parse(Fields({"content": "€", "tokens_predicted": 3})))
     with pytest.raises(EngineRefused, match="token -7"):
         list(CompletionsAnswer(CARD, False).parse(Fields({"choices": [{"text": "a", "token_ids": [-7]}]})))
     for protocol in connected():
-        builder = protocol.prompt_builder((Message("user", "Q"),), making_bytes({}))
+        builder = protocol.prompt_builder(CONVERSATION, making_bytes({}))
         with pytest.raises(EngineRefused, match="token -7"):
             builder.with_body((Part("so", Author.SMALL),), making_bytes({"so": [-7]}))
         with pytest.raises(EngineRefused, match="token -7"):
-            protocol.prompt_builder((Message("user", "Q"),), making_bytes({text: [-7] for text in QUESTIONS}))
+            protocol.prompt_builder(CONVERSATION, making_bytes({text: [-7] for text in QUESTIONS}))
 
 
-def test_a_question_of_no_tokens_is_refused():
+def test_no_tokens_of_a_question_or_a_choice_are_refused():
     for protocol in connected():
         with pytest.raises(EngineRefused, match="no tokens of the question"):
-            protocol.prompt_builder((Message("user", "Q"),), making_bytes({text: [] for text in QUESTIONS}))
+            protocol.prompt_builder(CONVERSATION, making_bytes({text: [] for text in QUESTIONS}))
+    llama_server, _ = connected()
+    request = CompletionRequest(1, 0, Sampling(), choices=("yes", "no"))
+    with pytest.raises(EngineRefused, match="no tokens of a choice"):
+        llama_server.payload((1,), request, making_bytes({"yes": [], " yes": []}))
 
 
+def test_the_blank_that_a_tokenizer_puts_before_every_text_is_cut_off():
+    def ask(path: str, payload: Mapping[str, Any] | None) -> Fields:
+        text = (payload or {}).get("content")
+        return Fields({"tokens": list(f" {text}".encode() if text else b"")} if path == "/tokenize" else about()[path])
+
+    protocol = LlamaServerProtocol(ServerAddress("http://server:1"), ask, None)
+    prompt = protocol.prompt_builder(CONVERSATION, ask).with_body((Part("so it", Author.SMALL),), ask)
+    assert bytes(id for id in prompt if isinstance(id, int)) == b"Q\n\nso it"
+
+
+CONVERSATION = (Message("user", "Q"),)
 QUESTIONS = ("Q", "Q\n\n", "messages")
 
 
@@ -193,31 +201,12 @@ def making_bytes(
     return ask
 
 
-def test_half_a_character_is_replaced():
+def test_half_a_character_is_replaced_and_odd_alternatives_are_left_out():
     (item,) = LlamaServerAnswer(CARD, always({})).parse(Fields({"content": "a\ud800", "tokens_predicted": 1}))
     assert isinstance(item, Token)
     assert item.data == b"a?"
-
-
-def test_an_empty_tokenisation_of_a_choice_is_refused():
-    def ask(path: str, payload: Mapping[str, Any] | None) -> Fields:
-        content = (payload or {}).get("content", "")
-        return Fields(
-            {"tokens": [] if str(content).strip() == "yes" else list(str(content).encode())}
-            if path == "/tokenize"
-            else about()[path]
-        )
-
-    protocol = LlamaServerProtocol(ServerAddress("http://server:1"), ask, None)
-    request = CompletionRequest(1, 0, Sampling(), choices=("yes", "no"))
-    with pytest.raises(EngineRefused, match="no tokens of a choice"):
-        protocol.payload((1,), request, ask)
-
-
-def test_odd_alternatives_of_an_openai_server_are_left_out():
     logprobs = {"token_logprobs": ["x"], "top_logprobs": [{"a": "much", "b": -1, "c": None, "d": 7}]}
-    parser = CompletionsAnswer(CARD, False)
-    (item,) = parser.parse(Fields({"choices": [{"text": "b", "logprobs": logprobs}]}))
+    (item,) = CompletionsAnswer(CARD, False).parse(Fields({"choices": [{"text": "b", "logprobs": logprobs}]}))
     assert isinstance(item, Token)
     assert [(other.text, other.logprob) for other in item.alternatives] == [("b", -1.0), ("d", 0.0)]
 

@@ -1,18 +1,32 @@
-"""The test of a connection, TLS, and several servers."""
+"""Servers of any kind: the test of a connection, TLS and proxies, routers with several models, and pools."""
 
 from __future__ import annotations
 
+import datetime
+import ipaddress
+import ssl
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
+from baton_reasoning.core.engines.base import Stop
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.open import EngineFactory, Server, open_engine, share_vocabulary
+from baton_reasoning.core.engines.remote.answers import NotReady, UnknownModel
 from baton_reasoning.core.engines.remote.connection import ServerAccess, ServerAddress
-from baton_reasoning.core.engines.remote.engine import RemoteOptions
+from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, tokenize
 from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
-from baton_reasoning.core.engines.remote.protocol import PROBE
+from baton_reasoning.core.engines.remote.protocol import PROBE, ServedModel
 from baton_reasoning.core.engines.remote.servers import (
     ConnectionReport,
     ServerPool,
@@ -20,17 +34,29 @@ from baton_reasoning.core.engines.remote.servers import (
     open_server,
     try_connection,
 )
+from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.engines.usage import Cap, Prices, Usage
-from baton_reasoning.core.errors import EngineLost, EngineRefused
+from baton_reasoning.core.errors import Cancelled, EngineLost, EngineRefused
 from baton_reasoning.core.models.options import ModelOverrides, ServerUrls, TagSource, ThinkingTags
-from tests.core.engines.remote.writing import GREEDY, HURRIED, QUESTION, text
-from tests.fakes.faulty_server import FaultyServer, Wire, about, end, error, hold, progress, redirect, stream, token
-from tests.servers.certificates import self_signed
-from tests.servers.llama_server import KEY
+from baton_reasoning.core.run import Pair, ask, run
+from baton_reasoning.core.thinking.trace import Trace
+from tests.core.engines.remote.conftest import GREEDY, HURRIED, OPTIONS, QUESTION, foreign, opened, stop, text
+from tests.fakes.faulty_router import FAILED, FaultyRouter
+from tests.fakes.faulty_server import Answer, FaultyServer, about, end, error, hold, progress, redirect, stream, token
+from tests.servers.llama_server import KEY, LlamaServer, ServerOptions, knows
+
+ANSWER = stream(token("a", 1), end(1))
+
+
+def report_of(url: str, options: RemoteOptions = OPTIONS, **access: Any) -> ConnectionReport:
+    return try_connection(ServerAddress(url, KEY, ServerAccess(**access)), options)
 
 
 def texts(report: ConnectionReport) -> list[str]:
     return [finding.text for finding in report.findings]
+
+
+# The test of a connection
 
 
 @pytest.mark.real_models
@@ -38,8 +64,7 @@ def test_a_good_connection_is_described(server, engine):
     with closing(engine.new_connection()) as connection:
         ids = tokenize(connection.ask, PROBE, special=True)
     report = try_connection(ServerAddress(server.url, KEY), probe_ids=ids)
-    assert report.reachable
-    assert report.key_accepted
+    assert (report.reachable, report.key_accepted, report.problem) == (True, True, None)
     *said, milliseconds = texts(report)
     assert said == [
         "reachable",
@@ -50,25 +75,28 @@ def test_a_good_connection_is_described(server, engine):
         "1 of 1 slots free",
     ]
     assert milliseconds.startswith("answers in ")
-    assert report.problem is None
     other = try_connection(ServerAddress(server.url, KEY), probe_ids=[1, 2])
     assert "another vocabulary: text is handed over" in texts(other)
+    wrong = try_connection(ServerAddress(server.url, "wrong"))
+    assert (wrong.reachable, wrong.key_accepted) == (True, False), "it is tested at a protected page"
+    assert "does not accept the key" in str(wrong.problem)
 
 
-@pytest.mark.real_models
-def test_a_wrong_key_is_found_out_at_a_protected_page(server):
-    report = try_connection(ServerAddress(server.url, "wrong"))
-    assert report.reachable
-    assert report.key_accepted is False
-    assert "does not accept the key" in str(report.problem)
-
-
-def test_a_server_that_is_not_there_is_not_reachable():
+def test_what_keeps_a_server_from_use_is_its_problem():
+    models = iter([lambda wire: wire.json(about()["/v1/models"])])
     with FaultyServer(stream()) as server:
-        pass
-    report = try_connection(ServerAddress(server.url), RemoteOptions(HURRIED))
-    assert not report.reachable
-    assert "Nothing answers" in str(report.problem)
+        server.routes["/v1/models"] = lambda wire: next(models, error(400, "no more"))(wire)
+        refusing = report_of(server.url)
+        server.routes["/props"] = error(503, "Loading model")
+        loading = report_of(server.url)
+    assert (refusing.reachable, refusing.key_accepted) == (True, True)
+    assert "refused the request: “no more”" in str(refusing.problem)
+    assert (loading.reachable, loading.key_accepted) == (True, None)
+    assert "Loading model" in str(loading.problem)
+    gone = report_of(server.url)
+    assert not gone.reachable
+    assert "Nothing answers" in str(gone.problem)
+    assert texts(gone) == ["not reachable"]
 
 
 def test_what_a_text_server_cannot_do_is_listed():
@@ -78,48 +106,67 @@ def test_what_a_text_server_cannot_do_is_listed():
         "/slots": error(404, "not found"),
     }
     with FaultyServer(stream(), routes=routes) as server:
-        report = try_connection(ServerAddress(server.url), RemoteOptions(template="{{ messages[0].content }}"))
-        with closing(open_server(server.url, RemoteOptions(template=""))) as engine:
+        options = RemoteOptions(template="{{ messages[0].content }}")
+        report = report_of(server.url, options)
+        with closing(open_server(ServerAddress(server.url), options)) as engine:
             assert isinstance(engine, OpenAICompletionsEngine)
     assert [finding.severity for finding in report.findings].count(Severity.WARNING) == 2
     assert "vocabulary not known: text is handed over" in texts(report)
     assert not any("slots" in text for text in texts(report))
 
 
-def test_a_llama_server_started_without_its_slots_page_is_of_use():
+def test_a_llama_server_that_lists_no_slots_is_of_use_and_not_taken_for_a_busy_one():
     no_slots = error(501, "This server does not support slots endpoint. Start it with `--slots`")
-    with FaultyServer(stream(token("a", 1), end(1)), routes={"/slots": no_slots}) as server:
-        report = try_connection(ServerAddress(server.url), RemoteOptions(HURRIED))
-        with closing(open_server(server.url)) as engine, closing(engine.open(QUESTION, GREEDY)) as session:
-            assert text(session.write([], 1, seed=1)) == "a"
-    assert report.problem is None
-    assert not any("slots" in text for text in texts(report))
+    for slots in (no_slots, lambda wire: wire.json([])):
+        with FaultyServer(stream(end(0)), routes={"/slots": slots}) as server:
+            LlamaServerEngine(ServerAddress(server.url)).close()
+            assert [request.path for request in server.requests].count("/slots") == 1
+            report = report_of(server.url)
+        assert report.problem is None
+        assert not any("slots" in text for text in texts(report))
 
 
 @pytest.mark.parametrize(
     ("params", "kind"), [({"speculative.types": "none,draft-mtp"}, "draft-mtp"), ({"speculative.n_max": 16}, "unknown")]
 )
 def test_a_server_that_drafts_says_how_if_it_tells(params, kind):
-    def slots(wire: Wire) -> None:
-        wire.json([{"speculative": True, "params": params}])
-
+    busy, free = ({"speculative": True, "is_processing": works, "params": params} for works in (True, False))
+    looks = iter([[busy]])
+    slots: Answer = lambda wire: wire.json(next(looks, [busy, free]))  # noqa: E731
     with FaultyServer(lambda wire: wire.json({}), routes={"/slots": slots}) as server:
-        report = try_connection(ServerAddress(server.url), RemoteOptions(HURRIED))
+        report = report_of(server.url)
     assert f"writes by speculative decoding ({kind})" in texts(report)
+    assert (Severity.PLAIN, "1 of 2 slots free") in report.findings
 
 
-def test_a_redirect_is_no_reason_to_try_another_protocol():
-    with FaultyServer(stream(), routes={"/props": redirect("http://elsewhere.example")}) as server:
-        with pytest.raises(EngineRefused, match=r"redirects to http://elsewhere\.example"):
-            open_server(server.url)
-        assert [request.path for request in server.requests] == ["/props"]
+# How a server is reached
 
 
-def test_tls_with_a_private_authority(tmp_path):
+def self_signed(folder: Path) -> tuple[ssl.SSLContext, Path]:
+    """How a server on 127.0.0.1 speaks TLS with a certificate that it signed itself, and that certificate as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    today, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), today - day, today + day)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    public, private = folder / "certificate.pem", folder / "key.pem"
+    public.write_bytes(certificate.public_bytes(pem))
+    private.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(public, private)
+    return tls, public
+
+
+def test_a_certificate_of_ones_own_is_accepted_by_its_file_or_knowing_the_risk(tmp_path):
     tls, public = self_signed(tmp_path)
     with FaultyServer(stream(token("a", 1), hold), stream(token("b", 1), end(1)), tls=tls) as server:
-        with pytest.raises(EngineRefused, match="is not trusted"):
-            open_server(ServerAddress(server.url, KEY), RemoteOptions(HURRIED))
+        refused = report_of(server.url)
+        assert "is not trusted" in str(refused.problem)
         assert server.requests == [], "the key was sent before the certificate was checked"
         trusting = ServerAddress(server.url, KEY, ServerAccess(authority=public))
         with closing(open_server(trusting)) as engine, closing(engine.open(QUESTION, GREEDY)) as session:
@@ -127,34 +174,201 @@ def test_tls_with_a_private_authority(tmp_path):
             assert text([next(writing), next(writing)]) == "a"
             writing.close()  # an encrypted connection can be cut as well
             assert text(session.write([], 9, seed=1)) == "b"
-        with closing(open_server(ServerAddress(server.url, KEY, ServerAccess(any_certificate=True)))) as engine:
-            assert engine.card.name == "bytes"
+        careless = report_of(server.url, any_certificate=True)
+        assert "serves bytes" in texts(careless)
+        severity, risk = careless.findings[-1]
+        assert severity is Severity.WARNING
+        assert "Anyone in between can pose" in risk
+
+
+def test_neither_a_redirect_nor_the_environments_proxy_is_followed_on_this_machine(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    with FaultyServer(stream()) as server:
+        assert report_of(server.url).problem is None
+        server.requests.clear()
+        server.routes["/props"] = redirect("http://elsewhere.example")
+        with pytest.raises(EngineRefused, match=r"redirects to http://elsewhere\.example"):
+            open_server(ServerAddress(server.url))
+        assert [request.path for request in server.requests] == ["/props"], "no other protocol was tried"
 
 
 def test_a_proxy_is_gone_through():
-    with FaultyServer(stream(token("a", 1), end(1))) as proxy:
+    with FaultyServer(ANSWER) as proxy:
         address = ServerAddress("http://office.example:8080", "secret", ServerAccess(proxy=proxy.url))
         with closing(open_server(address)) as engine, closing(engine.open(QUESTION, GREEDY)) as session:
             assert text(session.write([], 1, seed=1)) == "a"
+            assert engine.card.supports_prefetch, "it is another machine"
         assert {request.headers["Host"] for request in proxy.requests} == {"office.example:8080"}
+        through_tls = report_of("https://office.example", proxy=proxy.url)
+        assert "The proxy for office.example failed" in str(through_tls.problem), "it knows no CONNECT"
+    with pytest.raises(EngineRefused, match="proxy for office cannot be used"):
+        open_server(ServerAddress("http://office", access=ServerAccess(proxy="nonsense")))
 
 
-def test_the_environment_does_not_send_this_machine_to_a_proxy(monkeypatch):
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    with FaultyServer(stream()) as server, closing(open_server(server.url)) as engine:
-        assert engine.card.name == "bytes"
+def test_a_ping_tells_whether_the_server_is_there():
+    with FaultyServer(stream()) as server, closing(ServerPool(engines_of(server))) as pool:
+        pool.ping()
+        there = pool.status
+        assert there.state is ServerState.CONNECTED
+        assert there.milliseconds
+        server.routes["/v1/models"] = error(400, "not this question")
+        pool.ping()
+        assert pool.status == there, "it refuses, so it is there"
+        server.routes["/v1/models"] = error(500, "gone")
+        pool.ping()
+        assert pool.status == ServerStatus(ServerState.LOST)
+
+
+def test_what_a_person_set_for_the_model_of_a_server_is_on_its_card():
+    overrides = ModelOverrides(temperature=0.2, tags=TagSource.OTHER, opening="[T]", closing="[/T]")
+    with FaultyServer(ANSWER) as server, opened(server.url, RemoteOptions(HURRIED, overrides=overrides)) as (engine, _):
+        assert engine.card.overrides == overrides
+        assert engine.card.thinking == ThinkingTags("[T]", "[/T]")
+
+
+# Routers: several models behind one address, loaded when they are needed
+
+
+LOADING = RemoteOptions(replace(HURRIED, answer=30, loading=60))
+
+
+def routed(server: FaultyServer, model: str, waits: list[str] | None = None) -> RemoteEngine:
+    on_wait = (waits if waits is not None else []).append
+    return open_server(ServerAddress(f"{server.url}#{model}"), LOADING, on_wait=on_wait)
+
+
+def test_each_request_names_the_model():
+    options = replace(LOADING, supports_prefetch=True)
+    with FaultyRouter(ANSWER, models={"ours/4B:Q4": ["loaded"], "other": ["loaded"]}) as server:
+        with opened(f"{server.url}#ours/4B:Q4", options) as (engine, session):
+            session.prefetch(foreign("So"))
+            assert text(session.write(foreign("So"), 1, seed=1)) == "a"
+            assert engine.card.source == ServerUrls((f"{server.url}#ours/4B:Q4",))
+        asked = [request.body.get("model") or parse_qs(request.query).get("model") for request in server.requests]
+    first = next(n for n, name in enumerate(asked) if name)
+    assert {str(name) for name in asked[first:]} == {"ours/4B:Q4", "['ours/4B:Q4']"}
+    assert server.completions
+
+
+@pytest.mark.parametrize(
+    ("models", "model", "message"),
+    [
+        ({}, "", "is a router without models"),
+        ({"one": ["loaded"], "other": ["unloaded"]}, "", r"serves one, other\. Write its name .*#one\."),
+        ({"one": ["loaded"], "other": ["unloaded"]}, "third", "serves one, other, but not third"),
+    ],
+)
+def test_a_model_that_is_not_there_is_refused_with_those_that_are(models, model, message):
+    with FaultyRouter(stream(), models=models) as server, pytest.raises(UnknownModel, match=message):
+        routed(server, model)
+
+
+def test_a_model_is_loaded_when_it_is_opened():
+    waits: list[str] = []
+    models: dict[str, Any] = {"one": ["unloaded", "unloaded", "unloaded", "loading", "loading", "loaded"]}
+    with FaultyRouter(stream(), models=models) as server, closing(routed(server, "one", waits)) as engine:
+        assert engine.card.name == "one"
+        assert [request.body for request in server.requests if request.path == "/models/load"] == [{"model": "one"}]
+        assert waits == [f"{engine.address.host} is loading one…"] * 2
+    with FaultyRouter(stream(), models={"one": ["sleeping"]}) as server, closing(routed(server, "")) as engine:
+        assert engine.card.name == "one", "the only one needs no name"
+    models = {"one": ["unloaded", "unloaded", "unloaded", "loading", FAILED]}
+    failed = r"could not load one \(exit code 1\)\. Look at the server's log"
+    with FaultyRouter(stream(), models=models) as server, pytest.raises(EngineRefused, match=failed):
+        routed(server, "one")
+
+
+def test_the_wait_for_a_model_ends_after_a_while_or_when_a_person_cancels_it():
+    def cancel(_: str) -> None:
+        raise Cancelled
+
+    with FaultyRouter(stream(), models={"one": ["loading"]}) as server:
+        with pytest.raises(NotReady, match="has been loading one for"):
+            open_server(ServerAddress(server.url), RemoteOptions(replace(HURRIED, answer=30, loading=-1)))
+        assert not any(request.path == "/models/load" for request in server.requests), "another client began it"
+        factory = EngineFactory(server=lambda url: Server(ServerAddress(url), LOADING), on_status=cancel)
+        with pytest.raises(Cancelled):
+            open_engine(ServerUrls((server.url,)), factory)
+
+
+def test_the_models_are_listed():
+    with FaultyRouter(stream(), models={"one": ["loaded"], "other": ["unloaded"]}) as server:
+        for model in ("", "#one"):
+            report = report_of(server.url + model, LOADING)
+            assert report.models == (ServedModel("one", "loaded"), ServedModel("other", "unloaded"))
+            assert "has other (unloaded)" in texts(report)
+        assert report.problem is None
+
+
+def test_a_server_with_one_model_knows_it_by_each_of_its_names():
+    entry = about("models/big.gguf")["/v1/models"]["data"][0] | {"aliases": ["oracle"]}
+    with FaultyServer(stream(), routes={"/v1/models": {"data": [entry]}}) as server:
+        for name in ("models/big.gguf", "big", "oracle"):
+            with closing(routed(server, name)) as engine:
+                assert engine.card.name == "big"
+        with pytest.raises(UnknownModel, match=r"serves models/big\.gguf, but not small"):
+            routed(server, "small")
+
+
+@pytest.fixture(scope="module")
+def router(tmp_path_factory):
+    """A real router with both models of the demo pair, and a file that is none."""
+    if not knows("--models-dir"):
+        pytest.skip("needs `make check-server` and a llama-server with router mode")
+    folder: Path = tmp_path_factory.mktemp("models")
+    (folder / "small.gguf").symlink_to(SMALL_MODEL)
+    (folder / "large.gguf").symlink_to(LARGE_MODEL)
+    (folder / "broken.gguf").write_bytes(b"GGUF" + bytes(64))
+    with LlamaServer(ServerOptions(flags=("--models-dir", str(folder)))) as server:
+        yield server
+
+
+@pytest.mark.real_models
+def test_a_pair_from_one_real_router_hands_token_ids_over(router):
+    small, large = (open_server(ServerAddress(f"{router.url}#{name}", KEY)) for name in ("small", "large"))
+    problem = next(iter(held_out_problems(seed=3)))
+    with closing(small), closing(large):
+        assert (small.card.name, large.card.name) == ("small", "large")
+        assert share_vocabulary(small, large)
+        trace = Trace.of(run(Pair(small, large), ask(problem.question, DEMO_SETTINGS), DEMO_SETTINGS))
+    assert trace.answer
+    assert {piece.author for piece in trace.pieces} == {Author.SMALL, Author.LARGE}
+
+
+@pytest.mark.real_models
+def test_a_routed_model_writes_what_it_writes_alone(router):
+    written = []
+    with LlamaServer(ServerOptions(str(SMALL_MODEL))) as alone:
+        for url in (alone.url, f"{router.url}#small"):
+            with opened(url) as (engine, session):
+                assert engine.card.context == 1024
+                written.append(list(session.write([], 40, seed=1)))
+    assert text(written[0]) == text(written[1]) != ""
+    assert stop(written[0]) is stop(written[1]) is not Stop.CONTEXT_FULL
+
+
+@pytest.mark.real_models
+def test_a_real_router_says_that_a_model_cannot_be_loaded(router):
+    assert "could not load broken" in str(report_of(f"{router.url}#broken", RemoteOptions()).problem)
+    listed = report_of(router.url, RemoteOptions())
+    assert {model.name for model in listed.models} == {"small", "large", "broken"}
+    assert listed.key_accepted
+    assert try_connection(ServerAddress(router.url, "wrong")).key_accepted is False
+
+
+# Pools
 
 
 def engines_of(*servers: FaultyServer) -> list[LlamaServerEngine]:
-    return [LlamaServerEngine(server.url, RemoteOptions(HURRIED)) for server in servers]
+    return [LlamaServerEngine(ServerAddress(server.url), OPTIONS) for server in servers]
 
 
 def test_a_pool_spreads_sessions_and_leaves_out_who_is_lost():
-    with FaultyServer(stream()) as first, FaultyServer(stream()) as second:
+    with FaultyServer(stream()) as first, FaultyServer(stream(), routes=about(context=900)) as second:
         engines = engines_of(first, second)
         with closing(ServerPool(engines)) as pool:
             both = ServerUrls((first.url, second.url))
-            assert pool.card == replace(engines[0].card, source=both)
+            assert pool.card == replace(engines[1].card, source=both), "that with the smallest context"
             assert pool.meter.usage.cost.requests == 0
             sessions = [pool.open(QUESTION, GREEDY) for _ in range(4)]
             assert [len(engine.sessions) for engine in engines] == [2, 2]
@@ -172,7 +386,10 @@ def test_a_cap_holds_over_all_servers_of_a_pool_together():
     with FaultyServer(answer) as first, FaultyServer(answer) as second:
         cheap = RemoteOptions(HURRIED, Prices(written=1_000_000, currency="EUR"), Cap(tokens=40))
         dear = RemoteOptions(HURRIED, Prices(written=3_000_000, currency="EUR"), Cap(tokens=10))
-        engines = [LlamaServerEngine(first.url, cheap), LlamaServerEngine(second.url, dear)]
+        engines = [
+            LlamaServerEngine(ServerAddress(first.url), cheap),
+            LlamaServerEngine(ServerAddress(second.url), dear),
+        ]
         with closing(ServerPool(engines)) as pool:
             sessions = [pool.open(QUESTION, GREEDY) for _ in engines]
             assert text(sessions[0].write([], 30, seed=1)) == "a"
@@ -186,10 +403,6 @@ def test_a_cap_holds_over_all_servers_of_a_pool_together():
 
 def test_a_pool_takes_only_servers_with_the_same_model_that_can_do_the_same():
     """Or a policy would find no alternatives in those texts that a drafting server writes."""
-
-    def slots(wire: Wire) -> None:
-        wire.json([{"speculative": True}])
-
     with (
         FaultyServer() as first,
         FaultyServer(lambda wire: wire.json({}), routes=about("other.gguf")) as second,
@@ -197,31 +410,10 @@ def test_a_pool_takes_only_servers_with_the_same_model_that_can_do_the_same():
         others = engines_of(first, second)
         with pytest.raises(EngineRefused, match="have to serve the same model"):
             ServerPool(others)
-        second.routes |= about() | {"/slots": slots}
+        second.routes |= about() | {"/slots": lambda wire: wire.json([{"speculative": True}])}
         engines = engines_of(first, second)
         assert [engine.card.drafts for engine in engines] == [False, True]
         with pytest.raises(EngineRefused, match="differ in speculative decoding"):
             ServerPool(engines)
         for engine in (*others, *engines):
             engine.close()
-
-
-def test_what_a_person_set_for_the_model_of_a_server_is_on_its_card():
-    overrides = ModelOverrides(temperature=0.2, tags=TagSource.OTHER, opening="[T]", closing="[/T]")
-    with FaultyServer(stream(token("a", 1), end(1))) as server:
-        engine = open_server(ServerAddress(server.url), RemoteOptions(HURRIED, overrides=overrides))
-        with closing(engine):
-            assert engine.card.overrides == overrides
-            assert engine.card.thinking == ThinkingTags("[T]", "[/T]")
-
-
-def test_a_refusal_while_a_server_is_described_is_told_in_its_report():
-    answers = iter([lambda wire: wire.json(about()["/v1/models"])])
-
-    def once(wire: Wire) -> None:
-        next(answers, error(400, "no more"))(wire)
-
-    with FaultyServer(stream(), routes={"/v1/models": once}) as server:
-        report = try_connection(ServerAddress(server.url), RemoteOptions(HURRIED))
-    assert (report.reachable, report.key_accepted) == (True, True)
-    assert "refused the request: “no more”" in str(report.problem)

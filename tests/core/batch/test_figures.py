@@ -1,45 +1,165 @@
-"""Every figure of a report follows from the lines of results.jsonl: plain loops over them find the same.
+"""Every figure of a report follows from the lines of results.jsonl: plain loops over random batches find the same.
 
-Nothing here uses the formulas of the report. Wilson's interval is the solution of its quadratic equation, the exact
-test adds up what is as unlikely, Holm's p is the highest of those before it.
+Nothing of that uses the formulas of the report. Wilson's interval is the solution of its quadratic equation, the exact
+test adds up what is as unlikely, Holm's p is the highest of those before it. Below, the formulas themselves are held
+against published values.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from itertools import combinations
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.batch.random_batches import random_batches
+from baton_reasoning.core.batch.reporting import tables
+from baton_reasoning.core.batch.reporting.report import build_report
+from baton_reasoning.core.batch.reporting.results import ExportedResult
+from baton_reasoning.core.batch.reporting.statistics import (
+    bootstrap,
+    difference,
+    mcnemar_exact,
+    quantile,
+    ratio_of_sums,
+)
+from baton_reasoning.core.batch.running.arms import arms_of
+from baton_reasoning.core.batch.running.batch import BatchSettings
+from baton_reasoning.core.engines.base import Handoff
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.grading.verdict import How, Verdict
+from baton_reasoning.core.intervals import Estimate, wilson
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.store.batches import Batch, Conditions, JobState, ResultRow
+from baton_reasoning.core.store.run_cost import RunCost
+from baton_reasoning.core.table import NOTHING
+from baton_reasoning.core.thinking.events import HandedOver, TakeoverEnded, TakeoverStarted, WriteStarted
+from baton_reasoning.core.thinking.trace import Trace
+from tests.core.batch.counting import problems
+from tests.core.store.made import tokens
+from tests.tiers import size
 
-pytestmark = pytest.mark.slow
 Line = dict[str, Any]
 Z = 1.959963984540054
 SUMS = (
     *("small_tokens", "large_tokens", "discarded_tokens", "small_read", "large_read", "small_reread", "large_reread"),
     *("small_decoded", "large_decoded", "handoffs", "steps", "large_steps", "drafted", "accepted", "seconds"),
 )
+RIGHT, WRONG = True, False
+ERRORS = ("The server is gone.", "The key was refused.", "The disk is full.")
+SIGNS = {"+": True, "-": False, "?": None}
 
 
-def close(value: object) -> Any:
+class RandomBatch(NamedTuple):
+    batch: Batch
+    problems: list[Problem]
+    rows: list[ResultRow]
+    traces: list[Trace]
+
+    def report(self, rows=None):
+        return build_report(self.batch, self.problems, rows or self.rows)
+
+    def lines(self):
+        """Return the lines of results.jsonl."""
+        pairs = zip(self.rows, self.traces, strict=True)
+        found = (ExportedResult.of(self.batch.id, self.problems[row.position], row, trace) for row, trace in pairs)
+        return [json.loads(each.model_dump_json(by_alias=True)) for each in found]
+
+
+@st.composite
+def random_batches(draw):
+    recipes = draw(st.lists(st.sampled_from(["small", "large", "baton", "cascade", "random"]), min_size=1, unique=True))
+    arms = arms_of(recipes, RunSettings(), draw(st.sampled_from([[], ["B.gguf"]])))
+    count, seeds = draw(st.integers(1, 6)), draw(st.sampled_from([(0,), (3, 4), (0, 7, 10_007)]))
+    jobs = [(arm, position, seed) for position in range(count) for arm in arms for seed in seeds]
+    kinds = draw(st.lists(st.sampled_from("+++--?!."), min_size=len(jobs), max_size=len(jobs)))
+    setups = draw(st.sampled_from([[(8, 2)], [(8, 2), (1, 2), (8, 0)]]))
+    dice = Random(draw(st.integers(0, 99)))
+    loads = {arm.name: dice.randrange(4) / 16 for arm in arms}
+    rows, traces = [], []
+    for number, ((arm, position, seed), kind) in enumerate(zip(jobs, kinds, strict=True)):
+        trace = Trace() if kind in "!." else Trace.of(_text(arm.name, dice))
+        verdict = None if kind in "!." else Verdict.of(SIGNS[kind], How.EXACT, "")
+        rows.append(
+            ResultRow(
+                *(number, f"run{number}", arm.name, position, seed, JobState.WAITING if kind == "." else JobState.DONE),
+                *("", verdict, dice.choice(ERRORS) if kind == "!" else "", None),
+                RunCost() if kind == "." else _cost(trace, dice, has_answer=kind != "!"),
+                notices=tuple(dice.sample(["Slow.", "Restarted."], dice.randrange(3))),
+                conditions=None if kind in "!." else _conditions(dice.choice(setups), loads[arm.name], dice),
+            )
+        )
+        traces.append(trace)
+    shares = {arm.name: 0.3 for arm in arms if arm.equal_share_of}
+    batch = Batch(
+        *(
+            "b",
+            "random",
+            BatchSettings(seed_numbers=seeds, shares=shares).stored(),
+            tuple(arm.stored() for arm in arms),
+        ),
+        *(count, len(rows), sum(row.state is JobState.DONE for row in rows), datetime.now(UTC)),
+    )
+    return RandomBatch(batch, problems(count), rows, traces)
+
+
+def _text(arm, dice):
+    """Write a text by one model, or by the small one with takeovers."""
+    only = Author.LARGE if arm.startswith("large") else Author.SMALL
+    yield from _written(only, None, dice)
+    for _ in range(0 if arm.startswith(("small", "large")) else dice.randrange(3)):
+        reason = dice.choice(["reflection", "random"])
+        yield TakeoverStarted(0.0, reason, None, 4, 0)
+        yield from _written(Author.LARGE, reason, dice)
+        yield TakeoverEnded(0.0, 4)
+        yield from _written(Author.SMALL, None, dice)
+
+
+def _written(author, reason, dice):
+    yield WriteStarted(0.0, author, reason, 0)
+    yield HandedOver(0.0, author, Handoff(0, dice.randrange(50), 0.0))
+    yield from tokens(author, dice.choices(["one ", "two.\n\n"], k=dice.randint(1, 6)))
+
+
+def _cost(trace, dice, *, has_answer):
+    """Return the cost of a text, with random figures where nothing is read from the text."""
+    named = ("small_read", "large_read", "small_reread", "large_reread", "discarded_tokens", "drafted", "accepted")
+    counts = {name: dice.randrange(40) for name in (*named, "small_decoded", "large_decoded", "remote_tokens")}
+    money = round(dice.random(), 4) if dice.random() < 0.5 else 0.0
+    return RunCost.of(trace).model_copy(
+        update=counts
+        | {
+            "seconds": round(dice.uniform(0.1, 9), 3) if has_answer else 0.0,
+            "seconds_to_answer": round(dice.uniform(0.1, 9), 3) if has_answer and dice.random() < 0.7 else None,
+            "money": money,
+            "currency": "EUR" if money else "",
+        }
+    )
+
+
+def _conditions(setup, load, dice):
+    parallel, threads = setup
+    return Conditions(parallel=parallel, threads=threads, other_load=round(load + dice.random() / 100, 4))
+
+
+def close(value):
     return value if value is None else pytest.approx(value, rel=1e-9, abs=1e-9)
 
 
-def by_problem(values: Sequence[tuple[str, Any]]) -> list[list[Any]]:
+def by_problem(values):
     """The values of each problem."""
     return [[value for name, value in values if name == problem] for problem in sorted({name for name, _ in values})]
 
 
-def design(groups: Sequence[Sequence[bool]]) -> float:
+def design(groups):
     """How many answers are worth an independent one."""
     total, right = sum(map(len, groups)), sum(map(sum, groups))
     if total == len(groups):
@@ -51,7 +171,7 @@ def design(groups: Sequence[Sequence[bool]]) -> float:
     return max(1.0, spread / (total * share * (1 - share)))
 
 
-def accuracy(groups: Sequence[Sequence[bool]]) -> Line | None:
+def accuracy(groups):
     """Wilson's limits are the p with (share − p)² = z² p (1 − p) / n."""
     if not groups:
         return None
@@ -61,18 +181,18 @@ def accuracy(groups: Sequence[Sequence[bool]]) -> Line | None:
     return {"value": share, "low": (-b - root) / (2 * a), "high": (-b + root) / (2 * a)}
 
 
-def quantile(values: Sequence[float], share: float) -> float:
+def plain_quantile(values, share):
     values, place = sorted(values), share * (len(values) - 1)
     low = math.floor(place)
     high = min(low + 1, len(values) - 1)
     return values[low] + (place - low) * (values[high] - values[low])
 
 
-def woodruff(groups: Sequence[Sequence[float]], share: float) -> Line | None:
+def woodruff(groups, share):
     if not groups:
         return None
     values = sorted(value for each in groups for value in each)
-    middle = quantile(values, share)
+    middle = plain_quantile(values, share)
     effect = design([[value <= middle for value in each] for each in groups])
     error = Z * math.sqrt(share * (1 - share) * effect / len(values))
     low, high = (min(1.0, max(0.0, share + each)) * (len(values) - 1) for each in (-error, error))
@@ -80,49 +200,49 @@ def woodruff(groups: Sequence[Sequence[float]], share: float) -> Line | None:
 
 
 @cache
-def drawn(size: int) -> list[list[int]]:
+def drawn(size):
     dice = np.random.default_rng(0)
     return [dice.integers(size, size=size).tolist() for _ in range(1_000)]
 
 
-def bootstrap(groups: Sequence[Sequence[Sequence[float]]], figure: Callable[..., float | None]) -> Line | None:
+def resampled(groups, figure):
     sums = [[sum(column) for column in zip(*each, strict=True)] for each in groups]
 
-    def of(chosen: Sequence[Sequence[float]]) -> float | None:
+    def of(chosen):
         return figure(*map(sum, zip(*chosen, strict=True))) if chosen else None
 
     value = of(sums)
     if value is None:
         return None
     again = [each for draw in drawn(len(sums)) if (each := of([sums[index] for index in draw])) is not None] or [value]
-    return {"value": value, "low": quantile(again, 0.025), "high": quantile(again, 0.975)}
+    return {"value": value, "low": plain_quantile(again, 0.025), "high": plain_quantile(again, 0.975)}
 
 
-def ratio(above: float, below: float) -> float | None:
+def ratio(above, below):
     return above / below if below > 0 else None
 
 
-def gap(arm: float, small: float, large: float) -> float | None:
+def gap(arm, small, large):
     return (arm - small) / (large - small) if large > small else None
 
 
-def exact_p(one: int, other: int) -> float:
+def exact_p(one, other):
     """The chance of all splits of the discordant problems that are no likelier than this one."""
     n = one + other
     splits = [math.comb(n, k) for k in range(n + 1)]
     return math.fsum(each for each in splits if each <= splits[one]) / 2.0**n
 
 
-def answers_of(lines: Sequence[Line], arm: str) -> dict[tuple[str, int], Line]:
+def answers_of(lines, arm):
     rows = (line for line in lines if line["arm"] == arm)
     return {(line["id"], line["seed"]): line for line in rows if line["outcome"] in ("correct", "wrong", "unscored")}
 
 
-def scored(answers: dict[tuple[str, int], Line]) -> dict[tuple[str, int], bool]:
+def scored(answers):
     return {job: line["outcome"] == "correct" for job, line in answers.items() if line["outcome"] != "unscored"}
 
 
-def alone(arms: Sequence[Line], arm: Line, model: str) -> str | None:
+def alone(arms, arm, model):
     """The arm of the small or the large model alone, with the same file as this arm."""
     policies = {"small": "never", "large": "always"}
     for each in arms:
@@ -132,11 +252,11 @@ def alone(arms: Sequence[Line], arm: Line, model: str) -> str | None:
     return None
 
 
-def counts(values: Sequence[Any]) -> dict[Any, int]:
+def counts(values):
     return {value: values.count(value) for value in set(values)}
 
 
-def check_counts_and_costs(arm: Line, lines: list[Line]) -> None:
+def check_counts_and_costs(arm, lines):
     rows, answers = [line for line in lines if line["arm"] == arm["name"]], answers_of(lines, arm["name"]).values()
     outcomes = [line["outcome"] for line in rows]
     told = {name: arm[name] for name in ("jobs", "done", "correct", "wrong", "unscored", "failed")}
@@ -170,7 +290,7 @@ def check_counts_and_costs(arm: Line, lines: list[Line]) -> None:
     assert arm["notices"] == counts([notice for line in rows for notice in line["notices"]])
 
 
-def check_seconds(arm: Line, lines: list[Line]) -> None:
+def check_seconds(arm, lines):
     answers = answers_of(lines, arm["name"]).values()
     for name, field in (("seconds_to_end", "seconds"), ("seconds_to_answer", "seconds_to_answer")):
         groups = by_problem([(line["id"], line[field]) for line in answers if line[field] is not None])
@@ -184,7 +304,7 @@ def check_seconds(arm: Line, lines: list[Line]) -> None:
     assert arm["conditions"]["other_load"] == close(load / seconds if seconds else 0)
 
 
-def check_against_baselines(arm: Line, arms: list[Line], lines: list[Line]) -> None:
+def check_against_baselines(arm, arms, lines):
     small, large = alone(arms, arm, "small"), alone(arms, arm, "large")
     own = answers_of(lines, arm["name"])
     expected = None
@@ -192,13 +312,13 @@ def check_against_baselines(arm: Line, arms: list[Line], lines: list[Line]) -> N
         other = answers_of(lines, large)
         jobs = own.keys() & other.keys()
         times = by_problem([(job[0], (own[job]["seconds"], other[job]["seconds"])) for job in jobs])
-        expected = bootstrap(times, ratio)
+        expected = resampled(times, ratio)
     assert arm["time_ratio"] == close(expected)
     recovered, advice = None, ""
     if small and large:
         marks = [scored(answers) for answers in (own, answers_of(lines, small), answers_of(lines, large))]
         jobs = set.intersection(*map(set, marks))
-        recovered = bootstrap(by_problem([(job[0], [each[job] for each in marks]) for job in jobs]), gap)
+        recovered = resampled(by_problem([(job[0], [each[job] for each in marks]) for job in jobs]), gap)
         is_pair = arm["name"] not in (small, large) and not arm["settings"]["equal_share_of"]
         if recovered and is_pair:
             found = [accuracy(by_problem([(job[0], each[job]) for job in jobs])) for each in marks]
@@ -211,7 +331,7 @@ def check_against_baselines(arm: Line, arms: list[Line], lines: list[Line]) -> N
     assert bool(advice) is bool(arm["advice"])
 
 
-def newcombe(one: list[list[bool]], other: list[list[bool]]) -> Line:
+def newcombe(one, other):
     """Square and add, with the correlation of the problems' means."""
     first, second = ([sum(each) / len(each) for each in groups] for groups in (one, other))
     n = len(first)
@@ -229,7 +349,7 @@ def newcombe(one: list[list[bool]], other: list[list[bool]]) -> Line:
     return {"value": value, "low": value - below, "high": value + above}
 
 
-def check_comparisons(report: Line, lines: list[Line]) -> None:
+def check_comparisons(report, lines):
     told = {(each["first"], each["second"]): each for each in report["comparisons"]}
     found = {}
     for first, second in combinations([arm["name"] for arm in report["arms"]], 2):
@@ -255,7 +375,7 @@ def check_comparisons(report: Line, lines: list[Line]) -> None:
         assert told[pair]["adjusted_p"] == close(max(steps))
 
 
-def check_whether_seconds_compare(report: Line, lines: list[Line]) -> None:
+def check_whether_seconds_compare(report, lines):
     arms = [answers for arm in report["arms"] if (answers := answers_of(lines, arm["name"]).values())]
     conditions = [[line["conditions"] for line in answers] for answers in arms]
     ways = [[(each["parallel"], max(1, each["threads"])) for each in found] for found in conditions]
@@ -267,10 +387,33 @@ def check_whether_seconds_compare(report: Line, lines: list[Line]) -> None:
     assert bool(report["not_comparable"]) is differ
 
 
-@settings(max_examples=40, deadline=None)
+def check_tables(report, lines):
+    """The tables of what an answer took have the means of each arm with answers."""
+    for table in tables.more_tables(report):
+        if table.title == "What an answer took":
+            for arm, row in zip(report.arms, table.rows, strict=True):
+                answers = answers_of(lines, arm.name).values()
+                reread = sum(line["small_reread"] + line["large_reread"] for line in answers)
+                means = {
+                    "tokens": sum(span["tokens"] for line in answers for span in line["spans"]),
+                    "discarded": sum(line["discarded_tokens"] for line in answers),
+                    "first read": sum(line["small_read"] + line["large_read"] for line in answers) - reread,
+                    "read again": reread,
+                }
+                told = dict(zip(table.headings, row, strict=True))
+                assert {title: told.get(title, NOTHING) for title in means} == {
+                    title: f"{total / len(answers):,.0f}" if answers else NOTHING for title, total in means.items()
+                }
+
+
+@pytest.mark.slow
+@pytest.mark.scaled
+@settings(max_examples=size(40, long=1_000))
 @given(random_batches())
 def test_plain_loops_over_the_lines_find_every_figure(batch):
-    lines, report = batch.lines(), json.loads(batch.report().model_dump_json(by_alias=True))
+    lines, made = batch.lines(), batch.report()
+    check_tables(made, lines)
+    report = json.loads(made.model_dump_json(by_alias=True))
     assert sorted({line["id"] for line in lines}) == sorted(report["problem_ids"])
     for arm in report["arms"]:
         check_counts_and_costs(arm, lines)
@@ -285,8 +428,81 @@ def test_plain_loops_over_the_lines_find_every_figure(batch):
     check_whether_seconds_compare(report, lines)
 
 
-@settings(max_examples=25, deadline=None)
+@pytest.mark.slow
+@pytest.mark.scaled
+@settings(max_examples=size(25, long=500))
 @given(random_batches(), st.integers(0, 99))
 def test_rows_in_any_order_give_the_same_report(batch, seed):
     shuffled = Random(seed).sample(batch.rows, len(batch.rows))
     assert batch.report(shuffled).model_dump_json() == batch.report().model_dump_json()
+
+
+# Published values
+
+
+def test_wilson_and_mcnemar_have_published_values():
+    """Newcombe 1998, table 1; Bentur et al. 2009 and Cavo et al. 2012, in Fagerland et al. 2014."""
+    published = {(81, 263): (0.2553, 0.3662), (15, 148): (0.0624, 0.1605), (0, 20): (0.0, 0.1611)}
+    for counts, limits in published.items():
+        assert wilson(*counts) == pytest.approx(limits, abs=5e-5)
+    assert wilson(20, 20).high == 1.0
+    for impossible in ((1, 0), (0, 0), (3, 2), (-1, 2)):
+        with pytest.raises(ValueError, match="trials"):
+            wilson(*impossible)
+    for discordant, p in {(1, 7): 0.0703, (6, 16): 0.0525, (0, 0): 1.0, (2400, 2600): 0.00487}.items():
+        assert mcnemar_exact(*discordant) == mcnemar_exact(*discordant[::-1]) == pytest.approx(p, abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("counts", "value", "low", "high"),
+    [
+        # Cavo et al. 2012, in Fagerland, Lydersen & Laake, Statistical Analysis of Contingency Tables, chapter 8
+        ((59, 6, 16, 80), 0.0621, 0.0046, 0.1186),
+        # Altman et al. 2000, Statistics with Confidence, table 6.2
+        ((14, 5, 0, 22), -0.122, -0.226, -0.011),
+    ],
+)
+def test_a_paired_difference_has_newcombes_published_interval_whatever_the_seeds_repeat(counts, value, low, high):
+    """`counts`: problems that both solve, only the first, only the second, neither. Three seeds are worth one."""
+    kinds = [(RIGHT, RIGHT), (RIGHT, WRONG), (WRONG, RIGHT), (WRONG, WRONG)]
+    pairs = [kind for kind, count in zip(kinds, counts, strict=True) for _ in range(count)]
+    once = difference([([first], [second]) for first, second in pairs])
+    thrice = difference([([first] * 3, [second] * 3) for first, second in pairs])
+    assert once
+    assert thrice
+    assert (once.difference.value, *once.difference.interval) == pytest.approx((value, low, high), abs=5e-4)
+    assert thrice.difference.interval == pytest.approx(once.difference.interval, abs=0.005)
+
+
+def test_the_interval_of_a_median_is_that_of_the_binomial_distribution():
+    """Of 100 values in order, the 40th and the 61st hold the median with 96.5% (Conover 1999, chapter 3.2)."""
+    found = quantile([[float(number)] for number in range(1, 101)], 0.5)
+    assert found
+    assert (found.value, *found.interval) == (50.5, 40, 61)
+    assert quantile([[7.0]], 0.95) == Estimate(7.0, 7.0, 7.0)
+    assert quantile([[]], 0.5) is None
+    assert ratio_of_sums([(1.0, 0.0)]) is None
+    assert bootstrap([[1.0, 1.0], [1.0, 0.0]], lambda sums: sums[0] / sums[1] if sums[1] else None) == Estimate(2, 1, 2)
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+@pytest.mark.parametrize("right", [0, 10, 20])
+def test_equal_arms_never_have_an_interval_of_no_width(seeds, right):
+    alike = [([RIGHT] * seeds, [RIGHT] * seeds)] * right + [([WRONG] * seeds, [WRONG] * seeds)] * (20 - right)
+    found = difference(alike)
+    assert found is not None
+    low, high = found.difference.interval
+    assert (found.difference.value, found.p) == (0, 1)
+    assert low < -0.05
+    assert high > 0.05
+
+
+def test_a_remark_says_why_interval_and_test_disagree():
+    one_seed = difference([([WRONG], [RIGHT])] * 5 + [([RIGHT], [RIGHT])] * 5)
+    assert one_seed is not None
+    assert (one_seed.p, one_seed.difference.low > 0) == (0.0625, True)
+    assert "with 5 problems that differ, go by the test" in one_seed.remark
+    three_seeds = difference([([WRONG] * 3, [RIGHT, WRONG, WRONG])] * 6)
+    assert three_seeds is not None
+    assert (three_seeds.p, three_seeds.difference.low < 0) == (0.03125, True)
+    assert "on the 6 that differ, the test counts which arm was better" in three_seeds.remark

@@ -1,0 +1,462 @@
+"""A batch runs beside the chat, beside other batches that are read, and on the demo pair; it stops and resumes."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtGui import QAccessible
+
+from baton_reasoning.app.batch.execution import BatchActivity
+from baton_reasoning.app.batch.opened_batch import OpenedBatch
+from baton_reasoning.app.batch.page import BatchPage
+from baton_reasoning.app.batch.result_table import FIRST_ARM
+from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
+from baton_reasoning.app.session.pair_loader import PairLoader
+from baton_reasoning.app.toolkit.background import StreamTask
+from baton_reasoning.app.toolkit.controls import ElidedButton, SwitchButton
+from baton_reasoning.core.batch.reporting.report import Report
+from baton_reasoning.core.batch.running.batch import BatchSettings
+from baton_reasoning.core.demo_pair import BATCH_PROBLEMS
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.models.options import DemoModel
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.events import RunStarted
+from tests.app.batch.conftest import begin, counting_file, preview, run, wait_until_done
+from tests.app.conftest import OWN_MODELS, ScriptedLoader
+from tests.core.batch.counting import COPIES, DEMO, ended_batch, number_in, rest, solution
+from tests.fakes.scripted import ScriptedEngine
+from tests.patience import PATIENCE
+
+HELLO = "Hello to you, too.</think>\n\nGood day."
+BATCH, CHAT = "First we count.", "Hello to you"
+
+pytestmark = pytest.mark.slow
+
+
+class HeldLoader(ScriptedLoader):
+    """Texts that begin with `held` stop after their beginning until they are let go; all answers are right."""
+
+    def __init__(self, held: str) -> None:
+        super().__init__()
+        self.let_go = threading.Event()
+
+        def text(conversation, body):
+            whole = HELLO if conversation[-1].content.startswith("Hello") else solution(number_in(conversation))
+            return rest(whole, body)
+
+        def hold(body):
+            if body.startswith(held):
+                self.let_go.wait(PATIENCE)
+
+        self.small = ScriptedEngine(continue_with=text, before_token=hold)
+        self.large = ScriptedEngine(name="large", continue_with=text)
+
+
+@pytest.fixture
+def held():
+    """The models of a chat that a batch runs on, too; they hold the texts of the batch."""
+    loader = HeldLoader(BATCH)
+    yield loader
+    loader.let_go.set()  # a text that is held would keep the window from closing
+
+
+@pytest.fixture
+def four(tmp_path):
+    return counting_file(tmp_path)
+
+
+def page_of(window):
+    page = window.findChild(BatchPage)
+    assert page is not None
+    return page
+
+
+def wait_until_it_runs(page, qtbot):
+    qtbot.waitUntil(lambda: page.session.activity is BatchActivity.RUNNING)
+
+
+def ask(window, qtbot):
+    qtbot.waitUntil(lambda: window.session.ready and window.models.state is LoadState.READY)
+    window.session.ask("Hello?")
+
+
+def answer(window):
+    exchange = window.session.current
+    return exchange.trace.text if exchange else ""
+
+
+def badge(window):
+    """What the switch to the batch page shows and says."""
+    (page,) = [each for each in window.topbar.findChildren(SwitchButton) if each.property("page") == "batch"]
+    return page.text(), page.accessibleName()
+
+
+# Chat and batch use the same models: neither takes them from the other, and nothing is lost.
+
+
+def test_a_batch_waits_for_the_end_of_an_answer_before_it_loads_the_models_with_more_room(make_window, qtbot, four):
+    loader = HeldLoader(CHAT)
+    window = make_window(loader, models=OWN_MODELS)
+    ask(window, qtbot)
+    qtbot.waitUntil(lambda: answer(window).startswith("Hello"))
+    page = page_of(window)
+    begin(page, qtbot, four, "small")
+    qtbot.waitUntil(lambda: page.session.activity is BatchActivity.LOADING)
+    assert "when the answer is written" in page.view.status.text()
+    assert len(loader.choices) == 1
+    loader.let_go.set()
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert answer(window) == HELLO
+    wait_until_done(page, qtbot)
+    assert [choice.parallel for choice in loader.choices] == [1, 9]
+    assert page.session.progress.total.correct == 4
+
+
+def test_the_chat_answers_while_a_batch_is_running(make_window, qtbot, four, held):
+    window = make_window(held, models=OWN_MODELS)
+    page = page_of(window)
+    begin(page, qtbot, four, "small")
+    wait_until_it_runs(page, qtbot)
+    ask(window, qtbot)
+    qtbot.waitUntil(lambda: window.session.ready and bool(answer(window)))
+    assert answer(window) == HELLO
+    assert page.session.running
+    window.show_page("chat")
+    assert badge(window) == ("Batch ▶", "Batch, running")
+    held.let_go.set()
+    wait_until_done(page, qtbot)
+    assert page.session.progress.total.correct == 4
+    assert badge(window) == ("Batch ✓", "Batch, has ended")
+    window.show_page("batch")
+    assert badge(window) == ("Batch", "Batch")
+
+
+def test_other_models_stop_the_batch_which_loses_nothing_and_goes_on_later(make_window, qtbot, four, held):
+    window = make_window(held, models=OWN_MODELS)
+    page = page_of(window)
+    begin(page, qtbot, four, "small")
+    wait_until_it_runs(page, qtbot)
+    window.models.load(ModelChoice(small="another.gguf"))
+    qtbot.waitUntil(lambda: "The batch was stopped" in window.notice.text)
+    held.let_go.set()
+    wait_until_done(page, qtbot)
+    assert page.session.progress.total.failed == 0
+    assert page.session.progress.total.done < 4
+    qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
+    assert str(held.choices[-1].small) == "another.gguf"
+    page.session.start()
+    wait_until_done(page, qtbot)
+    assert page.session.progress.total.correct == 4
+
+
+def test_a_batch_begun_while_other_models_wait_for_an_answer_runs_with_those(make_window, qtbot, four):
+    loader = HeldLoader(CHAT)
+    window = make_window(loader, models=OWN_MODELS)
+    page = page_of(window)
+    run(page, qtbot, four, "small")
+    ask(window, qtbot)
+    qtbot.waitUntil(lambda: answer(window).startswith("Hello"))
+    window.page_actions.use_models(ModelChoice(small="another.gguf"))
+    assert window.models.state is LoadState.WAITING
+    begin(page, qtbot, four, "small")
+    qtbot.waitUntil(lambda: bool(page.session.executed))
+    assert page.session.activity is BatchActivity.LOADING
+    loader.let_go.set()
+    wait_until_done(page, qtbot)
+    assert [(str(choice.small), choice.parallel) for choice in loader.choices[2:]] == [("another.gguf", 9)]
+    assert page.session.progress.total.correct == 4
+
+
+# One batch runs while others are read: what is in view is not what runs.
+
+
+def row(page, name):
+    return next(each for each in page.welcome._rows.values() if each.batch.name == name)
+
+
+def open_row(page, name):
+    page.view.left.emit()
+    row(page, name).findChildren(ElidedButton)[0].click()
+
+
+@pytest.fixture
+def two(make_window, qtbot, tmp_path, held):
+    """A page on which “first” is done, and “second” runs and is held in its first texts."""
+    held.let_go.set()
+    window = make_window(held, models=OWN_MODELS)
+    window.show_page("batch")
+    window.notice.show_message("Something was saved.", warns=False)
+    page = page_of(window)
+    preview(page, qtbot, counting_file(tmp_path, name="first"), "small")
+    start = page.preview.start
+
+    def is_covered():
+        return window.notice.geometry().intersects(QRect(start.mapTo(window, QPoint()), start.size()))
+
+    qtbot.waitUntil(lambda: start.isVisible() and window.notice.isVisible() and not is_covered())
+    start.click()
+    start.click()  # which does nothing
+    wait_until_done(page, qtbot)
+    held.let_go.clear()
+    begin(page, qtbot, counting_file(tmp_path, name="second"), "small")
+    wait_until_it_runs(page, qtbot)
+    return page
+
+
+def test_while_one_batch_runs_another_is_read_and_not_resumed(two, qtbot, held):
+    page, notice, opened = two, two.view.window().notice, list[str]()
+    assert sorted(batch.name for batch in page.session.store.batches.all()) == ["first", "second"]
+    page.session.opened.connect(lambda: opened.append(page.view.title.text()))
+    page.session.open("not there")
+    qtbot.waitUntil(lambda: "is not in the store" in notice.text)
+    open_row(page, "first")
+    assert row(page, "second").state.text() == "▶ 0 of 4"
+    qtbot.mouseClick(row(page, "first").state, Qt.MouseButton.LeftButton)  # while it is being read
+    qtbot.waitUntil(lambda: not [task for task in page.session.findChildren(StreamTask) if task.name == "open batch"])
+    assert opened == ["first"]
+    assert (page.view.title.text(), page.view.status.text()) == ("first", "4 / 4")
+    assert page.session.activity is BatchActivity.IDLE
+    assert not page.view.stop.isVisible()
+    page.session.start()
+    assert notice.text == "“second” is running. Stop it first, or wait until it is done."
+    page.view.table.activated.emit(page.view.model.index(0, FIRST_ARM))
+    assert page.view.answer.isVisible()
+    qtbot.keyClick(page.view.table, Qt.Key.Key_Escape)
+    assert not page.view.answer.isVisible()
+    page.view.left.emit()
+    held.let_go.set()
+    qtbot.waitUntil(lambda: row(page, "second").state.text() == "✓")
+    assert page.session.batch.name == "first"
+
+
+def test_the_running_batch_is_viewed_again_with_all_that_happened_meanwhile(two, qtbot, held):
+    page, model = two, two.view.model
+    with qtbot.waitSignal(page.session.opened):
+        open_row(page, "first")
+    page.session.open(page.session.executed.batch.id)
+    held.let_go.set()
+    qtbot.waitUntil(lambda: (page.view.title.text(), page.view.status.text()) == ("second", "4 / 4"))
+    qtbot.waitUntil(lambda: [model.index(place, FIRST_ARM).data() for place in range(4)] == ["✓"] * 4)
+
+
+def test_of_two_batches_the_one_chosen_last_is_shown_though_it_was_read_first(two, qtbot, monkeypatch):
+    two.view.left.emit()
+    first, second = (row(two, name).batch.id for name in ("first", "second"))
+    gate, read = threading.Event(), OpenedBatch.read
+
+    def read_slowly(store, batch_id):
+        if batch_id == first:
+            gate.wait(PATIENCE)
+        return read(store, batch_id)
+
+    monkeypatch.setattr(OpenedBatch, "read", read_slowly)
+    two.session.open(first)
+    with qtbot.waitSignal(two.session.opened):
+        two.session.open(second)
+    gate.set()
+    qtbot.waitUntil(lambda: not two.session._opening.findChildren(StreamTask))
+    assert two.view.title.text() == "second"
+
+
+def test_a_batch_never_shows_the_figures_of_another(two, qtbot, held):
+    page = two
+    with qtbot.waitSignal(page.session.reported):
+        page.session.report()
+    with qtbot.waitSignal(page.session.opened):
+        open_row(page, "first")
+        page.session.report()  # on the one that runs, which is delivered late
+    assert page.view.sentence.text() == ""
+    assert not page.view.folded.isVisible()
+    reports: list[Report] = []
+    page.session.reported.connect(reports.append)
+    qtbot.waitUntil(lambda: page.view.folded.isVisible())
+    assert [report.arms[0].answers for report in reports] == [4]
+    held.let_go.set()
+    qtbot.waitUntil(lambda: not page.session.executed)
+
+
+# *Stop* first finishes the answers under way; pressed again, it stops them.
+
+
+@pytest.fixture
+def under_way(make_window, qtbot, four, held):
+    """A page with a batch of four answers, two of which are under way."""
+    window = make_window(held, models=OWN_MODELS)
+    window.show_page("batch")
+    page = page_of(window)
+    preview(page, qtbot, four, "small")
+    page.preview.parallel.setValue(2)
+    page.preview.start.click()
+    qtbot.waitUntil(lambda: len(held.small.sessions) == 2)
+    return page
+
+
+def test_stop_finishes_the_answers_under_way_and_begins_no_other(under_way, qtbot, held):
+    def spoken():
+        return QAccessible.queryAccessibleInterface(view.stop).text(QAccessible.Text.Name)
+
+    view = under_way.view
+    assert (spoken(), view.stop.toolTip()) == ("Stop", "Finishes the answers under way, and begins no other")
+    view.run.click()
+    assert view.status.text() == "0 / 4 · paused"
+    assert view.run.text() == "Resume"
+    view.run.click()
+    view.stop.click()
+    assert view.status.text() == "0 / 4 · finishing 2 answers"
+    assert spoken() == "Stop now"
+    assert "written anew" in view.stop.toolTip()
+    assert view.run.isHidden()
+    held.let_go.set()
+    wait_until_done(under_way, qtbot)
+    assert under_way.session.progress.total.done == 2
+    assert (view.run.text(), view.run.isHidden(), view.stop.isHidden()) == ("Resume", False, True)
+
+
+@pytest.mark.parametrize("closes", [False, True])
+def test_stop_now_and_a_window_that_is_closed_stop_them_and_they_are_written_anew(under_way, qtbot, held, closes):
+    page = under_way
+    if closes:
+        for task in page.session.findChildren(StreamTask):
+            task.stop()  # as BackgroundTasks.close does, which would wait for the texts that are held here
+    else:
+        page.view.stop.click()
+        page.view.stop.click()
+    held.let_go.set()
+    wait_until_done(page, qtbot)
+    assert page.session.progress.total.done == 0
+    page.session.start()
+    wait_until_done(page, qtbot)
+    assert page.session.progress.total.correct == 4
+    for result in page.session.store.batches.results(page.session.batch.id):
+        events = page.session.store.runs.trace(result.run).events
+        assert len([event for event in events if isinstance(event, RunStarted)]) == 1
+
+
+# A batch of the demo pair runs on a pair of its own beside the chat's, and shows no seconds of it.
+
+
+@pytest.fixture
+def demo_loader(held):
+    return held
+
+
+@pytest.fixture
+def loader():
+    return ScriptedLoader()
+
+
+@pytest.fixture
+def demo_page(page, qtbot):
+    """With the demo pair chosen for the chat, and loaded there."""
+    page.session.models.load(ModelChoice())
+    qtbot.waitUntil(lambda: page.session.models.state is LoadState.READY)
+    return page
+
+
+def own_models(page):
+    (models,) = page.findChildren(LoadedModels)
+    return models
+
+
+def shows_times(view):
+    """Whether each place shows seconds of answers: the tables, and the sentence in their place."""
+    return {
+        "s/answer" in view.folded.tests.shown[0].headings,
+        "end p50" in view.folded.times.shown[0].headings,
+        "times say nothing here" not in view.folded.times.first.text(),
+    }
+
+
+def test_the_tiny_files_are_opened_beside_the_chats_pair_and_closed_at_the_end(make_window, qtbot, tmp_path):
+    loader = ScriptedLoader()
+    window = make_window(loader)
+    qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
+    chats = window.models.pair
+    lines = BATCH_PROBLEMS.read_text(encoding="utf-8").splitlines()[:3]
+    (tmp_path / "three.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    page = page_of(window)
+    run(page, qtbot, tmp_path / "three.jsonl", "small", "large")
+    assert (page.session.progress.total.done, page.session.progress.total.failed) == (6, 0)
+    assert window.models.pair is chats
+    assert len(loader.choices) == 1, "nothing was loaded for the chat"
+    qtbot.waitUntil(lambda: own_models(page).state is LoadState.NONE)
+    assert own_models(page).pair == Pair()
+    settings = BatchSettings.of(page.session.store.batches.open(page.session.batch.id))
+    assert [model and (model.source, model.file) for model in (settings.small, settings.large)] == [
+        ("demo:small", DemoModel.SMALL.path.name),
+        ("demo:large", DemoModel.LARGE.path.name),
+    ]
+    assert shows_times(page.view) == {False}
+
+
+def test_the_batch_keeps_the_tiny_files_where_the_chat_has_costly_ones(tmp_path, monkeypatch):
+    monkeypatch.delenv("BATON_DEMO_PAIR")
+    loader = PairLoader(Paths.under(tmp_path), costly_demo=False)
+    (pair,) = (item for item in loader(ModelChoice(context=512), lambda _: None) if isinstance(item, Pair))
+    try:
+        paths = [engine.card.path for engine in (pair.small, pair.large) if engine]
+        assert paths == [DemoModel.SMALL.path, DemoModel.LARGE.path]
+        assert not list(tmp_path.rglob("*.gguf")), "no costly ones were made"
+    finally:
+        for engine in (pair.small, pair.large):
+            if engine:
+                engine.close()
+
+
+def test_a_stopped_batch_resumes_on_a_pair_that_is_opened_again(demo_page, qtbot, four, loader, held):
+    page = demo_page
+    begin(page, qtbot, four, "small")
+    wait_until_it_runs(page, qtbot)
+    for _ in range(2):
+        page.session.stop()
+    held.let_go.set()
+    wait_until_done(page, qtbot)
+    assert page.session.progress.total.done < 4
+    assert own_models(page).pair == Pair()
+    page.session.start()
+    wait_until_done(page, qtbot)
+    assert page.session.progress.total.correct == 4
+    assert [choice.parallel for choice in held.choices] == [9, 9], "as many at once as with other models"
+    assert [choice.parallel for choice in loader.choices] == [1]
+
+
+def test_other_models_for_the_chat_do_not_stop_it(demo_page, qtbot, four, held):
+    page = demo_page
+    begin(page, qtbot, four, "small")
+    wait_until_it_runs(page, qtbot)
+    page.session.models.load(OWN_MODELS)
+    qtbot.waitUntil(lambda: page.session.models.state is LoadState.READY)
+    assert page.session.running
+    held.let_go.set()
+    wait_until_done(page, qtbot)
+    assert page.session.progress.total.correct == 4
+    assert page.session.models.choice == OWN_MODELS
+
+
+def test_a_batch_that_is_stopped_while_its_models_are_opened_leaves_none_behind(demo_page, qtbot, four, held):
+    page, held.gate = demo_page, threading.Event()
+    begin(page, qtbot, four, "small")
+    qtbot.waitUntil(lambda: page.session.activity is BatchActivity.LOADING and bool(held.choices))
+    assert page.view.status.text().startswith("0 / 4 · ")
+    page.session.stop()
+    assert not page.session.executed
+    held.gate.set()
+    qtbot.waitUntil(lambda: own_models(page).state is LoadState.NONE)
+    wait_until_done(page, qtbot)
+    assert own_models(page).pair == Pair()
+    assert page.session.progress.total.done == 0
+
+
+def test_an_earlier_batch_of_the_demo_pair_opens_without_seconds_and_one_of_others_with_them(demo_page, qtbot):
+    page = demo_page
+    with Grader() as grader:
+        ids = [ended_batch(page.session.store, grader, *models) for models in (DEMO, COPIES, DEMO)]
+    for batch, times in zip(ids, (False, True, False), strict=True):
+        with qtbot.waitSignals([page.session.opened, page.session.reported]):
+            page.session.open(batch)
+        # cells that were replaced are deleted a moment later
+        qtbot.waitUntil(lambda times=times: shows_times(page.view) == {times})

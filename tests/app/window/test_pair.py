@@ -1,0 +1,431 @@
+"""The two models and the policy: how they are chosen, dropped on the window, measured, and found again."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+from PySide6.QtCore import Qt, QUrl
+from PySide6.QtGui import QDragLeaveEvent
+from PySide6.QtWidgets import QApplication, QLabel, QMenu, QPushButton
+
+from baton_reasoning.app.batch.page import BatchPage
+from baton_reasoning.app.chat.welcome import demo_problem
+from baton_reasoning.app.inspector.panel import Tab
+from baton_reasoning.app.servers.server_dialog import ServerDialog
+from baton_reasoning.app.session.loaded_models import LoadState
+from baton_reasoning.app.session.pair_loader import PairLoader
+from baton_reasoning.app.toolkit.file_drops import FileDrops
+from baton_reasoning.app.window.pair_dialog import PairDialog
+from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
+from baton_reasoning.core.engines.base import Placement
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.remote.known_servers import KnownServer
+from baton_reasoning.core.errors import EngineLost
+from baton_reasoning.core.model_costs import ModelCost
+from baton_reasoning.core.models.options import HubFile, LocalFile, ServerUrls, file_source, parse_source
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.events import Finish, RunEnded
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.registry import matching_preset
+from baton_reasoning.core.thinking.requests import Until
+from tests.app.conftest import ScriptedLoader, answer_to, drag_over, dragged, drop, last_answer, press
+from tests.fakes.scripted import ScriptedEngine
+
+SMALL, LARGE = Author.SMALL, Author.LARGE
+
+
+@pytest.fixture
+def files(tmp_path):
+    """The files of a pair that is not the demo's."""
+    files = {SMALL: tmp_path / "one.gguf", LARGE: tmp_path / "two.gguf"}
+    files[SMALL].write_bytes(SMALL_MODEL.read_bytes())
+    files[LARGE].write_bytes(LARGE_MODEL.read_bytes())
+    return files
+
+
+@pytest.fixture
+def opened(window, qtbot):
+    """Opens the dialog of the two models."""
+
+    def opened(choice=None):
+        choice = choice or window.preferences.value.models
+        dialog = PairDialog(choice, window.models.servers, window.models.costs, window)
+        qtbot.addWidget(dialog)
+        dialog.show()
+        return dialog
+
+    return opened
+
+
+# The dialog.
+
+
+def test_another_pair_is_loaded_and_a_recent_one_found_again(window, qtbot):
+    qtbot.waitUntil(lambda: window.session.ready)
+    with qtbot.waitSignal(window.topbar.pair.choose_wanted):
+        window.topbar.pair.click()  # there is no other pair yet
+    (dialog,) = window.findChildren(PairDialog)
+    dialog.edits[LARGE].setText("http://one:8080")
+    dialog.load.click()
+    qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
+    first = window.preferences.value.models
+    assert str(first.large) == "http://one:8080"
+    for address in ("http://two:8080", "http://one:8080", "http://two:8080"):
+        window.page_actions.use_models(first.replaced(LARGE, parse_source(address)))
+        qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
+    window.models._loader.error = EngineLost("It does not answer.", "Check it.")
+    with qtbot.waitSignal(window.models.ready):  # those before it
+        window.page_actions.use_models(first.replaced(LARGE, parse_source("http://never:8080")))
+    assert window.preferences.value.window.recent_pairs == (
+        ("demo:small", "http://two:8080"),
+        ("demo:small", "http://one:8080"),
+    )
+    window.topbar.pair.click()
+    menu = window.topbar.pair.pairs
+    one, demo, _, choose = menu.actions()
+    assert (one.text(), demo.text()) == ("● small.gguf  ◆ http://one:8080", "Demo pair")
+    assert choose.text().startswith("Choose two models…")
+    menu.close()
+    one.trigger()
+    assert str(window.preferences.value.models.large) == "http://one:8080"
+    qtbot.waitUntil(lambda: window.session.ready)
+
+
+def test_a_file_that_is_no_model_is_refused_and_a_pair_without_sense_warned_of(opened, qtbot, files):
+    dialog = opened()
+    dialog.edits[SMALL].setText("/nowhere/model.gguf")
+    assert not dialog.load.isEnabled()
+    assert "model.gguf" in dialog.messages[SMALL].text()
+    press(dialog, "Swap")
+    assert dialog.edits[LARGE].text() == "/nowhere/model.gguf"
+    for edit in dialog.edits.values():
+        edit.clear()
+    assert (dialog.load.isEnabled(), dialog.load.text(), dialog.warning.isVisible()) == (True, "Load", False)
+    qtbot.keyClicks(dialog.edits[SMALL], str(files[LARGE]))
+    assert "the demo's large model" in dialog.warning.text()
+    assert dialog.load.text() == "Load anyway"
+    qtbot.keyClicks(dialog.edits[LARGE], str(files[SMALL]))
+    assert "smaller than the small one" in dialog.warning.text()
+    press(dialog, "Swap")
+    assert (dialog.load.text(), dialog.warning.isVisible()) == ("Load", False)
+    dialog.edits[SMALL].setText(QUrl.fromLocalFile(str(files[SMALL])).toString())
+    with qtbot.waitSignal(dialog.chosen) as chosen:
+        dialog.load.click()
+    assert str(chosen.args[0].small) == str(files[SMALL]), "a pasted address of a file is its path"
+
+
+def test_models_are_offered_by_any_part_of_their_name_and_servers_understood_by_theirs(window, opened, qtbot, tmp_path):
+    dialog = opened()
+    qwen, phi = tmp_path / "Qwen3-14B.gguf", tmp_path / "Phi-4.gguf"
+    window.models.servers.keep({"http://lab:8080": KnownServer(name="lab")})
+    window.preferences.change(models=window.preferences.value.models.replaced(LARGE, LocalFile(phi)))
+    window.preferences.change_window(recent_pairs=((str(qwen), "http://office:8080"),))
+    dialog.offer(window.preferences.value, lambda: [qwen, tmp_path / "Other.gguf"])
+    qtbot.waitUntil(lambda: dialog.offered.rowCount() == 5)
+    qtbot.keyClicks(dialog.edits[LARGE], "qwen3-14b.")
+    completer = dialog.edits[LARGE].completer()
+    assert (completer.completionCount(), completer.currentCompletion()) == (1, str(qwen))
+    assert [dialog.offered.item(row).text() for row in range(5)] == [
+        f"Phi-4.gguf · {tmp_path} · in use ◆",
+        f"Qwen3-14B.gguf · {tmp_path} · recent",
+        "http://office:8080 · recent",
+        "lab · http://lab:8080 · server",
+        f"Other.gguf · {tmp_path} · on this machine",
+    ]
+    for edit in dialog.edits.values():
+        edit.setText("lab")
+    with qtbot.waitSignal(dialog.chosen) as chosen:
+        dialog.load.click()
+    assert chosen.args[0].large == ServerUrls(("http://lab:8080",))
+
+
+def test_a_model_on_the_hub_leads_to_its_download(window, qtbot):
+    window.page_actions.choose_models()
+    dialog = window.findChild(PairDialog)
+    dialog.edits[SMALL].setText("hf:nonsense")
+    assert not dialog.download.isVisible(), "there is nothing to download"
+    dialog.server_buttons[LARGE].click()
+    (server,) = dialog.findChildren(ServerDialog)
+    server.reject()
+    dialog.edits[LARGE].setText("hf:owner/name:Q4_K_M")
+    assert not dialog.load.isEnabled()
+    with qtbot.waitSignal(window.page_actions.downloads_wanted) as wanted:
+        qtbot.mouseClick(dialog.download, Qt.MouseButton.LeftButton)
+    assert not dialog.isVisible()
+    assert wanted.args == [[HubFile("owner/name", "Q4_K_M")]]
+
+
+def test_typing_a_path_moves_no_field_and_is_judged_when_it_is_left_or_rests(opened, qtbot, tmp_path):
+    dialog = opened()
+    small, large, said = dialog.edits[SMALL], dialog.edits[LARGE], dialog.messages[SMALL]
+    assert said.text() == "The demo's small model"
+    qtbot.waitUntil(dialog.isActiveWindow)
+    small.setFocus()
+    before = large.geometry()
+    for letter in str(tmp_path / "no.gguf"):
+        qtbot.keyClicks(small, letter)
+        assert said.text() == "", f"“{small.text()}” is not finished"
+        assert not dialog.load.isEnabled()
+    qtbot.keyClick(small, Qt.Key.Key_Tab)
+    assert "no.gguf cannot be read" in said.text()
+    QApplication.processEvents()
+    assert large.geometry() == before
+    small.setFocus()
+    qtbot.keyClicks(small, "x")
+    assert said.text() == ""
+    qtbot.waitUntil(lambda: "no.ggufx cannot be read" in said.text())
+    assert large.geometry() == before
+
+
+# Files that are dropped.
+
+
+def test_a_file_dropped_anywhere_on_the_window_is_a_batch_whose_columns_need_no_click(window, qtbot, tmp_path):
+    path = tmp_path / "math.jsonl"
+    rows = (
+        {"problem": "What is $1 + 1$?", "solution": "It is \\boxed{2}.", "answer": "2", "unique_id": "a/1.json"},
+        {"problem": "Find $\\frac{1}{2}$ of 7.", "answer": "\\frac{7}{2}", "unique_id": "a/2.json"},
+    )
+    path.write_text("\n".join([*map(json.dumps, rows), '{"problem": ']))
+    drop(window, path)
+    page = window.findChild(BatchPage)
+    qtbot.waitUntil(lambda: page.currentWidget() is page.preview)
+    assert page.isVisible()
+    assert page.preview.table.texts()[1] == ["a/2.json", "Find $\\frac{1}{2}$ of 7.", "\\frac{7}{2}"]
+    assert "math.jsonl line 3" in page.preview.notes.text()
+
+
+@pytest.mark.parametrize(("page", "author"), [("chat", SMALL), ("batch", LARGE)])
+def test_a_dropped_model_is_offered_as_small_or_large(window, qtbot, tmp_path, page, author):
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.show_page(page)
+    path = tmp_path / "Some-Model-Q4_K_M.GGUF"
+    path.write_bytes(SMALL_MODEL.read_bytes())
+    drop(window.chat.composer.edit.viewport() if page == "chat" else window, path)
+    qtbot.waitUntil(lambda: window.notice.text == "Some-Model-Q4_K_M.GGUF is a model.")
+    assert window.chat.composer.edit.toPlainText() == "", "it is not text"
+    assert window.preferences.value.window.page == page
+    press(window.notice, f"Use as {author.value}")
+    (dialog,) = window.findChildren(PairDialog)
+    assert dialog.edits[author].text() == str(path)
+    assert "the demo's" in dialog.warning.text()
+    dialog.load.click()
+    assert str(window.preferences.value.models.get(author)) == str(path)
+    qtbot.waitUntil(lambda: window.session.ready)
+
+
+def test_two_dropped_models_are_a_pair_in_whatever_order_and_anything_else_is_explained(window, qtbot, tmp_path, files):
+    qtbot.waitUntil(lambda: window.session.ready)
+    letter, random = tmp_path / "letter.odt", tmp_path / "random.gguf"
+    letter.write_bytes(b"PK")
+    drop(window, letter)
+    assert "letter.odt is neither a GGUF model nor a supported file of problems." in window.notice.text
+    assert window.preferences.value.window.page == "chat"
+    drop(window, *files.values(), files[SMALL])
+    assert window.notice.text == "3 models were dropped; a pair has two. Drop two."
+    random.write_bytes(b"GGUF" + bytes.fromhex("2e9f97b0") * 100)
+    drop(window, random)
+    qtbot.waitUntil(lambda: "random.gguf is not a usable GGUF file" in window.notice.text)
+    assert [each.text() for each in window.notice.findChildren(QPushButton) if each.isVisible()] == ["Choose models…"]
+    drop(window, files[LARGE], files[SMALL])
+    qtbot.waitUntil(lambda: window.notice.text == "● one.gguf and ◆ two.gguf can be a pair.")
+    press(window.notice, "Use as pair")
+    chosen = window.preferences.value.models
+    assert (str(chosen.small), str(chosen.large)) == (str(files[SMALL]), str(files[LARGE]))
+    qtbot.waitUntil(lambda: window.session.ready)
+
+
+def test_window_and_fields_are_framed_while_a_file_is_over_them_and_fields_take_it(window, opened, files):
+    drag_over(window, dragged(files[SMALL]))
+    assert window.drops.frame.isVisible()
+    QApplication.sendEvent(window, QDragLeaveEvent())
+    assert not window.drops.frame.isVisible()
+    dialog = opened()
+    field = dialog.edits[LARGE]
+    (drops,) = field.findChildren(FileDrops)
+    drag_over(field, dragged(files[LARGE]))
+    assert drops.frame.isVisible()
+    drop(field, files[LARGE])
+    assert not drops.frame.isVisible()
+    assert [edit.text() for edit in dialog.edits.values()] == ["", str(files[LARGE])]
+    drop(dialog.edits[SMALL], *files.values())
+    assert [edit.text() for edit in dialog.edits.values()] == [str(files[SMALL]), str(files[LARGE])]
+    assert dialog.load.isEnabled()
+
+
+# A pair is measured when it has been loaded, unless an answer begins; its speed is said from then on.
+
+BRIEF = Keywords.Settings(n1=3, until=Until.TOKENS)
+"""The large model writes too few tokens for its cost to be known from them."""
+COST_OF_SMALL = ModelCost(decode=0.1, further=0.1, prefill=0)
+COST_OF_LARGE = ModelCost(decode=0.25, further=0.25, prefill=0)
+
+
+@pytest.fixture
+def loader(files):
+    """A pair on this machine, whose small model answers and whose large one counts."""
+    loader, placed = ScriptedLoader(), Placement((), 512, 1, "f16")
+    counting = ScriptedEngine(continue_with=lambda *_: " one" * 40, name="large")
+    loader.large = counting.with_card(placement=placed, path=files[LARGE])
+    answering = ScriptedEngine(continue_with=lambda *_: "Four.</think> It is 4, I think.")
+    loader.small = answering.with_card(placement=placed, path=files[SMALL])
+    return loader
+
+
+@pytest.fixture
+def measured(make_window, loader):
+    """A window that knows what the models cost."""
+    window = make_window(loader, begin=False)
+    window.models.costs.keep(loader.small.card, COST_OF_SMALL)
+    window.models.costs.keep(loader.large.card, COST_OF_LARGE)
+    window.begin_work()
+    return window
+
+
+def test_a_loaded_pair_is_measured_and_its_speed_is_said_at_the_models(make_window, loader, qtbot):
+    window = make_window(loader)
+    qtbot.waitUntil(lambda: "Large alone about" in window.topbar.pair.toolTip())
+    assert window.models.costs.of(loader.large.card)
+
+
+def test_what_is_known_is_not_measured_again(measured, loader, qtbot):
+    expected = "Large alone about 4 tok/s; drafted about 4; pair about 8 at a large share of 20%."
+    qtbot.waitUntil(lambda: expected in measured.topbar.pair.toolTip())
+    assert not loader.small.sessions + loader.large.sessions
+
+
+def test_an_answer_that_begins_ends_the_measurement(make_window, loader, qtbot):
+    begun = threading.Event()
+    loader.small.before_token = lambda _: begun.wait()
+    window = make_window(loader)
+    qtbot.waitUntil(lambda: bool(loader.small.sessions))
+    window.session.ask("What is 2 + 2?")
+    begun.set()
+    qtbot.waitUntil(lambda: window.session.ready and window.models.state is LoadState.READY)
+    assert last_answer(window).exchange.trace.answer.strip() == "It is 4, I think."
+    assert window.models.costs.of(loader.small.card) is None
+    assert window.models.costs.of(loader.large.card) is None
+
+
+def test_below_an_answer_stands_how_long_the_large_model_alone_would_have_taken(measured, loader, qtbot):
+    window = measured
+    window.models.costs.keep(loader.large.card, COST_OF_LARGE.model_copy(update={"decode": 60}))
+    loader.small.continue_with = lambda _, body: " Four.</think> It is 4." if body else "One.\n\nWait, no"
+    window.preferences.change_run(policy=BRIEF)
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.session.ask("What is 2 + 2?")
+    qtbot.waitUntil(lambda: last_answer(window).time.isVisible())
+    trace = last_answer(window).exchange.trace
+    expected = f"; the large model alone would have taken about {trace.tokens} min."
+    assert last_answer(window).time.text().endswith(expected)
+    trace.ended = RunEnded(1.0, Finish.STOPPED)
+    last_answer(window).follow()
+    assert not last_answer(window).time.isVisible(), "it did not end by itself"
+
+
+def test_nothing_is_said_below_an_answer_where_the_large_model_is_not_known(window, ask):
+    window.preferences.change_run(policy=BRIEF)
+    ask("What is 2 + 2?")
+    assert last_answer(window).exchange.trace.totals[LARGE].kept
+    assert not last_answer(window).time.isVisible()
+
+
+def test_the_chooser_estimates_a_pair_from_its_sizes_until_it_was_measured(window, opened, loader, files):
+    def speed(choice):
+        dialog = opened(choice)
+        return dialog.speed.text() if dialog.speed.isVisible() else ""
+
+    pair = ModelChoice(small=file_source(files[SMALL]), large=file_source(files[LARGE]))
+    assert speed(pair).startswith("Estimated from their sizes: the pair takes about ")
+    window.models.costs.keep(loader.small.card, COST_OF_SMALL)
+    window.models.costs.keep(loader.large.card, COST_OF_LARGE)
+    told = speed(pair)
+    assert told.startswith("Large alone about 4 tok/s; drafted about 4; pair about 8 at a large share of 20%. So small")
+    window.models.costs.keep(loader.small.card, COST_OF_LARGE)
+    assert "The large model alone is likely as fast, and at least as accurate." in speed(pair)
+    on_server = pair.replaced(LARGE, ServerUrls(("http://office:8080",)))
+    assert speed(on_server) == "How fast a model on a server is can be said after an answer."
+    assert speed(ModelChoice()) == ""
+
+
+# The menu of policies.
+
+
+@pytest.fixture
+def opened_menu(qtbot):
+    """Opens the menu by its key, and that of the other policies."""
+
+    def opened(window):
+        qtbot.waitUntil(lambda: window.models.state is LoadState.READY and window.isActiveWindow())
+        qtbot.keyClick(window, Qt.Key.Key_P, Qt.KeyboardModifier.ControlModifier)
+        menu = QApplication.activePopupWidget()
+        assert isinstance(menu, QMenu)
+        menu.setActiveAction(entry(menu, "More…"))
+        qtbot.keyClick(menu, Qt.Key.Key_Right)
+        more = QApplication.activePopupWidget()
+        assert isinstance(more, QMenu)
+        return menu, more
+
+    return opened
+
+
+def entry(menu, title):
+    return next(action for action in menu.actions() if action.text().startswith(title))
+
+
+def click(qtbot, menu, title):
+    qtbot.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(entry(menu, title)).center())
+
+
+def test_four_policies_are_offered_the_others_after_more_each_with_a_line_that_explains_it(window, opened_menu, qtbot):
+    menu, more = opened_menu(window)
+    titles = [action.text().split("\t")[0] for action in menu.actions() if not action.isSeparator()]
+    assert titles == ["Keywords", "Every step", "Small only", "Large only", "More…", "Parameters…"]
+    assert not menu.toolTipsVisible(), "tool tips would cover the entries below"
+    lines = [action.text().split("\t") for each in (menu, more) for action in each.actions() if action.isCheckable()]
+    entries = dict(lines)
+    assert len(entries) == len(lines), "none is offered twice"
+    assert entries["Keywords"] == Keywords.summary
+    assert entries["Keywords (paper)"] == Keywords.preset_summaries["paper"]
+    assert all(entries.values())
+    assert not any("expected answer" in action.toolTip() for action in more.actions()), "no question in a chat has one"
+    drafted = entry(more, "Large only, drafted")
+    assert not drafted.isEnabled()
+    assert "cannot draft for large, since both must be on this machine" in drafted.text()
+    assert "llama-server with a draft model" in drafted.toolTip()
+    click(qtbot, more, "Keywords (paper)")
+    assert window.topbar.policy.text().strip() == "Keywords (paper)"
+    assert matching_preset(window.preferences.value.run.policy) == "paper"
+    window.topbar.policy.choose("never")
+    assert window.preferences.value.run.policy.policy == "never"
+    assert window.topbar.policy.text().strip() == "Small only"
+
+
+def test_large_only_drafted_is_written_by_the_large_model_and_shows_its_drafts(
+    make_window, opened_menu, qtbot, tmp_path
+):
+    """With the real demo pair, which is loaded for one text at a time."""
+    window = make_window(PairLoader(Paths.under(tmp_path)))
+    _, more = opened_menu(window)
+    click(qtbot, more, "Large only, drafted")
+    trace = answer_to(window, qtbot, demo_problem()).trace
+    assert (trace.finish, trace.large_share) == (Finish.END_OF_TEXT, 1)
+    assert trace.totals[SMALL].decoded == 0
+    steps = last_answer(window).steps
+    first = next(shown for shown in steps.shown if shown.piece.drafts)
+    place = steps.place_of(first.piece)
+    assert place
+    qtbot.mouseClick(steps.viewport(), Qt.MouseButton.LeftButton, pos=place.center().toPoint())
+    window.inspector.step.details_button.click()
+
+    def drafts(page):
+        """What a page of the inspector says of drafts."""
+        named = (label for label in page.findChildren(QLabel) if label.isVisible())
+        return next(label.text() for label in named if label.accessibleName().startswith("Drafted: "))
+
+    assert drafts(window.inspector.step).startswith("◇ ")
+    window.inspector.tabs.setCurrentIndex(Tab.RUN)
+    assert drafts(window.inspector.run).startswith("◇ ")

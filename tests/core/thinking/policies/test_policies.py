@@ -1,0 +1,566 @@
+"""What each policy decides: the rows of the table in which the presets of `keywords` differ, then the others.
+
+The presets `reference` and `paper` are also compared with the authors' schedule (oracles/test_authors.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from baton_reasoning.core.engines.base import Alternative
+from baton_reasoning.core.engines.local.engine import LocalEngine
+from baton_reasoning.core.errors import EngineLost, SettingsError
+from baton_reasoning.core.models.options import LoadOptions
+from baton_reasoning.core.run import Pair, ask
+from baton_reasoning.core.run import run as run_pair
+from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION, Scope
+from baton_reasoning.core.thinking.cues import Category, Lexicon
+from baton_reasoning.core.thinking.events import (
+    CountersChanged,
+    Finish,
+    Judged,
+    StepEnded,
+    TakeoverEnded,
+    TakeoverStarted,
+    TextDiscarded,
+    TextInserted,
+    TokenWritten,
+)
+from baton_reasoning.core.thinking.interruptions import Control, Limits
+from baton_reasoning.core.thinking.policies.always import Always
+from baton_reasoning.core.thinking.policies.cascade import Cascade
+from baton_reasoning.core.thinking.policies.every_step import EVERY_STEP, EveryStep
+from baton_reasoning.core.thinking.policies.first_token_entropy import ENTROPY, FirstTokenEntropy
+from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, REFLECTION, Keywords
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
+from baton_reasoning.core.thinking.policies.relay import RELAY, Relay
+from baton_reasoning.core.thinking.policies.step_score import SCORE, StepScore
+from baton_reasoning.core.thinking.policy import Advice, PolicyContext
+from baton_reasoning.core.thinking.reasons import ANSWER, OPENING
+from baton_reasoning.core.thinking.registry import POLICIES, advice_on
+from baton_reasoning.core.thinking.requests import Until
+from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.steps import Boundary
+from baton_reasoning.core.thinking.trace import Trace
+from tests.core.thinking.running import LARGE, SMALL, Run, keywords, rules, run
+from tests.fakes.scripted import CERTAIN, THINK, TORN, Fault, Kind, ScriptedEngine, single_bytes
+from tests.tiers import size
+
+LONG = "word " * 200
+PAPER, REFERENCE, BATON = (Keywords.presets[name] for name in ("paper", "reference", "baton"))
+every_preset = pytest.mark.parametrize("preset", Keywords.presets.values(), ids=Keywords.presets)
+
+
+def kept_to(settings: Keywords.Settings, **changes: object) -> Keywords:
+    """The policy with these settings, some of them changed."""
+    return keywords(settings.model_copy(update=changes))
+
+
+# Keywords: the three rules
+
+
+@pytest.mark.parametrize(("word", "rule"), [("Wait", REFLECTION), ("Yes", AFFIRMATION)])
+def test_a_cue_after_a_boundary_gives_the_sentence_to_the_large_model(word, rule):
+    done = run(kept_to(BATON, n1=2), [f"One.\n\n{word}, hm", " End.</think>"], ["It is two. And"])
+    assert done.told[:3] == [("small", "One.\n\n"), ("large", "It is two."), ("small", " End.</think>")]
+    assert rules(done) == [rule]
+    assert done.all(TakeoverStarted)[0].tokens == 2
+    assert [gone.tokens for gone in done.all(TextDiscarded)] == [2], "decided at the cue, not after n1 tokens"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "One.\n\nTwo is it. Wait, three.</think>",
+        "Wait, yes, check.\n\nOne.</think>",
+        "One.\n\nHmm.\n\nSo it is.\n\nEnd.</think>",
+        "One.\n\n    wait()\n\nSo.</think>",
+        "One.\n\n### Verification\n\nSo.</think>",
+        "One.\n\n```\none\n\nwait, check\n```\n\nSo.</think>",
+        "The tag `</think>` ends it.\n\nSo.</think>Four.",
+    ],
+)
+def test_what_brings_no_takeover_stays_with_the_small_model(text):
+    done = run(keywords(BATON), [text])
+    assert (rules(done), done.trace.text, done.trace.large_share) == ([], text, 0)
+    assert done.trace.answer == ("Four." if "Four" in text else "")
+
+
+@pytest.mark.parametrize("step", ["See e.g. wait, no", "By eq. (3), let us verify", "Hmm. Wait, no"])
+def test_an_abbreviation_or_an_interjection_does_not_end_the_lookahead(step):
+    done = run(keywords(BATON), [f"One.\n\n{step} it", " End.</think>"], ["So it is. And"])
+    assert rules(done)[:1] == [REFLECTION]
+
+
+def test_a_verification_cue_in_what_the_large_model_wrote_gives_it_n2_tokens_more():
+    large = ["Let us verify it. No", " It is so: four. No"]
+    done = run(kept_to(BATON, n1=3, n2=4), ["One.\n\nWait, hm", " End.</think>"], large)
+    assert rules(done) == [REFLECTION, VERIFICATION]
+    assert done.trace.text == "One.\n\nLet us verify it. It is so: four. End.</think>"
+
+
+@every_preset
+def test_a_word_that_only_verifies_brings_a_takeover_as_well(preset):
+    prove = Lexicon({Category.REFLECTION: {"wait": ()}, Category.VERIFICATION: {"prove": ()}})
+    policy = Keywords(preset.model_copy(update={"n1": 4, "n2": 2}), PolicyContext(lexicon=prove))
+    small, large = ["One.\n\nLet us prove it. No", " End.</think>"], ["So we prove it. No", " It holds. No"]
+    assert rules(run(policy, small, large)) == [REFLECTION, VERIFICATION]
+
+
+@every_preset
+@pytest.mark.parametrize(("small", "large", "counted"), [("Wait, check it", "So it is", 0), ("Yes, so", "Wait, no", 1)])
+def test_the_sentence_that_stands_is_verified_and_counted_by_its_own_sign(preset, small, large, counted):
+    """Not the lookahead, which was discarded."""
+    policy = kept_to(preset, n1=4, stop_at_first_cue=False)
+    done = run(policy, [f"One.\n\n{small}, it is", " End.</think>"], [f"{large}, it is."])
+    assert policy.counters["reflections"] == counted
+    assert len(rules(done)) == 1
+
+
+def endless_reflection(policy: Keywords, most: int, before: Trace | None = None) -> Run:
+    """Both models reflect in every sentence."""
+    small = ScriptedEngine(continue_with=lambda *_: "Wait, hm.\n\n" * 50)
+    large = ScriptedEngine(continue_with=lambda *_: "Wait, so it is.\n\n" * 200, name="large")
+    return run(policy, small, large, RunSettings(max_tokens=most), before=before)
+
+
+def lengths(done: Run) -> list[int]:
+    return [took.tokens for took in done.all(TakeoverStarted)]
+
+
+@every_preset
+def test_too_many_reflections_insert_the_auxiliary_prompt_and_n3_tokens_of_the_large_model(preset):
+    done = endless_reflection(kept_to(preset, n1=2, n3=7, n3_step=2, n3_most=10, c=3, c_step=2, c_most=6), 400)
+    inserted = done.all(TextInserted)
+    assert {(text.text, text.reason) for text in inserted} == {(preset.auxiliary_prompt, EXCESSIVE_REFLECTION.id)}
+    counted = [
+        (event.counters["reflections"], event.counters["reflections allowed"]) for event in done.all(CountersChanged)
+    ]
+    assert counted[:5] == [(1, 3), (2, 3), (3, 3), (0, 5), (1, 5)]
+    fired = [took.tokens for took in done.all(TakeoverStarted) if took.reason == EXCESSIVE_REFLECTION.id]
+    assert fired[:4] == [7, 9, 10, 10]
+
+
+def test_a_text_gone_on_with_keeps_its_counter_and_its_firings():
+    changes = {"n1": 2, "n3": 5, "n3_step": 5, "c": 2, "c_step": 0, "c_most": 2}
+    whole, first = (endless_reflection(kept_to(REFERENCE, **changes), most) for most in (120, 50))
+    assert first.all(TextInserted), "it fired before"
+    rest = endless_reflection(kept_to(REFERENCE, **changes), 120, before=first.trace)
+    assert lengths(rest) == lengths(whole)
+
+
+# Keywords: settings and presets
+
+
+@pytest.mark.parametrize("kind", [Keywords, EveryStep])
+@pytest.mark.parametrize(("name", "values"), [("c", {"c": 31}), ("n3", {"n3_most": 124})])
+def test_ceilings_below_the_start_are_refused_by_ours(kind, name, values):
+    with pytest.raises(SettingsError, match=rf"{name} begins at \d+, above its ceiling {name}_most") as refused:
+        kind.Settings(**values).check_values()
+    assert f"Raise {name}_most" in refused.value.advice
+
+
+@pytest.mark.parametrize("preset", [*Keywords.presets.values(), *EveryStep.presets.values()])
+def test_every_preset_makes_sense_and_has_the_papers_lengths(preset):
+    preset.check_values()
+    assert (preset.n1, preset.n2, preset.n3, preset.c) == (20, 125, 125, 15)
+    assert preset.opening == (0 if isinstance(preset, Keywords.Settings) else 100)
+    grows = (0, 15, 0, 125) if preset == PAPER else (5, 30, 25, 200)
+    assert (preset.c_step, preset.c_most, preset.n3_step, preset.n3_most) == grows
+
+
+def test_what_does_not_grow_has_no_ceiling():
+    fixed = PAPER.model_copy(update={"c": 50})
+    fixed.check_values()
+    assert Keywords(fixed, PolicyContext(counters={"longer takeovers": 3})).counters["reflections allowed"] == 50
+
+
+def test_one_cue_a_class_is_kept_of_an_own_list_too():
+    own = Lexicon({Category.REFLECTION: {"hmm": (), "doubt": ()}})
+    policy = Keywords(Keywords.Settings(one_cue=True), PolicyContext(lexicon=own))
+    assert [cue.word for cue in policy.lexicon.find("Hmm, a doubt")] == ["Hmm"]
+
+
+def test_where_ours_differs_from_the_paper_and_the_authors():
+    """Inflected cues, takeovers that end with a sentence, the thinking alone, and a decision where a takeover ends."""
+    for word, is_cue in ("wait", True), ("verified", True), ("awaiting", False):
+        found = run(kept_to(BATON, n1=4), [f"One.\n\nWe are {word} it now", "Two.</think>"], [LONG])
+        assert rules(found) == [REFLECTION] * is_cue
+    done = run(kept_to(BATON, n1=2), ["One.\n\nWait, no", " End</think>"], ["So we see. Then"])
+    assert [piece.text for piece in done.trace.pieces if piece.author is LARGE] == ["So we see."]
+    late = run(kept_to(BATON, n1=2), ["One.\n\nWait, no", " End</think>"], [LONG])
+    assert [ended.tokens for ended in late.all(TakeoverEnded)] == [2 + 32]
+    answer = ["One.</think>\n\nFour is it.\n\nYes, it is four"]
+    assert rules(run(keywords(BATON), answer, [LONG])) == []
+    large = [["So", ".\n\n"], ["And", ".\n\n"]]
+    at_boundary = run(kept_to(BATON, n1=2), ["One.\n\nWait, no", "Wait, so", "Then.</think>"], large)
+    assert [piece.author for piece in at_boundary.trace.pieces] == [SMALL, LARGE, LARGE, SMALL]
+    stands = run(kept_to(BATON, n1=3), ["One.\n\nTwo is even. So.</think>", "Again.</think>"])
+    assert (len(stands.small.calls), "Again" in stands.trace.text) == (1, False)
+    assert [keywords(preset).stops_repetition for preset in (PAPER, REFERENCE, BATON)] == [False, False, True]
+
+
+@every_preset
+def test_boundaries_and_tags_within_a_lookahead_or_a_takeover(preset):
+    """A closing tag inside a lookahead does not hide the cue before it; a boundary in a takeover brings no decision."""
+    small = ["One.\n\nYes, I am confident\n</think>\n\nIt is four now.", " End.</think>"]
+    hidden = run(kept_to(preset, n1=12, stop_at_first_cue=False), small, ["So it is. And"])
+    assert rules(hidden)
+    assert "confident" not in hidden.trace.text
+    large = ["So.\n\nYes, it is.\n\nYes, so. It"]
+    done = run(kept_to(preset, n1=12), ["One.\n\nWait, no", " End.</think>"], large)
+    assert (rules(done), len(done.trace.steps)) == ([REFLECTION], 4)
+
+
+def test_a_large_model_hands_back_with_nothing_to_write_and_answers_where_it_closed_the_thinking():
+    back = run(keywords(BATON), ["One.\n\nWait, no", "Two.</think>Four."], [""])
+    assert back.trace.text == "One.\n\nTwo.</think>Four.", "the small one writes the sentence after all"
+    assert back.trace.large_share == 0
+    done = run(keywords(BATON), ["One.\n\nWait, no"], ["So.</think>", "\n\nIt is four. Truly.\n\nYes."])
+    assert rules(done) == [REFLECTION, ANSWER]
+    assert done.trace.answer.strip() == "It is four. Truly.\n\nYes."
+
+
+def test_rule_three_works_across_tokenizers_and_boundaries_of_many_tokens():
+    """The authors hand ids of one vocabulary to the other, and look for two newlines in the last five tokens."""
+    large = ScriptedEngine("Wait, so. No", "It is right. No", name="large", vocabulary="other", split=single_bytes)
+    done = run(kept_to(BATON, n1=2, c=1), ["One.\n\nWait, no", " Two.\n\nNo", " End.</think>"], large)
+    assert rules(done) == [REFLECTION, EXCESSIVE_REFLECTION]
+    assert "wrong steps. It" in done.trace.text
+    small = ScriptedEngine("One." + "\n" + " " * 12 + "\nWait, no", " End.</think>", split=single_bytes)
+    assert rules(run(kept_to(BATON, n1=6), small, ["It is so, and so. No"])) == [REFLECTION]
+
+
+def test_a_line_may_be_a_step():
+    settings = RunSettings(boundary=Boundary.LINE)
+    done = run(kept_to(BATON, n1=2), ["One.\nWait, hm", "\nTwo.</think>"], ["It is two. And"], settings)
+    assert done.told[:2] == [("small", "One.\n"), ("large", "It is two.")]
+    assert len(done.trace.steps) == 3
+
+
+def test_advice_is_given_where_no_cue_was_found_in_a_long_enough_text():
+    plain = "Two dogs.\n\nThree cats.\n\nFive in all.</think>\n\n5."
+    doubting, rest = plain.replace("Five", "Wait, five"), ["</think>\n\n5.", "Five.</think>\n\n5."]
+    advice = advice_on(run(keywords(), [plain]).trace)
+    assert "No cue was found" in advice.text
+    assert advice.policies
+    assert all(POLICIES[name].title in advice.text for name in advice.policies)
+    gone = Fault(0, EngineLost("The server is gone.", "Start it."), for_good=True)
+    took = run(keywords(), [doubting, *rest], ["Five it is. Yes"])
+    lost = run(keywords(), [doubting, *rest], ScriptedEngine("Five it is.", faults=[gone], name="large"))
+    assert (took.trace.handoffs > 0, bool(lost.trace.notices)) == (True, True)
+    for silent in (took, lost, run(keywords(), ["Five.</think>\n\n5."]), run(Never(), [plain])):
+        assert advice_on(silent.trace) == Advice()
+
+
+# Never, always, every step, random
+
+
+def test_one_model_alone_writes_everything_and_closes_its_own_thinking():
+    text = "One.\n\nTwo.\n\nThree.</think>\n\nFour."
+    small, large = run(Never(), [text]), run(Always(), large=[text])
+    assert (small.trace.text, small.trace.large_share, small.large.calls) == (text, 0, [])
+    assert (large.trace.text, large.trace.large_share, large.small.calls) == (text, 1, [])
+    assert len(large.large.calls) == 1
+    forgot = run(Always(), large=["One.", "Four."])
+    assert (forgot.trace.answer.strip(), forgot.small.calls) == ("Four.", [])
+
+
+def every_step(opening: int, **changes: object) -> EveryStep:
+    return EveryStep(EveryStep.Settings(opening=opening, n1=2, until=Until.TOKENS).model_copy(update=changes))
+
+
+def test_every_step_is_opened_by_the_large_model_and_ended_by_the_small_one():
+    done = run(every_step(3), ["go.\n\nNo", "is.\n\nNo", "end.</think>"], ["I say: ", "It all ", "The "])
+    assert rules(done)[:3] == [OPENING, EVERY_STEP, EVERY_STEP]
+    assert [piece.author for piece in done.trace.pieces[:4]] == [LARGE, SMALL] * 2
+    cues = run(every_step(2), ["Wait, yes. Check.\n\n", "End.</think>"], ["I say so", "It is so"])
+    assert (rules(cues), cues.all(TextDiscarded)) == ([OPENING, EVERY_STEP], []), "nothing is classified"
+    small_first = run(every_step(0), ["Go.\n\nNo", "end.</think>"], ["It all "])
+    assert rules(small_first) == [EVERY_STEP]
+    assert small_first.trace.pieces[0].author is SMALL
+
+
+def without_thinking(*small: str) -> ScriptedEngine:
+    return ScriptedEngine(*small, thinking=None)
+
+
+def test_where_no_thinking_is_open_the_large_models_end_ends_the_text():
+    def large(text: str) -> ScriptedEngine:
+        return ScriptedEngine(text, name="large", thinking=None)
+
+    within = run(every_step(100), without_thinking("No"), large("It is four."))
+    assert (within.trace.text, within.trace.finish, within.small.calls) == ("It is four.", Finish.END_OF_TEXT, [])
+    at_once = run(every_step(0), without_thinking("Four.\n\n", "No"), large(""))
+    assert (at_once.trace.text, at_once.trace.finish) == ("Four.\n\n", Finish.END_OF_TEXT)
+    in_answer = run(every_step(0, scope=Scope.ALL), ["So.</think>Four.\n\n", "No"], [""])
+    assert in_answer.trace.answer == "Four.\n\n"
+    open_yet = run(every_step(100), ["Four."], ["It is four."])
+    assert open_yet.trace.text == "It is four.\n</think>\n\nFour."
+
+
+def by_chance(seed: int, chance: float = 0.5, most: int = 200, before: Trace | None = None) -> Run:
+    settings = RandomTakeover.Settings(p=chance, n1=1, until=Until.SENTENCE)
+    small = ScriptedEngine(continue_with=lambda *_: "One.\n\n" * 1000)
+    large = ScriptedEngine(continue_with=lambda *_: " Two. Three", name="large")
+    policy = RandomTakeover(settings, PolicyContext(seed))
+    return run(policy, small, large, RunSettings(max_tokens=most), before=before)
+
+
+def places(done: Run) -> list[int]:
+    return [takeover.position for takeover in done.all(TakeoverStarted)]
+
+
+def test_random_takeovers_come_with_their_chance_and_repeat_with_the_seed_and_the_place():
+    done = by_chance(3, 0.25, 2000)
+    boundaries = sum(piece.text.endswith("\n\n") for piece in done.trace.pieces if piece.author is SMALL)
+    assert abs(len(rules(done)) / boundaries - 0.25) < 4 * math.sqrt(0.25 * 0.75 / boundaries)
+    whole = by_chance(1)
+    assert places(by_chance(1)) == places(whole) != places(by_chance(2))
+    for place in places(whole)[:6]:
+        assert places(by_chance(1, before=whole.trace.until(place))) == places(whole), "in a text gone on with, too"
+
+
+# First-token entropy
+
+
+def entropy(small: Sequence[str | Sequence[str]], unsure: str, *large: str, **settings: Any) -> Run:
+    """The small model is torn after a text that ends so."""
+    engine = ScriptedEngine(*small, chances=lambda body: TORN if body.endswith(unsure) else CERTAIN)
+    return run(FirstTokenEntropy(FirstTokenEntropy.Settings(**settings)), engine, [*large])
+
+
+def test_an_unsure_first_token_gives_its_step_to_the_large_model():
+    done = entropy(["One.\n\nTwo", "Three is sure.</think>"], "One.\n\n", "Better two.\n\nNo", " Four.", tau=0.95)
+    assert done.trace.text == "One.\n\nBetter two.\n\nThree is sure.</think> Four."
+    assert rules(done) == [ENTROPY, ANSWER], "the answer is the large model's"
+    assert [gone.text for gone in done.all(TextDiscarded)] == ["Two"]
+    assert {call.alternatives for call in done.small.calls} == {20}
+    assert {call.alternatives for call in done.large.calls} == {0}
+    assert rules(entropy(["One.\n\nTwo is so.</think>"], "Two", "Four.")) == [ANSWER], "only the first token counts"
+
+
+def test_the_first_token_is_not_white_space_nor_half_a_character_and_there_is_one_after_each_cap():
+    blank = entropy([["One.", "\n\n", "\n", "Two", ".", "</think>"]], ".\n\n\n", "Better.\n\nNo")
+    assert rules(blank)[0] == ENTROPY
+    halves = ScriptedEngine(
+        [*("é".encode()[i : i + 1] for i in range(2)), "t", ".", "</think>"],
+        chances=lambda body: CERTAIN if body else TORN,
+    )
+    assert rules(run(FirstTokenEntropy(), halves, ["Better.</think>", "Four."]))[0] == ENTROPY
+    capped = entropy(["a b c d e f", "g.</think>"], "c", "x.\n\nNo", "Four.", step_cap=3)
+    assert rules(capped)[0] == ENTROPY
+    assert capped.all(TakeoverStarted)[0].position == len("a b c")
+    blanks = entropy([[*[" "] * 5, "x", "</think>"]], "never", "Four.", step_cap=3)
+    assert blanks.all(StepEnded)[0].position == 3, "blanks alone are a step at the cap"
+
+
+def test_the_entropy_of_alternatives_is_scaled_to_a_sum_of_1():
+    def of(*logprobs: float) -> float:
+        others = tuple(Alternative(None, "", logprob) for logprob in logprobs)
+        return TokenWritten(0.0, SMALL, None, "", alternatives=others).entropy_of_alternatives
+
+    assert of(*[math.log(0.1)] * 4) == pytest.approx(math.log(4))
+    assert of(0.0) == of() == 0
+
+
+# Step score
+
+
+def scored(marks: str, small: Sequence[str], *large: str, thinks: bool = True, **settings: Any) -> Run:
+    """The large model gives these marks, and writes these steps."""
+    tags = THINK if thinks else None
+    judge = ScriptedEngine(*large, name="large", marks=marks, thinking=tags)
+    return run(StepScore(StepScore.Settings(**settings)), ScriptedEngine(*small, thinking=tags), judge)
+
+
+def test_a_step_with_a_low_score_is_written_again_by_the_large_model():
+    done = scored("937", ["One.\n\n", "Two.\n\n", "Three.</think>"], "Better.\n\nNo")
+    assert done.trace.text == "One.\n\nBetter.\n\nThree.</think>"
+    judged = done.all(Judged)
+    assert [each.probabilities.index(1.0) for each in judged] == [9, 3, 7], "the closing step, too"
+    assert rules(done) == [SCORE], "a score at the threshold is accepted"
+    piece = next(piece for piece in done.trace.pieces if piece.author is LARGE)
+    assert (piece.replaced, piece.judged) == ("Two.\n\n", judged[1])
+    assert [call.kind for call in done.large.calls] == [Kind.JUDGE, Kind.JUDGE, Kind.WRITE, Kind.JUDGE]
+    assert all("score" not in call.body.lower() for call in done.large.calls), "the question never enters its text"
+    assert judged[0].handoff.prefilled == done.large.calls[0].prefilled > 0
+
+
+@pytest.mark.parametrize(("chances", "stands"), [({5: 0.5, 9: 0.5}, True), ({5: 0.6, 9: 0.4}, False)])
+def test_a_weighted_score_is_the_mean_over_the_digits(chances, stands):
+    large = ScriptedEngine("Better.</think>", name="large")
+    large.judged = lambda body, choices: [chances.get(n, 0.0) for n in range(len(choices))]  # type: ignore[method-assign]  # noqa: ARG005
+    done = run(StepScore(StepScore.Settings(threshold=7, weighted=True)), ["One.</think>"], large)
+    assert (rules(done) == []) is stands
+
+
+def test_a_judge_who_is_stopped_gives_no_score():
+    control = Control()
+
+    def stopping() -> Iterator[str]:
+        control.stop()
+        yield "9"
+
+    large = ScriptedEngine(name="large", marks=stopping())
+    done = run(StepScore(), ["One.\n\nTwo.</think>"], large, interruptions=[control])
+    assert (done.trace.finish, done.all(Judged)) == (Finish.STOPPED, [])
+
+
+def test_two_identical_steps_close_the_thinking_but_one_that_was_written_again_is_none():
+    twice = scored("99", ["One.\n\n", "One.\n\n", "Four."])
+    assert (twice.trace.answer.strip(), twice.trace.finish) == ("Four.", Finish.END_OF_TEXT)
+    assert scored("39", ["One.\n\n", "One.\n\n", "End.</think>"], "Better.\n\nNo").trace.text.startswith(
+        "Better.\n\nOne."
+    )
+
+
+def test_the_first_steps_may_be_the_large_models():
+    done = scored("9", ["End.</think>No", "Four."], "Plan.\n\nNo", "More.\n\nNo", first_steps_large=2)
+    assert rules(done) == [OPENING, OPENING]
+    assert done.trace.text == "Plan.\n\nMore.\n\nEnd.</think>Four."
+
+
+def test_a_step_that_does_not_end_is_judged_at_the_cap_and_blanks_are_rewritten_alone():
+    capped = scored("19", ["word " * 50, "End.</think>No", "Four."], "Better.\n\nNo", step_cap=5)
+    assert rules(capped) == [SCORE]
+    assert capped.trace.text == "Better.\n\nEnd.</think>Four."
+    small = ScriptedEngine([" a", " b"], ["\t", "\t"], ["End", "</think>"])
+    large = ScriptedEngine([" c", " d", "No"], name="large", marks="919")
+    assert run(StepScore(StepScore.Settings(step_cap=2)), small, large).trace.text == " a b c dEnd</think>"
+    small = ScriptedEngine(["Good", " step", ".", "\n"], *[[" "] * 4] * 3, ["End", "</think>"])
+    large = ScriptedEngine(*[["Two", "\n"]] * 3, ["Four"], name="large", marks="90909099")
+    settings = RunSettings(boundary=Boundary.LINE, max_tokens=40)
+    done = run(StepScore(StepScore.Settings(step_cap=4)), small, large, settings)
+    assert done.trace.text.startswith("Good step.\n")
+    assert {gone.text for gone in done.all(TextDiscarded)} == {"    "}
+
+
+@pytest.mark.parametrize(
+    ("marks", "judged", "text"),
+    [("99", 2, "One.\n\nIt is 5."), ("91", 2, "One.\n\nIt is 4."), ("9", 1, "One.\n\n")],
+    ids=["it stands", "it is rewritten", "there is none"],
+)
+def test_the_last_step_of_a_text_without_thinking_is_judged_too(marks, judged, text):
+    small = ["One.\n\n", "It is 5." if judged == 2 else "", "No"]
+    done = scored(marks, small, "It is 4.", thinks=False)
+    assert len(done.all(Judged)) == judged
+    assert (done.trace.text, done.trace.finish) == (text, Finish.END_OF_TEXT)
+
+
+def test_the_step_that_closes_the_thinking_is_judged_too():
+    done = scored("1", ["One.</think>Four."], "Better.</think>Five.")
+    assert len(done.all(Judged)) == 1
+    assert SCORE in rules(done)
+
+
+# The cascade: the small model answers alone, and the large one solves the problem afresh if that came to nothing sure
+
+
+def test_the_cascade_solves_afresh_what_came_to_nothing_sure():
+    afresh = "Two and two.</think>Four."
+
+    def solved(*texts: str, budget: int = 0, sure_of: str = "", context: int = 100_000) -> Trace:
+        """The small model writes the texts, and is sure of each token after one that ends with `sure_of`."""
+        given = RunSettings(policy=Cascade.Settings(), limits=Limits(max_thinking_tokens=budget))
+        small = ScriptedEngine(*texts, chances=lambda body: CERTAIN if sure_of in body else (0.5, 0.5), context=context)
+        return Trace.of(run_pair(Pair(small, ScriptedEngine(afresh, name="large")), ask("2 + 2?", given), given))
+
+    assert solved("Two.\n\nTwo.\n\nTwo.</think>4").text == "Two.\n\nTwo.\n\nTwo.</think>4", "though it repeats itself"
+    no_room = solved("One, two, three, four.</think>4", context=25)
+    assert (no_room.text, no_room.totals[SMALL].discarded > 0) == (afresh, True)
+    assert no_room.counters == {"asked": 1}, "it is not asked twice in a text that is taken up"
+    begun = "One, two, three, four"
+    assert solved(begun, "Four.", budget=6, sure_of="</think>").text == afresh, "the thinking before a limit counts"
+    assert solved(begun, "Four.", budget=6).text.endswith("</think>\n\nFour.")
+
+
+# Relay: the large model writes, and the small one takes easy sentences
+
+
+def test_relay_reads_the_cues_of_the_run_and_caps_a_sentence_by_the_small_model():
+    lexicon = Lexicon({Category.REFLECTION: {"therefore": ()}})
+    large = ScriptedEngine("Wait, one.\n\nTherefore, it", " So.</think>", name="large")
+    done = run(Relay(context=PolicyContext(lexicon=lexicon)), [" is. No", "Four."], large)
+    assert [takeover.cue.word for takeover in done.all(TakeoverStarted) if takeover.cue] == ["Therefore"]
+    large = ScriptedEngine("One is it.\n\nWait, let us", " So it is.</think>", name="large")
+    capped = run(Relay(Relay.Settings(sentence_cap=3)), [" a b c d e f", "Four."], large)
+    assert capped.trace.text == "One is it.\n\nWait, a b c So it is.</think>Four."
+
+
+def test_the_large_model_may_write_the_answer_too_and_a_cue_in_it_gives_nothing_away():
+    large = ScriptedEngine("One.</think>Wait, it is four.", name="large")
+    done = run(Relay(Relay.Settings(small_answers=False)), [" No"], large)
+    assert (rules(done), done.trace.large_share) == ([], 1)
+
+
+RELAYING = ["One.\n\nWait, no", " Then three.\n\nFour.</think>No"]
+
+
+def test_relay_hands_a_sentence_and_the_answer_to_the_small_model_and_only_the_difference():
+    done = run(Relay(), [" two. No", "\n\nFour."], RELAYING)
+    assert done.told == [
+        ("large", "One.\n\n"),
+        ("large", "Wait,"),
+        ("small", " two."),
+        ("large", " Then three.\n\n"),
+        ("large", "Four.</think>"),
+        ("small", "\n\n"),
+        ("small", "Four."),
+    ]
+    takeovers = done.all(TakeoverStarted)
+    assert [(event.author, event.reason) for event in takeovers] == [(SMALL, RELAY.id), (SMALL, ANSWER.id)]
+    assert done.trace.pieces[2].takeover == takeovers[0]
+    read = [piece.handoff for piece in done.trace.pieces if piece.handoff]
+    assert all(handoff.reused > handoff.prefilled for handoff in read[2:])
+    silent = ScriptedEngine("One.\n\nWait, it", " is 4.", name="large", thinking=None)
+    assert run(Relay(), without_thinking(""), silent).trace.text == "One.\n\nWait, is 4.", "it hands back"
+
+
+# On two real models of different families and vocabularies
+
+
+VARIED = ("keywords", "first-token-entropy", "step-score", "relay", "always")
+"""Policies that together need all that an engine can do, and whose first writer is either model."""
+TOKENS = size(16, long=64)
+SHORT = {"n1": 6, "n2": 8, "n3": 8, "step_cap": 24, "sentence_cap": 8, "p": 0.5, "opening": 8}
+"""Lengths with which a short answer has several takeovers."""
+
+
+@pytest.fixture(scope="module")
+def pair(smollm2, gemma):
+    small, large = (LocalEngine(path, LoadOptions(context=512, threads=1)) for path in (smollm2, gemma))
+    yield Pair(small, large)
+    for engine in (small, large):
+        engine.close()
+
+
+@pytest.mark.real_models
+@pytest.mark.scaled
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in VARIED else pytest.mark.long)
+        for name, policy in POLICIES.items()
+        if not policy.needs.drafts
+    ],
+)
+def test_a_policy_answers_on_two_real_models(pair, name):
+    policy, needs = POLICIES[name], POLICIES[name].needs
+    fitting = {field: value for field, value in SHORT.items() if field in policy.Settings.model_fields}
+    chosen = policy.Settings().model_copy(update=fitting)
+    settings = RunSettings(policy=chosen, max_tokens=TOKENS, boundary=Boundary.LINE, instruction="", seed=1)
+    trace = Trace.of(run_pair(pair, ask("List ten animals, each on a line of its own.", settings), settings))
+    assert trace.finish in (Finish.END_OF_TEXT, Finish.MAX_TOKENS, Finish.REPETITION), trace.ended
+    assert 0 < trace.tokens <= TOKENS
+    assert len(trace.steps) > 1
+    decoded = {author for author, total in trace.totals.items() if total.decoded}
+    assert decoded >= {policy.default_writer} & set(needs.writers)
+    assert bool(needs.judge) is any(isinstance(event, Judged) for event in trace.events)
+    own = [event for event in trace.events if isinstance(event, TokenWritten) and event.author is policy.default_writer]
+    assert all(len(event.alternatives) == needs.alternatives for event in own)
