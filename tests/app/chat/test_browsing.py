@@ -19,7 +19,7 @@ from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import Finish
 from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
-from tests.fakes.held_answers import HeldAnswers
+from tests.fakes.held import HeldAnswers
 
 Make = Callable[..., MainWindow]
 

@@ -16,7 +16,7 @@ from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish, RunStarted
 from tests.app.conftest import ScriptedLoader
-from tests.fakes.held_answers import HeldAnswers
+from tests.fakes.held import HeldAnswers
 
 
 class Bench:

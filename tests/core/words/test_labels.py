@@ -13,7 +13,7 @@ from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.engines.base import DeviceShare, ModelCard, Placement
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
-from baton_reasoning.core.engines.usage import RequestUsage, Usage
+from baton_reasoning.core.engines.usage import Prices, RequestUsage, Usage, UsageMeter
 from baton_reasoning.core.models.options import ModelOverrides, TagSource
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.thinking.cues import Category, Cue
@@ -32,7 +32,6 @@ from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import NOT_KNOWN, event_to_json, events_from_json
 from baton_reasoning.core.words import labels, numbers
 from baton_reasoning.core.words.numbers import LONGEST_PROBLEM, distinguished, shared_opening
-from tests.fakes.charging import ChargingEngine
 from tests.fakes.scripted import ScriptedEngine
 
 MIB = 2**20
@@ -98,10 +97,14 @@ def test_a_bill_in_a_line_names_what_is_known_and_what_is_about():
     assert dict(labels.bill_facts(estimated))["Read"] == "about 190 tokens"
 
 
-def test_only_models_on_servers_have_a_bill_and_one_on_both_places_has_one():
-    on_server = ChargingEngine("a")
-    assert list(labels.bills_of(Pair(ScriptedEngine("a"), None))) == []
-    assert len(list(labels.bills_of(Pair(on_server, on_server)))) == 1
+class EngineOnServer(ScriptedEngine):
+    meter = UsageMeter(Prices())
+
+
+def test_only_models_on_servers_have_a_bill_and_one_in_both_places_has_one():
+    on_server = EngineOnServer().with_card(location="office")
+    assert list(labels.bills_of(Pair(ScriptedEngine(), None))) == []
+    assert [bill.partition(", ")[0] for bill in labels.bills_of(Pair(on_server, on_server))] == ["office: 0 requests"]
 
 
 def test_a_model_says_how_it_was_placed_and_what_a_person_set_for_it():
