@@ -16,7 +16,6 @@ import pytest
 from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.demo_pair import (
     DEMO_SETTINGS,
-    FEW_REFLECTIONS,
     LARGE_MODEL,
     READY_PROBLEMS,
     SMALL_MODEL,
@@ -126,7 +125,7 @@ def test_both_files_are_small_enough_to_ship_share_one_vocabulary_and_say_what_t
     ("changes", "wanted"),
     [
         ({}, {REFLECTION, VERIFICATION, AFFIRMATION}),
-        ({"c": FEW_REFLECTIONS}, {EXCESSIVE_REFLECTION}),
+        ({"c": 3}, {EXCESSIVE_REFLECTION}),  # these short texts never reach the 15 of the paper
     ],
 )
 def test_every_reason_for_a_takeover_occurs(demo_pair, changes, wanted):
