@@ -78,8 +78,8 @@ def token(author: Author, at: float, drafted: bool = False) -> Event:
 
 
 def trace_of(*events: Event, large: ModelSource | None = None) -> Trace:
-    cards = [ModelCard("a model", "", 1000, source) for source in (None, large)]
-    return Trace.of([RunStarted(0.0, (), "keywords", {}, 0, *cards, prompt_tokens=100, thinking=True), *events])
+    one, other = (ModelCard("a model", "", 1000, source) for source in (None, large))
+    return Trace.of([RunStarted(0.0, (), "keywords", {}, 0, one, other, prompt_tokens=100, thinking=True), *events])
 
 
 SMALL_WRITES = (
@@ -163,7 +163,7 @@ def counting(**more):
 
 def test_a_model_that_writes_hardly_anything_or_is_asked_in_the_middle_has_no_cost():
     assert measure(ScriptedEngine("one"), ignore) is None
-    engine = counting(before_token=lambda _: engine.sessions[0].cancel())
+    engine: ScriptedEngine = counting(before_token=lambda _: engine.sessions[0].cancel())
     assert measure(engine, ignore) is None
 
 

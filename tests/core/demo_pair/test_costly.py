@@ -150,7 +150,7 @@ def test_what_lies_between_the_pieces_is_zero_and_takes_no_room(file):
         assert file.path.stat().st_blocks * 512 < MIB
 
 
-def flip_a_bit(position: int, path: Path) -> None:
+def flip_a_bit(path: Path, position: int) -> None:
     with path.open("r+b") as file:
         file.seek(position)
         byte = file.read(1)[0]
@@ -164,9 +164,10 @@ def test_damage_is_noticed_and_mended_and_a_whole_file_stays_as_it_is(file, know
         monkeypatch.delattr(os, "SEEK_DATA", raising=False)
     good = file.make().read_bytes()
     damaged = (1, 3 * MIB + 77, 3 * MIB - 1, 2 * MIB + 4321, SIZE - 1)  # in pieces, beside one, and in holes
-    damages = [partial(flip_a_bit, position) for position in damaged]
-    for damage in (*damages, *(lambda path, size=size: os.truncate(path, size) for size in (0, SIZE - 1, SIZE + 1))):
-        damage(file.path)
+    damages: list[partial[None]] = [partial(flip_a_bit, file.path, position) for position in damaged]
+    damages += [partial(os.truncate, file.path, size) for size in (0, SIZE - 1, SIZE + 1)]
+    for damage in damages:
+        damage()
         assert not file.is_whole
         before = file.make().stat()
         assert file.path.read_bytes() == good
