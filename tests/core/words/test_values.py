@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from baton_reasoning.core.engines.body import Author
@@ -40,14 +42,14 @@ def steps_alone() -> Trace:
     return run(Never(), small=["\n\n".join(f"{n} + {n} = {2 * n}." for n in range(1, 10))]).trace
 
 
-def with_values(trace, outcomes, ends_right=None, **fields):
+def with_values(trace, outcomes, ends_right=None, **fields: Any):
     """The values of the text's places in order; an empty string for a place that was not valued."""
     places = tuple(
         PlaceOutcomes(place.position, found, place.replaced)
         for place, found in zip(places_of(trace), outcomes, strict=False)
         if found
     )
-    fields = {"writer": "small", "model": "Small", "target": "12", "is_expected": True} | fields
+    fields = {"writer": "small", "model": "Small", "target": "12", "is_expected": True, **fields}
     trace.apply(ValuesEstimated(0.0, length=trace.length, limit=99, places=places, ends_right=ends_right, **fields))
     return StepValues.of(trace)
 
@@ -130,7 +132,9 @@ def test_who_wrote_how_many_continuations(writer, text):
 
 def said(right, is_expected=True):
     trace = a_valued_run(right, is_expected=is_expected)
-    return value_sentences(trace, StepValues.of(trace))
+    values = StepValues.of(trace)
+    assert values
+    return value_sentences(trace, values)
 
 
 def test_the_turn_the_loss_and_the_large_models_part_are_named():
