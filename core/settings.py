@@ -133,8 +133,6 @@ class WindowState(BaseModel):
     """The conversation that was open."""
     compared: tuple[str, ...] = ()
     """The arms that were compared last, from left to right; empty means the usual three."""
-    at_once: bool = False
-    """Whether they were written at the same time."""
 
 
 class Settings(BaseModel):

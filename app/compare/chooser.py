@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QFormLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QDialog, QFormLayout, QWidget
 
 from baton_reasoning.app.compare.view import MOST_COLUMNS
 from baton_reasoning.app.session.conversation import Exchange
@@ -34,27 +34,20 @@ class Chooser(QDialog):
         choices: Sequence[CompareChoice],
         columns: Sequence[CompareChoice],
         expected: str,
-        slots: int,
-        at_once: bool,
         parent: QWidget,
     ) -> None:
-        """`choices`: all of them; `columns`: the proposed ones. `slots`: how many parallel requests the loaded models
-        take; `at_once`: whether to propose that."""
+        """`choices`: all of them; `columns`: the proposed ones."""
         super().__init__(parent)
         self.setWindowTitle("Compare")
         self._choices = choices
-        self._slots = slots
         self.expected = line_edit(
             "Expected answer", "Optional; otherwise answers are compared with each other", expected
         )
-        self.at_once = QCheckBox("Write in parallel")
-        self.at_once.setChecked(at_once and slots > 1)
         self._hint = label("", Role.MUTED, wrap=True)
         self.go = button("Compare", self.accept, Role.PRIMARY)
         self.go.setDefault(True)
         self.boxes = [self._box(number, columns) for number in range(MOST_COLUMNS)]
         self._lay_out(problem)
-        self.at_once.toggled.connect(self._update)
         self._update()
 
     def picked(self) -> list[CompareChoice]:
@@ -62,21 +55,14 @@ class Chooser(QDialog):
         choices = [box.currentData() for box in self.boxes]
         return [choice for choice in choices if isinstance(choice, CompareChoice)]
 
-    @property
-    def writes_at_once(self) -> bool:
-        return self.at_once.isChecked() and self.at_once.isEnabled()
-
     def _update(self) -> None:
         picked = self.picked()
         to_write = [choice for choice in picked if choice.exchange is None]
         twice = len({id(choice.exchange or choice) for choice in picked}) < len(picked)
         why_not = next((choice.why_not for choice in to_write if choice.why_not), "")
-        fits = self._slots >= len(to_write)
-        self.at_once.setVisible(len(to_write) > 1)
-        self.at_once.setEnabled(fits)
         self.go.setEnabled(len(picked) > 1 and not twice and not why_not)
         self.go.setText("Compare" if to_write else "Show side by side")
-        self._hint.setText(why_not or _hint_text(to_write, twice, fits, self.at_once.isChecked()))
+        self._hint.setText(why_not or _hint_text(to_write, twice))
 
     def _box(self, number: int, columns: Sequence[CompareChoice]) -> QComboBox:
         box = combo_box(f"Column {number + 1}")
@@ -113,7 +99,6 @@ class Chooser(QDialog):
         for number, box in enumerate(self.boxes, 1):
             form.addRow(f"Column &{number}", box)
         form.addRow("E&xpected", self.expected)
-        form.addRow("", self.at_once)
         self.setLayout(
             vbox(
                 text,
@@ -133,17 +118,13 @@ def _add(box: QComboBox, choices: Sequence[CompareChoice]) -> None:
         box.setItemData(box.count() - 1, plain_tip(choice.summary), Qt.ItemDataRole.ToolTipRole)
 
 
-def _hint_text(to_write: Sequence[CompareChoice], twice: bool, fits: bool, at_once: bool) -> str:
+def _hint_text(to_write: Sequence[CompareChoice], twice: bool) -> str:
     if twice:
         return "Two columns are the same. Choose another for one of them."
     if not to_write:
         return "These answers are there already: nothing is written."
     if len(to_write) == 1:
         return "The seed stays as it is chosen; the first column is what the others are compared with."
-    if not fits:
-        return "One after the other: the models are loaded for fewer parallel requests (Settings, Models)."
-    if at_once:
-        return "All at once they slow each other: do not go by their times."
     return "One after the other, with one seed, so that their times can be compared."
 
 

@@ -13,7 +13,6 @@ from baton_reasoning.app.document.answer_pane import AnswerActions
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange, ShownComparison, expected_answer
-from baton_reasoning.app.session.run_list import texts_at_once
 from baton_reasoning.app.toolkit.background import cancel_tasks
 from baton_reasoning.core.errors import NotApplicable
 from baton_reasoning.core.thinking.registry import POLICIES
@@ -47,8 +46,7 @@ class ComparisonController(QObject):
         if not self._session.is_ready_or_says_why():
             return
         attempts = [each for each in self._attempts(answer) if each.is_read] if answer else []
-        pair = self._session.models.pair
-        written, to_write = recorded(attempts), arms(self._session.settings, pair.cards)
+        written, to_write = recorded(attempts), arms(self._session.settings, self._session.models.pair.cards)
         names = self._preferences.value.window.compared or USUAL
         columns = proposed(names, written, to_write, answer)
         if answer and self.view and all(each in attempts for each in self.view.exchanges):
@@ -56,8 +54,7 @@ class ComparisonController(QObject):
                 next(c for c in written if c.exchange is each) for each in self.view.exchanges if each.trace.tokens
             ]
         expected = self.view.expected if self.view and answer else expected_answer(problem)
-        wanted = self._preferences.value.window.at_once
-        dialog = Chooser(problem, [*written, *to_write], columns, expected, texts_at_once(pair), wanted, self._page)
+        dialog = Chooser(problem, [*written, *to_write], columns, expected, self._page)
         dialog.accepted.connect(lambda: self._take(problem, answer, dialog))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
@@ -67,14 +64,14 @@ class ComparisonController(QObject):
         if self._session.is_ready_or_says_why():
             to_write = arms(answer.settings, self._session.models.pair.cards)
             columns = proposed(USUAL, recorded(self._attempts(answer)), to_write, answer)
-            self._begin(answer.problem, answer, columns, expected_answer(answer.problem), at_once=False)
+            self._begin(answer.problem, answer, columns, expected_answer(answer.problem))
 
     def ask(self, problem: str) -> None:
         """Ask the same columns another problem."""
         if self.view and self._session.is_ready_or_says_why():
             now = {"system": self._session.system}
             picked = [CompareChoice("", each.settings.model_copy(update=now)) for each in self.view.exchanges]
-            self._begin(problem, None, picked, expected_answer(problem), self._preferences.value.window.at_once)
+            self._begin(problem, None, picked, expected_answer(problem))
 
     def show_attempts(self, answer: Exchange) -> None:
         """Show an answer beside other attempts at its problem, without writing anything."""
@@ -130,21 +127,19 @@ class ComparisonController(QObject):
 
     def _take(self, problem: str, answer: Exchange | None, dialog: Chooser) -> None:
         """Begin with the columns of the dialog; propose them the next time, if all of them are to be written."""
-        picked, at_once = dialog.picked(), dialog.writes_at_once
+        picked = dialog.picked()
         if all(choice.exchange is None for choice in picked):
-            self._preferences.change_window(compared=tuple(choice.name for choice in picked), at_once=at_once)
-        self._begin(problem, answer, picked, dialog.expected.text().strip(), at_once)
+            self._preferences.change_window(compared=tuple(choice.name for choice in picked))
+        self._begin(problem, answer, picked, dialog.expected.text().strip())
 
-    def _begin(
-        self, problem: str, answer: Exchange | None, picked: Sequence[CompareChoice], expected: str, at_once: bool
-    ) -> None:
+    def _begin(self, problem: str, answer: Exchange | None, picked: Sequence[CompareChoice], expected: str) -> None:
         to_write = [choice for choice in picked if choice.exchange is None]
         beside = answer or (self.view.exchanges[0] if self.view else None)
         parent = beside.parent if beside else self._session.conversation.leaf
         settings = [each.settings for each in to_write]
-        new = self._session.compare(problem, settings, parent, at_once=at_once, shows=answer is None)
+        new = self._session.compare(problem, settings, parent, shows=answer is None)
         if len(new) == len(to_write):
             still = iter(new)
             columns = tuple(each.exchange or next(still) for each in picked)
             by_both = (each for each in columns if len(POLICIES.of(each.settings.policy).needs.writers) > 1)
-            self.open(ShownComparison(columns, expected, at_once, before=answer or next(by_both, None)))
+            self.open(ShownComparison(columns, expected, before=answer or next(by_both, None)))

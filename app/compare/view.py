@@ -51,7 +51,6 @@ class CompareView(QWidget):
         super().__init__()
         self.expected = comparison.expected
         self.exchanges = comparison.exchanges
-        self._at_once = comparison.at_once
         self._session = session
         self.columns = [
             AnswerColumn(exchange, title, session.show, typesetter, actions)
@@ -142,7 +141,7 @@ class CompareView(QWidget):
     def _align(self) -> None:
         """Find out where the answers part, now that all are over."""
         traces = [each.exchange.trace for each in self.columns]
-        has_times = not self._at_once and were_alike(traces)
+        has_times = were_alike(traces)
         for column in self.columns:
             column.has_time = has_times
             column.show_facts()
@@ -150,8 +149,7 @@ class CompareView(QWidget):
         self._aligning.run(lambda: align(texts), lambda rows: self._show_parting(rows, texts, has_times))
 
     def _show_parting(self, rows: Sequence[Row], texts: Sequence[Sequence[str]], has_times: bool) -> None:
-        why_no_times = "" if has_times else (AT_ONCE_NOTE if self._at_once else OTHERWISE_NOTE)
-        self.note.setText(" ".join(filter(None, (parting_text(rows, texts), why_no_times))))
+        self.note.setText(" ".join(filter(None, (parting_text(rows, texts), "" if has_times else NO_TIMES))))
         self.note.setVisible(bool(self.note.text()))
         place = parting(rows)
         for column, step in zip(self.columns, rows[place].steps if place < len(rows) else (), strict=False):
@@ -262,8 +260,7 @@ class AnswerColumn(AnswerPane):
 
 
 OPEN_TIP = "Go on from this answer in its conversation: fork it, continue it, export it"
-AT_ONCE_NOTE = "No times are shown: the answers were written in parallel, and slowed each other."
-OTHERWISE_NOTE = "No times are shown: the answers were not written by the same models, loaded in the same way."
+NO_TIMES = "No times are shown: the answers were not written by the same models, loaded in the same way."
 
 
 def titles_of(exchanges: Sequence[Exchange]) -> list[str]:

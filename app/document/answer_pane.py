@@ -71,7 +71,7 @@ class AnswerPane(QWidget):
         parent: QWidget | None = None,
     ) -> None:
         """`folds`: whether the reasoning is folded once there is an answer. `at_once`: steps rendered in one go; fewer
-        where several answers are written side by side."""
+        where several answers are shown side by side."""
         super().__init__(parent)
         self.exchange = exchange
         self.folds = folds

@@ -88,7 +88,7 @@ class StepsDocument(QObject):
         at_once: int = AT_ONCE,
         parent: QObject | None = None,
     ) -> None:
-        """`at_once`: pieces rendered in one go; fewer where several documents are written side by side."""
+        """`at_once`: pieces rendered in one go; fewer where several documents are shown side by side."""
         super().__init__(parent)
         self.shown: list[ShownPiece] = []
         self._at_once = at_once

@@ -158,9 +158,9 @@ class ChatSession(QObject):
         self._begin(Exchange(problem, self.settings, self.conversation.leaf))
 
     def compare(
-        self, problem: str, arms: Sequence[RunSettings], parent: Exchange | None, *, at_once: bool, shows: bool
+        self, problem: str, arms: Sequence[RunSettings], parent: Exchange | None, *, shows: bool
     ) -> list[Exchange]:
-        """Ask one problem under several settings, as attempts at one place; one after the other, or all `at_once`.
+        """Ask one problem under several settings, as attempts at one place, one after the other.
 
         `shows`: the first of them becomes the end of the path. Where they stand side by side is up to the caller.
         """
@@ -171,7 +171,7 @@ class ChatSession(QObject):
             self._keep(exchange, shows=shows and not place)
         self._keep_leaf()
         self.reviews.stop()  # answers go first
-        self.runs.compare(self.conversation, exchanges, at_once)
+        self.runs.compare(self.conversation, exchanges)
         self._load_models()
         return exchanges
 
@@ -271,11 +271,11 @@ class ChatSession(QObject):
         return thinks_always(self.models.pair.cards.values())
 
     def _another_seed(self, settings: RunSettings, exchange: Exchange) -> RunSettings:
-        """Change the seed if the same settings would write the same answer again."""
-        if settings != exchange.settings:
+        """Change the seed if these settings have written one of the answers at this place, and would write it again."""
+        known = [sibling.settings for sibling in self.conversation.siblings(exchange)]
+        if settings not in known:
             return settings
-        seeds = [sibling.settings.seed for sibling in self.conversation.siblings(exchange)]
-        return settings.model_copy(update={"seed": max(seeds) + 1})
+        return settings.model_copy(update={"seed": max(each.seed for each in known) + 1})
 
     def _open(self, conversation: Conversation) -> None:
         self.conversation = conversation

@@ -55,8 +55,6 @@ class ShownComparison:
     exchanges: tuple[Exchange, ...]
     expected: str = ""
     """The right answer, where it is known."""
-    at_once: bool = False
-    """Whether they were written at the same time, and slowed each other."""
     before: Exchange | None = None
     """The answer that was compared, shown again afterwards; None for a new problem."""
 

@@ -56,8 +56,7 @@ class ListedRun:
     wish: Wish | None = None
     """What a person wants there first."""
     is_compared: bool = False
-    is_alone: bool = False
-    """Whether nothing else is written meanwhile, since its time is compared."""
+    """Whether its time is compared, so that nothing else is written meanwhile."""
     is_begun: bool = False
     """Whether it is being written, and waits no longer."""
     control: Control = field(default_factory=Control)
@@ -135,9 +134,9 @@ class RunList(QObject):
         """Write one answer."""
         self._add([ListedRun(conversation, exchange, wish)])
 
-    def compare(self, conversation: Conversation, exchanges: Sequence[Exchange], at_once: bool) -> None:
-        """Write answers to be compared; beside nothing else, or all `at_once`."""
-        self._add([ListedRun(conversation, exchange, is_compared=True, is_alone=not at_once) for exchange in exchanges])
+    def compare(self, conversation: Conversation, exchanges: Sequence[Exchange]) -> None:
+        """Write answers to be compared, each beside nothing else."""
+        self._add([ListedRun(conversation, exchange, is_compared=True) for exchange in exchanges])
 
     def write_again(self, runs: Sequence[ListedRun]) -> None:
         """Go on with runs that were stopped."""
@@ -177,7 +176,7 @@ class RunList(QObject):
             return False
         if any(each.exchange is run.exchange for each in running):
             return False  # it was stopped, and is to go on
-        return not running or not (run.is_alone or any(each.is_alone for each in running))
+        return not running or not any(each.is_compared for each in (run, *running))
 
     def _start(self, run: ListedRun) -> None:
         exchange, pair, wish, control = run.exchange, self._models.pair, run.wish, run.control

@@ -165,8 +165,8 @@ def unbroken_line() -> list[str]:
 
 
 def streaming(paths: Paths, text: Text, arms: int = 1, conversations: int = 1) -> list[float]:
-    """Seconds between two beats of the event loop while an answer is written, or several side by side, or one in each
-    of several conversations."""
+    """Seconds between two beats of the event loop while an answer is written, the first of several columns, or one in
+    each of several conversations."""
     window = opened(paths, text)
     if arms == 1:
         for number in range(conversations):
@@ -176,8 +176,8 @@ def streaming(paths: Paths, text: Text, arms: int = 1, conversations: int = 1) -
         settings = [window.session.settings.model_copy(update={"seed": seed}) for seed in range(arms)]
         comparing = window.chat.comparison
         assert isinstance(comparing, ComparisonController)
-        columns = window.session.compare("A long problem", settings, None, at_once=True, shows=True)
-        comparing.open(ShownComparison(tuple(columns), at_once=True))
+        columns = window.session.compare("A long problem", settings, None, shows=True)
+        comparing.open(ShownComparison(tuple(columns)))
     until(lambda: bool(window.session.current and window.session.current.trace.tokens > RATE))
     end = time.perf_counter() + SECONDS
     with beats() as gaps:

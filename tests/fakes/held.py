@@ -24,6 +24,18 @@ class Hold(Enum):
     """Not held: the process of the small model is lost after some words."""
 
 
+class Gate(threading.Event):
+    """Set, it lets go what waits for it: the tokens of a model, those `after` so many characters of its text."""
+
+    def __init__(self, after: int = 0) -> None:
+        super().__init__()
+        self.after = after
+
+    def wait_at(self, body: str) -> None:
+        """For `before_token`."""
+        assert len(body) < self.after or self.wait(PATIENCE), "nothing opened the gate"
+
+
 class ServedEngine(ScriptedEngine):
     """Scripted, with the status of a server."""
 

@@ -1,37 +1,38 @@
 """What one can do with an answer, from the first key to the last event, on scripted models."""
 
-from __future__ import annotations
-
 import threading
-from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QLabel, QPushButton
+from PySide6.QtWidgets import QApplication, QDialog, QInputDialog, QLabel, QPushButton
 
+from baton_reasoning.app.chat.next_answer import SystemPromptDialog
 from baton_reasoning.app.chat.remedies import AnswerAction
+from baton_reasoning.app.chat.scoreboard_view import BEYOND
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Conversation, Exchange
+from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.session.run_list import Activity, ListedRun
-from baton_reasoning.app.toolkit.controls import ElidedLabel
-from baton_reasoning.app.window.main_window import MainWindow
-from baton_reasoning.core.engines.base import PrefillProgress
+from baton_reasoning.core.engines.base import Message, PrefillProgress
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.errors import EngineLost
+from baton_reasoning.core.models.options import DemoModel, LocalFile
 from baton_reasoning.core.run import RunSettings
-from baton_reasoning.core.thinking.events import Finish, TextDiscarded
-from baton_reasoning.core.thinking.steps import split
+from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.policies.never import Never
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
-from tests.fakes.scripted import Fault, ScriptedEngine, characters
+from tests.fakes.held import Gate, ServedEngine
+from tests.fakes.scripted import Fault, ScriptedEngine
 from tests.patience import PATIENCE
 
-Ask = Callable[[str], MainWindow]
-Make = Callable[..., MainWindow]
-
-
+CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 STEPS = "".join(f"This is step {number} of very many.\n\n" for number in range(600))
+PLAIN = "One.\n\nTwo.\n\nThree.\n\nFour.</think>\n\nThe answer is 4."
 NEVER = threading.Event()
 
 
@@ -47,26 +48,149 @@ def endless() -> ScriptedLoader:
     return loader
 
 
-def test_enter_sends_the_problem_and_the_answer_comes(window, qtbot):
+def with_small(*texts, **options):
+    loader = ScriptedLoader()
+    loader.small = ScriptedEngine(*texts, **options)
+    return loader
+
+
+def plain(**options):
+    """The small model goes on with one text, which has no cue."""
+    return with_small(continue_with=lambda _, body: PLAIN.removeprefix(body), **options)
+
+
+@pytest.fixture
+def answered(make_window, qtbot):
+    def answered(loader=None, problem="2 + 2?", **settings):
+        window = make_window(loader)
+        window.preferences.change_run(**settings)
+        answer_to(window, qtbot, problem)
+        return window
+
+    return answered
+
+
+# Asking
+
+
+def test_enter_sends_the_problem_and_shift_enter_begins_a_line(window, qtbot):
     edit = window.chat.composer.edit
-    edit.setPlainText("What is 2 + 2?")
+    qtbot.keyClicks(edit, "What is")
+    qtbot.keyClick(edit, Qt.Key.Key_Return, SHIFT)
+    qtbot.keyClicks(edit, "2 + 2?")
+    assert edit.toPlainText() == "What is\n2 + 2?"
     qtbot.waitUntil(lambda: window.session.ready)
+    assert window.session.current is None
     qtbot.keyClick(edit, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: window.session.activity is Activity.IDLE)
-    trace = last_exchange(window).trace
-    assert trace.finish is Finish.END_OF_TEXT
+    answer = last_answer(window)
+    assert last_exchange(window).trace.finish is Finish.END_OF_TEXT
     assert edit.toPlainText() == ""
-    assert "four" in last_answer(window).steps.toPlainText()
-    assert "</think>" not in last_answer(window).steps.toPlainText()
+    assert "four" in answer.steps.toPlainText()
+    assert "</think>" not in answer.steps.toPlainText()
     window.chat.carry_out(last_exchange(window), AnswerAction.COPY)
-    assert last_answer(window).answer.markdown == QGuiApplication.clipboard().text() == "The answer is \\boxed{4}."
+    assert answer.answer.markdown == QGuiApplication.clipboard().text() == "The answer is \\boxed{4}."
+    assert answer.answer.isVisible()
+    assert not answer.steps.isVisible(), "the reasoning is folded once the answer is there"
+    answer.toggle_fold()
+    assert answer.steps.isVisible()
+
+
+def test_ctrl_enter_sends_too_and_never_continues_a_complete_answer(ask, qtbot):
+    window = ask("2 + 2?")
+    first, edit = last_exchange(window), window.chat.composer.edit
+    before = len(first.trace.events)
+    qtbot.keyClick(edit, Qt.Key.Key_Return, CONTROL)
+    assert window.notice.text == "", "there is nothing to send"
+    qtbot.keyClick(edit, Qt.Key.Key_Return, CONTROL | SHIFT)
+    assert window.session.ready
+    assert window.notice.text.startswith("This answer is complete.")
+    qtbot.keyClicks(edit, "3 + 3?")
+    qtbot.keyClick(edit, Qt.Key.Key_Return, CONTROL)
+    qtbot.waitUntil(lambda: window.session.ready and last_exchange(window) is not first)
+    assert last_exchange(window).problem == "3 + 3?"
+    assert len(first.trace.events) == before
+
+
+def test_what_is_asked_while_models_load_is_answered_once_they_are_there(make_window, qtbot):
+    gate = threading.Event()
+    window = make_window(ScriptedLoader(gate=gate))
+    window.session.ask("2 + 2?")
+    assert last_answer(window).ending.text() == "Waiting for the models…"
+    gate.set()
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert last_exchange(window).trace.finish is Finish.END_OF_TEXT
+
+
+def test_an_earlier_problem_is_edited_in_the_composer_and_asked_in_its_place(ask, qtbot):
+    window = ask("2 + 2?")
+    composer, first = window.chat.composer, last_exchange(window)
+    composer.edit.setPlainText("a draft")
+    qtbot.keyClick(composer.edit, Qt.Key.Key_E, CONTROL)
+    assert composer.edit.toPlainText() == "2 + 2?"
+    assert any(label.text().startswith("Editing “2 + 2?”") for label in composer.findChildren(QLabel))
+    qtbot.keyClick(composer.edit, Qt.Key.Key_Escape)
+    assert not composer.edited
+    assert composer.edit.toPlainText() == "a draft"
+    composer.begin_edit(first)
+    (cancel,) = (button for button in composer.findChildren(QPushButton) if button.text() == "Cancel")
+    qtbot.mouseClick(cancel, Qt.MouseButton.LeftButton)
+    assert not composer.edited
+    assert not cancel.isVisible()
+    composer.begin_edit(first)
+    composer.edit.setPlainText("3 + 3?")
+    qtbot.keyClick(composer.edit, Qt.Key.Key_Return)
+    assert composer.edit.toPlainText() == "a draft"
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert last_exchange(window).problem == "3 + 3?"
+    assert window.session.conversation.siblings(first) == [first, last_exchange(window)]
+    qtbot.keyClick(composer.edit, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: window.session.ready and last_exchange(window).problem == "a draft")
+    assert window.session.conversation.siblings(last_exchange(window)) == [last_exchange(window)]
+
+
+def test_an_answer_knows_the_seed_that_was_used_and_another_try_takes_the_next(answered, qtbot):
+    window = answered(seed=41)
+    first = last_exchange(window)
+    assert first.trace.started
+    assert first.trace.started.seed == first.settings.seed == 41
+    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_R, CONTROL)
+    qtbot.waitUntil(lambda: window.session.ready and window.session.conversation.leaf is not first)
+    assert last_exchange(window).settings.seed == 42
+    assert window.preferences.value.run.seed == 41, "it is that of the next problem"
+    window.session.show_sibling(last_exchange(window), -1)
+    assert last_exchange(window) is first
+
+
+def test_the_focus_stays_with_the_work_when_its_button_goes(make_window, qtbot):
+    gate = Gate()
+    window = make_window(with_small("Done.</think>\n\nFour.", before_token=gate.wait_at))
+    qtbot.waitUntil(lambda: window.session.ready and window.isActiveWindow())
+    composer = window.chat.composer
+    composer.edit.setPlainText("2 + 2?")
+    composer._send_button.setFocus()
+    qtbot.keyClick(composer._send_button, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: window.session.activity is Activity.WRITING)
+    assert QApplication.focusWidget() is composer.edit
+    composer._stop_button.setFocus()
+    qtbot.keyClick(composer._stop_button, Qt.Key.Key_Space)
+    gate.set()
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert QApplication.focusWidget() is composer.edit
+
+
+# While it is written
+
+
+def shows(window, line):
+    return last_answer(window).brief.text() == line
 
 
 @pytest.mark.parametrize("reader", [Author.SMALL, Author.LARGE])
 def test_reading_shows_how_far_it_is_from_its_first_token_on(reader, make_window, qtbot):
     turnstile, loader = threading.Semaphore(0), ScriptedLoader()
 
-    def prefill() -> Iterator[PrefillProgress]:
+    def prefill():
         for tokens in (0, 64):
             yield PrefillProgress(tokens, 1673)
             assert turnstile.acquire(timeout=PATIENCE)
@@ -83,20 +207,11 @@ def test_reading_shows_how_far_it_is_from_its_first_token_on(reader, make_window
         turnstile.release()
     qtbot.waitUntil(lambda: window.session.activity is Activity.IDLE)
     assert "Reading" not in last_answer(window).brief.text()
-    assert last_exchange(window).trace.finish is Finish.END_OF_TEXT
-
-
-def shows(window: MainWindow, line: str) -> bool:
-    return last_answer(window).brief.text() == line
 
 
 def test_before_the_first_token_an_answer_says_what_it_waits_for(make_window, qtbot):
-    gate, loader = threading.Event(), ScriptedLoader()
-
-    def wait(_: str) -> None:
-        assert gate.wait(PATIENCE)
-
-    loader.small.before_token = wait
+    gate, loader = Gate(), ScriptedLoader()
+    loader.small.before_token = gate.wait_at
     window = make_window(loader)
     qtbot.waitUntil(lambda: window.session.ready)
     window.session.ask("What is 2 + 2?")
@@ -106,83 +221,30 @@ def test_before_the_first_token_an_answer_says_what_it_waits_for(make_window, qt
     assert "steps" in last_answer(window).brief.text()
 
 
-def test_ctrl_enter_in_the_composer_sends_what_is_typed_there(ask, qtbot):
-    window = ask("2 + 2?")
-    first = last_exchange(window)
-    before = len(first.trace.events)
-    qtbot.keyClicks(window.chat.composer.edit, "3 + 3?")
-    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
-    qtbot.waitUntil(lambda: window.session.ready and last_exchange(window) is not first)
-    assert last_exchange(window).problem == "3 + 3?"
-    assert window.chat.composer.edit.toPlainText() == ""
-    assert len(first.trace.events) == before
-
-
-def test_a_complete_answer_cannot_be_continued(ask, qtbot):
-    window = ask("2 + 2?")
-    before = len(last_exchange(window).trace.events)
-    control, shift = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
-    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Return, control)
-    assert window.session.ready
-    assert window.notice.text == "", "that key sends, and there is nothing to send"
-    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Return, control | shift)
-    assert window.session.ready
-    assert window.notice.text.startswith("This answer is complete.")
-    assert len(last_exchange(window).trace.events) == before
-
-
-def test_shift_enter_begins_a_line(window, qtbot):
-    edit = window.chat.composer.edit
-    qtbot.keyClicks(edit, "a")
-    qtbot.keyClick(edit, Qt.Key.Key_Return, Qt.KeyboardModifier.ShiftModifier)
-    qtbot.keyClicks(edit, "b")
-    assert edit.toPlainText() == "a\nb"
-    assert window.session.current is None
-
-
-def test_what_is_asked_while_models_load_is_answered_once_they_are_there(make_window, qtbot):
-    gate = threading.Event()
-    window = make_window(ScriptedLoader(gate=gate))
-    window.session.ask("2 + 2?")
-    assert window.session.activity is Activity.WAITING
-    gate.set()
-    qtbot.waitUntil(lambda: window.session.ready)
-    assert last_exchange(window).trace.finish is Finish.END_OF_TEXT
-
-
-def test_stop_keeps_what_is_there_and_continue_goes_on_from_it(make_window, qtbot):
+def test_the_baton_is_passed_and_what_is_stopped_goes_on_from_its_text(make_window, qtbot):
     window = make_window(endless())
     window.session.ask("2 + 2?")
-    qtbot.waitUntil(lambda: bool(window.session.current and window.session.current.trace.tokens > 20))
-    window.session.stop()
-    qtbot.waitUntil(lambda: window.session.ready)
-    trace = last_exchange(window).trace
-    kept, recorded = trace.text, len(trace.events)
-    assert trace.finish is Finish.STOPPED
-    assert kept.startswith("This is step 0")
-    last_exchange(window).settings = last_exchange(window).settings.model_copy(update={"max_tokens": trace.tokens + 5})
-    window.chat.carry_out(last_exchange(window), AnswerAction.CONTINUE)
-    qtbot.waitUntil(lambda: window.session.ready)
-    # A lookahead that was under way is written again, from the boundary before it: its decision had not been taken.
-    undecided = next((event.text for event in trace.events[recorded:] if isinstance(event, TextDiscarded)), "")
-    assert len(split(undecided)) <= 1
-    assert trace.text.startswith(kept.removesuffix(undecided))
-    assert len(trace.text) > len(kept.removesuffix(undecided))
-
-
-def test_take_over_now_and_give_back(make_window, qtbot):
-    window = make_window(endless())
-    window.session.ask("2 + 2?")
-    current = window.session
-    qtbot.waitUntil(lambda: bool(current.current and current.current.trace.tokens > 10))
-    window.session.pass_baton()
-    qtbot.waitUntil(lambda: bool(current.answering and current.answering.author is Author.LARGE))
+    session = window.session
+    qtbot.waitUntil(lambda: bool(session.current and session.current.trace.tokens > 20))
+    session.pass_baton()
+    qtbot.waitUntil(lambda: bool(session.answering and session.answering.author is Author.LARGE))
     qtbot.waitUntil(lambda: "Give back" in window.chat.composer._baton.text())
-    window.session.pass_baton()
-    qtbot.waitUntil(lambda: bool(current.answering and current.answering.author is Author.SMALL))
-    window.session.stop()
-    qtbot.waitUntil(lambda: window.session.ready)
-    assert {piece.author for piece in last_exchange(window).trace.pieces} >= {Author.SMALL, Author.LARGE}
+    session.pass_baton()
+    qtbot.waitUntil(lambda: bool(session.answering and session.answering.author is Author.SMALL))
+    session.rewrite_step()
+    session.take_over_at_next_step()
+    qtbot.waitUntil(lambda: bool(session.answering and session.answering.author is Author.LARGE))
+    session.stop()
+    qtbot.waitUntil(lambda: session.ready)
+    exchange = last_exchange(window)
+    tokens = exchange.trace.tokens
+    assert exchange.trace.finish is Finish.STOPPED
+    assert {piece.author for piece in exchange.trace.pieces} >= {Author.SMALL, Author.LARGE}
+    exchange.settings = exchange.settings.model_copy(update={"max_tokens": tokens + 50})
+    window.chat.carry_out(exchange, AnswerAction.CONTINUE)
+    qtbot.waitUntil(lambda: session.ready)
+    assert exchange.trace.tokens > tokens
+    assert exchange.trace.text.startswith("This is step 0")
 
 
 def test_the_button_that_passes_the_baton_keeps_its_width(window, monkeypatch):
@@ -195,128 +257,51 @@ def test_the_button_that_passes_the_baton_keeps_its_width(window, monkeypatch):
     assert composer._baton.minimumWidth() == wide > composer._baton.fontMetrics().horizontalAdvance("● Give back")
 
 
-def test_asking_again_makes_a_second_try_with_another_seed(ask, qtbot):
-    window = ask("2 + 2?")
-    first = last_exchange(window)
-    window.chat.carry_out(first, AnswerAction.AGAIN)
-    qtbot.waitUntil(lambda: window.session.ready)
-    second = last_exchange(window)
-    assert second is not first
-    assert second.problem == first.problem
-    assert second.settings.seed == first.settings.seed + 1
-    window.session.show_sibling(second, -1)
-    assert last_exchange(window) is first
-
-
-def test_editing_asks_another_problem_at_the_same_place(ask, qtbot):
-    window = ask("2 + 2?")
-    first = last_exchange(window)
-    window.chat.composer.edit.setPlainText("a draft")
-    window.chat.composer.begin_edit(first)
-    window.chat.composer.edit.setPlainText("3 + 3?")
-    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Return)
-    assert window.chat.composer.edit.toPlainText() == "a draft"
-    qtbot.waitUntil(lambda: window.session.ready)
-    assert last_exchange(window).problem == "3 + 3?"
-    assert window.session.conversation.siblings(first) == [first, last_exchange(window)]
-
-
-def test_editing_is_shown_and_esc_leaves_it(ask, qtbot):
-    window = ask("2 + 2?")
-    composer, first = window.chat.composer, last_exchange(window)
-    composer.edit.setPlainText("a draft")
-    qtbot.keyClick(composer.edit, Qt.Key.Key_E, Qt.KeyboardModifier.ControlModifier)
-    assert composer.edit.toPlainText() == "2 + 2?"
-    assert any(label.text().startswith("Editing “2 + 2?”") for label in composer.findChildren(QLabel))
-    assert composer.edited
-    qtbot.keyClick(composer.edit, Qt.Key.Key_Escape)
-    assert not composer.edited
-    assert composer.edit.toPlainText() == "a draft"
-    qtbot.keyClick(composer.edit, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: window.session.ready and last_exchange(window) is not first)
-    assert window.session.conversation.siblings(last_exchange(window)) == [last_exchange(window)]
-
-
-def test_the_cancel_button_leaves_editing(ask, qtbot):
-    window = ask("2 + 2?")
-    composer = window.chat.composer
-    window.chat.composer.begin_edit(last_exchange(window))
-    (cancel,) = (button for button in composer.findChildren(QPushButton) if button.text() == "Cancel")
-    assert cancel.isVisible()
-    qtbot.mouseClick(cancel, Qt.MouseButton.LeftButton)
-    assert not composer.edited
-    assert not cancel.isVisible()
-    assert composer.edit.toPlainText() == ""
-
-
-def test_a_fork_keeps_the_steps_before_it(ask, qtbot):
-    window = ask("2 + 2?")
-    first = last_exchange(window)
-    piece = next(piece for piece in first.trace.pieces if piece.author is Author.LARGE)
-    window.session.fork(first, piece.position, Author.SMALL)
-    qtbot.waitUntil(lambda: window.session.ready)
-    assert last_exchange(window) is not first
-    assert last_exchange(window).trace.text.startswith(first.trace.text[: piece.position])
-
-
-def test_a_click_on_the_ribbon_shows_the_step_in_the_inspector(ask):
-    window = ask("2 + 2?")
-    pieces = last_exchange(window).trace.pieces
-    index = next(i for i, piece in enumerate(pieces) if piece.author is Author.LARGE)
-    last_answer(window).ribbon.segment_clicked.emit(index)
-    assert window.chat.inspector.piece is pieces[index]
-    assert last_answer(window).steps.selected is pieces[index]
-    assert last_answer(window).steps.isVisible()
-
-
-def test_thinking_is_folded_once_the_answer_is_there(ask):
-    window = ask("2 + 2?")
-    assert not last_answer(window).steps.isVisible()
-    assert last_answer(window).answer.isVisible()
-    last_answer(window).toggle_fold()
-    assert last_answer(window).steps.isVisible()
-    trace = last_exchange(window).trace
-    assert (trace.handoffs, trace.totals[Author.LARGE].takeovers) == (2, 1)
-
-
-def test_a_closing_tag_that_is_repeated_is_never_seen_in_the_answer(make_window, qtbot):
-    loader = ScriptedLoader()
-    loader.small = ScriptedEngine("Hm.</think>\n\nOne <\n</think>\n\nTwo <", split=characters)
+def test_a_step_that_one_looks_at_is_not_collapsed_when_the_answer_arrives(make_window, qtbot):
+    gate = Gate(after=len("First step.\n\nSecond step.\n\n"))
+    whole = "First step.\n\nSecond step.\n\nEnd.</think>\n\nFour."
+    loader = with_small(continue_with=lambda _, body: whole.removeprefix(body), before_token=gate.wait_at)
     window = make_window(loader)
     qtbot.waitUntil(lambda: window.session.ready)
-    seen: list[str] = []
-    gate = threading.Semaphore(0)
-
-    def before_token(_: str) -> None:
-        assert gate.acquire(timeout=PATIENCE)
-
-    def look(_: object) -> None:
-        if answer := window.chat.conversation.answer_of(last_exchange(window)):
-            seen.append(answer.answer.markdown)
-        gate.release()
-
-    loader.small.before_token = before_token
-    window.session.progressed.connect(look)
-    gate.release()
     window.session.ask("2 + 2?")
-    qtbot.waitUntil(lambda: window.session.ready and last_exchange(window).trace.finish is Finish.END_OF_TEXT)
-    assert any(text.endswith("One ") for text in seen)
-    assert any(text.endswith("Tw") for text in seen)
-    assert not [text for text in seen if "</" in text]
-    assert last_answer(window).answer.markdown.split() == ["One", "<", "Two", "<"]
+    qtbot.waitUntil(lambda: len(last_answer(window).steps.shown) > 0)
+    steps = last_answer(window).steps
+    place = steps.place_of(steps.shown[0].piece)
+    assert place
+    qtbot.mouseClick(steps.viewport(), Qt.MouseButton.LeftButton, pos=place.center().toPoint())
+    gate.set()
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert not last_answer(window).folded
+    assert steps.selected is steps.shown[0].piece
+
+
+# Once it is written
+
+
+def test_a_click_on_the_ribbon_shows_the_step_and_the_other_model_goes_on_from_there(ask, qtbot):
+    window = ask("2 + 2?")
+    first = last_exchange(window)
+    index, piece = next((i, each) for i, each in enumerate(first.trace.pieces) if each.author is Author.LARGE)
+    last_answer(window).ribbon.segment_clicked.emit(index)
+    assert window.chat.inspector.piece is piece
+    assert last_answer(window).steps.selected is piece
+    assert last_answer(window).steps.isVisible()
+    window.session.fork(first, piece.position, Author.SMALL)
+    qtbot.waitUntil(lambda: window.session.ready)
+    pieces = last_exchange(window).trace.pieces
+    assert all(part.author is Author.SMALL for part in pieces if part.position == piece.position)
 
 
 def test_a_narrow_heading_leaves_out_the_share_and_cuts_nothing_before(ask, qtbot):
-    window = ask("What is two and two?")
-    answer = last_answer(window)
+    answer = last_answer(ask("What is two and two?"))
 
-    def seen() -> list[ElidedLabel]:
+    def seen():
         return [part for part in (answer.brief, answer.share) if part.isVisible()]
 
-    def is_shown(width: int) -> bool:
+    def is_shown(width):
         return answer.width() == width and all(part.width() >= part.sizeHint().width() for part in seen())
 
-    shown: list[list[ElidedLabel]] = []
+    shown = []
     for width in range(400, 240, -10):
         answer.setFixedWidth(width)
         qtbot.waitUntil(partial(is_shown, width))
@@ -325,23 +310,259 @@ def test_a_narrow_heading_leaves_out_the_share_and_cuts_nothing_before(ask, qtbo
     assert shown == [[answer.brief, answer.share], [answer.brief]]
 
 
-def test_the_death_of_a_model_is_a_sentence_with_a_way_on(make_window, qtbot):
-    loader = ScriptedLoader()
-    loader.small = ScriptedEngine(
-        "One.\n\nTwo and more.", faults=[Fault(4, EngineLost("The process of small.gguf was killed.", "Restart it."))]
-    )
-    window = make_window(loader)
-    answer_to(window, qtbot, "2 + 2?")
+def test_what_happened_without_stopping_the_answer_is_told_below_it(answered):
+    window = answered(with_small("One.\n\nTwo.</think>\n\n4", notices={2: "The model was started again."}))
+    assert "The model was started again." in last_answer(window).ending.text().splitlines()
+
+
+def test_reasoning_without_an_answer_is_not_collapsed(answered):
+    assert not last_answer(answered(with_small("All there is.</think>"))).folded
+
+
+@pytest.mark.parametrize("text", ["</think>\n\nFour.", "\n\n</think>\n\nThe answer is \\boxed{4}."])
+def test_nothing_is_offered_to_be_shown_where_all_text_is_the_answer(answered, text):
+    answer = last_answer(answered(with_small(text)))
+    assert not answer._fold.isVisible()
+    assert not answer.steps.isVisible()
+
+
+# Against how it ended
+
+
+def press(window, qtbot, words):
+    def found():
+        buttons = last_answer(window).findChildren(QPushButton)
+        return [button for button in buttons if words in button.text() and button.isVisible()]
+
+    qtbot.waitUntil(lambda: len(found()) == 1)
+    qtbot.mouseClick(found()[0], Qt.MouseButton.LeftButton)
+
+
+def test_without_a_cue_another_policy_is_one_click_away(answered, qtbot):
+    window = answered(plain())
+    press(window, qtbot, "Every step")
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert len(window.session.conversation.roots) == 2
+    assert last_exchange(window).settings.policy.policy == "every-step"
+    assert window.preferences.value.run.policy.policy == "keywords", "an attempt, not another setting"
+
+
+def test_at_the_length_limit_the_answer_continues_with_twice_as_many_tokens(answered, qtbot):
+    window = answered(plain(), max_tokens=8)
     trace = last_exchange(window).trace
+    assert trace.finish is Finish.MAX_TOKENS
+    press(window, qtbot, "Continue up to 16 tokens")
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert trace.tokens == 16
+    press(window, qtbot, "Continue up to 32 tokens")
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert trace.text == PLAIN
+
+
+def test_a_full_context_is_doubled_and_the_answer_continues(answered, qtbot):
+    loader = plain(context=30)
+    window = answered(loader)
+    window.preferences.change(models=ModelChoice(small=LocalFile(Path("a.gguf")), large=LocalFile(Path("b.gguf"))))
+    trace = last_exchange(window).trace
+    assert last_exchange(window).trace.finish is Finish.CONTEXT_FULL
+    loader.small = plain(context=60).small
+    press(window, qtbot, "Continue with a context of 60")
+    qtbot.waitUntil(lambda: window.session.ready and trace.finish is Finish.END_OF_TEXT)
+    assert loader.choices[-1].context == 60
+    assert trace.text == PLAIN
+
+
+class MortalEngine(ScriptedEngine):
+    """A model on this machine, whose process may die."""
+
+    @property
+    def is_lost(self) -> bool:
+        return self._gone is not None
+
+
+def test_models_that_died_are_shown_in_the_header_and_loaded_again(answered, qtbot):
+    loader = ScriptedLoader()
+    lost = EngineLost("The process of small.gguf was killed.", "Load the model again, or choose another one.")
+    loader.small = MortalEngine("One.\n\nTwo and more.", faults=[Fault(4, lost, for_good=True)])
+    window = answered(loader)
+    pair, trace = window.topbar.pair, last_exchange(window).trace
     assert trace.finish is Finish.FAILED
     assert trace.text.startswith("One.")
     assert "was killed" in last_answer(window).ending.text()
     assert last_answer(window)._continue.isVisible()
+    assert "✗ small" in [part.text() for part in pair.findChildren(QLabel)]
+    assert "has ended" in pair.accessibleName()
+    loader.small = plain().small
+    press(window, qtbot, "Load again")
+    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is loader.small)
+    assert "✗ small" not in [part.text() for part in pair.findChildren(QLabel)]
 
 
-def test_what_happened_without_stopping_the_answer_is_told_below_it(make_window, qtbot):
+def test_an_unreachable_server_has_one_line_that_is_updated_and_goes(make_window, qtbot):
     loader = ScriptedLoader()
-    loader.small = ScriptedEngine("One.\n\nTwo.</think>\n\n4", notices={2: "The model was started again."})
+    loader.large = served = ServedEngine("Wait.", name="large")
     window = make_window(loader)
+    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.large is not None)
+    qtbot.waitUntil(lambda: served.pings == 1 and not window._monitor._request.busy)
+    line = window.chat.server_line
+    assert not line.isVisible()
+    served.status = ServerStatus(ServerState.RECONNECTING, reason="Connection refused.", attempt=2, attempts=6)
+    window.models.servers_changed.emit()
+    assert line.isVisible()
+    assert line.text.text().startswith("◆ ")
+    assert line.text.text().endswith("↻ reconnecting (attempt 3 of 6). Connection refused.")
+    assert not line.retry.isVisible()
+    served.status = ServerStatus(ServerState.LOST, reason="Connection refused.")
+    window.models.servers_changed.emit()
+    assert "not answering" in line.text.text()
+    qtbot.mouseClick(line.retry, Qt.MouseButton.LeftButton)
+    assert not line.retry.isEnabled()
+    qtbot.waitUntil(lambda: served.pings == 2)
+    qtbot.waitUntil(line.retry.isEnabled)
+    served.status = ServerStatus(ServerState.CONNECTED)
+    window.models.servers_changed.emit()
+    assert not line.isVisible()
+    assert window.models.server_status(Author.LARGE)
+
+
+def test_the_demo_pair_says_what_is_beyond_it(answered, qtbot):
+    loader = with_small("One.\n\nTwo.\n\nThree.\n\nFour.</think>\n\nSeven.")
+    loader.small.with_card(source=DemoModel.SMALL)
+    loader.large = ScriptedEngine("Wait.", name="large").with_card(source=DemoModel.LARGE)
+    window = answered(loader, "Who wrote Faust?")
+    row = last_answer(window).scoreboard
+    assert row.isVisible()
+    assert row.text.text() == BEYOND
+    qtbot.mouseClick(row.choose, Qt.MouseButton.LeftButton)
+    (dialog,) = window.findChildren(QDialog)
+    assert dialog.isVisible()
+    dialog.close()
+
+
+# What holds for the next answer
+
+WORDS = "Answer in one sentence."
+
+
+def edit_prompt(window, qtbot, words, for_new=False):
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Y, CONTROL | SHIFT)
+    dialog = window.findChildren(SystemPromptDialog)[-1]
+    dialog.edit.setPlainText(words)
+    dialog.for_new.setChecked(for_new)
+    qtbot.mouseClick(dialog.save, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not dialog.isVisible())
+
+
+def test_a_system_prompt_is_of_its_conversation_from_the_next_answer_on(ask, make_window, window, qtbot):
+    ask("2 + 2?")
+    edit_prompt(window, qtbot, WORDS)
+    assert window.chat.composer.unusual.text() == f"System prompt: {WORDS}"
+    ask("And 3 + 3?")
+    first, second = (each.trace.started for each in window.session.conversation.path)
+    assert first
+    assert second
+    assert "system" not in [message.role for message in first.conversation]
+    assert second.conversation[0] == Message("system", WORDS)
+    assert [message.role for message in second.conversation] == ["system", "user", "assistant", "user"]
+    assert second.settings["system"] == WORDS
+    kept = window.session.conversation.id
+    window.session.new()
+    assert not window.chat.composer.unusual.text()
+    ask("And 4 + 4?")
+    assert last_exchange(window).settings.system == "", "no other conversation has it"
+    window.close()
+    again = make_window()
+    qtbot.waitUntil(lambda: again.session.ready)
+    again.session.open(kept)
+    assert again.session.system == WORDS
+    assert WORDS in again.chat.composer.unusual.text()
+
+
+def test_new_conversations_begin_with_a_system_prompt_if_that_was_chosen(ask, window, qtbot):
+    edit_prompt(window, qtbot, WORDS, for_new=True)
+    ask("2 + 2?")
+    window.session.new()
+    assert window.session.system == WORDS
+    edit_prompt(window, qtbot, "")
+    assert not window.chat.composer.unusual.text()
+    assert window.preferences.value.run.system == WORDS
+
+
+def choose(window, qtbot, title):
+    """By keyboard, as far down as the choice stands."""
+    menu = window.chat.composer.menu
+    window.chat.composer.show_menu()
+    choice = action(window, title)
+    for _ in range(1 + [each for each in menu.actions() if each.isEnabled() and not each.isSeparator()].index(choice)):
+        qtbot.keyClick(menu, Qt.Key.Key_Down)
+    qtbot.keyClick(menu, Qt.Key.Key_Return)
+
+
+def action(window, title):
+    return next(each for each in window.chat.composer.menu.actions() if each.text().startswith(title))
+
+
+def test_off_lets_the_models_answer_at_once(make_window, qtbot):
+    loader = with_small("It is \\boxed{4}.")
+    loader.small.with_card(switches_thinking=True)
+    loader.large = ScriptedEngine("It is \\boxed{4}.", name="large").with_card(switches_thinking=True)
+    window = make_window(loader)
+    qtbot.waitUntil(lambda: window.session.ready and window.isActiveWindow())
+    assert not window.chat.composer.unusual.text()
+    choose(window, qtbot, "Thinking off")
+    assert window.chat.composer.unusual.text() == "Thinking: off"
+    exchange = answer_to(window, qtbot, "2 + 2?")
+    assert exchange.settings.thinking is False
+    assert exchange.trace.started
+    assert exchange.trace.started.settings["thinking"] is False
+    assert not exchange.trace.thinks
+    assert last_answer(window).heading.text() == "Answer"
+    assert not any(session.thinks for session in loader.small.sessions)
+
+
+def test_off_is_disabled_with_the_reason_where_a_model_always_thinks(make_window, qtbot):
+    window = make_window()
+    qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
+    window.chat.composer.show_menu()
+    off = action(window, "Thinking off")
+    assert not off.isEnabled()
+    assert "small always thinks" in off.text()
+    assert "Limit its thinking" in off.toolTip()
+    window.chat.composer.menu.close()
+    window.preferences.change_run(thinking=False)
+    qtbot.waitUntil(lambda: window.session.ready)
+    qtbot.waitUntil(lambda: not window.chat.composer.unusual.text())
     answer_to(window, qtbot, "2 + 2?")
-    assert "The model was started again." in last_answer(window).ending.text().splitlines()
+    assert last_exchange(window).trace.thinks
+    assert window.preferences.value.run.thinking is False, "kept for models that can"
+
+
+def test_a_budget_closes_the_thinking(make_window, qtbot):
+    window = make_window(with_small("word " * 600, " Four."))
+    qtbot.waitUntil(lambda: window.session.ready and window.isActiveWindow())
+    window.preferences.change_run(policy=Never.Settings(), max_tokens=700)
+    choose(window, qtbot, "At most 500 tokens")
+    assert window.chat.composer.unusual.text() == "Thinking: at most 500 tokens"
+    answer_to(window, qtbot, "2 + 2?")
+    trace = last_exchange(window).trace
+    assert trace.closed
+    assert sum(len(piece.tokens) for piece in trace.pieces if not piece.in_answer) == 500
+    choose(window, qtbot, "Thinking on")
+    limits = window.session.settings.limits
+    assert limits.max_thinking_tokens == 0
+    window.preferences.change_run(limits=limits.model_copy(update={"max_thinking_tokens": 1234}))
+    window.chat.composer.show_menu()
+    assert action(window, "At most 1,234 tokens").isChecked()
+    window.chat.composer.menu.close()
+
+
+def test_the_seed_of_the_next_answer_is_chosen_in_the_menu(window, qtbot, monkeypatch):
+    monkeypatch.setattr(QInputDialog, "getInt", lambda *_: (7, True))
+    qtbot.waitUntil(lambda: window.session.ready and window.isActiveWindow())
+    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_H, CONTROL | SHIFT)
+    qtbot.waitUntil(window.chat.composer.menu.isVisible)
+    action(window, "Seed: 0").trigger()
+    window.chat.composer.menu.close()
+    assert answer_to(window, qtbot, "2 + 2?").settings.seed == 7

@@ -1,205 +1,172 @@
-"""Conversations are kept, found again, renamed, and deleted with a way back."""
+"""Conversations are kept, found again, renamed, deleted with a way back, and read while others are written."""
 
-from __future__ import annotations
-
+import gc
 import re
 import sqlite3
 import threading
-from collections.abc import Callable
+import weakref
 from contextlib import closing
 from datetime import date
 from functools import partial
 
 import pytest
 from PySide6.QtCore import QRect, Qt
+from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QInputDialog, QMenu, QPushButton, QStyledItemDelegate, QStyleOptionViewItem
-from pytestqt.qtbot import QtBot
 
+from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.chat.sidebar import ROW, HistoryDelegate, day_name
-from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.app.session.run_list import Activity
+from baton_reasoning.app.toolkit import accessible
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.settings import SettingsFile
 from baton_reasoning.core.store.conversations import StoredExchange
-from baton_reasoning.core.store.store import Store
-from baton_reasoning.core.thinking.events import Finish, TokenWritten
-from tests.app.conftest import ScriptedLoader, answer_to, last_exchange
+from baton_reasoning.core.thinking.events import Finish
+from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
+from tests.fakes.held import HeldAnswers
 from tests.patience import PATIENCE
 
-Ask = Callable[[str], MainWindow]
-Make = Callable[..., MainWindow]
+CONTROL, ALT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.AltModifier
+FISH, CATS = "How many fish?", "How many cats?"
 
 
-def names(window: MainWindow) -> list[str]:
-    """The conversations in the list, without the headings."""
+def rows(window):
+    """The conversations in the sidebar, by their text, in order."""
     model = window.chat.sidebar.list.model()
-    rows = [model.index(row, 0) for row in range(model.rowCount())]
-    return [str(row.data()) for row in rows if row.data(ROW).conversation]
+    indices = [model.index(row, 0) for row in range(model.rowCount())]
+    return [(index.data(), index) for index in indices if index.data(ROW).conversation]
 
 
-def choose_first(window: MainWindow) -> None:
-    view = window.chat.sidebar.list
-    view.setCurrentIndex(view.model().index(1, 0))
+def names(window):
+    return [name for name, _ in rows(window)]
 
 
-def test_a_conversation_is_listed_and_remembered_before_the_window_closes(ask, qtbot):
-    window = ask("How many fish are there?")
-    qtbot.waitUntil(lambda: names(window) == ["How many fish are there?"])
-    assert window.chat.sidebar.list.model().index(0, 0).data() == "Today"
-    file = SettingsFile(window.paths.settings)
-    qtbot.waitUntil(lambda: file.load().window.conversation == window.session.conversation.id)
+def choose(window, text):
+    window.chat.sidebar.list.setCurrentIndex(dict(rows(window))[text])
 
 
-def test_the_list_is_read_again_once_everything_is_saved(window, qtbot):
-    assert window._store
-    window._store.conversations.put("c", StoredExchange("e", None, "How many fish?")).result(PATIENCE)
-    assert names(window) == [], "as when a full disk had refused it"
-    window.saving_changed.emit(None)
-    qtbot.waitUntil(lambda: names(window) == ["How many fish?"])
+def has_rows(window, number):
+    return len(rows(window)) == number
 
 
-def test_the_next_window_opens_on_the_last_conversation(ask, make_window, qtbot):
-    first = ask("How many fish?")
-    told = first.session.conversation.leaf
-    assert told
+def press_undo(window, qtbot):
+    undo = next(button for button in window.notice.findChildren(QPushButton) if button.text() == "Undo")
+    qtbot.mouseClick(undo, Qt.MouseButton.LeftButton)
+
+
+# The list
+
+
+def test_a_conversation_is_listed_and_the_next_window_opens_on_it(ask, make_window, qtbot):
+    first = ask(FISH)
+    qtbot.waitUntil(lambda: names(first) == [FISH])
+    assert first.chat.sidebar.list.model().index(0, 0).data() == "Today"
+    file = SettingsFile(first.paths.settings)
+    qtbot.waitUntil(lambda: file.load().window.conversation == first.session.conversation.id)
+    told = last_exchange(first)
     first.close()
     second = make_window()
     qtbot.waitUntil(lambda: second.session.ready and bool(second.session.conversation.leaf))
     leaf = last_exchange(second)
-    assert leaf.problem == "How many fish?"
+    assert leaf.problem == FISH
     assert leaf.trace.text == told.trace.text
     assert [piece.author for piece in leaf.trace.pieces] == [piece.author for piece in told.trace.pieces]
 
 
+def test_the_list_is_read_again_once_everything_is_saved(window, qtbot):
+    assert window._store
+    window._store.conversations.put("c", StoredExchange("e", None, FISH)).result(PATIENCE)
+    assert names(window) == [], "as when a full disk had refused it"
+    window.saving_changed.emit(None)
+    qtbot.waitUntil(lambda: names(window) == [FISH])
+
+
 def test_search_finds_words_of_answer_and_reasoning_and_shows_what_is_around_them(ask, qtbot):
-    window = ask("How many fish?")
+    window = ask(FISH)
     search = window.chat.sidebar.search
     search.setText("boxed")
-    qtbot.waitUntil(lambda: names(window) == ["How many fish?"])
+    qtbot.waitUntil(lambda: names(window) == [FISH])
     search.setText("see two")
     model = window.chat.sidebar.list.model()
     qtbot.waitUntil(lambda: "let me see: two and two" in model.index(0, 0).data(ROW).excerpt)
-    assert names(window) == ["How many fish?"]
+    assert names(window) == [FISH]
     search.setText("elephant")
     qtbot.waitUntil(lambda: names(window) == [])
     search.clear()
-    qtbot.waitUntil(lambda: names(window) == ["How many fish?"])
+    qtbot.waitUntil(lambda: names(window) == [FISH])
 
 
-def test_delete_takes_it_from_the_list_and_undo_brings_it_back(ask, qtbot):
-    window = ask("How many fish?")
-    qtbot.waitUntil(lambda: len(names(window)) == 1)
-    choose_first(window)
-    qtbot.keyClick(window.chat.sidebar.list, Qt.Key.Key_Delete)
-    qtbot.waitUntil(lambda: names(window) == [] and window.session.conversation.leaf is None)
-    undo = next(button for button in window.notice.findChildren(QPushButton) if button.text() == "Undo")
-    qtbot.mouseClick(undo, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: names(window) == ["How many fish?"])
-    assert window.session.conversation.leaf is not None
-    qtbot.waitUntil(lambda: window.session.ready)
-
-
-def has_rows(window: MainWindow, number: int) -> bool:
-    return len(names(window)) == number
-
-
-def test_two_deletions_of_one_name_are_undone_each_by_itself(ask, qtbot):
+def test_deletions_are_undone_each_by_itself(ask, qtbot):
     for _ in range(2):
-        window = ask("How many fish?")
+        window = ask(FISH)
         window.chat.new()
-    qtbot.waitUntil(lambda: len(names(window)) == 2)
+    qtbot.waitUntil(partial(has_rows, window, 2))
     for left in (1, 0):
-        choose_first(window)
+        window.chat.sidebar.list.setCurrentIndex(rows(window)[0][1])
         qtbot.keyClick(window.chat.sidebar.list, Qt.Key.Key_Delete)
         qtbot.waitUntil(partial(has_rows, window, left))
-    for back in (1, 2):
-        window.page_actions.undo_deletion()
-        qtbot.waitUntil(partial(has_rows, window, back))
+    press_undo(window, qtbot)
+    qtbot.waitUntil(partial(has_rows, window, 1))
+    assert window.session.conversation.leaf is not None
+    window.page_actions.undo_deletion()
+    qtbot.waitUntil(partial(has_rows, window, 2))
     qtbot.waitUntil(lambda: window.session.ready)
 
 
-def fish_and_cats(ask: Ask, qtbot: QtBot) -> MainWindow:
+@pytest.fixture
+def fish_and_cats(ask, qtbot):
     """Two conversations, of which the one on cats is chosen in the list, and neither shown."""
-    for problem in ("How many cats?", "How many fish?"):
+    for problem in (CATS, FISH):
         window = ask(problem)
         window.chat.new()
-    qtbot.waitUntil(lambda: names(window) == ["How many fish?", "How many cats?"])
-    view = window.chat.sidebar.list
-    view.setCurrentIndex(view.model().index(2, 0))
+    qtbot.waitUntil(lambda: names(window) == [FISH, CATS])
+    choose(window, CATS)
     return window
 
 
-def test_a_key_acts_on_the_chosen_conversation_though_the_list_was_read_again(ask, qtbot):
-    window = fish_and_cats(ask, qtbot)
+def test_a_key_acts_on_the_chosen_conversation_though_the_list_was_read_again(fish_and_cats, qtbot):
+    window, view = fish_and_cats, fish_and_cats.chat.sidebar.list
     window.session.ask("And dogs?")
-    view = window.chat.sidebar.list
-    view.setCurrentIndex(view.model().index(2, 0))
-    qtbot.waitUntil(lambda: window.session.ready and len(names(window)) == 3)
+    choose(window, CATS)
+    qtbot.waitUntil(lambda: window.session.ready and has_rows(window, 3))
     qtbot.keyClick(view, Qt.Key.Key_P)
     qtbot.waitUntil(lambda: view.model().index(0, 0).data() == "Pinned")
-    assert names(window) == ["How many cats?", "And dogs?", "How many fish?"]
+    assert names(window) == [CATS, "And dogs?", FISH]
+    qtbot.keyClick(view, Qt.Key.Key_P)
+    qtbot.waitUntil(lambda: view.model().index(0, 0).data() == "Today")
 
 
-def test_a_menu_acts_on_its_conversation_though_the_list_changes_meanwhile(ask, qtbot):
-    window = fish_and_cats(ask, qtbot)
-    view = window.chat.sidebar.list
+def test_a_menu_and_a_title_are_of_their_conversation_though_the_list_changes_meanwhile(
+    fish_and_cats, ask, qtbot, monkeypatch
+):
+    def type_slowly(*_, **__):
+        ask("And dogs?")
+        qtbot.waitUntil(partial(has_rows, window, 3))
+        return "Pets", True
+
+    window, view = fish_and_cats, fish_and_cats.chat.sidebar.list
+    monkeypatch.setattr(QInputDialog, "getText", type_slowly)
+    qtbot.keyClick(view, Qt.Key.Key_F2)
+    qtbot.waitUntil(lambda: names(window) == ["And dogs?", FISH, "Pets"])
+    choose(window, FISH)
     view.customContextMenuRequested.emit(view.visualRect(view.currentIndex()).center())
     (menu,) = window.chat.sidebar.findChildren(QMenu, options=Qt.FindChildOption.FindDirectChildrenOnly)
-    ask("And dogs?")
-    qtbot.waitUntil(lambda: len(names(window)) == 3)
+    window.chat.new()
+    ask("And birds?")
+    qtbot.waitUntil(partial(has_rows, window, 4))
     (delete,) = [action for action in menu.actions() if action.text().startswith("Delete")]
     delete.trigger()
     menu.close()
-    qtbot.waitUntil(lambda: names(window) == ["And dogs?", "How many fish?"])
-
-
-def test_a_title_goes_to_the_conversation_that_it_was_typed_for(ask, qtbot, monkeypatch):
-    window = fish_and_cats(ask, qtbot)
-
-    def type_slowly(*_: object, **__: object) -> tuple[str, bool]:
-        ask("And dogs?")
-        qtbot.waitUntil(lambda: len(names(window)) == 3)
-        return "Pets", True
-
-    monkeypatch.setattr(QInputDialog, "getText", type_slowly)
-    qtbot.keyClick(window.chat.sidebar.list, Qt.Key.Key_F2)
-    qtbot.waitUntil(lambda: names(window) == ["And dogs?", "How many fish?", "Pets"])
-
-
-def test_an_answer_with_a_damaged_part_does_not_close_its_conversation(ask, make_window, qtbot):
-    ask("How many fish?")
-    window = ask("And how many cats?")
-    damaged, last = window.session.conversation.path
-    window.close()
-    with closing(sqlite3.connect(window.paths.store)) as store:
-        store.execute("UPDATE event_chunks SET events = x'00' WHERE run = ?", (damaged.id,))
-        store.commit()
-    again = make_window()
-    qtbot.waitUntil(lambda: "A part of this run cannot be read." in again.notice.text)
-    qtbot.waitUntil(lambda: again.session.ready)
-    assert again.session.conversation.leaf
-    assert again.session.conversation.leaf.trace.text == last.trace.text
-
-
-def test_an_answer_is_kept_though_another_program_holds_the_history(window, qtbot):
-    """The window waits for nothing: were it to wait, this test would hold the lock until SQLite gives up."""
-    qtbot.waitUntil(lambda: window.session.ready)
-    with closing(sqlite3.connect(window.paths.store, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        answer_to(window, qtbot, "How many fish?")
-        assert names(window) == []
-        other.execute("ROLLBACK")
-    qtbot.waitUntil(lambda: names(window) == ["How many fish?"])
-    assert window.notice.isHidden()
+    qtbot.waitUntil(lambda: names(window) == ["And birds?", "And dogs?", "Pets"])
 
 
 def test_rows_are_as_high_as_the_style_would_make_them(ask, qtbot):
     """It is not asked: for 500 rows that takes 0.1 s."""
-    view = ask("How many fish?").chat.sidebar.list
+    view = ask(FISH).chat.sidebar.list
     qtbot.waitUntil(lambda: view.model().rowCount() == 2)
     option = QStyleOptionViewItem()
     view.initViewItemOption(option)
     delegate = view.itemDelegate()
-    assert isinstance(delegate, HistoryDelegate)
     heading, row = (view.model().index(number, 0) for number in range(2))
     height = QStyledItemDelegate.sizeHint(delegate, option, row).height()
     assert delegate.sizeHint(option, row).height() == height
@@ -210,82 +177,18 @@ def test_rows_that_were_made_while_the_list_was_hidden_have_room(window, qtbot):
     """The style of a hidden list is incomplete while light changes to dark."""
     window.show_sidebar(False)
     qtbot.waitUntil(lambda: window.session.ready)
-    window.session.ask("How many fish are there?")
-    qtbot.waitUntil(lambda: names(window) == ["How many fish are there?"])
+    window.session.ask(FISH)
+    qtbot.waitUntil(lambda: names(window) == [FISH])
     window.turn_light_or_dark()
     window.show_sidebar(True)
     view = window.chat.sidebar.list
     assert view.visualRect(view.model().index(1, 0)).height() >= view.fontMetrics().height() + 12
 
 
-def test_a_new_conversation_leaves_the_old_one_in_the_list(ask, qtbot):
-    window = ask("How many fish?")
-    window.chat.new()
-    assert window.session.conversation.leaf is None
-    assert window.chat.welcome.isVisible()
-    ask("And how many cats?")
-    qtbot.waitUntil(lambda: sorted(names(window)) == ["And how many cats?", "How many fish?"])
-
-
-def test_what_was_stopped_inside_a_takeover_stands_and_is_continued_later(make_window, qtbot):
-    loader = ScriptedLoader()
-    window = make_window(loader)
-    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.large is not None)
-    stopped: list[str] = []
-
-    def stop_once(body: str) -> None:
-        answering = window.session.answering
-        if answering and not stopped and body.endswith("me"):
-            stopped.append(body)
-            answering.control.stop()
-
-    loader.large.before_token = stop_once
-    window.session.ask("How many fish?")
-    qtbot.waitUntil(lambda: bool(stopped) and window.session.ready)
-    conversation = window.session.conversation.id
-    window.chat.new()
-    window.session.open(conversation)
-    qtbot.waitUntil(lambda: window.session.ready)
-    leaf = last_exchange(window)
-    qtbot.waitUntil(lambda: leaf.trace.finish is Finish.STOPPED)
-    before, text = len(leaf.trace.events), leaf.trace.text
-    window.session.go_on(leaf)
-    qtbot.waitUntil(lambda: window.session.ready)
-    assert leaf.trace.text.startswith(text)
-    assert len(leaf.trace.text) > len(text)
-    writers = [event.author for event in leaf.trace.events[before:] if isinstance(event, TokenWritten)]
-    assert writers[0] is Author.SMALL, "the policy begins anew: the small model ends its step"
-    window.close()
-    with Store.open(window.paths.store) as store:
-        kept = store.runs.trace(leaf.id)
-    assert kept.text == leaf.trace.text
-
-
-def test_an_export_is_read_in_again_as_another_conversation(ask, qtbot, tmp_path_factory):
-    window = ask("How many fish?")
-    file = tmp_path_factory.mktemp("export") / "fish.json"
-    assert window.page_actions.store
-    window.page_actions.write_file(window.page_actions.store, window.session.conversation.id, file)
-    qtbot.waitUntil(lambda: window.notice.text.startswith("Saved to"))
-    with qtbot.waitSignal(window.page_actions.imported):
-        window.page_actions.read_file(window.page_actions.store, file)
-    qtbot.waitUntil(lambda: [name.startswith("How many fish?") for name in names(window)] == [True, True])
-    qtbot.waitUntil(lambda: window.session.ready)
-
-
-def test_a_file_that_is_no_export_is_refused_in_words(window, qtbot, tmp_path):
-    file = tmp_path / "nonsense.json"
-    file.write_text("nonsense")
-    assert window.page_actions.store
-    window.page_actions.read_file(window.page_actions.store, file)
-    qtbot.waitUntil(window.notice.isVisible)
-    assert window.notice.text
-
-
 class WindowsDate(date):
     """A date that formats as on Windows, where `%-d` is invalid."""
 
-    def strftime(self, form: str) -> str:
+    def strftime(self, form):
         if "%-" in form:
             raise ValueError("Invalid format string")
         return super().strftime(form)
@@ -298,37 +201,17 @@ def test_days_are_named_as_people_name_them_on_every_system(kind):
     assert [day_name(day, today=date(2026, 3, 5)) for day in days] == names
 
 
-def test_what_the_disk_refuses_is_said_while_the_answer_is_written(make_window, qtbot):
-    loader = ScriptedLoader()
-    window = make_window(loader)
-    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
-
-    recorded = threading.Event()
-    window.session.progressed.connect(lambda _: recorded.set())
-
-    def delete(body: str) -> None:
-        """As when a drive is taken out: everything that is saved from now on is refused."""
-        if body:
-            recorded.wait(PATIENCE)
-            window.paths.store.unlink(missing_ok=True)
-
-    loader.small.before_token = delete
-    window.session.ask("How many fish?")
-    qtbot.waitUntil(lambda: "was deleted or moved" in window.notice.text)
-
-
 OPENING = "Each term is the sum of the two before it, digit by digit. What is term 12, if terms 1 and 2 are"
 
 
-def test_conversations_that_begin_alike_show_where_they_differ_or_all(ask, qtbot):
-    for numbers in ("843 and 284?", "112 and 909?"):
-        window = ask(f"{OPENING} {numbers}")
+def test_conversations_that_begin_alike_show_where_they_differ_or_their_time(ask, qtbot):
+    for problem in (CATS, CATS, f"{OPENING} 843 and 284?", f"{OPENING} 112 and 909?"):
+        window = ask(problem)
         window.chat.new()
-    ask("How many fish?")
-    shown = ["How many fish?", "Each … 112 and 909?", "Each … 843 and 284?"]
-    qtbot.waitUntil(lambda: names(window) == shown)
+    qtbot.waitUntil(lambda: names(window)[:2] == ["Each … 112 and 909?", "Each … 843 and 284?"])
+    assert all(re.fullmatch(r"How many cats\? · \d\d:\d\d", name) for name in names(window)[2:])
     view = window.chat.sidebar.list
-    row = view.model().index(2, 0)
+    row = view.model().index(1, 0)
     assert str(row.data(Qt.ItemDataRole.ToolTipRole)).startswith(f"{OPENING} 112 and 909?\n")
     width = view.fontMetrics().horizontalAdvance(row.data())
     assert width < view.viewport().width(), "the difference is cut off"
@@ -342,11 +225,240 @@ def test_conversations_that_begin_alike_show_where_they_differ_or_all(ask, qtbot
         assert option.text == title
 
 
-def test_equal_problems_show_their_time_after_the_name(ask, qtbot):
-    for problem in ("How many fish?", "How many fish?", "How many cats?"):
-        window = ask(problem)
-        window.chat.new()
-    qtbot.waitUntil(lambda: len(names(window)) == 3)
-    latest, *equal = names(window)
-    assert latest == "How many cats?"
-    assert all(re.fullmatch(r"How many fish\? · \d\d:\d\d", name) for name in equal)
+# The store
+
+
+def test_an_answer_with_a_damaged_part_does_not_close_its_conversation(ask, make_window, qtbot):
+    ask(FISH)
+    window = ask("And how many cats?")
+    damaged, last = window.session.conversation.path
+    window.close()
+    with closing(sqlite3.connect(window.paths.store)) as store:
+        store.execute("UPDATE event_chunks SET events = x'00' WHERE run = ?", (damaged.id,))
+        store.commit()
+    again = make_window()
+    qtbot.waitUntil(lambda: "A part of this run cannot be read." in again.notice.text)
+    qtbot.waitUntil(lambda: again.session.ready)
+    assert last_exchange(again).trace.text == last.trace.text
+
+
+def test_an_answer_is_kept_though_another_program_holds_the_history(window, qtbot):
+    """The window waits for nothing: were it to wait, this test would hold the lock until SQLite gives up."""
+    qtbot.waitUntil(lambda: window.session.ready)
+    with closing(sqlite3.connect(window.paths.store, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer_to(window, qtbot, FISH)
+        assert names(window) == []
+        other.execute("ROLLBACK")
+    qtbot.waitUntil(lambda: names(window) == [FISH])
+    assert window.notice.isHidden()
+
+
+def test_an_export_is_read_in_again_and_a_file_that_is_none_is_refused(ask, qtbot, tmp_path_factory):
+    window = ask(FISH)
+    file = tmp_path_factory.mktemp("export") / "fish.json"
+    actions = window.page_actions
+    assert actions.store
+    actions.write_file(actions.store, window.session.conversation.id, file)
+    qtbot.waitUntil(lambda: window.notice.text.startswith("Saved to"))
+    with qtbot.waitSignal(actions.imported):
+        actions.read_file(actions.store, file)
+    qtbot.waitUntil(lambda: [name.startswith(FISH) for name in names(window)] == [True, True])
+    qtbot.waitUntil(lambda: window.session.ready)
+    file.write_text("nonsense")
+    actions.read_file(actions.store, file)
+    qtbot.waitUntil(lambda: "cannot be read as a conversation" in window.notice.text)
+
+
+def test_what_the_disk_refuses_is_said_while_the_answer_is_written(make_window, qtbot):
+    loader = ScriptedLoader()
+    window = make_window(loader)
+    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
+    recorded = threading.Event()
+    window.session.progressed.connect(lambda _: recorded.set())
+
+    def delete(body):
+        """As when a drive is taken out: everything that is saved from now on is refused."""
+        if body:
+            recorded.wait(PATIENCE)
+            window.paths.store.unlink(missing_ok=True)
+
+    loader.small.before_token = delete
+    window.session.ask(FISH)
+    qtbot.waitUntil(lambda: "was deleted or moved" in window.notice.text)
+
+
+def test_the_trace_of_a_conversation_that_was_left_is_given_back(ask, qtbot):
+    """A day's work does not fill the memory."""
+    window = ask("2 + 2?")
+    trace = weakref.ref(last_exchange(window).trace)
+    window.session.new()
+    ask("3 + 3?")
+
+    def gone():
+        gc.collect()
+        return trace() is None
+
+    qtbot.waitUntil(gone)
+
+
+# While an answer is written
+
+
+@pytest.fixture
+def parallel():
+    return 1
+
+
+@pytest.fixture
+def held(parallel):
+    held = HeldAnswers(parallel)
+    yield held
+    held.let_all_go()
+
+
+@pytest.fixture
+def loader(held):
+    loader = ScriptedLoader()
+    loader.small, loader.large = held.small, held.large
+    return loader
+
+
+def send(window, qtbot, problem):
+    qtbot.keyClicks(window.chat.composer.edit, problem)
+    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Return)
+
+
+@pytest.fixture
+def busy(make_window, held, loader, qtbot):
+    """A window in which “Earlier” is answered, and “Long” is being written."""
+    window = make_window(loader)
+    held.let_go("Earlier")
+    qtbot.waitUntil(lambda: window.session.ready)
+    send(window, qtbot, "Earlier")
+    qtbot.waitUntil(lambda: window.session.ready and last_exchange(window).trace.ended is not None)
+    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_N, CONTROL)
+    send(window, qtbot, "Long")
+    qtbot.waitUntil(lambda: last_exchange(window).trace.tokens > 2)
+    qtbot.waitUntil(partial(has_rows, window, 2))
+    return window
+
+
+def click(window, qtbot, text):
+    view = window.chat.sidebar.list
+    place = view.visualRect(dict(rows(window))[text]).center()
+    qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    qtbot.waitUntil(lambda: last_exchange(window).is_read)
+
+
+def answer_text(window):
+    return last_answer(window).answer.toPlainText()
+
+
+class Announcements:
+    """Stands for Qt's accessibility, and keeps what is to be read out."""
+
+    AnnouncementPoliteness = QAccessible.AnnouncementPoliteness
+
+    def __init__(self):
+        self.texts = []
+
+    def updateAccessibility(self, event):
+        self.texts.append(event.message())
+
+
+def test_another_conversation_is_read_while_an_answer_is_written(busy, held, qtbot, monkeypatch):
+    heard = Announcements()
+    monkeypatch.setattr(accessible, "QAccessible", heard)
+    writing, answering = busy.session.conversation, busy.session.answering
+    click(busy, qtbot, "Earlier")
+    assert answer_text(busy) == "That was Earlier."
+    assert names(busy) == ["▶ Long", "Earlier"]
+    assert rows(busy)[0][1].data(Qt.ItemDataRole.AccessibleTextRole) == "Long, an answer is being written"
+    assert busy.session.runs.activity(writing) is Activity.WRITING
+    answering.author = Author.LARGE  # who has not written a token yet
+    click(busy, qtbot, "▶ Long")
+    assert busy.chat.composer._baton.text() == "● Give back"
+    assert busy.chat.composer._stop_button.isVisible()
+    assert "About Long" in last_answer(busy).steps.toPlainText()
+    click(busy, qtbot, "Earlier")
+    assert busy.chat.composer._send_button.isVisible()
+    held.let_go("Long")
+    qtbot.waitUntil(lambda: "✓ Long" in names(busy))
+    assert busy.session.conversation.name == "Earlier"
+    assert heard.texts == ["The answer in “Long” is finished."]
+    click(busy, qtbot, "✓ Long")
+    assert answer_text(busy) == "That was Long."
+    assert "Long" in names(busy)
+
+
+def test_what_waits_for_its_turn_says_so_and_is_stopped_alone(busy, held, qtbot):
+    writing = last_exchange(busy)
+    click(busy, qtbot, "Earlier")
+    earlier = last_exchange(busy)
+    busy.session.fork(earlier, earlier.trace.pieces[1].position)
+    fork = last_exchange(busy)
+    assert last_answer(busy).ending.text() == "Waiting for its turn, after 1 other answer…"
+    assert not last_answer(busy)._continue.isVisible()
+    qtbot.waitUntil(lambda: "◌ Earlier" in names(busy))
+    qtbot.mouseClick(busy.chat.composer._stop_button, Qt.MouseButton.LeftButton)
+    assert last_answer(busy).ending.text() == "Interrupted before its end. Continue goes on from here."
+    qtbot.mouseClick(last_answer(busy)._continue, Qt.MouseButton.LeftButton)
+    qtbot.keyClick(busy, Qt.Key.Key_Left, ALT)
+    assert last_exchange(busy) is earlier
+    held.let_go("Long")
+    qtbot.waitUntil(lambda: fork.trace.finish is Finish.END_OF_TEXT)
+    assert writing.trace.finish is Finish.END_OF_TEXT
+    assert last_exchange(busy) is earlier, "the other attempt is read meanwhile"
+
+
+def test_deleting_a_conversation_stops_its_answer_and_undo_brings_both_back(busy, held, qtbot):
+    exchange = last_exchange(busy)
+    click(busy, qtbot, "▶ Long")
+    qtbot.keyClick(busy.chat.sidebar.list, Qt.Key.Key_Delete)
+    qtbot.waitUntil(lambda: names(busy) == ["Earlier"])
+    assert busy.session.conversation.leaf is None
+    send(busy, qtbot, "Next")  # nothing holds it up
+    press_undo(busy, qtbot)
+    held.let_go("Long")
+    held.let_go("Next")
+    assert busy.session.conversation.name == "Long"
+    qtbot.waitUntil(lambda: exchange.trace.finish is Finish.END_OF_TEXT)
+    assert exchange.trace.text == "About Long, we think.\n\nDone.</think>\n\nThat was Long."
+    qtbot.waitUntil(lambda: answer_text(busy) == "That was Long.")
+    qtbot.waitUntil(lambda: set(names(busy)) == {"Long", "✓ Next", "Earlier"})
+
+
+def test_what_is_written_out_of_view_is_saved_when_the_window_closes(busy, make_window, held, qtbot):
+    conversation = busy.session.conversation.id
+    click(busy, qtbot, "Earlier")
+    held.let_go("Long")
+    busy.close()
+    again = make_window(ScriptedLoader())
+    again.session.open(conversation)
+    qtbot.waitUntil(lambda: last_exchange(again).is_read)
+    assert last_exchange(again).trace.text.startswith("About Long,")
+    assert last_exchange(again).trace.finish in (Finish.STOPPED, Finish.END_OF_TEXT)
+    assert again.session.runs.marks() == {}
+
+
+@pytest.mark.parametrize("parallel", [2])
+def test_a_second_text_is_refused_here_and_the_inspector_keeps_its_step(make_window, loader, held, qtbot):
+    window = make_window(loader)
+    held.let_go("Earlier")
+    for problem in ("Elsewhere", "Earlier", "Long"):
+        qtbot.waitUntil(lambda: window.session.ready)
+        send(window, qtbot, problem)
+        qtbot.waitUntil(lambda: last_exchange(window).trace.tokens > 2)
+        if problem == "Elsewhere":
+            window.chat.new()
+    earlier = window.session.conversation.path[0]
+    for action in (AnswerAction.AGAIN, AnswerAction.CONTINUE, AnswerAction.MORE_CONTEXT):
+        window.notice.close_newest()
+        window.chat.carry_out(earlier, action)
+        assert window.notice.text == "An answer is being written. Stop it, or wait for its end."
+    assert len(loader.choices) == 1, "models were loaded for an answer that is not written"
+    window.chat.choose(earlier, earlier.trace.pieces[0])
+    with qtbot.waitSignal(window.session.runs.ended):
+        held.let_go("Elsewhere")
+    assert window.inspector.piece is earlier.trace.pieces[0]

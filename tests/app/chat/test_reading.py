@@ -1,25 +1,30 @@
-"""What is in view while an answer is written and afterwards, and that it is what is stored."""
-
-from __future__ import annotations
+"""What is in view while an answer is written and afterwards: where one reads, what one finds, and what is stored."""
 
 import random
 import threading
-from collections.abc import Callable
 from functools import partial
+from unittest.mock import Mock
 
 import pytest
-from PySide6.QtCore import QPoint
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtCore import SIGNAL, QEvent, QObject, QPoint, Qt
+from PySide6.QtGui import QColor, QTextCursor
+from PySide6.QtWidgets import QApplication, QTextEdit
 
-from baton_reasoning.app.chat.answer_view import AnswerView
-from baton_reasoning.app.session.conversation import Exchange
-from baton_reasoning.app.window.main_window import MainWindow
-from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.app.chat.answer_view import AnswerView, ChatActions
+from baton_reasoning.app.chat.conversation_view import Bubble, ConversationView, column_width
+from baton_reasoning.app.document.rich_text import Layer
+from baton_reasoning.app.document.typeset import Typesetter
+from baton_reasoning.app.session.conversation import Conversation, Exchange, ShownComparison
+from baton_reasoning.app.toolkit.theme import current_theme
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.settings import Appearance
+from baton_reasoning.core.thinking.events import RunStarted, StepEnded, TokenWritten, WriteStarted
+from baton_reasoning.core.thinking.policies.never import Never
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
+from tests.core.thinking.running import run
 from tests.fakes.scripted import ScriptedEngine
 from tests.patience import PATIENCE
 
-Make = Callable[..., MainWindow]
 STEPS = "".join(f"This is step {number} of many.\n\n" for number in range(40))
 ANSWER = "".join(f"This is line {number} of the answer.\n\n" for number in range(40)) + "It is \\boxed{4}."
 
@@ -27,16 +32,16 @@ ANSWER = "".join(f"This is line {number} of the answer.\n\n" for number in range
 class Gates:
     """Holds the small model back, once before its answer and once before the end of that."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.answer, self.end = threading.Event(), threading.Event()
         self.loader = ScriptedLoader()
         self.loader.small = ScriptedEngine(f"{STEPS}</think>\n\n{ANSWER}", before_token=self._wait)
 
-    def _wait(self, body: str) -> None:
+    def _wait(self, body):
         gate = self.answer if "step 39" in body and "</think>" not in body else self.end if "boxed" in body else None
         assert gate is None or gate.wait(PATIENCE)
 
-    def open(self) -> None:
+    def open(self):
         self.answer.set()
         self.end.set()
 
@@ -59,14 +64,14 @@ def reasoned(make_window, gates, qtbot):
     return window
 
 
-def bottom_in_view(window: MainWindow, part: QWidget) -> bool:
+def bottom_in_view(window, part):
     """Whether the end of a part stands in the view."""
     view = window.chat.conversation.viewport()
     y = part.mapTo(view, QPoint(0, part.height())).y()
     return 0 < y <= view.height() + 2
 
 
-def top_in_view(window: MainWindow, part: QWidget) -> int:
+def top_in_view(window, part):
     return part.mapTo(window.chat.conversation.viewport(), QPoint()).y()
 
 
@@ -111,20 +116,20 @@ def test_reasoning_is_folded_or_open_as_a_person_left_it(make_window, qtbot):
     assert last_answer(again).folded
 
 
-def shown(answer: AnswerView) -> list[str]:
+def shown_texts(answer):
     """Return steps and answer as they are shown, without blanks."""
     return ["".join(text.toPlainText().split()) for text in (answer.steps, answer.answer)]
 
 
-def written(window: MainWindow, trace: Trace) -> list[str]:
-    """Return what a view shows of a stored answer that was never seen while it was written."""
+def view_of(window, trace):
+    """Return a view of a stored answer that was never seen while it was written."""
     exchange = Exchange("", last_exchange(window).settings, trace=trace)
     fresh = AnswerView(exchange, window.session, window.chat._typesetter, window.chat, parent=window)
     fresh.follow()
-    return shown(fresh)
+    return fresh
 
 
-def has_grown(window: MainWindow, exchange: Exchange, before: int) -> bool:
+def has_grown(window, exchange, before):
     """Whether an answer has more tokens than before, or has ended."""
     return exchange.trace.tokens != before or not window.session.runs.writes(exchange)
 
@@ -135,7 +140,7 @@ def test_the_text_that_is_shown_is_the_text_that_is_stored(make_window, qtbot, s
     chance, turns = random.Random(seed), threading.Semaphore(0)
     loader = ScriptedLoader()
 
-    def wait(_: str) -> None:
+    def wait(_):
         assert turns.acquire(timeout=PATIENCE)
 
     loader.small.before_token = loader.large.before_token = wait
@@ -155,5 +160,249 @@ def test_the_text_that_is_shown_is_the_text_that_is_stored(make_window, qtbot, s
             window.session.open(conversation)
     qtbot.waitUntil(lambda: window.session.ready and last_answer(window).steps.complete)
     assert window._store
-    stored = window._store.runs.trace(exchange.id)
-    qtbot.waitUntil(lambda: shown(last_answer(window)) == written(window, stored))  # once its formulas are typeset
+    window._store.flush()
+    fresh = view_of(window, window._store.runs.trace(exchange.id))
+    # Once its formulas are typeset:
+    qtbot.waitUntil(lambda: shown_texts(last_answer(window)) == shown_texts(fresh))
+
+
+# The measure
+
+PROBLEM = "How many positive whole-number divisors does the product of 196, 225 and 1001 have? " * 3
+
+
+def test_a_long_problem_is_not_clipped_at_the_right(ask, qtbot):
+    window = ask(PROBLEM)
+    view = window.chat.conversation
+    content, bubble = view.widget(), view.findChild(Bubble)
+
+    def is_in_view():
+        right = bubble.mapTo(content, bubble.rect().bottomRight()).x()
+        return content.width() <= view.viewport().width() and right < content.width()
+
+    for width in (900, 1280):
+        window.resize(width, 800)
+        qtbot.waitUntil(is_in_view)
+
+
+def test_the_composer_is_as_wide_as_the_conversation_at_every_text_size(window):
+    usual = column_width()
+    for text_size in (1.5, 1.0):
+        window.preferences.change(appearance=Appearance(text_size=text_size))
+        assert window.chat.composer.maximumWidth() == column_width()
+        assert (column_width() > usual) is (text_size > 1)
+
+
+class PaintedRoom(QObject):
+    """Measures at each paint of the steps how much more height the answer has than its parts need."""
+
+    def __init__(self, answer):
+        super().__init__(answer)
+        self._answer = answer
+        self.spare: list[int] = []
+        answer.steps.viewport().installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() is QEvent.Type.Paint:
+            self.spare.append(self._answer.height() - self._answer.minimumSizeHint().height())
+        return super().eventFilter(watched, event)
+
+
+def test_growing_steps_never_lie_over_what_is_below_them(window, qtbot):
+    written = "\n\n".join(f"Step {number} is long enough to be wrapped. " * 4 for number in range(20))
+    view = ConversationView(window.session, Typesetter(), Mock(spec=ChatActions))
+    qtbot.addWidget(view)
+    conversation = Conversation()
+    exchange = Exchange("Count.", RunSettings())
+    conversation.add(exchange)
+    view.resize(700, 600)
+    view.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)  # else the text is wrapped anew half-way
+    view.show_path(conversation)
+    view.show()
+    answer = view.answer_of(exchange)
+    assert answer
+    painted = PaintedRoom(answer)
+    events = run(Never(), [written]).trace.events
+    of_growth = RunStarted, WriteStarted, TokenWritten, StepEnded
+    for number, event in enumerate(event for event in events if isinstance(event, of_growth)):
+        exchange.trace.apply(event)
+        if number % 5 == 0:
+            answer.follow(live=True)
+            QApplication.processEvents()
+    assert len(painted.spare) > 20
+    assert min(painted.spare) >= 0
+
+
+def test_the_button_that_jumps_to_the_latest_covers_no_text(ask, qtbot):
+    view = ask(PROBLEM * 30).chat.conversation
+    qtbot.waitUntil(lambda: view.verticalScrollBar().value() > 0)
+    view.verticalScrollBar().setValue(0)
+    qtbot.waitUntil(view.latest.isVisible)
+    assert not view.latest.geometry().intersects(view.viewport().geometry())
+    assert view.rect().contains(view.latest.geometry())
+
+
+# Find
+
+LINES = "".join(f"This is step {number} of very many.\n\n" for number in range(120))
+CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
+
+
+@pytest.fixture
+def answered(make_window, qtbot):
+    """A window with one answer of 120 steps."""
+    loader = ScriptedLoader()
+    loader.small = ScriptedEngine(LINES + "So $2 + 3 = 5$.</think>\n\nThe answer is 5, after step 7.")
+    window = make_window(loader)
+    window.preferences.change_run(max_tokens=5000)
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.session.ask("How many steps are there?")
+    qtbot.waitUntil(lambda: window.session.ready and last_answer(window).steps.complete)
+    return window
+
+
+def expand(window, qtbot):
+    """Show all steps, from the first on."""
+    last_answer(window).keep_open()
+    bar = window.chat.conversation.verticalScrollBar()
+    qtbot.waitUntil(lambda: bar.maximum() > 1000)
+    bar.setValue(0)
+
+
+def find(window, qtbot, words, count):
+    qtbot.waitUntil(window.isActiveWindow)
+    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_F, CONTROL)
+    bar = window.chat.find_bar
+    assert bar.isVisible()
+    qtbot.keyClicks(bar.edit, words)
+    qtbot.waitUntil(lambda: bar.count.text() == count)
+
+
+def current(window):
+    """The text and the place of the match that is marked as the current one."""
+    ground = QColor(current_theme().colours.current_match)
+    marked = []
+    for text in window.chat.conversation.texts():
+        lit = [each for each in text.extraSelections() if each.format.background().color() == ground]
+        marked += [(text, QTextCursor(each.cursor)) for each in lit]
+    assert len(marked) == 1
+    return marked[0]
+
+
+def in_sight(window):
+    """Whether the current match is within the viewport."""
+    text, cursor = current(window)
+    area = window.chat.conversation.viewport()
+    start = QTextCursor(cursor)
+    start.setPosition(cursor.selectionStart())
+    place = text.mapTo(area, text.cursorRect(start).center())
+    return area.rect().contains(QPoint(area.rect().center().x(), place.y()))
+
+
+def test_all_matches_are_counted_and_return_goes_through_them(answered, qtbot):
+    expand(answered, qtbot)
+    find(answered, qtbot, "step 7", "1 of 12")  # the answer, 7, and 70 to 79
+    edit, count = answered.chat.find_bar.edit, answered.chat.find_bar.count
+    assert current(answered)[0] is last_answer(answered).answer
+    for number in range(2, 13):
+        qtbot.keyClick(edit, Qt.Key.Key_Return)
+        qtbot.waitUntil(lambda number=number: count.text() == f"{number} of 12")
+        qtbot.waitUntil(lambda: in_sight(answered))
+    assert current(answered)[0] is last_answer(answered).steps
+    qtbot.keyClick(edit, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: count.text() == "1 of 12")
+    qtbot.keyClick(edit, Qt.Key.Key_Return, SHIFT)
+    qtbot.waitUntil(lambda: count.text() == "12 of 12")
+    qtbot.keyClick(edit, Qt.Key.Key_F3, SHIFT)
+    qtbot.waitUntil(lambda: count.text() == "11 of 12")
+    qtbot.keyClick(edit, Qt.Key.Key_F3)
+    qtbot.waitUntil(lambda: count.text() == "12 of 12")
+
+
+def test_another_conversation_is_searched_when_it_is_opened(answered, qtbot):
+    find(answered, qtbot, "steps", "1 of 1")
+    answered.session.new()
+    qtbot.waitUntil(lambda: answered.chat.find_bar.count.text() == "No matches")
+    answered.session.ask("How many steps, and which steps?")
+    qtbot.waitUntil(lambda: answered.session.ready)
+    qtbot.waitUntil(lambda: answered.chat.find_bar.count.text().endswith("of 2"))
+
+
+def test_matches_come_while_the_answer_is_written(make_window, qtbot):
+    loader = ScriptedLoader()
+    loader.small = ScriptedEngine(LINES + "</think>\n\nDone.")
+    window = make_window(loader)
+    window.preferences.change_run(max_tokens=5000)
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.session.ask("How many?")
+    qtbot.waitUntil(window.isActiveWindow)
+    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_F, CONTROL)
+    window.chat.find_bar.edit.setText("very many")
+    qtbot.waitUntil(lambda: window.chat.find_bar.count.text().endswith(" of 120"))
+    qtbot.waitUntil(lambda: window.session.ready)
+
+
+def test_words_are_found_in_either_case_through_marks_and_not_as_a_pattern(answered, qtbot):
+    problem = answered.chat.conversation.texts()[0]
+    problem.set_markdown("**Wait**, so (a.b)*\n\nlet me WAIT. AXB await, 😀 wait")
+    find(answered, qtbot, "wait", "1 of 4")
+    answered.chat.find_bar.edit.setText("wait, SO")
+    assert current(answered)[1].selectedText() == "Wait, so"
+    answered.chat.find_bar.edit.setText("(a.b)*")
+    assert answered.chat.find_bar.count.text() == "1 of 1"
+
+
+def test_searching_leaves_nothing_connected_behind(answered, qtbot):
+    """Each comparison once left two more receivers of the scroll bar."""
+    bar, steps = answered.chat.conversation.verticalScrollBar(), last_answer(answered).steps
+
+    def receivers():
+        document = steps.document()
+        signals = ((bar, "valueChanged(int)"), (bar, "rangeChanged(int,int)"), (document, "contentsChanged()"))
+        return [sender.receivers(SIGNAL(signal)) for sender, signal in signals]
+
+    find(answered, qtbot, "steps", "1 of 1")
+    before = receivers()
+    for _ in range(3):
+        answered.chat.comparison.open(ShownComparison((last_exchange(answered),)))
+        answered.chat.comparison.leave()
+        answered.chat.close_find()
+        answered.chat.find_bar.open()
+    assert receivers() == before
+
+
+def test_the_latest_is_one_key_away(answered, qtbot):
+    conversation = answered.chat.conversation
+    last_answer(answered).keep_open()
+    bar = conversation.verticalScrollBar()
+    qtbot.waitUntil(lambda: bar.maximum() > 500)
+    bar.setValue(bar.maximum())
+    assert conversation.latest.isVisible()
+    qtbot.keyClick(answered.chat.composer.edit, Qt.Key.Key_End, Qt.KeyboardModifier.AltModifier)
+    qtbot.waitUntil(lambda: not last_answer(answered).result.visibleRegion().isEmpty())
+    assert not conversation.latest.isVisible()
+    bar.setValue(bar.maximum())
+    qtbot.mouseClick(conversation.latest, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not last_answer(answered).result.visibleRegion().isEmpty())
+
+
+def test_a_match_in_collapsed_reasoning_expands_it_and_escape_leaves_the_marks_of_others(answered, qtbot):
+    steps, mark = last_answer(answered).steps, QTextEdit.ExtraSelection()
+    assert last_answer(answered).folded
+    find(answered, qtbot, "step 42 of", "1 of 1")
+    assert not last_answer(answered).folded
+    qtbot.waitUntil(lambda: in_sight(answered))
+    mark.cursor = steps.document().find("step 3")
+    steps.lay(Layer.OPINION, [mark])
+    assert len(steps.extraSelections()) == 2
+    qtbot.keyClick(answered.chat.find_bar.edit, Qt.Key.Key_Escape)
+    assert not answered.chat.find_bar.isVisible()
+    assert answered.chat.composer.edit.hasFocus()
+    texts = answered.chat.conversation.texts()
+    assert [each.cursor.selectedText() for text in texts for each in text.extraSelections()] == ["step 3"]
+
+
+def test_what_is_found_and_highlighted_is_limited(answered, qtbot, monkeypatch):
+    monkeypatch.setattr("baton_reasoning.app.chat.find.MOST", 50)
+    find(answered, qtbot, "very many", "1 of 50+")
+    assert len(last_answer(answered).steps.extraSelections()) == 50

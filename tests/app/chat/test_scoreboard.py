@@ -1,26 +1,19 @@
 """Below an answer of the demo pair: small alone, both and large alone, measured, and what can go wrong meanwhile."""
 
-from __future__ import annotations
-
-import threading
-from collections.abc import Callable
-
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QApplication
-from pytestqt.qtbot import QtBot
+from PySide6.QtWidgets import QApplication, QPushButton
 
 from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.chat.scoreboard_view import ScoreboardView
 from baton_reasoning.app.chat.scoreboards import Board, BoardRow
-from baton_reasoning.app.chat.welcome import demo_problem
+from baton_reasoning.app.chat.welcome import EXAMPLES, demo_problem
 from baton_reasoning.app.compare.chooser import Chooser
 from baton_reasoning.app.session.conversation import expected_answer
 from baton_reasoning.app.session.pair_loader import PairLoader
-from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.pair_dialog import PairDialog
+from baton_reasoning.core.demo_pair import DemoProblem
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow
-from baton_reasoning.core.engines.base import Conversation
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.grading.verdict import Outcome
@@ -30,11 +23,10 @@ from baton_reasoning.core.settings import Appearance, ModelChoice
 from baton_reasoning.core.thinking.events import Finish, Noticed
 from baton_reasoning.core.thinking.policies.always import Always
 from baton_reasoning.core.thinking.policies.never import Never
-from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
+from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
+from tests.fakes.held import Gate
 from tests.fakes.scripted import Fault, ScriptedEngine
-from tests.patience import PATIENCE
 
-Make = Callable[..., MainWindow]
 PROBLEM = demo_problem()
 RIGHT = expected_answer(PROBLEM)
 OTHER = PROBLEM.replace("Starting from 9", "Starting from 8")
@@ -45,33 +37,33 @@ class DemoCards(ScriptedLoader):
     """A pair with the cards of the demo pair: the small model is wrong alone. The large one waits for `gate` where it
     answers alone."""
 
-    def __init__(self, fault: Fault | None = None) -> None:
+    def __init__(self, fault=None):
         super().__init__()
-        self.gate_of_large = threading.Event()
+        self.gate_of_large = Gate()
         alone = "One.\n\nWait, five.\n\nDone.</think>\n\n\\boxed{00005}"
         led = f"\n\nDone.</think>\n\n\\boxed{{{RIGHT}}}"
         helped = "Wait, let me see: it is another number, which takes so many words to say that this is over."
 
-        def small(_: Conversation, body: str) -> str:
+        def small(_, body):
             return alone[len(body) :] if alone.startswith(body) else led
 
-        def large(_: Conversation, body: str) -> str:
+        def large(_, body):
             return helped if body else f"{helped}{led}"
 
-        def wait(body: str) -> None:
-            if not body and not self.gate_of_large.wait(PATIENCE):
-                raise AssertionError("nobody let the large model go on")
+        def wait(body):
+            if not body:
+                self.gate_of_large.wait_at(body)
 
         self.small = ScriptedEngine(continue_with=small).with_card(source=DemoModel.SMALL)
         faulty = ScriptedEngine(continue_with=large, before_token=wait, name="large", faults=[fault] if fault else [])
         self.large = faulty.with_card(source=DemoModel.LARGE)
 
 
-def board_of(window: MainWindow) -> ScoreboardView:
+def board_of(window):
     return last_answer(window).scoreboard
 
 
-def shown(window: MainWindow, arm: ScoredArm) -> str:
+def shown(window, arm):
     """Return what stands in a row after its title; "" if it is not there."""
     row = board_of(window).rows[arm]
     return " ".join(text.text() for text in (row.answer, row.status) if text.isVisible())
@@ -91,35 +83,23 @@ def solved(make_window, loader, qtbot):
     return window
 
 
-def test_it_fits_beside_the_inspector_with_large_text(solved, qtbot):
-    solved.preferences.change(appearance=Appearance(text_size=1.5))
-    solved.resize(760, 600)
-    solved.show_inspector(True)
-    view = solved.chat.conversation
-    content = view.widget()
-    assert content
-    qtbot.waitUntil(lambda: content.width() <= view.viewport().width())
-
-
-def test_an_answer_during_which_a_model_was_restarted_has_none(solved):
-    exchange = last_exchange(solved)
-    assert solved.chat._scoreboards.board(exchange)
-    exchange.trace.notices.append(Noticed(1.0, "The small model was started again.", Author.SMALL))
-    assert solved.chat._scoreboards.board(exchange) is None
-
-
-def test_its_buttons_have_edges_and_begin_where_its_rows_do(solved):
+def test_it_fits_beside_the_inspector_and_its_buttons_begin_where_its_rows_do(solved, qtbot):
     board, answer = board_of(solved), last_answer(solved)
     press = board.run[LARGE]
-    assert press.isVisible()
     assert press.property("role") is None, "a flat button looks like a sentence"
     assert press.mapTo(answer, QPoint()).x() == answer.steps.x()
     first, second = answer._icons[:2]
     assert first.mapTo(answer, QPoint()).x() == answer.steps.x()
     assert first.width() < second.width(), "there is room at its left"
+    solved.preferences.change(appearance=Appearance(text_size=1.5))
+    solved.resize(760, 600)
+    solved.show_inspector(True)
+    view = solved.chat.conversation
+    content = view.widget()
+    qtbot.waitUntil(lambda: content.width() <= view.viewport().width())
 
 
-def running(window: MainWindow, qtbot: QtBot) -> None:
+def running(window, qtbot):
     """Let the large model begin alone; it waits at its first token."""
     qtbot.mouseClick(board_of(window).run[LARGE], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: window.models.is_writing)
@@ -271,14 +251,6 @@ def test_another_seed_is_another_measurement(solved, qtbot):
     assert shown(solved, BOTH) == ""
 
 
-def test_an_answer_that_a_person_edited_has_no_scoreboard(solved, qtbot):
-    first = last_exchange(solved)
-    assert solved.session.edit(first, 0, "It is 99.")
-    qtbot.waitUntil(lambda: solved.session.ready and last_exchange(solved) is not first)
-    assert last_exchange(solved).trace.finish is Finish.END_OF_TEXT
-    assert not board_of(solved).isVisible()
-
-
 @pytest.mark.parametrize(("policy", "scored"), [(Never.Settings(), [SMALL]), (Always.Settings(), [SMALL, LARGE])])
 def test_an_answer_by_one_model_is_not_called_the_pairs(make_window, loader, qtbot, policy, scored):
     loader.gate_of_large.set()
@@ -310,16 +282,22 @@ def test_nothing_is_measured_beside_other_work_and_one_model_at_a_time(make_wind
     qtbot.waitUntil(lambda: shown(window, SMALL) == "00005 ✗")
 
 
-def test_a_scoreboard_is_of_the_demo_pair_alone_and_leads_to_the_choice_of_models(make_window, qtbot, solved):
-    solved.chat.carry_out(last_exchange(solved), AnswerAction.CHOOSE_MODELS)
+def test_only_an_answer_that_the_demo_pair_wrote_undisturbed_has_one(make_window, qtbot, solved):
+    first = last_exchange(solved)
+    assert solved.chat._scoreboards.board(first)
+    assert solved.session.edit(first, 0, "It is 99.")
+    qtbot.waitUntil(lambda: solved.session.ready and last_exchange(solved) is not first)
+    assert last_exchange(solved).trace.finish is Finish.END_OF_TEXT
+    assert not board_of(solved).isVisible()
+    first.trace.notices.append(Noticed(1.0, "The small model was started again.", Author.SMALL))
+    assert solved.chat._scoreboards.board(first) is None
+    solved.chat.carry_out(first, AnswerAction.CHOOSE_MODELS)
     dialog = solved.findChild(PairDialog)
-    assert dialog
     assert dialog.isVisible()
     dialog.reject()
     window = make_window(ScriptedLoader())
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.session.ask(PROBLEM)
-    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    window.session.new()
+    answer_to(window, qtbot, PROBLEM)
     assert not board_of(window).isVisible()
 
 
@@ -332,3 +310,66 @@ def test_the_demo_argues_for_the_pair(make_window, qtbot, tmp_path):
     assert "about" in board_of(window).run[LARGE].text()
     qtbot.mouseClick(board_of(window).run[LARGE], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: "✓" in shown(window, LARGE))
+    last_answer(window).compare_all.click()
+    qtbot.waitUntil(lambda: window.chat.is_comparing and window.session.ready)
+    columns = window.chat.comparison.view.columns
+    qtbot.waitUntil(lambda: [column.verdict.text()[:1] for column in columns] == ["✗", "✓", "✓"])
+    assert all(" · " in column.facts.text() for column in columns), "the demo pair's times can be compared"
+
+
+# The start page
+
+
+def test_nothing_is_written_until_enter_presses_the_button_of_the_start_page(make_window, qtbot):
+    window = make_window()
+    qtbot.waitUntil(lambda: window.session.ready and window.isActiveWindow())
+    assert window.chat.welcome.isVisible()
+    assert window.session.conversation.leaf is None
+    assert QApplication.focusWidget() is window.chat.welcome.solve
+    qtbot.keyClick(QApplication.focusWidget(), Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: window.session.ready and window.session.conversation.leaf is not None)
+    assert last_exchange(window).problem == PROBLEM
+    assert not last_answer(window).folded  # who wrote what is what there is to see
+    assert QApplication.focusWidget() is window.chat.composer.edit
+    window.close()
+    again = make_window()
+    qtbot.waitUntil(lambda: again.session.conversation.leaf is not None and again.isActiveWindow())
+    assert QApplication.focusWidget() is again.chat.composer.edit, "one writes at once"
+
+
+def test_the_demo_is_offered_with_its_pair_and_other_questions_with_other_models(window, qtbot):
+    qtbot.waitUntil(lambda: window.session.ready)
+    welcome = window.chat.welcome
+    assert welcome.demo.isVisible()
+    assert welcome.solve.isVisible()
+    window.preferences.change(models=ModelChoice(small="a.gguf", large="b.gguf"))
+    assert not welcome.demo.isVisible()
+    assert not welcome.solve.isVisible()
+    for example in EXAMPLES:
+        (choose,) = (each for each in welcome.findChildren(QPushButton) if each.accessibleName().endswith(example))
+        qtbot.mouseClick(choose, Qt.MouseButton.LeftButton)
+        assert last_exchange(window).problem == example
+        qtbot.waitUntil(lambda: window.session.ready)
+        window.session.new()
+
+
+def test_a_new_example_is_solved_at_once_and_leaves_the_composer_as_it_was(window, qtbot):
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.chat.composer.set_text("A draft")
+    qtbot.mouseClick(window.chat.welcome.another, Qt.MouseButton.LeftButton)
+    problem = DemoProblem.of(last_exchange(window).problem)
+    assert problem
+    assert problem.held_out
+    assert problem.question != PROBLEM
+    assert window.chat.composer.edit.toPlainText() == "A draft"
+    qtbot.waitUntil(lambda: window.session.ready)
+
+
+def test_the_problem_of_the_start_page_is_what_is_compared(window, qtbot):
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.chat.compare()
+    dialog = window.findChild(Chooser)
+    assert dialog.expected.text() == RIGHT
+    dialog.go.click()
+    qtbot.waitUntil(lambda: window.chat.is_comparing and window.session.ready)
+    assert last_exchange(window).problem == PROBLEM

@@ -1,24 +1,23 @@
-r"""Mathematics is found however models write it, and nothing else is taken for it."""
+r"""Mathematics is found however models write it, and set; what cannot be set is refused quietly."""
 
 import re
+import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
-from types import FrameType
-from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baton_reasoning.app.document import formulas
 from baton_reasoning.app.document.formulas import Formula, lift_formulas, placeholder, put_back
+from baton_reasoning.app.document.typeset import LONGEST_LATEX, Typeset, picture, typeset
+from tests.tiers import size
 
 START, MONEY = formulas._START.pattern, formulas._MONEY.pattern
-TraceFunction = Callable[[FrameType, str, Any], Any]
 
 
-def found(text: str) -> list[tuple[str, bool]]:
+def found(text):
     return [(formula.latex, formula.display) for formula in lift_formulas(text).formulas]
 
 
@@ -41,6 +40,7 @@ def found(text: str) -> list[tuple[str, bool]]:
         (r"**\boxed{5}**", r"\boxed{5}", False),
         (r"$\$5$", r"\$5", False),
         ("$5$ apples", "5", False),
+        (r"\begin{array}{c}\begin{array}{c}x\end{array}\\y\end{array}", None, True),
     ],
 )
 def test_each_way_of_writing_mathematics_is_found(text, latex, display):
@@ -71,29 +71,14 @@ def test_money_code_and_unfinished_formulas_are_left_alone(text):
     assert found(text) == []
 
 
-def test_nested_environments_of_one_name_end_together():
-    text = r"\begin{array}{c}\begin{array}{c}x\end{array}\\y\end{array} tail"
-    assert found(text) == [(text.removesuffix(" tail"), True)]
-
-
-def test_an_opening_without_its_close_keeps_its_backslash_from_markdown():
-    assert lift_formulas(r"\(x").markdown == r"\\(x"
-
-
-def test_a_star_between_factors_is_kept_from_markdown():
-    assert lift_formulas("2*3*4 and *this*").markdown == r"2\*3\*4 and *this*"
-
-
-def test_formulas_are_put_back_as_they_were_written():
+def test_what_is_no_formula_is_kept_from_markdown():
     text = "a $x$ b \\(y\\)"
     lifted = lift_formulas(text)
     assert lifted.markdown == f"a {placeholder(0)} b {placeholder(1)}"
     assert lifted.formulas == (Formula("x", False, "$x$"), Formula("y", False, r"\(y\)"))
-    assert put_back(lifted.markdown, lifted.formulas) == text
-
-
-def test_the_marks_used_inside_cannot_be_smuggled_in():
-    assert lift_formulas("\ue0000\ue001").markdown == "\ufffd0\ufffd"
+    assert lift_formulas(r"\(x").markdown == r"\\(x"
+    assert lift_formulas("2*3*4 and *this*").markdown == r"2\*3\*4 and *this*"
+    assert lift_formulas("\ue0000\ue001").markdown == "\ufffd0\ufffd", "marks used inside cannot be smuggled in"
 
 
 @given(st.text(alphabet="a1 $\\[](){}`\n~*_", max_size=60))
@@ -104,18 +89,18 @@ def test_of_any_text_at_all_the_formulas_come_back_as_written(text):
     assert restored.replace("\\", "") == text.replace("\\", "")  # only protecting backslashes are added
 
 
-def work_of(text: str) -> tuple[int, Counter[str]]:
+def work_of(text):
     """Lines of formulas.py that run while formulas are looked for, and how often each pattern searches the text."""
     lines, searches = 0, Counter[str]()
 
-    def count_lines(frame: FrameType, event: str, _: object) -> TraceFunction | None:
+    def count_lines(frame, event, _):
         nonlocal lines
         if frame.f_code.co_filename != formulas.__file__:
             return None
         lines += event == "line"
         return count_lines
 
-    def count_searches(frame: FrameType, event: str, called: object) -> None:
+    def count_searches(frame, event, called):
         pattern = getattr(called, "__self__", None)
         if event == "c_call" and frame.f_code.co_filename == formulas.__file__ and isinstance(pattern, re.Pattern):
             searches[pattern.pattern] += 1
@@ -132,21 +117,16 @@ def work_of(text: str) -> tuple[int, Counter[str]]:
 
 
 @pytest.mark.parametrize(
-    "opening",
-    [r"\boxed{ ", "$x ", r"\( ", r"\[ ", r"\begin{cases} ", r"\begin{cases} \begin{array} ", "` `` ", "$5 apples "],
+    ("opening", "close"),
+    [
+        *((each, "") for each in (r"\boxed{ ", "$x ", r"\( ", r"\[ ", r"\begin{cases} ", "` `` ", "$5 apples ")),
+        (r"\begin{cases} \begin{array} ", ""),
+        *((r"\( ", "\n\n\\)"), ("$x ", "\n\ny$"), (r"\[ ", "\n\n\\]"), ("$$ ", "\n\n$$")),
+    ],
 )
-def test_openings_that_never_close_take_linear_time(opening):
-    assert_linear(opening * 500, opening * 1000)
-
-
-@pytest.mark.parametrize(("opening", "close"), [(r"\( ", r"\)"), ("$x ", "y$"), (r"\[ ", r"\]"), ("$$ ", "$$")])
-def test_openings_whose_close_is_beyond_a_blank_line_take_linear_time(opening, close):
-    assert_linear(*(f"{opening * count}\n\n{close}" for count in (500, 1000)))
-
-
-def assert_linear(text: str, of_twice_the_length: str) -> None:
-    lines, _ = work_of(text)
-    twice, searches = work_of(of_twice_the_length)
+def test_openings_without_a_close_that_counts_take_linear_time(opening, close):
+    lines, _ = work_of(opening * 500 + close)
+    twice, searches = work_of(opening * 1000 + close)
     assert twice <= 2 * lines + 50
     closers = {pattern: calls for pattern, calls in searches.items() if pattern not in (START, MONEY)}
     assert all(calls <= 1 for calls in closers.values()), "a pattern searches the text once"
@@ -156,3 +136,109 @@ def test_thousands_of_unclosed_openings_stay_as_they_were():
     assert found(r"\boxed{" * 8_000) == []
     assert found("$x " * 20_000) == []
     assert found("$x " * 20_000 + "y$") == [("x " + "$x " * 19_999 + "y", False)]
+
+
+# Typesetting
+
+
+@pytest.mark.parametrize(
+    "latex",
+    [
+        r"\frac{a}{b}",
+        r"\boxed{\frac{3}{4}}",
+        r"\begin{pmatrix}1&2\\3&4\end{pmatrix}",
+        r"\begin{cases}x & \text{if } y > 0 \\ z & \text{otherwise}\end{cases}",
+        r"\begin{aligned}a &= b \\ &= c\end{aligned}",
+        r"\begin{align*}a &= b \label{eq:1} \\ c &= d \nonumber\end{align*}",
+        r"\begin{alignat}{2}a &= b \\ c &= d\end{alignat}",
+        r"\begin{align}a &= b \tag{1}\end{align}",
+        r"\begin{array}{c|c}a & b \\ \hline c & d\end{array}",
+        r"\sum_{i=1}^{n} \binom{n}{i} \pmod{7}",
+        r"\big\{ x \in \mathbb{R} \big\}",
+        r"90^\circ \angle ABC \implies \overline{AB}",
+        "π ≤ 4",
+        "+".join("x" * 150),
+        r"1+\cfrac{1}{1+\cfrac{1}{1+\cfrac{1}{1+\cfrac{1}{x_{n+1}}}}}",
+        r"\left(\left[\left\{\frac{a_{1}}{b_{1}}\right\}\right]\right)^{2}",
+        pytest.param(r"\sum_{i=1}^{n} \frac{x_{i}^{2}}{\sqrt{1+y_{i}^{2}}} + " * 12 + "1", marks=pytest.mark.slow),
+    ],
+)
+def test_the_mathematics_of_models_is_set(latex):
+    result = typeset(latex, True, 16.0)
+    assert result is not None
+    assert result.width > 2
+    assert result.ascent > 2
+
+
+@pytest.mark.parametrize(
+    "latex",
+    [
+        "",
+        r"\frac{1}{",
+        r"\left( x",
+        r"\begin{cases} x",
+        "a_b_c",
+        "a & b",
+        "\x00",
+        r"\nosuchcommand{x}",
+        "{" * 300 + "x" + "}" * 300,
+        "x" * (LONGEST_LATEX + 1),
+        r"\rule{9999cm}{1cm}",
+        r"\rule{200cm}{200cm}",
+        r"\rule{50cm}{50cm}",
+        r"\def\a{\b\b}\def\b{\c\c}\a",
+        r"\newcommand{\x}{y}",
+        r"\\",
+    ],
+)
+def test_what_cannot_be_set_is_refused_without_an_exception(latex):
+    assert typeset(latex, False, 16.0) is None
+
+
+@pytest.mark.parametrize("depth", [12, 40, 90])
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [("{", "}"), (r"\sqrt{", "}"), (r"\left(", r"\right)"), (r"\frac{1}{", "}"), (r"\begin{matrix}", r"\end{matrix}")],
+)
+def test_groups_in_groups_are_not_set_if_it_took_exponential_time(opening, closing, depth):
+    assert typeset(opening * depth + "1" + closing * depth, False, 16.0) is None
+
+
+PIECES = st.sampled_from(
+    r"\frac \sqrt { } [ ] ( ) \left \right ^ _ & \\ x 1 = \boxed \text \begin{cases} \end{cases} \begin{aligned}"
+    r" \end{aligned} \hline \over \lim \color \hspace \rule \middle | \tag \not \prime ' % < > # ~"
+    r" \href \style".split()
+)
+
+
+@settings(max_examples=size(60, long=1_000), deadline=None)
+@given(st.lists(PIECES, max_size=12))
+def test_no_formula_however_broken_raises(pieces):
+    result = typeset(" ".join(pieces), False, 16.0)
+    assert result is None or isinstance(result, Typeset)
+
+
+def test_a_fraction_hangs_below_the_baseline_and_a_letter_does_not():
+    fraction, letter = typeset(r"\frac{a}{b}", True, 16.0), typeset("x", False, 16.0)
+    assert fraction
+    assert letter
+    assert fraction.descent > 8
+    assert letter.descent < 2
+    assert typeset("x", False, 16.0) is letter, "it is set only once"
+
+
+def test_the_picture_is_sharp_on_a_fine_screen_and_has_the_colour_asked_for(qapp):
+    letter = typeset(r"\mathbf{H}", False, 20.0)
+    assert letter is not None
+    once, twice = picture(letter, "#c02020", 1.0), picture(letter, "#c02020", 2.0).toImage()
+    assert twice.width() == pytest.approx(2 * once.width(), abs=2)
+    pixels = [twice.pixelColor(x, y) for x in range(twice.width()) for y in range(twice.height())]
+    assert {pixel.name() for pixel in pixels if pixel.alpha() == 255} == {"#c02020"}
+    assert picture(letter, "#c02020", 1.0).cacheKey() == once.cacheKey(), "it is drawn once"
+    assert picture(letter, "#000001", 1.0).cacheKey() != once.cacheKey()
+
+
+def test_the_window_does_not_pay_for_loading_ziamath():
+    modules = "baton_reasoning.app.document, baton_reasoning.app.toolkit.theme"
+    code = f"import sys, {modules}; sys.exit('ziamath' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,7 +1,5 @@
 """The steps follow a trace token by token, and show at the end what they would have shown at once."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import pytest
@@ -10,7 +8,6 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.document.clipboard import fragments
 from baton_reasoning.app.document.steps_document import GAP, LONGEST_SET, thinking_pieces
@@ -55,7 +52,7 @@ def events():
     return run(Keywords(SETTINGS), small, large).trace.events
 
 
-def settled(view: StepsView, trace: Trace, qtbot: QtBot) -> str:
+def settled(view, trace, qtbot):
     view.sync(trace, thinking_pieces(trace), live=False)
     qtbot.waitUntil(lambda: view.complete)
     # Formulas are set in a thread: the document is settled when none stands there as source any more.
@@ -89,9 +86,9 @@ def test_whenever_the_view_looks_it_shows_at_the_end_what_it_shows_at_once(qtbot
     whole.close()
 
 
-def looks_of(view: StepsView) -> list[tuple[object, ...]]:
+def looks_of(view):
     """Each block of its document: text, margins, and the formats in it."""
-    found: list[tuple[object, ...]] = []
+    found = []
     block = view.document().begin()
     while block.isValid():
         form = block.blockFormat()
@@ -101,24 +98,20 @@ def looks_of(view: StepsView) -> list[tuple[object, ...]]:
     return found
 
 
-def test_what_was_discarded_is_gone(steps, events, qtbot):
-    text = settled(steps, Trace.of(events), qtbot)
-    assert "Wait, no" not in text
-    assert "Wait, I see it now, at last." in text
-
-
-def test_the_closing_tag_is_not_shown(steps, events, qtbot):
-    text = settled(steps, Trace.of(events), qtbot)
-    assert text.strip().endswith("End.")
-
-
-def test_each_piece_stands_below_the_one_before(steps, events, qtbot):
+def test_what_stands_in_the_text_is_shown_piece_below_piece_and_chosen_by_a_click(steps, events, qtbot):
     trace = Trace.of(events)
-    settled(steps, trace, qtbot)
+    text = settled(steps, trace, qtbot)
+    assert "Wait, no" not in text, "it was discarded"
+    assert "Wait, I see it now, at last." in text
+    assert text.strip().endswith("End."), "the closing tag is not shown"
     places = [steps.place_of(piece) for piece in thinking_pieces(trace)]
-    known = [place for place in places if place]
-    assert len(known) == len(places)
-    assert all(above.bottom() <= below.top() + 3 for above, below in pairwise(known))
+    assert all(above.bottom() <= below.top() + 3 for above, below in pairwise(places))
+    large = next(piece for piece in trace.pieces if piece.author is Author.LARGE)
+    with qtbot.waitSignal(steps.piece_clicked) as clicked:
+        y = int(steps.place_of(large).center().y())
+        qtbot.mouseClick(steps.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(20, y))
+    assert clicked.args == [large]
+    assert steps.selected is large
 
 
 @pytest.mark.parametrize("step", ["One.", "- one", "| one |\n|---|", "```\none\n```", "> one", "# one"])
@@ -127,18 +120,6 @@ def test_there_is_the_same_gap_below_each_piece(steps, qtbot, step):
     settled(steps, trace, qtbot)
     ends = [steps.document().findBlockByNumber(shown.first - 1) for shown in steps.shown[1:]]
     assert [block.blockFormat().bottomMargin() for block in ends] == [GAP, GAP]
-
-
-def test_a_click_chooses_the_piece_under_it(steps, events, qtbot):
-    trace = Trace.of(events)
-    settled(steps, trace, qtbot)
-    large = next(piece for piece in trace.pieces if piece.author is Author.LARGE)
-    place = steps.place_of(large)
-    assert place
-    with qtbot.waitSignal(steps.piece_clicked) as clicked:
-        qtbot.mouseClick(steps.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(20, int(place.center().y())))
-    assert clicked.args == [large]
-    assert steps.selected is large
 
 
 def test_a_long_answer_comes_in_portions_and_completely(steps, qtbot):
@@ -162,15 +143,12 @@ def test_a_line_without_end_stays_plain(steps, length, qtbot):
 
 def test_the_cues_of_the_run_are_underlined_and_not_the_english_ones(steps, qtbot):
     own = Lexicon({Category.REFLECTION: {"moment": ()}})
-    run_settings = RunSettings(policy=SETTINGS, cue_list=lexicon_json(own))
+    run_settings = RunSettings(policy=SETTINGS, cue_list=lexicon_json(own)).model_dump(mode="json")
     large = ["A momentous moment, and wait: I see it now, at last. Unwritten words."]
     done = run(Keywords(SETTINGS, PolicyContext(0, own)), ["One.\n\nA moment of", "\n\nEnd.</think>\n\n4"], large)
-    trace = Trace()
-    for event in done.trace.events:
-        trace.apply(
-            replace(event, settings=run_settings.model_dump(mode="json")) if isinstance(event, RunStarted) else event
-        )
-    settled(steps, trace, qtbot)
+    started, *events = done.trace.events
+    assert isinstance(started, RunStarted)
+    settled(steps, Trace.of([replace(started, settings=run_settings), *events]), qtbot)
     assert underlined(steps) == ["moment"]
 
 
@@ -191,7 +169,7 @@ def test_each_cue_of_the_large_model_is_underlined_and_none_of_the_small_one(ste
     assert underlined(steps) == cues
 
 
-def underlined(view: StepsView) -> list[str]:
+def underlined(view):
     words, block = [], view.document().begin()
     while block.isValid():
         words += [part.text() for part in fragments(block) if part.charFormat().fontUnderline()]

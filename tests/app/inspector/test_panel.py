@@ -1,40 +1,46 @@
-"""The inspector tells of a step what its trace knows."""
-
-from __future__ import annotations
+"""The inspector tells of a step and of a run what its trace knows."""
 
 import math
-from collections.abc import Callable
+import shlex
 from pathlib import Path
 
+import click
+import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QPushButton
 
+from baton_reasoning.app.inspector.command_line import command_line
 from baton_reasoning.app.inspector.panel import NO_ANSWER, NOTHING_CHOSEN, Inspector, Tab
-from baton_reasoning.app.inspector.run_page import card_facts, totals
+from baton_reasoning.app.inspector.run_page import card_facts, parameters, totals
 from baton_reasoning.app.inspector.step_page import StepPage, facts_of
 from baton_reasoning.app.inspector.token_strip import visible
 from baton_reasoning.app.session.conversation import Exchange
-from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.app.terminal.command_line import command
+from baton_reasoning.app.terminal.options import loading_options, model_options, run_options, run_settings
+from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
 from baton_reasoning.core.engines.base import Alternative
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.models.options import LocalFile
+from baton_reasoning.core.run import RunSettings, effective_settings
 from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.cues import Match
 from baton_reasoning.core.thinking.events import TokenWritten
-from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.thinking.interruptions import Limits
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
+from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.trace import Trace
 from tests.app.chat.test_answers import endless
 from tests.app.conftest import ScriptedLoader, answer_to, last_exchange
 from tests.fakes.scripted import ScriptedEngine
 
-Ask = Callable[[str], MainWindow]
-Make = Callable[..., MainWindow]
 
-
-def takeover(window: MainWindow) -> tuple[Exchange, Piece]:
+def takeover(window):
     exchange = last_exchange(window)
     return exchange, next(piece for piece in exchange.trace.pieces if piece.author is Author.LARGE)
 
 
-def texts(window: MainWindow) -> str:
+def texts(window):
     return " | ".join(label.text() for label in window.inspector.findChildren(QLabel) if label.isVisible())
 
 
@@ -52,7 +58,7 @@ def test_without_an_answer_each_page_says_what_it_is_for(ask):
     assert not inspector.empty.isVisible()
 
 
-def test_a_takeover_begins_with_a_sentence_and_the_rest_is_under_details(ask, qtbot):
+def test_a_takeover_begins_with_a_sentence_and_the_other_model_goes_on_from_there(ask, qtbot):
     window = ask("2 + 2?")
     exchange, piece = takeover(window)
     window.show_inspector(True)
@@ -60,7 +66,7 @@ def test_a_takeover_begins_with_a_sentence_and_the_rest_is_under_details(ask, qt
     page = window.inspector.step
     rows = [each for each in page.findChildren(QPushButton) if each.text() in (page.again.text(), "Fork here", "Copy")]
 
-    def top(each: QPushButton) -> int:
+    def top(each):
         return each.mapTo(page, each.rect().topLeft()).y()
 
     qtbot.waitUntil(lambda: len({top(each) for each in rows}) == 1)
@@ -73,17 +79,28 @@ def test_a_takeover_begins_with_a_sentence_and_the_rest_is_under_details(ask, qt
     told = texts(window)
     assert "Reflection takeover" in told
     assert "“Wait”, word 1 (reflection)" in told
-    facts = dict(facts_of(piece))
-    assert piece.handoff
-    assert f"{piece.handoff.prefilled} tokens read" in facts["Handoff"]
+    assert f"{piece.handoff.prefilled} tokens read" in dict(facts_of(piece))["Handoff"]
+    facts = dict(facts_of(exchange.trace.pieces[0]))
+    assert "Handoff" not in facts
+    assert "tokens read" in facts["Prompt"], "what is read before the first step"
     window.inspector.step.details_button.click()
     assert "Reflection takeover" not in texts(window)
-
-
-def test_what_is_read_before_the_first_step_is_the_prompt(ask):
-    facts = dict(facts_of(last_exchange(ask("2 + 2?")).trace.pieces[0]))
-    assert "Handoff" not in facts
-    assert "tokens read" in facts["Prompt"]
+    page.again.click()
+    assert page.again.accessibleName() == "Continue with the small model"
+    qtbot.waitUntil(lambda: window.session.ready)
+    again = last_exchange(window)
+    assert again is not exchange
+    assert again.trace.text[: piece.position] == exchange.trace.text[: piece.position]
+    assert all(part.author is Author.SMALL for part in again.trace.pieces if part.position == piece.position)
+    for by, place in ((-1, -1), (-1, -2), (1, -1), (1, -1)):
+        window.chat.step_through(by)
+        assert window.inspector.piece is again.trace.pieces[place]
+    inspector = Inspector()
+    qtbot.addWidget(inspector)
+    inspector.show()
+    inspector.show_piece(exchange, piece)
+    pressed = [each.text() for each in inspector.step.findChildren(QPushButton) if each.isVisible()]
+    assert pressed == ["Copy", "▸ Details"], "where answers are only read"
 
 
 def test_drafted_tokens_are_counted_and_a_server_that_drafts_is_said_to():
@@ -110,14 +127,6 @@ def test_what_came_in_a_burst_has_no_speed():
     assert dict(totals(timed, live=False))["● writing"].endswith("tok/s")
 
 
-def test_keys_walk_from_step_to_step(ask):
-    window = ask("2 + 2?")
-    exchange, _ = takeover(window)
-    for by, place in ((-1, -1), (-1, -2), (1, -1), (1, -1)):
-        window.chat.step_through(by)
-        assert window.inspector.piece is exchange.trace.pieces[place]
-
-
 def test_an_answer_is_not_called_interrupted_while_it_is_written(make_window, qtbot):
     window = make_window(endless())
     qtbot.waitUntil(lambda: window.session.ready)
@@ -130,20 +139,6 @@ def test_an_answer_is_not_called_interrupted_while_it_is_written(make_window, qt
     qtbot.waitUntil(lambda: window.session.ready)
     assert "Ended" in texts(window)
     assert "Interrupted" not in texts(window)
-
-
-def test_the_command_line_names_the_models_of_the_run_whatever_is_chosen_since(make_window, qtbot):
-    loader = ScriptedLoader()
-    loader.small = loader.small.with_card(source=LocalFile(Path("/small.gguf")))
-    loader.large = loader.large.with_card(source=LocalFile(Path("/large.gguf")))
-    window = make_window(loader)
-    answer_to(window, qtbot, "How many fish?")
-    window.preferences.change(models=ModelChoice(small=LocalFile(Path("/other.gguf"))))
-    window.inspector.tabs.setCurrentIndex(Tab.RUN)
-    command = window.inspector.run.command.toPlainText()
-    assert "baton solve 'How many fish?'" in command
-    assert "--small /small.gguf --large /large.gguf" in command
-    assert "other" not in command
 
 
 def test_in_the_timeline_a_piece_is_as_wide_as_its_time_and_leads_to_its_step(ask, qtbot):
@@ -167,30 +162,7 @@ def test_in_the_timeline_a_piece_is_as_wide_as_its_time_and_leads_to_its_step(as
     assert timeline.selected == -1, "no piece of another answer"
 
 
-def test_the_other_model_goes_on_from_a_step(ask, qtbot):
-    window = ask("2 + 2?")
-    exchange, piece = takeover(window)
-    window.inspector.show_piece(exchange, piece)
-    assert window.inspector.step.again.accessibleName() == "Continue with the small model"
-    window.inspector.step.again.click()
-    qtbot.waitUntil(lambda: window.session.ready)
-    again = last_exchange(window)
-    assert again is not exchange
-    assert again.trace.text[: piece.position] == exchange.trace.text[: piece.position]
-    assert all(part.author is Author.SMALL for part in again.trace.pieces if part.position == piece.position)
-
-
-def test_where_answers_are_only_read_a_step_can_only_be_copied(ask, qtbot):
-    exchange, piece = takeover(ask("2 + 2?"))
-    inspector = Inspector()
-    qtbot.addWidget(inspector)
-    inspector.show()
-    inspector.show_piece(exchange, piece)
-    pressed = [each.text() for each in inspector.step.findChildren(QPushButton) if each.isVisible()]
-    assert pressed == ["Copy", "▸ Details"]
-
-
-def token(text: str, *chances: float) -> TokenWritten:
+def token(text, *chances):
     alternatives = tuple(Alternative(n, f"t{n}", math.log(chance)) for n, chance in enumerate(chances))
     return TokenWritten(0.0, Author.SMALL, 0, text, None, alternatives)
 
@@ -217,3 +189,79 @@ def test_arrow_keys_choose_tokens_and_small_chances_are_not_called_nought(qtbot)
     assert page.alternatives.accessibleDescription() == "t0 60%, t1 40%"
     qtbot.keyClick(page.tokens, Qt.Key.Key_End)
     assert not page.alternatives.isVisible()
+
+
+def test_parameters_have_the_names_of_the_settings():
+    settings = RunSettings(policy=Keywords.Settings(n1=18))
+    facts = dict(parameters("keywords", settings.model_dump(mode="json")))
+    assert facts["Policy"] == "Keywords"
+    assert "18" in facts.values()
+    assert not {"n1", "n3_step", "c_most", "max_tokens", "small_alone"} & facts.keys()
+
+
+# The command line of a run gives, read by the terminal, the same settings
+
+FILES = ModelChoice(small="small.gguf", large="http://host:8080")
+
+
+def read_again(line):
+    """What the terminal makes of the line: the problem, the options of models, and the settings."""
+    words = shlex.split(line)
+    assert words[:2] == ["baton", "solve"]
+
+    @command("solve")
+    @click.argument("problem")
+    @run_options
+    @model_options
+    @loading_options
+    def probe(problem, method, models, loading):
+        return problem, models, run_settings(method, is_demo=models.is_demo)
+
+    return probe.main(words[2:], standalone_mode=False)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        RunSettings(),
+        *(RunSettings(policy=policy.Settings(), seed=2) for policy in POLICIES.values()),
+        RunSettings(policy=RandomTakeover.Settings(p=0.5), seed=7, max_tokens=99),
+        RunSettings(policy=Keywords.presets["paper"]),
+        RunSettings(policy=Keywords.presets["paper"].model_copy(update={"n1": 5, "match": Match.SUBSTRING})),
+        RunSettings(temperature=0, top_k=0, limits=Limits(max_seconds=3.5, repetition=False)),
+        RunSettings(instruction="Answer in one word, without “quotes”."),
+    ],
+)
+def test_the_terminal_reads_the_same_settings(settings):
+    *_, again = read_again(command_line("2 + 2?", settings, FILES))
+    assert again == settings
+
+
+def test_problem_and_models_are_quoted():
+    problem = 'It\'s $5 & "more";\nhow much?'
+    problem_again, models, _ = read_again(command_line(problem, RunSettings(), FILES))
+    assert problem_again == problem
+    assert (models.small, models.large) == ("small.gguf", "http://host:8080")
+
+
+def test_a_run_is_repeated_with_the_models_that_it_used_whatever_is_chosen_since(make_window, qtbot):
+    loader = ScriptedLoader()
+    loader.large = loader.large.with_card(source=LocalFile(Path("used.gguf")))
+    window = make_window(loader)
+    answer_to(window, qtbot, "How many fish?")
+    window.preferences.change(models=FILES)
+    window.inspector.tabs.setCurrentIndex(Tab.RUN)
+    command = window.inspector.run.command.toPlainText()
+    assert "baton solve 'How many fish?'" in command
+    assert "--small small.gguf --large used.gguf" in command
+
+
+@pytest.mark.parametrize(
+    "settings", [RunSettings(), RunSettings(policy=Keywords.presets["paper"]), RunSettings(seed=3)]
+)
+def test_a_run_of_the_demo_pair_names_it_whatever_is_chosen_in_the_window(settings):
+    """With the settings that the demo pair makes of them, and with those that a person forced on it."""
+    for used in (effective_settings(settings, DEMO_SETTINGS), settings):
+        line = command_line("2 + 2?", used, ModelChoice())
+        assert "--small demo:small --large demo:large" in line
+        assert read_again(line)[2] == used

@@ -1,0 +1,590 @@
+"""Arms side by side, from the wish to compare to what can be done with the columns, on scripted models."""
+
+import pytest
+from msgspec.structs import replace
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QMenu, QWidget
+
+from baton_reasoning.app.chat.remedies import AnswerAction
+from baton_reasoning.app.compare.chooser import MORE, USUAL, Chooser, arms, common_ones, proposed, recorded
+from baton_reasoning.app.compare.view import NO_TIMES, CompareView, parting_text, standing_text, titles_of
+from baton_reasoning.app.document.answer_pane import NOT_BEGUN
+from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import EngineLost
+from baton_reasoning.core.grading.grader import Standing
+from baton_reasoning.core.grading.verdict import Outcome
+from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.differences import align
+from baton_reasoning.core.thinking.events import Finish, RunEnded
+from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.words.labels import run_in_brief
+from tests.app.conftest import ScriptedLoader, answer_to, last_exchange
+from tests.core.thinking.running import keywords, run
+from tests.fakes.held import Gate
+from tests.fakes.scripted import Fault, ScriptedEngine
+
+ALONE = (
+    "First we look at it all.\n\nWait, that is five, and no more.\n\nIt is five.</think>\n\nThe answer is \\boxed{5}."
+)
+GUIDED = "\n\nIt is four.</think>\n\nThe answer is \\boxed{4}."
+RIGHT = (
+    "First we look at it all.\n\nWait, let me see: two and two make four, as everybody knows who can count that far."
+    f"{GUIDED}"
+)
+PROBLEM = "What is 2 + 2?"
+BASE = RunSettings(seed=3)
+TO_WRITE = arms(BASE)
+THREE = [next(choice for choice in TO_WRITE if choice.name == name) for name in USUAL]
+START = "First we add 400 and 449."
+
+
+# What is offered for the columns, and what is proposed
+
+
+def written(settings, finish=Finish.END_OF_TEXT):
+    *events, last = run(keywords(), ["One two three.</think>\n\n4"]).trace.events
+    assert isinstance(last, RunEnded)
+    return Exchange("2 + 2?", settings, trace=Trace.of([*events, replace(last, finish=finish)]))
+
+
+def names(choices):
+    return [choice.name or choice.title.split(":")[0] for choice in choices]
+
+
+def test_every_policy_can_be_chosen_with_the_seed_that_is_set_but_no_arm_that_needs_a_batch():
+    random = RunSettings(policy="random", seed=3)
+    assert {choice.settings.policy.policy for choice in [*TO_WRITE, *arms(random)]} == set(POLICIES)
+    assert {choice.settings.seed for choice in TO_WRITE} == {3}
+    assert len({choice.title for choice in TO_WRITE}) == len(set(names(TO_WRITE))) == len(TO_WRITE)
+    assert not {"random as baton", "c = 3"} & set(names(TO_WRITE))
+    assert names(common_ones(TO_WRITE)) == ["baton", "every-step", "small", "large"]
+
+
+def test_an_arm_that_was_written_is_not_written_again_unless_it_was_broken_off():
+    small, _, large = (choice.settings for choice in THREE)
+    attempts = [written(large), written(small)]
+    assert names(proposed(USUAL, [], TO_WRITE, None)) == ["small", "baton", "large"]
+    assert names(proposed(("small", "by-the-moon"), [], TO_WRITE, None)) == ["small"]
+    assert names(proposed(USUAL, recorded(attempts), TO_WRITE, attempts[0])) == ["Attempt 2", "baton", "Attempt 1"]
+    attempts = [written(small, Finish.STOPPED)]
+    assert names(proposed(USUAL, recorded(attempts), TO_WRITE, attempts[0])) == ["small", "baton", "large"]
+
+
+@pytest.mark.parametrize(("policy", "place"), [("never", 0), ("every-step", 1), ("always", 2)])
+def test_the_answer_in_front_is_one_of_the_columns(policy, place):
+    answer = written(RunSettings(policy=policy, seed=9))
+    assert proposed(USUAL, recorded([answer]), TO_WRITE, answer)[place].exchange is answer
+
+
+def test_a_try_says_what_it_is_and_one_without_text_is_no_choice():
+    attempts = [Exchange("2 + 2?", BASE), written(BASE)]
+    (choice,) = recorded(attempts)
+    assert choice.title == f"Attempt 2: Keywords, seed 3, {attempts[1].trace.tokens} tokens"
+
+
+@pytest.fixture
+def chooser(qtbot):
+    """Dialogs over one parent."""
+    parent = QWidget()
+    qtbot.addWidget(parent)
+
+    def chooser(choices=TO_WRITE, columns=THREE):
+        made = Chooser("2 + 2?", choices, columns, "", parent)
+        made.show()
+        return made
+
+    yield chooser
+    parent.close()
+
+
+def titles(box):
+    return [box.itemText(index) for index in range(box.count())]
+
+
+def test_what_is_proposed_is_chosen_at_once_and_two_columns_are_enough(chooser, qtbot):
+    made = chooser()
+    made.boxes[2].setCurrentIndex(0)
+    with qtbot.waitSignal(made.accepted):
+        made.go.click()
+    assert made.picked() == THREE[:2]
+    made.boxes[1].setCurrentIndex(made.boxes[0].currentIndex())
+    assert not made.go.isEnabled(), "twice the same"
+
+
+def test_four_policies_are_offered_and_the_others_after_more(chooser, qtbot):
+    box = chooser().boxes[0]
+    four = ["Keywords", "Every step", "Small only", "Large only"]
+    assert sorted(titles(box)) == sorted([*four, MORE])
+    box.setCurrentIndex(box.findText(MORE))
+    assert sorted(titles(box)[:4]) == sorted(four)
+    assert len(titles(box)) == len(TO_WRITE)
+    assert box.currentText() == titles(box)[4], "the first of the others"
+    qtbot.waitUntil(lambda: box.view().isVisible())
+    box.hidePopup()
+    rare = next(choice for choice in TO_WRITE if choice.title == titles(box)[-1])
+    assert chooser(columns=[rare, *THREE[1:]]).picked()[0] is rare, "what was compared last, however rare"
+
+
+def test_an_arm_that_these_models_cannot_write_is_refused(chooser):
+    choices = arms(RunSettings(), Pair(ScriptedEngine(), ScriptedEngine(name="large")).cards)
+    made = chooser(choices, choices[:2])
+    assert made.go.isEnabled()
+    made.boxes[1].setCurrentText(MORE)
+    made.boxes[1].setCurrentText("Large only, drafted")
+    assert not made.go.isEnabled()
+
+
+# What the columns say
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (([START, "That is 849."], [START, "That is 149."]), "Columns 1 and 2 part at “That is 849.”: 849 ≠ 149."),
+        (([START, "That is it."], [START]), "All answers have the same steps."),
+        (
+            ([START, "So.", "849 it is."], [START, "849 it is."]),
+            "Columns 1 and 2 part at “So.”, which column 2 does not have.",
+        ),
+        (
+            ([START, f"That is {'12345678' * 30}."], [START, "That is 149."]),
+            "Columns 1 and 2 part at “That is…”: 123456781234… ≠ 149.",
+        ),
+        ((["We add.", "That is 849."], ["Now add.", "That is 149."]), "Columns 1 and 2 part at “We add.”."),
+        (
+            ([START, "That is 849."], [START, "That is 149."], ["We add.", "That is 149."]),
+            "Columns 1 and 2 part at “That is 849.”: 849 ≠ 149. Columns 2 and 3 part at “First we add 400 and 449.”.",
+        ),
+        (([], []), ""),
+    ],
+)
+def test_it_says_where_columns_part(columns, said):
+    assert parting_text(align(columns), columns) == said
+
+
+def test_attempts_of_one_policy_are_told_apart_by_their_seeds():
+    one, other = (Exchange("2 + 2?", RunSettings(seed=seed)) for seed in (3, 4))
+    assert titles_of([one, one]) == ["Keywords", "Keywords"]
+    assert titles_of([one, other]) == ["Keywords, seed 3", "Keywords, seed 4"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "same", "words"),
+    [
+        ("4", Outcome.CORRECT, (), ""),
+        ("5", Outcome.WRONG, (1,), ""),
+        (None, Outcome.WRONG, (), "✗ no answer"),
+        (None, Outcome.UNSCORED, (), "no answer"),
+        ("4", Outcome.UNSCORED, (1, 2), "= all agree"),
+        ("4", Outcome.UNSCORED, (2,), "= as Large only"),
+        ("4", Outcome.UNSCORED, (), "≠ differs"),
+    ],
+)
+def test_a_verdict_beyond_right_and_wrong_has_a_sign_and_a_word(answer, outcome, same, words):
+    assert standing_text(Standing(answer, outcome, same), ["Small only", "Keywords", "Large only"]) == words
+
+
+def test_two_that_agree_are_not_called_all():
+    assert standing_text(Standing("4", Outcome.UNSCORED, (1,)), ["Small only", "Keywords"]) == "= they agree"
+
+
+# In the window
+
+
+def rest_of(text, otherwise=""):
+    """Go on with a text."""
+    return lambda _, body: text[len(body) :] if text.startswith(body) else otherwise
+
+
+def arms_loader(before_token=lambda _: None, small=ALONE, large=RIGHT, faults=()):
+    """Models whose arms differ: the small one is wrong alone, and right when the large one has helped."""
+    loader = ScriptedLoader()
+    loader.small = ScriptedEngine(continue_with=rest_of(small, GUIDED), before_token=before_token)
+    loader.large = ScriptedEngine(continue_with=rest_of(large), before_token=before_token, faults=faults, name="large")
+    return loader
+
+
+def view_of(window: MainWindow) -> CompareView:
+    view = window.chat.comparison.view
+    assert view
+    return view
+
+
+def attempts(window):
+    return window.session.conversation.roots
+
+
+def dialog() -> Chooser:
+    return next(each for each in QApplication.topLevelWidgets() if isinstance(each, Chooser) and each.isVisible())
+
+
+def begin(window, expected=""):
+    window.chat.composer.set_text(PROBLEM)
+    window.chat.compare()
+    dialog().expected.setText(expected)
+    dialog().go.click()
+
+
+def settle(window, qtbot):
+    """Wait until nothing is written, the answers are graded, and it is known where they part."""
+    qtbot.waitUntil(lambda: window.session.ready)
+    over = [column for column in view_of(window).columns if column.is_over]
+    if len(over) > 1:
+        qtbot.waitUntil(lambda: all(column.verdict.text() for column in over))
+        qtbot.waitUntil(lambda: bool(view_of(window).note.text()))
+
+
+@pytest.fixture
+def ready(make_window, qtbot):
+    """A window whose models are loaded."""
+
+    def ready(loader=None):
+        window = make_window(loader or arms_loader())
+        qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
+        return window
+
+    return ready
+
+
+@pytest.fixture
+def compare(ready, qtbot):
+    """Compares the usual arms on a problem and waits until everything stands in its place."""
+
+    def compare(loader=None, expected=""):
+        window = ready(loader)
+        begin(window, expected)
+        settle(window, qtbot)
+        return window
+
+    return compare
+
+
+@pytest.fixture
+def gate(ready):
+    """Opened before the window closes."""
+    gate = Gate(after=30)
+    yield gate
+    gate.set()
+
+
+@pytest.fixture
+def held(ready, gate, qtbot):
+    """A comparison of which the first answer is being written."""
+    window = ready(arms_loader(gate.wait_at))
+    begin(window)
+    qtbot.waitUntil(lambda: bool(attempts(window)) and attempts(window)[0].trace.tokens > 3)
+    return window
+
+
+def test_three_arms_become_three_tries_with_results_and_who_agrees_with_whom(compare):
+    window = compare()
+    assert [each.settings.policy.policy for each in attempts(window)] == ["never", "keywords", "always"]
+    assert {each.settings.seed for each in attempts(window)} == {0}
+    assert window.chat.composer.edit.toPlainText() == ""
+    columns = view_of(window).columns
+    assert [column.exchange for column in columns] == attempts(window)
+    assert [column.facts.text() for column in columns] == [
+        f"{each.trace.seconds:.1f} s · {each.trace.tokens} tokens" for each in attempts(window)
+    ]
+    assert [column.verdict.text() for column in columns] == ["≠ differs", "= as Large only", "= as Keywords"]
+    assert [column.result.text() for column in columns] == ["5", "4", "4"]
+    assert all(column.head.isAncestorOf(column.result) for column in columns), "it stays where one scrolls"
+    window.chat.compare()
+    assert dialog().go.text() == "Show side by side"
+    for holder in (view_of(window), dialog()):
+        for kind in (QAbstractButton, QComboBox, QLineEdit):
+            for control in holder.findChildren(kind):
+                text = control.text() if isinstance(control, QAbstractButton) else ""
+                assert control.accessibleName() or text, control
+    dialog().reject()
+
+
+def test_the_expected_answer_tells_right_from_wrong_and_a_lost_model_leaves_the_others(compare):
+    lost = Fault(0, EngineLost("The process of large.gguf was killed.", "Restart it."), for_good=True)
+    columns = view_of(compare(arms_loader(faults=[lost]), expected="5")).columns
+    assert [column.verdict.text() for column in columns] == ["✓ right", "✓ right", "✗ no answer"]
+    assert columns[2].exchange.trace.finish is Finish.FAILED
+    assert "was killed" in columns[2].ending.text()
+
+
+def tops(view):
+    """Where the marked step of each column begins, in pixels below the top of all columns."""
+    steps = [column.steps for column in view.columns]
+    return [round(each.y() + each.place_of(each.selected).top()) for each in steps if each.selected]
+
+
+def test_the_steps_at_which_the_answers_part_are_marked_and_level(compare, qtbot):
+    window = compare()
+    view = view_of(window)
+    assert view.note.text().startswith("Columns 1 and 2 part at “")
+    assert [column.steps.selected and column.steps.selected.step for column in view.columns] == [1, 1, 1]
+    assert window.chat.inspector.piece is None, "nobody has chosen them"
+    qtbot.waitUntil(lambda: len(set(tops(view))) == 1)
+    for answer in (view.columns[0].answer, view.columns[2].answer):
+        answer.setFixedHeight(answer.height() + 40)
+        qtbot.waitUntil(lambda: len(set(tops(view))) == 1)
+    window.resize(760, 700)
+    qtbot.waitUntil(lambda: view.sideways.horizontalScrollBar().maximum() > 0 and len(set(tops(view))) == 1)
+    last = view.columns[2]
+    window.chat.choose(last.exchange, last.exchange.trace.pieces[0])
+    window.chat.step_through(1)
+    assert last.steps.selected is last.exchange.trace.pieces[1]
+    assert last.steps.visibleRegion().boundingRect().width() > last.steps.width() // 2, "scrolled sideways"
+    assert all(column.head.width() == column.width() for column in view.columns)
+
+
+def test_it_opens_at_the_first_difference_once_all_is_written(ready, gate, qtbot):
+    before, after = (
+        "\n\n".join(f"We count number {number} and go on to the next." for number in numbers)
+        for numbers in (range(1, 19), range(20, 34))
+    )
+    small = f"{before}\n\nThat makes 849.\n\n{after}</think>\n\n\\boxed{{849}} and \\boxed{{7}}"
+    large = f"{before}\n\nThat makes 149.\n\n{after}</think>\n\n\\boxed{{149}}"
+    gate.after = 850
+    window = ready(arms_loader(gate.wait_at, small, large))
+    begin(window)
+    qtbot.waitUntil(lambda: bool(attempts(window)) and attempts(window)[0].trace.length >= 850)
+    view, bar = view_of(window), view_of(window).area.verticalScrollBar()
+    qtbot.waitUntil(lambda: bar.maximum() > 0)
+    assert (bar.value(), view.note.text()) == (0, ""), "what is being written does not move the view"
+    gate.set()
+    settle(window, qtbot)
+    assert view.note.text() == "Columns 2 and 3 part at “That makes 849.”: 849 ≠ 149."
+    marked = view.columns[2].steps
+    qtbot.waitUntil(lambda: 0 < marked.mapTo(view.area.viewport(), QPoint(0, tops(view)[2] - marked.y())).y() < 300)
+    assert len(set(tops(view))) == 1
+    assert bar.value() < bar.maximum(), "not at the end"
+    assert view.columns[0].result.text() == "849, 7", "both boxes are the answer"
+    bar.setValue(0)
+    height = marked.height()
+    window.resize(window.minimumWidth(), window.height())
+    qtbot.waitUntil(lambda: marked.height() > height and len(set(tops(view))) == 1)
+    assert bar.value() == 0, "it never scrolls again by itself"
+
+
+def test_times_are_left_out_where_other_conditions_made_one_of_them_longer(compare, qtbot):
+    loader = arms_loader()
+    window = compare(loader)
+    window.chat.comparison.leave()
+    loader.small.with_card(location="a slow server")
+    window.session.ask_again(attempts(window)[1])
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.chat.comparison.show_attempts(attempts(window)[3])
+    settle(window, qtbot)
+    columns = view_of(window).columns
+    assert [column.exchange for column in columns] == attempts(window)[1:]
+    assert [column.facts.text() for column in columns] == [
+        f"{each.trace.tokens} tokens" for each in attempts(window)[1:]
+    ]
+    assert [column.brief.text() for column in columns] == [
+        f"{len(each.trace.steps)} steps" for each in attempts(window)[1:]
+    ]
+    assert view_of(window).note.text().endswith(NO_TIMES)
+    shown = [column.exchange.settings for column in columns]
+    window.chat.send("And 3 + 3?", None)
+    settle(window, qtbot)
+    assert [column.exchange.settings for column in view_of(window).columns] == shown, "the next problem has them too"
+
+
+def test_stop_ends_all_and_what_was_not_begun_can_still_be_written(held, gate, qtbot):
+    assert not held.chat.composer._baton.isVisible()
+    assert [column.ending.text() for column in view_of(held).columns] == [
+        "",
+        "Waiting for its turn, after 1 other answer…",
+        "Waiting for its turn, after 2 other answers…",
+    ]
+    held.session.stop()
+    gate.set()
+    settle(held, qtbot)
+    assert [each.trace.finish for each in attempts(held)] == [Finish.STOPPED, None, None]
+    assert [column.ending.text() for column in view_of(held).columns] == ["Stopped.", NOT_BEGUN, NOT_BEGUN]
+    held.session.show(attempts(held)[2])
+    answer = held.chat.conversation.answer_of(attempts(held)[2])
+    assert answer
+    assert answer.ending.text() == NOT_BEGUN
+    qtbot.mouseClick(answer._continue, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: held.session.ready)
+    assert attempts(held)[2].trace.finish is Finish.END_OF_TEXT
+
+
+def test_a_step_leads_to_the_inspector_and_its_menu_forks(compare, qtbot):
+    window = compare()
+    first, column, _ = view_of(window).columns
+    piece = next(piece for piece in column.exchange.trace.pieces if piece.author is Author.LARGE)
+    place = column.steps.place_of(piece)
+    assert place
+    qtbot.mouseClick(column.steps.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(20, int(place.center().y())))
+    assert window.chat.inspector.piece is piece
+    assert window.chat.inspector.exchange is column.exchange
+    first.ribbon.segment_clicked.emit(0)
+    assert window.chat.inspector.exchange is first.exchange
+    assert column.steps.selected is None
+    column.steps.menu_wanted.emit(column.exchange.trace.pieces[1], QPoint(10, 10))
+    menu = QApplication.activePopupWidget()
+    assert isinstance(menu, QMenu)
+    next(action for action in menu.actions() if action.text() == "Fork here").trigger()
+    menu.close()
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert not window.chat.is_comparing
+    assert len(attempts(window)) == 4
+    assert attempts(window)[-1].trace.text.startswith(column.exchange.trace.pieces[0].text)
+
+
+def test_there_is_a_way_back_and_a_way_in_again(compare, qtbot):
+    window = compare()
+    commands = {command.title: command for command in window.commands if command.group == "Side by side"}
+    assert all(command.key for command in commands.values())
+    commands["Back to the conversation"].act()
+    assert not window.chat.is_comparing
+    assert window.chat.composer.edit.placeholderText() == "Ask something"
+    first, second, _ = attempts(window)
+    assert window.session.conversation.leaf is second, "the answer of both models"
+    next(iter(window.chat.conversation._bubbles.values()))._compare.click()
+    settle(window, qtbot)
+    assert [column.exchange for column in view_of(window).columns] == attempts(window)
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    qtbot.keyClick(window, Qt.Key.Key_Escape)
+    assert not window.chat.is_comparing
+    window.session.show(first)
+    commands["Compare attempts"].act()
+    window.chat.comparison.leave()
+    assert window.session.conversation.leaf is first, "the answer that was compared"
+    commands["Compare attempts"].act()
+    view_of(window).columns[1].ribbon.segment_clicked.emit(0)
+    window.chat.comparison.leave()
+    assert window.session.conversation.leaf is second, "the answer whose step was chosen"
+    commands["Compare attempts"].act()
+    view_of(window).columns[0].open.click()
+    assert window.session.conversation.leaf is first
+    assert not window.chat.is_comparing
+    assert window.chat.sidebar.isVisible()
+    assert len(attempts(window)) == 3, "nothing was written again"
+
+
+def test_the_composer_asks_the_same_arms_and_keeps_a_draft_when_an_answer_is_compared(compare, qtbot):
+    window = compare()
+    window.chat.composer.edit.setPlainText("And 1 + 3?")
+    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Return)
+    settle(window, qtbot)
+    assert [each.problem for each in attempts(window)] == [PROBLEM] * 3 + ["And 1 + 3?"] * 3
+    assert [column.exchange for column in view_of(window).columns] == attempts(window)[3:]
+    window.chat.comparison.leave()
+    window.chat.composer.set_text("And 3 + 3?")
+    window.chat.comparison.choose(PROBLEM, attempts(window)[0])
+    first, _, third = dialog().boxes
+    first.setCurrentText("Every step")
+    third.setCurrentIndex(0)
+    dialog().go.click()
+    settle(window, qtbot)
+    assert len(attempts(window)) == 7
+    assert window.chat.composer.edit.toPlainText() == "And 3 + 3?"
+
+
+def test_words_are_found_in_all_columns(compare, qtbot):
+    window = compare()
+    view, bar = view_of(window), window.chat.find_bar
+    bar.open()
+    bar.edit.setText("four")
+    texts = [text for column in view.columns for text in (column.answer, column.steps)]
+    expected = sum(text.toPlainText().lower().count("four") for text in texts)
+    assert expected > 1
+    qtbot.waitUntil(lambda: bar.count.text() == f"1 of {expected}")
+    for number in range(2, expected + 1):
+        qtbot.keyClick(bar.edit, Qt.Key.Key_Return)
+        assert bar.count.text() == f"{number} of {expected}"
+    assert window.chat.is_comparing
+    window.chat.comparison.leave()
+    window.session.show(view.exchanges[1])
+    qtbot.waitUntil(lambda: "of" in bar.count.text() and not bar.count.text().endswith(f"of {expected}"))
+    window.chat.close_find()
+
+
+def test_a_comparison_is_written_on_out_of_view_and_shown_as_it_was_left(held, gate, qtbot):
+    comparing, first = held.session.conversation, view_of(held).columns[0]
+    first.ribbon.segment_clicked.emit(0)
+    held.session.new()
+    assert not held.chat.is_comparing
+    assert held.session.ready
+    held.session.open(comparing.id)
+    assert first.exchange is view_of(held).columns[0].exchange
+    first = view_of(held).columns[0]
+    first.ribbon.segment_clicked.emit(0)
+    gate.set()
+    settle(held, qtbot)
+    assert first.steps.selected is first.exchange.trace.pieces[0], "a step that was chosen meanwhile stays chosen"
+    assert view_of(held).columns[1].steps.selected is None
+    assert [each.trace.finish for each in attempts(held)] == [Finish.END_OF_TEXT] * 3
+    assert held.session.runs.marks() == {}
+
+
+def test_columns_of_a_comparison_that_is_left_never_move_the_view(held, gate, qtbot):
+    second = attempts(held)[1]
+    view_of(held).columns[1].open.click()
+    answer = held.chat.conversation.answer_of(second)
+    assert answer
+    assert answer.ending.text() == "Waiting for its turn, after 1 other answer…"
+    paths = []
+    held.session.path_changed.connect(lambda: paths.append(held.session.conversation.leaf))
+    gate.set()
+    qtbot.waitUntil(lambda: held.session.ready)
+    assert answer.ending.text() == ""
+    assert held.session.conversation.leaf is second
+    assert paths == []
+
+
+def test_an_answer_that_grew_behind_a_comparison_is_up_to_date_when_it_is_left(ready, gate, qtbot):
+    gate.set()
+    window = ready(arms_loader(gate.wait_at))
+    answer_to(window, qtbot, PROBLEM)
+    gate.clear()
+    window.session.ask_again(attempts(window)[0])
+    again = attempts(window)[1]
+    qtbot.waitUntil(lambda: again.trace.tokens > 3)
+    window.chat.comparison.show_attempts(again)
+    gate.set()
+    settle(window, qtbot)
+    window.chat.comparison.leave()
+    answer = window.chat.conversation.answer_of(again)
+    assert answer
+    assert sum(width for _, width in answer.ribbon.segments) == again.trace.tokens
+    assert answer.brief.text() == run_in_brief(again.trace)
+
+
+def test_tries_that_were_kept_are_compared_after_a_restart(compare, ready, qtbot):
+    compare().close()
+    window = ready()
+    qtbot.waitUntil(lambda: bool(window.session.conversation.leaf))
+    window.chat.comparison.show_attempts(last_exchange(window))
+    assert len(view_of(window).columns) == 3
+    qtbot.waitUntil(lambda: all(column.is_over for column in view_of(window).columns))
+    settle(window, qtbot)
+    assert view_of(window).columns[0].exchange.trace.text == ALONE
+
+
+def test_an_answer_is_compared_with_other_arms_without_writing_it_again(ready, qtbot):
+    window = ready()
+    answer = answer_to(window, qtbot, PROBLEM)
+    window.chat.comparison.show_attempts(answer)
+    assert window.notice.text.startswith("There is only one answer to this problem.")
+    window.chat.carry_out(answer, AnswerAction.COMPARE)
+    assert [choice.exchange for choice in dialog().picked()] == [None, answer, None]
+    dialog().go.click()
+    settle(window, qtbot)
+    assert [column.exchange for column in view_of(window).columns] == [attempts(window)[1], answer, attempts(window)[2]]
+
+
+def test_without_a_problem_or_while_an_answer_is_written_nothing_is_compared(ready, gate, qtbot):
+    window = ready(arms_loader(gate.wait_at))
+    window.preferences.change(models=ModelChoice(small="a.gguf", large="b.gguf"))
+    window.chat.compare()
+    assert window.notice.text == "There is no problem yet to compare policies on. Write one first."
+    window.session.ask(PROBLEM)
+    window.chat.compare()
+    assert window.notice.text == "An answer is being written. Stop it, or wait for its end."
+    gate.set()
+    qtbot.waitUntil(lambda: window.session.ready)

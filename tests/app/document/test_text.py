@@ -1,0 +1,441 @@
+"""Markdown of models becomes a document that shows what was meant; text is copied as it was written."""
+
+import subprocess
+import sys
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PySide6.QtCore import QRectF, QUrl
+from PySide6.QtGui import QColor, QGuiApplication, QImage, QPainter, QTextCursor, QTextDocument
+from PySide6.QtWidgets import QScrollArea, QTextBrowser, QVBoxLayout, QWidget
+
+from baton_reasoning.app.document import RichText, TextStyle, render_at, render_into
+from baton_reasoning.app.document.answer_text import AnswerText
+from baton_reasoning.app.document.clipboard import selected_text
+from baton_reasoning.app.document.formula_object import OBJECT_CHARACTER, formula_of
+from baton_reasoning.app.document.formulas import Formula
+from baton_reasoning.app.document.markdown import LINE_BREAK, code_of
+from baton_reasoning.app.document.text_marks import LONGEST, rendered_place
+from baton_reasoning.app.document.typeset import Typesetter, typeset
+from baton_reasoning.app.toolkit.background import BackgroundTasks
+from baton_reasoning.app.toolkit.theme import DARK, LIGHT, current_theme, reading_font
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.trace import Trace
+from tests.app.conftest import ScriptedLoader, answer_to, last_answer
+from tests.core.thinking.running import run
+from tests.fakes.scripted import ScriptedEngine, characters
+from tests.tiers import size
+
+
+@pytest.fixture
+def style(qapp):
+    return TextStyle.of(LIGHT, reading_font())
+
+
+@pytest.fixture
+def document(qapp):
+    document = QTextDocument()
+    document.setTextWidth(500)
+    return document
+
+
+def formats(document):
+    """Every stretch of one format, block by block."""
+    found = []
+    block = document.begin()
+    while block.isValid():
+        at = block.begin()
+        while not at.atEnd():
+            found.append((at.fragment().text(), at.fragment().charFormat()))
+            at += 1
+        block = block.next()
+    return found
+
+
+def format_of(document, text):
+    return next(form for part, form in formats(document) if part == text)
+
+
+def formulas(document):
+    return [formula for _, form in formats(document) if (formula := formula_of(form))]
+
+
+def painted(document, ratio=1.0):
+    size = document.size()
+    image = QImage(round(size.width() * ratio), round(size.height() * ratio), QImage.Format.Format_ARGB32_Premultiplied)
+    image.setDevicePixelRatio(ratio)
+    image.fill(QColor("white"))
+    painter = QPainter(image)
+    document.drawContents(painter)
+    painter.end()
+    return image
+
+
+def rows_with_ink(image, area):
+    columns = range(max(0, int(area.left())), min(image.width(), int(area.right())))
+    rows = range(max(0, int(area.top())), min(image.height(), int(area.bottom())))
+    return [y for y in rows if any(image.pixelColor(x, y).lightness() < 140 for x in columns)]
+
+
+def test_a_formula_is_one_character_that_knows_its_source(document, style):
+    render_into(document, r"so \(x^2\) it is", style)
+    assert document.begin().text() == f"so {OBJECT_CHARACTER} it is"
+    assert formulas(document) == [Formula("x^2", False, r"\(x^2\)")]
+    render_into(document, "We get\n\\[\na = b\n\\]\nso.", style)
+    assert document.toPlainText().split("\n") == ["We get", OBJECT_CHARACTER, "so."]
+    render_into(document, "| n | $n^2$ |\n|---|---|\n| 1 | $1$ |", style)
+    assert [formula.latex for formula in formulas(document)] == ["n^2", "1"]
+
+
+def test_a_formula_takes_the_room_it_needs_and_shrinks_to_the_page(document, style):
+    render_into(document, "E $x$\nE", style)
+    shallow = document.size().height()
+    render_into(document, "E $\\begin{pmatrix}1\\\\2\\\\3\\end{pmatrix}$\nE", style)
+    assert document.size().height() > shallow + 30
+    document.setTextWidth(300)
+    render_into(document, "$" + "a + " * 12 + "b$", style)
+    assert document.idealWidth() <= 300
+
+
+def test_a_formula_sits_on_the_line_of_its_text(document, style):
+    render_into(document, "EEEE $E$", style)
+    image = painted(document)
+    words, formula = QRectF(4, 0, 30, 40), QRectF(document.idealWidth() - 16, 0, 14, 40)
+    bottom_of_text, bottom_of_formula = rows_with_ink(image, words)[-1], rows_with_ink(image, formula)[-1]
+    assert abs(bottom_of_text - bottom_of_formula) <= 1
+
+
+@pytest.mark.parametrize("broken", [r"$\frac{1}{$", r"\[ \left( x \]", r"\(\nosuch{x}\)", "$a_b_c$"])
+def test_a_formula_that_cannot_be_set_stands_as_its_source_in_code(document, style, broken):
+    render_into(document, f"so {broken} it is", style)
+    assert format_of(document, broken).font().family() == style.code_font.family()
+    assert formulas(document) == []
+
+
+def test_a_formula_drawn_on_a_fine_screen_is_finer(document, style):
+    render_into(document, r"\(\frac{a}{b}\)", style)
+    once, twice = painted(document), painted(document, 2.0)
+    coarse = once.scaled(twice.size()).convertToFormat(twice.format())
+    assert coarse != twice
+    assert rows_with_ink(twice, QRectF(twice.rect())) != []
+
+
+def test_formulas_set_ahead_in_another_thread_are_found_done(document, style, qtbot):
+    text = r"so \(\sqrt{1729}\) and \[\sqrt{1730}\]"
+    typesetter, ready = Typesetter(), []
+    typesetter.prepare(text, style.formula_size, lambda: ready.append(typeset.cache_info().misses), typesetter)
+    assert not ready
+    qtbot.waitUntil(lambda: bool(ready))
+    render_into(document, text, style)
+    assert len(formulas(document)) == 2
+    assert typeset.cache_info().misses == ready[0]
+    BackgroundTasks.of(typesetter).close()
+
+
+def test_spans_are_set_as_markdown_means_them(document, style):
+    render_into(document, "**b** *i* ~~s~~ `c`", style)
+    assert format_of(document, "b").fontWeight() > 400
+    assert format_of(document, "i").fontItalic()
+    assert format_of(document, "s").fontStrikeOut()
+    assert format_of(document, "c").font().family() == style.code_font.family()
+
+
+def test_text_stands_as_the_model_wrote_it(document, style):
+    render_into(document, "a   b\nc", style)
+    assert document.begin().text() == f"a   b{LINE_BREAK}c"
+    render_into(document, "    $x$\n\ntext\n---\nmore", style)
+    assert len(formulas(document)) == 1, "indented text is no code"
+    assert document.findBlockByNumber(1).text() == "text"
+    assert format_of(document, "text").fontWeight() == 400, "dashes make no heading"
+    render_into(document, "```\ncode\n```\n\n- item", style)
+    render_into(document, "plain", style)
+    assert document.toPlainText() == "plain"
+    assert document.begin().textList() is None
+
+
+def test_lists_count_from_where_the_model_began(document, style):
+    render_into(document, "3. three\n4. four\n   - inner", style)
+    first = document.begin()
+    items = first.textList()
+    assert items is not None
+    assert items.itemText(first) == "3."
+    assert items.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("markdown", "shown", "address"),
+    [
+        ("[a](https://example.org/x)", "a", "https://example.org/x"),
+        ("![a](http://example.org/p.png)", "a", "http://example.org/p.png"),
+        ("[a](mailto:a@example.org)", "[a](mailto:a@example.org)", ""),
+        ("[a](relative)", "[a](relative)", ""),
+        ("[a](javascript:x)", "[a](javascript:x)", ""),
+        ("[a](file:///etc/passwd)", "[a](file:///etc/passwd)", ""),
+        ("<script>x</script> <img src='http://e.org/p'>", "<script>x</script> <img src='http://e.org/p'>", ""),
+    ],
+)
+def test_links_lead_only_to_the_web_and_pictures_are_links(document, style, markdown, shown, address):
+    render_into(document, markdown, style)
+    assert document.toPlainText() == shown
+    assert {form.anchorHref() for _, form in formats(document)} == {address}
+
+
+@pytest.mark.parametrize("markdown", ["two", "- two", "| two |\n|---|", "# two", "> two", "```\ntwo\n```", "$$two$$"])
+def test_a_text_after_another_stands_there_as_it_does_alone(document, style, markdown):
+    render_into(document, markdown, style)
+    alone = looks(document)
+    render_into(document, "one", style)
+    cursor = QTextCursor(document)
+    cursor.movePosition(QTextCursor.MoveOperation.End)
+    render_at(cursor, markdown, style)
+    assert cursor.atEnd()
+    assert looks(document)[0][0] == "one"
+    assert looks(document)[1:] == (alone if alone[0][0] else alone[1:])  # Qt hides an empty block before a table
+
+
+def looks(document):
+    """Each block: its text, its place in lists and tables, and its margins."""
+    found = []
+    block = document.begin()
+    while block.isValid():
+        form, around = block.blockFormat(), block.textList()
+        table = QTextCursor(block).currentTable() is not None
+        place = (around.format().indent(), around.format().style()) if around else None
+        found.append((block.text(), place, table, form.bottomMargin(), form.lineHeight(), form.alignment()))
+        block = block.next()
+    return found
+
+
+def test_a_text_before_others_is_replaced_in_its_place(document, style):
+    for text in ("one", "- two", "three"):
+        cursor = QTextCursor(document)
+        cursor.movePosition(QTextCursor.MoveOperation.End)
+        render_at(cursor, text, style)
+    cursor = QTextCursor(document.findBlockByNumber(0))
+    cursor.movePosition(QTextCursor.MoveOperation.EndOfBlock)
+    render_at(cursor, "> inserted $x$", style)
+    assert document.toPlainText().split("\n") == ["one", f"inserted {OBJECT_CHARACTER}", "two", "three"]
+    assert document.findBlockByNumber(2).textList() is not None
+
+
+def test_the_word_copy_over_code_leads_to_that_code(document, style):
+    render_into(document, "```python\na = '<é>'\n\nb $x$\n```\n\n```\nc\n```", style)
+    addresses = [form.anchorHref() for text, form in formats(document) if text.startswith("Copy")]
+    assert [code_of(address) for address in addresses] == ["a = '<é>'\n\nb $x$", "c"]
+
+
+def test_titles_are_larger_and_other_headings_are_not(document, style):
+    render_into(document, "# a\n\n## b\n\n### c\n\nd", style)
+    sizes = [format_of(document, letter).font().pointSizeF() for letter in "abc"]
+    size = style.font.pointSizeF()
+    assert sizes == pytest.approx([size * 17 / 13, size * 17 / 13, size], abs=0.1)
+
+
+BLOCKS = st.sampled_from(
+    ["- ", "1. ", "> ", "```\n", "~~~\n", "| a | b |\n|---|---|\n| 1 | 2 |\n", "\n", "\n\n", "   ", "$x$", "\\[y\\]"]
+)
+SPANS = st.sampled_from(
+    ["$$\nz\n$$", "**", "*", "`", "# ", "---\n", "word ", "[l](http://e.org)", "![p](http://e.org/p)", "<b>", "|"]
+)
+ODDITIES = st.sampled_from(
+    ["\\boxed{5}", "\\begin{cases}a\\end{cases}", "\\", "\\(", "\x00", "\ue000", "\ufffc", "\u2028", "\r\n", "😀"]
+)
+
+
+@settings(max_examples=size(40, long=1_000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(BLOCKS | SPANS | ODDITIES, max_size=20))
+def test_any_text_at_all_is_set_and_copied(document, style, pieces):
+    render_into(document, "".join(pieces), style)
+    # No formula is left as a gap.
+    cursor = QTextCursor(document)
+    cursor.select(QTextCursor.SelectionType.Document)
+    assert selected_text(cursor).count("\ufffc") <= pieces.count("\ufffc")
+    assert not set("\ue000\ue001\ue002") & set(document.toPlainText())
+
+
+# The widget
+
+
+@pytest.fixture
+def view(qtbot):
+    """As in a conversation: the page is longer than the window."""
+    window, page, view = QScrollArea(), QWidget(), RichText()
+    qtbot.addWidget(window)
+    window.setWidgetResizable(True)
+    window.resize(400, 600)
+    QVBoxLayout(page).addWidget(view)
+    window.setWidget(page)
+    window.show()
+    yield view
+    window.close()
+
+
+def test_the_widget_is_as_tall_as_its_text_and_tells_its_source(view):
+    view.set_markdown("one")
+    low = view.height()
+    view.set_markdown("one\n\ntwo\n\n\\[\\frac{a}{b}\\]")
+    assert view.height() > 2 * low
+    view.set_markdown("so **that** $x^2$")
+    assert view.accessibleName() == "Text"
+    assert view.accessibleDescription() == "so **that** $x^2$", "for a screen reader"
+    view.selectAll()
+    assert view.createMimeDataFromSelection().text() == "so that $x^2$"
+
+
+def test_a_link_is_not_opened_and_the_word_copy_copies_the_code(view):
+    view.set_markdown("[a](https://example.org)\n\n```\nx = 2\n```")
+    view.anchorClicked.emit(QUrl("https://example.org"))
+    assert view.document().toPlainText().startswith("a\n")
+    assert not view.openLinks()
+    assert not view.openExternalLinks()
+    view.anchorClicked.emit(QUrl(view.document().find("Copy").charFormat().anchorHref()))
+    assert clipboard() == "x = 2"
+
+
+def test_a_live_text_is_plain_until_it_closes(view):
+    view.append_live("so $x")
+    view.append_live("$")
+    assert view.markdown == view.document().toPlainText() == "so $x$"
+    view.set_markdown(view.markdown)
+    assert view.document().toPlainText() == "so \ufffc"
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_it_follows_the_theme(view, qapp, live):
+    theme = current_theme()
+    (view.append_live if live else view.set_markdown)("so $x$")
+    before = theme.colours
+    theme.colours = DARK
+    theme.changed.emit()
+    (_, first), *_ = formats(view.document())
+    assert first.foreground().color() == QColor(DARK.text)
+    theme.colours = before
+
+
+def test_nothing_is_fetched(view, tmp_path):
+    file = QUrl.fromLocalFile(str(tmp_path / "p.png"))
+    QImage(2, 2, QImage.Format.Format_RGB32).save(str(tmp_path / "p.png"))
+    picture = QTextDocument.ResourceType.ImageResource.value
+    plain = QTextBrowser()
+    assert plain.document().resource(picture, file) is not None, "Qt would load it"
+    view.document().setHtml(f'<img src="{file.toString()}">')  # not ours to make
+    for address in (file, QUrl("http://example.org/p.png")):
+        loaded = view.document().resource(picture, address)
+        assert isinstance(loaded, QImage)
+        assert loaded.isNull()
+
+
+def test_a_closing_tag_that_is_repeated_is_never_seen_in_the_answer(qtbot):
+    small = ScriptedEngine("Hm.</think>\n\nOne <\n</think>\n\nTwo <", split=characters)
+    answer, trace, seen = AnswerText(Typesetter()), Trace(), [""]
+    qtbot.addWidget(answer)
+    for event in run(Never(), small).trace.events:
+        trace.apply(event)
+        answer.follow(trace, live=True)
+        seen.append(answer.markdown)
+    assert not [text for text in seen if "</" in text]
+    assert all(later.startswith(earlier) for earlier, later in pairwise(seen)), "what was shown stays"
+    answer.follow(trace, live=False)
+    assert answer.markdown.split() == ["One", "<", "Two", "<"]
+
+
+# Copying
+
+
+def clipboard():
+    return QGuiApplication.clipboard().text()
+
+
+def selected(document, start=0, end=None):
+    cursor = QTextCursor(document)
+    cursor.setPosition(start)
+    cursor.setPosition(document.characterCount() - 1 if end is None else end, QTextCursor.MoveMode.KeepAnchor)
+    return selected_text(cursor)
+
+
+def test_steps_and_answer_are_copied_with_their_formulas(make_window, qtbot):
+    loader = ScriptedLoader()
+    loader.small.texts = ("First $a^2$ is so.\n\nThen **this** follows.\n\nDone.</think>\n\n4",)
+    window = make_window(loader)
+    answer_to(window, qtbot, "2 + 2?")
+    answer = last_answer(window)
+    answer.keep_open()
+    qtbot.waitUntil(lambda: answer.steps.complete and "\ufffc" in answer.steps.toPlainText())
+    answer.steps.selectAll()
+    answer.steps.copy()
+    assert clipboard() == "First $a^2$ is so.\nThen this follows.\nDone."
+    commands = {command.title: command for command in window.commands}
+    commands["Copy the answer"].act()
+    assert clipboard() == "4"
+    window.chat.step_through(1)
+    commands["Copy the step"].act()
+    assert clipboard() == "First $a^2$ is so."
+
+
+def test_a_text_is_copied_with_the_sources_of_its_formulas(document, style):
+    text = (
+        "**so** 😀 $x^2$ or $x^2$$x^2$ and $\\nosuchcommand{x}{$\n\n- a\n- b\n\n"
+        "| a | b |\n|---|---|\n| | $2$ |\n\n```python\nx = 2\n\ny = 3\n```\n\nend"
+    )
+    render_into(document, text, style)
+    assert selected(document) == (
+        "so 😀 $x^2$ or $x^2$$x^2$ and $\\nosuchcommand{x}{$\na\nb\na\tb\n\t$2$\n\n\nx = 2\n\ny = 3\n\nend"
+    )
+
+    render_into(document, "# one 😀 $x$ two", style)
+    assert selected(document, 1, 8) == "ne 😀 $x$"
+    assert selected(document, 7, 8) == "$x$"
+    assert selected(document, 0, 4) == "one"
+
+
+def test_a_selection_that_was_copied_does_not_crash_the_program_at_its_end_and_warming_up_loads_all():
+    code = """if True:
+        import sys
+        from PySide6.QtGui import QGuiApplication
+        from PySide6.QtWidgets import QApplication
+        from baton_reasoning.app import document
+        from baton_reasoning.app.document import RichText
+        from baton_reasoning.app.document.answer_text import AnswerText
+from baton_reasoning.app.document.clipboard import release_clipboard
+        application = QApplication([])
+        text = RichText()
+        text.set_markdown("One **two**")
+        text.selectAll()
+        text.copy()
+        release_clipboard()
+        print(QGuiApplication.clipboard().text())
+        document.warm_up()
+        print({'markdown_it', 'ziamath'} - set(sys.modules))
+    """
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.returncode) == ("One two\nset()\n", 0)
+
+
+# Marks
+
+FORMULA = "\ufffc"
+
+
+@pytest.mark.parametrize(
+    ("source", "rendered", "marked", "shown"),
+    [
+        ("So 2 + 2 is 5.\n\n", "So 2 + 2 is 5.", "5", "5"),
+        ("\n\nSo 2 + 2 is 5.", "So 2 + 2 is 5.", "5", "5"),
+        ("So **2 + 2** is *5*, not 4.", "So 2 + 2 is 5, not 4.", "5", "5"),
+        ("So **2 + 2** is *5*, not 4.", "So 2 + 2 is 5, not 4.", "4", "4"),
+        (r"Then \(2 + 2 = 5\) holds.", f"Then {FORMULA} holds.", "5", FORMULA),
+        (r"Then \(2 + 2 = 5\) holds.", f"Then {FORMULA} holds.", "holds", "h"),
+        ("- one\n- two is 5", "one\ntwo is 5", "5", "5"),
+        ("", "", "", ""),
+    ],
+)
+def test_a_character_is_found_where_it_is_rendered(source, rendered, marked, shown):
+    at = rendered_place(source, rendered, source.index(marked))
+    assert rendered[at : at + 1] == shown
+
+
+def test_in_a_long_text_the_place_is_near_and_never_outside():
+    source = "So **2 + 2** is 5. " * LONGEST
+    assert rendered_place(source, source.replace("*", ""), len(source) - 1) == len(source.replace("*", "")) - 1

@@ -1,0 +1,443 @@
+"""Reviews of an answer, a second opinion and what each step is worth: asked for, stopped, shown, walked through."""
+
+import pytest
+from PySide6.QtCore import QEvent, QPoint, Qt
+from PySide6.QtGui import QHelpEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QPushButton, QToolTip
+
+from baton_reasoning.app.document.answer_pane import AnswerPane
+from baton_reasoning.app.document.typeset import Typesetter
+from baton_reasoning.app.inspector.answer_review import AnswerReview
+from baton_reasoning.app.inspector.opinion_section import PARTLY_READ
+from baton_reasoning.app.inspector.values_section import CHOOSE
+from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.toolkit.theme import LIGHT
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import EngineLost
+from baton_reasoning.core.model_costs import ModelCost
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.thinking.events import OpinionGiven
+from baton_reasoning.core.thinking.opinion import SecondOpinion
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.trace import Trace
+from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
+from tests.core.store.made import a_run
+from tests.core.thinking.running import run
+from tests.fakes.held import Gate
+from tests.fakes.scripted import Fault, ScriptedEngine
+from tests.fakes.valued import a_valued_run
+
+CONTROL_SHIFT = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+
+
+def tip(widget, at, sender=None):
+    """What is told of a place in a widget."""
+    QApplication.sendEvent(sender or widget, QHelpEvent(QEvent.Type.ToolTip, at, widget.mapToGlobal(at)))
+    return QToolTip.text() if QToolTip.isVisible() else ""
+
+
+class NoActions:
+    def choose(self, exchange, piece): ...
+
+    def open_menu(self, pane, piece, where): ...
+
+
+def pane_of(qtbot, exchange):
+    """An answer of which nothing can be asked, as in a batch, whose pane shows one after another."""
+    pane = AnswerPane(exchange, Typesetter(), NoActions())
+    qtbot.addWidget(pane)
+    pane.resize(500, 600)
+    pane.show()
+    return pane, AnswerReview(pane, None)
+
+
+def reopened(window, qtbot):
+    """The review of the last answer, once the conversation was left and opened again."""
+    conversation = window.session.conversation.id
+    window.session.new()
+    window.session.open(conversation)
+    qtbot.waitUntil(lambda: window.session.ready and window.session.conversation.id == conversation)
+    trace = last_exchange(window).trace
+    qtbot.waitUntil(lambda: trace.opinion is not None or bool(trace.values))
+    return last_answer(window).review
+
+
+# A second opinion
+
+SLIP = "So 2 + 2 is 5.\n\nAnd 2 + 3 is 5, of course 🎉, is 5.</think>\n\nIt is 5."
+
+
+def opinion_loader(gate=None, returns_scores=True):
+    """A small model that slips, and a large one that does not."""
+    loader = ScriptedLoader()
+    loader.small = ScriptedEngine(SLIP)
+    loader.large = ScriptedEngine(
+        "4.</think>\n\nIt is 4.",
+        name="large",
+        expects=lambda before, token: " 4" if token == " 5" and not before.endswith("2 + 3 is") else token,
+        before_token=gate.wait_at if gate else lambda _: None,
+    ).with_card(returns_scores=returns_scores, location="this machine" if returns_scores else "gpu.example")
+    return loader
+
+
+@pytest.fixture
+def asked(make_window, qtbot):
+    """A window, and the second opinion that was asked for on an answer that the small model wrote alone."""
+
+    def asked(loader=None):
+        window = make_window(loader or opinion_loader())
+        window.preferences.change_run(policy=Never.Settings())
+        answer_to(window, qtbot, "2 + 2?")
+        last_answer(window).keep_open()
+        window.activateWindow()
+        QTest.keyClick(window, Qt.Key.Key_S, CONTROL_SHIFT)
+        return window, last_answer(window).review.opinion
+
+    return asked
+
+
+@pytest.fixture
+def given(asked, qtbot):
+    window, section = asked()
+    qtbot.waitUntil(lambda: section.opinion is not None)
+    return window, section
+
+
+def rows(section):
+    return [section.list.item(row).text() for row in range(section.list.count())]
+
+
+def marked(section):
+    text = section.pane.exchange.trace.text
+    return [text[mark.start : mark.end] for mark in section.pane.steps._text_marks]
+
+
+def test_an_opinion_lists_the_slips_and_marks_them_in_the_text(given, qtbot):
+    window, section = given
+    steps = section.pane.steps
+    assert rows(section) == [f"Step {step}: ·5 → ·4 (90%) · missed takeover" for step in (1, 2, 3)]
+    assert section.line.text() == "large: 3 strong disagreements, 3 missed takeovers."
+    assert marked(section) == [" 5", " 5", " 5"]
+    mark = steps._text_marks[1]
+    index = next(n for n, each in enumerate(steps.shown) if each.piece.position <= mark.start < each.piece.end_position)
+
+    def told():
+        return tip(steps, steps.mark_place(index, mark).center().toPoint(), steps.viewport())
+
+    qtbot.waitUntil(lambda: "It would have written:" in told())
+    assert "·4  90%" in QToolTip.text()
+    assert section.list.item(1).toolTip().replace("&lt;", "<").find("·5 (1% to the large model)") >= 0
+    section.head.click()
+    assert not section.list.isVisible()
+    assert section.line.isVisible(), "a line says what was found"
+    assert marked(section) == []
+    section = reopened(window, qtbot).opinion
+    qtbot.waitUntil(section.line.isVisible)
+    assert not section.list.isVisible()
+    section.head.click()
+    qtbot.waitUntil(section.list.isVisible)
+    assert len(rows(section)) == 3
+
+
+@pytest.mark.parametrize("by_key", [True, False])
+def test_the_large_model_goes_on_from_the_place_that_is_chosen(given, qtbot, by_key):
+    window, section = given
+    before = window.session.conversation.leaf
+    section.list.setFocus()
+    qtbot.keyClick(section.list, Qt.Key.Key_Down)
+    chosen = section.places[1]
+    assert section.pane.steps._chosen_mark.start == chosen.start
+    assert section.pane.steps.selected is chosen.piece
+    window.session.reviews.changed.emit()
+    assert section.list.currentRow() == 1, "whatever else goes on"
+    if by_key:
+        qtbot.keyClick(section.list, Qt.Key.Key_Return)
+    else:
+        section.fork.click()
+    qtbot.waitUntil(lambda: window.session.ready and window.session.conversation.leaf is not before)
+    fork = last_exchange(window)
+    assert fork.trace.text.startswith(SLIP[: SLIP.index("🎉, is 5") + 5] + "4.")
+    assert fork.trace.pieces[-1].author is Author.LARGE
+    assert window.session.conversation.siblings(fork)[0] is before
+
+
+def test_an_answer_goes_before_an_opinion_which_can_also_be_stopped(asked, qtbot):
+    gate = Gate()
+    window, section = asked(opinion_loader(gate))
+    qtbot.waitUntil(section.stop.isVisible)
+    assert section.bar.isVisible()
+    window.session.ask("And 3 + 3?")
+    gate.set()
+    qtbot.waitUntil(lambda: window.session.ready and window.session.reviews.exchange is None)
+    assert window.session.conversation.path[0].trace.opinion is None
+    gate.clear()
+    section = last_answer(window).review.opinion
+    section.carry_out()
+    qtbot.waitUntil(section.stop.isVisible)
+    qtbot.mouseClick(section.stop, Qt.MouseButton.LeftButton)
+    gate.set()
+    qtbot.waitUntil(lambda: not section.stop.isVisible())
+    assert section.opinion is None
+
+
+def test_a_large_model_that_cannot_score_says_what_would_help(asked):
+    _, section = asked(opinion_loader(returns_scores=False))
+    assert section.note.isVisible()
+    assert "gives no log-probabilities" in section.note.text()
+    assert "serve it with vLLM" in section.note.text()
+
+
+def test_an_opinion_on_the_beginning_says_so_and_an_earlier_answer_is_asked_about_by_its_button(given, qtbot):
+    window, section = given
+    exchange, read = section.pane.exchange, section._given
+    exchange.trace.apply(OpinionGiven(read.at, read.model, 20, read.tokens[:5], read.handoff))
+    section.follow()
+    qtbot.waitUntil(lambda: section.note.text() == PARTLY_READ)
+    answer_to(window, qtbot, "And again?")
+    earlier = window.chat.conversation.answer_of(exchange)
+    next(each for each in earlier.findChildren(QPushButton) if each.text() == "Second opinion").click()
+    qtbot.waitUntil(lambda: section.opinion is not None and section.opinion.is_whole)
+    assert last_exchange(window).trace.opinion is None
+
+
+def test_an_opinion_is_shown_where_none_can_be_asked_for_and_not_with_another_answer(qtbot):
+    loader = opinion_loader()
+    exchange = Exchange("2 + 2?", RunSettings(), trace=run(Never(), small=loader.small, large=loader.large).trace)
+    for item in SecondOpinion(loader.large, exchange.trace).read():
+        if isinstance(item, OpinionGiven):
+            exchange.trace.apply(item)
+    pane, review = pane_of(qtbot, exchange)
+    review.opinion.carry_out()
+    qtbot.waitUntil(review.opinion.list.isVisible)
+    assert not review.opinion.fork.isVisible()
+    assert len(rows(review.opinion)) == 3
+    pane.show_exchange(Exchange("3 + 3?", RunSettings()))
+    review.follow()
+    assert not review.opinion.isVisible()
+    assert marked(review.opinion) == []
+
+
+# Values
+
+LATE = "So 2 + 2 is 4.\n\nOr rather 5.\n\nIt stays 5.</think>\n\n\\boxed{5}"
+LOST = "Lost at step 2: Or rather 5."
+
+
+@pytest.fixture
+def opened(make_window, qtbot):
+    """A window, and the form below the ribbon of an answer; its small model goes on with the right result as long as
+    the text before it is right."""
+
+    def opened(is_right=lambda body: "5" not in body, small=LATE, **options):
+        loader = ScriptedLoader()
+        if small:
+            loader.small = ScriptedEngine(small, **options)
+        window = make_window(loader)
+        if small:
+            window.preferences.change_run(policy=Never.Settings())
+        answer_to(window, qtbot, "2 + 2?")
+
+        def goes_on(_, body):
+            close = "" if "</think>" in body else "\n\nSo.</think>\n\n"
+            return close + ("\\boxed{4}" if is_right(body) else "\\boxed{5}")
+
+        loader.small.continue_with = goes_on
+        window.activateWindow()
+        QTest.keyClick(window, Qt.Key.Key_V, CONTROL_SHIFT)
+        section = last_answer(window).review.values
+        qtbot.waitUntil(section.start.isVisible)
+        section.expected.selectAll()
+        qtbot.keyClicks(section.expected, "4")
+        qtbot.waitUntil(section.start.isEnabled)
+        return window, section, loader.small
+
+    return opened
+
+
+@pytest.fixture
+def turned(opened):
+    """Of an answer in which a takeover turns what the small model would have got wrong."""
+    return opened(lambda body: "make four" in body, small="")
+
+
+def value(section, qtbot):
+    qtbot.mouseClick(section.start, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not section.is_running and section.values is not None and section.source.isVisible())
+
+
+def shown_values(section):
+    return [place.value.value for place in section.values.places]
+
+
+def test_a_wrong_answer_is_lost_at_its_slip(opened, qtbot):
+    window, section, _ = opened()
+    qtbot.waitUntil(lambda: "continuations from" in section.note.text())
+    assert "64 continuations from 4 places, about" in section.note.text()
+    assert not section.curve.isVisible()
+    assert not section.source.isVisible()
+    value(section, qtbot)
+    assert shown_values(section) == [1.0, 1.0, 0.0, 0.0, 0.0]
+    assert section.words.text() == section.curve.accessibleDescription() == LOST
+    assert section.source.text() == "Share of continuations that end in 4: 16 from each of 4 places, by ● small alone."
+    assert not section.start.isVisible()
+    assert section.place.text() == CHOOSE
+    point = section.curve.place_of(2).toPoint()
+    qtbot.waitUntil(lambda: tip(section.curve, point) == "● Step 2: value .00 (.00–.19), 16 continuations")
+    qtbot.mouseClick(section.curve, Qt.MouseButton.LeftButton, pos=point)
+    piece = window.inspector.piece
+    assert piece.text == "Or rather 5.\n\n"
+    assert section.place.text() == "● Step 2: value .00 (.00–.19), 16 continuations"
+    qtbot.mouseClick(section.curve, Qt.MouseButton.LeftButton, pos=QPoint(section.curve.width() // 2, 2))
+    assert window.inspector.piece is piece, "there is no point"
+    again = reopened(window, qtbot).values
+    qtbot.waitUntil(again.line.isVisible)
+    assert again.line.text() == LOST
+    assert shown_values(again) == [1.0, 1.0, 0.0, 0.0, 0.0]
+    assert again.expected.text() == "4"
+
+
+def test_the_turn_of_a_right_answer_is_its_takeover_beside_which_stands_its_worth(turned, qtbot):
+    window, section, _ = turned
+    answer = last_answer(window)
+    answer.keep_open()
+    margin = answer.steps.document().rootFrame().frameFormat().rightMargin()
+    value(section, qtbot)
+    assert section.words.text().startswith("The turn: step 2")
+    assert section.words.text().endswith(", brought 100% of the gain")
+    assert [point.text[:6] for point in section.curve.points][2] == "○ What"
+    image = section.curve.grab().toImage()
+    colours = {image.pixelColor(x, y).name() for x in range(0, image.width(), 2) for y in range(0, image.height(), 2)}
+    assert {LIGHT.small, LIGHT.large, LIGHT.muted} <= colours
+    takeover = next(piece for piece in last_exchange(window).trace.pieces if piece.author is Author.LARGE)
+    assert {position: change.mark for position, change in answer.steps._marks.items()} == {takeover.position: "▲ 1.00"}
+    assert answer.steps.document().rootFrame().frameFormat().rightMargin() > margin
+
+
+def test_keys_walk_along_the_curve_and_enter_leads_to_the_step(turned, qtbot):
+    window, section, _ = turned
+    value(section, qtbot)
+    section.curve.setFocus()
+    qtbot.keyClick(section.curve, Qt.Key.Key_End)
+    assert section.place.text().endswith(": ✓ right")
+    qtbot.keyClick(section.curve, Qt.Key.Key_Home)
+    assert section.place.text() == "Before the first step: value .00 (.00–.19), 16 continuations"
+    for _ in range(2):
+        qtbot.keyClick(section.curve, Qt.Key.Key_Right)
+    assert section.place.text().startswith("○ What step 2 replaced: value .00")
+    assert section.place.text() in section.curve.accessibleDescription()
+    qtbot.keyClick(section.curve, Qt.Key.Key_Left)
+    qtbot.keyClick(section.curve, Qt.Key.Key_Right)
+    qtbot.keyClick(section.curve, Qt.Key.Key_Return)
+    piece = window.inspector.piece
+    assert (piece.step, piece.author) == (1, Author.LARGE)
+    assert last_answer(window).steps.selected is piece
+
+
+def test_without_an_expected_answer_it_is_agreement_and_no_proof(opened, qtbot):
+    _, section, _ = opened()
+    qtbot.keyClick(section.expected, Qt.Key.Key_Backspace)
+    qtbot.waitUntil(section.start.isEnabled)
+    value(section, qtbot)
+    assert shown_values(section) == [0.0, 0.0, 1.0, 1.0, 1.0]
+    about, turn = section.words.text().split("\n")
+    assert "agree with this answer's own, 5, which is no proof that it is right" in about
+    assert turn == "The turn: step 2: Or rather 5."
+    assert [point.text for point in section.curve.points][-2].startswith("● Step 3: agreement 1.00")
+
+
+def test_stopped_it_keeps_what_is_finished_and_goes_on(opened, qtbot):
+    _, section, small = opened()
+    gate = Gate()
+    most = small.written + 120
+    small.before_token = lambda body: gate.wait_at(body) if small.written > most else None
+    qtbot.mouseClick(section.start, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: small.written > most)
+    assert section.bar.isVisible()
+    assert not section.form.isVisible()
+    qtbot.mouseClick(section.stop, Qt.MouseButton.LeftButton)
+    gate.set()
+    qtbot.waitUntil(lambda: section.start.isVisible() and section.start.isEnabled())
+    assert section.start.text() == "Go on"
+    assert "Not all places are valued yet." in section.words.text()
+    assert 0 < sum(len(each.outcomes) for each in section.values.estimated.places) < 64
+    qtbot.mouseClick(section.start, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: section.values is not None and section.values.estimated.is_whole)
+    assert [each.outcomes for each in section.values.estimated.places] == ["1" * 16, "1" * 16, "0" * 16, "0" * 16]
+
+
+def test_valued_again_by_another_writer_and_stopped_at_once_it_keeps_what_was_known(opened, qtbot):
+    window, section, small = opened()
+    value(section, qtbot)
+    assert not section.form.isVisible()
+    section.again.click()
+    assert section.form.isVisible()
+    section.writer.setFocus()
+    qtbot.keyClick(section.writer, Qt.Key.Key_Down)
+    qtbot.waitUntil(section.start.isEnabled)
+    section.start.click()
+    qtbot.waitUntil(lambda: not section.is_running and len(section.pane.exchange.trace.values) == 2)
+    assert section.source.text().endswith("by ◆ large alone.")
+    qtbot.keyClick(section.writer, Qt.Key.Key_Up)
+    gate = Gate()
+    small.before_token = gate.wait_at
+    section.again.click()
+    qtbot.keyClick(section.expected, Qt.Key.Key_Backspace)
+    qtbot.waitUntil(lambda: section.start.isVisible() and section.start.isEnabled())
+    qtbot.mouseClick(section.start, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(section.stop.isVisible)
+    window.session.ask("And 3 + 3?")
+    gate.set()
+    qtbot.waitUntil(lambda: window.session.ready and window.session.reviews.exchange is None)
+    assert len(window.session.conversation.path) == 2, "an answer goes before values"
+    assert section.values.estimated.target == "4"
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_a_model_that_is_lost_or_was_started_again_is_a_message_and_what_is_finished_stays(opened, qtbot, is_lost):
+    window, section, small = opened(writes_branches=not is_lost)
+    if is_lost:
+        lost = EngineLost("The small model ended.", "Load it again.")
+        small._faults = [Fault(small.written + 150, lost, for_good=True)]
+    else:
+        small.notices = {small.written + 9: "The small model ended. It was started again, and goes on."}
+    qtbot.mouseClick(section.start, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not section.is_running and window.notice.isVisible() and section.curve.isVisible())
+    assert window.notice.text.startswith("The small model ended.")
+    assert section.values.estimated.is_whole is not is_lost
+    assert section.values.estimated.places[0].outcomes.startswith("1")
+
+
+def test_what_keeps_values_from_being_estimated_is_said_in_a_sentence(opened, qtbot):
+    _, section, _ = opened(small="There is nothing to be found here.")
+    qtbot.keyClick(section.expected, Qt.Key.Key_Backspace)
+    qtbot.waitUntil(lambda: "Give the expected answer" in section.note.text())
+    assert not section.start.isEnabled()
+
+
+def test_the_time_is_estimated_where_the_cost_of_the_writer_was_measured(opened, qtbot, tmp_path):
+    window, section, small = opened()
+    assert "at most" not in section.note.text()
+    file = tmp_path / "small.gguf"
+    file.write_bytes(b"GGUF")
+    window.models.costs.keep(small.with_card(path=file).card, ModelCost(decode=0.5, further=0.1, prefill=0.1))
+    window.models.changed.emit()
+    qtbot.waitUntil(lambda: ", at most " in section.note.text())
+    section.writer.setFocus()
+    qtbot.keyClick(section.writer, Qt.Key.Key_Down)
+    qtbot.waitUntil(lambda: "continuations from" in section.note.text())
+    assert "at most" not in section.note.text(), "the large model was not measured"
+
+
+def test_where_nothing_can_be_estimated_values_are_shown_all_the_same(qtbot):
+    pane, review = pane_of(qtbot, Exchange("2 + 2?", RunSettings(), trace=Trace.of(a_run())))
+    pane.show_exchange(Exchange("2 + 2?", RunSettings(), trace=a_valued_run()))
+    review.follow()
+    values = review.values
+    assert values.line.text().startswith("The turn: step 2")
+    assert not values.curve.isVisible()
+    values.head.click()
+    assert values.curve.isVisible()
+    assert values.words.text().startswith("The turn: step 2")
+    assert not values.form.isVisible()
+    assert not values.again.isVisible()
