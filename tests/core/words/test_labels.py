@@ -111,7 +111,8 @@ def test_only_models_on_servers_have_a_bill_and_one_in_both_places_has_one():
 
 
 def test_a_model_says_how_it_was_placed_and_what_a_person_set_for_it():
-    whole = DeviceShare("CUDA0", 31, weights=4 * 1024 * MIB, cache=448 * MIB, compute=304 * MIB)
+    gib = 1024 * MIB
+    whole = DeviceShare("CUDA0", 31, weights=4 * gib, cache=448 * MIB, compute=304 * MIB, mapped=4 * gib)
     mapped = DeviceShare("RAM", 2, weights=300 * MIB, cache=0, compute=8 * MIB, mapped=200 * MIB)
     card = ModelCard("R1", "", 8192, placement=Placement((whole, mapped), 512, 4, "q8_0", "with 31 of 33 layers"))
     assert list(labels.placement_facts(card)) == [
