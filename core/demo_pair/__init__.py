@@ -3,9 +3,7 @@
 from baton_reasoning.core.demo_pair.settings import (
     BATCH_PROBLEMS,
     DEMO_SETTINGS,
-    FEW_REFLECTIONS,
     LARGE_MODEL,
-    MODEL_CARD,
     READY_PROBLEMS,
     SMALL_MODEL,
 )
@@ -14,9 +12,7 @@ from baton_reasoning.core.demo_pair.task import DemoProblem, held_out_problems
 __all__ = [
     "BATCH_PROBLEMS",
     "DEMO_SETTINGS",
-    "FEW_REFLECTIONS",
     "LARGE_MODEL",
-    "MODEL_CARD",
     "READY_PROBLEMS",
     "SMALL_MODEL",
     "DemoProblem",

@@ -18,13 +18,8 @@ MEASURED_RATIO = 0.35
 """Seconds of an answer by the pair (arm `baton`) over those of the large model alone, one answer at a time, on a demo
 pair made to cost as a real one: `baton evidence --cost 13 --all --limit 100`, docs/evidence.md."""
 
-FEW_REFLECTIONS = 3
-"""A value of c at which the rule for excessive reflection fires; these short texts never reach 15."""
-
-
 SMALL_MODEL = DemoModel.SMALL.path
 LARGE_MODEL = DemoModel.LARGE.path
-MODEL_CARD = DEMO_FOLDER / "MODEL_CARD.md"
 READY_PROBLEMS = DEMO_FOLDER / "problems.jsonl"
 """Twenty problems to try."""
 BATCH_PROBLEMS = DEMO_FOLDER / "batch.jsonl"

@@ -79,14 +79,11 @@ def test_a_legend_has_every_name_in_reading_order_within_its_width(names, data):
 
 
 @given(st.lists(st.tuples(st.sampled_from([100.0, 105.0, 200.0]), st.floats(0, 40)), max_size=14))
-def test_markers_at_one_place_stand_side_by_side(places):
+def test_only_markers_at_one_place_are_moved_side_by_side(places):
     moved = side_by_side(places)
     assert [y for _, y in moved] == [y for _, y in places]
     for (x, y), (other_x, other_y) in combinations(moved, 2):
         assert max(abs(x - other_x), abs(y - other_y)) >= MARKER_WIDTH
         assert abs(x - other_x) >= 3, "their intervals stand beside each other"
-
-
-def test_markers_that_do_not_touch_stay_where_they_are():
-    places = [(100.0, 50.0), (112.0, 50.0), (104.0, 80.0)]
-    assert side_by_side(places) == places
+    apart = [(100.0, 50.0), (112.0, 50.0), (104.0, 80.0)]
+    assert side_by_side(apart) == apart

@@ -22,23 +22,23 @@ from baton_reasoning.core.child_process import (
 from baton_reasoning.core.errors import SettingsError
 
 
-def larger(number: int) -> int:
+def larger(number):
     return number + 1
 
 
-def refused() -> None:
+def refused():
     raise SettingsError("It will not.", "Ask for something else.")
 
 
-def died() -> None:
+def died():
     os._exit(3)
 
 
-def never() -> None:
+def never():
     threading.Event().wait()
 
 
-def pid_or_nothing(question: bytes) -> bytes:
+def pid_or_nothing(question):
     """Answer every question but `never`."""
     if question == b"never":
         never()
@@ -55,33 +55,27 @@ def child():
     child.kill()
 
 
-def test_the_answer_comes_back_and_so_does_an_error_in_words():
+def test_a_question_to_a_process_of_its_own_ends_with_an_answer_an_error_in_words_or_none():
     assert run_in_subprocess(larger, 4, seconds=60) == 5
     with pytest.raises(SettingsError, match="Ask for something else"):
         run_in_subprocess(refused, seconds=60)
-
-
-def test_a_process_that_dies_is_no_answer_and_a_question_without_an_end_is_given_up():
     with pytest.raises(NoAnswer, match="no answer within"):
         run_in_subprocess(never, seconds=0.1)
     with pytest.raises(NoAnswer, match="the process ended"):
         run_in_subprocess(died, seconds=60)
 
 
-def test_a_process_that_was_killed_between_two_questions_is_replaced(child):
+def test_a_process_that_was_killed_or_reached_its_time_limit_is_replaced_at_the_next_question(child):
     first = child.ask(b"", A_MINUTE)
     os.kill(int(first), signal.SIGTERM)
-    assert child.ask(b"", A_MINUTE) != first
-
-
-def test_a_process_is_killed_at_its_time_limit_and_the_next_question_starts_another(child):
-    first = child.ask(b"", A_MINUTE)
+    second = child.ask(b"", A_MINUTE)
+    assert second != first
     limit = TimeLimit(0.1)
     for _ in range(2):
         with pytest.raises(TimedOut):
             child.ask(b"never", limit)
     assert child.pid is None
-    assert child.ask(b"", A_MINUTE) != first
+    assert child.ask(b"", A_MINUTE) != second
 
 
 def test_the_process_ends_without_a_word_when_the_program_is_killed(capfd):
@@ -113,7 +107,7 @@ def test_ctrl_c_and_a_closed_terminal_do_not_reach_a_child_from_its_first_instru
 def test_ctrl_c_is_handled_at_the_end_of_the_block_that_holds_it():
     reached = []
 
-    def interrupted() -> None:
+    def interrupted():
         with signals_held():
             os.kill(os.getpid(), signal.SIGINT)
             reached.append("the end")
@@ -123,6 +117,11 @@ def test_ctrl_c_is_handled_at_the_end_of_the_block_that_holds_it():
     assert reached == ["the end"]
 
 
+def interrupt_this_thread():
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+
 class InterruptedProcess(multiprocessing.get_context("spawn").Process):  # type: ignore[misc]
     """A child during whose start Ctrl+C reaches another thread of the program, which does not block it."""
 
@@ -130,15 +129,10 @@ class InterruptedProcess(multiprocessing.get_context("spawn").Process):  # type:
 
     def start(self) -> None:
         super().start()
-        sender = threading.Thread(target=_interrupt_this_thread)
+        sender = threading.Thread(target=interrupt_this_thread)
         sender.start()
         sender.join()
         self.start_returned = True
-
-
-def _interrupt_this_thread() -> None:
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
 
 
 def test_ctrl_c_during_a_start_leaves_a_child_that_its_owner_knows():

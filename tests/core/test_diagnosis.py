@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import tomllib
 from importlib import metadata
-from typing import NoReturn
+from pathlib import Path
 
 import pytest
 
 from baton_reasoning.core.diagnosis import CHECKS, Check, State, diagnose, gpu_checks, survived, system_gpu
-from baton_reasoning.core.models.devices import Devices
+from baton_reasoning.core.models.devices import Device, DeviceKind, Devices
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.version import version
+from baton_reasoning.core.version import DISTRIBUTION, version
 from tests.fakes.full_disk import a_full_disk
 
 
@@ -20,14 +20,16 @@ def test_every_check_has_a_finding_and_every_fault_a_remedy(tmp_path):
     checks = {check.subject: check for check in diagnose(Paths.under(tmp_path))}
     every = {"Versions", "llama.cpp", "Memory", "Models folder", "History", "Settings", "Keyring"}
     assert every <= set(checks)
-    assert f"Baton {version()}" in checks["Versions"].finding
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (DISTRIBUTION, version()) == (project["name"], project["version"])
+    assert checks["Versions"].finding.startswith(f"Baton {version()} (llama-cpp-python ")
     assert "CPU" in checks["llama.cpp"].finding
     assert str(tmp_path) in checks["Models folder"].finding
     assert all(check.finding for check in checks.values())
     assert all(check.remedy for check in checks.values() if check.state is not State.GOOD)
 
 
-def fault(subject: str, paths: Paths) -> str:
+def fault(subject, paths):
     """What is wrong with this subject."""
     (check,) = CHECKS[subject](paths)
     assert check.state is not State.GOOD
@@ -53,33 +55,30 @@ def test_a_damaged_store_is_named_and_left_as_it_is_and_so_is_one_that_cannot_be
 
 
 @pytest.mark.parametrize("subject", ["Models folder", "History", "Settings"])
-def test_folders_that_cannot_be_written_to_are_named(subject, tmp_path):
+def test_folders_that_cannot_be_written_to_are_named_and_so_is_a_full_disk(subject, tmp_path):
     (tmp_path / "file").touch()
     assert "cannot be written to: Not a directory" in fault(subject, Paths.under(tmp_path / "file"))
-
-
-def test_a_full_disk_is_named(tmp_path):
     with a_full_disk():
-        assert "cannot be written to: File too large" in fault("History", Paths.under(tmp_path))
+        assert "cannot be written to: File too large" in fault(subject, Paths.under(tmp_path))
 
 
-@pytest.mark.parametrize("content", ["{", "[]", "\udcff", "[" * 100_000])
-def test_a_broken_file_of_settings_is_named(content, tmp_path):
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        *((content, "cannot be read: it ") for content in ("{", "[]", "\udcff", "[" * 100_000)),
+        ('{"servers": {"http://office:9931": {"cap": {"tokens": -1}}}}', "cap.tokens"),
+    ],
+)
+def test_a_file_of_settings_that_no_command_can_use_is_named(content, said, tmp_path):
     paths = Paths.under(tmp_path)
     paths.config.mkdir()
     paths.servers.write_text(content, encoding="utf-8", errors="surrogateescape")
-    assert fault("Settings", paths).startswith(f"{paths.servers} cannot be read: it ")
-
-
-def test_servers_that_no_command_can_read_are_named(tmp_path):
-    paths = Paths.under(tmp_path)
-    paths.config.mkdir()
-    paths.servers.write_text('{"servers": {"http://office:9931": {"cap": {"tokens": -1}}}}', encoding="utf-8")
-    assert "cap.tokens" in fault("Settings", paths)
+    assert said in fault("Settings", paths)
+    assert str(paths.servers) in fault("Settings", paths)
 
 
 def test_a_keyring_that_cannot_be_loaded_is_named(tmp_path, monkeypatch):
-    def no_back_end() -> NoReturn:
+    def no_back_end():
         raise ModuleNotFoundError("No module named 'kwallet'")
 
     monkeypatch.setattr("keyring.get_keyring", no_back_end)
@@ -87,13 +86,22 @@ def test_a_keyring_that_cannot_be_loaded_is_named(tmp_path, monkeypatch):
 
 
 def test_a_check_that_fails_says_so_and_ends_no_other():
-    def check() -> Iterator[Check]:
+    def check():
         yield Check("Memory", State.GOOD, "some")
         raise ZeroDivisionError("none")
 
     good, failed = survived("Memory", check)
     assert (good.state, failed.state) == (State.GOOD, State.PROBLEM)
     assert "ZeroDivisionError: none" in failed.finding
+
+
+def test_gpus_that_are_used_are_named_and_one_that_is_not_found(monkeypatch):
+    used = Device("CUDA0", "Tesla T4", DeviceKind.GPU, 2**30, 2**34)
+    assert [check.finding for check in gpu_checks(Devices(0, 0, (used,)))] == ["GPU Tesla T4, 1.0 GiB of 16.0 GiB free"]
+    monkeypatch.setattr("baton_reasoning.core.diagnosis.system_gpu", lambda: "a GPU")
+    monkeypatch.setattr("baton_reasoning.core.diagnosis.has_gpu_backend", lambda: True)
+    (check,) = gpu_checks(Devices(0, 0))
+    assert (check.state, "finds no GPU (a GPU is here)" in check.finding) == (State.WARNING, True)
 
 
 @pytest.mark.parametrize(("driver", "is_one"), [("amdgpu", True), ("virtio_gpu", False)])

@@ -1,31 +1,48 @@
-"""Settings survive a bad file value by value, and a crash while they are written."""
+"""Settings survive a bad file value by value; files are private, and keys stay in the keyring or in memory."""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from baton_reasoning.core.demo_pair import SMALL_MODEL
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.files import tolerant_value
+from baton_reasoning.core.files import make_private, sha256_of, tolerant_value
+from baton_reasoning.core.secrets import SERVICE, Keeping, Secrets, take_key
 from baton_reasoning.core.settings import Appearance, ColourScheme, ModelChoice, Settings, SettingsFile
 from baton_reasoning.core.thinking.policies.keywords import Keywords
+from tests.fakes.keyrings import NO_KEYRING, MemoryKeyring
 
 
-def test_what_was_saved_is_loaded(tmp_path):
+def test_what_was_saved_is_loaded_and_nothing_unfinished_is_left_beside_it(tmp_path):
     file = SettingsFile(tmp_path / "deep" / "settings.json")
+    file.save(Settings())
     chosen = Settings(appearance=Appearance(look=ColourScheme.DARK), models=ModelChoice(small="/models/small.gguf"))
     file.save(chosen)
     assert file.load() == chosen
+    assert [path.name for path in file.path.parent.iterdir()] == ["settings.json"]
+    assert json.loads(file.path.read_text())["models"]["small"] == "/models/small.gguf"
+
+
+def test_a_save_that_fails_leaves_the_old_file(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way of the folder")
+    with pytest.raises(SettingsError, match="could not be saved"):
+        SettingsFile(blocked / "settings.json").save(Settings())
+    assert blocked.read_text() == "in the way of the folder"
 
 
 DEEP = '{"run": 5, "unheard": ' + "[" * 900 + "]" * 900 + "}"
 """Python's parser reads it, and what copies or compares it would end in a RecursionError."""
 
 
-@pytest.mark.parametrize("content", ["", "not json", "[1, 2]", '"text"', '{"run": 5, "models": []}', "\udcff", DEEP])
+@pytest.mark.parametrize("content", ["", "not json", "[1, 2]", '{"run": 5, "models": []}', "\udcff", DEEP])
 def test_a_file_that_says_nothing_usable_gives_the_defaults(tmp_path, content):
     path = tmp_path / "settings.json"
     path.write_text(content, encoding="utf-8", errors="surrogateescape")
@@ -33,7 +50,7 @@ def test_a_file_that_says_nothing_usable_gives_the_defaults(tmp_path, content):
 
 
 def test_each_bad_value_falls_back_alone():
-    settings = tolerant_value(
+    found = tolerant_value(
         Settings,
         {
             "appearance": {"look": "pink", "text_size": 1.5, "demo_pace": 40},  # a key that left
@@ -47,15 +64,15 @@ def test_each_bad_value_falls_back_alone():
             "from the future": True,
         },
     )
-    assert settings.appearance == Appearance(text_size=1.5)
-    assert (settings.run.seed, settings.run.top_k) == (0, 20)
-    assert settings.run.policy == Keywords.Settings(n2=7)
-    assert settings.window.page == "batch"
+    assert found.appearance == Appearance(text_size=1.5)
+    assert (found.run.seed, found.run.top_k) == (0, 20)
+    assert found.run.policy == Keywords.Settings(n2=7)
+    assert found.window.page == "batch"
     gone = tolerant_value(Settings, {"run": {"seed": 3, "policy": {"policy": "agreement", "bound": -1}}}).run
     assert (gone.seed, gone.policy) == (3, Keywords.Settings()), "a policy that is not here"
 
 
-NAMES = sorted({*Settings.model_fields, *Settings().run.__class__.model_fields, *Appearance.model_fields, "n1", "p"})
+NAMES = sorted({*Settings.model_fields, *type(Settings().run).model_fields, *Appearance.model_fields, "n1", "p"})
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=5),
@@ -73,22 +90,78 @@ def test_a_file_of_any_content_gives_settings_that_can_be_saved(tmp_path, value,
         assert SettingsFile(tmp_path / "again.json").load() == found
 
 
-def test_a_save_that_fails_leaves_the_old_file(tmp_path):
-    blocked = tmp_path / "file"
-    blocked.write_text("in the way of the folder")
-    with pytest.raises(SettingsError, match="could not be saved"):
-        SettingsFile(blocked / "settings.json").save(Settings())
-    assert blocked.read_text() == "in the way of the folder"
-
-
-def test_nothing_unfinished_is_left_beside_the_file(tmp_path):
-    path = tmp_path / "settings.json"
-    SettingsFile(path).save(Settings())
-    SettingsFile(path).save(Settings(models=ModelChoice(large="x.gguf")))
-    assert [file.name for file in tmp_path.iterdir()] == ["settings.json"]
-    assert json.loads(path.read_text())["models"]["large"] == "x.gguf"
-
-
 def test_only_two_empty_names_mean_the_demo_pair():
     assert ModelChoice().is_demo
     assert not ModelChoice(large="other.gguf").is_demo
+
+
+# Files
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has other permissions")
+def test_only_a_file_becomes_private_and_not_what_a_link_leads_to(tmp_path):
+    readable, link, nowhere = tmp_path / "readable", tmp_path / "link", tmp_path / "nowhere"
+    pipe, folder = tmp_path / "pipe", tmp_path / "folder"
+    readable.touch()
+    os.mkfifo(pipe)
+    folder.mkdir()
+    link.symlink_to(readable)
+    nowhere.symlink_to(tmp_path / "missing")
+    others = (readable, pipe, folder)
+    for path in others:
+        path.chmod(0o755)
+    for path in (link, nowhere, pipe, folder):
+        make_private(path)
+    assert [path.stat().st_mode & 0o777 for path in others] == [0o755] * 3
+    assert not (tmp_path / "missing").exists()
+    for path in (readable, tmp_path / "missing"):
+        make_private(path)
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_hash_is_that_of_the_bytes_or_empty_where_they_cannot_be_read_or_nobody_waits(tmp_path):
+    published = SMALL_MODEL.with_name("SHA256SUMS").read_text("utf-8")
+    assert f"{sha256_of(SMALL_MODEL)}  {SMALL_MODEL.name}" in published.splitlines()
+    assert sha256_of(tmp_path / "missing") == ""
+    assert sha256_of(SMALL_MODEL, lambda: True) == ""
+
+
+# Keys of servers
+
+
+def test_a_key_is_kept_in_the_keyring_until_it_is_forgotten():
+    ring = MemoryKeyring()
+    assert Secrets(ring).keep("office:8080", "abc") is Keeping.KEYRING
+    assert ring.held == {(SERVICE, "office:8080"): "abc"}
+    secrets = Secrets(ring)
+    assert secrets.find("office:8080") == "abc"
+    for _ in range(2):
+        secrets.forget("office:8080")
+        assert secrets.find("office:8080") is None
+    assert not ring.held
+    with pytest.raises(SettingsError, match="did not forget"):
+        Secrets(MemoryKeyring(locked=True)).forget("office:8080")
+
+
+PLAIN = type("PlaintextKeyring", (MemoryKeyring,), {"__module__": "keyrings.alt.file"})
+"""As those of keyrings.alt, which are used wherever nothing better is installed."""
+
+
+@pytest.mark.parametrize("ring", [NO_KEYRING, MemoryKeyring(locked=True), PLAIN()])
+def test_where_no_keyring_can_be_used_a_key_is_kept_for_the_session_and_that_is_said(ring):
+    secrets = Secrets(ring)
+    assert secrets.keep("office:8080", "abc") is Keeping.SESSION
+    assert "until Baton is closed" in Keeping.SESSION.value
+    assert secrets.find("office:8080") == "abc"
+    assert Secrets(ring).find("office:8080") is None
+    assert not getattr(ring, "held", None)
+
+
+def test_a_key_from_the_environment_is_not_inherited_by_child_processes(monkeypatch):
+    monkeypatch.setenv("BATON_TEST_KEY", "secret-of-a-test")
+    assert take_key("BATON_TEST_KEY") == "secret-of-a-test"
+    program = [sys.executable, "-c", "import os; print(dict(os.environ))"]
+    assert b"secret-of-a-test" not in subprocess.run(program, capture_output=True, check=True).stdout
+    assert take_key("BATON_TEST_KEY") == "secret-of-a-test", "it is asked for once for each server"
+    with pytest.raises(SettingsError, match="BATON_NO_KEY is not set"):
+        take_key("BATON_NO_KEY")

@@ -1,24 +1,26 @@
-"""Text of models, servers and files cannot steer a terminal, and cannot flood it."""
+"""Text of models, servers and files cannot steer a terminal, and cannot flood it; tables are text, too."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from baton_reasoning.core.text import safe_json, safe_line, safe_text, shortened
+from baton_reasoning.core.table import NOTHING, Column, Table, columns_of
+from baton_reasoning.core.text import counted, one_line, safe_json, safe_line, safe_text, shortened, some_of
 
 
 @pytest.mark.parametrize(
     ("attack", "shown"),
     [
         ("\x1b]52;c;cm0gLXJm\x07", "␛]52;c;cm0gLXJm␇"),
-        ("\x1b[2J", "␛[2J"),
         ("\x9b2J", "\ufffd2J"),
-        ("abc\rxyz", "abc␍xyz"),
+        ("abc\rxyz\x7f", "abc␍xyz␡"),
         ("evil\u202egpj.exe", "evil\ufffdgpj.exe"),
         ("half \ud83d", "half \ufffd"),
-        ("\x7f", "␡"),
+        ("one\r\ntwo", "one\ntwo"),
     ],
 )
 def test_what_a_terminal_would_act_on_is_shown_instead(attack, shown):
@@ -28,19 +30,49 @@ def test_what_a_terminal_would_act_on_is_shown_instead(attack, shown):
 def test_text_in_any_language_stays_as_it_is():
     text = "Let x = 2.\n\tΔ ≠ 漢字, עברית, عربي 👩‍🔬\n"
     assert safe_text(text) == text
-    assert safe_text("one\r\ntwo") == "one\ntwo"
 
 
-def test_a_message_is_one_line_of_bounded_length():
+@given(st.text(st.characters(), max_size=300))
+def test_whatever_a_text_holds_it_can_be_printed_and_json_keeps_its_values(text):
+    safe_text(text).encode()
+    assert not set(safe_text(text)) & {chr(code) for code in range(32)} - {"\n", "\t"}
+    assert "\n" not in safe_line(text)
+    assert one_line(text, 20).isprintable()
+    assert len(one_line(text, 20)) <= 20
+    document = safe_json(json.dumps({"text": text}, ensure_ascii=False))
+    assert json.loads(document) == {"text": text}
+    assert not set(document.encode().decode()) & set("\x7f\x9b\u202a\u202e\u2066\u2069")
+
+
+def test_long_texts_and_lists_are_cut_off_and_say_how_much_is_left_out():
     line = safe_line("x\n" * 5_000_000)
-    assert "\n" not in line
     assert len(line) < 2_100
     assert line.endswith("more characters)")
-    assert shortened("short") == "short"
+    assert shortened("short", 5) == "short"
+    assert shortened("longer", 5) == "longe … (1 more characters)"
+    assert (one_line("a \x1b b\nc", 5), one_line("longer", 5)) == ("a  b…", "long…")
+    assert (some_of(["a", "b"], 2), some_of(["a", "b", "c"], 2)) == ("a, b", "a, b and 1 more")
+    assert (counted(1, "problem"), counted(1_200, "problem")) == ("1 problem", "1,200 problems")
 
 
-def test_json_keeps_its_values_and_loses_what_a_terminal_acts_on():
-    values = {"text": "\x9b2J \x7f \u202e \ud83d 漢"}
-    document = safe_json(json.dumps(values, ensure_ascii=False))
-    assert json.loads(document) == values
-    assert document.encode("utf-8").decode("utf-8").isprintable()
+TABLE = Table(
+    "Accuracy",
+    (Column("policy", is_number=False), Column("correct (%)"), Column("money")),
+    (("Small alone", "60.0", NOTHING), ("A|B\r\n# c", "9.5", NOTHING)),
+)
+
+
+def test_a_table_is_aligned_text_or_markdown_a_line_for_each_row_without_empty_columns():
+    table = TABLE.without_empty()
+    assert table.as_text().splitlines() == [
+        "policy       correct (%)",
+        "Small alone         60.0",
+        "A|B # c              9.5",
+    ]
+    assert table.as_markdown().splitlines() == [
+        "| policy | correct (%) |",
+        "| --- | ---: |",
+        "| Small alone | 60.0 |",
+        "| A\\|B # c | 9.5 |",
+    ]
+    assert Table("", columns_of(TABLE.headings), ()).without_empty() == Table("", TABLE.columns, ())

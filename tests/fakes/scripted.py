@@ -14,12 +14,13 @@ from __future__ import annotations
 import math
 import re
 import threading
+import time
 import zlib
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from itertools import count
-from typing import NamedTuple
+from itertools import count, takewhile
+from typing import Any, NamedTuple
 
 from baton_reasoning.core.engines.base import (
     Alternative,
@@ -34,7 +35,6 @@ from baton_reasoning.core.engines.base import (
     ModelCard,
     Notice,
     Passing,
-    Placement,
     PrefillProgress,
     ScoredToken,
     Scores,
@@ -45,8 +45,9 @@ from baton_reasoning.core.engines.base import (
 )
 from baton_reasoning.core.engines.body import Part, rendered_runs
 from baton_reasoning.core.engines.random_numbers import number_at
+from baton_reasoning.core.engines.usage import PrefetchedText, RequestUsage, Usage
 from baton_reasoning.core.errors import BatonError, ContextFull, EngineLost
-from baton_reasoning.core.models.options import ModelOverrides, Sampling, ThinkingTags
+from baton_reasoning.core.models.options import Sampling, ThinkingTags
 from baton_reasoning.core.thinking.text import Utf8Decoder
 
 Text = str | Sequence[str | bytes]
@@ -118,9 +119,7 @@ class Call(NamedTuple):
 class ScriptedSession:
     """One text on a scripted engine."""
 
-    def __init__(
-        self, engine: ScriptedEngine, conversation: Conversation, sampling: Sampling, thinks: bool = True
-    ) -> None:
+    def __init__(self, engine: ScriptedEngine, conversation: Conversation, sampling: Sampling, thinks: bool) -> None:
         self.engine = engine
         self.thinks = thinks
         self.conversation = conversation
@@ -159,7 +158,7 @@ class ScriptedSession:
     def write(
         self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0
     ) -> Generator[WriteItem, None, None]:
-        handoff = self._read(body, Kind.WRITE, limit, seed, alternatives, position)
+        handoff = self._read(body, Kind.WRITE, limit=limit, seed=seed, alternatives=alternatives, position=position)
         for progress in self.engine.prefill():
             yield progress
             if self._cancelled.is_set():
@@ -216,11 +215,10 @@ class ScriptedSession:
         text, tokens = "".join(part.text for part in body), []
         before, scored_text = text[:start], text[start:]
         for data in self.engine.split(scored_text):
-            token = data.decode(errors="replace")
             if self._cancelled.is_set():
                 break
             tokens.append(self.engine.score_token(before, data, alternatives))
-            before += token
+            before += data.decode(errors="replace")
         return Scores(tuple(tokens), handoff)
 
     def cancel(self) -> None:
@@ -259,15 +257,8 @@ class ScriptedSession:
         others = (Alternative(n, f"other {n}", logprob) for n, logprob in enumerate(logprobs[1:], 1))
         return Token(id, data, logprobs[0], (written, *others))
 
-    def _read(
-        self,
-        body: Sequence[Part],
-        kind: Kind,
-        limit: int = 0,
-        seed: int = 0,
-        alternatives: int = 0,
-        position: int = 0,
-    ) -> Handoff:
+    def _read(self, body: Sequence[Part], kind: Kind, **asked: int) -> Handoff:
+        """`asked`: what else the log of calls says of this one."""
         if self.closed:
             raise AssertionError("a closed session was asked to read")
         self.engine.fail_if_gone()
@@ -277,13 +268,12 @@ class ScriptedSession:
         for run in runs:
             ids += map(token_id, self.engine.split(run)) if isinstance(run, str) else run
         self._refuse_beyond(len(ids))
-        reused = next((i for i, (a, b) in enumerate(zip(ids, self._cache, strict=False)) if a != b), None)
-        reused = min(len(ids), len(self._cache)) if reused is None else reused
+        reused = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(ids, self._cache, strict=False)))
         self._cache = ids
         passing = Passing.TEXT if any(isinstance(run, str) for run in runs) else Passing.IDS
         handoff = Handoff(reused, len(ids) - reused, 0.0, passing)
         text = "".join(part.text for part in body)
-        self.calls.append(Call(kind, text, reused, len(ids) - reused, limit, seed, alternatives, position))
+        self.calls.append(Call(kind, text, reused, len(ids) - reused, **asked))
         return handoff
 
     def _refuse_beyond(self, tokens: int) -> None:
@@ -306,7 +296,10 @@ class ScriptedEngine:
     chance of 1%, unless `scored` says less.
     `notices`: told before the token with that number. `before_token`: called with the body before each token (to
     wait for another thread, or to press a button). `prefill`: the progress that each write reports before its handoff.
+    `card`: fields of its card, such as `context=1000`.
     """
+
+    session_kind: type[ScriptedSession] = ScriptedSession
 
     def __init__(  # noqa: PLR0913
         self,
@@ -314,15 +307,7 @@ class ScriptedEngine:
         continue_with: Callable[[Conversation, str], Text] | None = None,
         draw: Callable[[str, int], bytes | None] | None = None,
         name: str = "small",
-        vocabulary: str = "scripted",
-        thinking: ThinkingTags | None = THINK,
-        context: int = 100_000,
         split: Split = words,
-        returns_token_ids: bool = True,
-        supports_prefetch: bool = False,
-        writes_branches: bool = False,
-        overrides: ModelOverrides | None = None,
-        placement: Placement | None = None,
         chances: Callable[[str], Sequence[float]] = lambda _: CERTAIN,
         marks: Iterable[str] = (),
         scored: Callable[[str, str], float] = lambda _before, _token: 0.0,
@@ -331,6 +316,7 @@ class ScriptedEngine:
         notices: dict[int, str] | None = None,
         before_token: Callable[[str], None] = lambda _: None,
         prefill: Callable[[], Iterable[PrefillProgress]] = tuple,
+        **card: Any,
     ) -> None:
         self.texts = texts
         self.continue_with = continue_with
@@ -346,30 +332,15 @@ class ScriptedEngine:
         self.written = 0
         """Tokens written by all sessions."""
         self.closed = False
-        self._card = ModelCard(
-            name=name,
-            vocabulary=vocabulary,
-            context=context,
-            thinking=thinking,
-            returns_token_ids=returns_token_ids,
-            returns_scores=True,
-            supports_prefetch=supports_prefetch,
-            writes_branches=writes_branches,
-            overrides=overrides or ModelOverrides(),
-            placement=placement,
-        )
+        self.card = replace(ModelCard(name, "scripted", 100_000, thinking=THINK, returns_scores=True), **card)
         self._marks = iter(marks)
         self._faults = list(faults)
         self._gone: BatonError | None = None
         self._lock = threading.Lock()
 
-    @property
-    def card(self) -> ModelCard:
-        return self._card
-
-    def with_card(self, **fields: object) -> ScriptedEngine:
+    def with_card(self, **fields: Any) -> ScriptedEngine:
         """The same engine, its card changed: `with_card(returns_alternatives=False)`."""
-        self._card = replace(self._card, **fields)  # type: ignore[arg-type]
+        self.card = replace(self.card, **fields)
         return self
 
     @property
@@ -386,7 +357,7 @@ class ScriptedEngine:
         thinks: bool = True,
     ) -> ScriptedSession:
         self.fail_if_gone()
-        session = ScriptedSession(self, conversation, sampling, thinks)
+        session = self.session_kind(self, conversation, sampling, thinks)
         attach(session)
         self.sessions.append(session)
         return session
@@ -401,11 +372,12 @@ class ScriptedEngine:
         self.fail_if_due()
         token = data.decode(errors="replace")
         logprob, expected = self.scored(before, token), self.expects(before, token)
+        likeliest: tuple[Alternative, ...] = ()
         if expected != token:
             logprob = min(logprob, math.log(0.01))
-        first = Alternative(token_id(expected.encode()), expected, math.log(0.9) if expected != token else logprob)
-        others = (first, Alternative(token_id(data), token, logprob)) if expected != token else (first,)
-        return ScoredToken(token_id(data), token, logprob, others[:alternatives])
+            likeliest = (Alternative(token_id(expected.encode()), expected, math.log(0.9)),)
+        found = (*likeliest, Alternative(token_id(data), token, logprob))
+        return ScoredToken(token_id(data), token, logprob, found[:alternatives])
 
     def judged(self, body: str, choices: tuple[str, ...]) -> list[float]:
         mark = next(self._marks, choices[-1])
@@ -426,3 +398,44 @@ class ScriptedEngine:
     def fail_if_gone(self) -> None:
         if self._gone:
             raise self._gone
+
+
+class ChargingSession(ScriptedSession):
+    """As if on somebody's server: its account follows from the calls that it logs.
+
+    A token read or written costs a millionth of a euro. Reading along takes no time and is never cut.
+    """
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._readings: list[PrefetchedText] = []
+
+    @property
+    def usage(self) -> Usage:
+        reused = sum(call.reused for call in self.calls)
+        read = sum(call.prefilled for call in self.calls)
+        cost = RequestUsage(len(self.calls), sent=reused + read, reused=reused, read=read, written=self.written)
+        return Usage(cost, (read + self.written) / 1_000_000, "EUR")
+
+    def prefetch(self, body: Sequence[Part]) -> None:
+        began = time.perf_counter()
+        super().prefetch(body)
+        if self.calls and self.calls[-1].kind is Kind.READ_ALONG:
+            self._readings.append(PrefetchedText(began, 0.0, self.calls[-1].prefilled))
+
+    def take_prefetched(self) -> tuple[PrefetchedText, ...]:
+        taken, self._readings = tuple(self._readings), []
+        return taken
+
+
+class ChargingEngine(ScriptedEngine):
+    session_kind: type[ScriptedSession] = ChargingSession
+
+    @property
+    def usage(self) -> Usage:
+        """Of all sessions together."""
+        bill = Usage()
+        for session in self.sessions:
+            if isinstance(session, ChargingSession):
+                bill = bill.plus(session.usage)
+        return bill

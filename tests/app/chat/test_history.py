@@ -23,7 +23,7 @@ from baton_reasoning.core.settings import SettingsFile
 from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.thinking.events import Finish
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
-from tests.fakes.held_answers import HeldAnswers
+from tests.fakes.held import HeldAnswers
 from tests.patience import PATIENCE
 
 CONTROL, ALT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.AltModifier

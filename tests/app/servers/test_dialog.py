@@ -16,8 +16,7 @@ from baton_reasoning.core.engines.usage import Cap
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.models.options import LocalFile
 from baton_reasoning.core.secrets import Secrets
-from tests.fakes.faulty_router import FaultyRouter
-from tests.fakes.faulty_server import FaultyServer, error, hold, stream
+from tests.fakes.faulty_server import FaultyRouter, FaultyServer, error, hold, stream
 from tests.fakes.keyrings import NO_KEYRING, MemoryKeyring
 from tests.patience import PATIENCE
 from tests.servers.llama_server import KEY

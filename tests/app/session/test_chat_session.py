@@ -34,7 +34,7 @@ from baton_reasoning.core.settings import ModelChoice, SettingsFile
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Finish, RunStarted
 from tests.app.conftest import ScriptedLoader
-from tests.fakes.held_answers import HeldAnswers
+from tests.fakes.held import HeldAnswers
 from tests.fakes.scripted import ScriptedEngine
 from tests.tiers import size
 

@@ -34,8 +34,7 @@ from baton_reasoning.core.settings import ModelChoice, Settings, SettingsFile
 from baton_reasoning.core.thinking.cues import Category, parse_lexicon
 from tests.app.terminal.conftest import Keyboard
 from tests.core.models.hub_server import running_hub
-from tests.fakes.faulty_router import FaultyRouter
-from tests.fakes.faulty_server import FaultyServer, stream
+from tests.fakes.faulty_server import FaultyRouter, FaultyServer, stream
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
 
 pytestmark = pytest.mark.slow

@@ -52,8 +52,7 @@ from tests.core.batch.counting import (
     solved,
     text_of,
 )
-from tests.fakes.charging import ChargingEngine
-from tests.fakes.scripted import QUESTION, Fault, ScriptedEngine
+from tests.fakes.scripted import QUESTION, ChargingEngine, Fault, ScriptedEngine
 
 
 def report(store, *recipes):

@@ -1,11 +1,17 @@
-"""The demo pair at the cost of a real one: the same models, in files that are made when they are missing."""
+"""The demo pair at the cost of a real one: the same models, in files with holes that are whole or not there."""
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 import sys
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from threading import Barrier
+from typing import BinaryIO
 
 import psutil
 import pytest
@@ -14,11 +20,13 @@ from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL
 from baton_reasoning.core.demo_pair.costly import RATIO, SMALL_BLOCKS, SWITCH, DemoFiles, Shape, costly, costly_pair
+from baton_reasoning.core.demo_pair.sparse_file import SparseFile
 from baton_reasoning.core.engines.open import EngineFactory, open_engine
 from baton_reasoning.core.models.gguf_format import read_raw
 from baton_reasoning.core.models.options import DemoModel, LoadOptions, LocalChoices
 from baton_reasoning.core.run import Pair, ask, run
 from baton_reasoning.core.thinking.trace import Trace
+from tests.fakes.full_disk import a_full_disk
 
 MB = 10**6
 
@@ -58,19 +66,15 @@ def test_all_that_a_header_says_but_the_shape_stays(tmp_path):
 
 def test_files_are_made_once_and_again_if_they_are_damaged(tmp_path):
     demo = DemoFiles(tmp_path)
-    assert demo.missing
-    assert demo.make() == ""
-    assert not DemoFiles(tmp_path).missing
-    with demo.path(DemoModel.LARGE).open("r+b") as file:
-        file.seek(200 * MB)
-        file.write(b"?")
-    assert DemoFiles(tmp_path).missing
-    assert demo.make() == ""
-    assert not DemoFiles(tmp_path).missing
+    for _ in range(2):
+        assert demo.missing
+        assert demo.make() == ""
+        assert not DemoFiles(tmp_path).missing
+        os.truncate(demo.path(DemoModel.LARGE), 200 * MB)
     assert {path.name for path in tmp_path.iterdir()} == {demo.path(model).name for model in DemoModel}
 
 
-def test_without_room_the_tiny_pair_runs_and_a_sentence_says_why(tmp_path):
+def test_without_room_and_in_tests_the_tiny_pair_runs_and_a_sentence_says_why(tmp_path, monkeypatch):
     folder = tmp_path / "cache"
     folder.write_text("a file, where a folder should be", encoding="utf-8")
     demo = DemoFiles(folder)
@@ -79,13 +83,9 @@ def test_without_room_the_tiny_pair_runs_and_a_sentence_says_why(tmp_path):
     assert "tiny models, which are equally fast" in trouble
     assert str(folder) in trouble
     assert [demo.path(model) for model in DemoModel] == [SMALL_MODEL, LARGE_MODEL]
-
-
-def test_tests_run_the_tiny_pair(tmp_path, monkeypatch):
     monkeypatch.setenv(SWITCH, "tiny")
-    demo = DemoFiles(tmp_path)
-    assert not demo.missing
-    assert demo.path(DemoModel.LARGE) == LARGE_MODEL
+    assert not DemoFiles(tmp_path).missing
+    assert DemoFiles(tmp_path).path(DemoModel.LARGE) == LARGE_MODEL
 
 
 @pytest.mark.slow
@@ -98,22 +98,11 @@ def test_a_costly_model_is_the_demo_model_on_one_thread(tmp_path):
         return LocalChoices(LoadOptions(context=512))
 
     with closing(open_engine(DemoModel.SMALL, EngineFactory(local=choices, demo=lambda _: copy))) as engine:
-        assert engine.card.source is DemoModel.SMALL
-        assert engine.card.path == copy
-        assert engine.card.chosen_file == SMALL_MODEL
-        assert engine.card.placement is not None
-        assert engine.card.placement.threads == 1
+        card = engine.card
+        assert (card.source, card.path, card.chosen_file) == (DemoModel.SMALL, copy, SMALL_MODEL)
+        assert card.placement
+        assert card.placement.threads == 1
     assert asked == [SMALL_MODEL], "what a person chose for the demo model holds for its copy"
-
-
-def opened(demo: DemoFiles) -> Iterator[Pair]:
-    """Open the pair as the window does."""
-    factory = EngineFactory(local=lambda _: LocalChoices(LoadOptions(context=1024)), demo=demo.path)
-    with (
-        closing(open_engine(DemoModel.SMALL, factory)) as small,
-        closing(open_engine(DemoModel.LARGE, factory)) as large,
-    ):
-        yield Pair(small, large)
 
 
 @pytest.mark.long
@@ -124,10 +113,112 @@ def test_an_answer_of_each_kind_is_that_of_the_tiny_pair_within_500_mb(tmp_path,
     costly_files = DemoFiles(tmp_path)
     assert costly_files.make() == ""
     monkeypatch.setenv(SWITCH, "tiny")
-    for files in (DemoFiles(tmp_path), costly_files):
-        for pair in opened(files):
-            arms = arms_of(["small", "baton", "large"], DEMO_SETTINGS)
+    for files in (DemoFiles(tmp_path), costly_files):  # opened as the window does
+        factory = EngineFactory(local=lambda _: LocalChoices(LoadOptions(context=1024)), demo=files.path)
+        with (
+            closing(open_engine(DemoModel.SMALL, factory)) as small,
+            closing(open_engine(DemoModel.LARGE, factory)) as large,
+        ):
+            pair, arms = Pair(small, large), arms_of(["small", "baton", "large"], DEMO_SETTINGS)
             texts.append([Trace.of(run(pair, ask(problem.text, arm.settings), arm.settings)).text for arm in arms])
             memory.append(sum(child.memory_info().rss for child in psutil.Process().children(recursive=True)))
     assert texts[0] == texts[1]
     assert memory[1] - memory[0] < 500 * MB, "what both models add to the tiny pair's processes"
+
+
+# Files with holes
+
+MIB = 2**20
+PIECES = ((0, b"head"), (3 * MIB, bytes(range(256)) * 64), (9 * MIB + 5, b"tail"))
+SIZE = 12 * MIB
+
+
+@pytest.fixture
+def file(tmp_path):
+    return SparseFile(tmp_path / "folder" / "large.gguf", PIECES, SIZE)
+
+
+def test_what_lies_between_the_pieces_is_zero_and_takes_no_room(file):
+    assert not file.is_whole
+    content = file.make().read_bytes()
+    assert file.is_whole
+    expected = bytearray(SIZE)
+    for start, data in PIECES:
+        expected[start : start + len(data)] = data
+    assert content == expected
+    if sys.platform != "win32":
+        assert file.path.stat().st_blocks * 512 < MIB
+
+
+def flip_a_bit(path: Path, position: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(position)
+        byte = file.read(1)[0]
+        file.seek(position)
+        file.write(bytes([byte ^ 1]))
+
+
+@pytest.mark.parametrize("knows_holes", [True, False])
+def test_damage_is_noticed_and_mended_and_a_whole_file_stays_as_it_is(file, knows_holes, monkeypatch):
+    if not knows_holes:
+        monkeypatch.delattr(os, "SEEK_DATA", raising=False)
+    good = file.make().read_bytes()
+    damaged = (1, 3 * MIB + 77, 3 * MIB - 1, 2 * MIB + 4321, SIZE - 1)  # in pieces, beside one, and in holes
+    damages: list[partial[None]] = [partial(flip_a_bit, file.path, position) for position in damaged]
+    damages += [partial(os.truncate, file.path, size) for size in (0, SIZE - 1, SIZE + 1)]
+    for damage in damages:
+        damage()
+        assert not file.is_whole
+        before = file.make().stat()
+        assert file.path.read_bytes() == good
+        after = file.make().stat()
+        assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+
+
+@pytest.mark.parametrize("before", [[], [b"damaged"]])
+def test_a_full_disk_leaves_what_was_there(file, before):
+    for content in before:
+        file.make().write_bytes(content)
+    with a_full_disk(MIB), pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
+        file.make()
+    assert [path.read_bytes() for path in file.path.parent.iterdir()] == before
+    file.make()  # once there is room again
+    assert file.is_whole
+
+
+def test_what_is_in_the_way_is_an_error(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "file" / "inside", tmp_path / "folder"):
+        with pytest.raises(OSError, match=re.escape(tmp_path.name)):
+            SparseFile(path, PIECES, SIZE).make()
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "folder"}
+
+
+def test_many_that_make_it_at_once_end_with_one_whole_file(file):
+    makers = 6
+    barrier = Barrier(makers)
+
+    def make() -> bool:
+        barrier.wait()
+        file.make()
+        return file.is_whole
+
+    with ThreadPoolExecutor(makers) as pool:
+        assert all(made.result() for made in [pool.submit(make) for _ in range(makers)])
+    assert [path.name for path in file.path.parent.iterdir()] == ["large.gguf"]
+
+
+class Overtaken(SparseFile):
+    """Another program makes the file while this one writes."""
+
+    def _write(self, file: BinaryIO) -> None:
+        super()._write(file)
+        SparseFile(self.path, self.pieces, self.size).make()
+        self.path.with_name("other").hardlink_to(self.path)
+
+
+def test_a_file_that_another_window_has_loaded_is_not_replaced(file):
+    made = Overtaken(file.path, file.pieces, file.size).make()
+    assert made.samefile(file.path.with_name("other"))
+    assert len(list(made.parent.iterdir())) == 2

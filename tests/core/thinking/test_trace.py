@@ -68,8 +68,7 @@ from baton_reasoning.core.thinking.trace_json import (
     trace_to_json,
 )
 from tests.core.thinking.running import LARGE, SMALL, keywords, run
-from tests.fakes.charging import ChargingEngine, ChargingSession
-from tests.fakes.scripted import QUESTION, ScriptedEngine
+from tests.fakes.scripted import QUESTION, ChargingEngine, ChargingSession, ScriptedEngine
 
 
 @pytest.fixture

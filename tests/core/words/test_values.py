@@ -1,16 +1,27 @@
-"""What values say in words, for answers whose values are known exactly."""
+"""What is said of a step, and what values say in words, for answers whose values are known exactly."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.thinking.events import PlaceOutcomes, ValuesEstimated
+from baton_reasoning.core.thinking import reasons
+from baton_reasoning.core.thinking.cues import Category, Cue
+from baton_reasoning.core.thinking.events import (
+    PlaceOutcomes,
+    TakeoverStarted,
+    TextDiscarded,
+    TextInserted,
+    TokenWritten,
+    ValuesEstimated,
+    WriteStarted,
+)
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import StepValues, TextPlace, places_of
+from baton_reasoning.core.words.steps import step_sentence
 from baton_reasoning.core.words.values import (
     gain_text,
     notable_changes,
@@ -23,29 +34,24 @@ from baton_reasoning.core.words.values import (
 from tests.core.thinking.running import keywords, run
 from tests.fakes.valued import RESCUED, STEP, a_valued_run
 
-STEPS = 9
 RIGHT, WRONG = "1" * 16, "0" * 16
 
 
 def steps_alone() -> Trace:
     """Nine steps of the small model: “1 + 1 = 2.” and so on."""
-    return run(Never(), small=["\n\n".join(f"{n} + {n} = {2 * n}." for n in range(1, STEPS + 1))]).trace
+    return run(Never(), small=["\n\n".join(f"{n} + {n} = {2 * n}." for n in range(1, 10))]).trace
 
 
-def with_values(trace: Trace, outcomes: list[str], ends_right: bool | None = None, **fields: object) -> StepValues:
+def with_values(trace, outcomes, ends_right=None, **fields: Any):
     """The values of the text's places in order; an empty string for a place that was not valued."""
     places = tuple(
         PlaceOutcomes(place.position, found, place.replaced)
         for place, found in zip(places_of(trace), outcomes, strict=False)
         if found
     )
-    arguments: dict[str, object] = {"writer": "small", "model": "Small", "target": "12", "is_expected": True} | fields
-    trace.apply(
-        ValuesEstimated(0.0, length=trace.length, limit=99, places=places, ends_right=ends_right, **arguments)  # type: ignore[arg-type]
-    )
-    values = StepValues.of(trace)
-    assert values
-    return values
+    fields = {"writer": "small", "model": "Small", "target": "12", "is_expected": True, **fields}
+    trace.apply(ValuesEstimated(0.0, length=trace.length, limit=99, places=places, ends_right=ends_right, **fields))
+    return StepValues.of(trace)
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.0, ".00"), (0.944, ".94"), (0.999, "1.00"), (1.0, "1.00")])
@@ -53,7 +59,7 @@ def test_a_value_has_no_leading_zero(value, text):
     assert value_text(value) == text
 
 
-def test_a_wrong_answer_names_its_loss_and_what_else_is_beyond_chance():
+def test_a_wrong_answer_names_its_loss_and_what_else_is_beyond_chance_at_most_five_of_it():
     trace = steps_alone()
     values = with_values(trace, [RIGHT, RIGHT, WRONG, RIGHT, WRONG], ends_right=False)
     assert value_sentences(trace, values) == [
@@ -61,12 +67,8 @@ def test_a_wrong_answer_names_its_loss_and_what_else_is_beyond_chance():
         "The turn: step 3: 3 + 3 = 6.",
         "Also beyond chance: ▼ step 4 (1.00 → .00)",
     ]
-
-
-def test_many_changes_are_counted():
-    trace = steps_alone()
-    values = with_values(trace, [RIGHT, WRONG] * 4 + [RIGHT], ends_right=True)
-    assert value_sentences(trace, values)[2].endswith(", and 1 more")
+    many = with_values(trace, [RIGHT, WRONG] * 4 + [RIGHT], ends_right=True)
+    assert value_sentences(trace, many)[2].endswith(", and 1 more")
 
 
 def test_between_places_without_values_the_steps_are_named_and_none_is_marked():
@@ -120,11 +122,7 @@ def test_agreement_is_called_so_at_each_place():
 
 @pytest.mark.parametrize(
     ("writer", "text"),
-    [
-        ("small", "● Small alone."),
-        ("large", "◆ Small alone."),
-        ("policy", "Small by the run’s policy."),
-    ],
+    [("small", "● Small alone."), ("large", "◆ Small alone."), ("policy", "Small by the run’s policy.")],
 )
 def test_who_wrote_how_many_continuations(writer, text):
     trace = steps_alone()
@@ -132,33 +130,73 @@ def test_who_wrote_how_many_continuations(writer, text):
     assert said == f"Share of continuations that end in 12: 16 to 32 from each of 2 places, by {text}"
 
 
-def said(right: Mapping[TextPlace, int], *, is_expected: bool = True) -> list[str]:
+def said(right, is_expected=True):
     trace = a_valued_run(right, is_expected=is_expected)
     values = StepValues.of(trace)
     assert values
     return value_sentences(trace, values)
 
 
-def test_the_turn_and_the_large_models_part_are_named():
-    assert said(RESCUED) == [
-        "The turn: step 2: Step 1 goes on.",
-        "large wrote 43%, brought 100% of the gain",
-    ]
-
-
-def test_what_lowered_the_value_is_lost_only_where_the_answer_was_likely_before():
-    assert said({TextPlace(0): 16, TextPlace(STEP): 1}) == ["Lost at step 1: Step 0 goes on."]
-    assert said({TextPlace(0): 16, TextPlace(STEP): 9}) == ["Fell most at step 1: Step 0 goes on."]
-    assert said({TextPlace(0): 16, TextPlace(2 * STEP): 0}) == ["Lost at steps 1 to 2"]
-
-
-def test_a_rise_without_a_takeover_is_a_turn_too():
-    sentences = said({TextPlace(0): 0, TextPlace(STEP): 16})
-    assert sentences == ["The turn: step 1: Step 0 goes on.", "large wrote 43%, brought 0% of the gain"]
+def test_the_turn_the_loss_and_the_large_models_part_are_named():
+    large_wrote = "large wrote 43%, brought"
+    assert said(RESCUED) == ["The turn: step 2: Step 1 goes on.", f"{large_wrote} 100% of the gain"]
+    without_takeover = said({TextPlace(0): 0, TextPlace(STEP): 16})
+    assert without_takeover == ["The turn: step 1: Step 0 goes on.", f"{large_wrote} 0% of the gain"]
     assert said({TextPlace(0): 0, TextPlace(STEP): 7})[0].startswith("Rose most at step 1")
+    assert said({TextPlace(0): 16, TextPlace(STEP): 1}) == ["Lost at step 1: Step 0 goes on."]
+    assert said({TextPlace(0): 16, TextPlace(STEP): 9}) == ["Fell most at step 1: Step 0 goes on."], "likely still"
+    assert said({TextPlace(0): 16, TextPlace(2 * STEP): 0}) == ["Lost at steps 1 to 2"]
 
 
 def test_agreement_is_said_to_be_no_proof_and_chance_to_be_chance():
     agreement, chance = said({TextPlace(0): 8, TextPlace(STEP): 9}, is_expected=False)
     assert agreement.endswith("this answer's own, 4, which is no proof that it is right.")
     assert chance == "No step changed the value beyond chance."
+
+
+# Sentences about steps
+
+HOLD_ON = Cue("Hold on", Category.REFLECTION, 0, 7)
+
+
+def by_small(text):
+    return [WriteStarted(0.0, Author.SMALL, None, 0), TokenWritten(0.0, Author.SMALL, 1, text, ends_step=True)]
+
+
+def by_large(texts, reason, cue=None, replaced=""):
+    """A takeover of these steps, after a first step of the small model."""
+    first = "So 284 + 27 = 211.\n\n"
+    discarded = [TextDiscarded(0.0, len(first), replaced, 1)] if replaced else []
+    written = [TokenWritten(0.0, Author.LARGE, 1, text, ends_step=True) for text in texts]
+    begun = [TakeoverStarted(0.0, reason, cue, 40, len(first)), WriteStarted(0.0, Author.LARGE, reason, len(first))]
+    return [*by_small(first), *discarded, *begun, *written]
+
+
+@pytest.mark.parametrize(
+    ("events", "sentence"),
+    [
+        (by_small("So it is."), "The small model wrote this step."),
+        ([TextInserted(0.0, "99999.", "edited", Author.PERSON)], "You edited this step."),
+        ([TextInserted(0.0, "</think>", reasons.BUDGET.id)], "Baton inserted this text: reasoning budget used up."),
+        ([TokenWritten(0.0, Author.LARGE, 1, "So it is.")], "The large model wrote this step."),
+        (by_large(["All of it."], reasons.LARGE_ONLY.id), "The large model wrote this step."),
+        (
+            by_large(["Hold on, 284 + 27 = 311."], "reflection", HOLD_ON, "Hold on, so"),
+            "The large model took over at “Hold on” and corrected 211 to 311.",
+        ),
+        (
+            by_large(["Hold on, 284 + 27 = 211."], "reflection", HOLD_ON, "Hold on, so"),
+            "The large model took over at “Hold on” and repeated what stood there.",
+        ),
+        (by_large(["Something else."], "reflection", HOLD_ON), "The large model took over at “Hold on”."),
+        (by_large(["Something else."], "random"), "The large model took over."),
+        (by_large(["Something else."], reasons.PERSON.id), "The large model took over because you asked for it."),
+        (by_large(["Hold on.\n\n", "Something else."], "reflection", HOLD_ON), "The large model went on."),
+    ],
+)
+def test_a_sentence_says_who_wrote_a_step_and_to_what_effect(events, sentence):
+    trace = Trace.of(events)
+    assert step_sentence(trace, trace.pieces[-1]) == sentence
+    trace.pieces[-1].in_answer = True
+    if "this step" in sentence:
+        assert step_sentence(trace, trace.pieces[-1]) == sentence.replace("this step", "this part of the answer")

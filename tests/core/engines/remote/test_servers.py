@@ -41,8 +41,20 @@ from baton_reasoning.core.models.options import ModelOverrides, ServerUrls, TagS
 from baton_reasoning.core.run import Pair, ask, run
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.engines.remote.conftest import GREEDY, HURRIED, OPTIONS, QUESTION, foreign, opened, stop, text
-from tests.fakes.faulty_router import FAILED, FaultyRouter
-from tests.fakes.faulty_server import Answer, FaultyServer, about, end, error, hold, progress, redirect, stream, token
+from tests.fakes.faulty_server import (
+    FAILED,
+    Answer,
+    FaultyRouter,
+    FaultyServer,
+    about,
+    end,
+    error,
+    hold,
+    progress,
+    redirect,
+    stream,
+    token,
+)
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions, knows
 
 ANSWER = stream(token("a", 1), end(1))
