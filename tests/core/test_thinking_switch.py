@@ -22,7 +22,7 @@ from baton_reasoning.core.models.options import NO_OVERRIDES, DemoModel, LoadOpt
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.trace import Trace
-from tests.core.engines.test_templates import QWEN3, R1
+from tests.core.engines.test_shared import QWEN3, R1
 from tests.core.models.gguf_builder import values_of_a_llama, write_gguf
 from tests.fakes.faulty_server import about
 from tests.fakes.scripted import THINK, ScriptedEngine

@@ -155,17 +155,6 @@ def test_a_device_that_stays_full_after_memory_ran_out_moves_the_model_to_the_cp
         assert gpu.used_bytes == 0, "nothing of the attempts that failed stays on the device"
 
 
-def test_a_device_that_shrank_when_memory_ran_out_keeps_the_layers_that_fit(gpu, smollm2):
-    with loaded(smollm2, ON_THE_GPU) as engine:
-        as_asked = layers_on_gpu(engine)
-        gpu.has_mib(100)  # for the process that is started next
-        gpu.refuses_memory()
-        written_after_a_longer_text(engine)
-        assert 0 < layers_on_gpu(engine) < as_asked
-        assert fallback(engine)
-        assert gpu.used_bytes <= 100 * MIB
-
-
 # Lost ----------------------------------------------------------------------------------------------------------------
 
 

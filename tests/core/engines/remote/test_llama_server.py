@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from baton_reasoning.core.engines.base import Message, Passing, Session, Stop
+from baton_reasoning.core.engines.base import Message, Passing, Stop
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.open import share_vocabulary
@@ -250,10 +250,6 @@ def recurrent(request, tmp_path_factory):
         yield engine
 
 
-def size(engine: LlamaServerEngine, session: Session, body: list[Part]) -> int:
-    return session.prompt_tokens + token_count(engine, "".join(part.text for part in body))
-
-
 @pytest.mark.slow
 def test_of_a_recurrent_model_the_finished_steps_alone_are_prefetched(recurrent):
     report = try_connection(recurrent.address)
@@ -264,8 +260,8 @@ def test_of_a_recurrent_model_the_finished_steps_alone_are_prefetched(recurrent)
         prefetched(session, FINISHED)
         session.prefetch([*FINISHED, *LOOKAHEAD])
         items = list(session.write([*FINISHED, *OTHER], 4, seed=1))
-        expected = size(recurrent, session, FINISHED) - CHECKPOINT
-    assert handoff(items).reused >= expected
+        finished = session.prompt_tokens + token_count(recurrent, "".join(part.text for part in FINISHED))
+    assert handoff(items).reused >= finished - CHECKPOINT
     assert handoff(items).prefilled <= token_count(recurrent, "QRSTUVWX") + CHECKPOINT
 
 
@@ -314,19 +310,18 @@ def drafting(smollm2):
         yield engine
 
 
-def test_at_temperature_0_a_draft_changes_nothing_and_is_counted(engine, drafting):
+def test_at_temperature_0_a_draft_changes_nothing_is_counted_and_has_no_probability_rather_than_a_false_one(
+    engine, drafting
+):
     assert drafting.card.drafting in ("draft-simple", "unknown"), "builds before 2026 do not tell"
     with closing(engine.open(QUESTION, GREEDY)) as plain, closing(drafting.open(QUESTION, GREEDY)) as drafted:
-        assert text(drafted.write([], 40, seed=1)) == text(plain.write([], 40, seed=1))
+        items = list(drafted.write([], 40, seed=1, alternatives=3))
+        assert text(items) == text(plain.write([], 40, seed=1))
         cost = drafted.usage.cost
         assert cost.written == 40
         assert 20 < cost.accepted == cost.drafted < 40, "it agrees with itself"
         assert (plain.usage.cost.drafted, plain.usage.cost.accepted) == (0, 0)
-
-
-def test_a_drafted_token_has_no_probability_rather_than_a_false_one(drafting):
-    with closing(drafting.open(QUESTION, GREEDY)) as session:
-        first, *later = tokens(session.write([], 12, seed=1, alternatives=3))
+    first, *later = tokens(items)
     assert len(first.alternatives) == 3
     assert any(token.logprob is None for token in later)
     assert all(token.alternatives for token in later if token.logprob is not None)
