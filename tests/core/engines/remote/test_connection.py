@@ -173,6 +173,8 @@ def test_a_server_that_is_silent_to_a_short_question_and_then_to_the_long_one_is
     assert events_of(*arrived_meanwhile) == ["Notice", "Token", "Notice", "StreamEnd"]
     with pytest.raises(EngineLost, match="not even a short question"):
         events_of(Signal.SILENCE, Signal.SILENCE)
+    server.routes["/v1/models"] = error(400, "no such page")
+    assert events_of(Signal.SILENCE, Signal.SILENCE, end) == ["Notice", "Notice", "StreamEnd"], "it answers"
 
 
 # Retries
