@@ -1,22 +1,12 @@
 """Models on a GPU: found, fitted, used, short of memory, lost. The device is software, made small by a layer."""
 
 import threading
-from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
-from baton_reasoning.core.engines.base import (
-    Conversation,
-    End,
-    Message,
-    PrefillProgress,
-    Stop,
-    Token,
-    WriteItem,
-)
+from baton_reasoning.core.engines.base import Conversation, End, Message, PrefillProgress, Stop, Token, WriteItem
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.models.devices import DeviceKind, find_devices
 from baton_reasoning.core.models.fit import estimate, fit
@@ -33,7 +23,7 @@ ON_THE_CPU = LoadOptions(context=1024, threads=1, gpu_layers=0)
 ON_THE_GPU = LoadOptions(context=1024, threads=1)
 
 
-def loaded(path: Path, options: LoadOptions) -> closing[LocalEngine]:
+def loaded(path, options):
     return closing(LocalEngine(path, options))
 
 
@@ -41,7 +31,7 @@ LONG = 240
 """Tokens that no process has written before its first one is read."""
 
 
-def written(engine: LocalEngine, tokens: int = 24, after: Callable[[int], object] = lambda _: None) -> list[WriteItem]:
+def written(engine, tokens=24, after=lambda _: None):
     """What a model writes on one problem, greedily; `after` is called with the number of each token."""
     items: list[WriteItem] = []
     with closing(engine.open(PROBLEM, GREEDY)) as session:

@@ -20,13 +20,7 @@ from baton_reasoning.core.engines.base import Alternative, Message, first_tokens
 from baton_reasoning.core.engines.body import Author, Body, Part, bytes_before, parts_before, rendered_runs
 from baton_reasoning.core.engines.random_numbers import number_at, stream_of
 from baton_reasoning.core.engines.remote.protocol import judgement_of
-from baton_reasoning.core.engines.templates import (
-    LONGEST_TEMPLATE,
-    RENDERER,
-    has_switch,
-    render_prompt,
-    render_template,
-)
+from baton_reasoning.core.engines.templates import LONGEST_TEMPLATE, has_switch, render_prompt, render_template
 from baton_reasoning.core.engines.usage import MOST_COUNTED, MOST_MEASURED, Cap, Prices, RequestUsage, Usage, UsageMeter
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.models.catalog import families, family_of
@@ -340,17 +334,17 @@ def test_a_template_that_never_ends_is_stopped_and_the_next_one_is_rendered(monk
         render_template(LOOP, {})
     monkeypatch.undo()
     assert render_template("{{ a }}", {"a": 1}) == "1"
-    process = RENDERER.pid
+    process = templates.RENDERER.pid
     with pytest.raises(EngineRefused, match="did not finish within"):
         render_template(LOOP, {})
-    assert RENDERER.pid == process, "it was not tried again"
+    assert templates.RENDERER.pid == process, "it was not tried again"
 
 
 def test_a_renderer_that_does_not_start_is_no_fault_of_the_template(monkeypatch):
     def no_process(_: object) -> None:
         raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
 
-    RENDERER.kill()
+    templates.RENDERER.kill()
     with monkeypatch.context() as patched:
         patched.setattr(child_process, "start_shielded", no_process)
         with pytest.raises(EngineRefused, match="did not start: Resource temporarily"):
@@ -362,7 +356,7 @@ def test_a_renderer_that_does_not_start_is_no_fault_of_the_template(monkeypatch)
 def test_a_template_that_loops_ends_also_if_the_program_is_killed():
     """Nobody is left to kill its process then, so it has limits of its own."""
     render_template("", {})
-    process = psutil.Process(RENDERER.pid)
+    process = psutil.Process(templates.RENDERER.pid)
     seconds, _ = process.rlimit(psutil.RLIMIT_CPU)
     assert 0 < seconds <= sum(process.cpu_times()[:2]) + 2 * templates.SECONDS + 2
     assert process.rlimit(psutil.RLIMIT_AS)[0] == templates.MEMORY
@@ -370,11 +364,11 @@ def test_a_template_that_loops_ends_also_if_the_program_is_killed():
 
 def test_one_process_renders_for_many_threads_at_once():
     assert render_template("{{ a }}!", {"a": "hello"}) == "hello!"
-    process = RENDERER.pid
+    process = templates.RENDERER.pid
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda number: render_template("{{ n }}", {"n": number}), range(8)))
     assert found == [str(number) for number in range(8)]
-    assert RENDERER.pid == process
+    assert templates.RENDERER.pid == process
 
 
 def test_half_a_character_in_a_template_is_replaced():

@@ -7,7 +7,6 @@ import sys
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,30 +14,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from baton_reasoning.core.demo_pair import SMALL_MODEL, DemoProblem, held_out_problems
-from baton_reasoning.core.engines.base import (
-    Conversation,
-    End,
-    Handoff,
-    Judgement,
-    Message,
-    Passing,
-    PrefillProgress,
-    Stop,
-    Token,
-)
+from baton_reasoning.core.engines.base import End, Handoff, Judgement, Message, Passing, PrefillProgress, Stop, Token
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.local.llama import CHUNK, Llama
 from baton_reasoning.core.errors import ContextFull, EngineRefused, ModelFileError
-from baton_reasoning.core.models.options import (
-    KvType,
-    LoadOptions,
-    ModelOverrides,
-    Sampling,
-    Switch,
-    TagSource,
-    ThinkingTags,
-)
+from baton_reasoning.core.models.options import KvType, LoadOptions, ModelOverrides, Sampling, Switch, TagSource
 from tests.bench.generated import f32_copy
 from tests.core.engines.local.conftest import (
     GREEDY,
@@ -52,7 +33,7 @@ from tests.core.engines.local.conftest import (
     write,
 )
 
-DEMO: Conversation = (Message("user", DemoProblem(60_836).question),)
+DEMO = (Message("user", DemoProblem(60_836).question),)
 """Its answer has some 200 tokens, and the demo's models need a second for them."""
 IS_IT_RIGHT = "\n\nIs that right? Answer:"
 pytestmark = pytest.mark.real_models
@@ -62,10 +43,9 @@ def test_the_card_says_what_the_model_is_and_tags_that_a_person_set_open_the_thi
     card = small_engine.card
     assert (card.architecture, card.quantisation, card.context) == ("llama", "Q4_1", 2048)
     assert card.vocabulary != large_engine.card.vocabulary
-    tags = ThinkingTags("<reasoning>", "</reasoning>")
-    overrides = ModelOverrides(tags=TagSource.OTHER, opening=tags.opening, closing=tags.closing)
+    overrides = ModelOverrides(tags=TagSource.OTHER, opening="<reasoning>", closing="</reasoning>")
     with closing(LocalEngine(card.path, LoadOptions(context=256, threads=1), overrides)) as engine:
-        assert engine.card.thinking == tags
+        assert engine.card.thinking == overrides.thinking_tags(None)
         assert engine.render(QUESTION, thinks=True)[-1].text.endswith("<|im_start|>assistant\n<reasoning>\n")
 
 
@@ -123,9 +103,9 @@ def test_any_text_reaches_a_model_unchanged(small_engine, large_engine, text):
 @pytest.mark.parametrize("parallel", [1, 8])
 def test_many_at_once_write_what_each_would_alone_also_where_they_take_turns(parallel):
     problems = islice(held_out_problems(4), 8)
-    questions: list[Conversation] = [(Message("user", problem.question),) for problem in problems]
+    questions = [(Message("user", problem.question),) for problem in problems]
 
-    def solve(question: Conversation) -> list[int | None]:
+    def solve(question):
         with closing(demo.open(question, GREEDY)) as session:
             body = Body()
             return [id for _ in range(2) for id in ids(write(session, body, limit=40))]
@@ -140,9 +120,9 @@ def test_many_at_once_write_what_each_would_alone_also_where_they_take_turns(par
 # Reuse of what the cache holds of earlier texts ----------------------------------------------------------------------
 
 STORY = "A farmer has 17 sheep, sells 4 of them, and buys 9 more at the market in the next town. " * 7
-FIRST: Conversation = (Message("user", f"{STORY} How many sheep are there now?"),)
-SECOND: Conversation = (Message("user", f"{STORY} How many legs do they have?"),)
-SHORT: Conversation = (Message("user", "What is 3 and 4?"),)
+FIRST = (Message("user", f"{STORY} How many sheep are there now?"),)
+SECOND = (Message("user", f"{STORY} How many legs do they have?"),)
+SHORT = (Message("user", "What is 3 and 4?"),)
 WARM = Sampling()
 
 
@@ -156,7 +136,7 @@ WARM = Sampling()
     ],
 )
 def test_the_same_seed_writes_the_same_with_and_without_reuse(model, parallel, request):
-    path: Path = request.getfixturevalue(model)
+    path = request.getfixturevalue(model)
     options = LoadOptions(context=1024, threads=1, parallel=parallel)
     with closing(LocalEngine(path, options)) as engine:
         without = write(engine.open(SECOND, WARM), Body(), limit=6, seed=5)
@@ -181,12 +161,12 @@ def test_the_same_seed_writes_the_same_with_and_without_reuse(model, parallel, r
 
 @pytest.fixture(scope="module", params=["smollm2", pytest.param("gemma", marks=pytest.mark.long)])
 def engine(request):
-    path: Path = request.getfixturevalue(request.param)
+    path = request.getfixturevalue(request.param)
     with closing(LocalEngine(path, LoadOptions(context=1024, threads=1, parallel=2))) as engine:
         yield engine
 
 
-def turn(engine: LocalEngine, conversation: Conversation, *, exact: bool = False) -> tuple[Handoff, str, int]:
+def turn(engine, conversation, *, exact=False):
     """Let a model answer; return the handoff, the answer, and the tokens of prompt and answer."""
     with closing(engine.open(conversation, WARM)) as session:
         if exact:
@@ -195,12 +175,12 @@ def turn(engine: LocalEngine, conversation: Conversation, *, exact: bool = False
         return handoff(items), body.text, session.prompt_tokens + len(ids(items))
 
 
-def followed_by(conversation: Conversation, answer: str) -> Conversation:
+def followed_by(conversation, answer):
     return (*conversation, Message("assistant", answer), Message("user", "And 5 and 6?"))
 
 
 def test_a_follow_up_reads_its_question_and_nothing_that_was_written_of_two_conversations_in_turn(engine):
-    firsts: tuple[Conversation, ...] = (SHORT, (Message("user", "Name three colours of the sea."),))
+    firsts = (SHORT, (Message("user", "Name three colours of the sea."),))
     for first, (_, answer, tokens) in zip(firsts, [turn(engine, first) for first in firsts], strict=True):
         read, _, _ = turn(engine, followed_by(first, answer))
         assert tokens - 2 <= read.reused <= tokens, "a last token may not have been decoded, or a blank left out"

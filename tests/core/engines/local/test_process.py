@@ -8,12 +8,10 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
 from unittest.mock import MagicMock, Mock
 
 import psutil
@@ -28,7 +26,7 @@ from baton_reasoning.core.engines.local import engine as local_engine
 from baton_reasoning.core.engines.local import placement, worker
 from baton_reasoning.core.engines.local import process as model_process
 from baton_reasoning.core.engines.local.engine import REPLACED, LocalEngine
-from baton_reasoning.core.engines.local.messages import Tokenize, WorkerOptions
+from baton_reasoning.core.engines.local.messages import Tokenize
 from baton_reasoning.core.engines.local.process import ModelProcess, RestartPolicy
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost
 from baton_reasoning.core.models.options import LoadOptions, Sampling
@@ -76,7 +74,7 @@ def death_of(engine: LocalEngine) -> EngineLost:
     return lost.value
 
 
-def cancelled(_: float) -> NoReturn:
+def cancelled(_):
     raise Cancelled
 
 
@@ -96,7 +94,7 @@ def garble_a_request(engine: LocalEngine) -> None:
     engine.process._connection.send_bytes(b"garbage")
 
 
-def garble_a_reply(_: LocalEngine) -> NoReturn:
+def garble_a_reply(_):
     raise pickle.UnpicklingError
 
 
@@ -224,7 +222,7 @@ def test_a_reload_keeps_nobody_else_waiting(engine, monkeypatch):
     begun, may_go_on = threading.Event(), threading.Event()
 
     class Slow(model_process.ModelProcess):
-        def __init__(self, options: WorkerOptions, on_progress: Callable[[float], object]) -> None:
+        def __init__(self, options, on_progress):
             begun.set()
             assert may_go_on.wait(PATIENCE)
             super().__init__(options, on_progress)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -116,7 +115,7 @@ def test_a_cut_ends_one_request_and_a_halt_all(connection):
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_answer_that_could_not_be_read_for_any_reason_is_not_taken_for_a_complete_one(connection):
-    def read(_: object) -> Iterator[object]:
+    def read(_):
         yield 1
         raise RuntimeError
 

@@ -12,16 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.engines.base import (
-    End,
-    Handoff,
-    Judgement,
-    PrefillProgress,
-    Scores,
-    Session,
-    Stop,
-    WriteItem,
-)
+from baton_reasoning.core.engines.base import End, Handoff, Judgement, PrefillProgress, Scores, Session, Stop, WriteItem
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.remote import connection
 from baton_reasoning.core.engines.remote.connection import RetryPolicy, ServerAddress

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -31,22 +32,11 @@ from baton_reasoning.core.engines.remote.protocol import (
 )
 from baton_reasoning.core.errors import ContextFull, EngineError, EngineLost, EngineRefused
 from baton_reasoning.core.models.options import Sampling
-from tests.core.engines.remote.conftest import (
-    HURRIED,
-    OPTIONS,
-    QUESTION,
-    as_parts,
-    foreign,
-    handoff,
-    opened,
-    stop,
-    text,
-    tokens,
-)
+from tests.core.engines.remote.conftest import OPTIONS, QUESTION, as_parts, foreign, handoff, opened, stop, text, tokens
 from tests.fakes.faulty_server import Answer, FaultyServer, Wire, about, error, event, raw, stream
 
 TEMPLATE = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}assistant: <think>\n"
-TEMPLATED = RemoteOptions(HURRIED, template=TEMPLATE)
+TEMPLATED = replace(OPTIONS, template=TEMPLATE)
 RENDERED = f"user: {QUESTION[0].content}\nassistant: <think>"
 
 

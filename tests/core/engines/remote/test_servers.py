@@ -26,13 +26,7 @@ from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptio
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, tokenize
 from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
 from baton_reasoning.core.engines.remote.protocol import PROBE, ServedModel
-from baton_reasoning.core.engines.remote.servers import (
-    ConnectionReport,
-    ServerPool,
-    Severity,
-    open_server,
-    try_connection,
-)
+from baton_reasoning.core.engines.remote.servers import ServerPool, Severity, open_server, try_connection
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.engines.usage import Cap, Prices, Usage
 from baton_reasoning.core.errors import Cancelled, EngineLost, EngineRefused
@@ -47,11 +41,11 @@ from tests.servers.llama_server import KEY, LlamaServer, ServerOptions, knows
 ANSWER = stream(token("a", 1), end(1))
 
 
-def report_of(url: str, options: RemoteOptions = OPTIONS, **access: Any) -> ConnectionReport:
+def report_of(url, options=OPTIONS, **access):
     return try_connection(ServerAddress(url, KEY, ServerAccess(**access)), options)
 
 
-def texts(report: ConnectionReport) -> list[str]:
+def texts(report):
     return [finding.text for finding in report.findings]
 
 
