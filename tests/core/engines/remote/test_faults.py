@@ -16,7 +16,7 @@ from baton_reasoning.core.engines.base import End, Handoff, Judgement, PrefillPr
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.remote import connection
 from baton_reasoning.core.engines.remote.connection import RetryPolicy, ServerAddress
-from baton_reasoning.core.engines.remote.engine import RemoteOptions
+from baton_reasoning.core.engines.remote.engine import RemoteOptions, settled
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
 from baton_reasoning.core.engines.remote.servers import ServerPool
@@ -308,6 +308,23 @@ def test_only_the_newest_of_the_texts_is_prefetched_next():
         list(session.write(foreign("abcd"), 1, seed=1))
         first, newest, _ = server.completions
     assert newest["prompt"] == first["prompt"] + list(b"abc"), "the last token is held back"
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        ((), 0),
+        (("so",), 0),
+        (("so", "\n", "\n", "and"), 3),
+        (("so", ".\n\n", "and"), 2),
+        (("so", ".\n\n"), 2),
+        (("so", ".\n \n", "and", "\n\n\n", "on"), 4),
+        (("so", ".\n\nThen", " it"), 1),
+        (("so", ".\n"), 0),
+    ],
+)
+def test_the_settled_text_ends_at_the_last_step_boundary(words, kept):
+    assert list(settled(foreign(*words))) == foreign(*words)[:kept]
 
 
 # Caps

@@ -11,7 +11,7 @@ from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.open import share_vocabulary
 from baton_reasoning.core.engines.remote.connection import RetryPolicy, ServerAddress
-from baton_reasoning.core.engines.remote.engine import RemoteOptions, settled
+from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.engines.remote.servers import try_connection
 from baton_reasoning.core.engines.remote.status import ServerState
@@ -279,23 +279,6 @@ def test_a_judgement_costs_its_question_and_what_is_new(recurrent):
         other.read([])
     with closing(recurrent.open(LONG, GREEDY)) as session:
         assert text(items) == text(session.write(body, 6, seed=1)), "as if it read the whole text at once"
-
-
-@pytest.mark.parametrize(
-    ("words", "kept"),
-    [
-        ((), 0),
-        (("so",), 0),
-        (("so", "\n", "\n", "and"), 3),
-        (("so", ".\n\n", "and"), 2),
-        (("so", ".\n\n"), 2),
-        (("so", ".\n \n", "and", "\n\n\n", "on"), 4),
-        (("so", ".\n\nThen", " it"), 1),
-        (("so", ".\n"), 0),
-    ],
-)
-def test_the_settled_text_ends_at_the_last_step_boundary(words, kept):
-    assert list(settled(foreign(*words))) == foreign(*words)[:kept]
 
 
 # A draft model: the same texts, and the server's own count of drafted tokens. SmolLM2 drafts for itself.
