@@ -371,6 +371,7 @@ def always(answer: object) -> Callable[[str, Mapping[str, Any] | None], Fields]:
 @example([{"content": "a", "completion_probabilities": [{"top_probs": [{"prob": "x"}, {"prob": math.inf}]}]}], {})
 @example([{"content": "a", "completion_probabilities": [{"logprob": [], "top_logprobs": [{"logprob": {}}]}]}], {})
 @example([{"prompt_progress": {"processed": "x", "total": math.inf}}], {})
+@example([{"stop": True, "stop_type": 7, "tokens_predicted": -1, "timings": {"draft_n": "x"}}], {})
 @example([{"usage": {"prompt_tokens": "many", "prompt_tokens_details": 5}, "choices": 5}], {})
 def test_any_events_are_understood_or_refused(events, other):
     parsers: list[AnswerParser] = [LlamaServerAnswer(CARD, always(other), 100), CompletionsAnswer(CARD, True)]
