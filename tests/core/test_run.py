@@ -26,7 +26,7 @@ from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.policies.keywords import REFLECTION, Keywords
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.trace import Trace
-from tests.core.engines.test_templates import QWEN3, R1
+from tests.core.engines.test_shared import QWEN3, R1
 from tests.core.models.gguf_builder import values_of_a_llama, write_gguf
 from tests.fakes.faulty_server import about
 from tests.fakes.scripted import QUESTION, THINK, ScriptedEngine

@@ -1,29 +1,18 @@
 """Models on a GPU: found, fitted, used, short of memory, lost. The device is software, made small by a layer."""
 
 import threading
-from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
-from baton_reasoning.core.engines.base import (
-    Conversation,
-    End,
-    Message,
-    PrefillProgress,
-    Stop,
-    Token,
-    WriteItem,
-)
-from baton_reasoning.core.engines.body import Body
+from baton_reasoning.core.engines.base import Conversation, End, Message, PrefillProgress, Stop, Token, WriteItem
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.models.devices import DeviceKind, find_devices
 from baton_reasoning.core.models.fit import estimate, fit
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.options import LoadOptions
-from tests.core.engines.local.conftest import GREEDY, ids, notices, text_body, write
+from tests.core.engines.local.conftest import GREEDY, ids, notices, text_body
 
 MIB = 2**20
 PROBLEM: Conversation = (Message("user", "What is 17 + 25?"),)
@@ -34,7 +23,7 @@ ON_THE_CPU = LoadOptions(context=1024, threads=1, gpu_layers=0)
 ON_THE_GPU = LoadOptions(context=1024, threads=1)
 
 
-def loaded(path: Path, options: LoadOptions) -> closing[LocalEngine]:
+def loaded(path, options):
     return closing(LocalEngine(path, options))
 
 
@@ -42,7 +31,7 @@ LONG = 240
 """Tokens that no process has written before its first one is read."""
 
 
-def written(engine: LocalEngine, tokens: int = 24, after: Callable[[int], object] = lambda _: None) -> list[WriteItem]:
+def written(engine, tokens=24, after=lambda _: None):
     """What a model writes on one problem, greedily; `after` is called with the number of each token."""
     items: list[WriteItem] = []
     with closing(engine.open(PROBLEM, GREEDY)) as session:
@@ -107,32 +96,6 @@ def test_the_demo_pair_writes_the_same_on_the_gpu_as_on_the_cpu(gpu, model):
         assert ids(written(engine)) == on_cpu
 
 
-def test_rolling_back_and_writing_again_gives_the_same_text(gpu):
-    with loaded(SMALL_MODEL, ON_THE_GPU) as engine, closing(engine.open(PROBLEM, GREEDY)) as session:
-        first = Body()
-        write(session, first, limit=16)
-        again = Body(first.parts[:4])
-        write(session, again, limit=12)
-        assert again.text == first.text
-
-
-def test_several_texts_at_once_do_not_mix(gpu):
-    options = LoadOptions(context=512, threads=1, parallel=4)
-    with loaded(SMALL_MODEL, options) as engine:
-        sessions = [engine.open((Message("user", f"What is {n} + {n}?"),), GREEDY) for n in range(2, 6)]
-        alone = [ids(write(session, Body(), limit=8)) for session in sessions]
-        writings = [session.write([], 8, 1) for session in sessions]
-        together = [[item.id for item in writing if isinstance(item, Token)] for writing in writings]
-        assert together == alone
-
-
-def test_a_small_and_a_large_model_share_the_device(gpu):
-    with loaded(SMALL_MODEL, ON_THE_GPU) as small, loaded(LARGE_MODEL, ON_THE_GPU) as large:
-        assert (layers_on_gpu(small), layers_on_gpu(large)) == (ALL_LAYERS[SMALL_MODEL], ALL_LAYERS[LARGE_MODEL])
-        assert ids(written(small, 4))
-        assert ids(written(large, 4))
-
-
 def test_stopping_does_not_wait_for_a_long_prompt_to_be_read(gpu, smollm2):
     """Vulkan cannot abort a batch, so a text must be read in batches that are short on a slow device."""
     with loaded(smollm2, LoadOptions(context=2048, threads=1)) as engine:
@@ -159,13 +122,6 @@ def test_a_device_that_is_smaller_than_asked_for_gets_fewer_layers_and_it_is_sai
         assert ids(written(engine, 4))
 
 
-def test_a_device_without_any_room_leaves_the_model_on_the_cpu(gpu):
-    gpu.is_full()
-    with loaded(SMALL_MODEL, LoadOptions(context=1024, threads=1, gpu_layers=99)) as engine:
-        assert layers_on_gpu(engine) == 0
-        assert ids(written(engine, 4))
-
-
 def test_memory_that_runs_out_while_reading_restarts_the_model_lighter(gpu, smollm2):
     """Vulkan takes more memory when it reads a longer text for the first time."""
     with loaded(smollm2, ON_THE_GPU) as engine:
@@ -187,17 +143,6 @@ def test_a_device_that_stays_full_after_memory_ran_out_moves_the_model_to_the_cp
         assert f"with 0 of {as_asked} layers on the GPU" in notice
         assert layers_on_gpu(engine) == 0
         assert gpu.used_bytes == 0, "nothing of the attempts that failed stays on the device"
-
-
-def test_a_device_that_shrank_when_memory_ran_out_keeps_the_layers_that_fit(gpu, smollm2):
-    with loaded(smollm2, ON_THE_GPU) as engine:
-        as_asked = layers_on_gpu(engine)
-        gpu.has_mib(100)  # for the process that is started next
-        gpu.refuses_memory()
-        written_after_a_longer_text(engine)
-        assert 0 < layers_on_gpu(engine) < as_asked
-        assert fallback(engine)
-        assert gpu.used_bytes <= 100 * MIB
 
 
 # Lost ----------------------------------------------------------------------------------------------------------------

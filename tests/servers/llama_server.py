@@ -15,7 +15,6 @@ import sys
 import threading
 from dataclasses import asdict, dataclass
 from functools import cache
-from typing import TextIO
 
 KEY = "a-key-for-tests"
 BINARY = "BATON_LLAMA_SERVER"
@@ -120,7 +119,7 @@ def _help(binary: str) -> str:
     return subprocess.run([binary, "--help"], capture_output=True, text=True, check=True).stdout
 
 
-def _read_to_the_end(output: TextIO) -> None:
+def _read_to_the_end(output):
     """A server that nobody listens to would wait for room in its pipe."""
     for _ in output:
         pass

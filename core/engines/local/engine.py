@@ -294,9 +294,8 @@ class LocalSession:
         return DraftedTokens(tuple(ids), read_seconds)
 
     def cancel(self) -> None:
-        self._cancelled = (
-            True  # before `_under_way` is read; `_sent` sets that before it reads this, so no cancel is missed
-        )
+        # Before `_under_way` is read; `_sent` sets that before it reads this, so no cancel is missed.
+        self._cancelled = True
         if (sent := self._under_way) is not None:
             sent.cancel()  # the thread that waits for replies passes it on: this one never blocks
 

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from multiprocessing.connection import Connection
-from typing import Any
 
 import pytest
 
@@ -64,7 +63,7 @@ def at_token(number: int, monkeypatch: pytest.MonkeyPatch, fault: Callable[[], o
     """
     seen, is_over, receive = Counter[int](), False, messages.receive
 
-    def receive_until_fault(connection: Connection) -> Any:
+    def receive_until_fault(connection):
         nonlocal is_over
         message = receive(connection)  # threads of other engines come here, too, with their heartbeats
         if isinstance(message, list) and not is_over:

@@ -25,7 +25,7 @@ from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama, LoadingLog, chunk_for, largest
 from baton_reasoning.core.engines.local.messages import ModelLoaded, WorkerOptions
 from baton_reasoning.core.engines.local.placement import ModelLoader, attempts
-from baton_reasoning.core.engines.local.process import SPIN, DiedLoading, spin_variables
+from baton_reasoning.core.engines.local.process import DiedLoading
 from baton_reasoning.core.engines.local.threads import INTERVAL, CpuTimes, ThreadChoice, cpu_times, default_threads
 from baton_reasoning.core.engines.local.tokenizer import Tokenizer, tokenize_by
 from baton_reasoning.core.engines.remote.protocol import PROBE
@@ -126,39 +126,24 @@ LITTLE_MEMORY = """
 import resource, sys
 from pathlib import Path
 from baton_reasoning.core.engines.local.engine import LocalEngine
-from baton_reasoning.core.errors import OutOfMemory
 from baton_reasoning.core.models.options import LoadOptions, Switch
 if __name__ == "__main__":
-    limit, context, parallel, batch = map(int, sys.argv[2:])
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    options = LoadOptions(context=context, parallel=parallel, batch=batch, threads=1, flash_attention=Switch.ON)
-    try:
-        engine = LocalEngine(Path(sys.argv[1]), options)
-        print(engine.card.placement.fallback, engine.loaded_as.batch, len(engine.tokenize("It loads, and works.")))
-        engine.close()
-    except OutOfMemory as error:
-        print(f"out of memory: {error}")
+    resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))
+    options = LoadOptions(context=8192, batch=8192, threads=1, flash_attention=Switch.ON)
+    engine = LocalEngine(Path(sys.argv[1]), options)
+    print(engine.card.placement.fallback, engine.loaded_as.batch, len(engine.tokenize("It loads, and works.")))
+    engine.close()
 """
 """The limit holds for this process and the model's, not for the tests', which are larger already. Without flash
 attention a CPU reads no more than a chunk at once, whatever the batch."""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("memory", "context", "parallel", "batch", "told"),
-    [
-        (2 * GIB, 8192, 1, 8192, ["with a batch of 128 tokens 128 6"]),
-        (3 * GIB, 8192, 24, 256, ["out of memory", "not even with a batch of 32 tokens", "shorter context"]),
-    ],
-)
-def test_a_batch_that_memory_cannot_hold_is_made_smaller_by_itself(
-    smollm2, tmp_path, memory, context, parallel, batch, told
-):
+def test_a_batch_that_memory_cannot_hold_is_made_smaller_by_itself(smollm2, tmp_path):
     script = tmp_path / "little_memory.py"
     script.write_text(LITTLE_MEMORY)
-    command = [sys.executable, script, smollm2, *map(str, (memory, context, parallel, batch))]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
-    assert [words for words in told if words not in done.stdout] == [], done.stdout + done.stderr
+    done = subprocess.run([sys.executable, script, smollm2], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.stdout == "with a batch of 128 tokens 128 6\n", done.stdout + done.stderr
 
 
 @pytest.mark.slow
@@ -181,13 +166,6 @@ def test_layers_left_to_the_program_are_those_that_the_gpu_holds_and_none_if_it_
     assert placement_module.first_layers(read_header(smollm2), LoadOptions(gpu_layers=99)) == 31
     assert told == sorted(told), "loading tells how far it is"
     assert told[-1] == 1
-
-
-def test_a_model_is_never_judged_with_a_longer_context_than_it_was_trained_for(smollm2):
-    header = read_header(smollm2)
-    longest = header.context_length
-    assert longest
-    assert estimate(header, LoadOptions(context=2**20)) == estimate(header, LoadOptions(context=longest))
 
 
 # What llama.cpp says while it loads ----------------------------------------------------------------------------------
@@ -377,19 +355,6 @@ def test_only_the_cpus_that_the_process_may_use_count(monkeypatch):
     monkeypatch.delattr(psutil.Process, "cpu_affinity")
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     assert cpu_times().idle == 64
-
-
-@pytest.mark.parametrize("chosen", ["", "7"])
-def test_threads_of_a_model_s_process_spin_for_a_bounded_time_unless_a_person_chose(chosen, monkeypatch):
-    """From its start: a program's main module, which the child imports first, may load OpenMP's library."""
-    if chosen:
-        monkeypatch.setenv("GOMP_SPINCOUNT", chosen)
-    before = dict(os.environ)
-    with closing(LocalEngine(SMALL_MODEL, LoadOptions(context=256))) as engine:
-        environment = psutil.Process(engine.process.pid).environ()
-    assert environment["GOMP_SPINCOUNT"] == (chosen or SPIN["GOMP_SPINCOUNT"])
-    assert dict(os.environ) == before
-    assert not spin_variables({"OMP_WAIT_POLICY": "active"})
 
 
 # The same text with any number ---------------------------------------------------------------------------------------

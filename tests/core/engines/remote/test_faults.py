@@ -12,33 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.engines.base import (
-    End,
-    Handoff,
-    Judgement,
-    PrefillProgress,
-    Scores,
-    Session,
-    Stop,
-    WriteItem,
-)
+from baton_reasoning.core.engines.base import End, Handoff, Judgement, PrefillProgress, Scores, Session, Stop, WriteItem
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.remote import connection
 from baton_reasoning.core.engines.remote.connection import RetryPolicy, ServerAddress
-from baton_reasoning.core.engines.remote.engine import RemoteOptions
+from baton_reasoning.core.engines.remote.engine import RemoteOptions, settled
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
 from baton_reasoning.core.engines.remote.servers import ServerPool
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineLost, EngineRefused
-from baton_reasoning.core.run import Pair, RunSettings, run
-from baton_reasoning.core.thinking.events import Event, Finish, Noticed, WriteStarted
-from baton_reasoning.core.thinking.interruptions import Control
-from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
-from baton_reasoning.core.thinking.policies.relay import Relay
-from baton_reasoning.core.thinking.requests import Until
-from baton_reasoning.core.thinking.trace import Trace
 from tests.core.engines.remote.conftest import (
     EAGER,
     GREEDY,
@@ -54,7 +38,7 @@ from tests.core.engines.remote.conftest import (
     text,
     wait_until,
 )
-from tests.core.engines.remote.test_openai import ROUTES, TRIAL
+from tests.core.engines.remote.test_protocols import ROUTES, TRIAL
 from tests.fakes.faulty_server import (
     Answer,
     FaultyServer,
@@ -73,7 +57,6 @@ from tests.fakes.faulty_server import (
     stream,
     token,
 )
-from tests.fakes.scripted import ScriptedEngine
 from tests.patience import PATIENCE
 
 A, B = token("a", 1), token("b", 2)
@@ -95,7 +78,8 @@ def silent(id: int, number: int) -> Answer:
 @pytest.fixture(scope="module")
 def broken():
     """A server that does as its route for completions says, and an engine on it."""
-    with FaultyServer() as server, closing(LlamaServerEngine(ServerAddress(server.url), OPTIONS)) as engine:
+    options = RemoteOptions(RetryPolicy(first_pause=0.01))
+    with FaultyServer() as server, closing(LlamaServerEngine(ServerAddress(server.url), options)) as engine:
         yield server, engine
 
 
@@ -146,12 +130,16 @@ def test_a_server_that_is_lost_is_told_once_and_used_again_when_it_is_back():
         assert text(session.write([], 3, seed=1)) == "a"
 
 
+def report_without_end(wire: Wire) -> None:
+    wire.head(500)
+    wire.flood(b"x" * 10_000)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "kind", "words"),
     [
         (error(401, "Invalid API Key"), EngineRefused, "does not accept the key"),
-        (error(403, "No"), EngineRefused, "does not accept the key"),
         (error(404, "File Not Found"), EngineRefused, "does not offer what is needed: “File Not Found”"),
         (error(400, "bad grammar"), EngineRefused, "refused the request: “bad grammar”"),
         (error(400, "maximum context length is 9"), ContextFull, "no longer fits"),
@@ -160,8 +148,6 @@ def test_a_server_that_is_lost_is_told_once_and_used_again_when_it_is_back():
         (stream(), EngineLost, "broke off"),
         (stream(event({"error": {"code": 500, "message": "slot lost"}})), EngineLost, "slot lost"),
         (stream(raw(b"data: {half\n\n")), EngineLost, "not an answer"),
-        (stream(raw(b'data: {"tokens_predicted": NaN}\n\n')), EngineLost, "not an answer"),
-        (stream(raw(b"data: " + b"[" * 100_000 + b"\n\n")), EngineLost, "not an answer"),
         (stream(event_without_end), EngineLost, "not an answer"),
         (stream(endless_progress), EngineRefused, "keeps writing"),
         (raw(b"SSH-2.0-OpenSSH_10.0\r\n"), EngineLost, "connection to .* broke"),
@@ -169,21 +155,12 @@ def test_a_server_that_is_lost_is_told_once_and_used_again_when_it_is_back():
         (error(429, "Slow down"), EngineLost, "is not ready: “Slow down”"),
         (lambda wire: wire.json({"hello": "world"}), EngineLost, "not an answer"),
         (hold, EngineLost, "has sent nothing for"),
+        (report_without_end, EngineLost, "not an answer"),
     ],
 )
-def test_each_fault_has_its_words(answer, kind, words):
+def test_each_fault_has_its_words(monkeypatch, answer, kind, words):
+    monkeypatch.setattr(connection, "LARGEST_ANSWER", 100_000)
     with FaultyServer(answer) as server, pytest.raises(kind, match=words):
-        write(server)
-
-
-def test_an_error_report_without_end_is_not_read_to_its_end(monkeypatch):
-    monkeypatch.setattr(connection, "LARGEST_ANSWER", 1000)
-
-    def report(wire: Wire) -> None:
-        wire.head(500)
-        wire.flood(b"x" * 100)
-
-    with FaultyServer(report) as server, pytest.raises(EngineLost, match="not an answer"):
         write(server)
 
 
@@ -221,39 +198,9 @@ def test_neither_key_nor_text_follows_a_redirect():
 # Servers that are slow, busy or loading
 
 
-@pytest.mark.slow
-def test_a_server_that_answers_no_short_question_is_not_taken_for_a_busy_one():
-    with (
-        FaultyServer(stream(), routes={"/props": hold}) as silent,
-        pytest.raises(EngineLost, match="stopped answering"),
-    ):
+def test_a_server_that_answers_nothing_is_not_used():
+    with FaultyServer(routes={"/props": hold}) as silent, pytest.raises(EngineLost, match="stopped answering"):
         LlamaServerEngine(ServerAddress(silent.url), OPTIONS)
-    patient = RetryPolicy(answer=0.2, first_token=1800, notice_every=0.05, tries=1)
-    with FaultyServer(hold) as server, opened(server.url, RemoteOptions(patient)) as (_, session):
-        server.routes["/v1/models"] = hold
-        with pytest.raises(EngineLost, match="not even a short question") as raised:
-            list(session.write([], 3, seed=1))
-    assert raised.value.advice
-
-
-def test_a_busy_server_that_answers_short_questions_is_waited_for():
-    free = threading.Event()
-
-    def busy(wire: Wire) -> None:
-        free.wait()
-        stream(A, end(1))(wire)
-
-    with (
-        FaultyServer(busy) as server,
-        opened(server.url, RemoteOptions(RetryPolicy(answer=30, notice_every=0.02, tries=1))) as (_, session),
-    ):
-        items = []
-        for item in session.write([], 3, seed=1):
-            items.append(item)
-            if len(notices(items)) == 5:
-                free.set()
-    assert text(items) == "a"
-    assert [request.path for request in server.requests].count("/v1/models") > 1
 
 
 def test_progress_and_the_handoff_are_what_the_server_measured():
@@ -263,6 +210,8 @@ def test_progress_and_the_handoff_are_what_the_server_measured():
         items = list(session.write([], 1, seed=1))
         assert items[0] == PrefillProgress(0, 7), "two of nine tokens were in the KV cache"
         assert handoff(items)[:2] == (2, 7)
+        session.prefetch(foreign("so"))
+        assert session.take_prefetched() == (), "on this machine nothing is read along"
         writing = session.write([], 3, seed=1)
         next(writing)
         (told,) = notices([next(writing)])
@@ -284,15 +233,6 @@ def test_states_are_told_as_they_change():
 
 
 # Another model at the same address
-
-
-def test_another_model_after_a_restart_is_refused():
-    def restart(wire: Wire) -> None:
-        server.routes |= about("another.gguf")
-        stream(A)(wire)
-
-    with FaultyServer(restart) as server, pytest.raises(EngineRefused, match=r"another model: another\."):
-        write(server)
 
 
 @pytest.mark.parametrize("reads_along", [False, True])
@@ -363,7 +303,24 @@ def test_only_the_newest_of_the_texts_is_prefetched_next():
     assert newest["prompt"] == first["prompt"] + list(b"abc"), "the last token is held back"
 
 
-# Caps and runs
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        ((), 0),
+        (("so",), 0),
+        (("so", "\n", "\n", "and"), 3),
+        (("so", ".\n\n", "and"), 2),
+        (("so", ".\n\n"), 2),
+        (("so", ".\n \n", "and", "\n\n\n", "on"), 4),
+        (("so", ".\n\nThen", " it"), 1),
+        (("so", ".\n"), 0),
+    ],
+)
+def test_the_settled_text_ends_at_the_last_step_boundary(words, kept):
+    assert list(settled(foreign(*words))) == foreign(*words)[:kept]
+
+
+# Caps
 
 
 @pytest.mark.parametrize(
@@ -392,46 +349,6 @@ def test_a_cap_shortens_the_last_write_and_refuses_the_next(options, allowed, wo
         assert engine.status.state is ServerState.REFUSED
 
 
-STEPS = ("First we count the days.\n\n", " There are seven of them.\n\n", " That is all.")
-TAKEOVERS = RunSettings(policy=RandomTakeover.Settings(p=1.0, n1=4, until=Until.TOKENS), max_tokens=60, top_p=1)
-
-
-def trace_of(server: FaultyServer, options: RemoteOptions, settings: RunSettings) -> Trace:
-    """A run in which the small model writes three steps, and the large one on this server takes over."""
-    with closing(LlamaServerEngine(ServerAddress(server.url), options)) as engine:
-        return Trace.of(run(Pair(ScriptedEngine(*STEPS), engine), QUESTION, settings))
-
-
-@pytest.mark.parametrize("policy", [TAKEOVERS.policy, Relay.Settings()])
-@pytest.mark.parametrize("small_alone", [True, False])
-@pytest.mark.parametrize(
-    ("answer", "told"),
-    [
-        (stream(progress(5, 5), token("x", 1), token("y", 2), end(2)), "The cap of 7 tokens for 127.0.0.1:"),
-        (error(500, "CUDA error"), "reports a failure: “CUDA error”"),
-    ],
-)
-def test_where_the_server_writes_no_more_the_small_model_goes_on_alone_or_the_run_fails(
-    policy, small_alone, answer, told
-):
-    settings = TAKEOVERS.model_copy(update={"policy": policy, "small_alone": small_alone})
-    with FaultyServer(answer) as server:
-        trace = trace_of(server, RemoteOptions(HURRIED, cap=Cap(tokens=7)), settings)
-    assert trace.finish is (Finish.END_OF_TEXT if small_alone else Finish.FAILED)
-    assert (STEPS[1] in trace.text) is small_alone
-    if small_alone:
-        assert [notice.text for notice in trace.notices if "goes on alone" in notice.text and told in notice.text]
-
-
-def test_a_server_with_a_limit_of_its_own_is_named():
-    settings = TAKEOVERS.model_copy(update={"policy": Relay.Settings()})
-    with FaultyServer(stream(progress(5, 5), token("x", 1), end(1))) as server:
-        trace = trace_of(server, OPTIONS, settings)
-    assert trace.ended
-    assert trace.ended.finish is Finish.MAX_TOKENS
-    assert trace.ended.reason.endswith(" ended the text at a limit of its own.")
-
-
 # Stop, in whatever a server or its session is doing. The servers are silent for longer than any test may take.
 
 
@@ -440,80 +357,56 @@ PATIENT = RemoteOptions(
 )
 
 
-@pytest.fixture
-def control():
-    return Control()
-
-
-def calls(press: Callable[[], object], then: Answer = hold) -> Answer:
-    """Somebody presses Stop while the server has this question."""
+def cancels(sessions: list[Session], then: Answer = hold) -> Answer:
+    """Somebody cancels these sessions while the server has this question."""
 
     def answer(wire: Wire) -> None:
-        press()
+        for session in sessions:
+            session.cancel()
         then(wire)
 
     return answer
 
 
-def run_small(
-    server: FaultyServer, control: Control, route: tuple[str, Answer] | None = None, at: type[Event] | None = None
-) -> Finish | None:
-    """How a run ends whose small model is on this server; Stop is pressed by its route or at the first such event."""
-    options, events = replace(PATIENT, supports_prefetch=True), []
-    with closing(LlamaServerEngine(ServerAddress(server.url), options)) as engine:
-        if route:
-            server.routes.update([route])
-        for happened in run(Pair(engine), QUESTION, RunSettings(policy="never"), control=control):
-            events.append(happened)
-            if at and isinstance(happened, at):
-                control.stop()
-        assert not engine.sessions
-    return Trace.of(events).finish
+@pytest.mark.parametrize("then", [hold, error(503, "Loading model")])
+def test_a_session_that_is_cancelled_while_it_is_opened_is_not_opened_on_the_next_server_of_a_pool(then):
+    sessions: list[Session] = []
+    with FaultyServer() as first, FaultyServer() as second:
+        engines = [LlamaServerEngine(ServerAddress(server.url), PATIENT) for server in (first, second)]
+        asked = len(second.requests)
+        first.routes["/tokenize"] = cancels(sessions, then)
+        with closing(ServerPool(engines)) as pool, pytest.raises(Cancelled):
+            pool.open(QUESTION, GREEDY, sessions.append)
+        assert not engines[0].sessions
+        assert len(second.requests) == asked
 
 
-@pytest.mark.parametrize(
-    ("path", "before", "then"),
-    [
-        ("/tokenize", None, hold),
-        ("/tokenize", None, error(503, "Loading model")),
-        ("/completion", (), hold),
-        ("/completion", (progress(1, 9),), hold),
-        ("/completion", (progress(9, 9), A), hold),
-    ],
-)
-def test_stop_while_an_answer_is_awaited(control, path, before, then):
-    answer = calls(control.stop, then)
-    with FaultyServer() as server:
-        route = answer if before is None else stream(*before, answer)
-        assert run_small(server, control, (path, route)) is Finish.STOPPED
+@pytest.mark.parametrize("sent", [(), (progress(1, 9),), (progress(9, 9), A)])
+def test_a_write_is_cancelled_while_an_answer_is_awaited(sent):
+    sessions: list[Session] = []
+    with FaultyServer(stream(*sent, cancels(sessions))) as server, opened(server.url, PATIENT) as (_, session):
+        sessions.append(session)
+        assert list(session.write([], 9, seed=1))[-1] == End(Stop.CANCELLED)
 
 
-@pytest.mark.parametrize(("at", "asked"), [(WriteStarted, 0), (Noticed, 1)])
-def test_stop_before_a_request_and_while_a_broken_one_waits_for_its_next_try(control, at, asked):
-    with FaultyServer(error(500, "CUDA error")) as server:
-        assert run_small(server, control, at=at) is Finish.STOPPED
-        assert len(server.completions) == asked
+def test_a_write_is_cancelled_while_a_broken_request_waits_for_its_next_try():
+    with FaultyServer(error(500, "CUDA error")) as server, opened(server.url, PATIENT) as (_, session):
+        items = []
+        for item in session.write([], 9, seed=1):
+            items.append(item)
+            session.cancel()
+        assert items[-1] == End(Stop.CANCELLED)
+        assert len(server.completions) == 1
 
 
-def test_stop_while_the_server_is_asked_whether_it_has_the_same_model(control):
+def test_a_write_is_cancelled_while_the_server_is_asked_whether_it_has_the_same_model():
     def forgets(wire: Wire) -> None:
-        server.routes["/props"] = calls(control.stop)
+        server.routes["/props"] = cancels([session])
         stream(progress(9, 9), A, hold)(wire)
 
     with FaultyServer(stream(progress(9, 9), end(0)), forgets) as server, opened(server.url, PATIENT) as (_, session):
-        control.attach(session)
         session.read([])
         assert list(session.write([], 9, seed=1)) == [End(Stop.CANCELLED)]
-
-
-def test_a_session_of_a_pool_that_is_stopped_is_not_opened_on_the_next_server(control):
-    with FaultyServer(hold) as first, FaultyServer(hold) as second:
-        engines = [LlamaServerEngine(ServerAddress(server.url), PATIENT) for server in (first, second)]
-        asked = len(second.requests)
-        first.routes["/tokenize"] = calls(control.stop)
-        with closing(ServerPool(engines)) as pool, pytest.raises(Cancelled):
-            pool.open(QUESTION, GREEDY, control.attach)
-        assert len(second.requests) == asked
 
 
 CALLS: dict[str, tuple[Callable[[Session], object], Any]] = {
@@ -531,7 +424,7 @@ def test_every_call_ends_when_it_is_cancelled_and_so_does_every_later_one(call, 
         FaultyServer(TRIAL, hold, routes=ROUTES) as server,
         opened(server.url, PATIENT, OpenAICompletionsEngine) as (_, session),
     ):
-        server.routes[path] = calls(session.cancel)
+        server.routes[path] = cancels([session])
         function, nothing = CALLS[call]
         assert function(session) == nothing
         asked = len(server.requests)

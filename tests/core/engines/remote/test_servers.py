@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
-from baton_reasoning.core.engines.base import Stop
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.open import EngineFactory, Server, open_engine, share_vocabulary
 from baton_reasoning.core.engines.remote.answers import NotReady, UnknownModel
@@ -27,20 +26,14 @@ from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptio
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, tokenize
 from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
 from baton_reasoning.core.engines.remote.protocol import PROBE, ServedModel
-from baton_reasoning.core.engines.remote.servers import (
-    ConnectionReport,
-    ServerPool,
-    Severity,
-    open_server,
-    try_connection,
-)
+from baton_reasoning.core.engines.remote.servers import ServerPool, Severity, open_server, try_connection
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.engines.usage import Cap, Prices, Usage
 from baton_reasoning.core.errors import Cancelled, EngineLost, EngineRefused
 from baton_reasoning.core.models.options import ModelOverrides, ServerUrls, TagSource, ThinkingTags
 from baton_reasoning.core.run import Pair, ask, run
 from baton_reasoning.core.thinking.trace import Trace
-from tests.core.engines.remote.conftest import GREEDY, HURRIED, OPTIONS, QUESTION, foreign, opened, stop, text
+from tests.core.engines.remote.conftest import GREEDY, HURRIED, OPTIONS, QUESTION, foreign, opened, text
 from tests.fakes.faulty_server import (
     FAILED,
     Answer,
@@ -60,11 +53,11 @@ from tests.servers.llama_server import KEY, LlamaServer, ServerOptions, knows
 ANSWER = stream(token("a", 1), end(1))
 
 
-def report_of(url: str, options: RemoteOptions = OPTIONS, **access: Any) -> ConnectionReport:
+def report_of(url, options=OPTIONS, **access):
     return try_connection(ServerAddress(url, KEY, ServerAccess(**access)), options)
 
 
-def texts(report: ConnectionReport) -> list[str]:
+def texts(report):
     return [finding.text for finding in report.findings]
 
 
@@ -75,6 +68,10 @@ def texts(report: ConnectionReport) -> list[str]:
 def test_a_good_connection_is_described(server, engine):
     with closing(engine.new_connection()) as connection:
         ids = tokenize(connection.ask, PROBE, special=True)
+    card = engine.card
+    assert (card.name, card.quantisation, card.parameters) == ("SmolLM2-135M-Instruct.Q4_1", "Q4_1", 134_515_008)
+    assert (card.context, card.location, card.thinking) == (1024, f"127.0.0.1:{server.port}", None)
+    assert (card.supports_truncation, card.supports_prefetch, card.drafts) == (True, False, False)
     report = try_connection(ServerAddress(server.url, KEY), probe_ids=ids)
     assert (report.reachable, report.key_accepted, report.problem) == (True, True, None)
     *said, milliseconds = texts(report)
@@ -114,7 +111,7 @@ def test_what_keeps_a_server_from_use_is_its_problem():
 def test_what_a_text_server_cannot_do_is_listed():
     routes: dict[str, Any] = {
         "/v1/models": {"data": [{"id": "m", "owned_by": "somebody"}]},
-        "/props": error(404, "not found"),
+        "/props": {},
         "/slots": error(404, "not found"),
     }
     with FaultyServer(stream(), routes=routes) as server:
@@ -322,50 +319,24 @@ def test_a_server_with_one_model_knows_it_by_each_of_its_names():
             routed(server, "small")
 
 
-@pytest.fixture(scope="module")
-def router(tmp_path_factory):
-    """A real router with both models of the demo pair, and a file that is none."""
+@pytest.mark.real_models
+def test_a_pair_from_one_real_router_hands_token_ids_over_and_a_file_that_is_no_model_is_said(tmp_path):
     if not knows("--models-dir"):
         pytest.skip("needs `make check-server` and a llama-server with router mode")
-    folder: Path = tmp_path_factory.mktemp("models")
-    (folder / "small.gguf").symlink_to(SMALL_MODEL)
-    (folder / "large.gguf").symlink_to(LARGE_MODEL)
-    (folder / "broken.gguf").write_bytes(b"GGUF" + bytes(64))
-    with LlamaServer(ServerOptions(flags=("--models-dir", str(folder)))) as server:
-        yield server
-
-
-@pytest.mark.real_models
-def test_a_pair_from_one_real_router_hands_token_ids_over(router):
-    small, large = (open_server(ServerAddress(f"{router.url}#{name}", KEY)) for name in ("small", "large"))
+    (tmp_path / "small.gguf").symlink_to(SMALL_MODEL)
+    (tmp_path / "large.gguf").symlink_to(LARGE_MODEL)
+    (tmp_path / "broken.gguf").write_bytes(b"GGUF" + bytes(64))
     problem = next(iter(held_out_problems(seed=3)))
-    with closing(small), closing(large):
-        assert (small.card.name, large.card.name) == ("small", "large")
-        assert share_vocabulary(small, large)
-        trace = Trace.of(run(Pair(small, large), ask(problem.question, DEMO_SETTINGS), DEMO_SETTINGS))
-    assert trace.answer
-    assert {piece.author for piece in trace.pieces} == {Author.SMALL, Author.LARGE}
-
-
-@pytest.mark.real_models
-def test_a_routed_model_writes_what_it_writes_alone(router):
-    written = []
-    with LlamaServer(ServerOptions(str(SMALL_MODEL))) as alone:
-        for url in (alone.url, f"{router.url}#small"):
-            with opened(url) as (engine, session):
-                assert engine.card.context == 1024
-                written.append(list(session.write([], 40, seed=1)))
-    assert text(written[0]) == text(written[1]) != ""
-    assert stop(written[0]) is stop(written[1]) is not Stop.CONTEXT_FULL
-
-
-@pytest.mark.real_models
-def test_a_real_router_says_that_a_model_cannot_be_loaded(router):
-    assert "could not load broken" in str(report_of(f"{router.url}#broken", RemoteOptions()).problem)
-    listed = report_of(router.url, RemoteOptions())
-    assert {model.name for model in listed.models} == {"small", "large", "broken"}
-    assert listed.key_accepted
-    assert try_connection(ServerAddress(router.url, "wrong")).key_accepted is False
+    with LlamaServer(ServerOptions(flags=("--models-dir", str(tmp_path)))) as router:
+        small, large = (open_server(ServerAddress(f"{router.url}#{name}", KEY)) for name in ("small", "large"))
+        with closing(small), closing(large):
+            assert (small.card.name, small.card.context) == ("small", 1024)
+            assert share_vocabulary(small, large)
+            trace = Trace.of(run(Pair(small, large), ask(problem.question, DEMO_SETTINGS), DEMO_SETTINGS))
+        assert {piece.author for piece in trace.pieces} == {Author.SMALL, Author.LARGE}
+        assert "could not load broken" in str(report_of(f"{router.url}#broken", RemoteOptions()).problem)
+        assert {model.name for model in report_of(router.url, RemoteOptions()).models} == {"small", "large", "broken"}
+        assert try_connection(ServerAddress(router.url, "wrong")).key_accepted is False
 
 
 # Pools
