@@ -6,7 +6,7 @@ from itertools import accumulate, islice
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from baton_reasoning.core.engines.base import Passing, Session, Token
@@ -139,13 +139,12 @@ def test_a_step_that_ends_at_its_cap_is_a_step_of_its_own_also_if_it_is_white_sp
 
 
 TOKENS = ["One", " two.", "\n", "\n\n", ".\n\n  So", " \n", "<", "</think>", "`", "</thi", "nk>"]
+WRITTEN = st.tuples(st.sampled_from(TOKENS), st.sampled_from((SMALL, LARGE, Author.INSERTED)))
 
 
-BY_MODELS = st.tuples(st.sampled_from(TOKENS), st.sampled_from((SMALL, LARGE)))
-INSERTED = st.tuples(st.sampled_from(TOKENS[:-2]), st.just(Author.INSERTED))
-
-
-@given(st.lists(BY_MODELS | INSERTED | st.integers(0, 9), max_size=25))
+@given(st.lists(WRITTEN | st.integers(0, 9), max_size=25))
+@example([("</thi", SMALL), ("nk>", LARGE), 0])
+@example([("</thi", SMALL), ("nk>", Author.INSERTED)])
 def test_a_text_that_was_cut_is_as_one_that_is_taken_up(changes):
     """A token or another text is added, or all but so many are cut off: then it has the steps, counts and tags of a
     text that consists of them."""
@@ -162,7 +161,15 @@ def test_a_text_that_was_cut_is_as_one_that_is_taken_up(changes):
         again = Text(["</think>"], text.body.parts)
         for name in ("step_start", "last_step_start", "steps_ended", "at_boundary", "within_step", "step_begun"):
             assert getattr(text, name) == getattr(again, name), name
-        for name in ("kept", "answer_start", "closed_by", "before_tag", "rewritable_from", "repeats_step"):
+        for name in (
+            "kept",
+            "answer_start",
+            "closed_by",
+            "before_tag",
+            "rewritable_from",
+            "repeats_step",
+            "large_share",
+        ):
             assert getattr(text, name) == getattr(again, name), name
 
 
