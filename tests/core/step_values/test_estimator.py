@@ -14,16 +14,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from baton_reasoning.core.batch.reading.problems import read_problems
-from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost, SettingsError
-from baton_reasoning.core.grading.extract import given_in
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import Regex
 from baton_reasoning.core.intervals import wilson
-from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.run import Pair, ask, run
+from baton_reasoning.core.run import Pair
 from baton_reasoning.core.step_values.estimator import (
     WINDOW,
     ValueEstimator,
@@ -33,7 +29,6 @@ from baton_reasoning.core.step_values.estimator import (
 )
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
-from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import StepValues, TextPlace, places_of
@@ -375,32 +370,3 @@ def test_a_pattern_is_matched_against_all_text_after_the_thinking(grader, writes
 def test_places_are_the_ends_of_steps_and_of_takeovers():
     trace = text_with("aaa", large_at=1, replaced="b\n\n")
     assert places_of(trace) == [TextPlace(0), TextPlace(3, replaced=True), *map(TextPlace, (3, 6, 9, 17, 26))]
-
-
-@pytest.mark.slow
-def test_the_turn_of_a_demo_answer(demo_pair, grader):
-    """By branches in the model's own process: the pair's answer is worth more than the small model's alone."""
-
-    def solved(problem: Problem, **policy: Any) -> Trace:
-        settings = DEMO_SETTINGS.model_copy(update=policy)
-        return Trace.of(run(demo_pair, ask(problem.text, settings), settings))
-
-    def is_right(problem: Problem, trace: Trace) -> bool:
-        return given_in(trace) == problem.expected
-
-    traces = (
-        (problem, solved(problem, policy=Never.Settings()), solved(problem))
-        for problem in read_problems(READY_PROBLEMS).problems
-    )
-    problem, wrong, right = next(each for each in traces if not is_right(*each[:2]) and is_right(each[0], each[2]))
-    options = ValueOptions(continuations=8)
-    ends = []
-    for trace in (wrong, right):
-        *_, found = ValueEstimator(demo_pair, trace, grader, problem.expected or "", options).run()
-        assert isinstance(found, ValuesEstimated)
-        assert (found.is_whole, found.tokens > 0) == (True, True)
-        trace.apply(found)
-        values = StepValues(trace, found)
-        ends.append(values.places[-1].value.value)
-    assert ends == [0.0, 1.0]
-    assert values.takeovers

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS
-from baton_reasoning.core.demo_pair.task import DemoStep
 from baton_reasoning.core.engines.base import Alternative, ScoredToken
 from baton_reasoning.core.errors import EngineLost, EngineRefused, SettingsError
-from baton_reasoning.core.run import ask
-from baton_reasoning.core.run import run as solve
 from baton_reasoning.core.thinking import differences, opinion
 from baton_reasoning.core.thinking.differences import (
     Change,
@@ -317,30 +310,3 @@ def test_half_characters_and_another_closing_tag_are_passed_over():
     ]
     found = [text[start:end] for start, end in spans(text, tokens)]
     assert found == ["Gr", "", "", "n", ".\n", "", "\nIt", " is"]
-
-
-def slip_of(text: str) -> tuple[int, str]:
-    """Where the first wrong value of a multiplication stands, and the right one."""
-    for line in re.finditer(r"(\d{5}) is odd, times 7 plus 1 is (\d{5})", text):
-        right = f"{DemoStep(1, int(line[1])).value:05}"
-        if line[2] != right:
-            return line.start(2), right
-    raise AssertionError("The small model made no mistake.")
-
-
-@pytest.mark.slow
-def test_the_large_demo_model_finds_the_slip_of_the_small_one_at_its_very_digit(demo_pair):
-    alone = DEMO_SETTINGS.model_copy(update={"policy": Never.Settings()})
-    problem = json.loads(READY_PROBLEMS.read_text(encoding="utf-8").splitlines()[0])["problem"]
-    trace = Trace.of(solve(demo_pair, ask(problem, alone), alone))
-    *_, given = SecondOpinion(demo_pair.large, trace).read()
-    assert isinstance(given, OpinionGiven)
-    trace.apply(given)
-    found = Opinion.of(trace)
-    assert found
-    slip = found.strong[0]
-    assert slip.sequel is Sequel.MISSED
-    start, right = slip_of(trace.text)
-    assert any(start <= each.start < start + len(right) for each in found.strong)
-    first = min(found.strong, key=lambda each: each.start)
-    assert first.expected.text == right[first.start - start]

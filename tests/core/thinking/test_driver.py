@@ -48,7 +48,7 @@ from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.write_stream import DECODED_AT_MOST
 from tests.core.thinking.oracles.worlds import World
 from tests.core.thinking.running import LARGE, SMALL, AtBoundary, Programmed, keywords, run
-from tests.fakes.scripted import THINK, TORN, Fault, ScriptedEngine, characters, chunks, single_bytes, words
+from tests.fakes.scripted import THINK, TORN, Fault, ScriptedEngine, characters, single_bytes, words
 
 SHORT = Keywords.presets["baton"].model_copy(update={"n1": 2})
 ONE, THREE, FIFTY = (TakeOver(tokens, RANDOM) for tokens in (1, 3, 50))
@@ -95,14 +95,6 @@ def making(*requests: Request[Any]) -> Programmed:
 def test_what_waits_stands_once_the_next_request_does_not_replace_it(requests, text):
     done = run(making(*requests), ["One two.\n\nThree.</think>", " Four.</think>"], [["L"]] * 3)
     assert done.trace.text.removesuffix(" Four.</think>") == text
-
-
-@pytest.mark.parametrize("split", [words, characters, single_bytes, chunks(2), chunks(3), chunks(7)])
-def test_every_tokenisation_gives_the_same_steps(split):
-    policy, text = AtBoundary(), "Größe.\n\nZwei — drei.\n \nVier 四五.\r\n\r\nFünf.</think>\n\nAntwort."
-    assert run(policy, ScriptedEngine(text, split=split)).trace.text == text
-    assert [step.text for step in policy.steps] == ["Größe.\n\n", "Zwei — drei.\n \n", "Vier 四五.\r\n\r\n"]
-    assert all(step.at_boundary for step in policy.steps)
 
 
 def test_a_step_ends_before_the_first_word_of_the_next_which_goes_if_another_model_writes_that():

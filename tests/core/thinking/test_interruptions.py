@@ -378,17 +378,3 @@ def test_a_step_of_a_person_ends_at_the_boundary_of_the_run(boundary, steps):
     started = events.RunStarted(0.0, (), "never", {"boundary": boundary}, 1, None, None, 0, False)
     edit, token = TextInserted(0.0, "Mine.\n", EDITED.id, Author.PERSON), events.TokenWritten(0.0, SMALL, 1, "Yours.")
     assert [step.text for step in Trace.of([started, edit, token]).steps] == steps
-
-
-@pytest.mark.parametrize("ending", ["Mine.\n\n", "Mine and"])
-def test_what_a_person_wrote_is_never_rewritten_but_may_be_edited_again(ending):
-    """The large model rejects most steps; of an edited one it may write only what follows the edit."""
-    before = written(WORLD, settings_of(StepScore.Settings(threshold=0), 1))
-    done = written(
-        WORLD, settings_of(StepScore.Settings(threshold=9), 1), edited(before, before.pieces[2].position, ending)
-    )
-    mine = [piece for piece in done.pieces if piece.author is Author.PERSON]
-    assert [piece.text for piece in mine] == [ending]
-    assert any(piece.author is LARGE for piece in done.pieces)
-    twice = edited(done, mine[0].position, "Mine, or less.\n\n")
-    assert twice.text.endswith("Mine, or less.\n\n")

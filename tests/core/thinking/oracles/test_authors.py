@@ -229,13 +229,6 @@ def test_reference_is_the_authors_schedule(world):
     assert_same(world, settings_of(LENGTHS, Keywords), LENGTHS)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("world", WORLDS, ids=lambda world: str(world.seed))
-def test_c_and_n3_shrink_to_ceilings_below_their_start_as_in_the_authors_schedule(world):
-    lengths = LENGTHS._replace(c=3, c_most=1, n3_most=5)
-    assert_same(world, settings_of(lengths, Keywords), lengths)
-
-
 @pytest.mark.parametrize("world", WORLDS[: size(18, long=90)], ids=lambda world: str(world.seed))
 @pytest.mark.parametrize("opening", [0, 9])
 def test_every_step_is_the_authors_schedule_for_models_that_do_not_reason(world, opening):

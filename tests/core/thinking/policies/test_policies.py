@@ -48,7 +48,7 @@ from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.steps import Boundary
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import LARGE, SMALL, Run, keywords, rules, run
-from tests.fakes.scripted import CERTAIN, THINK, TORN, Fault, Kind, ScriptedEngine, single_bytes
+from tests.fakes.scripted import CERTAIN, THINK, TORN, Fault, Kind, ScriptedEngine
 from tests.tiers import size
 
 LONG = "word " * 200
@@ -224,23 +224,6 @@ def test_a_large_model_hands_back_with_nothing_to_write_and_answers_where_it_clo
     done = run(keywords(BATON), ["One.\n\nWait, no"], ["So.</think>", "\n\nIt is four. Truly.\n\nYes."])
     assert rules(done) == [REFLECTION, ANSWER]
     assert done.trace.answer.strip() == "It is four. Truly.\n\nYes."
-
-
-def test_rule_three_works_across_tokenizers_and_boundaries_of_many_tokens():
-    """The authors hand ids of one vocabulary to the other, and look for two newlines in the last five tokens."""
-    large = ScriptedEngine("Wait, so. No", "It is right. No", name="large", vocabulary="other", split=single_bytes)
-    done = run(kept_to(BATON, n1=2, c=1), ["One.\n\nWait, no", " Two.\n\nNo", " End.</think>"], large)
-    assert rules(done) == [REFLECTION, EXCESSIVE_REFLECTION]
-    assert "wrong steps. It" in done.trace.text
-    small = ScriptedEngine("One." + "\n" + " " * 12 + "\nWait, no", " End.</think>", split=single_bytes)
-    assert rules(run(kept_to(BATON, n1=6), small, ["It is so, and so. No"])) == [REFLECTION]
-
-
-def test_a_line_may_be_a_step():
-    settings = RunSettings(boundary=Boundary.LINE)
-    done = run(kept_to(BATON, n1=2), ["One.\nWait, hm", "\nTwo.</think>"], ["It is two. And"], settings)
-    assert done.told[:2] == [("small", "One.\n"), ("large", "It is two.")]
-    assert len(done.trace.steps) == 3
 
 
 def test_advice_is_given_where_no_cue_was_found_in_a_long_enough_text():
@@ -451,12 +434,6 @@ def test_the_last_step_of_a_text_without_thinking_is_judged_too(marks, judged, t
     done = scored(marks, small, "It is 4.", thinks=False)
     assert len(done.all(Judged)) == judged
     assert (done.trace.text, done.trace.finish) == (text, Finish.END_OF_TEXT)
-
-
-def test_the_step_that_closes_the_thinking_is_judged_too():
-    done = scored("1", ["One.</think>Four."], "Better.</think>Five.")
-    assert len(done.all(Judged)) == 1
-    assert SCORE in rules(done)
 
 
 # The cascade: the small model answers alone, and the large one solves the problem afresh if that came to nothing sure
