@@ -300,6 +300,19 @@ def test_a_takeover_repeats_the_trial_that_was_made_there():
     assert done.all(events.Noticed)[0].text == "The model was started again."
 
 
+def test_a_trial_that_is_stopped_says_nothing():
+    control = Control()
+
+    def stop(_body: str) -> None:
+        control.stop()
+        large.sessions[0].cancel()
+
+    large = ScriptedEngine("So it is.", name="large", before_token=stop)
+    done = run(making(Step(), Trial(4, LARGE)), ["One.\n\n"], large, interruptions=[control])
+    assert (done.trace.text, done.trace.finish) == ("One.\n\n", events.Finish.STOPPED)
+    assert done.all(events.Tried) == []
+
+
 # A text that is taken up
 
 
