@@ -283,15 +283,10 @@ def test_after_each_takeover_the_bill_so_far_is_told_and_before_the_end_that_of_
     assert all(0 <= reading.began <= reading.at <= trace.seconds for reading in trace.prefetches)
 
 
-def test_a_small_model_is_billed_after_each_write_a_stopped_run_all_the_same_and_this_machine_never(server):
+def test_a_small_model_is_billed_too_a_stopped_run_all_the_same_and_this_machine_never(server):
     local, small = ScriptedEngine(*["And so it is."] * 2, name="large"), ChargingEngine(*THREE_STEPS)
-    bills = [event for event in billed(local, small).events if isinstance(event, UsageReported)]
-    written = [event.usage.cost.written for event in bills]
-    assert {event.author for event in bills} == {SMALL}
-    assert written == sorted(written)
-    assert written[-1] == small.written
-    none = billed(ScriptedEngine(*["And so it is."] * 2, name="large"))
-    assert (none.usage, none.prefetches) == ({}, [])
+    assert billed(local, small).usage == {SMALL: small.usage}
+    assert small.usage.cost.written == small.written
     control = Control()
     stopping = ScriptedEngine(*THREE_STEPS, before_token=lambda body: control.stop() if "Six" in body else None)
     assert billed(server, stopping, control).usage == {LARGE: server.usage}
@@ -369,16 +364,12 @@ def test_every_kind_is_covered_and_tokens_take_little_room():
     assert ends_step == "ends_step"
 
 
-@pytest.mark.parametrize(
-    "source",
-    [DemoModel.LARGE, LocalFile(Path("a.gguf")), HubFile("o/n", "Q4_K_M"), ServerUrls(("http://a", "http://b"))],
-)
-def test_the_source_of_a_model_comes_back_as_it_was(source):
-    card = dataclasses.replace(CARD, source=source, overrides=ModelOverrides(top_k=3))
-    event = RunStarted(0.0, (), "keywords", {}, 7, card, None, 12, thinking=True)
-    line = event_to_json(event)
-    assert line["small"]["source"] == str(source)
-    assert event_from_json(json.loads(json.dumps(line))) == event
+def test_the_source_of_a_model_comes_back_as_it_was():
+    for source in DemoModel.LARGE, LocalFile(Path("a.gguf")), HubFile("o/n", "Q4_K_M"), ServerUrls(("http://a", "b")):
+        card = dataclasses.replace(CARD, source=source, overrides=ModelOverrides(top_k=3))
+        line = event_to_json(RunStarted(0.0, (), "keywords", {}, 7, card, None, 12, thinking=True))
+        assert line["small"]["source"] == str(source)
+        assert event_from_json(json.loads(json.dumps(line))).small == card
 
 
 def test_what_another_version_wrote_is_passed_over_with_a_notice():
@@ -436,11 +427,8 @@ def test_a_text_of_an_earlier_version_shows_who_wrote_it_and_says_what_is_not_as
 
 
 NAN, INF = float("nan"), float("inf")
-TOKEN, NOTICE, USAGE = (
-    {"event": "token", "at": 1, "author": "small", "id": 5, "text": "a"},
-    {"event": "noticed", "at": 1, "text": ""},
-    {"event": "usage", "at": 1, "author": "large"},
-)
+TOKEN = {"event": "token", "at": 1, "author": "small", "id": 5, "text": "a"}
+NOTICE, USAGE = {"event": "noticed", "at": 1, "text": ""}, {"event": "usage", "at": 1, "author": "large"}
 
 
 @pytest.mark.parametrize(
@@ -449,17 +437,12 @@ TOKEN, NOTICE, USAGE = (
         {name: value for name, value in TOKEN.items() if name != "text"},
         *(TOKEN | wrong for wrong in ({"author": "nobody"}, {"at": "soon"}, {"text": 7})),
         *(NOTICE | {"at": at} for at in (NAN, INF, -1, 10**400)),
-        *(
-            USAGE | {"usage": {"cost": cost}}
-            for cost in ({"sent": 2**70}, {"read": -1}, {"seconds_waited": float("nan")})
-        ),
-        *(USAGE | {"usage": {"cost": {}, "money": money}} for money in (float("inf"), float("nan"))),
+        *(USAGE | {"usage": {"cost": cost}} for cost in ({"sent": 2**70}, {"read": -1}, {"seconds_waited": NAN})),
+        USAGE | {"usage": {"cost": {}, "money": INF}},
         {"event": "judged", "at": 1, "choices": 3, "probabilities": [], "seconds": 0},
-        {"event": "judged", "at": 1, "choices": [], "probabilities": []},
         {"event": "handed_over", "at": 1, "author": "small", "handoff": [1, 2, NAN, "ids"]},
         {"event": "handed_over", "at": 1, "author": "small", "reused": -1, "prefilled": 2, "seconds": 1},
         {"event": "text_discarded", "at": 1, "position": 10**20, "text": "", "tokens": 0},
-        {"event": "run_started", "at": 0, "settings": 3},
         {"event": "run_started", "at": 0, "settings": {"policy": {"policy": 3}}, "small": [], "conversation": [3]},
     ],
 )
@@ -471,13 +454,11 @@ def test_a_broken_event_is_refused_with_its_kind(data):
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("{oops", "Line 2 of the trace is not JSON"),
-        ("[" * 100_000, "not JSON"),
+        *((line, "not JSON") for line in ("{oops", "[" * 100_000, '{"event": "noticed", "at": ' + "9" * 5000 + "}")),
         ("[1]", "Line 2 of the trace is not an object"),
-        ('{"event": "noticed", "at": ' + "9" * 5000 + ', "text": "?"}', "not JSON"),
-        ('{"event": "token", "at": 1, "author": "small", "id": 5, "text": ' + "[" * 900 + "]" * 900 + "}", "'token'"),
+        (json.dumps(TOKEN)[:-4] + "[" * 900 + "]" * 900 + "}", "'token'"),
     ],
-    ids=["no JSON", "too deep", "no object", "a long number", "a deep value"],
+    ids=range(5),
 )
 def test_odd_lines_are_refused_in_words(line, says):
     with pytest.raises(StoreError, match=says):
