@@ -6,7 +6,7 @@ The presets `reference` and `paper` are also compared with the authors' schedule
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -353,7 +353,12 @@ def test_the_first_steps_may_be_the_large_models_and_a_judge_who_is_stopped_give
     assert rules(done) == [OPENING, OPENING]
     assert done.trace.text == "Plan.\n\nMore.\n\nEnd.</think>Four."
     control = Control()
-    large = ScriptedEngine(name="large", marks=(control.stop() or mark for mark in "9"))
+
+    def stopping() -> Iterator[str]:
+        control.stop()
+        yield "9"
+
+    large = ScriptedEngine(name="large", marks=stopping())
     done = run(StepScore(), ["One.\n\nTwo.</think>"], large, interruptions=[control])
     assert (done.trace.finish, done.all(Judged)) == (Finish.STOPPED, [])
 
