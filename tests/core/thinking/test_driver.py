@@ -46,8 +46,7 @@ from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.write_stream import DECODED_AT_MOST
-from tests.core.thinking.oracles.worlds import World
-from tests.core.thinking.running import LARGE, SMALL, AtBoundary, Programmed, keywords, run
+from tests.core.thinking.running import LARGE, SMALL, AtBoundary, Programmed, World, keywords, run
 from tests.fakes.scripted import THINK, TORN, Fault, ScriptedEngine, characters, single_bytes, words
 
 SHORT = Keywords.presets["baton"].model_copy(update={"n1": 2})

@@ -35,8 +35,7 @@ from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.steps import Boundary
 from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.trace import Trace
-from tests.core.thinking.oracles.worlds import World
-from tests.core.thinking.running import LARGE, SMALL, Run, keywords, rules, run, settings_of, written
+from tests.core.thinking.running import LARGE, SMALL, Run, World, keywords, rules, run, settings_of, written
 from tests.fakes.scripted import TORN, ScriptedEngine
 from tests.patience import PATIENCE
 

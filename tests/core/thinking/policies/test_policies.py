@@ -1,6 +1,6 @@
 """What each policy decides: the rows of the table in which the presets of `keywords` differ, then the others.
 
-The presets `reference` and `paper` are also compared with the authors' schedule (oracles/test_authors.py).
+The presets `reference` and `paper` are also compared with the authors' schedule (test_worlds.py).
 """
 
 from __future__ import annotations
