@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from baton_reasoning.core.engines.base import Passing, Session, Token
-from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.models.options import ThinkingTags
 from baton_reasoning.core.thinking import events
@@ -53,6 +53,11 @@ SHORT = Keywords.presets["baton"].model_copy(update={"n1": 2})
 ONE, THREE, FIFTY = (TakeOver(tokens, RANDOM) for tokens in (1, 3, 50))
 KEEPING = TakeOver(1, RANDOM, keep=True)
 OTHER_TAGS = ThinkingTags("[THINK]", "[/THINK]")
+
+
+def ended(trace: Trace) -> tuple[events.Finish, str]:
+    assert trace.ended
+    return trace.ended.finish, trace.ended.reason
 
 
 def making(*requests: Request[Any]) -> Programmed:
@@ -120,8 +125,7 @@ def test_a_step_that_ends_at_its_cap_is_a_step_of_its_own_also_if_it_is_white_sp
     )
     done = run(Programmed(capped), small, ["Two.\n\n"], interruptions=[control])
     assert done.trace.text == "a bTwo.\n\nEnd.</think>"
-    text = Text()
-    text.insert("One.\n")
+    text = Text(written=[Part("One.\n", SMALL)])
     text.end_step()
     text.insert("Two")
     text.discard(len("One.\n"))
@@ -175,7 +179,7 @@ def test_a_program_that_asks_for_ever_ends_with_a_sentence_and_its_text(request_
 
     done = run(Programmed(for_ever), ["One.\n\nTwo"], [], interruptions=[LimitsGuard(Limits(max_large_share=0))])
     assert (done.trace.text, done.trace.finish) == ("One.\n\n", events.Finish.FAILED)
-    assert "“programmed” goes on asking" in (done.trace.ended.reason if done.trace.ended else "")
+    assert "“programmed” goes on asking" in ended(done.trace)[1]
     assert len(asked) <= IDLE_REQUESTS
 
 
@@ -188,7 +192,7 @@ def test_a_run_that_keeps_nothing_of_its_work_ends_and_says_so():
     small = ScriptedEngine(continue_with=lambda *_: "One.\n\n" + " two" * 40)
     done = run(Programmed(never_content), small, [], RunSettings(max_tokens=50))
     assert done.trace.finish is events.Finish.MAX_TOKENS
-    assert "200 tokens were written, and only 0 of them" in (done.trace.ended.reason if done.trace.ended else "")
+    assert "200 tokens were written, and only 0 of them" in ended(done.trace)[1]
     assert done.small.written == DECODED_AT_MOST * 50
 
 
@@ -405,18 +409,18 @@ def test_half_a_closing_tag_at_the_end_of_a_run_is_final():
     assert settled == [len("One."), len("One.</")]
 
 
-class ThenLarge(Policy):
-    name = "large answers"
-
-    def answer(self, text: Text) -> Program:
-        yield from TakeOver(20, ANSWER)
-
-
 def test_each_model_reads_the_close_of_thinking_in_its_own_words():
     own = ScriptedEngine("So.[/THINK]", "\n\nFour.", name="large", thinking=OTHER_TAGS)
     done = run(AtBoundary(FIFTY), ["One.\n\nTwo"], own)
     assert done.all(events.ThinkingClosed)[0].tag == "[/THINK]"
     assert (done.trace.thinking_text, done.trace.answer) == ("One.\n\nSo.", "\n\nFour.")
+
+    class ThenLarge(Policy):
+        name = "large answers"
+
+        def answer(self, text: Text) -> Program:
+            yield from TakeOver(20, ANSWER)
+
     translated = run(ThenLarge(), ["One.</think>"], ScriptedEngine("Four.", name="large", thinking=OTHER_TAGS))
     session = translated.large.sessions[0]
     assert session.read(translated.trace.parts()).prefilled == 0
@@ -441,7 +445,7 @@ def test_max_tokens_counts_what_is_kept_and_a_takeover_takes_no_more(most, takeo
 def test_a_full_context_ends_the_run_with_the_text_so_far_or_leaves_the_small_model_alone():
     done = run(Never(), ScriptedEngine("one " * 100, context=60))
     assert done.trace.finish is events.Finish.CONTEXT_FULL
-    assert "context of small is full (60 tokens)" in (done.trace.ended.reason if done.trace.ended else "")
+    assert "context of small is full (60 tokens)" in ended(done.trace)[1]
     assert done.trace.tokens > 20
     large = ScriptedEngine("so " * 100, name="large", context=30)
     alone = run(AtBoundary(FIFTY), ["One.\n\nTwo", " End.</think>"], large)
@@ -497,22 +501,19 @@ def test_a_model_that_is_lost_in_the_answer_is_not_asked_for_it_again(tags, clos
 @pytest.mark.parametrize("request_", [Step(), LookAhead(), ToEnd()])
 def test_a_lost_small_model_fails_the_run_with_its_text(request_):
     done = run(making(request_, request_), ScriptedEngine("One two.\n\nNo", faults=[Fault(after=1)]))
-    assert (done.trace.text, done.trace.finish) == ("One", events.Finish.FAILED)
-    assert (done.trace.ended.reason if done.trace.ended else "") == "The model's process ended. Open it again."
+    assert done.trace.text == "One"
+    assert ended(done.trace) == (events.Finish.FAILED, "The model's process ended. Open it again.")
 
 
-def test_a_server_that_ends_a_text_at_a_limit_of_its_own_is_named():
-    session = ScriptedEngine("One two three.").open()
+def test_a_server_that_ends_a_text_at_a_limit_of_its_own_is_named_and_what_it_tells_is_told_on():
+    small = ScriptedEngine("One two three.", notices={1: "The model was started again."})
+    session = small.open()
     write = session.write
     session.write = lambda body, limit, **rest: write(body, min(2, limit), **rest)  # type: ignore[method-assign]
     trace = Trace.of(Driver({SMALL: session}, Never(), RunSettings()).run())
-    assert (trace.text, trace.finish) == ("One two", events.Finish.MAX_TOKENS)
-    assert "small on this machine ended the text at a limit of its own" in (trace.ended.reason if trace.ended else "")
-
-
-def test_what_an_engine_tells_is_told_on():
-    small = ScriptedEngine("One two.</think>", notices={1: "The model was started again."})
-    assert [notice.text for notice in run(Never(), small).all(events.Noticed)] == ["The model was started again."]
+    assert trace.text == "One two"
+    assert [notice.text for notice in trace.notices] == ["The model was started again."]
+    assert "small on this machine ended the text at a limit of its own" in ended(trace)[1]
 
 
 def test_closing_the_run_ends_the_write_that_is_under_way():
@@ -552,7 +553,3 @@ def test_when_either_is_lost_under_relay_the_other_goes_on_alone_if_it_may():
     assert done.all(events.Noticed)[0].text == "Gone. The large model goes on alone."
     failed = run(Relay(), ScriptedEngine(" two.", faults=fault), large, RunSettings(small_alone=False))
     assert (failed.trace.finish, failed.trace.text) == (events.Finish.FAILED, "One.\n\nWait,")
-    dying = ScriptedEngine("One.\n\nTwo. Three", name="large", faults=[Fault(3, EngineLost("Gone."))])
-    taken = run(Relay(), [" and so on.</think> Four."], dying)
-    assert taken.all(events.Noticed)[0].text == "Gone. The small model goes on alone."
-    assert taken.trace.text.endswith(" and so on.</think> Four.")

@@ -181,9 +181,6 @@ def test_a_button_pressed_while_a_model_reads_does_not_wait_for_its_first_token(
 # Limits
 
 
-LINES = RunSettings(boundary=Boundary.LINE)
-
-
 def limited(policy: Policy, small: list[str], large: list[str], max_tokens: int = 400, **limits: float | bool) -> Run:
     guard = LimitsGuard(Limits.model_validate(limits))
     return run(policy, small, large, RunSettings(max_tokens=max_tokens), [guard])
@@ -245,7 +242,13 @@ def test_a_large_model_that_repeats_itself_hands_over_to_the_small_one():
     for done in opening, relay:
         took = [each.author for each in done.all(events.TakeoverStarted) if each.reason == REPETITION.id]
         assert took == [SMALL]
-    lines = run(Never(), ["One.\nOne.\nTwo.</think>"], ["So.\nAnd"], LINES, [LimitsGuard(Limits())])
+    lines = run(
+        Never(),
+        ["One.\nOne.\nTwo.</think>"],
+        ["So.\nAnd"],
+        RunSettings(boundary=Boundary.LINE),
+        [LimitsGuard(Limits())],
+    )
     assert rules(lines) == [REPETITION], "two lines, where a line is a step"
 
 
