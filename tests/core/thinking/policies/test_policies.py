@@ -17,19 +17,10 @@ from baton_reasoning.core.errors import EngineLost, SettingsError
 from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair, ask
 from baton_reasoning.core.run import run as run_pair
+from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION, Scope
 from baton_reasoning.core.thinking.cues import Category, Lexicon
-from baton_reasoning.core.thinking.events import (
-    CountersChanged,
-    Finish,
-    Judged,
-    StepEnded,
-    TakeoverEnded,
-    TakeoverStarted,
-    TextDiscarded,
-    TextInserted,
-    TokenWritten,
-)
+from baton_reasoning.core.thinking.events import Finish, Judged, TakeoverStarted, TextDiscarded, TextInserted
 from baton_reasoning.core.thinking.interruptions import Control, Limits
 from baton_reasoning.core.thinking.policies.always import Always
 from baton_reasoning.core.thinking.policies.cascade import Cascade
@@ -118,7 +109,7 @@ def test_after_too_many_reflections_the_large_model_writes_more_each_time_also_i
     inserted = whole.all(TextInserted)
     assert {(text.text, text.reason) for text in inserted} == {(REFERENCE.auxiliary_prompt, EXCESSIVE_REFLECTION.id)}
     names = "reflections", "reflections allowed"
-    counted = [tuple(event.counters[name] for name in names) for event in whole.all(CountersChanged)]
+    counted = [tuple(event.counters[name] for name in names) for event in whole.all(events.CountersChanged)]
     assert counted[:5] == [(1, 3), (2, 3), (3, 3), (0, 5), (1, 5)]
     took, rest = whole.all(TakeoverStarted), endless_reflection(400, before=first.trace).all(TakeoverStarted)
     assert [each.tokens for each in took if each.reason == EXCESSIVE_REFLECTION.id][:4] == [7, 9, 10, 10]
@@ -163,7 +154,7 @@ def test_where_ours_differs_from_the_paper_and_the_authors():
     done = run(kept_to(BATON, n1=2), ["One.\n\nWait, no", " End</think>"], ["So we see. Then"])
     assert [piece.text for piece in done.trace.pieces if piece.author is LARGE] == ["So we see."]
     late = run(kept_to(BATON, n1=2), ["One.\n\nWait, no", " End</think>"], [LONG])
-    assert [ended.tokens for ended in late.all(TakeoverEnded)] == [2 + 32]
+    assert [ended.tokens for ended in late.all(events.TakeoverEnded)] == [2 + 32]
     answer = ["One.</think>\n\nFour is it.\n\nYes, it is four"]
     assert rules(run(keywords(BATON), answer, [LONG])) == []
     large = [["So", ".\n\n"], ["And", ".\n\n"]]
@@ -305,13 +296,13 @@ def test_the_first_token_is_not_white_space_nor_half_a_character_and_there_is_on
     assert rules(capped)[0] == ENTROPY
     assert capped.all(TakeoverStarted)[0].position == len("a b c")
     blanks = entropy([[*[" "] * 5, "x", "</think>"]], "never", "Four.", step_cap=3)
-    assert blanks.all(StepEnded)[0].position == 3, "blanks alone are a step at the cap"
+    assert blanks.all(events.StepEnded)[0].position == 3, "blanks alone are a step at the cap"
 
 
 def test_the_entropy_of_alternatives_is_scaled_to_a_sum_of_1():
     def of(*logprobs: float) -> float:
         others = tuple(Alternative(None, "", logprob) for logprob in logprobs)
-        return TokenWritten(0.0, SMALL, None, "", alternatives=others).entropy_of_alternatives
+        return events.TokenWritten(0.0, SMALL, None, "", alternatives=others).entropy_of_alternatives
 
     assert of(*[math.log(0.1)] * 4) == pytest.approx(math.log(4))
     assert of(0.0) == of() == 0
@@ -489,5 +480,6 @@ def test_a_policy_answers_on_two_real_models(pair, name):
     decoded = {author for author, total in trace.totals.items() if total.decoded}
     assert decoded >= {policy.default_writer} & set(needs.writers)
     assert bool(needs.judge) is any(isinstance(event, Judged) for event in trace.events)
-    own = [event for event in trace.events if isinstance(event, TokenWritten) and event.author is policy.default_writer]
-    assert all(len(event.alternatives) == needs.alternatives for event in own)
+    written = [event for event in trace.events if isinstance(event, events.TokenWritten)]
+    own = [token for token in written if token.author is policy.default_writer]
+    assert all(len(token.alternatives) == needs.alternatives for token in own)
