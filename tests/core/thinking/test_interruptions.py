@@ -359,3 +359,12 @@ def test_a_step_of_a_person_ends_at_the_boundary_of_the_run(boundary, steps):
     started = events.RunStarted(0.0, (), "never", {"boundary": boundary}, 1, None, None, 0, False)
     edit, token = TextInserted(0.0, "Mine.\n", EDITED.id, Author.PERSON), events.TokenWritten(0.0, SMALL, 1, "Yours.")
     assert [step.text for step in Trace.of([started, edit, token]).steps] == steps
+
+
+def test_a_step_is_rewritten_but_for_what_a_person_wrote_of_it():
+    before = run(Never(), ["One.\n\nTwo.</think>"]).trace
+    edit, control = edited(before, len("One.\n\n"), "Mine and"), Control()
+    small = ScriptedEngine(" more of it", " End.</think>", before_token=pressing(control.rewrite_step, "more"))
+    done = run(Never(), small, [" better.\n\nNo"], interruptions=[control], before=edit)
+    assert done.trace.text == "One.\n\nMine and better.\n\n End.</think>"
+    assert [gone.text for gone in done.all(TextDiscarded)] == [" more of"]

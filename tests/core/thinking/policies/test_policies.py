@@ -141,6 +141,8 @@ def test_what_does_not_grow_has_no_ceiling_and_one_cue_a_class_is_kept_of_an_own
     fixed = PAPER.model_copy(update={"c": 50})
     fixed.check_values()
     assert Keywords(fixed, PolicyContext(counters={"longer takeovers": 3})).counters["reflections allowed"] == 50
+    shrinking = Keywords(REFERENCE.model_copy(update={"c": 50}), PolicyContext(counters={"longer takeovers": 1}))
+    assert shrinking.counters["reflections allowed"] == 30, "the authors' comes down to its ceiling"
     own = Lexicon({Category.REFLECTION: {"hmm": (), "doubt": ()}})
     policy = Keywords(Keywords.Settings(one_cue=True), PolicyContext(lexicon=own))
     assert [cue.word for cue in policy.lexicon.find("Hmm, a doubt")] == ["Hmm"]
