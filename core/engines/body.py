@@ -6,6 +6,7 @@ vocabulary can take ids, and any other tokenises the text.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from itertools import groupby
@@ -100,16 +101,20 @@ class Body:
     def mark_closing(self, tag: str) -> None:
         """Mark the tag that the text has just completed, so that any model can read it as its own.
 
-        The tokens of a tag join into one part; it keeps its id if it was one token.
+        The tokens of a tag join into one part; it keeps its id if it was one token. Those of another author, who began
+        the tag, stay countable as a part without text.
         """
         start = self.text.rindex(tag)
-        before, after = self.text[:start], self.text[start:]
-        last = self.parts[-1]
+        after, last = self.text[start:], self.parts[-1]
         if last.text == after:
             self.parts[-1] = last._replace(closing_tag=tag)
-        else:
-            tokens = sum(part.tokens for part in self.cut(len(before)))
-            self.append(Part(after, last.author, closing_tag=tag, tokens=tokens))
+            return
+        tokens = Counter[Author]()
+        for part in self.cut(start):
+            tokens[part.author] += part.tokens
+        own = tokens.pop(last.author)
+        self.parts += [Part("", author, tokens=count) for author, count in tokens.items() if count]
+        self.append(Part(after, last.author, closing_tag=tag, tokens=own))
 
 
 def rendered_runs(

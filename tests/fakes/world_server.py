@@ -1,4 +1,4 @@
-"""A llama-server that writes what a random world says (tests/core/thinking/oracles/worlds.py).
+"""A llama-server that writes what a random world says (tests/core/thinking/running.py).
 
 The world is named in the problem, “World 17”, so that each problem of a batch has its own. Ids below 256 are bytes, by
 which prompts are tokenised; each word of a world has an id of its own above.
@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from baton_reasoning.core.engines.body import Author
-from tests.core.thinking.oracles.worlds import BOUNDARIES, CUES, STATEMENTS, World
+from tests.core.thinking.running import BOUNDARIES, CUES, STATEMENTS, World
 from tests.fakes.faulty_server import FaultyServer, Wire, about, end, event
 from tests.fakes.scripted import THINK
 

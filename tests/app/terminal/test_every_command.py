@@ -33,7 +33,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.version import version
 from tests.app.terminal.conftest import commands_of
 from tests.core.models.hub_server import running_hub
-from tests.core.thinking.oracles.worlds import World
+from tests.core.thinking.running import World
 from tests.fakes.world_server import world_server
 from tests.patience import PATIENCE
 

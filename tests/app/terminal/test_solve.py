@@ -20,8 +20,8 @@ from baton_reasoning.core.thinking.events import CountersChanged, HandedOver
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import trace_from_lines
 from tests.app.terminal.conftest import DEMO, DEMO_MARKS, demo_marks
-from tests.core.thinking.oracles.test_authors import LENGTHS, WORLDS, Schedule, authors_by_character, decisions
-from tests.core.thinking.oracles.worlds import World
+from tests.core.thinking.running import World
+from tests.core.thinking.test_worlds import LENGTHS, WORLDS, Schedule, authors_by_character, decisions
 from tests.fakes.world_server import problem_of, world_server
 from tests.patience import PATIENCE
 from tests.tiers import size
@@ -180,7 +180,7 @@ def test_a_cue_list_of_ones_own_decides_where_the_large_model_writes(tmp_path, b
 @pytest.mark.scaled
 @pytest.mark.parametrize("tagged", [False, True])
 def test_the_authors_decisions_are_taken_from_the_command_line_to_the_wire(tagged, capsys):
-    """The random worlds and the oracle of tests/core/thinking/oracles: decisions, counters and text are equal."""
+    """The random worlds and the oracle of tests/core/thinking: decisions, counters and text are equal."""
     by_seed = {world.seed: world for world in WORLDS}
     left_out = ("not_reasoning", "auxiliary_prompt", "opening", "as_in_paper")
     lengths = [f"{name}={value}" for name, value in LENGTHS._asdict().items() if name not in left_out]

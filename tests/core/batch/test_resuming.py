@@ -43,8 +43,7 @@ from tests.core.batch.counting import (
     unlike_after_reading,
 )
 from tests.core.store.made import claim
-from tests.core.thinking.oracles.worlds import World
-from tests.core.thinking.running import settings_of
+from tests.core.thinking.running import World, settings_of
 from tests.fakes.scripted import THINK, Fault, ScriptedEngine
 from tests.patience import PATIENCE
 from tests.tiers import size

@@ -31,8 +31,7 @@ from baton_reasoning.core.serve.access import AccessRules, origins
 from baton_reasoning.core.serve.api import MAX_BODY, Endpoint, EndpointServer
 from baton_reasoning.core.serve.schema import ChatRequest, CompletionRequestBody
 from baton_reasoning.core.thinking.interruptions import Limits
-from tests.core.thinking.oracles.worlds import World
-from tests.core.thinking.running import PRESETS, settings_of, written
+from tests.core.thinking.running import PRESETS, World, settings_of, written
 from tests.fakes.scripted import THINK, Fault, ScriptedEngine
 from tests.patience import PATIENCE
 from tests.tiers import size

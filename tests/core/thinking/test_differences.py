@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS
-from baton_reasoning.core.demo_pair.task import DemoStep
 from baton_reasoning.core.engines.base import Alternative, ScoredToken
 from baton_reasoning.core.errors import EngineLost, EngineRefused, SettingsError
-from baton_reasoning.core.run import ask
-from baton_reasoning.core.run import run as solve
 from baton_reasoning.core.thinking import differences, opinion
 from baton_reasoning.core.thinking.differences import (
     Change,
@@ -72,28 +65,11 @@ def test_a_shared_beginning_stands_row_by_row(shared, one, other):
     assert parting(rows) >= len(shared)
 
 
-@given(texts)
-def test_a_text_beside_itself_never_parts(columns):
-    known = [step for step in columns[0] if step]
-    rows = align([known, known, known])
-    assert len(rows) == parting(rows) == len(known)
-
-
 @pytest.mark.parametrize(
     ("columns", "steps", "likeness", "parts_at"),
     [
-        (
-            [[ONE, TWO, THREE, END], [ONE, TWO, WAIT, THREE, END]],
-            [(0, 0), (1, 1), (None, 2), (2, 3), (3, 4)],
-            [SAME, SAME, None, SAME, SAME],
-            2,
-        ),
-        (
-            [[ONE, THREE, END], [ONE, WAIT, WRONG, END]],
-            [(0, 0), (None, 1), (1, 2), (2, 3)],
-            [SAME, None, ALIKE, SAME],
-            1,
-        ),
+        ([[ONE, TWO, END], [ONE, WAIT, TWO, END]], [(0, 0), (None, 1), (1, 2), (2, 3)], [SAME, None, SAME, SAME], 1),
+        ([[ONE, THREE, END], [ONE, WAIT, WRONG]], [(0, 0), (None, 1), (1, 2), (2, None)], [SAME, None, ALIKE, None], 1),
         ([[ONE, THREE, END], [ONE, WAIT]], [(0, 0), (1, 1), (2, None)], [SAME, OTHER, None], 1),
         ([["Two  and\ntwo."], ["Two and two."]], [(0, 0)], [SAME], 1),
         ([[ONE, THREE], [ONE, ""]], [(0, 0), (1, 1)], [SAME, None], 2),
@@ -102,8 +78,7 @@ def test_a_text_beside_itself_never_parts(columns):
 )
 def test_what_is_the_same_or_alike_lines_up_and_the_rest_stands_by_its_number(columns, steps, likeness, parts_at):
     rows = align(columns)
-    assert [row.steps for row in rows] == steps
-    assert [row.likeness[0] for row in rows] == likeness
+    assert ([row.steps for row in rows], [row.likeness[0] for row in rows]) == (steps, likeness)
     assert parting(rows) == parts_at
 
 
@@ -180,12 +155,7 @@ def test_a_lookahead_that_was_replaced_counts_first_then_the_newest_value():
 def test_only_a_takeover_of_the_large_model_changes_anything():
     takeover = TakeoverStarted(0.0, "reflection", None, 9, 0)
     pieces: list[Piece] = []
-    for author, text in (
-        (SMALL, "2 + 2 = 5."),
-        (SMALL, "2 + 2 = 4."),
-        (LARGE, "No, 2 + 2 = 6."),
-        (LARGE, "So 2 + 2 = 6."),
-    ):
+    for author, text in (SMALL, "2 + 2 = 5."), (SMALL, "2 + 2 = 4."), (LARGE, "No, 2 + 2 = 6."), (LARGE, "2 + 2 = 6."):
         pieces.append(Piece(author, 0, 0, 0.0, takeover=takeover if author is LARGE else None))
         pieces[-1].insert(text)
     expected = [None, None, Change(Effect.CORRECTED, "4", "6"), REPEATED]
@@ -203,16 +173,16 @@ def four(_before: str, token: str) -> str:
     return " 4" if token == " 5" else token
 
 
-def opinion_of(done: Run, large: ScriptedEngine) -> Opinion:
-    """The opinion, applied to the trace of the run."""
-    return applied(done, *[item for item in SecondOpinion(large, done.trace).read() if isinstance(item, OpinionGiven)])
-
-
 def applied(done: Run, given: OpinionGiven) -> Opinion:
+    """The opinion, in the trace of the run."""
     done.trace.apply(given)
     found = Opinion.of(done.trace)
     assert found
     return found
+
+
+def opinion_of(done: Run, large: ScriptedEngine) -> Opinion:
+    return applied(done, *[item for item in SecondOpinion(large, done.trace).read() if isinstance(item, OpinionGiven)])
 
 
 def test_it_names_the_tokens_and_what_the_large_model_would_have_written_and_ranks_them():
@@ -255,12 +225,9 @@ def test_a_disagreement_that_a_takeover_follows_is_not_missed_and_what_the_large
     assert opinion_of(own, ScriptedEngine(name="large", expects=four)).disagreements == []
 
 
-def long_run() -> Run:
-    return run(Never(), small=["".join(f"Step {n} of many is written here.\n\n" for n in range(200)) + "</think>\n\n4"])
-
-
-def test_progress_comes_after_every_portion_and_each_token_is_read_once_and_a_server_reads_all_at_once():
-    done, large = long_run(), ScriptedEngine(name="large")
+def test_each_token_of_a_long_text_is_read_once_in_portions_as_far_as_it_is_wanted_and_by_a_server_at_once():
+    done = run(Never(), ["".join(f"Step {n} of many is written here.\n\n" for n in range(200)) + "</think>\n\n4"])
+    large = ScriptedEngine(name="large")
     *progress, given = SecondOpinion(large, done.trace).read()
     read = [item.tokens for item in progress if isinstance(item, OpinionProgress)]
     assert len(read) > 3
@@ -275,18 +242,14 @@ def test_progress_comes_after_every_portion_and_each_token_is_read_once_and_a_se
     server = ScriptedEngine(name="large").with_card(location="gpu.example")
     *_, given = SecondOpinion(server, done.trace).read()
     assert (len(server.calls), type(given)) == (1, OpinionGiven)
-
-
-def test_stopped_it_covers_what_was_read_until_then():
-    done = long_run()
     reading = SecondOpinion(ScriptedEngine(name="large"), done.trace)
-    given: OpinionProgress | OpinionGiven | None = None
-    for number, given in enumerate(reading.read()):  # noqa: B007 - the last one is looked at
-        if number == 1:
-            reading.stop()
-    assert isinstance(given, OpinionGiven)
-    assert 0 < given.length < done.trace.length
-    assert not applied(done, given).is_whole
+    items = reading.read()
+    next(items)
+    reading.stop()
+    *_, stopped = items
+    assert isinstance(stopped, OpinionGiven)
+    assert 0 < stopped.length < done.trace.length
+    assert not applied(done, stopped).is_whole
 
 
 def test_stopped_before_the_first_portion_or_with_a_model_that_dies_there_is_no_opinion_and_no_session():
@@ -317,30 +280,3 @@ def test_half_characters_and_another_closing_tag_are_passed_over():
     ]
     found = [text[start:end] for start, end in spans(text, tokens)]
     assert found == ["Gr", "", "", "n", ".\n", "", "\nIt", " is"]
-
-
-def slip_of(text: str) -> tuple[int, str]:
-    """Where the first wrong value of a multiplication stands, and the right one."""
-    for line in re.finditer(r"(\d{5}) is odd, times 7 plus 1 is (\d{5})", text):
-        right = f"{DemoStep(1, int(line[1])).value:05}"
-        if line[2] != right:
-            return line.start(2), right
-    raise AssertionError("The small model made no mistake.")
-
-
-@pytest.mark.slow
-def test_the_large_demo_model_finds_the_slip_of_the_small_one_at_its_very_digit(demo_pair):
-    alone = DEMO_SETTINGS.model_copy(update={"policy": Never.Settings()})
-    problem = json.loads(READY_PROBLEMS.read_text(encoding="utf-8").splitlines()[0])["problem"]
-    trace = Trace.of(solve(demo_pair, ask(problem, alone), alone))
-    *_, given = SecondOpinion(demo_pair.large, trace).read()
-    assert isinstance(given, OpinionGiven)
-    trace.apply(given)
-    found = Opinion.of(trace)
-    assert found
-    slip = found.strong[0]
-    assert slip.sequel is Sequel.MISSED
-    start, right = slip_of(trace.text)
-    assert any(start <= each.start < start + len(right) for each in found.strong)
-    first = min(found.strong, key=lambda each: each.start)
-    assert first.expected.text == right[first.start - start]

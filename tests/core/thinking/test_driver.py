@@ -6,11 +6,11 @@ from itertools import accumulate, islice
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from baton_reasoning.core.engines.base import Passing, Session, Token
-from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.models.options import ThinkingTags
 from baton_reasoning.core.thinking import events
@@ -46,14 +46,18 @@ from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.write_stream import DECODED_AT_MOST
-from tests.core.thinking.oracles.worlds import World
-from tests.core.thinking.running import LARGE, SMALL, AtBoundary, Programmed, keywords, run
-from tests.fakes.scripted import THINK, TORN, Fault, ScriptedEngine, characters, chunks, single_bytes, words
+from tests.core.thinking.running import LARGE, SMALL, AtBoundary, Programmed, World, keywords, run
+from tests.fakes.scripted import THINK, TORN, Fault, ScriptedEngine, characters, single_bytes, words
 
 SHORT = Keywords.presets["baton"].model_copy(update={"n1": 2})
 ONE, THREE, FIFTY = (TakeOver(tokens, RANDOM) for tokens in (1, 3, 50))
 KEEPING = TakeOver(1, RANDOM, keep=True)
 OTHER_TAGS = ThinkingTags("[THINK]", "[/THINK]")
+
+
+def ended(trace: Trace) -> tuple[events.Finish, str]:
+    assert trace.ended
+    return trace.ended.finish, trace.ended.reason
 
 
 def making(*requests: Request[Any]) -> Programmed:
@@ -97,14 +101,6 @@ def test_what_waits_stands_once_the_next_request_does_not_replace_it(requests, t
     assert done.trace.text.removesuffix(" Four.</think>") == text
 
 
-@pytest.mark.parametrize("split", [words, characters, single_bytes, chunks(2), chunks(3), chunks(7)])
-def test_every_tokenisation_gives_the_same_steps(split):
-    policy, text = AtBoundary(), "Größe.\n\nZwei — drei.\n \nVier 四五.\r\n\r\nFünf.</think>\n\nAntwort."
-    assert run(policy, ScriptedEngine(text, split=split)).trace.text == text
-    assert [step.text for step in policy.steps] == ["Größe.\n\n", "Zwei — drei.\n \n", "Vier 四五.\r\n\r\n"]
-    assert all(step.at_boundary for step in policy.steps)
-
-
 def test_a_step_ends_before_the_first_word_of_the_next_which_goes_if_another_model_writes_that():
     policy = AtBoundary()
     run(policy, [["One", ".\n\nWait", ",", " two", ".\n\n", "End", "</think>"]])
@@ -129,8 +125,7 @@ def test_a_step_that_ends_at_its_cap_is_a_step_of_its_own_also_if_it_is_white_sp
     )
     done = run(Programmed(capped), small, ["Two.\n\n"], interruptions=[control])
     assert done.trace.text == "a bTwo.\n\nEnd.</think>"
-    text = Text()
-    text.insert("One.\n")
+    text = Text(written=[Part("One.\n", SMALL)])
     text.end_step()
     text.insert("Two")
     text.discard(len("One.\n"))
@@ -139,13 +134,12 @@ def test_a_step_that_ends_at_its_cap_is_a_step_of_its_own_also_if_it_is_white_sp
 
 
 TOKENS = ["One", " two.", "\n", "\n\n", ".\n\n  So", " \n", "<", "</think>", "`", "</thi", "nk>"]
+WRITTEN = st.tuples(st.sampled_from(TOKENS), st.sampled_from((SMALL, LARGE, Author.INSERTED)))
 
 
-BY_MODELS = st.tuples(st.sampled_from(TOKENS), st.sampled_from((SMALL, LARGE)))
-INSERTED = st.tuples(st.sampled_from(TOKENS[:-2]), st.just(Author.INSERTED))
-
-
-@given(st.lists(BY_MODELS | INSERTED | st.integers(0, 9), max_size=25))
+@given(st.lists(WRITTEN | st.integers(0, 9), max_size=25))
+@example([("</thi", SMALL), ("nk>", LARGE), 0])
+@example([("</thi", SMALL), ("nk>", Author.INSERTED)])
 def test_a_text_that_was_cut_is_as_one_that_is_taken_up(changes):
     """A token or another text is added, or all but so many are cut off: then it has the steps, counts and tags of a
     text that consists of them."""
@@ -162,7 +156,15 @@ def test_a_text_that_was_cut_is_as_one_that_is_taken_up(changes):
         again = Text(["</think>"], text.body.parts)
         for name in ("step_start", "last_step_start", "steps_ended", "at_boundary", "within_step", "step_begun"):
             assert getattr(text, name) == getattr(again, name), name
-        for name in ("kept", "answer_start", "closed_by", "before_tag", "rewritable_from", "repeats_step"):
+        for name in (
+            "kept",
+            "answer_start",
+            "closed_by",
+            "before_tag",
+            "rewritable_from",
+            "repeats_step",
+            "large_share",
+        ):
             assert getattr(text, name) == getattr(again, name), name
 
 
@@ -177,7 +179,7 @@ def test_a_program_that_asks_for_ever_ends_with_a_sentence_and_its_text(request_
 
     done = run(Programmed(for_ever), ["One.\n\nTwo"], [], interruptions=[LimitsGuard(Limits(max_large_share=0))])
     assert (done.trace.text, done.trace.finish) == ("One.\n\n", events.Finish.FAILED)
-    assert "“programmed” goes on asking" in (done.trace.ended.reason if done.trace.ended else "")
+    assert "“programmed” goes on asking" in ended(done.trace)[1]
     assert len(asked) <= IDLE_REQUESTS
 
 
@@ -190,7 +192,7 @@ def test_a_run_that_keeps_nothing_of_its_work_ends_and_says_so():
     small = ScriptedEngine(continue_with=lambda *_: "One.\n\n" + " two" * 40)
     done = run(Programmed(never_content), small, [], RunSettings(max_tokens=50))
     assert done.trace.finish is events.Finish.MAX_TOKENS
-    assert "200 tokens were written, and only 0 of them" in (done.trace.ended.reason if done.trace.ended else "")
+    assert "200 tokens were written, and only 0 of them" in ended(done.trace)[1]
     assert done.small.written == DECODED_AT_MOST * 50
 
 
@@ -301,6 +303,19 @@ def test_a_takeover_repeats_the_trial_that_was_made_there():
     assert done.all(events.Noticed)[0].text == "The model was started again."
 
 
+def test_a_trial_that_is_stopped_says_nothing():
+    control = Control()
+
+    def stop(_body: str) -> None:
+        control.stop()
+        large.sessions[0].cancel()
+
+    large = ScriptedEngine("So it is.", name="large", before_token=stop)
+    done = run(making(Step(), Trial(4, LARGE)), ["One.\n\n"], large, interruptions=[control])
+    assert (done.trace.text, done.trace.finish) == ("One.\n\n", events.Finish.STOPPED)
+    assert done.all(events.Tried) == []
+
+
 # A text that is taken up
 
 
@@ -394,18 +409,18 @@ def test_half_a_closing_tag_at_the_end_of_a_run_is_final():
     assert settled == [len("One."), len("One.</")]
 
 
-class ThenLarge(Policy):
-    name = "large answers"
-
-    def answer(self, text: Text) -> Program:
-        yield from TakeOver(20, ANSWER)
-
-
 def test_each_model_reads_the_close_of_thinking_in_its_own_words():
     own = ScriptedEngine("So.[/THINK]", "\n\nFour.", name="large", thinking=OTHER_TAGS)
     done = run(AtBoundary(FIFTY), ["One.\n\nTwo"], own)
     assert done.all(events.ThinkingClosed)[0].tag == "[/THINK]"
     assert (done.trace.thinking_text, done.trace.answer) == ("One.\n\nSo.", "\n\nFour.")
+
+    class ThenLarge(Policy):
+        name = "large answers"
+
+        def answer(self, text: Text) -> Program:
+            yield from TakeOver(20, ANSWER)
+
     translated = run(ThenLarge(), ["One.</think>"], ScriptedEngine("Four.", name="large", thinking=OTHER_TAGS))
     session = translated.large.sessions[0]
     assert session.read(translated.trace.parts()).prefilled == 0
@@ -430,7 +445,7 @@ def test_max_tokens_counts_what_is_kept_and_a_takeover_takes_no_more(most, takeo
 def test_a_full_context_ends_the_run_with_the_text_so_far_or_leaves_the_small_model_alone():
     done = run(Never(), ScriptedEngine("one " * 100, context=60))
     assert done.trace.finish is events.Finish.CONTEXT_FULL
-    assert "context of small is full (60 tokens)" in (done.trace.ended.reason if done.trace.ended else "")
+    assert "context of small is full (60 tokens)" in ended(done.trace)[1]
     assert done.trace.tokens > 20
     large = ScriptedEngine("so " * 100, name="large", context=30)
     alone = run(AtBoundary(FIFTY), ["One.\n\nTwo", " End.</think>"], large)
@@ -486,22 +501,19 @@ def test_a_model_that_is_lost_in_the_answer_is_not_asked_for_it_again(tags, clos
 @pytest.mark.parametrize("request_", [Step(), LookAhead(), ToEnd()])
 def test_a_lost_small_model_fails_the_run_with_its_text(request_):
     done = run(making(request_, request_), ScriptedEngine("One two.\n\nNo", faults=[Fault(after=1)]))
-    assert (done.trace.text, done.trace.finish) == ("One", events.Finish.FAILED)
-    assert (done.trace.ended.reason if done.trace.ended else "") == "The model's process ended. Open it again."
+    assert done.trace.text == "One"
+    assert ended(done.trace) == (events.Finish.FAILED, "The model's process ended. Open it again.")
 
 
-def test_a_server_that_ends_a_text_at_a_limit_of_its_own_is_named():
-    session = ScriptedEngine("One two three.").open()
+def test_a_server_that_ends_a_text_at_a_limit_of_its_own_is_named_and_what_it_tells_is_told_on():
+    small = ScriptedEngine("One two three.", notices={1: "The model was started again."})
+    session = small.open()
     write = session.write
     session.write = lambda body, limit, **rest: write(body, min(2, limit), **rest)  # type: ignore[method-assign]
     trace = Trace.of(Driver({SMALL: session}, Never(), RunSettings()).run())
-    assert (trace.text, trace.finish) == ("One two", events.Finish.MAX_TOKENS)
-    assert "small on this machine ended the text at a limit of its own" in (trace.ended.reason if trace.ended else "")
-
-
-def test_what_an_engine_tells_is_told_on():
-    small = ScriptedEngine("One two.</think>", notices={1: "The model was started again."})
-    assert [notice.text for notice in run(Never(), small).all(events.Noticed)] == ["The model was started again."]
+    assert trace.text == "One two"
+    assert [notice.text for notice in trace.notices] == ["The model was started again."]
+    assert "small on this machine ended the text at a limit of its own" in ended(trace)[1]
 
 
 def test_closing_the_run_ends_the_write_that_is_under_way():
@@ -541,7 +553,3 @@ def test_when_either_is_lost_under_relay_the_other_goes_on_alone_if_it_may():
     assert done.all(events.Noticed)[0].text == "Gone. The large model goes on alone."
     failed = run(Relay(), ScriptedEngine(" two.", faults=fault), large, RunSettings(small_alone=False))
     assert (failed.trace.finish, failed.trace.text) == (events.Finish.FAILED, "One.\n\nWait,")
-    dying = ScriptedEngine("One.\n\nTwo. Three", name="large", faults=[Fault(3, EngineLost("Gone."))])
-    taken = run(Relay(), [" and so on.</think> Four."], dying)
-    assert taken.all(events.Noticed)[0].text == "Gone. The small model goes on alone."
-    assert taken.trace.text.endswith(" and so on.</think> Four.")

@@ -6,8 +6,8 @@ Such plug-ins are those of docs/examples, which are run here.
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Callable
+from importlib import metadata
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -21,16 +21,16 @@ from triggers import OVERCONFIDENCE, UNPRODUCTIVE, Triggers
 
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import Pair, RunSettings, unmet_need
-from baton_reasoning.core.thinking.events import Finish, Judged, Scored, TakeoverStarted, Tried
-from baton_reasoning.core.thinking.interruptions import Control
+from baton_reasoning.core.thinking.events import Judged, Scored, TakeoverStarted, Tried
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
-from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyContext, PolicySettings
+from baton_reasoning.core.thinking.policy import Needs, Policy, PolicySettings
 from baton_reasoning.core.thinking.reasons import OPENING, SHARED_REASONS
 from baton_reasoning.core.thinking.registry import (
     COMMON_POLICIES,
+    ENTRY_POINTS,
     PACKAGE,
     POLICIES,
     PolicyRegistry,
@@ -45,7 +45,6 @@ from baton_reasoning.core.thinking.registry import (
 from tests.core.thinking.running import LARGE, SMALL, Run, run
 from tests.fakes.scripted import ScriptedEngine
 
-Install = Callable[[str, str], None]
 every_policy = pytest.mark.parametrize("policy", POLICIES.values(), ids=list(POLICIES))
 
 
@@ -128,58 +127,23 @@ def test_advice_fills_in_what_a_person_left_alone():
     assert with_advice(Keywords.Settings(c=3, n2=9), advised) == Keywords.Settings(c=3, n1=18, n2=9)
 
 
-@pytest.fixture
-def install(tmp_path, monkeypatch):
-    """Put a package with one module and one entry point on the path, as pip would."""
-
-    def install(source: str, target: str) -> None:
-        name = target.partition(":")[0]
-        (tmp_path / f"{name}.py").write_text(source, encoding="utf-8")
-        folder = tmp_path / f"{name}-1.0.dist-info"
-        folder.mkdir()
-        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", encoding="utf-8")
-        (folder / "entry_points.txt").write_text(f"[baton_reasoning.policies]\n{name} = {target}\n", encoding="utf-8")
-        monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.delitem(sys.modules, name, raising=False)
-
-    return install
-
-
-COIN = """
-from typing import Literal
-from baton_reasoning.core.thinking.policy import Policy, PolicySettings
-from baton_reasoning.core.thinking.reasons import OPENING, SHARED_REASONS
-from baton_reasoning.core.thinking.reasons import TakeoverReason
-
-class Coin(Policy):
-    name = {name!r}
-    title = "Coin"
-    summary = "A coin decides."
-    reasons = (TakeoverReason("coin", "The coin said so"),)
-
-    class Settings(PolicySettings):
-        policy: Literal[{name!r}] = {name!r}
-"""
-
-
-def test_an_installed_package_brings_a_policy(install):
-    install(COIN.format(name="coin"), "coin_policy:Coin")
+def test_an_installed_package_brings_a_policy_under_a_free_name_and_what_cannot_be_loaded_is_logged(
+    monkeypatch, caplog
+):
+    targets = ("self_check:SelfCheck", f"{__name__}:Usurper", "no_such_package:Coin", "self_check:REJECTED")
+    points = [EntryPoint("own", target, ENTRY_POINTS) for target in targets]
+    monkeypatch.setattr(metadata, "entry_points", lambda group: points if group == ENTRY_POINTS else [])
     registry = PolicyRegistry()
-    assert registry["coin"].title == "Coin"
-    assert registry.reason("coin").label == "The coin said so"
+    own = [name for name, policy in registry.items() if not policy.__module__.startswith(PACKAGE)]
+    assert (own, registry["self-check"]) == (["self-check"], SelfCheck)
+    assert registry.reason(REJECTED.id) == REJECTED
+    assert registry["never"] is Never
+    for told in ("Policy never of", "the name is taken", *targets[2:]):
+        assert told in caplog.text
 
 
-def test_an_installed_policy_does_not_replace_another(install, caplog):
-    install(COIN.format(name="never"), "usurping_policy:Coin")
-    assert PolicyRegistry()["never"] is Never
-    assert "the name is taken" in caplog.text
-
-
-@pytest.mark.parametrize(("source", "target"), [("1 / 0", "broken_policy:Coin"), ("Coin = 3", "odd_policy:Coin")])
-def test_a_package_that_cannot_be_loaded_is_logged_and_left_out(install, caplog, source, target):
-    install(source, target)
-    assert list(PolicyRegistry()) == list(POLICIES)
-    assert target in caplog.text
+class Usurper(Policy):
+    name, title = "never", "Usurper"
 
 
 PAGE = Path(__file__).parents[3] / "docs" / "method.md"
@@ -242,58 +206,39 @@ def test_agreement_has_a_step_rewritten_that_the_large_model_finds_unlikely():
     assert [token.logprob for token in done.all(Scored)[0].tokens] == pytest.approx([-0.1] * 3)
 
 
-@pytest.mark.parametrize(
-    ("small", "large", "judges", "expected"),
-    [
-        (["yes", "Yes", "YES"], [], [SMALL] * 3, []),
-        (["yes", "no", "yes"], ["3"], [SMALL, SMALL, LARGE, SMALL], [REJECTED.id]),
-        (["no", "No", "NO"], ["8", "9", "7"], [SMALL, LARGE] * 3, []),
-    ],
-)
-def test_self_check_asks_the_large_model_where_the_small_one_is_unsure(small, large, judges, expected):
-    engine = ScriptedEngine("One.\n\nNo", "Two.\n\nNo", "End.</think>Four.\n\nSo.", marks=small)
-    done = run(SelfCheck(), engine, ScriptedEngine(*BETTER, name="large", marks=large))
-    assert [event.author for event in done.all(Judged)] == judges
-    assert reasons(done) == expected
-    assert done.trace.text.startswith("One.\n\nBetter.\n\n" if expected else "One.\n\nTwo.\n\n")
+def test_self_check_asks_the_large_model_where_the_small_one_is_unsure():
+    engine = ScriptedEngine("One.\n\nNo", "Two.\n\nNo", "End.</think>", "Four.", marks=["yes", "no", "No"])
+    done = run(SelfCheck(), engine, ScriptedEngine(*BETTER, name="large", marks=["3", "7"]))
+    assert [event.author for event in done.all(Judged)] == [SMALL, SMALL, LARGE, SMALL, LARGE]
+    assert reasons(done) == [REJECTED.id]
+    assert done.trace.text == "One.\n\nBetter.\n\nEnd.</think>Four."
     over = run(SelfCheck(), ScriptedEngine("One.\n\n", "", "Four.", marks=["yes"] * 9))
     assert len(over.all(Judged)) == 1, "there is no step after it to check"
 
 
-def triggers(**settings: object) -> Triggers:
-    return Triggers(Triggers.Settings.model_validate({"plan_steps": 0, **settings}))
-
-
 def test_triggers_let_the_large_model_write_the_plan_also_in_a_text_that_is_taken_up():
-    done = run(triggers(plan_steps=2), ["End.</think>Four."], BETTER)
-    assert reasons(done) == [OPENING.id, OPENING.id]
+    policy = Triggers(Triggers.Settings(plan_steps=2))
+    first = run(policy, [], BETTER, RunSettings(max_tokens=3))
+    done = run(policy, ["End.</think>Four."], BETTER, before=first.trace)
+    assert reasons(done) == [OPENING.id, OPENING.id], "one before, and one after"
     assert done.trace.text.startswith("Better.\n\nBetter.\n\nEnd.")
-    first = run(triggers(plan_steps=2), [], BETTER, RunSettings(max_tokens=3))
-    again = run(triggers(plan_steps=2), ["End.</think>Four."], BETTER, before=first.trace)
-    assert reasons(again) == [OPENING.id, OPENING.id], "one before, and one after"
-    wavering = run(triggers(), ScriptedEngine("Wait, no.\n\nSo", chances=lambda _: (0.5, 0.5)), BETTER)
-    counted = dict(wavering.trace.counters)
-    assert Triggers(Triggers.Settings(), PolicyContext(counters=counted)).counters == counted != {}
+    wavering = run(Triggers(), ScriptedEngine("Wait, no.\n\nSo", chances=lambda _: (0.5, 0.5)), BETTER)
+    assert wavering.trace.counters == {"hesitating": 1}
 
 
 @pytest.mark.parametrize(
-    ("steps", "sure", "expected", "stands"),
+    ("steps", "chances", "expected", "stands"),
     [
-        ("Wait, no.\n\nWait, so.\n\n", False, [UNPRODUCTIVE.id], "Wait, no.\n\nWait, so.\n\nBetter."),
-        ("One.\n\nOne.\n\n", False, [UNPRODUCTIVE.id], "One.\n\nOne.\n\nBetter."),
-        ("Wait, no.\n\nSo.\n\nWait, so.\n\n", False, [], "Wait, no.\n\nSo.\n\nWait, so.\n\nEnd."),
-        ("One.\n\nTwo.\n\n", True, [OVERCONFIDENCE.id], "One.\n\nBetter."),
+        ("Wait, no.\n\nWait, so.\n\n", (0.5, 0.5), [UNPRODUCTIVE.id], "Wait, no.\n\nWait, so.\n\nBetter."),
+        ("One.\n\nOne.\n\n", (0.5, 0.5), [UNPRODUCTIVE.id], "One.\n\nOne.\n\nBetter."),
+        ("Wait, no.\n\nSo.\n\nWait, so.\n\n", (0.5, 0.5), [], "Wait, no.\n\nSo.\n\nWait, so.\n\n"),
+        ("One.\n\n", (1.0,), [OVERCONFIDENCE.id], "Better."),
     ],
-    ids=["hesitation", "repetition", "a step between", "extraordinary confidence"],
 )
-def test_going_in_circles_and_extraordinary_confidence_bring_the_large_model(steps, sure, expected, stands):
-    sure_of = "One" if sure else "never"
-    chances = {True: (1.0,), False: (0.5, 0.5)}
-    texts = (f"{steps}{'No' if sure else 'End.</think>Four.'}", "End.</think>Four.")
-    small = ScriptedEngine(*texts, chances=lambda body: chances[sure_of in body])
-    done = run(triggers(hesitations=2, confidence=-0.1), small, BETTER)
-    assert reasons(done) == expected
-    assert done.trace.text.startswith(stands)
+def test_going_in_circles_and_extraordinary_confidence_bring_the_large_model(steps, chances, expected, stands):
+    policy = Triggers(Triggers.Settings(plan_steps=0, hesitations=2, confidence=-0.1))
+    done = run(policy, ScriptedEngine(steps, "End.</think>Four.", chances=lambda _: chances), BETTER)
+    assert (reasons(done), done.trace.text.startswith(stands)) == (expected, True)
 
 
 ALONE = "The sum is five, so 5.</think>Five."
@@ -301,13 +246,13 @@ OTHERWISE = {"The": " sum is five", "The sum": " is five", "The sum is": " four,
 """What the large model writes after the small one's text: the first difference is in the fourth word."""
 
 
-def mentored(mark: str, chance: float = 1.0, large: ScriptedEngine | None = None, *controls: Control) -> Run:
+def mentored(mark: str, chance: float = 1.0) -> Run:
     def go_on(_: object, body: str) -> str:
         return ALONE.removeprefix(body) if ALONE.startswith(body) else ""
 
-    large = large or ScriptedEngine(continue_with=lambda _, body: OTHERWISE.get(body, " and so on"), name="large")
-    policy = Mentor(Mentor.Settings(chance=chance, tokens=4))
-    return run(policy, ScriptedEngine(continue_with=go_on, marks=mark * 99), large, interruptions=controls)
+    large = ScriptedEngine(continue_with=lambda _, body: OTHERWISE.get(body, " and so on"), name="large")
+    small = ScriptedEngine(continue_with=go_on, marks=mark * 99)
+    return run(Mentor(Mentor.Settings(chance=chance, tokens=4)), small, large)
 
 
 def test_under_mentor_both_models_try_to_go_on_and_the_small_one_chooses():
@@ -320,23 +265,13 @@ def test_under_mentor_both_models_try_to_go_on_and_the_small_one_chooses():
     assert (alone.trace.text, alone.all(Tried)) == (ALONE, [])
     tried = sum(len(each.tokens) for each in own.all(Tried))
     assert sum(total.tried for total in own.trace.totals.values()) == tried > 0, "none of them in the text"
-    control = Control()
-    stopping = ScriptedEngine(" sum", name="large", before_token=lambda _: control.stop())
-    stopped = mentored("A", 1.0, stopping, control)
-    assert (stopped.trace.finish, stopped.trace.text) == (Finish.STOPPED, "The sum")
-    assert [each.author for each in stopped.all(Tried)] == [LARGE]
 
 
 def test_periodic_gives_every_third_step_to_the_large_model_counted_on_in_a_text_that_is_taken_up():
-    def periodic() -> Periodic:
-        return Periodic(Periodic.Settings(every=3))
-
-    steps = ["One.\n\nTwo.\n\n", "Four.\n\nFive.\n\n", "Seven.</think>\n\nEnd."]
-    done = run(periodic(), steps, ["Three.\n\n", "Six.\n\n"])
+    policy = Periodic(Periodic.Settings(every=3))
+    first = run(policy, ["One.\n\nTwo.\n\n"], [], RunSettings(max_tokens=3))
+    small = [" is it.\n\n", "Four.\n\nFive.\n\n", "End.</think>"]
+    done = run(policy, small, ["Three.\n\n", "Six.\n\n"], before=first.trace)
     authors = [step.pieces[0].author for step in done.trace.steps]
-    assert authors[:7] == [SMALL, SMALL, LARGE, SMALL, SMALL, LARGE, SMALL]
+    assert authors == [SMALL, SMALL, LARGE, SMALL, SMALL, LARGE, SMALL]
     assert set(reasons(done)) == {PERIODIC.id}
-    first = run(periodic(), steps, [], RunSettings(max_tokens=5))
-    again = run(periodic(), [" And.\n\n"], ["Three.</think>"], before=first.trace)
-    assert reasons(first) == []
-    assert [piece.author for piece in again.trace.pieces][-2:] == [SMALL, LARGE]

@@ -1,6 +1,6 @@
 """What each policy decides: the rows of the table in which the presets of `keywords` differ, then the others.
 
-The presets `reference` and `paper` are also compared with the authors' schedule (oracles/test_authors.py).
+The presets `reference` and `paper` are also compared with the authors' schedule (test_worlds.py).
 """
 
 from __future__ import annotations
@@ -17,19 +17,10 @@ from baton_reasoning.core.errors import EngineLost, SettingsError
 from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair, ask
 from baton_reasoning.core.run import run as run_pair
+from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION, Scope
 from baton_reasoning.core.thinking.cues import Category, Lexicon
-from baton_reasoning.core.thinking.events import (
-    CountersChanged,
-    Finish,
-    Judged,
-    StepEnded,
-    TakeoverEnded,
-    TakeoverStarted,
-    TextDiscarded,
-    TextInserted,
-    TokenWritten,
-)
+from baton_reasoning.core.thinking.events import Finish, Judged, TakeoverStarted, TextDiscarded, TextInserted
 from baton_reasoning.core.thinking.interruptions import Control, Limits
 from baton_reasoning.core.thinking.policies.always import Always
 from baton_reasoning.core.thinking.policies.cascade import Cascade
@@ -48,7 +39,7 @@ from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.steps import Boundary
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import LARGE, SMALL, Run, keywords, rules, run
-from tests.fakes.scripted import CERTAIN, THINK, TORN, Fault, Kind, ScriptedEngine, single_bytes
+from tests.fakes.scripted import CERTAIN, THINK, TORN, Fault, Kind, ScriptedEngine
 from tests.tiers import size
 
 LONG = "word " * 200
@@ -97,13 +88,6 @@ def test_an_abbreviation_or_an_interjection_does_not_end_the_lookahead(step):
     assert rules(done)[:1] == [REFLECTION]
 
 
-def test_a_verification_cue_in_what_the_large_model_wrote_gives_it_n2_tokens_more():
-    large = ["Let us verify it. No", " It is so: four. No"]
-    done = run(kept_to(BATON, n1=3, n2=4), ["One.\n\nWait, hm", " End.</think>"], large)
-    assert rules(done) == [REFLECTION, VERIFICATION]
-    assert done.trace.text == "One.\n\nLet us verify it. It is so: four. End.</think>"
-
-
 @every_preset
 def test_a_word_that_only_verifies_brings_a_takeover_as_well(preset):
     prove = Lexicon({Category.REFLECTION: {"wait": ()}, Category.VERIFICATION: {"prove": ()}})
@@ -112,46 +96,25 @@ def test_a_word_that_only_verifies_brings_a_takeover_as_well(preset):
     assert rules(run(policy, small, large)) == [REFLECTION, VERIFICATION]
 
 
-@every_preset
-@pytest.mark.parametrize(("small", "large", "counted"), [("Wait, check it", "So it is", 0), ("Yes, so", "Wait, no", 1)])
-def test_the_sentence_that_stands_is_verified_and_counted_by_its_own_sign(preset, small, large, counted):
-    """Not the lookahead, which was discarded."""
-    policy = kept_to(preset, n1=4, stop_at_first_cue=False)
-    done = run(policy, [f"One.\n\n{small}, it is", " End.</think>"], [f"{large}, it is."])
-    assert policy.counters["reflections"] == counted
-    assert len(rules(done)) == 1
-
-
-def endless_reflection(policy: Keywords, most: int, before: Trace | None = None) -> Run:
+def endless_reflection(most: int, before: Trace | None = None) -> Run:
     """Both models reflect in every sentence."""
+    policy = kept_to(REFERENCE, n1=2, n3=7, n3_step=2, n3_most=10, c=3, c_step=2, c_most=6)
     small = ScriptedEngine(continue_with=lambda *_: "Wait, hm.\n\n" * 50)
     large = ScriptedEngine(continue_with=lambda *_: "Wait, so it is.\n\n" * 200, name="large")
     return run(policy, small, large, RunSettings(max_tokens=most), before=before)
 
 
-def lengths(done: Run) -> list[int]:
-    return [took.tokens for took in done.all(TakeoverStarted)]
-
-
-@every_preset
-def test_too_many_reflections_insert_the_auxiliary_prompt_and_n3_tokens_of_the_large_model(preset):
-    done = endless_reflection(kept_to(preset, n1=2, n3=7, n3_step=2, n3_most=10, c=3, c_step=2, c_most=6), 400)
-    inserted = done.all(TextInserted)
-    assert {(text.text, text.reason) for text in inserted} == {(preset.auxiliary_prompt, EXCESSIVE_REFLECTION.id)}
-    counted = [
-        (event.counters["reflections"], event.counters["reflections allowed"]) for event in done.all(CountersChanged)
-    ]
+def test_after_too_many_reflections_the_large_model_writes_more_each_time_also_in_a_text_gone_on_with():
+    whole, first = (endless_reflection(most) for most in (400, 100))
+    inserted = whole.all(TextInserted)
+    assert {(text.text, text.reason) for text in inserted} == {(REFERENCE.auxiliary_prompt, EXCESSIVE_REFLECTION.id)}
+    names = "reflections", "reflections allowed"
+    counted = [tuple(event.counters[name] for name in names) for event in whole.all(events.CountersChanged)]
     assert counted[:5] == [(1, 3), (2, 3), (3, 3), (0, 5), (1, 5)]
-    fired = [took.tokens for took in done.all(TakeoverStarted) if took.reason == EXCESSIVE_REFLECTION.id]
-    assert fired[:4] == [7, 9, 10, 10]
-
-
-def test_a_text_gone_on_with_keeps_its_counter_and_its_firings():
-    changes = {"n1": 2, "n3": 5, "n3_step": 5, "c": 2, "c_step": 0, "c_most": 2}
-    whole, first = (endless_reflection(kept_to(REFERENCE, **changes), most) for most in (120, 50))
+    took, rest = whole.all(TakeoverStarted), endless_reflection(400, before=first.trace).all(TakeoverStarted)
+    assert [each.tokens for each in took if each.reason == EXCESSIVE_REFLECTION.id][:4] == [7, 9, 10, 10]
     assert first.all(TextInserted), "it fired before"
-    rest = endless_reflection(kept_to(REFERENCE, **changes), 120, before=first.trace)
-    assert lengths(rest) == lengths(whole)
+    assert [each.tokens for each in rest] == [each.tokens for each in took]
 
 
 # Keywords: settings and presets
@@ -174,13 +137,12 @@ def test_every_preset_makes_sense_and_has_the_papers_lengths(preset):
     assert (preset.c_step, preset.c_most, preset.n3_step, preset.n3_most) == grows
 
 
-def test_what_does_not_grow_has_no_ceiling():
+def test_what_does_not_grow_has_no_ceiling_and_one_cue_a_class_is_kept_of_an_own_list_too():
     fixed = PAPER.model_copy(update={"c": 50})
     fixed.check_values()
     assert Keywords(fixed, PolicyContext(counters={"longer takeovers": 3})).counters["reflections allowed"] == 50
-
-
-def test_one_cue_a_class_is_kept_of_an_own_list_too():
+    shrinking = Keywords(REFERENCE.model_copy(update={"c": 50}), PolicyContext(counters={"longer takeovers": 1}))
+    assert shrinking.counters["reflections allowed"] == 30, "the authors' comes down to its ceiling"
     own = Lexicon({Category.REFLECTION: {"hmm": (), "doubt": ()}})
     policy = Keywords(Keywords.Settings(one_cue=True), PolicyContext(lexicon=own))
     assert [cue.word for cue in policy.lexicon.find("Hmm, a doubt")] == ["Hmm"]
@@ -194,7 +156,7 @@ def test_where_ours_differs_from_the_paper_and_the_authors():
     done = run(kept_to(BATON, n1=2), ["One.\n\nWait, no", " End</think>"], ["So we see. Then"])
     assert [piece.text for piece in done.trace.pieces if piece.author is LARGE] == ["So we see."]
     late = run(kept_to(BATON, n1=2), ["One.\n\nWait, no", " End</think>"], [LONG])
-    assert [ended.tokens for ended in late.all(TakeoverEnded)] == [2 + 32]
+    assert [ended.tokens for ended in late.all(events.TakeoverEnded)] == [2 + 32]
     answer = ["One.</think>\n\nFour is it.\n\nYes, it is four"]
     assert rules(run(keywords(BATON), answer, [LONG])) == []
     large = [["So", ".\n\n"], ["And", ".\n\n"]]
@@ -226,23 +188,6 @@ def test_a_large_model_hands_back_with_nothing_to_write_and_answers_where_it_clo
     assert done.trace.answer.strip() == "It is four. Truly.\n\nYes."
 
 
-def test_rule_three_works_across_tokenizers_and_boundaries_of_many_tokens():
-    """The authors hand ids of one vocabulary to the other, and look for two newlines in the last five tokens."""
-    large = ScriptedEngine("Wait, so. No", "It is right. No", name="large", vocabulary="other", split=single_bytes)
-    done = run(kept_to(BATON, n1=2, c=1), ["One.\n\nWait, no", " Two.\n\nNo", " End.</think>"], large)
-    assert rules(done) == [REFLECTION, EXCESSIVE_REFLECTION]
-    assert "wrong steps. It" in done.trace.text
-    small = ScriptedEngine("One." + "\n" + " " * 12 + "\nWait, no", " End.</think>", split=single_bytes)
-    assert rules(run(kept_to(BATON, n1=6), small, ["It is so, and so. No"])) == [REFLECTION]
-
-
-def test_a_line_may_be_a_step():
-    settings = RunSettings(boundary=Boundary.LINE)
-    done = run(kept_to(BATON, n1=2), ["One.\nWait, hm", "\nTwo.</think>"], ["It is two. And"], settings)
-    assert done.told[:2] == [("small", "One.\n"), ("large", "It is two.")]
-    assert len(done.trace.steps) == 3
-
-
 def test_advice_is_given_where_no_cue_was_found_in_a_long_enough_text():
     plain = "Two dogs.\n\nThree cats.\n\nFive in all.</think>\n\n5."
     doubting, rest = plain.replace("Five", "Wait, five"), ["</think>\n\n5.", "Five.</think>\n\n5."]
@@ -271,52 +216,48 @@ def test_one_model_alone_writes_everything_and_closes_its_own_thinking():
     assert (forgot.trace.answer.strip(), forgot.small.calls) == ("Four.", [])
 
 
-def every_step(opening: int, **changes: object) -> EveryStep:
-    return EveryStep(EveryStep.Settings(opening=opening, n1=2, until=Until.TOKENS).model_copy(update=changes))
-
-
 def test_every_step_is_opened_by_the_large_model_and_ended_by_the_small_one():
-    done = run(every_step(3), ["go.\n\nNo", "is.\n\nNo", "end.</think>"], ["I say: ", "It all ", "The "])
+    def every_step(opening: int, small: list[str], *large: str) -> Run:
+        return run(EveryStep(EveryStep.Settings(opening=opening, n1=2, until=Until.TOKENS)), small, large)
+
+    done = every_step(3, ["go.\n\nNo", "is.\n\nNo", "end.</think>"], "I say: ", "It all ", "The ")
     assert rules(done)[:3] == [OPENING, EVERY_STEP, EVERY_STEP]
     assert [piece.author for piece in done.trace.pieces[:4]] == [LARGE, SMALL] * 2
-    cues = run(every_step(2), ["Wait, yes. Check.\n\n", "End.</think>"], ["I say so", "It is so"])
+    cues = every_step(2, ["Wait, yes. Check.\n\n", "End.</think>"], "I say so", "It is so")
     assert (rules(cues), cues.all(TextDiscarded)) == ([OPENING, EVERY_STEP], []), "nothing is classified"
-    small_first = run(every_step(0), ["Go.\n\nNo", "end.</think>"], ["It all "])
+    small_first = every_step(0, ["Go.\n\nNo", "end.</think>"], "It all ")
     assert rules(small_first) == [EVERY_STEP]
     assert small_first.trace.pieces[0].author is SMALL
 
 
-def without_thinking(*small: str) -> ScriptedEngine:
-    return ScriptedEngine(*small, thinking=None)
-
-
-def test_where_no_thinking_is_open_the_large_models_end_ends_the_text():
-    def large(text: str) -> ScriptedEngine:
-        return ScriptedEngine(text, name="large", thinking=None)
-
-    within = run(every_step(100), without_thinking("No"), large("It is four."))
-    assert (within.trace.text, within.trace.finish, within.small.calls) == ("It is four.", Finish.END_OF_TEXT, [])
-    at_once = run(every_step(0), without_thinking("Four.\n\n", "No"), large(""))
-    assert (at_once.trace.text, at_once.trace.finish) == ("Four.\n\n", Finish.END_OF_TEXT)
-    in_answer = run(every_step(0, scope=Scope.ALL), ["So.</think>Four.\n\n", "No"], [""])
-    assert in_answer.trace.answer == "Four.\n\n"
-    open_yet = run(every_step(100), ["Four."], ["It is four."])
-    assert open_yet.trace.text == "It is four.\n</think>\n\nFour."
-
-
-def by_chance(seed: int, chance: float = 0.5, most: int = 200, before: Trace | None = None) -> Run:
-    settings = RandomTakeover.Settings(p=chance, n1=1, until=Until.SENTENCE)
-    small = ScriptedEngine(continue_with=lambda *_: "One.\n\n" * 1000)
-    large = ScriptedEngine(continue_with=lambda *_: " Two. Three", name="large")
-    policy = RandomTakeover(settings, PolicyContext(seed))
-    return run(policy, small, large, RunSettings(max_tokens=most), before=before)
-
-
-def places(done: Run) -> list[int]:
-    return [takeover.position for takeover in done.all(TakeoverStarted)]
+@pytest.mark.parametrize(
+    ("thinks", "opening", "small", "large", "text"),
+    [
+        (False, 100, "No", "It is four.", "It is four."),
+        (False, 0, "Four.\n\n", "", "Four.\n\n"),
+        (True, 0, "So.</think>Four.\n\n", "", "So.</think>Four.\n\n"),
+        (True, 100, "Four.", "It is four.", "It is four.\n</think>\n\nFour."),
+    ],
+)
+def test_where_no_thinking_is_open_the_large_models_end_ends_the_text(thinks, opening, small, large, text):
+    tags = THINK if thinks else None
+    policy = EveryStep(EveryStep.Settings(opening=opening, n1=2, until=Until.TOKENS, scope=Scope.ALL))
+    models = ScriptedEngine(small, "No", thinking=tags), ScriptedEngine(large, name="large", thinking=tags)
+    done = run(policy, *models)
+    assert (done.trace.text, done.trace.finish) == (text, Finish.END_OF_TEXT)
 
 
 def test_random_takeovers_come_with_their_chance_and_repeat_with_the_seed_and_the_place():
+    def by_chance(seed: int, chance: float = 0.5, most: int = 200, before: Trace | None = None) -> Run:
+        settings = RandomTakeover.Settings(p=chance, n1=1, until=Until.SENTENCE)
+        small = ScriptedEngine(continue_with=lambda *_: "One.\n\n" * 1000)
+        large = ScriptedEngine(continue_with=lambda *_: " Two. Three", name="large")
+        policy = RandomTakeover(settings, PolicyContext(seed))
+        return run(policy, small, large, RunSettings(max_tokens=most), before=before)
+
+    def places(done: Run) -> list[int]:
+        return [takeover.position for takeover in done.all(TakeoverStarted)]
+
     done = by_chance(3, 0.25, 2000)
     boundaries = sum(piece.text.endswith("\n\n") for piece in done.trace.pieces if piece.author is SMALL)
     assert abs(len(rules(done)) / boundaries - 0.25) < 4 * math.sqrt(0.25 * 0.75 / boundaries)
@@ -357,13 +298,13 @@ def test_the_first_token_is_not_white_space_nor_half_a_character_and_there_is_on
     assert rules(capped)[0] == ENTROPY
     assert capped.all(TakeoverStarted)[0].position == len("a b c")
     blanks = entropy([[*[" "] * 5, "x", "</think>"]], "never", "Four.", step_cap=3)
-    assert blanks.all(StepEnded)[0].position == 3, "blanks alone are a step at the cap"
+    assert blanks.all(events.StepEnded)[0].position == 3, "blanks alone are a step at the cap"
 
 
 def test_the_entropy_of_alternatives_is_scaled_to_a_sum_of_1():
     def of(*logprobs: float) -> float:
         others = tuple(Alternative(None, "", logprob) for logprob in logprobs)
-        return TokenWritten(0.0, SMALL, None, "", alternatives=others).entropy_of_alternatives
+        return events.TokenWritten(0.0, SMALL, None, "", alternatives=others).entropy_of_alternatives
 
     assert of(*[math.log(0.1)] * 4) == pytest.approx(math.log(4))
     assert of(0.0) == of() == 0
@@ -400,7 +341,10 @@ def test_a_weighted_score_is_the_mean_over_the_digits(chances, stands):
     assert (rules(done) == []) is stands
 
 
-def test_a_judge_who_is_stopped_gives_no_score():
+def test_the_first_steps_may_be_the_large_models_and_a_judge_who_is_stopped_gives_no_score():
+    done = scored("9", ["End.</think>No", "Four."], "Plan.\n\nNo", "More.\n\nNo", first_steps_large=2)
+    assert rules(done) == [OPENING, OPENING]
+    assert done.trace.text == "Plan.\n\nMore.\n\nEnd.</think>Four."
     control = Control()
 
     def stopping() -> Iterator[str]:
@@ -418,12 +362,6 @@ def test_two_identical_steps_close_the_thinking_but_one_that_was_written_again_i
     assert scored("39", ["One.\n\n", "One.\n\n", "End.</think>"], "Better.\n\nNo").trace.text.startswith(
         "Better.\n\nOne."
     )
-
-
-def test_the_first_steps_may_be_the_large_models():
-    done = scored("9", ["End.</think>No", "Four."], "Plan.\n\nNo", "More.\n\nNo", first_steps_large=2)
-    assert rules(done) == [OPENING, OPENING]
-    assert done.trace.text == "Plan.\n\nMore.\n\nEnd.</think>Four."
 
 
 def test_a_step_that_does_not_end_is_judged_at_the_cap_and_blanks_are_rewritten_alone():
@@ -451,12 +389,6 @@ def test_the_last_step_of_a_text_without_thinking_is_judged_too(marks, judged, t
     done = scored(marks, small, "It is 4.", thinks=False)
     assert len(done.all(Judged)) == judged
     assert (done.trace.text, done.trace.finish) == (text, Finish.END_OF_TEXT)
-
-
-def test_the_step_that_closes_the_thinking_is_judged_too():
-    done = scored("1", ["One.</think>Four."], "Better.</think>Five.")
-    assert len(done.all(Judged)) == 1
-    assert SCORE in rules(done)
 
 
 # The cascade: the small model answers alone, and the large one solves the problem afresh if that came to nothing sure
@@ -493,17 +425,9 @@ def test_relay_reads_the_cues_of_the_run_and_caps_a_sentence_by_the_small_model(
     assert capped.trace.text == "One is it.\n\nWait, a b c So it is.</think>Four."
 
 
-def test_the_large_model_may_write_the_answer_too_and_a_cue_in_it_gives_nothing_away():
-    large = ScriptedEngine("One.</think>Wait, it is four.", name="large")
-    done = run(Relay(Relay.Settings(small_answers=False)), [" No"], large)
-    assert (rules(done), done.trace.large_share) == ([], 1)
-
-
-RELAYING = ["One.\n\nWait, no", " Then three.\n\nFour.</think>No"]
-
-
 def test_relay_hands_a_sentence_and_the_answer_to_the_small_model_and_only_the_difference():
-    done = run(Relay(), [" two. No", "\n\nFour."], RELAYING)
+    relaying = ["One.\n\nWait, no", " Then three.\n\nFour.</think>No"]
+    done = run(Relay(), [" two. No", "\n\nFour."], relaying)
     assert done.told == [
         ("large", "One.\n\n"),
         ("large", "Wait,"),
@@ -519,14 +443,16 @@ def test_relay_hands_a_sentence_and_the_answer_to_the_small_model_and_only_the_d
     read = [piece.handoff for piece in done.trace.pieces if piece.handoff]
     assert all(handoff.reused > handoff.prefilled for handoff in read[2:])
     silent = ScriptedEngine("One.\n\nWait, it", " is 4.", name="large", thinking=None)
-    assert run(Relay(), without_thinking(""), silent).trace.text == "One.\n\nWait, is 4.", "it hands back"
+    back = run(Relay(), ScriptedEngine("", thinking=None), silent)
+    assert back.trace.text == "One.\n\nWait, is 4.", "it hands back"
+    large = ScriptedEngine("One.</think>Wait, it is four.", name="large")
+    alone = run(Relay(Relay.Settings(small_answers=False)), [" No"], large)
+    assert (rules(alone), alone.trace.large_share) == ([], 1), "a cue in the answer gives nothing away"
 
 
 # On two real models of different families and vocabularies
 
 
-VARIED = ("keywords", "first-token-entropy", "step-score", "relay", "always")
-"""Policies that together need all that an engine can do, and whose first writer is either model."""
 TOKENS = size(16, long=64)
 SHORT = {"n1": 6, "n2": 8, "n3": 8, "step_cap": 24, "sentence_cap": 8, "p": 0.5, "opening": 8}
 """Lengths with which a short answer has several takeovers."""
@@ -542,15 +468,9 @@ def pair(smollm2, gemma):
 
 @pytest.mark.real_models
 @pytest.mark.scaled
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=() if name in VARIED else pytest.mark.long)
-        for name, policy in POLICIES.items()
-        if not policy.needs.drafts
-    ],
-)
+@pytest.mark.parametrize("name", ["keywords", "first-token-entropy", "step-score", "relay", "always"])
 def test_a_policy_answers_on_two_real_models(pair, name):
+    """Those that together need all that an engine can do, and whose first writer is either model."""
     policy, needs = POLICIES[name], POLICIES[name].needs
     fitting = {field: value for field, value in SHORT.items() if field in policy.Settings.model_fields}
     chosen = policy.Settings().model_copy(update=fitting)
@@ -562,5 +482,6 @@ def test_a_policy_answers_on_two_real_models(pair, name):
     decoded = {author for author, total in trace.totals.items() if total.decoded}
     assert decoded >= {policy.default_writer} & set(needs.writers)
     assert bool(needs.judge) is any(isinstance(event, Judged) for event in trace.events)
-    own = [event for event in trace.events if isinstance(event, TokenWritten) and event.author is policy.default_writer]
-    assert all(len(event.alternatives) == needs.alternatives for event in own)
+    written = [event for event in trace.events if isinstance(event, events.TokenWritten)]
+    own = [token for token in written if token.author is policy.default_writer]
+    assert all(len(token.alternatives) == needs.alternatives for token in own)

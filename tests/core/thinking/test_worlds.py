@@ -1,4 +1,4 @@
-"""Policies against independent, executable forms of what was published, over random worlds.
+"""Policies in random worlds: against independent, executable forms of what was published, and what holds of them all.
 
 `Schedule` is the paper's, written from docs/method.md alone with none of the program's loop or policies: one function,
 straight down, over models that give their next token. The presets `reference` and `paper` are compared with it, token
@@ -7,27 +7,52 @@ entropy and the cascade with their rules.
 
 from __future__ import annotations
 
+import json
 import math
+import random
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import accumulate, islice
-from typing import NamedTuple
+from enum import Enum
+from itertools import accumulate, islice, pairwise
+from typing import Any, NamedTuple
 
 import pytest
+from annotated_types import Ge, Le
+from pydantic.fields import FieldInfo
 
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import EngineLost, SettingsError
 from baton_reasoning.core.run import Pair, RunSettings, run
+from baton_reasoning.core.store.event_chunks import pack, unpack
 from baton_reasoning.core.thinking.cues import Category
-from baton_reasoning.core.thinking.events import CountersChanged, Event, Finish, RunEnded, TakeoverStarted
-from baton_reasoning.core.thinking.interruptions import Limits
+from baton_reasoning.core.thinking.edit import edited
+from baton_reasoning.core.thinking.events import (
+    CountersChanged,
+    Event,
+    Finish,
+    HandedOver,
+    Reading,
+    RunEnded,
+    RunStarted,
+    TakeoverStarted,
+    TextDiscarded,
+    TextInserted,
+    TokenWritten,
+)
+from baton_reasoning.core.thinking.interruptions import Control, Interrupted, Limits, Moment, Wish
 from baton_reasoning.core.thinking.policies.cascade import Cascade
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.token_entropy import TokenEntropy
-from baton_reasoning.core.thinking.policy import PolicySettings
+from baton_reasoning.core.thinking.policy import Policy, PolicySettings
+from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.steps import Boundary
 from baton_reasoning.core.thinking.trace import Trace
-from tests.core.thinking.oracles.worlds import ENGLISH, World
+from baton_reasoning.core.thinking.trace_json import event_to_json, trace_from_lines, trace_to_json
+from baton_reasoning.core.thinking.write_stream import DECODED_AT_MOST
+from tests.core.thinking.running import ENGLISH, MOST, PRESETS, World, settings_of, written
 from tests.fakes.scripted import QUESTION
 from tests.tiers import size
 
@@ -190,7 +215,7 @@ HARD_WORLDS = [
 in_all_worlds = pytest.mark.parametrize("world", WORLDS + HARD_WORLDS, ids=lambda world: str(world.seed))
 
 
-def settings_of(lengths: Settings, kind: type[Keywords] | type[EveryStep], preset: str = "reference") -> PolicySettings:
+def policy_of(lengths: Settings, kind: type[Keywords] | type[EveryStep], preset: str = "reference") -> PolicySettings:
     names = set(lengths._fields) & set(kind.Settings.model_fields)
     return kind.presets[preset].model_copy(update={name: getattr(lengths, name) for name in names})
 
@@ -226,28 +251,21 @@ def assert_same(world: World, policy: PolicySettings, lengths: Settings) -> None
 def test_reference_is_the_authors_schedule(world):
     """But for two faults that the schedule does not repeat: their code sees no boundary that both writers share, for it
     looks at the small model's last five tokens, and it may write after the end of the text."""
-    assert_same(world, settings_of(LENGTHS, Keywords), LENGTHS)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("world", WORLDS, ids=lambda world: str(world.seed))
-def test_c_and_n3_shrink_to_ceilings_below_their_start_as_in_the_authors_schedule(world):
-    lengths = LENGTHS._replace(c=3, c_most=1, n3_most=5)
-    assert_same(world, settings_of(lengths, Keywords), lengths)
+    assert_same(world, policy_of(LENGTHS, Keywords), LENGTHS)
 
 
 @pytest.mark.parametrize("world", WORLDS[: size(18, long=90)], ids=lambda world: str(world.seed))
 @pytest.mark.parametrize("opening", [0, 9])
 def test_every_step_is_the_authors_schedule_for_models_that_do_not_reason(world, opening):
     lengths = LENGTHS._replace(not_reasoning=True, opening=opening)
-    assert_same(world, settings_of(lengths, EveryStep), lengths)
+    assert_same(world, policy_of(lengths, EveryStep), lengths)
 
 
 @in_all_worlds
 def test_paper_is_the_schedule_of_the_paper(world):
     prompt = "Let us check whether there are some wrong steps."
     lengths = LENGTHS._replace(c_step=0, n3_step=0, auxiliary_prompt=prompt, as_in_paper=True)
-    assert_same(world, settings_of(lengths, Keywords, "paper"), lengths)
+    assert_same(world, policy_of(lengths, Keywords, "paper"), lengths)
 
 
 def test_the_worlds_exercise_every_rule():
@@ -260,7 +278,7 @@ def test_the_worlds_exercise_every_rule():
 
 UNSURE_WORLDS = [World(seed, tagged=seed % 2 == 1) for seed in range(3000, 3000 + size(10, long=200))]
 UNSURE_WORLDS += [World(seed, end_rate=0.02, split=True) for seed in range(4000, 4000 + size(5, long=100))]
-in_worlds = pytest.mark.parametrize("world", UNSURE_WORLDS, ids=lambda world: str(world.seed))
+in_unsure_worlds = pytest.mark.parametrize("world", UNSURE_WORLDS, ids=lambda world: str(world.seed))
 
 
 def entropy(chances: Sequence[float]) -> float:
@@ -287,7 +305,7 @@ def token_by_token(world: World, tau: float, returns_below: float) -> tuple[list
 
 
 @pytest.mark.slow
-@in_worlds
+@in_unsure_worlds
 @pytest.mark.parametrize("returns_below", [0.0, 0.4])
 def test_token_entropy_is_the_published_rule(world, returns_below):
     made, text = token_by_token(world, 0.45, returns_below)
@@ -296,7 +314,7 @@ def test_token_entropy_is_the_published_rule(world, returns_below):
     assert Trace.of(events).text == text
 
 
-@in_worlds
+@in_unsure_worlds
 @pytest.mark.parametrize("tau", [0.5, 0.6])
 def test_the_cascade_solves_afresh_what_the_small_model_was_unsure_of(world, tau):
     text, margins = "", list[float]()
@@ -308,3 +326,212 @@ def test_the_cascade_solves_afresh_what_the_small_model_was_unsure_of(world, tau
     events = solve(world, Cascade.Settings(tau=tau))
     assert decisions(events) == ([] if is_sure else [Decision("unsure answer", 0)])
     assert Trace.of(events).text == (text if is_sure else "".join(world.tokens(Author.LARGE, "")))
+
+
+# What holds of every policy and preset
+
+
+every_policy = pytest.mark.parametrize("policy", PRESETS.values(), ids=PRESETS)
+"""Under each preset, or with its defaults."""
+in_worlds = pytest.mark.parametrize("seed", range(size(2, long=30)))
+
+
+def assert_consistent(trace: Trace, most: int) -> None:
+    """What is streamed is what is traced and stored; what is kept and what was discarded is what was decoded."""
+    text = ""
+    for event in trace.events:
+        if isinstance(event, TextDiscarded):
+            assert text[event.position :] == event.text
+            text = text[: event.position]
+        elif isinstance(event, TokenWritten | TextInserted):
+            text += event.text
+    assert text == trace.text == "".join(part.text for part in trace.parts())
+    assert_in_order(trace)
+    assert_counted(trace)
+    assert trace.tokens <= most
+    lines = [json.dumps(event_to_json(event)) for event in trace.events]
+    for stored in (Trace.of(unpack(pack(trace.events))), trace_from_lines(lines)):
+        assert trace_to_json(stored) == trace_to_json(trace)
+        assert (stored.events, stored.pieces, stored.totals) == (trace.events, trace.pieces, trace.totals)
+
+
+def assert_in_order(trace: Trace) -> None:
+    """Each piece begins where the one before ends, in its step or the next."""
+    end, step = 0, 0
+    for piece in trace.pieces:
+        assert piece.position == end
+        assert piece.step in (step, step + 1)
+        end, step = piece.end_position, piece.step
+    assert [piece for each in trace.steps for piece in each.pieces] == trace.pieces
+    assert end == trace.length == len(trace.text)
+    assert trace.until(end).text == trace.text
+    assert trace.text_between(end // 3, end // 2) == trace.text[end // 3 : end // 2]
+
+
+def assert_counted(trace: Trace) -> None:
+    """Totals are what a naive count gives."""
+    decoded = [event.author for event in trace.events if isinstance(event, TokenWritten)]
+    read = [event for event in trace.events if isinstance(event, Reading)]
+    took = [event.author for event in trace.events if isinstance(event, TakeoverStarted)]
+    gone = sum(event.tokens for event in trace.events if isinstance(event, TextDiscarded))
+    for author, total in trace.totals.items():
+        assert total.decoded == decoded.count(author)
+        assert total.kept == sum(len(piece.tokens) for piece in trace.pieces if piece.author is author)
+        assert total.prefilled == sum(event.handoff.prefilled for event in read if event.author is author)
+        assert total.reused == sum(event.handoff.reused for event in read if event.author is author)
+        assert total.takeovers == took.count(author)
+        assert 0 <= total.reread <= total.prefilled
+    assert trace.takeovers == len(took)
+    assert trace.tokens == len(decoded) - gone
+    writers = [getattr(event, "author", None) for event in trace.events if isinstance(event, HandedOver | RunStarted)]
+    assert trace.handoffs == sum(None not in (one, other) and one is not other for one, other in pairwise(writers))
+
+
+def random_settings(policy: type[Policy], dice: random.Random) -> RunSettings:
+    """Any values that the policy's form accepts, with any limits."""
+    while True:
+        fields = policy.Settings.model_fields.items()
+        settings = policy.Settings.model_validate(
+            {name: random_value(field, dice) for name, field in fields if name != "policy"}
+        )
+        with suppress(SettingsError):
+            settings.check_values()
+            break
+    limits = Limits(
+        max_thinking_tokens=dice.choice((0, 0, 1, 30)),
+        max_large_share=dice.choice((1, 1, 0.3, 0)),
+        repetition=dice.random() < 0.8,
+    )
+    return RunSettings(
+        policy=settings,
+        seed=dice.randrange(99),
+        max_tokens=dice.choice((1, 30, MOST)),
+        limits=limits,
+        boundary=dice.choice(tuple(Boundary)),
+        small_alone=dice.random() < 0.7,
+    )
+
+
+def random_value(field: FieldInfo, dice: random.Random) -> Any:
+    kind = field.annotation
+    least: Any = next((bound.ge for bound in field.metadata if isinstance(bound, Ge)), 0)
+    most: Any = next((bound.le for bound in field.metadata if isinstance(bound, Le)), 3)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return dice.choice(tuple(kind))
+    if kind is bool:
+        return dice.random() < 0.5
+    if kind is int:
+        return least + dice.choice((0, 1, 2, 5, 20, 600))
+    return dice.uniform(least, most) if kind is float else dice.choice(("", "So ", "\n\n", "</think>"))
+
+
+def odd_models(dice: random.Random) -> World:
+    """Two models that end anywhere, split characters and boundaries, think or not, run out of context, or get lost."""
+    world = World(
+        dice.randrange(10_000),
+        tagged=dice.random() < 0.7,
+        cue_rate=dice.choice((0, 0.1, 0.5)),
+        drawn=True,
+        end_rate=dice.choice((0, 0.01, 0.2)),
+        split=dice.random() < 0.2,
+        sewn=dice.random() < 0.5,
+    )
+    for engine in world.engines:
+        engine.with_card(
+            context=dice.choice((90, 100_000, 100_000)),
+            thinking=dice.choice((engine.card.thinking, engine.card.thinking, None)),
+        )
+    return world
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_any_settings_end_with_any_models(name):
+    for seed in range(size(40, long=2000)):
+        dice = random.Random(f"{name} {seed}")
+        settings, world = random_settings(POLICIES[name], dice), odd_models(dice)
+        trace = written(world, settings)
+        assert_consistent(trace, settings.max_tokens)
+        assert sum(total.decoded for total in trace.totals.values()) <= DECODED_AT_MOST * settings.max_tokens
+        assert trace.finish is not Finish.FAILED
+        if settings.limits.max_large_share == 0:
+            took = [event for event in trace.events if isinstance(event, TakeoverStarted)]
+            assert not any(POLICIES.reason(event.reason).capped for event in took if event.author is Author.LARGE)
+
+
+class Restless(Control):
+    """Begins the program anew at random tokens, or presses one of a person's buttons."""
+
+    def __init__(self, dice: random.Random, chance: float, *buttons: Callable[[Control], None]) -> None:
+        super().__init__()
+        self._dice, self._chance, self._buttons = dice, chance, buttons
+
+    def check(self, moment: Moment) -> None:
+        if self._dice.random() < self._chance:
+            if not self._buttons:
+                raise Interrupted(Wish())
+            self._dice.choice(self._buttons)(self)
+        super().check(moment)
+
+
+@every_policy
+@in_worlds
+@pytest.mark.parametrize("chance", [0.05, 1])
+def test_a_program_that_begins_anew_after_any_token_ends_well(policy, seed, chance):
+    settings, restless = settings_of(policy, seed), Restless(random.Random(seed), chance)
+    assert_consistent(written(World(seed, tagged=True, drawn=True), settings, control=restless), settings.max_tokens)
+
+
+@every_policy
+@in_worlds
+def test_a_person_may_do_anything_at_any_token(policy, seed):
+    settings = settings_of(policy, seed)
+    buttons = Control.take_over, Control.give_back, Control.rewrite_step, lambda control: control.take_over(now=False)
+    restless = Restless(random.Random(seed), 0.1, *buttons)
+    trace = written(World(seed, tagged=True, drawn=True, sewn=True), settings, control=restless, may_rewrite=True)
+    assert_consistent(trace, settings.max_tokens)
+
+
+@every_policy
+@in_worlds
+@pytest.mark.parametrize("lost", [Author.SMALL, Author.LARGE])
+def test_a_model_that_is_lost_anywhere_leaves_the_other_one_alone(policy, seed, lost):
+    world, settings, kind = World(seed, tagged=True, drawn=True), settings_of(policy, seed), POLICIES.of(policy)
+    engine, after = world.engines[lost is Author.LARGE], random.Random(seed).randrange(60)
+
+    def fail(_body: str) -> None:
+        if engine.written >= after:
+            raise EngineLost("The model is lost.")
+
+    engine.before_token = fail
+    trace = written(world, settings)
+    assert_consistent(trace, settings.max_tokens)
+    if kind.default_writer is Author.LARGE or (lost is Author.LARGE and kind.needs.small):
+        assert trace.finish is not Finish.FAILED
+
+
+@every_policy
+@in_worlds
+def test_a_text_is_taken_up_wherever_it_was_interrupted(policy, seed):
+    """Again and again: after a kill, at a fork or an edit, with the same settings or others. It stands, and so do its
+    counters and what a person wrote."""
+    dice, world, settings = random.Random(seed), World(seed, tagged=True, drawn=True), settings_of(policy, seed)
+    trace = written(world, settings)
+    for _ in range(size(4, long=20)):
+        place, ending = (
+            dice.randrange(trace.length + 1),
+            dice.choice(("Wait, 3.", "so it is 4.\n\n", "a", "So.</think>")),
+        )
+        edit = edited(trace, place, ending)
+        assert edit.text == trace.text[:place] + ending
+        before = dice.choice((Trace.of(trace.events[: dice.randrange(1, len(trace.events))]), trace.until(place), edit))
+        chosen = dice.choice((settings, settings_of(dice.choice(tuple(PRESETS.values())), seed)))
+        trace = written(world, chosen, Trace.of(before.events))
+        assert trace.text.startswith(before.text)
+        assert by_person(trace) == by_person(before)
+        assert_consistent(trace, settings.max_tokens)
+        for name in {"longer takeovers", "asked"} & before.counters.keys() if chosen is settings else ():
+            assert trace.counters[name] >= before.counters[name]
+
+
+def by_person(trace: Trace) -> str:
+    return "".join(piece.text for piece in trace.pieces if piece.author is Author.PERSON)
