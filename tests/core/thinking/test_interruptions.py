@@ -300,7 +300,7 @@ def test_a_time_limit_keeps_the_text_so_far_and_cancels_what_is_under_way():
     assert cancelled.is_set()
 
 
-# An edit of the answer (test_properties.py edits any text at any place)
+# An edit of the answer (test_worlds.py edits any text at any place)
 
 
 WORLD = World(5, tagged=True, drawn=True)
