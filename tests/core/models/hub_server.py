@@ -1,9 +1,4 @@
-"""A small Hub on this machine: listing, ranges, hashes, gates, refusals, redirects to a second host, cut connections.
-
-It answers for real over a socket; a test says what goes wrong.
-"""
-
-from __future__ import annotations
+"""A small Hub on this machine, over real sockets, with a second host for the files; a test says what goes wrong."""
 
 import hashlib
 import json
