@@ -180,8 +180,8 @@ def loaded(path):
     return llama_cpp.llama_model_load_from_file(str(path).encode(), llama_cpp.llama_model_default_params())
 
 
-def grow(folder, architecture):
-    """Write a model by its recipe; return its path.
+def grow(folder, architecture, shape=()):
+    """Write a model by its recipe, or a larger one by keys of its shape; return its path.
 
     llama.cpp names a tensor that is not there, or the shape it wants; that is added until the model loads.
     """
@@ -190,6 +190,7 @@ def grow(folder, architecture):
     for entry in f"{USUAL} {RECIPES[architecture]}".split():
         key, value = entry.split("=")
         values[f"{architecture}.{key}"] = json.loads(value)
+    values |= {f"{architecture}.{key}": value for key, value in dict(shape).items()}
     shapes: dict[str, tuple[int, ...]] = {f"{name}.weight": (1,) for name in WANTED.get(architecture, ())}
     while True:
         tensors = [TensorSpec(name, lengths) for name, lengths in shapes.items()]
