@@ -145,59 +145,49 @@ OPTIONS = [
 ]
 
 
-def memory_taken(path):
-    """Return, for each of `OPTIONS`, the bytes of the model, its KV cache and its compute buffer."""
+def memory_taken(path, choices):
+    """Return, for each of the options, the bytes by kind; and whether what the model keeps can be truncated."""
     log, _keep = logging_llama()
     model = loaded(path)
     of_the_model, taken = sum(buffers(log).values()), []
-    for options in OPTIONS:
+    for options in choices:
         log.clear()
         context = opened(model, options)
-        found = buffers(log)
-        taken.append((of_the_model, found["KV"], found["compute"]))
+        taken.append(buffers(log) | {"model": of_the_model})
         llama_cpp.llama_free(context)
-    return taken
+    is_cut = not (llama_cpp.llama_model_is_recurrent(model) or llama_cpp.llama_model_is_hybrid(model))
+    llama_cpp.llama_model_free(model)
+    return taken, is_cut
 
 
 @pytest.mark.real_models
 @pytest.mark.parametrize("name", ["smollm2", "gemma"])
 def test_within_a_tenth_of_what_llama_cpp_takes(name, request):
     model = request.getfixturevalue(name)
-    for options, taken in zip(OPTIONS, run_in_subprocess(memory_taken, model, seconds=PATIENCE), strict=True):
+    found, _ = run_in_subprocess(memory_taken, model, OPTIONS, seconds=PATIENCE)
+    for options, taken in zip(OPTIONS, found, strict=True):
         guess = estimate(read_header(model), options)
-        assert guess.kv_bytes == pytest.approx(taken[1], rel=0.01), options
-        assert guess.compute_bytes == pytest.approx(taken[2], rel=0.1), options
-        assert guess.total_bytes == pytest.approx(sum(taken), rel=0.1), options
+        assert guess.kv_bytes == pytest.approx(taken["KV"], rel=0.01), options
+        assert guess.compute_bytes == pytest.approx(taken["compute"], rel=0.1), options
+        assert guess.total_bytes == pytest.approx(sum(taken.values()), rel=0.1), options
 
 
 OF_A_GROWN_MODEL = LoadOptions(context=1024, batch=64, parallel=3)
 
 
-def grow_models(folder):
-    """Grow a model of each recipe; return MiB of its caches and states, and whether those can be truncated."""
-    taken = []
-    for architecture in RECIPES:
-        path = grow(folder, architecture)
-        log, _keep = logging_llama()
-        model = loaded(path)
-        context = opened(model, OF_A_GROWN_MODEL)
-        found = buffers(log)
-        is_cut = not (llama_cpp.llama_model_is_recurrent(model) or llama_cpp.llama_model_is_hybrid(model))
-        taken.append((found["KV"] / 2**20, found["RS"] / 2**20, is_cut))
-        llama_cpp.llama_free(context)
-        llama_cpp.llama_model_free(model)
-    return taken
+def memory_of_grown_models(folder):
+    return [memory_taken(grow(folder, architecture), [OF_A_GROWN_MODEL]) for architecture in RECIPES]
 
 
 @pytest.mark.slow
 def test_caches_and_states_of_every_kind_of_architecture_are_llama_cpps(tmp_path):
-    rounding = 0.011  # llama.cpp prints hundredths of a MiB, for one or two caches
-    taken = run_in_subprocess(grow_models, tmp_path, seconds=3 * PATIENCE)
-    for architecture, (cache, state, is_cut) in zip(RECIPES, taken, strict=True):
+    rounding = 0.011 * 2**20  # llama.cpp prints hundredths of a MiB, for one or two caches
+    found = run_in_subprocess(memory_of_grown_models, tmp_path, seconds=3 * PATIENCE)
+    for architecture, ((taken,), is_cut) in zip(RECIPES, found, strict=True):
         header = read_header(tmp_path / f"{architecture}.gguf")
         guess = estimate(header, OF_A_GROWN_MODEL)
-        assert guess.kv_bytes / 2**20 == pytest.approx(cache, abs=rounding), architecture
-        assert guess.state_bytes / 2**20 == pytest.approx(state, abs=rounding), architecture
+        assert guess.kv_bytes == pytest.approx(taken["KV"], abs=rounding), architecture
+        assert guess.state_bytes == pytest.approx(taken["RS"], abs=rounding), architecture
         assert header.supports_truncation is is_cut, architecture
 
 
@@ -419,17 +409,16 @@ def test_the_family_of_a_model_is_found_by_its_name():
 def test_the_catalog_is_held_against_the_hub(monkeypatch, capsys):
     model = catalog()[0].small.model_copy(update={"bytes": 100})
     with running_hub() as hub:
-        asked = Hub(HubAccess(hub.endpoint))
-        (fault,) = check_catalog.compare(asked, [model])
-        assert model.name in fault
-        hub.files[model.repository] = {"other-Q4_K_M.gguf": b"x"}
-        (fault,) = check_catalog.compare(asked, [model])
-        assert f"has no file {model.file}" in fault
-        hub.files[model.repository] = {model.file: b"x" * 150}
-        (fault,) = check_catalog.compare(asked, [model])
-        assert "has 150 bytes, and the catalog states 100" in fault
-        hub.files[model.repository] = {model.file: b"x" * 100}
-        assert list(check_catalog.compare(asked, [model])) == []
+        for files, words in (
+            ({}, model.name),
+            ({"other-Q4_K_M.gguf": b"x"}, f"has no file {model.file}"),
+            ({model.file: b"x" * 150}, "has 150 bytes, and the catalog states 100"),
+        ):
+            hub.files = {model.repository: files} if files else {}
+            (fault,) = check_catalog.compare(Hub(HubAccess(hub.endpoint)), [model])
+            assert words in fault
+        hub.files = {model.repository: {model.file: b"x" * 100}}
+        assert list(check_catalog.compare(Hub(HubAccess(hub.endpoint)), [model])) == []
     assert "✓" in capsys.readouterr().out
     monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
     assert check_catalog.main() == 0
