@@ -236,9 +236,7 @@ def test_the_demo_pair_is_known_by_its_paths_and_by_the_bytes_of_its_files(tmp_p
     large.path.write_bytes(DemoModel.LARGE.path.read_bytes()[:-1] + b"?")
     for other in (large, LocalFile(tmp_path / "missing.gguf"), ServerUrls(("http://one",))):
         assert not is_demo_pair(small, other)
-    assert [local_path(source) for source in (small, HubFile("a/b"), ServerUrls(("http://one",)))] == [
-        *(small.path, None, None)
-    ]
+    assert (local_path(small), local_path(HubFile("a/b"))) == (small.path, None)
 
 
 # Choices, kept in models.json
@@ -254,18 +252,8 @@ def test_what_was_saved_is_loaded_again_and_one_wrong_value_falls_back_alone(tmp
     preferences = preferences.with_overrides(Path("m.gguf"), writing)
     save_preferences(preferences, file)
     assert load_preferences(file) == preferences
-    file.write_text(file.read_text().replace('"batch": 512', '"batch": "many"').replace("{", '{"unknown": 5,', 1))
+    file.write_text(file.read_text().replace('"batch": 512', '"batch": "many"').replace(ENDPOINT, "no address"))
     assert load_preferences(file) == preferences
-    with pytest.raises(SettingsError, match="could not be saved"):
-        save_preferences(preferences, file / "models.json")
-
-
-@pytest.mark.parametrize(
-    "content", ["", "[]", "[" * 100_000, '{"models": ' * 100_000, '{"endpoint": "not an address"}']
-)
-def test_a_file_that_cannot_be_read_gives_the_defaults(tmp_path, content):
-    (tmp_path / "models.json").write_text(content)
-    assert load_preferences(tmp_path / "models.json") == ModelPreferences()
 
 
 def test_a_choice_for_one_model_leaves_the_others_and_the_texts_at_once_alone(tmp_path, monkeypatch):
