@@ -1,13 +1,12 @@
 """Kills, full disks, damage, newer and older files, two programs at once, and data that cannot be written."""
 
+import multiprocessing
 import random
 import shutil
 import sqlite3
-import subprocess
-import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from itertools import count
 from queue import SimpleQueue
 from threading import Event
 
@@ -15,6 +14,7 @@ import psutil
 import pytest
 
 from baton_reasoning.core.child_process import run_in_subprocess
+from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import JobState, StoredArm
@@ -57,51 +57,41 @@ def changed(path, statement, *values):
 # Kills
 
 KILLS = size(3, long=20)
-WRITES_UNTIL_KILLED = """
-import sys
-from itertools import count
-from pathlib import Path
-from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.store.store import Store
-from baton_reasoning.core.thinking.events import TokenWritten
-from tests.core.store.made import started
 
-path = Path(sys.argv[1])
-with Store.open(path) as store, Store.open(path) as reader:
-    job = store.batches.claim(store.batches.all()[0].id)
-    recorder = store.runs.record(job.run)
-    recorder.record([started()])
-    saved = 0
-    for number in count():
-        recorder.record([TokenWritten(0.0, Author.SMALL, number, f" {number}")])
-        if number % 100 == 0:
-            saved = sum(isinstance(event, TokenWritten) for event in reader.runs.trace(job.run).events)
-        print(saved, flush=True)
-"""
-"""Writes without end, and prints how many of its tokens are saved."""
+
+def write_until_killed(path, told):
+    """Tell again and again how many of the tokens are saved."""
+    with Store.open(path) as store, Store.open(path) as reader:
+        job = store.batches.claim(store.batches.all()[0].id)
+        recorder = store.runs.record(job.run)
+        recorder.record([started()])
+        for number in count():
+            recorder.record([TokenWritten(0.0, Author.SMALL, number, f" {number}")])
+            if number % 100 == 0:
+                told.send(sum(isinstance(event, TokenWritten) for event in reader.runs.trace(job.run).events))
 
 
 @pytest.mark.scaled
 def test_a_kill_loses_nothing_that_was_saved_and_no_job(path):
-    chance = random.Random(5)
+    chance, spawn = random.Random(5), multiprocessing.get_context("spawn")
     with Store.open(path) as store:
         problems = [Problem(str(number), "?", None, {}, number) for number in range(KILLS)]
         batch = store.batches.create("b", {}, problems, [StoredArm("small", {})])
     for _ in range(KILLS):
-        command = [sys.executable, "-c", WRITES_UNTIL_KILLED, str(path)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-            assert child.stdout
-            wanted, saved, patience = chance.randint(1, 300), 0, time.monotonic() + PATIENCE
-            while saved < wanted and time.monotonic() < patience:
-                saved = int(child.stdout.readline())
-            with Store.open(path) as store:
-                assert store.batches.is_running(batch)
-                with pytest.raises(StoreError, match="Another Baton is writing this answer"):
-                    store.runs.record(
-                        next(row.run for row in store.batches.results(batch) if row.started and not row.ended)
-                    )
-            child.kill()
-        assert saved >= wanted, "it saves every half second"
+        hears, told = spawn.Pipe(duplex=False)
+        child = spawn.Process(target=write_until_killed, args=(path, told))
+        child.start()
+        wanted, saved = chance.randint(1, 300), 0
+        while saved < wanted:
+            assert hears.poll(PATIENCE), "it saves every half second"
+            saved = hears.recv()
+        with Store.open(path) as store:
+            assert store.batches.is_running(batch)
+            (run,) = (row.run for row in store.batches.results(batch) if row.started and not row.ended)
+            with pytest.raises(StoreError, match="Another Baton is writing this answer"):
+                store.runs.record(run)
+        child.kill()
+        child.join()
         with Store.open(path) as store:
             (job,) = claim(store, batch)
             tokens = [event.id for event in store.runs.trace(job.run).events if isinstance(event, TokenWritten)]
