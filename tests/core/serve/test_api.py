@@ -110,8 +110,6 @@ def test_the_arms_are_the_models(client):
     assert [model.id for model in client.models.list()] == ["baton", "small", "large"]
     assert client.models.retrieve("small").owned_by == "baton"
     assert httpx2.get(f"{str(client.base_url).removesuffix('v1/')}health").json() == {"status": "ok"}
-    with pytest.raises(openai.NotFoundError, match="Choose one of baton, small, large"):
-        ask(client, model="gpt-9")
 
 
 def test_a_whole_answer_has_its_thinking_its_usage_and_its_authors_and_a_stream_the_same(client):

@@ -23,12 +23,15 @@ from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import ArmTotals, Conditions, JobState, StoredArm
 from baton_reasoning.core.store.conversations import (
+    AFTER,
+    BEFORE,
     LONGEST_TITLE,
     MARK_END,
     MARK_START,
     Headline,
     StoredExchange,
     by_day,
+    excerpt_of,
     path_to,
     title_of,
 )
@@ -308,6 +311,7 @@ def test_an_excerpt_shows_the_phrase_where_it_stands_or_else_the_longest_word(st
     put(store, text)
     (found,) = store.conversations.search(words)
     assert excerpt in found.excerpt.replace(MARK_START, "[").replace(MARK_END, "]")
+    assert "…" not in excerpt_of("-" * BEFORE + "word" + "-" * AFTER, ["word"]), "it is the whole text"
 
 
 def test_conversations_are_listed_by_the_day_of_their_change():
