@@ -62,7 +62,7 @@ KILLS = size(3, long=20)
 def write_until_killed(path, told):
     """Tell again and again how many of the tokens are saved."""
     with Store.open(path) as store, Store.open(path) as reader:
-        job = store.batches.claim(store.batches.all()[0].id)
+        (job,) = claim(store, store.batches.all()[0].id)
         recorder = store.runs.record(job.run)
         recorder.record([started()])
         for number in count():
