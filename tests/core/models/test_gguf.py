@@ -165,6 +165,13 @@ def test_the_hash_of_a_vocabulary_differs_with_every_part(header_with, change):
         (gguf_bytes(tensors=[TensorSpec("a", (1,))] * 2), "“a” is there twice"),
         (gguf_bytes(tensors=[TensorSpec("a", (1,) * 5)]), "more than four dimensions"),
         (gguf_bytes(tensors=[TensorSpec("a", (33,), 8)]), "rows of the tensor “a” do not fit its type"),
+        (
+            gguf_bytes(tensors=[TensorSpec("a", (1,))]).replace(
+                struct.pack("<IQI", 1, 1, 0), struct.pack("<IQI", 1, 1, 99)
+            ),
+            "“a” has a type that this version does not know",
+        ),
+        (gguf_bytes({"": 1}), "the key “” is empty or there twice"),
         (gguf_bytes(tensors=[]), "only a vocabulary"),
         (gguf_bytes({f"k{number}": 0 for number in range(2001)}), "claims 2,001 keys"),
         (gguf_bytes({"k": [[1]]}), "elements of the unknown type 9"),
