@@ -69,9 +69,6 @@ def test_a_tree_survives_export_and_import(tmp_path):
     assert (one.parent, two.parent, three.parent, four.parent) == (None, one.id, one.id, two.id)
 
 
-NO_NUMBER = {"event": "usage", "at": 1, "author": "large", "usage": {"cost": {"read": 2**70}}}
-
-
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -86,13 +83,6 @@ def test_what_is_no_export_is_refused_in_words(exported, text, words):
     text = text if isinstance(text, str) else json.dumps(json.loads(to_json(exported)) | text)
     with pytest.raises(StoreError, match=words):
         read_json(text)
-
-
-def test_numbers_that_no_store_holds_are_refused_in_words(exported):
-    data = json.loads(to_json(exported))
-    data["exchanges"][0]["events"].append(NO_NUMBER)
-    with pytest.raises(StoreError, match="event of the kind 'usage' cannot be read"):
-        read_json(json.dumps(data))
 
 
 # What pages show
@@ -210,13 +200,10 @@ def test_nothing_becomes_a_tag_in_html():
 @pytest.mark.parametrize(
     ("written", "exported"),
     [
-        ("<script>alert(1)</script>", "&lt;script>alert(1)&lt;/script>"),
-        ("a < b and 2 > 1", "a < b and 2 > 1"),
+        ("2 < 3 <script>alert(1)</script>", "2 < 3 &lt;script>alert(1)&lt;/script>"),
         ("```html\n<b>\n```\n<b>", "```html\n<b>\n```\n&lt;b>"),
         ("- x\n  ```\n<b>", "- x\n  ```\n&lt;b>"),
         ("~~~\n<b>", "~~~\n<b>\n~~~"),
-        (r"\![x](y)", r"\![x](y)"),
-        (r"\\![x](y)", r"\\\![x](y)"),
         (r"!![x](y) \\\![x](y)", r"!\![x](y) \\\![x](y)"),
     ],
 )
@@ -245,7 +232,6 @@ WRITTEN_BY_MARKDOWN = {"br", "hr", *_TAGS, *(f"/{tag}" for tag in _TAGS)}
 @example("```\nx\r```\n<b>", r"\![x](y)", "", "")
 @example("", "~~~", "~~~\n<b>", "")
 @example("[foo]: <a b>\n    <b>", "", "", "")
-@example("", "```a|b\n-|-\n<img src=//x/p.png>|2\n```", "", "")
 @example("", "```a|b\n-|-\n![b](//x/p.png)|2\n```", "", "")
 def test_nothing_becomes_a_tag_or_an_image_in_markdown(problem, one, two, system):
     first = StoredExchange("1", None, problem, {"system": system})

@@ -1,9 +1,10 @@
 """Writes small GGUF files for tests, by the format's own description, and grows tiny models of any architecture."""
 
+import json
+import math
 import re
 import struct
-from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import llama_cpp
 
@@ -12,8 +13,7 @@ TYPE_SIZES = {F32: (1, 4), Q8_0: (32, 34)}
 WORDS = ("<unk>", "<s>", "</s>", "Ġthe", "Ġstep", "ĊĊ", *(chr(code) for code in range(33, 127)))
 
 
-@dataclass(frozen=True)
-class TensorSpec:
+class TensorSpec(NamedTuple):
     name: str
     shape: tuple[int, ...]
     type: int = F32
@@ -21,10 +21,7 @@ class TensorSpec:
     @property
     def bytes(self) -> int:
         block, size = TYPE_SIZES[self.type]
-        elements = 1
-        for length in self.shape:
-            elements *= length
-        return elements // block * size
+        return math.prod(self.shape) // block * size
 
 
 def values_of_a_llama(**changes):
@@ -122,58 +119,42 @@ def _padded(size):
 
 # Models of any architecture, grown by asking llama.cpp what they miss, in a process of its own
 
-USUAL = {
-    "embedding_length": 64,
-    "context_length": 2048,
-    "feed_forward_length": 96,
-    "attention.head_count": 4,
-    "attention.head_count_kv": 2,
-    "attention.layer_norm_rms_epsilon": 1e-5,
-    "attention.layer_norm_epsilon": 1e-5,
-    "rope.dimension_count": 16,
+USUAL = """
+    embedding_length=64 context_length=2048 feed_forward_length=96 rope.dimension_count=16
+    attention.head_count=4 attention.head_count_kv=2
+    attention.layer_norm_rms_epsilon=1e-5 attention.layer_norm_epsilon=1e-5
+"""
+RECIPES = {
+    "gemma3": "block_count=7 attention.sliding_window=128",
+    "gemma4": """
+        block_count=8 attention.sliding_window=128 attention.shared_kv_layers=2 embedding_length_per_layer_input=16
+        attention.sliding_window_pattern=[true,true,true,true,true,false,true,false] rope.dimension_count_swa=16
+        attention.key_length=32 attention.value_length=32 attention.key_length_swa=16 attention.value_length_swa=16
+    """,
+    "mamba2": """
+        block_count=2 ssm.conv_kernel=4 ssm.inner_size=128 ssm.state_size=16 ssm.time_step_rank=4 ssm.group_count=2
+    """,
+    "rwkv7": """
+        block_count=2 wkv.head_size=16 token_shift_count=2 attention.decay_lora_rank=8 attention.iclr_lora_rank=8
+        attention.value_residual_mix_lora_rank=8 attention.gate_lora_rank=8
+    """,
+    "jamba": """
+        block_count=4 attention.head_count_kv=[0,0,2,0]
+        ssm.conv_kernel=4 ssm.inner_size=128 ssm.state_size=16 ssm.time_step_rank=4
+    """,
+    "lfm2": "block_count=4 attention.head_count_kv=[0,2,0,2] shortconv.l_cache=3",
+    "qwen35": """
+        block_count=4 ssm.conv_kernel=4 ssm.inner_size=128 ssm.state_size=16 ssm.time_step_rank=8 ssm.group_count=4
+        rope.dimension_sections=[4,4,0,0]
+    """,
+    "deepseek2": """
+        block_count=2 attention.head_count_kv=1 attention.key_length=80 attention.value_length=64
+        attention.key_length_mla=48 attention.value_length_mla=32 attention.kv_lora_rank=64 attention.q_lora_rank=32
+        leading_dense_block_count=1 expert_count=4 expert_used_count=2 expert_feed_forward_length=32
+        expert_shared_count=1 expert_weights_scale=1.0
+    """,
 }
-WINDOW = {"attention.sliding_window": 128}
-EXPERTS = {"expert_count": 4, "expert_used_count": 2, "expert_feed_forward_length": 32}
-STATE = {"ssm.conv_kernel": 4, "ssm.inner_size": 128, "ssm.state_size": 16}
-GEMMA4 = {
-    "attention.sliding_window_pattern": [True, True, True, True, True, False, True, False],
-    "attention.key_length": 32,
-    "attention.value_length": 32,
-    "attention.key_length_swa": 16,
-    "attention.value_length_swa": 16,
-    "attention.shared_kv_layers": 2,
-    "embedding_length_per_layer_input": 16,
-    "rope.dimension_count_swa": 16,
-}
-RWKV7 = {"wkv.head_size": 16, "token_shift_count": 2} | {
-    f"attention.{name}_lora_rank": 8 for name in ("decay", "iclr", "value_residual_mix", "gate")
-}
-QWEN35 = {"ssm.time_step_rank": 8, "ssm.group_count": 4, "rope.dimension_sections": [4, 4, 0, 0]}
-DEEPSEEK2 = {
-    "attention.head_count_kv": 1,
-    "attention.key_length": 80,
-    "attention.value_length": 64,
-    "attention.key_length_mla": 48,
-    "attention.value_length_mla": 32,
-    "attention.kv_lora_rank": 64,
-    "attention.q_lora_rank": 32,
-    "leading_dense_block_count": 1,
-    "expert_shared_count": 1,
-    "expert_weights_scale": 1.0,
-}
-RECIPES: dict[str, tuple[int, dict[str, Any]]] = {
-    "gemma3": (7, WINDOW),
-    "gpt-oss": (3, WINDOW | EXPERTS),
-    "plamo3": (8, WINDOW),
-    "gemma4": (8, WINDOW | GEMMA4),
-    "mamba2": (2, STATE | {"ssm.time_step_rank": 4, "ssm.group_count": 2}),
-    "rwkv7": (2, RWKV7),
-    "jamba": (4, STATE | {"attention.head_count_kv": [0, 0, 2, 0], "ssm.time_step_rank": 4}),
-    "lfm2": (4, {"attention.head_count_kv": [0, 2, 0, 2], "shortconv.l_cache": 3}),
-    "qwen35": (4, STATE | QWEN35),
-    "deepseek2": (2, DEEPSEEK2 | EXPERTS),
-}
-"""By architecture: the number of blocks, and keys; one of each kind."""
+"""One architecture of each kind, with its keys."""
 
 WANTED = {
     "qwen35": [f"blk.3.attn_{name}" for name in "qkv"]
@@ -205,10 +186,11 @@ def grow(folder, architecture, shape=()):
     llama.cpp names a tensor that is not there, or the shape it wants; that is added until the model loads.
     """
     log, _keep = logging_llama()
-    blocks, keys = RECIPES[architecture]
     values = values_of_a_llama(tokenizer__ggml__token_type=None, general__architecture=architecture)
-    own = USUAL | {"block_count": blocks} | keys | dict(shape)
-    values |= {f"{architecture}.{key}": value for key, value in own.items()}
+    for entry in f"{USUAL} {RECIPES[architecture]}".split():
+        key, value = entry.split("=")
+        values[f"{architecture}.{key}"] = json.loads(value)
+    values |= {f"{architecture}.{key}": value for key, value in dict(shape).items()}
     shapes: dict[str, tuple[int, ...]] = {f"{name}.weight": (1,) for name in WANTED.get(architecture, ())}
     while True:
         tensors = [TensorSpec(name, lengths) for name, lengths in shapes.items()]
@@ -223,4 +205,4 @@ def grow(folder, architecture, shape=()):
         else:
             other = re.search(r"tensor '([^']+)' has wrong shape; expected\s+([\d, ]+), got", said)
             assert other, f"{architecture} does not grow: {said[-1000:]}"
-            shapes[other[1]] = tuple(int(length) for length in other[2].split(",") if length.strip())
+            shapes[other[1]] = tuple(map(int, re.findall(r"\d+", other[2])))

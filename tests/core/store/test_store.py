@@ -23,12 +23,15 @@ from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import ArmTotals, Conditions, JobState, StoredArm
 from baton_reasoning.core.store.conversations import (
+    AFTER,
+    BEFORE,
     LONGEST_TITLE,
     MARK_END,
     MARK_START,
     Headline,
     StoredExchange,
     by_day,
+    excerpt_of,
     path_to,
     title_of,
 )
@@ -283,12 +286,6 @@ def test_a_long_problem_is_cut_at_a_word_and_its_full_name_keeps_its_end(store):
     assert store.conversations.recent()[0].full_name == store.conversations.open("a").name == "Words"
 
 
-@pytest.mark.parametrize("words", ["", "  ", '"', "***", "()"])
-def test_a_search_for_no_words_finds_nothing(store, words):
-    put(store, "How many?")
-    assert store.conversations.search(words) == []
-
-
 @pytest.mark.parametrize("words", ["质数", "100 质数", "以内的质数有多少", "質数 25"])
 def test_words_of_a_script_without_blanks_are_found_inside_a_sentence(store, words):
     put(store, "请问100以内的质数有多少个？", "二加二等于多少？")
@@ -296,7 +293,7 @@ def test_words_of_a_script_without_blanks_are_found_inside_a_sentence(store, wor
     (found,) = store.conversations.search(words)
     assert found.exchange == "a"
     assert MARK_START in found.excerpt
-    assert store.conversations.search("三角形") == []
+    assert not any(map(store.conversations.search, ("三角形", "", "  ", '"', "***", "()")))
     assert store.conversations.search(f"{words} triangle") == []
 
 
@@ -307,7 +304,6 @@ def test_words_of_a_script_without_blanks_are_found_inside_a_sentence(store, wor
         ("step thousand", "Three [thousand] steps.\nAn article on éclairs: the number we can go on to st…"),
         ("art", "…usand steps.\nAn [art]icle on éclairs"),
         ("eclair", "An article on [eclair]s: the"),
-        ("stéps", "Three thousand [steps]."),
     ],
 )
 def test_an_excerpt_shows_the_phrase_where_it_stands_or_else_the_longest_word(store, words, excerpt):
@@ -315,6 +311,7 @@ def test_an_excerpt_shows_the_phrase_where_it_stands_or_else_the_longest_word(st
     put(store, text)
     (found,) = store.conversations.search(words)
     assert excerpt in found.excerpt.replace(MARK_START, "[").replace(MARK_END, "]")
+    assert "…" not in excerpt_of("-" * BEFORE + "word" + "-" * AFTER, ["word"]), "it is the whole text"
 
 
 def test_conversations_are_listed_by_the_day_of_their_change():
