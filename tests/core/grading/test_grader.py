@@ -327,4 +327,4 @@ KNOWN = {
 def test_the_grader_agrees_with_people(part):
     graded = list(graded_by_baton(read_cases(part), PATIENCE))
     assert [(each.case.gold, each.outcome) for each in graded if each.outcome is not each.case.outcome] == KNOWN[part]
-    assert not [each for each in graded if each.missed]
+    assert not [each for each in graded if each.answer is None and each.case.kind != "none"]
