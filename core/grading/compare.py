@@ -21,7 +21,14 @@ from baton_reasoning.core.grading.normal import (
     tidy,
     without_name,
 )
-from baton_reasoning.core.grading.numbers import Quantity, read_quantity, read_unit, same_other_number, same_quantity
+from baton_reasoning.core.grading.numbers import (
+    Quantity,
+    in_other_terms,
+    read_quantity,
+    read_unit,
+    same_other_number,
+    same_quantity,
+)
 from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
 
 Algebra = Callable[[str, str], Verdict]
@@ -101,6 +108,8 @@ def _compare_numbers(expected: str, given: str) -> Verdict | None:
 
 
 def _compare_other_numbers(expected: str, given: str) -> Verdict | None:
+    if in_other_terms(expected, given):
+        return Verdict.of(None, How.NUMERIC, f"{shortened(given)} is {shortened(expected)} in other terms.")
     same = same_other_number(expected, given)
     return None if same is None else _numeric_verdict(same, expected, given)
 
