@@ -22,6 +22,7 @@ from tests.core.batch.counting import (
     counting_pair,
     large_engine,
     number_in,
+    outcomes,
     problems,
     rest,
     rows_of,
@@ -33,10 +34,6 @@ from tests.fakes.full_disk import a_full_disk
 from tests.fakes.scripted import Fault, ScriptedEngine
 
 pytestmark = pytest.mark.slow
-
-
-def outcomes(store, batch, arm):
-    return [row.verdict.outcome if row.verdict else None for row in rows_of(store, batch, arm)]
 
 
 def test_every_arm_solves_every_problem_with_every_seed_and_is_graded(store):
