@@ -8,13 +8,11 @@ from collections import Counter
 
 import pytest
 
-from baton_reasoning.core.batch.reporting.exports import EXPORTS, NOT_IN_CSV, Cell, csv_lines, export, safe_cell
+from baton_reasoning.core.batch.reporting.exports import EXPORTS, NOT_IN_CSV, export, safe_cell
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import ExportedResult, Results
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.batch.running.batch import Provenance, create_batch
-from baton_reasoning.core.demo_pair import LARGE_MODEL
-from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.export.formats import write_file
 from baton_reasoning.core.files import sha256_of
@@ -91,33 +89,24 @@ def test_a_result_holds_the_text_who_wrote_what_how_it_was_graded_and_its_proble
     assert [line["seed"] for line in lines] == [3, 4]
 
 
-def test_a_report_says_which_problems_these_were_and_how_many_at_once_the_last_run_had(store, tmp_path):
+def test_a_report_says_what_was_run_of_which_files_and_how_many_at_once_the_last_run_had(store, tmp_path):
     found = read(tmp_path, "sums.csv", "id,question,answer\nx,Count to 1?,1\ny,Count to 2?,2\n")
     provenance = Provenance.of_this_machine(problems=found.origin)
     batch = create_batch(store, "sums", found.problems, arms_of(["small"], RunSettings()), provenance=provenance)
-    run_batch(store, batch, parallel=3)
+    small = small_engine().with_card(path=tmp_path / "sums.csv", quantisation="Q4")
+    run_batch(store, batch, Pair(small), parallel=3)
     (report,) = exported(store, batch, tmp_path / "report.json")
     assert report["problem_ids"] == ["x", "y"]
     sha256 = sha256_of(tmp_path / "sums.csv")
     assert report["provenance"]["problems"] == {"data_set": "", "files": [{"name": "sums.csv", "sha256": sha256}]}
+    size = (tmp_path / "sums.csv").stat().st_size
+    told = {"name": "small", "file": "sums.csv", "bytes": size, "sha256": sha256, "quantisation": "Q4"}
+    assert report["small"].items() >= told.items()
     assert report["parallel"] == 3
     assert [parallel for parallel, *_ in report["arms"][0]["conditions"]["setups"]] == [3]
     kept = Provenance.of_this_machine(["baton", "--large", "https://me:secret@host:1"], "", "https://me:secret@host:1")
     assert "secret" not in kept.model_dump_json()
     assert (kept.command[2], kept.large) == ("https://…@host:1",) * 2
-
-
-def test_a_model_file_has_its_hash(store, tmp_path):
-    batch = create_batch(store, "one", problems(1), arms_of(["large"], RunSettings(max_tokens=4)))
-    engine = LocalEngine(LARGE_MODEL)
-    try:
-        run_batch(store, batch, Pair(large=engine))
-    finally:
-        engine.close()
-    (report,) = exported(store, batch, tmp_path / "report.json")
-    assert report["large"]["sha256"] == sha256_of(LARGE_MODEL)
-    assert (report["large"]["file"], report["large"]["bytes"]) == (LARGE_MODEL.name, LARGE_MODEL.stat().st_size)
-    assert report["large"]["quantisation"]
 
 
 def test_half_a_character_in_a_problem_or_an_answer_blocks_no_export_and_results_are_read_once(store, tmp_path):
@@ -142,13 +131,17 @@ def test_an_answer_that_is_damaged_is_exported_up_to_there(store, path, tmp_path
 
 
 def test_a_row_has_every_field_of_its_result_but_texts_and_lists(store, tmp_path):
-    batch = run(store, "small", pair=Pair(ScriptedEngine(r"</think>\boxed{=HYPERLINK(1)}")), found=problems(1))
+    engine = ScriptedEngine(r"</think>\boxed{=HYPERLINK(1)}")
+    found = [Problem('He said "Größe"\nand left', "Count to 1.", "1", {}, 1)]
+    batch = run(store, "small", pair=Pair(engine), found=found)
     lines = exported(store, batch, tmp_path / "results.jsonl")
-    export(store, batch, tmp_path / "results.csv")
-    rows = list(csv.DictReader((tmp_path / "results.csv").read_text("utf-8-sig").splitlines()))
+    path = tmp_path / "results.csv"
+    export(store, batch, path)
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf"), "without it, Excel takes the text for another encoding"
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
     assert len(rows) == len(rows_of(store, batch)) == 2
     for row, line in zip(rows, lines, strict=True):
-        assert row["answer"] == "'=HYPERLINK(1)"
         assert line.keys() - row.keys() == {"schema", *NOT_IN_CSV} - {"schema_version"}
         told = {name: str(line[name]) for name in row if line[name] not in ("", None, [])}
         assert {name: cell for name, cell in row.items() if cell} == told | {"answer": "'=HYPERLINK(1)"}
@@ -158,38 +151,16 @@ def test_a_row_has_every_field_of_its_result_but_texts_and_lists(store, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("cell", "safe"),
+    ("cell", "at"),
     [
-        *(
-            (cell, f"'{cell}")
-            for cell in (
-                *("=1+1", '=HYPERLINK("http://example.org")', "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1"),
-                *("\n=1", "＝1", "-inf", "-x", "-5\n=1", "+1_000", " =1", "\ufeff=1", "\u200b\u00a0@SUM(A1)"),
-            )
-        ),
+        *((cell, 0) for cell in ("=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1")),
+        *((cell, 0) for cell in ("-inf", "-x", "-5\n=1", "+1_000", " =1", "\ufeff=1", "\u200b\u00a0@SUM(A1)", "=1;2")),
         # A semicolon parts cells in half of Europe.
-        ("a;=cmd", "a;'=cmd"),
-        ("a; \u200b@SUM(A1)", "a;' \u200b@SUM(A1)"),
-        ("a;-cmd|' /C calc'!A0;b", "a;'-cmd|' /C calc'!A0;b"),
-        ("=1;=2", "'=1;'=2"),
-        *(
-            (cell, cell)
-            for cell in (
-                *(-5, 3.5, True, None, "-5", "+5", "-1.5e-3", "-.5", "x = 1", "", "5-3", r"\boxed{-5}"),
-                *("(1;-2)", "a; b", "[0;+1]"),
-            )
-        ),
+        *((cell, 2) for cell in ("a;=cmd", "a; \u200b@SUM(A1)", "a;-cmd|' /C calc'!A0;b")),
+        *((cell, None) for cell in (-5, 3.5, True, None, "-5", "+5", "-1.5e-3", "-.5", "x = 1", "", "5-3")),
+        *((cell, None) for cell in (r"\boxed{-5}", "(1;-2)", "a; b", "[0;+1]")),
     ],
 )
-def test_text_that_could_run_gets_an_apostrophe_and_numbers_and_plain_text_stay(cell, safe):
-    assert safe_cell(cell) == safe
-
-
-def test_a_written_file_reads_back_with_quotes_line_breaks_and_umlauts(tmp_path):
-    path = tmp_path / "report.csv"
-    cells: list[list[Cell]] = [["1", 'He said "Größe"\nand left'], ["2", "=2"], ["3", -3]]
-    write_file(path, {".csv": lambda rows: csv_lines(["id", "=answer"], rows)}, cells)
-    assert path.read_bytes().startswith(b"\xef\xbb\xbf")
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        again = list(csv.reader(file))
-    assert again == [["id", "'=answer"], ["1", 'He said "Größe"\nand left'], ["2", "'=2"], ["3", "-3"]]
+def test_text_that_could_run_gets_an_apostrophe_and_numbers_and_plain_text_stay(cell, at):
+    assert safe_cell(cell) == (cell if at is None else f"{cell[:at]}'{cell[at:]}")
+    assert safe_cell("=1;=2") == "'=1;'=2"
