@@ -211,14 +211,13 @@ def test_lines_blank_lines_answers_or_rules_part_the_problems_of_a_text(name, te
     assert [(each.text, each.expected, each.source_line) for each in found.problems] == problems_of_it
 
 
-def test_without_a_name_rows_of_the_same_width_are_a_table(tmp_path):
-    text = "a;b\nWhy is it so?;2\nWhat is this, then?;3\n"
-    for source in (ProblemSource("standard-input", text.encode()), written(tmp_path, "p.csv", text)):
-        found = read_problems(source, named=ColumnNames(answer="b"))
-        assert [(each.text, each.expected) for each in found.problems] == [
-            ("Why is it so?", "2"),
-            ("What is this, then?", "3"),
-        ]
+def test_without_a_name_rows_of_the_same_width_are_a_table():
+    source = ProblemSource("standard-input", b"a;b\nWhy is it so?;2\nWhat is this, then?;3\n")
+    found = read_problems(source, named=ColumnNames(answer="b"))
+    assert [(each.text, each.expected) for each in found.problems] == [
+        ("Why is it so?", "2"),
+        ("What is this, then?", "3"),
+    ]
 
 
 def test_lines_ids_and_values_that_are_missing(tmp_path):
@@ -308,7 +307,7 @@ MATH = {"problem": "How many?", "solution": r"We add: $\boxed{34}$.", "answer": 
 GSM8K = {"question": "How many?", "answer": "It is 9 * 2 = <<9*2=18>>18, and 16 more.\n#### 34"}
 SVAMP = {"ID": "a", "Body": "", "Question": "How many?", "Equation": "( 30.0 + 4.0 )", "Answer": "34"}
 ALPACA = {"instruction": "How many?", "input": "", "output": "34"}
-GERMAN = {"Nr": 1, "Aufgabe": "How many?", "Lösung": "Die Antwort.\n$\\boxed{34}$"}
+GERMAN = {"Nr": 1, "Aufgabe": "How many?", "Antwort": "", "Lösung": "Die Antwort.\n$\\boxed{34}$"}
 UNNAMED = {"a": "x", "b": "How many?".ljust(40, " "), "expected": 34, "steps": "We add the two numbers. " * 9}
 
 
@@ -410,21 +409,6 @@ def test_an_empty_column_does_not_beat_a_filled_one_nor_a_guess_what_a_person_na
     assert guess_columns([row], ColumnNames(answer="")) == Columns("instruction", id="id", context="input")
 
 
-@pytest.mark.parametrize(
-    ("solution", "expected"),
-    [
-        ("We add 1 and 1.\n\nThe answer is 2.", "2"),
-        ("Thus the final answer is $\\frac12$, because half of it is gone.", "\\frac12"),
-        ("We add one and one,\nand that is all.", None),
-        (r"Thus \boxed{7}.", "7"),
-    ],
-)
-def test_an_answer_is_cut_out_of_its_solution(tmp_path, solution, expected):
-    record = {"question": "One?", "answer": "", "solution": solution}
-    (problem,) = read(tmp_path, "p.jsonl", json.dumps(record)).problems
-    assert problem.expected == expected
-
-
 # Data sets of the Hub are read at a commit, through the cache, and again without a network
 
 NOWHERE = "http://127.0.0.1:9"
@@ -441,24 +425,25 @@ def from_hub(name, endpoint):
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
-        ("hf:maths/sums", ("maths/sums", "", "")),
         ("hf:maths/sums@v1.0", ("maths/sums", "v1.0", "")),
         ("hf:maths/sums@abc:main/test", ("maths/sums", "abc", "main/test")),
         (" maths/sums:test ", ("maths/sums", "", "test")),
         ("https://huggingface.co/datasets/maths/sums/", ("maths/sums", "", "")),
-        *((name, None) for name in ("hf:", "hf:sums", "hf:maths/sums:a b", "hf:../x/y/z")),
     ],
 )
 def test_a_name_has_a_revision_and_a_split_or_is_refused(name, parts):
-    if parts:
-        assert HubDataSet.parse(name) == parts
-    else:
+    assert HubDataSet.parse(name) == parts
+    for refused in ("hf:", "hf:sums", "hf:maths/sums:a b", "hf:../x/y/z"):
         with pytest.raises(ProblemFileError, match="Write hf:OWNER/NAME"):
-            HubDataSet.parse(name)
+            HubDataSet.parse(refused)
 
 
 @pytest.mark.parametrize("newer", ["", COMMIT[::-1]])
-def test_the_test_split_is_read_as_it_was_listed_and_its_commit_named(hub, newer):
+def test_the_test_split_is_read_as_it_was_listed_and_its_commit_named_and_nobody_is_told(hub, newer, monkeypatch):
+    """huggingface_hub looks for the agent that runs it where it sends telemetry."""
+    looked_for_agents: list[bool] = []
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", False)
+    monkeypatch.setattr(_headers, "detect_agent", lambda: looked_for_agents.append(True))
     hub.files = {"README.md": "# Sums", "train.jsonl": questions("Old?"), "test.jsonl": questions("New?", "Newer?")}
     hub.newer = newer
     found = read_data_set("hf:maths/sums", Hub(HubAccess(hub.endpoint)), limit=1)
@@ -466,6 +451,7 @@ def test_the_test_split_is_read_as_it_was_listed_and_its_commit_named(hub, newer
     assert found.name == "sums"
     assert found.notes[0] == f"Read test.jsonl of hf:maths/sums@{COMMIT}."
     assert found.origin.data_set == f"hf:maths/sums@{COMMIT}"
+    assert not looked_for_agents
 
 
 def test_a_split_and_the_parts_of_a_split_are_chosen_by_name(hub, monkeypatch):
@@ -524,12 +510,3 @@ def test_what_is_not_there_not_in_the_cache_or_cannot_be_stored_is_named(hub, tm
     (tmp_path / "cache").write_text("a file where the folder should be", encoding="utf-8")
     with pytest.raises(DownloadError, match=r"maths/sums/test\.jsonl cannot be stored"):
         from_hub("hf:maths/sums", hub.endpoint)
-
-
-def test_the_library_that_keeps_the_cache_sends_no_telemetry(hub, monkeypatch):
-    looked_for_agents: list[bool] = []
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", False)
-    monkeypatch.setattr(_headers, "detect_agent", lambda: looked_for_agents.append(True))
-    hub.files = {"test.jsonl": questions("New?")}
-    assert from_hub("hf:maths/sums", hub.endpoint) == ["New?"]
-    assert not looked_for_agents
