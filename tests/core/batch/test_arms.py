@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
@@ -23,7 +21,6 @@ from baton_reasoning.core.batch.running.arms import (
     refuse_impossible,
 )
 from baton_reasoning.core.batch.running.batch import BatchSettings, add_arms, create_batch, without_duplicates
-from baton_reasoning.core.engines.base import Placement
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.verdict import How, Verdict
 from baton_reasoning.core.run import Pair, RunSettings
@@ -36,7 +33,6 @@ from tests.core.batch.counting import problems, run_batch
 from tests.core.store.made import claim
 from tests.fakes.scripted import THINK, ScriptedEngine
 
-HERE = Placement((), batch=512, threads=1, kv_type="f16")
 BASE = RunSettings(temperature=0.3, policy=Keywords.Settings(n1=12))
 
 
@@ -119,29 +115,15 @@ def test_speculative_decoding_is_large_only_where_a_draft_model_goes_ahead():
         refuse_impossible([arm], Pair(None, ScriptedEngine()))
 
 
-SILENT = {"returns_alternatives": False}
-
-
-@pytest.mark.parametrize(
-    ("recipe", "small", "large", "why"),
-    [
-        ("drafted", {}, {"vocabulary": "another"}, "their vocabularies differ"),
-        ("drafted", {"supports_truncation": False}, {}, "recurrent memory"),
-        ("drafted", {}, {"placement": replace(HERE, parallel=4)}, "loaded for parallel requests"),
-        ("drafted", {"placement": None}, {}, "both must be on this machine"),
-        ("first-token-entropy", SILENT, {}, "probabilities of each token, and small gives none.*Or leave it out"),
-        ("step-score", {}, SILENT, "and large gives none.*another large model.*Or leave it out"),
-        ("no thinking", {"thinking": THINK}, {}, "small always thinks"),
-    ],
-)
-def test_an_arm_that_models_cannot_serve_is_refused_with_the_reason(recipe, small, large, why):
-    (arm,) = arms_of(["small"], RunSettings(thinking=False)) if recipe == "no thinking" else arms_of([recipe], BASE)
-    here = {"placement": HERE}
-    pair = Pair(ScriptedEngine().with_card(**(here | small)), ScriptedEngine(name="large").with_card(**(here | large)))
-    with pytest.raises(SettingsError, match=f"“{arm.name}” cannot run: .*{why}"):
-        refuse_impossible([arm], pair)
-    switching = ScriptedEngine(thinking=THINK).with_card(switches_thinking=True)
-    refuse_impossible(arms_of(["small"], RunSettings(thinking=False)), Pair(switching, ScriptedEngine(thinking=THINK)))
+def test_an_arm_that_models_cannot_serve_is_refused_with_the_reason():
+    """Reasons are tested with what they are about: drafts, probabilities, thinking."""
+    silent = ScriptedEngine(name="large").with_card(returns_alternatives=False)
+    with pytest.raises(SettingsError, match=r"“step-score” cannot run: .*and large gives none.*Or leave it out"):
+        refuse_impossible(arms_of(["step-score"], BASE), Pair(ScriptedEngine(), silent))
+    silently, thinks = arms_of(["small"], RunSettings(thinking=False)), ScriptedEngine(thinking=THINK)
+    with pytest.raises(SettingsError, match=r"“small” cannot run: .*small always thinks"):
+        refuse_impossible(silently, Pair(thinks, ScriptedEngine()))
+    refuse_impossible(silently, Pair(thinks.with_card(switches_thinking=True), thinks))
 
 
 def test_an_arm_has_the_title_of_its_policy():

@@ -115,11 +115,6 @@ LETTERS = {"B": ("b", "B) 12", "B. Paris", r"\text{(B)}", "Option B", "**B**", r
 NO_LETTERS = {"B": ("A triangle", "Bach", "12", "The letter")}
 
 
-def pid_of(grader):
-    assert grader._child.pid is not None
-    return grader._child.pid
-
-
 @pytest.fixture(scope="module")
 def grader():
     with Grader(PATIENCE) as grader:
@@ -180,7 +175,6 @@ def test_an_answer_in_a_box_in_bold_or_in_a_sentence_keeps_its_verdict(grader, c
         (How.AUTO, "5", None, WRONG),
         (How.AUTO, "5", "  ", WRONG),
         (How.AUTO, None, "5", UNSCORED),
-        (How.AUTO, "", "5", UNSCORED),
         (How.AUTO, "5", "5" * 10_000, UNSCORED),
         (How.EXACT, "0.5", r"\frac12", WRONG),
         (How.EXACT, r"\dfrac12", r"\frac{1}{2}", CORRECT),
@@ -256,40 +250,20 @@ def test_algebra_cannot_take_all_memory(grader):
     assert 0 < limit <= 4 * 2**30
 
 
-def test_a_child_that_was_killed_while_idle_costs_no_verdict_and_leaving_the_context_ends_it():
-    with Grader(PATIENCE) as grader:
-        assert grader.grade("x+1", "1+x").outcome is CORRECT
-        os.kill(pid_of(grader), signal.SIGTERM)
-        assert grader.grade("x+1", "1+x").outcome is CORRECT
-        pid = pid_of(grader)
-    assert grader._child.pid is None
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
-
-
-def test_a_child_that_dies_over_an_answer_leaves_it_unscored_and_is_started_again():
+def test_a_child_that_dies_over_an_answer_leaves_it_unscored_is_started_again_and_ends_with_the_grader():
     with Grader(PATIENCE) as grader, ThreadPoolExecutor() as pool:
         hanging = pool.submit(grader.grade, "x", "a" * 64 + "!", Regex(r"^(a+)+$"))
         while grader._child.pid is None:
             assert not hanging.done()
-        os.kill(pid_of(grader), signal.SIGTERM)
+        os.kill(grader._child.pid, signal.SIGTERM)
         lost = hanging.result()
         assert lost.outcome is UNSCORED
-        assert "ended" in lost.reason
+        assert "ended; it may have run out of memory" in lost.reason
         assert grader.grade("x+1", "1+x").outcome is CORRECT
-
-
-def test_a_machine_without_room_for_another_process_leaves_the_answer_unscored(monkeypatch):
-    def no_room(process):
-        raise BlockingIOError(11, "Resource temporarily unavailable")
-
-    with Grader(PATIENCE) as grader:
-        with monkeypatch.context() as patched:
-            patched.setattr("baton_reasoning.core.child_process.start_shielded", no_room)
-            verdict = grader.grade("x^2 - 1", "(x-1)(x+1)", How.MATH)
-            assert verdict.outcome is UNSCORED
-            assert "it may have run out of memory" in verdict.reason
-        assert grader.grade("x^2 - 1", "(x-1)(x+1)", How.MATH).outcome is CORRECT
+        pid = grader._child.pid
+    assert grader._child.pid is None
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 # Answers side by side: which say the same, and which are right
