@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from baton_reasoning.core.batch.reporting.baselines import against_baselines, change_by_pair
 from baton_reasoning.core.batch.reporting.charts import share_chart, shares_in_words, takeovers_by_reason
 from baton_reasoning.core.batch.reporting.exports import export
-from baton_reasoning.core.batch.reporting.figures import conditions_text, rounded
+from baton_reasoning.core.batch.reporting.figures import conditions_text
 from baton_reasoning.core.batch.reporting.report import ArmConditions, ArmReport, Report, why_not_comparable
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.tables import main_tables, markdown_report, more_tables, notes, sentence
@@ -27,7 +27,7 @@ from baton_reasoning.core.charts import MARKER_WIDTH
 from baton_reasoning.core.demo_pair.settings import MEASURED_COST, MEASURED_RATIO
 from baton_reasoning.core.engines.base import Handoff, ScoredToken, Stop
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.errors import EngineLost, StoreError
+from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.grading.verdict import How, Verdict
 from baton_reasoning.core.intervals import Estimate, wilson
 from baton_reasoning.core.models.options import DemoModel, LocalFile
@@ -58,37 +58,36 @@ def report(store, *recipes):
     return Results.read(store, solved(store, *recipes)).report
 
 
-@pytest.mark.parametrize(
-    ("recipes", "expected"),
-    [
-        (
-            ("small", "large", "baton", "random"),
-            "Both together: 50% right with 0% by the large model; small alone 50%, large alone 100%, by chance 50%.",
-        ),
-        (("baton", "small"), "Both together: 50% right with 0% by the large model; small alone 50%."),
-        (("baton", "every-step"), "Keywords: 50% right with 0% by the large model."),
-        (("small", "large"), "Small alone: 50% right; large alone 100%."),
-    ],
-)
-def test_a_report_begins_with_what_was_found(store, recipes, expected):
-    made = report(store, *recipes)
-    assert sentence(made) == expected
-    assert text_of(made).startswith(f"{expected}\n\ncounting: 6 problems, 1 seed, 2 at once; small small")
-    assert f'<p class="sentence">{expected}</p>' in page_of(made)
-    assert markdown_report(made).startswith(f"# counting\n\n{expected}\n")
-
-
-def test_a_sentence_has_the_figures_of_the_arms(store):
+def test_a_report_begins_with_what_was_found_and_its_tables_fit_into_80_columns_or_are_folded(store):
     made = report(store, "small", "large", "baton", "random")
     values = {"small": 0.625, "large": 0.98, "baton": 0.996, "random as baton": 0.72}
     tokens = {"small_tokens": 72, "large_tokens": 28}
-    arms = [
+    with_values = [
         arm.model_copy(update={"accuracy": Estimate(values[arm.name], 0, 1)} | (tokens if arm.is_pair else {}))
         for arm in made.arms
     ]
-    assert sentence(made.model_copy(update={"arms": tuple(arms)})) == (
+    assert sentence(made.model_copy(update={"arms": tuple(with_values)})) == (
         "Both together: 99.6% right with 28% by the large model; small alone 63%, large alone 98%, by chance 72%."
     )
+    arms, differences = main_tables(made)
+    assert arms.headings == ("policy", "correct (95% CI)", "large share", "s/answer", "× large")
+    assert differences.title == "Difference from “Keywords”"
+    assert differences.headings == ("policy", "points (95% CI)", "p", "adjusted p")
+    assert [row[0] for row in differences.rows] == ["Small only", "Large only", "Random as Keywords"]
+    assert all(len(line) <= 80 for table in (arms, differences) for line in table.as_text().splitlines())
+    text, page, markdown = text_of(made), page_of(made), markdown_report(made)
+    assert text.startswith(f"{sentence(made)}\n\ncounting: 6 problems, 1 seed, 2 at once; small small")
+    assert f'<p class="sentence">{sentence(made)}</p>' in page
+    assert markdown.startswith(f"# counting\n\n{sentence(made)}\n")
+    folded = page[page.index("<details>") :]
+    for table in more_tables(made):
+        assert text.count(table.title) == text.splitlines()[-1].count(table.title) == 1
+        assert table.title in folded
+        assert table.as_markdown() in markdown
+    assert [len(table.rows) for table in more_tables(made)] == [4, 4, 6]
+    other = report(store, "baton", "every-step")
+    assert sentence(other) == "Keywords: 50% right with 0% by the large model."
+    assert "gap recovered" not in (title for table in more_tables(other) for title in table.headings)
 
 
 def test_a_sentence_says_what_is_not_there_yet(store):
@@ -109,26 +108,9 @@ def test_a_sentence_says_what_is_not_there_yet(store):
     assert [table.headings for table in main_tables(made)] == [("policy", "large share", "s/answer")]
 
 
-def test_the_tables_that_matter_fit_into_80_columns_and_the_others_are_folded(store):
-    made = report(store, "small", "large", "baton", "random")
-    arms, differences = main_tables(made)
-    assert arms.headings == ("policy", "correct (95% CI)", "large share", "s/answer", "× large")
-    assert differences.title == "Difference from “Keywords”"
-    assert differences.headings == ("policy", "points (95% CI)", "p", "adjusted p")
-    assert [row[0] for row in differences.rows] == ["Small only", "Large only", "Random as Keywords"]
-    assert all(len(line) <= 80 for table in (arms, differences) for line in table.as_text().splitlines())
-    text, page, markdown = text_of(made), page_of(made), markdown_report(made)
-    folded = page[page.index("<details>") :]
-    for table in more_tables(made):
-        assert text.count(table.title) == text.splitlines()[-1].count(table.title) == 1
-        assert table.title in folded
-        assert table.as_markdown() in markdown
-    assert [len(table.rows) for table in more_tables(made)] == [4, 4, 6]
-    assert "gap recovered" not in (title for table in more_tables(report(store, "small")) for title in table.headings)
-
-
 def test_differences_are_those_of_the_other_arms_from_the_one_that_is_named(store):
     made = report(store, "small", "large")
+    assert sentence(made) == "Small alone: 50% right; large alone 100%."
     (row,) = main_tables(made, "small")[1].rows
     assert row == ("Large only", "+50.0 (+0.0 to +81.2)", "0.25")
     (row,) = main_tables(made, "large")[1].rows
@@ -236,25 +218,19 @@ def test_a_pair_rescues_or_spoils_an_answer_of_its_small_model():
     assert [change_by_pair(*pair) for pair in pairs] == ["rescued", "spoiled", "", "", "", ""]
 
 
-def test_only_arms_that_were_written_under_the_same_conditions_can_be_compared():
-    def conditions(*found):
-        rows = [row._replace(cost=RunCost(seconds=2.0)) for row in answers("arm", "+" * len(found))]
-        return ArmConditions.of(row._replace(conditions=each) for row, each in zip(rows, found, strict=True))
+def test_it_is_said_why_the_seconds_of_two_arms_cannot_be_compared():
+    def why_not(*arms):
+        rows = answers("arm", "++++")
+        recorded = ([row._replace(conditions=arm, cost=RunCost(seconds=2.0)) for row in rows] for arm in arms)
+        return why_not_comparable(list(zip("ab", map(ArmConditions.of, recorded), strict=True)))
 
-    def why_not(first, second):
-        return why_not_comparable([("a", conditions(*first)), ("b", conditions(*second))])
-
-    many, few = Conditions(parallel=16, threads=2, other_load=0.1), Conditions(parallel=2, threads=2, other_load=0.1)
-    assert why_not([many, few] * 4, [few, many] * 4) == ""
-    assert re.search("100% of the answers.* at once with 2 threads", why_not([many] * 4, [few] * 4))
-    loaded = many.model_copy(update={"other_load": 0.6, "paused": True})
-    assert why_not([many] * 4, [loaded] * 4) == "Other programs used 60% of the CPU during b and 10% during a."
-    assert why_not([many] * 2, [loaded] * 2) == "", "of so few seconds the load says nothing"
+    many = Conditions(parallel=16, threads=2, other_load=0.1)
+    few, loaded = (many.model_copy(update=each) for each in ({"parallel": 2}, {"other_load": 0.6, "paused": True}))
+    assert re.search("100% of the answers.* at once with 2 threads", why_not(many, few))
+    assert why_not(many, loaded) == "Other programs used 60% of the CPU during b and 10% during a."
     assert conditions_text(loaded) == (
         "16 at once, 2 threads, 60% of the CPU used by other programs, the batch was paused meanwhile"
     )
-    assert rounded(0.625) == "63%"
-    assert rounded(0.9995) == "100.0%"
 
 
 def test_names_and_errors_are_no_markup_and_the_page_needs_nothing_from_elsewhere(store):
@@ -271,14 +247,6 @@ def test_names_and_errors_are_no_markup_and_the_page_needs_nothing_from_elsewher
     assert "(prefers-color-scheme: dark)" in page
     assert "details::details-content" in page[page.index("@media print") :], "what is folded is printed, too"
     assert 'viewBox="0 0 328' in page, "on a narrow screen the chart is drawn narrow, so that it can be read"
-
-
-def test_an_unknown_kind_and_a_full_place_are_told_in_words(store, tmp_path):
-    batch = solved(store, "small")
-    with pytest.raises(StoreError, match="no kind of file"):
-        export(store, batch, tmp_path / "out.docx")
-    with pytest.raises(StoreError, match="cannot be written"):
-        export(store, batch, tmp_path / "missing" / "out.csv")
 
 
 # The demo pair: both models are equally fast, so that a line says what was measured instead of seconds
