@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from io import BytesIO, StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any
 
 import openpyxl
 import pytest
@@ -100,21 +100,18 @@ def files(draw, drawn):
         if answer and each.options and answers_are_options:
             answer = each.options[LETTERS.index(answer)]
         fields: Row = {"id": each.id, "problem": each.problem, "answer": answer, "level": each.level}
-        options = {f"option_{letter}": text for letter, text in zip("abc", each.options or ["", "", ""], strict=True)}
-        rows.append(
-            {names[part]: fields[part] for part in parts}
-            | ({"choices": list(each.options)} if in_one_column else options)
-        )
+        options: Row = {"choices": list(each.options)}
+        if not in_one_column:
+            options = {f"option_{at}": text for at, text in zip("abc", each.options or ["", "", ""], strict=True)}
+        rows.append({names[part]: fields[part] for part in parts} | options)
     if kind in ("workbook", "parquet"):
-        ending = draw(st.sampled_from([*TEXT_ENDINGS, {"workbook": ".xlsx", "parquet": ".parquet"}[kind]]))
-        data = as_workbook(rows) if kind == "workbook" else as_parquet(rows)
-    else:
-        ending = draw(st.sampled_from(TEXT_ENDINGS))
-        text = {"document": as_document, "lines": as_lines, "delimited": as_delimited}[kind](draw, rows)
-        if kind == "document" and "\n" not in text and text.startswith("{"):
-            ending = draw(st.sampled_from(("", ".json", ".txt")))  # one line of JSON Lines would be one record
-        data = encoded(draw, text)
-    return ending, data
+        own, write = {"workbook": (".xlsx", as_workbook), "parquet": (".parquet", as_parquet)}[kind]
+        return draw(st.sampled_from([*TEXT_ENDINGS, own])), write(rows)
+    ending = draw(st.sampled_from(TEXT_ENDINGS))
+    text = {"document": as_document, "lines": as_lines, "delimited": as_delimited}[kind](draw, rows)
+    if kind == "document" and "\n" not in text and text.startswith("{"):
+        ending = draw(st.sampled_from(("", ".json", ".txt")))  # one line of JSON Lines would be one record
+    return ending, encoded(draw, text)
 
 
 def as_document(draw, rows):
@@ -129,7 +126,7 @@ def as_lines(draw, rows):
 
 def as_delimited(draw, rows):
     delimiter, end = draw(st.sampled_from(",;\t")), draw(st.sampled_from(LINE_ENDS))
-    quoting: Literal[0, 1] = csv.QUOTE_ALL if draw(st.booleans()) else csv.QUOTE_MINIMAL
+    quoting = draw(st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]))
     text = StringIO(newline="")
     writer = csv.writer(text, delimiter=delimiter, quoting=quoting, lineterminator=end)
     writer.writerows([list(rows[0]), *(row.values() for row in rows)])
@@ -242,17 +239,6 @@ def test_lines_ids_and_values_that_are_missing(tmp_path):
     assert any("more than once: 1." in note for note in found.notes)
 
 
-def test_a_limit_reads_the_first_good_ones_of_a_file_or_a_folder(tmp_path):
-    lines = "not json\n" + "".join(f'{{"problem": "Problem {n}?"}}\n' for n in range(50))
-    found = read_problems(written(tmp_path, "many.jsonl", lines), limit=3)
-    assert texts(found) == ["Problem 0?", "Problem 1?", "Problem 2?"]
-    for name in "abc":
-        written(tmp_path, f"set/{name}.txt", "One?\nTwo?\n")
-    assert texts(read_problems(tmp_path / "set", limit=4)) == ["One?", "Two?", "One?", "Two?"]
-    assert can_hold_problems(tmp_path / "set")
-    assert not can_hold_problems(tmp_path / "set.docx")
-
-
 def test_a_folder_is_read_file_by_file(tmp_path):
     written(tmp_path, "set/a.jsonl", '{"id": "1", "problem": "From JSON?"}\nbroken\n')
     written(tmp_path, "set/b.csv", "question,answer\nFrom CSV?,2\n")
@@ -274,6 +260,12 @@ def test_a_folder_is_read_file_by_file(tmp_path):
     assert found.notes[0].endswith("no problems: LICENSE.txt, README.md, deeper/notes.md and 1 more.")
     assert [file.name for file in found.origin.files] == ["a.jsonl", "b.csv", "deeper/c.txt"]
     assert found.origin.files[2].sha256 == hashlib.sha256(b"From a text?\n").hexdigest()
+    written(tmp_path, "set/a.jsonl", "not json\n" * 9 + '{"problem": "First?"}\n{"problem": "Second?"}\n')
+    for limit in (1, 2, 3):
+        expected = ["First?", "Second?", "From CSV?"][:limit]
+        assert texts(read_problems(tmp_path / "set", limit=limit)) == expected
+    assert can_hold_problems(tmp_path / "set")
+    assert not can_hold_problems(tmp_path / "set.docx")
 
 
 def test_the_summary_names_columns_answers_and_what_was_dropped(tmp_path):
