@@ -216,6 +216,6 @@ def test_an_arm_with_a_setting_that_left_is_shown_as_it_was_stored_and_not_run_a
     assert (shown.policy, shown.system) == (StepScore.Settings(threshold=5), "Be brief.")
     with pytest.raises(SettingsError, match="The settings of the arm “old” cannot be read"):
         Arm.of(old)
-    for policy in (gone.settings["settings"]["policy"], 3):
+    for unknown in (gone.settings["settings"]["policy"], 3):
         with pytest.raises(SettingsError, match="The settings of the arm “gone” cannot be read"):
-            Arm.shown(StoredArm("gone", {"settings": {"policy": policy}}))
+            Arm.shown(StoredArm("gone", {"settings": {"policy": unknown}}))
