@@ -108,6 +108,7 @@ def test_a_choice_is_looked_for_first_where_a_letter_is_expected(text, letter):
         ("18", False, "18"),
         ("She has 9 * 2 = <<9*2=18>>18.\n#### 18", False, "18"),
         (r"We add, so \boxed{\frac{3}{4}}.", True, r"\frac{3}{4}"),
+        ("We add 1 and 1.\n\nThe answer is 2.", True, "2"),
         ("We add the numbers and find\nthat it is so.", True, None),
         ("x" * 61, True, None),
         ("x" * 61, False, "x" * 61),
