@@ -21,7 +21,14 @@ from baton_reasoning.core.grading.normal import (
     tidy,
     without_name,
 )
-from baton_reasoning.core.grading.numbers import Quantity, read_quantity, read_unit, same_other_number, same_quantity
+from baton_reasoning.core.grading.numbers import (
+    Quantity,
+    in_other_terms,
+    read_quantity,
+    read_unit,
+    same_other_number,
+    same_quantity,
+)
 from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
 
 Algebra = Callable[[str, str], Verdict]
@@ -101,6 +108,8 @@ def _compare_numbers(expected: str, given: str) -> Verdict | None:
 
 
 def _compare_other_numbers(expected: str, given: str) -> Verdict | None:
+    if in_other_terms(expected, given):
+        return Verdict.of(None, How.NUMERIC, f"{shortened(given)} is {shortened(expected)} in other terms.")
     same = same_other_number(expected, given)
     return None if same is None else _numeric_verdict(same, expected, given)
 
@@ -122,17 +131,17 @@ def _quantity(text: str, other: str) -> Quantity | None:
 
 def _compare_options(expected: str, given: str, algebra: Algebra) -> Verdict | None:
     r"""Compare options by letter and content: `\textbf{(C) } 27` is answered by `C`, by `27` and by `(C) 27`."""
-    right, said = read_option(expected), read_option(given)
-    if right is None and said is None:
-        letters, chosen = letters_of(expected), letters_of(given)
-        if letters is None or chosen is None:
-            return None
+    letters, chosen = letters_of(expected), letters_of(given)
+    if letters is not None and chosen is not None:
         reason = f"{shortened(given)} was chosen, {shortened(expected)} is right."
         return Verdict.of(letters == chosen, How.CHOICE, reason)
+    right, said = read_option(expected), read_option(given)
+    if right is None and said is None:
+        return None
     if right is None:
         # A letter alone says nothing of a value; an option that is written out is compared by its content.
         assert said is not None
-        if letters_of(expected) is not None:
+        if letters is not None:
             return Verdict.of(False, How.CHOICE, f"{said.letter} was chosen, {shortened(expected)} is right.")
         if said.content:
             return _compare_values(tidy(expected), said.content, algebra)

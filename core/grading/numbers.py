@@ -432,7 +432,7 @@ _RESIDUE = re.compile(
 
 
 def same_other_number(expected: str, given: str) -> bool | None:
-    """Tell whether two tidy answers are the same ratio, time or residue; None if they are none, or in doubt."""
+    """Tell whether two tidy answers are the same time, ratio or residue; None if they are none of these."""
     for compare in (_same_time, _same_ratio, _same_residue):
         if (same := compare(expected, given)) is not None:
             return same
@@ -456,18 +456,29 @@ def _on_24_hours(hour: int, half: str) -> int:
     return hour % 12 + (12 if half == "pm" else 0) if 1 <= hour <= 12 else hour
 
 
+def _ratio(text: str) -> tuple[int, int] | None:
+    found = _RATIO.fullmatch(text)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def in_other_terms(expected: str, given: str) -> bool:
+    """Tell whether they are one ratio in other terms, such as `2:3` and `4:6`.
+
+    That leaves them in doubt: lowest terms may be required, or both may be times of day.
+    """
+    right, said = _ratio(expected), _ratio(given)
+    return right is not None and said is not None and right != said and right[0] * said[1] == right[1] * said[0]
+
+
 def _same_ratio(expected: str, given: str) -> bool | None:
-    """Compare two ratios; `4:6` and `2:3` are in doubt: lowest terms may be required, or both may be times of day."""
-    right, said = _RATIO.fullmatch(expected), _RATIO.fullmatch(given)
+    right, said = _ratio(expected), _ratio(given)
     if right is not None and said is not None:
-        if right.groups() == said.groups():
-            return True
-        return None if int(right[1]) * int(said[2]) == int(right[2]) * int(said[1]) else False
+        return right == said
     ratio, other = (right, given) if right is not None else (said, expected)
     quantity = read_quantity(other)
-    if ratio is None or quantity is None or not int(ratio[2]):
+    if ratio is None or quantity is None or not ratio[1]:
         return None
-    return quantity.value == Fraction(int(ratio[1]), int(ratio[2]))
+    return quantity.value == Fraction(*ratio)
 
 
 def _same_residue(expected: str, given: str) -> bool | None:

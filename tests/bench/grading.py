@@ -5,10 +5,34 @@ from __future__ import annotations
 import logging
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from baton_reasoning.core.grading.verdict import Outcome
-from tests.core.grading.labelled_set import PARTS, Case, Figures, Graded, figures_of, graded_by_baton, read_cases
+from tests.core.grading.labelled_set import PARTS, Case, Graded, graded_by_baton, read_cases
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How far a grader agrees with the labels. Each share is of the cases in which that mistake is possible."""
+
+    cases: int
+    false_right: float
+    """Graded right, of the cases that are labelled wrong or unscored."""
+    false_wrong: float
+    """Graded wrong, of the cases that are labelled right or unscored."""
+    unscored: float
+    """Of the cases that are labelled right or wrong."""
+
+
+def figures_of(graded: Iterable[Graded]) -> Figures:
+    pairs = [(each.outcome, each.case.outcome) for each in graded]
+
+    def share(outcome: Outcome) -> float:
+        given = [found for found, label in pairs if label is not outcome]
+        return given.count(outcome) / max(1, len(given))
+
+    return Figures(len(pairs), share(Outcome.CORRECT), share(Outcome.WRONG), share(Outcome.UNSCORED))
 
 
 def graded_by_math_verify(cases: Sequence[Case]) -> Iterator[Graded]:
@@ -30,7 +54,7 @@ def main() -> None:
     for part in PARTS:
         cases = read_cases(part)
         baton = list(graded_by_baton(cases))
-        alone = figures_of(list(graded_by_math_verify(cases)))
+        alone = figures_of(graded_by_math_verify(cases))
         print(f"{row(part, figures_of(baton))} {alone.false_right:.1%} | {alone.false_wrong:.1%} |")
         if "--mistakes" in sys.argv:
             _print_mistakes(baton)

@@ -17,9 +17,10 @@ from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.trace import Trace
 from tests.bench.coverage import SETTINGS, simulate
+from tests.bench.grading import figures_of
 from tests.bench.grading import row as row_of_grading
 from tests.bench.table import HEAD, Row, at_least, write
-from tests.core.grading.labelled_set import figures_of, graded_by_baton, read_cases
+from tests.core.grading.labelled_set import graded_by_baton, read_cases
 
 CHOSEN = RunSettings(policy="always", seed=3, max_tokens=80)
 
@@ -69,4 +70,4 @@ def test_the_intervals_hold_the_true_value_as_often_as_the_page_says(setting):
 @pytest.mark.long
 @pytest.mark.parametrize("part", ["second_holdout", "fourth_holdout"])
 def test_the_table_of_grading_is_what_the_grader_does(part):
-    assert row_of_grading(part, figures_of(list(graded_by_baton(read_cases(part))))) in BATCH
+    assert row_of_grading(part, figures_of(graded_by_baton(read_cases(part)))) in BATCH

@@ -55,13 +55,7 @@ def running_data_hub(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[D
     data = DataHub()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._answer(body=True)
-
-        def do_HEAD(self) -> None:
-            self._answer(body=False)
-
-        def _answer(self, body: bool) -> None:
+        def do_HEAD(self) -> bytes:
             path = self.path.partition("?")[0]
             revision, _, name = path.partition("/resolve/")[2].partition("/")
             content = None if name in data.missing else data.files.get(name)
@@ -75,8 +69,10 @@ def running_data_hub(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[D
             if content is None:
                 self.send_header("X-Error-Code", "RepoNotFound")
             self.end_headers()
-            if body:
-                self.wfile.write((content or "").encode())
+            return (content or "").encode()
+
+        def do_GET(self) -> None:
+            self.wfile.write(self.do_HEAD())
 
         def log_message(self, format: str, *arguments: object) -> None:
             pass

@@ -1,4 +1,4 @@
-"""Batches of scripted engines: one that counts, one whose takeovers have a known worth, one that is killed.
+"""Batches of scripted engines: one that counts, and one whose takeovers have a known worth.
 
 Counting, problem n has the answer n, and the small model errs on odd n.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import sqlite3
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -20,16 +19,15 @@ from baton_reasoning.core.batch.reporting.statistics import difference
 from baton_reasoning.core.batch.reporting.tables import report_parts
 from baton_reasoning.core.batch.running.arms import Arm, arms_of
 from baton_reasoning.core.batch.running.batch import create_batch
-from baton_reasoning.core.batch.running.progress import BatchEvent, JobEnded, JobStarted
+from baton_reasoning.core.batch.running.progress import BatchEvent
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.engines.base import Conversation
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How
+from baton_reasoning.core.grading.verdict import How, Outcome
 from baton_reasoning.core.models.options import DemoModel, LocalFile, ModelSource
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
-from baton_reasoning.core.store import runs
 from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.policies.keywords import Keywords
@@ -64,6 +62,10 @@ def rows_of(store: Store, batch: str, arm: str | None = None) -> list[ResultRow]
     return list(store.batches.results(batch, arm))
 
 
+def outcomes(store: Store, batch: str, arm: str | None = None) -> list[Outcome | None]:
+    return [row.verdict.outcome if row.verdict else None for row in rows_of(store, batch, arm)]
+
+
 def number_in(conversation: Conversation) -> int:
     return int(re.findall(r"Count to (\d+)", conversation[-1].content)[0])
 
@@ -75,11 +77,6 @@ def solution(answer: int) -> str:
 def rest(whole: str, body: str) -> str:
     """What is left of a text to be written after the body."""
     return whole[len(body) :] if whole.startswith(body) else ""
-
-
-def unlike_after_reading(conversation: Conversation, body: str) -> str:
-    """What a model writes that goes on in other words after a text which it has read: real ones round otherwise."""
-    return " Or not.\n\n</think>\n\nThe answer is \\boxed{-1}." if body else solution(number_in(conversation))
 
 
 def small_engine(**more) -> ScriptedEngine:
@@ -225,28 +222,3 @@ def known_batch(store: Store, grader: Grader, answers: int = 24, expected: str |
     batch = create_batch(store, "known", found, [both, alone])
     list(Runner(store, batch, known_pair(), grader, 1).run())
     return batch
-
-
-# The program that is killed: `python -m tests.core.batch.counting STORE BATCH` runs the batch to its end, and says on
-# standard output what it does, one line each: "." for a token, "start JOB", "end JOB".
-
-
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
-def main(path: str, batch: str) -> None:
-    runs.BUFFER_SECONDS = 0.0  # so that a kill leaves texts of which a part is saved
-    pair = Pair(ScriptedEngine(continue_with=unlike_after_reading, before_token=lambda _: say(".")))
-    with Store.open(Path(path)) as store, Grader() as grader:
-        for happening in Runner(store, batch, pair, grader, parallel=3).run():
-            match happening:
-                case JobStarted(job):
-                    say(f"start {job.id}")
-                case JobEnded(row):
-                    say(f"end {row.job}")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
@@ -23,7 +21,6 @@ from baton_reasoning.core.batch.running.arms import (
     refuse_impossible,
 )
 from baton_reasoning.core.batch.running.batch import BatchSettings, add_arms, create_batch, without_duplicates
-from baton_reasoning.core.engines.base import Placement
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.verdict import How, Verdict
 from baton_reasoning.core.run import Pair, RunSettings
@@ -36,7 +33,6 @@ from tests.core.batch.counting import problems, run_batch
 from tests.core.store.made import claim
 from tests.fakes.scripted import THINK, ScriptedEngine
 
-HERE = Placement((), batch=512, threads=1, kv_type="f16")
 BASE = RunSettings(temperature=0.3, policy=Keywords.Settings(n1=12))
 
 
@@ -77,15 +73,10 @@ def test_the_random_arm_brings_the_arm_whose_share_it_takes():
         assert [arm.equal_share_of for arm in arms_of([f"random-as-{like}"], BASE)] == ["", like]
 
 
-def test_arms_say_which_models_they_need():
+def test_arms_say_which_models_they_need_and_run_with_every_other_one_after_the_batch_s_own():
     assert needs(arms_of(["small"], BASE)) == Needs(large=False)
     assert needs(arms_of(["large", "baton"], BASE)) == Needs()
     assert needs(arms_of(["large", "drafted"], BASE)) == Needs(small=False, drafts=True)
-    with pytest.raises(SettingsError, match="Choose among chosen, small, large, drafted, baton"):
-        arms_of(["huge"], BASE)
-
-
-def test_the_arms_run_with_every_other_model_after_the_batch_s_own():
     assert [arm.name for arm in arms_of(["small"], BASE, larges=["B.gguf"])] == ["small", "chosen, B"]
     arms = arms_of(["small", "large", "chosen"], BASE, larges=["/models/Big-32B.gguf", "http://office:8080"])
     groups = by_models(arms[::-1])
@@ -108,6 +99,8 @@ def test_the_arms_run_with_every_other_model_after_the_batch_s_own():
     ]
     with pytest.raises(SettingsError, match="called “large, Big”"):
         arms_of(["large"], BASE, larges=["a/Big.gguf", "b/Big.gguf"])
+    with pytest.raises(SettingsError, match="Choose among chosen, small, large, drafted, baton"):
+        arms_of(["huge"], BASE)
 
 
 def test_speculative_decoding_is_large_only_where_a_draft_model_goes_ahead():
@@ -122,29 +115,15 @@ def test_speculative_decoding_is_large_only_where_a_draft_model_goes_ahead():
         refuse_impossible([arm], Pair(None, ScriptedEngine()))
 
 
-SILENT = {"returns_alternatives": False}
-
-
-@pytest.mark.parametrize(
-    ("recipe", "small", "large", "why"),
-    [
-        ("drafted", {}, {"vocabulary": "another"}, "their vocabularies differ"),
-        ("drafted", {"supports_truncation": False}, {}, "recurrent memory"),
-        ("drafted", {}, {"placement": replace(HERE, parallel=4)}, "loaded for parallel requests"),
-        ("drafted", {"placement": None}, {}, "both must be on this machine"),
-        ("first-token-entropy", SILENT, {}, "probabilities of each token, and small gives none.*Or leave it out"),
-        ("step-score", {}, SILENT, "and large gives none.*another large model.*Or leave it out"),
-        ("no thinking", {"thinking": THINK}, {}, "small always thinks"),
-    ],
-)
-def test_an_arm_that_models_cannot_serve_is_refused_with_the_reason(recipe, small, large, why):
-    (arm,) = arms_of(["small"], RunSettings(thinking=False)) if recipe == "no thinking" else arms_of([recipe], BASE)
-    here = {"placement": HERE}
-    pair = Pair(ScriptedEngine().with_card(**(here | small)), ScriptedEngine(name="large").with_card(**(here | large)))
-    with pytest.raises(SettingsError, match=f"“{arm.name}” cannot run: .*{why}"):
-        refuse_impossible([arm], pair)
-    switching = ScriptedEngine(thinking=THINK).with_card(switches_thinking=True)
-    refuse_impossible(arms_of(["small"], RunSettings(thinking=False)), Pair(switching, ScriptedEngine(thinking=THINK)))
+def test_an_arm_that_models_cannot_serve_is_refused_with_the_reason():
+    """Reasons are tested with what they are about: drafts, probabilities, thinking."""
+    silent = ScriptedEngine(name="large").with_card(returns_alternatives=False)
+    with pytest.raises(SettingsError, match=r"“step-score” cannot run: .*and large gives none.*Or leave it out"):
+        refuse_impossible(arms_of(["step-score"], BASE), Pair(ScriptedEngine(), silent))
+    silently, thinks = arms_of(["small"], RunSettings(thinking=False)), ScriptedEngine(thinking=THINK)
+    with pytest.raises(SettingsError, match=r"“small” cannot run: .*small always thinks"):
+        refuse_impossible(silently, Pair(thinks, ScriptedEngine()))
+    refuse_impossible(silently, Pair(thinks.with_card(switches_thinking=True), thinks))
 
 
 def test_an_arm_has_the_title_of_its_policy():
@@ -153,34 +132,16 @@ def test_an_arm_has_the_title_of_its_policy():
     assert list(map(arm_title, names)) == titles
 
 
-def test_an_arm_with_a_setting_that_left_is_shown_as_it_was_stored_and_not_run(store):
-    small, policy = arms_of(["small"], BASE)[0].stored(), {"policy": "step-score", "threshold": 5, "as_published": True}
-    stored = StoredArm("old", small.settings | {"settings": {"policy": policy, "system": "Be brief."}})
-    batch = store.batches.create("old", {}, problems(1), [small, stored])
-    assert Results.read(store, batch).report.arms[1].settings == stored.settings
-    shown = Arm.shown(stored).settings
-    assert (shown.policy, shown.system) == (StepScore.Settings(threshold=5), "Be brief.")
-    with pytest.raises(SettingsError, match="The settings of the arm “old” cannot be read"):
-        Arm.of(stored)
-    for gone in ({"policy": "agreement", "bound": -0.8}, 3):
-        with pytest.raises(SettingsError, match="The settings of the arm “old” cannot be read"):
-            Arm.shown(StoredArm("old", {"settings": {"policy": gone}}))
-
-
-@pytest.mark.parametrize("share", [0.05, 0.2, 0.35, 0.6])
-def test_a_chance_is_found_whose_share_is_the_one_wanted(share):
+@pytest.mark.parametrize(
+    ("share", "measure"), [(0.9, lambda p: 0.3 * p), (0.4, lambda _: 0.0), (0.0, lambda _: pytest.fail("measured"))]
+)
+def test_a_chance_is_found_whose_share_is_the_one_wanted_or_the_nearest(share, measure):
     def long_takeovers(p):
         return 3 * p / (3 * p + 1 - p)
 
-    assert long_takeovers(chance_for_share(share, long_takeovers)) == pytest.approx(share, abs=0.02)
-
-
-@pytest.mark.parametrize(
-    ("share", "measure", "chance"),
-    [(0.0, lambda _: pytest.fail("measured"), 0.0), (0.9, lambda p: 0.3 * p, 1.0), (0.4, lambda _: 0.0, 0.0)],
-)
-def test_where_no_chance_gives_the_share_the_nearest_end_is_chosen(share, measure, chance):
-    assert chance_for_share(share, measure) == chance
+    for reachable in (0.05, 0.2, 0.35, 0.6):
+        assert long_takeovers(chance_for_share(reachable, long_takeovers)) == pytest.approx(reachable, abs=0.02)
+    assert chance_for_share(share, measure) == (1.0 if share == 0.9 else 0.0)
 
 
 def test_pilots_come_from_all_over_the_set():
@@ -192,26 +153,20 @@ def test_pilots_come_from_all_over_the_set():
 
 # Arms of a batch: with equal settings they run once
 
-NOTE = "“n1 = 20” has the same settings as “Current settings”, which runs once."
 
-
-def test_arms_that_differ_in_their_name_alone_are_one_which_stands_in_the_sweep():
-    found = without_duplicates(arms_of(["small", "chosen", "n1"], RunSettings()))
-    assert [(arm.name, arm.sweep) for arm in found.arms] == [
+def test_arms_that_differ_in_their_name_alone_are_one_which_stands_in_the_sweep(store):
+    arms = arms_of(["small", "chosen", "n1"], RunSettings())
+    assert [(arm.name, arm.sweep) for arm in without_duplicates(arms).arms] == [
         *(("small", ""), ("chosen", "n1"), ("n1 = 10", "n1"), ("n1 = 40", "n1"))
     ]
-    assert found.notes == (NOTE,)
-
     control = without_duplicates(arms_of(["chosen", "random"], RunSettings())).arms
     assert [(arm.name, arm.equal_share_of) for arm in control] == [("chosen", ""), ("random as baton", "chosen")]
-
-
-def test_an_arm_that_is_added_is_run_only_if_its_settings_are_new(store):
-    batch = create_batch(store, "counting", problems(2), arms_of(["chosen"], RunSettings()))
-    assert add_arms(store, batch, arms_of(["n1"], RunSettings())) == (NOTE,)
-    assert [Arm.of(arm).name for arm in store.batches.open(batch).arms] == ["chosen", "n1 = 10", "n1 = 40"]
+    batch = create_batch(store, "counting", problems(2), arms[1:2])
+    note = "“n1 = 20” has the same settings as “Current settings”, which runs once."
+    assert add_arms(store, batch, arms) == without_duplicates(arms).notes == (note,)
+    assert [arm.name for arm in store.batches.open(batch).arms] == ["chosen", "small", "n1 = 10", "n1 = 40"]
     assert add_arms(store, batch, arms_of(["chosen"], RunSettings())) == ()
-    assert store.batches.open(batch).jobs == 3 * 2
+    assert store.batches.open(batch).jobs == 4 * 2
 
 
 LINE = "Begun by an older version of Baton: what this one does not know, such as votes, is left out."
@@ -245,3 +200,22 @@ def test_a_batch_of_an_older_version_opens_without_what_has_left_since(store, tm
         export(store, batch, tmp_path / f"old{ending}")
     new = create_batch(store, "new", problems(1), arms_of(["small"], RunSettings()))
     assert LINE not in notes(Results.read(store, new).report)
+
+
+def test_an_arm_with_a_setting_that_left_is_shown_as_it_was_stored_and_not_run_and_one_without_a_policy_left_out(store):
+    small, policy = arms_of(["small"], BASE)[0].stored(), {"policy": "step-score", "threshold": 5, "as_published": True}
+    old = StoredArm("old", small.settings | {"settings": {"policy": policy, "system": "Be brief."}})
+    gone = StoredArm("gone", {"settings": {"policy": {"policy": "oracle", "delta": 0.2}}})
+    batch = store.batches.create("old", {}, problems(1), [small, old, gone])
+    results = Results.read(store, batch)
+    assert [arm.name for arm in results.report.arms] == ["small", "old"]
+    assert results.report.arms[1].settings == old.settings
+    assert "gone: left out, since this version of Baton does not have its policy." in notes(results.report)
+    assert {each.arm for each in results.exported()} == {"small", "old", "gone"}
+    shown = Arm.shown(old).settings
+    assert (shown.policy, shown.system) == (StepScore.Settings(threshold=5), "Be brief.")
+    with pytest.raises(SettingsError, match="The settings of the arm “old” cannot be read"):
+        Arm.of(old)
+    for unknown in (gone.settings["settings"]["policy"], 3):
+        with pytest.raises(SettingsError, match="The settings of the arm “gone” cannot be read"):
+            Arm.shown(StoredArm("gone", {"settings": {"policy": unknown}}))

@@ -410,8 +410,9 @@ def check_tables(report, lines):
 @pytest.mark.scaled
 @settings(max_examples=size(40, long=1_000))
 @given(random_batches())
-def test_plain_loops_over_the_lines_find_every_figure(batch):
+def test_plain_loops_over_the_lines_find_every_figure_in_whatever_order_they_come(batch):
     lines, made = batch.lines(), batch.report()
+    assert batch.report(batch.rows[::-1]).model_dump_json() == made.model_dump_json()
     check_tables(made, lines)
     report = json.loads(made.model_dump_json(by_alias=True))
     assert sorted({line["id"] for line in lines}) == sorted(report["problem_ids"])
@@ -426,15 +427,6 @@ def test_plain_loops_over_the_lines_find_every_figure(batch):
         assert told == [alone(report["arms"], main, model) for model in ("small", "large")]
     check_comparisons(report, lines)
     check_whether_seconds_compare(report, lines)
-
-
-@pytest.mark.slow
-@pytest.mark.scaled
-@settings(max_examples=size(25, long=500))
-@given(random_batches(), st.integers(0, 99))
-def test_rows_in_any_order_give_the_same_report(batch, seed):
-    shuffled = Random(seed).sample(batch.rows, len(batch.rows))
-    assert batch.report(shuffled).model_dump_json() == batch.report().model_dump_json()
 
 
 # Published values
@@ -485,23 +477,8 @@ def test_the_interval_of_a_median_is_that_of_the_binomial_distribution():
     assert bootstrap([[1.0, 1.0], [1.0, 0.0]], lambda sums: sums[0] / sums[1] if sums[1] else None) == Estimate(2, 1, 2)
 
 
-@pytest.mark.parametrize("seeds", [1, 2, 3])
-@pytest.mark.parametrize("right", [0, 10, 20])
-def test_equal_arms_never_have_an_interval_of_no_width(seeds, right):
-    alike = [([RIGHT] * seeds, [RIGHT] * seeds)] * right + [([WRONG] * seeds, [WRONG] * seeds)] * (20 - right)
-    found = difference(alike)
-    assert found is not None
-    low, high = found.difference.interval
-    assert (found.difference.value, found.p) == (0, 1)
-    assert low < -0.05
-    assert high > 0.05
-
-
 def test_a_remark_says_why_interval_and_test_disagree():
-    one_seed = difference([([WRONG], [RIGHT])] * 5 + [([RIGHT], [RIGHT])] * 5)
-    assert one_seed is not None
-    assert (one_seed.p, one_seed.difference.low > 0) == (0.0625, True)
-    assert "with 5 problems that differ, go by the test" in one_seed.remark
+    """Where the interval leaves out 0 and the test does not decide, it is shown with its report (test_report.py)."""
     three_seeds = difference([([WRONG] * 3, [RIGHT, WRONG, WRONG])] * 6)
     assert three_seeds is not None
     assert (three_seeds.p, three_seeds.difference.low < 0) == (0.03125, True)

@@ -7,7 +7,7 @@ import html
 import re
 from itertools import combinations, pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -17,27 +17,25 @@ from hypothesis import strategies as st
 from baton_reasoning.core.batch.reporting.baselines import against_baselines, change_by_pair
 from baton_reasoning.core.batch.reporting.charts import share_chart, shares_in_words, takeovers_by_reason
 from baton_reasoning.core.batch.reporting.exports import export
-from baton_reasoning.core.batch.reporting.figures import conditions_text, rounded
+from baton_reasoning.core.batch.reporting.figures import conditions_text
 from baton_reasoning.core.batch.reporting.report import ArmConditions, ArmReport, Report, why_not_comparable
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.tables import main_tables, markdown_report, more_tables, notes, sentence
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.batch.running.batch import BatchSettings, ModelSummary, Provenance, local_context
 from baton_reasoning.core.charts import MARKER_WIDTH
-from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.demo_pair.settings import MEASURED_COST, MEASURED_RATIO
 from baton_reasoning.core.engines.base import Handoff, ScoredToken, Stop
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.errors import EngineLost, StoreError
+from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.grading.verdict import How, Verdict
 from baton_reasoning.core.intervals import Estimate, wilson
 from baton_reasoning.core.models.options import DemoModel, LocalFile
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.run import Pair, RunSettings, run
-from baton_reasoning.core.store.batches import Conditions, JobState, ResultRow, StoredArm
+from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.store.batches import Conditions, JobState, ResultRow
 from baton_reasoning.core.store.run_cost import RunCost
 from baton_reasoning.core.thinking.events import HandedOver, TextDiscarded, TokenWritten, Tried
-from baton_reasoning.core.thinking.policies.keywords import REFLECTION
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.batch.counting import (
     COPIES,
@@ -52,51 +50,43 @@ from tests.core.batch.counting import (
     solved,
     text_of,
 )
-from tests.fakes.scripted import QUESTION, ChargingEngine, Fault, ScriptedEngine
+from tests.fakes.scripted import ChargingEngine, Fault
 
 
 def report(store, *recipes):
     return Results.read(store, solved(store, *recipes)).report
 
 
-def cells(made, title):
-    """The column of this title, from whichever table has it."""
-    shown = [table for table in (*main_tables(made), *more_tables(made)) if title in table.headings]
-    return [row[shown[0].headings.index(title)] for row in shown[0].rows]
-
-
-@pytest.mark.parametrize(
-    ("recipes", "expected"),
-    [
-        (
-            ("small", "large", "baton", "random"),
-            "Both together: 50% right with 0% by the large model; small alone 50%, large alone 100%, by chance 50%.",
-        ),
-        (("baton", "small"), "Both together: 50% right with 0% by the large model; small alone 50%."),
-        (("baton", "every-step"), "Keywords: 50% right with 0% by the large model."),
-        (("small", "large"), "Small alone: 50% right; large alone 100%."),
-        (("large",), "Large alone: 100% right."),
-    ],
-)
-def test_a_report_begins_with_what_was_found(store, recipes, expected):
-    made = report(store, *recipes)
-    assert sentence(made) == expected
-    assert text_of(made).startswith(f"{expected}\n\ncounting: 6 problems, 1 seed, 2 at once; small small")
-    assert f'<p class="sentence">{expected}</p>' in page_of(made)
-    assert markdown_report(made).startswith(f"# counting\n\n{expected}\n")
-
-
-def test_a_sentence_has_the_figures_of_the_arms(store):
+def test_a_report_begins_with_what_was_found_and_its_tables_fit_into_80_columns_or_are_folded(store):
     made = report(store, "small", "large", "baton", "random")
     values = {"small": 0.625, "large": 0.98, "baton": 0.996, "random as baton": 0.72}
     tokens = {"small_tokens": 72, "large_tokens": 28}
-    arms = [
+    with_values = [
         arm.model_copy(update={"accuracy": Estimate(values[arm.name], 0, 1)} | (tokens if arm.is_pair else {}))
         for arm in made.arms
     ]
-    assert sentence(made.model_copy(update={"arms": tuple(arms)})) == (
+    assert sentence(made.model_copy(update={"arms": tuple(with_values)})) == (
         "Both together: 99.6% right with 28% by the large model; small alone 63%, large alone 98%, by chance 72%."
     )
+    arms, differences = main_tables(made)
+    assert arms.headings == ("policy", "correct (95% CI)", "large share", "s/answer", "× large")
+    assert differences.title == "Difference from “Keywords”"
+    assert differences.headings == ("policy", "points (95% CI)", "p", "adjusted p")
+    assert [row[0] for row in differences.rows] == ["Small only", "Large only", "Random as Keywords"]
+    assert all(len(line) <= 80 for table in (arms, differences) for line in table.as_text().splitlines())
+    text, page, markdown = text_of(made), page_of(made), markdown_report(made)
+    assert text.startswith(f"{sentence(made)}\n\ncounting: 6 problems, 1 seed, 2 at once; small small")
+    assert f'<p class="sentence">{sentence(made)}</p>' in page
+    assert markdown.startswith(f"# counting\n\n{sentence(made)}\n")
+    folded = page[page.index("<details>") :]
+    for table in more_tables(made):
+        assert text.count(table.title) == text.splitlines()[-1].count(table.title) == 1
+        assert table.title in folded
+        assert table.as_markdown() in markdown
+    assert [len(table.rows) for table in more_tables(made)] == [4, 4, 6]
+    other = report(store, "baton", "every-step")
+    assert sentence(other) == "Keywords: 50% right with 0% by the large model."
+    assert "gap recovered" not in (title for table in more_tables(other) for title in table.headings)
 
 
 def test_a_sentence_says_what_is_not_there_yet(store):
@@ -117,26 +107,9 @@ def test_a_sentence_says_what_is_not_there_yet(store):
     assert [table.headings for table in main_tables(made)] == [("policy", "large share", "s/answer")]
 
 
-def test_the_tables_that_matter_fit_into_80_columns_and_the_others_are_folded(store):
-    made = report(store, "small", "large", "baton", "random")
-    arms, differences = main_tables(made)
-    assert arms.headings == ("policy", "correct (95% CI)", "large share", "s/answer", "× large")
-    assert differences.title == "Difference from “Keywords”"
-    assert differences.headings == ("policy", "points (95% CI)", "p", "adjusted p")
-    assert [row[0] for row in differences.rows] == ["Small only", "Large only", "Random as Keywords"]
-    assert all(len(line) <= 80 for table in (arms, differences) for line in table.as_text().splitlines())
-    text, page, markdown = text_of(made), page_of(made), markdown_report(made)
-    folded = page[page.index("<details>") :]
-    for table in more_tables(made):
-        assert text.count(table.title) == text.splitlines()[-1].count(table.title) == 1
-        assert table.title in folded
-        assert table.as_markdown() in markdown
-    assert [len(table.rows) for table in more_tables(made)] == [4, 4, 6]
-    assert "gap recovered" not in (title for table in more_tables(report(store, "small")) for title in table.headings)
-
-
 def test_differences_are_those_of_the_other_arms_from_the_one_that_is_named(store):
     made = report(store, "small", "large")
+    assert sentence(made) == "Small alone: 50% right; large alone 100%."
     (row,) = main_tables(made, "small")[1].rows
     assert row == ("Large only", "+50.0 (+0.0 to +81.2)", "0.25")
     (row,) = main_tables(made, "large")[1].rows
@@ -154,11 +127,10 @@ def test_what_servers_charge_is_told_of_every_arm_and_row(store, tmp_path):
     assert (small.money, small.remote_tokens, large.currency) == (0, 0, "EUR")
     assert large.money == pytest.approx(large.remote_tokens / 1_000_000)
     assert large.remote_tokens == large.large_tokens + large.large_read > 0
-    assert cells(made, "money") == ["–", f"{large.money / 6:.2g} EUR"]
+    assert [row[-1] for row in main_tables(made)[0].rows] == ["–", f"{large.money / 6:.2g} EUR"]
     export(store, batch, tmp_path / "out.csv")
     rows = list(csv.DictReader((tmp_path / "out.csv").read_text("utf-8-sig").splitlines()))
     assert sum(float(row["money"]) for row in rows) == pytest.approx(large.money)
-    assert {row["currency"] for row in rows if row["arm"] == "large"} == {"EUR"}
 
 
 def test_all_that_a_model_decoded_counts_as_its_work():
@@ -178,23 +150,6 @@ def test_all_that_a_model_decoded_counts_as_its_work():
     cost = RunCost.of(trace)
     assert (cost.small_read, cost.small_reread, cost.small_decoded) == (8, 1, 2 + 2 + 4)
     assert (cost.large_read, cost.large_reread, cost.large_decoded) == (9, 0, 1 + 3)
-    small = ScriptedEngine("All is well.\n\nWait, is it so", " and on.</think>\n\nOne.")
-    trace = Trace.of(run(Pair(small, ScriptedEngine("Wait, it is not.", name="large")), QUESTION, RunSettings()))
-    cost = RunCost.of(trace)
-    assert [takeover.reason for takeover in cost.takeovers] == [REFLECTION.id]
-    assert cost.discarded_tokens == sum(total.discarded for total in trace.totals.values()) > 0
-
-
-def test_arms_of_an_older_version_are_read_or_left_out(store):
-    batch, settings = solved(store, "small"), RunSettings().model_dump(mode="json")
-    older = settings | {"boundary": r"\n[ \t\r]*\n", "limits": settings["limits"] | {"early_exit": 0}}
-    gone = settings | {"policy": {"policy": "oracle", "delta": 0.2}}
-    for name, stored in (("older", older), ("gone", gone)):
-        store.batches.add_arm(batch, StoredArm(name, {"settings": stored}), [0])
-    results = Results.read(store, batch)
-    assert [arm.name for arm in results.report.arms] == ["small", "older"]
-    assert "gone: left out, since this version of Baton does not have its policy." in notes(results.report)
-    assert {each.arm for each in results.exported()} == {"small", "older", "gone"}
 
 
 def test_every_note_stands_beside_the_table(store, grader):
@@ -262,26 +217,19 @@ def test_a_pair_rescues_or_spoils_an_answer_of_its_small_model():
     assert [change_by_pair(*pair) for pair in pairs] == ["rescued", "spoiled", "", "", "", ""]
 
 
-def test_only_arms_that_were_written_under_the_same_conditions_can_be_compared():
-    def conditions(*found):
-        rows = [row._replace(cost=RunCost(seconds=2.0)) for row in answers("arm", "+" * len(found))]
-        return ArmConditions.of(row._replace(conditions=each) for row, each in zip(rows, found, strict=True))
+def test_it_is_said_why_the_seconds_of_two_arms_cannot_be_compared():
+    def why_not(*arms):
+        rows = answers("arm", "++++")
+        recorded = ([row._replace(conditions=arm, cost=RunCost(seconds=2.0)) for row in rows] for arm in arms)
+        return why_not_comparable(list(zip("ab", map(ArmConditions.of, recorded), strict=True)))
 
-    def why_not(first, second):
-        return why_not_comparable([("a", conditions(*first)), ("b", conditions(*second))])
-
-    many, few = Conditions(parallel=16, threads=2, other_load=0.1), Conditions(parallel=2, threads=2, other_load=0.1)
-    assert why_not([many, few] * 4, [few, many] * 4) == ""
-    assert "100% of the answers" in why_not([many] * 4, [few] * 4)
-    assert "at once with 2 threads" in why_not([many] * 4, [few] * 4)
-    loaded = many.model_copy(update={"other_load": 0.6, "paused": True})
-    assert why_not([many] * 4, [loaded] * 4) == "Other programs used 60% of the CPU during b and 10% during a."
-    assert why_not([many] * 2, [loaded] * 2) == "", "of so few seconds the load says nothing"
+    many = Conditions(parallel=16, threads=2, other_load=0.1)
+    few, loaded = (many.model_copy(update=each) for each in ({"parallel": 2}, {"other_load": 0.6, "paused": True}))
+    assert re.search("100% of the answers.* at once with 2 threads", why_not(many, few))
+    assert why_not(many, loaded) == "Other programs used 60% of the CPU during b and 10% during a."
     assert conditions_text(loaded) == (
         "16 at once, 2 threads, 60% of the CPU used by other programs, the batch was paused meanwhile"
     )
-    assert rounded(0.625) == "63%"
-    assert rounded(0.9995) == "100.0%"
 
 
 def test_names_and_errors_are_no_markup_and_the_page_needs_nothing_from_elsewhere(store):
@@ -298,14 +246,6 @@ def test_names_and_errors_are_no_markup_and_the_page_needs_nothing_from_elsewher
     assert "(prefers-color-scheme: dark)" in page
     assert "details::details-content" in page[page.index("@media print") :], "what is folded is printed, too"
     assert 'viewBox="0 0 328' in page, "on a narrow screen the chart is drawn narrow, so that it can be read"
-
-
-def test_an_unknown_kind_and_a_full_place_are_told_in_words(store, tmp_path):
-    batch = solved(store, "small")
-    with pytest.raises(StoreError, match="no kind of file"):
-        export(store, batch, tmp_path / "out.docx")
-    with pytest.raises(StoreError, match="cannot be written"):
-        export(store, batch, tmp_path / "missing" / "out.csv")
 
 
 # The demo pair: both models are equally fast, so that a line says what was measured instead of seconds
@@ -342,23 +282,20 @@ def test_no_seconds_are_shown_of_the_demo_pair_but_what_was_measured_at_a_real_c
 
 
 def test_a_batch_is_the_demos_if_no_other_model_writes_in_it():
-    def settings(small, large=""):
+    def settings(small, large=None, **more):
         models = (ModelSummary(name="demo", source=str(source)) if source else None for source in (small, large))
-        return BatchSettings(small=next(models), large=next(models))
+        return BatchSettings(small=next(models), large=next(models), **more)
 
+    named, file = Provenance(small="demo:small", large="demo:large"), LocalFile(Path("large.gguf"))
     assert settings(*DEMO).is_demo
     assert settings(DemoModel.SMALL).is_demo, "the arm of the small model alone needs no other"
-    assert not settings(DemoModel.SMALL, LocalFile(Path("large.gguf"))).is_demo
-    assert not settings(LocalFile(SMALL_MODEL), LocalFile(LARGE_MODEL)).is_demo
+    assert not settings(DemoModel.SMALL, file).is_demo
     other = ModelSummary(name="other", source="large.gguf", file="large.gguf", context=4096)
-    assert not settings(*DEMO).model_copy(update={"other_larges": {"large.gguf": other}}).is_demo
-    assert not BatchSettings().is_demo
-    named = Provenance(small="demo:small", large="demo:large")
+    assert not settings(*DEMO, other_larges={"large.gguf": other}).is_demo
     assert BatchSettings(provenance=named).is_demo, "before it begins, the names tell"
-    assert not BatchSettings(provenance=named.model_copy(update={"large": "large.gguf"})).is_demo
-    own = settings(LocalFile(Path("small.gguf")))
-    assert not own.model_copy(update={"provenance": named}).is_demo, "it was resumed with others"
-    assert local_context(None, own.small, other) == 4096
+    assert not BatchSettings(provenance=Provenance(small="demo:small", large="large.gguf")).is_demo
+    assert not settings(file, provenance=named).is_demo, "it was resumed with others"
+    assert local_context(None, settings(file).small, other) == 4096
 
 
 def test_the_measured_ratio_is_that_of_the_documented_experiment():
@@ -395,37 +332,31 @@ def report_of(*arms):
 SMALL, LARGE = arm_report("small", 0, 12, "never"), arm_report("large", TOKENS, 19, "always")
 
 
-class Marker(NamedTuple):
-    look: tuple[str, ...]
-    """Shape and colours, or a number."""
-    x: float
-    y: float
-
-
 class Drawing:
     """What one sees in the SVG of a chart."""
 
     def __init__(self, svg):
         self.root = ElementTree.fromstring(svg.replace(' xmlns="http://www.w3.org/2000/svg"', ""))
         self.markers = list(markers_in(self.root))
-        self.legend: dict[str, ElementTree.Element] = {}
-        """Samples by their name, in reading order."""
+        """Each as its look, x and y."""
         elements = list(self.root)
         samples = [at for at, each in enumerate(elements) if each.tag == "g"]
-        for at, end in pairwise([*samples, len(elements)]):
-            self.legend[" ".join(each.text or "" for each in elements[at + 1 : end])] = elements[at]
-
-    def look(self, name):
-        """The marker of this name in the legend."""
-        (marker,) = markers_in(self.legend[name])
-        return marker.look
+        self.legend = {
+            " ".join(each.text or "" for each in elements[at + 1 : end]): elements[at]
+            for at, end in pairwise([*samples, len(elements)])
+        }
+        """Samples by their name, in reading order."""
 
     def place(self, share, percent):
         """Where one would look for a point, by the numbers at the axes."""
-        texts = [each for each in self.root if each.tag == "text" and re.fullmatch(r"\d+", each.text or "")]
-        across = [(float(each.text or ""), float(each.attrib["x"])) for each in texts if is_below(each)]
-        up = [(float(each.text or ""), float(each.attrib["y"]) - 4) for each in texts if is_left(each)]
-        return between(across, share), between(up, percent)
+
+        def between(anchor, side, value):
+            texts = [each for each in self.root if each.get("text-anchor") == anchor and (each.text or "").isdigit()]
+            ticks = [(float(each.text or ""), float(each.attrib[side])) for each in texts]
+            (first, start), (last, end) = min(ticks), max(ticks)
+            return start + (end - start) * (value - first) / (last - first)
+
+        return between("middle", "x", share), between("end", "y", percent) - 4
 
     def points(self, *corners):
         """A line as it is written, through these shares and percents."""
@@ -438,27 +369,14 @@ class Drawing:
         return [each.attrib["points"] for each in self.root if {**look, "points": each.get("points")} == each.attrib]
 
 
-def is_below(text):
-    return text.attrib["text-anchor"] == "middle"
-
-
-def is_left(text):
-    return text.attrib["text-anchor"] == "end"
-
-
-def between(ticks, value):
-    (first, start), (last, end) = min(ticks), max(ticks)
-    return start + (end - start) * (value - first) / (last - first)
-
-
 def markers_in(drawing):
     elements = list(drawing)
-    for at, each in enumerate(elements):
+    for each, after in zip(elements, [*elements[1:], None], strict=True):
         if each.tag == "path":
             x, y = map(float, re.findall(r"-?[\d.]+", each.attrib["transform"]))
-            yield Marker((each.attrib["d"], each.attrib["fill"], each.attrib["stroke"]), x, y)
-        elif each.tag == "circle":
-            yield Marker((elements[at + 1].text or "",), float(each.attrib["cx"]), float(each.attrib["cy"]))
+            yield (each.attrib["d"], each.attrib["fill"], each.attrib["stroke"]), x, y
+        elif each.tag == "circle" and after is not None:
+            yield after.text, float(each.attrib["cx"]), float(each.attrib["cy"])
 
 
 @given(
@@ -475,12 +393,13 @@ def test_the_marker_of_each_arm_in_the_legend_is_the_marker_at_its_place(arms, w
     assert list(drawing.legend) == [name for name, *_ in arms]
     places = [drawing.place(100 * large / TOKENS, 5 * right) for _, large, right in arms]
     for (name, *_), (x, y) in zip(arms, places, strict=True):
-        (marker,) = (marker for marker in drawing.markers if marker.look == drawing.look(name))
-        assert marker.y == pytest.approx(y, abs=0.2)
+        ((look, *_),) = markers_in(drawing.legend[name])
+        ((at, up),) = (place for same, *place in drawing.markers if same == look)
+        assert up == pytest.approx(y, abs=0.2)
         crowd = sum(abs(x - other) < MARKER_WIDTH * len(arms) for other, _ in places)
-        assert abs(marker.x - x) <= MARKER_WIDTH * (crowd - 1) + 0.2
-    for one, other in combinations(drawing.markers, 2):
-        assert max(abs(one.x - other.x), abs(one.y - other.y)) >= MARKER_WIDTH - 0.2, "no marker hides another"
+        assert abs(at - x) <= MARKER_WIDTH * (crowd - 1) + 0.2
+    for (_, *one), (_, *other) in combinations(drawing.markers, 2):
+        assert max(abs(one[0] - other[0]), abs(one[1] - other[1])) >= MARKER_WIDTH - 0.2, "no marker hides another"
 
 
 def test_a_line_of_chance_leads_from_the_small_model_alone_to_each_large_one():
@@ -503,16 +422,13 @@ def test_a_line_of_its_own_dashes_joins_the_arms_of_a_sweep():
     assert [len(line.split()) for line in drawing.lines("Values of n")] == [2]
 
 
-def test_names_in_a_chart_are_text():
+def test_names_in_a_chart_are_text_and_without_an_answer_it_says_so():
     name = "<script>alert(1)</script>"
     assert list(Drawing(share_chart(report_of(arm_report(name, 280, 19)))).legend) == [name]
-
-
-def test_a_chart_without_an_answer_says_so():
+    assert shares_in_words(report_of(SMALL, LARGE)) == "Small only 60% at 0.0%; Large only 95% at 100.0%"
     silent = report_of(SMALL.model_copy(update={"accuracy": None}))
     assert "No graded answer yet." in share_chart(silent)
     assert shares_in_words(silent) == "No graded answer yet."
-    assert shares_in_words(report_of(SMALL, LARGE)) == "Small only 60% at 0.0%; Large only 95% at 100.0%"
 
 
 def test_bars_say_how_often_the_large_model_stepped_in_and_why():

@@ -1,37 +1,72 @@
-"""results.jsonl, results.csv and report.json hold all that another tool needs to grade and count, and run nothing."""
+"""What is read from a batch: results and reports for other tools, failures by what went wrong, reviews of answers."""
 
 from __future__ import annotations
 
 import csv
 import json
+import re
 from collections import Counter
+from dataclasses import replace
+from xml.etree import ElementTree
 
 import pytest
 
-from baton_reasoning.core.batch.reporting.exports import EXPORTS, NOT_IN_CSV, Cell, csv_lines, export, safe_cell
+from baton_reasoning.core.batch.reporting.charts import worth_by_cue
+from baton_reasoning.core.batch.reporting.exports import EXPORTS, NOT_IN_CSV, export, safe_cell
+from baton_reasoning.core.batch.reporting.failures import (
+    FailureKind,
+    TakeoverOutcomes,
+    analyse,
+    failure_table,
+    had_stated,
+    kind_of,
+    takeover_table,
+)
+from baton_reasoning.core.batch.reporting.page import html_report
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import ExportedResult, Results
-from baton_reasoning.core.batch.running.arms import arms_of
+from baton_reasoning.core.batch.reporting.reviews import (
+    Answer,
+    Opinions,
+    Reviews,
+    Values,
+    answers_of,
+    sample_answers,
+    wrong_answers,
+)
+from baton_reasoning.core.batch.reporting.worth import MeanWorth, TakeoverKind, worth_of
+from baton_reasoning.core.batch.running.arms import Arm, arms_of
 from baton_reasoning.core.batch.running.batch import Provenance, create_batch
-from baton_reasoning.core.demo_pair import LARGE_MODEL
-from baton_reasoning.core.engines.local.engine import LocalEngine
-from baton_reasoning.core.errors import EngineLost
+from baton_reasoning.core.errors import ContextFull, EngineLost, EngineRefused, SettingsError
 from baton_reasoning.core.export.formats import write_file
 from baton_reasoning.core.files import sha256_of
-from baton_reasoning.core.grading.verdict import How
+from baton_reasoning.core.grading.verdict import How, Verdict
+from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions
+from baton_reasoning.core.thinking.events import Finish, ValuesEstimated
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.batch.counting import (
+    AFTER_WAIT,
+    AFTER_YES,
+    START,
     batch_of,
     damage,
+    known_batch,
+    known_pair,
     large_engine,
     problems,
     read,
     rows_of,
     run_batch,
+    small_draws,
     small_engine,
     solved,
 )
+from tests.core.store.made import concluded
 from tests.fakes.scripted import Fault, ScriptedEngine
 
 
@@ -91,33 +126,24 @@ def test_a_result_holds_the_text_who_wrote_what_how_it_was_graded_and_its_proble
     assert [line["seed"] for line in lines] == [3, 4]
 
 
-def test_a_report_says_which_problems_these_were_and_how_many_at_once_the_last_run_had(store, tmp_path):
+def test_a_report_says_what_was_run_of_which_files_and_how_many_at_once_the_last_run_had(store, tmp_path):
     found = read(tmp_path, "sums.csv", "id,question,answer\nx,Count to 1?,1\ny,Count to 2?,2\n")
     provenance = Provenance.of_this_machine(problems=found.origin)
     batch = create_batch(store, "sums", found.problems, arms_of(["small"], RunSettings()), provenance=provenance)
-    run_batch(store, batch, parallel=3)
+    small = small_engine().with_card(path=tmp_path / "sums.csv", quantisation="Q4")
+    run_batch(store, batch, Pair(small), parallel=3)
     (report,) = exported(store, batch, tmp_path / "report.json")
     assert report["problem_ids"] == ["x", "y"]
     sha256 = sha256_of(tmp_path / "sums.csv")
     assert report["provenance"]["problems"] == {"data_set": "", "files": [{"name": "sums.csv", "sha256": sha256}]}
+    size = (tmp_path / "sums.csv").stat().st_size
+    told = {"name": "small", "file": "sums.csv", "bytes": size, "sha256": sha256, "quantisation": "Q4"}
+    assert report["small"].items() >= told.items()
     assert report["parallel"] == 3
     assert [parallel for parallel, *_ in report["arms"][0]["conditions"]["setups"]] == [3]
     kept = Provenance.of_this_machine(["baton", "--large", "https://me:secret@host:1"], "", "https://me:secret@host:1")
     assert "secret" not in kept.model_dump_json()
     assert (kept.command[2], kept.large) == ("https://…@host:1",) * 2
-
-
-def test_a_model_file_has_its_hash(store, tmp_path):
-    batch = create_batch(store, "one", problems(1), arms_of(["large"], RunSettings(max_tokens=4)))
-    engine = LocalEngine(LARGE_MODEL)
-    try:
-        run_batch(store, batch, Pair(large=engine))
-    finally:
-        engine.close()
-    (report,) = exported(store, batch, tmp_path / "report.json")
-    assert report["large"]["sha256"] == sha256_of(LARGE_MODEL)
-    assert (report["large"]["file"], report["large"]["bytes"]) == (LARGE_MODEL.name, LARGE_MODEL.stat().st_size)
-    assert report["large"]["quantisation"]
 
 
 def test_half_a_character_in_a_problem_or_an_answer_blocks_no_export_and_results_are_read_once(store, tmp_path):
@@ -142,13 +168,17 @@ def test_an_answer_that_is_damaged_is_exported_up_to_there(store, path, tmp_path
 
 
 def test_a_row_has_every_field_of_its_result_but_texts_and_lists(store, tmp_path):
-    batch = run(store, "small", pair=Pair(ScriptedEngine(r"</think>\boxed{=HYPERLINK(1)}")), found=problems(1))
+    engine = ScriptedEngine(r"</think>\boxed{=HYPERLINK(1)}")
+    found = [Problem('He said "Größe"\nand left', "Count to 1.", "1", {}, 1)]
+    batch = run(store, "small", pair=Pair(engine), found=found)
     lines = exported(store, batch, tmp_path / "results.jsonl")
-    export(store, batch, tmp_path / "results.csv")
-    rows = list(csv.DictReader((tmp_path / "results.csv").read_text("utf-8-sig").splitlines()))
+    path = tmp_path / "results.csv"
+    export(store, batch, path)
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf"), "without it, Excel takes the text for another encoding"
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
     assert len(rows) == len(rows_of(store, batch)) == 2
     for row, line in zip(rows, lines, strict=True):
-        assert row["answer"] == "'=HYPERLINK(1)"
         assert line.keys() - row.keys() == {"schema", *NOT_IN_CSV} - {"schema_version"}
         told = {name: str(line[name]) for name in row if line[name] not in ("", None, [])}
         assert {name: cell for name, cell in row.items() if cell} == told | {"answer": "'=HYPERLINK(1)"}
@@ -158,38 +188,343 @@ def test_a_row_has_every_field_of_its_result_but_texts_and_lists(store, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("cell", "safe"),
+    ("cell", "at"),
     [
-        *(
-            (cell, f"'{cell}")
-            for cell in (
-                *("=1+1", '=HYPERLINK("http://example.org")', "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1"),
-                *("\n=1", "＝1", "-inf", "-x", "-5\n=1", "+1_000", " =1", "\ufeff=1", "\u200b\u00a0@SUM(A1)"),
-            )
-        ),
+        *((cell, 0) for cell in ("=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1")),
+        *((cell, 0) for cell in ("-inf", "-x", "-5\n=1", "+1_000", " =1", "\ufeff=1", "\u200b\u00a0@SUM(A1)", "=1;2")),
         # A semicolon parts cells in half of Europe.
-        ("a;=cmd", "a;'=cmd"),
-        ("a; \u200b@SUM(A1)", "a;' \u200b@SUM(A1)"),
-        ("a;-cmd|' /C calc'!A0;b", "a;'-cmd|' /C calc'!A0;b"),
-        ("=1;=2", "'=1;'=2"),
-        *(
-            (cell, cell)
-            for cell in (
-                *(-5, 3.5, True, None, "-5", "+5", "-1.5e-3", "-.5", "x = 1", "", "5-3", r"\boxed{-5}"),
-                *("(1;-2)", "a; b", "[0;+1]"),
-            )
-        ),
+        *((cell, 2) for cell in ("a;=cmd", "a; \u200b@SUM(A1)", "a;-cmd|' /C calc'!A0;b")),
+        *((cell, None) for cell in (-5, 3.5, True, None, "-5", "+5", "-1.5e-3", "-.5", "x = 1", "", "5-3")),
+        *((cell, None) for cell in (r"\boxed{-5}", "(1;-2)", "a; b", "[0;+1]")),
     ],
 )
-def test_text_that_could_run_gets_an_apostrophe_and_numbers_and_plain_text_stay(cell, safe):
-    assert safe_cell(cell) == safe
+def test_text_that_could_run_gets_an_apostrophe_and_numbers_and_plain_text_stay(cell, at):
+    assert safe_cell(cell) == (cell if at is None else f"{cell[:at]}'{cell[at:]}")
+    assert safe_cell("=1;=2") == "'=1;'=2"
 
 
-def test_a_written_file_reads_back_with_quotes_line_breaks_and_umlauts(tmp_path):
-    path = tmp_path / "report.csv"
-    cells: list[list[Cell]] = [["1", 'He said "Größe"\nand left'], ["2", "=2"], ["3", -3]]
-    write_file(path, {".csv": lambda rows: csv_lines(["id", "=answer"], rows)}, cells)
-    assert path.read_bytes().startswith(b"\xef\xbb\xbf")
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        again = list(csv.reader(file))
-    assert again == [["id", "'=answer"], ["1", 'He said "Größe"\nand left'], ["2", "'=2"], ["3", "-3"]]
+# Failures, and the large model's opinions of them
+
+SMALL = {
+    "right": "2 + 2 is 4.</think>\n\nThe answer is \\boxed{4}.",
+    "slip": "So 2 + 2 is 5.\n\nThat was easy.</think>\n\nThe answer is \\boxed{5}.",
+    "turn": "The answer is 4.\n\nOr rather not.</think>\n\nThe answer is \\boxed{7}.",
+    "silent": "I do not know.</think>",
+    "endless": "and so on " * 400,
+    "cue": "First.\n\nWait, that is",
+}
+LARGE = "Wait, it is 4.\n\nDone.</think>\n\nThe answer is \\boxed{4}."
+
+
+def writes(conversation, body):
+    text = SMALL[conversation[-1].content.split()[0]]
+    return text[len(body) :] if text.startswith(body) else "</think>\n\nThe answer is \\boxed{4}."
+
+
+def pair(**large):
+    expects = large.pop("expects", lambda _before, token: " 4" if token == " 5" else token)
+    engine = ScriptedEngine(continue_with=lambda _, __: LARGE, name="large", expects=expects)
+    return Pair(ScriptedEngine(continue_with=writes), engine.with_card(**large))
+
+
+@pytest.fixture
+def batch(store):
+    """Six problems by the small model alone, and one of them with takeovers."""
+    problems = [Problem(name, f"{name} 2 + 2?", "4", {}, line) for line, name in enumerate(SMALL, 1)]
+    alone = RunSettings(policy=Never.Settings(), max_tokens=300)
+    both = RunSettings(policy=Keywords.Settings(), max_tokens=300)
+    arms = [Arm(name="small", settings=alone), Arm(name="both", settings=both)]
+    batch = create_batch(store, "sums", problems, arms)
+    run_batch(store, batch, pair(), parallel=1)
+    return batch
+
+
+def opinions(store, batch, by, arm=""):
+    """The second opinions that are missing in an arm, or in all."""
+    opened = store.batches.open(batch)
+    wrong = answers_of(store, opened, wrong_answers(store, opened, [arm] if arm else None))
+    return Reviews(Opinions(), by, Opinions().missing(wrong))
+
+
+def wrong(store, batch):
+    """The answer with a slip."""
+    return next(row for row in store.batches.results(batch, "small") if row.answer == "5")
+
+
+def test_answers_are_grouped_by_what_went_wrong(store, batch):
+    found = analyse(store, batch, "small")
+    assert {failure.problem.id: failure.kind for failure in found.failures} == {
+        "endless": FailureKind.LIMIT,
+        "silent": FailureKind.NO_ANSWER,
+        "turn": FailureKind.CHANGED,
+        "slip": FailureKind.WRONG,
+    }
+    assert list(found.groups) == [kind for kind in FailureKind if kind in found.groups]
+    assert found.answers == 6
+    limited = next(failure for failure in found.failures if failure.problem.id == "endless")
+    assert limited.detail == "no answer, expected 4 · max tokens"
+    table = failure_table(found.failures, 3)
+    assert table.rows[0][:4] == ("endless", "small", "0", "Stopped at a limit")
+    assert (len(table.rows), table.notes) == (3, ("1 more are in results.jsonl.",))
+    assert failure_table(found.failures).notes == ()
+    done = next(store.batches.results(batch))
+    for changes, kind in (
+        ({"error": "Gone."}, FailureKind.ERROR),
+        ({"finish": Finish.REPETITION}, FailureKind.REPETITION),
+        ({"finish": Finish.TIME}, FailureKind.LIMIT),
+        ({"verdict": Verdict.of(None, How.AUTO, "")}, FailureKind.UNSCORED),
+    ):
+        assert kind_of(done._replace(**changes), "4", None, None) is kind
+
+
+def test_takeovers_are_counted_by_reason_cue_and_outcome(store, batch):
+    found = analyse(store, batch, "both")
+    wait = next(group for group in found.takeovers if group.cue == "wait")
+    assert wait.reason == "Reflection takeover"
+    assert (wait.takeovers, wait.right, wait.wrong) == (1, 1, 0)
+    table = takeover_table([wait, TakeoverOutcomes("Random", "", 1, 0, 0, 1)])
+    assert table.headings == ("reason", "cue", "takeovers", "right", "wrong", "% right")
+    assert table.rows[0] == ("Reflection takeover", "wait", "1", "1", "0", "100%")
+    assert table.rows[1] == ("Random", "–", "1", "0", "0", "–")
+    assert analyse(store, batch, "small").takeovers == ()
+
+
+def test_an_opinion_names_the_first_error_of_every_wrong_answer_and_changes_no_summary(store, batch):
+    row = wrong(store, batch)
+    before = concluded(store, row.run)
+    *_, last = opinions(store, batch, pair()).run()
+    assert last.done == last.total > 0
+    assert concluded(store, row.run) == before
+    assert store.runs.trace(row.run).ended
+    slip = next(failure for failure in analyse(store, batch, "small").failures if failure.problem.id == "slip")
+    assert slip.kind is FailureKind.DIVERGED
+    assert slip.divergence
+    assert slip.divergence[:6] == (0, 3, 11, "So 2 + 2 is", " 5", " 4")
+    assert slip.divergence.is_missed
+    assert slip.detail == "5, expected 4 · step 1: 5 instead of 4"
+
+
+def test_answers_are_read_once_by_each_model_and_right_ones_never(store, batch):
+    first = opinions(store, batch, pair())
+    list(first.run())
+    again = opinions(store, batch, pair())
+    assert again.answers == []
+    assert [(item.done, item.total) for item in again.run()] == [(0, 0)]
+    assert again.is_whole
+    stopped = Reviews(Opinions(), pair(name="other"), first.answers)
+    stopped.stop()
+    assert [item.done for item in stopped.run()] == [0]
+    assert not stopped.is_whole
+    right = [row for row in store.batches.results(batch, "small") if row.answer == "4"]
+    assert right
+    assert all(store.runs.trace(row.run).opinion is None for row in right)
+    for name, reads_again in (("large", False), ("other", True)):
+        named = pair(name=name)
+        list(Reviews(Opinions(), named, first.answers).run())
+        assert bool(named.large.sessions) is reads_again
+
+
+def test_a_large_model_that_cannot_score_is_refused_and_one_that_dies_leaves_what_was_read(store, batch):
+    with pytest.raises(EngineRefused, match="vLLM"):
+        list(opinions(store, batch, pair(returns_scores=False)).run())
+    assert not any(store.runs.trace(row.run).opinion for row in store.batches.results(batch))
+
+    def dies(before, token):
+        if "Or rather" in before:
+            raise EngineLost("Gone.", "Start it.")
+        return token
+
+    with pytest.raises(EngineLost):
+        list(opinions(store, batch, pair(expects=dies)).run())
+    assert any(store.runs.trace(row.run).opinion for row in store.batches.results(batch))
+
+
+def test_an_answer_that_does_not_fit_or_has_no_text_is_left_out_and_the_others_are_read(store, batch):
+    reading = opinions(store, batch, pair(context=100), "small")
+    *_, last = reading.run()
+    assert last.done == last.total
+    problems = [each.id for each in store.batches.problems(batch)]
+    assert [problems[each.row.position] for each in reading.too_long if each.row] == ["endless"]
+    assert reading.remarks == ["1 answer did not fit into the context. Load the models with a larger one."]
+    (too_long,) = (each.row.run for each in reading.too_long if each.row)
+    with pytest.raises(ContextFull):  # an answer that is read by itself
+        list(Reviews(Opinions(), pair(context=100), [Answer.stored(store, too_long)]).run())
+    empty = Answer(Trace, Trace().apply, row=next(store.batches.results(batch)))
+    reading = Reviews(Opinions(), pair(), [empty])
+    list(reading.run())
+    assert reading.is_whole
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "expected", "stated"),
+    [
+        ("So the answer is 42.", "42", True),
+        ("6 * 7 = 420", "42", False),
+        ("300 + 401 = 701.", "701", True),
+        ("300 + 401 = 701.5", "701", False),
+        ("1 + 1 = 2", "2", False),
+        ("The answer is near.", "", False),
+        ("So the answer is a prime number.", "A", False),
+        ("So the ANSWER IS A.", "A", True),
+        ("Is it \\boxed{a}, the first one?", "A", False),
+        ("the answer is $\\frac{1}{2}$", "\\frac{1}{2}", True),
+    ],
+)
+def test_a_right_answer_in_the_reasoning_is_found_where_it_is_stated(reasoning, expected, stated):
+    assert had_stated(reasoning, expected) is stated
+
+
+def test_the_page_of_a_report_counts_the_failures_of_each_group(store, batch, tmp_path):
+    export(store, batch, tmp_path / "r.html")
+    assert "Had the right answer, gave another: 2" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+# What takeovers were worth, by cue, from values of a sample of the answers
+
+OPTIONS = ValueOptions(only_takeovers=True)
+WAIT, YES = TakeoverKind("Reflection takeover", "wait"), TakeoverKind("Affirmation takeover", "yes")
+
+
+@pytest.fixture
+def valued(store, grader):
+    return known_batch(store, grader)
+
+
+def values(store, batch, grader, rows, by):
+    return Reviews(Values(OPTIONS, grader), by, answers_of(store, store.batches.open(batch), rows))
+
+
+def missing(store, batch, grader, sample):
+    """The sampled answers that have no values yet."""
+    opened = store.batches.open(batch)
+    answers = answers_of(store, opened, sample_answers(store, opened, size=sample))
+    return [answer.row for answer in Values(OPTIONS, grader).missing(answers) if answer.row]
+
+
+@pytest.mark.slow
+def test_the_worth_of_each_cue_is_the_known_difference(store, valued, grader):
+    rows = missing(store, valued, grader, 50)
+    *_, last = values(store, valued, grader, rows, known_pair()).run()
+    assert (last.done, last.share) == (24, 1.0)
+    worth = worth_of(store, rows, "small")
+    assert worth.answers == 24
+    assert worth.start
+    assert worth.start.low <= START <= worth.start.high
+    assert worth.all
+    assert (worth.all.takeovers, worth.all.problems) == (24, len({row.position for row in rows}))
+    for kind, known in ((WAIT, AFTER_WAIT - START), (YES, AFTER_YES - START)):
+        mean = worth.kinds[kind].mean
+        assert mean.low <= known <= mean.high
+        assert mean.value == pytest.approx(known, abs=0.1)
+        assert mean.high - mean.low < 0.3
+    waits, yeses = worth.kinds[WAIT], worth.kinds[YES]
+    assert waits.helped > 0.8 * waits.takeovers
+    assert 0 < waits.rescued <= waits.helped
+    assert waits.spoiled == yeses.rescued == yeses.helped == 0
+    assert yeses.spoiled > 0
+    assert waits.tokens == 5 * waits.takeovers
+
+
+def test_a_mean_of_few_problems_is_marked_neither_as_a_gain_nor_as_a_loss():
+    """Its interval covers chance in the continuations alone."""
+    mean = Estimate(0.5, 0.09, 0.91)
+    texts = [MeanWorth(3, problems, mean, 3, 0, 0, 60).mean_text for problems in (2, 3)]
+    assert texts == ["+0.50 (+0.09 to +0.91)", "▲ +0.50 (+0.09 to +0.91)"]
+
+
+@pytest.mark.slow
+def test_what_was_stopped_goes_on_and_ends_as_if_it_had_not_been_and_nothing_is_valued_twice(store, valued, grader):
+    rows = missing(store, valued, grader, 3)
+    uninterrupted = list[ValuesEstimated]()
+    for answer in answers_of(store, store.batches.open(valued), rows):
+        *_, estimated = Values(OPTIONS, grader).carry_out(known_pair(), answer, lambda _: None)
+        assert isinstance(estimated, ValuesEstimated)
+        uninterrupted.append(estimated)
+
+    def stop_in_the_second_answer(_):
+        if small.written > uninterrupted[0].tokens + 50:
+            reading.stop()
+
+    small = ScriptedEngine(draw=small_draws, before_token=stop_in_the_second_answer)
+    reading = values(store, valued, grader, rows, Pair(small, None))
+    list(reading.run())
+    kept = [store.runs.trace(row.run).values for row in rows]
+    assert [[each.is_whole for each in values.values()] for values in kept] == [[True], [False], []]
+    assert not reading.is_whole
+    assert [row.job for row in missing(store, valued, grader, 3)] == [row.job for row in rows[1:]]
+    list(values(store, valued, grader, rows[1:], known_pair()).run())
+    assert [store.runs.trace(row.run).values["small"].places for row in rows] == [each.places for each in uninterrupted]
+    assert missing(store, valued, grader, 3) == []
+    again = ScriptedEngine(draw=small_draws)
+    list(values(store, valued, grader, rows, Pair(again, None)).run())
+    assert again.written == 0
+
+
+def test_the_same_answers_with_takeovers_are_drawn_again(store, valued, grader):
+    opened = store.batches.open(valued)
+    jobs = [row.job for row in sample_answers(store, opened, size=10)]
+    assert jobs == [row.job for row in sample_answers(store, opened, size=10)]
+    assert len(jobs) == len(set(jobs)) == 10
+    assert {row.arm for row in sample_answers(store, opened)} == {"both"}
+    with pytest.raises(SettingsError, match="contains a takeover"):
+        sample_answers(store, opened, ["small"])
+    with pytest.raises(SettingsError, match="no graded answers"):
+        sample_answers(store, store.batches.open(known_batch(store, grader, answers=2, expected=None)))
+
+
+def test_values_that_say_only_agreement_and_those_of_another_writer_are_no_worth(store, valued, grader):
+    (row,) = sample_answers(store, store.batches.open(valued), size=1)
+    estimator = ValueEstimator(known_pair(), store.runs.trace(row.run), grader, "", OPTIONS)
+    *_, agreement = estimator.run()
+    assert isinstance(agreement, ValuesEstimated)
+    store.runs.append(row.run, [agreement]).result()
+    assert worth_of(store, [row], "small") == (0, None, None, {})
+    list(values(store, valued, grader, [row], known_pair()).run())
+    assert worth_of(store, [row], "small").all
+    assert worth_of(store, [row], "large").all is None
+
+
+@pytest.mark.slow
+def test_the_analysis_of_a_batch_shows_worth_where_answers_are_valued(store, valued, grader):
+    before = analyse(store, valued)
+    results = Results.read(store, valued)
+    assert not before.has_worth
+    assert "What takeovers were worth" not in html_report(results.report, before)
+    rows = missing(store, valued, grader, 6)
+    list(values(store, valued, grader, rows, known_pair()).run())
+    after = analyse(store, valued)
+    assert [replace(group, worth=None) for group in after.takeovers] == list(before.takeovers)
+    worths = {TakeoverKind(group.reason, group.cue): group.worth for group in after.takeovers}
+    assert worths == worth_of(store, rows, "small").kinds
+    page = html_report(results.report, after)
+    assert "No takeover." not in page
+    assert "<h3>What takeovers were worth</h3>" in page
+    waits = next(group for group in after.takeovers if group.cue == "wait")
+    assert waits.worth
+    assert f">▲ {waits.worth.mean.value:+.2f} (" in page
+    assert f", {waits.worth.takeovers} of them</td>" in page
+    drawing = ElementTree.fromstring(worth_by_cue(after.takeovers))
+    texts = [each.text for each in drawing.iter("{http://www.w3.org/2000/svg}text")]
+    assert f"Reflection takeover: wait ({waits.worth.takeovers})" in texts
+    lines = [each.attrib["points"].split() for each in drawing.iter("{http://www.w3.org/2000/svg}polyline")]
+    assert all(0 <= float(place.partition(",")[0]) <= 640 for line in lines for place in line)
+    heights = [{float(place.partition(",")[2]) for place in line} for line in lines]
+    for marker in drawing.iter("{http://www.w3.org/2000/svg}path"):
+        _, y = map(float, re.findall(r"-?[\d.]+", marker.attrib["transform"]))
+        assert {y} in heights, "it stands on its interval"
+
+
+def test_exported_results_have_the_values_of_their_text(store, valued, grader):
+    (row,) = sample_answers(store, store.batches.open(valued), size=1)
+    list(values(store, valued, grader, [row], known_pair()).run())
+    exported = {each.run: each for each in Results.read(store, valued).exported()}
+    result = exported.pop(row.run)
+    assert all(each.values == () for each in exported.values())
+    start, replaced, after = result.values
+    assert [each.replaced for each in result.values] == [False, True, False]
+    assert (start.writer, start.position, start.worth, replaced.worth) == ("small", 0, None, None)
+    assert after.worth == pytest.approx(after.value - replaced.value)
+    assert after.low <= after.value <= after.high
+    assert after.continuations >= 16
+    (takeover,) = [span for span in result.spans if span.reason]
+    assert (replaced.position, after.position) == (takeover.start, takeover.end)

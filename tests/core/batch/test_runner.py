@@ -1,27 +1,50 @@
-"""A batch is run, graded and saved as it goes; its errors, its models and what other programs change."""
+"""A batch is run, graded and saved as it goes; interrupted, changed and graded again it comes to the same results."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import threading
+from collections import Counter
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import OtherModels, arms_of
 from baton_reasoning.core.batch.running.batch import BatchSettings, ModelSummary, add_arms, create_batch
-from baton_reasoning.core.batch.running.progress import Calibrated, JobEnded, JobRetried, JobStarted
+from baton_reasoning.core.batch.running.progress import (
+    BatchProgress,
+    Calibrated,
+    Finishing,
+    JobEnded,
+    JobGrew,
+    JobRetried,
+    JobStarted,
+    JobStopped,
+    time_left,
+    time_taken,
+)
+from baton_reasoning.core.batch.running.regrading import RegradeCounts, regrade
 from baton_reasoning.core.batch.running.runner import WARM_UP_TOKENS, LoadMeter, Runner
 from baton_reasoning.core.engines.base import Placement
 from baton_reasoning.core.errors import EngineLost, EngineRefused, SettingsError, StoreError
-from baton_reasoning.core.grading.verdict import How, Outcome, Regex
+from baton_reasoning.core.grading.verdict import How, Outcome, Regex, Verdict
+from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
-from baton_reasoning.core.store.batches import JobState
-from baton_reasoning.core.store.run_cost import Cost
+from baton_reasoning.core.store.batches import ArmTotals, JobState, ResultRow
+from baton_reasoning.core.store.run_cost import Cost, RunCost
+from baton_reasoning.core.thinking.policies.never import Never
 from tests.core.batch.counting import (
     batch_of,
     counting_pair,
+    damage,
     large_engine,
     number_in,
+    outcomes,
     problems,
     rest,
     rows_of,
@@ -29,26 +52,27 @@ from tests.core.batch.counting import (
     small_engine,
     solution,
 )
+from tests.core.store.made import claim
+from tests.core.thinking.running import World, settings_of
 from tests.fakes.full_disk import a_full_disk
 from tests.fakes.scripted import Fault, ScriptedEngine
+from tests.patience import PATIENCE
 
-pytestmark = pytest.mark.slow
-
-
-def outcomes(store, batch, arm):
-    return [row.verdict.outcome if row.verdict else None for row in rows_of(store, batch, arm)]
+CORRECT, WRONG, UNSCORED = Outcome.CORRECT, Outcome.WRONG, Outcome.UNSCORED
 
 
-def test_every_arm_solves_every_problem_with_every_seed_and_is_graded(store):
+def test_every_arm_solves_every_problem_with_every_seed_and_is_graded(store, monkeypatch):
+    monkeypatch.setattr("baton_reasoning.core.batch.running.runner.PROGRESS_SECONDS", -1.0)
     batch, pair = batch_of(store, 4, "small", "large", seeds=(1, 2)), counting_pair()
     events = run_batch(store, batch, pair)
     rows = rows_of(store, batch)
     done = [(row.arm, row.position, row.seed) for row in rows if row.state is JobState.DONE]
     assert done == [(arm, n, seed) for n in range(4) for seed in (1, 2) for arm in ("small", "large")]
-    right, wrong = Outcome.CORRECT, Outcome.WRONG
-    assert outcomes(store, batch, "small") == [right, right, wrong, wrong] * 2
-    assert outcomes(store, batch, "large") == [right] * 8
+    assert outcomes(store, batch, "small") == [CORRECT, CORRECT, WRONG, WRONG] * 2
+    assert outcomes(store, batch, "large") == [CORRECT] * 8
     assert sorted(each.row for each in events if isinstance(each, JobEnded)) == rows
+    grown = {each.job: each.cost.small_tokens + each.cost.large_tokens for each in events if isinstance(each, JobGrew)}
+    assert grown == {row.job: row.cost.small_tokens + row.cost.large_tokens for row in rows}
     assert isinstance(pair.small, ScriptedEngine)
     assert len({session.calls[0].seed for session in pair.small.sessions}) == 8, "each has a seed of its own"
     for row in rows:
@@ -122,6 +146,7 @@ def test_all_arms_of_a_problem_come_before_the_next_problem(store):
     assert started == [(position, seed, arm) for position in range(3) for seed in (0, 1) for arm in arms]
 
 
+@pytest.mark.slow
 def test_the_random_arm_gets_the_large_share_of_the_other_and_keeps_its_chance_for_a_resume(store, grader):
     """The small model doubts itself at every second step; then the large one writes."""
     steps = "".join(f"Step {n} {'wait, no' if n % 2 else 'is fine'}, it is and will be so.\n\n" for n in range(20))
@@ -164,7 +189,7 @@ def test_only_errors_are_tried_again_and_by_the_models_that_were_there(store):
     assert retried.row.job == failed.job
     assert [each.job.position for each in events if isinstance(each, JobStarted)] == [0]
     assert store.runs.trace(failed.run).text == "", "nothing else names it, so it would never be deleted"
-    assert outcomes(store, batch, "small")[0] is Outcome.CORRECT
+    assert outcomes(store, batch, "small")[0] is CORRECT
     missing = batch_of(store, 2, "small", "large")
     with pytest.raises(SettingsError, match="“large” cannot run: The policy “Large only” needs a large model"):
         run_batch(store, missing, Pair(small_engine()))
@@ -203,17 +228,16 @@ def test_paused_it_begins_no_other_problem_and_whoever_stops_watching_stops_it(s
     assert {row.state for row in rows_of(store, batch)} == {JobState.DONE, JobState.WAITING}
 
 
-@pytest.mark.parametrize(
-    ("other", "name"), [({"name": "another"}, "another"), ({"quantisation": "Q8_0"}, "small in Q8_0")]
-)
-def test_a_batch_is_not_gone_on_with_by_another_model_or_quantisation(store, other, name):
+def test_a_batch_is_not_gone_on_with_by_another_model_or_quantisation(store):
     batch = batch_of(store, 1)
     run_batch(store, batch, Pair(small_engine().with_card(quantisation="Q4_K_M")))
-    with pytest.raises(SettingsError, match=f"begun with the small model small in Q4_K_M, not {name}"):
-        run_batch(store, batch, Pair(small_engine().with_card(**other)))
+    for name, other in (("another", {"name": "another"}), ("small in Q8_0", {"quantisation": "Q8_0"})):
+        with pytest.raises(SettingsError, match=f"begun with the small model small in Q4_K_M, not {name}"):
+            run_batch(store, batch, Pair(small_engine().with_card(**other)))
     run_batch(store, batch, Pair(small_engine().with_card(quantisation="")))  # an older server does not say it
 
 
+@pytest.mark.slow
 def test_what_another_program_sets_meanwhile_is_kept_and_holds_from_then_on(store, tmp_path):
     batch = batch_of(store, 2)
     file = tmp_path / "model.gguf"
@@ -229,7 +253,7 @@ def test_what_another_program_sets_meanwhile_is_kept_and_holds_from_then_on(stor
     assert settings.how == Regex("no such words")
     assert settings.small
     assert settings.small.sha256
-    assert outcomes(store, batch, "small") == [Outcome.WRONG] * 2
+    assert outcomes(store, batch, "small") == [WRONG] * 2
 
 
 def test_arms_of_another_large_model_are_run_with_that_one_alone(store):
@@ -238,7 +262,7 @@ def test_arms_of_another_large_model_are_run_with_that_one_alone(store):
     run_batch(store, batch, Pair(large=big), models=OtherModels(large="big.gguf"))
     waiting = rows_of(store, batch, "small") + rows_of(store, batch, "large")
     assert {row.state for row in waiting} == {JobState.WAITING}
-    assert outcomes(store, batch, "large, big") == [Outcome.CORRECT] * 2
+    assert outcomes(store, batch, "large, big") == [CORRECT] * 2
     run_batch(store, batch)
     settings, (small, large) = BatchSettings.of(store.batches.open(batch)), (small_engine(), large_engine())
     assert (settings.small, settings.large) == (ModelSummary.of(small), ModelSummary.of(large))
@@ -260,3 +284,295 @@ def test_each_model_that_is_needed_and_on_this_machine_warms_up_before_the_first
     server, idle = small_engine(), large_engine().with_card(**here)
     run_batch(store, batch_of(store, 1), Pair(server, idle))
     assert (len(server.sessions), len(idle.sessions)) == (1, 0)
+
+
+# Whatever interrupts it, the results are those of an undisturbed batch
+
+
+def results(store, batch):
+    """The rows and their stored events by arm and position, times and machine load aside."""
+    found = {}
+    for row in store.batches.results(batch):
+        cost = row.cost.model_copy(update={"seconds": 0.0, "seconds_to_answer": None})
+        events = store.runs.trace(row.run).events
+        timeless = row._replace(job=0, run="", cost=cost, conditions=None, started=None, ended=None)
+        found[row.arm, row.position] = timeless, [replace(event, at=0.0) for event in events]
+    return found
+
+
+@pytest.fixture
+def undisturbed(store, grader):
+    batch = DisturbedBatch(store, grader)
+    batch.run_to_the_end()
+    return batch.id
+
+
+class Disturbance(NamedTuple):
+    kind: str
+    after: int
+    """Tokens of all texts before it; of "close" events of the runner, of "kill" events of the text that is left."""
+
+
+WHILE_WRITING = ("stop", "finish", "pause", "fail")
+OTHERS = ("close", "kill", "add arm", "regrade", "grade otherwise")
+DISTURBANCES = st.one_of(
+    st.builds(Disturbance, st.sampled_from(WHILE_WRITING), st.integers(0, 600)),
+    st.builds(Disturbance, st.sampled_from(OTHERS), st.integers(0, 30)),
+)
+
+
+def disturb(runner, kind):
+    match kind:
+        case "stop":
+            runner.stop()
+        case "finish":
+            runner.finish()
+        case "pause" if runner.under_way:  # the end of this answer resumes it
+            runner.pause()
+        case "fail":
+            raise EngineLost("The model's process ended.", "Open it again.")
+
+
+class DisturbedBatch:
+    """A batch in which things happen."""
+
+    def __init__(self, store, grader):
+        self.store, self.grader = store, grader
+        short = settings_of(Never.Settings(), seed=1).model_copy(update={"max_tokens": 60})
+        self.arms = arms_of(("small", "baton", "random", "every-step"), short)
+        self.id = create_batch(store, "b", problems(2), self.arms[:3])
+
+    def take(self, disturbance, undisturbed):
+        match disturbance.kind:
+            case "kill":
+                self._leave_a_killed_text(disturbance.after, undisturbed)
+            case "add arm":
+                add_arms(self.store, self.id, self.arms)
+            case "regrade":
+                list(regrade(self.store, self.id, self.grader))
+            case "grade otherwise":
+                list(regrade(self.store, self.id, self.grader, How.EXACT))
+            case _:
+                self.run(disturbance)
+
+    def run_to_the_end(self):
+        add_arms(self.store, self.id, self.arms)
+        self.run(Disturbance("nothing", 0))
+        list(regrade(self.store, self.id, self.grader, How.AUTO))
+
+    def run(self, disturbance):
+        small, large = World(5, tagged=True, drawn=True).engines
+        runner = Runner(self.store, self.id, Pair(small, large), self.grader, parallel=2, retry=True)
+
+        def happen(_):
+            if small.written + large.written == disturbance.after:
+                disturb(runner, disturbance.kind)
+
+        small.before_token = large.before_token = happen
+        ended, counts = self._results_of_jobs(), BatchProgress(self.store.batches.totals(self.id), 2)
+        with closing(runner.run()) as events:
+            for number, event in enumerate(events):
+                match event:
+                    case JobEnded(row):
+                        ended[row.job] += 1
+                        counts.ended(row)
+                        runner.resume()
+                    case JobRetried(row):
+                        ended[row.job] -= 1
+                        counts.retried(row)
+                    case JobStarted(job):
+                        assert not ended[job.id], "it has a result"
+                if disturbance == ("close", number):
+                    return
+        assert +ended == self._results_of_jobs(), "one of each"
+        read = BatchProgress(self.store.batches.totals(self.id), 2)
+        assert counts.total[:-1] == read.total[:-1]
+        assert counts.seconds_left() == pytest.approx(read.seconds_left())
+        for arm in self.arms:
+            for retry in (False, True):
+                assert counts.to_run(arm.name, retry) == read.to_run(arm.name, retry)
+
+    def _results_of_jobs(self):
+        return Counter(row.job for row in self.store.batches.results(self.id) if row.state is JobState.DONE)
+
+    def _leave_a_killed_text(self, length, undisturbed):
+        for job in claim(self.store, self.id):
+            recorder = self.store.runs.record(job.run, anew=True)
+            recorder.record(undisturbed[job.arm, job.position][1][:length])
+            recorder.finish().result()
+            killed = "UPDATE jobs SET owner = '999999999@then' WHERE id = ?"
+            self.store.batches._database.execute(killed, job.id).result()
+
+
+@pytest.mark.slow
+@pytest.mark.scaled
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(DISTURBANCES, max_size=5))
+def test_whatever_happens_a_batch_ends_as_an_undisturbed_one(store, grader, undisturbed, disturbances):
+    batch, expected = DisturbedBatch(store, grader), results(store, undisturbed)
+    for disturbance in disturbances:
+        batch.take(disturbance, expected)
+    batch.run_to_the_end()
+    assert results(store, batch.id) == expected
+
+
+def test_a_text_that_was_complete_is_only_graded(store):
+    undisturbed, killed = (batch_of(store, 1) for _ in range(2))
+    run_batch(store, undisturbed)
+    (done,) = rows_of(store, undisturbed)
+    (job,) = claim(store, killed)
+    recorder = store.runs.record(job.run)
+    recorder.record(store.runs.trace(done.run).events)
+    recorder.finish().result()
+    store.batches.give_back(job)
+    silent = ScriptedEngine()
+    run_batch(store, killed, Pair(silent))
+    (graded,) = rows_of(store, killed)
+    assert (graded.answer, graded.verdict, graded.cost) == (done.answer, done.verdict, done.cost)
+    assert silent.sessions == []
+
+
+@pytest.mark.parametrize(
+    ("calls", "ended", "stopped"), [((Runner.pause, Runner.finish), 2, 0), ((Runner.finish, Runner.stop), 0, 2)]
+)
+def test_told_to_finish_it_completes_what_is_under_way_unless_it_is_stopped(store, grader, calls, ended, stopped):
+    """Nine answers, two at once, each pair of which meets at its second token."""
+    batch = batch_of(store, 9)
+
+    def act():
+        for call in calls:
+            call(runner)
+
+    meeting = threading.Barrier(2, act, PATIENCE)
+
+    def meet(body):
+        if body == "First":
+            meeting.wait()
+
+    runner = Runner(store, batch, Pair(small_engine(before_token=meet)), grader, parallel=2)
+    events = list(runner.run())
+    assert Finishing(2) in events
+    kinds = Counter(map(type, events))
+    assert (kinds[JobEnded], kinds[JobStopped]) == (ended, stopped)
+    states = [row.state for row in rows_of(store, batch)]
+    assert states == [JobState.DONE] * ended + [JobState.WAITING] * (9 - ended)
+    assert (runner.ending, runner.under_way) == (True, 0)
+
+
+def test_told_to_finish_where_nothing_is_under_way_it_stops(store, grader):
+    runner = Runner(store, batch_of(store, 2, "baton", "random"), counting_pair(), grader)
+    happenings = runner.run()
+    assert isinstance(next(happenings), Calibrated)
+    runner.finish()
+    assert list(happenings) == []
+
+
+# Grading again runs nothing and writes nothing anew
+
+
+def answered(store, expected="1/2", fault=None):
+    """A batch of two problems; both are answered with 0.50, or the first ends in an error."""
+    found = [Problem(f"p{n}", "How fast?", expected, {}, n) for n in range(2)]
+    batch = create_batch(store, "speeds", found, arms_of(["small"], RunSettings()))
+    text = "</think>The speed is 0.50 m/s, so \\boxed{0.50}."
+    engine = ScriptedEngine(continue_with=lambda _, body: text.removeprefix(body), faults=[fault] if fault else [])
+    run_batch(store, batch, Pair(engine), parallel=1)
+    return batch
+
+
+@pytest.mark.slow
+def test_every_way_to_grade_gives_its_verdicts_which_stay_and_hold_for_what_is_run_later(store, grader):
+    batch = answered(store)
+    for how, outcome in (
+        *((How.NUMERIC, CORRECT), (How.EXACT, WRONG), (How.AUTO, CORRECT), (How.CHOICE, UNSCORED)),
+        *((Regex("speed is {expected}"), WRONG), (Regex(" m/s"), CORRECT)),
+    ):
+        yielded = [row.verdict.outcome if row.verdict else None for row, _ in regrade(store, batch, grader, how)]
+        assert yielded == outcomes(store, batch) == [outcome] * 2
+    list(regrade(store, batch, grader))
+    add_arms(store, batch, arms_of(["large"], RunSettings()))
+    run_batch(store, batch, Pair(large=ScriptedEngine("</think>It is 3 km/s.")))
+    assert outcomes(store, batch) == [CORRECT] * 2 + [WRONG] * 2
+
+
+def test_answers_are_found_in_the_texts_by_the_grader_of_today(store, grader):
+    batch = answered(store, expected="0.5")
+    wrong = Verdict(WRONG, How.EXACT, "As an older version graded it.")
+    jobs = [row.job for row in rows_of(store, batch)]
+    store.batches.regrade(batch, {}, [(jobs[0], "", wrong), (jobs[1], "0.50", wrong)])
+    counts = RegradeCounts()
+    for graded in regrade(store, batch, grader):
+        counts.take(graded)
+    assert [row.answer for row in rows_of(store, batch)] == ["0.50"] * 2
+    assert outcomes(store, batch) == [CORRECT] * 2
+    assert (counts.answers, counts.found_otherwise, counts.graded_otherwise) == (2, 1, 2)
+    assert counts.summary == "2 answers were graded again: 1 were found differently, 2 have another verdict."
+
+
+def test_what_is_stopped_running_damaged_waiting_or_an_error_is_not_graded_again(store, path, grader):
+    batch = answered(store, fault=Fault(1, EngineLost("The model is gone.")))
+    add_arms(store, batch, arms_of(["large"], RunSettings()))
+    assert len(list(regrade(store, batch, grader, How.NUMERIC))) == 1
+    before = rows_of(store, batch)
+    assert [bool(row.error) for row in before] == [True, False, False, False]
+    assert Counter(row.state for row in before) == {JobState.DONE: 2, JobState.WAITING: 2}
+    graded = regrade(store, batch, grader, How.EXACT)
+    next(graded)
+    graded.close()
+    damage(path)
+    assert list(regrade(store, batch, grader)) == []
+    assert rows_of(store, batch) == before
+    assert BatchSettings.of(store.batches.open(batch)).grade is How.NUMERIC
+    store.batches.claim(batch)
+    with pytest.raises(SettingsError, match=r"“speeds” is running\. Wait until it is done, or stop it"):
+        list(regrade(store, batch, grader, How.EXACT))
+    odd = store.batches.create("odd", {"parallel": "many"}, [], [])
+    with pytest.raises(SettingsError, match="cannot be read"):
+        BatchSettings.of(store.batches.open(odd))
+
+
+# The time that it takes
+
+
+def totals(arm="small", waiting=0, answers=0, seconds=0.0, failed=0):
+    """An arm whose answers are all right, and took so many seconds together."""
+    done = answers + failed
+    return ArmTotals(arm, done + waiting, done, answers, 0, failed, seconds)
+
+
+@pytest.mark.parametrize(
+    ("arms", "parallel", "seconds"),
+    [
+        ([totals(waiting=9, answers=2, seconds=9)], 1, None),
+        ([totals(waiting=1, answers=1, seconds=9)], 1, None),
+        ([totals(answers=2, seconds=9)], 1, 0),
+        ([totals(waiting=5, failed=5)], 1, None),
+        ([totals(waiting=10, answers=3, seconds=30)], 1, 100),
+        ([totals(waiting=10, answers=3, seconds=30)], 4, 25),
+        ([totals(answers=4, seconds=4), totals("large", waiting=3, answers=4, seconds=40)], 1, 30),
+        ([totals(waiting=1, answers=5, seconds=100)], 8, 20),
+    ],
+)
+def test_what_waits_takes_the_mean_time_of_its_arm_shared_by_the_problems_at_once(arms, parallel, seconds):
+    assert BatchProgress(arms, parallel).seconds_left() == (None if seconds is None else pytest.approx(seconds))
+
+
+def test_a_time_is_told_as_exactly_as_it_is_known():
+    seconds = (None, 0, 59, 60, 21 * 60 + 10, 3600, 2 * 3600 + 13 * 60)
+    assert list(map(time_left, seconds)) == [
+        *("time not known yet", "done", "under a minute left", "1 min left", "21 min left"),
+        *("1 h 0 min left", "2 h 10 min left"),
+    ]
+
+
+def test_the_time_taken_counts_answers_written_at_once_once_and_leaves_out_pauses():
+    start = datetime(2026, 11, 29, tzinfo=UTC)
+    rows = [
+        ResultRow(job, "", "small", job, 0, JobState.DONE, "", None, "", None, RunCost())._replace(
+            started=start + timedelta(seconds=began), ended=start + timedelta(seconds=ended)
+        )
+        for job, (began, ended) in enumerate([(0, 10), (2, 4), (8, 12), (100, 105)])
+    ]
+    assert time_taken(rows) == 17
+    assert time_taken([]) == 0
+    assert time_taken([rows[0]._replace(ended=None)]) == 0

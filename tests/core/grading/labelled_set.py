@@ -7,9 +7,9 @@ expected answers are those of MATH-500.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
@@ -39,61 +39,12 @@ def read_cases(part: str) -> list[Case]:
     return [Case.model_validate_json(line) for line in lines]
 
 
-@dataclass(frozen=True)
-class Graded:
+class Graded(NamedTuple):
     """A case, the answer that was found in its text, and the grader's outcome."""
 
     case: Case
     answer: str | None
     outcome: Outcome
-
-    @property
-    def false_right(self) -> bool:
-        return self.outcome is Outcome.CORRECT and self.case.outcome is not Outcome.CORRECT
-
-    @property
-    def false_wrong(self) -> bool:
-        """Graded wrong though a person says right, or says that it cannot be scored."""
-        return self.outcome is Outcome.WRONG and self.case.outcome is not Outcome.WRONG
-
-    @property
-    def unscored(self) -> bool:
-        """Left unscored though a person can tell."""
-        return self.outcome is Outcome.UNSCORED and self.case.outcome is not Outcome.UNSCORED
-
-    @property
-    def missed(self) -> bool:
-        """No answer was found where a person sees one. Cases of the kind `none` have none."""
-        return self.answer is None and self.case.kind != "none"
-
-
-@dataclass(frozen=True)
-class Figures:
-    """How far a grader agrees with the labels. Each share is of the cases in which that mistake is possible."""
-
-    cases: int
-    false_right: float
-    """Of the cases that are labelled wrong or unscored."""
-    false_wrong: float
-    """Of the cases that are labelled right or unscored."""
-    unscored: float
-    """Of the cases that are labelled right or wrong."""
-    missed: int
-    """Texts in which no answer was found though there is one."""
-
-
-def figures_of(graded: Sequence[Graded]) -> Figures:
-    def share(mistakes: Callable[[Graded], bool], *labels: Outcome) -> float:
-        possible = [each for each in graded if each.case.outcome in labels]
-        return sum(map(mistakes, possible)) / max(1, len(possible))
-
-    return Figures(
-        len(graded),
-        share(lambda each: each.false_right, Outcome.WRONG, Outcome.UNSCORED),
-        share(lambda each: each.false_wrong, Outcome.CORRECT, Outcome.UNSCORED),
-        share(lambda each: each.unscored, Outcome.CORRECT, Outcome.WRONG),
-        sum(each.missed for each in graded),
-    )
 
 
 def graded_by_baton(cases: Sequence[Case], time_limit: float = TIME_LIMIT) -> Iterator[Graded]:

@@ -20,13 +20,11 @@ from baton_reasoning.core.thinking.trace import Trace
     ("text", "answer"),
     [
         (r"First \boxed{1}, no: \boxed{\frac{1}{2}}", r"\frac{1}{2}"),
-        (r"\boxed{\{1, 2\}}", r"\{1, 2\}"),
         (r"\boxed{\boxed{5}}", "5"),
         (r"\boxed{5} and then it broke off: \boxed{6", "5"),
         (r"\boxed{7} \boxed{ }", "7"),
         (r"\boxed 7", "7"),
         (r"The solutions are $\boxed{1}$ and $\boxed{-2}$.", "1, -2"),
-        (r"<think>\boxed{3}? no.</think>It is \boxed{4}.", "4"),
         ("The answer is 4. Wait. The answer is 6.", "6"),
         ("The answer is $18, because 9 eggs at $2 make $18.", "$18"),
         ("The answer is\n\\[\n\\frac{1}{2}.\n\\]", r"\frac{1}{2}"),
@@ -35,18 +33,13 @@ from baton_reasoning.core.thinking.trace import Trace
         ("#### 7 and so on. Let me double check: #### 8", "8"),
         # Where an answer ends in its sentence
         ("The answer is $18$, because 9 eggs at $2 make $18.", "18"),
-        (r"The answer is $x = 5$, since $2x = 10$.", "x = 5"),
         ("The answer is $1$ and $-2$.", "$1$ and $-2$"),
         ("The answer is 0.333...", "0.333..."),
         ("The answer is 18 🎉", "18"),
-        (r"The answer is \left(3, \frac{1}{2}\right).", r"\left(3, \frac{1}{2}\right)"),
         ("The answer is 18 (half of all the eggs).", "18"),
         ("Final answer: The curve is a hyperbola.", "The curve is a hyperbola"),
         ("The answer is 5! = 120.", "5! = 120"),
-        ("The answer is 0.333....", "0.333...."),
         # Without a mark
-        ("<think>9 * 2</think>\n\n**18**", "18"),
-        ("She sells nine.\n\n**$18**\n\nLet me know if anything is unclear!", "$18"),
         ("**Total:** 12 apples", "12 apples"),
         (r"So $m + n = 200 + 4 = 204$.", "204"),
         ("The primes are 2, 3, and 5.", "2, 3, and 5"),
@@ -62,17 +55,13 @@ from baton_reasoning.core.thinking.trace import Trace
         ("How many eggs? 18", "18"),
         # No answer
         ("I do not know.", None),
-        ("I am sorry, but I cannot say.", None),
         ("<think>So far we have 16 eggs", None),
-        ("   ", None),
         ("", None),
     ],
 )
-def test_the_answer_is_found(text, answer):
+def test_the_answer_is_found_and_without_a_mark_only_in_a_text_that_was_not_cut_off(text, answer):
+    """Texts of every kind are in the labelled set; these have what it does not."""
     assert extract_answer(text) == answer
-
-
-def test_a_text_that_was_cut_off_has_no_conclusion():
     assert extract_answer("So far we have 16 eggs", finished=False) is None
     assert extract_answer("The answer is 18, and", finished=False) == "18, and"
 
@@ -97,9 +86,7 @@ def test_a_text_that_never_ends_its_phrases_is_searched_once(text):
         (r"Hence \boxed{\text{B}}", "B"),
         ("The answer is (C).", "C"),
         ("Let us see.\n\nD", "D"),
-        ("</think>\n\nE)", "E"),
         ("Option A is wrong, and C is wrong too. Final: (B).", "B"),
-        ("**Final:** (B)", "B"),
         ("I pick B. Option C is wrong.", "B"),
         ("Initial: A. Final: B. So it is option C.", "C"),
         ("A is the nucleus.\n\nSo there are 27 of them, which is option C.", "C"),
@@ -121,7 +108,7 @@ def test_a_choice_is_looked_for_first_where_a_letter_is_expected(text, letter):
         ("18", False, "18"),
         ("She has 9 * 2 = <<9*2=18>>18.\n#### 18", False, "18"),
         (r"We add, so \boxed{\frac{3}{4}}.", True, r"\frac{3}{4}"),
-        ("42", True, "42"),
+        ("We add 1 and 1.\n\nThe answer is 2.", True, "2"),
         ("We add the numbers and find\nthat it is so.", True, None),
         ("x" * 61, True, None),
         ("x" * 61, False, "x" * 61),

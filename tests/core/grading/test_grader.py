@@ -31,10 +31,12 @@ SAME = {
     "42": ("$42$", r"\(42\)"),
     r"\text{Evelyn}": ("evelyn", "Evelyn is the fastest"),
     "xy": ("yx",),
+    "A, C": ("(C), (A)", "AC"),
     "x=5": ("5",),
     "5": ("x = 5",),
     # ratios, times of day and residues
     "2:3": ("2 to 3", r"\frac{2}{3}"),
+    "2:30": ("02:30",),
     "2:30 PM": ("14:30",),
     "14:30": ("2:30 p.m.",),
     "12:30 AM": ("00:30",),
@@ -55,6 +57,8 @@ OTHER = {
     "east": (r"\text{west}", "12"),
     "5": ("5.4", "5x", "x = 1, 2, y = 3", "5/0"),
     "x=5": ("y=5",),
+    "2x = 10": ("10",),
+    "A, C": ("CA", "A, A", "A, B"),
     "2:3": ("3:2",),
     "2:30 AM": ("14:30",),
     "2:30 PM": ("15:30", "14:31"),
@@ -64,7 +68,7 @@ OTHER = {
     "(0,1]": ("[0,1]", r"0 \le x \le 1", "x > 0"),
     "((1, 2), 3)": ("((1, 4), 3)", "(1, 3)"),
     r"\{1,2,3\}": (r"\{1,2,4\}", r"\{1, 2\}"),
-    "p - q": ("q - p",),
+    "p - q": ("q - p", "C"),
 }
 DOUBTFUL = {
     "B": ("12",),
@@ -73,6 +77,8 @@ DOUBTFUL = {
     "(1, 2)": (r"\{1, 2\}",),
     "1 m, 2 m": ("1 apple, 2 m",),
     "(1, (2, (3, (4, (5, (6, 7))))))": ("(1, (2, (3, (4, (5, (6, 8))))))",),
+    "2:3": ("4:6", "4 to 6"),
+    "1, 2:3": ("1, 4:6",),
     "no solution": ("The banana",),
     "Evelyn Smith": ("Smith",),
 }
@@ -83,6 +89,8 @@ NUMBERS = {
     "1/8": ("2^{-3}",),
     "2/125": ("1.6 x 10^-2",),
     "12": ("a dozen eggs",),
+    "2350": ("two thousand three hundred and fifty",),
+    "36 in^2": ("36 inches squared",),
     "1/6": (r"0.1\overline{6}", "0.1666...", "0.1(6)"),
     "3/2": ("1 hour 30 minutes",),
     "36": ("40 (base 9)",),
@@ -110,11 +118,6 @@ DOUBTFUL_NUMBERS = {
 }
 LETTERS = {"B": ("b", "B) 12", "B. Paris", r"\text{(B)}", "Option B", "**B**", r"\textbf{(B) } 7")}
 NO_LETTERS = {"B": ("A triangle", "Bach", "12", "The letter")}
-
-
-def pid_of(grader):
-    assert grader._child.pid is not None
-    return grader._child.pid
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +180,6 @@ def test_an_answer_in_a_box_in_bold_or_in_a_sentence_keeps_its_verdict(grader, c
         (How.AUTO, "5", None, WRONG),
         (How.AUTO, "5", "  ", WRONG),
         (How.AUTO, None, "5", UNSCORED),
-        (How.AUTO, "", "5", UNSCORED),
         (How.AUTO, "5", "5" * 10_000, UNSCORED),
         (How.EXACT, "0.5", r"\frac12", WRONG),
         (How.EXACT, r"\dfrac12", r"\frac{1}{2}", CORRECT),
@@ -253,40 +255,20 @@ def test_algebra_cannot_take_all_memory(grader):
     assert 0 < limit <= 4 * 2**30
 
 
-def test_a_child_that_was_killed_while_idle_costs_no_verdict_and_leaving_the_context_ends_it():
-    with Grader(PATIENCE) as grader:
-        assert grader.grade("x+1", "1+x").outcome is CORRECT
-        os.kill(pid_of(grader), signal.SIGTERM)
-        assert grader.grade("x+1", "1+x").outcome is CORRECT
-        pid = pid_of(grader)
-    assert grader._child.pid is None
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
-
-
-def test_a_child_that_dies_over_an_answer_leaves_it_unscored_and_is_started_again():
+def test_a_child_that_dies_over_an_answer_leaves_it_unscored_is_started_again_and_ends_with_the_grader():
     with Grader(PATIENCE) as grader, ThreadPoolExecutor() as pool:
         hanging = pool.submit(grader.grade, "x", "a" * 64 + "!", Regex(r"^(a+)+$"))
         while grader._child.pid is None:
             assert not hanging.done()
-        os.kill(pid_of(grader), signal.SIGTERM)
+        os.kill(grader._child.pid, signal.SIGTERM)
         lost = hanging.result()
         assert lost.outcome is UNSCORED
-        assert "ended" in lost.reason
+        assert "ended; it may have run out of memory" in lost.reason
         assert grader.grade("x+1", "1+x").outcome is CORRECT
-
-
-def test_a_machine_without_room_for_another_process_leaves_the_answer_unscored(monkeypatch):
-    def no_room(process):
-        raise BlockingIOError(11, "Resource temporarily unavailable")
-
-    with Grader(PATIENCE) as grader:
-        with monkeypatch.context() as patched:
-            patched.setattr("baton_reasoning.core.child_process.start_shielded", no_room)
-            verdict = grader.grade("x^2 - 1", "(x-1)(x+1)", How.MATH)
-            assert verdict.outcome is UNSCORED
-            assert "it may have run out of memory" in verdict.reason
-        assert grader.grade("x^2 - 1", "(x-1)(x+1)", How.MATH).outcome is CORRECT
+        pid = grader._child.pid
+    assert grader._child.pid is None
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 # Answers side by side: which say the same, and which are right
@@ -327,4 +309,4 @@ KNOWN = {
 def test_the_grader_agrees_with_people(part):
     graded = list(graded_by_baton(read_cases(part), PATIENCE))
     assert [(each.case.gold, each.outcome) for each in graded if each.outcome is not each.case.outcome] == KNOWN[part]
-    assert not [each for each in graded if each.missed]
+    assert not [each for each in graded if each.answer is None and each.case.kind != "none"]
