@@ -9,7 +9,8 @@ import pytest
 
 from baton_reasoning.core.store.store import Store
 from tests.core.store.made import a_run, save
-from tests.soak.checks import Kept, Reference, has_next_step
+from tests.soak.checks import Kept, Reference
+from tests.soak.report import has_next_step
 
 ALONE = Reference("one two three", ((0, "small"), (4, "large"), (8, "small")))
 
