@@ -13,10 +13,13 @@ import pytest
 
 from baton_reasoning.app.cli import main
 from baton_reasoning.app.terminal.command_line import LazyCommand
+from baton_reasoning.core.demo_pair import SMALL_MODEL
 from baton_reasoning.core.engines import open as open_module
 from baton_reasoning.core.engines.local.engine import LocalEngine
+from baton_reasoning.core.paths import Paths
+from tests.core.models.hub_server import running_hub
 
-Baton = Callable[..., CompletedProcess[str]]
+REPOSITORY = "tiny/demo-GGUF"
 DEMO = ("--small", "demo", "--large", "demo")
 """Names the demo pair, which then takes any problem."""
 MOST_KEPT = 4
@@ -93,6 +96,48 @@ def config(tmp_path, monkeypatch):
     file = tmp_path / "baton" / "config.toml"
     file.parent.mkdir()
     return file
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """A Hub with one model, whose quantisation need not be named."""
+    content = SMALL_MODEL.read_bytes()
+    with running_hub() as server:
+        server.files[REPOSITORY] = {"demo-Q4_K_M.gguf": content, "demo-Q8_0.gguf": content + b"\0"}
+        monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
+        yield server
+
+
+@pytest.fixture
+def paths(tmp_path, monkeypatch):
+    """The folders of a person who has nothing yet, in the process of the test."""
+    paths = Paths.under(tmp_path)
+    monkeypatch.setattr(Paths, "of_user", lambda: paths)
+    return paths
+
+
+@pytest.fixture
+def say(baton):
+    """The lines on standard output of a command that must end with this exit code."""
+
+    def say(*words: str, code: int = 0, **environment: str) -> list[str]:
+        said = baton(*words, **environment)
+        assert said.returncode == code, said.stderr
+        return said.stdout.splitlines()
+
+    return say
+
+
+@pytest.fixture
+def refused(baton):
+    """The sentence with which a command is refused."""
+
+    def refused(*words: str, code: int = 2, **environment: str) -> str:
+        said = baton(*words, **environment)
+        assert (said.returncode, said.stdout) == (code, "")
+        return said.stderr.splitlines()[-1]
+
+    return refused
 
 
 def commands_of(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:

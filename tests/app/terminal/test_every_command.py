@@ -29,16 +29,13 @@ from baton_reasoning.app.terminal.program import PROGRAM
 from baton_reasoning.app.terminal.program import baton as program
 from baton_reasoning.app.terminal.streams import ExitCode
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, SMALL_MODEL, DemoProblem
-from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.version import version
-from tests.app.terminal.conftest import commands_of
+from tests.app.terminal.conftest import REPOSITORY, commands_of
 from tests.core.models.hub_server import running_hub
-from tests.core.thinking.oracles.worlds import World
-from tests.fakes.world_server import world_server
+from tests.fakes.faulty_server import FaultyServer, stream
 from tests.patience import PATIENCE
 
 PROBLEM = DemoProblem(60_836)
-REPOSITORY = "tiny/demo-GGUF"
 FOLDERS = ("CONFIG", "DATA", "CACHE")
 
 
@@ -219,7 +216,7 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def services():
     """A Hub and a server."""
-    with running_hub() as hub, world_server(Author.LARGE, World, tagged=False) as server:
+    with running_hub() as hub, FaultyServer(stream()) as server:
         hub.files[REPOSITORY] = {"demo-Q4_K_M.gguf": SMALL_MODEL.read_bytes()}
         yield {"hub": hub.endpoint, "server": server.url, "repository": REPOSITORY}
 

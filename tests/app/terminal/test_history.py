@@ -20,7 +20,6 @@ from baton_reasoning.app.terminal.history import open_history
 from baton_reasoning.app.terminal.solve import recorded
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS, SMALL_MODEL, DemoProblem
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.store.runs import RunState
@@ -34,47 +33,15 @@ from tests.core.store.made import a_run, concluded
 from tests.fakes.full_disk import a_full_disk
 from tests.fakes.scripted import ScriptedEngine
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("paths")]
 
 PROBLEM = DemoProblem(60_836)
 READY = json.loads(READY_PROBLEMS.read_text(encoding="utf-8").splitlines()[0])["problem"]
 
 
-@pytest.fixture(autouse=True)
-def paths(tmp_path, monkeypatch):
-    paths = Paths.under(tmp_path)
-    monkeypatch.setattr(Paths, "of_user", lambda: paths)
-    return paths
-
-
-@pytest.fixture
-def say(baton):
-    """The lines on standard output of a command that must end with this exit code."""
-
-    def say(*words: str, code: int = 0) -> list[str]:
-        said = baton(*words)
-        assert said.returncode == code, said.stderr
-        return said.stdout.splitlines()
-
-    return say
-
-
 @pytest.fixture
 def listed(say):
     return lambda: [json.loads(line) for line in say("history", "list", "--json")]
-
-
-@pytest.fixture
-def refused(baton):
-    """The sentence with which a command is refused."""
-
-    def refused(*words: str) -> str:
-        said = baton(*words)
-        (sentence,) = said.stderr.splitlines()
-        assert said.returncode == 2
-        return sentence
-
-    return refused
 
 
 def test_an_answer_is_listed_shown_found_and_exported(paths, tmp_path, baton, say, listed, refused):
@@ -123,7 +90,7 @@ def test_an_answer_that_cannot_be_kept_is_printed_and_said_to_be_missing(paths, 
     assert "othing is lost" not in done.stderr
 
 
-def test_a_disk_that_fills_while_an_answer_is_written_is_said(paths, capsys):
+def test_a_disk_that_fills_while_an_answer_is_written_is_said(capsys):
     with ExitStack() as disk, recorded("What is 2 + 2?", RunSettings(), is_kept=True) as recording:
         disk.enter_context(a_full_disk())
         assert len(list(recording.of(a_run(steps=400)))) == len(a_run(steps=400))
@@ -133,14 +100,10 @@ def test_a_disk_that_fills_while_an_answer_is_written_is_said(paths, capsys):
     assert "othing is lost" not in said
 
 
-def put(paths: Paths, *ids: str) -> None:
+def test_entries_are_deleted_after_a_yes(paths, tmp_path, baton, say, listed, refused, monkeypatch):
     with Store.open(paths.store) as store:
-        for id in ids:
+        for id in ("aa11", "aa22", "bb33"):
             store.conversations.put(id, StoredExchange(f"e{id}", None, f"How many {id}?")).result()
-
-
-def test_entries_are_deleted_after_a_yes(paths, baton, say, listed, refused, monkeypatch):
-    put(paths, "aa11", "aa22", "bb33")
     with a_full_disk():
         assert len(listed()) == 3, "the history can be read on a full disk"
     assert "several" in refused("history", "rm", "aa")
@@ -153,19 +116,12 @@ def test_entries_are_deleted_after_a_yes(paths, baton, say, listed, refused, mon
     assert (said.returncode, said.stdout, question in said.stderr) == (0, "", True)
     assert [entry["id"] for entry in listed()] == ["aa22"]
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
-    assert "Nobody can be asked here. Add --yes." in refused("history", "rm", "aa22")
-    say("history", "rm", "aa22", "--yes")
-    assert listed() == []
-
-
-def test_a_yes_that_is_set_for_downloads_deletes_nothing(paths, baton, say, listed, monkeypatch, tmp_path):
-    put(paths, "aa11")
-    monkeypatch.setattr(sys, "stdin", io.StringIO())
-    assert baton("history", "rm", "aa11", BATON_YES="1").returncode == 2
-    assert [entry["id"] for entry in listed()] == ["aa11"]
+    set_for_downloads = {"BATON_YES": "1"}
+    assert "Nobody can be asked here. Add --yes." in refused("history", "rm", "aa22", **set_for_downloads)
     config = tmp_path / "config.toml"
     config.write_text("[history.rm]\nyes = true\n", encoding="utf-8")
-    say("--config", str(config), "history", "rm", "aa11")
+    say("--config", str(config), "history", "rm", "aa22")
+    assert listed() == []
 
 
 def test_a_batch_is_in_the_history_and_its_folder_names_it(tmp_path, say, listed, refused):
