@@ -26,8 +26,6 @@ from tests.servers.llama_server import LlamaServer, ServerOptions
 
 DISK_SIZE = "256m"
 CHUNK = 65_536
-DAMAGED = 8_192
-"""Bytes."""
 _MODEL = re.compile(r"/(small|large)\.gguf")
 
 
@@ -43,14 +41,13 @@ class Fault(Enum):
     SERVER_REFUSES = "server answers 401", 3
     DISK_FULL = "disk full", 3
     STORE_LOCKED = "store locked", 3
-    STORE_DAMAGED = "store damaged", 1
     PROGRAM_KILLED = "program killed with -9", 4
     PROGRAM_STOPPED = "program stopped or closed", 2
     FILE_REPLACED = "model file replaced by another", 2
 
 
 REMOTE_ONLY = frozenset({Fault.SERVER_KILLED, Fault.SERVER_GARBAGE, Fault.SERVER_REFUSES})
-ENDS_PROGRAM = frozenset({Fault.PROGRAM_KILLED, Fault.PROGRAM_STOPPED, Fault.STORE_DAMAGED})
+ENDS_PROGRAM = frozenset({Fault.PROGRAM_KILLED, Fault.PROGRAM_STOPPED})
 """After these the program is started again."""
 
 
@@ -173,17 +170,6 @@ def store_locked(store: Path) -> Iterator[None]:
         with contextlib.suppress(sqlite3.Error):
             connection.execute("BEGIN IMMEDIATE")
         yield
-
-
-def damage(store: Path, chance: random.Random) -> None:
-    """A stretch of random bytes somewhere in the file, or its end gone."""
-    size = store.stat().st_size
-    if chance.random() < 0.3:
-        os.truncate(store, size // 2 + 17)
-        return
-    with store.open("r+b") as file:
-        file.seek(chance.randrange(max(1, size - DAMAGED)))
-        file.write(chance.randbytes(DAMAGED))
 
 
 class UnreliableServer:

@@ -92,7 +92,7 @@ class Lane(ABC):
         self.is_remote = False
         self.fault = "no fault"
         """The fault that was brought about last."""
-        self.kept: Kept | None = None
+        self.kept = Kept(self.store)
         self._output: list[str] = []
         self._readers: list[threading.Thread] = []
         self._children: set[psutil.Process] = set()
@@ -144,7 +144,6 @@ class Lane(ABC):
             if not self._runs:
                 break
         self._end_program(is_asked=self.chance.random() < 0.5)
-        self._wait_for_end()
 
     @property
     def _runs(self) -> bool:
@@ -197,15 +196,11 @@ class Lane(ABC):
         return self.program.pid
 
     def _bring_about(self, fault: Fault) -> None:
-        if self.kept:
-            self.kept.look()
+        self.kept.look()
         self._children.update(faults.descendants(self._pid))
         if fault in ENDS_PROGRAM:
             began = time.monotonic()
             self._end_program(is_asked=fault is Fault.PROGRAM_STOPPED)
-            self._wait_for_end()
-            if fault is Fault.STORE_DAMAGED:
-                self._meet_damage()
             self.report.took(fault, time.monotonic() - began)
             return
         with self._caused(fault):
@@ -249,21 +244,19 @@ class Lane(ABC):
     # Its end ----------------------------------------------------------------------------------------------------
 
     def _end_program(self, is_asked: bool) -> None:
-        if not self._runs:
-            return
-        self._children.update(faults.descendants(self._pid))
-        if self.kept:
+        if self.program and self._runs:
+            self._children.update(faults.descendants(self._pid))
             self.kept.look()
-        if is_asked:
-            self.ask_to_end_program()
-            assert self.program
-            try:
-                self.program.wait(HANG)
-            except subprocess.TimeoutExpired:
-                self.program.send_signal(signal.SIGABRT)  # it says where each thread is
-                self.program.wait()
-                self.report.count(HANGS, 1, f"{self.name}: not stopped after {HANG:.0f} s\n{self._last_words()}")
-        self._kill_program()
+            if is_asked:
+                self.ask_to_end_program()
+                try:
+                    self.program.wait(HANG)
+                except subprocess.TimeoutExpired:
+                    self.program.send_signal(signal.SIGABRT)  # it says where each thread is
+                    self.program.wait()
+                    self.report.count(HANGS, 1, f"{self.name}: not stopped after {HANG:.0f} s\n{self._last_words()}")
+            self._kill_program()
+        self._wait_for_end()
 
     def _kill_program(self) -> None:
         if self.program and self._runs:
@@ -299,28 +292,6 @@ class Lane(ABC):
         self.program = None
         self.stopped()
 
-    def _meet_damage(self) -> None:
-        """Start once with a damaged store, then put the sound one back."""
-        files = [path for path in self.store.parent.iterdir() if path.name.startswith(self.store.name)]
-        safe = self.place.folder / "safe"
-        safe.mkdir()
-        for path in files:
-            shutil.copy2(path, safe)
-        faults.damage(self.store, self.chance)
-        kept, self.kept = self.kept, None
-        self._start_program()
-        end = time.monotonic() + PATIENCE
-        while self._runs and not faults.model_processes(self._pid) and time.monotonic() < end:
-            time.sleep(LOOK)
-        self._end_program(is_asked=False)
-        self._wait_for_end()
-        for path in self.store.parent.glob(f"{self.store.stem}*{self.store.suffix}*"):
-            path.unlink()
-        for path in safe.iterdir():
-            shutil.move(path, self.store.parent)
-        safe.rmdir()
-        self.kept = kept
-
     def _last_words(self) -> str:
         return "\n".join(self._output)
 
@@ -333,9 +304,9 @@ class BatchLane(Lane):
     """`baton batch`, resumed until each problem is answered; then the next batch, by turns here and on a server."""
 
     def __init__(self, soak: Soak, place: Workplace, server: UnreliableServer) -> None:
-        super().__init__("batch", soak, place, server)
         self._number = 0
         self._is_begun = False
+        super().__init__("batch", soak, place, server)
 
     @property
     def store(self) -> Path:
@@ -362,14 +333,13 @@ class BatchLane(Lane):
         self.program.send_signal(signal.SIGTERM)  # Ctrl+C would finish the answers under way first
 
     def stopped(self) -> None:
-        if self.kept:
-            self.kept.look()  # before a resume tries again what has failed
+        self.kept.look()  # before a resume tries again what has failed
         words = [line for line in self._output if line.startswith("baton: ") or "Traceback" in line]
         if "Traceback" in self._last_words():
             self.report.hear(self._last_words())
         elif words and self.code in (1, 2):  # it ended by itself, with the reason in its last line
             self.report.hear(words[-1].removeprefix("baton: "))
-        if self.kept and self._jobs_left() == 0:
+        if self._jobs_left() == 0:
             self._finish_batch()
 
     def end(self) -> None:
@@ -379,7 +349,7 @@ class BatchLane(Lane):
             self._start_program()
             self._wait_for_end()
         if self.soak.over.is_set():  # Ctrl+C: what is not written yet is not compared
-            if self.kept and self._jobs_left() is not None:
+            if self._jobs_left() is not None:
                 self.report.count(TOKENS, self.kept.lost_tokens(), str(self.store))
             return
         self.report.count(PROBLEMS, self._jobs_left() or 0, f"{self.store}: not finished by three undisturbed resumes")
@@ -399,13 +369,12 @@ class BatchLane(Lane):
             return None
 
     def _finish_batch(self) -> None:
-        assert self.kept
         self.report.count(TOKENS, self.kept.lost_tokens(), str(self.store))
         self.soak.comparison.check_batch(self.store)
         shutil.rmtree(self._folder)
         self._number += 1
         self.is_remote = self._number % 2 == 1
-        self._is_begun, self.kept = False, None
+        self._is_begun = False
 
 
 class ChatLane(Lane):
@@ -418,7 +387,6 @@ class ChatLane(Lane):
         self._problems.write_text(json.dumps([json.loads(line)["problem"] for line in lines]), encoding="utf-8")
         self._known: set[str] = set()
         self._compared: set[str] = set()
-        self.kept = Kept(self.store)
 
     @property
     def store(self) -> Path:
@@ -461,8 +429,6 @@ class ChatLane(Lane):
     def stopped(self) -> None:
         if "Traceback" in self._last_words():
             self.report.hear(self._last_words())
-        if self.kept is None:
-            return  # a start with a damaged store
         self.report.count(TOKENS, self.kept.lost_tokens(), str(self.store))
         self.kept = Kept(self.store)
         self.soak.comparison.check_chat(self.store, self._known, self._compared)
