@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,7 +80,7 @@ class Kept:
     def __init__(self, store: Path) -> None:
         self._store = store
         self._last = 0
-        self._seen: dict[int, tuple[str, int, int, bytes]] = {}
+        self._seen: dict[tuple[str, int], bytes] = {}
         self._anew: set[str] = set()
         """Runs of a batch that failed or were interrupted: their texts go when they are written anew."""
 
@@ -89,21 +88,18 @@ class Kept:
         with contextlib.suppress(sqlite3.Error), reading(self._store) as connection:
             written_anew = connection.execute("SELECT run FROM jobs WHERE error <> '' OR attempt > 1")
             self._anew.update(row["run"] for row in written_anew)
-            for row in connection.execute(
-                "SELECT rowid, run, sequence, events FROM event_chunks WHERE rowid > ?", (self._last,)
-            ):
+            for row in connection.execute("SELECT rowid, * FROM event_chunks WHERE rowid > ?", (self._last,)):
                 self._last = row["rowid"]
-                self._seen[self._last] = (row["run"], row["sequence"], zlib.crc32(row["events"]), row["events"])
+                self._seen[row["run"], row["sequence"]] = row["events"]
 
     def lost_tokens(self) -> int:
         """Of the chunks seen before that are gone or changed."""
         with reading(self._store) as connection:
-            rows = connection.execute("SELECT run, sequence, events FROM event_chunks")
-            there = {(row["run"], row["sequence"]): zlib.crc32(row["events"]) for row in rows}
+            there = {
+                (row["run"], row["sequence"]): row["events"] for row in connection.execute("SELECT * FROM event_chunks")
+            }
         lost = [
-            events
-            for run, sequence, code, events in self._seen.values()
-            if there.get((run, sequence)) != code and run not in self._anew
+            events for chunk, events in self._seen.items() if there.get(chunk) != events and chunk[0] not in self._anew
         ]
         self._seen.clear()
         return sum(isinstance(event, TokenWritten) for events in lost for event in unpack(events))

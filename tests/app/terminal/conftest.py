@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from subprocess import CompletedProcess
-from typing import Any, ClassVar, Self, cast
+from typing import ClassVar
 
 import click
 import pytest
@@ -33,16 +33,16 @@ class KeptEngine(LocalEngine):
 
     idle: ClassVar[list[KeptEngine]] = []
 
-    def __new__(cls, *opened_as: object, on_progress: object = None, **more: object) -> Self:  # noqa: ARG004
+    def __new__(cls, *opened_as, on_progress=None, **more):  # noqa: ARG004
         for kept in cls.idle:
             if kept.key == repr((opened_as, more)):
                 cls.idle.remove(kept)
                 if kept.process.alive:
-                    return cast(Self, kept)
+                    return kept
                 break
         return super().__new__(cls)
 
-    def __init__(self, *opened_as: Any, on_progress: Callable[[float], object] = lambda _: None, **more: Any) -> None:
+    def __init__(self, *opened_as, on_progress=lambda _: None, **more):
         if not hasattr(self, "key"):
             super().__init__(*opened_as, on_progress=on_progress, **more)
             self.key = repr((opened_as, more))
