@@ -152,8 +152,8 @@ def names(folder: BatchFolder) -> list[str]:
 
 def test_a_batch_that_cannot_be_graded_needs_to_be_confirmed_or_a_column(tmp_path, say, refused):
     file, out = written(tmp_path / "p.jsonl", '{"problem": "How many?", "gold": null}'), tmp_path / "out"
-    columns = "--column answer=NAME (there are problem, gold)"
-    advice = f"nothing can be graded. Name the column with {columns}, or add --grade none"
+    there_are = "--column answer=NAME (there are problem, gold)"
+    advice = f"nothing can be graded. Name the column with {there_are}, or add --grade none"
     assert advice in refused("batch", "run", file, "--out", str(out), "-q")
     assert not out.exists()
     shown = say("batch", "run", file, "--grade", "none", "--arm", "large", "-n", "4", *TWO, "--out", str(out))

@@ -31,7 +31,7 @@ def commands() -> Iterator[tuple[tuple[str, ...], dict[str, click.Option]]]:
 
 
 def test_a_command_has_few_options_by_the_names_that_file_and_environment_use():
-    shared = Counter()
+    shared: Counter[str] = Counter()
     for path, options in commands():
         assert len(options) <= MOST_OPTIONS
         for name, option in options.items():
