@@ -66,6 +66,7 @@ ROWS = {
             "x -q --small demo": "--small is given, and --large is not",
             "x -q --large demo": "--large is given, and --small is not",
             "x --cues /dev/zero": "larger than 256 MiB",
+            "x --policy keywords --preset luck": "has no preset 'luck'. Choose one of",
             "x --set n1=many": "n1 cannot be 'many'",
             "x --set nonsense=1": "names no setting",
             "x --set c=50": "above its ceiling c_most (30). Raise c_most to 50",

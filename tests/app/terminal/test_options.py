@@ -14,6 +14,7 @@ import pytest
 from baton_reasoning.app.terminal.command_line import SHARED
 from baton_reasoning.app.terminal.program import COMPLETION, PROGRAM
 from baton_reasoning.app.terminal.program import baton as program
+from baton_reasoning.core.demo_pair import BATCH_PROBLEMS
 from tests.app.terminal.conftest import commands_of
 
 MOST_OPTIONS = 25
@@ -96,8 +97,8 @@ def test_a_wrong_value_is_blamed_on_the_place_it_comes_from(config, refused, tmp
     solve = ("solve", "1 + 1?")
     assert "Invalid value for '--seed' / '-s': 'abc'" in refused(*solve, "--seed", "abc")
     assert "Invalid value for the variable BATON_SEED: 'abc'" in refused(*solve, BATON_SEED="abc")
-    a_path = {"BATON_LARGE": "my model.gguf"}
-    assert "my model.gguf cannot be read" in refused(*solve, "--small", "demo", **a_path)
+    batch = ("batch", "run", str(BATCH_PROBLEMS), "--small", "demo", "-o", str(tmp_path / "out"))
+    assert "my model.gguf cannot be read" in refused(*batch, BATON_LARGE="my model.gguf"), "spaces are of its name"
     config.write_text("max-tokens = 'abc'", encoding="utf-8")
     assert "Invalid value for 'max-tokens' in the configuration file: 'abc'" in refused(*solve)
 

@@ -18,7 +18,7 @@ from baton_reasoning.core.thinking.events import HandedOver
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import trace_from_lines
 from tests.app.terminal.conftest import DEMO, DEMO_MARKS, demo_marks
-from tests.fakes.faulty_server import FaultyServer, stream
+from tests.fakes.faulty_server import FaultyServer, error, stream
 from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
@@ -114,6 +114,12 @@ def test_drafts_are_turned_on_for_one_run_and_both_files_may_be_the_same_model(t
     assert trace.started.settings["seed"] == 3
 
 
+def test_a_preset_sets_the_policy_and_an_option_changes_it(traced):
+    started = traced("--policy", "keywords", "--preset", "paper", "--set", "c=2", "-n", "2").started
+    assert started
+    assert (started.settings["policy"]["c_most"], started.settings["policy"]["c"]) == (15, 2)
+
+
 def test_small_only_needs_no_large_model(say):
     models = ("--small", str(SMALL_MODEL), "--large", "nothing.gguf")
     steps = say("solve", PROBLEM.question, "--policy", "never", "--steps", *models)
@@ -172,6 +178,14 @@ def test_a_policy_that_a_server_cannot_serve_is_refused_with_what_would_help(com
     assert "cannot draft for" in sentence
     assert "a llama-server with a draft model" in sentence
     assert not server.completions
+
+
+def test_an_error_of_a_server_is_said(baton):
+    with FaultyServer(error(400, "\x1b]52;the context is full")) as server:
+        done = baton("solve", "x", "--large", server.url, "--small", server.url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "]52;the context is full" in done.stderr
+    assert "\x1b" not in done.stderr
 
 
 # The demo -------------------------------------------------------------------------------------------------------------
