@@ -4,7 +4,7 @@ import hashlib
 import random
 import re
 import zipfile
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import pytest
@@ -51,15 +51,13 @@ def right_value(number: str, how: str) -> str:
     return f"{step.value:05}"
 
 
-def test_what_is_learned_is_right_and_each_digit_that_is_copied_stands_at_one_distance():
-    """Slips are only read, and put right by a second look; copied are the number of a line, from the line before or
-    the question, a line that is looked at again, and the answer, twice."""
+def test_what_is_learned_is_right_and_slips_are_only_read_and_put_right():
     slips = 0
     for seed in range(200):
         spans = trace(random.Random(seed))
         text = text_of(spans)
-        starts = [sum(len(span.text) for span in spans[:number]) for number in range(len(spans))]
-        weights = {start: span.weight for start, span in zip(starts, spans, strict=True)}
+        starts = accumulate((len(span.text) for span in spans), initial=0)
+        weights = {start: span.weight for start, span in zip(starts, spans, strict=False)}
         lines = list(LINE.finditer(text))
         for line, following in pairwise(lines):
             if line[3] != right_value(line[1], line[2]):
@@ -72,18 +70,22 @@ def test_what_is_learned_is_right_and_each_digit_that_is_copied_stands_at_one_di
         assert text.startswith(f"{BEGIN}<|user|>If a number is even"), "as the chat template begins"
         assert f"{CLOSING}{problem.answer}.\n</think>" in text
         assert text.endswith(f"\\boxed{{{problem.answer}}}.<|end|>")
-        tokens = [decode([id]) for id in encode(text)]
-        thinking = tokens.index("<think>")
+    assert slips > 100
+
+
+def test_each_digit_that_is_copied_stands_at_one_distance():
+    """The number of a line, from the line before or the question, a line that is looked at again, and the answer."""
+    for seed in range(200):
+        tokens = [decode([id]) for id in encode(text_of_seed(seed))]
         copied: list[int] = []
-        for place, token in enumerate(tokens[thinking:], thinking):
-            if token in HOW:
+        for place in range(tokens.index("<think>"), len(tokens)):
+            if tokens[place] in HOW:
                 copied += range(place - 5, place)
-            elif token == " \\boxed{" or tokens[place - 1 : place + 1] == [" is", " "]:
+            elif tokens[place] == " \\boxed{" or tokens[place - 1 : place + 1] == [" is", " "]:
                 copied += range(place + 1, place + 6)
         assert len(copied) >= 5 * STEPS + 10
         # The digit that comes next is COPY_DISTANCE back from the token that is read last.
         assert all(tokens[place] == tokens[place - 1 - COPY_DISTANCE] for place in copied)
-    assert slips > 100
 
 
 def test_only_second_looks_and_the_end_have_cues():

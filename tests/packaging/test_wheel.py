@@ -1,5 +1,6 @@
 """The distributions: the source builds, and what is installed works beside others, and can be extended."""
 
+import json
 import shutil
 import site
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from baton_reasoning.core.demo_pair import held_out_problems
 from baton_reasoning.core.version import version
 
 pytestmark = pytest.mark.slow
@@ -29,6 +31,16 @@ name = "baton"
 version = "1.0.2"
 [tool.setuptools]
 packages = ["baton", "core"]
+"""
+
+
+FORM = """
+from PySide6.QtWidgets import QApplication
+from baton_reasoning.app.toolkit.forms.form import SettingsForm
+from baton_reasoning.core.run import RunSettings
+application = QApplication([])
+form = SettingsForm(RunSettings(policy="periodic"), RunSettings())
+print(form.editor("policy", "every").accessibleName())
 """
 
 
@@ -93,10 +105,15 @@ def test_uninstalling_leaves_another_baton(installed, tmp_path):
     assert "of another project" in output(tmp_path, command(mine, "python"), "-c", "import baton; print(baton.WHOSE)")
 
 
-def test_a_policy_in_a_package_is_run_and_tested(installed, tmp_path):
+def test_a_policy_in_a_package_is_run_and_tested_and_has_its_fields_in_the_form(installed, tmp_path):
     """By the command, and by the package's own tests, which import Baton like any library."""
-    solved = output(tmp_path, command(installed, "baton"), "policies")
-    assert {"periodic", "mentor"} <= {line.split(" ")[0] for line in solved.splitlines() if line}
+    demo = ("--small", "demo", "--large", "demo")
+    problem = next(held_out_problems(1)).question
+    solve = ("solve", problem, *demo, "--policy", "periodic", "--set", "every=2", "--json")
+    lines = [json.loads(line) for line in output(tmp_path, command(installed, "baton"), *solve).splitlines()]
+    assert lines[0]["settings"]["policy"] == {"policy": "periodic", "every": 2, "step_cap": 512}
+    assert "periodic" in {line["reason"] for line in lines if line["event"] == "takeover_started"}
+    assert output(tmp_path, command(installed, "python"), "-c", FORM) == "Every n-th step\n"
     tests = installed.parent / "examples" / "test_examples.py"
     shutil.copy(tests, tmp_path)
     told = output(tmp_path, command(installed, "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", tests.name)

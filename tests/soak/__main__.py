@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shlex
 import signal
@@ -14,14 +13,10 @@ import time
 from pathlib import Path
 
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL
-from baton_reasoning.core.store.event_chunks import unpack
-from baton_reasoning.core.thinking.trace import Trace
-from tests.soak.checks import Reference, reading
-from tests.soak.faults import Workplace
-from tests.soak.lanes import BatchLane, ChatLane, Lane, Soak
+from tests.soak.checks import Comparison, Reference, problems_of, reading, trace_of
+from tests.soak.faults import UnreliableServer, Workplace
+from tests.soak.lanes import BATCH_OPTIONS, CONTEXT, BatchLane, ChatLane, Lane, Soak
 from tests.soak.report import Report, show
-from tests.soak.server import UnreliableServer
-from tests.soak.setting import BATCH_OPTIONS, CONTEXT
 
 PAGE = Path(__file__).parents[2] / "docs" / "measurements.md"
 PROBLEMS = 120
@@ -33,28 +28,27 @@ def main() -> int:
     report = Report(options.faults, options.seed)
     with tempfile.TemporaryDirectory(prefix="baton-soak-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
+        problems = folder / "problems.jsonl"
         lines = BATCH_PROBLEMS.read_text(encoding="utf-8").splitlines()[:PROBLEMS]
-        problems = [json.loads(line)["problem"] for line in lines]
-        (folder / "problems.jsonl").write_text("\n".join(lines), encoding="utf-8")
-        (folder / "problems.json").write_text(json.dumps(problems), encoding="utf-8")
+        problems.write_text("\n".join(lines), encoding="utf-8")
         show("answers without faults, to compare with…")
-        references = undisturbed(folder)
+        comparison = Comparison(report, undisturbed(folder, problems))
         report.began = time.monotonic()
-        soak = Soak(report, report.began + options.minutes * 60, problems, references)
+        soak = Soak(comparison, problems, report.began + options.minutes * 60)
         with UnreliableServer(LARGE_MODEL, options.seed) as first, UnreliableServer(LARGE_MODEL, options.seed) as other:
             lanes: list[Lane] = []
             if "batch" in options.lanes:
-                lanes.append(BatchLane(soak, Workplace(folder / "batch", MODELS), first, folder / "problems.jsonl"))
+                lanes.append(BatchLane(soak, Workplace(folder / "batch", MODELS), first))
             if "chat" in options.lanes:
-                lanes.append(ChatLane(soak, Workplace(folder / "chat", MODELS), other, folder / "problems.json"))
-            if not all(lane.place.can_fill_disk for lane in lanes):
-                report.skipped.append("Disk full: left out, since mounting a tmpfs needs root.")
+                lanes.append(ChatLane(soak, Workplace(folder / "chat", MODELS), other))
             run(lanes, soak)
     command = f"python -m tests.soak {shlex.join(sys.argv[1:])}"
-    print(report.markdown(command))
+    has_disks = all(lane.place.can_fill_disk for lane in lanes)
+    table = report.markdown(command, "" if has_disks else " No disk was filled: mounting a tmpfs needs root.")
+    print(table)
     if options.write:
-        report.write_into(PAGE, command)
-    return 0 if report.passed else 1
+        report.write_into(PAGE, table)
+    return 1 if any(report.counts.values()) else 0
 
 
 def parsed() -> argparse.Namespace:
@@ -88,32 +82,22 @@ def run(lanes: list[Lane], soak: Soak) -> None:
         lane.thread.join()
 
 
-def undisturbed(folder: Path) -> dict[str, Reference]:
+def undisturbed(folder: Path, problems: Path) -> dict[str, Reference]:
     """The answers to all problems, by problem."""
     out = folder / "undisturbed"
     models = ["--small", str(SMALL_MODEL), "--large", str(LARGE_MODEL), "--threads", "1", *CONTEXT]
-    words = ["batch", "run", str(folder / "problems.jsonl"), "--out", str(out), "--no-history", "--parallel", "3"]
-    environment = {**os.environ, "XDG_CONFIG_HOME": str(folder / "home"), "XDG_DATA_HOME": str(folder / "home")}
+    words = ["batch", "run", str(problems), "--out", str(out), "--no-history", "--parallel", "3"]
     subprocess.run(
-        [sys.executable, "-m", "tests.soak.program", *words, *BATCH_OPTIONS, *models],
-        env=environment,
+        [sys.executable, "-m", "baton_reasoning", *words, *BATCH_OPTIONS, *models],
+        env={**os.environ, "XDG_CONFIG_HOME": str(folder / "home"), "XDG_DATA_HOME": str(folder / "home")},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         check=True,
     )
-    found = {}
     with reading(out / "batch.sqlite") as connection:
-        rows = connection.execute(
-            """SELECT jobs.run AS run, problem_json FROM jobs JOIN (SELECT batch, position, problem AS problem_json
-                FROM batch_problems) AS p ON p.batch = jobs.batch AND p.position = jobs.problem"""
-        ).fetchall()
-        for row in rows:
-            chunks = connection.execute(
-                "SELECT events FROM event_chunks WHERE run = ? ORDER BY sequence", (row["run"],)
-            )
-            trace = Trace.of(event for chunk in chunks for event in unpack(chunk["events"]))
-            found[json.loads(row["problem_json"])["text"]] = Reference.of(trace)
-    return found
+        texts = problems_of(connection)
+        jobs = connection.execute("SELECT problem, run FROM jobs").fetchall()
+        return {texts[row["problem"]]: Reference.of(trace_of(connection, row["run"])) for row in jobs}
 
 
 if __name__ == "__main__":

@@ -3,94 +3,75 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import re
 import resource
+import select
 import shutil
+import socket
 import sqlite3
 import subprocess
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 
 import psutil
 
-from tests.soak.server import Mode, UnreliableServer
+from tests.servers.llama_server import LlamaServer, ServerOptions
 
 DISK_SIZE = "256m"
-DAYS = 86_400.0
+CHUNK = 65_536
 _MODEL = re.compile(r"/(small|large)\.gguf")
 
 
 class Fault(Enum):
-    MODEL_KILLED = "model's process killed"
-    MODEL_HUNG = "model's process hung"
-    OUT_OF_MEMORY = "model's process out of memory"
-    HELPER_KILLED = "grader or template process killed"
-    SERVER_KILLED = "server killed"
-    SERVER_SLOW = "server slow"
-    SERVER_GARBAGE = "server sends garbage"
-    SERVER_REFUSES = "server answers 401"
-    DISK_FULL = "disk full"
-    STORE_LOCKED = "store locked"
-    STORE_DAMAGED = "store damaged"
-    PROGRAM_KILLED = "program killed with -9"
-    PROGRAM_STOPPED = "program stopped or closed"
-    CLOCK_MOVED = "clock moved"
-    FILE_SWAPPED = "model file replaced by another"
-    FILE_OVERWRITTEN = "model file overwritten in place"
-    FILE_TRUNCATED = "model file truncated in place"
+    """Its name in the report, and how often it is drawn."""
+
+    MODEL_KILLED = "model's process killed", 6
+    MODEL_HUNG = "model's process hung", 1
+    OUT_OF_MEMORY = "model's process out of memory", 3
+    HELPER_KILLED = "grader or template process killed", 3
+    SERVER_KILLED = "server killed", 2
+    SERVER_GARBAGE = "server sends garbage", 3
+    SERVER_REFUSES = "server answers 401", 3
+    DISK_FULL = "disk full", 3
+    STORE_LOCKED = "store locked", 3
+    PROGRAM_KILLED = "program killed with -9", 4
+    PROGRAM_STOPPED = "program stopped or closed", 2
+    FILE_REPLACED = "model file replaced by another", 2
 
 
-LOCAL_ONLY = frozenset({Fault.FILE_SWAPPED, Fault.FILE_OVERWRITTEN, Fault.FILE_TRUNCATED})
-REMOTE_ONLY = frozenset({Fault.SERVER_KILLED, Fault.SERVER_SLOW, Fault.SERVER_GARBAGE, Fault.SERVER_REFUSES})
-ENDS_PROGRAM = frozenset({Fault.PROGRAM_KILLED, Fault.PROGRAM_STOPPED, Fault.STORE_DAMAGED})
+REMOTE_ONLY = frozenset({Fault.SERVER_KILLED, Fault.SERVER_GARBAGE, Fault.SERVER_REFUSES})
+ENDS_PROGRAM = frozenset({Fault.PROGRAM_KILLED, Fault.PROGRAM_STOPPED})
 """After these the program is started again."""
-WEIGHTS = {
-    Fault.MODEL_KILLED: 6,
-    Fault.MODEL_HUNG: 1,
-    Fault.OUT_OF_MEMORY: 3,
-    Fault.HELPER_KILLED: 3,
-    Fault.SERVER_KILLED: 2,
-    Fault.SERVER_SLOW: 3,
-    Fault.SERVER_GARBAGE: 3,
-    Fault.SERVER_REFUSES: 3,
-    Fault.DISK_FULL: 3,
-    Fault.STORE_LOCKED: 3,
-    Fault.STORE_DAMAGED: 1,
-    Fault.PROGRAM_KILLED: 4,
-    Fault.PROGRAM_STOPPED: 2,
-    Fault.CLOCK_MOVED: 3,
-    Fault.FILE_SWAPPED: 1,
-    Fault.FILE_OVERWRITTEN: 1,
-    Fault.FILE_TRUNCATED: 1,
-}
-CLOCK_STEPS = (-730 * DAYS, -1 * DAYS, -3_600.0, 3_600.0, 1 * DAYS, 29 * DAYS)
-"""Below the 30 days after which deleted conversations are removed, which is no loss but a promise."""
 
 
 def draw(chance: random.Random, is_remote: bool, can_fill_disk: bool) -> Fault:
-    leaves_out = (LOCAL_ONLY if is_remote else REMOTE_ONLY) | (frozenset() if can_fill_disk else {Fault.DISK_FULL})
-    faults = [fault for fault in Fault if fault not in leaves_out]
-    return chance.choices(faults, [WEIGHTS[fault] for fault in faults])[0]
+    left_out = {Fault.FILE_REPLACED} if is_remote else set(REMOTE_ONLY)
+    if not can_fill_disk:
+        left_out.add(Fault.DISK_FULL)
+    faults = [fault for fault in Fault if fault not in left_out]
+    return chance.choices(faults, [fault.value[1] for fault in faults])[0]
 
 
 class Workplace:
-    """A lane's folder: copies of the models, a clock, a folder for temporary files, and a disk that can be filled."""
+    """A lane's folder: copies of the models, a folder for temporary files, and a disk that can be filled."""
 
     def __init__(self, folder: Path, models: dict[str, Path]) -> None:
         self.folder = folder
         self.models = folder / "models"
         self.disk = folder / "disk"
         self.temporary = folder / "tmp"
-        self.clock = folder / "clock"
         for each in (self.models, self.disk, self.temporary):
             each.mkdir(parents=True)
         self._originals = models
         for name in models:
-            self.restore_model(name)
-        self.set_clock(0)
+            self._put_model(name, name)
         mounted = subprocess.run(
             ["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE}", "soak", str(self.disk)],
             capture_output=True,
@@ -102,24 +83,37 @@ class Workplace:
     def model(self, name: str) -> Path:
         return self.models / f"{name}.gguf"
 
-    def restore_model(self, name: str) -> None:
+    def _put_model(self, original: str, name: str) -> None:
         """As a person would: a copy beside it, which then takes its name."""
         copy = self.models / f"{name}.copy"
-        shutil.copyfile(self._originals[name], copy)
+        shutil.copyfile(self._originals[original], copy)
         copy.rename(self.model(name))
 
-    def set_clock(self, seconds: float) -> None:
-        copy = self.clock.with_suffix(".new")
-        copy.write_text(str(seconds), encoding="ascii")
-        copy.rename(self.clock)
+    @contextlib.contextmanager
+    def with_another_model(self, name: str) -> Iterator[None]:
+        self._put_model("large" if name == "small" else "small", name)
+        try:
+            yield
+        finally:
+            self._put_model(name, name)
+
+    @contextlib.contextmanager
+    def with_full_disk(self) -> Iterator[None]:
+        filler = self.disk / "filler"
+        with filler.open("wb", buffering=0) as file:
+            for size in (2**20, 2**12):
+                with contextlib.suppress(OSError):
+                    while True:
+                        file.write(bytes(size))
+        try:
+            yield
+        finally:
+            filler.unlink()
 
     def environment(self) -> dict[str, str]:
         folders = {f"XDG_{kind}_HOME": str(self.disk / "home") for kind in ("DATA", "CONFIG", "CACHE", "STATE")}
-        places = {"TMPDIR": str(self.temporary), "BATON_SOAK_CLOCK": str(self.clock), "QT_QPA_PLATFORM": "offscreen"}
-        return {**os.environ, **folders, **places}
-
-    def temporary_files(self) -> list[str]:
-        return sorted(path.name for path in self.temporary.iterdir())
+        own = {"TMPDIR": str(self.temporary), "PYTHONFAULTHANDLER": "1", "QT_QPA_PLATFORM": "offscreen"}
+        return {**os.environ, **folders, **own}
 
     def close(self) -> None:
         if self.can_fill_disk:
@@ -171,20 +165,6 @@ def no_more_memory(process: psutil.Process) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def disk_full(disk: Path) -> Iterator[None]:
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        for size in (2**20, 2**12):
-            with contextlib.suppress(OSError):
-                while True:
-                    file.write(bytes(size))
-    try:
-        yield
-    finally:
-        filler.unlink()
-
-
-@contextlib.contextmanager
 def store_locked(store: Path) -> Iterator[None]:
     with contextlib.closing(sqlite3.connect(store, timeout=5, isolation_level=None)) as connection:
         with contextlib.suppress(sqlite3.Error):
@@ -192,57 +172,70 @@ def store_locked(store: Path) -> Iterator[None]:
         yield
 
 
-@contextlib.contextmanager
-def server_in(server: UnreliableServer, mode: Mode) -> Iterator[None]:
-    server.mode = mode
-    try:
-        yield
-    finally:
-        server.mode = Mode.GOOD
+class UnreliableServer:
+    """A real llama-server behind a connection whose `url` stays the same for its whole life; a context manager."""
+
+    def __init__(self, model: Path, seed: int) -> None:
+        self._fault: Fault | None = None
+        self._random = random.Random(seed)
+        self._over = threading.Event()
+        self._server = LlamaServer(ServerOptions(str(model), context=1024, slots=4, key=""))
+        self._options = replace(self._server.options, port=self._server.port)
+        outer = self
+
+        class Handler(BaseRequestHandler):
+            def handle(self) -> None:
+                with contextlib.suppress(OSError):
+                    outer._serve(self.request)
+
+        class Proxy(ThreadingTCPServer):
+            daemon_threads = True
+            block_on_close = False
+
+        self._proxy = Proxy(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._proxy.serve_forever, args=(0.01,), daemon=True)
+        self.url = f"http://127.0.0.1:{self._proxy.server_address[1]}"
+
+    def __enter__(self) -> UnreliableServer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._proxy.shutdown()
+        self._thread.join()
+        self._proxy.server_close()
+        self._server.kill()
+
+    @contextlib.contextmanager
+    def disturbed_by(self, fault: Fault) -> Iterator[None]:
+        self._fault = fault
+        if fault is Fault.SERVER_KILLED:
+            self._server.kill()
+        try:
+            yield
+        finally:
+            if fault is Fault.SERVER_KILLED:
+                self._server = LlamaServer(self._options)
+            self._fault = None
+
+    def _serve(self, client: socket.socket) -> None:
+        with socket.create_connection(("127.0.0.1", self._options.port)) as server:
+            while not self._over.is_set():
+                for source in select.select([client, server], [], [], 0.2)[0]:
+                    data = source.recv(CHUNK)
+                    if not data:
+                        return
+                    if source is client and self._fault is Fault.SERVER_REFUSES:
+                        client.sendall(_refusal())
+                        return
+                    if source is server and self._fault is Fault.SERVER_GARBAGE:
+                        begin = self._random.randrange(len(data))
+                        data = data[:begin] + self._random.randbytes(len(data) - begin)
+                    (server if source is client else client).sendall(data)
 
 
-@contextlib.contextmanager
-def server_gone(server: UnreliableServer) -> Iterator[None]:
-    server.kill()
-    try:
-        yield
-    finally:
-        server.restart()
-
-
-@contextlib.contextmanager
-def moved_clock(workplace: Workplace, seconds: float) -> Iterator[None]:
-    """It stays moved: no clock goes back by itself."""
-    workplace.set_clock(seconds)
-    yield
-
-
-@contextlib.contextmanager
-def spoilt_file(workplace: Workplace, name: str, fault: Fault) -> Iterator[None]:
-    file = workplace.model(name)
-    match fault:
-        case Fault.FILE_SWAPPED:
-            copy = file.with_suffix(".new")
-            shutil.copyfile(workplace.model("large" if name == "small" else "small"), copy)
-            copy.rename(file)
-        case Fault.FILE_OVERWRITTEN:
-            with file.open("r+b") as opened:
-                opened.seek(file.stat().st_size // 4)
-                opened.write(bytes(file.stat().st_size // 2))
-        case _:
-            os.truncate(file, file.stat().st_size // 2)
-    try:
-        yield
-    finally:
-        workplace.restore_model(name)
-
-
-def damage(store: Path, chance: random.Random) -> None:
-    """A stretch of random bytes somewhere in the file, or its end gone."""
-    size = store.stat().st_size
-    if chance.random() < 0.3:
-        os.truncate(store, size // 2 + 17)
-        return
-    with store.open("r+b") as file:
-        file.seek(chance.randrange(max(1, size - 8192)))
-        file.write(chance.randbytes(8192))
+def _refusal() -> bytes:
+    body = json.dumps({"error": {"code": 401, "message": "Invalid API Key", "type": "authentication_error"}}).encode()
+    head = f"HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    return f"{head}Connection: close\r\n\r\n".encode() + body

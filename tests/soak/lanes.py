@@ -19,19 +19,29 @@ from pathlib import Path
 import psutil
 
 from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import ModelChoice, Settings, SettingsFile
+from baton_reasoning.core.thinking.policies.keywords import Keywords
 from tests.soak import faults
-from tests.soak.checks import Findings, Kept, Reference, findings_of_batch, findings_of_chat, mark_of, reading
-from tests.soak.faults import ENDS_PROGRAM, Fault, Workplace
-from tests.soak.report import FILES, HANGS, POLICY, PROBLEMS, PROCESSES, STALLS, TEXT, TOKENS, Report
-from tests.soak.server import Mode, UnreliableServer
-from tests.soak.setting import BATCH_OPTIONS, CONTEXT, PACE, RUN
+from tests.soak.checks import Comparison, Kept, mark_of, reading
+from tests.soak.faults import ENDS_PROGRAM, Fault, UnreliableServer, Workplace
+from tests.soak.report import FILES, HANGS, PROBLEMS, PROCESSES, STALLS, TOKENS
 
+# The demo pair's lengths, and the likeliest tokens, so that texts can be compared.
+LENGTHS = {"n1": 18, "n2": 22, "n3": 16, "n3_step": 0}
+RUN = RunSettings(policy=Keywords.Settings(**LENGTHS), max_tokens=500, temperature=0, small_alone=False, alternatives=0)
+BATCH_OPTIONS = [
+    *("--policy", "keywords", "--max-tokens", "500", "--set", "temperature=0", "--set", "small_alone=false"),
+    *(word for name, value in LENGTHS.items() for word in ("--set", f"{name}={value}")),
+]
+CONTEXT = ["--context", "1024"]
+WINDOW = "import sys; from tests.soak.window import main; sys.exit(main(sys.argv[1:]))"
+"""A module of its own would be imported, with Qt, by each child process."""
+PACE = 150
+"""Tokens a second in the window, so that a fault meets an answer while it is written."""
 HANG = 5.0
-START = 60.0
-"""Seconds until a program that was started saves something."""
 PATIENCE = 60.0
-"""A hang longer than this is ended by the soak."""
+"""Seconds until a program saves something; then the soak ends it."""
 LONGEST = 600.0
 """Seconds for a whole batch without faults."""
 LOOK = 0.05
@@ -45,13 +55,12 @@ FAULTS_A_START = (3, 6)
 class Soak:
     """What all lanes share."""
 
-    def __init__(self, report: Report, until: float, problems: list[str], references: dict[str, Reference]) -> None:
-        self.report = report
+    def __init__(self, comparison: Comparison, problems: Path, until: float) -> None:
+        self.comparison, self.report = comparison, comparison.report
         self.problems = problems
-        self.references = references
         self.over = threading.Event()
         self._until = until
-        self._left = report.wanted
+        self._left = self.report.wanted
         self._lock = threading.Lock()
 
     @property
@@ -83,7 +92,7 @@ class Lane(ABC):
         self.is_remote = False
         self.fault = "no fault"
         """The fault that was brought about last."""
-        self.kept: Kept | None = None
+        self.kept = Kept(self.store)
         self._output: list[str] = []
         self._readers: list[threading.Thread] = []
         self._children: set[psutil.Process] = set()
@@ -103,7 +112,7 @@ class Lane(ABC):
 
     @abstractmethod
     def command(self) -> list[str]:
-        """The words after `python -m tests.soak.program`, for the next start."""
+        """The words after `python`, for the next start."""
 
     @abstractmethod
     def ask_to_end_program(self) -> None: ...
@@ -130,12 +139,11 @@ class Lane(ABC):
             if not self._writes() or not self.soak.take():
                 break
             self.soak.wait(pause)
-            self.fault = fault.value
+            self.fault = fault.value[0]
             self._bring_about(fault)
             if not self._runs:
                 break
         self._end_program(is_asked=self.chance.random() < 0.5)
-        self._wait_for_end()
 
     @property
     def _runs(self) -> bool:
@@ -145,7 +153,7 @@ class Lane(ABC):
         self.report.starts += 1
         self._output.clear()
         self.program = subprocess.Popen(
-            [sys.executable, "-m", "tests.soak.program", *self.command()],
+            [sys.executable, *self.command()],
             env=self.place.environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -167,10 +175,10 @@ class Lane(ABC):
             take(line.rstrip())
         stream.close()
 
-    def _writes(self, since: object = None, patience: float = START) -> bool:
+    def _writes(self) -> bool:
         """Wait until something is saved, or the program ends; whether it still runs."""
-        before = mark_of(self.store) if since is None else since
-        end = time.monotonic() + patience
+        before = mark_of(self.store)
+        end = time.monotonic() + PATIENCE
         while self._runs and time.monotonic() < end and not self.soak.over.is_set():
             now = mark_of(self.store)
             if now is not None and now != before:
@@ -178,7 +186,7 @@ class Lane(ABC):
                 return True
             self.soak.wait(LOOK)
         if self._runs and not self.soak.over.is_set():
-            self.report.count(HANGS, 1, f"{self.name}: nothing was saved for {patience:.0f} s")
+            self.report.count(HANGS, 1, f"{self.name}: nothing was saved for {PATIENCE:.0f} s")
             self._kill_program()
         return False
 
@@ -188,32 +196,25 @@ class Lane(ABC):
         return self.program.pid
 
     def _bring_about(self, fault: Fault) -> None:
-        if self.kept:
-            self.kept.look()
+        self.kept.look()
         self._children.update(faults.descendants(self._pid))
         if fault in ENDS_PROGRAM:
             began = time.monotonic()
             self._end_program(is_asked=fault is Fault.PROGRAM_STOPPED)
-            self._wait_for_end()
-            if fault is Fault.STORE_DAMAGED:
-                self._meet_damage()
             self.report.took(fault, time.monotonic() - began)
             return
         with self._caused(fault):
-            began = time.monotonic()
             self.soak.wait(0 if fault in AT_ONCE else self.chance.uniform(0.5, 2.0))
-            if fault not in AT_ONCE:
-                began = time.monotonic()
+            began = time.monotonic()
         if fault in AT_ONCE:
             self.soak.wait(BUFFERED)
-        before = mark_of(self.store)
-        self._writes(before, PATIENCE)
+        self._writes()
         seconds = time.monotonic() - began
         if seconds > HANG:
-            self.report.count(HANGS, 1, f"{self.name}: {fault.value}: {seconds:.1f} s")
+            self.report.count(HANGS, 1, f"{self.name}: {self.fault}: {seconds:.1f} s")
         self.report.took(fault, seconds)
 
-    def _caused(self, fault: Fault) -> AbstractContextManager[object]:  # noqa: C901
+    def _caused(self, fault: Fault) -> AbstractContextManager[object]:
         """What goes wrong, as long as this is open."""
         models = sorted(faults.model_processes(self._pid).items())
         name, model = self.chance.choice(models) if models else ("small", None)
@@ -227,48 +228,35 @@ class Lane(ABC):
             case Fault.HELPER_KILLED:
                 for helper in faults.helper_processes(self._pid):
                     faults.send(helper, signal.SIGKILL)
-            case Fault.SERVER_KILLED:
-                return faults.server_gone(self.server)
-            case Fault.SERVER_SLOW:
-                return faults.server_in(self.server, Mode.SLOW)
-            case Fault.SERVER_GARBAGE:
-                return faults.server_in(self.server, Mode.GARBAGE)
-            case Fault.SERVER_REFUSES:
-                return faults.server_in(self.server, Mode.REFUSES)
+            case Fault.SERVER_KILLED | Fault.SERVER_GARBAGE | Fault.SERVER_REFUSES:
+                return self.server.disturbed_by(fault)
             case Fault.DISK_FULL:
-                return faults.disk_full(self.place.disk)
+                return self.place.with_full_disk()
             case Fault.STORE_LOCKED:
                 return faults.store_locked(self.store)
-            case Fault.CLOCK_MOVED:
-                self.place.set_clock(self.chance.choice(faults.CLOCK_STEPS))
-            case Fault.FILE_SWAPPED | Fault.FILE_OVERWRITTEN | Fault.FILE_TRUNCATED:
-                spoilt = faults.spoilt_file(self.place, name, fault)
-                if fault is Fault.FILE_SWAPPED and model:
+            case Fault.FILE_REPLACED:
+                replaced = self.place.with_another_model(name)
+                if model:
                     faults.send(model, signal.SIGKILL)  # so that it is loaded again
-                return spoilt
+                return replaced
         return nullcontext()
 
     # Its end ----------------------------------------------------------------------------------------------------
 
     def _end_program(self, is_asked: bool) -> None:
-        if not self._runs:
-            return
-        self._children.update(faults.descendants(self._pid))
-        if self.kept:
+        if self.program and self._runs:
+            self._children.update(faults.descendants(self._pid))
             self.kept.look()
-        began = time.monotonic()
-        if is_asked:
-            self.ask_to_end_program()
-            assert self.program
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.program.wait(HANG)
-            if self.program.poll() is None:
-                self.program.send_signal(signal.SIGUSR1)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self.program.wait(PATIENCE - HANG)
-                seconds = time.monotonic() - began
-                self.report.count(HANGS, 1, f"{self.name}: {seconds:.1f} s to stop\n{self._last_words()}")
-        self._kill_program()
+            if is_asked:
+                self.ask_to_end_program()
+                try:
+                    self.program.wait(HANG)
+                except subprocess.TimeoutExpired:
+                    self.program.send_signal(signal.SIGABRT)  # it says where each thread is
+                    self.program.wait()
+                    self.report.count(HANGS, 1, f"{self.name}: not stopped after {HANG:.0f} s\n{self._last_words()}")
+            self._kill_program()
+        self._wait_for_end()
 
     def _kill_program(self) -> None:
         if self.program and self._runs:
@@ -295,62 +283,30 @@ class Lane(ABC):
             process.kill()
         for reader in self._readers:
             reader.join()
-        left = self.place.temporary_files()
-        self.report.count(FILES, len(left), *(f"{self.name}: {name}" for name in left))
-        for name in left:
-            path = self.place.temporary / name
+        left = list(self.place.temporary.iterdir())
+        self.report.count(FILES, len(left), *(f"{self.name}: {path.name}" for path in left))
+        for path in left:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         self._children.clear()
         self.code = self.program.returncode
         self.program = None
         self.stopped()
 
-    def _meet_damage(self) -> None:
-        """Start once with a damaged store, then put the sound one back."""
-        files = [path for path in self.store.parent.iterdir() if path.name.startswith(self.store.name)]
-        safe = self.place.folder / "safe"
-        safe.mkdir()
-        for path in files:
-            shutil.copy2(path, safe)
-        faults.damage(self.store, self.chance)
-        kept, self.kept = self.kept, None
-        self._start_program()
-        end = time.monotonic() + START
-        while self._runs and not faults.model_processes(self._pid) and time.monotonic() < end:
-            time.sleep(LOOK)
-        self._end_program(is_asked=False)
-        self._wait_for_end()
-        for path in self.store.parent.glob(f"{self.store.stem}*{self.store.suffix}*"):
-            path.unlink()
-        for path in safe.iterdir():
-            shutil.move(path, self.store.parent)
-        safe.rmdir()
-        self.kept = kept
-
-    def _take(self, found: Findings) -> None:
-        report = self.report
-        report.count(PROBLEMS, found.lost_or_doubled, f"{self.name}: {self.store}")
-        report.count(POLICY, found.other_policy, *found.details)
-        report.count(TEXT, found.other_text, *found.details)
-        report.hear(*found.messages)
-        report.add_answers(found.answers)
-
     def _last_words(self) -> str:
         return "\n".join(self._output)
 
 
-AT_ONCE = frozenset({Fault.MODEL_KILLED, Fault.MODEL_HUNG, Fault.HELPER_KILLED, Fault.CLOCK_MOVED})
+AT_ONCE = frozenset({Fault.MODEL_KILLED, Fault.MODEL_HUNG, Fault.HELPER_KILLED})
 """Faults that are over at once; others last up to two seconds, and what they cost is measured from their end."""
 
 
 class BatchLane(Lane):
     """`baton batch`, resumed until each problem is answered; then the next batch, by turns here and on a server."""
 
-    def __init__(self, soak: Soak, place: Workplace, server: UnreliableServer, problems: Path) -> None:
-        super().__init__("batch", soak, place, server)
-        self._problems = problems
+    def __init__(self, soak: Soak, place: Workplace, server: UnreliableServer) -> None:
         self._number = 0
         self._is_begun = False
+        super().__init__("batch", soak, place, server)
 
     @property
     def store(self) -> Path:
@@ -369,22 +325,21 @@ class BatchLane(Lane):
         else:
             shutil.rmtree(self._folder, ignore_errors=True)
             self.kept = Kept(self.store)
-            begun = ["run", str(self._problems), *BATCH_OPTIONS, "--out", str(self._folder), "--no-history"]
-        return ["batch", *begun, "--parallel", "3", *models, *CONTEXT]
+            begun = ["run", str(self.soak.problems), *BATCH_OPTIONS, "--out", str(self._folder), "--no-history"]
+        return ["-m", "baton_reasoning", "batch", *begun, "--parallel", "3", *models, *CONTEXT]
 
     def ask_to_end_program(self) -> None:
         assert self.program
         self.program.send_signal(signal.SIGTERM)  # Ctrl+C would finish the answers under way first
 
     def stopped(self) -> None:
-        if self.kept:
-            self.kept.look()  # before a resume tries again what has failed
+        self.kept.look()  # before a resume tries again what has failed
         words = [line for line in self._output if line.startswith("baton: ") or "Traceback" in line]
         if "Traceback" in self._last_words():
             self.report.hear(self._last_words())
         elif words and self.code in (1, 2):  # it ended by itself, with the reason in its last line
             self.report.hear(words[-1].removeprefix("baton: "))
-        if self.kept and self._jobs_left() == 0:
+        if self._jobs_left() == 0:
             self._finish_batch()
 
     def end(self) -> None:
@@ -394,7 +349,7 @@ class BatchLane(Lane):
             self._start_program()
             self._wait_for_end()
         if self.soak.over.is_set():  # Ctrl+C: what is not written yet is not compared
-            if self.kept and self._jobs_left() is not None:
+            if self._jobs_left() is not None:
                 self.report.count(TOKENS, self.kept.lost_tokens(), str(self.store))
             return
         self.report.count(PROBLEMS, self._jobs_left() or 0, f"{self.store}: not finished by three undisturbed resumes")
@@ -414,24 +369,24 @@ class BatchLane(Lane):
             return None
 
     def _finish_batch(self) -> None:
-        assert self.kept
         self.report.count(TOKENS, self.kept.lost_tokens(), str(self.store))
-        self._take(findings_of_batch(self.store, len(self.soak.problems), self.soak.references))
+        self.soak.comparison.check_batch(self.store)
         shutil.rmtree(self._folder)
         self._number += 1
         self.is_remote = self._number % 2 == 1
-        self._is_begun, self.kept = False, None
+        self._is_begun = False
 
 
 class ChatLane(Lane):
     """The window, which asks one problem after the other; by turns with both models here and the large on a server."""
 
-    def __init__(self, soak: Soak, place: Workplace, server: UnreliableServer, problems: Path) -> None:
+    def __init__(self, soak: Soak, place: Workplace, server: UnreliableServer) -> None:
         super().__init__("chat", soak, place, server)
-        self._problems = problems
+        self._problems = place.folder / "problems.json"
+        lines = soak.problems.read_text(encoding="utf-8").splitlines()
+        self._problems.write_text(json.dumps([json.loads(line)["problem"] for line in lines]), encoding="utf-8")
         self._known: set[str] = set()
-        self._checked: set[str] = set()
-        self.kept = Kept(self.store)
+        self._compared: set[str] = set()
 
     @property
     def store(self) -> Path:
@@ -449,7 +404,7 @@ class ChatLane(Lane):
             asked = connection.execute("SELECT count(*) FROM exchanges").fetchone()[0]
             rows = connection.execute("SELECT conversation FROM exchanges ORDER BY number DESC LIMIT 1")
             last = [row[0] for row in rows]
-        return ["window", str(self.place.disk), str(self._problems), str(asked), str(PACE), *last]
+        return ["-c", WINDOW, str(self.place.disk), str(self._problems), str(asked), str(PACE), *last]
 
     def ask_to_end_program(self) -> None:
         assert self.program
@@ -466,19 +421,17 @@ class ChatLane(Lane):
         match said["event"]:
             case "stall":
                 self.report.count(STALLS, 1, f"{said['seconds'] * 1000:.0f} ms {said['what']}; {self.fault}")
-            case "stopped" | "closed" if said["seconds"] > HANG:
-                self.report.count(HANGS, 1, f"chat: {said['event']} after {said['seconds']} s")
+            case "closed" if said["seconds"] > HANG:
+                self.report.count(HANGS, 1, f"chat: closed after {said['seconds']} s")
             case "notice":
                 self.report.hear(said["text"])
 
     def stopped(self) -> None:
         if "Traceback" in self._last_words():
             self.report.hear(self._last_words())
-        if self.kept is None:
-            return  # a start with a damaged store
         self.report.count(TOKENS, self.kept.lost_tokens(), str(self.store))
         self.kept = Kept(self.store)
-        self._take(findings_of_chat(self.store, self._known, self._checked, self.soak.references))
+        self.soak.comparison.check_chat(self.store, self._known, self._compared)
         self.is_remote = self.chance.random() < 0.4
 
     def end(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import time
@@ -10,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from baton_reasoning.core.batch.running.batch import Provenance
-from tests.soak.checks import has_next_step
 from tests.soak.faults import Fault
 
 MUST_BE_NONE = (
@@ -26,26 +26,26 @@ MUST_BE_NONE = (
 )
 TOKENS, PROBLEMS, POLICY, TEXT, STALLS, HANGS, MESSAGES, PROCESSES, FILES = MUST_BE_NONE
 BEGIN, END = "<!-- soak -->", "<!-- /soak -->"
+_NEXT_STEP = re.compile(r"[.!?…”)] +[A-Z“]")
+_TRACEBACK = "Traceback (most recent call last)"
 
 
 class Report:
     """Filled by all lanes."""
 
-    def __init__(self, faults: int, seed: int) -> None:
-        self.wanted, self.seed = faults, seed
+    def __init__(self, wanted: int, seed: int) -> None:
+        self.wanted, self.seed = wanted, seed
         self.began = time.monotonic()
-        self.injected: Counter[Fault] = Counter()
-        self.slowest: defaultdict[Fault, float] = defaultdict(float)
+        self.seconds: defaultdict[Fault, list[float]] = defaultdict(list)
+        """What each of the faults that were brought about has cost."""
         self.counts: Counter[str] = Counter()
         self.answers = self.starts = 0
-        self.skipped: list[str] = []
         self._said: set[str] = set()
         self._lock = threading.Lock()
 
     def took(self, fault: Fault, seconds: float) -> None:
         with self._lock:
-            self.injected[fault] += 1
-            self.slowest[fault] = max(self.slowest[fault], seconds)
+            self.seconds[fault].append(seconds)
 
     def count(self, what: str, number: int, *details: str) -> None:
         with self._lock:
@@ -54,9 +54,9 @@ class Report:
             for detail in details:
                 show(f"{what}: {detail}")
 
-    def add_answers(self, answers: int) -> None:
+    def add_answer(self) -> None:
         with self._lock:
-            self.answers += answers
+            self.answers += 1
 
     def hear(self, *messages: str) -> None:
         """Each different message is counted once."""
@@ -69,18 +69,17 @@ class Report:
 
     @property
     def done(self) -> int:
-        return sum(self.injected.values())
+        return sum(map(len, self.seconds.values()))
 
-    @property
-    def passed(self) -> bool:
-        return not any(self.counts.values())
-
-    def markdown(self, command: str) -> str:
+    def markdown(self, command: str, note: str) -> str:
         here = Provenance.of_this_machine()
         system = here.system.partition("-")[0]
         machine = f"{here.processor}, {here.cores} cores, {here.memory / 2**30:.0f} GiB, {system}"
         minutes = (time.monotonic() - self.began) / 60
-        faults = ", ".join(f"{fault.value} {self.injected[fault]} ({self.slowest[fault]:.1f})" for fault in Fault)
+        each = [
+            f"{fault.value[0]} {len(self.seconds[fault])} ({max(self.seconds[fault], default=0):.1f})"
+            for fault in Fault
+        ]
         lines = [
             f"`{command}` · {datetime.now(UTC):%Y-%m-%d} · Baton {here.baton} · {machine}",
             "",
@@ -91,16 +90,20 @@ class Report:
             "|---|---|",
             *(f"| {what} | {self.counts[what]} |" for what in MUST_BE_NONE),
             "",
-            f"Faults, and the seconds after the slowest: {faults}.",
-            *(["", *self.skipped] if self.skipped else []),
+            f"Faults, and the seconds after the slowest: {', '.join(each)}.{note}",
         ]
         return "\n".join(lines)
 
-    def write_into(self, page: Path, command: str) -> None:
+    def write_into(self, page: Path, table: str) -> None:
         """Replace what stands between the two marks."""
         before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
         after = rest.partition(END)[2]
-        page.write_text(f"{before}{BEGIN}\n{self.markdown(command)}\n{END}{after}", encoding="utf-8")
+        page.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+
+
+def has_next_step(message: str) -> bool:
+    """Two sentences at least, and no traceback."""
+    return bool(_NEXT_STEP.search(message)) and _TRACEBACK not in message
 
 
 def show(words: str) -> None:

@@ -1,6 +1,6 @@
 """The window, used as a person would for hours: asks, continues what was interrupted, loads again what was lost.
 
-One command a line comes on standard input (`stop`, `close`); what happens goes out as JSON lines.
+A line on standard input closes it; what happens goes out as JSON lines.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def waited_for_a_core() -> float:
 
 
 class Person(QObject):
-    commanded = Signal(str)
+    told_to_close = Signal()
 
     def __init__(self, window: MainWindow, problems: list[str], first: int) -> None:
         super().__init__()
@@ -72,28 +72,22 @@ class Person(QObject):
         self._next = first
         self._shown = ""
         self._idle_since = time.monotonic()
-        self._stop_at = 0.0
-        self._was_ready = False
         self._reloaded_after: RunEnded | None = None
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._look)
         self._timer.start(LOOK_MS)
-        self.commanded.connect(self._obey)
+        self.told_to_close.connect(self._close)
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
-        for line in sys.stdin:
-            self.commanded.emit(line.strip())
+        for _ in sys.stdin:
+            self.told_to_close.emit()
 
-    def _obey(self, command: str) -> None:
-        if command == "close":
-            began = time.monotonic()
-            self._window._close_anyway()
-            say("closed", seconds=round(time.monotonic() - began, 3))
-            QApplication.exit()
-        elif command == "stop" and not self._stop_at and not self._window.session.ready:
-            self._stop_at = time.monotonic()
-            self._window.session.stop()
+    def _close(self) -> None:
+        began = time.monotonic()
+        self._window._close_anyway()
+        say("closed", seconds=round(time.monotonic() - began, 3))
+        QApplication.exit()
 
     def _look(self) -> None:
         session, models = self._window.session, self._window.models
@@ -101,12 +95,6 @@ class Person(QObject):
         if not session.ready:
             self._idle_since = time.monotonic()
             return
-        if self._stop_at:
-            say("stopped", seconds=round(time.monotonic() - self._stop_at, 3))
-            self._stop_at = 0.0
-        if models.state is LoadState.READY and not self._was_ready:
-            self._was_ready = True
-            say("ready")
         if time.monotonic() - self._idle_since < AGAIN_AFTER:
             return
         self._idle_since = time.monotonic()
@@ -115,12 +103,9 @@ class Person(QObject):
         elif models.state is LoadState.READY:
             leaf = session.conversation.leaf
             if leaf and leaf.trace.finish in INTERRUPTED:
-                if (
-                    leaf.trace.ended
-                    and leaf.trace.ended is not self._reloaded_after
-                    and LOAD_AGAIN in str(leaf.trace.ended)
-                ):
-                    self._reloaded_after = leaf.trace.ended
+                ended = leaf.trace.ended
+                if ended and ended is not self._reloaded_after and LOAD_AGAIN in str(ended):
+                    self._reloaded_after = ended
                     self._window.page_actions.reload_models()
                 else:
                     session.go_on(leaf)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from subprocess import CompletedProcess
-from typing import Any, ClassVar, Self, cast
+from typing import ClassVar
 
 import click
 import pytest
 
 from baton_reasoning.app.cli import main
 from baton_reasoning.app.terminal.command_line import LazyCommand
+from baton_reasoning.core.demo_pair import SMALL_MODEL
 from baton_reasoning.core.engines import open as open_module
 from baton_reasoning.core.engines.local.engine import LocalEngine
+from baton_reasoning.core.paths import Paths
+from tests.core.models.hub_server import running_hub
 
-Baton = Callable[..., CompletedProcess[str]]
+REPOSITORY = "tiny/demo-GGUF"
 DEMO = ("--small", "demo", "--large", "demo")
 """Names the demo pair, which then takes any problem."""
 MOST_KEPT = 4
@@ -30,16 +33,16 @@ class KeptEngine(LocalEngine):
 
     idle: ClassVar[list[KeptEngine]] = []
 
-    def __new__(cls, *opened_as: object, on_progress: object = None, **more: object) -> Self:  # noqa: ARG004
+    def __new__(cls, *opened_as, on_progress=None, **more):  # noqa: ARG004
         for kept in cls.idle:
             if kept.key == repr((opened_as, more)):
                 cls.idle.remove(kept)
                 if kept.process.alive:
-                    return cast(Self, kept)
+                    return kept
                 break
         return super().__new__(cls)
 
-    def __init__(self, *opened_as: Any, on_progress: Callable[[float], object] = lambda _: None, **more: Any) -> None:
+    def __init__(self, *opened_as, on_progress=lambda _: None, **more):
         if not hasattr(self, "key"):
             super().__init__(*opened_as, on_progress=on_progress, **more)
             self.key = repr((opened_as, more))
@@ -93,6 +96,48 @@ def config(tmp_path, monkeypatch):
     file = tmp_path / "baton" / "config.toml"
     file.parent.mkdir()
     return file
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """A Hub with one model, whose quantisation need not be named."""
+    content = SMALL_MODEL.read_bytes()
+    with running_hub() as server:
+        server.files[REPOSITORY] = {"demo-Q4_K_M.gguf": content, "demo-Q8_0.gguf": content + b"\0"}
+        monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
+        yield server
+
+
+@pytest.fixture
+def paths(tmp_path, monkeypatch):
+    """The folders of a person who has nothing yet, in the process of the test."""
+    paths = Paths.under(tmp_path)
+    monkeypatch.setattr(Paths, "of_user", lambda: paths)
+    return paths
+
+
+@pytest.fixture
+def say(baton):
+    """The lines on standard output of a command that must end with this exit code."""
+
+    def say(*words: str, code: int = 0, **environment: str) -> list[str]:
+        said = baton(*words, **environment)
+        assert said.returncode == code, said.stderr
+        return said.stdout.splitlines()
+
+    return say
+
+
+@pytest.fixture
+def refused(baton):
+    """The sentence with which a command is refused."""
+
+    def refused(*words: str, code: int = 2, **environment: str) -> str:
+        said = baton(*words, **environment)
+        assert (said.returncode, said.stdout) == (code, "")
+        return said.stderr.splitlines()[-1]
+
+    return refused
 
 
 def commands_of(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:

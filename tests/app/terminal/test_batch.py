@@ -8,15 +8,12 @@ import os
 import shutil
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from baton_reasoning.app.cli import main
 from baton_reasoning.app.terminal import batch_folder, batch_run, evidence
 from baton_reasoning.app.terminal.batch_folder import BatchFolder
 from baton_reasoning.app.terminal.pair import open_pair
@@ -24,10 +21,8 @@ from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.run import Pair
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.registry import PACKAGE, POLICIES
-from tests.app.terminal.conftest import Baton
 from tests.fakes.full_disk import a_full_disk
 
 pytestmark = pytest.mark.slow
@@ -37,7 +32,7 @@ in_both = pytest.mark.parametrize("database", [batch_folder.HISTORY, batch_folde
 """Batches are kept in the history, or in their folder."""
 
 
-def test_a_file_is_solved_and_graded_and_then_reported_and_graded_again_without_running_anything(tmp_path, baton):
+def test_a_file_is_solved_and_graded_and_then_reported_and_graded_again_without_running_anything(tmp_path, baton, say):
     out = tmp_path / "out"
     done = baton("batch", "run", str(BATCH_PROBLEMS), "--arm", "small", "--arm", "large", *TWO, "--out", str(out))
     assert done.returncode == 0, done.stderr
@@ -46,20 +41,17 @@ def test_a_file_is_solved_and_graded_and_then_reported_and_graded_again_without_
     assert sentence == "Small alone: 100% right; large alone 100%."
     assert heading.startswith("batch: 2 problems, 1 seed, 2 at once")
     assert "Difference from “Small only”" in done.stdout
-    shown = (done.stdout, baton("batch", "report", str(out)).stdout)
-    assert [("Both demo models are equally fast" in text, "s/answer" in text) for text in shown] == [(True, False)] * 2
+    for text in (done.stdout, "\n".join(say("batch", "report", str(out)))):
+        assert ("Both demo models are equally fast" in text, "s/answer" in text) == (True, False)
     assert {path.name for path in out.iterdir()} >= {"results.csv", "results.jsonl", "report.html", "report.json"}
-    again = baton("batch", "resume", str(out), "--json")
-    assert again.returncode == 0, again.stderr
-    (report,) = again.stdout.splitlines()
-    assert [arm["done"] for arm in json.loads(report)["report"]["arms"]] == [2, 2]
+    report = json.loads(*say("batch", "resume", str(out), "--json"))["report"]
+    assert [arm["done"] for arm in report["arms"]] == [2, 2]
     graded = baton("batch", "grade", str(out), "--grade", "regex:no such words", "--json")
-    assert graded.returncode == 0, graded.stderr
     assert "4 answers were graded again" in graded.stderr
     assert [arm["wrong"] for arm in json.loads(graded.stdout)["report"]["arms"]] == [2, 2]
 
 
-def test_a_batch_with_an_error_is_resumed_with_its_own_models_context_and_number_at_once(tmp_path, baton):
+def test_a_batch_with_an_error_is_resumed_with_its_own_models_context_and_number_at_once(tmp_path, baton, say, refused):
     """Not with the demo pair, which would be the pair chosen in the window."""
     file, out = written(tmp_path / "p.jsonl", json.dumps({"problem": "7 + 8 " * 1000, "answer": "1"})), tmp_path / "out"
     model = ("--small", "demo", "--large", str(SMALL_MODEL), "--context", "1024", "--parallel", "2")
@@ -70,58 +62,54 @@ def test_a_batch_with_an_error_is_resumed_with_its_own_models_context_and_number
         assert json.loads(done.stdout.splitlines()[-1])["report"]["parallel"] == parallel
         assert "Baton demo small: 1,024 tokens of context" in done.stderr
         assert f"1 error. The report has the reasons. To try again: baton batch resume {out}" in done.stderr
-    assert baton("batch", "resume", str(out), "--large", "missing.gguf").returncode == 2
-    report = json.loads(baton("batch", "report", str(out), "--json").stdout)["report"]
+    refused("batch", "resume", str(out), "--large", "missing.gguf")
+    report = json.loads(*say("batch", "report", str(out), "--json", code=1))["report"]
     assert report["arms"][0]["failed"] == 1, "no model was there to try again"
 
 
-def begun(folder: Path, baton: Baton, *options: str) -> Path:
-    """Run a batch, and add two jobs that wait; returns its folder."""
-    out = folder / "out"
-    run = ("batch", "run", str(BATCH_PROBLEMS), "--arm", "large", "-n", "4", *TWO, "--out", str(out))
-    assert baton(*run, *options).returncode == 0
-    with BatchFolder(out).opened() as (store, batch):
-        store.batches.add_arm(batch.id, replace(batch.arms[0], name="again"), [0])
-    return out
+@pytest.fixture
+def begin(tmp_path, say):
+    """Runs a batch, and adds two jobs that wait; returns its folder."""
+
+    def begin(*options):
+        out = tmp_path / "out"
+        say("batch", "run", str(BATCH_PROBLEMS), "--arm", "large", "-n", "4", *TWO, "--out", str(out), *options)
+        with BatchFolder(out).opened() as (store, batch):
+            store.batches.add_arm(batch.id, replace(batch.arms[0], name="again"), [0])
+        return out
+
+    return begin
 
 
-def after_loading(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
-    """Let something happen once the models of a batch are loaded."""
-
-    @contextmanager
-    def opened(*arguments: Any, **options: Any) -> Iterator[Pair]:
-        with open_pair(*arguments, **options) as pair:
-            happens()
-            yield pair
-
-    monkeypatch.setattr(batch_run, "open_pair", opened)
-
-
-def test_a_folder_that_is_deleted_before_its_batch_goes_on_is_named_and_the_results_are_exported(
-    tmp_path, baton, monkeypatch
+def test_a_full_disk_or_a_folder_that_is_deleted_while_a_batch_runs_is_said_with_the_way_on(
+    tmp_path, begin, baton, say, monkeypatch
 ):
-    out = begun(tmp_path, baton)
-    after_loading(monkeypatch, lambda: shutil.rmtree(out))
-    done = baton("batch", "resume", str(out))
-    assert done.returncode == 1
-    assert f"{out} was moved or deleted while its batch ran. A batch of the history is still there: " in done.stderr
-    assert "baton history list shows its id, and baton history export ID results.csv writes its results." in done.stderr
-    ids = [json.loads(line)["id"] for line in baton("history", "list", "--json").stdout.splitlines()]
-    assert baton("history", "export", ids[0], str(tmp_path / "results.csv")).returncode == 0
+    def resumed_once_loaded(happens):
+        @contextmanager
+        def opened(*arguments, **options):
+            with open_pair(*arguments, **options) as pair:
+                happens()
+                yield pair
+
+        monkeypatch.setattr(batch_run, "open_pair", opened)
+        done = baton("batch", "resume", str(out))
+        assert done.returncode == 1
+        return done.stderr
+
+    out = begin()
+    with ExitStack() as disk:
+        said = resumed_once_loaded(lambda: disk.enter_context(a_full_disk()))
+    assert f"To continue, and to write again what is lost: baton batch resume {out}" in said.splitlines()[-1]
+    said = resumed_once_loaded(lambda: shutil.rmtree(out))
+    assert f"{out} was moved or deleted while its batch ran. A batch of the history is still there: " in said
+    assert "baton history list shows its id, and baton history export ID results.csv writes its results." in said
+    entry, *_ = map(json.loads, say("history", "list", "--json"))
+    say("history", "export", entry["id"], str(tmp_path / "results.csv"))
     assert len((tmp_path / "results.csv").read_text(encoding="utf-8-sig").splitlines()) == 5
 
 
-def test_a_disk_that_fills_while_a_batch_runs_is_said_with_the_way_on(tmp_path, baton, monkeypatch):
-    out = begun(tmp_path, baton)
-    with ExitStack() as disk:
-        after_loading(monkeypatch, lambda: disk.enter_context(a_full_disk()))
-        done = baton("batch", "resume", str(out))
-    assert done.returncode == 1
-    assert f"To continue, and to write again what is lost: baton batch resume {out}" in done.stderr.splitlines()[-1]
-
-
-def test_what_another_program_is_writing_is_neither_waited_for_nor_called_stopped(tmp_path, baton):
-    out = begun(tmp_path, baton, "--no-history")
+def test_what_another_program_is_writing_is_neither_waited_for_nor_called_stopped(begin, baton):
+    out = begin("--no-history")
     with BatchFolder(out).opened() as (store, batch):
         store.batches.claim(batch.id)  # as the program that runs this test, which is alive
     done = baton("batch", "resume", str(out))
@@ -131,17 +119,14 @@ def test_what_another_program_is_writing_is_neither_waited_for_nor_called_stoppe
     assert f"Another program is writing 1 answer. When it is done: baton batch report {out}" in done.stderr
 
 
-def test_other_models_are_arms_that_run_when_the_first_are_done_and_are_missed_before(tmp_path, baton):
+def test_other_models_are_arms_that_run_when_the_first_are_done_and_are_missed_before(tmp_path, say, refused):
     """The files of the demo pair in exchanged roles. For a program every line is JSON, and the last is the report."""
     out = tmp_path / "out"
     models = ("--small", "demo", "--small", str(LARGE_MODEL), "--large", "demo", "--large")
     run = ("batch", "run", str(BATCH_PROBLEMS), "--arm", "small", "--arm", "large", *TWO, "--out", str(out), *models)
-    missing = baton(*run, str(tmp_path / "missing.gguf"))
-    assert (missing.returncode, list(out.iterdir())) == (2, []), "nothing was begun"
-    assert "missing.gguf" in missing.stderr.splitlines()[-1]
-    done = baton(*run, str(SMALL_MODEL), "--json")
-    assert done.returncode == 0, done.stderr
-    *results, last = map(json.loads, done.stdout.splitlines())
+    assert "missing.gguf" in refused(*run, str(tmp_path / "missing.gguf"))
+    assert list(out.iterdir()) == [], "nothing was begun"
+    *results, last = map(json.loads, say(*run, str(SMALL_MODEL), "--json"))
     report = last["report"]
     expected = {"small", "large", f"small, {LARGE_MODEL.stem}", f"large, {SMALL_MODEL.stem}"}
     assert {arm["name"]: arm["done"] for arm in report["arms"]} == dict.fromkeys(expected, 2)
@@ -152,10 +137,6 @@ def test_other_models_are_arms_that_run_when_the_first_are_done_and_are_missed_b
 def written(path: Path, text: str) -> str:
     path.write_text(text, encoding="utf-8")
     return str(path)
-
-
-def lines_of(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_text("utf-8").splitlines() if line]
 
 
 def create(folder: BatchFolder) -> None:
@@ -169,28 +150,22 @@ def names(folder: BatchFolder) -> list[str]:
         return [batch.name for batch in store.batches.all()]
 
 
-def test_a_batch_that_cannot_be_graded_needs_to_be_confirmed(tmp_path, capsys, baton):
-    file = written(tmp_path / "p.jsonl", '{"problem": "How many?", "gold": null}')
-    assert main(["batch", "run", file, "--out", str(tmp_path / "out"), "-q"]) == 2
-    columns = "--column answer=NAME (there are problem, gold)"
-    advice = f"nothing can be graded. Name the column with {columns}, or add --grade none"
-    assert advice in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
-    run = ("batch", "run", file, "--grade", "none", "--arm", "large", "-n", "4")
-    done = baton(*run, *TWO, "--out", str(tmp_path / "out"))
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Large alone: no graded answer.\n")
-    assert "Not graded, and in no accuracy: Large only 1." in done.stdout
-
-
-def test_the_columns_of_problem_answer_and_id_can_be_named(tmp_path, baton):
+def test_a_batch_that_cannot_be_graded_needs_to_be_confirmed_or_a_column(tmp_path, say, refused):
+    file, out = written(tmp_path / "p.jsonl", '{"problem": "How many?", "gold": null}'), tmp_path / "out"
+    there_are = "--column answer=NAME (there are problem, gold)"
+    advice = f"nothing can be graded. Name the column with {there_are}, or add --grade none"
+    assert advice in refused("batch", "run", file, "--out", str(out), "-q")
+    assert not out.exists()
+    shown = say("batch", "run", file, "--grade", "none", "--arm", "large", "-n", "4", *TWO, "--out", str(out))
+    assert shown[0] == "Large alone: no graded answer."
+    assert "Not graded, and in no accuracy: Large only 1." in "\n".join(shown)
     file = written(tmp_path / "p.csv", "a,b,c\nfirst,2 + 2?,4\n")
     columns = ("--column", "problem=b", "--column", "answer=c", "--column", "id=a")
     run = ("batch", "run", file, *columns, "--arm", "large", "-n", "4", *TWO, "--json")
-    result = json.loads(baton(*run, "--out", str(tmp_path / "out")).stdout.splitlines()[0])
+    result = json.loads(say(*run, "--out", str(tmp_path / "named"))[0])
     assert (result["id"], result["problem"], result["expected"]) == ("first", "2 + 2?", "4")
-    done = baton(*run, "--grade", "none", "--out", str(tmp_path / "none"))
-    assert json.loads(done.stdout.splitlines()[0])["expected"] is None
+    result = json.loads(say(*run, "--grade", "none", "--out", str(tmp_path / "none"))[0])
+    assert result["expected"] is None
 
 
 @in_both
@@ -226,10 +201,6 @@ def test_a_full_disk_leaves_no_broken_link(tmp_path, database):
     """In its own folder the batch is found without the link, if it could not be deleted either."""
     folder = BatchFolder(tmp_path / "out", database)
     folder.prepare()
-    if database != "history":
-        with a_full_disk(), pytest.raises(StoreError, match=r"batch.sqlite"):
-            create(folder)
-        folder.prepare()
     with ExitStack() as until_the_end:
 
         def create_and_fill(store: Store) -> str:
@@ -282,63 +253,48 @@ def test_a_folder_is_its_owners_and_its_link_names_the_database_and_the_batch(tm
         folder.refuse_lost()
 
 
-def test_results_that_cannot_be_written_are_written_later(tmp_path, capsys):
+def test_results_that_cannot_be_written_are_written_later(tmp_path, refused, say):
     folder = BatchFolder(tmp_path / "out")
     folder.prepare()
     create(folder)
     folder.file(".csv").mkdir()
-    report = ["batch", "report", str(folder.path)]
-    assert main(report) == 1
-    assert f"Every answer is saved. To write it: baton batch report {folder.path}" in capsys.readouterr().err
+    report = ("batch", "report", str(folder.path))
+    assert f"Every answer is saved. To write it: baton batch report {folder.path}" in refused(*report, code=1)
     folder.file(".csv").rmdir()
-    assert main(report) == 0
+    say(*report)
 
 
-def test_results_are_in_the_home_folder_or_in_one_of_this_folder(tmp_path, baton, monkeypatch):
+def test_results_are_in_the_home_folder_or_in_one_of_this_folder(tmp_path, say, monkeypatch):
     """A shell leaves the tilde of --out=~/results as it is, and the configuration file knows no shell."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     written(tmp_path / "p.csv", "problem,answer\n1 + 1?,2\n")
     run = ("batch", "run", ".", "--arm", "small", "-n", "4", "--no-history")
-    assert baton(*run, "--out=~/results").returncode == 0
-    assert (tmp_path / "home" / "results" / "report.json").exists()
-    assert not (tmp_path / "~").exists()
-    assert baton(*run).returncode == 0
-    assert (tmp_path / "results" / "report.json").exists()
+    say(*run, "--out=~/results")
+    say(*run)
+    found = {file.relative_to(tmp_path).parent for file in tmp_path.rglob("report.json")}
+    assert found == {Path("home/results"), Path("results")}
 
 
-def test_a_folder_with_a_batch_or_with_a_file_of_somebody_is_not_written_over(tmp_path, baton):
-    run = ("batch", "run", str(BATCH_PROBLEMS), "--out", str(tmp_path))
-    mine = Path(written(tmp_path / "results.csv", "mine"))
-    refused = baton(*run)
-    assert (refused.returncode, mine.read_text()) == (2, "mine")
-    assert f"{mine} exists already. Name another folder with --out." in refused.stderr
-    with Store.open(tmp_path / batch_folder.STORE_FILE) as store:
-        store.batches.create("mine", {}, [], [])
-    refused = baton(*run)
-    assert refused.returncode == 2
-    assert f"Continue it with baton batch resume {tmp_path}, or name another --out." in refused.stderr
-
-
+@pytest.mark.parametrize("name", ["results.csv", batch_folder.STORE_FILE])
 @pytest.mark.parametrize("is_database", [True, False])
-def test_somebodys_own_file_of_the_databases_name_stays_as_it_is(tmp_path, baton, is_database):
-    mine = tmp_path / batch_folder.STORE_FILE
+def test_a_folder_with_a_file_of_somebody_is_not_written_over(tmp_path, refused, name, is_database):
+    mine = tmp_path / name
     if is_database:
         with closing(sqlite3.connect(mine)) as connection:
             connection.execute("CREATE TABLE mine (text)")
     else:
         mine.write_text("mine", encoding="utf-8")
     content = mine.read_bytes()
-    refused = baton("batch", "run", str(BATCH_PROBLEMS), "--out", str(tmp_path), "--no-history")
-    assert refused.returncode == 2
-    assert f"{mine} exists already. Name another folder with --out." in refused.stderr
-    refused = baton("batch", "report", str(tmp_path))
-    assert (refused.returncode, f"{tmp_path} holds no batch." in refused.stderr) == (2, True)
-    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [(mine.name, content)]
-    BatchFolder(tmp_path).prepare()
+    sentence = refused("batch", "run", str(BATCH_PROBLEMS), "--out", str(tmp_path), "--no-history")
+    assert f"{mine} exists already. Name another folder with --out." in sentence
+    assert f"{tmp_path} holds no batch." in refused("batch", "report", str(tmp_path))
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [(name, content)]
 
 
-def test_evidence_compares_the_arms_and_times_them_at_the_cost_of_a_real_pair(tmp_path, baton, monkeypatch):
+def test_evidence_compares_the_arms_and_times_them_at_the_cost_of_a_real_pair(
+    tmp_path, baton, say, refused, monkeypatch
+):
     monkeypatch.setattr(evidence, "ARMS", ("small", "large", "baton", "random"))
     out = tmp_path / "out"
     line = ("evidence", "--limit", "2", "--seeds", "1", "--problem-seed", "7", "--out", str(out))
@@ -349,30 +305,27 @@ def test_evidence_compares_the_arms_and_times_them_at_the_cost_of_a_real_pair(tm
     assert "mean / large" not in begun.stdout
     table = begun.stdout[begun.stdout.index("\npolicy") :].splitlines()[2:6]
     assert [row.split("  ")[0] for row in table] == ["Small only", "Large only", "Keywords", "Random as Keywords"]
-    other = baton("evidence", "--limit", "1", "--out", str(out))
-    assert other.returncode == 2
-    assert "holds a batch with other problems, arms or seeds. Repeat the command that began it" in other.stderr
+    other = refused("evidence", "--limit", "1", "--out", str(out))
+    assert "holds a batch with other problems, arms or seeds. Repeat the command that began it" in other
     (tmp_path / "taken").write_text("a file, where a folder should be", encoding="utf-8")
     full = baton(*line, "--cost", "2", XDG_CACHE_HOME=str(tmp_path / "taken"))
     assert full.returncode == 2
     assert "The costly pair cannot be written into" in full.stderr
     assert "XDG_CACHE_HOME names another folder" in full.stderr
-    done = baton(*line, "--cost", "2")
-    assert done.returncode == 0, done.stderr
-    assert "Accuracy of 2 problems; times of 2 at a cost of 1:2\n" in done.stdout
-    header, *rows = done.stdout.splitlines()[-6:]
+    done = say(*line, "--cost", "2")
+    assert "Accuracy of 2 problems; times of 2 at a cost of 1:2" in done
+    header, *rows = done[-6:]
     arms = {"small", "large", "drafted", "baton", "random as baton"}
     assert header.split("  ")[-1].strip() == "time / large alone"
     assert {row.split("  ")[0] for row in rows} == arms
     assert {row.split("  ")[0] for row in rows[-2:]} == {*evidence.LAST}
     assert next(row for row in rows if row.startswith("large")).endswith(" 1.00 (1.00–1.00)")
-    timed, graded = (lines_of(folder / "results.jsonl") for folder in (out / "cost-2", out))
+    files = [(folder / "results.jsonl").read_text("utf-8") for folder in (out / "cost-2", out)]
+    timed, graded = ([json.loads(line) for line in text.splitlines()] for text in files)
     assert {row["arm"] for row in timed} == arms
     assert timed[0]["problem"] == graded[0]["problem"], "the problems that were graded"
     assert "mean / large" in (out / "cost-2" / "report.html").read_text("utf-8")
-    again = baton(*line, "--cost", "2")
-    assert again.returncode == 0, again.stderr
-    assert "time / large alone" in again.stdout
+    assert "time / large alone" in "\n".join(say(*line, "--cost", "2"))
 
 
 def test_evidence_has_an_arm_of_every_policy():

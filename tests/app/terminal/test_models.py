@@ -29,101 +29,86 @@ from baton_reasoning.core.model_costs import ModelCost, ModelCosts
 from baton_reasoning.core.models.catalog import catalog_models
 from baton_reasoning.core.models.devices import Devices
 from baton_reasoning.core.models.options import HubFile, LocalFile, ServerUrls, Switch
-from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ModelChoice, Settings, SettingsFile
 from baton_reasoning.core.thinking.cues import Category, parse_lexicon
-from tests.app.terminal.conftest import Keyboard
-from tests.core.models.hub_server import running_hub
+from tests.app.terminal.conftest import REPOSITORY, Keyboard
 from tests.fakes.faulty_server import FaultyRouter, FaultyServer, stream
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
-REPOSITORY = "tiny/demo-GGUF"
+MODEL = f"hf:{REPOSITORY}"
 PROBLEM = DemoProblem(60_836).question
 URL = "https://office:8080"
 
 
 @pytest.fixture(autouse=True)
-def paths(tmp_path, monkeypatch):
-    paths = Paths.under(tmp_path)
-    monkeypatch.setattr(Paths, "of_user", lambda: paths)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+def nothing_else(paths, monkeypatch):
+    monkeypatch.setenv("HOME", str(paths.models.parent / "home"))
     for variable in ("HF_HOME", "HF_HUB_CACHE", "LLAMA_CACHE", "XDG_CACHE_HOME", "HF_TOKEN"):
         monkeypatch.delenv(variable, raising=False)
-    return paths
 
 
 @pytest.fixture
-def hub(monkeypatch):
-    content = SMALL_MODEL.read_bytes()
-    with running_hub() as server:
-        server.files[REPOSITORY] = {"demo-Q4_K_M.gguf": content, "demo-Q8_0.gguf": content + b"\0"}
-        monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
-        yield server
+def add(say):
+    return lambda *words: say("servers", "add", *words)
 
 
 # Models ---------------------------------------------------------------------------------------------------------------
 
 
-def test_a_model_is_found_downloaded_once_listed_and_deleted(hub, paths, baton):
-    assert json.loads(baton("models", "search", "tiny", "--json").stdout)["repository"] == REPOSITORY
-    file = Path(baton("models", "get", f"hf:{REPOSITORY}").stdout.strip())
+def test_a_model_is_found_downloaded_once_listed_and_deleted(hub, paths, trash, monkeypatch, baton, say, refused):
+    (found,) = say("models", "search", "tiny", "--json")
+    assert json.loads(found)["repository"] == REPOSITORY
+    (name,) = say("models", "get", MODEL)
+    file = Path(name)
     assert file == paths.models / "tiny" / "demo-GGUF" / "demo-Q4_K_M.gguf"
     assert file.read_bytes() == SMALL_MODEL.read_bytes()
-    assert baton("models", "get", f"hf:{REPOSITORY}:q4_k_m").returncode == 0
-    got = json.loads(baton("models", "get", f"hf:{REPOSITORY}", "--json").stdout)
+    say("models", "get", f"{MODEL}:q4_k_m")
+    got = json.loads(*say("models", "get", MODEL, "--json"))
     assert (got["file"], got["bytes"]) == (str(file), SMALL_MODEL.stat().st_size)
     assert len(hub.file_requests()) == 1, "it is here already"
-    rows = map(json.loads, baton("models", "list", "--json").stdout.splitlines())
-    assert str(file) in {row["file"] for row in rows}
-    assert baton("models", "rm", f"hf:{REPOSITORY}", "--yes", "--for-good").returncode == 0
+    assert str(file) in {json.loads(row)["file"] for row in say("models", "list", "--json")}
+    monkeypatch.setattr(sys, "stdin", Keyboard("n\n"))
+    say("models", "rm", MODEL, code=1)
+    assert file.exists()
+    removed = baton("models", "rm", MODEL, "--yes")
+    assert (removed.returncode, [file.name for file in trash.iterdir()]) == (0, [file.name])
+    assert "is in the system's trash; emptying it frees" in removed.stderr
+    refused("models", "rm", MODEL, "--yes")
+    say("models", "get", MODEL)
+    with monkeypatch.context() as patch:
+        patch.setattr("send2trash.send2trash", none_here)
+        no_trash = "There is no trash. Its disk may have none. --for-good needs no trash."
+        assert no_trash in refused("models", "rm", MODEL, "--yes")
+    say("models", "rm", MODEL, "--yes", "--for-good")
     assert not file.exists()
-    assert baton("models", "rm", f"hf:{REPOSITORY}", "--yes").returncode == 2
+
+
+def none_here(_: Path) -> None:
+    raise OSError("There is no trash")
 
 
 @pytest.mark.parametrize("address", ["nonsense", "ftp://mirror.example", "https:", "http://[::1"])
-def test_an_address_that_is_no_hub_is_one_sentence(address, monkeypatch, baton):
+def test_an_address_that_is_no_hub_is_one_sentence(address, monkeypatch, refused):
     monkeypatch.setenv("HF_ENDPOINT", address)
-    refused = baton("models", "get", f"hf:{REPOSITORY}")
-    assert refused.returncode == 1
-    assert re.match(rf"baton: {re.escape(address)} .*address of.*mirror", refused.stderr.splitlines()[-1])
+    assert re.match(rf"baton: {re.escape(address)} .*address of.*mirror", refused("models", "get", MODEL, code=1))
 
 
-def test_a_deleted_model_is_in_the_trash_and_where_there_is_none_the_way_on_is_named(hub, trash, monkeypatch, baton):
-    assert baton("models", "get", f"hf:{REPOSITORY}").returncode == 0
+def test_a_run_downloads_its_model_only_after_a_yes(hub, say, refused, monkeypatch):
+    line = ("solve", PROBLEM, "--small", MODEL, "--large", "demo", "--policy", "never", "-n", "5", "--steps")
+    assert "Add --yes." in refused(*line, code=1)
     monkeypatch.setattr(sys, "stdin", Keyboard("n\n"))
-    assert baton("models", "rm", f"hf:{REPOSITORY}").returncode == 1
-    assert [*trash.iterdir()] == [], "nothing was deleted"
-    removed = baton("models", "rm", f"hf:{REPOSITORY}", "--yes")
-    assert (removed.returncode, [file.name for file in trash.iterdir()]) == (0, ["demo-Q4_K_M.gguf"])
-    assert "is in the system's trash; emptying it frees" in removed.stderr
-
-    def none_here(file: Path) -> None:
-        raise OSError("There is no trash")
-
-    monkeypatch.setattr("send2trash.send2trash", none_here)
-    assert baton("models", "get", f"hf:{REPOSITORY}").returncode == 0
-    refused = baton("models", "rm", f"hf:{REPOSITORY}", "--yes")
-    assert refused.returncode == 2
-    assert "There is no trash. Its disk may have none. --for-good needs no trash." in refused.stderr
+    assert "was not downloaded" in refused(*line, code=1)
+    monkeypatch.setattr(sys, "stdin", Keyboard(""))  # Ctrl+D
+    assert "Stopped" in refused(*line, code=130)
+    assert hub.file_requests() == []
+    assert any(step.startswith("● ") for step in say(*line, "--yes", code=3))
 
 
-def test_a_run_downloads_its_model_only_after_a_yes(hub, baton, monkeypatch):
-    models = ("--small", f"hf:{REPOSITORY}", "--large", "demo")
-    line = ("solve", PROBLEM, *models, "--policy", "never", "-n", "5", "--steps")
-    refused = baton(*line)
-    assert (refused.returncode, "Add --yes." in refused.stderr, hub.file_requests()) == (1, True, [])
-    monkeypatch.setattr(sys, "stdin", Keyboard("n\n"))
-    refused = baton(*line)
-    assert (refused.returncode, "was not downloaded" in refused.stderr, hub.file_requests()) == (1, True, [])
-    done = baton(*line, "--yes")
-    assert (done.returncode, "● " in done.stdout) == (3, True)
-
-
-def test_pairs_of_the_catalogue_are_named_as_solve_takes_them_with_their_time(baton, monkeypatch, paths):
-    for line in baton("models", "pairs", "--context", "256", "--json").stdout.splitlines():
+def test_pairs_of_the_catalogue_are_named_as_solve_takes_them_with_their_time(say, monkeypatch, paths):
+    for line in say("models", "pairs", "--context", "256", "--json"):
         pair = json.loads(line)
         assert isinstance(source_of(pair["small"]), HubFile)
         assert isinstance(source_of(pair["large"]), HubFile)
@@ -138,7 +123,7 @@ def test_pairs_of_the_catalogue_are_named_as_solve_takes_them_with_their_time(ba
         file.write_bytes(b"GGUF")
         cost = ModelCost(decode=seconds, further=seconds, prefill=0)
         ModelCosts(paths.model_costs).keep(ModelCard(model.name, "", 1000, path=file), cost)
-    first, second, *_ = baton("models", "pairs").stdout.splitlines()[1:]
+    first, second, *_ = say("models", "pairs")[1:]
     assert "60%" in first, "0.8 × 0.1 s and 0.2 × 0.2 s, of 0.2 s"
     assert ("~" in first, "~" in second) == (False, True), "measured where both were loaded before"
 
@@ -161,8 +146,8 @@ def test_a_model_that_got_less_than_was_asked_for_says_so(capsys):
     ]
 
 
-def test_every_setting_has_its_meaning_bounds_default_and_presets(baton):
-    assert baton("settings", "c_most", "--policy", "keywords").stdout.splitlines() == [
+def test_every_setting_has_its_meaning_bounds_default_and_presets(say):
+    assert say("settings", "c_most", "--policy", "keywords") == [
         "In brackets: the default; the allowed values; presets with another value.",
         "",
         "Policy keywords",
@@ -170,86 +155,77 @@ def test_every_setting_has_its_meaning_bounds_default_and_presets(baton):
         "c_most  Maximum allowance. Maximum of c. [30; at least 1; paper 15]",
         "",
     ]
-    names = {json.loads(line)["name"] for line in baton("settings", "--json").stdout.splitlines()}
+    names = {json.loads(line)["name"] for line in say("settings", "--json")}
     assert {"n1", "tau", "threshold", "max_seconds", "temperature", "seed"} <= names
-    listed = {row["name"]: row for row in map(json.loads, baton("policies", "--json").stdout.splitlines())}
+    listed = {row["name"]: row for row in map(json.loads, say("policies", "--json"))}
     assert "paper" in listed["keywords"]["presets"]
-    for name in listed:
-        assert f"\n{name} " in baton("policies").stdout
+    assert listed.keys() <= {line.partition(" ")[0] for line in say("policies")}
 
 
-def test_a_model_is_profiled_and_its_cue_list_written(tmp_path, baton):
+def test_a_model_is_profiled_and_its_cue_list_written(tmp_path, say, refused):
     out = tmp_path / "cues.json"
     profile = ("profile", str(SMALL_MODEL), "--problems", str(READY_PROBLEMS), "--threads", "1")
-    done = baton(*profile, "--limit", "4", "--max-tokens", "300", "--out", str(out))
-    assert done.returncode == 0, done.stderr
-    assert "boundaries; after" in done.stdout
-    assert "known cue" in done.stdout
+    said = "\n".join(say(*profile, "--limit", "4", "--max-tokens", "300", "--out", str(out)))
+    assert "boundaries; after" in said
+    assert "known cue" in said
     assert "hold on" in parse_lexicon(out.read_text()).cues[Category.REFLECTION]
-    assert baton(*profile, "--out", str(out)).returncode == 2, "it is not written over"
-    (line,) = baton(*profile, "--limit", "1", "--max-tokens", "30", "--json").stdout.splitlines()
-    said = json.loads(line)
-    assert "too few to judge" in said["advice"]
-    assert said["boundaries"] >= 0
+    refused(*profile, "--out", str(out))
+    (line,) = say(*profile, "--limit", "1", "--max-tokens", "30", "--json")
+    assert "too few to judge" in json.loads(line)["advice"]
+    assert json.loads(line)["boundaries"] >= 0
 
 
 # Servers --------------------------------------------------------------------------------------------------------------
 
 
-def test_every_option_of_a_server_is_kept(baton, tmp_path, monkeypatch):
+def test_every_option_of_a_server_is_kept_until_another_is_given(add, tmp_path, monkeypatch, paths):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "chat.jinja").write_text("a template")
     (tmp_path / "ca.pem").write_text("a certificate")
-    added = baton(
-        *("servers", "add", "office", URL),
-        *("--api-key-env", "OFFICE_KEY", "--ca", "ca.pem", "--proxy", "http://proxy:1", "--any-certificate"),
-        *("--template", "chat.jinja", "--prefetch", "off"),
+    add(
+        *("office", URL, "--api-key-env", "OFFICE_KEY", "--ca", "ca.pem", "--proxy", "http://proxy:1"),
+        *("--any-certificate", "--template", "chat.jinja", "--prefetch", "off"),
         *("--prices", "0.5,0.1,2,EUR", "--cap-tokens", "9000", "--cap-money", "0.25"),
     )
-    assert added.returncode == 0, added.stderr
     monkeypatch.chdir("/")
     monkeypatch.setenv("OFFICE_KEY", "secret")
     address, options = known_server(URL)
     assert (address.url, address.key, address.access.authority) == (URL, "secret", tmp_path / "ca.pem")
     assert (address.access.proxy, address.access.any_certificate) == ("http://proxy:1", True)
-    assert (options.template, options.supports_prefetch) == ("a template", False)
-    prices = options.prices
-    assert (prices.read, prices.reused, prices.written, prices.currency) == (0.5, 0.1, 2.0, "EUR")
-    assert (options.cap.tokens, options.cap.money) == (9000, 0.25)
-
-
-def test_what_the_window_keeps_stays_unless_an_option_changes_it(baton, paths):
-    known = KnownServer(supports_prefetch=Switch.ON, prices=Prices(written=2), cap=Cap(tokens=100, money=3))
-    KnownServers(paths.servers).keep({URL: known})
+    prices = Prices(read=0.5, reused=0.1, written=2.0, currency="EUR")
+    kept = (options.template, options.supports_prefetch, options.prices, options.cap)
+    assert kept == ("a template", False, prices, Cap(tokens=9000, money=0.25))
+    of_the_window = KnownServer(supports_prefetch=Switch.ON, prices=Prices(written=2), cap=Cap(tokens=100, money=3))
+    KnownServers(paths.servers).keep({URL: of_the_window})
     assert known_server(URL).options.supports_prefetch
-    assert baton("servers", "add", "office", URL, "--prefetch", "off", "--cap-tokens", "0").returncode == 0
+    add("office", URL, "--prefetch", "off", "--cap-tokens", "0")
     _, options = known_server(URL)
-    assert (options.supports_prefetch, options.cap.tokens, options.cap.money) == (False, 0, 3)
+    assert (options.supports_prefetch, options.cap) == (False, Cap(tokens=0, money=3))
 
 
-def test_a_name_stands_for_its_addresses_until_they_are_removed_and_each_keeps_what_is_not_given(baton):
-    baton("servers", "add", "office", "http://two:2", "--prices", "1,1,1", "--cap-money", "2")
+def test_a_name_stands_for_its_addresses_until_they_are_removed_and_each_keeps_what_is_not_given(add, baton, say):
+    add("office", "http://two:2", "--prices", "1,1,1", "--cap-money", "2")
     added = baton("servers", "add", "office", f"{URL}#one,http://two:2", "--prefetch", "off")
     assert f"office stands for http://two:2, {URL}#one." in added.stderr
     one, two = known_server(f"{URL}#one").options, known_server("http://two:2").options
     assert (one.cap.money, two.cap.money, two.prices.written) == (0, 2, 1)
     assert (one.supports_prefetch, two.supports_prefetch) == (False, False)
     assert source_of("office") == ServerUrls(("http://two:2", f"{URL}#one"))
-    listed = [json.loads(line) for line in baton("servers", "list", "--json").stdout.splitlines()]
     assert source_of("localhost:9931#small") == ServerUrls(("http://localhost:9931#small",))
+    listed = [json.loads(line) for line in say("servers", "list", "--json")]
     assert {(each["name"], each["url"]) for each in listed} == {("office", f"{URL}#one"), ("office", "http://two:2")}
-    assert baton("servers", "rm", "http://two:2").returncode == 0
+    say("servers", "rm", "http://two:2")
     assert source_of("office") == ServerUrls((f"{URL}#one",))
-    assert baton("servers", "rm", "office").returncode == 0
+    say("servers", "rm", "office")
     with pytest.raises(SettingsError, match="no file, model or server called office"):
         source_of("office")
     assert "To add one: baton servers add NAME URL" in baton("servers", "list").stderr
 
 
-def test_the_key_of_a_server_is_in_the_keyring_its_own_variable_or_that_of_all(baton, paths, monkeypatch):
+def test_the_key_of_a_server_is_in_the_keyring_its_own_variable_or_that_of_all(add, say, paths, monkeypatch):
     KnownServers(paths.servers).keep({"http://home:1": KnownServer(has_key=True)}, "secret")
-    baton("servers", "add", "office", URL, "--api-key-env", "OFFICE_KEY")
-    header, home, office = (line.split() for line in baton("servers", "list").stdout.splitlines())
+    add("office", URL, "--api-key-env", "OFFICE_KEY")
+    header, home, office = (line.split() for line in say("servers", "list"))
     assert header == ["name", "address", "key"]
     assert home == ["http://home:1", "keyring"]
     assert office == ["office", URL, "$OFFICE_KEY"]
@@ -273,7 +249,7 @@ def test_the_check_lists_the_models_of_a_router(baton):
         assert found["models"] == [{"name": "one", "status": "loaded"}, {"name": "other", "status": "loaded"}]
 
 
-def test_the_check_without_an_argument_tests_the_list_else_the_default_ports(baton, monkeypatch):
+def test_the_check_without_an_argument_tests_the_list_else_the_default_ports(add, baton, say, monkeypatch):
     """Wrong settings of one server do not keep the others from being tested."""
     with FaultyServer(stream()) as gone:
         pass
@@ -283,9 +259,9 @@ def test_the_check_without_an_argument_tests_the_list_else_the_default_ports(bat
         said = baton("servers", "check")
         assert (said.returncode, "not reachable" in said.stdout) == (0, False)
         both = baton("servers", "check", f"{good.url}, {gone.url}")
-        baton("servers", "add", "gone", gone.url)
-        baton("servers", "add", "locked", "http://home:1", "--api-key-env", "UNSET_KEY")
-        baton("servers", "add", "good", good.url)
+        add("gone", gone.url)
+        add("locked", "http://home:1", "--api-key-env", "UNSET_KEY")
+        add("good", good.url)
         listed = baton("servers", "check")
     assert (both.returncode, listed.returncode) == (1, 1)
     for said in (both, listed):
@@ -295,31 +271,30 @@ def test_the_check_without_an_argument_tests_the_list_else_the_default_ports(bat
     assert "home:1" in listed.stdout.splitlines()
     assert listed.stderr.count("The environment variable UNSET_KEY is not set.") == 1
     for name in ("gone", "locked", "good"):
-        baton("servers", "rm", name)
+        say("servers", "rm", name)
     said = baton("servers", "check")
     assert (said.returncode, said.stdout.count("not reachable")) == (1, 2)
 
 
 @pytest.mark.parametrize("proxy", ["socks9://x", "http://[::1"])
-def test_a_proxy_that_cannot_be_used_is_a_sentence(proxy, baton):
-    assert baton("servers", "add", "office", "http://127.0.0.1:9", "--proxy", proxy).returncode == 0
-    done = baton("servers", "check", "office")
-    assert (done.returncode, "The proxy for 127.0.0.1:9 cannot be used" in done.stderr) == (1, True)
-    done = baton("servers", "check", "https://192.0.2.1", HTTPS_PROXY=proxy)
-    assert (done.returncode, "The proxy for 192.0.2.1 cannot be used" in done.stderr) == (1, True)
+def test_a_proxy_that_cannot_be_used_is_a_sentence(proxy, add, baton):
+    add("office", "http://127.0.0.1:9", "--proxy", proxy)
+    for host, said in (
+        ("127.0.0.1:9", baton("servers", "check", "office")),
+        ("192.0.2.1", baton("servers", "check", "https://192.0.2.1", HTTPS_PROXY=proxy)),
+    ):
+        assert (said.returncode, f"The proxy for {host} cannot be used" in said.stderr) == (1, True)
 
 
-def test_a_llama_server_with_a_key_is_used_by_its_name(baton, monkeypatch):
+def test_a_llama_server_with_a_key_is_used_by_its_name(add, baton, say, monkeypatch):
     monkeypatch.setenv("OFFICE_KEY", KEY)
     with LlamaServer(ServerOptions(str(SMALL_MODEL))) as server:
-        baton("servers", "add", "office", server.url, "--api-key-env", "OFFICE_KEY")
-        checked = baton("servers", "check", "office", "--beside", str(SMALL_MODEL))
-        assert checked.returncode == 0, checked.stdout
-        assert "✓ key accepted" in checked.stdout
+        add("office", server.url, "--api-key-env", "OFFICE_KEY")
+        assert "✓ key accepted" in "\n".join(say("servers", "check", "office", "--beside", str(SMALL_MODEL)))
         solved = baton("solve", PROBLEM, "--policy", "always", "--large", "office", "-n", "5")
-        assert solved.returncode == 3, solved.stderr
-        bill = rf"{urlsplit(server.url).netloc}: \d requests?, \d+ tokens sent, .* 5 written"
-        assert re.search(bill, solved.stderr)
+    assert solved.returncode == 3, solved.stderr
+    bill = rf"{urlsplit(server.url).netloc}: \d requests?, \d+ tokens sent, .* 5 written"
+    assert re.search(bill, solved.stderr)
 
 
 # The endpoint ---------------------------------------------------------------------------------------------------------
@@ -347,13 +322,11 @@ def test_the_endpoint_answers_until_it_is_interrupted():
             process.kill()
 
 
-def test_without_its_packages_the_endpoint_names_the_extra_of_this_distribution(monkeypatch, baton):
+def test_without_its_packages_the_endpoint_names_the_extra_of_this_distribution(monkeypatch, refused):
     """`baton` alone is another project, which would overwrite this one."""
     monkeypatch.setitem(sys.modules, "starlette", None)
     for name in [name for name in sys.modules if name.startswith(("starlette.", "baton_reasoning.core.serve."))]:
         monkeypatch.delitem(sys.modules, name)
-    refused = baton("serve")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert "serve" in project["optional-dependencies"]
-    assert refused.returncode == 2
-    assert f'pip install "{project["name"]}[serve]"' in refused.stderr
+    assert f'pip install "{project["name"]}[serve]"' in refused("serve")

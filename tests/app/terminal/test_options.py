@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import click
 import pytest
@@ -14,47 +14,42 @@ import pytest
 from baton_reasoning.app.terminal.command_line import SHARED
 from baton_reasoning.app.terminal.program import COMPLETION, PROGRAM
 from baton_reasoning.app.terminal.program import baton as program
+from baton_reasoning.core.demo_pair import BATCH_PROBLEMS
 from tests.app.terminal.conftest import commands_of
 
 MOST_OPTIONS = 25
-DELIBERATE = ("baton history rm", "baton models rm", "baton history export")
+DELIBERATE = ("history rm", "models rm", "history export")
 """Commands whose options no variable may set: they delete or replace."""
 HEAVY = ("pydantic", "rich", "numpy", "msgspec", "httpx2", "baton_reasoning.core.run")
 WHAT_IS_IMPORTED = "import sys; from baton_reasoning.app.cli import main; print(main([]), *sys.modules)"
 
 
-class Described(NamedTuple):
-    path: str
-    command: click.Command
-
-    @property
-    def options(self) -> dict[str, click.Option]:
-        """Those of its own, without --help, by their long names."""
-        return {max(each.opts, key=len): each for each in self.command.params if isinstance(each, click.Option)}
-
-
-def commands() -> Iterator[Described]:
+def commands() -> Iterator[tuple[tuple[str, ...], dict[str, click.Option]]]:
+    """Each command's words after `baton`, with its own options, without --help, by their long names."""
     for path, command in commands_of(program):
         if not isinstance(command, click.Group):
-            yield Described(" ".join((PROGRAM, *path)), command)
+            yield path, {max(each.opts, key=len): each for each in command.params if isinstance(each, click.Option)}
 
 
 def test_a_command_has_few_options_by_the_names_that_file_and_environment_use():
-    for command in commands():
-        assert len(command.options) <= MOST_OPTIONS
-        for name, option in command.options.items():
+    shared: Counter[str] = Counter()
+    for path, options in commands():
+        assert len(options) <= MOST_OPTIONS
+        for name, option in options.items():
+            shared[option.name] += 1
             assert option.name == name.lstrip("-").replace("-", "_")
             if option.expose_value:
-                variable = None if command.path in DELIBERATE else f"BATON_{str(option.name).upper()}"
-                assert option.envvar == variable, command.path
+                variable = None if " ".join(path) in DELIBERATE else f"BATON_{option.name.upper()}"
+                assert option.envvar == variable, path
+    assert [name for name in SHARED if shared[name.replace("-", "_")] < 2] == []
 
 
-def test_an_option_that_help_only_names_stands_in_settings(baton):
-    listed = baton("settings", COLUMNS="200").stdout
+def test_an_option_that_help_only_names_stands_in_settings(say):
+    listed = "\n".join(say("settings", COLUMNS="200"))
     left_out = 0
-    for command in commands():
-        help = baton(*command.path.split()[1:], "--help", COLUMNS="200").stdout
-        for name, option in command.options.items():
+    for path, options in commands():
+        help = "\n".join(say(*path, "--help", COLUMNS="200"))
+        for name, option in options.items():
             assert name in help
             if getattr(option, "is_for_experts", False):
                 left_out += 1
@@ -65,19 +60,7 @@ def test_an_option_that_help_only_names_stands_in_settings(baton):
     assert left_out
 
 
-def test_a_word_means_one_thing_in_all_commands_and_the_top_of_the_file_has_what_several_share():
-    texts: dict[str, list[str]] = {}
-    for command in commands():
-        for name, option in command.options.items():
-            texts.setdefault(name, []).append(f"{option.help} ".partition(" [")[0])
-    assert all(text.startswith("Only the ") for text in texts["--limit"])
-    assert all(text.startswith("Solve each problem with N seeds") for text in texts["--seeds"])
-    assert set(texts["--max-tokens"]) == {"Most tokens to generate"}
-    assert "Tokens of context" in texts["--context"]
-    assert [name for name in SHARED if len(texts[f"--{name}"]) < 2] == []
-
-
-def test_a_nested_command_takes_options_from_its_table_and_the_top(config, baton):
+def test_a_nested_command_takes_options_from_its_table_and_the_top(config, refused):
     """A value that cannot be right shows which place was read."""
     line = ("batch", "run", "missing.csv")
     for content, said in (
@@ -101,37 +84,32 @@ def test_a_nested_command_takes_options_from_its_table_and_the_top(config, baton
         ("arm = 'small'", "'arm' at its top, which is no option there. Write options into the table of their command"),
     ):
         config.write_text(content, encoding="utf-8")
-        refused = baton(*line)
-        assert (refused.returncode, said in refused.stderr) == (2, True), content
+        assert said in refused(*line), content
     config.write_text("parallel = -1", encoding="utf-8")
-    assert "missing.csv cannot be read" in baton(*line, BATON_PARALLEL="2").stderr
+    assert "missing.csv cannot be read" in refused(*line, BATON_PARALLEL="2")
     config.write_text("", encoding="utf-8")
-    assert "-4 is not in the range" in baton(*line, BATON_PARALLEL="-4").stderr
-    assert "-5 is not in the range" in baton(*line, "--parallel", "-5", BATON_PARALLEL="-4").stderr
-    assert "'luck' is not one of" in baton(*line, BATON_ARM="small luck").stderr
+    assert "-4 is not in the range" in refused(*line, BATON_PARALLEL="-4")
+    assert "-5 is not in the range" in refused(*line, "--parallel", "-5", BATON_PARALLEL="-4")
+    assert "'luck' is not one of" in refused(*line, BATON_ARM="small luck")
 
 
-def test_a_wrong_value_is_blamed_on_the_place_it_comes_from(config, baton):
-    assert "Invalid value for '--seed' / '-s': 'abc'" in baton("solve", "1 + 1?", "--seed", "abc").stderr
-    in_variable = baton("solve", "1 + 1?", BATON_SEED="abc").stderr
-    assert "Invalid value for the variable BATON_SEED: 'abc'" in in_variable
+def test_a_wrong_value_is_blamed_on_the_place_it_comes_from(config, refused, tmp_path):
+    solve = ("solve", "1 + 1?")
+    assert "Invalid value for '--seed' / '-s': 'abc'" in refused(*solve, "--seed", "abc")
+    assert "Invalid value for the variable BATON_SEED: 'abc'" in refused(*solve, BATON_SEED="abc")
+    batch = ("batch", "run", str(BATCH_PROBLEMS), "--small", "demo", "-o", str(tmp_path / "out"))
+    assert "my model.gguf cannot be read" in refused(*batch, BATON_LARGE="my model.gguf"), "spaces are of its name"
     config.write_text("max-tokens = 'abc'", encoding="utf-8")
-    assert "Invalid value for 'max-tokens' in the configuration file: 'abc'" in baton("solve", "1 + 1?").stderr
+    assert "Invalid value for 'max-tokens' in the configuration file: 'abc'" in refused(*solve)
 
 
-def test_the_file_sets_options_and_no_arguments(config, baton):
+def test_the_file_sets_options_and_no_arguments(config, say, refused):
     """Or a word at its top level would name the server to remove."""
-    assert baton("servers", "add", "office", "http://office:1").returncode == 0
+    say("servers", "add", "office", "http://office:1")
     config.write_text('[servers.rm]\nserver = "office"\n', encoding="utf-8")
-    assert "names 'server' in the table of rm, which is no option" in baton("servers", "rm", "office").stderr
+    assert "names 'server' in the table of rm, which is no option" in refused("servers", "rm", "office")
     config.write_text("", encoding="utf-8")
-    assert baton("servers", "rm", "office").returncode == 0
-
-
-def test_a_model_in_the_environment_may_have_spaces_in_its_path(tmp_path, baton):
-    (tmp_path / "p.csv").write_text("problem,answer\n1 + 1?,2\n", encoding="utf-8")
-    line = ("batch", "run", str(tmp_path / "p.csv"), "--small", "demo", "-o", str(tmp_path / "out"))
-    assert "my model.gguf cannot be read" in baton(*line, BATON_LARGE="my model.gguf").stderr
+    say("servers", "rm", "office")
 
 
 # Completion -----------------------------------------------------------------------------------------------------------
@@ -160,10 +138,10 @@ def test_names_are_completed(line, offered, baton):
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{offered}\n", "")
 
 
-def test_every_option_of_every_command_is_offered(baton):
-    for command in commands():
-        offered = set(baton(**question(f"{command.path} --")).stdout.split())
-        assert offered - {"plain,--help"} == {f"plain,{name}" for name in command.options}, command.path
+def test_every_option_of_every_command_is_offered(say):
+    for path, options in commands():
+        offered = set(say(**question(f"{PROGRAM} {' '.join(path)} --")))
+        assert offered - {"plain,--help"} == {f"plain,{name}" for name in options}, path
 
 
 def test_what_commands_need_is_not_imported_to_name_them():
@@ -179,7 +157,6 @@ def test_what_commands_need_is_not_imported_to_name_them():
     assert [name for name in HEAVY if name in modules.split()] == []
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shell_has_its_script(shell, baton):
-    done = baton("completion", shell)
-    assert (done.returncode, COMPLETION in done.stdout) == (0, True)
+def test_a_shell_has_its_script(say):
+    for shell in ("bash", "zsh", "fish"):
+        assert COMPLETION in "\n".join(say("completion", shell))

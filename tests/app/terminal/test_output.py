@@ -124,16 +124,9 @@ def test_a_terminal_wraps_paragraphs_and_cells_and_a_pipe_gets_lines(capsys, mon
     assert " ".join(lines).split().count("right") == 61
 
 
-@pytest.mark.parametrize("live", [True, False])
-def test_a_model_cannot_steer_the_terminal(live):
-    attack = "\x1b]52;c;cm0gLXJm\x07\x1b[2J\x9b2J"
-    text = printed(token(attack), Noticed(0.0, attack), live=live)
-    assert "␛]52;c;cm0gLXJm␇␛[2J" in text
-    assert not any(sign in text for sign in ("\x1b]", "\x1b[2J", "\x9b"))
-
-
-def test_nothing_else_that_commands_print_can_steer_the_terminal(capsys, monkeypatch):
-    attack = "\x9b2J\x1b]52;c;x\x07\u202e"
+def test_nothing_that_commands_print_can_steer_the_terminal(capsys, monkeypatch):
+    attack = "\x9b2J\x1b]52;c;cm0gLXJm\x07\u202e\x1b[2J"
+    written = [printed(token(attack), Noticed(0.0, attack), live=live) for live in (True, False)]
     write(attack)
     write_table(Table("", (Column("model"), Column(attack)), (("a", attack),)))
     write_json({"name": attack})
@@ -142,10 +135,10 @@ def test_nothing_else_that_commands_print_can_steer_the_terminal(capsys, monkeyp
     out = io.StringIO()
     with Progress(console=Console(file=out, force_terminal=True, width=200)) as live:
         ProgressLine("Loading", live).remark(attack)
-    said = capsys.readouterr().out + out.getvalue()
-    assert said.count("]52;c;x") == 6
+    said = "".join((*written, capsys.readouterr().out, out.getvalue()))
+    assert said.count("]52;c;cm0gLXJm") == 10
     assert not {"\x9b", "\x07", "\u202e"} & set(said)
-    assert "\x1b]" not in said
+    assert not any(sign in said for sign in ("\x1b]", "\x1b[2J"))
     report("\x1b]0;title\x07" * 1_000_000)
     line = capsys.readouterr().err
     assert line.startswith("baton: ␛]0;title␇␛")

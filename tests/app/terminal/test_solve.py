@@ -7,29 +7,23 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import ExitStack
 
 import pytest
 
-from baton_reasoning.app.cli import main
 from baton_reasoning.core.demo_pair import LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL, DemoProblem, costly
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.models.options import LoadOptions, ModelOverrides, ModelPreferences, save_preferences
-from baton_reasoning.core.thinking.events import CountersChanged, HandedOver
+from baton_reasoning.core.thinking.events import HandedOver
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import trace_from_lines
 from tests.app.terminal.conftest import DEMO, DEMO_MARKS, demo_marks
-from tests.core.thinking.running import World
-from tests.core.thinking.test_worlds import LENGTHS, WORLDS, Schedule, authors_by_character, decisions
-from tests.fakes.world_server import problem_of, world_server
+from tests.fakes.faulty_server import FaultyServer, error, stream
 from tests.patience import PATIENCE
-from tests.tiers import size
 
 pytestmark = pytest.mark.slow
 
 PROBLEM = DemoProblem(60_836)
-SOLVED = WORLDS[: size(4, long=24)]
 
 
 @pytest.fixture
@@ -56,23 +50,21 @@ def test_a_pipe_gets_the_answer_alone_or_steps_signed_by_their_author(baton):
     assert "</think>" not in quiet.stdout
 
 
-def test_a_text_that_ends_before_its_answer_or_does_not_fit_is_said_to(baton):
-    done = baton("solve", PROBLEM.question, "-q", "-n", "5")
-    assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr == "baton: The text ended before an answer; --steps prints what there is.\n"
-    done = baton("solve", "word " * 3000, *DEMO)
-    assert (done.returncode, "prompt" in done.stderr) == (3, True)
+def test_a_text_that_ends_before_its_answer_or_does_not_fit_is_said_to(refused):
+    ended = "baton: The text ended before an answer; --steps prints what there is."
+    assert refused("solve", PROBLEM.question, "-q", "-n", "5", code=3) == ended
+    assert "prompt" in refused("solve", "word " * 3000, *DEMO, code=3)
 
 
-def test_json_is_an_event_a_line_and_the_whole_trace_in_the_last_and_a_seed_repeats_it(baton):
+def test_json_is_an_event_a_line_and_the_whole_trace_in_the_last_and_a_seed_repeats_it(say):
     solve = ("solve", PROBLEM.question, "--json", "--seed", "5")
-    lines = baton(*solve).stdout.splitlines()
+    lines = say(*solve)
     *events, last = map(json.loads, lines)
     assert (events[0]["event"], events[-1]["event"], last["event"]) == ("run_started", "run_ended", "trace")
     rebuilt = trace_from_lines(lines)
     assert rebuilt.answer.strip() == last["answer"].strip()
     assert rebuilt.large_share == pytest.approx(last["large_share"])
-    assert trace_from_lines(baton(*solve).stdout.splitlines()).text == rebuilt.text
+    assert trace_from_lines(say(*solve)).text == rebuilt.text
 
 
 def test_what_is_piped_in_is_the_problem_or_comes_before_it(tmp_path, baton, monkeypatch):
@@ -94,26 +86,21 @@ def test_what_is_piped_in_is_the_problem_or_comes_before_it(tmp_path, baton, mon
     assert problem("What is 2 + 2?") == "What is 2 + 2?"
 
 
-@pytest.mark.parametrize("arguments", [["What is 2 + 2?"], ["-", "-q", "--json"]])
-def test_a_question_that_the_demo_pair_cannot_answer_needs_models(arguments, baton, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.StringIO("What is 2 + 2?\n"))
-    done = baton("solve", *arguments)
-    assert (done.returncode, done.stdout) == (2, "")
-    (sentence,) = done.stderr.splitlines()
-    for words in ("No models are named", "baton demo", "--small … --large …"):
-        assert words in sentence
-
-
-def test_the_demo_pair_answers_anything_if_a_person_names_it(baton, monkeypatch):
-    named = baton("solve", "What is 2 + 2?", "-n", "5", *DEMO)
-    assert named.returncode == 3
-    assert named.stderr.count("only number puzzles") == 1
-    assert "means nothing" in named.stderr
-    assert baton("solve", "What is 2 + 2?", "-n", "5", BATON_SMALL="demo", BATON_LARGE="demo").returncode == 3
+def test_the_demo_pair_answers_its_own_puzzles_and_anything_else_if_a_person_names_it(baton, say, refused, monkeypatch):
+    for arguments in (["What is 2 + 2?"], ["-", "-q", "--json"]):
+        monkeypatch.setattr(sys, "stdin", io.StringIO("What is 2 + 2?\n"))
+        sentence = refused("solve", *arguments)
+        for words in ("No models are named", "baton demo", "--small … --large …"):
+            assert words in sentence
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"{PROBLEM.question}\n"))
     asked = baton("solve", "-")
     assert asked.returncode == 0, "a puzzle of its own needs no names"
     assert "No models are named, so the demo pair runs" in asked.stderr
+    named = baton("solve", "What is 2 + 2?", "-n", "5", *DEMO)
+    assert named.returncode == 3
+    assert named.stderr.count("only number puzzles") == 1
+    assert "means nothing" in named.stderr
+    say("solve", "What is 2 + 2?", "-n", "5", code=3, BATON_SMALL="demo", BATON_LARGE="demo")
 
 
 def test_drafts_are_turned_on_for_one_run_and_both_files_may_be_the_same_model(traced):
@@ -127,11 +114,16 @@ def test_drafts_are_turned_on_for_one_run_and_both_files_may_be_the_same_model(t
     assert trace.started.settings["seed"] == 3
 
 
-def test_small_only_needs_no_large_model(baton):
+def test_a_preset_sets_the_policy_and_an_option_changes_it(traced):
+    started = traced("--policy", "keywords", "--preset", "paper", "--set", "c=2", "-n", "2").started
+    assert started
+    assert (started.settings["policy"]["c_most"], started.settings["policy"]["c"]) == (15, 2)
+
+
+def test_small_only_needs_no_large_model(say):
     models = ("--small", str(SMALL_MODEL), "--large", "nothing.gguf")
-    done = baton("solve", PROBLEM.question, "--policy", "never", "--steps", *models)
-    assert done.returncode == 0, done.stderr
-    assert "◆" not in done.stdout
+    steps = say("solve", PROBLEM.question, "--policy", "never", "--steps", *models)
+    assert not any(step.startswith("◆") for step in steps)
 
 
 def test_what_a_pair_costs_is_measured_once_and_predicted_from_then_on(tmp_path, baton):
@@ -167,52 +159,33 @@ def test_what_was_chosen_for_a_model_holds_here_too_unless_an_option_says_otherw
     assert small_card("--context", "600").context == 600
 
 
-def test_a_cue_list_of_ones_own_decides_where_the_large_model_writes(tmp_path, baton):
+def test_a_cue_list_of_ones_own_decides_where_the_large_model_writes(tmp_path, say, refused):
     cues = tmp_path / "cues.json"
     cues.write_text('{"reflection": {"step 5": []}, "affirmation": {}, "verification": {}}', encoding="utf-8")
-    done = baton("solve", PROBLEM.question, "--steps", "--cues", str(cues))
-    assert "◆ With this number we can go on to step 5: " in done.stdout, done.stderr
+    steps = say("solve", PROBLEM.question, "--steps", "--cues", str(cues))
+    assert any(step.startswith("◆ With this number we can go on to step 5: ") for step in steps)
     cues.write_text("wait, hold on", encoding="utf-8")
-    refused = baton("solve", PROBLEM.question, "--cues", str(cues))
-    assert (refused.returncode, "cue list cannot be read" in refused.stderr) == (2, True)
+    assert "cue list cannot be read" in refused("solve", PROBLEM.question, "--cues", str(cues))
 
 
-@pytest.mark.scaled
-@pytest.mark.parametrize("tagged", [False, True])
-def test_the_authors_decisions_are_taken_from_the_command_line_to_the_wire(tagged, capsys):
-    """The random worlds and the oracle of tests/core/thinking: decisions, counters and text are equal."""
-    by_seed = {world.seed: world for world in WORLDS}
-    left_out = ("not_reasoning", "auxiliary_prompt", "opening", "as_in_paper")
-    lengths = [f"{name}={value}" for name, value in LENGTHS._asdict().items() if name not in left_out]
-    options = [word for length in lengths for word in ("--set", length)]
-    with ExitStack() as stack:
-        for author in (Author.SMALL, Author.LARGE):
-            server = stack.enter_context(world_server(author, by_seed.__getitem__, tagged=tagged))
-            options += [f"--{author.value}", server.url]
-        method = ["--policy", "keywords", "--preset", "reference", "-n", "100000", "--no-history", "--json"]
-        for world in (world for world in SOLVED if world.tagged is tagged):
-            assert main(["solve", problem_of(world), *method, *options]) == 0, capsys.readouterr().err
-            trace = trace_from_lines(capsys.readouterr().out.splitlines())
-            expected = Schedule(world, LENGTHS).run()
-            counts = [int(each.counters["reflections"]) for each in trace.events if isinstance(each, CountersChanged)]
-            assert decisions(trace.events) == expected.decisions, world
-            assert trace.text == expected.text, world
-            assert counts == expected.negative_sentences, world
-            spans = [(piece.author, piece.text) for piece in trace.pieces]
-            assert authors_by_character(spans) == authors_by_character(expected.spans), world
-
-
-@pytest.mark.parametrize("command", [["solve", "World 1"], ["batch", "run", "problems.jsonl", "--out", "out"]])
-def test_a_policy_that_a_server_cannot_serve_is_refused_with_what_would_help(command, tmp_path, baton, monkeypatch):
+@pytest.mark.parametrize("command", [["solve", "1 + 1?"], ["batch", "run", "problems.jsonl", "--out", "out"]])
+def test_a_policy_that_a_server_cannot_serve_is_refused_with_what_would_help(command, tmp_path, refused, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "problems.jsonl").write_text('{"problem": "1 + 1?", "answer": "2"}', encoding="utf-8")
-    with world_server(Author.LARGE, World, tagged=False) as server:
+    with FaultyServer(stream()) as server:
         options = ["--small", str(SMALL_MODEL), "--large", server.url, "--policy", "drafted", "--context", "1024"]
-        refused = baton(*command, *options, "--no-history")
-    assert refused.returncode == 2
-    assert "cannot draft for" in refused.stderr
-    assert "a llama-server with a draft model" in refused.stderr
+        sentence = refused(*command, *options, "--no-history")
+    assert "cannot draft for" in sentence
+    assert "a llama-server with a draft model" in sentence
     assert not server.completions
+
+
+def test_an_error_of_a_server_is_said(baton):
+    with FaultyServer(error(400, "\x1b]52;the context is full")) as server:
+        done = baton("solve", "x", "--large", server.url, "--small", server.url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "]52;the context is full" in done.stderr
+    assert "\x1b" not in done.stderr
 
 
 # The demo -------------------------------------------------------------------------------------------------------------
@@ -242,23 +215,19 @@ def a_little_more_costly(monkeypatch):
 
 
 @pytest.mark.usefixtures("a_little_more_costly")
-def test_the_demo_makes_its_files_once_for_answers_that_are_waited_for(tmp_path, baton):
+def test_the_demo_makes_its_files_once_for_answers_that_are_waited_for(tmp_path, baton, say):
+    """And without room it runs on its tiny models."""
     cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     few = ("--limit", "1", "--arm", "small", "--context", "1024", "--out", str(tmp_path / "out"))
-    batch = baton("batch", "run", str(READY_PROBLEMS), *DEMO, *few, **cache)
-    assert (batch.returncode, list(tmp_path.rglob("*.gguf"))) == (0, []), "a batch runs on the tiny models"
+    say("batch", "run", str(READY_PROBLEMS), *DEMO, *few, **cache)
+    assert list(tmp_path.rglob("*.gguf")) == [], "a batch runs on the tiny models"
     first = baton("demo", **cache)
     assert (first.returncode, costly.MAKING in first.stderr) == (0, True), first.stderr
     problem = json.loads(READY_PROBLEMS.read_text("utf-8").splitlines()[0])["problem"]
     again = baton("solve", problem, *DEMO, "--context", "1024", **cache)
     assert (again.returncode, costly.MAKING in again.stderr) == (0, False), again.stderr
     assert len(list(tmp_path.rglob("*.gguf"))) == 2
-
-
-@pytest.mark.usefixtures("a_little_more_costly")
-def test_without_room_the_demo_runs_on_its_tiny_models(tmp_path, baton):
-    taken = tmp_path / "cache"
-    taken.write_text("a file, where a folder should be", encoding="utf-8")
-    done = baton("demo", XDG_CACHE_HOME=str(taken))
+    (tmp_path / "taken").write_text("a file, where a folder should be", encoding="utf-8")
+    done = baton("demo", XDG_CACHE_HOME=str(tmp_path / "taken"))
     assert done.returncode == 0, done.stderr
     assert "The demo runs on its tiny models, which are equally fast" in done.stderr
