@@ -7,9 +7,8 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before Qt is loaded; tests touch no display
 
@@ -49,7 +48,6 @@ LARGE = (
 
 OWN_MODELS = ModelChoice(small="small.gguf", large="large.gguf")
 """Of a person; a batch of them runs on the chat's pair."""
-PATIENCE_MS = int(PATIENCE * 1000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -59,25 +57,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
-class PatientQtBot(QtBot):
-    """Waits long where pytest-qt gives up after five seconds."""
-
-    def waitUntil(self, callback: Callable[[], bool | None], *, timeout: int = PATIENCE_MS) -> None:
-        super().waitUntil(callback, timeout=timeout)
-
-    def waitSignal(self, signal: Any, *, timeout: int = PATIENCE_MS, **options: Any) -> Any:
-        return super().waitSignal(signal, timeout=timeout, **options)
-
-    def waitSignals(self, signals: Any, *, timeout: int = PATIENCE_MS, **options: Any) -> Any:
-        return super().waitSignals(signals, timeout=timeout, **options)
-
-    def waitActive(self, widget: QWidget, *, timeout: int = PATIENCE_MS) -> Any:
-        return super().waitActive(widget, timeout=timeout)
-
-
 @pytest.fixture
 def qtbot(qapp, request):
-    return PatientQtBot(request)
+    """It waits long where pytest-qt gives up after five seconds."""
+    bot = QtBot(request)
+    for name in ("waitUntil", "waitSignal", "waitSignals", "waitActive"):
+        setattr(bot, name, partial(getattr(bot, name), timeout=int(PATIENCE * 1000)))
+    return bot
 
 
 class ScriptedLoader:
@@ -140,7 +126,7 @@ def no_leaks(qapp):
     gc.freeze()  # what is alive now is not the next test's, and need not be looked through again
 
 
-def threads_left(before: Collection[threading.Thread], patience: float = PATIENCE) -> list[str]:
+def threads_left(before, patience=PATIENCE):
     """Names of threads that were not there before and do not end, daemon or not.
 
     `patience`: seconds that all of them together have, since a closing window does not wait for a silent server.
@@ -179,27 +165,24 @@ def press(within: QWidget, text: str) -> None:
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
-def dragged(*paths: Path) -> QMimeData:
+def dragged(*paths):
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
     return data
 
 
-def drag_over(target: QWidget, data: QMimeData) -> None:
-    """Drags files over a widget, as Qt reports it."""
+def drag_over(target, data, kind=QDragEnterEvent):
+    """Drags files over a widget, or drops them there, as Qt reports it."""
     left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    event = QDragEnterEvent(QPoint(600, 400), Qt.DropAction.CopyAction, data, left, none)
+    event = kind(QPoint(600, 400), Qt.DropAction.CopyAction, data, left, none)
     QApplication.sendEvent(target, event)
     assert event.isAccepted()
 
 
-def drop(target: QWidget, *paths: Path) -> None:
+def drop(target, *paths):
     data = dragged(*paths)
     drag_over(target, data)
-    left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    event = QDropEvent(QPoint(600, 400), Qt.DropAction.CopyAction, data, left, none)
-    QApplication.sendEvent(target, event)
-    assert event.isAccepted()
+    drag_over(target, data, QDropEvent)
 
 
 @pytest.fixture
