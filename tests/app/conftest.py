@@ -17,12 +17,10 @@ import shiboken6
 from PySide6.QtCore import QEvent, QMimeData, QPoint, Qt, QTimer, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication
 from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.chat.answer_view import AnswerView
 from baton_reasoning.app.document.clipboard import release_clipboard
-from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.loaded_models import Loading
 from baton_reasoning.app.toolkit.garbage_collection import MainThreadCollector
 from baton_reasoning.app.toolkit.theme import current_theme
@@ -30,7 +28,6 @@ from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.remote.known_servers import KnownServers
 from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.engines.templates import RENDERER
-from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.secrets import Secrets
@@ -69,7 +66,7 @@ def qtbot(qapp, request):
 class ScriptedLoader:
     """Gives the pair it was made with; or the error, or waits until it is let go."""
 
-    def __init__(self, *, error: BatonError | None = None, gate: threading.Event | None = None) -> None:
+    def __init__(self, *, error=None, gate=None):
         self.small = ScriptedEngine(*SMALL)
         self.large = ScriptedEngine(*LARGE, name="large")
         self.error = error
@@ -138,19 +135,19 @@ def threads_left(before, patience=PATIENCE):
     return [thread.name for thread in new if thread.is_alive()]
 
 
-def last_exchange(window: MainWindow) -> Exchange:
+def last_exchange(window):
     exchange = window.session.conversation.leaf
     assert exchange
     return exchange
 
 
-def last_answer(window: MainWindow) -> AnswerView:
+def last_answer(window):
     answer = window.chat.conversation.answer_of(last_exchange(window))
     assert answer
     return answer
 
 
-def answer_to(window: MainWindow, qtbot: QtBot, problem: str) -> Exchange:
+def answer_to(window, qtbot, problem):
     """Asks as soon as the models are loaded, and waits for the end of the answer."""
     qtbot.waitUntil(lambda: window.session.ready)
     window.session.ask(problem)
@@ -158,7 +155,7 @@ def answer_to(window: MainWindow, qtbot: QtBot, problem: str) -> Exchange:
     return last_exchange(window)
 
 
-def press(within: QWidget, text: str) -> None:
+def press(within, text):
     """Clicks the button of this text that is shown."""
     QApplication.processEvents()  # which lays it out
     (button,) = [each for each in within.findChildren(QAbstractButton) if each.text() == text and each.isVisible()]
@@ -190,14 +187,7 @@ def make_window(qtbot, tmp_path, no_leaks):
     """Windows over one folder, closed at the end of the test."""
     windows: list[MainWindow] = []
 
-    def make(
-        loader: ScriptedLoader | None = None,
-        *,
-        begin: bool = True,
-        width: int | None = 1440,
-        paths: Paths | None = None,
-        models: ModelChoice | None = None,
-    ) -> MainWindow:
+    def make(loader=None, *, begin=True, width=1440, paths=None, models=None):
         loader = loader or ScriptedLoader()
         loader.servers = KnownServers(tmp_path / "servers.json", lambda: Secrets(NO_KEYRING))
         window = MainWindow(paths or Paths.under(tmp_path), loader)
@@ -228,7 +218,7 @@ def window(make_window):
 def ask(qtbot, window):
     """Asks, and waits for the end of the answer."""
 
-    def ask(problem: str) -> MainWindow:
+    def ask(problem):
         answer_to(window, qtbot, problem)
         return window
 

@@ -99,7 +99,7 @@ def is_qts_own(widget):
     )
 
 
-def outside(widget, root):
+def outside(widget: QWidget, root):
     """Whether it lies in its parent; in a scroll area it may be as high as it likes, but no wider than the area."""
     parent = widget.parentWidget()
     if widget is root or widget.isWindow() or parent is None:

@@ -38,7 +38,7 @@ def answers():
 @pytest.fixture
 def start(qtbot, tmp_path, answers, no_leaks):
     """Opens the window of one home, and closes the one before."""
-    windows = []
+    windows: list[MainWindow] = []
 
     def close():
         for window in windows:

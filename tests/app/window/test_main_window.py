@@ -11,20 +11,14 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QSize, QStandardPaths, Qt
 from PySide6.QtWidgets import (
-    QAbstractButton,
-    QAbstractItemView,
     QApplication,
-    QComboBox,
     QFileDialog,
     QInputDialog,
     QLabel,
-    QLineEdit,
     QMenu,
     QMessageBox,
-    QPlainTextEdit,
     QPushButton,
     QScrollArea,
-    QTabBar,
     QWidget,
 )
 
@@ -33,7 +27,6 @@ from baton_reasoning.app.session.loaded_models import LoadState, Remark
 from baton_reasoning.app.toolkit.theme.colours import DARK
 from baton_reasoning.app.window.commands import ShortcutList
 from baton_reasoning.app.window.main_window import first_size
-from baton_reasoning.app.window.models_page import LazyModelsPage
 from baton_reasoning.core.engines.base import Placement
 from baton_reasoning.core.settings import ColourScheme
 from tests.app.conftest import LARGE, ScriptedLoader, answer_to, last_answer, last_exchange
@@ -86,18 +79,6 @@ def test_the_first_window_fits_its_screen_with_the_composer_in_sight(make_window
         size = first_size(screen)
         assert size.width() <= min(screen.width(), 1440)
         assert size.height() <= min(screen.height() - 50, 900), "room for the title bar"
-
-
-def test_the_first_screen_has_few_controls(make_window, qtbot):
-    window = make_window(width=1280)
-    LazyModelsPage(window)
-    qtbot.waitUntil(lambda: window.session.ready and all(page.isVisible() for page in window.topbar._pages.buttons()))
-    kinds = (QAbstractButton, QLineEdit, QPlainTextEdit, QComboBox, QAbstractItemView, QTabBar)
-    shown = [each for kind in kinds for each in window.findChildren(kind) if each.isVisible()]
-    controls = [each.accessibleName() or getattr(each, "text", str)() for each in shown]
-    in_header = [each for each in shown if window.topbar.isAncestorOf(each)]
-    assert len(in_header) == 6, "three pages, the pair, the policy, and the menu"
-    assert len(controls) <= 14, controls
 
 
 def test_menu_list_of_shortcuts_and_manual_name_every_command_and_its_key(window, qtbot):
