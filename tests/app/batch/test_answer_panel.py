@@ -50,7 +50,15 @@ def all_traces(page):
     return [page.session.store.runs.trace(row.run) for row in page.session.store.batches.results(page.session.batch.id)]
 
 
-def test_enter_opens_the_answer_of_a_cell_beside_the_table_and_it_follows(view, page, qtbot):
+def test_an_answer_beside_the_table_says_how_it_went_and_follows_the_cell_once_enter_opened_it(view, page, qtbot):
+    answer = view.answer
+    assert shown(view) == "p1 · Small only"
+    assert answer.detail.isHidden(), "result and verdict say it"
+    assert (answer.pane.result.text(), answer.pane.verdict.text()) == ("2", "✗ expected 1")
+    assert answer.place.isHidden()
+    answer.show_answer(answer.row._replace(answer=r"\frac{3}{4}", job=-1), view.model.problem_at(1))
+    assert answer.pane.result.isVisible(), "though no mark leads to it"
+    assert answer.pane.result.text() == "3/4"
     assert page.escape()
     assert view.answer.isHidden()
     assert not page.escape(), "there is none"
@@ -69,17 +77,6 @@ def test_enter_opens_the_answer_of_a_cell_beside_the_table_and_it_follows(view, 
     assert shown(view) == "p4 · Small only", "the main policy"
     view.left.emit()
     assert not page.escape()
-
-
-def test_an_answer_that_went_wrong_says_how_and_shows_what_was_graded(view):
-    answer = view.answer
-    assert shown(view) == "p1 · Small only"
-    assert answer.detail.isHidden(), "result and verdict say it"
-    assert (answer.pane.result.text(), answer.pane.verdict.text()) == ("2", "✗ expected 1")
-    assert answer.place.isHidden()
-    answer.show_answer(answer.row._replace(answer=r"\frac{3}{4}", job=-1), view.model.problem_at(1))
-    assert answer.pane.result.isVisible(), "though no mark leads to it"
-    assert answer.pane.result.text() == "3/4"
 
 
 def test_keys_lead_to_the_next_and_the_previous_failure_of_the_policy(view, actions, qtbot):
