@@ -60,6 +60,9 @@ def test_a_message_leaves_what_is_read_in_its_place(ask, qtbot, place):
     window = ask("2 + 2?\n\n" + 60 * "Say why.\n\n")
     view, last = window.chat.conversation, last_answer(window)
     bar = view.verticalScrollBar()
+    typeset: list[bool] = []
+    window.chat._typesetter.prepare("$x$", 10, lambda: typeset.append(True), window)  # after those of the answer
+    qtbot.waitUntil(lambda: bool(typeset))
     for _ in range(4):  # one layout may ask for another
         QApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)
         QApplication.processEvents()
