@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt
 from baton_reasoning.app.batch.answer_panel import WITH_INSPECTOR
 from baton_reasoning.app.batch.folded_parts import Fold
 from baton_reasoning.app.batch.result_table import FIRST_ARM, ResultColumn
+from baton_reasoning.core.batch.reporting.reviews import wrong_answers
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
@@ -17,6 +18,7 @@ from tests.app.batch.conftest import run
 from tests.app.conftest import OWN_MODELS
 from tests.core.batch.counting import large_engine
 from tests.fakes.scripted import ScriptedEngine
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 LARGE = FIRST_ARM + 1
@@ -177,14 +179,19 @@ def test_one_answer_or_all_wrong_ones_are_reviewed_valued_and_graded_again(page,
     qtbot.waitUntil(lambda: view.answer.pane.verdict.text() == "✓ right")
 
 
-def test_stopped_at_once_nothing_is_read(view, page, qtbot):
-    large, stopped = page.session.models.pair.large, threading.Event()
-    large.expects = lambda _, token: token if stopped.wait() else ""
+def test_stopped_at_once_nothing_is_read(view, page, qtbot, monkeypatch):
+    gate = threading.Event()
+
+    def choose_slowly(*arguments):
+        gate.wait(PATIENCE)
+        return wrong_answers(*arguments)
+
+    monkeypatch.setattr("baton_reasoning.app.batch.reviews.wrong_answers", choose_slowly)
     view.close_answer()
     view.opinions.trigger()
     assert view.status.text() == "reading what is to be reviewed"
     view.stop.click()
-    stopped.set()
+    gate.set()
     qtbot.waitUntil(lambda: not view.reviews.running)
     assert not any(trace.opinion for trace in all_traces(page))
 
