@@ -7,9 +7,8 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before Qt is loaded; tests touch no display
 
@@ -18,12 +17,10 @@ import shiboken6
 from PySide6.QtCore import QEvent, QMimeData, QPoint, Qt, QTimer, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication
 from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.chat.answer_view import AnswerView
 from baton_reasoning.app.document.clipboard import release_clipboard
-from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.loaded_models import Loading
 from baton_reasoning.app.toolkit.garbage_collection import MainThreadCollector
 from baton_reasoning.app.toolkit.theme import current_theme
@@ -31,7 +28,6 @@ from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.remote.known_servers import KnownServers
 from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.engines.templates import RENDERER
-from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.secrets import Secrets
@@ -49,7 +45,6 @@ LARGE = (
 
 OWN_MODELS = ModelChoice(small="small.gguf", large="large.gguf")
 """Of a person; a batch of them runs on the chat's pair."""
-PATIENCE_MS = int(PATIENCE * 1000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -59,31 +54,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
-class PatientQtBot(QtBot):
-    """Waits long where pytest-qt gives up after five seconds."""
-
-    def waitUntil(self, callback: Callable[[], bool | None], *, timeout: int = PATIENCE_MS) -> None:
-        super().waitUntil(callback, timeout=timeout)
-
-    def waitSignal(self, signal: Any, *, timeout: int = PATIENCE_MS, **options: Any) -> Any:
-        return super().waitSignal(signal, timeout=timeout, **options)
-
-    def waitSignals(self, signals: Any, *, timeout: int = PATIENCE_MS, **options: Any) -> Any:
-        return super().waitSignals(signals, timeout=timeout, **options)
-
-    def waitActive(self, widget: QWidget, *, timeout: int = PATIENCE_MS) -> Any:
-        return super().waitActive(widget, timeout=timeout)
-
-
 @pytest.fixture
 def qtbot(qapp, request):
-    return PatientQtBot(request)
+    """It waits long where pytest-qt gives up after five seconds."""
+    bot = QtBot(request)
+    for name in ("waitUntil", "waitSignal", "waitSignals", "waitActive"):
+        setattr(bot, name, partial(getattr(bot, name), timeout=int(PATIENCE * 1000)))
+    return bot
 
 
 class ScriptedLoader:
     """Gives the pair it was made with; or the error, or waits until it is let go."""
 
-    def __init__(self, *, error: BatonError | None = None, gate: threading.Event | None = None) -> None:
+    def __init__(self, *, error=None, gate=None):
         self.small = ScriptedEngine(*SMALL)
         self.large = ScriptedEngine(*LARGE, name="large")
         self.error = error
@@ -140,7 +123,7 @@ def no_leaks(qapp):
     gc.freeze()  # what is alive now is not the next test's, and need not be looked through again
 
 
-def threads_left(before: Collection[threading.Thread], patience: float = PATIENCE) -> list[str]:
+def threads_left(before, patience=PATIENCE):
     """Names of threads that were not there before and do not end, daemon or not.
 
     `patience`: seconds that all of them together have, since a closing window does not wait for a silent server.
@@ -152,19 +135,19 @@ def threads_left(before: Collection[threading.Thread], patience: float = PATIENC
     return [thread.name for thread in new if thread.is_alive()]
 
 
-def last_exchange(window: MainWindow) -> Exchange:
+def last_exchange(window):
     exchange = window.session.conversation.leaf
     assert exchange
     return exchange
 
 
-def last_answer(window: MainWindow) -> AnswerView:
+def last_answer(window):
     answer = window.chat.conversation.answer_of(last_exchange(window))
     assert answer
     return answer
 
 
-def answer_to(window: MainWindow, qtbot: QtBot, problem: str) -> Exchange:
+def answer_to(window, qtbot, problem):
     """Asks as soon as the models are loaded, and waits for the end of the answer."""
     qtbot.waitUntil(lambda: window.session.ready)
     window.session.ask(problem)
@@ -172,34 +155,31 @@ def answer_to(window: MainWindow, qtbot: QtBot, problem: str) -> Exchange:
     return last_exchange(window)
 
 
-def press(within: QWidget, text: str) -> None:
+def press(within, text):
     """Clicks the button of this text that is shown."""
     QApplication.processEvents()  # which lays it out
     (button,) = [each for each in within.findChildren(QAbstractButton) if each.text() == text and each.isVisible()]
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
-def dragged(*paths: Path) -> QMimeData:
+def dragged(*paths):
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
     return data
 
 
-def drag_over(target: QWidget, data: QMimeData) -> None:
-    """Drags files over a widget, as Qt reports it."""
+def drag_over(target, data, kind=QDragEnterEvent):
+    """Drags files over a widget, or drops them there, as Qt reports it."""
     left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    event = QDragEnterEvent(QPoint(600, 400), Qt.DropAction.CopyAction, data, left, none)
+    event = kind(QPoint(600, 400), Qt.DropAction.CopyAction, data, left, none)
     QApplication.sendEvent(target, event)
     assert event.isAccepted()
 
 
-def drop(target: QWidget, *paths: Path) -> None:
+def drop(target, *paths):
     data = dragged(*paths)
     drag_over(target, data)
-    left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    event = QDropEvent(QPoint(600, 400), Qt.DropAction.CopyAction, data, left, none)
-    QApplication.sendEvent(target, event)
-    assert event.isAccepted()
+    drag_over(target, data, QDropEvent)
 
 
 @pytest.fixture
@@ -207,14 +187,7 @@ def make_window(qtbot, tmp_path, no_leaks):
     """Windows over one folder, closed at the end of the test."""
     windows: list[MainWindow] = []
 
-    def make(
-        loader: ScriptedLoader | None = None,
-        *,
-        begin: bool = True,
-        width: int | None = 1440,
-        paths: Paths | None = None,
-        models: ModelChoice | None = None,
-    ) -> MainWindow:
+    def make(loader=None, *, begin=True, width=1440, paths=None, models=None):
         loader = loader or ScriptedLoader()
         loader.servers = KnownServers(tmp_path / "servers.json", lambda: Secrets(NO_KEYRING))
         window = MainWindow(paths or Paths.under(tmp_path), loader)
@@ -245,7 +218,7 @@ def window(make_window):
 def ask(qtbot, window):
     """Asks, and waits for the end of the answer."""
 
-    def ask(problem: str) -> MainWindow:
+    def ask(problem):
         answer_to(window, qtbot, problem)
         return window
 

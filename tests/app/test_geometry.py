@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -26,7 +26,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
     QLabel,
-    QLayout,
     QLineEdit,
     QPushButton,
     QScrollArea,
@@ -39,7 +38,6 @@ from PySide6.QtWidgets import (
     QTabWidget,
     QWidget,
 )
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.chat.page import NARROW
@@ -47,7 +45,6 @@ from baton_reasoning.app.chat.scoreboards import Board, BoardRow
 from baton_reasoning.app.settings.dialog import SettingsDialog
 from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.app.toolkit.controls import ElidedButton, ElidedCheckBox, ElidedLabel
-from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.model_button import ModelButton
 from baton_reasoning.app.window.models_page import LazyModelsPage
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow
@@ -60,7 +57,7 @@ from baton_reasoning.core.settings import ColourScheme
 from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions
 from baton_reasoning.core.thinking.events import OpinionGiven, ValuesEstimated
 from baton_reasoning.core.thinking.opinion import SecondOpinion
-from tests.app.conftest import LARGE, SMALL, ScriptedLoader, answer_to
+from tests.app.conftest import LARGE, SMALL, ScriptedLoader, answer_to, last_answer, last_exchange
 from tests.fakes.held import HeldPair, Hold
 from tests.fakes.keyrings import NO_KEYRING
 from tests.tiers import IS_LONG
@@ -77,7 +74,7 @@ if IS_LONG:
 pytestmark = [pytest.mark.slow, pytest.mark.scaled]
 
 
-def faults(root: QWidget) -> Iterator[str]:
+def faults(root):
     """A line for each thing in `root` that is cut off, squeezed or covered, and for each control without a name."""
     for widget in visible_in(root):
         if not is_qts_own(widget):
@@ -85,14 +82,14 @@ def faults(root: QWidget) -> Iterator[str]:
                 yield f"{described(widget)}: {fault}"
 
 
-def visible_in(root: QWidget) -> Iterator[QWidget]:
+def visible_in(root):
     yield root
     for child in root.children():
         if isinstance(child, QWidget) and not child.isHidden() and not child.isWindow():
             yield from visible_in(child)
 
 
-def is_qts_own(widget: QWidget) -> bool:
+def is_qts_own(widget):
     """A part inside a widget of Qt's, which lays it out itself."""
     parent = widget.parent()
     return (
@@ -102,7 +99,7 @@ def is_qts_own(widget: QWidget) -> bool:
     )
 
 
-def outside(widget: QWidget, root: QWidget) -> Iterator[str]:
+def outside(widget: QWidget, root):
     """Whether it lies in its parent; in a scroll area it may be as high as it likes, but no wider than the area."""
     parent = widget.parentWidget()
     if widget is root or widget.isWindow() or parent is None:
@@ -118,7 +115,7 @@ def outside(widget: QWidget, root: QWidget) -> Iterator[str]:
         yield f"{widget.geometry().getRect()} is not inside {described(parent)} {parent.rect().getRect()}"
 
 
-def squeezed(widget: QWidget) -> Iterator[str]:
+def squeezed(widget):
     """Whether it has the room that its text needs."""
     need = QSize()
     match widget:
@@ -146,12 +143,12 @@ def squeezed(widget: QWidget) -> Iterator[str]:
         yield f"{widget.height()} px high, needs {need.height()}"
 
 
-def widest_word(widget: QLabel) -> int:
+def widest_word(widget):
     advance = widget.fontMetrics().horizontalAdvance
     return max((advance(word) for word in widget.text().split()), default=0)
 
 
-def bold_surplus(widget: QAbstractButton) -> int:
+def bold_surplus(widget):
     """Pixels by which the text of a chosen button, which is bold, is wider than what the size hint is made for."""
     bold, usual = QFont(widget.font()), QFont(widget.font())
     bold.setWeight(QFont.Weight.DemiBold)
@@ -160,7 +157,7 @@ def bold_surplus(widget: QAbstractButton) -> int:
     return QFontMetrics(bold).horizontalAdvance(text) - QFontMetrics(usual).horizontalAdvance(text)
 
 
-def covered(parent: QWidget) -> Iterator[str]:
+def covered(parent):
     """Whether what its layout holds overlaps."""
     layout = parent.layout()
     if layout is None or isinstance(parent, QStackedWidget | QSplitter | QTabWidget):
@@ -171,7 +168,7 @@ def covered(parent: QWidget) -> Iterator[str]:
             yield f"{described(one)} and {described(other)} overlap by {both.width()}×{both.height()} px"
 
 
-def held_by(layout: QLayout) -> list[QWidget]:
+def held_by(layout):
     """The visible widgets of a layout, and of those inside it."""
     widgets: list[QWidget] = []
     for at in range(layout.count()):
@@ -185,7 +182,7 @@ def held_by(layout: QLayout) -> list[QWidget]:
     return widgets
 
 
-def nameless(widget: QWidget) -> Iterator[str]:
+def nameless(widget):
     """Whether assistive technology has a name and a role for what can be pressed or reached by Tab."""
     if widget.focusPolicy() == Qt.FocusPolicy.NoFocus and not isinstance(widget, QAbstractButton):
         return
@@ -204,7 +201,7 @@ def nameless(widget: QWidget) -> Iterator[str]:
         yield "has no accessible role"
 
 
-def described(widget: QWidget) -> str:
+def described(widget):
     text = widget.text() if isinstance(widget, QLabel | QAbstractButton | QLineEdit) else ""
     parent = type(widget.parent()).__name__
     return f"{type(widget).__name__} in {parent} “{(text or widget.accessibleName() or widget.objectName())[:50]}”"
@@ -212,8 +209,6 @@ def described(widget: QWidget) -> str:
 
 # ----------------------------------------------------------------------------------------------------------------------
 
-Show = Callable[[], QWidget]
-"""Brings a page or dialog up, and returns it."""
 TROUBLE = "There is not enough memory for the large model: 19.8 GB are needed, and 15.1 GB are free."
 PROBLEM = "What is 2 + 2, when it is asked in a sentence that is long enough to be wrapped in a narrow window?"
 
@@ -229,7 +224,6 @@ def places(make_window, qtbot, tmp_path):  # noqa: C901, PLR0915
     answer_to(window, qtbot, PROBLEM)
     answered = window.session.conversation
     exchange = answered.leaf
-    assert exchange
     window.session.ask_again(exchange)
     qtbot.waitUntil(lambda: window.session.ready and len(answered.siblings(exchange)) == 2)
     window.session.show(exchange)
@@ -248,8 +242,8 @@ def places(make_window, qtbot, tmp_path):  # noqa: C901, PLR0915
         estimator = ValueEstimator(window.models.pair, exchange.trace, grader, options=ValueOptions(continuations=4))
         exchange.trace.apply(next(item for item in estimator.run() if isinstance(item, ValuesEstimated)))
 
-    def chat(act: Callable[[], object] = lambda: None) -> Show:
-        def show() -> QWidget:
+    def chat(act=bool):
+        def show():
             pair.let_go()
             pair.large.status = ServerStatus(ServerState.CONNECTED)
             window.models.servers_changed.emit()
@@ -267,64 +261,56 @@ def places(make_window, qtbot, tmp_path):  # noqa: C901, PLR0915
 
         return show
 
-    def inspector(tab: int) -> Show:
-        def act() -> None:
+    def inspector(tab):
+        def act():
             window.inspector.show_piece(exchange, exchange.trace.pieces[1])
             window.inspector.tabs.setCurrentIndex(tab)
             window.show_inspector(True)
 
         return chat(act)
 
-    def reviews() -> None:
+    def reviews():
         """What reviews found in the answer, open."""
-        leaf = window.session.conversation.leaf  # read from the store again, so another object
-        answer = window.chat.conversation.answer_of(leaf) if leaf else None
-        assert leaf
-        assert answer
-        assert exchange.trace.opinion
+        answer = last_answer(window)
         for found in (exchange.trace.opinion, *exchange.trace.values.values()):
-            leaf.trace.apply(found)
+            answer.exchange.trace.apply(found)
         for section in (answer.review.opinion, answer.review.values):
             if not section.is_open:
                 section.toggle()
         qtbot.waitUntil(lambda: answer.review.opinion.opinion is not None)
 
-    def page(name: str, act: Callable[[], object] = lambda: None) -> Show:
-        def show() -> QWidget:
+    def page(name, act=bool):
+        def show():
             window.show_page(name)
             act()
             return window
 
         return show
 
-    def dialog(act: Callable[[], object]) -> Show:
-        def show() -> QWidget:
+    def dialog(act):
+        def show():
             act()
             return next(each for each in window.findChildren(QDialog) if each.isVisible())
 
         return show
 
-    def find() -> None:
+    def find():
         window.chat.find_bar.open()
         window.chat.find_bar.edit.setText("the")
 
-    def compare_attempts() -> None:
-        leaf = window.session.conversation.leaf  # read from the store again, so another object
-        assert leaf
-        window.chat.comparison.show_attempts(leaf)
+    def compare_attempts():
+        window.chat.comparison.show_attempts(last_exchange(window))
 
-    def compare_dialog() -> None:
+    def compare_dialog():
         chat()()
         window.chat.compare()
 
-    def ask(where: Hold) -> None:
+    def ask(where):
         """The same problem in a new conversation, until it is held there."""
         window.session.new()
         pair.hold(where)
         window.session.ask(PROBLEM)
-        exchange = window.session.current
-        assert exchange
-        trace = exchange.trace
+        trace = window.session.current.trace
         reached = {
             Hold.READING: lambda: trace.prefill is not None,
             Hold.SMALL_WRITES: lambda: trace.tokens > 0,
@@ -333,20 +319,18 @@ def places(make_window, qtbot, tmp_path):  # noqa: C901, PLR0915
         }
         qtbot.waitUntil(reached[where])
 
-    def scoreboard() -> None:
+    def scoreboard():
         """As it is while the small model runs alone once more, and the large one could not."""
-        leaf = window.session.conversation.leaf
-        answer = window.chat.conversation.answer_of(leaf) if leaf else None
-        assert answer
         score = ScoreRow(ScoredArm.BOTH, None, Outcome.WRONG, seconds=123.4, large_share=0.26)
         rows = [
             BoardRow(ScoredArm.SMALL, tokens=1000, seconds=99.9),
             BoardRow(ScoredArm.BOTH, score, seconds=score.seconds),
             BoardRow(ScoredArm.LARGE, status="The process of the large model was killed by signal 9. Run it again."),
         ]
-        answer.show_board(Board(rows, [*ScoredArm][::2], 123.4, is_running=True, is_demo=True, answer="12085"))
+        board = Board(rows, [*ScoredArm][::2], 123.4, is_running=True, is_demo=True, answer="12085")
+        last_answer(window).show_board(board)
 
-    def show_results(answer: bool = False, folds: bool = False) -> None:
+    def show_results(answer=False, folds=False):
         view = batch.view
         batch.setCurrentWidget(view)
         view.close_answer()
@@ -356,12 +340,12 @@ def places(make_window, qtbot, tmp_path):  # noqa: C901, PLR0915
             if view.folded.is_open(fold) is not folds and not head.isHidden():
                 head.click()
 
-    def lose_server() -> None:
+    def lose_server():
         reason = "Nothing answers at a-server-with-a-long-name.example.org:8080."
         pair.large.status = ServerStatus(ServerState.LOST, reason=reason)
         window.models.servers_changed.emit()
 
-    found: dict[str, Show] = {
+    found = {
         "empty": chat(window.session.new),
         "answer": chat(),
         "scoreboard": chat(scoreboard),
@@ -381,7 +365,7 @@ def places(make_window, qtbot, tmp_path):  # noqa: C901, PLR0915
         "batch answer": page("batch", lambda: show_results(answer=True)),
         "batch folded parts": page("batch", lambda: show_results(folds=True)),
         **{
-            f"models {tab}": page("models", lambda tab=tab: models.part.tabs.setCurrentIndex(tab))  # type: ignore[misc]
+            f"models {tab}": page("models", partial(models.part.tabs.setCurrentIndex, tab))
             for tab in range(models.part.tabs.count())
         },
         "error": chat(lambda: window.page_actions.show_error(EngineLost(TROUBLE, "Choose less."))),
@@ -398,13 +382,12 @@ def places(make_window, qtbot, tmp_path):  # noqa: C901, PLR0915
     return window, found
 
 
-def batch_done(window: MainWindow, qtbot: QtBot, folder: Path) -> BatchPage:
+def batch_done(window, qtbot, folder):
     """The batch page with the results of three problems."""
     path = folder / "sums.jsonl"
     path.write_text("".join(f'{{"problem": "{PROBLEM} ({n})", "answer": "{n}"}}\n' for n in (3, 4, 5)))
     window.show_page("batch")
     batch = window.findChild(BatchPage)
-    assert batch is not None
     batch.open_problems(path)
     qtbot.waitUntil(lambda: batch.currentWidget() is batch.preview)
     batch.preview.start.click()
@@ -430,14 +413,13 @@ def test_nothing_is_clipped_and_every_control_has_a_name(places):
                 if place is not window:
                     if place.width() > width or place.height() > height:
                         found.setdefault(f"{name} is larger than the window", []).append(f"{place.size()}")
-                    assert isinstance(place, QDialog)
                     place.reject()
                     place.deleteLater()
                     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
     assert not found, "\n".join(f"{fault} [{', '.join(where)}]" for fault, where in found.items())
 
 
-def turns(place: QWidget) -> Iterator[str]:
+def turns(place):
     """Turn the settings to the expert view, too: that dialog is slow to open."""
     yield ""
     if isinstance(place, SettingsDialog):
@@ -446,7 +428,7 @@ def turns(place: QWidget) -> Iterator[str]:
         place.expert.setChecked(False)
 
 
-def faults_at_rest(place: QWidget, patience: int = 8) -> list[str]:
+def faults_at_rest(place, patience=8):
     """The faults that are left when all layouts have been done: one may ask for another."""
     found: list[str] = []
     for _ in range(patience):

@@ -22,7 +22,6 @@ from baton_reasoning.app.chat.sidebar import ROW
 from baton_reasoning.app.cli import main
 from baton_reasoning.app.compare.chooser import arms
 from baton_reasoning.app.terminal.options import RunOptions, run_settings
-from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DemoProblem
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.models.options import LocalFile
@@ -31,7 +30,7 @@ from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.registry import matching_preset
-from tests.app.batch.conftest import counting_file, run
+from tests.app.batch.conftest import counting_file, run, wait_until_done
 from tests.app.conftest import answer_to, last_exchange
 from tests.patience import PATIENCE
 
@@ -65,40 +64,8 @@ def in_terminal(*arguments):
     return [json.loads(line) for line in history(*arguments, "--json").splitlines()]
 
 
-def in_sidebar(window):
-    model = window.chat.sidebar.list.model()
-    rows = [model.index(row, 0) for row in range(model.rowCount())]
-    return [str(row.data()) for row in rows if row.data(ROW).conversation]
-
-
-def earlier_batch(window, words):
-    """The button that opens a batch of these words."""
-    buttons = window.findChildren(QAbstractButton)
-    return next((button for button in buttons if words in button.accessibleName()), None)
-
-
 @on_linux
-def test_an_answer_of_the_terminal_opens_in_the_window_and_goes_on_there(open_window, qtbot):
-    baton("solve", PROBLEM.question)
-    window = open_window()
-    qtbot.waitUntil(lambda: len(in_sidebar(window)) == 1)
-    assert in_sidebar(window)[0].startswith(PROBLEM.question[:40])
-    view = window.chat.sidebar.list
-    view.activated.emit(view.model().index(1, 0))
-    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
-    leaf = last_exchange(window)
-    assert leaf.problem == PROBLEM.question
-    assert f"\\boxed{{{PROBLEM.answer}}}" in leaf.trace.answer
-    assert {piece.author for piece in leaf.trace.pieces} >= {Author.SMALL, Author.LARGE}
-    window.session.ask("And then?")
-    qtbot.waitUntil(lambda: window.session.ready and window.session.conversation.leaf is not leaf)
-    (entry,) = in_terminal("list")
-    assert entry["size"] == "2", "the conversation has both answers now"
-
-
-@on_linux
-@pytest.mark.long
-def test_a_window_shows_and_opens_what_the_terminal_wrote_meanwhile(open_window, qtbot):
+def test_a_window_shows_opens_and_continues_what_the_terminal_wrote_meanwhile(open_window, qtbot):
     window = open_window()
     qtbot.waitUntil(lambda: window.session.ready)
     with qtbot.waitExposed(other := QWidget()):
@@ -109,16 +76,26 @@ def test_a_window_shows_and_opens_what_the_terminal_wrote_meanwhile(open_window,
     baton("solve", PROBLEM.question, "-q")
     arms = ("--arm", "large", "--limit", "2", "--parallel", "2", "-c", "1024")
     baton("batch", "run", str(BATCH_PROBLEMS), *arms, "-o", str(window.paths.data / "batch"))
-    assert in_sidebar(window) == []
-    window.show_page("batch")
+    view = window.chat.sidebar.list
+    assert not [row for row in range(view.model().rowCount()) if view.model().index(row, 0).data(ROW).conversation]
     with qtbot.waitActive(window):
         window.activateWindow()
-    assert len(in_sidebar(window)) == 1
-    earlier = earlier_batch(window, "2 problems · Large only")
+    view.activated.emit(view.model().index(1, 0))
+    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    leaf = last_exchange(window)
+    assert leaf.problem == PROBLEM.question
+    assert f"\\boxed{{{PROBLEM.answer}}}" in leaf.trace.answer
+    assert {piece.author for piece in leaf.trace.pieces} >= {Author.SMALL, Author.LARGE}
+    window.session.ask("And then?")
+    qtbot.waitUntil(lambda: window.session.ready and window.session.conversation.leaf is not leaf)
+    assert [entry["size"] for entry in in_terminal("list") if entry["kind"] == "answer"] == ["2"], "both answers now"
+    window.show_page("batch")
+    buttons = window.findChildren(QAbstractButton)
+    (earlier,) = [each for each in buttons if "2 problems · Large only" in each.accessibleName()]
     assert earlier.accessibleName().endswith("done")
     with qtbot.waitSignal(window._batch.session.opened):
         earlier.click()
-    qtbot.waitUntil(lambda: not window.findChildren(StreamTask))
+    wait_until_done(window._batch, qtbot)
     model = window._batch.view.model
     assert [model.index(row, FIRST_ARM).data() for row in range(model.rowCount())] == ["✓", "✓"]
 

@@ -42,8 +42,10 @@ class RegradeCounts:
     @property
     def summary(self) -> str:
         """The counts in a sentence."""
-        changes = f"{self.found_otherwise:,} were found differently, {self.graded_otherwise:,} have another verdict"
-        return f"{counted(self.answers, 'answer')} {'was' if self.answers == 1 else 'were'} graded again: {changes}."
+        found = f"{self.found_otherwise:,} {'was' if self.found_otherwise == 1 else 'were'} found differently"
+        graded = f"{self.graded_otherwise:,} {'has' if self.graded_otherwise == 1 else 'have'} another verdict"
+        again = f"{counted(self.answers, 'answer')} {'was' if self.answers == 1 else 'were'} graded again"
+        return f"{again}: {found}, {graded}."
 
 
 def grade_answer(grader: Grader, problem: Problem, trace: Trace, how: How | Regex) -> tuple[str, Verdict]:

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QObject, Signal
-from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.page import BatchPage
-from baton_reasoning.app.session.loaded_models import LoadedModels, Loading
+from baton_reasoning.app.session.loaded_models import LoadedModels
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.background import BackgroundTasks, StreamTask
-from baton_reasoning.core.engines.remote.status import StatusCallback
-from baton_reasoning.core.errors import BatonError, ModelFileError
+from baton_reasoning.core.errors import ModelFileError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.options import DemoModel
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.settings import ModelChoice, SettingsFile
+from baton_reasoning.core.settings import SettingsFile
 from baton_reasoning.core.store.store import Store
 from tests.app.conftest import ScriptedLoader
 from tests.core.batch.counting import large_engine, small_engine
 from tests.fakes.scripted import Fault, ScriptedEngine
 
 
-def wait_until_done(page: BatchPage, qtbot: QtBot) -> None:
+def wait_until_done(page, qtbot):
     """No errand is left: nothing is opened, run or reported."""
     qtbot.waitUntil(lambda: not page.session.findChildren(StreamTask) and not page.session.running)
 
 
-def preview(page: BatchPage, qtbot: QtBot, path: Path, *arms: str) -> None:
+def preview(page, qtbot, path, *arms):
     """Open a file, and choose these arms, if any are given."""
     with qtbot.waitSignal(page.session.read):
         page.open_problems(path)
@@ -38,12 +35,12 @@ def preview(page: BatchPage, qtbot: QtBot, path: Path, *arms: str) -> None:
         box.setChecked(name in arms if arms else box.isChecked())
 
 
-def begin(page: BatchPage, qtbot: QtBot, path: Path, *arms: str) -> None:
+def begin(page, qtbot, path, *arms):
     preview(page, qtbot, path, *arms)
     page.preview.start.click()
 
 
-def run(page: BatchPage, qtbot: QtBot, path: Path, *arms: str) -> None:
+def run(page, qtbot, path, *arms):
     begin(page, qtbot, path, *arms)
     wait_until_done(page, qtbot)
 
@@ -58,7 +55,7 @@ class CountingLoader(ScriptedLoader):
         self.faults: list[Fault] = []
         """Of the small model."""
 
-    def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading:
+    def __call__(self, choice, watcher):
         self.choices.append(choice)
         if str(choice.large) == self.missing:
             raise ModelFileError(f"{Path(self.missing).name} is not there.", "Choose another file.")
@@ -82,16 +79,16 @@ class RecordedActions(QObject):
     deleted = Signal(str, object)
     """A name, and the function that undoes it."""
 
-    def show_error(self, error: BatonError) -> None:
+    def show_error(self, error):
         self.failed.emit(error)
 
-    def say(self, text: str) -> None:
+    def say(self, text):
         self.said.emit(text)
 
-    def show_saved(self, path: Path) -> None:
+    def show_saved(self, path):
         self.saved.emit(path)
 
-    def show_deleted(self, name: str, undo: Callable[[], object]) -> None:
+    def show_deleted(self, name, undo):
         self.deleted.emit(name, undo)
 
 
@@ -124,7 +121,7 @@ def page(qtbot, tmp_path, loader, demo_loader, actions):
         models.close()
 
 
-def counting_file(folder: Path, problems: int = 4, name: str = "counting") -> Path:
+def counting_file(folder, problems=4, name="counting"):
     """Problems of which the small model, where it is the counting pair's, gets the odd ones wrong."""
     path = folder / f"{name}.csv"
     lines = [f"p{n},Count to {n}.,{n},{7 - n}" for n in range(problems)]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import threading
 
 import pytest
-from msgspec import structs
 from PySide6.QtCore import Qt
 
 from baton_reasoning.app.batch.answer_panel import WITH_INSPECTOR
 from baton_reasoning.app.batch.folded_parts import Fold
 from baton_reasoning.app.batch.result_table import FIRST_ARM, ResultColumn
+from baton_reasoning.core.batch.reporting.reviews import wrong_answers
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
-from tests.app.batch.conftest import run, wait_until_done
+from tests.app.batch.conftest import run
 from tests.app.conftest import OWN_MODELS
 from tests.core.batch.counting import large_engine
 from tests.fakes.scripted import ScriptedEngine
@@ -48,15 +48,19 @@ def shown(view):
     return view.answer.heading.text()
 
 
-def trace_of(page, row):
-    return page.session.store.runs.trace(row.run)
-
-
 def all_traces(page):
-    return [trace_of(page, row) for row in page.session.store.batches.results(page.session.batch.id)]
+    return [page.session.store.runs.trace(row.run) for row in page.session.store.batches.results(page.session.batch.id)]
 
 
-def test_enter_opens_the_answer_of_a_cell_beside_the_table_and_it_follows(view, page, qtbot):
+def test_an_answer_beside_the_table_says_how_it_went_and_follows_the_cell_once_enter_opened_it(view, page, qtbot):
+    answer = view.answer
+    assert shown(view) == "p1 · Small only"
+    assert answer.detail.isHidden(), "result and verdict say it"
+    assert (answer.pane.result.text(), answer.pane.verdict.text()) == ("2", "✗ expected 1")
+    assert answer.place.isHidden()
+    answer.show_answer(answer.row._replace(answer=r"\frac{3}{4}", job=-1), view.model.problem_at(1))
+    assert answer.pane.result.isVisible(), "though no mark leads to it"
+    assert answer.pane.result.text() == "3/4"
     assert page.escape()
     assert view.answer.isHidden()
     assert not page.escape(), "there is none"
@@ -75,17 +79,6 @@ def test_enter_opens_the_answer_of_a_cell_beside_the_table_and_it_follows(view, 
     assert shown(view) == "p4 · Small only", "the main policy"
     view.left.emit()
     assert not page.escape()
-
-
-def test_an_answer_that_went_wrong_says_how_and_shows_what_was_graded(view):
-    answer = view.answer
-    assert shown(view) == "p1 · Small only"
-    assert answer.detail.isHidden(), "result and verdict say it"
-    assert (answer.pane.result.text(), answer.pane.verdict.text()) == ("2", "✗ expected 1")
-    assert answer.place.isHidden()
-    answer.show_answer(answer.row._replace(answer=r"\frac{3}{4}", job=-1), view.model.problem_at(1))
-    assert answer.pane.result.isVisible(), "though no mark leads to it"
-    assert answer.pane.result.text() == "3/4"
 
 
 def test_keys_lead_to_the_next_and_the_previous_failure_of_the_policy(view, actions, qtbot):
@@ -110,29 +103,6 @@ def test_keys_lead_to_the_next_and_the_previous_failure_of_the_policy(view, acti
     assert shown(view) == "p3 · Large only"
 
 
-def test_an_answer_that_is_read_late_does_not_replace_the_one_chosen_since(view, page, qtbot, monkeypatch):
-    store, gate, done = page.session.store, threading.Event(), threading.Event()
-    read, late = store.runs.trace, view.model.result_at(view.model.index(3, FIRST_ARM))
-
-    def read_slowly(run):
-        if run != late.run:
-            return read(run)
-        gate.wait(PATIENCE)
-        trace = read(run)
-        done.set()
-        return trace
-
-    monkeypatch.setattr(store.runs, "trace", read_slowly)
-    view.table.setCurrentIndex(view.model.index(3, FIRST_ARM))
-    view.table.setCurrentIndex(view.model.index(5, FIRST_ARM))
-    gate.set()
-    assert done.wait(PATIENCE)
-    wait_until_done(page, qtbot)
-    qtbot.waitUntil(lambda: not view.answer._reading.busy)
-    assert view.answer.pane.exchange.problem == "Count to 5."
-    assert view.answer.pane.result.text() == "6"
-
-
 def test_an_answer_that_cannot_be_read_is_not_shown_with_the_steps_of_another(view, page, actions, qtbot, monkeypatch):
     def refuse(_run):
         raise StoreError("A part of this run cannot be read.", "The rest of it is shown.")
@@ -143,21 +113,6 @@ def test_an_answer_that_cannot_be_read_is_not_shown_with_the_steps_of_another(vi
     assert "p3" in shown(view)
     assert view.answer.pane.steps.toPlainText() == ""
     assert not view.answer.pane.ribbon.segments
-
-
-def test_an_answer_whose_run_has_a_setting_that_is_no_longer_known_opens(view, page, qtbot, monkeypatch):
-    read = page.session.store.runs.trace
-
-    def older(run):
-        trace = read(run)
-        policy = {**trace.started.settings["policy"], "abolished": 3}
-        trace.started = structs.replace(trace.started, settings={**trace.started.settings, "policy": policy})
-        return trace
-
-    monkeypatch.setattr(page.session.store.runs, "trace", older)
-    view.step(1)
-    wait_for_text(view.answer, qtbot)
-    assert view.answer.pane.exchange.settings.policy.policy == "never"
 
 
 def test_the_inspector_opens_on_demand_or_with_a_step_where_there_is_room_and_follows(view, page, qtbot):
@@ -194,18 +149,14 @@ def sceptic():
     return engine
 
 
-@pytest.mark.parametrize("all_of_them", [True, False])
-def test_the_large_model_shows_where_it_first_disagrees(page, qtbot, problem_file, monkeypatch, all_of_them):
+def test_one_answer_or_all_wrong_ones_are_reviewed_valued_and_graded_again(page, qtbot, problem_file, monkeypatch):
     monkeypatch.setattr("tests.app.batch.conftest.large_engine", sceptic)
     page.show()
     run(page, qtbot, problem_file, "small")
     view = page.view
     view.step(1)
     wait_for_text(view.answer, qtbot)
-    if all_of_them:
-        qtbot.keyClick(view.table, Qt.Key.Key_F7)
-    else:
-        view.answer.opinion.click()
+    view.answer.opinion.click()
     assert view.stop.isVisible()
     assert not view.answer.opinion.isEnabled()
     qtbot.waitUntil(view.answer.place.isVisible)
@@ -213,28 +164,36 @@ def test_the_large_model_shows_where_it_first_disagrees(page, qtbot, problem_fil
     assert "instead of" in view.answer.detail.text()
     qtbot.waitUntil(lambda: view.answer.pane.steps.selected is not None)
     assert view.stop.isHidden()
-    read = [bool(trace.opinion) for trace in all_traces(page)]
-    assert read == [False, True, False, all_of_them, False, all_of_them]
+    assert [bool(trace.opinion) for trace in all_traces(page)] == [False, True, False, False, False, False]
+    with qtbot.waitSignal(view.reviews.ended):
+        qtbot.keyClick(view.table, Qt.Key.Key_F7)
+    assert [bool(trace.opinion) for trace in all_traces(page)] == [False, True] * 3
+    assert not any(trace.values for trace in all_traces(page))
+    with qtbot.waitSignal(view.reviews.ended):
+        view.answer.values.click()
+    assert [bool(trace.values) for trace in all_traces(page)] == [False, True, False, False, False, False]
+    assert view.answer.values.isEnabled()
+    right = Verdict(Outcome.CORRECT, How.EXACT, "The same text.")
+    monkeypatch.setattr(Grader, "grade", lambda *_: right)
+    page.session.regrade(How.EXACT)
+    qtbot.waitUntil(lambda: view.answer.pane.verdict.text() == "✓ right")
 
 
-def test_stopped_at_once_nothing_is_read(view, page, qtbot):
-    large, stopped = page.session.models.pair.large, threading.Event()
-    large.expects = lambda _, token: token if stopped.wait() else ""
+def test_stopped_at_once_nothing_is_read(view, page, qtbot, monkeypatch):
+    gate = threading.Event()
+
+    def choose_slowly(*arguments):
+        gate.wait(PATIENCE)
+        return wrong_answers(*arguments)
+
+    monkeypatch.setattr("baton_reasoning.app.batch.reviews.wrong_answers", choose_slowly)
     view.close_answer()
     view.opinions.trigger()
     assert view.status.text() == "reading what is to be reviewed"
     view.stop.click()
-    stopped.set()
+    gate.set()
     qtbot.waitUntil(lambda: not view.reviews.running)
     assert not any(trace.opinion for trace in all_traces(page))
-
-
-def test_the_steps_of_one_answer_are_valued(view, page, qtbot):
-    view.answer.values.click()
-    with qtbot.waitSignal(view.reviews.ended):
-        assert view.stop.isVisible()
-    assert trace_of(page, view.answer.row).values
-    assert view.answer.values.isEnabled()
 
 
 def test_takeovers_are_valued_once_and_their_worth_is_shown(page, qtbot, problem_file):
@@ -267,10 +226,3 @@ def test_reviews_that_are_not_possible_are_told_in_a_sentence(page, actions, qtb
     assert not view.answer.opinion.isEnabled()
     assert not view.opinions.isEnabled()
     assert "no log-probabilities" in view.answer.reason.text()
-
-
-def test_an_answer_that_is_graded_again_shows_its_new_verdict(view, page, qtbot, monkeypatch):
-    right = Verdict(Outcome.CORRECT, How.EXACT, "The same text.")
-    monkeypatch.setattr(Grader, "grade", lambda *_: right)
-    page.session.regrade(How.EXACT)
-    qtbot.waitUntil(lambda: view.answer.pane.verdict.text() == "✓ right")

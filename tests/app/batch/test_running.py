@@ -5,15 +5,13 @@ from __future__ import annotations
 import threading
 
 import pytest
-from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible
 
 from baton_reasoning.app.batch.execution import BatchActivity
-from baton_reasoning.app.batch.opened_batch import OpenedBatch
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.batch.result_table import FIRST_ARM
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
-from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.app.toolkit.controls import ElidedButton, SwitchButton
 from baton_reasoning.core.batch.reporting.report import Report
@@ -21,7 +19,6 @@ from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.models.options import DemoModel
-from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import RunStarted
@@ -57,36 +54,16 @@ class HeldLoader(ScriptedLoader):
 
 
 @pytest.fixture
+def problem_file(tmp_path):
+    return counting_file(tmp_path)
+
+
+@pytest.fixture
 def held():
     """The models of a chat that a batch runs on, too; they hold the texts of the batch."""
     loader = HeldLoader(BATCH)
     yield loader
     loader.let_go.set()  # a text that is held would keep the window from closing
-
-
-@pytest.fixture
-def four(tmp_path):
-    return counting_file(tmp_path)
-
-
-def page_of(window):
-    page = window.findChild(BatchPage)
-    assert page is not None
-    return page
-
-
-def wait_until_it_runs(page, qtbot):
-    qtbot.waitUntil(lambda: page.session.activity is BatchActivity.RUNNING)
-
-
-def ask(window, qtbot):
-    qtbot.waitUntil(lambda: window.session.ready and window.models.state is LoadState.READY)
-    window.session.ask("Hello?")
-
-
-def answer(window):
-    exchange = window.session.current
-    return exchange.trace.text if exchange else ""
 
 
 def badge(window):
@@ -98,32 +75,34 @@ def badge(window):
 # Chat and batch use the same models: neither takes them from the other, and nothing is lost.
 
 
-def test_a_batch_waits_for_the_end_of_an_answer_before_it_loads_the_models_with_more_room(make_window, qtbot, four):
+def test_a_batch_waits_for_the_end_of_an_answer_before_it_loads_models_with_more_room(make_window, qtbot, problem_file):
     loader = HeldLoader(CHAT)
     window = make_window(loader, models=OWN_MODELS)
-    ask(window, qtbot)
-    qtbot.waitUntil(lambda: answer(window).startswith("Hello"))
-    page = page_of(window)
-    begin(page, qtbot, four, "small")
+    qtbot.waitUntil(lambda: window.session.ready and window.models.state is LoadState.READY)
+    window.session.ask("Hello?")
+    qtbot.waitUntil(lambda: window.session.current and window.session.current.trace.text.startswith("Hello"))
+    page = window.findChild(BatchPage)
+    begin(page, qtbot, problem_file, "small")
     qtbot.waitUntil(lambda: page.session.activity is BatchActivity.LOADING)
     assert "when the answer is written" in page.view.status.text()
     assert len(loader.choices) == 1
     loader.let_go.set()
     qtbot.waitUntil(lambda: window.session.ready)
-    assert answer(window) == HELLO
+    assert window.session.current.trace.text == HELLO
     wait_until_done(page, qtbot)
     assert [choice.parallel for choice in loader.choices] == [1, 9]
     assert page.session.progress.total.correct == 4
 
 
-def test_the_chat_answers_while_a_batch_is_running(make_window, qtbot, four, held):
+def test_the_chat_answers_while_a_batch_is_running(make_window, qtbot, problem_file, held):
     window = make_window(held, models=OWN_MODELS)
-    page = page_of(window)
-    begin(page, qtbot, four, "small")
-    wait_until_it_runs(page, qtbot)
-    ask(window, qtbot)
-    qtbot.waitUntil(lambda: window.session.ready and bool(answer(window)))
-    assert answer(window) == HELLO
+    page = window.findChild(BatchPage)
+    begin(page, qtbot, problem_file, "small")
+    qtbot.waitUntil(lambda: page.session.activity is BatchActivity.RUNNING)
+    qtbot.waitUntil(lambda: window.session.ready and window.models.state is LoadState.READY)
+    window.session.ask("Hello?")
+    qtbot.waitUntil(lambda: window.session.ready and window.session.conversation.leaf is not None)
+    assert window.session.current.trace.text == HELLO
     assert page.session.running
     window.show_page("chat")
     assert badge(window) == ("Batch ▶", "Batch, running")
@@ -135,11 +114,11 @@ def test_the_chat_answers_while_a_batch_is_running(make_window, qtbot, four, hel
     assert badge(window) == ("Batch", "Batch")
 
 
-def test_other_models_stop_the_batch_which_loses_nothing_and_goes_on_later(make_window, qtbot, four, held):
+def test_other_models_stop_the_batch_which_loses_nothing_and_goes_on_later(make_window, qtbot, problem_file, held):
     window = make_window(held, models=OWN_MODELS)
-    page = page_of(window)
-    begin(page, qtbot, four, "small")
-    wait_until_it_runs(page, qtbot)
+    page = window.findChild(BatchPage)
+    begin(page, qtbot, problem_file, "small")
+    qtbot.waitUntil(lambda: page.session.activity is BatchActivity.RUNNING)
     window.models.load(ModelChoice(small="another.gguf"))
     qtbot.waitUntil(lambda: "The batch was stopped" in window.notice.text)
     held.let_go.set()
@@ -150,24 +129,6 @@ def test_other_models_stop_the_batch_which_loses_nothing_and_goes_on_later(make_
     assert str(held.choices[-1].small) == "another.gguf"
     page.session.start()
     wait_until_done(page, qtbot)
-    assert page.session.progress.total.correct == 4
-
-
-def test_a_batch_begun_while_other_models_wait_for_an_answer_runs_with_those(make_window, qtbot, four):
-    loader = HeldLoader(CHAT)
-    window = make_window(loader, models=OWN_MODELS)
-    page = page_of(window)
-    run(page, qtbot, four, "small")
-    ask(window, qtbot)
-    qtbot.waitUntil(lambda: answer(window).startswith("Hello"))
-    window.page_actions.use_models(ModelChoice(small="another.gguf"))
-    assert window.models.state is LoadState.WAITING
-    begin(page, qtbot, four, "small")
-    qtbot.waitUntil(lambda: bool(page.session.executed))
-    assert page.session.activity is BatchActivity.LOADING
-    loader.let_go.set()
-    wait_until_done(page, qtbot)
-    assert [(str(choice.small), choice.parallel) for choice in loader.choices[2:]] == [("another.gguf", 9)]
     assert page.session.progress.total.correct == 4
 
 
@@ -189,21 +150,13 @@ def two(make_window, qtbot, tmp_path, held):
     held.let_go.set()
     window = make_window(held, models=OWN_MODELS)
     window.show_page("batch")
-    window.notice.show_message("Something was saved.", warns=False)
-    page = page_of(window)
-    preview(page, qtbot, counting_file(tmp_path, name="first"), "small")
-    start = page.preview.start
-
-    def is_covered():
-        return window.notice.geometry().intersects(QRect(start.mapTo(window, QPoint()), start.size()))
-
-    qtbot.waitUntil(lambda: start.isVisible() and window.notice.isVisible() and not is_covered())
-    start.click()
-    start.click()  # which does nothing
+    page = window.findChild(BatchPage)
+    begin(page, qtbot, counting_file(tmp_path, name="first"), "small")
+    page.preview.start.click()  # which does nothing
     wait_until_done(page, qtbot)
     held.let_go.clear()
     begin(page, qtbot, counting_file(tmp_path, name="second"), "small")
-    wait_until_it_runs(page, qtbot)
+    qtbot.waitUntil(lambda: page.session.activity is BatchActivity.RUNNING)
     return page
 
 
@@ -227,39 +180,13 @@ def test_while_one_batch_runs_another_is_read_and_not_resumed(two, qtbot, held):
     assert page.view.answer.isVisible()
     qtbot.keyClick(page.view.table, Qt.Key.Key_Escape)
     assert not page.view.answer.isVisible()
+    assert page.session.batch.name == "first"
+    page.session.open(page.session.executed.batch.id)
     page.view.left.emit()
     held.let_go.set()
     qtbot.waitUntil(lambda: row(page, "second").state.text() == "✓")
-    assert page.session.batch.name == "first"
-
-
-def test_the_running_batch_is_viewed_again_with_all_that_happened_meanwhile(two, qtbot, held):
-    page, model = two, two.view.model
-    with qtbot.waitSignal(page.session.opened):
-        open_row(page, "first")
-    page.session.open(page.session.executed.batch.id)
-    held.let_go.set()
-    qtbot.waitUntil(lambda: (page.view.title.text(), page.view.status.text()) == ("second", "4 / 4"))
-    qtbot.waitUntil(lambda: [model.index(place, FIRST_ARM).data() for place in range(4)] == ["✓"] * 4)
-
-
-def test_of_two_batches_the_one_chosen_last_is_shown_though_it_was_read_first(two, qtbot, monkeypatch):
-    two.view.left.emit()
-    first, second = (row(two, name).batch.id for name in ("first", "second"))
-    gate, read = threading.Event(), OpenedBatch.read
-
-    def read_slowly(store, batch_id):
-        if batch_id == first:
-            gate.wait(PATIENCE)
-        return read(store, batch_id)
-
-    monkeypatch.setattr(OpenedBatch, "read", read_slowly)
-    two.session.open(first)
-    with qtbot.waitSignal(two.session.opened):
-        two.session.open(second)
-    gate.set()
-    qtbot.waitUntil(lambda: not two.session._opening.findChildren(StreamTask))
-    assert two.view.title.text() == "second"
+    assert (page.view.title.text(), page.view.status.text()) == ("second", "4 / 4"), "with all that happened meanwhile"
+    qtbot.waitUntil(lambda: [page.view.model.index(at, FIRST_ARM).data() for at in range(4)] == ["✓"] * 4)
 
 
 def test_a_batch_never_shows_the_figures_of_another(two, qtbot, held):
@@ -283,12 +210,12 @@ def test_a_batch_never_shows_the_figures_of_another(two, qtbot, held):
 
 
 @pytest.fixture
-def under_way(make_window, qtbot, four, held):
+def under_way(make_window, qtbot, problem_file, held):
     """A page with a batch of four answers, two of which are under way."""
     window = make_window(held, models=OWN_MODELS)
     window.show_page("batch")
-    page = page_of(window)
-    preview(page, qtbot, four, "small")
+    page = window.findChild(BatchPage)
+    preview(page, qtbot, problem_file, "small")
     page.preview.parallel.setValue(2)
     page.preview.start.click()
     qtbot.waitUntil(lambda: len(held.small.sessions) == 2)
@@ -371,14 +298,18 @@ def shows_times(view):
     }
 
 
-def test_the_tiny_files_are_opened_beside_the_chats_pair_and_closed_at_the_end(make_window, qtbot, tmp_path):
+def test_the_tiny_files_are_opened_beside_the_chats_pair_and_closed_at_the_end(
+    make_window, qtbot, tmp_path, monkeypatch
+):
+    """Also where the chat has costly ones."""
+    monkeypatch.delenv("BATON_DEMO_PAIR")
     loader = ScriptedLoader()
     window = make_window(loader)
     qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
     chats = window.models.pair
     lines = BATCH_PROBLEMS.read_text(encoding="utf-8").splitlines()[:3]
     (tmp_path / "three.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    page = page_of(window)
+    page = window.findChild(BatchPage)
     run(page, qtbot, tmp_path / "three.jsonl", "small", "large")
     assert (page.session.progress.total.done, page.session.progress.total.failed) == (6, 0)
     assert window.models.pair is chats
@@ -391,26 +322,18 @@ def test_the_tiny_files_are_opened_beside_the_chats_pair_and_closed_at_the_end(m
         ("demo:large", DemoModel.LARGE.path.name),
     ]
     assert shows_times(page.view) == {False}
+    assert not list(tmp_path.rglob("*.gguf")), "no costly ones were made"
 
 
-def test_the_batch_keeps_the_tiny_files_where_the_chat_has_costly_ones(tmp_path, monkeypatch):
-    monkeypatch.delenv("BATON_DEMO_PAIR")
-    loader = PairLoader(Paths.under(tmp_path), costly_demo=False)
-    (pair,) = (item for item in loader(ModelChoice(context=512), lambda _: None) if isinstance(item, Pair))
-    try:
-        paths = [engine.card.path for engine in (pair.small, pair.large) if engine]
-        assert paths == [DemoModel.SMALL.path, DemoModel.LARGE.path]
-        assert not list(tmp_path.rglob("*.gguf")), "no costly ones were made"
-    finally:
-        for engine in (pair.small, pair.large):
-            if engine:
-                engine.close()
-
-
-def test_a_stopped_batch_resumes_on_a_pair_that_is_opened_again(demo_page, qtbot, four, loader, held):
+def test_other_models_for_the_chat_do_not_stop_it_and_it_resumes_on_a_pair_opened_again(
+    demo_page, qtbot, problem_file, loader, held
+):
     page = demo_page
-    begin(page, qtbot, four, "small")
-    wait_until_it_runs(page, qtbot)
+    begin(page, qtbot, problem_file, "small")
+    qtbot.waitUntil(lambda: page.session.activity is BatchActivity.RUNNING)
+    page.session.models.load(OWN_MODELS)
+    qtbot.waitUntil(lambda: page.session.models.state is LoadState.READY)
+    assert page.session.running
     for _ in range(2):
         page.session.stop()
     held.let_go.set()
@@ -421,25 +344,12 @@ def test_a_stopped_batch_resumes_on_a_pair_that_is_opened_again(demo_page, qtbot
     wait_until_done(page, qtbot)
     assert page.session.progress.total.correct == 4
     assert [choice.parallel for choice in held.choices] == [9, 9], "as many at once as with other models"
-    assert [choice.parallel for choice in loader.choices] == [1]
+    assert [choice.parallel for choice in loader.choices] == [1, OWN_MODELS.parallel]
 
 
-def test_other_models_for_the_chat_do_not_stop_it(demo_page, qtbot, four, held):
-    page = demo_page
-    begin(page, qtbot, four, "small")
-    wait_until_it_runs(page, qtbot)
-    page.session.models.load(OWN_MODELS)
-    qtbot.waitUntil(lambda: page.session.models.state is LoadState.READY)
-    assert page.session.running
-    held.let_go.set()
-    wait_until_done(page, qtbot)
-    assert page.session.progress.total.correct == 4
-    assert page.session.models.choice == OWN_MODELS
-
-
-def test_a_batch_that_is_stopped_while_its_models_are_opened_leaves_none_behind(demo_page, qtbot, four, held):
+def test_a_batch_that_is_stopped_while_its_models_are_opened_leaves_none_behind(demo_page, qtbot, problem_file, held):
     page, held.gate = demo_page, threading.Event()
-    begin(page, qtbot, four, "small")
+    begin(page, qtbot, problem_file, "small")
     qtbot.waitUntil(lambda: page.session.activity is BatchActivity.LOADING and bool(held.choices))
     assert page.view.status.text().startswith("0 / 4 · ")
     page.session.stop()

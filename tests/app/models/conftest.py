@@ -1,7 +1,6 @@
 """A Models page in an empty home, beside a small Hub on this machine."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from keyring.backends.null import Keyring
@@ -12,8 +11,6 @@ from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.background import BackgroundTasks
 from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.errors import BatonError
-from baton_reasoning.core.models.options import ModelSource
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.secrets import Secrets
 from baton_reasoning.core.settings import SettingsFile
@@ -33,19 +30,19 @@ class Asked:
         """Models to be used, those of a pair without an author."""
         self.calls: list[str] = []
 
-    def show_error(self, error: BatonError) -> None:
+    def show_error(self, error):
         self.text = str(error)
 
-    def say(self, text: str, *actions: tuple[str, Callable[[], object]]) -> None:
+    def say(self, text, *actions):
         self.text, self.offered = text, dict(actions)
 
-    def use_model(self, author: Author, source: ModelSource) -> None:
+    def use_model(self, author, source):
         self.models.append((author, str(source)))
 
-    def use_pair(self, small: Path, large: Path) -> None:
+    def use_pair(self, small, large):
         self.models += [(None, str(small)), (None, str(large))]
 
-    def __getattr__(self, name: str) -> Callable[..., None]:
+    def __getattr__(self, name):
         return lambda *_: self.calls.append(name)
 
 
@@ -80,7 +77,7 @@ def make_page(tmp_path, secrets, asked, settings, trash, qtbot):
     """Pages of one home, shown, and with the machine and the folders looked at."""
     pages: list[ModelsPage] = []
 
-    def make() -> ModelsPage:
+    def make():
         home, paths = tmp_path / "home", Paths.under(tmp_path)
         page = ModelsPage(ModelsController(paths, secrets, asked, settings, home=home))
         pages.append(page)
@@ -101,7 +98,7 @@ def page(make_page):
     return make_page()
 
 
-def own_copy(folder: Path, name: str = "mine.gguf", model: Path = SMALL_MODEL) -> Path:
+def own_copy(folder, name="mine.gguf", model=SMALL_MODEL):
     """A model in a folder of the person's."""
     folder.mkdir(exist_ok=True)
     path = folder / name

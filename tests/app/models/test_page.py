@@ -43,11 +43,6 @@ def choose(page, *paths):
     return entry
 
 
-def drop_and_wait(page, qtbot, *paths):
-    with qtbot.waitSignal(page.controller.inventory_changed):
-        drop(page, *paths)
-
-
 def kept(tmp_path):
     return load_preferences(Paths.under(tmp_path).model_preferences)
 
@@ -76,7 +71,8 @@ def test_the_demo_pair_is_there_from_the_start_with_size_fit_and_what_its_header
 def test_a_dropped_file_is_added_where_it_lies_chosen_and_left_out_again(page, tmp_path, qtbot):
     copy = own_copy(tmp_path / "elsewhere")
     own_copy(copy.parent, "other.gguf", LARGE_MODEL)
-    drop_and_wait(page, qtbot, copy)
+    with qtbot.waitSignal(page.controller.inventory_changed):
+        drop(page, copy)
     assert len(names_on(page)) == 3, "without the others in its folder"
     assert [path_of(entry) for entry in page.files.chosen] == [copy]
     assert kept(tmp_path).added == (copy,)
@@ -123,7 +119,8 @@ def test_a_file_loaded_by_its_path_is_listed_and_one_that_is_no_model_says_why(p
 
 def test_a_deleted_model_is_in_the_trash_or_deleted_for_good(page, asked, tmp_path, trash, monkeypatch, qtbot):
     first, second = own_copy(tmp_path / "own", "first.gguf"), own_copy(tmp_path / "own", "second.gguf")
-    drop_and_wait(page, qtbot, first, second)
+    with qtbot.waitSignal(page.controller.inventory_changed):
+        drop(page, first, second)
 
     def delete(path):
         choose(page, path)
@@ -159,26 +156,12 @@ def search(page, hub, qtbot):
     qtbot.waitUntil(lambda: page.search.choices.rowCount() == 2)
 
 
-def download(page, hub, qtbot):
-    search(page, hub, qtbot)
-    page.search.download()
-    (row,) = page.downloads.rows
-    return row
-
-
-def interrupted(page, hub, qtbot, cuts=()):
-    """A download that waits, since the Hub wants it to."""
-    search(page, hub, qtbot)
-    hub.faults.cuts = [*cuts]
-    hub.faults.refusals = [(429, {"Retry-After": "100"})]
-    page.search.download()
-    (row,) = page.downloads.rows
-    qtbot.waitUntil(lambda: "HTTP 429" in row.status.text())
-    return row
-
-
-def wait_for(row, state, qtbot):
-    qtbot.waitUntil(lambda: row.state is state)
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("owner/Qwen3-14B-GGUF", "14B"), ("b/Qwen3-30B-A3B-Thinking-2507", "30B-A3B"), ("c/phi-4-gguf", "")],
+)
+def test_a_size_is_told_where_the_name_tells_it(name, size):
+    assert size_in(name) == size
 
 
 def test_a_download_that_the_disk_cannot_hold_says_so_before(page, hub, qtbot, monkeypatch):
@@ -188,42 +171,44 @@ def test_a_download_that_the_disk_cannot_hold_says_so_before(page, hub, qtbot, m
 
 
 def test_a_model_is_searched_downloaded_and_then_there(page, hub, qtbot):
-    row = download(page, hub, qtbot)
+    search(page, hub, qtbot)
     assert page.search.lack.text() == ""
     assert page.search.fetch.text().startswith("Download Q4_K_M")
-    wait_for(row, DownloadState.DONE, qtbot)
+    page.search.download()
+    (row,) = page.downloads.rows
+    qtbot.waitUntil(lambda: row.state is DownloadState.DONE)
     assert row.order.model.read_bytes() == SMALL_MODEL.read_bytes()
     assert not page.downloads.isVisible(), "an empty list is not shown"
     qtbot.waitUntil(lambda: len(page.files.entries) == 3)
     choose(page, row.order.model)
 
 
-def test_a_download_left_by_an_earlier_session_waits_and_goes_on(page, make_page, hub, qtbot):
-    row = interrupted(page, hub, qtbot, cuts=[10_000])
+def test_a_download_left_by_an_earlier_session_waits_and_goes_on_or_is_cancelled(page, make_page, asked, hub, qtbot):
+    search(page, hub, qtbot)
+    hub.faults.cuts, hub.faults.refusals = [10_000], [(429, {"Retry-After": "100"})]
+    page.search.download()
+    (row,) = page.downloads.rows
+    qtbot.waitUntil(lambda: "HTTP 429" in row.status.text())
     row.toggle()
-    wait_for(row, DownloadState.PAUSED, qtbot)
-    qtbot.waitUntil(lambda: row.status.text().startswith("Paused"))
-    later = make_page()
-    qtbot.waitUntil(lambda: len(later.downloads.rows) == 1)
-    (found,) = later.downloads.rows
+    qtbot.waitUntil(lambda: row.state is DownloadState.PAUSED and row.status.text().startswith("Paused"))
+    later, last = make_page(), make_page()
+    qtbot.waitUntil(lambda: len(later.downloads.rows) == len(last.downloads.rows) == 1)
+    (found,), (cancelled,) = later.downloads.rows, last.downloads.rows
     assert found.order == row.order
     found.toggle()
-    wait_for(found, DownloadState.DONE, qtbot)
-
-
-def test_a_cancelled_download_leaves_nothing(page, asked, hub, qtbot):
-    row = interrupted(page, hub, qtbot)
-    row.cancel()
-    wait_for(row, DownloadState.CANCELLED, qtbot)
+    qtbot.waitUntil(lambda: found.state is DownloadState.DONE)
+    cancelled.cancel()
+    qtbot.waitUntil(lambda: cancelled.state is DownloadState.CANCELLED)
     qtbot.waitUntil(lambda: "nothing of it is left" in asked.text)
-    assert not row.order.folder.exists()
 
 
 def test_a_gated_result_leads_to_its_terms(page, hub, qtbot):
     hub.gated.add(REPOSITORY)
-    row = download(page, hub, qtbot)
+    search(page, hub, qtbot)
+    page.search.download()
+    (row,) = page.downloads.rows
     assert "agree to their terms" in page.search.status.text()
-    wait_for(row, DownloadState.FAILED, qtbot)
+    qtbot.waitUntil(lambda: row.state is DownloadState.FAILED)
     assert "access token" in row.status.text()
 
 
@@ -240,11 +225,6 @@ def test_folders_are_chosen_in_dialogs_and_a_download_says_how_far_it_is(page, t
     assert progress_text(half._replace(speed=0.0)) == "1.0 GiB of 2.0 GiB"
     assert progress_text(half._replace(stage=Stage.CHECKING)) == "Checking what arrived: 1.0 GiB of 2.0 GiB"
     assert progress_text(half._replace(stage=Stage.WAITING)) == "1.0 GiB of 2.0 GiB · HTTP 429"
-
-
-def test_sizes_are_told_where_names_tell_them():
-    names = ("owner/Qwen3-14B-GGUF", "a/SmolLM2-135M-Instruct", "b/Qwen3-30B-A3B-Thinking-2507", "c/phi-4-gguf")
-    assert [size_in(name) for name in names] == ["14B", "135M", "30B-A3B", ""]
 
 
 def test_a_search_offline_or_without_a_network_says_so_in_words(page, qtbot):
@@ -305,11 +285,6 @@ def pick(dialog, name, text):
     box.activated.emit(box.currentIndex())
 
 
-def type_in(dialog, name, text):
-    field(dialog, name).setText(text)
-    field(dialog, name).editingFinished.emit()
-
-
 def test_every_choice_about_writing_is_kept_and_one_that_is_taken_back_is_forgotten(page, tmp_path, qtbot):
     dialog = opened(page, qtbot)
     field(dialog, "temperature").setValue(0.8)
@@ -318,7 +293,8 @@ def test_every_choice_about_writing_is_kept_and_one_that_is_taken_back_is_forgot
     pick(dialog, "tags", "others")
     assert field(dialog, "opening").isVisibleTo(dialog)
     for name, text in (("opening", "[T]"), ("closing", "[/T]"), ("cue_list", CUES)):
-        type_in(dialog, name, text)
+        field(dialog, name).setText(text)
+        field(dialog, name).editingFinished.emit()
     own = ModelOverrides(temperature=0.8, top_k=20, tags=TagSource.OTHER, opening="[T]", closing="[/T]", cue_list=CUES)
     assert kept(tmp_path).overrides_of(SMALL_MODEL) == own
     assert dict(own_facts(own)) == {
@@ -329,7 +305,8 @@ def test_every_choice_about_writing_is_kept_and_one_that_is_taken_back_is_forgot
     for name in ("temperature", "top_k"):
         field(dialog, name).setValue(field(dialog, name).minimum())
     pick(dialog, "tags", "its template's")
-    type_in(dialog, "cue_list", "")
+    field(dialog, "cue_list").clear()
+    field(dialog, "cue_list").editingFinished.emit()
     assert kept(tmp_path).overrides_of(SMALL_MODEL) == ModelOverrides()
     assert not dialog.take_advice.isVisibleTo(dialog), "its makers recommend nothing"
     dialog = opened(page, qtbot, name="Phi 4 Reasoning Plus")

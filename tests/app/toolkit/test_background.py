@@ -21,7 +21,6 @@ from baton_reasoning.app.toolkit.background import (
 )
 from baton_reasoning.app.toolkit.garbage_collection import MainThreadCollector
 from baton_reasoning.core.errors import BatonError
-from tests.app.conftest import threads_left
 
 FAILURE = BatonError("It broke.", "Repair it.")
 
@@ -220,12 +219,3 @@ def test_old_cycles_are_collected_too_but_seldom_and_stopping_returns_to_automat
     another.stop()
     assert gc.isenabled()
     gc.disable()  # as the one of the session has it
-
-
-@pytest.mark.parametrize("daemon", [True, False])
-def test_the_fixture_that_looks_for_leaks_finds_a_thread_that_does_not_end(daemon):
-    before, end = set(threading.enumerate()), threading.Event()
-    threading.Thread(target=end.wait, name="forgotten", daemon=daemon).start()
-    assert threads_left(before, patience=0.01) == ["forgotten"]
-    end.set()
-    assert threads_left(before) == [], "it waits for one that is about to end"

@@ -196,7 +196,7 @@ def test_colour_height_and_sign_tell_the_authors_apart():
     assert drawn([]).pixelColor(100, 10).name() == LIGHT.panel, "nothing written is an empty track"
 
 
-def test_mouse_and_keys_choose_a_piece_and_tell_which(ribbon, qtbot):
+def test_mouse_and_keys_choose_a_piece_while_the_text_grows_until_that_piece_is_gone(ribbon, qtbot):
     assert [ribbon.segment_at(QPoint(x, 10)) for x in (1, 3, 102, 103, 202, 203)] == [-1, 0, 0, 1, 2, -1]
     with qtbot.assertNotEmitted(ribbon.segment_clicked):
         QTest.keyClick(ribbon, Qt.Key.Key_Return)
@@ -217,9 +217,6 @@ def test_mouse_and_keys_choose_a_piece_and_tell_which(ribbon, qtbot):
     assert told.args == [2]
     QTest.keyClick(ribbon, Qt.Key.Key_Home)
     assert ribbon.selected == 0
-
-
-def test_it_grows_while_a_text_is_written_and_a_choice_that_is_gone_falls_away(ribbon):
     ribbon.set_segments([*THREE, (SMALL, 100)])
     assert ribbon.segment_at(QPoint(150, 10)) == 3
     ribbon.select(2)

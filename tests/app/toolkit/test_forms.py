@@ -80,16 +80,19 @@ def test_numbers_hold_to_their_bounds_and_some_have_words(form, qtbot):
         layers.setValue(3)
     assert given_value.args[0].models.gpu_layers == 3
     assert form_of(qtbot, LoadOptions(), LoadOptions()).editor("kv_type").currentText() == "f16"
-
-
-def test_a_number_that_may_be_left_out_has_a_word_for_that(qtbot):
-    form = form_of(qtbot, ModelOverrides(top_k=20), ModelOverrides())
-    temperature, top_k = form.editor("temperature"), form.editor("top_k")
-    assert (temperature.text(), top_k.text()) == ("Default", "20")
+    own = form_of(qtbot, ModelOverrides(top_k=20), ModelOverrides())
+    temperature, top_k = own.editor("temperature"), own.editor("top_k")
+    assert (temperature.text(), top_k.text()) == ("Default", "20"), "it may be left out"
     top_k.setValue(top_k.minimum())
-    assert form.value == ModelOverrides()
+    assert own.value == ModelOverrides()
     temperature.setValue(0.0)
-    assert form.value == ModelOverrides(temperature=0.0)
+    assert own.value == ModelOverrides(temperature=0.0)
+    for policy in POLICIES.values():  # a bound of log-probabilities is negative and small
+        settings = policy.Settings()
+        form.show_value(Settings(run=RunSettings(policy=settings)))
+        boxes = [(form.editor("run", "policy", name), default) for name, default in settings]
+        numbers = [(box.value(), default) for box, default in boxes if isinstance(box, QSpinBox | QDoubleSpinBox)]
+        assert all(value == default for value, default in numbers)
 
 
 def test_a_path_is_written_or_nothing(qtbot):
@@ -112,15 +115,11 @@ def test_search_leaves_what_has_the_words_and_showing_a_value_gives_none(form, q
     with qtbot.assertNotEmitted(form.changed):
         form.show_value(Settings(run=RunSettings(instruction="Think.")))
     assert form.editor("run", "instruction").text() == "Think."
-
-
-def test_which_fields_are_shown_may_depend_on_the_value(qtbot):
-    form = form_of(qtbot, ModelOverrides(), ModelOverrides())
-    form.show()
-    form.show_only(lambda path: path != ("opening",) or value_at(form.value, ("tags",)) is TagSource.OTHER)
-    assert not form.editor("opening").isVisible()
-    form.show_value(ModelOverrides(tags=TagSource.OTHER))
-    assert form.editor("opening").isVisible()
+    own = form_of(qtbot, ModelOverrides(), ModelOverrides())
+    own.show_only(lambda path: path != ("opening",) or value_at(own.value, ("tags",)) is TagSource.OTHER)
+    assert not own.editor("opening").isVisibleTo(own)
+    own.show_value(ModelOverrides(tags=TagSource.OTHER))
+    assert own.editor("opening").isVisibleTo(own)
 
 
 def test_another_policy_brings_its_own_fields_and_resetting_it_the_default_one(form, qtbot):
@@ -151,14 +150,3 @@ def test_the_form_of_another_policy_is_laid_out_like_a_new_one(form, qtbot):
     shown = [{row.entry.path: row.reset.isVisibleTo(each) for row in each._rows} for each in (form, fresh)]
     assert shown[0] == shown[1]
     assert form.focusWidget() is form.editor("run", "policy", "policy")
-
-
-@pytest.mark.parametrize("name", POLICIES)
-def test_a_parameter_can_have_its_default_in_the_form(qtbot, name):
-    """A bound of log-probabilities is negative and small: its editor has the range and the decimals for it."""
-    value = Settings(run=RunSettings(policy=POLICIES[name].Settings()))
-    form = form_of(qtbot, value, value)
-    for parameter, default in POLICIES[name].Settings():
-        editor = form.editor("run", "policy", parameter)
-        if isinstance(editor, QSpinBox | QDoubleSpinBox):
-            assert editor.value() == default

@@ -60,6 +60,9 @@ def test_a_message_leaves_what_is_read_in_its_place(ask, qtbot, place):
     window = ask("2 + 2?\n\n" + 60 * "Say why.\n\n")
     view, last = window.chat.conversation, last_answer(window)
     bar = view.verticalScrollBar()
+    typeset: list[bool] = []
+    window.chat._typesetter.prepare("$x$", 10, lambda: typeset.append(True), window)  # after those of the answer
+    qtbot.waitUntil(lambda: bool(typeset))
     for _ in range(4):  # one layout may ask for another
         QApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)
         QApplication.processEvents()
@@ -172,14 +175,6 @@ def test_what_stops_an_answer_is_said_until_it_is_over(window, qtbot):
     assert window.notice.timer.isActive(), "what was refused is said for a while"
 
 
-def test_an_error_of_the_models_goes_when_they_are_loaded(make_window, qtbot):
-    window = make_window(ScriptedLoader(error=EngineLost("small.gguf could not be loaded.", "Choose another file.")))
-    qtbot.waitUntil(lambda: window.notice.text.startswith("small.gguf"))
-    press(window.notice, "Try again")
-    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
-    assert window.notice.text == ""
-
-
 def test_models_that_cannot_be_loaded_give_back_those_before(window, qtbot):
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
     loader = window.models._loader
@@ -207,11 +202,14 @@ class ServedEngine(ScriptedEngine):
         pass
 
 
-def test_what_a_lost_server_caused_goes_when_it_answers_again(make_window, qtbot):
-    loader = ScriptedLoader()
+def test_an_error_of_the_models_goes_when_they_are_loaded_and_one_of_a_server_when_it_answers(make_window, qtbot):
+    loader = ScriptedLoader(error=EngineLost("small.gguf could not be loaded.", "Choose another file."))
     loader.large = served = ServedEngine(*LARGE, name="large")
     window = make_window(loader)
+    qtbot.waitUntil(lambda: window.notice.text.startswith("small.gguf"))
+    press(window.notice, "Try again")
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.large is not None)
+    assert window.notice.text == ""
     window.session.failed.emit(EngineLost("The server does not answer.", "Check it."))
     window.models.servers_changed.emit()
     assert window.notice.text

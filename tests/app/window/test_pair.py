@@ -291,12 +291,6 @@ def test_a_loaded_pair_is_measured_and_its_speed_is_said_at_the_models(make_wind
     assert window.models.costs.of(loader.large.card)
 
 
-def test_what_is_known_is_not_measured_again(measured, loader, qtbot):
-    expected = "Large alone about 4 tok/s; drafted about 4; pair about 8 at a large share of 20%."
-    qtbot.waitUntil(lambda: expected in measured.topbar.pair.toolTip())
-    assert not loader.small.sessions + loader.large.sessions
-
-
 def test_an_answer_that_begins_ends_the_measurement(make_window, loader, qtbot):
     begun = threading.Event()
     loader.small.before_token = lambda _: begun.wait()
@@ -310,8 +304,11 @@ def test_an_answer_that_begins_ends_the_measurement(make_window, loader, qtbot):
     assert window.models.costs.of(loader.large.card) is None
 
 
-def test_below_an_answer_stands_how_long_the_large_model_alone_would_have_taken(measured, loader, qtbot):
+def test_costs_that_are_known_are_not_measured_and_said_at_the_models_and_below_an_answer(measured, loader, qtbot):
     window = measured
+    expected = "Large alone about 4 tok/s; drafted about 4; pair about 8 at a large share of 20%."
+    qtbot.waitUntil(lambda: expected in window.topbar.pair.toolTip())
+    assert not loader.small.sessions + loader.large.sessions
     window.models.costs.keep(loader.large.card, COST_OF_LARGE.model_copy(update={"decode": 60}))
     loader.small.continue_with = lambda _, body: " Four.</think> It is 4." if body else "One.\n\nWait, no"
     window.preferences.change_run(policy=BRIEF)

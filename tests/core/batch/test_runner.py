@@ -506,7 +506,7 @@ def test_answers_are_found_in_the_texts_by_the_grader_of_today(store, grader):
     assert [row.answer for row in rows_of(store, batch)] == ["0.50"] * 2
     assert outcomes(store, batch) == [CORRECT] * 2
     assert (counts.answers, counts.found_otherwise, counts.graded_otherwise) == (2, 1, 2)
-    assert counts.summary == "2 answers were graded again: 1 were found differently, 2 have another verdict."
+    assert counts.summary == "2 answers were graded again: 1 was found differently, 2 have another verdict."
 
 
 def test_what_is_stopped_running_damaged_waiting_or_an_error_is_not_graded_again(store, path, grader):
