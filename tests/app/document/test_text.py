@@ -398,7 +398,7 @@ def test_a_selection_that_was_copied_does_not_crash_the_program_at_its_end_and_w
         from baton_reasoning.app import document
         from baton_reasoning.app.document import RichText
         from baton_reasoning.app.document.answer_text import AnswerText
-from baton_reasoning.app.document.clipboard import release_clipboard
+        from baton_reasoning.app.document.clipboard import release_clipboard
         application = QApplication([])
         text = RichText()
         text.set_markdown("One **two**")
