@@ -382,7 +382,7 @@ class ChatWalk(RuleBasedStateMachine):
         self.session.show(exchange)
         path = self.session.conversation.path
         below = path[path.index(exchange) + 1 :]
-        assert [each.parent.children[-1] for each in below] == below, "the newest branch"
+        assert [self.session.conversation.siblings(each)[-1] for each in below] == below, "the newest branch"
         assert not path[-1].children
 
     @precondition(has_exchange)
