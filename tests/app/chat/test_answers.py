@@ -213,7 +213,7 @@ def test_the_baton_is_passed_and_what_is_stopped_goes_on_from_its_text(make_wind
     session.rewrite_step()
     session.take_over_at_next_step()
     qtbot.waitUntil(lambda: bool(session.answering and session.answering.author is Author.LARGE))
-    session.stop()
+    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Escape)
     qtbot.waitUntil(lambda: session.ready)
     exchange = last_exchange(window)
     tokens = exchange.trace.tokens

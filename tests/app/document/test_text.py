@@ -97,6 +97,8 @@ def test_a_formula_is_one_character_that_knows_its_source(document, style):
     assert document.toPlainText().split("\n") == ["We get", OBJECT_CHARACTER, "so."]
     render_into(document, "| n | $n^2$ |\n|---|---|\n| 1 | $1$ |", style)
     assert [formula.latex for formula in formulas(document)] == ["n^2", "1"]
+    render_into(document, "[a](https://example.org/$x$) $y$", style)
+    assert document.toPlainText() == f"a {OBJECT_CHARACTER}", "an address shows no formula"
 
 
 def test_a_formula_takes_the_room_it_needs_and_shrinks_to_the_page(document, style):

@@ -132,6 +132,8 @@ def test_in_the_timeline_a_piece_is_as_wide_as_its_time_and_leads_to_its_step(as
     assert inspector.piece is piece
     assert inspector.step.isVisible()
     inspector.tabs.setCurrentIndex(Tab.RUN)
+    inspector.show_run(Exchange("3 + 3?", exchange.settings))
+    assert timeline.segments == [], "nothing is written yet"
     inspector.show_run(Exchange("3 + 3?", exchange.settings, trace=exchange.trace.until(piece.position)))
     assert timeline.selected == -1, "no piece of another answer"
 
