@@ -312,7 +312,7 @@ def tops(view):
     return [round(each.y() + each.place_of(each.selected).top()) for each in steps if each.selected]
 
 
-def test_the_steps_at_which_the_answers_part_are_marked_and_level(compare, qtbot):
+def test_the_steps_at_which_answers_part_are_level_and_each_leads_to_the_inspector_and_its_menu(compare, qtbot):
     window = compare()
     view = view_of(window)
     assert view.note.text().startswith("Columns 1 and 2 part at “")
@@ -330,6 +330,26 @@ def test_the_steps_at_which_the_answers_part_are_marked_and_level(compare, qtbot
     assert last.steps.selected is last.exchange.trace.pieces[1]
     assert last.steps.visibleRegion().boundingRect().width() > last.steps.width() // 2, "scrolled sideways"
     assert all(column.head.width() == column.width() for column in view.columns)
+    window.resize(1440, 900)
+    first, column, _ = view_of(window).columns
+    piece = next(piece for piece in column.exchange.trace.pieces if piece.author is Author.LARGE)
+    place = column.steps.place_of(piece)
+    assert place
+    qtbot.mouseClick(column.steps.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(20, int(place.center().y())))
+    assert window.chat.inspector.piece is piece
+    assert window.chat.inspector.exchange is column.exchange
+    first.ribbon.segment_clicked.emit(0)
+    assert window.chat.inspector.exchange is first.exchange
+    assert column.steps.selected is None
+    column.steps.menu_wanted.emit(column.exchange.trace.pieces[1], QPoint(10, 10))
+    menu = QApplication.activePopupWidget()
+    assert isinstance(menu, QMenu)
+    next(action for action in menu.actions() if action.text() == "Fork here").trigger()
+    menu.close()
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert not window.chat.is_comparing
+    assert len(attempts(window)) == 4
+    assert attempts(window)[-1].trace.text.startswith(column.exchange.trace.pieces[0].text)
 
 
 def test_it_opens_at_the_first_difference_once_all_is_written(ready, gate, qtbot):
@@ -404,29 +424,6 @@ def test_stop_ends_all_and_what_was_not_begun_can_still_be_written(held, gate, q
     qtbot.mouseClick(answer._continue, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: held.session.ready)
     assert attempts(held)[2].trace.finish is Finish.END_OF_TEXT
-
-
-def test_a_step_leads_to_the_inspector_and_its_menu_forks(compare, qtbot):
-    window = compare()
-    first, column, _ = view_of(window).columns
-    piece = next(piece for piece in column.exchange.trace.pieces if piece.author is Author.LARGE)
-    place = column.steps.place_of(piece)
-    assert place
-    qtbot.mouseClick(column.steps.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(20, int(place.center().y())))
-    assert window.chat.inspector.piece is piece
-    assert window.chat.inspector.exchange is column.exchange
-    first.ribbon.segment_clicked.emit(0)
-    assert window.chat.inspector.exchange is first.exchange
-    assert column.steps.selected is None
-    column.steps.menu_wanted.emit(column.exchange.trace.pieces[1], QPoint(10, 10))
-    menu = QApplication.activePopupWidget()
-    assert isinstance(menu, QMenu)
-    next(action for action in menu.actions() if action.text() == "Fork here").trigger()
-    menu.close()
-    qtbot.waitUntil(lambda: window.session.ready)
-    assert not window.chat.is_comparing
-    assert len(attempts(window)) == 4
-    assert attempts(window)[-1].trace.text.startswith(column.exchange.trace.pieces[0].text)
 
 
 def test_there_is_a_way_back_and_a_way_in_again(compare, qtbot):

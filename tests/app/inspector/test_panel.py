@@ -198,6 +198,10 @@ def test_the_terminal_reads_the_same_settings(settings):
     problem_again, models, again = read_again(command_line(problem, settings, FILES))
     assert (problem_again, again) == (problem, settings)
     assert (models.small, models.large) == ("small.gguf", "http://host:8080")
+    for used in (effective_settings(settings, DEMO_SETTINGS), settings):  # of the demo pair, and forced on it
+        line = command_line(problem, used, ModelChoice())
+        assert "--small demo:small --large demo:large" in line
+        assert read_again(line)[2] == used
 
 
 def test_a_run_is_repeated_with_the_models_that_it_used_whatever_is_chosen_since(make_window, qtbot):
@@ -210,14 +214,3 @@ def test_a_run_is_repeated_with_the_models_that_it_used_whatever_is_chosen_since
     command = window.inspector.run.command.toPlainText()
     assert "baton solve 'How many fish?'" in command
     assert "--small small.gguf --large used.gguf" in command
-
-
-@pytest.mark.parametrize(
-    "settings", [RunSettings(), RunSettings(policy=Keywords.presets["paper"]), RunSettings(seed=3)]
-)
-def test_a_run_of_the_demo_pair_names_it_whatever_is_chosen_in_the_window(settings):
-    """With the settings that the demo pair makes of them, and with those that a person forced on it."""
-    for used in (effective_settings(settings, DEMO_SETTINGS), settings):
-        line = command_line("2 + 2?", used, ModelChoice())
-        assert "--small demo:small --large demo:large" in line
-        assert read_again(line)[2] == used
