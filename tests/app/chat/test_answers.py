@@ -12,19 +12,16 @@ from PySide6.QtWidgets import QApplication, QDialog, QInputDialog, QLabel, QPush
 from baton_reasoning.app.chat.next_answer import SystemPromptDialog
 from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.chat.scoreboard_view import BEYOND
-from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.conversation import Conversation, Exchange
+from baton_reasoning.app.inspector.panel import Tab
 from baton_reasoning.app.session.loaded_models import LoadState
-from baton_reasoning.app.session.run_list import Activity, ListedRun
+from baton_reasoning.app.session.run_list import Activity
 from baton_reasoning.core.engines.base import Message, PrefillProgress
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.models.options import DemoModel, LocalFile
-from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish
-from baton_reasoning.core.thinking.policies.never import Never
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
 from tests.fakes.held import Gate, ServedEngine
 from tests.fakes.scripted import Fault, ScriptedEngine
@@ -112,16 +109,6 @@ def test_ctrl_enter_sends_too_and_never_continues_a_complete_answer(ask, qtbot):
     assert len(first.trace.events) == before
 
 
-def test_what_is_asked_while_models_load_is_answered_once_they_are_there(make_window, qtbot):
-    gate = threading.Event()
-    window = make_window(ScriptedLoader(gate=gate))
-    window.session.ask("2 + 2?")
-    assert last_answer(window).ending.text() == "Waiting for the models…"
-    gate.set()
-    qtbot.waitUntil(lambda: window.session.ready)
-    assert last_exchange(window).trace.finish is Finish.END_OF_TEXT
-
-
 def test_an_earlier_problem_is_edited_in_the_composer_and_asked_in_its_place(ask, qtbot):
     window = ask("2 + 2?")
     composer, first = window.chat.composer, last_exchange(window)
@@ -147,19 +134,6 @@ def test_an_earlier_problem_is_edited_in_the_composer_and_asked_in_its_place(ask
     qtbot.keyClick(composer.edit, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: window.session.ready and last_exchange(window).problem == "a draft")
     assert window.session.conversation.siblings(last_exchange(window)) == [last_exchange(window)]
-
-
-def test_an_answer_knows_the_seed_that_was_used_and_another_try_takes_the_next(answered, qtbot):
-    window = answered(seed=41)
-    first = last_exchange(window)
-    assert first.trace.started
-    assert first.trace.started.seed == first.settings.seed == 41
-    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_R, CONTROL)
-    qtbot.waitUntil(lambda: window.session.ready and window.session.conversation.leaf is not first)
-    assert last_exchange(window).settings.seed == 42
-    assert window.preferences.value.run.seed == 41, "it is that of the next problem"
-    window.session.show_sibling(last_exchange(window), -1)
-    assert last_exchange(window) is first
 
 
 def test_the_focus_stays_with_the_work_when_its_button_goes(make_window, qtbot):
@@ -188,7 +162,8 @@ def shows(window, line):
 
 @pytest.mark.parametrize("reader", [Author.SMALL, Author.LARGE])
 def test_reading_shows_how_far_it_is_from_its_first_token_on(reader, make_window, qtbot):
-    turnstile, loader = threading.Semaphore(0), ScriptedLoader()
+    turnstile, gate, loader = threading.Semaphore(0), Gate(), ScriptedLoader()
+    loader.small.before_token = gate.wait_at
 
     def prefill():
         for tokens in (0, 64):
@@ -199,26 +174,23 @@ def test_reading_shows_how_far_it_is_from_its_first_token_on(reader, make_window
     window = make_window(loader)
     qtbot.waitUntil(lambda: window.session.ready)
     window.session.ask("What is 2 + 2?")
+    if reader is Author.LARGE:
+        gate.set()
     for read in (0, 64):
         qtbot.waitUntil(partial(shows, window, f"Reading {read} of 1,673 tokens"))
         assert last_answer(window).brief.isVisible()
         turnstile.release()
     for _ in range(100):
         turnstile.release()
-    qtbot.waitUntil(lambda: window.session.activity is Activity.IDLE)
-    assert "Reading" not in last_answer(window).brief.text()
-
-
-def test_before_the_first_token_an_answer_says_what_it_waits_for(make_window, qtbot):
-    gate, loader = Gate(), ScriptedLoader()
-    loader.small.before_token = gate.wait_at
-    window = make_window(loader)
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.session.ask("What is 2 + 2?")
-    qtbot.waitUntil(partial(shows, window, "Waiting for the first token"))
+    if reader is Author.SMALL:
+        qtbot.waitUntil(partial(shows, window, "Waiting for the first token"))
     gate.set()
     qtbot.waitUntil(lambda: window.session.activity is Activity.IDLE)
     assert "steps" in last_answer(window).brief.text()
+
+
+def run_facts(window):
+    return "\n".join(each.text() for each in window.inspector.run.findChildren(QLabel))
 
 
 def test_the_baton_is_passed_and_what_is_stopped_goes_on_from_its_text(make_window, qtbot):
@@ -226,15 +198,22 @@ def test_the_baton_is_passed_and_what_is_stopped_goes_on_from_its_text(make_wind
     window.session.ask("2 + 2?")
     session = window.session
     qtbot.waitUntil(lambda: bool(session.current and session.current.trace.tokens > 20))
+    window.show_inspector(True)
+    window.inspector.tabs.setCurrentIndex(Tab.RUN)
+    wide = window.chat.composer._baton.width()
     session.pass_baton()
     qtbot.waitUntil(lambda: bool(session.answering and session.answering.author is Author.LARGE))
     qtbot.waitUntil(lambda: "Give back" in window.chat.composer._baton.text())
+    QApplication.processEvents()  # which lays it out
+    assert window.chat.composer._baton.width() == wide
+    qtbot.waitUntil(lambda: "tok/s" in run_facts(window))
+    assert "Interrupted" not in run_facts(window)
     session.pass_baton()
     qtbot.waitUntil(lambda: bool(session.answering and session.answering.author is Author.SMALL))
     session.rewrite_step()
     session.take_over_at_next_step()
     qtbot.waitUntil(lambda: bool(session.answering and session.answering.author is Author.LARGE))
-    session.stop()
+    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Escape)
     qtbot.waitUntil(lambda: session.ready)
     exchange = last_exchange(window)
     tokens = exchange.trace.tokens
@@ -245,16 +224,6 @@ def test_the_baton_is_passed_and_what_is_stopped_goes_on_from_its_text(make_wind
     qtbot.waitUntil(lambda: session.ready)
     assert exchange.trace.tokens > tokens
     assert exchange.trace.text.startswith("This is step 0")
-
-
-def test_the_button_that_passes_the_baton_keeps_its_width(window, monkeypatch):
-    composer, run = window.chat.composer, ListedRun(Conversation(), Exchange("", RunSettings()), author=Author.SMALL)
-    monkeypatch.setattr(ChatSession, "answering", run)
-    composer.show_writer()
-    wide = composer._baton.sizeHint().width()
-    run.author = Author.LARGE
-    composer.show_writer()
-    assert composer._baton.minimumWidth() == wide > composer._baton.fontMetrics().horizontalAdvance("● Give back")
 
 
 def test_a_step_that_one_looks_at_is_not_collapsed_when_the_answer_arrives(make_window, qtbot):
@@ -311,12 +280,9 @@ def test_a_narrow_heading_leaves_out_the_share_and_cuts_nothing_before(ask, qtbo
 
 
 def test_what_happened_without_stopping_the_answer_is_told_below_it(answered):
-    window = answered(with_small("One.\n\nTwo.</think>\n\n4", notices={2: "The model was started again."}))
-    assert "The model was started again." in last_answer(window).ending.text().splitlines()
-
-
-def test_reasoning_without_an_answer_is_not_collapsed(answered):
-    assert not last_answer(answered(with_small("All there is.</think>"))).folded
+    answer = last_answer(answered(with_small("One. Two.</think>", notices={2: "The model was started again."})))
+    assert "The model was started again." in answer.ending.text().splitlines()
+    assert not answer.folded, "there is no answer without the reasoning"
 
 
 @pytest.mark.parametrize("text", ["</think>\n\nFour.", "\n\n</think>\n\nThe answer is \\boxed{4}."])
@@ -465,8 +431,6 @@ def test_a_system_prompt_is_of_its_conversation_from_the_next_answer_on(ask, mak
     assert second
     assert "system" not in [message.role for message in first.conversation]
     assert second.conversation[0] == Message("system", WORDS)
-    assert [message.role for message in second.conversation] == ["system", "user", "assistant", "user"]
-    assert second.settings["system"] == WORDS
     kept = window.session.conversation.id
     window.session.new()
     assert not window.chat.composer.unusual.text()
@@ -515,11 +479,8 @@ def test_off_lets_the_models_answer_at_once(make_window, qtbot):
     assert window.chat.composer.unusual.text() == "Thinking: off"
     exchange = answer_to(window, qtbot, "2 + 2?")
     assert exchange.settings.thinking is False
-    assert exchange.trace.started
-    assert exchange.trace.started.settings["thinking"] is False
     assert not exchange.trace.thinks
     assert last_answer(window).heading.text() == "Answer"
-    assert not any(session.thinks for session in loader.small.sessions)
 
 
 def test_off_is_disabled_with_the_reason_where_a_model_always_thinks(make_window, qtbot):
@@ -539,16 +500,12 @@ def test_off_is_disabled_with_the_reason_where_a_model_always_thinks(make_window
     assert window.preferences.value.run.thinking is False, "kept for models that can"
 
 
-def test_a_budget_closes_the_thinking(make_window, qtbot):
-    window = make_window(with_small("word " * 600, " Four."))
+def test_thinking_has_the_budget_that_is_chosen(make_window, qtbot):
+    window = make_window()
     qtbot.waitUntil(lambda: window.session.ready and window.isActiveWindow())
-    window.preferences.change_run(policy=Never.Settings(), max_tokens=700)
     choose(window, qtbot, "At most 500 tokens")
     assert window.chat.composer.unusual.text() == "Thinking: at most 500 tokens"
-    answer_to(window, qtbot, "2 + 2?")
-    trace = last_exchange(window).trace
-    assert trace.closed
-    assert sum(len(piece.tokens) for piece in trace.pieces if not piece.in_answer) == 500
+    assert window.session.settings.limits.max_thinking_tokens == 500
     choose(window, qtbot, "Thinking on")
     limits = window.session.settings.limits
     assert limits.max_thinking_tokens == 0
@@ -558,11 +515,19 @@ def test_a_budget_closes_the_thinking(make_window, qtbot):
     window.chat.composer.menu.close()
 
 
-def test_the_seed_of_the_next_answer_is_chosen_in_the_menu(window, qtbot, monkeypatch):
+def test_the_seed_is_chosen_in_the_menu_and_another_try_takes_the_next(window, qtbot, monkeypatch):
     monkeypatch.setattr(QInputDialog, "getInt", lambda *_: (7, True))
     qtbot.waitUntil(lambda: window.session.ready and window.isActiveWindow())
     qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_H, CONTROL | SHIFT)
     qtbot.waitUntil(window.chat.composer.menu.isVisible)
     action(window, "Seed: 0").trigger()
     window.chat.composer.menu.close()
-    assert answer_to(window, qtbot, "2 + 2?").settings.seed == 7
+    first = answer_to(window, qtbot, "2 + 2?")
+    assert first.trace.started
+    assert first.trace.started.seed == first.settings.seed == 7
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_R, CONTROL)
+    qtbot.waitUntil(lambda: window.session.ready and window.session.conversation.leaf is not first)
+    assert last_exchange(window).settings.seed == 8
+    assert window.preferences.value.run.seed == 7, "it is that of the next problem"

@@ -12,7 +12,7 @@ from functools import partial
 import pytest
 from PySide6.QtCore import QRect, Qt
 from PySide6.QtGui import QAccessible
-from PySide6.QtWidgets import QInputDialog, QMenu, QPushButton, QStyledItemDelegate, QStyleOptionViewItem
+from PySide6.QtWidgets import QInputDialog, QMenu, QPushButton, QStyleOptionViewItem
 
 from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.chat.sidebar import ROW, HistoryDelegate, day_name
@@ -96,23 +96,6 @@ def test_search_finds_words_of_answer_and_reasoning_and_shows_what_is_around_the
     qtbot.waitUntil(lambda: names(window) == [FISH])
 
 
-def test_deletions_are_undone_each_by_itself(ask, qtbot):
-    for _ in range(2):
-        window = ask(FISH)
-        window.chat.new()
-    qtbot.waitUntil(partial(has_rows, window, 2))
-    for left in (1, 0):
-        window.chat.sidebar.list.setCurrentIndex(rows(window)[0][1])
-        qtbot.keyClick(window.chat.sidebar.list, Qt.Key.Key_Delete)
-        qtbot.waitUntil(partial(has_rows, window, left))
-    press_undo(window, qtbot)
-    qtbot.waitUntil(partial(has_rows, window, 1))
-    assert window.session.conversation.leaf is not None
-    window.page_actions.undo_deletion()
-    qtbot.waitUntil(partial(has_rows, window, 2))
-    qtbot.waitUntil(lambda: window.session.ready)
-
-
 @pytest.fixture
 def fish_and_cats(ask, qtbot):
     """Two conversations, of which the one on cats is chosen in the list, and neither shown."""
@@ -158,19 +141,6 @@ def test_a_menu_and_a_title_are_of_their_conversation_though_the_list_changes_me
     delete.trigger()
     menu.close()
     qtbot.waitUntil(lambda: names(window) == ["And birds?", "And dogs?", "Pets"])
-
-
-def test_rows_are_as_high_as_the_style_would_make_them(ask, qtbot):
-    """It is not asked: for 500 rows that takes 0.1 s."""
-    view = ask(FISH).chat.sidebar.list
-    qtbot.waitUntil(lambda: view.model().rowCount() == 2)
-    option = QStyleOptionViewItem()
-    view.initViewItemOption(option)
-    delegate = view.itemDelegate()
-    heading, row = (view.model().index(number, 0) for number in range(2))
-    height = QStyledItemDelegate.sizeHint(delegate, option, row).height()
-    assert delegate.sizeHint(option, row).height() == height
-    assert delegate.sizeHint(option, heading).height() == height + 6
 
 
 def test_rows_that_were_made_while_the_list_was_hidden_have_room(window, qtbot):
@@ -427,19 +397,6 @@ def test_deleting_a_conversation_stops_its_answer_and_undo_brings_both_back(busy
     assert exchange.trace.text == "About Long, we think.\n\nDone.</think>\n\nThat was Long."
     qtbot.waitUntil(lambda: answer_text(busy) == "That was Long.")
     qtbot.waitUntil(lambda: set(names(busy)) == {"Long", "✓ Next", "Earlier"})
-
-
-def test_what_is_written_out_of_view_is_saved_when_the_window_closes(busy, make_window, held, qtbot):
-    conversation = busy.session.conversation.id
-    click(busy, qtbot, "Earlier")
-    held.let_go("Long")
-    busy.close()
-    again = make_window(ScriptedLoader())
-    again.session.open(conversation)
-    qtbot.waitUntil(lambda: last_exchange(again).is_read)
-    assert last_exchange(again).trace.text.startswith("About Long,")
-    assert last_exchange(again).trace.finish in (Finish.STOPPED, Finish.END_OF_TEXT)
-    assert again.session.runs.marks() == {}
 
 
 @pytest.mark.parametrize("parallel", [2])

@@ -1,27 +1,33 @@
-"""What is in view while an answer is written and afterwards: where one reads, what one finds, and what is stored."""
+"""What is in view while an answer is written and afterwards: where one reads, what one finds, which step one edits."""
 
-import random
 import threading
-from functools import partial
 from unittest.mock import Mock
 
 import pytest
 from PySide6.QtCore import SIGNAL, QEvent, QObject, QPoint, Qt
-from PySide6.QtGui import QColor, QTextCursor
-from PySide6.QtWidgets import QApplication, QTextEdit
+from PySide6.QtGui import QColor, QFont, QTextCursor
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QMenu, QPushButton, QTextEdit, QWidget
 
-from baton_reasoning.app.chat.answer_view import AnswerView, ChatActions
+from baton_reasoning.app.chat.answer_view import ChatActions
 from baton_reasoning.app.chat.conversation_view import Bubble, ConversationView, column_width
+from baton_reasoning.app.chat.step_editor import StepEditor
 from baton_reasoning.app.document.rich_text import Layer
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.conversation import Conversation, Exchange, ShownComparison
+from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.toolkit.theme import current_theme
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import Appearance
-from baton_reasoning.core.thinking.events import RunStarted, StepEnded, TokenWritten, WriteStarted
+from baton_reasoning.core.thinking.events import Finish, RunStarted, StepEnded, TokenWritten, WriteStarted
 from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.trace import Piece
+from baton_reasoning.core.words.authors import SIGN, WHO
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
 from tests.core.thinking.running import run
+from tests.fakes.held import Gate
 from tests.fakes.scripted import ScriptedEngine
 from tests.patience import PATIENCE
 
@@ -116,56 +122,6 @@ def test_reasoning_is_folded_or_open_as_a_person_left_it(make_window, qtbot):
     assert last_answer(again).folded
 
 
-def shown_texts(answer):
-    """Return steps and answer as they are shown, without blanks."""
-    return ["".join(text.toPlainText().split()) for text in (answer.steps, answer.answer)]
-
-
-def view_of(window, trace):
-    """Return a view of a stored answer that was never seen while it was written."""
-    exchange = Exchange("", last_exchange(window).settings, trace=trace)
-    fresh = AnswerView(exchange, window.session, window.chat._typesetter, window.chat, parent=window)
-    fresh.follow()
-    return fresh
-
-
-def has_grown(window, exchange, before):
-    """Whether an answer has more tokens than before, or has ended."""
-    return exchange.trace.tokens != before or not window.session.runs.writes(exchange)
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_the_text_that_is_shown_is_the_text_that_is_stored(make_window, qtbot, seed):
-    """Whenever a person goes to another conversation and comes back."""
-    chance, turns = random.Random(seed), threading.Semaphore(0)
-    loader = ScriptedLoader()
-
-    def wait(_):
-        assert turns.acquire(timeout=PATIENCE)
-
-    loader.small.before_token = loader.large.before_token = wait
-    window = make_window(loader)
-    window.preferences.change_window(folds_reasoning=False)
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.session.ask("2 + 2?")
-    exchange, conversation = last_exchange(window), window.session.conversation.id
-    while window.session.runs.writes(exchange) or window.session.runs.waits(exchange):
-        for _ in range(chance.randrange(1, 6)):
-            turns.release()
-        before = exchange.trace.tokens
-        qtbot.waitUntil(partial(has_grown, window, exchange, before))
-        if chance.random() < 0.5:
-            window.session.new()
-            QApplication.processEvents()
-            window.session.open(conversation)
-    qtbot.waitUntil(lambda: window.session.ready and last_answer(window).steps.complete)
-    assert window._store
-    window._store.flush()
-    fresh = view_of(window, window._store.runs.trace(exchange.id))
-    # Once its formulas are typeset:
-    qtbot.waitUntil(lambda: shown_texts(last_answer(window)) == shown_texts(fresh))
-
-
 # The measure
 
 PROBLEM = "How many positive whole-number divisors does the product of 196, 225 and 1001 have? " * 3
@@ -231,15 +187,6 @@ def test_growing_steps_never_lie_over_what_is_below_them(window, qtbot):
             QApplication.processEvents()
     assert len(painted.spare) > 20
     assert min(painted.spare) >= 0
-
-
-def test_the_button_that_jumps_to_the_latest_covers_no_text(ask, qtbot):
-    view = ask(PROBLEM * 30).chat.conversation
-    qtbot.waitUntil(lambda: view.verticalScrollBar().value() > 0)
-    view.verticalScrollBar().setValue(0)
-    qtbot.waitUntil(view.latest.isVisible)
-    assert not view.latest.geometry().intersects(view.viewport().geometry())
-    assert view.rect().contains(view.latest.geometry())
 
 
 # Find
@@ -328,20 +275,6 @@ def test_another_conversation_is_searched_when_it_is_opened(answered, qtbot):
     qtbot.waitUntil(lambda: answered.chat.find_bar.count.text().endswith("of 2"))
 
 
-def test_matches_come_while_the_answer_is_written(make_window, qtbot):
-    loader = ScriptedLoader()
-    loader.small = ScriptedEngine(LINES + "</think>\n\nDone.")
-    window = make_window(loader)
-    window.preferences.change_run(max_tokens=5000)
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.session.ask("How many?")
-    qtbot.waitUntil(window.isActiveWindow)
-    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_F, CONTROL)
-    window.chat.find_bar.edit.setText("very many")
-    qtbot.waitUntil(lambda: window.chat.find_bar.count.text().endswith(" of 120"))
-    qtbot.waitUntil(lambda: window.session.ready)
-
-
 def test_words_are_found_in_either_case_through_marks_and_not_as_a_pattern(answered, qtbot):
     problem = answered.chat.conversation.texts()[0]
     problem.set_markdown("**Wait**, so (a.b)*\n\nlet me WAIT. AXB await, 😀 wait")
@@ -378,6 +311,8 @@ def test_the_latest_is_one_key_away(answered, qtbot):
     qtbot.waitUntil(lambda: bar.maximum() > 500)
     bar.setValue(bar.maximum())
     assert conversation.latest.isVisible()
+    assert not conversation.latest.geometry().intersects(conversation.viewport().geometry()), "it covers no text"
+    assert conversation.rect().contains(conversation.latest.geometry())
     qtbot.keyClick(answered.chat.composer.edit, Qt.Key.Key_End, Qt.KeyboardModifier.AltModifier)
     qtbot.waitUntil(lambda: not last_answer(answered).result.visibleRegion().isEmpty())
     assert not conversation.latest.isVisible()
@@ -406,3 +341,155 @@ def test_what_is_found_and_highlighted_is_limited(answered, qtbot, monkeypatch):
     monkeypatch.setattr("baton_reasoning.app.chat.find.MOST", 50)
     find(answered, qtbot, "very many", "1 of 50+")
     assert len(last_answer(answered).steps.extraSelections()) == 50
+
+
+# Edit a step
+
+
+def choose_first_step(window, qtbot):
+    answer = last_answer(window)
+    if answer.folded:
+        qtbot.keyClick(window, Qt.Key.Key_H, CONTROL)
+    steps = answer.steps
+    place = steps.place_of(steps.shown[0].piece)
+    assert place is not None
+    qtbot.mouseClick(steps.viewport(), Qt.MouseButton.LeftButton, pos=place.center().toPoint())
+
+
+def opened_editor(window, qtbot):
+    choose_first_step(window, qtbot)
+    qtbot.keyClick(window, Qt.Key.Key_F4)
+    editor = last_answer(window).editor
+    assert editor
+    assert editor.isVisible()
+    return editor
+
+
+def replace_text(editor, qtbot, text):
+    qtbot.keyClick(editor.edit, Qt.Key.Key_A, CONTROL)
+    qtbot.keyClicks(editor.edit, text) if text else qtbot.keyClick(editor.edit, Qt.Key.Key_Delete)
+
+
+def press_go_on(editor):
+    next(each for each in editor.findChildren(QPushButton) if each.text() == "Go on from here").click()
+
+
+def test_the_answer_goes_on_from_the_edited_step_as_another_attempt(ask, qtbot):
+    window = ask("2 + 2?")
+    first = last_exchange(window)
+    with qtbot.waitSignal(window.session.failed) as failed:
+        qtbot.keyClick(window, Qt.Key.Key_F4)
+    assert "Ctrl+Down" in str(failed.args[0]), "no step is chosen yet"
+    editor = opened_editor(window, qtbot)
+    assert editor.edit.toPlainText() == first.trace.pieces[0].text
+    assert editor.edit.hasFocus()
+    replace_text(editor, qtbot, "First of all: ")
+    qtbot.keyClick(editor.edit, Qt.Key.Key_Return, CONTROL)
+    qtbot.waitUntil(lambda: window.session.ready)
+    second = last_exchange(window)
+    assert window.session.conversation.siblings(second) == [first, second]
+    assert second.trace.text.startswith("First of all: ")
+    assert [piece.author for piece in second.trace.pieces][:2] == [Author.SMALL, Author.PERSON], "First is the model's"
+    assert second.trace.finish is Finish.END_OF_TEXT
+    assert "of all:" in last_answer(window).steps.toPlainText()
+    window.chat.choose(second, second.trace.pieces[1])
+    assert window.inspector.step.sentence.text() == "You edited this step."
+    ribbon = last_answer(window).ribbon
+    assert ribbon.segments[1][0] is Author.PERSON
+    assert f"{SIGN[Author.PERSON]} {WHO[Author.PERSON]}\nEdited by a person" in ribbon.accessibleDescription()
+
+
+def test_the_editor_stays_over_its_step_and_is_as_high_as_its_text(ask, qtbot):
+    window = ask("2 + 2?")
+    choose_first_step(window, qtbot)
+    qtbot.keyClick(window, Qt.Key.Key_H, CONTROL)
+    answer = last_answer(window)
+    assert answer.folded
+    qtbot.keyClick(window, Qt.Key.Key_F4)
+    editor = answer.editor
+    assert editor
+    qtbot.waitUntil(editor.isVisible)
+    replace_text(editor, qtbot, "One line.")
+    height, line = editor.height(), editor.edit.fontMetrics().lineSpacing()
+    assert editor.edit.height() < 3 * line
+    editor.edit.setPlainText("One.\nTwo.\nThree.")
+    assert editor.height() == height + 2 * line
+    window.resize(900, 700)
+    qtbot.waitUntil(lambda: answer.rect().contains(editor.geometry()))
+
+
+def test_escape_or_an_unchanged_step_makes_no_other_attempt_and_an_empty_one_is_written_again(ask, qtbot):
+    window = ask("2 + 2?")
+    first = last_exchange(window)
+    editor = opened_editor(window, qtbot)
+    replace_text(editor, qtbot, "Mine.")
+    qtbot.keyClick(editor.edit, Qt.Key.Key_Escape)
+    assert last_answer(window).editor is None
+    window.chat.open_menu(last_answer(window), first.trace.pieces[0], QPoint(0, 0))
+    menu = next(menu for menu in window.chat.findChildren(QMenu) if menu.isVisible())
+    action = next(action for action in menu.actions() if action.text().startswith("Edit this step"))
+    QTest.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(action).center())
+    press_go_on(last_answer(window).editor)
+    assert last_answer(window).editor is None
+    assert window.session.conversation.siblings(first) == [first]
+    editor = opened_editor(window, qtbot)
+    replace_text(editor, qtbot, "")
+    qtbot.keyClick(editor.edit, Qt.Key.Key_Return, CONTROL)
+    qtbot.waitUntil(lambda: window.session.ready)
+    second = last_exchange(window)
+    assert second is not first
+    assert all(piece.author is not Author.PERSON for piece in second.trace.pieces)
+    assert second.settings.seed != first.settings.seed
+
+
+def test_while_an_answer_is_written_the_text_stays_in_the_editor(make_window, qtbot):
+    gate, loader = Gate(), ScriptedLoader()
+    window = make_window(loader)
+    answer_to(window, qtbot, "2 + 2?")
+    editor = opened_editor(window, qtbot)
+    replace_text(editor, qtbot, "Mine.")
+    answer = last_answer(window)
+    loader.small.before_token = gate.wait_at
+    window.session.ask("3 + 3?")
+    with qtbot.waitSignal(window.session.failed) as failed:
+        qtbot.keyClick(editor.edit, Qt.Key.Key_Return, CONTROL)
+    assert "is being written" in str(failed.args[0])
+    assert editor.edit.toPlainText() == "Mine."
+    assert answer.editor is editor
+    gate.set()
+    qtbot.waitUntil(lambda: window.session.ready)
+
+
+def test_without_models_the_text_is_kept_and_continue_goes_on_from_it(make_window, qtbot):
+    loader = ScriptedLoader()
+    window = make_window(loader)
+    answer_to(window, qtbot, "2 + 2?")
+    loader.error = EngineLost("No memory.", "Close other programs.")
+    window.models.load(window.preferences.value.models)
+    qtbot.waitUntil(lambda: window.models.state is LoadState.FAILED)
+    loader.error = EngineLost("No memory.", "Close other programs.")
+    editor = opened_editor(window, qtbot)
+    replace_text(editor, qtbot, "Mine.")
+    qtbot.keyClick(editor.edit, Qt.Key.Key_Return)
+    qtbot.keyClick(editor.edit, Qt.Key.Key_Return)
+    qtbot.keyClick(editor.edit, Qt.Key.Key_Return, CONTROL)
+    qtbot.waitUntil(lambda: window.models.state is LoadState.FAILED and window.session.ready)
+    kept = last_exchange(window).trace
+    assert kept.text == "Mine.\n\n"
+    assert "Your text is kept" in last_answer(window).ending.text()
+    qtbot.keyClick(window, Qt.Key.Key_Return, CONTROL | Qt.KeyboardModifier.ShiftModifier)
+    qtbot.waitUntil(lambda: window.session.ready and kept.finish is not None)
+    assert kept.text.startswith("Mine.\n\n")
+    assert kept.finish is Finish.END_OF_TEXT
+
+
+def test_a_step_that_is_left_as_it_is_comes_back_to_the_letter(qtbot):
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    text = "So 12\u00a0km = 12\u202f000\u00a0m.\n\n"
+    piece = Piece(Author.SMALL, 0, 0, 0.0)
+    piece.insert(text)
+    editor = StepEditor(piece, QFont(), parent)
+    with qtbot.waitSignal(editor.accepted) as accepted:
+        press_go_on(editor)
+    assert accepted.args == [text]

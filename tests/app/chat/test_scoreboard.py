@@ -115,10 +115,17 @@ def test_the_small_model_alone_answers_at_once_and_the_large_one_when_a_person_s
     assert not board.run[SMALL].isVisible()
     assert not last_answer(solved).time.isVisible(), "the scoreboard has the seconds"
     running(solved, qtbot)
+    conversation, calls = solved.session.conversation.id, len(loader.small.sessions)
+    solved.session.new()
     loader.gate_of_large.set()
-    qtbot.waitUntil(lambda: shown(solved, LARGE) == f"{RIGHT} ✓")
+    qtbot.waitUntil(lambda: not solved.models.is_writing)
+    solved.session.open(conversation)
+    qtbot.waitUntil(lambda: solved.session.conversation.leaf is not None and solved.session.ready)
+    qtbot.waitUntil(lambda: board_of(solved).isVisible())
+    assert [shown(solved, arm) for arm in ScoredArm] == ["00005 ✗", f"{RIGHT} ✓", f"{RIGHT} ✓"]
+    assert len(loader.small.sessions) == calls, "nothing was run twice"
+    board = board_of(solved)
     assert not any(press.isVisible() for press in (*board.run.values(), board.halt))
-    assert not solved.models.is_writing
     assert solved.session.conversation.siblings(last_exchange(solved)) == [last_exchange(solved)]
 
 
@@ -159,7 +166,7 @@ def test_what_runs_alone_can_be_stopped_and_run_again(solved, loader, qtbot, by_
     qtbot.waitUntil(lambda: shown(solved, LARGE) == f"{RIGHT} ✓")
 
 
-def test_a_new_problem_goes_first(solved, loader, qtbot):
+def test_a_new_problem_goes_first_and_a_window_may_be_closed_meanwhile(solved, loader, qtbot):
     first = last_answer(solved)
     running(solved, qtbot)
     solved.session.ask(OTHER)
@@ -168,6 +175,11 @@ def test_a_new_problem_goes_first(solved, loader, qtbot):
     assert last_exchange(solved).problem == OTHER
     assert first.scoreboard.rows[LARGE].status.text() == "Not run yet."
     assert first.scoreboard.run[LARGE].isVisible()
+    loader.gate_of_large.clear()
+    running(solved, qtbot)
+    loader.gate_of_large.set()
+    solved.close()
+    assert not solved.models.is_writing
 
 
 def test_a_lost_model_is_said_in_its_row_which_offers_it_again(make_window, qtbot):
@@ -184,20 +196,6 @@ def test_a_lost_model_is_said_in_its_row_which_offers_it_again(make_window, qtbo
     assert not window.models.is_writing
 
 
-def test_what_was_measured_is_there_when_the_conversation_is_opened_again(solved, loader, qtbot):
-    conversation = solved.session.conversation.id
-    running(solved, qtbot)
-    solved.session.new()
-    loader.gate_of_large.set()
-    qtbot.waitUntil(lambda: not solved.models.is_writing)
-    calls = len(loader.small.sessions)
-    solved.session.open(conversation)
-    qtbot.waitUntil(lambda: solved.session.conversation.leaf is not None and solved.session.ready)
-    qtbot.waitUntil(lambda: board_of(solved).isVisible())
-    assert [shown(solved, arm) for arm in ScoredArm] == ["00005 ✗", f"{RIGHT} ✓", f"{RIGHT} ✓"]
-    assert len(loader.small.sessions) == calls, "nothing was run twice"
-
-
 def test_other_models_are_loaded_without_waiting_for_it_and_leave_nothing_to_run(solved, loader, qtbot):
     running(solved, qtbot)
     real = ModelChoice(small="a.gguf", large="b.gguf")
@@ -209,13 +207,6 @@ def test_other_models_are_loaded_without_waiting_for_it_and_leave_nothing_to_run
     board = board_of(solved)
     assert not any(press.isVisible() for press in (*board.run.values(), board.halt))
     assert board.choose.isVisible()
-
-
-def test_a_window_may_be_closed_while_a_model_runs_alone(solved, loader, qtbot):
-    running(solved, qtbot)
-    loader.gate_of_large.set()
-    solved.close()
-    assert not solved.models.is_writing
 
 
 def test_comparing_asks_nothing_and_fills_the_rows(solved, loader, qtbot):
@@ -304,7 +295,8 @@ def test_only_an_answer_that_the_demo_pair_wrote_undisturbed_has_one(make_window
 def test_the_demo_argues_for_the_pair(make_window, qtbot, tmp_path):
     """With the real demo pair: two GGUF files, decoded by llama.cpp."""
     window = make_window(PairLoader(Paths.under(tmp_path)))
-    window.chat.welcome.solve.click()  # while the models are loaded: the answer waits for them
+    window.chat.welcome.solve.click()
+    assert last_answer(window).ending.text() == "Waiting for the models…"
     qtbot.waitUntil(lambda: window.session.ready and "✗" in shown(window, SMALL))
     assert "✓" in shown(window, BOTH)
     assert "about" in board_of(window).run[LARGE].text()
@@ -337,9 +329,25 @@ def test_nothing_is_written_until_enter_presses_the_button_of_the_start_page(mak
     assert QApplication.focusWidget() is again.chat.composer.edit, "one writes at once"
 
 
-def test_the_demo_is_offered_with_its_pair_and_other_questions_with_other_models(window, qtbot):
+def test_the_demo_is_solved_compared_or_another_one_with_its_pair_and_other_questions_with_others(window, qtbot):
     qtbot.waitUntil(lambda: window.session.ready)
     welcome = window.chat.welcome
+    window.chat.compare()
+    dialog = window.findChild(Chooser)
+    assert dialog.expected.text() == RIGHT
+    dialog.go.click()
+    qtbot.waitUntil(lambda: window.chat.is_comparing and window.session.ready)
+    assert last_exchange(window).problem == PROBLEM
+    window.session.new()
+    window.chat.composer.set_text("A draft")
+    qtbot.mouseClick(welcome.another, Qt.MouseButton.LeftButton)
+    problem = DemoProblem.of(last_exchange(window).problem)
+    assert problem
+    assert problem.held_out
+    assert problem.question != PROBLEM
+    assert window.chat.composer.edit.toPlainText() == "A draft"
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.session.new()
     assert welcome.demo.isVisible()
     assert welcome.solve.isVisible()
     window.preferences.change(models=ModelChoice(small="a.gguf", large="b.gguf"))
@@ -351,25 +359,3 @@ def test_the_demo_is_offered_with_its_pair_and_other_questions_with_other_models
         assert last_exchange(window).problem == example
         qtbot.waitUntil(lambda: window.session.ready)
         window.session.new()
-
-
-def test_a_new_example_is_solved_at_once_and_leaves_the_composer_as_it_was(window, qtbot):
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.chat.composer.set_text("A draft")
-    qtbot.mouseClick(window.chat.welcome.another, Qt.MouseButton.LeftButton)
-    problem = DemoProblem.of(last_exchange(window).problem)
-    assert problem
-    assert problem.held_out
-    assert problem.question != PROBLEM
-    assert window.chat.composer.edit.toPlainText() == "A draft"
-    qtbot.waitUntil(lambda: window.session.ready)
-
-
-def test_the_problem_of_the_start_page_is_what_is_compared(window, qtbot):
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.chat.compare()
-    dialog = window.findChild(Chooser)
-    assert dialog.expected.text() == RIGHT
-    dialog.go.click()
-    qtbot.waitUntil(lambda: window.chat.is_comparing and window.session.ready)
-    assert last_exchange(window).problem == PROBLEM

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QMenu, QWidget
+from PySide6.QtWidgets import QApplication, QMenu, QWidget
 
 from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.compare.chooser import MORE, USUAL, Chooser, arms, common_ones, proposed, recorded
@@ -72,18 +72,16 @@ def test_an_arm_that_was_written_is_not_written_again_unless_it_was_broken_off()
     assert names(proposed(USUAL, recorded(attempts), TO_WRITE, attempts[0])) == ["Attempt 2", "baton", "Attempt 1"]
     attempts = [written(small, Finish.STOPPED)]
     assert names(proposed(USUAL, recorded(attempts), TO_WRITE, attempts[0])) == ["small", "baton", "large"]
-
-
-@pytest.mark.parametrize(("policy", "place"), [("never", 0), ("every-step", 1), ("always", 2)])
-def test_the_answer_in_front_is_one_of_the_columns(policy, place):
-    answer = written(RunSettings(policy=policy, seed=9))
-    assert proposed(USUAL, recorded([answer]), TO_WRITE, answer)[place].exchange is answer
-
-
-def test_a_try_says_what_it_is_and_one_without_text_is_no_choice():
+    for place, policy in enumerate(("never", "every-step", "always")):
+        answer = written(RunSettings(policy=policy, seed=9))
+        columns = proposed(USUAL, recorded([answer]), TO_WRITE, answer)
+        assert columns[place].exchange is answer, "the answer in front is one of the columns"
     attempts = [Exchange("2 + 2?", BASE), written(BASE)]
-    (choice,) = recorded(attempts)
+    (choice,) = recorded(attempts)  # one without text is no choice
     assert choice.title == f"Attempt 2: Keywords, seed 3, {attempts[1].trace.tokens} tokens"
+    other = Exchange("2 + 2?", RunSettings(seed=4))
+    assert titles_of([attempts[0], attempts[0]]) == ["Keywords", "Keywords"]
+    assert titles_of([attempts[0], other]) == ["Keywords, seed 3", "Keywords, seed 4"]
 
 
 @pytest.fixture
@@ -105,7 +103,7 @@ def titles(box):
     return [box.itemText(index) for index in range(box.count())]
 
 
-def test_what_is_proposed_is_chosen_at_once_and_two_columns_are_enough(chooser, qtbot):
+def test_two_columns_are_enough_and_the_rarer_policies_are_offered_after_more(chooser, qtbot):
     made = chooser()
     made.boxes[2].setCurrentIndex(0)
     with qtbot.waitSignal(made.accepted):
@@ -113,17 +111,13 @@ def test_what_is_proposed_is_chosen_at_once_and_two_columns_are_enough(chooser, 
     assert made.picked() == THREE[:2]
     made.boxes[1].setCurrentIndex(made.boxes[0].currentIndex())
     assert not made.go.isEnabled(), "twice the same"
-
-
-def test_four_policies_are_offered_and_the_others_after_more(chooser, qtbot):
-    box = chooser().boxes[0]
+    box = made.boxes[0]
     four = ["Keywords", "Every step", "Small only", "Large only"]
     assert sorted(titles(box)) == sorted([*four, MORE])
     box.setCurrentIndex(box.findText(MORE))
     assert sorted(titles(box)[:4]) == sorted(four)
     assert len(titles(box)) == len(TO_WRITE)
     assert box.currentText() == titles(box)[4], "the first of the others"
-    qtbot.waitUntil(lambda: box.view().isVisible())
     box.hidePopup()
     rare = next(choice for choice in TO_WRITE if choice.title == titles(box)[-1])
     assert chooser(columns=[rare, *THREE[1:]]).picked()[0] is rare, "what was compared last, however rare"
@@ -166,12 +160,6 @@ def test_it_says_where_columns_part(columns, said):
     assert parting_text(align(columns), columns) == said
 
 
-def test_attempts_of_one_policy_are_told_apart_by_their_seeds():
-    one, other = (Exchange("2 + 2?", RunSettings(seed=seed)) for seed in (3, 4))
-    assert titles_of([one, one]) == ["Keywords", "Keywords"]
-    assert titles_of([one, other]) == ["Keywords, seed 3", "Keywords, seed 4"]
-
-
 @pytest.mark.parametrize(
     ("answer", "outcome", "same", "words"),
     [
@@ -186,9 +174,6 @@ def test_attempts_of_one_policy_are_told_apart_by_their_seeds():
 )
 def test_a_verdict_beyond_right_and_wrong_has_a_sign_and_a_word(answer, outcome, same, words):
     assert standing_text(Standing(answer, outcome, same), ["Small only", "Keywords", "Large only"]) == words
-
-
-def test_two_that_agree_are_not_called_all():
     assert standing_text(Standing("4", Outcome.UNSCORED, (1,)), ["Small only", "Keywords"]) == "= they agree"
 
 
@@ -280,7 +265,7 @@ def held(ready, gate, qtbot):
     return window
 
 
-def test_three_arms_become_three_tries_with_results_and_who_agrees_with_whom(compare):
+def test_three_arms_become_three_tries_with_results_in_which_words_are_found(compare, qtbot):
     window = compare()
     assert [each.settings.policy.policy for each in attempts(window)] == ["never", "keywords", "always"]
     assert {each.settings.seed for each in attempts(window)} == {0}
@@ -295,12 +280,22 @@ def test_three_arms_become_three_tries_with_results_and_who_agrees_with_whom(com
     assert all(column.head.isAncestorOf(column.result) for column in columns), "it stays where one scrolls"
     window.chat.compare()
     assert dialog().go.text() == "Show side by side"
-    for holder in (view_of(window), dialog()):
-        for kind in (QAbstractButton, QComboBox, QLineEdit):
-            for control in holder.findChildren(kind):
-                text = control.text() if isinstance(control, QAbstractButton) else ""
-                assert control.accessibleName() or text, control
     dialog().reject()
+    view, bar = view_of(window), window.chat.find_bar
+    bar.open()
+    bar.edit.setText("four")
+    texts = [text for column in view.columns for text in (column.answer, column.steps)]
+    expected = sum(text.toPlainText().lower().count("four") for text in texts)
+    assert expected > 1
+    qtbot.waitUntil(lambda: bar.count.text() == f"1 of {expected}")
+    for number in range(2, expected + 1):
+        qtbot.keyClick(bar.edit, Qt.Key.Key_Return)
+        assert bar.count.text() == f"{number} of {expected}"
+    assert window.chat.is_comparing
+    window.chat.comparison.leave()
+    window.session.show(view.exchanges[1])
+    qtbot.waitUntil(lambda: "of" in bar.count.text() and not bar.count.text().endswith(f"of {expected}"))
+    window.chat.close_find()
 
 
 def test_the_expected_answer_tells_right_from_wrong_and_a_lost_model_leaves_the_others(compare):
@@ -317,7 +312,7 @@ def tops(view):
     return [round(each.y() + each.place_of(each.selected).top()) for each in steps if each.selected]
 
 
-def test_the_steps_at_which_the_answers_part_are_marked_and_level(compare, qtbot):
+def test_the_steps_at_which_answers_part_are_level_and_each_leads_to_the_inspector_and_its_menu(compare, qtbot):
     window = compare()
     view = view_of(window)
     assert view.note.text().startswith("Columns 1 and 2 part at “")
@@ -335,6 +330,26 @@ def test_the_steps_at_which_the_answers_part_are_marked_and_level(compare, qtbot
     assert last.steps.selected is last.exchange.trace.pieces[1]
     assert last.steps.visibleRegion().boundingRect().width() > last.steps.width() // 2, "scrolled sideways"
     assert all(column.head.width() == column.width() for column in view.columns)
+    window.resize(1440, 900)
+    first, column, _ = view_of(window).columns
+    piece = next(piece for piece in column.exchange.trace.pieces if piece.author is Author.LARGE)
+    place = column.steps.place_of(piece)
+    assert place
+    qtbot.mouseClick(column.steps.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(20, int(place.center().y())))
+    assert window.chat.inspector.piece is piece
+    assert window.chat.inspector.exchange is column.exchange
+    first.ribbon.segment_clicked.emit(0)
+    assert window.chat.inspector.exchange is first.exchange
+    assert column.steps.selected is None
+    column.steps.menu_wanted.emit(column.exchange.trace.pieces[1], QPoint(10, 10))
+    menu = QApplication.activePopupWidget()
+    assert isinstance(menu, QMenu)
+    next(action for action in menu.actions() if action.text() == "Fork here").trigger()
+    menu.close()
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert not window.chat.is_comparing
+    assert len(attempts(window)) == 4
+    assert attempts(window)[-1].trace.text.startswith(column.exchange.trace.pieces[0].text)
 
 
 def test_it_opens_at_the_first_difference_once_all_is_written(ready, gate, qtbot):
@@ -411,29 +426,6 @@ def test_stop_ends_all_and_what_was_not_begun_can_still_be_written(held, gate, q
     assert attempts(held)[2].trace.finish is Finish.END_OF_TEXT
 
 
-def test_a_step_leads_to_the_inspector_and_its_menu_forks(compare, qtbot):
-    window = compare()
-    first, column, _ = view_of(window).columns
-    piece = next(piece for piece in column.exchange.trace.pieces if piece.author is Author.LARGE)
-    place = column.steps.place_of(piece)
-    assert place
-    qtbot.mouseClick(column.steps.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(20, int(place.center().y())))
-    assert window.chat.inspector.piece is piece
-    assert window.chat.inspector.exchange is column.exchange
-    first.ribbon.segment_clicked.emit(0)
-    assert window.chat.inspector.exchange is first.exchange
-    assert column.steps.selected is None
-    column.steps.menu_wanted.emit(column.exchange.trace.pieces[1], QPoint(10, 10))
-    menu = QApplication.activePopupWidget()
-    assert isinstance(menu, QMenu)
-    next(action for action in menu.actions() if action.text() == "Fork here").trigger()
-    menu.close()
-    qtbot.waitUntil(lambda: window.session.ready)
-    assert not window.chat.is_comparing
-    assert len(attempts(window)) == 4
-    assert attempts(window)[-1].trace.text.startswith(column.exchange.trace.pieces[0].text)
-
-
 def test_there_is_a_way_back_and_a_way_in_again(compare, qtbot):
     window = compare()
     commands = {command.title: command for command in window.commands if command.group == "Side by side"}
@@ -485,25 +477,6 @@ def test_the_composer_asks_the_same_arms_and_keeps_a_draft_when_an_answer_is_com
     assert window.chat.composer.edit.toPlainText() == "And 3 + 3?"
 
 
-def test_words_are_found_in_all_columns(compare, qtbot):
-    window = compare()
-    view, bar = view_of(window), window.chat.find_bar
-    bar.open()
-    bar.edit.setText("four")
-    texts = [text for column in view.columns for text in (column.answer, column.steps)]
-    expected = sum(text.toPlainText().lower().count("four") for text in texts)
-    assert expected > 1
-    qtbot.waitUntil(lambda: bar.count.text() == f"1 of {expected}")
-    for number in range(2, expected + 1):
-        qtbot.keyClick(bar.edit, Qt.Key.Key_Return)
-        assert bar.count.text() == f"{number} of {expected}"
-    assert window.chat.is_comparing
-    window.chat.comparison.leave()
-    window.session.show(view.exchanges[1])
-    qtbot.waitUntil(lambda: "of" in bar.count.text() and not bar.count.text().endswith(f"of {expected}"))
-    window.chat.close_find()
-
-
 def test_a_comparison_is_written_on_out_of_view_and_shown_as_it_was_left(held, gate, qtbot):
     comparing, first = held.session.conversation, view_of(held).columns[0]
     first.ribbon.segment_clicked.emit(0)
@@ -520,21 +493,6 @@ def test_a_comparison_is_written_on_out_of_view_and_shown_as_it_was_left(held, g
     assert view_of(held).columns[1].steps.selected is None
     assert [each.trace.finish for each in attempts(held)] == [Finish.END_OF_TEXT] * 3
     assert held.session.runs.marks() == {}
-
-
-def test_columns_of_a_comparison_that_is_left_never_move_the_view(held, gate, qtbot):
-    second = attempts(held)[1]
-    view_of(held).columns[1].open.click()
-    answer = held.chat.conversation.answer_of(second)
-    assert answer
-    assert answer.ending.text() == "Waiting for its turn, after 1 other answer…"
-    paths = []
-    held.session.path_changed.connect(lambda: paths.append(held.session.conversation.leaf))
-    gate.set()
-    qtbot.waitUntil(lambda: held.session.ready)
-    assert answer.ending.text() == ""
-    assert held.session.conversation.leaf is second
-    assert paths == []
 
 
 def test_an_answer_that_grew_behind_a_comparison_is_up_to_date_when_it_is_left(ready, gate, qtbot):

@@ -1,7 +1,6 @@
 r"""Mathematics is found however models write it, and set; what cannot be set is refused quietly."""
 
 import re
-import subprocess
 import sys
 from collections import Counter
 
@@ -29,17 +28,14 @@ def found(text):
         (r"\[ a = b \]", "a = b", True),
         ("$$\na = b\n$$", "a = b", True),
         (r"the answer is \boxed{15}.", r"\boxed{15}", False),
-        (r"\boxed{\frac{3}{4}}", r"\boxed{\frac{3}{4}}", False),
         (r"\boxed{\{1, 2\}}", r"\boxed{\{1, 2\}}", False),
         (r"\boxed {7}", r"\boxed {7}", False),
         ("\\begin{aligned}\na&=b\\\\\n+ c\n\\end{aligned}", None, True),
-        (r"\begin{cases}x & y\\z & w\end{cases}", None, True),
         (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", None, True),
         (r"\begin{align*}a&=b\end{align*}", None, True),
         (r"\[\begin{aligned}a\\[2pt]b\end{aligned}\]", r"\begin{aligned}a\\[2pt]b\end{aligned}", True),
         (r"**\boxed{5}**", r"\boxed{5}", False),
         (r"$\$5$", r"\$5", False),
-        ("$5$ apples", "5", False),
         (r"\begin{array}{c}\begin{array}{c}x\end{array}\\y\end{array}", None, True),
     ],
 )
@@ -59,7 +55,6 @@ def test_each_way_of_writing_mathematics_is_found(text, latex, display):
         "```\n$x$ in a fence that never ends",
         r"\$x\$",
         r"\(x without an end",
-        r"\boxed{15",
         r"\begin{cases} x",
         "$ x $",
         "$x\n\ny$",
@@ -90,30 +85,21 @@ def test_of_any_text_at_all_the_formulas_come_back_as_written(text):
 
 
 def work_of(text):
-    """Lines of formulas.py that run while formulas are looked for, and how often each pattern searches the text."""
-    lines, searches = 0, Counter[str]()
+    """The calls of formulas.py while formulas are looked for, by the pattern that they search, or ""."""
+    calls = Counter[str]()
 
-    def count_lines(frame, event, _):
-        nonlocal lines
-        if frame.f_code.co_filename != formulas.__file__:
-            return None
-        lines += event == "line"
-        return count_lines
+    def count(frame, event, called):
+        if event == "c_call" and frame.f_code.co_filename == formulas.__file__:
+            pattern = getattr(called, "__self__", None)
+            calls[pattern.pattern if isinstance(pattern, re.Pattern) else ""] += 1
 
-    def count_searches(frame, event, called):
-        pattern = getattr(called, "__self__", None)
-        if event == "c_call" and frame.f_code.co_filename == formulas.__file__ and isinstance(pattern, re.Pattern):
-            searches[pattern.pattern] += 1
-
-    tracer, profiler = sys.gettrace(), sys.getprofile()
-    sys.settrace(count_lines)
-    sys.setprofile(count_searches)
+    profiler = sys.getprofile()
+    sys.setprofile(count)
     try:
         lift_formulas(text)
     finally:
-        sys.settrace(tracer)
         sys.setprofile(profiler)
-    return lines, searches
+    return calls
 
 
 @pytest.mark.parametrize(
@@ -125,17 +111,11 @@ def work_of(text):
     ],
 )
 def test_openings_without_a_close_that_counts_take_linear_time(opening, close):
-    lines, _ = work_of(opening * 500 + close)
-    twice, searches = work_of(opening * 1000 + close)
-    assert twice <= 2 * lines + 50
-    closers = {pattern: calls for pattern, calls in searches.items() if pattern not in (START, MONEY)}
-    assert all(calls <= 1 for calls in closers.values()), "a pattern searches the text once"
-
-
-def test_thousands_of_unclosed_openings_stay_as_they_were():
-    assert found(r"\boxed{" * 8_000) == []
-    assert found("$x " * 20_000) == []
-    assert found("$x " * 20_000 + "y$") == [("x " + "$x " * 19_999 + "y", False)]
+    calls, twice = (work_of(opening * times + close) for times in (500, 1000))
+    assert twice.total() <= 2 * calls.total() + 50
+    assert all(twice[closer] <= 1 for closer in twice if closer not in ("", START, MONEY)), (
+        "each searches the text once"
+    )
 
 
 # Typesetting
@@ -144,7 +124,6 @@ def test_thousands_of_unclosed_openings_stay_as_they_were():
 @pytest.mark.parametrize(
     "latex",
     [
-        r"\frac{a}{b}",
         r"\boxed{\frac{3}{4}}",
         r"\begin{pmatrix}1&2\\3&4\end{pmatrix}",
         r"\begin{cases}x & \text{if } y > 0 \\ z & \text{otherwise}\end{cases}",
@@ -154,9 +133,7 @@ def test_thousands_of_unclosed_openings_stay_as_they_were():
         r"\begin{align}a &= b \tag{1}\end{align}",
         r"\begin{array}{c|c}a & b \\ \hline c & d\end{array}",
         r"\sum_{i=1}^{n} \binom{n}{i} \pmod{7}",
-        r"\big\{ x \in \mathbb{R} \big\}",
         r"90^\circ \angle ABC \implies \overline{AB}",
-        "π ≤ 4",
         "+".join("x" * 150),
         r"1+\cfrac{1}{1+\cfrac{1}{1+\cfrac{1}{1+\cfrac{1}{x_{n+1}}}}}",
         r"\left(\left[\left\{\frac{a_{1}}{b_{1}}\right\}\right]\right)^{2}",
@@ -175,16 +152,11 @@ def test_the_mathematics_of_models_is_set(latex):
     [
         "",
         r"\frac{1}{",
-        r"\left( x",
-        r"\begin{cases} x",
-        "a_b_c",
-        "a & b",
         "\x00",
         r"\nosuchcommand{x}",
         "{" * 300 + "x" + "}" * 300,
         "x" * (LONGEST_LATEX + 1),
         r"\rule{9999cm}{1cm}",
-        r"\rule{200cm}{200cm}",
         r"\rule{50cm}{50cm}",
         r"\def\a{\b\b}\def\b{\c\c}\a",
         r"\newcommand{\x}{y}",
@@ -236,9 +208,3 @@ def test_the_picture_is_sharp_on_a_fine_screen_and_has_the_colour_asked_for(qapp
     assert {pixel.name() for pixel in pixels if pixel.alpha() == 255} == {"#c02020"}
     assert picture(letter, "#c02020", 1.0).cacheKey() == once.cacheKey(), "it is drawn once"
     assert picture(letter, "#000001", 1.0).cacheKey() != once.cacheKey()
-
-
-def test_the_window_does_not_pay_for_loading_ziamath():
-    modules = "baton_reasoning.app.document, baton_reasoning.app.toolkit.theme"
-    code = f"import sys, {modules}; sys.exit('ziamath' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

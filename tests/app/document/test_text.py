@@ -1,27 +1,38 @@
-"""Markdown of models becomes a document that shows what was meant; text is copied as it was written."""
+"""Markdown of models, and the steps of a trace, become a document that shows what was meant."""
 
 import subprocess
 import sys
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from PySide6.QtCore import QRectF, QUrl
+from msgspec.structs import replace
+from PySide6.QtCore import QPoint, QRectF, Qt, QUrl
 from PySide6.QtGui import QColor, QGuiApplication, QImage, QPainter, QTextCursor, QTextDocument
 from PySide6.QtWidgets import QScrollArea, QTextBrowser, QVBoxLayout, QWidget
 
 from baton_reasoning.app.document import RichText, TextStyle, render_at, render_into
 from baton_reasoning.app.document.answer_text import AnswerText
-from baton_reasoning.app.document.clipboard import selected_text
+from baton_reasoning.app.document.clipboard import fragments, selected_text
 from baton_reasoning.app.document.formula_object import OBJECT_CHARACTER, formula_of
 from baton_reasoning.app.document.formulas import Formula
 from baton_reasoning.app.document.markdown import LINE_BREAK, code_of
+from baton_reasoning.app.document.steps_document import GAP, LONGEST_SET, thinking_pieces
+from baton_reasoning.app.document.steps_view import StepsView
 from baton_reasoning.app.document.text_marks import LONGEST, rendered_place
 from baton_reasoning.app.document.typeset import Typesetter, typeset
 from baton_reasoning.app.toolkit.background import BackgroundTasks
 from baton_reasoning.app.toolkit.theme import DARK, LIGHT, current_theme, reading_font
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.thinking.cue_profile import lexicon_json
+from baton_reasoning.core.thinking.cues import Category, Lexicon
+from baton_reasoning.core.thinking.events import RunStarted
+from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policy import PolicyContext
+from baton_reasoning.core.thinking.requests import Until
 from baton_reasoning.core.thinking.trace import Trace
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer
 from tests.core.thinking.running import run
@@ -41,17 +52,16 @@ def document(qapp):
     return document
 
 
-def formats(document):
-    """Every stretch of one format, block by block."""
-    found = []
+def blocks(document):
     block = document.begin()
     while block.isValid():
-        at = block.begin()
-        while not at.atEnd():
-            found.append((at.fragment().text(), at.fragment().charFormat()))
-            at += 1
+        yield block
         block = block.next()
-    return found
+
+
+def formats(document):
+    """Every stretch of one format, block by block."""
+    return [(part.text(), part.charFormat()) for block in blocks(document) for part in fragments(block)]
 
 
 def format_of(document, text):
@@ -87,6 +97,8 @@ def test_a_formula_is_one_character_that_knows_its_source(document, style):
     assert document.toPlainText().split("\n") == ["We get", OBJECT_CHARACTER, "so."]
     render_into(document, "| n | $n^2$ |\n|---|---|\n| 1 | $1$ |", style)
     assert [formula.latex for formula in formulas(document)] == ["n^2", "1"]
+    render_into(document, "[a](https://example.org/$x$) $y$", style)
+    assert document.toPlainText() == f"a {OBJECT_CHARACTER}", "an address shows no formula"
 
 
 def test_a_formula_takes_the_room_it_needs_and_shrinks_to_the_page(document, style):
@@ -99,12 +111,14 @@ def test_a_formula_takes_the_room_it_needs_and_shrinks_to_the_page(document, sty
     assert document.idealWidth() <= 300
 
 
-def test_a_formula_sits_on_the_line_of_its_text(document, style):
+def test_a_formula_sits_on_the_line_of_its_text_and_is_finer_on_a_fine_screen(document, style):
     render_into(document, "EEEE $E$", style)
     image = painted(document)
     words, formula = QRectF(4, 0, 30, 40), QRectF(document.idealWidth() - 16, 0, 14, 40)
     bottom_of_text, bottom_of_formula = rows_with_ink(image, words)[-1], rows_with_ink(image, formula)[-1]
     assert abs(bottom_of_text - bottom_of_formula) <= 1
+    twice = painted(document, 2.0)
+    assert image.scaled(twice.size()).convertToFormat(twice.format()) != twice, "drawn anew, and finer"
 
 
 @pytest.mark.parametrize("broken", [r"$\frac{1}{$", r"\[ \left( x \]", r"\(\nosuch{x}\)", "$a_b_c$"])
@@ -112,14 +126,6 @@ def test_a_formula_that_cannot_be_set_stands_as_its_source_in_code(document, sty
     render_into(document, f"so {broken} it is", style)
     assert format_of(document, broken).font().family() == style.code_font.family()
     assert formulas(document) == []
-
-
-def test_a_formula_drawn_on_a_fine_screen_is_finer(document, style):
-    render_into(document, r"\(\frac{a}{b}\)", style)
-    once, twice = painted(document), painted(document, 2.0)
-    coarse = once.scaled(twice.size()).convertToFormat(twice.format())
-    assert coarse != twice
-    assert rows_with_ink(twice, QRectF(twice.rect())) != []
 
 
 def test_formulas_set_ahead_in_another_thread_are_found_done(document, style, qtbot):
@@ -140,6 +146,9 @@ def test_spans_are_set_as_markdown_means_them(document, style):
     assert format_of(document, "i").fontItalic()
     assert format_of(document, "s").fontStrikeOut()
     assert format_of(document, "c").font().family() == style.code_font.family()
+    render_into(document, "# a\n\n## b\n\n### c\n\nd", style)
+    sizes, usual = [format_of(document, letter).font().pointSizeF() for letter in "abc"], style.font.pointSizeF()
+    assert sizes == pytest.approx([usual * 17 / 13, usual * 17 / 13, usual], abs=0.1), "titles are larger"
 
 
 def test_text_stands_as_the_model_wrote_it(document, style):
@@ -198,13 +207,11 @@ def test_a_text_after_another_stands_there_as_it_does_alone(document, style, mar
 def looks(document):
     """Each block: its text, its place in lists and tables, and its margins."""
     found = []
-    block = document.begin()
-    while block.isValid():
+    for block in blocks(document):
         form, around = block.blockFormat(), block.textList()
         table = QTextCursor(block).currentTable() is not None
         place = (around.format().indent(), around.format().style()) if around else None
         found.append((block.text(), place, table, form.bottomMargin(), form.lineHeight(), form.alignment()))
-        block = block.next()
     return found
 
 
@@ -224,13 +231,6 @@ def test_the_word_copy_over_code_leads_to_that_code(document, style):
     render_into(document, "```python\na = '<é>'\n\nb $x$\n```\n\n```\nc\n```", style)
     addresses = [form.anchorHref() for text, form in formats(document) if text.startswith("Copy")]
     assert [code_of(address) for address in addresses] == ["a = '<é>'\n\nb $x$", "c"]
-
-
-def test_titles_are_larger_and_other_headings_are_not(document, style):
-    render_into(document, "# a\n\n## b\n\n### c\n\nd", style)
-    sizes = [format_of(document, letter).font().pointSizeF() for letter in "abc"]
-    size = style.font.pointSizeF()
-    assert sizes == pytest.approx([size * 17 / 13, size * 17 / 13, size], abs=0.1)
 
 
 BLOCKS = st.sampled_from(
@@ -398,7 +398,7 @@ def test_a_selection_that_was_copied_does_not_crash_the_program_at_its_end_and_w
         from baton_reasoning.app import document
         from baton_reasoning.app.document import RichText
         from baton_reasoning.app.document.answer_text import AnswerText
-from baton_reasoning.app.document.clipboard import release_clipboard
+        from baton_reasoning.app.document.clipboard import release_clipboard
         application = QApplication([])
         text = RichText()
         text.set_markdown("One **two**")
@@ -422,9 +422,7 @@ FORMULA = "\ufffc"
     ("source", "rendered", "marked", "shown"),
     [
         ("So 2 + 2 is 5.\n\n", "So 2 + 2 is 5.", "5", "5"),
-        ("\n\nSo 2 + 2 is 5.", "So 2 + 2 is 5.", "5", "5"),
         ("So **2 + 2** is *5*, not 4.", "So 2 + 2 is 5, not 4.", "5", "5"),
-        ("So **2 + 2** is *5*, not 4.", "So 2 + 2 is 5, not 4.", "4", "4"),
         (r"Then \(2 + 2 = 5\) holds.", f"Then {FORMULA} holds.", "5", FORMULA),
         (r"Then \(2 + 2 = 5\) holds.", f"Then {FORMULA} holds.", "holds", "h"),
         ("- one\n- two is 5", "one\ntwo is 5", "5", "5"),
@@ -439,3 +437,170 @@ def test_a_character_is_found_where_it_is_rendered(source, rendered, marked, sho
 def test_in_a_long_text_the_place_is_near_and_never_outside():
     source = "So **2 + 2** is 5. " * LONGEST
     assert rendered_place(source, source.replace("*", ""), len(source) - 1) == len(source.replace("*", "")) - 1
+
+
+# The steps of a trace
+
+SETTINGS = Keywords.Settings(n1=6, n2=4, n3=4, n3_step=0, c=1, c_step=0)
+
+
+@pytest.fixture
+def steps(qtbot):
+    typesetter = Typesetter()
+    view = StepsView(typesetter)
+    qtbot.addWidget(view)
+    view.resize(600, 400)
+    view.show()
+    yield view
+    BackgroundTasks.of(typesetter).close()
+
+
+@pytest.fixture(scope="module")
+def events():
+    """Takeovers, a discarded lookahead, an inserted prompt, formulas, a list, code."""
+    small = [
+        "One \\(x^2\\).\n\nWait, no",
+        "\n\n- a list\n- of two\n\nThree",
+        " Four.\n\n```\ncode\n```\n\nEnd.</think>4",
+    ]
+    large = ["Wait, I see it now, at last. Unwritten words.", "All is \\(y\\) well, I think. Unwritten words."]
+    return run(Keywords(SETTINGS), small, large).trace.events
+
+
+def settled(view, trace, qtbot):
+    view.sync(trace, thinking_pieces(trace), live=False)
+    qtbot.waitUntil(lambda: view.complete)
+    # Formulas are set in a thread: the document is settled when none stands there as source any more.
+    qtbot.waitUntil(lambda: "\\(" not in view.toPlainText())
+    return view.toPlainText()
+
+
+@settings(max_examples=size(25, long=500), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example([(moment, False) for moment in range(200)])
+@given(st.lists(st.tuples(st.integers(0, 200), st.booleans()), max_size=12))
+def test_whenever_the_view_looks_it_shows_at_the_end_what_it_shows_at_once(qtbot, events, glances):
+    """The view may be told at any moment, wrongly too, that nothing is being written any more."""
+    typesetter = Typesetter()
+    view, whole = StepsView(typesetter), StepsView(typesetter)
+    trace, done = Trace(), 0
+    for moment, live in sorted(glances):
+        for event in events[done:moment]:
+            trace.apply(event)
+        done = moment
+        view.sync(trace, thinking_pieces(trace), live)
+        QGuiApplication.processEvents()
+        assert [(shown.piece, shown.length) for shown in view.shown] == [
+            (piece, piece.length) for piece in thinking_pieces(trace)
+        ]
+    for event in events[done:]:
+        trace.apply(event)
+    assert settled(view, trace, qtbot) == settled(whole, Trace.of(events), qtbot)
+    assert looks(view.document()) == looks(whole.document())
+    assert formats(view.document()) == formats(whole.document())
+    BackgroundTasks.of(typesetter).close()
+    view.close()
+    whole.close()
+
+
+def test_what_stands_in_the_text_is_shown_piece_below_piece_and_chosen_by_a_click(steps, events, qtbot):
+    trace = Trace.of(events)
+    text = settled(steps, trace, qtbot)
+    assert "Wait, no" not in text, "it was discarded"
+    assert "Wait, I see it now, at last." in text
+    assert text.strip().endswith("End."), "the closing tag is not shown"
+    places = [steps.place_of(piece) for piece in thinking_pieces(trace)]
+    assert all(above.bottom() <= below.top() + 3 for above, below in pairwise(places))
+    large = next(piece for piece in trace.pieces if piece.author is Author.LARGE)
+    with qtbot.waitSignal(steps.piece_clicked) as clicked:
+        y = int(steps.place_of(large).center().y())
+        qtbot.mouseClick(steps.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(20, y))
+    assert clicked.args == [large]
+    assert steps.selected is large
+
+
+@pytest.mark.parametrize("step", ["One.", "- one", "| one |\n|---|", "```\none\n```", "> one", "# one"])
+def test_there_is_the_same_gap_below_each_piece(steps, qtbot, step):
+    trace = run(Keywords(SETTINGS), [f"First.\n\n{step}\n\nLast.</think>\n\n4"]).trace
+    settled(steps, trace, qtbot)
+    ends = [steps.document().findBlockByNumber(shown.first - 1) for shown in steps.shown[1:]]
+    assert [block.blockFormat().bottomMargin() for block in ends] == [GAP, GAP]
+
+
+def test_a_long_answer_comes_in_portions_and_completely(steps, qtbot):
+    text = "".join(f"Step {number}.\n\n" for number in range(300)) + "</think>\n\n4"
+    trace = run(Keywords(SETTINGS), [text]).trace
+    steps.sync(trace, thinking_pieces(trace), live=False)
+    assert not steps.complete
+    qtbot.waitUntil(lambda: steps.complete)
+    assert steps.toPlainText().count("Step ") == 300
+
+
+@pytest.mark.parametrize("length", [LONGEST_SET, LONGEST_SET + 1])
+def test_a_line_without_end_stays_plain(steps, length, qtbot):
+    line = "**bold** " + "x" * (length - 9)
+    trace = run(Keywords(SETTINGS), [f"First.\n\n{line}\n\nLast.</think>\n\n4"]).trace
+    shown = settled(steps, trace, qtbot)
+    assert ("**bold**" in shown) is (length > LONGEST_SET)
+    assert shown.count("x") == length - 9
+    assert shown.endswith("\nLast.")
+
+
+def underlined(document):
+    return [text for text, form in formats(document) if form.fontUnderline()]
+
+
+def test_the_cues_of_the_run_are_underlined_and_not_the_english_ones(steps, qtbot):
+    own = Lexicon({Category.REFLECTION: {"moment": ()}})
+    run_settings = RunSettings(policy=SETTINGS, cue_list=lexicon_json(own)).model_dump(mode="json")
+    large = ["A momentous moment, and wait: I see it now, at last. Unwritten words."]
+    done = run(Keywords(SETTINGS, PolicyContext(0, own)), ["One.\n\nA moment of", "\n\nEnd.</think>\n\n4"], large)
+    started, *events = done.trace.events
+    assert isinstance(started, RunStarted)
+    settled(steps, Trace.of([replace(started, settings=run_settings), *events]), qtbot)
+    assert underlined(steps.document()) == ["moment"]
+
+
+@pytest.mark.parametrize(
+    ("written", "cues"),
+    [
+        ("Wait, let me check this, and hold on.", ["Wait", "check", "hold on"]),
+        ("Wait, I check \\(\\text{check}\\) at last.", ["Wait", "check"]),
+        ("Hold on, I verify it, and recap it.", ["Hold on", "verify", "recap"]),
+    ],
+)
+def test_each_cue_of_the_large_model_is_underlined_and_none_of_the_small_one(steps, qtbot, written, cues):
+    """“check” is a reflection and a verification: it is found twice, and stands there once."""
+    small = ["One.\n\nWait, no", "\n\nSo we check, verify and recap it.</think>\n\n4"]
+    trace = run(Keywords(SETTINGS), small, [f"{written} Unwritten words."]).trace
+    assert written in trace.text
+    settled(steps, trace, qtbot)
+    assert underlined(steps.document()) == cues
+
+
+@pytest.mark.parametrize(("small", "note"), [("5", "5 → 4"), ("4", "")])
+def test_a_corrected_value_is_noted_beside_the_step_and_a_repeated_one_is_not(steps, qtbot, small, note):
+    chosen = Keywords.Settings(n1=20, n2=20, n3=20, n3_step=0, c=9, c_step=0)
+    written = [f"So 2 + 2 = {small}.\n\nWait, no", "\n\nEnd.</think>\n\n4"]
+    takeover = "Wait, 4 fish are 2 + 2 = 4. Unwritten words."
+    trace = run(Keywords(chosen), written, [takeover]).trace
+    shown = settled(steps, trace, qtbot).split("\n")[1]
+    assert shown.removeprefix(takeover).strip() == note
+    steps.selectAll()
+    steps.copy()
+    assert clipboard().split("\n")[1] == takeover, "the note is no part of the text"
+
+
+def test_a_formula_over_two_pieces_stands_there_as_its_source(steps, qtbot):
+    trace = run(Keywords(SETTINGS), ["So \\[ x = 2\n\nless 3 \\] it is.</think>\n\n4"], []).trace
+    assert settled(steps, trace, qtbot) == "So \\[ x = 2\nless 3 \\] it is."
+
+
+@pytest.mark.parametrize("rest", ["98.", "- 3 is 5.", "# 4", "> 2"])
+def test_the_rest_of_a_line_begins_no_list_heading_or_quotation(steps, qtbot, rest):
+    chosen = Keywords.Settings(n1=2, n2=2, n3=2, n3_step=0, c=9, c_step=0, until=Until.TOKENS)
+    small = ["One.\n\nWait, no", f"{rest}\n\nEnd.</think>\n\n4"]
+    trace = run(Keywords(chosen), small, ["Wait, unwritten words."]).trace
+    text = settled(steps, trace, qtbot)
+    block = steps.document().findBlock(text.index(rest))
+    assert block.text() == rest
+    assert block.textList() is None

@@ -11,9 +11,8 @@ from PySide6.QtWidgets import QLabel, QPushButton
 
 from baton_reasoning.app.inspector.command_line import command_line
 from baton_reasoning.app.inspector.panel import NO_ANSWER, NOTHING_CHOSEN, Inspector, Tab
-from baton_reasoning.app.inspector.run_page import card_facts, parameters, totals
+from baton_reasoning.app.inspector.run_page import card_facts, totals
 from baton_reasoning.app.inspector.step_page import StepPage, facts_of
-from baton_reasoning.app.inspector.token_strip import visible
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.terminal.command_line import command
 from baton_reasoning.app.terminal.options import loading_options, model_options, run_options, run_settings
@@ -30,7 +29,6 @@ from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
-from tests.app.chat.test_answers import endless
 from tests.app.conftest import ScriptedLoader, answer_to, last_exchange
 from tests.fakes.scripted import ScriptedEngine
 
@@ -42,20 +40,6 @@ def takeover(window):
 
 def texts(window):
     return " | ".join(label.text() for label in window.inspector.findChildren(QLabel) if label.isVisible())
-
-
-def test_without_an_answer_each_page_says_what_it_is_for(ask):
-    window = ask("2 + 2?")
-    inspector, exchange = window.inspector, window.session.conversation.leaf
-    window.session.new()
-    window.show_inspector(True)
-    for tab, text in ((Tab.STEP, NOTHING_CHOSEN), (Tab.RUN, NO_ANSWER)):
-        inspector.tabs.setCurrentIndex(tab)
-        assert inspector.empty.isVisible()
-        assert texts(window) == text
-    assert exchange
-    inspector.show_run(exchange)
-    assert not inspector.empty.isVisible()
 
 
 def test_a_takeover_begins_with_a_sentence_and_the_other_model_goes_on_from_there(ask, qtbot):
@@ -95,6 +79,13 @@ def test_a_takeover_begins_with_a_sentence_and_the_other_model_goes_on_from_ther
     for by, place in ((-1, -1), (-1, -2), (1, -1), (1, -1)):
         window.chat.step_through(by)
         assert window.inspector.piece is again.trace.pieces[place]
+    window.session.new()
+    window.show_inspector(True)
+    for tab, text in ((Tab.STEP, NOTHING_CHOSEN), (Tab.RUN, NO_ANSWER)):
+        window.inspector.tabs.setCurrentIndex(tab)
+        assert texts(window) == text, "what the page is for, without an answer"
+    window.inspector.show_run(exchange)
+    assert not window.inspector.empty.isVisible()
     inspector = Inspector()
     qtbot.addWidget(inspector)
     inspector.show()
@@ -103,7 +94,7 @@ def test_a_takeover_begins_with_a_sentence_and_the_other_model_goes_on_from_ther
     assert pressed == ["Copy", "▸ Details"], "where answers are only read"
 
 
-def test_drafted_tokens_are_counted_and_a_server_that_drafts_is_said_to():
+def test_drafted_tokens_are_counted_and_what_came_in_a_burst_has_no_speed():
     trace = Trace.of(
         [
             TokenWritten(0.0, Author.LARGE, 1, "So", drafted=True),
@@ -117,28 +108,11 @@ def test_drafted_tokens_are_counted_and_a_server_that_drafts_is_said_to():
     assert dict(totals(without, live=False))["Drafted"] == ""
     assert ("Drafting", "draft-mtp") in card_facts(ScriptedEngine().with_card(drafting="draft-mtp").card)
     assert dict(card_facts(ScriptedEngine().card))["Drafting"] == ""
-
-
-def test_what_came_in_a_burst_has_no_speed():
     burst = Trace.of([TokenWritten(0.001, Author.SMALL, 1, "So"), TokenWritten(0.0013, Author.SMALL, 2, " it")])
     assert dict(facts_of(burst.pieces[0]))["Speed"] == ""
     timed = Trace.of([TokenWritten(0.1 * n, Author.SMALL, n, " so") for n in range(1, 12)])
     assert dict(facts_of(timed.pieces[0]))["Speed"] == f"{timed.pieces[0].tokens_per_second:.0f} tok/s"
     assert dict(totals(timed, live=False))["● writing"].endswith("tok/s")
-
-
-def test_an_answer_is_not_called_interrupted_while_it_is_written(make_window, qtbot):
-    window = make_window(endless())
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.show_inspector(True)
-    window.inspector.tabs.setCurrentIndex(Tab.RUN)
-    window.session.ask("2 + 2?")
-    qtbot.waitUntil(lambda: bool(window.session.current and window.session.current.trace.tokens > 20))
-    assert "Interrupted" not in texts(window)
-    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Escape)
-    qtbot.waitUntil(lambda: window.session.ready)
-    assert "Ended" in texts(window)
-    assert "Interrupted" not in texts(window)
 
 
 def test_in_the_timeline_a_piece_is_as_wide_as_its_time_and_leads_to_its_step(ask, qtbot):
@@ -158,6 +132,8 @@ def test_in_the_timeline_a_piece_is_as_wide_as_its_time_and_leads_to_its_step(as
     assert inspector.piece is piece
     assert inspector.step.isVisible()
     inspector.tabs.setCurrentIndex(Tab.RUN)
+    inspector.show_run(Exchange("3 + 3?", exchange.settings))
+    assert timeline.segments == [], "nothing is written yet"
     inspector.show_run(Exchange("3 + 3?", exchange.settings, trace=exchange.trace.until(piece.position)))
     assert timeline.selected == -1, "no piece of another answer"
 
@@ -167,16 +143,8 @@ def token(text, *chances):
     return TokenWritten(0.0, Author.SMALL, 0, text, None, alternatives)
 
 
-def test_a_token_shows_its_entropy_and_its_blanks():
-    assert token("a").entropy_or_estimate == 0
-    assert str(token("a", 1.0).entropy_or_estimate) == "0.0"  # and not -0.0, which would be shown with its sign
-    assert round(token("a", 0.25, 0.25).entropy_or_estimate, 6) == round(math.log(2), 6)
-    assert visible(" a\n") == "·a↵"
-    assert visible("") == "∅"
-
-
 def test_arrow_keys_choose_tokens_and_small_chances_are_not_called_nought(qtbot):
-    trace = Trace.of([token("one", 0.996, 0.004), token(" two", 0.6, 0.4), token(" three")])
+    trace = Trace.of([token("one", 0.996, 0.004), token(" two\n", 0.6, 0.4), token("")])
     page = StepPage()
     qtbot.addWidget(page)
     page.show()
@@ -185,18 +153,11 @@ def test_arrow_keys_choose_tokens_and_small_chances_are_not_called_nought(qtbot)
     assert page.alternatives.accessibleDescription() == "t0 100%, t1 <1%"
     page.tokens.setFocus()
     qtbot.keyClick(page.tokens, Qt.Key.Key_Right)
-    assert page.tokens.currentItem().text() == "·two"
+    assert page.tokens.currentItem().text() == "·two↵"
     assert page.alternatives.accessibleDescription() == "t0 60%, t1 40%"
     qtbot.keyClick(page.tokens, Qt.Key.Key_End)
+    assert page.tokens.currentItem().text() == "∅"
     assert not page.alternatives.isVisible()
-
-
-def test_parameters_have_the_names_of_the_settings():
-    settings = RunSettings(policy=Keywords.Settings(n1=18))
-    facts = dict(parameters("keywords", settings.model_dump(mode="json")))
-    assert facts["Policy"] == "Keywords"
-    assert "18" in facts.values()
-    assert not {"n1", "n3_step", "c_most", "max_tokens", "small_alone"} & facts.keys()
 
 
 # The command line of a run gives, read by the terminal, the same settings
@@ -233,15 +194,14 @@ def read_again(line):
     ],
 )
 def test_the_terminal_reads_the_same_settings(settings):
-    *_, again = read_again(command_line("2 + 2?", settings, FILES))
-    assert again == settings
-
-
-def test_problem_and_models_are_quoted():
     problem = 'It\'s $5 & "more";\nhow much?'
-    problem_again, models, _ = read_again(command_line(problem, RunSettings(), FILES))
-    assert problem_again == problem
+    problem_again, models, again = read_again(command_line(problem, settings, FILES))
+    assert (problem_again, again) == (problem, settings)
     assert (models.small, models.large) == ("small.gguf", "http://host:8080")
+    for used in (effective_settings(settings, DEMO_SETTINGS), settings):  # of the demo pair, and forced on it
+        line = command_line(problem, used, ModelChoice())
+        assert "--small demo:small --large demo:large" in line
+        assert read_again(line)[2] == used
 
 
 def test_a_run_is_repeated_with_the_models_that_it_used_whatever_is_chosen_since(make_window, qtbot):
@@ -254,14 +214,3 @@ def test_a_run_is_repeated_with_the_models_that_it_used_whatever_is_chosen_since
     command = window.inspector.run.command.toPlainText()
     assert "baton solve 'How many fish?'" in command
     assert "--small small.gguf --large used.gguf" in command
-
-
-@pytest.mark.parametrize(
-    "settings", [RunSettings(), RunSettings(policy=Keywords.presets["paper"]), RunSettings(seed=3)]
-)
-def test_a_run_of_the_demo_pair_names_it_whatever_is_chosen_in_the_window(settings):
-    """With the settings that the demo pair makes of them, and with those that a person forced on it."""
-    for used in (effective_settings(settings, DEMO_SETTINGS), settings):
-        line = command_line("2 + 2?", used, ModelChoice())
-        assert "--small demo:small --large demo:large" in line
-        assert read_again(line)[2] == used

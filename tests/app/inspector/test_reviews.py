@@ -68,7 +68,7 @@ def reopened(window, qtbot):
 SLIP = "So 2 + 2 is 5.\n\nAnd 2 + 3 is 5, of course 🎉, is 5.</think>\n\nIt is 5."
 
 
-def opinion_loader(gate=None, returns_scores=True):
+def opinion_loader(gate=None):
     """A small model that slips, and a large one that does not."""
     loader = ScriptedLoader()
     loader.small = ScriptedEngine(SLIP)
@@ -77,7 +77,7 @@ def opinion_loader(gate=None, returns_scores=True):
         name="large",
         expects=lambda before, token: " 4" if token == " 5" and not before.endswith("2 + 3 is") else token,
         before_token=gate.wait_at if gate else lambda _: None,
-    ).with_card(returns_scores=returns_scores, location="this machine" if returns_scores else "gpu.example")
+    )
     return loader
 
 
@@ -179,11 +179,8 @@ def test_an_answer_goes_before_an_opinion_which_can_also_be_stopped(asked, qtbot
     gate.set()
     qtbot.waitUntil(lambda: not section.stop.isVisible())
     assert section.opinion is None
-
-
-def test_a_large_model_that_cannot_score_says_what_would_help(asked):
-    _, section = asked(opinion_loader(returns_scores=False))
-    assert section.note.isVisible()
+    window.models.pair.large.with_card(returns_scores=False, location="gpu.example")
+    section.follow()
     assert "gives no log-probabilities" in section.note.text()
     assert "serve it with vLLM" in section.note.text()
 
@@ -255,12 +252,6 @@ def opened(make_window, qtbot):
     return opened
 
 
-@pytest.fixture
-def turned(opened):
-    """Of an answer in which a takeover turns what the small model would have got wrong."""
-    return opened(lambda body: "make four" in body, small="")
-
-
 def value(section, qtbot):
     qtbot.mouseClick(section.start, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not section.is_running and section.values is not None and section.source.isVisible())
@@ -297,8 +288,8 @@ def test_a_wrong_answer_is_lost_at_its_slip(opened, qtbot):
     assert again.expected.text() == "4"
 
 
-def test_the_turn_of_a_right_answer_is_its_takeover_beside_which_stands_its_worth(turned, qtbot):
-    window, section, _ = turned
+def test_the_turn_is_the_takeover_beside_which_stands_its_worth_and_keys_walk_along_the_curve(opened, qtbot):
+    window, section, _ = opened(lambda body: "make four" in body, small="")  # which it would have got wrong alone
     answer = last_answer(window)
     answer.keep_open()
     margin = answer.steps.document().rootFrame().frameFormat().rightMargin()
@@ -312,26 +303,17 @@ def test_the_turn_of_a_right_answer_is_its_takeover_beside_which_stands_its_wort
     takeover = next(piece for piece in last_exchange(window).trace.pieces if piece.author is Author.LARGE)
     assert {position: change.mark for position, change in answer.steps._marks.items()} == {takeover.position: "▲ 1.00"}
     assert answer.steps.document().rootFrame().frameFormat().rightMargin() > margin
-
-
-def test_keys_walk_along_the_curve_and_enter_leads_to_the_step(turned, qtbot):
-    window, section, _ = turned
-    value(section, qtbot)
     section.curve.setFocus()
     qtbot.keyClick(section.curve, Qt.Key.Key_End)
     assert section.place.text().endswith(": ✓ right")
     qtbot.keyClick(section.curve, Qt.Key.Key_Home)
     assert section.place.text() == "Before the first step: value .00 (.00–.19), 16 continuations"
-    for _ in range(2):
-        qtbot.keyClick(section.curve, Qt.Key.Key_Right)
+    for key in (Qt.Key.Key_Right, Qt.Key.Key_Right, Qt.Key.Key_Left, Qt.Key.Key_Right):
+        qtbot.keyClick(section.curve, key)
     assert section.place.text().startswith("○ What step 2 replaced: value .00")
     assert section.place.text() in section.curve.accessibleDescription()
-    qtbot.keyClick(section.curve, Qt.Key.Key_Left)
-    qtbot.keyClick(section.curve, Qt.Key.Key_Right)
     qtbot.keyClick(section.curve, Qt.Key.Key_Return)
-    piece = window.inspector.piece
-    assert (piece.step, piece.author) == (1, Author.LARGE)
-    assert last_answer(window).steps.selected is piece
+    assert window.inspector.piece is answer.steps.selected is takeover
 
 
 def test_without_an_expected_answer_it_is_agreement_and_no_proof(opened, qtbot):
@@ -408,15 +390,8 @@ def test_a_model_that_is_lost_or_was_started_again_is_a_message_and_what_is_fini
     assert section.values.estimated.places[0].outcomes.startswith("1")
 
 
-def test_what_keeps_values_from_being_estimated_is_said_in_a_sentence(opened, qtbot):
-    _, section, _ = opened(small="There is nothing to be found here.")
-    qtbot.keyClick(section.expected, Qt.Key.Key_Backspace)
-    qtbot.waitUntil(lambda: "Give the expected answer" in section.note.text())
-    assert not section.start.isEnabled()
-
-
-def test_the_time_is_estimated_where_the_cost_of_the_writer_was_measured(opened, qtbot, tmp_path):
-    window, section, small = opened()
+def test_the_time_is_estimated_where_the_cost_was_measured_or_what_keeps_it_from_that_is_said(opened, qtbot, tmp_path):
+    window, section, small = opened(small="There is nothing to be found here.")
     assert "at most" not in section.note.text()
     file = tmp_path / "small.gguf"
     file.write_bytes(b"GGUF")
@@ -427,6 +402,9 @@ def test_the_time_is_estimated_where_the_cost_of_the_writer_was_measured(opened,
     qtbot.keyClick(section.writer, Qt.Key.Key_Down)
     qtbot.waitUntil(lambda: "continuations from" in section.note.text())
     assert "at most" not in section.note.text(), "the large model was not measured"
+    qtbot.keyClick(section.expected, Qt.Key.Key_Backspace)
+    qtbot.waitUntil(lambda: "Give the expected answer" in section.note.text())
+    assert not section.start.isEnabled()
 
 
 def test_where_nothing_can_be_estimated_values_are_shown_all_the_same(qtbot):

@@ -1,4 +1,4 @@
-"""Answers that are written or wait, in several conversations, on scripted models and without a widget."""
+"""A conversation is a tree; its answers are written or wait, on scripted models and without a widget."""
 
 import itertools
 import re
@@ -20,21 +20,30 @@ from hypothesis.stateful import (
 )
 from PySide6.QtWidgets import QApplication
 
-from baton_reasoning.app.session.chat_session import ChatSession
+from baton_reasoning.app.session.chat_session import ChatSession, wish_of
 from baton_reasoning.app.session.conversation import Conversation, Exchange
-from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
+from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState, Remark, close_pair
+from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.session.repository import ConversationRepository
 from baton_reasoning.app.session.run_list import Activity, RunList, RunMark, texts_at_once
 from baton_reasoning.app.toolkit.background import BackgroundTasks
+from baton_reasoning.core.demo_pair import LARGE_MODEL, costly
+from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.model_costs import ModelCosts
+from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.settings import ModelChoice, SettingsFile
 from baton_reasoning.core.store.store import Store
-from baton_reasoning.core.thinking.events import Finish, RunStarted
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.interruptions import Wish
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.reasons import PERSON
+from baton_reasoning.core.thinking.requests import Step, TakeOver, Until
 from tests.app.conftest import ScriptedLoader
-from tests.fakes.held import HeldAnswers
+from tests.core.thinking.running import run
+from tests.fakes.held_answers import HeldAnswers
 from tests.fakes.scripted import ScriptedEngine
 from tests.tiers import size
 
@@ -55,37 +64,97 @@ def close(models, *owners):
     models.close()
 
 
+# A conversation
+
+PLAIN = RunSettings(instruction="")
+
+
+def answered(problem, text, settings=PLAIN):
+    return Exchange(problem, settings, None, run(Never(), [text]).trace)
+
+
+def test_models_are_told_earlier_answers_without_their_thinking():
+    first = answered("2 + 2?", "Hm.</think>\n\nIt is 4.")
+    second = Exchange("And 3 + 3?", PLAIN, first)
+    assert [(message.role, message.content) for message in second.messages()] == [
+        ("user", "2 + 2?"),
+        ("assistant", "It is 4."),
+        ("user", "And 3 + 3?"),
+    ]
+    first = answered("2 + 2?", "4.</think>4", RunSettings(instruction="Step by step."))
+    messages = Exchange("And 3 + 3?", PLAIN, first).messages()
+    assert messages[: len(first.messages())] == first.messages(), "as it was asked, so that it is not read again"
+
+
+def test_walking_to_a_sibling_shows_the_newest_branch_below_it():
+    conversation = Conversation()
+    one, other = Exchange("a", PLAIN), Exchange("b", PLAIN)
+    late = Exchange("a, late", PLAIN, one)
+    for exchange in (one, Exchange("a, early", PLAIN, one), late, other):
+        conversation.add(exchange)
+    assert conversation.siblings(one) == [one, other]
+    assert conversation.path == [other]
+    conversation.show(one)
+    assert conversation.path == [one, late]
+
+
+def test_the_large_model_is_let_write_one_step_and_the_small_one_as_the_policy_says():
+    wish = wish_of(Author.LARGE, PLAIN)
+    assert wish
+    assert isinstance(wish.request, TakeOver)
+    assert (wish.request.reason, wish.request.until) == (PERSON, Until.STEP)
+    assert wish_of(Author.SMALL, PLAIN) == Wish(Step())
+
+
+@pytest.mark.slow
+def test_the_demo_pair_is_made_at_the_first_start_or_opened_tiny_with_a_remark(tmp_path, monkeypatch):
+    monkeypatch.delenv(costly.SWITCH)
+    monkeypatch.setattr(costly, "RATIO", 2)
+    monkeypatch.setattr(costly, "BLOCK", costly.Shape(feed_forward=256))
+
+    def loaded():
+        *told, pair = PairLoader(paths)(ModelChoice(), lambda _: None)
+        assert isinstance(pair, Pair)
+        close_pair(pair)
+        texts, remarks = ([each for each in told if isinstance(each, kind)] for kind in (str, Remark))
+        return texts, remarks, pair.large and pair.large.card.path
+
+    paths = Paths.under(tmp_path / "usual")
+    for is_first in (True, False):
+        texts, remarks, file = loaded()
+        assert (costly.MAKING in texts) is is_first
+        assert not remarks
+        assert file
+        assert file.parent == paths.demo_pair
+    paths = Paths.under(tmp_path / "full")
+    (tmp_path / "full").mkdir()
+    paths.cache.write_text("a file, where a folder should be", encoding="utf-8")
+    _, (remark,), file = loaded()
+    assert "equally fast" in remark.text
+    assert file == LARGE_MODEL
+
+
 # A list of runs
 
 
 class Bench:
-    """A run list over held answers, one conversation for each problem."""
+    """A run list over held answers, one at a time, and one conversation for each problem."""
 
-    def __init__(self, folder, parallel):
-        self.held = HeldAnswers(parallel)
+    def __init__(self, folder):
+        self.held = HeldAnswers()
         self.models = models_of(self.held, folder)
         self.runs = RunList(self.models)
 
     def ask(self, problem):
-        conversation, exchange = asked(problem)
+        conversation, exchange = Conversation(), Exchange(problem, RunSettings())
+        conversation.add(exchange)
         self.runs.write(conversation, exchange)
         return conversation, exchange
 
 
-def asked(problem):
-    conversation, exchange = Conversation(), Exchange(problem, RunSettings())
-    conversation.add(exchange)
-    return conversation, exchange
-
-
 @pytest.fixture
-def parallel():
-    return 1
-
-
-@pytest.fixture
-def bench(qtbot, tmp_path, parallel, no_leaks):
-    bench = Bench(tmp_path, parallel)
+def bench(qtbot, tmp_path, no_leaks):
+    bench = Bench(tmp_path)
     bench.models.load(CHOICE)
     qtbot.waitUntil(lambda: bench.models.state is LoadState.READY)
     yield bench
@@ -113,77 +182,29 @@ def test_an_answer_waits_for_the_one_before_where_the_models_write_one_at_a_time
     qtbot.waitUntil(lambda: bench.runs.is_idle)
     assert bench.runs.marks() == {}, "what a person stopped is no news"
     assert bench.runs.conversation(first.id) is None
-
-
-@pytest.mark.parametrize("parallel", [2])
-def test_as_many_are_written_at_once_as_the_models_take(bench, qtbot):
-    exchanges = [bench.ask(problem)[1] for problem in ("one", "two", "three")]
-    assert [bench.runs.writes(each) for each in exchanges] == [True, True, False]
-    bench.held.let_go("two")
-    qtbot.waitUntil(lambda: bench.runs.writes(exchanges[2]))
-    assert bench.runs.writes(exchanges[0])
     assert texts_at_once(Pair(ScriptedEngine(), ScriptedEngine())) > 3, "models elsewhere set no limit"
 
 
-@pytest.mark.parametrize("parallel", [3])
-def test_what_is_compared_by_its_time_is_written_alone(bench, qtbot):
-    compared, first = asked("one")
-    second = Exchange("two", RunSettings())
-    compared.add(second)
-    bench.runs.compare(compared, [first, second])
-    _, other = bench.ask("three")
-    assert bench.runs.activity(compared) is Activity.COMPARING
-    assert bench.runs.answering(compared) is None
-    assert [bench.runs.writes(each) for each in (first, second, other)] == [True, False, False]
-    bench.held.let_go("one")
-    qtbot.waitUntil(lambda: bench.runs.writes(second))
-    assert not bench.runs.writes(other)
-    bench.held.let_go("two")
-    qtbot.waitUntil(lambda: bench.runs.writes(other))
+def test_what_waits_for_models_that_cannot_be_loaded_goes_or_is_written_by_those_before(bench, qtbot):
+    def load_those_before():
+        if bench.models.state is LoadState.FAILED:
+            bench.models.load(CHOICE)
 
-
-def test_what_is_stopped_can_be_written_again_from_its_text_on(bench, qtbot):
-    ended = []
-    bench.runs.ended.connect(lambda run, error: ended.append((run.exchange, error)))
-    first, one = bench.ask("one")
-    second, two = bench.ask("two")
-    qtbot.waitUntil(lambda: one.trace.tokens > 2)
-    dropped = bench.runs.stop(second)
-    assert ended == [(two, None)], "the end of a dropped answer is told too"
-    assert bench.runs.activity(second) is Activity.IDLE
-    assert bench.runs.activity(first) is Activity.WRITING
-    bench.runs.write_again([*bench.runs.stop(first), *dropped])
-    assert bench.runs.waits(two)
-    for problem in ("one", "two"):
-        bench.held.let_go(problem)
-    qtbot.waitUntil(lambda: bench.runs.is_idle)
-    assert one.trace.text == "About one, we think.\n\nDone.</think>\n\nThat was one."
-    assert sum(isinstance(event, RunStarted) for event in one.trace.events) == 2
-    assert two.trace.finish is Finish.END_OF_TEXT
-
-
-def test_models_that_cannot_be_loaded_leave_nothing_waiting(bench, qtbot):
     bench.models._loader.error = EngineLost("The model cannot be loaded.")
     bench.models.load(ModelChoice(small="another.gguf"))
     conversation, one = bench.ask("one")
     assert bench.runs.activity(conversation) is Activity.WAITING
     qtbot.waitUntil(lambda: bench.runs.is_idle)
     assert not one.trace.started
-
-
-def test_what_waits_is_written_by_the_models_before_if_others_cannot_be_loaded(bench, qtbot):
-    def load_those_before():
-        if bench.models.state is LoadState.FAILED:
-            bench.models.load(CHOICE)
-
     bench.models.changed.connect(load_those_before)
-    bench.ask("one")
-    _, two = bench.ask("two")
+    bench.models.load(CHOICE)
+    bench.ask("two")
+    _, three = bench.ask("three")
     bench.models._loader.error = EngineLost("The model cannot be loaded.")
     bench.models.load(ModelChoice(small="another.gguf"))
-    bench.held.let_go("one")
     bench.held.let_go("two")
-    qtbot.waitUntil(lambda: two.trace.finish is Finish.END_OF_TEXT)
+    bench.held.let_go("three")
+    qtbot.waitUntil(lambda: three.trace.finish is Finish.END_OF_TEXT)
 
 
 # A walk
@@ -202,9 +223,9 @@ class ChatWalk(RuleBasedStateMachine):
         """By the id of a conversation: the id, the parent's id and the problem of each of its exchanges."""
         self.exchanges, self.kept = {}, {}
         """By the id of an exchange: the one that was shown last, and the text with which it began."""
-        self.stopped, self.let_go = set(), set()
-        self.bring_back = []
-        """What brings deleted conversations back."""
+        self.stopped, self.let_go, self.compared = set(), set(), set()
+        self.deleted = {}
+        """By the id of a deleted conversation, which cannot be opened: what brings it back, and what goes on then."""
 
     @initialize(parallel=st.integers(1, 3))
     def open_window(self, parallel):
@@ -240,8 +261,13 @@ class ChatWalk(RuleBasedStateMachine):
         """One of the pieces, the newest first, and its exchange; none where nothing is written."""
         return [(each, piece) for each in self.session.conversation for piece in each.trace.pieces][::-1][number:][:1]
 
-    def unfinished(self):
-        return {each.id for each in self.session.conversation if self.runs.writes(each) or self.runs.waits(each)}
+    def known(self):
+        """The ids of the conversations that are not deleted, and of which one can be chosen."""
+        return [each for each in self.trees if each not in self.deleted]
+
+    def unfinished(self, conversation):
+        exchanges = [self.exchanges[id] for id, *_ in self.trees.get(conversation, ())]
+        return {each.id for each in exchanges if self.runs.writes(each) or self.runs.waits(each)}
 
     def takes(self, added):
         """Take note of what is in view: nothing is lost, and only what was asked for has been added."""
@@ -267,7 +293,8 @@ class ChatWalk(RuleBasedStateMachine):
     @rule()
     def compare(self):
         arms = [self.session.settings.model_copy(update={"seed": seed}) for seed in (1, 2)]
-        self.session.compare(next(self.words), arms, self.session.conversation.leaf, shows=True)
+        compared = self.session.compare(next(self.words), arms, self.session.conversation.leaf, shows=True)
+        self.compared |= {each.id for each in compared}
         self.takes(2)
 
     @precondition(has_exchange)
@@ -317,12 +344,11 @@ class ChatWalk(RuleBasedStateMachine):
         self.session.go_on(exchange)
         assert self.session.ready is is_complete
         self.stopped.discard(exchange.id)
+        self.compared.discard(exchange.id)
 
     @rule()
     def stop(self):
-        self.stopped |= {
-            each.id for each in self.session.conversation if self.runs.writes(each) or self.runs.waits(each)
-        }
+        self.stopped |= self.unfinished(self.session.conversation.id)
         self.session.stop()
 
     @rule()
@@ -330,33 +356,36 @@ class ChatWalk(RuleBasedStateMachine):
         self.session.new()
         assert not self.session.conversation.roots
 
-    @precondition(has_exchange)
-    @rule()
-    def delete(self):
-        self.stopped |= {
-            each.id for each in self.session.conversation if self.runs.writes(each) or self.runs.waits(each)
-        }
-        self.bring_back.append(self.session.forget(self.session.conversation.id))
-        assert not self.session.conversation.roots
+    @precondition(known)
+    @rule(number=st.integers(0, 9))
+    def delete(self, number):
+        chosen = self.known()[number % len(self.known())]
+        unfinished = self.unfinished(chosen)
+        self.stopped |= unfinished
+        self.deleted[chosen] = self.session.forget(chosen), unfinished
+        assert self.session.conversation.id != chosen
 
-    @precondition(lambda self: self.bring_back)
+    @precondition(lambda self: self.deleted)
     @rule()
     def undo(self):
+        chosen, (bring_back, unfinished) = self.deleted.popitem()
+        self.stopped -= unfinished
         self.store.flush()
-        self.bring_back.pop()()
-        self.wait_until(lambda: all(each.is_read for each in self.session.conversation))
-        self.takes(0)
+        bring_back()
+        self.is_opened(chosen)
 
-    @precondition(lambda self: self.trees)
+    @precondition(known)
     @rule(number=st.integers(0, 9))
     def open(self, number):
-        chosen = list(self.trees)[number % len(self.trees)]
-        if self.trees[chosen]:
-            self.store.flush()
-            self.session.open(chosen)
-            self.wait_until(lambda: all(each.is_read for each in self.session.conversation))
-            assert self.session.conversation.id == chosen
-            self.takes(0)
+        chosen = self.known()[number % len(self.known())]
+        self.store.flush()
+        self.session.open(chosen)
+        self.is_opened(chosen)
+
+    def is_opened(self, chosen):
+        self.wait_until(lambda: all(each.is_read for each in self.session.conversation))
+        assert self.session.conversation.id == chosen
+        self.takes(0)
 
     @precondition(has_exchange)
     @rule(number=st.integers(0, 9))
@@ -389,8 +418,13 @@ class ChatWalk(RuleBasedStateMachine):
         QApplication.processEvents()
         self.wait_until(self.is_settled)
         writing = self.writing()
+        waiting = [each for each in self.exchanges.values() if self.runs.waits(each)]
+        compared = {each.id for each in (*writing, *waiting)} & self.compared
+        if self.compared & {each.id for each in writing}:
+            assert len(writing) == 1, "what is compared by its time is written alone"
+        elif waiting and not compared and not any(self.runs.writes(each) for each in waiting):
+            assert len(writing) == self.parallel
         assert len(writing) <= self.parallel
-        assert self.session.activity is not Activity.COMPARING or len(writing) == 1
         assert bool(writing) is not self.runs.is_idle
         assert self.runs.marks().get(self.session.conversation.id) is not RunMark.UNREAD
 
@@ -402,7 +436,7 @@ class ChatWalk(RuleBasedStateMachine):
         self.store.close()
         with Store.open(self.folder / "baton.db") as store:
             for conversation, tree in self.trees.items():
-                stored = store.conversations.open(conversation).exchanges if tree else ()
+                stored = store.conversations.open(conversation).exchanges
                 assert {(each.id, each.parent, each.problem) for each in stored} == set(tree)
             for id, exchange in self.exchanges.items():
                 text, kept = exchange.trace.text, self.kept[id]
@@ -410,8 +444,9 @@ class ChatWalk(RuleBasedStateMachine):
                 is_whole = exchange.trace.finish is Finish.END_OF_TEXT
                 assert is_whole or id in self.stopped
                 assert text.startswith(kept)
-                if is_whole and "Mine" not in kept:  # else it may go on within the closing tag
-                    assert text == kept + whole[len(kept) :]
+                expected = kept + whole[len(kept) :]
+                if is_whole and "</think>" in expected:  # else a person has written over the beginning of the tag
+                    assert text == expected
                 assert store.runs.trace(id).text == text
         shutil.rmtree(self.folder)
 
