@@ -43,7 +43,7 @@ from baton_reasoning.core.thinking.reasons import PERSON
 from baton_reasoning.core.thinking.requests import Step, TakeOver, Until
 from tests.app.conftest import ScriptedLoader
 from tests.core.thinking.running import run
-from tests.fakes.held_answers import HeldAnswers
+from tests.fakes.held import HeldAnswers
 from tests.fakes.scripted import ScriptedEngine
 from tests.tiers import size
 
