@@ -84,15 +84,17 @@ def start(window: MainWindow) -> None:
 
 
 def chat(window: MainWindow) -> None:
-    """An answer of both models, at a takeover that corrected a value, with what the small one says; its run."""
+    """An answer of both models, at a takeover that corrected a value, beside each model alone; its run."""
     exchange = asked(window)
     piece = correction(exchange)
     window.resize(SIZE[0], 900)
-    window.chat.conversation.choose(exchange, piece, reveal=True)
-    window.inspector.show_piece(exchange, piece)
+    window.chat.choose(exchange, piece, reveal=True)
     answer = window.chat.conversation.answer_of(exchange)
     assert answer
-    until(lambda: answer.scoreboard.rows[ScoredArm.SMALL].bar.isVisible())
+    alone = answer.scoreboard.run[ScoredArm.LARGE]
+    until(lambda: alone.isVisible() and alone.isEnabled())  # the small one, which begins by itself, has ended
+    alone.click()
+    until(lambda: answer.scoreboard.halt.isHidden() and alone.isHidden())
     save(window, "chat-light")
     window.turn_light_or_dark()
     window.inspector.tabs.setCurrentIndex(Tab.RUN)
