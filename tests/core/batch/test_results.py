@@ -103,6 +103,7 @@ def test_a_batch_that_has_not_begun_or_has_one_problem_can_be_exported(store, tm
     assert [line["state"] for line in exported(store, batch, tmp_path / "r.jsonl")] == ["waiting"] * 6
     (report,) = exported(store, batch, tmp_path / "report.json")
     assert Report.model_validate(report).arms[0].answers == 0
+    assert report["parallel"] == 1
     export(store, run(store, "small", "large", found=problems(1)), tmp_path / "report.json")
     assert "Infinity" not in (tmp_path / "report.json").read_text("utf-8")
 

@@ -56,6 +56,7 @@ def test_keys_and_sizes_are_read(header_with, tmp_path):
     assert (header.token_embedding_bytes, header.output_is_tied) == (sizes[0], True)
     assert header.file_bytes == (tmp_path / "model.gguf").stat().st_size
     assert pickle.loads(pickle.dumps(header)) == header, "it crosses a process border"
+    assert header.vocabulary_hash.startswith("2f2b5126251db8ed"), "as in the traces and batches that are stored"
 
 
 def test_what_a_file_leaves_out_follows_from_what_it_holds(header_with):
@@ -204,7 +205,7 @@ def test_what_cannot_be_used_is_refused_with_its_reason(tmp_path, content, liken
 
 def test_a_file_that_is_not_there_or_cut_inside_its_header_or_last_padding(tmp_path):
     path = tmp_path / "model.gguf"
-    assert "cannot be read" in refusal(path)
+    assert "model.gguf cannot be read: No such file or directory." in refusal(path)
     path.write_bytes(gguf_bytes()[:700])
     assert "ends inside its header" in refusal(path) or "more than the file can hold" in refusal(path)
     path.write_bytes(gguf_bytes(tensors=[TensorSpec("token_embd.weight", (3,))])[:-20])

@@ -230,12 +230,13 @@ def test_what_changes_nothing_is_accepted(client):
     assert ask(client, tools=[A_TOOL], tool_choice="auto", **harmless).choices[0].finish_reason == "stop"
 
 
-def test_null_is_a_field_left_out():
+def test_null_and_the_default_are_a_field_left_out():
     chat = "chat/completions", ChatRequest, {"messages": [{"role": "user", "content": "2 + 2?"}]}
     with serving(Pair(ScriptedEngine(SMALL_TEXT)), {"baton": settings()["small"]}) as server:
         for path, kind, needed in (chat, ("completions", CompletionRequestBody, {"prompt": "2 + 2?"})):
-            body = dict.fromkeys((*kind.model_fields, "max_completion_tokens"), None) | needed
-            assert httpx2.post(f"{server.url}/{path}", json=body).status_code == 200
+            nulls = dict.fromkeys((*kind.model_fields, "max_completion_tokens"), None) | needed
+            for body in (nulls, kind.model_validate(needed).model_dump()):
+                assert httpx2.post(f"{server.url}/{path}", json=body).status_code == 200
 
 
 # Refusals
@@ -321,13 +322,16 @@ def test_every_refusal_is_one_error_as_openai_writes_them(client, method, path, 
     assert error["type"] == {403: "permission_error", 404: "not_found_error"}.get(status, "invalid_request_error")
 
 
-def test_a_prompt_that_does_not_fit_is_refused_whole_and_in_a_stream():
+def test_a_prompt_that_does_not_fit_or_an_arm_without_its_model_is_refused_whole_and_in_a_stream():
     with client_for(Pair(ScriptedEngine(SMALL_TEXT, context=3), None)) as client:
         for send, field in ((ask, "messages"), (complete, "prompt")):
             for stream in (False, True):
                 with pytest.raises(openai.BadRequestError, match="holds 3") as caught:
                     send(client, stream=stream)
                 assert (caught.value.code, caught.value.param) == ("context_length_exceeded", field)
+        for stream in (False, True):
+            with pytest.raises(openai.BadRequestError, match="needs a large model"):
+                ask(client, "large", stream=stream)
 
 
 # Access
