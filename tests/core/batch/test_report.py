@@ -227,6 +227,8 @@ def test_it_is_said_why_the_seconds_of_two_arms_cannot_be_compared():
     many = Conditions(parallel=16, threads=2, other_load=0.1)
     few, loaded = (many.model_copy(update=each) for each in ({"parallel": 2}, {"other_load": 0.6, "paused": True}))
     assert re.search("100% of the answers.* at once with 2 threads", why_not(many, few))
+    one, unknown = (many.model_copy(update={"threads": threads}) for threads in (1, 0))
+    assert why_not(one, unknown) == ""
     assert why_not(many, loaded) == "Other programs used 60% of the CPU during b and 10% during a."
     assert conditions_text(loaded) == (
         "16 at once, 2 threads, 60% of the CPU used by other programs, the batch was paused meanwhile"
