@@ -22,6 +22,7 @@ from baton_reasoning.core.batch.reporting.failures import (
     kind_of,
     takeover_table,
 )
+from baton_reasoning.core.batch.reporting.figures import signed
 from baton_reasoning.core.batch.reporting.page import html_report
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import ExportedResult, Results
@@ -405,8 +406,9 @@ def missing(store, batch, grader, sample):
 @pytest.mark.slow
 def test_the_worth_of_each_cue_is_the_known_difference(store, valued, grader):
     rows = missing(store, valued, grader, 50)
-    *_, last = values(store, valued, grader, rows, known_pair()).run()
-    assert (last.done, last.share) == (24, 1.0)
+    steps = list(values(store, valued, grader, rows, known_pair()).run())
+    assert (steps[-1].done, steps[0].share, steps[-1].share) == (24, 0.0, 1.0)
+    assert steps == sorted(steps, key=lambda step: step.share)
     worth = worth_of(store, rows, "small")
     assert worth.answers == 24
     assert worth.start
@@ -431,6 +433,7 @@ def test_a_mean_of_few_problems_is_marked_neither_as_a_gain_nor_as_a_loss():
     mean = Estimate(0.5, 0.09, 0.91)
     texts = [MeanWorth(3, problems, mean, 3, 0, 0, 60).mean_text for problems in (2, 3)]
     assert texts == ["+0.50 (+0.09 to +0.91)", "▲ +0.50 (+0.09 to +0.91)"]
+    assert signed(Estimate(0.5, 0.0, 1.0))[0] == signed(Estimate(0.0, 0.0, 0.0))[0] == "+", "the interval has 0"
 
 
 @pytest.mark.slow

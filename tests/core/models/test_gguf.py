@@ -69,6 +69,10 @@ def test_what_a_file_leaves_out_follows_from_what_it_holds(header_with):
     assert [block.cache_elements for block in header.blocks] == [2 * (16 + 16)] * 2, "heads divide the embedding"
     by_block = header_with(llama__attention__head_count_kv=[4, 0])
     assert [block.cache_elements for block in by_block.blocks] == [4 * 32, 0], "heads may differ by block"
+    for kind, form in {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 10: "Q", 11: "q"}.items():
+        assert header_with(llama__block_count=(kind, struct.pack(f"<{form}", 2))).block_count == 2
+    for kind, form in {6: "f", 7: "?", 12: "d"}.items():
+        assert header_with(general__other=(kind, struct.pack(f"<{form}", 1))).block_count == 2, "it is as wide as that"
 
 
 def test_a_token_reads_the_experts_that_are_used_and_no_embedding_but_its_own(header_with, tmp_path):

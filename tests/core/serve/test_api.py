@@ -476,11 +476,13 @@ def test_an_endpoint_that_stops_ends_the_answers_it_is_writing(stream):
     with serving(Pair(small, None), ENDLESS) as server, client_of(server) as client, ThreadPoolExecutor() as pool:
         answers = [pool.submit(answer, client) for _ in range(2)]  # one is written, one waits for the place
         begun.wait()
+        port = server.port
         server.stop()
         for each in answers:
             with pytest.raises(openai.APIError, match="The endpoint was stopped before the answer was whole"):
                 each.result()
     assert small.written < MANY
+    EndpointServer(server.host, port).close()  # it can be started again at once
 
 
 # The demo pair, really run
