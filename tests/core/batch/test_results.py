@@ -254,7 +254,9 @@ def wrong(store, batch):
 
 
 def test_answers_are_grouped_by_what_went_wrong(store, batch):
-    found = analyse(store, batch, "small")
+    shares = list[float]()
+    found = analyse(store, batch, "small", shares.append)
+    assert shares == [0.0]
     assert {failure.problem.id: failure.kind for failure in found.failures} == {
         "endless": FailureKind.LIMIT,
         "silent": FailureKind.NO_ANSWER,

@@ -124,13 +124,15 @@ def test_thinking_tags_come_from_the_chat_template_or_without_one_from_the_vocab
 
 
 @pytest.mark.parametrize("count", [1020, len(WORDS)])
-def test_a_vocabulary_has_the_same_hash_however_it_is_padded(header_with, count):
+def test_a_vocabulary_has_the_same_hash_however_it_is_padded_and_read(header_with, count, monkeypatch):
     """With 1,025 tokens and more, the array stays bytes."""
     tokens = [f"t{number}" for number in range(count)]
     padded = [*tokens, *(f"[PAD{number}]" for number in range(count, count + 40))]
     plain, sibling = header_with(tokenizer__ggml__tokens=tokens), header_with(tokenizer__ggml__tokens=padded)
     assert sibling.vocabulary_hash == plain.vocabulary_hash
     assert sibling.vocabulary_size == plain.vocabulary_size + 40
+    monkeypatch.setattr("baton_reasoning.core.models.gguf_format._CHUNK", 7)
+    assert header_with(tokenizer__ggml__tokens=padded) == sibling, "though few bytes are read at once"
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,8 @@ def test_the_first_stop_string_ends_the_answer_before_it_whole_and_in_a_stream(e
     _, streamed_text, last = streamed(ask(echo, question=text, stop=stops, stream=True))
     assert whole.choices[0].message.content == streamed_text == expected
     assert last.choices[0].finish_reason == whole.choices[0].finish_reason == "stop"
+    assert last.choices[0].index == whole.choices[0].index == 0
+    assert whole.usage.completion_tokens_details.reasoning_tokens == 0, "it does not think"
     assert "".join(spans_in(expected, whole)) == expected
 
 
