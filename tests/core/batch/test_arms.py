@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
@@ -142,6 +144,9 @@ def test_a_chance_is_found_whose_share_is_the_one_wanted_or_the_nearest(share, m
     for reachable in (0.05, 0.2, 0.35, 0.6):
         assert long_takeovers(chance_for_share(reachable, long_takeovers)) == pytest.approx(reachable, abs=0.02)
     assert chance_for_share(share, measure) == (1.0 if share == 0.9 else 0.0)
+    tried = Counter[float]()
+    assert chance_for_share(0.5, lambda p: tried.update([p]) or p) == 0.5
+    assert tried == {0.5: 1}, "each try is a pilot run"
 
 
 def test_pilots_come_from_all_over_the_set():

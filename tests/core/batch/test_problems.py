@@ -396,6 +396,8 @@ def test_an_empty_column_does_not_beat_a_filled_one_nor_a_guess_what_a_person_na
             read_problems(path, named=missing)
     row = Record(1, dict.fromkeys(("instruction", "input", "output", "id", "solution"), "x"))
     assert guess_columns([row], ColumnNames(answer="")) == Columns("instruction", id="id", context="input")
+    named = guess_columns([row], ColumnNames(answer="solution"))
+    assert named == Columns("instruction", "solution", id="id", context="input"), "it is not the solution, too"
 
 
 # Data sets of the Hub are read at a commit, through the cache, and again without a network

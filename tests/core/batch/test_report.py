@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from baton_reasoning.core.batch.reporting.baselines import against_baselines, change_by_pair
 from baton_reasoning.core.batch.reporting.charts import share_chart, shares_in_words, takeovers_by_reason
 from baton_reasoning.core.batch.reporting.exports import export
-from baton_reasoning.core.batch.reporting.figures import conditions_text
+from baton_reasoning.core.batch.reporting.figures import conditions_text, points
 from baton_reasoning.core.batch.reporting.report import ArmConditions, ArmReport, Report, why_not_comparable
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.tables import main_tables, markdown_report, more_tables, notes, sentence
@@ -50,7 +50,7 @@ from tests.core.batch.counting import (
     solved,
     text_of,
 )
-from tests.fakes.scripted import ChargingEngine, Fault
+from tests.fakes.scripted import ChargingEngine, Fault, ScriptedEngine
 
 
 def report(store, *recipes):
@@ -117,6 +117,7 @@ def test_differences_are_those_of_the_other_arms_from_the_one_that_is_named(stor
     assert more_tables(made)[-1].rows == (
         ("Large only minus Small only", "+50.0 (+0.0 to +81.2)", "3", "0", "6", "0.25", "0.25"),
     )
+    assert points(Estimate(-0.0004, -0.5, 0.0004)) == "+0.0 (-50.0 to +0.0)", "nothing is no loss"
 
 
 def test_what_servers_charge_is_told_of_every_arm_and_row(store, tmp_path):
@@ -226,6 +227,8 @@ def test_it_is_said_why_the_seconds_of_two_arms_cannot_be_compared():
     many = Conditions(parallel=16, threads=2, other_load=0.1)
     few, loaded = (many.model_copy(update=each) for each in ({"parallel": 2}, {"other_load": 0.6, "paused": True}))
     assert re.search("100% of the answers.* at once with 2 threads", why_not(many, few))
+    one, unknown = (many.model_copy(update={"threads": threads}) for threads in (1, 0))
+    assert why_not(one, unknown) == ""
     assert why_not(many, loaded) == "Other programs used 60% of the CPU during b and 10% during a."
     assert conditions_text(loaded) == (
         "16 at once, 2 threads, 60% of the CPU used by other programs, the batch was paused meanwhile"
@@ -296,6 +299,8 @@ def test_a_batch_is_the_demos_if_no_other_model_writes_in_it():
     assert not BatchSettings(provenance=Provenance(small="demo:small", large="large.gguf")).is_demo
     assert not settings(file, provenance=named).is_demo, "it was resumed with others"
     assert local_context(None, settings(file).small, other) == 4096
+    silent = ScriptedEngine(name="server").with_card(location="", vocabulary="", context=0)
+    assert ModelSummary.of(silent) == ModelSummary(name="server"), "what is not known is left out"
 
 
 def test_the_measured_ratio_is_that_of_the_documented_experiment():
@@ -391,6 +396,10 @@ def markers_in(drawing):
 def test_the_marker_of_each_arm_in_the_legend_is_the_marker_at_its_place(arms, width):
     drawing = Drawing(share_chart(report_of(*(arm_report(*arm) for arm in arms)), width))
     assert list(drawing.legend) == [name for name, *_ in arms]
+    *_, across, down = map(float, drawing.root.attrib["viewBox"].split())
+    corners = [point.split(",") for line in drawing.root.findall("polyline") for point in line.attrib["points"].split()]
+    words = [(each.attrib["x"], each.attrib["y"]) for each in drawing.root.findall("text")]
+    assert all(0 <= float(x) <= across and 0 <= float(y) <= down for x, y in [*corners, *words])
     places = [drawing.place(100 * large / TOKENS, 5 * right) for _, large, right in arms]
     for (name, *_), (x, y) in zip(arms, places, strict=True):
         ((look, *_),) = markers_in(drawing.legend[name])

@@ -22,6 +22,7 @@ from baton_reasoning.core.batch.reporting.failures import (
     kind_of,
     takeover_table,
 )
+from baton_reasoning.core.batch.reporting.figures import signed
 from baton_reasoning.core.batch.reporting.page import html_report
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import ExportedResult, Results
@@ -103,6 +104,7 @@ def test_a_batch_that_has_not_begun_or_has_one_problem_can_be_exported(store, tm
     assert [line["state"] for line in exported(store, batch, tmp_path / "r.jsonl")] == ["waiting"] * 6
     (report,) = exported(store, batch, tmp_path / "report.json")
     assert Report.model_validate(report).arms[0].answers == 0
+    assert report["parallel"] == 1
     export(store, run(store, "small", "large", found=problems(1)), tmp_path / "report.json")
     assert "Infinity" not in (tmp_path / "report.json").read_text("utf-8")
 
@@ -252,7 +254,9 @@ def wrong(store, batch):
 
 
 def test_answers_are_grouped_by_what_went_wrong(store, batch):
-    found = analyse(store, batch, "small")
+    shares = list[float]()
+    found = analyse(store, batch, "small", shares.append)
+    assert shares == [0.0]
     assert {failure.problem.id: failure.kind for failure in found.failures} == {
         "endless": FailureKind.LIMIT,
         "silent": FailureKind.NO_ANSWER,
@@ -404,8 +408,9 @@ def missing(store, batch, grader, sample):
 @pytest.mark.slow
 def test_the_worth_of_each_cue_is_the_known_difference(store, valued, grader):
     rows = missing(store, valued, grader, 50)
-    *_, last = values(store, valued, grader, rows, known_pair()).run()
-    assert (last.done, last.share) == (24, 1.0)
+    steps = list(values(store, valued, grader, rows, known_pair()).run())
+    assert (steps[-1].done, steps[0].share, steps[-1].share) == (24, 0.0, 1.0)
+    assert steps == sorted(steps, key=lambda step: step.share)
     worth = worth_of(store, rows, "small")
     assert worth.answers == 24
     assert worth.start
@@ -430,6 +435,7 @@ def test_a_mean_of_few_problems_is_marked_neither_as_a_gain_nor_as_a_loss():
     mean = Estimate(0.5, 0.09, 0.91)
     texts = [MeanWorth(3, problems, mean, 3, 0, 0, 60).mean_text for problems in (2, 3)]
     assert texts == ["+0.50 (+0.09 to +0.91)", "▲ +0.50 (+0.09 to +0.91)"]
+    assert signed(Estimate(0.5, 0.0, 1.0))[0] == signed(Estimate(0.0, 0.0, 0.0))[0] == "+", "the interval has 0"
 
 
 @pytest.mark.slow

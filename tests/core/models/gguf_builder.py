@@ -64,7 +64,10 @@ def tensors_of_a_llama():
 
 
 def gguf_bytes(values=None, *, tensors=None, version=3):
-    """A whole file. Python types choose the GGUF types: str, bool, int (u32, or i32 if negative), float, list."""
+    """A whole file. Python types choose the GGUF types: str, bool, int (u32, or i32 if negative), float, list.
+
+    A tuple is a type and its bytes.
+    """
     values = values_of_a_llama() if values is None else values
     tensors = tensors_of_a_llama() if tensors is None else tensors
     out = bytearray(b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(values)))
@@ -101,6 +104,8 @@ def write_split_gguf(folder, *, count_inside=2):
 def _stored(value):
     """Return a value's GGUF type and its bytes."""
     match value:
+        case tuple():
+            return value
         case bool():
             return 7, struct.pack("<?", value)
         case int():

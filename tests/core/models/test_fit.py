@@ -4,6 +4,7 @@ import re
 import sys
 from dataclasses import replace
 from itertools import accumulate
+from logging.handlers import BufferingHandler
 from pathlib import Path
 from typing import Any
 
@@ -108,9 +109,19 @@ def copies_and_devices():
     return len({Path(line.split()[-1]).resolve() for line in lines if "libggml.so" in line}), number
 
 
+def said_of_a_missing_model():
+    """Return what llama.cpp logs after the devices were asked for."""
+    machine_devices.log.addHandler(handler := BufferingHandler(1000))
+    machine_devices.log.setLevel("DEBUG")
+    ggml_devices()
+    llama_cpp.llama_model_load_from_file(b"nowhere.gguf", llama_cpp.llama_model_default_params())
+    return "".join(record.getMessage() for record in handler.buffer)
+
+
 def test_llama_cpp_and_baton_share_one_registry_which_a_broken_plug_in_leaves_as_it_is(monkeypatch, tmp_path):
     monkeypatch.setenv("GGML_BACKEND_PATH", str(tmp_path / "libggml-nothing.so"))
     assert run_in_subprocess(copies_and_devices, seconds=60) == (1, 1)
+    assert "nowhere.gguf" in run_in_subprocess(said_of_a_missing_model, seconds=60)
 
 
 # What llama.cpp itself says it allocated, asked in a process of its own

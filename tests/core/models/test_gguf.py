@@ -56,6 +56,7 @@ def test_keys_and_sizes_are_read(header_with, tmp_path):
     assert (header.token_embedding_bytes, header.output_is_tied) == (sizes[0], True)
     assert header.file_bytes == (tmp_path / "model.gguf").stat().st_size
     assert pickle.loads(pickle.dumps(header)) == header, "it crosses a process border"
+    assert header.vocabulary_hash.startswith("2f2b5126251db8ed"), "as in the traces and batches that are stored"
 
 
 def test_what_a_file_leaves_out_follows_from_what_it_holds(header_with):
@@ -68,6 +69,10 @@ def test_what_a_file_leaves_out_follows_from_what_it_holds(header_with):
     assert [block.cache_elements for block in header.blocks] == [2 * (16 + 16)] * 2, "heads divide the embedding"
     by_block = header_with(llama__attention__head_count_kv=[4, 0])
     assert [block.cache_elements for block in by_block.blocks] == [4 * 32, 0], "heads may differ by block"
+    for kind, form in {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 10: "Q", 11: "q"}.items():
+        assert header_with(llama__block_count=(kind, struct.pack(f"<{form}", 2))).block_count == 2
+    for kind, form in {6: "f", 7: "?", 12: "d"}.items():
+        assert header_with(general__other=(kind, struct.pack(f"<{form}", 1))).block_count == 2, "it is as wide as that"
 
 
 def test_a_token_reads_the_experts_that_are_used_and_no_embedding_but_its_own(header_with, tmp_path):
@@ -119,13 +124,15 @@ def test_thinking_tags_come_from_the_chat_template_or_without_one_from_the_vocab
 
 
 @pytest.mark.parametrize("count", [1020, len(WORDS)])
-def test_a_vocabulary_has_the_same_hash_however_it_is_padded(header_with, count):
+def test_a_vocabulary_has_the_same_hash_however_it_is_padded_and_read(header_with, count, monkeypatch):
     """With 1,025 tokens and more, the array stays bytes."""
     tokens = [f"t{number}" for number in range(count)]
     padded = [*tokens, *(f"[PAD{number}]" for number in range(count, count + 40))]
     plain, sibling = header_with(tokenizer__ggml__tokens=tokens), header_with(tokenizer__ggml__tokens=padded)
     assert sibling.vocabulary_hash == plain.vocabulary_hash
     assert sibling.vocabulary_size == plain.vocabulary_size + 40
+    monkeypatch.setattr("baton_reasoning.core.models.gguf_format._CHUNK", 7)
+    assert header_with(tokenizer__ggml__tokens=padded) == sibling, "though few bytes are read at once"
 
 
 @pytest.mark.parametrize(
@@ -204,7 +211,7 @@ def test_what_cannot_be_used_is_refused_with_its_reason(tmp_path, content, liken
 
 def test_a_file_that_is_not_there_or_cut_inside_its_header_or_last_padding(tmp_path):
     path = tmp_path / "model.gguf"
-    assert "cannot be read" in refusal(path)
+    assert "model.gguf cannot be read: No such file or directory." in refusal(path)
     path.write_bytes(gguf_bytes()[:700])
     assert "ends inside its header" in refusal(path) or "more than the file can hold" in refusal(path)
     path.write_bytes(gguf_bytes(tensors=[TensorSpec("token_embd.weight", (3,))])[:-20])

@@ -426,6 +426,7 @@ def test_the_speed_is_that_of_the_last_seconds(monkeypatch):
     meter.set_back(40)
     step = meter.advance(80)
     assert (step.done, step.speed, step.seconds_left) == (280, 40, 18)
+    assert SpeedMeter(total=1000, done=100).advance(0).seconds_left is None
 
 
 def test_a_disk_that_is_too_full_is_said_before_a_byte_is_asked_for_and_one_that_fills_later_loses_none(

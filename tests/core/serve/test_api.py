@@ -197,6 +197,8 @@ def test_the_first_stop_string_ends_the_answer_before_it_whole_and_in_a_stream(e
     _, streamed_text, last = streamed(ask(echo, question=text, stop=stops, stream=True))
     assert whole.choices[0].message.content == streamed_text == expected
     assert last.choices[0].finish_reason == whole.choices[0].finish_reason == "stop"
+    assert last.choices[0].index == whole.choices[0].index == 0
+    assert whole.usage.completion_tokens_details.reasoning_tokens == 0, "it does not think"
     assert "".join(spans_in(expected, whole)) == expected
 
 
@@ -230,12 +232,13 @@ def test_what_changes_nothing_is_accepted(client):
     assert ask(client, tools=[A_TOOL], tool_choice="auto", **harmless).choices[0].finish_reason == "stop"
 
 
-def test_null_is_a_field_left_out():
+def test_null_and_the_default_are_a_field_left_out():
     chat = "chat/completions", ChatRequest, {"messages": [{"role": "user", "content": "2 + 2?"}]}
     with serving(Pair(ScriptedEngine(SMALL_TEXT)), {"baton": settings()["small"]}) as server:
         for path, kind, needed in (chat, ("completions", CompletionRequestBody, {"prompt": "2 + 2?"})):
-            body = dict.fromkeys((*kind.model_fields, "max_completion_tokens"), None) | needed
-            assert httpx2.post(f"{server.url}/{path}", json=body).status_code == 200
+            nulls = dict.fromkeys((*kind.model_fields, "max_completion_tokens"), None) | needed
+            for body in (nulls, kind.model_validate(needed).model_dump()):
+                assert httpx2.post(f"{server.url}/{path}", json=body).status_code == 200
 
 
 # Refusals
@@ -321,13 +324,16 @@ def test_every_refusal_is_one_error_as_openai_writes_them(client, method, path, 
     assert error["type"] == {403: "permission_error", 404: "not_found_error"}.get(status, "invalid_request_error")
 
 
-def test_a_prompt_that_does_not_fit_is_refused_whole_and_in_a_stream():
+def test_a_prompt_that_does_not_fit_or_an_arm_without_its_model_is_refused_whole_and_in_a_stream():
     with client_for(Pair(ScriptedEngine(SMALL_TEXT, context=3), None)) as client:
         for send, field in ((ask, "messages"), (complete, "prompt")):
             for stream in (False, True):
                 with pytest.raises(openai.BadRequestError, match="holds 3") as caught:
                     send(client, stream=stream)
                 assert (caught.value.code, caught.value.param) == ("context_length_exceeded", field)
+        for stream in (False, True):
+            with pytest.raises(openai.BadRequestError, match="needs a large model"):
+                ask(client, "large", stream=stream)
 
 
 # Access
@@ -472,11 +478,13 @@ def test_an_endpoint_that_stops_ends_the_answers_it_is_writing(stream):
     with serving(Pair(small, None), ENDLESS) as server, client_of(server) as client, ThreadPoolExecutor() as pool:
         answers = [pool.submit(answer, client) for _ in range(2)]  # one is written, one waits for the place
         begun.wait()
+        port = server.port
         server.stop()
         for each in answers:
             with pytest.raises(openai.APIError, match="The endpoint was stopped before the answer was whole"):
                 each.result()
     assert small.written < MANY
+    EndpointServer(server.host, port).close()  # it can be started again at once
 
 
 # The demo pair, really run
