@@ -79,6 +79,7 @@ def test_a_shared_beginning_stands_row_by_row(shared, one, other):
 def test_what_is_the_same_or_alike_lines_up_and_the_rest_stands_by_its_number(columns, steps, likeness, parts_at):
     rows = align(columns)
     assert ([row.steps for row in rows], [row.likeness[0] for row in rows]) == (steps, likeness)
+    assert [row.steps[::-1] for row in align(columns[::-1])] == steps
     assert parting(rows) == parts_at
 
 
