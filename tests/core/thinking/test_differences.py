@@ -161,6 +161,8 @@ def test_only_a_takeover_of_the_large_model_changes_anything():
         pieces[-1].insert(text)
     expected = [None, None, Change(Effect.CORRECTED, "4", "6"), REPEATED]
     assert [change_of(pieces, index) for index in range(len(pieces))] == expected
+    pieces[1].takeover, pieces[2].takeover = takeover, None
+    assert [change_of(pieces, index) for index in (1, 2)] == [None, None], "the small one's, and none"
 
 
 # A second opinion
