@@ -307,7 +307,7 @@ def test_a_takeover_repeats_the_trial_that_was_made_there():
 def test_a_trial_or_question_that_is_stopped_says_nothing(request_):
     control = Control()
 
-    def stop(*_: object) -> list[float]:
+    def stop(*_: Any, **__: Any) -> Any:
         control.stop()
         large.sessions[0].cancel()
         return [1.0, 0.0]
