@@ -55,7 +55,7 @@ from baton_reasoning.core.thinking.trace import Trace
         ("The answer is 540? Yes.", "540"),
         ("So the answer is 540?", "540"),
         ("How many eggs? 18", "18"),
-        ("It is 18.\n\nI hope this helps!", "18"),
+        ("It is 18.\n\nLet me know if you need all 12 steps!", "18"),
         # No answer
         ("I do not know.", None),
         ("<think>So far we have 16 eggs", None),
