@@ -4,6 +4,7 @@ import multiprocessing
 import random
 import shutil
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from itertools import count
@@ -278,7 +279,13 @@ def test_a_file_of_another_program_is_foreign_and_ours_is_not(used, tmp_path):
     assert not is_foreign(used)
 
 
-def test_two_programs_begin_one_file_at_once_and_both_write(path):
+def test_two_programs_begin_one_file_at_once_and_both_write(path, monkeypatch):
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as other, monkeypatch.context() as patched:
+        other.execute("BEGIN IMMEDIATE")
+        patched.setattr(time, "sleep", lambda _: other.rollback())
+        Store.open(path).close()  # which waits for the other one
+
     def begin_and_write(name):
         with Store.open(path) as store:
             for number in range(50):
@@ -299,6 +306,12 @@ def test_an_up_to_date_store_opens_while_another_program_writes_and_readers_cann
             other.execute("ROLLBACK")
             with pytest.raises(sqlite3.OperationalError):
                 connection.execute("DELETE FROM conversations")
+        with closing(Database(used)) as database:
+            connections = set()
+            for _ in range(2):
+                with database.reading() as connection:
+                    connections.add(connection)
+            assert len(connections) == 1, "it is used again"
 
 
 # Files of other versions
@@ -412,8 +425,11 @@ def test_a_buffer_that_cannot_be_written_is_said_once_and_the_others_are_saved(p
     database, faulty = Database(path, on_trouble), Faulty(save)
     runs = Runs(database)
     recorder = runs.record("r")
+    database.writer.keep(lambda _: None).result(10)
+    database.writer.save(faulty, within=PATIENCE)
+    database.writer.submit(lambda _: None).result(10)
+    assert faulty.tries == 0, "it waits for others"
     recorder.record([started()])
-    database.writer.save(faulty, within=0.5)
     database.writer.keep(lambda _: None).result(10)
     trouble = told.get(timeout=PATIENCE)
     assert trouble

@@ -6,7 +6,7 @@ import zlib
 from contextlib import closing, suppress
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from baton_reasoning.core.engines.base import Alternative, Handoff
@@ -96,8 +96,10 @@ def test_a_run_of_any_usage_is_saved(store):
     assert store.runs.trace("r").events == events
 
 
-@given(st.lists(st.tuples(st.sampled_from(Author), st.integers(1, 40)), max_size=300))
-def test_a_ribbon_of_any_run_keeps_the_share_of_each_author_and_their_order_if_it_can(spans):
+@given(st.lists(st.tuples(st.sampled_from(Author), st.integers(1, 4)), max_size=9), st.sampled_from([1, 99]))
+@example([(Author.SMALL, 3), (Author.LARGE, 1)], 99)
+def test_a_ribbon_of_any_run_keeps_the_share_of_each_author_and_their_order_if_it_can(spans, times):
+    spans = spans * times
     trace = Trace.of([started()])
     for author, length in spans:
         trace.apply(WriteStarted(0.0, author, None, trace.length))
@@ -109,7 +111,10 @@ def test_a_ribbon_of_any_run_keeps_the_share_of_each_author_and_their_order_if_i
     for author in Author:
         assert sum(length for by, length in spans if by is author) == sum(n for by, n in ribbon if by is author)
     begun = [author for at, (author, _) in enumerate(spans) if at == 0 or spans[at - 1][0] is not author]
-    assert len(begun) > RIBBON_SEGMENTS or [segment.author for segment in ribbon] == begun
+    if len(begun) > RIBBON_SEGMENTS:
+        assert len(ribbon) >= RIBBON_SEGMENTS // 2, "each part has both"
+    else:
+        assert [segment.author for segment in ribbon] == begun
 
 
 # Chunks, also those that earlier versions stored

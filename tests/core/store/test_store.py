@@ -503,5 +503,6 @@ def test_what_is_not_there_is_said_and_a_run_names_its_batch_and_problem(store):
             table.open("nothing")
     batch = store.batches.create("MATH", {}, PROBLEMS, ARMS)
     *_, last = claim(store, batch, 100)
+    assert last.seed == 0
     assert store.batches.of_run(last.run) == (store.batches.open(batch), PROBLEMS[1])
     assert store.batches.of_run("nothing") is None

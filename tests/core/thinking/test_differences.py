@@ -70,15 +70,17 @@ def test_a_shared_beginning_stands_row_by_row(shared, one, other):
     [
         ([[ONE, TWO, END], [ONE, WAIT, TWO, END]], [(0, 0), (None, 1), (1, 2), (2, 3)], [SAME, None, SAME, SAME], 1),
         ([[ONE, THREE, END], [ONE, WAIT, WRONG]], [(0, 0), (None, 1), (1, 2), (2, None)], [SAME, None, ALIKE, None], 1),
+        ([[THREE, END], [WAIT, WRONG, END]], [(None, 0), (0, 1), (1, 2)], [None, ALIKE, SAME], 0),
         ([[ONE, THREE, END], [ONE, WAIT]], [(0, 0), (1, 1), (2, None)], [SAME, OTHER, None], 1),
         ([["Two  and\ntwo."], ["Two and two."]], [(0, 0)], [SAME], 1),
         ([[ONE, THREE], [ONE, ""]], [(0, 0), (1, 1)], [SAME, None], 2),
     ],
-    ids=["a step more", "steps that are alike", "nothing in common", "white space", "a live step"],
+    ids=["a step more", "steps that are alike", "alike at once", "nothing in common", "white space", "a live step"],
 )
 def test_what_is_the_same_or_alike_lines_up_and_the_rest_stands_by_its_number(columns, steps, likeness, parts_at):
     rows = align(columns)
     assert ([row.steps for row in rows], [row.likeness[0] for row in rows]) == (steps, likeness)
+    assert [row.steps[::-1] for row in align(columns[::-1])] == steps
     assert parting(rows) == parts_at
 
 
@@ -160,6 +162,8 @@ def test_only_a_takeover_of_the_large_model_changes_anything():
         pieces[-1].insert(text)
     expected = [None, None, Change(Effect.CORRECTED, "4", "6"), REPEATED]
     assert [change_of(pieces, index) for index in range(len(pieces))] == expected
+    pieces[1].takeover, pieces[2].takeover = takeover, None
+    assert [change_of(pieces, index) for index in (1, 2)] == [None, None], "the small one's, and none"
 
 
 # A second opinion

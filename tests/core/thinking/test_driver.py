@@ -303,17 +303,20 @@ def test_a_takeover_repeats_the_trial_that_was_made_there():
     assert done.all(events.Noticed)[0].text == "The model was started again."
 
 
-def test_a_trial_that_is_stopped_says_nothing():
+@pytest.mark.parametrize("request_", [Trial(4, LARGE), Score(), Judge("?", ("0", "1"))])
+def test_a_trial_or_question_that_is_stopped_says_nothing(request_):
     control = Control()
 
-    def stop(_body: str) -> None:
+    def stop(*_: Any, **__: Any) -> Any:
         control.stop()
         large.sessions[0].cancel()
+        return [1.0, 0.0]
 
     large = ScriptedEngine("So it is.", name="large", before_token=stop)
-    done = run(making(Step(), Trial(4, LARGE)), ["One.\n\n"], large, interruptions=[control])
+    large.judged = stop  # type: ignore[method-assign]
+    done = run(making(Step(), request_), ["One.\n\n"], large, interruptions=[control])
     assert (done.trace.text, done.trace.finish) == ("One.\n\n", events.Finish.STOPPED)
-    assert done.all(events.Tried) == []
+    assert done.all(events.Tried) + done.all(events.Scored) + done.all(events.Judged) == []
 
 
 # A text that is taken up

@@ -55,6 +55,7 @@ from baton_reasoning.core.thinking.trace_json import (
     trace_from_lines,
     trace_to_json,
 )
+from baton_reasoning.core.thinking.values import takeover_spans
 from tests.core.thinking.running import LARGE, SMALL, keywords, run
 from tests.fakes.scripted import QUESTION, ChargingEngine, ChargingSession, ScriptedEngine
 
@@ -90,6 +91,7 @@ def test_pieces_and_steps_tell_who_wrote_what_and_why(reflective):
     took = trace.pieces[1]
     assert (took.reason, took.cue and took.cue.word) == (REFLECTION.id, "Wait")
     assert (took.replaced, took.replaced_tokens, took.counters) == ("Wait,", 2, {})
+    assert list(takeover_spans(trace)) == [(took.position, took.end_position, took, 6)]
     assert [piece.handoff is not None for piece in trace.pieces] == [True, True, True, False, False]
     assert trace.thinking_text.endswith("So four.\n\nDone.")
     assert trace.answer.strip() == "It is 4."
@@ -214,6 +216,10 @@ def test_a_discard_cuts_tokens_and_gives_the_number_of_its_step_to_the_next():
     assert len(trace.steps) == 2
     blank = Trace.of([token(SMALL, "One.\n\n", ends_step=True), token(SMALL, "\n"), token(SMALL, "Two.")])
     assert [step.text for step in blank.steps] == ["One.\n\n\n", "Two."], "white space belongs to the step before"
+    capped = [token(SMALL, "One"), token(SMALL, " two"), events.StepEnded(0.0, 7), TextDiscarded(0.0, 3, " two", 1)]
+    anew = [token(SMALL, " six"), token(SMALL, " no"), TextDiscarded(0.0, 7, " no", 1), token(SMALL, " so")]
+    assert len(Trace.of([*capped, *anew]).steps) == 1, "the cap is gone with the text before it"
+    assert len(Trace.of([*capped[:3], *anew[1:]]).steps) == 2
 
 
 def test_a_second_start_goes_on_in_time_and_text_but_not_with_the_takeover_that_was_interrupted(reflective):

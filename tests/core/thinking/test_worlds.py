@@ -268,6 +268,11 @@ def test_paper_is_the_schedule_of_the_paper(world):
     assert_same(world, policy_of(lengths, Keywords, "paper"), lengths)
 
 
+def test_the_presets_have_the_published_lengths():
+    assert policy_of(Settings(), Keywords) == Keywords.presets["reference"]
+    assert policy_of(Settings(opening=100), EveryStep) == EveryStep.presets["reference"]
+
+
 def test_the_worlds_exercise_every_rule():
     found = {decision.reason for world in WORLDS for decision in Schedule(world, LENGTHS).run().decisions}
     assert found == {"reflection", "affirmation", "verification", "excessive reflection"}
