@@ -1,7 +1,7 @@
 """P6: the window. Start to first paint; longest stall of the main thread while 300 tok/s stream into a long answer with
-formulas, into three side by side, into three conversations, or into one line of 5,000 characters, and while 5,000
-results of a batch are sorted and filtered; growth of the memory over 50 long answers; opening an answer of 3,000
-steps. Scripted models. The sizes are the largest that people meet."""
+formulas, into three conversations, or into one line of 5,000 characters, and while 5,000 results of a batch are sorted
+and filtered; growth of the memory over 50 long answers; opening an answer of 3,000 steps. Scripted models. The sizes
+are the largest that people meet."""
 
 from __future__ import annotations
 
@@ -23,8 +23,6 @@ from PySide6.QtWidgets import QApplication, QTableView
 
 from baton_reasoning.app.__main__ import SWITCH_INTERVAL
 from baton_reasoning.app.batch.result_table import ResultTable, RowFilter
-from baton_reasoning.app.compare.controller import ComparisonController
-from baton_reasoning.app.session.conversation import ShownComparison
 from baton_reasoning.app.session.loaded_models import Loading
 from baton_reasoning.app.toolkit.garbage_collection import MainThreadCollector
 from baton_reasoning.app.window.main_window import MainWindow
@@ -104,7 +102,6 @@ def rows(_: int) -> Iterator[Row]:
         folder = Path(name)
         what = f"longest stall while {RATE} tok/s stream into"
         yield stall_row(f"{what} a long answer", streaming(Paths.under(folder / "one"), story()))
-        yield stall_row(f"{what} three columns", streaming(Paths.under(folder / "three"), story(), arms=3))
         several = streaming(Paths.under(folder / "several"), story(), conversations=3)
         yield stall_row(f"{what} three conversations, of which one is in view", several)
         line = streaming(Paths.under(folder / "line"), unbroken_line())
@@ -164,20 +161,12 @@ def unbroken_line() -> list[str]:
     return ["x" * (end - start) for start, end in pairwise(ends)]
 
 
-def streaming(paths: Paths, text: Text, arms: int = 1, conversations: int = 1) -> list[float]:
-    """Seconds between two beats of the event loop while an answer is written, the first of several columns, or one in
-    each of several conversations."""
+def streaming(paths: Paths, text: Text, conversations: int = 1) -> list[float]:
+    """Seconds between two beats of the event loop while an answer is written in each conversation."""
     window = opened(paths, text)
-    if arms == 1:
-        for number in range(conversations):
-            window.session.new()
-            window.session.ask(f"A long problem, {number}")
-    else:
-        settings = [window.session.settings.model_copy(update={"seed": seed}) for seed in range(arms)]
-        comparing = window.chat.comparison
-        assert isinstance(comparing, ComparisonController)
-        columns = window.session.compare("A long problem", settings, None, shows=True)
-        comparing.open(ShownComparison(tuple(columns)))
+    for number in range(conversations):
+        window.session.new()
+        window.session.ask(f"A long problem, {number}")
     until(lambda: bool(window.session.current and window.session.current.trace.tokens > RATE))
     end = time.perf_counter() + SECONDS
     with beats() as gaps:
