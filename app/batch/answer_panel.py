@@ -27,8 +27,7 @@ from baton_reasoning.app.toolkit.controls import (
     plain_tip,
     scrolling,
 )
-from baton_reasoning.app.toolkit.flow import flowing
-from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.app.toolkit.layout import STRETCH, flowing, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme
 from baton_reasoning.core.batch.reporting.failures import Divergence, Failure, FailureKind, kind_of
 from baton_reasoning.core.batch.reporting.figures import conditions_text

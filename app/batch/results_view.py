@@ -11,9 +11,8 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QPushButton, QSplitter, QWidge
 
 from baton_reasoning.app.batch.answer_panel import NEXT, PREVIOUS, AnswerPanel
 from baton_reasoning.app.batch.charts import ChartCard
-from baton_reasoning.app.batch.execution import BatchActivity
+from baton_reasoning.app.batch.execution import BatchActivity, OpenedBatch
 from baton_reasoning.app.batch.folded_parts import Fold, FoldedParts
-from baton_reasoning.app.batch.opened_batch import OpenedBatch
 from baton_reasoning.app.batch.result_grid import ResultGrid
 from baton_reasoning.app.batch.result_table import ResultColumn, ResultTable, RowFilter
 from baton_reasoning.app.batch.reviews import BatchReviews
@@ -30,8 +29,7 @@ from baton_reasoning.app.toolkit.controls import (
     scrolling,
     show_opened,
 )
-from baton_reasoning.app.toolkit.flow import flowing
-from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.app.toolkit.layout import STRETCH, flowing, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
 from baton_reasoning.core.batch.reporting import charts, tables
 from baton_reasoning.core.batch.reporting.exports import EXPORTS

@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QFileDialog, QFrame, QWidget
 
-from baton_reasoning.app.batch.opened_batch import OpenedBatch
+from baton_reasoning.app.batch.execution import OpenedBatch
 from baton_reasoning.app.batch.session import BatchSession
 from baton_reasoning.app.toolkit.controls import (
     ElidedButton,

@@ -21,10 +21,9 @@ from PySide6.QtGui import (
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QToolTip, QWidget
 
-from baton_reasoning.app.toolkit.accessible import set_accessible_role
-from baton_reasoning.app.toolkit.controls import plain_tip
+from baton_reasoning.app.toolkit.controls import plain_tip, set_accessible_role
 from baton_reasoning.app.toolkit.theme import current_theme
-from baton_reasoning.app.toolkit.theme.fonts import bundled_family
+from baton_reasoning.app.toolkit.theme.bundled import bundled_family
 from baton_reasoning.core.charts import FONTS, coloured
 
 Draw = Callable[[int], str]

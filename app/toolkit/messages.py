@@ -7,15 +7,13 @@ from enum import Enum, auto
 from functools import partial
 from typing import NamedTuple
 
-from PySide6.QtCore import QSize, QSizeF, Qt
+from PySide6.QtCore import QSize, QSizeF, Qt, QTimer
 from PySide6.QtGui import QTextOption
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QSizePolicy, QTextBrowser, QWidget
 
-from baton_reasoning.app.toolkit.accessible import announce
-from baton_reasoning.app.toolkit.controls import Hairline, IconButton, button
+from baton_reasoning.app.toolkit.controls import Hairline, IconButton, announce, button
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, icon, set_role
-from baton_reasoning.app.toolkit.timer import single_shot_timer
 
 MessageAction = tuple[str, Callable[[], object]]
 """The text of its button, and what it does."""
@@ -82,7 +80,8 @@ class MessageBar(QWidget):
         self.setLayout(vbox(Hairline(), row, margins=0, spacing=0))
         set_role(self, Role.BAR)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.timer = single_shot_timer(self, READING_MS, self._expire)
+        self.timer = QTimer(self, singleShot=True, interval=READING_MS)
+        self.timer.timeout.connect(self._expire)
         current_theme().changed.connect(self._draw)
         self._draw()
         self.hide()

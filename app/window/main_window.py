@@ -22,14 +22,11 @@ from baton_reasoning.app.session.loaded_models import LoadedModels, Loader
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.session.repository import ConversationRepository
 from baton_reasoning.app.toolkit.background import BackgroundTask, BackgroundTasks
-from baton_reasoning.app.toolkit.controls import Hairline
-from baton_reasoning.app.toolkit.file_drops import FileDrops
+from baton_reasoning.app.toolkit.controls import FileDrops, Hairline
 from baton_reasoning.app.toolkit.layout import holder, vbox
 from baton_reasoning.app.toolkit.messages import Cause, MessageBar
 from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.app.window.commands import Command, ShortcutList, install
-from baton_reasoning.app.window.dropped_files import DroppedFiles
-from baton_reasoning.app.window.focus import is_tab_stop, order_last
 from baton_reasoning.app.window.page_actions import PageActions
 from baton_reasoning.app.window.speed_measurement import SpeedMeasurement
 from baton_reasoning.app.window.topbar import TopBar
@@ -71,7 +68,6 @@ class MainWindow(QMainWindow):
         self.inspector.hide()
         self._pages = QStackedWidget()
         self.drops = FileDrops(self)
-        self.dropped = DroppedFiles(self.drops, self.page_actions, self._open_problems)
         self._shown_page = "chat"
         self._batch: BatchPage | None = None
         self._batch_runs = False
@@ -273,6 +269,8 @@ class MainWindow(QMainWindow):
         self.session.reviews.noticed.connect(self.page_actions.say)
         self.saving_changed.connect(self.page_actions.show_saving)
         self.page_actions.imported.connect(self._imported)
+        self.page_actions.problems_dropped.connect(self._open_problems)
+        self.drops.dropped.connect(self.page_actions.take_dropped)
         self.session.path_changed.connect(self._remember_conversation)
         self.session.path_changed.connect(lambda: order_last(self.chat.foot))  # after the answers, which are made later
         self.session.activity_changed.connect(self._remember_conversation)  # arms side by side change no path
@@ -334,6 +332,23 @@ class MainWindow(QMainWindow):
 def first_size(available: QSize) -> QSize:
     """Return the size of a window that was never resized, title bar excluded, on a screen with `available` pixels."""
     return FIRST_SIZE.boundedTo(available - FRAME)
+
+
+def order_last(part: QWidget) -> None:
+    """Let Tab come to the widgets in this part of the window after all others, but not to those of its dialogs."""
+    window = part.window()
+    last = window.previousInFocusChain()
+    while last and part.isAncestorOf(last):
+        last = last.previousInFocusChain()
+    for widget in reversed(part.findChildren(QWidget)):
+        if last and widget.window() is window and widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
+            QWidget.setTabOrder(last, widget)
+
+
+def is_tab_stop(widget: QWidget) -> bool:
+    """Return whether Tab may focus a widget. One that passes the focus on is left to that which takes it."""
+    takes_tab = bool(widget.focusPolicy() & Qt.FocusPolicy.TabFocus)
+    return takes_tab and widget.isVisible() and widget.isEnabled() and not widget.focusProxy()
 
 
 def commands_of(window: MainWindow) -> list[Command]:

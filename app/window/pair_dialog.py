@@ -6,16 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import Qt, QUrl, Signal
+from PySide6.QtCore import Qt, QTimer, QUrl, Signal
 from PySide6.QtGui import QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QCompleter, QDialog, QFileDialog, QGridLayout, QPushButton, QWidget
 
 from baton_reasoning.app.toolkit.background import LatestTask
-from baton_reasoning.app.toolkit.controls import IconButton, button, label, line_edit, plain_tip
-from baton_reasoning.app.toolkit.file_drops import FileDrops
+from baton_reasoning.app.toolkit.controls import FileDrops, IconButton, button, label, line_edit, plain_tip
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, Role, set_role
-from baton_reasoning.app.toolkit.timer import single_shot_timer
 from baton_reasoning.app.window.model_button import source_name
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.known_servers import KnownServers
@@ -69,8 +67,9 @@ class PairDialog(QDialog):
         self.offered = QStandardItemModel(self)
         self.download = button("Download on the Models page", self._want_downloads)
         self._search = LatestTask(self, "look for models")
-        self._pause = single_shot_timer(self, PAUSE_MS, self._validate)
+        self._pause = QTimer(self, singleShot=True, interval=PAUSE_MS)
         """Runs while a field is typed into: half a path is not reported as wrong."""
+        self._pause.timeout.connect(self._validate)
         self.messages = {author: label("", Role.MUTED, wrap=True) for author in self.edits}
         self.server_buttons: dict[Author, QPushButton] = {}
         self.warning = label("", Role.DANGER, wrap=True)

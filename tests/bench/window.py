@@ -26,7 +26,7 @@ from baton_reasoning.app.batch.result_table import ResultTable, RowFilter
 from baton_reasoning.app.compare.controller import ComparisonController
 from baton_reasoning.app.session.conversation import ShownComparison
 from baton_reasoning.app.session.loaded_models import Loading
-from baton_reasoning.app.toolkit.garbage_collection import MainThreadCollector
+from baton_reasoning.app.toolkit.background import MainThreadCollector
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.engines.body import Author

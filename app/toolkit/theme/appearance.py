@@ -3,9 +3,8 @@
 from PySide6.QtCore import QDir, QEvent, QObject, Qt, Signal, Slot
 from PySide6.QtWidgets import QApplication, QStyleFactory
 
+from baton_reasoning.app.toolkit.theme.bundled import ICON_FOLDER, reading_font
 from baton_reasoning.app.toolkit.theme.colours import DARK, LIGHT, Colours
-from baton_reasoning.app.toolkit.theme.fonts import reading_font
-from baton_reasoning.app.toolkit.theme.icons import ICON_FOLDER
 from baton_reasoning.app.toolkit.theme.stylesheet import palette, stylesheet
 from baton_reasoning.core.settings import ColourScheme
 

@@ -6,18 +6,16 @@ The palette colours what Fusion draws by itself; the sheet does the rest. A widg
 
 from dataclasses import asdict
 from enum import Enum
-from pathlib import Path
 from string import Template
 
 from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QWidget
 
-from baton_reasoning import resources
+from baton_reasoning.app.toolkit.theme.bundled import BODY, RESOURCES, RESULT, TITLE
 from baton_reasoning.app.toolkit.theme.colours import Colours, blend
-from baton_reasoning.app.toolkit.theme.fonts import BODY, RESULT, TITLE
 from baton_reasoning.core.engines.body import Author
 
-SHEET = Path(resources.__file__).parent / "window.qss"
+SHEET = RESOURCES / "window.qss"
 
 
 class Role(Enum):

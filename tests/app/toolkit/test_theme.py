@@ -22,8 +22,7 @@ from baton_reasoning.app.toolkit.theme import (
     set_role,
     tint_of,
 )
-from baton_reasoning.app.toolkit.theme.fonts import FONT_FOLDER
-from baton_reasoning.app.toolkit.theme.icons import ICON_FOLDER
+from baton_reasoning.app.toolkit.theme.bundled import FONT_FOLDER, ICON_FOLDER
 from baton_reasoning.core.settings import ColourScheme
 from baton_reasoning.core.thinking.events import Author
 from baton_reasoning.core.words.authors import SIGN
