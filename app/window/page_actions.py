@@ -218,7 +218,7 @@ class PageActions(QObject):
 
     def show_settings(self, section: str = "") -> None:
         """`section`: name of the section to show, "policy" say; by default the first."""
-        from baton_reasoning.app.settings.dialog import SettingsDialog
+        from baton_reasoning.app.window.settings_dialog import SettingsDialog
 
         dialog = SettingsDialog(self._preferences, self._window, section)
         dialog.finished.connect(dialog.deleteLater)

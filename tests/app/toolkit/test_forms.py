@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from PySide6.QtWidgets import QDoubleSpinBox, QSpinBox
 
 from baton_reasoning.app.toolkit.controls import IconButton
-from baton_reasoning.app.toolkit.forms.form import SettingsForm, entries, value_at, with_value
+from baton_reasoning.app.toolkit.forms import SettingsForm, entries, value_at, with_value
 from baton_reasoning.core.engines.remote.connection import ServerAccess
 from baton_reasoning.core.models.options import LoadOptions, ModelOverrides, TagSource
 from baton_reasoning.core.run import RunSettings

@@ -6,7 +6,7 @@ import pytest
 from PySide6.QtWidgets import QLabel, QScrollArea, QWidget
 
 from baton_reasoning.app.session.preferences import Preferences
-from baton_reasoning.app.settings.dialog import SettingsDialog
+from baton_reasoning.app.window.settings_dialog import SettingsDialog
 from baton_reasoning.core.settings import ModelChoice, SettingsFile
 from baton_reasoning.core.thinking.registry import POLICIES
 

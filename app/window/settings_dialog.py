@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QCheckBox, QDialog, QWidget
 
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.controls import button, label, line_edit, scrolling
-from baton_reasoning.app.toolkit.forms.form import Path, SettingsForm
+from baton_reasoning.app.toolkit.forms import FieldPath, SettingsForm
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
@@ -16,9 +16,9 @@ from baton_reasoning.core.run import effective_settings
 from baton_reasoning.core.settings import Settings
 from baton_reasoning.core.thinking.registry import POLICIES, difference, parameter_text
 
-POLICY: Path = ("run", "policy")
-CHOICE_OF_POLICY: Path = (*POLICY, "policy")
-USUAL: frozenset[Path] = frozenset(
+POLICY: FieldPath = ("run", "policy")
+CHOICE_OF_POLICY: FieldPath = (*POLICY, "policy")
+USUAL: frozenset[FieldPath] = frozenset(
     {
         ("appearance", "look"),
         ("appearance", "text_size"),
@@ -39,7 +39,7 @@ class SettingsDialog(QDialog):
         self.setWindowTitle("Settings")
         self._preferences = preferences
         self._section = section
-        self._kept: set[Path] = set()
+        self._kept: set[FieldPath] = set()
         """Fields that were at another value than their default while this dialog was open: they do not vanish."""
         self.form = SettingsForm(preferences.value, Settings())
         self.form.setContentsMargins(4, 4, 12, 12)
@@ -101,7 +101,7 @@ class SettingsDialog(QDialog):
         self.form.show_only(lambda path: self.expert.isChecked() or self._is_usual(path), mark="Expert")
         self._nothing.setVisible(not self.form.search(self.search.text()))
 
-    def _is_usual(self, path: Path) -> bool:
+    def _is_usual(self, path: FieldPath) -> bool:
         main = POLICIES.of(self._preferences.value.run.policy).main_parameters
         return path in USUAL or path in self._kept or (path[:2] == POLICY and path[2] in main)
 
