@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,12 +29,12 @@ from baton_reasoning.app.toolkit.messages import Cause, MessageBar
 from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.app.window.commands import Command, ShortcutList, install
 from baton_reasoning.app.window.page_actions import PageActions
-from baton_reasoning.app.window.speed_measurement import SpeedMeasurement
 from baton_reasoning.app.window.topbar import TopBar
 from baton_reasoning.core.errors import BatonError, NotApplicable, StoreError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ColourScheme, SettingsFile
+from baton_reasoning.core.thinking.interruptions import Control
 
 if TYPE_CHECKING:
     from baton_reasoning.app.batch.page import BatchPage
@@ -57,7 +58,6 @@ class MainWindow(QMainWindow):
         self.models = LoadedModels(loader, ModelCosts(paths.model_costs), self)
         self._monitor = ServerMonitor(self.models, self)
         self.session = ChatSession(self.models, self.preferences, self)
-        self._speeds = SpeedMeasurement(self.models, self)
         self._appearance: tuple[ColourScheme, float] | None = None
         self._apply_appearance(with_sheet=False)
         self.topbar = TopBar(self.models, self.preferences)
@@ -262,7 +262,7 @@ class MainWindow(QMainWindow):
         self.topbar.pair.choose_wanted.connect(self.page_actions.choose_models)
         self.topbar.pair.pair_chosen.connect(self.page_actions.use_models)
         self.topbar.policy.parameters_wanted.connect(lambda: self.page_actions.show_settings("policy"))
-        self._speeds.measured.connect(self.topbar.pair.refresh)
+        measure_when_loaded(self.models, self.topbar.pair.refresh)
         self.session.runs.ended.connect(self.topbar.pair.refresh)  # a model may have died
         self.session.failed.connect(self.page_actions.show_writing_error)
         self.session.activity_changed.connect(self.page_actions.end_busy)
@@ -332,6 +332,27 @@ class MainWindow(QMainWindow):
 def first_size(available: QSize) -> QSize:
     """Return the size of a window that was never resized, title bar excluded, on a screen with `available` pixels."""
     return FIRST_SIZE.boundedTo(available - FRAME)
+
+
+def measure_when_loaded(models: LoadedModels, measured: Callable[[], object]) -> None:
+    """Measure in a thread what a pair costs when it has been loaded, so that speeds can be predicted.
+
+    An answer that begins goes first. What was not measured then is measured when the pair is loaded the next time:
+    after an answer it would push the conversation out of the models' caches.
+    """
+    control = Control()
+
+    def begin() -> None:
+        nonlocal control
+        if not models.is_writing and models.costs.unmeasured(models.pair):
+            control = Control()
+            measure = partial(models.costs.measure, models.pair, control.attach)
+            task = BackgroundTask(models, "measure models", measure, cancel=control.stop)
+            task.success(lambda _: measured()).start()
+
+    models.ready.connect(begin)
+    for needed in (models.writing_began, models.changed):  # for an answer, or to be closed
+        needed.connect(lambda: control.stop())
 
 
 def order_last(part: QWidget) -> None:
