@@ -10,7 +10,6 @@ from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import QFileDialog, QMenu, QPushButton, QSplitter, QWidget
 
 from baton_reasoning.app.batch.answer_panel import NEXT, PREVIOUS, AnswerPanel
-from baton_reasoning.app.batch.charts import ChartCard
 from baton_reasoning.app.batch.execution import BatchActivity, OpenedBatch
 from baton_reasoning.app.batch.folded_parts import Fold, FoldedParts
 from baton_reasoning.app.batch.result_grid import ResultGrid
@@ -20,6 +19,7 @@ from baton_reasoning.app.batch.session import BatchSession
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.preferences import documents_folder
 from baton_reasoning.app.toolkit.background import LatestTask
+from baton_reasoning.app.toolkit.chart_picture import ChartPicture
 from baton_reasoning.app.toolkit.controls import (
     ElidedLabel,
     SwitchButton,
@@ -53,7 +53,6 @@ LOWEST, CHART = 300, 420
 """Pixels of the table's height and of the chart's width beside it, at least."""
 LONGEST_TITLE = 24
 """Characters of a policy on a button."""
-OPINIONS_KEY, VALUES_KEY = "F7", "F9"
 _STOP = ("Stop", "Finishes the answers under way, and begins no other")
 _STOP_NOW = ("Stop now", "Ends the answers under way at once; they are written anew next time")
 _STOP_REVIEWS = ("Stop", "What is finished is kept; the next time goes on from there")
@@ -97,8 +96,10 @@ class ResultsView(QWidget):
         self.bar, self.status = progress_bar("Progress of the batch"), label("", Role.MUTED)
         self.sentence = label("", Role.TITLE, wrap=True, selectable=True)
         self.sentence.setAccessibleName("What the batch shows")
-        self.share = ChartCard("Accuracy against large share", actions)
-        self._chart = holder(vbox(self.share, STRETCH, margins=(0, 0, 12, 0)))
+        self.share = ChartPicture("Accuracy against large share")
+        heading = ElidedLabel(self.share.accessibleName(), Role.HEADING)
+        card = holder(vbox(heading, self.share, margins=(12, 6, 12, 10), spacing=4), Role.CARD)
+        self._chart = holder(vbox(card, STRETCH, margins=(0, 0, 12, 0)))
         self.folded = FoldedParts()
         self.filters = {each: SwitchButton(each.value) for each in RowFilter}
         self._split = QSplitter()
@@ -172,7 +173,7 @@ class ResultsView(QWidget):
     def _show_report(self, report: Report) -> None:
         self._report = report
         self.sentence.setText(tables.sentence(report))
-        self.share.show_chart(partial(charts.share_chart, report, height=260), charts.shares_in_words(report))
+        self.share.show_drawing(partial(charts.share_chart, report, height=260), charts.shares_in_words(report))
         self._chart.setVisible(self._has_chart and self.answer.isHidden())
         self.folded.show_report(report)
         self.folded.show()
@@ -301,14 +302,8 @@ class ResultsView(QWidget):
         menu.addSeparator()
         self.opinions = menu.addAction("Second opinions on all wrong answers")
         self.values = menu.addAction(f"Worth of takeovers in {USUAL_SAMPLE} answers")
-        for action, key, act in (
-            (self.opinions, OPINIONS_KEY, self.reviews.ask_opinions),
-            (self.values, VALUES_KEY, self.reviews.estimate_values),
-        ):
-            action.setShortcut(QKeySequence(key))
-            action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            action.triggered.connect(partial(act, None))
-            self.addAction(action)
+        self.opinions.triggered.connect(lambda: self.reviews.ask_opinions())
+        self.values.triggered.connect(lambda: self.reviews.estimate_values())
         menu.addSeparator()
         self.regrade = menu.addMenu("Grade again by")
         for how, words in GRADINGS.items():

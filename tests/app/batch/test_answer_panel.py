@@ -166,7 +166,7 @@ def test_one_answer_or_all_wrong_ones_are_reviewed_valued_and_graded_again(page,
     assert view.stop.isHidden()
     assert [bool(trace.opinion) for trace in all_traces(page)] == [False, True, False, False, False, False]
     with qtbot.waitSignal(view.reviews.ended):
-        qtbot.keyClick(view.table, Qt.Key.Key_F7)
+        view.opinions.trigger()
     assert [bool(trace.opinion) for trace in all_traces(page)] == [False, True] * 3
     assert not any(trace.values for trace in all_traces(page))
     with qtbot.waitSignal(view.reviews.ended):
@@ -202,9 +202,8 @@ def test_takeovers_are_valued_once_and_their_worth_is_shown(page, qtbot, problem
     view = page.view
     view.folded.heads[Fold.WORTH].click()
     qtbot.waitUntil(lambda: bool(view.folded.takeovers.shown))
-    view.table.setFocus()
     with qtbot.waitSignal(view.reviews.ended):
-        qtbot.keyClick(view.table, Qt.Key.Key_F9)
+        view.values.trigger()
     qtbot.waitUntil(lambda: "worth" in view.folded.takeovers.shown[0].headings)
     small = page.session.models.pair.small
     assert isinstance(small, ScriptedEngine)
