@@ -220,9 +220,7 @@ class SettingsForm(QWidget):
         self._frame = QVBoxLayout(self)
         self._frame.setContentsMargins(0, 0, 0, 0)
         self._fields = QWidget()
-        self.notes: dict[FieldPath, str] = {}
-        """What is to be said of a field besides its description."""
-        self._words = self._mark = ""
+        self._words = ""
         self._is_wanted: Callable[[FieldPath], bool] = lambda _: True
         current_theme().changed.connect(self._fit)
         self._build()
@@ -241,9 +239,9 @@ class SettingsForm(QWidget):
                 row.editor.widget.blockSignals(False)
         self.search(self._words)
 
-    def show_only(self, wanted: Callable[[FieldPath], bool], mark: str = "") -> None:
-        """Show only the rows of these fields, except in a search: there the others are described with `mark` first."""
-        self._is_wanted, self._mark = wanted, mark
+    def show_only(self, wanted: Callable[[FieldPath], bool]) -> None:
+        """Show only the rows of these fields, except in a search."""
+        self._is_wanted = wanted
         self.search(self._words)
 
     def search(self, words: str) -> int:
@@ -253,11 +251,9 @@ class SettingsForm(QWidget):
         shown: set[FieldPath] = set()
         found = 0
         for row in self._rows:
-            path, is_wanted = row.entry.path, self._is_wanted(row.entry.path)
-            fits = all(word in row.searched for word in sought) if sought else is_wanted
+            path = row.entry.path
+            fits = all(word in row.searched for word in sought) if sought else self._is_wanted(path)
             found += fits
-            about = " · ".join(filter(None, ("" if is_wanted else self._mark, row.entry.field.description)))
-            row.about.setText("\n".join(filter(None, (about, self.notes.get(path)))))
             row.about.setVisible(fits and bool(row.about.text()))
             row.name.setVisible(fits)
             row.field.setVisible(fits)
@@ -278,9 +274,6 @@ class SettingsForm(QWidget):
 
     def editor(self, *path: str) -> QWidget:
         return next(row.editor.widget for row in self._rows if row.entry.path == path)
-
-    def head(self, *path: str) -> QWidget | None:
-        return next((head for head, at in self._heads if at == path), None)
 
     def _build(self) -> None:
         """Make the rows for the value: again when another policy is chosen, whose fields are others."""
@@ -319,7 +312,7 @@ class SettingsForm(QWidget):
         editor = editor_of(entry.path[-1], entry.field, lambda: self._take(entry.path))
         editor.widget.setAccessibleName(title)
         editor.widget.setAccessibleDescription(": ".join(filter(None, (section, about))))
-        name, description = label(title), label("", Role.MUTED, wrap=True)
+        name, description = label(title), label(about, Role.MUTED, wrap=True)
         name.setBuddy(editor.widget)
         description.setContentsMargins(0, 0, 0, 10)
         reset = IconButton("again", f"Reset “{title}”", lambda: self._reset(entry.path))

@@ -217,7 +217,7 @@ class PageActions(QObject):
     # Settings and files
 
     def show_settings(self, section: str = "") -> None:
-        """`section`: name of the section to show, "policy" say; by default the first."""
+        """`section`: words that settings are searched for, "policy" say; by default the usual ones are shown."""
         from baton_reasoning.app.window.settings_dialog import SettingsDialog
 
         dialog = SettingsDialog(self._preferences, self._window, section)
