@@ -17,8 +17,8 @@ from baton_reasoning.app.toolkit.theme import Role, current_theme, icon, set_rol
 
 MessageAction = tuple[str, Callable[[], object]]
 """The text of its button, and what it does."""
-READING_MS, MS_PER_CHARACTER, ACTING_MS = 4_000, 60, 20_000
-"""How long a message that is no error stays: at least, for each character, and at least if it has actions."""
+READING_MS, ACTING_MS = 10_000, 20_000
+"""How long a message that is no error stays: without actions, and with some."""
 
 
 class Cause(Enum):
@@ -53,11 +53,6 @@ class ShownMessage(NamedTuple):
     def passes(self) -> bool:
         """Whether it goes by itself."""
         return not self.warns or self.cause is Cause.NOT_APPLICABLE
-
-    @property
-    def stays_ms(self) -> int:
-        """The milliseconds that it stays if it passes."""
-        return max(READING_MS + MS_PER_CHARACTER * len(self.text), ACTING_MS if self.actions else 0)
 
 
 NOTHING = ShownMessage("")
@@ -133,7 +128,7 @@ class MessageBar(QWidget):
         self._draw()
         self.timer.stop()
         if newest.passes:
-            self.timer.start(newest.stays_ms)
+            self.timer.start(ACTING_MS if newest.actions else READING_MS)
 
     def _carry_out(self, act: Callable[[], object]) -> None:
         self.close_newest()
