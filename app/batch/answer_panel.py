@@ -28,7 +28,7 @@ from baton_reasoning.app.toolkit.controls import (
     scrolling,
 )
 from baton_reasoning.app.toolkit.layout import STRETCH, flowing, hbox, holder, vbox
-from baton_reasoning.app.toolkit.theme import Role, current_theme
+from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.batch.reporting.failures import Divergence, Failure, FailureKind, kind_of
 from baton_reasoning.core.batch.reporting.figures import conditions_text
 from baton_reasoning.core.grading.verdict import Outcome
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from baton_reasoning.app.inspector.panel import Inspector
 
 NEXT, PREVIOUS = "F8", "Shift+F8"
-WITH_INSPECTOR = 680
-"""Pixels of the answer and the inspector beside it, at the usual text size."""
 OPINION_TIP = "The large model reads this answer, and shows where it first disagrees"
 VALUES_TIP = "The small model goes on from each step, and so shows how likely the right answer was there"
 
@@ -62,7 +60,6 @@ class AnswerPanel(QWidget):
         """The piece in which the large model first disagrees."""
         self._goal: Piece | None = None
         """Shown as soon as it is laid out."""
-        self._has_room = False
         self._reading = LatestTask(self, "open an answer", actions.show_error)
         self.heading, self.detail = ElidedLabel("", Role.HEADING), label("", wrap=True, selectable=True)
         self.problem = RichText()
@@ -111,23 +108,16 @@ class AnswerPanel(QWidget):
         self.inspect.setChecked(False)
         self.row = None
 
-    def show_room(self, has_room: bool) -> None:
-        """Take in whether table, answer and inspector fit beside each other: then a click on a step opens the last."""
-        self._has_room = has_room
-        self._fit()
-
     def choose(self, _: Exchange, piece: Piece) -> None:
-        """Show a step in the inspector, which opens if there is room."""
-        if self._has_room:
-            self.inspect.setChecked(True)
+        """Show a step in the inspector."""
+        self.inspect.setChecked(True)
         self._inspect(piece)
 
     def open_menu(self, _: AnswerPane, piece: Piece, where: QPoint) -> None:
         """Open the inspector at the step: nothing else can be done with an answer of a batch."""
         del where
-        self.inspect.setChecked(True)
         self.pane.choose(piece)
-        self._inspect(piece)
+        self.choose(self.pane.exchange, piece)
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -197,15 +187,9 @@ class AnswerPanel(QWidget):
 
     def _show_inspector(self, shown: bool) -> None:
         self.inspector.setVisible(shown)
-        self._fit()
         if shown:
             self.inspector.show_run(self.pane.exchange)
             self._inspect(self.pane.steps.selected)
-
-    def _fit(self) -> None:
-        """Let the table make room for an open inspector."""
-        widened = self._has_room and self.inspect.isChecked()
-        self.setMinimumWidth(round(WITH_INSPECTOR * current_theme().text_size) if widened else 0)
 
     def _reveal(self, place: QRectF) -> None:
         top = self.pane.mapTo(self._text, place.center().toPoint()).y()

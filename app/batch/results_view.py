@@ -47,8 +47,8 @@ from baton_reasoning.core.words.numbers import count, rough_duration
 
 NARROW = 1000
 """Pixels below which chart, table and answer stand below each other, at the usual text size."""
-ROOMY = 1200
-"""Pixels from which the inspector opens beside table and answer."""
+ROOMY, WITH_INSPECTOR = 1200, 680
+"""Pixels from which the table makes room for an open inspector, and those of the answer with it."""
 LOWEST, CHART = 300, 420
 """Pixels of the table's height and of the chart's width beside it, at least."""
 LONGEST_TITLE = 24
@@ -342,7 +342,8 @@ class ResultsView(QWidget):
         self._chart.setMinimumWidth(0 if narrow else round(CHART * size))
         self.table.setMinimumHeight(round(LOWEST * size))
         self.answer.setMinimumHeight(round(LOWEST * size) if narrow else 0)
-        self.answer.show_room(self.width() >= ROOMY * size)
+        is_widened = self.width() >= ROOMY * size and self.answer.inspect.isChecked()
+        self.answer.setMinimumWidth(round(WITH_INSPECTOR * size) if is_widened else 0)
 
     def _connect(self) -> None:
         session = self.session
@@ -357,6 +358,7 @@ class ResultsView(QWidget):
         self.table.selectionModel().currentChanged.connect(lambda index, _: self._follow(index))
         self.answer.stepped.connect(self.step)
         self.answer.closed.connect(self.close_answer)
+        self.answer.inspect.toggled.connect(self._fit)
         current_theme().changed.connect(self._fit)
         for key, by in ((NEXT, 1), (PREVIOUS, -1)):
             shortcut = QShortcut(QKeySequence(key), self)
