@@ -11,7 +11,7 @@ from enum import Enum, IntEnum
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
-from PySide6.QtGui import QColor, QFont
+from PySide6.QtGui import QColor
 
 from baton_reasoning.app.toolkit.controls import plain_tip
 from baton_reasoning.app.toolkit.ribbon import RibbonLayout
@@ -285,10 +285,6 @@ class ResultTable(QAbstractTableModel):
                 return self._text(row)
             case Qt.ItemDataRole.ForegroundRole:
                 return _ink(mark_of(row))
-            case Qt.ItemDataRole.FontRole if self._change(row):
-                font = QFont()
-                font.setWeight(QFont.Weight.DemiBold)
-                return font
             case Qt.ItemDataRole.ToolTipRole:
                 reason = row.error or (row.verdict.reason if row.verdict else "")
                 answer = f"{run_title(row)}: {row.answer}" if row.answer else run_title(row)
