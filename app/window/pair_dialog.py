@@ -165,7 +165,7 @@ class PairDialog(QDialog):
         edit.editingFinished.connect(self._validate)
         edit.textChanged.connect(self._validate)
         edit.setCompleter(self._completer(author))
-        FileDrops(edit).dropped.connect(partial(self._take_dropped, author))
+        FileDrops(edit).dropped.connect(lambda files: edit.setText(str(files[0])))
         message.setAlignment(Qt.AlignmentFlag.AlignTop)
         message.setMinimumHeight(MESSAGE_LINES * self.fontMetrics().lineSpacing())
         server = partial(self._set_up_server, author)
@@ -185,11 +185,6 @@ class PairDialog(QDialog):
         )
         if file:
             self.edits[author].setText(file)
-
-    def _take_dropped(self, author: Author, files: list[Path]) -> None:
-        """Fill in the file; of two, the second goes into the other field."""
-        for field, file in zip((author, OTHER[author]), files, strict=False):
-            self.edits[field].setText(str(file))
 
     def _validate(self) -> None:
         """Describe the files from their headers, before anything is loaded."""
@@ -297,14 +292,10 @@ def offered_models(chosen: Settings, servers: dict[str, str], here: Iterable[str
 
     `servers`: names by address; `here`: paths.
     """
-    in_use: dict[str, str] = {}
-    for author in (Author.SMALL, Author.LARGE):
-        if not isinstance(source := chosen.models.get(author), DemoModel):
-            in_use[str(source)] = in_use.get(str(source), "in use ") + SIGN[author]
-    recent = dict.fromkeys(model for pair in chosen.window.recent_pairs for model in pair)
-    found = dict.fromkeys(here, "on this machine")
-    places = dict.fromkeys(servers, "server") | found | dict.fromkeys(recent, "recent") | in_use
-    for text in dict.fromkeys((*in_use, *recent, *servers, *found)):
-        source, place = parse_source(text), places[text]
+    models = chosen.models
+    in_use = [str(source) for source in (models.small, models.large) if not isinstance(source, DemoModel)]
+    recent = [model for pair in chosen.window.recent_pairs for model in pair]
+    for text in dict.fromkeys((*in_use, *recent, *servers, *here)):
+        source = parse_source(text)
         folder = short_path(source.path.parent) if isinstance(source, LocalFile) else ""
-        yield text, " · ".join(filter(None, (servers.get(text, ""), source_name(source), folder, place)))
+        yield text, " · ".join(filter(None, (servers.get(text, ""), source_name(source), folder)))
