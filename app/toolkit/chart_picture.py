@@ -22,8 +22,7 @@ from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from baton_reasoning.app.toolkit.controls import plain_tip, set_accessible_role
-from baton_reasoning.app.toolkit.theme import current_theme
-from baton_reasoning.app.toolkit.theme.bundled import bundled_family
+from baton_reasoning.app.toolkit.theme import bundled_family, current_theme
 from baton_reasoning.core.charts import FONTS, coloured
 
 Draw = Callable[[int], str]
