@@ -17,7 +17,6 @@ from PySide6.QtGui import (
     QDropEvent,
     QFont,
     QFontMetrics,
-    QHelpEvent,
     QKeyEvent,
     QPainter,
     QPaintEvent,
@@ -42,7 +41,6 @@ from PySide6.QtWidgets import (
     QStyleOptionComboBox,
     QStylePainter,
     QToolButton,
-    QToolTip,
     QWidget,
 )
 
@@ -239,20 +237,13 @@ class ElidedLabel(_Elided, QLabel):
 
 
 class ElidedButton(_Elided, Button):
-    """A button that shortens its text if it does not fit; then the tool tip has all of it, unless it says more."""
+    """A button that shortens its text if it does not fit."""
 
     LEAST = 10
 
     def __init__(self, text: str = "") -> None:
         super().__init__(text)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-
-    def event(self, event: QEvent) -> bool:
-        if event.type() is QEvent.Type.ToolTip and not self.toolTip() and isinstance(event, QHelpEvent):
-            if self.width() < self.sizeHint().width():
-                QToolTip.showText(event.globalPos(), plain_tip(self.text()), self)
-            return True
-        return super().event(event)
 
 
 class ElidedCheckBox(_Elided, QCheckBox):
