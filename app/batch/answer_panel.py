@@ -70,8 +70,8 @@ class AnswerPanel(QWidget):
         self.inspect = SwitchButton("Inspector")
         self.inspect.setToolTip("Every token, the run, the opinion and the values")
         self.place = button("First disagreement", lambda: self._show_piece(self._first))
-        self.opinion = button("Second opinion", lambda: self._reviews.ask_opinions(self.row))
-        self.values = button("Values", lambda: self._reviews.estimate_values(self.row))
+        self.opinion = button("Second opinion", lambda: self._reviews.ask_opinions(self.row), tip=OPINION_TIP)
+        self.values = button("Values", lambda: self._reviews.estimate_values(self.row), tip=VALUES_TIP)
         self.reason = ElidedLabel("", Role.MUTED)
         """Why the large model cannot read the answer now."""
         self.pane.follow()  # which gives every part its place, before there is an answer
@@ -198,12 +198,8 @@ class AnswerPanel(QWidget):
     def _show_reviews(self) -> None:
         reviews = self._reviews
         is_done = self.row is not None and self.row.has_answer
-        for press, reason, tip in (
-            (self.opinion, reviews.no_opinions_reason, OPINION_TIP),
-            (self.values, reviews.unavailable_reason, VALUES_TIP),
-        ):
-            press.setEnabled(is_done and not reason)
-            press.setToolTip(reason or tip)
+        self.opinion.setEnabled(is_done and not reviews.no_opinions_reason)
+        self.values.setEnabled(is_done and not reviews.unavailable_reason)
         self.reason.setText(reviews.no_opinions_reason)
         self.reason.setVisible(bool(self.reason.text()))
 
