@@ -44,7 +44,8 @@ class Editor(NamedTuple):
 
 def editor_of(name: str, field: FieldInfo, changed: Callable[[], None]) -> Editor:
     """`changed` is called when a person has given another value."""
-    kind, extra = field.annotation, _extra(field)
+    kind = field.annotation
+    extra: dict[str, Any] = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     if name == "policy":
         return _choice({policy: kind.title for policy, kind in POLICIES.items()}, changed)
     if isinstance(kind, type) and issubclass(kind, Enum):
@@ -59,10 +60,6 @@ def editor_of(name: str, field: FieldInfo, changed: Callable[[], None]) -> Edito
     if kind == Path | None:
         return _text(changed, path_or_none)
     return _text(changed)
-
-
-def _extra(field: FieldInfo) -> dict[str, Any]:
-    return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
 
 
 def _choice(choices: dict[Any, str], changed: Callable[[], None]) -> Editor:
