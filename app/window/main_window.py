@@ -202,7 +202,7 @@ class MainWindow(QMainWindow):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         if not event.oldSize().isValid() or (event.oldSize().width() < NARROW) is not self.chat.is_narrow:
-            self.topbar.show_narrow(self.chat.is_narrow)
+            self.topbar.pair.show_narrow(self.chat.is_narrow)
             self.chat.make_room()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:

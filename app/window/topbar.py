@@ -6,11 +6,11 @@ from itertools import pairwise
 
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QAction, QActionGroup
-from PySide6.QtWidgets import QButtonGroup, QMenu, QWidget
+from PySide6.QtWidgets import QMenu, QWidget
 
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.session.preferences import Preferences
-from baton_reasoning.app.toolkit.controls import ElidedButton, IconButton, SwitchButton, label, plain_tip
+from baton_reasoning.app.toolkit.controls import ElidedButton, IconButton, SwitchButton, plain_tip
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.app.window.model_button import ModelButton
@@ -34,35 +34,24 @@ class TopBar(QWidget):
         super().__init__()
         set_role(self, Role.BAR)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self._name = label("Baton", Role.HEADING)
         self.pair = ModelButton(models, preferences)
-        self._pages = QButtonGroup(self)
+        self._tabs: dict[str, SwitchButton] = {}
         self._tab_row = hbox(margins=0, spacing=18)
         self.policy = PolicyButton(models, preferences)
         self.menu = QMenu(self)
         """What the header has no room for."""
         self.more = IconButton("more", "More: all commands, settings, shortcuts", self._show_menu)
-        self.setLayout(
-            hbox(
-                self._name,
-                self._tab_row,
-                STRETCH,
-                self.pair,
-                self.policy,
-                self.more,
-                margins=(16, 6, 12, 6),
-                spacing=16,
-            )
-        )
+        parts = (self._tab_row, STRETCH, self.pair, self.policy, self.more)
+        self.setLayout(hbox(*parts, margins=(16, 6, 12, 6), spacing=16))
 
     def add_page(self, name: str, title: str) -> None:
         """Add a page to the tabs."""
         page = SwitchButton(title)
-        page.setProperty("page", name)
+        page.setAutoExclusive(True)
         set_role(page, Role.TAB)
         page.clicked.connect(lambda: self.page_wanted.emit(name))
-        earlier = self._pages.buttons()
-        self._pages.addButton(page)
+        earlier = list(self._tabs.values())
+        self._tabs[name] = page
         self._tab_row.addWidget(page)
         order = (earlier[-1], page) if earlier else (page, self.pair, self.policy, self.more)
         for before, after in pairwise(order):
@@ -70,22 +59,16 @@ class TopBar(QWidget):
 
     def show_badge(self, name: str, sign: str, text: str) -> None:
         """Put a sign beside the title of a page, and its meaning into its tool tip and accessible name; "" takes it."""
-        for page in self._pages.buttons():
-            if page.property("page") == name:
-                title = page.text().split(" ")[0]
-                page.setText(f"{title} {sign}".strip())
-                page.setToolTip(text)
-                page.setAccessibleName(f"{title}, {text}" if text else title)
-                page.updateGeometry()
-
-    def show_narrow(self, narrow: bool) -> None:
-        """Leave out what a narrow window has no room for."""
-        self._name.setVisible(not narrow)
-        self.pair.show_narrow(narrow)
+        page = self._tabs[name]
+        title = page.text().split(" ")[0]
+        page.setText(f"{title} {sign}".strip())
+        page.setToolTip(text)
+        page.setAccessibleName(f"{title}, {text}" if text else title)
+        page.updateGeometry()
 
     def show_page(self, name: str) -> None:
-        for page in self._pages.buttons():
-            page.setChecked(page.property("page") == name)
+        for each, page in self._tabs.items():
+            page.setChecked(each == name)
 
     def _show_menu(self) -> None:
         below = self.more.mapToGlobal(QPoint(self.more.width(), self.more.height()))

@@ -68,7 +68,7 @@ def held():
 
 def badge(window):
     """What the switch to the batch page shows and says."""
-    (page,) = [each for each in window.topbar.findChildren(SwitchButton) if each.property("page") == "batch"]
+    (page,) = [each for each in window.topbar.findChildren(SwitchButton) if each.text().startswith("Batch")]
     return page.text(), page.accessibleName()
 
 
