@@ -77,7 +77,7 @@ def shown_window(qt_options: Sequence[str] = ()) -> tuple[QApplication, MainWind
     from PySide6.QtWidgets import QApplication
 
     from baton_reasoning.app.session.pair_loader import PairLoader
-    from baton_reasoning.app.toolkit.garbage_collection import MainThreadCollector
+    from baton_reasoning.app.toolkit.background import MainThreadCollector
     from baton_reasoning.app.window.main_window import MainWindow
     from baton_reasoning.core.paths import APPLICATION, Paths
 

@@ -27,7 +27,7 @@ from baton_reasoning.app.models.page import ModelsPage
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.session.pair_loader import PairLoader
-from baton_reasoning.app.toolkit.garbage_collection import MainThreadCollector
+from baton_reasoning.app.toolkit.background import MainThreadCollector
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.models_page import LazyModelsPage
 from baton_reasoning.core.batch.reading.problems import read_problems

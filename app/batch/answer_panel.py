@@ -27,9 +27,8 @@ from baton_reasoning.app.toolkit.controls import (
     plain_tip,
     scrolling,
 )
-from baton_reasoning.app.toolkit.flow import flowing
-from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
-from baton_reasoning.app.toolkit.theme import Role, current_theme
+from baton_reasoning.app.toolkit.layout import STRETCH, flowing, hbox, holder, vbox
+from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.batch.reporting.failures import Divergence, Failure, FailureKind, kind_of
 from baton_reasoning.core.batch.reporting.figures import conditions_text
 from baton_reasoning.core.grading.verdict import Outcome
@@ -42,8 +41,6 @@ if TYPE_CHECKING:
     from baton_reasoning.app.inspector.panel import Inspector
 
 NEXT, PREVIOUS = "F8", "Shift+F8"
-WITH_INSPECTOR = 680
-"""Pixels of the answer and the inspector beside it, at the usual text size."""
 OPINION_TIP = "The large model reads this answer, and shows where it first disagrees"
 VALUES_TIP = "The small model goes on from each step, and so shows how likely the right answer was there"
 
@@ -63,7 +60,6 @@ class AnswerPanel(QWidget):
         """The piece in which the large model first disagrees."""
         self._goal: Piece | None = None
         """Shown as soon as it is laid out."""
-        self._has_room = False
         self._reading = LatestTask(self, "open an answer", actions.show_error)
         self.heading, self.detail = ElidedLabel("", Role.HEADING), label("", wrap=True, selectable=True)
         self.problem = RichText()
@@ -74,8 +70,8 @@ class AnswerPanel(QWidget):
         self.inspect = SwitchButton("Inspector")
         self.inspect.setToolTip("Every token, the run, the opinion and the values")
         self.place = button("First disagreement", lambda: self._show_piece(self._first))
-        self.opinion = button("Second opinion", lambda: self._reviews.ask_opinions(self.row))
-        self.values = button("Values", lambda: self._reviews.estimate_values(self.row))
+        self.opinion = button("Second opinion", lambda: self._reviews.ask_opinions(self.row), tip=OPINION_TIP)
+        self.values = button("Values", lambda: self._reviews.estimate_values(self.row), tip=VALUES_TIP)
         self.reason = ElidedLabel("", Role.MUTED)
         """Why the large model cannot read the answer now."""
         self.pane.follow()  # which gives every part its place, before there is an answer
@@ -112,23 +108,16 @@ class AnswerPanel(QWidget):
         self.inspect.setChecked(False)
         self.row = None
 
-    def show_room(self, has_room: bool) -> None:
-        """Take in whether table, answer and inspector fit beside each other: then a click on a step opens the last."""
-        self._has_room = has_room
-        self._fit()
-
     def choose(self, _: Exchange, piece: Piece) -> None:
-        """Show a step in the inspector, which opens if there is room."""
-        if self._has_room:
-            self.inspect.setChecked(True)
+        """Show a step in the inspector."""
+        self.inspect.setChecked(True)
         self._inspect(piece)
 
     def open_menu(self, _: AnswerPane, piece: Piece, where: QPoint) -> None:
         """Open the inspector at the step: nothing else can be done with an answer of a batch."""
         del where
-        self.inspect.setChecked(True)
         self.pane.choose(piece)
-        self._inspect(piece)
+        self.choose(self.pane.exchange, piece)
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -198,15 +187,9 @@ class AnswerPanel(QWidget):
 
     def _show_inspector(self, shown: bool) -> None:
         self.inspector.setVisible(shown)
-        self._fit()
         if shown:
             self.inspector.show_run(self.pane.exchange)
             self._inspect(self.pane.steps.selected)
-
-    def _fit(self) -> None:
-        """Let the table make room for an open inspector."""
-        widened = self._has_room and self.inspect.isChecked()
-        self.setMinimumWidth(round(WITH_INSPECTOR * current_theme().text_size) if widened else 0)
 
     def _reveal(self, place: QRectF) -> None:
         top = self.pane.mapTo(self._text, place.center().toPoint()).y()
@@ -215,12 +198,8 @@ class AnswerPanel(QWidget):
     def _show_reviews(self) -> None:
         reviews = self._reviews
         is_done = self.row is not None and self.row.has_answer
-        for press, reason, tip in (
-            (self.opinion, reviews.no_opinions_reason, OPINION_TIP),
-            (self.values, reviews.unavailable_reason, VALUES_TIP),
-        ):
-            press.setEnabled(is_done and not reason)
-            press.setToolTip(reason or tip)
+        self.opinion.setEnabled(is_done and not reviews.no_opinions_reason)
+        self.values.setEnabled(is_done and not reviews.unavailable_reason)
         self.reason.setText(reviews.no_opinions_reason)
         self.reason.setVisible(bool(self.reason.text()))
 

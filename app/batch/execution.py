@@ -6,23 +6,74 @@ what a real pair costs, one answer at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Self
 
 from PySide6.QtCore import QObject, Signal
 
-from baton_reasoning.app.batch.opened_batch import OpenedBatch
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.core.batch.running.arms import Arm, OtherModels, by_models
-from baton_reasoning.core.batch.running.progress import BatchEvent
+from baton_reasoning.core.batch.running.batch import BatchSettings
+from baton_reasoning.core.batch.running.progress import (
+    BatchEvent,
+    BatchProgress,
+    JobEnded,
+    JobGrew,
+    JobRetried,
+    JobStarted,
+    JobStopped,
+)
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.errors import BatonError, SettingsError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.models.options import DemoModel, parse_source
+from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.store.batches import Batch, JobState, ResultRow
 from baton_reasoning.core.store.store import Store
+
+
+@dataclass(eq=False)
+class OpenedBatch:
+    """A batch as it was read from the store, and as it changes while it runs or is graded again."""
+
+    batch: Batch
+    problems: list[Problem]
+    rows: dict[int, ResultRow]
+    """The results by job, as they are now."""
+    progress: BatchProgress
+
+    @classmethod
+    def read(cls, store: Store, batch_id: str) -> Self:
+        """Read a batch, which may take seconds. Raises StoreError, SettingsError."""
+        batches = store.batches
+        batch, rows = batches.open(batch_id), {row.job: row for row in batches.results(batch_id)}
+        progress = BatchProgress(batches.totals(batch_id), BatchSettings.of(batch).parallel)
+        return cls(batch, list(batches.problems(batch_id)), rows, progress)
+
+    def take(self, events: Iterable[BatchEvent]) -> list[ResultRow]:
+        """Bring rows and progress up to date; return the rows that have changed."""
+        changed: dict[int, ResultRow] = {}
+        for event in events:
+            match event:
+                case JobStarted(job):
+                    row = self.rows[job.id]._replace(state=JobState.CLAIMED)
+                case JobStopped(job_id):
+                    row = self.rows[job_id]._replace(state=JobState.WAITING)
+                case JobGrew(job_id, cost):
+                    row = self.rows[job_id]._replace(state=JobState.CLAIMED, cost=cost)
+                case JobRetried(row):
+                    self.progress.retried(row)
+                case JobEnded(row):
+                    self.progress.ended(row)
+                case _:
+                    continue
+            self.rows[row.job] = changed[row.job] = row
+        return list(changed.values())
 
 
 class BatchActivity(Enum):

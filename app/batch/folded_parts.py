@@ -11,8 +11,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from baton_reasoning.app.toolkit.controls import button, label
-from baton_reasoning.app.toolkit.flow import flowing
-from baton_reasoning.app.toolkit.layout import vbox
+from baton_reasoning.app.toolkit.layout import flowing, vbox
 from baton_reasoning.app.toolkit.tables import FigureTable
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.batch.reporting import tables

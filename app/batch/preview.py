@@ -19,8 +19,7 @@ from baton_reasoning.app.toolkit.controls import (
     show_opened,
     whole_number,
 )
-from baton_reasoning.app.toolkit.flow import flowing
-from baton_reasoning.app.toolkit.layout import hbox, holder, vbox
+from baton_reasoning.app.toolkit.layout import flowing, hbox, holder, vbox
 from baton_reasoning.app.toolkit.tables import RowTable
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.batch.reading.columns import ColumnNames

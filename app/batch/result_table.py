@@ -11,7 +11,7 @@ from enum import Enum, IntEnum
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
-from PySide6.QtGui import QColor, QFont
+from PySide6.QtGui import QColor
 
 from baton_reasoning.app.toolkit.controls import plain_tip
 from baton_reasoning.app.toolkit.ribbon import RibbonLayout
@@ -23,7 +23,8 @@ from baton_reasoning.core.grading.normal import tidy
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import JobState, ResultRow, StoredArm
-from baton_reasoning.core.words.numbers import shared_opening
+from baton_reasoning.core.text import one_line
+from baton_reasoning.core.words.numbers import distinguished
 
 Index = QModelIndex | QPersistentModelIndex
 ROOT = QModelIndex()
@@ -102,7 +103,7 @@ class ResultTable(QAbstractTableModel):
         """Numbers of the rows that one policy got right and another wrong."""
         self._problems: Sequence[Problem] = ()
         self._parts: list[str] = []
-        """What distinguishes each problem from the others."""
+        """Each problem on one line, without the opening that it shares with another."""
         self._keys: list[tuple[int, int]] = []
         """The position of the problem and the seed of each row."""
         self._rows: list[dict[str, ResultRow]] = []
@@ -124,7 +125,8 @@ class ResultTable(QAbstractTableModel):
         self.arms = [arm.name for arm in arms]
         main = main_arm(known)
         self.main = main.name if main else next(iter(self.arms), "")
-        self._problems, self._parts = problems, distinguishing_parts([problem.text for problem in problems])
+        texts = distinguished([problem.text for problem in problems])
+        self._problems, self._parts = problems, [one_line(text, SHOWN_OF_PROBLEM) for text in texts]
         found: dict[tuple[int, int], dict[str, ResultRow]] = {}
         for row in rows:
             found.setdefault((row.position, row.seed), {})[row.arm] = row
@@ -283,10 +285,6 @@ class ResultTable(QAbstractTableModel):
                 return self._text(row)
             case Qt.ItemDataRole.ForegroundRole:
                 return _ink(mark_of(row))
-            case Qt.ItemDataRole.FontRole if self._change(row):
-                font = QFont()
-                font.setWeight(QFont.Weight.DemiBold)
-                return font
             case Qt.ItemDataRole.ToolTipRole:
                 reason = row.error or (row.verdict.reason if row.verdict else "")
                 answer = f"{run_title(row)}: {row.answer}" if row.answer else run_title(row)
@@ -311,15 +309,6 @@ class ResultTable(QAbstractTableModel):
     def _change(self, row: ResultRow) -> str:
         alone = self._rows[self._number_of[row.job][0]].get(self.pairs.get(row.arm, ""))
         return change_by_pair(alone, row) if alone else ""
-
-
-def distinguishing_parts(texts: Sequence[str]) -> list[str]:
-    """Return each text without the opening and the ending that all have in common, on one line."""
-    opening = shared_opening(texts)
-    rests = [text[opening:] for text in texts]
-    ending = shared_opening([rest[::-1] for rest in rests])
-    parts = [rest[: len(rest) - ending].rstrip(" ,;:") or rest for rest in rests]
-    return [" ".join(part[:SHOWN_OF_PROBLEM].split()) for part in parts]
 
 
 def _ink(mark: Mark) -> QColor:

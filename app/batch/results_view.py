@@ -10,10 +10,8 @@ from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import QFileDialog, QMenu, QPushButton, QSplitter, QWidget
 
 from baton_reasoning.app.batch.answer_panel import NEXT, PREVIOUS, AnswerPanel
-from baton_reasoning.app.batch.charts import ChartCard
-from baton_reasoning.app.batch.execution import BatchActivity
+from baton_reasoning.app.batch.execution import BatchActivity, OpenedBatch
 from baton_reasoning.app.batch.folded_parts import Fold, FoldedParts
-from baton_reasoning.app.batch.opened_batch import OpenedBatch
 from baton_reasoning.app.batch.result_grid import ResultGrid
 from baton_reasoning.app.batch.result_table import ResultColumn, ResultTable, RowFilter
 from baton_reasoning.app.batch.reviews import BatchReviews
@@ -21,6 +19,7 @@ from baton_reasoning.app.batch.session import BatchSession
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.preferences import documents_folder
 from baton_reasoning.app.toolkit.background import LatestTask
+from baton_reasoning.app.toolkit.chart_picture import ChartPicture
 from baton_reasoning.app.toolkit.controls import (
     ElidedLabel,
     SwitchButton,
@@ -30,8 +29,7 @@ from baton_reasoning.app.toolkit.controls import (
     scrolling,
     show_opened,
 )
-from baton_reasoning.app.toolkit.flow import flowing
-from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.app.toolkit.layout import STRETCH, flowing, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
 from baton_reasoning.core.batch.reporting import charts, tables
 from baton_reasoning.core.batch.reporting.exports import EXPORTS
@@ -49,13 +47,12 @@ from baton_reasoning.core.words.numbers import count, rough_duration
 
 NARROW = 1000
 """Pixels below which chart, table and answer stand below each other, at the usual text size."""
-ROOMY = 1200
-"""Pixels from which the inspector opens beside table and answer."""
+ROOMY, WITH_INSPECTOR = 1200, 680
+"""Pixels from which the table makes room for an open inspector, and those of the answer with it."""
 LOWEST, CHART = 300, 420
 """Pixels of the table's height and of the chart's width beside it, at least."""
 LONGEST_TITLE = 24
 """Characters of a policy on a button."""
-OPINIONS_KEY, VALUES_KEY = "F7", "F9"
 _STOP = ("Stop", "Finishes the answers under way, and begins no other")
 _STOP_NOW = ("Stop now", "Ends the answers under way at once; they are written anew next time")
 _STOP_REVIEWS = ("Stop", "What is finished is kept; the next time goes on from there")
@@ -99,8 +96,10 @@ class ResultsView(QWidget):
         self.bar, self.status = progress_bar("Progress of the batch"), label("", Role.MUTED)
         self.sentence = label("", Role.TITLE, wrap=True, selectable=True)
         self.sentence.setAccessibleName("What the batch shows")
-        self.share = ChartCard("Accuracy against large share", actions)
-        self._chart = holder(vbox(self.share, STRETCH, margins=(0, 0, 12, 0)))
+        self.share = ChartPicture("Accuracy against large share")
+        heading = ElidedLabel(self.share.accessibleName(), Role.HEADING)
+        card = holder(vbox(heading, self.share, margins=(12, 6, 12, 10), spacing=4), Role.CARD)
+        self._chart = holder(vbox(card, STRETCH, margins=(0, 0, 12, 0)))
         self.folded = FoldedParts()
         self.filters = {each: SwitchButton(each.value) for each in RowFilter}
         self._split = QSplitter()
@@ -174,7 +173,7 @@ class ResultsView(QWidget):
     def _show_report(self, report: Report) -> None:
         self._report = report
         self.sentence.setText(tables.sentence(report))
-        self.share.show_chart(partial(charts.share_chart, report, height=260), charts.shares_in_words(report))
+        self.share.show_drawing(partial(charts.share_chart, report, height=260), charts.shares_in_words(report))
         self._chart.setVisible(self._has_chart and self.answer.isHidden())
         self.folded.show_report(report)
         self.folded.show()
@@ -303,14 +302,8 @@ class ResultsView(QWidget):
         menu.addSeparator()
         self.opinions = menu.addAction("Second opinions on all wrong answers")
         self.values = menu.addAction(f"Worth of takeovers in {USUAL_SAMPLE} answers")
-        for action, key, act in (
-            (self.opinions, OPINIONS_KEY, self.reviews.ask_opinions),
-            (self.values, VALUES_KEY, self.reviews.estimate_values),
-        ):
-            action.setShortcut(QKeySequence(key))
-            action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            action.triggered.connect(partial(act, None))
-            self.addAction(action)
+        self.opinions.triggered.connect(lambda: self.reviews.ask_opinions())
+        self.values.triggered.connect(lambda: self.reviews.estimate_values())
         menu.addSeparator()
         self.regrade = menu.addMenu("Grade again by")
         for how, words in GRADINGS.items():
@@ -349,7 +342,8 @@ class ResultsView(QWidget):
         self._chart.setMinimumWidth(0 if narrow else round(CHART * size))
         self.table.setMinimumHeight(round(LOWEST * size))
         self.answer.setMinimumHeight(round(LOWEST * size) if narrow else 0)
-        self.answer.show_room(self.width() >= ROOMY * size)
+        is_widened = self.width() >= ROOMY * size and self.answer.inspect.isChecked()
+        self.answer.setMinimumWidth(round(WITH_INSPECTOR * size) if is_widened else 0)
 
     def _connect(self) -> None:
         session = self.session
@@ -364,6 +358,7 @@ class ResultsView(QWidget):
         self.table.selectionModel().currentChanged.connect(lambda index, _: self._follow(index))
         self.answer.stepped.connect(self.step)
         self.answer.closed.connect(self.close_answer)
+        self.answer.inspect.toggled.connect(self._fit)
         current_theme().changed.connect(self._fit)
         for key, by in ((NEXT, 1), (PREVIOUS, -1)):
             shortcut = QShortcut(QKeySequence(key), self)

@@ -9,14 +9,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
-from baton_reasoning.app.batch.execution import BatchActivity, BatchExecution
-from baton_reasoning.app.batch.opened_batch import OpenedBatch
+from baton_reasoning.app.batch.execution import BatchActivity, BatchExecution, OpenedBatch
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.loaded_models import LoadedModels
 from baton_reasoning.app.toolkit.background import BackgroundTask, LatestTask, StreamTask
-from baton_reasoning.app.toolkit.timer import single_shot_timer
 from baton_reasoning.core.batch.reading.columns import ColumnNames
 from baton_reasoning.core.batch.reading.problems import ProblemSet, read_problems
 from baton_reasoning.core.batch.reporting.exports import export
@@ -73,7 +71,8 @@ class BatchSession(QObject):
         self.execution.changed.connect(self._executes_on)
         self.execution.rows_changed.connect(self.rows_changed)
         self.execution.rows_changed.connect(self._report_soon)
-        self._report_timer = single_shot_timer(self, REPORT_EVERY_MS, self.report)
+        self._report_timer = QTimer(self, singleShot=True, interval=REPORT_EVERY_MS)
+        self._report_timer.timeout.connect(self.report)
         self._reporting = LatestTask(self, "report", actions.show_error, one_at_a_time=True)
         self._reading = LatestTask(self, "read problems", actions.show_error)
         self._opening = LatestTask(self, "open batch", actions.show_error)

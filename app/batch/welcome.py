@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QMouseEvent
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFileDialog, QFrame, QWidget
 
-from baton_reasoning.app.batch.opened_batch import OpenedBatch
+from baton_reasoning.app.batch.execution import OpenedBatch
 from baton_reasoning.app.batch.session import BatchSession
 from baton_reasoning.app.toolkit.controls import (
     ElidedButton,
@@ -19,7 +18,6 @@ from baton_reasoning.app.toolkit.controls import (
     button,
     label,
     plain_tip,
-    progress_bar,
     scrolling,
 )
 from baton_reasoning.app.toolkit.layout import STRETCH, Spacer, hbox, holder, vbox
@@ -30,8 +28,8 @@ from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.words.numbers import count, day_and_time
 
-WIDEST, BAR = 640, 60
-"""Pixels of the card, and of a progress bar."""
+WIDEST = 640
+"""Pixels of the card."""
 
 
 class BatchWelcome(QWidget):
@@ -100,11 +98,10 @@ class BatchWelcome(QWidget):
 
 
 class BatchRow(QWidget):
-    """One earlier batch; a click anywhere opens it."""
+    """One earlier batch."""
 
     def __init__(self, batch: Batch, session: BatchSession) -> None:
         super().__init__()
-        self._open = partial(session.open, batch.id)
         self.batch, self._session = batch, session
         arms = batch.arms
         policies = arm_title(arms[0].name) if len(arms) == 1 else count(len(arms), "policy", "policies")
@@ -112,16 +109,12 @@ class BatchRow(QWidget):
         self._text = f"{counted(batch.problems, 'problem')} · {policies}"
         self._choose = ElidedButton(batch.name)
         set_role(self._choose, Role.FLAT)
-        self._choose.clicked.connect(lambda: self._open())
-        self.bar = progress_bar(f"Progress of “{batch.name}”")
-        self.bar.setFixedWidth(BAR)
+        self._choose.clicked.connect(lambda: session.open(batch.id))
         self.state = label("", Role.MUTED)
-        self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setLayout(
             hbox(
                 self._choose,
                 (ElidedLabel(self._text, Role.MUTED), 1),
-                self.bar,
                 self.state,
                 label(self._created, Role.MUTED),
                 IconButton("trash", f"Delete the batch “{batch.name}”", partial(session.delete, batch)),
@@ -136,19 +129,8 @@ class BatchRow(QWidget):
         executed, jobs = self._session.executed, self.batch.jobs
         runs = executed is not None and executed.batch.id == self.batch.id
         done = executed.progress.total.done if executed and runs else self.batch.done
-        is_done = done == jobs
-        text = "done" if is_done else f"{done:,} of {jobs:,} done"
-        words = f"running, {text}" if runs else text
-        self.bar.setMaximum(max(1, jobs))
-        self.bar.setValue(done)
-        self.bar.setVisible(not is_done)
-        self.bar.setToolTip(words)
-        self.state.setText(("▶ " if runs else "") + ("✓" if is_done else f"{done:,} of {jobs:,}"))
-        name = f"Open the batch “{self.batch.name}” of {self._created}: {self._text}, {words}"
+        state = "done" if done == jobs else f"{done:,} of {jobs:,}"
+        self.state.setText(f"running, {state}" if runs else state)
+        name = f"Open the batch “{self.batch.name}” of {self._created}: {self._text}, {self.state.text()}"
         self._choose.setAccessibleName(name)
-        self._choose.setToolTip(plain_tip(f"{self.batch.name}\n{self._created} · {self._text} · {words}"))
-
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        super().mouseReleaseEvent(event)
-        if event.button() is Qt.MouseButton.LeftButton and self.rect().contains(event.position().toPoint()):
-            self._open()
+        self._choose.setToolTip(plain_tip(name))

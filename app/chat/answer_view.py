@@ -21,8 +21,7 @@ from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import IconButton, button, label
-from baton_reasoning.app.toolkit.flow import FlowLayout
-from baton_reasoning.app.toolkit.layout import holder
+from baton_reasoning.app.toolkit.layout import FlowLayout, holder
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.verdict import Outcome

@@ -26,8 +26,7 @@ from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.session.run_list import Activity, ListedRun
-from baton_reasoning.app.toolkit.accessible import announce
-from baton_reasoning.app.toolkit.controls import scrolling
+from baton_reasoning.app.toolkit.controls import announce, scrolling
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm

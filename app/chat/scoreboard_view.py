@@ -13,8 +13,7 @@ from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.chat.scoreboards import Board, BoardRow
 from baton_reasoning.app.document.answer_pane import VERDICTS
 from baton_reasoning.app.toolkit.controls import ElidedButton, ElidedLabel, Hairline, button, label
-from baton_reasoning.app.toolkit.flow import flowing
-from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.app.toolkit.layout import STRETCH, flowing, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm
 from baton_reasoning.core.engines.body import Author

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QSize, Qt
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QKeySequence, QPainter, QPalette, QShortcut
 from PySide6.QtWidgets import (
     QInputDialog,
@@ -27,7 +27,6 @@ from baton_reasoning.app.session.run_list import RunMark
 from baton_reasoning.app.toolkit.controls import IconButton, line_edit, plain_tip
 from baton_reasoning.app.toolkit.layout import hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
-from baton_reasoning.app.toolkit.timer import single_shot_timer
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.conversations import MARK_END, MARK_START, Found, Headline, by_day
 from baton_reasoning.core.words.numbers import day_and_time, distinguished
@@ -118,7 +117,8 @@ class Sidebar(QWidget):
                 partial(self._act_on_chosen, act),
                 context=Qt.ShortcutContext.WidgetShortcut,
             )
-        self._timer = single_shot_timer(self, SEARCH_AFTER_MS, self.refresh)
+        self._timer = QTimer(self, singleShot=True, interval=SEARCH_AFTER_MS)
+        self._timer.timeout.connect(self.refresh)
         self.search.textChanged.connect(lambda: self._timer.start())
         session.path_changed.connect(self._choose_shown)
         session.activity_changed.connect(self._show_marks)

@@ -11,8 +11,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from baton_reasoning.app.toolkit.controls import ElidedButton, button, label, plain_tip
-from baton_reasoning.app.toolkit.flow import FlowLayout
-from baton_reasoning.app.toolkit.layout import STRETCH, Spacer, hbox, holder, vbox
+from baton_reasoning.app.toolkit.layout import STRETCH, FlowLayout, Spacer, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.words.authors import SIGN

@@ -19,7 +19,6 @@ from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import Hairline, IconButton, button, label, plain_tip, scrolling
 from baton_reasoning.app.toolkit.layout import hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role
-from baton_reasoning.app.toolkit.timer import single_shot_timer
 from baton_reasoning.core.grading.extract import given_in
 from baton_reasoning.core.grading.grader import Grader, Standing, standings
 from baton_reasoning.core.grading.verdict import Outcome
@@ -66,7 +65,8 @@ class CompareView(QWidget):
         """The first step that differs, in each column that has one there."""
         self._is_opened = False
         """Whether the view was at the first difference."""
-        self._levelling = single_shot_timer(self, 0, self._level)
+        self._levelling = QTimer(self, singleShot=True, interval=0)
+        self._levelling.timeout.connect(self._level)
         self.note = label("", wrap=True, selectable=True)
         """Where the answers part, and why no times are shown."""
         self.note.setContentsMargins(EDGE, 6, EDGE, 2)

@@ -10,14 +10,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QColor, QFont, QTextBlock, QTextBlockFormat, QTextCharFormat, QTextCursor, QTextDocument
 
 from baton_reasoning.app.document import TextStyle, append_plain, render_at
 from baton_reasoning.app.document.clipboard import NOTE
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.toolkit.theme import current_theme
-from baton_reasoning.app.toolkit.timer import single_shot_timer
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.thinking.cues import Lexicon, english
@@ -100,7 +99,8 @@ class StepsDocument(QObject):
         self._started: RunStarted | None = None
         self._cues = english()
         self._live = False
-        self._idle = single_shot_timer(self, 0, self._update)
+        self._idle = QTimer(self, singleShot=True, interval=0)
+        self._idle.timeout.connect(self._update)
         style.apply_to(document)
 
     def use_style(self, style: TextStyle) -> None:

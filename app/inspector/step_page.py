@@ -10,9 +10,8 @@ from PySide6.QtWidgets import QWidget
 from baton_reasoning.app.document.clipboard import copy_text
 from baton_reasoning.app.inspector.token_strip import Alternatives, TokenList, visible
 from baton_reasoning.app.toolkit.controls import button, label
-from baton_reasoning.app.toolkit.facts import Facts
-from baton_reasoning.app.toolkit.flow import flowing
-from baton_reasoning.app.toolkit.layout import Spacer, holder, vbox
+from baton_reasoning.app.toolkit.layout import Spacer, flowing, holder, vbox
+from baton_reasoning.app.toolkit.tables import Facts
 from baton_reasoning.app.toolkit.theme import Role, current_theme, tint_of
 from baton_reasoning.core.engines.base import Passing
 from baton_reasoning.core.engines.body import Author

@@ -9,7 +9,7 @@ from PySide6.QtCore import QRectF, QSignalBlocker, QSize, Qt
 from PySide6.QtGui import QAccessible, QColor, QFontDatabase, QGuiApplication, QPainter, QPaintEvent
 from PySide6.QtWidgets import QListView, QListWidget, QSizePolicy, QWidget
 
-from baton_reasoning.app.toolkit.accessible import set_accessible_role
+from baton_reasoning.app.toolkit.controls import set_accessible_role
 from baton_reasoning.app.toolkit.theme import blend, current_theme, ink_of
 from baton_reasoning.core.thinking.events import TokenWritten
 

@@ -14,8 +14,7 @@ from baton_reasoning.app.session.reviews import AnswerReviews
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.chart_picture import ChartPoint, ChartWithPoints
 from baton_reasoning.app.toolkit.controls import button, combo_box, label, line_edit
-from baton_reasoning.app.toolkit.flow import flowing
-from baton_reasoning.app.toolkit.layout import holder, in_row, vbox
+from baton_reasoning.app.toolkit.layout import flowing, holder, in_row, vbox
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.export.value_curve import draw_values

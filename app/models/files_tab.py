@@ -14,8 +14,7 @@ from baton_reasoning.app.models.controller import LibraryEntry, ModelsController
 from baton_reasoning.app.models.model_dialog import ModelDialog
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import button, label
-from baton_reasoning.app.toolkit.flow import flowing
-from baton_reasoning.app.toolkit.layout import vbox
+from baton_reasoning.app.toolkit.layout import flowing, vbox
 from baton_reasoning.app.toolkit.tables import RowTable
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.engines.body import Author

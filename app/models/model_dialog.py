@@ -10,9 +10,9 @@ from PySide6.QtWidgets import QDialog, QPlainTextEdit, QSpinBox, QWidget
 
 from baton_reasoning.app.models.controller import ModelsController, place
 from baton_reasoning.app.toolkit.controls import ElidedLabel, button, label, scrolling
-from baton_reasoning.app.toolkit.facts import Facts
-from baton_reasoning.app.toolkit.forms.form import SettingsForm
+from baton_reasoning.app.toolkit.forms import SettingsForm
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, in_row, vbox
+from baton_reasoning.app.toolkit.tables import Facts
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.models.catalog import family_of
 from baton_reasoning.core.models.fit import FitKind, estimate, in_gib

@@ -15,7 +15,7 @@ from baton_reasoning.app.models.files_tab import FilesTab
 from baton_reasoning.app.models.hub_search_tab import HubSearchTab
 from baton_reasoning.app.models.hub_settings_tab import HubSettingsTab
 from baton_reasoning.app.models.pairs_tab import PairsTab
-from baton_reasoning.app.toolkit.file_drops import FileDrops
+from baton_reasoning.app.toolkit.controls import FileDrops
 from baton_reasoning.app.toolkit.layout import vbox
 from baton_reasoning.core.models.options import HubFile
 

@@ -14,8 +14,7 @@ from baton_reasoning.app.models.downloads import Downloads
 from baton_reasoning.app.models.pairs import JudgedPair, judge_pairs, recommended
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import button, label, scrolling
-from baton_reasoning.app.toolkit.flow import flowing
-from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.app.toolkit.layout import STRETCH, flowing, hbox, holder, vbox
 from baton_reasoning.app.toolkit.tables import RowTable
 from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, Role, set_role
 from baton_reasoning.core.diagnosis import Check, State, gpu_checks

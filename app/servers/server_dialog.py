@@ -11,9 +11,9 @@ from PySide6.QtWidgets import QDialog, QFormLayout, QLineEdit, QPushButton, QWid
 
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import button, combo_box, label, line_edit, scrolling
-from baton_reasoning.app.toolkit.facts import Facts
-from baton_reasoning.app.toolkit.forms.form import SettingsForm
+from baton_reasoning.app.toolkit.forms import SettingsForm
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.app.toolkit.tables import Facts
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.engines.body import Author

@@ -7,10 +7,9 @@ from collections.abc import Generator
 from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
-from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from baton_reasoning.app.toolkit.background import BackgroundTask, BackgroundTasks, StreamTask
-from baton_reasoning.app.toolkit.timer import single_shot_timer
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.status import ServerStatus, StatusCallback
 from baton_reasoning.core.errors import BatonError
@@ -80,7 +79,8 @@ class LoadedModels(QObject):
         self._loader = loader
         self.costs = costs
         """What models on this machine cost."""
-        self._coalescing = single_shot_timer(self, COALESCE_MS, self.servers_changed.emit)
+        self._coalescing = QTimer(self, singleShot=True, interval=COALESCE_MS)
+        self._coalescing.timeout.connect(self.servers_changed.emit)
         # A watcher is called from the thread that talks to its server.
         self._status_changed.connect(self._coalesce, Qt.ConnectionType.QueuedConnection)
         self._task: StreamTask[str | Remark | Pair] | None = None

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, QStandardPaths, Signal
+from PySide6.QtCore import QObject, QStandardPaths, QTimer, Signal
 
-from baton_reasoning.app.toolkit.timer import single_shot_timer
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.settings import Settings, SettingsFile
 
@@ -24,7 +23,8 @@ class Preferences(QObject):
         super().__init__(parent)
         self._file = file
         self.value = file.load()
-        self._timer = single_shot_timer(self, SAVE_AFTER_MS, self.save)
+        self._timer = QTimer(self, singleShot=True, interval=SAVE_AFTER_MS)
+        self._timer.timeout.connect(self.save)
 
     def replace(self, value: Settings) -> None:
         if value != self.value:

@@ -15,10 +15,13 @@ is written, passes `cancel`, a function that asks it to end by itself. Work that
 waited for: `waits=False`.
 
 `LatestTask` runs functions of which only the newest result is wanted: a search while a person types.
+
+`MainThreadCollector` keeps Python's cyclic garbage collection out of these threads.
 """
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections import deque
@@ -34,6 +37,8 @@ FLUSH_MS = 30
 """Thirty deliveries a second look like a stream; at 300 tokens a second the window is busy a tenth of the time."""
 APART_MS = 4
 """Between the deliveries of two tasks."""
+COLLECT_MS, FULL_COLLECTION = 100, 100
+"""Milliseconds between two collections of cycles; after so many, all objects are looked at, not only new ones."""
 BROKEN = BatonError("Something went wrong inside Baton.", "What was written so far is kept; please report it.")
 
 Item = TypeVar("Item")
@@ -258,3 +263,31 @@ def cancel_tasks(owner: QObject) -> None:
     """Cancel the tasks of a part of the window that is being closed; they are not waited for."""
     for task in owner.findChildren(StreamTask):
         task.stop()
+
+
+class MainThreadCollector(QObject):
+    """While it lives, cycles are collected by a timer of the thread that made it: between frames, and nowhere else.
+
+    CPython collects in whichever thread happens to allocate. A cycle may hold a widget or a timer, which Qt destroys
+    safely only in the thread that it lives in. What exists when this is made (modules and classes) is left out.
+    """
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        gc.disable()
+        gc.freeze()
+        self._ticks = 0
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self.collect)
+        self._timer.start(COLLECT_MS)
+
+    def collect(self) -> None:
+        """Collect what was made since the last call; at every `FULL_COLLECTION`th, all cycles."""
+        self._ticks += 1
+        gc.collect(1 if self._ticks % FULL_COLLECTION else 2)
+
+    def stop(self) -> None:
+        """Return to Python's own automatic collection."""
+        self._timer.stop()
+        gc.unfreeze()
+        gc.enable()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import NamedTuple
 
@@ -21,10 +21,8 @@ from PySide6.QtGui import (
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QToolTip, QWidget
 
-from baton_reasoning.app.toolkit.accessible import set_accessible_role
-from baton_reasoning.app.toolkit.controls import plain_tip
-from baton_reasoning.app.toolkit.theme import current_theme
-from baton_reasoning.app.toolkit.theme.fonts import bundled_family
+from baton_reasoning.app.toolkit.controls import plain_tip, set_accessible_role
+from baton_reasoning.app.toolkit.theme import bundled_family, current_theme
 from baton_reasoning.core.charts import FONTS, coloured
 
 Draw = Callable[[int], str]
@@ -41,14 +39,14 @@ class ChartPicture(QWidget):
 
     def __init__(self, title: str) -> None:
         super().__init__()
-        self.draw: Draw | None = None
+        self._draw: Draw | None = None
         self._renderer = QSvgRenderer(self)
         self.setAccessibleName(title)
         set_accessible_role(self, QAccessible.Role.Chart)
         current_theme().changed.connect(self._redraw)
 
     def show_drawing(self, draw: Draw, text: str) -> None:
-        self.draw = draw
+        self._draw = draw
         self.setAccessibleDescription(text)
         self.setToolTip(plain_tip(text))
         self._redraw()
@@ -64,12 +62,14 @@ class ChartPicture(QWidget):
         painter.end()
 
     def _redraw(self) -> None:
-        if self.draw is None:
+        if self._draw is None:
             return
         theme = current_theme()
         colours = asdict(theme.colours) | {"background": theme.colours.surface}
-        drawing = self.draw(max(NARROWEST, round(self.width() / theme.text_size)))
-        self._renderer.load(for_qt(drawing, colours))
+        drawing = self._draw(max(NARROWEST, round(self.width() / theme.text_size)))
+        # Qt takes a list of several typefaces for the name of one.
+        drawing = coloured(drawing, colours).replace(FONTS, bundled_family() or FONTS)
+        self._renderer.load(QByteArray(drawing.encode("utf-8")))
         size = self._renderer.defaultSize()
         self.setFixedHeight(round(size.height() * self.width() / max(1, size.width())))
         self.update()
@@ -177,8 +177,3 @@ class ChartWithPoints(ChartPicture):
         distances = [(self.place_of(index) - at).manhattanLength() for index in range(len(self.points))]
         nearest = min(range(len(distances)), key=distances.__getitem__, default=-1)
         return nearest if nearest >= 0 and distances[nearest] <= NEAR else -1
-
-
-def for_qt(drawing: str, colours: Mapping[str, str]) -> QByteArray:
-    """Put the colours in, and the one typeface of the window: Qt takes a list of several for the name of one."""
-    return QByteArray(coloured(drawing, colours).replace(FONTS, bundled_family() or FONTS).encode("utf-8"))

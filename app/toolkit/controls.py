@@ -1,16 +1,30 @@
-"""Buttons, labels and fields of the window: with accessible names, in the colours of the theme."""
+"""Buttons, labels and fields of the window, files dropped on them, and what screen readers are told."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject, QPoint, QSize, Qt, QTimer
-from PySide6.QtGui import QFont, QFontMetrics, QHelpEvent, QKeyEvent, QPainter, QPaintEvent
+from PySide6.QtCore import QEvent, QObject, QPoint, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import (
+    QAccessible,
+    QAccessibleAnnouncementEvent,
+    QAccessibleInterface,
+    QDragEnterEvent,
+    QDragMoveEvent,
+    QDropEvent,
+    QFont,
+    QFontMetrics,
+    QKeyEvent,
+    QPainter,
+    QPaintEvent,
+)
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
+    QAccessibleWidget,
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
@@ -27,7 +41,6 @@ from PySide6.QtWidgets import (
     QStyleOptionComboBox,
     QStylePainter,
     QToolButton,
-    QToolTip,
     QWidget,
 )
 
@@ -37,6 +50,8 @@ TEXT_MARGIN = 8
 """Pixels between the edge of a number box and its text."""
 ABOVE_OPENED = 48
 """Pixels that stay in view above a part that was opened."""
+_ACCESSIBLE_ROLE = "accessible-role"
+_is_installed = False
 
 
 def label(text: str = "", role: Role | None = None, *, wrap: bool = False, selectable: bool = False) -> QLabel:
@@ -222,20 +237,13 @@ class ElidedLabel(_Elided, QLabel):
 
 
 class ElidedButton(_Elided, Button):
-    """A button that shortens its text if it does not fit; then the tool tip has all of it, unless it says more."""
+    """A button that shortens its text if it does not fit."""
 
     LEAST = 10
 
     def __init__(self, text: str = "") -> None:
         super().__init__(text)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-
-    def event(self, event: QEvent) -> bool:
-        if event.type() is QEvent.Type.ToolTip and not self.toolTip() and isinstance(event, QHelpEvent):
-            if self.width() < self.sizeHint().width():
-                QToolTip.showText(event.globalPos(), plain_tip(self.text()), self)
-            return True
-        return super().event(event)
 
 
 class ElidedCheckBox(_Elided, QCheckBox):
@@ -310,3 +318,66 @@ def show_opened(area: QScrollArea, part: QWidget) -> None:
         area.ensureVisible(0, top, 0, current_theme().scaled(ABOVE_OPENED))
 
     QTimer.singleShot(0, part, scroll)
+
+
+class FileDrops(QObject):
+    """Takes files that are dropped on a widget, and frames it while they are over it.
+
+    A drag without local files is left to the widget.
+    """
+
+    dropped = Signal(list)
+    """The paths of the local files and folders; at least one."""
+
+    def __init__(self, target: QWidget) -> None:
+        super().__init__(target)
+        self._target = target
+        self.frame = QFrame(target)
+        set_role(self.frame, Role.DROP)
+        self.frame.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.frame.hide()
+        target.setAcceptDrops(True)
+        target.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if isinstance(event, QDropEvent):  # so is every event of a drag that enters or moves
+            files = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+            if not files:
+                return super().eventFilter(watched, event)
+            event.setDropAction(Qt.DropAction.CopyAction)
+            event.accept()
+            is_over = isinstance(event, QDragEnterEvent | QDragMoveEvent)
+            self._show_frame(is_over)
+            if not is_over:
+                self.dropped.emit(files)
+            return True
+        if event.type() is QEvent.Type.DragLeave:
+            self._show_frame(False)
+        return super().eventFilter(watched, event)
+
+    def _show_frame(self, shown: bool) -> None:
+        self.frame.setGeometry(self._target.rect())
+        self.frame.setVisible(shown)
+        self.frame.raise_()
+
+
+def set_accessible_role(widget: QWidget, role: QAccessible.Role) -> None:
+    """Give a widget of a class that Qt does not know its role; call it when the widget is made."""
+    global _is_installed
+    if not _is_installed:
+        QAccessible.installFactory(_interface_of)
+        _is_installed = True
+    widget.setProperty(_ACCESSIBLE_ROLE, role.value)
+
+
+def _interface_of(_class_name: str, of: QObject) -> QAccessibleInterface | None:
+    role = of.property(_ACCESSIBLE_ROLE) if isinstance(of, QWidget) else None
+    return QAccessibleWidget(of, QAccessible.Role(role)) if role is not None and isinstance(of, QWidget) else None
+
+
+def announce(source: QObject, text: str, urgent: bool = False) -> None:
+    """Have a text read out; `urgent`: at once."""
+    event = QAccessibleAnnouncementEvent(source, text)
+    if urgent:
+        event.setPoliteness(QAccessible.AnnouncementPoliteness.Assertive)
+    QAccessible.updateAccessibility(event)

@@ -1,11 +1,12 @@
-"""Rows and columns of widgets, each as one expression."""
+"""Rows and columns of widgets, each as one expression, and lines that break where the width is used up."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple, TypeVar
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import QPoint, QRect, QSize, Qt
+from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLayout, QLayoutItem, QVBoxLayout, QWidget
 
 from baton_reasoning.app.toolkit.theme import Role, set_role
 
@@ -25,6 +26,8 @@ Cell = Part | Spacer | int | tuple[Part, int] | tuple[QWidget, int, Qt.Alignment
 or so many pixels."""
 Margins = int | tuple[int, int, int, int]
 """Pixels: on all sides, or left, top, right and bottom."""
+LINE_GAP = 6
+"""Pixels between two lines."""
 
 
 def hbox(*cells: Cell, margins: Margins | None = None, spacing: int | None = None) -> QHBoxLayout:
@@ -77,3 +80,88 @@ def _add(box: QBoxLayout, cell: Cell) -> None:
             box.addWidget(widget, factor)
         case (QLayout() as layout, factor):
             box.addLayout(layout, factor)
+
+
+class FlowLayout(QLayout):
+    """Puts widgets side by side, and continues in another line where the width is used up.
+
+    Each has its preferred size, or the whole width where it prefers more.
+    """
+
+    def __init__(self, gap: int, *, is_centred: bool = False) -> None:
+        """`gap`: pixels between two widgets. `is_centred`: each line is, else it begins at the left."""
+        super().__init__()
+        self._items: list[QLayoutItem] = []
+        self._gap = gap
+        self._is_centred = is_centred
+        self.setContentsMargins(0, 0, 0, 0)
+
+    def addItem(self, item: QLayoutItem) -> None:
+        self._items.append(item)
+
+    def count(self) -> int:
+        return len(self._items)
+
+    def itemAt(self, index: int) -> QLayoutItem | None:
+        return self._items[index] if 0 <= index < len(self._items) else None
+
+    def takeAt(self, index: int) -> QLayoutItem | None:
+        return self._items.pop(index) if 0 <= index < len(self._items) else None
+
+    def expandingDirections(self) -> Qt.Orientation:
+        return Qt.Orientation(0)  # by itself, Qt would give it a share of the room that is left
+
+    def hasHeightForWidth(self) -> bool:
+        return True
+
+    def heightForWidth(self, width: int) -> int:
+        lines = [max(size.height() for _, size in line) for line in self._lines(width)]
+        return sum(lines) + LINE_GAP * max(0, len(lines) - 1)
+
+    def sizeHint(self) -> QSize:
+        """Return the size of all items in one line."""
+        sizes = [item.sizeHint() for item in self._items if not item.isEmpty()]
+        return QSize(self._width(sizes), max((size.height() for size in sizes), default=0))
+
+    def minimumSize(self) -> QSize:
+        """Return a size that has room for the largest item."""
+        size = QSize(0, 0)
+        for item in self._items:
+            size = size if item.isEmpty() else size.expandedTo(item.minimumSize())
+        return size
+
+    def setGeometry(self, area: QRect) -> None:
+        super().setGeometry(area)
+        top = area.y()
+        for line in self._lines(area.width()):
+            height = max(size.height() for _, size in line)
+            spare = area.width() - self._width([size for _, size in line])
+            left = area.x() + (spare // 2 if self._is_centred else 0)
+            for item, size in line:
+                item.setGeometry(QRect(QPoint(left, top + (height - size.height()) // 2), size))
+                left += size.width() + self._gap
+            top += height + LINE_GAP
+
+    def _width(self, sizes: list[QSize]) -> int:
+        return sum(size.width() for size in sizes) + self._gap * max(0, len(sizes) - 1)
+
+    def _lines(self, width: int) -> Iterator[list[tuple[QLayoutItem, QSize]]]:
+        line: list[tuple[QLayoutItem, QSize]] = []
+        for item in self._items:
+            if item.isEmpty():
+                continue
+            size = item.sizeHint().boundedTo(QSize(max(width, 1), item.sizeHint().height()))
+            if line and self._width([*(known for _, known in line), size]) > width:
+                yield line
+                line = []
+            line.append((item, size))
+        if line:
+            yield line
+
+
+def flowing(*widgets: QWidget, gap: int = 6) -> QWidget:
+    """Return a widget with these side by side at the left, in as many lines as are needed."""
+    flow = FlowLayout(gap)
+    for widget in widgets:
+        flow.addWidget(widget)
+    return holder(flow)

@@ -7,20 +7,18 @@ from enum import Enum, auto
 from functools import partial
 from typing import NamedTuple
 
-from PySide6.QtCore import QSize, QSizeF, Qt
+from PySide6.QtCore import QSize, QSizeF, Qt, QTimer
 from PySide6.QtGui import QTextOption
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QSizePolicy, QTextBrowser, QWidget
 
-from baton_reasoning.app.toolkit.accessible import announce
-from baton_reasoning.app.toolkit.controls import Hairline, IconButton, button
+from baton_reasoning.app.toolkit.controls import Hairline, IconButton, announce, button
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, icon, set_role
-from baton_reasoning.app.toolkit.timer import single_shot_timer
 
 MessageAction = tuple[str, Callable[[], object]]
 """The text of its button, and what it does."""
-READING_MS, MS_PER_CHARACTER, ACTING_MS = 4_000, 60, 20_000
-"""How long a message that is no error stays: at least, for each character, and at least if it has actions."""
+READING_MS, ACTING_MS = 10_000, 20_000
+"""How long a message that is no error stays: without actions, and with some."""
 
 
 class Cause(Enum):
@@ -56,11 +54,6 @@ class ShownMessage(NamedTuple):
         """Whether it goes by itself."""
         return not self.warns or self.cause is Cause.NOT_APPLICABLE
 
-    @property
-    def stays_ms(self) -> int:
-        """The milliseconds that it stays if it passes."""
-        return max(READING_MS + MS_PER_CHARACTER * len(self.text), ACTING_MS if self.actions else 0)
-
 
 NOTHING = ShownMessage("")
 
@@ -82,7 +75,8 @@ class MessageBar(QWidget):
         self.setLayout(vbox(Hairline(), row, margins=0, spacing=0))
         set_role(self, Role.BAR)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.timer = single_shot_timer(self, READING_MS, self._expire)
+        self.timer = QTimer(self, singleShot=True, interval=READING_MS)
+        self.timer.timeout.connect(self._expire)
         current_theme().changed.connect(self._draw)
         self._draw()
         self.hide()
@@ -134,7 +128,7 @@ class MessageBar(QWidget):
         self._draw()
         self.timer.stop()
         if newest.passes:
-            self.timer.start(newest.stays_ms)
+            self.timer.start(ACTING_MS if newest.actions else READING_MS)
 
     def _carry_out(self, act: Callable[[], object]) -> None:
         self.close_newest()

@@ -20,7 +20,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from baton_reasoning.app.toolkit.accessible import set_accessible_role
+from baton_reasoning.app.toolkit.controls import set_accessible_role
 from baton_reasoning.app.toolkit.theme import Colours, current_theme, ink_of
 from baton_reasoning.core.thinking.events import Author
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,21 +23,18 @@ from baton_reasoning.app.session.loaded_models import LoadedModels, Loader
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.session.repository import ConversationRepository
 from baton_reasoning.app.toolkit.background import BackgroundTask, BackgroundTasks
-from baton_reasoning.app.toolkit.controls import Hairline
-from baton_reasoning.app.toolkit.file_drops import FileDrops
+from baton_reasoning.app.toolkit.controls import FileDrops, Hairline
 from baton_reasoning.app.toolkit.layout import holder, vbox
 from baton_reasoning.app.toolkit.messages import Cause, MessageBar
 from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.app.window.commands import Command, ShortcutList, install
-from baton_reasoning.app.window.dropped_files import DroppedFiles
-from baton_reasoning.app.window.focus import is_tab_stop, order_last
 from baton_reasoning.app.window.page_actions import PageActions
-from baton_reasoning.app.window.speed_measurement import SpeedMeasurement
 from baton_reasoning.app.window.topbar import TopBar
 from baton_reasoning.core.errors import BatonError, NotApplicable, StoreError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ColourScheme, SettingsFile
+from baton_reasoning.core.thinking.interruptions import Control
 
 if TYPE_CHECKING:
     from baton_reasoning.app.batch.page import BatchPage
@@ -60,7 +58,6 @@ class MainWindow(QMainWindow):
         self.models = LoadedModels(loader, ModelCosts(paths.model_costs), self)
         self._monitor = ServerMonitor(self.models, self)
         self.session = ChatSession(self.models, self.preferences, self)
-        self._speeds = SpeedMeasurement(self.models, self)
         self._appearance: tuple[ColourScheme, float] | None = None
         self._apply_appearance(with_sheet=False)
         self.topbar = TopBar(self.models, self.preferences)
@@ -71,7 +68,6 @@ class MainWindow(QMainWindow):
         self.inspector.hide()
         self._pages = QStackedWidget()
         self.drops = FileDrops(self)
-        self.dropped = DroppedFiles(self.drops, self.page_actions, self._open_problems)
         self._shown_page = "chat"
         self._batch: BatchPage | None = None
         self._batch_runs = False
@@ -206,7 +202,7 @@ class MainWindow(QMainWindow):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         if not event.oldSize().isValid() or (event.oldSize().width() < NARROW) is not self.chat.is_narrow:
-            self.topbar.show_narrow(self.chat.is_narrow)
+            self.topbar.pair.show_narrow(self.chat.is_narrow)
             self.chat.make_room()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -266,13 +262,15 @@ class MainWindow(QMainWindow):
         self.topbar.pair.choose_wanted.connect(self.page_actions.choose_models)
         self.topbar.pair.pair_chosen.connect(self.page_actions.use_models)
         self.topbar.policy.parameters_wanted.connect(lambda: self.page_actions.show_settings("policy"))
-        self._speeds.measured.connect(self.topbar.pair.refresh)
+        measure_when_loaded(self.models, self.topbar.pair.refresh)
         self.session.runs.ended.connect(self.topbar.pair.refresh)  # a model may have died
         self.session.failed.connect(self.page_actions.show_writing_error)
         self.session.activity_changed.connect(self.page_actions.end_busy)
         self.session.reviews.noticed.connect(self.page_actions.say)
         self.saving_changed.connect(self.page_actions.show_saving)
         self.page_actions.imported.connect(self._imported)
+        self.page_actions.problems_dropped.connect(self._open_problems)
+        self.drops.dropped.connect(self.page_actions.take_dropped)
         self.session.path_changed.connect(self._remember_conversation)
         self.session.path_changed.connect(lambda: order_last(self.chat.foot))  # after the answers, which are made later
         self.session.activity_changed.connect(self._remember_conversation)  # arms side by side change no path
@@ -334,6 +332,44 @@ class MainWindow(QMainWindow):
 def first_size(available: QSize) -> QSize:
     """Return the size of a window that was never resized, title bar excluded, on a screen with `available` pixels."""
     return FIRST_SIZE.boundedTo(available - FRAME)
+
+
+def measure_when_loaded(models: LoadedModels, measured: Callable[[], object]) -> None:
+    """Measure in a thread what a pair costs when it has been loaded, so that speeds can be predicted.
+
+    An answer that begins goes first. What was not measured then is measured when the pair is loaded the next time:
+    after an answer it would push the conversation out of the models' caches.
+    """
+    control = Control()
+
+    def begin() -> None:
+        nonlocal control
+        if not models.is_writing and models.costs.unmeasured(models.pair):
+            control = Control()
+            measure = partial(models.costs.measure, models.pair, control.attach)
+            task = BackgroundTask(models, "measure models", measure, cancel=control.stop)
+            task.success(lambda _: measured()).start()
+
+    models.ready.connect(begin)
+    for needed in (models.writing_began, models.changed):  # for an answer, or to be closed
+        needed.connect(lambda: control.stop())
+
+
+def order_last(part: QWidget) -> None:
+    """Let Tab come to the widgets in this part of the window after all others, but not to those of its dialogs."""
+    window = part.window()
+    last = window.previousInFocusChain()
+    while last and part.isAncestorOf(last):
+        last = last.previousInFocusChain()
+    for widget in reversed(part.findChildren(QWidget)):
+        if last and widget.window() is window and widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
+            QWidget.setTabOrder(last, widget)
+
+
+def is_tab_stop(widget: QWidget) -> bool:
+    """Return whether Tab may focus a widget. One that passes the focus on is left to that which takes it."""
+    takes_tab = bool(widget.focusPolicy() & Qt.FocusPolicy.TabFocus)
+    return takes_tab and widget.isVisible() and widget.isEnabled() and not widget.focusProxy()
 
 
 def commands_of(window: MainWindow) -> list[Command]:

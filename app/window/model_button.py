@@ -42,7 +42,8 @@ class ModelButton(QPushButton):
         parts = (*small, self._between, *large)
         for part in parts:
             part.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.setLayout(hbox(*parts, margins=(12, 0, 12, 0), spacing=7))
+        self._row = hbox(*parts, margins=(12, 0, 12, 0), spacing=7)
+        self.setLayout(self._row)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.clicked.connect(self._press)
         models.changed.connect(self.refresh)
@@ -50,14 +51,10 @@ class ModelButton(QPushButton):
         self.refresh()
 
     def sizeHint(self) -> QSize:
-        layout = self.layout()
-        assert layout is not None
-        return QSize(layout.sizeHint().width(), super().sizeHint().height())
+        return QSize(self._row.sizeHint().width(), super().sizeHint().height())
 
     def minimumSizeHint(self) -> QSize:
-        layout = self.layout()
-        assert layout is not None
-        return QSize(layout.minimumSize().width(), super().sizeHint().height())
+        return QSize(self._row.minimumSize().width(), super().sizeHint().height())
 
     def show_narrow(self, narrow: bool) -> None:
         """Show the sign of a server's state alone, before the name, which is shortened where the room is used up."""

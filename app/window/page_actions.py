@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,9 +27,11 @@ from baton_reasoning.core.errors import (
     StoreError,
 )
 from baton_reasoning.core.files import file_name, read_text
+from baton_reasoning.core.models.gguf import GgufHeader, read_header
 from baton_reasoning.core.models.options import ModelSource, file_source, parse_source
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import STATES, fallback_text
 from baton_reasoning.core.words.numbers import short_path
 
@@ -45,6 +48,8 @@ class PageActions(QObject):
 
     downloads_wanted = Signal(list)
     """HubFiles were chosen, which have to be downloaded first."""
+    problems_dropped = Signal(object)
+    """The Path of a file or a folder of problems."""
     imported = Signal(str)
     """The id of a conversation that has come into the store."""
 
@@ -190,11 +195,30 @@ class PageActions(QObject):
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
+    def take_dropped(self, files: list[Path]) -> None:
+        """Offer one model as small or large and two as a pair, open problems as a batch, and explain anything else.
+
+        A model is checked before it is called one.
+        """
+        from baton_reasoning.core.batch.reading.problems import can_hold_problems
+
+        models = [file for file in files if file.suffix.lower() == ".gguf"]
+        if len(models) > 2:
+            self.show_error(NotApplicable(f"{len(models)} models were dropped; a pair has two.", "Drop two."))
+        elif models:
+            task = BackgroundTask(self, "read dropped models", lambda: [read_header(path) for path in models])
+            task.success(self._offer).failure(self.show_error).start()
+        elif can_hold_problems(files[0]):
+            self.problems_dropped.emit(files[0])
+        else:
+            told = f"{files[0].name} is neither a GGUF model nor a supported file of problems."
+            self.show_error(NotApplicable(told))
+
     # Settings and files
 
     def show_settings(self, section: str = "") -> None:
-        """`section`: name of the section to show, "policy" say; by default the first."""
-        from baton_reasoning.app.settings.dialog import SettingsDialog
+        """`section`: words that settings are searched for, "policy" say; by default the usual ones are shown."""
+        from baton_reasoning.app.window.settings_dialog import SettingsDialog
 
         dialog = SettingsDialog(self._preferences, self._window, section)
         dialog.finished.connect(dialog.deleteLater)
@@ -257,6 +281,22 @@ class PageActions(QObject):
         preferences = load_preferences(self._paths.model_preferences)
         folders = known_folders(preferences.folder or self._paths.models, preferences.added)
         return [model.header.path for model in scan(folders).models]
+
+    def _offer(self, headers: list[GgufHeader]) -> None:
+        """Offer models that were dropped."""
+        if len(headers) == 1:
+            source = file_source(headers[0].path)
+            self.say(
+                f"{headers[0].path.name} is a model.",
+                ("Use as small", partial(self.use_model, Author.SMALL, source)),
+                ("Use as large", partial(self.use_model, Author.LARGE, source)),
+            )
+            return
+        small, large = sorted(headers, key=lambda header: (header.parameters, header.file_bytes))
+        self.say(
+            f"{SIGN[Author.SMALL]} {small.path.name} and {SIGN[Author.LARGE]} {large.path.name} can be a pair.",
+            ("Use as pair", partial(self.use_pair, small.path, large.path)),
+        )
 
     def _use_server(self, author: Author, address: str) -> None:
         self.use_models(self._preferences.value.models.replaced(author, parse_source(address)))

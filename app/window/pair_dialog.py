@@ -6,16 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import Qt, QUrl, Signal
+from PySide6.QtCore import Qt, QTimer, QUrl, Signal
 from PySide6.QtGui import QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QCompleter, QDialog, QFileDialog, QGridLayout, QPushButton, QWidget
 
 from baton_reasoning.app.toolkit.background import LatestTask
-from baton_reasoning.app.toolkit.controls import IconButton, button, label, line_edit, plain_tip
-from baton_reasoning.app.toolkit.file_drops import FileDrops
+from baton_reasoning.app.toolkit.controls import FileDrops, IconButton, button, label, line_edit, plain_tip
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, Role, set_role
-from baton_reasoning.app.toolkit.timer import single_shot_timer
 from baton_reasoning.app.window.model_button import source_name
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.known_servers import KnownServers
@@ -69,8 +67,9 @@ class PairDialog(QDialog):
         self.offered = QStandardItemModel(self)
         self.download = button("Download on the Models page", self._want_downloads)
         self._search = LatestTask(self, "look for models")
-        self._pause = single_shot_timer(self, PAUSE_MS, self._validate)
+        self._pause = QTimer(self, singleShot=True, interval=PAUSE_MS)
         """Runs while a field is typed into: half a path is not reported as wrong."""
+        self._pause.timeout.connect(self._validate)
         self.messages = {author: label("", Role.MUTED, wrap=True) for author in self.edits}
         self.server_buttons: dict[Author, QPushButton] = {}
         self.warning = label("", Role.DANGER, wrap=True)
@@ -166,7 +165,7 @@ class PairDialog(QDialog):
         edit.editingFinished.connect(self._validate)
         edit.textChanged.connect(self._validate)
         edit.setCompleter(self._completer(author))
-        FileDrops(edit).dropped.connect(partial(self._take_dropped, author))
+        FileDrops(edit).dropped.connect(lambda files: edit.setText(str(files[0])))
         message.setAlignment(Qt.AlignmentFlag.AlignTop)
         message.setMinimumHeight(MESSAGE_LINES * self.fontMetrics().lineSpacing())
         server = partial(self._set_up_server, author)
@@ -186,11 +185,6 @@ class PairDialog(QDialog):
         )
         if file:
             self.edits[author].setText(file)
-
-    def _take_dropped(self, author: Author, files: list[Path]) -> None:
-        """Fill in the file; of two, the second goes into the other field."""
-        for field, file in zip((author, OTHER[author]), files, strict=False):
-            self.edits[field].setText(str(file))
 
     def _validate(self) -> None:
         """Describe the files from their headers, before anything is loaded."""
@@ -298,14 +292,10 @@ def offered_models(chosen: Settings, servers: dict[str, str], here: Iterable[str
 
     `servers`: names by address; `here`: paths.
     """
-    in_use: dict[str, str] = {}
-    for author in (Author.SMALL, Author.LARGE):
-        if not isinstance(source := chosen.models.get(author), DemoModel):
-            in_use[str(source)] = in_use.get(str(source), "in use ") + SIGN[author]
-    recent = dict.fromkeys(model for pair in chosen.window.recent_pairs for model in pair)
-    found = dict.fromkeys(here, "on this machine")
-    places = dict.fromkeys(servers, "server") | found | dict.fromkeys(recent, "recent") | in_use
-    for text in dict.fromkeys((*in_use, *recent, *servers, *found)):
-        source, place = parse_source(text), places[text]
+    models = chosen.models
+    in_use = [str(source) for source in (models.small, models.large) if not isinstance(source, DemoModel)]
+    recent = [model for pair in chosen.window.recent_pairs for model in pair]
+    for text in dict.fromkeys((*in_use, *recent, *servers, *here)):
+        source = parse_source(text)
         folder = short_path(source.path.parent) if isinstance(source, LocalFile) else ""
-        yield text, " · ".join(filter(None, (servers.get(text, ""), source_name(source), folder, place)))
+        yield text, " · ".join(filter(None, (servers.get(text, ""), source_name(source), folder)))

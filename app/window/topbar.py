@@ -5,15 +5,26 @@ from __future__ import annotations
 from itertools import pairwise
 
 from PySide6.QtCore import QPoint, Qt, Signal
-from PySide6.QtWidgets import QButtonGroup, QMenu, QWidget
+from PySide6.QtGui import QAction, QActionGroup
+from PySide6.QtWidgets import QMenu, QWidget
 
-from baton_reasoning.app.session.loaded_models import LoadedModels
+from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.session.preferences import Preferences
-from baton_reasoning.app.toolkit.controls import IconButton, SwitchButton, label
+from baton_reasoning.app.toolkit.controls import ElidedButton, IconButton, SwitchButton, plain_tip
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.app.window.model_button import ModelButton
-from baton_reasoning.app.window.policy_menu import PolicyButton
+from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
+from baton_reasoning.core.run import unmet_need
+from baton_reasoning.core.thinking.registry import (
+    COMMON_POLICIES,
+    POLICIES,
+    matching_preset,
+    policy_summary,
+    policy_title,
+    preset_title,
+    settings_for,
+)
 
 
 class TopBar(QWidget):
@@ -23,35 +34,24 @@ class TopBar(QWidget):
         super().__init__()
         set_role(self, Role.BAR)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self._name = label("Baton", Role.HEADING)
         self.pair = ModelButton(models, preferences)
-        self._pages = QButtonGroup(self)
+        self._tabs: dict[str, SwitchButton] = {}
         self._tab_row = hbox(margins=0, spacing=18)
         self.policy = PolicyButton(models, preferences)
         self.menu = QMenu(self)
         """What the header has no room for."""
         self.more = IconButton("more", "More: all commands, settings, shortcuts", self._show_menu)
-        self.setLayout(
-            hbox(
-                self._name,
-                self._tab_row,
-                STRETCH,
-                self.pair,
-                self.policy,
-                self.more,
-                margins=(16, 6, 12, 6),
-                spacing=16,
-            )
-        )
+        parts = (self._tab_row, STRETCH, self.pair, self.policy, self.more)
+        self.setLayout(hbox(*parts, margins=(16, 6, 12, 6), spacing=16))
 
     def add_page(self, name: str, title: str) -> None:
         """Add a page to the tabs."""
         page = SwitchButton(title)
-        page.setProperty("page", name)
+        page.setAutoExclusive(True)
         set_role(page, Role.TAB)
         page.clicked.connect(lambda: self.page_wanted.emit(name))
-        earlier = self._pages.buttons()
-        self._pages.addButton(page)
+        earlier = list(self._tabs.values())
+        self._tabs[name] = page
         self._tab_row.addWidget(page)
         order = (earlier[-1], page) if earlier else (page, self.pair, self.policy, self.more)
         for before, after in pairwise(order):
@@ -59,23 +59,82 @@ class TopBar(QWidget):
 
     def show_badge(self, name: str, sign: str, text: str) -> None:
         """Put a sign beside the title of a page, and its meaning into its tool tip and accessible name; "" takes it."""
-        for page in self._pages.buttons():
-            if page.property("page") == name:
-                title = page.text().split(" ")[0]
-                page.setText(f"{title} {sign}".strip())
-                page.setToolTip(text)
-                page.setAccessibleName(f"{title}, {text}" if text else title)
-                page.updateGeometry()
-
-    def show_narrow(self, narrow: bool) -> None:
-        """Leave out what a narrow window has no room for."""
-        self._name.setVisible(not narrow)
-        self.pair.show_narrow(narrow)
+        page = self._tabs[name]
+        title = page.text().split(" ")[0]
+        page.setText(f"{title} {sign}".strip())
+        page.setToolTip(text)
+        page.setAccessibleName(f"{title}, {text}" if text else title)
+        page.updateGeometry()
 
     def show_page(self, name: str) -> None:
-        for page in self._pages.buttons():
-            page.setChecked(page.property("page") == name)
+        for each, page in self._tabs.items():
+            page.setChecked(each == name)
 
     def _show_menu(self) -> None:
         below = self.more.mapToGlobal(QPoint(self.more.width(), self.more.height()))
         self.menu.popup(below - QPoint(self.menu.sizeHint().width(), 0))
+
+
+class PolicyButton(ElidedButton):
+    """Which policy and preset the next answer uses.
+
+    Its menu has the common policies; the others, and further presets, are in the menu “More…”.
+    """
+
+    parameters_wanted = Signal()
+    LEAST = 17  # a short title, which a narrow window leaves whole
+
+    def __init__(self, models: LoadedModels, preferences: Preferences) -> None:
+        super().__init__()
+        self._models = models
+        self._preferences = preferences
+        menu = QMenu(self)
+        self.setMenu(menu)
+        more = QMenu("More…", menu)
+        group = QActionGroup(self)
+        self._choices: dict[tuple[str, str], QAction] = {}
+        every = [(name, preset) for name, kind in POLICIES.items() for preset in kind.presets or [""]]
+        common = [(name, next(iter(POLICIES[name].presets), "")) for name in COMMON_POLICIES]
+        for choice in (*common, *(each for each in every if each not in common)):
+            action = QAction(group, checkable=True)
+            action.triggered.connect(lambda _checked, choice=choice: self.choose(*choice))
+            (menu if choice in common else more).addAction(action)
+            self._choices[choice] = action
+        menu.addSeparator()
+        menu.addMenu(more)
+        menu.addAction("Parameters…", self.parameters_wanted.emit)
+        preferences.changed.connect(self._show)
+        models.changed.connect(self._allow)
+        self._allow()
+        self._show()
+
+    def choose(self, policy: str, preset: str = "") -> None:
+        chosen = settings_for(policy, self._preferences.value.run.policy)
+        self._preferences.change_run(policy=POLICIES[policy].presets[preset] if preset else chosen)
+
+    def _allow(self) -> None:
+        """Disable policies that these models cannot run, with the reason in place of the summary, in the column where
+        other menus have their keys.
+
+        What would help would make the menu wider than the window; it is in the tip, which screen readers read.
+        """
+        pair, ready = self._models.pair, self._models.state is LoadState.READY
+        for (name, preset), action in self._choices.items():
+            policy = POLICIES[name]
+            why_not = unmet_need(policy, pair.cards) if ready else None
+            action.setEnabled(why_not is None)
+            line = f"✗ {why_not.message}" if why_not else policy_summary(policy, preset)
+            action.setText(f"{preset_title(policy, preset)}\t{line}")
+            action.setToolTip(plain_tip(str(why_not)) if why_not else "")
+
+    def _show(self) -> None:
+        chosen = self._preferences.value.run.policy
+        kind, preset = POLICIES.of(chosen), matching_preset(chosen)
+        for choice, action in self._choices.items():
+            action.setChecked(choice == (chosen.policy, preset))
+        text = policy_title(chosen, DEMO_SETTINGS.policy)
+        self.setText(f"{text}  ")
+        self.setAccessibleName(f"Policy: {text}")
+        self.setToolTip(
+            plain_tip(f"Policy: {text}. {policy_summary(kind, preset)}\nWhen the large model writes (Ctrl+P)")
+        )

@@ -22,7 +22,7 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.document.clipboard import release_clipboard
 from baton_reasoning.app.session.loaded_models import Loading
-from baton_reasoning.app.toolkit.garbage_collection import MainThreadCollector
+from baton_reasoning.app.toolkit.background import MainThreadCollector
 from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.remote.known_servers import KnownServers

@@ -42,11 +42,11 @@ from PySide6.QtWidgets import (
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.chat.page import NARROW
 from baton_reasoning.app.chat.scoreboards import Board, BoardRow
-from baton_reasoning.app.settings.dialog import SettingsDialog
 from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.app.toolkit.controls import ElidedButton, ElidedCheckBox, ElidedLabel
 from baton_reasoning.app.window.model_button import ModelButton
 from baton_reasoning.app.window.models_page import LazyModelsPage
+from baton_reasoning.app.window.settings_dialog import SettingsDialog
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.errors import EngineLost

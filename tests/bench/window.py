@@ -24,7 +24,7 @@ from PySide6.QtWidgets import QApplication, QTableView
 from baton_reasoning.app.__main__ import SWITCH_INTERVAL
 from baton_reasoning.app.batch.result_table import ResultTable, RowFilter
 from baton_reasoning.app.session.loaded_models import Loading
-from baton_reasoning.app.toolkit.garbage_collection import MainThreadCollector
+from baton_reasoning.app.toolkit.background import MainThreadCollector
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.engines.body import Author

@@ -36,7 +36,7 @@ packages = ["baton", "core"]
 
 FORM = """
 from PySide6.QtWidgets import QApplication
-from baton_reasoning.app.toolkit.forms.form import SettingsForm
+from baton_reasoning.app.toolkit.forms import SettingsForm
 from baton_reasoning.core.run import RunSettings
 application = QApplication([])
 form = SettingsForm(RunSettings(policy="periodic"), RunSettings())

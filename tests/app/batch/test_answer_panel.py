@@ -7,9 +7,9 @@ import threading
 import pytest
 from PySide6.QtCore import Qt
 
-from baton_reasoning.app.batch.answer_panel import WITH_INSPECTOR
 from baton_reasoning.app.batch.folded_parts import Fold
 from baton_reasoning.app.batch.result_table import FIRST_ARM, ResultColumn
+from baton_reasoning.app.batch.results_view import WITH_INSPECTOR
 from baton_reasoning.core.batch.reporting.reviews import wrong_answers
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.grading.grader import Grader
@@ -115,13 +115,11 @@ def test_an_answer_that_cannot_be_read_is_not_shown_with_the_steps_of_another(vi
     assert not view.answer.pane.ribbon.segments
 
 
-def test_the_inspector_opens_on_demand_or_with_a_step_where_there_is_room_and_follows(view, page, qtbot):
+def test_the_inspector_opens_on_demand_or_with_a_step_and_follows(view, page, qtbot):
     answer = view.answer
     first, second, *_ = answer.pane.exchange.trace.pieces
     page.resize(1100, 900)
     answer.pane.pick(first)
-    assert not answer.inspect.isChecked(), "there is no room for it"
-    answer.inspect.click()
     assert answer.inspector.isVisible()
     assert answer.inspector.exchange is answer.pane.exchange
     assert answer.inspector.piece is first
@@ -166,7 +164,7 @@ def test_one_answer_or_all_wrong_ones_are_reviewed_valued_and_graded_again(page,
     assert view.stop.isHidden()
     assert [bool(trace.opinion) for trace in all_traces(page)] == [False, True, False, False, False, False]
     with qtbot.waitSignal(view.reviews.ended):
-        qtbot.keyClick(view.table, Qt.Key.Key_F7)
+        view.opinions.trigger()
     assert [bool(trace.opinion) for trace in all_traces(page)] == [False, True] * 3
     assert not any(trace.values for trace in all_traces(page))
     with qtbot.waitSignal(view.reviews.ended):
@@ -202,9 +200,8 @@ def test_takeovers_are_valued_once_and_their_worth_is_shown(page, qtbot, problem
     view = page.view
     view.folded.heads[Fold.WORTH].click()
     qtbot.waitUntil(lambda: bool(view.folded.takeovers.shown))
-    view.table.setFocus()
     with qtbot.waitSignal(view.reviews.ended):
-        qtbot.keyClick(view.table, Qt.Key.Key_F9)
+        view.values.trigger()
     qtbot.waitUntil(lambda: "worth" in view.folded.takeovers.shown[0].headings)
     small = page.session.models.pair.small
     assert isinstance(small, ScriptedEngine)

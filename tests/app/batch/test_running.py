@@ -68,7 +68,7 @@ def held():
 
 def badge(window):
     """What the switch to the batch page shows and says."""
-    (page,) = [each for each in window.topbar.findChildren(SwitchButton) if each.property("page") == "batch"]
+    (page,) = [each for each in window.topbar.findChildren(SwitchButton) if each.text().startswith("Batch")]
     return page.text(), page.accessibleName()
 
 
@@ -167,7 +167,7 @@ def test_while_one_batch_runs_another_is_read_and_not_resumed(two, qtbot, held):
     page.session.open("not there")
     qtbot.waitUntil(lambda: "is not in the store" in notice.text)
     open_row(page, "first")
-    assert row(page, "second").state.text() == "▶ 0 of 4"
+    assert row(page, "second").state.text() == "running, 0 of 4"
     qtbot.mouseClick(row(page, "first").state, Qt.MouseButton.LeftButton)  # while it is being read
     qtbot.waitUntil(lambda: not [task for task in page.session.findChildren(StreamTask) if task.name == "open batch"])
     assert opened == ["first"]
@@ -184,7 +184,7 @@ def test_while_one_batch_runs_another_is_read_and_not_resumed(two, qtbot, held):
     page.session.open(page.session.executed.batch.id)
     page.view.left.emit()
     held.let_go.set()
-    qtbot.waitUntil(lambda: row(page, "second").state.text() == "✓")
+    qtbot.waitUntil(lambda: row(page, "second").state.text() == "done")
     assert (page.view.title.text(), page.view.status.text()) == ("second", "4 / 4"), "with all that happened meanwhile"
     qtbot.waitUntil(lambda: [page.view.model.index(at, FIRST_ARM).data() for at in range(4)] == ["✓"] * 4)
 

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QInputDialog, QMenu, QPushButton, QStyleOptionView
 from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.chat.sidebar import ROW, HistoryDelegate, day_name
 from baton_reasoning.app.session.run_list import Activity
-from baton_reasoning.app.toolkit import accessible
+from baton_reasoning.app.toolkit import controls
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.settings import SettingsFile
 from baton_reasoning.core.store.conversations import StoredExchange
@@ -339,7 +339,7 @@ class Announcements:
 
 def test_another_conversation_is_read_while_an_answer_is_written(busy, held, qtbot, monkeypatch):
     heard = Announcements()
-    monkeypatch.setattr(accessible, "QAccessible", heard)
+    monkeypatch.setattr(controls, "QAccessible", heard)
     writing, answering = busy.session.conversation, busy.session.answering
     click(busy, qtbot, "Earlier")
     assert answer_text(busy) == "That was Earlier."

@@ -10,16 +10,16 @@ from functools import partial
 import pytest
 from PySide6.QtCore import QObject, QTimer
 
-from baton_reasoning.app.toolkit import garbage_collection
+from baton_reasoning.app.toolkit import background
 from baton_reasoning.app.toolkit.background import (
     BROKEN,
     BackgroundTask,
     BackgroundTasks,
     LatestTask,
+    MainThreadCollector,
     StreamTask,
     cancel_tasks,
 )
-from baton_reasoning.app.toolkit.garbage_collection import MainThreadCollector
 from baton_reasoning.core.errors import BatonError
 
 FAILURE = BatonError("It broke.", "Repair it.")
@@ -205,7 +205,7 @@ def test_cycles_of_a_background_thread_are_destroyed_in_the_main_thread(qtbot, c
 
 
 def test_old_cycles_are_collected_too_but_seldom_and_stopping_returns_to_automatic_collection(collector, monkeypatch):
-    monkeypatch.setattr(garbage_collection, "FULL_COLLECTION", 3)
+    monkeypatch.setattr(background, "FULL_COLLECTION", 3)
     another = MainThreadCollector()
     destroyed_in: list[threading.Thread] = []
     old = Cycle(destroyed_in)

@@ -22,7 +22,7 @@ from baton_reasoning.app.toolkit.controls import (
     scrolling,
     whole_number,
 )
-from baton_reasoning.app.toolkit.forms.form import SettingsForm
+from baton_reasoning.app.toolkit.forms import SettingsForm
 from baton_reasoning.app.toolkit.ribbon import Ribbon, RibbonLayout, paint_ribbon
 from baton_reasoning.app.toolkit.tables import FigureTable
 from baton_reasoning.app.toolkit.theme import LIGHT

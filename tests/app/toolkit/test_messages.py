@@ -10,10 +10,10 @@ from PySide6.QtGui import QDesktopServices, QEnterEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 
-from baton_reasoning.app.settings.dialog import SettingsDialog
 from baton_reasoning.app.toolkit.controls import IconButton
 from baton_reasoning.app.toolkit.layout import STRETCH, vbox
 from baton_reasoning.app.toolkit.messages import Cause, MessageBar, MessageText
+from baton_reasoning.app.window.settings_dialog import SettingsDialog
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.errors import Busy, EngineLost, SettingsError

@@ -11,6 +11,8 @@ from baton_reasoning.app.chat.conversation_view import column_width
 from baton_reasoning.app.toolkit.controls import IconButton
 from baton_reasoning.app.toolkit.theme import (
     DARK,
+    FONT_FOLDER,
+    ICON_FOLDER,
     LIGHT,
     Role,
     blend,
@@ -22,8 +24,6 @@ from baton_reasoning.app.toolkit.theme import (
     set_role,
     tint_of,
 )
-from baton_reasoning.app.toolkit.theme.fonts import FONT_FOLDER
-from baton_reasoning.app.toolkit.theme.icons import ICON_FOLDER
 from baton_reasoning.core.settings import ColourScheme
 from baton_reasoning.core.thinking.events import Author
 from baton_reasoning.core.words.authors import SIGN

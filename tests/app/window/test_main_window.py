@@ -24,7 +24,7 @@ from PySide6.QtWidgets import (
 
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.session.loaded_models import LoadState, Remark
-from baton_reasoning.app.toolkit.theme.colours import DARK
+from baton_reasoning.app.toolkit.theme import DARK
 from baton_reasoning.app.window.commands import ShortcutList
 from baton_reasoning.app.window.main_window import first_size
 from baton_reasoning.core.engines.base import Placement

@@ -16,7 +16,7 @@ from baton_reasoning.app.inspector.panel import Tab
 from baton_reasoning.app.servers.server_dialog import ServerDialog
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.session.pair_loader import PairLoader
-from baton_reasoning.app.toolkit.file_drops import FileDrops
+from baton_reasoning.app.toolkit.controls import FileDrops
 from baton_reasoning.app.window.pair_dialog import PairDialog
 from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.base import Placement
@@ -129,11 +129,11 @@ def test_models_are_offered_by_any_part_of_their_name_and_servers_understood_by_
     completer = dialog.edits[LARGE].completer()
     assert (completer.completionCount(), completer.currentCompletion()) == (1, str(qwen))
     assert [dialog.offered.item(row).text() for row in range(5)] == [
-        f"Phi-4.gguf · {tmp_path} · in use ◆",
-        f"Qwen3-14B.gguf · {tmp_path} · recent",
-        "http://office:8080 · recent",
-        "lab · http://lab:8080 · server",
-        f"Other.gguf · {tmp_path} · on this machine",
+        f"Phi-4.gguf · {tmp_path}",
+        f"Qwen3-14B.gguf · {tmp_path}",
+        "http://office:8080",
+        "lab · http://lab:8080",
+        f"Other.gguf · {tmp_path}",
     ]
     for edit in dialog.edits.values():
         edit.setText("lab")
@@ -251,7 +251,7 @@ def test_window_and_fields_are_framed_while_a_file_is_over_them_and_fields_take_
     drop(field, files[LARGE])
     assert not drops.frame.isVisible()
     assert [edit.text() for edit in dialog.edits.values()] == ["", str(files[LARGE])]
-    drop(dialog.edits[SMALL], *files.values())
+    drop(dialog.edits[SMALL], files[SMALL])
     assert [edit.text() for edit in dialog.edits.values()] == [str(files[SMALL]), str(files[LARGE])]
     assert dialog.load.isEnabled()
 

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from baton_reasoning.app.toolkit.theme import colours
+from baton_reasoning.app.toolkit import theme
 from baton_reasoning.core.charts import CIRCLE, DIAMOND, SHAPES
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.errors import StoreError
@@ -150,7 +150,7 @@ def test_a_page_draws_values_and_says_them_in_a_table():
 
 
 def test_the_page_has_the_colours_of_the_window():
-    for page, window in ((html_page.LIGHT, colours.LIGHT), (html_page.DARK, colours.DARK)):
+    for page, window in ((html_page.LIGHT, theme.LIGHT), (html_page.DARK, theme.DARK)):
         assert page == {name: getattr(window, name) for name in page}
 
 

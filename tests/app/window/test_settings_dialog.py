@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtWidgets import QLabel, QScrollArea, QWidget
+from PySide6.QtWidgets import QLabel, QWidget
 
 from baton_reasoning.app.session.preferences import Preferences
-from baton_reasoning.app.settings.dialog import SettingsDialog
-from baton_reasoning.core.settings import ModelChoice, SettingsFile
+from baton_reasoning.app.window.settings_dialog import SettingsDialog
+from baton_reasoning.core.settings import SettingsFile
 from baton_reasoning.core.thinking.registry import POLICIES
 
 MOST = 12
@@ -80,14 +80,11 @@ def test_a_setting_that_was_changed_stays_among_the_usual_ones(preferences, open
     assert not preferences.value.window.sidebar, "what the window has kept meanwhile stays"
 
 
-def test_the_search_finds_all_settings_and_says_which_are_for_experts(opened, qtbot):
+def test_the_search_finds_all_settings_and_may_be_asked_for_at_first(opened, qtbot):
     dialog = opened()
     qtbot.keyClicks(dialog.search, "gpu layers")
     assert shown(dialog) == {("models", "gpu_layers")}
-    assert any(text.startswith("Expert · ") for text in words(dialog))
-    dialog.search.setText("temperature")
-    assert not any("Expert" in text for text in words(dialog))
-    dialog.search.setText("policy")
+    dialog = opened("policy")
     assert ("run", "policy", "policy") in shown(dialog)
     assert heads(dialog) == ["Policy"]
     dialog.search.setText("nowhere")
@@ -95,19 +92,3 @@ def test_the_search_finds_all_settings_and_says_which_are_for_experts(opened, qt
     assert "No setting has these words." in words(dialog)
     dialog.search.clear()
     assert ("appearance", "look") in shown(dialog)
-
-
-def test_a_section_that_is_asked_for_is_scrolled_to(preferences, opened, qtbot):
-    preferences.change_window(expert=True)
-    dialog = opened("policy")
-    (area,) = dialog.findChildren(QScrollArea)
-    head = dialog.form.head("run", "policy")
-    qtbot.waitUntil(lambda: 0 <= head.mapTo(area, head.rect().topLeft()).y() < 60)
-
-
-def test_the_values_of_the_demo_pair_are_told_beside_the_policy(preferences, opened):
-    dialog = opened()
-    (told,) = (text for text in words(dialog) if "demo pair" in text)
-    assert "tokens per takeover 16" in told
-    preferences.change(models=ModelChoice(small="a.gguf", large="b.gguf"))
-    assert not any("demo pair" in text for text in words(dialog))

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QTimer
-from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QCheckBox, QDialog, QWidget
 
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.controls import button, label, line_edit, scrolling
-from baton_reasoning.app.toolkit.forms.form import Path, SettingsForm
+from baton_reasoning.app.toolkit.forms import FieldPath, SettingsForm
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role
-from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
-from baton_reasoning.core.run import effective_settings
 from baton_reasoning.core.settings import Settings
-from baton_reasoning.core.thinking.registry import POLICIES, difference, parameter_text
+from baton_reasoning.core.thinking.registry import POLICIES
 
-POLICY: Path = ("run", "policy")
-CHOICE_OF_POLICY: Path = (*POLICY, "policy")
-USUAL: frozenset[Path] = frozenset(
+POLICY: FieldPath = ("run", "policy")
+USUAL: frozenset[FieldPath] = frozenset(
     {
         ("appearance", "look"),
         ("appearance", "text_size"),
         ("models", "context"),
         ("run", "temperature"),
         ("run", "max_tokens"),
-        CHOICE_OF_POLICY,
+        (*POLICY, "policy"),
         ("run", "limits", "max_seconds"),
     }
 )
@@ -34,16 +29,15 @@ USUAL: frozenset[Path] = frozenset(
 
 class SettingsDialog(QDialog):
     def __init__(self, preferences: Preferences, parent: QWidget, section: str = "") -> None:
-        """`section`: the last name of the path of a section, such as "policy", to which the page is scrolled."""
+        """`section`: words to search for at first, such as "policy"."""
         super().__init__(parent)
         self.setWindowTitle("Settings")
         self._preferences = preferences
-        self._section = section
-        self._kept: set[Path] = set()
+        self._kept: set[FieldPath] = set()
         """Fields that were at another value than their default while this dialog was open: they do not vanish."""
         self.form = SettingsForm(preferences.value, Settings())
         self.form.setContentsMargins(4, 4, 12, 12)
-        self.search = line_edit("Search settings", "Search all settings")
+        self.search = line_edit("Search settings", "Search all settings", section)
         self.search.setClearButtonEnabled(True)
         self.expert = QCheckBox("Show &expert settings")
         self.expert.setChecked(preferences.value.window.expert)
@@ -72,17 +66,6 @@ class SettingsDialog(QDialog):
         assert window is not None
         self.resize(min(680, window.width() - 20), min(720, window.height() - 20))
 
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        QTimer.singleShot(0, self, self._go_to_section)  # once the rows have their places
-
-    def _go_to_section(self) -> None:
-        for path in self.form.paths():
-            head = self.form.head(*path[:-1])
-            if head and path[-2] == self._section:
-                self._scroll.verticalScrollBar().setValue(head.y())
-                return
-
     def _take(self, value: Settings) -> None:
         """Apply the settings in the form; the state of the window is not in it, and may have changed meanwhile."""
         self._preferences.replace(value.model_copy(update={"window": self._preferences.value.window}))
@@ -92,28 +75,14 @@ class SettingsDialog(QDialog):
         self._show_rows()
 
     def _show(self) -> None:
-        self.form.notes[CHOICE_OF_POLICY] = self._advised_text()
         self.form.show_value(self._preferences.value)
         self._show_rows()
 
     def _show_rows(self) -> None:
         self._kept |= {path for path in self.form.paths() if self.form.is_changed(path)}
-        self.form.show_only(lambda path: self.expert.isChecked() or self._is_usual(path), mark="Expert")
+        self.form.show_only(lambda path: self.expert.isChecked() or self._is_usual(path))
         self._nothing.setVisible(not self.form.search(self.search.text()))
 
-    def _is_usual(self, path: Path) -> bool:
+    def _is_usual(self, path: FieldPath) -> bool:
         main = POLICIES.of(self._preferences.value.run.policy).main_parameters
         return path in USUAL or path in self._kept or (path[:2] == POLICY and path[2] in main)
-
-    def _advised_text(self) -> str:
-        """Say with which values the demo pair runs in place of those that were left as they are."""
-        settings = self._preferences.value
-        chosen = settings.run.policy
-        used = effective_settings(settings.run, DEMO_SETTINGS if settings.models.is_demo else None).policy
-        policy = POLICIES.of(chosen)
-        values = [parameter_text(policy, name, value) for name, value in difference(used, chosen).items()]
-        return (
-            f"With the demo pair, whose steps are short: {', '.join(values)}. Values of your own stay."
-            if values
-            else ""
-        )
