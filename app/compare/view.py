@@ -9,8 +9,8 @@ from textwrap import shorten
 from PySide6.QtCore import QEvent, QRectF, Qt, Signal
 from PySide6.QtWidgets import QWidget
 
-from baton_reasoning.app.document import RichText
 from baton_reasoning.app.document.answer_pane import AnswerActions, AnswerPane
+from baton_reasoning.app.document.rich_text import RichText
 from baton_reasoning.app.document.steps_document import AT_ONCE, thinking_pieces
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.chat_session import ChatSession

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QColor, QFont, QTextBlock, QTextBlockFormat, QTextCharFormat, QTextCursor, QTextDocument
 
-from baton_reasoning.app.document import TextStyle, append_plain, render_at
 from baton_reasoning.app.document.clipboard import NOTE
+from baton_reasoning.app.document.markdown import append_plain, render_at
+from baton_reasoning.app.document.style import TextStyle
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.app.toolkit.timer import single_shot_timer

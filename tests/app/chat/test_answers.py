@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QInputDialog, QLabel, QPush
 
 from baton_reasoning.app.chat.next_answer import SystemPromptDialog
 from baton_reasoning.app.chat.remedies import AnswerAction
-from baton_reasoning.app.chat.scoreboard_view import BEYOND
+from baton_reasoning.app.chat.scoreboards import BEYOND
 from baton_reasoning.app.inspector.panel import Tab
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.session.run_list import Activity

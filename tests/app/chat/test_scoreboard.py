@@ -5,10 +5,9 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication, QPushButton
 
 from baton_reasoning.app.chat.remedies import AnswerAction
-from baton_reasoning.app.chat.scoreboard_view import ScoreboardView
-from baton_reasoning.app.chat.scoreboards import Board, BoardRow
+from baton_reasoning.app.chat.scoreboards import Board, BoardRow, ScoreboardView
 from baton_reasoning.app.chat.welcome import EXAMPLES, demo_problem
-from baton_reasoning.app.compare.chooser import Chooser
+from baton_reasoning.app.compare.controller import Chooser
 from baton_reasoning.app.session.conversation import expected_answer
 from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.window.pair_dialog import PairDialog

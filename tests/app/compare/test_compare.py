@@ -6,7 +6,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication, QMenu, QWidget
 
 from baton_reasoning.app.chat.remedies import AnswerAction
-from baton_reasoning.app.compare.chooser import MORE, USUAL, Chooser, arms, common_ones, proposed, recorded
+from baton_reasoning.app.compare.controller import MORE, USUAL, Chooser, arms, common_ones, proposed, recorded
 from baton_reasoning.app.compare.view import NO_TIMES, CompareView, parting_text, standing_text, titles_of
 from baton_reasoning.app.document.answer_pane import NOT_BEGUN
 from baton_reasoning.app.session.conversation import Exchange

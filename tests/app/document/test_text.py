@@ -12,16 +12,15 @@ from PySide6.QtCore import QPoint, QRectF, Qt, QUrl
 from PySide6.QtGui import QColor, QGuiApplication, QImage, QPainter, QTextCursor, QTextDocument
 from PySide6.QtWidgets import QScrollArea, QTextBrowser, QVBoxLayout, QWidget
 
-from baton_reasoning.app.document import RichText, TextStyle, render_at, render_into
-from baton_reasoning.app.document.answer_text import AnswerText
+from baton_reasoning.app.document.answer_pane import AnswerText
 from baton_reasoning.app.document.clipboard import fragments, selected_text
-from baton_reasoning.app.document.formula_object import OBJECT_CHARACTER, formula_of
 from baton_reasoning.app.document.formulas import Formula
-from baton_reasoning.app.document.markdown import LINE_BREAK, code_of
+from baton_reasoning.app.document.markdown import LINE_BREAK, code_of, render_at, render_into
+from baton_reasoning.app.document.rich_text import RichText
 from baton_reasoning.app.document.steps_document import GAP, LONGEST_SET, thinking_pieces
-from baton_reasoning.app.document.steps_view import StepsView
-from baton_reasoning.app.document.text_marks import LONGEST, rendered_place
-from baton_reasoning.app.document.typeset import Typesetter, typeset
+from baton_reasoning.app.document.steps_view import LONGEST_COMPARED, StepsView, rendered_place
+from baton_reasoning.app.document.style import TextStyle
+from baton_reasoning.app.document.typeset import OBJECT_CHARACTER, Typesetter, formula_of, typeset
 from baton_reasoning.app.toolkit.background import BackgroundTasks
 from baton_reasoning.app.toolkit.theme import DARK, LIGHT, current_theme, reading_font
 from baton_reasoning.core.engines.body import Author
@@ -395,9 +394,9 @@ def test_a_selection_that_was_copied_does_not_crash_the_program_at_its_end_and_w
         import sys
         from PySide6.QtGui import QGuiApplication
         from PySide6.QtWidgets import QApplication
-        from baton_reasoning.app import document
-        from baton_reasoning.app.document import RichText
-        from baton_reasoning.app.document.answer_text import AnswerText
+        from baton_reasoning.app.document.markdown import warm_up
+        from baton_reasoning.app.document.rich_text import RichText
+        from baton_reasoning.app.document.answer_pane import AnswerText
         from baton_reasoning.app.document.clipboard import release_clipboard
         application = QApplication([])
         text = RichText()
@@ -406,7 +405,7 @@ def test_a_selection_that_was_copied_does_not_crash_the_program_at_its_end_and_w
         text.copy()
         release_clipboard()
         print(QGuiApplication.clipboard().text())
-        document.warm_up()
+        warm_up()
         print({'markdown_it', 'ziamath'} - set(sys.modules))
     """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -435,7 +434,7 @@ def test_a_character_is_found_where_it_is_rendered(source, rendered, marked, sho
 
 
 def test_in_a_long_text_the_place_is_near_and_never_outside():
-    source = "So **2 + 2** is 5. " * LONGEST
+    source = "So **2 + 2** is 5. " * LONGEST_COMPARED
     assert rendered_place(source, source.replace("*", ""), len(source) - 1) == len(source.replace("*", "")) - 1
 
 

@@ -8,8 +8,7 @@ from PySide6.QtWidgets import QApplication, QPushButton, QToolTip
 
 from baton_reasoning.app.document.answer_pane import AnswerPane
 from baton_reasoning.app.document.typeset import Typesetter
-from baton_reasoning.app.inspector.answer_review import AnswerReview
-from baton_reasoning.app.inspector.opinion_section import PARTLY_READ
+from baton_reasoning.app.inspector.answer_review import PARTLY_READ, AnswerReview
 from baton_reasoning.app.inspector.values_section import CHOOSE
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.theme import LIGHT
