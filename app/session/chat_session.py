@@ -118,25 +118,15 @@ class ChatSession(QObject):
                     self.failed.emit(error)
 
     def forget(self, conversation_id: str) -> Callable[[], None]:
-        """Stop writing and showing a conversation that has been deleted.
-
-        Returns what shows it again, once it is restored, and goes on with its answers.
-        """
+        """Stop writing and showing a conversation that has been deleted; return what shows it again once it is
+        restored."""
         is_shown = conversation_id == self.conversation.id
         conversation = self.conversation if is_shown else self.runs.conversation(conversation_id)
-        stopped = self.runs.stop(conversation) if conversation else []
+        if conversation:
+            self.runs.stop(conversation)
         if is_shown:
             self._open(Conversation())
-
-        def bring_back() -> None:
-            if conversation is None:
-                self.open(conversation_id)
-            else:
-                self._open(conversation)
-                self.runs.write_again(stopped)
-                self._load_models()
-
-        return bring_back
+        return lambda: self._open(conversation) if conversation else self.open(conversation_id)
 
     def show_sibling(self, exchange: Exchange, by: int) -> None:
         """Show the attempt so many places after this one; before it if negative."""
