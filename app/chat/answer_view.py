@@ -120,11 +120,10 @@ class AnswerView(AnswerPane):
         session: ChatSession,
         typesetter: Typesetter,
         actions: ChatActions,
-        parent: QWidget | None = None,
     ) -> None:
         preferences = session.preferences
         folds = preferences.value.window.folds_reasoning
-        super().__init__(exchange, typesetter, actions, folds=folds, parent=parent)
+        super().__init__(exchange, typesetter, actions, folds=folds)
         self.setAttribute(Qt.WidgetAttribute.WA_StaticContents)
         self._costs, self._chat = session.models.costs, actions
         if exchange.trace.pieces and not exchange.trace.ended:

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QWidget
 
 from baton_reasoning.app.document.answer_pane import AnswerActions, AnswerPane
 from baton_reasoning.app.document.rich_text import RichText
-from baton_reasoning.app.document.steps_document import AT_ONCE, thinking_pieces
+from baton_reasoning.app.document.steps_document import thinking_pieces
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange, ShownComparison
@@ -192,7 +192,7 @@ class AnswerColumn(AnswerPane):
         actions: AnswerActions,
     ) -> None:
         """`open_it`: shows the answer in its conversation."""
-        super().__init__(exchange, typesetter, actions, at_once=AT_ONCE // MOST_COLUMNS)
+        super().__init__(exchange, typesetter, actions)
         self.title = title
         self.has_time = False
         """Whether its time can be compared with those of the other columns."""

@@ -37,8 +37,8 @@ BEFORE_NOTE = "\u2003 "
 """White space between a step and what is noted beside it."""
 LONGEST_SET = 5_000
 """Characters in one line beyond which a piece stays plain: a model that writes these has lost its way."""
-AT_ONCE = 24
-"""Pieces rendered in one go, about 8 ms; the rest of a long answer follows when the window is idle."""
+AT_ONCE = 12
+"""Pieces rendered in one go, about 4 ms; the rest of a long answer follows when the window is idle."""
 
 
 @dataclass(slots=True, eq=False)
@@ -81,18 +81,9 @@ class StepsDocument(QObject):
     grown = Signal(int)
     """The first piece from which on pieces were added, removed or rendered."""
 
-    def __init__(
-        self,
-        document: QTextDocument,
-        style: TextStyle,
-        typesetter: Typesetter,
-        at_once: int = AT_ONCE,
-        parent: QObject | None = None,
-    ) -> None:
-        """`at_once`: pieces rendered in one go; fewer where several documents are shown side by side."""
+    def __init__(self, document: QTextDocument, style: TextStyle, typesetter: Typesetter, parent: QObject) -> None:
         super().__init__(parent)
         self.shown: list[ShownPiece] = []
-        self._at_once = at_once
         self._document = document
         self._typesetter = typesetter
         self._style = style
@@ -133,7 +124,7 @@ class StepsDocument(QObject):
         edit.beginEditBlock()  # Qt lays out once
         self._remove_outdated()
         first_changed = max(0, len(self.shown) - 1)
-        for piece in self._pieces[len(self.shown) : len(self.shown) + self._at_once]:
+        for piece in self._pieces[len(self.shown) : len(self.shown) + AT_ONCE]:
             self._close_last()
             self._begin(piece)
         if not self.complete:

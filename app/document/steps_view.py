@@ -21,10 +21,10 @@ from PySide6.QtGui import (
     QTextCharFormat,
     QTextCursor,
 )
-from PySide6.QtWidgets import QTextEdit, QToolTip, QWidget
+from PySide6.QtWidgets import QTextEdit, QToolTip
 
 from baton_reasoning.app.document.rich_text import Layer, RichText
-from baton_reasoning.app.document.steps_document import AT_ONCE, GAP, ShownPiece, StepsDocument
+from baton_reasoning.app.document.steps_document import GAP, ShownPiece, StepsDocument
 from baton_reasoning.app.document.style import LINE_HEIGHT
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.toolkit.controls import plain_tip
@@ -97,10 +97,9 @@ class StepsView(RichText):
     grown = Signal(int)
     """The first piece (an index of `shown`) from which on pieces were added, removed or rendered."""
 
-    def __init__(self, typesetter: Typesetter, at_once: int = AT_ONCE, parent: QWidget | None = None) -> None:
-        """`at_once`: pieces rendered in one go."""
-        super().__init__(parent)
-        self._steps = StepsDocument(self.document(), self._style(), typesetter, at_once, self)
+    def __init__(self, typesetter: Typesetter) -> None:
+        super().__init__()
+        self._steps = StepsDocument(self.document(), self._style(), typesetter, self)
         self._steps.grown.connect(self._grown)
         self.selected: Piece | None = None
         self._pressed_at = QPoint()

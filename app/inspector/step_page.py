@@ -37,8 +37,8 @@ BAR_SHARE = 0.52
 class TokenList(QListWidget):
     """Lists tokens as they stand in the text; arrow keys go from one to the next."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setFlow(QListView.Flow.LeftToRight)
         self.setWrapping(True)
         self.setResizeMode(QListView.ResizeMode.Adjust)
@@ -64,8 +64,8 @@ class TokenList(QListWidget):
 class Alternatives(QWidget):
     """Bars for the likeliest tokens at one place; that which was written is bold."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._token: TokenWritten | None = None
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Alternatives")
@@ -125,10 +125,10 @@ PASSING = {Passing.IDS: "token IDs", Passing.TEXT: "text"}
 
 
 class StepPage(QWidget):
-    def __init__(self, fork: Callable[[Author | None], object] | None = None, parent: QWidget | None = None) -> None:
+    def __init__(self, fork: Callable[[Author | None], object] | None = None) -> None:
         """`fork`: begins another answer that goes on from before this piece, by this author first or as the policy
         decides; None where answers are only read."""
-        super().__init__(parent)
+        super().__init__()
         self._piece: Piece | None = None
         self._shown = (0, 0, 0)
         """Tokens and events that are shown."""
