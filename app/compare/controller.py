@@ -67,7 +67,7 @@ class Chooser(QDialog):
         why_not = next((choice.why_not for choice in to_write if choice.why_not), "")
         self.go.setEnabled(len(picked) > 1 and not twice and not why_not)
         self.go.setText("Compare" if to_write else "Show side by side")
-        self._hint.setText(why_not or _hint_text(to_write, twice))
+        self._hint.setText(why_not or (TWICE if twice else ""))
 
     def _box(self, number: int, columns: Sequence[CompareChoice]) -> QComboBox:
         box = combo_box(f"Column {number + 1}")
@@ -123,16 +123,7 @@ def _add(box: QComboBox, choices: Sequence[CompareChoice]) -> None:
         box.setItemData(box.count() - 1, plain_tip(choice.summary), Qt.ItemDataRole.ToolTipRole)
 
 
-def _hint_text(to_write: Sequence[CompareChoice], twice: bool) -> str:
-    if twice:
-        return "Two columns are the same. Choose another for one of them."
-    if not to_write:
-        return "These answers are there already: nothing is written."
-    if len(to_write) == 1:
-        return "The seed stays as it is chosen; the first column is what the others are compared with."
-    return "One after the other, with one seed, so that their times can be compared."
-
-
+TWICE = "Two columns are the same. Choose another for one of them."
 USUAL = ("small", "baton", "large")
 PLACE_OF = {"never": 0, "always": 2}
 """Where an answer stands among the usual three; one by both models stands in the middle."""
