@@ -23,7 +23,6 @@ from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.reasons import PERSON
 from baton_reasoning.core.thinking.registry import POLICIES, settings_for
 from baton_reasoning.core.thinking.requests import Step, TakeOver, Until
-from baton_reasoning.core.words.numbers import count
 
 STEP_CAP = 512
 """Tokens that a step may have when the large model is asked to write it again."""
@@ -76,7 +75,7 @@ class ChatSession(QObject):
             return ""
         if self.models.state is not LoadState.READY:
             return "Waiting for the models…"
-        return f"Waiting for its turn, after {count(self.runs.ahead_of(exchange), 'other answer')}…"
+        return "Waiting for its turn…"
 
     @property
     def ready(self) -> bool:

@@ -109,10 +109,6 @@ class RunList(QObject):
         """Whether its answer is still to be begun."""
         return any(not run.is_begun and run.exchange is exchange for run in self._runs)
 
-    def ahead_of(self, exchange: Exchange) -> int:
-        """Count the answers that are written, or begun, before this one."""
-        return next((place for place, run in enumerate(self._runs) if run.exchange is exchange), 0)
-
     def conversation(self, conversation_id: str) -> Conversation | None:
         """Return a conversation in which something is written, waits or is unread; its traces are newer than those in
         the store."""
