@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from PySide6.QtCore import QPoint, QRectF, Qt, Signal
-from PySide6.QtGui import QContextMenuEvent
+from PySide6.QtCore import QPoint, QRectF, Signal
 from PySide6.QtWidgets import QLayout, QVBoxLayout, QWidget
 
-from baton_reasoning.app.document.clipboard import copy_text
 from baton_reasoning.app.document.rich_text import RichText
 from baton_reasoning.app.document.steps_document import thinking_pieces
 from baton_reasoning.app.document.steps_view import StepsView
@@ -51,13 +49,6 @@ class AnswerText(RichText):
             self._is_set = True
             self._typesetter.prepare(text, self.formula_size, self._set, self)
         return bool(text)
-
-    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        menu = self.createStandardContextMenu(event.pos())
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addSeparator()
-        menu.addAction("Copy the answer", lambda: copy_text(self.markdown))
-        menu.popup(event.globalPos())
 
     def _set(self) -> None:
         if self._is_set:
