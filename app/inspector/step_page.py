@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from PySide6.QtCore import QRectF, QSignalBlocker, QSize, Qt
-from PySide6.QtGui import QAccessible, QColor, QFontDatabase, QGuiApplication, QPainter, QPaintEvent
-from PySide6.QtWidgets import QListView, QListWidget, QSizePolicy, QWidget
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QAccessible, QColor, QPainter, QPaintEvent
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from baton_reasoning.app.document.clipboard import copy_text
 from baton_reasoning.app.toolkit.accessible import set_accessible_role
 from baton_reasoning.app.toolkit.controls import button, label
 from baton_reasoning.app.toolkit.facts import Facts
 from baton_reasoning.app.toolkit.flow import flowing
-from baton_reasoning.app.toolkit.layout import Spacer, holder, vbox
+from baton_reasoning.app.toolkit.layout import Spacer, vbox
 from baton_reasoning.app.toolkit.theme import Role, blend, current_theme, ink_of, tint_of
 from baton_reasoning.core.engines.base import Passing
 from baton_reasoning.core.engines.body import Author
@@ -26,39 +26,8 @@ from baton_reasoning.core.words.labels import Fact, draft_text
 from baton_reasoning.core.words.numbers import count, duration
 from baton_reasoning.core.words.steps import step_sentence
 
-MOST_TOKENS = 600
-"""Tokens that are listed."""
-LINES = 6
-"""Lines of the list in sight."""
 BAR_SHARE = 0.52
 """The share of the width that a probability of 1 takes."""
-
-
-class TokenList(QListWidget):
-    """Lists tokens as they stand in the text; arrow keys go from one to the next."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setFlow(QListView.Flow.LeftToRight)
-        self.setWrapping(True)
-        self.setResizeMode(QListView.ResizeMode.Adjust)
-        self.setSpacing(1)
-        self.setAccessibleName("Tokens")
-
-    def show_tokens(self, tokens: Sequence[TokenWritten], chosen: int) -> None:
-        """Show the tokens of a piece, with its first as the chosen one or the one chosen before."""
-        font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
-        font.setPointSizeF(QGuiApplication.font().pointSizeF())
-        self.setFont(font)
-        listed = [visible(token.text) for token in tokens[:MOST_TOKENS]]
-        with QSignalBlocker(self):
-            self.clear()
-            self.addItems(listed)
-            self.setCurrentRow(max(0, chosen) if listed else -1)
-        self.setVisible(bool(listed))
-        self.setFixedHeight(LINES * (self.fontMetrics().height() + 6))
-        more = f", of {len(tokens):,} in all" if len(tokens) > MOST_TOKENS else ""
-        self.setAccessibleDescription(f"{len(listed):,} tokens{more}")
 
 
 class Alternatives(QWidget):
@@ -142,8 +111,6 @@ class StepPage(QWidget):
         self._replaced.setFont(font)
         self._token = label("", Role.MUTED, wrap=True)
         self.alternatives = Alternatives()
-        self.tokens = TokenList()
-        self.tokens.currentRowChanged.connect(self._show_token)
         self.again = button("Continue", lambda: fork and self._piece and fork(_other(self._piece)))
         here = button("Fork here", lambda: fork and fork(None), tip="Another answer that goes on from before this step")
         copy = button("Copy", self._copy, tip="Copy the text of this step")
@@ -151,8 +118,7 @@ class StepPage(QWidget):
         for press in (self.again, here):
             press.setVisible(fork is not None)
         self.details_button = button("", self._toggle_details, Role.FLAT)
-        self._facts, self._entropy = Facts(MEANINGS), label("", Role.MUTED)
-        self.details = holder(vbox(self._facts, self._entropy, self.tokens, margins=0, spacing=9))
+        self.details = Facts(MEANINGS)
         self.details.hide()
         self._toggle_text()
         parts = (self.number, self.sentence, self._replaced_title, self._replaced, self._token, self.alternatives)
@@ -165,7 +131,6 @@ class StepPage(QWidget):
         state = (len(piece.tokens), id(piece.judged), id(piece.tried))
         if piece is self._piece and state == self._shown:
             return
-        is_fresh = piece is not self._piece
         self._piece, self._shown = piece, state
         self.number.setText(f"Step {piece.step + 1}")
         self.sentence.setText(step_sentence(trace, piece))
@@ -178,24 +143,14 @@ class StepPage(QWidget):
         self._replaced.setText(piece.replaced.strip())
         for widget in (self._replaced_title, self._replaced):
             widget.setVisible(bool(piece.replaced.strip()))
-        self._facts.show_facts(facts_of(piece))
-        self.tokens.show_tokens(piece.tokens, 0 if is_fresh else self.tokens.currentRow())
-        self._show_token(self.tokens.currentRow())
-        self._colour()
-
-    def _show_token(self, index: int) -> None:
-        """Show what might have stood in the place of a token."""
-        tokens = self._piece.tokens if self._piece else []
-        token = tokens[index] if 0 <= index < len(tokens) else None
+        self.details.show_facts(facts_of(piece))
+        token = piece.tokens[0] if piece.tokens else None
         self.alternatives.show_token(token)
         self._token.setVisible(token is not None)
-        self._entropy.setVisible(bool(token and token.alternatives))
-        if token is None:
-            return
-        place = "First token" if index == 0 else f"Token {index + 1}, “{visible(token.text)}”"
-        has_some = "" if token.alternatives else ": no alternatives were recorded"
-        self._token.setText(f"{place}, {token.author.value} model{has_some}")
-        self._entropy.setText(f"Entropy {token.entropy_or_estimate:.2f} nats")
+        if token:
+            has_some = "" if token.alternatives else ": no alternatives were recorded"
+            self._token.setText(f"First token, {token.author.value} model{has_some}")
+        self._colour()
 
     def _toggle_details(self) -> None:
         self.details.setVisible(self.details.isHidden())
@@ -227,6 +182,7 @@ MEANINGS = {
     "Handoff": "What this model had to read before it could write: time, tokens read, and tokens that it knew already",
     "Prompt": "What this model had to read before it could write: time, tokens read, and tokens that it knew already",
     "Drafted": "Tokens that the small model proposed, and that the large one accepted",
+    "Entropy": "How unsure the model was of the first token",
     "Counters": "What the policy has counted so far",
     "Score": "What the large model answered about the step",
     "Tried": "What a model tried to write after it",
@@ -238,7 +194,7 @@ def facts_of(piece: Piece) -> list[Fact]:
     """Return the details of a piece; "" for what does not apply to it."""
     handoff, takeover, speed = piece.handoff, piece.takeover, piece.tokens_per_second
     planned = f" (planned {takeover.tokens:,})" if takeover and takeover.tokens < 1 << 20 else ""
-    read = ""
+    has_alternatives, read = bool(piece.tokens and piece.tokens[0].alternatives), ""
     if handoff:
         tokens = f"{count(handoff.prefilled, 'token')} read, {handoff.reused:,} cached"
         read = f"{duration(handoff.seconds)} · {tokens} · {PASSING[handoff.passing]}"
@@ -248,6 +204,7 @@ def facts_of(piece: Piece) -> list[Fact]:
         ("Length", count(len(piece.tokens), "token") + planned if piece.tokens else ""),
         ("Handoff" if piece.position else "Prompt", read),
         ("Drafted", draft_text(piece.drafts, piece.accepted_drafts)),
+        ("Entropy", f"{piece.tokens[0].entropy_or_estimate:.2f} nats" if has_alternatives else ""),
         ("Speed", f"{speed:,.0f} tok/s" if speed else ""),
         ("Began at", duration(piece.start)),
         ("Counters", " · ".join(f"{name} {number:g}" for name, number in piece.counters.items())),
