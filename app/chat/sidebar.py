@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -233,15 +232,12 @@ def rows_by_day(headlines: list[Headline], today: date) -> list[HistoryRow]:
     """Return rows for all conversations: pinned ones first, the others by the day of their last change."""
     names = distinguished([one.full_name for one in headlines])
     texts = {one.id: text for one, text in zip(headlines, names, strict=True)}
-    alike = Counter(names)
     pinned = [one for one in headlines if one.is_pinned]
     others = by_day(one for one in headlines if not one.is_pinned)
     rows: list[HistoryRow] = []
     for heading, group in [("Pinned", pinned), *((day_name(day, today), group) for day, group in others)]:
         rows += [HistoryRow(heading)] if group else []
-        for one in group:
-            time = f" · {one.changed.astimezone():%H:%M}" if alike[texts[one.id]] > 1 else ""
-            rows.append(HistoryRow(texts[one.id] + time, one))
+        rows += [HistoryRow(texts[one.id], one) for one in group]
     return rows
 
 

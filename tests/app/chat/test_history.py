@@ -1,7 +1,6 @@
 """Conversations are kept, found again, renamed, deleted with a way back, and read while others are written."""
 
 import gc
-import re
 import sqlite3
 import threading
 import weakref
@@ -174,12 +173,11 @@ def test_days_are_named_as_people_name_them_on_every_system(kind):
 OPENING = "Each term is the sum of the two before it, digit by digit. What is term 12, if terms 1 and 2 are"
 
 
-def test_conversations_that_begin_alike_show_where_they_differ_or_their_time(ask, qtbot):
-    for problem in (CATS, CATS, f"{OPENING} 843 and 284?", f"{OPENING} 112 and 909?"):
+def test_conversations_that_begin_alike_show_where_they_differ(ask, qtbot):
+    for problem in (CATS, f"{OPENING} 843 and 284?", f"{OPENING} 112 and 909?"):
         window = ask(problem)
         window.chat.new()
     qtbot.waitUntil(lambda: names(window)[:2] == ["Each … 112 and 909?", "Each … 843 and 284?"])
-    assert all(re.fullmatch(r"How many cats\? · \d\d:\d\d", name) for name in names(window)[2:])
     view = window.chat.sidebar.list
     row = view.model().index(1, 0)
     assert str(row.data(Qt.ItemDataRole.ToolTipRole)).startswith(f"{OPENING} 112 and 909?\n")
