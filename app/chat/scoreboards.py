@@ -59,8 +59,6 @@ class Board(NamedTuple):
     is_running: bool
     is_demo: bool
     """Whether the demo pair is still chosen."""
-    answer: str = ""
-    """The right answer, if no row has it."""
 
 
 @dataclass(eq=False)
@@ -104,7 +102,7 @@ class Scoreboards(QObject):
         rows = [row for arm in ScoredArm if (row := self._row(exchange, arm, expected))]
         running = self._run if self._run and self._run.exchange.id == exchange.id else None
         to_run = [row.arm for row in rows if not row.score and not (running and running.arm is row.arm)]
-        started, scores = exchange.trace.started, [row.score for row in rows if row.score]
+        started = exchange.trace.started
         is_demo = self._session.preferences.value.models.is_demo
         return Board(
             rows,
@@ -112,7 +110,6 @@ class Scoreboards(QObject):
             seconds_of_large_alone(exchange.trace, self._models.costs.of(started.large)) if started else None,
             running is not None,
             is_demo,
-            "" if any(score.answer == expected for score in scores) else expected,
         )
 
     def measure_small(self, exchange: Exchange) -> None:
@@ -246,7 +243,7 @@ class ScoreboardView(QWidget):
         grid.setVerticalSpacing(7)
         grid.setColumnStretch(3, 1)
         self.rows = {arm: ScoreRowView(arm, grid, 2 * place) for place, arm in enumerate(ScoredArm)}
-        self.text = label("", Role.HEADING, wrap=True)
+        self.text = label(BEYOND, Role.HEADING, wrap=True)
         self.run = {arm: ElidedButton() for arm in ALONE}
         for arm, press in self.run.items():
             press.clicked.connect(partial(ask, arm))
@@ -259,7 +256,7 @@ class ScoreboardView(QWidget):
 
     def show_beyond(self) -> None:
         """Say that the problem is beyond the demo pair."""
-        self._show_parts([], BEYOND)
+        self._show_rows([])
         for press in (*self.run.values(), self.halt):
             press.hide()
         self.choose.show()
@@ -267,7 +264,7 @@ class ScoreboardView(QWidget):
 
     def show_board(self, board: Board) -> None:
         longest = max(row.seconds for row in board.rows)
-        self._show_parts(board.rows, f"The answer is {board.answer}." if board.answer else "")
+        self._show_rows(board.rows)
         for row in board.rows:
             self.rows[row.arm].show_row(row, longest)
         self.halt.setVisible(board.is_running)  # before the button that was pressed goes: it gets the focus
@@ -280,12 +277,12 @@ class ScoreboardView(QWidget):
         self.choose.setVisible(not board.is_demo)
         self.show()
 
-    def _show_parts(self, rows: list[BoardRow], text: str) -> None:
+    def _show_rows(self, rows: list[BoardRow]) -> None:
+        """Show these rows; none where the problem is beyond the demo pair."""
         shown = {row.arm for row in rows}
         for arm, view in self.rows.items():
             view.set_visible(arm in shown)
-        self.text.setText(text)
-        self.text.setVisible(bool(text))
+        self.text.setVisible(not rows)
 
 
 class ScoreRowView:
