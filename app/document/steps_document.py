@@ -242,7 +242,7 @@ class StepsDocument(QObject):
         cursor.insertText(f"{BEFORE_NOTE}{change.before}\u00a0→\u00a0{change.after}", note)
 
     def _style_of(self, piece: Piece) -> TextStyle:
-        return self._style.in_ink(self._style.muted) if piece.author is Author.INSERTED else self._style
+        return self._style.in_ink(self._style.colours.muted) if piece.author is Author.INSERTED else self._style
 
 
 def _within_line(text: str) -> str:
