@@ -20,7 +20,7 @@ from PySide6.QtWidgets import QApplication
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.batch.result_table import FIRST_ARM, RowFilter
 from baton_reasoning.app.chat.answer_view import AnswerView
-from baton_reasoning.app.compare.chooser import Chooser
+from baton_reasoning.app.compare.controller import Chooser
 from baton_reasoning.app.compare.view import CompareView
 from baton_reasoning.app.inspector.panel import Tab
 from baton_reasoning.app.models.page import ModelsPage

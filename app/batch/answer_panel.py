@@ -11,8 +11,8 @@ from PySide6.QtWidgets import QSplitter, QWidget
 from baton_reasoning.app.batch.result_table import plain_answer, run_title
 from baton_reasoning.app.batch.reviews import BatchReviews
 from baton_reasoning.app.batch.session import BatchSession
-from baton_reasoning.app.document import RichText
 from baton_reasoning.app.document.answer_pane import AnswerPane
+from baton_reasoning.app.document.rich_text import RichText
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.session.actions import WindowActions

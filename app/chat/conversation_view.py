@@ -12,7 +12,7 @@ from shiboken6 import isValid
 
 from baton_reasoning.app.chat.answer_view import AnswerView, ChatActions
 from baton_reasoning.app.chat.remedies import AnswerAction
-from baton_reasoning.app.document import RichText
+from baton_reasoning.app.document.rich_text import RichText
 from baton_reasoning.app.document.steps_view import RIGHT_MARGIN, left_margin
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.chat_session import ChatSession

@@ -11,8 +11,7 @@ from PySide6.QtGui import QColor, QKeyEvent, QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QScrollArea, QTextEdit, QWidget
 from shiboken6 import isValid
 
-from baton_reasoning.app.document import RichText
-from baton_reasoning.app.document.rich_text import Layer
+from baton_reasoning.app.document.rich_text import Layer, RichText
 from baton_reasoning.app.toolkit.controls import IconButton, label, line_edit
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -51,14 +50,12 @@ class HistoryRow:
     """A heading, or the name of a conversation, shortened."""
     conversation: Headline | None = None
     """None: a heading."""
-    full: str = ""
-    """What is shown instead of `text` where there is room."""
     excerpt: str = ""
     """The words around what was found, below the name."""
 
 
 class HistoryDelegate(QStyledItemDelegate):
-    """Paints headings in grey, names in full where there is room, and excerpts below them."""
+    """Paints headings in grey, and excerpts below names."""
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         super().paint(painter, option, index)
@@ -70,14 +67,11 @@ class HistoryDelegate(QStyledItemDelegate):
     def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
         super().initStyleOption(option, index)
         row = index.data(ROW)
-        name = option.text.removesuffix(row.text) + row.full  # after a mark
         if row.conversation is None:
             palette = QPalette(option.palette)
             palette.setColor(QPalette.ColorRole.Text, QColor(current_theme().colours.muted))
             option.palette = palette
             option.displayAlignment = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom
-        elif option.fontMetrics.horizontalAdvance(name) <= option.rect.width() - 2 * BESIDE:
-            option.text = name
         if row.excerpt:
             option.displayAlignment = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop
 
@@ -238,25 +232,19 @@ def rows_by_day(headlines: list[Headline], today: date) -> list[HistoryRow]:
     """Return rows for all conversations: pinned ones first, the others by the day of their last change."""
     names = distinguished([one.full_name for one in headlines])
     texts = {one.id: text for one, text in zip(headlines, names, strict=True)}
-    alike = Counter(names)
     pinned = [one for one in headlines if one.is_pinned]
     others = by_day(one for one in headlines if not one.is_pinned)
     rows: list[HistoryRow] = []
     for heading, group in [("Pinned", pinned), *((day_name(day, today), group) for day, group in others)]:
         rows += [HistoryRow(heading)] if group else []
-        for one in group:
-            time = f" · {one.changed.astimezone():%H:%M}" if alike[texts[one.id]] > 1 else ""
-            rows.append(HistoryRow(texts[one.id] + time, one, one.full_name + time))
+        rows += [HistoryRow(texts[one.id], one) for one in group]
     return rows
 
 
 def rows_found(found: list[Found]) -> list[HistoryRow]:
     """Return rows for the conversations that a search found, with what was found in each."""
     names = distinguished([each.conversation.full_name for each in found])
-    rows = [
-        HistoryRow(name, each.conversation, each.conversation.full_name, _plain(each.excerpt))
-        for name, each in zip(names, found, strict=True)
-    ]
+    rows = [HistoryRow(name, each.conversation, _plain(each.excerpt)) for name, each in zip(names, found, strict=True)]
     return rows or [HistoryRow("Nothing found")]
 
 

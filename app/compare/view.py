@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from textwrap import shorten
 
-from PySide6.QtCore import QEvent, QObject, QRectF, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QRectF, Qt, Signal
 from PySide6.QtWidgets import QWidget
 
-from baton_reasoning.app.document import RichText
 from baton_reasoning.app.document.answer_pane import AnswerActions, AnswerPane
-from baton_reasoning.app.document.steps_document import AT_ONCE, thinking_pieces
+from baton_reasoning.app.document.rich_text import RichText
+from baton_reasoning.app.document.steps_document import thinking_pieces
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange, ShownComparison
@@ -61,18 +61,11 @@ class CompareView(QWidget):
         """The answers that are over and graded, and whether no other is to come."""
         self._grading = LatestTask(self, "compare answers", one_at_a_time=True)
         self._aligning = LatestTask(self, "align steps")
-        self._parting: dict[AnswerColumn, Piece] = {}
-        """The first step that differs, in each column that has one there."""
-        self._is_opened = False
-        """Whether the view was at the first difference."""
-        self._levelling = QTimer(self, singleShot=True, interval=0)
-        self._levelling.timeout.connect(self._level)
         self.note = label("", wrap=True, selectable=True)
         """Where the answers part, and why no times are shown."""
         self.note.setContentsMargins(EDGE, 6, EDGE, 2)
         self._lay_out()
         for column in self.columns:
-            column.steps.installEventFilter(self)
             column.revealed.connect(lambda place, column=column: self._reveal(column, place))
         session.progressed.connect(self.refresh)
         session.activity_changed.connect(self.refresh_all)
@@ -108,12 +101,6 @@ class CompareView(QWidget):
         self.chosen = exchange
         for column in self.columns:
             column.choose(piece if column.exchange is exchange else None, reveal)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Level the columns again when the text above their steps, or a step, has another height."""
-        if event.type() in (QEvent.Type.Move, QEvent.Type.Resize) and self._parting:
-            self._levelling.start()
-        return super().eventFilter(watched, event)
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
@@ -152,28 +139,11 @@ class CompareView(QWidget):
         self.note.setText(" ".join(filter(None, (parting_text(rows, texts), "" if has_times else NO_TIMES))))
         self.note.setVisible(bool(self.note.text()))
         place = parting(rows)
-        for column, step in zip(self.columns, rows[place].steps if place < len(rows) else (), strict=False):
-            pieces = (piece for piece in thinking_pieces(column.exchange.trace) if piece.step == step)
-            if piece := next(pieces, None):
-                self._parting[column] = piece
-                if self.chosen is None:  # else a person reads elsewhere
+        if self.chosen is None and place < len(rows):  # else a person reads elsewhere
+            for column, step in zip(self.columns, rows[place].steps, strict=True):
+                pieces = (piece for piece in thinking_pieces(column.exchange.trace) if piece.step == step)
+                if piece := next(pieces, None):
                     column.choose(piece)
-        self._levelling.start()
-
-    def _level(self) -> None:
-        """Begin the steps at which the answers part at one height; scroll there once, unless a person has scrolled."""
-        tops = {column: column.top_of(piece) for column, piece in self._parting.items()}
-        known = {column: top for column, top in tops.items() if top is not None}
-        if not known or len(known) < len(tops):
-            return  # a long answer comes in portions
-        lowest = max(known.values())
-        for column, top in known.items():
-            column.room.setFixedHeight(round(lowest - top))
-        if not self._is_opened:
-            self._is_opened = True
-            bar = self.area.verticalScrollBar()
-            if bar.value() == bar.minimum():
-                QTimer.singleShot(0, bar, lambda: bar.setValue(round(lowest) - self.area.viewport().height() // 4))
 
     def _reveal(self, column: AnswerColumn, place: QRectF) -> None:
         self.sideways.ensureWidgetVisible(column.head, EDGE, 0)
@@ -222,16 +192,12 @@ class AnswerColumn(AnswerPane):
         actions: AnswerActions,
     ) -> None:
         """`open_it`: shows the answer in its conversation."""
-        super().__init__(exchange, typesetter, actions, at_once=AT_ONCE // MOST_COLUMNS)
+        super().__init__(exchange, typesetter, actions)
         self.title = title
         self.has_time = False
         """Whether its time can be compared with those of the other columns."""
         self.facts = label("", Role.MUTED, wrap=True)
         """Tokens, and the seconds where they can be compared."""
-        self.room = QWidget()
-        """Above the steps, so that those at which the answers part are level."""
-        self.room.setFixedHeight(0)
-        self.below_ribbon.addWidget(self.room)
         self.steps.setAccessibleName(f"Steps, {title}")
         self.ribbon.setAccessibleName(f"Who wrote it, {title}")
         for part in (self.result, self.verdict):
@@ -252,11 +218,6 @@ class AnswerColumn(AnswerPane):
         trace = self.exchange.trace
         time = f"{trace.seconds:.1f} s · " if self.has_time and trace.seconds > 0 else ""
         self.facts.setText(f"{time}{count(trace.tokens, 'token')}" if trace.started else "")
-
-    def top_of(self, piece: Piece) -> float | None:
-        """Return where a piece would begin without the room above the steps; None while it is not shown."""
-        place = self.steps.place_of(piece)
-        return None if place is None else self.steps.y() + place.top() - self.room.height()
 
 
 OPEN_TIP = "Go on from this answer in its conversation: fork it, continue it, export it"

@@ -9,11 +9,10 @@ from __future__ import annotations
 from typing import Protocol
 
 from PySide6.QtCore import QPoint, QRectF, Signal
-from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QLayout, QVBoxLayout, QWidget
 
-from baton_reasoning.app.document.answer_text import AnswerText
-from baton_reasoning.app.document.steps_document import AT_ONCE, thinking_pieces
+from baton_reasoning.app.document.rich_text import RichText
+from baton_reasoning.app.document.steps_document import thinking_pieces
 from baton_reasoning.app.document.steps_view import StepsView
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.conversation import Exchange
@@ -28,13 +27,52 @@ from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import last_text, piece_text, run_in_brief
 
+
+class AnswerText(RichText):
+    def __init__(self, typesetter: Typesetter) -> None:
+        super().__init__()
+        self.setAccessibleName("Answer")
+        self._typesetter = typesetter
+        self._is_set = False
+        """Whether what is shown is rendered, or waits for its formulas to be."""
+
+    def follow(self, trace: Trace, live: bool) -> bool:
+        """Show the answer as it stands; whether there is any."""
+        written = "".join(piece.text for piece in trace.pieces if piece.in_answer)
+        text = without_tag(written, trace.closed.tag if trace.closed else "", live).lstrip()
+        if not text.startswith(self.markdown) or (self._is_set and (live or text != self.markdown)):
+            self.set_markdown("")
+            self._is_set = False
+        if fresh := text[len(self.markdown) :]:
+            self.append_live(fresh)
+        if text and not live and not self._is_set:
+            self._is_set = True
+            self._typesetter.prepare(text, self.formula_size, self._set, self)
+        return bool(text)
+
+    def _set(self) -> None:
+        if self._is_set:
+            self.set_markdown(self.markdown)
+
+
+def without_tag(text: str, tag: str, live: bool) -> str:
+    """Remove lines that hold only the tag that closes the thinking, which a confused model repeats.
+
+    `live`: it is still written; a last line that may become the tag is held back, so that what was shown stays.
+    """
+    if not tag:
+        return text
+    *lines, last = text.split("\n")
+    words = last.strip()
+    is_held = bool(words) and (tag.startswith(words) if live else words == tag)
+    return "".join(f"{line}\n" for line in lines if line.strip() != tag) + ("" if is_held else last)
+
+
 NOT_BEGUN = "Stopped before it began."
 LONGEST_RESULT = 40
 """Characters of a result that stands in large type; a longer one is read in the text."""
 CHARACTERS_A_TOKEN = 4
 """By which an inserted text, which has no tokens, is given a width on the ribbon."""
-GAP = 8
-"""Pixels between two parts of the heading."""
 VERDICTS = {
     Outcome.CORRECT: ("✓ right", Role.SUCCESS),
     Outcome.WRONG: ("✗ wrong", Role.DANGER),
@@ -67,12 +105,9 @@ class AnswerPane(QWidget):
         actions: AnswerActions,
         *,
         folds: bool = False,
-        at_once: int = AT_ONCE,
-        parent: QWidget | None = None,
     ) -> None:
-        """`folds`: whether the reasoning is folded once there is an answer. `at_once`: steps rendered in one go; fewer
-        where several answers are shown side by side."""
-        super().__init__(parent)
+        """`folds`: whether the reasoning is folded once there is an answer."""
+        super().__init__()
         self.exchange = exchange
         self.folds = folds
         self._folded: bool | None = None
@@ -92,7 +127,7 @@ class AnswerPane(QWidget):
         self.share = ElidedLabel("", Role.LARGE)
         self._fold = button("", self.toggle_fold, Role.FLAT)
         self.ribbon = Ribbon("Who wrote it", lambda index: piece_text(self.exchange.trace.pieces[index]))
-        self.steps = StepsView(typesetter, at_once)
+        self.steps = StepsView(typesetter)
         self.ending = label("", Role.MUTED, wrap=True)
         self.end_parts = vbox(self.ending, margins=0, spacing=6)
         """How it ended, and what a page adds to that: below the answer or, while there is none, below the steps."""
@@ -198,11 +233,6 @@ class AnswerPane(QWidget):
         self.choose(piece, reveal=True)
         self._actions.choose(self.exchange, piece)
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        if event.size().width() != event.oldSize().width():
-            self._fit_heading()
-
     # -----------------------------------------------------------------------------------------------------------------
 
     def _show_result(self, trace: Trace) -> None:
@@ -224,34 +254,26 @@ class AnswerPane(QWidget):
         has_begun = bool(trace.started)
         self.ribbon.setVisible(has_begun)
         self.heading.setVisible(has_begun)
+        self.brief.setVisible(has_begun)
         self.heading.setText("Reasoning" if trace.thinks else "Answer")
         self.brief.setText(run_in_brief(trace, self.is_live))
         by_large = trace.totals[Author.LARGE].kept
         self.share.setText(f"{SIGN[Author.LARGE]} {trace.large_share:.0%}" if by_large else "")
+        self.share.setVisible(bool(by_large))
         self.share.setToolTip(f"The large model wrote {trace.large_share:.0%}" if by_large else "")
         self._fold.setVisible(has_steps and (trace.thinks or self.folded))
         self._fold.setText("▸ show" if self.folded else "▾ hide")
         self._fold.setAccessibleName("Show the steps" if self.folded else "Hide the steps")
-        self._fit_heading()
         words = self._waiting or last_text(trace, self.is_live or not self.exchange.is_read)
         self.ending.setText(NOT_BEGUN if self.is_dropped else words)
         self.ending.setVisible(bool(self.ending.text()))
         set_role(self.ending, Role.DANGER if trace.finish is Finish.FAILED else Role.MUTED)
 
-    def _fit_heading(self) -> None:
-        """Leave out of the heading what does not fit: first the share; while a prompt is read, never how far."""
-        room = self.width() - self.heading.sizeHint().width() - 4 * GAP
-        room -= 0 if self._fold.isHidden() else self._fold.sizeHint().width()
-        has_begun = bool(self.exchange.trace.started)
-        fits = self.brief.sizeHint().width() + self.share.sizeHint().width() < room
-        self.brief.setVisible(has_begun)
-        self.share.setVisible(has_begun and fits and bool(self.share.text()))
-
     def _lay_out(self) -> None:
         self.verdict.hide()
         self._below_steps = vbox(self._end, margins=0)
         first = hbox(self.result, self.verdict, Spacer(0), spacing=16)
-        head = hbox(self.heading, self.brief, self.share, Spacer(0), self._fold, spacing=GAP)
+        head = hbox(self.heading, self.brief, self.share, Spacer(0), self._fold, spacing=8)
         reasoning = self.ribbon, self.below_ribbon, self.steps, self._below_steps
         column = vbox(first, self.answer, self.below_answer, 6, head, *reasoning, margins=0, spacing=8)
         # Growing steps get their room at once. Else they lie over what is below until the page is laid out.

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from PySide6.QtGui import QClipboard, QGuiApplication, QTextBlock, QTextCursor, QTextFormat, QTextFragment
 from shiboken6 import createdByPython
 
-from baton_reasoning.app.document.formula_object import OBJECT_CHARACTER, formula_of
 from baton_reasoning.app.document.markdown import COPY_SCHEME, LINE_BREAK
+from baton_reasoning.app.document.typeset import OBJECT_CHARACTER, formula_of
 from baton_reasoning.app.session.conversation import Exchange
 
 NOTE = QTextFormat.Property.UserProperty.value + 20

@@ -19,10 +19,9 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QColor, QTextCharFormat, QTextCursor, QTextDocument
 
-from baton_reasoning.app.document.formula_object import insert_formula
 from baton_reasoning.app.document.formulas import PLACEHOLDER, Formula, lift_formulas, placeholder, put_back
 from baton_reasoning.app.document.style import TextStyle
-from baton_reasoning.app.document.typeset import engine
+from baton_reasoning.app.document.typeset import engine, insert_formula
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt

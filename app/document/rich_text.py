@@ -7,7 +7,7 @@ from enum import Enum
 
 from PySide6.QtCore import QMimeData, QSize, Qt, QUrl
 from PySide6.QtGui import QFontMetrics, QGuiApplication, QImage, QResizeEvent
-from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QTextEdit, QWidget
+from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QTextEdit
 
 from baton_reasoning.app.document.clipboard import selected_text
 from baton_reasoning.app.document.markdown import COPY_SCHEME, append_plain, code_of, render_into
@@ -28,8 +28,8 @@ class RichText(QTextBrowser):
     Links are not opened, they can be copied. "Copy" over code copies it.
     """
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._markdown = ""
         self._live: str | None = None
         """The text while it is being written, None once it is finished."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from difflib import Match, SequenceMatcher
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import (
@@ -19,13 +21,11 @@ from PySide6.QtGui import (
     QTextCharFormat,
     QTextCursor,
 )
-from PySide6.QtWidgets import QTextEdit, QToolTip, QWidget
+from PySide6.QtWidgets import QTextEdit, QToolTip
 
-from baton_reasoning.app.document import RichText
-from baton_reasoning.app.document.rich_text import Layer
-from baton_reasoning.app.document.steps_document import AT_ONCE, GAP, ShownPiece, StepsDocument
+from baton_reasoning.app.document.rich_text import Layer, RichText
+from baton_reasoning.app.document.steps_document import GAP, ShownPiece, StepsDocument
 from baton_reasoning.app.document.style import LINE_HEIGHT
-from baton_reasoning.app.document.text_marks import TextMark, rendered_place, utf16_length
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.toolkit.controls import plain_tip
 from baton_reasoning.app.toolkit.theme import Colours, blend, current_theme, ink_of, tint_of
@@ -36,6 +36,44 @@ from baton_reasoning.core.words.authors import SIGN
 
 if TYPE_CHECKING:
     from baton_reasoning.core.words.values import NotableChange
+
+
+LONGEST_COMPARED = 1_000
+"""Characters of a piece that is compared with its rendered text; in a longer one, a mark may stand some words off."""
+
+
+class TextMark(NamedTuple):
+    """A place of a trace's text, in characters, and what is said about it."""
+
+    start: int
+    end: int
+    tip: str
+    is_strong: bool = True
+    """Whether it has a ground as well as a line below it."""
+
+
+def rendered_place(source: str, rendered: str, at: int) -> int:
+    """Return where a character of the source stands in the rendered text; of a formula, where that stands."""
+    if len(source) > LONGEST_COMPARED or not rendered:
+        return min(at, max(0, len(rendered) - 1))
+    blocks = _common(source, rendered)
+    block = blocks[max(0, bisect_right(blocks, at, key=lambda each: each.a) - 1)]
+    return min(block.b + min(max(0, at - block.a), block.size), len(rendered) - 1)
+
+
+@lru_cache(maxsize=512)
+def _common(source: str, rendered: str) -> list[Match]:
+    """Return the stretches that a source and its rendered text share. Cached, because marks are painted often."""
+    start = source.find(rendered)
+    if start >= 0:  # as most steps are: without markup
+        return [Match(start, 0, len(rendered))]
+    return SequenceMatcher(None, source, rendered, autojunk=False).get_matching_blocks()
+
+
+def utf16_length(text: str) -> int:
+    """Return how many of Qt's positions a text takes."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
 
 RIGHT_MARGIN = 12
 BAR = 3
@@ -59,10 +97,9 @@ class StepsView(RichText):
     grown = Signal(int)
     """The first piece (an index of `shown`) from which on pieces were added, removed or rendered."""
 
-    def __init__(self, typesetter: Typesetter, at_once: int = AT_ONCE, parent: QWidget | None = None) -> None:
-        """`at_once`: pieces rendered in one go."""
-        super().__init__(parent)
-        self._steps = StepsDocument(self.document(), self._style(), typesetter, at_once, self)
+    def __init__(self, typesetter: Typesetter) -> None:
+        super().__init__()
+        self._steps = StepsDocument(self.document(), self._style(), typesetter, self)
         self._steps.grown.connect(self._grown)
         self.selected: Piece | None = None
         self._pressed_at = QPoint()

@@ -20,15 +20,12 @@ class TextStyle:
     """All that the writer of a document needs to know of the look."""
 
     font: QFont
+    colours: Colours
     ink: str
-    muted: str
-    link: str
-    code_ground: str
-    hairline: str
 
     @classmethod
     def of(cls, colours: Colours, font: QFont) -> "TextStyle":
-        return cls(font, colours.text, colours.muted, colours.small, colours.panel, colours.border)
+        return cls(font, colours, colours.text)
 
     def in_ink(self, ink: str) -> "TextStyle":
         """Return the style with another colour of text, as for what the program inserted."""
@@ -45,7 +42,7 @@ class TextStyle:
         code = QTextCharFormat(form)
         code.setFont(self.code_font)
         code.setFontFixedPitch(True)
-        code.setBackground(QColor(self.code_ground))
+        code.setBackground(QColor(self.colours.panel))
         return code
 
     @property
@@ -62,14 +59,14 @@ class TextStyle:
             p.h1, p.h2, p.h3, p.h4, p.h5, p.h6 {{ margin-top: {GAP}px; font-weight: bold }}
             p.h1, p.h2 {{ font-size: {title}pt }}
             strong {{ font-weight: 600 }}
-            a {{ color: {self.link} }}
-            blockquote {{ color: {self.muted}; margin: 0 0 0 16px }}
-            code {{ {letters}; background-color: {self.code_ground} }}
-            hr {{ background-color: {self.hairline} }}
-            table {{ border: 1px solid {self.hairline}; border-collapse: collapse; margin-bottom: {GAP}px }}
+            a {{ color: {self.colours.small} }}
+            blockquote {{ color: {self.colours.muted}; margin: 0 0 0 16px }}
+            code {{ {letters}; background-color: {self.colours.panel} }}
+            hr {{ background-color: {self.colours.border} }}
+            table {{ border: 1px solid {self.colours.border}; border-collapse: collapse; margin-bottom: {GAP}px }}
             td, th {{ padding: 6px; text-align: left }}
             td.code p {{ margin: 0 }}
-            td.code {{ background-color: {self.code_ground} }}
+            td.code {{ background-color: {self.colours.panel} }}
             p.code {{ {letters}; line-height: 100% }}
         """
 

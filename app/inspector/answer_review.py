@@ -4,17 +4,246 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, QRectF, QSignalBlocker, Qt, QTimer
+from PySide6.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from baton_reasoning.app.document.answer_pane import AnswerPane
-from baton_reasoning.app.inspector.opinion_section import OpinionSection
+from baton_reasoning.app.document.steps_view import TextMark
+from baton_reasoning.app.inspector.step_page import chance, visible
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.reviews import AnswerReviews
+from baton_reasoning.app.toolkit.background import LatestTask
+from baton_reasoning.app.toolkit.controls import ElidedLabel, button, label, plain_tip, progress_bar
+from baton_reasoning.app.toolkit.layout import hbox, in_row, vbox
+from baton_reasoning.app.toolkit.theme import Role, current_theme
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.events import OpinionGiven
+from baton_reasoning.core.thinking.opinion import Disagreement, Opinion, SecondOpinion, opinion_error
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.words.authors import SIGN
+from baton_reasoning.core.words.labels import opinion_counts
+from baton_reasoning.core.words.numbers import count
 
 if TYPE_CHECKING:
     from baton_reasoning.app.inspector.values_section import ValuesSection
+    from baton_reasoning.core.step_values.estimator import ValueEstimator
+
+
+class ReviewState(NamedTuple):
+    line: str = ""
+    """What was found, or how far the review is; "" for nothing."""
+    remark: str = ""
+    """Why nothing can be found now, or what it would take."""
+    done: int = 0
+    total: int = 0
+    """Of the progress; 0 while it is not known."""
+
+
+class ReviewSection(QWidget):
+    """Hidden until it is asked for, runs, or has found something. Subclasses fill the body and describe it."""
+
+    title: str
+    kind: type[SecondOpinion | ValueEstimator]
+
+    def __init__(self, pane: AnswerPane, reviews: AnswerReviews | None) -> None:
+        """`reviews`: what reviews answers; without it, only what was found before is shown."""
+        super().__init__()
+        self.pane, self.reviews = pane, reviews
+        self.is_open = False
+        self._trace: Trace | None = None
+        self.head, self.line = button("", self.toggle, Role.FLAT), ElidedLabel("", Role.MUTED)
+        self.line.setAlignment(Qt.AlignmentFlag.AlignVCenter)
+        self.stop = button("Stop", self._stop, tip="What was found until now is kept")
+        self.bar = progress_bar(f"Progress: {self.title}")
+        self.note = label("", Role.MUTED, wrap=True, selectable=True)
+        self.body = QWidget()
+        self.column = QVBoxLayout(self.body)
+        self.column.setContentsMargins(0, 0, 0, 0)
+        row = hbox(self.head, (self.line, 1), self.stop, spacing=8)
+        self.setLayout(vbox(row, self.bar, self.note, self.body, margins=0, spacing=6))
+        self.hide()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the pane's answer is being reviewed in this way."""
+        return self.reviews is not None and self.reviews.is_running(self.pane.exchange, self.kind)
+
+    def toggle(self) -> None:
+        """Open it, or close it to one line."""
+        self.is_open = not self.is_open
+        self.follow()
+        if self.is_open:
+            QTimer.singleShot(0, self, self.reveal)  # once it is laid out
+
+    def follow(self) -> None:
+        """Update to what was found in the answer that the pane shows, and to how far a review is."""
+        before, self._trace = self._trace, self.pane.exchange.trace
+        if before is not None and before is not self._trace:
+            self.is_open = False
+        self.show_findings(self._trace, is_other=before is not self._trace)
+        state, runs = self.describe(), self.is_running
+        self.setVisible(self.is_open or runs or bool(state.line))
+        self.head.setText(f"{'▾' if self.is_open else '▸'} {self.title}")
+        self.head.setAccessibleName(f"{'Hide' if self.is_open else 'Show'}: {self.title}")
+        self.line.setText(state.line)
+        self.bar.setRange(0, state.total)
+        self.bar.setValue(state.done)
+        self.bar.setVisible(runs)
+        self.stop.setVisible(runs)
+        self.note.setText(state.remark)
+        self.note.setVisible(self.is_open and not runs and bool(state.remark))
+        self.body.setVisible(self.is_open)
+
+    def show_findings(self, trace: Trace, is_other: bool) -> None:
+        """Bring the body up to the trace; `is_other`: it is another one than before."""
+        raise NotImplementedError
+
+    def describe(self) -> ReviewState:
+        raise NotImplementedError
+
+    def unavailable_reason(self) -> str:
+        """Return why no review can begin now, in a sentence; "" if one can."""
+        return self.reviews.unavailable_reason(self.pane.exchange) if self.reviews else ""
+
+    def _stop(self) -> None:
+        if self.reviews:
+            self.reviews.stop()
+
+    def reveal(self) -> None:
+        """Scroll to it."""
+        self.pane.revealed.emit(QRectF(self.mapTo(self.pane, self.rect().topLeft()), self.size().toSizeF()))
+
+
+PARTLY_READ = "Only the beginning of this text was read."
+LIST_ROWS = 5
+"""Places in sight."""
+
+
+class OpinionSection(ReviewSection):
+    title, kind = "Second opinion", SecondOpinion
+
+    def __init__(
+        self, pane: AnswerPane, reviews: AnswerReviews | None, fork: Callable[[Exchange, int], object] | None
+    ) -> None:
+        super().__init__(pane, reviews)
+        self._given: OpinionGiven | None = None
+        self._evaluation = LatestTask(self, "evaluate the second opinion")
+        self._fork_at = fork
+        self.opinion: Opinion | None = None
+        self.places: list[Disagreement] = []
+        """As they are listed: the strongest first."""
+        self.list = QListWidget()
+        self.list.setAccessibleName("Places by disagreement")
+        self.list.currentRowChanged.connect(self._show_place)
+        self.list.itemActivated.connect(lambda _: self._fork())
+        self.fork = button(
+            f"Fork here with {SIGN[Author.LARGE]}",
+            self._fork,
+            tip="Another answer, in which the large model goes on from this place",
+            name="Fork here with the large model",
+        )
+        current_theme().changed.connect(self._fit_list)
+        self.column.addWidget(self.list)
+        self.column.addWidget(in_row(self.fork))
+
+    def carry_out(self) -> None:
+        """Let the large model read the answer; if it has, show or hide what it found."""
+        trace = self.pane.exchange.trace
+        is_whole = trace.opinion is not None and trace.opinion.length >= trace.length
+        asks = not is_whole and not self.is_running
+        if not (asks and self.is_open):
+            self.toggle()
+        if asks and self.reviews and not self.unavailable_reason():
+            self.reviews.ask_opinion(self.pane.exchange)
+
+    def show_findings(self, trace: Trace, is_other: bool) -> None:
+        if is_other or trace.opinion is not self._given:
+            self._given = trace.opinion
+            self._show_opinion(None)
+            if trace.opinion:
+                self._evaluation.run(lambda: Opinion.of(trace), self._take_opinion)
+            else:
+                self._evaluation.cancel()
+        self.list.setVisible(bool(self.places))
+        self.fork.setVisible(bool(self.places) and self._fork_at is not None)
+        self.fork.setEnabled(not self.unavailable_reason())
+        self._mark()
+
+    def describe(self) -> ReviewState:
+        if self.is_running:
+            found = self.reviews.progress if self.reviews else None
+            if found is None:
+                return ReviewState("The large model reads the answer")
+            done = f"{found.tokens:,} of {count(found.total, 'token')}"
+            return ReviewState(f"The large model has read {done}", done=found.tokens, total=found.total)
+        if self.opinion:
+            return ReviewState(opinion_counts(self.opinion), "" if self.opinion.is_whole else PARTLY_READ)
+        return ReviewState(remark=self.unavailable_reason())
+
+    def unavailable_reason(self) -> str:
+        if not self.reviews:
+            return ""
+        error = opinion_error(self.reviews.pair.large, self.pane.exchange.trace)
+        return super().unavailable_reason() or (str(error) if error else "")
+
+    def _take_opinion(self, opinion: Opinion | None) -> None:
+        self._show_opinion(opinion)
+        self.follow()
+
+    def _show_opinion(self, opinion: Opinion | None) -> None:
+        self.opinion = opinion
+        self.places = opinion.ranked if opinion else []
+        text = self.pane.exchange.trace.text
+        with QSignalBlocker(self.list):
+            self.list.clear()
+            for place in self.places:
+                item = QListWidgetItem(place_text(place, text), self.list)
+                item.setToolTip(plain_tip(in_words(place)))
+            self.list.setCurrentRow(0)
+        self._fit_list()
+
+    def _fit_list(self) -> None:
+        """Make the list as high as its rows, up to `LIST_ROWS`."""
+        self.list.setFixedHeight(min(len(self.places), LIST_ROWS) * max(1, self.list.sizeHintForRow(0)) + 8)
+
+    def _show_place(self, row: int) -> None:
+        """Mark the chosen place, and bring it into view."""
+        self._mark()
+        if 0 <= row < len(self.places):
+            self.pane.choose(self.places[row].piece, reveal=True)
+
+    def _mark(self) -> None:
+        """Mark all places in the text while this is open."""
+        found = self.opinion.disagreements if self.opinion and self.is_open else []
+        marks = {place.start: TextMark(place.start, place.end, in_words(place), place.is_strong) for place in found}
+        row = self.list.currentRow()
+        chosen = marks.get(self.places[row].start) if 0 <= row < len(self.places) else None
+        self.pane.steps.mark(list(marks.values()), chosen)
+
+    def _fork(self) -> None:
+        if self._fork_at and self.fork.isEnabled() and 0 <= self.list.currentRow() < len(self.places):
+            self._fork_at(self.pane.exchange, self.places[self.list.currentRow()].start)
+
+
+def place_text(place: Disagreement, text: str) -> str:
+    """Return “Step 3: 2 → 3 (99%) · missed takeover”."""
+    first = place.expected
+    sequel = f" · {place.sequel.value}" if place.sequel else ""
+    written = visible(text[place.start : place.end])
+    return f"Step {place.step + 1}: {written} → {visible(first.text)} ({chance(first.logprob)}){sequel}"
+
+
+def in_words(place: Disagreement) -> str:
+    """Return what the large model would have written there, a line each."""
+    token = place.token
+    lines = [f"{visible(token.text)} ({chance(token.logprob)} to the large model). It would have written:"]
+    lines += [f"{visible(other.text)}  {chance(other.logprob)}" for other in token.alternatives]
+    if place.sequel:
+        lines.append(f"Strong disagreement: {place.sequel.value}.")
+    return "\n".join(lines)
+
 
 Fork = Callable[[Exchange, int], object]
 """Lets the large model go on from a place of an answer, in characters of its text."""

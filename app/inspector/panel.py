@@ -36,11 +36,10 @@ class Inspector(QWidget):
         models: Callable[[], ModelChoice] = ModelChoice,
         session: ChatSession | None = None,
         choose: Callable[[Exchange, Piece], object] = lambda *_: None,
-        parent: QWidget | None = None,
     ) -> None:
         """`models`: returns the chosen models, for the command line that repeats a run. `session`: where answers are
         forked; without it, they are only read. `choose`: shows a piece in the text that was chosen here."""
-        super().__init__(parent)
+        super().__init__()
         self._models, self._session, self._choose = models, session, choose
         set_role(self, Role.BAR)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)

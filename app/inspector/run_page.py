@@ -38,9 +38,9 @@ from baton_reasoning.core.words.numbers import count, duration, parameter_count
 
 
 class RunPage(QWidget):
-    def __init__(self, choose: Callable[[Piece], object], parent: QWidget | None = None) -> None:
+    def __init__(self, choose: Callable[[Piece], object]) -> None:
         """`choose`: shows a piece that was chosen in the timeline."""
-        super().__init__(parent)
+        super().__init__()
         self._trace = Trace()
         self.timeline = Ribbon("When each model wrote", self._text_of)
         self.timeline.segment_clicked.connect(lambda index: choose(self._trace.pieces[index]))

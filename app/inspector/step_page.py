@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QAccessible, QColor, QPainter, QPaintEvent
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from baton_reasoning.app.document.clipboard import copy_text
-from baton_reasoning.app.inspector.token_strip import Alternatives, TokenList, visible
-from baton_reasoning.app.toolkit.controls import button, label
-from baton_reasoning.app.toolkit.layout import Spacer, flowing, holder, vbox
+from baton_reasoning.app.toolkit.controls import button, label, set_accessible_role
+from baton_reasoning.app.toolkit.layout import Spacer, flowing, vbox
 from baton_reasoning.app.toolkit.tables import Facts
-from baton_reasoning.app.toolkit.theme import Role, current_theme, tint_of
+from baton_reasoning.app.toolkit.theme import Role, blend, current_theme, ink_of, tint_of
 from baton_reasoning.core.engines.base import Passing
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import SIGN, WHO
@@ -22,14 +24,78 @@ from baton_reasoning.core.words.labels import Fact, draft_text
 from baton_reasoning.core.words.numbers import count, duration
 from baton_reasoning.core.words.steps import step_sentence
 
+BAR_SHARE = 0.52
+"""The share of the width that a probability of 1 takes."""
+
+
+class Alternatives(QWidget):
+    """Bars for the likeliest tokens at one place; that which was written is bold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._token: TokenWritten | None = None
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName("Alternatives")
+        set_accessible_role(self, QAccessible.Role.Chart)
+        current_theme().changed.connect(self.updateGeometry)
+
+    def show_token(self, token: TokenWritten | None) -> None:
+        self._token = token
+        found = token.alternatives if token else ()
+        self.setVisible(bool(found))
+        text = [f"{visible(each.text)} {chance(each.logprob)}" for each in found]
+        self.setAccessibleDescription(", ".join(text))
+        self.updateGeometry()
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(200, len(self._token.alternatives) * self._row if self._token else 0)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        if self._token is None:
+            return
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        colours, row = current_theme().colours, self._row
+        ink = ink_of(self._token.author, colours)
+        for index, (id, text, logprob) in enumerate(self._token.alternatives):
+            written = id == self._token.id if id is not None else text == self._token.text
+            width = max(2.0, math.exp(logprob) * BAR_SHARE * self.width())
+            bar = QRectF(0, (index + 0.3) * row, width, 0.4 * row)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(ink if written else blend(colours.surface, ink, 0.45)))
+            painter.drawRoundedRect(bar, 2, 2)
+            font = self.font()
+            font.setBold(written)
+            painter.setFont(font)
+            painter.setPen(QColor(colours.text))
+            words = QRectF(bar.right() + 7, index * row, self.width() - bar.right() - 7, row)
+            painter.drawText(words, Qt.AlignmentFlag.AlignVCenter, f"{visible(text)}  {chance(logprob)}")
+
+    @property
+    def _row(self) -> int:
+        return self.fontMetrics().height() + 5
+
+
+def chance(logprob: float) -> str:
+    """Format a log-probability as a percentage: 12%, <1%."""
+    probability = math.exp(logprob)
+    return f"{probability:.0%}" if probability >= 0.005 else "<1%"
+
+
+def visible(text: str) -> str:
+    """Return a token with visible blanks and line ends."""
+    return text.replace("\n", "↵").replace(" ", "·").replace("\t", "→") or "∅"
+
+
 PASSING = {Passing.IDS: "token IDs", Passing.TEXT: "text"}
 
 
 class StepPage(QWidget):
-    def __init__(self, fork: Callable[[Author | None], object] | None = None, parent: QWidget | None = None) -> None:
+    def __init__(self, fork: Callable[[Author | None], object] | None = None) -> None:
         """`fork`: begins another answer that goes on from before this piece, by this author first or as the policy
         decides; None where answers are only read."""
-        super().__init__(parent)
+        super().__init__()
         self._piece: Piece | None = None
         self._shown = (0, 0, 0)
         """Tokens and events that are shown."""
@@ -43,8 +109,6 @@ class StepPage(QWidget):
         self._replaced.setFont(font)
         self._token = label("", Role.MUTED, wrap=True)
         self.alternatives = Alternatives()
-        self.tokens = TokenList()
-        self.tokens.currentRowChanged.connect(self._show_token)
         self.again = button("Continue", lambda: fork and self._piece and fork(_other(self._piece)))
         here = button("Fork here", lambda: fork and fork(None), tip="Another answer that goes on from before this step")
         copy = button("Copy", self._copy, tip="Copy the text of this step")
@@ -52,8 +116,7 @@ class StepPage(QWidget):
         for press in (self.again, here):
             press.setVisible(fork is not None)
         self.details_button = button("", self._toggle_details, Role.FLAT)
-        self._facts, self._entropy = Facts(MEANINGS), label("", Role.MUTED)
-        self.details = holder(vbox(self._facts, self._entropy, self.tokens, margins=0, spacing=9))
+        self.details = Facts(MEANINGS)
         self.details.hide()
         self._toggle_text()
         parts = (self.number, self.sentence, self._replaced_title, self._replaced, self._token, self.alternatives)
@@ -66,7 +129,6 @@ class StepPage(QWidget):
         state = (len(piece.tokens), id(piece.judged), id(piece.tried))
         if piece is self._piece and state == self._shown:
             return
-        is_fresh = piece is not self._piece
         self._piece, self._shown = piece, state
         self.number.setText(f"Step {piece.step + 1}")
         self.sentence.setText(step_sentence(trace, piece))
@@ -79,24 +141,14 @@ class StepPage(QWidget):
         self._replaced.setText(piece.replaced.strip())
         for widget in (self._replaced_title, self._replaced):
             widget.setVisible(bool(piece.replaced.strip()))
-        self._facts.show_facts(facts_of(piece))
-        self.tokens.show_tokens(piece.tokens, 0 if is_fresh else self.tokens.currentRow())
-        self._show_token(self.tokens.currentRow())
-        self._colour()
-
-    def _show_token(self, index: int) -> None:
-        """Show what might have stood in the place of a token."""
-        tokens = self._piece.tokens if self._piece else []
-        token = tokens[index] if 0 <= index < len(tokens) else None
+        self.details.show_facts(facts_of(piece))
+        token = piece.tokens[0] if piece.tokens else None
         self.alternatives.show_token(token)
         self._token.setVisible(token is not None)
-        self._entropy.setVisible(bool(token and token.alternatives))
-        if token is None:
-            return
-        place = "First token" if index == 0 else f"Token {index + 1}, “{visible(token.text)}”"
-        has_some = "" if token.alternatives else ": no alternatives were recorded"
-        self._token.setText(f"{place}, {token.author.value} model{has_some}")
-        self._entropy.setText(f"Entropy {token.entropy_or_estimate:.2f} nats")
+        if token:
+            has_some = "" if token.alternatives else ": no alternatives were recorded"
+            self._token.setText(f"First token, {token.author.value} model{has_some}")
+        self._colour()
 
     def _toggle_details(self) -> None:
         self.details.setVisible(self.details.isHidden())
@@ -128,6 +180,7 @@ MEANINGS = {
     "Handoff": "What this model had to read before it could write: time, tokens read, and tokens that it knew already",
     "Prompt": "What this model had to read before it could write: time, tokens read, and tokens that it knew already",
     "Drafted": "Tokens that the small model proposed, and that the large one accepted",
+    "Entropy": "How unsure the model was of the first token",
     "Counters": "What the policy has counted so far",
     "Score": "What the large model answered about the step",
     "Tried": "What a model tried to write after it",
@@ -139,7 +192,7 @@ def facts_of(piece: Piece) -> list[Fact]:
     """Return the details of a piece; "" for what does not apply to it."""
     handoff, takeover, speed = piece.handoff, piece.takeover, piece.tokens_per_second
     planned = f" (planned {takeover.tokens:,})" if takeover and takeover.tokens < 1 << 20 else ""
-    read = ""
+    has_alternatives, read = bool(piece.tokens and piece.tokens[0].alternatives), ""
     if handoff:
         tokens = f"{count(handoff.prefilled, 'token')} read, {handoff.reused:,} cached"
         read = f"{duration(handoff.seconds)} · {tokens} · {PASSING[handoff.passing]}"
@@ -149,6 +202,7 @@ def facts_of(piece: Piece) -> list[Fact]:
         ("Length", count(len(piece.tokens), "token") + planned if piece.tokens else ""),
         ("Handoff" if piece.position else "Prompt", read),
         ("Drafted", draft_text(piece.drafts, piece.accepted_drafts)),
+        ("Entropy", f"{piece.tokens[0].entropy_or_estimate:.2f} nats" if has_alternatives else ""),
         ("Speed", f"{speed:,.0f} tok/s" if speed else ""),
         ("Began at", duration(piece.start)),
         ("Counters", " · ".join(f"{name} {number:g}" for name, number in piece.counters.items())),

@@ -8,13 +8,13 @@ from typing import NamedTuple
 from PySide6.QtCore import QSignalBlocker
 
 from baton_reasoning.app.document.answer_pane import AnswerPane
-from baton_reasoning.app.inspector.review_section import ReviewSection, ReviewState
+from baton_reasoning.app.inspector.answer_review import ReviewSection, ReviewState
 from baton_reasoning.app.session.conversation import expected_answer
 from baton_reasoning.app.session.reviews import AnswerReviews
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.chart_picture import ChartPoint, ChartWithPoints
 from baton_reasoning.app.toolkit.controls import button, combo_box, label, line_edit
-from baton_reasoning.app.toolkit.layout import flowing, holder, in_row, vbox
+from baton_reasoning.app.toolkit.layout import flowing, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.export.value_curve import draw_values
@@ -59,8 +59,6 @@ class ValuesSection(ReviewSection):
         self._asked: tuple[object, ...] = ()
         """What the offer was asked for."""
         self._planning = LatestTask(self, "plan the values", one_at_a_time=True)
-        self._asks_again = False
-        """Whether the form is wanted although all is valued."""
         self.values: StepValues | None = None
         self.places: list[ValuedPlace] = []
         """The points of the curve."""
@@ -74,11 +72,9 @@ class ValuesSection(ReviewSection):
         self.place = label(CHOOSE, Role.MUTED, wrap=True, selectable=True)
         self.words = label(wrap=True, selectable=True)
         self.source = label("", Role.MUTED, wrap=True, selectable=True)
-        self.again = button("Value again…", self._ask_again, tip="With another writer or another expected answer")
-        self._again_row = in_row(self.again)
         self.result = holder(vbox(self.curve, self.place, self.words, self.source, margins=0, spacing=6))
-        for part in (self.form, self.result, self._again_row):
-            self.column.addWidget(part)
+        self.column.addWidget(self.form)
+        self.column.addWidget(self.result)
         self.writer.activated.connect(lambda _: self.follow())
         self.expected.textChanged.connect(lambda _: self.follow())
         self.expected.returnPressed.connect(self.start.click)
@@ -87,7 +83,7 @@ class ValuesSection(ReviewSection):
 
     def show_findings(self, trace: Trace, is_other: bool) -> None:
         if is_other:
-            self._asked, self._offer, self._asks_again = (), ValueOffer(), False
+            self._asked, self._offer = (), ValueOffer()
             latest = next(reversed(trace.values.values()), None)
             expected = latest.target if latest and latest.is_expected else expected_answer(self.pane.exchange.problem)
             self.writer.setCurrentIndex(max(0, self.writer.findData(latest.writer if latest else "")))
@@ -97,12 +93,10 @@ class ValuesSection(ReviewSection):
         self._draw(trace, running.estimated if running else known)
         if self.is_open:
             self._plan(known)
-        is_whole, can_run = known is not None and known.is_whole, self.reviews is not None and not self.is_running
-        plan = self._offer.plan
-        self.form.setVisible(can_run and (not is_whole or self._asks_again))
+        is_whole, plan = known is not None and known.is_whole, self._offer.plan
+        self.form.setVisible(self.reviews is not None and not self.is_running)
         self.start.setText("Go on" if self._offer.goes_on else "Start")
         self.start.setEnabled(bool(plan and (plan.continuations or not is_whole)) and not self.unavailable_reason())
-        self._again_row.setVisible(can_run and self.form.isHidden())
         self.result.setVisible(self.values is not None)
 
     def describe(self) -> ReviewState:
@@ -168,7 +162,7 @@ class ValuesSection(ReviewSection):
     def _offer_text(self) -> str:
         """Say what an estimate would take, and at first what it is."""
         plan, about = self._offer.plan, "" if self._known else f"{ABOUT} "
-        if plan is None or self.reviews is None:
+        if plan is None or self.reviews is None or not plan.continuations:
             return about.strip()
         cost = self.reviews.costs.slowest_decode(writers_of(self.reviews.pair, self._options))
         at_most = f", at most {rough_duration(plan.tokens * cost)}" if cost else ""
@@ -179,13 +173,7 @@ class ValuesSection(ReviewSection):
 
     def _start(self) -> None:
         if self.reviews:
-            self._asks_again = False
             self.reviews.value_steps(self.pane.exchange, self.expected.text(), self._options)
-
-    def _ask_again(self) -> None:
-        self._asks_again = True
-        self.follow()
-        self.writer.setFocus()
 
     def _pick(self, index: int) -> None:
         assert self.values

@@ -23,7 +23,6 @@ from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.reasons import PERSON
 from baton_reasoning.core.thinking.registry import POLICIES, settings_for
 from baton_reasoning.core.thinking.requests import Step, TakeOver, Until
-from baton_reasoning.core.words.numbers import count
 
 STEP_CAP = 512
 """Tokens that a step may have when the large model is asked to write it again."""
@@ -76,7 +75,7 @@ class ChatSession(QObject):
             return ""
         if self.models.state is not LoadState.READY:
             return "Waiting for the models…"
-        return f"Waiting for its turn, after {count(self.runs.ahead_of(exchange), 'other answer')}…"
+        return "Waiting for its turn…"
 
     @property
     def ready(self) -> bool:
@@ -118,25 +117,15 @@ class ChatSession(QObject):
                     self.failed.emit(error)
 
     def forget(self, conversation_id: str) -> Callable[[], None]:
-        """Stop writing and showing a conversation that has been deleted.
-
-        Returns what shows it again, once it is restored, and goes on with its answers.
-        """
+        """Stop writing and showing a conversation that has been deleted; return what shows it again once it is
+        restored."""
         is_shown = conversation_id == self.conversation.id
         conversation = self.conversation if is_shown else self.runs.conversation(conversation_id)
-        stopped = self.runs.stop(conversation) if conversation else []
+        if conversation:
+            self.runs.stop(conversation)
         if is_shown:
             self._open(Conversation())
-
-        def bring_back() -> None:
-            if conversation is None:
-                self.open(conversation_id)
-            else:
-                self._open(conversation)
-                self.runs.write_again(stopped)
-                self._load_models()
-
-        return bring_back
+        return lambda: self._open(conversation) if conversation else self.open(conversation_id)
 
     def show_sibling(self, exchange: Exchange, by: int) -> None:
         """Show the attempt so many places after this one; before it if negative."""

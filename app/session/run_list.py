@@ -7,7 +7,7 @@ conversation meanwhile, or none.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import partial
 
@@ -109,10 +109,6 @@ class RunList(QObject):
         """Whether its answer is still to be begun."""
         return any(not run.is_begun and run.exchange is exchange for run in self._runs)
 
-    def ahead_of(self, exchange: Exchange) -> int:
-        """Count the answers that are written, or begun, before this one."""
-        return next((place for place, run in enumerate(self._runs) if run.exchange is exchange), 0)
-
     def conversation(self, conversation_id: str) -> Conversation | None:
         """Return a conversation in which something is written, waits or is unread; its traces are newer than those in
         the store."""
@@ -138,20 +134,12 @@ class RunList(QObject):
         """Write answers to be compared, each beside nothing else."""
         self._add([ListedRun(conversation, exchange, is_compared=True) for exchange in exchanges])
 
-    def write_again(self, runs: Sequence[ListedRun]) -> None:
-        """Go on with runs that were stopped."""
-        self._add([replace(run, control=Control(), is_begun=False) for run in runs])
-
-    def stop(self, conversation: Conversation | None = None) -> list[ListedRun]:
-        """Drop what waits, and stop what is written; its text so far stays. `conversation`: only there.
-
-        Returns what was stopped or dropped, for `write_again`. Ends follow as usual.
-        """
+    def stop(self, conversation: Conversation | None = None) -> None:
+        """Drop what waits, and stop what is written; its text so far stays. `conversation`: only there."""
         stopped = self._runs if conversation is None else self._of(conversation)
         for run in stopped:
             run.control.stop()
         self._drop([run for run in stopped if not run.is_begun])
-        return list(stopped)
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -174,13 +162,10 @@ class RunList(QObject):
         running = [each for each in self._runs if each.is_begun]
         if self._models.state is not LoadState.READY or len(running) >= texts_at_once(self._models.pair):
             return False
-        if any(each.exchange is run.exchange for each in running):
-            return False  # it was stopped, and is to go on
         return not running or not any(each.is_compared for each in (run, *running))
 
     def _start(self, run: ListedRun) -> None:
         exchange, pair, wish, control = run.exchange, self._models.pair, run.wish, run.control
-        run.wish = None  # taken: what goes on with this run later does not take it again
         run.is_begun = True
         conversation, settings, trace = exchange.messages(), exchange.settings, exchange.trace
 

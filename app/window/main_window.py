@@ -104,7 +104,7 @@ class MainWindow(QMainWindow):
 
     def begin_work(self) -> None:
         """Start what may come after the first paint: store, models, typesetter."""
-        from baton_reasoning.app.document import warm_up
+        from baton_reasoning.app.document.markdown import warm_up
 
         BackgroundTask(self, "load what renders texts", warm_up, waits=False).start()
         self.open_store()

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import QAbstractButton, QWidget
 from baton_reasoning.app.batch.result_table import FIRST_ARM
 from baton_reasoning.app.chat.sidebar import ROW
 from baton_reasoning.app.cli import main
-from baton_reasoning.app.compare.chooser import arms
+from baton_reasoning.app.compare.controller import arms
 from baton_reasoning.app.terminal.options import RunOptions, run_settings
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DemoProblem
 from baton_reasoning.core.engines.body import Author

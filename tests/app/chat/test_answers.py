@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QInputDialog, QLabel, QPush
 
 from baton_reasoning.app.chat.next_answer import SystemPromptDialog
 from baton_reasoning.app.chat.remedies import AnswerAction
-from baton_reasoning.app.chat.scoreboard_view import BEYOND
+from baton_reasoning.app.chat.scoreboards import BEYOND
 from baton_reasoning.app.inspector.panel import Tab
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.session.run_list import Activity
@@ -259,24 +259,6 @@ def test_a_click_on_the_ribbon_shows_the_step_and_the_other_model_goes_on_from_t
     qtbot.waitUntil(lambda: window.session.ready)
     pieces = last_exchange(window).trace.pieces
     assert all(part.author is Author.SMALL for part in pieces if part.position == piece.position)
-
-
-def test_a_narrow_heading_leaves_out_the_share_and_cuts_nothing_before(ask, qtbot):
-    answer = last_answer(ask("What is two and two?"))
-
-    def seen():
-        return [part for part in (answer.brief, answer.share) if part.isVisible()]
-
-    def is_shown(width):
-        return answer.width() == width and all(part.width() >= part.sizeHint().width() for part in seen())
-
-    shown = []
-    for width in range(400, 240, -10):
-        answer.setFixedWidth(width)
-        qtbot.waitUntil(partial(is_shown, width))
-        if seen() not in shown:
-            shown.append(seen())
-    assert shown == [[answer.brief, answer.share], [answer.brief]]
 
 
 def test_what_happened_without_stopping_the_answer_is_told_below_it(answered):

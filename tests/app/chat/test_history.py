@@ -1,7 +1,6 @@
 """Conversations are kept, found again, renamed, deleted with a way back, and read while others are written."""
 
 import gc
-import re
 import sqlite3
 import threading
 import weakref
@@ -10,12 +9,12 @@ from datetime import date
 from functools import partial
 
 import pytest
-from PySide6.QtCore import QRect, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible
-from PySide6.QtWidgets import QInputDialog, QMenu, QPushButton, QStyleOptionViewItem
+from PySide6.QtWidgets import QInputDialog, QMenu, QPushButton
 
 from baton_reasoning.app.chat.remedies import AnswerAction
-from baton_reasoning.app.chat.sidebar import ROW, HistoryDelegate, day_name
+from baton_reasoning.app.chat.sidebar import ROW, day_name
 from baton_reasoning.app.session.run_list import Activity
 from baton_reasoning.app.toolkit import controls
 from baton_reasoning.core.engines.body import Author
@@ -174,25 +173,16 @@ def test_days_are_named_as_people_name_them_on_every_system(kind):
 OPENING = "Each term is the sum of the two before it, digit by digit. What is term 12, if terms 1 and 2 are"
 
 
-def test_conversations_that_begin_alike_show_where_they_differ_or_their_time(ask, qtbot):
-    for problem in (CATS, CATS, f"{OPENING} 843 and 284?", f"{OPENING} 112 and 909?"):
+def test_conversations_that_begin_alike_show_where_they_differ(ask, qtbot):
+    for problem in (CATS, f"{OPENING} 843 and 284?", f"{OPENING} 112 and 909?"):
         window = ask(problem)
         window.chat.new()
     qtbot.waitUntil(lambda: names(window)[:2] == ["Each … 112 and 909?", "Each … 843 and 284?"])
-    assert all(re.fullmatch(r"How many cats\? · \d\d:\d\d", name) for name in names(window)[2:])
     view = window.chat.sidebar.list
     row = view.model().index(1, 0)
     assert str(row.data(Qt.ItemDataRole.ToolTipRole)).startswith(f"{OPENING} 112 and 909?\n")
     width = view.fontMetrics().horizontalAdvance(row.data())
     assert width < view.viewport().width(), "the difference is cut off"
-    option = QStyleOptionViewItem()
-    option.font, option.fontMetrics = view.font(), view.fontMetrics()
-    delegate = view.itemDelegate()
-    assert isinstance(delegate, HistoryDelegate)
-    for width, title in ((220, "Each … 112 and 909?"), (2000, f"{OPENING} 112 and 909?")):
-        option.rect = QRect(0, 0, width, 20)
-        delegate.initStyleOption(option, row)
-        assert option.text == title
 
 
 # The store
@@ -368,7 +358,7 @@ def test_what_waits_for_its_turn_says_so_and_is_stopped_alone(busy, held, qtbot)
     earlier = last_exchange(busy)
     busy.session.fork(earlier, earlier.trace.pieces[1].position)
     fork = last_exchange(busy)
-    assert last_answer(busy).ending.text() == "Waiting for its turn, after 1 other answer…"
+    assert last_answer(busy).ending.text() == "Waiting for its turn…"
     assert not last_answer(busy)._continue.isVisible()
     qtbot.waitUntil(lambda: "◌ Earlier" in names(busy))
     qtbot.mouseClick(busy.chat.composer._stop_button, Qt.MouseButton.LeftButton)
@@ -382,7 +372,7 @@ def test_what_waits_for_its_turn_says_so_and_is_stopped_alone(busy, held, qtbot)
     assert last_exchange(busy) is earlier, "the other attempt is read meanwhile"
 
 
-def test_deleting_a_conversation_stops_its_answer_and_undo_brings_both_back(busy, held, qtbot):
+def test_deleting_a_conversation_stops_its_answer_and_undo_brings_back_what_was_written(busy, held, qtbot):
     exchange = last_exchange(busy)
     click(busy, qtbot, "▶ Long")
     qtbot.keyClick(busy.chat.sidebar.list, Qt.Key.Key_Delete)
@@ -393,9 +383,9 @@ def test_deleting_a_conversation_stops_its_answer_and_undo_brings_both_back(busy
     held.let_go("Long")
     held.let_go("Next")
     assert busy.session.conversation.name == "Long"
-    qtbot.waitUntil(lambda: exchange.trace.finish is Finish.END_OF_TEXT)
-    assert exchange.trace.text == "About Long, we think.\n\nDone.</think>\n\nThat was Long."
-    qtbot.waitUntil(lambda: answer_text(busy) == "That was Long.")
+    qtbot.waitUntil(lambda: exchange.trace.finish is Finish.STOPPED)
+    qtbot.waitUntil(lambda: "About Long" in last_answer(busy).steps.toPlainText())
+    qtbot.waitUntil(last_answer(busy)._continue.isVisible)
     qtbot.waitUntil(lambda: set(names(busy)) == {"Long", "✓ Next", "Earlier"})
 
 

@@ -9,9 +9,8 @@ from PySide6.QtGui import QColor, QFont, QTextCursor
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu, QPushButton, QTextEdit, QWidget
 
-from baton_reasoning.app.chat.answer_view import ChatActions
+from baton_reasoning.app.chat.answer_view import ChatActions, StepEditor
 from baton_reasoning.app.chat.conversation_view import Bubble, ConversationView, column_width
-from baton_reasoning.app.chat.step_editor import StepEditor
 from baton_reasoning.app.document.rich_text import Layer
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.conversation import Conversation, Exchange, ShownComparison

@@ -8,8 +8,7 @@ from PySide6.QtWidgets import QApplication, QPushButton, QToolTip
 
 from baton_reasoning.app.document.answer_pane import AnswerPane
 from baton_reasoning.app.document.typeset import Typesetter
-from baton_reasoning.app.inspector.answer_review import AnswerReview
-from baton_reasoning.app.inspector.opinion_section import PARTLY_READ
+from baton_reasoning.app.inspector.answer_review import PARTLY_READ, AnswerReview
 from baton_reasoning.app.inspector.values_section import CHOOSE
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.theme import LIGHT
@@ -271,7 +270,7 @@ def test_a_wrong_answer_is_lost_at_its_slip(opened, qtbot):
     assert shown_values(section) == [1.0, 1.0, 0.0, 0.0, 0.0]
     assert section.words.text() == section.curve.accessibleDescription() == LOST
     assert section.source.text() == "Share of continuations that end in 4: 16 from each of 4 places, by ● small alone."
-    assert not section.start.isVisible()
+    assert not section.start.isEnabled()
     assert section.place.text() == CHOOSE
     point = section.curve.place_of(2).toPoint()
     qtbot.waitUntil(lambda: tip(section.curve, point) == "● Step 2: value .00 (.00–.19), 16 continuations")
@@ -351,9 +350,8 @@ def test_stopped_it_keeps_what_is_finished_and_goes_on(opened, qtbot):
 def test_valued_again_by_another_writer_and_stopped_at_once_it_keeps_what_was_known(opened, qtbot):
     window, section, small = opened()
     value(section, qtbot)
-    assert not section.form.isVisible()
-    section.again.click()
-    assert section.form.isVisible()
+    assert not section.start.isEnabled(), "all is valued"
+    qtbot.waitUntil(lambda: not section.note.text())
     section.writer.setFocus()
     qtbot.keyClick(section.writer, Qt.Key.Key_Down)
     qtbot.waitUntil(section.start.isEnabled)
@@ -363,7 +361,6 @@ def test_valued_again_by_another_writer_and_stopped_at_once_it_keeps_what_was_kn
     qtbot.keyClick(section.writer, Qt.Key.Key_Up)
     gate = Gate()
     small.before_token = gate.wait_at
-    section.again.click()
     qtbot.keyClick(section.expected, Qt.Key.Key_Backspace)
     qtbot.waitUntil(lambda: section.start.isVisible() and section.start.isEnabled())
     qtbot.mouseClick(section.start, Qt.MouseButton.LeftButton)
@@ -418,4 +415,3 @@ def test_where_nothing_can_be_estimated_values_are_shown_all_the_same(qtbot):
     assert values.curve.isVisible()
     assert values.words.text().startswith("The turn: step 2")
     assert not values.form.isVisible()
-    assert not values.again.isVisible()
