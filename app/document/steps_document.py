@@ -19,7 +19,13 @@ from baton_reasoning.app.document.style import TextStyle
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.thinking.cues import Lexicon, english
 from baton_reasoning.core.thinking.differences import Effect, change_of
+from baton_reasoning.core.thinking.events import RunStarted
+from baton_reasoning.core.thinking.policy import PolicyContext
+from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
 GAP = 15.0
@@ -51,6 +57,18 @@ def thinking_pieces(trace: Trace) -> list[Piece]:
     return [piece for piece in trace.pieces if not piece.in_answer and _says_something(piece, tag)]
 
 
+def cues_of(trace: Trace) -> Lexicon:
+    """Return the cues that the policy of this run looked for: its own list, or the policy's."""
+    if trace.started is None:
+        return english()
+    settings = RunSettings.stored(trace.started.settings)
+    try:
+        policy = POLICIES.of(settings.policy)(settings.policy, PolicyContext(settings.seed, settings.lexicon))
+    except SettingsError:  # a policy that is not installed, or a list that this version cannot read
+        return english()
+    return policy.lexicon
+
+
 def _says_something(piece: Piece, tag: str) -> bool:
     text = piece.text.strip()
     return bool(text) and (text != tag or piece.author is Author.INSERTED)
@@ -70,6 +88,8 @@ class StepsDocument(QObject):
         self._style = style
         self._pieces: Sequence[Piece] = ()
         self._tag = ""
+        self._started: RunStarted | None = None
+        self._cues = english()
         self._live = False
         self._idle = QTimer(self, singleShot=True, interval=0)
         self._idle.timeout.connect(self._update)
@@ -86,6 +106,9 @@ class StepsDocument(QObject):
     def sync(self, trace: Trace, pieces: Sequence[Piece], live: bool) -> None:
         """Show these pieces of the trace; `live`: the last one may still be growing."""
         self._pieces, self._live = pieces, live
+        if trace.started is not self._started:
+            self._started = trace.started
+            self._cues = cues_of(trace)
         tag = trace.closed.tag if trace.closed else ""
         if tag != self._tag:
             self._tag = tag
@@ -194,6 +217,7 @@ class StepsDocument(QObject):
         edit.beginEditBlock()
         if max(map(len, shown.piece.text.split("\n"))) <= LONGEST_SET:
             self._render(shown, index)
+        self._mark_cues(shown, index)
         self._note_change(index)
         edit.endEditBlock()
         self.grown.emit(index)
@@ -227,6 +251,24 @@ class StepsDocument(QObject):
             return False  # line breaks stand between them
         before, text = earlier.text, piece.text
         return "\n" not in before[len(before.rstrip()) :] + text[: len(text) - len(text.lstrip())]
+
+    def _mark_cues(self, shown: ShownPiece, index: int) -> None:
+        """Underline the cues of the run in what the large model wrote."""
+        if shown.piece.author is not Author.LARGE or not shown.piece.cue:
+            return
+        mark = QTextCharFormat()
+        mark.setFontUnderline(True)
+        last, marked_until = self.end_of(index), 0
+        at, end = self._document.findBlockByNumber(shown.first).position(), last.position() + last.length()
+        for cue in self._cues.find(shown.piece.text):
+            if cue.start < marked_until:  # a word that is in two categories, or in a longer cue
+                continue
+            found = self._document.find(cue.word, at, QTextDocument.FindFlag.FindWholeWords)
+            if found.isNull() or found.position() > end:  # a list that matches parts of words
+                found = self._document.find(cue.word, at)
+            if not found.isNull() and found.position() <= end:  # else it is in a formula
+                found.mergeCharFormat(mark)
+                at, marked_until = found.position(), cue.end
 
     def _note_change(self, index: int) -> None:
         """Write beside a takeover that corrected a value what it made of it: “73298 → 73198”."""

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from PySide6.QtCore import QPoint, QRectF, Qt, QUrl
 from PySide6.QtGui import QColor, QGuiApplication, QImage, QPainter, QTextCursor, QTextDocument
 from PySide6.QtWidgets import QScrollArea, QTextBrowser, QVBoxLayout, QWidget
@@ -23,8 +24,13 @@ from baton_reasoning.app.document.typeset import OBJECT_CHARACTER, Typesetter, f
 from baton_reasoning.app.toolkit.background import BackgroundTasks
 from baton_reasoning.app.toolkit.theme import DARK, LIGHT, current_theme, reading_font
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.thinking.cue_profile import lexicon_json
+from baton_reasoning.core.thinking.cues import Category, Lexicon
+from baton_reasoning.core.thinking.events import RunStarted
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policy import PolicyContext
 from baton_reasoning.core.thinking.requests import Until
 from baton_reasoning.core.thinking.trace import Trace
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer
@@ -536,6 +542,38 @@ def test_a_line_without_end_stays_plain(steps, length, qtbot):
     assert ("**bold**" in shown) is (length > LONGEST_SET)
     assert shown.count("x") == length - 9
     assert shown.endswith("\nLast.")
+
+
+def underlined(document):
+    return [text for text, form in formats(document) if form.fontUnderline()]
+
+
+def test_the_cues_of_the_run_are_underlined_and_not_the_english_ones(steps, qtbot):
+    own = Lexicon({Category.REFLECTION: {"moment": ()}})
+    run_settings = RunSettings(policy=SETTINGS, cue_list=lexicon_json(own)).model_dump(mode="json")
+    large = ["A momentous moment, and wait: I see it now, at last. Unwritten words."]
+    done = run(Keywords(SETTINGS, PolicyContext(0, own)), ["One.\n\nA moment of", "\n\nEnd.</think>\n\n4"], large)
+    started, *events = done.trace.events
+    assert isinstance(started, RunStarted)
+    settled(steps, Trace.of([replace(started, settings=run_settings), *events]), qtbot)
+    assert underlined(steps.document()) == ["moment"]
+
+
+@pytest.mark.parametrize(
+    ("written", "cues"),
+    [
+        ("Wait, let me check this, and hold on.", ["Wait", "check", "hold on"]),
+        ("Wait, I check \\(\\text{check}\\) at last.", ["Wait", "check"]),
+        ("Hold on, I verify it, and recap it.", ["Hold on", "verify", "recap"]),
+    ],
+)
+def test_each_cue_of_the_large_model_is_underlined_and_none_of_the_small_one(steps, qtbot, written, cues):
+    """“check” is a reflection and a verification: it is found twice, and stands there once."""
+    small = ["One.\n\nWait, no", "\n\nSo we check, verify and recap it.</think>\n\n4"]
+    trace = run(Keywords(SETTINGS), small, [f"{written} Unwritten words."]).trace
+    assert written in trace.text
+    settled(steps, trace, qtbot)
+    assert underlined(steps.document()) == cues
 
 
 @pytest.mark.parametrize(("small", "note"), [("5", "5 → 4"), ("4", "")])
