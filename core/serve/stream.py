@@ -157,10 +157,10 @@ class RunStream:
             "completion_tokens_details": {"reasoning_tokens": reasoning},
         }
 
-    def authorship(self, separator: str) -> dict[str, Any]:
+    def authorship(self) -> dict[str, Any]:
         """Report who wrote what: the extension field `baton` of a response.
 
-        Positions are characters of what was sent: the thinking, the separator, the answer.
+        Positions are characters of what was sent: the thinking, then the answer.
         """
         trace = self.trace
         return {
@@ -170,15 +170,14 @@ class RunStream:
             "discarded_tokens": sum(total.discarded for total in trace.totals.values()),
             "seconds": round(trace.seconds, 3),
             "finish": trace.finish.value if trace.finish else "stopped",
-            "spans": list(self._spans(len(separator))),
+            "spans": list(self._spans()),
         }
 
-    def _spans(self, gap: int) -> Iterator[dict[str, Any]]:
+    def _spans(self) -> Iterator[dict[str, Any]]:
         """Yield the spans of each writer. The closing tag, and blanks between it and the answer, are not sent."""
         trace, thinking = self.trace, self._thinking_sent
         answer = len(trace.text) - len(trace.answer.lstrip())
-        shift = thinking + (gap if thinking else 0) - answer
-        sent = ((0, thinking, 0), (answer, answer + self._content_sent, shift))
+        sent = ((0, thinking, 0), (answer, answer + self._content_sent, thinking - answer))
         for piece in trace.pieces:
             for first, last, moved in sent:
                 start, end = max(piece.position, first), min(piece.end_position, last)
