@@ -173,7 +173,7 @@ class PageActions(QObject):
 
     def connect_server(self) -> None:
         """Test a server, choose how it is used, and use it as one of the two models."""
-        from baton_reasoning.app.servers.server_dialog import Purpose, ServerDialog, probe_beside
+        from baton_reasoning.app.window.server_dialog import Purpose, ServerDialog, probe_beside
 
         chosen, pair = self._preferences.value.models, self._models.pair
         on_server = chosen.on_server

@@ -221,7 +221,7 @@ class PairDialog(QDialog):
 
     def _set_up_server(self, author: Author) -> None:
         """Open the dialog of the server at this address."""
-        from baton_reasoning.app.servers.server_dialog import Purpose, ServerDialog, probe_beside
+        from baton_reasoning.app.window.server_dialog import Purpose, ServerDialog, probe_beside
 
         edit, beside = self.edits[author], OTHER[author]
         address = edit.text().strip() if edit.text().strip().startswith("http") else ""

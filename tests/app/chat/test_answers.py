@@ -369,7 +369,7 @@ def test_an_unreachable_server_has_one_line_that_is_updated_and_goes(make_window
     loader.large = served = ServedEngine("Wait.", name="large")
     window = make_window(loader)
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.large is not None)
-    qtbot.waitUntil(lambda: served.pings == 1 and not window._monitor._request.busy)
+    qtbot.waitUntil(lambda: served.pings == 1 and not window.models._pings.busy)
     line = window.chat.server_line
     assert not line.isVisible()
     served.status = ServerStatus(ServerState.RECONNECTING, reason="Connection refused.", attempt=2, attempts=6)

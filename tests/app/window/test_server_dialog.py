@@ -7,7 +7,7 @@ import threading
 import pytest
 from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QSpinBox, QWidget
 
-from baton_reasoning.app.servers.server_dialog import Probe, Purpose, ServerDialog, probe_beside
+from baton_reasoning.app.window.server_dialog import Probe, Purpose, ServerDialog, probe_beside
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
