@@ -17,7 +17,6 @@ from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.remote.answers import UnknownModel
 from baton_reasoning.core.engines.remote.connection import LLAMA_SERVER_PORTS, without_model
 from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
 from baton_reasoning.core.engines.remote.protocol import PROBE, ServedModel
@@ -74,8 +73,6 @@ class ServerDialog(QDialog):
         self._request = LatestTask(self, "ask the server", self._show_problem)
         self._is_waiting = False
         self._is_closed = False
-        self._asked_at = self._failed_at = ""
-        """The address that was asked last, and the one whose last test failed: that cannot be used."""
         self._shown_for = ""
         self.address = line_edit(
             "Address of the server", f"http://host:{LLAMA_SERVER_PORTS[0]} (separate several with commas)", address
@@ -143,25 +140,18 @@ class ServerDialog(QDialog):
         self.model.activated.connect(self._choose_model)
         for edit in (self.address, self.key.edit):
             edit.returnPressed.connect(self._test)
-        self.key.edit.textChanged.connect(self._allow_again)
         self.key.forgotten.connect(lambda: self.key.show_for(server_urls(self.address.text()), KnownServer()))
-        self.form.changed.connect(self._allow_again)
         self.waits.connect(self.testing.setText)
 
     def _unfold(self, unfolded: bool) -> None:
         self.form.setVisible(unfolded)
         self.fold.setText(f"{'▾' if unfolded else '▸'} {USE_MORE}")
 
-    def _allow_again(self) -> None:
-        """Allow use again: something has changed since the test failed."""
-        self._failed_at = ""
-        self._enable()
-
     def _enable(self) -> None:
         usable = bool(server_urls(self.address.text())) and not self._is_waiting
         self.test.setEnabled(usable)
         for press in self.use_buttons:
-            press.setEnabled(usable and self.address.text() != self._failed_at)
+            press.setEnabled(usable)
 
     def _show_known(self) -> None:
         """Show what is known of the address that stands there now."""
@@ -208,15 +198,12 @@ class ServerDialog(QDialog):
 
     def _show_reports(self, reports: list[ConnectionReport]) -> None:
         self._report(*map(_report_fact, reports))
-        if self.address.text() == self._asked_at:  # another one may have been written meanwhile
-            self._offer_models([model for report in reports for model in report.models])
-        self._failed_at = self._asked_at if any(_is_useless(report) for report in reports) else ""
+        self._offer_models([model for report in reports for model in report.models])
         self._answered()
 
     def _show_problem(self, problem: BatonError) -> None:
         self._report(_problem_fact(problem))
         self._offer_models([])
-        self._failed_at = self._asked_at
         self._answered()
 
     def _offer_models(self, models: Sequence[ServedModel]) -> None:
@@ -234,7 +221,7 @@ class ServerDialog(QDialog):
         self._show_known()
 
     def _ask(self, function: Callable[[], Answer], success: Callable[[Answer], object]) -> None:
-        self._is_waiting, self._asked_at = True, self.address.text()
+        self._is_waiting = True
         self._request.run(function, success)
         self._enable()
 
@@ -279,11 +266,6 @@ def _report_fact(report: ConnectionReport) -> Fact:
 
 def _problem_fact(problem: BatonError) -> Fact:
     return "Problem", f"✗ {problem}"
-
-
-def _is_useless(report: ConnectionReport) -> bool:
-    """Whether the server cannot be used as it was tested; one that still loads its model can."""
-    return not report.reachable or report.key_accepted is False or isinstance(report.problem, UnknownModel)
 
 
 class KeyField(QWidget):

@@ -10,12 +10,12 @@ from functools import reduce
 from typing import NamedTuple
 
 from baton_reasoning.core.engines.base import Attach, Conversation, ModelCard, ignore
-from baton_reasoning.core.engines.remote.answers import KeyRefused, NotReady, UnknownModel, UntrustedServer
+from baton_reasoning.core.engines.remote.answers import KeyRefused, NotReady, UntrustedServer
 from baton_reasoning.core.engines.remote.connection import HttpConnection, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions, RemoteSession
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, ModelNotLoaded, load_model
 from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
-from baton_reasoning.core.engines.remote.protocol import ServedModel, fingerprint, served_models
+from baton_reasoning.core.engines.remote.protocol import ServedModel, UnknownModel, fingerprint, served_models
 from baton_reasoning.core.engines.remote.status import ServerStatus, StatusCallback, most_important
 from baton_reasoning.core.engines.usage import Cap, UsageMeter
 from baton_reasoning.core.errors import BatonError, EngineLost, EngineRefused
@@ -110,10 +110,7 @@ class ConnectionReport:
     """The result of a connection test."""
 
     host: str
-    reachable: bool | None
-    """None: nothing was tried, because the server's settings are wrong."""
-    key_accepted: bool | None = None
-    """None: not known, because the server was not reached."""
+    reachable: bool = False
     findings: tuple[Finding, ...] = ()
     """Everything but the problem, in the order of the test."""
     models: tuple[ServedModel, ...] = ()
@@ -156,42 +153,35 @@ def try_connection(
     `probe_ids`: `remote.protocol.PROBE` by the other model's tokenizer, to compare vocabularies.
     """
     options = options or RemoteOptions()
-    key_accepted: bool | None = None
     models: tuple[ServedModel, ...] = ()
     described: list[Finding] = []
     problem: BatonError | None = None
     try:
         engine = open_server(address, options, on_wait=on_wait)
         with closing(engine), closing(engine.new_connection()) as connection:
-            key_accepted = True
             served = served_models(connection.ask)
             models = served if len(served) > 1 else ()
             described.extend(_described(engine, connection, probe_ids))
-    except UnknownModel as error:
-        key_accepted, problem = True, error
-        with closing(HttpConnection(address, options.retry_policy, address.tls())) as connection:
-            models = served_models(connection.ask)
     except BatonError as error:
         problem = error
-        key_accepted = False if isinstance(error, KeyRefused) else key_accepted
-    reachable = key_accepted is True or not isinstance(problem, EngineLost) or isinstance(problem, NotReady)
-    findings = [_verdict(reachable, "reachable", "not reachable")]
-    if key_accepted is not None:
-        accepted = "key accepted" if address.key else "no key needed"
-        findings.append(_verdict(key_accepted, accepted, "key not accepted"))
-    for name, status in models:
-        findings.append(Finding(Severity.PLAIN, f"has {one_line(name)}{f' ({status})' if status else ''}"))
-    findings += [*described, *(Finding(Severity.WARNING, risk) for risk in address.risks)]
-    return ConnectionReport(address.host, reachable, key_accepted, tuple(findings), models, problem)
-
-
-def _verdict(is_good: bool, good: str, bad: str) -> Finding:
-    return Finding(Severity.GOOD, good) if is_good else Finding(Severity.BAD, bad)
+        models = error.models if isinstance(error, UnknownModel) else models
+    reachable = problem is None or isinstance(problem, EngineRefused | NotReady)
+    findings = [
+        Finding(Severity.GOOD, "reachable") if reachable else Finding(Severity.BAD, "not reachable"),
+        *(
+            Finding(Severity.PLAIN, f"has {one_line(f'{name} ({status})' if status else name)}")
+            for name, status in models
+        ),
+        *described,
+        *(Finding(Severity.WARNING, risk) for risk in address.risks),
+    ]
+    return ConnectionReport(address.host, reachable, tuple(findings), models, problem)
 
 
 def _described(engine: RemoteEngine, connection: HttpConnection, probe_ids: Sequence[int]) -> Iterator[Finding]:
     """Say what the server has, how busy it is, and what it cannot do."""
     card = engine.card
+    yield Finding(Severity.GOOD, "key accepted" if engine.address.key else "no key needed")
     yield Finding(Severity.GOOD, f"serves {card.name}")
     yield Finding(Severity.PLAIN, f"{card.context:,} tokens of context for each text")
     if not probe_ids or not card.vocabulary:
