@@ -8,7 +8,6 @@ import queue
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -250,12 +249,6 @@ class HttpConnection:
                 raise EngineLost(f"{self.host} has stopped answering.", SEE_LOG)
             request.finish()
         return Fields({"list": answer} if isinstance(answer, list) else answer)
-
-    def ping(self) -> float:
-        """Ask what every server answers at once; return the milliseconds until it did. Raises EngineError."""
-        began = time.perf_counter()
-        self.ask("/v1/models")
-        return (time.perf_counter() - began) * 1000
 
     def _whole(self, response: httpx2.Response) -> Iterator[object]:
         yield parsed(self._body(response))

@@ -96,21 +96,21 @@ class RemoteEngine:
 
     @property
     def status(self) -> ServerStatus:
-        """What the server is doing for its sessions, with the progress of the prompt or the latency."""
+        """What the server is doing for its sessions, with the progress of the prompt."""
         return self.status_tracker.status
 
     def ping(self) -> None:
         """Ask whether the server is there, so that its status stays true while no session uses it. Blocks a moment."""
-        milliseconds: float | None = None
+        is_there = True
         with closing(self.new_connection()) as connection:
             try:
-                milliseconds = connection.ping()
+                connection.ask("/v1/models")
             except EngineLost:
-                pass  # the status then says so
+                is_there = False
             except EngineError:
                 return  # it is there, and refuses this question
         if not self._closing.is_set():
-            self.status_tracker.record_ping(milliseconds)
+            self.status_tracker.record_ping(is_there)
 
     def open(
         self, conversation: Conversation, sampling: Sampling, attach: base.Attach = base.ignore, *, thinks: bool = True

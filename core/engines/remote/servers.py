@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from baton_reasoning.core.engines.base import Attach, Conversation, ModelCard, ignore
 from baton_reasoning.core.engines.remote.answers import KeyRefused, NotReady, UntrustedServer
-from baton_reasoning.core.engines.remote.connection import HttpConnection, ServerAddress
+from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions, RemoteSession
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, ModelNotLoaded, load_model
 from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
@@ -161,7 +161,7 @@ def try_connection(
         with closing(engine), closing(engine.new_connection()) as connection:
             served = served_models(connection.ask)
             models = served if len(served) > 1 else ()
-            described.extend(_described(engine, connection, probe_ids))
+            described.extend(_described(engine, probe_ids))
     except BatonError as error:
         problem = error
         models = error.models if isinstance(error, UnknownModel) else models
@@ -178,7 +178,7 @@ def try_connection(
     return ConnectionReport(address.host, reachable, tuple(findings), models, problem)
 
 
-def _described(engine: RemoteEngine, connection: HttpConnection, probe_ids: Sequence[int]) -> Iterator[Finding]:
+def _described(engine: RemoteEngine, probe_ids: Sequence[int]) -> Iterator[Finding]:
     """Say what the server has, how busy it is, and what it cannot do."""
     card = engine.card
     yield Finding(Severity.GOOD, "key accepted" if engine.address.key else "no key needed")
@@ -195,7 +195,6 @@ def _described(engine: RemoteEngine, connection: HttpConnection, probe_ids: Sequ
     if slots := engine.slots() if isinstance(engine, LlamaServerEngine) else []:
         free = sum(not slot.flag("is_processing") for slot in slots)
         yield Finding(Severity.PLAIN if free else Severity.WARNING, f"{free} of {len(slots)} slots free")
-    yield Finding(Severity.PLAIN, f"answers in {connection.ping():.0f} ms")
     if not card.returns_token_ids:
         yield Finding(Severity.WARNING, "It gives no token ids: each handoff passes text, which is tokenised again.")
     if not card.returns_alternatives:

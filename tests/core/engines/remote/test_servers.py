@@ -75,8 +75,7 @@ def test_a_good_connection_is_described(server, engine):
     report = try_connection(ServerAddress(server.url, KEY), probe_ids=ids)
     assert report.reachable
     assert report.problem is None
-    *said, milliseconds = texts(report)
-    assert said == [
+    assert texts(report) == [
         "reachable",
         "key accepted",
         f"serves {engine.card.name}",
@@ -84,7 +83,6 @@ def test_a_good_connection_is_described(server, engine):
         "same vocabulary: token ids are handed over",
         "1 of 1 slots free",
     ]
-    assert milliseconds.startswith("answers in ")
     other = try_connection(ServerAddress(server.url, KEY), probe_ids=[1, 2])
     assert "another vocabulary: text is handed over" in texts(other)
     wrong = try_connection(ServerAddress(server.url, "wrong"))
@@ -219,12 +217,10 @@ def test_a_proxy_is_gone_through():
 def test_a_ping_tells_whether_the_server_is_there():
     with FaultyServer(stream()) as server, closing(ServerPool(engines_of(server))) as pool:
         pool.ping()
-        there = pool.status
-        assert there.state is ServerState.CONNECTED
-        assert there.milliseconds
+        assert pool.status == ServerStatus()
         server.routes["/v1/models"] = error(400, "not this question")
         pool.ping()
-        assert pool.status == there, "it refuses, so it is there"
+        assert pool.status == ServerStatus(), "it refuses, so it is there"
         server.routes["/v1/models"] = error(500, "gone")
         pool.ping()
         assert pool.status == ServerStatus(ServerState.LOST)
