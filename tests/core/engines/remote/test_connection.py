@@ -370,16 +370,16 @@ def test_what_cannot_be_used_is_said(servers, tmp_path):
         '{"servers": {"http://a": {"cap": "\\ud800"}}}',
     ],
 )
-def test_a_damaged_file_is_said_since_it_may_hold_a_cap_and_kept_beside_the_next(servers, file, content):
+def test_a_damaged_file_is_said_since_it_may_hold_a_cap_and_not_written_over(servers, file, content):
     file.parent.mkdir()
     file.write_text(content)
     with pytest.raises(SettingsError, match=r"servers\.json cannot be read: .") as raised:
         servers.server("http://a")
     assert len(str(raised.value)) < 1000
     assert ("cap.tokens" in str(raised.value)) is ("many" in content)
-    servers.keep({"http://a": BIG})
-    assert servers.find("http://a") == BIG
-    assert file.with_suffix(".damaged").read_text() == content, "the person may want to look at it again"
+    with pytest.raises(SettingsError, match="cannot be read"):
+        servers.keep({"http://a": BIG})
+    assert file.read_text() == content
 
 
 def test_what_cannot_be_written_holds_until_the_end(tmp_path):
