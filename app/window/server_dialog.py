@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from enum import Enum
 from typing import TypeVar
 
 from PySide6.QtCore import Qt, Signal
@@ -48,13 +47,6 @@ def probe_beside(source: ModelSource, loaded: Engine | None) -> Sequence[int]:
         return ()  # the vocabulary counts as unknown; loading the file reports what is wrong with it
 
 
-class Purpose(Enum):
-    """What the dialog was opened for: its buttons."""
-
-    USE = "use the server as one of the two models"
-    KEEP = "keep how it is used"
-
-
 class ServerDialog(QDialog):
     kept = Signal(str)
     """The address that was set up; several are separated with commas."""
@@ -65,7 +57,10 @@ class ServerDialog(QDialog):
     waits = Signal(str)
     """What a test waits for; sent from its thread."""
 
-    def __init__(self, servers: KnownServers, address: str, probe: Probe, purpose: Purpose, parent: QWidget) -> None:
+    def __init__(
+        self, servers: KnownServers, address: str, probe: Probe, parent: QWidget, *, to_use: bool = False
+    ) -> None:
+        """`to_use`: as one of the two models; else its settings are kept."""
         super().__init__(parent)
         self.setWindowTitle("Connect to a server")
         self._servers = servers
@@ -87,7 +82,7 @@ class ServerDialog(QDialog):
         self._card.hide()
         self.fold = button("", lambda: self._unfold(self.form.isHidden()), Role.FLAT, name=USE_MORE)
         self.form = SettingsForm(KnownServer(), KnownServer())
-        self.use_buttons = self._buttons_for(purpose)
+        self.use_buttons = self._buttons_for(to_use)
         self._lay_out()
         self._connect()
         self._unfold(False)
@@ -105,8 +100,8 @@ class ServerDialog(QDialog):
         self._request.cancel()
         super().done(result)
 
-    def _buttons_for(self, purpose: Purpose) -> list[QPushButton]:
-        if purpose is Purpose.KEEP:
+    def _buttons_for(self, to_use: bool) -> list[QPushButton]:
+        if not to_use:
             return [button("Save", lambda: self._keep(None), Role.PRIMARY)]
         small = button(f"{SIGN[Author.SMALL]} Use as the small model", lambda: self._keep(Author.SMALL))
         large = button(f"{SIGN[Author.LARGE]} Use as the large model", lambda: self._keep(Author.LARGE), Role.PRIMARY)
@@ -140,7 +135,6 @@ class ServerDialog(QDialog):
         self.model.activated.connect(self._choose_model)
         for edit in (self.address, self.key.edit):
             edit.returnPressed.connect(self._test)
-        self.key.forgotten.connect(lambda: self.key.show_for(server_urls(self.address.text()), KnownServer()))
         self.waits.connect(self.testing.setText)
 
     def _unfold(self, unfolded: bool) -> None:
@@ -149,8 +143,7 @@ class ServerDialog(QDialog):
 
     def _enable(self) -> None:
         usable = bool(server_urls(self.address.text())) and not self._is_waiting
-        self.test.setEnabled(usable)
-        for press in self.use_buttons:
+        for press in (self.test, *self.use_buttons):
             press.setEnabled(usable)
 
     def _show_known(self) -> None:
@@ -169,7 +162,7 @@ class ServerDialog(QDialog):
             return
         if known != KnownServer():  # what was set before the address was written stays
             self.form.show_value(known)
-        self.key.show_for(urls, known)
+        self.key.show_for(urls, known.has_key)
 
     def _test(self) -> None:
         self._show_known()
@@ -271,9 +264,6 @@ def _problem_fact(problem: BatonError) -> Fact:
 class KeyField(QWidget):
     """The key of a server: typed, kept in the keyring, or forgotten."""
 
-    forgotten = Signal()
-    """The key that was kept is gone."""
-
     def __init__(self, servers: KnownServers, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._servers = servers
@@ -286,7 +276,7 @@ class KeyField(QWidget):
         )
         self.message = label("", Role.MUTED, wrap=True)
         self.setLayout(vbox(hbox((self.edit, 1), self.forget), self.message, margins=0, spacing=3))
-        self.show_for((), KnownServer())
+        self.show_for((), False)
         # Looking for a keyring takes a moment, and one that is locked may ask the person.
         self._keyring.run(lambda: servers.keeping.value, lambda text: self._show(f"A key is {text}."))
 
@@ -294,10 +284,10 @@ class KeyField(QWidget):
     def typed(self) -> str:
         return self.edit.text()
 
-    def show_for(self, urls: Sequence[str], known: KnownServer) -> None:
+    def show_for(self, urls: Sequence[str], has_key: bool) -> None:
         self._urls = urls
-        self.forget.setVisible(known.has_key)
-        self.edit.setPlaceholderText("kept; another one replaces it" if known.has_key else "if the server wants one")
+        self.forget.setVisible(has_key)
+        self.edit.setPlaceholderText("kept; another one replaces it" if has_key else "if the server wants one")
 
     def _forget(self) -> None:
         urls = self._urls
@@ -310,7 +300,7 @@ class KeyField(QWidget):
 
     def _forgot(self, _: object) -> None:
         self._show("The key is forgotten.")
-        self.forgotten.emit()
+        self.show_for(self._urls, False)
 
     def _show(self, text: str, role: Role = Role.MUTED) -> None:
         self.message.setText(text)

@@ -7,7 +7,7 @@ import threading
 import pytest
 from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QSpinBox, QWidget
 
-from baton_reasoning.app.window.server_dialog import Probe, Purpose, ServerDialog, probe_beside
+from baton_reasoning.app.window.server_dialog import Probe, ServerDialog, probe_beside
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
@@ -40,9 +40,9 @@ def open_dialog(servers, qtbot):
     qtbot.addWidget(parent)
 
     def open(
-        address: str = "", probe: Probe = tuple, purpose: Purpose = Purpose.USE, servers: KnownServers = servers
+        address: str = "", probe: Probe = tuple, to_use: bool = True, servers: KnownServers = servers
     ) -> ServerDialog:
-        dialog = ServerDialog(servers, address, probe, purpose, parent)
+        dialog = ServerDialog(servers, address, probe, parent, to_use=to_use)
         dialog.show()
         return dialog
 
@@ -171,7 +171,7 @@ def test_the_server_is_used_as_it_was_set_up(open_dialog, qtbot, servers):
 
 def test_what_cannot_be_kept_is_said(open_dialog, servers, qtbot, tmp_path):
     servers.keep({"http://a:1": KnownServer(name="office")})
-    dialog = open_dialog("http://b:2", purpose=Purpose.KEEP)
+    dialog = open_dialog("http://b:2", to_use=False)
     write_setting(dialog, "office", "name")
     (save,) = dialog.use_buttons
     save.click()
@@ -193,7 +193,7 @@ def test_what_cannot_be_kept_is_said(open_dialog, servers, qtbot, tmp_path):
 
 def test_what_is_known_is_shown_again_but_never_the_key(open_dialog, servers, ring, qtbot):
     servers.keep({"http://a:1": KnownServer(cap=Cap(tokens=7))}, "secret")
-    dialog = open_dialog("http://a:1/v1/", purpose=Purpose.KEEP)
+    dialog = open_dialog("http://a:1/v1/", to_use=False)
     assert dialog.known.cap.tokens == 7
     assert dialog.key.typed == ""
     assert "kept" in dialog.key.edit.placeholderText()
