@@ -33,16 +33,10 @@ class ServerPool:
         """
         first, *others = engines
         for engine in others:
-            if (engine.card.name, engine.card.vocabulary) != (first.card.name, first.card.vocabulary):
-                raise EngineRefused(
-                    f"{engine.address.host} serves {engine.card.name}, and {first.address.host} {first.card.name}.",
-                    "Servers that share the work have to serve the same model.",
-                )
             if _abilities(engine.card) != _abilities(first.card):
                 raise EngineRefused(
-                    f"{engine.address.host} and {first.address.host} differ in speculative decoding, in the "
-                    f"probabilities that they give, or in how {first.card.name} thinks.",
-                    "Start servers that share the work with the same options and chat template.",
+                    f"{engine.address.host} does not serve {first.card.name} in the way {first.address.host} does.",
+                    "Servers that share the work need the same model, options (drafts included) and chat template.",
                 )
         self.engines = tuple(engines)
         cap = reduce(Cap.tightest, (engine.options.cap for engine in engines))
@@ -88,7 +82,8 @@ class ServerPool:
 
 def _abilities(card: ModelCard) -> tuple[object, ...]:
     """Return what a policy relies on, whichever server a session is opened on."""
-    return card.drafts, card.returns_alternatives, card.returns_scores, card.thinking, card.switches_thinking
+    probabilities = card.drafts, card.returns_alternatives, card.returns_scores
+    return card.name, card.vocabulary, probabilities, card.thinking, card.switches_thinking
 
 
 class Severity(Enum):
