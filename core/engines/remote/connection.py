@@ -274,12 +274,6 @@ class HttpConnection:
                 self._sibling = None
             other.close()
 
-    @property
-    def is_open(self) -> bool:
-        """Whether the next request can use an open connection, as far as this side knows."""
-        with self._lock:
-            return self._socket is not None and self._socket.fileno() >= 0 and not self._is_cut
-
     def cut(self) -> None:
         """End the running request, and the one that `forget_cut` has announced."""
         with self._lock:

@@ -157,7 +157,6 @@ class RemoteSession:
         self._has_read = False
         self._other_model: EngineRefused | None = None
         """Set once the server was found to have been restarted with another model."""
-        self._cancelled = False
         self._closed = False
         self._prefetch: Prefetch | None = None
         self._prefetched: deque[PrefetchedText] = deque()
@@ -275,7 +274,6 @@ class RemoteSession:
         return base.Scores()
 
     def cancel(self) -> None:
-        self._cancelled = True  # before the connection is read: `_call` does it the other way round
         self._connection.halt()
 
     def close(self) -> None:
@@ -300,9 +298,7 @@ class RemoteSession:
         if self._closed:
             raise EngineLost("This session was closed.", "Open a new one.")
         if self._prefetch:
-            self._connection = self._prefetch.yield_to(self._connection)
-        if self._cancelled:
-            self._connection.halt()
+            self._prefetch.end_reading()
         status = ServerStatus()
         try:
             yield
@@ -467,19 +463,13 @@ class Prefetch:
                 )
                 self._thread.start()
 
-    def yield_to(self, connection: HttpConnection) -> HttpConnection:
-        """End the reading for a real request. Return the connection for it: of the two, the one that is open."""
-        self._end_reading()
-        if self._connection.is_open and not connection.is_open:
-            self._connection, connection = connection, self._connection
-        return connection
-
     def close(self) -> None:
         self._closed = True
-        self._end_reading()
+        self.end_reading()
         self._connection.close()
 
-    def _end_reading(self) -> None:
+    def end_reading(self) -> None:
+        """Leave the server to a real request."""
         with self._lock:
             self._newest = None
             thread = self._thread

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 from hypothesis import given
@@ -24,7 +22,6 @@ from baton_reasoning.core.engines.remote.connection import (
     Signal,
     without_model,
 )
-from baton_reasoning.core.engines.remote.engine import Prefetch
 from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerAnswer
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus, StatusTracker
@@ -135,14 +132,6 @@ def test_a_signal_may_cancel_while_its_thread_connects(connection):
     thread.start()
     thread.join(PATIENCE)
     assert not thread.is_alive()
-
-
-@pytest.mark.parametrize("reading", [True, False])
-@pytest.mark.parametrize("writing", [True, False])
-def test_a_request_takes_the_connection_of_a_prefetch_where_that_alone_is_open(reading, writing):
-    of_prefetch, of_session = (cast("HttpConnection", SimpleNamespace(is_open=each)) for each in (reading, writing))
-    prefetch = Prefetch(of_prefetch, lambda *_: None)
-    assert prefetch.yield_to(of_session) is (of_prefetch if reading and not writing else of_session)
 
 
 class Scripted(HttpRequest):
