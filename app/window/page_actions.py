@@ -185,7 +185,7 @@ class PageActions(QObject):
             self._window,
             to_use=True,
         )
-        dialog.use_wanted.connect(self._use_server)
+        dialog.kept.connect(self._use_server)
         dialog.failed.connect(self.show_error)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()

@@ -227,7 +227,7 @@ class PairDialog(QDialog):
         address = edit.text().strip() if edit.text().strip().startswith("http") else ""
         other = self._sources.get(beside)
         form = ServerDialog(self._servers, address, lambda: probe_beside(other, None) if other else (), self)
-        form.kept.connect(edit.setText)
+        form.kept.connect(lambda _, address: edit.setText(address))
         form.failed.connect(self.failed)
         form.finished.connect(form.deleteLater)
         form.open()

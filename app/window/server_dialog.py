@@ -48,10 +48,8 @@ def probe_beside(source: ModelSource, loaded: Engine | None) -> Sequence[int]:
 
 
 class ServerDialog(QDialog):
-    kept = Signal(str)
-    """The address that was set up; several are separated with commas."""
-    use_wanted = Signal(object, str)
-    """An Author and the address."""
+    kept = Signal(object, str)
+    """The Author whose model the server is to be, if any, and its address; several are separated with commas."""
     failed = Signal(object)
     """A BatonError: something could not be saved, and holds until Baton is closed."""
     waits = Signal(str)
@@ -158,7 +156,7 @@ class ServerDialog(QDialog):
         try:
             known = self._servers.find(urls[0])
         except SettingsError as error:
-            self._report(_problem_fact(error))
+            self._report(("Problem", f"✗ {error}"))
             return
         if known != KnownServer():  # what was set before the address was written stays
             self.form.show_value(known)
@@ -190,14 +188,11 @@ class ServerDialog(QDialog):
         self._card.setVisible(bool(facts))
 
     def _show_reports(self, reports: list[ConnectionReport]) -> None:
-        self._report(*map(_report_fact, reports))
         self._offer_models([model for report in reports for model in report.models])
-        self._answered()
+        self._answered(*map(_report_fact, reports))
 
     def _show_problem(self, problem: BatonError) -> None:
-        self._report(_problem_fact(problem))
-        self._offer_models([])
-        self._answered()
+        self._answered(("Problem", f"✗ {problem}"))
 
     def _offer_models(self, models: Sequence[ServedModel]) -> None:
         """Offer what the servers have; a model that is chosen is written into the address."""
@@ -218,7 +213,8 @@ class ServerDialog(QDialog):
         self._request.run(function, success)
         self._enable()
 
-    def _answered(self) -> None:
+    def _answered(self, *facts: Fact) -> None:
+        self._report(*facts)
         self._is_waiting = False
         self.testing.clear()
         self._enable()
@@ -243,9 +239,7 @@ class ServerDialog(QDialog):
     def _kept(self, author: Author | None, address: str, error: BatonError | None) -> None:
         if error:
             self.failed.emit(error)
-        self.kept.emit(address)
-        if author:
-            self.use_wanted.emit(author, address)
+        self.kept.emit(author, address)
         self.accept()
 
 
@@ -255,10 +249,6 @@ def _report_fact(report: ConnectionReport) -> Fact:
     if report.problem:
         lines.append(f"✗ {report.problem}")
     return report.host, "\n".join(lines)
-
-
-def _problem_fact(problem: BatonError) -> Fact:
-    return "Problem", f"✗ {problem}"
 
 
 class KeyField(QWidget):

@@ -84,7 +84,11 @@ class RunStream:
                     return
             if text := self._until_stop(SettledText("", ""), over=True):
                 yield text
-            self._raise_failure()
+            ended = self.trace.ended
+            if ended and ended.finish is Finish.CONTEXT_FULL and not self.trace.tokens:
+                raise ContextFull(ended.reason or "The prompt does not fit the context.")
+            if ended and ended.finish is Finish.FAILED:
+                raise EngineError(ended.reason or "The run failed.")
         finally:
             self._control.stop()
             await asyncio.shield(asyncio.to_thread(thread.join))
@@ -112,13 +116,6 @@ class RunStream:
         except Exception as error:  # noqa: BLE001 - a fault of ours is this request's error; the endpoint goes on
             _log.exception("a request to the endpoint")
             put(BatonError(f"An unexpected error: {type(error).__name__}: {error}."))
-
-    def _raise_failure(self) -> None:
-        ended = self.trace.ended
-        if ended and ended.finish is Finish.CONTEXT_FULL and not self.trace.tokens:
-            raise ContextFull(ended.reason or "The prompt does not fit the context.")
-        if ended and ended.finish is Finish.FAILED:
-            raise EngineError(ended.reason or "The run failed.")
 
     def _until_stop(self, text: SettledText, over: bool) -> SettledText | None:
         """Truncate at a stop string; the end of the text waits while it may be the beginning of one.

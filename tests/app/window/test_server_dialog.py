@@ -161,7 +161,7 @@ def test_the_server_is_used_as_it_was_set_up(open_dialog, qtbot, servers):
     tokens = dialog.form.editor("cap", "tokens")
     assert isinstance(tokens, QSpinBox)
     tokens.setValue(500)
-    with qtbot.waitSignal(dialog.use_wanted) as used:
+    with qtbot.waitSignal(dialog.kept) as used:
         dialog.use_buttons[-1].click()
     assert used.args == [Author.LARGE, "http://a:1, http://b:2"]
     for url in ("http://a:1", "http://b:2"):
@@ -183,7 +183,7 @@ def test_what_cannot_be_kept_is_said(open_dialog, servers, qtbot, tmp_path):
     dialog = open_dialog("http://b:2", servers=unwritable)
     problems: list[object] = []
     dialog.failed.connect(problems.append)
-    with qtbot.waitSignal(dialog.use_wanted):
+    with qtbot.waitSignal(dialog.kept):
         dialog.use_buttons[0].click()
     assert ["could not be saved" in str(problem) for problem in problems] == [True]
 
