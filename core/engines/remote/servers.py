@@ -147,7 +147,6 @@ def try_connection(
     Takes a second, unless a router has to load the model: see `open_server` for `on_wait`.
     `probe_ids`: `remote.protocol.PROBE` by the other model's tokenizer, to compare vocabularies.
     """
-    options = options or RemoteOptions()
     models: tuple[ServedModel, ...] = ()
     described: list[Finding] = []
     problem: BatonError | None = None
