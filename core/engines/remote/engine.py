@@ -338,9 +338,8 @@ class RemoteSession:
 
         def repair(error: EngineLost, _: int) -> Generator[Notice, None, None]:
             retries.count(error)
-            failed, tries = retries.failures, self._retry_policy.tries
-            self._show(ServerStatus(ServerState.RECONNECTING, reason=error.message, attempt=failed, attempts=tries))
-            if retries.errors == 1:  # one line in the answer; the status shows each attempt
+            self._show(ServerStatus(ServerState.RECONNECTING, reason=error.message))
+            if retries.errors == 1:  # one line in the answer
                 yield Notice(f"{error.message} {RETRYING}")
 
         try:

@@ -38,10 +38,6 @@ class ServerStatus(NamedTuple):
     """Of the prompt that has been read, 0 to 1; None while nothing is read, or if the server reports no progress."""
     reason: str = ""
     """Why it is reconnecting, refused or lost, in one sentence."""
-    attempt: int = 0
-    """Failed attempts so far, while it is reconnecting."""
-    attempts: int = 0
-    """After so many the server is given up."""
 
 
 class StatusTracker:
