@@ -61,7 +61,7 @@ lock: ## Write packaging/lock/ from pyproject.toml; UPGRADE=1 takes newer versio
 ##@ Try on real systems
 check-server: setup-tests ## Run the tests of servers: SERVER=/path/to/llama-server
 	@"$(SERVER)" --version
-	@BATON_LLAMA_SERVER="$(SERVER)" $(pytest) -rs -m real_models tests/core/engines/remote tests/app/servers
+	@BATON_LLAMA_SERVER="$(SERVER)" $(pytest) -rs -m real_models tests/core/engines/remote tests/app/window
 
 check-catalog: setup-tests ## Compare the catalogue of models with the Hub
 	@$(venv_python) packaging/check_catalog.py

@@ -1,4 +1,4 @@
-"""One line above the composer while a server is not reachable: what is wrong, which attempt, and a button to retry."""
+"""One line above the composer while a server is not reachable: what is wrong, and a button to retry."""
 
 from __future__ import annotations
 
@@ -51,9 +51,8 @@ class ServerLine(QWidget):
 
 
 def server_problem(location: str, status: ServerStatus) -> str:
-    """Return the problem in a line: “office-server: reconnecting (attempt 3 of 7). Connection refused.”"""
+    """Return the problem in a line: “office-server: ↻ reconnecting. Connection refused.”"""
     sign, name, _ = STATES[status.state]
-    if not status.attempt and location in status.reason:
+    if location in status.reason:
         return f"{sign} {status.reason}"  # it says all of that
-    attempt = f" (attempt {status.attempt + 1} of {status.attempts})" if status.attempt else ""
-    return f"{location}: {sign} {name}{attempt}. {status.reason}".strip()
+    return f"{location}: {sign} {name}. {status.reason}".strip()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
-from baton_reasoning.app.toolkit.background import BackgroundTask, BackgroundTasks, StreamTask
+from baton_reasoning.app.toolkit.background import BackgroundTask, BackgroundTasks, LatestTask, StreamTask
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.status import ServerStatus, StatusCallback
 from baton_reasoning.core.errors import BatonError
@@ -31,6 +31,8 @@ Loading = Generator[str | Remark | Pair, None, None]
 """Yields the status while it loads, remarks, and at the end the pair."""
 COALESCE_MS = 100
 """A server's status changes many times a second; the window shows it at most this often."""
+CHECK_MS = 15_000
+"""Between requests, servers are asked this often whether they are there."""
 
 
 class Loader(Protocol):
@@ -72,6 +74,8 @@ class LoadedModels(QObject):
     """Its writer."""
     servers_changed = Signal()
     """The status of a server has changed."""
+    servers_checked = Signal()
+    """All servers have been asked whether they are there."""
     _status_changed = Signal()
 
     def __init__(self, loader: Loader, costs: ModelCosts, parent: QObject | None = None) -> None:
@@ -83,6 +87,13 @@ class LoadedModels(QObject):
         self._coalescing.timeout.connect(self.servers_changed.emit)
         # A watcher is called from the thread that talks to its server.
         self._status_changed.connect(self._coalesce, Qt.ConnectionType.QueuedConnection)
+        self._pings = LatestTask(self, "check servers")
+        self._checking = QTimer(self)
+        self._checking.setInterval(CHECK_MS)
+        self._checking.timeout.connect(self.check_servers)
+        self.changed.connect(self._checking.stop)
+        self.ready.connect(self._checking.start)
+        self.ready.connect(self.check_servers)
         self._task: StreamTask[str | Remark | Pair] | None = None
         self._wanted: ModelChoice | None = None
         self.choice: ModelChoice | None = None
@@ -150,6 +161,17 @@ class LoadedModels(QObject):
         """The status of this model's server; None if the model is on this machine."""
         engine = self.pair.get(author)
         return engine.status if isinstance(engine, ServerEngine) else None
+
+    def check_servers(self) -> None:
+        """Ask all servers in a thread whether they are there, unless the last request is still waiting."""
+        servers = [engine for engine in self.pair.engines.values() if isinstance(engine, ServerEngine)]
+
+        def ping() -> None:
+            for server in servers:
+                server.ping()
+
+        if servers and not self._pings.busy:
+            self._pings.run(ping, lambda _: self.servers_checked.emit())
 
     def is_lost(self, author: Author) -> bool:
         """Whether the process of this model has died, and was not started again."""

@@ -183,7 +183,7 @@ def _tested(url: str, ids: Sequence[int]) -> ConnectionReport:
     try:
         server = known_server(url)
     except SettingsError as error:
-        return ConnectionReport(urlsplit(canonical(url)).netloc, reachable=None, problem=error)
+        return ConnectionReport(urlsplit(canonical(url)).netloc, problem=error)
     return try_connection(*server, ids, cache(remark))
 
 

@@ -16,7 +16,6 @@ from shiboken6 import isValid
 from baton_reasoning.app.chat.page import NARROW, ChatPage
 from baton_reasoning.app.document.clipboard import copy_answer, release_clipboard
 from baton_reasoning.app.inspector.answer_review import AnswerReview
-from baton_reasoning.app.servers.monitor import ServerMonitor
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.loaded_models import LoadedModels, Loader
@@ -56,7 +55,6 @@ class MainWindow(QMainWindow):
         self.tasks = BackgroundTasks.of(self)
         self.preferences = Preferences(SettingsFile(paths.settings), self)
         self.models = LoadedModels(loader, ModelCosts(paths.model_costs), self)
-        self._monitor = ServerMonitor(self.models, self)
         self.session = ChatSession(self.models, self.preferences, self)
         self._appearance: tuple[ColourScheme, float] | None = None
         self._apply_appearance(with_sheet=False)
@@ -274,8 +272,8 @@ class MainWindow(QMainWindow):
         self.session.path_changed.connect(self._remember_conversation)
         self.session.path_changed.connect(lambda: order_last(self.chat.foot))  # after the answers, which are made later
         self.session.activity_changed.connect(self._remember_conversation)  # arms side by side change no path
-        self.chat.server_line.retry.clicked.connect(self._monitor.check)
-        self._monitor.checked.connect(self.chat.server_line.asked)
+        self.chat.server_line.retry.clicked.connect(self.models.check_servers)
+        self.models.servers_checked.connect(self.chat.server_line.asked)
         self.chat.splitterMoved.connect(self._remember_widths)
         self.preferences.changed.connect(self._apply_appearance)
         self.inspector.installEventFilter(self)

@@ -178,7 +178,7 @@ class PageActions(QObject):
 
     def connect_server(self) -> None:
         """Test a server, choose how it is used, and use it as one of the two models."""
-        from baton_reasoning.app.servers.server_dialog import Purpose, ServerDialog, probe_beside
+        from baton_reasoning.app.window.server_dialog import ServerDialog, probe_beside
 
         chosen, pair = self._preferences.value.models, self._models.pair
         on_server = chosen.on_server
@@ -187,10 +187,10 @@ class PageActions(QObject):
             self._models.servers,
             str(chosen.get(on_server)) if on_server else "",
             lambda: probe_beside(chosen.get(beside), pair.get(beside)),
-            Purpose.USE,
             self._window,
+            to_use=True,
         )
-        dialog.use_wanted.connect(self._use_server)
+        dialog.kept.connect(self._use_server)
         dialog.failed.connect(self.show_error)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()

@@ -215,15 +215,13 @@ class PairDialog(QDialog):
 
     def _set_up_server(self, author: Author) -> None:
         """Open the dialog of the server at this address."""
-        from baton_reasoning.app.servers.server_dialog import Purpose, ServerDialog, probe_beside
+        from baton_reasoning.app.window.server_dialog import ServerDialog, probe_beside
 
         edit, beside = self.edits[author], OTHER[author]
         address = edit.text().strip() if edit.text().strip().startswith("http") else ""
         other = self._sources.get(beside)
-        form = ServerDialog(
-            self._servers, address, lambda: probe_beside(other, None) if other else (), Purpose.KEEP, self
-        )
-        form.kept.connect(edit.setText)
+        form = ServerDialog(self._servers, address, lambda: probe_beside(other, None) if other else (), self)
+        form.kept.connect(lambda _, address: edit.setText(address))
         form.failed.connect(self.failed)
         form.finished.connect(form.deleteLater)
         form.open()

@@ -7,9 +7,9 @@ A page in a browser can send requests to a server on the loopback interface, eve
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
@@ -21,7 +21,7 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.serve.schema import Refusal
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-DEFAULT_PORTS = {"http": 80, "https": 443}
+ORIGIN = re.compile(r"https?://[^/?#\s]+")
 
 
 @dataclass(frozen=True)
@@ -96,25 +96,17 @@ class RefusingMiddleware:
 
 
 def origins(texts: Iterable[str]) -> frozenset[str]:
-    """Normalise origins as a browser sends them: in lower case, without the scheme's own port.
+    """Return origins as a browser sends them: in lower case, without a last slash.
 
     Raises SettingsError for a text that is not scheme://host[:port].
     """
-    return frozenset(map(_origin, texts))
-
-
-def _origin(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host = port = None
-    if not host or parts.scheme not in DEFAULT_PORTS or parts.path.strip("/") or parts.query:
-        raise SettingsError(
-            f"{text!r} is not an origin.", "Write scheme, host and port, such as http://localhost:3000."
-        )
-    address = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{address}{'' if port in (None, DEFAULT_PORTS[parts.scheme]) else f':{port}'}"
+    found = frozenset(text.lower().removesuffix("/") for text in texts)
+    for origin in found:
+        if not ORIGIN.fullmatch(origin):
+            raise SettingsError(
+                f"{origin!r} is not an origin.", "Write scheme, host and port, such as http://localhost:3000."
+            )
+    return found
 
 
 def _host_name(header: str) -> str:

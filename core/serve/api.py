@@ -1,4 +1,4 @@
-"""The endpoint of `baton serve`: the routes /v1/models, /v1/chat/completions, /v1/completions, /health; the server.
+"""The endpoint of `baton serve`: the routes /v1/models, /v1/chat/completions, /health; the server.
 
 The model name of a request selects an arm. As many requests are answered at once as the engines were opened for;
 others wait for their turn.
@@ -13,10 +13,10 @@ import socket
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import aclosing
-from typing import Any, TypeVar
+from typing import Any
 
 import uvicorn
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -27,9 +27,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from baton_reasoning.core.engines.base import Conversation, Message
 from baton_reasoning.core.errors import BatonError, ContextFull, EngineLost, SettingsError
 from baton_reasoning.core.run import Pair, RunSettings, ask, question
-from baton_reasoning.core.serve import schema
 from baton_reasoning.core.serve.access import AccessRules, access
-from baton_reasoning.core.serve.schema import Refusal, ResponseShape
+from baton_reasoning.core.serve.schema import UNSUPPORTED, ChatRequest, ChatResponse, Refusal
 from baton_reasoning.core.serve.stream import RunStream, SettledText
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.registry import POLICIES
@@ -39,11 +38,10 @@ MAX_BODY = 4 * 2**20
 REQUEST_SECONDS = 60.0
 """The body of a request has this long to arrive."""
 MAX_SEED = 2**31
-SERVED = "Use POST /v1/chat/completions or /v1/completions, or GET /v1/models."
-CODES = {schema.UNSUPPORTED: schema.UNSUPPORTED, "missing": "missing_required_parameter"}
+SERVED = "Use POST /v1/chat/completions or GET /v1/models."
+CODES = {UNSUPPORTED: UNSUPPORTED, "missing": "missing_required_parameter"}
 """OpenAI's codes by pydantic's types."""
 
-Body = TypeVar("Body", bound=BaseModel)
 Texts = AsyncGenerator[SettledText, None]
 
 
@@ -68,7 +66,6 @@ class Endpoint:
                 Route("/v1/models", self.models),
                 Route("/v1/models/{name:path}", self.model),
                 Route("/v1/chat/completions", self.chat, methods=["POST"]),
-                Route("/v1/completions", self.complete, methods=["POST"]),
             ],
             middleware=access(rules),
             exception_handlers={HTTPException: _error_response, Refusal: _error_response},
@@ -95,30 +92,22 @@ class Endpoint:
         return JSONResponse(self._model(name))
 
     async def chat(self, request: Request) -> Response:
-        body = _parsed(await _read(request), schema.ChatRequest)
+        body = _parsed(await _read(request))
         conversation = tuple(
             Message("system" if message.role == "developer" else message.role, message.text)
             for message in body.messages
         )
-        return await self._respond(request, body, conversation, schema.ChatShape)
-
-    async def complete(self, request: Request) -> Response:
-        body = _parsed(await _read(request), schema.CompletionRequestBody)
-        return await self._respond(request, body, (Message("user", body.prompt[0]),), schema.CompletionShape)
-
-    async def _respond(
-        self, request: Request, body: schema.CompletionOptions, conversation: Conversation, kind: type[ResponseShape]
-    ) -> Response:
         arm = self._arm(body.model)
         needs = POLICIES.of(arm.policy).needs
         small = self._pair.small if needs.small or needs.drafts else None
         pair = Pair(small, self._pair.large if needs.large else None)
         stream = RunStream(pair, _asked(conversation, arm), _settings(arm, body), tuple(filter(None, body.stop)))
-        shape = kind(body.model, stream)
-        wants_usage = body.stream_options.include_usage
+        response = ChatResponse(body.model, stream)
         texts = self._texts(stream)
-        answer = _streamed(texts, shape, wants_usage) if body.stream else _whole(texts, shape)
-        return await _unless_gone(request, answer, shape.prompt_field)
+        wants_usage = body.stream_options.include_usage
+        return await _unless_gone(
+            request, _streamed(texts, response, wants_usage) if body.stream else _whole(texts, response)
+        )
 
     async def _texts(self, stream: RunStream) -> Texts:
         """Yield what the run writes, once a slot is free. Raises BatonError if it fails or the endpoint stops."""
@@ -145,17 +134,17 @@ class Endpoint:
         return self._arms[name]
 
 
-async def _whole(texts: Texts, shape: ResponseShape) -> Response:
+async def _whole(texts: Texts, response: ChatResponse) -> Response:
     async with aclosing(texts):
         incoming = [text async for text in texts]
     text = SettledText("".join(text.reasoning for text in incoming), "".join(text.content for text in incoming))
-    return JSONResponse(shape.whole(text))
+    return JSONResponse(response.whole(text))
 
 
-async def _streamed(texts: Texts, shape: ResponseShape, wants_usage: bool) -> Response:
+async def _streamed(texts: Texts, response: ChatResponse, wants_usage: bool) -> Response:
     """Begin the response with the run: until then an error is a status. Raises BatonError."""
     await anext(texts, None)
-    return _EventStream(texts, _chunks(texts, shape, wants_usage))
+    return _EventStream(texts, _chunks(texts, response, wants_usage))
 
 
 class _EventStream(StreamingResponse):
@@ -170,19 +159,18 @@ class _EventStream(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-async def _chunks(texts: Texts, shape: ResponseShape, wants_usage: bool) -> AsyncIterator[str]:
+async def _chunks(texts: Texts, response: ChatResponse, wants_usage: bool) -> AsyncIterator[str]:
     try:
-        for delta in shape.opening:
-            yield _event(shape.chunk(delta))
+        yield _event(response.opening())
         async for text in texts:
-            for delta in shape.deltas(text):
-                yield _event(shape.chunk(delta))
+            for chunk in response.chunks(text):
+                yield _event(chunk)
     except BatonError as error:
-        yield _event(_refusal(error, shape.prompt_field).body)
+        yield _event(_refusal(error).body)
         return
-    yield _event(shape.end())
+    yield _event(response.end())
     if wants_usage:
-        yield _event(shape.usage())
+        yield _event(response.usage())
     yield "data: [DONE]\n\n"
 
 
@@ -191,8 +179,8 @@ def _stopped() -> EngineLost:
     return EngineLost("The endpoint was stopped before the answer was whole.", "Start it, and ask again.")
 
 
-async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Response], prompt_field: str) -> Response:
-    """Wait for the answer, and cancel it if the client goes away. `prompt_field`: the one that an error may name."""
+async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Response]) -> Response:
+    """Wait for the answer, and cancel it if the client goes away."""
     answering = asyncio.ensure_future(answer)
     leaving = asyncio.ensure_future(_disconnected(request))
     try:
@@ -201,7 +189,7 @@ async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Response], 
             return answering.result()
         raise _gone()
     except BatonError as error:
-        raise _refusal(error, prompt_field) from error
+        raise _refusal(error) from error
     finally:
         for task in (answering, leaving):
             task.cancel()
@@ -223,10 +211,10 @@ async def _read(request: Request) -> bytes:
     return bytes(data)
 
 
-def _parsed(data: bytes, kind: type[Body]) -> Body:
-    """Parse the body of a request as JSON of this kind. Raises Refusal."""
+def _parsed(data: bytes) -> ChatRequest:
+    """Parse the body of a request. Raises Refusal."""
     try:
-        return kind.model_validate_json(data)
+        return ChatRequest.model_validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the body"
@@ -242,7 +230,7 @@ def _asked(conversation: Conversation, arm: RunSettings) -> Conversation:
     return ask(last.content, arm, tuple(before)) if last.role == "user" else conversation
 
 
-def _settings(arm: RunSettings, body: schema.CompletionOptions) -> RunSettings:
+def _settings(arm: RunSettings, body: ChatRequest) -> RunSettings:
     """Apply what the request changes to the arm's settings.
 
     An answer that the small model finished alone, because the large one was lost, would pass for the pair's: it is an
@@ -270,9 +258,9 @@ def _gone() -> Refusal:
     return Refusal(499, "The client has gone away.")
 
 
-def _refusal(error: BatonError, prompt_field: str) -> Refusal:
+def _refusal(error: BatonError) -> Refusal:
     if isinstance(error, ContextFull):
-        return Refusal(400, str(error), "context_length_exceeded", prompt_field)
+        return Refusal(400, str(error), "context_length_exceeded", "messages")
     if isinstance(error, SettingsError):
         return Refusal(400, str(error))
     return Refusal(503 if isinstance(error, EngineLost) else 502, str(error))

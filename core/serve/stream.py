@@ -84,7 +84,11 @@ class RunStream:
                     return
             if text := self._until_stop(SettledText("", ""), over=True):
                 yield text
-            self._raise_failure()
+            ended = self.trace.ended
+            if ended and ended.finish is Finish.CONTEXT_FULL and not self.trace.tokens:
+                raise ContextFull(ended.reason or "The prompt does not fit the context.")
+            if ended and ended.finish is Finish.FAILED:
+                raise EngineError(ended.reason or "The run failed.")
         finally:
             self._control.stop()
             await asyncio.shield(asyncio.to_thread(thread.join))
@@ -112,13 +116,6 @@ class RunStream:
         except Exception as error:  # noqa: BLE001 - a fault of ours is this request's error; the endpoint goes on
             _log.exception("a request to the endpoint")
             put(BatonError(f"An unexpected error: {type(error).__name__}: {error}."))
-
-    def _raise_failure(self) -> None:
-        ended = self.trace.ended
-        if ended and ended.finish is Finish.CONTEXT_FULL and not self.trace.tokens:
-            raise ContextFull(ended.reason or "The prompt does not fit the context.")
-        if ended and ended.finish is Finish.FAILED:
-            raise EngineError(ended.reason or "The run failed.")
 
     def _until_stop(self, text: SettledText, over: bool) -> SettledText | None:
         """Truncate at a stop string; the end of the text waits while it may be the beginning of one.
@@ -157,10 +154,10 @@ class RunStream:
             "completion_tokens_details": {"reasoning_tokens": reasoning},
         }
 
-    def authorship(self, separator: str) -> dict[str, Any]:
+    def authorship(self) -> dict[str, Any]:
         """Report who wrote what: the extension field `baton` of a response.
 
-        Positions are characters of what was sent: the thinking, the separator, the answer.
+        Positions are characters of what was sent: the thinking, then the answer.
         """
         trace = self.trace
         return {
@@ -170,15 +167,14 @@ class RunStream:
             "discarded_tokens": sum(total.discarded for total in trace.totals.values()),
             "seconds": round(trace.seconds, 3),
             "finish": trace.finish.value if trace.finish else "stopped",
-            "spans": list(self._spans(len(separator))),
+            "spans": list(self._spans()),
         }
 
-    def _spans(self, gap: int) -> Iterator[dict[str, Any]]:
+    def _spans(self) -> Iterator[dict[str, Any]]:
         """Yield the spans of each writer. The closing tag, and blanks between it and the answer, are not sent."""
         trace, thinking = self.trace, self._thinking_sent
         answer = len(trace.text) - len(trace.answer.lstrip())
-        shift = thinking + (gap if thinking else 0) - answer
-        sent = ((0, thinking, 0), (answer, answer + self._content_sent, shift))
+        sent = ((0, thinking, 0), (answer, answer + self._content_sent, thinking - answer))
         for piece in trace.pieces:
             for first, last, moved in sent:
                 start, end = max(piece.position, first), min(piece.end_position, last)

@@ -261,10 +261,8 @@ STATES = {
 
 
 def status_text(doing: ServerStatus) -> str:
-    """Return “✓ connected · 18 ms”, “≡ reading 40%” or “◷ waiting for a slot”."""
+    """Return “✓ connected”, “≡ reading 40%” or “◷ waiting for a slot”."""
     sign, words, _ = STATES[doing.state]
     if doing.share is not None:
         words += f" {doing.share:.0%}"
-    if doing.milliseconds is not None:
-        words += f" · {doing.milliseconds:.0f} ms"
     return f"{sign} {words}"

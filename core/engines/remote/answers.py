@@ -103,10 +103,6 @@ class KeyRefused(EngineRefused):
     """The server does not accept the key."""
 
 
-class UnknownModel(EngineRefused):
-    """The address names no model that the server has."""
-
-
 class UntrustedServer(EngineRefused):
     """Nothing was sent: the server's certificate is not trusted, or it redirects to another address."""
 

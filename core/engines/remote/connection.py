@@ -8,7 +8,6 @@ import queue
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -251,12 +250,6 @@ class HttpConnection:
             request.finish()
         return Fields({"list": answer} if isinstance(answer, list) else answer)
 
-    def ping(self) -> float:
-        """Ask what every server answers at once; return the milliseconds until it did. Raises EngineError."""
-        began = time.perf_counter()
-        self.ask("/v1/models")
-        return (time.perf_counter() - began) * 1000
-
     def _whole(self, response: httpx2.Response) -> Iterator[object]:
         yield parsed(self._body(response))
 
@@ -280,12 +273,6 @@ class HttpConnection:
             with self._lock:
                 self._sibling = None
             other.close()
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the next request can use an open connection, as far as this side knows."""
-        with self._lock:
-            return self._socket is not None and self._socket.fileno() >= 0 and not self._is_cut
 
     def cut(self) -> None:
         """End the running request, and the one that `forget_cut` has announced."""

@@ -96,21 +96,21 @@ class RemoteEngine:
 
     @property
     def status(self) -> ServerStatus:
-        """What the server is doing for its sessions, with the progress of the prompt or the latency."""
+        """What the server is doing for its sessions, with the progress of the prompt."""
         return self.status_tracker.status
 
     def ping(self) -> None:
         """Ask whether the server is there, so that its status stays true while no session uses it. Blocks a moment."""
-        milliseconds: float | None = None
+        is_there = True
         with closing(self.new_connection()) as connection:
             try:
-                milliseconds = connection.ping()
+                connection.ask("/v1/models")
             except EngineLost:
-                pass  # the status then says so
+                is_there = False
             except EngineError:
                 return  # it is there, and refuses this question
         if not self._closing.is_set():
-            self.status_tracker.record_ping(milliseconds)
+            self.status_tracker.record_ping(is_there)
 
     def open(
         self, conversation: Conversation, sampling: Sampling, attach: base.Attach = base.ignore, *, thinks: bool = True
@@ -157,7 +157,6 @@ class RemoteSession:
         self._has_read = False
         self._other_model: EngineRefused | None = None
         """Set once the server was found to have been restarted with another model."""
-        self._cancelled = False
         self._closed = False
         self._prefetch: Prefetch | None = None
         self._prefetched: deque[PrefetchedText] = deque()
@@ -275,7 +274,6 @@ class RemoteSession:
         return base.Scores()
 
     def cancel(self) -> None:
-        self._cancelled = True  # before the connection is read: `_call` does it the other way round
         self._connection.halt()
 
     def close(self) -> None:
@@ -300,9 +298,7 @@ class RemoteSession:
         if self._closed:
             raise EngineLost("This session was closed.", "Open a new one.")
         if self._prefetch:
-            self._connection = self._prefetch.yield_to(self._connection)
-        if self._cancelled:
-            self._connection.halt()
+            self._prefetch.end_reading()
         status = ServerStatus()
         try:
             yield
@@ -342,9 +338,8 @@ class RemoteSession:
 
         def repair(error: EngineLost, _: int) -> Generator[Notice, None, None]:
             retries.count(error)
-            failed, tries = retries.failures, self._retry_policy.tries
-            self._show(ServerStatus(ServerState.RECONNECTING, reason=error.message, attempt=failed, attempts=tries))
-            if retries.errors == 1:  # one line in the answer; the status shows each attempt
+            self._show(ServerStatus(ServerState.RECONNECTING, reason=error.message))
+            if retries.errors == 1:  # one line in the answer
                 yield Notice(f"{error.message} {RETRYING}")
 
         try:
@@ -467,19 +462,13 @@ class Prefetch:
                 )
                 self._thread.start()
 
-    def yield_to(self, connection: HttpConnection) -> HttpConnection:
-        """End the reading for a real request. Return the connection for it: of the two, the one that is open."""
-        self._end_reading()
-        if self._connection.is_open and not connection.is_open:
-            self._connection, connection = connection, self._connection
-        return connection
-
     def close(self) -> None:
         self._closed = True
-        self._end_reading()
+        self.end_reading()
         self._connection.close()
 
-    def _end_reading(self) -> None:
+    def end_reading(self) -> None:
+        """Leave the server to a real request."""
         with self._lock:
             self._newest = None
             thread = self._thread

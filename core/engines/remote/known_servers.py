@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -104,7 +103,7 @@ class KnownServers:
             return self._unsaved
         try:
             return _ServersFile.model_validate_json(self._path.read_bytes()).servers
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         except (OSError, ValidationError) as error:
             raise SettingsError(
@@ -146,14 +145,14 @@ class KnownServers:
     def keep(self, servers: Mapping[str, KnownServer], key: str = "") -> None:
         """Save the settings of each address, and their new key if one is given.
 
-        Raises SettingsError, also for a name that cannot be given.
+        Raises SettingsError, also for a name that cannot be given and if the file is damaged.
         """
         for url, known in servers.items():
             self.check_name(known.name, ",".join(servers))
             if key:
                 self._secrets.keep(without_model(url), key)
         with self._lock:
-            kept = self._before()
+            kept = self.all()
             changed = {
                 canonical(url): known.model_copy(update={"has_key": bool(key) or _find(kept, url).has_key})
                 for url, known in servers.items()
@@ -181,7 +180,7 @@ class KnownServers:
         """
         gone = [canonical(url) for url in server_urls(address)]
         with self._lock:
-            before = self._before()
+            before = self.all()
             left = {url: known for url, known in before.items() if url not in gone}
             self._save(left)
         still_used = {without_model(url) for url in left}
@@ -194,7 +193,7 @@ class KnownServers:
         server = without_model(url)
         self._secrets.forget(server)
         with self._lock:
-            kept = self._before()
+            kept = self.all()
             models = [name for name in kept if without_model(name) == server]
             self._save({**kept, **{name: kept[name].model_copy(update={"has_key": False}) for name in models}})
 
@@ -202,15 +201,6 @@ class KnownServers:
         self._unsaved = servers
         write_json(_ServersFile(servers=servers), self._path, "The choices about servers")
         self._unsaved = None
-
-    def _before(self) -> Mapping[str, KnownServer]:
-        """Read the file; a damaged one, which `find` has reported, is renamed to be replaced."""
-        try:
-            return self.all()
-        except SettingsError:
-            with suppress(OSError):
-                self._path.replace(self._path.with_suffix(".damaged"))
-            return {}
 
 
 def _find(servers: Mapping[str, KnownServer], url: str) -> KnownServer:

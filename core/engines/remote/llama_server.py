@@ -16,7 +16,7 @@ from typing import Any
 
 from baton_reasoning.core.engines.base import Alternative, Conversation, ModelCard, Stop, Token, first_tokens
 from baton_reasoning.core.engines.remote import protocol
-from baton_reasoning.core.engines.remote.answers import Fields, NotReady, UnknownModel, from_report
+from baton_reasoning.core.engines.remote.answers import Fields, NotReady, from_report
 from baton_reasoning.core.engines.remote.connection import HttpConnection, RetryPolicy, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine
 from baton_reasoning.core.engines.remote.protocol import Ask, CompletionRequest, Prompt
@@ -328,16 +328,12 @@ def routed_model(address: ServerAddress, ask: Ask) -> str:
     """
     if ask("/props", None).text("role") != "router":
         if address.model and "id" not in protocol.find_model(ask, address.model):
-            raise protocol.unknown_model(address, protocol.served_models(ask))
+            raise protocol.UnknownModel(address, protocol.served_models(ask))
         return ""
     models = protocol.served_models(ask)
-    if not models:
-        raise UnknownModel(
-            f"{address.host} is a router without models.", "Start it with --models-dir FOLDER or --models-preset FILE."
-        )
     entry = protocol.find_model(ask, address.model)
     if "id" not in entry or (len(models) > 1 and not address.model):
-        raise protocol.unknown_model(address, models)
+        raise protocol.UnknownModel(address, models)
     name = entry.text("id")
     if entry.inside("status").text("value") not in _LOADED:
         raise ModelNotLoaded(address.host, name)

@@ -77,7 +77,7 @@ class CompletionsProtocol(protocol.ServerProtocol):
         self._template = options.template
         self._reported_context = entry.count("max_model_len")
         if not self._model:
-            raise protocol.unknown_model(address, protocol.served_models(ask))
+            raise protocol.UnknownModel(address, protocol.served_models(ask))
         if kind is OLLAMA:
             raise EngineRefused(
                 "Ollama wraps every text in its own chat template, so no model can continue another's text.",

@@ -15,7 +15,7 @@ from baton_reasoning.core.engines import base
 from baton_reasoning.core.engines.base import Alternative, ModelCard, Passing, Stop, Token
 from baton_reasoning.core.engines.body import Author, Part, rendered_runs
 from baton_reasoning.core.engines.random_numbers import number_at
-from baton_reasoning.core.engines.remote.answers import Fields, UnknownModel
+from baton_reasoning.core.engines.remote.answers import Fields
 from baton_reasoning.core.engines.remote.connection import ServerAddress, without_model
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.models.options import Sampling
@@ -266,11 +266,14 @@ def served_models(ask: Ask) -> tuple[ServedModel, ...]:
     )
 
 
-def unknown_model(address: ServerAddress, models: Sequence[ServedModel]) -> UnknownModel:
-    """Make the error for an address that names none of the server's models, or none where there are several."""
-    names = [model.name for model in models]
-    has = f"{address.host} serves {one_line(', '.join(names)) or 'no model'}"
-    return UnknownModel(
-        f"{has}, but not {one_line(address.model)}." if address.model else f"{has}.",
-        f"Write its name after the address: {without_model(address.url)}#{one_line(names[0]) if names else 'NAME'}.",
-    )
+class UnknownModel(EngineRefused):
+    """The address names none of the server's models, or none where there are several."""
+
+    def __init__(self, address: ServerAddress, models: Sequence[ServedModel]) -> None:
+        self.models = tuple(models)
+        has = f"{address.host} serves {one_line(', '.join(model.name for model in models)) or 'no model'}"
+        example = one_line(models[0].name) if models else "NAME"
+        super().__init__(
+            f"{has}, but not {one_line(address.model)}." if address.model else f"{has}.",
+            f"Write its name after the address: {without_model(address.url)}#{example}.",
+        )

@@ -10,12 +10,12 @@ from functools import reduce
 from typing import NamedTuple
 
 from baton_reasoning.core.engines.base import Attach, Conversation, ModelCard, ignore
-from baton_reasoning.core.engines.remote.answers import KeyRefused, NotReady, UnknownModel, UntrustedServer
-from baton_reasoning.core.engines.remote.connection import HttpConnection, ServerAddress
+from baton_reasoning.core.engines.remote.answers import KeyRefused, NotReady, UntrustedServer
+from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions, RemoteSession
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, ModelNotLoaded, load_model
 from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
-from baton_reasoning.core.engines.remote.protocol import ServedModel, fingerprint, served_models
+from baton_reasoning.core.engines.remote.protocol import ServedModel, UnknownModel, fingerprint, served_models
 from baton_reasoning.core.engines.remote.status import ServerStatus, StatusCallback, most_important
 from baton_reasoning.core.engines.usage import Cap, UsageMeter
 from baton_reasoning.core.errors import BatonError, EngineLost, EngineRefused
@@ -33,16 +33,10 @@ class ServerPool:
         """
         first, *others = engines
         for engine in others:
-            if (engine.card.name, engine.card.vocabulary) != (first.card.name, first.card.vocabulary):
-                raise EngineRefused(
-                    f"{engine.address.host} serves {engine.card.name}, and {first.address.host} {first.card.name}.",
-                    "Servers that share the work have to serve the same model.",
-                )
             if _abilities(engine.card) != _abilities(first.card):
                 raise EngineRefused(
-                    f"{engine.address.host} and {first.address.host} differ in speculative decoding, in the "
-                    f"probabilities that they give, or in how {first.card.name} thinks.",
-                    "Start servers that share the work with the same options and chat template.",
+                    f"{engine.address.host} does not serve {first.card.name} in the way {first.address.host} does.",
+                    "Servers that share the work need the same model, options (drafts included) and chat template.",
                 )
         self.engines = tuple(engines)
         cap = reduce(Cap.tightest, (engine.options.cap for engine in engines))
@@ -88,7 +82,8 @@ class ServerPool:
 
 def _abilities(card: ModelCard) -> tuple[object, ...]:
     """Return what a policy relies on, whichever server a session is opened on."""
-    return card.drafts, card.returns_alternatives, card.returns_scores, card.thinking, card.switches_thinking
+    probabilities = card.drafts, card.returns_alternatives, card.returns_scores
+    return card.name, card.vocabulary, probabilities, card.thinking, card.switches_thinking
 
 
 class Severity(Enum):
@@ -110,10 +105,7 @@ class ConnectionReport:
     """The result of a connection test."""
 
     host: str
-    reachable: bool | None
-    """None: nothing was tried, because the server's settings are wrong."""
-    key_accepted: bool | None = None
-    """None: not known, because the server was not reached."""
+    reachable: bool = False
     findings: tuple[Finding, ...] = ()
     """Everything but the problem, in the order of the test."""
     models: tuple[ServedModel, ...] = ()
@@ -155,43 +147,35 @@ def try_connection(
     Takes a second, unless a router has to load the model: see `open_server` for `on_wait`.
     `probe_ids`: `remote.protocol.PROBE` by the other model's tokenizer, to compare vocabularies.
     """
-    options = options or RemoteOptions()
-    key_accepted: bool | None = None
     models: tuple[ServedModel, ...] = ()
     described: list[Finding] = []
     problem: BatonError | None = None
     try:
         engine = open_server(address, options, on_wait=on_wait)
         with closing(engine), closing(engine.new_connection()) as connection:
-            key_accepted = True
             served = served_models(connection.ask)
             models = served if len(served) > 1 else ()
-            described.extend(_described(engine, connection, probe_ids))
-    except UnknownModel as error:
-        key_accepted, problem = True, error
-        with closing(HttpConnection(address, options.retry_policy, address.tls())) as connection:
-            models = served_models(connection.ask)
+            described.extend(_described(engine, probe_ids))
     except BatonError as error:
         problem = error
-        key_accepted = False if isinstance(error, KeyRefused) else key_accepted
-    reachable = key_accepted is True or not isinstance(problem, EngineLost) or isinstance(problem, NotReady)
-    findings = [_verdict(reachable, "reachable", "not reachable")]
-    if key_accepted is not None:
-        accepted = "key accepted" if address.key else "no key needed"
-        findings.append(_verdict(key_accepted, accepted, "key not accepted"))
-    for name, status in models:
-        findings.append(Finding(Severity.PLAIN, f"has {one_line(name)}{f' ({status})' if status else ''}"))
-    findings += [*described, *(Finding(Severity.WARNING, risk) for risk in address.risks)]
-    return ConnectionReport(address.host, reachable, key_accepted, tuple(findings), models, problem)
+        models = error.models if isinstance(error, UnknownModel) else models
+    reachable = problem is None or isinstance(problem, EngineRefused | NotReady)
+    findings = [
+        Finding(Severity.GOOD, "reachable") if reachable else Finding(Severity.BAD, "not reachable"),
+        *(
+            Finding(Severity.PLAIN, f"has {one_line(f'{name} ({status})' if status else name)}")
+            for name, status in models
+        ),
+        *described,
+        *(Finding(Severity.WARNING, risk) for risk in address.risks),
+    ]
+    return ConnectionReport(address.host, reachable, tuple(findings), models, problem)
 
 
-def _verdict(is_good: bool, good: str, bad: str) -> Finding:
-    return Finding(Severity.GOOD, good) if is_good else Finding(Severity.BAD, bad)
-
-
-def _described(engine: RemoteEngine, connection: HttpConnection, probe_ids: Sequence[int]) -> Iterator[Finding]:
+def _described(engine: RemoteEngine, probe_ids: Sequence[int]) -> Iterator[Finding]:
     """Say what the server has, how busy it is, and what it cannot do."""
     card = engine.card
+    yield Finding(Severity.GOOD, "key accepted" if engine.address.key else "no key needed")
     yield Finding(Severity.GOOD, f"serves {card.name}")
     yield Finding(Severity.PLAIN, f"{card.context:,} tokens of context for each text")
     if not probe_ids or not card.vocabulary:
@@ -205,7 +189,6 @@ def _described(engine: RemoteEngine, connection: HttpConnection, probe_ids: Sequ
     if slots := engine.slots() if isinstance(engine, LlamaServerEngine) else []:
         free = sum(not slot.flag("is_processing") for slot in slots)
         yield Finding(Severity.PLAIN if free else Severity.WARNING, f"{free} of {len(slots)} slots free")
-    yield Finding(Severity.PLAIN, f"answers in {connection.ping():.0f} ms")
     if not card.returns_token_ids:
         yield Finding(Severity.WARNING, "It gives no token ids: each handoff passes text, which is tokenised again.")
     if not card.returns_alternatives:

@@ -31,19 +31,13 @@ StatusCallback = Callable[[ServerState], None]
 
 
 class ServerStatus(NamedTuple):
-    """The state of a server, with its progress, latency or failure; by default it is idle."""
+    """The state of a server, with its progress or failure; by default it is idle."""
 
     state: ServerState = ServerState.CONNECTED
     share: float | None = None
     """Of the prompt that has been read, 0 to 1; None while nothing is read, or if the server reports no progress."""
-    milliseconds: float | None = None
-    """Latency of the last ping; None while a request is running."""
     reason: str = ""
     """Why it is reconnecting, refused or lost, in one sentence."""
-    attempt: int = 0
-    """Failed attempts so far, while it is reconnecting."""
-    attempts: int = 0
-    """After so many the server is given up."""
 
 
 class StatusTracker:
@@ -56,7 +50,6 @@ class StatusTracker:
         self._on_change = on_change
         self._lock = threading.Lock()
         self._sessions: dict[object, ServerStatus] = {}
-        self._milliseconds: float | None = None
         self._last_failure = ServerStatus()
         """How the session that was closed last failed; idle if it did not, and after any later success."""
         self.status = ServerStatus()
@@ -80,12 +73,11 @@ class StatusTracker:
             elif left.state in (ServerState.RECONNECTING, ServerState.LOST):
                 self._last_failure = ServerStatus(ServerState.LOST, reason=left.reason)
 
-    def record_ping(self, milliseconds: float | None) -> None:
-        """Record the latency of a ping, None for no answer. Open sessions take precedence; a refusal stays visible."""
+    def record_ping(self, is_there: bool) -> None:
+        """Record whether a ping was answered. Open sessions take precedence; a refusal stays visible."""
         with self._changing():
-            self._milliseconds = milliseconds
             if self._last_failure.state is not ServerState.REFUSED:
-                self._last_failure = ServerStatus() if milliseconds is not None else ServerStatus(ServerState.LOST)
+                self._last_failure = ServerStatus(ServerState.CONNECTED if is_there else ServerState.LOST)
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
@@ -94,8 +86,6 @@ class StatusTracker:
             yield
             before = self.status
             self.status = most_important(self._sessions.values() or (self._last_failure,))
-            if self.status == ServerStatus():
-                self.status = ServerStatus(ServerState.CONNECTED, milliseconds=self._milliseconds)
             has_changed = self.status != before
         if has_changed and self._on_change:
             self._on_change(self.status.state)

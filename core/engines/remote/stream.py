@@ -144,7 +144,7 @@ class StreamedAnswer:
         if not self._first_token and not self._progress:
             try:
                 with self.connection.sibling() as sibling:
-                    sibling.ping()
+                    sibling.ask("/v1/models")
             except EngineLost as error:
                 return error
             except EngineRefused:

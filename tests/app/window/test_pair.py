@@ -13,11 +13,11 @@ from PySide6.QtWidgets import QApplication, QLabel, QMenu, QPushButton
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.chat.welcome import demo_problem
 from baton_reasoning.app.inspector.panel import Tab
-from baton_reasoning.app.servers.server_dialog import ServerDialog
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.toolkit.controls import FileDrops
 from baton_reasoning.app.window.pair_dialog import PairDialog
+from baton_reasoning.app.window.server_dialog import ServerDialog
 from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.base import Placement
 from baton_reasoning.core.engines.body import Author

@@ -74,7 +74,7 @@ MIB = 2**20
         (labels.draft_text(12, 9), "◇ 12 tokens, 9 accepted (75%)"),
         (labels.draft_text(0, 0), ""),
         (labels.cue_text('{"reflection": {"wait": [], "hmm": []}}'), "wait, hmm"),
-        (labels.status_text(ServerStatus(milliseconds=18)), "✓ connected · 18 ms"),
+        (labels.status_text(ServerStatus()), "✓ connected"),
         (labels.status_text(ServerStatus(ServerState.READING, share=0.4)), "≡ reading 40%"),
         (labels.status_text(ServerStatus(ServerState.WAITING)), "◷ waiting for a slot"),
     ],

@@ -20,12 +20,12 @@ from cryptography.x509.oid import NameOID
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.open import EngineFactory, Server, open_engine, share_vocabulary
-from baton_reasoning.core.engines.remote.answers import NotReady, UnknownModel
+from baton_reasoning.core.engines.remote.answers import NotReady
 from baton_reasoning.core.engines.remote.connection import ServerAccess, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, tokenize
 from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
-from baton_reasoning.core.engines.remote.protocol import PROBE, ServedModel
+from baton_reasoning.core.engines.remote.protocol import PROBE, ServedModel, UnknownModel
 from baton_reasoning.core.engines.remote.servers import ServerPool, Severity, open_server, try_connection
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.engines.usage import Cap, Prices, Usage
@@ -73,9 +73,9 @@ def test_a_good_connection_is_described(server, engine):
     assert (card.context, card.location, card.thinking) == (1024, f"127.0.0.1:{server.port}", None)
     assert (card.supports_truncation, card.supports_prefetch, card.drafts) == (True, False, False)
     report = try_connection(ServerAddress(server.url, KEY), probe_ids=ids)
-    assert (report.reachable, report.key_accepted, report.problem) == (True, True, None)
-    *said, milliseconds = texts(report)
-    assert said == [
+    assert report.reachable
+    assert report.problem is None
+    assert texts(report) == [
         "reachable",
         "key accepted",
         f"serves {engine.card.name}",
@@ -83,11 +83,11 @@ def test_a_good_connection_is_described(server, engine):
         "same vocabulary: token ids are handed over",
         "1 of 1 slots free",
     ]
-    assert milliseconds.startswith("answers in ")
     other = try_connection(ServerAddress(server.url, KEY), probe_ids=[1, 2])
     assert "another vocabulary: text is handed over" in texts(other)
     wrong = try_connection(ServerAddress(server.url, "wrong"))
-    assert (wrong.reachable, wrong.key_accepted) == (True, False), "it is tested at a protected page"
+    assert wrong.reachable
+    assert "key accepted" not in texts(wrong), "it is tested at a protected page"
     assert "does not accept the key" in str(wrong.problem)
 
 
@@ -98,9 +98,9 @@ def test_what_keeps_a_server_from_use_is_its_problem():
         refusing = report_of(server.url)
         server.routes["/props"] = error(503, "Loading model")
         loading = report_of(server.url)
-    assert (refusing.reachable, refusing.key_accepted) == (True, True)
+    assert refusing.reachable
     assert "refused the request: “no more”" in str(refusing.problem)
-    assert (loading.reachable, loading.key_accepted) == (True, None)
+    assert loading.reachable
     assert "Loading model" in str(loading.problem)
     gone = report_of(server.url)
     assert not gone.reachable
@@ -217,12 +217,10 @@ def test_a_proxy_is_gone_through():
 def test_a_ping_tells_whether_the_server_is_there():
     with FaultyServer(stream()) as server, closing(ServerPool(engines_of(server))) as pool:
         pool.ping()
-        there = pool.status
-        assert there.state is ServerState.CONNECTED
-        assert there.milliseconds
+        assert pool.status == ServerStatus()
         server.routes["/v1/models"] = error(400, "not this question")
         pool.ping()
-        assert pool.status == there, "it refuses, so it is there"
+        assert pool.status == ServerStatus(), "it refuses, so it is there"
         server.routes["/v1/models"] = error(500, "gone")
         pool.ping()
         assert pool.status == ServerStatus(ServerState.LOST)
@@ -262,7 +260,7 @@ def test_each_request_names_the_model():
 @pytest.mark.parametrize(
     ("models", "model", "message"),
     [
-        ({}, "", "is a router without models"),
+        ({}, "", "serves no model"),
         ({"one": ["loaded"], "other": ["unloaded"]}, "", r"serves one, other\. Write its name .*#one\."),
         ({"one": ["loaded"], "other": ["unloaded"]}, "third", "serves one, other, but not third"),
     ],
@@ -336,7 +334,7 @@ def test_a_pair_from_one_real_router_hands_token_ids_over_and_a_file_that_is_no_
         assert {piece.author for piece in trace.pieces} == {Author.SMALL, Author.LARGE}
         assert "could not load broken" in str(report_of(f"{router.url}#broken", RemoteOptions()).problem)
         assert {model.name for model in report_of(router.url, RemoteOptions()).models} == {"small", "large", "broken"}
-        assert try_connection(ServerAddress(router.url, "wrong")).key_accepted is False
+        assert try_connection(ServerAddress(router.url, "wrong")).problem
 
 
 # Pools
@@ -391,12 +389,12 @@ def test_a_pool_takes_only_servers_with_the_same_model_that_can_do_the_same():
         FaultyServer(lambda wire: wire.json({}), routes=about("other.gguf")) as second,
     ):
         others = engines_of(first, second)
-        with pytest.raises(EngineRefused, match="have to serve the same model"):
+        with pytest.raises(EngineRefused, match="does not serve bytes in the way"):
             ServerPool(others)
         second.routes |= about() | {"/slots": lambda wire: wire.json([{"speculative": True}])}
         engines = engines_of(first, second)
         assert [engine.card.drafts for engine in engines] == [False, True]
-        with pytest.raises(EngineRefused, match="differ in speculative decoding"):
+        with pytest.raises(EngineRefused, match="does not serve bytes in the way"):
             ServerPool(engines)
         for engine in (*others, *engines):
             engine.close()

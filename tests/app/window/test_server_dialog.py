@@ -7,7 +7,7 @@ import threading
 import pytest
 from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QSpinBox, QWidget
 
-from baton_reasoning.app.servers.server_dialog import Probe, Purpose, ServerDialog, probe_beside
+from baton_reasoning.app.window.server_dialog import Probe, ServerDialog, probe_beside
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
@@ -40,9 +40,9 @@ def open_dialog(servers, qtbot):
     qtbot.addWidget(parent)
 
     def open(
-        address: str = "", probe: Probe = tuple, purpose: Purpose = Purpose.USE, servers: KnownServers = servers
+        address: str = "", probe: Probe = tuple, to_use: bool = True, servers: KnownServers = servers
     ) -> ServerDialog:
-        dialog = ServerDialog(servers, address, probe, purpose, parent)
+        dialog = ServerDialog(servers, address, probe, parent, to_use=to_use)
         dialog.show()
         return dialog
 
@@ -73,11 +73,6 @@ def write_setting(dialog: ServerDialog, text: str, *path: str) -> None:
     edit.editingFinished.emit()
 
 
-def may_be_used(dialog: ServerDialog) -> bool:
-    (usable,) = {press.isEnabled() for press in dialog.use_buttons}
-    return usable
-
-
 # The test
 
 
@@ -89,24 +84,18 @@ def test_a_good_server_is_described(open_dialog, tested, server, smollm2):
     for good in ("reachable", "key accepted", "serves SmolLM2", "same vocabulary"):
         assert f"✓ {good}" in found
     assert "✗" not in found
-    assert may_be_used(dialog)
 
 
-def test_a_server_that_cannot_be_used_is_said_and_one_that_loads_its_model_can(open_dialog, tested):
+def test_what_keeps_a_server_from_use_is_said(open_dialog, tested):
     with FaultyServer(stream(), routes={"/props": error(503, "Loading model")}) as server:
         dialog = open_dialog(server.url)
         assert "Loading model" in tested(dialog)
-        assert may_be_used(dialog)
     found = tested(dialog)
     assert "✗ not reachable" in found
     assert "Start the server there" in found
-    assert not may_be_used(dialog)
-    dialog.key.edit.setText("another key")
-    assert may_be_used(dialog), "something has changed since the test"
     for name in ("office", "hf:nonsense"):
         dialog.address.setText(name)
         assert "is not a server address" in tested(dialog)
-        assert not may_be_used(dialog)
 
 
 def test_several_servers_are_tested_as_they_are_set_up_in_the_form(open_dialog, tested):
@@ -130,34 +119,15 @@ def test_the_models_of_a_router_are_offered(open_dialog, tested):
         dialog = open_dialog(server.url)
         assert not dialog.model.isVisible()
         assert "Write its name after the address" in tested(dialog)
-        assert not may_be_used(dialog)
         assert [dialog.model.itemText(n) for n in range(dialog.model.count())] == ["one (unloaded)", "other (loaded)"]
         dialog.model.setCurrentIndex(1)
         dialog.model.activated.emit(1)
         assert dialog.address.text() == f"{server.url}#other"
-        assert may_be_used(dialog)
         assert "✓ serves other" in tested(dialog)
         assert dialog.model.currentData() == "other"
     dialog.address.setText("http://elsewhere:1")
     dialog.address.editingFinished.emit()
     assert not dialog.model.isVisible(), "these were the models of another server"
-
-
-def test_the_result_of_a_test_is_no_verdict_on_an_address_written_meanwhile(open_dialog, qtbot):
-    gate = threading.Event()
-
-    def wait() -> tuple[int, ...]:
-        gate.wait(PATIENCE)
-        return ()
-
-    dialog = open_dialog("http://127.0.0.1:1", wait)
-    dialog.test.click()
-    dialog.address.setText("http://127.0.0.1:2")
-    gate.set()
-    qtbot.waitUntil(dialog.test.isEnabled)
-    assert may_be_used(dialog)
-    dialog.address.setText("http://127.0.0.1:1")
-    assert not may_be_used(dialog)
 
 
 def test_closing_it_ends_the_wait_for_a_model_and_does_not_wait_for_a_silent_server(open_dialog, qtbot):
@@ -191,7 +161,7 @@ def test_the_server_is_used_as_it_was_set_up(open_dialog, qtbot, servers):
     tokens = dialog.form.editor("cap", "tokens")
     assert isinstance(tokens, QSpinBox)
     tokens.setValue(500)
-    with qtbot.waitSignal(dialog.use_wanted) as used:
+    with qtbot.waitSignal(dialog.kept) as used:
         dialog.use_buttons[-1].click()
     assert used.args == [Author.LARGE, "http://a:1, http://b:2"]
     for url in ("http://a:1", "http://b:2"):
@@ -201,7 +171,7 @@ def test_the_server_is_used_as_it_was_set_up(open_dialog, qtbot, servers):
 
 def test_what_cannot_be_kept_is_said(open_dialog, servers, qtbot, tmp_path):
     servers.keep({"http://a:1": KnownServer(name="office")})
-    dialog = open_dialog("http://b:2", purpose=Purpose.KEEP)
+    dialog = open_dialog("http://b:2", to_use=False)
     write_setting(dialog, "office", "name")
     (save,) = dialog.use_buttons
     save.click()
@@ -213,7 +183,7 @@ def test_what_cannot_be_kept_is_said(open_dialog, servers, qtbot, tmp_path):
     dialog = open_dialog("http://b:2", servers=unwritable)
     problems: list[object] = []
     dialog.failed.connect(problems.append)
-    with qtbot.waitSignal(dialog.use_wanted):
+    with qtbot.waitSignal(dialog.kept):
         dialog.use_buttons[0].click()
     assert ["could not be saved" in str(problem) for problem in problems] == [True]
 
@@ -223,7 +193,7 @@ def test_what_cannot_be_kept_is_said(open_dialog, servers, qtbot, tmp_path):
 
 def test_what_is_known_is_shown_again_but_never_the_key(open_dialog, servers, ring, qtbot):
     servers.keep({"http://a:1": KnownServer(cap=Cap(tokens=7))}, "secret")
-    dialog = open_dialog("http://a:1/v1/", purpose=Purpose.KEEP)
+    dialog = open_dialog("http://a:1/v1/", to_use=False)
     assert dialog.known.cap.tokens == 7
     assert dialog.key.typed == ""
     assert "kept" in dialog.key.edit.placeholderText()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from enum import Enum
 from typing import TypeVar
 
 from PySide6.QtCore import Qt, Signal
@@ -17,7 +16,6 @@ from baton_reasoning.app.toolkit.tables import Facts
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.remote.answers import UnknownModel
 from baton_reasoning.core.engines.remote.connection import LLAMA_SERVER_PORTS, without_model
 from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
 from baton_reasoning.core.engines.remote.protocol import PROBE, ServedModel
@@ -49,24 +47,18 @@ def probe_beside(source: ModelSource, loaded: Engine | None) -> Sequence[int]:
         return ()  # the vocabulary counts as unknown; loading the file reports what is wrong with it
 
 
-class Purpose(Enum):
-    """What the dialog was opened for: its buttons."""
-
-    USE = "use the server as one of the two models"
-    KEEP = "keep how it is used"
-
-
 class ServerDialog(QDialog):
-    kept = Signal(str)
-    """The address that was set up; several are separated with commas."""
-    use_wanted = Signal(object, str)
-    """An Author and the address."""
+    kept = Signal(object, str)
+    """The Author whose model the server is to be, if any, and its address; several are separated with commas."""
     failed = Signal(object)
     """A BatonError: something could not be saved, and holds until Baton is closed."""
     waits = Signal(str)
     """What a test waits for; sent from its thread."""
 
-    def __init__(self, servers: KnownServers, address: str, probe: Probe, purpose: Purpose, parent: QWidget) -> None:
+    def __init__(
+        self, servers: KnownServers, address: str, probe: Probe, parent: QWidget, *, to_use: bool = False
+    ) -> None:
+        """`to_use`: as one of the two models; else its settings are kept."""
         super().__init__(parent)
         self.setWindowTitle("Connect to a server")
         self._servers = servers
@@ -74,8 +66,6 @@ class ServerDialog(QDialog):
         self._request = LatestTask(self, "ask the server", self._show_problem)
         self._is_waiting = False
         self._is_closed = False
-        self._asked_at = self._failed_at = ""
-        """The address that was asked last, and the one whose last test failed: that cannot be used."""
         self._shown_for = ""
         self.address = line_edit(
             "Address of the server", f"http://host:{LLAMA_SERVER_PORTS[0]} (separate several with commas)", address
@@ -90,7 +80,7 @@ class ServerDialog(QDialog):
         self._card.hide()
         self.fold = button("", lambda: self._unfold(self.form.isHidden()), Role.FLAT, name=USE_MORE)
         self.form = SettingsForm(KnownServer(), KnownServer())
-        self.use_buttons = self._buttons_for(purpose)
+        self.use_buttons = self._buttons_for(to_use)
         self._lay_out()
         self._connect()
         self._unfold(False)
@@ -108,8 +98,8 @@ class ServerDialog(QDialog):
         self._request.cancel()
         super().done(result)
 
-    def _buttons_for(self, purpose: Purpose) -> list[QPushButton]:
-        if purpose is Purpose.KEEP:
+    def _buttons_for(self, to_use: bool) -> list[QPushButton]:
+        if not to_use:
             return [button("Save", lambda: self._keep(None), Role.PRIMARY)]
         small = button(f"{SIGN[Author.SMALL]} Use as the small model", lambda: self._keep(Author.SMALL))
         large = button(f"{SIGN[Author.LARGE]} Use as the large model", lambda: self._keep(Author.LARGE), Role.PRIMARY)
@@ -143,25 +133,16 @@ class ServerDialog(QDialog):
         self.model.activated.connect(self._choose_model)
         for edit in (self.address, self.key.edit):
             edit.returnPressed.connect(self._test)
-        self.key.edit.textChanged.connect(self._allow_again)
-        self.key.forgotten.connect(lambda: self.key.show_for(server_urls(self.address.text()), KnownServer()))
-        self.form.changed.connect(self._allow_again)
         self.waits.connect(self.testing.setText)
 
     def _unfold(self, unfolded: bool) -> None:
         self.form.setVisible(unfolded)
         self.fold.setText(f"{'▾' if unfolded else '▸'} {USE_MORE}")
 
-    def _allow_again(self) -> None:
-        """Allow use again: something has changed since the test failed."""
-        self._failed_at = ""
-        self._enable()
-
     def _enable(self) -> None:
         usable = bool(server_urls(self.address.text())) and not self._is_waiting
-        self.test.setEnabled(usable)
-        for press in self.use_buttons:
-            press.setEnabled(usable and self.address.text() != self._failed_at)
+        for press in (self.test, *self.use_buttons):
+            press.setEnabled(usable)
 
     def _show_known(self) -> None:
         """Show what is known of the address that stands there now."""
@@ -175,11 +156,11 @@ class ServerDialog(QDialog):
         try:
             known = self._servers.find(urls[0])
         except SettingsError as error:
-            self._report(_problem_fact(error))
+            self._report(("Problem", f"✗ {error}"))
             return
         if known != KnownServer():  # what was set before the address was written stays
             self.form.show_value(known)
-        self.key.show_for(urls, known)
+        self.key.show_for(urls, known.has_key)
 
     def _test(self) -> None:
         self._show_known()
@@ -207,17 +188,11 @@ class ServerDialog(QDialog):
         self._card.setVisible(bool(facts))
 
     def _show_reports(self, reports: list[ConnectionReport]) -> None:
-        self._report(*map(_report_fact, reports))
-        if self.address.text() == self._asked_at:  # another one may have been written meanwhile
-            self._offer_models([model for report in reports for model in report.models])
-        self._failed_at = self._asked_at if any(_is_useless(report) for report in reports) else ""
-        self._answered()
+        self._offer_models([model for report in reports for model in report.models])
+        self._answered(*map(_report_fact, reports))
 
     def _show_problem(self, problem: BatonError) -> None:
-        self._report(_problem_fact(problem))
-        self._offer_models([])
-        self._failed_at = self._asked_at
-        self._answered()
+        self._answered(("Problem", f"✗ {problem}"))
 
     def _offer_models(self, models: Sequence[ServedModel]) -> None:
         """Offer what the servers have; a model that is chosen is written into the address."""
@@ -234,11 +209,12 @@ class ServerDialog(QDialog):
         self._show_known()
 
     def _ask(self, function: Callable[[], Answer], success: Callable[[Answer], object]) -> None:
-        self._is_waiting, self._asked_at = True, self.address.text()
+        self._is_waiting = True
         self._request.run(function, success)
         self._enable()
 
-    def _answered(self) -> None:
+    def _answered(self, *facts: Fact) -> None:
+        self._report(*facts)
         self._is_waiting = False
         self.testing.clear()
         self._enable()
@@ -263,9 +239,7 @@ class ServerDialog(QDialog):
     def _kept(self, author: Author | None, address: str, error: BatonError | None) -> None:
         if error:
             self.failed.emit(error)
-        self.kept.emit(address)
-        if author:
-            self.use_wanted.emit(author, address)
+        self.kept.emit(author, address)
         self.accept()
 
 
@@ -277,20 +251,8 @@ def _report_fact(report: ConnectionReport) -> Fact:
     return report.host, "\n".join(lines)
 
 
-def _problem_fact(problem: BatonError) -> Fact:
-    return "Problem", f"✗ {problem}"
-
-
-def _is_useless(report: ConnectionReport) -> bool:
-    """Whether the server cannot be used as it was tested; one that still loads its model can."""
-    return not report.reachable or report.key_accepted is False or isinstance(report.problem, UnknownModel)
-
-
 class KeyField(QWidget):
     """The key of a server: typed, kept in the keyring, or forgotten."""
-
-    forgotten = Signal()
-    """The key that was kept is gone."""
 
     def __init__(self, servers: KnownServers, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -304,7 +266,7 @@ class KeyField(QWidget):
         )
         self.message = label("", Role.MUTED, wrap=True)
         self.setLayout(vbox(hbox((self.edit, 1), self.forget), self.message, margins=0, spacing=3))
-        self.show_for((), KnownServer())
+        self.show_for((), False)
         # Looking for a keyring takes a moment, and one that is locked may ask the person.
         self._keyring.run(lambda: servers.keeping.value, lambda text: self._show(f"A key is {text}."))
 
@@ -312,10 +274,10 @@ class KeyField(QWidget):
     def typed(self) -> str:
         return self.edit.text()
 
-    def show_for(self, urls: Sequence[str], known: KnownServer) -> None:
+    def show_for(self, urls: Sequence[str], has_key: bool) -> None:
         self._urls = urls
-        self.forget.setVisible(known.has_key)
-        self.edit.setPlaceholderText("kept; another one replaces it" if known.has_key else "if the server wants one")
+        self.forget.setVisible(has_key)
+        self.edit.setPlaceholderText("kept; another one replaces it" if has_key else "if the server wants one")
 
     def _forget(self) -> None:
         urls = self._urls
@@ -328,7 +290,7 @@ class KeyField(QWidget):
 
     def _forgot(self, _: object) -> None:
         self._show("The key is forgotten.")
-        self.forgotten.emit()
+        self.show_for(self._urls, False)
 
     def _show(self, text: str, role: Role = Role.MUTED) -> None:
         self.message.setText(text)

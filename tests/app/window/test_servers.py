@@ -12,13 +12,12 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 
 from baton_reasoning.app.inspector.panel import Tab
-from baton_reasoning.app.servers.monitor import ServerMonitor
-from baton_reasoning.app.servers.server_dialog import ServerDialog
 from baton_reasoning.app.session.loaded_models import Loading, LoadState
 from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.models_page import LazyModelsPage
 from baton_reasoning.app.window.pair_dialog import PairDialog
+from baton_reasoning.app.window.server_dialog import ServerDialog
 from baton_reasoning.core.demo_pair import SMALL_MODEL
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.local.engine import LocalEngine
@@ -161,7 +160,6 @@ def test_each_state_of_the_server_is_seen_in_the_top_bar(connect, qtbot):
         qtbot.waitUntil(lambda: "Loading model" in pair.accessibleName())
         faulty.routes |= about()
         says("✓ connected")
-        qtbot.waitUntil(lambda: " ms" in words_of(pair))
         window.session.ask("What is 2 + 2?")
         says("◷ waiting for a slot")
         steps.go_on()
@@ -175,7 +173,7 @@ def test_each_state_of_the_server_is_seen_in_the_top_bar(connect, qtbot):
         pair.show_narrow(True)
         assert f"✓ {name}" in words_of(pair).splitlines(), "a narrow header has room for the sign"
     pair.show_narrow(False)
-    window.findChild(ServerMonitor).check()
+    window.models.check_servers()
     says("✗ not answering")
 
 
