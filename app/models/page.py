@@ -51,12 +51,11 @@ class ModelsPage(QWidget):
             self.pairs.offer(files, partial(self._search_for, files[0]))
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Look at the folders, the machine and unfinished downloads, when the page is first shown."""
+        """Look at the folders and the machine when the page is first shown."""
         super().showEvent(event)
         if not self._has_looked:
             self._has_looked = True
             self.controller.refresh()
-            self.downloads.find_unfinished()
 
     def _take_dropped(self, paths: list[Path]) -> None:
         """Add the files and folders to those on this machine, and choose them: two models can be used as a pair."""

@@ -97,7 +97,7 @@ class PairsTab(QWidget):
         controller.inventory_changed.connect(self.refresh)
         controller.loaded_changed.connect(self._show_chosen)
         downloads.changed.connect(self._show_chosen)
-        downloads.cancelled.connect(self._forget_wanted)
+        downloads.stopped.connect(self._forget_wanted)
         self._show_chosen()
         self.refresh()
 

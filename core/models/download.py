@@ -1,9 +1,9 @@
 """Downloads a model completely or not at all.
 
-    free disk space? → each file into NAME.part, from where it stopped → SHA-256 of what is on the disk → rename all
+    free disk space? → each file into NAME.ID.part, from where it stopped → SHA-256 of what is on the disk → rename all
 
-`Downloader.download(manifest)` is a generator of `DownloadProgress`. To pause, close it: what has arrived stays, and
-the next call continues there, in this program or the next one. To cancel, close it and call `discard(manifest)`.
+`Downloader.download(manifest)` is a generator of `DownloadProgress`. To stop, close it: what has arrived stays, and the
+next call continues there, in this program or the next one.
 
 Not done by huggingface_hub, which lists the files: its `hf_hub_download` (2.4) writes to a temporary file with a random
 name and deletes it on any failure, so nothing is resumed by the next call; it compares sizes but no hashes, cannot be
@@ -12,23 +12,23 @@ paused, tells nobody that it waits, and refuses files over 50 GB without a nativ
 
 from __future__ import annotations
 
+import glob
 import hashlib
-import json
 import os
 import re
 import time
 from collections import deque
 from collections.abc import Callable, Generator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from http import HTTPStatus
 from pathlib import Path
 from typing import NamedTuple
+from zlib import crc32
 
 import httpx2
-from msgspec import convert
 
 from baton_reasoning.core.errors import DownloadError
 from baton_reasoning.core.files import FULL_DISK
@@ -98,9 +98,8 @@ def seconds_to_wait(retry_after: str | None, otherwise: float) -> float:
 # What is downloaded ------------------------------------------------------------------------------------------------
 
 PART = ".part"
-MANIFEST_SUFFIX = ".order.json"
 LONGEST_NAME = 200
-"""Bytes; file systems take 255, and parts and manifests add an ending."""
+"""Bytes; file systems take 255, and parts add an ending."""
 CHECK_MIRROR = f"Check the address in HF_ENDPOINT ({IN_WINDOW})."
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 
@@ -140,16 +139,13 @@ class DownloadManifest:
         """The file to load when all are there."""
         return self.target(self.files[0])
 
-    @property
-    def path(self) -> Path:
-        """Where the manifest itself is kept until the download is complete."""
-        return self.folder / f"{self.files[0].name}{MANIFEST_SUFFIX}"
-
     def target(self, file: RemoteFile) -> Path:
         return self.folder / file.name
 
     def part(self, file: RemoteFile) -> Path:
-        return self.folder / f"{file.name}{PART}"
+        """Return where a file is kept until all are complete; named for its content, of which servers tell the hash."""
+        identity = crc32(repr((file.sha256 or file.url, file.bytes)).encode())
+        return self.folder / f"{file.name}.{identity:08x}{PART}"
 
     def bytes_here(self) -> int:
         """Count the bytes on this disk, checked or not."""
@@ -173,51 +169,6 @@ def checked_part(name: str) -> str:
             f"The server names a file or folder that cannot be stored: “{one_line(name)}”.", CHECK_MIRROR
         )
     return name
-
-
-def write_manifest(manifest: DownloadManifest) -> None:
-    """Write the manifest beside its parts, so that it survives the program. Raises OSError."""
-    content = {"title": manifest.title, "files": [asdict(file) for file in manifest.files]}
-    unfinished = manifest.path.with_suffix(".new")
-    with unfinished.open("w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(manifest.path)
-
-
-def read_manifest(path: Path) -> DownloadManifest | None:
-    """Read a manifest; None if the file holds none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        files = convert(content["files"], tuple[RemoteFile, ...])
-        return DownloadManifest(str(content["title"]), path.parent, files)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError, DownloadError):
-        return None
-
-
-def find_unfinished(folder: Path) -> tuple[DownloadManifest, ...]:
-    """Find the downloads that were paused or cut off anywhere below the folder, by title."""
-    paths = sorted(folder.rglob(f"*{MANIFEST_SUFFIX}")) if folder.exists() else []
-    found = [manifest for path in paths if (manifest := read_manifest(path)) is not None]
-    return tuple(sorted(found, key=lambda manifest: manifest.title.lower()))
-
-
-def discard(manifest: DownloadManifest) -> None:
-    """Delete an unfinished download: its parts, its manifest, and lone shards. Raises DownloadError."""
-    targets = [manifest.target(file) for file in manifest.files]
-    is_complete = all(target.exists() for target in targets)
-    try:
-        for path in (manifest.path, *map(manifest.part, manifest.files), *(() if is_complete else targets)):
-            path.unlink(missing_ok=True)
-        for folder in (manifest.folder, manifest.folder.parent):
-            if folder.exists() and not any(folder.iterdir()):
-                folder.rmdir()
-    except OSError as error:
-        raise DownloadError(
-            f"What was downloaded of {manifest.title} could not be removed: {error.strerror or error}.",
-            f"Remove it by hand from {manifest.folder}.",
-        ) from error
 
 
 # Progress ----------------------------------------------------------------------------------------------------------
@@ -311,7 +262,6 @@ class Downloader:
             manifest.folder.mkdir(parents=True, exist_ok=True)
             _delete_parts_of_other_files(manifest)
             _check_disk(manifest)
-            write_manifest(manifest)
             meter = SpeedMeter(manifest.bytes, manifest.bytes_here())
             for file in manifest.files:
                 yield from self._fetch(manifest, file, meter)
@@ -328,7 +278,6 @@ class Downloader:
                 with part.open("rb") as content:
                     os.fsync(content.fileno())
                 part.replace(manifest.target(file))
-        manifest.path.unlink(missing_ok=True)
 
     def _fetch(self, manifest: DownloadManifest, file: RemoteFile, meter: SpeedMeter) -> Steps:
         """Request the rest of a file after every cut."""
@@ -402,13 +351,10 @@ class Downloader:
 
 def _delete_parts_of_other_files(manifest: DownloadManifest) -> None:
     """Delete parts of an earlier download if another file has been published under the same name since."""
-    before = read_manifest(manifest.path)
-    if before is None or before.files == manifest.files:
-        return
-    identities = {file.name: (file.bytes, file.sha256) for file in before.files}
     for file in manifest.files:
-        if identities.get(file.name) != (file.bytes, file.sha256) or file.sha256 is None:
-            manifest.part(file).unlink(missing_ok=True)
+        for part in manifest.folder.glob(f"{glob.escape(file.name)}*{PART}"):
+            if part != manifest.part(file):
+                part.unlink()
 
 
 def _check_disk(manifest: DownloadManifest) -> None:

@@ -7,7 +7,6 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from baton_reasoning.app.models.downloads import DownloadState
 from baton_reasoning.app.models.pairs import judge_pairs, recommended
 from baton_reasoning.app.models.pairs_tab import figures_of
 from baton_reasoning.app.session.loaded_models import LoadState
@@ -203,28 +202,24 @@ def test_from_an_empty_home_to_a_pair_from_the_hub_and_its_first_answer(opened, 
     answered(window, qtbot)
 
 
-def test_a_download_that_stops_can_be_taken_up_by_the_same_button_and_is_forgotten_when_it_is_cancelled(
-    page, asked, hub, qtbot, tiny_catalog
-):
+def test_a_pair_is_not_used_after_its_download_was_stopped_and_can_be_got_again(page, asked, hub, qtbot, tiny_catalog):
     page.controller.change(endpoint=hub.endpoint)
     page.pairs.refresh()
     qtbot.waitUntil(lambda: page.pairs.table.rowCount() == 1)
-    hub.faults.refusals = [(429, {"Retry-After": "100"})] * 4
+    hub.faults.refusals = [(429, {"Retry-After": "100"})] * 2
     page.pairs.press.click()
-    qtbot.waitUntil(lambda: [row.state for row in page.downloads.rows] == [DownloadState.RUNNING] * 2)
+    qtbot.waitUntil(lambda: len(page.downloads.rows) == 2)
     assert (page.pairs.press.text(), page.pairs.press.isEnabled()) == ("Downloading…", False)
     assert page.pairs.status.text() == "The pair is used as soon as both files are here."
-    small, large = page.downloads.rows
-    for row in (small, large):
-        row.toggle()
-    qtbot.waitUntil(page.pairs.press.isEnabled)
-    page.pairs.press.click()
-    qtbot.waitUntil(lambda: small.state is large.state is DownloadState.RUNNING)
-    small.cancel()
-    qtbot.waitUntil(lambda: page.downloads.rows == [large])
-    large.cancel()
+    for row in page.downloads.rows:
+        qtbot.waitUntil(lambda row=row: "HTTP 429" in row.status.text())
+        row.stop.click()
     qtbot.waitUntil(lambda: not page.downloads.rows)
+    page.pairs.refresh()
+    assert page.pairs.press.isEnabled()
     assert asked.models == []
+    page.pairs.press.click()
+    qtbot.waitUntil(lambda: len(asked.models) == 2)
 
 
 @pytest.mark.long
