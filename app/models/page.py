@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from PySide6.QtGui import QShowEvent
@@ -44,11 +42,10 @@ class ModelsPage(QWidget):
         self.setLayout(vbox((self.tabs, 1), self.downloads, margins=(18, 10, 18, 12)))
         FileDrops(self).dropped.connect(self._take_dropped)
 
-    def offer(self, files: Sequence[HubFile]) -> None:
-        """Show where these files are downloaded: their pair, else the first one among what the Hub has."""
-        if files:
-            self.tabs.setCurrentWidget(self.pairs)
-            self.pairs.offer(files, partial(self._search_for, files[0]))
+    def look_for(self, file: HubFile) -> None:
+        """Show where this file is downloaded."""
+        self.tabs.setCurrentWidget(self.search)
+        self.search.look_for(file)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Look at the folders and the machine when the page is first shown."""
@@ -62,7 +59,3 @@ class ModelsPage(QWidget):
         self.tabs.setCurrentWidget(self.files)
         self.files.choose(paths)
         self.controller.add(paths)
-
-    def _search_for(self, file: HubFile) -> None:
-        self.tabs.setCurrentWidget(self.search)
-        self.search.look_for(file)

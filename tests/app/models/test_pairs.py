@@ -237,37 +237,14 @@ def test_from_an_empty_home_to_the_first_answer(opened, qtbot):
     assert facts["In RAM"].startswith(f"{read_header(SMALL_MODEL).block_count + 1} layers: weights")
 
 
-def ask_for(window, qtbot, **sources):
-    """Write these into the fields of the two models, and press the button that leads to the downloads."""
-    window.page_actions.choose_models()
-    (dialog,) = window.findChildren(PairDialog)
-    for author in Author.SMALL, Author.LARGE:
-        dialog.edits[author].setText(sources.get(author.value, ""))
-    qtbot.mouseClick(dialog.download, Qt.MouseButton.LeftButton)
-    assert window.preferences.value.window.page == "models"
-
-
-def test_the_button_of_the_chooser_leads_to_the_card_of_the_pair(opened, qtbot, tiny_catalog):
-    window, page = opened
-    window.resize(760, 480)
-    window.show_page("chat")
-    ask_for(window, qtbot, small="hf:owner/small-GGUF:Q4_K_M", large="hf:owner/large-GGUF:Q4_K_M")
-
-    def is_in_sight():
-        button = page.pairs.press
-        middle = button.mapTo(page, button.rect().center())
-        return window.focusWidget() is button and page.rect().contains(middle) and page.childAt(middle) is button
-
-    qtbot.waitUntil(is_in_sight)
-    assert page.tabs.currentIndex() == 0
-    page.pairs.refresh()  # as when a file came or went
-    qtbot.waitUntil(is_in_sight)
-
-
-def test_the_button_of_the_chooser_leads_to_one_file_that_is_in_no_pair(opened, qtbot, hub):
+def test_the_button_of_the_chooser_leads_to_the_file_on_the_hub(opened, qtbot, hub):
     window, page = opened
     page.controller.change(endpoint=hub.endpoint)
-    ask_for(window, qtbot, large=f"hf:{REPOSITORY}:Q8_0")
+    window.page_actions.choose_models()
+    (dialog,) = window.findChildren(PairDialog)
+    dialog.edits[Author.LARGE].setText(f"hf:{REPOSITORY}:Q8_0")
+    qtbot.mouseClick(dialog.download, Qt.MouseButton.LeftButton)
+    assert window.preferences.value.window.page == "models"
     qtbot.waitUntil(lambda: page.search.fetch.text().startswith("Download Q8_0"))
     assert page.search.isVisible()
     assert page.search.results.currentItem().text().startswith(REPOSITORY)
