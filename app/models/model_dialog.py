@@ -55,7 +55,7 @@ class ModelDialog(QDialog):
         self.template.setFixedHeight(TEMPLATE_HEIGHT)
         self.template.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self.load_again = button("Load it again", controller.actions.reload_models)
-        self._changed = in_row(label("⚠ Changed since it was loaded."), self.load_again)
+        self._loaded = in_row(label("Changes count when it is loaded again."), self.load_again)
         path = ElidedLabel(short_path(header.path), Role.MUTED)
         of_file = vbox(path, self.facts, _heading("Chat template"), self.template, spacing=10)
         column = vbox(
@@ -69,7 +69,7 @@ class ModelDialog(QDialog):
             holder(of_file),
             STRETCH,
         )
-        foot = hbox(self._changed, STRETCH, button("Close", self.accept), margins=(18, 10, 18, 14))
+        foot = hbox(self._loaded, STRETCH, button("Close", self.accept), margins=(18, 10, 18, 14))
         self.setLayout(vbox((scrolling(holder(column)), 1), foot, margins=0, spacing=0))
         room = parent.size()
         self.resize(min(SIZE[0], room.width()), min(SIZE[1], room.height()))
@@ -105,7 +105,7 @@ class ModelDialog(QDialog):
         if card := self._controller.loaded.get(path):
             facts += placement_facts(card)
         self.facts.show_facts(facts)
-        self._changed.setVisible(self._controller.changed_since_loaded(path))
+        self._loaded.setVisible(path in self._controller.loaded)
         self._show_fit(self._controller.loading_of(path))
 
     def _show_fit(self, choice: LoadOptions) -> None:

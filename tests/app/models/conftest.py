@@ -1,7 +1,5 @@
 """A Models page in an empty home, beside a small Hub on this machine."""
 
-from collections.abc import Callable
-
 import pytest
 from keyring.backends.null import Keyring
 
@@ -25,7 +23,6 @@ class Asked:
     def __init__(self) -> None:
         self.text = ""
         """What was said last."""
-        self.offered: dict[str, Callable[[], object]] = {}
         self.models: list[tuple[Author | None, str]] = []
         """Models to be used, those of a pair without an author."""
         self.calls: list[str] = []
@@ -33,8 +30,8 @@ class Asked:
     def show_error(self, error):
         self.text = str(error)
 
-    def say(self, text, *actions):
-        self.text, self.offered = text, dict(actions)
+    def say(self, text):
+        self.text = text
 
     def use_model(self, author, source):
         self.models.append((author, str(source)))
