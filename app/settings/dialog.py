@@ -11,7 +11,7 @@ from baton_reasoning.app.toolkit.controls import button, label, line_edit, scrol
 from baton_reasoning.app.toolkit.forms.form import Path, SettingsForm
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role
-from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.run import effective_settings
 from baton_reasoning.core.settings import Settings
 from baton_reasoning.core.thinking.registry import POLICIES, difference, parameter_text

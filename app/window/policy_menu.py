@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QMenu
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.controls import ElidedButton, plain_tip
-from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.run import unmet_need
 from baton_reasoning.core.thinking.registry import (
     COMMON_POLICIES,

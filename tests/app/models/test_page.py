@@ -11,7 +11,7 @@ from baton_reasoning.app.models.files_tab import path_of
 from baton_reasoning.app.models.model_dialog import ModelDialog, facts_of
 from baton_reasoning.app.toolkit.controls import IconButton
 from baton_reasoning.app.window.models_page import LazyModelsPage
-from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
+from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.base import DeviceShare, ModelCard, Placement
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError

@@ -19,8 +19,16 @@ import pytest
 from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL
-from baton_reasoning.core.demo_pair.costly import RATIO, SMALL_BLOCKS, SWITCH, DemoFiles, Shape, costly, costly_pair
-from baton_reasoning.core.demo_pair.sparse_file import SparseFile
+from baton_reasoning.core.demo_pair.costly import (
+    RATIO,
+    SMALL_BLOCKS,
+    SWITCH,
+    DemoFiles,
+    Shape,
+    SparseFile,
+    costly,
+    costly_pair,
+)
 from baton_reasoning.core.engines.open import EngineFactory, open_engine
 from baton_reasoning.core.models.gguf_format import read_raw
 from baton_reasoning.core.models.options import DemoModel, LoadOptions, LocalChoices
