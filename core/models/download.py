@@ -17,11 +17,8 @@ import hashlib
 import os
 import re
 import time
-from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from http import HTTPStatus
 from pathlib import Path
@@ -62,14 +59,7 @@ def refused(what: str, status: int, reason: str, has_token: bool, page: str) -> 
             )
         case HTTPStatus.NOT_FOUND:
             return DownloadError(f"{what} does not exist, or no longer.", "Check the name, or search for it again.")
-        case HTTPStatus.TOO_MANY_REQUESTS:
-            return DownloadError(
-                f"The Hub has been asked too often{': ' + reason if reason else ''}.",
-                "Wait a few minutes; with an access token the limit is higher.",
-            )
-        case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return DownloadError(f"The Hub has a fault of its own (HTTP {status}) with {what}.", "Try again later.")
-    return DownloadError(f"The Hub refused {what} (HTTP {status}{': ' + reason if reason else ''}).")
+    return DownloadError(f"The Hub refused {what} (HTTP {status}: {reason}).", "Try again later.")
 
 
 def unreachable(host: str, reason: str) -> DownloadError:
@@ -80,19 +70,6 @@ def unreachable(host: str, reason: str) -> DownloadError:
         f"{host} cannot be reached: {reason}.",
         f"Check the connection; if the Hub is blocked here, set HF_ENDPOINT to the address of a mirror ({IN_WINDOW}).",
     )
-
-
-def seconds_to_wait(retry_after: str | None, otherwise: float) -> float:
-    """Parse Retry-After, seconds or a date (RFC 9110, 10.2.3); `otherwise` if it is missing or invalid."""
-    if retry_after is None:
-        return otherwise
-    if retry_after.strip().isdigit():
-        return float(retry_after)
-    try:
-        moment = parsedate_to_datetime(retry_after)
-    except ValueError:
-        return otherwise
-    return max((moment - datetime.now(UTC)).total_seconds(), 0.0) if moment.tzinfo else otherwise
 
 
 # What is downloaded ------------------------------------------------------------------------------------------------
@@ -200,30 +177,24 @@ Steps = Generator[DownloadProgress, None, None]
 
 
 class SpeedMeter:
-    """Counts bytes, and their speed in the last seconds."""
-
-    WINDOW = 5.0  # seconds
+    """Counts bytes, and their mean speed."""
 
     def __init__(self, total: int, done: int) -> None:
         self.total = total
         self.done = done
-        self._marks: deque[tuple[float, int]] = deque([(time.monotonic(), done)])
+        self._began, self._here = time.monotonic(), done
 
     def advance(self, size: int) -> DownloadProgress:
         self.done += size
-        now = time.monotonic()
-        self._marks.append((now, self.done))
-        while len(self._marks) > 2 and now - self._marks[0][0] > self.WINDOW:
-            self._marks.popleft()
-        since, before = self._marks[0]
-        speed = (self.done - before) / (now - since) if now > since else 0.0
+        seconds = time.monotonic() - self._began
+        speed = (self.done - self._here) / seconds if seconds else 0.0
         return DownloadProgress(Stage.DOWNLOADING, self.done, self.total, speed)
 
     def set_back(self, size: int) -> None:
         """Take back bytes that have to be downloaded again."""
         if size:
             self.done -= size
-            self._marks = deque([(time.monotonic(), self.done)])
+            self._began, self._here = time.monotonic(), self.done
 
 
 # The download ------------------------------------------------------------------------------------------------------
@@ -305,7 +276,8 @@ class Downloader:
             headers["Authorization"] = f"Bearer {self._token}"
         with self._client.stream("GET", file.url, headers=headers) as answer:
             if answer.status_code in _RETRIED:
-                wait = seconds_to_wait(answer.headers.get("Retry-After"), wait)
+                asked = answer.headers.get("Retry-After", "")
+                wait = float(asked) if asked.isdecimal() else wait
                 if wait <= LONGEST_POLITE_WAIT:
                     return max(wait, 0.01), f"the server asks to wait (HTTP {answer.status_code})"
             start = self._start_of(answer, file, offset)
