@@ -101,28 +101,19 @@ def costly_pair(ratio: int, folder: Path) -> tuple[Path, Path]:
 
 def _copies(ratio: int, folder: Path) -> dict[DemoModel, SparseFile]:
     blocks = {DemoModel.SMALL: SMALL_BLOCKS, DemoModel.LARGE: SMALL_BLOCKS * ratio}
-    return {model: _copy(model.path, folder, count) for model, count in blocks.items()}
+    return {model: of_blocks(model.path, folder, count) for model, count in blocks.items()}
 
 
-def of_blocks(source: Path, folder: Path, blocks: int) -> Path:
-    """Return a copy of a model of the demo pair with so many blocks of BLOCK, made unless it is there.
+def of_blocks(source: Path, folder: Path, blocks: int) -> SparseFile:
+    """Return a copy of a model of the demo pair with so many blocks of BLOCK.
 
-    A copy with ten times as many blocks costs ten times as much. Raises OSError.
+    A copy with ten times as many blocks costs ten times as much.
     """
-    return _copy(source, folder, blocks).make()
+    return costly(source, folder / f"{source.stem}-{blocks}.gguf", BLOCK._replace(blocks=blocks))
 
 
-def _copy(source: Path, folder: Path, blocks: int) -> SparseFile:
-    return in_shape(source, folder / f"{source.stem}-{blocks}.gguf", BLOCK._replace(blocks=blocks))
-
-
-def costly(source: Path, target: Path, shape: Shape, **changes: float) -> Path:
-    """Write an F32 Llama (one of the demo pair) in a larger shape. `changes`: metadata to change, `__` for a dot."""
-    return in_shape(source, target, shape, **changes).make()
-
-
-def in_shape(source: Path, target: Path, shape: Shape, **changes: float) -> SparseFile:
-    """Return the file that `costly` writes."""
+def costly(source: Path, target: Path, shape: Shape, **changes: float) -> SparseFile:
+    """Return an F32 Llama (one of the demo pair) in a larger shape. `changes`: metadata to change, `__` for a dot."""
     raw = read_raw(source)
     content = source.read_bytes()
     had = Keys(source, raw.values, "llama.")

@@ -56,7 +56,7 @@ def test_the_pair_costs_as_1_to_13_and_takes_little_room(tmp_path):
 def test_all_that_a_header_says_but_the_shape_stays(tmp_path):
     before = read_raw(LARGE_MODEL)
     shape = Shape(embedding=128, feed_forward=512, blocks=5)
-    after = read_raw(costly(LARGE_MODEL, tmp_path / "costly.gguf", shape, llama__context_length=33_000))
+    after = read_raw(costly(LARGE_MODEL, tmp_path / "costly.gguf", shape, llama__context_length=33_000).make())
     epsilon = before.values["llama.attention.layer_norm_rms_epsilon"]
     assert isinstance(epsilon, float)
     assert after.values == before.values | {
@@ -98,7 +98,7 @@ def test_without_room_and_in_tests_the_tiny_pair_runs_and_a_sentence_says_why(tm
 
 @pytest.mark.slow
 def test_a_costly_model_is_the_demo_model_on_one_thread(tmp_path):
-    copy = costly(SMALL_MODEL, tmp_path / "copy.gguf", Shape(blocks=3))
+    copy = costly(SMALL_MODEL, tmp_path / "copy.gguf", Shape(blocks=3)).make()
     asked = []
 
     def choices(path: Path) -> LocalChoices:
