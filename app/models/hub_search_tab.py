@@ -16,7 +16,7 @@ from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.tables import RowTable
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.models.devices import Devices, disk_free
-from baton_reasoning.core.models.fit import Fit, FitKind, estimate, fit, in_gib, rough_shape
+from baton_reasoning.core.models.fit import Fit, estimate, fit, in_gib, rough_shape
 from baton_reasoning.core.models.hub import Hub, Listing, Quantisation, Repository, manifest_for, recommended
 from baton_reasoning.core.models.options import HubFile, LoadOptions
 from baton_reasoning.core.table import Column
@@ -113,7 +113,7 @@ class HubSearchTab(QWidget):
     def _show_listing(self, judged: JudgedRepository | None) -> None:
         self._judged = judged
         choices, places = (judged.listing.choices, judged.places) if judged else ((), ())
-        may_fit = [place is None or place.kind is not FitKind.DOES_NOT_FIT for place in places]
+        may_fit = [place is None or place.fits for place in places]
         best = recommended(compress(choices, may_fit))
         chosen = next((choice for choice in choices if choice.label == self._wanted), best)
         rows, tips = [], []

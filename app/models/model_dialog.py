@@ -15,7 +15,7 @@ from baton_reasoning.app.toolkit.forms.form import SettingsForm
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, in_row, vbox
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.models.catalog import family_of
-from baton_reasoning.core.models.fit import FitKind, estimate, in_gib
+from baton_reasoning.core.models.fit import estimate, in_gib
 from baton_reasoning.core.models.library import LocalModel
 from baton_reasoning.core.models.options import LoadOptions, ModelOverrides, TagSource
 from baton_reasoning.core.words.labels import Fact, placement_facts, sampling_text
@@ -114,7 +114,7 @@ class ModelDialog(QDialog):
         model, cache = in_gib(needs.shape.tensor_bytes), in_gib(needs.kv_bytes)
         devices = self._controller.devices  # None while the machine has not answered yet
         fit = place(self._model, choice, devices) if devices else None
-        lacks = bool(choice.conflict) or (fit is not None and fit.kind is FitKind.DOES_NOT_FIT)
+        lacks = bool(choice.conflict) or (fit is not None and not fit.fits)
         advice = choice.conflict or (fit.advice if fit else "")
         text = f"{in_gib(needs.total_bytes)}: model {model}, KV cache {cache}. {advice}".strip()
         self.fit.setText(f"✗ {text}" if lacks else text)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from baton_reasoning.core.models.devices import Devices
-from baton_reasoning.core.models.fit import Fit, FitKind, estimate, fit_pair
+from baton_reasoning.core.models.fit import Fit, estimate, fit_together
 from baton_reasoning.core.models.gguf import Block, ModelShape
 from baton_reasoning.core.models.gguf_format import label_of
 from baton_reasoning.core.models.options import HubFile, LoadOptions, ModelOverrides
@@ -136,9 +136,9 @@ def pairs_that_fit(devices: Devices, context: int = USUAL_CONTEXT) -> tuple[Fitt
     options = LoadOptions(context=context)
     fitting = []
     for pair in catalog():
-        fits = fit_pair(estimate(pair.small.shape, options), estimate(pair.large.shape, options), devices)
-        if all(fit.kind is not FitKind.DOES_NOT_FIT for fit in fits):
-            fitting.append(FittingPair(pair, *fits))
+        small, large = fit_together((estimate(each.shape, options) for each in (pair.small, pair.large)), devices)
+        if small.fits and large.fits:
+            fitting.append(FittingPair(pair, small, large))
     return tuple(sorted(fitting, key=lambda each: each.pair.bytes))
 
 

@@ -16,7 +16,7 @@ Every device keeps a margin of 1 GiB for what cannot be estimated: the driver, t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from itertools import accumulate
@@ -133,6 +133,10 @@ class Fit:
     advice: str
     """One sentence for a person: how it fits, or the smallest change that would make it fit."""
 
+    @property
+    def fits(self) -> bool:
+        return self.kind is not FitKind.DOES_NOT_FIT
+
 
 def fit(needs: MemoryEstimate, devices: Devices) -> Fit:
     """Find the fastest placement of a model on these devices. It is advice: a person may overrule it."""
@@ -149,7 +153,7 @@ def fit_with_layers(needs: MemoryEstimate, devices: Devices, layers: int) -> Fit
         most = _layers_within(needs, _gpu_capacity(needs, devices))
         lack = f"{place.layers} layers are too many for the GPU; at most {most} would fit."
         return replace(place, kind=FitKind.DOES_NOT_FIT, advice=lack)
-    if place.kind is FitKind.WHOLE_ON_GPU or best.kind is FitKind.DOES_NOT_FIT:
+    if place.kind is FitKind.WHOLE_ON_GPU or not best.fits:
         return best
     if not _leaves_enough_ram(place, needs, devices):
         lack = f"The rest is too much for the RAM; with {best.layers} layers on the GPU it would fit."
@@ -158,10 +162,13 @@ def fit_with_layers(needs: MemoryEstimate, devices: Devices, layers: int) -> Fit
     return replace(place, advice=f"{place.layers} layers take {shares}.")
 
 
-def fit_pair(small: MemoryEstimate, large: MemoryEstimate, devices: Devices) -> tuple[Fit, Fit]:
-    """Place both models of a pair: the small one, which writes most tokens, chooses first."""
-    small_fit = fit(small, devices)
-    return small_fit, fit(large, _devices_after(small_fit, devices))
+def fit_together(models: Iterable[MemoryEstimate], devices: Devices) -> list[Fit]:
+    """Place models one after the other: of a pair, the small one, which writes most tokens, chooses first."""
+    places = []
+    for needs in models:
+        places.append(fit(needs, devices))
+        devices = _devices_after(places[-1], devices)
+    return places
 
 
 def _devices_after(placed: Fit, devices: Devices) -> Devices:

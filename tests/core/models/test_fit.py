@@ -37,7 +37,7 @@ from baton_reasoning.core.models.fit import (
     FitKind,
     estimate,
     fit,
-    fit_pair,
+    fit_together,
     fit_with_layers,
     in_gib,
     rough_shape,
@@ -333,12 +333,12 @@ def test_a_gpu_is_used_for_two_layers_and_not_for_one():
 
 
 def test_a_pair_shares_the_machine():
-    small, large = fit_pair(needs(2), needs(4), machine(8, 6))
+    small, large = fit_together([needs(2), needs(4)], machine(8, 6))
     assert (small.kind, large.kind) == (FitKind.WHOLE_ON_GPU, FitKind.SPLIT)
     assert large.layers < fit(needs(4), machine(8, 6)).layers
 
     def fits(devices):
-        return all(each.kind is not FitKind.DOES_NOT_FIT for each in fit_pair(needs(3), needs(4), devices))
+        return all(place.fits for place in fit_together([needs(3), needs(4)], devices))
 
     assert not fits(machine(8)), "each alone would"
     integrated = machine(8, 12, kind=DeviceKind.INTEGRATED_GPU)
