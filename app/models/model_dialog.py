@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from PySide6.QtGui import QFontDatabase
-from PySide6.QtWidgets import QDialog, QPlainTextEdit, QSpinBox, QWidget
+from PySide6.QtWidgets import QDialog, QPlainTextEdit, QWidget
 
 from baton_reasoning.app.models.controller import ModelsController, place
 from baton_reasoning.app.toolkit.controls import ElidedLabel, button, label, scrolling
@@ -37,10 +37,6 @@ class ModelDialog(QDialog):
         self.facts = Facts()
         self.loading = SettingsForm(controller.loading_of(header.path), controller.usual_loading)
         self.loading.show_only(lambda path: path != ("parallel",))  # that depends on the work, not on the model
-        for name, most in (("context", header.context_length or 2**20), ("gpu_layers", header.block_count + 1)):
-            box = self.loading.editor(name)
-            assert isinstance(box, QSpinBox)
-            box.setMaximum(max(most, box.value()))
         self.writing = SettingsForm(self._overrides, ModelOverrides())
         self.fit = label("", wrap=True)
         self._family = family_of(header.name)
