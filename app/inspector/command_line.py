@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import RunSettings, effective_settings
 from baton_reasoning.core.settings import ModelChoice

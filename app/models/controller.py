@@ -22,7 +22,6 @@ from baton_reasoning.core.models.library import (
     BrokenFile,
     Inventory,
     LocalModel,
-    delete_for_good,
     known_folders,
     move_to_trash,
     scan,
@@ -33,7 +32,6 @@ from baton_reasoning.core.models.options import (
     HubAccess,
     LoadOptions,
     LocalFile,
-    ModelOverrides,
     ModelPreferences,
     ModelSource,
     load_preferences,
@@ -87,7 +85,6 @@ class ModelsController(QObject):
         """Whether the folders have been looked at."""
         self.loaded: Mapping[Path, ModelCard] = {}
         """The models that are loaded now, and how they really were."""
-        self._chosen_when_loaded: dict[Path, tuple[LoadOptions, ModelOverrides]] = {}
         self.devices: Devices | None = None
         """None until the machine has answered."""
         self.preferences = load_preferences(paths.model_preferences)
@@ -137,14 +134,9 @@ class ModelsController(QObject):
     def show_loaded(self, loaded: Mapping[Path, ModelCard]) -> None:
         if loaded != self.loaded:  # loading says how far it is a hundred times
             self.loaded = loaded
-            self._chosen_when_loaded = {path: self._chosen(path) for path in loaded}
             self.loaded_changed.emit()
             if self.has_scanned and not {model.header.path for model in self.inventory.models} >= {*loaded}:
                 self.refresh()  # one of them was loaded by its path
-
-    def changed_since_loaded(self, model: Path) -> bool:
-        """Whether a person has chosen other than what the loaded model has. False for one that is not loaded."""
-        return self._chosen_when_loaded.get(model, self._chosen(model)) != self._chosen(model)
 
     def add(self, paths: list[Path]) -> None:
         """Look at these files and folders from now on, where they lie. Broken files are said."""
@@ -161,14 +153,8 @@ class ModelsController(QObject):
     def delete(self, model: LocalModel) -> None:
         """Move a model to the system's trash; in a thread, since between disks its bytes may be copied."""
         name, freed = model.header.path.name, in_gib(model.header.file_bytes)
-        instead = ("Delete it for good", lambda: self._delete_for_good(model))
         task = BackgroundTask(self, "move a model to the trash", lambda: move_to_trash(model))
         task.success(lambda _: self.actions.say(f"{name} is in the system's trash; emptying it frees {freed}."))
-        task.failure(lambda error: self.actions.say(str(error), instead))
-        task.done(lambda _: self.refresh()).start()
-
-    def _delete_for_good(self, model: LocalModel) -> None:
-        task = BackgroundTask(self, "delete a model", lambda: delete_for_good(model))
         task.failure(self.actions.show_error).done(lambda _: self.refresh()).start()
 
     def use_pair(self, small: Path, large: Path) -> None:
@@ -184,9 +170,6 @@ class ModelsController(QObject):
             self._secrets.forget(TOKEN)
             return "forgotten"
         return self._secrets.keep(TOKEN, token).value
-
-    def _chosen(self, model: Path) -> tuple[LoadOptions, ModelOverrides]:
-        return self.loading_of(model), self.preferences.overrides_of(model)
 
     def _added(self, found: list[Path | BatonError]) -> None:
         for error in found:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QUrl
@@ -98,8 +97,7 @@ class FilesTab(QWidget):
         if wanted := [path for path in paths if path in self._wanted or path.parent in self._wanted]:
             chosen, self._wanted = wanted, ()
         tips = [entry.reason if isinstance(entry, BrokenFile) else str(path_of(entry)) for entry in self.entries]
-        names = names_of(paths)
-        cells = [(name, *self._facts(entry)) for name, entry in zip(names, self.entries, strict=True)]
+        cells = [(path_of(entry).name, *self._facts(entry)) for entry in self.entries]
         self.table.show_rows(cells, tips, [row for row, path in enumerate(paths) if path in chosen])
 
     def _facts(self, entry: LibraryEntry) -> tuple[str, str, str]:
@@ -153,9 +151,3 @@ class FilesTab(QWidget):
 
 def path_of(entry: LibraryEntry) -> Path:
     return entry.header.path if isinstance(entry, LocalModel) else entry.path
-
-
-def names_of(paths: Sequence[Path]) -> list[str]:
-    """Name each file; where two have one name, with its folder."""
-    count = Counter(path.name for path in paths)
-    return [path.name if count[path.name] == 1 else f"{path.parent.name}/{path.name}" for path in paths]

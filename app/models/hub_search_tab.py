@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from itertools import compress
 from typing import NamedTuple
 
@@ -17,14 +16,12 @@ from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.tables import RowTable
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.models.devices import Devices, disk_free
-from baton_reasoning.core.models.download import SPARE_BYTES
-from baton_reasoning.core.models.fit import Fit, FitKind, estimate, fit, in_gib, rough_shape
+from baton_reasoning.core.models.fit import Fit, estimate, fit, in_gib, rough_shape
 from baton_reasoning.core.models.hub import Hub, Listing, Quantisation, Repository, manifest_for, recommended
 from baton_reasoning.core.models.options import HubFile, LoadOptions
 from baton_reasoning.core.table import Column
 from baton_reasoning.core.words.labels import fit_text
 
-_SIZE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?[BM](?:-A\d+B)?)(?![\w.])", re.IGNORECASE)
 _COLUMNS = (Column("Quantisation", False), Column("Size"), Column("Fits, about", False), Column("", False))
 
 
@@ -53,9 +50,8 @@ class HubSearchTab(QWidget):
         self.results.currentItemChanged.connect(lambda item: self._list(item))
         self.choices = RowTable("Quantisations", _COLUMNS)
         self.choices.chosen_changed.connect(self._show_button)
-        self.lack = label("", Role.DANGER)
         self.fetch = button("Download", self.download, Role.PRIMARY)
-        chooser = vbox((self.choices, 1), hbox(STRETCH, self.lack, self.fetch))
+        chooser = vbox((self.choices, 1), hbox(STRETCH, self.fetch))
         head = hbox((self.query, 1), button("Search", self.search))
         margins = (0, 10, 0, 0)
         self.setLayout(vbox(head, self.status, (hbox((self.results, 2), (chooser, 3)), 1), margins=margins))
@@ -87,10 +83,9 @@ class HubSearchTab(QWidget):
         self.results.clear()
         self._show_listing(None)
         for repository in found:
-            facts = [size_in(repository.name), repository.licence or "licence not said"]
-            facts.append(f"{repository.downloads:,} downloads a month")
             gate = " · terms to agree to" if repository.gated else ""
-            self._add_result(repository.name, f"\n{' · '.join(filter(None, facts))}{gate}")
+            facts = f"{repository.licence or 'licence not said'} · {repository.downloads:,} downloads a month{gate}"
+            self._add_result(repository.name, f"\n{facts}")
         self._show_status(
             f"{len(found)} repositories with GGUF files" if found else "Nothing was found; try fewer words."
         )
@@ -118,7 +113,7 @@ class HubSearchTab(QWidget):
     def _show_listing(self, judged: JudgedRepository | None) -> None:
         self._judged = judged
         choices, places = (judged.listing.choices, judged.places) if judged else ((), ())
-        may_fit = [place is None or place.kind is not FitKind.DOES_NOT_FIT for place in places]
+        may_fit = [place is None or place.fits for place in places]
         best = recommended(compress(choices, may_fit))
         chosen = next((choice for choice in choices if choice.label == self._wanted), best)
         rows, tips = [], []
@@ -140,11 +135,9 @@ class HubSearchTab(QWidget):
         return self._judged.listing.choices[self.choices.chosen[0]] if self._judged and self.choices.chosen else None
 
     def _show_button(self) -> None:
-        choice, free = self._chosen, self._judged.disk_free if self._judged else 0
+        choice = self._chosen
         self.fetch.setEnabled(choice is not None)
         self.fetch.setText(f"Download {choice.label} ({in_gib(choice.bytes)})" if choice else "Download")
-        lacks = choice is not None and choice.bytes + SPARE_BYTES > free
-        self.lack.setText(f"✗ The disk has only {in_gib(free)} free" if lacks else "")
 
     def _show_status(self, text: str, role: Role = Role.MUTED) -> None:
         self.status.setText(text)
@@ -156,9 +149,3 @@ def place_of(listing: Listing, choice: Quantisation, devices: Devices | None) ->
     if devices is None:
         return None
     return fit(estimate(rough_shape(choice.bytes, listing.parameters), LoadOptions()), devices)
-
-
-def size_in(name: str) -> str:
-    """Return “14B” of “owner/Qwen3-14B-GGUF”: the Hub's search lists no sizes, but most names hold one."""
-    found = _SIZE.search(name)
-    return found[1].upper() if found else ""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from PySide6.QtGui import QFontDatabase
-from PySide6.QtWidgets import QDialog, QPlainTextEdit, QSpinBox, QWidget
+from PySide6.QtWidgets import QDialog, QPlainTextEdit, QWidget
 
 from baton_reasoning.app.models.controller import ModelsController, place
 from baton_reasoning.app.toolkit.controls import ElidedLabel, button, label, scrolling
@@ -15,7 +15,7 @@ from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, in_row, vb
 from baton_reasoning.app.toolkit.tables import Facts
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.models.catalog import family_of
-from baton_reasoning.core.models.fit import FitKind, estimate, in_gib
+from baton_reasoning.core.models.fit import estimate, in_gib
 from baton_reasoning.core.models.library import LocalModel
 from baton_reasoning.core.models.options import LoadOptions, ModelOverrides, TagSource
 from baton_reasoning.core.words.labels import Fact, placement_facts, sampling_text
@@ -37,10 +37,6 @@ class ModelDialog(QDialog):
         self.facts = Facts()
         self.loading = SettingsForm(controller.loading_of(header.path), controller.usual_loading)
         self.loading.show_only(lambda path: path != ("parallel",))  # that depends on the work, not on the model
-        for name, most in (("context", header.context_length or 2**20), ("gpu_layers", header.block_count + 1)):
-            box = self.loading.editor(name)
-            assert isinstance(box, QSpinBox)
-            box.setMaximum(max(most, box.value()))
         self.writing = SettingsForm(self._overrides, ModelOverrides())
         self.fit = label("", wrap=True)
         self._family = family_of(header.name)
@@ -55,7 +51,7 @@ class ModelDialog(QDialog):
         self.template.setFixedHeight(TEMPLATE_HEIGHT)
         self.template.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self.load_again = button("Load it again", controller.actions.reload_models)
-        self._changed = in_row(label("⚠ Changed since it was loaded."), self.load_again)
+        self._loaded = in_row(label("Changes count when it is loaded again."), self.load_again)
         path = ElidedLabel(short_path(header.path), Role.MUTED)
         of_file = vbox(path, self.facts, _heading("Chat template"), self.template, spacing=10)
         column = vbox(
@@ -69,7 +65,7 @@ class ModelDialog(QDialog):
             holder(of_file),
             STRETCH,
         )
-        foot = hbox(self._changed, STRETCH, button("Close", self.accept), margins=(18, 10, 18, 14))
+        foot = hbox(self._loaded, STRETCH, button("Close", self.accept), margins=(18, 10, 18, 14))
         self.setLayout(vbox((scrolling(holder(column)), 1), foot, margins=0, spacing=0))
         room = parent.size()
         self.resize(min(SIZE[0], room.width()), min(SIZE[1], room.height()))
@@ -105,7 +101,7 @@ class ModelDialog(QDialog):
         if card := self._controller.loaded.get(path):
             facts += placement_facts(card)
         self.facts.show_facts(facts)
-        self._changed.setVisible(self._controller.changed_since_loaded(path))
+        self._loaded.setVisible(path in self._controller.loaded)
         self._show_fit(self._controller.loading_of(path))
 
     def _show_fit(self, choice: LoadOptions) -> None:
@@ -114,7 +110,7 @@ class ModelDialog(QDialog):
         model, cache = in_gib(needs.shape.tensor_bytes), in_gib(needs.kv_bytes)
         devices = self._controller.devices  # None while the machine has not answered yet
         fit = place(self._model, choice, devices) if devices else None
-        lacks = bool(choice.conflict) or (fit is not None and fit.kind is FitKind.DOES_NOT_FIT)
+        lacks = bool(choice.conflict) or (fit is not None and not fit.fits)
         advice = choice.conflict or (fit.advice if fit else "")
         text = f"{in_gib(needs.total_bytes)}: model {model}, KV cache {cache}. {advice}".strip()
         self.fit.setText(f"✗ {text}" if lacks else text)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from PySide6.QtGui import QShowEvent
@@ -44,26 +42,20 @@ class ModelsPage(QWidget):
         self.setLayout(vbox((self.tabs, 1), self.downloads, margins=(18, 10, 18, 12)))
         FileDrops(self).dropped.connect(self._take_dropped)
 
-    def offer(self, files: Sequence[HubFile]) -> None:
-        """Show where these files are downloaded: their pair, else the first one among what the Hub has."""
-        if files:
-            self.tabs.setCurrentWidget(self.pairs)
-            self.pairs.offer(files, partial(self._search_for, files[0]))
+    def look_for(self, file: HubFile) -> None:
+        """Show where this file is downloaded."""
+        self.tabs.setCurrentWidget(self.search)
+        self.search.look_for(file)
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Look at the folders, the machine and unfinished downloads, when the page is first shown."""
+        """Look at the folders and the machine when the page is first shown."""
         super().showEvent(event)
         if not self._has_looked:
             self._has_looked = True
             self.controller.refresh()
-            self.downloads.find_unfinished()
 
     def _take_dropped(self, paths: list[Path]) -> None:
         """Add the files and folders to those on this machine, and choose them: two models can be used as a pair."""
         self.tabs.setCurrentWidget(self.files)
         self.files.choose(paths)
         self.controller.add(paths)
-
-    def _search_for(self, file: HubFile) -> None:
-        self.tabs.setCurrentWidget(self.search)
-        self.search.look_for(file)

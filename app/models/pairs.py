@@ -64,7 +64,7 @@ def judge_pairs(
     rate = None if devices.gpus else bytes_per_second(headers, costs) or USUAL_BANDWIDTH
 
     def judged(fitting: FittingPair) -> JudgedPair:
-        pair, fits = fitting.pair, (fitting.fit.small, fitting.fit.large)
+        pair, *fits = fitting
         small, large = files.get(pair.small.file), files.get(pair.large.file)
         measured = [cost for file in (small, large) if file and (cost := costs.of_file(file))]
         is_measured = len(measured) == 2

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QWidget
 
 from baton_reasoning.app.models.controller import ModelsController
@@ -26,7 +24,7 @@ from baton_reasoning.core.models.devices import Devices, disk_free
 from baton_reasoning.core.models.download import DownloadManifest
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.hub import Hub
-from baton_reasoning.core.models.options import DemoModel, HubFile
+from baton_reasoning.core.models.options import DemoModel
 from baton_reasoning.core.table import NOTHING, columns_of
 from baton_reasoning.core.words.authors import SIGN
 
@@ -67,9 +65,6 @@ class PairsTab(QWidget):
         self._best: JudgedPair | None = None
         self._wanted: CatalogPair | None = None
         """What is being downloaded to be used."""
-        self._offered: frozenset[HubFile] = frozenset()
-        """What `offer` waits to show, until the machine has been looked at."""
-        self._otherwise: Callable[[], object] = lambda: None
         self.heading = label("Looking at this machine…", Role.HEADING)
         self.names = {author: label("", Role.TITLE) for author in AUTHOR_ROLES}
         self.about = label("", wrap=True)
@@ -90,20 +85,13 @@ class PairsTab(QWidget):
         about = vbox(label("Pairs that fit this machine", Role.HEADING), self.machine, spacing=2)
         head = hbox((about, 1), self.demo, server)
         column = vbox(self._card, self.warnings, head, self._others, STRETCH, margins=(0, 10, 0, 0), spacing=12)
-        self._area = scrolling(holder(column))
-        self.setLayout(vbox(self._area, margins=0))
+        self.setLayout(vbox(scrolling(holder(column)), margins=0))
         controller.devices_found.connect(self.refresh)
         controller.inventory_changed.connect(self.refresh)
         controller.loaded_changed.connect(self._show_chosen)
         downloads.changed.connect(self._show_chosen)
-        downloads.cancelled.connect(self._forget_wanted)
+        downloads.stopped.connect(self._forget_wanted)
         self._show_chosen()
-        self.refresh()
-
-    def offer(self, files: Sequence[HubFile], otherwise: Callable[[], object]) -> None:
-        """Choose the pair of which just these files are missing, as soon as the machine has been looked at; if there is
-        none, call `otherwise`."""
-        self._offered, self._otherwise = frozenset(files), otherwise
         self.refresh()
 
     def refresh(self) -> None:
@@ -147,7 +135,6 @@ class PairsTab(QWidget):
         best = [row for row, each in enumerate(self._pairs) if each is self._best]
         self.table.show_rows([self._cells(each) for each in self._pairs], tips, kept or best)
         self._others.setVisible(bool(self._pairs))
-        self._choose_offered()
         self._use_wanted()
 
     def _cells(self, judged: JudgedPair) -> tuple[str, ...]:
@@ -231,18 +218,6 @@ class PairsTab(QWidget):
 
     def _forget_wanted(self) -> None:
         self._wanted = None
-
-    def _choose_offered(self) -> None:
-        if not self._offered:
-            return
-        offered, self._offered = self._offered, frozenset()
-        for row, judged in enumerate(self._pairs):
-            if {model.hub_file for model in judged.missing} == offered:
-                self.table.choose([row])
-                self.press.setFocus(Qt.FocusReason.OtherFocusReason)
-                self._area.ensureWidgetVisible(self.press)
-                return
-        self._otherwise()
 
     def _show_error(self, error: BatonError) -> None:
         self._wanted = None

@@ -15,7 +15,7 @@ from baton_reasoning.app.terminal.servers import known_server
 from baton_reasoning.core.engines.base import Engine, ModelCard
 from baton_reasoning.core.engines.open import EngineFactory, open_engine, share_vocabulary, tiny_demo
 from baton_reasoning.core.models.devices import find_devices
-from baton_reasoning.core.models.fit import FitKind, estimate, fit, fit_pair
+from baton_reasoning.core.models.fit import estimate, fit_together
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.options import (
     DemoModel,
@@ -58,12 +58,9 @@ def fitting_context(files: Sequence[Path], parallel: int) -> int:
     devices = find_devices()
 
     def fits(tokens: int) -> bool:
-        needs = [estimate(header, LoadOptions(context=tokens, parallel=parallel)) for header in headers]
-        return (
-            fit_pair(needs[0], needs[-1], devices).fits
-            if len(needs) > 1
-            else fit(needs[0], devices).kind is not FitKind.DOES_NOT_FIT
-        )
+        options = LoadOptions(context=tokens, parallel=parallel)
+        needs = [estimate(header, options) for header in headers]
+        return all(place.fits for place in fit_together(needs, devices))
 
     return next((tokens for tokens in CONTEXTS if not headers or fits(tokens)), CONTEXTS[-1])
 

@@ -67,6 +67,6 @@ class LazyModelsPage(QWidget):
             BackgroundTask(self, "import the Models page", work).done(lambda _: self.part.show()).start()
 
     def offer(self, files: list[HubFile]) -> None:
-        """Show where these files are downloaded."""
+        """Show where the first of these files is downloaded."""
         self._window.show_page("models")
-        self.part.offer(files)
+        self.part.look_for(files[0])

@@ -14,7 +14,7 @@ from baton_reasoning.app.toolkit.controls import ElidedButton, IconButton, Switc
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.app.window.model_button import ModelButton
-from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.run import unmet_need
 from baton_reasoning.core.thinking.registry import (
     COMMON_POLICIES,

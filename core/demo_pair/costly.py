@@ -8,14 +8,19 @@ more as on a GPU than where a CPU computes.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
+import sys
+import tempfile
 from array import array
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain
 from math import prod, sqrt
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
-from baton_reasoning.core.demo_pair.sparse_file import SparseFile
 from baton_reasoning.core.models.gguf_format import Keys, Tensor, padded, read_raw
 from baton_reasoning.core.models.options import DemoModel
 
@@ -96,28 +101,19 @@ def costly_pair(ratio: int, folder: Path) -> tuple[Path, Path]:
 
 def _copies(ratio: int, folder: Path) -> dict[DemoModel, SparseFile]:
     blocks = {DemoModel.SMALL: SMALL_BLOCKS, DemoModel.LARGE: SMALL_BLOCKS * ratio}
-    return {model: _copy(model.path, folder, count) for model, count in blocks.items()}
+    return {model: of_blocks(model.path, folder, count) for model, count in blocks.items()}
 
 
-def of_blocks(source: Path, folder: Path, blocks: int) -> Path:
-    """Return a copy of a model of the demo pair with so many blocks of BLOCK, made unless it is there.
+def of_blocks(source: Path, folder: Path, blocks: int) -> SparseFile:
+    """Return a copy of a model of the demo pair with so many blocks of BLOCK.
 
-    A copy with ten times as many blocks costs ten times as much. Raises OSError.
+    A copy with ten times as many blocks costs ten times as much.
     """
-    return _copy(source, folder, blocks).make()
+    return costly(source, folder / f"{source.stem}-{blocks}.gguf", BLOCK._replace(blocks=blocks))
 
 
-def _copy(source: Path, folder: Path, blocks: int) -> SparseFile:
-    return in_shape(source, folder / f"{source.stem}-{blocks}.gguf", BLOCK._replace(blocks=blocks))
-
-
-def costly(source: Path, target: Path, shape: Shape, **changes: float) -> Path:
-    """Write an F32 Llama (one of the demo pair) in a larger shape. `changes`: metadata to change, `__` for a dot."""
-    return in_shape(source, target, shape, **changes).make()
-
-
-def in_shape(source: Path, target: Path, shape: Shape, **changes: float) -> SparseFile:
-    """Return the file that `costly` writes."""
+def costly(source: Path, target: Path, shape: Shape, **changes: float) -> SparseFile:
+    """Return an F32 Llama (one of the demo pair) in a larger shape. `changes`: metadata to change, `__` for a dot."""
     raw = read_raw(source)
     content = source.read_bytes()
     had = Keys(source, raw.values, "llama.")
@@ -202,3 +198,87 @@ def _text(text: str) -> bytes:
 def _typed(number: float) -> bytes:
     """Return a value as GGUF has it after a key: the number of its type, here u32 or f32, and the value."""
     return struct.pack("<II", 4, number) if isinstance(number, int) else struct.pack("<If", 6, number)
+
+
+# A large file that holds little --------------------------------------------------------------------------------------
+
+_CHUNK = 2**20
+
+
+@dataclass(frozen=True)
+class SparseFile:
+    """A large file that holds little, and what it should hold: some pieces, and zeros between and after them.
+
+    It is written with holes where the file system has them (Linux, macOS): it takes no more room than its pieces.
+    """
+
+    path: Path
+    pieces: tuple[tuple[int, bytes], ...]
+    """Where each begins, in ascending order, and its bytes."""
+    size: int
+
+    def make(self) -> Path:
+        """Write the file unless it is there, whole; return its path. Raises OSError.
+
+        Other programs see all or nothing of it, also if they make it at the same time.
+        """
+        if self.is_whole:
+            return self.path
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f"{self.path.stem}.", suffix=".part", dir=self.path.parent)
+        part = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                self._write(file)
+            if not self.is_whole:  # another window may have made it meanwhile, and loaded it
+                part.replace(self.path)
+        finally:
+            part.unlink(missing_ok=True)
+        return self.path
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the file is there and holds these bytes. Only what was ever written to it is read."""
+        with suppress(OSError):
+            if self.path.is_file() and self.path.stat().st_size == self.size:
+                with self.path.open("rb", buffering=0) as file:
+                    return self._is_in(file)
+        return False
+
+    def _write(self, file: BinaryIO) -> None:
+        for start, data in self.pieces:
+            file.seek(start)
+            file.write(data)
+        file.truncate(self.size)
+
+    def _is_in(self, file: BinaryIO) -> bool:
+        end = 0
+        for start, data in chain(self.pieces, [(self.size, b"")]):
+            if not _is_zero(file, end, start):
+                return False
+            file.seek(start)
+            if file.read(len(data)) != data:
+                return False
+            end = start + len(data)
+        return True
+
+
+def _is_zero(file: BinaryIO, start: int, end: int) -> bool:
+    while (start := _next_written(file, start)) < end:
+        file.seek(start)
+        data = file.read(min(_CHUNK, end - start))
+        if not data or data != bytes(len(data)):
+            return False
+        start += len(data)
+    return True
+
+
+def _next_written(file: BinaryIO, start: int) -> int:
+    """Return where the next bytes outside a hole begin; `start` where the system knows no holes."""
+    if hasattr(os, "SEEK_DATA"):
+        try:
+            return os.lseek(file.fileno(), start, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # a hole up to the end of the file
+                return sys.maxsize
+    return start

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from baton_reasoning.core.models.devices import Devices
-from baton_reasoning.core.models.fit import PairFit, estimate, fit_pair
+from baton_reasoning.core.models.fit import Fit, estimate, fit_together
 from baton_reasoning.core.models.gguf import Block, ModelShape
 from baton_reasoning.core.models.gguf_format import label_of
 from baton_reasoning.core.models.options import HubFile, LoadOptions, ModelOverrides
@@ -106,10 +106,10 @@ class CatalogPair(BaseModel):
         return self.small.bytes + self.large.bytes
 
 
-@dataclass(frozen=True)
-class FittingPair:
+class FittingPair(NamedTuple):
     pair: CatalogPair
-    fit: PairFit
+    small: Fit
+    large: Fit
 
 
 @cache
@@ -136,9 +136,9 @@ def pairs_that_fit(devices: Devices, context: int = USUAL_CONTEXT) -> tuple[Fitt
     options = LoadOptions(context=context)
     fitting = []
     for pair in catalog():
-        fit = fit_pair(estimate(pair.small.shape, options), estimate(pair.large.shape, options), devices)
-        if fit.fits:
-            fitting.append(FittingPair(pair, fit))
+        small, large = fit_together((estimate(each.shape, options) for each in (pair.small, pair.large)), devices)
+        if small.fits and large.fits:
+            fitting.append(FittingPair(pair, small, large))
     return tuple(sorted(fitting, key=lambda each: each.pair.bytes))
 
 

@@ -1,9 +1,9 @@
 """Downloads a model completely or not at all.
 
-    free disk space? → each file into NAME.part, from where it stopped → SHA-256 of what is on the disk → rename all
+    free disk space? → each file into NAME.ID.part, from where it stopped → SHA-256 of what is on the disk → rename all
 
-`Downloader.download(manifest)` is a generator of `DownloadProgress`. To pause, close it: what has arrived stays, and
-the next call continues there, in this program or the next one. To cancel, close it and call `discard(manifest)`.
+`Downloader.download(manifest)` is a generator of `DownloadProgress`. To stop, close it: what has arrived stays, and the
+next call continues there, in this program or the next one.
 
 Not done by huggingface_hub, which lists the files: its `hf_hub_download` (2.4) writes to a temporary file with a random
 name and deletes it on any failure, so nothing is resumed by the next call; it compares sizes but no hashes, cannot be
@@ -12,23 +12,20 @@ paused, tells nobody that it waits, and refuses files over 50 GB without a nativ
 
 from __future__ import annotations
 
+import glob
 import hashlib
-import json
 import os
 import re
 import time
-from collections import deque
 from collections.abc import Callable, Generator
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
 from pathlib import Path
 from typing import NamedTuple
+from zlib import crc32
 
 import httpx2
-from msgspec import convert
 
 from baton_reasoning.core.errors import DownloadError
 from baton_reasoning.core.files import FULL_DISK
@@ -62,14 +59,7 @@ def refused(what: str, status: int, reason: str, has_token: bool, page: str) -> 
             )
         case HTTPStatus.NOT_FOUND:
             return DownloadError(f"{what} does not exist, or no longer.", "Check the name, or search for it again.")
-        case HTTPStatus.TOO_MANY_REQUESTS:
-            return DownloadError(
-                f"The Hub has been asked too often{': ' + reason if reason else ''}.",
-                "Wait a few minutes; with an access token the limit is higher.",
-            )
-        case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return DownloadError(f"The Hub has a fault of its own (HTTP {status}) with {what}.", "Try again later.")
-    return DownloadError(f"The Hub refused {what} (HTTP {status}{': ' + reason if reason else ''}).")
+    return DownloadError(f"The Hub refused {what} (HTTP {status}: {reason}).", "Try again later.")
 
 
 def unreachable(host: str, reason: str) -> DownloadError:
@@ -82,25 +72,11 @@ def unreachable(host: str, reason: str) -> DownloadError:
     )
 
 
-def seconds_to_wait(retry_after: str | None, otherwise: float) -> float:
-    """Parse Retry-After, seconds or a date (RFC 9110, 10.2.3); `otherwise` if it is missing or invalid."""
-    if retry_after is None:
-        return otherwise
-    if retry_after.strip().isdigit():
-        return float(retry_after)
-    try:
-        moment = parsedate_to_datetime(retry_after)
-    except ValueError:
-        return otherwise
-    return max((moment - datetime.now(UTC)).total_seconds(), 0.0) if moment.tzinfo else otherwise
-
-
 # What is downloaded ------------------------------------------------------------------------------------------------
 
 PART = ".part"
-MANIFEST_SUFFIX = ".order.json"
 LONGEST_NAME = 200
-"""Bytes; file systems take 255, and parts and manifests add an ending."""
+"""Bytes; file systems take 255, and parts add an ending."""
 CHECK_MIRROR = f"Check the address in HF_ENDPOINT ({IN_WINDOW})."
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 
@@ -140,16 +116,13 @@ class DownloadManifest:
         """The file to load when all are there."""
         return self.target(self.files[0])
 
-    @property
-    def path(self) -> Path:
-        """Where the manifest itself is kept until the download is complete."""
-        return self.folder / f"{self.files[0].name}{MANIFEST_SUFFIX}"
-
     def target(self, file: RemoteFile) -> Path:
         return self.folder / file.name
 
     def part(self, file: RemoteFile) -> Path:
-        return self.folder / f"{file.name}{PART}"
+        """Return where a file is kept until all are complete; named for its content, of which servers tell the hash."""
+        identity = crc32(repr((file.sha256 or file.url, file.bytes)).encode())
+        return self.folder / f"{file.name}.{identity:08x}{PART}"
 
     def bytes_here(self) -> int:
         """Count the bytes on this disk, checked or not."""
@@ -173,51 +146,6 @@ def checked_part(name: str) -> str:
             f"The server names a file or folder that cannot be stored: “{one_line(name)}”.", CHECK_MIRROR
         )
     return name
-
-
-def write_manifest(manifest: DownloadManifest) -> None:
-    """Write the manifest beside its parts, so that it survives the program. Raises OSError."""
-    content = {"title": manifest.title, "files": [asdict(file) for file in manifest.files]}
-    unfinished = manifest.path.with_suffix(".new")
-    with unfinished.open("w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(manifest.path)
-
-
-def read_manifest(path: Path) -> DownloadManifest | None:
-    """Read a manifest; None if the file holds none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        files = convert(content["files"], tuple[RemoteFile, ...])
-        return DownloadManifest(str(content["title"]), path.parent, files)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError, DownloadError):
-        return None
-
-
-def find_unfinished(folder: Path) -> tuple[DownloadManifest, ...]:
-    """Find the downloads that were paused or cut off anywhere below the folder, by title."""
-    paths = sorted(folder.rglob(f"*{MANIFEST_SUFFIX}")) if folder.exists() else []
-    found = [manifest for path in paths if (manifest := read_manifest(path)) is not None]
-    return tuple(sorted(found, key=lambda manifest: manifest.title.lower()))
-
-
-def discard(manifest: DownloadManifest) -> None:
-    """Delete an unfinished download: its parts, its manifest, and lone shards. Raises DownloadError."""
-    targets = [manifest.target(file) for file in manifest.files]
-    is_complete = all(target.exists() for target in targets)
-    try:
-        for path in (manifest.path, *map(manifest.part, manifest.files), *(() if is_complete else targets)):
-            path.unlink(missing_ok=True)
-        for folder in (manifest.folder, manifest.folder.parent):
-            if folder.exists() and not any(folder.iterdir()):
-                folder.rmdir()
-    except OSError as error:
-        raise DownloadError(
-            f"What was downloaded of {manifest.title} could not be removed: {error.strerror or error}.",
-            f"Remove it by hand from {manifest.folder}.",
-        ) from error
 
 
 # Progress ----------------------------------------------------------------------------------------------------------
@@ -249,30 +177,24 @@ Steps = Generator[DownloadProgress, None, None]
 
 
 class SpeedMeter:
-    """Counts bytes, and their speed in the last seconds."""
-
-    WINDOW = 5.0  # seconds
+    """Counts bytes, and their mean speed."""
 
     def __init__(self, total: int, done: int) -> None:
         self.total = total
         self.done = done
-        self._marks: deque[tuple[float, int]] = deque([(time.monotonic(), done)])
+        self._began, self._here = time.monotonic(), done
 
     def advance(self, size: int) -> DownloadProgress:
         self.done += size
-        now = time.monotonic()
-        self._marks.append((now, self.done))
-        while len(self._marks) > 2 and now - self._marks[0][0] > self.WINDOW:
-            self._marks.popleft()
-        since, before = self._marks[0]
-        speed = (self.done - before) / (now - since) if now > since else 0.0
+        seconds = time.monotonic() - self._began
+        speed = (self.done - self._here) / seconds if seconds else 0.0
         return DownloadProgress(Stage.DOWNLOADING, self.done, self.total, speed)
 
     def set_back(self, size: int) -> None:
         """Take back bytes that have to be downloaded again."""
         if size:
             self.done -= size
-            self._marks = deque([(time.monotonic(), self.done)])
+            self._began, self._here = time.monotonic(), self.done
 
 
 # The download ------------------------------------------------------------------------------------------------------
@@ -311,7 +233,6 @@ class Downloader:
             manifest.folder.mkdir(parents=True, exist_ok=True)
             _delete_parts_of_other_files(manifest)
             _check_disk(manifest)
-            write_manifest(manifest)
             meter = SpeedMeter(manifest.bytes, manifest.bytes_here())
             for file in manifest.files:
                 yield from self._fetch(manifest, file, meter)
@@ -328,7 +249,6 @@ class Downloader:
                 with part.open("rb") as content:
                     os.fsync(content.fileno())
                 part.replace(manifest.target(file))
-        manifest.path.unlink(missing_ok=True)
 
     def _fetch(self, manifest: DownloadManifest, file: RemoteFile, meter: SpeedMeter) -> Steps:
         """Request the rest of a file after every cut."""
@@ -356,7 +276,8 @@ class Downloader:
             headers["Authorization"] = f"Bearer {self._token}"
         with self._client.stream("GET", file.url, headers=headers) as answer:
             if answer.status_code in _RETRIED:
-                wait = seconds_to_wait(answer.headers.get("Retry-After"), wait)
+                asked = answer.headers.get("Retry-After", "")
+                wait = float(asked) if asked.isdecimal() else wait
                 if wait <= LONGEST_POLITE_WAIT:
                     return max(wait, 0.01), f"the server asks to wait (HTTP {answer.status_code})"
             start = self._start_of(answer, file, offset)
@@ -402,13 +323,10 @@ class Downloader:
 
 def _delete_parts_of_other_files(manifest: DownloadManifest) -> None:
     """Delete parts of an earlier download if another file has been published under the same name since."""
-    before = read_manifest(manifest.path)
-    if before is None or before.files == manifest.files:
-        return
-    identities = {file.name: (file.bytes, file.sha256) for file in before.files}
     for file in manifest.files:
-        if identities.get(file.name) != (file.bytes, file.sha256) or file.sha256 is None:
-            manifest.part(file).unlink(missing_ok=True)
+        for part in manifest.folder.glob(f"{glob.escape(file.name)}*{PART}"):
+            if part != manifest.part(file):
+                part.unlink()
 
 
 def _check_disk(manifest: DownloadManifest) -> None:

@@ -16,7 +16,7 @@ Every device keeps a margin of 1 GiB for what cannot be estimated: the driver, t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from itertools import accumulate
@@ -133,6 +133,10 @@ class Fit:
     advice: str
     """One sentence for a person: how it fits, or the smallest change that would make it fit."""
 
+    @property
+    def fits(self) -> bool:
+        return self.kind is not FitKind.DOES_NOT_FIT
+
 
 def fit(needs: MemoryEstimate, devices: Devices) -> Fit:
     """Find the fastest placement of a model on these devices. It is advice: a person may overrule it."""
@@ -141,40 +145,30 @@ def fit(needs: MemoryEstimate, devices: Devices) -> Fit:
 
 
 def fit_with_layers(needs: MemoryEstimate, devices: Devices, layers: int) -> Fit:
-    """Judge a placement with a number of GPU layers that a person chose."""
-    best = fit(needs, devices)
+    """Judge a placement with a number of GPU layers that a person chose; without a GPU it makes no difference."""
+    best, place = fit(needs, devices), _placed(needs, layers)
     if not devices.gpus:
-        return replace(best, advice=f"No GPU is in use, so that GPU layers make no difference. {best.advice}")
-    place = _placed(needs, layers)
-    on_gpu, capacity, ram = sum(_layer_sizes(needs)[:layers]), _gpu_capacity(needs, devices), _ram_capacity(devices)
-    if on_gpu > capacity:
-        most = _layers_within(needs, capacity)
-        lack = f"{place.layers} layers take {in_gib(on_gpu)} of the GPU, which has {in_gib(capacity)} for them"
-        return replace(place, kind=FitKind.DOES_NOT_FIT, advice=f"{lack}; at most {most} would fit.")
-    if place.kind is FitKind.WHOLE_ON_GPU or best.kind is FitKind.DOES_NOT_FIT:
+        return best
+    if sum(_layer_sizes(needs)[:layers]) > _gpu_capacity(needs, devices):
+        most = _layers_within(needs, _gpu_capacity(needs, devices))
+        lack = f"{place.layers} layers are too many for the GPU; at most {most} would fit."
+        return replace(place, kind=FitKind.DOES_NOT_FIT, advice=lack)
+    if place.kind is FitKind.WHOLE_ON_GPU or not best.fits:
         return best
     if not _leaves_enough_ram(place, needs, devices):
-        lack = f"The rest takes {in_gib(place.ram_bytes)} of RAM, and {in_gib(ram)} can be used"
-        advice = f"{lack}; with {best.layers} layers on the GPU it would fit."
-        return replace(place, kind=FitKind.DOES_NOT_FIT, advice=advice)
-    on_gpu_and_in_ram = f"{in_gib(place.gpu_bytes)} of the GPU, the rest {in_gib(place.ram_bytes)} of RAM"
-    return replace(place, advice=f"{place.layers} layers take {on_gpu_and_in_ram}.")
+        lack = f"The rest is too much for the RAM; with {best.layers} layers on the GPU it would fit."
+        return replace(place, kind=FitKind.DOES_NOT_FIT, advice=lack)
+    shares = f"{in_gib(place.gpu_bytes)} of the GPU, the rest {in_gib(place.ram_bytes)} of RAM"
+    return replace(place, advice=f"{place.layers} layers take {shares}.")
 
 
-@dataclass(frozen=True)
-class PairFit:
-    small: Fit
-    large: Fit
-
-    @property
-    def fits(self) -> bool:
-        return FitKind.DOES_NOT_FIT not in (self.small.kind, self.large.kind)
-
-
-def fit_pair(small: MemoryEstimate, large: MemoryEstimate, devices: Devices) -> PairFit:
-    """Place both models of a pair: the small one, which writes most tokens, chooses first."""
-    small_fit = fit(small, devices)
-    return PairFit(small_fit, fit(large, _devices_after(small_fit, devices)))
+def fit_together(models: Iterable[MemoryEstimate], devices: Devices) -> list[Fit]:
+    """Place models one after the other: of a pair, the small one, which writes most tokens, chooses first."""
+    places = []
+    for needs in models:
+        places.append(fit(needs, devices))
+        devices = _devices_after(places[-1], devices)
+    return places
 
 
 def _devices_after(placed: Fit, devices: Devices) -> Devices:

@@ -27,9 +27,8 @@ from baton_reasoning.core.models.gguf_format import (
     read_raw,
     shards_of,
 )
-from baton_reasoning.core.models.options import KNOWN_TAGS, ThinkingTags, tags_in
+from baton_reasoning.core.models.options import ThinkingTags, tags_in
 
-MAX_TEMPLATE_CHARACTERS = 2**18
 MAX_BLOCKS = 10_000
 
 _BLOCK_NAME = re.compile(r"blk\.(\d+)\.")
@@ -87,9 +86,12 @@ class GgufHeader(ModelShape):
     add_space_prefix: bool
     chat_template: str
     """Empty where the file has none."""
-    thinking_tags: ThinkingTags | None
-    """Guessed from the chat template; without one, from the vocabulary."""
     supports_truncation: bool
+
+    @property
+    def thinking_tags(self) -> ThinkingTags | None:
+        """Guessed from the chat template."""
+        return tags_in(self.chat_template)
 
     @property
     def block_count(self) -> int:
@@ -117,8 +119,7 @@ def read_header(path: Path) -> GgufHeader:
     _check_it_writes(path, architecture, tensors)
     of_model = Keys(path, values, prefix=f"{architecture}.")
     numbers = of_model.all_wholes()
-    vocabulary = _vocabulary(keys)
-    template = _chat_template(keys)
+    vocabulary_size, vocabulary_hash = _vocabulary(keys)
     parameters = sum(tensor.elements for tensor in tensors)
     embedding = of_model.get("embedding_length", 0)
     heads = max(of_model.wholes("attention.head_count"), default=0)
@@ -141,11 +142,10 @@ def read_header(path: Path) -> GgufHeader:
         embedding_length=embedding,
         feed_forward_length=max(of_model.wholes("feed_forward_length"), default=0),
         head_count=heads,
-        vocabulary_size=vocabulary.size,
-        vocabulary_hash=vocabulary.hash,
+        vocabulary_size=vocabulary_size,
+        vocabulary_hash=vocabulary_hash,
         add_space_prefix=keys.get("tokenizer.ggml.add_space_prefix", False),
-        chat_template=template,
-        thinking_tags=_thinking_tags(template, vocabulary),
+        chat_template=keys.get("tokenizer.chat_template", ""),
         supports_truncation=supports_truncation(architecture, numbers),
     )
 
@@ -177,16 +177,6 @@ def _check_it_writes(path: Path, architecture: str, tensors: list[Tensor]) -> No
         )
 
 
-def _chat_template(keys: Keys) -> str:
-    template = keys.get("tokenizer.chat_template", "")
-    if len(template) > MAX_TEMPLATE_CHARACTERS:
-        raise ModelFileError(
-            f"{keys.path.name} carries a chat template of {len(template):,} characters.",
-            "Choose another conversion of the model.",
-        )
-    return template
-
-
 def _quantisation(file_type: int, tensors: Iterable[Tensor]) -> str:
     if file_type in FILE_TYPES:
         return FILE_TYPES[file_type]
@@ -209,30 +199,11 @@ def _idle_expert_bytes(tensors: Iterable[Tensor], numbers: Mapping[str, int]) ->
     return size * (experts - used) // experts if experts >= used > 0 else 0
 
 
-def _thinking_tags(template: str, vocabulary: Vocabulary) -> ThinkingTags | None:
-    if template:  # a model may share its vocabulary with a thinking sibling, so the tokens do not count
-        return tags_in(template)
-    known = (tags for tags in KNOWN_TAGS if vocabulary.has(tags.opening) and vocabulary.has(tags.closing))
-    return next(known, None)
-
-
 # Vocabulary --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Vocabulary:
-    """A vocabulary with its tokens as the file stores them: each after its length in 8 bytes."""
-
-    size: int
-    hash: str
-    tokens: bytes
-
-    def has(self, token: str) -> bool:
-        return _stored(token.encode()) in self.tokens
-
-
-def _vocabulary(keys: Keys) -> Vocabulary:
-    """Read the vocabulary of a model. Raises ModelFileError if the file has none."""
+def _vocabulary(keys: Keys) -> tuple[int, str]:
+    """Return the size and the hash of a model's vocabulary. Raises ModelFileError if the file has none."""
     count, tokens = _strings(keys.values.get("tokenizer.ggml.tokens"))
     if not count:
         raise ModelFileError(f"{keys.path.name} has no vocabulary.", "Choose another conversion of the model.")
@@ -246,7 +217,7 @@ def _vocabulary(keys: Keys) -> Vocabulary:
     ):
         digest.update(len(part).to_bytes(8, "little"))
         digest.update(part)
-    return Vocabulary(count, digest.hexdigest(), tokens)
+    return count, digest.hexdigest()
 
 
 def _without_padding(count: int, tokens: bytes) -> bytes:

@@ -98,8 +98,6 @@ MAX_LISTED_ELEMENTS = 1024  # arrays up to this length become tuples; longer one
 MAX_DIMENSIONS = 4
 ALIGNMENT = 32  # bytes, of tensors, unless a file names another
 SUPPORTED_VERSIONS = (2, 3)
-HIGHEST_BELIEVABLE_VERSION = 99
-"""A file with a higher one is damaged, or no model."""
 
 _CHUNK = 2**20
 _U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
@@ -213,15 +211,8 @@ class _Reader:
         self.position = 4
         version = self._u32()
         if version not in SUPPORTED_VERSIONS:
-            big_endian = version & 0xFFFF == 0 and version != 0
-            if version > HIGHEST_BELIEVABLE_VERSION and not big_endian:
-                raise ModelFileError(
-                    f"{self.path.name} is not a usable GGUF file: it is damaged, or not a model.",
-                    "Download it again, or choose another file.",
-                )
-            what = "was written for big-endian machines" if big_endian else f"has GGUF version {version}"
             raise ModelFileError(
-                f"{self.path.name} {what}, which cannot be loaded (versions 2 and 3, little-endian, can).",
+                f"{self.path.name} has GGUF version {version}, and versions 2 and 3 (little-endian) can be loaded.",
                 "Download a current conversion of the model.",
             )
 
@@ -347,21 +338,12 @@ def padded(size: int, alignment: int = ALIGNMENT) -> int:
 
 
 def _looks_like(head: bytes) -> str:
-    text = head.lstrip().lower()
     if not head.strip(b"\0"):
-        return "is empty" if not head else "begins with zeros, as a download that has not been written yet does"
-    if text.startswith(b"version https://git-lfs"):
+        return "is empty, or a download that has not been written yet"
+    if head.startswith(b"version https://git-lfs"):
         return "is a Git LFS pointer, a note of where the real file lies"
-    if text.startswith((b"<!doctype", b"<html", b"<?xml")):
+    if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         return "is a web page, perhaps an error message instead of the download"
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**32:
-        return "looks like safetensors, the format before conversion"
-    if head.startswith(b"PK\x03\x04"):
-        return "is a zip archive or a PyTorch checkpoint"
-    if head[:4] in (b"ggml", b"lmgg", b"ggmf", b"fmgg", b"ggjt", b"tjgg", b"ggla", b"algg"):
-        return "has the older GGML format, which llama.cpp no longer reads"
-    if head.startswith((b"\x1f\x8b", b"7z\xbc\xaf", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ")):
-        return "is a compressed archive"
     return "begins with other bytes than “GGUF”"
 
 

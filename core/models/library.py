@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
 from pathlib import Path
 
 from baton_reasoning.core.errors import ModelFileError
@@ -50,7 +49,6 @@ class BrokenFile:
     """A file that looks like a model and cannot be used."""
 
     path: Path
-    source: FolderOrigin
     reason: str
 
 
@@ -63,7 +61,7 @@ class Inventory:
 
 
 def scan(folders: Iterable[Folder]) -> Inventory:
-    """Read the header of every model there: 10–30 ms for one not seen before. Never raises for a bad file."""
+    """Read the header of every model there: 10–30 ms each. Never raises for a bad file."""
     models: dict[Path, LocalModel] = {}
     broken: dict[Path, BrokenFile] = {}
     for folder in folders:
@@ -73,28 +71,13 @@ def scan(folders: Iterable[Folder]) -> Inventory:
             if real in models or real in broken:
                 continue
             try:
-                models[real] = LocalModel(_read(path), folder.source)
+                models[real] = LocalModel(read_header(path), folder.source)
             except ModelFileError as error:
-                broken[real] = BrokenFile(path, folder.source, str(error))
+                broken[real] = BrokenFile(path, str(error))
     return Inventory(
         tuple(sorted(models.values(), key=lambda model: (model.header.name.lower(), model.header.file_bytes))),
         tuple(sorted(broken.values(), key=lambda file: file.path)),
     )
-
-
-def _read(path: Path) -> GgufHeader:
-    try:
-        status = path.stat()
-    except OSError:
-        return read_header(path)  # which says why it cannot be read
-    if shard_group(path) is not None:
-        return read_header(path)  # another part may have come or gone without this one changing
-    return _read_once(path, status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=1024)
-def _read_once(path: Path, _size: int, _modified: int) -> GgufHeader:
-    return read_header(path)
 
 
 def known_folders(

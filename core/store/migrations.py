@@ -9,8 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 
-from baton_reasoning.core.store.run_cost import fill_costs
-from baton_reasoning.core.store.search_text import fill_texts
+from baton_reasoning.core.store.run_cost import fill_costs, fill_texts
 
 Migration = Sequence[str | Callable[[sqlite3.Connection], object]]
 """Statements, and functions for what SQL cannot do, in order."""

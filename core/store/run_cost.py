@@ -1,6 +1,7 @@
-"""What a run cost, as columns of the table `runs`: computed from the trace once, when the run ends.
+"""What follows from the trace of a run, computed once, when the run ends.
 
-Reports, exports and the history read these columns. Only who needs the text of a run reads its events.
+Its cost stands in columns of the table `runs`, which reports, exports and the history read; its text in an FTS5 table,
+which searches look through. Only who needs more reads its events.
 """
 
 from __future__ import annotations
@@ -219,3 +220,20 @@ def fill_costs(connection: sqlite3.Connection) -> None:
         trace, damage = read_trace(connection, row["id"])
         if not damage:
             save_cost(connection, row["id"], trace)
+
+
+def save_text(connection: sqlite3.Connection, run: str, trace: Trace) -> None:
+    """Save what was written, edited steps included, for searches; nothing for a run that is no exchange."""
+    connection.execute(
+        """UPDATE exchange_text SET answer = ?, reasoning = ?
+            WHERE rowid = (SELECT number FROM exchanges WHERE id = ?)""",
+        (replace_lone_surrogates(trace.answer.strip()), replace_lone_surrogates(trace.thinking_text.strip()), run),
+    )
+
+
+def fill_texts(connection: sqlite3.Connection) -> None:
+    """Save the texts of the answers that have ended; of a damaged one, what can be read."""
+    ended = "SELECT runs.id FROM runs JOIN exchanges ON exchanges.id = runs.id WHERE state <> 'running'"
+    for row in connection.execute(ended).fetchall():
+        trace, _ = read_trace(connection, row["id"])
+        save_text(connection, row["id"], trace)

@@ -10,8 +10,7 @@ from enum import Enum
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.database import Database, is_alive, now, this_process
 from baton_reasoning.core.store.event_chunks import pack
-from baton_reasoning.core.store.run_cost import read_trace, save_cost
-from baton_reasoning.core.store.search_text import save_text
+from baton_reasoning.core.store.run_cost import read_trace, save_cost, save_text
 from baton_reasoning.core.store.writer import Buffer, Writer
 from baton_reasoning.core.text import replace_lone_surrogates
 from baton_reasoning.core.thinking.events import Event, PrefillProgressed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.engines.base import DeviceShare, ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.status import RETRYING, ServerState, ServerStatus

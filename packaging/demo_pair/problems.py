@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from baton_reasoning.core.batch.running.arms import arms_of
-from baton_reasoning.core.demo_pair.settings import (
+from baton_reasoning.core.demo_pair import (
     BATCH_PROBLEMS,
     DEMO_SETTINGS,
     LARGE_MODEL,

@@ -56,7 +56,7 @@ def rows(rounds: int) -> Iterator[Row]:
             )
             off = models.in_time([STORY], rounds)
             yield at_most("P7", "drafting on / off in time, where it does not pay and pauses by itself", 1.02, off)
-        large = of_blocks(LARGE_MODEL, Path(name), LARGE_BLOCKS)
+        large = of_blocks(LARGE_MODEL, Path(name), LARGE_BLOCKS).make()
         wider = decode_seconds(large, 4) / decode_seconds(large)
         questions = [ask(problem.question, RunSettings()) for problem in islice(held_out_problems(seed=3), 2)]
         with DraftingModels(SMALL_MODEL, large) as models:

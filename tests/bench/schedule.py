@@ -42,9 +42,9 @@ class Models(NamedTuple):
 def rows(rounds: int) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        small = of_blocks(SMALL_MODEL, folder, SMALL_BLOCKS)
+        small = of_blocks(SMALL_MODEL, folder, SMALL_BLOCKS).make()
         for ratio in (10, 20):
-            large = of_blocks(LARGE_MODEL, folder, SMALL_BLOCKS * ratio)
+            large = of_blocks(LARGE_MODEL, folder, SMALL_BLOCKS * ratio).make()
             taken = measure(Models(small, large, problems=20 // ratio), rounds)
             what = f"time to answer, `baton` / the authors' schedule, cost ratio 1:{ratio}"
             more = f"; {spread(taken.without_drafts, digits=2)} without drafts; measured 1:{taken.cost_ratio:.0f}"

@@ -33,7 +33,7 @@ def texts(model: Path) -> list[str]:
 
 @pytest.mark.slow
 def test_a_larger_shape_keeps_the_text(tmp_path):
-    large = costly(LARGE_MODEL, tmp_path / "costly.gguf", Shape(embedding=128, feed_forward=512, blocks=5))
+    large = costly(LARGE_MODEL, tmp_path / "costly.gguf", Shape(embedding=128, feed_forward=512, blocks=5)).make()
     assert read_header(large).parameters > 5 * read_header(LARGE_MODEL).parameters
     assert texts(large) == texts(LARGE_MODEL)
 

@@ -8,7 +8,7 @@ from functools import partial
 from baton_reasoning.core.batch.reporting import figures
 from baton_reasoning.core.batch.reporting.report import ArmReport, Comparison, Report
 from baton_reasoning.core.batch.running.arms import arm_title
-from baton_reasoning.core.demo_pair.settings import MEASURED_COST, MEASURED_RATIO
+from baton_reasoning.core.demo_pair import MEASURED_COST, MEASURED_RATIO
 from baton_reasoning.core.export.markdown import escaped
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.table import NOTHING, Table, columns_of

@@ -16,7 +16,7 @@ from baton_reasoning.app.inspector.step_page import StepPage, facts_of
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.terminal.command_line import command
 from baton_reasoning.app.terminal.options import loading_options, model_options, run_options, run_settings
-from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.engines.base import Alternative
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.models.options import LocalFile

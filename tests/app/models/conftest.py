@@ -1,7 +1,5 @@
 """A Models page in an empty home, beside a small Hub on this machine."""
 
-from collections.abc import Callable
-
 import pytest
 from keyring.backends.null import Keyring
 
@@ -9,7 +7,7 @@ from baton_reasoning.app.models.controller import ModelsController
 from baton_reasoning.app.models.page import ModelsPage
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.background import BackgroundTasks
-from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
+from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.secrets import Secrets
@@ -25,7 +23,6 @@ class Asked:
     def __init__(self) -> None:
         self.text = ""
         """What was said last."""
-        self.offered: dict[str, Callable[[], object]] = {}
         self.models: list[tuple[Author | None, str]] = []
         """Models to be used, those of a pair without an author."""
         self.calls: list[str] = []
@@ -33,8 +30,8 @@ class Asked:
     def show_error(self, error):
         self.text = str(error)
 
-    def say(self, text, *actions):
-        self.text, self.offered = text, dict(actions)
+    def say(self, text):
+        self.text = text
 
     def use_model(self, author, source):
         self.models.append((author, str(source)))

@@ -7,7 +7,6 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from baton_reasoning.app.models.downloads import DownloadState
 from baton_reasoning.app.models.pairs import judge_pairs, recommended
 from baton_reasoning.app.models.pairs_tab import figures_of
 from baton_reasoning.app.session.loaded_models import LoadState
@@ -15,8 +14,7 @@ from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.models_page import LazyModelsPage
 from baton_reasoning.app.window.pair_dialog import PairDialog
-from baton_reasoning.core.demo_pair import LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL
-from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.local.engine import LocalEngine
@@ -203,28 +201,24 @@ def test_from_an_empty_home_to_a_pair_from_the_hub_and_its_first_answer(opened, 
     answered(window, qtbot)
 
 
-def test_a_download_that_stops_can_be_taken_up_by_the_same_button_and_is_forgotten_when_it_is_cancelled(
-    page, asked, hub, qtbot, tiny_catalog
-):
+def test_a_pair_is_not_used_after_its_download_was_stopped_and_can_be_got_again(page, asked, hub, qtbot, tiny_catalog):
     page.controller.change(endpoint=hub.endpoint)
     page.pairs.refresh()
     qtbot.waitUntil(lambda: page.pairs.table.rowCount() == 1)
-    hub.faults.refusals = [(429, {"Retry-After": "100"})] * 4
+    hub.faults.refusals = [(429, {"Retry-After": "100"})] * 2
     page.pairs.press.click()
-    qtbot.waitUntil(lambda: [row.state for row in page.downloads.rows] == [DownloadState.RUNNING] * 2)
+    qtbot.waitUntil(lambda: len(page.downloads.rows) == 2)
     assert (page.pairs.press.text(), page.pairs.press.isEnabled()) == ("Downloading…", False)
     assert page.pairs.status.text() == "The pair is used as soon as both files are here."
-    small, large = page.downloads.rows
-    for row in (small, large):
-        row.toggle()
-    qtbot.waitUntil(page.pairs.press.isEnabled)
-    page.pairs.press.click()
-    qtbot.waitUntil(lambda: small.state is large.state is DownloadState.RUNNING)
-    small.cancel()
-    qtbot.waitUntil(lambda: page.downloads.rows == [large])
-    large.cancel()
+    for row in page.downloads.rows:
+        qtbot.waitUntil(lambda row=row: "HTTP 429" in row.status.text())
+        row.stop.click()
     qtbot.waitUntil(lambda: not page.downloads.rows)
+    page.pairs.refresh()
+    assert page.pairs.press.isEnabled()
     assert asked.models == []
+    page.pairs.press.click()
+    qtbot.waitUntil(lambda: len(asked.models) == 2)
 
 
 @pytest.mark.long
@@ -242,37 +236,14 @@ def test_from_an_empty_home_to_the_first_answer(opened, qtbot):
     assert facts["In RAM"].startswith(f"{read_header(SMALL_MODEL).block_count + 1} layers: weights")
 
 
-def ask_for(window, qtbot, **sources):
-    """Write these into the fields of the two models, and press the button that leads to the downloads."""
-    window.page_actions.choose_models()
-    (dialog,) = window.findChildren(PairDialog)
-    for author in Author.SMALL, Author.LARGE:
-        dialog.edits[author].setText(sources.get(author.value, ""))
-    qtbot.mouseClick(dialog.download, Qt.MouseButton.LeftButton)
-    assert window.preferences.value.window.page == "models"
-
-
-def test_the_button_of_the_chooser_leads_to_the_card_of_the_pair(opened, qtbot, tiny_catalog):
-    window, page = opened
-    window.resize(760, 480)
-    window.show_page("chat")
-    ask_for(window, qtbot, small="hf:owner/small-GGUF:Q4_K_M", large="hf:owner/large-GGUF:Q4_K_M")
-
-    def is_in_sight():
-        button = page.pairs.press
-        middle = button.mapTo(page, button.rect().center())
-        return window.focusWidget() is button and page.rect().contains(middle) and page.childAt(middle) is button
-
-    qtbot.waitUntil(is_in_sight)
-    assert page.tabs.currentIndex() == 0
-    page.pairs.refresh()  # as when a file came or went
-    qtbot.waitUntil(is_in_sight)
-
-
-def test_the_button_of_the_chooser_leads_to_one_file_that_is_in_no_pair(opened, qtbot, hub):
+def test_the_button_of_the_chooser_leads_to_the_file_on_the_hub(opened, qtbot, hub):
     window, page = opened
     page.controller.change(endpoint=hub.endpoint)
-    ask_for(window, qtbot, large=f"hf:{REPOSITORY}:Q8_0")
+    window.page_actions.choose_models()
+    (dialog,) = window.findChildren(PairDialog)
+    dialog.edits[Author.LARGE].setText(f"hf:{REPOSITORY}:Q8_0")
+    qtbot.mouseClick(dialog.download, Qt.MouseButton.LeftButton)
+    assert window.preferences.value.window.page == "models"
     qtbot.waitUntil(lambda: page.search.fetch.text().startswith("Download Q8_0"))
     assert page.search.isVisible()
     assert page.search.results.currentItem().text().startswith(REPOSITORY)

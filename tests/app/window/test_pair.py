@@ -18,7 +18,7 @@ from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.toolkit.controls import FileDrops
 from baton_reasoning.app.window.pair_dialog import PairDialog
 from baton_reasoning.app.window.server_dialog import ServerDialog
-from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
+from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.base import Placement
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.known_servers import KnownServer

@@ -24,7 +24,7 @@ from baton_reasoning.core.batch.reporting.tables import main_tables, markdown_re
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.batch.running.batch import BatchSettings, ModelSummary, Provenance, local_context
 from baton_reasoning.core.charts import MARKER_WIDTH
-from baton_reasoning.core.demo_pair.settings import MEASURED_COST, MEASURED_RATIO
+from baton_reasoning.core.demo_pair import MEASURED_COST, MEASURED_RATIO
 from baton_reasoning.core.engines.base import Handoff, ScoredToken, Stop
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost

@@ -19,8 +19,16 @@ import pytest
 from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL
-from baton_reasoning.core.demo_pair.costly import RATIO, SMALL_BLOCKS, SWITCH, DemoFiles, Shape, costly, costly_pair
-from baton_reasoning.core.demo_pair.sparse_file import SparseFile
+from baton_reasoning.core.demo_pair.costly import (
+    RATIO,
+    SMALL_BLOCKS,
+    SWITCH,
+    DemoFiles,
+    Shape,
+    SparseFile,
+    costly,
+    costly_pair,
+)
 from baton_reasoning.core.engines.open import EngineFactory, open_engine
 from baton_reasoning.core.models.gguf_format import read_raw
 from baton_reasoning.core.models.options import DemoModel, LoadOptions, LocalChoices
@@ -48,7 +56,7 @@ def test_the_pair_costs_as_1_to_13_and_takes_little_room(tmp_path):
 def test_all_that_a_header_says_but_the_shape_stays(tmp_path):
     before = read_raw(LARGE_MODEL)
     shape = Shape(embedding=128, feed_forward=512, blocks=5)
-    after = read_raw(costly(LARGE_MODEL, tmp_path / "costly.gguf", shape, llama__context_length=33_000))
+    after = read_raw(costly(LARGE_MODEL, tmp_path / "costly.gguf", shape, llama__context_length=33_000).make())
     epsilon = before.values["llama.attention.layer_norm_rms_epsilon"]
     assert isinstance(epsilon, float)
     assert after.values == before.values | {
@@ -90,7 +98,7 @@ def test_without_room_and_in_tests_the_tiny_pair_runs_and_a_sentence_says_why(tm
 
 @pytest.mark.slow
 def test_a_costly_model_is_the_demo_model_on_one_thread(tmp_path):
-    copy = costly(SMALL_MODEL, tmp_path / "copy.gguf", Shape(blocks=3))
+    copy = costly(SMALL_MODEL, tmp_path / "copy.gguf", Shape(blocks=3)).make()
     asked = []
 
     def choices(path: Path) -> LocalChoices:

@@ -111,16 +111,12 @@ def test_blocks_keep_caches_and_states_as_their_architecture_does(header_with, a
 
 
 @pytest.mark.parametrize("tags", KNOWN_TAGS)
-def test_thinking_tags_come_from_the_chat_template_or_without_one_from_the_vocabulary(header_with, tags):
+def test_thinking_tags_come_from_the_chat_template(header_with, tags):
     for part in (tags.opening, tags.closing):
         assert header_with(tokenizer__chat_template=f"{{{{ '{part}' + content }}}}").thinking_tags == tags
     tokens = [*WORDS, tags.opening, tags.closing]
-    assert header_with(tokenizer__chat_template="{{ x }}", tokenizer__ggml__tokens=tokens).thinking_tags is None
-    for template in (None, ""):
-        found = header_with(tokenizer__chat_template=template, tokenizer__ggml__tokens=tokens)
-        assert found.thinking_tags == tags
-        found = header_with(tokenizer__chat_template=template, tokenizer__ggml__tokens=tokens[:-1])
-        assert found.thinking_tags is None, "one of the two tokens is missing"
+    for template in (None, "", "{{ x }}"):
+        assert header_with(tokenizer__chat_template=template, tokenizer__ggml__tokens=tokens).thinking_tags is None
 
 
 @pytest.mark.parametrize("count", [1020, len(WORDS)])
@@ -156,18 +152,12 @@ def test_the_hash_of_a_vocabulary_differs_with_every_part(header_with, change):
     ("content", "likeness"),
     [
         (b"", "empty"),
-        (bytes(1000), "zeros"),
+        (bytes(1000), "not been written yet"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS pointer"),
         (b"<!DOCTYPE html><html>404</html>", "web page"),
-        (struct.pack("<Q", 64) + b'{"weight":{"dtype":"F16"}}', "safetensors"),
-        (b"PK\x03\x04rest", "zip archive"),
-        (b"tjgg\x01\x00\x00\x00", "older GGML format"),
-        (b"\x1f\x8b\x08rest", "compressed"),
         (b"hello", "other bytes"),
-        (gguf_bytes(version=3 << 24), "big-endian"),
         (gguf_bytes(version=1), "GGUF version 1,"),
-        (gguf_bytes(version=99), "GGUF version 99,"),
-        (b"GGUF" + bytes.fromhex("2e9f97b0") * 100, "it is damaged, or not a model"),
+        (gguf_bytes(version=4), "GGUF version 4,"),
         (gguf_bytes()[:-500], f"has {len(gguf_bytes()) - 500:,} bytes and its tensors need {len(gguf_bytes()):,}"),
         (gguf_bytes(tensors=[TensorSpec("a", (1,))] * 2), "“a” is there twice"),
         (gguf_bytes(tensors=[TensorSpec("a", (1,) * 5)]), "more than four dimensions"),
@@ -198,7 +188,7 @@ def test_the_hash_of_a_vocabulary_differs_with_every_part(header_with, change):
                 ({"llama__feed_forward_length": [-1]}, "is not a list of whole numbers"),
                 ({"split__no": "one"}, "“split.no” is not a whole number"),
                 ({"tokenizer__ggml__pre": 5}, "“tokenizer.ggml.pre” is not text"),
-                ({"tokenizer__chat_template": "x" * 300_000}, "chat template of 300,000 characters"),
+                ({"tokenizer__chat_template": "x" * 1_100_000}, "a text claims 1,100,000 bytes"),
             )
         ),
     ],

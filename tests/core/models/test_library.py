@@ -72,8 +72,7 @@ def test_models_are_found_by_name_in_folders_that_are_not_too_deep_and_as_single
 
 def test_a_second_scan_sees_what_changed(tmp_path):
     path = write_named(tmp_path / "m.gguf", "before")
-    first = scanned(tmp_path)
-    assert scanned(tmp_path).models[0].header is first.models[0].header
+    assert names(tmp_path) == ["before"]
     whole = write_named(path, "afterwards").read_bytes()
     write_named(tmp_path / "n.gguf", "new")
     assert names(tmp_path) == ["afterwards", "new"]

@@ -272,7 +272,9 @@ def test_it_is_said_where_the_small_model_may_get_nothing_right(small, large, is
     of_small, of_large = (SMALL_MODEL, small, is_reasoner, 0.1), (LARGE_MODEL, large, True, 1.0)
     for path, parameters, reasons, decode in (of_small, of_large):
         tags = THINK if reasons else None
-        headers.append(replace(read_header(SMALL_MODEL), parameters=int(parameters), thinking_tags=tags))
+        headers.append(
+            replace(read_header(SMALL_MODEL), parameters=int(parameters), chat_template=tags.opening if tags else "")
+        )
         card = {"path": path, "parameters": int(parameters), "thinking": tags, "placement": PLACED}
         engines.append(ScriptedEngine().with_card(**card))
         costs.keep(engines[-1].card, ModelCost(decode=decode, further=decode, prefill=0))
