@@ -75,7 +75,7 @@ def history() -> None:
 @as_json
 def list_history(limit: int, json: bool) -> None:
     """List answers and batches, the newest first."""
-    with open_history() as store:
+    with open_history(to_read=True) as store:
         entries = _entries(store)[:limit]
     listing(entries, ENTRY_FIELDS, json, "The history is empty.")
 
@@ -85,7 +85,7 @@ def list_history(limit: int, json: bool) -> None:
 @as_json
 def show(id: str, json: bool) -> None:
     """Show an answer with its problem and figures, or the report of a batch. ID is one of `baton history list`."""
-    with open_history() as store:
+    with open_history(to_read=True) as store:
         entry = _named(store, id)
         if entry.kind == "batch":
             report = Results.read(store, entry.id).report
@@ -105,7 +105,7 @@ def search(words: tuple[str, ...], json: bool) -> int:
 
     Each conversation is listed once, with its best match. Batches are not searched.
     """
-    with open_history() as store:
+    with open_history(to_read=True) as store:
         found = store.conversations.search(" ".join(words))
     listing(found, FOUND_FIELDS, json, "No conversation has all these words.")
     return ExitCode.ANSWERED if found else ExitCode.FAILED
@@ -123,7 +123,7 @@ def export_one(id: str, file: Path, force: bool) -> None:
     target = expanded(file)
     if target.exists() and not force:
         raise SettingsError(f"{file} is there already.", "Add --force to replace it, or name another file.")
-    with open_history() as store:
+    with open_history(to_read=True) as store:
         entry = _named(store, id)
         endings = [*(EXPORTS if entry.kind == "batch" else FORMATS)]
         if target.suffix.lower() not in endings:
@@ -186,9 +186,10 @@ def _show_conversation(exported: Exported, json: bool) -> None:
 
 
 @contextmanager
-def open_history() -> Iterator[Store]:
-    """Open the store, and create it if it is missing. Raises StoreError."""
-    with Store.open(Paths.of_user().store) as store:
+def open_history(to_read: bool = False) -> Iterator[Store]:
+    """Open the store, and create it if it is missing. `to_read`: works on a full disk, too. Raises StoreError."""
+    path = Paths.of_user().store
+    with Store.open_to_read(path) if to_read else Store.open(path) as store:
         for notice in store.notices:
             report(notice)
         yield store

@@ -274,7 +274,7 @@ class Batches:
         with self._database.reading() as connection:
             return any(map(is_alive, _owners(connection, batch)))
 
-    def regrade(self, batch: str, settings: dict[str, Any], graded: Iterable[tuple[int, str, Verdict]] = ()) -> None:
+    def regrade(self, batch: str, settings: dict[str, Any], graded: Iterable[tuple[int, str, Verdict]]) -> None:
         """Replace the settings of the batch, and the answers and verdicts of these jobs of it, all or none."""
         values = [(replace_lone_surrogates(answer), *_verdict(verdict), job) for job, answer, verdict in graded]
 
@@ -296,6 +296,10 @@ class Batches:
         """Sum up each arm, in their order."""
         with self._database.reading() as connection:
             return [ArmTotals(*row) for row in connection.execute(_TOTALS, (batch,))]
+
+    def set_settings(self, batch: str, settings: dict[str, Any]) -> None:
+        """Replace the settings (JSON values)."""
+        self.regrade(batch, settings, ())
 
     def delete(self, batch: str) -> None:
         """Take a batch out of the list; `restore` brings it back."""

@@ -48,14 +48,19 @@ class Database:
         path: Path,
         on_trouble: Trouble | None = None,
         migrations: Sequence[Migration] = MIGRATIONS,
+        as_it_stands: bool = False,
     ) -> None:
+        """`as_it_stands`: open the file for reading only, without a lock or a journal, which need free disk space."""
         self.path = path
         self.notices: tuple[str, ...] = ()
-        self._make_ready()
+        self._address = f"{path.absolute().as_uri()}{'?mode=ro&immutable=1' if as_it_stands else ''}"
+        if not as_it_stands:
+            self._make_ready()
         connection = self._connect()
         try:
             with reported_as_store_error(path):
-                _use_wal(connection)
+                if not as_it_stands:
+                    _use_wal(connection)
                 self._migrate(connection, migrations)
         except StoreError:
             connection.close()
@@ -116,7 +121,9 @@ class Database:
 
     def _connect(self, read_only: bool = False) -> sqlite3.Connection:
         with reported_as_store_error(self.path):
-            connection = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+            connection = sqlite3.connect(
+                self._address, timeout=_PATIENCE, isolation_level=None, check_same_thread=False, uri=True
+            )
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA synchronous = NORMAL")

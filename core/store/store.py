@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -40,6 +41,19 @@ class Store:
         for change in (recover, _purge):
             database.writer.submit(change)
         return cls(database)
+
+    @classmethod
+    def open_to_read(cls, path: Path) -> Store:
+        """Open the file even where nothing can be written: on a full disk, or without permission. Raises StoreError."""
+        try:
+            return cls.open(path)
+        except StoreError:
+            journal = path.with_name(f"{path.name}-wal")
+            # The data that a killed program left in its journal would not be seen.
+            if not (journal.exists() and journal.stat().st_size):
+                with suppress(StoreError):
+                    return cls(Database(path, as_it_stands=True))
+            raise
 
     def flush(self) -> StoreError | None:
         """Save now what is buffered; returns what prevents that. What is not saved is tried again."""

@@ -213,7 +213,7 @@ class Runner:
         return BatchSettings.of(self.store.batches.open(self.batch))
 
     def _save(self, settings: BatchSettings) -> None:
-        self.store.batches.regrade(self.batch, settings.stored())
+        self.store.batches.set_settings(self.batch, settings.stored())
 
     def _warm_up(self, needed: Needs) -> None:
         """Let each local model that is needed prefill a problem and write a few tokens, which are not recorded.

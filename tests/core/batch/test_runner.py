@@ -246,7 +246,7 @@ def test_what_another_program_sets_meanwhile_is_kept_and_holds_from_then_on(stor
     def grade_otherwise(_):
         settings = BatchSettings.of(store.batches.open(batch))
         if settings.grade is How.AUTO:
-            store.batches.regrade(batch, settings.graded_by(Regex("no such words")).stored())
+            store.batches.set_settings(batch, settings.graded_by(Regex("no such words")).stored())
 
     run_batch(store, batch, Pair(small_engine(before_token=grade_otherwise).with_card(path=file)), parallel=1)
     settings = BatchSettings.of(store.batches.open(batch))

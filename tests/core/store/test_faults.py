@@ -162,6 +162,23 @@ def test_what_the_disk_refused_is_saved_before_the_next_change(path):
     store.close()
 
 
+def test_a_store_can_be_read_on_a_full_disk_unless_a_killed_program_left_a_journal(used):
+    with a_full_disk():
+        with pytest.raises(StoreError, match="disk"):
+            Store.open(used)
+        with Store.open_to_read(used) as store:
+            assert [headline.name for headline in store.conversations.recent()] == ["How many?"]
+            with pytest.raises(StoreError):
+                store.conversations.rename("c", "x")
+    with Store.open(used) as store:
+        store.conversations.rename("c", "Only in the journal")
+        copy = used.with_name("copy.sqlite")
+        for suffix in ("", "-wal"):
+            copy.with_name(copy.name + suffix).write_bytes(used.with_name(used.name + suffix).read_bytes())
+    with a_full_disk(), pytest.raises(StoreError, match="disk"):
+        Store.open_to_read(copy)
+
+
 # Damage, permissions and other programs
 
 
