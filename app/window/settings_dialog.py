@@ -9,8 +9,10 @@ from baton_reasoning.app.toolkit.controls import button, label, line_edit, scrol
 from baton_reasoning.app.toolkit.forms import FieldPath, SettingsForm
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS
+from baton_reasoning.core.run import effective_settings
 from baton_reasoning.core.settings import Settings
-from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.registry import POLICIES, difference, parameter_text
 
 POLICY: FieldPath = ("run", "policy")
 USUAL: frozenset[FieldPath] = frozenset(
@@ -42,6 +44,7 @@ class SettingsDialog(QDialog):
         self.expert = QCheckBox("Show &expert settings")
         self.expert.setChecked(preferences.value.window.expert)
         self.expert.setToolTip("All settings, not only the usual ones")
+        self._advised = label("", Role.MUTED, wrap=True)
         self._nothing = label("No setting has these words.", Role.MUTED)
         self._scroll = scrolling(self.form)
         self._lay_out()
@@ -55,6 +58,7 @@ class SettingsDialog(QDialog):
         self.setLayout(
             vbox(
                 self.search,
+                self._advised,
                 self._nothing,
                 (self._scroll, 1),
                 hbox(self.expert, STRETCH, button("Close", self.accept, Role.PRIMARY)),
@@ -76,6 +80,8 @@ class SettingsDialog(QDialog):
 
     def _show(self) -> None:
         self.form.show_value(self._preferences.value)
+        self._advised.setText(self._advised_text())
+        self._advised.setVisible(bool(self._advised.text()))
         self._show_rows()
 
     def _show_rows(self) -> None:
@@ -86,3 +92,16 @@ class SettingsDialog(QDialog):
     def _is_usual(self, path: FieldPath) -> bool:
         main = POLICIES.of(self._preferences.value.run.policy).main_parameters
         return path in USUAL or path in self._kept or (path[:2] == POLICY and path[2] in main)
+
+    def _advised_text(self) -> str:
+        """Say with which values the demo pair runs in place of those that were left as they are."""
+        settings = self._preferences.value
+        chosen = settings.run.policy
+        used = effective_settings(settings.run, DEMO_SETTINGS if settings.models.is_demo else None).policy
+        policy = POLICIES.of(chosen)
+        values = [parameter_text(policy, name, value) for name, value in difference(used, chosen).items()]
+        return (
+            f"With the demo pair, whose steps are short: {', '.join(values)}. Values of your own stay."
+            if values
+            else ""
+        )

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QLabel, QWidget
 
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.window.settings_dialog import SettingsDialog
-from baton_reasoning.core.settings import SettingsFile
+from baton_reasoning.core.settings import ModelChoice, SettingsFile
 from baton_reasoning.core.thinking.registry import POLICIES
 
 MOST = 12
@@ -92,3 +92,11 @@ def test_the_search_finds_all_settings_and_may_be_asked_for_at_first(opened, qtb
     assert "No setting has these words." in words(dialog)
     dialog.search.clear()
     assert ("appearance", "look") in shown(dialog)
+
+
+def test_the_values_of_the_demo_pair_are_told(preferences, opened):
+    dialog = opened()
+    (told,) = (text for text in words(dialog) if "demo pair" in text)
+    assert "tokens per takeover 16" in told
+    preferences.change(models=ModelChoice(small="a.gguf", large="b.gguf"))
+    assert not any("demo pair" in text for text in words(dialog))
