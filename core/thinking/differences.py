@@ -30,8 +30,6 @@ from baton_reasoning.core.thinking.trace import Piece, Trace
 
 ALIKE = 0.6
 """Share of common words from which two texts are alike."""
-REPEATED = 0.8
-"""Share of a takeover's words from which, if they are in an earlier text, it repeats that text."""
 FEW_WORDS = 3
 """A shorter step ("So.") says too little to line two texts up by."""
 FEWEST_WORDS = 4
@@ -240,38 +238,36 @@ def _worth(one: Words, other: Words) -> float:
     return share if share >= ALIKE else 0.0
 
 
-class Effect(Enum):
-    """Tells what a takeover did to the text before it."""
+class Correction(NamedTuple):
+    """A value that a takeover changed, in the two forms that the text gives it."""
 
-    CORRECTED = "corrected"
-    REPEATED = "repeated"
-
-
-class Change(NamedTuple):
-    effect: Effect
-    before: str = ""
-    """The earlier value; empty for a repetition."""
-    after: str = ""
-    """The new value, as it is in the text."""
+    before: str
+    after: str
 
 
-def change_of(pieces: Sequence[Piece], index: int) -> Change | None:
-    """Return what the takeover that wrote a piece changed; None for new text, and for a piece of another author."""
+def correction_by(pieces: Sequence[Piece], index: int) -> Correction | None:
+    """Return what the takeover that wrote a piece corrected; None for new text, and for a piece of another author."""
     piece = pieces[index]
     if piece.author is not Author.LARGE or piece.takeover is None:
         return None
     earlier = [other.text for other in pieces[max(0, index - BEFORE) : index] if other.author is not Author.INSERTED]
-    return change(piece.text, piece.replaced, earlier)
+    return correction_in(piece.text, piece.replaced, earlier)
 
 
-def change(text: str, replaced: str, earlier: Sequence[str]) -> Change | None:
+def correction_in(text: str, replaced: str, earlier: Sequence[str]) -> Correction | None:
     """Compare a text with the lookahead that it replaced, and with the earlier texts, of which the oldest is first."""
     now = _plain(text)
     candidates = [_plain(each) for each in (replaced, *reversed(earlier)) if each.strip()]
-    if found := _by_equation(now, candidates):
-        return found
+    known: dict[str, str] = {}
+    for left, value in (equation for candidate in candidates for equation in _equations(candidate)):
+        known.setdefault(left, value)  # the newest text comes first
+    repeated = [(left, value) for left, value in _equations(now) if left in known]
+    if repeated:
+        corrected = (Correction(known[left], value) for left, value in repeated if known[left] != value)
+        return next(corrected, None)
     nearest = candidates[: 1 + bool(replaced.strip())]  # the lookahead, and the step before
-    return next(filter(None, (_by_words(now, each) for each in nearest)), None)
+    found = next(filter(None, (_by_words(now, each) for each in nearest)), None)
+    return found if found and found.after not in _NUMBER.findall(replaced) else None  # else it repeats the lookahead
 
 
 def _plain(text: str) -> str:
@@ -282,21 +278,6 @@ def _plain(text: str) -> str:
     return _LATEX.sub("", text)
 
 
-def _by_equation(now: str, candidates: Sequence[str]) -> Change | None:
-    """Compare the first equation that is also in an earlier text, the newest text first."""
-    known: dict[str, str] = {}
-    for candidate in candidates:
-        for left, value in _equations(candidate):
-            known.setdefault(left, value)
-    repeated = None
-    for left, value in _equations(now):
-        if left in known and known[left] != value:
-            return Change(Effect.CORRECTED, known[left], value)
-        if left in known:
-            repeated = Change(Effect.REPEATED)
-    return repeated
-
-
 def _equations(text: str) -> Iterator[tuple[str, str]]:
     for match in _VALUE.finditer(text):
         found = _LEFT.search(text[max(0, match.start() - LONGEST_LEFT) : match.start()])
@@ -305,7 +286,8 @@ def _equations(text: str) -> Iterator[tuple[str, str]]:
             yield left, match[1]
 
 
-def _by_words(now: str, before: str) -> Change | None:
+def _by_words(now: str, before: str) -> Correction | None:
+    """Return the one number that differs between two texts that are alike otherwise."""
     ours, theirs = _WORD.findall(now), _WORD.findall(before)
     if min(len(ours), len(theirs)) < FEWEST_WORDS:
         return None
@@ -319,9 +301,7 @@ def _by_words(now: str, before: str) -> Change | None:
         if all(map(_NUMBER.fullmatch, pair))
     ]
     if len(other) == 1 and 2 * same >= ALIKE * (len(ours) + len(theirs)) and _numbers_but_one(theirs, ours):
-        return Change(Effect.CORRECTED, *other[0])
-    if not other and same >= REPEATED * len(ours):
-        return Change(Effect.REPEATED)
+        return Correction(*other[0])
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking import reasons
-from baton_reasoning.core.thinking.differences import Effect, change_of
+from baton_reasoning.core.thinking.differences import correction_by
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
@@ -27,20 +27,12 @@ def step_sentence(trace: Trace, piece: Piece) -> str:
         return f"The large model wrote {part}."
     index = next(number for number, each in enumerate(trace.pieces) if each is piece)
     goes_on = index > 0 and trace.pieces[index - 1].takeover is piece.takeover
-    return f"The large model {'went on' if goes_on else _took_over(piece)}{_effect(trace, index)}."
+    change = correction_by(trace.pieces, index)
+    effect = f" and corrected {change.before} to {change.after}" if change else ""
+    return f"The large model {'went on' if goes_on else _took_over(piece)}{effect}."
 
 
 def _took_over(piece: Piece) -> str:
     if piece.cue:
         return f"took over at “{piece.cue.word}”"
     return "took over because you asked for it" if piece.reason == reasons.PERSON.id else "took over"
-
-
-def _effect(trace: Trace, index: int) -> str:
-    """Return what the takeover changed; nothing for new text."""
-    change = change_of(trace.pieces, index)
-    if change is None:
-        return ""
-    if change.effect is Effect.CORRECTED:
-        return f" and corrected {change.before} to {change.after}"
-    return " and repeated what stood there"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.intervals import Estimate
-from baton_reasoning.core.thinking.differences import Effect, change_of
+from baton_reasoning.core.thinking.differences import correction_by
 from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.trace import Piece, Trace, piece_before
 from baton_reasoning.core.thinking.values import WON, StepValues, TakeoverWorth, ValueChange, ValuedPlace
@@ -180,8 +180,7 @@ def _turn_sentence(trace: Trace, turn: ValueChange) -> str:
     if not isinstance(turn, TakeoverWorth):
         return f"{opening} {_quoted_steps(trace, turn)}"
     index = next(number for number, piece in enumerate(trace.pieces) if piece is turn.span.piece)
-    change = change_of(trace.pieces, index)
-    if change and change.effect is Effect.CORRECTED:
+    if change := correction_by(trace.pieces, index):
         return f"{opening} step {turn.span.piece.step + 1}, {change.before} → {change.after}"
     return f"{opening} step {turn.span.piece.step + 1}: {_quoted(trace, turn.span.start, turn.span.end)}"
 

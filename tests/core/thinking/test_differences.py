@@ -10,12 +10,10 @@ from baton_reasoning.core.engines.base import Alternative, ScoredToken
 from baton_reasoning.core.errors import EngineLost, EngineRefused, SettingsError
 from baton_reasoning.core.thinking import differences, opinion
 from baton_reasoning.core.thinking.differences import (
-    Change,
-    Effect,
     Likeness,
     align,
-    change,
-    change_of,
+    correction_by,
+    correction_in,
     differing_numbers,
     parting,
     thinking_steps,
@@ -33,7 +31,6 @@ THREE = "The half of it is seven."
 WRONG = "The half of it is eight."
 WAIT = "Wait, did I carry the digit over?"
 END = "So that is what was asked for."
-REPEATED = Change(Effect.REPEATED)
 SAME, ALIKE, OTHER = Likeness.SAME, Likeness.ALIKE, Likeness.OTHER
 
 steps = st.sampled_from([ONE, TWO, THREE, WRONG, WAIT, END, "So.", ""])
@@ -131,10 +128,10 @@ def test_the_first_number_that_the_other_step_has_not_is_named():
     ("text", "earlier", "expected"),
     [
         ("Let me check term 7: 338 + 649 = 987.", "From the last two we get term 7: 338 + 649 = 087.", ("087", "987")),
-        ("Wait, term 4: 284 + 027 = 311.", "From the last two we get term 4: 284 + 027 = 311.", REPEATED),
+        ("Wait, term 4: 284 + 027 = 311.", "From the last two we get term 4: 284 + 027 = 311.", None),
         ("From the last two: 649 + 987 = 636.", "From the last two: 338 + 649 = 987.", None),
         ("Wait, \\(2 \\times 5 = 10\\).", "So $2 \\cdot 5 = 11$ fish.", ("11", "10")),
-        ("Hmm, 2*5 = 10.", "So $2 \\times 5 = 10$ fish.", REPEATED),
+        ("Hmm, 2*5 = 10.", "So $2 \\times 5 = 10$ fish.", None),
         ("The train needs 45 minutes and not 30.", "Let us look at something else entirely.", None),
         ("x = 7 would do as well.", "x = 5 is a solution.", None),
         ("Wait.", "Wait.", None),
@@ -143,15 +140,16 @@ def test_the_first_number_that_the_other_step_has_not_is_named():
     ],
 )
 def test_a_step_is_compared_with_the_one_before(text, earlier, expected):
-    if isinstance(expected, tuple) and not isinstance(expected, Change):
-        expected = Change(Effect.CORRECTED, *expected)
-    assert change(text, "", [earlier]) == expected
+    assert correction_in(text, "", [earlier]) == expected
 
 
 def test_a_lookahead_that_was_replaced_counts_first_then_the_newest_value():
-    found = change("Wait, that makes 12 apples for 3 people.", "Wait, that makes 15 apples for 3 people.", ["Hm."])
-    assert found == Change(Effect.CORRECTED, "15", "12")
-    assert change("So 2 + 2 = 4.", "", ["2 + 2 = 5.", "No, 2 + 2 = 4."]) == REPEATED
+    found = correction_in(
+        "Wait, that makes 12 apples for 3 people.", "Wait, that makes 15 apples for 3 people.", ["Hm."]
+    )
+    assert found == ("15", "12")
+    assert correction_in("So 2 + 2 = 4.", "", ["2 + 2 = 5.", "No, 2 + 2 = 4."]) is None
+    assert correction_in("Then term 8 is 9.", "Then term 8 is 9.", ["Then term 7 is 9."]) is None
 
 
 def test_only_a_takeover_of_the_large_model_changes_anything():
@@ -160,10 +158,10 @@ def test_only_a_takeover_of_the_large_model_changes_anything():
     for author, text in (SMALL, "2 + 2 = 5."), (SMALL, "2 + 2 = 4."), (LARGE, "No, 2 + 2 = 6."), (LARGE, "2 + 2 = 6."):
         pieces.append(Piece(author, 0, 0, 0.0, takeover=takeover if author is LARGE else None))
         pieces[-1].insert(text)
-    expected = [None, None, Change(Effect.CORRECTED, "4", "6"), REPEATED]
-    assert [change_of(pieces, index) for index in range(len(pieces))] == expected
+    expected = [None, None, ("4", "6"), None]
+    assert [correction_by(pieces, index) for index in range(len(pieces))] == expected
     pieces[1].takeover, pieces[2].takeover = takeover, None
-    assert [change_of(pieces, index) for index in (1, 2)] == [None, None], "the small one's, and none"
+    assert [correction_by(pieces, index) for index in (1, 2)] == [None, None], "the small one's, and none"
 
 
 # A second opinion

@@ -184,10 +184,6 @@ def by_large(texts, reason, cue=None, replaced=""):
             by_large(["Hold on, 284 + 27 = 311."], "reflection", HOLD_ON, "Hold on, so"),
             "The large model took over at “Hold on” and corrected 211 to 311.",
         ),
-        (
-            by_large(["Hold on, 284 + 27 = 211."], "reflection", HOLD_ON, "Hold on, so"),
-            "The large model took over at “Hold on” and repeated what stood there.",
-        ),
         (by_large(["Something else."], "reflection", HOLD_ON), "The large model took over at “Hold on”."),
         (by_large(["Something else."], "random"), "The large model took over."),
         (by_large(["Something else."], reasons.PERSON.id), "The large model took over because you asked for it."),
