@@ -37,7 +37,7 @@ from baton_reasoning.core.demo_pair.scoreboard import ScoredArm
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import Appearance, ColourScheme
 from baton_reasoning.core.thinking.differences import correction_by
-from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.trace import Piece
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"

@@ -20,8 +20,7 @@ from baton_reasoning.core.models.options import DemoModel
 from baton_reasoning.core.run import RunSettings, run
 from baton_reasoning.core.thinking.events import Event, Finish
 from baton_reasoning.core.thinking.interruptions import Control
-from baton_reasoning.core.thinking.policies.always import Always
-from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policies.alone import Always, Never
 from baton_reasoning.core.thinking.trace import Trace
 
 POLICY_ALONE = {ScoredArm.SMALL: Never.Settings(), ScoredArm.LARGE: Always.Settings()}

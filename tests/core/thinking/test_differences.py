@@ -20,7 +20,7 @@ from baton_reasoning.core.thinking.differences import (
 )
 from baton_reasoning.core.thinking.events import OpinionGiven, TakeoverStarted, TextDiscarded, ThinkingClosed
 from baton_reasoning.core.thinking.opinion import Opinion, OpinionProgress, SecondOpinion, Sequel, spans
-from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from tests.core.thinking.running import LARGE, SMALL, Run, keywords, run
 from tests.fakes.scripted import Fault, ScriptedEngine

@@ -21,10 +21,9 @@ from baton_reasoning.core.thinking.interruptions import (
     RepetitionDetector,
     cancelled_after,
 )
-from baton_reasoning.core.thinking.policies.always import Always
+from baton_reasoning.core.thinking.policies.alone import Always, Never
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
 from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, Keywords
-from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policies.relay import Relay
 from baton_reasoning.core.thinking.policies.step_score import StepScore
 from baton_reasoning.core.thinking.policy import Policy

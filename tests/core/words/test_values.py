@@ -11,7 +11,7 @@ from baton_reasoning.core.thinking.events import (
     PlaceOutcomes,
     ValuesEstimated,
 )
-from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import StepValues, TextPlace, places_of
 from baton_reasoning.core.words.values import (
