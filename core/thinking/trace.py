@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from msgspec.structs import replace
 
@@ -19,7 +20,9 @@ from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.cues import Cue
 from baton_reasoning.core.thinking.events import Event, Finish, TokenWritten
+from baton_reasoning.core.thinking.reasons import EDITED
 from baton_reasoning.core.thinking.steps import Boundary, Splitter, recorded_boundary
+from baton_reasoning.core.thinking.text import Text
 
 LEAST_SECONDS = 0.1
 """A piece that was decoded in less time has no speed: tokens arrive in bursts."""
@@ -440,6 +443,40 @@ class Trace:
                 length += len(event.text)
                 kept.append((length, number))
         return Trace.of(self.events[: max((number for end, number in kept if end <= position), default=0)])
+
+    def edited(self, position: int, text: str) -> Trace:
+        """Return a new trace that ends with `text` of a person from `position` on (characters of the body); "" only
+        cuts there. The models can continue from it.
+
+        What is the same as before keeps its authors. A person's text begins at the first token that differs.
+        After a closing tag in it the answer begins. Raises StoreError if the trace is damaged.
+        """
+        before = self.text
+        unchanged = takewhile(lambda pair: pair[0] == pair[1], zip(before[position:], text, strict=False))
+        kept = self.until(position + sum(1 for _ in unchanged))
+        if not (added := (before[:position] + text)[kept.length :]):
+            return kept
+        if not kept.events:
+            kept = Trace.of(event for event in self.events[:1] if isinstance(event, events.RunStarted))
+        at = kept.events[-1].at if kept.events else 0.0
+        if kept.takeover:
+            tokens = sum(len(piece.tokens) for piece in kept.pieces if piece.takeover is kept.takeover)
+            kept.apply(events.TakeoverEnded(at, tokens))
+        state = Text(kept._closing_tags, kept.parts())
+        if tag := state.close_thinking():
+            kept.apply(events.ThinkingClosed(at, kept.pieces[-1].author, state.answer_start or 0, tag))
+        state.insert(added, Author.PERSON)
+        kept.apply(events.TextInserted(at, added, EDITED.id, Author.PERSON))
+        if tag := state.close_thinking():
+            kept.apply(events.ThinkingClosed(at, Author.PERSON, state.answer_start or 0, tag))
+        return kept
+
+    @property
+    def _closing_tags(self) -> list[str]:
+        if not (self.started and self.started.thinking):
+            return []
+        cards = (self.started.small, self.started.large)
+        return [card.thinking.closing for card in cards if card and card.thinking]
 
     def parts(self) -> list[Part]:
         """Return the body with token ids, from which a run can continue the text.
