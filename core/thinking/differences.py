@@ -110,17 +110,12 @@ def differing_numbers(one: str, other: str) -> tuple[str, str] | None:
     return next(each for each in ours if each in own), next(each for each in theirs if each in its)
 
 
-def thinking_steps(trace: Trace, live: bool = False) -> list[str]:
-    """Return the steps of the thinking, or of the whole text if the model has no thinking tags.
-
-    The last one is "" while the text is `live`: it cannot be compared yet.
-    """
+def thinking_steps(trace: Trace) -> list[str]:
+    """Return the steps of the thinking, or of the whole text if the model has no thinking tags."""
     tag = trace.closed.tag if trace.closed else ""
     texts = [step.text.strip().removesuffix(tag).strip() for step in trace.steps if not step.in_answer]
     while texts and not texts[-1]:
         texts.pop()  # blanks, or the closing tag
-    if live and not trace.closed and texts:
-        texts[-1] = ""
     return texts
 
 
@@ -181,7 +176,7 @@ def _joined(
             before = cells[row] if row < match.one else (None,) * places
             joined.append((*before, step if step < match.other else None))
             row, step = min(row + 1, match.one), min(step + 1, match.other)
-        if row < len(cells) and step < steps:
+        if row < len(cells):  # not after the last match, which is the end of both
             joined.append((*cells[row], step))
         row, step = row + 1, step + 1
     return joined

@@ -18,7 +18,7 @@ from baton_reasoning.core.thinking.differences import (
     parting,
     thinking_steps,
 )
-from baton_reasoning.core.thinking.events import OpinionGiven, TakeoverStarted, TextDiscarded, ThinkingClosed
+from baton_reasoning.core.thinking.events import OpinionGiven, TakeoverStarted, TextDiscarded
 from baton_reasoning.core.thinking.opinion import Opinion, OpinionProgress, SecondOpinion, Sequel, spans
 from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.trace import Piece, Trace
@@ -96,12 +96,10 @@ def test_too_many_steps_to_compare_stand_by_number(monkeypatch):
     assert [row.steps for row in rows[:3]] == [(0, 0), (1, 1), (None, 2)]
 
 
-def test_the_steps_of_a_trace_are_those_of_its_thinking_and_a_live_one_is_not_known_yet():
+def test_the_steps_of_a_trace_are_those_of_its_thinking():
     whole = run(keywords(), [f"{ONE}\n\n{TWO}</think>\n\n{END}"]).trace
     assert thinking_steps(whole) == [ONE, TWO]
     assert thinking_steps(run(keywords(), [f"{ONE}\n\n</think>\n\n{END}"]).trace) == [ONE], "a tag alone is no step"
-    closed = next(index for index, event in enumerate(whole.events) if isinstance(event, ThinkingClosed))
-    assert thinking_steps(Trace.of(whole.events[: closed - 2]), live=True) == [ONE, ""]
 
 
 @pytest.mark.parametrize(
