@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from enum import Enum
-from typing import Any
 
 _SEPARATOR = " \t\r\n"
 _MOST_BLANKS = 100
@@ -39,14 +37,6 @@ _PATTERNS = {
     Boundary.SENTENCE: re.compile(r"[.!?]\s"),
 }
 """What matches a boundary; white space that follows belongs to it, too."""
-
-
-def recorded_boundary(settings: Mapping[str, Any]) -> Boundary:
-    """Return what ended a step in a recorded run, by its settings; a blank line if this version does not know it."""
-    try:
-        return Boundary(settings.get("boundary"))
-    except ValueError:
-        return Boundary.BLANK_LINE
 
 
 class Splitter:
