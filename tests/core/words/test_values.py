@@ -85,20 +85,21 @@ def test_a_takeover_is_compared_with_what_it_replaced():
     outcomes = [RIGHT] * len(places_of(trace))
     outcomes[replaced] = WRONG
     values = with_values(trace, outcomes, ends_right=True)
-    (change,) = notable_changes(trace, values)
-    assert (change.before.place.replaced, change.mark, change.figures) == (True, "▲ 1.00", ".00 → 1.00")
+    (change,) = notable_changes(values)
+    assert change.before.place.replaced
     first, share = value_sentences(trace, values)
     assert first.startswith("The turn: step 2")
     assert share == gain_text(trace, values)
     assert share.endswith("brought 100% of the gain")
-    (position,) = value_marks(trace, trace.pieces)
+    ((position, mark),) = value_marks(trace, trace.pieces).items()
+    assert mark == ("▲ 1.00", True)
     assert next(piece for piece in trace.pieces if piece.position == position).author is Author.LARGE
 
 
 def test_what_changed_in_an_answer_that_is_not_shown_is_not_marked():
     trace = takeover()
     values = with_values(trace, [RIGHT] * (len(places_of(trace)) - 1), ends_right=False)
-    assert [change.after.position for change in notable_changes(trace, values)] == [trace.length]
+    assert [change.after.position for change in notable_changes(values)] == [trace.length]
     thinking = [piece for piece in trace.pieces if not piece.in_answer]
     assert value_marks(trace, thinking) == {}
     assert list(value_marks(trace, trace.pieces)) == [trace.pieces[-1].position]
