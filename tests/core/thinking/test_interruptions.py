@@ -21,8 +21,7 @@ from baton_reasoning.core.thinking.interruptions import (
     cancelled_after,
 )
 from baton_reasoning.core.thinking.policies.alone import Always, Never
-from baton_reasoning.core.thinking.policies.every_step import EveryStep
-from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, Keywords
+from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, EveryStep, Keywords
 from baton_reasoning.core.thinking.policies.relay import Relay
 from baton_reasoning.core.thinking.policies.step_score import StepScore
 from baton_reasoning.core.thinking.policy import Policy

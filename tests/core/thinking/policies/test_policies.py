@@ -24,9 +24,8 @@ from baton_reasoning.core.thinking.events import Finish, Judged, TakeoverStarted
 from baton_reasoning.core.thinking.interruptions import Control, Limits
 from baton_reasoning.core.thinking.policies.alone import Always, Never
 from baton_reasoning.core.thinking.policies.cascade import Cascade
-from baton_reasoning.core.thinking.policies.every_step import EVERY_STEP, EveryStep
 from baton_reasoning.core.thinking.policies.first_token_entropy import ENTROPY, FirstTokenEntropy
-from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, REFLECTION, Keywords
+from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, EVERY_STEP, REFLECTION, EveryStep, Keywords
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.policies.relay import RELAY, Relay
 from baton_reasoning.core.thinking.policies.step_score import SCORE, StepScore
