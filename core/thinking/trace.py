@@ -186,12 +186,10 @@ class Totals:
     """Tokens that the small model drafted for this one, including rejected and discarded ones."""
     accepted_drafts: int = 0
     _timed: int = 0
-    """Tokens that `tokens_per_second` counts: those of writes of more than one token."""
+    """Tokens that `tokens_per_second` counts: all but the first of each write."""
     _timed_seconds: float = 0.0
-    _in_write: int = field(default=0, compare=False)
-    """Tokens of the current write."""
-    _first_seconds: float = field(default=0.0, compare=False)
-    """How long the first of them took."""
+    _is_in_write: bool = field(default=False, compare=False)
+    """Whether the current write has its first token."""
     _cached: int = 0
     """Tokens of the present text and its prompt in the cache, and the last one that was written."""
     _furthest: int = 0
@@ -205,12 +203,12 @@ class Totals:
     def tokens_per_second(self) -> float:
         """Return the decoding speed by the clock; 0 if each write had a single token.
 
-        A single token is sampled as soon as the text has been read, so that its time says nothing of decoding.
+        The first token of a write is sampled as soon as the text has been read, so its time says nothing of decoding.
         """
         return self._timed / self._timed_seconds if self._timed_seconds else 0.0
 
     def begin_write(self) -> None:
-        self._in_write = 0
+        self._is_in_write = False
 
     def read(self, event: events.Reading) -> None:
         """Count a prefill. The question of a judgement and the tokens of a trial do not count as held by the cache; the
@@ -225,23 +223,17 @@ class Totals:
             self._furthest = max(self._furthest, self._cached)
 
     def write(self, token: TokenWritten, seconds: float) -> None:
-        """Count a token. It enters the cache when the next one is decoded, so that the last of a write does not; for
-        the speed, the first of a write counts once a second one follows."""
+        """Count a token. It enters the cache when the next one is decoded, so that the last of a write does not."""
         self.decoded += 1
         self.accepted_drafts += token.drafted
         self.drafts += token.drafted + token.rejected_drafts
         self.decode_seconds += seconds
         self._furthest = max(self._furthest, self._cached)
         self._cached += 1
-        self._in_write += 1
-        if self._in_write == 1:
-            self._first_seconds = seconds
-            return
-        if self._in_write == 2:
+        if self._is_in_write:
             self._timed += 1
-            self._timed_seconds += self._first_seconds
-        self._timed += 1
-        self._timed_seconds += seconds
+            self._timed_seconds += seconds
+        self._is_in_write = True
 
 
 class Trace:
