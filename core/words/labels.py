@@ -14,7 +14,6 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.fit import Fit, FitKind, in_gib
 from baton_reasoning.core.models.options import ModelOverrides, TagSource
 from baton_reasoning.core.run import Pair, RunSettings
-from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking import reasons
 from baton_reasoning.core.thinking.cues import parse_lexicon
 from baton_reasoning.core.thinking.differences import correction_by
@@ -174,20 +173,14 @@ def bills_of(pair: Pair) -> Iterator[str]:
 
 
 def bill_text(bill: Usage) -> str:
-    """Return requests, tokens, bytes, waiting time and money in a line."""
-    cost = bill.cost
-    waited = f"{size(cost.bytes_sent + cost.bytes_received)}, {cost.seconds_waited:.1f} s waited"
-    text = f"{counted(cost.requests, 'request')}, {tokens_text(bill)}, {waited}"
-    spent = money(bill.money, bill.currency)
-    return f"{text}, {spent}" if spent else text
-
-
-def tokens_text(bill: Usage) -> str:
-    """Return “5,310 tokens sent, 5,120 of them reused, 190 read, 84 written”."""
+    """Return “12 requests, 5,310 tokens sent, 5,120 of them reused, …”: tokens, bytes, waiting time and money."""
     cost = bill.cost
     about = "about " if cost.estimated else ""
-    counts = f"{cost.sent:,} tokens sent, {cost.reused:,} of them reused, {cost.read:,} read, {cost.written:,} written"
-    return about + counts
+    tokens = f"{cost.sent:,} tokens sent, {cost.reused:,} of them reused, {cost.read:,} read, {cost.written:,} written"
+    waited = f"{size(cost.bytes_sent + cost.bytes_received)}, {cost.seconds_waited:.1f} s waited"
+    text = f"{count(cost.requests, 'request')}, {about}{tokens}, {waited}"
+    spent = money(bill.money, bill.currency)
+    return f"{text}, {spent}" if spent else text
 
 
 def bill_facts(bill: Usage) -> list[Fact]:
@@ -212,7 +205,7 @@ def placement_facts(card: ModelCard) -> Iterator[Fact]:
     """Yield how a model is placed in memory; nothing for a model on a server."""
     if (placed := card.placement) is None:
         return
-    threads = f"{placed.threads} thread{'s' if placed.threads != 1 else ''}"
+    threads = count(placed.threads, "thread")
     yield "Loaded with", f"{card.context:,} tokens, batch {placed.batch}, {threads}, {placed.kv_type} KV cache"
     if placed.fallback:
         yield "Less than asked", f"⚠ {fallback_text(card)}"
