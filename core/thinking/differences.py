@@ -18,7 +18,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
 ALIKE = 0.6
-"""Share of common words from which a takeover is alike to the text before it."""
+"""Share of common words (difflib's ratio) from which a takeover is alike to the text before it."""
 FEWEST_WORDS = 4
 """A shorter takeover says too little to tell what it changed."""
 BEFORE = 6
@@ -116,25 +116,11 @@ def _equations(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _by_words(now: str, before: str) -> Correction | None:
-    """Return the one number that differs between two texts that are alike otherwise."""
-    ours, theirs = _WORD.findall(now), _WORD.findall(before)
-    if min(len(ours), len(theirs)) < FEWEST_WORDS:
+    """Return the one number that differs between two texts that are alike otherwise and share another number."""
+    words = [_WORD.findall(text) for text in (before, now)]
+    numbers = [list(filter(_NUMBER.fullmatch, each)) for each in words]
+    if min(map(len, words)) < FEWEST_WORDS or not 1 < len(numbers[0]) == len(numbers[1]):
         return None
-    matcher = SequenceMatcher(None, theirs, ours, autojunk=False)
-    same = sum(block.size for block in matcher.get_matching_blocks())
-    other = [
-        pair
-        for kind, start, end, our_start, our_end in matcher.get_opcodes()
-        if kind == "replace" and end - start == our_end - our_start
-        for pair in zip(theirs[start:end], ours[our_start:our_end], strict=True)
-        if all(map(_NUMBER.fullmatch, pair))
-    ]
-    if len(other) == 1 and 2 * same >= ALIKE * (len(ours) + len(theirs)) and _numbers_but_one(theirs, ours):
-        return Correction(*other[0])
-    return None
-
-
-def _numbers_but_one(theirs: list[str], ours: list[str]) -> bool:
-    """Tell whether exactly one number differs between the two, and at least one is the same."""
-    before, now = ([word for word in words if _NUMBER.fullmatch(word)] for words in (theirs, ours))
-    return len(before) == len(now) > 1 and sum(a != b for a, b in zip(before, now, strict=True)) == 1
+    differing = [Correction(*pair) for pair in zip(*numbers, strict=True) if pair[0] != pair[1]]
+    is_alike = SequenceMatcher(None, words[0], words[1], autojunk=False).ratio() >= ALIKE
+    return differing[0] if len(differing) == 1 and is_alike else None
