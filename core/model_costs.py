@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -86,24 +86,6 @@ class ModelCost(BaseModel):
         draft needs none. `checked`: drafts of the other model.
         """
         return written * self.decode + checked * self.further + read * self.prefill
-
-
-class ExpectedSpeed(NamedTuple):
-    """Tokens per second."""
-
-    large: float
-    drafted: float
-    """The large model alone, with drafts of the small one."""
-    pair: float
-    share: float
-    """The large share of the pair."""
-
-
-def expected_speed(small: ModelCost, large: ModelCost, share: float = USUAL_SHARE) -> ExpectedSpeed:
-    """Predict the speed of answers to short prompts, at the usual acceptance of drafts."""
-    return ExpectedSpeed(
-        1 / large.decode, 1 / drafted_seconds(small, large), 1 / pair_seconds(small, large, share), share
-    )
 
 
 def pair_seconds(small: ModelCost, large: ModelCost, share: float) -> float:

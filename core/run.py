@@ -25,7 +25,7 @@ from baton_reasoning.core.thinking.policy import Policy, PolicyContext
 from baton_reasoning.core.thinking.registry import POLICIES, with_advice
 from baton_reasoning.core.thinking.run_settings import RunSettings as RunSettings
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.write_stream import UsageReports
+from baton_reasoning.core.thinking.write_stream import with_usage
 
 
 def effective_settings(
@@ -128,7 +128,7 @@ def run(
         interruptions = [*([control] if control else []), LimitsGuard(_limits(settings, policy), before)]
         driver = Driver(writers, policy, settings, interruptions, before.parts(), on_settled)
         with cancelled_after(settings.limits.max_seconds, sessions.values()):
-            yield from UsageReports(sessions, driver.stream.began).added_to(driver.run(wish))
+            yield from with_usage(sessions, driver.stream.began, driver.run(wish))
     finally:
         for session in sessions.values():
             session.close()

@@ -32,14 +32,8 @@ def safe_text(text: str) -> str:
 
 def safe_line(text: str, longest: int = LONGEST_MESSAGE) -> str:
     """Make a text safe as `safe_text` does, on one line, with at most `longest` characters."""
-    return shortened(" ".join(safe_text(shortened(text, 2 * longest)).split()), longest)
-
-
-def shortened(text: str, longest: int = LONGEST_MESSAGE) -> str:
-    """Cut a text off after `longest` characters, and say how many were left out."""
-    if len(text) <= longest:
-        return text
-    return f"{text[:longest]} … ({len(text) - longest:,} more characters)"
+    line = " ".join(safe_text(text[: 4 * longest]).split())
+    return f"{line[: longest - 1]}…" if len(line) > longest or len(text) > 4 * longest else line
 
 
 def safe_json(encoded: str) -> str:

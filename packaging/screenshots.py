@@ -36,8 +36,8 @@ from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import Appearance, ColourScheme
-from baton_reasoning.core.thinking.differences import Effect, change_of
-from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.differences import correction_by
+from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.trace import Piece
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
@@ -207,8 +207,7 @@ def answer_of(window: MainWindow) -> AnswerView:
 def correction(exchange: Exchange) -> Piece:
     """The first piece with which the large model corrected a value."""
     pieces = exchange.trace.pieces
-    changes = ((piece, change_of(pieces, index)) for index, piece in enumerate(pieces))
-    return next(piece for piece, change in changes if change and change.effect is Effect.CORRECTED)
+    return next(piece for index, piece in enumerate(pieces) if correction_by(pieces, index))
 
 
 def until(true: Callable[[], bool]) -> None:

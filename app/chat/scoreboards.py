@@ -28,8 +28,7 @@ from baton_reasoning.core.models.options import DemoModel
 from baton_reasoning.core.run import RunSettings, run
 from baton_reasoning.core.thinking.events import Event, Finish
 from baton_reasoning.core.thinking.interruptions import Control
-from baton_reasoning.core.thinking.policies.always import Always
-from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policies.alone import Always, Never
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.numbers import count, rough_duration

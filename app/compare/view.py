@@ -22,7 +22,7 @@ from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.grading.extract import given_in
 from baton_reasoning.core.grading.grader import Grader, Standing, standings
 from baton_reasoning.core.grading.verdict import Outcome
-from baton_reasoning.core.thinking.differences import Row, align, differing_numbers, parting, thinking_steps
+from baton_reasoning.core.thinking.differences import differing_numbers, parting, thinking_steps
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.labels import title_of
 from baton_reasoning.core.words.numbers import count, in_brief
@@ -60,7 +60,6 @@ class CompareView(QWidget):
         self._seen: tuple[list[AnswerColumn], bool] = [], False
         """The answers that are over and graded, and whether no other is to come."""
         self._grading = LatestTask(self, "compare answers", one_at_a_time=True)
-        self._aligning = LatestTask(self, "align steps")
         self.note = label("", wrap=True, selectable=True)
         """Where the answers part, and why no times are shown."""
         self.note.setContentsMargins(EDGE, 6, EDGE, 2)
@@ -133,15 +132,12 @@ class CompareView(QWidget):
             column.has_time = has_times
             column.show_facts()
         texts = [thinking_steps(trace) for trace in traces]
-        self._aligning.run(lambda: align(texts), lambda rows: self._show_parting(rows, texts, has_times))
-
-    def _show_parting(self, rows: Sequence[Row], texts: Sequence[Sequence[str]], has_times: bool) -> None:
-        self.note.setText(" ".join(filter(None, (parting_text(rows, texts), "" if has_times else NO_TIMES))))
+        self.note.setText(" ".join(filter(None, (parting_text(texts), "" if has_times else NO_TIMES))))
         self.note.setVisible(bool(self.note.text()))
-        place = parting(rows)
-        if self.chosen is None and place < len(rows):  # else a person reads elsewhere
-            for column, step in zip(self.columns, rows[place].steps, strict=True):
-                pieces = (piece for piece in thinking_pieces(column.exchange.trace) if piece.step == step)
+        place = parting(texts)
+        if self.chosen is None and place is not None:  # else a person reads elsewhere
+            for column in self.columns:
+                pieces = (piece for piece in thinking_pieces(column.exchange.trace) if piece.step == place)
                 if piece := next(pieces, None):
                     column.choose(piece)
 
@@ -251,24 +247,17 @@ def standing_text(standing: Standing, titles: Sequence[str]) -> str:
     return f"= as {titles[standing.same[0]]}" if standing.same else "≠ differs"
 
 
-def parting_text(rows: Sequence[Row], texts: Sequence[Sequence[str]]) -> str:
+def parting_text(texts: Sequence[Sequence[str]]) -> str:
     """Return “Columns 1 and 2 part at “That makes…”: 849 ≠ 149.”, a sentence for each two neighbours that part; if
     none do, that all have the same steps. `texts`: the steps of each column."""
     sentences = []
-    for left, right in pairwise(range(len(texts))):
-        place = parting(rows, range(left, right + 1))
-        if place == len(rows):
-            continue
-        one, other = rows[place].steps[left : right + 1]
-        step = texts[left][one] if one is not None else texts[right][other or 0]
-        words = shorten(step, LONGEST_OPENING, placeholder="…")
-        text = f"Columns {left + 1} and {right + 1} part at “{words}”"
-        if one is None or other is None:
-            text += f", which column {left + 1 if one is None else right + 1} does not have"
-        elif numbers := differing_numbers(texts[left][one], texts[right][other]):
-            text += ": {} ≠ {}".format(*map(_shortened, numbers))
-        sentences.append(f"{text}.")
-    return " ".join(sentences) or ("All answers have the same steps." if rows else "")
+    for number, (left, right) in enumerate(pairwise(texts), 1):
+        if (place := parting((left, right))) is not None:
+            words = shorten(left[place], LONGEST_OPENING, placeholder="…")
+            numbers = differing_numbers(left[place], right[place])
+            differ = ": {} ≠ {}".format(*map(_shortened, numbers)) if numbers else ""
+            sentences.append(f"Columns {number} and {number + 1} part at “{words}”{differ}.")
+    return " ".join(sentences) or ("All answers have the same steps." if any(texts) else "")
 
 
 def _shortened(number: str) -> str:

@@ -21,7 +21,7 @@ from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.thinking.cues import Lexicon, english
-from baton_reasoning.core.thinking.differences import Effect, change_of
+from baton_reasoning.core.thinking.differences import correction_by
 from baton_reasoning.core.thinking.events import RunStarted
 from baton_reasoning.core.thinking.policy import PolicyContext
 from baton_reasoning.core.thinking.registry import POLICIES
@@ -272,8 +272,8 @@ class StepsDocument(QObject):
 
     def _note_change(self, index: int) -> None:
         """Write beside a takeover that corrected a value what it made of it: “73298 → 73198”."""
-        change = change_of(self._pieces, index)
-        if change is None or change.effect is not Effect.CORRECTED:
+        change = correction_by(self._pieces, index)
+        if change is None:
             return
         note = QTextCharFormat()
         note.setFontWeight(QFont.Weight.Bold)

@@ -35,7 +35,7 @@ from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import SIGN
 
 if TYPE_CHECKING:
-    from baton_reasoning.core.words.values import NotableChange
+    from baton_reasoning.core.words.values import ValueMark
 
 
 LONGEST_COMPARED = 1_000
@@ -105,7 +105,7 @@ class StepsView(RichText):
         self._pressed_at = QPoint()
         self._is_live = False
         self._valued: ValuesEstimated | None = None
-        self._marks: Mapping[int, NotableChange] = {}
+        self._marks: Mapping[int, ValueMark] = {}
         """What changed the value beyond chance, by the position of its piece."""
         self._text_marks: Sequence[TextMark] = ()
         self._chosen_mark: TextMark | None = None
@@ -167,9 +167,9 @@ class StepsView(RichText):
             if place.top() > event.rect().bottom():
                 break
             self._paint_margin(painter, shown[index].piece, place, colours)
-            if change := self._marks.get(shown[index].piece.position):
-                painter.setPen(QColor(colours.success if change.difference.value > 0 else colours.danger))
-                self._write(painter, place.right() - self._right_margin + VALUE_GAP, place, change.mark)
+            if mark := self._marks.get(shown[index].piece.position):
+                painter.setPen(QColor(colours.success if mark.is_rise else colours.danger))
+                self._write(painter, place.right() - self._right_margin + VALUE_GAP, place, mark.text)
         if self._is_live:
             end = self.textCursor()
             end.movePosition(end.MoveOperation.End)

@@ -20,9 +20,8 @@ from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import SIGN, WHO
-from baton_reasoning.core.words.labels import Fact, draft_text
+from baton_reasoning.core.words.labels import Fact, draft_text, step_sentence
 from baton_reasoning.core.words.numbers import count, duration
-from baton_reasoning.core.words.steps import step_sentence
 
 BAR_SHARE = 0.52
 """The share of the width that a probability of 1 takes."""

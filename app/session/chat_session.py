@@ -15,11 +15,9 @@ from baton_reasoning.app.session.run_list import Activity, ListedRun, RunList
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Busy, NotApplicable, SettingsError, StoreError
 from baton_reasoning.core.run import RunSettings, effective_settings, thinks_always
-from baton_reasoning.core.thinking.edit import edited
 from baton_reasoning.core.thinking.events import Event, Finish
 from baton_reasoning.core.thinking.interruptions import Wish
-from baton_reasoning.core.thinking.policies.always import Always
-from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policies.alone import Always, Never
 from baton_reasoning.core.thinking.reasons import PERSON
 from baton_reasoning.core.thinking.registry import POLICIES, settings_for
 from baton_reasoning.core.thinking.requests import Step, TakeOver, Until
@@ -201,7 +199,7 @@ class ChatSession(QObject):
         if not self.is_ready_or_says_why():
             return False
         try:
-            trace = edited(exchange.trace, position, text)
+            trace = exchange.trace.edited(position, text)
         except StoreError as error:
             self.failed.emit(error)
             return False

@@ -25,7 +25,7 @@ from baton_reasoning.core.files import expanded
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.models.hub import Hub
-from baton_reasoning.core.thinking.policies.always import Drafted
+from baton_reasoning.core.thinking.policies.alone import Drafted
 
 NOT_GRADED = "none"
 HOWS = (*(how.value for how in How if how is not How.REGEX), f"{How.REGEX.value}:PATTERN")

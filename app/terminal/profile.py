@@ -23,7 +23,7 @@ from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.cue_profile import PROBLEMS, CueProfile, lexicon_json, profile
 from baton_reasoning.core.thinking.cues import Category
 from baton_reasoning.core.thinking.events import TokenWritten
-from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.trace import Trace
 
 SHOWN = 12

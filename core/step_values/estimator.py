@@ -5,8 +5,7 @@
 Coarse to fine: of a long text each place first gets a quarter of K, the ends and the takeovers all of it. K is full
 where the continuations of a few places on either side differ, so that a change is found wherever it lies; halving the
 text between places that differ would miss a value that rises and falls again. (One that does so from one step to the
-next may still be missed; `every_step` leaves nothing out.) Where a difference of neighbours is large and not beyond
-chance, K grows further.
+next may still be missed; `every_step` leaves nothing out.)
 
 Continuation k of a place has random numbers of its own, which follow from the run's seed, the place and k. So an
 estimate that was stopped goes on as if it had not been: unfinished continuations are written again.
@@ -17,6 +16,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from baton_reasoning.core.engines.base import ModelCard
@@ -38,7 +38,6 @@ from baton_reasoning.core.thinking.values import (
     WRONG,
     StepValues,
     TextPlace,
-    ValueChange,
     ValuedPlace,
     places_of,
     takeover_spans,
@@ -52,8 +51,7 @@ COARSE = 4
 WINDOW = 4
 """Places on either side whose continuations are pooled to find where a value changes."""
 LARGE_DIFFERENCE = 0.2
-"""Between neighbours; if it is not beyond chance, K doubles there, up to MOST_GROWTH times the usual number."""
-MOST_GROWTH = 4
+"""Between neighbours, or between the values on either side of them: each of the two gets all K continuations."""
 PROGRESS_SECONDS = 0.2
 USUAL_TEMPERATURE = 0.6
 """Of continuations of a run with temperature 0, which would otherwise all be the same."""
@@ -277,27 +275,15 @@ class ValueEstimator:
 
     def _refined(self) -> dict[TextPlace, int]:
         """Return how many continuations each place needs in all, from its outcomes and its neighbours'."""
-        values = StepValues(self._trace, self._estimated(0.0, is_whole=False))
-        wanted: Counter[TextPlace] = Counter()
-        changes = [] if self._options.only_takeovers else values.changes
-        for index, change in enumerate(changes, 1):
-            left, right = values.places[max(0, index - WINDOW) : index], values.places[index : index + WINDOW]
-            if _may_differ(left, right) or _may_differ([change.before], [change.after]):
-                for each in (change.before, change.after):
-                    wanted[each.place] = max(wanted[each.place], self._options.continuations)
-        for change in [*changes, *values.takeovers]:
-            self._grow(change, wanted)
-        return self._measurable(wanted)
-
-    def _grow(self, change: ValueChange, wanted: Counter[TextPlace]) -> None:
-        """Double K at two places that have K each, if their values differ much, but not beyond chance."""
-        usual, places = self._options.continuations, (change.before, change.after)
-        known = [len(self._outcomes.get(each.place, "")) for each in places]
-        if min(known) < usual or change.is_certain:
-            return
-        if abs(change.difference.value) >= LARGE_DIFFERENCE:
-            for each, number in zip(places, known, strict=True):
-                wanted[each.place] = max(wanted[each.place], min(MOST_GROWTH * usual, 2 * number))
+        if self._options.only_takeovers:
+            return {}
+        places = StepValues(self._trace, self._estimated(0.0, is_whole=False)).places
+        differ = set[TextPlace]()
+        for index, (before, after) in enumerate(pairwise(places), 1):
+            left, right = places[max(0, index - WINDOW) : index], places[index : index + WINDOW]
+            if _may_differ(left, right) or _may_differ([before], [after]):
+                differ |= {before.place, after.place}
+        return self._measurable(dict.fromkeys(differ, self._options.continuations))
 
     def _missing(self, wanted: Mapping[TextPlace, int]) -> Iterator[ContinuationNumber]:
         for place, number in wanted.items():

@@ -7,13 +7,15 @@ its own. How a cue is matched is the preset's choice: the authors' code takes su
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from baton_reasoning.core.errors import SettingsError
 
@@ -123,54 +125,29 @@ class Lexicon:
         return replace(self, cues={category: {word: self.cues[category][word]} for category, word in chosen.items()})
 
 
-FORM_OF_A_LIST = 'It needs the form {"reflection": {"wait": ["waits"]}, "affirmation": {}, "verification": {}}.'
+_Word = Annotated[str, StringConstraints(pattern=r"\S")]
+_LISTS = TypeAdapter(
+    Annotated[
+        dict[Literal["reflection", "affirmation", "verification"], dict[_Word, tuple[_Word, ...]]], Field(min_length=1)
+    ]
+)
 
 
 def parse_lexicon(text: str) -> Lexicon:
     """Parse a lexicon from JSON: `{"reflection": {"wait": ["waits", …], …}, …}`.
 
-    Raises SettingsError, which names the line and the reason.
+    Raises SettingsError, which names the place and the reason.
     """
     try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise _unreadable(f"line {error.lineno} is not valid JSON ({error.msg})") from error
-    except (ValueError, RecursionError) as error:
-        raise _unreadable(str(error)) from error
-    if not isinstance(data, dict) or not data:
-        raise _unreadable("it is not an object of categories")
-    return Lexicon({_category(text, name): _words(text, name, words) for name, words in data.items()})
-
-
-def _category(text: str, name: str) -> Category:
-    names = [category.value for category in Category if category is not Category.STATEMENT]
-    if name not in names:
-        reason = f"{_line_of(text, name)}{name!r} is no category of cues"
-        raise _unreadable(reason, f"Choose among {', '.join(names)}.")
-    return Category(name)
-
-
-def _words(text: str, category: str, words: object) -> dict[str, tuple[str, ...]]:
-    if not isinstance(words, dict):
-        raise _unreadable(f"{_line_of(text, category)}{category!r} holds no object of words")
-    for base, forms in words.items():
-        if not isinstance(forms, list) or not all(isinstance(form, str) for form in forms):
-            raise _unreadable(f"{_line_of(text, base)}{base!r} in {category!r} has no list of inflections")
-        for form in (base, *forms):
-            if not form.strip():
-                reason = f"{_line_of(text, form)}{category!r} holds an empty cue, which every text would match"
-                raise _unreadable(reason, "Leave it out.")
-    return {base: tuple(forms) for base, forms in words.items()}
-
-
-def _line_of(text: str, name: str) -> str:
-    """Return “line 3: ” for where this name first stands in JSON; empty if it is written with escapes."""
-    start = text.find(json.dumps(name, ensure_ascii=False))
-    return f"line {text.count(chr(10), 0, start) + 1}: " if start >= 0 else ""
-
-
-def _unreadable(reason: str, advice: str = FORM_OF_A_LIST) -> SettingsError:
-    return SettingsError(f"The cue list cannot be read: {reason}.", advice)
+        lists = _LISTS.validate_json(text)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        reason = ": ".join(map(str, (*fault["loc"], fault["msg"])))
+        raise SettingsError(
+            f"The cue list cannot be read: {reason}.",
+            'It needs the form {"reflection": {"wait": ["waits"]}, "affirmation": {}, "verification": {}}.',
+        ) from error
+    return Lexicon({Category(name): words for name, words in lists.items()})
 
 
 RESOURCES = Path(__file__).parents[2] / "resources" / "cues"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from msgspec.structs import replace
 
@@ -19,7 +20,9 @@ from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.cues import Cue
 from baton_reasoning.core.thinking.events import Event, Finish, TokenWritten
-from baton_reasoning.core.thinking.steps import Boundary, Splitter, recorded_boundary
+from baton_reasoning.core.thinking.reasons import EDITED
+from baton_reasoning.core.thinking.steps import Boundary, Splitter
+from baton_reasoning.core.thinking.text import Text
 
 LEAST_SECONDS = 0.1
 """A piece that was decoded in less time has no speed: tokens arrive in bursts."""
@@ -183,12 +186,10 @@ class Totals:
     """Tokens that the small model drafted for this one, including rejected and discarded ones."""
     accepted_drafts: int = 0
     _timed: int = 0
-    """Tokens that `tokens_per_second` counts: those of writes of more than one token."""
+    """Tokens that `tokens_per_second` counts: all but the first of each write."""
     _timed_seconds: float = 0.0
-    _in_write: int = field(default=0, compare=False)
-    """Tokens of the current write."""
-    _first_seconds: float = field(default=0.0, compare=False)
-    """How long the first of them took."""
+    _is_in_write: bool = field(default=False, compare=False)
+    """Whether the current write has its first token."""
     _cached: int = 0
     """Tokens of the present text and its prompt in the cache, and the last one that was written."""
     _furthest: int = 0
@@ -202,12 +203,12 @@ class Totals:
     def tokens_per_second(self) -> float:
         """Return the decoding speed by the clock; 0 if each write had a single token.
 
-        A single token is sampled as soon as the text has been read, so that its time says nothing of decoding.
+        The first token of a write is sampled as soon as the text has been read, so its time says nothing of decoding.
         """
         return self._timed / self._timed_seconds if self._timed_seconds else 0.0
 
     def begin_write(self) -> None:
-        self._in_write = 0
+        self._is_in_write = False
 
     def read(self, event: events.Reading) -> None:
         """Count a prefill. The question of a judgement and the tokens of a trial do not count as held by the cache; the
@@ -222,23 +223,17 @@ class Totals:
             self._furthest = max(self._furthest, self._cached)
 
     def write(self, token: TokenWritten, seconds: float) -> None:
-        """Count a token. It enters the cache when the next one is decoded, so that the last of a write does not; for
-        the speed, the first of a write counts once a second one follows."""
+        """Count a token. It enters the cache when the next one is decoded, so that the last of a write does not."""
         self.decoded += 1
         self.accepted_drafts += token.drafted
         self.drafts += token.drafted + token.rejected_drafts
         self.decode_seconds += seconds
         self._furthest = max(self._furthest, self._cached)
         self._cached += 1
-        self._in_write += 1
-        if self._in_write == 1:
-            self._first_seconds = seconds
-            return
-        if self._in_write == 2:
+        if self._is_in_write:
             self._timed += 1
-            self._timed_seconds += self._first_seconds
-        self._timed += 1
-        self._timed_seconds += seconds
+            self._timed_seconds += seconds
+        self._is_in_write = True
 
 
 class Trace:
@@ -441,6 +436,40 @@ class Trace:
                 kept.append((length, number))
         return Trace.of(self.events[: max((number for end, number in kept if end <= position), default=0)])
 
+    def edited(self, position: int, text: str) -> Trace:
+        """Return a new trace that ends with `text` of a person from `position` on (characters of the body); "" only
+        cuts there. The models can continue from it.
+
+        What is the same as before keeps its authors. A person's text begins at the first token that differs.
+        After a closing tag in it the answer begins. Raises StoreError if the trace is damaged.
+        """
+        before = self.text
+        unchanged = takewhile(lambda pair: pair[0] == pair[1], zip(before[position:], text, strict=False))
+        kept = self.until(position + sum(1 for _ in unchanged))
+        if not (added := (before[:position] + text)[kept.length :]):
+            return kept
+        if not kept.events:
+            kept = Trace.of(event for event in self.events[:1] if isinstance(event, events.RunStarted))
+        at = kept.events[-1].at if kept.events else 0.0
+        if kept.takeover:
+            tokens = sum(len(piece.tokens) for piece in kept.pieces if piece.takeover is kept.takeover)
+            kept.apply(events.TakeoverEnded(at, tokens))
+        state = Text(kept._closing_tags, kept.parts())
+        if tag := state.close_thinking():
+            kept.apply(events.ThinkingClosed(at, kept.pieces[-1].author, state.answer_start or 0, tag))
+        state.insert(added, Author.PERSON)
+        kept.apply(events.TextInserted(at, added, EDITED.id, Author.PERSON))
+        if tag := state.close_thinking():
+            kept.apply(events.ThinkingClosed(at, Author.PERSON, state.answer_start or 0, tag))
+        return kept
+
+    @property
+    def _closing_tags(self) -> list[str]:
+        if not (self.started and self.started.thinking):
+            return []
+        cards = (self.started.small, self.started.large)
+        return [card.thinking.closing for card in cards if card and card.thinking]
+
     def parts(self) -> list[Part]:
         """Return the body with token ids, from which a run can continue the text.
 
@@ -549,5 +578,8 @@ class Trace:
 
     @property
     def _boundary(self) -> Boundary:
-        """Return what ends a step of the run; a blank line if the run had a boundary that is not known."""
-        return (recorded_boundary(self.started.settings) if self.started else None) or Boundary.BLANK_LINE
+        """Return what ends a step of the run; a blank line if this version does not know it."""
+        try:
+            return Boundary(self.started.settings.get("boundary") if self.started else None)
+        except ValueError:
+            return Boundary.BLANK_LINE

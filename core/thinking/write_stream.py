@@ -127,37 +127,30 @@ class WriteStream:
             other.prefetch(tuple(self.text.body.parts))
 
 
-class UsageReports:
-    """Adds the usage of sessions on servers to the events of a run: tokens, money, and prefetch requests.
+def with_usage(sessions: Mapping[Author, Session], began: float, happening: Iterable[Event]) -> Iterator[Event]:
+    """Add the usage of sessions on servers to the events of a run: tokens, money, and prefetch requests.
 
-    Most of it becomes known only after the write that caused it was closed, and can yield no more events.
+    Most of it becomes known only after the write that caused it was closed, and can yield no more events: what has
+    changed follows each handoff, takeover, judgement and score. The sessions that report usage are closed before the
+    end of the run, so that the last report is complete. `began`: of the run's clock (by time.perf_counter).
     """
+    reporting = {author: session for author, session in sessions.items() if isinstance(session, ReportsUsage)}
+    reported = {author: Usage() for author in reporting}
 
-    def __init__(self, sessions: Mapping[Author, Session], began: float) -> None:
-        """`began`: the beginning of the run's clock (by time.perf_counter)."""
-        self._reporting = {author: session for author, session in sessions.items() if isinstance(session, ReportsUsage)}
-        self._reported = {author: Usage() for author in self._reporting}
-        self._began = began
-
-    def added_to(self, happening: Iterable[Event]) -> Iterator[Event]:
-        """Yield the events and, after each handoff, takeover, judgement and score, the usage that has changed.
-
-        The sessions that report usage are closed before the end of the run, so that the last report is complete.
-        """
-        for event in happening:
-            if isinstance(event, events.RunEnded):
-                for session in self._reporting.values():
-                    session.close()
-                yield from self._changes(event.at)
-            yield event
-            if isinstance(event, events.Reading | events.TakeoverEnded):
-                yield from self._changes(time.perf_counter() - self._began)
-
-    def _changes(self, at: float) -> Iterator[Event]:
-        for author, session in self._reporting.items():
-            for began, seconds, tokens in session.take_prefetched():
-                ended = began - self._began + seconds  # in another thread, so perhaps since `at` was read
-                yield events.Prefetched(max(at, ended), author, began - self._began, seconds, tokens)
-            if (usage := session.usage) != self._reported[author]:
-                self._reported[author] = usage
+    def changes(at: float) -> Iterator[Event]:
+        for author, session in reporting.items():
+            for start, seconds, tokens in session.take_prefetched():
+                ended = start - began + seconds  # in another thread, so perhaps since `at` was read
+                yield events.Prefetched(max(at, ended), author, start - began, seconds, tokens)
+            if (usage := session.usage) != reported[author]:
+                reported[author] = usage
                 yield events.UsageReported(at, author, usage)
+
+    for event in happening:
+        if isinstance(event, events.RunEnded):
+            for session in reporting.values():
+                session.close()
+            yield from changes(event.at)
+        yield event
+        if isinstance(event, events.Reading | events.TakeoverEnded):
+            yield from changes(time.perf_counter() - began)

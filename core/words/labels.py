@@ -1,4 +1,4 @@
-"""Words of the window and the terminal: authors, rules, endings of a run, usage of servers, placement, fit, states."""
+"""Words of the window and the terminal: authors, steps, endings of a run, usage of servers, placement, fit, states."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.fit import Fit, FitKind, in_gib
 from baton_reasoning.core.models.options import ModelOverrides, TagSource
 from baton_reasoning.core.run import Pair, RunSettings
-from baton_reasoning.core.text import counted
+from baton_reasoning.core.thinking import reasons
 from baton_reasoning.core.thinking.cues import parse_lexicon
+from baton_reasoning.core.thinking.differences import correction_by
 from baton_reasoning.core.thinking.events import Finish, PrefillProgressed
 from baton_reasoning.core.thinking.opinion import Opinion
 from baton_reasoning.core.thinking.registry import POLICIES, advice_on, policy_title
@@ -25,6 +26,8 @@ from baton_reasoning.core.words.numbers import count, duration, money, size
 
 Fact = tuple[str, str]
 """A name and its value, for a list of facts."""
+NO_TAKEOVER = {reasons.LARGE_ONLY.id, reasons.ANSWER.id, reasons.OPENING.id}
+"""Reasons for which the large model writes without taking anything over."""
 
 ENDINGS = {
     Finish.END_OF_TEXT: "",
@@ -45,6 +48,32 @@ def piece_text(piece: Piece, remark: str = "") -> str:
     if piece.cue and piece.author is Author.LARGE and why:
         why += f": {piece.cue.word}"
     return "\n".join(filter(None, (f"{SIGN[piece.author]} {WHO[piece.author]}{length}", remark, why)))
+
+
+def step_sentence(trace: Trace, piece: Piece) -> str:
+    """Return “The large model took over at “Hold on” and corrected 73298 to 73198.”"""
+    part = "this part of the answer" if piece.in_answer else "this step"
+    match piece.author:
+        case Author.PERSON:
+            return f"You edited {part}."
+        case Author.INSERTED:
+            because = f": {POLICIES.reason(piece.reason).label.lower()}" if piece.reason else ""
+            return f"Baton inserted this text{because}."
+        case Author.SMALL:
+            return f"The small model wrote {part}."
+    if piece.takeover is None or piece.reason in NO_TAKEOVER:
+        return f"The large model wrote {part}."
+    index = next(number for number, each in enumerate(trace.pieces) if each is piece)
+    goes_on = index > 0 and trace.pieces[index - 1].takeover is piece.takeover
+    change = correction_by(trace.pieces, index)
+    effect = f" and corrected {change.before} to {change.after}" if change else ""
+    return f"The large model {'went on' if goes_on else _took_over(piece)}{effect}."
+
+
+def _took_over(piece: Piece) -> str:
+    if piece.cue:
+        return f"took over at “{piece.cue.word}”"
+    return "took over because you asked for it" if piece.reason == reasons.PERSON.id else "took over"
 
 
 def title_of(settings: RunSettings) -> str:
@@ -144,20 +173,14 @@ def bills_of(pair: Pair) -> Iterator[str]:
 
 
 def bill_text(bill: Usage) -> str:
-    """Return requests, tokens, bytes, waiting time and money in a line."""
-    cost = bill.cost
-    waited = f"{size(cost.bytes_sent + cost.bytes_received)}, {cost.seconds_waited:.1f} s waited"
-    text = f"{counted(cost.requests, 'request')}, {tokens_text(bill)}, {waited}"
-    spent = money(bill.money, bill.currency)
-    return f"{text}, {spent}" if spent else text
-
-
-def tokens_text(bill: Usage) -> str:
-    """Return “5,310 tokens sent, 5,120 of them reused, 190 read, 84 written”."""
+    """Return “12 requests, 5,310 tokens sent, 5,120 of them reused, …”: tokens, bytes, waiting time and money."""
     cost = bill.cost
     about = "about " if cost.estimated else ""
-    counts = f"{cost.sent:,} tokens sent, {cost.reused:,} of them reused, {cost.read:,} read, {cost.written:,} written"
-    return about + counts
+    tokens = f"{cost.sent:,} tokens sent, {cost.reused:,} of them reused, {cost.read:,} read, {cost.written:,} written"
+    waited = f"{size(cost.bytes_sent + cost.bytes_received)}, {cost.seconds_waited:.1f} s waited"
+    text = f"{count(cost.requests, 'request')}, {about}{tokens}, {waited}"
+    spent = money(bill.money, bill.currency)
+    return f"{text}, {spent}" if spent else text
 
 
 def bill_facts(bill: Usage) -> list[Fact]:
@@ -182,7 +205,7 @@ def placement_facts(card: ModelCard) -> Iterator[Fact]:
     """Yield how a model is placed in memory; nothing for a model on a server."""
     if (placed := card.placement) is None:
         return
-    threads = f"{placed.threads} thread{'s' if placed.threads != 1 else ''}"
+    threads = count(placed.threads, "thread")
     yield "Loaded with", f"{card.context:,} tokens, batch {placed.batch}, {threads}, {placed.kv_type} KV cache"
     if placed.fallback:
         yield "Less than asked", f"⚠ {fallback_text(card)}"

@@ -7,10 +7,9 @@ from collections.abc import Iterable
 
 from baton_reasoning.core.model_costs import (
     USUAL_SHARE,
-    ExpectedSpeed,
     ModelCost,
     ModelCosts,
-    expected_speed,
+    drafted_seconds,
     pair_seconds,
     seconds_of_large_alone,
 )
@@ -36,7 +35,7 @@ def speed_of_pair(pair: Pair, costs: ModelCosts) -> str:
     small, large = costs.of(pair.small.card), costs.of(pair.large.card)
     if not (small and large):
         return ""
-    speed = _speed_text(expected_speed(small, large), not pair.large.card.obstacle_to_drafts_of(pair.small.card))
+    speed = _speed_text(small, large, not pair.large.card.obstacle_to_drafts_of(pair.small.card))
     is_reasoner = pair.small.card.thinking is not None
     return f"{speed}{_gap_warning(pair.small.card.parameters, pair.large.card.parameters, is_reasoner)}"
 
@@ -46,7 +45,7 @@ def speed_of_files(small: GgufHeader, large: GgufHeader, costs: ModelCosts) -> s
     of_small, of_large = costs.of_file(small.path), costs.of_file(large.path)
     if of_small and of_large:
         can_draft = small.vocabulary_hash == large.vocabulary_hash and small.supports_truncation
-        speed = _speed_text(expected_speed(of_small, of_large), can_draft and large.supports_truncation)
+        speed = _speed_text(of_small, of_large, can_draft and large.supports_truncation)
     else:
         speed = estimate_from_sizes(small.active_bytes, large.active_bytes)
     return f"{speed}{_gap_warning(small.parameters, large.parameters, small.thinking_tags is not None)}"
@@ -76,11 +75,11 @@ def relative_time(small: ModelCost, large: ModelCost) -> float:
     return pair_seconds(small, large, USUAL_SHARE) / large.decode
 
 
-def _speed_text(speed: ExpectedSpeed, can_draft: bool) -> str:
+def _speed_text(small: ModelCost, large: ModelCost, can_draft: bool) -> str:
     """Return “Large alone about 3 tok/s; drafted about 6; pair about 9 at a large share of 20%.”"""
-    drafted = f"; drafted about {_rate(speed.drafted)}" if can_draft else ""
-    pair = f"; pair about {_rate(speed.pair)} at a large share of {speed.share:.0%}."
-    return f"Large alone about {_rate(speed.large)} tok/s{drafted}{pair}{_time_warning(speed.large / speed.pair)}"
+    drafted = f"; drafted about {_rate(drafted_seconds(small, large))}" if can_draft else ""
+    pair = f"; pair about {_rate(pair_seconds(small, large, USUAL_SHARE))} at a large share of {USUAL_SHARE:.0%}."
+    return f"Large alone about {_rate(large.decode)} tok/s{drafted}{pair}{_time_warning(relative_time(small, large))}"
 
 
 def _time_warning(time: float) -> str:
@@ -102,8 +101,8 @@ def _gap_warning(small: int, large: int, is_reasoner: bool) -> str:
     )
 
 
-def _rate(tokens_per_second: float) -> str:
-    return f"{tokens_per_second:.1f}" if tokens_per_second < 3 else f"{tokens_per_second:,.0f}"
+def _rate(seconds: float) -> str:
+    return f"{1 / seconds:.1f}" if 1 / seconds < 3 else f"{1 / seconds:,.0f}"
 
 
 def time_saved(trace: Trace, cost_of_large: ModelCost | None = None) -> str:

@@ -8,8 +8,7 @@ from textwrap import shorten
 from typing import NamedTuple
 
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.intervals import Estimate
-from baton_reasoning.core.thinking.differences import Effect, change_of
+from baton_reasoning.core.thinking.differences import correction_by
 from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.trace import Piece, Trace, piece_before
 from baton_reasoning.core.thinking.values import WON, StepValues, TakeoverWorth, ValueChange, ValuedPlace
@@ -27,46 +26,11 @@ WRITER_WORDS = {
 }
 
 
-class StepsBetween(NamedTuple):
-    """Indexes of the first and the last step between two places: the same, if values of all steps are known."""
+class ValueMark(NamedTuple):
+    """What stands beside a step that changed the value: “▲ .94”."""
 
-    first: int
-    last: int
-
-    @classmethod
-    def of(cls, trace: Trace, before: ValuedPlace, after: ValuedPlace) -> StepsBetween:
-        following = bisect_right(trace.pieces, before.position, key=lambda piece: piece.position) - 1
-        return cls(trace.pieces[following].step, after.step)
-
-    @property
-    def is_one(self) -> bool:
-        return self.first == self.last
-
-    def __str__(self) -> str:
-        return f"step {self.last + 1}" if self.is_one else f"steps {self.first + 1} to {self.last + 1}"
-
-
-class NotableChange(NamedTuple):
-    """What a step did to the value, or a takeover, compared with what it replaced; beyond chance."""
-
-    before: ValuedPlace
-    after: ValuedPlace
-    difference: Estimate
-    steps: StepsBetween
-
-    @property
-    def sign(self) -> str:
-        return "▲" if self.difference.value > 0 else "▼"
-
-    @property
-    def mark(self) -> str:
-        """Return what stands beside the step: “▲ .94”."""
-        return f"{self.sign} {value_text(self.after.value.value)}"
-
-    @property
-    def figures(self) -> str:
-        """Return “.06 → 1.00”."""
-        return f"{value_text(self.before.value.value)} → {value_text(self.after.value.value)}"
+    text: str
+    is_rise: bool
 
 
 def value_text(value: float) -> str:
@@ -74,27 +38,23 @@ def value_text(value: float) -> str:
     return f"{value:.2f}".removeprefix("0")
 
 
-def notable_changes(trace: Trace, values: StepValues) -> list[NotableChange]:
+def notable_changes(values: StepValues) -> list[ValueChange]:
     """Return what changed the value beyond chance, in order: a takeover by its worth, if that is."""
-    changes = [each for each in (*values.changes, *values.takeovers) if each.is_certain]
-    found = {
-        each.after.position: NotableChange(
-            each.before, each.after, each.difference, StepsBetween.of(trace, each.before, each.after)
-        )
-        for each in changes
-    }
+    found = {each.after.position: each for each in (*values.changes, *values.takeovers) if each.is_certain}
     return [found[position] for position in sorted(found)]
 
 
-def value_marks(trace: Trace, pieces: Sequence[Piece]) -> dict[int, NotableChange]:
+def value_marks(trace: Trace, pieces: Sequence[Piece]) -> dict[int, ValueMark]:
     """Return what stands beside these pieces of a text, by their positions: the changes beyond chance."""
     values = StepValues.of(trace)
-    marks: dict[int, NotableChange] = {}
-    for change in notable_changes(trace, values) if values else ():
+    marks: dict[int, ValueMark] = {}
+    for change in notable_changes(values) if values else ():
         piece = piece_before(trace.pieces, change.after.position)
         shown = piece_before(pieces, change.after.position)
-        if change.steps.is_one and shown and (shown is piece or (piece and not piece.in_answer)):
-            marks[shown.position] = change
+        is_one_step = len(_steps_between(trace, change)) == 1
+        if is_one_step and shown and (shown is piece or (piece and not piece.in_answer)):
+            text = f"{_sign(change)} {value_text(change.after.value.value)}"
+            marks[shown.position] = ValueMark(text, change.is_rise)
     return marks
 
 
@@ -117,9 +77,9 @@ def value_sentences(trace: Trace, values: StepValues) -> list[str]:
     if turn:
         found[turn.after.position] = _turn_sentence(trace, turn)
     sentences += [found[position] for position in sorted(found)]
-    others = [each for each in notable_changes(trace, values) if each.after.position not in found]
+    others = [each for each in notable_changes(values) if each.after.position not in found]
     if others:
-        named = [f"{each.sign} {each.steps} ({each.figures})" for each in others[:MOST_NAMED]]
+        named = [_named_change(trace, each) for each in others[:MOST_NAMED]]
         more = [f"and {len(others) - MOST_NAMED} more"] if len(others) > MOST_NAMED else []
         sentences.append(f"Also beyond chance: {', '.join([*named, *more])}")
     if not found and values.changes:
@@ -180,17 +140,36 @@ def _turn_sentence(trace: Trace, turn: ValueChange) -> str:
     if not isinstance(turn, TakeoverWorth):
         return f"{opening} {_quoted_steps(trace, turn)}"
     index = next(number for number, piece in enumerate(trace.pieces) if piece is turn.span.piece)
-    change = change_of(trace.pieces, index)
-    if change and change.effect is Effect.CORRECTED:
+    if change := correction_by(trace.pieces, index):
         return f"{opening} step {turn.span.piece.step + 1}, {change.before} → {change.after}"
     return f"{opening} step {turn.span.piece.step + 1}: {_quoted(trace, turn.span.start, turn.span.end)}"
 
 
 def _quoted_steps(trace: Trace, change: ValueChange) -> str:
     """Name the step between two places and quote it, or name the first and the last of several."""
-    steps = StepsBetween.of(trace, change.before, change.after)
-    quoted = f": {_quoted(trace, change.before.position, change.after.position)}" if steps.is_one else ""
-    return f"{steps}{quoted}"
+    steps = _steps_between(trace, change)
+    quoted = f": {_quoted(trace, change.before.position, change.after.position)}" if len(steps) == 1 else ""
+    return f"{_steps_text(steps)}{quoted}"
+
+
+def _named_change(trace: Trace, change: ValueChange) -> str:
+    """Return “▲ step 2 (.06 → 1.00)”."""
+    before, after = value_text(change.before.value.value), value_text(change.after.value.value)
+    return f"{_sign(change)} {_steps_text(_steps_between(trace, change))} ({before} → {after})"
+
+
+def _sign(change: ValueChange) -> str:
+    return "▲" if change.is_rise else "▼"
+
+
+def _steps_between(trace: Trace, change: ValueChange) -> range:
+    """Return the indexes of the steps between two places: of one, if values of all steps are known."""
+    following = bisect_right(trace.pieces, change.before.position, key=lambda piece: piece.position) - 1
+    return range(trace.pieces[following].step, change.after.step + 1)
+
+
+def _steps_text(steps: range) -> str:
+    return f"step {steps.stop}" if len(steps) == 1 else f"steps {steps.start + 1} to {steps.stop}"
 
 
 def _quoted(trace: Trace, start: int, end: int) -> str:

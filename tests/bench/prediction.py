@@ -24,7 +24,7 @@ from baton_reasoning.core.model_costs import ModelCost, drafted_seconds, measure
 from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.events import HandedOver, TokenWritten
-from baton_reasoning.core.thinking.policies.always import Always, Drafted
+from baton_reasoning.core.thinking.policies.alone import Always, Drafted
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.steps import Boundary
 from baton_reasoning.core.thinking.trace import Trace

@@ -41,7 +41,7 @@ from baton_reasoning.core.store.run_cost import RunCost, Segment
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.interruptions import Limits
-from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policies.alone import Never
 from tests.bench.table import Row, at_most
 from tests.fakes.scripted import ScriptedEngine, Text
 

@@ -30,7 +30,6 @@ from baton_reasoning.core.model_costs import (
     ModelCost,
     ModelCosts,
     drafted_seconds,
-    expected_speed,
     measure,
     pair_seconds,
     seconds_of_large_alone,
@@ -46,13 +45,11 @@ SMALL = ModelCost(decode=0.02, further=0.01, prefill=0.002)
 LARGE = ModelCost(decode=0.2, further=0.02, prefill=0.03)
 
 
-def test_the_speeds_of_large_alone_drafted_and_the_pair_are_those_computed_by_hand():
-    speed = expected_speed(SMALL, LARGE, share=0.25)
-    assert speed.large == pytest.approx(5)
+def test_the_times_of_a_token_drafted_and_of_the_pair_are_those_computed_by_hand():
     # 3 drafts of 0.04 s pay best: (1 − 0.7^4) / 0.3 tokens in 0.2 + 0.12 s.
-    assert speed.drafted == pytest.approx(2.533 / 0.32)
+    assert drafted_seconds(SMALL, LARGE) == pytest.approx(0.32 / 2.533)
     # 0.75 × 0.02 written and 0.25 × 0.002 read by the small one, 0.25 × 0.2 and 0.75 × 0.03 by the large one
-    assert speed.pair == pytest.approx(1 / (0.015 + 0.0005 + 0.05 + 0.0225))
+    assert pair_seconds(SMALL, LARGE, 0.25) == pytest.approx(0.015 + 0.0005 + 0.05 + 0.0225)
     assert pair_seconds(SMALL, LARGE, 0) == pytest.approx(SMALL.decode + LARGE.prefill)
     assert pair_seconds(SMALL, LARGE, 1) == pytest.approx(LARGE.decode + SMALL.prefill)
 

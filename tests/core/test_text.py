@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from baton_reasoning.core.table import NOTHING, Column, Table, columns_of
-from baton_reasoning.core.text import counted, one_line, safe_json, safe_line, safe_text, shortened, some_of
+from baton_reasoning.core.text import counted, one_line, safe_json, safe_line, safe_text, some_of
 
 
 @pytest.mark.parametrize(
@@ -44,12 +44,10 @@ def test_whatever_a_text_holds_it_can_be_printed_and_json_keeps_its_values(text)
     assert not set(document.encode().decode()) & set("\x7f\x9b\u202a\u202e\u2066\u2069")
 
 
-def test_long_texts_and_lists_are_cut_off_and_say_how_much_is_left_out():
+def test_long_texts_and_lists_are_cut_off():
     line = safe_line("x\n" * 5_000_000)
-    assert len(line) < 2_100
-    assert line.endswith("more characters)")
-    assert shortened("short", 5) == "short"
-    assert shortened("longer", 5) == "longe … (1 more characters)"
+    assert (len(line), line[-1]) == (2_000, "…")
+    assert (safe_line("short", 5), safe_line("longer", 5)) == ("short", "long…")
     assert (one_line("a \x1b b\nc", 5), one_line("longer", 5)) == ("a  b…", "long…")
     assert (some_of(["a", "b"], 2), some_of(["a", "b", "c"], 2)) == ("a, b", "a, b and 1 more")
     assert (counted(1, "problem"), counted(1_200, "problem")) == ("1 problem", "1,200 problems")

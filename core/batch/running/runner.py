@@ -46,8 +46,7 @@ from baton_reasoning.core.store.run_cost import Cost, RunCost
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Event, Finish
 from baton_reasoning.core.thinking.interruptions import Control
-from baton_reasoning.core.thinking.policies.always import Always
-from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policies.alone import Always, Never
 from baton_reasoning.core.thinking.policy import Needs
 from baton_reasoning.core.thinking.trace import Trace
 

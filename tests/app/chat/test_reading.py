@@ -21,7 +21,7 @@ from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import Appearance
 from baton_reasoning.core.thinking.events import Finish, RunStarted, StepEnded, TokenWritten, WriteStarted
-from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.trace import Piece
 from baton_reasoning.core.words.authors import SIGN, WHO
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange

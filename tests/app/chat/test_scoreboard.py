@@ -20,8 +20,7 @@ from baton_reasoning.core.models.options import DemoModel
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import Appearance, ModelChoice
 from baton_reasoning.core.thinking.events import Finish, Noticed
-from baton_reasoning.core.thinking.policies.always import Always
-from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policies.alone import Always, Never
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
 from tests.fakes.held import Gate
 from tests.fakes.scripted import Fault, ScriptedEngine

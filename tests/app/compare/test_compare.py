@@ -17,7 +17,6 @@ from baton_reasoning.core.grading.grader import Standing
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.settings import ModelChoice
-from baton_reasoning.core.thinking.differences import align
 from baton_reasoning.core.thinking.events import Finish, RunEnded
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
@@ -140,10 +139,7 @@ def test_an_arm_that_these_models_cannot_write_is_refused(chooser):
     [
         (([START, "That is 849."], [START, "That is 149."]), "Columns 1 and 2 part at “That is 849.”: 849 ≠ 149."),
         (([START, "That is it."], [START]), "All answers have the same steps."),
-        (
-            ([START, "So.", "849 it is."], [START, "849 it is."]),
-            "Columns 1 and 2 part at “So.”, which column 2 does not have.",
-        ),
+        (([START, "So.", "849 it is."], [START, "849 it is."]), "Columns 1 and 2 part at “So.”."),
         (
             ([START, f"That is {'12345678' * 30}."], [START, "That is 149."]),
             "Columns 1 and 2 part at “That is…”: 123456781234… ≠ 149.",
@@ -157,7 +153,7 @@ def test_an_arm_that_these_models_cannot_write_is_refused(chooser):
     ],
 )
 def test_it_says_where_columns_part(columns, said):
-    assert parting_text(align(columns), columns) == said
+    assert parting_text(columns) == said
 
 
 @pytest.mark.parametrize(

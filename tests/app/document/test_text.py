@@ -28,8 +28,8 @@ from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.cue_profile import lexicon_json
 from baton_reasoning.core.thinking.cues import Category, Lexicon
 from baton_reasoning.core.thinking.events import RunStarted
+from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.policies.keywords import Keywords
-from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policy import PolicyContext
 from baton_reasoning.core.thinking.requests import Until
 from baton_reasoning.core.thinking.trace import Trace

@@ -18,7 +18,7 @@ from baton_reasoning.core.model_costs import ModelCost
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.events import OpinionGiven
 from baton_reasoning.core.thinking.opinion import SecondOpinion
-from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.trace import Trace
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
 from tests.core.store.made import a_run

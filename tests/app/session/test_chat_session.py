@@ -38,7 +38,7 @@ from baton_reasoning.core.settings import ModelChoice, SettingsFile
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.interruptions import Wish
-from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.reasons import PERSON
 from baton_reasoning.core.thinking.requests import Step, TakeOver, Until
 from tests.app.conftest import ScriptedLoader

@@ -34,7 +34,7 @@ from baton_reasoning.core.secrets import Secrets
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.interruptions import Limits
-from baton_reasoning.core.thinking.policies.every_step import EveryStep
+from baton_reasoning.core.thinking.policies.keywords import EveryStep
 from baton_reasoning.core.thinking.requests import Until
 from tests.app.conftest import ScriptedLoader
 from tests.fakes.faulty_server import Answer, FaultyServer, Wire, about, end, error, hold, progress, stream, token

@@ -30,8 +30,8 @@ from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.policies.keywords import Keywords
-from baton_reasoning.core.thinking.policies.never import Never
 from tests.fakes.scripted import Fault, ScriptedEngine
 from tests.patience import PATIENCE
 

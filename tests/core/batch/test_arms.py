@@ -27,8 +27,7 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.verdict import How, Verdict
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.batches import Conditions, StoredArm
-from baton_reasoning.core.thinking.policies.every_step import EveryStep
-from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policies.keywords import EveryStep, Keywords
 from baton_reasoning.core.thinking.policies.step_score import StepScore
 from baton_reasoning.core.thinking.policy import Needs
 from tests.core.batch.counting import problems, run_batch

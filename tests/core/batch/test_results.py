@@ -47,8 +47,8 @@ from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions
 from baton_reasoning.core.thinking.events import Finish, ValuesEstimated
+from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.policies.keywords import Keywords
-from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.batch.counting import (
     AFTER_WAIT,

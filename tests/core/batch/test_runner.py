@@ -37,7 +37,7 @@ from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.batches import ArmTotals, JobState, ResultRow
 from baton_reasoning.core.store.run_cost import Cost, RunCost
-from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policies.alone import Never
 from tests.core.batch.counting import (
     batch_of,
     counting_pair,

@@ -34,8 +34,8 @@ from baton_reasoning.core.run import Pair, ask, run
 from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions
 from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION
 from baton_reasoning.core.thinking.events import TakeoverStarted, ValuesEstimated
+from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, REFLECTION
-from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.registry import POLICIES, settings_for
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import StepValues

@@ -24,7 +24,6 @@ from baton_reasoning.core.export.json_file import read_json, to_json
 from baton_reasoning.core.export.markdown import inert, to_markdown
 from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.store.store import Store
-from baton_reasoning.core.thinking.edit import edited
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.store.made import a_run, save
 from tests.fakes.valued import RESCUED, a_valued_run, values_of
@@ -105,7 +104,7 @@ def test_pages_have_problem_answer_and_thinking_signed_by_author(exported):
 
 def test_what_a_person_edited_is_signed_and_a_model_may_not_name_itself_markup():
     run = Trace.of(a_run())
-    edit = edited(run, run.pieces[0].position, "<b>Mine</b></details>")
+    edit = run.edited(run.pieces[0].position, "<b>Mine</b></details>")
     exported = single_run(edit)
     assert "✎ &lt;b&gt;Mine" in to_markdown(exported)
     assert to_markdown(exported).count("</details>") == 1, "nobody can close the fold"

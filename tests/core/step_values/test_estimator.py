@@ -191,13 +191,6 @@ def test_coarse_to_fine_finds_what_the_full_grid_finds(grader, seed):
     assert found[0] <= found[1]
 
 
-def test_where_a_difference_is_not_certain_more_continuations_are_written(grader):
-    values = estimated(text_with("a" * 8), world((0.0, 0.3) * 4), grader, continuations=8)
-    numbers = {place.step: place.continuations for place in values.places if place.continuations}
-    assert max(numbers.values()) > 8
-    assert min(numbers.values()) == 8
-
-
 @both_ways
 def test_stopped_and_continued_is_as_if_it_had_not_been(grader, writes_branches):
     errors = (0.2,) * 5

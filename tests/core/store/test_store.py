@@ -38,7 +38,6 @@ from baton_reasoning.core.store.conversations import (
 from baton_reasoning.core.store.run_cost import RunCost
 from baton_reasoning.core.store.runs import RunState
 from baton_reasoning.core.store.store import KEEP_DELETED, Store
-from baton_reasoning.core.thinking.edit import edited
 from baton_reasoning.core.thinking.events import Event, Finish, RunEnded
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import TextPlace
@@ -143,7 +142,7 @@ class AnyUseOfConversations(AnyUse):
     def an_answer_is_edited_which_makes_another_try(self, number, position, text):
         conversation, exchange = self.chosen(number)
         trace = Trace.of(self.runs[exchange.id].events)
-        change = edited(trace, min(position, trace.length), text)
+        change = trace.edited(min(position, trace.length), text)
         self.put(conversation, exchange.parent, exchange.problem, change.events)
 
     @rule(number=NUMBER, length=st.integers(1, 12))

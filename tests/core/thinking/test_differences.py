@@ -8,118 +8,40 @@ from hypothesis import strategies as st
 
 from baton_reasoning.core.engines.base import Alternative, ScoredToken
 from baton_reasoning.core.errors import EngineLost, EngineRefused, SettingsError
-from baton_reasoning.core.thinking import differences, opinion
+from baton_reasoning.core.thinking import opinion
 from baton_reasoning.core.thinking.differences import (
-    Change,
-    Effect,
-    Likeness,
-    align,
-    change,
-    change_of,
+    correction_by,
+    correction_in,
     differing_numbers,
     parting,
     thinking_steps,
 )
-from baton_reasoning.core.thinking.events import OpinionGiven, TakeoverStarted, TextDiscarded, ThinkingClosed
+from baton_reasoning.core.thinking.events import OpinionGiven, TakeoverStarted, TextDiscarded
 from baton_reasoning.core.thinking.opinion import Opinion, OpinionProgress, SecondOpinion, Sequel, spans
-from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from tests.core.thinking.running import LARGE, SMALL, Run, keywords, run
 from tests.fakes.scripted import Fault, ScriptedEngine
 
 ONE = "First we add the two numbers."
 TWO = "Then the sum is halved again."
-THREE = "The half of it is seven."
-WRONG = "The half of it is eight."
-WAIT = "Wait, did I carry the digit over?"
 END = "So that is what was asked for."
-REPEATED = Change(Effect.REPEATED)
-SAME, ALIKE, OTHER = Likeness.SAME, Likeness.ALIKE, Likeness.OTHER
 
-steps = st.sampled_from([ONE, TWO, THREE, WRONG, WAIT, END, "So.", ""])
-texts = st.lists(st.lists(steps, max_size=9), min_size=1, max_size=3)
+steps = st.sampled_from([ONE, TWO, "So.", "Two  and\ntwo."])
 
 
-@given(texts)
-def test_every_step_stands_in_one_row_in_its_order(columns):
-    rows = align(columns)
-    for place, column in enumerate(columns):
-        assert [row.steps[place] for row in rows if row.steps[place] is not None] == list(range(len(column)))
-    assert all(any(step is not None for step in row.steps) for row in rows)
+@given(st.lists(steps, max_size=9), st.lists(steps, max_size=4), st.lists(steps, max_size=4))
+def test_texts_part_at_their_first_step_that_differs(shared, one, other):
+    place = parting([[*shared, *one], shared, [" ".join(step.split()) for step in (*shared, *other)]])
+    differs = [index for index, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]]
+    assert place == (len(shared) + differs[0] if differs else None)
+    assert parting([]) is None
 
 
-@given(texts)
-def test_a_likeness_says_what_the_texts_are(columns):
-    for row in align(columns):
-        for place, found in enumerate(row.likeness):
-            one, other = row.steps[place], row.steps[place + 1]
-            pair = ("" if one is None else columns[place][one], "" if other is None else columns[place + 1][other])
-            assert (found is None) == ("" in pair)
-            assert (found is SAME) == (pair[0] == pair[1] != "")
-
-
-@given(st.lists(steps.filter(bool), max_size=9), st.lists(steps, max_size=4), st.lists(steps, max_size=4))
-def test_a_shared_beginning_stands_row_by_row(shared, one, other):
-    rows = align([shared + one, shared + other])
-    assert [row.steps for row in rows[: len(shared)]] == [(number, number) for number in range(len(shared))]
-    assert parting(rows) >= len(shared)
-
-
-@pytest.mark.parametrize(
-    ("columns", "steps", "likeness", "parts_at"),
-    [
-        ([[ONE, TWO, END], [ONE, WAIT, TWO, END]], [(0, 0), (None, 1), (1, 2), (2, 3)], [SAME, None, SAME, SAME], 1),
-        ([[ONE, THREE, END], [ONE, WAIT, WRONG]], [(0, 0), (None, 1), (1, 2), (2, None)], [SAME, None, ALIKE, None], 1),
-        ([[THREE, END], [WAIT, WRONG, END]], [(None, 0), (0, 1), (1, 2)], [None, ALIKE, SAME], 0),
-        ([[ONE, THREE, END], [ONE, WAIT]], [(0, 0), (1, 1), (2, None)], [SAME, OTHER, None], 1),
-        ([["Two  and\ntwo."], ["Two and two."]], [(0, 0)], [SAME], 1),
-        ([[ONE, THREE], [ONE, ""]], [(0, 0), (1, 1)], [SAME, None], 2),
-    ],
-    ids=["a step more", "steps that are alike", "alike at once", "nothing in common", "white space", "a live step"],
-)
-def test_what_is_the_same_or_alike_lines_up_and_the_rest_stands_by_its_number(columns, steps, likeness, parts_at):
-    rows = align(columns)
-    assert ([row.steps for row in rows], [row.likeness[0] for row in rows]) == (steps, likeness)
-    assert [row.steps[::-1] for row in align(columns[::-1])] == steps
-    assert parting(rows) == parts_at
-
-
-def test_a_third_text_is_lined_up_with_the_first_two_and_shorter_ones_have_not_parted():
-    rows = align([[ONE, THREE, END], [ONE, WAIT, THREE, END], [ONE, WAIT, WRONG, END]])
-    assert [row.steps for row in rows] == [(0, 0, 0), (None, 1, 1), (1, 2, 2), (2, 3, 3)]
-    assert [row.likeness for row in rows[1:3]] == [(None, SAME), (SAME, ALIKE)]
-    rows = align([[ONE, TWO, END], [ONE], []])
-    assert parting(rows) == len(rows) == 3
-    assert (align([]), parting([])) == ([], 0)
-
-
-def test_too_many_steps_to_compare_stand_by_number(monkeypatch):
-    monkeypatch.setattr(differences, "MOST_PAIRS", 1)
-    rows = align([[ONE, THREE, END], [ONE, WAIT, WRONG, END]])
-    assert [row.steps for row in rows[:3]] == [(0, 0), (1, 1), (None, 2)]
-
-
-def test_the_steps_of_a_trace_are_those_of_its_thinking_and_a_live_one_is_not_known_yet():
+def test_the_steps_of_a_trace_are_those_of_its_thinking():
     whole = run(keywords(), [f"{ONE}\n\n{TWO}</think>\n\n{END}"]).trace
     assert thinking_steps(whole) == [ONE, TWO]
     assert thinking_steps(run(keywords(), [f"{ONE}\n\n</think>\n\n{END}"]).trace) == [ONE], "a tag alone is no step"
-    closed = next(index for index, event in enumerate(whole.events) if isinstance(event, ThinkingClosed))
-    assert thinking_steps(Trace.of(whole.events[: closed - 2]), live=True) == [ONE, ""]
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "likeness"),
-    [
-        ("Step 5: half of it is 849.", "Step 5: half of it is 149.", OTHER),
-        ("Step 5: half of it is 849.", "So, step 5: half of it is 849.", ALIKE),
-        ("Twelve times 3 is 36 here.", "Twelve times 3 is here.", ALIKE),
-        ("We have 2 + 2 = 4 of them.", "We have 4 = 2 + 2 of them.", ALIKE),
-        ("So 900 + 87 make 987 in all.", "So 900 + 87 make 87 in all.", OTHER),
-        ("There are 1,000 of these now.", "There are 1,001 of these now.", OTHER),
-    ],
-)
-def test_numbers_decide_whether_steps_are_alike(one, other, likeness):
-    assert [row.likeness for row in align([[one], [other]])] == [(likeness,)]
 
 
 def test_the_first_number_that_the_other_step_has_not_is_named():
@@ -131,10 +53,10 @@ def test_the_first_number_that_the_other_step_has_not_is_named():
     ("text", "earlier", "expected"),
     [
         ("Let me check term 7: 338 + 649 = 987.", "From the last two we get term 7: 338 + 649 = 087.", ("087", "987")),
-        ("Wait, term 4: 284 + 027 = 311.", "From the last two we get term 4: 284 + 027 = 311.", REPEATED),
+        ("Wait, term 4: 284 + 027 = 311.", "From the last two we get term 4: 284 + 027 = 311.", None),
         ("From the last two: 649 + 987 = 636.", "From the last two: 338 + 649 = 987.", None),
         ("Wait, \\(2 \\times 5 = 10\\).", "So $2 \\cdot 5 = 11$ fish.", ("11", "10")),
-        ("Hmm, 2*5 = 10.", "So $2 \\times 5 = 10$ fish.", REPEATED),
+        ("Hmm, 2*5 = 10.", "So $2 \\times 5 = 10$ fish.", None),
         ("The train needs 45 minutes and not 30.", "Let us look at something else entirely.", None),
         ("x = 7 would do as well.", "x = 5 is a solution.", None),
         ("Wait.", "Wait.", None),
@@ -143,15 +65,16 @@ def test_the_first_number_that_the_other_step_has_not_is_named():
     ],
 )
 def test_a_step_is_compared_with_the_one_before(text, earlier, expected):
-    if isinstance(expected, tuple) and not isinstance(expected, Change):
-        expected = Change(Effect.CORRECTED, *expected)
-    assert change(text, "", [earlier]) == expected
+    assert correction_in(text, "", [earlier]) == expected
 
 
 def test_a_lookahead_that_was_replaced_counts_first_then_the_newest_value():
-    found = change("Wait, that makes 12 apples for 3 people.", "Wait, that makes 15 apples for 3 people.", ["Hm."])
-    assert found == Change(Effect.CORRECTED, "15", "12")
-    assert change("So 2 + 2 = 4.", "", ["2 + 2 = 5.", "No, 2 + 2 = 4."]) == REPEATED
+    found = correction_in(
+        "Wait, that makes 12 apples for 3 people.", "Wait, that makes 15 apples for 3 people.", ["Hm."]
+    )
+    assert found == ("15", "12")
+    assert correction_in("So 2 + 2 = 4.", "", ["2 + 2 = 5.", "No, 2 + 2 = 4."]) is None
+    assert correction_in("Then term 8 is 9.", "Then term 8 is 9.", ["Then term 7 is 9."]) is None
 
 
 def test_only_a_takeover_of_the_large_model_changes_anything():
@@ -160,10 +83,10 @@ def test_only_a_takeover_of_the_large_model_changes_anything():
     for author, text in (SMALL, "2 + 2 = 5."), (SMALL, "2 + 2 = 4."), (LARGE, "No, 2 + 2 = 6."), (LARGE, "2 + 2 = 6."):
         pieces.append(Piece(author, 0, 0, 0.0, takeover=takeover if author is LARGE else None))
         pieces[-1].insert(text)
-    expected = [None, None, Change(Effect.CORRECTED, "4", "6"), REPEATED]
-    assert [change_of(pieces, index) for index in range(len(pieces))] == expected
+    expected = [None, None, ("4", "6"), None]
+    assert [correction_by(pieces, index) for index in range(len(pieces))] == expected
     pieces[1].takeover, pieces[2].takeover = takeover, None
-    assert [change_of(pieces, index) for index in (1, 2)] == [None, None], "the small one's, and none"
+    assert [correction_by(pieces, index) for index in (1, 2)] == [None, None], "the small one's, and none"
 
 
 # A second opinion

@@ -17,10 +17,9 @@ from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION
 from baton_reasoning.core.thinking.driver import IDLE_REQUESTS, Driver
 from baton_reasoning.core.thinking.interruptions import Control, Limits, LimitsGuard, Wish
-from baton_reasoning.core.thinking.policies.always import Always
+from baton_reasoning.core.thinking.policies.alone import Always, Never
 from baton_reasoning.core.thinking.policies.first_token_entropy import FirstTokenEntropy
 from baton_reasoning.core.thinking.policies.keywords import Keywords
-from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policies.random_takeover import RANDOM
 from baton_reasoning.core.thinking.policies.relay import Relay
 from baton_reasoning.core.thinking.policy import Policy

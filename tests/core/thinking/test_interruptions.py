@@ -11,7 +11,6 @@ from baton_reasoning.core.engines.base import PrefillProgress, Stop
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.driver import Driver
-from baton_reasoning.core.thinking.edit import edited
 from baton_reasoning.core.thinking.events import Finish, TextDiscarded, TextInserted
 from baton_reasoning.core.thinking.interruptions import (
     Control,
@@ -21,10 +20,8 @@ from baton_reasoning.core.thinking.interruptions import (
     RepetitionDetector,
     cancelled_after,
 )
-from baton_reasoning.core.thinking.policies.always import Always
-from baton_reasoning.core.thinking.policies.every_step import EveryStep
-from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, Keywords
-from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policies.alone import Always, Never
+from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, EveryStep, Keywords
 from baton_reasoning.core.thinking.policies.relay import Relay
 from baton_reasoning.core.thinking.policies.step_score import StepScore
 from baton_reasoning.core.thinking.policy import Policy
@@ -314,7 +311,7 @@ def original():
 
 def test_what_is_the_same_keeps_its_author(original):
     piece = original.pieces[1]
-    edit = edited(original, piece.position, piece.text[:8] + "!")
+    edit = original.edited(piece.position, piece.text[:8] + "!")
     before = original.until(piece.position + 8)
     assert edit.pieces[-1].author is Author.PERSON
     assert edit.pieces[-1].text == edit.text[before.length :]
@@ -322,26 +319,26 @@ def test_what_is_the_same_keeps_its_author(original):
     event = edit.events[-1]
     assert event == TextInserted(event.at, edit.pieces[-1].text, EDITED.id, Author.PERSON)
     for text in "", piece.text:
-        cut = edited(original, piece.position, text)
+        cut = original.edited(piece.position, text)
         assert not any(isinstance(event, TextInserted) for event in cut.events), "an edit that only cuts"
-    whole = edited(original, 0, "Let me see.\n\n")
+    whole = original.edited(0, "Let me see.\n\n")
     assert [(piece.author, piece.text) for piece in whole.pieces] == [(Author.PERSON, "Let me see.\n\n")]
     assert whole.thinks, "it keeps how the run began"
     plain = Trace.of([events.RunStarted(0.0, (), "never", {}, 1, None, None, 0, False)])
-    assert edited(plain, 0, "So </think> it is.").closed is None, "without thinking a tag closes none"
+    assert plain.edited(0, "So </think> it is.").closed is None, "without thinking a tag closes none"
 
 
 def test_an_edit_inside_a_takeover_ends_it():
     settings = settings_of(EveryStep.Settings(), 1)
     trace = written(WORLD, settings)
     began = next(n for n, event in enumerate(trace.events) if isinstance(event, events.TakeoverStarted))
-    edit = edited(trace, Trace.of(trace.events[: began + 5]).length, "five. ")
+    edit = trace.edited(Trace.of(trace.events[: began + 5]).length, "five. ")
     assert edit.takeover is None
     assert written(WORLD, settings, edit).pieces[-1].author.is_model
 
 
 def test_a_closing_tag_in_the_edit_begins_the_answer_and_an_edit_after_one_stays_in_it(original):
-    edit = edited(original, original.pieces[2].position, "So it is 7.</think>\n\nThe answer")
+    edit = original.edited(original.pieces[2].position, "So it is 7.</think>\n\nThe answer")
     assert edit.closed
     assert edit.closed.author is Author.PERSON
     assert edit.answer == "\n\nThe answer"
@@ -349,11 +346,11 @@ def test_a_closing_tag_in_the_edit_begins_the_answer_and_an_edit_after_one_stays
     done = written(WORLD, NEVER, edit)
     assert done.answer.startswith("\n\nThe answer")
     assert sum(isinstance(event, events.ThinkingClosed) for event in done.events) == 1
-    after = edited(original, original.closed.position, "\n\nNo: 8")
+    after = original.edited(original.closed.position, "\n\nNo: 8")
     assert written(WORLD, NEVER, after).answer.startswith("\n\nNo: 8")
 
 
-@pytest.mark.parametrize(("boundary", "steps"), [(r"\n", ["Mine.\n", "Yours."]), ("(", ["Mine.\nYours."])])
+@pytest.mark.parametrize(("boundary", "steps"), [("line", ["Mine.\n", "Yours."]), ("(", ["Mine.\nYours."])])
 def test_a_step_of_a_person_ends_at_the_boundary_of_the_run(boundary, steps):
     """A trace may be a stranger's, with a pattern that no run accepts."""
     started = events.RunStarted(0.0, (), "never", {"boundary": boundary}, 1, None, None, 0, False)
@@ -363,7 +360,7 @@ def test_a_step_of_a_person_ends_at_the_boundary_of_the_run(boundary, steps):
 
 def test_a_step_is_rewritten_but_for_what_a_person_wrote_of_it():
     before = run(Never(), ["One.\n\nTwo.</think>"]).trace
-    edit, control = edited(before, len("One.\n\n"), "Mine and"), Control()
+    edit, control = before.edited(len("One.\n\n"), "Mine and"), Control()
     small = ScriptedEngine(" more of it", " End.</think>", before_token=pressing(control.rewrite_step, "more"))
     done = run(Never(), small, [" better.\n\nNo"], interruptions=[control], before=edit)
     assert done.trace.text == "One.\n\nMine and better.\n\n End.</think>"

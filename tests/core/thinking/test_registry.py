@@ -22,9 +22,8 @@ from triggers import OVERCONFIDENCE, UNPRODUCTIVE, Triggers
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import Pair, RunSettings, unmet_need
 from baton_reasoning.core.thinking.events import Judged, Scored, TakeoverStarted, Tried
-from baton_reasoning.core.thinking.policies.every_step import EveryStep
-from baton_reasoning.core.thinking.policies.keywords import Keywords
-from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policies.alone import Never
+from baton_reasoning.core.thinking.policies.keywords import EveryStep, Keywords
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.policy import Needs, Policy, PolicySettings
 from baton_reasoning.core.thinking.reasons import OPENING, SHARED_REASONS

@@ -27,7 +27,6 @@ from baton_reasoning.core.errors import EngineLost, SettingsError
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.store.event_chunks import pack, unpack
 from baton_reasoning.core.thinking.cues import Category
-from baton_reasoning.core.thinking.edit import edited
 from baton_reasoning.core.thinking.events import (
     CountersChanged,
     Event,
@@ -43,8 +42,7 @@ from baton_reasoning.core.thinking.events import (
 )
 from baton_reasoning.core.thinking.interruptions import Control, Interrupted, Limits, Moment, Wish
 from baton_reasoning.core.thinking.policies.cascade import Cascade
-from baton_reasoning.core.thinking.policies.every_step import EveryStep
-from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policies.keywords import EveryStep, Keywords
 from baton_reasoning.core.thinking.policies.token_entropy import TokenEntropy
 from baton_reasoning.core.thinking.policy import Policy, PolicySettings
 from baton_reasoning.core.thinking.registry import POLICIES
@@ -526,7 +524,7 @@ def test_a_text_is_taken_up_wherever_it_was_interrupted(policy, seed):
             dice.randrange(trace.length + 1),
             dice.choice(("Wait, 3.", "so it is 4.\n\n", "a", "So.</think>")),
         )
-        edit = edited(trace, place, ending)
+        edit = trace.edited(place, ending)
         assert edit.text == trace.text[:place] + ending
         before = dice.choice((Trace.of(trace.events[: dice.randrange(1, len(trace.events))]), trace.until(place), edit))
         chosen = dice.choice((settings, settings_of(dice.choice(tuple(PRESETS.values())), seed)))

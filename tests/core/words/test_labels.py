@@ -18,6 +18,7 @@ from baton_reasoning.core.model_costs import ModelCost, ModelCosts
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.options import ModelOverrides, TagSource
 from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.thinking import reasons
 from baton_reasoning.core.thinking.cues import Category, Cue
 from baton_reasoning.core.thinking.events import (
     Finish,
@@ -25,6 +26,7 @@ from baton_reasoning.core.thinking.events import (
     RunEnded,
     RunStarted,
     TakeoverStarted,
+    TextDiscarded,
     TextInserted,
     TokenWritten,
     WriteStarted,
@@ -270,8 +272,8 @@ def test_it_is_said_where_sizes_or_measured_costs_predict_a_pair_hardly_faster_t
 def test_it_is_said_where_the_small_model_may_get_nothing_right(small, large, is_reasoner, is_said, tmp_path):
     costs, engines, headers = ModelCosts(tmp_path / "costs.json"), [], []
     of_small, of_large = (SMALL_MODEL, small, is_reasoner, 0.1), (LARGE_MODEL, large, True, 1.0)
-    for path, parameters, reasons, decode in (of_small, of_large):
-        tags = THINK if reasons else None
+    for path, parameters, is_trained, decode in (of_small, of_large):
+        tags = THINK if is_trained else None
         headers.append(
             replace(read_header(SMALL_MODEL), parameters=int(parameters), chat_template=tags.opening if tags else "")
         )
@@ -281,3 +283,47 @@ def test_it_is_said_where_the_small_model_may_get_nothing_right(small, large, is
     gap = "So small a model may get nothing right"
     assert (gap in speed_of_files(headers[0], headers[1], costs)) is is_said
     assert (gap in speed_of_pair(Pair(*engines), costs)) is is_said, "the same in the terminal, of a loaded pair"
+
+
+# Sentences about steps
+
+HOLD_ON = Cue("Hold on", Category.REFLECTION, 0, 7)
+
+
+def by_small(text):
+    return [WriteStarted(0.0, Author.SMALL, None, 0), TokenWritten(0.0, Author.SMALL, 1, text, ends_step=True)]
+
+
+def by_large(texts, reason, cue=None, replaced=""):
+    """A takeover of these steps, after a first step of the small model."""
+    first = "So 284 + 27 = 211.\n\n"
+    discarded = [TextDiscarded(0.0, len(first), replaced, 1)] if replaced else []
+    written = [TokenWritten(0.0, Author.LARGE, 1, text, ends_step=True) for text in texts]
+    begun = [TakeoverStarted(0.0, reason, cue, 40, len(first)), WriteStarted(0.0, Author.LARGE, reason, len(first))]
+    return [*by_small(first), *discarded, *begun, *written]
+
+
+@pytest.mark.parametrize(
+    ("events", "sentence"),
+    [
+        (by_small("So it is."), "The small model wrote this step."),
+        ([TextInserted(0.0, "99999.", "edited", Author.PERSON)], "You edited this step."),
+        ([TextInserted(0.0, "</think>", reasons.BUDGET.id)], "Baton inserted this text: reasoning budget used up."),
+        ([TokenWritten(0.0, Author.LARGE, 1, "So it is.")], "The large model wrote this step."),
+        (by_large(["All of it."], reasons.LARGE_ONLY.id), "The large model wrote this step."),
+        (
+            by_large(["Hold on, 284 + 27 = 311."], "reflection", HOLD_ON, "Hold on, so"),
+            "The large model took over at “Hold on” and corrected 211 to 311.",
+        ),
+        (by_large(["Something else."], "reflection", HOLD_ON), "The large model took over at “Hold on”."),
+        (by_large(["Something else."], "random"), "The large model took over."),
+        (by_large(["Something else."], reasons.PERSON.id), "The large model took over because you asked for it."),
+        (by_large(["Hold on.\n\n", "Something else."], "reflection", HOLD_ON), "The large model went on."),
+    ],
+)
+def test_a_sentence_says_who_wrote_a_step_and_to_what_effect(events, sentence):
+    trace = Trace.of(events)
+    assert labels.step_sentence(trace, trace.pieces[-1]) == sentence
+    trace.pieces[-1].in_answer = True
+    if "this step" in sentence:
+        assert labels.step_sentence(trace, trace.pieces[-1]) == sentence.replace("this step", "this part of the answer")

@@ -1,4 +1,4 @@
-"""What is said of a step, and what values say in words, for answers whose values are known exactly."""
+"""What values say in words, for answers whose values are known exactly."""
 
 from __future__ import annotations
 
@@ -7,21 +7,13 @@ from typing import Any
 import pytest
 
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.thinking import reasons
-from baton_reasoning.core.thinking.cues import Category, Cue
 from baton_reasoning.core.thinking.events import (
     PlaceOutcomes,
-    TakeoverStarted,
-    TextDiscarded,
-    TextInserted,
-    TokenWritten,
     ValuesEstimated,
-    WriteStarted,
 )
-from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import StepValues, TextPlace, places_of
-from baton_reasoning.core.words.steps import step_sentence
 from baton_reasoning.core.words.values import (
     gain_text,
     notable_changes,
@@ -93,20 +85,21 @@ def test_a_takeover_is_compared_with_what_it_replaced():
     outcomes = [RIGHT] * len(places_of(trace))
     outcomes[replaced] = WRONG
     values = with_values(trace, outcomes, ends_right=True)
-    (change,) = notable_changes(trace, values)
-    assert (change.before.place.replaced, change.mark, change.figures) == (True, "▲ 1.00", ".00 → 1.00")
+    (change,) = notable_changes(values)
+    assert change.before.place.replaced
     first, share = value_sentences(trace, values)
     assert first.startswith("The turn: step 2")
     assert share == gain_text(trace, values)
     assert share.endswith("brought 100% of the gain")
-    (position,) = value_marks(trace, trace.pieces)
+    ((position, mark),) = value_marks(trace, trace.pieces).items()
+    assert mark == ("▲ 1.00", True)
     assert next(piece for piece in trace.pieces if piece.position == position).author is Author.LARGE
 
 
 def test_what_changed_in_an_answer_that_is_not_shown_is_not_marked():
     trace = takeover()
     values = with_values(trace, [RIGHT] * (len(places_of(trace)) - 1), ends_right=False)
-    assert [change.after.position for change in notable_changes(trace, values)] == [trace.length]
+    assert [change.after.position for change in notable_changes(values)] == [trace.length]
     thinking = [piece for piece in trace.pieces if not piece.in_answer]
     assert value_marks(trace, thinking) == {}
     assert list(value_marks(trace, trace.pieces)) == [trace.pieces[-1].position]
@@ -152,51 +145,3 @@ def test_agreement_is_said_to_be_no_proof_and_chance_to_be_chance():
     agreement, chance = said({TextPlace(0): 8, TextPlace(STEP): 9}, is_expected=False)
     assert agreement.endswith("this answer's own, 4, which is no proof that it is right.")
     assert chance == "No step changed the value beyond chance."
-
-
-# Sentences about steps
-
-HOLD_ON = Cue("Hold on", Category.REFLECTION, 0, 7)
-
-
-def by_small(text):
-    return [WriteStarted(0.0, Author.SMALL, None, 0), TokenWritten(0.0, Author.SMALL, 1, text, ends_step=True)]
-
-
-def by_large(texts, reason, cue=None, replaced=""):
-    """A takeover of these steps, after a first step of the small model."""
-    first = "So 284 + 27 = 211.\n\n"
-    discarded = [TextDiscarded(0.0, len(first), replaced, 1)] if replaced else []
-    written = [TokenWritten(0.0, Author.LARGE, 1, text, ends_step=True) for text in texts]
-    begun = [TakeoverStarted(0.0, reason, cue, 40, len(first)), WriteStarted(0.0, Author.LARGE, reason, len(first))]
-    return [*by_small(first), *discarded, *begun, *written]
-
-
-@pytest.mark.parametrize(
-    ("events", "sentence"),
-    [
-        (by_small("So it is."), "The small model wrote this step."),
-        ([TextInserted(0.0, "99999.", "edited", Author.PERSON)], "You edited this step."),
-        ([TextInserted(0.0, "</think>", reasons.BUDGET.id)], "Baton inserted this text: reasoning budget used up."),
-        ([TokenWritten(0.0, Author.LARGE, 1, "So it is.")], "The large model wrote this step."),
-        (by_large(["All of it."], reasons.LARGE_ONLY.id), "The large model wrote this step."),
-        (
-            by_large(["Hold on, 284 + 27 = 311."], "reflection", HOLD_ON, "Hold on, so"),
-            "The large model took over at “Hold on” and corrected 211 to 311.",
-        ),
-        (
-            by_large(["Hold on, 284 + 27 = 211."], "reflection", HOLD_ON, "Hold on, so"),
-            "The large model took over at “Hold on” and repeated what stood there.",
-        ),
-        (by_large(["Something else."], "reflection", HOLD_ON), "The large model took over at “Hold on”."),
-        (by_large(["Something else."], "random"), "The large model took over."),
-        (by_large(["Something else."], reasons.PERSON.id), "The large model took over because you asked for it."),
-        (by_large(["Hold on.\n\n", "Something else."], "reflection", HOLD_ON), "The large model went on."),
-    ],
-)
-def test_a_sentence_says_who_wrote_a_step_and_to_what_effect(events, sentence):
-    trace = Trace.of(events)
-    assert step_sentence(trace, trace.pieces[-1]) == sentence
-    trace.pieces[-1].in_answer = True
-    if "this step" in sentence:
-        assert step_sentence(trace, trace.pieces[-1]) == sentence.replace("this step", "this part of the answer")

@@ -22,12 +22,10 @@ from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFI
 from baton_reasoning.core.thinking.cues import Category, Lexicon
 from baton_reasoning.core.thinking.events import Finish, Judged, TakeoverStarted, TextDiscarded, TextInserted
 from baton_reasoning.core.thinking.interruptions import Control, Limits
-from baton_reasoning.core.thinking.policies.always import Always
+from baton_reasoning.core.thinking.policies.alone import Always, Never
 from baton_reasoning.core.thinking.policies.cascade import Cascade
-from baton_reasoning.core.thinking.policies.every_step import EVERY_STEP, EveryStep
 from baton_reasoning.core.thinking.policies.first_token_entropy import ENTROPY, FirstTokenEntropy
-from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, REFLECTION, Keywords
-from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, EVERY_STEP, REFLECTION, EveryStep, Keywords
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.policies.relay import RELAY, Relay
 from baton_reasoning.core.thinking.policies.step_score import SCORE, StepScore

@@ -1,4 +1,4 @@
-"""Lets the large model write everything, alone or with drafts of the small one: the controls at large share 1.
+"""Lets one model write everything: the controls at large share 0 and 1.
 
 With drafts (speculative decoding) every token is still drawn from the large model's own distribution (Leviathan et al.
 2023): drafts save time, and change nothing in the text but near-ties.
@@ -12,6 +12,20 @@ from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyArm, Polic
 from baton_reasoning.core.thinking.reasons import LARGE_ONLY
 from baton_reasoning.core.thinking.requests import WITHOUT_END, Program, TakeOver
 from baton_reasoning.core.thinking.text import Text
+
+
+class Never(Policy):
+    name = "never"
+    title = "Small only"
+    summary = "The small model writes everything."
+    needs = Needs(large=False)
+    is_control = True
+    stops_repetition = False
+
+    class Settings(PolicySettings):
+        policy: Literal["never"] = "never"
+
+    arms = (PolicyArm("small", Settings()),)
 
 
 class Always(Policy):
