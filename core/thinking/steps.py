@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import Enum
+from typing import Any
 
 _SEPARATOR = " \t\r\n"
 _MOST_BLANKS = 100
@@ -30,13 +32,28 @@ class Boundary(Enum):
     SENTENCE = "sentence"
     """At a full stop, question or exclamation mark that white space follows."""
 
+    @classmethod
+    def _missing_(cls, value: object) -> Boundary | None:
+        """Accept the regular expressions that earlier versions stored for the same boundaries."""
+        return _STORED.get(str(value))
 
+
+_STORED = {r"\n[ \t\r]*\n": Boundary.BLANK_LINE, r"\n": Boundary.LINE, r"[.!?]\s": Boundary.SENTENCE}
 _PATTERNS = {
     Boundary.BLANK_LINE: re.compile(rf"\n[ \t\r]{{0,{_MOST_BLANKS}}}\n"),
     Boundary.LINE: re.compile(r"\n"),
     Boundary.SENTENCE: re.compile(r"[.!?]\s"),
 }
 """What matches a boundary; white space that follows belongs to it, too."""
+
+
+def recorded_boundary(settings: Mapping[str, Any]) -> Boundary | None:
+    """Return what ended a step in a recorded run, by its settings; None for a boundary that this version does not know,
+    such as a pattern of an earlier one."""
+    try:
+        return Boundary(settings.get("boundary", Boundary.BLANK_LINE))
+    except ValueError:
+        return None
 
 
 class Splitter:

@@ -21,7 +21,7 @@ from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.cues import Cue
 from baton_reasoning.core.thinking.events import Event, Finish, TokenWritten
 from baton_reasoning.core.thinking.reasons import EDITED
-from baton_reasoning.core.thinking.steps import Boundary, Splitter
+from baton_reasoning.core.thinking.steps import Boundary, Splitter, recorded_boundary
 from baton_reasoning.core.thinking.text import Text
 
 LEAST_SECONDS = 0.1
@@ -578,8 +578,5 @@ class Trace:
 
     @property
     def _boundary(self) -> Boundary:
-        """Return what ends a step of the run; a blank line if this version does not know it."""
-        try:
-            return Boundary(self.started.settings.get("boundary") if self.started else None)
-        except ValueError:
-            return Boundary.BLANK_LINE
+        """Return what ends a step of the run; a blank line if the run had a boundary that is not known."""
+        return (recorded_boundary(self.started.settings) if self.started else None) or Boundary.BLANK_LINE

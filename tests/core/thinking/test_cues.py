@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.thinking.cue_profile import FEWEST_BOUNDARIES, lexicon_json, openings_of, profile
 from baton_reasoning.core.thinking.cues import RESOURCES, Category, Match, english, inside_code, parse_lexicon, prose
-from baton_reasoning.core.thinking.steps import Boundary, Splitter, ends_sentence, split
+from baton_reasoning.core.thinking.steps import Boundary, Splitter, ends_sentence, recorded_boundary, split
 from baton_reasoning.core.thinking.text import Utf8Decoder
 
 REFLECTION, AFFIRMATION, STATEMENT = Category.REFLECTION, Category.AFFIRMATION, Category.STATEMENT
@@ -206,6 +206,21 @@ def test_a_growing_text_has_the_steps_of_the_finished_one_wherever_tokens_split_
     found = {end for start, end in pairwise(cuts) if by_pieces.feed(text[start:end])}
     assert found == {next(cut for cut in cuts if cut >= place) for place in exact}
     assert by_pieces.at_boundary == splitter.at_boundary == Splitter(text, boundary).at_boundary
+
+
+@pytest.mark.parametrize(
+    ("stored", "boundary"),
+    [
+        ("line", Boundary.LINE),
+        (r"\n[ \t\r]*\n", Boundary.BLANK_LINE),
+        (r"\n", Boundary.LINE),
+        (r"[.!?]\s", Boundary.SENTENCE),
+        (r"\n---\n", None),
+        (["("], None),
+    ],
+)
+def test_a_pattern_that_an_earlier_version_stored_is_the_boundary_that_it_meant(stored, boundary):
+    assert recorded_boundary({"boundary": stored}) is boundary
 
 
 @pytest.mark.parametrize(

@@ -350,7 +350,7 @@ def test_a_closing_tag_in_the_edit_begins_the_answer_and_an_edit_after_one_stays
     assert written(WORLD, NEVER, after).answer.startswith("\n\nNo: 8")
 
 
-@pytest.mark.parametrize(("boundary", "steps"), [("line", ["Mine.\n", "Yours."]), ("(", ["Mine.\nYours."])])
+@pytest.mark.parametrize(("boundary", "steps"), [(r"\n", ["Mine.\n", "Yours."]), ("(", ["Mine.\nYours."])])
 def test_a_step_of_a_person_ends_at_the_boundary_of_the_run(boundary, steps):
     """A trace may be a stranger's, with a pattern that no run accepts."""
     started = events.RunStarted(0.0, (), "never", {"boundary": boundary}, 1, None, None, 0, False)

@@ -338,8 +338,13 @@ ONE_OF_EACH: list[Event] = [
 
 
 @pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: type(event).__name__)
-def test_an_event_comes_back_from_json_as_it_was(event):
-    assert event_from_json(json.loads(json.dumps(event_to_json(event)))) == event
+def test_an_event_comes_back_from_json_as_it_was_and_from_that_of_schema_1(event):
+    """There the values of a handoff were fields of the event."""
+    data = event_to_json(event)
+    assert event_from_json(json.loads(json.dumps(data))) == event
+    if handoff := data.pop("handoff", None):
+        data |= dict(zip(("reused", "prefilled", "seconds", "passing"), handoff, strict=True))
+    assert event_from_json(json.loads(json.dumps(data))) == event
 
 
 def test_every_kind_is_covered_and_tokens_take_little_room():
@@ -376,25 +381,34 @@ def test_what_another_version_wrote_is_passed_over_with_a_notice():
 @pytest.mark.parametrize(
     ("policy", "boundary", "notices"),
     [
-        ("keywords", "blank line", []),
+        ("keywords", r"\n[ \t\r]*\n", []),
         ("oracle", "line", ["policy “oracle”"]),
-        ("keywords", r"\n---\n", []),
+        ("keywords", r"\n---\n", ["shown by blank lines"]),
     ],
 )
-def test_a_text_of_another_version_shows_who_wrote_it_and_says_what_is_not_as_it_was(policy, boundary, notices):
-    """Interrupted and resumed, with settings and fields of events that this version does not know."""
+def test_a_text_of_an_earlier_version_shows_who_wrote_it_and_says_what_is_not_as_it_was(policy, boundary, notices):
+    """Interrupted and resumed, with settings, an end of a takeover and fields of events that this version does not
+    know."""
     settings = {"policy": {"policy": policy, "as_published": True}, "boundary": boundary, "limits": {"early_exit": 0.9}}
     start = event_to_json(RunStarted(0.0, (), policy, settings, 7, None, None, 12, thinking=True))
-    takeover = {"event": "takeover_started", "at": 2, "reason": "easy sentence", "cue": None, "tokens": 9}
+    takeover = {
+        "event": "takeover_started",
+        "at": 2,
+        "reason": "easy sentence",
+        "cue": None,
+        "tokens": 9,
+        "position": 5,
+    }
     lines = [
         start,
         {"event": "write_started", "at": 1, "author": "large", "reason": None, "position": 0, "asked_by": "person"},
         {"event": "token", "at": 1, "author": "large", "id": 5, "text": "One.\n---\nSo", "data": "U28="},
+        {"event": "tried", "at": 1, "author": "small", "position": 5, "tokens": [], "stop": "limit", "seconds": 1},
         {"event": "run_ended", "at": 1, "finish": "stopped"},
         start | {"resumed": True},
-        takeover | {"position": 5, "author": "small"},
+        takeover | {"author": "small", "until": "first mark"},
         {"event": "token", "at": 3, "author": "small", "id": 2, "text": " 4.", "restored": True},
-        {"event": "judged", "at": 4, "choices": ["0"], "probabilities": [1], "handoff": [0, 0, 0], "answered": False},
+        {"event": "judged", "at": 4, "choices": ["0"], "probabilities": [1], "seconds": 0, "answered": False},
         {"event": "text_inserted", "at": 4, "text": "</think>", "reason": "early exit"},
         {"event": "run_ended", "at": 5, "finish": "end of text"},
     ]
@@ -419,9 +433,9 @@ NOTICE, USAGE = {"event": "noticed", "at": 1, "text": ""}, {"event": "usage", "a
         *(NOTICE | {"at": at} for at in (NAN, INF, -1, 10**400)),
         *(USAGE | {"usage": {"cost": cost}} for cost in ({"sent": 2**70}, {"read": -1}, {"seconds_waited": NAN})),
         USAGE | {"usage": {"cost": {}, "money": INF}},
-        {"event": "judged", "at": 1, "choices": 3, "probabilities": [], "handoff": [0, 0, 0]},
+        {"event": "judged", "at": 1, "choices": 3, "probabilities": [], "seconds": 0},
         {"event": "handed_over", "at": 1, "author": "small", "handoff": [1, 2, NAN, "ids"]},
-        {"event": "handed_over", "at": 1, "author": "small", "handoff": [-1, 2, 1]},
+        {"event": "handed_over", "at": 1, "author": "small", "reused": -1, "prefilled": 2, "seconds": 1},
         {"event": "text_discarded", "at": 1, "position": 10**20, "text": "", "tokens": 0},
         {"event": "run_started", "at": 0, "settings": {"policy": {"policy": 3}}, "small": [], "conversation": [3]},
     ],
