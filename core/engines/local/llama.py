@@ -11,8 +11,7 @@ import os
 import re
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -54,13 +53,6 @@ class BatchEntry(NamedTuple):
     position: int
     sequence: int
     wants_logits: bool
-
-
-class Sampler(NamedTuple):
-    """A native chain of filters. Each token is sampled by a random number of its own."""
-
-    chain: Any
-    is_greedy: bool
 
 
 class Decoded:
@@ -288,42 +280,28 @@ class Llama(Tokenizer):
 
     # Sampling ----------------------------------------------------------------------------------------------------
 
-    def make_sampler(self, sampling: Sampling) -> Sampler:
-        """Make the filters in the order of the published runs (Hugging Face, vLLM): temperature, top-k, top-p.
+    def sample(self, logits: Logits, sampling: Sampling, number: int) -> int:
+        """Sample a token by this random number; at a temperature of 0 the likeliest.
 
-        The temperature changes no order, so top-k may come first, which leaves less to do. Free it with `free_sampler`.
+        The filters are in the order of the published runs (Hugging Face, vLLM): temperature, top-k, top-p. The
+        temperature changes no order, so top-k may come first, which leaves less to do.
         """
-        params = ll.llama_sampler_chain_default_params()
-        params.no_perf = True
-        chain = ll.llama_sampler_chain_init(params)
-        if sampling.temperature <= 0:
-            ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_greedy())
-            return Sampler(chain, is_greedy=True)
-        if sampling.top_k > 0:
-            ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_top_k(sampling.top_k))
-        ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_temp(sampling.temperature))
-        if sampling.top_p < 1:
-            ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_top_p(sampling.top_p, 1))
-        return Sampler(chain, is_greedy=False)
-
-    def free_sampler(self, sampler: Sampler) -> None:
-        ll.llama_sampler_free(sampler.chain)
-
-    def sample(self, sampler: Sampler, entry: int, number: int) -> int:
-        """Sample a token by this random number from the logits of this entry of the last batch."""
-        with _sampling(sampler, number):
-            token: int = ll.llama_sampler_sample(sampler.chain, self.context, entry)
-        return token
-
-    def sample_from(self, sampler: Sampler, logits: Logits, number: int) -> int:
-        """Sample a token by this random number from logits that were kept."""
         candidates = np.zeros(len(logits), dtype=[("id", np.int32), ("logit", np.float32), ("p", np.float32)])
         candidates["id"] = np.arange(len(logits), dtype=np.int32)
         candidates["logit"] = logits
         data = candidates.ctypes.data_as(ctypes.POINTER(ll.llama_token_data))
         array = ll.llama_token_data_array(data=data, size=len(logits), selected=-1, sorted=False)
-        with _sampling(sampler, number):
-            ll.llama_sampler_apply(sampler.chain, ctypes.byref(array))
+        params = ll.llama_sampler_chain_default_params()
+        params.no_perf = True
+        chain = ll.llama_sampler_chain_init(params)
+        if sampling.top_k > 0:
+            ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_top_k(sampling.top_k))
+        ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_temp(sampling.temperature))
+        if sampling.top_p < 1:
+            ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_top_p(sampling.top_p, 1))
+        ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_dist(number))
+        ll.llama_sampler_apply(chain, ctypes.byref(array))
+        ll.llama_sampler_free(chain)
         token: int = array.data[array.selected].id
         return token
 
@@ -353,20 +331,6 @@ class Llama(Tokenizer):
         weights = np.exp(shifted)
         total = float(weights.sum())
         return float(np.log(total)) - float(weights @ shifted) / total
-
-
-@contextmanager
-def _sampling(sampler: Sampler, number: int) -> Iterator[None]:
-    """Let the chain sample by this number, which seeds a generator for one use."""
-    if sampler.is_greedy:
-        yield
-        return
-    end = ll.llama_sampler_chain_n(sampler.chain)
-    ll.llama_sampler_chain_add(sampler.chain, ll.llama_sampler_init_dist(number))
-    try:
-        yield
-    finally:
-        ll.llama_sampler_free(ll.llama_sampler_chain_remove(sampler.chain, end))
 
 
 def largest(values: Logits, count: int) -> list[int]:

@@ -11,7 +11,6 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -56,7 +55,6 @@ class Task:
     prefilled: int = 0
     reading: bool = True
     written: int = 0
-    sampler: Any = None
     plain_tokens: int | None = None
     """Tokens to generate before drafts are asked for; None: it uses none."""
     drafts: list[int] = field(default_factory=list)
@@ -385,7 +383,6 @@ class Scheduler:
         seconds = time.perf_counter() - task.began
         self.reply((request.request, Handoff(len(task.target) - task.prefilled, task.prefilled, seconds)))
         if request.limit:
-            task.sampler = self.llama.make_sampler(request.sampling)
             self._write_token(task, entry)
             return
         if entry is not None:
@@ -402,13 +399,9 @@ class Scheduler:
         """
         request, sequence, llama = task.request, task.sequence, self.llama
         number = number_at(request.seed, request.position + task.written)
-        if entry is None:
-            logits = sequence.logits
-            assert logits is not None
-            token = llama.sample_from(task.sampler, logits, number)
-        else:
-            logits = llama.logits(entry) if request.alternatives else None
-            token = llama.sample(task.sampler, entry, number)
+        logits = sequence.logits if entry is None else llama.logits(entry)
+        assert logits is not None
+        token = llama.sample(logits, request.sampling, number)
         cached = len(sequence.ledger.ids) - drafts  # drafts that are not accepted yet do not count
         stop = llama.stop_after(token, request.limit - task.written - 1, cached)
         if stop is Stop.END_OF_TEXT:
@@ -416,7 +409,7 @@ class Scheduler:
             return None
         drafted = token == draft
         item = Token(token, llama.piece(token), drafted=drafted, rejected_drafts=0 if drafted else drafts)
-        if logits is not None and request.alternatives:
+        if request.alternatives:
             logprob, others = llama.likeliest(logits, request.alternatives, token)
             item = item._replace(logprob=logprob, alternatives=others, entropy=llama.entropy(logits))
         self.reply((request.request, item))
@@ -438,9 +431,6 @@ class Scheduler:
         return Judgement(tuple(weight / total for weight in weights), mass=sum(named) / float(chances.sum()))
 
     def _finish(self, task: Task, item: messages.ReplyItem) -> None:
-        if task.sampler is not None:
-            self.llama.free_sampler(task.sampler)
-            task.sampler = None
         for tasks in (self.running, self.waiting):
             if task in tasks:
                 tasks.remove(task)
