@@ -14,9 +14,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import psutil
 
@@ -169,13 +168,14 @@ class ModelProcess:
     # -----------------------------------------------------------------------------------------------------------------
 
     def _make(self, options: messages.WorkerOptions) -> None:
-        self._log, self._log_path, self._their_log = _error_log()
-        """What native code writes to standard error in the child."""
+        handle, name = tempfile.mkstemp(prefix="baton-", suffix=".log")
+        self._log, self._log_path = open(handle, "rb"), Path(name)  # noqa: SIM115 - closed with the process
+        """What native code writes to standard error in the child, which takes the file its name where it can."""
         self._files = ModelFiles(shards_of(Path(options.path)))
         context = multiprocessing.get_context("spawn")
         self._connection, self._theirs = context.Pipe()
         self._process = context.Process(
-            target=run_worker, args=(self._theirs, options, self._their_log), name=f"baton {self.name}", daemon=True
+            target=run_worker, args=(self._theirs, options, name), name=f"baton {self.name}", daemon=True
         )
         self._received = 0
         """Messages so far; the heartbeat makes it one a second at least."""
@@ -189,8 +189,6 @@ class ModelProcess:
             start_shielded(self._process, spin_variables())
         finally:
             self._theirs.close()  # only the process may hold its end, or its death would not be seen here
-            if isinstance(self._their_log, Connection):
-                self._their_log.close()
         self._watchdog.start()
 
     def _kill(self) -> None:
@@ -260,8 +258,7 @@ class ModelProcess:
 
     def _remove_log(self) -> None:
         self._log.close()
-        if self._log_path:
-            self._log_path.unlink(missing_ok=True)
+        self._log_path.unlink(missing_ok=True)
 
     def _receive(self) -> None:
         try:
@@ -317,19 +314,6 @@ class ModelProcess:
         errors = [line for line in lines if "GGML_ASSERT" in line or "error" in line.lower()]
         memory = [line for line in lines if speaks_of_memory(line)]
         return (memory or errors or lines or [""])[-1].strip().rstrip(".")[:300]
-
-
-def _error_log() -> tuple[IO[bytes], Path | None, Connection | str]:
-    """Open a file to read; return it, its path if it has one, and what the child opens it by.
-
-    On POSIX it never has a name, so that none is left behind if this program is killed; a Connection is how
-    multiprocessing passes a file descriptor on.
-    """
-    if os.name == "posix":
-        log = tempfile.TemporaryFile(prefix="baton-", suffix=".log")  # noqa: SIM115 - closed with the process
-        return log, None, Connection(os.dup(log.fileno()), readable=False)
-    handle, path = tempfile.mkstemp(prefix="baton-", suffix=".log")
-    return os.fdopen(handle, "rb"), Path(path), path
 
 
 class DiedLoading(EngineError):

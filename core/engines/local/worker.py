@@ -62,14 +62,17 @@ class Outbox:
                     messages.send(self._connection, self._heartbeat)
 
 
-def main(connection: Connection, options: messages.WorkerOptions, log: Connection | str) -> None:
+def main(connection: Connection, options: messages.WorkerOptions, log: str) -> None:
     """Run in the child process until the program closes the pipe.
 
-    Native code writes its errors to `log`, a file's descriptor or path.
+    Native code writes its errors to the file `log`, which has no name from then on, so that none is left behind if the
+    program is killed; on Windows a file that is open keeps its name.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the program's to handle
     os.environ["GGML_NO_BACKTRACE"] = "1"  # else ggml starts a debugger when it aborts, which writes to stdout
-    os.dup2(os.open(log, os.O_WRONLY | os.O_TRUNC) if isinstance(log, str) else log.fileno(), 2)
+    os.dup2(os.open(log, os.O_WRONLY), 2)
+    with suppress(PermissionError):
+        os.unlink(log)
     outbox = Outbox(connection)
     outbox.begin_heartbeat()
     try:
