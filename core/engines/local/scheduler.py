@@ -207,17 +207,17 @@ class Scheduler:
 
     def _plan(self, task: Task) -> None:
         sequence, ledger = task.sequence, task.sequence.ledger
-        keep, new = ledger.plan(task.target, sequence.logits is not None, task.score_from)
+        keep = ledger.kept(task.target, sequence.logits is not None, task.score_from)
         if keep < len(ledger.ids):
             keep = sequence.roll_back(self.llama, keep)
-            new = task.target[keep:]
-        task.pending, task.prefilled = new, len(new)
+        task.pending = task.target[keep:]
+        task.prefilled = len(task.pending)
         self._show_progress(task)
         if sequence.logits is not None and len(ledger.ids) == task.score_from < len(task.target):
             self._score(task, [(task.score_from, sequence.logits)])
         if task.request.question:
             self._take_snapshot(task)
-        if new:
+        if task.pending:
             sequence.logits = None
         else:
             self._read_finished(task, None)
