@@ -169,7 +169,7 @@ class ModelProcess:
 
     def _make(self, options: messages.WorkerOptions) -> None:
         handle, name = tempfile.mkstemp(prefix="baton-", suffix=".log")
-        self._log, self._log_path = open(handle, "rb"), Path(name)  # noqa: SIM115 - closed with the process
+        self._log, self._log_path = os.fdopen(handle, "rb"), Path(name)
         """What native code writes to standard error in the child, which takes the file its name where it can."""
         self._files = ModelFiles(shards_of(Path(options.path)))
         context = multiprocessing.get_context("spawn")

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.engines.local.branches import BranchWriter
@@ -72,7 +73,7 @@ def main(connection: Connection, options: messages.WorkerOptions, log: str) -> N
     os.environ["GGML_NO_BACKTRACE"] = "1"  # else ggml starts a debugger when it aborts, which writes to stdout
     os.dup2(os.open(log, os.O_WRONLY), 2)
     with suppress(PermissionError):
-        os.unlink(log)
+        Path(log).unlink()
     outbox = Outbox(connection)
     outbox.begin_heartbeat()
     try:
