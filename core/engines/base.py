@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from enum import Enum
+from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
@@ -302,7 +303,7 @@ class Session(Protocol):
         Yields a Handoff first (after PrefillProgress, if the text is long), then Tokens (and Notices), then an End.
         Closing the iterator stops the engine within one token. The end-of-text token is not part of the text and is
         not yielded. Each token is drawn by the number at its place, the first one at `position`, of the stream `seed`
-        (random_numbers.py). So the same body, seed, position and sampling give the same tokens on the same engine,
+        (`number_at`). So the same body, seed, position and sampling give the same tokens on the same engine,
         alone in its batch, up to near-ties; docs/architecture.md says what repeats exactly.
         `alternatives` asks for that many likeliest tokens (with log-probabilities) at each position.
         Raises ContextFull, EngineLost, EngineRefused.
@@ -449,3 +450,30 @@ def continued(
             failures += 1
             reason = lost
         yield from repair(reason, failures)
+
+
+# Random numbers by position -------------------------------------------------------------------------------------------
+#
+# The number that draws a token is a function of the seed, the writer and the position. How often something was drawn
+# before does not matter. So a text that is begun again after a crash, or that another model drafts, is the text that it
+# would have been otherwise.
+
+_GOLDEN = 0x9E3779B97F4A7C15
+_64_BITS = (1 << 64) - 1
+
+
+def stream_of(seed: int, writer: str, discards: int) -> int:
+    """The stream of numbers (64 bits) for one writer. `discards`: how often text was discarded before, so that a
+    lookahead that is sampled again does not come back word for word."""
+    return int.from_bytes(blake2b(f"{seed} {writer} {discards}".encode(), digest_size=8).digest())
+
+
+def number_at(stream: int, position: int) -> int:
+    """The number (31 bits, which no sampler takes for “at random”) of the token after `position` tokens of the text.
+
+    The function is SplitMix64 (Steele, Lea and Flood 2014), whose state after n steps is known without the steps.
+    """
+    mixed = (stream + (position + 1) * _GOLDEN) & _64_BITS
+    mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & _64_BITS
+    mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _64_BITS
+    return (mixed ^ (mixed >> 31)) >> 33

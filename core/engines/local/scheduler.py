@@ -24,11 +24,11 @@ from baton_reasoning.core.engines.base import (
     Stop,
     Token,
     first_tokens,
+    number_at,
 )
 from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.engines.local.cache import CachedSequence, Ledger, PromptCache, lru_clock
 from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama, Logits
-from baton_reasoning.core.engines.random_numbers import number_at
 
 SCORED_AT_ONCE = 128
 """Tokens scored by one decode: each takes a row of logits over the whole vocabulary (128 × 152,000 floats: 78 MB)."""

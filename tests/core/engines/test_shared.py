@@ -16,9 +16,8 @@ from pydantic import ValidationError
 
 from baton_reasoning.core import child_process
 from baton_reasoning.core.engines import templates
-from baton_reasoning.core.engines.base import Alternative, Message, first_tokens
+from baton_reasoning.core.engines.base import Alternative, Message, first_tokens, number_at, stream_of
 from baton_reasoning.core.engines.body import Author, Body, Part, bytes_before, parts_before, rendered_runs
-from baton_reasoning.core.engines.random_numbers import number_at, stream_of
 from baton_reasoning.core.engines.remote.protocol import judgement_of
 from baton_reasoning.core.engines.templates import LONGEST_TEMPLATE, has_switch, render_prompt, render_template
 from baton_reasoning.core.engines.usage import MOST_COUNTED, MOST_MEASURED, Cap, Prices, RequestUsage, Usage, UsageMeter
