@@ -22,12 +22,20 @@ from baton_reasoning.core.engines.local import llama as llama_module
 from baton_reasoning.core.engines.local import placement as placement_module
 from baton_reasoning.core.engines.local import threads as threads_module
 from baton_reasoning.core.engines.local.engine import LocalEngine
-from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama, LoadingLog, chunk_for, largest
+from baton_reasoning.core.engines.local.llama import (
+    BatchEntry,
+    Decoded,
+    Llama,
+    LoadingLog,
+    Tokenizer,
+    chunk_for,
+    largest,
+    tokenize_by,
+)
 from baton_reasoning.core.engines.local.messages import ModelLoaded, WorkerOptions
 from baton_reasoning.core.engines.local.placement import ModelLoader, attempts
 from baton_reasoning.core.engines.local.process import DiedLoading
 from baton_reasoning.core.engines.local.threads import INTERVAL, CpuTimes, ThreadChoice, cpu_times, default_threads
-from baton_reasoning.core.engines.local.tokenizer import Tokenizer, tokenize_by
 from baton_reasoning.core.engines.remote.protocol import PROBE
 from baton_reasoning.core.errors import ModelFileError, OutOfMemory
 from baton_reasoning.core.models.devices import Device, DeviceKind, Devices
