@@ -58,17 +58,15 @@ def test_the_batch_shrinks_before_layers_leave_the_gpu_and_keeps_room_for_one_to
         (16, 128, "with 16 of 32 layers on the GPU and a batch of 128 tokens"),
         (8, 128, "with 8 of 32 layers on the GPU and a batch of 128 tokens"),
         (0, 128, "with 0 of 32 layers on the GPU and a batch of 128 tokens"),
-        (0, 32, "with 0 of 32 layers on the GPU and a batch of 32 tokens"),
     ]
     assert {way.options.context for way in ways} == {4096}, "as a person chose it"
     assert [way.fallback for way in attempts(LoadOptions(batch=64, parallel=33), layers=1)] == [
         "",
         "with 0 of 1 layers on the GPU",
     ]
-    on_cpu = attempts(LoadOptions(batch=128), layers=0)
-    assert [(way.options.gpu_layers, way.options.batch) for way in on_cpu] == [(-1, 128), (-1, 32)]
-    many = attempts(LoadOptions(batch=256, parallel=64), layers=0)
-    assert [way.options.batch for way in many] == [256, 128]
+    on_cpu = attempts(LoadOptions(batch=256, parallel=128), layers=0)
+    assert [(way.options.gpu_layers, way.options.batch) for way in on_cpu] == [(-1, 256), (-1, 128)]
+    assert len(list(attempts(LoadOptions(batch=256, parallel=129), layers=0))) == 1
 
 
 class FillingProcess:
@@ -99,8 +97,10 @@ def test_a_model_that_ran_out_of_memory_is_loaded_lighter_and_any_other_first_as
     assert tried(16, lighter=True) == [(24, 128), (16, 128)]
     assert loader.attempt.fallback == "with 16 of 32 layers on the GPU and a batch of 128 tokens"
     assert tried(0, lighter=True) == [(8, 128), (0, 128)]
-    assert tried(0, lighter=True) == tried(0, lighter=True) == [(0, 32)], "there is no lighter one"
-    with pytest.raises(OutOfMemory, match="not even with 0 of 32 layers on the GPU and a batch of 32 tokens") as raised:
+    assert tried(0, lighter=True) == tried(0, lighter=True) == [(0, 128)], "there is no lighter one"
+    with pytest.raises(
+        OutOfMemory, match="not even with 0 of 32 layers on the GPU and a batch of 128 tokens"
+    ) as raised:
         tried(-1)
     assert "The Models page shows how much memory" in raised.value.advice
 
