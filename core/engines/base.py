@@ -429,15 +429,14 @@ Item = TypeVar("Item")
 
 def continued(
     write: Callable[[list[Token]], Generator[Item, None, None]],
-    repair: Callable[[EngineLost, int], Generator[Notice, None, None]],
+    repair: Callable[[EngineLost], Generator[Notice, None, None]],
 ) -> Generator[Item | Notice, None, None]:
     """Yield what `write` yields, and call it again for the rest whenever it raises EngineLost.
 
-    `write` gets the tokens that have arrived so far, and writes on after them. `repair` gets the error and the number
-    of failures of this request, and yields what a person should know; it raises the error if that was the last attempt.
+    `write` gets the tokens that have arrived so far, and writes on after them. `repair` yields what a person should
+    know; it raises the error if that was the last attempt.
     """
     arrived: list[Token] = []
-    failures = 0
     while True:
         try:
             with closing(write(arrived)) as items:
@@ -447,9 +446,8 @@ def continued(
                     yield item
             return
         except EngineLost as lost:
-            failures += 1
             reason = lost
-        yield from repair(reason, failures)
+        yield from repair(reason)
 
 
 # Random numbers by position -------------------------------------------------------------------------------------------

@@ -30,8 +30,6 @@ from baton_reasoning.core.models.options import (
     file_source,
 )
 
-RESTARTS_A_REQUEST = 1
-"""Deaths of the process that one request may survive: a second one may be its own fault."""
 LOAD_AGAIN = "Load the model again, or choose another one."
 REPLACED = (
     "The file of {} was replaced or deleted after it was loaded. This text comes from the file as it was, which can no "
@@ -339,10 +337,7 @@ class LocalSession:
         if self._cancelled:
             raise Cancelled
 
-    def _restart(self, lost: EngineLost, deaths: int) -> Generator[base.Notice, None, None]:
-        """Start the process again. Raises EngineLost if this request has survived enough deaths."""
-        if deaths > RESTARTS_A_REQUEST:
-            raise EngineLost(lost.message, LOAD_AGAIN) from lost
+    def _restart(self, lost: EngineLost) -> Generator[base.Notice, None, None]:
         self._recover(lost)
         placement = self._engine.card.placement
         reduced = f" {placement.fallback}" if placement and placement.fallback else ""

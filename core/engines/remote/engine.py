@@ -340,7 +340,7 @@ class RemoteSession:
             rest = replace(request, limit=request.limit - len(arrived), position=request.position + len(arrived))
             yield from self._answer(prompt, rest, protocol.passing_of(body, self.card.vocabulary), retries)
 
-        def repair(error: EngineLost, _: int) -> Generator[Notice, None, None]:
+        def repair(error: EngineLost) -> Generator[Notice, None, None]:
             retries.count(error)
             failed, tries = retries.failures, self._retry_policy.tries
             self._show(ServerStatus(ServerState.RECONNECTING, reason=error.message, attempt=failed, attempts=tries))
