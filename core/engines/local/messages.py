@@ -132,7 +132,6 @@ class ModelLoaded(NamedTuple):
 
 class LoadFailed(NamedTuple):
     reason: str
-    out_of_memory: bool
 
 
 class Tokenized(NamedTuple):

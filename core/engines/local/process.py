@@ -239,7 +239,7 @@ class ModelProcess:
             raise kind(f"{self.name} could not be loaded: {lost.message}", lost.advice) from error
         if isinstance(reply, messages.LoadFailed):
             self._process.join()
-            if reply.out_of_memory:
+            if "alloc" in reply.reason or "memory" in reply.reason:
                 raise OutOfMemory(
                     f"There is not enough memory for {self.name}: {reply.reason}.",
                     "Choose a shorter context, fewer GPU layers or a smaller quantisation.",

@@ -79,9 +79,7 @@ def main(connection: Connection, options: messages.WorkerOptions, log: str) -> N
     try:
         llama = Llama(options, lambda fraction: outbox.send(messages.LoadingProgress(fraction)))
     except LoadError as error:
-        reason = str(error)
-        memory = "alloc" in reason or "memory" in reason
-        outbox.send(messages.LoadFailed(reason, out_of_memory=memory))
+        outbox.send(messages.LoadFailed(str(error)))
         return
     outbox.send(
         messages.ModelLoaded(
