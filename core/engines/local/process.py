@@ -302,7 +302,11 @@ class ModelProcess:
             message = "was killed from outside, as the system does when memory runs out"
             advice = "If you did not end it, choose a smaller model or a shorter context."
         else:
-            message = f"stopped with {_name_of(-code)}" if code < 0 else f"ended unexpectedly (exit code {code})"
+            message = (
+                f"stopped with signal {-code} ({signal.strsignal(-code)})"
+                if code < 0
+                else f"ended unexpectedly (exit code {code})"
+            )
             message += f": {line}" if line else ""
             advice = "If it happens again, another conversion of the model may help."
         return ProcessLost(f"The process of {self.name} {message}.", advice, is_out_of_memory)
@@ -337,13 +341,6 @@ _MEMORY = (
     "failed to allocate",
     "cudamalloc failed",
 )
-
-
-def _name_of(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # most of the real-time signals have none
-        return f"signal {number}"
 
 
 def speaks_of_memory(line: str) -> bool:
