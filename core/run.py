@@ -169,7 +169,7 @@ def unmet_need(policy: type[Policy], cards: Mapping[Author, ModelCard]) -> Setti
     other = Author.LARGE if policy.default_writer is Author.SMALL else Author.SMALL
     for author, count in ((policy.default_writer, needs.alternatives), (other, needs.alternatives_in_takeovers)):
         writer = cards.get(author)
-        if count and writer and not writer.returns_all_alternatives:
+        if count and writer and (writer.drafts or not writer.returns_alternatives):
             undrafted = ", or start its server without speculative decoding" if writer.drafts else ""
             return SettingsError(
                 f"The policy “{policy.title}” needs the probabilities of each token, and {writer.name} gives none.",

@@ -255,11 +255,6 @@ class ModelCard:
         """Whether its server writes by speculative decoding."""
         return bool(self.drafting)
 
-    @property
-    def returns_all_alternatives(self) -> bool:
-        """Whether it returns alternatives after the first token of a write, too."""
-        return self.returns_alternatives and not self.drafts
-
     def obstacle_to_drafts_of(self, small: ModelCard) -> str:
         """Return why `small` cannot draft for this model, as the rest of a sentence; empty if it can."""
         if not (self.placement and small.placement):
