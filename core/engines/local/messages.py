@@ -102,13 +102,9 @@ class Tokenize(NamedTuple):
     """Recognise control tokens."""
 
 
-class Shutdown(NamedTuple):
-    """End the process."""
-
-
 Question = Open | Read | WriteBranches | Tokenize
 """What is replied to."""
-Request = Question | Drafts | Cancel | CloseSession | Shutdown
+Request = Question | Drafts | Cancel | CloseSession
 
 
 # From the process ------------------------------------------------------------------------------------------------

@@ -34,8 +34,6 @@ SILENCE_AT_START = 90.0
 LOOK_EVERY = 0.5
 """Seconds between two looks at a process. Its silence is counted in looks, so that the time in which this program was
 stopped, or the machine asleep, does not count."""
-CLOSE_SECONDS = 1.0
-"""A process that does not end within this time is killed."""
 MOST_RESTARTS, RESTART_SECONDS = 6, 600.0
 """So many restarts are allowed in so many seconds."""
 SPIN = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "1"}
@@ -149,17 +147,10 @@ class ModelProcess:
             messages.send(self._connection, request)
 
     def close(self) -> None:
-        """End the process: ask it to, and kill it if it does not. Only the first of several calls does it: a second one
-        at the same time would close a file descriptor that belongs to somebody else by then."""
+        """Kill the process, which has nothing to save. Only the first of several calls does it: a second one at the same
+        time would close a file descriptor that belongs to somebody else by then."""
         if not self._closing.acquire(blocking=False):
             return
-        if self._lock.acquire(timeout=CLOSE_SECONDS):  # a send to a stopped process may hold it
-            try:
-                with suppress(OSError):
-                    messages.send(self._connection, messages.Shutdown())
-            finally:
-                self._lock.release()
-            self._process.join(CLOSE_SECONDS)
         self._kill()
         self._receiver.join()
         self._connection.close()
@@ -293,6 +284,8 @@ class ModelProcess:
         is_out_of_memory = False
         if self.has_other_files:  # why it is not started again
             message, advice = "ended, since its file was changed while it was in use", "Load the model again."
+        elif self._closing.locked():
+            message, advice = "was closed", "Load the model again."
         elif self._was_silent:
             message = f"stopped responding and was ended after {self._was_silent:.0f} s"
             advice = "If it happens again, load the model with fewer GPU layers."

@@ -128,7 +128,7 @@ class Worker:
             self.replies.clear()
 
     def _listen(self) -> None:
-        """Put requests into the inbox; Cancel and Shutdown take effect while a decode is running."""
+        """Put requests into the inbox; Cancel takes effect while a decode is running."""
         while True:
             try:
                 request: messages.Request = messages.receive(self.connection)
@@ -137,8 +137,6 @@ class Worker:
             except BaseException:  # noqa: BLE001 - whatever it is: a process that hears nothing would hang
                 traceback.print_exc()
                 os._exit(1)
-            if isinstance(request, messages.Shutdown):
-                os._exit(0)
             self.inbox.put(request)
             if isinstance(request, messages.Cancel):
                 self._halt(*request)
