@@ -33,8 +33,6 @@ class Outbox:
         self._lock = threading.Lock()
         self._heartbeat: messages.LoadingProgress | list[messages.Reply] = messages.LoadingProgress(0)
         self._step_began: float | None = None
-
-    def begin_heartbeat(self) -> None:
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
 
     def send(self, message: messages.AtLoading | list[messages.Reply]) -> None:
@@ -75,7 +73,6 @@ def main(connection: Connection, options: messages.WorkerOptions, log: str) -> N
     with suppress(PermissionError):
         Path(log).unlink()
     outbox = Outbox(connection)
-    outbox.begin_heartbeat()
     try:
         llama = Llama(options, lambda fraction: outbox.send(messages.LoadingProgress(fraction)))
     except LoadError as error:
