@@ -119,11 +119,9 @@ class Scheduler:
         self.waiting.append(Task(sequence, request, target, len(text), score_from, plain_tokens=plain_tokens))
 
     def texts_before(self, request: messages.WriteBranches) -> list[list[int]]:
-        """Return the token ids before each branch, the prompt included; branches of one text share a list."""
+        """Return the token ids before each branch, the prompt included."""
         prompt = self.sequences[request.session].prompt
-        bodies = {id(branch.runs): branch.runs for branch in request.branches}
-        texts = {key: [*prompt, *self._ids(runs)] for key, runs in bodies.items()}
-        return [texts[id(branch.runs)] for branch in request.branches]
+        return [[*prompt, *self._ids(branch.runs)] for branch in request.branches]
 
     def take_drafts(self, drafts: messages.Drafts) -> None:
         """Go on with a write that waits for drafts."""
