@@ -147,8 +147,8 @@ class ModelProcess:
             messages.send(self._connection, request)
 
     def close(self) -> None:
-        """Kill the process, which has nothing to save. Only the first of several calls does it: a second one at the same
-        time would close a file descriptor that belongs to somebody else by then."""
+        """Kill the process, which has nothing to save. Only the first of several calls does it: a second one at the
+        same time would close a file descriptor that belongs to somebody else by then."""
         if not self._closing.acquire(blocking=False):
             return
         self._kill()
@@ -295,11 +295,9 @@ class ModelProcess:
             message = "was killed from outside, as the system does when memory runs out"
             advice = "If you did not end it, choose a smaller model or a shorter context."
         else:
-            message = (
-                f"stopped with signal {-code} ({signal.strsignal(-code)})"
-                if code < 0
-                else f"ended unexpectedly (exit code {code})"
-            )
+            message = f"ended unexpectedly (exit code {code})"
+            if code < 0:
+                message = f"stopped with signal {-code} ({signal.strsignal(-code)})"
             message += f": {line}" if line else ""
             advice = "If it happens again, another conversion of the model may help."
         return ProcessLost(f"The process of {self.name} {message}.", advice, is_out_of_memory)
