@@ -211,8 +211,9 @@ class LocalSession:
             if isinstance(item, base.Token) and item.id is not None:
                 written.append(item.id)
             yield item
-            if isinstance(item, base.Handoff):
-                yield from self._warning_of_another_file()
+            if isinstance(item, base.Handoff) and not self._warned_of_another_file and self._process.has_other_files:
+                self._warned_of_another_file = True
+                yield base.Notice(REPLACED.format(self.card.name))
 
     def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> base.Judgement:
         judgement = base.Judgement.none(len(choices))
@@ -324,12 +325,6 @@ class LocalSession:
                 "Shorten the prompt, or load the model with a longer context.",
             )
 
-    def _open_if_restarted(self) -> None:
-        """Open in a process that was started since. Raises Cancelled if this session was cancelled."""
-        self._refuse_if_cancelled()
-        if self._process is not self._engine.process:
-            self._open()
-
     def _recover(self, lost: EngineLost) -> None:
         self._engine.recover(lost, self._process, lambda _: self._refuse_if_cancelled())
 
@@ -342,12 +337,6 @@ class LocalSession:
         placement = self._engine.card.placement
         reduced = f" {placement.fallback}" if placement and placement.fallback else ""
         yield base.Notice(f"{lost.message} It was started again{reduced}, and the text goes on.")
-
-    def _warning_of_another_file(self) -> Iterator[base.Notice]:
-        """Yield a notice, once in a session, if the model's file was replaced after it was loaded."""
-        if not self._warned_of_another_file and self._process.has_other_files:
-            self._warned_of_another_file = True
-            yield base.Notice(REPLACED.format(self.card.name))
 
     # Requests --------------------------------------------------------------------------------------------------------
 
@@ -400,7 +389,9 @@ class LocalSession:
         """
 
         def write(arrived: list[base.Token]) -> Generator[messages.ResultItem, None, None]:
-            self._open_if_restarted()
+            self._refuse_if_cancelled()
+            if self._process is not self._engine.process:
+                self._open()
             try:
                 yield from self._replies(request(arrived))
             except GeneratorExit:
