@@ -250,11 +250,6 @@ class ModelCard:
         """Return the card of a session whose thinking is off: its model writes the answer at once."""
         return replace(self, thinking=None)
 
-    @property
-    def drafts(self) -> bool:
-        """Whether its server writes by speculative decoding."""
-        return bool(self.drafting)
-
     def obstacle_to_drafts_of(self, small: ModelCard) -> str:
         """Return why `small` cannot draft for this model, as the rest of a sentence; empty if it can."""
         if not (self.placement and small.placement):

@@ -88,7 +88,7 @@ class ServerPool:
 
 def _abilities(card: ModelCard) -> tuple[object, ...]:
     """Return what a policy relies on, whichever server a session is opened on."""
-    return card.drafts, card.returns_alternatives, card.returns_scores, card.thinking, card.switches_thinking
+    return bool(card.drafting), card.returns_alternatives, card.returns_scores, card.thinking, card.switches_thinking
 
 
 class Severity(Enum):
