@@ -10,8 +10,8 @@ import ctypes
 import os
 import re
 import time
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Collection
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -100,7 +100,7 @@ class Llama(Tokenizer):
         """The largest number of threads of a decode."""
         self.batch_size = load.batch
         self._said: deque[str] = deque(maxlen=20)
-        self._loading_log = LoadingLog()
+        self._log: deque[str] = deque(maxlen=10_000)
         self._listen_to_log()
         registry()  # loads the back ends that are plug-ins
         ll.llama_backend_init()
@@ -113,17 +113,17 @@ class Llama(Tokenizer):
         self._make_context(load)
         self.chunk = min(CHUNK_ON_GPU if self.has_common_cache else CHUNK, load.batch)
         """Tokens per decode of a prefill."""
-        self.shares = self._loading_log.shares(gpu_names())
+        self.shares = shares_of(self._log, gpu_names())
         """Bytes of the model on each device."""
 
     # Loading -----------------------------------------------------------------------------------------------------
 
     def _listen_to_log(self) -> None:
-        log, said = self._loading_log, self._said
+        log, said = self._log, self._said
 
         def heard(level: int, text: bytes, _: Any) -> None:
             line = text.decode(errors="replace")
-            log.hear(line)
+            log.append(line)
             if level >= _ERROR:
                 said.append(line.strip())
                 os.write(2, text)  # the program reads the reason there if ggml aborts next
@@ -397,51 +397,45 @@ _LAYER = re.compile(r"layer\s+\d+ assigned to device (\S+),")
 _BUFFER = re.compile(r"(\S+) +(?:DSV4 \S+ )?(model|KV|RS|state|compute|output) buffer size = +([\d.]+) MiB")
 
 
-class LoadingLog:
-    """Sums up what llama.cpp's log says of each device while a model is loaded: its API has no call for that.
+def shares_of(log: Iterable[str], gpus: Collection[str]) -> tuple[DeviceShare, ...]:
+    """Sum up what llama.cpp's log says of each device while a model is loaded: its API has no call for that.
+
+    Returns the share of each device, GPUs first, in ggml's order; `gpus`: ggml's names of them.
 
     load_tensors: layer  12 assigned to device CUDA0, is_swa = 0         llama-model.cpp
     load_tensors:        CUDA0 model buffer size =  4460.45 MiB
     llama_kv_cache:      CUDA0 KV buffer size =   448.00 MiB             llama-kv-cache.cpp; RS: running states
     sched_reserve:       CUDA0 compute buffer size =   304.75 MiB        llama-context.cpp; output: logits
     """
-
-    def __init__(self) -> None:
-        self._layers: Counter[str] = Counter()
-        self._buffers: defaultdict[tuple[str, str], float] = defaultdict(float)
-        """MiB by kind and by ggml's name of the buffer."""
-
-    def hear(self, line: str) -> None:
-        if "buffer size" in line:
-            if found := _BUFFER.search(line):
-                name, kind, size = found[1], found[2], float(found[3])
-                # Compute buffers are measured again when something changes; of the others there may be several.
-                self._buffers[kind, name] = size if kind == "compute" else self._buffers[kind, name] + size
-        elif found := _LAYER.search(line):
-            self._layers[found[1]] += 1
-
-    def shares(self, gpus: Collection[str]) -> tuple[DeviceShare, ...]:
-        """Return the share of each device, GPUs first, in ggml's order; `gpus`: ggml's names of them."""
-        held = {device: Counter[str]() for device in (*gpus, RAM)}
-        for name, layers in self._layers.items():
-            held[_device_of(name, gpus)]["layers"] += layers
-        for (kind, name), mebibytes in self._buffers.items():
-            device, size = _device_of(name, gpus), round(mebibytes * 2**20)
-            held[device][kind] += size
+    held = {device: Counter[str]() for device in (*gpus, RAM)}
+    compute: dict[str, int] = {}
+    """By buffer: they are measured again when something changes."""
+    for line in log:
+        if found := _LAYER.search(line):
+            held[_device_of(found[1], gpus)]["layers"] += 1
+        elif found := _BUFFER.search(line):
+            name, kind, size = found[1], found[2], round(float(found[3]) * 2**20)
+            device = _device_of(name, gpus)
+            if kind == "compute":
+                compute[name] = size
+            else:
+                held[device][kind] += size
             if kind == "model" and device == RAM and name.endswith("_Mapped"):
                 held[device]["mapped"] += size
-        return tuple(
-            DeviceShare(
-                device=device,
-                layers=found["layers"],
-                weights=found["model"],
-                cache=found["KV"] + found["RS"] + found["state"],
-                compute=found["compute"] + found["output"],
-                mapped=found["mapped"],
-            )
-            for device, found in held.items()
-            if found or device == RAM
+    for name, size in compute.items():
+        held[_device_of(name, gpus)]["compute"] += size
+    return tuple(
+        DeviceShare(
+            device=device,
+            layers=found["layers"],
+            weights=found["model"],
+            cache=found["KV"] + found["RS"] + found["state"],
+            compute=found["compute"] + found["output"],
+            mapped=found["mapped"],
         )
+        for device, found in held.items()
+        if found or device == RAM
+    )
 
 
 def _device_of(buffer: str, gpus: Collection[str]) -> str:

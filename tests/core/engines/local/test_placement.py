@@ -26,9 +26,9 @@ from baton_reasoning.core.engines.local.llama import (
     BatchEntry,
     Decoded,
     Llama,
-    LoadingLog,
     Tokenizer,
     largest,
+    shares_of,
     tokenize_by,
 )
 from baton_reasoning.core.engines.local.messages import ModelLoaded, WorkerOptions
@@ -204,20 +204,13 @@ sched_reserve: MTL0 compute buffer size = 5.00 MiB
 """
 
 
-def shares(log: str, *gpus: str) -> tuple[DeviceShare, ...]:
-    heard = LoadingLog()
-    for line in log.splitlines():
-        heard.hear(line)
-    return heard.shares(gpus)
-
-
 def test_each_device_that_holds_something_has_its_layers_and_bytes():
-    assert shares(SPLIT, "CUDA0", "CUDA1", "Vulkan0") == (
+    assert shares_of(SPLIT.splitlines(), ["CUDA0", "CUDA1", "Vulkan0"]) == (
         DeviceShare("CUDA0", 2, round(4460.45 * MIB), 24 * MIB, 304 * MIB),
         DeviceShare("CUDA1", 1, 512 * MIB, 3 * MIB, 200 * MIB),
         DeviceShare("RAM", 1, round(102.5 * MIB), 4 * MIB, 11 * MIB, round(100.5 * MIB)),
     )
-    assert shares(METAL, "MTL0") == (
+    assert shares_of(METAL.splitlines(), ["MTL0"]) == (
         DeviceShare("MTL0", 1, 90 * MIB, 0, 5 * MIB),  # pages of the file are the GPU's own weights there
         DeviceShare("RAM", 0, 0, 0, 0),
     )
