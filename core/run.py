@@ -153,7 +153,7 @@ def _engines_needed(pair: Pair, settings: RunSettings) -> dict[Author, Engine]:
     if error := unmet_need(policy, pair.cards):
         raise error
     needed = set(policy.needs.writers)
-    if policy.needs.drafts and pair.large and not pair.large.card.drafts:
+    if policy.needs.drafts and pair.large and not pair.large.card.drafting:
         needed.add(Author.SMALL)
     return {author: engine for author, engine in pair.engines.items() if author in needed}
 
@@ -169,8 +169,8 @@ def unmet_need(policy: type[Policy], cards: Mapping[Author, ModelCard]) -> Setti
     other = Author.LARGE if policy.default_writer is Author.SMALL else Author.SMALL
     for author, count in ((policy.default_writer, needs.alternatives), (other, needs.alternatives_in_takeovers)):
         writer = cards.get(author)
-        if count and writer and not writer.returns_all_alternatives:
-            undrafted = ", or start its server without speculative decoding" if writer.drafts else ""
+        if count and writer and (writer.drafting or not writer.returns_alternatives):
+            undrafted = ", or start its server without speculative decoding" if writer.drafting else ""
             return SettingsError(
                 f"The policy “{policy.title}” needs the probabilities of each token, and {writer.name} gives none.",
                 f"Choose another policy, or a {author.value} model on this machine{undrafted}.",
@@ -209,7 +209,7 @@ def thinks_always(cards: Iterable[ModelCard]) -> SettingsError | None:
 
 def _obstacle_to_drafts(policy: type[Policy], cards: Mapping[Author, ModelCard]) -> SettingsError | None:
     small, large = cards.get(Author.SMALL), cards[Author.LARGE]
-    if large.drafts:
+    if large.drafting:
         return None
     if not small:
         return SettingsError(f"The policy “{policy.title}” needs a small model that drafts.", "Choose one first.")

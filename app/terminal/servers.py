@@ -16,7 +16,7 @@ from baton_reasoning.app.terminal.command_line import as_json, command_group, ga
 from baton_reasoning.app.terminal.options import FILE, SWITCH
 from baton_reasoning.app.terminal.output import Field, listing, remark, write
 from baton_reasoning.app.terminal.streams import ExitCode, report, write_json
-from baton_reasoning.core.engines.local.tokenizer import tokenize_by
+from baton_reasoning.core.engines.local.llama import tokenize_by
 from baton_reasoning.core.engines.open import Server
 from baton_reasoning.core.engines.remote.connection import LLAMA_SERVER_PORTS, canonical
 from baton_reasoning.core.engines.remote.known_servers import NAME, KnownServer, KnownServers

@@ -38,7 +38,7 @@ def probe_beside(source: ModelSource, loaded: Engine | None) -> Sequence[int]:
     It shows before anything is loaded whether the vocabularies are the same. Empty if that model is on a server too, or
     cannot be read. Takes a moment.
     """
-    from baton_reasoning.core.engines.local.tokenizer import tokenize_by  # imported in the thread that asks
+    from baton_reasoning.core.engines.local.llama import tokenize_by  # imported in the thread that asks
 
     path = loaded.card.path if loaded and loaded.card.path else local_path(source)
     try:

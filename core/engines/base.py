@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from enum import Enum
+from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
@@ -249,16 +250,6 @@ class ModelCard:
         """Return the card of a session whose thinking is off: its model writes the answer at once."""
         return replace(self, thinking=None)
 
-    @property
-    def drafts(self) -> bool:
-        """Whether its server writes by speculative decoding."""
-        return bool(self.drafting)
-
-    @property
-    def returns_all_alternatives(self) -> bool:
-        """Whether it returns alternatives after the first token of a write, too."""
-        return self.returns_alternatives and not self.drafts
-
     def obstacle_to_drafts_of(self, small: ModelCard) -> str:
         """Return why `small` cannot draft for this model, as the rest of a sentence; empty if it can."""
         if not (self.placement and small.placement):
@@ -302,7 +293,7 @@ class Session(Protocol):
         Yields a Handoff first (after PrefillProgress, if the text is long), then Tokens (and Notices), then an End.
         Closing the iterator stops the engine within one token. The end-of-text token is not part of the text and is
         not yielded. Each token is drawn by the number at its place, the first one at `position`, of the stream `seed`
-        (random_numbers.py). So the same body, seed, position and sampling give the same tokens on the same engine,
+        (`number_at`). So the same body, seed, position and sampling give the same tokens on the same engine,
         alone in its batch, up to near-ties; docs/architecture.md says what repeats exactly.
         `alternatives` asks for that many likeliest tokens (with log-probabilities) at each position.
         Raises ContextFull, EngineLost, EngineRefused.
@@ -428,15 +419,14 @@ Item = TypeVar("Item")
 
 def continued(
     write: Callable[[list[Token]], Generator[Item, None, None]],
-    repair: Callable[[EngineLost, int], Generator[Notice, None, None]],
+    repair: Callable[[EngineLost], Generator[Notice, None, None]],
 ) -> Generator[Item | Notice, None, None]:
     """Yield what `write` yields, and call it again for the rest whenever it raises EngineLost.
 
-    `write` gets the tokens that have arrived so far, and writes on after them. `repair` gets the error and the number
-    of failures of this request, and yields what a person should know; it raises the error if that was the last attempt.
+    `write` gets the tokens that have arrived so far, and writes on after them. `repair` yields what a person should
+    know; it raises the error if that was the last attempt.
     """
     arrived: list[Token] = []
-    failures = 0
     while True:
         try:
             with closing(write(arrived)) as items:
@@ -446,6 +436,32 @@ def continued(
                     yield item
             return
         except EngineLost as lost:
-            failures += 1
             reason = lost
-        yield from repair(reason, failures)
+        yield from repair(reason)
+
+
+# Random numbers by position -------------------------------------------------------------------------------------------
+#
+# The number that draws a token is a function of the seed, the writer and the position. How often something was drawn
+# before does not matter. So a text that is begun again after a crash, or that another model drafts, is the text that it
+# would have been otherwise.
+
+_GOLDEN = 0x9E3779B97F4A7C15
+_64_BITS = (1 << 64) - 1
+
+
+def stream_of(seed: int, writer: str, discards: int) -> int:
+    """The stream of numbers (64 bits) for one writer. `discards`: how often text was discarded before, so that a
+    lookahead that is sampled again does not come back word for word."""
+    return int.from_bytes(blake2b(f"{seed} {writer} {discards}".encode(), digest_size=8).digest())
+
+
+def number_at(stream: int, position: int) -> int:
+    """The number (31 bits, which no sampler takes for “at random”) of the token after `position` tokens of the text.
+
+    The function is SplitMix64 (Steele, Lea and Flood 2014), whose state after n steps is known without the steps.
+    """
+    mixed = (stream + (position + 1) * _GOLDEN) & _64_BITS
+    mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & _64_BITS
+    mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _64_BITS
+    return (mixed ^ (mixed >> 31)) >> 33

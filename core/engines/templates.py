@@ -33,8 +33,6 @@ SWITCH = "enable_thinking"
 """The variable by which most templates turn the thinking on or off: those of Qwen3, SmolLM3, GLM and others."""
 MOST_REPEATS = 4
 """Repeats of each message in a prompt; otherwise a short template could multiply a long question."""
-LONGEST_TEMPLATE = 512 * 2**10
-"""Characters. The longest published ones have 30,000."""
 LONGEST_PROMPT = 4 * 2**20
 """Characters of a rendered prompt, without what the user wrote."""
 MEMORY = 512 * 2**20
@@ -123,8 +121,6 @@ def _fill_in(text: str, conversation: Conversation) -> list[PromptPiece]:
 
 def render_template(template: str, variables: Mapping[str, Any]) -> str:
     """Render a template in the child. Raises EngineRefused for every error in it, and at the limits."""
-    if len(template) > LONGEST_TEMPLATE:
-        raise unusable(f"it has {len(template):,} characters, and {LONGEST_TEMPLATE:,} are allowed")
     request = json.dumps({"template": template, "variables": variables}).encode()
     with _lock:
         if template not in _failed:

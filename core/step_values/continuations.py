@@ -12,9 +12,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing, contextmanager
 from typing import NamedTuple
 
-from baton_reasoning.core.engines.base import Branch, Notice, Session, Stop, WritesBranches
+from baton_reasoning.core.engines.base import Branch, Notice, Session, Stop, WritesBranches, number_at, stream_of
 from baton_reasoning.core.engines.body import Author, Part, parts_before
-from baton_reasoning.core.engines.random_numbers import number_at, stream_of
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.grading.extract import given_in, given_in_text
 from baton_reasoning.core.grading.verdict import How, Regex

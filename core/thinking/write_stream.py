@@ -6,9 +6,18 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 
-from baton_reasoning.core.engines.base import End, Handoff, Notice, PrefillProgress, ScoredToken, Session, Stop, Token
+from baton_reasoning.core.engines.base import (
+    End,
+    Handoff,
+    Notice,
+    PrefillProgress,
+    ScoredToken,
+    Session,
+    Stop,
+    Token,
+    stream_of,
+)
 from baton_reasoning.core.engines.body import Author, parts_before
-from baton_reasoning.core.engines.random_numbers import stream_of
 from baton_reasoning.core.engines.usage import ReportsUsage, Usage
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.events import Event, Tried

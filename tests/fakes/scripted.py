@@ -42,9 +42,9 @@ from baton_reasoning.core.engines.base import (
     Token,
     WriteItem,
     ignore,
+    number_at,
 )
 from baton_reasoning.core.engines.body import Part, rendered_runs
-from baton_reasoning.core.engines.random_numbers import number_at
 from baton_reasoning.core.engines.usage import PrefetchedText, RequestUsage, Usage
 from baton_reasoning.core.errors import BatonError, ContextFull, EngineLost
 from baton_reasoning.core.models.options import Sampling, ThinkingTags

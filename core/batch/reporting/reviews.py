@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from baton_reasoning.core.batch.running.batch import BatchSettings
+from baton_reasoning.core.engines.base import number_at, stream_of
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.random_numbers import number_at, stream_of
 from baton_reasoning.core.errors import ContextFull, SettingsError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex

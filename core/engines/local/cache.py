@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import NamedTuple
 
 from baton_reasoning.core.engines.local.llama import Llama, Logits
 
@@ -18,13 +17,6 @@ SNAPSHOTS = 4
 """Of a sequence whose memory cannot be truncated."""
 lru_clock = count()
 """Ticks with each use of a session: the one with the smallest tick is the least recently used."""
-
-
-class CachePlan(NamedTuple):
-    """How to bring the cache to a text: how many tokens to keep, and which to decode after them."""
-
-    keep: int
-    new: list[int]
 
 
 class Ledger:
@@ -42,8 +34,8 @@ class Ledger:
         self.whole = 0
         """Length of the prefix that was prefilled exactly as a fresh session would: alone, and in whole chunks."""
 
-    def plan(self, target: Sequence[int], has_logits: bool, logits_from: int | None = None) -> CachePlan:
-        """Plan what to keep and what to decode, so that the cache holds `target` and the wanted logits are computed.
+    def kept(self, target: Sequence[int], has_logits: bool, logits_from: int | None = None) -> int:
+        """Count the tokens to keep; decoding the rest of `target` after them computes the wanted logits.
 
         Logits are wanted after the first `logits_from` tokens and after each later one; by default only after the
         last token. `has_logits`: those after the last token in the cache are at hand, so that it need not be decoded
@@ -53,9 +45,7 @@ class Ledger:
         keep = common_prefix(self.ids, target)
         if keep >= first and not (has_logits and keep == len(self.ids) == first):
             keep = max(first - 1, 0)  # the cache holds no logits: the token before is decoded again
-        if keep < len(self.ids):
-            keep = self.restorable(keep)
-        return CachePlan(keep, list(target[keep:]))
+        return keep if keep == len(self.ids) else self.restorable(keep)
 
     def restorable(self, keep: int) -> int:
         """Return the longest length, at most `keep`, to which the memory can be rolled back."""
@@ -68,7 +58,7 @@ class Ledger:
         the same seed gives the same text.
         """
         if chunk is None:
-            return self.plan(target, has_logits=False).keep
+            return self.kept(target, has_logits=False)
         if not self.supports_truncation:
             return 0
         return min(common_prefix(self.ids, target[:-1]), self.whole) // chunk * chunk

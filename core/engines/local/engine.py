@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from baton_reasoning.core.engines import base
 from baton_reasoning.core.engines.body import Part, bytes_before, rendered_runs
 from baton_reasoning.core.engines.local import messages
-from baton_reasoning.core.engines.local.drafting import DraftedTokens, DraftedWrite, Drafter, DraftLength
+from baton_reasoning.core.engines.local.drafting import DraftedWrite, Drafter, DraftLength
 from baton_reasoning.core.engines.local.placement import ModelLoader, worker_options
 from baton_reasoning.core.engines.local.process import ModelProcess, ProcessLost, RestartPolicy, SentRequest
 from baton_reasoning.core.engines.templates import RENDERER, PromptPiece, has_switch, render_prompt
@@ -30,8 +30,6 @@ from baton_reasoning.core.models.options import (
     file_source,
 )
 
-RESTARTS_A_REQUEST = 1
-"""Deaths of the process that one request may survive: a second one may be its own fault."""
 LOAD_AGAIN = "Load the model again, or choose another one."
 REPLACED = (
     "The file of {} was replaced or deleted after it was loaded. This text comes from the file as it was, which can no "
@@ -213,8 +211,9 @@ class LocalSession:
             if isinstance(item, base.Token) and item.id is not None:
                 written.append(item.id)
             yield item
-            if isinstance(item, base.Handoff):
-                yield from self._warning_of_another_file()
+            if isinstance(item, base.Handoff) and not self._warned_of_another_file and self._process.has_other_files:
+                self._warned_of_another_file = True
+                yield base.Notice(REPLACED.format(self.card.name))
 
     def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> base.Judgement:
         judgement = base.Judgement.none(len(choices))
@@ -258,23 +257,23 @@ class LocalSession:
         if self.card.obstacle_to_drafts_of(small.card):
             return False
         length = self._engine.draft_lengths.setdefault(small._engine, DraftLength())
-        self._drafter = Drafter(small, length)
+        self._drafter = Drafter(small.draft, length)
         return True
 
     def repeat_exactly(self) -> None:
         self._is_exact = True
 
-    def draft(self, write: DraftedWrite, count: int) -> DraftedTokens:
+    def draft(self, write: DraftedWrite, count: int) -> tuple[int, ...]:
         """Draft the next `count` tokens of another model's write as this one samples them; fewer if the text ends.
 
-        Of the same write only new tokens pass the pipe. Raises EngineError.
+        Of the same write only new tokens pass the pipe. Raises EngineError; this session's own next write starts a
+        process that died again, and says so.
         """
         written = write.written
-        if self._process is not self._engine.process or not self._process.alive:
-            self._open()
+        if self._process is not self._engine.process:
+            self._open_in(self._engine.process)
             write.base = None
-        is_first = write.base is None
-        request = self._request(write.body) if is_first else messages.Read(0, 0, [], base=write.base)
+        request = self._request(write.body) if write.base is None else messages.Read(0, 0, [], base=write.base)
         request = request._replace(
             runs=[*request.runs, tuple(written)],
             limit=count,
@@ -283,15 +282,12 @@ class LocalSession:
             position=write.position + len(written),
         )
         ids: list[int] = []
-        read_seconds = 0.0
         for item in self._replies(request):
             if isinstance(item, base.Handoff):
-                if is_first and item.prefilled > 1:  # one token is read for the first draft itself
-                    read_seconds = item.seconds * (1 - 1 / item.prefilled)
                 write.base = item.reused + item.prefilled - len(written)
             elif isinstance(item, base.Token) and item.id is not None:
                 ids.append(item.id)
-        return DraftedTokens(tuple(ids), read_seconds)
+        return tuple(ids)
 
     def cancel(self) -> None:
         # Before `_under_way` is read; `_sent` sets that before it reads this, so no cancel is missed.
@@ -329,12 +325,6 @@ class LocalSession:
                 "Shorten the prompt, or load the model with a longer context.",
             )
 
-    def _open_if_restarted(self) -> None:
-        """Open in a process that was started since. Raises Cancelled if this session was cancelled."""
-        self._refuse_if_cancelled()
-        if self._process is not self._engine.process:
-            self._open()
-
     def _recover(self, lost: EngineLost) -> None:
         self._engine.recover(lost, self._process, lambda _: self._refuse_if_cancelled())
 
@@ -342,20 +332,11 @@ class LocalSession:
         if self._cancelled:
             raise Cancelled
 
-    def _restart(self, lost: EngineLost, deaths: int) -> Generator[base.Notice, None, None]:
-        """Start the process again. Raises EngineLost if this request has survived enough deaths."""
-        if deaths > RESTARTS_A_REQUEST:
-            raise EngineLost(lost.message, LOAD_AGAIN) from lost
+    def _restart(self, lost: EngineLost) -> Generator[base.Notice, None, None]:
         self._recover(lost)
         placement = self._engine.card.placement
         reduced = f" {placement.fallback}" if placement and placement.fallback else ""
         yield base.Notice(f"{lost.message} It was started again{reduced}, and the text goes on.")
-
-    def _warning_of_another_file(self) -> Iterator[base.Notice]:
-        """Yield a notice, once in a session, if the model's file was replaced after it was loaded."""
-        if not self._warned_of_another_file and self._process.has_other_files:
-            self._warned_of_another_file = True
-            yield base.Notice(REPLACED.format(self.card.name))
 
     # Requests --------------------------------------------------------------------------------------------------------
 
@@ -408,7 +389,9 @@ class LocalSession:
         """
 
         def write(arrived: list[base.Token]) -> Generator[messages.ResultItem, None, None]:
-            self._open_if_restarted()
+            self._refuse_if_cancelled()
+            if self._process is not self._engine.process:
+                self._open()
             try:
                 yield from self._replies(request(arrived))
             except GeneratorExit:

@@ -10,33 +10,36 @@ import ctypes
 import os
 import re
 import time
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from llama_cpp import llama_cpp as ll
 
+from baton_reasoning.core.child_process import NoAnswer, run_in_subprocess
 from baton_reasoning.core.engines.base import RAM, Alternative, DeviceShare, Stop
 from baton_reasoning.core.engines.local.messages import WorkerOptions
 from baton_reasoning.core.engines.local.threads import ThreadChoice, attach_pool, default_threads
-from baton_reasoning.core.engines.local.tokenizer import Tokenizer
+from baton_reasoning.core.errors import EngineLost, ModelFileError
 from baton_reasoning.core.models.devices import gpu_names, registry
+from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.options import LoadOptions, Sampling, Switch
 
 Logits = npt.NDArray[np.float32]
 
 _ERROR = 4  # GGML_LOG_LEVEL_ERROR
 
-CHUNK = 64
-"""Tokens per decode of a prefill on a CPU: larger chunks are hardly faster, and seeded results must not depend on a
-measurement."""
-CHUNK_SECONDS = 0.3
-"""How long a chunk may take on a device whose decodes cannot be aborted: Stop waits for its end."""
-_TRIAL = 16
+SECONDS_TO_TOKENIZE = 60
+
+CHUNK, CHUNK_ON_GPU = 64, 256
+"""Tokens per decode of a prefill: on a CPU larger chunks are hardly faster, and a decode on a GPU cannot be aborted.
+
+The size on a GPU is a choice between speed and a quick Stop, made without a measurement.
+"""
 GROUP = 64
 """Size of the groups whose maxima tell `largest` what to sort."""
 _LOG_CALLBACKS: list[Any] = []
@@ -56,17 +59,35 @@ class BatchEntry(NamedTuple):
     wants_logits: bool
 
 
-class Sampler(NamedTuple):
-    """A native chain of filters. Each token is sampled by a random number of its own."""
-
-    chain: Any
-    is_greedy: bool
-
-
 class Decoded:
     """What llama_decode returned (llama.h): 0 done, 1 the KV cache is full, 2 aborted, negative an error."""
 
     DONE, NO_ROOM, ABORTED = 0, 1, 2
+
+
+class Tokenizer:
+    def __init__(self, vocab: Any, space_prefix: bool) -> None:
+        """`vocab`: llama.h's. `space_prefix`: it puts a blank before any text."""
+        self.vocab = vocab
+        self.space_prefix = space_prefix
+
+    @lru_cache(maxsize=256)  # noqa: B019  it lives as long as its process
+    def tokenize(self, text: str, special: bool) -> tuple[int, ...]:
+        """Tokenize a text on its own, without BOS; control tokens are recognised if `special`."""
+        if not text:
+            return ()
+        if self.space_prefix:
+            # A newline in front takes the blank, and goes again.
+            guarded = self._tokenize("\n" + text, special)
+            return guarded[len(self._tokenize("\n", special)) :]
+        return self._tokenize(text, special)
+
+    def _tokenize(self, text: str, special: bool) -> tuple[int, ...]:
+        data = text.encode("utf-8", errors="replace")  # a lone surrogate has no UTF-8
+        capacity = len(data) + 8
+        ids = (ll.llama_token * capacity)()
+        count = ll.llama_tokenize(self.vocab, data, len(data), ids, capacity, False, special)
+        return tuple(ids[:count])
 
 
 class Llama(Tokenizer):
@@ -79,7 +100,7 @@ class Llama(Tokenizer):
         """The largest number of threads of a decode."""
         self.batch_size = load.batch
         self._said: deque[str] = deque(maxlen=20)
-        self._loading_log = LoadingLog()
+        self._log: deque[str] = deque(maxlen=10_000)
         self._listen_to_log()
         registry()  # loads the back ends that are plug-ins
         ll.llama_backend_init()
@@ -90,19 +111,19 @@ class Llama(Tokenizer):
         self.eos_id: int = ll.llama_vocab_eos(self.vocab)
         self.adds_bos = bool(ll.llama_vocab_get_add_bos(self.vocab)) and self.bos_id >= 0
         self._make_context(load)
-        self.chunk = self._measured_chunk(load.batch) if self.has_common_cache else min(CHUNK, load.batch)
+        self.chunk = min(CHUNK_ON_GPU if self.has_common_cache else CHUNK, load.batch)
         """Tokens per decode of a prefill."""
-        self.shares = self._loading_log.shares(gpu_names())
+        self.shares = shares_of(self._log, gpu_names())
         """Bytes of the model on each device."""
 
     # Loading -----------------------------------------------------------------------------------------------------
 
     def _listen_to_log(self) -> None:
-        log, said = self._loading_log, self._said
+        log, said = self._log, self._said
 
         def heard(level: int, text: bytes, _: Any) -> None:
             line = text.decode(errors="replace")
-            log.hear(line)
+            log.append(line)
             if level >= _ERROR:
                 said.append(line.strip())
                 os.write(2, text)  # the program reads the reason there if ggml aborts next
@@ -180,18 +201,6 @@ class Llama(Tokenizer):
     def close_context(self) -> None:
         ll.llama_batch_free(self.batch)
         ll.llama_free(self.context)
-
-    def _measured_chunk(self, batch: int) -> int:
-        """Time the second of two small decodes: the first one compiles shaders."""
-        entries = [BatchEntry(max(self.bos_id, 0), i, 0, False) for i in range(min(_TRIAL, batch))]
-        seconds = 0.0
-        for _ in range(2):
-            began = time.perf_counter()
-            self.decode(entries)
-            ll.llama_synchronize(self.context)
-            seconds = time.perf_counter() - began
-            self.truncate(0, 0)
-        return chunk_for(len(entries) / max(seconds, 1e-6), batch)
 
     # Abort -------------------------------------------------------------------------------------------------------
 
@@ -288,42 +297,28 @@ class Llama(Tokenizer):
 
     # Sampling ----------------------------------------------------------------------------------------------------
 
-    def make_sampler(self, sampling: Sampling) -> Sampler:
-        """Make the filters in the order of the published runs (Hugging Face, vLLM): temperature, top-k, top-p.
+    def sample(self, logits: Logits, sampling: Sampling, number: int) -> int:
+        """Sample a token by this random number; at a temperature of 0 the likeliest.
 
-        The temperature changes no order, so top-k may come first, which leaves less to do. Free it with `free_sampler`.
+        The filters are in the order of the published runs (Hugging Face, vLLM): temperature, top-k, top-p. The
+        temperature changes no order, so top-k may come first, which leaves less to do.
         """
-        params = ll.llama_sampler_chain_default_params()
-        params.no_perf = True
-        chain = ll.llama_sampler_chain_init(params)
-        if sampling.temperature <= 0:
-            ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_greedy())
-            return Sampler(chain, is_greedy=True)
-        if sampling.top_k > 0:
-            ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_top_k(sampling.top_k))
-        ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_temp(sampling.temperature))
-        if sampling.top_p < 1:
-            ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_top_p(sampling.top_p, 1))
-        return Sampler(chain, is_greedy=False)
-
-    def free_sampler(self, sampler: Sampler) -> None:
-        ll.llama_sampler_free(sampler.chain)
-
-    def sample(self, sampler: Sampler, entry: int, number: int) -> int:
-        """Sample a token by this random number from the logits of this entry of the last batch."""
-        with _sampling(sampler, number):
-            token: int = ll.llama_sampler_sample(sampler.chain, self.context, entry)
-        return token
-
-    def sample_from(self, sampler: Sampler, logits: Logits, number: int) -> int:
-        """Sample a token by this random number from logits that were kept."""
         candidates = np.zeros(len(logits), dtype=[("id", np.int32), ("logit", np.float32), ("p", np.float32)])
         candidates["id"] = np.arange(len(logits), dtype=np.int32)
         candidates["logit"] = logits
         data = candidates.ctypes.data_as(ctypes.POINTER(ll.llama_token_data))
         array = ll.llama_token_data_array(data=data, size=len(logits), selected=-1, sorted=False)
-        with _sampling(sampler, number):
-            ll.llama_sampler_apply(sampler.chain, ctypes.byref(array))
+        params = ll.llama_sampler_chain_default_params()
+        params.no_perf = True
+        chain = ll.llama_sampler_chain_init(params)
+        if sampling.top_k > 0:
+            ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_top_k(sampling.top_k))
+        ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_temp(sampling.temperature))
+        if sampling.top_p < 1:
+            ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_top_p(sampling.top_p, 1))
+        ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_dist(number))
+        ll.llama_sampler_apply(chain, ctypes.byref(array))
+        ll.llama_sampler_free(chain)
         token: int = array.data[array.selected].id
         return token
 
@@ -355,20 +350,6 @@ class Llama(Tokenizer):
         return float(np.log(total)) - float(weights @ shifted) / total
 
 
-@contextmanager
-def _sampling(sampler: Sampler, number: int) -> Iterator[None]:
-    """Let the chain sample by this number, which seeds a generator for one use."""
-    if sampler.is_greedy:
-        yield
-        return
-    end = ll.llama_sampler_chain_n(sampler.chain)
-    ll.llama_sampler_chain_add(sampler.chain, ll.llama_sampler_init_dist(number))
-    try:
-        yield
-    finally:
-        ll.llama_sampler_free(ll.llama_sampler_chain_remove(sampler.chain, end))
-
-
 def largest(values: Logits, count: int) -> list[int]:
     """Find the indices of the `count` largest values, the largest first.
 
@@ -386,13 +367,28 @@ def largest(values: Logits, count: int) -> list[int]:
     return ordered
 
 
-def chunk_for(tokens_a_second: float, batch: int) -> int:
-    """Return the largest of a few sizes that decodes within CHUNK_SECONDS.
+def tokenize_by(model: Path, text: str) -> tuple[int, ...]:
+    """Tokenize a text by the tokenizer of a GGUF file, control tokens recognised, without reading its weights.
 
-    They are few, so that a measurement rarely changes the size, and with it the text of a seed.
+    It runs in a process of its own, as everything native. Raises ModelFileError, EngineLost.
     """
-    sizes = [size for size in (_TRIAL, 64, 256) if size < batch] + [batch]
-    return max((size for size in sizes if size <= tokens_a_second * CHUNK_SECONDS), default=sizes[0])
+    header = read_header(model)
+    try:
+        return run_in_subprocess(
+            _tokenize_by, str(header.path), header.add_space_prefix, text, seconds=SECONDS_TO_TOKENIZE
+        )
+    except NoAnswer as error:
+        raise EngineLost(f"The tokenizer of {model.name} could not be read.", "Choose another file.") from error
+
+
+def _tokenize_by(path: str, space_prefix: bool, text: str) -> tuple[int, ...]:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # llama.cpp writes about the file
+    params = ll.llama_model_default_params()
+    params.vocab_only = True
+    model = ll.llama_model_load_from_file(os.fsencode(path), params)
+    if not model:
+        raise ModelFileError(f"llama.cpp cannot read the tokenizer of {path}.", "Choose another file.")
+    return Tokenizer(ll.llama_model_get_vocab(model), space_prefix).tokenize(text, special=True)
 
 
 # Where the model lies -------------------------------------------------------------------------------------------------
@@ -401,51 +397,45 @@ _LAYER = re.compile(r"layer\s+\d+ assigned to device (\S+),")
 _BUFFER = re.compile(r"(\S+) +(?:DSV4 \S+ )?(model|KV|RS|state|compute|output) buffer size = +([\d.]+) MiB")
 
 
-class LoadingLog:
-    """Sums up what llama.cpp's log says of each device while a model is loaded: its API has no call for that.
+def shares_of(log: Iterable[str], gpus: Collection[str]) -> tuple[DeviceShare, ...]:
+    """Sum up what llama.cpp's log says of each device while a model is loaded: its API has no call for that.
+
+    Returns the share of each device, GPUs first, in ggml's order; `gpus`: ggml's names of them.
 
     load_tensors: layer  12 assigned to device CUDA0, is_swa = 0         llama-model.cpp
     load_tensors:        CUDA0 model buffer size =  4460.45 MiB
     llama_kv_cache:      CUDA0 KV buffer size =   448.00 MiB             llama-kv-cache.cpp; RS: running states
     sched_reserve:       CUDA0 compute buffer size =   304.75 MiB        llama-context.cpp; output: logits
     """
-
-    def __init__(self) -> None:
-        self._layers: Counter[str] = Counter()
-        self._buffers: defaultdict[tuple[str, str], float] = defaultdict(float)
-        """MiB by kind and by ggml's name of the buffer."""
-
-    def hear(self, line: str) -> None:
-        if "buffer size" in line:
-            if found := _BUFFER.search(line):
-                name, kind, size = found[1], found[2], float(found[3])
-                # Compute buffers are measured again when something changes; of the others there may be several.
-                self._buffers[kind, name] = size if kind == "compute" else self._buffers[kind, name] + size
-        elif found := _LAYER.search(line):
-            self._layers[found[1]] += 1
-
-    def shares(self, gpus: Collection[str]) -> tuple[DeviceShare, ...]:
-        """Return the share of each device, GPUs first, in ggml's order; `gpus`: ggml's names of them."""
-        held = {device: Counter[str]() for device in (*gpus, RAM)}
-        for name, layers in self._layers.items():
-            held[_device_of(name, gpus)]["layers"] += layers
-        for (kind, name), mebibytes in self._buffers.items():
-            device, size = _device_of(name, gpus), round(mebibytes * 2**20)
-            held[device][kind] += size
+    held = {device: Counter[str]() for device in (*gpus, RAM)}
+    compute: dict[str, int] = {}
+    """By buffer: they are measured again when something changes."""
+    for line in log:
+        if found := _LAYER.search(line):
+            held[_device_of(found[1], gpus)]["layers"] += 1
+        elif found := _BUFFER.search(line):
+            name, kind, size = found[1], found[2], round(float(found[3]) * 2**20)
+            device = _device_of(name, gpus)
+            if kind == "compute":
+                compute[name] = size
+            else:
+                held[device][kind] += size
             if kind == "model" and device == RAM and name.endswith("_Mapped"):
                 held[device]["mapped"] += size
-        return tuple(
-            DeviceShare(
-                device=device,
-                layers=found["layers"],
-                weights=found["model"],
-                cache=found["KV"] + found["RS"] + found["state"],
-                compute=found["compute"] + found["output"],
-                mapped=found["mapped"],
-            )
-            for device, found in held.items()
-            if found or device == RAM
+    for name, size in compute.items():
+        held[_device_of(name, gpus)]["compute"] += size
+    return tuple(
+        DeviceShare(
+            device=device,
+            layers=found["layers"],
+            weights=found["model"],
+            cache=found["KV"] + found["RS"] + found["state"],
+            compute=found["compute"] + found["output"],
+            mapped=found["mapped"],
         )
+        for device, found in held.items()
+        if found or device == RAM
+    )
 
 
 def _device_of(buffer: str, gpus: Collection[str]) -> str:

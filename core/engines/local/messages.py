@@ -45,7 +45,7 @@ class Read(NamedTuple):
     """Bring a session to a text; then write `limit` tokens (0: none), or weigh `choices` as the next token.
 
     `base` keeps so many tokens of the session's last text, and `runs` follow them instead of the prompt.
-    Tokens are sampled by the numbers of the stream `seed`, the first one by that at `position` (random_numbers.py).
+    Tokens are sampled by the numbers of the stream `seed`, the first one by that at `position` (`number_at`).
     `plain_tokens`: ask for drafts (DraftsWanted) after so many tokens; None writes without.
     `score_from` scores what is read after so many bytes of the body, with `alternatives` at each position.
     `exact`: of what other sessions left in the KV cache, reuse only what this one would decode in the same batches.
@@ -102,13 +102,9 @@ class Tokenize(NamedTuple):
     """Recognise control tokens."""
 
 
-class Shutdown(NamedTuple):
-    """End the process."""
-
-
 Question = Open | Read | WriteBranches | Tokenize
 """What is replied to."""
-Request = Question | Drafts | Cancel | CloseSession | Shutdown
+Request = Question | Drafts | Cancel | CloseSession
 
 
 # From the process ------------------------------------------------------------------------------------------------
@@ -132,7 +128,6 @@ class ModelLoaded(NamedTuple):
 
 class LoadFailed(NamedTuple):
     reason: str
-    out_of_memory: bool
 
 
 class Tokenized(NamedTuple):

@@ -16,7 +16,7 @@ from baton_reasoning.core.models.fit import estimate, fit
 from baton_reasoning.core.models.gguf import GgufHeader
 from baton_reasoning.core.models.options import LoadOptions, ModelOverrides
 
-SMALLER_BATCHES = (128, 32)
+SMALLER_BATCH = 128
 
 
 def worker_options(header: GgufHeader, options: LoadOptions, overrides: ModelOverrides) -> WorkerOptions:
@@ -106,24 +106,11 @@ def attempts(options: LoadOptions, layers: int) -> Iterator[Attempt]:
     much. Without a GPU nothing but the batch can shrink.
     """
     yield Attempt(options, "")
-    # llama.cpp asserts that a batch has room for one token of every sequence.
-    batches = [batch for batch in SMALLER_BATCHES if options.parallel <= batch < options.batch]
-    batch = batches[0] if batches and layers else options.batch
-    if layers and batch < options.batch:
-        yield Attempt(_changed(options, batch=batch), f"with a batch of {batch} tokens")
-    on_gpu = layers
-    for fewer in (layers * 3 // 4, layers // 2, layers // 4, 0):
-        if fewer < on_gpu:
-            on_gpu = fewer
-            smaller = f" and a batch of {batch} tokens" if batch < options.batch else ""
-            fallback = f"with {fewer} of {layers} layers on the GPU{smaller}"
-            yield Attempt(_changed(options, gpu_layers=fewer, batch=batch), fallback)
-    lightest = _changed(options, gpu_layers=0) if layers else options
-    in_ram = f"0 of {layers} layers on the GPU and " if layers else ""
-    for smaller_batch in batches:
-        if smaller_batch < batch or not layers:
-            yield Attempt(_changed(lightest, batch=smaller_batch), f"with {in_ram}a batch of {smaller_batch} tokens")
-
-
-def _changed(options: LoadOptions, **values: int) -> LoadOptions:
-    return options.model_copy(update=values)
+    smaller = ""
+    if options.parallel <= SMALLER_BATCH < options.batch:  # llama.cpp asserts room for one token of every sequence
+        options = options.model_copy(update={"batch": SMALLER_BATCH})
+        smaller = f"a batch of {SMALLER_BATCH} tokens"
+        yield Attempt(options, f"with {smaller}")
+    for fewer in sorted({layers * 3 // 4, layers // 2, layers // 4, 0} - {layers}, reverse=True):
+        fallback = f"with {fewer} of {layers} layers on the GPU" + (f" and {smaller}" if smaller else "")
+        yield Attempt(options.model_copy(update={"gpu_layers": fewer}), fallback)

@@ -14,9 +14,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import psutil
 
@@ -35,8 +34,6 @@ SILENCE_AT_START = 90.0
 LOOK_EVERY = 0.5
 """Seconds between two looks at a process. Its silence is counted in looks, so that the time in which this program was
 stopped, or the machine asleep, does not count."""
-CLOSE_SECONDS = 1.0
-"""A process that does not end within this time is killed."""
 MOST_RESTARTS, RESTART_SECONDS = 6, 600.0
 """So many restarts are allowed in so many seconds."""
 SPIN = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "1"}
@@ -150,17 +147,10 @@ class ModelProcess:
             messages.send(self._connection, request)
 
     def close(self) -> None:
-        """End the process: ask it to, and kill it if it does not. Only the first of several calls does it: a second one
-        at the same time would close a file descriptor that belongs to somebody else by then."""
+        """Kill the process, which has nothing to save. Only the first of several calls does it: a second one at the
+        same time would close a file descriptor that belongs to somebody else by then."""
         if not self._closing.acquire(blocking=False):
             return
-        if self._lock.acquire(timeout=CLOSE_SECONDS):  # a send to a stopped process may hold it
-            try:
-                with suppress(OSError):
-                    messages.send(self._connection, messages.Shutdown())
-            finally:
-                self._lock.release()
-            self._process.join(CLOSE_SECONDS)
         self._kill()
         self._receiver.join()
         self._connection.close()
@@ -169,13 +159,14 @@ class ModelProcess:
     # -----------------------------------------------------------------------------------------------------------------
 
     def _make(self, options: messages.WorkerOptions) -> None:
-        self._log, self._log_path, self._their_log = _error_log()
-        """What native code writes to standard error in the child."""
+        handle, name = tempfile.mkstemp(prefix="baton-", suffix=".log")
+        self._log, self._log_path = os.fdopen(handle, "rb"), Path(name)
+        """What native code writes to standard error in the child, which takes the file its name where it can."""
         self._files = ModelFiles(shards_of(Path(options.path)))
         context = multiprocessing.get_context("spawn")
         self._connection, self._theirs = context.Pipe()
         self._process = context.Process(
-            target=run_worker, args=(self._theirs, options, self._their_log), name=f"baton {self.name}", daemon=True
+            target=run_worker, args=(self._theirs, options, name), name=f"baton {self.name}", daemon=True
         )
         self._received = 0
         """Messages so far; the heartbeat makes it one a second at least."""
@@ -189,8 +180,6 @@ class ModelProcess:
             start_shielded(self._process, spin_variables())
         finally:
             self._theirs.close()  # only the process may hold its end, or its death would not be seen here
-            if isinstance(self._their_log, Connection):
-                self._their_log.close()
         self._watchdog.start()
 
     def _kill(self) -> None:
@@ -241,7 +230,7 @@ class ModelProcess:
             raise kind(f"{self.name} could not be loaded: {lost.message}", lost.advice) from error
         if isinstance(reply, messages.LoadFailed):
             self._process.join()
-            if reply.out_of_memory:
+            if "alloc" in reply.reason or "memory" in reply.reason:
                 raise OutOfMemory(
                     f"There is not enough memory for {self.name}: {reply.reason}.",
                     "Choose a shorter context, fewer GPU layers or a smaller quantisation.",
@@ -260,8 +249,7 @@ class ModelProcess:
 
     def _remove_log(self) -> None:
         self._log.close()
-        if self._log_path:
-            self._log_path.unlink(missing_ok=True)
+        self._log_path.unlink(missing_ok=True)
 
     def _receive(self) -> None:
         try:
@@ -296,6 +284,8 @@ class ModelProcess:
         is_out_of_memory = False
         if self.has_other_files:  # why it is not started again
             message, advice = "ended, since its file was changed while it was in use", "Load the model again."
+        elif self._closing.locked():
+            message, advice = "was closed", "Load the model again."
         elif self._was_silent:
             message = f"stopped responding and was ended after {self._was_silent:.0f} s"
             advice = "If it happens again, load the model with fewer GPU layers."
@@ -305,7 +295,9 @@ class ModelProcess:
             message = "was killed from outside, as the system does when memory runs out"
             advice = "If you did not end it, choose a smaller model or a shorter context."
         else:
-            message = f"stopped with {_name_of(-code)}" if code < 0 else f"ended unexpectedly (exit code {code})"
+            message = f"ended unexpectedly (exit code {code})"
+            if code < 0:
+                message = f"stopped with signal {-code} ({signal.strsignal(-code)})"
             message += f": {line}" if line else ""
             advice = "If it happens again, another conversion of the model may help."
         return ProcessLost(f"The process of {self.name} {message}.", advice, is_out_of_memory)
@@ -317,19 +309,6 @@ class ModelProcess:
         errors = [line for line in lines if "GGML_ASSERT" in line or "error" in line.lower()]
         memory = [line for line in lines if speaks_of_memory(line)]
         return (memory or errors or lines or [""])[-1].strip().rstrip(".")[:300]
-
-
-def _error_log() -> tuple[IO[bytes], Path | None, Connection | str]:
-    """Open a file to read; return it, its path if it has one, and what the child opens it by.
-
-    On POSIX it never has a name, so that none is left behind if this program is killed; a Connection is how
-    multiprocessing passes a file descriptor on.
-    """
-    if os.name == "posix":
-        log = tempfile.TemporaryFile(prefix="baton-", suffix=".log")  # noqa: SIM115 - closed with the process
-        return log, None, Connection(os.dup(log.fileno()), readable=False)
-    handle, path = tempfile.mkstemp(prefix="baton-", suffix=".log")
-    return os.fdopen(handle, "rb"), Path(path), path
 
 
 class DiedLoading(EngineError):
@@ -353,13 +332,6 @@ _MEMORY = (
     "failed to allocate",
     "cudamalloc failed",
 )
-
-
-def _name_of(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # most of the real-time signals have none
-        return f"signal {number}"
 
 
 def speaks_of_memory(line: str) -> bool:

@@ -11,7 +11,6 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -25,11 +24,11 @@ from baton_reasoning.core.engines.base import (
     Stop,
     Token,
     first_tokens,
+    number_at,
 )
 from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.engines.local.cache import CachedSequence, Ledger, PromptCache, lru_clock
 from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama, Logits
-from baton_reasoning.core.engines.random_numbers import number_at
 
 SCORED_AT_ONCE = 128
 """Tokens scored by one decode: each takes a row of logits over the whole vocabulary (128 × 152,000 floats: 78 MB)."""
@@ -56,7 +55,6 @@ class Task:
     prefilled: int = 0
     reading: bool = True
     written: int = 0
-    sampler: Any = None
     plain_tokens: int | None = None
     """Tokens to generate before drafts are asked for; None: it uses none."""
     drafts: list[int] = field(default_factory=list)
@@ -121,11 +119,9 @@ class Scheduler:
         self.waiting.append(Task(sequence, request, target, len(text), score_from, plain_tokens=plain_tokens))
 
     def texts_before(self, request: messages.WriteBranches) -> list[list[int]]:
-        """Return the token ids before each branch, the prompt included; branches of one text share a list."""
+        """Return the token ids before each branch, the prompt included."""
         prompt = self.sequences[request.session].prompt
-        bodies = {id(branch.runs): branch.runs for branch in request.branches}
-        texts = {key: [*prompt, *self._ids(runs)] for key, runs in bodies.items()}
-        return [texts[id(branch.runs)] for branch in request.branches]
+        return [[*prompt, *self._ids(branch.runs)] for branch in request.branches]
 
     def take_drafts(self, drafts: messages.Drafts) -> None:
         """Go on with a write that waits for drafts."""
@@ -209,17 +205,17 @@ class Scheduler:
 
     def _plan(self, task: Task) -> None:
         sequence, ledger = task.sequence, task.sequence.ledger
-        keep, new = ledger.plan(task.target, sequence.logits is not None, task.score_from)
+        keep = ledger.kept(task.target, sequence.logits is not None, task.score_from)
         if keep < len(ledger.ids):
             keep = sequence.roll_back(self.llama, keep)
-            new = task.target[keep:]
-        task.pending, task.prefilled = new, len(new)
+        task.pending = task.target[keep:]
+        task.prefilled = len(task.pending)
         self._show_progress(task)
         if sequence.logits is not None and len(ledger.ids) == task.score_from < len(task.target):
             self._score(task, [(task.score_from, sequence.logits)])
         if task.request.question:
             self._take_snapshot(task)
-        if new:
+        if task.pending:
             sequence.logits = None
         else:
             self._read_finished(task, None)
@@ -385,7 +381,6 @@ class Scheduler:
         seconds = time.perf_counter() - task.began
         self.reply((request.request, Handoff(len(task.target) - task.prefilled, task.prefilled, seconds)))
         if request.limit:
-            task.sampler = self.llama.make_sampler(request.sampling)
             self._write_token(task, entry)
             return
         if entry is not None:
@@ -402,13 +397,9 @@ class Scheduler:
         """
         request, sequence, llama = task.request, task.sequence, self.llama
         number = number_at(request.seed, request.position + task.written)
-        if entry is None:
-            logits = sequence.logits
-            assert logits is not None
-            token = llama.sample_from(task.sampler, logits, number)
-        else:
-            logits = llama.logits(entry) if request.alternatives else None
-            token = llama.sample(task.sampler, entry, number)
+        logits = sequence.logits if entry is None else llama.logits(entry)
+        assert logits is not None
+        token = llama.sample(logits, request.sampling, number)
         cached = len(sequence.ledger.ids) - drafts  # drafts that are not accepted yet do not count
         stop = llama.stop_after(token, request.limit - task.written - 1, cached)
         if stop is Stop.END_OF_TEXT:
@@ -416,7 +407,7 @@ class Scheduler:
             return None
         drafted = token == draft
         item = Token(token, llama.piece(token), drafted=drafted, rejected_drafts=0 if drafted else drafts)
-        if logits is not None and request.alternatives:
+        if request.alternatives:
             logprob, others = llama.likeliest(logits, request.alternatives, token)
             item = item._replace(logprob=logprob, alternatives=others, entropy=llama.entropy(logits))
         self.reply((request.request, item))
@@ -438,9 +429,6 @@ class Scheduler:
         return Judgement(tuple(weight / total for weight in weights), mass=sum(named) / float(chances.sum()))
 
     def _finish(self, task: Task, item: messages.ReplyItem) -> None:
-        if task.sampler is not None:
-            self.llama.free_sampler(task.sampler)
-            task.sampler = None
         for tasks in (self.running, self.waiting):
             if task in tasks:
                 tasks.remove(task)

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.engines.local.branches import BranchWriter
@@ -32,8 +33,6 @@ class Outbox:
         self._lock = threading.Lock()
         self._heartbeat: messages.LoadingProgress | list[messages.Reply] = messages.LoadingProgress(0)
         self._step_began: float | None = None
-
-    def begin_heartbeat(self) -> None:
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
 
     def send(self, message: messages.AtLoading | list[messages.Reply]) -> None:
@@ -62,22 +61,22 @@ class Outbox:
                     messages.send(self._connection, self._heartbeat)
 
 
-def main(connection: Connection, options: messages.WorkerOptions, log: Connection | str) -> None:
+def main(connection: Connection, options: messages.WorkerOptions, log: str) -> None:
     """Run in the child process until the program closes the pipe.
 
-    Native code writes its errors to `log`, a file's descriptor or path.
+    Native code writes its errors to the file `log`, which has no name from then on, so that none is left behind if the
+    program is killed; on Windows a file that is open keeps its name.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the program's to handle
     os.environ["GGML_NO_BACKTRACE"] = "1"  # else ggml starts a debugger when it aborts, which writes to stdout
-    os.dup2(os.open(log, os.O_WRONLY | os.O_TRUNC) if isinstance(log, str) else log.fileno(), 2)
+    os.dup2(os.open(log, os.O_WRONLY), 2)
+    with suppress(PermissionError):
+        Path(log).unlink()
     outbox = Outbox(connection)
-    outbox.begin_heartbeat()
     try:
         llama = Llama(options, lambda fraction: outbox.send(messages.LoadingProgress(fraction)))
     except LoadError as error:
-        reason = str(error)
-        memory = "alloc" in reason or "memory" in reason
-        outbox.send(messages.LoadFailed(reason, out_of_memory=memory))
+        outbox.send(messages.LoadFailed(str(error)))
         return
     outbox.send(
         messages.ModelLoaded(
@@ -126,7 +125,7 @@ class Worker:
             self.replies.clear()
 
     def _listen(self) -> None:
-        """Put requests into the inbox; Cancel and Shutdown take effect while a decode is running."""
+        """Put requests into the inbox; Cancel takes effect while a decode is running."""
         while True:
             try:
                 request: messages.Request = messages.receive(self.connection)
@@ -135,8 +134,6 @@ class Worker:
             except BaseException:  # noqa: BLE001 - whatever it is: a process that hears nothing would hang
                 traceback.print_exc()
                 os._exit(1)
-            if isinstance(request, messages.Shutdown):
-                os._exit(0)
             self.inbox.put(request)
             if isinstance(request, messages.Cancel):
                 self._halt(*request)

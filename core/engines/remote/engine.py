@@ -336,7 +336,7 @@ class RemoteSession:
             rest = replace(request, limit=request.limit - len(arrived), position=request.position + len(arrived))
             yield from self._answer(prompt, rest, protocol.passing_of(body, self.card.vocabulary), retries)
 
-        def repair(error: EngineLost, _: int) -> Generator[Notice, None, None]:
+        def repair(error: EngineLost) -> Generator[Notice, None, None]:
             retries.count(error)
             self._show(ServerStatus(ServerState.RECONNECTING, reason=error.message))
             if retries.errors == 1:  # one line in the answer

@@ -12,9 +12,8 @@ from pathlib import PureWindowsPath
 from typing import Any, NamedTuple
 
 from baton_reasoning.core.engines import base
-from baton_reasoning.core.engines.base import Alternative, ModelCard, Passing, Stop, Token
+from baton_reasoning.core.engines.base import Alternative, ModelCard, Passing, Stop, Token, number_at
 from baton_reasoning.core.engines.body import Author, Part, rendered_runs
-from baton_reasoning.core.engines.random_numbers import number_at
 from baton_reasoning.core.engines.remote.answers import Fields
 from baton_reasoning.core.engines.remote.connection import ServerAddress, without_model
 from baton_reasoning.core.errors import EngineRefused

@@ -82,7 +82,7 @@ class ServerPool:
 
 def _abilities(card: ModelCard) -> tuple[object, ...]:
     """Return what a policy relies on, whichever server a session is opened on."""
-    probabilities = card.drafts, card.returns_alternatives, card.returns_scores
+    probabilities = bool(card.drafting), card.returns_alternatives, card.returns_scores
     return card.name, card.vocabulary, probabilities, card.thinking, card.switches_thinking
 
 

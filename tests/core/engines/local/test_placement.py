@@ -22,12 +22,19 @@ from baton_reasoning.core.engines.local import llama as llama_module
 from baton_reasoning.core.engines.local import placement as placement_module
 from baton_reasoning.core.engines.local import threads as threads_module
 from baton_reasoning.core.engines.local.engine import LocalEngine
-from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama, LoadingLog, chunk_for, largest
+from baton_reasoning.core.engines.local.llama import (
+    BatchEntry,
+    Decoded,
+    Llama,
+    Tokenizer,
+    largest,
+    shares_of,
+    tokenize_by,
+)
 from baton_reasoning.core.engines.local.messages import ModelLoaded, WorkerOptions
 from baton_reasoning.core.engines.local.placement import ModelLoader, attempts
 from baton_reasoning.core.engines.local.process import DiedLoading
 from baton_reasoning.core.engines.local.threads import INTERVAL, CpuTimes, ThreadChoice, cpu_times, default_threads
-from baton_reasoning.core.engines.local.tokenizer import Tokenizer, tokenize_by
 from baton_reasoning.core.engines.remote.protocol import PROBE
 from baton_reasoning.core.errors import ModelFileError, OutOfMemory
 from baton_reasoning.core.models.devices import Device, DeviceKind, Devices
@@ -50,17 +57,15 @@ def test_the_batch_shrinks_before_layers_leave_the_gpu_and_keeps_room_for_one_to
         (16, 128, "with 16 of 32 layers on the GPU and a batch of 128 tokens"),
         (8, 128, "with 8 of 32 layers on the GPU and a batch of 128 tokens"),
         (0, 128, "with 0 of 32 layers on the GPU and a batch of 128 tokens"),
-        (0, 32, "with 0 of 32 layers on the GPU and a batch of 32 tokens"),
     ]
     assert {way.options.context for way in ways} == {4096}, "as a person chose it"
     assert [way.fallback for way in attempts(LoadOptions(batch=64, parallel=33), layers=1)] == [
         "",
         "with 0 of 1 layers on the GPU",
     ]
-    on_cpu = attempts(LoadOptions(batch=128), layers=0)
-    assert [(way.options.gpu_layers, way.options.batch) for way in on_cpu] == [(-1, 128), (-1, 32)]
-    many = attempts(LoadOptions(batch=256, parallel=64), layers=0)
-    assert [way.options.batch for way in many] == [256, 128]
+    on_cpu = attempts(LoadOptions(batch=256, parallel=128), layers=0)
+    assert [(way.options.gpu_layers, way.options.batch) for way in on_cpu] == [(-1, 256), (-1, 128)]
+    assert len(list(attempts(LoadOptions(batch=256, parallel=129), layers=0))) == 1
 
 
 class FillingProcess:
@@ -91,8 +96,10 @@ def test_a_model_that_ran_out_of_memory_is_loaded_lighter_and_any_other_first_as
     assert tried(16, lighter=True) == [(24, 128), (16, 128)]
     assert loader.attempt.fallback == "with 16 of 32 layers on the GPU and a batch of 128 tokens"
     assert tried(0, lighter=True) == [(8, 128), (0, 128)]
-    assert tried(0, lighter=True) == tried(0, lighter=True) == [(0, 32)], "there is no lighter one"
-    with pytest.raises(OutOfMemory, match="not even with 0 of 32 layers on the GPU and a batch of 32 tokens") as raised:
+    assert tried(0, lighter=True) == tried(0, lighter=True) == [(0, 128)], "there is no lighter one"
+    with pytest.raises(
+        OutOfMemory, match="not even with 0 of 32 layers on the GPU and a batch of 128 tokens"
+    ) as raised:
         tried(-1)
     assert "The Models page shows how much memory" in raised.value.advice
 
@@ -197,20 +204,13 @@ sched_reserve: MTL0 compute buffer size = 5.00 MiB
 """
 
 
-def shares(log: str, *gpus: str) -> tuple[DeviceShare, ...]:
-    heard = LoadingLog()
-    for line in log.splitlines():
-        heard.hear(line)
-    return heard.shares(gpus)
-
-
 def test_each_device_that_holds_something_has_its_layers_and_bytes():
-    assert shares(SPLIT, "CUDA0", "CUDA1", "Vulkan0") == (
+    assert shares_of(SPLIT.splitlines(), ["CUDA0", "CUDA1", "Vulkan0"]) == (
         DeviceShare("CUDA0", 2, round(4460.45 * MIB), 24 * MIB, 304 * MIB),
         DeviceShare("CUDA1", 1, 512 * MIB, 3 * MIB, 200 * MIB),
         DeviceShare("RAM", 1, round(102.5 * MIB), 4 * MIB, 11 * MIB, round(100.5 * MIB)),
     )
-    assert shares(METAL, "MTL0") == (
+    assert shares_of(METAL.splitlines(), ["MTL0"]) == (
         DeviceShare("MTL0", 1, 90 * MIB, 0, 5 * MIB),  # pages of the file are the GPU's own weights there
         DeviceShare("RAM", 0, 0, 0, 0),
     )
@@ -227,11 +227,6 @@ def test_a_real_model_says_where_its_layers_and_its_cache_are(small_engine, smol
     assert sum(share.cache for share in held) == 2048 * 2 * sum(block.cache_elements for block in header.blocks)
     assert all(share.compute > 0 for share in held)
     assert placement.fallback == ""
-
-
-@pytest.mark.parametrize(("speed", "chunk"), [(5000.0, 512), (1000.0, 256), (300.0, 64), (30.0, 16), (1.0, 16)])
-def test_chunks_are_as_large_as_a_device_reads_in_a_third_of_a_second(speed, chunk):
-    assert chunk_for(speed, batch=512) == chunk
 
 
 @given(st.integers(1, 60), st.integers(0, 5_000), st.integers(1, 40), st.integers(0, 99))

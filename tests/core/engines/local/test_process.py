@@ -105,7 +105,7 @@ def garble_a_reply(_):
     [
         (garble_a_request, "UnpicklingError"),
         (garble_a_reply, "killed"),
-        (partial(send, number=signal.SIGSEGV), "stopped with SIGSEGV"),  # as a failed assertion of ggml does
+        (partial(send, number=signal.SIGSEGV), "stopped with signal 11 ("),  # as a failed assertion of ggml does
         (partial(send, number=signal.SIGKILL), "was killed from outside"),
         (partial(send, number=signal.SIGSTOP), "stopped responding"),
         pytest.param(
@@ -318,7 +318,6 @@ def test_native_code_that_never_returns_stops_the_heartbeat(monkeypatch):
     ours, theirs = multiprocessing.Pipe()
     outbox = worker.Outbox(theirs)
     with ours, theirs:
-        outbox.begin_heartbeat()
         assert ours.poll(PATIENCE)
         with outbox.step():
             deadline = time.monotonic() + PATIENCE

@@ -71,7 +71,7 @@ def test_a_good_connection_is_described(server, engine):
     card = engine.card
     assert (card.name, card.quantisation, card.parameters) == ("SmolLM2-135M-Instruct.Q4_1", "Q4_1", 134_515_008)
     assert (card.context, card.location, card.thinking) == (1024, f"127.0.0.1:{server.port}", None)
-    assert (card.supports_truncation, card.supports_prefetch, card.drafts) == (True, False, False)
+    assert (card.supports_truncation, card.supports_prefetch, card.drafting) == (True, False, "")
     report = try_connection(ServerAddress(server.url, KEY), probe_ids=ids)
     assert report.reachable
     assert report.problem is None
@@ -393,7 +393,7 @@ def test_a_pool_takes_only_servers_with_the_same_model_that_can_do_the_same():
             ServerPool(others)
         second.routes |= about() | {"/slots": lambda wire: wire.json([{"speculative": True}])}
         engines = engines_of(first, second)
-        assert [engine.card.drafts for engine in engines] == [False, True]
+        assert [bool(engine.card.drafting) for engine in engines] == [False, True]
         with pytest.raises(EngineRefused, match="does not serve bytes in the way"):
             ServerPool(engines)
         for engine in (*others, *engines):
