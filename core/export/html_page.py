@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
 from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 from baton_reasoning.core.charts import PRINT
 from baton_reasoning.core.export.exported import Exported
-from baton_reasoning.core.export.html_template import render
 from baton_reasoning.core.export.markdown import described, system_of, thinking_pieces
 from baton_reasoning.core.export.value_curve import curve_of
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import SIGN, WHO
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 LIGHT = PRINT | {"background": "#f7f7f5"}
 """The window's colours; a test holds them to `app.toolkit.theme`."""
@@ -27,6 +32,20 @@ DARK = {
     "inserted": "#a2a5ad",
     "person": "#e9c6f7",
 }
+
+
+def render(template: str, **values: Any) -> str:
+    """Render a template of resources/templates. Values are escaped, and a missing one is an error."""
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    templates = files("baton_reasoning.resources") / "templates"
+    loader = FunctionLoader(lambda name: (templates / name).read_text(encoding="utf-8"))
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
 def to_html(exported: Exported) -> str:

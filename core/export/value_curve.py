@@ -9,7 +9,6 @@ from typing import NamedTuple
 from baton_reasoning.core import charts
 from baton_reasoning.core.charts import Axis
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.export.html_template import markup
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.table import Table, columns_of
 from baton_reasoning.core.thinking.trace import Trace
@@ -55,7 +54,7 @@ def curve_of(trace: Trace) -> ValueCurve | None:
     what = f"that end in {found.target}" if found.is_expected else f"that agree with this answer, {found.target}"
     caption = f"Value: the share of continuations by {found.model} {what}, with 95% intervals."
     caption += "" if found.is_expected else " Agreement is no proof."
-    return ValueCurve(markup(draw_values(values).svg), caption, _table(values))
+    return ValueCurve(draw_values(values).svg, caption, _table(values))
 
 
 def _table(values: StepValues) -> Table:

@@ -11,8 +11,8 @@ from contextlib import closing
 from pathlib import Path
 
 from baton_reasoning.core.batch.reading.problems import read_problems
+from baton_reasoning.core.batch.reporting.exports import html_report
 from baton_reasoning.core.batch.reporting.failures import FailureAnalysis
-from baton_reasoning.core.batch.reporting.page import html_report
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.statistics import difference
