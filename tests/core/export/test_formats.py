@@ -17,10 +17,9 @@ from baton_reasoning.core.charts import CIRCLE, DIAMOND, SHAPES
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.export import html_page
-from baton_reasoning.core.export.exported import Answered, Exported, gather, put_into
+from baton_reasoning.core.export.exported import Answered, Exported, gather, put_into, read_json, to_json
 from baton_reasoning.core.export.formats import FORMATS, write_file
 from baton_reasoning.core.export.html_page import to_html
-from baton_reasoning.core.export.json_file import read_json, to_json
 from baton_reasoning.core.export.markdown import inert, to_markdown
 from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.store.store import Store
