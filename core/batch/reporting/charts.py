@@ -12,7 +12,6 @@ from baton_reasoning.core.batch.reporting.baselines import LARGE_ALONE, SMALL_AL
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report
 from baton_reasoning.core.charts import Axis
 
-_WIDTH = 640
 DASHES = ("", "7 3", "9 3 2 3", "9 3 2 3 2 3")
 """SVG dash patterns of sweeps, used in turn; empty for a solid line."""
 BY_CHANCE = "2 4"
@@ -28,13 +27,13 @@ class ShareLine(NamedTuple):
     dashes: str
 
 
-def share_chart(report: Report, height: int = 400) -> str:
+def share_chart(report: Report, width: int = 640, height: int = 400) -> str:
     """Plot accuracy against large share, with lines of chance and of sweeps. `height`: without the legend below."""
     title = "Accuracy against large share, with 95% intervals"
-    left, right, top, bottom = 56.0, _WIDTH - 24.0, 28.0, height - 52.0
+    left, right, top, bottom = 56.0, width - 24.0, 28.0, height - 52.0
     arms = _answered(report)
     if not arms:
-        return charts.svg(_WIDTH, height, [charts.text(8, top, "No graded answer yet.")], title)
+        return charts.svg(width, height, [charts.text(8, top, "No graded answer yet.")], title)
     lowest = min(10 * math.floor(10 * arm.accuracy.low) for arm in arms if arm.accuracy)
     x, y = Axis(-6, 106, left, right), Axis(min(90, lowest), 100, bottom, top)
     parts = [
@@ -57,7 +56,7 @@ def share_chart(report: Report, height: int = 400) -> str:
         entries.append((arm.title, charts.marker(number, 0, 0, _colour(arm))))
     entries += [(line.name, charts.line([(-12, 0), (12, 0)], dashes=line.dashes)) for line in lines]
     legend, end = charts.legend(entries, 8, height, right)
-    return charts.svg(_WIDTH, end + 8, [*parts, *markers, *legend], title)
+    return charts.svg(width, end + 8, [*parts, *markers, *legend], title)
 
 
 def shares_in_words(report: Report) -> str:

@@ -389,10 +389,11 @@ def markers_in(drawing):
         min_size=1,
         max_size=24,
         unique_by=lambda arm: arm[0],
-    )
+    ),
+    st.sampled_from([360, 640]),
 )
-def test_the_marker_of_each_arm_in_the_legend_is_the_marker_at_its_place(arms):
-    drawing = Drawing(share_chart(report_of(*(arm_report(*arm) for arm in arms))))
+def test_the_marker_of_each_arm_in_the_legend_is_the_marker_at_its_place(arms, width):
+    drawing = Drawing(share_chart(report_of(*(arm_report(*arm) for arm in arms)), width))
     assert list(drawing.legend) == [name for name, *_ in arms]
     *_, across, down = map(float, drawing.root.attrib["viewBox"].split())
     corners = [point.split(",") for line in drawing.root.findall("polyline") for point in line.attrib["points"].split()]
