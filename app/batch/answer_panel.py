@@ -143,8 +143,7 @@ class AnswerPanel(QWidget):
             if row.outcome is Outcome.CORRECT:
                 return trace, None
             divergence = Divergence.of(trace)
-            kind = kind_of(row, problem.expected or "", trace, divergence)
-            return trace, Failure(row, problem, kind, divergence)
+            return trace, Failure(row, problem, kind_of(row, divergence), divergence)
 
         self._reading.run(read, lambda found: self._show(*found))
 
