@@ -448,7 +448,7 @@ def test_the_same_answers_with_takeovers_are_drawn_again(store, valued, grader):
     assert {row.arm for row in sample_answers(store, opened)} == {"both"}
     with pytest.raises(SettingsError, match="contains a takeover"):
         sample_answers(store, opened, ["small"])
-    with pytest.raises(SettingsError, match="no graded answers"):
+    with pytest.raises(SettingsError, match="No graded answer"):
         sample_answers(store, store.batches.open(known_batch(store, grader, answers=2, expected=None)))
 
 
