@@ -170,7 +170,7 @@ class Comparison(BaseModel):
     p: float = Field(description="McNemar's exact test; with several seeds the sign test over problems.")
     adjusted_p: float = Field(1.0, description="Holm's, over all comparisons of the report.")
     problems: int
-    remark: str = Field(description="Why interval and test disagree; empty if they agree.")
+    remark: str = Field(description="Says that interval and test disagree; empty if they agree.")
 
     @property
     def title(self) -> str:

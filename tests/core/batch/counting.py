@@ -125,7 +125,7 @@ def damage(store: Path) -> None:
 
 
 NOTES = (
-    "The interval leaves out 0 although p ≥ 0.05",
+    "Interval and test disagree; the test is exact",
     "p: McNemar's exact test. Adjusted p: Holm's method over the 3 comparisons",
     "Small only: 1 answer failed: “gpu.example refused the key <none>. Give it another one.”",
     "Small only: 1 answer with the notice “gpu.example was slow, and was asked again.”",
