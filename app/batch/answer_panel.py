@@ -31,7 +31,6 @@ from baton_reasoning.app.toolkit.flow import flowing
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme
 from baton_reasoning.core.batch.reporting.failures import Divergence, Failure, FailureKind, kind_of
-from baton_reasoning.core.batch.reporting.figures import conditions_text
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import RunSettings
@@ -176,7 +175,6 @@ class AnswerPanel(QWidget):
             first = f"{failure.kind.value}: {failure.detail}" if failure else row.error
         self.detail.setText("\n".join(filter(None, (first, *row.notices))))
         self.detail.setVisible(bool(self.detail.text()))
-        self.detail.setToolTip(plain_tip(f"Written {conditions_text(row.conditions)}." if row.conditions else ""))
 
     def _show_piece(self, piece: Piece | None) -> None:
         self._goal = piece

@@ -5,7 +5,6 @@ A wrong answer with a second opinion also has its divergence: the first place wh
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +18,10 @@ from baton_reasoning.core.store.batches import JobState, ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.table import NOTHING, Column, Table
 from baton_reasoning.core.thinking.events import Finish
-from baton_reasoning.core.thinking.opinion import Opinion, Sequel
+from baton_reasoning.core.thinking.opinion import Opinion
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import TakeoverWorth
 
-AROUND = 60
-"""Characters shown before a divergence."""
 VALUED_BY = "small"
 """The writer by whose values takeovers are judged."""
 
@@ -46,18 +43,11 @@ class Divergence(NamedTuple):
 
     step: int
     """Index of its step, from 0."""
-    steps: int
     position: int
     """Characters of the text before it."""
-    before: str
-    """The text that leads to it."""
     written: str
     expected: str
     """What the large model would have written."""
-    chance: float
-    """Its probability, 0 to 1."""
-    is_missed: bool
-    """The small model went on; no takeover followed."""
 
     @classmethod
     def of(cls, trace: Trace) -> Divergence | None:
@@ -65,17 +55,8 @@ class Divergence(NamedTuple):
         opinion = Opinion.of(trace)
         if opinion is None or not opinion.strong:
             return None
-        first, text = opinion.strong[0], trace.text
-        return cls(
-            first.step,
-            len(trace.steps),
-            first.start,
-            " ".join(text[max(0, first.start - AROUND) : first.start].split()),
-            text[first.start : first.end],
-            first.expected.text,
-            math.exp(first.expected.logprob),
-            first.sequel is Sequel.MISSED,
-        )
+        first = opinion.strong[0]
+        return cls(first.step, first.start, trace.text[first.start : first.end], first.expected.text)
 
 
 class Failure(NamedTuple):

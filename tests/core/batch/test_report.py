@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from baton_reasoning.core.batch.reporting.baselines import against_baselines, change_by_pair
 from baton_reasoning.core.batch.reporting.charts import share_chart, shares_in_words
 from baton_reasoning.core.batch.reporting.exports import export
-from baton_reasoning.core.batch.reporting.figures import conditions_text, points
+from baton_reasoning.core.batch.reporting.figures import points
 from baton_reasoning.core.batch.reporting.report import ArmConditions, ArmReport, Report, why_not_comparable
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.tables import main_tables, markdown_report, more_tables, notes, sentence
@@ -230,9 +230,6 @@ def test_it_is_said_why_the_seconds_of_two_arms_cannot_be_compared():
     one, unknown = (many.model_copy(update={"threads": threads}) for threads in (1, 0))
     assert why_not(one, unknown) == ""
     assert why_not(many, loaded) == "Other programs used 60% of the CPU during b and 10% during a."
-    assert conditions_text(loaded) == (
-        "16 at once, 2 threads, 60% of the CPU used by other programs, the batch was paused meanwhile"
-    )
 
 
 def test_names_and_errors_are_no_markup_and_the_page_needs_nothing_from_elsewhere(store):
