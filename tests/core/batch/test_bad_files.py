@@ -155,7 +155,7 @@ def test_doubtful_rows_of_a_table(tmp_path):
         ("Four?", {"note": "a", "note 3": "b", "column 4": "c"}),
     ]
     assert [reason for _, reason in rejected(found)] == ["The row has 5 fields, the header 4."]
-    assert found.notes == ("p.csv repeats names of columns; the later ones are read as “note 3”.",)
+    assert found.notes == ()
     found = read(tmp_path, "p.csv", "1,What is one and one?\n2,What is two and two?\n")
     assert (texts(found), found.columns[0].problem) == (["What is one and one?", "What is two and two?"], "column 2")
 
