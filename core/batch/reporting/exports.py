@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from baton_reasoning.core.batch.reporting import charts, tables
@@ -24,13 +23,16 @@ NOT_IN_CSV = {"schema_version", "batch", "run", "text", "answer_start", "spans",
 
 
 def _csv(results: Results) -> Iterator[str]:
-    """Yield a row for each job, without the texts, which results.jsonl has."""
+    """Yield a row for each job, without the texts, which results.jsonl has, and safe for spreadsheets.
+
+    The byte order mark makes Excel read it as UTF-8.
+    """
+    writer = csv.writer(_Echo())
     names = [*ExportedResult.model_fields, *ExportedResult.model_computed_fields]
-    rows = (result.model_dump(mode="json", exclude=NOT_IN_CSV) for result in results.exported(with_text=False))
-    return csv_lines(
-        [name for name in names if name not in NOT_IN_CSV],
-        ([" ".join(cell) if isinstance(cell, list) else cell for cell in row.values()] for row in rows),
-    )
+    yield "\ufeff" + writer.writerow(name for name in names if name not in NOT_IN_CSV)
+    for result in results.exported(with_text=False):
+        cells = result.model_dump(mode="json", exclude=NOT_IN_CSV).values()
+        yield writer.writerow(safe_cell(" ".join(cell) if isinstance(cell, list) else cell) for cell in cells)
 
 
 def _json_lines(results: Results) -> Iterator[str]:
@@ -103,11 +105,3 @@ class _Echo:
 
     def write(self, line: str) -> str:
         return line
-
-
-def csv_lines(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
-    """Yield the lines of a CSV file, safely; its byte order mark makes Excel read it as UTF-8."""
-    writer = csv.writer(_Echo())
-    yield "\ufeff"
-    for row in chain([header], rows):
-        yield writer.writerow(map(safe_cell, row))
