@@ -325,7 +325,7 @@ def check_against_baselines(arm, arms, lines):
             pair, low, high = (each or {} for each in found)
             if max(pair["high"], low["high"]) < high["low"]:
                 nothing = low["high"] < 0.1
-                advice = "next to nothing right" if nothing else "recovers nothing" if recovered["value"] <= 0 else ""
+                advice = "falls far short" if nothing or recovered["value"] <= 0 else ""
     assert arm["gap_recovered"] == close(recovered)
     assert advice in arm["advice"]
     assert bool(advice) is bool(arm["advice"])

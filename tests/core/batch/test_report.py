@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.batch.reporting.baselines import against_baselines, change_by_pair
+from baton_reasoning.core.batch.reporting.baselines import FALLS_SHORT, against_baselines, change_by_pair
 from baton_reasoning.core.batch.reporting.charts import share_chart, shares_in_words
 from baton_reasoning.core.batch.reporting.exports import export
 from baton_reasoning.core.batch.reporting.figures import points
@@ -196,8 +196,8 @@ def answers(arm, signs):
 @pytest.mark.parametrize(
     ("small", "baton", "large", "advice"),
     [
-        (0, 4, 30, "its small model alone gets next to nothing right; use the large model alone for such problems"),
-        (8, 8, 30, "it recovers nothing of the gap between its models; use the large model alone for such problems"),
+        (0, 4, 30, FALLS_SHORT),
+        (8, 8, 30, FALLS_SHORT),
         (8, 9, 30, ""),
         (0, 22, 30, ""),
         (8, 6, 12, ""),
