@@ -30,7 +30,6 @@ from baton_reasoning.app.toolkit.controls import (
 from baton_reasoning.app.toolkit.layout import STRETCH, flowing, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.batch.reporting.failures import Divergence, Failure, FailureKind, kind_of
-from baton_reasoning.core.batch.reporting.figures import conditions_text
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import RunSettings
@@ -132,8 +131,7 @@ class AnswerPanel(QWidget):
             if row.outcome is Outcome.CORRECT:
                 return trace, None
             divergence = Divergence.of(trace)
-            kind = kind_of(row, problem.expected or "", trace, divergence)
-            return trace, Failure(row, problem, kind, divergence)
+            return trace, Failure(row, problem, kind_of(row, divergence), divergence)
 
         self._reading.run(read, lambda found: self._show(*found))
 
@@ -166,7 +164,6 @@ class AnswerPanel(QWidget):
             first = f"{failure.kind.value}: {failure.detail}" if failure else row.error
         self.detail.setText("\n".join(filter(None, (first, *row.notices))))
         self.detail.setVisible(bool(self.detail.text()))
-        self.detail.setToolTip(plain_tip(f"Written {conditions_text(row.conditions)}." if row.conditions else ""))
 
     def _show_piece(self, piece: Piece | None) -> None:
         self._goal = piece

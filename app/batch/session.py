@@ -23,12 +23,12 @@ from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import Arm
 from baton_reasoning.core.batch.running.batch import Provenance, add_arms, create_batch, without_duplicates
 from baton_reasoning.core.batch.running.progress import BatchProgress
-from baton_reasoning.core.batch.running.regrading import RegradeCounts, Regraded, regrade
+from baton_reasoning.core.batch.running.regrading import Regraded, regrade, regraded_in_words
 from baton_reasoning.core.errors import BatonError, Busy
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How
 from baton_reasoning.core.settings import ModelChoice
-from baton_reasoning.core.store.batches import Batch, ResultRow
+from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.store.store import Store
 
 REPORT_EVERY_MS = 3000
@@ -190,7 +190,7 @@ class BatchSession(QObject):
         viewed = self.viewed
         if viewed is None or self.running or self._regrading:
             return
-        grader, counts, rows = Grader(), RegradeCounts(), list[ResultRow]()
+        grader, found = Grader(), list[Regraded]()
         is_saved = False
 
         def grade() -> Iterator[Regraded]:
@@ -200,22 +200,20 @@ class BatchSession(QObject):
             is_saved = True
 
         def take(graded: list[Regraded]) -> None:
-            for each in graded:
-                counts.take(each)
-                rows.append(each.row)
-            self.graded = counts.answers
+            found.extend(graded)
+            self.graded = len(found)
             self.changed.emit()
 
         def done(error: BatonError | None) -> None:
             self._regrading = self._regraded = None
             if is_saved:
-                known = [row for row in rows if row.job in viewed.rows]
+                known = [row for row, _ in found if row.job in viewed.rows]
                 viewed.rows.update((row.job, row) for row in known)
                 self.rows_changed.emit(viewed, known)
             self.changed.emit()
             if not error:
                 stopped = "The grading was stopped, and has changed nothing."
-                self._actions.say(counts.summary if is_saved else stopped)
+                self._actions.say(regraded_in_words(found) if is_saved else stopped)
             self.report()
 
         self._regraded, self.graded = viewed, 0

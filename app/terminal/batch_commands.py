@@ -19,7 +19,7 @@ from baton_reasoning.core.batch.reading.columns import ColumnNames
 from baton_reasoning.core.batch.reading.hub_data import PREFIX, HubDataSet
 from baton_reasoning.core.batch.reading.problems import ProblemSet, read_data_set, read_problems
 from baton_reasoning.core.batch.running.arms import RECIPES, arms_of
-from baton_reasoning.core.batch.running.regrading import RegradeCounts, regrade
+from baton_reasoning.core.batch.running.regrading import Regraded, regrade, regraded_in_words
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import expanded
 from baton_reasoning.core.grading.grader import Grader
@@ -179,12 +179,12 @@ def report(folder: Path, json: bool) -> int:
 @as_json
 def grade(folder: Path, grade: str | None, json: bool) -> int:
     """Find and grade the answers of the batch in DIR again, and report it. Runs nothing."""
-    run, how, counts = BatchRun(folder, json=json), _how(grade) if grade else None, RegradeCounts()
+    run, how, found = BatchRun(folder, json=json), _how(grade) if grade else None, list[Regraded]()
     with run.place.opened() as (store, batch), Grader() as grader, progress("Grading", json) as line:
         for graded in regrade(store, batch.id, grader, how):
-            counts.take(graded)
-            line.show(counts.answers / max(1, batch.done), f"{counts.answers:,} of {batch.done:,}")
-    remark(counts.summary)
+            found.append(graded)
+            line.show(len(found) / max(1, batch.done), f"{len(found):,} of {batch.done:,}")
+    remark(regraded_in_words(found))
     return run.conclude()
 
 

@@ -11,7 +11,7 @@ import click
 
 from baton_reasoning.app.terminal import options
 from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, as_json, command, option
-from baton_reasoning.app.terminal.output import progress, remark, write, write_table
+from baton_reasoning.app.terminal.output import remark, write, write_table
 from baton_reasoning.app.terminal.reviews import (
     opened_batch,
     recorded_answer,
@@ -156,8 +156,7 @@ def failures(
             wrong = reviews.wrong_answers(store, batch, [arm] if arm else None)
             answers = reviews.answers_of(store, batch, wrong)
             code = review_batch(reviews.Opinions(), batch, answers, models, loading, json)
-        with progress("Failures", json) as line:
-            found = analysed.analyse(store, batch.id, arm, lambda share: line.show(share, "reading the texts"))
+        found = analysed.analyse(store, batch.id, arm)
     if json:
         write_json_lines(_analysis_in_json(found))
     else:

@@ -258,8 +258,7 @@ class PageActions(QObject):
 
     def read_file(self, store: Store, path: Path) -> None:
         """Import what Baton exported as JSON, in the background."""
-        from baton_reasoning.core.export.exported import put_into
-        from baton_reasoning.core.export.json_file import read_json
+        from baton_reasoning.core.export.exported import put_into, read_json
 
         def read() -> str:
             return put_into(store, read_json(read_text(path, "Choose a file that Baton exported.", StoreError)))

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from baton_reasoning.core.errors import StoreError
-from baton_reasoning.core.export.exported import Exported
+from baton_reasoning.core.export.exported import Exported, to_json
 from baton_reasoning.core.export.html_page import to_html
-from baton_reasoning.core.export.json_file import to_json
 from baton_reasoning.core.export.markdown import to_markdown
 from baton_reasoning.core.files import make_private
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
 from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 from baton_reasoning.core.charts import PRINT
 from baton_reasoning.core.export.exported import Exported
-from baton_reasoning.core.export.html_template import render
 from baton_reasoning.core.export.markdown import described, system_of, thinking_pieces
-from baton_reasoning.core.export.value_curve import curve_of
+from baton_reasoning.core.export.value_curve import captioned_curve
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import SIGN, WHO
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 LIGHT = PRINT | {"background": "#f7f7f5"}
 """The window's colours; a test holds them to `app.toolkit.theme`."""
@@ -29,6 +32,20 @@ DARK = {
 }
 
 
+def render(template: str, **values: Any) -> str:
+    """Render a template of resources/templates. Values are escaped, and a missing one is an error."""
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    templates = files("baton_reasoning.resources") / "templates"
+    loader = FunctionLoader(lambda name: (templates / name).read_text(encoding="utf-8"))
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
 def to_html(exported: Exported) -> str:
     return render(
         "conversation.html",
@@ -42,24 +59,10 @@ def to_html(exported: Exported) -> str:
         described=described,
         system_of=system_of,
         steps_of=steps_of,
-        boxes=boxes,
-        curve_of=curve_of,
+        captioned_curve=captioned_curve,
     )
 
 
 def steps_of(trace: Trace) -> list[list[Piece]]:
     """Return what is shown of each step of the thinking."""
     return [list(step) for _, step in groupby(thinking_pieces(trace), key=lambda piece: piece.step)]
-
-
-_BOXED = re.compile(r"\$?\\boxed\{((?:[^{}]|\{[^{}]*\})*)\}\$?")
-
-
-def boxes(answer: str) -> Iterator[tuple[str, bool]]:
-    """Split an answer into parts; True for those in `\\boxed{}`, which are drawn with a frame."""
-    at = 0
-    for found in _BOXED.finditer(answer):
-        yield answer[at : found.start()], False
-        yield found[1], True
-        at = found.end()
-    yield answer[at:], False

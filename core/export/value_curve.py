@@ -1,4 +1,4 @@
-"""Draws the values of an answer as a curve, for the window and for the HTML page, which also has a table of them."""
+"""Draws the values of an answer as a curve, for the window and for the HTML page."""
 
 from __future__ import annotations
 
@@ -9,12 +9,8 @@ from typing import NamedTuple
 from baton_reasoning.core import charts
 from baton_reasoning.core.charts import Axis
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.export.html_template import markup
-from baton_reasoning.core.intervals import Estimate
-from baton_reasoning.core.table import Table, columns_of
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import StepValues, TextPlace, ValuedPlace
-from baton_reasoning.core.words.authors import SIGN
 
 _WIDTH = 640
 _REPLACED = "3 3"
@@ -39,15 +35,8 @@ class CurveDrawing(NamedTuple):
     """From left to right; at one place the replaced text comes first."""
 
 
-class ValueCurve(NamedTuple):
-    drawing: str
-    """SVG."""
-    caption: str
-    table: Table
-
-
-def curve_of(trace: Trace) -> ValueCurve | None:
-    """Draw the values that were estimated last; None if there are none."""
+def captioned_curve(trace: Trace) -> tuple[str, str] | None:
+    """Draw the values that were estimated last as SVG; with a caption. None if there are none."""
     values = StepValues.of(trace)
     if values is None or not values.places:
         return None
@@ -55,29 +44,7 @@ def curve_of(trace: Trace) -> ValueCurve | None:
     what = f"that end in {found.target}" if found.is_expected else f"that agree with this answer, {found.target}"
     caption = f"Value: the share of continuations by {found.model} {what}, with 95% intervals."
     caption += "" if found.is_expected else " Agreement is no proof."
-    return ValueCurve(markup(draw_values(values).svg), caption, _table(values))
-
-
-def _table(values: StepValues) -> Table:
-    titles = ("after step", "by", "value", "95% interval", "worth of the takeover")
-    return Table("Values after each step", columns_of(titles), tuple(_rows(values)))
-
-
-def _rows(values: StepValues) -> Iterator[tuple[str, ...]]:
-    worths = {worth.after.place: worth for worth in values.takeovers}
-    for each in values.places:
-        worth = worths.get(each.place)
-        yield (
-            str(each.step + 1) if each.position else "beginning",
-            SIGN[each.author] if each.author else "",
-            f"{each.value.value:.2f}",
-            _interval(each.value, "–") if each.continuations else "the answer's verdict",
-            f"{worth.difference.value:+.2f} ({_interval(worth.difference, ' to ', '+')})" if worth else "",
-        )
-
-
-def _interval(estimate: Estimate, between: str, sign: str = "") -> str:
-    return f"{estimate.low:{sign}.2f}{between}{estimate.high:{sign}.2f}"
+    return draw_values(values).svg, caption
 
 
 def draw_values(values: StepValues, width: float = _WIDTH) -> CurveDrawing:

@@ -14,7 +14,6 @@ from baton_reasoning.core.batch.reading.columns import CHOICES, is_known_name
 from baton_reasoning.core.batch.reading.source import FILE_LIMIT, ProblemSource, Record, Rejected, Value
 from baton_reasoning.core.batch.reading.tabular import Sample, read_delimited, read_parquet, read_workbook
 from baton_reasoning.core.errors import ProblemFileError
-from baton_reasoning.core.text import some_of
 
 Reader = Callable[[ProblemSource], Iterator[Record | Rejected]]
 
@@ -112,11 +111,6 @@ def _records_of(document: Value, source: ProblemSource) -> list[Value]:
             return lists[0]
         if not lists and any(isinstance(value, str) or is_known_name(name) for name, value in document.items()):
             return [document]
-        if names := [name for name, value in _flattened(document) if _are_objects(value)]:
-            raise ProblemFileError(
-                f"{source.name} does not hold one list of problems. It has {some_of(names)}.",
-                "Save one of these as a file of its own, with jq .NAME for example.",
-            )
     raise ProblemFileError(
         f"{source.name} does not hold one list of problems.", "It should be a JSON list of objects, one a problem."
     )

@@ -81,7 +81,7 @@ def read_delimited(source: ProblemSource) -> Iterator[Record | Rejected]:
             first = reader.line_num + 1
 
     try:
-        yield from _below_header(rows(), source)
+        yield from _below_header(rows())
     except csv.Error as error:
         raise ProblemFileError(
             f"{source.name} cannot be read: the quotes of the row in line {first} do not match up.",
@@ -115,7 +115,7 @@ def read_workbook(source: ProblemSource) -> Iterator[Record | Rejected]:
         raise ProblemFileError(f"{source.name} unpacks to more than {UNPACKED_LIMIT // 2**20} MiB.", _SAVE_AS_CSV)
     if len(book.sheetnames) > 1:
         source.remarks.append(f"{source.name}: only the sheet “{title}” was read.")
-    yield from _below_header(rows, source)
+    yield from _below_header(rows)
 
 
 def read_parquet(source: ProblemSource) -> Iterator[Record | Rejected]:
@@ -145,7 +145,7 @@ def _without_package(source: ProblemSource, kind: str, extra: str) -> ProblemFil
     return ProblemFileError(message, how_to_install(extra))
 
 
-def _below_header(rows: Iterable[Row | Rejected], source: ProblemSource) -> Iterator[Record | Rejected]:
+def _below_header(rows: Iterable[Row | Rejected]) -> Iterator[Record | Rejected]:
     """Yield a record for each row; the first names the columns unless it looks like data."""
     header: list[str] = []
     for row in rows:
@@ -155,9 +155,6 @@ def _below_header(rows: Iterable[Row | Rejected], source: ProblemSource) -> Iter
         line, cells = row
         if not header and _is_header(cells):
             header = _unique(cells)
-            if repeated := [name for name, cell in zip(header, cells, strict=True) if cell.strip() not in ("", name)]:
-                remark = f"{source.name} repeats names of columns; the later ones are read as “{', '.join(repeated)}”."
-                source.remarks.append(remark)
             continue
         header = header or [f"column {number}" for number in range(1, len(cells) + 1)]
         if len(cells) > len(header):

@@ -16,7 +16,7 @@ SMALL_ALONE = Needs(large=False)
 LARGE_ALONE = Needs(small=False)
 NOTHING_RIGHT = 0.1
 """A small model with an accuracy below this, interval included, cannot be helped by handoffs."""
-USE_LARGE = "use the large model alone for such problems"
+FALLS_SHORT = "it falls far short of its large model; use that alone for such problems"
 
 Value = TypeVar("Value")
 Job = tuple[int, int]
@@ -100,9 +100,7 @@ def _advice(gap: Estimate, marks: Sequence[Sequence[tuple[bool, ...]]]) -> str:
     pair, small, large = (estimate for estimate in found if estimate)
     if max(pair.high, small.high) >= large.low:
         return ""
-    if small.high < NOTHING_RIGHT:
-        return f"its small model alone gets next to nothing right; {USE_LARGE}"
-    return f"it recovers nothing of the gap between its models; {USE_LARGE}" if gap.value <= 0 else ""
+    return FALLS_SHORT if small.high < NOTHING_RIGHT or gap.value <= 0 else ""
 
 
 def _sums(problems: Sequence[Sequence[tuple[float, ...]]]) -> list[list[float]]:

@@ -1,4 +1,4 @@
-"""Draws the charts of a batch, for reports and the window."""
+"""Draws the accuracy of arms against their large share, for the report and the window."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from baton_reasoning.core import charts
 from baton_reasoning.core.batch.reporting.baselines import LARGE_ALONE, SMALL_ALONE
-from baton_reasoning.core.batch.reporting.failures import TakeoverOutcomes
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report
 from baton_reasoning.core.charts import Axis
 
@@ -17,8 +16,6 @@ DASHES = ("", "7 3", "9 3 2 3", "9 3 2 3 2 3")
 """SVG dash patterns of sweeps, used in turn; empty for a solid line."""
 BY_CHANCE = "2 4"
 """The dash pattern of the line of chance."""
-MOST_KINDS = 8
-"""Reasons and cues in the chart of worth, at most; tables have all."""
 
 
 class ShareLine(NamedTuple):
@@ -93,33 +90,3 @@ def _colour(arm: ArmReport) -> str:
     if not arm.large_tokens:
         return "small"
     return "text" if arm.small_tokens else "large"
-
-
-def takeovers_by_reason(arm: ArmReport, width: int = 640) -> str:
-    """Draw a bar chart of takeovers by reason."""
-    total, most = max(1, sum(arm.takeovers.values())), max(arm.takeovers.values(), default=1)
-    parts = [] if arm.takeovers else [charts.text(8, 28, "No takeover.")]
-    for row, (reason, count) in enumerate(arm.takeovers.items()):
-        top, end = 12.0 + 28 * row, 180 + (width - 280) * count / most
-        parts.append(charts.text(8, top + 12, reason.capitalize(), colour="text"))
-        parts.append(charts.band([(180, top), (end, top)], [(180, top + 16), (end, top + 16)], "large"))
-        parts.append(charts.text(end + 8, top + 12, f"{count / total:.0%} ({count:,})", colour="text"))
-    height = 16 + 28 * max(1, len(arm.takeovers))
-    return charts.svg(width, height, parts, f"Where the large model stepped in, {arm.title}")
-
-
-def worth_by_cue(groups: Sequence[TakeoverOutcomes], width: int = 640) -> str:
-    """Plot the mean worth of takeovers with intervals, for the commonest reasons and cues."""
-    valued = [(group, group.worth) for group in groups if group.worth][:MOST_KINDS]
-    lowest = min([0.0, *(worth.mean.low for _, worth in valued)])
-    highest = max([lowest + 0.1, *(worth.mean.high for _, worth in valued)])
-    x, bottom = Axis(lowest, highest, 20, width - 20), 12.0 + 38 * len(valued)
-    parts = [*charts.x_gridlines(x, 8, bottom), charts.line([(x.at(0), 8), (x.at(0), bottom)])]
-    for number, (group, worth) in enumerate(valued):
-        top, mean = 12.0 + 38 * number, worth.mean
-        name = f"{group.reason}: {group.cue}" if group.cue else group.reason
-        parts.append(charts.text(20, top + 12, f"{name} ({worth.takeovers:,})", colour="text"))
-        parts.append(charts.line([(x.at(mean.low), top + 24), (x.at(mean.high), top + 24)]))
-        parts.append(charts.marker(charts.DIAMOND, x.at(mean.value), top + 24, "large"))
-    parts.append(charts.text(width / 2, bottom + 34, "worth: value after, less value before", "middle"))
-    return charts.svg(width, bottom + 40, parts, "Worth of takeovers by cue, with 95% intervals")

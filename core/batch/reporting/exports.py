@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from baton_reasoning.core.batch.reporting.failures import analyse
-from baton_reasoning.core.batch.reporting.page import html_report
+from baton_reasoning.core.batch.reporting import charts, tables
+from baton_reasoning.core.batch.reporting.failures import FailureAnalysis, analyse, failure_table, takeover_table
+from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import ExportedResult, Results
-from baton_reasoning.core.batch.reporting.tables import markdown_report
 from baton_reasoning.core.export.formats import write_file
+from baton_reasoning.core.export.html_page import render
 from baton_reasoning.core.store.store import Store
 
 NOT_IN_CSV = {"schema_version", "batch", "run", "text", "answer_start", "spans", "values", "conditions", "metadata"}
@@ -23,13 +23,16 @@ NOT_IN_CSV = {"schema_version", "batch", "run", "text", "answer_start", "spans",
 
 
 def _csv(results: Results) -> Iterator[str]:
-    """Yield a row for each job, without the texts, which results.jsonl has."""
+    """Yield a row for each job, without the texts, which results.jsonl has, and safe for spreadsheets.
+
+    The byte order mark makes Excel read it as UTF-8.
+    """
+    writer = csv.writer(_Echo())
     names = [*ExportedResult.model_fields, *ExportedResult.model_computed_fields]
-    rows = (result.model_dump(mode="json", exclude=NOT_IN_CSV) for result in results.exported(with_text=False))
-    return csv_lines(
-        [name for name in names if name not in NOT_IN_CSV],
-        ([" ".join(cell) if isinstance(cell, list) else cell for cell in row.values()] for row in rows),
-    )
+    yield "\ufeff" + writer.writerow(name for name in names if name not in NOT_IN_CSV)
+    for result in results.exported(with_text=False):
+        cells = result.model_dump(mode="json", exclude=NOT_IN_CSV).values()
+        yield writer.writerow(safe_cell(" ".join(cell) if isinstance(cell, list) else cell) for cell in cells)
 
 
 def _json_lines(results: Results) -> Iterator[str]:
@@ -37,11 +40,35 @@ def _json_lines(results: Results) -> Iterator[str]:
     return (f"{result.model_dump_json(by_alias=True)}\n" for result in results.exported())
 
 
+MOST_FAILURES = 500
+"""Rows of the table of an HTML report, at most; results.jsonl has all."""
+
+
+def html_report(report: Report, analysis: FailureAnalysis) -> str:
+    """Render the page (resources/templates/report.html). Text from models and files is escaped.
+
+    `analysis`: of all arms.
+    """
+    return render(
+        "report.html",
+        report=report,
+        sentence=tables.sentence(report),
+        heading=tables.heading(report),
+        main_tables=tables.main_tables(report),
+        more_tables=tables.more_tables(report),
+        notes=tables.notes(report),
+        share=charts.share_chart(report),
+        analysis=analysis,
+        takeover_table=takeover_table(analysis.takeovers),
+        failure_table=failure_table(analysis.failures, MOST_FAILURES),
+    )
+
+
 EXPORTS: dict[str, Callable[[Results], str | Iterator[str]]] = {
     ".csv": _csv,
     ".jsonl": _json_lines,
     ".html": lambda results: html_report(results.report, analyse(results.store, results.batch.id)),
-    ".md": lambda results: markdown_report(results.report),
+    ".md": lambda results: tables.markdown_report(results.report),
     ".json": lambda results: results.report.model_dump_json(by_alias=True, indent=1),
 }
 """Functions that make the text of a file, by its ending; report.json is a `Report` (docs/batch.md)."""
@@ -78,11 +105,3 @@ class _Echo:
 
     def write(self, line: str) -> str:
         return line
-
-
-def csv_lines(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
-    """Yield the lines of a CSV file, safely; its byte order mark makes Excel read it as UTF-8."""
-    writer = csv.writer(_Echo())
-    yield "\ufeff"
-    for row in chain([header], rows):
-        yield writer.writerow(map(safe_cell, row))

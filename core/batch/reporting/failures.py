@@ -5,10 +5,8 @@ A wrong answer with a second opinion also has its divergence: the first place wh
 
 from __future__ import annotations
 
-import math
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
@@ -20,17 +18,12 @@ from baton_reasoning.core.store.batches import JobState, ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.table import NOTHING, Column, Table
 from baton_reasoning.core.thinking.events import Finish
-from baton_reasoning.core.thinking.opinion import Opinion, Sequel
+from baton_reasoning.core.thinking.opinion import Opinion
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import TakeoverWorth
 
-AROUND = 60
-"""Characters shown before a divergence."""
-PROGRESS_EVERY = 200
 VALUED_BY = "small"
 """The writer by whose values takeovers are judged."""
-LONG_ENOUGH = 3
-"""Characters of an expected answer from which “= answer” in the reasoning counts as stated."""
 
 
 class FailureKind(Enum):
@@ -40,7 +33,6 @@ class FailureKind(Enum):
     REPETITION = "Repetition"
     LIMIT = "Stopped at a limit"
     NO_ANSWER = "No answer found"
-    CHANGED = "Had the right answer, gave another"
     DIVERGED = "First error known"
     WRONG = "Wrong answer"
     UNSCORED = "Could not be graded"
@@ -51,18 +43,11 @@ class Divergence(NamedTuple):
 
     step: int
     """Index of its step, from 0."""
-    steps: int
     position: int
     """Characters of the text before it."""
-    before: str
-    """The text that leads to it."""
     written: str
     expected: str
     """What the large model would have written."""
-    chance: float
-    """Its probability, 0 to 1."""
-    is_missed: bool
-    """The small model went on; no takeover followed."""
 
     @classmethod
     def of(cls, trace: Trace) -> Divergence | None:
@@ -70,17 +55,8 @@ class Divergence(NamedTuple):
         opinion = Opinion.of(trace)
         if opinion is None or not opinion.strong:
             return None
-        first, text = opinion.strong[0], trace.text
-        return cls(
-            first.step,
-            len(trace.steps),
-            first.start,
-            " ".join(text[max(0, first.start - AROUND) : first.start].split()),
-            text[first.start : first.end],
-            first.expected.text,
-            math.exp(first.expected.logprob),
-            first.sequel is Sequel.MISSED,
-        )
+        first = opinion.strong[0]
+        return cls(first.step, first.start, trace.text[first.start : first.end], first.expected.text)
 
 
 class Failure(NamedTuple):
@@ -148,37 +124,28 @@ class FailureAnalysis(NamedTuple):
         return any(group.worth for group in self.takeovers)
 
 
-def analyse(
-    store: Store, batch_id: str, arm: str | None = None, on_progress: Callable[[float], object] = lambda _: None
-) -> FailureAnalysis:
-    """Read the trace of every wrong answer, and of those with a second opinion or values. Raises StoreError.
-
-    `on_progress` gets the share that is read, 0 to 1.
-    """
+def analyse(store: Store, batch_id: str, arm: str | None = None) -> FailureAnalysis:
+    """Read the traces with a second opinion or values, and group what is not right. Raises StoreError."""
     problems = list(store.batches.problems(batch_id))
     rows = [row for row in store.batches.results(batch_id, arm) if row.state is JobState.DONE]
     failures: list[Failure] = []
     worths: list[tuple[int, TakeoverWorth]] = []
-    for number, row in enumerate(rows):
+    for row in rows:
         may_matter = row.reviewed and (row.cost.takeovers or row.outcome is not Outcome.CORRECT)
-        is_read = may_matter or row.outcome is Outcome.WRONG
-        trace = store.runs.read(row.run)[0] if is_read else None
+        trace = store.runs.read(row.run)[0] if may_matter else None
         if trace and (values := values_in(trace).get(VALUED_BY)):
             worths += [(row.position, worth) for worth in values.takeovers]
         if row.outcome is not Outcome.CORRECT:
             divergence = Divergence.of(trace) if trace else None
-            kind = kind_of(row, problems[row.position].expected or "", trace, divergence)
-            failures.append(Failure(row, problems[row.position], kind, divergence))
-        if number % PROGRESS_EVERY == 0:
-            on_progress(number / len(rows))
+            failures.append(Failure(row, problems[row.position], kind_of(row, divergence), divergence))
     order = list(FailureKind)
     failures.sort(key=lambda failure: order.index(failure.kind))
     takeovers = tuple(takeover_outcomes(rows, by_kind(worths)))
     return FailureAnalysis(len(rows), tuple(failures), takeovers)
 
 
-def kind_of(row: ResultRow, expected: str, trace: Trace | None, divergence: Divergence | None) -> FailureKind:
-    """Classify an answer that is not right. `trace`: of a wrong one."""
+def kind_of(row: ResultRow, divergence: Divergence | None) -> FailureKind:
+    """Classify an answer that is not right."""
     if row.error:
         return FailureKind.ERROR
     if row.finish is Finish.REPETITION:
@@ -189,23 +156,7 @@ def kind_of(row: ResultRow, expected: str, trace: Trace | None, divergence: Dive
         return FailureKind.NO_ANSWER
     if row.outcome is Outcome.UNSCORED:
         return FailureKind.UNSCORED
-    if trace and trace.closed and had_stated(trace.text[: trace.closed.position], expected):
-        return FailureKind.CHANGED
     return FailureKind.DIVERGED if divergence else FailureKind.WRONG
-
-
-def had_stated(reasoning: str, expected: str) -> bool:
-    """Tell whether the reasoning states the expected answer: boxed, after “answer”, or after “=” if it is long."""
-    expected = expected.strip().strip("$")
-    if not expected:
-        return False
-    # The letter of an option counts as it is written: “the answer is a prime number” does not state A.
-    written = f"(?-i:{re.escape(expected)})" if len(expected) == 1 else re.escape(expected)
-    value = rf"\$?{written}(?![\w%])(?![.,/]\d)"
-    stated = rf"\\boxed\{{\s*{written}\s*\}}|answer\s*(?:is|:|=|would be|should be)?\s*{value}"
-    if len(expected) >= LONG_ENOUGH:
-        stated += rf"|=\s*{value}"
-    return re.search(stated, reasoning, re.IGNORECASE) is not None
 
 
 def takeover_outcomes(rows: Iterable[ResultRow], worths: Mapping[TakeoverKind, MeanWorth]) -> list[TakeoverOutcomes]:

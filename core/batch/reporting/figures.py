@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 
 from baton_reasoning.core.intervals import Estimate
-from baton_reasoning.core.store.batches import Conditions
 from baton_reasoning.core.table import NOTHING
-from baton_reasoning.core.text import counted
 
 
 def percent(value: float) -> str:
@@ -56,13 +54,3 @@ def probability(p: float) -> str:
 def money(amount: float, currency: str) -> str:
     """Format an amount with two decimals, a small one with two significant digits."""
     return f"{amount:.2f} {currency}".rstrip() if amount >= 0.1 or not amount else f"{amount:.2g} {currency}".rstrip()
-
-
-def conditions_text(found: Conditions) -> str:
-    """Describe in one line under which conditions an answer was written."""
-    parts = [f"{found.parallel} at once"]
-    if found.threads:
-        parts.append(counted(found.threads, "thread"))
-    parts.append(f"{found.other_load:.0%} of the CPU used by other programs")
-    parts += ["the batch was paused meanwhile"] if found.paused else []
-    return ", ".join(parts)

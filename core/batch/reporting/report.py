@@ -75,8 +75,8 @@ class Percentiles(BaseModel):
         return cls(p50=p50, p95=p95) if p50 and p95 else None
 
 
-class ArmAccuracy(BaseModel):
-    """The settings of an arm, and how many of its answers are right."""
+class ArmReport(Cost):
+    """Sums and means over the jobs of an arm that have ended without an error; money and tokens of servers of all."""
 
     model_config = EXPORTED
 
@@ -99,13 +99,6 @@ class ArmAccuracy(BaseModel):
     )
     advice: str = Field("", description="Why to use the large model alone instead; empty if nothing speaks for that.")
     aimed_share: float | None = Field(description="The large share that an arm of equal share aimed at, 0 to 1.")
-
-
-class ArmReport(Cost, ArmAccuracy):
-    """Sums and means over the jobs of an arm that have ended without an error; money and tokens of servers of all."""
-
-    model_config = EXPORTED
-
     seconds_to_end: Percentiles | None = Field(description="Of an answer; null without answers.")
     seconds_to_answer: Percentiles | None = Field(description="To the first token after the thinking, where it ended.")
     time_ratio: Estimate | None = Field(description="Seconds over those of the large model alone; null without it.")
@@ -170,7 +163,7 @@ class Comparison(BaseModel):
     p: float = Field(description="McNemar's exact test; with several seeds the sign test over problems.")
     adjusted_p: float = Field(1.0, description="Holm's, over all comparisons of the report.")
     problems: int
-    remark: str = Field(description="Why interval and test disagree; empty if they agree.")
+    remark: str = Field(description="Says that interval and test disagree; empty if they agree.")
 
     @property
     def title(self) -> str:

@@ -243,19 +243,15 @@ def sample_answers(
     Raises SettingsError if there is none, StoreError.
     """
     problems = list(store.batches.problems(batch.id))
-    graded = [
+    with_takeovers = [
         row
         for row in store.batches.results(batch.id)
         if (arms is None or row.arm in arms)
         and row.has_answer
+        and row.cost.takeovers
         and row.outcome is not Outcome.UNSCORED
         and problems[row.position].expected
     ]
-    if not graded:
-        raise SettingsError(
-            "The batch has no graded answers.", "Let it run on problems with an expected answer, or choose another arm."
-        )
-    with_takeovers = [row for row in graded if row.cost.takeovers]
     if not with_takeovers:
         raise SettingsError("No graded answer of the batch contains a takeover.", "Choose another arm or batch.")
     with_takeovers.sort(key=lambda row: number_at(stream_of(0, f"sample {row.arm} {row.position} {row.seed}", 0), 0))

@@ -134,20 +134,12 @@ class Difference(NamedTuple):
 
     @property
     def remark(self) -> str:
-        """Why the interval and the test disagree about whether there is a difference; empty if they agree."""
+        """Says that the interval and the test disagree about whether there is a difference; empty if they agree."""
         low, high = self.difference.interval
         if (low > 0 or high < 0) is (self.p < 0.05):
             return ""
         differing = self.better_first + self.better_second
-        if self.p < 0.05:
-            return (
-                f"The interval includes 0 although p < 0.05: on the {differing} that differ, the test counts which "
-                "arm was better, the interval also by how much."
-            )
-        return (
-            "The interval leaves out 0 although p ≥ 0.05: it is an approximation and the test is exact; with "
-            f"{differing} problems that differ, go by the test."
-        )
+        return f"Interval and test disagree; the test is exact, so go by it, over the {differing} problems that differ."
 
 
 def clustered_accuracy(problems: Sequence[Marks]) -> Estimate | None:

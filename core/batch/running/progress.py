@@ -121,12 +121,9 @@ def time_taken(rows: Iterable[ResultRow]) -> float:
     spans = sorted((row.started, row.ended) for row in rows if row.started and row.ended)
     seconds, until = 0.0, None
     for began, ended in spans:
-        if until is None or began > until:
-            seconds += (ended - began).total_seconds()
-            until = ended
-        elif ended > until:
-            seconds += (ended - until).total_seconds()
-            until = ended
+        start = max(began, until or began)
+        seconds += max(0.0, (ended - start).total_seconds())
+        until = max(ended, start)
     return seconds
 
 

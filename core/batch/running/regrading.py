@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Collection, Generator
 from typing import NamedTuple
 
 from baton_reasoning.core.batch.running.batch import BatchSettings
@@ -25,27 +24,11 @@ class Regraded(NamedTuple):
     before: ResultRow
 
 
-@dataclass
-class RegradeCounts:
-    """Counts answers that were graded again, and how many changed."""
-
-    answers: int = 0
-    found_otherwise: int = 0
-    graded_otherwise: int = 0
-
-    def take(self, regraded: Regraded) -> None:
-        row, before = regraded
-        self.answers += 1
-        self.found_otherwise += row.answer != before.answer
-        self.graded_otherwise += row.outcome is not before.outcome
-
-    @property
-    def summary(self) -> str:
-        """The counts in a sentence."""
-        found = f"{self.found_otherwise:,} {'was' if self.found_otherwise == 1 else 'were'} found differently"
-        graded = f"{self.graded_otherwise:,} {'has' if self.graded_otherwise == 1 else 'have'} another verdict"
-        again = f"{counted(self.answers, 'answer')} {'was' if self.answers == 1 else 'were'} graded again"
-        return f"{again}: {found}, {graded}."
+def regraded_in_words(found: Collection[Regraded]) -> str:
+    """Say how many answers were graded again, and how many have another verdict."""
+    changed = sum(row.outcome is not before.outcome for row, before in found)
+    again = f"{counted(len(found), 'answer')} {'was' if len(found) == 1 else 'were'} graded again"
+    return f"{again}: {changed:,} {'has' if changed == 1 else 'have'} another verdict."
 
 
 def grade_answer(grader: Grader, problem: Problem, trace: Trace, how: How | Regex) -> tuple[str, Verdict]:

@@ -11,8 +11,8 @@ from contextlib import closing
 from pathlib import Path
 
 from baton_reasoning.core.batch.reading.problems import read_problems
+from baton_reasoning.core.batch.reporting.exports import html_report
 from baton_reasoning.core.batch.reporting.failures import FailureAnalysis
-from baton_reasoning.core.batch.reporting.page import html_report
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.statistics import difference
@@ -125,7 +125,7 @@ def damage(store: Path) -> None:
 
 
 NOTES = (
-    "The interval leaves out 0 although p ≥ 0.05",
+    "Interval and test disagree; the test is exact",
     "p: McNemar's exact test. Adjusted p: Holm's method over the 3 comparisons",
     "Small only: 1 answer failed: “gpu.example refused the key <none>. Give it another one.”",
     "Small only: 1 answer with the notice “gpu.example was slow, and was asked again.”",

@@ -57,16 +57,13 @@ def rejected(found):
         ("p.jsonl", b'{"a": 1}\n', r"which column is the problem\. Choose one of: a"),
         ("p.jsonl", b'{"a": "Why is it?"}\n{"a": "And where is it?"}', "which column is the problem"),
         ("p.json", b'{"a": 1}', r"does not hold one list of problems\. It should be a JSON list of objects"),
-        ("p.json", b'{"train": [{"problem": "Old?"}], "test": [{}]}', r"one list .*\. It has train, test\. Save one"),
-        ("p.json", b'{"data": {"sums": [{"problem": "Old?"}]}, "rows": []}', r"It has data\.sums\. .* with jq \.NAME"),
+        ("p.json", b'{"train": [{"problem": "Old?"}], "test": [{}]}', "does not hold one list of problems"),
         ("p.csv", b'question,answer\nOne?,1\n"Two?,2\nThree?,3\n', "quotes of the row in line 3 do not match up"),
         ("p.csv", b'question,answer\nOne?,1\n"Two" or three?,2\n', r"line 3 .*\. Write a quote inside .* twice"),
         ("p.txt", b"Why?\n\x00\x01", r"is packed, binary or in an unknown encoding\. Unpack it, or save"),
         ("p.csv", b"PK\x03\x04rest\x00", "is packed, binary"),
         ("p.jsonl", gzip.compress(b'{"problem": "One?"}' * 100, mtime=0), "is packed"),
         ("p.txt", bytes(range(1, 256)) * 20, "in an unknown encoding"),
-        ("p.txt", "Größe?\n”Größe”?\n".encode() + b"Gr\xf6\xdfe?", r"mixes encodings: line 1 .* line 3 is not\. Save"),
-        ("p.csv", "\ufefffrage\n".encode() + b"Gr\xf6\xdfe?", "line 1 is UTF-8, and line 2 is not"),
         ("p.txt", "Why?".encode("utf-16") + b"\x00", "in an unknown encoding"),
         ("p.jsonl.gz", b"\x1f\x8b", r"is not a supported format\. .* Unpack an archive first"),
         ("p.docx", b"Why?", r"is not a supported format\. Supported are \.jsonl, .*\.xlsx"),
@@ -158,7 +155,7 @@ def test_doubtful_rows_of_a_table(tmp_path):
         ("Four?", {"note": "a", "note 3": "b", "column 4": "c"}),
     ]
     assert [reason for _, reason in rejected(found)] == ["The row has 5 fields, the header 4."]
-    assert found.notes == ("p.csv repeats names of columns; the later ones are read as “note 3”.",)
+    assert found.notes == ()
     found = read(tmp_path, "p.csv", "1,What is one and one?\n2,What is two and two?\n")
     assert (texts(found), found.columns[0].problem) == (["What is one and one?", "What is two and two?"], "column 2")
 

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.batch.reporting.baselines import against_baselines, change_by_pair
-from baton_reasoning.core.batch.reporting.charts import share_chart, shares_in_words, takeovers_by_reason
+from baton_reasoning.core.batch.reporting.baselines import FALLS_SHORT, against_baselines, change_by_pair
+from baton_reasoning.core.batch.reporting.charts import share_chart, shares_in_words
 from baton_reasoning.core.batch.reporting.exports import export
-from baton_reasoning.core.batch.reporting.figures import conditions_text, points
+from baton_reasoning.core.batch.reporting.figures import points
 from baton_reasoning.core.batch.reporting.report import ArmConditions, ArmReport, Report, why_not_comparable
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.tables import main_tables, markdown_report, more_tables, notes, sentence
@@ -196,8 +196,8 @@ def answers(arm, signs):
 @pytest.mark.parametrize(
     ("small", "baton", "large", "advice"),
     [
-        (0, 4, 30, "its small model alone gets next to nothing right; use the large model alone for such problems"),
-        (8, 8, 30, "it recovers nothing of the gap between its models; use the large model alone for such problems"),
+        (0, 4, 30, FALLS_SHORT),
+        (8, 8, 30, FALLS_SHORT),
         (8, 9, 30, ""),
         (0, 22, 30, ""),
         (8, 6, 12, ""),
@@ -230,9 +230,6 @@ def test_it_is_said_why_the_seconds_of_two_arms_cannot_be_compared():
     one, unknown = (many.model_copy(update={"threads": threads}) for threads in (1, 0))
     assert why_not(one, unknown) == ""
     assert why_not(many, loaded) == "Other programs used 60% of the CPU during b and 10% during a."
-    assert conditions_text(loaded) == (
-        "16 at once, 2 threads, 60% of the CPU used by other programs, the batch was paused meanwhile"
-    )
 
 
 def test_names_and_errors_are_no_markup_and_the_page_needs_nothing_from_elsewhere(store):
@@ -248,7 +245,6 @@ def test_names_and_errors_are_no_markup_and_the_page_needs_nothing_from_elsewher
     assert not re.search(r"<[^>]*(?:src|href)=|url\(|@import", page)
     assert "(prefers-color-scheme: dark)" in page
     assert "details::details-content" in page[page.index("@media print") :], "what is folded is printed, too"
-    assert 'viewBox="0 0 328' in page, "on a narrow screen the chart is drawn narrow, so that it can be read"
 
 
 # The demo pair: both models are equally fast, so that a line says what was measured instead of seconds
@@ -438,10 +434,3 @@ def test_names_in_a_chart_are_text_and_without_an_answer_it_says_so():
     silent = report_of(SMALL.model_copy(update={"accuracy": None}))
     assert "No graded answer yet." in share_chart(silent)
     assert shares_in_words(silent) == "No graded answer yet."
-
-
-def test_bars_say_how_often_the_large_model_stepped_in_and_why():
-    drawing = Drawing(takeovers_by_reason(SMALL.model_copy(update={"takeovers": {"reflection": 1500, "opening": 500}})))
-    texts = [each.text for each in drawing.root.iter("text")]
-    assert texts == ["Reflection", "75% (1,500)", "Opening", "25% (500)"]
-    assert "No takeover." in takeovers_by_reason(SMALL)

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from collections import Counter
 from dataclasses import replace
-from xml.etree import ElementTree
 
 import pytest
 
-from baton_reasoning.core.batch.reporting.charts import worth_by_cue
-from baton_reasoning.core.batch.reporting.exports import EXPORTS, NOT_IN_CSV, export, safe_cell
+from baton_reasoning.core.batch.reporting.exports import EXPORTS, NOT_IN_CSV, export, html_report, safe_cell
 from baton_reasoning.core.batch.reporting.failures import (
     FailureKind,
     TakeoverOutcomes,
     analyse,
     failure_table,
-    had_stated,
     kind_of,
     takeover_table,
 )
 from baton_reasoning.core.batch.reporting.figures import signed
-from baton_reasoning.core.batch.reporting.page import html_report
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import ExportedResult, Results
 from baton_reasoning.core.batch.reporting.reviews import (
@@ -254,13 +249,11 @@ def wrong(store, batch):
 
 
 def test_answers_are_grouped_by_what_went_wrong(store, batch):
-    shares = list[float]()
-    found = analyse(store, batch, "small", shares.append)
-    assert shares == [0.0]
+    found = analyse(store, batch, "small")
     assert {failure.problem.id: failure.kind for failure in found.failures} == {
         "endless": FailureKind.LIMIT,
         "silent": FailureKind.NO_ANSWER,
-        "turn": FailureKind.CHANGED,
+        "turn": FailureKind.WRONG,
         "slip": FailureKind.WRONG,
     }
     assert list(found.groups) == [kind for kind in FailureKind if kind in found.groups]
@@ -278,7 +271,7 @@ def test_answers_are_grouped_by_what_went_wrong(store, batch):
         ({"finish": Finish.TIME}, FailureKind.LIMIT),
         ({"verdict": Verdict.of(None, How.AUTO, "")}, FailureKind.UNSCORED),
     ):
-        assert kind_of(done._replace(**changes), "4", None, None) is kind
+        assert kind_of(done._replace(**changes), None) is kind
 
 
 def test_takeovers_are_counted_by_reason_cue_and_outcome(store, batch):
@@ -302,9 +295,7 @@ def test_an_opinion_names_the_first_error_of_every_wrong_answer_and_changes_no_s
     assert store.runs.trace(row.run).ended
     slip = next(failure for failure in analyse(store, batch, "small").failures if failure.problem.id == "slip")
     assert slip.kind is FailureKind.DIVERGED
-    assert slip.divergence
-    assert slip.divergence[:6] == (0, 3, 11, "So 2 + 2 is", " 5", " 4")
-    assert slip.divergence.is_missed
+    assert slip.divergence == (0, 11, " 5", " 4")
     assert slip.detail == "5, expected 4 · step 1: 5 instead of 4"
 
 
@@ -359,28 +350,9 @@ def test_an_answer_that_does_not_fit_or_has_no_text_is_left_out_and_the_others_a
     assert reading.is_whole
 
 
-@pytest.mark.parametrize(
-    ("reasoning", "expected", "stated"),
-    [
-        ("So the answer is 42.", "42", True),
-        ("6 * 7 = 420", "42", False),
-        ("300 + 401 = 701.", "701", True),
-        ("300 + 401 = 701.5", "701", False),
-        ("1 + 1 = 2", "2", False),
-        ("The answer is near.", "", False),
-        ("So the answer is a prime number.", "A", False),
-        ("So the ANSWER IS A.", "A", True),
-        ("Is it \\boxed{a}, the first one?", "A", False),
-        ("the answer is $\\frac{1}{2}$", "\\frac{1}{2}", True),
-    ],
-)
-def test_a_right_answer_in_the_reasoning_is_found_where_it_is_stated(reasoning, expected, stated):
-    assert had_stated(reasoning, expected) is stated
-
-
 def test_the_page_of_a_report_counts_the_failures_of_each_group(store, batch, tmp_path):
     export(store, batch, tmp_path / "r.html")
-    assert "Had the right answer, gave another: 2" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "Wrong answer: 4" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
 # What takeovers were worth, by cue, from values of a sample of the answers
@@ -474,7 +446,7 @@ def test_the_same_answers_with_takeovers_are_drawn_again(store, valued, grader):
     assert {row.arm for row in sample_answers(store, opened)} == {"both"}
     with pytest.raises(SettingsError, match="contains a takeover"):
         sample_answers(store, opened, ["small"])
-    with pytest.raises(SettingsError, match="no graded answers"):
+    with pytest.raises(SettingsError, match="No graded answer"):
         sample_answers(store, store.batches.open(known_batch(store, grader, answers=2, expected=None)))
 
 
@@ -495,7 +467,7 @@ def test_the_analysis_of_a_batch_shows_worth_where_answers_are_valued(store, val
     before = analyse(store, valued)
     results = Results.read(store, valued)
     assert not before.has_worth
-    assert "What takeovers were worth" not in html_report(results.report, before)
+    assert "the worth\nof a takeover" not in html_report(results.report, before)
     rows = missing(store, valued, grader, 6)
     list(values(store, valued, grader, rows, known_pair()).run())
     after = analyse(store, valued)
@@ -504,20 +476,11 @@ def test_the_analysis_of_a_batch_shows_worth_where_answers_are_valued(store, val
     assert worths == worth_of(store, rows, "small").kinds
     page = html_report(results.report, after)
     assert "No takeover." not in page
-    assert "<h3>What takeovers were worth</h3>" in page
+    assert "the worth\nof a takeover is the value after it" in page
     waits = next(group for group in after.takeovers if group.cue == "wait")
     assert waits.worth
     assert f">▲ {waits.worth.mean.value:+.2f} (" in page
     assert f", {waits.worth.takeovers} of them</td>" in page
-    drawing = ElementTree.fromstring(worth_by_cue(after.takeovers))
-    texts = [each.text for each in drawing.iter("{http://www.w3.org/2000/svg}text")]
-    assert f"Reflection takeover: wait ({waits.worth.takeovers})" in texts
-    lines = [each.attrib["points"].split() for each in drawing.iter("{http://www.w3.org/2000/svg}polyline")]
-    assert all(0 <= float(place.partition(",")[0]) <= 640 for line in lines for place in line)
-    heights = [{float(place.partition(",")[2]) for place in line} for line in lines]
-    for marker in drawing.iter("{http://www.w3.org/2000/svg}path"):
-        _, y = map(float, re.findall(r"-?[\d.]+", marker.attrib["transform"]))
-        assert {y} in heights, "it stands on its interval"
 
 
 def test_exported_results_have_the_values_of_their_text(store, valued, grader):
