@@ -36,10 +36,7 @@ _ERROR = 4  # GGML_LOG_LEVEL_ERROR
 SECONDS_TO_TOKENIZE = 60
 
 CHUNK, CHUNK_ON_GPU = 64, 256
-"""Tokens per decode of a prefill: on a CPU larger chunks are hardly faster, and a decode on a GPU cannot be aborted.
-
-The size on a GPU is a choice between speed and a quick Stop, made without a measurement.
-"""
+"""Tokens per decode of a prefill: on a CPU larger chunks are hardly faster, and a decode on a GPU cannot be aborted."""
 GROUP = 64
 """Size of the groups whose maxima tell `largest` what to sort."""
 _LOG_CALLBACKS: list[Any] = []
