@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
 """A JSON value; delimited files give strings only."""
 
 _BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_UNDECODED = re.compile("[\udc80-\udcff]")
+"""Bytes that are not UTF-8, as `surrogateescape` decodes them."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +81,15 @@ class ProblemSource:
     def text(self) -> str:
         """The whole file as text, line ends as `\\n`.
 
-        Raises ProblemFileError for a binary or an empty one.
+        Raises ProblemFileError for a binary or an empty one, and for one that mixes encodings.
         """
         marked = [code for mark, code in _BYTE_ORDER_MARKS.items() if self.data.startswith(mark)]
         for encoding in marked or ("utf-8", "cp1252"):
             try:
                 text = self.data.decode(encoding)
             except UnicodeDecodeError:
+                if encoding.startswith("utf-8"):
+                    self._refuse_mixed_encodings()
                 continue
             if "\x00" in text:
                 break
@@ -96,3 +101,15 @@ class ProblemSource:
         raise ProblemFileError(
             f"{self.name} is packed, binary or in an unknown encoding.", "Unpack it, or save its problems as UTF-8."
         )
+
+    def _refuse_mixed_encodings(self) -> None:
+        """Raise ProblemFileError if only some lines are UTF-8. In Windows-1252, hardly any is by chance."""
+        first: dict[bool, int] = {}
+        for number, line in enumerate(self.data.decode(errors="surrogateescape").split("\n"), start=1):
+            if not line.isascii():
+                first.setdefault(not _UNDECODED.search(line), number)
+        if len(first) == 2 and b"\x00" not in self.data:
+            raise ProblemFileError(
+                f"{self.name} mixes encodings: line {first[True]} is UTF-8, and line {first[False]} is not.",
+                "Save all of it as UTF-8.",
+            )

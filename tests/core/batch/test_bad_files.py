@@ -64,6 +64,8 @@ def rejected(found):
         ("p.csv", b"PK\x03\x04rest\x00", "is packed, binary"),
         ("p.jsonl", gzip.compress(b'{"problem": "One?"}' * 100, mtime=0), "is packed"),
         ("p.txt", bytes(range(1, 256)) * 20, "in an unknown encoding"),
+        ("p.txt", "Größe?\n”Größe”?\n".encode() + b"Gr\xf6\xdfe?", r"mixes encodings: line 1 .* line 3 is not\. Save"),
+        ("p.csv", "\ufefffrage\n".encode() + b"Gr\xf6\xdfe?", "line 1 is UTF-8, and line 2 is not"),
         ("p.txt", "Why?".encode("utf-16") + b"\x00", "in an unknown encoding"),
         ("p.jsonl.gz", b"\x1f\x8b", r"is not a supported format\. .* Unpack an archive first"),
         ("p.docx", b"Why?", r"is not a supported format\. Supported are \.jsonl, .*\.xlsx"),
