@@ -84,6 +84,12 @@ class Unit:
             return None
         return self.factor / other.factor
 
+    def is_other_power_of(self, other: Unit) -> bool:
+        """Tell whether both measure one kind of thing in different powers, as a length and an area do."""
+        if self.other or other.other or len(self.dimensions) != 1 or len(other.dimensions) != 1:
+            return False
+        return self.dimensions[0][0] == other.dimensions[0][0] and self.dimensions != other.dimensions
+
     def is_unrelated_to(self, other: Unit) -> bool:
         """Tell whether both are known and no factor relates them: a length is no area, an angle is no price."""
         if self.other or other.other or not self.dimensions or not other.dimensions:
@@ -282,7 +288,8 @@ def same_quantity(expected: Quantity, given: Quantity) -> bool | None:
         return any(_close(expected, given, *readings) for readings in _readings(expected, given))
     factor = expected.unit.factor_to(given.unit)
     if factor is None:
-        return False if expected.value != given.value and expected.unit.is_unrelated_to(given.unit) else None
+        other_value = expected.value != given.value and expected.unit.is_unrelated_to(given.unit)
+        return False if other_value or expected.unit.is_other_power_of(given.unit) else None
     return _close(expected, given, expected.value * factor, given.value)
 
 

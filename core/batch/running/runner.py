@@ -36,7 +36,7 @@ from baton_reasoning.core.batch.running.arms import (
 from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.batch.running.regrading import grade_answer
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.errors import BatonError, EngineError, StoreError
+from baton_reasoning.core.errors import BatonError, EngineError, SettingsError, StoreError
 from baton_reasoning.core.files import sha256_of
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.problem import Problem
@@ -263,8 +263,12 @@ class Runner:
     def _measured_chance(self, arm: Arm) -> tuple[float, float]:
         """Measure the chance of takeover that gives the arm the large share of another, and that share, 0 to 1.
 
-        Raises EngineError.
+        Raises EngineError, and SettingsError if the batch, from an older version, lacks the other arm.
         """
+        if arm.equal_share_of not in self._arms:
+            raise SettingsError(
+                f"This batch has no arm “{arm.equal_share_of}”.", "Start a new batch with this version."
+            )
         problems = pilot_of(list(self.store.batches.problems(self.batch)))
         share = self._pilot_share(self._arms[arm.equal_share_of].settings, problems)
         chance = chance_for_share(share, lambda p: self._pilot_share(arm.with_chance(p).settings, problems))
