@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from baton_reasoning.app.terminal.batch_folder import BatchFolder
+from baton_reasoning.app.terminal.batch_run import BatchFolder
 from baton_reasoning.app.terminal.history import full_id, open_history
 from baton_reasoning.app.terminal.options import LoadingOptions, ModelOptions
 from baton_reasoning.app.terminal.output import progress, remark
