@@ -16,7 +16,14 @@ from baton_reasoning.app.terminal.history import open_history
 from baton_reasoning.app.terminal.models import source_of
 from baton_reasoning.app.terminal.options import LoadingOptions, ModelOptions
 from baton_reasoning.app.terminal.pair import open_pair
-from baton_reasoning.app.terminal.streams import ExitCode, exit_code_of_signal, report, stops_on_interrupt, write_json
+from baton_reasoning.app.terminal.streams import (
+    ExitCode,
+    exit_code_of_signal,
+    remark,
+    report,
+    stops_on_interrupt,
+    write_json,
+)
 from baton_reasoning.core.batch.reading.problems import ProblemOrigin
 from baton_reasoning.core.batch.reporting.exports import EXPORTS
 from baton_reasoning.core.batch.reporting.report import Report
@@ -183,7 +190,7 @@ class BatchRun:
         self.place.prepare()
         distinct = batch.without_duplicates(arms)
         for note in distinct.notes:
-            output.remark(note)
+            remark(note)
         return self._run_arms(distinct.arms, create)
 
     def go_on(self) -> int:
@@ -195,7 +202,7 @@ class BatchRun:
             settings = batch.BatchSettings.of(stored)
             done = progress.BatchProgress(store.batches.totals(stored.id), 1)
             if store.batches.is_running(stored.id):
-                output.remark("Another program is running this batch, too. Both share the remaining answers.")
+                remark("Another program is running this batch, too. Both share the remaining answers.")
         small, large = (model.source if model else "" for model in (settings.small, settings.large))
         run = replace(
             self,
@@ -275,9 +282,9 @@ class BatchRun:
                         result = ExportedResult.of(stored.id, problems[row.position], row, trace)
                         write_json(result.model_dump(mode="json", by_alias=True))
         if runner.ending:  # to sum up 100,000 answers takes seconds
-            output.remark("Stopping. Summing up what is done.")
+            remark("Stopping. Summing up what is done.")
         for bill in bills_of(pair):
-            (output.remark if self.json else output.write)(bill)
+            (remark if self.json else output.write)(bill)
         return runner.ending
 
     def _stopped(self) -> int:

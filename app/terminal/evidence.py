@@ -13,8 +13,8 @@ from baton_reasoning.app.terminal.batch_commands import json_results, out_option
 from baton_reasoning.app.terminal.batch_run import BatchRun
 from baton_reasoning.app.terminal.command_line import command, option
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, DEMO_PAIR, SEED, LoadingOptions, ModelOptions
-from baton_reasoning.app.terminal.output import remark, write, write_table
-from baton_reasoning.app.terminal.streams import ExitCode
+from baton_reasoning.app.terminal.output import write, write_table
+from baton_reasoning.app.terminal.streams import ExitCode, remark
 from baton_reasoning.core.batch.reporting.figures import estimated, interval, percent
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.running.arms import Arm, arms_of

@@ -11,10 +11,9 @@ from typing import NamedTuple
 import click
 
 from baton_reasoning.app.terminal.command_line import as_json, command_group, deliberate_option, option
-from baton_reasoning.app.terminal.output import Field, console, listing, remark, write, write_parts
+from baton_reasoning.app.terminal.output import Field, console, listing, write, write_parts
 from baton_reasoning.app.terminal.printer import print_run, summary
-from baton_reasoning.app.terminal.standard_input import confirmed
-from baton_reasoning.app.terminal.streams import ExitCode, report, write_json
+from baton_reasoning.app.terminal.streams import ExitCode, confirmed, remark, report, write_json
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.tables import report_parts
@@ -147,7 +146,6 @@ def remove(ids: tuple[str, ...], yes: bool) -> int:
         entries = list(dict.fromkeys(_named(store, id) for id in ids))
         names = "; ".join(_called(entry) for entry in entries)
         if not yes and not confirmed(f"Delete {safe_line(names)}?"):
-            remark("Nothing was deleted.")
             return ExitCode.FAILED
         for entry in entries:
             (store.batches if entry.kind == "batch" else store.conversations).delete(entry.id)

@@ -11,9 +11,8 @@ from typing import NamedTuple
 import click
 
 from baton_reasoning.app.terminal.command_line import as_json, command_group, deliberate_option, option
-from baton_reasoning.app.terminal.output import Field, listing, progress, remark, write
-from baton_reasoning.app.terminal.standard_input import confirmed
-from baton_reasoning.app.terminal.streams import ExitCode, report, write_json
+from baton_reasoning.app.terminal.output import Field, listing, progress, write
+from baton_reasoning.app.terminal.streams import ExitCode, confirmed, remark, report, write_json
 from baton_reasoning.core.engines.remote.known_servers import NAME, KnownServers
 from baton_reasoning.core.errors import DownloadError, ModelFileError, SettingsError
 from baton_reasoning.core.model_costs import ModelCost, ModelCosts
@@ -236,7 +235,6 @@ def remove_model(name: str, for_good: bool, yes: bool) -> int:
     file, freed = short_path(model.header.shards[0]), size(model.header.file_bytes)
     question = f"Delete {file} ({freed}) for good?" if for_good else f"Move {file} ({freed}) to the trash?"
     if not yes and not confirmed(question):
-        remark("Nothing was deleted.")
         return ExitCode.FAILED
     if for_good:
         library.delete_for_good(model)

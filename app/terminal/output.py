@@ -17,7 +17,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from baton_reasoning.app.terminal.command_line import is_quiet
-from baton_reasoning.app.terminal.streams import report, write_json_lines
+from baton_reasoning.app.terminal.streams import remark, report, write_json_lines
 from baton_reasoning.core.table import Column, Table
 from baton_reasoning.core.text import safe_line, safe_text
 
@@ -119,12 +119,6 @@ def write_parts(parts: Iterable[str | Table]) -> None:
             write_table(part)
         else:
             write_paragraph(part)
-
-
-def remark(sentence: str) -> None:
-    """Write one line to standard error, unless -q was given."""
-    if not is_quiet():
-        report(sentence)
 
 
 def write_figures(text: str) -> None:

@@ -11,14 +11,14 @@ import click
 
 from baton_reasoning.app.terminal import options
 from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, as_json, command, option
-from baton_reasoning.app.terminal.output import progress, remark, write, write_table
+from baton_reasoning.app.terminal.output import progress, write, write_table
 from baton_reasoning.app.terminal.reviews import (
     opened_batch,
     recorded_answer,
     review_answer,
     review_batch,
 )
-from baton_reasoning.app.terminal.streams import ExitCode, write_json, write_json_lines
+from baton_reasoning.app.terminal.streams import ExitCode, remark, write_json, write_json_lines
 from baton_reasoning.core.batch.reporting import failures as analysed
 from baton_reasoning.core.batch.reporting import reviews
 from baton_reasoning.core.batch.reporting.figures import estimated, signed

@@ -10,10 +10,9 @@ from pathlib import Path
 from baton_reasoning.app.terminal.batch_run import BatchFolder
 from baton_reasoning.app.terminal.history import full_id, open_history
 from baton_reasoning.app.terminal.options import LoadingOptions, ModelOptions
-from baton_reasoning.app.terminal.output import progress, remark
+from baton_reasoning.app.terminal.output import progress
 from baton_reasoning.app.terminal.pair import open_pair
-from baton_reasoning.app.terminal.standard_input import read_input
-from baton_reasoning.app.terminal.streams import ExitCode, exit_code_of_signal, stops_on_interrupt
+from baton_reasoning.app.terminal.streams import ExitCode, exit_code_of_signal, read_input, remark, stops_on_interrupt
 from baton_reasoning.core.batch.reporting.reviews import Answer, Review, Reviews, ReviewsProgress, Values
 from baton_reasoning.core.batch.running.arms import Arm, by_models
 from baton_reasoning.core.batch.running.batch import BatchSettings

@@ -14,8 +14,8 @@ import click
 
 from baton_reasoning.app.terminal.command_line import as_json, command_group, gathered, option
 from baton_reasoning.app.terminal.options import FILE, SWITCH
-from baton_reasoning.app.terminal.output import Field, listing, remark, write
-from baton_reasoning.app.terminal.streams import ExitCode, report, write_json
+from baton_reasoning.app.terminal.output import Field, listing, write
+from baton_reasoning.app.terminal.streams import ExitCode, remark, report, write_json
 from baton_reasoning.core.engines.local.tokenizer import tokenize_by
 from baton_reasoning.core.engines.open import Server
 from baton_reasoning.core.engines.remote.connection import LLAMA_SERVER_PORTS, canonical

@@ -12,11 +12,19 @@ import click
 from baton_reasoning.app.terminal import options
 from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command, is_quiet, option
 from baton_reasoning.app.terminal.history import open_history
-from baton_reasoning.app.terminal.output import console, is_live, progress, remark, write, write_figures
+from baton_reasoning.app.terminal.output import console, is_live, progress, write, write_figures
 from baton_reasoning.app.terminal.pair import open_pair
 from baton_reasoning.app.terminal.printer import print_run, summary
-from baton_reasoning.app.terminal.standard_input import read_input, read_piped_input
-from baton_reasoning.app.terminal.streams import ExitCode, exit_code_of_signal, report, stops_on_interrupt, write_json
+from baton_reasoning.app.terminal.streams import (
+    ExitCode,
+    exit_code_of_signal,
+    read_input,
+    read_piped_input,
+    remark,
+    report,
+    stops_on_interrupt,
+    write_json,
+)
 from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS, DemoProblem

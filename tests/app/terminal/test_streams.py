@@ -26,8 +26,7 @@ import pytest
 from baton_reasoning.app.cli import main
 from baton_reasoning.app.terminal.command_line import LazyCommand, command
 from baton_reasoning.app.terminal.program import baton as program
-from baton_reasoning.app.terminal.standard_input import TYPE_IT
-from baton_reasoning.app.terminal.streams import exit_code_of_signal, interruptible, stops_on_interrupt
+from baton_reasoning.app.terminal.streams import TYPE_IT, exit_code_of_signal, interruptible, stops_on_interrupt
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL, DemoProblem
 from baton_reasoning.core.thinking.interruptions import Control
 from tests.app.terminal.conftest import DEMO, DEMO_MARKS, REPOSITORY, demo_marks
