@@ -11,7 +11,7 @@ import click
 
 from baton_reasoning.app.terminal import options
 from baton_reasoning.app.terminal.batch_run import BatchRun
-from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, Function, as_json, command, gathered, option
+from baton_reasoning.app.terminal.command_line import OUTPUT, Function, as_json, command, gathered, option
 from baton_reasoning.app.terminal.models import hub_access
 from baton_reasoning.app.terminal.output import progress
 from baton_reasoning.app.terminal.streams import opened_input, remark
@@ -33,7 +33,7 @@ HOWS = (*(how.value for how in How if how is not How.REGEX), f"{How.REGEX.value}
 GRADE_HELP = f"How answers are compared: {', '.join(HOWS)}"
 
 
-class ArmName(ChoiceOf):
+class ArmName(click.Choice[str]):
     """The name of an arm; “drafted=SERVER” names the server that drafts for it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import click
 from pydantic import BaseModel, ValidationError
 
-from baton_reasoning.app.terminal.command_line import METHOD, MODELS, ChoiceOf, did_you_mean, gathered, option
+from baton_reasoning.app.terminal.command_line import METHOD, MODELS, gathered, option
 from baton_reasoning.app.terminal.models import source_of
 from baton_reasoning.core.batch.running.arms import OtherModels
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
@@ -38,7 +38,7 @@ class RunOptions:
     policy: Annotated[
         str | None,
         option(
-            type=ChoiceOf(list(POLICIES)),
+            type=click.Choice(list(POLICIES)),
             metavar="NAME",
             help=f"When the large model writes (baton policies) [{DEFAULT_POLICY}].",
         ),
@@ -84,10 +84,9 @@ def run_settings(options: RunOptions, *, is_demo: bool = False) -> RunSettings:
         places = ((type(chosen), policy), (Limits, limits), (RunSettings, run))
         place = next((place for model, place in places if name in settable(model)), None)
         if place is None or not equals:
-            meant = did_you_mean(name, (known for model, _ in places for known in settable(model)))
             raise SettingsError(
                 f"--set {assignment} names no setting of the policy {chosen.policy} or of the run.",
-                f"{meant} It takes NAME=VALUE; {LISTED}".strip(),
+                f"It takes NAME=VALUE; {LISTED}",
             )
         place[name] = value
     try:
@@ -200,7 +199,7 @@ class SeveralModels:
 
 
 SWITCH: dict[str, Any] = {
-    "type": ChoiceOf([choice.value for choice in Switch]),
+    "type": click.Choice([choice.value for choice in Switch]),
     "callback": lambda _context, _parameter, value: Switch(value) if value else None,
 }
 """An option for a switch; None if not given."""

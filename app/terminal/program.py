@@ -14,7 +14,6 @@ from click.shell_completion import get_completion_class, shell_complete
 
 from baton_reasoning.app.terminal.command_line import (
     CONFIG_FAULT,
-    ChoiceOf,
     LazyCommand,
     command,
     command_group,
@@ -120,7 +119,7 @@ def baton(context: click.Context, config: Path | None) -> None:
 
 
 @command("completion")
-@click.argument("shell", type=ChoiceOf(SHELLS))
+@click.argument("shell", type=click.Choice(SHELLS))
 def completion(shell: str) -> None:
     """Print a script that lets SHELL complete commands and options.
 

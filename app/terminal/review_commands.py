@@ -10,7 +10,7 @@ from textwrap import shorten
 import click
 
 from baton_reasoning.app.terminal import options
-from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, as_json, command, option
+from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command, option
 from baton_reasoning.app.terminal.output import progress, write, write_table
 from baton_reasoning.app.terminal.reviews import (
     opened_batch,
@@ -50,7 +50,7 @@ continuations = option(
 )
 written_by = option(
     "--writer",
-    type=ChoiceOf(WRITERS),
+    type=click.Choice(WRITERS),
     default="small",
     metavar="WHO",
     help="Writer of the continuations: small, large, or policy (that of the run) [small].",

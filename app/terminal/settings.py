@@ -12,7 +12,7 @@ import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from baton_reasoning.app.terminal.command_line import ChoiceOf, as_json, command, declared_options, did_you_mean, option
+from baton_reasoning.app.terminal.command_line import as_json, command, declared_options, option
 from baton_reasoning.app.terminal.options import LISTED, LoadingOptions, RunOptions, settable
 from baton_reasoning.app.terminal.output import Field, objects_of, table_of, write, write_table
 from baton_reasoning.app.terminal.streams import write_json_lines
@@ -87,7 +87,7 @@ def policies(json: bool) -> None:
 
 @command("settings")
 @click.argument("name", required=False)
-@option("--policy", type=ChoiceOf(list(POLICIES)), metavar="NAME", help="Only those of this policy.")
+@option("--policy", type=click.Choice(list(POLICIES)), metavar="NAME", help="Only those of this policy.")
 @as_json
 def settings(name: str | None, policy: str | None, json: bool) -> None:
     """List the settings for --set, or only NAME, with default, bounds and the values of presets.
@@ -97,8 +97,7 @@ def settings(name: str | None, policy: str | None, json: bool) -> None:
     named = [each for each in all_settings() if name is None or name.lstrip("-") == each.name.lstrip("-")]
     found = [each for each in named if policy in (None, each.of)]
     if not found:
-        meant = did_you_mean(name or "", (each.name for each in all_settings()))
-        raise SettingsError(f"There is no setting called {name or policy}.", f"{meant} {LISTED}".strip())
+        raise SettingsError(f"There is no setting called {name or policy}.", LISTED)
     if json:
         write_json_lines(objects_of(found, FIELDS))
         return

@@ -277,9 +277,6 @@ def test_what_was_meant_is_suggested(refused):
         "solv": "'solve'",
         "history shwo": "'show'",
         "solve x --max-token 5": "--max-tokens",
-        "solve x --policy keyword": "'keywords'",
-        "solve x --set auxiliary_promt=x": "'auxiliary_prompt'",
-        "settings auxiliary_promt": "'auxiliary_prompt'",
     }.items():
         assert re.search(rf"Did you mean .*{meant}.*\?", refused(*wrong.split()))
 
