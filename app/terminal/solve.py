@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 import click
 
 from baton_reasoning.app.terminal import options
-from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command, is_quiet, option
+from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command, option
 from baton_reasoning.app.terminal.history import open_history
 from baton_reasoning.app.terminal.output import console, is_live, progress, write, write_figures
 from baton_reasoning.app.terminal.pair import open_pair
@@ -138,8 +138,7 @@ def exit_code_of(trace: Trace) -> int:
 
 def print_steps(events: Iterable[Event]) -> Trace:
     """Print a run for people as it streams."""
-    progress = console(stderr=True) if is_live(sys.stderr) and not is_quiet() else None
-    trace = print_run(events, console(), is_live(sys.stdout), progress)
+    trace = print_run(events, console(), is_live(sys.stdout))
     write_figures(f"\n{summary(trace)}")
     return trace
 
