@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import Enum
 from itertools import groupby
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
 import click
@@ -14,12 +14,11 @@ from pydantic.fields import FieldInfo
 
 from baton_reasoning.app.terminal.command_line import as_json, command, declared_options, option
 from baton_reasoning.app.terminal.options import LISTED, LoadingOptions, RunOptions, settable
-from baton_reasoning.app.terminal.output import Field, objects_of, table_of, write, write_table
+from baton_reasoning.app.terminal.output import Field, listing, objects_of, table_of, write, write_table
 from baton_reasoning.app.terminal.streams import write_json_lines
 from baton_reasoning.core.batch.running.arms import RECIPES
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import RunSettings
-from baton_reasoning.core.table import Column, Table
 from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.policy import PolicySettings
 from baton_reasoning.core.thinking.registry import POLICIES, policy_summary, preset_title
@@ -59,30 +58,24 @@ FIELDS: tuple[Field[Setting], ...] = (
     Field("", lambda setting: setting.in_one_line, "meaning"),
     *(Field(name, attrgetter(name)) for name in Setting._fields[1:]),
 )
+PRESET_FIELDS: tuple[Field[tuple[str, str, str, str]], ...] = (
+    Field("policy", itemgetter(0), "--policy"),
+    Field("preset", itemgetter(1), "--preset"),
+    Field("title", itemgetter(2), "title"),
+    Field("summary", itemgetter(3), "when the large model writes"),
+)
 
 
 @command("policies")
 @as_json
 def policies(json: bool) -> None:
-    """List the policies: when each lets the large model write, and its presets."""
-    if json:
-        write_json_lines(
-            {
-                "name": name,
-                "title": policy.title,
-                "summary": policy.summary,
-                "presets": {preset: policy_summary(policy, preset) for preset in policy.presets},
-            }
-            for name, policy in POLICIES.items()
-        )
-    else:
-        rows = tuple(
-            (name, preset, preset_title(policy, preset), policy_summary(policy, preset))
-            for name, policy in POLICIES.items()
-            for preset in policy.presets or [""]
-        )
-        titles = ("--policy", "--preset", "title", "when the large model writes")
-        write_table(Table("", tuple(Column(title, is_number=False) for title in titles), rows))
+    """List the policies and their presets: when each lets the large model write."""
+    rows = [
+        (name, preset, preset_title(policy, preset), policy_summary(policy, preset))
+        for name, policy in POLICIES.items()
+        for preset in policy.presets or [""]
+    ]
+    listing(rows, PRESET_FIELDS, json, "There is no policy.")
 
 
 @command("settings")

@@ -157,9 +157,9 @@ def test_every_setting_has_its_meaning_bounds_default_and_presets(say):
     ]
     names = {json.loads(line)["name"] for line in say("settings", "--json")}
     assert {"n1", "tau", "threshold", "max_seconds", "temperature", "seed"} <= names
-    listed = {row["name"]: row for row in map(json.loads, say("policies", "--json"))}
-    assert "paper" in listed["keywords"]["presets"]
-    assert listed.keys() <= {line.partition(" ")[0] for line in say("policies")}
+    listed = {(row["policy"], row["preset"]) for row in map(json.loads, say("policies", "--json"))}
+    assert ("keywords", "paper") in listed
+    assert {policy for policy, _ in listed} <= {line.partition(" ")[0] for line in say("policies")}
 
 
 def test_a_model_is_profiled_and_its_cue_list_written(tmp_path, say, refused):
