@@ -204,10 +204,11 @@ class BatchRun:
             if store.batches.is_running(stored.id):
                 remark("Another program is running this batch, too. Both share the remaining answers.")
         small, large = (model.source if model else "" for model in (settings.small, settings.large))
+        context = batch.local_context(settings.small, settings.large)
         run = replace(
             self,
-            models=self.models.or_those(small, large),
-            loading=self.loading.with_context(batch.local_context(settings.small, settings.large)),
+            models=replace(self.models, small=self.models.small or small, large=self.models.large or large),
+            loading=replace(self.loading, context=self.loading.context or context or None),
             parallel=self.parallel or settings.parallel,
         )
         arms = [Arm.of(arm) for arm in stored.arms if done.to_run(arm.name, retry=True)]

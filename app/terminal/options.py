@@ -21,13 +21,11 @@ from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import RunSettings, effective_settings
 from baton_reasoning.core.settings import SettingsFile
 from baton_reasoning.core.thinking.interruptions import Limits
-from baton_reasoning.core.thinking.policy import PolicySettings
 from baton_reasoning.core.thinking.registry import DEFAULT_POLICY, POLICIES, settings_for
 
 LISTED = "baton settings lists all names."
-LARGEST_SEED = 2**31 - 1
 AT_LEAST_ONE = click.IntRange(min=1)
-SEED = click.IntRange(0, LARGEST_SEED)
+SEED = click.IntRange(0, 2**31 - 1)
 FILE = click.Path(path_type=Path)
 
 
@@ -68,7 +66,13 @@ def run_settings(options: RunOptions, *, is_demo: bool = False) -> RunSettings:
     base = RunSettings()
     chosen = settings_for(options.policy, base.policy) if options.policy else base.policy
     if options.preset:
-        chosen = preset_of(chosen.policy, options.preset)
+        presets = POLICIES.named(chosen.policy).presets
+        if options.preset not in presets:
+            raise SettingsError(
+                f"The policy {chosen.policy} has no preset {options.preset!r}.",
+                f"Choose one of {', '.join(presets)}." if presets else "Leave --preset out, and use --set.",
+            )
+        chosen = presets[options.preset]
     base = base.model_copy(update={"policy": chosen})
     if is_demo:
         base = effective_settings(base, DEMO_SETTINGS)
@@ -98,17 +102,6 @@ def run_settings(options: RunOptions, *, is_demo: bool = False) -> RunSettings:
     settings.policy.check_values()
     _ = settings.lexicon  # a list that cannot be read is refused before any model is loaded
     return settings
-
-
-def preset_of(policy: str, preset: str) -> PolicySettings:
-    """Return the preset of a policy. Raises SettingsError if it has none of this name."""
-    presets = POLICIES.named(policy).presets
-    if preset not in presets:
-        raise SettingsError(
-            f"The policy {policy} has no preset {preset!r}.",
-            f"Choose one of {', '.join(presets)}." if presets else "Leave --preset out, and use --set.",
-        )
-    return presets[preset]
 
 
 def settable(model: type[BaseModel]) -> list[str]:
@@ -158,10 +151,6 @@ class ModelOptions:
         """The small and the large model, as a person would name them: if none is given, those of the window."""
         chosen = self if self.are_given else SettingsFile(Paths.of_user().settings).load().models
         return str(chosen.small), str(chosen.large)
-
-    def or_those(self, small: str, large: str) -> ModelOptions:
-        """Return these options with the models of a batch in place of those that are not given."""
-        return replace(self, small=self.small or small, large=self.large or large)
 
     def with_others(self, names: OtherModels) -> ModelOptions:
         """Return these options with the other models that an arm names."""
@@ -236,10 +225,6 @@ class LoadingOptions:
     verbose: Annotated[
         bool, option("-v", expert=True, help="Say on which device each model was loaded, with what memory.")
     ] = False
-
-    def with_context(self, tokens: int) -> LoadingOptions:
-        """Return these options with this context if none was given; 0 leaves it open."""
-        return replace(self, context=self.context or tokens or None)
 
 
 model_options = gathered(ModelOptions, "models", group=MODELS)
