@@ -212,11 +212,6 @@ def option(*names: str, group: str = GENERAL, **settings: Any) -> DeclaredOption
     return DeclaredOption(names, {"group": group, **settings})
 
 
-def deliberate_option(*names: str, help: str) -> Callable[[Function], Function]:
-    """Add a flag that deletes or replaces without asking. No variable sets it: BATON_YES is for downloads."""
-    return click.option(*names, is_flag=True, help=help)
-
-
 as_json = option("--json", is_flag=True, group=OUTPUT, help="Print one JSON object per line.")
 
 

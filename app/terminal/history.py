@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import click
 
-from baton_reasoning.app.terminal.command_line import as_json, command_group, deliberate_option, option
+from baton_reasoning.app.terminal.command_line import as_json, command_group, option
 from baton_reasoning.app.terminal.output import Field, console, listing, write, write_parts
 from baton_reasoning.app.terminal.printer import print_run, summary
 from baton_reasoning.app.terminal.streams import ExitCode, confirmed, remark, report, write_json
@@ -113,7 +113,7 @@ def search(words: tuple[str, ...], json: bool) -> int:
 @history.command("export")
 @click.argument("id")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@deliberate_option("--force", "-f", help="Replace FILE if it is there.")
+@click.option("--force", "-f", is_flag=True, help="Replace FILE if it is there.")
 def export_one(id: str, file: Path, force: bool) -> None:
     """Write an answer or a batch to FILE, in the format that its ending names.
 
@@ -135,7 +135,7 @@ def export_one(id: str, file: Path, force: bool) -> None:
 
 @history.command("rm")
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@deliberate_option("--yes", "-y", help="Do not ask.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")  # no variable sets it: BATON_YES is for downloads
 def remove(ids: tuple[str, ...], yes: bool) -> int:
     """Delete answers and batches from the history.
 

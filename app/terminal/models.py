@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import click
 
-from baton_reasoning.app.terminal.command_line import as_json, command_group, deliberate_option, option
+from baton_reasoning.app.terminal.command_line import as_json, command_group, option
 from baton_reasoning.app.terminal.output import Field, listing, progress, write
 from baton_reasoning.app.terminal.streams import ExitCode, confirmed, remark, report, write_json
 from baton_reasoning.core.engines.remote.known_servers import NAME, KnownServers
-from baton_reasoning.core.errors import DownloadError, ModelFileError, SettingsError
+from baton_reasoning.core.errors import DownloadError, SettingsError
 from baton_reasoning.core.model_costs import ModelCost, ModelCosts
 from baton_reasoning.core.models import library
 from baton_reasoning.core.models.catalog import USUAL_CONTEXT, CatalogPair, catalog_models, pairs_that_fit
@@ -224,8 +224,8 @@ def get_model(name: str, json: bool) -> None:
 
 @models.command("rm")
 @click.argument("name")
-@deliberate_option("--for-good", help="Delete the files instead, which frees the disk at once.")
-@deliberate_option("--yes", "-y", help="Do not ask.")
+@click.option("--for-good", is_flag=True, help="Delete the files instead, which frees the disk at once.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")  # no variable sets it: BATON_YES is for downloads
 def remove_model(name: str, for_good: bool, yes: bool) -> int:
     """Move all files of a model to the system's trash.
 
@@ -240,10 +240,7 @@ def remove_model(name: str, for_good: bool, yes: bool) -> int:
         library.delete_for_good(model)
         remark(f"{model.header.name} was deleted; {freed} are free again.")
         return ExitCode.ANSWERED
-    try:
-        library.move_to_trash(model)
-    except ModelFileError as error:
-        raise ModelFileError(error.message, f"{error.advice} --for-good needs no trash.") from error
+    library.move_to_trash(model)
     remark(f"{model.header.name} is in the system's trash; emptying it frees {freed}.")
     return ExitCode.ANSWERED
 
