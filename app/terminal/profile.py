@@ -12,7 +12,7 @@ import click
 from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command, option
 from baton_reasoning.app.terminal.models import source_of
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, FILE, MODEL, LoadingOptions, loading_of_one
-from baton_reasoning.app.terminal.output import Field, objects_of, progress, table_of, write, write_table
+from baton_reasoning.app.terminal.output import Field, listing, objects_of, progress, write
 from baton_reasoning.app.terminal.pair import on_disk, open_model
 from baton_reasoning.app.terminal.streams import write_json
 from baton_reasoning.core.batch.reading.problems import read_problems
@@ -79,11 +79,10 @@ def profile_model(
         write_json(to_json(found))
         return
     write(f"{found.boundaries} boundaries; after {found.with_cue} a known cue\n")
-    for table in (table_of(found.openings[:SHOWN], OPENING_FIELDS), table_of(found.cues[:SHOWN], CUE_FIELDS)):
-        if table.rows:
-            write_table(table)
-            write()
-    write(found.advice)
+    listing(found.openings[:SHOWN], OPENING_FIELDS, False, "No step has an opening.")
+    write()
+    listing(found.cues[:SHOWN], CUE_FIELDS, False, "No step has a known cue.")
+    write(f"\n{found.advice}")
     write(f"\nThe proposed cue list is in {out}." if out else f"\nProposed cue list:\n{proposed}")
 
 
