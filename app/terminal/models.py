@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -80,8 +79,11 @@ def file_of(source: HubFile, yes: bool) -> Path:
         return path
     with progress("Asking the Hub"):
         manifest = Hub(hub_access()).manifest(source, models_folder())
-    if not yes:
-        _ask(manifest)
+    here = manifest.bytes_here()
+    rest = f", {size(here)} of it here already" if here else ""
+    question = f"Download {manifest.title} ({size(manifest.bytes)}{rest}) into {short_path(manifest.folder)}?"
+    if not yes and not confirmed(question, default=True):
+        raise DownloadError(f"{manifest.title} was not downloaded.")
     return fetch(manifest)
 
 
@@ -99,17 +101,6 @@ def fetch(manifest: DownloadManifest) -> Path:
             line.show(step.done / max(1, step.total), words)
     remark(f"{short_path(manifest.model)} is complete.")
     return manifest.model
-
-
-def _ask(manifest: DownloadManifest) -> None:
-    """Ask whether to download. Raises DownloadError if the answer is no, or nobody can answer."""
-    here = manifest.bytes_here()
-    rest = f", {size(here)} of it here already" if here else ""
-    if sys.stdin is None or not sys.stdin.isatty():
-        raise DownloadError(f"{manifest.title} is not on this machine ({size(manifest.bytes)}{rest}).", "Add --yes.")
-    question = f"Download {manifest.title} ({size(manifest.bytes)}{rest}) into {short_path(manifest.folder)}?"
-    if not click.confirm(question, default=True, err=True):
-        raise DownloadError(f"{manifest.title} was not downloaded.")
 
 
 class TimedPair(NamedTuple):

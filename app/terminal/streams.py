@@ -149,13 +149,13 @@ def read_piped_input() -> str:
     return read_input() if stat.S_ISFIFO(mode) or stat.S_ISREG(mode) else ""
 
 
-def confirmed(question: str) -> bool:
-    """Ask a person to confirm a deletion, and say so if it is not. Raises SettingsError if nobody can be asked."""
+def confirmed(question: str, default: bool = False) -> bool:
+    """Ask a person, and say so if nothing is to be done. Raises SettingsError if nobody can be asked."""
     if sys.stdin is None or not sys.stdin.isatty():
         raise SettingsError(f"{question} Nobody can be asked here.", "Add --yes.")
-    is_confirmed = click.confirm(question, err=True)
+    is_confirmed = click.confirm(question, default=default, err=True)
     if not is_confirmed:
-        remark("Nothing was deleted.")
+        remark("Nothing was done.")
     return is_confirmed
 
 
