@@ -273,7 +273,7 @@ class BatchRun:
             done = progress.BatchProgress(store.batches.totals(stored.id), self.parallel)
             problems = list(store.batches.problems(stored.id)) if self.json else []
             with (
-                stops_on_interrupt(runner, runner.finish),
+                stops_on_interrupt(runner.stop, runner.finish),
                 output.progress("Batch", self.json) as line,
                 closing(runner.run()) as events,
             ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import click
 from pydantic import BaseModel, ValidationError
@@ -187,11 +187,7 @@ class SeveralModels:
         return ModelOptions(next(iter(self.small), ""), next(iter(self.large), ""), self.yes)
 
 
-SWITCH: dict[str, Any] = {
-    "type": click.Choice([choice.value for choice in Switch]),
-    "callback": lambda _context, _parameter, value: Switch(value) if value else None,
-}
-"""An option for a switch; None if not given."""
+SWITCH = click.Choice(Switch, case_sensitive=False)
 
 
 @dataclass(frozen=True)
@@ -217,7 +213,7 @@ class LoadingOptions:
     drafts: Annotated[
         Switch | None,
         option(
-            **SWITCH,
+            type=SWITCH,
             expert=True,
             help="Let the small model draft for the large one [automatic: where the large one is on a GPU].",
         ),

@@ -381,7 +381,7 @@ def _review(
             remark(f"{review.title}: {count(len(answers), 'answer')}.")
         with open_pair(models, loading, review.needs, parallel=review.parallel) as pair:
             run = Reviews(review, pair, answers)
-            with progress(review.title, json) as line, stops_on_interrupt(run), closing(run.run()) as items:
+            with progress(review.title, json) as line, stops_on_interrupt(run.stop), closing(run.run()) as items:
                 for item in items:
                     line.show(item.share, f"{item.done:,} of {count(item.total, 'answer')}")
         for sentence in run.remarks:

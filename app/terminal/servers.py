@@ -65,7 +65,7 @@ class ServerSettings:
     prefetch: Annotated[
         Switch | None,
         option(
-            **SWITCH,
+            type=SWITCH,
             help="Let the server prefill a text while the other model writes it [automatic: on another machine].",
         ),
     ]

@@ -95,7 +95,7 @@ def solve(
     with open_pair(models, loading, needs, costly_demo=True) as pair:
         if not json and (expected := speed_of_pair(pair, costs)):
             remark(expected)
-        with stops_on_interrupt(control):
+        with stops_on_interrupt(control.stop):
             with recorded(problem, settings, is_kept=not no_history) as recording:
                 events = recording.of(run(pair, ask(problem, settings), settings, control=control))
                 if json:
@@ -202,7 +202,7 @@ def demo(number: int) -> int:
     with open_pair(options.DEMO_PAIR, options.LoadingOptions(CONTEXT), costly_demo=True) as pair:
         for heading, arm in zip(HEADINGS, arms_of([arm.value for arm in ScoredArm], DEMO_SETTINGS), strict=True):
             _write_heading(heading)
-            with stops_on_interrupt(control):
+            with stops_on_interrupt(control.stop):
                 trace = print_steps(run(pair, ask(problem.text, arm.settings), arm.settings, control=control))
             if control.stopped:
                 return exit_code_of_signal()

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 import click
 
@@ -173,10 +173,6 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "S
 _received = signal.SIGINT
 
 
-class Stoppable(Protocol):
-    def stop(self) -> None: ...
-
-
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Let every signal raise KeyboardInterrupt while the block runs."""
@@ -189,12 +185,12 @@ def interruptible() -> Iterator[None]:
 
 
 @contextmanager
-def stops_on_interrupt(control: Stoppable, finish: Callable[[], object] | None = None) -> Iterator[None]:
-    """Let the first signal stop the run; a second one ends the program.
+def stops_on_interrupt(stop: Callable[[], object], finish: Callable[[], object] | None = None) -> Iterator[None]:
+    """Let the first signal stop a run; a second one ends the program.
 
     `finish`: what the first Ctrl+C does instead; any later signal then stops the run.
     """
-    with _handled_by(control.stop, once=True, first=finish):
+    with _handled_by(stop, once=True, first=finish):
         yield
 
 

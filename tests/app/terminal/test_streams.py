@@ -315,7 +315,7 @@ def test_the_first_signal_stops_a_run_and_the_second_ends_the_program(number, co
     """In a batch one Ctrl+C more finishes the answers that are under way."""
     control, finished = Control(), threading.Event()
     with interruptible():
-        with stops_on_interrupt(control, finished.set if is_batch else None):
+        with stops_on_interrupt(control.stop, finished.set if is_batch else None):
             if is_batch and number == signal.SIGINT:
                 signal.raise_signal(number)
                 assert (finished.is_set(), control.stopped) == (True, False)
