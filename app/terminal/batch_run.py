@@ -201,8 +201,6 @@ class BatchRun:
         with self.place.opened() as (store, stored):
             settings = batch.BatchSettings.of(stored)
             done = progress.BatchProgress(store.batches.totals(stored.id), 1)
-            if store.batches.is_running(stored.id):
-                remark("Another program is running this batch, too. Both share the remaining answers.")
         small, large = (model.source if model else "" for model in (settings.small, settings.large))
         context = batch.local_context(settings.small, settings.large)
         run = replace(

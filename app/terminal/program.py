@@ -21,7 +21,6 @@ from baton_reasoning.app.terminal.command_line import (
 from baton_reasoning.app.terminal.streams import (
     ExitCode,
     close_output,
-    discard_output,
     exit_code_of_signal,
     interruptible,
     prepare,
@@ -140,7 +139,8 @@ def run(arguments: Sequence[str]) -> int:
             report("Stopped.")
             return exit_code_of_signal()
         except BrokenPipeError:  # the reader of our output has closed it
-            discard_output()
+            with suppress(OSError):
+                close_output()
             return ExitCode.CLOSED_PIPE
         except click.UsageError as error:
             return _wrong_usage(error)

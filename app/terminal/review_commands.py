@@ -398,8 +398,7 @@ def _review(
 @contextmanager
 def recorded_answer(name: str) -> Iterator[Answer]:
     """Open an answer in a file, on standard input, or in the history. Raises SettingsError, StoreError."""
-    is_file = name == "-" or Path(name).exists() or Path(name).suffix
-    if not is_file:
+    if not (name == "-" or Path(name).exists() or Path(name).suffix):
         with open_history() as store:
             yield _stored_answer(store, name)
         return

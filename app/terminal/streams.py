@@ -81,13 +81,8 @@ def close_output() -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        discard_output()
+        sys.stdout = _null()  # or the interpreter would flush the old one when it ends
         raise
-
-
-def discard_output() -> None:
-    """Replace standard output, so that the interpreter does not flush the old one when it ends."""
-    sys.stdout = _null()
 
 
 def report(sentence: object, program: str = "baton") -> None:
