@@ -11,16 +11,17 @@ import click
 
 from baton_reasoning.app.terminal import options
 from baton_reasoning.app.terminal.batch_run import BatchRun
-from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, Function, as_json, command, gathered, option
+from baton_reasoning.app.terminal.command_line import OUTPUT, Function, as_json, command, gathered, option
 from baton_reasoning.app.terminal.models import hub_access
-from baton_reasoning.app.terminal.output import progress, remark
-from baton_reasoning.app.terminal.standard_input import read_problem_input
+from baton_reasoning.app.terminal.output import progress
+from baton_reasoning.app.terminal.streams import opened_input, remark
 from baton_reasoning.core.batch.reading.columns import ColumnNames
 from baton_reasoning.core.batch.reading.hub_data import PREFIX, HubDataSet
 from baton_reasoning.core.batch.reading.problems import ProblemSet, read_data_set, read_problems
+from baton_reasoning.core.batch.reading.source import ProblemSource
 from baton_reasoning.core.batch.running.arms import RECIPES, arms_of
 from baton_reasoning.core.batch.running.regrading import Regraded, regrade, regraded_in_words
-from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.errors import ProblemFileError, SettingsError
 from baton_reasoning.core.files import expanded
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
@@ -32,7 +33,7 @@ HOWS = (*(how.value for how in How if how is not How.REGEX), f"{How.REGEX.value}
 GRADE_HELP = f"How answers are compared: {', '.join(HOWS)}"
 
 
-class ArmName(ChoiceOf):
+class ArmName(click.Choice[str]):
     """The name of an arm; “drafted=SERVER” names the server that drafts for it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
@@ -192,7 +193,12 @@ def _read(file: Path, limit: int | None, named: ColumnNames) -> ProblemSet:
     """Read problems from a file, a folder, standard input, or a data set on the Hub."""
     name = file.as_posix()
     if name == "-":
-        return read_problems(read_problem_input(), limit, named)
+        source = ProblemSource.read("standard-input", opened_input().buffer)
+        if not source.data.strip():
+            raise ProblemFileError(
+                "Nothing came on standard input.", "Pipe problems into it, or name a file instead of -."
+            )
+        return read_problems(source, limit, named)
     if not name.startswith(PREFIX):
         return read_problems(expanded(file), limit, named)
     return read_data_set(name, Hub(hub_access()), limit, named)

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from baton_reasoning.app.terminal import output
-from baton_reasoning.app.terminal.batch_folder import HISTORY, STORE_FILE, BatchFolder
+from baton_reasoning.app.terminal.history import open_history
 from baton_reasoning.app.terminal.models import source_of
 from baton_reasoning.app.terminal.options import LoadingOptions, ModelOptions
 from baton_reasoning.app.terminal.pair import open_pair
-from baton_reasoning.app.terminal.streams import ExitCode, exit_code_of_signal, report, stops_on_interrupt, write_json
+from baton_reasoning.app.terminal.streams import (
+    ExitCode,
+    exit_code_of_signal,
+    remark,
+    report,
+    stops_on_interrupt,
+    write_json,
+)
 from baton_reasoning.core.batch.reading.problems import ProblemOrigin
 from baton_reasoning.core.batch.reporting.exports import EXPORTS
 from baton_reasoning.core.batch.reporting.report import Report
@@ -23,17 +32,117 @@ from baton_reasoning.core.batch.reporting.tables import report_parts
 from baton_reasoning.core.batch.running import batch, progress
 from baton_reasoning.core.batch.running.arms import Arm, OtherModels, by_models, needs
 from baton_reasoning.core.batch.running.runner import Runner
-from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.export.formats import write_file
+from baton_reasoning.core.files import FULL_DISK, private_folder
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.options import DemoModel, local_path
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.store.batches import ResultRow
+from baton_reasoning.core.store.batches import Batch, ResultRow
+from baton_reasoning.core.store.damage import is_foreign
+from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.words.labels import bills_of
+
+LINK_FILE = "batch.json"
+STORE_FILE = "batch.sqlite"
+"""The database of a batch that is not in the history: of `baton evidence`, and with --no-history."""
+HISTORY = "history"
+OTHER_FOLDER = "Name another folder with --out."
+
+
+@dataclass(frozen=True)
+class BatchFolder:
+    """The folder of a batch (DIR): its results, and a link to the database that holds the batch."""
+
+    path: Path
+    database: str = HISTORY
+    """Where a new batch is kept: HISTORY, or STORE_FILE in the folder."""
+
+    def file(self, ending: str) -> Path:
+        """Return where the export with this ending, such as “.csv”, is written."""
+        return self.path / f"{'results' if ending in ('.csv', '.jsonl') else 'report'}{ending}"
+
+    @property
+    def holds_batch(self) -> bool:
+        return self._link_file.exists()
+
+    def prepare(self) -> None:
+        """Make the folder for a new batch, before its models are loaded.
+
+        Raises SettingsError if it cannot be written to, or holds a batch or a file of a name that the batch needs, and
+        StoreError if the disk is full.
+        """
+        if self.holds_batch:
+            raise self._taken()
+        others = [file for file in map(self.file, EXPORTS) if file.exists()]
+        if self.database == STORE_FILE and is_foreign(self.path / STORE_FILE):
+            others.append(self.path / STORE_FILE)
+        if others:
+            raise SettingsError(f"{others[0]} exists already.", OTHER_FOLDER)
+        try:
+            private_folder(self.path)
+            TemporaryFile(dir=self.path).close()
+        except OSError as error:
+            raise _refused(self.path, error) from error
+
+    def create(self, create: Callable[[Store], str]) -> None:
+        """Create a batch by `create`, which returns its id, and write the link to it.
+
+        If that fails, or if another command was faster, the batch is deleted. Raises SettingsError, StoreError.
+        """
+        with self._store(self.database) as store:
+            id = create(store)
+            try:
+                self._link_file.touch(mode=0o600, exist_ok=False)
+                self._link_file.write_text(json.dumps({"database": self.database, "batch": id}), encoding="utf-8")
+            except OSError as error:
+                with suppress(StoreError):
+                    store.batches.delete(id)
+                if isinstance(error, FileExistsError):
+                    raise self._taken() from error
+                self._link_file.unlink(missing_ok=True)
+                raise _refused(self._link_file, error) from error
+
+    @contextmanager
+    def opened(self) -> Iterator[tuple[Store, Batch]]:
+        """Open the database and the batch that the link names. Raises SettingsError, StoreError."""
+        try:
+            link = json.loads(self._link_file.read_text(encoding="utf-8"))
+            database, id = link["database"], link["batch"]
+        except (FileNotFoundError, NotADirectoryError) as error:
+            advice = "Name the folder that baton batch run wrote into."
+            raise SettingsError(f"{self.path} holds no batch.", advice) from error
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise SettingsError(
+                f"{self._link_file} cannot be read.", "Name another folder, or delete this file: no answer is in it."
+            ) from error
+        with self._store(database) as store:
+            yield store, store.batches.open(id)
+
+    @property
+    def _link_file(self) -> Path:
+        return self.path / LINK_FILE
+
+    def _store(self, database: str) -> AbstractContextManager[Store]:
+        return open_history() if database == HISTORY else Store.open(self.path / STORE_FILE)
+
+    def _taken(self) -> SettingsError:
+        return SettingsError(
+            f"{self.path} holds a batch already.",
+            f"Continue it with baton batch resume {self.path}, or name another --out.",
+        )
+
+
+def _refused(file: Path, error: OSError) -> StoreError | SettingsError:
+    """Describe why a file or folder cannot be written: the disk is full, or it is the wrong place."""
+    told = f"{file} cannot be written: {error.strerror}."
+    if error.errno in FULL_DISK:
+        return StoreError(told, "Free some space, then repeat the command.")
+    return SettingsError(told, OTHER_FOLDER)
 
 
 @dataclass(frozen=True)
@@ -81,7 +190,7 @@ class BatchRun:
         self.place.prepare()
         distinct = batch.without_duplicates(arms)
         for note in distinct.notes:
-            output.remark(note)
+            remark(note)
         return self._run_arms(distinct.arms, create)
 
     def go_on(self) -> int:
@@ -92,13 +201,12 @@ class BatchRun:
         with self.place.opened() as (store, stored):
             settings = batch.BatchSettings.of(stored)
             done = progress.BatchProgress(store.batches.totals(stored.id), 1)
-            if store.batches.is_running(stored.id):
-                output.remark("Another program is running this batch, too. Both share the remaining answers.")
         small, large = (model.source if model else "" for model in (settings.small, settings.large))
+        context = batch.local_context(settings.small, settings.large)
         run = replace(
             self,
-            models=self.models.or_those(small, large),
-            loading=self.loading.with_context(batch.local_context(settings.small, settings.large)),
+            models=replace(self.models, small=self.models.small or small, large=self.models.large or large),
+            loading=replace(self.loading, context=self.loading.context or context or None),
             parallel=self.parallel or settings.parallel,
         )
         arms = [Arm.of(arm) for arm in stored.arms if done.to_run(arm.name, retry=True)]
@@ -140,13 +248,11 @@ class BatchRun:
                 if create:
                     create()
                     create = None
-                self.place.refuse_lost()
                 try:
                     is_ended = self._run_with(pair, names)
                 except StoreError as error:
                     again = f"To continue, and to write again what is lost: {self.to_continue}"
                     raise StoreError(error.message, f"{error.advice} {again}".strip()) from error
-            self.place.refuse_lost()
             if is_ended:
                 return self._stopped()
         code = self.conclude()
@@ -165,7 +271,7 @@ class BatchRun:
             done = progress.BatchProgress(store.batches.totals(stored.id), self.parallel)
             problems = list(store.batches.problems(stored.id)) if self.json else []
             with (
-                stops_on_interrupt(runner, runner.finish),
+                stops_on_interrupt(runner.stop, runner.finish),
                 output.progress("Batch", self.json) as line,
                 closing(runner.run()) as events,
             ):
@@ -175,9 +281,9 @@ class BatchRun:
                         result = ExportedResult.of(stored.id, problems[row.position], row, trace)
                         write_json(result.model_dump(mode="json", by_alias=True))
         if runner.ending:  # to sum up 100,000 answers takes seconds
-            output.remark("Stopping. Summing up what is done.")
+            remark("Stopping. Summing up what is done.")
         for bill in bills_of(pair):
-            (output.remark if self.json else output.write)(bill)
+            (remark if self.json else output.write)(bill)
         return runner.ending
 
     def _stopped(self) -> int:

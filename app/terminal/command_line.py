@@ -17,9 +17,8 @@ from __future__ import annotations
 
 import functools
 import tomllib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
@@ -47,8 +46,6 @@ SHARED = (
     *("context", "threads", "gpu-layers", "drafts", "parallel", "no-history", "json", "quiet", "verbose"),
 )
 """Options that the top of the file may set for all commands."""
-CONFIG_FAULT = "baton.config_fault"
-"""The key in click's context under which `baton doctor` finds the error that reading the file raised."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -131,8 +128,8 @@ def check_table(table: Mapping[str, Any], options: Collection[str], commands: Co
     for name, value in table.items():
         kind, known = ("command", commands) if isinstance(value, dict) else ("option", options)
         if name not in known:
-            advice = did_you_mean(name, known) or "Write options into the table of their command, such as [solve]."
-            raise SettingsError(f"The configuration file names {name!r} {place}, which is no {kind} there.", advice)
+            told = f"The configuration file names {name!r} {place}, which is no {kind} there."
+            raise SettingsError(told, "Write options into the table of their command, such as [solve].")
 
 
 def _as_typed(value: Any, is_repeated: bool) -> str | list[str]:
@@ -182,20 +179,6 @@ class CommandGroup(click.Group):
         return list(self.commands)
 
 
-class ChoiceOf(click.Choice[str]):
-    """One of several values; a wrong one is answered with the value that was probably meant."""
-
-    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
-        meant = did_you_mean(str(value), self.choices)
-        return f"There is no {value!r}. {meant}" if meant else super().get_invalid_choice_message(value, ctx)
-
-
-def did_you_mean(word: str, possible: Iterable[str]) -> str:
-    """Return “Did you mean …?” with the possible word that is closest; empty if none is close."""
-    close = get_close_matches(word, list(possible), n=1)
-    return f"Did you mean {close[0]!r}?" if close else ""
-
-
 def command_group(
     name: str, commands: Sequence[click.Command] = (), **options: Any
 ) -> Callable[[Callable[..., Any]], CommandGroup]:
@@ -227,11 +210,6 @@ class DeclaredOption:
 def option(*names: str, group: str = GENERAL, **settings: Any) -> DeclaredOption:
     """Like `click.option`, under the heading `group`. `expert`: `--help` names it without describing it."""
     return DeclaredOption(names, {"group": group, **settings})
-
-
-def deliberate_option(*names: str, help: str) -> Callable[[Function], Function]:
-    """Add a flag that deletes or replaces without asking. No variable sets it: BATON_YES is for downloads."""
-    return click.option(*names, is_flag=True, help=help)
 
 
 as_json = option("--json", is_flag=True, group=OUTPUT, help="Print one JSON object per line.")

@@ -13,8 +13,8 @@ from baton_reasoning.app.terminal.batch_commands import json_results, out_option
 from baton_reasoning.app.terminal.batch_run import BatchRun
 from baton_reasoning.app.terminal.command_line import command, option
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, DEMO_PAIR, SEED, LoadingOptions, ModelOptions
-from baton_reasoning.app.terminal.output import remark, write, write_table
-from baton_reasoning.app.terminal.streams import ExitCode
+from baton_reasoning.app.terminal.output import write, write_table
+from baton_reasoning.app.terminal.streams import ExitCode, remark
 from baton_reasoning.core.batch.reporting.figures import estimated, interval, percent
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.running.arms import Arm, arms_of
@@ -40,8 +40,6 @@ DRAFTED = "drafted"
 PROBLEM_SEED = 20_261_124
 """A seed that was never used to choose a model or a parameter."""
 CONTEXT = 1024
-MIB_OF_RATIO = 30
-"""Three blocks of 10 MiB for each unit of cost."""
 COLUMNS = columns_of(
     ("arm", "correct", "95% interval", "large share", "gap recovered", "s/answer", "time / large alone")
 )
@@ -125,14 +123,7 @@ def _time(run: BatchRun, cost: int, count: int) -> int:
     with run.results() as done:
         accuracy = done.report
     remark(f"Making the pair at a cost of 1:{cost}, unless it was made before.")
-    cache = Paths.of_user().demo_pair
-    try:
-        small, large = map(str, costly_pair(cost, cache))
-    except OSError as error:
-        raise SettingsError(
-            f"The costly pair cannot be written into {cache}: {error.strerror}.",
-            f"It takes up to {MIB_OF_RATIO * (cost + 1)} MiB; XDG_CACHE_HOME names another folder.",
-        ) from error
+    small, large = map(str, costly_pair(cost, Paths.of_user().demo_pair))
     timing = replace(
         run,
         folder=run.folder / f"cost-{cost}",

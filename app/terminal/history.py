@@ -10,11 +10,10 @@ from typing import NamedTuple
 
 import click
 
-from baton_reasoning.app.terminal.command_line import as_json, command_group, deliberate_option, option
-from baton_reasoning.app.terminal.output import Field, console, listing, remark, write, write_parts
+from baton_reasoning.app.terminal.command_line import as_json, command_group, option
+from baton_reasoning.app.terminal.output import Field, console, listing, write, write_parts
 from baton_reasoning.app.terminal.printer import print_run, summary
-from baton_reasoning.app.terminal.standard_input import confirmed
-from baton_reasoning.app.terminal.streams import ExitCode, report, write_json
+from baton_reasoning.app.terminal.streams import ExitCode, confirmed, remark, report, write_json
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.tables import report_parts
@@ -114,7 +113,7 @@ def search(words: tuple[str, ...], json: bool) -> int:
 @history.command("export")
 @click.argument("id")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@deliberate_option("--force", "-f", help="Replace FILE if it is there.")
+@click.option("--force", "-f", is_flag=True, help="Replace FILE if it is there.")
 def export_one(id: str, file: Path, force: bool) -> None:
     """Write an answer or a batch to FILE, in the format that its ending names.
 
@@ -136,7 +135,7 @@ def export_one(id: str, file: Path, force: bool) -> None:
 
 @history.command("rm")
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@deliberate_option("--yes", "-y", help="Do not ask.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")  # no variable sets it: BATON_YES is for downloads
 def remove(ids: tuple[str, ...], yes: bool) -> int:
     """Delete answers and batches from the history.
 
@@ -147,7 +146,6 @@ def remove(ids: tuple[str, ...], yes: bool) -> int:
         entries = list(dict.fromkeys(_named(store, id) for id in ids))
         names = "; ".join(_called(entry) for entry in entries)
         if not yes and not confirmed(f"Delete {safe_line(names)}?"):
-            remark("Nothing was deleted.")
             return ExitCode.FAILED
         for entry in entries:
             (store.batches if entry.kind == "batch" else store.conversations).delete(entry.id)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 import click
 
-from baton_reasoning.app.terminal.command_line import as_json, command_group, deliberate_option, option
-from baton_reasoning.app.terminal.output import Field, listing, progress, remark, write
-from baton_reasoning.app.terminal.standard_input import confirmed
-from baton_reasoning.app.terminal.streams import ExitCode, report, write_json
+from baton_reasoning.app.terminal.command_line import as_json, command_group, option
+from baton_reasoning.app.terminal.output import Field, listing, progress, write
+from baton_reasoning.app.terminal.streams import ExitCode, confirmed, remark, report, write_json
 from baton_reasoning.core.engines.remote.known_servers import NAME, KnownServers
-from baton_reasoning.core.errors import DownloadError, ModelFileError, SettingsError
+from baton_reasoning.core.errors import DownloadError, SettingsError
 from baton_reasoning.core.model_costs import ModelCost, ModelCosts
 from baton_reasoning.core.models import library
 from baton_reasoning.core.models.catalog import USUAL_CONTEXT, CatalogPair, catalog_models, pairs_that_fit
@@ -81,8 +79,11 @@ def file_of(source: HubFile, yes: bool) -> Path:
         return path
     with progress("Asking the Hub"):
         manifest = Hub(hub_access()).manifest(source, models_folder())
-    if not yes:
-        _ask(manifest)
+    here = manifest.bytes_here()
+    rest = f", {size(here)} of it here already" if here else ""
+    question = f"Download {manifest.title} ({size(manifest.bytes)}{rest}) into {short_path(manifest.folder)}?"
+    if not yes and not confirmed(question, default=True):
+        raise DownloadError(f"{manifest.title} was not downloaded.")
     return fetch(manifest)
 
 
@@ -100,17 +101,6 @@ def fetch(manifest: DownloadManifest) -> Path:
             line.show(step.done / max(1, step.total), words)
     remark(f"{short_path(manifest.model)} is complete.")
     return manifest.model
-
-
-def _ask(manifest: DownloadManifest) -> None:
-    """Ask whether to download. Raises DownloadError if the answer is no, or nobody can answer."""
-    here = manifest.bytes_here()
-    rest = f", {size(here)} of it here already" if here else ""
-    if sys.stdin is None or not sys.stdin.isatty():
-        raise DownloadError(f"{manifest.title} is not on this machine ({size(manifest.bytes)}{rest}).", "Add --yes.")
-    question = f"Download {manifest.title} ({size(manifest.bytes)}{rest}) into {short_path(manifest.folder)}?"
-    if not click.confirm(question, default=True, err=True):
-        raise DownloadError(f"{manifest.title} was not downloaded.")
 
 
 class TimedPair(NamedTuple):
@@ -225,8 +215,8 @@ def get_model(name: str, json: bool) -> None:
 
 @models.command("rm")
 @click.argument("name")
-@deliberate_option("--for-good", help="Delete the files instead, which frees the disk at once.")
-@deliberate_option("--yes", "-y", help="Do not ask.")
+@click.option("--for-good", is_flag=True, help="Delete the files instead, which frees the disk at once.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")  # no variable sets it: BATON_YES is for downloads
 def remove_model(name: str, for_good: bool, yes: bool) -> int:
     """Move all files of a model to the system's trash.
 
@@ -236,16 +226,12 @@ def remove_model(name: str, for_good: bool, yes: bool) -> int:
     file, freed = short_path(model.header.shards[0]), size(model.header.file_bytes)
     question = f"Delete {file} ({freed}) for good?" if for_good else f"Move {file} ({freed}) to the trash?"
     if not yes and not confirmed(question):
-        remark("Nothing was deleted.")
         return ExitCode.FAILED
     if for_good:
         library.delete_for_good(model)
         remark(f"{model.header.name} was deleted; {freed} are free again.")
         return ExitCode.ANSWERED
-    try:
-        library.move_to_trash(model)
-    except ModelFileError as error:
-        raise ModelFileError(error.message, f"{error.advice} --for-good needs no trash.") from error
+    library.move_to_trash(model)
     remark(f"{model.header.name} is in the system's trash; emptying it frees {freed}.")
     return ExitCode.ANSWERED
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import click
 from pydantic import BaseModel, ValidationError
 
-from baton_reasoning.app.terminal.command_line import METHOD, MODELS, ChoiceOf, did_you_mean, gathered, option
+from baton_reasoning.app.terminal.command_line import METHOD, MODELS, gathered, option
 from baton_reasoning.app.terminal.models import source_of
 from baton_reasoning.core.batch.running.arms import OtherModels
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
@@ -21,13 +21,11 @@ from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import RunSettings, effective_settings
 from baton_reasoning.core.settings import SettingsFile
 from baton_reasoning.core.thinking.interruptions import Limits
-from baton_reasoning.core.thinking.policy import PolicySettings
 from baton_reasoning.core.thinking.registry import DEFAULT_POLICY, POLICIES, settings_for
 
 LISTED = "baton settings lists all names."
-LARGEST_SEED = 2**31 - 1
 AT_LEAST_ONE = click.IntRange(min=1)
-SEED = click.IntRange(0, LARGEST_SEED)
+SEED = click.IntRange(0, 2**31 - 1)
 FILE = click.Path(path_type=Path)
 
 
@@ -38,7 +36,7 @@ class RunOptions:
     policy: Annotated[
         str | None,
         option(
-            type=ChoiceOf(list(POLICIES)),
+            type=click.Choice(list(POLICIES)),
             metavar="NAME",
             help=f"When the large model writes (baton policies) [{DEFAULT_POLICY}].",
         ),
@@ -68,7 +66,13 @@ def run_settings(options: RunOptions, *, is_demo: bool = False) -> RunSettings:
     base = RunSettings()
     chosen = settings_for(options.policy, base.policy) if options.policy else base.policy
     if options.preset:
-        chosen = preset_of(chosen.policy, options.preset)
+        presets = POLICIES.named(chosen.policy).presets
+        if options.preset not in presets:
+            raise SettingsError(
+                f"The policy {chosen.policy} has no preset {options.preset!r}.",
+                f"Choose one of {', '.join(presets)}." if presets else "Leave --preset out, and use --set.",
+            )
+        chosen = presets[options.preset]
     base = base.model_copy(update={"policy": chosen})
     if is_demo:
         base = effective_settings(base, DEMO_SETTINGS)
@@ -84,10 +88,9 @@ def run_settings(options: RunOptions, *, is_demo: bool = False) -> RunSettings:
         places = ((type(chosen), policy), (Limits, limits), (RunSettings, run))
         place = next((place for model, place in places if name in settable(model)), None)
         if place is None or not equals:
-            meant = did_you_mean(name, (known for model, _ in places for known in settable(model)))
             raise SettingsError(
                 f"--set {assignment} names no setting of the policy {chosen.policy} or of the run.",
-                f"{meant} It takes NAME=VALUE; {LISTED}".strip(),
+                f"It takes NAME=VALUE; {LISTED}",
             )
         place[name] = value
     try:
@@ -99,17 +102,6 @@ def run_settings(options: RunOptions, *, is_demo: bool = False) -> RunSettings:
     settings.policy.check_values()
     _ = settings.lexicon  # a list that cannot be read is refused before any model is loaded
     return settings
-
-
-def preset_of(policy: str, preset: str) -> PolicySettings:
-    """Return the preset of a policy. Raises SettingsError if it has none of this name."""
-    presets = POLICIES.named(policy).presets
-    if preset not in presets:
-        raise SettingsError(
-            f"The policy {policy} has no preset {preset!r}.",
-            f"Choose one of {', '.join(presets)}." if presets else "Leave --preset out, and use --set.",
-        )
-    return presets[preset]
 
 
 def settable(model: type[BaseModel]) -> list[str]:
@@ -160,10 +152,6 @@ class ModelOptions:
         chosen = self if self.are_given else SettingsFile(Paths.of_user().settings).load().models
         return str(chosen.small), str(chosen.large)
 
-    def or_those(self, small: str, large: str) -> ModelOptions:
-        """Return these options with the models of a batch in place of those that are not given."""
-        return replace(self, small=self.small or small, large=self.large or large)
-
     def with_others(self, names: OtherModels) -> ModelOptions:
         """Return these options with the other models that an arm names."""
         small, large = self.texts
@@ -199,11 +187,7 @@ class SeveralModels:
         return ModelOptions(next(iter(self.small), ""), next(iter(self.large), ""), self.yes)
 
 
-SWITCH: dict[str, Any] = {
-    "type": ChoiceOf([choice.value for choice in Switch]),
-    "callback": lambda _context, _parameter, value: Switch(value) if value else None,
-}
-"""An option for a switch; None if not given."""
+SWITCH = click.Choice(Switch, case_sensitive=False)
 
 
 @dataclass(frozen=True)
@@ -229,7 +213,7 @@ class LoadingOptions:
     drafts: Annotated[
         Switch | None,
         option(
-            **SWITCH,
+            type=SWITCH,
             expert=True,
             help="Let the small model draft for the large one [automatic: where the large one is on a GPU].",
         ),
@@ -237,10 +221,6 @@ class LoadingOptions:
     verbose: Annotated[
         bool, option("-v", expert=True, help="Say on which device each model was loaded, with what memory.")
     ] = False
-
-    def with_context(self, tokens: int) -> LoadingOptions:
-        """Return these options with this context if none was given; 0 leaves it open."""
-        return replace(self, context=self.context or tokens or None)
 
 
 model_options = gathered(ModelOptions, "models", group=MODELS)

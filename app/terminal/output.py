@@ -17,7 +17,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from baton_reasoning.app.terminal.command_line import is_quiet
-from baton_reasoning.app.terminal.streams import report, write_json_lines
+from baton_reasoning.app.terminal.streams import remark, report, write_json_lines
 from baton_reasoning.core.table import Column, Table
 from baton_reasoning.core.text import safe_line, safe_text
 
@@ -67,7 +67,9 @@ def listing(rows: Sequence[Row], fields: Sequence[Field[Row]], json: bool, empty
     if json:
         write_json_lines(objects_of(rows, fields))
     elif rows:
-        write_table(table_of(rows, fields))
+        shown = [field for field in fields if field.title is not None]
+        columns = tuple(Column(field.title or "", is_number=field.is_number) for field in shown)
+        write_table(Table("", columns, tuple(tuple(field.shown(field.value(row)) for field in shown) for row in rows)))
     else:
         remark(empty)
 
@@ -75,13 +77,6 @@ def listing(rows: Sequence[Row], fields: Sequence[Field[Row]], json: bool, empty
 def objects_of(rows: Iterable[Row], fields: Sequence[Field[Row]]) -> list[dict[str, Any]]:
     """Return the JSON objects of a listing."""
     return [{field.key: field.value(row) for field in fields if field.key} for row in rows]
-
-
-def table_of(rows: Iterable[Row], fields: Sequence[Field[Row]], title: str = "") -> Table:
-    """Return the table of a listing."""
-    shown = [field for field in fields if field.title is not None]
-    columns = tuple(Column(field.title or "", is_number=field.is_number) for field in shown)
-    return Table(title, columns, tuple(tuple(field.shown(field.value(row)) for field in shown) for row in rows))
 
 
 def write_table(table: Table) -> None:
@@ -119,12 +114,6 @@ def write_parts(parts: Iterable[str | Table]) -> None:
             write_table(part)
         else:
             write_paragraph(part)
-
-
-def remark(sentence: str) -> None:
-    """Write one line to standard error, unless -q was given."""
-    if not is_quiet():
-        report(sentence)
 
 
 def write_figures(text: str) -> None:

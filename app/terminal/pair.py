@@ -10,8 +10,9 @@ from pathlib import Path
 
 from baton_reasoning.app.terminal.models import file_of
 from baton_reasoning.app.terminal.options import LoadingOptions, ModelOptions
-from baton_reasoning.app.terminal.output import progress, remark
+from baton_reasoning.app.terminal.output import progress
 from baton_reasoning.app.terminal.servers import known_server
+from baton_reasoning.app.terminal.streams import remark
 from baton_reasoning.core.engines.base import Engine, ModelCard
 from baton_reasoning.core.engines.open import EngineFactory, open_engine, share_vocabulary, tiny_demo
 from baton_reasoning.core.models.devices import find_devices

@@ -15,7 +15,6 @@ from baton_reasoning.core.thinking.events import (
     Event,
     Finish,
     Noticed,
-    PrefillProgressed,
     TextDiscarded,
     TextInserted,
     TokenWritten,
@@ -23,7 +22,6 @@ from baton_reasoning.core.thinking.events import (
 from baton_reasoning.core.thinking.registry import advice_on
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import SIGN
-from baton_reasoning.core.words.labels import prefill_text
 
 _STYLES = {
     Author.SMALL: "color(33)",
@@ -37,21 +35,17 @@ class Printer:
     """Prints the events of a run.
 
     A terminal shows text as it comes and erases what is discarded; elsewhere a piece is printed when it is complete.
-    `progress`: the terminal that shows prefill progress before the first token; None shows nothing.
     """
 
-    def __init__(self, out: Console, live: bool, progress: Console | None = None) -> None:
+    def __init__(self, out: Console, live: bool) -> None:
         self.trace = Trace()
         self._out = out
-        self._progress = progress
-        self._progress_shown = False
         self._live = live
         self._piece: Piece | None = None
         self._shown = ""
 
     def feed(self, event: Event) -> None:
         last = self._piece
-        self._erase_progress()
         self.trace.apply(event)
         match event:
             case TokenWritten() | TextInserted():
@@ -65,21 +59,9 @@ class Printer:
                 if self._live:
                     self._erase()
                 self._piece = None
-            case PrefillProgressed() if not self.trace.pieces:  # later it would overwrite the text
-                self._show_progress(event)
             case Noticed(text=text):
                 self.end_piece()
                 self._print(f"  {text}\n", "dim")
-
-    def _show_progress(self, event: PrefillProgressed) -> None:
-        if self._progress:
-            self._progress.out(prefill_text(event), style="dim", end="")
-            self._progress_shown = True
-
-    def _erase_progress(self) -> None:
-        if self._progress and self._progress_shown:
-            self._progress.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2)))
-            self._progress_shown = False
 
     def _show(self, piece: Piece) -> None:
         """Print what is new. White space at the end waits until something follows it."""
@@ -123,9 +105,9 @@ class Printer:
         self._out.out(safe_text(text), style=style, end="")
 
 
-def print_run(events: Iterable[Event], out: Console, live: bool = False, progress: Console | None = None) -> Trace:
+def print_run(events: Iterable[Event], out: Console, live: bool = False) -> Trace:
     """Print the events of a run, as `Printer` does."""
-    printer = Printer(out, live, progress)
+    printer = Printer(out, live)
     for event in events:
         printer.feed(event)
     printer.end_piece()

@@ -12,7 +12,7 @@ import click
 from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command, option
 from baton_reasoning.app.terminal.models import source_of
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, FILE, MODEL, LoadingOptions, loading_of_one
-from baton_reasoning.app.terminal.output import Field, objects_of, progress, table_of, write, write_table
+from baton_reasoning.app.terminal.output import Field, listing, objects_of, progress, write
 from baton_reasoning.app.terminal.pair import on_disk, open_model
 from baton_reasoning.app.terminal.streams import write_json
 from baton_reasoning.core.batch.reading.problems import read_problems
@@ -22,14 +22,11 @@ from baton_reasoning.core.files import expanded
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.cue_profile import PROBLEMS, CueProfile, lexicon_json, profile
 from baton_reasoning.core.thinking.cues import Category
-from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.trace import Trace
 
 SHOWN = 12
 """Most rows of a table."""
-TOKENS_BETWEEN = 8
-"""Tokens between two reports of progress."""
 OPENING_FIELDS: tuple[Field[tuple[str, int]], ...] = (
     Field("words", lambda found: found[0], "opening"),
     Field("count", lambda found: found[1], "times", is_number=True),
@@ -72,16 +69,21 @@ def profile_model(
     settings = RunSettings(max_tokens=max_tokens, policy=Never.Settings())
     with closing(open_model(on_disk(source_of(model), yes), loading)) as engine:
         found = profile(written(engine, texts, settings))
+    proposed = lexicon_json(found.proposed)
     if out:
-        _save(out, lexicon_json(found.proposed))
+        try:
+            out.write_text(f"{proposed}\n", encoding="utf-8")
+        except OSError as error:
+            raise SettingsError(f"{out} cannot be written: {error.strerror}.") from error
     if json:
         write_json(to_json(found))
         return
-    write_profile(found)
-    if out:
-        write(f"\nThe proposed cue list is in {out}.")
-    else:
-        write(f"\nProposed cue list:\n{lexicon_json(found.proposed)}")
+    write(f"{found.boundaries} boundaries; after {found.with_cue} a known cue\n")
+    listing(found.openings[:SHOWN], OPENING_FIELDS, False, "No step has an opening.")
+    write()
+    listing(found.cues[:SHOWN], CUE_FIELDS, False, "No step has a known cue.")
+    write(f"\n{found.advice}")
+    write(f"\nThe proposed cue list is in {out}." if out else f"\nProposed cue list:\n{proposed}")
 
 
 def written(engine: Engine, problems: tuple[str, ...], settings: RunSettings) -> Iterator[str]:
@@ -92,9 +94,8 @@ def written(engine: Engine, problems: tuple[str, ...], settings: RunSettings) ->
             with closing(run(Pair(small=engine), ask(problem, settings), settings)) as events:
                 for event in events:
                     trace.apply(event)
-                    if isinstance(event, TokenWritten) and trace.tokens % TOKENS_BETWEEN == 0:
-                        done = (number + min(1.0, trace.tokens / settings.max_tokens)) / len(problems)
-                        line.show(done, f"problem {number + 1} of {len(problems)}, {trace.tokens:,} tokens")
+                    done = (number + trace.tokens / settings.max_tokens) / len(problems)
+                    line.show(done, f"problem {number + 1} of {len(problems)}, {trace.tokens:,} tokens")
             yield trace.text
 
 
@@ -108,20 +109,3 @@ def to_json(found: CueProfile) -> dict[str, object]:
         "cues": objects_of(found.cues, CUE_FIELDS),
         "proposed": json_library.loads(lexicon_json(found.proposed)),
     }
-
-
-def write_profile(found: CueProfile) -> None:
-    """Write the openings and cues that are most frequent."""
-    write(f"{found.boundaries} boundaries; after {found.with_cue} a known cue\n")
-    for table in (table_of(found.openings[:SHOWN], OPENING_FIELDS), table_of(found.cues[:SHOWN], CUE_FIELDS)):
-        if table.rows:
-            write_table(table)
-            write()
-    write(found.advice)
-
-
-def _save(path: Path, text: str) -> None:
-    try:
-        path.write_text(f"{text}\n", encoding="utf-8")
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be written: {error.strerror or error}.") from error

@@ -13,8 +13,6 @@ import click
 from click.shell_completion import get_completion_class, shell_complete
 
 from baton_reasoning.app.terminal.command_line import (
-    CONFIG_FAULT,
-    ChoiceOf,
     LazyCommand,
     command,
     command_group,
@@ -23,7 +21,6 @@ from baton_reasoning.app.terminal.command_line import (
 from baton_reasoning.app.terminal.streams import (
     ExitCode,
     close_output,
-    discard_output,
     exit_code_of_signal,
     interruptible,
     prepare,
@@ -108,19 +105,11 @@ def _print_versions(context: click.Context, _: click.Parameter, is_asked: bool) 
 def baton(context: click.Context, config: Path | None) -> None:
     """Let a small model reason, and a large one write the hard steps."""
     file = config or Paths.of_user().config / CONFIG_FILE
-    try:
-        options = read_config(file, config is not None, baton.commands)
-    except SettingsError as error:
-        if context.invoked_subcommand != "doctor":
-            raise
-        context.meta[CONFIG_FAULT] = error
-    else:
-        if context.invoked_subcommand != "doctor":  # a wrong value must not keep it from starting
-            context.default_map = options
+    context.default_map = read_config(file, config is not None, baton.commands)
 
 
 @command("completion")
-@click.argument("shell", type=ChoiceOf(SHELLS))
+@click.argument("shell", type=click.Choice(SHELLS))
 def completion(shell: str) -> None:
     """Print a script that lets SHELL complete commands and options.
 
@@ -150,7 +139,8 @@ def run(arguments: Sequence[str]) -> int:
             report("Stopped.")
             return exit_code_of_signal()
         except BrokenPipeError:  # the reader of our output has closed it
-            discard_output()
+            with suppress(OSError):
+                close_output()
             return ExitCode.CLOSED_PIPE
         except click.UsageError as error:
             return _wrong_usage(error)

@@ -3,32 +3,64 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
+from pathlib import Path
 from textwrap import shorten
 
 import click
 
-from baton_reasoning.app.terminal import options
-from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, as_json, command, option
-from baton_reasoning.app.terminal.output import remark, write, write_table
-from baton_reasoning.app.terminal.reviews import (
-    opened_batch,
-    recorded_answer,
-    review_answer,
-    review_batch,
+from baton_reasoning.app.terminal.batch_run import BatchFolder
+from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command, option
+from baton_reasoning.app.terminal.history import full_id, open_history
+from baton_reasoning.app.terminal.options import (
+    AT_LEAST_ONE,
+    LoadingOptions,
+    ModelOptions,
+    large_option,
+    loading_of_one,
+    loading_options,
+    model_options,
 )
-from baton_reasoning.app.terminal.streams import ExitCode, write_json, write_json_lines
+from baton_reasoning.app.terminal.output import progress, write, write_table
+from baton_reasoning.app.terminal.pair import open_pair
+from baton_reasoning.app.terminal.streams import (
+    ExitCode,
+    exit_code_of_signal,
+    read_input,
+    remark,
+    stops_on_interrupt,
+    write_json,
+    write_json_lines,
+)
 from baton_reasoning.core.batch.reporting import failures as analysed
-from baton_reasoning.core.batch.reporting import reviews
 from baton_reasoning.core.batch.reporting.figures import estimated, signed
+from baton_reasoning.core.batch.reporting.reviews import (
+    USUAL_SAMPLE,
+    Answer,
+    Opinions,
+    Review,
+    Reviews,
+    Values,
+    answers_of,
+    sample_answers,
+    wrong_answers,
+)
 from baton_reasoning.core.batch.reporting.worth import SampleWorth, worth_of
+from baton_reasoning.core.batch.running.arms import Arm, by_models
+from baton_reasoning.core.batch.running.batch import BatchSettings
+from baton_reasoning.core.demo_pair import DemoProblem
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.files import read_text
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.step_values.estimator import USUAL_CONTINUATIONS, WRITERS, ValueOptions
+from baton_reasoning.core.store.batches import Batch
+from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.table import Column, Table
 from baton_reasoning.core.thinking.opinion import Disagreement, Opinion
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.trace_json import event_to_json
+from baton_reasoning.core.thinking.trace_json import event_to_json, trace_from_lines
 from baton_reasoning.core.thinking.values import StepValues, TakeoverWorth
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import opinion_counts
@@ -44,13 +76,13 @@ VERDICTS = {True: "1 (right)", False: "0 (wrong)"}
 
 continuations = option(
     "--k",
-    type=options.AT_LEAST_ONE,
+    type=AT_LEAST_ONE,
     default=USUAL_CONTINUATIONS,
     help=f"Sample at least N continuations from each place [{USUAL_CONTINUATIONS}].",
 )
 written_by = option(
     "--writer",
-    type=ChoiceOf(WRITERS),
+    type=click.Choice(WRITERS),
     default="small",
     metavar="WHO",
     help="Writer of the continuations: small, large, or policy (that of the run) [small].",
@@ -61,11 +93,11 @@ of_arm = option("--arm", metavar="NAME", help="Only the answers of this arm.")
 
 @command("opinion")
 @click.argument("trace", type=click.Path())
-@option("--limit", type=options.AT_LEAST_ONE, default=20, group=OUTPUT, help="Only the N strongest disagreements [20].")
-@options.large_option
-@options.loading_of_one
+@option("--limit", type=AT_LEAST_ONE, default=20, group=OUTPUT, help="Only the N strongest disagreements [20].")
+@large_option
+@loading_of_one
 @as_json.but(help="Print the opinion as one JSON event (docs/trace.md).")
-def opinion(trace: str, limit: int, models: options.ModelOptions, loading: options.LoadingOptions, json: bool) -> int:
+def opinion(trace: str, limit: int, models: ModelOptions, loading: LoadingOptions, json: bool) -> int:
     """Show where the large model would have written something else, the strongest disagreement first.
 
     TRACE is a file that `baton solve --json` wrote, - for standard input, or the id of an answer in `baton history
@@ -73,7 +105,7 @@ def opinion(trace: str, limit: int, models: options.ModelOptions, loading: optio
     kept already.
     """
     with recorded_answer(trace) as answer:
-        code = review_answer(reviews.Opinions(), answer, models, loading, json)
+        code = review_answer(Opinions(), answer, models, loading, json)
         read = answer.read()
     found = Opinion.of(read)
     if found is None:
@@ -100,8 +132,8 @@ def opinion(trace: str, limit: int, models: options.ModelOptions, loading: optio
 @continuations
 @written_by
 @option("--every-step", is_flag=True, help="Value every step, even of a long text.")
-@options.model_options
-@options.loading_options
+@model_options
+@loading_options
 @as_json.but(help="Print the values as one JSON event (docs/trace.md).")
 def value(
     recorded: str,
@@ -109,8 +141,8 @@ def value(
     k: int,
     writer: str,
     every_step: bool,
-    models: options.ModelOptions,
-    loading: options.LoadingOptions,
+    models: ModelOptions,
+    loading: LoadingOptions,
     json: bool,
 ) -> int:
     """Estimate the value of each step of an answer: how often continuations from there end right.
@@ -121,7 +153,7 @@ def value(
     """
     with recorded_answer(recorded) as answer, Grader() as grader:
         answer = replace(answer, expected=expected or answer.expected)
-        code = review_answer(reviews.Values(ValueOptions(writer, k, every_step), grader), answer, models, loading, json)
+        code = review_answer(Values(ValueOptions(writer, k, every_step), grader), answer, models, loading, json)
         trace = answer.read()
     values = StepValues.of(trace, writer)
     if values is None:
@@ -139,11 +171,11 @@ def value(
 @batch_argument
 @of_arm
 @option("--opinion", is_flag=True, help="Let the large model review the wrong answers first, and store its opinions.")
-@options.large_option
-@options.loading_of_one
+@large_option
+@loading_of_one
 @as_json.but(help="Print one JSON object per failure and per kind of takeover.")
 def failures(
-    name: str, arm: str | None, opinion: bool, models: options.ModelOptions, loading: options.LoadingOptions, json: bool
+    name: str, arm: str | None, opinion: bool, models: ModelOptions, loading: LoadingOptions, json: bool
 ) -> int:
     """Show the failed answers of a batch in groups, and its takeovers by reason, cue and outcome.
 
@@ -153,9 +185,9 @@ def failures(
     code: int = ExitCode.ANSWERED
     with opened_batch(name, arm) as (store, batch):
         if opinion:
-            wrong = reviews.wrong_answers(store, batch, [arm] if arm else None)
-            answers = reviews.answers_of(store, batch, wrong)
-            code = review_batch(reviews.Opinions(), batch, answers, models, loading, json)
+            wrong = wrong_answers(store, batch, [arm] if arm else None)
+            answers = answers_of(store, batch, wrong)
+            code = review_batch(Opinions(), batch, answers, models, loading, json)
         found = analysed.analyse(store, batch.id, arm)
     if json:
         write_json_lines(_analysis_in_json(found))
@@ -168,15 +200,15 @@ def failures(
 @batch_argument
 @option(
     "--sample",
-    type=options.AT_LEAST_ONE,
-    default=reviews.USUAL_SAMPLE,
-    help=f"Value N answers with takeovers [{reviews.USUAL_SAMPLE}].",
+    type=AT_LEAST_ONE,
+    default=USUAL_SAMPLE,
+    help=f"Value N answers with takeovers [{USUAL_SAMPLE}].",
 )
 @of_arm
 @continuations
 @written_by
-@options.model_options
-@options.loading_options
+@model_options
+@loading_options
 @as_json.but(help="Print one JSON object per cue, then one for all.")
 def batch_value(
     name: str,
@@ -184,8 +216,8 @@ def batch_value(
     arm: str | None,
     k: int,
     writer: str,
-    models: options.ModelOptions,
-    loading: options.LoadingOptions,
+    models: ModelOptions,
+    loading: LoadingOptions,
     json: bool,
 ) -> int:
     """Estimate the value of the takeovers of a batch, by cue: how often continuations from there end right.
@@ -195,9 +227,9 @@ def batch_value(
     continues.
     """
     with opened_batch(name, arm) as (store, batch), Grader() as grader:
-        rows = reviews.sample_answers(store, batch, [arm] if arm else None, sample)
-        review = reviews.Values(ValueOptions(writer, k, only_takeovers=True), grader)
-        code = review_batch(review, batch, reviews.answers_of(store, batch, rows), models, loading, json)
+        rows = sample_answers(store, batch, [arm] if arm else None, sample)
+        review = Values(ValueOptions(writer, k, only_takeovers=True), grader)
+        code = review_batch(review, batch, answers_of(store, batch, rows), models, loading, json)
         found = worth_of(store, rows, writer)
     if json:
         write_json_lines(_worth_in_json(found))
@@ -293,3 +325,120 @@ def _worth_in_json(found: SampleWorth) -> Iterator[dict[str, object]]:
         yield kind._asdict() | asdict(worth)
     start, all = (each and asdict(each) for each in (found.start, found.all))
     yield {"answers": found.answers, "start": start, "all": all}
+
+
+# Reviewing ------------------------------------------------------------------------------------------------------------
+
+
+def review_answer(review: Review, answer: Answer, models: ModelOptions, loading: LoadingOptions, json: bool) -> int:
+    """Review an answer with the models that were named, else with those of its run unless it is reviewed already.
+
+    Returns the exit code of the command.
+    """
+    started = answer.read().started
+    cards = (started.small, started.large) if started else (None, None)
+    small, large = (str(card.source) if card and card.source else "" for card in cards)
+    missing = review.missing([answer])
+    wanted = [answer] if models.are_given else missing
+    return _review(review, [(_models_or(small, large, review, models), wanted)], loading, json)
+
+
+def review_batch(
+    review: Review, batch: Batch, answers: Sequence[Answer], models: ModelOptions, loading: LoadingOptions, json: bool
+) -> int:
+    """Review answers with the models that were named; those not yet reviewed with the models of their arms otherwise.
+
+    Returns the exit code of the command.
+    """
+    settings = BatchSettings.of(batch)
+    small, large = (model.source if model else "" for model in (settings.small, settings.large))
+    chosen, work = _models_or(small, large, review, models), []
+    missing = review.missing(answers)
+    wanted = answers if models.are_given else missing
+    names = {answer.row.arm for answer in wanted if answer.row}
+    for others, arms in by_models([Arm.shown(stored) for stored in batch.arms if stored.name in names]).items():
+        written_by = {arm.name for arm in arms}
+        own = [answer for answer in wanted if answer.row and answer.row.arm in written_by]
+        work.append((chosen.with_others(others), own))
+    return _review(review, work, loading, json)
+
+
+def _models_or(small: str, large: str, review: Review, given: ModelOptions) -> ModelOptions:
+    """Return the models that were named, else these if they are known, else the pair chosen in the window."""
+    are_known = (small or not review.needs.small) and (large or not review.needs.large)
+    return given if given.are_given or not are_known else replace(given, small=small, large=large)
+
+
+def _review(
+    review: Review, work: Sequence[tuple[ModelOptions, Sequence[Answer]]], loading: LoadingOptions, json: bool
+) -> int:
+    """Load one pair of models after another, and let each review its answers until a signal stops it."""
+    for models, answers in work:
+        if not answers:
+            continue
+        if len(answers) > 1:
+            remark(f"{review.title}: {count(len(answers), 'answer')}.")
+        with open_pair(models, loading, review.needs, parallel=review.parallel) as pair:
+            run = Reviews(review, pair, answers)
+            with progress(review.title, json) as line, stops_on_interrupt(run.stop), closing(run.run()) as items:
+                for item in items:
+                    line.show(item.share, f"{item.done:,} of {count(item.total, 'answer')}")
+        for sentence in run.remarks:
+            remark(sentence)
+        if not run.is_whole:
+            remark("Not everything was reviewed. Repeat the command to continue.")
+            return exit_code_of_signal()
+    return ExitCode.ANSWERED
+
+
+# What was recorded ----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def recorded_answer(name: str) -> Iterator[Answer]:
+    """Open an answer in a file, on standard input, or in the history. Raises SettingsError, StoreError."""
+    if not (name == "-" or Path(name).exists() or Path(name).suffix):
+        with open_history() as store:
+            yield _stored_answer(store, name)
+        return
+    text = read_input() if name == "-" else read_text(Path(name), "Name what baton solve --json wrote.")
+    trace = trace_from_lines(text.splitlines())
+    yield Answer(lambda: trace, trace.apply, _demo_answer(trace))  # the file stays as it is
+
+
+def _stored_answer(store: Store, name: str) -> Answer:
+    """Return the answer of a batch with this run, else that of the conversation whose id begins so."""
+    if found := store.batches.of_run(name):
+        batch, problem = found
+        return Answer.stored(store, name, problem.expected or "", BatchSettings.of(batch).how)
+    id = full_id((each.id for each in store.conversations.recent()), name, "answers")
+    run = store.conversations.open(id).leaf or ""
+    return Answer.stored(store, run, _demo_answer(store.runs.trace(run)))
+
+
+def _demo_answer(trace: Trace) -> str:
+    """Return the answer to a problem of the demo pair; "" to any other."""
+    if trace.started is None:
+        return ""
+    asked, instruction = trace.started.conversation[-1].content, str(trace.started.settings.get("instruction", ""))
+    problem = DemoProblem.of(asked.removesuffix(instruction))
+    return problem.answer if problem else ""
+
+
+@contextmanager
+def opened_batch(name: str, arm: str | None = None) -> Iterator[tuple[Store, Batch]]:
+    """Open a batch by its folder or its id in the history.
+
+    Raises SettingsError, also if it has not this arm, and StoreError.
+    """
+    with ExitStack() as stack:
+        if Path(name).is_dir():
+            store, batch = stack.enter_context(BatchFolder(Path(name)).opened())
+        else:
+            store = stack.enter_context(open_history())
+            batches = {each.id: each for each in store.batches.all()}
+            batch = batches[full_id(batches, name, "batches", "Name the folder of one, or see baton history list.")]
+        arms = [each.name for each in batch.arms]
+        if arm and arm not in arms:
+            raise SettingsError(f"The batch has no arm {arm}.", f"Name one of {', '.join(arms)}.")
+        yield store, batch

@@ -8,8 +8,8 @@ import click
 
 from baton_reasoning.app.terminal import options
 from baton_reasoning.app.terminal.command_line import command, option
-from baton_reasoning.app.terminal.output import remark
 from baton_reasoning.app.terminal.pair import open_pair
+from baton_reasoning.app.terminal.streams import remark
 from baton_reasoning.core.batch.running.arms import arms_of, refuse_impossible
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.secrets import take_key

@@ -14,11 +14,11 @@ import click
 
 from baton_reasoning.app.terminal.command_line import as_json, command_group, gathered, option
 from baton_reasoning.app.terminal.options import FILE, SWITCH
-from baton_reasoning.app.terminal.output import Field, listing, remark, write
-from baton_reasoning.app.terminal.streams import ExitCode, report, write_json
+from baton_reasoning.app.terminal.output import Field, listing, write
+from baton_reasoning.app.terminal.streams import ExitCode, remark, report, write_json
 from baton_reasoning.core.engines.local.llama import tokenize_by
 from baton_reasoning.core.engines.open import Server
-from baton_reasoning.core.engines.remote.connection import LLAMA_SERVER_PORTS, canonical
+from baton_reasoning.core.engines.remote.connection import canonical
 from baton_reasoning.core.engines.remote.known_servers import NAME, KnownServer, KnownServers
 from baton_reasoning.core.engines.remote.protocol import PROBE
 from baton_reasoning.core.engines.remote.servers import ConnectionReport, Severity, try_connection
@@ -65,7 +65,7 @@ class ServerSettings:
     prefetch: Annotated[
         Switch | None,
         option(
-            **SWITCH,
+            type=SWITCH,
             help="Let the server prefill a text while the other model writes it [automatic: on another machine].",
         ),
     ]
@@ -157,22 +157,19 @@ def check_servers(server: str | None, beside: Path | None, json: bool) -> int:
     """Test a server as a run would use it, without generating text.
 
     URL is http(s)://host:port[#MODEL]; several are separated by commas. Without an argument, the servers of the list
-    are tested, or, if there are none, llama-server's default ports on this machine. A router loads the named
-    model if it has not yet.
+    are tested. A router loads the named model if it has not yet.
     """
     kept = known_servers()
     if server and NAME.fullmatch(server) and not kept.address_of(server):
         raise _no_server(server)
     ids = tokenize_by(beside, PROBE) if beside else ()
-    ports = [f"http://127.0.0.1:{port}" for port in LLAMA_SERVER_PORTS]
     if server:
         named = server_urls(kept.address_of(server) or server)
         reports = [try_connection(*known_server(url), ids, cache(remark)) for url in named]
     else:
-        named = tuple(kept.all())
-        reports = [_tested(url, ids) for url in named or ports]
-    if not named:
-        reports = [each for each in reports if each.reachable] or reports
+        reports = [_tested(url, ids) for url in kept.all()]
+    if not reports:
+        raise SettingsError("There is no server yet.", "Name its address, or add it: baton servers add NAME URL")
     for each in reports:
         _show(each, json)
     return ExitCode.FAILED if any(each.problem for each in reports) else ExitCode.ANSWERED

@@ -4,30 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
-from itertools import groupby
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
 import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from baton_reasoning.app.terminal.command_line import ChoiceOf, as_json, command, declared_options, did_you_mean, option
+from baton_reasoning.app.terminal.command_line import as_json, command, declared_options, option
 from baton_reasoning.app.terminal.options import LISTED, LoadingOptions, RunOptions, settable
-from baton_reasoning.app.terminal.output import Field, objects_of, table_of, write, write_table
-from baton_reasoning.app.terminal.streams import write_json_lines
+from baton_reasoning.app.terminal.output import Field, listing
 from baton_reasoning.core.batch.running.arms import RECIPES
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import RunSettings
-from baton_reasoning.core.table import Column, Table
 from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.policy import PolicySettings
 from baton_reasoning.core.thinking.registry import POLICIES, policy_summary, preset_title
 
 RUN, OPTION, ARM = "every run", "option", "arm"
-SECTIONS = {RUN: "Every run", OPTION: "Options that --help leaves out", ARM: "Arms of baton batch run"}
-"""Titles of the sections that are of no policy."""
-LEGEND = "In brackets: the default; the allowed values; presets with another value."
+"""What a row is of, if not of a policy."""
 
 
 class Setting(NamedTuple):
@@ -35,7 +30,7 @@ class Setting(NamedTuple):
 
     name: str
     of: str
-    """A policy, or one of SECTIONS."""
+    """A policy, RUN, OPTION or ARM."""
     title: str
     meaning: str
     bounds: str
@@ -56,57 +51,44 @@ class Setting(NamedTuple):
 
 FIELDS: tuple[Field[Setting], ...] = (
     Field("name", lambda setting: setting.name, "name"),
+    Field("of", lambda setting: setting.of, "of"),
     Field("", lambda setting: setting.in_one_line, "meaning"),
-    *(Field(name, attrgetter(name)) for name in Setting._fields[1:]),
+    *(Field(name, attrgetter(name)) for name in Setting._fields[2:]),
+)
+PRESET_FIELDS: tuple[Field[tuple[str, str, str, str]], ...] = (
+    Field("policy", itemgetter(0), "--policy"),
+    Field("preset", itemgetter(1), "--preset"),
+    Field("title", itemgetter(2), "title"),
+    Field("summary", itemgetter(3), "when the large model writes"),
 )
 
 
 @command("policies")
 @as_json
 def policies(json: bool) -> None:
-    """List the policies: when each lets the large model write, and its presets."""
-    if json:
-        write_json_lines(
-            {
-                "name": name,
-                "title": policy.title,
-                "summary": policy.summary,
-                "presets": {preset: policy_summary(policy, preset) for preset in policy.presets},
-            }
-            for name, policy in POLICIES.items()
-        )
-    else:
-        rows = tuple(
-            (name, preset, preset_title(policy, preset), policy_summary(policy, preset))
-            for name, policy in POLICIES.items()
-            for preset in policy.presets or [""]
-        )
-        titles = ("--policy", "--preset", "title", "when the large model writes")
-        write_table(Table("", tuple(Column(title, is_number=False) for title in titles), rows))
+    """List the policies and their presets: when each lets the large model write."""
+    rows = [
+        (name, preset, preset_title(policy, preset), policy_summary(policy, preset))
+        for name, policy in POLICIES.items()
+        for preset in policy.presets or [""]
+    ]
+    listing(rows, PRESET_FIELDS, json, "There is no policy.")
 
 
 @command("settings")
 @click.argument("name", required=False)
-@option("--policy", type=ChoiceOf(list(POLICIES)), metavar="NAME", help="Only those of this policy.")
+@option("--policy", type=click.Choice(list(POLICIES)), metavar="NAME", help="Only those of this policy.")
 @as_json
 def settings(name: str | None, policy: str | None, json: bool) -> None:
-    """List the settings for --set, or only NAME, with default, bounds and the values of presets.
+    """List the settings for --set, or only NAME, then the options that --help leaves out, and the arms of a batch.
 
-    Then list the options that --help leaves out, and the arms of a batch.
+    In brackets: the default; the allowed values; presets with another value.
     """
     named = [each for each in all_settings() if name is None or name.lstrip("-") == each.name.lstrip("-")]
     found = [each for each in named if policy in (None, each.of)]
     if not found:
-        meant = did_you_mean(name or "", (each.name for each in all_settings()))
-        raise SettingsError(f"There is no setting called {name or policy}.", f"{meant} {LISTED}".strip())
-    if json:
-        write_json_lines(objects_of(found, FIELDS))
-        return
-    if found[0].of not in (OPTION, ARM):
-        write(f"{LEGEND}\n")
-    for of, members in groupby(found, lambda each: each.of):
-        write_table(table_of(members, FIELDS, SECTIONS.get(of, f"Policy {of}")))
-        write()
+        raise SettingsError(f"There is no setting called {name or policy}.", LISTED)
+    listing(found, FIELDS, json, LISTED)
 
 
 def all_settings() -> Iterator[Setting]:

@@ -10,13 +10,21 @@ from contextlib import ExitStack, contextmanager, suppress
 import click
 
 from baton_reasoning.app.terminal import options
-from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command, is_quiet, option
+from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command, option
 from baton_reasoning.app.terminal.history import open_history
-from baton_reasoning.app.terminal.output import console, is_live, progress, remark, write, write_figures
+from baton_reasoning.app.terminal.output import console, is_live, progress, write, write_figures
 from baton_reasoning.app.terminal.pair import open_pair
 from baton_reasoning.app.terminal.printer import print_run, summary
-from baton_reasoning.app.terminal.standard_input import read_input, read_piped_input
-from baton_reasoning.app.terminal.streams import ExitCode, exit_code_of_signal, report, stops_on_interrupt, write_json
+from baton_reasoning.app.terminal.streams import (
+    ExitCode,
+    exit_code_of_signal,
+    read_input,
+    read_piped_input,
+    remark,
+    report,
+    stops_on_interrupt,
+    write_json,
+)
 from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS, DemoProblem
@@ -87,7 +95,7 @@ def solve(
     with open_pair(models, loading, needs, costly_demo=True) as pair:
         if not json and (expected := speed_of_pair(pair, costs)):
             remark(expected)
-        with stops_on_interrupt(control):
+        with stops_on_interrupt(control.stop):
             with recorded(problem, settings, is_kept=not no_history) as recording:
                 events = recording.of(run(pair, ask(problem, settings), settings, control=control))
                 if json:
@@ -130,8 +138,7 @@ def exit_code_of(trace: Trace) -> int:
 
 def print_steps(events: Iterable[Event]) -> Trace:
     """Print a run for people as it streams."""
-    progress = console(stderr=True) if is_live(sys.stderr) and not is_quiet() else None
-    trace = print_run(events, console(), is_live(sys.stdout), progress)
+    trace = print_run(events, console(), is_live(sys.stdout))
     write_figures(f"\n{summary(trace)}")
     return trace
 
@@ -195,7 +202,7 @@ def demo(number: int) -> int:
     with open_pair(options.DEMO_PAIR, options.LoadingOptions(CONTEXT), costly_demo=True) as pair:
         for heading, arm in zip(HEADINGS, arms_of([arm.value for arm in ScoredArm], DEMO_SETTINGS), strict=True):
             _write_heading(heading)
-            with stops_on_interrupt(control):
+            with stops_on_interrupt(control.stop):
                 trace = print_steps(run(pair, ask(problem.text, arm.settings), arm.settings, control=control))
             if control.stopped:
                 return exit_code_of_signal()

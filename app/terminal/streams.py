@@ -14,12 +14,16 @@ import io
 import json
 import os
 import signal
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
+import click
+
+from baton_reasoning.app.terminal.command_line import is_quiet
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.text import safe_json, safe_line
 
@@ -38,6 +42,7 @@ class ExitCode(IntEnum):
     """The reader of standard output has gone."""
 
 
+TYPE_IT = "Type it here; Ctrl+D on a line of its own ends it."
 _ERRORS = "baton.terminal"
 _IN_ASCII = dict(zip("●◆▣✎✓✗–—−─·“”’×▲▼", '*#=~+x-----""\'x^v', strict=True)) | {
     "…": "...",
@@ -76,13 +81,8 @@ def close_output() -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        discard_output()
+        sys.stdout = _null()  # or the interpreter would flush the old one when it ends
         raise
-
-
-def discard_output() -> None:
-    """Replace standard output, so that the interpreter does not flush the old one when it ends."""
-    sys.stdout = _null()
 
 
 def report(sentence: object, program: str = "baton") -> None:
@@ -92,6 +92,12 @@ def report(sentence: object, program: str = "baton") -> None:
         sys.stderr.flush()
     except (OSError, ValueError):
         sys.stderr = _null()
+
+
+def remark(sentence: str) -> None:
+    """Write one line to standard error, unless -q was given."""
+    if not is_quiet():
+        report(sentence)
 
 
 def write_json(value: Any) -> None:
@@ -105,6 +111,47 @@ def write_json_lines(values: Iterable[Any]) -> None:
     """Write JSON documents to standard output, one per line."""
     for value in values:
         write_json(value)
+
+
+def opened_input() -> TextIO:
+    """Return standard input; tell a person at a terminal to type. Raises SettingsError if it is closed."""
+    if sys.stdin is None:
+        raise SettingsError("Standard input is closed.", "Name a file or a problem instead of -.")
+    if sys.stdin.isatty():
+        remark(TYPE_IT)
+    return sys.stdin
+
+
+def read_input() -> str:
+    """Read all of standard input. Raises SettingsError if it is closed or not UTF-8."""
+    try:
+        return opened_input().read()
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            "Standard input is not text in UTF-8.", "Convert it first, with iconv for example."
+        ) from error
+
+
+def read_piped_input() -> str:
+    """Read what a pipe or a redirected file gives on standard input; return "" if it is anything else.
+
+    A terminal, a socket and /dev/null are not read: they may never end. Raises SettingsError if it is not UTF-8.
+    """
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode if sys.stdin else 0
+    except (OSError, io.UnsupportedOperation):
+        return ""
+    return read_input() if stat.S_ISFIFO(mode) or stat.S_ISREG(mode) else ""
+
+
+def confirmed(question: str, default: bool = False) -> bool:
+    """Ask a person, and say so if nothing is to be done. Raises SettingsError if nobody can be asked."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise SettingsError(f"{question} Nobody can be asked here.", "Add --yes.")
+    is_confirmed = click.confirm(question, default=default, err=True)
+    if not is_confirmed:
+        remark("Nothing was done.")
+    return is_confirmed
 
 
 def _null() -> TextIO:
@@ -121,10 +168,6 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "S
 _received = signal.SIGINT
 
 
-class Stoppable(Protocol):
-    def stop(self) -> None: ...
-
-
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Let every signal raise KeyboardInterrupt while the block runs."""
@@ -137,12 +180,12 @@ def interruptible() -> Iterator[None]:
 
 
 @contextmanager
-def stops_on_interrupt(control: Stoppable, finish: Callable[[], object] | None = None) -> Iterator[None]:
-    """Let the first signal stop the run; a second one ends the program.
+def stops_on_interrupt(stop: Callable[[], object], finish: Callable[[], object] | None = None) -> Iterator[None]:
+    """Let the first signal stop a run; a second one ends the program.
 
     `finish`: what the first Ctrl+C does instead; any later signal then stops the run.
     """
-    with _handled_by(control.stop, once=True, first=finish):
+    with _handled_by(stop, once=True, first=finish):
         yield
 
 

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from baton_reasoning.app.terminal import reviews
+from baton_reasoning.app.terminal import review_commands
 from baton_reasoning.app.terminal.history import open_history
 from baton_reasoning.app.terminal.solve import recorded
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS, SMALL_MODEL, DemoProblem
@@ -168,7 +168,7 @@ def small(monkeypatch):
     def opened(*_: object, **__: object):
         yield pair
 
-    monkeypatch.setattr(reviews, "open_pair", opened)
+    monkeypatch.setattr(review_commands, "open_pair", opened)
     return pair.small
 
 
@@ -185,7 +185,7 @@ def test_the_slip_of_the_small_model_is_named_and_the_history_keeps_the_opinion(
         id = store.conversations.recent()[0].id
     first = say("opinion", id[:8], "--limit", "1", "--threads", "1")
     assert first == said[:2]
-    monkeypatch.setattr(reviews, "open_pair", None)  # a second reading would fail
+    monkeypatch.setattr(review_commands, "open_pair", None)  # a second reading would fail
     assert say("opinion", id[:8]) == said
 
 
@@ -232,7 +232,6 @@ def test_the_turn_of_an_answer_is_found_and_its_values_are_kept(baton, say, monk
         id = store.conversations.recent()[0].id
     value = ("value", id[:8], "--k", "6", "--threads", "1")
     first = baton(*value)
-    assert re.search(r"continuations from \d+ places, about [\d,]+ tokens", first.stderr)
     _title, header, start, *steps = first.stdout.splitlines()
     assert header.split()[:4] == ["step", "by", "value", "change"]
     assert start.startswith("start")
@@ -241,7 +240,7 @@ def test_the_turn_of_an_answer_is_found_and_its_values_are_kept(baton, say, monk
     assert any("1 (right)" in line for line in steps), "the answer to a problem of the demo pair is known"
     assert any(re.fullmatch(r"The turn: step \d+, \d+ → \d+", line) for line in steps)
     assert re.fullmatch(r"large wrote \d+%, brought \d+% of the gain", steps[-1])
-    monkeypatch.setattr(reviews, "open_pair", None)  # to write anything would fail
+    monkeypatch.setattr(review_commands, "open_pair", None)  # to write anything would fail
     assert "\n".join(say(*value)) == first.stdout.rstrip()
     event = event_from_json(json.loads(*say(*value, "--json")))
     assert isinstance(event, ValuesEstimated)

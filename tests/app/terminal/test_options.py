@@ -78,9 +78,9 @@ def test_a_nested_command_takes_options_from_its_table_and_the_top(config, refus
         ('[batch.run]\nloud = "yes"', "'loud' in the table of run, which is no option there"),
         ("[batch.walk]\nparallel = 1", "'walk' in the table of batch, which is no command there"),
         ("[batch]\nparallel = 1", "'parallel' in the table of batch, which is no option there. Write options into"),
-        ("[bath.run]\nparallel = 1", "'bath' at its top, which is no command there. Did you mean 'batch'?"),
+        ("[bath.run]\nparallel = 1", "'bath' at its top, which is no command there."),
         ("batch = 1", "'batch' at its top, which is no option there"),
-        ("paralel = 1", "'paralel' at its top, which is no option there. Did you mean 'parallel'?"),
+        ("paralel = 1", "'paralel' at its top, which is no option there."),
         ("arm = 'small'", "'arm' at its top, which is no option there. Write options into the table of their command"),
     ):
         config.write_text(content, encoding="utf-8")

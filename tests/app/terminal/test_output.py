@@ -20,7 +20,6 @@ from baton_reasoning.core.thinking.events import (
     Event,
     Finish,
     Noticed,
-    PrefillProgressed,
     RunEnded,
     TextDiscarded,
     TextInserted,
@@ -45,9 +44,9 @@ def console(out: io.StringIO, live: bool) -> Console:
     return Console(file=out, force_terminal=live, no_color=True, highlight=False, soft_wrap=True)
 
 
-def printed(*events: Event, live: bool, progress: Console | None = None) -> str:
+def printed(*events: Event, live: bool) -> str:
     out = io.StringIO()
-    print_run(events, console(out, live), live, progress)
+    print_run(events, console(out, live), live)
     return out.getvalue()
 
 
@@ -83,16 +82,6 @@ def test_a_summary_counts_drafts_and_says_how_a_run_ended_that_did_not_end_by_it
     late = summary(Trace.of([token("So"), RunEnded(0.0, Finish.TIME)]))
     assert "ended by: time limit" in late
     assert "drafts" not in late
-
-
-def test_the_progress_of_the_prompt_is_on_standard_error_until_the_first_token():
-    reading = [PrefillProgressed(0.0, Author.SMALL, tokens, 1000) for tokens in (430, 860)]
-    error = io.StringIO()
-    text = printed(*reading, token("One."), *reading, live=True, progress=console(error, live=True))
-    erased = "\r\033[2K"
-    shown = error.getvalue().replace("\033[2m", "").replace("\033[0m", "")
-    assert shown == f"Reading 430 of 1,000 tokens{erased}Reading 860 of 1,000 tokens{erased}"
-    assert "Reading" not in text + printed(*reading, token("One."), live=True)
 
 
 def test_a_listing_is_a_table_or_json_with_a_row_on_each_line(capsys):

@@ -26,8 +26,7 @@ import pytest
 from baton_reasoning.app.cli import main
 from baton_reasoning.app.terminal.command_line import LazyCommand, command
 from baton_reasoning.app.terminal.program import baton as program
-from baton_reasoning.app.terminal.standard_input import TYPE_IT
-from baton_reasoning.app.terminal.streams import exit_code_of_signal, interruptible, stops_on_interrupt
+from baton_reasoning.app.terminal.streams import TYPE_IT, exit_code_of_signal, interruptible, stops_on_interrupt
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL, DemoProblem
 from baton_reasoning.core.thinking.interruptions import Control
 from tests.app.terminal.conftest import DEMO, DEMO_MARKS, REPOSITORY, demo_marks
@@ -316,7 +315,7 @@ def test_the_first_signal_stops_a_run_and_the_second_ends_the_program(number, co
     """In a batch one Ctrl+C more finishes the answers that are under way."""
     control, finished = Control(), threading.Event()
     with interruptible():
-        with stops_on_interrupt(control, finished.set if is_batch else None):
+        with stops_on_interrupt(control.stop, finished.set if is_batch else None):
             if is_batch and number == signal.SIGINT:
                 signal.raise_signal(number)
                 assert (finished.is_set(), control.stopped) == (True, False)
