@@ -46,6 +46,8 @@ SHARED = (
     *("context", "threads", "gpu-layers", "drafts", "parallel", "no-history", "json", "quiet", "verbose"),
 )
 """Options that the top of the file may set for all commands."""
+CONFIG_FAULT = "baton.config_fault"
+"""The key in click's context under which `baton doctor` finds the error that reading the file raised."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

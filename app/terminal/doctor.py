@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
+
+import click
 
 from baton_reasoning.app.display import display_problem, qt_problem
-from baton_reasoning.app.terminal.command_line import as_json, command
+from baton_reasoning.app.terminal.command_line import CONFIG_FAULT, as_json, command
 from baton_reasoning.app.terminal.output import write
 from baton_reasoning.app.terminal.streams import ExitCode, write_json
 from baton_reasoning.core.diagnosis import Check, State, diagnose, survived
@@ -20,10 +21,11 @@ _STYLES = {State.GOOD: "green", State.WARNING: "yellow", State.PROBLEM: "bold re
 def doctor(json: bool) -> int:
     """Check versions, back ends, GPUs, memory, folders, settings, keyring and display.
 
-    Each problem comes with what to do about it. The exit code is 1 if something cannot work at all.
+    Each problem comes with what to do about it. The exit code is 1 if something cannot work at all. The command checks
+    the configuration file, and ignores the options in it.
     """
     worst = ExitCode.ANSWERED
-    for check in chain(diagnose(), survived("Window", _window)):
+    for check in _checks():
         if check.state is State.PROBLEM:
             worst = ExitCode.FAILED
         if json:
@@ -34,6 +36,13 @@ def doctor(json: bool) -> int:
         for line in check.remedy.splitlines():
             write(f"    {line}")
     return worst
+
+
+def _checks() -> Iterator[Check]:
+    if fault := click.get_current_context().meta.get(CONFIG_FAULT):
+        yield Check("Configuration", State.PROBLEM, fault.message.rstrip("."), fault.advice)
+    yield from diagnose()
+    yield from survived("Window", _window)
 
 
 def _window() -> Iterator[Check]:

@@ -13,6 +13,7 @@ import click
 from click.shell_completion import get_completion_class, shell_complete
 
 from baton_reasoning.app.terminal.command_line import (
+    CONFIG_FAULT,
     LazyCommand,
     command,
     command_group,
@@ -105,7 +106,15 @@ def _print_versions(context: click.Context, _: click.Parameter, is_asked: bool) 
 def baton(context: click.Context, config: Path | None) -> None:
     """Let a small model reason, and a large one write the hard steps."""
     file = config or Paths.of_user().config / CONFIG_FILE
-    context.default_map = read_config(file, config is not None, baton.commands)
+    try:
+        options = read_config(file, config is not None, baton.commands)
+    except SettingsError as error:
+        if context.invoked_subcommand != "doctor":
+            raise
+        context.meta[CONFIG_FAULT] = error
+    else:
+        if context.invoked_subcommand != "doctor":  # a wrong value must not keep it from starting
+            context.default_map = options
 
 
 @command("completion")

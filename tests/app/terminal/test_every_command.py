@@ -1,6 +1,6 @@
 """Every command keeps the conventions of a terminal. The table has a row for each; a command without one fails.
 
-`baton doctor` reports whatever is broken, and is stopped by none of it.
+`baton doctor` reports whatever is broken, and is stopped by none of it; so does the window's own command line.
 """
 
 from __future__ import annotations
@@ -354,6 +354,32 @@ def test_a_real_process_ends_silently_on_a_closed_pipe():
 
 
 # `baton doctor` -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("max tokens", "config.toml cannot be read"),
+        ("[slove]\n", "'slove' at its top, which is no command"),
+        (None, "config.toml"),
+    ],
+)
+def test_a_configuration_that_is_broken_or_missing_is_named_and_a_wrong_value_is_ignored(content, said, config, baton):
+    config.write_text("quiet = 'x'\n", encoding="utf-8")
+    done = baton("doctor", "--json")
+    assert done.returncode == 0
+    subjects = [json.loads(line)["subject"] for line in done.stdout.splitlines()]
+    assert (subjects[0], subjects[-1]) == ("Versions", "Window")
+    if content is None:
+        config.unlink()
+    else:
+        config.write_text(content, encoding="utf-8")
+    done = baton("--config", str(config), "doctor")
+    assert done.returncode == 1
+    assert re.match(f"✗ Configuration: .*{said}", done.stdout)
+    assert "✓ Versions" in done.stdout
+    assert "could not be checked" not in done.stdout
 
 
 @pytest.mark.slow
