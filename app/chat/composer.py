@@ -149,6 +149,8 @@ class Composer(QFrame):
         other = Author.SMALL if answering and answering.author is Author.LARGE else Author.LARGE
         text = "Take over now" if other is Author.LARGE else "Give back"
         self._baton.setText(f"{SIGN[other]} {text}")
+        widest = max(self._baton.minimumWidth(), self._baton.sizeHint().width())
+        self._baton.setMinimumWidth(widest)  # its edge stays where it is at each takeover
         self._baton.setAccessibleName(text)
         self._baton.setToolTip(f"The {other.value} model writes on (Ctrl+T)")
 
