@@ -8,7 +8,7 @@ from typing import NamedTuple
 from PySide6.QtCore import QSignalBlocker
 
 from baton_reasoning.app.document.answer_pane import AnswerPane
-from baton_reasoning.app.inspector.answer_review import ReviewSection, ReviewState
+from baton_reasoning.app.inspector.review_section import ReviewSection, ReviewState
 from baton_reasoning.app.session.conversation import expected_answer
 from baton_reasoning.app.session.reviews import AnswerReviews
 from baton_reasoning.app.toolkit.background import LatestTask

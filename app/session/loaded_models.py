@@ -88,8 +88,7 @@ class LoadedModels(QObject):
         # A watcher is called from the thread that talks to its server.
         self._status_changed.connect(self._coalesce, Qt.ConnectionType.QueuedConnection)
         self._pings = LatestTask(self, "check servers")
-        self._checking = QTimer(self)
-        self._checking.setInterval(CHECK_MS)
+        self._checking = QTimer(self, interval=CHECK_MS)
         self._checking.timeout.connect(self.check_servers)
         self.changed.connect(self._checking.stop)
         self.ready.connect(self._checking.start)
@@ -182,6 +181,7 @@ class LoadedModels(QObject):
         close_pair(self.pair)
         self.pair = Pair()
         self._coalescing.stop()
+        self._checking.stop()
 
     def _coalesce(self) -> None:
         if not self._coalescing.isActive():

@@ -300,7 +300,7 @@ def test_the_turn_is_the_takeover_beside_which_stands_its_worth_and_keys_walk_al
     colours = {image.pixelColor(x, y).name() for x in range(0, image.width(), 2) for y in range(0, image.height(), 2)}
     assert {LIGHT.small, LIGHT.large, LIGHT.muted} <= colours
     takeover = next(piece for piece in last_exchange(window).trace.pieces if piece.author is Author.LARGE)
-    assert {position: change.mark for position, change in answer.steps._marks.items()} == {takeover.position: "▲ 1.00"}
+    assert {position: change.text for position, change in answer.steps._marks.items()} == {takeover.position: "▲ 1.00"}
     assert answer.steps.document().rootFrame().frameFormat().rightMargin() > margin
     section.curve.setFocus()
     qtbot.keyClick(section.curve, Qt.Key.Key_End)

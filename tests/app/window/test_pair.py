@@ -228,7 +228,7 @@ def test_two_dropped_models_are_a_pair_in_whatever_order_and_anything_else_is_ex
     assert window.notice.text == "3 models were dropped; a pair has two. Drop two."
     random.write_bytes(b"GGUF" + bytes.fromhex("2e9f97b0") * 100)
     drop(window, random)
-    qtbot.waitUntil(lambda: "random.gguf is not a usable GGUF file" in window.notice.text)
+    qtbot.waitUntil(lambda: "random.gguf has GGUF version 2962" in window.notice.text)
     assert [each.text() for each in window.notice.findChildren(QPushButton) if each.isVisible()] == ["Choose models…"]
     drop(window, files[LARGE], files[SMALL])
     qtbot.waitUntil(lambda: window.notice.text == "● one.gguf and ◆ two.gguf can be a pair.")
