@@ -40,7 +40,7 @@ def serve(
     models: options.ModelOptions,
     loading: options.LoadingOptions,
 ) -> None:
-    """Serve the pair to other programs through OpenAI's API: /v1/chat/completions and /v1/models.
+    """Serve the pair to other programs through OpenAI's API: /v1/chat/completions, /v1/completions, /v1/models.
 
     The model name of a request selects the arm: baton, small, large, paper, reference, or chosen, which uses the
     options of the method. Without --small and --large, the pair chosen in the window is used. The server runs until

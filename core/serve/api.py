@@ -1,4 +1,4 @@
-"""The endpoint of `baton serve`: the routes /v1/models, /v1/chat/completions, /health; the server.
+"""The endpoint of `baton serve`: the routes /v1/models, /v1/chat/completions, /v1/completions, /health; the server.
 
 The model name of a request selects an arm. As many requests are answered at once as the engines were opened for;
 others wait for their turn.
@@ -13,10 +13,10 @@ import socket
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeVar
 
 import uvicorn
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -27,8 +27,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from baton_reasoning.core.engines.base import Conversation, Message
 from baton_reasoning.core.errors import BatonError, ContextFull, EngineLost, SettingsError
 from baton_reasoning.core.run import Pair, RunSettings, ask, question
+from baton_reasoning.core.serve import schema
 from baton_reasoning.core.serve.access import AccessRules, access
-from baton_reasoning.core.serve.schema import UNSUPPORTED, ChatRequest, ChatResponse, Refusal
+from baton_reasoning.core.serve.schema import Refusal, ResponseShape
 from baton_reasoning.core.serve.stream import RunStream, SettledText
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.registry import POLICIES
@@ -38,10 +39,11 @@ MAX_BODY = 4 * 2**20
 REQUEST_SECONDS = 60.0
 """The body of a request has this long to arrive."""
 MAX_SEED = 2**31
-SERVED = "Use POST /v1/chat/completions or GET /v1/models."
-CODES = {UNSUPPORTED: UNSUPPORTED, "missing": "missing_required_parameter"}
+SERVED = "Use POST /v1/chat/completions or /v1/completions, or GET /v1/models."
+CODES = {schema.UNSUPPORTED: schema.UNSUPPORTED, "missing": "missing_required_parameter"}
 """OpenAI's codes by pydantic's types."""
 
+Body = TypeVar("Body", bound=BaseModel)
 Texts = AsyncGenerator[SettledText, None]
 
 
@@ -66,6 +68,7 @@ class Endpoint:
                 Route("/v1/models", self.models),
                 Route("/v1/models/{name:path}", self.model),
                 Route("/v1/chat/completions", self.chat, methods=["POST"]),
+                Route("/v1/completions", self.complete, methods=["POST"]),
             ],
             middleware=access(rules),
             exception_handlers={HTTPException: _error_response, Refusal: _error_response},
@@ -92,22 +95,30 @@ class Endpoint:
         return JSONResponse(self._model(name))
 
     async def chat(self, request: Request) -> Response:
-        body = _parsed(await _read(request))
+        body = _parsed(await _read(request), schema.ChatRequest)
         conversation = tuple(
             Message("system" if message.role == "developer" else message.role, message.text)
             for message in body.messages
         )
+        return await self._respond(request, body, conversation, schema.ChatShape)
+
+    async def complete(self, request: Request) -> Response:
+        body = _parsed(await _read(request), schema.CompletionRequestBody)
+        return await self._respond(request, body, (Message("user", body.prompt[0]),), schema.CompletionShape)
+
+    async def _respond(
+        self, request: Request, body: schema.CompletionOptions, conversation: Conversation, kind: type[ResponseShape]
+    ) -> Response:
         arm = self._arm(body.model)
         needs = POLICIES.of(arm.policy).needs
         small = self._pair.small if needs.small or needs.drafts else None
         pair = Pair(small, self._pair.large if needs.large else None)
         stream = RunStream(pair, _asked(conversation, arm), _settings(arm, body), tuple(filter(None, body.stop)))
-        response = ChatResponse(body.model, stream)
-        texts = self._texts(stream)
+        shape = kind(body.model, stream)
         wants_usage = body.stream_options.include_usage
-        return await _unless_gone(
-            request, _streamed(texts, response, wants_usage) if body.stream else _whole(texts, response)
-        )
+        texts = self._texts(stream)
+        answer = _streamed(texts, shape, wants_usage) if body.stream else _whole(texts, shape)
+        return await _unless_gone(request, answer, shape.prompt_field)
 
     async def _texts(self, stream: RunStream) -> Texts:
         """Yield what the run writes, once a slot is free. Raises BatonError if it fails or the endpoint stops."""
@@ -134,17 +145,17 @@ class Endpoint:
         return self._arms[name]
 
 
-async def _whole(texts: Texts, response: ChatResponse) -> Response:
+async def _whole(texts: Texts, shape: ResponseShape) -> Response:
     async with aclosing(texts):
         incoming = [text async for text in texts]
     text = SettledText("".join(text.reasoning for text in incoming), "".join(text.content for text in incoming))
-    return JSONResponse(response.whole(text))
+    return JSONResponse(shape.whole(text))
 
 
-async def _streamed(texts: Texts, response: ChatResponse, wants_usage: bool) -> Response:
+async def _streamed(texts: Texts, shape: ResponseShape, wants_usage: bool) -> Response:
     """Begin the response with the run: until then an error is a status. Raises BatonError."""
     await anext(texts, None)
-    return _EventStream(texts, _chunks(texts, response, wants_usage))
+    return _EventStream(texts, _chunks(texts, shape, wants_usage))
 
 
 class _EventStream(StreamingResponse):
@@ -159,18 +170,19 @@ class _EventStream(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-async def _chunks(texts: Texts, response: ChatResponse, wants_usage: bool) -> AsyncIterator[str]:
+async def _chunks(texts: Texts, shape: ResponseShape, wants_usage: bool) -> AsyncIterator[str]:
     try:
-        yield _event(response.opening())
+        for delta in shape.opening:
+            yield _event(shape.chunk(delta))
         async for text in texts:
-            for chunk in response.chunks(text):
-                yield _event(chunk)
+            for delta in shape.deltas(text):
+                yield _event(shape.chunk(delta))
     except BatonError as error:
-        yield _event(_refusal(error).body)
+        yield _event(_refusal(error, shape.prompt_field).body)
         return
-    yield _event(response.end())
+    yield _event(shape.end())
     if wants_usage:
-        yield _event(response.usage())
+        yield _event(shape.usage())
     yield "data: [DONE]\n\n"
 
 
@@ -179,8 +191,8 @@ def _stopped() -> EngineLost:
     return EngineLost("The endpoint was stopped before the answer was whole.", "Start it, and ask again.")
 
 
-async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Response]) -> Response:
-    """Wait for the answer, and cancel it if the client goes away."""
+async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Response], prompt_field: str) -> Response:
+    """Wait for the answer, and cancel it if the client goes away. `prompt_field`: the one that an error may name."""
     answering = asyncio.ensure_future(answer)
     leaving = asyncio.ensure_future(_disconnected(request))
     try:
@@ -189,7 +201,7 @@ async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Response]) 
             return answering.result()
         raise _gone()
     except BatonError as error:
-        raise _refusal(error) from error
+        raise _refusal(error, prompt_field) from error
     finally:
         for task in (answering, leaving):
             task.cancel()
@@ -211,10 +223,10 @@ async def _read(request: Request) -> bytes:
     return bytes(data)
 
 
-def _parsed(data: bytes) -> ChatRequest:
-    """Parse the body of a request. Raises Refusal."""
+def _parsed(data: bytes, kind: type[Body]) -> Body:
+    """Parse the body of a request as JSON of this kind. Raises Refusal."""
     try:
-        return ChatRequest.model_validate_json(data)
+        return kind.model_validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the body"
@@ -230,7 +242,7 @@ def _asked(conversation: Conversation, arm: RunSettings) -> Conversation:
     return ask(last.content, arm, tuple(before)) if last.role == "user" else conversation
 
 
-def _settings(arm: RunSettings, body: ChatRequest) -> RunSettings:
+def _settings(arm: RunSettings, body: schema.CompletionOptions) -> RunSettings:
     """Apply what the request changes to the arm's settings.
 
     An answer that the small model finished alone, because the large one was lost, would pass for the pair's: it is an
@@ -258,9 +270,9 @@ def _gone() -> Refusal:
     return Refusal(499, "The client has gone away.")
 
 
-def _refusal(error: BatonError) -> Refusal:
+def _refusal(error: BatonError, prompt_field: str) -> Refusal:
     if isinstance(error, ContextFull):
-        return Refusal(400, str(error), "context_length_exceeded", "messages")
+        return Refusal(400, str(error), "context_length_exceeded", prompt_field)
     if isinstance(error, SettingsError):
         return Refusal(400, str(error))
     return Refusal(503 if isinstance(error, EngineLost) else 502, str(error))

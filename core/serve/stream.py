@@ -154,10 +154,10 @@ class RunStream:
             "completion_tokens_details": {"reasoning_tokens": reasoning},
         }
 
-    def authorship(self) -> dict[str, Any]:
+    def authorship(self, separator: str) -> dict[str, Any]:
         """Report who wrote what: the extension field `baton` of a response.
 
-        Positions are characters of what was sent: the thinking, then the answer.
+        Positions are characters of what was sent: the thinking, the separator, the answer.
         """
         trace = self.trace
         return {
@@ -167,14 +167,15 @@ class RunStream:
             "discarded_tokens": sum(total.discarded for total in trace.totals.values()),
             "seconds": round(trace.seconds, 3),
             "finish": trace.finish.value if trace.finish else "stopped",
-            "spans": list(self._spans()),
+            "spans": list(self._spans(len(separator))),
         }
 
-    def _spans(self) -> Iterator[dict[str, Any]]:
+    def _spans(self, gap: int) -> Iterator[dict[str, Any]]:
         """Yield the spans of each writer. The closing tag, and blanks between it and the answer, are not sent."""
         trace, thinking = self.trace, self._thinking_sent
         answer = len(trace.text) - len(trace.answer.lstrip())
-        sent = ((0, thinking, 0), (answer, answer + self._content_sent, thinking - answer))
+        shift = thinking + (gap if thinking else 0) - answer
+        sent = ((0, thinking, 0), (answer, answer + self._content_sent, shift))
         for piece in trace.pieces:
             for first, last, moved in sent:
                 start, end = max(piece.position, first), min(piece.end_position, last)

@@ -26,7 +26,7 @@ from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.serve import api
 from baton_reasoning.core.serve.access import AccessRules, origins
 from baton_reasoning.core.serve.api import MAX_BODY, Endpoint, EndpointServer
-from baton_reasoning.core.serve.schema import ChatRequest
+from baton_reasoning.core.serve.schema import ChatRequest, CompletionRequestBody
 from baton_reasoning.core.thinking.interruptions import Limits
 from tests.core.thinking.running import PRESETS, World, settings_of, written
 from tests.fakes.scripted import Fault, ScriptedEngine
@@ -83,6 +83,10 @@ def ask(client, model="small", question="What is 2 + 2?", **options):
     return client.chat.completions.create(model=model, messages=messages, **options)
 
 
+def complete(client, **options):
+    return client.completions.create(model="small", prompt="What is 2 + 2?", **options)
+
+
 def streamed(chunks):
     """The thinking, the answer and the last chunk of a stream."""
     sent = {"reasoning_content": "", "content": ""}
@@ -126,6 +130,14 @@ def test_a_whole_answer_has_its_thinking_its_usage_and_its_authors_and_a_stream_
     authorship = ask(client, model="large").model_extra["baton"]
     assert authorship["large_share"] == 1
     assert {span["author"] for span in authorship["spans"]} == {"large"}
+
+
+def test_completions_put_the_prompt_as_a_message_and_return_one_text(client):
+    response = complete(client)
+    assert response.choices[0].text == "It is two and two.\n\nSo it is 4.\n\nThe answer is \\boxed{4}."
+    assert "".join(chunk.choices[0].text for chunk in complete(client, stream=True)) == response.choices[0].text
+    *_, answer = spans_in(response.choices[0].text, response)
+    assert answer == "The answer is \\boxed{4}."
 
 
 @pytest.mark.scaled
@@ -221,11 +233,12 @@ def test_what_changes_nothing_is_accepted(client):
 
 
 def test_null_and_the_default_are_a_field_left_out():
-    needed = {"messages": [{"role": "user", "content": "2 + 2?"}]}
-    nulls = dict.fromkeys((*ChatRequest.model_fields, "max_completion_tokens"), None) | needed
+    chat = "chat/completions", ChatRequest, {"messages": [{"role": "user", "content": "2 + 2?"}]}
     with serving(Pair(ScriptedEngine(SMALL_TEXT)), {"baton": settings()["small"]}) as server:
-        for body in (nulls, ChatRequest.model_validate(needed).model_dump()):
-            assert httpx2.post(f"{server.url}/{CHAT}", json=body).status_code == 200
+        for path, kind, needed in (chat, ("completions", CompletionRequestBody, {"prompt": "2 + 2?"})):
+            nulls = dict.fromkeys((*kind.model_fields, "max_completion_tokens"), None) | needed
+            for body in (nulls, kind.model_validate(needed).model_dump()):
+                assert httpx2.post(f"{server.url}/{path}", json=body).status_code == 200
 
 
 # Refusals
@@ -235,20 +248,21 @@ A_TOOL = {"type": "function", "function": {"name": "add", "parameters": {}}}
 
 
 @pytest.mark.parametrize(
-    ("code", "fields"),
+    ("send", "code", "fields"),
     [
-        (UNSUPPORTED, {"n": 2, "logprobs": True, "top_logprobs": 3, "logit_bias": {"17": -100}}),
-        (UNSUPPORTED, {"tool_choice": "required", "response_format": {"type": "json_object"}}),
-        (UNSUPPORTED, {"tool_choice": A_TOOL, "modalities": ["text", "audio"], "reasoning_effort": "high"}),
-        (UNSUPPORTED, {"frequency_penalty": 0.5, "presence_penalty": 0.5, "min_p": 0.1, "repetition_penalty": 2}),
-        (UNSUPPORTED, {"chat_template_kwargs": {"enable_thinking": False}}),
-        ("invalid_value", {"temperature": -1, "max_tokens": 0, "max_completion_tokens": 0, "stop": [*"abcde"]}),
+        (ask, UNSUPPORTED, {"n": 2, "logprobs": True, "top_logprobs": 3, "logit_bias": {"17": -100}}),
+        (ask, UNSUPPORTED, {"tool_choice": "required", "response_format": {"type": "json_object"}}),
+        (ask, UNSUPPORTED, {"tool_choice": A_TOOL, "modalities": ["text", "audio"], "reasoning_effort": "high"}),
+        (ask, UNSUPPORTED, {"frequency_penalty": 0.5, "presence_penalty": 0.5, "min_p": 0.1, "repetition_penalty": 2}),
+        (ask, UNSUPPORTED, {"chat_template_kwargs": {"enable_thinking": False}}),
+        (ask, "invalid_value", {"temperature": -1, "max_tokens": 0, "max_completion_tokens": 0, "stop": [*"abcde"]}),
+        (complete, UNSUPPORTED, {"best_of": 2, "suffix": ".", "echo": True, "logprobs": 1}),
     ],
 )
-def test_what_cannot_be_done_is_refused_by_name(client, code, fields):
+def test_what_cannot_be_done_is_refused_by_name(client, send, code, fields):
     for name, value in fields.items():
         with pytest.raises(openai.BadRequestError, match=f"{name}.*: ") as caught:
-            ask(client, extra_body={name: value})
+            send(client, extra_body={name: value})
         assert (caught.value.param, caught.value.code) == (name, code)
 
 
@@ -290,8 +304,10 @@ FOREIGN = {"Origin": "https://evil.example"}
         ("POST", CHAT, b"{}", {}, 400, "messages: Field required."),
         ("POST", CHAT, b" " * (MAX_BODY + 1), {}, 413, "A request may have 4 MiB at most."),
         ("POST", CHAT, b'{"model": "gpt-9", %s}' % QUESTION, {}, 404, "Choose one of baton, small, large."),
+        ("POST", "completions", b'{"prompt": ["a", "b"]}', {}, 400, "prompt: "),
+        ("POST", "completions", b'{"prompt": [7]}', {}, 400, "prompt.0: Input should be a valid string."),
         ("GET", "models/gpt-9", b"", {}, 404, "There is no arm called 'gpt-9'"),
-        ("POST", "responses", b"", {}, 404, "POST /v1/responses: Not Found. Use POST /v1/chat/completions or GET"),
+        ("POST", "responses", b"", {}, 404, "POST /v1/responses: Not Found. Use POST /v1/chat/completions or"),
         ("GET", CHAT, b"", {}, 405, "GET /v1/chat/completions: Method Not Allowed."),
         ("GET", "models", b"", {"Host": "evil.example"}, 403, "The Host 'evil.example' is not allowed."),
         ("GET", "models", b"", FOREIGN, 403, "The Origin 'https://evil.example' is not"),
@@ -310,10 +326,12 @@ def test_every_refusal_is_one_error_as_openai_writes_them(client, method, path, 
 
 def test_a_prompt_that_does_not_fit_or_an_arm_without_its_model_is_refused_whole_and_in_a_stream():
     with client_for(Pair(ScriptedEngine(SMALL_TEXT, context=3), None)) as client:
+        for send, field in ((ask, "messages"), (complete, "prompt")):
+            for stream in (False, True):
+                with pytest.raises(openai.BadRequestError, match="holds 3") as caught:
+                    send(client, stream=stream)
+                assert (caught.value.code, caught.value.param) == ("context_length_exceeded", field)
         for stream in (False, True):
-            with pytest.raises(openai.BadRequestError, match="holds 3") as caught:
-                ask(client, stream=stream)
-            assert (caught.value.code, caught.value.param) == ("context_length_exceeded", "messages")
             with pytest.raises(openai.BadRequestError, match="needs a large model"):
                 ask(client, "large", stream=stream)
 
