@@ -8,8 +8,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -32,7 +31,8 @@ class Outbox:
         self._connection = connection
         self._lock = threading.Lock()
         self._heartbeat: messages.LoadingProgress | list[messages.Reply] = messages.LoadingProgress(0)
-        self._step_began: float | None = None
+        self.step_began: float | None = None
+        """When native code was called (time.monotonic); the heartbeat pauses `LONGEST_STEP` after that."""
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
 
     def send(self, message: messages.AtLoading | list[messages.Reply]) -> None:
@@ -41,20 +41,11 @@ class Outbox:
             self._heartbeat = message if isinstance(message, messages.LoadingProgress) else []
             messages.send(self._connection, message)
 
-    @contextmanager
-    def step(self) -> Iterator[None]:
-        """Surround a call of native code; within it the heartbeat pauses after `LONGEST_STEP`."""
-        self._step_began = time.monotonic()
-        try:
-            yield
-        finally:
-            self._step_began = None
-
     def _beat(self) -> None:
         with suppress(OSError):  # the program is gone, which the listener sees too
             while True:
                 time.sleep(HEARTBEAT_SECONDS)
-                began = self._step_began
+                began = self.step_began
                 if began is not None and time.monotonic() - began > LONGEST_STEP:
                     continue
                 with self._lock:
@@ -111,11 +102,12 @@ class Worker:
             self._receive()
             turns = self.scheduler.next_turns()
             self._send()  # what is known before the decode does not wait for it
-            with self.outbox.step():
-                if turns:
-                    self.scheduler.decode(turns, self._receive)
-                for writer in list(self.branches.values()):
-                    writer.step()
+            self.outbox.step_began = time.monotonic()
+            if turns:
+                self.scheduler.decode(turns, self._receive)
+            for writer in list(self.branches.values()):
+                writer.step()
+            self.outbox.step_began = None
             self._send()
 
     def _send(self) -> None:
