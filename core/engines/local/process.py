@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import queue
-import re
 import signal
 import tempfile
 import threading
@@ -235,14 +234,9 @@ class ModelProcess:
                     f"There is not enough memory for {self.name}: {reply.reason}.",
                     "Choose a shorter context, fewer GPU layers or a smaller quantisation.",
                 )
-            if unknown := re.search(r"unknown model architecture: '(.*?)'", reply.reason):
-                raise EngineError(
-                    f"{self.name} has an architecture that this version cannot load: “{one_line(unknown[1], 80)}”.",
-                    "Look for a newer version of the program, or choose another model.",
-                )
             raise EngineError(
-                f"{self.name} could not be loaded: {reply.reason}.",
-                "The file may be damaged, or too new for this llama.cpp.",
+                f"{self.name} could not be loaded: {one_line(reply.reason)}.",
+                "The file may be damaged, or too new for this llama.cpp: look for a newer version of the program.",
             )
         assert isinstance(reply, messages.ModelLoaded)
         return reply

@@ -381,7 +381,7 @@ def test_a_model_that_hangs_while_it_loads_is_ended_in_a_sentence(smollm2):
 
 def test_an_architecture_that_llama_cpp_does_not_know_is_named(copied):
     copied.write_bytes(copied.read_bytes().replace(b"llama", b"lhama"))
-    with pytest.raises(EngineError, match="has an architecture that this version cannot load: “lhama”"):
+    with pytest.raises(EngineError, match=r"could not be loaded: .*unknown model architecture: 'lhama'"):
         LocalEngine(copied, OPTIONS)
 
 
