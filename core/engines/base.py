@@ -185,8 +185,6 @@ class DeviceShare:
     cache: int
     """KV cache and recurrent states."""
     compute: int
-    mapped: int = 0
-    """Part of the weights that is mapped from the file; the system reclaims it when memory is short."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,8 +222,7 @@ def fallback_text(card: ModelCard) -> str:
 
 def share_text(share: DeviceShare) -> str:
     """Return “31 layers: weights 4.4 GiB, KV cache 448 MiB, compute 304 MiB”."""
-    mapped = f" ({in_gib(share.mapped)} of it pages of the file)" if 0 < share.mapped < share.weights else ""
-    parts = [f"weights {in_gib(share.weights)}{mapped}" if share.weights else ""]
+    parts = [f"weights {in_gib(share.weights)}" if share.weights else ""]
     parts += [f"KV cache {in_gib(share.cache)}" if share.cache else "", f"compute {in_gib(share.compute)}"]
     return f"{share.layers} layers: {', '.join(filter(None, parts))}"
 

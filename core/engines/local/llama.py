@@ -418,8 +418,6 @@ def shares_of(log: Iterable[str], gpus: Collection[str]) -> tuple[DeviceShare, .
                 compute[name] = size
             else:
                 held[device][kind] += size
-            if kind == "model" and device == RAM and name.endswith("_Mapped"):
-                held[device]["mapped"] += size
     for name, size in compute.items():
         held[_device_of(name, gpus)]["compute"] += size
     return tuple(
@@ -429,7 +427,6 @@ def shares_of(log: Iterable[str], gpus: Collection[str]) -> tuple[DeviceShare, .
             weights=found["model"],
             cache=found["KV"] + found["RS"] + found["state"],
             compute=found["compute"] + found["output"],
-            mapped=found["mapped"],
         )
         for device, found in held.items()
         if found or device == RAM

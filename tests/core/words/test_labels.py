@@ -114,14 +114,14 @@ def test_only_models_on_servers_have_a_bill_and_one_in_both_places_has_one():
 
 def test_a_model_says_how_it_was_placed_and_what_a_person_set_for_it():
     gib = 1024 * MIB
-    whole = DeviceShare("CUDA0", 31, weights=4 * gib, cache=448 * MIB, compute=304 * MIB, mapped=4 * gib)
-    mapped = DeviceShare("RAM", 2, weights=300 * MIB, cache=0, compute=8 * MIB, mapped=200 * MIB)
-    card = ModelCard("R1", "", 8192, placement=Placement((whole, mapped), 512, 4, "q8_0", "with 31 of 33 layers"))
+    whole = DeviceShare("CUDA0", 31, weights=4 * gib, cache=448 * MIB, compute=304 * MIB)
+    rest = DeviceShare("RAM", 2, weights=300 * MIB, cache=0, compute=8 * MIB)
+    card = ModelCard("R1", "", 8192, placement=Placement((whole, rest), 512, 4, "q8_0", "with 31 of 33 layers"))
     assert list(labels.placement_facts(card)) == [
         ("Loaded with", "8,192 tokens, batch 512, 4 threads, q8_0 KV cache"),
         ("Less than asked", "⚠ R1 was loaded with 31 of 33 layers: out of memory."),
         ("In CUDA0", "31 layers: weights 4.0 GiB, KV cache 448 MiB, compute 304 MiB"),
-        ("In RAM", "2 layers: weights 300 MiB (200 MiB of it pages of the file), compute 8 MiB"),
+        ("In RAM", "2 layers: weights 300 MiB, compute 8 MiB"),
     ]
     assert list(labels.placement_facts(ModelCard("on a server", "", 8192))) == []
     own = ModelOverrides(temperature=0.6, top_p=0.95, tags=TagSource.OTHER, opening="<a>", closing="</a>", cue_list="[")
