@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from itertools import count
+from time import monotonic
 
 from baton_reasoning.core.engines.local.llama import Llama, Logits
 
 SNAPSHOTS = 4
 """Of a sequence whose memory cannot be truncated."""
-lru_clock = count()
-"""Ticks with each use of a session: the one with the smallest tick is the least recently used."""
 
 
 class Ledger:
@@ -86,7 +84,8 @@ class CachedSequence:
     slot: int | None = None
     logits: Logits | None = None
     """The logits after the last token in the cache, if nothing was decoded since."""
-    used: int = field(default_factory=lambda: next(lru_clock))
+    used: float = field(default_factory=monotonic)
+    """When its last request ended."""
 
     def roll_back(self, llama: Llama, keep: int) -> int:
         """Truncate the memory to `keep` tokens, or restore the last snapshot before them where it cannot be truncated.

@@ -27,7 +27,7 @@ from baton_reasoning.core.engines.base import (
     number_at,
 )
 from baton_reasoning.core.engines.local import messages
-from baton_reasoning.core.engines.local.cache import CachedSequence, Ledger, PromptCache, lru_clock
+from baton_reasoning.core.engines.local.cache import CachedSequence, Ledger, PromptCache
 from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama, Logits
 
 SCORED_AT_ONCE = 128
@@ -115,8 +115,8 @@ class Scheduler:
             self.reply((request.request, messages.Failed(context_full=True, reason=reason)))
             return
         score_from = self._first_scored(sequence, request, target)
-        plain_tokens = request.plain_tokens
-        self.waiting.append(Task(sequence, request, target, len(text), score_from, plain_tokens=plain_tokens))
+        task = Task(sequence, request, target, len(text), score_from, plain_tokens=request.plain_tokens)
+        self.waiting.append(task)
 
     def texts_before(self, request: messages.WriteBranches) -> list[list[int]]:
         """Return the token ids before each branch, the prompt included."""
@@ -432,5 +432,5 @@ class Scheduler:
         for tasks in (self.running, self.waiting):
             if task in tasks:
                 tasks.remove(task)
-        task.sequence.used = next(lru_clock)
+        task.sequence.used = time.monotonic()
         self.reply((task.request.request, item))
