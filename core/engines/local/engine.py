@@ -413,14 +413,6 @@ class LocalSession:
             try:
                 while True:
                     match sent.next_reply(stop_at):
-                        case (
-                            base.Token()
-                            | base.PrefillProgress()
-                            | base.Judgement()
-                            | base.Scores()
-                            | base.Continuation() as item
-                        ):
-                            yield item
                         case base.Handoff() as handoff:
                             yield handoff._replace(passing=base.Passing.TEXT if is_text else base.Passing.IDS)
                         case messages.DraftsWanted() as wanted if self._drafter:
@@ -436,6 +428,9 @@ class LocalSession:
                             process.tell(cancel)
                         case messages.Failed(context_full, reason):
                             raise self._failure(context_full, reason)
+                        case item:
+                            assert not isinstance(item, messages.DraftsWanted | messages.Tokenized)
+                            yield item
             finally:
                 process.tell(messages.Cancel(sent.number))
 
