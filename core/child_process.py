@@ -101,11 +101,7 @@ def signals_held() -> Iterator[None]:
 
 
 class NoAnswer(Exception):
-    """The child process ended, or did not answer in time."""
-
-
-class NotStarted(NoAnswer):
-    """The child process did not start, whatever it was to be asked."""
+    """The child process did not start, ended, or did not answer in time."""
 
 
 class TimedOut(NoAnswer):
@@ -140,7 +136,7 @@ class Child:
 
     def start(self) -> None:
         """Start the process if there is none, and return without waiting for it. A failure shows when it is asked."""
-        with self._lock, suppress(NotStarted):
+        with self._lock, suppress(NoAnswer):
             self._started()
 
     def ask(self, question: bytes, limit: TimeLimit) -> bytes:
@@ -173,7 +169,7 @@ class Child:
         connection = self._started()
         if not self._is_ready:
             if not connection.poll(SECONDS_TO_START):
-                raise NotStarted(f"the process did not start within {SECONDS_TO_START:g} seconds")
+                raise NoAnswer(f"the process did not start within {SECONDS_TO_START:g} seconds")
             connection.recv_bytes()
             self._is_ready = True
         began, seconds = monotonic(), limit.left
@@ -194,7 +190,7 @@ class Child:
                 start_shielded(self._process)
             except OSError as error:
                 self._kill()
-                raise NotStarted(f"the process did not start: {error.strerror or error}") from error
+                raise NoAnswer(f"the process did not start: {error.strerror or error}") from error
             finally:
                 theirs.close()  # only the process may hold its end, or its death would not be seen here
         return self._connection

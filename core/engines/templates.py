@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import math
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,7 +18,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from baton_reasoning.core.child_process import Child, NoAnswer, NotStarted, TimedOut, TimeLimit, limit_resource
+from baton_reasoning.core.child_process import Child, NoAnswer, TimeLimit, limit_resource
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.text import replace_lone_surrogates
 
@@ -122,18 +121,10 @@ def _fill_in(text: str, conversation: Conversation) -> list[PromptPiece]:
 def render_template(template: str, variables: Mapping[str, Any]) -> str:
     """Render a template in the child. Raises EngineRefused for every error in it, and at the limits."""
     request = json.dumps({"template": template, "variables": variables}).encode()
-    with _lock:
-        if template not in _failed:
-            try:
-                answer = json.loads(RENDERER.ask(request, TimeLimit(SECONDS)))
-            except TimedOut:
-                _failed[template] = f"it did not finish within {SECONDS:g} seconds"
-            except NotStarted as error:
-                raise unusable(str(error)) from error
-            except NoAnswer:
-                _failed[template] = "it ends the process that renders it"
-        if reason := _failed.get(template):
-            raise unusable(reason)
+    try:
+        answer = json.loads(RENDERER.ask(request, TimeLimit(SECONDS)))
+    except NoAnswer as error:
+        raise unusable(str(error)) from error
     if "error" in answer:
         raise unusable(str(answer["error"]))
     return replace_lone_surrogates(str(answer["text"]))  # a template can write half a character
@@ -194,6 +185,3 @@ def _compiled(template: str) -> jinja2.Template:
 
 RENDERER = Child(_answer, _import_jinja, MEMORY)
 """The child of this program in which templates are rendered, one at a time."""
-_lock = threading.Lock()
-_failed: dict[str, str] = {}
-"""Templates that reached a limit, and which one: they are not tried again."""
