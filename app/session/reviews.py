@@ -89,7 +89,6 @@ class AnswerReviews(QObject):
         def run() -> Generator[Progress | Finding | str, None, None]:
             with grader:
                 yield from estimator.run()
-            yield from estimator.notices
 
         self._begin(exchange, estimator, run)
 

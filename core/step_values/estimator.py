@@ -187,17 +187,14 @@ class ValueEstimator:
         """Tell whether the trace has values already that this estimate goes on from."""
         return self._earlier is not None
 
-    @property
-    def notices(self) -> tuple[str, ...]:
-        """What the user should know about the continuations, a sentence each."""
-        return self._continuations.notices
-
     def stop(self) -> None:
         """Stop; finished continuations are kept, and a later estimate continues from them."""
         self._continuations.stop()
 
-    def run(self) -> Generator[ValuesProgress | ValuesEstimated, None, None]:
+    def run(self) -> Generator[ValuesProgress | ValuesEstimated | str, None, None]:
         """Yield progress, then what was estimated, even if it was stopped; nothing that the trace holds already.
+
+        At the end come notices, a sentence each.
 
         Before it raises EngineError (a model was lost, its context is full), it yields what is finished.
         """
@@ -211,6 +208,7 @@ class ValueEstimator:
             yield from self._unless_known(self._estimated(time.monotonic() - began, is_whole=False))
             raise
         yield from self._unless_known(self._estimated(time.monotonic() - began, not self._continuations.stopped))
+        yield from self._continuations.notices
 
     def _rounds(self, began: float) -> Iterator[ValuesProgress]:
         wanted, done, total = self._measurable(first_places(self._trace, self._options)), 0, 0

@@ -139,7 +139,6 @@ class Values(Review):
         attach(estimator.stop)
         yield estimator.plan
         yield from estimator.run()
-        yield from estimator.notices
 
 
 class ReviewsProgress(NamedTuple):

@@ -101,7 +101,8 @@ def estimated(
     how: How | Regex = How.AUTO,
     **options: Any,
 ) -> StepValues:
-    *_, found = ValueEstimator(Pair(engine, large), trace, grader, expected, ValueOptions(**options), how).run()
+    estimator = ValueEstimator(Pair(engine, large), trace, grader, expected, ValueOptions(**options), how)
+    *_, found = (item for item in estimator.run() if not isinstance(item, str))
     assert isinstance(found, ValuesEstimated)
     trace.apply(found)
     values = StepValues.of(trace)
@@ -328,8 +329,7 @@ def test_what_a_lost_model_has_finished_is_kept(grader, writes_branches, monkeyp
 def test_a_server_that_ignores_seeds_is_noticed(grader):
     def says(engine: ScriptedEngine) -> str:
         estimator = ValueEstimator(Pair(engine), text_with("aa"), grader, "1", ValueOptions(continuations=8))
-        list(estimator.run())
-        return " ".join(estimator.notices)
+        return " ".join(item for item in estimator.run() if isinstance(item, str))
 
     same = ScriptedEngine(continue_with=lambda _, text: "" if "box" in text else "a\n\n</think>\\boxed{1}")
     assert "All 8 continuations from the beginning are the same" in says(same)
