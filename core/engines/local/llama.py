@@ -92,7 +92,7 @@ class Llama(Tokenizer):
     """One loaded model with one context of `parallel` sequences."""
 
     def __init__(self, options: WorkerOptions, on_progress: Callable[[float], None]) -> None:
-        """`on_progress` is called with the fraction of the model that is loaded, 0 to 1, once every percent."""
+        """`on_progress` is called with the fraction of the model that is loaded, 0 to 1, for each tensor."""
         load = options.load
         self.threads = load.threads or default_threads()
         """The largest number of threads of a decode."""
@@ -131,13 +131,8 @@ class Llama(Tokenizer):
         ll.llama_log_set(callback, ctypes.c_void_p(0))
 
     def _load(self, options: WorkerOptions, on_progress: Callable[[float], None]) -> Any:
-        shown = -1
-
         def progressed(fraction: float, _: Any) -> bool:
-            nonlocal shown
-            if (percent := int(fraction * 100)) > shown:
-                shown = percent
-                on_progress(fraction)
+            on_progress(fraction)
             return True  # go on
 
         params = ll.llama_model_default_params()
