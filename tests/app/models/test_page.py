@@ -337,10 +337,10 @@ def test_what_the_settings_or_a_file_say_stays_when_something_else_is_chosen(pag
 
 
 def test_what_was_loaded_is_told_by_device_and_what_is_less_than_asked():
-    shares = (DeviceShare("CUDA0", 12, 2**30, 2**20, 2**20), DeviceShare("RAM", 17, 2**30, 2**20, 2**20, 2**29))
+    shares = (DeviceShare("CUDA0", 12, 2**30, 2**20, 2**20), DeviceShare("RAM", 17, 2**30, 2**20, 2**20))
     card = ModelCard("m", "", 4096, placement=Placement(shares, 128, 3, "q8_0", "with 12 of 29 layers on the GPU"))
     facts = dict(placement_facts(card))
     assert facts["Loaded with"] == "4,096 tokens, batch 128, 3 threads, q8_0 KV cache"
     assert facts["Less than asked"] == "⚠ m was loaded with 12 of 29 layers on the GPU: out of memory."
     assert facts["In CUDA0"] == "12 layers: weights 1.0 GiB, KV cache 1 MiB, compute 1 MiB"
-    assert "(512 MiB of it pages of the file)" in facts["In RAM"]
+    assert "weights 1.0 GiB, KV cache" in facts["In RAM"]

@@ -316,7 +316,7 @@ def test_what_a_lost_model_has_finished_is_kept(grader, writes_branches, monkeyp
     monkeypatch.setattr("baton_reasoning.core.step_values.continuations.RUNS_AT_ONCE", 1)
     fault = Fault(60, EngineLost("The model's process ended.", "Load it again."), for_good=True)
     engine = world((0.0,) * 4, faults=[fault], writes_branches=writes_branches)
-    found: list[ValuesProgress | ValuesEstimated] = []
+    found: list[ValuesProgress | ValuesEstimated | str] = []
     estimator = ValueEstimator(Pair(engine), text_with("aaaa"), grader, "1")
     with pytest.raises(EngineLost, match="ended"):
         found.extend(estimator.run())
