@@ -38,6 +38,9 @@ SECONDS_TO_TOKENIZE = 60
 CHUNK = 64
 """Tokens per decode of a prefill on a CPU: larger chunks are hardly faster, and seeded results must not depend on a
 measurement."""
+CHUNK_SECONDS = 0.3
+"""How long a chunk may take on a device whose decodes cannot be aborted: Stop waits for its end."""
+_TRIAL = 16
 GROUP = 64
 """Size of the groups whose maxima tell `largest` what to sort."""
 _LOG_CALLBACKS: list[Any] = []
@@ -109,8 +112,8 @@ class Llama(Tokenizer):
         self.eos_id: int = ll.llama_vocab_eos(self.vocab)
         self.adds_bos = bool(ll.llama_vocab_get_add_bos(self.vocab)) and self.bos_id >= 0
         self._make_context(load)
-        self.chunk = load.batch if self.has_common_cache else min(CHUNK, load.batch)
-        """Tokens per decode of a prefill. Small ones would leave a GPU idle."""
+        self.chunk = self._measured_chunk(load.batch) if self.has_common_cache else min(CHUNK, load.batch)
+        """Tokens per decode of a prefill."""
         self.shares = shares_of(self._log, gpu_names())
         """Bytes of the model on each device."""
 
@@ -194,6 +197,18 @@ class Llama(Tokenizer):
     def close_context(self) -> None:
         ll.llama_batch_free(self.batch)
         ll.llama_free(self.context)
+
+    def _measured_chunk(self, batch: int) -> int:
+        """Time the second of two small decodes: the first one compiles shaders."""
+        entries = [BatchEntry(max(self.bos_id, 0), i, 0, False) for i in range(min(_TRIAL, batch))]
+        seconds = 0.0
+        for _ in range(2):
+            began = time.perf_counter()
+            self.decode(entries)
+            ll.llama_synchronize(self.context)
+            seconds = time.perf_counter() - began
+            self.truncate(0, 0)
+        return chunk_for(len(entries) / max(seconds, 1e-6), batch)
 
     # Abort -------------------------------------------------------------------------------------------------------
 
@@ -358,6 +373,15 @@ def largest(values: Logits, count: int) -> list[int]:
     near = np.flatnonzero(values >= bound)
     ordered: list[int] = near[np.argsort(values[near])[::-1][:count]].tolist()
     return ordered
+
+
+def chunk_for(tokens_a_second: float, batch: int) -> int:
+    """Return the largest of a few sizes that decodes within CHUNK_SECONDS.
+
+    They are few, so that a measurement rarely changes the size, and with it the text of a seed.
+    """
+    sizes = [size for size in (_TRIAL, 64, 256) if size < batch] + [batch]
+    return max((size for size in sizes if size <= tokens_a_second * CHUNK_SECONDS), default=sizes[0])
 
 
 def tokenize_by(model: Path, text: str) -> tuple[int, ...]:

@@ -27,6 +27,7 @@ from baton_reasoning.core.engines.local.llama import (
     Decoded,
     Llama,
     Tokenizer,
+    chunk_for,
     largest,
     shares_of,
     tokenize_by,
@@ -227,6 +228,11 @@ def test_a_real_model_says_where_its_layers_and_its_cache_are(small_engine, smol
     assert sum(share.cache for share in held) == 2048 * 2 * sum(block.cache_elements for block in header.blocks)
     assert all(share.compute > 0 for share in held)
     assert placement.fallback == ""
+
+
+@pytest.mark.parametrize(("speed", "chunk"), [(5000.0, 512), (1000.0, 256), (300.0, 64), (30.0, 16), (1.0, 16)])
+def test_chunks_are_as_large_as_a_device_reads_in_a_third_of_a_second(speed, chunk):
+    assert chunk_for(speed, batch=512) == chunk
 
 
 @given(st.integers(1, 60), st.integers(0, 5_000), st.integers(1, 40), st.integers(0, 99))
