@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.preferences import Preferences
-from baton_reasoning.app.toolkit.background import BackgroundTask, StreamTask
+from baton_reasoning.app.toolkit.background import BackgroundTask, LatestTask, StreamTask
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError
@@ -89,6 +90,8 @@ class ModelsController(QObject):
         """None until the machine has answered."""
         self.preferences = load_preferences(paths.model_preferences)
         self.costs = ModelCosts(paths.model_costs)
+        self._scanning = LatestTask(self, "look for models", actions.show_error)
+        self._machine = LatestTask(self, "look at the machine", actions.show_error)
 
     @property
     def folder(self) -> Path:
@@ -101,13 +104,9 @@ class ModelsController(QObject):
         used = (source.path for source in recent if isinstance(source, LocalFile))  # wherever they lie
         chosen = tuple(dict.fromkeys((*self.preferences.added, *used)))
         folders = known_folders(self.folder, chosen, built_in=(DEMO_FOLDER,), home=self._home)
-
-        def look() -> Iterator[Inventory | Devices]:
-            yield scan(folders)
-            if self.devices is None:
-                yield find_devices()
-
-        StreamTask(self, "look for models", look).items(self._show).failure(self.actions.show_error).start()
+        self._scanning.run(partial(scan, folders), self._show)
+        if self.devices is None:
+            self._machine.run(find_devices, self._show_devices)
 
     def change(self, **fields: Any) -> None:
         self.replace(self.preferences.model_copy(update=fields))
@@ -181,14 +180,13 @@ class ModelsController(QObject):
             self.change(added=(*known, *dict.fromkeys(new)))
         self.refresh()
 
-    def _show(self, items: list[Inventory | Devices]) -> None:
-        for item in items:
-            if isinstance(item, Devices):
-                self.devices = item
-                self.devices_found.emit()
-            else:
-                self.inventory, self.has_scanned = item, True
-                self.inventory_changed.emit()
+    def _show(self, inventory: Inventory) -> None:
+        self.inventory, self.has_scanned = inventory, True
+        self.inventory_changed.emit()
+
+    def _show_devices(self, devices: Devices) -> None:
+        self.devices = devices
+        self.devices_found.emit()
 
 
 def place(model: LocalModel, choice: LoadOptions, devices: Devices) -> Fit:

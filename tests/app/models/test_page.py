@@ -1,6 +1,7 @@
 """The Models page with real models, a real download and a real folder, through its own widgets."""
 
 from dataclasses import replace
+from threading import Event
 
 import pytest
 from PySide6.QtCore import Qt
@@ -9,6 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QLabel, QPushButton
 from baton_reasoning.app.models.downloads import progress_text
 from baton_reasoning.app.models.files_tab import path_of
 from baton_reasoning.app.models.model_dialog import ModelDialog, facts_of
+from baton_reasoning.app.toolkit.background import BackgroundTasks
 from baton_reasoning.app.toolkit.controls import IconButton
 from baton_reasoning.app.window.models_page import LazyModelsPage
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
@@ -17,7 +19,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.devices import Devices
 from baton_reasoning.core.models.download import DownloadProgress, Stage
-from baton_reasoning.core.models.library import LocalModel
+from baton_reasoning.core.models.library import LocalModel, scan
 from baton_reasoning.core.models.options import KvType, LoadOptions, ModelOverrides, Switch, TagSource, load_preferences
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.words.labels import own_facts, placement_facts
@@ -114,6 +116,27 @@ def test_a_file_loaded_by_its_path_is_listed_and_one_that_is_no_model_says_why(p
     letter.write_text("Dear reader")
     drop(page, letter)
     qtbot.waitUntil(lambda: "letter.gguf" in asked.text)
+
+
+def test_a_scan_that_ends_late_does_not_hide_what_a_newer_one_found(page, tmp_path, monkeypatch, qtbot):
+    may_end, ended = Event(), Event()
+
+    def late(folders):
+        found = scan(folders)
+        may_end.wait()
+        ended.set()
+        return found
+
+    with monkeypatch.context() as slow:
+        slow.setattr("baton_reasoning.app.models.controller.scan", late)
+        page.controller.refresh()
+    page.controller.change(added=(own_copy(tmp_path / "own"),))
+    with qtbot.waitSignal(page.controller.inventory_changed):
+        page.controller.refresh()
+    may_end.set()
+    ended.wait()
+    qtbot.waitUntil(lambda: not BackgroundTasks.of(page.controller).running)
+    assert "mine.gguf" in names_on(page)
 
 
 def test_a_deleted_model_is_in_the_trash_or_stays(page, asked, tmp_path, trash, monkeypatch, qtbot):
