@@ -1,6 +1,5 @@
 """The Models page with real models, a real download and a real folder, through its own widgets."""
 
-from dataclasses import replace
 from threading import Event
 
 import pytest
@@ -267,11 +266,9 @@ def test_the_token_is_kept_out_of_every_file_and_a_locked_keyring_is_said(page, 
 # The settings of a model file.
 
 
-def opened(page, qtbot, path=SMALL_MODEL, name=""):
-    """The settings of this model, called by another name if one is given."""
-    model = choose(page, path)
-    model = replace(model, header=replace(model.header, name=name or model.header.name))
-    dialog = ModelDialog(model, page.controller, page)
+def opened(page, qtbot, path=SMALL_MODEL):
+    """The settings of this model."""
+    dialog = ModelDialog(choose(page, path), page.controller, page)
     qtbot.addWidget(dialog)
     return dialog
 
@@ -311,12 +308,6 @@ def test_every_choice_about_writing_is_kept_and_one_that_is_taken_back_is_forgot
     field(dialog, "cue_list").clear()
     field(dialog, "cue_list").editingFinished.emit()
     assert kept(tmp_path).overrides_of(SMALL_MODEL) == ModelOverrides()
-    assert not dialog.take_advice.isVisibleTo(dialog), "its makers recommend nothing"
-    dialog = opened(page, qtbot, name="Phi 4 Reasoning Plus")
-    dialog.take_advice.click()
-    chosen = kept(tmp_path).overrides_of(SMALL_MODEL)
-    assert (chosen.temperature, chosen.top_p, chosen.top_k) == (0.8, 0.95, 50)
-    assert field(dialog, "temperature").value() == 0.8
 
 
 def test_loading_choices_are_kept_judged_before_loading_and_used_after_it(page, asked, tmp_path, qtbot):

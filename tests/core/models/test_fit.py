@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import check_catalog
 from baton_reasoning.core.child_process import run_in_subprocess
 from baton_reasoning.core.models import devices as machine_devices
-from baton_reasoning.core.models.catalog import PublishedResult, catalog, catalog_models, family_of, pairs_that_fit
+from baton_reasoning.core.models.catalog import PublishedResult, catalog, catalog_models, pairs_that_fit
 from baton_reasoning.core.models.devices import (
     Device,
     DeviceKind,
@@ -411,13 +411,6 @@ def test_pairs_that_fit_come_lightest_first_and_the_fewer_the_smaller_the_machin
     assert sizes == sorted(sizes)
     assert len(sizes) == len(catalog())
     assert 2 < len(pairs_that_fit(machine(27), context=65_536)) < len(pairs_that_fit(machine(27), context=4096))
-
-
-def test_the_family_of_a_model_is_found_by_its_name():
-    family = family_of("Qwen2.5 7B Instruct")
-    assert family
-    assert family is family_of("qwen2.5-7b-instruct-q4")
-    assert family_of("Little Llama") is None
 
 
 def test_the_catalog_is_held_against_the_hub(monkeypatch, capsys):
