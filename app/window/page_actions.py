@@ -46,8 +46,6 @@ MOST_RECENT = 6
 class PageActions(QObject):
     """The window's `WindowActions` and `ModelsActions`."""
 
-    downloads_wanted = Signal(list)
-    """HubFiles were chosen, which have to be downloaded first."""
     problems_dropped = Signal(object)
     """The Path of a file or a folder of problems."""
     imported = Signal(str)
@@ -137,7 +135,6 @@ class PageActions(QObject):
         chosen = self._preferences.value
         dialog = PairDialog(choice or chosen.models, self._models.servers, self._models.costs, self._window)
         dialog.offer(chosen, self._models_here)
-        dialog.downloads_wanted.connect(self.downloads_wanted)
         dialog.chosen.connect(self.use_models)
         dialog.failed.connect(self.show_error)
         dialog.finished.connect(dialog.deleteLater)

@@ -22,7 +22,6 @@ from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.options import (
     DemoModel,
-    HubFile,
     LocalFile,
     ModelSource,
     ServerUrls,
@@ -49,8 +48,6 @@ class PairDialog(QDialog):
     chosen = Signal(object)  # a ModelChoice
     failed = Signal(object)
     """A BatonError about a server's settings, for the window's notice."""
-    downloads_wanted = Signal(list)
-    """The HubFiles that were chosen: they are on the Hub only."""
 
     def __init__(self, choice: ModelChoice, servers: KnownServers, costs: ModelCosts, parent: QWidget) -> None:
         super().__init__(parent)
@@ -65,7 +62,6 @@ class PairDialog(QDialog):
             for author in (Author.SMALL, Author.LARGE)
         }
         self.offered = QStandardItemModel(self)
-        self.download = button("Download on the Models page", self._want_downloads)
         self._search = LatestTask(self, "look for models")
         self._pause = QTimer(self, singleShot=True, interval=PAUSE_MS)
         """Runs while a field is typed into: half a path is not reported as wrong."""
@@ -95,10 +91,6 @@ class PairDialog(QDialog):
 
         show({}, ())
         self._search.run(lambda: (self._servers.names(), look()), lambda found: show(*found))
-
-    def _want_downloads(self) -> None:
-        self.reject()
-        self.downloads_wanted.emit(self._hub_files)
 
     def _completer(self, author: Author) -> QCompleter:
         """Complete models by any part of their path or address."""
@@ -147,7 +139,6 @@ class PairDialog(QDialog):
                 grid,
                 self.speed,
                 self.warning,
-                (self.download, 0, Qt.AlignmentFlag.AlignLeft),
                 buttons,
                 margins=(18, 16, 18, 14),
                 spacing=14,
@@ -209,7 +200,6 @@ class PairDialog(QDialog):
         self.speed.setVisible(bool(speed))
         self.warning.setText(f"⚠ {warning}")
         self.warning.setVisible(bool(warning))
-        self.download.setVisible(bool(self._hub_files))
         self.load.setEnabled(usable)
         self.load.setText("Load anyway" if warning else "Load")
 
@@ -230,10 +220,6 @@ class PairDialog(QDialog):
         sources = {author.value: source for author, source in self._sources.items()}
         self.chosen.emit(self._choice.model_copy(update=sources))
         self.accept()
-
-    @property
-    def _hub_files(self) -> list[HubFile]:
-        return [source for source in self._sources.values() if isinstance(source, HubFile)]
 
     def _parsed(self, author: Author) -> ModelSource:
         """Return what a field names. Raises SettingsError."""
@@ -280,7 +266,7 @@ def _source_text(source: ModelSource) -> str:
     if isinstance(source, ServerUrls):
         return "A server. Its key, a test, prices and caps are behind “Server…”."
     if (path := local_path(source)) is None:
-        raise ModelFileError(f"{source} is on the Hub.", "It can be chosen once it was downloaded.")
+        raise ModelFileError(f"{source} is on the Hub.", "Download it on the Models page (Ctrl+3), then choose it.")
     header = read_header(path)
     return f"{header.name or path.stem} · {header.architecture} · {header.quantisation}"
 
