@@ -18,7 +18,7 @@ from baton_reasoning.core.models.fit import estimate, in_gib
 from baton_reasoning.core.models.library import LocalModel
 from baton_reasoning.core.models.options import LoadOptions, ModelOverrides, TagSource
 from baton_reasoning.core.words.labels import Fact, placement_facts
-from baton_reasoning.core.words.numbers import short_path
+from baton_reasoning.core.words.numbers import parameter_count, short_path
 
 SIZE = (720, 640)
 TEMPLATE_HEIGHT = 150
@@ -114,7 +114,7 @@ def facts_of(model: LocalModel, others: tuple[LocalModel, ...]) -> Iterator[Fact
     header = model.header
     yield "Name", header.name
     yield "Architecture", f"{header.architecture}, {header.block_count} blocks"
-    yield "Parameters", f"{header.size_label} ({header.parameters:,})"
+    yield "Parameters", f"{parameter_count(header.parameters)} ({header.parameters:,})"
     yield "Quantisation", f"{header.quantisation}, {in_gib(header.file_bytes)}"
     yield "Trained context", f"{header.context_length:,} tokens" if header.context_length else "not said"
     yield "Vocabulary", f"{header.vocabulary_size:,} tokens"

@@ -22,6 +22,7 @@ from baton_reasoning.core.models.library import LocalModel, scan
 from baton_reasoning.core.models.options import KvType, LoadOptions, ModelOverrides, Switch, TagSource, load_preferences
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.words.labels import own_facts, placement_facts
+from baton_reasoning.core.words.numbers import parameter_count
 from tests.app.conftest import drop
 from tests.app.models.conftest import REPOSITORY, own_copy
 
@@ -61,7 +62,7 @@ def test_the_demo_pair_is_there_from_the_start_with_size_fit_and_what_its_header
     assert [cells[3].endswith("▶ in use") for cells in page.files.table.texts()] == [False, True]
     model = choose(page, LARGE_MODEL)
     facts = dict(facts_of(model, page.controller.inventory.models))
-    assert facts["Parameters"].startswith(model.header.size_label)
+    assert facts["Parameters"] == f"{parameter_count(model.header.parameters)} ({model.header.parameters:,})"
     assert facts["Vocabulary"] == f"{model.header.vocabulary_size:,} tokens"
     assert not page.files.delete.isVisibleTo(page.files), "the demo's cannot be deleted"
     page.files.use[Author.SMALL].click()
