@@ -31,7 +31,7 @@ def ring():
 
 @pytest.fixture
 def servers(tmp_path, ring):
-    return KnownServers(tmp_path / "servers.json", lambda: Secrets(ring))
+    return KnownServers(tmp_path / "servers.json", Secrets(ring))
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_what_cannot_be_kept_is_said(open_dialog, servers, qtbot, tmp_path):
     assert servers.address_of("office") == "http://a:1"
 
     (tmp_path / "a file").touch()
-    unwritable = KnownServers(tmp_path / "a file" / "servers.json", lambda: Secrets(NO_KEYRING))
+    unwritable = KnownServers(tmp_path / "a file" / "servers.json", Secrets(NO_KEYRING))
     dialog = open_dialog("http://b:2", servers=unwritable)
     problems: list[object] = []
     dialog.failed.connect(problems.append)
@@ -210,7 +210,7 @@ def test_what_is_known_is_shown_again_but_never_the_key(open_dialog, servers, ri
 def test_a_person_is_told_how_long_a_key_is_kept(open_dialog, qtbot, tmp_path):
     dialog = open_dialog()
     qtbot.waitUntil(lambda: "kept in the system's keyring" in dialog.key.message.text())
-    keyless = open_dialog(servers=KnownServers(tmp_path / "other.json", lambda: Secrets(NO_KEYRING)))
+    keyless = open_dialog(servers=KnownServers(tmp_path / "other.json", Secrets(NO_KEYRING)))
     qtbot.waitUntil(lambda: "until Baton is closed" in keyless.key.message.text())
 
 
