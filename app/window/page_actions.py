@@ -175,18 +175,11 @@ class PageActions(QObject):
 
     def connect_server(self) -> None:
         """Test a server, choose how it is used, and use it as one of the two models."""
-        from baton_reasoning.app.window.server_dialog import ServerDialog, probe_beside
+        from baton_reasoning.app.window.server_dialog import ServerDialog
 
-        chosen, pair = self._preferences.value.models, self._models.pair
-        on_server = chosen.on_server
-        beside = Author.LARGE if on_server is Author.SMALL else Author.SMALL
-        dialog = ServerDialog(
-            self._models.servers,
-            str(chosen.get(on_server)) if on_server else "",
-            lambda: probe_beside(chosen.get(beside), pair.get(beside)),
-            self._window,
-            to_use=True,
-        )
+        chosen = self._preferences.value.models
+        address = str(chosen.get(chosen.on_server)) if chosen.on_server else ""
+        dialog = ServerDialog(self._models.servers, address, self._window, to_use=True)
         dialog.kept.connect(self._use_server)
         dialog.failed.connect(self.show_error)
         dialog.finished.connect(dialog.deleteLater)

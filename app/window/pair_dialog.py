@@ -41,7 +41,6 @@ PAUSE_MS = 700
 """A field is checked when nothing was typed for so long, and when it is left."""
 MESSAGE_LINES = 2
 """Room kept below a field, so that what is said there moves no field."""
-OTHER = {Author.SMALL: Author.LARGE, Author.LARGE: Author.SMALL}
 
 
 class PairDialog(QDialog):
@@ -205,12 +204,11 @@ class PairDialog(QDialog):
 
     def _set_up_server(self, author: Author) -> None:
         """Open the dialog of the server at this address."""
-        from baton_reasoning.app.window.server_dialog import ServerDialog, probe_beside
+        from baton_reasoning.app.window.server_dialog import ServerDialog
 
-        edit, beside = self.edits[author], OTHER[author]
+        edit = self.edits[author]
         address = edit.text().strip() if edit.text().strip().startswith("http") else ""
-        other = self._sources.get(beside)
-        form = ServerDialog(self._servers, address, lambda: probe_beside(other, None) if other else (), self)
+        form = ServerDialog(self._servers, address, self)
         form.kept.connect(lambda _, address: edit.setText(address))
         form.failed.connect(self.failed)
         form.finished.connect(form.deleteLater)
