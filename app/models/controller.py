@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,14 +11,13 @@ from PySide6.QtCore import QObject, Signal
 
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.preferences import Preferences
-from baton_reasoning.app.toolkit.background import BackgroundTask, LatestTask, StreamTask
+from baton_reasoning.app.toolkit.background import BackgroundTask, LatestTask
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.devices import Devices, find_devices
 from baton_reasoning.core.models.fit import Fit, estimate, fit, fit_with_layers, in_gib
-from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.library import (
     BrokenFile,
     Inventory,
@@ -138,16 +137,9 @@ class ModelsController(QObject):
                 self.refresh()  # one of them was loaded by its path
 
     def add(self, paths: list[Path]) -> None:
-        """Look at these files and folders from now on, where they lie. Broken files are said."""
-
-        def look() -> Iterator[Path | BatonError]:
-            for path in paths:
-                try:
-                    yield path if path.is_dir() else read_header(path).path
-                except BatonError as error:
-                    yield error
-
-        StreamTask(self, "look at dropped files", look).items(self._added).failure(self.actions.show_error).start()
+        """Look at these files and folders from now on, where they lie."""
+        self.change(added=tuple(dict.fromkeys((*self.preferences.added, *paths))))
+        self.refresh()
 
     def delete(self, model: LocalModel) -> None:
         """Move a model to the system's trash; in a thread, since between disks its bytes may be copied."""
@@ -169,16 +161,6 @@ class ModelsController(QObject):
             self._secrets.forget(TOKEN)
             return "forgotten"
         return self._secrets.keep(TOKEN, token).value
-
-    def _added(self, found: list[Path | BatonError]) -> None:
-        for error in found:
-            if isinstance(error, BatonError):
-                self.actions.show_error(error)
-        known = self.preferences.added
-        new = [path for path in found if isinstance(path, Path) and path not in known]
-        if new:
-            self.change(added=(*known, *dict.fromkeys(new)))
-        self.refresh()
 
     def _show(self, inventory: Inventory) -> None:
         self.inventory, self.has_scanned = inventory, True

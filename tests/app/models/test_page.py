@@ -107,7 +107,7 @@ def test_a_pair_dropped_on_the_page_is_used_with_one_press(make_window, secrets,
     qtbot.waitUntil(lambda: window.session.ready)
 
 
-def test_a_file_loaded_by_its_path_is_listed_and_one_that_is_no_model_says_why(page, asked, settings, tmp_path, qtbot):
+def test_a_file_loaded_by_its_path_is_listed_and_one_that_is_no_model_says_why(page, settings, tmp_path, qtbot):
     copy, letter = own_copy(tmp_path / "elsewhere"), tmp_path / "letter.gguf"
     settings.change_window(recent_pairs=((str(copy), "http://office:8080"),))
     with qtbot.waitSignal(page.controller.inventory_changed):
@@ -115,7 +115,7 @@ def test_a_file_loaded_by_its_path_is_listed_and_one_that_is_no_model_says_why(p
     assert "mine.gguf" in names_on(page)
     letter.write_text("Dear reader")
     drop(page, letter)
-    qtbot.waitUntil(lambda: "letter.gguf" in asked.text)
+    qtbot.waitUntil(lambda: page.files.hint.text().startswith("✗ letter.gguf is not a GGUF file"))
 
 
 def test_a_scan_that_ends_late_does_not_hide_what_a_newer_one_found(page, tmp_path, monkeypatch, qtbot):

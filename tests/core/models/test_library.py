@@ -95,8 +95,9 @@ def test_broken_files_are_listed_with_their_reason_and_a_pipe_is_not_waited_for(
 
 
 def test_parts_and_a_model_reached_by_two_ways_count_once(tmp_path):
-    first, _ = write_split_gguf(tmp_path / "split")
+    first, second = write_split_gguf(tmp_path / "split")
     assert [len(model.header.shards) for model in scanned(tmp_path).models] == [2]
+    assert [model.header.path for model in scanned(second, first).models] == [first]
     first.unlink()
     inventory = scanned(tmp_path)
     assert inventory.models == ()
