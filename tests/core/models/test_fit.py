@@ -356,12 +356,12 @@ def test_layers_by_hand_are_counted_as_llama_cpp_does():
     assert fit_with_layers(model, machine(8, 4), most).kind is FitKind.SPLIT
     place = fit_with_layers(model, machine(8, 4), most + 1)
     assert (place.kind, 0 < most < 33) == (FitKind.DOES_NOT_FIT, True)
-    assert place.advice.endswith(f"at most {most} would fit.")
+    assert f"Automatic: {most} of 33 layers fit on the GPU" in place.advice
     assert fit_with_layers(model, machine(8, 8), 99) == fit(model, machine(8, 8))
     assert fit_with_layers(model, machine(4), 20) == fit(model, machine(4)), "no GPU is in use"
     place = fit_with_layers(needs(8), machine(6, 7), 2)
     assert place.kind is FitKind.DOES_NOT_FIT, "the RAM has too little for the rest"
-    assert f"with {fit(needs(8), machine(6, 7)).layers} layers on the GPU it would fit" in place.advice
+    assert place.advice.startswith("It does not fit with 2 layers on the GPU. Automatic: ")
 
 
 def test_sizes_are_shown_as_people_read_them():
