@@ -194,7 +194,8 @@ class PairDialog(QDialog):
         if usable:
             small, large = self._sources.values()
             warning = pair_warning(small, large)
-            speed = "" if warning else expected_speed(small, large, self._costs)
+            if isinstance(small, LocalFile) and isinstance(large, LocalFile) and not warning:
+                speed = speed_of_files(read_header(small.path), read_header(large.path), self._costs)
         self.speed.setText(speed)
         self.speed.setVisible(bool(speed))
         self.warning.setText(f"⚠ {warning}")
@@ -245,18 +246,6 @@ def pair_warning(small: ModelSource, large: ModelSource) -> str:
         sizes = f"{parameter_count(fewer)} parameters against {parameter_count(more)}"
         return f"The large model is smaller than the small one ({sizes}). “Swap” exchanges them."
     return ""
-
-
-def expected_speed(small: ModelSource, large: ModelSource, costs: ModelCosts) -> str:
-    """Return what to expect of the pair; nothing for the demo pair, whose costs its small files do not tell.
-
-    Raises ModelFileError.
-    """
-    if isinstance(small, ServerUrls) or isinstance(large, ServerUrls):
-        return "How fast a model on a server is can be said after an answer."
-    if not (isinstance(small, LocalFile) and isinstance(large, LocalFile)):
-        return ""
-    return speed_of_files(read_header(small.path), read_header(large.path), costs)
 
 
 def _source_text(source: ModelSource) -> str:
