@@ -15,7 +15,7 @@ from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.tables import Facts
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.remote.connection import LLAMA_SERVER_PORTS, without_model
+from baton_reasoning.core.engines.remote.connection import without_model
 from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
 from baton_reasoning.core.engines.remote.protocol import ServedModel
 from baton_reasoning.core.engines.remote.servers import ConnectionReport, Severity, try_connection
@@ -46,9 +46,7 @@ class ServerDialog(QDialog):
         self._is_waiting = False
         self._is_closed = False
         self._shown_for = ""
-        self.address = line_edit(
-            "Address of the server", f"http://host:{LLAMA_SERVER_PORTS[0]} (separate several with commas)", address
-        )
+        self.address = line_edit("Address of the server", "http://host:9931 (separate several with commas)", address)
         self.model = combo_box("Model of the server")
         self.model.setPlaceholderText("choose one")
         self.key = KeyField(servers)

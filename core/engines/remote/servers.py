@@ -105,7 +105,6 @@ class ConnectionReport:
     """The result of a connection test."""
 
     host: str
-    reachable: bool = False
     findings: tuple[Finding, ...] = ()
     """Everything but the problem, in the order of the test."""
     models: tuple[ServedModel, ...] = ()
@@ -169,7 +168,7 @@ def try_connection(
         *described,
         *(Finding(Severity.WARNING, risk) for risk in address.risks),
     ]
-    return ConnectionReport(address.host, reachable, tuple(findings), models, problem)
+    return ConnectionReport(address.host, tuple(findings), models, problem)
 
 
 def _described(engine: RemoteEngine, probe_ids: Sequence[int]) -> Iterator[Finding]:
