@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from enum import Enum
+from functools import cached_property
 
 import keyring
 from keyring.backend import KeyringBackend
@@ -53,8 +54,13 @@ class Secrets:
     """Keys by name, such as a server's address. `backend` None is the system's own keyring."""
 
     def __init__(self, backend: KeyringBackend | None = None) -> None:
-        self._backend = keyring.get_keyring() if backend is None else backend
+        self._given = backend
         self._in_memory: dict[str, str] = {}
+
+    @cached_property
+    def _backend(self) -> KeyringBackend:
+        """Look for the system's keyring when it is first needed, since that takes a moment."""
+        return self._given or keyring.get_keyring()
 
     @property
     def keeping(self) -> Keeping:

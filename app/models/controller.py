@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,14 +11,13 @@ from PySide6.QtCore import QObject, Signal
 
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.preferences import Preferences
-from baton_reasoning.app.toolkit.background import BackgroundTask, StreamTask
+from baton_reasoning.app.toolkit.background import BackgroundTask, LatestTask
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.devices import Devices, find_devices
 from baton_reasoning.core.models.fit import Fit, estimate, fit, fit_with_layers, in_gib
-from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.library import (
     BrokenFile,
     Inventory,
@@ -89,6 +89,8 @@ class ModelsController(QObject):
         """None until the machine has answered."""
         self.preferences = load_preferences(paths.model_preferences)
         self.costs = ModelCosts(paths.model_costs)
+        self._scanning = LatestTask(self, "look for models", actions.show_error)
+        self._machine = LatestTask(self, "look at the machine", actions.show_error)
 
     @property
     def folder(self) -> Path:
@@ -101,13 +103,9 @@ class ModelsController(QObject):
         used = (source.path for source in recent if isinstance(source, LocalFile))  # wherever they lie
         chosen = tuple(dict.fromkeys((*self.preferences.added, *used)))
         folders = known_folders(self.folder, chosen, built_in=(DEMO_FOLDER,), home=self._home)
-
-        def look() -> Iterator[Inventory | Devices]:
-            yield scan(folders)
-            if self.devices is None:
-                yield find_devices()
-
-        StreamTask(self, "look for models", look).items(self._show).failure(self.actions.show_error).start()
+        self._scanning.run(partial(scan, folders), self._show)
+        if self.devices is None:
+            self._machine.run(find_devices, self._show_devices)
 
     def change(self, **fields: Any) -> None:
         self.replace(self.preferences.model_copy(update=fields))
@@ -139,16 +137,9 @@ class ModelsController(QObject):
                 self.refresh()  # one of them was loaded by its path
 
     def add(self, paths: list[Path]) -> None:
-        """Look at these files and folders from now on, where they lie. Broken files are said."""
-
-        def look() -> Iterator[Path | BatonError]:
-            for path in paths:
-                try:
-                    yield path if path.is_dir() else read_header(path).path
-                except BatonError as error:
-                    yield error
-
-        StreamTask(self, "look at dropped files", look).items(self._added).failure(self.actions.show_error).start()
+        """Look at these files and folders from now on, where they lie."""
+        self.change(added=tuple(dict.fromkeys((*self.preferences.added, *paths))))
+        self.refresh()
 
     def delete(self, model: LocalModel) -> None:
         """Move a model to the system's trash; in a thread, since between disks its bytes may be copied."""
@@ -171,24 +162,13 @@ class ModelsController(QObject):
             return "forgotten"
         return self._secrets.keep(TOKEN, token).value
 
-    def _added(self, found: list[Path | BatonError]) -> None:
-        for error in found:
-            if isinstance(error, BatonError):
-                self.actions.show_error(error)
-        known = self.preferences.added
-        new = [path for path in found if isinstance(path, Path) and path not in known]
-        if new:
-            self.change(added=(*known, *dict.fromkeys(new)))
-        self.refresh()
+    def _show(self, inventory: Inventory) -> None:
+        self.inventory, self.has_scanned = inventory, True
+        self.inventory_changed.emit()
 
-    def _show(self, items: list[Inventory | Devices]) -> None:
-        for item in items:
-            if isinstance(item, Devices):
-                self.devices = item
-                self.devices_found.emit()
-            else:
-                self.inventory, self.has_scanned = item, True
-                self.inventory_changed.emit()
+    def _show_devices(self, devices: Devices) -> None:
+        self.devices = devices
+        self.devices_found.emit()
 
 
 def place(model: LocalModel, choice: LoadOptions, devices: Devices) -> Fit:

@@ -18,7 +18,7 @@ from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.models.devices import Devices, disk_free
 from baton_reasoning.core.models.fit import Fit, estimate, fit, in_gib, rough_shape
 from baton_reasoning.core.models.hub import Hub, Listing, Quantisation, Repository, manifest_for, recommended
-from baton_reasoning.core.models.options import HubFile, LoadOptions
+from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.table import Column
 from baton_reasoning.core.words.labels import fit_text
 
@@ -40,8 +40,6 @@ class HubSearchTab(QWidget):
         self._controller = controller
         self._request = LatestTask(self, "ask the Hub", lambda error: self._show_status(f"✗ {error}", Role.DANGER))
         self._judged: JudgedRepository | None = None
-        self._wanted = ""
-        """The quantisation that `look_for` is to select once it is listed."""
         self.query = line_edit("Search the Hub", "Search GGUF models on the Hub, or owner/name")
         self.query.returnPressed.connect(self.search)
         self.status = label("", Role.MUTED, wrap=True)
@@ -62,16 +60,8 @@ class HubSearchTab(QWidget):
         if not text:
             return
         hub = Hub(self._controller.access())
-        self._wanted = ""
         self._show_status("Searching…")
         self._request.run(lambda: hub.search(text), self._show_results)
-
-    def look_for(self, file: HubFile) -> None:
-        """List its repository and select its quantisation. Nothing is searched: the name may be no match."""
-        self.query.setText(file.repository)
-        self.results.clear()
-        self._wanted = file.quantisation
-        self.results.setCurrentItem(self._add_result(file.repository))
 
     def download(self) -> None:
         if self._judged and self._chosen:
@@ -85,15 +75,11 @@ class HubSearchTab(QWidget):
         for repository in found:
             gate = " · terms to agree to" if repository.gated else ""
             facts = f"{repository.licence or 'licence not said'} · {repository.downloads:,} downloads a month{gate}"
-            self._add_result(repository.name, f"\n{facts}")
+            item = QListWidgetItem(f"{repository.name}\n{facts}", self.results)
+            item.setData(Qt.ItemDataRole.UserRole, repository.name)
         self._show_status(
             f"{len(found)} repositories with GGUF files" if found else "Nothing was found; try fewer words."
         )
-
-    def _add_result(self, name: str, about: str = "") -> QListWidgetItem:
-        item = QListWidgetItem(f"{name}{about}", self.results)
-        item.setData(Qt.ItemDataRole.UserRole, name)
-        return item
 
     def _list(self, item: QListWidgetItem | None) -> None:
         if item is None:
@@ -115,14 +101,13 @@ class HubSearchTab(QWidget):
         choices, places = (judged.listing.choices, judged.places) if judged else ((), ())
         may_fit = [place is None or place.fits for place in places]
         best = recommended(compress(choices, may_fit))
-        chosen = next((choice for choice in choices if choice.label == self._wanted), best)
         rows, tips = [], []
         for choice, place in zip(choices, places, strict=True):
             parts = f" in {len(choice.files)} parts" if len(choice.files) > 1 else ""
             star = "★ recommended" if choice is best else ""
             rows.append((choice.label, f"{in_gib(choice.bytes)}{parts}", fit_text(place) if place else "", star))
             tips.append(place.advice if place else "")
-        self.choices.show_rows(rows, tips, [choices.index(chosen)] if chosen else [])
+        self.choices.show_rows(rows, tips, [choices.index(best)] if best else [])
         if judged:
             listing, name = judged.listing, judged.listing.repository.name
             page = f"{self._controller.access().endpoint}/{name}"

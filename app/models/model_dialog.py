@@ -14,12 +14,11 @@ from baton_reasoning.app.toolkit.forms import SettingsForm
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, in_row, vbox
 from baton_reasoning.app.toolkit.tables import Facts
 from baton_reasoning.app.toolkit.theme import Role, set_role
-from baton_reasoning.core.models.catalog import family_of
 from baton_reasoning.core.models.fit import estimate, in_gib
 from baton_reasoning.core.models.library import LocalModel
 from baton_reasoning.core.models.options import LoadOptions, ModelOverrides, TagSource
-from baton_reasoning.core.words.labels import Fact, placement_facts, sampling_text
-from baton_reasoning.core.words.numbers import short_path
+from baton_reasoning.core.words.labels import Fact, placement_facts
+from baton_reasoning.core.words.numbers import parameter_count, short_path
 
 SIZE = (720, 640)
 TEMPLATE_HEIGHT = 150
@@ -39,11 +38,6 @@ class ModelDialog(QDialog):
         self.loading.show_only(lambda path: path != ("parallel",))  # that depends on the work, not on the model
         self.writing = SettingsForm(self._overrides, ModelOverrides())
         self.fit = label("", wrap=True)
-        self._family = family_of(header.name)
-        says = sampling_text(self._family.sampling) if self._family else ""
-        self.take_advice = button("Take these", self._take_advice)
-        advice = in_row(label(f"Its makers recommend {says}.", Role.MUTED), self.take_advice)
-        advice.setVisible(self._family is not None)
         self.template = QPlainTextEdit(header.chat_template)
         self.template.setReadOnly(True)
         self.template.setAccessibleName("Chat template")
@@ -60,7 +54,6 @@ class ModelDialog(QDialog):
             holder(hbox(self.fit)),
             _heading("How it writes"),
             self.writing,
-            holder(hbox(advice)),
             _heading("About the file"),
             holder(of_file),
             STRETCH,
@@ -86,11 +79,6 @@ class ModelDialog(QDialog):
         if choice.tags is not TagSource.OTHER:
             choice = choice.model_copy(update={"opening": "", "closing": ""})
         self._controller.replace(self._controller.preferences.with_overrides(self._model.header.path, choice))
-
-    def _take_advice(self) -> None:
-        assert self._family
-        advised = self._family.sampling.model_dump(include={"temperature", "top_p", "top_k"})
-        self._take_writing(self._overrides.model_copy(update=advised))
 
     def _show(self) -> None:
         path, choice = self._model.header.path, self._overrides
@@ -126,7 +114,7 @@ def facts_of(model: LocalModel, others: tuple[LocalModel, ...]) -> Iterator[Fact
     header = model.header
     yield "Name", header.name
     yield "Architecture", f"{header.architecture}, {header.block_count} blocks"
-    yield "Parameters", f"{header.size_label} ({header.parameters:,})"
+    yield "Parameters", f"{parameter_count(header.parameters)} ({header.parameters:,})"
     yield "Quantisation", f"{header.quantisation}, {in_gib(header.file_bytes)}"
     yield "Trained context", f"{header.context_length:,} tokens" if header.context_length else "not said"
     yield "Vocabulary", f"{header.vocabulary_size:,} tokens"

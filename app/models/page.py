@@ -15,7 +15,6 @@ from baton_reasoning.app.models.hub_settings_tab import HubSettingsTab
 from baton_reasoning.app.models.pairs_tab import PairsTab
 from baton_reasoning.app.toolkit.controls import FileDrops
 from baton_reasoning.app.toolkit.layout import vbox
-from baton_reasoning.core.models.options import HubFile
 
 
 class ModelsPage(QWidget):
@@ -41,11 +40,6 @@ class ModelsPage(QWidget):
             self.tabs.addTab(tab, name)
         self.setLayout(vbox((self.tabs, 1), self.downloads, margins=(18, 10, 18, 12)))
         FileDrops(self).dropped.connect(self._take_dropped)
-
-    def look_for(self, file: HubFile) -> None:
-        """Show where this file is downloaded."""
-        self.tabs.setCurrentWidget(self.search)
-        self.search.look_for(file)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Look at the folders and the machine when the page is first shown."""

@@ -14,7 +14,6 @@ from PySide6.QtWidgets import QWidget
 from baton_reasoning.app.toolkit.background import BackgroundTask
 from baton_reasoning.app.toolkit.layout import vbox
 from baton_reasoning.app.window.main_window import MainWindow
-from baton_reasoning.core.models.options import HubFile
 
 if TYPE_CHECKING:
     from baton_reasoning.app.models.page import ModelsPage
@@ -34,7 +33,6 @@ class LazyModelsPage(QWidget):
         self._home = home
         self._column = vbox(margins=0)
         self.setLayout(self._column)
-        window.page_actions.downloads_wanted.connect(self.offer)
         window.add_page("models", "Models", self)
 
     @cached_property
@@ -65,8 +63,3 @@ class LazyModelsPage(QWidget):
         if not self._column.count():
             work = partial(import_module, "baton_reasoning.app.models.page")
             BackgroundTask(self, "import the Models page", work).done(lambda _: self.part.show()).start()
-
-    def offer(self, files: list[HubFile]) -> None:
-        """Show where the first of these files is downloaded."""
-        self._window.show_page("models")
-        self.part.look_for(files[0])

@@ -46,8 +46,6 @@ MOST_RECENT = 6
 class PageActions(QObject):
     """The window's `WindowActions` and `ModelsActions`."""
 
-    downloads_wanted = Signal(list)
-    """HubFiles were chosen, which have to be downloaded first."""
     problems_dropped = Signal(object)
     """The Path of a file or a folder of problems."""
     imported = Signal(str)
@@ -137,7 +135,6 @@ class PageActions(QObject):
         chosen = self._preferences.value
         dialog = PairDialog(choice or chosen.models, self._models.servers, self._models.costs, self._window)
         dialog.offer(chosen, self._models_here)
-        dialog.downloads_wanted.connect(self.downloads_wanted)
         dialog.chosen.connect(self.use_models)
         dialog.failed.connect(self.show_error)
         dialog.finished.connect(dialog.deleteLater)
@@ -178,18 +175,11 @@ class PageActions(QObject):
 
     def connect_server(self) -> None:
         """Test a server, choose how it is used, and use it as one of the two models."""
-        from baton_reasoning.app.window.server_dialog import ServerDialog, probe_beside
+        from baton_reasoning.app.window.server_dialog import ServerDialog
 
-        chosen, pair = self._preferences.value.models, self._models.pair
-        on_server = chosen.on_server
-        beside = Author.LARGE if on_server is Author.SMALL else Author.SMALL
-        dialog = ServerDialog(
-            self._models.servers,
-            str(chosen.get(on_server)) if on_server else "",
-            lambda: probe_beside(chosen.get(beside), pair.get(beside)),
-            self._window,
-            to_use=True,
-        )
+        chosen = self._preferences.value.models
+        address = str(chosen.get(chosen.on_server)) if chosen.on_server else ""
+        dialog = ServerDialog(self._models.servers, address, self._window, to_use=True)
         dialog.kept.connect(self._use_server)
         dialog.failed.connect(self.show_error)
         dialog.finished.connect(dialog.deleteLater)

@@ -22,7 +22,6 @@ from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.options import (
     DemoModel,
-    HubFile,
     LocalFile,
     ModelSource,
     ServerUrls,
@@ -42,15 +41,12 @@ PAUSE_MS = 700
 """A field is checked when nothing was typed for so long, and when it is left."""
 MESSAGE_LINES = 2
 """Room kept below a field, so that what is said there moves no field."""
-OTHER = {Author.SMALL: Author.LARGE, Author.LARGE: Author.SMALL}
 
 
 class PairDialog(QDialog):
     chosen = Signal(object)  # a ModelChoice
     failed = Signal(object)
     """A BatonError about a server's settings, for the window's notice."""
-    downloads_wanted = Signal(list)
-    """The HubFiles that were chosen: they are on the Hub only."""
 
     def __init__(self, choice: ModelChoice, servers: KnownServers, costs: ModelCosts, parent: QWidget) -> None:
         super().__init__(parent)
@@ -65,7 +61,6 @@ class PairDialog(QDialog):
             for author in (Author.SMALL, Author.LARGE)
         }
         self.offered = QStandardItemModel(self)
-        self.download = button("Download on the Models page", self._want_downloads)
         self._search = LatestTask(self, "look for models")
         self._pause = QTimer(self, singleShot=True, interval=PAUSE_MS)
         """Runs while a field is typed into: half a path is not reported as wrong."""
@@ -95,10 +90,6 @@ class PairDialog(QDialog):
 
         show({}, ())
         self._search.run(lambda: (self._servers.names(), look()), lambda found: show(*found))
-
-    def _want_downloads(self) -> None:
-        self.reject()
-        self.downloads_wanted.emit(self._hub_files)
 
     def _completer(self, author: Author) -> QCompleter:
         """Complete models by any part of their path or address."""
@@ -147,7 +138,6 @@ class PairDialog(QDialog):
                 grid,
                 self.speed,
                 self.warning,
-                (self.download, 0, Qt.AlignmentFlag.AlignLeft),
                 buttons,
                 margins=(18, 16, 18, 14),
                 spacing=14,
@@ -204,23 +194,22 @@ class PairDialog(QDialog):
         if usable:
             small, large = self._sources.values()
             warning = pair_warning(small, large)
-            speed = "" if warning else expected_speed(small, large, self._costs)
+            if isinstance(small, LocalFile) and isinstance(large, LocalFile) and not warning:
+                speed = speed_of_files(read_header(small.path), read_header(large.path), self._costs)
         self.speed.setText(speed)
         self.speed.setVisible(bool(speed))
         self.warning.setText(f"⚠ {warning}")
         self.warning.setVisible(bool(warning))
-        self.download.setVisible(bool(self._hub_files))
         self.load.setEnabled(usable)
         self.load.setText("Load anyway" if warning else "Load")
 
     def _set_up_server(self, author: Author) -> None:
         """Open the dialog of the server at this address."""
-        from baton_reasoning.app.window.server_dialog import ServerDialog, probe_beside
+        from baton_reasoning.app.window.server_dialog import ServerDialog
 
-        edit, beside = self.edits[author], OTHER[author]
+        edit = self.edits[author]
         address = edit.text().strip() if edit.text().strip().startswith("http") else ""
-        other = self._sources.get(beside)
-        form = ServerDialog(self._servers, address, lambda: probe_beside(other, None) if other else (), self)
+        form = ServerDialog(self._servers, address, self)
         form.kept.connect(lambda _, address: edit.setText(address))
         form.failed.connect(self.failed)
         form.finished.connect(form.deleteLater)
@@ -230,10 +219,6 @@ class PairDialog(QDialog):
         sources = {author.value: source for author, source in self._sources.items()}
         self.chosen.emit(self._choice.model_copy(update=sources))
         self.accept()
-
-    @property
-    def _hub_files(self) -> list[HubFile]:
-        return [source for source in self._sources.values() if isinstance(source, HubFile)]
 
     def _parsed(self, author: Author) -> ModelSource:
         """Return what a field names. Raises SettingsError."""
@@ -263,24 +248,12 @@ def pair_warning(small: ModelSource, large: ModelSource) -> str:
     return ""
 
 
-def expected_speed(small: ModelSource, large: ModelSource, costs: ModelCosts) -> str:
-    """Return what to expect of the pair; nothing for the demo pair, whose costs its small files do not tell.
-
-    Raises ModelFileError.
-    """
-    if isinstance(small, ServerUrls) or isinstance(large, ServerUrls):
-        return "How fast a model on a server is can be said after an answer."
-    if not (isinstance(small, LocalFile) and isinstance(large, LocalFile)):
-        return ""
-    return speed_of_files(read_header(small.path), read_header(large.path), costs)
-
-
 def _source_text(source: ModelSource) -> str:
     """Describe the source without loading it. Raises ModelFileError."""
     if isinstance(source, ServerUrls):
         return "A server. Its key, a test, prices and caps are behind “Server…”."
     if (path := local_path(source)) is None:
-        raise ModelFileError(f"{source} is on the Hub.", "It can be chosen once it was downloaded.")
+        raise ModelFileError(f"{source} is on the Hub.", "Download it on the Models page (Ctrl+3), then choose it.")
     header = read_header(path)
     return f"{header.name or path.stem} · {header.architecture} · {header.quantisation}"
 

@@ -14,37 +14,19 @@ from baton_reasoning.app.toolkit.forms import SettingsForm
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.tables import Facts
 from baton_reasoning.app.toolkit.theme import Role, set_role
-from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.remote.connection import LLAMA_SERVER_PORTS, without_model
+from baton_reasoning.core.engines.remote.connection import without_model
 from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
-from baton_reasoning.core.engines.remote.protocol import PROBE, ServedModel
+from baton_reasoning.core.engines.remote.protocol import ServedModel
 from baton_reasoning.core.engines.remote.servers import ConnectionReport, Severity, try_connection
 from baton_reasoning.core.errors import BatonError, Cancelled, SettingsError
-from baton_reasoning.core.models.options import ModelSource, local_path, server_urls
+from baton_reasoning.core.models.options import server_urls
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import Fact
 
 Answer = TypeVar("Answer")
-Probe = Callable[[], Sequence[int]]
-"""The probe of vocabularies by the other model's tokenizer; empty if that cannot be had. It takes a moment."""
 USE_MORE = "Prices, caps, certificates, proxy, template…"
 SIGNS = {Severity.GOOD: "✓", Severity.BAD: "✗", Severity.WARNING: "⚠", Severity.PLAIN: "·"}
-
-
-def probe_beside(source: ModelSource, loaded: Engine | None) -> Sequence[int]:
-    """Tokenise `PROBE` with the model beside a server: the loaded one, else the tokenizer in its file.
-
-    It shows before anything is loaded whether the vocabularies are the same. Empty if that model is on a server too, or
-    cannot be read. Takes a moment.
-    """
-    from baton_reasoning.core.engines.local.llama import tokenize_by  # imported in the thread that asks
-
-    path = loaded.card.path if loaded and loaded.card.path else local_path(source)
-    try:
-        return tokenize_by(path, PROBE) if path else ()
-    except BatonError:
-        return ()  # the vocabulary counts as unknown; loading the file reports what is wrong with it
 
 
 class ServerDialog(QDialog):
@@ -55,21 +37,16 @@ class ServerDialog(QDialog):
     waits = Signal(str)
     """What a test waits for; sent from its thread."""
 
-    def __init__(
-        self, servers: KnownServers, address: str, probe: Probe, parent: QWidget, *, to_use: bool = False
-    ) -> None:
+    def __init__(self, servers: KnownServers, address: str, parent: QWidget, *, to_use: bool = False) -> None:
         """`to_use`: as one of the two models; else its settings are kept."""
         super().__init__(parent)
         self.setWindowTitle("Connect to a server")
         self._servers = servers
-        self._probe = probe
         self._request = LatestTask(self, "ask the server", self._show_problem)
         self._is_waiting = False
         self._is_closed = False
         self._shown_for = ""
-        self.address = line_edit(
-            "Address of the server", f"http://host:{LLAMA_SERVER_PORTS[0]} (separate several with commas)", address
-        )
+        self.address = line_edit("Address of the server", "http://host:9931 (separate several with commas)", address)
         self.model = combo_box("Model of the server")
         self.model.setPlaceholderText("choose one")
         self.key = KeyField(servers)
@@ -169,9 +146,8 @@ class ServerDialog(QDialog):
         known, typed, urls = self.known, self.key.typed, server_urls(self.address.text())
 
         def ask() -> list[ConnectionReport]:
-            ids = self._probe()
             servers = [known.at(url, typed or self._servers.key(url)) for url in urls]
-            return [try_connection(*server, ids, self._show_waiting) for server in servers]
+            return [try_connection(*server, on_wait=self._show_waiting) for server in servers]
 
         self._report()
         self.testing.setText("Asking the server…")

@@ -7,20 +7,18 @@ Sizes are those that the repositories publish, so a pair can be judged against t
 from __future__ import annotations
 
 import json
-import re
 from enum import Enum
-from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict
 
 from baton_reasoning.core.models.devices import Devices
 from baton_reasoning.core.models.fit import Fit, estimate, fit_together
 from baton_reasoning.core.models.gguf import Block, ModelShape
 from baton_reasoning.core.models.gguf_format import label_of
-from baton_reasoning.core.models.options import HubFile, LoadOptions, ModelOverrides
+from baton_reasoning.core.models.options import HubFile, LoadOptions
 
 USUAL_CONTEXT = 16_384  # a thinking on a competition problem takes 5,000 to 18,000 tokens
 
@@ -140,23 +138,3 @@ def pairs_that_fit(devices: Devices, context: int = USUAL_CONTEXT) -> tuple[Fitt
         if small.fits and large.fits:
             fitting.append(FittingPair(pair, small, large))
     return tuple(sorted(fitting, key=lambda each: each.pair.bytes))
-
-
-class Family(BaseModel):
-    name: str
-    models: tuple[str, ...]
-    """Patterns of model names in lower case, with “-” between words and numbers: “qwen2-5-*-instruct*”."""
-    sampling: ModelOverrides
-    """What its makers recommend."""
-
-
-@cache
-def families() -> tuple[Family, ...]:
-    content = files("baton_reasoning.resources").joinpath("families.json").read_text(encoding="utf-8")
-    return TypeAdapter(tuple[Family, ...]).validate_json(content)
-
-
-def family_of(model: str) -> Family | None:
-    """Find the family that a model's name (`general.name`) belongs to; the first, if there are several."""
-    name = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
-    return next((family for family in families() if any(fnmatchcase(name, each) for each in family.models)), None)

@@ -151,24 +151,12 @@ def registry() -> ctypes.CDLL:
     return ggml
 
 
-_LOG_CALLBACKS: list[object] = []
-"""Kept alive: llama.cpp calls the last one as long as the process lives."""
-
-
-@cache
 def log_quietly() -> None:
-    """Send the messages of this process's llama.cpp and ggml to `logging` instead of standard error.
+    """Keep llama.cpp's messages off standard error, to which llama-cpp-python prints them by the level of this logger.
 
-    For a process that only asks for devices: a model's process parses the log. Raises as `registry`.
+    For a process that only asks for devices: a model's process parses the log.
     """
-    from llama_cpp import llama_cpp as llama
-
-    def write(_level: int, text: bytes, _data: object) -> None:
-        log.debug(text.decode(errors="replace").rstrip())
-
-    callback = llama.llama_log_callback(write)
-    _LOG_CALLBACKS.append(callback)
-    llama.llama_log_set(callback, ctypes.c_void_p(0))
+    logging.getLogger("llama-cpp-python").setLevel(logging.CRITICAL)
 
 
 def backend_names() -> tuple[str, ...]:

@@ -147,16 +147,11 @@ def fit(needs: MemoryEstimate, devices: Devices) -> Fit:
 def fit_with_layers(needs: MemoryEstimate, devices: Devices, layers: int) -> Fit:
     """Judge a placement with a number of GPU layers that a person chose; without a GPU it makes no difference."""
     best, place = fit(needs, devices), _placed(needs, layers)
-    if not devices.gpus:
+    if not devices.gpus or place.layers == best.layers:
         return best
-    if sum(_layer_sizes(needs)[:layers]) > _gpu_capacity(needs, devices):
-        most = _layers_within(needs, _gpu_capacity(needs, devices))
-        lack = f"{place.layers} layers are too many for the GPU; at most {most} would fit."
-        return replace(place, kind=FitKind.DOES_NOT_FIT, advice=lack)
-    if place.kind is FitKind.WHOLE_ON_GPU or not best.fits:
-        return best
-    if not _leaves_enough_ram(place, needs, devices):
-        lack = f"The rest is too much for the RAM; with {best.layers} layers on the GPU it would fit."
+    is_too_much = place.layers > _layers_within(needs, _gpu_capacity(needs, devices))
+    if is_too_much or not _leaves_enough_ram(place, needs, devices):
+        lack = f"It does not fit with {place.layers} layers on the GPU. Automatic: {best.advice}"
         return replace(place, kind=FitKind.DOES_NOT_FIT, advice=lack)
     shares = f"{in_gib(place.gpu_bytes)} of the GPU, the rest {in_gib(place.ram_bytes)} of RAM"
     return replace(place, advice=f"{place.layers} layers take {shares}.")

@@ -72,8 +72,6 @@ class GgufHeader(ModelShape):
     file_bytes: int
     architecture: str
     name: str
-    size_label: str
-    """As people say it: “1.5B”, “135M”."""
     quantisation: str
     """As people say it: “Q4_K_M”."""
     licence: str
@@ -129,7 +127,6 @@ def read_header(path: Path) -> GgufHeader:
         file_bytes=sum(raw.data_end for raw in raws),
         architecture=architecture,
         name=keys.get("general.name", "") or path.stem,
-        size_label=keys.get("general.size_label", "") or _size_label(parameters),
         quantisation=_quantisation(keys.get("general.file_type", -1), tensors),
         licence=keys.get("general.license", ""),
         parameters=parameters,
@@ -184,13 +181,6 @@ def _quantisation(file_type: int, tensors: Iterable[Tensor]) -> str:
     for tensor in tensors:
         bytes_by_type[tensor.type.name] += tensor.bytes
     return bytes_by_type.most_common(1)[0][0]
-
-
-def _size_label(parameters: int) -> str:
-    for unit, name in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K")):
-        if parameters >= unit:
-            return f"{parameters / unit:.3g}{name}"
-    return str(parameters)
 
 
 def _idle_expert_bytes(tensors: Iterable[Tensor], numbers: Mapping[str, int]) -> int:

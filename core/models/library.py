@@ -71,7 +71,8 @@ def scan(folders: Iterable[Folder]) -> Inventory:
             if real in models or real in broken:
                 continue
             try:
-                models[real] = LocalModel(read_header(path), folder.source)
+                header = read_header(path)
+                models.setdefault(header.path.resolve(), LocalModel(header, folder.source))
             except ModelFileError as error:
                 broken[real] = BrokenFile(path, str(error))
     return Inventory(

@@ -13,7 +13,6 @@ The choices for each model are kept in `models.json`, beside the settings; the H
 
 from __future__ import annotations
 
-import filecmp
 import os
 import re
 from collections.abc import Mapping
@@ -120,18 +119,8 @@ def file_source(path: Path) -> DemoModel | LocalFile:
 
 
 def is_demo_pair(small: ModelSource, large: ModelSource) -> bool:
-    """Return whether these are the demo pair, each model in its own place, also as copies under other names."""
-    return _is_demo(small, DemoModel.SMALL) and _is_demo(large, DemoModel.LARGE)
-
-
-def _is_demo(source: ModelSource, demo: DemoModel) -> bool:
-    if not isinstance(source, LocalFile):
-        return source is demo
-    try:
-        # A file is read only if it has the size of the demo model, and once.
-        return source.path.is_file() and filecmp.cmp(source.path, demo.path, shallow=False)
-    except OSError:
-        return False
+    """Return whether these are the demo pair, each model in its own place."""
+    return local_path(small) == DemoModel.SMALL.path and local_path(large) == DemoModel.LARGE.path
 
 
 def local_path(source: ModelSource) -> Path | None:
@@ -367,10 +356,9 @@ class ModelPreferences(BaseModel):
     """Where downloads go; None is the program's own folder."""
     added: tuple[Path, ...] = ()
     """Files, and folders that are scanned; never changed except for a deletion that a person asked for."""
-    endpoint: str = Field(
-        ENDPOINT, title="Hub", pattern=r"^https?://[^\s]+$", description="Or the address of a mirror."
-    )
-    offline: bool = Field(False, title="Offline", description="Never ask the Hub.")
+    endpoint: str = Field(ENDPOINT, pattern=r"^https?://[^\s]+$")
+    offline: bool = False
+    """Never ask the Hub."""
     loading: Mapping[str, LoadOptions] = Field(default_factory=dict)
     """By the path of the model."""
     overrides: Mapping[str, ModelOverrides] = Field(default_factory=dict)

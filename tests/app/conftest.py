@@ -189,7 +189,7 @@ def make_window(qtbot, tmp_path, no_leaks):
 
     def make(loader=None, *, begin=True, width=1440, paths=None, models=None):
         loader = loader or ScriptedLoader()
-        loader.servers = KnownServers(tmp_path / "servers.json", lambda: Secrets(NO_KEYRING))
+        loader.servers = KnownServers(tmp_path / "servers.json", Secrets(NO_KEYRING))
         window = MainWindow(paths or Paths.under(tmp_path), loader)
         if models:
             window.preferences.change(models=models)

@@ -31,9 +31,6 @@ from baton_reasoning.core.engines.remote.answers import (
 )
 from baton_reasoning.core.errors import Cancelled, EngineError, EngineLost, EngineRefused, SettingsError
 
-LLAMA_SERVER_PORTS = (9931, 8080)
-"""llama-server's default ports: today's, and that of builds before October 2026."""
-
 
 def canonical(url: str) -> str:
     """Return the normal form of an address: without blanks, a last slash, and a trailing `/v1` before its `#model`."""

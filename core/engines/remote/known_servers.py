@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -75,22 +75,12 @@ class _ServersFile(BaseModel):
 class KnownServers:
     """`servers.json` and the keyring, read at each use, so that no thread has an old copy. Thread-safe."""
 
-    def __init__(self, path: Path, secrets: Callable[[], Secrets] = Secrets) -> None:
-        """`secrets` is called when the first key is needed."""
+    def __init__(self, path: Path, secrets: Secrets | None = None) -> None:
         self._path = path
-        self._make_secrets = secrets
-        self._made_secrets: Secrets | None = None
+        self._secrets = secrets or Secrets()
         self._lock = threading.RLock()
         self._unsaved: Mapping[str, KnownServer] | None = None
         """Settings that could not be written; they are used until the program ends."""
-
-    @property
-    def _secrets(self) -> Secrets:
-        """One for all threads: without a keyring, it holds the keys."""
-        with self._lock:
-            if self._made_secrets is None:
-                self._made_secrets = self._make_secrets()
-            return self._made_secrets
 
     @property
     def keeping(self) -> Keeping:

@@ -105,7 +105,6 @@ class ConnectionReport:
     """The result of a connection test."""
 
     host: str
-    reachable: bool = False
     findings: tuple[Finding, ...] = ()
     """Everything but the problem, in the order of the test."""
     models: tuple[ServedModel, ...] = ()
@@ -169,7 +168,7 @@ def try_connection(
         *described,
         *(Finding(Severity.WARNING, risk) for risk in address.risks),
     ]
-    return ConnectionReport(address.host, reachable, tuple(findings), models, problem)
+    return ConnectionReport(address.host, tuple(findings), models, problem)
 
 
 def _described(engine: RemoteEngine, probe_ids: Sequence[int]) -> Iterator[Finding]:
@@ -178,11 +177,9 @@ def _described(engine: RemoteEngine, probe_ids: Sequence[int]) -> Iterator[Findi
     yield Finding(Severity.GOOD, "key accepted" if engine.address.key else "no key needed")
     yield Finding(Severity.GOOD, f"serves {card.name}")
     yield Finding(Severity.PLAIN, f"{card.context:,} tokens of context for each text")
-    if not probe_ids or not card.vocabulary:
-        yield Finding(Severity.PLAIN, "vocabulary not known: text is handed over")
-    elif card.vocabulary == fingerprint(probe_ids):
+    if probe_ids and card.vocabulary == fingerprint(probe_ids):
         yield Finding(Severity.GOOD, "same vocabulary: token ids are handed over")
-    else:
+    elif probe_ids and card.vocabulary:
         yield Finding(Severity.PLAIN, "another vocabulary: text is handed over")
     if card.drafting:
         yield Finding(Severity.PLAIN, f"writes by speculative decoding ({card.drafting})")

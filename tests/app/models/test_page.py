@@ -1,6 +1,6 @@
 """The Models page with real models, a real download and a real folder, through its own widgets."""
 
-from dataclasses import replace
+from threading import Event
 
 import pytest
 from PySide6.QtCore import Qt
@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFileDialog, QLabel, QPushButton
 from baton_reasoning.app.models.downloads import progress_text
 from baton_reasoning.app.models.files_tab import path_of
 from baton_reasoning.app.models.model_dialog import ModelDialog, facts_of
+from baton_reasoning.app.toolkit.background import BackgroundTasks
 from baton_reasoning.app.toolkit.controls import IconButton
 from baton_reasoning.app.window.models_page import LazyModelsPage
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
@@ -17,10 +18,11 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.devices import Devices
 from baton_reasoning.core.models.download import DownloadProgress, Stage
-from baton_reasoning.core.models.library import LocalModel
+from baton_reasoning.core.models.library import LocalModel, scan
 from baton_reasoning.core.models.options import KvType, LoadOptions, ModelOverrides, Switch, TagSource, load_preferences
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.words.labels import own_facts, placement_facts
+from baton_reasoning.core.words.numbers import parameter_count
 from tests.app.conftest import drop
 from tests.app.models.conftest import REPOSITORY, own_copy
 
@@ -60,7 +62,7 @@ def test_the_demo_pair_is_there_from_the_start_with_size_fit_and_what_its_header
     assert [cells[3].endswith("▶ in use") for cells in page.files.table.texts()] == [False, True]
     model = choose(page, LARGE_MODEL)
     facts = dict(facts_of(model, page.controller.inventory.models))
-    assert facts["Parameters"].startswith(model.header.size_label)
+    assert facts["Parameters"] == f"{parameter_count(model.header.parameters)} ({model.header.parameters:,})"
     assert facts["Vocabulary"] == f"{model.header.vocabulary_size:,} tokens"
     assert not page.files.delete.isVisibleTo(page.files), "the demo's cannot be deleted"
     page.files.use[Author.SMALL].click()
@@ -105,7 +107,7 @@ def test_a_pair_dropped_on_the_page_is_used_with_one_press(make_window, secrets,
     qtbot.waitUntil(lambda: window.session.ready)
 
 
-def test_a_file_loaded_by_its_path_is_listed_and_one_that_is_no_model_says_why(page, asked, settings, tmp_path, qtbot):
+def test_a_file_loaded_by_its_path_is_listed_and_one_that_is_no_model_says_why(page, settings, tmp_path, qtbot):
     copy, letter = own_copy(tmp_path / "elsewhere"), tmp_path / "letter.gguf"
     settings.change_window(recent_pairs=((str(copy), "http://office:8080"),))
     with qtbot.waitSignal(page.controller.inventory_changed):
@@ -113,7 +115,28 @@ def test_a_file_loaded_by_its_path_is_listed_and_one_that_is_no_model_says_why(p
     assert "mine.gguf" in names_on(page)
     letter.write_text("Dear reader")
     drop(page, letter)
-    qtbot.waitUntil(lambda: "letter.gguf" in asked.text)
+    qtbot.waitUntil(lambda: page.files.hint.text().startswith("✗ letter.gguf is not a GGUF file"))
+
+
+def test_a_scan_that_ends_late_does_not_hide_what_a_newer_one_found(page, tmp_path, monkeypatch, qtbot):
+    may_end, ended = Event(), Event()
+
+    def late(folders):
+        found = scan(folders)
+        may_end.wait()
+        ended.set()
+        return found
+
+    with monkeypatch.context() as slow:
+        slow.setattr("baton_reasoning.app.models.controller.scan", late)
+        page.controller.refresh()
+    page.controller.change(added=(own_copy(tmp_path / "own"),))
+    with qtbot.waitSignal(page.controller.inventory_changed):
+        page.controller.refresh()
+    may_end.set()
+    ended.wait()
+    qtbot.waitUntil(lambda: not BackgroundTasks.of(page.controller).running)
+    assert "mine.gguf" in names_on(page)
 
 
 def test_a_deleted_model_is_in_the_trash_or_stays(page, asked, tmp_path, trash, monkeypatch, qtbot):
@@ -244,11 +267,9 @@ def test_the_token_is_kept_out_of_every_file_and_a_locked_keyring_is_said(page, 
 # The settings of a model file.
 
 
-def opened(page, qtbot, path=SMALL_MODEL, name=""):
-    """The settings of this model, called by another name if one is given."""
-    model = choose(page, path)
-    model = replace(model, header=replace(model.header, name=name or model.header.name))
-    dialog = ModelDialog(model, page.controller, page)
+def opened(page, qtbot, path=SMALL_MODEL):
+    """The settings of this model."""
+    dialog = ModelDialog(choose(page, path), page.controller, page)
     qtbot.addWidget(dialog)
     return dialog
 
@@ -288,12 +309,6 @@ def test_every_choice_about_writing_is_kept_and_one_that_is_taken_back_is_forgot
     field(dialog, "cue_list").clear()
     field(dialog, "cue_list").editingFinished.emit()
     assert kept(tmp_path).overrides_of(SMALL_MODEL) == ModelOverrides()
-    assert not dialog.take_advice.isVisibleTo(dialog), "its makers recommend nothing"
-    dialog = opened(page, qtbot, name="Phi 4 Reasoning Plus")
-    dialog.take_advice.click()
-    chosen = kept(tmp_path).overrides_of(SMALL_MODEL)
-    assert (chosen.temperature, chosen.top_p, chosen.top_k) == (0.8, 0.95, 50)
-    assert field(dialog, "temperature").value() == 0.8
 
 
 def test_loading_choices_are_kept_judged_before_loading_and_used_after_it(page, asked, tmp_path, qtbot):

@@ -13,7 +13,6 @@ from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.models_page import LazyModelsPage
-from baton_reasoning.app.window.pair_dialog import PairDialog
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
@@ -28,7 +27,7 @@ from baton_reasoning.core.models.options import LoadOptions, ModelOverrides
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.words.labels import placement_facts
-from tests.app.models.conftest import REPOSITORY, own_copy
+from tests.app.models.conftest import own_copy
 
 pytestmark = pytest.mark.slow
 GIB = 2**30
@@ -234,16 +233,3 @@ def test_from_an_empty_home_to_the_first_answer(opened, qtbot):
     facts = dict(placement_facts(page.controller.loaded[SMALL_MODEL]))
     assert facts["Loaded with"].startswith("1,024 tokens, batch 64")
     assert facts["In RAM"].startswith(f"{read_header(SMALL_MODEL).block_count + 1} layers: weights")
-
-
-def test_the_button_of_the_chooser_leads_to_the_file_on_the_hub(opened, qtbot, hub):
-    window, page = opened
-    page.controller.change(endpoint=hub.endpoint)
-    window.page_actions.choose_models()
-    (dialog,) = window.findChildren(PairDialog)
-    dialog.edits[Author.LARGE].setText(f"hf:{REPOSITORY}:Q8_0")
-    qtbot.mouseClick(dialog.download, Qt.MouseButton.LeftButton)
-    assert window.preferences.value.window.page == "models"
-    qtbot.waitUntil(lambda: page.search.fetch.text().startswith("Download Q8_0"))
-    assert page.search.isVisible()
-    assert page.search.results.currentItem().text().startswith(REPOSITORY)

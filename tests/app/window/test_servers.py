@@ -56,7 +56,7 @@ def connect(qtbot, tmp_path):
     def connect(url: str, known: KnownServer | None = None, key: str = "") -> MainWindow:
         paths = Paths.under(tmp_path)
         loader = PairLoader(paths)
-        loader.servers = KnownServers(paths.servers, lambda: Secrets(MemoryKeyring()))
+        loader.servers = KnownServers(paths.servers, Secrets(MemoryKeyring()))
         loader.servers.keep({url: known or KnownServer()}, key)
         window = MainWindow(paths, loader)
         windows.append(window)

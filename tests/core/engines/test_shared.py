@@ -22,7 +22,6 @@ from baton_reasoning.core.engines.remote.protocol import judgement_of
 from baton_reasoning.core.engines.templates import has_switch, render_prompt, render_template
 from baton_reasoning.core.engines.usage import MOST_COUNTED, MOST_MEASURED, Cap, Prices, RequestUsage, Usage, UsageMeter
 from baton_reasoning.core.errors import EngineRefused
-from baton_reasoning.core.models.catalog import families, family_of
 from baton_reasoning.core.models.options import ThinkingTags
 
 TAG = "</think>"
@@ -222,27 +221,6 @@ QWEN35 = QWEN3.replace(
     "is true %}{{- '<think>\\n' }}{%- else %}{{- '<think>\\n\\n</think>\\n\\n' }}",
 )
 """The switch of the small models of Qwen3.5: thinking is off unless a caller turns it on."""
-
-
-@pytest.mark.parametrize(
-    ("name", "family"),
-    [
-        ("DeepSeek R1 Distill Qwen 1.5B", "DeepSeek-R1-Distill"),
-        ("DeepSeek-R1-Distill-Llama-8B", "DeepSeek-R1-Distill"),
-        ("Qwen3 1.7B", "Qwen3"),
-        ("Qwen3-30B-A3B", "Qwen3"),
-        ("Qwen3 4B Thinking 2507", "Qwen3-Thinking-2507"),
-        ("Qwen3 4B Instruct 2507", None),
-        ("Qwen2.5 7B Instruct", "Qwen2.5-Instruct"),
-        ("Phi 4 Reasoning Plus", "Phi-4-reasoning"),
-        ("Phi 4 Mini Reasoning", None),
-        ("SmolLM2 135M", None),
-    ],
-)
-def test_a_family_is_known_by_the_models_name(name, family):
-    found = family_of(name)
-    assert (found.name if found else None) == family
-    assert all(each.sampling.temperature is not None for each in families())
 
 
 ASKED = (Message("system", "Be brief."), Message("user", "2 + 2?"))

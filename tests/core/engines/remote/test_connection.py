@@ -263,7 +263,7 @@ def ring():
 
 @pytest.fixture
 def servers(file, ring):
-    return KnownServers(file, lambda: Secrets(ring))
+    return KnownServers(file, Secrets(ring))
 
 
 def test_what_is_kept_is_there_at_the_next_start_and_the_key_is_not_in_the_file(servers, file, ring):
@@ -280,7 +280,7 @@ def test_what_is_kept_is_there_at_the_next_start_and_the_key_is_not_in_the_file(
     servers.keep({f" {URL}/v1/ ": known}, "secret")
     assert URL in file.read_text(), "in one form, however the address is written"
     assert "secret" not in file.read_text()
-    address, options = KnownServers(file, lambda: Secrets(ring)).server(URL)
+    address, options = KnownServers(file, Secrets(ring)).server(URL)
     assert (address.key, address.access) == ("secret", known.access)
     assert (options.prices, options.cap, options.overrides) == (known.prices, known.cap, known.overrides)
     assert options.supports_prefetch
@@ -290,18 +290,19 @@ def test_what_is_kept_is_there_at_the_next_start_and_the_key_is_not_in_the_file(
 
 
 def test_without_a_keyring_the_key_holds_for_the_session(file):
-    servers = KnownServers(file, lambda: Secrets(NO_KEYRING))
+    servers = KnownServers(file, Secrets(NO_KEYRING))
     assert servers.keeping is Keeping.SESSION
     servers.keep({URL: KnownServer()}, "secret")
     assert servers.key(URL) == "secret"
-    assert KnownServers(file, lambda: Secrets(NO_KEYRING)).key(URL) is None
+    assert KnownServers(file, Secrets(NO_KEYRING)).key(URL) is None
 
 
-def test_the_keyring_is_not_asked_for_a_server_without_a_key(file):
-    def asked() -> Secrets:
+def test_the_keyring_is_not_asked_for_a_server_without_a_key(file, monkeypatch):
+    def asked():
         raise AssertionError("the keyring was asked")
 
-    servers = KnownServers(file, asked)
+    monkeypatch.setattr("keyring.get_keyring", asked)
+    servers = KnownServers(file)
     servers.keep({URL: BIG})
     assert servers.server(URL).options.cap == BIG.cap
     servers.forget(URL)
@@ -373,7 +374,7 @@ def test_a_damaged_file_is_said_since_it_may_hold_a_cap_and_not_written_over(ser
 
 def test_what_cannot_be_written_holds_until_the_end(tmp_path):
     (tmp_path / "config").write_text("a file where the folder should be")
-    servers = KnownServers(tmp_path / "config" / "servers.json", lambda: Secrets(MemoryKeyring()))
+    servers = KnownServers(tmp_path / "config" / "servers.json", Secrets(MemoryKeyring()))
     with pytest.raises(SettingsError, match="could not be saved"):
         servers.keep({URL: BIG}, "secret")
     address, options = servers.server(URL)
