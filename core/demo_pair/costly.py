@@ -8,15 +8,11 @@ more as on a GPU than where a CPU computes.
 
 from __future__ import annotations
 
-import errno
 import os
 import struct
-import sys
 import tempfile
 from array import array
-from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
 from math import prod, sqrt
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -202,8 +198,6 @@ def _typed(number: float) -> bytes:
 
 # A large file that holds little --------------------------------------------------------------------------------------
 
-_CHUNK = 2**20
-
 
 @dataclass(frozen=True)
 class SparseFile:
@@ -238,47 +232,17 @@ class SparseFile:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the file is there and holds these bytes. Only what was ever written to it is read."""
-        with suppress(OSError):
-            if self.path.is_file() and self.path.stat().st_size == self.size:
-                with self.path.open("rb", buffering=0) as file:
-                    return self._is_in(file)
-        return False
+        """Whether the file is there, with this size and these pieces."""
+        try:
+            with self.path.open("rb") as file:
+                return self.path.stat().st_size == self.size and all(
+                    file.seek(start) == start and file.read(len(data)) == data for start, data in self.pieces
+                )
+        except OSError:
+            return False
 
     def _write(self, file: BinaryIO) -> None:
         for start, data in self.pieces:
             file.seek(start)
             file.write(data)
         file.truncate(self.size)
-
-    def _is_in(self, file: BinaryIO) -> bool:
-        end = 0
-        for start, data in chain(self.pieces, [(self.size, b"")]):
-            if not _is_zero(file, end, start):
-                return False
-            file.seek(start)
-            if file.read(len(data)) != data:
-                return False
-            end = start + len(data)
-        return True
-
-
-def _is_zero(file: BinaryIO, start: int, end: int) -> bool:
-    while (start := _next_written(file, start)) < end:
-        file.seek(start)
-        data = file.read(min(_CHUNK, end - start))
-        if not data or data != bytes(len(data)):
-            return False
-        start += len(data)
-    return True
-
-
-def _next_written(file: BinaryIO, start: int) -> int:
-    """Return where the next bytes outside a hole begin; `start` where the system knows no holes."""
-    if hasattr(os, "SEEK_DATA"):
-        try:
-            return os.lseek(file.fileno(), start, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:  # a hole up to the end of the file
-                return sys.maxsize
-    return start
