@@ -153,7 +153,7 @@ def read_unit(text: str) -> Unit | None:
             factor *= size**exponent
             squared = 1
         elif len(word) > 2 and word not in _NO_UNITS:
-            other.add(_singular(word))
+            other.add(word.removesuffix("s"))
         else:
             return None
     kept = tuple(sorted((name, power) for name, power in dimensions.items() if power))
@@ -201,12 +201,6 @@ def _known(word: str) -> str | None:
     lower = word.lower() if len(word) > 1 else word
     names = (word, lower, lower.removesuffix("s"), lower.removesuffix("es"))
     return next((name for name in names if name in _UNITS and (len(name) > 1 or name == word)), None)
-
-
-def _singular(word: str) -> str:
-    if word.endswith("ies") and len(word) > 4:
-        return f"{word[:-3]}y"
-    return word.removesuffix("s")
 
 
 # Quantities
