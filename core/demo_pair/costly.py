@@ -41,7 +41,7 @@ _F32 = 0
 
 
 class Shape(NamedTuple):
-    """Numbers of the embedding and of the feed-forward network, and of blocks; 0 keeps what the model has."""
+    """Numbers of the embedding and of the feed-forward network, and of blocks; 0 keeps the width that the model has."""
 
     embedding: int = 0
     feed_forward: int = 0
@@ -108,8 +108,8 @@ def of_blocks(source: Path, folder: Path, blocks: int) -> SparseFile:
     return costly(source, folder / f"{source.stem}-{blocks}.gguf", BLOCK._replace(blocks=blocks))
 
 
-def costly(source: Path, target: Path, shape: Shape, **changes: float) -> SparseFile:
-    """Return an F32 Llama (one of the demo pair) in a larger shape. `changes`: metadata to change, `__` for a dot."""
+def costly(source: Path, target: Path, shape: Shape) -> SparseFile:
+    """Return an F32 Llama (one of the demo pair) in a larger shape."""
     raw = read_raw(source)
     content = source.read_bytes()
     had = Keys(source, raw.values, "llama.")
@@ -120,14 +120,13 @@ def costly(source: Path, target: Path, shape: Shape, **changes: float) -> Sparse
     epsilon = raw.values["llama.attention.layer_norm_rms_epsilon"]
     assert isinstance(epsilon, float)
     numbers: dict[str, float] = {
-        "llama.block_count": shape.blocks or own_blocks,
+        "llama.block_count": shape.blocks,
         "llama.embedding_length": shape.embedding,
         "llama.feed_forward_length": shape.feed_forward,
         "llama.attention.layer_norm_rms_epsilon": epsilon * own / shape.embedding,
         "llama.attention.key_length": head,
         "llama.attention.value_length": head,
     }
-    numbers |= {key.replace("__", "."): value for key, value in changes.items()}
     keys = {key: content[place] for key, place in raw.places.items()}
     keys |= {key: _typed(number) for key, number in numbers.items()}
     weights: list[_Weights] = []

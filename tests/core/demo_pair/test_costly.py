@@ -56,12 +56,11 @@ def test_the_pair_costs_as_1_to_13_and_takes_little_room(tmp_path):
 def test_all_that_a_header_says_but_the_shape_stays(tmp_path):
     before = read_raw(LARGE_MODEL)
     shape = Shape(embedding=128, feed_forward=512, blocks=5)
-    after = read_raw(costly(LARGE_MODEL, tmp_path / "costly.gguf", shape, llama__context_length=33_000).make())
+    after = read_raw(costly(LARGE_MODEL, tmp_path / "costly.gguf", shape).make())
     epsilon = before.values["llama.attention.layer_norm_rms_epsilon"]
     assert isinstance(epsilon, float)
     assert after.values == before.values | {
         "llama.block_count": 5,
-        "llama.context_length": 33_000,
         "llama.embedding_length": 128,
         "llama.feed_forward_length": 512,
         "llama.attention.layer_norm_rms_epsilon": pytest.approx(epsilon / 2),
