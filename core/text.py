@@ -31,8 +31,9 @@ def safe_text(text: str) -> str:
 
 
 def one_line(text: str, longest: int = LONGEST_QUOTE) -> str:
-    """Make a text safe as `safe_text` does, on one line, with at most `longest` characters."""
-    line = " ".join(safe_text(text[: 4 * longest]).split())
+    """Make a text safe as `safe_text` does, on one line, printable, with at most `longest` characters."""
+    words = " ".join(safe_text(text[: 4 * longest]).split())
+    line = "".join(filter(str.isprintable, words))
     return f"{line[: longest - 1]}…" if len(line) > longest or len(text) > 4 * longest else line
 
 
