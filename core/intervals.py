@@ -5,18 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import NamedTuple
 
 CONFIDENCE = 0.95
 Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 """Standard errors on each side of a normally distributed estimate."""
-
-
-class Interval(NamedTuple):
-    """A confidence interval, both ends included."""
-
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -28,12 +20,12 @@ class Estimate:
     high: float
 
     @property
-    def interval(self) -> Interval:
-        return Interval(self.low, self.high)
+    def interval(self) -> tuple[float, float]:
+        return self.low, self.high
 
 
-def wilson(successes: float, trials: float) -> Interval:
-    """Compute Wilson's score interval for a proportion (1927), which holds for small samples and near 0 and 1.
+def wilson(successes: float, trials: float) -> Estimate:
+    """Estimate a proportion with Wilson's score interval (1927), which holds for small samples and near 0 and 1.
 
     The counts may be fractions (effective sample sizes). Raises ValueError for impossible counts.
     """
@@ -47,7 +39,7 @@ def wilson(successes: float, trials: float) -> Interval:
     # Rounding must not leave 0 of n a hair above 0, nor n of n below 1.
     low = 0.0 if successes == 0 else (centre - spread) / scale
     high = 1.0 if successes == trials else (centre + spread) / scale
-    return Interval(low, high)
+    return Estimate(share, low, high)
 
 
 def newcombe(first: Estimate, second: Estimate) -> Estimate:

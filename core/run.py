@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,7 +106,7 @@ def run(
     if the thinking is to be off and a model has no switch for it.
     """
     engines = _engines_needed(pair, settings)
-    if error := unmet_setting(settings, [engine.card for engine in engines.values()]):
+    if not settings.thinking and (error := thinks_always(engine.card for engine in engines.values())):
         raise error
     needs = POLICIES.of(settings.policy).needs
     settings = effective_settings(settings, small=pair.cards.get(Author.SMALL))
@@ -189,11 +189,6 @@ def unmet_need(policy: type[Policy], cards: Mapping[Author, ModelCard]) -> Setti
             "Choose another policy, a large model on this machine, or a server with prompt log-probabilities (vLLM).",
         )
     return None
-
-
-def unmet_setting(settings: RunSettings, cards: Sequence[ModelCard]) -> SettingsError | None:
-    """Return why these models cannot do as the settings say: one has no switch for its thinking."""
-    return None if settings.thinking else thinks_always(cards)
 
 
 def thinks_always(cards: Iterable[ModelCard]) -> SettingsError | None:

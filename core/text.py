@@ -30,9 +30,10 @@ def safe_text(text: str) -> str:
     return _CONTROLS.sub(_picture, text.replace("\r\n", "\n"))
 
 
-def safe_line(text: str, longest: int = LONGEST_MESSAGE) -> str:
-    """Make a text safe as `safe_text` does, on one line, with at most `longest` characters."""
-    line = " ".join(safe_text(text[: 4 * longest]).split())
+def one_line(text: str, longest: int = LONGEST_QUOTE) -> str:
+    """Make a text safe as `safe_text` does, on one line, printable, with at most `longest` characters."""
+    words = " ".join(safe_text(text[: 4 * longest]).split())
+    line = "".join(filter(str.isprintable, words))
     return f"{line[: longest - 1]}…" if len(line) > longest or len(text) > 4 * longest else line
 
 
@@ -65,10 +66,3 @@ def some_of(names: Sequence[str], most: int = 10) -> str:
     """List the first `most` names, and say how many more there are."""
     shown = ", ".join(names[:most])
     return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown
-
-
-def one_line(text: str, limit: int = LONGEST_QUOTE) -> str:
-    """Reduce a foreign text for use within a sentence: printable characters on one line, at most `limit`."""
-    start = " ".join(text[: 4 * limit].split())
-    line = "".join(character for character in start if character.isprintable())
-    return f"{line[: limit - 1]}…" if len(line) > limit or len(text) > 4 * limit else line

@@ -24,7 +24,7 @@ from baton_reasoning.core.files import expanded
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.store.conversations import MARK_END, MARK_START, Found
 from baton_reasoning.core.store.store import Store
-from baton_reasoning.core.text import counted, safe_line
+from baton_reasoning.core.text import LONGEST_MESSAGE, counted, one_line
 from baton_reasoning.core.thinking.trace_json import trace_to_json
 
 SHORT = 8
@@ -145,7 +145,7 @@ def remove(ids: tuple[str, ...], yes: bool) -> int:
     with open_history() as store:
         entries = list(dict.fromkeys(_named(store, id) for id in ids))
         names = "; ".join(_called(entry) for entry in entries)
-        if not yes and not confirmed(f"Delete {safe_line(names)}?"):
+        if not yes and not confirmed(f"Delete {one_line(names, LONGEST_MESSAGE)}?"):
             return ExitCode.FAILED
         for entry in entries:
             (store.batches if entry.kind == "batch" else store.conversations).delete(entry.id)

@@ -19,7 +19,7 @@ from rich.text import Text
 from baton_reasoning.app.terminal.command_line import is_quiet
 from baton_reasoning.app.terminal.streams import remark, report, write_json_lines
 from baton_reasoning.core.table import Column, Table
-from baton_reasoning.core.text import safe_line, safe_text
+from baton_reasoning.core.text import LONGEST_MESSAGE, one_line, safe_text
 
 Row = TypeVar("Row")
 
@@ -127,11 +127,11 @@ class ProgressLine:
 
     def __init__(self, title: str, live: Progress) -> None:
         self._live = live
-        self._task = live.add_task(safe_line(title, 60), total=1.0, words="")
+        self._task = live.add_task(one_line(title, 60), total=1.0, words="")
 
     def show(self, fraction: float, words: str = "") -> None:
         """Update the progress. `fraction`: how much is done, from 0 to 1."""
-        self._live.update(self._task, completed=fraction, words=safe_line(words, 200))
+        self._live.update(self._task, completed=fraction, words=one_line(words, 200))
 
     def remark(self, sentence: str) -> None:
         """Write a line above the progress, unless -q was given."""
@@ -143,7 +143,7 @@ class ProgressLine:
         if self._live.disable:
             report(sentence)
         else:
-            self._live.console.out(f"baton: {safe_line(sentence)}", highlight=False)
+            self._live.console.out(f"baton: {one_line(sentence, LONGEST_MESSAGE)}", highlight=False)
 
 
 @contextmanager

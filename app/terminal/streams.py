@@ -25,7 +25,7 @@ import click
 
 from baton_reasoning.app.terminal.command_line import is_quiet
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.text import safe_json, safe_line
+from baton_reasoning.core.text import LONGEST_MESSAGE, one_line, safe_json
 
 
 class ExitCode(IntEnum):
@@ -88,7 +88,7 @@ def close_output() -> None:
 def report(sentence: object, program: str = "baton") -> None:
     """Write one line to standard error, made safe and bounded. It is lost if nothing can be written there."""
     try:
-        sys.stderr.write(f"{program}: {safe_line(str(sentence))}\n")
+        sys.stderr.write(f"{program}: {one_line(str(sentence), LONGEST_MESSAGE)}\n")
         sys.stderr.flush()
     except (OSError, ValueError):
         sys.stderr = _null()

@@ -8,15 +8,11 @@ more as on a GPU than where a CPU computes.
 
 from __future__ import annotations
 
-import errno
 import os
 import struct
-import sys
 import tempfile
 from array import array
-from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
 from math import prod, sqrt
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -45,7 +41,7 @@ _F32 = 0
 
 
 class Shape(NamedTuple):
-    """Numbers of the embedding and of the feed-forward network, and of blocks; 0 keeps what the model has."""
+    """Numbers of the embedding and of the feed-forward network, and of blocks; 0 keeps the width that the model has."""
 
     embedding: int = 0
     feed_forward: int = 0
@@ -112,8 +108,8 @@ def of_blocks(source: Path, folder: Path, blocks: int) -> SparseFile:
     return costly(source, folder / f"{source.stem}-{blocks}.gguf", BLOCK._replace(blocks=blocks))
 
 
-def costly(source: Path, target: Path, shape: Shape, **changes: float) -> SparseFile:
-    """Return an F32 Llama (one of the demo pair) in a larger shape. `changes`: metadata to change, `__` for a dot."""
+def costly(source: Path, target: Path, shape: Shape) -> SparseFile:
+    """Return an F32 Llama (one of the demo pair) in a larger shape."""
     raw = read_raw(source)
     content = source.read_bytes()
     had = Keys(source, raw.values, "llama.")
@@ -124,14 +120,13 @@ def costly(source: Path, target: Path, shape: Shape, **changes: float) -> Sparse
     epsilon = raw.values["llama.attention.layer_norm_rms_epsilon"]
     assert isinstance(epsilon, float)
     numbers: dict[str, float] = {
-        "llama.block_count": shape.blocks or own_blocks,
+        "llama.block_count": shape.blocks,
         "llama.embedding_length": shape.embedding,
         "llama.feed_forward_length": shape.feed_forward,
         "llama.attention.layer_norm_rms_epsilon": epsilon * own / shape.embedding,
         "llama.attention.key_length": head,
         "llama.attention.value_length": head,
     }
-    numbers |= {key.replace("__", "."): value for key, value in changes.items()}
     keys = {key: content[place] for key, place in raw.places.items()}
     keys |= {key: _typed(number) for key, number in numbers.items()}
     weights: list[_Weights] = []
@@ -202,8 +197,6 @@ def _typed(number: float) -> bytes:
 
 # A large file that holds little --------------------------------------------------------------------------------------
 
-_CHUNK = 2**20
-
 
 @dataclass(frozen=True)
 class SparseFile:
@@ -238,47 +231,17 @@ class SparseFile:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the file is there and holds these bytes. Only what was ever written to it is read."""
-        with suppress(OSError):
-            if self.path.is_file() and self.path.stat().st_size == self.size:
-                with self.path.open("rb", buffering=0) as file:
-                    return self._is_in(file)
-        return False
+        """Whether the file is there, with this size and these pieces."""
+        try:
+            with self.path.open("rb") as file:
+                return self.path.stat().st_size == self.size and all(
+                    file.seek(start) == start and file.read(len(data)) == data for start, data in self.pieces
+                )
+        except OSError:
+            return False
 
     def _write(self, file: BinaryIO) -> None:
         for start, data in self.pieces:
             file.seek(start)
             file.write(data)
         file.truncate(self.size)
-
-    def _is_in(self, file: BinaryIO) -> bool:
-        end = 0
-        for start, data in chain(self.pieces, [(self.size, b"")]):
-            if not _is_zero(file, end, start):
-                return False
-            file.seek(start)
-            if file.read(len(data)) != data:
-                return False
-            end = start + len(data)
-        return True
-
-
-def _is_zero(file: BinaryIO, start: int, end: int) -> bool:
-    while (start := _next_written(file, start)) < end:
-        file.seek(start)
-        data = file.read(min(_CHUNK, end - start))
-        if not data or data != bytes(len(data)):
-            return False
-        start += len(data)
-    return True
-
-
-def _next_written(file: BinaryIO, start: int) -> int:
-    """Return where the next bytes outside a hole begin; `start` where the system knows no holes."""
-    if hasattr(os, "SEEK_DATA"):
-        try:
-            return os.lseek(file.fileno(), start, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:  # a hole up to the end of the file
-                return sys.maxsize
-    return start

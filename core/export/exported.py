@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any
+
+import msgspec
 
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.conversations import StoredExchange, path_to
@@ -84,7 +85,15 @@ def to_json(exported: Exported) -> str:
         "name": exported.name,
         "created": exported.created.isoformat(),
         "leaf": exported.leaf,
-        "exchanges": [_exchange_to_json(each) for each in exported.exchanges],
+        "exchanges": [
+            asdict(each.exchange)
+            | {
+                "created": each.exchange.created.isoformat(),
+                "answer": each.trace.answer.strip(),
+                "events": [event_to_json(event) for event in each.trace.events],
+            }
+            for each in exported.exchanges
+        ],
     }
     return json.dumps(data, indent=1, default=str)
 
@@ -101,34 +110,12 @@ def read_json(text: str) -> Exported:
             raise TypeError("a leaf that is no id")
         return Exported(
             str(data["name"]),
-            tuple(map(_exchange_from_json, data["exchanges"])),
+            tuple(
+                Answered(msgspec.convert(each, StoredExchange), Trace.of(events_from_json(each["events"])))
+                for each in data["exchanges"]
+            ),
             data["leaf"],
             datetime.fromisoformat(data["created"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError("This file cannot be read as a conversation.", "Export it once more.") from error
-
-
-def _exchange_to_json(each: Answered) -> dict[str, Any]:
-    exchange = each.exchange
-    return {
-        "id": exchange.id,
-        "parent": exchange.parent,
-        "problem": exchange.problem,
-        "settings": exchange.settings,
-        "created": exchange.created.isoformat(),
-        "answer": each.trace.answer.strip(),
-        "events": [event_to_json(event) for event in each.trace.events],
-    }
-
-
-def _exchange_from_json(data: dict[str, Any]) -> Answered:
-    parent = data["parent"]
-    exchange = StoredExchange(
-        str(data["id"]),
-        None if parent is None else str(parent),
-        str(data["problem"]),
-        dict(data["settings"]),
-        datetime.fromisoformat(data["created"]),
-    )
-    return Answered(exchange, Trace.of(events_from_json(data["events"])))

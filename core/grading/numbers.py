@@ -73,6 +73,10 @@ class Unit:
     rest: str = ""
 
     @property
+    def kinds(self) -> set[str]:
+        return {name for name, _ in self.dimensions}
+
+    @property
     def is_none(self) -> bool:
         return not self.dimensions and not self.other
 
@@ -84,17 +88,11 @@ class Unit:
             return None
         return self.factor / other.factor
 
-    def is_other_power_of(self, other: Unit) -> bool:
-        """Tell whether both measure one kind of thing in different powers, as a length and an area do."""
-        if self.other or other.other or len(self.dimensions) != 1 or len(other.dimensions) != 1:
-            return False
-        return self.dimensions[0][0] == other.dimensions[0][0] and self.dimensions != other.dimensions
-
     def is_unrelated_to(self, other: Unit) -> bool:
         """Tell whether both are known and no factor relates them: a length is no area, an angle is no price."""
         if self.other or other.other or not self.dimensions or not other.dimensions:
             return False
-        kinds = {name for name, _ in self.dimensions + other.dimensions}
+        kinds = self.kinds | other.kinds
         return len(kinds) == 1 or not any(kinds <= related for related in _RELATED)
 
 
@@ -155,7 +153,7 @@ def read_unit(text: str) -> Unit | None:
             factor *= size**exponent
             squared = 1
         elif len(word) > 2 and word not in _NO_UNITS:
-            other.add(_singular(word))
+            other.add(word.removesuffix("s"))
         else:
             return None
     kept = tuple(sorted((name, power) for name, power in dimensions.items() if power))
@@ -205,12 +203,6 @@ def _known(word: str) -> str | None:
     return next((name for name in names if name in _UNITS and (len(name) > 1 or name == word)), None)
 
 
-def _singular(word: str) -> str:
-    if word.endswith("ies") and len(word) > 4:
-        return f"{word[:-3]}y"
-    return word.removesuffix("s")
-
-
 # Quantities
 
 _FEWEST_DIGITS = 6
@@ -223,15 +215,14 @@ _MOST_BITS = 40_000
 _PLAIN = r"(?:\d{1,3}(?:[, ]\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+"
 _NUMBER = re.compile(
     r"(?P<sign>[+-]?)\s*[$€£]?\s*(?P<inner_sign>-?)(?:"
-    r"(?P<whole>\d+)?\s*\\frac\s*\{\s*(?P<top>[+-]?\d+)\s*\}\s*\{\s*(?P<bottom>\d+)\s*\}"
-    r"|(?P<whole_plain>\d+)\s+(?P<top_plain>\d+)\s*/\s*(?P<bottom_plain>\d+)"
+    r"(?P<whole>\d+)\s+(?P<top>\d+)\s*/\s*(?P<bottom>\d+)"
     r"|(?P<before>\d*\.\d*)(?:\\(?:overline|bar|dot)\s*\{?(?P<cycle>\d+)\}?|\((?P<cycle_round>\d+)\)|(?P<dots>\.\.\.))"
-    r"|(?P<base>\d+(?:\.\d+)?|\([+-]?\d+(?:\.\d+)?\)|\((?P<base_top>\d+)/(?P<base_bottom>\d+)\)"
-    r"|\(\s*\\frac\s*\{(?P<frac_top>\d+)\}\s*\{(?P<frac_bottom>\d+)\}\s*\))\^(?P<raised>\d|-\d|\{\s*[+-]?\d+\s*\})"
+    r"|(?P<base>\d+(?:\.\d+)?|\(\s*[+-]?\d+(?:\.\d+|/\d+)?\s*\))\^(?P<raised>\d|-\d|\{\s*[+-]?\d+\s*\})"
     rf"|(?P<decimal>{_PLAIN})(?:\s*(?:\\times|[eE](?=[+-]?\d))\s*(?P<power>(?:10\^)?\{{?[+-]?\d+\}}?))?"
     r"(?:\s*/\s*(?P<divisor>\d+))?"
     r")(?![\d^_.])"
 )
+_FRACTION = re.compile(r"\\frac\s*\{\s*([+-]?\d+)\s*\}\s*\{\s*(\d+)\s*\}(?!\s*\d)")
 _ABOUT = re.compile(r"^(?:≈|(?:about|approximately|around|roughly|exactly|only|just)\s)\s*", re.IGNORECASE)
 _SCALE = re.compile(rf"^\s*(?:(?P<scale>{'|'.join(SCALES)})s?(?![a-z]))", re.IGNORECASE)
 _BASED = re.compile(
@@ -255,7 +246,7 @@ class Quantity:
 
 def read_quantity(text: str) -> Quantity | None:
     """Read a text that is a number as a whole, perhaps with a unit; None if it is anything else."""
-    text = _ABOUT.sub("", tidy(text))
+    text = _FRACTION.sub(r" \1/\2", _ABOUT.sub("", tidy(text))).strip()
     if text.startswith("(") and text.endswith(")") and not re.search("[,()]", text[1:-1]):
         text = text[1:-1].strip()
     if (based := _BASED.fullmatch(text)) is not None:
@@ -285,22 +276,22 @@ def same_quantity(expected: Quantity, given: Quantity) -> bool | None:
     if expected.base is not None or given.base is not None:
         return _same_in_base(expected, given)
     if expected.unit.is_none or given.unit.is_none:
-        return any(_close(expected, given, *readings) for readings in _readings(expected, given))
+        return any(
+            _close(expected, given, expected.value / one, given.value / other)
+            for one in _readings(expected.unit)
+            for other in _readings(given.unit)
+        )
     factor = expected.unit.factor_to(given.unit)
     if factor is None:
-        other_value = expected.value != given.value and expected.unit.is_unrelated_to(given.unit)
-        return False if other_value or expected.unit.is_other_power_of(given.unit) else None
+        # The same number in another unit may be a slip, but a length is never an area.
+        is_other = expected.value != given.value or expected.unit.kinds == given.unit.kinds
+        return False if is_other and expected.unit.is_unrelated_to(given.unit) else None
     return _close(expected, given, expected.value * factor, given.value)
 
 
-def _readings(expected: Quantity, given: Quantity) -> list[tuple[Fraction, Fraction]]:
-    """List what may be compared if only one side has a unit: a percentage or cents may also mean the hundredth."""
-    pairs = [(expected.value, given.value)]
-    if expected.unit in (PERCENT, CENT):
-        pairs.append((expected.value / 100, given.value))
-    if given.unit in (PERCENT, CENT):
-        pairs.append((expected.value, given.value / 100))
-    return pairs
+def _readings(unit: Unit) -> tuple[int, ...]:
+    """Return by what a value may be divided if the other has no unit: a percentage or cents may mean the hundredth."""
+    return (1, 100) if unit in (PERCENT, CENT) else (1,)
 
 
 def _close(expected: Quantity, given: Quantity, one: Fraction, other: Fraction) -> bool:
@@ -374,9 +365,7 @@ def _value(number: re.Match[str]) -> Fraction | None:
     elif number["decimal"]:
         value = _decimal(number)
     else:
-        whole = int(number["whole"] or number["whole_plain"] or 0)
-        bottom = int(number["bottom"] or number["bottom_plain"])
-        top = int(number["top"] or number["top_plain"])
+        whole, top, bottom = (int(number[part]) for part in ("whole", "top", "bottom"))
         value = Fraction(whole * bottom + top, bottom) if bottom else None
     return None if value is None else sign * value
 
@@ -395,13 +384,10 @@ def _decimal(number: re.Match[str]) -> Fraction | None:
 
 
 def _power(number: re.Match[str]) -> Fraction | None:
-    if number["base_top"]:
-        top, bottom = int(number["base_top"]), int(number["base_bottom"])
-    elif number["frac_top"]:
-        top, bottom = int(number["frac_top"]), int(number["frac_bottom"])
-    else:
-        top, bottom = Fraction(number["base"].strip("()")).as_integer_ratio()
+    decimal, _, divisor = number["base"].strip("( )").partition("/")
     exponent = int(number["raised"].strip("{ }"))
+    top, bottom = Fraction(decimal).as_integer_ratio()
+    bottom *= int(divisor or 1)
     if not bottom or (not top and exponent <= 0):
         return None
     if max(abs(top), bottom).bit_length() * abs(exponent) > _MOST_BITS:

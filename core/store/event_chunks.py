@@ -19,8 +19,6 @@ from baton_reasoning.core.thinking.trace_json import event_to_json, events_from_
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(TokenWritten)
 """Nearly all lines are tokens, which msgspec encodes and decodes several times as fast as Python's json."""
-_COLUMNS = ("at", "id", "text", "logprob", "alternatives", "drafted", "rejected_drafts", "entropy", "ends_step")
-"""A column was left out if all its values were the field's default, which stands in it as null, false, 0 or []."""
 
 
 def pack(events: Iterable[Event]) -> bytes:
@@ -58,7 +56,7 @@ def _events(line: Any) -> Iterator[Event]:
     if line.get("event") != "tokens":
         yield from events_from_json([line])
         return
-    columns = {name: line[name] for name in _COLUMNS if line.get(name)}
+    columns = {name: values for name, values in line.items() if isinstance(values, list)}
     rows = zip(*columns.values(), strict=True)
     token = {"event": "token", "author": line["author"]}
     yield from msgspec.convert([token | dict(zip(columns, row, strict=True)) for row in rows], list[TokenWritten])

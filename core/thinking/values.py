@@ -179,8 +179,7 @@ class StepValues:
         graded = right + wrong
         if not graded or UNFINISHED in place.outcomes:  # those that are finished first are the short ones
             return None
-        value = Estimate(right / graded, *wilson(right, graded))
-        return self._at(TextPlace(place.position, place.replaced), value, graded)
+        return self._at(TextPlace(place.position, place.replaced), wilson(right, graded), graded)
 
     def _at(self, place: TextPlace, value: Estimate, continuations: int) -> ValuedPlace:
         piece = piece_before(self._trace.pieces, place.position)

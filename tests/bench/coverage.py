@@ -63,8 +63,8 @@ def simulate(setting: Setting, batches: int = BATCHES) -> Coverage:
         accuracy, found = clustered_accuracy(first), difference(list(zip(first, second, strict=True)))
         assert accuracy
         assert found
-        held += accuracy.interval.low <= truth <= accuracy.interval.high
-        held_difference += found.difference.interval.low <= gain <= found.difference.interval.high
+        held += accuracy.low <= truth <= accuracy.high
+        held_difference += found.difference.low <= gain <= found.difference.high
         rejected += found.p < 0.05
     return Coverage(100 * held / batches, 100 * held_difference / batches, 100 * rejected / batches)
 

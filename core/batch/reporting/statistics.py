@@ -152,7 +152,7 @@ def clustered_accuracy(problems: Sequence[Marks]) -> Estimate | None:
     if not (total := float(answers.sum())):
         return None
     effect, all_right = design_effect(right, answers), float(right.sum())
-    return Estimate(all_right / total, *wilson(all_right / effect, total / effect))
+    return wilson(all_right / effect, total / effect)
 
 
 def design_effect(right: NDArray[np.float64], answers: NDArray[np.float64]) -> float:

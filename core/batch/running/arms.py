@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import tolerant_value
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.run import Pair, RunSettings, unmet_need, unmet_setting
+from baton_reasoning.core.run import Pair, RunSettings, thinks_always, unmet_need
 from baton_reasoning.core.store.batches import StoredArm
 from baton_reasoning.core.thinking import registry
 from baton_reasoning.core.thinking.policy import Needs, PolicyArm
@@ -117,7 +117,9 @@ def refuse_impossible(arms: Iterable[Arm], pair: Pair) -> None:
     """Raise SettingsError if the policy or another setting of an arm does not work with these models."""
     for arm in arms:
         found = unmet_need(POLICIES.of(arm.settings.policy), pair.cards)
-        if found := found or unmet_setting(arm.settings, [pair.cards[author] for author in arm.needs.writers]):
+        if not (found or arm.settings.thinking):
+            found = thinks_always(pair.cards[author] for author in arm.needs.writers)
+        if found:
             raise SettingsError(f"“{arm.name}” cannot run: {found.message}", f"{found.advice} Or leave it out.")
 
 

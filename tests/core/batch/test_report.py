@@ -317,7 +317,7 @@ def arm_report(name, large_tokens, right, policy="keywords", sweep=""):
         "name": name,
         "sweep": sweep,
         "settings": {"settings": {"policy": {"policy": policy}}},
-        "accuracy": Estimate(right / 20, *wilson(right, 20)),
+        "accuracy": wilson(right, 20),
         "small_tokens": TOKENS - large_tokens,
         "large_tokens": large_tokens,
         "takeovers": {},

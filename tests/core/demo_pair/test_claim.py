@@ -28,7 +28,7 @@ from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.intervals import Interval, wilson
+from baton_reasoning.core.intervals import Estimate, wilson
 from baton_reasoning.core.models.options import LoadOptions, Sampling, ThinkingTags
 from baton_reasoning.core.run import Pair, ask, run
 from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions
@@ -54,8 +54,7 @@ CHANCE = 0.36
 class Outcome(NamedTuple):
     """How one arm did: its accuracy with Wilson's 95% interval, and the large model's part of all kept tokens."""
 
-    accuracy: float
-    interval: Interval
+    accuracy: Estimate
     large_share: float
 
 
@@ -82,7 +81,7 @@ def outcome(pair: Pair, policy: str, chance: float = 0.0, problems: Sequence[Dem
     )
     large = sum(trace.totals[Author.LARGE].kept for trace in traces)
     written = sum(trace.tokens for trace in traces)
-    return Outcome(correct / len(traces), wilson(correct, len(traces)), large / written)
+    return Outcome(wilson(correct, len(traces)), large / written)
 
 
 @pytest.mark.scaled
@@ -92,21 +91,21 @@ def test_speculative_thinking_beats_the_small_model_and_takeovers_at_random(pair
     at_random = outcome(pair, "random", CHANCE, HELD_OUT[: size(24, long=200)])
 
     assert speculative.large_share <= at_random.large_share
-    assert speculative.interval.low > small.interval.high
-    assert speculative.interval.low > at_random.accuracy
+    assert speculative.accuracy.low > small.accuracy.high
+    assert speculative.accuracy.low > at_random.accuracy.value
 
 
 @pytest.mark.long
 def test_the_large_model_is_nearly_always_right(pair):
-    assert outcome(pair, "always").interval.low > 0.95
+    assert outcome(pair, "always").accuracy.low > 0.95
 
 
 def test_the_first_examples_need_both_models(pair):
     """The start page offers them, and `baton demo` begins with them: with the seed that they are asked with."""
     for row in read_problems(READY_PROBLEMS).problems[:3]:
         example = DemoProblem(int(row.id))
-        assert outcome(pair, "never", problems=[example]).accuracy == 0
-        assert outcome(pair, "keywords", problems=[example]).accuracy == 1
+        assert outcome(pair, "never", problems=[example]).accuracy.value == 0
+        assert outcome(pair, "keywords", problems=[example]).accuracy.value == 1
 
 
 PROBLEMS = list(islice(held_out_problems(seed=11), 25))

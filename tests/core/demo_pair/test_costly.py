@@ -56,12 +56,11 @@ def test_the_pair_costs_as_1_to_13_and_takes_little_room(tmp_path):
 def test_all_that_a_header_says_but_the_shape_stays(tmp_path):
     before = read_raw(LARGE_MODEL)
     shape = Shape(embedding=128, feed_forward=512, blocks=5)
-    after = read_raw(costly(LARGE_MODEL, tmp_path / "costly.gguf", shape, llama__context_length=33_000).make())
+    after = read_raw(costly(LARGE_MODEL, tmp_path / "costly.gguf", shape).make())
     epsilon = before.values["llama.attention.layer_norm_rms_epsilon"]
     assert isinstance(epsilon, float)
     assert after.values == before.values | {
         "llama.block_count": 5,
-        "llama.context_length": 33_000,
         "llama.embedding_length": 128,
         "llama.feed_forward_length": 512,
         "llama.attention.layer_norm_rms_epsilon": pytest.approx(epsilon / 2),
@@ -166,13 +165,9 @@ def flip_a_bit(path: Path, position: int) -> None:
         file.write(bytes([byte ^ 1]))
 
 
-@pytest.mark.parametrize("knows_holes", [True, False])
-def test_damage_is_noticed_and_mended_and_a_whole_file_stays_as_it_is(file, knows_holes, monkeypatch):
-    if not knows_holes:
-        monkeypatch.delattr(os, "SEEK_DATA", raising=False)
+def test_damage_is_noticed_and_mended_and_a_whole_file_stays_as_it_is(file):
     good = file.make().read_bytes()
-    damaged = (1, 3 * MIB + 77, 3 * MIB - 1, 2 * MIB + 4321, SIZE - 1)  # in pieces, beside one, and in holes
-    damages: list[partial[None]] = [partial(flip_a_bit, file.path, position) for position in damaged]
+    damages: list[partial[None]] = [partial(flip_a_bit, file.path, position) for position in (1, 3 * MIB + 77)]
     damages += [partial(os.truncate, file.path, size) for size in (0, SIZE - 1, SIZE + 1)]
     for damage in damages:
         damage()
