@@ -26,7 +26,7 @@ from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import (
     Fact,
-    bill_facts,
+    bill_text,
     cue_text,
     draft_text,
     ending,
@@ -73,8 +73,9 @@ class RunPage(QWidget):
         if trace.started is None:
             return
         started = trace.started
-        self._small.show_facts([*card_facts(started.small), *usage_facts(trace, Author.SMALL)])
-        self._large.show_facts([*card_facts(started.large), *usage_facts(trace, Author.LARGE)])
+        bills = {author: bill_text(usage) for author, usage in trace.usage.items()}
+        self._small.show_facts([*card_facts(started.small), ("Usage", bills.get(Author.SMALL, ""))])
+        self._large.show_facts([*card_facts(started.large), ("Usage", bills.get(Author.LARGE, ""))])
         self._settings.show_facts(parameters(started.policy, started.settings))
         command = command_line(exchange.problem, exchange.settings, models_of(started, models))
         if command != self.command.toPlainText():
@@ -152,15 +153,6 @@ def card_facts(card: ModelCard | None) -> list[Fact]:
         *own_facts(card.overrides),
         *placement_facts(card),
     ]
-
-
-def usage_facts(trace: Trace, author: Author) -> list[Fact]:
-    """Return what the server of a model did in this run; nothing for a model on this machine."""
-    if (bill := trace.usage.get(author)) is None:
-        return []
-    readings = [reading for reading in trace.prefetches if reading.author is author]
-    along = f"{sum(reading.tokens for reading in readings):,} tokens in {len(readings):,} requests"
-    return [*bill_facts(bill), ("Read along", along if readings else "")]
 
 
 def parameters(policy: str, settings: dict[str, object]) -> list[Fact]:

@@ -183,21 +183,6 @@ def bill_text(bill: Usage) -> str:
     return f"{text}, {spent}" if spent else text
 
 
-def bill_facts(bill: Usage) -> list[Fact]:
-    cost = bill.cost
-    about = "about " if cost.estimated else ""
-    return [
-        ("Requests", f"{cost.requests:,}"),
-        ("Sent", f"{about}{cost.sent:,} tokens"),
-        ("Reused", f"{about}{cost.reused:,} tokens, in its KV cache already"),
-        ("Read", f"{about}{cost.read:,} tokens"),
-        ("Written", f"{about}{cost.written:,} tokens"),
-        ("Over the line", f"{size(cost.bytes_sent)} out, {size(cost.bytes_received)} in"),
-        ("Waited", f"{cost.seconds_waited:.1f} s for first tokens"),
-        ("Money", money(bill.money, bill.currency) or "no prices are known"),
-    ]
-
-
 # Placement: how a model was really loaded, and what it draws with
 
 
