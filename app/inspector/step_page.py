@@ -96,7 +96,7 @@ class StepPage(QWidget):
         decides; None where answers are only read."""
         super().__init__()
         self._piece: Piece | None = None
-        self._shown = (0, 0, 0)
+        self._shown = (0, 0)
         """Tokens and events that are shown."""
         self.number, self.sentence = label("", Role.MUTED), label("", Role.HEADING, wrap=True, selectable=True)
         self._replaced_title = label("", Role.MUTED)
@@ -125,7 +125,7 @@ class StepPage(QWidget):
 
     def show_piece(self, trace: Trace, piece: Piece) -> None:
         """Show a piece, or what has come to it since."""
-        state = (len(piece.tokens), id(piece.judged), id(piece.tried))
+        state = (len(piece.tokens), id(piece.judged))
         if piece is self._piece and state == self._shown:
             return
         self._piece, self._shown = piece, state
@@ -182,7 +182,6 @@ MEANINGS = {
     "Entropy": "How unsure the model was of the first token",
     "Counters": "What the policy has counted so far",
     "Score": "What the large model answered about the step",
-    "Tried": "What a model tried to write after it",
 }
 """Tool tips of the facts."""
 
@@ -206,7 +205,6 @@ def facts_of(piece: Piece) -> list[Fact]:
         ("Began at", duration(piece.start)),
         ("Counters", " · ".join(f"{name} {number:g}" for name, number in piece.counters.items())),
         ("Score", score_text(piece)),
-        ("Tried", tried_text(piece)),
     ]
 
 
@@ -227,12 +225,3 @@ def score_text(piece: Piece) -> str:
     said = f"{likeliest} ({chances[likeliest]:.0%} sure), asked in {duration(piece.judged.handoff.seconds)}"
     mass = piece.judged.mass
     return said if mass is None else f"{said}; all answers together had {mass:.1%} of the probability"
-
-
-def tried_text(piece: Piece) -> str:
-    """Return “{42}” by the small model, in 0.2 s."""
-    if not piece.tried:
-        return ""
-    tried = piece.tried
-    written = " ".join(tried.text.split())
-    return f"“{written}” by {WHO[tried.author]}, in {duration(tried.handoff.seconds)}"

@@ -55,8 +55,6 @@ class Piece:
     in_answer: bool = False
     judged: events.Judged | None = None
     """The judgement of the step that ends with this piece or was replaced by it."""
-    tried: events.Tried | None = None
-    """The last trial that began inside this piece or at its end."""
     end: float = 0.0
     tokens: list[TokenWritten] = field(default_factory=list)
     """Empty in an inserted text."""
@@ -395,10 +393,6 @@ class Trace:
                 self._judged = event
                 if self.pieces:
                     self.pieces[-1].judged = event
-            case events.Tried(position=position):
-                # It may have begun before the end of the text, and what follows its beginning may be discarded for it.
-                if before := piece_before(self.pieces, position):
-                    before.tried = event
 
     def _apply_to_costs(self, event: Event) -> None:
         if isinstance(event, events.Reading):

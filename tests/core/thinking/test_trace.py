@@ -185,14 +185,6 @@ def test_the_answer_begins_with_its_first_token_that_is_more_than_white_space():
     assert Trace.of([started(False), token(SMALL, "4", 0.5)]).answer_began == 0.5, "at once, without thinking"
 
 
-def test_a_trial_is_kept_with_the_text_before_it_though_what_it_was_made_for_is_discarded():
-    tried = events.Tried(1.0, SMALL, 6, (), Stop.LIMIT, Handoff(0, 0, 0.1))
-    first, rest = token(SMALL, "Four.\n", 0.5, ends_step=True), token(SMALL, "Wait", 0.7)
-    inserted = events.TextInserted(1.0, "</think>", "thinking budget")
-    trace = Trace.of([first, rest, tried, TextDiscarded(1.0, 6, "Wait", 1), inserted])
-    assert [piece.tried for piece in trace.pieces] == [tried, None]
-
-
 def test_a_discard_cuts_tokens_and_gives_the_number_of_its_step_to_the_next():
     cut = Trace.of(
         [
