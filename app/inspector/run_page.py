@@ -43,7 +43,7 @@ class RunPage(QWidget):
         super().__init__()
         self._trace = Trace()
         self.timeline = Ribbon("When each model wrote", self._text_of)
-        self.timeline.segment_clicked.connect(lambda index: choose(self._trace.pieces[index]))
+        self.timeline.chosen.connect(lambda index: choose(self._trace.pieces[index]))
         self._totals = Facts(MEANINGS)
         self._small, self._large, self._settings = Facts(), Facts(), Facts()
         self.command = QPlainTextEdit()

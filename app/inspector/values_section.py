@@ -10,7 +10,7 @@ from baton_reasoning.app.document.answer_pane import AnswerPane
 from baton_reasoning.app.inspector.review_section import ReviewSection, ReviewState
 from baton_reasoning.app.session.conversation import expected_answer
 from baton_reasoning.app.session.reviews import AnswerReviews
-from baton_reasoning.app.toolkit.chart_picture import ChartPoint, ChartWithPoints
+from baton_reasoning.app.toolkit.chart_picture import ChartPicture, ChartPoint
 from baton_reasoning.app.toolkit.controls import button, combo_box, label, line_edit
 from baton_reasoning.app.toolkit.layout import flowing, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role
@@ -47,7 +47,7 @@ class ValuesSection(ReviewSection):
         self.expected = line_edit("Expected answer", OWN_ANSWER)
         self.start = button("Start", self._start, Role.PRIMARY, name="Value the steps")
         self.form = flowing(label("Continued by"), self.writer, label("Right answer"), self.expected, self.start)
-        self.curve = ChartWithPoints("Value by step")
+        self.curve = ChartPicture("Value by step")
         self.place = label(CHOOSE, Role.MUTED, wrap=True, selectable=True)
         self.words = label(wrap=True, selectable=True)
         self.source = label("", Role.MUTED, wrap=True, selectable=True)
