@@ -188,7 +188,7 @@ MEANINGS = {
 
 def facts_of(piece: Piece) -> list[Fact]:
     """Return the details of a piece; "" for what does not apply to it."""
-    handoff, takeover, speed = piece.handoff, piece.takeover, piece.tokens_per_second
+    handoff, takeover = piece.handoff, piece.takeover
     planned = f" (planned {takeover.tokens:,})" if takeover and takeover.tokens < 1 << 20 else ""
     has_alternatives, read = bool(piece.tokens and piece.tokens[0].alternatives), ""
     if handoff:
@@ -201,7 +201,6 @@ def facts_of(piece: Piece) -> list[Fact]:
         ("Handoff" if piece.position else "Prompt", read),
         ("Drafted", draft_text(piece.drafts, piece.accepted_drafts)),
         ("Entropy", f"{piece.tokens[0].entropy_or_estimate:.2f} nats" if has_alternatives else ""),
-        ("Speed", f"{speed:,.0f} tok/s" if speed else ""),
         ("Began at", duration(piece.start)),
         ("Counters", " · ".join(f"{name} {number:g}" for name, number in piece.counters.items())),
         ("Score", score_text(piece)),

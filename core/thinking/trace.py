@@ -24,9 +24,6 @@ from baton_reasoning.core.thinking.reasons import EDITED
 from baton_reasoning.core.thinking.steps import Boundary, Splitter, recorded_boundary
 from baton_reasoning.core.thinking.text import Text
 
-LEAST_SECONDS = 0.1
-"""A piece that was decoded in less time has no speed: tokens arrive in bursts."""
-
 
 @dataclass(slots=True)
 class Piece:
@@ -93,15 +90,6 @@ class Piece:
     def seconds(self) -> float:
         """Return the seconds of decoding, without the handoff."""
         return max(0.0, self.end - self.start)
-
-    @property
-    def tokens_per_second(self) -> float:
-        """Return the decoding speed by the clock; 0 if too little was written to measure it.
-
-        Tokens are stamped when they arrive, and several may arrive in one message.
-        """
-        is_measurable = self.seconds >= LEAST_SECONDS and len(self.tokens) > 1
-        return len(self.tokens) / self.seconds if is_measurable else 0.0
 
     def insert(self, text: str) -> None:
         self._fresh.append(text)
