@@ -13,7 +13,7 @@ from baton_reasoning.app.document.clipboard import copy_text
 from baton_reasoning.app.toolkit.controls import button, label, set_accessible_role
 from baton_reasoning.app.toolkit.layout import Spacer, flowing, vbox
 from baton_reasoning.app.toolkit.tables import Facts
-from baton_reasoning.app.toolkit.theme import Role, blend, current_theme, ink_of, tint_of
+from baton_reasoning.app.toolkit.theme import Role, blend, current_theme, ink_of
 from baton_reasoning.core.engines.base import Passing
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import TokenWritten
@@ -100,12 +100,7 @@ class StepPage(QWidget):
         """Tokens and events that are shown."""
         self.number, self.sentence = label("", Role.MUTED), label("", Role.HEADING, wrap=True, selectable=True)
         self._replaced_title = label("", Role.MUTED)
-        self._replaced = label("", wrap=True, selectable=True)
-        self._replaced.setContentsMargins(10, 8, 10, 8)
-        self._replaced.setAutoFillBackground(True)
-        font = self._replaced.font()
-        font.setStrikeOut(True)
-        self._replaced.setFont(font)
+        self._replaced = label("", Role.REPLACED, wrap=True, selectable=True)
         self._token = label("", Role.MUTED, wrap=True)
         self.alternatives = Alternatives()
         self.again = button("Continue", lambda: fork and self._piece and fork(_other(self._piece)))
@@ -121,7 +116,6 @@ class StepPage(QWidget):
         parts = (self.number, self.sentence, self._replaced_title, self._replaced, self._token, self.alternatives)
         fold = vbox((self.details_button, 0, Qt.AlignmentFlag.AlignLeft), self.details, margins=0, spacing=6)
         self.setLayout(vbox(*parts, row, fold, Spacer(0), margins=(0, 8, 8, 8), spacing=9))
-        current_theme().changed.connect(self._colour)
 
     def show_piece(self, trace: Trace, piece: Piece) -> None:
         """Show a piece, or what has come to it since."""
@@ -147,7 +141,6 @@ class StepPage(QWidget):
         if token:
             has_some = "" if token.alternatives else ": no alternatives were recorded"
             self._token.setText(f"First token, {token.author.value} model{has_some}")
-        self._colour()
 
     def _toggle_details(self) -> None:
         self.details.setVisible(self.details.isHidden())
@@ -156,12 +149,6 @@ class StepPage(QWidget):
     def _toggle_text(self) -> None:
         self.details_button.setText("▸ Details" if self.details.isHidden() else "▾ Details")
         self.details_button.setAccessibleName("Show details" if self.details.isHidden() else "Hide details")
-
-    def _colour(self) -> None:
-        colours, palette = current_theme().colours, self._replaced.palette()
-        palette.setColor(palette.ColorRole.WindowText, colours.small)
-        palette.setColor(palette.ColorRole.Window, tint_of(Author.SMALL, colours))
-        self._replaced.setPalette(palette)
 
     def _copy(self) -> None:
         if self._piece:

@@ -283,6 +283,7 @@ class Role(Enum):
     RESULT = "result"  # what an answer comes to
     TITLE = "title"  # the head of a page
     HEADING = "heading"  # the head of a section
+    REPLACED = "replaced"  # what a takeover replaced
     MUTED = "muted"
     SMALL = "small"  # says something of the small model
     LARGE = "large"  # says something of the large model
