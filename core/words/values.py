@@ -56,10 +56,6 @@ def value_marks(trace: Trace, pieces: Sequence[Piece]) -> dict[int, ValueMark]:
     return marks
 
 
-def noun_of(estimated: ValuesEstimated) -> str:
-    return "value" if estimated.is_expected else "agreement"
-
-
 def value_sentences(trace: Trace, values: StepValues) -> list[str]:
     """Say where an answer was lost, what turned it, in the order of the text, and the large model's part of the gain.
 
@@ -116,9 +112,9 @@ def place_in_words(place: ValuedPlace, piece: Piece, values: StepValues) -> str:
     if not place.continuations:
         verdict = ("✓ right" if place.value.value else "✗ wrong") if values.estimated.is_expected else "the end"
         return f"{where}: {verdict}"
+    noun = "value" if values.estimated.is_expected else "agreement"
     return (
-        f"{where}: {noun_of(values.estimated)} {value_text(place.value.value)} ({low}–{high}), "
-        f"{count(place.continuations, 'continuation')}"
+        f"{where}: {noun} {value_text(place.value.value)} ({low}–{high}), {count(place.continuations, 'continuation')}"
     )
 
 
