@@ -44,8 +44,7 @@ class RunPage(QWidget):
         self._trace = Trace()
         self.timeline = Ribbon("When each model wrote", self._text_of)
         self.timeline.chosen.connect(lambda index: choose(self._trace.pieces[index]))
-        self._totals = Facts(MEANINGS)
-        self._small, self._large, self._settings = Facts(), Facts(), Facts()
+        self._totals, self._small, self._large, self._settings = Facts(), Facts(), Facts(), Facts()
         self.command = QPlainTextEdit()
         self.command.setReadOnly(True)
         self.command.setAccessibleName("Command line that repeats the run")
@@ -109,21 +108,6 @@ def totals(trace: Trace, live: bool) -> list[Fact]:
         ("Ended", ending(trace, live and trace.ended is None) or (trace.finish.value if trace.finish else "")),
         ("Notices", "\n".join(dict.fromkeys(notice.text for notice in trace.notices))),
     ]
-
-
-MEANINGS = {
-    "● reading": "The prompt, and what the large model had written",
-    "◆ reading": "The prompt, and what the small model had written",
-    "Large share": "Tokens that the large model wrote, of all tokens that were kept",
-    "Discarded": "Tokens that were written and then replaced",
-    "Context": "Tokens of prompt and text, of those that both models hold",
-    "Takeovers": "How often one model wrote in place of the other",
-    "Handoffs": "How often a model had to read what the other had written",
-    "Tokens read": "By each model, at handoffs and in the prompt",
-    "Tokens cached": "Tokens that a model had read before, and did not read again",
-    "Drafted": "Tokens that the small model proposed, and that the large one accepted",
-}
-"""Tool tips of the facts."""
 
 
 def writing_text(trace: Trace, author: Author) -> str:

@@ -110,7 +110,7 @@ class StepPage(QWidget):
         for press in (self.again, here):
             press.setVisible(fork is not None)
         self.details_button = button("", self._toggle_details, Role.FLAT)
-        self.details = Facts(MEANINGS)
+        self.details = Facts()
         self.details.hide()
         self._toggle_text()
         parts = (self.number, self.sentence, self._replaced_title, self._replaced, self._token, self.alternatives)
@@ -158,19 +158,6 @@ class StepPage(QWidget):
 def _other(piece: Piece) -> Author:
     """Return the model that may write it instead."""
     return Author.LARGE if piece.author is Author.SMALL else Author.SMALL
-
-
-MEANINGS = {
-    "Reason": "Why it was written by this model",
-    "Cue": "The word at which the policy decided",
-    "Handoff": "What this model had to read before it could write: time, tokens read, and tokens that it knew already",
-    "Prompt": "What this model had to read before it could write: time, tokens read, and tokens that it knew already",
-    "Drafted": "Tokens that the small model proposed, and that the large one accepted",
-    "Entropy": "How unsure the model was of the first token",
-    "Counters": "What the policy has counted so far",
-    "Score": "What the large model answered about the step",
-}
-"""Tool tips of the facts."""
 
 
 def facts_of(piece: Piece) -> list[Fact]:
