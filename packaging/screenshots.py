@@ -127,7 +127,7 @@ def value(window: MainWindow) -> None:
     until(lambda: not section.is_running and section.source.isVisible())
     assert section.values
     assert section.values.turn
-    section.curve.point_at(section.places.index(section.values.turn.after))
+    section.curve.select(section.places.index(section.values.turn.after))
     settle()
     section.reveal()
     save(window, "value-light")

@@ -132,7 +132,7 @@ class AnswerPane(QWidget):
         self.end_parts = vbox(self.ending, margins=0, spacing=6)
         """How it ended, and what a page adds to that: below the answer or, while there is none, below the steps."""
         self._end = holder(self.end_parts)
-        self.ribbon.segment_clicked.connect(self._segment_clicked)
+        self.ribbon.chosen.connect(self._segment_clicked)
         self.steps.piece_clicked.connect(self._chosen)
         self.steps.menu_wanted.connect(lambda piece, where: actions.open_menu(self, piece, where))
         self._lay_out()

@@ -55,9 +55,7 @@ _CLOSER = {
     "$": re.compile(r"(?<![\s\\])(?=(\$)(?!\d))"),  # the rule of Pandoc: no blank before it, no digit after
 }
 _BLANK_LINE = re.compile(r"(?=(\n[ \t]*\n))")
-_TICKS = re.compile(r"`+")
-_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-_ENVIRONMENT_EDGE = re.compile(rf"\\(begin|end)\{{((?:{_ENVIRONMENTS})\*?)\}}")
+_EDGE = re.compile(rf"\\(begin|end)\{{((?:{_ENVIRONMENTS})\*?)\}}|\\.|[{{}}]", re.DOTALL)
 _MONEY = re.compile(r"\d[\d.,]*[\s,]+[A-Za-z]{2,}\s")  # "$5 apples and 3$"
 _LONGEST_AMOUNT = 80  # characters that are compared with `_MONEY`
 
@@ -127,48 +125,17 @@ class _Closings:
         blank = self.first(_BLANK_LINE, start)
         return blank is not None and blank[1] <= end
 
-    def end_of_ticks(self, length: int, start: int) -> int | None:
-        """Return where the first run of exactly `length` backticks at or after `start` ends."""
-        starts = self._ticks.get(length, [])
-        index = bisect_left(starts, start)
-        return starts[index] + length if index < len(starts) else None
-
-    def end_of_braces(self, start: int) -> int | None:
-        """Return the position after the brace that closes the one at `start`; escaped braces do not count."""
-        return self._braces.get(start)
-
-    def end_of_environment(self, start: int) -> int | None:
-        r"""Return the position after the `\end` of the environment whose `\begin` is at `start`."""
-        return self._environments.get(start)
-
     @cached_property
-    def _ticks(self) -> dict[int, list[int]]:
-        runs: dict[int, list[int]] = {}
-        for found in _TICKS.finditer(self._text):
-            runs.setdefault(len(found[0]), []).append(found.start())
-        return runs
-
-    @cached_property
-    def _braces(self) -> dict[int, int]:
-        ends: dict[int, int] = {}
-        opened: list[int] = []
-        for found in _BRACE.finditer(self._text):
-            if found[0] == "{":
-                opened.append(found.start())
-            elif found[0] == "}" and opened:
-                ends[opened.pop()] = found.end()
-        return ends
-
-    @cached_property
-    def _environments(self) -> dict[int, int]:
+    def ends(self) -> dict[int, int]:
+        """Where each brace and each environment ends, by where it begins; escaped braces do not count."""
         ends: dict[int, int] = {}
         opened: dict[str, list[int]] = {}
-        for found in _ENVIRONMENT_EDGE.finditer(self._text):
-            same_name = opened.setdefault(found[2], [])
-            if found[1] == "begin":
-                same_name.append(found.start())
-            elif same_name:
-                ends[same_name.pop()] = found.end()
+        for found in _EDGE.finditer(self._text):
+            same_kind = opened.setdefault(found[2] or "{", [])
+            if found[0] == "{" or found[1] == "begin":
+                same_kind.append(found.start())
+            elif same_kind and (found[0] == "}" or found[1] == "end"):
+                ends[same_kind.pop()] = found.end()
         return ends
 
 
@@ -179,16 +146,17 @@ def _end_of_code(text: str, opening: re.Match[str], closings: _Closings) -> int:
         close = re.compile(rf"^[ \t>]*{re.escape(rail)}{rail[0]}*[ \t]*$", re.MULTILINE)
         found = close.search(text, opening.end())
         return found.end() if found else len(text)
-    return closings.end_of_ticks(len(opening[0]), opening.end()) or opening.end()
+    ticks = closings.first(re.compile(rf"(?<!`)(`{{{len(opening[0])}}})(?!`)"), opening.end())
+    return ticks[1] if ticks else opening.end()
 
 
 def _formula_at(text: str, opening: re.Match[str], closings: _Closings) -> Formula | None:
     start, inside = opening.start(), opening.end()
     if opening["boxed"]:
-        end = closings.end_of_braces(inside)
+        end = closings.ends.get(inside)
         return Formula(text[start:end], False, text[start:end]) if end else None
     if opening["environment"]:
-        end = closings.end_of_environment(start)
+        end = closings.ends.get(start)
         return Formula(text[start:end], True, text[start:end]) if end else None
     opener = opening["display"] or opening["inline"]
     close = closings.first(_CLOSER[opener], inside) if opener else None

@@ -30,9 +30,9 @@ class RichText(QTextBrowser):
 
     def __init__(self) -> None:
         super().__init__()
-        self._markdown = ""
-        self._live: str | None = None
-        """The text while it is being written, None once it is finished."""
+        self.markdown = ""
+        """The text as it was given, finished or growing."""
+        self._grows = False
         self._layers: dict[Layer, list[QTextEdit.ExtraSelection]] = {}
         self.setAccessibleName("Text")
         self.setOpenLinks(False)
@@ -50,19 +50,15 @@ class RichText(QTextBrowser):
 
     def set_markdown(self, markdown: str) -> None:
         """Show a finished text."""
-        self._markdown, self._live = markdown, None
+        self.markdown, self._grows = markdown, False
         render_into(self.document(), markdown, self._style())
         self.setAccessibleDescription(markdown)  # a screen reader cannot read drawn formulas, but their source
 
     def append_live(self, text: str) -> None:
         """Add to a text that is being written, as plain letters; `set_markdown` renders it when it is finished."""
-        self._live = (self._live or "") + text
+        self.markdown = self.markdown + text if self._grows else text
+        self._grows = True
         append_plain(self.document(), text, self._style())
-
-    @property
-    def markdown(self) -> str:
-        """The text as it was given, finished or growing."""
-        return self._markdown if self._live is None else self._live
 
     def createMimeDataFromSelection(self) -> QMimeData:
         mime = QMimeData()
@@ -105,12 +101,11 @@ class RichText(QTextBrowser):
         return TextStyle.of(current_theme().colours, QGuiApplication.font())
 
     def _rerender(self) -> None:
-        if self._live is None:
-            self.set_markdown(self._markdown)
+        if not self._grows:
+            self.set_markdown(self.markdown)
         else:
-            text, self._live = self._live, None
             self.document().clear()
-            self.append_live(text)
+            append_plain(self.document(), self.markdown, self._style())
 
     def _fit(self) -> None:
         height = self.sizeHint().height()

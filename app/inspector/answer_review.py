@@ -145,9 +145,9 @@ class OpinionSection(ReviewSection):
 def place_text(place: Disagreement, text: str) -> str:
     """Return “Step 3: 2 → 3 (99%) · missed takeover”."""
     first = place.expected
-    sequel = f" · {place.sequel.value}" if place.sequel else ""
+    missed = " · missed takeover" if place.is_missed else ""
     written = visible(text[place.start : place.end])
-    return f"Step {place.step + 1}: {written} → {visible(first.text)} ({chance(first.logprob)}){sequel}"
+    return f"Step {place.step + 1}: {written} → {visible(first.text)} ({chance(first.logprob)}){missed}"
 
 
 def in_words(place: Disagreement) -> str:
@@ -155,8 +155,6 @@ def in_words(place: Disagreement) -> str:
     token = place.token
     lines = [f"{visible(token.text)} ({chance(token.logprob)} to the large model). It would have written:"]
     lines += [f"{visible(other.text)}  {chance(other.logprob)}" for other in token.alternatives]
-    if place.sequel:
-        lines.append(f"Strong disagreement: {place.sequel.value}.")
     return "\n".join(lines)
 
 

@@ -26,7 +26,7 @@ from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import (
     Fact,
-    bill_facts,
+    bill_text,
     cue_text,
     draft_text,
     ending,
@@ -43,9 +43,8 @@ class RunPage(QWidget):
         super().__init__()
         self._trace = Trace()
         self.timeline = Ribbon("When each model wrote", self._text_of)
-        self.timeline.segment_clicked.connect(lambda index: choose(self._trace.pieces[index]))
-        self._totals = Facts(MEANINGS)
-        self._small, self._large, self._settings = Facts(), Facts(), Facts()
+        self.timeline.chosen.connect(lambda index: choose(self._trace.pieces[index]))
+        self._totals, self._small, self._large, self._settings = Facts(), Facts(), Facts(), Facts()
         self.command = QPlainTextEdit()
         self.command.setReadOnly(True)
         self.command.setAccessibleName("Command line that repeats the run")
@@ -73,8 +72,9 @@ class RunPage(QWidget):
         if trace.started is None:
             return
         started = trace.started
-        self._small.show_facts([*card_facts(started.small), *usage_facts(trace, Author.SMALL)])
-        self._large.show_facts([*card_facts(started.large), *usage_facts(trace, Author.LARGE)])
+        bills = {author: bill_text(usage) for author, usage in trace.usage.items()}
+        self._small.show_facts([*card_facts(started.small), ("Usage", bills.get(Author.SMALL, ""))])
+        self._large.show_facts([*card_facts(started.large), ("Usage", bills.get(Author.LARGE, ""))])
         self._settings.show_facts(parameters(started.policy, started.settings))
         command = command_line(exchange.problem, exchange.settings, models_of(started, models))
         if command != self.command.toPlainText():
@@ -110,21 +110,6 @@ def totals(trace: Trace, live: bool) -> list[Fact]:
     ]
 
 
-MEANINGS = {
-    "● reading": "The prompt, and what the large model had written",
-    "◆ reading": "The prompt, and what the small model had written",
-    "Large share": "Tokens that the large model wrote, of all tokens that were kept",
-    "Discarded": "Tokens that were written and then replaced",
-    "Context": "Tokens of prompt and text, of those that both models hold",
-    "Takeovers": "How often one model wrote in place of the other",
-    "Handoffs": "How often a model had to read what the other had written",
-    "Tokens read": "By each model, at handoffs and in the prompt",
-    "Tokens cached": "Tokens that a model had read before, and did not read again",
-    "Drafted": "Tokens that the small model proposed, and that the large one accepted",
-}
-"""Tool tips of the facts."""
-
-
 def writing_text(trace: Trace, author: Author) -> str:
     """Return “1.2 s, 41 tok/s” for a model that wrote; the speed leaves out reading and waiting."""
     done = trace.totals[author]
@@ -152,15 +137,6 @@ def card_facts(card: ModelCard | None) -> list[Fact]:
         *own_facts(card.overrides),
         *placement_facts(card),
     ]
-
-
-def usage_facts(trace: Trace, author: Author) -> list[Fact]:
-    """Return what the server of a model did in this run; nothing for a model on this machine."""
-    if (bill := trace.usage.get(author)) is None:
-        return []
-    readings = [reading for reading in trace.prefetches if reading.author is author]
-    along = f"{sum(reading.tokens for reading in readings):,} tokens in {len(readings):,} requests"
-    return [*bill_facts(bill), ("Read along", along if readings else "")]
 
 
 def parameters(policy: str, settings: dict[str, object]) -> list[Fact]:

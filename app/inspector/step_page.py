@@ -13,7 +13,7 @@ from baton_reasoning.app.document.clipboard import copy_text
 from baton_reasoning.app.toolkit.controls import button, label, set_accessible_role
 from baton_reasoning.app.toolkit.layout import Spacer, flowing, vbox
 from baton_reasoning.app.toolkit.tables import Facts
-from baton_reasoning.app.toolkit.theme import Role, blend, current_theme, ink_of, tint_of
+from baton_reasoning.app.toolkit.theme import Role, blend, current_theme, ink_of
 from baton_reasoning.core.engines.base import Passing
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import TokenWritten
@@ -96,16 +96,11 @@ class StepPage(QWidget):
         decides; None where answers are only read."""
         super().__init__()
         self._piece: Piece | None = None
-        self._shown = (0, 0, 0)
+        self._shown = (0, 0)
         """Tokens and events that are shown."""
         self.number, self.sentence = label("", Role.MUTED), label("", Role.HEADING, wrap=True, selectable=True)
         self._replaced_title = label("", Role.MUTED)
-        self._replaced = label("", wrap=True, selectable=True)
-        self._replaced.setContentsMargins(10, 8, 10, 8)
-        self._replaced.setAutoFillBackground(True)
-        font = self._replaced.font()
-        font.setStrikeOut(True)
-        self._replaced.setFont(font)
+        self._replaced = label("", Role.REPLACED, wrap=True, selectable=True)
         self._token = label("", Role.MUTED, wrap=True)
         self.alternatives = Alternatives()
         self.again = button("Continue", lambda: fork and self._piece and fork(_other(self._piece)))
@@ -115,17 +110,16 @@ class StepPage(QWidget):
         for press in (self.again, here):
             press.setVisible(fork is not None)
         self.details_button = button("", self._toggle_details, Role.FLAT)
-        self.details = Facts(MEANINGS)
+        self.details = Facts()
         self.details.hide()
         self._toggle_text()
         parts = (self.number, self.sentence, self._replaced_title, self._replaced, self._token, self.alternatives)
         fold = vbox((self.details_button, 0, Qt.AlignmentFlag.AlignLeft), self.details, margins=0, spacing=6)
         self.setLayout(vbox(*parts, row, fold, Spacer(0), margins=(0, 8, 8, 8), spacing=9))
-        current_theme().changed.connect(self._colour)
 
     def show_piece(self, trace: Trace, piece: Piece) -> None:
         """Show a piece, or what has come to it since."""
-        state = (len(piece.tokens), id(piece.judged), id(piece.tried))
+        state = (len(piece.tokens), id(piece.judged))
         if piece is self._piece and state == self._shown:
             return
         self._piece, self._shown = piece, state
@@ -147,7 +141,6 @@ class StepPage(QWidget):
         if token:
             has_some = "" if token.alternatives else ": no alternatives were recorded"
             self._token.setText(f"First token, {token.author.value} model{has_some}")
-        self._colour()
 
     def _toggle_details(self) -> None:
         self.details.setVisible(self.details.isHidden())
@@ -156,12 +149,6 @@ class StepPage(QWidget):
     def _toggle_text(self) -> None:
         self.details_button.setText("▸ Details" if self.details.isHidden() else "▾ Details")
         self.details_button.setAccessibleName("Show details" if self.details.isHidden() else "Hide details")
-
-    def _colour(self) -> None:
-        colours, palette = current_theme().colours, self._replaced.palette()
-        palette.setColor(palette.ColorRole.WindowText, colours.small)
-        palette.setColor(palette.ColorRole.Window, tint_of(Author.SMALL, colours))
-        self._replaced.setPalette(palette)
 
     def _copy(self) -> None:
         if self._piece:
@@ -173,23 +160,9 @@ def _other(piece: Piece) -> Author:
     return Author.LARGE if piece.author is Author.SMALL else Author.SMALL
 
 
-MEANINGS = {
-    "Reason": "Why it was written by this model",
-    "Cue": "The word at which the policy decided",
-    "Handoff": "What this model had to read before it could write: time, tokens read, and tokens that it knew already",
-    "Prompt": "What this model had to read before it could write: time, tokens read, and tokens that it knew already",
-    "Drafted": "Tokens that the small model proposed, and that the large one accepted",
-    "Entropy": "How unsure the model was of the first token",
-    "Counters": "What the policy has counted so far",
-    "Score": "What the large model answered about the step",
-    "Tried": "What a model tried to write after it",
-}
-"""Tool tips of the facts."""
-
-
 def facts_of(piece: Piece) -> list[Fact]:
     """Return the details of a piece; "" for what does not apply to it."""
-    handoff, takeover, speed = piece.handoff, piece.takeover, piece.tokens_per_second
+    handoff, takeover = piece.handoff, piece.takeover
     planned = f" (planned {takeover.tokens:,})" if takeover and takeover.tokens < 1 << 20 else ""
     has_alternatives, read = bool(piece.tokens and piece.tokens[0].alternatives), ""
     if handoff:
@@ -202,11 +175,9 @@ def facts_of(piece: Piece) -> list[Fact]:
         ("Handoff" if piece.position else "Prompt", read),
         ("Drafted", draft_text(piece.drafts, piece.accepted_drafts)),
         ("Entropy", f"{piece.tokens[0].entropy_or_estimate:.2f} nats" if has_alternatives else ""),
-        ("Speed", f"{speed:,.0f} tok/s" if speed else ""),
         ("Began at", duration(piece.start)),
         ("Counters", " · ".join(f"{name} {number:g}" for name, number in piece.counters.items())),
         ("Score", score_text(piece)),
-        ("Tried", tried_text(piece)),
     ]
 
 
@@ -227,12 +198,3 @@ def score_text(piece: Piece) -> str:
     said = f"{likeliest} ({chances[likeliest]:.0%} sure), asked in {duration(piece.judged.handoff.seconds)}"
     mass = piece.judged.mass
     return said if mass is None else f"{said}; all answers together had {mass:.1%} of the probability"
-
-
-def tried_text(piece: Piece) -> str:
-    """Return “{42}” by the small model, in 0.2 s."""
-    if not piece.tried:
-        return ""
-    tried = piece.tried
-    written = " ".join(tried.text.split())
-    return f"“{written}” by {WHO[tried.author]}, in {duration(tried.handoff.seconds)}"

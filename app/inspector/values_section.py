@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from PySide6.QtCore import QSignalBlocker
 
@@ -11,41 +10,23 @@ from baton_reasoning.app.document.answer_pane import AnswerPane
 from baton_reasoning.app.inspector.review_section import ReviewSection, ReviewState
 from baton_reasoning.app.session.conversation import expected_answer
 from baton_reasoning.app.session.reviews import AnswerReviews
-from baton_reasoning.app.toolkit.background import LatestTask
-from baton_reasoning.app.toolkit.chart_picture import ChartPoint, ChartWithPoints
+from baton_reasoning.app.toolkit.chart_picture import ChartPicture, ChartPoint
 from baton_reasoning.app.toolkit.controls import button, combo_box, label, line_edit
 from baton_reasoning.app.toolkit.layout import flowing, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role
-from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.export.value_curve import draw_values
-from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.run import Pair
-from baton_reasoning.core.step_values.estimator import (
-    ValueEstimator,
-    ValueOptions,
-    ValuesPlan,
-    ValuesProgress,
-    writers_of,
-)
+from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions, ValuesProgress
 from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.trace import Piece, Trace, piece_before
 from baton_reasoning.core.thinking.values import StepValues, ValuedPlace
-from baton_reasoning.core.words.numbers import count, duration, rough_duration
+from baton_reasoning.core.words.numbers import count, duration
 from baton_reasoning.core.words.values import WRITER_WORDS, place_in_words, source_text, value_sentences
 
 ABOUT = "Continuations are written from the end of each step. The share of them that ends right is the value there."
 CHOOSE = "Click a point to see its step."
 BEGINS = "The first continuations are written."
 OWN_ANSWER = "empty: this answer’s own"
-
-
-class ValueOffer(NamedTuple):
-    """What an estimate would take, or why there can be none."""
-
-    error: str = ""
-    plan: ValuesPlan | None = None
-    goes_on: bool = False
-    """Whether it goes on from values that are there already."""
 
 
 class ValuesSection(ReviewSection):
@@ -55,10 +36,8 @@ class ValuesSection(ReviewSection):
         super().__init__(pane, reviews)
         self._drawn: ValuesEstimated | None = None
         """What the curve shows."""
-        self._offer = ValueOffer()
-        self._asked: tuple[object, ...] = ()
-        """What the offer was asked for."""
-        self._planning = LatestTask(self, "plan the values", one_at_a_time=True)
+        self._error = ""
+        """Why the values that were asked for cannot be estimated."""
         self.values: StepValues | None = None
         self.places: list[ValuedPlace] = []
         """The points of the curve."""
@@ -68,22 +47,22 @@ class ValuesSection(ReviewSection):
         self.expected = line_edit("Expected answer", OWN_ANSWER)
         self.start = button("Start", self._start, Role.PRIMARY, name="Value the steps")
         self.form = flowing(label("Continued by"), self.writer, label("Right answer"), self.expected, self.start)
-        self.curve = ChartWithPoints("Value by step")
+        self.curve = ChartPicture("Value by step")
         self.place = label(CHOOSE, Role.MUTED, wrap=True, selectable=True)
         self.words = label(wrap=True, selectable=True)
         self.source = label("", Role.MUTED, wrap=True, selectable=True)
         self.result = holder(vbox(self.curve, self.place, self.words, self.source, margins=0, spacing=6))
         self.column.addWidget(self.form)
         self.column.addWidget(self.result)
-        self.writer.activated.connect(lambda _: self.follow())
-        self.expected.textChanged.connect(lambda _: self.follow())
+        self.writer.activated.connect(lambda _: self._show_error(""))
+        self.expected.textChanged.connect(lambda _: self._show_error(""))
         self.expected.returnPressed.connect(self.start.click)
         self.curve.chosen.connect(self._pick)
         self.curve.pointed.connect(lambda text: self.place.setText(text or CHOOSE))
 
     def show_findings(self, trace: Trace, is_other: bool) -> None:
         if is_other:
-            self._asked, self._offer = (), ValueOffer()
+            self._error = ""
             latest = next(reversed(trace.values.values()), None)
             expected = latest.target if latest and latest.is_expected else expected_answer(self.pane.exchange.problem)
             self.writer.setCurrentIndex(max(0, self.writer.findData(latest.writer if latest else "")))
@@ -91,12 +70,9 @@ class ValuesSection(ReviewSection):
                 self.expected.setText(expected)
         running, known = self._progress(), self._known
         self._draw(trace, running.estimated if running else known)
-        if self.is_open:
-            self._plan(known)
-        is_whole, plan = known is not None and known.is_whole, self._offer.plan
         self.form.setVisible(self.reviews is not None and not self.is_running)
-        self.start.setText("Go on" if self._offer.goes_on else "Start")
-        self.start.setEnabled(bool(plan and (plan.continuations or not is_whole)) and not self.unavailable_reason())
+        self.start.setText("Go on" if known and not known.is_whole else "Start")
+        self.start.setEnabled(not self.unavailable_reason())
         self.result.setVisible(self.values is not None)
 
     def describe(self) -> ReviewState:
@@ -106,13 +82,9 @@ class ValuesSection(ReviewSection):
         line = self.words.text().replace("\n", " · ") if self.values and not self.is_open else ""
         if self.form.isHidden():
             return ReviewState(line)
-        return ReviewState(line, self.unavailable_reason() or self._offer.error or self._offer_text())
+        return ReviewState(line, self.unavailable_reason() or self._error or ("" if self._known else ABOUT))
 
     # -----------------------------------------------------------------------------------------------------------------
-
-    @property
-    def _options(self) -> ValueOptions:
-        return ValueOptions(writer=self.writer.currentData())
 
     @property
     def _known(self) -> ValuesEstimated | None:
@@ -144,36 +116,17 @@ class ValuesSection(ReviewSection):
 
         self.curve.show_points(draw, " ".join(sentences))
 
-    def _plan(self, known: ValuesEstimated | None) -> None:
-        """Find out in the background what an estimate would take; grading may need a process of its own."""
-        if self.reviews is None or self.unavailable_reason():
-            return
-        pair, trace = self.reviews.pair, self.pane.exchange.trace
-        expected, options = self.expected.text(), self._options
-        asked = (pair, trace, expected, options, known, trace.length)
-        if asked != self._asked:
-            self._asked, self._offer = asked, ValueOffer()
-            self._planning.run(lambda: offer_for(pair, trace, expected, options), self._take_offer)
-
-    def _take_offer(self, offer: ValueOffer) -> None:
-        self._offer = offer
-        self.follow()
-
-    def _offer_text(self) -> str:
-        """Say what an estimate would take, and at first what it is."""
-        plan, about = self._offer.plan, "" if self._known else f"{ABOUT} "
-        if plan is None or self.reviews is None or not plan.continuations:
-            return about.strip()
-        cost = self.reviews.costs.slowest_decode(writers_of(self.reviews.pair, self._options))
-        at_most = f", at most {rough_duration(plan.tokens * cost)}" if cost else ""
-        return (
-            f"{about}{count(plan.continuations, 'continuation')} from {count(plan.places, 'place')}, "
-            f"about {float(f'{plan.tokens:.2g}'):,.0f} tokens{at_most}."
-        )
-
     def _start(self) -> None:
-        if self.reviews:
-            self.reviews.value_steps(self.pane.exchange, self.expected.text(), self._options)
+        options = ValueOptions(writer=self.writer.currentData())
+        try:
+            if self.reviews:
+                self.reviews.value_steps(self.pane.exchange, self.expected.text(), options)
+        except SettingsError as error:
+            self._show_error(str(error))
+
+    def _show_error(self, error: str) -> None:
+        self._error = error
+        self.follow()
 
     def _pick(self, index: int) -> None:
         assert self.values
@@ -185,16 +138,6 @@ def piece_of(trace: Trace, values: StepValues, place: ValuedPlace) -> Piece:
     if place.place.replaced:
         return next(worth.span.piece for worth in values.takeovers if worth.before is place)
     return piece_before(trace.pieces, place.position) or trace.pieces[0]
-
-
-def offer_for(pair: Pair, trace: Trace, expected: str, options: ValueOptions) -> ValueOffer:
-    """Return what an estimate would take. Runs in a thread."""
-    with Grader() as grader:
-        try:
-            estimator = ValueEstimator(pair, trace, grader, expected, options)
-            return ValueOffer("", estimator.plan, estimator.goes_on)
-        except BatonError as error:
-            return ValueOffer(str(error))
 
 
 def progress_text(progress: ValuesProgress) -> str:

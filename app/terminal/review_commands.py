@@ -246,10 +246,10 @@ def place_line(place: Disagreement, text: str) -> str:
     """Return a line such as “! step 3: … 284 + 027 = [2 → 3, 100%] missed takeover”; ! marks a strong one."""
     before = " ".join(text[max(0, place.start - BEFORE) : place.start].split())
     written, first = text[place.start : place.end].strip() or "␣", place.expected
-    sequel = f" {place.sequel.value}" if place.sequel else ""
+    missed = " missed takeover" if place.is_missed else ""
     expected = first.text.strip() or "␣"
     sign = "!" if place.is_strong else " "
-    return f"{sign} step {place.step + 1}: … {before} [{written} → {expected}, {math.exp(first.logprob):.0%}]{sequel}"
+    return f"{sign} step {place.step + 1}: … {before} [{written} → {expected}, {math.exp(first.logprob):.0%}]{missed}"
 
 
 def value_table(trace: Trace, values: StepValues) -> Table:

@@ -7,19 +7,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject, QPoint, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, QPoint, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
     QAccessibleInterface,
-    QDragEnterEvent,
-    QDragMoveEvent,
+    QColor,
     QDropEvent,
     QFont,
     QFontMetrics,
+    QHelpEvent,
     QKeyEvent,
+    QMouseEvent,
     QPainter,
     QPaintEvent,
+    QPen,
 )
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -41,6 +43,7 @@ from PySide6.QtWidgets import (
     QStyleOptionComboBox,
     QStylePainter,
     QToolButton,
+    QToolTip,
     QWidget,
 )
 
@@ -321,21 +324,13 @@ def show_opened(area: QScrollArea, part: QWidget) -> None:
 
 
 class FileDrops(QObject):
-    """Takes files that are dropped on a widget, and frames it while they are over it.
-
-    A drag without local files is left to the widget.
-    """
+    """Takes files that are dropped on a widget; a drag without local files is left to the widget."""
 
     dropped = Signal(list)
     """The paths of the local files and folders; at least one."""
 
     def __init__(self, target: QWidget) -> None:
         super().__init__(target)
-        self._target = target
-        self.frame = QFrame(target)
-        set_role(self.frame, Role.DROP)
-        self.frame.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.frame.hide()
         target.setAcceptDrops(True)
         target.installEventFilter(self)
 
@@ -346,19 +341,81 @@ class FileDrops(QObject):
                 return super().eventFilter(watched, event)
             event.setDropAction(Qt.DropAction.CopyAction)
             event.accept()
-            is_over = isinstance(event, QDragEnterEvent | QDragMoveEvent)
-            self._show_frame(is_over)
-            if not is_over:
+            if event.type() is QEvent.Type.Drop:
                 self.dropped.emit(files)
             return True
-        if event.type() is QEvent.Type.DragLeave:
-            self._show_frame(False)
         return super().eventFilter(watched, event)
 
-    def _show_frame(self, shown: bool) -> None:
-        self.frame.setGeometry(self._target.rect())
-        self.frame.setVisible(shown)
-        self.frame.raise_()
+
+class ChoosableParts(QWidget):
+    """A drawing of parts that can be chosen: by a click, or by Enter on the one that Left, Right, Home and End lead to.
+
+    The mouse shows the text of a part.
+    """
+
+    chosen = Signal(int)
+    """The index of a part."""
+
+    def __init__(self, name: str) -> None:
+        """`name`: for screen readers."""
+        super().__init__()
+        self.selected = -1
+        """The index of the part that was chosen, or that the keyboard is at; -1 for none."""
+        self.setAccessibleName(name)
+        set_accessible_role(self, QAccessible.Role.Chart)
+
+    def count(self) -> int:
+        raise NotImplementedError
+
+    def part_at(self, point: QPoint) -> int:
+        """Return the part at a point of the widget; -1 if there is none."""
+        raise NotImplementedError
+
+    def text_of(self, index: int) -> str:
+        raise NotImplementedError
+
+    def select(self, index: int) -> None:
+        """Mark a part, or none with -1. Nothing is emitted: the caller knows."""
+        self.selected = index
+        self.update()
+
+    def paint_focus(self, painter: QPainter) -> None:
+        """Show that the keyboard leads here, while no part is marked."""
+        if self.selected < 0 and self.hasFocus():
+            painter.setPen(QPen(QColor(current_theme().colours.accent), 1.0))
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4)
+
+    def event(self, event: QEvent) -> bool:
+        if isinstance(event, QHelpEvent) and event.type() is QEvent.Type.ToolTip:
+            index = self.part_at(event.pos())
+            text = plain_tip(self.text_of(index)) if index >= 0 else self.toolTip()
+            QToolTip.showText(event.globalPos(), text, self)
+            return True
+        return super().event(event)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        index = self.part_at(event.position().toPoint())
+        if event.button() is Qt.MouseButton.LeftButton and index >= 0:
+            self.select(index)
+            self.chosen.emit(index)
+        else:
+            super().mousePressEvent(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        last = self.count() - 1
+        match event.key():
+            case Qt.Key.Key_Right:
+                self.select(min(self.selected + 1, last))
+            case Qt.Key.Key_Left:
+                self.select(min(max(self.selected - 1, 0), last))
+            case Qt.Key.Key_Home:
+                self.select(min(0, last))
+            case Qt.Key.Key_End:
+                self.select(last)
+            case Qt.Key.Key_Return | Qt.Key.Key_Enter | Qt.Key.Key_Space if self.selected >= 0:
+                self.chosen.emit(self.selected)
+            case _:
+                super().keyPressEvent(event)
 
 
 def set_accessible_role(widget: QWidget, role: QAccessible.Role) -> None:

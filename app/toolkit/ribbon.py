@@ -6,21 +6,11 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import accumulate, groupby
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import (
-    QAccessible,
-    QColor,
-    QHelpEvent,
-    QKeyEvent,
-    QMouseEvent,
-    QPainter,
-    QPaintEvent,
-    QPen,
-    QPolygonF,
-)
-from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+from PySide6.QtCore import QPoint, QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtWidgets import QSizePolicy
 
-from baton_reasoning.app.toolkit.controls import set_accessible_role
+from baton_reasoning.app.toolkit.controls import ChoosableParts
 from baton_reasoning.app.toolkit.theme import Colours, current_theme, ink_of
 from baton_reasoning.core.thinking.events import Author
 
@@ -60,22 +50,16 @@ class RibbonLayout:
         return self._ends[index] * scale, self._ends[index + 1] * scale
 
 
-class Ribbon(QWidget):
+class Ribbon(ChoosableParts):
     """One piece for each segment. It may grow while a text is written."""
-
-    segment_clicked = Signal(int)  # its index; by mouse, or by Enter on the chosen one
 
     def __init__(self, name: str, describe: Callable[[int], str]) -> None:
         """`name`: for screen readers. `describe`: says who wrote the segment of this index, how much, and why."""
-        super().__init__()
-        self._text_of = describe
+        super().__init__(name)
+        self._describe_part = describe
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName(name)
-        set_accessible_role(self, QAccessible.Role.Chart)
-        self.selected = -1
-        """The index of the chosen segment, -1 for none."""
         self.set_segments([])
         current_theme().changed.connect(self.update)
 
@@ -89,10 +73,8 @@ class Ribbon(QWidget):
         self.select(self.selected)
 
     def select(self, index: int) -> None:
-        """Select a segment, or none with -1. Nothing is emitted: the caller knows."""
-        self.selected = index if 0 <= index < len(self.segments) else -1
+        super().select(index if 0 <= index < len(self.segments) else -1)
         self._describe()
-        self.update()
 
     def sizeHint(self) -> QSize:
         return QSize(320, _HEIGHT + 2 * _MARGIN)
@@ -111,45 +93,17 @@ class Ribbon(QWidget):
             ring = QRectF(area.left() + middle - half, area.top(), 2 * half, area.height())
             painter.setPen(QPen(QColor(colours.text), 2.0))
             painter.drawRoundedRect(ring.adjusted(-1.5, -1.5, 0.5, 1.5), 3.5, 3.5)
-        elif self.hasFocus():
-            painter.setPen(QPen(QColor(colours.accent), 1.0))
-            painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4)
+        self.paint_focus(painter)
 
-    def event(self, event: QEvent) -> bool:
-        if isinstance(event, QHelpEvent) and event.type() is QEvent.Type.ToolTip:
-            index = self.segment_at(event.pos())
-            QToolTip.showText(event.globalPos(), self._text_of(index) if index >= 0 else "", self)
-            return True
-        return super().event(event)
+    def count(self) -> int:
+        return len(self.segments)
 
-    def segment_at(self, point: QPoint) -> int:
-        """Return the segment under a point of the widget; -1 beside the pieces."""
+    def text_of(self, index: int) -> str:
+        return self._describe_part(index)
+
+    def part_at(self, point: QPoint) -> int:
         area = self._area()
         return self._layout.index_at(point.x() - area.left(), area.width())
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        index = self.segment_at(event.position().toPoint())
-        if event.button() is Qt.MouseButton.LeftButton and index >= 0:
-            self.select(index)
-            self.segment_clicked.emit(index)
-        else:
-            super().mousePressEvent(event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        last = len(self.segments) - 1
-        match event.key():
-            case Qt.Key.Key_Right:
-                self.select(min(self.selected + 1, last))
-            case Qt.Key.Key_Left:
-                self.select(max(self.selected - 1, 0))
-            case Qt.Key.Key_Home:
-                self.select(0)
-            case Qt.Key.Key_End:
-                self.select(last)
-            case Qt.Key.Key_Return | Qt.Key.Key_Enter | Qt.Key.Key_Space if self.selected >= 0:
-                self.segment_clicked.emit(self.selected)
-            case _:
-                super().keyPressEvent(event)
 
     def _area(self) -> QRectF:
         return QRectF(self.rect()).adjusted(_MARGIN, _MARGIN, -_MARGIN, -_MARGIN)
@@ -161,7 +115,7 @@ class Ribbon(QWidget):
         )
         text = f"{len(self.segments):,} pieces; the large model wrote {large / max(1, small + large):.0%}."
         if self.selected >= 0:
-            text += f" Piece {self.selected + 1}: {self._text_of(self.selected)}"
+            text += f" Piece {self.selected + 1}: {self.text_of(self.selected)}"
         self.setAccessibleDescription(text if self.segments else "Nothing written yet.")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from PySide6.QtCore import QEvent, QItemSelectionModel, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence
@@ -151,10 +151,8 @@ class FigureTable(QWidget):
 class Facts(QWidget):
     """A name in grey, and a value beside it."""
 
-    def __init__(self, meanings: Mapping[str, str] | None = None) -> None:
-        """`meanings`: tool tips of facts, by name."""
+    def __init__(self) -> None:
         super().__init__()
-        self._meanings = meanings or {}
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(8)
@@ -174,8 +172,6 @@ class Facts(QWidget):
         for (name, value), fact in zip(self._rows, facts, strict=False):
             if name.text() != fact[0]:
                 name.setText(fact[0])
-                name.setToolTip(self._meanings.get(fact[0], ""))
-                value.setToolTip(name.toolTip())
             if value.text() != fact[1]:
                 value.setText(fact[1])
                 value.setAccessibleName(f"{fact[0]}: {fact[1]}")

@@ -279,11 +279,11 @@ class Role(Enum):
     BAR = "bar"  # a strip at the window's edge
     CARD = "card"  # a rounded sheet on the background
     FIELD = "field"  # one that a person writes in, with the edges of a field
-    DROP = "drop"  # a frame around what a file is being dragged over
     BUBBLE = "bubble"  # what the person wrote
     RESULT = "result"  # what an answer comes to
     TITLE = "title"  # the head of a page
     HEADING = "heading"  # the head of a section
+    REPLACED = "replaced"  # what a takeover replaced
     MUTED = "muted"
     SMALL = "small"  # says something of the small model
     LARGE = "large"  # says something of the large model

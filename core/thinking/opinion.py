@@ -12,7 +12,6 @@ import time
 from bisect import bisect_right
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, suppress
-from enum import Enum
 from typing import NamedTuple
 
 from baton_reasoning.core.engines.base import Alternative, Engine, Handoff, ScoredToken, Session
@@ -133,15 +132,6 @@ def disagreement(token: ScoredToken) -> float:
     return max(0.0, token.alternatives[0].logprob - token.logprob) if token.alternatives else 0.0
 
 
-class Sequel(Enum):
-    """Tells what happened after a strong disagreement."""
-
-    MISSED = "missed takeover"
-    """The small model went on."""
-    TAKEN_OVER = "the large model took over after it"
-    """The large model wrote the rest of the step, or began the next one."""
-
-
 class Disagreement(NamedTuple):
     """A token of the small model that the large one would not have written."""
 
@@ -151,12 +141,12 @@ class Disagreement(NamedTuple):
     token: ScoredToken
     piece: Piece
     nats: float
-    sequel: Sequel | None
-    """None where the disagreement is mild."""
+    is_missed: bool
+    """Whether it is strong, and the large model neither wrote the rest of the step nor began the next one."""
 
     @property
     def is_strong(self) -> bool:
-        return self.sequel is not None
+        return self.nats >= STRONG
 
     @property
     def step(self) -> int:
@@ -195,7 +185,7 @@ class Opinion:
 
     @property
     def missed(self) -> list[Disagreement]:
-        return [place for place in self.disagreements if place.sequel is Sequel.MISSED]
+        return [place for place in self.disagreements if place.is_missed]
 
 
 def spans(text: str, tokens: Sequence[ScoredToken]) -> Iterator[tuple[int, int]]:
@@ -224,15 +214,14 @@ def _disagreements(trace: Trace, given: OpinionGiven) -> Iterator[Disagreement]:
         index = bisect_right(positions, start) - 1
         piece = trace.pieces[index]
         if piece.author is Author.SMALL:
-            yield Disagreement(start, end, token, piece, nats, _sequel(trace, index) if nats >= STRONG else None)
+            is_missed = nats >= STRONG and not _takes_over(trace, index)
+            yield Disagreement(start, end, token, piece, nats, is_missed)
 
 
-def _sequel(trace: Trace, index: int) -> Sequel:
+def _takes_over(trace: Trace, index: int) -> bool:
     """Tell whether the large model wrote the rest of this piece's step, or began the next one."""
     step = trace.pieces[index].step
     for piece in trace.pieces[index + 1 :]:
-        if piece.author is Author.LARGE:
-            return Sequel.TAKEN_OVER
-        if piece.step > step:
-            break
-    return Sequel.MISSED
+        if piece.author is Author.LARGE or piece.step > step:
+            return piece.author is Author.LARGE
+    return False

@@ -24,9 +24,6 @@ from baton_reasoning.core.thinking.reasons import EDITED
 from baton_reasoning.core.thinking.steps import Boundary, Splitter, recorded_boundary
 from baton_reasoning.core.thinking.text import Text
 
-LEAST_SECONDS = 0.1
-"""A piece that was decoded in less time has no speed: tokens arrive in bursts."""
-
 
 @dataclass(slots=True)
 class Piece:
@@ -55,8 +52,6 @@ class Piece:
     in_answer: bool = False
     judged: events.Judged | None = None
     """The judgement of the step that ends with this piece or was replaced by it."""
-    tried: events.Tried | None = None
-    """The last trial that began inside this piece or at its end."""
     end: float = 0.0
     tokens: list[TokenWritten] = field(default_factory=list)
     """Empty in an inserted text."""
@@ -95,15 +90,6 @@ class Piece:
     def seconds(self) -> float:
         """Return the seconds of decoding, without the handoff."""
         return max(0.0, self.end - self.start)
-
-    @property
-    def tokens_per_second(self) -> float:
-        """Return the decoding speed by the clock; 0 if too little was written to measure it.
-
-        Tokens are stamped when they arrive, and several may arrive in one message.
-        """
-        is_measurable = self.seconds >= LEAST_SECONDS and len(self.tokens) > 1
-        return len(self.tokens) / self.seconds if is_measurable else 0.0
 
     def insert(self, text: str) -> None:
         self._fresh.append(text)
@@ -395,10 +381,6 @@ class Trace:
                 self._judged = event
                 if self.pieces:
                     self.pieces[-1].judged = event
-            case events.Tried(position=position):
-                # It may have begun before the end of the text, and what follows its beginning may be discarded for it.
-                if before := piece_before(self.pieces, position):
-                    before.tried = event
 
     def _apply_to_costs(self, event: Event) -> None:
         if isinstance(event, events.Reading):

@@ -17,7 +17,7 @@ from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.thinking import reasons
 from baton_reasoning.core.thinking.cues import parse_lexicon
 from baton_reasoning.core.thinking.differences import correction_by
-from baton_reasoning.core.thinking.events import Finish, PrefillProgressed
+from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.opinion import Opinion
 from baton_reasoning.core.thinking.registry import POLICIES, advice_on, policy_title
 from baton_reasoning.core.thinking.trace import Piece, Trace
@@ -93,18 +93,13 @@ def thinking_text(settings: RunSettings) -> str:
 def run_in_brief(trace: Trace, live: bool = False) -> str:
     """Return “14 steps · 9.2 s”, or what a `live` run waits for. The speeds stand below the composer."""
     if trace.prefill:
-        return prefill_text(trace.prefill)
+        return f"Reading {trace.prefill.tokens:,} of {trace.prefill.total:,} tokens"
     if live and not trace.pieces:
         return "Waiting for the first token"
     parts = [count(len(trace.steps), "step")]
     if trace.seconds > 0:
         parts.append(duration(trace.seconds))
     return " · ".join(parts)
-
-
-def prefill_text(progress: PrefillProgressed) -> str:
-    """Return “Reading 64 of 673 tokens”."""
-    return f"Reading {progress.tokens:,} of {progress.total:,} tokens"
 
 
 DRAFT_SIGN = "◇"
@@ -181,21 +176,6 @@ def bill_text(bill: Usage) -> str:
     text = f"{count(cost.requests, 'request')}, {about}{tokens}, {waited}"
     spent = money(bill.money, bill.currency)
     return f"{text}, {spent}" if spent else text
-
-
-def bill_facts(bill: Usage) -> list[Fact]:
-    cost = bill.cost
-    about = "about " if cost.estimated else ""
-    return [
-        ("Requests", f"{cost.requests:,}"),
-        ("Sent", f"{about}{cost.sent:,} tokens"),
-        ("Reused", f"{about}{cost.reused:,} tokens, in its KV cache already"),
-        ("Read", f"{about}{cost.read:,} tokens"),
-        ("Written", f"{about}{cost.written:,} tokens"),
-        ("Over the line", f"{size(cost.bytes_sent)} out, {size(cost.bytes_received)} in"),
-        ("Waited", f"{cost.seconds_waited:.1f} s for first tokens"),
-        ("Money", money(bill.money, bill.currency) or "no prices are known"),
-    ]
 
 
 # Placement: how a model was really loaded, and what it draws with

@@ -15,8 +15,6 @@ from baton_reasoning.core.thinking.values import WON, StepValues, TakeoverWorth,
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.numbers import count
 
-MOST_NAMED = 5
-"""Changes that are named besides the turn or the loss."""
 QUOTED = 80
 """Characters of a step that a sentence quotes."""
 WRITER_WORDS = {
@@ -53,13 +51,9 @@ def value_marks(trace: Trace, pieces: Sequence[Piece]) -> dict[int, ValueMark]:
         shown = piece_before(pieces, change.after.position)
         is_one_step = len(_steps_between(trace, change)) == 1
         if is_one_step and shown and (shown is piece or (piece and not piece.in_answer)):
-            text = f"{_sign(change)} {value_text(change.after.value.value)}"
+            text = f"{'▲' if change.is_rise else '▼'} {value_text(change.after.value.value)}"
             marks[shown.position] = ValueMark(text, change.is_rise)
     return marks
-
-
-def noun_of(estimated: ValuesEstimated) -> str:
-    return "value" if estimated.is_expected else "agreement"
 
 
 def value_sentences(trace: Trace, values: StepValues) -> list[str]:
@@ -77,12 +71,7 @@ def value_sentences(trace: Trace, values: StepValues) -> list[str]:
     if turn:
         found[turn.after.position] = _turn_sentence(trace, turn)
     sentences += [found[position] for position in sorted(found)]
-    others = [each for each in notable_changes(values) if each.after.position not in found]
-    if others:
-        named = [_named_change(trace, each) for each in others[:MOST_NAMED]]
-        more = [f"and {len(others) - MOST_NAMED} more"] if len(others) > MOST_NAMED else []
-        sentences.append(f"Also beyond chance: {', '.join([*named, *more])}")
-    if not found and values.changes:
+    if values.changes and not notable_changes(values):
         sentences.append("No step changed the value beyond chance.")
     if not values.estimated.is_whole:
         sentences.append("Not all places are valued yet.")
@@ -123,9 +112,9 @@ def place_in_words(place: ValuedPlace, piece: Piece, values: StepValues) -> str:
     if not place.continuations:
         verdict = ("✓ right" if place.value.value else "✗ wrong") if values.estimated.is_expected else "the end"
         return f"{where}: {verdict}"
+    noun = "value" if values.estimated.is_expected else "agreement"
     return (
-        f"{where}: {noun_of(values.estimated)} {value_text(place.value.value)} ({low}–{high}), "
-        f"{count(place.continuations, 'continuation')}"
+        f"{where}: {noun} {value_text(place.value.value)} ({low}–{high}), {count(place.continuations, 'continuation')}"
     )
 
 
@@ -150,16 +139,6 @@ def _quoted_steps(trace: Trace, change: ValueChange) -> str:
     steps = _steps_between(trace, change)
     quoted = f": {_quoted(trace, change.before.position, change.after.position)}" if len(steps) == 1 else ""
     return f"{_steps_text(steps)}{quoted}"
-
-
-def _named_change(trace: Trace, change: ValueChange) -> str:
-    """Return “▲ step 2 (.06 → 1.00)”."""
-    before, after = value_text(change.before.value.value), value_text(change.after.value.value)
-    return f"{_sign(change)} {_steps_text(_steps_between(trace, change))} ({before} → {after})"
-
-
-def _sign(change: ValueChange) -> str:
-    return "▲" if change.is_rise else "▼"
 
 
 def _steps_between(trace: Trace, change: ValueChange) -> range:

@@ -34,7 +34,6 @@ class Relay(Policy):
         sentence_cap: int = Field(
             128, ge=1, title="Sentence cap", description="Tokens of a sentence by the small model, at most."
         )
-        small_answers: bool = Field(True, title="Answer by the small model", description="After the thinking.")
 
     arms = (PolicyArm("relay", Settings()),)
     main_parameters = ("sentence_cap",)
@@ -52,10 +51,7 @@ class Relay(Policy):
                 yield from Step()
 
     def answer(self, text: Text) -> Program:
-        if self.settings.small_answers:
-            yield from TakeOver(WITHOUT_END, ANSWER, author=Author.SMALL)
-        else:
-            yield from super().answer(text)
+        yield from TakeOver(WITHOUT_END, ANSWER, author=Author.SMALL)
 
     def cue_in(self, look: Written) -> Cue | None:
         return next(iter(self.lexicon.find(look.text, complete=False)), None)

@@ -251,7 +251,7 @@ def test_a_click_on_the_ribbon_shows_the_step_and_the_other_model_goes_on_from_t
     window = ask("2 + 2?")
     first = last_exchange(window)
     index, piece = next((i, each) for i, each in enumerate(first.trace.pieces) if each.author is Author.LARGE)
-    last_answer(window).ribbon.segment_clicked.emit(index)
+    last_answer(window).ribbon.chosen.emit(index)
     assert window.chat.inspector.piece is piece
     assert last_answer(window).steps.selected is piece
     assert last_answer(window).steps.isVisible()

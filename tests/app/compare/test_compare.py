@@ -324,7 +324,7 @@ def test_the_steps_at_which_answers_part_are_marked_and_each_leads_to_the_inspec
     qtbot.mouseClick(column.steps.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(20, int(place.center().y())))
     assert window.chat.inspector.piece is piece
     assert window.chat.inspector.exchange is column.exchange
-    first.ribbon.segment_clicked.emit(0)
+    first.ribbon.chosen.emit(0)
     assert window.chat.inspector.exchange is first.exchange
     assert column.steps.selected is None
     column.steps.menu_wanted.emit(column.exchange.trace.pieces[1], QPoint(10, 10))
@@ -422,7 +422,7 @@ def test_there_is_a_way_back_and_a_way_in_again(compare, qtbot):
     window.chat.comparison.leave()
     assert window.session.conversation.leaf is first, "the answer that was compared"
     commands["Compare attempts"].act()
-    view_of(window).columns[1].ribbon.segment_clicked.emit(0)
+    view_of(window).columns[1].ribbon.chosen.emit(0)
     window.chat.comparison.leave()
     assert window.session.conversation.leaf is second, "the answer whose step was chosen"
     commands["Compare attempts"].act()
@@ -454,14 +454,14 @@ def test_the_composer_asks_the_same_arms_and_keeps_a_draft_when_an_answer_is_com
 
 def test_a_comparison_is_written_on_out_of_view_and_shown_as_it_was_left(held, gate, qtbot):
     comparing, first = held.session.conversation, view_of(held).columns[0]
-    first.ribbon.segment_clicked.emit(0)
+    first.ribbon.chosen.emit(0)
     held.session.new()
     assert not held.chat.is_comparing
     assert held.session.ready
     held.session.open(comparing.id)
     assert first.exchange is view_of(held).columns[0].exchange
     first = view_of(held).columns[0]
-    first.ribbon.segment_clicked.emit(0)
+    first.ribbon.chosen.emit(0)
     gate.set()
     settle(held, qtbot)
     assert first.steps.selected is first.exchange.trace.pieces[0], "a step that was chosen meanwhile stays chosen"

@@ -197,11 +197,11 @@ def test_colour_height_and_sign_tell_the_authors_apart():
 
 
 def test_mouse_and_keys_choose_a_piece_while_the_text_grows_until_that_piece_is_gone(ribbon, qtbot):
-    assert [ribbon.segment_at(QPoint(x, 10)) for x in (1, 3, 102, 103, 202, 203)] == [-1, 0, 0, 1, 2, -1]
-    with qtbot.assertNotEmitted(ribbon.segment_clicked):
+    assert [ribbon.part_at(QPoint(x, 10)) for x in (1, 3, 102, 103, 202, 203)] == [-1, 0, 0, 1, 2, -1]
+    with qtbot.assertNotEmitted(ribbon.chosen):
         QTest.keyClick(ribbon, Qt.Key.Key_Return)
     unchosen = ribbon.grab().toImage()
-    with qtbot.waitSignal(ribbon.segment_clicked) as told:
+    with qtbot.waitSignal(ribbon.chosen) as told:
         QTest.mouseClick(ribbon, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, QPoint(120, 10))
     assert told.args == [ribbon.selected] == [1]
     assert ribbon.grab().toImage() != unchosen, "it wears a ring"
@@ -212,13 +212,13 @@ def test_mouse_and_keys_choose_a_piece_while_the_text_grows_until_that_piece_is_
         steps.append(ribbon.selected)
     QTest.keyClick(ribbon, Qt.Key.Key_Right)
     assert [*steps, ribbon.selected] == [0, 1, 0, 0, 2, 2]
-    with qtbot.waitSignal(ribbon.segment_clicked) as told:
+    with qtbot.waitSignal(ribbon.chosen) as told:
         QTest.keyClick(ribbon, Qt.Key.Key_Return)
     assert told.args == [2]
     QTest.keyClick(ribbon, Qt.Key.Key_Home)
     assert ribbon.selected == 0
     ribbon.set_segments([*THREE, (SMALL, 100)])
-    assert ribbon.segment_at(QPoint(150, 10)) == 3
+    assert ribbon.part_at(QPoint(150, 10)) == 3
     ribbon.select(2)
     ribbon.set_segments(THREE[:1])
     assert ribbon.selected == -1

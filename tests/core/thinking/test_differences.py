@@ -17,7 +17,7 @@ from baton_reasoning.core.thinking.differences import (
     thinking_steps,
 )
 from baton_reasoning.core.thinking.events import OpinionGiven, TakeoverStarted, TextDiscarded
-from baton_reasoning.core.thinking.opinion import Opinion, OpinionProgress, SecondOpinion, Sequel, spans
+from baton_reasoning.core.thinking.opinion import Opinion, OpinionProgress, SecondOpinion, spans
 from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from tests.core.thinking.running import LARGE, SMALL, Run, keywords, run
@@ -123,7 +123,7 @@ def test_it_names_the_tokens_and_what_the_large_model_would_have_written_and_ran
     assert [done.trace.text[place.start : place.end] for place in found.disagreements] == [" 5", " easy", " 5"]
     place = found.disagreements[0]
     assert (place.start, place.expected.text, place.step) == (SLIP.index(" 5"), " 4", 0)
-    assert (place.is_strong, place.sequel) == (True, Sequel.MISSED)
+    assert (place.is_strong, place.is_missed) == (True, True)
     assert found.ranked[0].start == SLIP.rindex(" 5")
     assert [place.nats for place in found.ranked] == sorted((place.nats for place in found.ranked), reverse=True)
     assert (found.given.model, found.is_whole) == ("large", True)
@@ -136,7 +136,7 @@ def test_a_mild_disagreement_is_no_missed_takeover_nor_is_an_unlikely_token_amon
     done = run(Never(), [SLIP])
     token = ScoredToken(1, "So", -2.0, (Alternative(2, "Now", -0.5), Alternative(1, "So", -2.0)))
     found = applied(done, OpinionGiven(0.0, "large", done.trace.length, (token,)))
-    assert [place.sequel for place in found.disagreements] == [None]
+    assert [place.is_strong for place in found.disagreements] == [False]
     assert found.strong == found.missed == []
     possible = ScoredToken(1, "So", -5.0, (Alternative(2, "Now", -4.5), Alternative(3, "Then", -4.6)))
     assert opinion.disagreement(possible) == pytest.approx(0.5)
@@ -146,7 +146,7 @@ def test_a_mild_disagreement_is_no_missed_takeover_nor_is_an_unlikely_token_amon
 def test_a_disagreement_that_a_takeover_follows_is_not_missed_and_what_the_large_model_wrote_is_not_marked():
     done = run(keywords(), small=["2 + 2 is 5.\n\nWait, that is", "\n\nDone.</think>\n\n4"], large=["Wait, it is 4."])
     found = opinion_of(done, ScriptedEngine(name="large", expects=four))
-    assert [place.sequel for place in found.disagreements] == [Sequel.TAKEN_OVER]
+    assert [place.is_strong for place in found.disagreements] == [True]
     assert found.missed == []
     own = run(keywords(), small=["First.\n\nWait, that is", "\n\nDone.</think>\n\n4"], large=["Wait, it is 5."])
     assert opinion_of(own, ScriptedEngine(name="large", expects=four)).disagreements == []

@@ -118,10 +118,10 @@ def test_speed_is_by_the_clock_without_the_handoff_and_without_writes_of_a_singl
 
     handed = events.HandedOver(5.0, LARGE, Handoff(0, 100, 5.0))
     read = Trace.of([WriteStarted(0.0, LARGE, OPENING.id, 0), handed, token(LARGE, "a", 5.5), token(LARGE, "b", 6.0)])
-    assert read.totals[LARGE].tokens_per_second == read.pieces[0].tokens_per_second == 2.0
+    assert read.totals[LARGE].tokens_per_second == 2.0
     assert (read.totals[LARGE].handoff_seconds, read.seconds) == (5.0, 6.0)
     alone = Trace.of(write(0, "a"))
-    assert (alone.totals[LARGE].tokens_per_second, alone.pieces[0].tokens_per_second) == (0.0, 0.0)
+    assert alone.totals[LARGE].tokens_per_second == 0.0
     several = Trace.of([*write(0, "a"), *write(1, "b", "c", "d"), *write(2, "e")]).totals[LARGE]
     assert several.tokens_per_second == pytest.approx(10)
     assert several.decode_seconds == pytest.approx(0.5)
@@ -183,14 +183,6 @@ def test_the_answer_begins_with_its_first_token_that_is_more_than_white_space():
         assert trace.answer_began == began
     assert (trace.closed, trace.text) == (None, "Well."), "the thinking is open again"
     assert Trace.of([started(False), token(SMALL, "4", 0.5)]).answer_began == 0.5, "at once, without thinking"
-
-
-def test_a_trial_is_kept_with_the_text_before_it_though_what_it_was_made_for_is_discarded():
-    tried = events.Tried(1.0, SMALL, 6, (), Stop.LIMIT, Handoff(0, 0, 0.1))
-    first, rest = token(SMALL, "Four.\n", 0.5, ends_step=True), token(SMALL, "Wait", 0.7)
-    inserted = events.TextInserted(1.0, "</think>", "thinking budget")
-    trace = Trace.of([first, rest, tried, TextDiscarded(1.0, 6, "Wait", 1), inserted])
-    assert [piece.tried for piece in trace.pieces] == [tried, None]
 
 
 def test_a_discard_cuts_tokens_and_gives_the_number_of_its_step_to_the_next():

@@ -51,16 +51,13 @@ def test_a_value_has_no_leading_zero(value, text):
     assert value_text(value) == text
 
 
-def test_a_wrong_answer_names_its_loss_and_what_else_is_beyond_chance_at_most_five_of_it():
+def test_a_wrong_answer_names_its_loss_and_its_turn():
     trace = steps_alone()
     values = with_values(trace, [RIGHT, RIGHT, WRONG, RIGHT, WRONG], ends_right=False)
     assert value_sentences(trace, values) == [
         "Lost at step 2: 2 + 2 = 4.",
         "The turn: step 3: 3 + 3 = 6.",
-        "Also beyond chance: ▼ step 4 (1.00 → .00)",
     ]
-    many = with_values(trace, [RIGHT, WRONG] * 4 + [RIGHT], ends_right=True)
-    assert value_sentences(trace, many)[2].endswith(", and 1 more")
 
 
 def test_between_places_without_values_the_steps_are_named_and_none_is_marked():

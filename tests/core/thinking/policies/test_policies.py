@@ -443,9 +443,6 @@ def test_relay_hands_a_sentence_and_the_answer_to_the_small_model_and_only_the_d
     silent = ScriptedEngine("One.\n\nWait, it", " is 4.", name="large", thinking=None)
     back = run(Relay(), ScriptedEngine("", thinking=None), silent)
     assert back.trace.text == "One.\n\nWait, is 4.", "it hands back"
-    large = ScriptedEngine("One.</think>Wait, it is four.", name="large")
-    alone = run(Relay(Relay.Settings(small_answers=False)), [" No"], large)
-    assert (rules(alone), alone.trace.large_share) == ([], 1), "a cue in the answer gives nothing away"
 
 
 # On two real models of different families and vocabularies
