@@ -13,6 +13,8 @@ from PySide6.QtGui import (
     QAccessibleAnnouncementEvent,
     QAccessibleInterface,
     QColor,
+    QDragEnterEvent,
+    QDragMoveEvent,
     QDropEvent,
     QFont,
     QFontMetrics,
@@ -324,13 +326,21 @@ def show_opened(area: QScrollArea, part: QWidget) -> None:
 
 
 class FileDrops(QObject):
-    """Takes files that are dropped on a widget; a drag without local files is left to the widget."""
+    """Takes files that are dropped on a widget, and frames it while they are over it.
+
+    A drag without local files is left to the widget.
+    """
 
     dropped = Signal(list)
     """The paths of the local files and folders; at least one."""
 
     def __init__(self, target: QWidget) -> None:
         super().__init__(target)
+        self._target = target
+        self.frame = QFrame(target)
+        set_role(self.frame, Role.DROP)
+        self.frame.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.frame.hide()
         target.setAcceptDrops(True)
         target.installEventFilter(self)
 
@@ -341,10 +351,19 @@ class FileDrops(QObject):
                 return super().eventFilter(watched, event)
             event.setDropAction(Qt.DropAction.CopyAction)
             event.accept()
-            if event.type() is QEvent.Type.Drop:
+            is_over = isinstance(event, QDragEnterEvent | QDragMoveEvent)
+            self._show_frame(is_over)
+            if not is_over:
                 self.dropped.emit(files)
             return True
+        if event.type() is QEvent.Type.DragLeave:
+            self._show_frame(False)
         return super().eventFilter(watched, event)
+
+    def _show_frame(self, shown: bool) -> None:
+        self.frame.setGeometry(self._target.rect())
+        self.frame.setVisible(shown)
+        self.frame.raise_()
 
 
 class ChoosableParts(QWidget):

@@ -279,6 +279,7 @@ class Role(Enum):
     BAR = "bar"  # a strip at the window's edge
     CARD = "card"  # a rounded sheet on the background
     FIELD = "field"  # one that a person writes in, with the edges of a field
+    DROP = "drop"  # a frame around what a file is being dragged over
     BUBBLE = "bubble"  # what the person wrote
     RESULT = "result"  # what an answer comes to
     TITLE = "title"  # the head of a page

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from PySide6.QtCore import Qt, QUrl
+from PySide6.QtGui import QDragLeaveEvent
 from PySide6.QtWidgets import QApplication, QLabel, QMenu, QPushButton
 
 from baton_reasoning.app.batch.page import BatchPage
@@ -14,6 +15,7 @@ from baton_reasoning.app.chat.welcome import demo_problem
 from baton_reasoning.app.inspector.panel import Tab
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.session.pair_loader import PairLoader
+from baton_reasoning.app.toolkit.controls import FileDrops
 from baton_reasoning.app.window.pair_dialog import PairDialog
 from baton_reasoning.app.window.server_dialog import ServerDialog
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
@@ -232,11 +234,18 @@ def test_two_dropped_models_are_a_pair_in_whatever_order_and_anything_else_is_ex
     qtbot.waitUntil(lambda: window.session.ready)
 
 
-def test_a_field_takes_a_file_that_is_dropped_on_it(opened, files):
+def test_window_and_fields_are_framed_while_a_file_is_over_them_and_fields_take_it(window, opened, files):
+    drag_over(window, dragged(files[SMALL]))
+    assert window.drops.frame.isVisible()
+    QApplication.sendEvent(window, QDragLeaveEvent())
+    assert not window.drops.frame.isVisible()
     dialog = opened()
     field = dialog.edits[LARGE]
+    (drops,) = field.findChildren(FileDrops)
     drag_over(field, dragged(files[LARGE]))
+    assert drops.frame.isVisible()
     drop(field, files[LARGE])
+    assert not drops.frame.isVisible()
     assert [edit.text() for edit in dialog.edits.values()] == ["", str(files[LARGE])]
     drop(dialog.edits[SMALL], files[SMALL])
     assert [edit.text() for edit in dialog.edits.values()] == [str(files[SMALL]), str(files[LARGE])]
