@@ -272,8 +272,6 @@ class MainWindow(QMainWindow):
         self.session.path_changed.connect(self._remember_conversation)
         self.session.path_changed.connect(lambda: order_last(self.chat.foot))  # after the answers, which are made later
         self.session.activity_changed.connect(self._remember_conversation)  # arms side by side change no path
-        self.chat.server_line.retry.clicked.connect(self.models.check_servers)
-        self.models.servers_checked.connect(self.chat.server_line.asked)
         self.chat.splitterMoved.connect(self._remember_widths)
         self.preferences.changed.connect(self._apply_appearance)
         self.inspector.installEventFilter(self)

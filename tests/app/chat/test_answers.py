@@ -17,13 +17,12 @@ from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.session.run_list import Activity
 from baton_reasoning.core.engines.base import Message, PrefillProgress
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.models.options import DemoModel, LocalFile
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
-from tests.fakes.held import Gate, ServedEngine
+from tests.fakes.held import Gate
 from tests.fakes.scripted import Fault, ScriptedEngine
 from tests.patience import PATIENCE
 
@@ -344,33 +343,6 @@ def test_models_that_died_are_shown_in_the_header_and_loaded_again(answered, qtb
     press(window, qtbot, "Load again")
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is loader.small)
     assert "✗ small" not in [part.text() for part in pair.findChildren(QLabel)]
-
-
-def test_an_unreachable_server_has_one_line_that_is_updated_and_goes(make_window, qtbot):
-    loader = ScriptedLoader()
-    loader.large = served = ServedEngine("Wait.", name="large")
-    window = make_window(loader)
-    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.large is not None)
-    qtbot.waitUntil(lambda: served.pings == 1 and not window.models._pings.busy)
-    line = window.chat.server_line
-    assert not line.isVisible()
-    served.status = ServerStatus(ServerState.RECONNECTING, reason="Connection refused.")
-    window.models.servers_changed.emit()
-    assert line.isVisible()
-    assert line.text.text().startswith("◆ ")
-    assert line.text.text().endswith("↻ reconnecting. Connection refused.")
-    assert not line.retry.isVisible()
-    served.status = ServerStatus(ServerState.LOST, reason="Connection refused.")
-    window.models.servers_changed.emit()
-    assert "not answering" in line.text.text()
-    qtbot.mouseClick(line.retry, Qt.MouseButton.LeftButton)
-    assert not line.retry.isEnabled()
-    qtbot.waitUntil(lambda: served.pings == 2)
-    qtbot.waitUntil(line.retry.isEnabled)
-    served.status = ServerStatus(ServerState.CONNECTED)
-    window.models.servers_changed.emit()
-    assert not line.isVisible()
-    assert window.models.server_status(Author.LARGE)
 
 
 def test_the_demo_pair_says_what_is_beyond_it(answered, qtbot):
