@@ -364,13 +364,12 @@ def test_the_demo_pair_says_what_is_beyond_it(answered, qtbot):
 WORDS = "Answer in one sentence."
 
 
-def edit_prompt(window, qtbot, words, for_new=False):
+def edit_prompt(window, qtbot, words):
     window.activateWindow()
     qtbot.waitUntil(window.isActiveWindow)
     qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Y, CONTROL | SHIFT)
     dialog = window.findChildren(SystemPromptDialog)[-1]
     dialog.edit.setPlainText(words)
-    dialog.for_new.setChecked(for_new)
     qtbot.mouseClick(dialog.save, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not dialog.isVisible())
 
@@ -398,8 +397,8 @@ def test_a_system_prompt_is_of_its_conversation_from_the_next_answer_on(ask, mak
     assert WORDS in again.chat.composer.unusual.text()
 
 
-def test_new_conversations_begin_with_a_system_prompt_if_that_was_chosen(ask, window, qtbot):
-    edit_prompt(window, qtbot, WORDS, for_new=True)
+def test_new_conversations_begin_with_the_system_prompt_of_the_settings(ask, window, qtbot):
+    window.preferences.change_run(system=WORDS)
     ask("2 + 2?")
     window.session.new()
     assert window.session.system == WORDS
