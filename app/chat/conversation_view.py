@@ -17,7 +17,7 @@ from baton_reasoning.app.document.steps_view import RIGHT_MARGIN, left_margin
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Conversation, Exchange
-from baton_reasoning.app.toolkit.controls import IconButton, button, label
+from baton_reasoning.app.toolkit.controls import IconButton, label
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, line_width, set_role
 from baton_reasoning.core.thinking.trace import Piece
@@ -65,10 +65,6 @@ class ConversationView(QScrollArea):
         """Whether the view scrolls by itself just now."""
         self._read: tuple[QWidget, int] | None = None
         """What a person reads who scrolled away: a part of the conversation, and its pixels above the view."""
-        tip = "Jump to the latest answer (Alt+End)"
-        self.latest = button("Latest", self.jump_to_latest, tip=tip, name="Jump to the latest")
-        self.latest.setParent(self)
-        self.latest.hide()
         bar = self.verticalScrollBar()
         bar.valueChanged.connect(self._scrolled)
         bar.rangeChanged.connect(self._keep_place)
@@ -143,7 +139,6 @@ class ConversationView(QScrollArea):
         super().resizeEvent(event)
         if is_as_wide and not any(answer.is_live for answer in self._answers.values()):
             bar.setValue(value)  # a message that comes or goes below the page moves no text that is read
-        self._place_latest()
 
     def _centre(self) -> None:
         edge = max(EDGE, (self.width() - column_width() + 1) // 2)
@@ -176,7 +171,6 @@ class ConversationView(QScrollArea):
             return
         if abs(value - self._place_to_follow()) <= NEAR:
             self._follows = True
-            self._show_latest_button()
         else:
             self._stop_following()
 
@@ -186,7 +180,6 @@ class ConversationView(QScrollArea):
         tops = [(part, self._top_of(part)) for part in self._parts()]
         part, top = next((each for each in reversed(tops) if each[1] <= value), tops[0] if tops else (None, 0))
         self._read = (part, value - top) if part else None
-        self._show_latest_button()
 
     def _keep_place(self) -> None:
         """Scroll so that what is followed, or read, stays in view, after something has grown or gone."""
@@ -197,7 +190,6 @@ class ConversationView(QScrollArea):
         elif self._read and isValid(self._read[0]) and self._read[0].isVisibleTo(self._content):
             bar.setValue(self._top_of(self._read[0]) + self._read[1])
         self._moves = False
-        self._show_latest_button()
 
     def _place_to_follow(self) -> int:
         """Return the value of the scroll bar at which the end of what is being written stands at the bottom or, when
@@ -223,20 +215,6 @@ class ConversationView(QScrollArea):
 
     def _top_of(self, part: QWidget) -> int:
         return part.mapTo(self._content, QPoint()).y()
-
-    def _show_latest_button(self) -> None:
-        """Offer to jump to the latest result while it is out of view, or to what is being written."""
-        top, last = self.verticalScrollBar().value(), next(reversed(self._answers.values()), None)
-        is_near = last is None or (not last.is_live and 0 <= self._top_of(last) - top < self.viewport().height())
-        if (hides := self._follows or is_near) is not self.latest.isHidden():
-            self.latest.setHidden(hides)
-            self._place_latest()
-
-    def _place_latest(self) -> None:
-        """Put the button between the text and the composer: the text gives way from below."""
-        self.latest.adjustSize()
-        self.setViewportMargins(BELOW_HANDLE, 0, 0, 0 if self.latest.isHidden() else self.latest.height())
-        self.latest.move((self.width() - self.latest.width()) // 2, self.viewport().geometry().bottom() + 1)
 
 
 WIDEST_BUBBLE = 560

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtGui import QActionGroup
-from PySide6.QtWidgets import QCheckBox, QDialog, QInputDialog, QMenu, QPlainTextEdit, QWidget
+from PySide6.QtWidgets import QDialog, QInputDialog, QMenu, QPlainTextEdit, QWidget
 
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.toolkit.controls import button, label
@@ -82,29 +82,25 @@ class NextAnswerMenu(QMenu):
 
 
 class SystemPromptDialog(QDialog):
-    """Edits the system prompt of this conversation, and that of new ones if a person says so."""
+    """Edits the system prompt of this conversation; that of new ones is a setting."""
 
     def __init__(self, session: ChatSession, parent: QWidget) -> None:
         super().__init__(parent)
-        self._session, self._preferences = session, session.preferences
+        self._session = session
         self.setWindowTitle("System prompt")
         self.edit = QPlainTextEdit(session.system)
         self.edit.setAccessibleName("System prompt")
         self.edit.setPlaceholderText("For example: Answer in one sentence.")
         self.edit.setTabChangesFocus(True)
-        self.for_new = QCheckBox("Also for new conversations and batches")
         self.save = button("Save", self._save, Role.PRIMARY)
         clear = button("Clear", self.edit.clear, tip="No system prompt")
         buttons = hbox(clear, STRETCH, button("Cancel", self.reject), self.save)
         explanation = label(EXPLANATION, Role.MUTED, wrap=True)
-        parts = (explanation, (self.edit, 1), self.for_new, buttons)
+        parts = (explanation, (self.edit, 1), buttons)
         self.setLayout(vbox(*parts, margins=(20, 18, 20, 18), spacing=12))
         self.resize(560, 340)
         self.edit.setFocus()
 
     def _save(self) -> None:
-        prompt = self.edit.toPlainText().strip()
-        if self.for_new.isChecked():
-            self._preferences.change_run(system=prompt)
-        self._session.change_system(prompt)
+        self._session.change_system(self.edit.toPlainText().strip())
         self.accept()

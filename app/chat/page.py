@@ -15,7 +15,6 @@ from baton_reasoning.app.chat.conversation_view import ConversationView, column_
 from baton_reasoning.app.chat.find import FindBar
 from baton_reasoning.app.chat.remedies import AnswerAction, OtherPolicy, larger_context
 from baton_reasoning.app.chat.scoreboards import Scoreboards
-from baton_reasoning.app.chat.server_line import ServerLine
 from baton_reasoning.app.chat.sidebar import Sidebar
 from baton_reasoning.app.chat.welcome import Welcome
 from baton_reasoning.app.document.answer_pane import AnswerPane
@@ -60,7 +59,6 @@ class ChatPage(QSplitter):
         """The exchange in view that is being written."""
         self.sidebar = Sidebar(session, actions, self.new)
         self.conversation = ConversationView(session, self._typesetter, self)
-        self.server_line = ServerLine(session.models)
         self.find_bar = FindBar(self.conversation, self.close_find)
         self.composer = Composer(session, self.send, self.compare)
         self.welcome = Welcome(self._solve)
@@ -187,7 +185,7 @@ class ChatPage(QSplitter):
         self._fit_composer()
         self.foot = holder(hbox(STRETCH, (self.composer, 1000), STRETCH, margins=(26, 8, 26, 16)))
         """The composer and what is around it."""
-        parts = ((self._middle, 1), self.find_bar, self.server_line, self.foot)
+        parts = ((self._middle, 1), self.find_bar, self.foot)
         centre = holder(vbox(*parts, margins=0, spacing=0))
         centre.setMinimumWidth(420)
         return centre
@@ -339,7 +337,6 @@ class ChatPage(QSplitter):
             AnswerAction.MORE_CONTEXT: self._go_on_with_more_context,
             AnswerAction.LOAD_AGAIN: lambda _: self._actions.reload_models(),
             AnswerAction.LARGE_CONTINUES: lambda exchange: session.go_on(exchange, Author.LARGE),
-            AnswerAction.STOP_ALONE: self._scoreboards.stop,
             AnswerAction.CHOOSE_MODELS: lambda _: self._actions.choose_models(),
         }
 

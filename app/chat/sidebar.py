@@ -8,14 +8,12 @@ from datetime import date, datetime, timedelta
 from functools import partial
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QSize, Qt, QTimer
-from PySide6.QtGui import QColor, QKeySequence, QPainter, QPalette, QShortcut
+from PySide6.QtGui import QColor, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QInputDialog,
     QListWidget,
     QListWidgetItem,
     QMenu,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
     QWidget,
 )
 
@@ -36,8 +34,8 @@ MARK_WORDS = {
     RunMark.WAITING: "an answer waits for its turn",
     RunMark.UNREAD: "an answer has been finished",
 }
-BESIDE, ABOVE_AND_BELOW = 10, 12
-"""Pixels at each end of a row, and above and below its lines together: as in the style sheet."""
+ABOVE_AND_BELOW = 12
+"""Pixels above and below the lines of a row together: as in the style sheet."""
 ABOVE_HEADING = 6
 ROW = Qt.ItemDataRole.UserRole
 """Of the list's items: their HistoryRow."""
@@ -54,34 +52,6 @@ class HistoryRow:
     """The words around what was found, below the name."""
 
 
-class HistoryDelegate(QStyledItemDelegate):
-    """Paints headings in grey, and excerpts below names."""
-
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        super().paint(painter, option, index)
-        area = option.rect.adjusted(BESIDE, 0, -BESIDE, -ABOVE_AND_BELOW // 2)
-        excerpt = option.fontMetrics.elidedText(index.data(ROW).excerpt, Qt.TextElideMode.ElideRight, area.width())
-        painter.setPen(QColor(current_theme().colours.muted))
-        painter.drawText(area, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom, excerpt)
-
-    def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
-        super().initStyleOption(option, index)
-        row = index.data(ROW)
-        if row.conversation is None:
-            palette = QPalette(option.palette)
-            palette.setColor(QPalette.ColorRole.Text, QColor(current_theme().colours.muted))
-            option.palette = palette
-            option.displayAlignment = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom
-        if row.excerpt:
-            option.displayAlignment = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop
-
-    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
-        """Return the height that the style would give a row: it takes 0.1 s for 500, and errs while they are hidden."""
-        row, line = index.data(ROW), option.fontMetrics.height()
-        more = ABOVE_HEADING * (row.conversation is None) + (line + 2) * bool(row.excerpt)
-        return QSize(0, line + ABOVE_AND_BELOW + more)
-
-
 class Sidebar(QWidget):
     def __init__(self, session: ChatSession, actions: WindowActions, begin: Callable[[], object]) -> None:
         """`begin`: begins a new conversation."""
@@ -96,7 +66,6 @@ class Sidebar(QWidget):
         self._rows: list[HistoryRow] = []
         self.list = QListWidget()
         self.list.setAccessibleName("Conversations")
-        self.list.setItemDelegate(HistoryDelegate(self.list))
         self.list.setVerticalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setTextElideMode(Qt.TextElideMode.ElideRight)
@@ -116,6 +85,7 @@ class Sidebar(QWidget):
         self.search.textChanged.connect(lambda: self._timer.start())
         session.path_changed.connect(self._choose_shown)
         session.activity_changed.connect(self._show_marks)
+        current_theme().changed.connect(self._fit_rows)
         head = hbox(self.search, IconButton("plus", "New conversation (Ctrl+N)", begin), spacing=4)
         self.setLayout(vbox(head, self.list, margins=(8, 10, 8, 8), spacing=4))
 
@@ -152,14 +122,27 @@ class Sidebar(QWidget):
                 item.setToolTip(plain_tip(f"{row.conversation.full_name}\n{day_and_time(row.conversation.changed)}"))
             else:
                 item.setFlags(Qt.ItemFlag.NoItemFlags)
+                item.setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom)
+        self._fit_rows()
         self._show_marks()
+
+    def _fit_rows(self) -> None:
+        """Give each row its height: the style takes 0.1 s for 500, and errs while they are hidden."""
+        line, muted = self.list.fontMetrics().height(), QColor(current_theme().colours.muted)
+        for place, row in enumerate(self._rows):
+            item = self.list.item(place)
+            item.setSizeHint(QSize(0, line + ABOVE_AND_BELOW + line * bool(row.excerpt)))
+            if row.conversation is None:
+                item.setSizeHint(QSize(0, line + ABOVE_AND_BELOW + ABOVE_HEADING))
+                item.setForeground(muted)
 
     def _show_marks(self) -> None:
         """Mark the conversations in which something is written, waits or is unread."""
         marks = self._session.runs.marks()
         for place, row in enumerate(self._rows):
             mark, item = marks.get(row.conversation.id) if row.conversation else None, self.list.item(place)
-            item.setText(f"{mark.value} {row.text}" if mark else row.text)
+            name = f"{mark.value} {row.text}" if mark else row.text
+            item.setText(f"{name}\n{row.excerpt}" if row.excerpt else name)
             words = ", ".join(filter(None, (row.text, MARK_WORDS[mark] if mark else "", row.excerpt)))
             item.setData(Qt.ItemDataRole.AccessibleTextRole, words)
 

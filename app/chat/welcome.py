@@ -11,23 +11,14 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from baton_reasoning.app.toolkit.controls import ElidedButton, button, label, plain_tip
-from baton_reasoning.app.toolkit.layout import STRETCH, FlowLayout, Spacer, hbox, holder, vbox
+from baton_reasoning.app.toolkit.layout import STRETCH, Spacer, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role
-from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.numbers import in_brief
 
 EXAMPLES = (
     "Ed has 2 dogs, 3 cats and twice as many fish as cats and dogs combined. How many pets does Ed have in total?",
     "Convert the point $(0, 3)$ in rectangular coordinates to polar coordinates.",
     "How many positive whole-number divisors does 196 have?",
-)
-
-
-LEGEND = (
-    (Author.SMALL, Role.SMALL, "the small model"),
-    (Author.LARGE, Role.LARGE, "the large model"),
-    (Author.INSERTED, Role.MUTED, "inserted by Baton"),
 )
 
 
@@ -73,11 +64,8 @@ class Welcome(QWidget):
 
 
 def _examples(choose: Callable[[str], object]) -> QVBoxLayout:
-    """Lay out the signs of the authors, and a button for each example."""
-    legend = FlowLayout(18, is_centred=True)
-    for author, role, words in LEGEND:
-        legend.addWidget(label(f"{SIGN[author]} {words}", role))
-    column = vbox(legend, 14, margins=0, spacing=8)
+    """Lay out a button for each example."""
+    column = vbox(margins=0, spacing=8)
     for example in EXAMPLES:
         press = ElidedButton(in_brief(example).replace("$", ""))
         press.clicked.connect(partial(choose, example))

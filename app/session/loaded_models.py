@@ -74,8 +74,6 @@ class LoadedModels(QObject):
     """Its writer."""
     servers_changed = Signal()
     """The status of a server has changed."""
-    servers_checked = Signal()
-    """All servers have been asked whether they are there."""
     _status_changed = Signal()
 
     def __init__(self, loader: Loader, costs: ModelCosts, parent: QObject | None = None) -> None:
@@ -170,7 +168,7 @@ class LoadedModels(QObject):
                 server.ping()
 
         if servers and not self._pings.busy:
-            self._pings.run(ping, lambda _: self.servers_checked.emit())
+            self._pings.run(ping, lambda _: None)
 
     def is_lost(self, author: Author) -> bool:
         """Whether the process of this model has died, and was not started again."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -17,10 +16,9 @@ from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.errors import EngineLost
-from baton_reasoning.core.models.options import DemoModel, ModelSource, ServerUrls, local_path
+from baton_reasoning.core.models.options import DemoModel, ModelSource
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice
-from baton_reasoning.core.words.numbers import size
 
 if TYPE_CHECKING:
     from baton_reasoning.core.engines.open import EngineFactory
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
 
 LOOK_EVERY = 0.1
 """Seconds between two looks at the opening thread."""
-WORTH_SAYING = 2.0
-"""Seconds of waiting after which they are shown."""
 
 
 class PairLoader:
@@ -74,7 +70,7 @@ class PairLoader:
             for author in (Author.SMALL, Author.LARGE):
                 source = choice.get(author)
                 if source not in engines:
-                    text = f"Opening the {author.value} model, {source_text(source)}…"
+                    text = f"Opening the {author.value} model…"
                     yield text
                     engines[source] = yield from opened(source, factory, text)
                     undo.callback(engines[source].close)
@@ -87,7 +83,7 @@ class PairLoader:
 
 def opened(source: ModelSource, factory: EngineFactory, words: str) -> Generator[str, None, Engine]:
     """Open a model in a thread beside this one, and yield how far it is: the part that is loaded, or what a
-    connection waits for and how long.
+    connection waits for.
 
     Closing the generator cancels the opening and returns at once; the thread closes what it may still get.
     """
@@ -102,16 +98,14 @@ def opened(source: ModelSource, factory: EngineFactory, words: str) -> Generator
             raise EngineLost(f"Opening {source} was cancelled.")
 
     factory = replace(factory, on_status=show, on_progress=lambda part: show(f"{words} {part:.0%}"))
-    began, shown = time.monotonic(), words
+    shown = words
     beside = ThreadPoolExecutor(1, thread_name_prefix="open-model")
     opening = beside.submit(open_engine, source, factory)
     try:
         while not opening.done():
             with suppress(Empty):
                 shown = status.get(timeout=LOOK_EVERY)
-            waited = time.monotonic() - began
-            is_slow = isinstance(source, ServerUrls) and waited >= WORTH_SAYING
-            yield f"{shown} {waited:.0f} s" if is_slow else shown
+            yield shown
     except GeneratorExit:
         cancelled.set()
         opening.add_done_callback(_close_unwanted)
@@ -124,9 +118,3 @@ def opened(source: ModelSource, factory: EngineFactory, words: str) -> Generator
 def _close_unwanted(connecting: Future[Engine]) -> None:
     if connecting.exception() is None:
         connecting.result().close()
-
-
-def source_text(source: ModelSource) -> str:
-    """Name a file with its size; anything else as a person writes it."""
-    path = local_path(source)
-    return f"{path.name} ({size(path.stat().st_size)})" if path and path.is_file() else str(source)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import partial
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Signal
 
 from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
@@ -202,19 +202,12 @@ class RunList(QObject):
             self.ended.emit(run, None)
 
     def _models_changed(self) -> None:
-        if self._has_no_models:
-            QTimer.singleShot(0, self, self._give_up_waiting)  # who hears of a failure may load the pair before again
-        elif any(not run.is_begun for run in self._runs):
+        """Begin what waits or, when no models are loaded and none are on their way, give it up."""
+        waiting = [run for run in self._runs if not run.is_begun]
+        if self._models.state in (LoadState.FAILED, LoadState.NONE):
+            self._drop(waiting)
+        elif waiting:
             self._start_next()
-
-    def _give_up_waiting(self) -> None:
-        if self._has_no_models:
-            self._drop([run for run in self._runs if not run.is_begun])
-
-    @property
-    def _has_no_models(self) -> bool:
-        """Whether no models are loaded, and none are on their way."""
-        return self._models.state in (LoadState.FAILED, LoadState.NONE)
 
 
 def texts_at_once(pair: Pair) -> int:

@@ -92,8 +92,6 @@ class MainWindow(QMainWindow):
         page = self._pages.findChild(QWidget, name)
         if page is not None:
             self._shown_page = name
-            if name == "batch" and not self._batch_runs:
-                self.topbar.show_badge("batch", "", "")
             self._pages.setCurrentWidget(page)
             if page is self.chat and not page.isAncestorOf(QApplication.focusWidget() or page):
                 (self.chat.composer.edit.setFocus if self.session.conversation.leaf else self.chat.focus_first)()
@@ -139,21 +137,17 @@ class MainWindow(QMainWindow):
         self.add_page("batch", "Batch", batch)
 
     def _show_batch(self) -> None:
-        """Put a sign beside the page's name while a batch runs, and when one has ended that is not in view."""
+        """Put a sign beside the page's name while a batch runs; call for attention when it has ended out of view."""
         assert self._batch
-        session = self._batch.session
-        is_over = self._batch_runs and not session.executed
-        self._batch_runs = bool(session.executed)
-        if is_over:
+        runs = bool(self._batch.session.executed)
+        if runs is self._batch_runs:
+            return
+        self._batch_runs = runs
+        self.topbar.show_badge("batch", *(("▶", "running") if runs else ("", "")))
+        if not runs:
             self.page_actions.end_busy()
-        if session.executed:
-            self.topbar.show_badge("batch", "▶", "running")
-        elif is_over and self._shown_page != "batch" and (ended := session.execution.opened):
-            is_done = ended.progress.total.done == ended.progress.total.jobs
-            self.topbar.show_badge("batch", "✓" if is_done else "‖", "has ended")
-            QApplication.alert(self)
-        elif is_over or self._shown_page == "batch":
-            self.topbar.show_badge("batch", "", "")
+            if self._shown_page != "batch":
+                QApplication.alert(self)
 
     def escape(self) -> None:
         """Let the page handle Esc while it has something to close or stop; else close the message."""
@@ -272,8 +266,6 @@ class MainWindow(QMainWindow):
         self.session.path_changed.connect(self._remember_conversation)
         self.session.path_changed.connect(lambda: order_last(self.chat.foot))  # after the answers, which are made later
         self.session.activity_changed.connect(self._remember_conversation)  # arms side by side change no path
-        self.chat.server_line.retry.clicked.connect(self.models.check_servers)
-        self.models.servers_checked.connect(self.chat.server_line.asked)
         self.chat.splitterMoved.connect(self._remember_widths)
         self.preferences.changed.connect(self._apply_appearance)
         self.inspector.installEventFilter(self)

@@ -68,10 +68,6 @@ class PageActions(QObject):
         """The conversations that can be exported, once it is open."""
         self._deletions: list[Callable[[], object]] = []
         """What undoes each deletion of this session, the latest last."""
-        self._working: ModelChoice | None = None
-        """The choice that was loaded last."""
-        self._is_restoring = False
-        """Whether it is being loaded again, since others could not be loaded."""
         models.changed.connect(self._models_changed)
         models.ready.connect(self._models_ready)
         models.servers_changed.connect(self._servers_changed)
@@ -321,17 +317,12 @@ class PageActions(QObject):
             self._bar.resolve(Cause.SERVER)
 
     def _models_ready(self) -> None:
-        """Say what a person should know of the pair, unless it is still to be read why other models failed."""
+        """Remember the pair, and say what a person should know of it."""
         choice = self._models.choice
-        if choice == self._preferences.value.models:
-            self._working = choice
-            if not choice.is_demo:
-                pair = str(choice.small), str(choice.large)
-                recent = dict.fromkeys((pair, *self._preferences.value.window.recent_pairs))
-                self._preferences.change_window(recent_pairs=tuple(recent)[:MOST_RECENT])
-        if self._is_restoring:
-            self._is_restoring = False
-            return
+        if choice == self._preferences.value.models and not choice.is_demo:
+            pair = str(choice.small), str(choice.large)
+            recent = dict.fromkeys((pair, *self._preferences.value.window.recent_pairs))
+            self._preferences.change_window(recent_pairs=tuple(recent)[:MOST_RECENT])
         for cause in (Cause.MODELS, Cause.SERVER, Cause.WRITING):
             self._bar.resolve(cause)
         lacks = [fallback_text(card) for card in self._models.pair.cards.values()]
@@ -339,25 +330,6 @@ class PageActions(QObject):
             self._bar.show_message(remarks, cause=Cause.MODELS)
 
     def _models_changed(self) -> None:
-        """Say why models could not be loaded, and load those before them again, if there are any."""
-        error, failed = self._models.error, self._models.choice
-        if not error:
-            return
-        text, actions = str(error), self._engine_actions(error)
-        self._is_restoring = self._restore_models()
-        if self._is_restoring and failed:
-            text += " The previous models are loaded again."
-            actions[:-1] = [("Try again", lambda: self.use_models(failed))]
-        self._bar.show_message(text, *actions, cause=Cause.MODELS)
-
-    def _restore_models(self) -> bool:
-        """Choose and load the models again that worked before those that could not be loaded; False if there are none.
-
-        Models that were not chosen here, such as those of a batch, are left to whoever loaded them.
-        """
-        failed, working = self._models.choice, self._working
-        if working is None or working == failed or failed != self._preferences.value.models:
-            return False
-        self._preferences.change(models=working)
-        self._models.load(working)
-        return True
+        """Say why models could not be loaded."""
+        if error := self._models.error:
+            self.show_error(error)

@@ -17,13 +17,12 @@ from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.session.run_list import Activity
 from baton_reasoning.core.engines.base import Message, PrefillProgress
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.models.options import DemoModel, LocalFile
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
-from tests.fakes.held import Gate, ServedEngine
+from tests.fakes.held import Gate
 from tests.fakes.scripted import Fault, ScriptedEngine
 from tests.patience import PATIENCE
 
@@ -346,33 +345,6 @@ def test_models_that_died_are_shown_in_the_header_and_loaded_again(answered, qtb
     assert "✗ small" not in [part.text() for part in pair.findChildren(QLabel)]
 
 
-def test_an_unreachable_server_has_one_line_that_is_updated_and_goes(make_window, qtbot):
-    loader = ScriptedLoader()
-    loader.large = served = ServedEngine("Wait.", name="large")
-    window = make_window(loader)
-    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.large is not None)
-    qtbot.waitUntil(lambda: served.pings == 1 and not window.models._pings.busy)
-    line = window.chat.server_line
-    assert not line.isVisible()
-    served.status = ServerStatus(ServerState.RECONNECTING, reason="Connection refused.")
-    window.models.servers_changed.emit()
-    assert line.isVisible()
-    assert line.text.text().startswith("◆ ")
-    assert line.text.text().endswith("↻ reconnecting. Connection refused.")
-    assert not line.retry.isVisible()
-    served.status = ServerStatus(ServerState.LOST, reason="Connection refused.")
-    window.models.servers_changed.emit()
-    assert "not answering" in line.text.text()
-    qtbot.mouseClick(line.retry, Qt.MouseButton.LeftButton)
-    assert not line.retry.isEnabled()
-    qtbot.waitUntil(lambda: served.pings == 2)
-    qtbot.waitUntil(line.retry.isEnabled)
-    served.status = ServerStatus(ServerState.CONNECTED)
-    window.models.servers_changed.emit()
-    assert not line.isVisible()
-    assert window.models.server_status(Author.LARGE)
-
-
 def test_the_demo_pair_says_what_is_beyond_it(answered, qtbot):
     loader = with_small("One.\n\nTwo.\n\nThree.\n\nFour.</think>\n\nSeven.")
     loader.small.with_card(source=DemoModel.SMALL)
@@ -392,13 +364,12 @@ def test_the_demo_pair_says_what_is_beyond_it(answered, qtbot):
 WORDS = "Answer in one sentence."
 
 
-def edit_prompt(window, qtbot, words, for_new=False):
+def edit_prompt(window, qtbot, words):
     window.activateWindow()
     qtbot.waitUntil(window.isActiveWindow)
     qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Y, CONTROL | SHIFT)
     dialog = window.findChildren(SystemPromptDialog)[-1]
     dialog.edit.setPlainText(words)
-    dialog.for_new.setChecked(for_new)
     qtbot.mouseClick(dialog.save, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not dialog.isVisible())
 
@@ -426,8 +397,8 @@ def test_a_system_prompt_is_of_its_conversation_from_the_next_answer_on(ask, mak
     assert WORDS in again.chat.composer.unusual.text()
 
 
-def test_new_conversations_begin_with_a_system_prompt_if_that_was_chosen(ask, window, qtbot):
-    edit_prompt(window, qtbot, WORDS, for_new=True)
+def test_new_conversations_begin_with_the_system_prompt_of_the_settings(ask, window, qtbot):
+    window.preferences.change_run(system=WORDS)
     ask("2 + 2?")
     window.session.new()
     assert window.session.system == WORDS

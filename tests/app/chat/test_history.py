@@ -33,7 +33,7 @@ def rows(window):
     """The conversations in the sidebar, by their text, in order."""
     model = window.chat.sidebar.list.model()
     indices = [model.index(row, 0) for row in range(model.rowCount())]
-    return [(index.data(), index) for index in indices if index.data(ROW).conversation]
+    return [(index.data().partition("\n")[0], index) for index in indices if index.data(ROW).conversation]
 
 
 def names(window):

@@ -309,14 +309,8 @@ def test_the_latest_is_one_key_away(answered, qtbot):
     bar = conversation.verticalScrollBar()
     qtbot.waitUntil(lambda: bar.maximum() > 500)
     bar.setValue(bar.maximum())
-    assert conversation.latest.isVisible()
-    assert not conversation.latest.geometry().intersects(conversation.viewport().geometry()), "it covers no text"
-    assert conversation.rect().contains(conversation.latest.geometry())
+    assert last_answer(answered).result.visibleRegion().isEmpty()
     qtbot.keyClick(answered.chat.composer.edit, Qt.Key.Key_End, Qt.KeyboardModifier.AltModifier)
-    qtbot.waitUntil(lambda: not last_answer(answered).result.visibleRegion().isEmpty())
-    assert not conversation.latest.isVisible()
-    bar.setValue(bar.maximum())
-    qtbot.mouseClick(conversation.latest, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not last_answer(answered).result.visibleRegion().isEmpty())
 
 

@@ -184,26 +184,13 @@ def test_an_answer_waits_for_the_one_before_where_the_models_write_one_at_a_time
     assert texts_at_once(Pair(ScriptedEngine(), ScriptedEngine())) > 3, "models elsewhere set no limit"
 
 
-def test_what_waits_for_models_that_cannot_be_loaded_goes_or_is_written_by_those_before(bench, qtbot):
-    def load_those_before():
-        if bench.models.state is LoadState.FAILED:
-            bench.models.load(CHOICE)
-
+def test_what_waits_for_models_that_cannot_be_loaded_goes(bench, qtbot):
     bench.models._loader.error = EngineLost("The model cannot be loaded.")
     bench.models.load(ModelChoice(small="another.gguf"))
     conversation, one = bench.ask("one")
     assert bench.runs.activity(conversation) is Activity.WAITING
     qtbot.waitUntil(lambda: bench.runs.is_idle)
     assert not one.trace.started
-    bench.models.changed.connect(load_those_before)
-    bench.models.load(CHOICE)
-    bench.ask("two")
-    _, three = bench.ask("three")
-    bench.models._loader.error = EngineLost("The model cannot be loaded.")
-    bench.models.load(ModelChoice(small="another.gguf"))
-    bench.held.let_go("two")
-    bench.held.let_go("three")
-    qtbot.waitUntil(lambda: three.trace.finish is Finish.END_OF_TEXT)
 
 
 # A walk

@@ -14,10 +14,8 @@ from baton_reasoning.app.toolkit.controls import IconButton
 from baton_reasoning.app.toolkit.layout import STRETCH, vbox
 from baton_reasoning.app.toolkit.messages import Cause, MessageBar, MessageText
 from baton_reasoning.app.window.settings_dialog import SettingsDialog
-from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.errors import Busy, EngineLost, SettingsError
-from baton_reasoning.core.models.options import LocalFile
 from tests.app.conftest import LARGE, ScriptedLoader, last_answer, press
 from tests.fakes.scripted import ScriptedEngine
 
@@ -173,24 +171,6 @@ def test_what_stops_an_answer_is_said_until_it_is_over(window, qtbot):
     window.session.go_on(last_answer(window).exchange)
     assert window.notice.text.startswith("This answer is complete.")
     assert window.notice.timer.isActive(), "what was refused is said for a while"
-
-
-def test_models_that_cannot_be_loaded_give_back_those_before(window, qtbot):
-    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
-    loader = window.models._loader
-    before = window.preferences.value.models
-    broken = before.replaced(Author.LARGE, LocalFile(Path("broken.gguf")))
-    loader.error = EngineLost("broken.gguf could not be loaded.", "Choose another file.")
-    window.page_actions.use_models(broken)
-    qtbot.waitUntil(lambda: window.notice.text.endswith("The previous models are loaded again."))
-    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
-    assert window.preferences.value.models == before
-    assert loader.choices == [before, broken, before]
-    assert window.notice.text.startswith("broken.gguf could not be loaded.")
-    press(window.notice, "Try again")
-    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
-    assert window.preferences.value.models == broken
-    assert window.notice.text == ""
 
 
 class ServedEngine(ScriptedEngine):
