@@ -34,6 +34,8 @@ class AnswerAction(Enum):
     """Continue, and let the large model write the next step."""
     LOAD_AGAIN = auto()
     """Load the models in use again."""
+    STOP_ALONE = auto()
+    """Stop the model that writes alone, for the scoreboard."""
     CHOOSE_MODELS = auto()
 
 

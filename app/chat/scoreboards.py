@@ -245,15 +245,17 @@ class ScoreboardView(QWidget):
         self.run = {arm: ElidedButton() for arm in ALONE}
         for arm, press in self.run.items():
             press.clicked.connect(partial(ask, arm))
+        tip = "Stop the model that runs alone (Esc)"
+        self.halt = button("Stop", partial(ask, AnswerAction.STOP_ALONE), tip=tip)
         self.choose = button("Choose real models…", partial(ask, AnswerAction.CHOOSE_MODELS))
-        buttons = flowing(*self.run.values(), self.choose)
+        buttons = flowing(*self.run.values(), self.halt, self.choose)
         self.setLayout(vbox(grid, self.text, buttons, margins=(0, 6, 0, 2), spacing=6))
         self.hide()
 
     def show_beyond(self) -> None:
         """Say that the problem is beyond the demo pair."""
         self._show_rows([])
-        for press in self.run.values():
+        for press in (*self.run.values(), self.halt):
             press.hide()
         self.choose.show()
         self.show()
@@ -263,6 +265,7 @@ class ScoreboardView(QWidget):
         self._show_rows(board.rows)
         for row in board.rows:
             self.rows[row.arm].show_row(row, longest)
+        self.halt.setVisible(board.is_running)  # before the button that was pressed goes: it gets the focus
         for arm, press in self.run.items():
             press.setVisible(arm in board.to_run)
             press.setEnabled(not board.is_running)

@@ -101,6 +101,7 @@ def running(window, qtbot):
     """Let the large model begin alone; it waits at its first token."""
     qtbot.mouseClick(board_of(window).run[LARGE], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: window.models.is_writing)
+    assert board_of(window).halt.isVisible()
 
 
 def test_the_small_model_alone_answers_at_once_and_the_large_one_when_a_person_says_so(solved, loader, qtbot):
@@ -122,7 +123,7 @@ def test_the_small_model_alone_answers_at_once_and_the_large_one_when_a_person_s
     assert [shown(solved, arm) for arm in ScoredArm] == ["00005 ✗", f"{RIGHT} ✓", f"{RIGHT} ✓"]
     assert len(loader.small.sessions) == calls, "nothing was run twice"
     board = board_of(solved)
-    assert not any(press.isVisible() for press in board.run.values())
+    assert not any(press.isVisible() for press in (*board.run.values(), board.halt))
     assert solved.session.conversation.siblings(last_exchange(solved)) == [last_exchange(solved)]
 
 
@@ -149,9 +150,13 @@ def test_seconds_are_those_of_the_run_and_the_longest_bar_is_the_slowest(qtbot):
     assert view.run[LARGE].text() == "Run the large model alone"
 
 
-def test_what_runs_alone_can_be_stopped_and_run_again(solved, loader, qtbot):
+@pytest.mark.parametrize("by_key", [False, True])
+def test_what_runs_alone_can_be_stopped_and_run_again(solved, loader, qtbot, by_key):
     running(solved, qtbot)
-    qtbot.keyClick(solved, Qt.Key.Key_Escape)
+    if by_key:
+        qtbot.keyClick(solved, Qt.Key.Key_Escape)
+    else:
+        qtbot.mouseClick(board_of(solved).halt, Qt.MouseButton.LeftButton)
     loader.gate_of_large.set()
     qtbot.waitUntil(lambda: shown(solved, LARGE) == "Stopped.")
     assert not solved.models.is_writing
@@ -198,7 +203,7 @@ def test_other_models_are_loaded_without_waiting_for_it_and_leave_nothing_to_run
     qtbot.waitUntil(lambda: loader.choices[-1] == real and solved.session.ready)
     assert shown(solved, LARGE) == "Not run yet."
     board = board_of(solved)
-    assert not any(press.isVisible() for press in board.run.values())
+    assert not any(press.isVisible() for press in (*board.run.values(), board.halt))
     assert board.choose.isVisible()
 
 
