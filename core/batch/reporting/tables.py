@@ -72,7 +72,7 @@ def heading(report: Report) -> str:
     models = " and ".join(
         f"{which} {model.name}" for which, model in (("small", report.small), ("large", report.large)) if model
     )
-    found = {parallel: None for arm in report.arms for parallel, *_ in arm.conditions.setups} or {report.parallel: None}
+    found = {parallel: None for arm in report.arms for parallel, *_ in arm.setups} or {report.parallel: None}
     at_once = " and ".join(map(str, sorted(found, reverse=True)))
     seeds = counted(report.seeds, "seed")
     return f"{one_line(report.name)}: {counted(report.problems, 'problem')}, {seeds}, {at_once} at once; {models}"

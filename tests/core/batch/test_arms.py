@@ -177,6 +177,7 @@ LINE = "Begun by an older version of Baton: what this one does not know, such as
 
 
 class OlderConditions(Conditions):
+    other_load: float = 0.0
     joules: float = 12.5
     machine: str = "desk"
     resumed: bool = True
@@ -193,12 +194,12 @@ def test_a_batch_of_an_older_version_opens_without_what_has_left_since(store, tm
     vote = StoredArm("vote of 3", small | {"votes": 3})
     batch = store.batches.create("old", settings, problems(1), [vote], seeds=(0, 10_000, 20_000))
     (job,) = claim(store, batch)
-    conditions = OlderConditions(parallel=1, threads=2, other_load=0.0)
+    conditions = OlderConditions(parallel=1, threads=2)
     store.batches.finish(job, "0", Verdict.of(True, How.AUTO, ""), conditions=conditions)
     run_batch(store, batch, parallel=1)
     report = Results.read(store, batch).report
     (arm,) = report.arms
-    assert (arm.name, arm.answers, arm.conditions.setups[0][0]) == ("vote of 3", 3, 1)
+    assert (arm.name, arm.answers, arm.setups[0][0]) == ("vote of 3", 3, 1)
     assert LINE in notes(report)
     for ending in EXPORTS:
         export(store, batch, tmp_path / f"old{ending}")

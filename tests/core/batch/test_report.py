@@ -18,7 +18,7 @@ from baton_reasoning.core.batch.reporting.baselines import FALLS_SHORT, against_
 from baton_reasoning.core.batch.reporting.charts import share_chart, shares_in_words
 from baton_reasoning.core.batch.reporting.exports import export
 from baton_reasoning.core.batch.reporting.figures import points
-from baton_reasoning.core.batch.reporting.report import ArmConditions, ArmReport, Report, why_not_comparable
+from baton_reasoning.core.batch.reporting.report import ArmReport, Report, why_not_comparable
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.tables import main_tables, markdown_report, more_tables, notes, sentence
 from baton_reasoning.core.batch.running.arms import arms_of
@@ -33,7 +33,7 @@ from baton_reasoning.core.intervals import Estimate, wilson
 from baton_reasoning.core.models.options import DemoModel, LocalFile
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
-from baton_reasoning.core.store.batches import Conditions, JobState, ResultRow
+from baton_reasoning.core.store.batches import JobState, ResultRow
 from baton_reasoning.core.store.run_cost import RunCost
 from baton_reasoning.core.thinking.events import HandedOver, TextDiscarded, TokenWritten, Tried
 from baton_reasoning.core.thinking.trace import Trace
@@ -219,17 +219,9 @@ def test_a_pair_rescues_or_spoils_an_answer_of_its_small_model():
 
 
 def test_it_is_said_why_the_seconds_of_two_arms_cannot_be_compared():
-    def why_not(*arms):
-        rows = answers("arm", "++++")
-        recorded = ([row._replace(conditions=arm, cost=RunCost(seconds=2.0)) for row in rows] for arm in arms)
-        return why_not_comparable(list(zip("ab", map(ArmConditions.of, recorded), strict=True)))
-
-    many = Conditions(parallel=16, threads=2, other_load=0.1)
-    few, loaded = (many.model_copy(update=each) for each in ({"parallel": 2}, {"other_load": 0.6, "paused": True}))
-    assert re.search("100% of the answers.* at once with 2 threads", why_not(many, few))
-    one, unknown = (many.model_copy(update={"threads": threads}) for threads in (1, 0))
-    assert why_not(one, unknown) == ""
-    assert why_not(many, loaded) == "Other programs used 60% of the CPU during b and 10% during a."
+    found = why_not_comparable({"a": [(16, 2, 4)], "b": [(2, 2, 4)]})
+    assert re.search("100% of the answers.* at once with 2 threads", found)
+    assert why_not_comparable({"a": [(16, 1, 4)], "b": [(16, 0, 4)], "unknown": []}) == ""
 
 
 def test_names_and_errors_are_no_markup_and_the_page_needs_nothing_from_elsewhere(store):

@@ -137,7 +137,7 @@ def test_a_report_says_what_was_run_of_which_files_and_how_many_at_once_the_last
     told = {"name": "small", "file": "sums.csv", "bytes": size, "sha256": sha256, "quantisation": "Q4"}
     assert report["small"].items() >= told.items()
     assert report["parallel"] == 3
-    assert [parallel for parallel, *_ in report["arms"][0]["conditions"]["setups"]] == [3]
+    assert [parallel for parallel, *_ in report["arms"][0]["setups"]] == [3]
     kept = Provenance.of_this_machine(["baton", "--large", "https://me:secret@host:1"], "", "https://me:secret@host:1")
     assert "secret" not in kept.model_dump_json()
     assert (kept.command[2], kept.large) == ("https://…@host:1",) * 2
