@@ -209,7 +209,7 @@ class BatchRun:
             loading=replace(self.loading, context=self.loading.context or context or None),
             parallel=self.parallel or settings.parallel,
         )
-        arms = [Arm.of(arm) for arm in stored.arms if done.to_run(arm.name, retry=True)]
+        arms = [Arm.of(arm) for arm in stored.arms if done.to_run(arm.name)]
         return run._run_arms(arms) if arms else run.conclude()
 
     @contextmanager
@@ -267,7 +267,7 @@ class BatchRun:
     def _run_with(self, pair: Pair, names: OtherModels) -> bool:
         """Run all arms of these models; return whether a signal ended the run."""
         with self.place.opened() as (store, stored), Grader() as grader:
-            runner = Runner(store, stored.id, pair, grader, self.parallel, names, retry=True)
+            runner = Runner(store, stored.id, pair, grader, self.parallel, names)
             done = progress.BatchProgress(store.batches.totals(stored.id), self.parallel)
             problems = list(store.batches.problems(stored.id)) if self.json else []
             with (

@@ -71,8 +71,6 @@ class Runner:
     parallel: int = 1
     models: OtherModels = field(default_factory=OtherModels)
     """Only arms with these models run, which are loaded in `pair`; by default those with the batch's own."""
-    retry: bool = False
-    """Run answers again that ended in an error."""
 
     def __post_init__(self) -> None:
         self._arms: dict[str, Arm] = {}
@@ -92,15 +90,17 @@ class Runner:
     def run(self) -> Generator[progress.BatchEvent, None, None]:
         """Run until no job waits or it is told to end, and yield events; closing the generator stops the batch, too.
 
+        Jobs that ended in an error are tried again.
+
         A problem that fails is a result with an error. Raises StoreError when results cannot be saved, and
         SettingsError if the batch was begun with other models.
         """
         settings = self._take_settings()
         counts = progress.BatchProgress(self.store.batches.totals(self.batch), self.parallel)
-        arms = [arm for arm in self._arms.values() if counts.to_run(arm.name, self.retry)]
+        arms = [arm for arm in self._arms.values() if counts.to_run(arm.name)]
         refuse_impossible(arms, self.pair)
-        if self.retry:  # not before: an error stays until the models are there that try again
-            yield from map(progress.JobRetried, self.store.batches.retry_failed(self.batch, list(self._arms)))
+        # Not before: an error stays until the models are there that try again.
+        yield from map(progress.JobRetried, self.store.batches.retry_failed(self.batch, list(self._arms)))
         with ThreadPoolExecutor(1, thread_name_prefix="hash models") as background:
             hashing = background.submit(self._missing_hashes, settings)
             try:

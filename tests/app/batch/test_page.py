@@ -174,7 +174,7 @@ def test_results_are_shown_filtered_and_folded_as_the_report_says(page, qtbot, p
     view, report = page.view, reports[-1]
     assert marks(page) == ["✓", "✗"] * 3
     assert view.status.text() == "12 / 12"
-    unusable = [each for each in (view.run, view.stop, view.retry, view.bar, view.status) if each.isVisible()]
+    unusable = [each for each in (view.run, view.stop, view.bar, view.status) if each.isVisible()]
     assert not unusable, "a finished batch has no dead buttons"
     assert view.sentence.text() == "Small alone: 50% right; large alone 100%."
     assert view.summary.text().startswith("6 problems, 2 policies, done in ")
@@ -381,13 +381,13 @@ def test_errors_alone_are_tried_again_and_stay_while_the_models_cannot_be_loaded
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CountingLoader, "__call__", refuse)
         with qtbot.waitSignal(actions.failed) as failure:
-            page.view.retry.click()
+            page.view.run.click()
     assert "small.gguf is not there." in str(failure.args[0])
-    assert (marks(page).count("error"), page.view.retry.text()) == (1, "Retry 1 error")
+    assert (marks(page).count("error"), page.view.run.text()) == (1, "Retry 1 error")
     errors = [row.error for row in page.session.store.batches.results(page.session.batch.id) if row.error]
     assert errors == ["The model's process ended."]
     loader.faults = []
-    page.view.retry.click()
+    page.view.run.click()
     wait_until_done(page, qtbot)
     assert marks(page) == ["✓", "✗"] * 3
 

@@ -171,10 +171,9 @@ def test_only_errors_are_tried_again_and_by_the_models_that_were_there(store):
     failed = rows_of(store, batch)[0]
     assert store.runs.trace(failed.run).text
     with pytest.raises(SettingsError, match="begun with the small model"):
-        run_batch(store, batch, Pair(ScriptedEngine(name="another"), large_engine()), retry=True)
+        run_batch(store, batch, Pair(ScriptedEngine(name="another"), large_engine()))
     assert rows_of(store, batch)[0].error == failed.error, "models that cannot try again leave it as it is"
-    assert not [each for each in run_batch(store, batch) if isinstance(each, JobStarted)]
-    retried, *events = run_batch(store, batch, retry=True)
+    retried, *events = run_batch(store, batch)
     assert isinstance(retried, JobRetried)
     assert retried.row.job == failed.job
     assert [each.job.position for each in events if isinstance(each, JobStarted)] == [0]
@@ -350,7 +349,7 @@ class DisturbedBatch:
 
     def run(self, disturbance):
         small, large = World(5, tagged=True, drawn=True).engines
-        runner = Runner(self.store, self.id, Pair(small, large), self.grader, parallel=2, retry=True)
+        runner = Runner(self.store, self.id, Pair(small, large), self.grader, parallel=2)
 
         def happen(_):
             if small.written + large.written == disturbance.after:
@@ -377,8 +376,7 @@ class DisturbedBatch:
         assert counts.total[:-1] == read.total[:-1]
         assert counts.seconds_left() == pytest.approx(read.seconds_left())
         for arm in self.arms:
-            for retry in (False, True):
-                assert counts.to_run(arm.name, retry) == read.to_run(arm.name, retry)
+            assert counts.to_run(arm.name) == read.to_run(arm.name)
 
     def _results_of_jobs(self):
         return Counter(row.job for row in self.store.batches.results(self.id) if row.state is JobState.DONE)
