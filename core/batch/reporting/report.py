@@ -57,7 +57,6 @@ class ArmReport(Cost):
     model_config = EXPORTED
 
     name: str
-    sweep: str = Field(description="The parameter of which this arm tries a value; empty if there is none.")
     settings: dict[str, Any] = Field(description="All that decides how a problem is solved, and its own models.")
     jobs: int
     done: int
@@ -255,7 +254,6 @@ def _arm_report(
         **dict(cost) | charged.model_dump(include=CHARGED),
         **against._asdict(),
         name=arm.name,
-        sweep=arm.sweep,
         settings=arm.stored().settings,
         jobs=len(rows),
         done=len(answers) + failed,

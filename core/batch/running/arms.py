@@ -38,8 +38,6 @@ class Arm(BaseModel):
     settings: RunSettings
     equal_share_of: str = ""
     """The arm whose large share this arm of random takeovers copies; a pilot run finds the chance for it."""
-    sweep: str = ""
-    """The parameter whose value this arm varies. The chart joins the arms of a sweep by a line."""
     small_model: str = ""
     """File or address of another small model; empty: the batch's own."""
     large_model: str = ""
@@ -177,11 +175,7 @@ def ablation_recipe(name: str, title: str) -> Recipe:
         policy, ablation = next((each, one) for each in policies for one in each.ablations if one.name == name)
         chosen = registry.settings_for(policy.name, base.policy)
         return tuple(
-            Arm(
-                name=arm,
-                settings=base.model_copy(update={"policy": chosen.model_copy(update=values)}),
-                sweep=name if ablation.is_sweep else "",
-            )
+            Arm(name=arm, settings=base.model_copy(update={"policy": chosen.model_copy(update=values)}))
             for arm, values in ablation.changes(chosen).items()
         )
 

@@ -129,7 +129,7 @@ NOTES = (
     "p: McNemar's exact test. Adjusted p: Holm's method over the 3 comparisons",
     "Small only: 1 answer failed: “gpu.example refused the key <none>. Give it another one.”",
     "Small only: 1 answer with the notice “gpu.example was slow, and was asked again.”",
-    "Seconds cannot be compared: Other programs used 60% of the CPU during large.",
+    "Seconds cannot be compared: 90% of the answers of large and 0% of those of small were written 8 at once.",
     "1 error: resume the batch for these answers.",
     "Not graded, and in no accuracy: Large only 1, Small only 1, Current settings 1.",
 )
@@ -162,7 +162,7 @@ def noted_report(store: Store, grader: Grader) -> Report:
     assert odd
     first, *others = found.comparisons
     disagreeing = first.model_copy(update={"remark": odd.remark})
-    sentence = "Other programs used 60% of the CPU during large."
+    sentence = "90% of the answers of large and 0% of those of small were written 8 at once."
     return found.model_copy(update={"comparisons": (disagreeing, *others), "not_comparable": sentence})
 
 

@@ -303,11 +303,10 @@ def test_the_measured_ratio_is_that_of_the_documented_experiment():
 TOKENS = 1000
 
 
-def arm_report(name, large_tokens, right, policy="keywords", sweep=""):
+def arm_report(name, large_tokens, right, policy="keywords"):
     """An arm of 20 answers and `TOKENS` tokens."""
     fields = {
         "name": name,
-        "sweep": sweep,
         "settings": {"settings": {"policy": {"policy": policy}}},
         "accuracy": Estimate(right / 20, *wilson(right, 20)),
         "small_tokens": TOKENS - large_tokens,
@@ -407,16 +406,6 @@ def test_a_line_of_chance_leads_from_the_small_model_alone_to_each_large_one():
     drafted = arm_report("drafted", TOKENS, 19, "drafted")
     lone = share_chart(report_of(SMALL, drafted, arm_report("silent", 0, 12)))
     assert "By chance" not in lone, "an arm that drafts, or whose large model never stepped in, is no model alone"
-
-
-def test_a_line_of_its_own_dashes_joins_the_arms_of_a_sweep():
-    arms = [arm_report(f"c = {c}", 10 * c, c % 20, sweep="c") for c in (15, 3, 50)]
-    others = [arm_report(f"n = {n}", 10 * n, 10, sweep="n") for n in (1, 2)]
-    drawing = Drawing(share_chart(report_of(SMALL, *arms, *others)))
-    for name, corners in (("c", ((3, 15), (15, 75), (50, 50))), ("n", ((1, 50), (2, 50)))):
-        assert drawing.points(*corners) in drawing.lines(f"Values of {name}")
-    assert [len(line.split()) for line in drawing.lines("Values of c")] == [3, *[2] * 6], "intervals are solid, too"
-    assert [len(line.split()) for line in drawing.lines("Values of n")] == [2]
 
 
 def test_names_in_a_chart_are_text_and_without_an_answer_it_says_so():
