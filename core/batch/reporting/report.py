@@ -140,7 +140,6 @@ class Comparison(BaseModel):
     p: float = Field(description="McNemar's exact test; with several seeds the sign test over problems.")
     adjusted_p: float = Field(1.0, description="Holm's, over all comparisons of the report.")
     problems: int
-    remark: str = Field(description="Says that interval and test disagree; empty if they agree.")
 
     @property
     def title(self) -> str:
@@ -285,7 +284,7 @@ def _comparisons(marks: Mapping[str, Mapping[baselines.Job, bool]]) -> tuple[Com
             found.append((first, second, compared))
     adjusted = statistics.holm([compared.p for *_, compared in found])
     return tuple(
-        Comparison(first=first, second=second, adjusted_p=p, remark=compared.remark, **compared._asdict())
+        Comparison(first=first, second=second, adjusted_p=p, **compared._asdict())
         for (first, second, compared), p in zip(found, adjusted, strict=True)
     )
 

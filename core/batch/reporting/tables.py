@@ -155,9 +155,10 @@ def _differences(report: Report, against: str) -> Table:
             other, change = each.first, Estimate(-change.value, -change.high, -change.low)
         adjusted = figures.probability(each.adjusted_p) if len(report.comparisons) > 1 else NOTHING
         rows.append((arm_title(other), figures.points(change), figures.probability(each.p), adjusted))
-    notes = (*(f"{each.title}: {each.remark}" for each in found if each.remark), _method(report))
     title = f"Difference from “{arm_title(against)}”"
-    return Table(title, columns_of(("policy", _POINTS, "p", _ADJUSTED)), tuple(rows), notes).without_empty()
+    return Table(
+        title, columns_of(("policy", _POINTS, "p", _ADJUSTED)), tuple(rows), (_method(report),)
+    ).without_empty()
 
 
 def _compared(each: Comparison) -> tuple[str, ...]:
