@@ -6,7 +6,6 @@ import os
 import platform
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -41,7 +40,6 @@ class Provenance(BaseModel):
     command: tuple[str, ...] = Field((), description="Command line; empty for a batch of the window.")
     small: str = Field("", description="The small model as it was named: a file, or the address of a server.")
     large: str = Field("", description="The large model as it was named.")
-    begun: datetime | None = None
     problems: ProblemOrigin = ProblemOrigin()
 
     @classmethod
@@ -63,7 +61,6 @@ class Provenance(BaseModel):
             command=tuple(map(without_password, command)),
             small=without_password(small),
             large=without_password(large),
-            begun=datetime.now(UTC),
             problems=problems,
         )
 
