@@ -77,8 +77,6 @@ class ResultsView(QWidget):
     left = Signal()
     arm_wanted = Signal(str)
     """The name of a recipe."""
-    larges_wanted = Signal()
-    """Other large models, still to be chosen."""
 
     def __init__(self, session: BatchSession, actions: WindowActions) -> None:
         super().__init__()
@@ -297,7 +295,6 @@ class ResultsView(QWidget):
         for name, recipe in ARMS.items():
             text = "\t".join(filter(None, (recipe.title, recipe.summary)))
             arms.addAction(text).triggered.connect(partial(self.arm_wanted.emit, name))
-        menu.addAction("Add large models…").triggered.connect(lambda: self.larges_wanted.emit())
         menu.addSeparator()
         self.opinions = menu.addAction("Second opinions on all wrong answers")
         self.values = menu.addAction(f"Worth of takeovers in {USUAL_SAMPLE} answers")

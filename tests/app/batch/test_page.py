@@ -148,7 +148,7 @@ def test_a_batch_has_its_seeds_its_system_prompt_and_arms_that_are_added(page, a
     page.preview.start.click()
     wait_until_done(page, qtbot)
     with qtbot.waitSignal(actions.said) as noticed:
-        page._add_arms(["n1"])
+        page._add_arm("n1")
     assert noticed.args == ["“n1 = 16” has the same settings as “Current settings”, which runs once."]
     wait_until_done(page, qtbot)
     assert page.session.progress.total.jobs == 48, "two arms at first, two more values of n1"
@@ -241,7 +241,7 @@ def test_titles_are_whole_and_the_problem_keeps_its_share_of_the_width(page, qtb
     assert cut_off(range(FIRST_ARM, header.count())) == []
     assert table.horizontalScrollBar().maximum() == 0
     width = table.columnWidth(ResultColumn.PROBLEM)
-    page._add_arms(["every-step"])
+    page._add_arm("every-step")
     wait_until_done(page, qtbot)
     assert len(page.view.model.arms) == 5
     assert table.columnWidth(ResultColumn.PROBLEM) == width
