@@ -22,7 +22,6 @@ from baton_reasoning.core.batch.running.progress import (
     BatchEvent,
     BatchProgress,
     JobEnded,
-    JobGrew,
     JobRetried,
     JobStarted,
     JobStopped,
@@ -64,8 +63,6 @@ class OpenedBatch:
                     row = self.rows[job.id]._replace(state=JobState.CLAIMED)
                 case JobStopped(job_id):
                     row = self.rows[job_id]._replace(state=JobState.WAITING)
-                case JobGrew(job_id, cost):
-                    row = self.rows[job_id]._replace(state=JobState.CLAIMED, cost=cost)
                 case JobRetried(row):
                     self.progress.retried(row)
                 case JobEnded(row):

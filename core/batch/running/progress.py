@@ -7,18 +7,10 @@ from typing import NamedTuple
 
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.store.batches import ArmTotals, Job, ResultRow
-from baton_reasoning.core.store.run_cost import RunCost
 
 
 class JobStarted(NamedTuple):
     job: Job
-
-
-class JobGrew(NamedTuple):
-    """A text that is being written has cost more."""
-
-    job: int
-    cost: RunCost
 
 
 class JobEnded(NamedTuple):
@@ -53,7 +45,7 @@ class Calibrated(NamedTuple):
     share: float
 
 
-BatchEvent = JobStarted | JobGrew | JobEnded | JobStopped | JobRetried | Finishing | Calibrated
+BatchEvent = JobStarted | JobEnded | JobStopped | JobRetried | Finishing | Calibrated
 
 
 NO_JOBS = ArmTotals("", 0, 0, 0, 0, 0, 0.0)

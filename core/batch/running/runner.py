@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -53,8 +52,6 @@ SEEDS_APART = 1_000_003
 """More than a batch has problems, so that no two of its texts share a seed."""
 WARM_UP_TOKENS = 16
 WRITES_ALONE = {Author.SMALL: Never.Settings(), Author.LARGE: Always.Settings()}
-PROGRESS_SECONDS = 0.5
-"""Between two `JobGrew` events of a job, at least."""
 MOST_NOTICES = 5
 """Different notices stored with a row, at most."""
 
@@ -301,15 +298,11 @@ class Runner:
         trace = Trace()
         settings = _with_own_seed(self._arms[job.arm].settings, job.seed, job.position)
         recorder = self.store.runs.record(job.run, anew=True)
-        reported = time.monotonic()
         try:
             with closing(self._events_of(job.problem, settings)) as events:
                 for event in events:
                     trace.apply(event)
                     recorder.record([event])
-                    if time.monotonic() - reported > PROGRESS_SECONDS:
-                        reported = time.monotonic()
-                        self._events.put(progress.JobGrew(job.id, RunCost.of(trace)))
         finally:
             recorder.finish().result()
         return trace
