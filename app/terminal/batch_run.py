@@ -184,8 +184,7 @@ class BatchRun:
             command = [Path(sys.argv[0]).name, *sys.argv[1:]]
             provenance = batch.Provenance.of_this_machine(command, *self.models.texts, origin)
             settings = (seeds, self.parallel, how, provenance)
-            with output.progress("Saving the jobs", self.json):  # a second for 20,000
-                self.place.create(lambda store: batch.create_batch(store, name, problems, distinct.arms, *settings))
+            self.place.create(lambda store: batch.create_batch(store, name, problems, distinct.arms, *settings))
 
         self.place.prepare()
         distinct = batch.without_duplicates(arms)
