@@ -99,12 +99,14 @@ def test_arms_say_which_models_they_need_and_run_with_every_other_one_after_the_
         arms_of(["large"], BASE, larges=["a/Big.gguf", "b/Big.gguf"])
     with pytest.raises(SettingsError, match="Choose among chosen, small, large, drafted, baton"):
         arms_of(["huge"], BASE)
+    with pytest.raises(SettingsError, match="only drafted takes a model, as drafted=SERVER"):
+        arms_of(["large=other.gguf"], BASE)
 
 
 def test_speculative_decoding_is_large_only_where_a_draft_model_goes_ahead():
-    (arm,) = arms_of(["drafted"], RunSettings(), drafting=["http://host:8081"])
+    (arm,) = arms_of(["drafted=http://host:8081"], RunSettings())
     assert (arm.settings.policy.policy, arm.large_model) == ("drafted", "http://host:8081")
-    two = arms_of(["drafted"], BASE, drafting=["http://host:8081", "http://host:8082"])
+    two = arms_of(["drafted=http://host:8081", "drafted=http://host:8082"], BASE)
     lengths = {f"drafted, host:{port}": f"http://host:{port}" for port in (8081, 8082)}
     assert {arm.name: arm.large_model for arm in two} == lengths, "two draft lengths are two arms"
     refuse_impossible([arm], Pair(None, ScriptedEngine().with_card(drafting="draft-mtp")))
