@@ -22,7 +22,6 @@ from baton_reasoning.core.batch.running.progress import (
     BatchEvent,
     BatchProgress,
     JobEnded,
-    JobGrew,
     JobRetried,
     JobStarted,
     JobStopped,
@@ -64,8 +63,6 @@ class OpenedBatch:
                     row = self.rows[job.id]._replace(state=JobState.CLAIMED)
                 case JobStopped(job_id):
                     row = self.rows[job_id]._replace(state=JobState.WAITING)
-                case JobGrew(job_id, cost):
-                    row = self.rows[job_id]._replace(state=JobState.CLAIMED, cost=cost)
                 case JobRetried(row):
                     self.progress.retried(row)
                 case JobEnded(row):
@@ -113,7 +110,6 @@ class BatchExecution(QObject):
         self.models = models
         """Those that the batch runs on."""
         self._choice, self._actions, self._store = choice, actions, store
-        self._retry = False
         self._runner: Runner | None = None
         self._is_loading = False
         self._groups: list[OtherModels] = []
@@ -136,17 +132,14 @@ class BatchExecution(QObject):
         """Answers that are being written or graded."""
         return self._runner.under_way if self._runner else 0
 
-    def start(self, opened: OpenedBatch, retry: bool = False) -> None:
-        """Run the waiting jobs of a batch, one pair of models after another.
-
-        `retry`: also the jobs that ended in an error.
-        """
+    def start(self, opened: OpenedBatch) -> None:
+        """Run the jobs of a batch that wait or ended in an error, one pair of models after another."""
         try:
-            arms = [arm for arm in map(Arm.of, opened.batch.arms) if opened.progress.to_run(arm.name, retry)]
+            arms = [arm for arm in map(Arm.of, opened.batch.arms) if opened.progress.to_run(arm.name)]
         except SettingsError as error:
             self._actions.show_error(error)
             return
-        self.opened, self._groups, self._retry = opened, list(by_models(arms)), retry
+        self.opened, self._groups = opened, list(by_models(arms))
         if arms:
             self._run_when_loaded()
 
@@ -225,7 +218,6 @@ class BatchExecution(QObject):
             grader,
             opened.progress.parallel,
             self._groups[0],
-            self._retry,
         )
 
         def run() -> Iterator[BatchEvent]:

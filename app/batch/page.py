@@ -51,8 +51,7 @@ class BatchPage(QStackedWidget):
 
         view = ResultsView(self.session, self._actions)
         view.left.connect(self._show_welcome)
-        view.arm_wanted.connect(lambda recipe: self._add_arms([recipe]))
-        view.larges_wanted.connect(lambda: self._add_arms([], self._choose_larges()))
+        view.arm_wanted.connect(self._add_arm)
         self.addWidget(view)
         return view
 
@@ -96,11 +95,10 @@ class BatchPage(QStackedWidget):
         if arms := self._arms(preview.chosen_arms, preview.larges, preview.system.text()):
             self.session.create(preview.chosen_problems(), arms, preview.seeds.value(), preview.parallel.value())
 
-    def _add_arms(self, recipes: Sequence[str], larges: Sequence[str] = ()) -> None:
+    def _add_arm(self, recipe: str) -> None:
         batch = self.session.batch
         assert batch
-        system = Arm.shown(batch.arms[0]).settings.system
-        if arms := self._arms(recipes, larges, system):
+        if arms := self._arms([recipe], [], Arm.shown(batch.arms[0]).settings.system):
             self.session.add_arms(arms)
 
     def _arms(self, recipes: Sequence[str], larges: Sequence[str], system: str) -> Sequence[Arm]:

@@ -77,8 +77,6 @@ class ResultsView(QWidget):
     left = Signal()
     arm_wanted = Signal(str)
     """The name of a recipe."""
-    larges_wanted = Signal()
-    """Other large models, still to be chosen."""
 
     def __init__(self, session: BatchSession, actions: WindowActions) -> None:
         super().__init__()
@@ -91,7 +89,6 @@ class ResultsView(QWidget):
         self.title, self.summary = ElidedLabel("", Role.HEADING), ElidedLabel("", Role.MUTED)
         self.run = button("Start", self._press_run, Role.PRIMARY)
         self.stop = button("", self._press_stop)
-        self.retry = button("Retry errors", lambda: session.start(retry=True))
         self.export, self.more = QPushButton("Export"), QPushButton("More")
         self.bar, self.status = progress_bar("Progress of the batch"), label("", Role.MUTED)
         self.sentence = label("", Role.TITLE, wrap=True, selectable=True)
@@ -217,6 +214,8 @@ class ResultsView(QWidget):
         match activity:
             case BatchActivity.IDLE:
                 run = "Resume" if total.done else "Start"
+                if is_over:
+                    run = f"Retry {counted(total.failed, 'error')}" if total.failed else ""
             case BatchActivity.LOADING:
                 status += f" · {session.execution.models.status}"
             case BatchActivity.REGRADING:
@@ -238,12 +237,10 @@ class ResultsView(QWidget):
         self.status.setText(status)
         self._progress.setVisible(running or reviews.running or not is_over)
         self.run.setText(run)
-        self.run.setVisible(bool(run) and not is_over)
+        self.run.setVisible(bool(run))
         self.stop.setText(stop[0])
         self.stop.setToolTip(stop[1])
         self.stop.setVisible(running or reviews.running)
-        self.retry.setText(f"Retry {counted(total.failed, 'error')}")
-        self.retry.setVisible(total.failed > 0 and not running)
         self.regrade.setEnabled(total.done > 0 and not running)
         self.opinions.setEnabled(total.done > 0 and not reviews.no_opinions_reason)
         self.values.setEnabled(total.done > 0 and not reviews.unavailable_reason)
@@ -298,7 +295,6 @@ class ResultsView(QWidget):
         for name, recipe in ARMS.items():
             text = "\t".join(filter(None, (recipe.title, recipe.summary)))
             arms.addAction(text).triggered.connect(partial(self.arm_wanted.emit, name))
-        menu.addAction("Add large models…").triggered.connect(lambda: self.larges_wanted.emit())
         menu.addSeparator()
         self.opinions = menu.addAction("Second opinions on all wrong answers")
         self.values = menu.addAction(f"Worth of takeovers in {USUAL_SAMPLE} answers")
@@ -314,9 +310,7 @@ class ResultsView(QWidget):
         for each in (self.export, self.more):
             set_role(each, Role.FLAT)
         back = button("‹ Batches", self.left.emit, Role.FLAT)
-        head = hbox(
-            back, self.title, (self.summary, 1), self.run, self.stop, self.retry, self.export, self.more, spacing=8
-        )
+        head = hbox(back, self.title, (self.summary, 1), self.run, self.stop, self.export, self.more, spacing=8)
         self._progress = holder(hbox((self.bar, 1), 8, self.status, margins=0))
         for wanted, press in self.filters.items():
             set_role(press, Role.FLAT)

@@ -167,13 +167,13 @@ class BatchSession(QObject):
 
     # Running
 
-    def start(self, retry: bool = False) -> None:
-        """Run the waiting jobs of the batch in view, one pair of models after another.
+    def start(self) -> None:
+        """Run the jobs of the batch in view that wait or have failed, one pair of models after another.
 
-        `retry`: also the failed ones. Each error stays until the models that ran it are loaded.
+        Each error stays until the models that ran it are loaded.
         """
         if self.viewed and not (self.running or self._preparing.busy or self._is_refused()):
-            self.execution.start(self.viewed, retry)
+            self.execution.start(self.viewed)
 
     def stop(self) -> None:
         """Complete the answers that are under way, and begin no other; if asked again, stop them at their next token.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import click
 
@@ -19,29 +19,17 @@ from baton_reasoning.core.batch.reading.columns import ColumnNames
 from baton_reasoning.core.batch.reading.hub_data import PREFIX, HubDataSet
 from baton_reasoning.core.batch.reading.problems import ProblemSet, read_data_set, read_problems
 from baton_reasoning.core.batch.reading.source import ProblemSource
-from baton_reasoning.core.batch.running.arms import RECIPES, arms_of
+from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.batch.running.regrading import Regraded, regrade, regraded_in_words
 from baton_reasoning.core.errors import ProblemFileError, SettingsError
 from baton_reasoning.core.files import expanded
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.models.hub import Hub
-from baton_reasoning.core.thinking.policies.alone import Drafted
 
 NOT_GRADED = "none"
 HOWS = (*(how.value for how in How if how is not How.REGEX), f"{How.REGEX.value}:PATTERN")
 GRADE_HELP = f"How answers are compared: {', '.join(HOWS)}"
-
-
-class ArmName(click.Choice[str]):
-    """The name of an arm; “drafted=SERVER” names the server that drafts for it."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        name, equals, server = str(value).partition("=")
-        found = super().convert(name, param, ctx)
-        if equals and found != Drafted.name:
-            self.fail(f"{value!r} names a model, which only {Drafted.name!r} takes.", param, ctx)
-        return f"{found}{equals}{server}"
 
 
 folder_argument = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
@@ -66,7 +54,6 @@ class RunChoices:
     arm: Annotated[
         tuple[str, ...],
         option(
-            type=ArmName(list(RECIPES)),
             metavar="NAME",
             help="Run this arm (baton settings lists them); repeatable.",
         ),
@@ -94,15 +81,6 @@ class RunChoices:
                 raise SettingsError(f"--column {text} names no column.", "Write problem=NAME, answer=NAME or id=NAME.")
             named[role] = name
         return ColumnNames(**named if self.is_graded else named | {"answer": ""})
-
-    @property
-    def recipes(self) -> list[str]:
-        return [name.partition("=")[0] for name in self.arm] or ["chosen"]
-
-    @property
-    def drafting(self) -> list[str]:
-        """The servers that draft."""
-        return [server for name in self.arm if (server := name.partition("=")[2])]
 
 
 @command("run")
@@ -132,6 +110,8 @@ def run(
     hf:openai/gsm8k@REVISION:main/test. Without --small and --large, it runs the pair chosen in the window.
     """
     how = _how(choices.grade) if choices.is_graded else How.AUTO
+    settings = options.run_settings(method, is_demo=models.first.is_demo)
+    arms = arms_of(choices.arm or ["chosen"], settings, models.large[1:], models.small[1:])
     found = _read(file, choices.limit, choices.columns)
     for line in found.summary():
         remark(line)
@@ -141,8 +121,6 @@ def run(
             "No problem has an answer to compare with, so nothing can be graded.",
             f"Name the column with --column answer=NAME{columns}, or add --grade none to run them all the same.",
         )
-    settings = options.run_settings(method, is_demo=models.first.is_demo)
-    arms = arms_of(choices.recipes, settings, models.large[1:], choices.drafting, models.small[1:])
     seeds = range(settings.seed, settings.seed + choices.seeds)
     batch = BatchRun(out or Path(_results_folder(file)), models.first, loading, parallel, json, no_history)
     return batch.begin(found.name, found.problems, arms, seeds, how, found.origin)

@@ -184,8 +184,7 @@ class BatchRun:
             command = [Path(sys.argv[0]).name, *sys.argv[1:]]
             provenance = batch.Provenance.of_this_machine(command, *self.models.texts, origin)
             settings = (seeds, self.parallel, how, provenance)
-            with output.progress("Saving the jobs", self.json):  # a second for 20,000
-                self.place.create(lambda store: batch.create_batch(store, name, problems, distinct.arms, *settings))
+            self.place.create(lambda store: batch.create_batch(store, name, problems, distinct.arms, *settings))
 
         self.place.prepare()
         distinct = batch.without_duplicates(arms)
@@ -209,7 +208,7 @@ class BatchRun:
             loading=replace(self.loading, context=self.loading.context or context or None),
             parallel=self.parallel or settings.parallel,
         )
-        arms = [Arm.of(arm) for arm in stored.arms if done.to_run(arm.name, retry=True)]
+        arms = [Arm.of(arm) for arm in stored.arms if done.to_run(arm.name)]
         return run._run_arms(arms) if arms else run.conclude()
 
     @contextmanager
@@ -267,7 +266,7 @@ class BatchRun:
     def _run_with(self, pair: Pair, names: OtherModels) -> bool:
         """Run all arms of these models; return whether a signal ended the run."""
         with self.place.opened() as (store, stored), Grader() as grader:
-            runner = Runner(store, stored.id, pair, grader, self.parallel, names, retry=True)
+            runner = Runner(store, stored.id, pair, grader, self.parallel, names)
             done = progress.BatchProgress(store.batches.totals(stored.id), self.parallel)
             problems = list(store.batches.problems(stored.id)) if self.json else []
             with (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from baton_reasoning.app.terminal.models import file_of
@@ -42,7 +42,7 @@ CONTEXTS = (40_960, 32_768, 24_576, 16_384, 12_288, 8_192, 4_096, 2_048)
 """Context lengths in tokens that are tried; the longest holds the longest answer and its problem."""
 
 
-def local_choices(loading: LoadingOptions, model: Path, parallel: int, context: int) -> LocalChoices:
+def local_choices(loading: LoadingOptions, parallel: int, context: int, model: Path) -> LocalChoices:
     """Return how to load a file: by the options, else as chosen on the Models page, else with this context."""
     chosen = load_preferences(Paths.of_user().model_preferences)
     load, overrides = chosen.choices_for(model, LoadOptions(parallel=parallel, context=context))
@@ -66,12 +66,8 @@ def fitting_context(files: Sequence[Path], parallel: int) -> int:
     return next((tokens for tokens in CONTEXTS if not headers or fits(tokens)), CONTEXTS[-1])
 
 
-def open_model(
-    source: ModelSource,
-    loading: LoadingOptions,
-    parallel: int = 1,
-    context: int | None = None,
-    demo: Callable[[DemoModel], Path] = tiny_demo,
+def _open_model(
+    source: ModelSource, loading: LoadingOptions, parallel: int, context: int, demo: Callable[[DemoModel], Path]
 ) -> Engine:
     """Load a file with progress, or connect to a server. `demo`: the files of the demo pair."""
     say_once = cache(remark)  # what is waited for comes again and again
@@ -79,12 +75,9 @@ def open_model(
     path = local_path(source)
     if path is None:
         return open_engine(source, factory)
-    tokens = context or loading.context or fitting_context([path], parallel)
     with progress(f"Loading {path.name}") as line:
-        factory = replace(
-            factory, local=lambda file: local_choices(loading, file, parallel, tokens), on_progress=line.show
-        )
-        engine = open_engine(source, factory)
+        local = partial(local_choices, loading, parallel, context)
+        engine = open_engine(source, replace(factory, local=local, on_progress=line.show))
     describe(engine.card, loading.verbose)
     return engine
 
@@ -113,7 +106,7 @@ def open_pair(
     `costly_demo`: the demo pair costs what a real one does, for one answer at a time.
     """
     small = needs.small or (needs.drafts and bool(models.texts[0]))
-    sources = [on_disk(source, models.yes) if source else None for source in models.sources(small, needs.large)]
+    sources = [_on_disk(source, models.yes) if source else None for source in models.sources(small, needs.large)]
     if not models.are_given:
         names = " and ".join(str(source) for source in sources if source)
         remark(DEMO_NOTE if models.is_demo else f"As chosen in the window: {names}.")
@@ -123,7 +116,7 @@ def open_pair(
     context = loading.context or fitting_context(list(dict.fromkeys(files)), parallel)
     with ExitStack() as stack:
         engines = [
-            stack.enter_context(closing(open_model(source, loading, parallel, context, demo))) if source else None
+            stack.enter_context(closing(_open_model(source, loading, parallel, context, demo))) if source else None
             for source in sources
         ]
         pair = Pair(*engines)
@@ -144,6 +137,6 @@ def _costly_demo() -> Callable[[DemoModel], Path]:
     return files.path
 
 
-def on_disk(source: ModelSource, yes: bool) -> ModelSource:
+def _on_disk(source: ModelSource, yes: bool) -> ModelSource:
     """Return the local file of a source on the Hub, downloaded if needed; return other sources unchanged."""
     return LocalFile(file_of(source, yes)) if isinstance(source, HubFile) else source

@@ -10,13 +10,11 @@ from pathlib import Path
 import click
 
 from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command, option
-from baton_reasoning.app.terminal.models import source_of
-from baton_reasoning.app.terminal.options import AT_LEAST_ONE, FILE, MODEL, LoadingOptions, loading_of_one
+from baton_reasoning.app.terminal.options import AT_LEAST_ONE, FILE, MODEL, LoadingOptions, ModelOptions, loading_of_one
 from baton_reasoning.app.terminal.output import Field, listing, objects_of, progress, write
-from baton_reasoning.app.terminal.pair import on_disk, open_model
+from baton_reasoning.app.terminal.pair import open_pair
 from baton_reasoning.app.terminal.streams import write_json
 from baton_reasoning.core.batch.reading.problems import read_problems
-from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import expanded
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
@@ -67,8 +65,8 @@ def profile_model(
     if problems:
         texts = tuple(each.text for each in read_problems(expanded(problems), limit=limit).problems)
     settings = RunSettings(max_tokens=max_tokens, policy=Never.Settings())
-    with closing(open_model(on_disk(source_of(model), yes), loading)) as engine:
-        found = profile(written(engine, texts, settings))
+    with open_pair(ModelOptions(model, yes=yes), loading, Never.needs) as pair:
+        found = profile(written(pair, texts, settings))
     proposed = lexicon_json(found.proposed)
     if out:
         try:
@@ -86,12 +84,12 @@ def profile_model(
     write(f"\nThe proposed cue list is in {out}." if out else f"\nProposed cue list:\n{proposed}")
 
 
-def written(engine: Engine, problems: tuple[str, ...], settings: RunSettings) -> Iterator[str]:
+def written(pair: Pair, problems: tuple[str, ...], settings: RunSettings) -> Iterator[str]:
     """Yield what a model writes on each problem, alone. Raises BatonError."""
     with progress("Profiling") as line:
         for number, problem in enumerate(problems):
             trace = Trace()
-            with closing(run(Pair(small=engine), ask(problem, settings), settings)) as events:
+            with closing(run(pair, ask(problem, settings), settings)) as events:
                 for event in events:
                     trace.apply(event)
                     done = (number + trace.tokens / settings.max_tokens) / len(problems)

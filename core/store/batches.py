@@ -77,8 +77,6 @@ class Conditions(BaseModel):
 
     parallel: int = Field(description="Texts that were written at once, at most.")
     threads: int = Field(description="Threads of the local model that has most; 0 if no model is local.")
-    other_load: float = Field(description="Share of the CPU that other programs used meanwhile, 0 to 1.")
-    paused: bool = Field(False, description="The batch was paused meanwhile, so that fewer texts were written at once.")
 
 
 class ResultRow(NamedTuple):

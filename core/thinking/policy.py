@@ -85,8 +85,6 @@ class Ablation(NamedTuple):
     title: str
     changes: Callable[[Any], Mapping[str, Mapping[str, Any]]]
     """Takes the chosen settings; returns the values that each arm changes, by the arm's name."""
-    is_sweep: bool = False
-    """Whether the arms try values of one parameter, which gives the ablation its name."""
 
 
 class Advice(NamedTuple):

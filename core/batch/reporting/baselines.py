@@ -81,16 +81,16 @@ def against_baselines(arms: Sequence[Arm], rows: Mapping[str, Sequence[ResultRow
         if small and large:
             compared = by_problem(*(right[each.name] for each in (arm, small, large)))
             gap = statistics.bootstrap(_sums(compared), _part_of_gap)
-            if gap and arm.is_pair:
-                advice = _advice(gap, compared)
+            if gap and arm.is_pair and _falls_short(gap, compared):
+                advice = FALLS_SHORT
         if large:
             time = statistics.ratio_of_sums(_sums(by_problem(seconds[arm.name], seconds[large.name])))
         found[arm.name] = AgainstBaselines(gap, time, advice)
     return found
 
 
-def _advice(gap: Estimate, marks: Sequence[Sequence[tuple[bool, ...]]]) -> str:
-    """Return why to use the large model alone, if it is clearly more accurate than both its pair and the small one.
+def _falls_short(gap: Estimate, marks: Sequence[Sequence[tuple[bool, ...]]]) -> bool:
+    """Tell whether the large model is clearly more accurate than both its pair and the small one, which adds nothing.
 
     `marks`: for each problem, whether pair, small and large model are right on each of its jobs.
     """
@@ -98,9 +98,7 @@ def _advice(gap: Estimate, marks: Sequence[Sequence[tuple[bool, ...]]]) -> str:
         statistics.clustered_accuracy([[mark[which] for mark in of_one] for of_one in marks]) for which in range(3)
     )
     pair, small, large = (estimate for estimate in found if estimate)
-    if max(pair.high, small.high) >= large.low:
-        return ""
-    return FALLS_SHORT if small.high < NOTHING_RIGHT or gap.value <= 0 else ""
+    return max(pair.high, small.high) < large.low and (small.high < NOTHING_RIGHT or gap.value <= 0)
 
 
 def _sums(problems: Sequence[Sequence[tuple[float, ...]]]) -> list[list[float]]:

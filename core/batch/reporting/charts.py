@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import cycle, product
-from typing import NamedTuple
+from itertools import product
 
 from baton_reasoning.core import charts
 from baton_reasoning.core.batch.reporting.baselines import LARGE_ALONE, SMALL_ALONE
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report
 from baton_reasoning.core.charts import Axis
 
-DASHES = ("", "7 3", "9 3 2 3", "9 3 2 3 2 3")
-"""SVG dash patterns of sweeps, used in turn; empty for a solid line."""
 BY_CHANCE = "2 4"
-"""The dash pattern of the line of chance."""
-
-
-class ShareLine(NamedTuple):
-    """A line behind the arms."""
-
-    name: str
-    arms: list[ArmReport]
-    """Which it joins, in order."""
-    dashes: str
+"""The dash pattern of the lines of chance."""
 
 
 def share_chart(report: Report, width: int = 640, height: int = 400) -> str:
-    """Plot accuracy against large share, with lines of chance and of sweeps. `height`: without the legend below."""
+    """Plot accuracy against large share, with lines of chance. `height`: without the legend below."""
     title = "Accuracy against large share, with 95% intervals"
     left, right, top, bottom = 56.0, width - 24.0, 28.0, height - 52.0
     arms = _answered(report)
@@ -46,15 +34,16 @@ def share_chart(report: Report, width: int = 640, height: int = 400) -> str:
     def place(arm: ArmReport) -> charts.Point:
         return x.at(100 * arm.large_share), y.at(_percent(arm))
 
-    lines = list(_lines(arms))
-    parts += [charts.line(list(map(place, line.arms)), dashes=line.dashes) for line in lines]
+    by_chance = list(_by_chance(arms))
+    parts += [charts.line(list(map(place, models)), dashes=BY_CHANCE) for models in by_chance]
     markers, entries = [], []
     for number, (arm, (across, up)) in enumerate(zip(arms, charts.side_by_side(list(map(place, arms))), strict=True)):
         assert arm.accuracy
         parts.append(charts.line([(across, y.at(100 * end)) for end in arm.accuracy.interval]))
         markers.append(charts.marker(number, across, up, _colour(arm)))
         entries.append((arm.title, charts.marker(number, 0, 0, _colour(arm))))
-    entries += [(line.name, charts.line([(-12, 0), (12, 0)], dashes=line.dashes)) for line in lines]
+    dashed = charts.line([(-12, 0), (12, 0)], dashes=BY_CHANCE)
+    entries += [(f"By chance, from {small.title} to {large.title}", dashed) for small, large in by_chance]
     legend, end = charts.legend(entries, 8, height, right)
     return charts.svg(width, end + 8, [*parts, *markers, *legend], title)
 
@@ -74,15 +63,11 @@ def _percent(arm: ArmReport) -> float:
     return 100 * arm.accuracy.value
 
 
-def _lines(arms: Sequence[ArmReport]) -> Iterator[ShareLine]:
-    """Yield a line for the arms of each sweep, and one from each small model alone to each large one."""
-    sweeps = dict.fromkeys(arm.sweep for arm in arms if arm.sweep)
-    for name, dashes in zip(sweeps, cycle(DASHES)):
-        swept = [arm for arm in arms if arm.sweep == name]
-        yield ShareLine(f"Values of {name}", sorted(swept, key=lambda arm: (arm.large_share, _percent(arm))), dashes)
+def _by_chance(arms: Sequence[ArmReport]) -> Iterator[tuple[ArmReport, ArmReport]]:
+    """Yield each small model alone with each large one: takeovers by chance are expected on the line between them."""
     for small, large in product(arms, arms):
         if small.needs == SMALL_ALONE and large.needs == LARGE_ALONE:
-            yield ShareLine(f"By chance, from {small.title} to {large.title}", [small, large], BY_CHANCE)
+            yield small, large
 
 
 def _colour(arm: ArmReport) -> str:

@@ -29,34 +29,10 @@ EXPORTED = ConfigDict(frozen=True, populate_by_name=True, ser_json_inf_nan="null
 CHARGED = {"money", "currency", "remote_tokens"}
 """Also counted for jobs that ended in an error, which servers charge, unless they were run again."""
 DIFFERENT = 0.1
-"""Speeds are not compared if shares of a setup, or loads by other programs, differ by more."""
-LONG_ENOUGH = 5.0
-"""Seconds of an arm from which the load by other programs is compared."""
+"""Speeds are not compared if the shares of a setup differ by more."""
 
-
-class ArmConditions(BaseModel):
-    """Under which conditions the answers of an arm were written."""
-
-    model_config = ConfigDict(frozen=True)
-
-    setups: tuple[tuple[int, int, int], ...] = Field(
-        (), description="(texts at once, threads of a local model, answers) of each setup, the commonest first."
-    )
-    other_load: float = Field(0.0, description="Mean share of the CPU that other programs used, by the seconds.")
-    paused: int = Field(0, description="Answers during which the batch was paused.")
-    seconds: float = Field(0.0, description="Of the answers with recorded conditions.")
-
-    @classmethod
-    def of(cls, rows: Iterable[ResultRow]) -> Self:
-        recorded = [(row.conditions, row.cost.seconds) for row in rows if row.conditions]
-        seconds = sum(each for _, each in recorded)
-        setups = Counter((found.parallel, found.threads) for found, _ in recorded)
-        return cls(
-            setups=tuple((parallel, threads, count) for (parallel, threads), count in setups.most_common()),
-            other_load=sum(found.other_load * each for found, each in recorded) / seconds if seconds else 0.0,
-            paused=sum(found.paused for found, _ in recorded),
-            seconds=seconds,
-        )
+Setups = Sequence[tuple[int, int, int]]
+"""Of an arm; see `ArmReport.setups`."""
 
 
 class Percentiles(BaseModel):
@@ -81,7 +57,6 @@ class ArmReport(Cost):
     model_config = EXPORTED
 
     name: str
-    sweep: str = Field(description="The parameter of which this arm tries a value; empty if there is none.")
     settings: dict[str, Any] = Field(description="All that decides how a problem is solved, and its own models.")
     jobs: int
     done: int
@@ -105,7 +80,9 @@ class ArmReport(Cost):
     takeovers: dict[str, int] = Field(description="By the id of their reason.")
     notices: dict[str, int] = Field(description="What engines reported, with the number of answers it concerns.")
     errors: dict[str, int] = Field(description="Why answers are missing, with their number.")
-    conditions: ArmConditions
+    setups: tuple[tuple[int, int, int], ...] = Field(
+        description="(texts at once, threads of a local model, answers) of each setup, the commonest first."
+    )
 
     @property
     def title(self) -> str:
@@ -163,7 +140,6 @@ class Comparison(BaseModel):
     p: float = Field(description="McNemar's exact test; with several seeds the sign test over problems.")
     adjusted_p: float = Field(1.0, description="Holm's, over all comparisons of the report.")
     problems: int
-    remark: str = Field(description="Says that interval and test disagree; empty if they agree.")
 
     @property
     def title(self) -> str:
@@ -235,7 +211,7 @@ def build_report(batch: Batch, problems: Sequence[Problem], rows: Iterable[Resul
         comparisons=_comparisons({name: baselines.marks_of(rows) for name, rows in answers.items()}),
         is_demo=settings.is_demo,
         is_older=_is_older(batch, stored),
-        not_comparable=why_not_comparable([(arm.title, arm.conditions) for arm in arms if arm.seconds]),
+        not_comparable=why_not_comparable({arm.title: arm.setups for arm in arms if arm.seconds}),
     )
 
 
@@ -272,11 +248,11 @@ def _arm_report(
     cost = Cost.total(row.cost for row in answers)
     charged = Cost.total([cost, *(row.cost for row in rows if not row.has_answer)])
     marks = baselines.marks_of(answers)
+    setups = Counter((row.conditions.parallel, row.conditions.threads) for row in answers if row.conditions)
     return ArmReport(
         **dict(cost) | charged.model_dump(include=CHARGED),
         **against._asdict(),
         name=arm.name,
-        sweep=arm.sweep,
         settings=arm.stored().settings,
         jobs=len(rows),
         done=len(answers) + failed,
@@ -291,7 +267,7 @@ def _arm_report(
         takeovers=dict(Counter(takeover.reason for row in answers for takeover in row.cost.takeovers).most_common()),
         notices=dict(Counter(notice for row in rows for notice in row.notices).most_common()),
         errors=dict(Counter(row.error for row in rows if row.error).most_common()),
-        conditions=ArmConditions.of(answers),
+        setups=tuple((*setup, count) for setup, count in setups.most_common()),
     )
 
 
@@ -308,31 +284,29 @@ def _comparisons(marks: Mapping[str, Mapping[baselines.Job, bool]]) -> tuple[Com
             found.append((first, second, compared))
     adjusted = statistics.holm([compared.p for *_, compared in found])
     return tuple(
-        Comparison(first=first, second=second, adjusted_p=p, remark=compared.remark, **compared._asdict())
+        Comparison(first=first, second=second, adjusted_p=p, **compared._asdict())
         for (first, second, compared), p in zip(found, adjusted, strict=True)
     )
 
 
-def why_not_comparable(arms: Sequence[tuple[str, ArmConditions]]) -> str:
-    """Say in a sentence why the speeds of these arms cannot be compared; empty if they can."""
-    known = [(name, found) for name, found in arms if found.setups]
-    shares = {name: _shares_of_ways(found) for name, found in known}
+def why_not_comparable(setups: Mapping[str, Setups]) -> str:
+    """Say in a sentence why the speeds of arms cannot be compared; empty if they can.
+
+    `setups`: by the title of the arm.
+    """
+    shares = {name: _shares_of_ways(found) for name, found in setups.items() if found}
     for way in {way: None for found in shares.values() for way in found}:
         by_arm = [(found.get(way, 0.0), name) for name, found in shares.items()]
         (least, fewer), (most, more) = min(by_arm), max(by_arm)
         if most - least > DIFFERENT:
             return f"{most:.0%} of the answers of {more} and {least:.0%} of those of {fewer} were written {way}."
-    loads = [(found.other_load, name) for name, found in known if found.seconds >= LONG_ENOUGH]
-    if loads and max(loads)[0] - min(loads)[0] > DIFFERENT:
-        (least, fewer), (most, more) = min(loads), max(loads)
-        return f"Other programs used {most:.0%} of the CPU during {more} and {least:.0%} during {fewer}."
     return ""
 
 
-def _shares_of_ways(found: ArmConditions) -> dict[str, float]:
+def _shares_of_ways(setups: Setups) -> dict[str, float]:
     """Return the share of answers written in each setup, which is described in words."""
     counts: Counter[str] = Counter()
-    for parallel, threads, answers in found.setups:
+    for parallel, threads, answers in setups:
         counts[f"{parallel} at once" + (f" with {threads} threads" if threads > 1 else "")] += answers
-    total = sum(answers for *_, answers in found.setups)
+    total = sum(answers for *_, answers in setups)
     return {way: answers / total for way, answers in counts.items()}

@@ -23,7 +23,6 @@ from baton_reasoning.core.step_values.continuations import RUNS_AT_ONCE
 from baton_reasoning.core.step_values.estimator import (
     ValueEstimator,
     ValueOptions,
-    ValuesPlan,
     ValuesProgress,
     is_valued,
 )
@@ -35,7 +34,7 @@ from baton_reasoning.core.thinking.opinion import Opinion, OpinionProgress, Seco
 from baton_reasoning.core.thinking.policy import Needs
 from baton_reasoning.core.thinking.trace import Trace
 
-Progress = ValuesPlan | OpinionProgress | ValuesProgress
+Progress = OpinionProgress | ValuesProgress
 Finding = OpinionGiven | ValuesEstimated
 Attach = Callable[[Callable[[], None]], None]
 """Is given the function that stops a review, which any thread may call."""
@@ -137,7 +136,6 @@ class Values(Review):
         """Raises SettingsError, as `ValueEstimator` does."""
         estimator = ValueEstimator(pair, answer.read(), self._grader, answer.expected, self.options, answer.how)
         attach(estimator.stop)
-        yield estimator.plan
         yield from estimator.run()
 
 
@@ -147,8 +145,6 @@ class ReviewsProgress(NamedTuple):
     total: int
     share: float
     """Of all the work, 0 to 1, with the answer that is being reviewed."""
-    part: Progress | None = None
-    """What the review of that answer reports."""
 
 
 class Reviews:
@@ -189,26 +185,24 @@ class Reviews:
         for done, answer in enumerate(self.answers):
             if self._stopped.is_set():
                 return
-            for part, share in self._review_one(answer):
-                yield ReviewsProgress(done, total, (done + share) / total, part)
+            for share in self._review_one(answer):
+                yield ReviewsProgress(done, total, (done + share) / total)
             if self._stopped.is_set() and not self._review.is_complete(answer):
                 return
             yield ReviewsProgress(done + 1, total, (done + 1) / total)
         self.is_whole = True
 
-    def _review_one(self, answer: Answer) -> Iterator[tuple[Progress, float]]:
-        """Review an answer and store what is found; yields progress and the share that is done."""
+    def _review_one(self, answer: Answer) -> Iterator[float]:
+        """Review an answer and store what is found; yields the share that is done."""
         try:
             for item in self._review.carry_out(self._pair, answer, self._attach):
                 match item:
                     case str():
                         self._notices[item] = None
-                    case ValuesPlan():
-                        yield item, 0.0
                     case ValuesProgress():
-                        yield item, item.done / item.total
+                        yield item.done / item.total
                     case OpinionProgress():
-                        yield item, item.tokens / item.total
+                        yield item.tokens / item.total
                     case _:
                         answer.keep(item)
         except ContextFull:

@@ -132,15 +132,6 @@ class Difference(NamedTuple):
     """McNemar's exact test, the problems taken one by one; with several seeds the sign test, its generalisation."""
     problems: int
 
-    @property
-    def remark(self) -> str:
-        """Says that the interval and the test disagree about whether there is a difference; empty if they agree."""
-        low, high = self.difference.interval
-        if (low > 0 or high < 0) is (self.p < 0.05):
-            return ""
-        differing = self.better_first + self.better_second
-        return f"Interval and test disagree; the test is exact, so go by it, over the {differing} problems that differ."
-
 
 def clustered_accuracy(problems: Sequence[Marks]) -> Estimate | None:
     """Estimate the share of right answers with Wilson's interval, as wide as the problems, not the seeds, warrant.

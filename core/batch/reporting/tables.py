@@ -72,16 +72,16 @@ def heading(report: Report) -> str:
     models = " and ".join(
         f"{which} {model.name}" for which, model in (("small", report.small), ("large", report.large)) if model
     )
-    found = {parallel: None for arm in report.arms for parallel, *_ in arm.conditions.setups} or {report.parallel: None}
+    found = {parallel: None for arm in report.arms for parallel, *_ in arm.setups} or {report.parallel: None}
     at_once = " and ".join(map(str, sorted(found, reverse=True)))
     seeds = counted(report.seeds, "seed")
     return f"{one_line(report.name)}: {counted(report.problems, 'problem')}, {seeds}, {at_once} at once; {models}"
 
 
-def main_tables(report: Report, against: str = "") -> tuple[Table, ...]:
-    """Return a table of arms, and one of their differences from `against`, by default the main arm."""
+def main_tables(report: Report) -> tuple[Table, ...]:
+    """Return a table of arms, and one of their differences from the main arm."""
     arms = _arm_table("Accuracy against large share", report, partial(_main_cells, with_seconds=not report.is_demo))
-    return _with_figures(arms, _differences(report, against or report.main))
+    return _with_figures(arms, _differences(report))
 
 
 def time_tables(report: Report) -> tuple[Table, ...]:
@@ -145,19 +145,21 @@ def _cost_cells(arm: ArmReport) -> dict[str, str]:
 _POINTS, _ADJUSTED = "points (95% CI)", "adjusted p"
 
 
-def _differences(report: Report, against: str) -> Table:
-    """Return the accuracy of each other arm minus that of `against`."""
-    found = [each for each in report.comparisons if against in (each.first, each.second)]
+def _differences(report: Report) -> Table:
+    """Return the accuracy of each other arm minus that of the main arm."""
     rows = []
-    for each in found:
+    for each in report.comparisons:
+        if report.main not in (each.first, each.second):
+            continue
         other, change = each.second, each.difference
-        if against == each.second:
+        if report.main == each.second:
             other, change = each.first, Estimate(-change.value, -change.high, -change.low)
         adjusted = figures.probability(each.adjusted_p) if len(report.comparisons) > 1 else NOTHING
         rows.append((arm_title(other), figures.points(change), figures.probability(each.p), adjusted))
-    notes = (*(f"{each.title}: {each.remark}" for each in found if each.remark), _method(report))
-    title = f"Difference from “{arm_title(against)}”"
-    return Table(title, columns_of(("policy", _POINTS, "p", _ADJUSTED)), tuple(rows), notes).without_empty()
+    title = f"Difference from “{arm_title(report.main)}”"
+    return Table(
+        title, columns_of(("policy", _POINTS, "p", _ADJUSTED)), tuple(rows), (_method(report),)
+    ).without_empty()
 
 
 def _compared(each: Comparison) -> tuple[str, ...]:

@@ -51,8 +51,6 @@ class MeanWorth:
     """Takeovers that raised the value from below `WON` to at least `WON`, beyond chance."""
     spoiled: int
     """Takeovers that lowered the value from at least `WON` to below `WON`, beyond chance."""
-    tokens: int
-    """Of the large model."""
 
     @property
     def mean_text(self) -> str:
@@ -70,7 +68,6 @@ class MeanWorth:
             sum(worth.is_rise for worth in worths),
             sum(worth.is_rise and worth.before.value.value < WON <= worth.after.value.value for worth in worths),
             sum(worth.is_fall and worth.after.value.value < WON <= worth.before.value.value for worth in worths),
-            sum(worth.span.tokens for worth in worths),
         )
 
 

@@ -18,6 +18,7 @@ from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, thinks_always, unmet_need
 from baton_reasoning.core.store.batches import StoredArm
 from baton_reasoning.core.thinking import registry
+from baton_reasoning.core.thinking.policies.alone import Drafted
 from baton_reasoning.core.thinking.policy import Needs, PolicyArm
 from baton_reasoning.core.thinking.registry import COMMON_POLICIES, POLICIES
 
@@ -38,8 +39,6 @@ class Arm(BaseModel):
     settings: RunSettings
     equal_share_of: str = ""
     """The arm whose large share this arm of random takeovers copies; a pilot run finds the chance for it."""
-    sweep: str = ""
-    """The parameter whose value this arm varies. The chart joins the arms of a sweep by a line."""
     small_model: str = ""
     """File or address of another small model; empty: the batch's own."""
     large_model: str = ""
@@ -179,11 +178,7 @@ def ablation_recipe(name: str, title: str) -> Recipe:
         policy, ablation = next((each, one) for each in policies for one in each.ablations if one.name == name)
         chosen = registry.settings_for(policy.name, base.policy)
         return tuple(
-            Arm(
-                name=arm,
-                settings=base.model_copy(update={"policy": chosen.model_copy(update=values)}),
-                sweep=name if ablation.is_sweep else "",
-            )
+            Arm(name=arm, settings=base.model_copy(update={"policy": chosen.model_copy(update=values)}))
             for arm, values in ablation.changes(chosen).items()
         )
 
@@ -217,24 +212,28 @@ def arms_of(
     names: Iterable[str],
     base: RunSettings,
     larges: Sequence[str] = (),
-    drafting: Sequence[str] = (),
     smalls: Sequence[str] = (),
 ) -> tuple[Arm, ...]:
     """Make the arms of these recipes and the arms that they are compared with, then again with each other model.
 
     `larges`, `smalls`: the other models. If no recipe uses a large model, each of `larges` makes an arm with the chosen
-    settings. `drafting`: addresses of servers for speculative decoding, an arm each; empty if the batch's own large
-    model drafts there, or the small one drafts here. Raises SettingsError for a name that is no recipe, and for two
-    models with one name.
+    settings. “drafted=SERVER” is speculative decoding on a server with a draft model of its own. Raises SettingsError
+    for a name that is no recipe, and for two models with one name.
     """
     arms: dict[str, Arm] = {}
-    for name in names:
-        if name not in RECIPES:
-            raise SettingsError(f"There is no arm called {name!r}.", f"Choose among {', '.join(RECIPES)}.")
+    for each in names:
+        name, equals, server = each.partition("=")
+        if name not in RECIPES or (equals and name != Drafted.name):
+            raise SettingsError(
+                f"There is no arm called {each!r}.",
+                f"Choose among {', '.join(RECIPES)}; only {Drafted.name} takes a model, as {Drafted.name}=SERVER.",
+            )
         for arm in RECIPES[name].make(base):
             if arm.equal_share_of and arm.equal_share_of not in arms:
                 arms |= {needed.name: needed for needed in RECIPES[arm.equal_share_of].make(base)}
-            arms |= {each.name: each for each in _on_servers(arm, drafting)}
+            if server:
+                arm = arm.model_copy(update={"name": f"{name}, {_short(server)}", "large_model": server})
+            arms[arm.name] = arm
     others = _with_other_models(list(arms.values()), smalls, larges)
     if not any(arm.needs.large and not any(arm.models) for arm in arms.values()):
         others += _with_other_models([Arm(name="chosen", settings=base)], (), larges)
@@ -267,15 +266,6 @@ def _with_other_models(arms: Sequence[Arm], smalls: Sequence[str], larges: Seque
 
 def _short(model: str) -> str:
     return PurePath(model).name.removesuffix(".gguf")
-
-
-def _on_servers(arm: Arm, drafting: Sequence[str]) -> list[Arm]:
-    """Repeat an arm of speculative decoding on each server that drafts; leave others as they are."""
-    if not drafting or not arm.needs.drafts:
-        return [arm]
-    if len(drafting) == 1:
-        return [arm.model_copy(update={"large_model": drafting[0]})]
-    return [arm.model_copy(update={"name": f"{arm.name}, {_short(url)}", "large_model": url}) for url in drafting]
 
 
 ROUNDS = 4

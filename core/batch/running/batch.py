@@ -6,7 +6,6 @@ import os
 import platform
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -41,7 +40,6 @@ class Provenance(BaseModel):
     command: tuple[str, ...] = Field((), description="Command line; empty for a batch of the window.")
     small: str = Field("", description="The small model as it was named: a file, or the address of a server.")
     large: str = Field("", description="The large model as it was named.")
-    begun: datetime | None = None
     problems: ProblemOrigin = ProblemOrigin()
 
     @classmethod
@@ -63,7 +61,6 @@ class Provenance(BaseModel):
             command=tuple(map(without_password, command)),
             small=without_password(small),
             large=without_password(large),
-            begun=datetime.now(UTC),
             problems=problems,
         )
 
@@ -272,18 +269,17 @@ class DistinctArms(NamedTuple):
 
 
 def without_duplicates(arms: Iterable[Arm]) -> DistinctArms:
-    """Leave out arms whose settings equal those of an earlier one, which takes their place in sweeps and controls."""
+    """Leave out arms whose settings equal those of an earlier one, which takes their place in controls."""
     different: dict[str, Arm] = {}
     runs_as: dict[str, str] = {}
     notes = []
     for arm in arms:
-        key = arm.model_dump_json(exclude={"name", "sweep"})
+        key = arm.model_dump_json(exclude={"name"})
         first = different.setdefault(key, arm)
         runs_as[arm.name] = first.name
         if first is not arm:
             notes.append(
                 f"“{arm_title(arm.name)}” has the same settings as “{arm_title(first.name)}”, which runs once."
             )
-            different[key] = first.model_copy(update={"sweep": first.sweep or arm.sweep})
     shared = ((arm, runs_as.get(arm.equal_share_of, arm.equal_share_of)) for arm in different.values())
     return DistinctArms(tuple(arm.model_copy(update={"equal_share_of": of}) for arm, of in shared), tuple(notes))

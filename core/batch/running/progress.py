@@ -7,18 +7,10 @@ from typing import NamedTuple
 
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.store.batches import ArmTotals, Job, ResultRow
-from baton_reasoning.core.store.run_cost import RunCost
 
 
 class JobStarted(NamedTuple):
     job: Job
-
-
-class JobGrew(NamedTuple):
-    """A text that is being written has cost more."""
-
-    job: int
-    cost: RunCost
 
 
 class JobEnded(NamedTuple):
@@ -53,7 +45,7 @@ class Calibrated(NamedTuple):
     share: float
 
 
-BatchEvent = JobStarted | JobGrew | JobEnded | JobStopped | JobRetried | Finishing | Calibrated
+BatchEvent = JobStarted | JobEnded | JobStopped | JobRetried | Finishing | Calibrated
 
 
 NO_JOBS = ArmTotals("", 0, 0, 0, 0, 0, 0.0)
@@ -90,10 +82,10 @@ class BatchProgress:
         arm = self._arms.get(row.arm, NO_JOBS)
         self._arms[row.arm] = arm._replace(done=arm.done - 1, failed=arm.failed - 1)
 
-    def to_run(self, name: str, retry: bool = False) -> int:
-        """Return how many jobs of the arm wait; with `retry`, also those that ended in an error."""
+    def to_run(self, name: str) -> int:
+        """Return how many jobs of the arm wait or ended in an error."""
         arm = self._arms.get(name, NO_JOBS)
-        return arm.jobs - arm.done + (arm.failed if retry else 0)
+        return arm.jobs - arm.done + arm.failed
 
     def seconds_left(self) -> float | None:
         """Estimate the time left: each arm's mean time times its waiting jobs, divided by the texts written at once.

@@ -12,16 +12,12 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import SimpleQueue
-from typing import NamedTuple
-
-import psutil
 
 from baton_reasoning.core.batch.running import progress
 from baton_reasoning.core.batch.running.arms import (
@@ -56,58 +52,8 @@ SEEDS_APART = 1_000_003
 """More than a batch has problems, so that no two of its texts share a seed."""
 WARM_UP_TOKENS = 16
 WRITES_ALONE = {Author.SMALL: Never.Settings(), Author.LARGE: Always.Settings()}
-PROGRESS_SECONDS = 0.5
-"""Between two `JobGrew` events of a job, at least."""
 MOST_NOTICES = 5
 """Different notices stored with a row, at most."""
-_SHORTEST_INTERVAL = 0.25
-"""Seconds between two readings of the load, which take milliseconds for all child processes."""
-
-
-class LoadReading(NamedTuple):
-    """CPU seconds since the machine started (`busy`) and of this program with its children (`own`), at `time`."""
-
-    time: float
-    busy: float
-    own: float
-
-
-class LoadMeter:
-    """Measures how busy other programs keep the CPU, from any thread."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._process = psutil.Process()
-        self._cores = psutil.cpu_count() or 1
-        self._before = self._last = self._measure()
-
-    def read(self) -> LoadReading:
-        """Take a reading; one from less than a quarter of a second ago is returned again."""
-        with self._lock:
-            if time.monotonic() - self._last.time >= _SHORTEST_INTERVAL:
-                self._before, self._last = self._last, self._measure()
-            return self._last
-
-    def others_since(self, start: LoadReading) -> float:
-        """Return the share of the whole CPU that other programs used since `start`, 0 to 1."""
-        end = self.read()
-        if end.time <= start.time:
-            start = self._before  # an answer shorter than an interval: take the last interval
-        seconds = end.time - start.time
-        if seconds <= 0:
-            return 0.0
-        used = (end.busy - start.busy) - (end.own - start.own)
-        return min(1.0, max(0.0, used / (seconds * self._cores)))
-
-    def _measure(self) -> LoadReading:
-        times, own = psutil.cpu_times(), 0.0
-        busy = sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0)
-        with suppress(psutil.Error):
-            for process in (self._process, *self._process.children(recursive=True)):
-                with suppress(psutil.Error):
-                    used = process.cpu_times()
-                    own += used.user + used.system
-        return LoadReading(time.monotonic(), busy, own)
 
 
 @dataclass(eq=False)
@@ -122,15 +68,11 @@ class Runner:
     parallel: int = 1
     models: OtherModels = field(default_factory=OtherModels)
     """Only arms with these models run, which are loaded in `pair`; by default those with the batch's own."""
-    retry: bool = False
-    """Run answers again that ended in an error."""
 
     def __post_init__(self) -> None:
         self._arms: dict[str, Arm] = {}
         self._not_calibrated: dict[str, str] = {}
         """Arms that cannot run, and why."""
-        self._load = LoadMeter()
-        self._pauses = 0
         self._may_begin = threading.Event()
         self._may_begin.set()
         self.ending = False
@@ -145,15 +87,17 @@ class Runner:
     def run(self) -> Generator[progress.BatchEvent, None, None]:
         """Run until no job waits or it is told to end, and yield events; closing the generator stops the batch, too.
 
+        Jobs that ended in an error are tried again.
+
         A problem that fails is a result with an error. Raises StoreError when results cannot be saved, and
         SettingsError if the batch was begun with other models.
         """
         settings = self._take_settings()
         counts = progress.BatchProgress(self.store.batches.totals(self.batch), self.parallel)
-        arms = [arm for arm in self._arms.values() if counts.to_run(arm.name, self.retry)]
+        arms = [arm for arm in self._arms.values() if counts.to_run(arm.name)]
         refuse_impossible(arms, self.pair)
-        if self.retry:  # not before: an error stays until the models are there that try again
-            yield from map(progress.JobRetried, self.store.batches.retry_failed(self.batch, list(self._arms)))
+        # Not before: an error stays until the models are there that try again.
+        yield from map(progress.JobRetried, self.store.batches.retry_failed(self.batch, list(self._arms)))
         with ThreadPoolExecutor(1, thread_name_prefix="hash models") as background:
             hashing = background.submit(self._missing_hashes, settings)
             try:
@@ -169,7 +113,6 @@ class Runner:
 
     def pause(self) -> None:
         """Begin no other problem until `resume`; answers under way are completed."""
-        self._pauses += 1
         self._may_begin.clear()
 
     def resume(self) -> None:
@@ -318,8 +261,7 @@ class Runner:
     def _carry_out(self, job: Job) -> None:
         """Run and grade one job. Any error but StoreError is the result of this job, and the batch goes on."""
         self._events.put(progress.JobStarted(job))
-        load, pauses, trace = self._load.read(), self._pauses, Trace()
-        answer, verdict, error = "", None, self._not_calibrated.get(job.arm, "")
+        trace, answer, verdict, error = Trace(), "", None, self._not_calibrated.get(job.arm, "")
         try:
             if not error:
                 trace = self._trace_of(job)
@@ -342,8 +284,6 @@ class Runner:
         conditions = Conditions(
             parallel=self.parallel,
             threads=max((card.placement.threads for card in self.pair.cards.values() if card.placement), default=0),
-            other_load=round(self._load.others_since(load), 3),
-            paused=pauses != self._pauses or self.paused,
         )
         self._events.put(progress.JobEnded(self.store.batches.finish(job, answer, verdict, error, notices, conditions)))
 
@@ -358,15 +298,11 @@ class Runner:
         trace = Trace()
         settings = _with_own_seed(self._arms[job.arm].settings, job.seed, job.position)
         recorder = self.store.runs.record(job.run, anew=True)
-        reported = time.monotonic()
         try:
             with closing(self._events_of(job.problem, settings)) as events:
                 for event in events:
                     trace.apply(event)
                     recorder.record([event])
-                    if time.monotonic() - reported > PROGRESS_SECONDS:
-                        reported = time.monotonic()
-                        self._events.put(progress.JobGrew(job.id, RunCost.of(trace)))
         finally:
             recorder.finish().result()
         return trace

@@ -45,7 +45,6 @@ class FirstTokenEntropy(Policy):
             "first-token-entropy-tau",
             "First-token entropy above 0.5, 0.95, 1.5",  # 0.95 is GlimpRouter's
             lambda _: {f"τ = {tau:g}": {"tau": tau} for tau in (0.5, 0.95, 1.5)},
-            is_sweep=True,
         ),
     )
     main_parameters = ("tau",)

@@ -72,13 +72,11 @@ class Keywords(CuePolicy):
             lambda chosen: {
                 f"c = {c}": {"c": c, "c_most": c, "c_step": 0, "n3_step": 0, "n3_most": chosen.n3} for c in (3, 15, 50)
             },
-            is_sweep=True,
         ),
         Ablation(
             "n1",
             "Tokens per takeover: half, as chosen, twice",
             lambda chosen: {f"n1 = {n1}": {"n1": n1} for n1 in (max(1, chosen.n1 // 2), chosen.n1, 2 * chosen.n1)},
-            is_sweep=True,
         ),
         Ablation("one-cue", "One cue per class", lambda _: {"one cue": {"one_cue": True}}),
         *CuePolicy.ablations,

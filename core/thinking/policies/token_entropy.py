@@ -54,7 +54,6 @@ class TokenEntropy(Policy):
             "token-entropy-tau",
             "Token entropy above 0.2, 0.45, 0.9",
             lambda _: {f"token τ = {tau:g}": {"tau": tau} for tau in (0.2, 0.45, 0.9)},
-            is_sweep=True,
         ),
     )
     settings: Settings

@@ -148,7 +148,7 @@ def test_a_batch_has_its_seeds_its_system_prompt_and_arms_that_are_added(page, a
     page.preview.start.click()
     wait_until_done(page, qtbot)
     with qtbot.waitSignal(actions.said) as noticed:
-        page._add_arms(["n1"])
+        page._add_arm("n1")
     assert noticed.args == ["“n1 = 16” has the same settings as “Current settings”, which runs once."]
     wait_until_done(page, qtbot)
     assert page.session.progress.total.jobs == 48, "two arms at first, two more values of n1"
@@ -174,7 +174,7 @@ def test_results_are_shown_filtered_and_folded_as_the_report_says(page, qtbot, p
     view, report = page.view, reports[-1]
     assert marks(page) == ["✓", "✗"] * 3
     assert view.status.text() == "12 / 12"
-    unusable = [each for each in (view.run, view.stop, view.retry, view.bar, view.status) if each.isVisible()]
+    unusable = [each for each in (view.run, view.stop, view.bar, view.status) if each.isVisible()]
     assert not unusable, "a finished batch has no dead buttons"
     assert view.sentence.text() == "Small alone: 50% right; large alone 100%."
     assert view.summary.text().startswith("6 problems, 2 policies, done in ")
@@ -241,7 +241,7 @@ def test_titles_are_whole_and_the_problem_keeps_its_share_of_the_width(page, qtb
     assert cut_off(range(FIRST_ARM, header.count())) == []
     assert table.horizontalScrollBar().maximum() == 0
     width = table.columnWidth(ResultColumn.PROBLEM)
-    page._add_arms(["every-step"])
+    page._add_arm("every-step")
     wait_until_done(page, qtbot)
     assert len(page.view.model.arms) == 5
     assert table.columnWidth(ResultColumn.PROBLEM) == width
@@ -381,13 +381,13 @@ def test_errors_alone_are_tried_again_and_stay_while_the_models_cannot_be_loaded
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CountingLoader, "__call__", refuse)
         with qtbot.waitSignal(actions.failed) as failure:
-            page.view.retry.click()
+            page.view.run.click()
     assert "small.gguf is not there." in str(failure.args[0])
-    assert (marks(page).count("error"), page.view.retry.text()) == (1, "Retry 1 error")
+    assert (marks(page).count("error"), page.view.run.text()) == (1, "Retry 1 error")
     errors = [row.error for row in page.session.store.batches.results(page.session.batch.id) if row.error]
     assert errors == ["The model's process ended."]
     loader.faults = []
-    page.view.retry.click()
+    page.view.run.click()
     wait_until_done(page, qtbot)
     assert marks(page) == ["✓", "✗"] * 3
 

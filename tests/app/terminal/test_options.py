@@ -70,8 +70,8 @@ def test_a_nested_command_takes_options_from_its_table_and_the_top(config, refus
         ("max tokens", "config.toml cannot be read"),
         ("seed = " + "9" * 5_000, "config.toml cannot be read"),
         ("seed = " + "[" * 5_000, "config.toml cannot be read"),
-        ('[batch.run]\narm = ["small", "luck"]', "'luck' is not one of"),
-        ("[batch.run]\narm = 5", "'5' is not one of"),
+        ('[batch.run]\narm = ["small", "luck"]', "There is no arm called 'luck'"),
+        ("[batch.run]\narm = 5", "There is no arm called '5'"),
         ("parallel = [1]", "'[1]' is not a valid integer"),
         ("parallel = true", "'True' is not a valid integer"),
         ("no-history = 5", "'5' is not a valid boolean"),
@@ -90,7 +90,7 @@ def test_a_nested_command_takes_options_from_its_table_and_the_top(config, refus
     config.write_text("", encoding="utf-8")
     assert "-4 is not in the range" in refused(*line, BATON_PARALLEL="-4")
     assert "-5 is not in the range" in refused(*line, "--parallel", "-5", BATON_PARALLEL="-4")
-    assert "'luck' is not one of" in refused(*line, BATON_ARM="small luck")
+    assert "There is no arm called 'luck'" in refused(*line, BATON_ARM="small luck")
 
 
 def test_a_wrong_value_is_blamed_on_the_place_it_comes_from(config, refused, tmp_path):

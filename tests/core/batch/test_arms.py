@@ -55,13 +55,10 @@ def test_a_recipe_differs_from_the_chosen_settings_in_one_thing():
     ]
 
 
-def test_a_sweep_tries_several_values_of_one_parameter():
+def test_an_ablation_tries_several_values_of_one_parameter():
     arms = RECIPES["n1"].make(BASE)
-    assert [(arm.name, arm.sweep, arm.settings.policy.model_dump()["n1"]) for arm in arms] == [
-        ("n1 = 6", "n1", 6),
-        ("n1 = 12", "n1", 12),
-        ("n1 = 24", "n1", 24),
-    ]
+    tried = [(arm.name, arm.settings.policy.model_dump()["n1"]) for arm in arms]
+    assert tried == [("n1 = 6", 6), ("n1 = 12", 12), ("n1 = 24", 24)]
     values = [each.model_dump(include={"c", "c_most", "n3_step", "n3_most"}) for each in policies("c")]
     assert values == [{"c": c, "c_most": c, "n3_step": 0, "n3_most": 125} for c in (3, 15, 50)], "as in the paper"
 
@@ -102,12 +99,14 @@ def test_arms_say_which_models_they_need_and_run_with_every_other_one_after_the_
         arms_of(["large"], BASE, larges=["a/Big.gguf", "b/Big.gguf"])
     with pytest.raises(SettingsError, match="Choose among chosen, small, large, drafted, baton"):
         arms_of(["huge"], BASE)
+    with pytest.raises(SettingsError, match="only drafted takes a model, as drafted=SERVER"):
+        arms_of(["large=other.gguf"], BASE)
 
 
 def test_speculative_decoding_is_large_only_where_a_draft_model_goes_ahead():
-    (arm,) = arms_of(["drafted"], RunSettings(), drafting=["http://host:8081"])
+    (arm,) = arms_of(["drafted=http://host:8081"], RunSettings())
     assert (arm.settings.policy.policy, arm.large_model) == ("drafted", "http://host:8081")
-    two = arms_of(["drafted"], BASE, drafting=["http://host:8081", "http://host:8082"])
+    two = arms_of(["drafted=http://host:8081", "drafted=http://host:8082"], BASE)
     lengths = {f"drafted, host:{port}": f"http://host:{port}" for port in (8081, 8082)}
     assert {arm.name: arm.large_model for arm in two} == lengths, "two draft lengths are two arms"
     refuse_impossible([arm], Pair(None, ScriptedEngine().with_card(drafting="draft-mtp")))
@@ -158,11 +157,9 @@ def test_pilots_come_from_all_over_the_set():
 # Arms of a batch: with equal settings they run once
 
 
-def test_arms_that_differ_in_their_name_alone_are_one_which_stands_in_the_sweep(store):
+def test_arms_that_differ_in_their_name_alone_are_one(store):
     arms = arms_of(["small", "chosen", "n1"], RunSettings())
-    assert [(arm.name, arm.sweep) for arm in without_duplicates(arms).arms] == [
-        *(("small", ""), ("chosen", "n1"), ("n1 = 10", "n1"), ("n1 = 40", "n1"))
-    ]
+    assert [arm.name for arm in without_duplicates(arms).arms] == ["small", "chosen", "n1 = 10", "n1 = 40"]
     control = without_duplicates(arms_of(["chosen", "random"], RunSettings())).arms
     assert [(arm.name, arm.equal_share_of) for arm in control] == [("chosen", ""), ("random as baton", "chosen")]
     batch = create_batch(store, "counting", problems(2), arms[1:2])
@@ -177,6 +174,7 @@ LINE = "Begun by an older version of Baton: what this one does not know, such as
 
 
 class OlderConditions(Conditions):
+    other_load: float = 0.0
     joules: float = 12.5
     machine: str = "desk"
     resumed: bool = True
@@ -193,12 +191,12 @@ def test_a_batch_of_an_older_version_opens_without_what_has_left_since(store, tm
     vote = StoredArm("vote of 3", small | {"votes": 3})
     batch = store.batches.create("old", settings, problems(1), [vote], seeds=(0, 10_000, 20_000))
     (job,) = claim(store, batch)
-    conditions = OlderConditions(parallel=1, threads=2, other_load=0.0)
+    conditions = OlderConditions(parallel=1, threads=2)
     store.batches.finish(job, "0", Verdict.of(True, How.AUTO, ""), conditions=conditions)
     run_batch(store, batch, parallel=1)
     report = Results.read(store, batch).report
     (arm,) = report.arms
-    assert (arm.name, arm.answers, arm.conditions.setups[0][0]) == ("vote of 3", 3, 1)
+    assert (arm.name, arm.answers, arm.setups[0][0]) == ("vote of 3", 3, 1)
     assert LINE in notes(report)
     for ending in EXPORTS:
         export(store, batch, tmp_path / f"old{ending}")

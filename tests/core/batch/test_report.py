@@ -18,7 +18,7 @@ from baton_reasoning.core.batch.reporting.baselines import FALLS_SHORT, against_
 from baton_reasoning.core.batch.reporting.charts import share_chart, shares_in_words
 from baton_reasoning.core.batch.reporting.exports import export
 from baton_reasoning.core.batch.reporting.figures import points
-from baton_reasoning.core.batch.reporting.report import ArmConditions, ArmReport, Report, why_not_comparable
+from baton_reasoning.core.batch.reporting.report import ArmReport, Report, why_not_comparable
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.tables import main_tables, markdown_report, more_tables, notes, sentence
 from baton_reasoning.core.batch.running.arms import arms_of
@@ -33,7 +33,7 @@ from baton_reasoning.core.intervals import Estimate, wilson
 from baton_reasoning.core.models.options import DemoModel, LocalFile
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
-from baton_reasoning.core.store.batches import Conditions, JobState, ResultRow
+from baton_reasoning.core.store.batches import JobState, ResultRow
 from baton_reasoning.core.store.run_cost import RunCost
 from baton_reasoning.core.thinking.events import HandedOver, TextDiscarded, TokenWritten, Tried
 from baton_reasoning.core.thinking.trace import Trace
@@ -110,9 +110,9 @@ def test_a_sentence_says_what_is_not_there_yet(store):
 def test_differences_are_those_of_the_other_arms_from_the_one_that_is_named(store):
     made = report(store, "small", "large")
     assert sentence(made) == "Small alone: 50% right; large alone 100%."
-    (row,) = main_tables(made, "small")[1].rows
+    (row,) = main_tables(made.model_copy(update={"main": "small"}))[1].rows
     assert row == ("Large only", "+50.0 (+0.0 to +81.2)", "0.25")
-    (row,) = main_tables(made, "large")[1].rows
+    (row,) = main_tables(made.model_copy(update={"main": "large"}))[1].rows
     assert row == ("Small only", "-50.0 (-81.2 to +0.0)", "0.25")
     assert more_tables(made)[-1].rows == (
         ("Large only minus Small only", "+50.0 (+0.0 to +81.2)", "3", "0", "6", "0.25", "0.25"),
@@ -219,17 +219,9 @@ def test_a_pair_rescues_or_spoils_an_answer_of_its_small_model():
 
 
 def test_it_is_said_why_the_seconds_of_two_arms_cannot_be_compared():
-    def why_not(*arms):
-        rows = answers("arm", "++++")
-        recorded = ([row._replace(conditions=arm, cost=RunCost(seconds=2.0)) for row in rows] for arm in arms)
-        return why_not_comparable(list(zip("ab", map(ArmConditions.of, recorded), strict=True)))
-
-    many = Conditions(parallel=16, threads=2, other_load=0.1)
-    few, loaded = (many.model_copy(update=each) for each in ({"parallel": 2}, {"other_load": 0.6, "paused": True}))
-    assert re.search("100% of the answers.* at once with 2 threads", why_not(many, few))
-    one, unknown = (many.model_copy(update={"threads": threads}) for threads in (1, 0))
-    assert why_not(one, unknown) == ""
-    assert why_not(many, loaded) == "Other programs used 60% of the CPU during b and 10% during a."
+    found = why_not_comparable({"a": [(16, 2, 4)], "b": [(2, 2, 4)]})
+    assert re.search("100% of the answers.* at once with 2 threads", found)
+    assert why_not_comparable({"a": [(16, 1, 4)], "b": [(16, 0, 4)], "unknown": []}) == ""
 
 
 def test_names_and_errors_are_no_markup_and_the_page_needs_nothing_from_elsewhere(store):
@@ -311,11 +303,10 @@ def test_the_measured_ratio_is_that_of_the_documented_experiment():
 TOKENS = 1000
 
 
-def arm_report(name, large_tokens, right, policy="keywords", sweep=""):
+def arm_report(name, large_tokens, right, policy="keywords"):
     """An arm of 20 answers and `TOKENS` tokens."""
     fields = {
         "name": name,
-        "sweep": sweep,
         "settings": {"settings": {"policy": {"policy": policy}}},
         "accuracy": wilson(right, 20),
         "small_tokens": TOKENS - large_tokens,
@@ -415,16 +406,6 @@ def test_a_line_of_chance_leads_from_the_small_model_alone_to_each_large_one():
     drafted = arm_report("drafted", TOKENS, 19, "drafted")
     lone = share_chart(report_of(SMALL, drafted, arm_report("silent", 0, 12)))
     assert "By chance" not in lone, "an arm that drafts, or whose large model never stepped in, is no model alone"
-
-
-def test_a_line_of_its_own_dashes_joins_the_arms_of_a_sweep():
-    arms = [arm_report(f"c = {c}", 10 * c, c % 20, sweep="c") for c in (15, 3, 50)]
-    others = [arm_report(f"n = {n}", 10 * n, 10, sweep="n") for n in (1, 2)]
-    drawing = Drawing(share_chart(report_of(SMALL, *arms, *others)))
-    for name, corners in (("c", ((3, 15), (15, 75), (50, 50))), ("n", ((1, 50), (2, 50)))):
-        assert drawing.points(*corners) in drawing.lines(f"Values of {name}")
-    assert [len(line.split()) for line in drawing.lines("Values of c")] == [3, *[2] * 6], "intervals are solid, too"
-    assert [len(line.split()) for line in drawing.lines("Values of n")] == [2]
 
 
 def test_names_in_a_chart_are_text_and_without_an_answer_it_says_so():

@@ -326,7 +326,7 @@ WRONG = Verdict(Outcome.WRONG, How.EXACT, "Not the same.")
 ARMS = [StoredArm("small", {"policy": "never"}), StoredArm("both", {"policy": "keywords", "c": 15})]
 PROBLEMS = [Problem(f"p{number}", f"Problem {number}", str(number), {"level": "1"}, number + 1) for number in range(2)]
 SEEDS = [3, 1]
-BUSY = Conditions(parallel=4, threads=2, other_load=0.5)
+BUSY = Conditions(parallel=4, threads=2)
 
 
 @dataclass
