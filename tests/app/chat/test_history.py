@@ -319,6 +319,7 @@ class Announcements:
     """Stands for Qt's accessibility, and keeps what is to be read out."""
 
     AnnouncementPoliteness = QAccessible.AnnouncementPoliteness
+    Role = QAccessible.Role
 
     def __init__(self):
         self.texts = []
