@@ -203,9 +203,11 @@ def _matches(texts: Iterable[RichText], words: str) -> Iterator[FoundWords]:
 
 
 def _scroll_to(text: RichText, cursor: QTextCursor) -> None:
-    """Scroll to a selection, unless it is in view."""
-    if not isValid(text) or text.visibleRegion().contains(place := text.cursorRect(cursor)):
+    """Scroll until a selection is at least a third of the view from the view's edges: formulas that are set late move it
+    by some lines."""
+    if not isValid(text):
         return
+    place = text.cursorRect(cursor)
     around = text.parentWidget()
     while around and not isinstance(around, QScrollArea):
         around = around.parentWidget()
