@@ -79,11 +79,11 @@ def compare_exact(expected: str, given: str) -> Verdict:
 
 
 def compare_choice(expected: str, given: str) -> Verdict:
-    """Compare the letters that were chosen; unscored if one answer names none."""
+    """Compare the letters that were chosen; unscored if one answer names none or several."""
     right, chosen = choice_letter(expected, LETTERS), choice_letter(given, LETTERS)
     if right is None or chosen is None:
         missing = "expected answer" if right is None else "answer"
-        return Verdict.of(None, How.CHOICE, f"The {missing} names no letter.")
+        return Verdict.of(None, How.CHOICE, f"The {missing} does not name one letter.")
     return Verdict.of(right == chosen, How.CHOICE, f"{chosen} was chosen, {right} is right.")
 
 
@@ -138,6 +138,9 @@ def _compare_options(expected: str, given: str, algebra: Algebra) -> Verdict | N
     right, said = read_option(expected), read_option(given)
     if right is None and said is None:
         return None
+    if right is not None and chosen is not None:
+        same = None if right.letter in chosen else False
+        return Verdict.of(same, How.CHOICE, f"{shortened(given)} was chosen, {right.letter} is right.")
     if right is None:
         # A letter alone says nothing of a value; an option that is written out is compared by its content.
         assert said is not None
@@ -205,9 +208,11 @@ class Option(NamedTuple):
 
 
 def choice_letter(answer: str, letters: str = LETTERS[:10]) -> str | None:
-    r"""Read the letter of an answer such as `B`, `(B)`, `B) 12`, `\text{B}` or `Option B`; None if it is not one."""
+    r"""Read the letter of an answer such as `B`, `(B)`, `B) 12`, `\text{B}` or `Option B`; None for none or several."""
     answer = _LETTER_IN_TEXT.sub(r"\1", answer).strip()
     answer = re.sub(r"^(?:option|choice)\s+", "", answer, flags=re.IGNORECASE)
+    if letters_of(answer):
+        return None
     if len(answer) == 1:
         answer = answer.upper()
     match = _LETTER.match(answer)
@@ -219,6 +224,8 @@ def choice_letter(answer: str, letters: str = LETTERS[:10]) -> str | None:
 
 def read_option(answer: str) -> Option | None:
     """Read an answer that is an option as a whole, perhaps after "Option" or "Choice"; None if it is anything else."""
+    if letters_of(answer):
+        return None
     option = _OPTION.fullmatch(re.sub(r"^(?:option|choice)\s+", "", tidy(answer), flags=re.IGNORECASE))
     return Option(option["round"] or option["plain"], option["content"].strip()) if option else None
 

@@ -59,6 +59,8 @@ OTHER = {
     "x=5": ("y=5",),
     "2x = 10": ("10",),
     "A, C": ("CA", "A, A", "A, B"),
+    "A) and C)": ("A",),
+    "B": ("A, C", "A and C"),
     "2:3": ("3:2",),
     "2:30 AM": ("14:30",),
     "2:30 PM": ("15:30", "14:31"),
@@ -71,6 +73,7 @@ OTHER = {
     "p - q": ("q - p", "C"),
 }
 DOUBTFUL = {
+    "A": ("A,C", "A, B, C and D", "A) and C)", "A and C"),
     "B": ("12",),
     "27": ("Option C",),
     "(C) 27": ("(C) 28", "(D) 27"),
@@ -122,7 +125,7 @@ DOUBTFUL_NUMBERS = {
     "52": ("52_8",),
 }
 LETTERS = {"B": ("b", "B) 12", "B. Paris", r"\text{(B)}", "Option B", "**B**", r"\textbf{(B) } 7")}
-NO_LETTERS = {"B": ("A triangle", "Bach", "12", "The letter")}
+NO_LETTERS = {"B": ("A triangle", "Bach", "12", "The letter", "B, C", "(B) and (C)")}
 
 
 @pytest.fixture(scope="module")
