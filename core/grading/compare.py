@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from fractions import Fraction
 from typing import NamedTuple
 
 from baton_reasoning.core.grading.normal import (
@@ -36,6 +37,8 @@ Algebra = Callable[[str, str], Verdict]
 
 _LONGEST_UNIT = 60
 _UNIT_AT_END = re.compile(r"(?<=[\w})°])\s*(?:[a-zA-Z]{2,}|[a-zA-Z](?=\^))[a-zA-Z/ ]*(?:\^\s*\{?\d\}?)?$|\s*°$")
+_NUMBER = re.compile(r"\d{1,18}(?:\.\d{1,18})?")
+_RANGE = re.compile(rf"{_NUMBER.pattern}\s*(?:-|to)\s*{_NUMBER.pattern}(?:\s*-\s*\d{{1,18}})?")
 
 
 def compare(expected: str, given: str, algebra: Algebra) -> Verdict:
@@ -69,7 +72,17 @@ def _compare_expressions(expected: str, given: str, algebra: Algebra) -> Verdict
         return Verdict.of(None, How.EXACT, f"The {prose} is prose.")
     if expected != given and expected.casefold() == given.casefold():
         return Verdict.of(None, How.EXACT, f"{shortened(given)} and {shortened(expected)} differ in case only.")
+    right, said = _numbers_of_range(expected), _numbers_of_range(given)
+    if right and said:
+        return _numeric_verdict(right == said, expected, given)
+    if right or said:
+        return Verdict.of(None, How.NUMERIC, f"{shortened(given if said else expected)} may be a range or a date.")
     return algebra(expected, given)
+
+
+def _numbers_of_range(text: str) -> list[Fraction] | None:
+    """Read the numbers of a range, score, date or telephone number such as `10-15`, which is no difference."""
+    return [Fraction(number) for number in _NUMBER.findall(text)] if _RANGE.fullmatch(text) else None
 
 
 def compare_exact(expected: str, given: str) -> Verdict:
