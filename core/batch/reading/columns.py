@@ -22,8 +22,9 @@ _PROBLEM = (
     *("frage", "aufgabe", "aufgabenstellung", "fragestellung", "pregunta", "problema", "domanda", "pergunta"),
 )
 _ANSWER = (
-    *("answer", "expected", "expected_answer", "final_answer", "correct_answer", "target", "answerkey", "answer_key"),
-    *("gold", "ground_truth", "reference_answer", "reference", "correct_option", "correct_choice", "correct", "cop"),
+    *("expected", "expected_answer", "gold", "ground_truth"),  # beside them, `answer` is what a model answered
+    *("answer", "final_answer", "correct_answer", "target", "answerkey", "answer_key"),
+    *("reference_answer", "reference", "correct_option", "correct_choice", "correct", "cop"),
     *("label", "output", "response", "completion"),
     *("antwort", "richtige_antwort", "ergebnis", "réponse", "respuesta", "risposta", "resposta"),
 )

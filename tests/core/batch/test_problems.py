@@ -301,9 +301,10 @@ SVAMP = {"ID": "a", "Body": "", "Question": "How many?", "Equation": "( 30.0 + 4
 ALPACA = {"instruction": "How many?", "input": "", "output": "34"}
 GERMAN = {"Nr": 1, "Aufgabe": "How many?", "Antwort": "", "Lösung": "Die Antwort.\n$\\boxed{34}$"}
 UNNAMED = {"a": "x", "b": "How many?".ljust(40, " "), "expected": 34, "steps": "We add the two numbers. " * 9}
+RESULT = {"id": "a", "problem": "How many?", "answer": "33", "expected": "34", "outcome": "wrong", "steps": 2}
 
 
-@pytest.mark.parametrize("record", [ARC, NESTED, OLYMPIAD, MATH, GSM8K, SVAMP, ALPACA, GERMAN, UNNAMED])
+@pytest.mark.parametrize("record", [RESULT, ARC, NESTED, OLYMPIAD, MATH, GSM8K, SVAMP, ALPACA, GERMAN, UNNAMED])
 def test_a_problem_and_its_answer_are_found(tmp_path, record):
     (problem,) = read(tmp_path, "p.jsonl", json.dumps(record)).problems
     assert read(tmp_path, "p.json", json.dumps(record)).problems[0].expected == "34"
