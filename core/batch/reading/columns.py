@@ -115,7 +115,9 @@ def guess_columns(rows: Sequence[Record], named: ColumnNames = GUESS) -> Columns
 
     A column that is empty in every row is not chosen. None if there is no text.
     """
-    filled = {name for row in rows for name, value in row.fields.items() if is_filled(value)}
+    filled = {
+        name for row in rows for name, value in row.fields.items() if is_filled(value) and not _is_count(name, value)
+    }
     names = [name for name in available_columns(rows) if name in filled]
     whole = {_normalised(name): name for name in reversed(names)}
     last_parts = {_normalised(name.rpartition(".")[2]): name for name in reversed(names) if "." in name}
@@ -177,6 +179,11 @@ def _option_columns(rows: Sequence[Record], names: Sequence[str], answer: str | 
 def _normalised(name: str) -> str:
     """Normalise a name: `Correct Answer`, `correct-answer` and `correct_answer` are one."""
     return re.sub(r"[\s\-.]+", "_", name.strip().lower())
+
+
+def _is_count(name: str, value: Value) -> bool:
+    """Tell whether a field `steps` counts steps instead of writing them."""
+    return _normalised(name.rpartition(".")[2]) == "steps" and str(value).strip().removesuffix(".0").isdigit()
 
 
 def is_missing(value: Value) -> bool:

@@ -387,6 +387,8 @@ def test_a_conversation_is_refused_and_another_column_can_be_named(tmp_path):
 def test_an_empty_column_does_not_beat_a_filled_one_nor_a_guess_what_a_person_names(tmp_path):
     found = read(tmp_path, "p.csv", "question,answer,target\nHow many?,,34\nHow few?,,3\n")
     assert [problem.expected for problem in found.problems] == ["34", "3"]
+    found = read(tmp_path, "p.csv", "question,answer,steps\nHow many?,,3\n")
+    assert [(each.expected, each.metadata) for each in found.problems] == [(None, {"steps": "3"})], "a count"
     path = written(tmp_path, "p.csv", "id,question,hint,choice_a,choice_b,value\nx,Which?,Look.,red,green,B\n")
     found = read_problems(path, named=ColumnNames("question", "value"))
     (problem,) = found.problems
