@@ -23,6 +23,8 @@ _MOST_MEMORY = 4 * 2**30
 _LONGEST_ANSWER = 5_000
 """Characters; what is longer is no answer, and algebra on it would only run into the time limit."""
 
+_BARE_FUNCTION = re.compile(r"(?<![\\a-zA-Z])(?:(?:arc)?(?:sin|cos|tan)|ln|log|exp)(?![a-zA-Z])")
+
 
 class Grader:
     """Grades answers; owns one child process, started when first needed and again after it ended or was killed.
@@ -90,8 +92,8 @@ class Grader:
 
 
 def _latex(answer: str) -> str:
-    """Write an answer as math-verify reads it best: tidy, with the signs escaped that LaTeX would take for its own."""
-    return tidy(answer).replace("%", r"\%").replace("°", r"^{\circ}")
+    """Write an answer as math-verify reads it best: tidy, its functions as commands, the signs of LaTeX escaped."""
+    return _BARE_FUNCTION.sub(r"\\\g<0>", tidy(answer)).replace("%", r"\%").replace("°", r"^{\circ}")
 
 
 class Standing(NamedTuple):

@@ -32,6 +32,8 @@ SAME = {
     r"\text{Evelyn}": ("evelyn", "Evelyn is the fastest"),
     "xy": ("yx",),
     "A, C": ("(C), (A)", "AC"),
+    r"2\sin x": ("2sin(x)", "2 sin x"),
+    r"\arctan x + \ln\theta": ("ln(θ) + arctan(x)",),
     "x=5": ("5",),
     "5": ("x = 5",),
     # ratios, times of day and residues
