@@ -15,6 +15,7 @@ from baton_reasoning.core.grading.verdict import How, Verdict
 _SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
+        (r"(?<![a-zA-Z]{2})(?<=[\w)])\*\*(-?\d+|[a-z]\b|\([^()a-zA-Z]+\))(?!\*)", r"^{\1}"),  # a power in Python
         (r"\*\*|__", ""),  # bold in Markdown
         (r"(?<!\\)\\[()\[\]]", ""),  # \( \) \[ \]
         (r"\\pounds(?![a-zA-Z])", "£"),
