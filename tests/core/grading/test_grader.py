@@ -62,6 +62,7 @@ SAME = {
 OTHER = {
     "10-15": ("11-16",),
     "east": (r"\text{west}", "12"),
+    "Alice and Bob": ("Alice and Carl", "Carl and Bob"),
     "5": ("5.4", "5x", "x = 1, 2, y = 3", "5/0"),
     "x=5": ("y=5",),
     "2x = 10": ("10",),
@@ -95,6 +96,7 @@ DOUBTFUL = {
     "1, 2:3": ("1, 4:6",),
     "no solution": ("The banana",),
     "Evelyn Smith": ("Smith",),
+    "Alice, Bob and Carl": ("Carl, Alice, and Bob",),
 }
 NUMBERS = {
     "5": ("2x + 1 = 4 + 1 = 5",),
