@@ -328,7 +328,7 @@ def same_structure(expected: Structure, given: Structure, same_item: SameItem, d
     if expected.form is not given.form:
         return None if {expected.form, given.form} <= {Form.TUPLE, Form.SET} else False
     if expected.form in (Form.LIST, Form.SET, Form.UNION):
-        return _same_in_any_order(expected.parts, given.parts, same_part)
+        return _same_in_any_order(expected, given, same_part)
     if expected.brackets != given.brackets or len(expected.parts) != len(given.parts):
         return False
     same = [same_part(one, other) for one, other in zip(expected.parts, given.parts, strict=True)]
@@ -354,9 +354,9 @@ def _alike(expected: Structure, given: Structure) -> tuple[Structure, Structure]
     return expected, given
 
 
-def _same_in_any_order(expected: Sequence[Part], given: Sequence[Part], same_part: SamePart) -> bool | None:
-    left, missing, undecided = list(given), 0, False
-    for one in expected:
+def _same_in_any_order(expected: Structure, given: Structure, same_part: SamePart) -> bool | None:
+    left, undecided, repeats = list(given.parts), False, False
+    for one in expected.parts:
         same: list[bool | None] = []
         for other in left:
             same.append(same_part(one, other))
@@ -366,14 +366,18 @@ def _same_in_any_order(expected: Sequence[Part], given: Sequence[Part], same_par
             left.pop(same.index(True))
         elif None in same:
             undecided = True
+        elif any(same_part(one, other) for other in given.parts):
+            repeats = True
         else:
-            missing += 1
-    if missing:
-        return False
+            return False
     if undecided:
         return None
-    # What is left over must repeat a part: {1, 2, 2} is {1, 2}.
-    return all(any(same_part(one, other) for one in expected) for other in left)
+    # What is left over must repeat a part: {1, 2, 2} is {1, 2}, but in a list of factors it may matter how often.
+    if not all(any(same_part(one, other) for one in expected.parts) for other in left):
+        return False
+    if expected.form is not Form.LIST or not (left or repeats):
+        return True
+    return False if left and repeats else None
 
 
 def _as_tuple(listed: Structure) -> Structure:
