@@ -152,8 +152,8 @@ def _compare_options(expected: str, given: str, algebra: Algebra) -> Verdict | N
     if right is None and said is None:
         return None
     if right is not None and chosen is not None:
-        same = None if right.letter in chosen else False
-        return Verdict.of(same, How.CHOICE, f"{shortened(given)} was chosen, {right.letter} is right.")
+        reason = f"{shortened(given)} was chosen, {right.letter} is right."
+        return Verdict.of(None if right.letter in chosen else False, How.CHOICE, reason)
     if right is None:
         # A letter alone says nothing of a value; an option that is written out is compared by its content.
         assert said is not None
