@@ -151,7 +151,7 @@ def _compare_options(expected: str, given: str, algebra: Algebra) -> Verdict | N
     right, said = read_option(expected), read_option(given)
     if right is None and said is None:
         return None
-    if right is not None and chosen is not None:
+    if right is not None and chosen is not None and not right.content:
         reason = f"{shortened(given)} was chosen, {right.letter} is right."
         return Verdict.of(None if right.letter in chosen else False, How.CHOICE, reason)
     if right is None:

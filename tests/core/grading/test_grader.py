@@ -34,6 +34,7 @@ SAME = {
     "x^{10} + 1/8": ("x**10 + 2**(-3)",),
     "5 cm": ("5**cm**", "**5 cm**"),
     "A, C": ("(C), (A)", "AC"),
+    "(D) A and C": ("D", "A and C"),
     r"2\sin x": ("2sin(x)", "2 sin x"),
     r"\arctan x + \ln\theta": ("ln(θ) + arctan(x)",),
     "x=5": ("5",),
