@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from fractions import Fraction
 from typing import NamedTuple
 
 from baton_reasoning.core.grading.normal import (
@@ -36,6 +37,8 @@ Algebra = Callable[[str, str], Verdict]
 
 _LONGEST_UNIT = 60
 _UNIT_AT_END = re.compile(r"(?<=[\w})°])\s*(?:[a-zA-Z]{2,}|[a-zA-Z](?=\^))[a-zA-Z/ ]*(?:\^\s*\{?\d\}?)?$|\s*°$")
+_NUMBER = re.compile(r"\d{1,18}(?:\.\d{1,18})?")
+_RANGE = re.compile(rf"{_NUMBER.pattern}\s*(?:-|to)\s*{_NUMBER.pattern}(?:\s*-\s*\d{{1,18}})?")
 
 
 def compare(expected: str, given: str, algebra: Algebra) -> Verdict:
@@ -69,7 +72,17 @@ def _compare_expressions(expected: str, given: str, algebra: Algebra) -> Verdict
         return Verdict.of(None, How.EXACT, f"The {prose} is prose.")
     if expected != given and expected.casefold() == given.casefold():
         return Verdict.of(None, How.EXACT, f"{shortened(given)} and {shortened(expected)} differ in case only.")
+    right, said = _numbers_of_range(expected), _numbers_of_range(given)
+    if right and said:
+        return _numeric_verdict(right == said, expected, given)
+    if right or said:
+        return Verdict.of(None, How.NUMERIC, f"{shortened(given if said else expected)} may be a range or a date.")
     return algebra(expected, given)
+
+
+def _numbers_of_range(text: str) -> list[Fraction] | None:
+    """Read the numbers of a range, score, date or telephone number such as `10-15`, which is no difference."""
+    return [Fraction(number) for number in _NUMBER.findall(text)] if _RANGE.fullmatch(text) else None
 
 
 def compare_exact(expected: str, given: str) -> Verdict:
@@ -79,11 +92,11 @@ def compare_exact(expected: str, given: str) -> Verdict:
 
 
 def compare_choice(expected: str, given: str) -> Verdict:
-    """Compare the letters that were chosen; unscored if one answer names none."""
+    """Compare the letters that were chosen; unscored if one answer names none or several."""
     right, chosen = choice_letter(expected, LETTERS), choice_letter(given, LETTERS)
     if right is None or chosen is None:
         missing = "expected answer" if right is None else "answer"
-        return Verdict.of(None, How.CHOICE, f"The {missing} names no letter.")
+        return Verdict.of(None, How.CHOICE, f"The {missing} does not name one letter.")
     return Verdict.of(right == chosen, How.CHOICE, f"{chosen} was chosen, {right} is right.")
 
 
@@ -138,6 +151,9 @@ def _compare_options(expected: str, given: str, algebra: Algebra) -> Verdict | N
     right, said = read_option(expected), read_option(given)
     if right is None and said is None:
         return None
+    if right is not None and chosen is not None and not right.content:
+        reason = f"{shortened(given)} was chosen, {right.letter} is right."
+        return Verdict.of(None if right.letter in chosen else False, How.CHOICE, reason)
     if right is None:
         # A letter alone says nothing of a value; an option that is written out is compared by its content.
         assert said is not None
@@ -205,9 +221,11 @@ class Option(NamedTuple):
 
 
 def choice_letter(answer: str, letters: str = LETTERS[:10]) -> str | None:
-    r"""Read the letter of an answer such as `B`, `(B)`, `B) 12`, `\text{B}` or `Option B`; None if it is not one."""
+    r"""Read the letter of an answer such as `B`, `(B)`, `B) 12`, `\text{B}` or `Option B`; None for none or several."""
     answer = _LETTER_IN_TEXT.sub(r"\1", answer).strip()
     answer = re.sub(r"^(?:option|choice)\s+", "", answer, flags=re.IGNORECASE)
+    if letters_of(answer):
+        return None
     if len(answer) == 1:
         answer = answer.upper()
     match = _LETTER.match(answer)
@@ -219,6 +237,8 @@ def choice_letter(answer: str, letters: str = LETTERS[:10]) -> str | None:
 
 def read_option(answer: str) -> Option | None:
     """Read an answer that is an option as a whole, perhaps after "Option" or "Choice"; None if it is anything else."""
+    if letters_of(answer):
+        return None
     option = _OPTION.fullmatch(re.sub(r"^(?:option|choice)\s+", "", tidy(answer), flags=re.IGNORECASE))
     return Option(option["round"] or option["plain"], option["content"].strip()) if option else None
 
@@ -308,7 +328,7 @@ def same_structure(expected: Structure, given: Structure, same_item: SameItem, d
     if expected.form is not given.form:
         return None if {expected.form, given.form} <= {Form.TUPLE, Form.SET} else False
     if expected.form in (Form.LIST, Form.SET, Form.UNION):
-        return _same_in_any_order(expected.parts, given.parts, same_part)
+        return _same_in_any_order(expected, given, same_part)
     if expected.brackets != given.brackets or len(expected.parts) != len(given.parts):
         return False
     same = [same_part(one, other) for one, other in zip(expected.parts, given.parts, strict=True)]
@@ -334,9 +354,9 @@ def _alike(expected: Structure, given: Structure) -> tuple[Structure, Structure]
     return expected, given
 
 
-def _same_in_any_order(expected: Sequence[Part], given: Sequence[Part], same_part: SamePart) -> bool | None:
-    left, missing, undecided = list(given), 0, False
-    for one in expected:
+def _same_in_any_order(expected: Structure, given: Structure, same_part: SamePart) -> bool | None:
+    left, undecided, repeats = list(given.parts), False, False
+    for one in expected.parts:
         same: list[bool | None] = []
         for other in left:
             same.append(same_part(one, other))
@@ -346,14 +366,18 @@ def _same_in_any_order(expected: Sequence[Part], given: Sequence[Part], same_par
             left.pop(same.index(True))
         elif None in same:
             undecided = True
+        elif any(same_part(one, other) for other in given.parts):
+            repeats = True
         else:
-            missing += 1
-    if missing:
-        return False
+            return False
     if undecided:
         return None
-    # What is left over must repeat a part: {1, 2, 2} is {1, 2}.
-    return all(any(same_part(one, other) for one in expected) for other in left)
+    # What is left over must repeat a part: {1, 2, 2} is {1, 2}, but in a list of factors it may matter how often.
+    if not all(any(same_part(one, other) for one in expected.parts) for other in left):
+        return False
+    if expected.form is not Form.LIST or not (left or repeats):
+        return True
+    return False if left and repeats else None
 
 
 def _as_tuple(listed: Structure) -> Structure:

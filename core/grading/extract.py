@@ -41,6 +41,7 @@ _ABOUT = r"(?:[*_`\"”)\]]{0,4}[ \t]+(?:to|for|of|in)\b[^.:=\n]{1,60}?)?[*_`\"�
 _PHRASE = re.compile(
     rf"\b{_SUBJECT}\b{_ABOUT}{_VERB}"
     rf"(?:[\s:*_]*\b(?:therefore|thus|then|hence|simply|indeed|clearly|as\s+follows|given\s+by)\b,?)*[\s:*_]*(?=\S)"
+    r"|答案[是为為:：]+[\s:*_]*(?=\S)"
     r"|^[^\w\n]*(?:final\s+)?answer[^\w\n]*\n\s*(?:[-=]{3,}\s*)?(?=\S)",
     re.IGNORECASE | re.MULTILINE,
 )

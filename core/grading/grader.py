@@ -6,13 +6,15 @@ import json
 import logging
 import re
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import partial
 from itertools import combinations
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from baton_reasoning.core.child_process import Child, NoAnswer, TimedOut, TimeLimit
 from baton_reasoning.core.grading.compare import compare, compare_choice, compare_exact, compare_numeric
 from baton_reasoning.core.grading.normal import tidy
+from baton_reasoning.core.grading.numbers import Quantity, read_quantity, same_quantity
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex, Verdict
 from baton_reasoning.core.text import replace_lone_surrogates
 
@@ -22,6 +24,8 @@ _MOST_MEMORY = 4 * 2**30
 """Bytes of address space for the child; `9^{9^9}` ends in a MemoryError, not in a frozen machine. POSIX only."""
 _LONGEST_ANSWER = 5_000
 """Characters; what is longer is no answer, and algebra on it would only run into the time limit."""
+
+_BARE_FUNCTION = re.compile(r"(?<![\\a-zA-Z])(?:(?:arc)?(?:sin|cos|tan)|ln|log|exp)(?![a-zA-Z])")
 
 
 class Grader:
@@ -90,8 +94,8 @@ class Grader:
 
 
 def _latex(answer: str) -> str:
-    """Write an answer as math-verify reads it best: tidy, with the signs escaped that LaTeX would take for its own."""
-    return tidy(answer).replace("%", r"\%").replace("°", r"^{\circ}")
+    """Write an answer as math-verify reads it best: tidy, its functions as commands, the signs of LaTeX escaped."""
+    return _BARE_FUNCTION.sub(r"\\\g<0>", tidy(answer)).replace("%", r"\%").replace("°", r"^{\circ}")
 
 
 class Standing(NamedTuple):
@@ -149,4 +153,13 @@ def _equal(expected: str, given: str) -> tuple[bool | None, str]:
     if not right or not said:
         return None, f"The {'answer' if right else 'expected answer'} cannot be read as mathematics."
     same = verify(right, said, timeout_seconds=None, raise_on_error=True)
+    same = same or _is_rounded(given, right[0]) or _is_rounded(expected, said[0])
     return same, f"They are {'equal' if same else 'not equal'} by algebra."
+
+
+def _is_rounded(decimal: str, exact: Any) -> bool:
+    """Tell whether a decimal is the value of a SymPy expression, rounded as `same_quantity` allows."""
+    quantity = read_quantity(decimal)
+    if quantity is None or quantity.places is None or not getattr(exact, "is_number", False) or not exact.is_real:
+        return False
+    return same_quantity(Quantity(Fraction(str(exact.evalf(30)))), quantity) is True

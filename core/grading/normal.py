@@ -15,6 +15,7 @@ from baton_reasoning.core.grading.verdict import How, Verdict
 _SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
+        (r"(?<![a-zA-Z]{2})(?<=[\w)])\*\*(-?\d+|[a-z]\b|\([^()a-zA-Z]+\))(?!\*)", r"^{\1}"),  # a power in Python
         (r"\*\*|__", ""),  # bold in Markdown
         (r"(?<!\\)\\[()\[\]]", ""),  # \( \) \[ \]
         (r"\\pounds(?![a-zA-Z])", "£"),
@@ -225,6 +226,8 @@ def compare_words(expected: str, given: str) -> Verdict | None:
         return _verdict(True, expected, given) if _means(right, said) else _in_doubt(expected, given)
     if said and re.search(rf"\b{re.escape(said)}\b", right):
         return _in_doubt(expected, given)
+    if _listed_words(right) == _listed_words(said):
+        return _in_doubt(expected, given)  # the order may matter
     if is_words(given) and len(given.split()) > _LONGEST_NAME:
         return _in_doubt(expected, given)
     return _verdict(False, expected, given)
@@ -258,6 +261,10 @@ def _means(right: str, said: str) -> bool:
 
 def _plain(text: str) -> str:
     return _ARTICLES.sub("", text.casefold().strip()).strip()
+
+
+def _listed_words(text: str) -> list[str]:
+    return sorted(re.findall(r"\w+", _LISTED.sub(" ", text)))
 
 
 def _verdict(same: bool, expected: str, given: str) -> Verdict:

@@ -22,8 +22,9 @@ _PROBLEM = (
     *("frage", "aufgabe", "aufgabenstellung", "fragestellung", "pregunta", "problema", "domanda", "pergunta"),
 )
 _ANSWER = (
-    *("answer", "expected", "expected_answer", "final_answer", "correct_answer", "target", "answerkey", "answer_key"),
-    *("gold", "ground_truth", "reference_answer", "reference", "correct_option", "correct_choice", "correct", "cop"),
+    *("expected", "expected_answer", "gold", "ground_truth"),  # beside them, `answer` is what a model answered
+    *("answer", "final_answer", "correct_answer", "target", "answerkey", "answer_key"),
+    *("reference_answer", "reference", "correct_option", "correct_choice", "correct", "cop"),
     *("label", "output", "response", "completion"),
     *("antwort", "richtige_antwort", "ergebnis", "réponse", "respuesta", "risposta", "resposta"),
 )
@@ -114,7 +115,9 @@ def guess_columns(rows: Sequence[Record], named: ColumnNames = GUESS) -> Columns
 
     A column that is empty in every row is not chosen. None if there is no text.
     """
-    filled = {name for row in rows for name, value in row.fields.items() if is_filled(value)}
+    filled = {
+        name for row in rows for name, value in row.fields.items() if is_filled(value) and not _is_count(name, value)
+    }
     names = [name for name in available_columns(rows) if name in filled]
     whole = {_normalised(name): name for name in reversed(names)}
     last_parts = {_normalised(name.rpartition(".")[2]): name for name in reversed(names) if "." in name}
@@ -176,6 +179,11 @@ def _option_columns(rows: Sequence[Record], names: Sequence[str], answer: str | 
 def _normalised(name: str) -> str:
     """Normalise a name: `Correct Answer`, `correct-answer` and `correct_answer` are one."""
     return re.sub(r"[\s\-.]+", "_", name.strip().lower())
+
+
+def _is_count(name: str, value: Value) -> bool:
+    """Tell whether a field `steps` counts steps instead of writing them."""
+    return _normalised(name.rpartition(".")[2]) == "steps" and str(value).strip().removesuffix(".0").isdigit()
 
 
 def is_missing(value: Value) -> bool:

@@ -212,6 +212,6 @@ def _cell_text(value: object) -> str:
             return ""
         case bool():
             return str(value).upper()
-        case int() | float():
+        case float():
             return f"{value:.15g}"  # as many digits as Excel shows and saves as CSV
     return str(value)

@@ -187,7 +187,15 @@ def with_part(name, content):
 
 
 @pytest.mark.parametrize(
-    ("cell", "expected"), [(4, "4"), (0.1 + 0.2, "0.3"), ("\\frac{1}{2}", "\\frac{1}{2}"), (True, "TRUE"), (None, None)]
+    ("cell", "expected"),
+    [
+        (4, "4"),
+        (1234567890123456, "1234567890123456"),
+        (0.1 + 0.2, "0.3"),
+        ("\\frac{1}{2}", "\\frac{1}{2}"),
+        (True, "TRUE"),
+        (None, None),
+    ],
 )
 def test_the_first_visible_sheet_with_a_header_is_read_as_it_is_shown(tmp_path, cell, expected):
     title = [("Questions of 2026",), (None,)]

@@ -301,9 +301,10 @@ SVAMP = {"ID": "a", "Body": "", "Question": "How many?", "Equation": "( 30.0 + 4
 ALPACA = {"instruction": "How many?", "input": "", "output": "34"}
 GERMAN = {"Nr": 1, "Aufgabe": "How many?", "Antwort": "", "Lösung": "Die Antwort.\n$\\boxed{34}$"}
 UNNAMED = {"a": "x", "b": "How many?".ljust(40, " "), "expected": 34, "steps": "We add the two numbers. " * 9}
+RESULT = {"id": "a", "problem": "How many?", "answer": "33", "expected": "34", "outcome": "wrong", "steps": 2}
 
 
-@pytest.mark.parametrize("record", [ARC, NESTED, OLYMPIAD, MATH, GSM8K, SVAMP, ALPACA, GERMAN, UNNAMED])
+@pytest.mark.parametrize("record", [RESULT, ARC, NESTED, OLYMPIAD, MATH, GSM8K, SVAMP, ALPACA, GERMAN, UNNAMED])
 def test_a_problem_and_its_answer_are_found(tmp_path, record):
     (problem,) = read(tmp_path, "p.jsonl", json.dumps(record)).problems
     assert read(tmp_path, "p.json", json.dumps(record)).problems[0].expected == "34"
@@ -386,6 +387,8 @@ def test_a_conversation_is_refused_and_another_column_can_be_named(tmp_path):
 def test_an_empty_column_does_not_beat_a_filled_one_nor_a_guess_what_a_person_names(tmp_path):
     found = read(tmp_path, "p.csv", "question,answer,target\nHow many?,,34\nHow few?,,3\n")
     assert [problem.expected for problem in found.problems] == ["34", "3"]
+    found = read(tmp_path, "p.csv", "question,answer,steps\nHow many?,,3\n")
+    assert [(each.expected, each.metadata) for each in found.problems] == [(None, {"steps": "3"})], "a count"
     path = written(tmp_path, "p.csv", "id,question,hint,choice_a,choice_b,value\nx,Which?,Look.,red,green,B\n")
     found = read_problems(path, named=ColumnNames("question", "value"))
     (problem,) = found.problems

@@ -31,6 +31,7 @@ from baton_reasoning.core.thinking.trace import Trace
         ("It must be so: the answer must be exactly 18, since 7 are kept.", "18"),
         ("The answer is 18. This answer is reasonable.", "18"),
         ("#### 7 and so on. Let me double check: #### 8", "8"),
+        ("所以最终答案是：$18$。", "18"),
         # Where an answer ends in its sentence
         ("The answer is $18$, because 9 eggs at $2 make $18.", "18"),
         ("The answer is $1$ and $-2$.", "$1$ and $-2$"),
@@ -93,6 +94,9 @@ def test_a_text_that_never_ends_its_phrases_is_searched_once(text):
         ("I pick B. Option C is wrong.", "B"),
         ("Initial: A. Final: B. So it is option C.", "C"),
         ("A is the nucleus.\n\nSo there are 27 of them, which is option C.", "C"),
+        ("Both fit.\n\nA, B", None),
+        (r"It is \boxed{A, C}.", None),
+        ("The answer is A) and C).", None),
         ("The final A is long.", None),
         ("A long story about a cat.", None),
         ("", None),
