@@ -125,7 +125,6 @@ ROWS = {
         {
             "nobody": "There is no server nobody.",
             "http://": "“http:” is not a server address",
-            "office --beside nowhere.gguf": "nowhere.gguf cannot be read",
         },
     ),
     "profile": Row(
