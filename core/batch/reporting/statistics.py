@@ -135,7 +135,7 @@ class Difference(NamedTuple):
     @property
     def remark(self) -> str:
         """Says that the interval and the test disagree about whether there is a difference; empty if they agree."""
-        low, high = self.difference.interval
+        low, high = (round(100 * each, 1) for each in self.difference.interval)  # as they are printed
         if (low > 0 or high < 0) is (self.p < 0.05):
             return ""
         differing = self.better_first + self.better_second

@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baton_reasoning.core.batch.reporting import tables
+from baton_reasoning.core.batch.reporting.figures import points
 from baton_reasoning.core.batch.reporting.report import build_report
 from baton_reasoning.core.batch.reporting.results import ExportedResult
 from baton_reasoning.core.batch.reporting.statistics import (
@@ -367,7 +368,8 @@ def check_comparisons(report, lines):
         assert each["p"] == close(p)
         expected = newcombe(firsts, seconds)
         assert each["difference"] == close(expected)
-        assert bool(each["remark"]) is ((expected["low"] > 1e-12 or expected["high"] < -1e-12) is not (p < 0.05))
+        leaves_out_0 = expected["low"] > 0.0005 or expected["high"] < -0.0005  # as it is printed
+        assert bool(each["remark"]) is (leaves_out_0 is not (p < 0.05))
     assert told.keys() == found.keys()
     for pair, p in found.items():
         before = sorted(found.values())
@@ -483,3 +485,6 @@ def test_a_remark_says_that_interval_and_test_disagree():
     assert three_seeds is not None
     assert (three_seeds.p, three_seeds.difference.low < 0) == (0.03125, True)
     assert "over the 6 problems that differ" in three_seeds.remark
+    shown_as_zero = difference([([WRONG], [RIGHT])] * 3 + [([WRONG], [WRONG])] * 3)
+    assert shown_as_zero is not None
+    assert (points(shown_as_zero.difference), shown_as_zero.remark) == ("+50.0 (+0.0 to +81.2)", "")
