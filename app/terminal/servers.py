@@ -108,10 +108,13 @@ def add_server(name: str, url: str, settings: ServerSettings) -> None:
     if not urls:
         raise SettingsError("The address is empty.", "Write it as http://host:port.")
     changed = {each: settings.applied_to(kept.find(each).model_copy(update={"name": name})) for each in urls}
+    former = {kept.find(each).name for each in urls} - {"", name}
     for each, known in changed.items():
         known.at(each, None)  # raises SettingsError if that cannot be used
     kept.keep(changed)
-    remark(f"{name} stands for {kept.address_of(name).replace(',', ', ')}. To test it: baton servers check {name}")
+    address = kept.address_of(name).replace(",", ", ")
+    replaced = f" and replaces {', '.join(sorted(former))}" if former else ""
+    remark(f"{name} stands for {address}{replaced}. To test it: baton servers check {name}")
 
 
 def _key_place(row: dict[str, Any]) -> str:
