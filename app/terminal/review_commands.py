@@ -51,7 +51,7 @@ from baton_reasoning.core.batch.reporting.worth import SampleWorth, worth_of
 from baton_reasoning.core.batch.running.arms import Arm, by_models
 from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.demo_pair import DemoProblem
-from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.files import read_text
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.step_values.estimator import USUAL_CONTINUATIONS, WRITERS, ValueOptions
@@ -402,7 +402,10 @@ def recorded_answer(name: str) -> Iterator[Answer]:
             yield _stored_answer(store, name)
         return
     text = read_input() if name == "-" else read_text(Path(name), "Name what baton solve --json wrote.")
-    trace = trace_from_lines(text.splitlines())
+    try:
+        trace = trace_from_lines(text.splitlines())
+    except StoreError as error:  # a file that was named, not the store
+        raise SettingsError(error.message, error.advice) from error
     yield Answer(lambda: trace, trace.apply, _demo_answer(trace))  # the file stays as it is
 
 

@@ -164,6 +164,7 @@ ROWS = {
         {
             "{answer} answer.pdf": "answer.pdf names no format for the answer. End it in .json",
             "{answer} problems.jsonl": "is there already. Add --force",
+            "{answer} nowhere/answer.md": "cannot be written: No such file",
         },
         prints=False,
     ),
@@ -172,9 +173,23 @@ ROWS = {
     "policies": Row("", {"more": "unexpected extra argument", "--json=1": "does not take a value"}),
     "settings": Row("n1", {"nonsense": "There is no setting called nonsense", "--policy luck": "'luck' is not one of"}),
     "completion": Row("bash", {"": "Missing argument", "tcsh": "'tcsh'"}),
-    "opinion": Row("trace.jsonl", {"": "Missing argument", "nowhere.jsonl": "nowhere.jsonl"}, runs_models=True),
+    "opinion": Row(
+        "trace.jsonl",
+        {
+            "": "Missing argument",
+            "nowhere.jsonl": "nowhere.jsonl",
+            "results/report.md": "Line 1 of the trace is not JSON",
+        },
+        runs_models=True,
+    ),
     "value": Row(
-        "trace.jsonl --k 2", {"nowhere.jsonl": "nowhere.jsonl", "trace.jsonl --k 0": "range"}, runs_models=True
+        "trace.jsonl --k 2",
+        {
+            "nowhere.jsonl": "nowhere.jsonl",
+            "results/report.md": "Line 1 of the trace is not JSON",
+            "trace.jsonl --k 0": "range",
+        },
+        runs_models=True,
     ),
 }
 PATHS = [" ".join(path) for path, _ in commands_of(program)]
