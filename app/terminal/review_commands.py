@@ -258,6 +258,9 @@ def value_table(trace: Trace, values: StepValues) -> Table:
     takeovers = {worth.after.place: worth for worth in values.takeovers}
     rows, begin = [], 0
     for place in values.places:
+        text = shorten(trace.text_between(begin, place.position), QUOTED, placeholder=" …")
+        if trace.closed and begin < place.position and text in ("", trace.closed.tag):
+            text = "(end of the thinking)"
         change, worth = changes.get(place.place), takeovers.get(place.place)
         cells = (
             str(place.step + 1) if place.position else "start",
@@ -265,7 +268,7 @@ def value_table(trace: Trace, values: StepValues) -> Table:
             estimated(place.value) if place.continuations else VERDICTS[place.value.value > 0],
             signed(change.difference) if change else "",
             _worth_text(worth) if worth else "",
-            shorten(trace.text_between(begin, place.position), QUOTED, placeholder=" …"),
+            text,
         )
         rows.append(cells)
         begin = place.position
