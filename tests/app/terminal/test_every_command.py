@@ -68,6 +68,8 @@ ROWS = {
             "x --cues /dev/zero": "larger than 256 MiB",
             "x --policy keywords --preset luck": "has no preset 'luck'. Choose one of",
             "x --set n1=many": "n1 cannot be 'many'",
+            "x --set n1=0": "n1 cannot be '0': it must be greater than or equal to 1.",
+            "x -n abc": "'abc' is not a valid integer. ",
             "x --set nonsense=1": "names no setting",
             "x --set c=50": "above its ceiling c_most (30). Raise c_most to 50",
             "'  '": "There is no problem",
