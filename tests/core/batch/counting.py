@@ -151,7 +151,7 @@ def page_of(report: Report) -> str:
 
 
 def noted_report(store: Store, grader: Grader) -> Report:
-    """Three arms, a refusal, a notice, a problem without an answer; a comparison whose interval disagrees."""
+    """Three arms, a refusal, a notice, a problem without an answer; comparisons whose interval disagrees."""
     refusal = EngineRefused("gpu.example refused the key <none>.", "Give it another one.")
     small = small_engine(faults=[Fault(3, refusal)], notices={80: "gpu.example was slow, and was asked again."})
     arms = arms_of(["large", "small", "chosen"], RunSettings())
@@ -160,10 +160,9 @@ def noted_report(store: Store, grader: Grader) -> Report:
     found = Results.read(store, batch).report
     odd = difference([([False], [True])] * 5 + [([True], [True])] * 5)
     assert odd
-    first, *others = found.comparisons
-    disagreeing = first.model_copy(update={"remark": odd.remark})
+    disagreeing = tuple(each.model_copy(update={"remark": odd.remark}) for each in found.comparisons)
     sentence = "Other programs used 60% of the CPU during large."
-    return found.model_copy(update={"comparisons": (disagreeing, *others), "not_comparable": sentence})
+    return found.model_copy(update={"comparisons": disagreeing, "not_comparable": sentence})
 
 
 DEMO = (DemoModel.SMALL, DemoModel.LARGE)
