@@ -16,6 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return run(argv)
         code = run(sys.argv[1:])
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # at its end Python would answer Ctrl+C with a traceback
+        eval("0")  # clears CPython's note of a KeyboardInterrupt in exec, for which `python -m` would die of SIGINT
         return code
     except KeyboardInterrupt:  # while the program itself was being imported
         sys.stderr.write("baton: Stopped.\n")

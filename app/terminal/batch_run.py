@@ -224,7 +224,7 @@ class BatchRun:
                 file = self.place.file(ending)
                 try:
                     write_file(file, EXPORTS, results)
-                except StoreError as error:
+                except (SettingsError, StoreError) as error:
                     again = self._command("report")
                     raise StoreError(error.message, f"Every answer is saved. To write it: {again}") from error
                 line.show(written / len(EXPORTS), file.name)

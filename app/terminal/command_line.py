@@ -57,6 +57,7 @@ class GroupedOption(click.Option):
     def __init__(self, *names: Any, group: str = GENERAL, expert: bool = False, **options: Any) -> None:
         super().__init__(*names, **options)
         self.metavar = self.metavar or METAVARS.get(type(self.type))
+        self.type.name = self.type.name.removesuffix(" range")  # “'x' is not a valid integer range”
         self.group = group
         self.is_for_experts = expert
         self.envvar = f"BATON_{(self.name or '').upper()}"
@@ -271,7 +272,7 @@ def read_config(file: Path, is_named: bool, commands: Collection[str]) -> dict[s
     from baton_reasoning.core.files import read_text  # imports pydantic, which `baton --help` does without
 
     try:
-        content = tomllib.loads(read_text(file, "Write it as TOML, or leave --config out."))
+        content = tomllib.loads(read_text(file, "Write it as TOML, or leave --config and BATON_CONFIG out."))
     except (ValueError, RecursionError) as error:  # of the syntax, a number of thousands of digits, or deep nesting
         raise SettingsError(f"{file} cannot be read: {error}.", "Write it as TOML (docs/terminal.md).") from error
     check_table(content, SHARED, commands, "at its top")

@@ -97,7 +97,7 @@ def run_settings(options: RunOptions, *, is_demo: bool = False) -> RunSettings:
         settings = RunSettings.model_validate(run | {"policy": policy, "limits": limits})
     except ValidationError as error:
         first = error.errors()[0]
-        reason = first["msg"].removeprefix("Value error, ").rstrip(".")
+        reason = first["msg"].removeprefix("Value error, ").replace("Input should be", "it must be").rstrip(".")
         raise SettingsError(f"{first['loc'][-1]} cannot be {first['input']!r}: {reason}.") from error
     settings.policy.check_values()
     _ = settings.lexicon  # a list that cannot be read is refused before any model is loaded

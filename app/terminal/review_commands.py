@@ -51,7 +51,7 @@ from baton_reasoning.core.batch.reporting.worth import SampleWorth, worth_of
 from baton_reasoning.core.batch.running.arms import Arm, by_models
 from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.demo_pair import DemoProblem
-from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.files import read_text
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.step_values.estimator import USUAL_CONTINUATIONS, WRITERS, ValueOptions
@@ -258,6 +258,9 @@ def value_table(trace: Trace, values: StepValues) -> Table:
     takeovers = {worth.after.place: worth for worth in values.takeovers}
     rows, begin = [], 0
     for place in values.places:
+        text = shorten(trace.text_between(begin, place.position), QUOTED, placeholder=" …")
+        if trace.closed and begin < place.position and text in ("", trace.closed.tag):
+            text = "(end of the thinking)"
         change, worth = changes.get(place.place), takeovers.get(place.place)
         cells = (
             str(place.step + 1) if place.position else "start",
@@ -265,7 +268,7 @@ def value_table(trace: Trace, values: StepValues) -> Table:
             estimated(place.value) if place.continuations else VERDICTS[place.value.value > 0],
             signed(change.difference) if change else "",
             _worth_text(worth) if worth else "",
-            shorten(trace.text_between(begin, place.position), QUOTED, placeholder=" …"),
+            text,
         )
         rows.append(cells)
         begin = place.position
@@ -402,7 +405,10 @@ def recorded_answer(name: str) -> Iterator[Answer]:
             yield _stored_answer(store, name)
         return
     text = read_input() if name == "-" else read_text(Path(name), "Name what baton solve --json wrote.")
-    trace = trace_from_lines(text.splitlines())
+    try:
+        trace = trace_from_lines(text.splitlines())
+    except StoreError as error:  # a file that was named, not the store
+        raise SettingsError(error.message, error.advice) from error
     yield Answer(lambda: trace, trace.apply, _demo_answer(trace))  # the file stays as it is
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from operator import itemgetter
@@ -16,11 +15,9 @@ from baton_reasoning.app.terminal.command_line import as_json, command_group, ga
 from baton_reasoning.app.terminal.options import FILE, SWITCH
 from baton_reasoning.app.terminal.output import Field, listing, write
 from baton_reasoning.app.terminal.streams import ExitCode, remark, report, write_json
-from baton_reasoning.core.engines.local.llama import tokenize_by
 from baton_reasoning.core.engines.open import Server
 from baton_reasoning.core.engines.remote.connection import canonical
 from baton_reasoning.core.engines.remote.known_servers import NAME, KnownServer, KnownServers
-from baton_reasoning.core.engines.remote.protocol import PROBE
 from baton_reasoning.core.engines.remote.servers import ConnectionReport, Severity, try_connection
 from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import SettingsError
@@ -111,10 +108,13 @@ def add_server(name: str, url: str, settings: ServerSettings) -> None:
     if not urls:
         raise SettingsError("The address is empty.", "Write it as http://host:port.")
     changed = {each: settings.applied_to(kept.find(each).model_copy(update={"name": name})) for each in urls}
+    former = {kept.find(each).name for each in urls} - {"", name}
     for each, known in changed.items():
         known.at(each, None)  # raises SettingsError if that cannot be used
     kept.keep(changed)
-    remark(f"{name} stands for {kept.address_of(name).replace(',', ', ')}. To test it: baton servers check {name}")
+    address = kept.address_of(name).replace(",", ", ")
+    replaced = f" and replaces {', '.join(sorted(former))}" if former else ""
+    remark(f"{name} stands for {address}{replaced}. To test it: baton servers check {name}")
 
 
 def _key_place(row: dict[str, Any]) -> str:
@@ -151,9 +151,8 @@ def remove_server(server: str) -> None:
 
 @servers.command("check")
 @click.argument("server", metavar="[NAME|URL]", required=False)
-@option("--beside", type=FILE, metavar="GGUF", help="Compare its vocabulary with that of this model.")
 @as_json.but(help="Print one JSON object per server.")
-def check_servers(server: str | None, beside: Path | None, json: bool) -> int:
+def check_servers(server: str | None, json: bool) -> int:
     """Test a server as a run would use it, without generating text.
 
     URL is http(s)://host:port[#MODEL]; several are separated by commas. Without an argument, the servers of the list
@@ -162,12 +161,11 @@ def check_servers(server: str | None, beside: Path | None, json: bool) -> int:
     kept = known_servers()
     if server and NAME.fullmatch(server) and not kept.address_of(server):
         raise _no_server(server)
-    ids = tokenize_by(beside, PROBE) if beside else ()
     if server:
         named = server_urls(kept.address_of(server) or server)
-        reports = [try_connection(*known_server(url), ids, cache(remark)) for url in named]
+        reports = [try_connection(*known_server(url), cache(remark)) for url in named]
     else:
-        reports = [_tested(url, ids) for url in kept.all()]
+        reports = [_tested(url) for url in kept.all()]
     if not reports:
         raise SettingsError("There is no server yet.", "Name its address, or add it: baton servers add NAME URL")
     for each in reports:
@@ -175,13 +173,13 @@ def check_servers(server: str | None, beside: Path | None, json: bool) -> int:
     return ExitCode.FAILED if any(each.problem for each in reports) else ExitCode.ANSWERED
 
 
-def _tested(url: str, ids: Sequence[int]) -> ConnectionReport:
+def _tested(url: str) -> ConnectionReport:
     """Test one server of several: wrong settings of one do not keep the others from being tested."""
     try:
         server = known_server(url)
     except SettingsError as error:
         return ConnectionReport(urlsplit(canonical(url)).netloc, problem=error)
-    return try_connection(*server, ids, cache(remark))
+    return try_connection(*server, cache(remark))
 
 
 def _no_server(name: str) -> SettingsError:

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
-from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.export.exported import Exported, to_json
 from baton_reasoning.core.export.html_page import to_html
 from baton_reasoning.core.export.markdown import to_markdown
-from baton_reasoning.core.files import make_private
+from baton_reasoning.core.files import FULL_DISK, make_private
 
 Content = TypeVar("Content")
 
@@ -21,9 +21,10 @@ FORMATS: Final[dict[str, Callable[[Exported], str]]] = {".json": to_json, ".md":
 
 
 def write_file(path: Path, formats: Mapping[str, Callable[[Content], str | Iterable[str]]], content: Content) -> None:
-    """Write a text file, readable by its owner alone, in the format that its ending names. Raises StoreError.
+    """Write a text file, readable by its owner alone, in the format that its ending names.
 
     `formats`: make the text, or its parts, by ending. A lone surrogate, which models do write, becomes a question mark.
+    Raises StoreError for a full disk or an ending without a format, SettingsError for a place that cannot be written.
     """
     make = formats.get(path.suffix.lower())
     if make is None:
@@ -34,4 +35,5 @@ def write_file(path: Path, formats: Mapping[str, Callable[[Content], str | Itera
             text = make(content)
             file.writelines([text] if isinstance(text, str) else text)
     except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror or error}.", "Choose another place.") from error
+        failure = StoreError if error.errno in FULL_DISK else SettingsError
+        raise failure(f"{path} cannot be written: {error.strerror or error}.", "Choose another place.") from error

@@ -96,7 +96,7 @@ class ProblemSet:
             verb = "are the columns" if len(next(iter(used))) > 1 else "is the column"
             lines.append(f"The {part} {verb} {' or '.join(used.values())}.")
         if "answer" not in parts and "solution" not in parts:
-            lines.append("No column holds an answer.")
+            lines.append("No column is read as the answer.")
         named = {name for used in parts.values() for columns in used for name in columns}
         if others := [name for name in self.available_columns if name not in named]:
             lines.append(f"Other columns are kept as metadata: {', '.join(others)}.")
@@ -199,12 +199,15 @@ def _problem_set(
     if not rows:
         raise _no_problem(source, rejected, "Correct the file.")
     names = available_columns(rows)
-    choose = f"Choose one of: {', '.join(names[:20])}."
+    listed = ", ".join(names[:20])
     columns = guess_columns(rows, named)
     if columns is None:
-        raise ProblemFileError(f"{source.name} does not show which column is the problem.", choose)
+        raise ProblemFileError(
+            f"{source.name} does not show which column is the problem.",
+            f"Rename it to “problem”, or name it in the terminal with --column problem=NAME. There are: {listed}.",
+        )
     if missing := next((name for name in named if name and name not in names), None):
-        raise ProblemFileError(f"{source.name} has no column “{missing}”.", choose)
+        raise ProblemFileError(f"{source.name} has no column “{missing}”.", f"Choose one of: {listed}.")
     problems: list[Problem] = []
     for row in rows:
         if limit is not None and len(problems) == limit:
@@ -215,7 +218,7 @@ def _problem_set(
         else:
             problems.append(outcome)
     if not problems:
-        raise _no_problem(source, rejected, f"Correct the file, or choose another column: {', '.join(names[:20])}.")
+        raise _no_problem(source, rejected, f"Correct the file, or choose another column: {listed}.")
     return ProblemSet(
         Path(source.name).stem,
         tuple(problems),

@@ -75,7 +75,7 @@ EXPORTS: dict[str, Callable[[Results], str | Iterator[str]]] = {
 
 
 def export(store: Store, batch: str, path: Path) -> None:
-    """Write a file of the kind that its ending names, readable by its owner alone. Raises StoreError."""
+    """Write a file of the kind that its ending names, readable by its owner alone, as `write_file` does."""
     write_file(path, EXPORTS, Results.read(store, batch))
 
 

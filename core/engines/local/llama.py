@@ -13,27 +13,21 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from llama_cpp import llama_cpp as ll
 
-from baton_reasoning.core.child_process import NoAnswer, run_in_subprocess
 from baton_reasoning.core.engines.base import RAM, Alternative, DeviceShare, Stop
 from baton_reasoning.core.engines.local.messages import WorkerOptions
 from baton_reasoning.core.engines.local.threads import ThreadChoice, attach_pool, default_threads
-from baton_reasoning.core.errors import EngineLost, ModelFileError
 from baton_reasoning.core.models.devices import gpu_names, registry
-from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.options import LoadOptions, Sampling, Switch
 
 Logits = npt.NDArray[np.float32]
 
 _ERROR = 4  # GGML_LOG_LEVEL_ERROR
-
-SECONDS_TO_TOKENIZE = 60
 
 CHUNK = 64
 """Tokens per decode of a prefill on a CPU: larger chunks are hardly faster, and seeded results must not depend on a
@@ -382,30 +376,6 @@ def chunk_for(tokens_a_second: float, batch: int) -> int:
     """
     sizes = [size for size in (_TRIAL, 64, 256) if size < batch] + [batch]
     return max((size for size in sizes if size <= tokens_a_second * CHUNK_SECONDS), default=sizes[0])
-
-
-def tokenize_by(model: Path, text: str) -> tuple[int, ...]:
-    """Tokenize a text by the tokenizer of a GGUF file, control tokens recognised, without reading its weights.
-
-    It runs in a process of its own, as everything native. Raises ModelFileError, EngineLost.
-    """
-    header = read_header(model)
-    try:
-        return run_in_subprocess(
-            _tokenize_by, str(header.path), header.add_space_prefix, text, seconds=SECONDS_TO_TOKENIZE
-        )
-    except NoAnswer as error:
-        raise EngineLost(f"The tokenizer of {model.name} could not be read.", "Choose another file.") from error
-
-
-def _tokenize_by(path: str, space_prefix: bool, text: str) -> tuple[int, ...]:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # llama.cpp writes about the file
-    params = ll.llama_model_default_params()
-    params.vocab_only = True
-    model = ll.llama_model_load_from_file(os.fsencode(path), params)
-    if not model:
-        raise ModelFileError(f"llama.cpp cannot read the tokenizer of {path}.", "Choose another file.")
-    return Tokenizer(ll.llama_model_get_vocab(model), space_prefix).tokenize(text, special=True)
 
 
 # Where the model lies -------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions, RemoteSession
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, ModelNotLoaded, load_model
 from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
-from baton_reasoning.core.engines.remote.protocol import ServedModel, UnknownModel, fingerprint, served_models
+from baton_reasoning.core.engines.remote.protocol import ServedModel, UnknownModel, served_models
 from baton_reasoning.core.engines.remote.status import ServerStatus, StatusCallback, most_important
 from baton_reasoning.core.engines.usage import Cap, UsageMeter
 from baton_reasoning.core.errors import BatonError, EngineLost, EngineRefused
@@ -138,13 +138,11 @@ def open_server(
 def try_connection(
     address: ServerAddress,
     options: RemoteOptions | None = None,
-    probe_ids: Sequence[int] = (),
     on_wait: Callable[[str], object] = lambda _: None,
 ) -> ConnectionReport:
     """Test everything that a run needs; the key is tested at a protected endpoint. Writes nothing.
 
     Takes a second, unless a router has to load the model: see `open_server` for `on_wait`.
-    `probe_ids`: `remote.protocol.PROBE` by the other model's tokenizer, to compare vocabularies.
     """
     models: tuple[ServedModel, ...] = ()
     described: list[Finding] = []
@@ -154,7 +152,7 @@ def try_connection(
         with closing(engine), closing(engine.new_connection()) as connection:
             served = served_models(connection.ask)
             models = served if len(served) > 1 else ()
-            described.extend(_described(engine, probe_ids))
+            described.extend(_described(engine))
     except BatonError as error:
         problem = error
         models = error.models if isinstance(error, UnknownModel) else models
@@ -171,16 +169,12 @@ def try_connection(
     return ConnectionReport(address.host, tuple(findings), models, problem)
 
 
-def _described(engine: RemoteEngine, probe_ids: Sequence[int]) -> Iterator[Finding]:
+def _described(engine: RemoteEngine) -> Iterator[Finding]:
     """Say what the server has, how busy it is, and what it cannot do."""
     card = engine.card
     yield Finding(Severity.GOOD, "key accepted" if engine.address.key else "no key needed")
     yield Finding(Severity.GOOD, f"serves {card.name}")
     yield Finding(Severity.PLAIN, f"{card.context:,} tokens of context for each text")
-    if probe_ids and card.vocabulary == fingerprint(probe_ids):
-        yield Finding(Severity.GOOD, "same vocabulary: token ids are handed over")
-    elif probe_ids and card.vocabulary:
-        yield Finding(Severity.PLAIN, "another vocabulary: text is handed over")
     if card.drafting:
         yield Finding(Severity.PLAIN, f"writes by speculative decoding ({card.drafting})")
     if slots := engine.slots() if isinstance(engine, LlamaServerEngine) else []:

@@ -68,6 +68,8 @@ ROWS = {
             "x --cues /dev/zero": "larger than 256 MiB",
             "x --policy keywords --preset luck": "has no preset 'luck'. Choose one of",
             "x --set n1=many": "n1 cannot be 'many'",
+            "x --set n1=0": "n1 cannot be '0': it must be greater than or equal to 1.",
+            "x -n abc": "'abc' is not a valid integer. ",
             "x --set nonsense=1": "names no setting",
             "x --set c=50": "above its ceiling c_most (30). Raise c_most to 50",
             "'  '": "There is no problem",
@@ -125,7 +127,6 @@ ROWS = {
         {
             "nobody": "There is no server nobody.",
             "http://": "“http:” is not a server address",
-            "office --beside nowhere.gguf": "nowhere.gguf cannot be read",
         },
     ),
     "profile": Row(
@@ -165,6 +166,7 @@ ROWS = {
         {
             "{answer} answer.pdf": "answer.pdf names no format for the answer. End it in .json",
             "{answer} problems.jsonl": "is there already. Add --force",
+            "{answer} nowhere/answer.md": "cannot be written: No such file",
         },
         prints=False,
     ),
@@ -173,9 +175,23 @@ ROWS = {
     "policies": Row("", {"more": "unexpected extra argument", "--json=1": "does not take a value"}),
     "settings": Row("n1", {"nonsense": "There is no setting called nonsense", "--policy luck": "'luck' is not one of"}),
     "completion": Row("bash", {"": "Missing argument", "tcsh": "'tcsh'"}),
-    "opinion": Row("trace.jsonl", {"": "Missing argument", "nowhere.jsonl": "nowhere.jsonl"}, runs_models=True),
+    "opinion": Row(
+        "trace.jsonl",
+        {
+            "": "Missing argument",
+            "nowhere.jsonl": "nowhere.jsonl",
+            "results/report.md": "Line 1 of the trace is not JSON",
+        },
+        runs_models=True,
+    ),
     "value": Row(
-        "trace.jsonl --k 2", {"nowhere.jsonl": "nowhere.jsonl", "trace.jsonl --k 0": "range"}, runs_models=True
+        "trace.jsonl --k 2",
+        {
+            "nowhere.jsonl": "nowhere.jsonl",
+            "results/report.md": "Line 1 of the trace is not JSON",
+            "trace.jsonl --k 0": "range",
+        },
+        runs_models=True,
     ),
 }
 PATHS = [" ".join(path) for path, _ in commands_of(program)]

@@ -207,6 +207,8 @@ def test_a_name_stands_for_its_addresses_until_they_are_removed_and_each_keeps_w
     assert source_of("localhost:9931#small") == ServerUrls(("http://localhost:9931#small",))
     listed = [json.loads(line) for line in say("servers", "list", "--json")]
     assert {(each["name"], each["url"]) for each in listed} == {("office", f"{URL}#one"), ("office", "http://two:2")}
+    renamed = baton("servers", "add", "home", "http://two:2")
+    assert "home stands for http://two:2 and replaces office. To test it" in renamed.stderr
     say("servers", "rm", "http://two:2")
     assert source_of("office") == ServerUrls((f"{URL}#one",))
     say("servers", "rm", "office")
@@ -276,7 +278,7 @@ def test_a_llama_server_with_a_key_is_used_by_its_name(add, baton, say, monkeypa
     monkeypatch.setenv("OFFICE_KEY", KEY)
     with LlamaServer(ServerOptions(str(SMALL_MODEL))) as server:
         add("office", server.url, "--api-key-env", "OFFICE_KEY")
-        assert "✓ key accepted" in "\n".join(say("servers", "check", "office", "--beside", str(SMALL_MODEL)))
+        assert "✓ key accepted" in "\n".join(say("servers", "check", "office"))
         solved = baton("solve", PROBLEM, "--policy", "always", "--large", "office", "-n", "5")
     assert solved.returncode == 3, solved.stderr
     bill = rf"{urlsplit(server.url).netloc}: \d requests?, \d+ tokens sent, .* 5 written"

@@ -99,6 +99,7 @@ def test_a_wrong_value_is_blamed_on_the_place_it_comes_from(config, refused, tmp
     assert "Invalid value for the variable BATON_SEED: 'abc'" in refused(*solve, BATON_SEED="abc")
     batch = ("batch", "run", str(BATCH_PROBLEMS), "--small", "demo", "-o", str(tmp_path / "out"))
     assert "my model.gguf cannot be read" in refused(*batch, BATON_LARGE="my model.gguf"), "spaces are of its name"
+    assert "leave --config and BATON_CONFIG out" in refused(*solve, BATON_CONFIG=str(tmp_path / "none.toml"))
     config.write_text("max-tokens = 'abc'", encoding="utf-8")
     assert "Invalid value for 'max-tokens' in the configuration file: 'abc'" in refused(*solve)
 

@@ -61,6 +61,17 @@ atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))
 sys.argv = ["baton", "--version"]
 sys.exit(main())
 """
+IN_EXEC = """
+import signal, sys
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "baton_reasoning.app.terminal.settings":
+            exec("signal.raise_signal(signal.SIGTERM)")
+
+sys.meta_path.insert(0, Finder())
+"""
+"""Sends a signal while a text is run, as dataclasses and named tuples do when a module is imported."""
 
 
 class Terminal:
@@ -325,6 +336,13 @@ def test_the_first_signal_stops_a_run_and_the_second_ends_the_program(number, co
             with pytest.raises(KeyboardInterrupt):
                 signal.raise_signal(number)
         assert exit_code_of_signal() == code
+
+
+def test_while_a_module_is_imported(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(IN_EXEC, encoding="utf-8")
+    with Terminal("policies", PYTHONPATH=f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}") as terminal:
+        terminal.ended_cleanly(143)
+    assert terminal.screen.strip() == "baton: Stopped."
 
 
 class HeldServer(FaultyServer):

@@ -53,8 +53,16 @@ def rejected(found):
         ("p.csv", b"question,answer\n", "no problem that can be read"),
         ("p.jsonl", b"nonsense\n", "Line 1: This is not valid JSON"),
         ("p.json", b'{"problem": "Why?",\n', r"cannot be read\. This is not valid JSON: .*\. Correct the file"),
-        ("p.jsonl", b'{"question": ""}\n', r"which column is the problem\. Choose one of: question"),
-        ("p.jsonl", b'{"a": 1}\n', r"which column is the problem\. Choose one of: a"),
+        (
+            "p.jsonl",
+            b'{"question": ""}\n',
+            r"is the problem\. Rename it to “problem”, or .* There are: question\.",
+        ),
+        (
+            "p.jsonl",
+            b'{"a": 1}\n',
+            r"is the problem\. .* --column problem=NAME\. There are: a\.",
+        ),
         ("p.jsonl", b'{"a": "Why is it?"}\n{"a": "And where is it?"}', "which column is the problem"),
         ("p.json", b'{"a": 1}', r"does not hold one list of problems\. It should be a JSON list of objects"),
         ("p.json", b'{"train": [{"problem": "Old?"}], "test": [{}]}', "does not hold one list of problems"),

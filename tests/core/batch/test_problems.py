@@ -283,7 +283,7 @@ def test_the_summary_names_columns_answers_and_what_was_dropped(tmp_path):
     assert read(tmp_path, "p.jsonl", '{"problem": "One?"}\n' + "1\n" * 7).summary() == [
         "Read 1 problem, 0 with an answer, 1 cannot be graded.",
         "The problem is the column “problem”.",
-        "No column holds an answer.",
+        "No column is read as the answer.",
         "7 records were dropped:",
         *(f"  p.jsonl line {line}: This is JSON, but not an object with fields." for line in range(2, 7)),
         "  and 2 more",

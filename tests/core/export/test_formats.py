@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from baton_reasoning.app.toolkit import theme
 from baton_reasoning.core.charts import CIRCLE, DIAMOND, SHAPES
 from baton_reasoning.core.engines.base import ModelCard
-from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.export import html_page
 from baton_reasoning.core.export.exported import Answered, Exported, gather, put_into, read_json, to_json
 from baton_reasoning.core.export.formats import FORMATS, write_file
@@ -160,7 +160,7 @@ def test_files_are_written_for_their_owner_alone_even_with_half_a_surrogate_pair
     assert "broken" in path.read_text(encoding="utf-8")
     if os.name == "posix":
         assert path.stat().st_mode & 0o777 == 0o600
-    with pytest.raises(StoreError, match="cannot be written"):
+    with pytest.raises(SettingsError, match="cannot be written"):
         write_file(tmp_path / "no folder" / f"x{ending}", FORMATS, single_run(Trace.of(a_run())))
     with pytest.raises(StoreError, match=r"no kind of file .* Use one of \.json, \.md, \.html"):
         write_file(tmp_path / "x.docx", FORMATS, single_run(Trace.of(a_run())))

@@ -30,14 +30,12 @@ from baton_reasoning.core.engines.local.llama import (
     chunk_for,
     largest,
     shares_of,
-    tokenize_by,
 )
 from baton_reasoning.core.engines.local.messages import ModelLoaded, WorkerOptions
 from baton_reasoning.core.engines.local.placement import ModelLoader, attempts
 from baton_reasoning.core.engines.local.process import DiedLoading
 from baton_reasoning.core.engines.local.threads import INTERVAL, CpuTimes, ThreadChoice, cpu_times, default_threads
-from baton_reasoning.core.engines.remote.protocol import PROBE
-from baton_reasoning.core.errors import ModelFileError, OutOfMemory
+from baton_reasoning.core.errors import OutOfMemory
 from baton_reasoning.core.models.devices import Device, DeviceKind, Devices
 from baton_reasoning.core.models.fit import estimate, fit
 from baton_reasoning.core.models.gguf import read_header
@@ -415,23 +413,6 @@ def test_a_build_without_openmp_is_given_pools_and_writes_the_same(monkeypatch):
             assert llama.decode([BatchEntry(5, position, 0, True)]) == Decoded.DONE
         logits.append(llama.logits(0).copy())
     assert np.array_equal(logits[0], logits[1])
-
-
-# The tokenizer of a file, without its weights ------------------------------------------------------------------------
-
-
-@pytest.mark.real_models
-def test_the_tokenizer_of_a_file_is_the_loaded_models(small_engine, smollm2):
-    assert tokenize_by(smollm2, PROBE) == small_engine.tokenize(PROBE, special=True)
-
-
-def test_a_file_whose_tokenizer_cannot_be_read_is_refused(tmp_path):
-    with pytest.raises(ModelFileError, match="is not a GGUF file"):
-        tokenize_by(Path(__file__), PROBE)
-    broken = tmp_path / "broken.gguf"  # the header is whole, but names an architecture that there is not
-    broken.write_bytes(SMALL_MODEL.read_bytes().replace(b"llama", b"lhama"))
-    with pytest.raises(ModelFileError, match=r"broken\.gguf"):
-        tokenize_by(broken, PROBE)
 
 
 class Blanks(Tokenizer):
