@@ -12,10 +12,10 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QLabel, QPushButton
 
-from baton_reasoning.app.batch.execution import BatchActivity
 from baton_reasoning.app.batch.folded_parts import Fold, FoldedParts
 from baton_reasoning.app.batch.result_table import FIRST_ARM, Mark, ResultColumn, RowFilter, mark_of
 from baton_reasoning.app.batch.results_view import GRADINGS
+from baton_reasoning.app.batch.session import BatchActivity
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.toolkit.controls import IconButton
 from baton_reasoning.app.toolkit.theme import DARK, current_theme
