@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 
 import click
 
@@ -14,10 +13,10 @@ from baton_reasoning.app.terminal.output import Field, listing, progress, write
 from baton_reasoning.app.terminal.streams import ExitCode, confirmed, remark, report, write_json
 from baton_reasoning.core.engines.remote.known_servers import NAME, KnownServers
 from baton_reasoning.core.errors import DownloadError, SettingsError
-from baton_reasoning.core.model_costs import ModelCost, ModelCosts
+from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models import library
-from baton_reasoning.core.models.catalog import USUAL_CONTEXT, CatalogPair, catalog_models, pairs_that_fit
-from baton_reasoning.core.models.devices import find_devices
+from baton_reasoning.core.models.catalog import USUAL_CONTEXT, catalog_models
+from baton_reasoning.core.models.devices import disk_free, find_devices
 from baton_reasoning.core.models.download import Downloader, DownloadManifest, Stage
 from baton_reasoning.core.models.hub import Hub, Repository, downloaded
 from baton_reasoning.core.models.options import (
@@ -31,9 +30,9 @@ from baton_reasoning.core.models.options import (
     local_path,
     parse_source,
 )
+from baton_reasoning.core.pairs import JudgedPair, judge_pairs
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.words.numbers import duration, parameter_count, short_path, size
-from baton_reasoning.core.words.speed import relative_time
 
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")
 _HUB_URL = re.compile(r"https?://[^/]+/([\w.-]+/[\w.-]+)/(?:resolve|blob)/[^/]+/.*\.gguf(?:\?.*)?")
@@ -103,24 +102,6 @@ def fetch(manifest: DownloadManifest) -> Path:
     return manifest.model
 
 
-class TimedPair(NamedTuple):
-    """A pair of the catalogue, and its time as a ratio to that of its large model alone."""
-
-    pair: CatalogPair
-    time: float
-    is_measured: bool
-    """Whether the costs of both models were measured on this machine."""
-
-    @classmethod
-    def of(cls, pair: CatalogPair) -> TimedPair:
-        kept, models = ModelCosts(Paths.of_user().model_costs), (pair.small, pair.large)
-        files = [downloaded(model.hub_file, models_folder()) for model in models]
-        measured = [cost for file in files if file and (cost := kept.of_file(file))]
-        is_measured = len(measured) == len(models)
-        costs = measured if is_measured else [ModelCost.relative(model.active_bytes) for model in models]
-        return cls(pair, relative_time(*costs), is_measured)
-
-
 MODEL_FIELDS: tuple[Field[library.LocalModel], ...] = (
     Field("name", lambda model: model.header.name, "model"),
     Field("parameters", lambda model: model.header.parameters, "parameters", parameter_count, True),
@@ -130,7 +111,7 @@ MODEL_FIELDS: tuple[Field[library.LocalModel], ...] = (
     Field("file", lambda model: str(model.header.shards[0]), "file", lambda file: short_path(Path(file))),
     Field("folder", lambda model: model.source.value),
 )
-PAIR_FIELDS: tuple[Field[TimedPair], ...] = (
+PAIR_FIELDS: tuple[Field[JudgedPair], ...] = (
     Field("small", lambda row: row.pair.small.key, "--small"),
     Field("large", lambda row: row.pair.large.key, "--large"),
     Field("bytes", lambda row: row.pair.bytes, "download", size, True),
@@ -177,7 +158,8 @@ def list_pairs(context: int, json: bool) -> None:
     "time" is that of the pair relative to the large model alone, at a large share of 20%. A value with ~ is estimated
     from file sizes; any other was measured on this machine.
     """
-    pairs = [TimedPair.of(each.pair) for each in pairs_that_fit(find_devices(), context)]
+    costs = ModelCosts(Paths.of_user().model_costs)
+    pairs = judge_pairs(find_devices(), disk_free(models_folder()), _inventory().models, costs, context)
     nothing = "No pair of the catalogue fits this machine. Try a smaller --context, or a large model on a server."
     listing(pairs, PAIR_FIELDS, json, nothing)
     if pairs:
