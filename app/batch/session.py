@@ -1,8 +1,8 @@
 """The batches of the window: the one in view, and the one that runs, which may be another.
 
-Reads problem files; creates, opens, runs, regrades, reports and exports batches. A batch runs on the models of its
-arms, one pair after another, which are loaded in the place of the chat's. The demo pair is loaded beside the chat's: it
-is made to cost what a real pair costs, one answer at a time.
+Creates, opens, runs, regrades, reports and exports batches. A batch runs on the models of its arms, one pair after
+another, which are loaded in the place of the chat's. The demo pair is loaded beside the chat's: it is made to cost what
+a real pair costs, one answer at a time.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from baton_reasoning.app.batch.opened_batch import OpenedBatch
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.toolkit.background import BackgroundTask, LatestTask, StreamTask
-from baton_reasoning.core.batch.reading.columns import ColumnNames
-from baton_reasoning.core.batch.reading.problems import ProblemSet, read_problems
+from baton_reasoning.core.batch.reading.problems import ProblemSet
 from baton_reasoning.core.batch.reporting.exports import export
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results
@@ -53,8 +52,6 @@ class BatchActivity(Enum):
 
 
 class BatchSession(QObject):
-    read = Signal(object, object)
-    """A ProblemSet, for the preview, and the Path that it was read from."""
     opened = Signal()
     """Another batch is the one in view."""
     rows_changed = Signal(object, list)
@@ -97,7 +94,6 @@ class BatchSession(QObject):
         self._report_timer = QTimer(self, singleShot=True, interval=REPORT_EVERY_MS)
         self._report_timer.timeout.connect(self.report)
         self._reporting = LatestTask(self, "report", actions.show_error, one_at_a_time=True)
-        self._reading = LatestTask(self, "read problems", actions.show_error)
         self._opening = LatestTask(self, "open batch", actions.show_error)
         self._regrading: StreamTask[Regraded] | None = None
         self._regraded: OpenedBatch | None = None
@@ -142,12 +138,6 @@ class BatchSession(QObject):
     def busy_reason(self) -> str:
         """Why no batch can begin now, in a sentence; "" if one can."""
         return f"“{self.executed.batch.name}” is running." if self.executed else ""
-
-    # Problems
-
-    def read_problems(self, path: Path, columns: ColumnNames) -> None:
-        """Read a file or a folder."""
-        self._reading.run(lambda: read_problems(path, named=columns), lambda found: self.read.emit(found, path))
 
     # Batches of the store. None is started, or deleted, while it or another runs: an error says so.
 
