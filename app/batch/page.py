@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,9 @@ from baton_reasoning.app.batch.welcome import BatchWelcome
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.loaded_models import LoadedModels, Loader
 from baton_reasoning.app.session.preferences import Preferences
+from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.core.batch.reading.columns import GUESS, ColumnNames
-from baton_reasoning.core.batch.reading.problems import ProblemSet
+from baton_reasoning.core.batch.reading.problems import ProblemSet, read_problems
 from baton_reasoning.core.batch.running.arms import Arm, arms_of
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.errors import SettingsError, StoreError
@@ -38,6 +39,7 @@ class BatchPage(QStackedWidget):
         demo = LoadedModels(demo_loader, models.costs, self)
         self.session = BatchSession(models, demo, lambda: preferences.value.models, actions, store, self)
         self.welcome, self.preview = BatchWelcome(self.session), Preview()
+        self._reading = LatestTask(self, "read problems", actions.show_error)
         self._previewed = Path()
         for page in (self.welcome, self.preview):
             self.addWidget(page)
@@ -57,7 +59,8 @@ class BatchPage(QStackedWidget):
 
     def open_problems(self, path: Path, columns: ColumnNames = GUESS) -> None:
         """Read a file or a folder, and show its preview."""
-        self.session.read_problems(path, columns)
+        show = partial(self._show_preview, path)
+        self._reading.run(lambda: read_problems(path, named=columns), show)
 
     def refresh(self) -> None:
         """List the batches that are in the store now."""
@@ -70,7 +73,7 @@ class BatchPage(QStackedWidget):
         """Close the answer beside the results; whether there was one."""
         return self.currentIndex() > 1 and self.view.close_answer()
 
-    def _show_preview(self, found: ProblemSet, path: Path) -> None:
+    def _show_preview(self, path: Path, found: ProblemSet) -> None:
         self._previewed = path
         self.preview.show_problems(found)
         self.preview.system.setText(self._preferences.value.run.system)
@@ -124,7 +127,6 @@ class BatchPage(QStackedWidget):
 
     def _connect(self) -> None:
         session = self.session
-        session.read.connect(self._show_preview)
         session.opened.connect(self._show_view)
         session.changed.connect(self._show_running)
         self.welcome.problems_wanted.connect(self.open_problems)

@@ -10,12 +10,12 @@ from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import QFileDialog, QMenu, QPushButton, QSplitter, QWidget
 
 from baton_reasoning.app.batch.answer_panel import NEXT, PREVIOUS, AnswerPanel
-from baton_reasoning.app.batch.execution import BatchActivity, OpenedBatch
 from baton_reasoning.app.batch.folded_parts import Fold, FoldedParts
+from baton_reasoning.app.batch.opened_batch import OpenedBatch
 from baton_reasoning.app.batch.result_grid import ResultGrid
 from baton_reasoning.app.batch.result_table import ResultColumn, ResultTable, RowFilter
 from baton_reasoning.app.batch.reviews import BatchReviews
-from baton_reasoning.app.batch.session import BatchSession
+from baton_reasoning.app.batch.session import BatchActivity, BatchSession
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.preferences import documents_folder
 from baton_reasoning.app.toolkit.background import LatestTask
@@ -217,7 +217,7 @@ class ResultsView(QWidget):
                 if is_over:
                     run = f"Retry {counted(total.failed, 'error')}" if total.failed else ""
             case BatchActivity.LOADING:
-                status += f" · {session.execution.models.status}"
+                status += f" · {session.batch_models.status}"
             case BatchActivity.REGRADING:
                 status = f"graded again: {session.graded:,} / {total.done:,}"
             case BatchActivity.PAUSED:
@@ -225,7 +225,7 @@ class ResultsView(QWidget):
                 status += " · paused"
             case BatchActivity.FINISHING:
                 stop = _STOP_NOW
-                status += f" · finishing {counted(session.execution.under_way, 'answer')}"
+                status += f" · finishing {counted(session.under_way, 'answer')}"
             case BatchActivity.RUNNING:
                 run = "Pause"
                 status += f" · {session.progress.parallel} at once · {time_left(session.progress.seconds_left())}"
@@ -252,7 +252,7 @@ class ResultsView(QWidget):
 
     def _press_run(self) -> None:
         if self.session.running:
-            self.session.execution.pause()
+            self.session.pause()
         else:
             self.session.start()
 

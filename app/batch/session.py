@@ -1,32 +1,36 @@
 """The batches of the window: the one in view, and the one that runs, which may be another.
 
-Reads problem files; creates, opens, runs, regrades, reports and exports batches.
+Creates, opens, runs, regrades, reports and exports batches. A batch runs on the models of its arms, one pair after
+another, which are loaded in the place of the chat's. The demo pair is loaded beside the chat's: it is made to cost what
+a real pair costs, one answer at a time.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from enum import Enum, auto
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from baton_reasoning.app.batch.execution import BatchActivity, BatchExecution, OpenedBatch
+from baton_reasoning.app.batch.opened_batch import OpenedBatch
 from baton_reasoning.app.session.actions import WindowActions
-from baton_reasoning.app.session.loaded_models import LoadedModels
+from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.toolkit.background import BackgroundTask, LatestTask, StreamTask
-from baton_reasoning.core.batch.reading.columns import ColumnNames
-from baton_reasoning.core.batch.reading.problems import ProblemSet, read_problems
+from baton_reasoning.core.batch.reading.problems import ProblemSet
 from baton_reasoning.core.batch.reporting.exports import export
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results
-from baton_reasoning.core.batch.running.arms import Arm
+from baton_reasoning.core.batch.running.arms import Arm, OtherModels, by_models
 from baton_reasoning.core.batch.running.batch import Provenance, add_arms, create_batch, without_duplicates
-from baton_reasoning.core.batch.running.progress import BatchProgress
+from baton_reasoning.core.batch.running.progress import BatchEvent, BatchProgress
 from baton_reasoning.core.batch.running.regrading import Regraded, regrade, regraded_in_words
-from baton_reasoning.core.errors import BatonError, Busy
+from baton_reasoning.core.batch.running.runner import Runner
+from baton_reasoning.core.errors import BatonError, Busy, SettingsError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How
+from baton_reasoning.core.models.options import DemoModel, parse_source
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.store.store import Store
@@ -36,9 +40,18 @@ Prepared = tuple[OpenedBatch, Sequence[str]]
 """A batch to be viewed and started, and what a person should know of its arms."""
 
 
+class BatchActivity(Enum):
+    IDLE = auto()
+    LOADING = auto()
+    """Waits for the models of the next arms."""
+    RUNNING = auto()
+    PAUSED = auto()
+    FINISHING = auto()
+    """Completes the answers that are under way, and begins no other."""
+    REGRADING = auto()
+
+
 class BatchSession(QObject):
-    read = Signal(object, object)
-    """A ProblemSet, for the preview, and the Path that it was read from."""
     opened = Signal()
     """Another batch is the one in view."""
     rows_changed = Signal(object, list)
@@ -57,24 +70,30 @@ class BatchSession(QObject):
         store: Store,
         parent: QObject | None = None,
     ) -> None:
-        """Make a session that runs its batches as `BatchExecution` does with these."""
+        """`models`: the chat's. `demo`: load the demo pair of a batch. `choice`: returns the models that are chosen for
+        the chat."""
         super().__init__(parent)
         self.models, self.store = models, store
-        self._choice, self._actions = choice, actions
+        self._demo, self._choice, self._actions = demo, choice, actions
         self.viewed: OpenedBatch | None = None
         """The batch in view."""
+        self.executed: OpenedBatch | None = None
+        """The batch that runs or is about to, in view or not."""
+        self.batch_models = models
+        """Those that it runs on."""
+        self._groups: list[OtherModels] = []
+        """The models whose arms are still to be run, those that run now first."""
+        self._runner: Runner | None = None
+        """None while models are loaded, too."""
         self._report_seconds = 0.0
         """How long the last report took."""
         self.graded = 0
         """Answers that have been graded again so far."""
-        self.execution = BatchExecution(models, demo, choice, actions, store, self)
-        self.execution.changed.connect(self._executes_on)
-        self.execution.rows_changed.connect(self.rows_changed)
-        self.execution.rows_changed.connect(self._report_soon)
+        for each in (models, demo):
+            each.changed.connect(self._models_changed)
         self._report_timer = QTimer(self, singleShot=True, interval=REPORT_EVERY_MS)
         self._report_timer.timeout.connect(self.report)
         self._reporting = LatestTask(self, "report", actions.show_error, one_at_a_time=True)
-        self._reading = LatestTask(self, "read problems", actions.show_error)
         self._opening = LatestTask(self, "open batch", actions.show_error)
         self._regrading: StreamTask[Regraded] | None = None
         self._regraded: OpenedBatch | None = None
@@ -97,7 +116,13 @@ class BatchSession(QObject):
         """What is being done with the batch in view."""
         if self.viewed and self.viewed is self._regraded:
             return BatchActivity.REGRADING
-        return self.execution.activity if self.viewed is self.execution.opened else BatchActivity.IDLE
+        if not self.viewed or self.viewed is not self.executed:
+            return BatchActivity.IDLE
+        if not self._runner:
+            return BatchActivity.LOADING
+        if self._runner.ending:
+            return BatchActivity.FINISHING
+        return BatchActivity.PAUSED if self._runner.paused else BatchActivity.RUNNING
 
     @property
     def running(self) -> bool:
@@ -105,20 +130,14 @@ class BatchSession(QObject):
         return self.activity is not BatchActivity.IDLE
 
     @property
-    def executed(self) -> OpenedBatch | None:
-        """The batch that runs or is about to, in view or not."""
-        return self.execution.opened if self.execution.activity is not BatchActivity.IDLE else None
+    def under_way(self) -> int:
+        """Answers that are being written or graded."""
+        return self._runner.under_way if self._runner else 0
 
     @property
     def busy_reason(self) -> str:
         """Why no batch can begin now, in a sentence; "" if one can."""
         return f"“{self.executed.batch.name}” is running." if self.executed else ""
-
-    # Problems
-
-    def read_problems(self, path: Path, columns: ColumnNames) -> None:
-        """Read a file or a folder."""
-        self._reading.run(lambda: read_problems(path, named=columns), lambda found: self.read.emit(found, path))
 
     # Batches of the store. None is started, or deleted, while it or another runs: an error says so.
 
@@ -173,17 +192,23 @@ class BatchSession(QObject):
         Each error stays until the models that ran it are loaded.
         """
         if self.viewed and not (self.running or self._preparing.busy or self._is_refused()):
-            self.execution.start(self.viewed)
+            self._execute(self.viewed)
+
+    def pause(self) -> None:
+        """Complete the answers that are under way, and begin no other; if it is paused, go on."""
+        if self._runner:
+            (self._runner.resume if self._runner.paused else self._runner.pause)()
+        self.changed.emit()
 
     def stop(self) -> None:
         """Complete the answers that are under way, and begin no other; if asked again, stop them at their next token.
 
-        Grading is stopped at once, and then changes nothing.
+        The batch can be resumed, and then writes those anew. Grading is stopped at once, and then changes nothing.
         """
-        if self._regrading and self.viewed is self._regraded:
+        if self._regrading and self.activity is BatchActivity.REGRADING:
             self._regrading.stop()
-        elif self.viewed is self.execution.opened:
-            self.execution.stop()
+        elif self.running:
+            self._stop(at_once=self.activity is BatchActivity.FINISHING)
 
     def regrade(self, how: How) -> None:
         """Look for the answers of the batch in view again, and compare them in this way, unless it is running."""
@@ -260,7 +285,7 @@ class BatchSession(QObject):
         def start(prepared: Prepared) -> None:
             opened, notes = prepared
             self._show(opened)
-            self.execution.start(opened)
+            self._execute(opened)
             for note in notes:
                 self._actions.say(note)
 
@@ -273,10 +298,95 @@ class BatchSession(QObject):
         self.opened.emit()
         self.report()
 
-    def _executes_on(self) -> None:
-        """Follow the execution, which has begun, paused, gone on or ended."""
+    def _execute(self, opened: OpenedBatch) -> None:
+        """Run the jobs of a batch that wait or ended in an error."""
+        try:
+            arms = [arm for arm in map(Arm.of, opened.batch.arms) if opened.progress.to_run(arm.name)]
+        except SettingsError as error:
+            self._actions.show_error(error)
+            return
+        if arms:
+            self.executed, self._groups = opened, list(by_models(arms))
+            self._run_when_loaded(opened)
+
+    def _run_when_loaded(self, opened: OpenedBatch) -> None:
+        """Run once the models are loaded for all texts that are written at once and one answer in the chat.
+
+        If an answer is being written there, the models are loaded after it.
+        """
         self.changed.emit()
-        if self.executed is None and self.viewed is self.execution.opened:
+        others = {which: parse_source(name) for which, name in self._groups[0]._asdict().items() if name}
+        wanted = self._choice().model_copy(update={"parallel": opened.progress.parallel + 1, **others})
+        is_demo = isinstance(wanted.small, DemoModel) and isinstance(wanted.large, DemoModel)
+        self.batch_models = models = self._demo if is_demo else self.models
+        loaded = models.choice if models.state is LoadState.READY else None
+        if loaded and loaded == wanted.model_copy(update={"parallel": max(wanted.parallel, loaded.parallel)}):
+            self._run(opened)
+        else:
+            models.load(wanted)
+
+    def _models_changed(self) -> None:
+        state = self.batch_models.state
+        if self._runner:
+            if state is LoadState.WAITING:
+                self._stop(at_once=True)
+                self._actions.say("The batch was stopped, since other models were chosen. It can resume with its own.")
+        elif not self.executed:
+            if self._demo.state is LoadState.READY:
+                self._demo.unload()  # the batch was stopped while they were loaded
+        elif state is LoadState.READY:
+            self._run(self.executed)
+        elif state in (LoadState.FAILED, LoadState.NONE):
+            error = self.batch_models.error or SettingsError("There are no models to run.", "Choose two.")
+            self._end_execution()
+            self._actions.show_error(error)
+        else:
+            self.changed.emit()
+
+    def _run(self, opened: OpenedBatch) -> None:
+        models, grader = self.batch_models, Grader()
+        parallel = opened.progress.parallel
+        runner = self._runner = Runner(self.store, opened.batch.id, models.pair, grader, parallel, self._groups[0])
+
+        def run() -> Iterator[BatchEvent]:
+            with grader:
+                yield from runner.run()
+
+        def take(events: list[BatchEvent]) -> None:
+            self.rows_changed.emit(opened, opened.take(events))
+            self._report_soon(opened)
+
+        def done(error: BatonError | None) -> None:
+            models.end_writing(self)
+            self._demo.unload()
+            self._runner = None
+            if error or not self._groups[1:]:
+                self._end_execution()
+            else:
+                del self._groups[0]
+                self._run_when_loaded(opened)
+
+        models.begin_writing(self)
+        task = StreamTask(self, "batch", run, cancel=runner.stop)
+        task.items(take).failure(self._actions.show_error).done(done).start()
+        self.changed.emit()
+
+    def _stop(self, at_once: bool) -> None:
+        """Begin no other answer; with `at_once`, stop those under way at their next token."""
+        if self._runner:
+            del self._groups[1:]
+            (self._runner.stop if at_once else self._runner.finish)()
+            self.changed.emit()
+        else:
+            self._end_execution()
+
+    def _end_execution(self) -> None:
+        """Give the chat the models that were chosen for it, if the batch had others in their place."""
+        executed, self.executed = self.executed, None
+        if any(self._groups[0]):
+            self.models.load(self._choice())
+        self.changed.emit()
+        if self.viewed is executed:
             self.report()
 
     def _report_soon(self, opened: OpenedBatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFileDialog, QFrame, QWidget
 
-from baton_reasoning.app.batch.execution import OpenedBatch
+from baton_reasoning.app.batch.opened_batch import OpenedBatch
 from baton_reasoning.app.batch.session import BatchSession
 from baton_reasoning.app.toolkit.controls import (
     ElidedButton,

@@ -9,7 +9,6 @@ from PySide6.QtWidgets import QWidget
 
 from baton_reasoning.app.models.controller import ModelsController
 from baton_reasoning.app.models.downloads import Downloads
-from baton_reasoning.app.models.pairs import JudgedPair, judge_pairs, recommended
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import button, label, scrolling
 from baton_reasoning.app.toolkit.layout import STRETCH, flowing, hbox, holder, vbox
@@ -25,6 +24,7 @@ from baton_reasoning.core.models.download import DownloadManifest
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.hub import Hub
 from baton_reasoning.core.models.options import DemoModel
+from baton_reasoning.core.pairs import JudgedPair, judge_pairs, recommended
 from baton_reasoning.core.table import NOTHING, columns_of
 from baton_reasoning.core.words.authors import SIGN
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 
 import click
 
@@ -14,11 +13,12 @@ from baton_reasoning.app.terminal.output import Field, listing, progress, write
 from baton_reasoning.app.terminal.streams import ExitCode, confirmed, remark, report, write_json
 from baton_reasoning.core.engines.remote.known_servers import NAME, KnownServers
 from baton_reasoning.core.errors import DownloadError, SettingsError
-from baton_reasoning.core.model_costs import ModelCost, ModelCosts
+from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models import library
-from baton_reasoning.core.models.catalog import USUAL_CONTEXT, CatalogPair, catalog_models, pairs_that_fit
-from baton_reasoning.core.models.devices import find_devices
+from baton_reasoning.core.models.catalog import USUAL_CONTEXT, catalog_models
+from baton_reasoning.core.models.devices import disk_free, find_devices
 from baton_reasoning.core.models.download import Downloader, DownloadManifest, Stage
+from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.hub import Hub, Repository, downloaded
 from baton_reasoning.core.models.options import (
     DEMO_FOLDER,
@@ -31,9 +31,9 @@ from baton_reasoning.core.models.options import (
     local_path,
     parse_source,
 )
+from baton_reasoning.core.pairs import JudgedPair, judge_pairs
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.words.numbers import duration, parameter_count, short_path, size
-from baton_reasoning.core.words.speed import relative_time
+from baton_reasoning.core.words.numbers import duration, parameter_count, short_path
 
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")
 _HUB_URL = re.compile(r"https?://[^/]+/([\w.-]+/[\w.-]+)/(?:resolve|blob)/[^/]+/.*\.gguf(?:\?.*)?")
@@ -80,8 +80,8 @@ def file_of(source: HubFile, yes: bool) -> Path:
     with progress("Asking the Hub"):
         manifest = Hub(hub_access()).manifest(source, models_folder())
     here = manifest.bytes_here()
-    rest = f", {size(here)} of it here already" if here else ""
-    question = f"Download {manifest.title} ({size(manifest.bytes)}{rest}) into {short_path(manifest.folder)}?"
+    rest = f", {in_gib(here)} of it here already" if here else ""
+    question = f"Download {manifest.title} ({in_gib(manifest.bytes)}{rest}) into {short_path(manifest.folder)}?"
     if not yes and not confirmed(question, default=True):
         raise DownloadError(f"{manifest.title} was not downloaded.")
     return fetch(manifest)
@@ -91,49 +91,31 @@ def fetch(manifest: DownloadManifest) -> Path:
     """Download with progress. An interrupted download is kept, and the next call resumes it."""
     with closing(Downloader(hub_access().token)) as downloader, progress(f"Downloading {manifest.title}") as line:
         for step in downloader.download(manifest):
-            words = f"{size(step.done)} of {size(step.total)}"
+            words = f"{in_gib(step.done)} of {in_gib(step.total)}"
             if step.stage is Stage.CHECKING:
                 words = "checking the hash"
             elif step.note:
                 words = step.note
             elif step.seconds_left is not None:
-                words += f", {size(step.speed)}/s, {duration(step.seconds_left)} left"
+                words += f", {in_gib(step.speed)}/s, {duration(step.seconds_left)} left"
             line.show(step.done / max(1, step.total), words)
     remark(f"{short_path(manifest.model)} is complete.")
     return manifest.model
-
-
-class TimedPair(NamedTuple):
-    """A pair of the catalogue, and its time as a ratio to that of its large model alone."""
-
-    pair: CatalogPair
-    time: float
-    is_measured: bool
-    """Whether the costs of both models were measured on this machine."""
-
-    @classmethod
-    def of(cls, pair: CatalogPair) -> TimedPair:
-        kept, models = ModelCosts(Paths.of_user().model_costs), (pair.small, pair.large)
-        files = [downloaded(model.hub_file, models_folder()) for model in models]
-        measured = [cost for file in files if file and (cost := kept.of_file(file))]
-        is_measured = len(measured) == len(models)
-        costs = measured if is_measured else [ModelCost.relative(model.active_bytes) for model in models]
-        return cls(pair, relative_time(*costs), is_measured)
 
 
 MODEL_FIELDS: tuple[Field[library.LocalModel], ...] = (
     Field("name", lambda model: model.header.name, "model"),
     Field("parameters", lambda model: model.header.parameters, "parameters", parameter_count, True),
     Field("quantisation", lambda model: model.header.quantisation, "quantisation"),
-    Field("bytes", lambda model: model.header.file_bytes, "size", size, True),
+    Field("bytes", lambda model: model.header.file_bytes, "size", in_gib, True),
     Field("context", lambda model: model.header.context_length, "context", "{:,}".format, True),
     Field("file", lambda model: str(model.header.shards[0]), "file", lambda file: short_path(Path(file))),
     Field("folder", lambda model: model.source.value),
 )
-PAIR_FIELDS: tuple[Field[TimedPair], ...] = (
+PAIR_FIELDS: tuple[Field[JudgedPair], ...] = (
     Field("small", lambda row: row.pair.small.key, "--small"),
     Field("large", lambda row: row.pair.large.key, "--large"),
-    Field("bytes", lambda row: row.pair.bytes, "download", size, True),
+    Field("bytes", lambda row: row.pair.bytes, "download", in_gib, True),
     Field("time", lambda row: round(row.time, 2)),
     Field("", lambda row: f"{'' if row.is_measured else '~'}{row.time:.0%}", "time", is_number=True),
     Field("measured", lambda row: row.is_measured),
@@ -177,7 +159,8 @@ def list_pairs(context: int, json: bool) -> None:
     "time" is that of the pair relative to the large model alone, at a large share of 20%. A value with ~ is estimated
     from file sizes; any other was measured on this machine.
     """
-    pairs = [TimedPair.of(each.pair) for each in pairs_that_fit(find_devices(), context)]
+    costs = ModelCosts(Paths.of_user().model_costs)
+    pairs = judge_pairs(find_devices(), disk_free(models_folder()), _inventory().models, costs, context)
     nothing = "No pair of the catalogue fits this machine. Try a smaller --context, or a large model on a server."
     listing(pairs, PAIR_FIELDS, json, nothing)
     if pairs:
@@ -223,7 +206,7 @@ def remove_model(name: str, for_good: bool, yes: bool) -> int:
     NAME is a file, hf:OWNER/NAME[:QUANT], or a name of `baton models pairs`.
     """
     model = _model(name)
-    file, freed = short_path(model.header.shards[0]), size(model.header.file_bytes)
+    file, freed = short_path(model.header.shards[0]), in_gib(model.header.file_bytes)
     question = f"Delete {file} ({freed}) for good?" if for_good else f"Move {file} ({freed}) to the trash?"
     if not yes and not confirmed(question):
         return ExitCode.FAILED

@@ -282,8 +282,8 @@ def _smaller_file(needs: MemoryEstimate, free: int) -> str:
     return f"choose a smaller quantisation or model, with a file of at most {in_gib(for_the_file)}"
 
 
-def in_gib(size: int) -> str:
-    """Write a size as a person reads it: “4.7 GiB”, “310 MiB”, “120 KiB”."""
+def in_gib(size: float) -> str:
+    """Write a number of bytes as a person reads it: “4.7 GiB”, “310 MiB”, “120 KiB”."""
     if size >= GIB:
         return f"{size / GIB:.1f} GiB"
     return f"{size / 2**20:.0f} MiB" if size >= 2**20 or not size else f"{size / 2**10:.0f} KiB"

@@ -27,10 +27,15 @@ def wait_until_done(page, qtbot):
     qtbot.waitUntil(lambda: not page.session.findChildren(StreamTask) and not page.session.running)
 
 
+def wait_until_read(page, qtbot):
+    """The file of problems is in the preview, or an error was shown."""
+    qtbot.waitUntil(lambda: not page._reading.busy)
+
+
 def preview(page, qtbot, path, *arms):
     """Open a file, and choose these arms, if any are given."""
-    with qtbot.waitSignal(page.session.read):
-        page.open_problems(path)
+    page.open_problems(path)
+    wait_until_read(page, qtbot)
     for name, box in page.preview.arms.items():
         box.setChecked(name in arms if arms else box.isChecked())
 

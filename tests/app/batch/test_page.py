@@ -12,10 +12,10 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QLabel, QPushButton
 
-from baton_reasoning.app.batch.execution import BatchActivity
 from baton_reasoning.app.batch.folded_parts import Fold, FoldedParts
 from baton_reasoning.app.batch.result_table import FIRST_ARM, Mark, ResultColumn, RowFilter, mark_of
 from baton_reasoning.app.batch.results_view import GRADINGS
+from baton_reasoning.app.batch.session import BatchActivity
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.toolkit.controls import IconButton
 from baton_reasoning.app.toolkit.theme import DARK, current_theme
@@ -28,7 +28,7 @@ from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How
 from baton_reasoning.core.settings import ColourScheme
 from baton_reasoning.core.store.batches import Batch, StoredArm
-from tests.app.batch.conftest import CountingLoader, begin, preview, run, wait_until_done
+from tests.app.batch.conftest import CountingLoader, begin, preview, run, wait_until_done, wait_until_read
 from tests.core.batch.counting import NOTES, noted_report
 from tests.fakes.scripted import Fault
 from tests.patience import PATIENCE
@@ -67,9 +67,9 @@ def test_a_file_is_previewed_and_a_wrong_guess_corrected(page, actions, qtbot, p
     assert shown.table.texts()[5] == ["p5", "Count to 5.", "5"]
     with qtbot.waitSignal(actions.failed):
         page.open_problems(tmp_path / "damaged.json")
-    with qtbot.waitSignal(page.session.read):
-        shown.answer.setCurrentText("other")
-        shown.answer.activated.emit(shown.answer.currentIndex())
+    shown.answer.setCurrentText("other")
+    shown.answer.activated.emit(shown.answer.currentIndex())
+    wait_until_read(page, qtbot)
     assert shown.table.texts()[0][2] == "7"
     assert shown.answer.currentText() == "other"
 
@@ -83,8 +83,8 @@ def test_files_folders_and_large_models_are_chosen_in_dialogs(page, qtbot, probl
     for name, found in chosen.items():
         monkeypatch.setattr(QFileDialog, name, lambda *_, found=found: found)
     for text, title in (("Choose a file…", "counting"), ("Choose a folder…", problem_file.parent.name)):
-        with qtbot.waitSignal(page.session.read):
-            next(each for each in page.welcome.findChildren(QPushButton) if each.text() == text).click()
+        next(each for each in page.welcome.findChildren(QPushButton) if each.text() == text).click()
+        wait_until_read(page, qtbot)
         assert page.preview.title.text() == title
         assert page.preview.table.texts()[5] == ["p5", "Count to 5.", "5"]
     page.preview.larges_wanted.emit()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QAbstractItemModelTester, QSignalSpy
 
-from baton_reasoning.app.batch.execution import OpenedBatch
+from baton_reasoning.app.batch.opened_batch import OpenedBatch
 from baton_reasoning.app.batch.result_table import (
     FIRST_ARM,
     RIBBON_ROLE,

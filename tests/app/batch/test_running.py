@@ -8,9 +8,9 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible
 
-from baton_reasoning.app.batch.execution import BatchActivity
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.batch.result_table import FIRST_ARM
+from baton_reasoning.app.batch.session import BatchActivity
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.app.toolkit.controls import ElidedButton, SwitchButton

@@ -7,7 +7,6 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from baton_reasoning.app.models.pairs import judge_pairs, recommended
 from baton_reasoning.app.models.pairs_tab import figures_of
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.session.pair_loader import PairLoader
@@ -24,6 +23,7 @@ from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.library import FolderOrigin, LocalModel
 from baton_reasoning.core.models.options import LoadOptions, ModelOverrides
+from baton_reasoning.core.pairs import judge_pairs, recommended
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.words.labels import placement_facts

@@ -119,7 +119,7 @@ def test_pairs_of_the_catalogue_are_named_as_solve_takes_them_with_their_time(sa
         model = catalog_models()[key]
         file = paths.models / model.repository / model.file
         file.parent.mkdir(parents=True)
-        file.write_bytes(b"GGUF")
+        file.write_bytes(SMALL_MODEL.read_bytes())
         cost = ModelCost(decode=seconds, further=seconds, prefill=0)
         ModelCosts(paths.model_costs).keep(ModelCard(model.name, "", 1000, path=file), cost)
     first, second, *_ = say("models", "pairs")[1:]

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from baton_reasoning.core.model_costs import USUAL_SHARE, ModelCost, ModelCosts, pair_seconds
-from baton_reasoning.core.models.catalog import CatalogModel, CatalogPair, FittingPair, PublishedResult, pairs_that_fit
+from baton_reasoning.core.models.catalog import (
+    USUAL_CONTEXT,
+    CatalogModel,
+    CatalogPair,
+    FittingPair,
+    PublishedResult,
+    pairs_that_fit,
+)
 from baton_reasoning.core.models.devices import Devices
 from baton_reasoning.core.models.download import SPARE_BYTES
 from baton_reasoning.core.models.fit import FitKind
@@ -29,7 +36,7 @@ class JudgedPair(NamedTuple):
     """The file on this machine; None if it is not here."""
     large: Path | None
     memory: int
-    """Bytes of both models, with the usual context."""
+    """Bytes of both models, with their context."""
     is_on_gpu: bool
     """Whether both models fit on a GPU as a whole."""
     speed: float | None
@@ -56,7 +63,11 @@ class JudgedPair(NamedTuple):
 
 
 def judge_pairs(
-    devices: Devices, disk_free: int, models: Sequence[LocalModel], costs: ModelCosts
+    devices: Devices,
+    disk_free: int,
+    models: Sequence[LocalModel],
+    costs: ModelCosts,
+    context: int = USUAL_CONTEXT,
 ) -> tuple[JudgedPair, ...]:
     """Judge the pairs that fit, the lightest first. Takes some milliseconds."""
     headers = [model.header for model in models if model.source is not FolderOrigin.BUILT_IN]  # too tiny to tell a rate
@@ -83,7 +94,7 @@ def judge_pairs(
             disk_free=disk_free,
         )
 
-    return tuple(map(judged, pairs_that_fit(devices)))
+    return tuple(map(judged, pairs_that_fit(devices, context)))
 
 
 def recommended(pairs: Sequence[JudgedPair]) -> JudgedPair | None:
