@@ -203,8 +203,10 @@ def _matches(texts: Iterable[RichText], words: str) -> Iterator[FoundWords]:
 
 
 def _scroll_to(text: RichText, cursor: QTextCursor) -> None:
-    """Scroll until a selection is at least a third of the view from the view's edges: formulas that are set late move it
-    by some lines."""
+    """Scroll until a selection is a third of the view away from the edges.
+
+    Formulas that are set a moment later may move it by some lines.
+    """
     if not isValid(text):
         return
     place = text.cursorRect(cursor)
