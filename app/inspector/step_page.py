@@ -195,6 +195,4 @@ def score_text(piece: Piece) -> str:
         return ""
     chances = dict(zip(piece.judged.choices, piece.judged.probabilities, strict=True))
     likeliest = max(chances, key=lambda choice: chances[choice])
-    said = f"{likeliest} ({chances[likeliest]:.0%} sure), asked in {duration(piece.judged.handoff.seconds)}"
-    mass = piece.judged.mass
-    return said if mass is None else f"{said}; all answers together had {mass:.1%} of the probability"
+    return f"{likeliest} ({chances[likeliest]:.0%} sure), asked in {duration(piece.judged.handoff.seconds)}"
