@@ -19,6 +19,7 @@ from baton_reasoning.core.models import library
 from baton_reasoning.core.models.catalog import USUAL_CONTEXT, CatalogPair, catalog_models, pairs_that_fit
 from baton_reasoning.core.models.devices import find_devices
 from baton_reasoning.core.models.download import Downloader, DownloadManifest, Stage
+from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.hub import Hub, Repository, downloaded
 from baton_reasoning.core.models.options import (
     DEMO_FOLDER,
@@ -32,7 +33,7 @@ from baton_reasoning.core.models.options import (
     parse_source,
 )
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.words.numbers import duration, parameter_count, short_path, size
+from baton_reasoning.core.words.numbers import duration, parameter_count, short_path
 from baton_reasoning.core.words.speed import relative_time
 
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")
@@ -80,8 +81,8 @@ def file_of(source: HubFile, yes: bool) -> Path:
     with progress("Asking the Hub"):
         manifest = Hub(hub_access()).manifest(source, models_folder())
     here = manifest.bytes_here()
-    rest = f", {size(here)} of it here already" if here else ""
-    question = f"Download {manifest.title} ({size(manifest.bytes)}{rest}) into {short_path(manifest.folder)}?"
+    rest = f", {in_gib(here)} of it here already" if here else ""
+    question = f"Download {manifest.title} ({in_gib(manifest.bytes)}{rest}) into {short_path(manifest.folder)}?"
     if not yes and not confirmed(question, default=True):
         raise DownloadError(f"{manifest.title} was not downloaded.")
     return fetch(manifest)
@@ -91,13 +92,13 @@ def fetch(manifest: DownloadManifest) -> Path:
     """Download with progress. An interrupted download is kept, and the next call resumes it."""
     with closing(Downloader(hub_access().token)) as downloader, progress(f"Downloading {manifest.title}") as line:
         for step in downloader.download(manifest):
-            words = f"{size(step.done)} of {size(step.total)}"
+            words = f"{in_gib(step.done)} of {in_gib(step.total)}"
             if step.stage is Stage.CHECKING:
                 words = "checking the hash"
             elif step.note:
                 words = step.note
             elif step.seconds_left is not None:
-                words += f", {size(step.speed)}/s, {duration(step.seconds_left)} left"
+                words += f", {in_gib(step.speed)}/s, {duration(step.seconds_left)} left"
             line.show(step.done / max(1, step.total), words)
     remark(f"{short_path(manifest.model)} is complete.")
     return manifest.model
@@ -125,7 +126,7 @@ MODEL_FIELDS: tuple[Field[library.LocalModel], ...] = (
     Field("name", lambda model: model.header.name, "model"),
     Field("parameters", lambda model: model.header.parameters, "parameters", parameter_count, True),
     Field("quantisation", lambda model: model.header.quantisation, "quantisation"),
-    Field("bytes", lambda model: model.header.file_bytes, "size", size, True),
+    Field("bytes", lambda model: model.header.file_bytes, "size", in_gib, True),
     Field("context", lambda model: model.header.context_length, "context", "{:,}".format, True),
     Field("file", lambda model: str(model.header.shards[0]), "file", lambda file: short_path(Path(file))),
     Field("folder", lambda model: model.source.value),
@@ -133,7 +134,7 @@ MODEL_FIELDS: tuple[Field[library.LocalModel], ...] = (
 PAIR_FIELDS: tuple[Field[TimedPair], ...] = (
     Field("small", lambda row: row.pair.small.key, "--small"),
     Field("large", lambda row: row.pair.large.key, "--large"),
-    Field("bytes", lambda row: row.pair.bytes, "download", size, True),
+    Field("bytes", lambda row: row.pair.bytes, "download", in_gib, True),
     Field("time", lambda row: round(row.time, 2)),
     Field("", lambda row: f"{'' if row.is_measured else '~'}{row.time:.0%}", "time", is_number=True),
     Field("measured", lambda row: row.is_measured),
@@ -223,7 +224,7 @@ def remove_model(name: str, for_good: bool, yes: bool) -> int:
     NAME is a file, hf:OWNER/NAME[:QUANT], or a name of `baton models pairs`.
     """
     model = _model(name)
-    file, freed = short_path(model.header.shards[0]), size(model.header.file_bytes)
+    file, freed = short_path(model.header.shards[0]), in_gib(model.header.file_bytes)
     question = f"Delete {file} ({freed}) for good?" if for_good else f"Move {file} ({freed}) to the trash?"
     if not yes and not confirmed(question):
         return ExitCode.FAILED

@@ -282,7 +282,7 @@ def _smaller_file(needs: MemoryEstimate, free: int) -> str:
     return f"choose a smaller quantisation or model, with a file of at most {in_gib(for_the_file)}"
 
 
-def in_gib(size: int) -> str:
+def in_gib(size: float) -> str:
     """Write a size as a person reads it: “4.7 GiB”, “310 MiB”, “120 KiB”."""
     if size >= GIB:
         return f"{size / GIB:.1f} GiB"

@@ -22,7 +22,7 @@ from baton_reasoning.core.thinking.opinion import Opinion
 from baton_reasoning.core.thinking.registry import POLICIES, advice_on, policy_title
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import SIGN, WHO
-from baton_reasoning.core.words.numbers import count, duration, money, size
+from baton_reasoning.core.words.numbers import count, duration, money
 
 Fact = tuple[str, str]
 """A name and its value, for a list of facts."""
@@ -172,7 +172,7 @@ def bill_text(bill: Usage) -> str:
     cost = bill.cost
     about = "about " if cost.estimated else ""
     tokens = f"{cost.sent:,} tokens sent, {cost.reused:,} of them reused, {cost.read:,} read, {cost.written:,} written"
-    waited = f"{size(cost.bytes_sent + cost.bytes_received)}, {cost.seconds_waited:.1f} s waited"
+    waited = f"{in_gib(cost.bytes_sent + cost.bytes_received)}, {cost.seconds_waited:.1f} s waited"
     text = f"{count(cost.requests, 'request')}, {about}{tokens}, {waited}"
     spent = money(bill.money, bill.currency)
     return f"{text}, {spent}" if spent else text

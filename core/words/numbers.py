@@ -1,4 +1,4 @@
-"""Numbers, sizes and texts as people read them. Every duration, size, count and amount of money is written here."""
+"""Numbers, sizes and texts as people read them. Every duration, count and amount of money is written here."""
 
 from __future__ import annotations
 
@@ -42,16 +42,6 @@ def day_and_time(moment: datetime) -> str:
     """Format a time in this machine's time zone: 26 Nov 2026, 08:37."""
     local = moment.astimezone()
     return f"{local.day} {local:%b %Y, %H:%M}"
-
-
-def size(number: float) -> str:
-    """Format bytes in binary units: 412 B, 3.5 KiB, 1.2 MiB, 4.7 GiB."""
-    if number < 1024:
-        return f"{number:.0f} B"
-    for unit, bytes_each in (("KiB", 2**10), ("MiB", 2**20)):
-        if number < 1024 * bytes_each:
-            return f"{number / bytes_each:.1f} {unit}"
-    return f"{number / 2**30:.1f} GiB"
 
 
 def money(amount: float, currency: str) -> str:
