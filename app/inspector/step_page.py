@@ -141,12 +141,8 @@ def facts_of(piece: Piece) -> list[Fact]:
 
 
 def cue_text(piece: Piece) -> str:
-    """Return “Wait”, word 1 of what the small model was writing, and its category."""
-    cue = piece.cue
-    if cue is None or not piece.author.is_model:
-        return ""
-    place = f", word {len(piece.replaced[: cue.start].split()) + 1}" if piece.replaced else ""
-    return f"“{cue.word}”{place} ({cue.category.value})"
+    """Return the cue and its category: “Wait” (reflection)."""
+    return f"“{piece.cue.word}” ({piece.cue.category.value})" if piece.cue and piece.author.is_model else ""
 
 
 def score_text(piece: Piece) -> str:

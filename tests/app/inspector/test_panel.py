@@ -62,7 +62,7 @@ def test_a_takeover_begins_with_a_sentence_and_the_other_model_goes_on_from_ther
     window.inspector.step.details_button.click()
     told = texts(window)
     assert "Reflection takeover" in told
-    assert "“Wait”, word 1 (reflection)" in told
+    assert "“Wait” (reflection)" in told
     assert f"{piece.handoff.prefilled} tokens read" in dict(facts_of(piece))["Handoff"]
     facts = dict(facts_of(exchange.trace.pieces[0]))
     assert "Handoff" not in facts
