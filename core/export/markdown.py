@@ -20,7 +20,6 @@ from baton_reasoning.core.words.authors import SIGN
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
-"""The marks of the window, so that a colour is never the only sign."""
 _OPENING = "<details><summary>Thinking: ● small, ◆ large, ▣ inserted, ✎ edited</summary>"
 _CLOSING = "</details>"
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
