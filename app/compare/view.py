@@ -11,7 +11,6 @@ from PySide6.QtWidgets import QWidget
 
 from baton_reasoning.app.document.answer_pane import AnswerActions, AnswerPane
 from baton_reasoning.app.document.rich_text import RichText
-from baton_reasoning.app.document.steps_document import thinking_pieces
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange, ShownComparison
@@ -23,7 +22,7 @@ from baton_reasoning.core.grading.extract import given_in
 from baton_reasoning.core.grading.grader import Grader, Standing, standings
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.thinking.differences import differing_numbers, parting, thinking_steps
-from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.thinking.trace import Piece, Trace, thinking_pieces
 from baton_reasoning.core.words.labels import title_of
 from baton_reasoning.core.words.numbers import count, in_brief
 

@@ -12,7 +12,6 @@ from PySide6.QtCore import QPoint, QRectF, Signal
 from PySide6.QtWidgets import QLayout, QVBoxLayout, QWidget
 
 from baton_reasoning.app.document.rich_text import RichText
-from baton_reasoning.app.document.steps_document import thinking_pieces
 from baton_reasoning.app.document.steps_view import StepsView
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.conversation import Exchange
@@ -23,7 +22,7 @@ from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.thinking.events import Finish
-from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.thinking.trace import Piece, Trace, thinking_pieces
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import last_text, piece_text, run_in_brief
 

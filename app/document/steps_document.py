@@ -51,12 +51,6 @@ class ShownPiece:
     is_set: bool = False
 
 
-def thinking_pieces(trace: Trace) -> list[Piece]:
-    """Return what is shown as steps: all but the answer, white space, and a closing tag that stands alone."""
-    tag = trace.closed.tag if trace.closed else ""
-    return [piece for piece in trace.pieces if not piece.in_answer and _says_something(piece, tag)]
-
-
 def cues_of(trace: Trace) -> Lexicon:
     """Return the cues that the policy of this run looked for: its own list, or the policy's."""
     if trace.started is None:
@@ -67,11 +61,6 @@ def cues_of(trace: Trace) -> Lexicon:
     except SettingsError:  # a policy that is not installed, or a list that this version cannot read
         return english()
     return policy.lexicon
-
-
-def _says_something(piece: Piece, tag: str) -> bool:
-    text = piece.text.strip()
-    return bool(text) and (text != tag or piece.author is Author.INSERTED)
 
 
 class StepsDocument(QObject):

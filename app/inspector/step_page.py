@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QAccessible, QColor, QPainter, QPaintEvent
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QWidget
 
 from baton_reasoning.app.document.clipboard import copy_text
-from baton_reasoning.app.toolkit.controls import button, label, set_accessible_role
+from baton_reasoning.app.toolkit.controls import button, label
 from baton_reasoning.app.toolkit.layout import Spacer, flowing, vbox
 from baton_reasoning.app.toolkit.tables import Facts
-from baton_reasoning.app.toolkit.theme import Role, blend, current_theme, ink_of
+from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.engines.base import Passing
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import TokenWritten
@@ -22,58 +21,6 @@ from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import SIGN, WHO
 from baton_reasoning.core.words.labels import Fact, draft_text, step_sentence
 from baton_reasoning.core.words.numbers import count, duration
-
-BAR_SHARE = 0.52
-"""The share of the width that a probability of 1 takes."""
-
-
-class Alternatives(QWidget):
-    """Bars for the likeliest tokens at one place; that which was written is bold."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._token: TokenWritten | None = None
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName("Alternatives")
-        set_accessible_role(self, QAccessible.Role.Chart)
-        current_theme().changed.connect(self.updateGeometry)
-
-    def show_token(self, token: TokenWritten | None) -> None:
-        self._token = token
-        found = token.alternatives if token else ()
-        self.setVisible(bool(found))
-        text = [f"{visible(each.text)} {chance(each.logprob)}" for each in found]
-        self.setAccessibleDescription(", ".join(text))
-        self.updateGeometry()
-        self.update()
-
-    def sizeHint(self) -> QSize:
-        return QSize(200, len(self._token.alternatives) * self._row if self._token else 0)
-
-    def paintEvent(self, _event: QPaintEvent) -> None:
-        if self._token is None:
-            return
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        colours, row = current_theme().colours, self._row
-        ink = ink_of(self._token.author, colours)
-        for index, (id, text, logprob) in enumerate(self._token.alternatives):
-            written = id == self._token.id if id is not None else text == self._token.text
-            width = max(2.0, math.exp(logprob) * BAR_SHARE * self.width())
-            bar = QRectF(0, (index + 0.3) * row, width, 0.4 * row)
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(ink if written else blend(colours.surface, ink, 0.45)))
-            painter.drawRoundedRect(bar, 2, 2)
-            font = self.font()
-            font.setBold(written)
-            painter.setFont(font)
-            painter.setPen(QColor(colours.text))
-            words = QRectF(bar.right() + 7, index * row, self.width() - bar.right() - 7, row)
-            painter.drawText(words, Qt.AlignmentFlag.AlignVCenter, f"{visible(text)}  {chance(logprob)}")
-
-    @property
-    def _row(self) -> int:
-        return self.fontMetrics().height() + 5
 
 
 def chance(logprob: float) -> str:
@@ -102,7 +49,7 @@ class StepPage(QWidget):
         self._replaced_title = label("", Role.MUTED)
         self._replaced = label("", Role.REPLACED, wrap=True, selectable=True)
         self._token = label("", Role.MUTED, wrap=True)
-        self.alternatives = Alternatives()
+        self.alternatives = Facts()
         self.again = button("Continue", lambda: fork and self._piece and fork(_other(self._piece)))
         here = button("Fork here", lambda: fork and fork(None), tip="Another answer that goes on from before this step")
         copy = button("Copy", self._copy, tip="Copy the text of this step")
@@ -136,10 +83,12 @@ class StepPage(QWidget):
             widget.setVisible(bool(piece.replaced.strip()))
         self.details.show_facts(facts_of(piece))
         token = piece.tokens[0] if piece.tokens else None
-        self.alternatives.show_token(token)
+        likeliest = alternatives_of(token) if token else []
+        self.alternatives.show_facts(likeliest)
+        self.alternatives.setVisible(bool(likeliest))
         self._token.setVisible(token is not None)
         if token:
-            has_some = "" if token.alternatives else ": no alternatives were recorded"
+            has_some = "" if likeliest else ": no alternatives were recorded"
             self._token.setText(f"First token, {token.author.value} model{has_some}")
 
     def _toggle_details(self) -> None:
@@ -158,6 +107,16 @@ class StepPage(QWidget):
 def _other(piece: Piece) -> Author:
     """Return the model that may write it instead."""
     return Author.LARGE if piece.author is Author.SMALL else Author.SMALL
+
+
+def alternatives_of(token: TokenWritten) -> list[Fact]:
+    """Return the likeliest tokens at a place with their probabilities, and which of them was written."""
+
+    def told(id: int | None, text: str, logprob: float) -> Fact:
+        is_written = id == token.id if id is not None else text == token.text
+        return visible(text), f"{chance(logprob)}, written" if is_written else chance(logprob)
+
+    return [told(*each) for each in token.alternatives]
 
 
 def facts_of(piece: Piece) -> list[Fact]:
@@ -182,12 +141,8 @@ def facts_of(piece: Piece) -> list[Fact]:
 
 
 def cue_text(piece: Piece) -> str:
-    """Return “Wait”, word 1 of what the small model was writing, and its category."""
-    cue = piece.cue
-    if cue is None or not piece.author.is_model:
-        return ""
-    place = f", word {len(piece.replaced[: cue.start].split()) + 1}" if piece.replaced else ""
-    return f"“{cue.word}”{place} ({cue.category.value})"
+    """Return the cue and its category: “Wait” (reflection)."""
+    return f"“{piece.cue.word}” ({piece.cue.category.value})" if piece.cue and piece.author.is_model else ""
 
 
 def score_text(piece: Piece) -> str:
@@ -195,6 +150,4 @@ def score_text(piece: Piece) -> str:
         return ""
     chances = dict(zip(piece.judged.choices, piece.judged.probabilities, strict=True))
     likeliest = max(chances, key=lambda choice: chances[choice])
-    said = f"{likeliest} ({chances[likeliest]:.0%} sure), asked in {duration(piece.judged.handoff.seconds)}"
-    mass = piece.judged.mass
-    return said if mass is None else f"{said}; all answers together had {mass:.1%} of the probability"
+    return f"{likeliest} ({chances[likeliest]:.0%} sure), asked in {duration(piece.judged.handoff.seconds)}"

@@ -16,7 +16,6 @@ from baton_reasoning.core.thinking.events import OpinionGiven, ValuesEstimated
 from baton_reasoning.core.thinking.opinion import OpinionProgress, SecondOpinion
 
 if TYPE_CHECKING:
-    from baton_reasoning.core.model_costs import ModelCosts
     from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions, ValuesProgress
 
     Progress = OpinionProgress | ValuesProgress
@@ -50,10 +49,6 @@ class AnswerReviews(QObject):
     @property
     def pair(self) -> Pair:
         return self._models.pair
-
-    @property
-    def costs(self) -> ModelCosts:
-        return self._models.costs
 
     def is_running(self, exchange: Exchange | None, kind: type[SecondOpinion | ValueEstimator]) -> bool:
         """Whether this answer is being reviewed in this way just now."""

@@ -86,8 +86,6 @@ class Judgement(NamedTuple):
 
     probabilities: tuple[float, ...]
     handoff: Handoff = Handoff(0, 0, 0.0)
-    mass: float | None = None
-    """Probability that any of the choices comes next, 0 to 1: their sum before it was scaled to 1. None: not known."""
 
     @classmethod
     def none(cls, choices: int) -> Judgement:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from baton_reasoning.core.charts import PRINT
 from baton_reasoning.core.export.exported import Exported
-from baton_reasoning.core.export.markdown import described, system_of, thinking_pieces
+from baton_reasoning.core.export.markdown import described, system_of
 from baton_reasoning.core.export.value_curve import captioned_curve
-from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.thinking.trace import Piece, Trace, thinking_pieces
 from baton_reasoning.core.words.authors import SIGN, WHO
 
 if TYPE_CHECKING:
@@ -64,5 +64,6 @@ def to_html(exported: Exported) -> str:
 
 
 def steps_of(trace: Trace) -> list[list[Piece]]:
-    """Return what is shown of each step of the thinking."""
-    return [list(step) for _, step in groupby(thinking_pieces(trace), key=lambda piece: piece.step)]
+    """Return what is shown of each step of the thinking; nothing of a model without thinking tags."""
+    pieces = thinking_pieces(trace) if trace.thinks else ()
+    return [list(step) for _, step in groupby(pieces, key=lambda piece: piece.step)]

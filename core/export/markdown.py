@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.export.exported import Answered, Exported
 from baton_reasoning.core.text import counted
-from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.thinking.trace import thinking_pieces
 from baton_reasoning.core.words.authors import SIGN
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
-"""The marks of the window, so that a colour is never the only sign."""
 _OPENING = "<details><summary>Thinking: ● small, ◆ large, ▣ inserted, ✎ edited</summary>"
 _CLOSING = "</details>"
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
@@ -96,17 +95,6 @@ def system_of(each: Answered) -> str:
     return str(each.exchange.settings.get("system", "")).strip()
 
 
-def thinking_pieces(trace: Trace) -> list[Piece]:
-    """Return what a page shows of the thinking: no white space, and no closing tag that stands alone.
-
-    Nothing of a model without thinking tags.
-    """
-    if not trace.thinks:
-        return []
-    tag = trace.closed.tag if trace.closed else ""
-    return [piece for piece in trace.pieces if not piece.in_answer and piece.text.strip() not in ("", tag)]
-
-
 def _answered(each: Answered, made_inert: Callable[[str], str]) -> str:
     quoted = "\n".join(f"> {line}".rstrip() for line in made_inert(each.exchange.problem.strip()).split("\n"))
     system = escaped(" ".join(system_of(each).split()))
@@ -118,7 +106,7 @@ def _answered(each: Answered, made_inert: Callable[[str], str]) -> str:
 
 def _thinking(each: Answered) -> str:
     pieces = thinking_pieces(each.trace)
-    if not pieces:
+    if not (each.trace.thinks and pieces):
         return ""
     # All of it escaped: a model must not be able to close the fold.
     written = "\n\n".join(

@@ -11,6 +11,7 @@ from baton_reasoning.core.charts import Axis
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import StepValues, TextPlace, ValuedPlace
+from baton_reasoning.core.words.values import source_text
 
 _WIDTH = 640
 _REPLACED = "3 3"
@@ -40,11 +41,8 @@ def captioned_curve(trace: Trace) -> tuple[str, str] | None:
     values = StepValues.of(trace)
     if values is None or not values.places:
         return None
-    found = values.estimated
-    what = f"that end in {found.target}" if found.is_expected else f"that agree with this answer, {found.target}"
-    caption = f"Value: the share of continuations by {found.model} {what}, with 95% intervals."
-    caption += "" if found.is_expected else " Agreement is no proof."
-    return draw_values(values).svg, caption
+    caution = "" if values.estimated.is_expected else " Agreement is no proof."
+    return draw_values(values).svg, f"{source_text(values.estimated)} With 95% intervals.{caution}"
 
 
 def draw_values(values: StepValues, width: float = _WIDTH) -> CurveDrawing:

@@ -162,7 +162,7 @@ def _check_parts(shards: tuple[Path, ...], raws: list[RawHeader]) -> None:
 def _check_it_writes(path: Path, architecture: str, tensors: list[Tensor]) -> None:
     if architecture in NOT_WRITERS:
         raise ModelFileError(
-            f"{path.name} is {NOT_WRITERS[architecture]} ({architecture}), which does not write text here.",
+            f"{path.name} is a {architecture} model, a kind that cannot write text step by step.",
             "Choose a text model.",
         )
     if not architecture:
@@ -337,21 +337,14 @@ HYBRID = frozenset(
 _STATE_KEYS = ("ssm.", "wkv.", "shortconv.", "kda.")
 """Keys that only models with a recurrent state have: for those that are newer than the two sets."""
 
-_EMBEDDING = """
-    bert eurobert gemma-embedding jina-bert-v2 jina-bert-v3 llama-embed modern-bert neo-bert nomic-bert
-    nomic-bert-moe
-"""
-
-NOT_WRITERS: dict[str, str] = {
-    "clip": "the vision part of a model",
-    **dict.fromkeys(_EMBEDDING.split(), "an embedding model"),
-    **dict.fromkeys(("t5", "t5encoder"), "an encoder-decoder model"),
-    **dict.fromkeys(("dream", "llada", "llada-moe", "rnd1"), "a diffusion model"),
-    **dict.fromkeys(("pockettts", "qwen3tts", "wavtokenizer-dec"), "a speech model"),
-    **dict.fromkeys(("dflash", "eagle3", "gemma4-assistant"), "a drafting head for another model"),
-}
-"""Architectures that llama.cpp knows and that cannot write a text step by step, with what they are. One that llama.cpp
-does not know is refused by llama.cpp itself, when the model is loaded."""
+NOT_WRITERS = frozenset(
+    """
+    bert clip dflash dream eagle3 eurobert gemma-embedding gemma4-assistant jina-bert-v2 jina-bert-v3 llada llada-moe
+    llama-embed modern-bert neo-bert nomic-bert nomic-bert-moe pockettts qwen3tts rnd1 t5 t5encoder wavtokenizer-dec
+    """.split()
+)
+"""Architectures that llama.cpp knows and that cannot write a text step by step: vision, embedding, diffusion, speech
+and encoder-decoder models, and drafting heads. One that it does not know it refuses itself when it loads the model."""
 
 
 def supports_truncation(architecture: str, numbers: Iterable[str] = ()) -> bool:

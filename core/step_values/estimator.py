@@ -14,7 +14,6 @@ estimate that was stopped goes on as if it had not been: unfinished continuation
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -73,15 +72,6 @@ class ValueOptions(NamedTuple):
     """Give all places K continuations, however long the text is."""
     only_takeovers: bool = False
     """Value only the beginning and what the worth of takeovers needs."""
-
-
-class ValuesPlan(NamedTuple):
-    """The work that an estimate begins with; refinement may add to it."""
-
-    places: int
-    continuations: int
-    tokens: int
-    """An estimate: each continuation is as long as the rest of the text."""
 
 
 class ValuesProgress(NamedTuple):
@@ -171,21 +161,6 @@ class ValueEstimator:
         known = self._earlier.places if self._earlier else ()
         self._outcomes = {TextPlace(each.position, each.replaced): each.outcomes for each in known}
         self._tokens = 0
-
-    @property
-    def plan(self) -> ValuesPlan:
-        """The work that the estimate begins with, without what the trace has already."""
-        missing = Counter(
-            place for place, _ in self._missing(self._measurable(first_places(self._trace, self._options)))
-        )
-        after = {place: self._tokens_after(place) for place in missing}
-        tokens = sum(number * after[place] for place, number in missing.items())
-        return ValuesPlan(len(missing), missing.total(), tokens)
-
-    @property
-    def goes_on(self) -> bool:
-        """Tell whether the trace has values already that this estimate goes on from."""
-        return self._earlier is not None
 
     def stop(self) -> None:
         """Stop; finished continuations are kept, and a later estimate continues from them."""
@@ -289,9 +264,6 @@ class ValueEstimator:
             for k in range(max(number, len(known))):
                 if known[k : k + 1] in ("", UNFINISHED):
                     yield ContinuationNumber(place, k)
-
-    def _tokens_after(self, place: TextPlace) -> int:
-        return sum(len(piece.tokens) for piece in self._trace.pieces if piece.end_position > place.position)
 
     # Outcomes ------------------------------------------------------------------------------------------------------
 

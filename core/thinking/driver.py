@@ -405,9 +405,8 @@ class Driver:
         began, self._asked = self.stream.now(), request.author
         judgement = self.sessions[request.author].judge(tuple(self.text.body.parts), request.question, request.choices)
         self._check(self.policy.default_writer)  # one that was cancelled says nothing
-        probabilities, read, mass = judgement
-        read = read._replace(seconds=self.stream.now() - began)
-        yield events.Judged(self.stream.now(), request.choices, probabilities, read, request.author, mass)
+        read = judgement.handoff._replace(seconds=self.stream.now() - began)
+        yield events.Judged(self.stream.now(), request.choices, judgement.probabilities, read, request.author)
         return judgement
 
     def _score(self, request: requests.Score) -> Happens[Scores]:

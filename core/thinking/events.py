@@ -198,9 +198,6 @@ class Judged(Event, frozen=True, tag="judged"):
     handoff: Handoff
     """What reading the new part of the body and the question cost, with the seconds of the whole request."""
     author: Author = Author.LARGE
-    mass: float | None = None
-    """Probability of all choices together before they were scaled to sum to 1; a low one means that the judge would
-    have said something else. None: unknown."""
 
 
 class Scored(Event, frozen=True, tag="scored"):

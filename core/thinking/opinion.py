@@ -70,10 +70,6 @@ class SecondOpinion:
         self._large, self._trace, self._started = large, trace, trace.started
         self._control = Control()
 
-    @property
-    def stopped(self) -> bool:
-        return self._control.stopped
-
     def stop(self) -> None:
         """End the reading, from any thread; the opinion covers what has been read by then."""
         self._control.stop()
@@ -89,7 +85,7 @@ class SecondOpinion:
         with suppress(Cancelled), closing(self._open()) as session:
             for start, end in self._portions(session):
                 scores = session.score(parts_before(parts, end), start, ALTERNATIVES)
-                if self.stopped:
+                if self._control.stopped:
                     break
                 tokens += map(essential, scores.tokens)
                 length, (reused, prefilled, _, passing) = end, scores.handoff

@@ -117,6 +117,13 @@ def piece_before(pieces: Sequence[Piece], position: int) -> Piece | None:
     return pieces[index] if index >= 0 else None
 
 
+def thinking_pieces(trace: Trace) -> list[Piece]:
+    """Return what is shown as steps: all but the answer, white space, and a closing tag that a model wrote alone."""
+    tag = trace.closed.tag if trace.closed else ""
+    thinking = ((piece, piece.text.strip()) for piece in trace.pieces if not piece.in_answer)
+    return [piece for piece, text in thinking if text and (text != tag or piece.author is Author.INSERTED)]
+
+
 @dataclass(slots=True)
 class TraceStep:
     """The text between two step boundaries, including the separator at its end."""

@@ -207,7 +207,7 @@ class ScriptedSession:
         handoff = self._read(body, Kind.JUDGE)
         chances = self.engine.judged("".join(part.text for part in body), choices)
         mass = sum(chances)
-        return Judgement(tuple(chance / mass for chance in chances), handoff, mass)
+        return Judgement(tuple(chance / mass for chance in chances), handoff)
 
     def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:
         """Tokens as this engine splits the text after `start`, each with the log-probability of `engine.scored`."""

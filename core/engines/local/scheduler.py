@@ -424,9 +424,8 @@ class Scheduler:
         chances = np.exp(logits - logits.max())
         heads = first_tokens(choices, lambda text: self.llama.tokenize(text, False))
         weights = [sum(float(chances[first]) for first in each) for each in heads]
-        named = [float(chances[first]) for first in set().union(*heads)]
         total = sum(weights) or 1.0
-        return Judgement(tuple(weight / total for weight in weights), mass=sum(named) / float(chances.sum()))
+        return Judgement(tuple(weight / total for weight in weights))
 
     def _finish(self, task: Task, item: messages.ReplyItem) -> None:
         for tasks in (self.running, self.waiting):

@@ -236,7 +236,7 @@ class RemoteSession:
                     if isinstance(item, Handoff):
                         judgement = judgement._replace(handoff=_added(before, item) if before else item)
                     elif isinstance(item, Token):
-                        found = protocol.judgement_of(item.alternatives, choices, self._protocol.choice_bias)
+                        found = protocol.judgement_of(item.alternatives, choices)
                         return found._replace(handoff=judgement.handoff)
         return judgement
 

@@ -86,7 +86,7 @@ class LlamaServerProtocol(protocol.ServerProtocol):
 
     path = "/completion"
     choice_bias = 10.0
-    """Lifts every choice into the listed alternatives, yet lets the unbiased probability mass be recovered."""
+    """Lifts every choice into the listed alternatives."""
 
     def __init__(self, address: ServerAddress, ask: Ask, template: str | None) -> None:
         props, entry = server_properties(ask, address.model)

@@ -90,8 +90,6 @@ class ServerProtocol(ABC):
     card: ModelCard
     path: str
     """Of the completion endpoint."""
-    choice_bias: float = 0.0
-    """What a judgement adds to the logits of the choices' first tokens."""
 
     @abstractmethod
     def prompt_builder(self, conversation: base.Conversation, ask: Ask, thinks: bool = True) -> PromptBuilder:
@@ -144,26 +142,20 @@ def passing_of(body: Sequence[Part], vocabulary: str) -> Passing:
     return Passing.TEXT if foreign or not vocabulary else Passing.IDS
 
 
-def judgement_of(alternatives: Sequence[Alternative], choices: Sequence[str], bias: float = 0.0) -> base.Judgement:
+def judgement_of(alternatives: Sequence[Alternative], choices: Sequence[str]) -> base.Judgement:
     """Compute the judgement from a next token's alternatives (natural log-probabilities).
 
     A token counts for a choice that begins with it, leading blanks ignored, unless several choices do. A choice without
     a listed token gets half of the smallest listed probability, since it is less likely than every listed token.
-    `bias`: was added to the logits of the choices' first tokens.
     """
     listed = [(other.text.strip(), math.exp(min(other.logprob, 0.0))) for other in alternatives]
     heads = base.distinctive(
         [{n for n, (head, _) in enumerate(listed) if head and choice.strip().startswith(head)} for choice in choices]
     )
-    named = set().union(*heads)
-    found = min(math.fsum(listed[n][1] for n in named), 1.0)
     least = min((chance for _, chance in listed), default=1.0) / 2
     masses = [math.fsum(listed[n][1] for n in each) or least for each in heads]
     total = math.fsum(masses)
-    return base.Judgement(
-        tuple(each / total if total else 1 / len(choices) for each in masses),
-        mass=found / (found + (1 - found) * math.exp(bias)),
-    )
+    return base.Judgement(tuple(each / total if total else 1 / len(choices) for each in masses))
 
 
 _BYTES_PER_TOKEN = 4

@@ -17,7 +17,7 @@ from baton_reasoning.app.document.clipboard import fragments, selected_text
 from baton_reasoning.app.document.formulas import Formula
 from baton_reasoning.app.document.markdown import LINE_BREAK, code_of, render_at, render_into
 from baton_reasoning.app.document.rich_text import RichText
-from baton_reasoning.app.document.steps_document import GAP, LONGEST_SET, thinking_pieces
+from baton_reasoning.app.document.steps_document import GAP, LONGEST_SET
 from baton_reasoning.app.document.steps_view import LONGEST_COMPARED, StepsView, rendered_place
 from baton_reasoning.app.document.style import TextStyle
 from baton_reasoning.app.document.typeset import OBJECT_CHARACTER, Typesetter, formula_of, typeset
@@ -32,7 +32,7 @@ from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policy import PolicyContext
 from baton_reasoning.core.thinking.requests import Until
-from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.trace import Trace, thinking_pieces
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer
 from tests.core.thinking.running import run
 from tests.fakes.scripted import ScriptedEngine, characters

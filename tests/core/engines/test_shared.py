@@ -126,14 +126,8 @@ def alternatives(**chances: float) -> list[Alternative]:
 def test_a_servers_alternatives_count_for_the_one_choice_that_begins_with_them():
     judged = judgement_of(alternatives(y=0.2, _yes=0.2, n=0.1, _=0.4), ("yes", "no"))
     assert judged.probabilities == pytest.approx((0.8, 0.2))
-    assert judged.mass == pytest.approx(0.5)
     shared = judgement_of(alternatives(b=0.5, bad=0.1, best=0.3), ("bad", "best"))
     assert shared.probabilities == pytest.approx((0.25, 0.75)), "“b” may become either"
-    bias, mass = 10.0, 0.003
-    biased = mass * math.exp(bias) / (mass * math.exp(bias) + 1 - mass)
-    judged = judgement_of(alternatives(yes=biased / 4, no=biased * 3 / 4, so=1 - biased), ("yes", "no"), bias)
-    assert judged.probabilities == pytest.approx((0.25, 0.75))
-    assert judged.mass == pytest.approx(mass), "what the choices weigh without their bias"
 
 
 # Usage ---------------------------------------------------------------------------------------------------------------

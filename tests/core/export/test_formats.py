@@ -140,7 +140,7 @@ def test_a_page_draws_values_and_says_what_they_are():
     assert branch == "141.4,75.0 250.8,140.0", "to what the first takeover replaced"
     numbers = [each.text for each in drawing if each.attrib.get("text-anchor") == "middle"]
     assert numbers == ["1", "2", "4"], "of the steps"
-    assert "continuations by R1-1.5B that end in 4, with" in page
+    assert "Share of continuations that end in 4: " in page
     assert "Agreement is no proof." in to_html(single_run(a_valued_run(is_expected=False)))
     assert "<svg" not in to_html(single_run(Trace.of(a_run())))
 

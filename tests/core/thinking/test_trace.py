@@ -316,7 +316,7 @@ ONE_OF_EACH: list[Event] = [
     events.TakeoverEnded(3.0, 20),
     events.TextInserted(3.0, "Let us check.", "excessive reflection"),
     events.ThinkingClosed(4.0, Author.INSERTED, 99, "</think>"),
-    events.Judged(4.0, ("0", "1"), (0.25, 0.75), Handoff(3, 4, 0.5), SMALL, 0.125),
+    events.Judged(4.0, ("0", "1"), (0.25, 0.75), Handoff(3, 4, 0.5), SMALL),
     events.Scored(4.0, (READ, ScoredToken(None, ".", -0.25)), Handoff(100, 12, 0.5)),
     events.Tried(4.0, LARGE, 12, (READ,), Stop.LIMIT, Handoff(100, 12, 0.5)),
     events.CountersChanged(4.0, {"reflections": 3, "reflections allowed": 15}),

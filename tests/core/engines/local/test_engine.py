@@ -251,7 +251,6 @@ def test_a_judge_gives_digits_the_shares_that_the_model_gives_them_and_leaves_no
     chances = {other.text: math.exp(other.logprob) for other in token.alternatives}
     mass = sum(chances[digit] for digit in digits)
     assert judged.probabilities == pytest.approx([chances[digit] / mass for digit in digits], rel=0.01)
-    assert judged.mass == pytest.approx(mass, rel=0.01)
     body = text_body("Two and two is").parts
     assert sum(session.judge(body, IS_IT_RIGHT, ("yes", "no", "maybe")).probabilities) == pytest.approx(1)
     assert_cache_holds(body, session, small_engine)
