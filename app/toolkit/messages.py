@@ -107,7 +107,9 @@ class MessageBar(QWidget):
         return True
 
     def take_focus(self) -> None:
-        """Put the focus on the first action, or on the button that closes the message."""
+        """Put the focus on the first action, or on the button that closes the message, if there is one."""
+        if self.isHidden():
+            return
         first = self._buttons[0] if self._buttons else self._close
         first.setFocus(Qt.FocusReason.ShortcutFocusReason)
 

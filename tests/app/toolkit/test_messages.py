@@ -85,6 +85,9 @@ def test_keys_close_a_message_and_lead_to_its_actions(window, qtbot):
         window.notice.show_message("It failed.")
         qtbot.keyClick(window, key, modifiers)
         assert not window.notice.isVisible()
+    focused = QApplication.focusWidget()
+    qtbot.keyClick(window, Qt.Key.Key_F6)
+    assert QApplication.focusWidget() is focused, "there is no message to go to"
     done: list[str] = []
     window.notice.show_message("It was deleted.", ("Undo", lambda: done.append("undone")), warns=False)
     qtbot.keyClick(window, Qt.Key.Key_F6)
