@@ -125,6 +125,7 @@ class MessageBar(QWidget):
         self._text.setPlainText(newest.text)
         self._buttons = [button(text, partial(self._carry_out, act)) for text, act in newest.actions]
         for each in self._buttons:
+        self._text.updateGeometry()  # Qt would keep the width of the message before, if both have one line
             self._actions.addWidget(each)
             each.show()
         self._draw()

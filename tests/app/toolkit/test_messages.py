@@ -114,6 +114,13 @@ def test_an_error_stays_and_the_newest_message_replaces_any_other(bar):
     assert bar.text == ""
 
 
+def test_each_message_is_as_wide_as_its_own_text(bar, qtbot):
+    (text,) = bar.findChildren(MessageText)
+    for reason in ("", ": there is no room", ""):
+        bar.show_message(f"It failed, and this is why{reason}.")
+        qtbot.waitUntil(lambda: text.width() == text.sizeHint().width())
+
+
 def test_an_error_whose_cause_is_not_over_comes_back(bar):
     bar.show_message("Nothing is saved.", cause=Cause.SAVING)
     bar.show_message("Deleted.", warns=False)
