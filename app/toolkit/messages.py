@@ -32,6 +32,8 @@ class Cause(Enum):
     """Something else is being written or run."""
     NOT_APPLICABLE = auto()
     """What was asked does not apply now. Such a message goes by itself."""
+    PROBLEMS = auto()
+    """They could not be read; others have been."""
     WRITING = auto()
     """An answer or a batch could not be written; the next one has begun."""
     SAVING = auto()
@@ -123,9 +125,9 @@ class MessageBar(QWidget):
             old.hide()
             old.deleteLater()
         self._text.setPlainText(newest.text)
+        self._text.updateGeometry()  # Qt would keep the width of the message before, if both have one line
         self._buttons = [button(text, partial(self._carry_out, act)) for text, act in newest.actions]
         for each in self._buttons:
-        self._text.updateGeometry()  # Qt would keep the width of the message before, if both have one line
             self._actions.addWidget(each)
             each.show()
         self._draw()
