@@ -187,7 +187,7 @@ class PageActions(QObject):
 
         A model is checked before it is called one.
         """
-        from baton_reasoning.core.batch.reading.problems import can_hold_problems
+        from baton_reasoning.core.batch.reading.problems import SUPPORTED, can_hold_problems
 
         self._bar.resolve(Cause.PROBLEMS)
         models = [file for file in files if file.suffix.lower() == ".gguf"]
@@ -200,7 +200,7 @@ class PageActions(QObject):
             self.problems_dropped.emit(files[0])
         else:
             told = f"{files[0].name} is neither a GGUF model nor a supported file of problems."
-            self.show_error(NotApplicable(told))
+            self.show_error(NotApplicable(told, SUPPORTED))
 
     # Settings and files
 
