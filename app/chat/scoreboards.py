@@ -272,7 +272,7 @@ class ScoreboardView(QWidget):
             press.setText(f"Run the {arm.value} model alone")
         if expected := board.expected_seconds:
             self.run[ScoredArm.LARGE].setText(f"Run the large model alone: about {rough_duration(expected)}")
-        self.choose.setVisible(not board.is_demo)
+        self.choose.hide()
         self.show()
 
     def _show_rows(self, rows: list[BoardRow]) -> None:
