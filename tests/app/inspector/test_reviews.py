@@ -305,7 +305,7 @@ def test_the_turn_is_the_takeover_beside_which_stands_its_worth_and_keys_walk_al
     margin = answer.steps.document().rootFrame().frameFormat().rightMargin()
     value(section, qtbot)
     assert section.words.text().startswith("The turn: step 2")
-    assert section.words.text().endswith(", brought 100% of the gain")
+    assert section.words.text().endswith("and brought 100% of the gain")
     assert [point.text[:6] for point in section.curve.points][2] == "○ What"
     image = section.curve.grab().toImage()
     colours = {image.pixelColor(x, y).name() for x in range(0, image.width(), 2) for y in range(0, image.height(), 2)}
