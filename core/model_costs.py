@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import ClassVar
@@ -218,12 +218,6 @@ class ModelCosts:
                 if (found.bytes, found.modified) == (status.st_size, status.st_mtime_ns):
                     return found.cost
         return None
-
-    def slowest_decode(self, cards: Iterable[ModelCard]) -> float | None:
-        """Return the seconds of a token by the slowest of these models; None if one of them was not measured."""
-        costs = [self.of(card) for card in cards]
-        known = [cost.decode for cost in costs if cost]
-        return max(known, default=None) if len(known) == len(costs) else None
 
     def unmeasured(self, pair: Pair) -> list[Engine]:
         """Return which of these models are on this machine and not measured yet."""

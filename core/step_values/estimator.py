@@ -182,11 +182,6 @@ class ValueEstimator:
         tokens = sum(number * after[place] for place, number in missing.items())
         return ValuesPlan(len(missing), missing.total(), tokens)
 
-    @property
-    def goes_on(self) -> bool:
-        """Tell whether the trace has values already that this estimate goes on from."""
-        return self._earlier is not None
-
     def stop(self) -> None:
         """Stop; finished continuations are kept, and a later estimate continues from them."""
         self._continuations.stop()

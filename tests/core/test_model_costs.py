@@ -191,16 +191,6 @@ def test_a_cost_is_kept_until_the_file_or_how_it_is_loaded_changes(loaded, costs
     assert costs.of(loaded) is costs.of_file(loaded.path) is None
 
 
-def test_the_slowest_of_some_models_counts_if_all_are_measured(loaded, costs, tmp_path):
-    other = replace(loaded, path=tmp_path / "other.gguf")
-    other.path.write_bytes(b"GGUF")
-    costs.keep(loaded, COST)
-    assert costs.slowest_decode([loaded]) == COST.decode
-    assert costs.slowest_decode([loaded, other]) is costs.slowest_decode([]) is None
-    costs.keep(other, COST.model_copy(update={"decode": 2 * COST.decode}))
-    assert costs.slowest_decode([loaded, other]) == 2 * COST.decode
-
-
 @pytest.mark.parametrize("damage", ["", "[]", '{"models": 3}', "{"])
 def test_a_damaged_file_counts_as_none(loaded, costs, tmp_path, damage):
     file = tmp_path / "data" / "costs.json"
