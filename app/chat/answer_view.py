@@ -70,6 +70,9 @@ class StepEditor(QFrame):
         text = self.edit.toPlainText()
         breaks = text[len(text.rstrip()) :].count("\n")  # that end the step
         lines = min(max(1, round(self.edit.document().size().height()) - breaks), MOST_LINES)
+        scrolls = lines == MOST_LINES
+        policy = Qt.ScrollBarPolicy.ScrollBarAsNeeded if scrolls else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+        self.edit.setVerticalScrollBarPolicy(policy)
         around = self.sizeHint().height() - self.edit.sizeHint().height()
         return around + lines * self.edit.fontMetrics().lineSpacing() + EDGES
 

@@ -257,8 +257,11 @@ class ChatPage(QSplitter):
     def _inspect(self, shown: Conversation | CompareView, exchange: Exchange | None) -> None:
         """Show an answer in the inspector, which closes where something else is shown and no step of it is chosen."""
         self.inspector.show_run(exchange)
-        if shown is not self._shown and not self.inspector.piece:
-            self.inspector.hide()
+        if not self.inspector.piece:
+            for answer in self.conversation.answers():
+                answer.choose(None)
+            if shown is not self._shown:
+                self.inspector.hide()
         self._shown = shown
 
     def _show_progress(self, exchange: Exchange) -> None:

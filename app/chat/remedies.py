@@ -52,10 +52,14 @@ class Remedy(NamedTuple):
 
 
 def remedies(trace: Trace) -> list[Remedy]:
-    """Return what helps against how a run ended, the likeliest first; nothing if it ended well."""
+    """Return what helps against how a run ended, the likeliest first; nothing if it ended well.
+
+    An answer that one model brought to its end alone needs the other loaded again.
+    """
     if trace.started is None:
         return []
-    if trace.finish is Finish.FAILED:
+    is_lost = trace.finish is Finish.END_OF_TEXT and any(notice.lost for notice in trace.notices)
+    if trace.finish is Finish.FAILED or is_lost:
         return [Remedy("Load again", AnswerAction.LOAD_AGAIN, "Load the models in use again")]
     small, large = trace.started.small, trace.started.large
     cards = {author: card for author, card in ((Author.SMALL, small), (Author.LARGE, large)) if card}

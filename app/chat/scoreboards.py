@@ -272,7 +272,7 @@ class ScoreboardView(QWidget):
             press.setText(f"Run the {arm.value} model alone")
         if expected := board.expected_seconds:
             self.run[ScoredArm.LARGE].setText(f"Run the large model alone: about {rough_duration(expected)}")
-        self.choose.setVisible(not board.is_demo)
+        self.choose.hide()
         self.show()
 
     def _show_rows(self, rows: list[BoardRow]) -> None:
@@ -312,14 +312,14 @@ class ScoreRowView:
     def show_row(self, row: BoardRow, longest: float) -> None:
         """`longest`: the seconds of a bar as wide as the column."""
         score, has_time = row.score, row.seconds > 0
-        by_large = f", {score.large_share:.0%} by" if score else ""
+        share = f", {score.large_share:.0%} by" if score else ""
         time = score.time if score else f"{row.seconds:.1f} s"
-        self.title.setText(ALONE.get(row.arm, f"both{by_large}"))
+        self.title.setText(ALONE.get(row.arm, f"both{share}"))
         self.answer.setText(f"{score.shown_answer} {score.mark}" if score else f"{count(row.tokens, 'token')}…")
         set_role(self.answer, VERDICTS[score.outcome][1] if score else Role.MUTED)
         self.time.setText(time)
-        large_share = score.large_share if score else row.arm is ScoredArm.LARGE
-        self.bar.show_seconds(row.seconds / longest if longest else 0, large_share)
+        by_large = score.large_time if score else row.arm is ScoredArm.LARGE
+        self.bar.show_seconds(row.seconds / longest if longest else 0, by_large)
         self.bar.setAccessibleName(f"{score.title if score else self.title.text()}: {time}")
         self.status.setText(row.status)
         for widget in (self.answer, self.time, self.bar):
@@ -328,24 +328,24 @@ class ScoreRowView:
 
 
 class Bar(QWidget):
-    """As long as the seconds; the part that the large model wrote in its colour, at the end."""
+    """As long as the seconds; those in which the large model wrote in its colour, at the end."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.length = self._large_share = 0.0
-        """Of the width, 0 to 1; and the part of it that the large model wrote."""
+        self.length = self.by_large = 0.0
+        """Of the width, 0 to 1; and the part of it in which the large model wrote."""
         self.setMinimumWidth(24)
         self.setFixedHeight(10)
         current_theme().changed.connect(self.update)
 
-    def show_seconds(self, length: float, large_share: float) -> None:
-        self.length, self._large_share = length, large_share
+    def show_seconds(self, length: float, by_large: float) -> None:
+        self.length, self.by_large = length, by_large
         self.update()
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter, colours = QPainter(self), current_theme().colours
         width = max(2.0, self.width() * self.length)
-        small = width * (1 - self._large_share)
+        small = width * (1 - self.by_large)
         painter.fillRect(QRectF(0, 0, small, self.height()), QColor(colours.small))
         painter.fillRect(QRectF(small, 0, width - small, self.height()), QColor(colours.large))
         painter.end()

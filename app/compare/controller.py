@@ -45,9 +45,7 @@ class Chooser(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Compare")
         self._choices = choices
-        self.expected = line_edit(
-            "Expected answer", "Optional; otherwise answers are compared with each other", expected
-        )
+        self.expected = line_edit("Expected answer", "Optional; otherwise answers are compared", expected)
         self._hint = label("", Role.MUTED, wrap=True)
         self.go = button("Compare", self.accept, Role.PRIMARY)
         self.go.setDefault(True)

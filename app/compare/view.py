@@ -118,7 +118,8 @@ class CompareView(QWidget):
         def show(found: Sequence[Standing]) -> None:
             titles = [each.title for each in columns]
             for column, standing in zip(columns, found, strict=True):
-                column.show_verdict(standing.outcome, standing_text(standing, titles))
+                text = standing_text(standing, titles)
+                column.show_verdict(standing.outcome, text, standing.answer or "")
 
         if len(columns) > (0 if self.expected else 1):  # a single answer needs the expected one
             self._grading.run(grade, show)
@@ -253,9 +254,10 @@ def parting_text(texts: Sequence[Sequence[str]]) -> str:
     for number, (left, right) in enumerate(pairwise(texts), 1):
         if (place := parting((left, right))) is not None:
             words = shorten(left[place], LONGEST_OPENING, placeholder="…")
+            where = f"“{words}”" if words else f"step {place + 1}"
             numbers = differing_numbers(left[place], right[place])
             differ = ": {} ≠ {}".format(*map(_shortened, numbers)) if numbers else ""
-            sentences.append(f"Columns {number} and {number + 1} part at “{words}”{differ}.")
+            sentences.append(f"Columns {number} and {number + 1} part at {where}{differ}.")
     return " ".join(sentences) or ("All answers have the same steps." if any(texts) else "")
 
 

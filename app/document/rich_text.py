@@ -88,8 +88,9 @@ class RichText(QTextBrowser):
         document.setTextWidth(self.width())
 
     def sizeHint(self) -> QSize:
-        line = QFontMetrics(self.font()).height()
-        return QSize(480, max(line, round(self.document().size().height())))
+        line, size = QFontMetrics(self.font()).height(), self.document().size()
+        bar = self.horizontalScrollBar().sizeHint().height() if size.width() > self.width() else 0
+        return QSize(480, max(line, round(size.height())) + bar)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

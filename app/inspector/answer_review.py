@@ -67,11 +67,11 @@ class OpinionSection(ReviewSection):
         """Let the large model read the answer; if it has, show or hide what it found."""
         trace = self.pane.exchange.trace
         is_whole = trace.opinion is not None and trace.opinion.length >= trace.length
-        asks = not is_whole and not self.is_running
-        if not (asks and self.is_open):
-            self.toggle()
+        asks, was_open = not is_whole and not self.is_running, self.is_open
         if asks and self.reviews and not self.unavailable_reason():
             self.reviews.ask_opinion(self.pane.exchange)
+        if not (asks and was_open):
+            self.toggle()
 
     def show_findings(self, trace: Trace, is_other: bool) -> None:
         if is_other or trace.opinion is not self._given:
@@ -81,6 +81,8 @@ class OpinionSection(ReviewSection):
                 self._evaluation.run(lambda: Opinion.of(trace), self._take_opinion)
             else:
                 self._evaluation.cancel()
+        if not (trace.opinion or self.is_running or self.unavailable_reason()):
+            self.is_open = False  # with nothing to show
         self.list.setVisible(bool(self.places))
         self.fork.setVisible(bool(self.places) and self._fork_at is not None)
         self.fork.setEnabled(not self.unavailable_reason())

@@ -88,12 +88,11 @@ class FlowLayout(QLayout):
     Each has its preferred size, or the whole width where it prefers more.
     """
 
-    def __init__(self, gap: int, *, is_centred: bool = False) -> None:
-        """`gap`: pixels between two widgets. `is_centred`: each line is, else it begins at the left."""
+    def __init__(self, gap: int) -> None:
+        """`gap`: pixels between two widgets."""
         super().__init__()
         self._items: list[QLayoutItem] = []
         self._gap = gap
-        self._is_centred = is_centred
         self.setContentsMargins(0, 0, 0, 0)
 
     def addItem(self, item: QLayoutItem) -> None:
@@ -135,8 +134,7 @@ class FlowLayout(QLayout):
         top = area.y()
         for line in self._lines(area.width()):
             height = max(size.height() for _, size in line)
-            spare = area.width() - self._width([size for _, size in line])
-            left = area.x() + (spare // 2 if self._is_centred else 0)
+            left = area.x()
             for item, size in line:
                 item.setGeometry(QRect(QPoint(left, top + (height - size.height()) // 2), size))
                 left += size.width() + self._gap

@@ -32,6 +32,8 @@ class Cause(Enum):
     """Something else is being written or run."""
     NOT_APPLICABLE = auto()
     """What was asked does not apply now. Such a message goes by itself."""
+    PROBLEMS = auto()
+    """They could not be read; others have been."""
     WRITING = auto()
     """An answer or a batch could not be written; the next one has begun."""
     SAVING = auto()
@@ -107,7 +109,9 @@ class MessageBar(QWidget):
         return True
 
     def take_focus(self) -> None:
-        """Put the focus on the first action, or on the button that closes the message."""
+        """Put the focus on the first action, or on the button that closes the message, if there is one."""
+        if self.isHidden():
+            return
         first = self._buttons[0] if self._buttons else self._close
         first.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
@@ -121,6 +125,7 @@ class MessageBar(QWidget):
             old.hide()
             old.deleteLater()
         self._text.setPlainText(newest.text)
+        self._text.updateGeometry()  # Qt would keep the width of the message before, if both have one line
         self._buttons = [button(text, partial(self._carry_out, act)) for text, act in newest.actions]
         for each in self._buttons:
             self._actions.addWidget(each)

@@ -134,6 +134,7 @@ class MainWindow(QMainWindow):
         tiny = PairLoader(self.paths, costly_demo=False)
         self._batch = batch = BatchPage(self.models, self.preferences, tiny, self.page_actions, store)
         batch.session.changed.connect(self._show_batch)
+        batch.session.read.connect(lambda *_: self.notice.resolve(Cause.PROBLEMS))
         self.add_page("batch", "Batch", batch)
 
     def _show_batch(self) -> None:
@@ -409,7 +410,7 @@ def commands_of(window: MainWindow) -> list[Command]:
             ("Export the conversation…", "Ctrl+S", actions.export),
             ("Import a conversation…", "Ctrl+O", actions.import_file),
             ("System prompt…", "Ctrl+Shift+Y", chat.composer.edit_system),
-            ("Thinking: on, off or a budget", "Ctrl+Shift+H", chat.composer.show_menu),
+            ("System prompt, seed, thinking, or compare", "Ctrl+Shift+H", chat.composer.show_menu),
             ("Write a problem", "Ctrl+L", chat.composer.edit.setFocus),
             ("Edit the last problem and ask again", "Ctrl+E", on_last(chat.composer.begin_edit)),
         ),
@@ -437,7 +438,7 @@ def commands_of(window: MainWindow) -> list[Command]:
             ("Back to the conversation", "Alt+Up", lambda: chat.comparison.leave()),
         ),
         "While it writes": (
-            ("Close find, cancel editing, stop, or close a message", "Esc", window.escape),
+            ("Close find, cancel editing, stop, leave a comparison, or close a message", "Esc", window.escape),
             ("Take over now, or give back", "Ctrl+T", session.pass_baton),
             ("Take over at the next step", "Ctrl+Shift+T", session.take_over_at_next_step),
             ("Let the large model write this step again", "Ctrl+Shift+R", session.rewrite_step),

@@ -95,7 +95,7 @@ class ModelButton(QPushButton):
         location = "" if card.location == "this machine" else card.location
         yield " · ".join(filter(None, (f"{author.value} model {card.name}", card.quantisation, location)))
         if status := self._models.server_status(author):
-            yield f"its server: {status_text(status)}"
+            yield ": ".join(filter(None, ("its server", status_text(status), status.reason)))
         if self._models.is_lost(author):
             yield "its process has ended: load it again"
         if less := fallback_text(card):

@@ -23,6 +23,7 @@ from baton_reasoning.core.errors import (
     EngineError,
     ModelFileError,
     NotApplicable,
+    ProblemFileError,
     SettingsError,
     StoreError,
 )
@@ -186,8 +187,9 @@ class PageActions(QObject):
 
         A model is checked before it is called one.
         """
-        from baton_reasoning.core.batch.reading.problems import can_hold_problems
+        from baton_reasoning.core.batch.reading.problems import SUPPORTED, can_hold_problems
 
+        self._bar.resolve(Cause.PROBLEMS)
         models = [file for file in files if file.suffix.lower() == ".gguf"]
         if len(models) > 2:
             self.show_error(NotApplicable(f"{len(models)} models were dropped; a pair has two.", "Drop two."))
@@ -198,7 +200,7 @@ class PageActions(QObject):
             self.problems_dropped.emit(files[0])
         else:
             told = f"{files[0].name} is neither a GGUF model nor a supported file of problems."
-            self.show_error(NotApplicable(told))
+            self.show_error(NotApplicable(told, SUPPORTED))
 
     # Settings and files
 
@@ -306,7 +308,7 @@ class PageActions(QObject):
             return Cause.BUSY
         if isinstance(error, EngineError):
             return Cause.SERVER if self._has_server_problem() else Cause.WRITING
-        return None
+        return Cause.PROBLEMS if isinstance(error, ProblemFileError) else None
 
     def _has_server_problem(self) -> bool:
         statuses = filter(None, map(self._models.server_status, (Author.SMALL, Author.LARGE)))

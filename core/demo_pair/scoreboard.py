@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple
 
+from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.thinking.trace import Trace
 
@@ -37,6 +38,8 @@ class ScoreRow(NamedTuple):
     """Measured: the wall time of the run."""
     large_share: float
     """Of the kept tokens, 0 to 1."""
+    large_time: float
+    """Of the seconds in which either model wrote, 0 to 1."""
 
     @classmethod
     def of(cls, trace: Trace, expected: str) -> ScoreRow:
@@ -45,7 +48,9 @@ class ScoreRow(NamedTuple):
 
         answer = given_in(trace)
         outcome = Outcome.CORRECT if answer == expected else Outcome.WRONG
-        return cls(ScoredArm.of(trace), answer, outcome, trace.seconds, trace.large_share)
+        small, large = (trace.totals[author].decode_seconds for author in (Author.SMALL, Author.LARGE))
+        large_time = large / (small + large or 1)
+        return cls(ScoredArm.of(trace), answer, outcome, trace.seconds, trace.large_share, large_time)
 
     @property
     def title(self) -> str:

@@ -12,6 +12,8 @@ LONGEST_PROBLEM = 96
 """Characters of a problem where it stands on one line."""
 SHORTEST_OPENING = 16
 """Characters of an opening that is worth leaving out."""
+FITS = 24
+"""Characters of a text that is not shortened: a narrow list has room for them."""
 KEPT_OPENING = 8
 """Characters that stand for one: what differs must fit into a narrow list."""
 
@@ -93,4 +95,4 @@ def distinguished(texts: Sequence[str]) -> list[str]:
 def _without_opening(text: str, opening: int) -> str:
     """Leave out an opening of so many characters, but for its first words."""
     kept = text[:KEPT_OPENING].rsplit(" ", 1)[0]
-    return f"{kept} … {text[opening:]}" if opening > SHORTEST_OPENING else text
+    return f"{kept} … {text[opening:]}" if opening > SHORTEST_OPENING and len(text) > FITS else text

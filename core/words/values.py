@@ -59,7 +59,8 @@ def value_marks(trace: Trace, pieces: Sequence[Piece]) -> dict[int, ValueMark]:
 def value_sentences(trace: Trace, values: StepValues) -> list[str]:
     """Say where an answer was lost, what turned it, in the order of the text, and the large model's part of the gain.
 
-    “Lost at step 3: 284 + 027 = 211”, “The turn: step 8, 087 → 987”, “large wrote 38%, brought 64% of the gain”.
+    “Lost at step 3: 284 + 027 = 211”, “The turn: step 8, 087 → 987”, “The large model wrote
+    38% and brought 64% of the gain”.
     """
     loss, turn, sentences = values.loss, values.turn, []
     if not values.estimated.is_expected:
@@ -79,12 +80,12 @@ def value_sentences(trace: Trace, values: StepValues) -> list[str]:
 
 
 def gain_text(trace: Trace, values: StepValues) -> str:
-    """Return “large wrote 38%, brought 64% of the gain”; "" if nothing raised the value beyond chance, if the large
-    model wrote nothing, or while not all places are valued."""
+    """Return “The large model wrote 38% and brought 64% of the gain”; "" if nothing raised the value beyond chance,
+    if the large model wrote nothing, or while not all places are valued."""
     gain = values.gain_of_large
     if gain is None or not trace.totals[Author.LARGE].kept or not values.estimated.is_whole:
         return ""
-    return f"large wrote {trace.large_share:.0%}, brought {gain:.0%} of the gain"
+    return f"The large model wrote {trace.large_share:.0%} and brought {gain:.0%} of the gain"
 
 
 def source_text(estimated: ValuesEstimated) -> str:

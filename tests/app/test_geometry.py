@@ -321,7 +321,7 @@ def places(make_window, qtbot, tmp_path):  # noqa: C901, PLR0915
 
     def scoreboard():
         """As it is while the small model runs alone once more, and the large one could not."""
-        score = ScoreRow(ScoredArm.BOTH, None, Outcome.WRONG, seconds=123.4, large_share=0.26)
+        score = ScoreRow(ScoredArm.BOTH, None, Outcome.WRONG, seconds=123.4, large_share=0.26, large_time=0.7)
         rows = [
             BoardRow(ScoredArm.SMALL, tokens=1000, seconds=99.9),
             BoardRow(ScoredArm.BOTH, score, seconds=score.seconds),

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 MOST_DROPPED = 5
 """Rejected records that the summary lists, at most."""
-_SUPPORTED = f"Supported are {', '.join(ENDINGS)}. Unpack an archive first."
+SUPPORTED = f"Supported are {', '.join(ENDINGS)}. Unpack an archive first."
 _NOT_PROBLEMS = ("readme", "license", "licence", "changelog", "contributing")
 _MOST_FILES = 10_000
 
@@ -168,7 +168,7 @@ def _read_files(files: Sequence[tuple[Path, str]], title: str, limit: int | None
             rejected.append(Rejected(0, str(error), name))
     if not sets:
         reason = f" {rejected[0].reason}" if rejected else ""
-        raise ProblemFileError(f"{title} holds no file of problems that can be read.{reason}", _SUPPORTED)
+        raise ProblemFileError(f"{title} holds no file of problems that can be read.{reason}", SUPPORTED)
     return ProblemSet(
         title,
         tuple(problem for each in sets for problem in each.problems),
@@ -182,7 +182,7 @@ def _read_files(files: Sequence[tuple[Path, str]], title: str, limit: int | None
 
 def _read_source(source: ProblemSource, limit: int | None, named: ColumnNames) -> ProblemSet:
     if source.suffix not in ("", *ENDINGS):
-        raise ProblemFileError(f"{source.name} is not a supported format.", _SUPPORTED)
+        raise ProblemFileError(f"{source.name} is not a supported format.", SUPPORTED)
     try:
         # Some records beyond the limit, in case there are bad ones among the first.
         records = list(islice(read_records(source), None if limit is None else 2 * limit + 100))

@@ -101,16 +101,16 @@ class RemoteEngine:
 
     def ping(self) -> None:
         """Ask whether the server is there, so that its status stays true while no session uses it. Blocks a moment."""
-        is_there = True
+        found = ServerStatus()
         with closing(self.new_connection()) as connection:
             try:
                 connection.ask("/v1/models")
-            except EngineLost:
-                is_there = False
+            except EngineLost as error:
+                found = ServerStatus(ServerState.LOST, reason=error.message)
             except EngineError:
                 return  # it is there, and refuses this question
         if not self._closing.is_set():
-            self.status_tracker.record_ping(is_there)
+            self.status_tracker.record_ping(found)
 
     def open(
         self, conversation: Conversation, sampling: Sampling, attach: base.Attach = base.ignore, *, thinks: bool = True

@@ -73,11 +73,11 @@ class StatusTracker:
             elif left.state in (ServerState.RECONNECTING, ServerState.LOST):
                 self._last_failure = ServerStatus(ServerState.LOST, reason=left.reason)
 
-    def record_ping(self, is_there: bool) -> None:
-        """Record whether a ping was answered. Open sessions take precedence; a refusal stays visible."""
+    def record_ping(self, found: ServerStatus) -> None:
+        """Record what a ping found. Open sessions take precedence; a refusal stays visible."""
         with self._changing():
             if self._last_failure.state is not ServerState.REFUSED:
-                self._last_failure = ServerStatus(ServerState.CONNECTED if is_there else ServerState.LOST)
+                self._last_failure = found
 
     @contextmanager
     def _changing(self) -> Iterator[None]:

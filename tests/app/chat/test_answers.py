@@ -21,7 +21,7 @@ from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.models.options import DemoModel, LocalFile
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish
-from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
+from tests.app.conftest import LARGE, ScriptedLoader, answer_to, last_answer, last_exchange
 from tests.fakes.held import Gate
 from tests.fakes.scripted import Fault, ScriptedEngine
 from tests.patience import PATIENCE
@@ -343,6 +343,18 @@ def test_models_that_died_are_shown_in_the_header_and_loaded_again(answered, qtb
     press(window, qtbot, "Load again")
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is loader.small)
     assert "✗ small" not in [part.text() for part in pair.findChildren(QLabel)]
+
+
+def test_a_model_that_died_is_loaded_again_from_an_answer_that_the_other_ended(answered, qtbot):
+    loader = ScriptedLoader()
+    lost = EngineLost("The process of large.gguf was killed.", "Load the model again, or choose another one.")
+    loader.large = MortalEngine(*LARGE, name="large", faults=[Fault(4, lost, for_good=True)])
+    window = answered(loader)
+    assert last_exchange(window).trace.finish is Finish.END_OF_TEXT
+    assert "The small model goes on alone." in last_answer(window).ending.text()
+    loader.large = ScriptedEngine(*LARGE, name="large")
+    press(window, qtbot, "Load again")
+    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.large is loader.large)
 
 
 def test_the_demo_pair_says_what_is_beyond_it(answered, qtbot):

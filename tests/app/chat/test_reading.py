@@ -405,6 +405,8 @@ def test_the_editor_stays_over_its_step_and_is_as_high_as_its_text(ask, qtbot):
     replace_text(editor, qtbot, "One line.")
     height, line = editor.height(), editor.edit.fontMetrics().lineSpacing()
     assert editor.edit.height() < 3 * line
+    editor.edit.setPlainText("One line.\n\n")
+    assert (editor.height(), editor.edit.verticalScrollBar().isVisible()) == (height, False)
     editor.edit.setPlainText("One.\nTwo.\nThree.")
     assert editor.height() == height + 2 * line
     window.resize(900, 700)

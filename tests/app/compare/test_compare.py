@@ -149,6 +149,7 @@ def test_an_arm_that_these_models_cannot_write_is_refused(chooser):
             ([START, "That is 849."], [START, "That is 149."], ["We add.", "That is 149."]),
             "Columns 1 and 2 part at “That is 849.”: 849 ≠ 149. Columns 2 and 3 part at “First we add 400 and 449.”.",
         ),
+        (([START, "", "So."], [START, "That is 149."]), "Columns 1 and 2 part at step 2."),
         (([], []), ""),
     ],
 )
@@ -292,6 +293,25 @@ def test_three_arms_become_three_tries_with_results_in_which_words_are_found(com
     window.session.show(view.exchanges[1])
     qtbot.waitUntil(lambda: "of" in bar.count.text() and not bar.count.text().endswith(f"of {expected}"))
     window.chat.close_find()
+
+
+def test_a_conclusion_that_is_compared_stands_in_the_head(compare):
+    columns = view_of(compare(arms_loader(small="Both.</think>\n\nIn all it is 7."))).columns
+    assert (columns[0].result.text(), columns[0].verdict.text()) == ("7", "= as Keywords")
+
+
+def test_no_step_stays_marked_that_a_comparison_has_made_forgotten(compare):
+    window = compare()
+    second = attempts(window)[1]
+    window.chat.comparison.leave()
+    window.session.show(second)
+    window.chat.step_through(1)
+    answer = window.chat.conversation.answer_of(second)
+    assert answer.steps.selected
+    window.chat.comparison.show_attempts(second)
+    window.chat.comparison.leave()
+    assert window.session.conversation.leaf is second
+    assert window.chat.inspector.piece is window.chat.conversation.answer_of(second).steps.selected is None
 
 
 def test_the_expected_answer_tells_right_from_wrong_and_a_lost_model_leaves_the_others(compare):

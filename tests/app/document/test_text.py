@@ -283,6 +283,12 @@ def test_the_widget_is_as_tall_as_its_text_and_tells_its_source(view):
     assert view.createMimeDataFromSelection().text() == "so that $x^2$"
 
 
+def test_the_scroll_bar_of_a_wide_formula_covers_no_text(view, qtbot):
+    view.set_markdown(f"\\[{'+'.join(f'x_{{{number}}}' for number in range(60))}\\]\n\nThe last line.")
+    qtbot.waitUntil(view.horizontalScrollBar().isVisible)
+    qtbot.waitUntil(lambda: view.viewport().height() >= view.document().size().height() - 1)
+
+
 def test_a_link_is_not_opened_and_the_word_copy_copies_the_code(view):
     view.set_markdown("[a](https://example.org)\n\n```\nx = 2\n```")
     view.anchorClicked.emit(QUrl("https://example.org"))

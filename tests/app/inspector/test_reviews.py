@@ -13,9 +13,9 @@ from baton_reasoning.app.inspector.values_section import ABOUT, CHOOSE
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.theme import LIGHT
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.errors import EngineLost
+from baton_reasoning.core.errors import EngineLost, EngineRefused
 from baton_reasoning.core.run import RunSettings
-from baton_reasoning.core.thinking.events import OpinionGiven
+from baton_reasoning.core.thinking.events import Finish, OpinionGiven
 from baton_reasoning.core.thinking.opinion import SecondOpinion
 from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.trace import Trace
@@ -183,6 +183,20 @@ def test_an_answer_goes_before_an_opinion_which_can_also_be_stopped(asked, qtbot
     assert "serve it with vLLM" in section.note.text()
 
 
+def test_it_closes_where_there_is_nothing_to_show_any_longer(asked, qtbot):
+    loader = opinion_loader()
+    loader.small = ScriptedEngine(SLIP, faults=[Fault(0, EngineRefused("The key is wrong.", "Enter another one."))])
+    window, section = asked(loader)
+    assert section.isVisible()
+    assert "There is no text to read." in section.note.text()
+    window.session.go_on(last_exchange(window))
+    qtbot.waitUntil(lambda: window.session.ready and last_exchange(window).trace.finish is Finish.END_OF_TEXT)
+    assert not section.isVisible()
+    section.carry_out()
+    qtbot.waitUntil(lambda: section.opinion is not None)
+    assert section.body.isVisible()
+
+
 def test_an_opinion_on_the_beginning_says_so_and_an_earlier_answer_is_asked_about_by_its_button(given, qtbot):
     window, section = given
     exchange, read = section.pane.exchange, section._given
@@ -291,7 +305,7 @@ def test_the_turn_is_the_takeover_beside_which_stands_its_worth_and_keys_walk_al
     margin = answer.steps.document().rootFrame().frameFormat().rightMargin()
     value(section, qtbot)
     assert section.words.text().startswith("The turn: step 2")
-    assert section.words.text().endswith(", brought 100% of the gain")
+    assert section.words.text().endswith("and brought 100% of the gain")
     assert [point.text[:6] for point in section.curve.points][2] == "○ What"
     image = section.curve.grab().toImage()
     colours = {image.pixelColor(x, y).name() for x in range(0, image.width(), 2) for y in range(0, image.height(), 2)}

@@ -240,7 +240,7 @@ def test_the_turn_of_an_answer_is_found_and_its_values_are_kept(baton, say, monk
     assert any("(end of the thinking)" in line for line in steps)
     assert any("1 (right)" in line for line in steps), "the answer to a problem of the demo pair is known"
     assert any(re.fullmatch(r"The turn: step \d+, \d+ → \d+", line) for line in steps)
-    assert re.fullmatch(r"large wrote \d+%, brought \d+% of the gain", steps[-1])
+    assert re.fullmatch(r"The large model wrote \d+% and brought \d+% of the gain", steps[-1])
     monkeypatch.setattr(review_commands, "open_pair", None)  # to write anything would fail
     assert "\n".join(say(*value)) == first.stdout.rstrip()
     event = event_from_json(json.loads(*say(*value, "--json")))

@@ -85,6 +85,9 @@ def test_keys_close_a_message_and_lead_to_its_actions(window, qtbot):
         window.notice.show_message("It failed.")
         qtbot.keyClick(window, key, modifiers)
         assert not window.notice.isVisible()
+    focused = QApplication.focusWidget()
+    qtbot.keyClick(window, Qt.Key.Key_F6)
+    assert QApplication.focusWidget() is focused, "there is no message to go to"
     done: list[str] = []
     window.notice.show_message("It was deleted.", ("Undo", lambda: done.append("undone")), warns=False)
     qtbot.keyClick(window, Qt.Key.Key_F6)
@@ -109,6 +112,13 @@ def test_an_error_stays_and_the_newest_message_replaces_any_other(bar):
     (close,) = bar.findChildren(IconButton)
     QTest.mouseClick(close, Qt.MouseButton.LeftButton)
     assert bar.text == ""
+
+
+def test_each_message_is_as_wide_as_its_own_text(bar, qtbot):
+    (text,) = bar.findChildren(MessageText)
+    for reason in ("", ": there is no room", ""):
+        bar.show_message(f"It failed, and this is why{reason}.")
+        qtbot.waitUntil(lambda: text.width() == text.sizeHint().width())
 
 
 def test_an_error_whose_cause_is_not_over_comes_back(bar):

@@ -186,9 +186,18 @@ def test_a_file_dropped_anywhere_on_the_window_is_a_batch_whose_columns_need_no_
         {"problem": "Find $\\frac{1}{2}$ of 7.", "answer": "\\frac{7}{2}", "unique_id": "a/2.json"},
     )
     path.write_text("\n".join([*map(json.dumps, rows), '{"problem": ']))
-    drop(window, path)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    drop(window, empty)
+    qtbot.waitUntil(lambda: "empty holds no file of problems" in window.notice.text)
     page = window.findChild(BatchPage)
+    page.welcome.problems_wanted.emit(path)
     qtbot.waitUntil(lambda: page.currentWidget() is page.preview)
+    assert not window.notice.text
+    drop(window, empty)
+    qtbot.waitUntil(lambda: "empty holds" in window.notice.text)
+    drop(window, path)
+    assert not window.notice.text
     assert page.isVisible()
     assert page.preview.table.texts()[1] == ["a/2.json", "Find $\\frac{1}{2}$ of 7.", "\\frac{7}{2}"]
     assert "math.jsonl line 3" in page.preview.notes.text()
@@ -218,7 +227,7 @@ def test_two_dropped_models_are_a_pair_in_whatever_order_and_anything_else_is_ex
     letter, random = tmp_path / "letter.odt", tmp_path / "random.gguf"
     letter.write_bytes(b"PK")
     drop(window, letter)
-    assert "letter.odt is neither a GGUF model nor a supported file of problems." in window.notice.text
+    assert "letter.odt is neither a GGUF model nor a supported file of problems. Supported are" in window.notice.text
     assert window.preferences.value.window.page == "chat"
     drop(window, *files.values(), files[SMALL])
     assert window.notice.text == "3 models were dropped; a pair has two. Drop two."

@@ -175,6 +175,7 @@ def test_each_state_of_the_server_is_seen_in_the_top_bar(connect, qtbot):
     pair.show_narrow(False)
     window.models.check_servers()
     says("✗ not answering")
+    assert "not answering: Nothing answers at 127.0.0.1" in pair.toolTip(), "the reason"
 
 
 def test_the_window_closes_at_once_while_a_server_is_silent(connect, qtbot):

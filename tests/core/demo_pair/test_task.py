@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS, DemoProblem, held_out_problems
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow, lines
+from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.trace import Trace
@@ -54,9 +55,9 @@ def test_the_problem_files_hold_the_right_answers_and_share_no_problem():
 
 
 def test_the_rows_of_a_scoreboard_are_aligned_lines_with_answer_mark_and_seconds():
-    small = ScoreRow(ScoredArm.SMALL, "01767", Outcome.WRONG, seconds=0.92, large_share=0)
-    both = ScoreRow(ScoredArm.BOTH, "12085", Outcome.CORRECT, seconds=3.4, large_share=0.259)
-    large = ScoreRow(ScoredArm.LARGE, "12085", Outcome.CORRECT, seconds=12.06, large_share=1)
+    small = ScoreRow(ScoredArm.SMALL, "01767", Outcome.WRONG, seconds=0.92, large_share=0, large_time=0)
+    both = ScoreRow(ScoredArm.BOTH, "12085", Outcome.CORRECT, seconds=3.4, large_share=0.259, large_time=0.7)
+    large = ScoreRow(ScoredArm.LARGE, "12085", Outcome.CORRECT, seconds=12.06, large_share=1, large_time=1)
     assert lines([small, both, large]) == [
         "small alone         01767  ✗   0.9 s",
         "both, 26% by large  12085  ✓   3.4 s",
@@ -90,7 +91,10 @@ def trace_of(policy, small=(WRONG,), large=RIGHT):
 def test_an_answer_is_scored_with_who_wrote_it_and_its_own_seconds(arguments, arm, answer):
     written = trace_of(*arguments)
     outcome = Outcome.CORRECT if answer == "12085" else Outcome.WRONG
-    assert ScoreRow.of(written, expected="12085") == (arm, answer, outcome, written.seconds, written.large_share)
+    row = ScoreRow.of(written, expected="12085")
+    assert row[:-1] == (arm, answer, outcome, written.seconds, written.large_share)
+    seconds = {author: written.totals[author].decode_seconds for author in (Author.SMALL, Author.LARGE)}
+    assert row.large_time == pytest.approx(seconds[Author.LARGE] / sum(seconds.values()))
 
 
 def test_what_one_model_alone_continued_is_still_by_both_and_what_was_broken_off_is_no_answer():

@@ -215,6 +215,8 @@ def test_a_long_problem_is_cut_between_words_where_it_has_any():
 def test_equal_and_short_texts_stay_as_they_are_and_an_opening_ends_between_words():
     assert distinguished(["How many fish are there in it?"] * 2) == ["How many fish are there in it?"] * 2
     assert distinguished(["How many fish?", "How many cats?"]) == ["How many fish?", "How many cats?"]
+    short = ["What is 17 times 23?", "What is 17 times 24?"]
+    assert distinguished(short) == short
     assert distinguished([]) == []
     assert shared_opening(["the opening words ab", "the opening words ac"]) == len("the opening words ")
     assert shared_opening(["short ab", "short ac"]) == 0

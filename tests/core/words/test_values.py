@@ -128,7 +128,7 @@ def said(right, is_expected=True):
 
 
 def test_the_turn_the_loss_and_the_large_models_part_are_named():
-    large_wrote = "large wrote 43%, brought"
+    large_wrote = "The large model wrote 43% and brought"
     assert said(RESCUED) == ["The turn: step 2: Step 1 goes on.", f"{large_wrote} 100% of the gain"]
     without_takeover = said({TextPlace(0): 0, TextPlace(STEP): 16})
     assert without_takeover == ["The turn: step 1: Step 0 goes on.", f"{large_wrote} 0% of the gain"]

@@ -212,7 +212,7 @@ def test_the_most_important_session_is_shown_and_a_ping_only_if_there_is_none(st
     tracker = StatusTracker()
     for session, state in states.items():
         tracker.set(session, ServerStatus(state))
-    tracker.record_ping(is_there)
+    tracker.record_ping(ServerStatus(ServerState.CONNECTED if is_there else ServerState.LOST))
     most_important = max(states.values(), key=list(ServerState).index, default=ServerState.CONNECTED)
     if most_important is ServerState.CONNECTED and not is_there:
         most_important = ServerState.LOST
@@ -237,7 +237,7 @@ def test_a_failure_stays_visible_until_the_next_success_and_no_ping_hides_a_refu
     tracker.set("refused", refused)
     tracker.close("refused")
     assert tracker.status == refused
-    tracker.record_ping(True)
+    tracker.record_ping(ServerStatus())
     assert tracker.status == refused
     tracker.set("next", ServerStatus(ServerState.READING, 0.5))
     assert tracker.status == ServerStatus(ServerState.READING, 0.5)
