@@ -7,6 +7,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFileDialog, QStackedWidget
 
 from baton_reasoning.app.batch.preview import Preview
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 
 class BatchPage(QStackedWidget):
+    read = Signal()
+    """A file of problems could be read."""
+
     def __init__(
         self, models: LoadedModels, preferences: Preferences, demo_loader: Loader, actions: WindowActions, store: Store
     ) -> None:
@@ -74,6 +78,7 @@ class BatchPage(QStackedWidget):
         return self.currentIndex() > 1 and self.view.close_answer()
 
     def _show_preview(self, path: Path, found: ProblemSet) -> None:
+        self.read.emit()
         self._previewed = path
         self.preview.show_problems(found)
         self.preview.system.setText(self._preferences.value.run.system)

@@ -134,7 +134,7 @@ class MainWindow(QMainWindow):
         tiny = PairLoader(self.paths, costly_demo=False)
         self._batch = batch = BatchPage(self.models, self.preferences, tiny, self.page_actions, store)
         batch.session.changed.connect(self._show_batch)
-        batch.session.read.connect(lambda *_: self.notice.resolve(Cause.PROBLEMS))
+        batch.read.connect(lambda: self.notice.resolve(Cause.PROBLEMS))
         self.add_page("batch", "Batch", batch)
 
     def _show_batch(self) -> None:

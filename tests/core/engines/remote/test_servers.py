@@ -215,7 +215,8 @@ def test_a_ping_tells_whether_the_server_is_there():
         assert pool.status == ServerStatus(), "it refuses, so it is there"
         server.routes["/v1/models"] = error(500, "gone")
         pool.ping()
-        assert pool.status == ServerStatus(ServerState.LOST)
+        assert pool.status.state is ServerState.LOST
+        assert "gone" in pool.status.reason
 
 
 def test_what_a_person_set_for_the_model_of_a_server_is_on_its_card():
