@@ -8,7 +8,8 @@ cd "$(dirname "$0")/../.."
 . packaging/setup/device.sh
 device=${1:-$(if nvidia_driver && command -v nvcc >/dev/null; then echo cuda; else echo vulkan; fi)}
 build=$PWD/.gpu-build/$device backend=$device model=${2:-} figures="P1 P3 P5 P7 P9 fit"
-tests="tests/core/engines/local tests/core/demo_pair tests/core/models/test_devices.py"
+devices=tests/core/models/test_fit.py::test_ggml_names_the_cpu_in_this_process_and_another_and_nothing_without_its_library
+tests="tests/core/engines/local tests/core/demo_pair $devices"
 # A GPU made of software takes hours for these: it has tests of its own, and the demo pair is measured, not its pace.
 if [ "$device" = software ]; then
   build=$PWD/.gpu-build/test backend=vulkan model=${2:-resources/demo_pair/large.gguf} figures="P3 P7 P9 fit"
