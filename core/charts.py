@@ -99,9 +99,9 @@ def line(points: Sequence[Point], colour: str = "muted", dashes: str = "") -> st
     return f'<polyline points="{_points(points)}" fill="none" stroke="{_colour(colour)}"{dashed}/>'
 
 
-def band(upper: Sequence[Point], lower: Sequence[Point], colour: str = "panel") -> str:
+def band(upper: Sequence[Point], lower: Sequence[Point]) -> str:
     """Fill the area between two lines, both from left to right."""
-    return f'<polygon points="{_points([*upper, *reversed(lower)])}" fill="{_colour(colour)}"/>'
+    return f'<polygon points="{_points([*upper, *reversed(lower)])}" fill="{_colour("panel")}"/>'
 
 
 def marker(number: int, x: float, y: float, colour: str) -> str:

@@ -74,9 +74,9 @@ class CueProfile:
         return f"{share}: the keyword policy suits it."
 
 
-def profile(texts: Iterable[str], lexicon: Lexicon | None = None) -> CueProfile:
-    """Count openings and cues after the boundaries of finished texts; `lexicon`: the known cues, else English."""
-    known = lexicon or english()
+def profile(texts: Iterable[str]) -> CueProfile:
+    """Count openings and English cues after the boundaries of finished texts."""
+    known = english()
     seen: Counter[str] = Counter()
     cues: Counter[tuple[Category, str]] = Counter()
     boundaries = with_cue = 0

@@ -76,11 +76,6 @@ def single_bytes(text: str) -> list[bytes]:
     return [bytes([byte]) for byte in text.encode()]
 
 
-def chunks(size: int) -> Split:
-    """Tokens of `size` bytes, wherever words, boundaries and characters lie."""
-    return lambda text: [text.encode()[i : i + size] for i in range(0, len(text.encode()), size)]
-
-
 def token_id(data: bytes) -> int:
     """Equal in every scripted vocabulary, as for models of one family."""
     return zlib.crc32(data) & 0x7FFFFFFF

@@ -45,8 +45,6 @@ class MeanWorth:
     """With such takeovers."""
     mean: Estimate
     """Its interval covers the choice of problems and chance in the continuations."""
-    helped: int
-    """Takeovers whose worth is above 0 beyond chance."""
     rescued: int
     """Takeovers that raised the value from below `WON` to at least `WON`, beyond chance."""
     spoiled: int
@@ -65,7 +63,6 @@ class MeanWorth:
             len(worths),
             len({problem for problem, _ in found}),
             _mean((problem, worth.difference) for problem, worth in found),
-            sum(worth.is_rise for worth in worths),
             sum(worth.is_rise and worth.before.value.value < WON <= worth.after.value.value for worth in worths),
             sum(worth.is_fall and worth.after.value.value < WON <= worth.before.value.value for worth in worths),
         )

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import cache
 from itertools import combinations
 from random import Random
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -47,7 +47,6 @@ from tests.core.batch.counting import problems
 from tests.core.store.made import tokens
 from tests.tiers import size
 
-Line = dict[str, Any]
 Z = 1.959963984540054
 SUMS = (
     *("small_tokens", "large_tokens", "discarded_tokens", "small_read", "large_read", "small_reread", "large_reread"),

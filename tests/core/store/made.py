@@ -74,9 +74,9 @@ def concluded(store, run):
     return Concluded(RunState(row["state"]), finish, row["reason"], row["answer"], RunCost.of_row(row))
 
 
-def claim(store, batch, number=1, arms=None):
+def claim(store, batch, number=1):
     """Claim as many jobs as wait, up to this number."""
-    return list(filter(None, (store.batches.claim(batch, arms) for _ in range(number))))
+    return list(filter(None, (store.batches.claim(batch) for _ in range(number))))
 
 
 def save(store, run, events, anew=False):
