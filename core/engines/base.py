@@ -167,7 +167,6 @@ class PrefillProgress(NamedTuple):
 
 WriteItem = PrefillProgress | Handoff | Token | Notice | End
 
-
 RAM = "RAM"
 
 
@@ -438,8 +437,8 @@ def continued(
 
 # Random numbers by position -------------------------------------------------------------------------------------------
 #
-# The number that draws a token is a function of the seed, the writer and the position. How often something was drawn
-# before does not matter. So a text that is begun again after a crash, or that another model drafts, is the text that it
+# The number that draws a token is a function of the seed, the writer, the discards so far and the position, however
+# many were drawn before. So a text that is begun again after a crash, or that another model drafts, is the text that it
 # would have been otherwise.
 
 _GOLDEN = 0x9E3779B97F4A7C15

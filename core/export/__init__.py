@@ -1,4 +1,4 @@
-"""Exports a conversation as a file: `FORMATS[".json" | ".md" | ".html"](exported) -> str`; JSON can be imported.
+"""Exports a conversation as JSON, which can be imported, as Markdown or as an HTML page.
 
 exported = gather(store, conversation_id)       # exported.py; or Exported(…) made by hand
 write_file(path, FORMATS, exported)             # formats.py; or FORMATS[".html"](exported) -> str

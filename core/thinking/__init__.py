@@ -1,1 +1,1 @@
-"""The method: steps, cues, policies, the loop that turns their moves into writing, and the trace of it all."""
+"""The method: steps, cues, policies, the driver that carries out their requests, and the trace of it all."""

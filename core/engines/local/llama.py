@@ -61,6 +61,8 @@ class Decoded:
 
 
 class Tokenizer:
+    """Makes tokens of texts; of `Llama`, the part that needs no model."""
+
     def __init__(self, vocab: Any, space_prefix: bool) -> None:
         """`vocab`: llama.h's. `space_prefix`: it puts a blank before any text."""
         self.vocab = vocab

@@ -1,9 +1,9 @@
 """Works the other way round: the large model writes, the small one takes easy sentences (RelayGen, arXiv 2602.06454).
 
 After a calibrated cue in the large model's text the small one writes to the end of the sentence. The small model writes
-the answer. A cue qualifies if the large model's mean margin p1 - p2 after it is above its overall mean. The
-published list for R1-Qwen-1.5B and 32B hands *Wait*, *Alternatively* and *verify* to the small
-model, the opposite of the paper's premise; without a list of its own, a run uses the paper's cues.
+the answer. A cue qualifies if the large model's mean margin p1 - p2 after it is above its overall mean. The published
+list for R1-Qwen-1.5B and 32B hands *Wait*, *Alternatively* and *verify* to the small model, the opposite of the paper's
+premise; without a list of its own, a run uses the paper's cues.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Texts side by side: their steps in rows, what a takeover corrected, and what a second opinion finds."""
+"""Texts side by side: where their steps part, what a takeover corrected, and what a second opinion finds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person reads of authors, runs, models and servers, of numbers, sizes and times, and of speed to expect."""
+"""What a person reads of steps, runs, models and servers, of numbers, sizes and times, and of speed to expect."""
 
 from __future__ import annotations
 
