@@ -58,10 +58,9 @@ def environment_secret(name: str) -> str | None:
 def start_shielded(process: BaseProcess, variables: Mapping[str, str] | None = None) -> None:
     """Start a child that Ctrl+C and a closed terminal never reach, without the secrets of the environment.
 
-    `variables` are in its environment from the start, before any library is loaded.
-
     The terminal sends both to the whole process group; the program handles them and ends its children. Without this a
-    child that is still importing would print a traceback.
+    child that is still importing would print a traceback. `variables` are in its environment from the start, before any
+    library is loaded.
     """
     with _environment_of_a_child(variables or {}), signals_held():
         if not hasattr(signal, "pthread_sigmask"):  # Windows

@@ -60,7 +60,6 @@ def render_prompt(
     """Render the prompt up to where the model writes, with the generation prompt and the opening of thinking.
 
     `thinks`: False sets the template's switch to off and opens no thinking.
-
     Without a template the contents are joined by blank lines, which a base model can continue. A system prompt that
     the template has no place for is put at the start of the first question, as the makers of such models advise.
     Raises EngineRefused if the template cannot be rendered within the limits.

@@ -95,7 +95,6 @@ def extract_answer(text: str, expected: str | None = None, *, finished: bool = T
     r"""Find the answer in a model's text; None if there is none.
 
     It is the last `\boxed{…}` after the thinking, else the rest of "the answer is …", else what the conclusion says.
-
     Where `expected` is a letter, a chosen letter is looked for first. A truncated text (not `finished`) has no
     conclusion.
     """

@@ -83,7 +83,6 @@ class ServerUrls:
 
 ModelSource = DemoModel | LocalFile | HubFile | ServerUrls
 
-
 _HOST_AND_PORT = re.compile(r"[\w.-]+:\d{1,5}(?:[/,#]|$)")
 """An address without “http”: `localhost:8080`."""
 

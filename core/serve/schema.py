@@ -20,8 +20,6 @@ from baton_reasoning.core.serve.stream import RunStream, SettledText
 
 MAX_STOPS = 4
 """Stop strings in one request, as OpenAI allows."""
-
-
 ERROR_TYPES = {
     401: "authentication_error",
     403: "permission_error",

@@ -169,9 +169,8 @@ class ValueEstimator:
     def run(self) -> Generator[ValuesProgress | ValuesEstimated | str, None, None]:
         """Yield progress, then what was estimated, even if it was stopped; nothing that the trace holds already.
 
-        At the end come notices, a sentence each.
-
-        Before it raises EngineError (a model was lost, its context is full), it yields what is finished.
+        At the end come notices, a sentence each. Before it raises EngineError (a model was lost, its context is full),
+        it yields what is finished.
         """
         began = time.monotonic()
         try:

@@ -13,8 +13,6 @@ _MOST_BLANKS = 100
 _LONGEST_BOUNDARY = _MOST_BLANKS + 2
 _MORE_NEWLINES = re.compile(r"[ \t\r\n]*\n")
 _SENTENCE_END = re.compile(r"(?:[^\d\s][.?!]|\d[?!]|[。？！]|[.?!][\s\"'”’)\]])[\"'”’)\]]*\s*$|\n\s*$")
-
-
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\[])(?:e\.g|i\.e|eqs?|figs?|vs|cf|approx|resp|thm|viz|s\.t|w\.l\.o\.g|et al|dr|mrs?|ms|prof)\.\s*$"
     r"|(?:^|[\s(\[])[ei]\.$",  # the first half of "e.g." and "i.e."

@@ -47,7 +47,6 @@ class Calibrated(NamedTuple):
 
 BatchEvent = JobStarted | JobEnded | JobStopped | JobRetried | Finishing | Calibrated
 
-
 NO_JOBS = ArmTotals("", 0, 0, 0, 0, 0, 0.0)
 ENOUGH = 3
 """Jobs from which the time left is estimated, at least."""

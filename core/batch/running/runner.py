@@ -87,10 +87,8 @@ class Runner:
     def run(self) -> Generator[progress.BatchEvent, None, None]:
         """Run until no job waits or it is told to end, and yield events; closing the generator stops the batch, too.
 
-        Jobs that ended in an error are tried again.
-
-        A problem that fails is a result with an error. Raises StoreError when results cannot be saved, and
-        SettingsError if the batch was begun with other models.
+        Jobs that ended in an error are tried again. A problem that fails is a result with an error. Raises StoreError
+        when results cannot be saved, and SettingsError if the batch was begun with other models.
         """
         settings = self._take_settings()
         counts = progress.BatchProgress(self.store.batches.totals(self.batch), self.parallel)
