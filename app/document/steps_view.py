@@ -126,7 +126,7 @@ class StepsView(RichText):
         self.selected = piece
         self.viewport().update()
 
-    def mark(self, marks: Sequence[TextMark], chosen: TextMark | None = None) -> None:
+    def mark(self, marks: Sequence[TextMark], chosen: TextMark | None) -> None:
         """Mark these places of the text, in its order, and tell under the mouse what is said about them."""
         self._text_marks, self._chosen_mark = marks, chosen
         self._lay_text_marks()

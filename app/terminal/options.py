@@ -58,7 +58,7 @@ class RunOptions:
 run_options = gathered(RunOptions, "method", group=METHOD)
 
 
-def run_settings(options: RunOptions, *, is_demo: bool = False) -> RunSettings:
+def run_settings(options: RunOptions, *, is_demo: bool) -> RunSettings:
     """Return the settings that these options ask for.
 
     `is_demo`: for the demo pair, whose steps are short. Raises SettingsError that names the wrong value.

@@ -432,7 +432,7 @@ def _demo_answer(trace: Trace) -> str:
 
 
 @contextmanager
-def opened_batch(name: str, arm: str | None = None) -> Iterator[tuple[Store, Batch]]:
+def opened_batch(name: str, arm: str | None) -> Iterator[tuple[Store, Batch]]:
     """Open a batch by its folder or its id in the history.
 
     Raises SettingsError, also if it has not this arm, and StoreError.
