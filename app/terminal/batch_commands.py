@@ -31,7 +31,6 @@ NOT_GRADED = "none"
 HOWS = (*(how.value for how in How if how is not How.REGEX), f"{How.REGEX.value}:PATTERN")
 GRADE_HELP = f"How answers are compared: {', '.join(HOWS)}"
 
-
 folder_argument = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 json_results = as_json.but(help="Print one JSON result per line, then the report.")
 
@@ -152,8 +151,8 @@ def report(folder: Path, json: bool) -> int:
 @option(
     "--grade",
     metavar="HOW",
-    help=f"How answers are compared: {', '.join(HOWS)}. An answer is right if the pattern matches it; {{expected}} "
-    "stands for the expected answer [as before].",
+    help=f"{GRADE_HELP}. An answer is right if the pattern matches it; {{expected}} stands for the expected answer [as "
+    "before].",
 )
 @as_json
 def grade(folder: Path, grade: str | None, json: bool) -> int:
