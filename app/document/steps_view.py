@@ -37,7 +37,6 @@ from baton_reasoning.core.words.authors import SIGN
 if TYPE_CHECKING:
     from baton_reasoning.core.words.values import ValueMark
 
-
 LONGEST_COMPARED = 1_000
 """Characters of a piece that is compared with its rendered text; in a longer one, a mark may stand some words off."""
 

@@ -42,7 +42,6 @@ LARGE = (
     "No more of this is written, since the takeover ends with the sentence above.",
 )
 
-
 OWN_MODELS = ModelChoice(small="small.gguf", large="large.gguf")
 """Of a person; a batch of them runs on the chat's pair."""
 
@@ -64,7 +63,7 @@ def qtbot(qapp, request):
 
 
 class ScriptedLoader:
-    """Gives the pair it was made with; or the error, or waits until it is let go."""
+    """Gives its pair; or its error, or waits until it is let go."""
 
     def __init__(self, *, error=None):
         self.small = ScriptedEngine(*SMALL)
