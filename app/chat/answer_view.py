@@ -116,13 +116,7 @@ class ChatActions(AnswerActions, Protocol):
 class AnswerView(AnswerPane):
     """Shows nothing until `follow` is called with what is known of its run."""
 
-    def __init__(
-        self,
-        exchange: Exchange,
-        session: ChatSession,
-        typesetter: Typesetter,
-        actions: ChatActions,
-    ) -> None:
+    def __init__(self, exchange: Exchange, session: ChatSession, typesetter: Typesetter, actions: ChatActions) -> None:
         preferences = session.preferences
         folds = preferences.value.window.folds_reasoning
         super().__init__(exchange, typesetter, actions, folds=folds)

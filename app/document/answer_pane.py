@@ -98,12 +98,7 @@ class AnswerPane(QWidget):
     """A person has folded the reasoning, or opened it."""
 
     def __init__(
-        self,
-        exchange: Exchange,
-        typesetter: Typesetter,
-        actions: AnswerActions,
-        *,
-        folds: bool = False,
+        self, exchange: Exchange, typesetter: Typesetter, actions: AnswerActions, *, folds: bool = False
     ) -> None:
         """`folds`: whether the reasoning is folded once there is an answer."""
         super().__init__()

@@ -235,12 +235,7 @@ class _FormulaObject(QPyTextObject):
         return QSizeF(formula.width * shrink, ascent + float(char_format.property(_DESCENT)))
 
     def drawObject(
-        self,
-        painter: QPainter,
-        rect: QRectF | QRect,
-        document: QTextDocument,
-        position: int,
-        char_format: QTextFormat,
+        self, painter: QPainter, rect: QRectF | QRect, document: QTextDocument, position: int, char_format: QTextFormat
     ) -> None:
         formula = _typeset_as(char_format)
         shrink = _shrink(document, position, formula)

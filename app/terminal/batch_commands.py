@@ -51,11 +51,7 @@ class RunChoices:
     """The arms, seeds and problems of a batch, and how answers are compared."""
 
     arm: Annotated[
-        tuple[str, ...],
-        option(
-            metavar="NAME",
-            help="Run this arm (baton settings lists them); repeatable.",
-        ),
+        tuple[str, ...], option(metavar="NAME", help="Run this arm (baton settings lists them); repeatable.")
     ] = ()
     seeds: Annotated[
         int, option(type=options.AT_LEAST_ONE, help="Solve each problem with N seeds, from --seed on [1].")

@@ -46,10 +46,7 @@ class RunOptions:
         tuple[str, ...], option(metavar="NAME=VALUE", help="Change a parameter (baton settings); may be repeated.")
     ] = ()
     cues: Annotated[Path | None, option(type=FILE, expert=True, help="A cue list (see baton profile).")] = None
-    seed: Annotated[
-        int | None,
-        option("-s", type=SEED, help="Seed that repeats an answer of local models [0]."),
-    ] = None
+    seed: Annotated[int | None, option("-s", type=SEED, help="Seed that repeats an answer of local models [0].")] = None
     max_tokens: Annotated[
         int | None, option("-n", type=AT_LEAST_ONE, help=f"Most tokens to generate [{RunSettings().max_tokens}].")
     ] = None

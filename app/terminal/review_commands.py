@@ -198,12 +198,7 @@ def failures(
 
 @command("value")
 @batch_argument
-@option(
-    "--sample",
-    type=AT_LEAST_ONE,
-    default=USUAL_SAMPLE,
-    help=f"Value N answers with takeovers [{USUAL_SAMPLE}].",
-)
+@option("--sample", type=AT_LEAST_ONE, default=USUAL_SAMPLE, help=f"Value N answers with takeovers [{USUAL_SAMPLE}].")
 @of_arm
 @continuations
 @written_by
