@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def open_window(qt_options: Sequence[str] = ()) -> int:
+def open_window(qt_options: Sequence[str]) -> int:
     """Show the window and work until it is closed; returns Qt's exit code."""
     from PySide6.QtCore import QTimer
 

@@ -31,9 +31,9 @@ def _import_qt() -> str:
     return ""
 
 
-def display_problem(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> str:
+def display_problem(environment: Mapping[str, str] = os.environ) -> str:
     """Return why no window can be opened, in a sentence; "" if one can. Takes milliseconds."""
-    if platform in ("darwin", "win32"):
+    if sys.platform in ("darwin", "win32"):
         return ""
     chosen = environment.get("QT_QPA_PLATFORM", "").partition(":")[0]
     if chosen and not chosen.startswith(("xcb", "wayland")):

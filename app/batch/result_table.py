@@ -318,10 +318,10 @@ def _ink(mark: Mark) -> QColor:
 
 
 LONGEST = 200
-_SIGNS = dict(zip("pi theta alpha beta infty cup cap times pm le ge ne in".split(), "πθαβ∞∪∩·±≤≥≠∈", strict=True))
+_SYMBOLS = dict(zip("pi theta alpha beta infty cup cap times pm le ge ne in".split(), "πθαβ∞∪∩·±≤≥≠∈", strict=True))
 _FRACTION = re.compile(r"\\frac\{([^{}]*)\}\{([^{}]*)\}")
-_ROOT = re.compile(r"\\sqrt\{([^{}]*)\}")
-_SIGN = re.compile(rf"\\({'|'.join(_SIGNS)})(?![a-zA-Z])\s*")
+_SQUARE_ROOT = re.compile(r"\\sqrt\{([^{}]*)\}")
+_SYMBOL = re.compile(rf"\\({'|'.join(_SYMBOLS)})(?![a-zA-Z])\s*")
 _ONE_TERM = re.compile(r"\\?\w*")
 
 
@@ -329,9 +329,9 @@ def plain_answer(answer: str) -> str:
     """Return an answer in LaTeX as it reads on one line: fractions, roots and signs are written as plain text."""
     text = tidy(answer[:LONGEST])
     for _ in range(3):  # fractions and roots in each other; what is deeper stays as it is written
-        text = _ROOT.sub(lambda found: f"√{_grouped(found[1])}", text)
+        text = _SQUARE_ROOT.sub(lambda found: f"√{_grouped(found[1])}", text)
         text = _FRACTION.sub(lambda found: f"{_grouped(found[1])}/{_grouped(found[2])}", text)
-    text = _SIGN.sub(lambda found: _SIGNS[found[1]], text)
+    text = _SYMBOL.sub(lambda found: _SYMBOLS[found[1]], text)
     return text.replace("\\{", "{").replace("\\}", "}").replace("( ", "(").replace(" )", ")")
 
 

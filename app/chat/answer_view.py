@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QFrame, QPlainTextEdit, QPushButton, QWidget
 from baton_reasoning.app.chat.remedies import AnswerAction, Remedy, remedies
 from baton_reasoning.app.chat.scoreboards import Board, ScoreboardView, beyond_the_demo
 from baton_reasoning.app.document.answer_pane import AnswerActions, AnswerPane
-from baton_reasoning.app.document.steps_view import left_margin
+from baton_reasoning.app.document.steps_view import left_margin, utf16_length
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.session.chat_session import ChatSession
@@ -59,7 +59,7 @@ class StepEditor(QFrame):
         self.show()
         self.raise_()
         cursor = self.edit.textCursor()
-        cursor.setPosition(len(self.edit.toPlainText().rstrip().encode("utf-16-le")) // 2)
+        cursor.setPosition(utf16_length(self.edit.toPlainText().rstrip()))
         self.edit.setTextCursor(cursor)
         self.edit.setFocus()
 
@@ -116,13 +116,7 @@ class ChatActions(AnswerActions, Protocol):
 class AnswerView(AnswerPane):
     """Shows nothing until `follow` is called with what is known of its run."""
 
-    def __init__(
-        self,
-        exchange: Exchange,
-        session: ChatSession,
-        typesetter: Typesetter,
-        actions: ChatActions,
-    ) -> None:
+    def __init__(self, exchange: Exchange, session: ChatSession, typesetter: Typesetter, actions: ChatActions) -> None:
         preferences = session.preferences
         folds = preferences.value.window.folds_reasoning
         super().__init__(exchange, typesetter, actions, folds=folds)

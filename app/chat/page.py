@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from baton_reasoning.app.compare.controller import ComparisonController
     from baton_reasoning.app.compare.view import CompareView
 
-
 NARROW = 1120
 """Pixels of a window below which the list of conversations makes room for an open inspector."""
 
@@ -378,9 +377,7 @@ class ChatPage(QSplitter):
 
 def end_in_words(conversation: Conversation, trace: Trace) -> str:
     """Say how an answer ended, and its boxed result, for a person who hears it."""
-    from baton_reasoning.core.grading.extract import (
-        last_boxed,  # not at the start of a window, which this would delay
-    )
+    from baton_reasoning.core.grading.extract import last_boxed  # would delay the start of a window
 
     ending = "has been stopped" if trace.finish in (None, Finish.STOPPED) else "is finished"
     answer = last_boxed(trace.answer)

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from baton_reasoning.app.toolkit.controls import ElidedButton, button, label, plain_tip
 from baton_reasoning.app.toolkit.layout import STRETCH, Spacer, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role
+from baton_reasoning.core.demo_pair import READY_PROBLEMS, held_out_problems
 from baton_reasoning.core.words.numbers import in_brief
 
 EXAMPLES = (
@@ -85,14 +86,10 @@ WIDEST_TEXT = 560
 
 def demo_problem() -> str:
     """Return the demo problem of the first start page."""
-    from baton_reasoning.core.demo_pair import READY_PROBLEMS
-
     with READY_PROBLEMS.open(encoding="utf-8") as lines:
         return str(json.loads(next(lines))["problem"])
 
 
 def another_problem() -> str:
     """Return a new held-out problem of the demo pair's kind."""
-    from baton_reasoning.core.demo_pair import held_out_problems
-
     return next(held_out_problems(random.randrange(1 << 30))).question

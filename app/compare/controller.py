@@ -179,10 +179,7 @@ def recorded(attempts: Sequence[Exchange]) -> list[CompareChoice]:
 
 
 def proposed(
-    names: Sequence[str],
-    written: Sequence[CompareChoice],
-    to_write: Sequence[CompareChoice],
-    answer: Exchange | None,
+    names: Sequence[str], written: Sequence[CompareChoice], to_write: Sequence[CompareChoice], answer: Exchange | None
 ) -> list[CompareChoice]:
     """Propose columns: the named arms, with complete answers that exist already where there are any.
 

@@ -98,17 +98,11 @@ class AnswerPane(QWidget):
     """A person has folded the reasoning, or opened it."""
 
     def __init__(
-        self,
-        exchange: Exchange,
-        typesetter: Typesetter,
-        actions: AnswerActions,
-        *,
-        folds: bool = False,
+        self, exchange: Exchange, typesetter: Typesetter, actions: AnswerActions, *, folds: bool = False
     ) -> None:
         """`folds`: whether the reasoning is folded once there is an answer."""
         super().__init__()
-        self.exchange = exchange
-        self.folds = folds
+        self.exchange, self._folds = exchange, folds
         self._folded: bool | None = None
         """What the person chose for this answer; None for `folds`."""
         self._actions = actions
@@ -171,7 +165,7 @@ class AnswerPane(QWidget):
         trace = self.exchange.trace
         if not trace.thinks or self.is_live or self._folded is not None:
             return bool(self._folded)
-        return self.folds and trace.closed is not None and self.shows_answer
+        return self._folds and trace.closed is not None and self.shows_answer
 
     @property
     def is_over(self) -> bool:

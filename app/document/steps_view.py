@@ -37,7 +37,6 @@ from baton_reasoning.core.words.authors import SIGN
 if TYPE_CHECKING:
     from baton_reasoning.core.words.values import ValueMark
 
-
 LONGEST_COMPARED = 1_000
 """Characters of a piece that is compared with its rendered text; in a longer one, a mark may stand some words off."""
 
@@ -126,7 +125,7 @@ class StepsView(RichText):
         self.selected = piece
         self.viewport().update()
 
-    def mark(self, marks: Sequence[TextMark], chosen: TextMark | None = None) -> None:
+    def mark(self, marks: Sequence[TextMark], chosen: TextMark | None) -> None:
         """Mark these places of the text, in its order, and tell under the mouse what is said about them."""
         self._text_marks, self._chosen_mark = marks, chosen
         self._lay_text_marks()

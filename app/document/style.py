@@ -4,14 +4,12 @@ from dataclasses import dataclass, replace
 
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontInfo, QFontMetricsF, QTextCharFormat, QTextDocument
 
-from baton_reasoning.app.toolkit.theme import Colours
+from baton_reasoning.app.toolkit.theme import BODY, TITLE, Colours
 
 GAP = 7
 """Pixels between paragraphs."""
 LINE_HEIGHT = 1.18
 """As a share of the font's."""
-TITLE = 17 / 13
-"""The size of a title, as a share of the text's."""
 _CAP_HEIGHT_OF_MATHS = 0.656  # of the size, in STIX Two Math, the face that ziamath draws with
 
 
@@ -48,7 +46,7 @@ class TextStyle:
     @property
     def _sheet(self) -> str:
         """The style sheet of the HTML that is rendered."""
-        code, title = self.code_font, self.font.pointSizeF() * TITLE
+        code, title = self.code_font, self.font.pointSizeF() * TITLE / BODY
         letters = f"font-family: '{code.family()}'; font-size: {code.pointSizeF()}pt"
         return f"""
             body {{ white-space: pre-wrap }}

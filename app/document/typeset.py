@@ -40,7 +40,6 @@ MOST_NESTING = 2_048
 deeper, to seconds at 12 and for ever at 40; a page of fractions in fractions comes to a few hundred."""
 _MARGIN = 1.0  # pixels around the ink, so that antialiasing is not cut off
 
-
 Ready = Callable[[], None]
 
 
@@ -183,17 +182,17 @@ _SMALLEST_SHRINK = 0.6  # a formula wider than the page shrinks to it, but stays
 
 
 def insert_formula(cursor: QTextCursor, formula: Formula, style: TextStyle) -> bool:
-    """Puts the formula at the cursor; False, and nothing put, if it cannot be typeset."""
+    """Put the formula at the cursor; False, with nothing put there, if it cannot be typeset."""
     size = style.formula_size
-    char_format = QTextCharFormat()
-    char_format.setObjectType(_FORMULA_OBJECT)
-    char_format.setProperty(_FORMULA, list(formula))
     result = typeset(formula.latex, formula.display, size)
     if result is None:
         return False
     layout = cursor.document().documentLayout()
     if layout.handlerForObject(_FORMULA_OBJECT) is None:
         layout.registerHandler(_FORMULA_OBJECT, _FormulaObject(layout))
+    char_format = QTextCharFormat()
+    char_format.setObjectType(_FORMULA_OBJECT)
+    char_format.setProperty(_FORMULA, list(formula))
     char_format.setProperty(_SIZE, size)
     char_format.setProperty(_STRUT, QFontMetricsF(style.font).ascent())
     char_format.setForeground(QColor(style.ink))
@@ -236,12 +235,7 @@ class _FormulaObject(QPyTextObject):
         return QSizeF(formula.width * shrink, ascent + float(char_format.property(_DESCENT)))
 
     def drawObject(
-        self,
-        painter: QPainter,
-        rect: QRectF | QRect,
-        document: QTextDocument,
-        position: int,
-        char_format: QTextFormat,
+        self, painter: QPainter, rect: QRectF | QRect, document: QTextDocument, position: int, char_format: QTextFormat
     ) -> None:
         formula = _typeset_as(char_format)
         shrink = _shrink(document, position, formula)

@@ -30,7 +30,8 @@ from baton_reasoning.core.words.numbers import count
 if TYPE_CHECKING:
     from baton_reasoning.app.inspector.values_section import ValuesSection
 
-
+Fork = Callable[[Exchange, int], object]
+"""Lets the large model go on from a place of an answer, in characters of its text."""
 PARTLY_READ = "Only the beginning of this text was read."
 LIST_ROWS = 5
 """Places in sight."""
@@ -39,9 +40,7 @@ LIST_ROWS = 5
 class OpinionSection(ReviewSection):
     title, kind = "Second opinion", SecondOpinion
 
-    def __init__(
-        self, pane: AnswerPane, reviews: AnswerReviews | None, fork: Callable[[Exchange, int], object] | None
-    ) -> None:
+    def __init__(self, pane: AnswerPane, reviews: AnswerReviews | None, fork: Fork | None) -> None:
         super().__init__(pane, reviews)
         self._given: OpinionGiven | None = None
         self._evaluation = LatestTask(self, "evaluate the second opinion")
@@ -103,7 +102,7 @@ class OpinionSection(ReviewSection):
         if not self.reviews:
             return ""
         error = opinion_error(self.reviews.pair.large, self.pane.exchange.trace)
-        return super().unavailable_reason() or (str(error) if error else "")
+        return super().unavailable_reason() or str(error or "")
 
     def _take_opinion(self, opinion: Opinion | None) -> None:
         self._show_opinion(opinion)
@@ -160,10 +159,6 @@ def in_words(place: Disagreement) -> str:
     return "\n".join(lines)
 
 
-Fork = Callable[[Exchange, int], object]
-"""Lets the large model go on from a place of an answer, in characters of its text."""
-
-
 class AnswerReview(QObject):
     """Puts what is found below the ribbon of a pane, whose page calls `follow` when the pane does."""
 
@@ -186,9 +181,7 @@ class AnswerReview(QObject):
     @cached_property
     def values(self) -> ValuesSection:
         """What each step was worth; made when that is asked for, or known."""
-        from baton_reasoning.app.inspector.values_section import (
-            ValuesSection,  # imports what grades answers, which would delay the start
-        )
+        from baton_reasoning.app.inspector.values_section import ValuesSection  # would delay the start of a window
 
         section = ValuesSection(self._pane, self._reviews)
         self._pane.below_ribbon.addWidget(section)

@@ -101,7 +101,7 @@ class StepPage(QWidget):
 
     def _copy(self) -> None:
         if self._piece:
-            copy_text(self._piece.text.strip())
+            copy_text(self._piece.text)
 
 
 def _other(piece: Piece) -> Author:

@@ -18,14 +18,7 @@ from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.devices import Devices, find_devices
 from baton_reasoning.core.models.fit import Fit, estimate, fit, fit_with_layers, in_gib
-from baton_reasoning.core.models.library import (
-    BrokenFile,
-    Inventory,
-    LocalModel,
-    known_folders,
-    move_to_trash,
-    scan,
-)
+from baton_reasoning.core.models.library import BrokenFile, Inventory, LocalModel, known_folders, move_to_trash, scan
 from baton_reasoning.core.models.options import (
     DEMO_FOLDER,
     TOKEN,

@@ -14,7 +14,7 @@ from baton_reasoning.app.toolkit.controls import ElidedLabel, button, label, pro
 from baton_reasoning.app.toolkit.layout import hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.errors import BatonError
-from baton_reasoning.core.models.download import DownloadManifest, DownloadProgress, Stage
+from baton_reasoning.core.models.download import Downloader, DownloadManifest, DownloadProgress, Stage
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.words.numbers import duration
 
@@ -47,14 +47,8 @@ class DownloadRow(QWidget):
         self.setLayout(vbox(head, self.status, margins=0, spacing=2))
 
         def download() -> Iterator[DownloadProgress]:
-            from baton_reasoning.core.models.download import Downloader  # with it comes the network
-
-            downloader = Downloader(token)
-            try:
-                with closing(downloader.download(order)) as steps:
-                    yield from steps
-            finally:
-                downloader.close()
+            with closing(Downloader(token)) as downloader, closing(downloader.download(order)) as steps:
+                yield from steps
 
         # What has arrived stays for the next time, so the closing window does not wait for a silent server.
         self.task = StreamTask(self, f"download {order.title}", download, waits=False).items(self._show_progress)

@@ -12,6 +12,7 @@ from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.session.repository import ConversationRepository
 from baton_reasoning.app.session.reviews import AnswerReviews, Finding
 from baton_reasoning.app.session.run_list import Activity, ListedRun, RunList
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Busy, NotApplicable, SettingsError, StoreError
 from baton_reasoning.core.run import RunSettings, effective_settings, thinks_always
@@ -243,8 +244,6 @@ class ChatSession(QObject):
 
     def _settings_with(self, policy: str = "") -> RunSettings:
         """Return the settings of the next answer, with another policy than the chosen one if one is named."""
-        from baton_reasoning.core.demo_pair import DEMO_SETTINGS
-
         settings = self.preferences.value
         run = settings.run.model_copy(update={"system": self.system})
         if policy:

@@ -16,7 +16,7 @@ from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.errors import EngineLost
-from baton_reasoning.core.models.options import DemoModel, ModelSource
+from baton_reasoning.core.models.options import DemoModel, ModelSource, load_preferences
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice
 
@@ -50,7 +50,6 @@ class PairLoader:
         # Imported in the loading thread: the window is shown before any of it is needed.
         from baton_reasoning.core.demo_pair.costly import MAKING, DemoFiles
         from baton_reasoning.core.engines.open import EngineFactory, share_vocabulary, tiny_demo
-        from baton_reasoning.core.models.options import load_preferences
 
         preferences = load_preferences(self._paths.model_preferences)
         demo = DemoFiles(self._paths.demo_pair)

@@ -31,7 +31,6 @@ NOT_GRADED = "none"
 HOWS = (*(how.value for how in How if how is not How.REGEX), f"{How.REGEX.value}:PATTERN")
 GRADE_HELP = f"How answers are compared: {', '.join(HOWS)}"
 
-
 folder_argument = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 json_results = as_json.but(help="Print one JSON result per line, then the report.")
 
@@ -52,11 +51,7 @@ class RunChoices:
     """The arms, seeds and problems of a batch, and how answers are compared."""
 
     arm: Annotated[
-        tuple[str, ...],
-        option(
-            metavar="NAME",
-            help="Run this arm (baton settings lists them); repeatable.",
-        ),
+        tuple[str, ...], option(metavar="NAME", help="Run this arm (baton settings lists them); repeatable.")
     ] = ()
     seeds: Annotated[
         int, option(type=options.AT_LEAST_ONE, help="Solve each problem with N seeds, from --seed on [1].")
@@ -152,8 +147,8 @@ def report(folder: Path, json: bool) -> int:
 @option(
     "--grade",
     metavar="HOW",
-    help=f"How answers are compared: {', '.join(HOWS)}. An answer is right if the pattern matches it; {{expected}} "
-    "stands for the expected answer [as before].",
+    help=f"{GRADE_HELP}. An answer is right if the pattern matches it; {{expected}} stands for the expected answer [as "
+    "before].",
 )
 @as_json
 def grade(folder: Path, grade: str | None, json: bool) -> int:

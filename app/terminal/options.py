@@ -46,10 +46,7 @@ class RunOptions:
         tuple[str, ...], option(metavar="NAME=VALUE", help="Change a parameter (baton settings); may be repeated.")
     ] = ()
     cues: Annotated[Path | None, option(type=FILE, expert=True, help="A cue list (see baton profile).")] = None
-    seed: Annotated[
-        int | None,
-        option("-s", type=SEED, help="Seed that repeats an answer of local models [0]."),
-    ] = None
+    seed: Annotated[int | None, option("-s", type=SEED, help="Seed that repeats an answer of local models [0].")] = None
     max_tokens: Annotated[
         int | None, option("-n", type=AT_LEAST_ONE, help=f"Most tokens to generate [{RunSettings().max_tokens}].")
     ] = None
@@ -58,7 +55,7 @@ class RunOptions:
 run_options = gathered(RunOptions, "method", group=METHOD)
 
 
-def run_settings(options: RunOptions, *, is_demo: bool = False) -> RunSettings:
+def run_settings(options: RunOptions, *, is_demo: bool) -> RunSettings:
     """Return the settings that these options ask for.
 
     `is_demo`: for the demo pair, whose steps are short. Raises SettingsError that names the wrong value.

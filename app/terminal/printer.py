@@ -11,24 +11,12 @@ from rich.segment import ControlType
 
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.text import counted, safe_text
-from baton_reasoning.core.thinking.events import (
-    Event,
-    Finish,
-    Noticed,
-    TextDiscarded,
-    TextInserted,
-    TokenWritten,
-)
+from baton_reasoning.core.thinking.events import Event, Finish, Noticed, TextDiscarded, TextInserted, TokenWritten
 from baton_reasoning.core.thinking.registry import advice_on
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import SIGN
 
-_STYLES = {
-    Author.SMALL: "color(33)",
-    Author.LARGE: "color(208)",
-    Author.INSERTED: "dim",
-    Author.PERSON: "color(176)",
-}
+_STYLES = {Author.SMALL: "color(33)", Author.LARGE: "color(208)", Author.INSERTED: "dim", Author.PERSON: "color(176)"}
 
 
 class Printer:

@@ -12,13 +12,7 @@ from pathlib import Path
 import click
 from click.shell_completion import get_completion_class, shell_complete
 
-from baton_reasoning.app.terminal.command_line import (
-    CONFIG_FAULT,
-    LazyCommand,
-    command,
-    command_group,
-    read_config,
-)
+from baton_reasoning.app.terminal.command_line import CONFIG_FAULT, LazyCommand, command, command_group, read_config
 from baton_reasoning.app.terminal.streams import (
     ExitCode,
     close_output,

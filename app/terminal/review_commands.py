@@ -198,12 +198,7 @@ def failures(
 
 @command("value")
 @batch_argument
-@option(
-    "--sample",
-    type=AT_LEAST_ONE,
-    default=USUAL_SAMPLE,
-    help=f"Value N answers with takeovers [{USUAL_SAMPLE}].",
-)
+@option("--sample", type=AT_LEAST_ONE, default=USUAL_SAMPLE, help=f"Value N answers with takeovers [{USUAL_SAMPLE}].")
 @of_arm
 @continuations
 @written_by
@@ -432,7 +427,7 @@ def _demo_answer(trace: Trace) -> str:
 
 
 @contextmanager
-def opened_batch(name: str, arm: str | None = None) -> Iterator[tuple[Store, Batch]]:
+def opened_batch(name: str, arm: str | None) -> Iterator[tuple[Store, Batch]]:
     """Open a batch by its folder or its id in the history.
 
     Raises SettingsError, also if it has not this arm, and StoreError.

@@ -66,10 +66,7 @@ class ServerSettings:
             help="Let the server prefill a text while the other model writes it [automatic: on another machine].",
         ),
     ]
-    prices: Annotated[
-        str | None,
-        option(metavar="READ,REUSED,WRITTEN[,CURRENCY]", help="Prices per million tokens."),
-    ]
+    prices: Annotated[str | None, option(metavar="READ,REUSED,WRITTEN[,CURRENCY]", help="Prices per million tokens.")]
     cap_tokens: Annotated[
         int | None, option(type=click.IntRange(min=0), help="Most tokens to read and write; 0 removes the cap.")
     ]

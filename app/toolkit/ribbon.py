@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QSizePolicy
 
 from baton_reasoning.app.toolkit.controls import ChoosableParts
 from baton_reasoning.app.toolkit.theme import Colours, current_theme, ink_of
-from baton_reasoning.core.thinking.events import Author
+from baton_reasoning.core.engines.body import Author
 
 _HEIGHT = 14
 _MARGIN = 3  # pixels around the pieces, for the ring of the chosen one
@@ -20,7 +20,6 @@ _LOW = 0.68  # height of the small model's pieces, of the large one's
 _ROOM_FOR_A_GAP = 4.0  # pixels; narrower pieces touch, or there would be only gaps
 _ROOM_FOR_A_SIGN = 18.0
 _RADIUS = 2.5
-
 
 Segment = tuple[Author, int]
 """Who wrote a piece of the text, and how wide it is on the ribbon: its tokens, or the milliseconds of its writing."""

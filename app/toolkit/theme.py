@@ -33,8 +33,8 @@ from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication, QStyleFactory, QWidget
 
 from baton_reasoning import resources
+from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.settings import ColourScheme
-from baton_reasoning.core.thinking.events import Author
 
 RESOURCES = Path(resources.__file__).parent
 FONT_FOLDER, ICON_FOLDER = RESOURCES / "fonts", RESOURCES / "icons"

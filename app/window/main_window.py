@@ -15,6 +15,7 @@ from shiboken6 import isValid
 
 from baton_reasoning.app.chat.page import NARROW, ChatPage
 from baton_reasoning.app.document.clipboard import copy_answer, release_clipboard
+from baton_reasoning.app.document.markdown import warm_up
 from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange
@@ -100,8 +101,6 @@ class MainWindow(QMainWindow):
 
     def begin_work(self) -> None:
         """Start what may come after the first paint: store, models, typesetter."""
-        from baton_reasoning.app.document.markdown import warm_up
-
         BackgroundTask(self, "load what renders texts", warm_up, waits=False).start()
         self.open_store()
         self.models.load(self.preferences.value.models)

@@ -29,7 +29,7 @@ from baton_reasoning.core.errors import (
 )
 from baton_reasoning.core.files import file_name, read_text
 from baton_reasoning.core.models.gguf import GgufHeader, read_header
-from baton_reasoning.core.models.options import ModelSource, file_source, parse_source
+from baton_reasoning.core.models.options import ModelSource, file_source, load_preferences, parse_source
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.words.authors import SIGN
@@ -263,7 +263,6 @@ class PageActions(QObject):
     def _models_here(self) -> list[Path]:
         """Return the paths of the models on this machine. Reads folders, so call it in a thread."""
         from baton_reasoning.core.models.library import known_folders, scan
-        from baton_reasoning.core.models.options import load_preferences
 
         preferences = load_preferences(self._paths.model_preferences)
         folders = known_folders(preferences.folder or self._paths.models, preferences.added)

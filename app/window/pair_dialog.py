@@ -20,14 +20,7 @@ from baton_reasoning.core.engines.remote.known_servers import KnownServers
 from baton_reasoning.core.errors import ModelFileError, SettingsError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.options import (
-    DemoModel,
-    LocalFile,
-    ModelSource,
-    ServerUrls,
-    local_path,
-    parse_source,
-)
+from baton_reasoning.core.models.options import DemoModel, LocalFile, ModelSource, ServerUrls, local_path, parse_source
 from baton_reasoning.core.settings import DEMO_OF, ModelChoice, Settings
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.numbers import parameter_count, short_path
@@ -133,16 +126,7 @@ class PairDialog(QDialog):
             button("Cancel", self.reject),
             self.load,
         )
-        self.setLayout(
-            vbox(
-                grid,
-                self.speed,
-                self.warning,
-                buttons,
-                margins=(18, 16, 18, 14),
-                spacing=14,
-            )
-        )
+        self.setLayout(vbox(grid, self.speed, self.warning, buttons, margins=(18, 16, 18, 14), spacing=14))
 
     def _field(self, author: Author) -> tuple[QWidget, ...]:
         """Prepare the field of a model; return it with its name and its buttons."""

@@ -230,8 +230,8 @@ def _report_fact(report: ConnectionReport) -> Fact:
 class KeyField(QWidget):
     """The key of a server: typed, kept in the keyring, or forgotten."""
 
-    def __init__(self, servers: KnownServers, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, servers: KnownServers) -> None:
+        super().__init__()
         self._servers = servers
         self._urls: Sequence[str] = ()
         self._keyring = LatestTask(self, "ask the keyring", lambda error: self._show(f"✗ {error}", Role.DANGER))

@@ -100,8 +100,5 @@ class SettingsDialog(QDialog):
         used = effective_settings(settings.run, DEMO_SETTINGS if settings.models.is_demo else None).policy
         policy = POLICIES.of(chosen)
         values = [parameter_text(policy, name, value) for name, value in difference(used, chosen).items()]
-        return (
-            f"With the demo pair, whose steps are short: {', '.join(values)}. Values of your own stay."
-            if values
-            else ""
-        )
+        told = f"With the demo pair, whose steps are short: {', '.join(values)}. Values of your own stay."
+        return told if values else ""

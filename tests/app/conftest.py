@@ -42,7 +42,6 @@ LARGE = (
     "No more of this is written, since the takeover ends with the sentence above.",
 )
 
-
 OWN_MODELS = ModelChoice(small="small.gguf", large="large.gguf")
 """Of a person; a batch of them runs on the chat's pair."""
 
@@ -64,13 +63,13 @@ def qtbot(qapp, request):
 
 
 class ScriptedLoader:
-    """Gives the pair it was made with; or the error, or waits until it is let go."""
+    """Gives its pair; or its error, or waits until it is let go."""
 
-    def __init__(self, *, error=None, gate=None):
+    def __init__(self, *, error=None):
         self.small = ScriptedEngine(*SMALL)
         self.large = ScriptedEngine(*LARGE, name="large")
         self.error = error
-        self.gate = gate
+        self.gate = None
         self.choices: list[ModelChoice] = []
         self.servers = KnownServers(Path("no-such-folder", "servers.json"))
 
@@ -123,12 +122,12 @@ def no_leaks(qapp):
     gc.freeze()  # what is alive now is not the next test's, and need not be looked through again
 
 
-def threads_left(before, patience=PATIENCE):
+def threads_left(before):
     """Names of threads that were not there before and do not end, daemon or not.
 
-    `patience`: seconds that all of them together have, since a closing window does not wait for a silent server.
+    They have `PATIENCE`, all together: a closing window does not wait for a silent server.
     """
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + PATIENCE
     new = [thread for thread in threading.enumerate() if thread not in before]
     for thread in new:
         thread.join(max(0.0, deadline - time.monotonic()))

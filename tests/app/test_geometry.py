@@ -428,10 +428,10 @@ def turns(place):
         place.expert.setChecked(False)
 
 
-def faults_at_rest(place, patience=8):
+def faults_at_rest(place):
     """The faults that are left when all layouts have been done: one may ask for another."""
     found: list[str] = []
-    for _ in range(patience):
+    for _ in range(8):
         QCoreApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)
         QApplication.processEvents()
         if not (found := list(faults(place))):

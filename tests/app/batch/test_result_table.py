@@ -19,13 +19,7 @@ from baton_reasoning.app.batch.result_table import (
 )
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.batch.running.batch import create_batch
-from baton_reasoning.core.batch.running.progress import (
-    Finishing,
-    JobEnded,
-    JobRetried,
-    JobStarted,
-    JobStopped,
-)
+from baton_reasoning.core.batch.running.progress import Finishing, JobEnded, JobRetried, JobStarted, JobStopped
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
 from baton_reasoning.core.problem import Problem
@@ -183,10 +177,7 @@ def test_what_differs_between_problems_is_shown_and_the_whole_text_in_the_tip(qt
     texts = [f"In the sequence where each term is the sum of all before it, what is term {n}?" for n in (12, 14)]
     shown = [Problem(f"p{at}", text, "", {}, at + 1) for at, text in enumerate(texts)]
     model = table_of([row(job) for job in range(8)], shown)
-    assert [model.index(place, ResultColumn.PROBLEM).data() for place in (0, 1)] == [
-        "In the … 12?",
-        "In the … 14?",
-    ]
+    assert [model.index(place, ResultColumn.PROBLEM).data() for place in (0, 1)] == ["In the … 12?", "In the … 14?"]
     first = model.index(0, ResultColumn.PROBLEM)
     assert first.data(Qt.ItemDataRole.ToolTipRole) == f"p0\n{texts[0]}"
     assert first.data(Qt.ItemDataRole.AccessibleTextRole) == texts[0]

@@ -137,9 +137,9 @@ def row(page, name):
     return next(each for each in page.welcome._rows.values() if each.batch.name == name)
 
 
-def open_row(page, name):
+def open_first(page):
     page.view.left.emit()
-    row(page, name).findChildren(ElidedButton)[0].click()
+    row(page, "first").findChildren(ElidedButton)[0].click()
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def test_while_one_batch_runs_another_is_read_and_not_resumed(two, qtbot, held):
     page.session.opened.connect(lambda: opened.append(page.view.title.text()))
     page.session.open("not there")
     qtbot.waitUntil(lambda: "is not in the store" in notice.text)
-    open_row(page, "first")
+    open_first(page)
     assert row(page, "second").state.text() == "running, 0 of 4"
     qtbot.mouseClick(row(page, "first").state, Qt.MouseButton.LeftButton)  # while it is being read
     qtbot.waitUntil(lambda: not [task for task in page.session.findChildren(StreamTask) if task.name == "open batch"])
@@ -192,7 +192,7 @@ def test_a_batch_never_shows_the_figures_of_another(two, qtbot, held):
     with qtbot.waitSignal(page.session.reported):
         page.session.report()
     with qtbot.waitSignal(page.session.opened):
-        open_row(page, "first")
+        open_first(page)
         page.session.report()  # on the one that runs, which is delivered late
     assert page.view.sentence.text() == ""
     assert not page.view.folded.isVisible()

@@ -123,11 +123,7 @@ ROWS = {
         prints=False,
     ),
     "servers check": Row(
-        "office",
-        {
-            "nobody": "There is no server nobody.",
-            "http://": "“http:” is not a server address",
-        },
+        "office", {"nobody": "There is no server nobody.", "http://": "“http:” is not a server address"}
     ),
     "profile": Row(
         "demo --limit 1 -n 32",
@@ -289,11 +285,7 @@ def test_wrong_use_is_one_sentence_and_code_2(name, line, baton):
 
 
 def test_what_was_meant_is_suggested(refused):
-    for wrong, meant in {
-        "solv": "'solve'",
-        "history shwo": "'show'",
-        "solve x --max-token 5": "--max-tokens",
-    }.items():
+    for wrong, meant in {"solv": "'solve'", "history shwo": "'show'", "solve x --max-token 5": "--max-tokens"}.items():
         assert re.search(rf"Did you mean .*{meant}.*\?", refused(*wrong.split()))
 
 

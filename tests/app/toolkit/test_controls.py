@@ -26,9 +26,9 @@ from baton_reasoning.app.toolkit.forms import SettingsForm
 from baton_reasoning.app.toolkit.ribbon import Ribbon, RibbonLayout, paint_ribbon
 from baton_reasoning.app.toolkit.tables import FigureTable
 from baton_reasoning.app.toolkit.theme import LIGHT
+from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.settings import Settings
 from baton_reasoning.core.table import Column, Table
-from baton_reasoning.core.thinking.events import Author
 
 HOSTILE = "<img src='http://example.org/x.png'>\n  <b>a</b> & b"
 

@@ -24,8 +24,8 @@ from baton_reasoning.app.toolkit.theme import (
     set_role,
     tint_of,
 )
+from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.settings import ColourScheme
-from baton_reasoning.core.thinking.events import Author
 from baton_reasoning.core.words.authors import SIGN
 from tests.app.conftest import last_answer
 

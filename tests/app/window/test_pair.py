@@ -335,7 +335,7 @@ def test_nothing_is_said_below_an_answer_where_the_large_model_is_not_known(wind
     assert not last_answer(window).time.isVisible()
 
 
-def test_the_chooser_estimates_a_pair_from_its_sizes_until_it_was_measured(window, opened, loader, files):
+def test_the_dialog_estimates_a_pair_from_its_sizes_until_it_was_measured(window, opened, loader, files):
     def speed(choice):
         dialog = opened(choice)
         return dialog.speed.text() if dialog.speed.isVisible() else ""

@@ -58,13 +58,7 @@ def test_few_settings_are_shown_until_all_are_asked_for(preferences, opened, pol
     dialog.grab()
     assert look.mapTo(dialog, look.rect().topLeft()).x() == usual, "fields stay where they are"
     assert shown(dialog) == set(dialog.form.paths())
-    assert heads(dialog) == [
-        "Appearance",
-        "Models",
-        "Answers",
-        "Policy",
-        "Limits",
-    ]
+    assert heads(dialog) == ["Appearance", "Models", "Answers", "Policy", "Limits"]
     assert opened().expert.isChecked(), "the choice is remembered"
 
 
