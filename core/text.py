@@ -57,9 +57,9 @@ def replace_lone_surrogates(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def counted(number: int, noun: str) -> str:
-    """Write a number with its noun: “1 problem”, “1,200 problems”; for nouns whose plural ends in an s."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def counted(number: int, one: str, many: str = "") -> str:
+    """Write a number with its noun: “1 problem”, “1,200 problems”. `many`: a plural that does not only add an s."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
 def some_of(names: Sequence[str], most: int = 10) -> str:

@@ -27,8 +27,7 @@ from baton_reasoning.core.batch.reading.problems import ProblemSet
 from baton_reasoning.core.batch.running.arms import ARMS, COMMON_ARMS
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.table import Column
-from baton_reasoning.core.text import one_line
-from baton_reasoning.core.words.numbers import count
+from baton_reasoning.core.text import counted, one_line
 
 ROWS, LONGEST = 8, (24, 300, 24)
 """Problems that are shown, and characters of their cells."""
@@ -129,9 +128,9 @@ class Preview(QWidget):
         made = {arm.name for name in self.chosen_arms for arm in ARMS[name].make(RunSettings())}
         arms, seeds = len(made) + len(self.larges), self.seeds.value()
         problems = min(self.limit.value() or len(self.found.problems), len(self.found.problems))
-        factors = [count(problems, "problem"), count(arms, "policy", "policies")]
-        factors += [count(seeds, "seed")] if seeds > 1 else []
-        self.amount.setText(f"{' × '.join(factors)} = {count(problems * arms * seeds, 'answer')}")
+        factors = [counted(problems, "problem"), counted(arms, "policy", "policies")]
+        factors += [counted(seeds, "seed")] if seeds > 1 else []
+        self.amount.setText(f"{' × '.join(factors)} = {counted(problems * arms * seeds, 'answer')}")
         reason = self._busy_reason
         if not arms:
             reason = "Choose a policy to run."

@@ -43,7 +43,7 @@ from baton_reasoning.core.files import file_name
 from baton_reasoning.core.grading.verdict import How
 from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.text import counted, one_line
-from baton_reasoning.core.words.numbers import count, rough_duration
+from baton_reasoning.core.words.numbers import rough_duration
 
 NARROW = 1000
 """Pixels below which chart, table and answer stand below each other, at the usual text size."""
@@ -183,7 +183,7 @@ class ResultsView(QWidget):
         viewed = self.session.viewed
         assert viewed
         batch, total = viewed.batch, viewed.progress.total
-        parts = [counted(batch.problems, "problem"), count(len(batch.arms), "policy", "policies")]
+        parts = [counted(batch.problems, "problem"), counted(len(batch.arms), "policy", "policies")]
         if total.done >= total.jobs:
             seconds = time_taken(viewed.rows.values())
             parts.append(f"done in {rough_duration(seconds)}" if seconds else "done")

@@ -26,7 +26,7 @@ from baton_reasoning.core.batch.running.arms import arm_title
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS
 from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.text import counted
-from baton_reasoning.core.words.numbers import count, day_and_time
+from baton_reasoning.core.words.numbers import day_and_time
 
 WIDEST = 640
 """Pixels of the card."""
@@ -104,7 +104,7 @@ class BatchRow(QWidget):
         super().__init__()
         self.batch, self._session = batch, session
         arms = batch.arms
-        policies = arm_title(arms[0].name) if len(arms) == 1 else count(len(arms), "policy", "policies")
+        policies = arm_title(arms[0].name) if len(arms) == 1 else counted(len(arms), "policy", "policies")
         self._created = day_and_time(batch.created)
         self._text = f"{counted(batch.problems, 'problem')} · {policies}"
         self._choose = ElidedButton(batch.name)

@@ -12,8 +12,8 @@ from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.toolkit.controls import button, label
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role
+from baton_reasoning.core.text import counted
 from baton_reasoning.core.words.labels import thinking_text
-from baton_reasoning.core.words.numbers import count
 
 BUDGETS = (500, 2_000, 8_000)
 """Tokens. The settings take any number."""
@@ -43,7 +43,7 @@ class NextAnswerMenu(QMenu):
         group = QActionGroup(self)
         budget = settings.limits.max_thinking_tokens if settings.thinking else 0
         budgets = sorted({*BUDGETS, *([budget] if budget else [])})
-        limits = [(f"At most {count(tokens, 'token')}", tokens == budget, True, tokens) for tokens in budgets]
+        limits = [(f"At most {counted(tokens, 'token')}", tokens == budget, True, tokens) for tokens in budgets]
         choices = [
             ("Thinking on", settings.thinking and not budget, True, 0),
             ("Thinking off", not settings.thinking, False, 0),

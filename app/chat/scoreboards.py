@@ -26,12 +26,13 @@ from baton_reasoning.core.errors import BatonError, Busy
 from baton_reasoning.core.model_costs import seconds_of_large_alone
 from baton_reasoning.core.models.options import DemoModel
 from baton_reasoning.core.run import RunSettings, run
+from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.events import Event, Finish
 from baton_reasoning.core.thinking.interruptions import Control
 from baton_reasoning.core.thinking.policies.alone import Always, Never
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.authors import SIGN
-from baton_reasoning.core.words.numbers import count, rough_duration
+from baton_reasoning.core.words.numbers import rough_duration
 
 POLICY_ALONE = {ScoredArm.SMALL: Never.Settings(), ScoredArm.LARGE: Always.Settings()}
 
@@ -315,7 +316,7 @@ class ScoreRowView:
         share = f", {score.large_share:.0%} by" if score else ""
         time = score.time if score else f"{row.seconds:.1f} s"
         self.title.setText(ALONE.get(row.arm, f"both{share}"))
-        self.answer.setText(f"{score.shown_answer} {score.mark}" if score else f"{count(row.tokens, 'token')}…")
+        self.answer.setText(f"{score.shown_answer} {score.mark}" if score else f"{counted(row.tokens, 'token')}…")
         set_role(self.answer, VERDICTS[score.outcome][1] if score else Role.MUTED)
         self.time.setText(time)
         by_large = score.large_time if score else row.arm is ScoredArm.LARGE

@@ -22,10 +22,11 @@ from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import NotApplicable
 from baton_reasoning.core.run import RunSettings, unmet_need
+from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.registry import COMMON_POLICIES, POLICIES
 from baton_reasoning.core.words.labels import title_of
-from baton_reasoning.core.words.numbers import count, in_brief
+from baton_reasoning.core.words.numbers import in_brief
 
 NO_THIRD, MORE = "(none)", "More…"
 
@@ -169,7 +170,7 @@ def recorded(attempts: Sequence[Exchange]) -> list[CompareChoice]:
     return [
         CompareChoice(
             f"Attempt {number}: {title_of(each.settings)}, seed {each.settings.seed}, "
-            f"{count(each.trace.tokens, 'token')}",
+            f"{counted(each.trace.tokens, 'token')}",
             each.settings,
             each,
         )

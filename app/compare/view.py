@@ -21,10 +21,11 @@ from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.grading.extract import given_in
 from baton_reasoning.core.grading.grader import Grader, Standing, standings
 from baton_reasoning.core.grading.verdict import Outcome
+from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.differences import differing_numbers, parting, thinking_steps
 from baton_reasoning.core.thinking.trace import Piece, Trace, thinking_pieces
 from baton_reasoning.core.words.labels import title_of
-from baton_reasoning.core.words.numbers import count, in_brief
+from baton_reasoning.core.words.numbers import in_brief
 
 MOST_COLUMNS = 3
 EDGE, GAP = 18, 26
@@ -206,14 +207,16 @@ class AnswerColumn(AnswerPane):
     def follow(self, live: bool = False, waiting: str = "") -> None:
         super().follow(live, waiting)
         if self.is_over:
-            self.brief.setText(count(len(self.exchange.trace.steps), "step"))  # the time stands in the head, if at all
+            self.brief.setText(
+                counted(len(self.exchange.trace.steps), "step")
+            )  # the time stands in the head, if at all
             self.show_facts()
 
     def show_facts(self) -> None:
         """Show the time, where it can be compared, and the tokens."""
         trace = self.exchange.trace
         time = f"{trace.seconds:.1f} s · " if self.has_time and trace.seconds > 0 else ""
-        self.facts.setText(f"{time}{count(trace.tokens, 'token')}" if trace.started else "")
+        self.facts.setText(f"{time}{counted(trace.tokens, 'token')}" if trace.started else "")
 
 
 OPEN_TIP = "Go on from this answer in its conversation: fork it, continue it, export it"

@@ -20,12 +20,12 @@ from baton_reasoning.app.toolkit.controls import button, plain_tip
 from baton_reasoning.app.toolkit.layout import in_row
 from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.events import OpinionGiven
 from baton_reasoning.core.thinking.opinion import Disagreement, Opinion, SecondOpinion, opinion_error
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import opinion_counts
-from baton_reasoning.core.words.numbers import count
 
 if TYPE_CHECKING:
     from baton_reasoning.app.inspector.values_section import ValuesSection
@@ -92,7 +92,7 @@ class OpinionSection(ReviewSection):
             found = self.reviews.progress if self.reviews else None
             if found is None:
                 return ReviewState("The large model reads the answer")
-            done = f"{found.tokens:,} of {count(found.total, 'token')}"
+            done = f"{found.tokens:,} of {counted(found.total, 'token')}"
             return ReviewState(f"The large model has read {done}", done=found.tokens, total=found.total)
         if self.opinion:
             return ReviewState(opinion_counts(self.opinion), "" if self.opinion.is_whole else PARTLY_READ)

@@ -20,6 +20,7 @@ from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Piece, Trace
@@ -34,7 +35,7 @@ from baton_reasoning.core.words.labels import (
     piece_text,
     placement_facts,
 )
-from baton_reasoning.core.words.numbers import count, duration, parameter_count
+from baton_reasoning.core.words.numbers import duration, parameter_count
 
 
 class RunPage(QWidget):
@@ -121,7 +122,7 @@ def context_text(trace: Trace) -> str:
     if trace.started is None:
         return ""
     held = min((card.context for card in (trace.started.small, trace.started.large) if card), default=0)
-    return f"{trace.started.prompt_tokens + trace.tokens:,} of {count(held, 'token')}"
+    return f"{trace.started.prompt_tokens + trace.tokens:,} of {counted(held, 'token')}"
 
 
 def card_facts(card: ModelCard | None) -> list[Fact]:

@@ -15,12 +15,13 @@ from baton_reasoning.app.toolkit.tables import Facts
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.engines.base import Passing
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import SIGN, WHO
 from baton_reasoning.core.words.labels import Fact, draft_text, step_sentence
-from baton_reasoning.core.words.numbers import count, duration
+from baton_reasoning.core.words.numbers import duration
 
 
 def chance(logprob: float) -> str:
@@ -125,12 +126,12 @@ def facts_of(piece: Piece) -> list[Fact]:
     planned = f" (planned {takeover.tokens:,})" if takeover and takeover.tokens < 1 << 20 else ""
     has_alternatives, read = bool(piece.tokens and piece.tokens[0].alternatives), ""
     if handoff:
-        tokens = f"{count(handoff.prefilled, 'token')} read, {handoff.reused:,} cached"
+        tokens = f"{counted(handoff.prefilled, 'token')} read, {handoff.reused:,} cached"
         read = f"{duration(handoff.seconds)} · {tokens} · {PASSING[handoff.passing]}"
     return [
         ("Reason", POLICIES.reason(piece.reason).label if piece.reason else ""),
         ("Cue", cue_text(piece)),
-        ("Length", count(len(piece.tokens), "token") + planned if piece.tokens else ""),
+        ("Length", counted(len(piece.tokens), "token") + planned if piece.tokens else ""),
         ("Handoff" if piece.position else "Prompt", read),
         ("Drafted", draft_text(piece.drafts, piece.accepted_drafts)),
         ("Entropy", f"{piece.tokens[0].entropy_or_estimate:.2f} nats" if has_alternatives else ""),

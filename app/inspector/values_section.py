@@ -17,10 +17,11 @@ from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.export.value_curve import draw_values
 from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions, ValuesProgress
+from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.trace import Piece, Trace, piece_before
 from baton_reasoning.core.thinking.values import StepValues, ValuedPlace
-from baton_reasoning.core.words.numbers import count, duration
+from baton_reasoning.core.words.numbers import duration
 from baton_reasoning.core.words.values import WRITER_WORDS, place_in_words, source_text, value_sentences
 
 ABOUT = "Continuations are written from the end of each step. The share of them that ends right is the value there."
@@ -142,5 +143,5 @@ def piece_of(trace: Trace, values: StepValues, place: ValuedPlace) -> Piece:
 
 def progress_text(progress: ValuesProgress) -> str:
     """Return “112 of 288 continuations · 14,032 tokens · 12.3 s”."""
-    done = f"{progress.done:,} of {count(progress.total, 'continuation')}"
-    return f"{done} · {count(progress.tokens, 'token')} · {duration(progress.seconds)}"
+    done = f"{progress.done:,} of {counted(progress.total, 'continuation')}"
+    return f"{done} · {counted(progress.tokens, 'token')} · {duration(progress.seconds)}"

@@ -58,13 +58,13 @@ from baton_reasoning.core.step_values.estimator import USUAL_CONTINUATIONS, WRIT
 from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.table import Column, Table
+from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.opinion import Disagreement, Opinion
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import event_to_json, trace_from_lines
 from baton_reasoning.core.thinking.values import StepValues, TakeoverWorth
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import opinion_counts
-from baton_reasoning.core.words.numbers import count
 from baton_reasoning.core.words.values import value_sentences
 
 BEFORE = 40
@@ -292,10 +292,11 @@ def _worth_sentences(found: SampleWorth, written_by: str) -> str:
     assert found.all
     writer = {"policy": "the policy of the run"}.get(written_by, f"the {written_by} model alone")
     return (
-        f"{count(found.all.takeovers, 'takeover')} of {count(found.answers, 'answer')}: worth {found.all.mean_text} "
-        f"each, {found.all.rescued:,} rescued and {found.all.spoiled:,} spoiled an answer. From the beginning of the "
-        f"text {writer} gets {estimated(found.start)} right. Worth: the value after a takeover less that after what it "
-        "replaced, with a 95% interval for the choice of problems and for chance in the continuations."
+        f"{counted(found.all.takeovers, 'takeover')} of {counted(found.answers, 'answer')}: worth "
+        f"{found.all.mean_text} each, {found.all.rescued:,} rescued and {found.all.spoiled:,} spoiled an answer. "
+        f"From the beginning of the text {writer} gets {estimated(found.start)} right. Worth: the value after a "
+        "takeover less that after what it replaced, with a 95% interval for the choice of problems and for chance in "
+        "the continuations."
     )
 
 
@@ -375,12 +376,12 @@ def _review(
         if not answers:
             continue
         if len(answers) > 1:
-            remark(f"{review.title}: {count(len(answers), 'answer')}.")
+            remark(f"{review.title}: {counted(len(answers), 'answer')}.")
         with open_pair(models, loading, review.needs, parallel=review.parallel) as pair:
             run = Reviews(review, pair, answers)
             with progress(review.title, json) as line, stops_on_interrupt(run.stop), closing(run.run()) as items:
                 for item in items:
-                    line.show(item.share, f"{item.done:,} of {count(item.total, 'answer')}")
+                    line.show(item.share, f"{item.done:,} of {counted(item.total, 'answer')}")
         for sentence in run.remarks:
             remark(sentence)
         if not run.is_whole:

@@ -14,6 +14,7 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.fit import Fit, FitKind, in_gib
 from baton_reasoning.core.models.options import ModelOverrides, TagSource
 from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking import reasons
 from baton_reasoning.core.thinking.cues import parse_lexicon
 from baton_reasoning.core.thinking.differences import correction_by
@@ -22,7 +23,7 @@ from baton_reasoning.core.thinking.opinion import Opinion
 from baton_reasoning.core.thinking.registry import POLICIES, advice_on, policy_title
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import SIGN, WHO
-from baton_reasoning.core.words.numbers import count, duration, money
+from baton_reasoning.core.words.numbers import duration, money
 
 Fact = tuple[str, str]
 """A name and its value, for a list of facts."""
@@ -43,7 +44,7 @@ ENDINGS = {
 def piece_text(piece: Piece, remark: str = "") -> str:
     """Return who wrote a piece, how much and why, with a remark between: “◆ the large model, 30 tokens”, and in the
     next line “Reflection takeover: Wait”."""
-    length = f", {count(len(piece.tokens), 'token')}" if piece.author.is_model else ""
+    length = f", {counted(len(piece.tokens), 'token')}" if piece.author.is_model else ""
     why = POLICIES.reason(piece.reason).label if piece.reason else ""
     if piece.cue and piece.author is Author.LARGE and why:
         why += f": {piece.cue.word}"
@@ -87,7 +88,7 @@ def thinking_text(settings: RunSettings) -> str:
     if not settings.thinking:
         return "off"
     budget = settings.limits.max_thinking_tokens
-    return f"at most {count(budget, 'token')}" if budget else "on"
+    return f"at most {counted(budget, 'token')}" if budget else "on"
 
 
 def run_in_brief(trace: Trace, live: bool = False) -> str:
@@ -96,7 +97,7 @@ def run_in_brief(trace: Trace, live: bool = False) -> str:
         return f"Reading {trace.prefill.tokens:,} of {trace.prefill.total:,} tokens"
     if live and not trace.pieces:
         return "Waiting for the first token"
-    parts = [count(len(trace.steps), "step")]
+    parts = [counted(len(trace.steps), "step")]
     if trace.seconds > 0:
         parts.append(duration(trace.seconds))
     return " · ".join(parts)
@@ -109,7 +110,7 @@ DRAFT_SIGN = "◇"
 def draft_text(drafted: int, accepted: int) -> str:
     """Return “◇ 12 tokens, 9 accepted (75%)”; nothing if none was drafted."""
     return (
-        f"{DRAFT_SIGN} {count(drafted, 'token')}, {accepted:,} accepted ({accepted / drafted:.0%})" if drafted else ""
+        f"{DRAFT_SIGN} {counted(drafted, 'token')}, {accepted:,} accepted ({accepted / drafted:.0%})" if drafted else ""
     )
 
 
@@ -127,7 +128,7 @@ def ending(trace: Trace, live: bool) -> str:
 def finish_text(trace: Trace) -> str:
     """Return why the run ended unless it was complete: “Stopped at the length limit (500 tokens).”"""
     if trace.finish is Finish.MAX_TOKENS and trace.started and (most := trace.started.settings.get("max_tokens")):
-        return f"Stopped at the length limit ({count(most, 'token')})."
+        return f"Stopped at the length limit ({counted(most, 'token')})."
     return ENDINGS[trace.finish] if trace.finish else ""
 
 
@@ -143,7 +144,7 @@ def last_text(trace: Trace, live: bool) -> str:
 def opinion_counts(opinion: Opinion) -> str:
     """Sum up a second opinion in a sentence."""
     strong, missed = len(opinion.strong), len(opinion.missed)
-    return f"{opinion.given.model}: {count(strong, 'strong disagreement')}, {count(missed, 'missed takeover')}."
+    return f"{opinion.given.model}: {counted(strong, 'strong disagreement')}, {counted(missed, 'missed takeover')}."
 
 
 # Usage of servers
@@ -173,7 +174,7 @@ def bill_text(bill: Usage) -> str:
     about = "about " if cost.estimated else ""
     tokens = f"{cost.sent:,} tokens sent, {cost.reused:,} of them reused, {cost.read:,} read, {cost.written:,} written"
     waited = f"{in_gib(cost.bytes_sent + cost.bytes_received)}, {cost.seconds_waited:.1f} s waited"
-    text = f"{count(cost.requests, 'request')}, {about}{tokens}, {waited}"
+    text = f"{counted(cost.requests, 'request')}, {about}{tokens}, {waited}"
     spent = money(bill.money, bill.currency)
     return f"{text}, {spent}" if spent else text
 
@@ -185,7 +186,7 @@ def placement_facts(card: ModelCard) -> Iterator[Fact]:
     """Yield how a model is placed in memory; nothing for a model on a server."""
     if (placed := card.placement) is None:
         return
-    threads = count(placed.threads, "thread")
+    threads = counted(placed.threads, "thread")
     yield "Loaded with", f"{card.context:,} tokens, batch {placed.batch}, {threads}, {placed.kv_type} KV cache"
     if placed.fallback:
         yield "Less than asked", f"⚠ {fallback_text(card)}"

@@ -18,11 +18,6 @@ KEPT_OPENING = 8
 """Characters that stand for one: what differs must fit into a narrow list."""
 
 
-def count(number: int, one: str, many: str = "") -> str:
-    """Format a number of things: 1 token, 1,204 tokens."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
 def duration(seconds: float) -> str:
     """Format seconds: 41 ms, 9.2 s, 3 min 20 s, 2 h 5 min."""
     if seconds < 1:

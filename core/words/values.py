@@ -8,12 +8,12 @@ from textwrap import shorten
 from typing import NamedTuple
 
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.differences import correction_by
 from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.trace import Piece, Trace, piece_before
 from baton_reasoning.core.thinking.values import WON, StepValues, TakeoverWorth, ValueChange, ValuedPlace
 from baton_reasoning.core.words.authors import SIGN
-from baton_reasoning.core.words.numbers import count
 
 QUOTED = 80
 """Characters of a step that a sentence quotes."""
@@ -96,7 +96,7 @@ def source_text(estimated: ValuesEstimated) -> str:
     number = f"{few} to {many}" if few < many else f"{many}"
     sign = "" if estimated.writer == "policy" else f"{SIGN[Author(estimated.writer)]} "
     how = " by the run’s policy" if estimated.writer == "policy" else " alone"
-    places = count(len(numbers), "place")
+    places = counted(len(numbers), "place")
     return f"Share of continuations {what}: {number} from each of {places}, by {sign}{estimated.model}{how}."
 
 
@@ -114,9 +114,8 @@ def place_in_words(place: ValuedPlace, piece: Piece, values: StepValues) -> str:
         verdict = ("✓ right" if place.value.value else "✗ wrong") if values.estimated.is_expected else "the end"
         return f"{where}: {verdict}"
     noun = "value" if values.estimated.is_expected else "agreement"
-    return (
-        f"{where}: {noun} {value_text(place.value.value)} ({low}–{high}), {count(place.continuations, 'continuation')}"
-    )
+    continuations = counted(place.continuations, "continuation")
+    return f"{where}: {noun} {value_text(place.value.value)} ({low}–{high}), {continuations}"
 
 
 def _loss_sentence(trace: Trace, loss: ValueChange) -> str:

@@ -18,6 +18,7 @@ from baton_reasoning.core.model_costs import ModelCost, ModelCosts
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.options import ModelOverrides, TagSource
 from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking import reasons
 from baton_reasoning.core.thinking.cues import Category, Cue
 from baton_reasoning.core.thinking.events import (
@@ -45,8 +46,8 @@ MIB = 2**20
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (numbers.count(1, "token"), "1 token"),
-        (numbers.count(1_204, "try", "tries"), "1,204 tries"),
+        (counted(1, "token"), "1 token"),
+        (counted(1_204, "try", "tries"), "1,204 tries"),
         (numbers.duration(0.041), "41 ms"),
         (numbers.duration(1), "1.0 s"),
         (numbers.duration(200), "3 min 20 s"),
