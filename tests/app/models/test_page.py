@@ -3,7 +3,8 @@
 from threading import Event
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QUrl
+from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog, QLabel, QPushButton
 
 from baton_reasoning.app.models.downloads import progress_text
@@ -69,14 +70,17 @@ def test_the_demo_pair_is_there_from_the_start_with_size_fit_and_what_its_header
     assert asked.models == [(Author.SMALL, "demo:large")]
 
 
-def test_a_dropped_file_is_added_where_it_lies_chosen_and_left_out_again(page, tmp_path, qtbot):
-    copy = own_copy(tmp_path / "elsewhere")
+def test_a_dropped_file_is_added_where_it_lies_chosen_and_left_out_again(page, tmp_path, qtbot, monkeypatch):
+    copy, folders = own_copy(tmp_path / "elsewhere"), list[QUrl]()
+    monkeypatch.setattr(QDesktopServices, "openUrl", folders.append)
     own_copy(copy.parent, "other.gguf", LARGE_MODEL)
     with qtbot.waitSignal(page.controller.inventory_changed):
         drop(page, copy)
     assert len(names_on(page)) == 3, "without the others in its folder"
     assert [path_of(entry) for entry in page.files.chosen] == [copy]
     assert kept(tmp_path).added == (copy,)
+    page.files.folder.click()
+    assert folders == [QUrl.fromLocalFile(str(copy.parent))]
     model = choose(page, copy)
     assert SMALL_MODEL.name in dict(facts_of(model, page.controller.inventory.models))["Shared with"]
     with qtbot.waitSignal(page.controller.inventory_changed):

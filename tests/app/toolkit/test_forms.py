@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
-from PySide6.QtWidgets import QDoubleSpinBox, QSpinBox
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDoubleSpinBox, QLineEdit, QSpinBox
 
 from baton_reasoning.app.toolkit.controls import IconButton
 from baton_reasoning.app.toolkit.forms import SettingsForm, entries, value_at, with_value
@@ -44,6 +45,7 @@ def test_every_field_has_an_editor_with_a_name_and_none_is_offered_to_be_reset(f
     titles = {entry.path: entry.field.title for entry in entries(Settings())}
     assert {path: form.editor(*path).accessibleName() for path in FIELDS} == {path: titles[path] for path in FIELDS}
     assert form.paths() == FIELDS
+    assert all(form.isAncestorOf(row.name) and row.name.buddy() is row.editor.widget for row in form._rows)
     assert not any("window" in path for path in FIELDS), "what the window remembers of itself is not asked"
     assert not any(reset.isVisible() for reset in form.findChildren(IconButton))
     policy, look = form.editor("run", "policy", "policy"), form.editor("appearance", "look")
@@ -136,6 +138,17 @@ def test_another_policy_brings_its_own_fields_and_resetting_it_the_default_one(f
     assert tau.value() == 0.45
     reset_of(form, "run", "policy", "policy").click()
     assert form.value.run.policy == Keywords.Settings()
+
+
+def test_a_field_keeps_its_width_when_it_can_be_reset(form, qtbot):
+    form.show()
+    row = next(row for row in form._rows if isinstance(row.editor.widget, QLineEdit))
+    width = row.editor.widget.width()
+    qtbot.keyClicks(row.editor.widget, "Think aloud.")
+    qtbot.keyClick(row.editor.widget, Qt.Key.Key_Return)
+    assert row.reset.isVisible()
+    form.grab()  # lays it out
+    assert row.editor.widget.width() == width
 
 
 def test_the_form_of_another_policy_is_laid_out_like_a_new_one(form, qtbot):
