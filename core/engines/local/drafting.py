@@ -9,9 +9,9 @@ random numbers of the same positions: where the two models agree on what is like
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from baton_reasoning.core.engines.body import Part
 from baton_reasoning.core.engines.local.messages import Drafts, DraftsWanted
@@ -110,16 +110,16 @@ class DraftedWrite:
 class Drafter:
     """Lets the small model draft for the writes of a session of the large one."""
 
-    def __init__(self, draft: Callable[[DraftedWrite, int], tuple[int, ...]], length: DraftLength) -> None:
-        """`draft`: makes so many drafts of a write. `length`: what was measured of this pair of models, kept from one
-        conversation to the next."""
-        self._draft = draft
+    def __init__(self, session: DraftingSession, length: DraftLength) -> None:
+        """`length`: what was measured of this pair of models, kept from one conversation to the next."""
+        self._session = session
         self._length = length
         self._write = DraftedWrite()
         self._plain_from = 0
         """Tokens written at the last decision: those since then are counted as written without drafts."""
-        self._seconds: float | None = None
-        """Time that the last drafts took; None for the first ones of a write, whose prefill serves all of them."""
+        self._seconds = 0.0
+        """Time that the last drafts took, without the prefill, which serves all drafts of the write."""
+        self._is_lost = False
 
     def begin(self, write: DraftedWrite) -> int:
         """Begin a write of the large model; return how many tokens it writes before it asks for drafts."""
@@ -133,20 +133,34 @@ class Drafter:
         self._count_plain()
         if wanted.plain_seconds:
             self._length.plain_seconds = wanted.plain_seconds
-        if wanted.tried and self._seconds is not None:
+        if wanted.tried:
             self._length.record(wanted.tried, wanted.accepted, self._seconds + wanted.seconds)
         plan = self._length.plan()
-        if not plan.drafts:
-            return Drafts(wanted.request, (), plan.plain)
-        is_first = self._write.base is None
+        if not plan.drafts or self._is_lost:
+            return Drafts(wanted.request, (), max(plan.plain, FIRST_PAUSE) if self._is_lost else plan.plain)
         began = time.perf_counter()
         try:
-            ids = self._draft(self._write, plan.drafts)
+            drafted = self._session.draft(self._write, plan.drafts)
         except EngineError:
-            ids = ()  # the large model goes on without drafts; the small one's next write reports it
-        self._seconds = None if is_first else time.perf_counter() - began
-        return Drafts(wanted.request, ids, 0 if ids else FIRST_PAUSE)
+            self._is_lost = True  # the large model goes on without drafts; the small one's next write reports it
+            return Drafts(wanted.request, (), FIRST_PAUSE)
+        self._seconds = time.perf_counter() - began - drafted.read_seconds
+        return Drafts(wanted.request, drafted.ids, 0 if drafted.ids else FIRST_PAUSE)
 
     def _count_plain(self) -> None:
         self._length.record_plain(len(self._write.written) - self._plain_from)
         self._plain_from = len(self._write.written)
+
+
+class DraftedTokens(NamedTuple):
+    """The small model's drafts for one decode of the large one."""
+
+    ids: tuple[int, ...]
+    read_seconds: float = 0.0
+    """For the prefill in the first call for a write, which serves all of its drafts."""
+
+
+class DraftingSession(Protocol):
+    """The part of a small model's session that a Drafter uses."""
+
+    def draft(self, write: DraftedWrite, count: int) -> DraftedTokens: ...

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from baton_reasoning.core.engines import base
 from baton_reasoning.core.engines.body import Part, bytes_before, rendered_runs
 from baton_reasoning.core.engines.local import messages
-from baton_reasoning.core.engines.local.drafting import DraftedWrite, Drafter, DraftLength
+from baton_reasoning.core.engines.local.drafting import DraftedTokens, DraftedWrite, Drafter, DraftLength
 from baton_reasoning.core.engines.local.placement import ModelLoader, worker_options
 from baton_reasoning.core.engines.local.process import ModelProcess, ProcessLost, RestartPolicy, SentRequest
 from baton_reasoning.core.engines.templates import RENDERER, PromptPiece, has_switch, render_prompt
@@ -257,23 +257,23 @@ class LocalSession:
         if self.card.obstacle_to_drafts_of(small.card):
             return False
         length = self._engine.draft_lengths.setdefault(small._engine, DraftLength())
-        self._drafter = Drafter(small.draft, length)
+        self._drafter = Drafter(small, length)
         return True
 
     def repeat_exactly(self) -> None:
         self._is_exact = True
 
-    def draft(self, write: DraftedWrite, count: int) -> tuple[int, ...]:
+    def draft(self, write: DraftedWrite, count: int) -> DraftedTokens:
         """Draft the next `count` tokens of another model's write as this one samples them; fewer if the text ends.
 
-        Of the same write only new tokens pass the pipe. Raises EngineError; this session's own next write starts a
-        process that died again, and says so.
+        Of the same write only new tokens pass the pipe. Raises EngineError.
         """
         written = write.written
-        if self._process is not self._engine.process:
-            self._open_in(self._engine.process)
+        if self._process is not self._engine.process or not self._process.alive:
+            self._open()
             write.base = None
-        request = self._request(write.body) if write.base is None else messages.Read(0, 0, [], base=write.base)
+        is_first = write.base is None
+        request = self._request(write.body) if is_first else messages.Read(0, 0, [], base=write.base)
         request = request._replace(
             runs=[*request.runs, tuple(written)],
             limit=count,
@@ -282,12 +282,15 @@ class LocalSession:
             position=write.position + len(written),
         )
         ids: list[int] = []
+        read_seconds = 0.0
         for item in self._replies(request):
             if isinstance(item, base.Handoff):
+                if is_first and item.prefilled > 1:  # one token is read for the first draft itself
+                    read_seconds = item.seconds * (1 - 1 / item.prefilled)
                 write.base = item.reused + item.prefilled - len(written)
             elif isinstance(item, base.Token) and item.id is not None:
                 ids.append(item.id)
-        return tuple(ids)
+        return DraftedTokens(tuple(ids), read_seconds)
 
     def cancel(self) -> None:
         # Before `_under_way` is read; `_sent` sets that before it reads this, so no cancel is missed.
