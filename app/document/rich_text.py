@@ -96,7 +96,6 @@ class RichText(QTextBrowser):
         super().resizeEvent(event)
         if event.size().width() != event.oldSize().width():
             self.viewport().update()
-        self._fit()
 
     def _style(self) -> TextStyle:
         return TextStyle.of(current_theme().colours, QGuiApplication.font())

@@ -287,6 +287,8 @@ def test_the_scroll_bar_of_a_wide_formula_covers_no_text(view, qtbot):
     view.set_markdown(f"\\[{'+'.join(f'x_{{{number}}}' for number in range(60))}\\]\n\nThe last line.")
     qtbot.waitUntil(view.horizontalScrollBar().isVisible)
     qtbot.waitUntil(lambda: view.viewport().height() >= view.document().size().height() - 1)
+    view.window().resize(9000, 600)
+    qtbot.waitUntil(lambda: view.height() == round(view.document().size().height()))
 
 
 def test_a_link_is_not_opened_and_the_word_copy_copies_the_code(view):
