@@ -23,6 +23,7 @@ from typing import NamedTuple
 import pytest
 
 import baton_reasoning
+import baton_reasoning.app.__main__ as app_main
 from baton_reasoning.app.cli import main
 from baton_reasoning.app.display import display_problem, qt_problem
 from baton_reasoning.app.terminal.program import PROGRAM
@@ -432,6 +433,15 @@ def test_every_program_says_its_version_and_wrong_usage_of_the_window_is_a_sente
     assert (done.returncode, f"Baton {version()}" in done.stdout) == (0, True)
     done = program_of("-m", "baton_reasoning.app", "--version=x")
     assert (done.returncode, done.stderr.startswith("baton-window: ")) == (2, True)
+
+
+def test_a_window_that_is_interrupted_in_its_terminal_ends_with_130(monkeypatch):
+    def interrupted(qt_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(app_main, "display_problem", lambda: "")
+    monkeypatch.setattr(app_main, "open_window", interrupted)
+    assert app_main.main([]) == 130
 
 
 @pytest.mark.parametrize(
