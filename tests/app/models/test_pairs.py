@@ -211,7 +211,10 @@ def test_a_pair_is_not_used_after_its_download_was_stopped_and_can_be_got_again(
     assert page.pairs.status.text() == "The pair is used as soon as both files are here."
     for row in page.downloads.rows:
         qtbot.waitUntil(lambda row=row: "HTTP 429" in row.status.text())
-        row.stop.click()
+    page.downloads.rows[0].stop.click()
+    qtbot.waitUntil(lambda: page.pairs.status.text() == "")
+    assert page.pairs.press.text() == "Downloading…", "the other file, which alone makes no pair"
+    page.downloads.rows[0].stop.click()
     qtbot.waitUntil(lambda: not page.downloads.rows)
     page.pairs.refresh()
     assert page.pairs.press.isEnabled()

@@ -10,7 +10,7 @@ from itertools import product
 import msgspec
 import psutil
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -163,6 +163,7 @@ CAPS = st.builds(Cap, tokens=st.integers(0, 90), money=st.integers(0, 90))
 
 
 @given(CAPS, CAPS, st.integers(0, 50), st.integers(0, 50), st.integers(1, 100))
+@example(Cap(tokens=11), Cap(), 5, 5, 2)  # one token is left
 def test_no_more_is_allowed_than_each_cap_leaves_of_a_server_and_of_all(cap, cap_of_all, read, written, wanted):
     """A token that is read costs 1, one that is written 2."""
     prices = Prices(read=1e6, written=2e6)

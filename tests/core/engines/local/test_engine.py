@@ -18,6 +18,7 @@ from baton_reasoning.core.engines.base import End, Handoff, Judgement, Message, 
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.local.llama import CHUNK, Llama
+from baton_reasoning.core.engines.open import share_vocabulary
 from baton_reasoning.core.errors import ContextFull, EngineRefused, ModelFileError
 from baton_reasoning.core.models.options import KvType, LoadOptions, ModelOverrides, Sampling, Switch, TagSource
 from tests.bench.generated import f32_copy
@@ -73,6 +74,8 @@ def test_a_write_reads_only_what_is_new_and_a_text_that_was_cut_back_is_rolled_b
 
 
 def test_ids_are_handed_over_within_a_vocabulary_and_text_across(small_engine, large_engine):
+    assert share_vocabulary(small_engine, small_engine)
+    assert not share_vocabulary(small_engine, large_engine)
     body = Body()
     with (
         closing(small_engine.open(QUESTION, Sampling())) as writer,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -130,13 +131,16 @@ def test_vllm_and_sglang_take_and_give_ids(routes, options, no_top_k):
             for sampling in (Sampling(), Sampling(top_k=0)):
                 with closing(engine.open(QUESTION, sampling)) as session:
                     assert session.prompt_tokens == 3
+                    began = time.perf_counter()
                     items = list(session.write([], 9, seed=1, alternatives=2))
+                    elapsed = time.perf_counter() - began
         default, limitless = server.completions[-2:]
         rendered = [asked.body for asked in server.requests if RENDERED in str(asked.body.get("prompt"))]
     assert (text(items), stop(items)) == ("aé", Stop.END_OF_TEXT)
     assert [token.id for token in tokens(items)] == [97, 195, 169]
     assert [other.text for other in tokens(items)[0].alternatives] == ["a", "b"]
     assert handoff(items)[:2] == (0, 9), "what was reused is told at the end only"
+    assert 0 <= handoff(items).seconds <= elapsed
     cost = session.usage.cost
     assert (cost.reused, cost.read, cost.written, cost.estimated) == (6, 3, 4, False)
     assert all(asked["add_special_tokens"] for asked in rendered)
@@ -144,6 +148,14 @@ def test_vllm_and_sglang_take_and_give_ids(routes, options, no_top_k):
     assert default["prompt"] == [1, 2, 3]
     assert (default["top_k"], default["top_p"], default["temperature"]) == (50, 0.95, 0.6)
     assert limitless["top_k"] == no_top_k, "its word for no limit"
+
+
+@pytest.mark.parametrize(("total", "end_of_it"), [(499, Stop.LIMIT), (500, Stop.CONTEXT_FULL)])
+def test_an_answer_that_filled_the_context_says_so(total, end_of_it):
+    counts = {"prompt_tokens": 9, "total_tokens": total}
+    last = event({"choices": [{"text": "!", "token_ids": [33], "finish_reason": "length"}], "usage": counts})
+    with FaultyServer(TRIAL, stream(last, DONE), routes=ROUTES) as server, completions(server.url) as (_, session):
+        assert stop(list(session.write([], 9, seed=1))) is end_of_it
 
 
 @pytest.mark.parametrize(
