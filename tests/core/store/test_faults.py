@@ -8,7 +8,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from itertools import count
-from queue import SimpleQueue
 from threading import Event
 
 import psutil
@@ -27,7 +26,7 @@ from baton_reasoning.core.store.migrations import MIGRATIONS
 from baton_reasoning.core.store.run_cost import RunCost
 from baton_reasoning.core.store.runs import Runs, RunState
 from baton_reasoning.core.store.store import Store
-from baton_reasoning.core.store.writer import Buffer, Writer
+from baton_reasoning.core.store.writer import Writer
 from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.store.made import a_run, claim, concluded, save, started
@@ -141,6 +140,8 @@ def test_what_a_full_disk_refuses_is_said_at_once_and_saved_when_there_is_room(p
                     future.result(PATIENCE)
             with pytest.raises(StoreError, match="disk"):
                 store.batches.create("refused", {}, [], [])
+        store.conversations.rename("c", "Eleven")  # before which all that was refused is saved
+        assert store.conversations.open("c").title == "Eleven"
         assert accepted.wait(PATIENCE)
         assert store.flush() is None
         assert store.runs.trace("e").events == events
@@ -149,17 +150,6 @@ def test_what_a_full_disk_refuses_is_said_at_once_and_saved_when_there_is_room(p
         assert [found.exchange for found in store.conversations.search("eleven")] == ["e"]
         assert store.batches.all() == [], "what is not kept is tried once"
     assert [type(trouble) for trouble in troubles] == [StoreError, type(None)]
-
-
-def test_what_the_disk_refused_is_saved_before_the_next_change(path):
-    refused = Event()
-    store = Store.open(path, lambda _: refused.set())
-    with a_full_disk():
-        store.conversations.put("c", ASKED)
-        assert refused.wait(PATIENCE)
-    store.conversations.rename("c", "Eleven")
-    assert store.conversations.open("c").title == "Eleven"
-    store.close()
 
 
 def test_a_store_can_be_read_on_a_full_disk_unless_a_killed_program_left_a_journal(used):
@@ -306,12 +296,6 @@ def test_an_up_to_date_store_opens_while_another_program_writes_and_readers_cann
             other.execute("ROLLBACK")
             with pytest.raises(sqlite3.OperationalError):
                 connection.execute("DELETE FROM conversations")
-        with closing(Database(used)) as database:
-            connections = set()
-            for _ in range(2):
-                with database.reading() as connection:
-                    connections.add(connection)
-            assert len(connections) == 1, "it is used again"
 
 
 # Files of other versions
@@ -386,61 +370,38 @@ def test_a_file_of_a_newer_baton_is_left_alone(used):
 # The one thread that saves lives as long as the store, whatever it is given
 
 
-class Faulty(Buffer[None]):
-    """A buffer whose data cannot be written."""
-
-    def __init__(self, save):
-        super().__init__()
-        self.tries = 0
-        self._save = save
-
-    def save(self, connection):
-        self.tries += 1
-        self._save(connection)
-
-    def saved(self, result):
-        raise AssertionError
-
-
 def written(value):
     return lambda connection: connection.execute("UPDATE runs SET reason = ?", (value,))
 
 
-CANNOT_BE_WRITTEN = [
-    (written(2**70), "cannot be stored"),
-    (written(object()), "cannot be stored"),
-    (raising(MemoryError()), "cannot be stored"),
-    (raising(StoreError("Another Baton is writing it.")), "Another Baton is writing it"),
-]
-
-
-@pytest.mark.parametrize(("save", "words"), CANNOT_BE_WRITTEN)
-def test_a_buffer_that_cannot_be_written_is_said_once_and_the_others_are_saved(path, save, words):
-    told: SimpleQueue[StoreError | None] = SimpleQueue()
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (written(2**70), "cannot be stored"),
+        (written(object()), "cannot be stored"),
+        (raising(MemoryError()), "cannot be stored"),
+        (raising(StoreError("Another Baton is writing it.")), "Another Baton is writing it"),
+    ],
+)
+def test_what_cannot_be_written_is_said_once_and_all_else_is_saved(path, change, words):
+    troubles = []
 
     def on_trouble(trouble):
-        told.put(trouble)
+        troubles.append(trouble)
         raise RuntimeError("Whoever is told may fail.")
 
-    database, faulty = Database(path, on_trouble), Faulty(save)
+    database = Database(path, on_trouble)
     runs = Runs(database)
     recorder = runs.record("r")
-    database.writer.keep(lambda _: None).result(10)
-    database.writer.save(faulty, within=PATIENCE)
-    database.writer.submit(lambda _: None).result(10)
-    assert faulty.tries == 0, "it waits for others"
-    recorder.record([started()])
-    database.writer.keep(lambda _: None).result(10)
-    trouble = told.get(timeout=PATIENCE)
-    assert trouble
-    assert words in trouble.message
-    assert "tried again" in trouble.advice
-    assert faulty.tries == 2, "with the others, then alone"
-    assert runs.trace("r").events == [started()]
-    recorder.record(a_run()[1:])
-    recorder.finish().result(10)
+    recorder.record(a_run()[:9])
+    with pytest.raises(StoreError, match=words):
+        database.writer.keep(change).result(PATIENCE)
+    assert database.writer.flush()
+    assert runs.trace("r").events == a_run()[:9]
+    recorder.record(a_run()[9:])
+    recorder.finish().result(PATIENCE)
     assert runs.trace("r").events == a_run()
-    assert told.empty()
+    assert [words in trouble.message and "tried again" in trouble.advice for trouble in troubles] == [True]
     with pytest.raises(StoreError, match="could not be saved, and is lost"):
         database.close()
 
