@@ -84,17 +84,12 @@ class RecordedActions(QObject):
     deleted = Signal(str, object)
     """A name, and the function that undoes it."""
 
-    def show_error(self, error):
-        self.failed.emit(error)
-
-    def say(self, text):
-        self.said.emit(text)
-
-    def show_saved(self, path):
-        self.saved.emit(path)
-
-    def show_deleted(self, name, undo):
-        self.deleted.emit(name, undo)
+    def __init__(self) -> None:
+        super().__init__()
+        self.show_error = self.failed.emit
+        self.say = self.said.emit
+        self.show_saved = self.saved.emit
+        self.show_deleted = self.deleted.emit
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from unittest.mock import Mock
 
 import pytest
 from PySide6.QtCore import Qt
@@ -14,10 +15,9 @@ from baton_reasoning.core.batch.reporting.reviews import wrong_answers
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
-from tests.app.batch.conftest import run
+from tests.app.batch.conftest import run, wait_until_done
 from tests.app.conftest import OWN_MODELS
 from tests.core.batch.counting import large_engine
-from tests.fakes.scripted import ScriptedEngine
 from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
@@ -81,7 +81,9 @@ def test_an_answer_beside_the_table_says_how_it_went_and_follows_the_cell_once_e
     assert not page.escape()
 
 
-def test_keys_lead_to_the_next_and_the_previous_failure_of_the_policy(view, actions, qtbot):
+def test_keys_lead_to_the_next_and_the_previous_failure_also_if_it_cannot_be_read(
+    view, page, actions, qtbot, monkeypatch
+):
     for widget, modifier, expected in (
         (view.table, Qt.KeyboardModifier.NoModifier, "p3"),
         (view.answer.next, Qt.KeyboardModifier.NoModifier, "p5"),
@@ -96,23 +98,19 @@ def test_keys_lead_to_the_next_and_the_previous_failure_of_the_policy(view, acti
     view.table.sortByColumn(ResultColumn.NUMBER, Qt.SortOrder.DescendingOrder)
     view.answer.previous.click()
     assert "p3" in shown(view), "as the table is sorted"
+    wait_for_text(view.answer, qtbot)
+    damage = StoreError("A part of this run cannot be read.", "The rest of it is shown.")
+    monkeypatch.setattr(page.session.store.runs, "trace", Mock(side_effect=damage))
+    with qtbot.waitSignal(actions.failed):
+        view.answer.next.click()
+    assert "p1" in shown(view)
+    assert view.answer.pane.steps.toPlainText() == "", "not the steps of another"
+    assert not view.answer.pane.ribbon.segments
     view.table.setCurrentIndex(view.model.index(2, LARGE))
     with qtbot.waitSignal(actions.said) as said:
         qtbot.keyClick(view.table, Qt.Key.Key_F8)
     assert said.args == ["No answer of “Large only” below this one went wrong."]
     assert shown(view) == "p3 · Large only"
-
-
-def test_an_answer_that_cannot_be_read_is_not_shown_with_the_steps_of_another(view, page, actions, qtbot, monkeypatch):
-    def refuse(_run):
-        raise StoreError("A part of this run cannot be read.", "The rest of it is shown.")
-
-    monkeypatch.setattr(page.session.store.runs, "trace", refuse)
-    with qtbot.waitSignal(actions.failed):
-        view.step(1)
-    assert "p3" in shown(view)
-    assert view.answer.pane.steps.toPlainText() == ""
-    assert not view.answer.pane.ribbon.segments
 
 
 def test_the_inspector_opens_on_demand_or_with_a_step_and_follows(view, page, qtbot):
@@ -148,10 +146,23 @@ def sceptic():
 
 
 def test_one_answer_or_all_wrong_ones_are_reviewed_valued_and_graded_again(page, qtbot, problem_file, monkeypatch):
+    gate = threading.Event()
+
+    def choose_slowly(*arguments):
+        gate.wait(PATIENCE)
+        return wrong_answers(*arguments)
+
+    monkeypatch.setattr("baton_reasoning.app.batch.reviews.wrong_answers", choose_slowly)
     monkeypatch.setattr("tests.app.batch.conftest.large_engine", sceptic)
     page.show()
     run(page, qtbot, problem_file, "small")
     view = page.view
+    view.opinions.trigger()
+    assert view.status.text() == "reading what is to be reviewed"
+    view.stop.click()
+    gate.set()
+    qtbot.waitUntil(lambda: not view.reviews.running)
+    assert not any(trace.opinion for trace in all_traces(page)), "it was stopped at once"
     view.step(1)
     wait_for_text(view.answer, qtbot)
     view.answer.opinion.click()
@@ -177,48 +188,27 @@ def test_one_answer_or_all_wrong_ones_are_reviewed_valued_and_graded_again(page,
     qtbot.waitUntil(lambda: view.answer.pane.verdict.text() == "✓ right")
 
 
-def test_stopped_at_once_nothing_is_read(view, page, qtbot, monkeypatch):
-    gate = threading.Event()
-
-    def choose_slowly(*arguments):
-        gate.wait(PATIENCE)
-        return wrong_answers(*arguments)
-
-    monkeypatch.setattr("baton_reasoning.app.batch.reviews.wrong_answers", choose_slowly)
-    view.close_answer()
-    view.opinions.trigger()
-    assert view.status.text() == "reading what is to be reviewed"
-    view.stop.click()
-    gate.set()
-    qtbot.waitUntil(lambda: not view.reviews.running)
-    assert not any(trace.opinion for trace in all_traces(page))
-
-
-def test_takeovers_are_valued_once_and_their_worth_is_shown(page, qtbot, problem_file):
+def test_takeovers_are_valued_once_where_there_are_any_and_opinions_need_log_probabilities(
+    page, actions, qtbot, problem_file
+):
     page.show()
-    run(page, qtbot, problem_file, "every-step")
-    view = page.view
+    run(page, qtbot, problem_file, "small")
+    view, pair = page.view, page.session.models.pair
+    with qtbot.waitSignal(actions.failed) as refused:
+        view.values.trigger()
+    assert "contains a takeover" in str(refused.args[0])
+    page._add_arm("every-step")
+    wait_until_done(page, qtbot)
     view.folded.heads[Fold.WORTH].click()
     qtbot.waitUntil(lambda: bool(view.folded.takeovers.shown))
     with qtbot.waitSignal(view.reviews.ended):
         view.values.trigger()
     qtbot.waitUntil(lambda: "worth" in view.folded.takeovers.shown[0].headings)
-    small = page.session.models.pair.small
-    assert isinstance(small, ScriptedEngine)
-    written = small.written
+    written = pair.small.written
     with qtbot.waitSignal(view.reviews.ended):
         view.values.trigger()
-    assert small.written == written
-
-
-def test_reviews_that_are_not_possible_are_told_in_a_sentence(page, actions, qtbot, problem_file):
-    run(page, qtbot, problem_file, "small")
-    view = page.view
-    with qtbot.waitSignal(actions.failed) as refused:
-        view.values.trigger()
-    assert "contains a takeover" in str(refused.args[0])
-    qtbot.waitUntil(lambda: not view.reviews.running)
-    page.session.models.pair.large.with_card(returns_scores=False)
+    assert pair.small.written == written
+    pair.large.with_card(returns_scores=False)
     page.session.changed.emit()
     assert not view.answer.opinion.isEnabled()
     assert not view.opinions.isEnabled()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 from PySide6.QtCore import Qt
@@ -13,7 +11,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QLabel, QPushButton
 
 from baton_reasoning.app.batch.folded_parts import Fold, FoldedParts
-from baton_reasoning.app.batch.result_table import FIRST_ARM, Mark, ResultColumn, RowFilter, mark_of
+from baton_reasoning.app.batch.result_table import FIRST_ARM, ResultColumn, RowFilter, mark_of
 from baton_reasoning.app.batch.results_view import GRADINGS
 from baton_reasoning.app.batch.session import BatchActivity
 from baton_reasoning.app.session.loaded_models import LoadState
@@ -23,12 +21,11 @@ from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.tables import main_tables, more_tables
 from baton_reasoning.core.batch.running.arms import ABLATIONS, ARMS, COMMON_ARMS, Arm
 from baton_reasoning.core.batch.running.regrading import regrade
-from baton_reasoning.core.errors import EngineLost, ModelFileError
+from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How
 from baton_reasoning.core.settings import ColourScheme
-from baton_reasoning.core.store.batches import Batch, StoredArm
-from tests.app.batch.conftest import CountingLoader, begin, preview, run, wait_until_done, wait_until_read
+from tests.app.batch.conftest import preview, run, wait_until_done, wait_until_read
 from tests.core.batch.counting import NOTES, noted_report
 from tests.fakes.scripted import Fault
 from tests.patience import PATIENCE
@@ -43,58 +40,51 @@ def marks(page):
     return [mark_of(row).value for row in found if row]
 
 
-@pytest.fixture
-def two_sizes(qapp):
-    """The look is taken back at the end."""
-    yield
-    current_theme().use(ColourScheme.LIGHT)
-
-
-def test_a_file_is_previewed_and_a_wrong_guess_corrected(page, actions, qtbot, problem_file, tmp_path):
-    shown = page.preview
-    for name, text in (("empty.csv", ""), ("damaged.json", "{")):
-        (tmp_path / name).write_text(text)
-    with qtbot.waitSignal(actions.failed) as failure:
-        page.open_problems(tmp_path / "empty.csv")
-    assert "empty" in str(failure.args[0])
-    assert page.currentWidget() is page.welcome
-    preview(page, qtbot, problem_file)
-    assert page.currentWidget() is shown
-    combos = (shown.problem, shown.answer, shown.identity)
-    assert [combo.currentText() for combo in combos] == ["question", "answer", "id"]
-    assert shown.count.text() == "Read 6 problems, with an answer each."
-    assert shown.notes.text() == "Other columns are kept as metadata: other.", "the fields above name the columns"
-    assert shown.table.texts()[5] == ["p5", "Count to 5.", "5"]
-    with qtbot.waitSignal(actions.failed):
-        page.open_problems(tmp_path / "damaged.json")
-    shown.answer.setCurrentText("other")
-    shown.answer.activated.emit(shown.answer.currentIndex())
-    wait_until_read(page, qtbot)
-    assert shown.table.texts()[0][2] == "7"
-    assert shown.answer.currentText() == "other"
-
-
-def test_files_folders_and_large_models_are_chosen_in_dialogs(page, qtbot, problem_file, monkeypatch):
+def test_files_and_folders_are_chosen_in_dialogs_previewed_and_a_wrong_guess_corrected(
+    page, actions, qtbot, problem_file, tmp_path, monkeypatch
+):
+    missing, folder, shown = tmp_path / "missing.csv", problem_file.parent, page.preview
     chosen = {
         "getOpenFileName": (str(problem_file), ""),
-        "getExistingDirectory": str(problem_file.parent),
+        "getExistingDirectory": str(folder),
         "getOpenFileNames": (["/models/Big.gguf"], ""),
     }
     for name, found in chosen.items():
         monkeypatch.setattr(QFileDialog, name, lambda *_, found=found: found)
-    for text, title in (("Choose a file…", "counting"), ("Choose a folder…", problem_file.parent.name)):
+    with qtbot.waitSignal(actions.failed) as failure:
+        page.open_problems(missing)
+    assert "missing.csv" in str(failure.args[0])
+    assert page.currentWidget() is page.welcome
+    for text, title in (("Choose a folder…", folder.name), ("Choose a file…", "counting")):
         next(each for each in page.welcome.findChildren(QPushButton) if each.text() == text).click()
         wait_until_read(page, qtbot)
-        assert page.preview.title.text() == title
-        assert page.preview.table.texts()[5] == ["p5", "Count to 5.", "5"]
-    page.preview.larges_wanted.emit()
-    assert page.preview.larges == ["/models/Big.gguf"]
-    assert page.preview.larges_text.text() == "Big.gguf"
+        assert page.currentWidget() is shown
+        assert shown.title.text() == title
+        assert shown.table.texts()[5] == ["p5", "Count to 5.", "5"]
+    combos = (shown.problem, shown.answer, shown.identity)
+    assert [combo.currentText() for combo in combos] == ["question", "answer", "id"]
+    assert shown.count.text() == "Read 6 problems, with an answer each."
+    assert shown.notes.text() == "Other columns are kept as metadata: other.", "the fields above name the columns"
+    with qtbot.waitSignal(actions.failed):
+        page.open_problems(missing)
+    shown.answer.setCurrentText("other")
+    shown.answer.activated.emit(shown.answer.currentIndex())
+    wait_until_read(page, qtbot)
+    assert shown.table.texts()[0][2] == "7", "of the file that is shown"
+    assert shown.answer.currentText() == "other"
+    shown.larges_wanted.emit()
+    assert shown.larges == ["/models/Big.gguf"]
+    assert shown.larges_text.text() == "Big.gguf"
 
 
-def test_the_number_of_answers_is_shown_and_why_a_batch_cannot_begin(page, qtbot, problem_file, tmp_path):
+def test_policies_and_the_number_of_answers_are_shown_and_why_a_batch_cannot_begin(page, qtbot, problem_file, tmp_path):
     (tmp_path / "open.jsonl").write_text('{"problem": "Count to 1."}\n{"problem": "Count to 2."}\n')
     shown = page.preview
+    page.show()
+
+    def offered():
+        return [name for name, box in shown.arms.items() if box.isVisible()]
+
     for _ in range(2):  # each file is asked about
         preview(page, qtbot, tmp_path / "open.jsonl")
         assert shown.count.text() == "Read 2 problems, 0 with an answer, 2 cannot be graded."
@@ -105,6 +95,16 @@ def test_the_number_of_answers_is_shown_and_why_a_batch_cannot_begin(page, qtbot
     preview(page, qtbot, problem_file)
     assert shown.ungraded.isHidden()
     assert (shown.start.isEnabled(), shown.reason.text()) == (True, "")
+    shown.table.setFocus()
+    visited = []
+    while page.focusWidget() not in visited:
+        visited.append(page.focusWidget())
+        QTest.keyClick(page.focusWidget(), Qt.Key.Key_Tab)
+    assert shown.start in visited
+    assert sorted(offered()) == sorted(COMMON_ARMS)
+    shown.more.click()
+    assert offered() == list(ARMS)
+    assert not set(ABLATIONS) & shown.arms.keys()
     assert shown.amount.text() == "6 problems × 3 policies = 18 answers"
     shown.seeds.setValue(2)
     shown.limit.setValue(2)
@@ -116,32 +116,13 @@ def test_the_number_of_answers_is_shown_and_why_a_batch_cannot_begin(page, qtbot
     for box in shown.arms.values():
         box.setChecked(False)
     assert (shown.start.isEnabled(), shown.reason.text()) == (False, "Choose a policy to run.")
-
-
-def test_four_policies_are_offered_and_the_rest_behind_more_and_tab_leads_to_the_start(page, qtbot, problem_file):
-    page.show()
-    qtbot.waitExposed(page)
-    preview(page, qtbot, problem_file)
-    shown = page.preview
-
-    def offered():
-        return [name for name, box in shown.arms.items() if box.isVisible()]
-
-    assert sorted(offered()) == sorted(COMMON_ARMS)
-    shown.table.setFocus()
-    visited = []
-    while page.focusWidget() not in visited:
-        visited.append(page.focusWidget())
-        QTest.keyClick(page.focusWidget(), Qt.Key.Key_Tab)
-    assert shown.start in visited
-    shown.more.click()
-    assert offered() == list(ARMS)
-    assert not set(ABLATIONS) & shown.arms.keys()
     page.resize(760, 700)
     assert shown.table.horizontalScrollBar().maximum() == 0, "the expected answers are in view"
 
 
-def test_a_batch_has_its_seeds_its_system_prompt_and_arms_that_are_added(page, actions, qtbot, problem_file, tmp_path):
+def test_a_batch_has_its_seeds_its_system_prompt_and_arms_that_are_added_and_is_exported(
+    page, actions, qtbot, problem_file, tmp_path, monkeypatch
+):
     preview(page, qtbot, problem_file, "small", "chosen")
     page.preview.seeds.setValue(2)
     page.preview.system.setText("Be brief.")
@@ -158,9 +139,12 @@ def test_a_batch_has_its_seeds_its_system_prompt_and_arms_that_are_added(page, a
     wait_until_done(page, qtbot)
     settings = [Arm.of(stored).settings for stored in page.session.batch.arms]
     assert [(each.system, each.alternatives) for each in settings] == [("Be brief.", 0)] * 5
-    with qtbot.waitSignal(actions.saved):
-        page.session.export(tmp_path / "report.json")
-    report = json.loads((tmp_path / "report.json").read_text("utf-8"))
+    exported = tmp_path / "run-1.7B.json"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(exported.with_suffix("")), ""))
+    with qtbot.waitSignal(actions.saved) as saved:
+        next(each for each in page.view.export.menu().actions() if "JSON)" in each.text()).trigger()
+    assert saved.args == [exported], "no point in a name begins its ending"
+    report = json.loads(exported.read_text("utf-8"))
     assert report["seed_numbers"] == [0, 1]
     assert report["provenance"]["small"] == "demo:small"
     assert report["provenance"]["cores"] > 0
@@ -196,45 +180,16 @@ def test_results_are_shown_filtered_and_folded_as_the_report_says(page, qtbot, p
     assert [view.model.problem_at(place).id for place in range(view.model.rowCount())] == ["p1", "p3", "p5"]
     view.filters[RowFilter.ALL].click()
     assert view.model.rowCount() == 6
-    reports.clear()
-    for _ in range(3):  # of those asked for while one is computed, one comes after it
-        page.session.report()
-    wait_until_done(page, qtbot)
-    assert len(reports) == 2
 
 
-def test_results_are_exported_under_the_chosen_name_and_the_chart_follows_window_and_theme(
-    page, actions, qtbot, problem_file, tmp_path, monkeypatch, two_sizes
-):
-    run(page, qtbot, problem_file, "small", "large")
-    page.show()
-    view, chart = page.view, page.view.share
-    for width, orientation in ((800, Qt.Orientation.Vertical), (1400, Qt.Orientation.Horizontal)):
-        page.resize(width, 800)
-        assert view._split.orientation() is orientation
-        assert view.table.isVisible()
-        assert chart.isVisible()
-    other = tmp_path / "run-1.csv"
-    other.write_text("mine")
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "run-1.7B"), ""))
-    for ending in (".csv", ".html"):
-        with qtbot.waitSignal(actions.saved) as exported:
-            view._export(ending)
-        assert exported.args == [tmp_path / f"run-1.7B{ending}"]
-        assert exported.args[0].stat().st_size > 0
-    assert other.read_text() == "mine", "no file is replaced but the chosen one"
-    current_theme().use(ColourScheme.DARK)
-    assert chart.grab().toImage().pixelColor(2, 2).name() == DARK.surface
-
-
-def test_titles_are_whole_and_the_problem_keeps_its_share_of_the_width(page, qtbot, problem_file, two_sizes):
+def test_titles_are_whole_the_problem_keeps_its_share_and_the_chart_follows_window_and_theme(page, qtbot, problem_file):
     page.resize(1280, 800)
     page.show()
     run(page, qtbot, problem_file, "small", "large", "baton", "random")
-    table, header = page.view.table, page.view.table.horizontalHeader()
+    view, table, header = page.view, page.view.table, page.view.table.horizontalHeader()
 
     def cut_off(columns):
-        titles = {at: page.view.model.headerData(at, Qt.Orientation.Horizontal) for at in columns}
+        titles = {at: view.model.headerData(at, Qt.Orientation.Horizontal) for at in columns}
         advance = header.fontMetrics().horizontalAdvance
         return [title for at, title in titles.items() if advance(title) + 16 > header.sectionSize(at)]
 
@@ -243,10 +198,19 @@ def test_titles_are_whole_and_the_problem_keeps_its_share_of_the_width(page, qtb
     width = table.columnWidth(ResultColumn.PROBLEM)
     page._add_arm("every-step")
     wait_until_done(page, qtbot)
-    assert len(page.view.model.arms) == 5
+    assert len(view.model.arms) == 5
     assert table.columnWidth(ResultColumn.PROBLEM) == width
-    current_theme().use(ColourScheme.LIGHT, 1.5)
-    assert cut_off((ResultColumn.NUMBER, ResultColumn.EXPECTED, FIRST_ARM)) == []
+    for wide, orientation in ((800, Qt.Orientation.Vertical), (1280, Qt.Orientation.Horizontal)):
+        page.resize(wide, 800)
+        assert view._split.orientation() is orientation
+        assert table.isVisible()
+        assert view.share.isVisible()
+    try:
+        current_theme().use(ColourScheme.DARK, 1.5)
+        assert cut_off((ResultColumn.NUMBER, ResultColumn.EXPECTED, FIRST_ARM)) == []
+        assert view.share.grab().toImage().pixelColor(2, 2).name() == DARK.surface
+    finally:
+        current_theme().use(ColourScheme.LIGHT)
 
 
 def test_what_is_opened_below_the_fold_is_scrolled_to_and_takeovers_are_counted_then(page, qtbot, problem_file):
@@ -321,82 +285,46 @@ def test_answers_are_graded_again_and_a_grading_that_is_stopped_changes_nothing(
     assert marks(page) == ["✗", "✓"]
 
 
-def test_other_large_models_are_arms_that_run_one_after_another(page, qtbot, problem_file, loader):
-    preview(page, qtbot, problem_file, "small")
-    page.preview.show_larges(["/models/Big-14B.gguf", "/models/Big-32B.gguf"])
-    page.preview.start.click()
-    wait_until_done(page, qtbot)
-    assert loader.larges == ["", "/models/Big-14B.gguf", "/models/Big-32B.gguf", ""], "at last the chat's own again"
-    assert [arm.name for arm in page.session.batch.arms] == ["small", "chosen, Big-14B", "chosen, Big-32B"]
-    assert page.session.progress.total.done == 18
-
-
-def test_a_large_model_that_cannot_be_loaded_is_told_and_the_chat_keeps_its_models(
+def test_other_large_models_run_one_after_another_and_where_one_is_missing_the_chat_keeps_its_own(
     page, actions, qtbot, problem_file, loader
 ):
-    loader.missing = "/models/Big.gguf"
-    preview(page, qtbot, problem_file)
-    page.preview.show_larges(["/models/Big.gguf"])
+    loader.missing = "/models/Big-32B.gguf"
+    preview(page, qtbot, problem_file, "small")
+    page.preview.show_larges(["/models/Big-14B.gguf", loader.missing])
     with qtbot.waitSignal(actions.failed) as failure:
         page.preview.start.click()
-    assert "Big.gguf is not there" in str(failure.args[0])
+    assert "Big-32B.gguf is not there" in str(failure.args[0])
     qtbot.waitUntil(lambda: page.session.models.state is LoadState.READY)
-    assert loader.larges[-1] == ""
-    assert page.session.progress.to_run("large, Big") == 6
-
-
-def test_while_a_batch_runs_no_other_is_begun_and_it_goes_on_later(page, actions, qtbot, problem_file):
-    session = page.session
-    with qtbot.waitSignal(session.opened):
-        begin(page, qtbot, problem_file)
-    stopping = session.rows_changed.connect(lambda *_: session.stop())
-    assert not page.preview.start.isEnabled()
-    assert page.preview.reason.text() == "“counting” is running."
-    for act in (page._start, lambda: session.delete(session.batch)):
-        with qtbot.waitSignal(actions.failed) as failure:
-            act()
-        assert "“counting” is running" in str(failure.args[0])
+    assert loader.larges == ["", "/models/Big-14B.gguf", "/models/Big-32B.gguf", ""], "at last the chat's own again"
+    assert [arm.name for arm in page.session.batch.arms] == ["small", "chosen, Big-14B", "chosen, Big-32B"]
+    assert page.session.progress.to_run("chosen, Big-32B") == 6
+    loader.missing = ""
+    page.view.run.click()
     wait_until_done(page, qtbot)
-    session.rows_changed.disconnect(stopping)
-    assert page.preview.start.isEnabled()
-    page.view.left.emit()
-    with qtbot.waitSignal(session.opened):
-        session.open(session.batch.id)
-    session.start()
-    wait_until_done(page, qtbot)
-    assert Mark.WAITING.value not in marks(page)
-    assert session.progress.total.done == session.progress.total.jobs == 18
+    assert page.session.progress.total.done == 18
 
 
 def test_errors_alone_are_tried_again_and_stay_while_the_models_cannot_be_loaded(
     page, actions, qtbot, problem_file, loader
 ):
-    def refuse(*_):
-        yield from ()
-        raise ModelFileError("small.gguf is not there.", "Choose another file.")
-
     loader.faults = [Fault(3, EngineLost("The model's process ended."))]
     run(page, qtbot, problem_file, "small")
     page.session.progress.parallel += 1  # so that the models are loaded again
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(CountingLoader, "__call__", refuse)
-        with qtbot.waitSignal(actions.failed) as failure:
-            page.view.run.click()
-    assert "small.gguf is not there." in str(failure.args[0])
+    loader.missing = "demo:large"
+    with qtbot.waitSignal(actions.failed) as failure:
+        page.view.run.click()
+    assert "demo:large is not there." in str(failure.args[0])
     assert (marks(page).count("error"), page.view.run.text()) == (1, "Retry 1 error")
     errors = [row.error for row in page.session.store.batches.results(page.session.batch.id) if row.error]
     assert errors == ["The model's process ended."]
-    loader.faults = []
+    loader.faults, loader.missing = [], ""
     page.view.run.click()
     wait_until_done(page, qtbot)
     assert marks(page) == ["✓", "✗"] * 3
+    assert (page.session.progress.total.done, page.session.progress.total.failed) == (6, 0)
 
 
-def test_earlier_batches_say_how_far_they_are_and_one_is_deleted_and_brought_back(page, actions, qtbot, problem_file):
-    begun = Batch("a", "sums", {}, (StoredArm("small", {}),), 300, 900, 96, datetime(2026, 11, 26, tzinfo=UTC))
-    page.welcome.show_batches([begun, replace(begun, id="b", done=900)])
-    shown = [label.text() for label in page.welcome.findChildren(QLabel)]
-    assert [text for text in shown if text in ("96 of 900", "done")] == ["96 of 900", "done"]
+def test_an_earlier_batch_is_deleted_and_brought_back(page, actions, qtbot, problem_file):
     run(page, qtbot, problem_file, "small")
     page.view.left.emit()
     (batch,) = page.session.store.batches.all()

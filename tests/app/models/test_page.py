@@ -1,6 +1,6 @@
 """The Models page with real models, a real download and a real folder, through its own widgets."""
 
-from threading import Event
+from unittest.mock import Mock
 
 import pytest
 from PySide6.QtCore import Qt, QUrl
@@ -10,19 +10,18 @@ from PySide6.QtWidgets import QFileDialog, QLabel, QPushButton
 from baton_reasoning.app.models.downloads import progress_text
 from baton_reasoning.app.models.files_tab import path_of
 from baton_reasoning.app.models.model_dialog import ModelDialog, facts_of
-from baton_reasoning.app.toolkit.background import BackgroundTasks
 from baton_reasoning.app.toolkit.controls import IconButton
 from baton_reasoning.app.window.models_page import LazyModelsPage
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
-from baton_reasoning.core.engines.base import DeviceShare, ModelCard, Placement
+from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.devices import Devices
 from baton_reasoning.core.models.download import DownloadProgress, Stage
-from baton_reasoning.core.models.library import LocalModel, scan
+from baton_reasoning.core.models.library import LocalModel
 from baton_reasoning.core.models.options import KvType, LoadOptions, ModelOverrides, Switch, TagSource, load_preferences
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.words.labels import own_facts, placement_facts
+from baton_reasoning.core.words.labels import own_facts
 from baton_reasoning.core.words.numbers import parameter_count
 from tests.app.conftest import drop
 from tests.app.models.conftest import REPOSITORY, own_copy
@@ -70,7 +69,7 @@ def test_the_demo_pair_is_there_from_the_start_with_size_fit_and_what_its_header
     assert asked.models == [(Author.SMALL, "demo:large")]
 
 
-def test_a_dropped_file_is_added_where_it_lies_chosen_and_left_out_again(page, tmp_path, qtbot, monkeypatch):
+def test_a_dropped_file_is_added_where_it_lies_chosen_and_left_out_again(page, settings, tmp_path, qtbot, monkeypatch):
     copy, folders = own_copy(tmp_path / "elsewhere"), list[QUrl]()
     monkeypatch.setattr(QDesktopServices, "openUrl", folders.append)
     own_copy(copy.parent, "other.gguf", LARGE_MODEL)
@@ -83,9 +82,10 @@ def test_a_dropped_file_is_added_where_it_lies_chosen_and_left_out_again(page, t
     assert folders == [QUrl.fromLocalFile(str(copy.parent))]
     model = choose(page, copy)
     assert SMALL_MODEL.name in dict(facts_of(model, page.controller.inventory.models))["Shared with"]
+    settings.change_window(recent_pairs=((str(own_copy(tmp_path / "twin")), "http://office:8080"),))
     with qtbot.waitSignal(page.controller.inventory_changed):
-        page.controller.add([own_copy(tmp_path / "twin")])
-    assert len(names_on(page)) == 4
+        page.controller.refresh()
+    assert len(names_on(page)) == 4, "what was loaded by its path is listed, too"
     assert page.files.chosen == [model], "it stays chosen"
     forget = page.access.folders.findChildren(IconButton)[0]
     assert str(copy) in forget.accessibleName()
@@ -93,6 +93,10 @@ def test_a_dropped_file_is_added_where_it_lies_chosen_and_left_out_again(page, t
         forget.click()
     assert names_on(page) == ["large.gguf", "mine.gguf", "small.gguf"]
     assert copy.exists()
+    letter = tmp_path / "letter.gguf"
+    letter.write_text("Dear reader")
+    drop(page, letter)
+    qtbot.waitUntil(lambda: page.files.hint.text().startswith("✗ letter.gguf is not a GGUF file"))
 
 
 def test_a_pair_dropped_on_the_page_is_used_with_one_press(make_window, secrets, qtbot, tmp_path):
@@ -111,60 +115,25 @@ def test_a_pair_dropped_on_the_page_is_used_with_one_press(make_window, secrets,
     qtbot.waitUntil(lambda: window.session.ready)
 
 
-def test_a_file_loaded_by_its_path_is_listed_and_one_that_is_no_model_says_why(page, settings, tmp_path, qtbot):
-    copy, letter = own_copy(tmp_path / "elsewhere"), tmp_path / "letter.gguf"
-    settings.change_window(recent_pairs=((str(copy), "http://office:8080"),))
-    with qtbot.waitSignal(page.controller.inventory_changed):
-        page.controller.refresh()
-    assert "mine.gguf" in names_on(page)
-    letter.write_text("Dear reader")
-    drop(page, letter)
-    qtbot.waitUntil(lambda: page.files.hint.text().startswith("✗ letter.gguf is not a GGUF file"))
-
-
-def test_a_scan_that_ends_late_does_not_hide_what_a_newer_one_found(page, tmp_path, monkeypatch, qtbot):
-    may_end, ended = Event(), Event()
-
-    def late(folders):
-        found = scan(folders)
-        may_end.wait()
-        ended.set()
-        return found
-
-    with monkeypatch.context() as slow:
-        slow.setattr("baton_reasoning.app.models.controller.scan", late)
-        page.controller.refresh()
-    page.controller.change(added=(own_copy(tmp_path / "own"),))
-    with qtbot.waitSignal(page.controller.inventory_changed):
-        page.controller.refresh()
-    may_end.set()
-    ended.wait()
-    qtbot.waitUntil(lambda: not BackgroundTasks.of(page.controller).running)
-    assert "mine.gguf" in names_on(page)
-
-
 def test_a_deleted_model_is_in_the_trash_or_stays(page, asked, tmp_path, trash, monkeypatch, qtbot):
-    first, second = own_copy(tmp_path / "own", "first.gguf"), own_copy(tmp_path / "own", "second.gguf")
+    copy = own_copy(tmp_path / "own")
     with qtbot.waitSignal(page.controller.inventory_changed):
-        drop(page, first, second)
+        drop(page, copy)
 
-    def delete(path):
-        choose(page, path)
+    def delete():
+        choose(page, copy)
         with qtbot.waitSignal(page.controller.inventory_changed):
             page.files.delete.click()
 
-    delete(first)
-    assert [file.name for file in trash.iterdir()] == [first.name]
-    assert "is in the system's trash; emptying it frees" in asked.text
-    assert len(names_on(page)) == 3
-
-    def none_here(file):
-        raise OSError("There is no trash")
-
-    monkeypatch.setattr("send2trash.send2trash", none_here)
-    delete(second)
+    with monkeypatch.context() as broken:
+        broken.setattr("send2trash.send2trash", Mock(side_effect=OSError("There is no trash")))
+        delete()
     assert "could not be moved to the system's trash: There is no trash" in asked.text
-    assert second.exists()
+    assert copy.exists()
+    delete()
+    assert [file.name for file in trash.iterdir()] == [copy.name]
+    assert "is in the system's trash; emptying it frees" in asked.text
+    assert len(names_on(page)) == 2
 
 
 # The Hub.
@@ -180,20 +149,9 @@ def search(page, hub, qtbot):
     qtbot.waitUntil(lambda: page.search.choices.rowCount() == 2)
 
 
-def test_a_model_is_searched_downloaded_and_then_there(page, hub, qtbot):
+def test_a_model_is_searched_and_a_download_that_was_stopped_goes_on_until_it_is_there(page, asked, hub, qtbot):
     search(page, hub, qtbot)
     assert page.search.fetch.text().startswith("Download Q4_K_M")
-    page.search.download()
-    (row,) = page.downloads.rows
-    qtbot.waitUntil(lambda: not page.downloads.rows)
-    assert row.order.model.read_bytes() == SMALL_MODEL.read_bytes()
-    assert not page.downloads.isVisible(), "an empty list is not shown"
-    qtbot.waitUntil(lambda: len(page.files.entries) == 3)
-    choose(page, row.order.model)
-
-
-def test_a_download_that_was_stopped_goes_on_when_the_model_is_got_again(page, asked, hub, qtbot):
-    search(page, hub, qtbot)
     hub.faults.cuts = [10_000, 0, 0, 0, 0]
     page.search.download()
     (row,) = page.downloads.rows
@@ -204,10 +162,14 @@ def test_a_download_that_was_stopped_goes_on_when_the_model_is_got_again(page, a
     assert row.status.text() == "Stopping…"
     qtbot.waitUntil(lambda: not page.downloads.rows)
     assert "has stopped; getting it again goes on from there" in asked.text
+    assert not page.downloads.isVisible(), "an empty list is not shown"
     assert order.bytes_here() == 10_000
     page.search.download()
     qtbot.waitUntil(lambda: "is on this machine" in asked.text)
     assert hub.file_requests()[-1].range == "bytes=10000-"
+    assert order.model.read_bytes() == SMALL_MODEL.read_bytes()
+    qtbot.waitUntil(lambda: len(page.files.entries) == 3)
+    choose(page, order.model)
 
 
 def test_a_gated_result_leads_to_its_terms(page, asked, hub, qtbot):
@@ -315,7 +277,7 @@ def test_every_choice_about_writing_is_kept_and_one_that_is_taken_back_is_forgot
     assert kept(tmp_path).overrides_of(SMALL_MODEL) == ModelOverrides()
 
 
-def test_loading_choices_are_kept_judged_before_loading_and_used_after_it(page, asked, tmp_path, qtbot):
+def test_loading_choices_are_kept_judged_before_loading_and_used_after_it(page, asked, tmp_path, monkeypatch, qtbot):
     dialog = opened(page, qtbot, LARGE_MODEL)
     assert not field(dialog, "parallel").isVisibleTo(dialog), "it is chosen for the program"
     assert {field(dialog, name).text() for name in ("threads", "gpu_layers")} == {"automatic"}
@@ -332,16 +294,12 @@ def test_loading_choices_are_kept_judged_before_loading_and_used_after_it(page, 
     assert dialog.load_again.isVisibleTo(dialog)
     dialog.load_again.click()
     assert asked.calls == ["reload_models"]
-
-
-def test_what_cannot_be_loaded_says_what_would_help(page, monkeypatch, qtbot):
-    dialog = opened(page, qtbot)
     pick(dialog, "kv_type", "q8_0")
     pick(dialog, "flash_attention", "off")
     assert dialog.fit.text().startswith("✗ ")
     assert "leave that automatic, or choose f16" in dialog.fit.text()
     monkeypatch.setattr(page.controller, "devices", Devices(ram_total=2**30, ram_free=2**30, gpus=()))
-    dialog = opened(page, qtbot, LARGE_MODEL)
+    pick(dialog, "kv_type", "f16")
     assert dialog.fit.text().startswith("✗ ")
     assert "close other programs" in dialog.fit.text()
 
@@ -353,13 +311,3 @@ def test_what_the_settings_or_a_file_say_stays_when_something_else_is_chosen(pag
     page.controller.replace(page.controller.preferences.with_loading(SMALL_MODEL, LoadOptions(**loading)))
     field(opened(page, qtbot), "batch").setValue(64)
     assert page.controller.loading_of(SMALL_MODEL) == LoadOptions(**loading, batch=64)
-
-
-def test_what_was_loaded_is_told_by_device_and_what_is_less_than_asked():
-    shares = (DeviceShare("CUDA0", 12, 2**30, 2**20, 2**20), DeviceShare("RAM", 17, 2**30, 2**20, 2**20))
-    card = ModelCard("m", "", 4096, placement=Placement(shares, 128, 3, "q8_0", "with 12 of 29 layers on the GPU"))
-    facts = dict(placement_facts(card))
-    assert facts["Loaded with"] == "4,096 tokens, batch 128, 3 threads, q8_0 KV cache"
-    assert facts["Less than asked"] == "⚠ m was loaded with 12 of 29 layers on the GPU: out of memory."
-    assert facts["In CUDA0"] == "12 layers: weights 1.0 GiB, KV cache 1 MiB, compute 1 MiB"
-    assert "weights 1.0 GiB, KV cache" in facts["In RAM"]

@@ -15,7 +15,6 @@ from baton_reasoning.app.window.models_page import LazyModelsPage
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.model_costs import ModelCost, ModelCosts
 from baton_reasoning.core.models.catalog import catalog, read_catalog
 from baton_reasoning.core.models.devices import Device, DeviceKind, Devices, has_gpu_backend
@@ -105,18 +104,14 @@ def test_the_pairs_of_a_machine_without_a_gpu_are_told_and_the_demo_pair_offered
     assert not tab.demo.isVisibleTo(page), "it is in use"
 
 
-@pytest.fixture
-def unused_gpu(tmp_path, monkeypatch):
-    """The system has a GPU, of which this build of llama.cpp knows nothing."""
+@pytest.mark.skipif(has_gpu_backend(), reason="this build can use a GPU")
+def test_a_gpu_that_this_build_cannot_use_is_said_with_the_remedy(make_page, tmp_path, monkeypatch, qtbot):
     program = tmp_path / "bin" / "nvidia-smi"
     program.parent.mkdir()
     program.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA Example 9000 (UUID: GPU-1)'\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
-
-
-@pytest.mark.skipif(has_gpu_backend(), reason="this build can use a GPU")
-def test_a_gpu_that_this_build_cannot_use_is_said_with_the_remedy(unused_gpu, page, qtbot):
+    page = make_page()
     qtbot.waitUntil(lambda: page.pairs.warnings.isVisible())
     assert "NVIDIA Example 9000 is here, and this build of llama.cpp cannot use it." in page.pairs.warnings.text()
     assert "pip install --force-reinstall" in page.pairs.warnings.text()
@@ -192,12 +187,16 @@ def test_from_an_empty_home_to_a_pair_from_the_hub_and_its_first_answer(opened, 
     assert page.pairs.about.text() == "A walk. No published benchmarks. Licence: Apache 2.0."
     assert page.pairs.press.text() == f"Get and use it ({size})"
     own = page.controller.folder / "owner" / "small-GGUF" / SMALL
-    page.controller.replace(page.controller.preferences.with_loading(own, LoadOptions(context=1024)))
+    preferences = page.controller.preferences.with_loading(own, LoadOptions(context=1024, batch=64))
+    page.controller.replace(preferences.with_overrides(own, ModelOverrides(top_k=20)))
     page.pairs.press.click()
     qtbot.waitUntil(lambda: str(window.preferences.value.models.large).endswith(LARGE))
     qtbot.waitUntil(lambda: page.pairs.press.text() == "✓ In use")
     assert window.preferences.value.window.page == "models", "the person may be looking at something else"
-    answered(window, qtbot)
+    assert answered(window, qtbot).started.small.overrides.top_k == 20
+    facts = dict(placement_facts(page.controller.loaded[own]))
+    assert facts["Loaded with"].startswith("1,024 tokens, batch 64")
+    assert facts["In RAM"].startswith(f"{read_header(own).block_count + 1} layers: weights")
 
 
 def test_a_pair_is_not_used_after_its_download_was_stopped_and_can_be_got_again(page, asked, hub, qtbot, tiny_catalog):
@@ -221,18 +220,3 @@ def test_a_pair_is_not_used_after_its_download_was_stopped_and_can_be_got_again(
     assert asked.models == []
     page.pairs.press.click()
     qtbot.waitUntil(lambda: len(asked.models) == 2)
-
-
-@pytest.mark.long
-def test_from_an_empty_home_to_the_first_answer(opened, qtbot):
-    window, page = opened
-    page.controller.replace(page.controller.preferences.with_loading(SMALL_MODEL, LoadOptions(context=1024, batch=64)))
-    page.controller.replace(page.controller.preferences.with_overrides(SMALL_MODEL, ModelOverrides(top_k=20)))
-    page.pairs.demo.click()
-    assert answered(window, qtbot).started.small.overrides.top_k == 20
-    small = window.models.pair.small
-    assert isinstance(small, LocalEngine)
-    assert small.loaded_as.batch == 64
-    facts = dict(placement_facts(page.controller.loaded[SMALL_MODEL]))
-    assert facts["Loaded with"].startswith("1,024 tokens, batch 64")
-    assert facts["In RAM"].startswith(f"{read_header(SMALL_MODEL).block_count + 1} layers: weights")

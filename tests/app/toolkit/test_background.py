@@ -79,12 +79,12 @@ def test_two_tasks_deliver_in_turns_of_their_own(window, qtbot):
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_error_of_ours_is_handed_on_and_any_other_is_a_fault_of_the_program(window, qtbot):
-    def fail():
+    def break_off():
         yield 1
-        raise FAILURE
+        fail()
 
     for task, items, error in (
-        (StreamTask(window, "break", fail), [1], FAILURE),
+        (StreamTask(window, "break", break_off), [1], FAILURE),
         (BackgroundTask(window, "break", lambda: 1 // 0), [], BROKEN),
     ):
         outcome = Outcome(task)
@@ -124,38 +124,28 @@ def test_a_closing_window_cancels_all_tasks_of_its_tree_delivers_their_last_resu
         event.wait()
         yield "last event"
 
-    tasks = [StreamTask(QObject(QObject(window)), "run", partial(work, each), cancel=each.set) for each in stopped]
-    for task in tasks:
+    parts = [QObject(QObject(window)) for _ in stopped]
+    for part, event in zip(parts, stopped, strict=True):
+        task = StreamTask(part, "run", partial(work, event), cancel=event.set)
         task.items(results.extend).done(results.append).start()
     answer = threading.Event()
     BackgroundTask(window, "ask a silent server", answer.wait, waits=False).start()
+    cancel_tasks(parts[0])
+    assert [each.is_set() for each in stopped] == [True, False], "a part that is closed cancels its own"
     BackgroundTasks.of(window).close()
-    tasks[0].finish()
     assert results == ["last event", None] * 2
     assert [task.name for task in BackgroundTasks.of(window).running] == ["ask a silent server"]
     assert not BackgroundTask(window, "late", int).start().running
     answer.set()
 
 
-def test_closing_a_part_of_the_window_cancels_only_its_tasks(window, qtbot):
-    cancelled: list[str] = []
-    go_on = threading.Event()
-    parts = {name: QObject(window) for name in ("one", "other")}
-    for name, part in parts.items():
-        BackgroundTask(part, name, go_on.wait, cancel=partial(cancelled.append, name)).start()
-    cancel_tasks(parts["one"])
-    assert cancelled == ["one"]
-    go_on.set()
-    qtbot.waitUntil(lambda: not BackgroundTasks.of(window).running)
+def fail():
+    raise FAILURE
 
 
 def test_a_newer_request_replaces_an_older_one_and_an_error_reaches_its_owner(window, qtbot):
     answers, failures, slow = list[str](), list[BatonError](), threading.Event()
     latest = LatestTask(window, "search", failures.append)
-
-    def fail():
-        raise FAILURE
-
     latest.run(lambda: "old" if slow.wait() else "", answers.append)
     latest.run(lambda: "new", answers.append)
     qtbot.waitUntil(lambda: answers == ["new"])

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDoubleSpinBox, QLineEdit, QSpinBox
+from PySide6.QtWidgets import QDoubleSpinBox, QSpinBox
 
 from baton_reasoning.app.toolkit.controls import IconButton
 from baton_reasoning.app.toolkit.forms import SettingsForm, entries, value_at, with_value
@@ -97,22 +96,22 @@ def test_numbers_hold_to_their_bounds_and_some_have_words(form, qtbot):
         assert all(value == default for value, default in numbers)
 
 
-def test_a_path_is_written_or_nothing(qtbot):
+def test_a_path_is_written_or_nothing_and_its_field_keeps_its_width_when_it_can_be_reset(qtbot):
     form = form_of(qtbot, ServerAccess(authority=Path("/a/ca.pem")), ServerAccess())
+    form.show()
     edit = form.editor("authority")
     assert edit.text() == "/a/ca.pem"
+    width = edit.width()
     for text, path in ((" ~/ca.pem ", Path.home() / "ca.pem"), (" ", None)):
         edit.setText(text)
         edit.editingFinished.emit()
         assert form.value == ServerAccess(authority=path)
+        assert reset_of(form, "authority").isVisible() is (path is not None)
+        form.grab()  # lays it out
+        assert edit.width() == width
 
 
-def test_search_leaves_what_has_the_words_and_showing_a_value_gives_none(form, qtbot):
-    form.search("verification")
-    assert form.editor("run", "policy", "n2").isVisibleTo(form)
-    assert not form.editor("appearance", "look").isVisibleTo(form)
-    form.search("")
-    assert form.editor("appearance", "look").isVisibleTo(form)
+def test_showing_a_value_gives_none_and_may_make_other_fields_wanted(form, qtbot):
     with qtbot.assertNotEmitted(form.changed):
         form.show_value(Settings(run=RunSettings(instruction="Think.")))
     assert form.editor("run", "instruction").text() == "Think."
@@ -138,17 +137,6 @@ def test_another_policy_brings_its_own_fields_and_resetting_it_the_default_one(f
     assert tau.value() == 0.45
     reset_of(form, "run", "policy", "policy").click()
     assert form.value.run.policy == Keywords.Settings()
-
-
-def test_a_field_keeps_its_width_when_it_can_be_reset(form, qtbot):
-    form.show()
-    row = next(row for row in form._rows if isinstance(row.editor.widget, QLineEdit))
-    width = row.editor.widget.width()
-    qtbot.keyClicks(row.editor.widget, "Think aloud.")
-    qtbot.keyClick(row.editor.widget, Qt.Key.Key_Return)
-    assert row.reset.isVisible()
-    form.grab()  # lays it out
-    assert row.editor.widget.width() == width
 
 
 def test_the_form_of_another_policy_is_laid_out_like_a_new_one(form, qtbot):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, QUrl, Slot
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QEnterEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QPushButton, QWidget
@@ -17,7 +17,7 @@ from baton_reasoning.app.window.settings_dialog import SettingsDialog
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.errors import Busy, EngineLost, SettingsError
 from tests.app.conftest import LARGE, ScriptedLoader, last_answer, press
-from tests.fakes.scripted import ScriptedEngine
+from tests.fakes.held import ServedEngine
 
 
 @pytest.fixture
@@ -38,23 +38,8 @@ def buttons(within):
     return [each.text() for each in within.findChildren(QPushButton) if each.isVisible()]
 
 
-@pytest.mark.parametrize("page", ["chat", "batch"])
-def test_a_message_takes_room_below_the_page_only_while_it_is_shown(window, qtbot, page):
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.show_page(page)
-    pages, whole = window._pages, window._pages.geometry()
-    assert whole.bottom() == window.rect().bottom()
-    window.page_actions.show_error(EngineLost("There is not enough memory: 19 GB are needed.", "Choose less."))
-    qtbot.waitUntil(lambda: window.notice.geometry().top() == pages.geometry().bottom() + 1)
-    assert window.notice.rect().bottomLeft() == window.notice.mapFrom(window, window.rect().bottomLeft())
-    assert window.notice.width() == window.width()
-    assert pages.geometry().topLeft() == whole.topLeft()
-    window.notice.close_newest()
-    qtbot.waitUntil(lambda: pages.geometry() == whole)
-
-
 @pytest.mark.parametrize("place", ["result", "bottom", "between"])
-def test_a_message_leaves_what_is_read_in_its_place(ask, qtbot, place):
+def test_a_message_takes_room_below_the_page_and_leaves_what_is_read_in_its_place(ask, qtbot, place):
     window = ask("2 + 2?\n\n" + 60 * "Say why.\n\n")
     view, last = window.chat.conversation, last_answer(window)
     bar = view.verticalScrollBar()
@@ -73,6 +58,8 @@ def test_a_message_leaves_what_is_read_in_its_place(ask, qtbot, place):
     window.page_actions.say("Something was saved.")
     qtbot.waitUntil(lambda: view.height() < height)
     assert top() == read
+    assert window.notice.geometry().top() == window._pages.geometry().bottom() + 1
+    assert window.notice.rect().bottomRight() == window.notice.mapFrom(window, window.rect().bottomRight())
     window.notice.close_newest()
     qtbot.waitUntil(lambda: view.height() == height)
     assert top() == read
@@ -98,7 +85,7 @@ def test_keys_close_a_message_and_lead_to_its_actions(window, qtbot):
     assert QApplication.focusWidget() is window.chat.composer.edit, "the work goes on there"
 
 
-def test_an_error_stays_and_the_newest_message_replaces_any_other(bar):
+def test_an_error_stays_until_a_newer_message_and_comes_back_while_its_cause_is_not_over(bar):
     bar.show_message("Saved.", warns=False)
     soon = bar.timer.interval()
     bar.show_message("Deleted.", ("Undo", lambda: None), warns=False)
@@ -112,16 +99,6 @@ def test_an_error_stays_and_the_newest_message_replaces_any_other(bar):
     (close,) = bar.findChildren(IconButton)
     QTest.mouseClick(close, Qt.MouseButton.LeftButton)
     assert bar.text == ""
-
-
-def test_each_message_is_as_wide_as_its_own_text(bar, qtbot):
-    (text,) = bar.findChildren(MessageText)
-    for reason in ("", ": there is no room", ""):
-        bar.show_message(f"It failed, and this is why{reason}.")
-        qtbot.waitUntil(lambda: text.width() == text.sizeHint().width())
-
-
-def test_an_error_whose_cause_is_not_over_comes_back(bar):
     bar.show_message("Nothing is saved.", cause=Cause.SAVING)
     bar.show_message("Deleted.", warns=False)
     bar.timer.timeout.emit()
@@ -152,9 +129,12 @@ def test_a_message_stays_while_the_mouse_is_over_it_or_the_focus_in_it(bar, qtbo
 
 
 @pytest.mark.parametrize("path", ["/home/me/my_batches/" + 9 * "a_long_name_" + ".html", "C:\\" + 20 * "my_batch\\"])
-def test_a_path_in_a_message_is_shown_whole_and_copied_as_it_is(bar, qtbot, path):
-    bar.show_message(f"Written: {path}", ("Open", lambda: None), ("Show in folder", lambda: None), warns=False)
+def test_a_message_is_as_wide_as_its_text_and_a_long_path_shown_whole_and_copied_as_it_is(bar, qtbot, path):
     (text,) = bar.findChildren(MessageText)
+    for reason in ("", ": there is no room", ""):
+        bar.show_message(f"It failed, and this is why{reason}.")
+        qtbot.waitUntil(lambda: text.width() == text.sizeHint().width())
+    bar.show_message(f"Written: {path}", ("Open", lambda: None), ("Show in folder", lambda: None), warns=False)
     qtbot.waitUntil(lambda: text.document().size().height() <= text.height())
     assert text.document().idealWidth() <= text.width()
     text.selectAll()
@@ -183,15 +163,6 @@ def test_what_stops_an_answer_is_said_until_it_is_over(window, qtbot):
     assert window.notice.timer.isActive(), "what was refused is said for a while"
 
 
-class ServedEngine(ScriptedEngine):
-    """A model on a server."""
-
-    status = ServerStatus(ServerState.LOST)
-
-    def ping(self):
-        pass
-
-
 def test_an_error_of_the_models_goes_when_they_are_loaded_and_one_of_a_server_when_it_answers(make_window, qtbot):
     loader = ScriptedLoader(error=EngineLost("small.gguf could not be loaded.", "Choose another file."))
     loader.large = served = ServedEngine(*LARGE, name="large")
@@ -200,6 +171,7 @@ def test_an_error_of_the_models_goes_when_they_are_loaded_and_one_of_a_server_wh
     press(window.notice, "Try again")
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.large is not None)
     assert window.notice.text == ""
+    served.status = ServerStatus(ServerState.LOST)
     window.session.failed.emit(EngineLost("The server does not answer.", "Check it."))
     window.models.servers_changed.emit()
     assert window.notice.text
@@ -208,25 +180,10 @@ def test_an_error_of_the_models_goes_when_they_are_loaded_and_one_of_a_server_wh
     assert not window.notice.text
 
 
-class UrlHandler(QObject):
-    """Takes what the desktop would open."""
-
-    def __init__(self):
-        super().__init__()
-        self.opened: list[QUrl] = []
-
-    @Slot(QUrl)
-    def take(self, url):
-        self.opened.append(url)
-
-
-def test_a_saved_file_and_its_folder_can_be_opened(window, qtbot, tmp_path):
-    handler = UrlHandler()
-    QDesktopServices.setUrlHandler("file", handler, "take")  # type: ignore[arg-type]  # PySide's stub asks for bytes, which it refuses
-    try:
-        for words in ("Open", "Show in folder"):
-            window.page_actions.show_saved(tmp_path / "answer.html")
-            press(window.notice, words)
-    finally:
-        QDesktopServices.unsetUrlHandler("file")
-    assert [Path(url.toLocalFile()) for url in handler.opened] == [tmp_path / "answer.html", tmp_path]
+def test_a_saved_file_and_its_folder_can_be_opened(window, tmp_path, monkeypatch):
+    opened: list[QUrl] = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", opened.append)
+    for words in ("Open", "Show in folder"):
+        window.page_actions.show_saved(tmp_path / "answer.html")
+        press(window.notice, words)
+    assert [Path(url.toLocalFile()) for url in opened] == [tmp_path / "answer.html", tmp_path]

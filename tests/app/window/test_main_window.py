@@ -29,7 +29,7 @@ from baton_reasoning.app.window.commands import ShortcutList
 from baton_reasoning.app.window.main_window import first_size
 from baton_reasoning.core.engines.base import Placement
 from baton_reasoning.core.settings import ColourScheme
-from tests.app.conftest import LARGE, ScriptedLoader, answer_to, last_answer, last_exchange
+from tests.app.conftest import LARGE, ScriptedLoader, answer_to, last_answer, last_exchange, press
 from tests.fakes.full_disk import a_full_disk
 from tests.fakes.scripted import ScriptedEngine
 
@@ -134,16 +134,17 @@ def test_the_inspector_opens_with_a_step_and_closes_with_it_unless_it_was_opened
     assert not window.inspector.isVisible()
 
 
-@pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space])
-def test_a_fork_by_key_leaves_the_focus_where_the_work_goes_on(ask, qtbot, key):
+def test_a_fork_by_key_leaves_the_focus_where_the_work_goes_on(ask, qtbot):
     window = ask("2 + 2?")
     qtbot.waitUntil(window.isActiveWindow)
-    window.chat.step_through(1)
-    (fork,) = [each for each in window.inspector.findChildren(QPushButton) if each.text() == "Fork here"]
-    fork.setFocus()
-    qtbot.keyClick(fork, key)
-    assert len(window.session.conversation.roots) == 2
-    assert QApplication.focusWidget() is window.chat.composer.edit
+    for number, key in enumerate((Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space), 2):
+        window.chat.step_through(1)
+        (fork,) = [each for each in window.inspector.findChildren(QPushButton) if each.text() == "Fork here"]
+        fork.setFocus()
+        qtbot.keyClick(fork, key)
+        assert len(window.session.conversation.roots) == number
+        assert QApplication.focusWidget() is window.chat.composer.edit
+        qtbot.waitUntil(lambda: window.session.ready)
 
 
 def test_in_a_narrow_window_the_list_makes_room_for_the_inspector(make_window):
@@ -228,20 +229,10 @@ def test_what_is_to_be_known_of_a_pair_is_told_once_it_is_loaded(make_window, qt
     qtbot.waitUntil(lambda: not window.notice.text)
 
 
-def test_a_chat_page_that_comes_into_view_later_has_the_focus_where_one_writes(ask, make_window, qtbot):
-    first = ask("2 + 2?")
-    first.show_page("batch")
-    first.close()
-    window = make_window()
-    qtbot.waitUntil(lambda: window.session.conversation.leaf is not None and window.isActiveWindow())
-    qtbot.keyClick(window, Qt.Key.Key_1, Qt.KeyboardModifier.ControlModifier)
-    assert QApplication.focusWidget() is window.chat.composer.edit
-    window.chat.sidebar.list.setFocus()
-    assert QApplication.focusWidget() is window.chat.sidebar.list
-
-
-def test_page_and_look_are_those_in_which_the_window_was_left(make_window):
-    window, page = make_window(), QWidget()
+def test_page_and_look_are_those_in_which_the_window_was_left_and_the_chat_has_the_focus_when_it_comes_into_view(
+    ask, make_window, qtbot
+):
+    window, page = ask("2 + 2?"), QWidget()
     window.add_page("more", "More", page)
     window.show_page("more")
     assert page.isVisible()
@@ -256,28 +247,11 @@ def test_page_and_look_are_those_in_which_the_window_was_left(make_window):
     assert again.preferences.value.appearance.look is look
     again.turn_light_or_dark()
     assert {look, again.preferences.value.appearance.look} == {ColourScheme.LIGHT, ColourScheme.DARK}
-
-
-def test_a_window_that_would_lose_an_answer_asks_before_it_closes(make_window, qtbot):
-    window = make_window()
-    qtbot.waitUntil(lambda: window.session.ready and window.models.state is LoadState.READY)
-
-    def asked(answer: str) -> None:
-        assert window.isVisible()
-        (box,) = window.findChildren(QMessageBox)
-        assert "could not be saved" in box.text()
-        (press,) = [each for each in box.buttons() if each.text() == answer]
-        qtbot.mouseClick(press, Qt.MouseButton.LeftButton)
-
-    with a_full_disk():
-        window.session.ask("2 + 2?")
-        assert not window.close()
-        asked("Keep open")
-        qtbot.waitUntil(lambda: window.session.ready and not window.findChildren(QMessageBox))
-        assert last_exchange(window).trace.ended
-        assert not window.close()
-        asked("Close anyway")
-        assert not window.isVisible()
+    qtbot.waitUntil(lambda: again.session.conversation.leaf is not None and again.isActiveWindow())
+    qtbot.keyClick(again, Qt.Key.Key_1, Qt.KeyboardModifier.ControlModifier)
+    assert QApplication.focusWidget() is again.chat.composer.edit
+    again.chat.sidebar.list.setFocus()
+    assert QApplication.focusWidget() is again.chat.sidebar.list
 
 
 def test_a_store_that_is_damaged_or_cannot_be_opened_is_a_warning_that_stays(make_window):
@@ -297,13 +271,21 @@ def test_a_store_that_is_damaged_or_cannot_be_opened_is_a_warning_that_stays(mak
     assert not window.notice.timer.isActive()
 
 
-def test_what_a_full_disk_refused_is_in_the_list_and_can_be_opened(make_window, qtbot):
+def test_what_a_full_disk_refused_is_in_the_list_can_be_opened_and_is_not_lost_by_closing(make_window, qtbot):
     window = make_window()
     qtbot.waitUntil(lambda: window.session.ready and window.models.state is LoadState.READY)
     view = window.chat.sidebar.list
 
     def names() -> list[str]:
         return [view.item(row).text() for row in range(view.count())]
+
+    def close(answer: str) -> None:
+        assert not window.close()
+        assert window.isVisible()
+        (box,) = window.findChildren(QMessageBox)
+        assert "could not be saved" in box.text()
+        press(box, answer)
+        qtbot.waitUntil(lambda: not window.findChildren(QMessageBox))
 
     with a_full_disk():
         window.session.ask("2 + 2?")
@@ -324,27 +306,27 @@ def test_what_a_full_disk_refused_is_in_the_list_and_can_be_opened(make_window, 
     view.setCurrentRow(1)
     qtbot.keyClick(view, Qt.Key.Key_Delete)
     qtbot.waitUntil(lambda: names() == [])
+    with a_full_disk():
+        window.session.ask("3 + 3?")
+        close("Keep open")
+        qtbot.waitUntil(lambda: window.session.ready)
+        assert last_exchange(window).trace.ended
+        close("Close anyway")
+        assert not window.isVisible()
 
 
-# The dialogs that save conversations: where they begin, and under which name.
-
-
-@pytest.fixture
-def proposed(monkeypatch, tmp_path):
-    """The files that a dialog has proposed; each is chosen in a folder of its own, and that of pets is cancelled."""
-    files: list[Path] = []
+def test_an_export_begins_in_documents_then_where_the_last_one_went_with_the_name_of_what_is_exported(
+    window, qtbot, monkeypatch, tmp_path
+):
+    proposed: list[Path] = []
     (tmp_path / "exports").mkdir()
 
     def choose(_parent, _title, start, _filters):
-        files.append(Path(start))
-        is_cancelled = Path(start).name == "Pets.html"
-        return "" if is_cancelled else str(tmp_path / "exports" / Path(start).name), ""
+        """In a folder of its own; the export of pets is cancelled."""
+        proposed.append(Path(start))
+        return "" if "Pets" in start else str(tmp_path / "exports" / Path(start).name), ""
 
     monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
-    return files
-
-
-def test_an_export_begins_in_documents_and_then_where_the_last_one_went(window, qtbot, tmp_path, proposed):
     answer_to(window, qtbot, "What is 1/2?")
     for _ in range(2):
         window.page_actions.export()
@@ -352,11 +334,6 @@ def test_an_export_begins_in_documents_and_then_where_the_last_one_went(window, 
         window.notice.close_newest()
     documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
     assert [path.parent for path in proposed] == [Path(documents), tmp_path / "exports"]
-    assert {path.name for path in proposed} == {"What is 1-2.html"}
-
-
-def test_the_proposed_name_is_that_of_the_conversation_which_is_exported(window, qtbot, monkeypatch, proposed):
-    answer_to(window, qtbot, "How many fish")
     view, model = window.chat.sidebar.list, window.chat.sidebar.list.model()
     qtbot.waitUntil(lambda: model.rowCount() == 2)
     monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("Pets", True))
@@ -369,4 +346,4 @@ def test_the_proposed_name_is_that_of_the_conversation_which_is_exported(window,
     (menu,) = window.chat.sidebar.findChildren(QMenu, options=Qt.FindChildOption.FindDirectChildrenOnly)
     next(action for action in menu.actions() if action.text() == "Export…").trigger()
     menu.close()
-    assert [path.name for path in proposed] == ["Pets.html"] * 2
+    assert [path.name for path in proposed] == ["What is 1-2.html"] * 2 + ["Pets.html"] * 2

@@ -1,4 +1,4 @@
-"""The window with its large model on a server: loading, states, the bill, what is not possible, a server that dies."""
+"""Servers: the form of one, and the window with its large model on one: states, the bill, a server that dies."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QSpinBox, QWidget
 
 from baton_reasoning.app.inspector.panel import Tab
 from baton_reasoning.app.session.loaded_models import Loading, LoadState
 from baton_reasoning.app.session.pair_loader import PairLoader
-from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.models_page import LazyModelsPage
 from baton_reasoning.app.window.pair_dialog import PairDialog
 from baton_reasoning.app.window.server_dialog import ServerDialog
@@ -26,8 +25,9 @@ from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.engines.remote.status import StatusCallback
-from baton_reasoning.core.engines.usage import Prices
-from baton_reasoning.core.models.options import DemoModel, LoadOptions, Switch, parse_source
+from baton_reasoning.core.engines.usage import Cap, Prices
+from baton_reasoning.core.errors import EngineRefused
+from baton_reasoning.core.models.options import DemoModel, LoadOptions, parse_source
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.secrets import Secrets
@@ -37,11 +37,203 @@ from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.policies.keywords import EveryStep
 from baton_reasoning.core.thinking.requests import Until
 from tests.app.conftest import ScriptedLoader
-from tests.fakes.faulty_server import Answer, FaultyServer, Wire, about, end, error, hold, progress, stream, token
-from tests.fakes.keyrings import MemoryKeyring
+from tests.fakes.faulty_server import (
+    Answer,
+    FaultyRouter,
+    FaultyServer,
+    Wire,
+    about,
+    end,
+    error,
+    hold,
+    progress,
+    stream,
+    token,
+)
+from tests.fakes.keyrings import NO_KEYRING, MemoryKeyring
+from tests.patience import PATIENCE
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def ring():
+    return MemoryKeyring()
+
+
+@pytest.fixture
+def servers(tmp_path, ring):
+    return KnownServers(tmp_path / "servers.json", Secrets(ring))
+
+
+@pytest.fixture
+def open_dialog(servers, qtbot):
+    parent = QWidget()
+    qtbot.addWidget(parent)
+
+    def open(address: str = "", to_use: bool = True, servers: KnownServers = servers) -> ServerDialog:
+        dialog = ServerDialog(servers, address, parent, to_use=to_use)
+        dialog.show()
+        return dialog
+
+    return open
+
+
+def report_of(dialog: ServerDialog) -> str:
+    """What is said of the test, as a screen reader has it."""
+    return "\n".join(each.accessibleName() for each in dialog.report.findChildren(QLabel) if each.isVisible())
+
+
+@pytest.fixture
+def tested(qtbot):
+    """Presses the button, and waits for what it says."""
+
+    def tested(dialog: ServerDialog) -> str:
+        dialog.test.click()
+        qtbot.waitUntil(lambda: dialog.test.isEnabled() and bool(report_of(dialog)))
+        return report_of(dialog)
+
+    return tested
+
+
+def write_setting(dialog: ServerDialog, text: str, *path: str) -> None:
+    edit = dialog.form.editor(*path)
+    assert isinstance(edit, QLineEdit)
+    edit.setText(text)
+    edit.editingFinished.emit()
+
+
+# The form: the test with one click
+
+
+def test_what_keeps_a_server_from_use_is_said(open_dialog, tested):
+    with FaultyServer(stream(), routes={"/props": error(503, "Loading model")}) as server:
+        dialog = open_dialog(server.url)
+        assert "Loading model" in tested(dialog)
+    found = tested(dialog)
+    assert "✗ not reachable" in found
+    assert "Start the server there" in found
+    for name in ("office", "hf:nonsense"):
+        dialog.address.setText(name)
+        assert "is not a server address" in tested(dialog)
+
+
+def test_several_servers_are_tested_as_they_are_set_up_in_the_form(open_dialog, tested):
+    with FaultyServer(stream()) as proxy:
+        dialog = open_dialog("http://one.example:8080, http://other.example:8080")
+        write_setting(dialog, proxy.url, "access", "proxy")
+        found = tested(dialog)
+        for good in ("✓ reachable", "✓ no key needed", "✓ serves bytes"):
+            assert found.count(good) == 2
+        assert found.count("⚠ Texts go to") == 2
+        assert {request.headers["Host"] for request in proxy.requests} == {"one.example:8080", "other.example:8080"}
+
+
+def test_advice_for_another_kind_of_server_names_a_button_of_the_dialog(open_dialog):
+    with FaultyServer(stream(), routes={"/props": {}}) as server, pytest.raises(EngineRefused) as raised:
+        LlamaServerEngine(ServerAddress(server.url))
+    assert f"“{open_dialog().test.text()}”" in raised.value.advice
+
+
+def test_the_models_of_a_router_are_offered(open_dialog, tested):
+    with FaultyRouter(stream(), models={"one": ["unloaded"], "other": ["loaded"]}) as server:
+        dialog = open_dialog(server.url)
+        assert not dialog.model.isVisible()
+        assert "Write its name after the address" in tested(dialog)
+        assert [dialog.model.itemText(n) for n in range(dialog.model.count())] == ["one (unloaded)", "other (loaded)"]
+        dialog.model.setCurrentIndex(1)
+        dialog.model.activated.emit(1)
+        assert dialog.address.text() == f"{server.url}#other"
+        assert "✓ serves other" in tested(dialog)
+        assert dialog.model.currentData() == "other"
+    dialog.address.setText("http://elsewhere:1")
+    dialog.address.editingFinished.emit()
+    assert not dialog.model.isVisible(), "these were the models of another server"
+
+
+def test_closing_it_ends_the_wait_for_a_model_and_does_not_wait_for_a_silent_server(open_dialog, qtbot):
+    def asking() -> list[threading.Thread]:
+        return [thread for thread in threading.enumerate() if thread.name == "ask the server"]
+
+    with FaultyRouter(stream(), models={"one": ["loading"]}) as router:
+        dialog = open_dialog(router.url)
+        dialog.test.click()
+        qtbot.waitUntil(lambda: "is loading one" in dialog.testing.text())
+        (waiting,) = asking()
+        dialog.reject()
+        waiting.join(PATIENCE)
+        assert not waiting.is_alive()
+    with FaultyServer(stream(), routes={"/props": hold}) as silent:
+        dialog = open_dialog(silent.url)
+        dialog.test.click()
+        qtbot.waitUntil(lambda: bool(silent.requests))
+        assert not dialog.test.isEnabled()
+        dialog.reject()
+        assert not dialog.isVisible()
+        assert asking(), "it was waited for"
+
+
+# The form: what is kept
+
+
+def test_the_server_is_used_as_it_was_set_up(open_dialog, qtbot, servers):
+    dialog = open_dialog("http://a:1, http://b:2")
+    dialog.key.edit.setText("secret")
+    dialog.fold.click()
+    assert dialog.form.isVisible()
+    tokens = dialog.form.editor("cap", "tokens")
+    assert isinstance(tokens, QSpinBox)
+    tokens.setValue(500)
+    with qtbot.waitSignal(dialog.kept) as used:
+        dialog.use_buttons[-1].click()
+    assert used.args == [Author.LARGE, "http://a:1, http://b:2"]
+    for url in ("http://a:1", "http://b:2"):
+        address, options = servers.server(url)
+        assert (address.key, options.cap.tokens) == ("secret", 500)
+
+
+def test_what_cannot_be_kept_is_said(open_dialog, servers, qtbot, tmp_path):
+    servers.keep({"http://a:1": KnownServer(name="office")})
+    dialog = open_dialog("http://b:2", to_use=False)
+    write_setting(dialog, "office", "name")
+    (save,) = dialog.use_buttons
+    save.click()
+    qtbot.waitUntil(lambda: "“office” already names http://a:1." in report_of(dialog))
+    assert servers.address_of("office") == "http://a:1"
+
+    (tmp_path / "a file").touch()
+    unwritable = KnownServers(tmp_path / "a file" / "servers.json", Secrets(NO_KEYRING))
+    dialog = open_dialog("http://b:2", servers=unwritable)
+    problems: list[object] = []
+    dialog.failed.connect(problems.append)
+    qtbot.waitUntil(lambda: "until Baton is closed" in dialog.key.message.text())
+    with qtbot.waitSignal(dialog.kept):
+        dialog.use_buttons[0].click()
+    assert ["could not be saved" in str(problem) for problem in problems] == [True]
+
+    (tmp_path / "servers.json").write_text("damaged")
+    assert "servers.json cannot be read" in report_of(open_dialog("http://a:1"))
+
+
+def test_what_is_known_is_shown_again_but_never_the_key(open_dialog, servers, ring, qtbot):
+    servers.keep({"http://a:1": KnownServer(cap=Cap(tokens=7))}, "secret")
+    dialog = open_dialog("http://a:1/v1/", to_use=False)
+    assert dialog.known.cap.tokens == 7
+    assert dialog.key.typed == ""
+    assert "kept" in dialog.key.edit.placeholderText()
+    qtbot.waitUntil(lambda: "kept in the system's keyring" in dialog.key.message.text())
+    ring.locked = True
+    dialog.key.forget.click()
+    qtbot.waitUntil(lambda: "did not forget the key" in dialog.key.message.text())
+    ring.locked = False
+    dialog.key.forget.click()
+    qtbot.waitUntil(lambda: "forgotten" in dialog.key.message.text())
+    assert servers.key("http://a:1") is None
+    assert dialog.key.forget.isHidden()
+
+
+# The window
 
 
 def opened_by_the_large(tokens: int, **more: Any) -> RunSettings:
@@ -49,57 +241,33 @@ def opened_by_the_large(tokens: int, **more: Any) -> RunSettings:
 
 
 @pytest.fixture
-def connect(qtbot, tmp_path):
+def connect(make_window, tmp_path):
     """A window whose large model is on the server, opened with what is known of it; the small one is the demo's."""
-    windows: list[MainWindow] = []
 
-    def connect(url: str, known: KnownServer | None = None, key: str = "") -> MainWindow:
-        paths = Paths.under(tmp_path)
-        loader = PairLoader(paths)
-        loader.servers = KnownServers(paths.servers, Secrets(MemoryKeyring()))
-        loader.servers.keep({url: known or KnownServer()}, key)
-        window = MainWindow(paths, loader)
-        windows.append(window)
+    def connect(url, known=None, key=""):
+        window = make_window(PairLoader(Paths.under(tmp_path)), begin=False)
+        window.models.servers.keep({url: known or KnownServer()}, key)
         choice = window.preferences.value.models.replaced(Author.LARGE, parse_source(url))
         window.preferences.change(models=choice, run=opened_by_the_large(6, max_tokens=80))
-        window.resize(1440, 900)
-        window.show()
         window.begin_work()
         return window
 
-    yield connect
-    for window in windows:
-        window.close()
-        window.deleteLater()
+    return connect
 
 
 def words_of(widget: QWidget) -> str:
     return "\n".join(label.text() for label in widget.findChildren(QLabel) if not label.isHidden())
 
 
-@pytest.mark.real_models
-def test_the_bill_stands_in_the_inspector(connect, qtbot, server):
-    known = KnownServer(prices=Prices(read=1, written=2, currency="EUR"), supports_prefetch=Switch.ON)
-    window = connect(server.url, known, KEY)
-    qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
-    assert "its server: ✓ connected" in window.topbar.pair.accessibleName()
-    window.session.ask("What is 2 + 2?")
-    qtbot.waitUntil(lambda: window.session.ready and window.session.current is not None)
-    assert window.session.current.trace.totals[Author.LARGE].decoded > 0
-    window.inspector.tabs.setCurrentIndex(Tab.RUN)
-    assert " requests, " in words_of(window.inspector.run)
-    assert " EUR" in words_of(window.inspector.run)
-
-
-@pytest.mark.real_models
-def test_a_wrong_key_keeps_the_models_from_loading_and_says_what_to_do(connect, qtbot, server):
-    window = connect(server.url, key="wrong")
-    qtbot.waitUntil(lambda: window.models.state is LoadState.FAILED)
+def test_a_wrong_key_keeps_the_models_from_loading_and_says_what_to_do(connect, qtbot):
+    with FaultyServer(stream(), routes={"/props": error(401, "Invalid API Key")}) as server:
+        window = connect(server.url, key="wrong")
+        qtbot.waitUntil(lambda: window.models.state is LoadState.FAILED)
     assert "does not accept the key" in window.notice.text
     assert "Server…" in [way.text() for way in window.notice.findChildren(QPushButton)]
 
 
-def test_a_server_is_connected_from_the_models_page(qtbot, make_window):
+def test_a_server_is_connected_from_the_models_page_and_set_up_where_the_two_models_are_chosen(qtbot, make_window):
     window = make_window()
     tab = LazyModelsPage(window, lambda: Secrets(MemoryKeyring()), home=window.paths.data)
     (connect,) = [each for each in tab.part.pairs.findChildren(QPushButton) if each.text() == "Connect to a server…"]
@@ -113,13 +281,8 @@ def test_a_server_is_connected_from_the_models_page(qtbot, make_window):
     qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
     assert window.models.servers.server("http://office:8080").address.key == "secret"
     assert "secret" not in window.preferences.value.model_dump_json()
-
-
-def test_a_server_is_set_up_where_the_two_models_are_chosen(qtbot, make_window):
-    window = make_window()
     window.page_actions.choose_models()
     pair = window.findChild(PairDialog)
-    pair.edits[Author.LARGE].setText("http://office:8080")
     pair.server_buttons[Author.LARGE].click()
     form = pair.findChild(ServerDialog)
     assert form.address.text() == "http://office:8080"
@@ -147,10 +310,10 @@ class Steps:
             part(wire)
 
 
-def test_each_state_of_the_server_is_seen_in_the_top_bar(connect, qtbot):
+def test_each_state_of_the_server_is_seen_in_the_top_bar_and_its_bill_in_the_inspector(connect, qtbot):
     steps = Steps(progress(40, 100), token("a", 1), end(1, "eos"))
     with FaultyServer(steps, routes={"/props": error(503, "Loading model")}) as faulty:
-        window = connect(faulty.url)
+        window = connect(faulty.url, KnownServer(prices=Prices(read=1, written=2, currency="EUR")))
         pair = window.topbar.pair
 
         def says(words: str) -> None:
@@ -169,6 +332,10 @@ def test_each_state_of_the_server_is_seen_in_the_top_bar(connect, qtbot):
         window.session.stop()
         steps.go_on()
         says("✓ connected")
+        qtbot.waitUntil(lambda: window.session.ready)
+        window.inspector.tabs.setCurrentIndex(Tab.RUN)
+        assert "1 request, " in words_of(window.inspector.run)
+        assert " EUR" in words_of(window.inspector.run)
         name = window.models.pair.cards[Author.LARGE].name
         pair.show_narrow(True)
         assert f"✓ {name}" in words_of(pair).splitlines(), "a narrow header has room for the sign"
