@@ -95,10 +95,6 @@ def written(*more):
         (labels.status_text(ServerStatus(ServerState.READING, share=0.4)), "≡ reading 40%"),
         (labels.bill_text(Usage(COST, 0.0021, "EUR")), f"2 requests, {BILL}, 0.0021 EUR"),
         (labels.bill_text(Usage(replace(COST, requests=1, estimated=True))), f"1 request, about {BILL}"),
-        (
-            labels.share_text(DeviceShare("RAM", 2, weights=300 * MIB, cache=0, compute=8 * MIB)),
-            "2 layers: weights 300 MiB, compute 8 MiB",
-        ),
         (labels.run_in_brief(written()), "1 step · 2.0 s"),
         (labels.ending(written(), live=True), ""),
         (
@@ -131,11 +127,20 @@ def test_only_models_on_servers_have_a_bill_and_one_in_both_places_has_one():
     assert [bill.partition(", ")[0] for bill in labels.bills_of(Pair(on_server, on_server))] == ["office: 0 requests"]
 
 
-def test_own_tags_may_be_none_and_own_cues_unreadable_and_nothing_is_placed_on_a_server():
+def test_a_model_says_how_it_was_placed_and_what_a_person_set_for_it():
+    whole = DeviceShare("CUDA0", 31, weights=4 * 1024 * MIB, cache=448 * MIB, compute=304 * MIB)
+    rest = DeviceShare("RAM", 2, weights=300 * MIB, cache=0, compute=8 * MIB)
+    card = ModelCard("R1", "", 8192, placement=Placement((whole, rest), 512, 4, "q8_0", "with 31 of 33 layers"))
+    assert list(labels.placement_facts(card)) == [
+        ("Loaded with", "8,192 tokens, batch 512, 4 threads, q8_0 KV cache"),
+        ("Less than asked", "⚠ R1 was loaded with 31 of 33 layers: out of memory."),
+        ("In CUDA0", "31 layers: weights 4.0 GiB, KV cache 448 MiB, compute 304 MiB"),
+        ("In RAM", "2 layers: weights 300 MiB, compute 8 MiB"),
+    ]
+    assert list(labels.placement_facts(ModelCard("on a server", "", 8192))) == []
     facts = dict(labels.own_facts(ModelOverrides(top_p=0.95, tags=TagSource.NONE, cue_list="[")))
     assert facts.pop("Own cues").startswith("✗ ")
     assert facts == {"Own sampling": "top-p 0.95", "Own tags": "none"}
-    assert list(labels.placement_facts(ModelCard("on a server", "", 8192))) == []
 
 
 # Texts that begin alike are distinguished by where they differ
