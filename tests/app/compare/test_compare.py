@@ -3,19 +3,18 @@
 import pytest
 from msgspec.structs import replace
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QApplication, QMenu, QWidget
+from PySide6.QtWidgets import QApplication
 
 from baton_reasoning.app.chat.remedies import AnswerAction
-from baton_reasoning.app.compare.controller import MORE, USUAL, Chooser, arms, common_ones, proposed, recorded
-from baton_reasoning.app.compare.view import NO_TIMES, CompareView, parting_text, standing_text, titles_of
+from baton_reasoning.app.compare.controller import MORE, USUAL, Chooser, arms, proposed, recorded
+from baton_reasoning.app.compare.view import NO_TIMES, parting_text, standing_text, titles_of
 from baton_reasoning.app.document.answer_pane import NOT_BEGUN
 from baton_reasoning.app.session.conversation import Exchange
-from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.grading.grader import Standing
 from baton_reasoning.core.grading.verdict import Outcome
-from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish, RunEnded
 from baton_reasoning.core.thinking.registry import POLICIES
@@ -26,9 +25,7 @@ from tests.core.thinking.running import keywords, run
 from tests.fakes.held import Gate
 from tests.fakes.scripted import Fault, ScriptedEngine
 
-ALONE = (
-    "First we look at it all.\n\nWait, that is five, and no more.\n\nIt is five.</think>\n\nThe answer is \\boxed{5}."
-)
+ALONE = "First we look at it all.\n\nWait, that is five, and no more.\n\nIt is five.</think>\n\nIn all it is 5."
 GUIDED = "\n\nIt is four.</think>\n\nThe answer is \\boxed{4}."
 RIGHT = (
     "First we look at it all.\n\nWait, let me see: two and two make four, as everybody knows who can count that far."
@@ -60,7 +57,6 @@ def test_every_policy_can_be_chosen_with_the_seed_that_is_set_but_no_arm_that_ne
     assert {choice.settings.seed for choice in TO_WRITE} == {3}
     assert len({choice.title for choice in TO_WRITE}) == len(set(names(TO_WRITE))) == len(TO_WRITE)
     assert not {"random as baton", "c = 3"} & set(names(TO_WRITE))
-    assert names(common_ones(TO_WRITE)) == ["baton", "every-step", "small", "large"]
 
 
 def test_an_arm_that_was_written_is_not_written_again_unless_it_was_broken_off():
@@ -83,68 +79,17 @@ def test_an_arm_that_was_written_is_not_written_again_unless_it_was_broken_off()
     assert titles_of([attempts[0], other]) == ["Keywords, seed 3", "Keywords, seed 4"]
 
 
-@pytest.fixture
-def chooser(qtbot):
-    """Dialogs over one parent."""
-    parent = QWidget()
-    qtbot.addWidget(parent)
-
-    def chooser(choices=TO_WRITE, columns=THREE):
-        made = Chooser("2 + 2?", choices, columns, "", parent)
-        made.show()
-        return made
-
-    yield chooser
-    parent.close()
-
-
-def titles(box):
-    return [box.itemText(index) for index in range(box.count())]
-
-
-def test_two_columns_are_enough_and_the_rarer_policies_are_offered_after_more(chooser, qtbot):
-    made = chooser()
-    made.boxes[2].setCurrentIndex(0)
-    with qtbot.waitSignal(made.accepted):
-        made.go.click()
-    assert made.picked() == THREE[:2]
-    made.boxes[1].setCurrentIndex(made.boxes[0].currentIndex())
-    assert not made.go.isEnabled(), "twice the same"
-    box = made.boxes[0]
-    four = ["Keywords", "Every step", "Small only", "Large only"]
-    assert sorted(titles(box)) == sorted([*four, MORE])
-    box.setCurrentIndex(box.findText(MORE))
-    assert sorted(titles(box)[:4]) == sorted(four)
-    assert len(titles(box)) == len(TO_WRITE)
-    assert box.currentText() == titles(box)[4], "the first of the others"
-    box.hidePopup()
-    rare = next(choice for choice in TO_WRITE if choice.title == titles(box)[-1])
-    assert chooser(columns=[rare, *THREE[1:]]).picked()[0] is rare, "what was compared last, however rare"
-
-
-def test_an_arm_that_these_models_cannot_write_is_refused(chooser):
-    choices = arms(RunSettings(), Pair(ScriptedEngine(), ScriptedEngine(name="large")).cards)
-    made = chooser(choices, choices[:2])
-    assert made.go.isEnabled()
-    made.boxes[1].setCurrentText(MORE)
-    made.boxes[1].setCurrentText("Large only, drafted")
-    assert not made.go.isEnabled()
-
-
 # What the columns say
 
 
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        (([START, "That is 849."], [START, "That is 149."]), "Columns 1 and 2 part at “That is 849.”: 849 ≠ 149."),
         (([START, "That is it."], [START]), "All answers have the same steps."),
-        (([START, "So.", "849 it is."], [START, "849 it is."]), "Columns 1 and 2 part at “So.”."),
         (
             ([START, f"That is {'12345678' * 30}."], [START, "That is 149."]),
             "Columns 1 and 2 part at “That is…”: 123456781234… ≠ 149.",
         ),
-        ((["We add.", "That is 849."], ["Now add.", "That is 149."]), "Columns 1 and 2 part at “We add.”."),
         (
             ([START, "That is 849."], [START, "That is 149."], ["We add.", "That is 149."]),
             "Columns 1 and 2 part at “That is 849.”: 849 ≠ 149. Columns 2 and 3 part at “First we add 400 and 449.”.",
@@ -157,21 +102,11 @@ def test_it_says_where_columns_part(columns, said):
     assert parting_text(columns) == said
 
 
-@pytest.mark.parametrize(
-    ("answer", "outcome", "same", "words"),
-    [
-        ("4", Outcome.CORRECT, (), ""),
-        ("5", Outcome.WRONG, (1,), ""),
-        (None, Outcome.WRONG, (), "✗ no answer"),
-        (None, Outcome.UNSCORED, (), "no answer"),
-        ("4", Outcome.UNSCORED, (1, 2), "= all agree"),
-        ("4", Outcome.UNSCORED, (2,), "= as Large only"),
-        ("4", Outcome.UNSCORED, (), "≠ differs"),
-    ],
-)
-def test_a_verdict_beyond_right_and_wrong_has_a_sign_and_a_word(answer, outcome, same, words):
-    assert standing_text(Standing(answer, outcome, same), ["Small only", "Keywords", "Large only"]) == words
-    assert standing_text(Standing("4", Outcome.UNSCORED, (1,)), ["Small only", "Keywords"]) == "= they agree"
+def test_a_verdict_beyond_right_and_wrong_has_a_sign_and_a_word():
+    three = ["Small only", "Keywords", "Large only"]
+    assert standing_text(Standing(None, Outcome.UNSCORED, ()), three) == "no answer"
+    assert standing_text(Standing("4", Outcome.UNSCORED, (1, 2)), three) == "= all agree"
+    assert standing_text(Standing("4", Outcome.UNSCORED, (1,)), three[:2]) == "= they agree"
 
 
 # In the window
@@ -190,17 +125,19 @@ def arms_loader(before_token=lambda _: None, small=ALONE, large=RIGHT, faults=()
     return loader
 
 
-def view_of(window: MainWindow) -> CompareView:
-    view = window.chat.comparison.view
-    assert view
-    return view
+def view_of(window):
+    return window.chat.comparison.view
 
 
 def attempts(window):
     return window.session.conversation.roots
 
 
-def dialog() -> Chooser:
+def titles(box):
+    return [box.itemText(index) for index in range(box.count())]
+
+
+def dialog():
     return next(each for each in QApplication.topLevelWidgets() if isinstance(each, Chooser) and each.isVisible())
 
 
@@ -295,25 +232,6 @@ def test_three_arms_become_three_tries_with_results_in_which_words_are_found(com
     window.chat.close_find()
 
 
-def test_a_conclusion_that_is_compared_stands_in_the_head(compare):
-    columns = view_of(compare(arms_loader(small="Both.</think>\n\nIn all it is 7."))).columns
-    assert (columns[0].result.text(), columns[0].verdict.text()) == ("7", "= as Keywords")
-
-
-def test_no_step_stays_marked_that_a_comparison_has_made_forgotten(compare):
-    window = compare()
-    second = attempts(window)[1]
-    window.chat.comparison.leave()
-    window.session.show(second)
-    window.chat.step_through(1)
-    answer = window.chat.conversation.answer_of(second)
-    assert answer.steps.selected
-    window.chat.comparison.show_attempts(second)
-    window.chat.comparison.leave()
-    assert window.session.conversation.leaf is second
-    assert window.chat.inspector.piece is window.chat.conversation.answer_of(second).steps.selected is None
-
-
 def test_the_expected_answer_tells_right_from_wrong_and_a_lost_model_leaves_the_others(compare):
     lost = Fault(0, EngineLost("The process of large.gguf was killed.", "Restart it."), for_good=True)
     columns = view_of(compare(arms_loader(faults=[lost]), expected="5")).columns
@@ -340,7 +258,6 @@ def test_the_steps_at_which_answers_part_are_marked_and_each_leads_to_the_inspec
     first, column, _ = view_of(window).columns
     piece = next(piece for piece in column.exchange.trace.pieces if piece.author is Author.LARGE)
     place = column.steps.place_of(piece)
-    assert place
     qtbot.mouseClick(column.steps.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(20, int(place.center().y())))
     assert window.chat.inspector.piece is piece
     assert window.chat.inspector.exchange is column.exchange
@@ -349,7 +266,7 @@ def test_the_steps_at_which_answers_part_are_marked_and_each_leads_to_the_inspec
     assert column.steps.selected is None
     column.steps.menu_wanted.emit(column.exchange.trace.pieces[1], QPoint(10, 10))
     menu = QApplication.activePopupWidget()
-    assert isinstance(menu, QMenu)
+    assert menu
     next(action for action in menu.actions() if action.text() == "Fork here").trigger()
     menu.close()
     qtbot.waitUntil(lambda: window.session.ready)
@@ -376,37 +293,36 @@ def test_it_is_said_where_answers_part_once_all_is_written_and_nothing_scrolls_b
     assert view.columns[0].result.text() == "849, 7", "both boxes are the answer"
 
 
-def test_times_are_left_out_where_other_conditions_made_one_of_them_longer(compare, qtbot):
-    loader = arms_loader()
+def test_an_attempt_that_is_written_meanwhile_is_compared_without_times_where_its_conditions_differ(
+    compare, gate, qtbot
+):
+    gate.set()
+    loader = arms_loader(gate.wait_at)
     window = compare(loader)
     window.chat.comparison.leave()
+    gate.clear()
     loader.small.with_card(location="a slow server")
     window.session.ask_again(attempts(window)[1])
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.chat.comparison.show_attempts(attempts(window)[3])
+    shown = attempts(window)[1:]
+    again = shown[2]
+    qtbot.waitUntil(lambda: again.trace.tokens > 3)
+    window.chat.comparison.show_attempts(again)
+    gate.set()
     settle(window, qtbot)
     columns = view_of(window).columns
-    assert [column.exchange for column in columns] == attempts(window)[1:]
-    assert [column.facts.text() for column in columns] == [
-        f"{each.trace.tokens} tokens" for each in attempts(window)[1:]
-    ]
-    assert [column.brief.text() for column in columns] == [
-        f"{len(each.trace.steps)} steps" for each in attempts(window)[1:]
-    ]
+    assert [column.exchange for column in columns] == shown
+    assert [column.facts.text() for column in columns] == [f"{each.trace.tokens} tokens" for each in shown]
+    assert [column.brief.text() for column in columns] == [f"{len(each.trace.steps)} steps" for each in shown]
     assert view_of(window).note.text().endswith(NO_TIMES)
-    shown = [column.exchange.settings for column in columns]
-    window.chat.send("And 3 + 3?", None)
-    settle(window, qtbot)
-    assert [column.exchange.settings for column in view_of(window).columns] == shown, "the next problem has them too"
+    window.chat.comparison.leave()
+    answer = window.chat.conversation.answer_of(again)
+    assert sum(width for _, width in answer.ribbon.segments) == again.trace.tokens, "it grew behind the comparison"
+    assert answer.brief.text() == run_in_brief(again.trace)
 
 
 def test_stop_ends_all_and_what_was_not_begun_can_still_be_written(held, gate, qtbot):
     assert not held.chat.composer._baton.isVisible()
-    assert [column.ending.text() for column in view_of(held).columns] == [
-        "",
-        "Waiting for its turn…",
-        "Waiting for its turn…",
-    ]
+    assert [column.ending.text() for column in view_of(held).columns] == ["", *["Waiting for its turn…"] * 2]
     held.session.stop()
     gate.set()
     settle(held, qtbot)
@@ -414,7 +330,6 @@ def test_stop_ends_all_and_what_was_not_begun_can_still_be_written(held, gate, q
     assert [column.ending.text() for column in view_of(held).columns] == ["Stopped.", NOT_BEGUN, NOT_BEGUN]
     held.session.show(attempts(held)[2])
     answer = held.chat.conversation.answer_of(attempts(held)[2])
-    assert answer
     assert answer.ending.text() == NOT_BEGUN
     qtbot.mouseClick(answer._continue, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: held.session.ready)
@@ -445,6 +360,12 @@ def test_there_is_a_way_back_and_a_way_in_again(compare, qtbot):
     view_of(window).columns[1].ribbon.chosen.emit(0)
     window.chat.comparison.leave()
     assert window.session.conversation.leaf is second, "the answer whose step was chosen"
+    window.chat.step_through(1)
+    assert window.chat.conversation.answer_of(second).steps.selected
+    commands["Compare attempts"].act()
+    window.chat.comparison.leave()
+    assert window.chat.conversation.answer_of(second).steps.selected is None, "the comparison has made it forgotten"
+    assert window.chat.inspector.piece is None
     commands["Compare attempts"].act()
     view_of(window).columns[0].open.click()
     assert window.session.conversation.leaf is first
@@ -459,6 +380,7 @@ def test_the_composer_asks_the_same_arms_and_keeps_a_draft_when_an_answer_is_com
     qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Return)
     settle(window, qtbot)
     assert [each.problem for each in attempts(window)] == [PROBLEM] * 3 + ["And 1 + 3?"] * 3
+    assert [each.settings for each in attempts(window)[3:]] == [each.settings for each in attempts(window)[:3]]
     assert [column.exchange for column in view_of(window).columns] == attempts(window)[3:]
     window.chat.comparison.leave()
     window.chat.composer.set_text("And 3 + 3?")
@@ -490,24 +412,6 @@ def test_a_comparison_is_written_on_out_of_view_and_shown_as_it_was_left(held, g
     assert held.session.runs.marks() == {}
 
 
-def test_an_answer_that_grew_behind_a_comparison_is_up_to_date_when_it_is_left(ready, gate, qtbot):
-    gate.set()
-    window = ready(arms_loader(gate.wait_at))
-    answer_to(window, qtbot, PROBLEM)
-    gate.clear()
-    window.session.ask_again(attempts(window)[0])
-    again = attempts(window)[1]
-    qtbot.waitUntil(lambda: again.trace.tokens > 3)
-    window.chat.comparison.show_attempts(again)
-    gate.set()
-    settle(window, qtbot)
-    window.chat.comparison.leave()
-    answer = window.chat.conversation.answer_of(again)
-    assert answer
-    assert sum(width for _, width in answer.ribbon.segments) == again.trace.tokens
-    assert answer.brief.text() == run_in_brief(again.trace)
-
-
 def test_tries_that_were_kept_are_compared_after_a_restart(compare, ready, qtbot):
     compare().close()
     window = ready()
@@ -529,6 +433,33 @@ def test_an_answer_is_compared_with_other_arms_without_writing_it_again(ready, q
     dialog().go.click()
     settle(window, qtbot)
     assert [column.exchange for column in view_of(window).columns] == [attempts(window)[1], answer, attempts(window)[2]]
+
+
+def test_two_different_columns_are_enough_and_the_rarer_policies_are_offered_after_more(ready):
+    window = ready()
+    window.chat.composer.set_text(PROBLEM)
+    window.chat.compare()
+    shown, (first, second, third) = dialog(), dialog().boxes
+    third.setCurrentIndex(0)
+    assert shown.go.isEnabled()
+    assert names(shown.picked()) == ["small", "baton"]
+    second.setCurrentIndex(first.currentIndex())
+    assert not shown.go.isEnabled(), "twice the same"
+    common = ["Every step", "Keywords", "Large only", "Small only"]
+    assert sorted(titles(first)) == sorted([*common, MORE])
+    first.setCurrentText(MORE)
+    assert sorted(titles(first)[:4]) == common
+    assert len(titles(first)) == len(TO_WRITE)
+    assert first.currentText() == titles(first)[4], "the first of the others"
+    first.hidePopup()
+    first.setCurrentText("Large only, drafted")
+    assert not shown.go.isEnabled(), "what these models cannot write"
+    shown.reject()
+    rare = next(choice.name for choice in TO_WRITE if choice.title == titles(first)[-1])
+    window.preferences.change_window(compared=(rare, "baton"))
+    window.chat.compare()
+    assert names(dialog().picked()) == [rare, "baton"], "what was compared last, however rare"
+    dialog().reject()
 
 
 def test_without_a_problem_or_while_an_answer_is_written_nothing_is_compared(ready, gate, qtbot):

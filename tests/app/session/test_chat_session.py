@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 )
 from PySide6.QtWidgets import QApplication
 
-from baton_reasoning.app.session.chat_session import ChatSession, wish_of
+from baton_reasoning.app.session.chat_session import STEP_CAP, ChatSession, wish_of
 from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState, Remark, close_pair
 from baton_reasoning.app.session.pair_loader import PairLoader
@@ -69,21 +69,13 @@ def close(models, *owners):
 PLAIN = RunSettings(instruction="")
 
 
-def answered(problem, text, settings=PLAIN):
-    return Exchange(problem, settings, None, run(Never(), [text]).trace)
-
-
 def test_models_are_told_earlier_answers_without_their_thinking():
-    first = answered("2 + 2?", "Hm.</think>\n\nIt is 4.")
-    second = Exchange("And 3 + 3?", PLAIN, first)
-    assert [(message.role, message.content) for message in second.messages()] == [
-        ("user", "2 + 2?"),
-        ("assistant", "It is 4."),
-        ("user", "And 3 + 3?"),
-    ]
-    first = answered("2 + 2?", "4.</think>4", RunSettings(instruction="Step by step."))
-    messages = Exchange("And 3 + 3?", PLAIN, first).messages()
-    assert messages[: len(first.messages())] == first.messages(), "as it was asked, so that it is not read again"
+    trace = run(Never(), ["Hm.</think>\n\nIt is 4."]).trace
+    first = Exchange("2 + 2?", RunSettings(instruction="Step by step."), None, trace)
+    asked, told, now = Exchange("And 3 + 3?", PLAIN, first).messages()
+    assert (asked,) == tuple(first.messages()), "as it was asked, so that it is not read again"
+    assert (told.role, told.content) == ("assistant", "It is 4.")
+    assert (now.role, now.content) == ("user", "And 3 + 3?")
 
 
 def test_walking_to_a_sibling_shows_the_newest_branch_below_it():
@@ -99,11 +91,8 @@ def test_walking_to_a_sibling_shows_the_newest_branch_below_it():
 
 
 def test_the_large_model_is_let_write_one_step_and_the_small_one_as_the_policy_says():
-    wish = wish_of(Author.LARGE, PLAIN)
-    assert wish
-    assert isinstance(wish.request, TakeOver)
-    assert (wish.request.reason, wish.request.until) == (PERSON, Until.STEP)
-    assert wish_of(Author.SMALL, PLAIN) == Wish(Step())
+    one_step = TakeOver(STEP_CAP, PERSON, until=Until.STEP, author=Author.LARGE)
+    assert [wish_of(author, PLAIN) for author in (Author.LARGE, Author.SMALL)] == [Wish(one_step), Wish(Step())]
 
 
 @pytest.mark.slow
@@ -111,89 +100,52 @@ def test_the_demo_pair_is_made_at_the_first_start_or_opened_tiny_with_a_remark(t
     monkeypatch.delenv(costly.SWITCH)
     monkeypatch.setattr(costly, "RATIO", 2)
     monkeypatch.setattr(costly, "BLOCK", costly.Shape(feed_forward=256))
-
-    def loaded():
+    usual, full = Paths.under(tmp_path / "usual"), Paths.under(tmp_path / "full")
+    (tmp_path / "full").mkdir()
+    full.cache.write_text("a file, where a folder should be", encoding="utf-8")
+    for paths, is_made, is_tiny in ((usual, True, False), (usual, False, False), (full, True, True)):
         *told, pair = PairLoader(paths)(ModelChoice(), lambda _: None)
         assert isinstance(pair, Pair)
         close_pair(pair)
-        texts, remarks = ([each for each in told if isinstance(each, kind)] for kind in (str, Remark))
-        return texts, remarks, pair.large and pair.large.card.path
-
-    paths = Paths.under(tmp_path / "usual")
-    for is_first in (True, False):
-        texts, remarks, file = loaded()
-        assert (costly.MAKING in texts) is is_first
-        assert not remarks
-        assert file
-        assert file.parent == paths.demo_pair
-    paths = Paths.under(tmp_path / "full")
-    (tmp_path / "full").mkdir()
-    paths.cache.write_text("a file, where a folder should be", encoding="utf-8")
-    _, (remark,), file = loaded()
-    assert "equally fast" in remark.text
-    assert file == LARGE_MODEL
+        assert (costly.MAKING in told) is is_made
+        assert ["equally fast" in each.text for each in told if isinstance(each, Remark)] == [True] * is_tiny
+        assert pair.large
+        assert (pair.large.card.path == LARGE_MODEL) is is_tiny
 
 
 # A list of runs
 
 
-class Bench:
-    """A run list over held answers, one at a time, and one conversation for each problem."""
-
-    def __init__(self, folder):
-        self.held = HeldAnswers()
-        self.models = models_of(self.held, folder)
-        self.runs = RunList(self.models)
-
-    def ask(self, problem):
-        conversation, exchange = Conversation(), Exchange(problem, RunSettings())
-        conversation.add(exchange)
-        self.runs.write(conversation, exchange)
-        return conversation, exchange
-
-
-@pytest.fixture
-def bench(qtbot, tmp_path, no_leaks):
-    bench = Bench(tmp_path)
-    bench.models.load(CHOICE)
-    qtbot.waitUntil(lambda: bench.models.state is LoadState.READY)
-    yield bench
-    bench.runs.stop()
-    bench.held.let_all_go()
-    qtbot.waitUntil(lambda: bench.runs.is_idle)
-    close(bench.models, bench.runs)
+def test_what_is_stopped_out_of_view_is_no_news_and_what_waits_for_models_that_fail_goes(qtbot, tmp_path, no_leaks):
+    held = HeldAnswers()
+    models = models_of(held, tmp_path)
+    runs = RunList(models)
+    models.load(CHOICE)
+    qtbot.waitUntil(lambda: models.state is LoadState.READY)
+    stopped, waiting = ((Conversation(), Exchange(problem, PLAIN)) for problem in ("one", "two"))
+    runs.write(*stopped)
+    runs.stop(stopped[0])
+    held.let_go("one")
+    qtbot.waitUntil(lambda: runs.is_idle)
+    assert runs.marks() == {}
+    assert runs.conversation(stopped[0].id) is None
+    models._loader.error = EngineLost("The model cannot be loaded.")
+    models.load(ModelChoice(small="another.gguf"))
+    runs.write(*waiting)
+    assert runs.activity(waiting[0]) is Activity.WAITING
+    qtbot.waitUntil(lambda: runs.is_idle)
+    close(models, runs)
 
 
-def test_an_answer_waits_for_the_one_before_where_the_models_write_one_at_a_time(bench, qtbot):
-    first, one = bench.ask("one")
-    second, two = bench.ask("two")
-    assert (bench.runs.activity(first), bench.runs.activity(second)) == (Activity.WRITING, Activity.WAITING)
-    assert bench.runs.marks() == {first.id: RunMark.WRITING, second.id: RunMark.WAITING}
-    bench.runs.view(second)
-    bench.held.let_go("one")
-    qtbot.waitUntil(lambda: bench.runs.writes(two))
-    assert one.trace.finish is Finish.END_OF_TEXT
-    assert bench.runs.marks() == {first.id: RunMark.UNREAD, second.id: RunMark.WRITING}
-    assert bench.runs.conversation(first.id) is first
-    bench.runs.view(first)
-    bench.runs.stop(second)
-    bench.held.let_go("two")
-    qtbot.waitUntil(lambda: bench.runs.is_idle)
-    assert bench.runs.marks() == {}, "what a person stopped is no news"
-    assert bench.runs.conversation(first.id) is None
-    assert texts_at_once(Pair(ScriptedEngine(), ScriptedEngine())) > 3, "models elsewhere set no limit"
-
-
-def test_what_waits_for_models_that_cannot_be_loaded_goes(bench, qtbot):
-    bench.models._loader.error = EngineLost("The model cannot be loaded.")
-    bench.models.load(ModelChoice(small="another.gguf"))
-    conversation, one = bench.ask("one")
-    assert bench.runs.activity(conversation) is Activity.WAITING
-    qtbot.waitUntil(lambda: bench.runs.is_idle)
-    assert not one.trace.started
+def test_models_elsewhere_set_no_limit_to_the_texts_at_once():
+    assert texts_at_once(Pair(ScriptedEngine(), ScriptedEngine())) > 3
 
 
 # A walk
+
+is_ready = precondition(lambda walk: walk.session.ready)
+has_exchange = precondition(lambda walk: bool(walk.session.conversation.roots))
+has_answer = precondition(lambda walk: walk.session.ready and bool(walk.session.conversation.roots))
 
 
 class ChatWalk(RuleBasedStateMachine):
@@ -224,15 +176,6 @@ class ChatWalk(RuleBasedStateMachine):
         self.store = Store.open(self.folder / "baton.db")
         self.repository = ConversationRepository(self.store)
         self.session.use_repository(self.repository)
-
-    def is_ready(self):
-        return self.session.ready
-
-    def has_answer(self):
-        return self.session.ready and bool(self.session.conversation.roots)
-
-    def has_exchange(self):
-        return bool(self.session.conversation.roots)
 
     def leaf(self) -> Exchange:
         leaf = self.session.conversation.leaf
@@ -267,7 +210,7 @@ class ChatWalk(RuleBasedStateMachine):
             self.exchanges[exchange.id] = exchange
             self.kept.setdefault(exchange.id, exchange.trace.text)
 
-    @precondition(is_ready)
+    @is_ready
     @rule()
     def ask(self):
         path = self.session.conversation.path
@@ -275,7 +218,7 @@ class ChatWalk(RuleBasedStateMachine):
         assert self.session.conversation.path[:-1] == path
         self.takes(1)
 
-    @precondition(is_ready)
+    @is_ready
     @rule()
     def compare(self):
         arms = [self.session.settings.model_copy(update={"seed": seed}) for seed in (1, 2)]
@@ -283,7 +226,7 @@ class ChatWalk(RuleBasedStateMachine):
         self.compared |= {each.id for each in compared}
         self.takes(2)
 
-    @precondition(has_exchange)
+    @has_exchange
     @rule()
     def ask_too_much(self):
         """While an answer is written here, nothing else is begun."""
@@ -293,7 +236,7 @@ class ChatWalk(RuleBasedStateMachine):
             assert self.session.compare(next(self.words), [RunSettings()], None, shows=True) == []
             self.takes(0)
 
-    @precondition(has_answer)
+    @has_answer
     @rule(number=st.integers(0, 9))
     def ask_again(self, number):
         first = self.any_exchange(number)
@@ -305,7 +248,7 @@ class ChatWalk(RuleBasedStateMachine):
         ]
         self.takes(1)
 
-    @precondition(has_answer)
+    @has_answer
     @rule(number=st.integers(0, 9))
     def fork(self, number):
         for exchange, piece in self.any_piece(number):
@@ -313,7 +256,7 @@ class ChatWalk(RuleBasedStateMachine):
             assert self.leaf().trace.text == exchange.trace.text[: piece.position]
             self.takes(1)
 
-    @precondition(has_answer)
+    @has_answer
     @rule(number=st.integers(0, 9))
     def edit(self, number):
         for exchange, piece in self.any_piece(number):
@@ -322,7 +265,7 @@ class ChatWalk(RuleBasedStateMachine):
                 assert self.leaf().trace.text == exchange.trace.text[: piece.position] + "Mine. "
                 self.takes(1)
 
-    @precondition(has_answer)
+    @has_answer
     @rule(number=st.integers(0, 9))
     def go_on(self, number):
         exchange = self.any_exchange(number)
@@ -371,14 +314,14 @@ class ChatWalk(RuleBasedStateMachine):
         assert self.session.conversation.id == chosen
         self.takes(0)
 
-    @precondition(has_exchange)
+    @has_exchange
     @rule(number=st.integers(0, 9))
     def show(self, number):
         exchange = self.any_exchange(number)
         self.session.show(exchange)
         assert exchange in self.session.conversation.path
 
-    @precondition(has_exchange)
+    @has_exchange
     @rule()
     def write_to_the_end(self):
         current = self.session.current

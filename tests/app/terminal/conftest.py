@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import sys
 from collections.abc import Iterator
-from subprocess import CompletedProcess
+from subprocess import CompletedProcess, run
 from typing import ClassVar
 
 import click
@@ -18,6 +20,7 @@ from baton_reasoning.core.engines import open as open_module
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.paths import Paths
 from tests.core.models.hub_server import running_hub
+from tests.patience import PATIENCE
 
 REPOSITORY = "tiny/demo-GGUF"
 DEMO = ("--small", "demo", "--large", "demo")
@@ -138,6 +141,12 @@ def refused(baton):
         return said.stderr.splitlines()[-1]
 
     return refused
+
+
+def program_of(*arguments: str, **environment: str) -> CompletedProcess[str]:
+    """Run Python with these arguments."""
+    command, variables = [sys.executable, *arguments], os.environ | environment
+    return run(command, env=variables, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def commands_of(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:

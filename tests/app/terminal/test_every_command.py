@@ -31,13 +31,12 @@ from baton_reasoning.app.terminal.program import baton as program
 from baton_reasoning.app.terminal.streams import ExitCode
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, SMALL_MODEL, DemoProblem
 from baton_reasoning.core.version import version
-from tests.app.terminal.conftest import REPOSITORY, commands_of
+from tests.app.terminal.conftest import REPOSITORY, commands_of, program_of
 from tests.core.models.hub_server import running_hub
 from tests.fakes.faulty_server import FaultyServer, stream
 from tests.patience import PATIENCE
 
 PROBLEM = DemoProblem(60_836)
-FOLDERS = ("CONFIG", "DATA", "CACHE")
 
 
 class Row(NamedTuple):
@@ -67,8 +66,8 @@ ROWS = {
             "x -q --small demo": "--small is given, and --large is not",
             "x -q --large demo": "--large is given, and --small is not",
             "x --cues /dev/zero": "larger than 256 MiB",
+            "x --cues results/report.md": "cue list cannot be read",
             "x --policy keywords --preset luck": "has no preset 'luck'. Choose one of",
-            "x --set n1=many": "n1 cannot be 'many'",
             "x --set n1=0": "n1 cannot be '0': it must be greater than or equal to 1.",
             "x -n abc": "'abc' is not a valid integer. ",
             "x --set nonsense=1": "names no setting",
@@ -82,7 +81,6 @@ ROWS = {
         {
             "nowhere.jsonl": "nowhere.jsonl cannot be read",
             "-": "Nothing came on standard input. Pipe problems into it",
-            "problems.jsonl --seeds -1": "is not in the range",
             "problems.jsonl --arm luck": "There is no arm called 'luck'",
             "problems.jsonl --arm large=other.gguf": "only drafted takes a model",
             "problems.jsonl --grade regex": "--grade cannot be 'regex'. Choose one of auto, exact,",
@@ -91,46 +89,33 @@ ROWS = {
         runs_models=True,
     ),
     "batch resume": Row("results", {"": "Missing argument", "nowhere": "holds no batch. Name the folder that"}),
-    "batch report": Row("results", {"": "Missing argument", "nowhere": "nowhere"}),
+    "batch report": Row("results", {"nowhere": "nowhere"}),
     "batch grade": Row("results", {"nowhere": "nowhere", "nowhere --grade none": "--grade cannot be 'none'"}),
     "batch failures": Row("results", {"nowhere": "nowhere", "results --arm luck": "luck"}),
-    "batch value": Row("results --k 2 --sample 1", {"nowhere": "nowhere", "results --k 0": "range"}, runs_models=True),
+    "batch value": Row("results --k 2 --sample 1", {"nowhere": "nowhere"}, runs_models=True),
     "demo": Row("", {"1 2": "unexpected extra argument", "99": "There is no ready problem 99"}, runs_models=True),
-    "evidence": Row("--limit 2 --seeds 1 -o out", {"--limit 0": "range", "--cost 1": "range"}, runs_models=True),
+    "evidence": Row("--limit 2 --seeds 1 -o out", {"--cost 1": "range"}, runs_models=True),
     "servers add": Row(
         "home {server}",
         {
             "home {server} --ca nowhere.pem": "nowhere.pem cannot be read",
-            "home {server} --template none.jinja": "none.jinja cannot be read",
             "home {server} --cap-money 3": "A cap on money needs prices",
             "home {server} --prices 1,1,1 --cap-money nan": "--cap-money cannot be nan. Write a sum",
-            **{
-                f"home {{server}} --prices {each}": f"--prices {each} cannot be read"
-                for each in ("1,2", "1,2,cheap", "1,2,3,EUR,4", "1,2,-3")
-            },
+            "home {server} --prices 1,2,cheap": "--prices 1,2,cheap cannot be read",
+            "home {server} --prices 1,2,3,EUR,4": "--prices 1,2,3,EUR,4 cannot be read",
             "home nowhere": "“nowhere” is not a server address. Write it as http://host:port",
             "home ''": "The address is empty. Write it as http://host:port",
-            "ho.me {server}": "“ho.me” cannot name a server. Use letters, digits",
-            "demo {server}": "“demo” already names a model",
-            "r1-qwen-7b {server}": "“r1-qwen-7b” already names a model",
             "office http://other:2": "“office” already names http://127.0.0.1",
         },
         prints=False,
     ),
-    "servers list": Row("", {"more": "unexpected extra argument", "--json=1": "does not take a value"}),
-    "servers rm": Row(
-        "office",
-        {"''": "There is no server ''. See baton servers list", "nobody": "There is no server nobody."},
-        prints=False,
-    ),
-    "servers check": Row(
-        "office", {"nobody": "There is no server nobody.", "http://": "“http:” is not a server address"}
-    ),
+    "servers list": Row("", {"--json=1": "does not take a value"}),
+    "servers rm": Row("office", {"''": "There is no server ''.", "nobody": "There is no server nobody."}, prints=False),
+    "servers check": Row("office", {"nobody": "There is no server nobody.", "http://": "is not a server address"}),
     "profile": Row(
         "demo --limit 1 -n 32",
         {
             "nowhere.gguf": "nowhere.gguf cannot be read",
-            "demo -n none": "'none' is not a valid integer",
             "demo -o trace.jsonl": "trace.jsonl exists already. Name another file, or remove it.",
             "demo --limit 1 -n 32 -q -o no/cues.json": "cannot be written",
         },
@@ -139,8 +124,6 @@ ROWS = {
     "serve": Row(
         "--port 0",
         {
-            "--port x": "'x' is not a valid integer",
-            "--parallel 0": "range",
             "--host 0.0.0.0": "no API key is set",
             "--serve-key-env NO_SUCH_KEY": "NO_SUCH_KEY is not set",
             "--policy drafted --parallel 2 -q": "since they are loaded for parallel requests",
@@ -150,46 +133,29 @@ ROWS = {
         prints=False,
         runs_models=True,
     ),
-    "models list": Row("", {"more": "unexpected extra argument", "--json=1": "does not take a value"}),
-    "models pairs": Row("", {"more": "unexpected extra argument", "--context 1": "range"}),
-    "models search": Row("tiny", {"": "Missing argument", "tiny --limit": "--limit"}),
-    "models get": Row("hf:{repository}", {"": "Missing argument", "nowhere.gguf": "names no model of the Hub"}),
-    "models rm": Row("{model} -y --for-good", {"": "Missing", "nowhere.gguf -y": "not among the models"}, prints=False),
-    "history list": Row("", {"more": "unexpected extra argument", "--limit 0": "range"}),
-    "history show": Row("{answer}", {"": "Missing argument", "nothing": "no entries whose id begins with nothing"}),
-    "history search": Row("even", {"": "Missing argument", "even --json=1": "does not take a value"}),
+    "models list": Row("", {}),
+    "models pairs": Row("", {"--context 1": "range"}),
+    "models search": Row("tiny", {}),
+    "models get": Row("hf:{repository}", {"nowhere.gguf": "names no model of the Hub"}),
+    "models rm": Row("{model} -y --for-good", {"nowhere.gguf -y": "not among the models"}, prints=False),
+    "history list": Row("", {"--limit 0": "range"}),
+    "history show": Row("{answer}", {"nothing": "no entries whose id begins with nothing"}),
+    "history search": Row("even", {}),
     "history export": Row(
         "{answer} answer.md",
         {
             "{answer} answer.pdf": "answer.pdf names no format for the answer. End it in .json",
-            "{answer} problems.jsonl": "is there already. Add --force",
             "{answer} nowhere/answer.md": "cannot be written: No such file",
         },
         prints=False,
     ),
     "history rm": Row("{batch} -y", {"'' -y": "The id is empty.", "{answer}": "Nobody can be asked"}, prints=False),
-    "doctor": Row("", {"more": "unexpected extra argument", "--json=1": "does not take a value"}),
-    "policies": Row("", {"more": "unexpected extra argument", "--json=1": "does not take a value"}),
-    "settings": Row("n1", {"nonsense": "There is no setting called nonsense", "--policy luck": "'luck' is not one of"}),
-    "completion": Row("bash", {"": "Missing argument", "tcsh": "'tcsh'"}),
-    "opinion": Row(
-        "trace.jsonl",
-        {
-            "": "Missing argument",
-            "nowhere.jsonl": "nowhere.jsonl",
-            "results/report.md": "Line 1 of the trace is not JSON",
-        },
-        runs_models=True,
-    ),
-    "value": Row(
-        "trace.jsonl --k 2",
-        {
-            "nowhere.jsonl": "nowhere.jsonl",
-            "results/report.md": "Line 1 of the trace is not JSON",
-            "trace.jsonl --k 0": "range",
-        },
-        runs_models=True,
-    ),
+    "doctor": Row("", {}),
+    "policies": Row("", {}),
+    "settings": Row("n1", {"nonsense": "There is no setting called nonsense"}),
+    "completion": Row("bash", {"tcsh": "'tcsh'"}),
+    "opinion": Row("trace.jsonl", {"results/report.md": "Line 1 of the trace is not JSON"}, runs_models=True),
+    "value": Row("trace.jsonl --k 2", {"nowhere.jsonl": "nowhere.jsonl cannot be read"}, runs_models=True),
 }
 PATHS = [" ".join(path) for path, _ in commands_of(program)]
 GROUPS = {path.partition(" ")[0] for path in PATHS if " " in path}
@@ -246,7 +212,7 @@ def line(home, services, tmp_path, monkeypatch):
 
 
 def live_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    for kind in FOLDERS:
+    for kind in ("CONFIG", "DATA", "CACHE"):
         patch.setenv(f"XDG_{kind}_HOME", str(folder))
     patch.chdir(folder)
 
@@ -286,7 +252,7 @@ def test_wrong_use_is_one_sentence_and_code_2(name, line, baton):
 
 
 def test_what_was_meant_is_suggested(refused):
-    for wrong, meant in {"solv": "'solve'", "history shwo": "'show'", "solve x --max-token 5": "--max-tokens"}.items():
+    for wrong, meant in {"history shwo": "'show'", "solve x --max-token 5": "--max-tokens"}.items():
         assert re.search(rf"Did you mean .*{meant}.*\?", refused(*wrong.split()))
 
 
@@ -366,29 +332,20 @@ def test_a_real_process_ends_silently_on_a_closed_pipe():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        ("max tokens", "config.toml cannot be read"),
-        ("[slove]\n", "'slove' at its top, which is no command"),
-        (None, "config.toml"),
-    ],
-)
-def test_a_configuration_that_is_broken_or_missing_is_named_and_a_wrong_value_is_ignored(content, said, config, baton):
+def test_a_configuration_that_is_broken_or_missing_is_named_and_a_wrong_value_is_ignored(config, baton):
     config.write_text("quiet = 'x'\n", encoding="utf-8")
     done = baton("doctor", "--json")
     assert done.returncode == 0
     subjects = [json.loads(line)["subject"] for line in done.stdout.splitlines()]
     assert (subjects[0], subjects[-1]) == ("Versions", "Window")
-    if content is None:
-        config.unlink()
-    else:
-        config.write_text(content, encoding="utf-8")
-    done = baton("--config", str(config), "doctor")
-    assert done.returncode == 1
-    assert re.match(f"✗ Configuration: .*{said}", done.stdout)
-    assert "✓ Versions" in done.stdout
-    assert "could not be checked" not in done.stdout
+    config.write_text("max tokens", encoding="utf-8")
+    broken = baton("doctor")
+    config.unlink()
+    for done in (broken, baton("--config", str(config), "doctor")):
+        assert done.returncode == 1
+        assert re.match("✗ Configuration: .*config.toml cannot be read", done.stdout)
+        assert "✓ Versions" in done.stdout
+        assert "could not be checked" not in done.stdout
 
 
 @pytest.mark.slow
@@ -418,20 +375,12 @@ def test_a_library_that_qt_needs_is_named(tmp_path, monkeypatch):
 # Versions, and the window's own command line --------------------------------------------------------------------------
 
 
-def program_of(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run Python with these arguments."""
-    command, variables = [sys.executable, *arguments], os.environ | environment
-    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=PATIENCE)
-
-
 @pytest.mark.slow
 def test_every_program_says_its_version_and_wrong_usage_of_the_window_is_a_sentence(baton):
-    for option in ("--version", "-V"):
-        done = baton(option)
+    window = ("-m", "baton_reasoning.app")
+    for done in (baton("--version"), baton("-V"), program_of(*window, "--version")):
         assert (done.returncode, f"Baton {version()} (llama-cpp-python " in done.stdout) == (0, True)
-    done = program_of("-m", "baton_reasoning.app", "--version")
-    assert (done.returncode, f"Baton {version()}" in done.stdout) == (0, True)
-    done = program_of("-m", "baton_reasoning.app", "--version=x")
+    done = program_of(*window, "--version=x")
     assert (done.returncode, done.stderr.startswith("baton-window: ")) == (2, True)
 
 

@@ -24,9 +24,9 @@ from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.store.runs import RunState
 from baton_reasoning.core.store.store import Store
-from baton_reasoning.core.thinking.events import ValuesEstimated
+from baton_reasoning.core.thinking.events import OpinionGiven, ValuesEstimated
 from baton_reasoning.core.thinking.opinion import SecondOpinion
-from baton_reasoning.core.thinking.trace_json import event_from_json, event_to_json, trace_from_lines
+from baton_reasoning.core.thinking.trace_json import event_from_json, event_to_json
 from tests.app.terminal.conftest import DEMO, Keyboard
 from tests.core.batch.counting import known_batch, known_pair
 from tests.core.store.made import a_run, concluded
@@ -48,7 +48,6 @@ def test_an_answer_is_listed_shown_found_and_exported(paths, tmp_path, baton, sa
     assert listed() == []
     say("solve", PROBLEM.question)
     (entry,) = listed()
-    assert entry["kind"] == "answer"
     with Store.open(paths.store) as store:
         conversation = store.conversations.open(entry["id"])
         assert concluded(store, conversation.exchanges[0].id).state is RunState.ENDED
@@ -60,29 +59,21 @@ def test_an_answer_is_listed_shown_found_and_exported(paths, tmp_path, baton, sa
     assert whole["problem"] == PROBLEM.question
     assert PROBLEM.answer in whole["answer"]
     assert entry["id"][:8] in "".join(say("history", "search", "even", "60836"))
-    assert "times" in "".join(say("history", "search", "times")), "a word of the reasoning"
     nothing = baton("history", "search", "elephant")
     assert (nothing.returncode, nothing.stdout) == (1, "")
     assert nothing.stderr == "baton: No conversation has all these words.\n"
-    for ending in ("json", "md", "html"):
-        file = tmp_path / f"answer.{ending}"
-        say("history", "export", entry["id"][:8], str(file))
-        assert "60836" in file.read_text(encoding="utf-8")
+    file = tmp_path / "answer.html"
     file.write_text("mine", encoding="utf-8")
-    assert "is there already" in refused("history", "export", entry["id"], str(file))
+    export = ("history", "export", entry["id"][:8], str(file))
+    assert "is there already. Add --force" in refused(*export)
     assert file.read_text(encoding="utf-8") == "mine"
-    say("history", "export", entry["id"], str(file), "--force")
+    say(*export, "--force")
     assert "60836" in file.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("is_full", [False, True])
-def test_an_answer_that_cannot_be_kept_is_printed_and_said_to_be_missing(paths, baton, is_full):
-    with ExitStack() as disk:
-        if is_full:
-            disk.enter_context(a_full_disk())
-        else:
-            paths.store.mkdir(parents=True)
-        done = baton("solve", PROBLEM.question)
+def test_an_answer_that_cannot_be_kept_is_printed_and_said_to_be_missing(paths, baton):
+    paths.store.mkdir(parents=True)
+    done = baton("solve", PROBLEM.question)
     assert done.returncode == 1, "the history lacks it"
     assert f"\\boxed{{{PROBLEM.answer}}}" in done.stdout
     assert "The answer is not in the history." in done.stderr
@@ -124,20 +115,16 @@ def test_entries_are_deleted_after_a_yes(paths, tmp_path, baton, say, listed, re
 
 
 def test_a_batch_is_in_the_history_and_its_folder_names_it(tmp_path, say, listed, refused):
-    out = str(tmp_path / "out")
     line = ("batch", "run", str(BATCH_PROBLEMS), "-q", "--arm", "small", "--limit", "2", "--parallel", "2", "--out")
-    say(*line, out)
-    assert not (tmp_path / "out" / "batch.sqlite").exists()
+    say(*line, str(tmp_path / "other"), "--no-history")
+    assert listed() == []
+    say(*line, str(tmp_path / "out"))
     (entry,) = listed()
     assert (entry["kind"], entry["size"]) == ("batch", "2 of 2")
-    assert "2 problems" in "".join(say("history", "show", entry["id"]))
     (shown,) = say("history", "show", entry["id"], "--json")
     assert json.loads(shown)["report"]["problems"] == 2
-    say("batch", "resume", out)
-    assert "holds a batch already" in refused(*line, out)
-    say(*line, str(tmp_path / "other"), "--no-history")
-    assert (tmp_path / "other" / "batch.sqlite").exists()
-    assert len(listed()) == 1
+    assert "2 problems" in "".join(say("history", "show", entry["id"]))
+    assert "holds a batch already" in refused(*line, str(tmp_path / "out"))
 
 
 # Reviews --------------------------------------------------------------------------------------------------------------
@@ -177,10 +164,7 @@ def test_the_slip_of_the_small_model_is_named_and_the_history_keeps_the_opinion(
     assert re.search(r"\d+ strong disagreements?, \d+ missed takeovers?\.$", said[0])
     assert re.search(r"is odd, times 7 plus 1 is \d* ?\[\d → \d, \d+%\] missed takeover", said[1])
     event = event_from_json(json.loads(say("opinion", str(trace_file), "--json", "--threads", "1")[-1]))
-    assert event
-    trace = trace_from_lines(trace_file.read_text(encoding="utf-8").splitlines())
-    trace.apply(event)
-    assert trace.opinion is event
+    assert isinstance(event, OpinionGiven)
     with open_history() as store:
         id = store.conversations.recent()[0].id
     first = say("opinion", id[:8], "--limit", "1", "--threads", "1")
@@ -195,9 +179,8 @@ def test_failures_of_a_batch_are_grouped_with_their_first_error_as_far_as_they_w
     results, read = str(tmp_path / "results"), SecondOpinion.read
     say("batch", "run", str(BATCH_PROBLEMS), "--limit", "8", "--arm", "small", "--arm", "baton", "--out", results)
     before = say("batch", "failures", results)
-    assert " of them not right" in before[0]
-    assert any(line.startswith("Wrong answer: ") for line in before)
-    assert any("Reflection takeover" in line for line in before)
+    for words in ("16 answers, ", "Wrong answer: ", "Reflection takeover"):
+        assert any(words in line for line in before)
 
     def stopped_early(reading):
         for number, item in enumerate(read(reading)):
@@ -226,27 +209,25 @@ def test_a_batch_of_the_large_model_alone_is_read_by_that_model(baton, say, tmp_
     assert "No models are named" not in said.stderr
 
 
-def test_the_turn_of_an_answer_is_found_and_its_values_are_kept(baton, say, monkeypatch):
+def test_the_turn_of_an_answer_is_found_and_its_values_are_kept(say, monkeypatch):
     say("solve", READY, "--seed", "3", "--threads", "1")
     with open_history() as store:
         id = store.conversations.recent()[0].id
     value = ("value", id[:8], "--k", "6", "--threads", "1")
-    first = baton(*value)
-    _title, header, start, *steps = first.stdout.splitlines()
+    first = say(*value)
+    _title, header, start, *steps = first
     assert header.split()[:4] == ["step", "by", "value", "change"]
     assert start.startswith("start")
     turn = next(line for line in steps if "▲" in line)
     assert re.search(r"◆ +1\.00 .*▲ \+\d\.\d\d \(.*, instead of 0\.", turn)
     assert any("(end of the thinking)" in line for line in steps)
     assert any("1 (right)" in line for line in steps), "the answer to a problem of the demo pair is known"
-    assert any(re.fullmatch(r"The turn: step \d+, \d+ → \d+", line) for line in steps)
     assert re.fullmatch(r"The large model wrote \d+% and brought \d+% of the gain", steps[-1])
     monkeypatch.setattr(review_commands, "open_pair", None)  # to write anything would fail
-    assert "\n".join(say(*value)) == first.stdout.rstrip()
+    assert say(*value) == first
     event = event_from_json(json.loads(*say(*value, "--json")))
     assert isinstance(event, ValuesEstimated)
     assert event.is_expected
-    assert {len(place.outcomes) for place in event.places} <= {6, 12, 24}
 
 
 def test_takeovers_of_a_batch_are_valued_by_cue_also_after_ctrl_c(baton, say, batch, small):
@@ -266,16 +247,11 @@ def test_takeovers_of_a_batch_are_valued_by_cue_also_after_ctrl_c(baton, say, ba
     assert {row.split()[2] for row in rows} == {"wait", "yes"}
     assert re.match(r"6 takeovers of 6 answers: worth .*\d\) each, \d rescued and \d spoiled an answer\.", sentence)
     assert "From the beginning of the text the small model alone gets 0." in sentence
-    with open_history() as store:
-        values = [store.runs.trace(row.run).values["small"] for row in store.batches.results(batch, "both")]
-    assert all(each.is_whole for each in values)
     written = small.written
     *kinds, whole = map(json.loads, say(*value, "--json"))
     assert small.written == written, "nothing is valued twice"
     assert {kind["cue"] for kind in kinds} == {"wait", "yes"}
     assert (whole["answers"], whole["all"]["takeovers"]) == (6, 6)
-    assert whole["all"]["mean"].keys() == {"value", "low", "high"}
-    assert any(re.search(r"% right +worth +rescued +spoiled$", line) for line in say("batch", "failures", batch))
     groups = [json.loads(line) for line in say("batch", "failures", batch, "--json") if "takeovers" in line]
     assert [group["takeovers"]["worth"]["mean"] for group in groups] == [kind["mean"] for kind in kinds]
 
@@ -296,9 +272,9 @@ def test_what_cannot_be_reviewed_is_said_in_a_sentence(refused, tmp_path, batch)
     file.write_text("\n".join(json.dumps(event_to_json(each)) for each in a_run(answer="I do not know")), "utf-8")
     assert "Give the expected answer" in refused("value", str(file))
     assert "no answers whose id begins with nothing" in refused("value", "nothing")
+    assert "no batches whose id begins with nothing" in refused("batch", "value", "nothing")
     assert "contains a takeover" in refused("batch", "value", batch, "--arm", "small")
     assert "no arm large" in refused("batch", "value", batch, "--arm", "large")
-    assert "no batches whose id begins with nothing" in refused("batch", "value", "nothing")
     with open_history() as store:
         old = store.batches.create("old", {"parallel": "many"}, [], [])
     assert "cannot be read" in refused("batch", "failures", old, "--opinion")

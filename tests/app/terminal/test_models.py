@@ -28,7 +28,7 @@ from baton_reasoning.core.grading.extract import extract_answer
 from baton_reasoning.core.model_costs import ModelCost, ModelCosts
 from baton_reasoning.core.models.catalog import catalog_models
 from baton_reasoning.core.models.devices import Devices
-from baton_reasoning.core.models.options import HubFile, LocalFile, ServerUrls, Switch
+from baton_reasoning.core.models.options import HubFile, LocalFile, ServerUrls
 from baton_reasoning.core.settings import ModelChoice, Settings, SettingsFile
 from baton_reasoning.core.thinking.cues import Category, parse_lexicon
 from tests.app.terminal.conftest import REPOSITORY, Keyboard
@@ -67,9 +67,9 @@ def test_a_model_is_found_downloaded_once_listed_and_deleted(hub, paths, trash, 
     assert file.read_bytes() == SMALL_MODEL.read_bytes()
     say("models", "get", f"{MODEL}:q4_k_m")
     got = json.loads(*say("models", "get", MODEL, "--json"))
-    assert (got["file"], got["bytes"]) == (str(file), SMALL_MODEL.stat().st_size)
+    assert (got["file"], got["bytes"]) == (name, SMALL_MODEL.stat().st_size)
     assert len(hub.file_requests()) == 1, "it is here already"
-    assert str(file) in {json.loads(row)["file"] for row in say("models", "list", "--json")}
+    assert name in {json.loads(row)["file"] for row in say("models", "list", "--json")}
     monkeypatch.setattr(sys, "stdin", Keyboard("n\n"))
     say("models", "rm", MODEL, code=1)
     assert file.exists()
@@ -78,21 +78,14 @@ def test_a_model_is_found_downloaded_once_listed_and_deleted(hub, paths, trash, 
     assert "is in the system's trash; emptying it frees" in removed.stderr
     refused("models", "rm", MODEL, "--yes")
     say("models", "get", MODEL)
-    with monkeypatch.context() as patch:
-        patch.setattr("send2trash.send2trash", none_here)
-        assert "There is no trash. Its disk may have none." in refused("models", "rm", MODEL, "--yes")
     say("models", "rm", MODEL, "--yes", "--for-good")
     assert not file.exists()
 
 
-def none_here(_: Path) -> None:
-    raise OSError("There is no trash")
-
-
-@pytest.mark.parametrize("address", ["nonsense", "ftp://mirror.example", "https:", "http://[::1"])
-def test_an_address_that_is_no_hub_is_one_sentence(address, monkeypatch, refused):
-    monkeypatch.setenv("HF_ENDPOINT", address)
-    assert re.match(rf"baton: {re.escape(address)} .*address of.*mirror", refused("models", "get", MODEL, code=1))
+def test_an_address_that_is_no_hub_is_one_sentence(refused):
+    for address in ("nonsense", "ftp://mirror.example", "https:", "http://[::1"):
+        sentence = refused("models", "get", MODEL, code=1, HF_ENDPOINT=address)
+        assert re.match(rf"baton: {re.escape(address)} .*address of.*mirror", sentence)
 
 
 def test_a_run_downloads_its_model_only_after_a_yes(hub, say, refused, monkeypatch):
@@ -107,14 +100,14 @@ def test_a_run_downloads_its_model_only_after_a_yes(hub, say, refused, monkeypat
 
 
 def test_pairs_of_the_catalogue_are_named_as_solve_takes_them_with_their_time(say, monkeypatch, paths):
+    large_machine = Devices(ram_total=2**36, ram_free=2**36)
+    monkeypatch.setattr("baton_reasoning.app.terminal.models.find_devices", lambda: large_machine)
     for line in say("models", "pairs", "--context", "256", "--json"):
         pair = json.loads(line)
         assert isinstance(source_of(pair["small"]), HubFile)
         assert isinstance(source_of(pair["large"]), HubFile)
         assert 0 < pair["time"] < 2
         assert not pair["measured"]
-    large_machine = Devices(ram_total=2**36, ram_free=2**36)
-    monkeypatch.setattr("baton_reasoning.app.terminal.models.find_devices", lambda: large_machine)
     for key, seconds in (("r1-qwen-1.5b", 0.1), ("r1-qwen-7b", 0.2)):
         model = catalog_models()[key]
         file = paths.models / model.repository / model.file
@@ -155,31 +148,30 @@ def test_every_setting_has_its_meaning_bounds_default_and_presets(say):
     assert {policy for policy, _ in listed} <= {line.partition(" ")[0] for line in say("policies")}
 
 
-def test_a_model_is_profiled_and_its_cue_list_written(tmp_path, say, refused):
+def test_a_model_is_profiled_and_its_cue_list_written(tmp_path, say):
     out = tmp_path / "cues.json"
     profile = ("profile", str(SMALL_MODEL), "--problems", str(READY_PROBLEMS), "--threads", "1")
     said = "\n".join(say(*profile, "--limit", "4", "--max-tokens", "300", "--out", str(out)))
     assert "boundaries; after" in said
     assert "known cue" in said
     assert "hold on" in parse_lexicon(out.read_text()).cues[Category.REFLECTION]
-    refused(*profile, "--out", str(out))
     (line,) = say(*profile, "--limit", "1", "--max-tokens", "30", "--json")
     assert "too few to judge" in json.loads(line)["advice"]
-    assert json.loads(line)["boundaries"] >= 0
 
 
 # Servers --------------------------------------------------------------------------------------------------------------
 
 
-def test_every_option_of_a_server_is_kept_until_another_is_given(add, tmp_path, monkeypatch, paths):
+def test_every_option_of_a_server_is_kept_until_another_is_given(add, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "chat.jinja").write_text("a template")
     (tmp_path / "ca.pem").write_text("a certificate")
     add(
         *("office", URL, "--api-key-env", "OFFICE_KEY", "--ca", "ca.pem", "--proxy", "http://proxy:1"),
-        *("--any-certificate", "--template", "chat.jinja", "--prefetch", "off"),
+        *("--any-certificate", "--template", "chat.jinja", "--prefetch", "on"),
         *("--prices", "0.5,0.1,2,EUR", "--cap-tokens", "9000", "--cap-money", "0.25"),
     )
+    add("office", URL, "--prefetch", "off", "--cap-tokens", "0")
     monkeypatch.chdir("/")
     monkeypatch.setenv("OFFICE_KEY", "secret")
     address, options = known_server(URL)
@@ -187,13 +179,7 @@ def test_every_option_of_a_server_is_kept_until_another_is_given(add, tmp_path, 
     assert (address.access.proxy, address.access.any_certificate) == ("http://proxy:1", True)
     prices = Prices(read=0.5, reused=0.1, written=2.0, currency="EUR")
     kept = (options.template, options.supports_prefetch, options.prices, options.cap)
-    assert kept == ("a template", False, prices, Cap(tokens=9000, money=0.25))
-    of_the_window = KnownServer(supports_prefetch=Switch.ON, prices=Prices(written=2), cap=Cap(tokens=100, money=3))
-    KnownServers(paths.servers).keep({URL: of_the_window})
-    assert known_server(URL).options.supports_prefetch
-    add("office", URL, "--prefetch", "off", "--cap-tokens", "0")
-    _, options = known_server(URL)
-    assert (options.supports_prefetch, options.cap) == (False, Cap(tokens=0, money=3))
+    assert kept == ("a template", False, prices, Cap(tokens=0, money=0.25))
 
 
 def test_a_name_stands_for_its_addresses_until_they_are_removed_and_each_keeps_what_is_not_given(add, baton, say):
@@ -204,11 +190,10 @@ def test_a_name_stands_for_its_addresses_until_they_are_removed_and_each_keeps_w
     assert (one.cap.money, two.cap.money, two.prices.written) == (0, 2, 1)
     assert (one.supports_prefetch, two.supports_prefetch) == (False, False)
     assert source_of("office") == ServerUrls(("http://two:2", f"{URL}#one"))
-    assert source_of("localhost:9931#small") == ServerUrls(("http://localhost:9931#small",))
-    listed = [json.loads(line) for line in say("servers", "list", "--json")]
-    assert {(each["name"], each["url"]) for each in listed} == {("office", f"{URL}#one"), ("office", "http://two:2")}
     renamed = baton("servers", "add", "home", "http://two:2")
     assert "home stands for http://two:2 and replaces office. To test it" in renamed.stderr
+    listed = [json.loads(line) for line in say("servers", "list", "--json")]
+    assert {(each["name"], each["url"]) for each in listed} == {("office", f"{URL}#one"), ("home", "http://two:2")}
     say("servers", "rm", "http://two:2")
     assert source_of("office") == ServerUrls((f"{URL}#one",))
     say("servers", "rm", "office")
@@ -264,14 +249,13 @@ def test_the_check_without_an_argument_tests_the_list(add, baton, refused):
     assert listed.stderr.count("The environment variable UNSET_KEY is not set.") == 1
 
 
-@pytest.mark.parametrize("proxy", ["socks9://x", "http://[::1"])
-def test_a_proxy_that_cannot_be_used_is_a_sentence(proxy, add, baton):
-    add("office", "http://127.0.0.1:9", "--proxy", proxy)
-    for host, said in (
-        ("127.0.0.1:9", baton("servers", "check", "office")),
-        ("192.0.2.1", baton("servers", "check", "https://192.0.2.1", HTTPS_PROXY=proxy)),
-    ):
-        assert (said.returncode, f"The proxy for {host} cannot be used" in said.stderr) == (1, True)
+def test_a_proxy_that_cannot_be_used_is_a_sentence(add, baton):
+    for proxy in ("socks9://x", "http://[::1"):
+        add("office", "http://127.0.0.1:9", "--proxy", proxy)
+        own = baton("servers", "check", "office")
+        of_all = baton("servers", "check", "https://192.0.2.1", HTTPS_PROXY=proxy)
+        for host, said in (("127.0.0.1:9", own), ("192.0.2.1", of_all)):
+            assert (said.returncode, f"The proxy for {host} cannot be used" in said.stderr) == (1, True)
 
 
 def test_a_llama_server_with_a_key_is_used_by_its_name(add, baton, say, monkeypatch):

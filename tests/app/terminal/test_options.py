@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 
@@ -15,7 +12,7 @@ from baton_reasoning.app.terminal.command_line import SHARED
 from baton_reasoning.app.terminal.program import COMPLETION, PROGRAM
 from baton_reasoning.app.terminal.program import baton as program
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS
-from tests.app.terminal.conftest import commands_of
+from tests.app.terminal.conftest import commands_of, program_of
 
 MOST_OPTIONS = 25
 DELIBERATE = ("history rm", "models rm", "history export")
@@ -73,14 +70,12 @@ def test_a_nested_command_takes_options_from_its_table_and_the_top(config, refus
         ('[batch.run]\narm = ["small", "luck"]', "There is no arm called 'luck'"),
         ("[batch.run]\narm = 5", "There is no arm called '5'"),
         ("parallel = [1]", "'[1]' is not a valid integer"),
-        ("parallel = true", "'True' is not a valid integer"),
         ("no-history = 5", "'5' is not a valid boolean"),
-        ('[batch.run]\nloud = "yes"', "'loud' in the table of run, which is no option there"),
+        ('[batch.run]\nfile = "x"', "'file' in the table of run, which is no option there"),
         ("[batch.walk]\nparallel = 1", "'walk' in the table of batch, which is no command there"),
         ("[batch]\nparallel = 1", "'parallel' in the table of batch, which is no option there. Write options into"),
         ("[bath.run]\nparallel = 1", "'bath' at its top, which is no command there."),
         ("batch = 1", "'batch' at its top, which is no option there"),
-        ("paralel = 1", "'paralel' at its top, which is no option there."),
         ("arm = 'small'", "'arm' at its top, which is no option there. Write options into the table of their command"),
     ):
         config.write_text(content, encoding="utf-8")
@@ -104,15 +99,6 @@ def test_a_wrong_value_is_blamed_on_the_place_it_comes_from(config, refused, tmp
     assert "Invalid value for 'max-tokens' in the configuration file: 'abc'" in refused(*solve)
 
 
-def test_the_file_sets_options_and_no_arguments(config, say, refused):
-    """Or a word at its top level would name the server to remove."""
-    say("servers", "add", "office", "http://office:1")
-    config.write_text('[servers.rm]\nserver = "office"\n', encoding="utf-8")
-    assert "names 'server' in the table of rm, which is no option" in refused("servers", "rm", "office")
-    config.write_text("", encoding="utf-8")
-    say("servers", "rm", "office")
-
-
 # Completion -----------------------------------------------------------------------------------------------------------
 
 
@@ -124,14 +110,10 @@ def question(line: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("baton so", "plain,solve"),
         ("baton history ex", "plain,export"),
-        ("baton solve --max-t", "plain,--max-tokens"),
         ("baton solve --policy every", "plain,every-step"),
         ("baton solve --small ./mo", "file,./mo"),
-        ("baton solve --cues cu", "file,cu"),
         ("baton batch resume res", "file,res"),
-        ("baton completion fi", "plain,fish"),
     ],
 )
 def test_names_are_completed(line, offered, baton):
@@ -146,18 +128,7 @@ def test_every_option_of_every_command_is_offered(say):
 
 
 def test_what_commands_need_is_not_imported_to_name_them():
-    done = subprocess.run(
-        [sys.executable, "-c", WHAT_IS_IMPORTED],
-        env=os.environ | question("baton so"),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = program_of("-c", WHAT_IS_IMPORTED, **question("baton so"))
     offered, modules = done.stdout.splitlines()
     assert (offered, modules.split()[0], done.stderr) == ("plain,solve", "0", "")
     assert [name for name in HEAVY if name in modules.split()] == []
-
-
-def test_a_shell_has_its_script(say):
-    for shell in ("bash", "zsh", "fish"):
-        assert COMPLETION in "\n".join(say("completion", shell))

@@ -40,13 +40,9 @@ def token(text: str, author: Author = Author.SMALL) -> TokenWritten:
     return TokenWritten(0.0, author, 1, text, ends_step=text.endswith("\n\n"))
 
 
-def console(out: io.StringIO, live: bool) -> Console:
-    return Console(file=out, force_terminal=live, no_color=True, highlight=False, soft_wrap=True)
-
-
 def printed(*events: Event, live: bool) -> str:
     out = io.StringIO()
-    print_run(events, console(out, live), live)
+    print_run(events, Console(file=out, force_terminal=live, no_color=True, highlight=False, soft_wrap=True), live)
     return out.getvalue()
 
 
@@ -68,11 +64,10 @@ def test_all_rows_of_a_long_lookahead_are_wiped(monkeypatch, long, rows):
 
 
 def test_inserted_and_edited_text_and_notices_stand_on_lines_of_their_own():
-    one = token("One.\n\n")
-    assert "▣ Let us check.\n" in printed(one, TextInserted(0.0, "Let us check.", EXCESSIVE_REFLECTION.id), live=False)
+    inserted = TextInserted(0.0, "Let us check.", EXCESSIVE_REFLECTION.id)
     edited = TextInserted(0.0, "No: two.", EDITED.id, Author.PERSON)
-    assert "● One.\n✎ No: two.\n" in printed(one, edited, live=False)
-    assert "  It was started again.\n" in printed(token("One."), Noticed(0.0, "It was started again."), live=False)
+    text = printed(token("One.\n\n"), inserted, edited, Noticed(0.0, "It was started again."), live=False)
+    assert text == "● One.\n▣ Let us check.\n✎ No: two.\n  It was started again.\n"
 
 
 def test_a_summary_counts_drafts_and_says_how_a_run_ended_that_did_not_end_by_itself():

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
 import sys
 
 import pytest
 
 from baton_reasoning.core.demo_pair import LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL, DemoProblem, costly
-from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.models.options import LoadOptions, ModelOverrides, ModelPreferences, save_preferences
 from baton_reasoning.core.thinking.events import HandedOver
-from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import trace_from_lines
-from tests.app.terminal.conftest import DEMO, DEMO_MARKS, demo_marks
+from tests.app.terminal.conftest import DEMO, DEMO_MARKS, demo_marks, program_of
 from tests.fakes.faulty_server import FaultyServer, error, stream
-from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +25,7 @@ PROBLEM = DemoProblem(60_836)
 def traced(baton):
     """Solves the problem, and returns the trace that --json prints."""
 
-    def traced(*options: str, **environment: str) -> Trace:
+    def traced(*options, **environment):
         return trace_from_lines(baton("solve", PROBLEM.question, "--json", *options, **environment).stdout.splitlines())
 
     return traced
@@ -39,7 +34,6 @@ def traced(baton):
 def test_a_pipe_gets_the_answer_alone_or_steps_signed_by_their_author(baton):
     done = baton("solve", PROBLEM.question)
     assert done.stdout == f"The number after all steps is \\boxed{{{PROBLEM.answer}}}.\n"
-    assert "the large model alone would have taken about" in done.stderr
     assert "large share" in done.stderr
     quiet = baton("solve", PROBLEM.question, "-q", "--steps")
     assert (quiet.returncode, quiet.stderr) == (0, "")
@@ -70,12 +64,11 @@ def test_json_is_an_event_a_line_and_the_whole_trace_in_the_last_and_a_seed_repe
 def test_what_is_piped_in_is_the_problem_or_comes_before_it(tmp_path, baton, monkeypatch):
     file = tmp_path / "piped.txt"
 
-    def problem(*arguments: str) -> str:
+    def problem(*arguments):
         with file.open(encoding="utf-8") as stream, monkeypatch.context() as patch:
             patch.setattr(sys, "stdin", stream)
             first = baton("solve", *arguments, *DEMO, "--json", "-n", "1").stdout.splitlines()[0]
-        asked: str = json.loads(first)["conversation"][0]["content"]
-        return asked.partition("\nPlease reason")[0]
+        return json.loads(first)["conversation"][0]["content"].partition("\nPlease reason")[0]
 
     file.write_text("Two and two\nare five.\n", encoding="utf-8")
     assert problem() == problem("-") == "Two and two\nare five."
@@ -87,11 +80,9 @@ def test_what_is_piped_in_is_the_problem_or_comes_before_it(tmp_path, baton, mon
 
 
 def test_the_demo_pair_answers_its_own_puzzles_and_anything_else_if_a_person_names_it(baton, say, refused, monkeypatch):
-    for arguments in (["What is 2 + 2?"], ["-", "-q", "--json"]):
-        monkeypatch.setattr(sys, "stdin", io.StringIO("What is 2 + 2?\n"))
-        sentence = refused("solve", *arguments)
-        for words in ("No models are named", "baton demo", "--small … --large …"):
-            assert words in sentence
+    sentence = refused("solve", "What is 2 + 2?", "-q", "--json")
+    for words in ("No models are named", "baton demo", "--small … --large …"):
+        assert words in sentence
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"{PROBLEM.question}\n"))
     asked = baton("solve", "-")
     assert asked.returncode == 0, "a puzzle of its own needs no names"
@@ -108,16 +99,8 @@ def test_drafts_are_turned_on_for_one_run_and_both_files_may_be_the_same_model(t
     models = ("-md", str(LARGE_MODEL), "-m", str(LARGE_MODEL))
     trace = traced(*models, *"--policy every-step -c 900 -t 1 -s 3 -n 40".split())
     assert {event.handoff.passing.value for event in trace.events if isinstance(event, HandedOver)} == {"ids"}
-    assert trace.started
-    assert trace.started.small
     assert (trace.started.small.name, trace.started.small.context) == ("Baton demo large", 900)
     assert trace.started.settings["seed"] == 3
-
-
-def test_a_preset_sets_the_policy_and_an_option_changes_it(traced):
-    started = traced("--policy", "keywords", "--preset", "paper", "--set", "c=2", "-n", "2").started
-    assert started
-    assert (started.settings["policy"]["c_most"], started.settings["policy"]["c"]) == (15, 2)
 
 
 def test_small_only_needs_no_large_model(say):
@@ -127,20 +110,13 @@ def test_small_only_needs_no_large_model(say):
 
 
 def test_what_a_pair_costs_is_measured_once_and_predicted_from_then_on(tmp_path, baton):
-    folder = {"XDG_CACHE_HOME": str(tmp_path)}
-    models = ("--small", str(SMALL_MODEL), "--large", str(LARGE_MODEL))
-    solve = ("solve", PROBLEM.question, *models, "--policy", "every-step")
-    first = baton(*solve, **folder)
-    assert "tok/s; drafted" not in first.stderr
-    assert "; the large model alone would have taken about " in first.stderr
-    costs = tmp_path / "baton" / "model_costs.json"
-    measured = json.loads(costs.read_text())
-    for file, cost in ((SMALL_MODEL, 0.1), (LARGE_MODEL, 0.25)):
-        measured["models"][str(file)]["cost"] = {"decode": cost, "further": cost, "prefill": 0}
-    costs.write_text(json.dumps(measured))
-    second = baton(*solve, **folder)
-    assert "Large alone about 4 tok/s; drafted about 4; pair about 8 at a large share of 20%." in second.stderr
-    assert json.loads(costs.read_text()) == measured
+    solve, folder = ("solve", PROBLEM.question, "--policy", "every-step"), {"XDG_CACHE_HOME": str(tmp_path)}
+    first = baton(*solve, **folder).stderr
+    measured = (tmp_path / "baton" / "model_costs.json").read_bytes()
+    second = baton(*solve, **folder).stderr
+    assert ("Large alone about " in first, "Large alone about " in second) == (False, True)
+    assert "; the large model alone would have taken about " in first
+    assert (tmp_path / "baton" / "model_costs.json").read_bytes() == measured
     assert "Large alone" not in baton(*solve, "--json", **folder).stderr
 
 
@@ -149,23 +125,18 @@ def test_what_was_chosen_for_a_model_holds_here_too_unless_an_option_says_otherw
     chosen = chosen.with_overrides(SMALL_MODEL, ModelOverrides(temperature=0.25))
     save_preferences(chosen, tmp_path / "baton" / "models.json")
 
-    def small_card(*options: str) -> ModelCard:
-        started = traced("--max-tokens", "2", *options, XDG_CONFIG_HOME=str(tmp_path)).started
-        assert started
-        assert started.small
-        return started.small
+    def small_card(*options):
+        return traced("--max-tokens", "2", *options, XDG_CONFIG_HOME=str(tmp_path)).started.small
 
     assert (small_card().context, small_card().overrides.temperature) == (700, 0.25)
     assert small_card("--context", "600").context == 600
 
 
-def test_a_cue_list_of_ones_own_decides_where_the_large_model_writes(tmp_path, say, refused):
+def test_a_cue_list_of_ones_own_decides_where_the_large_model_writes(tmp_path, say):
     cues = tmp_path / "cues.json"
     cues.write_text('{"reflection": {"step 5": []}, "affirmation": {}, "verification": {}}', encoding="utf-8")
     steps = say("solve", PROBLEM.question, "--steps", "--cues", str(cues))
     assert any(step.startswith("◆ With this number we can go on to step 5: ") for step in steps)
-    cues.write_text("wait, hold on", encoding="utf-8")
-    assert "cue list cannot be read" in refused("solve", PROBLEM.question, "--cues", str(cues))
 
 
 @pytest.mark.parametrize("command", [["solve", "1 + 1?"], ["batch", "run", "problems.jsonl", "--out", "out"]])
@@ -193,38 +164,25 @@ def test_an_error_of_a_server_is_said(baton):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems always have a display")
 def test_the_window_without_a_display_is_the_demo_in_the_terminal():
-    environment = {name: value for name, value in os.environ.items() if name != "QT_QPA_PLATFORM"}
-    done = subprocess.run(
-        [sys.executable, "-m", "baton_reasoning.app"],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        env=environment | {"DISPLAY": ":97", "WAYLAND_DISPLAY": ""},
-    )
+    done = program_of("-m", "baton_reasoning.app", DISPLAY=":97", WAYLAND_DISPLAY="", QT_QPA_PLATFORM="")
     assert "Here is the demo in the terminal instead" in done.stdout
     assert (done.returncode, demo_marks(done.stdout)) == (0, DEMO_MARKS), done.stderr
     headings = [line.split(" ─")[0] for line in done.stdout.splitlines() if line.startswith("──")]
     assert headings == ["── Small alone", "── Both", "── Large alone", "── The answer is 12085"]
 
 
-@pytest.fixture
-def a_little_more_costly(monkeypatch):
+def test_the_demo_makes_its_files_once_for_answers_that_are_waited_for(tmp_path, baton, say, monkeypatch):
+    """And without room it runs on its tiny models."""
     monkeypatch.delenv(costly.SWITCH)
     monkeypatch.setattr(costly, "RATIO", 2)
     monkeypatch.setattr(costly, "BLOCK", costly.Shape(feed_forward=256))
-
-
-@pytest.mark.usefixtures("a_little_more_costly")
-def test_the_demo_makes_its_files_once_for_answers_that_are_waited_for(tmp_path, baton, say):
-    """And without room it runs on its tiny models."""
     cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     few = ("--limit", "1", "--arm", "small", "--context", "1024", "--out", str(tmp_path / "out"))
     say("batch", "run", str(READY_PROBLEMS), *DEMO, *few, **cache)
     assert list(tmp_path.rglob("*.gguf")) == [], "a batch runs on the tiny models"
     first = baton("demo", **cache)
     assert (first.returncode, costly.MAKING in first.stderr) == (0, True), first.stderr
-    problem = json.loads(READY_PROBLEMS.read_text("utf-8").splitlines()[0])["problem"]
-    again = baton("solve", problem, *DEMO, "--context", "1024", **cache)
+    again = baton("solve", PROBLEM.question, "--context", "1024", **cache)
     assert (again.returncode, costly.MAKING in again.stderr) == (0, False), again.stderr
     assert len(list(tmp_path.rglob("*.gguf"))) == 2
     (tmp_path / "taken").write_text("a file, where a folder should be", encoding="utf-8")

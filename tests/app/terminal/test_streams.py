@@ -15,7 +15,7 @@ import sys
 import termios
 import threading
 from collections import Counter
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from select import select
 
@@ -29,7 +29,7 @@ from baton_reasoning.app.terminal.program import baton as program
 from baton_reasoning.app.terminal.streams import TYPE_IT, exit_code_of_signal, interruptible, stops_on_interrupt
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL, DemoProblem
 from baton_reasoning.core.thinking.interruptions import Control
-from tests.app.terminal.conftest import DEMO, DEMO_MARKS, REPOSITORY, demo_marks
+from tests.app.terminal.conftest import DEMO, DEMO_MARKS, REPOSITORY, demo_marks, program_of
 from tests.fakes.faulty_server import FaultyServer, Wire, about, end, stream, token
 from tests.patience import PATIENCE
 
@@ -44,15 +44,14 @@ SHORT = (*DEMO, "--policy", "never", "-n", "5")
 ENDLESS = ("--policy", "never", "-n", "100000", "-c", "100000")
 """Options of a run that writes until it is stopped."""
 AT_IMPORT = """
-import os, signal, sys
-class Interrupt:
-    def find_spec(self, name, path=None, target=None):
+import signal, sys
+
+class Finder:
+    def find_spec(self, name, *_):
         if name == {module!r}:
-            sys.meta_path.remove(self)
-            os.kill(os.getpid(), signal.SIGINT)
-sys.meta_path.insert(0, Interrupt())
-from baton_reasoning.app.cli import main
-sys.exit(main(["solve", "1+1"]))
+            {sent}
+
+sys.meta_path.insert(0, Finder())
 """
 AT_EXIT = """
 import atexit, os, signal, sys
@@ -61,28 +60,15 @@ atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))
 sys.argv = ["baton", "--version"]
 sys.exit(main())
 """
-IN_EXEC = """
-import signal, sys
-
-class Finder:
-    def find_spec(self, name, *_):
-        if name == "baton_reasoning.app.terminal.settings":
-            exec("signal.raise_signal(signal.SIGTERM)")
-
-sys.meta_path.insert(0, Finder())
-"""
-"""Sends a signal while a text is run, as dataclasses and named tuples do when a module is imported."""
 
 
 class Terminal:
     """`baton` as a person sits before it: its three streams are a pseudo-terminal, which is its controlling one."""
 
-    def __init__(self, *arguments: str, code: str = "", **environment: str) -> None:
-        """`code`: Python to run in place of `baton` with these arguments."""
+    def __init__(self, *arguments: str, **environment: str) -> None:
         self._ours, theirs = pty.openpty()
-        command = [sys.executable, "-c", code] if code else [sys.executable, "-m", "baton_reasoning", *arguments]
         self.process = subprocess.Popen(
-            command,
+            [sys.executable, "-m", "baton_reasoning", *arguments],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
@@ -163,16 +149,11 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def silent_server(monkeypatch):
-    """A Hub that takes connections and never answers; `wait` returns when one has asked."""
-    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as open_connections:
+def silent_server():
+    """Takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(LIMIT)
-        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
-
-        def wait() -> None:
-            assert open_connections.enter_context(server.accept()[0]).recv(1)
-
-        yield wait
+        yield server
 
 
 # Streams and odd text -------------------------------------------------------------------------------------------------
@@ -221,11 +202,11 @@ def test_bytes_that_are_not_text_are_refused_in_a_pipe_and_a_problem_like_any_ot
     assert baton("solve", os.fsdecode(b"a\x80b"), *SHORT).returncode == 3
 
 
-@pytest.mark.parametrize(("no_color", "is_coloured"), [("", True), ("1", False)])
-def test_force_color_colours_a_pipe_unless_no_color_is_set_and_not_empty(no_color, is_coloured, baton):
-    colours = {"FORCE_COLOR": "1", "NO_COLOR": no_color, "TERM": "xterm-256color"}
-    done = baton("solve", "1+1?", *SHORT, "--steps", **colours)
-    assert ("\x1b[38;5;33m" in done.stdout) is is_coloured
+def test_force_color_colours_a_pipe_unless_no_color_is_set_and_not_empty(baton):
+    for no_color, is_coloured in (("", True), ("1", False)):
+        colours = {"FORCE_COLOR": "1", "NO_COLOR": no_color, "TERM": "xterm-256color"}
+        done = baton("solve", "1+1?", *SHORT, "--steps", **colours)
+        assert ("\x1b[38;5;33m" in done.stdout) is is_coloured
 
 
 def test_a_dumb_terminal_gets_no_escapes_and_nothing_after_the_scoreboard_of_the_demo():
@@ -257,28 +238,33 @@ def broken(number: int) -> int:
 # Ctrl+C at every stage, and other signals -----------------------------------------------------------------------------
 
 
-def test_a_signal_while_the_program_is_imported_and_when_all_is_done():
-    for module in ("click", "baton_reasoning.core.run"):
-        with Terminal(code=AT_IMPORT.format(module=module)) as terminal:
-            terminal.stopped_cleanly()
-    done = subprocess.run([sys.executable, "-c", AT_EXIT], capture_output=True, text=True, timeout=LIMIT)
+@pytest.mark.parametrize(
+    ("module", "sent", "code"),
+    [
+        ("click", "signal.raise_signal(signal.SIGINT)", 130),
+        ("baton_reasoning.core.run", "signal.raise_signal(signal.SIGINT)", 130),
+        ("baton_reasoning.app.terminal.settings", "exec('signal.raise_signal(signal.SIGTERM)')", 143),
+    ],
+)
+def test_while_the_program_is_imported(module, sent, code, tmp_path):
+    """Dataclasses and named tuples run a text, with `exec`, when their module is imported."""
+    (tmp_path / "sitecustomize.py").write_text(AT_IMPORT.format(module=module, sent=sent), encoding="utf-8")
+    with Terminal("policies", PYTHONPATH=f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}") as terminal:
+        terminal.ended_cleanly(code)
+    assert terminal.screen.strip() == "baton: Stopped."
+
+
+def test_when_all_is_done():
+    done = program_of("-c", AT_EXIT)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(
-    ("command", "words"),
-    [
-        (["solve", PROBLEM, "--small", str(SMALL_MODEL), "--large", str(LARGE_MODEL)], "Loading small.gguf"),
-        pytest.param(
-            ["serve", "--port", "0", "--small", str(SMALL_MODEL), "--large", str(LARGE_MODEL)],
-            "Loading small.gguf",
-            marks=pytest.mark.long,
-        ),
-        (["solve", "-"], TYPE_IT),
-    ],
+    ("problem", "words"),
+    [((PROBLEM, "--small", str(SMALL_MODEL), "--large", str(LARGE_MODEL)), "Loading small.gguf"), (("-",), TYPE_IT)],
 )
-def test_while_a_model_is_loaded_or_standard_input_is_read(command, words):
-    with Terminal(*command) as terminal:
+def test_while_a_model_is_loaded_or_standard_input_is_read(problem, words):
+    with Terminal("solve", *problem) as terminal:
         terminal.wait_for(words)
         terminal.press(CTRL_C)
         terminal.stopped_cleanly()
@@ -286,12 +272,15 @@ def test_while_a_model_is_loaded_or_standard_input_is_read(command, words):
 
 @pytest.mark.parametrize("is_hub", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_while_the_hub_or_a_server_is_asked(is_hub, silent_server):
-    solve = ["solve", PROBLEM, "--small", str(SMALL_MODEL), "--large", os.environ["HF_ENDPOINT"]]
-    with Terminal(*(["models", "get", f"hf:{REPOSITORY}"] if is_hub else solve)) as terminal:
+    address = f"http://127.0.0.1:{silent_server.getsockname()[1]}"
+    solve = ("solve", PROBLEM, "--small", str(SMALL_MODEL), "--large", address)
+    line = ("models", "get", f"hf:{REPOSITORY}") if is_hub else solve
+    with Terminal(*line, HF_ENDPOINT=address) as terminal:
         terminal.wait_for("Asking the Hub" if is_hub else "Connecting to")
-        silent_server()
-        terminal.press(CTRL_C)
-        terminal.stopped_cleanly()
+        with silent_server.accept()[0] as asked:
+            assert asked.recv(1)
+            terminal.press(CTRL_C)
+            terminal.stopped_cleanly()
 
 
 def test_a_download_that_is_stopped_keeps_what_it_has(hub, folder):
@@ -304,14 +293,7 @@ def test_a_download_that_is_stopped_keeps_what_it_has(hub, folder):
     assert 0 < part.stat().st_size <= 60_000
 
 
-@pytest.mark.parametrize(
-    ("number", "code"),
-    [
-        (signal.SIGINT, 130),
-        (signal.SIGKILL, -signal.SIGKILL),
-        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long),
-    ],
-)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_while_an_answer_is_written(number, code):
     with Terminal("solve", PROBLEM, *ENDLESS) as terminal:
         terminal.wait_for("● ")
@@ -322,8 +304,9 @@ def test_while_an_answer_is_written(number, code):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 @pytest.mark.parametrize("is_batch", [False, True])
-def test_the_first_signal_stops_a_run_and_the_second_ends_the_program(number, code, is_batch):
+def test_the_first_signal_stops_a_run_and_the_second_ends_the_program(number, code, is_batch, monkeypatch):
     """In a batch one Ctrl+C more finishes the answers that are under way."""
+    monkeypatch.setattr("baton_reasoning.app.terminal.streams._received", signal.SIGINT)  # and is that again later
     control, finished = Control(), threading.Event()
     with interruptible():
         with stops_on_interrupt(control.stop, finished.set if is_batch else None):
@@ -336,13 +319,6 @@ def test_the_first_signal_stops_a_run_and_the_second_ends_the_program(number, co
             with pytest.raises(KeyboardInterrupt):
                 signal.raise_signal(number)
         assert exit_code_of_signal() == code
-
-
-def test_while_a_module_is_imported(tmp_path):
-    (tmp_path / "sitecustomize.py").write_text(IN_EXEC, encoding="utf-8")
-    with Terminal("policies", PYTHONPATH=f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}") as terminal:
-        terminal.ended_cleanly(143)
-    assert terminal.screen.strip() == "baton: Stopped."
 
 
 class HeldServer(FaultyServer):
