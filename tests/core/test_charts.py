@@ -6,7 +6,6 @@ import re
 from itertools import combinations
 from xml.etree import ElementTree
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,12 +37,8 @@ def test_an_axis_has_a_few_round_numbers_that_lie_on_it(low, breadth):
     assert quantity(found[1] - found[0]).replace(",", "").strip("0.")[:1] in {"1", "2", "5"}
 
 
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [(0.000123, "0.000123"), (0.5, "0.5"), (999.7, "1,000"), (12_345, "12,300")],
-)
-def test_a_quantity_has_three_digits(value, words):
-    assert quantity(value) == words
+def test_a_quantity_has_three_digits():
+    assert list(map(quantity, (0.000123, 0.5, 999.7, 12_345))) == ["0.000123", "0.5", "1,000", "12,300"]
 
 
 def test_markers_differ_in_grey():

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import os
-import threading
-from contextlib import closing
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.demo_pair import LARGE_MODEL
 from baton_reasoning.core.engines.base import (
-    Conversation,
     DeviceShare,
     Handoff,
-    Message,
     ModelCard,
     Placement,
     Session,
-    Token,
     ignore,
 )
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.local.drafting import LENGTHS, DraftLength
-from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.model_costs import (
     ModelCost,
     ModelCosts,
@@ -34,7 +27,6 @@ from baton_reasoning.core.model_costs import (
     pair_seconds,
     seconds_of_large_alone,
 )
-from baton_reasoning.core.models.options import DemoModel, LoadOptions, ModelSource, Sampling, ServerUrls
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.thinking.events import Event, Finish, HandedOver, RunEnded, RunStarted, TokenWritten
 from baton_reasoning.core.thinking.trace import Trace
@@ -52,6 +44,8 @@ def test_the_times_of_a_token_drafted_and_of_the_pair_are_those_computed_by_hand
     assert pair_seconds(SMALL, LARGE, 0.25) == pytest.approx(0.015 + 0.0005 + 0.05 + 0.0225)
     assert pair_seconds(SMALL, LARGE, 0) == pytest.approx(SMALL.decode + LARGE.prefill)
     assert pair_seconds(SMALL, LARGE, 1) == pytest.approx(LARGE.decode + SMALL.prefill)
+    small, large = ModelCost.relative(1e9), ModelCost.relative(4e9)  # of sizes
+    assert pair_seconds(small, large, 0.2) / large.decode == pytest.approx(0.2 + 0.8 / 4 + 0.8 * 0.1 + 0.2 * 0.1 / 4)
 
 
 @given(st.floats(0, 1), st.floats(0.001, 0.2))
@@ -64,19 +58,13 @@ def test_drafts_are_predicted_as_they_are_chosen_and_left_where_they_do_not_pay(
     assert drafted_seconds(LARGE, LARGE) == drafted_seconds(small, LARGE, acceptance=0) == LARGE.decode
 
 
-def test_costs_estimated_from_sizes_have_the_ratio_of_the_sizes():
-    small, large = ModelCost.relative(1e9), ModelCost.relative(4e9)
-    assert large.decode / small.decode == 4
-    assert pair_seconds(small, large, 0.2) / large.decode == pytest.approx(0.2 + 0.8 / 4 + 0.8 * 0.1 + 0.2 * 0.1 / 4)
-
-
 def token(author: Author, at: float, drafted: bool = False) -> Event:
     return TokenWritten(at, author, 1, "a", drafted=drafted)
 
 
-def trace_of(*events: Event, large: ModelSource | None = None) -> Trace:
-    one, other = (ModelCard("a model", "", 1000, source) for source in (None, large))
-    return Trace.of([RunStarted(0.0, (), "keywords", {}, 0, one, other, prompt_tokens=100, thinking=True), *events])
+def trace_of(*events: Event) -> Trace:
+    card = ModelCard("a model", "", 1000)
+    return Trace.of([RunStarted(0.0, (), "keywords", {}, 0, card, card, prompt_tokens=100, thinking=True), *events])
 
 
 SMALL_WRITES = (
@@ -89,10 +77,9 @@ LARGE_WRITES = (
 )
 
 
-@pytest.mark.parametrize("large", [None, DemoModel.LARGE, ServerUrls(("http://localhost:1",))])
-def test_what_the_large_model_alone_would_have_taken_follows_from_its_decodes_in_the_run(large):
+def test_what_the_large_model_alone_would_have_taken_follows_from_its_decodes_in_the_run():
     """Its first token came from the decode that read, so ten tokens are nine decodes of 0.3 s."""
-    trace = trace_of(*SMALL_WRITES, *LARGE_WRITES, large=large)
+    trace = trace_of(*SMALL_WRITES, *LARGE_WRITES)
     for cost in (LARGE, None):
         assert seconds_of_large_alone(trace, cost) == pytest.approx(40 * 0.3 + 100 * 3.9 / 130)
     assert time_saved(trace, LARGE) == "", "the run goes on"
@@ -100,7 +87,7 @@ def test_what_the_large_model_alone_would_have_taken_follows_from_its_decodes_in
     assert time_saved(trace, LARGE) == "9.0 s; the large model alone would have taken about 15 s."
 
 
-def test_the_measured_cost_is_taken_where_the_large_model_wrote_too_little_or_with_drafts():
+def test_the_measured_cost_is_taken_where_the_large_model_wrote_too_little_or_with_drafts_and_none_where_one_did_all():
     few = trace_of(*SMALL_WRITES, *LARGE_WRITES[:9])
     assert seconds_of_large_alone(few) is None
     assert seconds_of_large_alone(few, LARGE) == pytest.approx(38 * 0.2 + 100 * 0.03)
@@ -108,18 +95,11 @@ def test_the_measured_cost_is_taken_where_the_large_model_wrote_too_little_or_wi
     drafted = trace_of(*LARGE_WRITES, token(Author.LARGE, 8.0, drafted=True))
     assert seconds_of_large_alone(drafted) is None
     assert seconds_of_large_alone(drafted, LARGE) == pytest.approx(11 * 0.2 + 100 * 0.03)
+    for alone in (trace_of(*LARGE_WRITES), trace_of(*SMALL_WRITES), Trace()):
+        assert seconds_of_large_alone(alone, LARGE) is None
 
 
-def test_nothing_is_said_where_one_model_was_alone():
-    for trace in (trace_of(*LARGE_WRITES), trace_of(*SMALL_WRITES), Trace()):
-        assert seconds_of_large_alone(trace, LARGE) is None
-
-
-# Costs are measured beside what is written, and kept until the file or how it is loaded changes
-
-
-QUESTION: Conversation = (Message("user", "Which number comes next: 1, 2, 3?"),)
-COST = ModelCost(decode=0.02, further=0.01, prefill=0.002)
+# Costs are measured, and kept until the file or how it is loaded changes
 
 
 def test_each_part_of_the_cost_is_measured_and_a_measurement_that_is_cancelled_finds_nothing(demo_pair):
@@ -127,31 +107,6 @@ def test_each_part_of_the_cost_is_measured_and_a_measurement_that_is_cancelled_f
     assert found
     assert found.decode > 0
     assert measure(demo_pair.large, lambda session: session.cancel()) is None
-    with closing(demo_pair.large.open(QUESTION, Sampling())) as session:
-        assert any(isinstance(item, Token) for item in session.write([], limit=4, seed=1))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("parallel", [1, 2])
-def test_a_text_that_is_written_meanwhile_stays_the_same(parallel):
-    with closing(LocalEngine(LARGE_MODEL, LoadOptions(context=1024, threads=1, parallel=parallel))) as engine:
-
-        def written(at_token: dict[int, threading.Thread]) -> list[int | None]:
-            ids = []
-            with closing(engine.open(QUESTION, Sampling())) as session:
-                for number, item in enumerate(session.write([], limit=60, seed=3)):
-                    if number in at_token:
-                        at_token[number].start()
-                    if isinstance(item, Token):
-                        ids.append(item.id)
-            return ids
-
-        alone = written({})
-        found: list[ModelCost | None] = []
-        measuring = threading.Thread(target=lambda: found.append(measure(engine, ignore)))
-        assert written({5: measuring}) == alone
-        measuring.join()
-        assert found[0], "it waited, or shared the decodes"
 
 
 def counting(**more):
@@ -180,13 +135,13 @@ def costs(tmp_path):
 
 def test_a_cost_is_kept_until_the_file_or_how_it_is_loaded_changes(loaded, costs, tmp_path):
     assert costs.of(loaded) is None
-    costs.keep(loaded, COST)
+    costs.keep(loaded, SMALL)
     again = ModelCosts(tmp_path / "data" / "costs.json")
-    assert again.of(loaded) == again.of_file(loaded.path) == COST
+    assert again.of(loaded) == again.of_file(loaded.path) == SMALL
     shares = (DeviceShare("CUDA0", 5, 0, 0, 0),)
     for change in ({"threads": 7}, {"batch": 256}, {"kv_type": "q8_0"}, {"shares": shares}):
         assert costs.of(replace(loaded, placement=replace(loaded.placement, **change))) is None
-    assert costs.of_file(loaded.path) == COST, "as it was loaded last"
+    assert costs.of_file(loaded.path) == SMALL, "as it was loaded last"
     os.utime(loaded.path, ns=(1, 1))
     assert costs.of(loaded) is costs.of_file(loaded.path) is None
 
@@ -194,12 +149,12 @@ def test_a_cost_is_kept_until_the_file_or_how_it_is_loaded_changes(loaded, costs
 @pytest.mark.parametrize("damage", ["", "[]", '{"models": 3}', "{"])
 def test_a_damaged_file_counts_as_none(loaded, costs, tmp_path, damage):
     file = tmp_path / "data" / "costs.json"
-    costs.keep(loaded, COST)
+    costs.keep(loaded, SMALL)
     for content in (damage, file.read_text().replace("0.02", "-1")):
         file.write_text(content)
         assert costs.of(loaded) is None
-    costs.keep(loaded, COST)
-    assert costs.of(loaded) == COST
+    costs.keep(loaded, SMALL)
+    assert costs.of(loaded) == SMALL
 
 
 def test_only_models_on_this_machine_are_measured_and_each_once(loaded, costs):

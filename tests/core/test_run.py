@@ -35,13 +35,6 @@ CUES = '{"reflection": {"moment": []}}'
 STEPS = "First step.\n\nOne moment, that is", "\n\nDone.</think>\n\n4"
 
 
-def test_stored_settings_that_this_version_does_not_know_have_their_defaults_and_stay_stored():
-    policy = {"policy": "keywords", "n1": "many", "n2": 7, "gone": 1}
-    data = {"seed": 3, "top_k": -1, "policy": policy}
-    assert RunSettings.stored(data) == RunSettings(seed=3, policy=Keywords.Settings(n2=7))
-    assert data == {"seed": 3, "top_k": -1, "policy": {"policy": "keywords", "n1": "many", "n2": 7, "gone": 1}}
-
-
 def test_the_pairs_lengths_fill_in_what_a_person_left_at_a_preset_or_a_default():
     paper = RunSettings(policy=Keywords.presets["paper"], seed=3)
     assert effective_settings(paper) == paper
@@ -67,10 +60,6 @@ def test_the_system_prompt_comes_first_unless_the_conversation_has_one():
 # What was set for one model
 
 
-def trace_of(small: ScriptedEngine, settings: RunSettings) -> Trace:
-    return Trace.of(run(Pair(small, ScriptedEngine("Let me see. It is 4.", name="large")), QUESTION, settings))
-
-
 def test_each_model_draws_as_it_should_and_values_that_are_not_set_are_the_runs():
     small = ScriptedEngine(*STEPS, overrides=ModelOverrides(temperature=0.8, top_k=20))
     large = ScriptedEngine("It is 4.", name="large")
@@ -80,25 +69,17 @@ def test_each_model_draws_as_it_should_and_values_that_are_not_set_are_the_runs(
     assert [session.sampling for session in large.sessions] == [Sampling(0.3, 0.9, 7)]
 
 
-OTHER_CUES = '{"reflection": {"perhaps": []}}'
-
-
-@pytest.mark.parametrize(
-    ("of_the_model", "of_the_run", "takeovers"),
-    [("", "", []), (CUES, "", [REFLECTION.id]), (CUES, OTHER_CUES, [])],
-)
-def test_a_run_uses_its_own_cues_else_the_small_models_and_records_them(of_the_model, of_the_run, takeovers):
-    small = ScriptedEngine(*STEPS, overrides=ModelOverrides(cue_list=of_the_model))
-    trace = trace_of(small, RunSettings(cue_list=of_the_run))
-    assert [event.reason for event in trace.events if isinstance(event, TakeoverStarted)] == takeovers
-    assert trace.started
-    assert trace.started.settings["cue_list"] == (of_the_run or of_the_model)
-    assert trace.started.small == small.card
-
-
-def test_cues_that_cannot_be_read_refuse_the_run_in_words():
+def test_a_run_uses_its_own_cues_else_the_small_models_records_them_and_refuses_what_cannot_be_read():
+    other = '{"reflection": {"perhaps": []}}'
+    for of_the_model, of_the_run, takeovers in (("", "", []), (CUES, "", [REFLECTION.id]), (CUES, other, [])):
+        small = ScriptedEngine(*STEPS, overrides=ModelOverrides(cue_list=of_the_model))
+        pair = Pair(small, ScriptedEngine("Let me see. It is 4.", name="large"))
+        trace = Trace.of(run(pair, QUESTION, RunSettings(cue_list=of_the_run)))
+        assert [event.reason for event in trace.events if isinstance(event, TakeoverStarted)] == takeovers
+        assert trace.started
+        assert trace.started.settings["cue_list"] == (of_the_run or of_the_model)
     with pytest.raises(SettingsError, match="cue list cannot be read"):
-        trace_of(ScriptedEngine(*STEPS, overrides=ModelOverrides(cue_list="wait, hmm")), RunSettings())
+        list(run(pair, QUESTION, RunSettings(cue_list="wait, hmm")))
 
 
 # Without thinking: by the switch of the chat template, on this machine and on servers
@@ -121,14 +102,11 @@ def test_without_thinking_the_whole_text_is_the_answer_also_where_it_goes_on():
     assert [session.thinks for session in small.sessions] == [False, False]
 
 
-def test_neither_a_budget_for_thinking_nor_the_lack_of_tags_ends_an_answer_without_any():
+def test_neither_a_budget_nor_the_lack_of_tags_ends_an_answer_without_thinking_and_one_that_must_think_is_refused():
     budget = OFF.model_copy(update={"limits": Limits(max_thinking_tokens=2)})
     for thinking in (THINK, None):
         model = ScriptedEngine("It is 2, of course.", thinking=thinking).with_card(switches_thinking=bool(thinking))
         assert Trace.of(run(Pair(model), QUESTION, budget)).answer == "It is 2, of course."
-
-
-def test_a_model_that_always_thinks_is_refused_in_a_sentence():
     with pytest.raises(SettingsError, match=r"always thinks.* Limit its thinking"):
         next(run(Pair(ScriptedEngine("It is 2.")), QUESTION, OFF))
 

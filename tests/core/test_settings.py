@@ -8,19 +8,21 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from baton_reasoning.core.demo_pair import SMALL_MODEL
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import make_private, sha256_of, tolerant_value
+from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.secrets import SERVICE, Keeping, Secrets, take_key
 from baton_reasoning.core.settings import Appearance, ColourScheme, ModelChoice, Settings, SettingsFile
 from baton_reasoning.core.thinking.policies.keywords import Keywords
+from tests.fakes.full_disk import a_full_disk
 from tests.fakes.keyrings import NO_KEYRING, MemoryKeyring
 
 
-def test_what_was_saved_is_loaded_and_nothing_unfinished_is_left_beside_it(tmp_path):
+def test_what_was_saved_is_loaded_without_anything_unfinished_and_stays_if_the_next_save_fails(tmp_path):
     file = SettingsFile(tmp_path / "deep" / "settings.json")
     file.save(Settings())
     chosen = Settings(appearance=Appearance(look=ColourScheme.DARK), models=ModelChoice(small="/models/small.gguf"))
@@ -28,38 +30,18 @@ def test_what_was_saved_is_loaded_and_nothing_unfinished_is_left_beside_it(tmp_p
     assert file.load() == chosen
     assert [path.name for path in file.path.parent.iterdir()] == ["settings.json"]
     assert json.loads(file.path.read_text())["models"]["small"] == "/models/small.gguf"
-
-
-def test_a_save_that_fails_leaves_the_old_file(tmp_path):
-    blocked = tmp_path / "file"
-    blocked.write_text("in the way of the folder")
-    with pytest.raises(SettingsError, match="could not be saved"):
-        SettingsFile(blocked / "settings.json").save(Settings())
-    assert blocked.read_text() == "in the way of the folder"
-
-
-DEEP = '{"run": 5, "unheard": ' + "[" * 900 + "]" * 900 + "}"
-"""Python's parser reads it, and what copies or compares it would end in a RecursionError."""
-
-
-@pytest.mark.parametrize("content", ["", "not json", "[1, 2]", '{"run": 5, "models": []}', "\udcff", DEEP])
-def test_a_file_that_says_nothing_usable_gives_the_defaults(tmp_path, content):
-    path = tmp_path / "settings.json"
-    path.write_text(content, encoding="utf-8", errors="surrogateescape")
-    assert SettingsFile(path).load() == Settings()
+    with a_full_disk(100), pytest.raises(SettingsError, match="could not be saved"):
+        file.save(Settings())
+    assert file.load() == chosen
 
 
 def test_each_bad_value_falls_back_alone():
+    policy = {"policy": "keywords", "n1": "many", "n2": 7, "gone": 1}
     found = tolerant_value(
         Settings,
         {
             "appearance": {"look": "pink", "text_size": 1.5, "demo_pace": 40},  # a key that left
-            "run": {
-                "seed": -3,
-                "top_k": 20,
-                "policy": {"policy": "keywords", "n1": "many", "n2": 7, "unheard": 1},
-                "limits": 3,
-            },
+            "run": {"seed": -3, "top_k": 20, "policy": policy, "limits": 3},
             "window": {"page": "batch", "sidebar_width": 4},
             "from the future": True,
         },
@@ -68,8 +50,9 @@ def test_each_bad_value_falls_back_alone():
     assert (found.run.seed, found.run.top_k) == (0, 20)
     assert found.run.policy == Keywords.Settings(n2=7)
     assert found.window.page == "batch"
-    gone = tolerant_value(Settings, {"run": {"seed": 3, "policy": {"policy": "agreement", "bound": -1}}}).run
-    assert (gone.seed, gone.policy) == (3, Keywords.Settings()), "a policy that is not here"
+    stored = {"seed": 3, "top_k": -1, "policy": {"policy": "agreement", "bound": 1}}
+    assert RunSettings.stored(stored) == RunSettings(seed=3), "its policy is not here"
+    assert stored == {"seed": 3, "top_k": -1, "policy": {"policy": "agreement", "bound": 1}}, "it stays stored"
 
 
 NAMES = sorted({*Settings.model_fields, *type(Settings().run).model_fields, *Appearance.model_fields, "n1", "p"})
@@ -78,21 +61,20 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=5),
     max_leaves=15,
 )
+DEEP = b'{"run": 5, "unheard": ' + b"[" * 900 + b"]" * 900 + b"}"
+"""Python's parser reads it, and what copies or compares it would end in a RecursionError."""
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from(NAMES), JSON, max_size=5) | JSON, st.binary(max_size=40))
-def test_a_file_of_any_content_gives_settings_that_can_be_saved(tmp_path, value, other):
+@example({}, DEEP)
+def test_a_file_of_any_content_gives_settings_that_can_be_saved_the_defaults_where_it_has_none(tmp_path, value, other):
     for content in (json.dumps(value).encode(), other):
         (tmp_path / "settings.json").write_bytes(content)
         found = SettingsFile(tmp_path / "settings.json").load()
+        assert isinstance(value, dict) or found == Settings()
         SettingsFile(tmp_path / "again.json").save(found)
         assert SettingsFile(tmp_path / "again.json").load() == found
-
-
-def test_only_two_empty_names_mean_the_demo_pair():
-    assert ModelChoice().is_demo
-    assert not ModelChoice(large="other.gguf").is_demo
 
 
 # Files

@@ -13,7 +13,7 @@ from baton_reasoning.core.text import LONGEST_MESSAGE, counted, one_line, safe_j
 
 
 @pytest.mark.parametrize(
-    ("attack", "shown"),
+    ("text", "shown"),
     [
         ("\x1b]52;c;cm0gLXJm\x07", "␛]52;c;cm0gLXJm␇"),
         ("\x9b2J", "\ufffd2J"),
@@ -21,15 +21,11 @@ from baton_reasoning.core.text import LONGEST_MESSAGE, counted, one_line, safe_j
         ("evil\u202egpj.exe", "evil\ufffdgpj.exe"),
         ("half \ud83d", "half \ufffd"),
         ("one\r\ntwo", "one\ntwo"),
+        ("Let x = 2.\n\tΔ ≠ 漢字, עברית, عربي 👩‍🔬\n", "Let x = 2.\n\tΔ ≠ 漢字, עברית, عربي 👩‍🔬\n"),
     ],
 )
-def test_what_a_terminal_would_act_on_is_shown_instead(attack, shown):
-    assert safe_text(attack) == shown
-
-
-def test_text_in_any_language_stays_as_it_is():
-    text = "Let x = 2.\n\tΔ ≠ 漢字, עברית, عربي 👩‍🔬\n"
-    assert safe_text(text) == text
+def test_what_a_terminal_would_act_on_is_shown_instead_and_all_other_text_stays(text, shown):
+    assert safe_text(text) == shown
 
 
 @given(st.text(st.characters(), max_size=300))

@@ -41,17 +41,13 @@ class SmallGpu:
         """The process that allocates next gets no more memory; its successor does."""
         (self._state / "refuse").touch()
 
-    @property
-    def has_refused(self) -> bool:
-        return not (self._state / "refuse").exists()
-
     def gets_lost(self) -> None:
         """The next submission of work fails, once."""
         (self._state / "lose").touch()
 
-    @property
-    def was_lost(self) -> bool:
-        return not (self._state / "lose").exists()
+    def is_past(self, fault: str) -> bool:
+        """Whether what was to happen once has happened: "refuse" or "lose"."""
+        return not (self._state / fault).exists()
 
     @property
     def used_bytes(self) -> int:

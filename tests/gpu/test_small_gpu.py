@@ -42,22 +42,15 @@ def written(engine, tokens=24, after=lambda _: None):
     return items
 
 
-def written_after_a_longer_text(engine: LocalEngine) -> list[WriteItem]:
+def written_after_a_longer_text(engine):
     with closing(engine.open(PROBLEM, GREEDY)) as session:
         items = list(session.write(text_body(LONG_TEXT[:400]).parts, 4, 1))
     assert len(ids(items)) == 4
     return items
 
 
-def layers_on_gpu(engine: LocalEngine) -> int:
-    placement = engine.card.placement
-    assert placement is not None
-    return sum(share.layers for share in placement.shares if share.device != "RAM")
-
-
-def fallback(engine: LocalEngine) -> str:
-    assert engine.card.placement is not None
-    return engine.card.placement.fallback
+def layers_on_gpu(engine):
+    return sum(share.layers for share in engine.card.placement.shares if share.device != "RAM")
 
 
 # Found and fitted ----------------------------------------------------------------------------------------------------
@@ -80,7 +73,7 @@ def test_as_many_layers_as_the_fit_says_are_loaded_without_a_fallback(gpu, smoll
     predicted = fit(estimate(read_header(smollm2), LoadOptions(context=8192)), find_devices())
     assert least <= predicted.layers <= most
     with loaded(smollm2, LoadOptions(context=8192, threads=1)) as engine:
-        assert (layers_on_gpu(engine), fallback(engine)) == (predicted.layers, "")
+        assert (layers_on_gpu(engine), engine.card.placement.fallback) == (predicted.layers, "")
         assert most < 31 or gpu.used_bytes == pytest.approx(predicted.gpu_bytes, rel=0.1)
 
 
@@ -118,7 +111,7 @@ def test_a_device_that_is_smaller_than_asked_for_gets_fewer_layers_and_it_is_sai
     gpu.has_mib(140)
     with loaded(smollm2, LoadOptions(context=2048, threads=1, gpu_layers=99)) as engine:
         assert layers_on_gpu(engine) < 31
-        assert fallback(engine)
+        assert engine.card.placement.fallback
         assert ids(written(engine, 4))
 
 
@@ -128,7 +121,7 @@ def test_memory_that_runs_out_while_reading_restarts_the_model_lighter(gpu, smol
         as_asked = engine.loaded_as
         gpu.refuses_memory()
         (notice,) = notices(written_after_a_longer_text(engine))
-        assert gpu.has_refused
+        assert gpu.is_past("refuse")
         assert "memory" in notice
         lighter = engine.loaded_as
         assert (lighter.batch, lighter.gpu_layers) < (as_asked.batch, as_asked.gpu_layers)
@@ -152,7 +145,7 @@ def test_a_device_that_is_lost_while_writing_costs_a_restart_and_not_the_text(gp
     with loaded(SMALL_MODEL, ON_THE_GPU) as engine:
         undisturbed = ids(written(engine, LONG))
         items = written(engine, LONG, after=lambda number: gpu.gets_lost() if number == 1 else None)
-        assert gpu.was_lost
+        assert gpu.is_past("lose")
         assert ids(items) == undisturbed
         (notice,) = notices(items)
         assert "started again" in notice or "restarted" in notice

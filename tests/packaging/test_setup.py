@@ -5,6 +5,7 @@ done is in `log`. Nothing real is installed.
 """
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -187,49 +188,34 @@ def machine(tmp_path):
 @pytest.mark.parametrize(
     ("has", "did", "said"),
     [
-        ("wheel-cpu", ["fetch cpu"], ["ready: llama.cpp for the CPU from a prebuilt wheel; no GPU was found"]),
-        ("offline", ["fetch cpu", "compile cpu"], ["ready: llama.cpp for the CPU, compiled here; no GPU was found"]),
-        ("driver:virtio-pci wheel-cpu", ["fetch cpu"], ["no GPU was found"]),
-        (
-            "cuda:12.4 wheel-cu124 wheel-cu125",
-            ["fetch cu124"],
-            ["ready: llama.cpp for CUDA from a prebuilt wheel; an NVIDIA GPU was found"],
-        ),
-        ("cuda:12.8 wheel-cu125", ["fetch cu125"], ["for CUDA"]),
-        ("cuda:12.8 nvcc", ["fetch cu125", "compile cuda"], ["for CUDA, compiled here"]),
+        ("wheel-cpu", "fetch cpu", "ready: llama.cpp for the CPU from a prebuilt wheel; no GPU was found"),
+        ("offline", "fetch cpu, compile cpu", "ready: llama.cpp for the CPU, compiled here; no GPU was found"),
+        ("driver:virtio-pci wheel-cpu", "fetch cpu", "no GPU was found"),
+        ("cuda:12.4 wheel-cu124 wheel-cu125", "fetch cu124", "for CUDA from a prebuilt wheel; an NVIDIA GPU was found"),
+        ("cuda:12.8 wheel-cu125", "fetch cu125", "for CUDA"),
+        ("cuda:12.8 nvcc", "fetch cu125, compile cuda", "for CUDA, compiled here"),
         (
             "cuda:12.8 libvulkan.so.1 wheel-vulkan",
-            ["fetch cu125", "fetch vulkan"],
-            ["for Vulkan from a prebuilt wheel; an NVIDIA GPU was found, but", "there is no CUDA compiler (nvcc)"],
+            "fetch cu125, fetch vulkan",
+            r"for Vulkan from a prebuilt wheel; an NVIDIA GPU was found, but .*there is no CUDA compiler \(nvcc\)",
         ),
         (
             "cuda:12.8 offline dnf",
-            ["fetch cu125", "compile cpu"],
-            [
-                "for the CPU, compiled here, although an NVIDIA GPU is here",
-                "the index of prebuilt wheels cannot be reached",
-                "sudo dnf install gcc-c++ vulkan-loader",
-                "Then run: GPU=auto packaging/setup.sh run",
-            ],
+            "fetch cu125, compile cpu",
+            r"for the CPU, compiled here, although an NVIDIA GPU is here \(the index of .* cannot be reached"
+            r".*sudo dnf install gcc-c\+\+ vulkan-loader.* Then run: GPU=auto packaging/setup.sh run",
         ),
-        (
-            "driver:amdgpu vulkan",
-            ["fetch vulkan", "compile vulkan"],
-            ["for Vulkan, compiled here; a GPU of the driver amdgpu"],
-        ),
-        *(
-            (f"driver:{name} vulkan wheel-vulkan", ["fetch vulkan"], [f"a GPU of the driver {name} was found"])
-            for name in ("i915", "xe", "nouveau")
-        ),
-        ("Darwin wheel-metal", ["fetch metal"], []),
+        ("driver:amdgpu vulkan", "fetch vulkan, compile vulkan", "for Vulkan, compiled here; a GPU of .* amdgpu"),
+        ("driver:i915 vulkan wheel-vulkan", "fetch vulkan", "for Vulkan from a prebuilt wheel; a GPU of .* i915"),
+        ("Darwin wheel-metal", "fetch metal", "for Metal"),
     ],
 )
 def test_the_back_end_is_the_best_that_the_machine_can_use(machine, has, did, said):
     machine.has(has)
     outcome = machine.set_up()
     assert outcome.code == 0
-    assert [line for line in outcome.did if not line.startswith("packages")] == [*did, *INSTALLED]
-    assert [words for words in said if words not in outcome.last_line] == []
+    assert [line for line in outcome.did if not line.startswith("packages")] == [*did.split(", "), *INSTALLED]
+    assert re.search(said, outcome.last_line)
 
 
 def test_a_wheel_that_lacks_the_back_end_or_does_not_load_is_not_taken(machine):
@@ -260,17 +246,16 @@ def test_a_back_end_that_was_asked_for_is_kept_by_later_runs_and_its_wheel_is_us
 @pytest.mark.parametrize(
     ("environment", "code", "did", "said"),
     [
-        ({"GPU": "cuda"}, 1, None, ["could not be installed for CUDA", "there is no CUDA compiler (nvcc)"]),
-        ({"GPU": "opencl"}, 1, (), ["Choose auto, cuda, metal, vulkan or cpu"]),
-        ({"BATON_WHEEL_INDEX": ""}, 0, ("compile cpu", *INSTALLED), []),
+        ({"GPU": "cuda"}, 1, ("fetch cu124",), r"could not be installed for CUDA.* there is no CUDA compiler \(nvcc\)"),
+        ({"GPU": "opencl"}, 1, (), "Choose auto, cuda, metal, vulkan or cpu"),
+        ({"BATON_WHEEL_INDEX": ""}, 0, ("compile cpu", *INSTALLED), "for the CPU, compiled here"),
     ],
 )
 def test_no_other_back_end_is_taken_than_asked_and_no_wheel_without_an_index(machine, environment, code, did, said):
     machine.has("wheel-cpu")
     outcome = machine.set_up(**environment)
-    assert outcome.code == code
-    assert did is None or outcome.did == did
-    assert [words for words in said if words not in outcome.last_line] == []
+    assert (outcome.code, outcome.did) == (code, did)
+    assert re.search(said, outcome.last_line)
 
 
 # What the system lacks -----------------------------------------------------------------------------------------------

@@ -29,7 +29,6 @@ class Faults:
     """Send so many bytes of the next body and then nothing, until the test is over."""
     is_over: threading.Event = field(default_factory=threading.Event)
     ignores_ranges: bool = False
-    wrong_total: bool = False
 
 
 @dataclass
@@ -118,8 +117,7 @@ class HubServer:
             return
         asked = None if faults.ignores_ranges else handler.headers.get("Range")
         start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
-        total = len(data) + faults.wrong_total
-        headers = {"Content-Range": f"bytes {start}-{total - 1}/{total}"} if asked else {}
+        headers = {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"} if asked else {}
         cut = faults.cuts.pop(0) if faults.cuts else len(data)
         silent, faults.silent_after = faults.silent_after, None
         body = data[start : start + (cut if silent is None else silent)]

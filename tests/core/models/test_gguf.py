@@ -91,7 +91,6 @@ def test_a_token_reads_the_experts_that_are_used_and_no_embedding_but_its_own(he
         ("kimi-linear", {"kda__head_dim": 8, "attention__head_count_kv": [0, 2, 0]}, [0, 64, 0], [2176, 0, 2176]),
         ("qwen3next", {"full_attention_interval": 2, "ssm__state_size": 8}, [0, 64, 0], [0] * 3),
         ("gemma3n", {"attention__shared_kv_layers": 2}, [64] * 3, [0] * 3),
-        ("gpt9", {}, [64] * 3, [0] * 3),
         ("gpt9", {"ssm__state_size": 8}, [64] * 3, [0] * 3),
     ],
 )
@@ -102,19 +101,19 @@ def test_blocks_keep_caches_and_states_as_their_architecture_does(header_with, a
     header = header_with(general__architecture=architecture, **own)
     assert [block.cache_elements for block in header.blocks] == cache
     assert [block.state_bytes for block in header.blocks] == state
-    assert header.supports_truncation is not (architecture in HYBRID or (architecture == "gpt9" and bool(keys)))
+    assert header.supports_truncation is (architecture == "gemma3n")
 
 
 # Thinking tags and vocabulary
 
 
-@pytest.mark.parametrize("tags", KNOWN_TAGS)
-def test_thinking_tags_come_from_the_chat_template(header_with, tags):
-    for part in (tags.opening, tags.closing):
-        assert header_with(tokenizer__chat_template=f"{{{{ '{part}' + content }}}}").thinking_tags == tags
-    tokens = [*WORDS, tags.opening, tags.closing]
-    for template in (None, "", "{{ x }}"):
-        assert header_with(tokenizer__chat_template=template, tokenizer__ggml__tokens=tokens).thinking_tags is None
+def test_thinking_tags_come_from_the_chat_template_and_not_from_the_vocabulary(header_with):
+    for tags in KNOWN_TAGS:
+        for part in (tags.opening, tags.closing):
+            assert header_with(tokenizer__chat_template=f"{{{{ '{part}' + content }}}}").thinking_tags == tags
+    for template in (None, "{{ x }}"):
+        vocabulary = [*WORDS, KNOWN_TAGS[0].opening]
+        assert header_with(tokenizer__chat_template=template, tokenizer__ggml__tokens=vocabulary).thinking_tags is None
 
 
 @pytest.mark.parametrize("count", [1020, len(WORDS)])
@@ -129,18 +128,14 @@ def test_a_vocabulary_has_the_same_hash_however_it_is_padded_and_read(header_wit
     assert header_with(tokenizer__ggml__tokens=padded) == sibling, "though few bytes are read at once"
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
+def test_the_hash_of_a_vocabulary_differs_with_every_part(header_with):
+    for change in (
         {"tokenizer__ggml__model": "llama"},
         {"tokenizer__ggml__pre": "llama-bpe"},
         {"tokenizer__ggml__merges": ["Ġ t"]},
-        {"tokenizer__ggml__tokens": [*WORDS[:-1], "other"]},
         {"tokenizer__ggml__tokens": [*WORDS[:-2], WORDS[-2] + WORDS[-1]]},
-    ],
-)
-def test_the_hash_of_a_vocabulary_differs_with_every_part(header_with, change):
-    assert header_with(**change).vocabulary_hash != header_with().vocabulary_hash
+    ):
+        assert header_with(**change).vocabulary_hash != header_with().vocabulary_hash, change
 
 
 # Refusals
@@ -156,6 +151,8 @@ def test_the_hash_of_a_vocabulary_differs_with_every_part(header_with, change):
         (b"hello", "other bytes"),
         (gguf_bytes(version=1), "GGUF version 1,"),
         (gguf_bytes(version=4), "GGUF version 4,"),
+        (gguf_bytes()[:40], "ends inside its header"),
+        (gguf_bytes({"k": [0] * 100})[:60], "claims 100 elements, more than the file can hold"),
         (gguf_bytes()[:-500], f"has {len(gguf_bytes()) - 500:,} bytes and its tensors need {len(gguf_bytes()):,}"),
         (gguf_bytes(tensors=[TensorSpec("a", (1,))] * 2), "“a” is there twice"),
         (gguf_bytes(tensors=[TensorSpec("a", (1,) * 5)]), "more than four dimensions"),
@@ -184,7 +181,6 @@ def test_the_hash_of_a_vocabulary_differs_with_every_part(header_with, change):
                 ({"llama__block_count": 10_001}, "claims 10,001 blocks"),
                 ({"llama__attention__head_count_kv": ["2"]}, "is not a list of whole numbers"),
                 ({"llama__feed_forward_length": [-1]}, "is not a list of whole numbers"),
-                ({"split__no": "one"}, "“split.no” is not a whole number"),
                 ({"tokenizer__ggml__pre": 5}, "“tokenizer.ggml.pre” is not text"),
                 ({"tokenizer__chat_template": "x" * 1_100_000}, "a text claims 1,100,000 bytes"),
             )
@@ -197,11 +193,9 @@ def test_what_cannot_be_used_is_refused_with_its_reason(tmp_path, content, liken
     assert likeness in refusal(path)
 
 
-def test_a_file_that_is_not_there_or_cut_inside_its_header_or_last_padding(tmp_path):
+def test_a_file_that_is_not_there_or_cut_inside_its_last_padding(tmp_path):
     path = tmp_path / "model.gguf"
     assert "model.gguf cannot be read: No such file or directory." in refusal(path)
-    path.write_bytes(gguf_bytes()[:700])
-    assert "ends inside its header" in refusal(path) or "more than the file can hold" in refusal(path)
     path.write_bytes(gguf_bytes(tensors=[TensorSpec("token_embd.weight", (3,))])[:-20])
     header = read_header(path)
     assert (header.tensor_bytes, header.parameters) == (12, 3), "the padding after the last tensor may be missing"
@@ -257,12 +251,10 @@ def test_tensor_types_have_ggmls_sizes_and_file_types_llama_cpps_names():
     assert {number: FILE_TYPES.get(number, "").split("_MOE")[0] for number in names} == names
 
 
-def test_every_architecture_is_in_the_library_and_of_one_kind():
+def test_every_architecture_is_in_the_library():
     native = next(LIBRARIES.glob("*llama.*")).read_bytes()
     # Only the end is marked: a linker keeps “rwkv7” as the tail of “arwkv7”.
     assert not {name for name in RECURRENT | HYBRID | NOT_WRITERS if name.encode() + b"\0" not in native}
-    assert not (RECURRENT | HYBRID) & NOT_WRITERS
-    assert not RECURRENT & HYBRID
 
 
 # Damage of any kind, in little memory
