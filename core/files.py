@@ -93,12 +93,16 @@ def write_json(value: BaseModel, path: Path, what: str) -> None:
     """Write a file atomically. `what` names it in the SettingsError that is raised if that fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, unfinished = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(value.model_dump_json(indent=2))
-            file.flush()
-            os.fsync(file.fileno())
-        Path(unfinished).replace(path)
+        handle, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
+        unfinished = Path(name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(value.model_dump_json(indent=2))
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
     except OSError as error:
         raise SettingsError(
             f"{what} could not be saved in {path.parent}: {error.strerror or error}.",

@@ -28,11 +28,11 @@ def test_what_was_saved_is_loaded_without_anything_unfinished_and_stays_if_the_n
     chosen = Settings(appearance=Appearance(look=ColourScheme.DARK), models=ModelChoice(small="/models/small.gguf"))
     file.save(chosen)
     assert file.load() == chosen
-    assert [path.name for path in file.path.parent.iterdir()] == ["settings.json"]
     assert json.loads(file.path.read_text())["models"]["small"] == "/models/small.gguf"
     with a_full_disk(100), pytest.raises(SettingsError, match="could not be saved"):
         file.save(Settings())
     assert file.load() == chosen
+    assert [path.name for path in file.path.parent.iterdir()] == ["settings.json"]
 
 
 def test_each_bad_value_falls_back_alone():
