@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
@@ -14,7 +12,6 @@ from baton_reasoning.core.batch.running.arms import (
     RECIPES,
     Arm,
     OtherModels,
-    arm_title,
     arms_of,
     by_models,
     chance_for_share,
@@ -126,25 +123,18 @@ def test_an_arm_that_models_cannot_serve_is_refused_with_the_reason():
     refuse_impossible(silently, Pair(thinks.with_card(switches_thinking=True), thinks))
 
 
-def test_an_arm_has_the_title_of_its_policy():
-    names = ("baton", "baton, R1-32B", "reference", "random as baton", "c = 3")
-    titles = ["Keywords", "Keywords, R1-32B", "Keywords (reference)", "Random as Keywords", "c = 3"]
-    assert list(map(arm_title, names)) == titles
-
-
-@pytest.mark.parametrize(
-    ("share", "measure"), [(0.9, lambda p: 0.3 * p), (0.4, lambda _: 0.0), (0.0, lambda _: pytest.fail("measured"))]
-)
-def test_a_chance_is_found_whose_share_is_the_one_wanted_or_the_nearest(share, measure):
+def test_a_chance_is_found_whose_share_is_the_one_wanted_or_the_nearest():
     def long_takeovers(p):
         return 3 * p / (3 * p + 1 - p)
 
     for reachable in (0.05, 0.2, 0.35, 0.6):
         assert long_takeovers(chance_for_share(reachable, long_takeovers)) == pytest.approx(reachable, abs=0.02)
-    assert chance_for_share(share, measure) == (1.0 if share == 0.9 else 0.0)
-    tried = Counter[float]()
-    assert chance_for_share(0.5, lambda p: tried.update([p]) or p) == 0.5
-    assert tried == {0.5: 1}, "each try is a pilot run"
+    assert chance_for_share(0.9, lambda p: 0.3 * p) == 1.0
+    assert chance_for_share(0.4, lambda _: 0.0) == 0.0
+    assert chance_for_share(0.0, lambda _: pytest.fail("measured")) == 0.0
+    tried = list[float]()
+    assert chance_for_share(0.5, lambda p: tried.append(p) or p) == 0.5
+    assert tried == [0.5], "each try is a pilot run"
 
 
 def test_pilots_come_from_all_over_the_set():

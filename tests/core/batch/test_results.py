@@ -36,20 +36,18 @@ from baton_reasoning.core.batch.running.batch import Provenance, create_batch
 from baton_reasoning.core.errors import ContextFull, EngineLost, EngineRefused, SettingsError
 from baton_reasoning.core.export.formats import write_file
 from baton_reasoning.core.files import sha256_of
-from baton_reasoning.core.grading.verdict import How, Verdict
+from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions
 from baton_reasoning.core.thinking.events import Finish, ValuesEstimated
 from baton_reasoning.core.thinking.policies.alone import Never
-from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.batch.counting import (
     AFTER_WAIT,
     AFTER_YES,
     START,
-    batch_of,
     damage,
     known_batch,
     known_pair,
@@ -90,15 +88,6 @@ def test_results_and_report_are_read_back_as_they_were_written(store, tmp_path):
     assert policies == ["never", "always", "keywords"]
     assert (report["seed_numbers"], report["grading"], report["parallel"]) == ([3, 4], "exact", 2)
     assert all(report["provenance"][version] for version in ("baton", "llama_cpp_python", "python"))
-
-
-def test_a_batch_that_has_not_begun_or_has_one_problem_can_be_exported(store, tmp_path):
-    batch = batch_of(store, 2, "small", "random")
-    assert [line["state"] for line in exported(store, batch, tmp_path / "r.jsonl")] == ["waiting"] * 6
-    (report,) = exported(store, batch, tmp_path / "report.json")
-    assert (Report.model_validate(report).arms[0].answers, report["parallel"]) == (0, 1)
-    export(store, run(store, "small", "large", found=problems(1)), tmp_path / "report.json")
-    assert "Infinity" not in (tmp_path / "report.json").read_text("utf-8")
 
 
 def test_a_result_holds_the_text_who_wrote_what_how_it_was_graded_and_its_problem(store, tmp_path):
@@ -198,95 +187,83 @@ def test_text_that_could_run_gets_an_apostrophe_and_numbers_and_plain_text_stay(
 
 # Failures, and the large model's opinions of them
 
-SMALL = {
-    "right": "2 + 2 is 4.</think>\n\nThe answer is \\boxed{4}.",
-    "slip": "So 2 + 2 is 5.\n\nThat was easy.</think>\n\nThe answer is \\boxed{5}.",
-    "turn": "The answer is 4.\n\nOr rather not.</think>\n\nThe answer is \\boxed{7}.",
-    "silent": "I do not know.</think>",
-    "endless": "and so on " * 400,
-    "cue": "First.\n\nWait, that is",
-}
-LARGE = "Wait, it is 4.\n\nDone.</think>\n\nThe answer is \\boxed{4}."
 
-
-def writes(conversation, body):
-    text = SMALL[conversation[-1].content.split()[0]]
-    return text[len(body) :] if text.startswith(body) else "</think>\n\nThe answer is \\boxed{4}."
-
-
-def pair(**large):
-    expects = large.pop("expects", lambda _before, token: " 4" if token == " 5" else token)
-    engine = ScriptedEngine(continue_with=lambda _, __: LARGE, name="large", expects=expects)
-    return Pair(ScriptedEngine(continue_with=writes), engine.with_card(**large))
+def pair(**card):
+    """The counting pair; where the small model says 2, the large one expects 1."""
+    expects = card.pop("expects", lambda _before, token: "1" if token == "2" else token)
+    return Pair(small_engine(), large_engine(expects=expects).with_card(**card))
 
 
 @pytest.fixture
 def batch(store):
-    """Six problems by the small model alone, and one of them with takeovers."""
-    found = [Problem(name, f"{name} 2 + 2?", "4", {}, line) for line, name in enumerate(SMALL, 1)]
-    policies = {"small": Never.Settings(), "both": Keywords.Settings()}
-    arms = [Arm(name=name, settings=RunSettings(policy=each, max_tokens=300)) for name, each in policies.items()]
+    """Three of six answers of the small model are wrong, one of them to a long problem; in the arm “short” none ends."""
+    *found, last = problems(6)
+    found.append(replace(last, text=f"{last.text} {'Look at it. ' * 50}"))
+    settings = (RunSettings(policy=Never.Settings(), max_tokens=most) for most in (300, 4))
+    arms = [Arm(name=name, settings=each) for name, each in zip(("small", "short"), settings, strict=True)]
     batch = create_batch(store, "sums", found, arms)
     run_batch(store, batch, pair(), parallel=1)
     return batch
 
 
-def opinions(store, batch, by, arm=""):
-    """The second opinions that are missing in an arm, or in all."""
+def opinions(store, batch, by):
+    """The second opinions that are missing of answers of the small model."""
     opened = store.batches.open(batch)
-    wrong = answers_of(store, opened, wrong_answers(store, opened, [arm] if arm else None))
+    wrong = answers_of(store, opened, wrong_answers(store, opened, ["small"]))
     return Reviews(Opinions(), by, Opinions().missing(wrong))
 
 
 def test_answers_are_grouped_by_what_went_wrong(store, batch, tmp_path):
-    found = analyse(store, batch, "small")
-    assert {failure.problem.id: failure.kind for failure in found.failures} == {
-        "endless": FailureKind.LIMIT,
-        "silent": FailureKind.NO_ANSWER,
-        "turn": FailureKind.WRONG,
-        "slip": FailureKind.WRONG,
-    }
-    assert list(found.groups) == [kind for kind in FailureKind if kind in found.groups]
-    assert (found.answers, found.failures[0].detail) == (6, "no answer, expected 4 · max tokens")
-    table = failure_table(found.failures, 3)
-    assert table.rows[0][:4] == ("endless", "small", "0", "Stopped at a limit")
-    assert (len(table.rows), table.notes) == (3, ("1 more are in results.jsonl.",))
+    found = analyse(store, batch)
+    assert (found.answers, list(found.groups.items())) == (12, [(FailureKind.LIMIT, 6), (FailureKind.WRONG, 3)])
+    assert [failure.problem.id for failure in found.failures[6:]] == ["p1", "p3", "p5"]
+    assert found.failures[0].detail == "no answer, expected 0 · max tokens"
+    table = failure_table(found.failures, 8)
+    assert table.rows[0][:4] == ("p0", "short", "0", "Stopped at a limit")
+    assert (len(table.rows), table.notes) == (8, ("1 more are in results.jsonl.",))
     assert failure_table(found.failures).notes == ()
     export(store, batch, tmp_path / "r.html")
-    assert "Wrong answer: 4" in (tmp_path / "r.html").read_text(encoding="utf-8"), "of both arms"
+    assert "Wrong answer: 3" in (tmp_path / "r.html").read_text(encoding="utf-8")
     done = next(store.batches.results(batch))
     for changes, kind in (
         ({"error": "Gone."}, FailureKind.ERROR),
         ({"finish": Finish.REPETITION}, FailureKind.REPETITION),
         ({"finish": Finish.TIME}, FailureKind.LIMIT),
+        ({"answer": ""}, FailureKind.NO_ANSWER),
         ({"verdict": Verdict.of(None, How.AUTO, "")}, FailureKind.UNSCORED),
     ):
         assert kind_of(done._replace(**changes), None) is kind
 
 
-def test_takeovers_are_counted_by_reason_cue_and_outcome(store, batch):
-    found = analyse(store, batch, "both")
-    wait = next(group for group in found.takeovers if group.cue == "wait")
-    assert wait.reason == "Reflection takeover"
-    assert (wait.takeovers, wait.right, wait.wrong) == (1, 1, 0)
-    table = takeover_table([wait, TakeoverOutcomes("Random", "", 1, 0, 0, 1)])
-    assert table.headings == ("reason", "cue", "takeovers", "right", "wrong", "% right")
-    assert table.rows[0] == ("Reflection takeover", "wait", "1", "1", "0", "100%")
-    assert table.rows[1] == ("Random", "–", "1", "0", "0", "–")
+def test_takeovers_are_counted_by_reason_cue_and_outcome(store, grader):
+    batch = known_batch(store, grader, answers=6)
+    outcomes = {"wait": Counter[Outcome](), "yes": Counter[Outcome]()}
+    for row in store.batches.results(batch, "both"):
+        cue = "wait" if store.runs.trace(row.run).text.startswith("One") else "yes"
+        outcomes[cue][row.outcome] += 1
+    found = analyse(store, batch, "both").takeovers
+    assert {group.cue: (group.takeovers, group.right, group.wrong) for group in found} == {
+        cue: (each.total(), each[Outcome.CORRECT], each[Outcome.WRONG]) for cue, each in outcomes.items()
+    }
     assert analyse(store, batch, "small").takeovers == ()
+    table = takeover_table(
+        [TakeoverOutcomes("Reflection takeover", "wait", 1, 1, 0, 0), TakeoverOutcomes("Random", "", 1, 0, 0, 1)]
+    )
+    assert table.headings == ("reason", "cue", "takeovers", "right", "wrong", "% right")
+    assert table.rows == (("Reflection takeover", "wait", "1", "1", "0", "100%"), ("Random", "–", "1", "0", "0", "–"))
 
 
 def test_an_opinion_names_the_first_error_of_every_wrong_answer_and_changes_no_summary(store, batch):
     rows = list(store.batches.results(batch, "small"))
     before = [concluded(store, row.run) for row in rows]
     *_, last = opinions(store, batch, pair()).run()
-    assert last.done == last.total > 0
+    assert last.done == last.total == 3
     assert [concluded(store, row.run) for row in rows] == before
-    slip = next(failure for failure in analyse(store, batch, "small").failures if failure.problem.id == "slip")
-    assert (slip.kind, slip.divergence) == (FailureKind.DIVERGED, (0, 11, " 5", " 4"))
-    assert slip.detail == "5, expected 4 · step 1: 5 instead of 4"
-    read = [row.answer for row in rows if store.runs.trace(row.run).opinion]
-    assert sorted(read) == sorted(row.answer for row in rows if row.answer != "4"), "right ones are not read"
+    assert [bool(store.runs.trace(row.run).opinion) for row in rows] == [False, True] * 3, "right ones are not read"
+    (slip,) = (failure for failure in analyse(store, batch, "small").failures if failure.problem.id == "p1")
+    position = store.runs.trace(slip.row.run).text.index("2")
+    assert (slip.kind, slip.divergence) == (FailureKind.DIVERGED, (3, position, "2", "1"))
+    assert slip.detail == "2, expected 1 · step 4: 2 instead of 1"
 
 
 def test_answers_are_read_once_by_each_model(store, batch):
@@ -304,8 +281,8 @@ def test_answers_are_read_once_by_each_model(store, batch):
 
 
 def test_a_large_model_that_cannot_score_is_refused_and_one_that_dies_leaves_what_was_read(store, batch):
-    def dies(before, token):
-        if "Or rather" in before:
+    def dies(_, token):
+        if token == "4":
             raise EngineLost("Gone.", "Start it.")
         return token
 
@@ -317,15 +294,15 @@ def test_a_large_model_that_cannot_score_is_refused_and_one_that_dies_leaves_wha
     assert read() == []
     with pytest.raises(EngineLost):
         list(opinions(store, batch, pair(expects=dies)).run())
-    assert read()
+    assert [row.answer for row in read()] == ["2"]
 
 
 def test_an_answer_that_does_not_fit_or_has_no_text_is_left_out_and_the_others_are_read(store, batch):
-    reading = opinions(store, batch, pair(context=100), "small")
+    reading = opinions(store, batch, pair(context=100))
     *_, last = reading.run()
     assert last.done == last.total
     (too_long,) = (each.row for each in reading.too_long if each.row)
-    assert list(store.batches.problems(batch))[too_long.position].id == "endless"
+    assert too_long.position == 5
     assert reading.remarks == ["1 answer did not fit into the context. Load the models with a larger one."]
     with pytest.raises(ContextFull):  # an answer that is read by itself
         list(Reviews(Opinions(), pair(context=100), [Answer.stored(store, too_long.run)]).run())

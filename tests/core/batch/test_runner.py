@@ -120,17 +120,6 @@ def test_where_the_large_model_refuses_its_arms_have_errors_and_the_small_one_ru
     assert outcomes(store, batch, "baton") == [None, None]
 
 
-def test_all_arms_of_a_problem_come_before_the_next_problem(store):
-    """A batch that is stopped early has compared them all: one is calibrated before, and one was added later."""
-    batch = batch_of(store, 3, "large", "baton", "random", seeds=(0, 1))
-    add_arms(store, batch, arms_of(["small"], RunSettings()))
-    calibrated, *events = run_batch(store, batch, parallel=1)
-    assert isinstance(calibrated, Calibrated)
-    started = [(event.job.position, event.job.seed, event.job.arm) for event in events if isinstance(event, JobStarted)]
-    arms = ("large", "baton", "random as baton", "small")
-    assert started == [(position, seed, arm) for position in range(3) for seed in (0, 1) for arm in arms]
-
-
 @pytest.mark.slow
 def test_the_random_arm_gets_the_large_share_of_the_other_and_keeps_its_chance_for_a_resume(store, grader):
     """The small model doubts itself at every second step; then the large one writes."""
