@@ -62,23 +62,18 @@ CORRECT, WRONG, UNSCORED = Outcome.CORRECT, Outcome.WRONG, Outcome.UNSCORED
 
 
 def test_every_arm_solves_every_problem_with_every_seed_and_is_graded(store):
-    batch, small = batch_of(store, 4, "small", "large", seeds=(1, 2)), small_engine()
-    events = run_batch(store, batch, Pair(small, large_engine()))
+    batch = batch_of(store, 4, "small", "large", seeds=(1, 2))
+    events = run_batch(store, batch)
     rows = rows_of(store, batch)
     done = [(row.arm, row.position, row.seed) for row in rows if row.state is JobState.DONE]
     assert done == [(arm, n, seed) for n in range(4) for seed in (1, 2) for arm in ("small", "large")]
     assert outcomes(store, batch, "small") == [CORRECT, CORRECT, WRONG, WRONG] * 2
     assert outcomes(store, batch, "large") == [CORRECT] * 8
     assert sorted(each.row for each in events if isinstance(each, JobEnded)) == rows
-    assert len({session.calls[0].seed for session in small.sessions}) == 8, "each has a seed of its own"
     for row in rows:
         started = store.runs.trace(row.run).started
-        assert started
         assert started.seed == row.seed * 1_000_003 + row.position
         assert row.conditions == Conditions(parallel=2, threads=0)
-        assert row.started
-        assert row.ended
-        assert row.started <= row.ended
 
 
 def test_a_problem_that_fails_has_the_reason_as_its_result_and_the_rest_goes_on(store):
