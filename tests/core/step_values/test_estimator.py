@@ -54,11 +54,11 @@ def value(errors, text):
     return 0.0 if "b" in text else math.prod(1 - chance for chance in errors[text.count("\n\n") :])
 
 
-def text_with(steps, *, large_at=None, replaced="", ends=True):
+def text_with(steps, *, large_at=None, replaced="", ends=True, policy="keywords"):
     """A finished text of these steps; at `large_at` the large model wrote one, in place of what was discarded."""
     small, large = (world([0.0], name).card for name in ("small", "large"))
     chosen = RunSettings().model_dump(mode="json")
-    trace = Trace.of([events.RunStarted(0.0, QUESTION, "keywords", chosen, SEED, small, large, 3, True)])
+    trace = Trace.of([events.RunStarted(0.0, QUESTION, policy, chosen, SEED, small, large, 3, True)])
 
     def write(author, text):
         trace.apply(events.WriteStarted(0.0, author, "reflection" if author is Author.LARGE else None, trace.length))
@@ -159,12 +159,12 @@ def test_coarse_to_fine_finds_what_the_full_grid_finds(grader, seed):
     for step in dice.sample(range(0, LONG - 8, WINDOW), 3):
         errors[step] = 0.7
     steps = "".join("b" if step == LONG - 5 and seed % 2 else "a" for step in range(LONG))
+    changing = {step for step in range(LONG) if errors[step] or steps[step] == "b"}
     written, found = [], []
     for every_step in (True, False):
         values = estimated(text_with(steps), world(errors), grader, every_step=every_step)
         written.append(sum(len(place.outcomes) for place in values.estimated.places))
-        certain = {change.after.step for change in values.changes if change.is_certain}
-        found.append({step for step in certain if errors[step] or steps[step] == "b"})
+        found.append(changing & {change.after.step for change in values.changes if change.is_certain})
     assert written[1] < 0.8 * written[0]
     assert found[0] <= found[1]
 
@@ -242,18 +242,12 @@ def test_without_an_expected_answer_it_is_agreement_and_a_text_that_was_stopped_
     assert (stopped.places[-1].value.value, stopped.places[-1].continuations) == (0.0, 16)
 
 
-OF_THE_FUTURE = Trace.of(
-    replace(event, policy="of the future") if isinstance(event, events.RunStarted) else event
-    for event in text_with("aa").events
-)
-
-
 @pytest.mark.parametrize(
     ("trace", "pair", "expected", "writer", "says"),
     [
         (Trace(), Pair(world(())), "1", "small", "no text"),
         (text_with("aa", ends=False), Pair(world(())), "", "small", "no answer with which"),
-        (OF_THE_FUTURE, Pair(world(())), "1", "small", "another version of Baton"),
+        (text_with("aa", policy="of the future"), Pair(world(())), "1", "small", "another version of Baton"),
         (text_with("aa"), Pair(None, world(())), "1", "small", "small model is to write"),
         (text_with("a"), Pair(world(())), "1", "policy", "needs a large model"),
     ],
@@ -265,9 +259,7 @@ def test_what_cannot_be_valued_is_said_in_a_sentence(grader, trace, pair, expect
 
 def test_a_text_is_valued_without_the_settings_that_left_with_an_earlier_version(grader):
     trace = text_with("aa")
-    started = trace.started
-    assert started
-    expected = estimated(trace, world([0.0]), grader)
+    started, expected = trace.started, estimated(trace, world([0.0]), grader)
     for temperature, drawn_at in (0.3, 0.3), (0, 0.6):
         settings = started.settings | {"limits": {"early_exit": 0}, "boundary": r"\n---\n", "temperature": temperature}
         older, engine = Trace.of([replace(started, settings=settings), *trace.events[1:-1]]), world([0.0])
