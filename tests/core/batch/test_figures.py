@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from datetime import UTC, datetime
 from functools import cache
 from itertools import combinations
@@ -212,10 +213,6 @@ def alone(arms, arm, model):
     return None
 
 
-def counts(values):
-    return {value: values.count(value) for value in set(values)}
-
-
 def check_counts_and_costs(arm, lines):
     rows, answers = [line for line in lines if line["arm"] == arm["name"]], answers_of(lines, arm["name"]).values()
     outcomes = [line["outcome"] for line in rows]
@@ -245,9 +242,9 @@ def check_counts_and_costs(arm, lines):
         for before, span in zip([None, *line["spans"]], line["spans"], strict=False)
         if span["reason"] and (before is None or before["author"] != "large")
     )
-    assert arm["takeovers"] == counts(list(began))
-    assert arm["errors"] == counts([line["error"] for line in rows if line["error"]])
-    assert arm["notices"] == counts([notice for line in rows for notice in line["notices"]])
+    assert arm["takeovers"] == Counter(began)
+    assert arm["errors"] == Counter(line["error"] for line in rows if line["error"])
+    assert arm["notices"] == Counter(notice for line in rows for notice in line["notices"])
 
 
 def check_seconds(arm, lines):
@@ -257,7 +254,7 @@ def check_seconds(arm, lines):
         assert (arm[name] or {}).get("p50") == close(woodruff(groups, 0.5))
         assert (arm[name] or {}).get("p95") == close(woodruff(groups, 0.95))
     setups = [(line["conditions"]["parallel"], line["conditions"]["threads"]) for line in answers]
-    assert {(parallel, threads): count for parallel, threads, count in arm["setups"]} == counts(setups)
+    assert {(parallel, threads): count for parallel, threads, count in arm["setups"]} == Counter(setups)
 
 
 def check_against_baselines(arm, arms, lines):
