@@ -16,9 +16,9 @@ import os
 import random
 import sys
 import zipfile
-from dataclasses import dataclass
 from datetime import date
 from io import BytesIO, StringIO
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -56,20 +56,11 @@ FORMATS = ["document", "lines", "delimited", "workbook", *(["parquet"] if HAS_PY
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """A problem as a person knows it; the answer of one with options is a letter."""
-
-    id: str
-    problem: str
-    answer: str | None
-    level: str
-    options: tuple[str, ...]
-
-    def as_read(self):
-        below = "".join(f"\n{letter}) {text}" for letter, text in zip(LETTERS, self.options, strict=False))
-        text = f"{self.problem}\n{below}" if below else self.problem
-        return self.id, text, self.answer, {"level": self.level} if self.level else {}
+def as_read(drawn):
+    """What is read of a problem as a person knows it; the answer of one with options is a letter."""
+    below = "".join(f"\n{letter}) {text}" for letter, text in zip(LETTERS, drawn["options"], strict=False))
+    text = f"{drawn['problem']}\n{below}" if below else drawn["problem"]
+    return drawn["id"], text, drawn["answer"], {"level": drawn["level"]} if drawn["level"] else {}
 
 
 @st.composite
@@ -80,12 +71,13 @@ def problems(draw):
     found = []
     numbers = st.integers(1, 4).map(lambda last: [str(number) for number in range(1, last + 1)])
     for identity in draw(numbers | st.lists(filled, min_size=1, max_size=4, unique=True)):
-        if draw(st.booleans()):  # nothing but the problem: a short row
-            found.append(Drawn(identity, draw(filled), None, "", ()))
-            continue
-        options = [f"{name} {draw(texts)}".strip() for name in draw(st.sampled_from([[], ["red", "green", "blue"]]))]
-        answer = draw(st.none() | (st.sampled_from(LETTERS) if options else answers))
-        found.append(Drawn(identity, draw(filled), answer, draw(texts), tuple(options)))
+        drawn = {"id": identity, "problem": draw(filled), "answer": None, "level": "", "options": []}
+        found.append(drawn)
+        if draw(st.booleans()):  # otherwise nothing but the problem: a short row
+            names = draw(st.sampled_from([[], ["red", "green", "blue"]]))
+            drawn["options"] = [f"{name} {draw(texts)}".strip() for name in names]
+            drawn["answer"] = draw(st.none() | (st.sampled_from(LETTERS) if names else answers))
+            drawn["level"] = draw(texts)
     return found
 
 
@@ -94,21 +86,20 @@ def files(draw, drawn):
     """A file that holds these problems: its ending, which need not fit its format, and its bytes."""
     names = {part: draw(st.sampled_from(usual)) for part, usual in NAMES.items()}
     # Without a column of ids, problems are numbered.
-    are_numbered = [each.id for each in drawn] == [str(number) for number in range(1, len(drawn) + 1)]
+    are_numbered = [each["id"] for each in drawn] == [str(number) for number in range(1, len(drawn) + 1)]
     parts = draw(st.permutations([part for part in names if not (are_numbered and part == "id")]))
     kind = draw(st.sampled_from(FORMATS))
     in_one_column = kind not in ("delimited", "workbook") and draw(st.booleans())
     answers_are_options = draw(st.booleans())
     rows: list[Row] = []
     for each in drawn:
-        answer = each.answer
-        if answer and each.options and answers_are_options:
-            answer = each.options[LETTERS.index(answer)]
-        fields: Row = {"id": each.id, "problem": each.problem, "answer": answer, "level": each.level}
-        options: Row = {"choices": list(each.options)}
+        answer, texts = each["answer"], each["options"]
+        if answer and texts and answers_are_options:
+            answer = texts[LETTERS.index(answer)]
+        options: Row = {"choices": texts}
         if not in_one_column:
-            options = {f"option_{at}": text for at, text in zip("abc", each.options or ["", "", ""], strict=True)}
-        rows.append({names[part]: fields[part] for part in parts} | options)
+            options = {f"option_{at}": text for at, text in zip("abc", texts or ["", "", ""], strict=True)}
+        rows.append({names[part]: (each | {"answer": answer})[part] for part in parts} | options)
     if kind in ("workbook", "parquet"):
         own, write = {"workbook": (".xlsx", as_workbook), "parquet": (".parquet", as_parquet)}[kind]
         return draw(st.sampled_from([*TEXT_ENDINGS, own])), write(rows)
@@ -148,13 +139,22 @@ def encoded(draw, text):
 
 
 def as_workbook(rows):
+    return workbook([list(rows[0]), *(row.values() for row in rows)], are_texts=True)
+
+
+def workbook(*sheets, are_texts=False):
+    """A hidden sheet, then these. `are_texts`: no cell is a formula, whatever it starts with."""
     book = openpyxl.Workbook()
-    sheet = book.active
-    assert sheet is not None
-    for number, cells in enumerate([list(rows[0]), *(row.values() for row in rows)], start=1):
-        for column, cell in enumerate(cells, start=1):
-            if cell:
-                sheet.cell(number, column, cell).data_type = "s"  # no formula, whatever it starts with
+    notes = book.active
+    assert notes is not None
+    notes.append(("Question", "Answer"))
+    notes.sheet_state = "hidden"
+    for number, rows in enumerate(sheets, start=1):
+        sheet = book.create_sheet(f"Sums {number}")
+        for row in rows:
+            sheet.append(list(row))
+        for cell in chain.from_iterable(sheet.iter_rows() if are_texts else ()):
+            cell.data_type = "s"
     book.save(packed := BytesIO())
     return packed.getvalue()
 
@@ -170,7 +170,7 @@ def as_parquet(rows):
 @given(st.data())
 def test_the_same_problems_are_read_from_any_format_encoding_and_place(data):
     drawn = data.draw(problems())
-    place = data.draw(st.sampled_from(["file", "folder", "standard input"]))
+    place = data.draw(st.sampled_from(["file", "folder", "input"]))
     middle = data.draw(st.integers(0, len(drawn) - 1)) if place == "folder" else 0
     parts = [data.draw(files(part)) for part in (drawn[:middle], drawn[middle:]) if part]
     with TemporaryDirectory() as name:
@@ -178,17 +178,11 @@ def test_the_same_problems_are_read_from_any_format_encoding_and_place(data):
         for number, (ending, content) in enumerate(parts):
             is_left_out = place == "folder" and not ending  # a folder needs a usual ending
             written(folder, f"{number}{'.txt' if is_left_out else ''}{ending}", content)
-        match place:
-            case "folder":
-                found = read_problems(folder)
-            case "file":
-                found = read_problems(next(folder.iterdir()))
-            case _:
-                found = read_problems(ProblemSource("standard-input", parts[0][1]))
+        source = ProblemSource("standard-input", parts[0][1])
+        places: dict[str, Path | ProblemSource] = {"folder": folder, "file": next(folder.iterdir()), "input": source}
+        found = read_problems(places[place])
     assert found.rejected == ()
-    assert [(each.id, each.text, each.expected, each.metadata) for each in found.problems] == [
-        each.as_read() for each in drawn
-    ]
+    assert [(each.id, each.text, each.expected, each.metadata) for each in found.problems] == list(map(as_read, drawn))
 
 
 @pytest.mark.parametrize(
@@ -514,21 +508,6 @@ def test_doubtful_rows_of_a_table(tmp_path):
     source = ProblemSource("standard-input", b"a;b\nWhy is it so?;2\nWhat is this, then?;3\n")
     found = read_problems(source, named=ColumnNames(answer="b"))
     assert [each.expected for each in found.problems] == ["2", "3"]
-
-
-def workbook(*sheets):
-    """A hidden sheet, then these."""
-    book = openpyxl.Workbook()
-    notes = book.active
-    assert notes is not None
-    notes.append(("Question", "Answer"))
-    notes.sheet_state = "hidden"
-    for number, rows in enumerate(sheets, start=1):
-        sheet = book.create_sheet(f"Sums {number}")
-        for row in rows:
-            sheet.append(row)
-    book.save(packed := BytesIO())
-    return packed.getvalue()
 
 
 def with_part(name, content):
