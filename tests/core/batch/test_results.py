@@ -196,7 +196,7 @@ def pair(**card):
 
 @pytest.fixture
 def batch(store):
-    """Three of six answers of the small model are wrong, one of them to a long problem; in the arm “short” none ends."""
+    """Three of six answers of the small model are wrong, the last to a long problem; in the arm “short” none ends."""
     *found, last = problems(6)
     found.append(replace(last, text=f"{last.text} {'Look at it. ' * 50}"))
     settings = (RunSettings(policy=Never.Settings(), max_tokens=most) for most in (300, 4))
@@ -262,8 +262,8 @@ def test_an_opinion_names_the_first_error_of_every_wrong_answer_and_changes_no_s
     assert [bool(store.runs.trace(row.run).opinion) for row in rows] == [False, True] * 3, "right ones are not read"
     (slip,) = (failure for failure in analyse(store, batch, "small").failures if failure.problem.id == "p1")
     position = store.runs.trace(slip.row.run).text.index("2")
-    assert (slip.kind, slip.divergence) == (FailureKind.DIVERGED, (3, position, "2", "1"))
-    assert slip.detail == "2, expected 1 · step 4: 2 instead of 1"
+    assert (slip.kind, slip.divergence) == (FailureKind.DIVERGED, (4, position, "2", "1"))
+    assert slip.detail == "2, expected 1 · step 5: 2 instead of 1"
 
 
 def test_answers_are_read_once_by_each_model(store, batch):

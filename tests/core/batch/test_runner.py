@@ -177,7 +177,7 @@ def test_a_batch_that_a_full_disk_ended_goes_on_in_the_same_program(store):
     assert [row.state for row in rows_of(store, batch)] == [JobState.DONE] * 2
 
 
-def test_paused_it_begins_no_other_problem(store, grader):
+def test_paused_it_begins_no_other_problem_and_whoever_stops_watching_stops_it(store, grader):
     batch = batch_of(store, 50)
 
     def pause_at_once(body):
@@ -189,6 +189,9 @@ def test_paused_it_begins_no_other_problem(store, grader):
         next(each for each in events if isinstance(each, JobEnded))
         assert runner.paused
         assert Counter(row.state for row in rows_of(store, batch)) == {JobState.DONE: 1, JobState.WAITING: 49}
+        runner.resume()
+        next(each for each in events if isinstance(each, JobStarted))
+    assert {row.state for row in rows_of(store, batch)} == {JobState.DONE, JobState.WAITING}
 
 
 @pytest.mark.slow
