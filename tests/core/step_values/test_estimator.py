@@ -202,14 +202,14 @@ def test_a_value_whose_continuations_are_not_all_finished_is_not_shown_nor_a_wor
 
 def test_the_gain_is_shared_by_who_brought_each_rise():
     trace, half = text_with("aaa", large_at=1), "01" * 20
-    outcomes = {0: "0" * 40, 3: half, 6: "1" * 40, 9: half}
+    outcomes = {0: "0" * 40, 3: half, 6: "1" * 40, 9: "0111" * 10, 17: "0" * 40}
     values = valued(trace, *(PlaceOutcomes(position, signs) for position, signs in outcomes.items()))
-    assert [place.right for place in values.places] == [0, 20, 40, 20]
-    assert [(change.is_rise, change.is_fall) for change in values.changes] == [(True, False)] * 2 + [(False, True)]
+    assert [place.right for place in values.places] == [0, 20, 40, 30, 0]
+    assert [(change.is_rise, change.is_fall) for change in values.changes] == [(True, False)] * 2 + [(False, True)] * 2
     assert [(author, rise.value) for author, rise in values.rises] == [(Author.LARGE, 0.5), (Author.SMALL, 0.5)]
     assert values.gain_of_large == 0.5
-    assert (values.turn, values.loss) == (values.takeovers[0], values.changes[2])
-    assert (values.loss.after.step, values.loss.after.author) == (2, Author.SMALL)
+    assert (values.turn, values.loss) == (values.takeovers[0], values.changes[3])
+    assert (values.loss.before.step, values.loss.before.author) == (2, Author.SMALL)
     assert (values.at(TextPlace(3)), values.at(TextPlace(3, replaced=True))) == (values.places[1], None)
 
 
