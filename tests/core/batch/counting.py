@@ -13,21 +13,17 @@ from pathlib import Path
 from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.batch.reporting.exports import html_report
 from baton_reasoning.core.batch.reporting.failures import FailureAnalysis
-from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.tables import report_parts
 from baton_reasoning.core.batch.running.arms import Arm, arms_of
 from baton_reasoning.core.batch.running.batch import create_batch
-from baton_reasoning.core.batch.running.progress import BatchEvent
 from baton_reasoning.core.batch.running.runner import Runner
-from baton_reasoning.core.engines.base import Conversation
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How, Outcome
-from baton_reasoning.core.models.options import DemoModel, LocalFile, ModelSource
+from baton_reasoning.core.grading.verdict import How
+from baton_reasoning.core.models.options import DemoModel, LocalFile
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
-from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.policies.keywords import Keywords
@@ -44,7 +40,8 @@ def batch_of(store: Store, count: int, *recipes: str, seeds: tuple[int, ...] = (
     return create_batch(store, "counting", problems(count), arms_of(recipes or ("small",), RunSettings()), seeds)
 
 
-def run_batch(store: Store, batch: str, pair: Pair | None = None, parallel: int = 2, **choices) -> list[BatchEvent]:
+def run_batch(store, batch, pair=None, parallel=2, **choices):
+    """The events of the batch until it ends."""
     with Grader(PATIENCE) as grader:
         return list(Runner(store, batch, pair or counting_pair(), grader, parallel, **choices).run())
 
@@ -57,15 +54,15 @@ def solved(store, *recipes, pair=None, found=None, name="counting", seeds=(0,), 
     return batch
 
 
-def rows_of(store: Store, batch: str, arm: str | None = None) -> list[ResultRow]:
+def rows_of(store, batch, arm=None):
     return list(store.batches.results(batch, arm))
 
 
-def outcomes(store: Store, batch: str, arm: str | None = None) -> list[Outcome | None]:
+def outcomes(store, batch, arm=None):
     return [row.verdict.outcome if row.verdict else None for row in rows_of(store, batch, arm)]
 
 
-def number_in(conversation: Conversation) -> int:
+def number_in(conversation):
     return int(re.findall(r"Count to (\d+)", conversation[-1].content)[0])
 
 
@@ -79,7 +76,7 @@ def rest(whole: str, body: str) -> str:
 
 
 def small_engine(**more) -> ScriptedEngine:
-    def text(conversation: Conversation, body: str) -> str:
+    def text(conversation, body):
         n = number_in(conversation)
         return rest(solution(n + n % 2), body)
 
@@ -99,7 +96,7 @@ def counting_pair() -> Pair:
 # Files of problems, and a store that is damaged
 
 
-def written(folder: Path, name: str, content: str | bytes) -> Path:
+def written(folder, name, content):
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -114,7 +111,7 @@ def texts(found):
     return [problem.text for problem in found.problems]
 
 
-def damage(store: Path) -> None:
+def damage(store):
     """Make the text of every run in this file unreadable."""
     with closing(sqlite3.connect(store)) as connection, connection:
         connection.execute("UPDATE event_chunks SET events = x'00'")
@@ -134,7 +131,7 @@ NOTES = (
 """What terminal, HTML and window must say."""
 
 
-def text_of(report: Report) -> str:
+def text_of(report):
     """What a terminal shows of a report, as wide as it gets."""
     parts = [
         part if isinstance(part, str) else "\n".join((part.title, part.as_text(), *part.notes))
@@ -143,12 +140,12 @@ def text_of(report: Report) -> str:
     return "\n\n".join(parts)
 
 
-def page_of(report: Report) -> str:
+def page_of(report):
     """The page of a report, without an analysis of what went wrong."""
     return html_report(report, FailureAnalysis(0, (), ()))
 
 
-def noted_report(store: Store, grader: Grader) -> Report:
+def noted_report(store, grader):
     """Three arms, a refusal, a notice, and a problem without an answer."""
     refusal = EngineRefused("gpu.example refused the key <none>.", "Give it another one.")
     small = small_engine(faults=[Fault(3, refusal)], notices={80: "gpu.example was slow, and was asked again."})
@@ -165,7 +162,7 @@ COPIES = (LocalFile(Path("cost-13/small.gguf")), LocalFile(Path("cost-13/large.g
 """As `baton evidence --cost` makes them."""
 
 
-def ended_batch(store: Store, grader: Grader, small: ModelSource, large: ModelSource) -> str:
+def ended_batch(store, grader, small, large):
     """A batch that was run with models of these names."""
     pair = Pair(small_engine().with_card(source=small), large_engine().with_card(source=large))
     batch = batch_of(store, 4, "small", "large", "baton")

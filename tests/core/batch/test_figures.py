@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from datetime import UTC, datetime
 from functools import cache
 from itertools import combinations
 from random import Random
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -36,7 +36,6 @@ from baton_reasoning.core.engines.base import Handoff
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.verdict import How, Verdict
 from baton_reasoning.core.intervals import Estimate, wilson
-from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.store.batches import Batch, Conditions, JobState, ResultRow
 from baton_reasoning.core.store.run_cost import RunCost
@@ -52,29 +51,13 @@ SUMS = (
     *("small_tokens", "large_tokens", "discarded_tokens", "small_read", "large_read", "small_reread", "large_reread"),
     *("small_decoded", "large_decoded", "handoffs", "steps", "large_steps", "drafted", "accepted", "seconds"),
 )
-RIGHT, WRONG = True, False
 ERRORS = ("The server is gone.", "The key was refused.", "The disk is full.")
 SIGNS = {"+": True, "-": False, "?": None}
 
 
-class RandomBatch(NamedTuple):
-    batch: Batch
-    problems: list[Problem]
-    rows: list[ResultRow]
-    traces: list[Trace]
-
-    def report(self, rows=None):
-        return build_report(self.batch, self.problems, rows or self.rows)
-
-    def lines(self):
-        """Return the lines of results.jsonl."""
-        pairs = zip(self.rows, self.traces, strict=True)
-        found = (ExportedResult.of(self.batch.id, self.problems[row.position], row, trace) for row, trace in pairs)
-        return [json.loads(each.model_dump_json(by_alias=True)) for each in found]
-
-
 @st.composite
 def random_batches(draw):
+    """A batch, its problems, its rows, and the lines of its results.jsonl."""
     recipes = draw(st.lists(st.sampled_from(["small", "large", "baton", "cascade", "random"]), min_size=1, unique=True))
     arms = arms_of(recipes, RunSettings(), draw(st.sampled_from([[], ["B.gguf"]])))
     count, seeds = draw(st.integers(1, 6)), draw(st.sampled_from([(0,), (3, 4), (0, 7, 10_007)]))
@@ -82,31 +65,24 @@ def random_batches(draw):
     kinds = draw(st.lists(st.sampled_from("+++--?!."), min_size=len(jobs), max_size=len(jobs)))
     setups = draw(st.sampled_from([[(8, 2)], [(8, 2), (1, 2), (8, 0)]]))
     dice = Random(draw(st.integers(0, 99)))
-    rows, traces = [], []
+    found, rows, lines = problems(count), [], []
     for number, ((arm, position, seed), kind) in enumerate(zip(jobs, kinds, strict=True)):
         trace = Trace() if kind in "!." else Trace.of(_text(arm.name, dice))
         verdict = None if kind in "!." else Verdict.of(SIGNS[kind], How.EXACT, "")
-        rows.append(
-            ResultRow(
-                *(number, f"run{number}", arm.name, position, seed, JobState.WAITING if kind == "." else JobState.DONE),
-                *("", verdict, dice.choice(ERRORS) if kind == "!" else "", None),
-                RunCost() if kind == "." else _cost(trace, dice, has_answer=kind != "!"),
-                notices=tuple(dice.sample(["Slow.", "Restarted."], dice.randrange(3))),
-                conditions=None if kind in "!." else _conditions(dice.choice(setups)),
-            )
+        parallel, threads = dice.choice(setups)
+        row = ResultRow(
+            *(number, f"run{number}", arm.name, position, seed, JobState.WAITING if kind == "." else JobState.DONE),
+            *("", verdict, dice.choice(ERRORS) if kind == "!" else "", None),
+            RunCost() if kind == "." else _cost(trace, dice, has_answer=kind != "!"),
+            notices=tuple(dice.sample(["Slow.", "Restarted."], dice.randrange(3))),
+            conditions=None if kind in "!." else Conditions(parallel=parallel, threads=threads),
         )
-        traces.append(trace)
+        rows.append(row)
+        lines.append(json.loads(ExportedResult.of("b", found[position], row, trace).model_dump_json(by_alias=True)))
     shares = {arm.name: 0.3 for arm in arms if arm.equal_share_of}
-    batch = Batch(
-        *(
-            "b",
-            "random",
-            BatchSettings(seed_numbers=seeds, shares=shares).stored(),
-            tuple(arm.stored() for arm in arms),
-        ),
-        *(count, len(rows), sum(row.state is JobState.DONE for row in rows), datetime.now(UTC)),
-    )
-    return RandomBatch(batch, problems(count), rows, traces)
+    stored = BatchSettings(seed_numbers=seeds, shares=shares).stored(), tuple(arm.stored() for arm in arms)
+    done = sum(row.state is JobState.DONE for row in rows)
+    return Batch("b", "random", *stored, count, len(rows), done, datetime.now(UTC)), found, rows, lines
 
 
 def _text(arm, dice):
@@ -132,20 +108,13 @@ def _cost(trace, dice, *, has_answer):
     named = ("small_read", "large_read", "small_reread", "large_reread", "discarded_tokens", "drafted", "accepted")
     counts = {name: dice.randrange(40) for name in (*named, "small_decoded", "large_decoded", "remote_tokens")}
     money = round(dice.random(), 4) if dice.random() < 0.5 else 0.0
-    return RunCost.of(trace).model_copy(
-        update=counts
-        | {
-            "seconds": round(dice.uniform(0.1, 9), 3) if has_answer else 0.0,
-            "seconds_to_answer": round(dice.uniform(0.1, 9), 3) if has_answer and dice.random() < 0.7 else None,
-            "money": money,
-            "currency": "EUR" if money else "",
-        }
-    )
-
-
-def _conditions(setup):
-    parallel, threads = setup
-    return Conditions(parallel=parallel, threads=threads)
+    to_end, to_answer = (round(dice.uniform(0.1, 9), 3) for _ in range(2))
+    seconds = {
+        "seconds": to_end if has_answer else 0.0,
+        "seconds_to_answer": to_answer if has_answer and dice.random() < 0.7 else None,
+    }
+    charged = {"money": money, "currency": "EUR" if money else ""}
+    return RunCost.of(trace).model_copy(update=counts | seconds | charged)
 
 
 def close(value):
@@ -179,18 +148,11 @@ def accuracy(groups):
     return {"value": share, "low": (-b - root) / (2 * a), "high": (-b + root) / (2 * a)}
 
 
-def plain_quantile(values, share):
-    values, place = sorted(values), share * (len(values) - 1)
-    low = math.floor(place)
-    high = min(low + 1, len(values) - 1)
-    return values[low] + (place - low) * (values[high] - values[low])
-
-
 def woodruff(groups, share):
     if not groups:
         return None
     values = sorted(value for each in groups for value in each)
-    middle = plain_quantile(values, share)
+    middle = float(np.quantile(values, share))
     effect = design([[value <= middle for value in each] for each in groups])
     error = Z * math.sqrt(share * (1 - share) * effect / len(values))
     low, high = (min(1.0, max(0.0, share + each)) * (len(values) - 1) for each in (-error, error))
@@ -213,7 +175,8 @@ def resampled(groups, figure):
     if value is None:
         return None
     again = [each for draw in drawn(len(sums)) if (each := of([sums[index] for index in draw])) is not None] or [value]
-    return {"value": value, "low": plain_quantile(again, 0.025), "high": plain_quantile(again, 0.975)}
+    low, high = map(float, np.quantile(again, (0.025, 0.975)))
+    return {"value": value, "low": low, "high": high}
 
 
 def ratio(above, below):
@@ -250,10 +213,6 @@ def alone(arms, arm, model):
     return None
 
 
-def counts(values):
-    return {value: values.count(value) for value in set(values)}
-
-
 def check_counts_and_costs(arm, lines):
     rows, answers = [line for line in lines if line["arm"] == arm["name"]], answers_of(lines, arm["name"]).values()
     outcomes = [line["outcome"] for line in rows]
@@ -283,9 +242,9 @@ def check_counts_and_costs(arm, lines):
         for before, span in zip([None, *line["spans"]], line["spans"], strict=False)
         if span["reason"] and (before is None or before["author"] != "large")
     )
-    assert arm["takeovers"] == counts(list(began))
-    assert arm["errors"] == counts([line["error"] for line in rows if line["error"]])
-    assert arm["notices"] == counts([notice for line in rows for notice in line["notices"]])
+    assert arm["takeovers"] == Counter(began)
+    assert arm["errors"] == Counter(line["error"] for line in rows if line["error"])
+    assert arm["notices"] == Counter(notice for line in rows for notice in line["notices"])
 
 
 def check_seconds(arm, lines):
@@ -295,7 +254,7 @@ def check_seconds(arm, lines):
         assert (arm[name] or {}).get("p50") == close(woodruff(groups, 0.5))
         assert (arm[name] or {}).get("p95") == close(woodruff(groups, 0.95))
     setups = [(line["conditions"]["parallel"], line["conditions"]["threads"]) for line in answers]
-    assert {(parallel, threads): count for parallel, threads, count in arm["setups"]} == counts(setups)
+    assert {(parallel, threads): count for parallel, threads, count in arm["setups"]} == Counter(setups)
 
 
 def check_against_baselines(arm, arms, lines):
@@ -377,31 +336,31 @@ def check_whether_seconds_compare(report, lines):
 
 
 def check_tables(report, lines):
-    """The tables of what an answer took have the means of each arm with answers."""
-    for table in tables.more_tables(report):
-        if table.title == "What an answer took":
-            for arm, row in zip(report.arms, table.rows, strict=True):
-                answers = answers_of(lines, arm.name).values()
-                reread = sum(line["small_reread"] + line["large_reread"] for line in answers)
-                means = {
-                    "tokens": sum(span["tokens"] for line in answers for span in line["spans"]),
-                    "discarded": sum(line["discarded_tokens"] for line in answers),
-                    "first read": sum(line["small_read"] + line["large_read"] for line in answers) - reread,
-                    "read again": reread,
-                }
-                told = dict(zip(table.headings, row, strict=True))
-                assert {title: told.get(title, NOTHING) for title in means} == {
-                    title: f"{total / len(answers):,.0f}" if answers else NOTHING for title, total in means.items()
-                }
+    """The table of what an answer took has the means of each arm with answers."""
+    took = [table for table in tables.more_tables(report) if table.title == "What an answer took"]
+    for table in took:
+        for arm, row in zip(report.arms, table.rows, strict=True):
+            answers = answers_of(lines, arm.name).values()
+            reread = sum(line["small_reread"] + line["large_reread"] for line in answers)
+            sums = {
+                "tokens": sum(span["tokens"] for line in answers for span in line["spans"]),
+                "discarded": sum(line["discarded_tokens"] for line in answers),
+                "first read": sum(line["small_read"] + line["large_read"] for line in answers) - reread,
+                "read again": reread,
+            }
+            told = dict(zip(table.headings, row, strict=True))
+            for title, total in sums.items():
+                assert told.get(title, NOTHING) == (f"{total / len(answers):,.0f}" if answers else NOTHING)
 
 
 @pytest.mark.slow
 @pytest.mark.scaled
 @settings(max_examples=size(40, long=1_000))
 @given(random_batches())
-def test_plain_loops_over_the_lines_find_every_figure_in_whatever_order_they_come(batch):
-    lines, made = batch.lines(), batch.report()
-    assert batch.report(batch.rows[::-1]).model_dump_json() == made.model_dump_json()
+def test_plain_loops_over_the_lines_find_every_figure_in_whatever_order_they_come(random_batch):
+    batch, found, rows, lines = random_batch
+    made = build_report(batch, found, rows)
+    assert build_report(batch, found, rows[::-1]).model_dump_json() == made.model_dump_json()
     check_tables(made, lines)
     report = json.loads(made.model_dump_json(by_alias=True))
     assert sorted({line["id"] for line in lines}) == sorted(report["problem_ids"])
@@ -445,7 +404,7 @@ def test_wilson_and_mcnemar_have_published_values():
 )
 def test_a_paired_difference_has_newcombes_published_interval_whatever_the_seeds_repeat(counts, value, low, high):
     """`counts`: problems that both solve, only the first, only the second, neither. Three seeds are worth one."""
-    kinds = [(RIGHT, RIGHT), (RIGHT, WRONG), (WRONG, RIGHT), (WRONG, WRONG)]
+    kinds = [(True, True), (True, False), (False, True), (False, False)]
     pairs = [kind for kind, count in zip(kinds, counts, strict=True) for _ in range(count)]
     once = difference([([first], [second]) for first, second in pairs])
     thrice = difference([([first] * 3, [second] * 3) for first, second in pairs])

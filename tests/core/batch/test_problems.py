@@ -1,34 +1,40 @@
-"""The same problems are read whatever the format, the encoding and the place of a file, of any tool or data set."""
+"""The same problems are read whatever the format, the encoding and the place of a file, of any tool or data set.
+
+Damaged, hostile and doubtful files are read as far as it goes, or refused in a sentence with a way on.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import gzip
 import hashlib
 import importlib
 import importlib.util
 import json
-from dataclasses import dataclass
+import os
+import random
+import sys
+import zipfile
+from datetime import date
 from io import BytesIO, StringIO
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import openpyxl
 import pytest
-from huggingface_hub import constants
-from huggingface_hub.utils import _headers
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from baton_reasoning.core.batch.reading.columns import ColumnNames, Columns, guess_columns
-from baton_reasoning.core.batch.reading.hub_data import HubDataSet
-from baton_reasoning.core.batch.reading.problems import can_hold_problems, read_data_set, read_problems
+from baton_reasoning.core.batch.reading.problems import can_hold_problems, read_problems
+from baton_reasoning.core.batch.reading.records import ENDINGS
 from baton_reasoning.core.batch.reading.source import ProblemSource, Record
-from baton_reasoning.core.errors import BatonError, DownloadError, ProblemFileError
-from baton_reasoning.core.models.hub import Hub
-from baton_reasoning.core.models.options import HubAccess
+from baton_reasoning.core.errors import ProblemFileError
 from baton_reasoning.core.problem import Problem
-from tests.core.batch.conftest import COMMIT
+from tests.conftest import peak_memory
 from tests.core.batch.counting import read, texts, written
 from tests.tiers import size
 
@@ -44,27 +50,17 @@ NAMES = {
 }
 TEXT_ENDINGS = ("", ".txt", ".csv", ".tsv", ".json", ".jsonl", ".JSONLINES", ".ndjson")
 LINE_ENDS = ["\n", "\r\n"]
-FORMATS = ["document", "lines", "delimited", "workbook"]
-if importlib.util.find_spec("pyarrow"):  # an extra
-    FORMATS.append("parquet")
+HAS_PYARROW = importlib.util.find_spec("pyarrow") is not None  # an extra
+FORMATS = ["document", "lines", "delimited", "workbook", *(["parquet"] if HAS_PYARROW else [])]
 
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """A problem as a person knows it; the answer of one with options is a letter."""
-
-    id: str
-    problem: str
-    answer: str | None
-    level: str
-    options: tuple[str, ...]
-
-    def as_read(self):
-        below = "".join(f"\n{letter}) {text}" for letter, text in zip(LETTERS, self.options, strict=False))
-        text = f"{self.problem}\n{below}" if below else self.problem
-        return self.id, text, self.answer, {"level": self.level} if self.level else {}
+def as_read(drawn):
+    """What is read of a problem as a person knows it; the answer of one with options is a letter."""
+    below = "".join(f"\n{letter}) {text}" for letter, text in zip(LETTERS, drawn["options"], strict=False))
+    text = f"{drawn['problem']}\n{below}" if below else drawn["problem"]
+    return drawn["id"], text, drawn["answer"], {"level": drawn["level"]} if drawn["level"] else {}
 
 
 @st.composite
@@ -75,12 +71,13 @@ def problems(draw):
     found = []
     numbers = st.integers(1, 4).map(lambda last: [str(number) for number in range(1, last + 1)])
     for identity in draw(numbers | st.lists(filled, min_size=1, max_size=4, unique=True)):
-        if draw(st.booleans()):  # nothing but the problem: a short row
-            found.append(Drawn(identity, draw(filled), None, "", ()))
-            continue
-        options = [f"{name} {draw(texts)}".strip() for name in draw(st.sampled_from([[], ["red", "green", "blue"]]))]
-        answer = draw(st.none() | (st.sampled_from(LETTERS) if options else answers))
-        found.append(Drawn(identity, draw(filled), answer, draw(texts), tuple(options)))
+        drawn = {"id": identity, "problem": draw(filled), "answer": None, "level": "", "options": []}
+        found.append(drawn)
+        if draw(st.booleans()):  # otherwise nothing but the problem: a short row
+            names = draw(st.sampled_from([[], ["red", "green", "blue"]]))
+            drawn["options"] = [f"{name} {draw(texts)}".strip() for name in names]
+            drawn["answer"] = draw(st.none() | (st.sampled_from(LETTERS) if names else answers))
+            drawn["level"] = draw(texts)
     return found
 
 
@@ -89,21 +86,20 @@ def files(draw, drawn):
     """A file that holds these problems: its ending, which need not fit its format, and its bytes."""
     names = {part: draw(st.sampled_from(usual)) for part, usual in NAMES.items()}
     # Without a column of ids, problems are numbered.
-    are_numbered = [each.id for each in drawn] == [str(number) for number in range(1, len(drawn) + 1)]
+    are_numbered = [each["id"] for each in drawn] == [str(number) for number in range(1, len(drawn) + 1)]
     parts = draw(st.permutations([part for part in names if not (are_numbered and part == "id")]))
     kind = draw(st.sampled_from(FORMATS))
     in_one_column = kind not in ("delimited", "workbook") and draw(st.booleans())
     answers_are_options = draw(st.booleans())
     rows: list[Row] = []
     for each in drawn:
-        answer = each.answer
-        if answer and each.options and answers_are_options:
-            answer = each.options[LETTERS.index(answer)]
-        fields: Row = {"id": each.id, "problem": each.problem, "answer": answer, "level": each.level}
-        options: Row = {"choices": list(each.options)}
+        answer, texts = each["answer"], each["options"]
+        if answer and texts and answers_are_options:
+            answer = texts[LETTERS.index(answer)]
+        options: Row = {"choices": texts}
         if not in_one_column:
-            options = {f"option_{at}": text for at, text in zip("abc", each.options or ["", "", ""], strict=True)}
-        rows.append({names[part]: fields[part] for part in parts} | options)
+            options = {f"option_{at}": text for at, text in zip("abc", texts or ["", "", ""], strict=True)}
+        rows.append({names[part]: (each | {"answer": answer})[part] for part in parts} | options)
     if kind in ("workbook", "parquet"):
         own, write = {"workbook": (".xlsx", as_workbook), "parquet": (".parquet", as_parquet)}[kind]
         return draw(st.sampled_from([*TEXT_ENDINGS, own])), write(rows)
@@ -143,13 +139,22 @@ def encoded(draw, text):
 
 
 def as_workbook(rows):
+    return workbook([list(rows[0]), *(row.values() for row in rows)], are_texts=True)
+
+
+def workbook(*sheets, are_texts=False):
+    """A hidden sheet, then these. `are_texts`: no cell is a formula, whatever it starts with."""
     book = openpyxl.Workbook()
-    sheet = book.active
-    assert sheet is not None
-    for number, cells in enumerate([list(rows[0]), *(row.values() for row in rows)], start=1):
-        for column, cell in enumerate(cells, start=1):
-            if cell:
-                sheet.cell(number, column, cell).data_type = "s"  # no formula, whatever it starts with
+    notes = book.active
+    assert notes is not None
+    notes.append(("Question", "Answer"))
+    notes.sheet_state = "hidden"
+    for number, rows in enumerate(sheets, start=1):
+        sheet = book.create_sheet(f"Sums {number}")
+        for row in rows:
+            sheet.append(list(row))
+        for cell in chain.from_iterable(sheet.iter_rows() if are_texts else ()):
+            cell.data_type = "s"
     book.save(packed := BytesIO())
     return packed.getvalue()
 
@@ -165,7 +170,7 @@ def as_parquet(rows):
 @given(st.data())
 def test_the_same_problems_are_read_from_any_format_encoding_and_place(data):
     drawn = data.draw(problems())
-    place = data.draw(st.sampled_from(["file", "folder", "standard input"]))
+    place = data.draw(st.sampled_from(["file", "folder", "input"]))
     middle = data.draw(st.integers(0, len(drawn) - 1)) if place == "folder" else 0
     parts = [data.draw(files(part)) for part in (drawn[:middle], drawn[middle:]) if part]
     with TemporaryDirectory() as name:
@@ -173,17 +178,11 @@ def test_the_same_problems_are_read_from_any_format_encoding_and_place(data):
         for number, (ending, content) in enumerate(parts):
             is_left_out = place == "folder" and not ending  # a folder needs a usual ending
             written(folder, f"{number}{'.txt' if is_left_out else ''}{ending}", content)
-        match place:
-            case "folder":
-                found = read_problems(folder)
-            case "file":
-                found = read_problems(next(folder.iterdir()))
-            case _:
-                found = read_problems(ProblemSource("standard-input", parts[0][1]))
+        source = ProblemSource("standard-input", parts[0][1])
+        places: dict[str, Path | ProblemSource] = {"folder": folder, "file": next(folder.iterdir()), "input": source}
+        found = read_problems(places[place])
     assert found.rejected == ()
-    assert [(each.id, each.text, each.expected, each.metadata) for each in found.problems] == [
-        each.as_read() for each in drawn
-    ]
+    assert [(each.id, each.text, each.expected, each.metadata) for each in found.problems] == list(map(as_read, drawn))
 
 
 @pytest.mark.parametrize(
@@ -208,17 +207,8 @@ def test_lines_blank_lines_answers_or_rules_part_the_problems_of_a_text(name, te
     assert [(each.text, each.expected, each.source_line) for each in found.problems] == problems_of_it
 
 
-def test_without_a_name_rows_of_the_same_width_are_a_table():
-    source = ProblemSource("standard-input", b"a;b\nWhy is it so?;2\nWhat is this, then?;3\n")
-    found = read_problems(source, named=ColumnNames(answer="b"))
-    assert [(each.text, each.expected) for each in found.problems] == [
-        ("Why is it so?", "2"),
-        ("What is this, then?", "3"),
-    ]
-
-
 def test_lines_ids_and_values_that_are_missing(tmp_path):
-    """Pandas writes NaN for a missing value; an infinite one is a value. Ids are made unique."""
+    """Pandas writes NaN for a missing value; an infinite one is a value. Ids are unique, half characters replaced."""
     lines = [
         '{"id": "a", "problem": "P?", "answer": NaN, "x": NaN}',
         '{"id": "a", "problem": "P?", "answer": Infinity}',
@@ -226,6 +216,7 @@ def test_lines_ids_and_values_that_are_missing(tmp_path):
         '{"id": "b", "problem": "P?", "answer": "NaN"}',
         '{"id": "a#2", "problem": "P?", "answer": null}',
         '{"id": "a", "problem": "P?"}',
+        r'{"problem": "How \ud83d many?", "answer": "\ud83d\ude00", "\ud83d": "x"}',
     ]
     found = read(tmp_path, "two.jsonl", "\n".join(lines))
     assert found.name == "two"
@@ -235,6 +226,7 @@ def test_lines_ids_and_values_that_are_missing(tmp_path):
         Problem("b", "P?", "NaN", {}, 4, "two.jsonl"),
         Problem("a#2", "P?", None, {}, 5, "two.jsonl"),
         Problem("a#4", "P?", None, {}, 6, "two.jsonl"),
+        Problem("6", "How ? many?", "😀", {"?": "x"}, 7, "two.jsonl"),
     )
     assert any("more than once: 1." in note for note in found.notes)
 
@@ -403,104 +395,240 @@ def test_an_empty_column_does_not_beat_a_filled_one_nor_a_guess_what_a_person_na
     assert named == Columns("instruction", "solution", id="id", context="input"), "it is not the solution, too"
 
 
-# Data sets of the Hub are read at a commit, through the cache, and again without a network
+# What is damaged or doubtful
 
-NOWHERE = "http://127.0.0.1:9"
-
-
-def questions(*given):
-    return "\n".join(json.dumps({"question": question, "answer": "1"}) for question in given)
+needs_pyarrow = pytest.mark.skipif(not HAS_PYARROW, reason="pyarrow is an extra")
 
 
-def from_hub(name, endpoint):
-    return texts(read_data_set(name, Hub(HubAccess(endpoint))))
+def rejected(found):
+    return [(bad.line, bad.reason) for bad in found.rejected]
 
 
 @pytest.mark.parametrize(
-    ("name", "parts"),
+    ("name", "content", "reason"),
     [
-        ("hf:maths/sums@v1.0", ("maths/sums", "v1.0", "")),
-        ("hf:maths/sums@abc:main/test", ("maths/sums", "abc", "main/test")),
-        (" maths/sums:test ", ("maths/sums", "", "test")),
-        ("https://huggingface.co/datasets/maths/sums/", ("maths/sums", "", "")),
+        ("p.jsonl", b"", r"is empty\. Choose a file with at least one problem"),
+        ("p.csv", b"\n \n\t\n", "is empty"),
+        ("p.txt", b"\xff\xfe \x00", "is empty"),
+        ("p.csv", b"question,answer\n", "no problem that can be read"),
+        ("p.jsonl", b"nonsense\n", "Line 1: This is not valid JSON"),
+        ("p.json", b'{"problem": "Why?",\n', r"cannot be read\. This is not valid JSON: .*\. Correct the file"),
+        ("p.jsonl", b'{"question": ""}\n', r"Rename it to “problem”, or .* problem=NAME\. There are: question\."),
+        ("p.jsonl", b'{"a": "Why is it?"}\n{"a": "And where is it?"}', "which column is the problem"),
+        ("p.json", b'{"a": 1}', r"does not hold one list of problems\. It should be a JSON list of objects"),
+        ("p.json", b'{"train": [{"problem": "Old?"}], "test": [{}]}', "does not hold one list of problems"),
+        ("p.csv", b'question,answer\nOne?,1\n"Two?,2\nThree?,3\n', "quotes of the row in line 3 do not match up"),
+        ("p.csv", b'question,answer\nOne?,1\n"Two" or three?,2\n', r"line 3 .*\. Write a quote inside .* twice"),
+        ("p.txt", b"Why?\n\x00\x01", r"is packed, binary or in an unknown encoding\. Unpack it, or save"),
+        ("p.csv", b"PK\x03\x04rest\x00", "is packed, binary"),
+        ("p.jsonl", gzip.compress(b'{"problem": "One?"}' * 100, mtime=0), "is packed"),
+        ("p.txt", bytes(range(1, 256)) * 20, "in an unknown encoding"),
+        ("p.txt", "Größe?\n”Größe”?\n".encode() + b"Gr\xf6\xdfe?", r"mixes encodings: line 1 .* line 3 is not\. Save"),
+        ("p.csv", "\ufefffrage\n".encode() + b"Gr\xf6\xdfe?", "line 1 is UTF-8, and line 2 is not"),
+        ("p.txt", "Why?".encode("utf-16") + b"\x00", "in an unknown encoding"),
+        ("p.jsonl.gz", b"\x1f\x8b", r"is not a supported format\. .* Unpack an archive first"),
+        ("p.docx", b"Why?", r"is not a supported format\. Supported are \.jsonl, .*\.xlsx"),
+        ("set/picture.png", b"{", r"no file of problems.*\.jsonl"),
+        ("set/a.json", b"{", "not valid JSON"),
     ],
 )
-def test_a_name_has_a_revision_and_a_split_or_is_refused(name, parts):
-    assert HubDataSet.parse(name) == parts
-    for refused in ("hf:", "hf:sums", "hf:maths/sums:a b", "hf:../x/y/z"):
-        with pytest.raises(ProblemFileError, match="Write hf:OWNER/NAME"):
-            HubDataSet.parse(refused)
+def test_what_cannot_be_read_is_refused_with_a_reason_and_a_way_on(tmp_path, name, content, reason):
+    path = written(tmp_path, name, content)
+    with pytest.raises(ProblemFileError, match=reason):
+        read_problems(tmp_path / "set" if "/" in name else path)
 
 
-@pytest.mark.parametrize("newer", ["", COMMIT[::-1]])
-def test_the_test_split_is_read_as_it_was_listed_and_its_commit_named_and_nobody_is_told(hub, newer, monkeypatch):
-    """huggingface_hub looks for the agent that runs it where it sends telemetry."""
-    looked_for_agents: list[bool] = []
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", False)
-    monkeypatch.setattr(_headers, "detect_agent", lambda: looked_for_agents.append(True))
-    hub.files = {"README.md": "# Sums", "train.jsonl": questions("Old?"), "test.jsonl": questions("New?", "Newer?")}
-    hub.newer = newer
-    found = read_data_set("hf:maths/sums", Hub(HubAccess(hub.endpoint)), limit=1)
-    assert texts(found) == ["New?"]
-    assert found.name == "sums"
-    assert found.notes[0] == f"Read test.jsonl of hf:maths/sums@{COMMIT}."
-    assert found.origin.data_set == f"hf:maths/sums@{COMMIT}"
-    assert not looked_for_agents
+def test_what_is_not_there_is_no_file_or_is_too_much_is_refused(tmp_path, monkeypatch):
+    with pytest.raises(ProblemFileError, match="cannot be read: No such file"):
+        read_problems(tmp_path / "nowhere.jsonl")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "p.jsonl")
+        with pytest.raises(ProblemFileError, match="is not a file"):
+            read_problems(tmp_path / "p.jsonl")
+    monkeypatch.setattr("baton_reasoning.core.batch.reading.problems._MOST_FILES", 2)
+    for name in "abc":
+        written(tmp_path, f"set/{name}.txt", "One?\n")
+    with pytest.raises(ProblemFileError, match=r"set has more than 2 files\. Put its problems into fewer"):
+        read_problems(tmp_path / "set")
+    (tmp_path / "set/c.txt").unlink()
+    assert len(read_problems(tmp_path / "set").problems) == 2
+    monkeypatch.setattr("baton_reasoning.core.batch.reading.tabular.UNPACKED_LIMIT", 1 << 20)
+    with pytest.raises(ProblemFileError, match=r"unpacks to more than 1 MiB"):  # before it is unpacked
+        read(tmp_path, "sums.xlsx", with_part("docProps/app.xml", " " * (2 << 20)))
+    monkeypatch.setattr("baton_reasoning.core.batch.reading.source.FILE_LIMIT", 1 << 20)
+    with pytest.raises(ProblemFileError, match=r"larger than 1 MiB\. Split it"):
+        read(tmp_path, "p.txt", "One?\n" * (1 << 20))
+    assert read(tmp_path, "p.txt", "One?\n".rjust(1 << 20))
 
 
-def test_a_split_and_the_parts_of_a_split_are_chosen_by_name(hub, monkeypatch):
-    hub.files = {
-        "main/test-00000-of-00002.jsonl": questions("First?"),
-        "main/test-00001-of-00002.jsonl": questions("Second?"),
-        "main/train.jsonl": questions("Old?"),
-        "hard/test.jsonl": questions("Hard?"),
-    }
-    assert from_hub("hf:maths/sums:main/test", hub.endpoint) == ["First?", "Second?"]
-    assert from_hub(f"hf:maths/sums@{COMMIT}:hard/test", hub.endpoint) == ["Hard?"]
-    with pytest.raises(ProblemFileError, match=r"several configurations: .*hard/test.jsonl"):
-        from_hub("hf:maths/sums:test", hub.endpoint)
-    with pytest.raises(ProblemFileError, match=r"no split “other”"):
-        from_hub("hf:maths/sums:other", hub.endpoint)
-    monkeypatch.setattr("baton_reasoning.core.batch.reading.hub_data.LARGEST", 10)
-    with pytest.raises(ProblemFileError, match=r"GiB in this split\. Name a smaller one"):
-        from_hub("hf:maths/sums:hard/test", hub.endpoint)
-    hub.files = {"sums.zip": "", "readme.txt": ""}
-    with pytest.raises(ProblemFileError, match=r"no file of problems .* It has .*sums\.zip"):
-        from_hub("hf:maths/sums", hub.endpoint)
+def test_bad_lines_are_named_and_the_rest_is_read(tmp_path):
+    lines = ['{"problem": "One?"}', '{"problem": ', "[1, 2]", '{"problem": " "}', '"Two\u2028?"', '{"other": 1}']
+    found = read(tmp_path, "p.jsonl", "\n".join([*lines, '{"problem": ' + "9" * 10_000 + "}"]))
+    assert texts(found) == ["One?", "Two\u2028?"]
+    assert rejected(found) == [
+        (2, "This is not valid JSON: Expecting value (column 13)."),
+        (3, "This is JSON, but not an object with fields."),
+        (4, "Its “problem” is empty."),
+        (6, "Its “problem” is empty."),
+        (7, "This JSON holds a number that is too long."),
+    ]
 
 
-@pytest.mark.parametrize("revision", ["", f"@{COMMIT}", f"@{COMMIT[:7]}", "@v1.0"])
-def test_what_was_read_once_is_read_offline(hub, revision):
-    hub.files = {"test.jsonl": questions("New?")}
-    name = f"hf:maths/sums{revision}"
-    assert from_hub(name, hub.endpoint) == from_hub(name, NOWHERE) == ["New?"]
-    found = read_data_set(name, Hub(HubAccess(hub.endpoint, offline=True)))
-    assert texts(found) == ["New?"]
-    assert found.origin.data_set == f"hf:maths/sums@{COMMIT}"
+@pytest.mark.parametrize("ending", ["jsonl", "json"])
+def test_json_that_is_nested_too_deeply_is_refused_in_a_sentence(tmp_path, ending):
+    for depth in (*range(900, 1_000), 100_000):
+        deep = f'{{"problem": "Why?", "list": {"[" * depth}{"]" * depth}}}'
+        with contextlib.suppress(ProblemFileError):
+            read(tmp_path, f"p.{ending}", deep)
+    with pytest.raises(ProblemFileError, match="nested too deeply"):
+        read(tmp_path, f"p.{ending}", deep)
 
 
-def test_a_part_that_does_not_arrive_is_an_error_and_not_left_out(hub):
-    parts = ("First?", "Second?")
-    hub.files = {f"test-0000{n}-of-00002.jsonl": questions(question) for n, question in enumerate(parts)}
-    hub.missing = {"test-00001-of-00002.jsonl"}
-    with pytest.raises(DownloadError, match="test-00001-of-00002"):
-        from_hub("hf:maths/sums", hub.endpoint)
-    with pytest.raises(DownloadError, match=r"cannot be reached.*only parts of its files are in the cache"):
-        from_hub(f"hf:maths/sums@{COMMIT}", NOWHERE)
-    hub.missing = set()
-    assert from_hub("hf:maths/sums", hub.endpoint) == list(parts)
-    assert from_hub(f"hf:maths/sums@{COMMIT}", NOWHERE) == list(parts)
+# Tables
 
 
-def test_what_is_not_there_not_in_the_cache_or_cannot_be_stored_is_named(hub, tmp_path, caplog):
-    with pytest.raises(DownloadError, match=r"cannot be reached.*maths/sums is not in the cache"):
-        from_hub("hf:maths/sums", NOWHERE)
-    with pytest.raises(BatonError, match="maths/nothing"):
-        from_hub("hf:maths/nothing", hub.endpoint)
-    with pytest.raises(DownloadError, match=f"{NOWHERE} cannot be reached"):  # gone once its files are listed
-        Hub(HubAccess(NOWHERE)).data_file("maths/sums", COMMIT, "test.jsonl")
-    assert "Retrying" not in caplog.text
-    hub.files = {"test.jsonl": questions("New?")}
-    (tmp_path / "cache").write_text("a file where the folder should be", encoding="utf-8")
-    with pytest.raises(DownloadError, match=r"maths/sums/test\.jsonl cannot be stored"):
-        from_hub("hf:maths/sums", hub.endpoint)
+def test_doubtful_rows_of_a_table(tmp_path):
+    """Too many fields, too few, a header that repeats itself, a field of many lines; then no header, or no known name.
+
+    Only a line break ends a row: a form feed is what becomes of the LaTeX \\frac in many files, and needs no quotes.
+    """
+    long = "x\n" * 1_000_000
+    rows = f'question,note,note,\n"{long}",1\nTwo?,1,2,3,4\nIs \x0crac\x0b{{3}}?\nFour?,a,b,c\n'
+    found = read(tmp_path, "p.csv", rows)
+    assert [(each.text, each.metadata) for each in found.problems] == [
+        (long.strip(), {"note": "1"}),
+        ("Is \x0crac\x0b{3}?", {}),
+        ("Four?", {"note": "a", "note 3": "b", "column 4": "c"}),
+    ]
+    assert [reason for _, reason in rejected(found)] == ["The row has 5 fields, the header 4."]
+    assert found.notes == ()
+    found = read(tmp_path, "p.csv", "1,Wie groß ist die Fläche?\n2,“Und wo?”\n".encode("cp1252"))
+    assert (texts(found), found.columns[0].problem) == (["Wie groß ist die Fläche?", "“Und wo?”"], "column 2")
+    assert found.notes == ("p.csv is not UTF-8 and was read as Windows-1252.",)
+    source = ProblemSource("standard-input", b"a;b\nWhy is it so?;2\nWhat is this, then?;3\n")
+    found = read_problems(source, named=ColumnNames(answer="b"))
+    assert [each.expected for each in found.problems] == ["2", "3"]
+
+
+def with_part(name, content):
+    """A workbook with another text for one of its parts."""
+    packed = BytesIO()
+    with zipfile.ZipFile(BytesIO(workbook([("Question",), ("Why?",)]))) as old, zipfile.ZipFile(packed, "w") as new:
+        for each in old.namelist():
+            new.writestr(each, content if each == name else old.read(each))
+    return packed.getvalue()
+
+
+def test_the_first_visible_sheet_with_a_header_is_read_as_it_is_shown(tmp_path):
+    shown: dict[object, str | None] = {4: "4", 1234567890123456: "1234567890123456", 0.1 + 0.2: "0.3"}
+    shown |= {r"\frac{1}{2}": r"\frac{1}{2}", True: "TRUE", None: None}
+    title = [("Questions of 2026",), (None,)]
+    rows = [*title, ("Frage", None, "Antwort"), (None,), *(("What is 2 + 2?", None, cell) for cell in shown), ("Why?",)]
+    found = read(tmp_path, "sums.xlsx", workbook(title, rows))
+    assert [(each.text, each.expected, each.source_line) for each in found.problems] == [
+        *(("What is 2 + 2?", expected, line) for line, expected in enumerate(shown.values(), 5)),
+        ("Why?", None, 11),
+    ]
+    assert (found.rejected, found.notes) == ((), ("sums.xlsx: only the sheet “Sums 2” was read.",))
+    assert texts(read(tmp_path, "sums.xlsx", workbook([], [("What is the sum?",)]))) == ["What is the sum?"]
+
+
+def test_a_date_or_an_error_in_a_cell_would_be_a_wrong_answer(tmp_path):
+    rows = [("Question", "Answer"), ("Which day?", date(2024, 1, 2)), ("What is 1 / 0?", "#DIV/0!"), ("How many?", 4)]
+    found = read(tmp_path, "sums.xlsx", workbook(rows))
+    assert texts(found) == ["How many?"]
+    reason = "The cell {} is a date or an error; format it as text or correct it."
+    assert rejected(found) == [(2, reason.format("B2")), (3, reason.format("B3"))]
+
+
+ENTITIES = '<!ENTITY e0 "0123456789">' + "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
+"""The last one unpacks to ten billion characters."""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"PK\x03\x04rest",
+        b"\xd0\xcf\x11\xe0 EncryptedPackage",
+        workbook([("Question",)])[:-40],
+        with_part("xl/worksheets/sheet2.xml", "<worksheet><sheetData><row><c"),
+        with_part("xl/workbook.xml", "<workbook/>"),
+        with_part("xl/styles.xml", f"<!DOCTYPE x [{ENTITIES}]><x>&e9;</x>"),
+    ],
+)
+def test_what_is_no_whole_workbook_is_refused_with_a_way_on(tmp_path, content):
+    with pytest.raises(ProblemFileError, match=r"damaged or protected by a password, or no .* Save the sheet as CSV"):
+        read(tmp_path, "sums.xlsx", content)
+
+
+@pytest.mark.parametrize(("module", "ending"), [("openpyxl", "xlsx"), ("pyarrow", "parquet")])
+def test_without_its_package_a_sentence_says_how_to_get_it(tmp_path, monkeypatch, module, ending):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ProblemFileError, match=rf"pip install .*\[{ending}\]"):
+        read(tmp_path, f"p.{ending}", b"")
+
+
+@needs_pyarrow
+def test_however_a_parquet_file_is_damaged_it_is_read_or_refused(tmp_path):
+    """pyarrow raises OSError, UnicodeDecodeError and OverflowError besides its own."""
+    pyarrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
+    path, draw = tmp_path / "p.parquet", random.Random(1)
+    parquet.write_table(pyarrow.table({"question": ["One?", "Two?"] * 50, "answer": ["1", "2"] * 50}), path)
+    sound = path.read_bytes()
+    for _ in range(300):
+        damaged = bytearray(sound)
+        for _ in range(draw.randint(1, 6)):
+            damaged[draw.randrange(len(damaged))] = draw.randrange(256)
+        with contextlib.suppress(ProblemFileError):
+            read(tmp_path, path.name, bytes(damaged))
+    far = pyarrow.table({"question": ["One?"], "when": pyarrow.array([2**62], pyarrow.timestamp("us"))})
+    parquet.write_table(far, path)
+    with pytest.raises(ProblemFileError, match="damaged"):
+        read_problems(path)
+
+
+@needs_pyarrow
+@pytest.mark.parametrize("store_schema", [True, False])
+def test_a_text_that_many_rows_share_fills_no_memory(tmp_path, store_schema):
+    pyarrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
+    shared = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 30_000, pyarrow.int32()), ["x" * 900_000])
+    path = tmp_path / "p.parquet"
+    parquet.write_table(pyarrow.table({"question": shared}), path, store_schema=store_schema)
+    assert path.stat().st_size < 100_000, "27 GB, packed"
+    before = peak_memory()
+    with pytest.raises(ProblemFileError, match="unpacks to more than 256 MiB"):
+        read_problems(path)
+    assert peak_memory() - before < 2**30
+
+
+# Whatever it is
+
+FIELDS = st.sampled_from(
+    "problem question prompt messages answer target solution choices options body ground_truth A B choice1 choice2 "
+    "id label text role content stem test train x.y".split(" ")
+)
+WORDS = st.sampled_from(["user", "A", "1", "A) red B) green", "['a', 'b']"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | WORDS | st.text(max_size=30),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(FIELDS, inner, max_size=4),
+    max_leaves=12,
+)
+RECORDS = st.lists(st.dictionaries(FIELDS, VALUES, max_size=6), min_size=1, max_size=4)
+CONTENTS = st.one_of(
+    RECORDS.map(lambda records: "\n".join(map(json.dumps, records)).encode()),
+    RECORDS.map(lambda records: json.dumps({"data": records}).encode()),
+    st.text(alphabet='|-#\n\t ,;"`Answer:12*', max_size=120).map(str.encode),
+    st.binary(max_size=300),
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=size(250, long=10_000), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(["", *ENDINGS]), CONTENTS)
+def test_any_records_and_any_bytes_are_read_or_refused(tmp_path, ending, content):
+    with contextlib.suppress(ProblemFileError):
+        found = read(tmp_path, f"p{ending}", content)
+        assert found.summary()
+        for problem in found.problems:
+            assert problem.text.strip()
+            problem.text.encode()

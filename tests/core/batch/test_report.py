@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import html
 import re
-from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from baton_reasoning.core.batch.reporting.baselines import FALLS_SHORT, against_baselines, change_by_pair
 from baton_reasoning.core.batch.reporting.charts import share_chart, shares_in_words
-from baton_reasoning.core.batch.reporting.exports import export
 from baton_reasoning.core.batch.reporting.figures import points
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report, why_not_comparable
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.tables import main_tables, markdown_report, more_tables, notes, sentence
 from baton_reasoning.core.batch.running.arms import arms_of
-from baton_reasoning.core.batch.running.batch import BatchSettings, ModelSummary, Provenance, local_context
+from baton_reasoning.core.batch.running.batch import BatchSettings, ModelSummary, Provenance
 from baton_reasoning.core.charts import MARKER_WIDTH
 from baton_reasoning.core.demo_pair import MEASURED_COST, MEASURED_RATIO
 from baton_reasoning.core.engines.base import Handoff, ScoredToken, Stop
@@ -30,7 +25,6 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.grading.verdict import How, Verdict
 from baton_reasoning.core.intervals import Estimate, wilson
-from baton_reasoning.core.models.options import DemoModel, LocalFile
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.batches import JobState, ResultRow
@@ -38,10 +32,8 @@ from baton_reasoning.core.store.run_cost import RunCost
 from baton_reasoning.core.thinking.events import HandedOver, TextDiscarded, TokenWritten, Tried
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.batch.counting import (
-    COPIES,
     DEMO,
     NOTES,
-    ended_batch,
     large_engine,
     noted_report,
     page_of,
@@ -50,7 +42,7 @@ from tests.core.batch.counting import (
     solved,
     text_of,
 )
-from tests.fakes.scripted import ChargingEngine, Fault, ScriptedEngine
+from tests.fakes.scripted import ChargingEngine, Fault
 
 
 def report(store, *recipes):
@@ -104,7 +96,7 @@ def test_a_sentence_says_what_is_not_there_yet(store):
     ungraded = [Problem("open", "Count to 9.", None, {}, 1)]
     made = Results.read(store, solved(store, "small", "baton", found=ungraded)).report
     assert sentence(made) == "Both together: no graded answer."
-    assert [table.headings for table in main_tables(made)] == [("policy", "large share", "s/answer")]
+    assert main_tables(made)[0].headings == ("policy", "large share", "s/answer")
 
 
 def test_differences_are_those_of_the_other_arms_from_the_one_that_is_named(store):
@@ -120,18 +112,14 @@ def test_differences_are_those_of_the_other_arms_from_the_one_that_is_named(stor
     assert points(Estimate(-0.0004, -0.5, 0.0004)) == "+0.0 (-50.0 to +0.0)", "nothing is no loss"
 
 
-def test_what_servers_charge_is_told_of_every_arm_and_row(store, tmp_path):
+def test_what_servers_charge_is_told_of_every_arm(store):
     pair = Pair(small_engine(), ChargingEngine(name="large", continue_with=large_engine().continue_with))
-    batch = solved(store, "small", "large", pair=pair)
-    made = Results.read(store, batch).report
+    made = Results.read(store, solved(store, "small", "large", pair=pair)).report
     small, large = made.arms
     assert (small.money, small.remote_tokens, large.currency) == (0, 0, "EUR")
     assert large.money == pytest.approx(large.remote_tokens / 1_000_000)
     assert large.remote_tokens == large.large_tokens + large.large_read > 0
     assert [row[-1] for row in main_tables(made)[0].rows] == ["–", f"{large.money / 6:.2g} EUR"]
-    export(store, batch, tmp_path / "out.csv")
-    rows = list(csv.DictReader((tmp_path / "out.csv").read_text("utf-8-sig").splitlines()))
-    assert sum(float(row["money"]) for row in rows) == pytest.approx(large.money)
 
 
 def test_all_that_a_model_decoded_counts_as_its_work():
@@ -183,25 +171,16 @@ SMALL_ARM, LARGE_ARM, DRAFTED, BATON = ARMS
 
 def answers(arm, signs):
     """`signs`: of each problem, + or -, and ? for an answer without a verdict."""
-    outcomes = {"+": True, "-": False, "?": None}
+    verdicts = (Verdict.of({"+": True, "-": False, "?": None}[sign], How.AUTO, "") for sign in signs)
     return [
-        ResultRow(
-            *(0, "", arm, problem, 0, JobState.DONE, "", Verdict.of(outcomes[sign], How.AUTO, ""), "", None),
-            RunCost(seconds=1.0),
-        )
-        for problem, sign in enumerate(signs)
+        ResultRow(*(0, "", arm, problem, 0, JobState.DONE, "", verdict, "", None), RunCost(seconds=1.0))
+        for problem, verdict in enumerate(verdicts)
     ]
 
 
 @pytest.mark.parametrize(
     ("small", "baton", "large", "advice"),
-    [
-        (0, 4, 30, FALLS_SHORT),
-        (8, 8, 30, FALLS_SHORT),
-        (8, 9, 30, ""),
-        (0, 22, 30, ""),
-        (8, 6, 12, ""),
-    ],
+    [(0, 4, 30, FALLS_SHORT), (8, 8, 30, FALLS_SHORT), (8, 9, 30, ""), (0, 22, 30, ""), (8, 6, 12, "")],
 )
 def test_it_is_said_where_the_large_model_alone_is_better_than_a_pair(small, baton, large, advice):
     right = {SMALL_ARM: small, LARGE_ARM: large, DRAFTED: large, BATON: baton}
@@ -241,54 +220,34 @@ def test_names_and_errors_are_no_markup_and_the_page_needs_nothing_from_elsewher
 
 # The demo pair: both models are equally fast, so that a line says what was measured instead of seconds
 
-SECONDS = re.compile("Second|answer p50|end p95|tok/s|mean / large|s/answer|× large")
 
-
-def shown_texts(made):
-    """The report as text, and as text of its page."""
-    page = re.sub("<style>.*</style>|<[^>]*>", " ", page_of(made), flags=re.DOTALL)
-    return [" ".join(text.split()) for text in (text_of(made), html.unescape(page))]
-
-
-@pytest.mark.slow
-def test_no_seconds_are_shown_of_the_demo_pair_but_what_was_measured_at_a_real_cost(store, grader, tmp_path):
-    batch = ended_batch(store, grader, *DEMO)
-    made = Results.read(store, batch).report
-    (note,) = notes(made)
+def test_no_seconds_are_shown_of_the_demo_pair_but_what_was_measured_at_a_real_cost(store):
+    made = report(store, "small", "large")
+    demo = made.model_copy(update={"is_demo": True})
+    (note,) = notes(demo)
     assert f"1 to {MEASURED_COST}, one answer at a time" in note
     assert f"the pair takes {MEASURED_RATIO:.2f} of the time of the large model alone" in note
-    for text in shown_texts(made):
-        assert text.count(note) == 1
-        assert SECONDS.findall(text) == []
-        assert "large share" in text
-    export(store, batch, tmp_path / "out.csv")
-    rows = list(csv.DictReader((tmp_path / "out.csv").read_text("utf-8-sig").splitlines()))
-    assert all(float(row["seconds"]) > 0 for row in rows), "files keep what was measured"
-    assert all(arm.seconds > 0 and arm.seconds_to_end for arm in made.arms)
-    copies = Results.read(store, ended_batch(store, grader, *COPIES)).report
-    assert notes(copies) == []
-    text, page = shown_texts(copies)
-    assert set(SECONDS.findall(text)) == {"s/answer", "× large", "Second"}, "the last is folded"
-    assert {"Second", "answer p50", "end p95", "tok/s", "mean / large"} <= set(SECONDS.findall(page))
+    assert notes(made) == []
+    seconds = re.compile("Second|answer p50|end p95|tok/s|mean / large|s/answer|× large")
+    for show in (text_of, markdown_report):
+        assert seconds.findall(show(demo)) == []
+        assert seconds.findall(show(made))
 
 
 def test_a_batch_is_the_demos_if_no_other_model_writes_in_it():
-    def settings(small, large=None, **more):
-        models = (ModelSummary(name="demo", source=str(source)) if source else None for source in (small, large))
-        return BatchSettings(small=next(models), large=next(models), **more)
-
-    named, file = Provenance(small="demo:small", large="demo:large"), LocalFile(Path("large.gguf"))
-    assert settings(*DEMO).is_demo
-    assert settings(DemoModel.SMALL).is_demo, "the arm of the small model alone needs no other"
-    assert not settings(DemoModel.SMALL, file).is_demo
-    other = ModelSummary(name="other", source="large.gguf", file="large.gguf", context=4096)
-    assert not settings(*DEMO, other_larges={"large.gguf": other}).is_demo
-    assert BatchSettings(provenance=named).is_demo, "before it begins, the names tell"
-    assert not BatchSettings(provenance=Provenance(small="demo:small", large="large.gguf")).is_demo
-    assert not settings(file, provenance=named).is_demo, "it was resumed with others"
-    assert local_context(None, settings(file).small, other) == 4096
-    silent = ScriptedEngine(name="server").with_card(location="", vocabulary="", context=0)
-    assert ModelSummary.of(silent) == ModelSummary(name="server"), "what is not known is left out"
+    small, large = (ModelSummary(name="demo", source=str(source)) for source in DEMO)
+    other = ModelSummary(name="other", source="large.gguf")
+    named = Provenance(small="demo:small", large="demo:large")
+    for is_demo, settings in (
+        (True, BatchSettings(small=small, large=large)),
+        (True, BatchSettings(small=small)),  # the arm of the small model alone needs no other
+        (False, BatchSettings(small=small, large=other)),
+        (False, BatchSettings(small=small, large=large, other_larges={"large.gguf": other})),
+        (True, BatchSettings(provenance=named)),  # before it begins, the names tell
+        (False, BatchSettings(provenance=named.model_copy(update={"large": "large.gguf"}))),
+        (False, BatchSettings(small=other, provenance=named)),  # it was resumed with others
+    ):
+        assert settings.is_demo is is_demo, settings
 
 
 def test_the_measured_ratio_is_that_of_the_documented_experiment():
@@ -300,16 +259,14 @@ def test_the_measured_ratio_is_that_of_the_documented_experiment():
 
 # Charts: a legend names each arm by the marker at its place, and the lines behind the arms
 
-TOKENS = 1000
-
 
 def arm_report(name, large_tokens, right, policy="keywords"):
-    """An arm of 20 answers and `TOKENS` tokens."""
+    """An arm of 20 answers and 1,000 tokens."""
     fields = {
         "name": name,
         "settings": {"settings": {"policy": {"policy": policy}}},
         "accuracy": wilson(right, 20),
-        "small_tokens": TOKENS - large_tokens,
+        "small_tokens": 1_000 - large_tokens,
         "large_tokens": large_tokens,
         "takeovers": {},
     }
@@ -321,7 +278,7 @@ def report_of(*arms):
     return Report.model_construct(**fields)
 
 
-SMALL, LARGE = arm_report("small", 0, 12, "never"), arm_report("large", TOKENS, 19, "always")
+SMALL, LARGE = arm_report("small", 0, 12, "never"), arm_report("large", 1_000, 19, "always")
 
 
 class Drawing:
@@ -329,81 +286,49 @@ class Drawing:
 
     def __init__(self, svg):
         self.root = ElementTree.fromstring(svg.replace(' xmlns="http://www.w3.org/2000/svg"', ""))
-        self.markers = list(markers_in(self.root))
-        """Each as its look, x and y."""
         elements = list(self.root)
         samples = [at for at, each in enumerate(elements) if each.tag == "g"]
-        self.legend = {
-            " ".join(each.text or "" for each in elements[at + 1 : end]): elements[at]
-            for at, end in pairwise([*samples, len(elements)])
-        }
+        self.legend = {elements[at + 1].text: elements[at][0] for at in samples}
         """Samples by their name, in reading order."""
 
     def place(self, share, percent):
-        """Where one would look for a point, by the numbers at the axes."""
-
-        def between(anchor, side, value):
+        """Where one would look for a point, by the first and the last number at each axis."""
+        found = []
+        for anchor, side, value in (("middle", "x", share), ("end", "y", percent)):
             texts = [each for each in self.root if each.get("text-anchor") == anchor and (each.text or "").isdigit()]
-            ticks = [(float(each.text or ""), float(each.attrib[side])) for each in texts]
-            (first, start), (last, end) = min(ticks), max(ticks)
-            return start + (end - start) * (value - first) / (last - first)
+            (first, start), *_, (last, end) = ((float(each.text or ""), float(each.attrib[side])) for each in texts)
+            found.append(start + (end - start) * (value - first) / (last - first))
+        return pytest.approx((found[0], found[1] - 4), abs=0.2)
 
-        return between("middle", "x", share), between("end", "y", percent) - 4
-
-    def points(self, *corners):
-        """A line as it is written, through these shares and percents."""
-        return " ".join(f"{x:.1f},{y:.1f}" for x, y in (self.place(*corner) for corner in corners))
-
-    def lines(self, name):
-        """The points of each line that looks as the legend's sample of this name."""
-        (sample,) = self.legend[name].iter("polyline")
-        look = {key: value for key, value in sample.attrib.items() if key != "points"}
-        return [each.attrib["points"] for each in self.root if {**look, "points": each.get("points")} == each.attrib]
+    def places(self, name):
+        """The points that are drawn as the legend's sample of this name."""
+        sample = self.legend[name]
+        alike = [each for each in self.root if each.tag == sample.tag and look(each) == look(sample)]
+        numbers = (re.findall(r"-?[\d.]+", each.get("transform") or each.attrib["points"]) for each in alike)
+        return [tuple(map(float, found)) for found in numbers]
 
 
-def markers_in(drawing):
-    elements = list(drawing)
-    for each, after in zip(elements, [*elements[1:], None], strict=True):
-        if each.tag == "path":
-            x, y = map(float, re.findall(r"-?[\d.]+", each.attrib["transform"]))
-            yield (each.attrib["d"], each.attrib["fill"], each.attrib["stroke"]), x, y
-        elif each.tag == "circle" and after is not None:
-            yield after.text, float(each.attrib["cx"]), float(each.attrib["cy"])
+def look(element):
+    return {key: value for key, value in element.attrib.items() if key not in ("transform", "points")}
 
 
-@given(
-    st.lists(
-        st.tuples(st.text("abcdef", min_size=1, max_size=12), st.integers(0, TOKENS), st.integers(0, 20)),
-        min_size=1,
-        max_size=24,
-        unique_by=lambda arm: arm[0],
-    ),
-    st.sampled_from([360, 640]),
-)
-def test_the_marker_of_each_arm_in_the_legend_is_the_marker_at_its_place(arms, width):
-    drawing = Drawing(share_chart(report_of(*(arm_report(*arm) for arm in arms)), width))
-    assert list(drawing.legend) == [name for name, *_ in arms]
+def test_each_arm_has_its_marker_at_its_place_and_lines_of_chance_lead_from_small_to_large():
+    larger = arm_report("large, 32B", 900, 20, "always")
+    both, beside = (arm_report(name, 280, 19) for name in ("c = 3", "c = 4"))
+    drawing = Drawing(share_chart(report_of(SMALL, LARGE, larger, both, beside)))
+    named = {"Small only": (0, 60), "Large only": (100, 95), "Large only, 32B": (90, 100), "c = 3": (28, 95)}
+    by_chance = [f"By chance, from Small only to {name}" for name in ("Large only", "Large only, 32B")]
+    assert list(drawing.legend) == [*named, "c = 4", *by_chance]
+    for name, (share, percent) in named.items():
+        assert drawing.places(name) == [drawing.place(share, percent)]
+    ((x, y),), ((other_x, other_y),) = map(drawing.places, ("c = 3", "c = 4"))
+    assert (abs(other_x - x) >= MARKER_WIDTH, other_y) == (True, y), "no marker hides another"
+    lines = [(line[:2], line[2:]) for line in drawing.places(by_chance[0])]
+    assert lines == [(drawing.place(0, 60), drawing.place(100, 95)), (drawing.place(0, 60), drawing.place(90, 100))]
     *_, across, down = map(float, drawing.root.attrib["viewBox"].split())
-    corners = [point.split(",") for line in drawing.root.findall("polyline") for point in line.attrib["points"].split()]
-    words = [(each.attrib["x"], each.attrib["y"]) for each in drawing.root.findall("text")]
-    assert all(0 <= float(x) <= across and 0 <= float(y) <= down for x, y in [*corners, *words])
-    places = [drawing.place(100 * large / TOKENS, 5 * right) for _, large, right in arms]
-    for (name, *_), (x, y) in zip(arms, places, strict=True):
-        ((look, *_),) = markers_in(drawing.legend[name])
-        ((at, up),) = (place for same, *place in drawing.markers if same == look)
-        assert up == pytest.approx(y, abs=0.2)
-        crowd = sum(abs(x - other) < MARKER_WIDTH * len(arms) for other, _ in places)
-        assert abs(at - x) <= MARKER_WIDTH * (crowd - 1) + 0.2
-    for (_, *one), (_, *other) in combinations(drawing.markers, 2):
-        assert max(abs(one[0] - other[0]), abs(one[1] - other[1])) >= MARKER_WIDTH - 0.2, "no marker hides another"
-
-
-def test_a_line_of_chance_leads_from_the_small_model_alone_to_each_large_one():
-    other = arm_report("large, 32B", TOKENS, 20, "always")
-    drawing = Drawing(share_chart(report_of(SMALL, LARGE, other, arm_report("c = 3", 280, 19))))
-    for name, right in (("Large only", 95), ("Large only, 32B", 100)):
-        assert drawing.points((0, 60), (100, right)) in drawing.lines(f"By chance, from Small only to {name}")
-    drafted = arm_report("drafted", TOKENS, 19, "drafted")
+    words = [(float(each.attrib["x"]), float(each.attrib["y"])) for each in drawing.root.findall("text")]
+    assert all(0 <= at <= across and 0 <= up <= down for at, up in words)
+    drafted = arm_report("drafted", 1_000, 19, "drafted")
     lone = share_chart(report_of(SMALL, drafted, arm_report("silent", 0, 12)))
     assert "By chance" not in lone, "an arm that drafts, or whose large model never stepped in, is no model alone"
 

@@ -36,20 +36,18 @@ from baton_reasoning.core.batch.running.batch import Provenance, create_batch
 from baton_reasoning.core.errors import ContextFull, EngineLost, EngineRefused, SettingsError
 from baton_reasoning.core.export.formats import write_file
 from baton_reasoning.core.files import sha256_of
-from baton_reasoning.core.grading.verdict import How, Verdict
+from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions
 from baton_reasoning.core.thinking.events import Finish, ValuesEstimated
 from baton_reasoning.core.thinking.policies.alone import Never
-from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.batch.counting import (
     AFTER_WAIT,
     AFTER_YES,
     START,
-    batch_of,
     damage,
     known_batch,
     known_pair,
@@ -79,29 +77,17 @@ def exported(store, batch, path):
 def test_results_and_report_are_read_back_as_they_were_written(store, tmp_path):
     lost = EngineLost("The model's process ended.", "Open it again.")
     pair = Pair(small_engine(faults=[Fault(40, lost)]), large_engine())
-    batch = run(store, "small", "large", "baton", "chosen", pair=pair)
+    batch = run(store, "small", "large", "baton", pair=pair)
     results = Results.read(store, batch)
     lines = exported(store, batch, tmp_path / "results.jsonl")
     assert [ExportedResult.model_validate(line) for line in lines] == list(results.exported())
     assert Counter(line["outcome"] for line in lines)["error"] == 1
     (report,) = exported(store, batch, tmp_path / "report.json")
     assert Report.model_validate(report) == results.report
-    small, *_, chosen = report["arms"]
-    assert small["settings"]["settings"]["policy"]["policy"] == "never"
-    assert chosen["settings"]["settings"]["policy"]["policy"] == "keywords"
+    policies = [arm["settings"]["settings"]["policy"]["policy"] for arm in report["arms"]]
+    assert policies == ["never", "always", "keywords"]
     assert (report["seed_numbers"], report["grading"], report["parallel"]) == ([3, 4], "exact", 2)
-    assert report["provenance"]["baton"]
-    assert report["provenance"]["llama_cpp_python"]
-
-
-def test_a_batch_that_has_not_begun_or_has_one_problem_can_be_exported(store, tmp_path):
-    batch = batch_of(store, 2, "small", "random")
-    assert [line["state"] for line in exported(store, batch, tmp_path / "r.jsonl")] == ["waiting"] * 6
-    (report,) = exported(store, batch, tmp_path / "report.json")
-    assert Report.model_validate(report).arms[0].answers == 0
-    assert report["parallel"] == 1
-    export(store, run(store, "small", "large", found=problems(1)), tmp_path / "report.json")
-    assert "Infinity" not in (tmp_path / "report.json").read_text("utf-8")
+    assert all(report["provenance"][version] for version in ("baton", "llama_cpp_python", "python"))
 
 
 def test_a_result_holds_the_text_who_wrote_what_how_it_was_graded_and_its_problem(store, tmp_path):
@@ -118,8 +104,7 @@ def test_a_result_holds_the_text_who_wrote_what_how_it_was_graded_and_its_proble
         assert (line["source"], line["line"], line["metadata"]) == ("set.jsonl", 1, {"level": "5"})
         assert line["started"] < line["ended"]
         assert line["conditions"]["parallel"] == 2
-        assert line["finish"]
-        assert line["reason"]
+        assert "" not in (line["finish"], line["reason"])
     assert [line["seed"] for line in lines] == [3, 4]
 
 
@@ -202,117 +187,93 @@ def test_text_that_could_run_gets_an_apostrophe_and_numbers_and_plain_text_stay(
 
 # Failures, and the large model's opinions of them
 
-SMALL = {
-    "right": "2 + 2 is 4.</think>\n\nThe answer is \\boxed{4}.",
-    "slip": "So 2 + 2 is 5.\n\nThat was easy.</think>\n\nThe answer is \\boxed{5}.",
-    "turn": "The answer is 4.\n\nOr rather not.</think>\n\nThe answer is \\boxed{7}.",
-    "silent": "I do not know.</think>",
-    "endless": "and so on " * 400,
-    "cue": "First.\n\nWait, that is",
-}
-LARGE = "Wait, it is 4.\n\nDone.</think>\n\nThe answer is \\boxed{4}."
 
-
-def writes(conversation, body):
-    text = SMALL[conversation[-1].content.split()[0]]
-    return text[len(body) :] if text.startswith(body) else "</think>\n\nThe answer is \\boxed{4}."
-
-
-def pair(**large):
-    expects = large.pop("expects", lambda _before, token: " 4" if token == " 5" else token)
-    engine = ScriptedEngine(continue_with=lambda _, __: LARGE, name="large", expects=expects)
-    return Pair(ScriptedEngine(continue_with=writes), engine.with_card(**large))
+def pair(**card):
+    """The counting pair; where the small model says 2, the large one expects 1."""
+    expects = card.pop("expects", lambda _before, token: "1" if token == "2" else token)
+    return Pair(small_engine(), large_engine(expects=expects).with_card(**card))
 
 
 @pytest.fixture
 def batch(store):
-    """Six problems by the small model alone, and one of them with takeovers."""
-    problems = [Problem(name, f"{name} 2 + 2?", "4", {}, line) for line, name in enumerate(SMALL, 1)]
-    alone = RunSettings(policy=Never.Settings(), max_tokens=300)
-    both = RunSettings(policy=Keywords.Settings(), max_tokens=300)
-    arms = [Arm(name="small", settings=alone), Arm(name="both", settings=both)]
-    batch = create_batch(store, "sums", problems, arms)
+    """Three of six answers of the small model are wrong, the last to a long problem; in the arm “short” none ends."""
+    *found, last = problems(6)
+    found.append(replace(last, text=f"{last.text} {'Look at it. ' * 50}"))
+    settings = (RunSettings(policy=Never.Settings(), max_tokens=most) for most in (300, 4))
+    arms = [Arm(name=name, settings=each) for name, each in zip(("small", "short"), settings, strict=True)]
+    batch = create_batch(store, "sums", found, arms)
     run_batch(store, batch, pair(), parallel=1)
     return batch
 
 
-def opinions(store, batch, by, arm=""):
-    """The second opinions that are missing in an arm, or in all."""
+def opinions(store, batch, by):
+    """The second opinions that are missing of answers of the small model."""
     opened = store.batches.open(batch)
-    wrong = answers_of(store, opened, wrong_answers(store, opened, [arm] if arm else None))
+    wrong = answers_of(store, opened, wrong_answers(store, opened, ["small"]))
     return Reviews(Opinions(), by, Opinions().missing(wrong))
 
 
-def wrong(store, batch):
-    """The answer with a slip."""
-    return next(row for row in store.batches.results(batch, "small") if row.answer == "5")
-
-
-def test_answers_are_grouped_by_what_went_wrong(store, batch):
-    found = analyse(store, batch, "small")
-    assert {failure.problem.id: failure.kind for failure in found.failures} == {
-        "endless": FailureKind.LIMIT,
-        "silent": FailureKind.NO_ANSWER,
-        "turn": FailureKind.WRONG,
-        "slip": FailureKind.WRONG,
-    }
-    assert list(found.groups) == [kind for kind in FailureKind if kind in found.groups]
-    assert found.answers == 6
-    limited = next(failure for failure in found.failures if failure.problem.id == "endless")
-    assert limited.detail == "no answer, expected 4 · max tokens"
-    table = failure_table(found.failures, 3)
-    assert table.rows[0][:4] == ("endless", "small", "0", "Stopped at a limit")
-    assert (len(table.rows), table.notes) == (3, ("1 more are in results.jsonl.",))
+def test_answers_are_grouped_by_what_went_wrong(store, batch, tmp_path):
+    found = analyse(store, batch)
+    assert (found.answers, list(found.groups.items())) == (12, [(FailureKind.LIMIT, 6), (FailureKind.WRONG, 3)])
+    assert [failure.problem.id for failure in found.failures[6:]] == ["p1", "p3", "p5"]
+    assert found.failures[0].detail == "no answer, expected 0 · max tokens"
+    table = failure_table(found.failures, 8)
+    assert table.rows[0][:4] == ("p0", "short", "0", "Stopped at a limit")
+    assert (len(table.rows), table.notes) == (8, ("1 more are in results.jsonl.",))
     assert failure_table(found.failures).notes == ()
+    export(store, batch, tmp_path / "r.html")
+    assert "Wrong answer: 3" in (tmp_path / "r.html").read_text(encoding="utf-8")
     done = next(store.batches.results(batch))
     for changes, kind in (
         ({"error": "Gone."}, FailureKind.ERROR),
         ({"finish": Finish.REPETITION}, FailureKind.REPETITION),
         ({"finish": Finish.TIME}, FailureKind.LIMIT),
+        ({"answer": ""}, FailureKind.NO_ANSWER),
         ({"verdict": Verdict.of(None, How.AUTO, "")}, FailureKind.UNSCORED),
     ):
         assert kind_of(done._replace(**changes), None) is kind
 
 
-def test_takeovers_are_counted_by_reason_cue_and_outcome(store, batch):
-    found = analyse(store, batch, "both")
-    wait = next(group for group in found.takeovers if group.cue == "wait")
-    assert wait.reason == "Reflection takeover"
-    assert (wait.takeovers, wait.right, wait.wrong) == (1, 1, 0)
-    table = takeover_table([wait, TakeoverOutcomes("Random", "", 1, 0, 0, 1)])
-    assert table.headings == ("reason", "cue", "takeovers", "right", "wrong", "% right")
-    assert table.rows[0] == ("Reflection takeover", "wait", "1", "1", "0", "100%")
-    assert table.rows[1] == ("Random", "–", "1", "0", "0", "–")
+def test_takeovers_are_counted_by_reason_cue_and_outcome(store, grader):
+    batch = known_batch(store, grader, answers=6)
+    outcomes = {"wait": Counter[Outcome](), "yes": Counter[Outcome]()}
+    for row in store.batches.results(batch, "both"):
+        cue = "wait" if store.runs.trace(row.run).text.startswith("One") else "yes"
+        outcomes[cue][row.outcome] += 1
+    found = analyse(store, batch, "both").takeovers
+    assert {group.cue: (group.takeovers, group.right, group.wrong) for group in found} == {
+        cue: (each.total(), each[Outcome.CORRECT], each[Outcome.WRONG]) for cue, each in outcomes.items()
+    }
     assert analyse(store, batch, "small").takeovers == ()
+    table = takeover_table(
+        [TakeoverOutcomes("Reflection takeover", "wait", 1, 1, 0, 0), TakeoverOutcomes("Random", "", 1, 0, 0, 1)]
+    )
+    assert table.headings == ("reason", "cue", "takeovers", "right", "wrong", "% right")
+    assert table.rows == (("Reflection takeover", "wait", "1", "1", "0", "100%"), ("Random", "–", "1", "0", "0", "–"))
 
 
 def test_an_opinion_names_the_first_error_of_every_wrong_answer_and_changes_no_summary(store, batch):
-    row = wrong(store, batch)
-    before = concluded(store, row.run)
+    rows = list(store.batches.results(batch, "small"))
+    before = [concluded(store, row.run) for row in rows]
     *_, last = opinions(store, batch, pair()).run()
-    assert last.done == last.total > 0
-    assert concluded(store, row.run) == before
-    assert store.runs.trace(row.run).ended
-    slip = next(failure for failure in analyse(store, batch, "small").failures if failure.problem.id == "slip")
-    assert slip.kind is FailureKind.DIVERGED
-    assert slip.divergence == (0, 11, " 5", " 4")
-    assert slip.detail == "5, expected 4 · step 1: 5 instead of 4"
+    assert last.done == last.total == 3
+    assert [concluded(store, row.run) for row in rows] == before
+    assert [bool(store.runs.trace(row.run).opinion) for row in rows] == [False, True] * 3, "right ones are not read"
+    (slip,) = (failure for failure in analyse(store, batch, "small").failures if failure.problem.id == "p1")
+    position = store.runs.trace(slip.row.run).text.index("2")
+    assert (slip.kind, slip.divergence) == (FailureKind.DIVERGED, (4, position, "2", "1"))
+    assert slip.detail == "2, expected 1 · step 5: 2 instead of 1"
 
 
-def test_answers_are_read_once_by_each_model_and_right_ones_never(store, batch):
+def test_answers_are_read_once_by_each_model(store, batch):
     first = opinions(store, batch, pair())
     list(first.run())
     again = opinions(store, batch, pair())
-    assert again.answers == []
-    assert [(item.done, item.total) for item in again.run()] == [(0, 0)]
-    assert again.is_whole
+    assert (again.answers, [(item.done, item.total) for item in again.run()], again.is_whole) == ([], [(0, 0)], True)
     stopped = Reviews(Opinions(), pair(name="other"), first.answers)
     stopped.stop()
-    assert [item.done for item in stopped.run()] == [0]
-    assert not stopped.is_whole
-    right = [row for row in store.batches.results(batch, "small") if row.answer == "4"]
-    assert right
-    assert all(store.runs.trace(row.run).opinion is None for row in right)
+    assert ([item.done for item in stopped.run()], stopped.is_whole) == ([0], False)
     for name, reads_again in (("large", False), ("other", True)):
         named = pair(name=name)
         list(Reviews(Opinions(), named, first.answers).run())
@@ -320,39 +281,34 @@ def test_answers_are_read_once_by_each_model_and_right_ones_never(store, batch):
 
 
 def test_a_large_model_that_cannot_score_is_refused_and_one_that_dies_leaves_what_was_read(store, batch):
-    with pytest.raises(EngineRefused, match="vLLM"):
-        list(opinions(store, batch, pair(returns_scores=False)).run())
-    assert not any(store.runs.trace(row.run).opinion for row in store.batches.results(batch))
-
-    def dies(before, token):
-        if "Or rather" in before:
+    def dies(_, token):
+        if token == "4":
             raise EngineLost("Gone.", "Start it.")
         return token
 
+    def read():
+        return [row for row in store.batches.results(batch) if store.runs.trace(row.run).opinion]
+
+    with pytest.raises(EngineRefused, match="vLLM"):
+        list(opinions(store, batch, pair(returns_scores=False)).run())
+    assert read() == []
     with pytest.raises(EngineLost):
         list(opinions(store, batch, pair(expects=dies)).run())
-    assert any(store.runs.trace(row.run).opinion for row in store.batches.results(batch))
+    assert [row.answer for row in read()] == ["2"]
 
 
 def test_an_answer_that_does_not_fit_or_has_no_text_is_left_out_and_the_others_are_read(store, batch):
-    reading = opinions(store, batch, pair(context=100), "small")
+    reading = opinions(store, batch, pair(context=100))
     *_, last = reading.run()
     assert last.done == last.total
-    problems = [each.id for each in store.batches.problems(batch)]
-    assert [problems[each.row.position] for each in reading.too_long if each.row] == ["endless"]
+    (too_long,) = (each.row for each in reading.too_long if each.row)
+    assert too_long.position == 5
     assert reading.remarks == ["1 answer did not fit into the context. Load the models with a larger one."]
-    (too_long,) = (each.row.run for each in reading.too_long if each.row)
     with pytest.raises(ContextFull):  # an answer that is read by itself
-        list(Reviews(Opinions(), pair(context=100), [Answer.stored(store, too_long)]).run())
-    empty = Answer(Trace, Trace().apply, row=next(store.batches.results(batch)))
-    reading = Reviews(Opinions(), pair(), [empty])
+        list(Reviews(Opinions(), pair(context=100), [Answer.stored(store, too_long.run)]).run())
+    reading = Reviews(Opinions(), pair(), [Answer(Trace, Trace().apply, row=too_long)])
     list(reading.run())
     assert reading.is_whole
-
-
-def test_the_page_of_a_report_counts_the_failures_of_each_group(store, batch, tmp_path):
-    export(store, batch, tmp_path / "r.html")
-    assert "Wrong answer: 4" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
 # What takeovers were worth, by cue, from values of a sample of the answers
@@ -384,20 +340,18 @@ def test_the_worth_of_each_cue_is_the_known_difference(store, valued, grader):
     assert (steps[-1].done, steps[0].share, steps[-1].share) == (24, 0.0, 1.0)
     assert steps == sorted(steps, key=lambda step: step.share)
     worth = worth_of(store, rows, "small")
-    assert worth.answers == 24
     assert worth.start
     assert worth.start.low <= START <= worth.start.high
     assert worth.all
-    assert (worth.all.takeovers, worth.all.problems) == (24, len({row.position for row in rows}))
+    assert (worth.answers, worth.all.takeovers, worth.all.problems) == (24, 24, len({row.position for row in rows}))
     for kind, known in ((WAIT, AFTER_WAIT - START), (YES, AFTER_YES - START)):
         mean = worth.kinds[kind].mean
         assert mean.low <= known <= mean.high
         assert mean.value == pytest.approx(known, abs=0.1)
         assert mean.high - mean.low < 0.3
     waits, yeses = worth.kinds[WAIT], worth.kinds[YES]
-    assert waits.rescued > 0
-    assert waits.spoiled == yeses.rescued == 0
-    assert yeses.spoiled > 0
+    assert min(waits.rescued, yeses.spoiled) > 0
+    assert (waits.spoiled, yeses.rescued) == (0, 0)
 
 
 def test_a_mean_of_few_problems_is_marked_neither_as_a_gain_nor_as_a_loss():
@@ -409,27 +363,18 @@ def test_a_mean_of_few_problems_is_marked_neither_as_a_gain_nor_as_a_loss():
 
 
 @pytest.mark.slow
-def test_what_was_stopped_goes_on_and_ends_as_if_it_had_not_been_and_nothing_is_valued_twice(store, valued, grader):
+def test_what_was_stopped_goes_on_and_nothing_is_valued_twice(store, valued, grader, monkeypatch):
+    monkeypatch.setattr("baton_reasoning.core.step_values.estimator.PROGRESS_SECONDS", -1)  # after each continuation
     rows = missing(store, valued, grader, 3)
-    uninterrupted = list[ValuesEstimated]()
-    for answer in answers_of(store, store.batches.open(valued), rows):
-        *_, estimated = Values(OPTIONS, grader).carry_out(known_pair(), answer, lambda _: None)
-        assert isinstance(estimated, ValuesEstimated)
-        uninterrupted.append(estimated)
-
-    def stop_in_the_second_answer(_):
-        if small.written > uninterrupted[0].tokens + 50:
+    reading = values(store, valued, grader, rows, known_pair())
+    for step in reading.run():
+        if 1 / 3 < step.share < 2 / 3:
             reading.stop()
-
-    small = ScriptedEngine(draw=small_draws, before_token=stop_in_the_second_answer)
-    reading = values(store, valued, grader, rows, Pair(small, None))
-    list(reading.run())
     kept = [store.runs.trace(row.run).values for row in rows]
     assert [[each.is_whole for each in values.values()] for values in kept] == [[True], [False], []]
     assert not reading.is_whole
     assert [row.job for row in missing(store, valued, grader, 3)] == [row.job for row in rows[1:]]
     list(values(store, valued, grader, rows[1:], known_pair()).run())
-    assert [store.runs.trace(row.run).values["small"].places for row in rows] == [each.places for each in uninterrupted]
     assert missing(store, valued, grader, 3) == []
     again = ScriptedEngine(draw=small_draws)
     list(values(store, valued, grader, rows, Pair(again, None)).run())
@@ -462,9 +407,7 @@ def test_values_that_say_only_agreement_and_those_of_another_writer_are_no_worth
 
 @pytest.mark.slow
 def test_the_analysis_of_a_batch_shows_worth_where_answers_are_valued(store, valued, grader):
-    before = analyse(store, valued)
-    results = Results.read(store, valued)
-    assert not before.has_worth
+    before, results = analyse(store, valued), Results.read(store, valued)
     assert "the worth\nof a takeover" not in html_report(results.report, before)
     rows = missing(store, valued, grader, 6)
     list(values(store, valued, grader, rows, known_pair()).run())
@@ -473,12 +416,11 @@ def test_the_analysis_of_a_batch_shows_worth_where_answers_are_valued(store, val
     worths = {TakeoverKind(group.reason, group.cue): group.worth for group in after.takeovers}
     assert worths == worth_of(store, rows, "small").kinds
     page = html_report(results.report, after)
-    assert "No takeover." not in page
     assert "the worth\nof a takeover is the value after it" in page
-    waits = next(group for group in after.takeovers if group.cue == "wait")
-    assert waits.worth
-    assert f">▲ {waits.worth.mean.value:+.2f} (" in page
-    assert f", {waits.worth.takeovers} of them</td>" in page
+    waits = worths[WAIT]
+    assert waits
+    assert f">▲ {waits.mean.value:+.2f} (" in page
+    assert f", {waits.takeovers} of them</td>" in page
 
 
 def test_exported_results_have_the_values_of_their_text(store, valued, grader):

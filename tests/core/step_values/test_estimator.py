@@ -1,4 +1,4 @@
-"""Values of steps, in worlds whose chances are known exactly, and by the real models.
+"""Values of steps, in worlds whose chances are known exactly.
 
 In a world a model writes `a` (right) or `b` (an error) for each step; an error anywhere makes the answer 0 instead of
 1. So a place without an error before it has the product of the chances of the steps that follow, any other has 0.
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -19,13 +17,7 @@ from baton_reasoning.core.errors import EngineLost, SettingsError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.step_values.estimator import (
-    WINDOW,
-    ValueEstimator,
-    ValueOptions,
-    ValuesProgress,
-    is_valued,
-)
+from baton_reasoning.core.step_values.estimator import WINDOW, ValueEstimator, ValueOptions, ValuesProgress, is_valued
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
 from baton_reasoning.core.thinking.run_settings import RunSettings
@@ -43,12 +35,10 @@ def grader():
         yield grader
 
 
-def world(
-    errors: Sequence[float], name: str = "small", faults: Sequence[Fault] = (), writes_branches: bool = True
-) -> ScriptedEngine:
+def world(errors, name="small", faults=(), writes_branches=True):
     """A model that errs in step i with the chance `errors[i]`."""
 
-    def draw(text: str, number: int) -> bytes | None:
+    def draw(text, number):
         steps = text.count("\n\n")
         if "box" in text:
             return None
@@ -59,18 +49,18 @@ def world(
     return ScriptedEngine(draw=draw, name=name, faults=faults, writes_branches=writes_branches)
 
 
-def value(errors: Sequence[float], text: str) -> float:
+def value(errors, text):
     """The known chance of a right answer after this text."""
     return 0.0 if "b" in text else math.prod(1 - chance for chance in errors[text.count("\n\n") :])
 
 
-def text_with(steps: str, *, large_at: int | None = None, replaced: str = "", ends: bool = True) -> Trace:
+def text_with(steps, *, large_at=None, replaced="", ends=True, policy="keywords"):
     """A finished text of these steps; at `large_at` the large model wrote one, in place of what was discarded."""
     small, large = (world([0.0], name).card for name in ("small", "large"))
     chosen = RunSettings().model_dump(mode="json")
-    trace = Trace.of([events.RunStarted(0.0, QUESTION, "keywords", chosen, SEED, small, large, 3, True)])
+    trace = Trace.of([events.RunStarted(0.0, QUESTION, policy, chosen, SEED, small, large, 3, True)])
 
-    def write(author: Author, text: str) -> None:
+    def write(author, text):
         trace.apply(events.WriteStarted(0.0, author, "reflection" if author is Author.LARGE else None, trace.length))
         trace.apply(events.TokenWritten(1.0, author, None, text, ends_step=text.endswith("\n\n")))
 
@@ -92,22 +82,21 @@ def text_with(steps: str, *, large_at: int | None = None, replaced: str = "", en
     return trace
 
 
-def estimated(
-    trace: Trace,
-    engine: ScriptedEngine,
-    grader: Grader,
-    expected: str = "1",
-    large: ScriptedEngine | None = None,
-    how: How | Regex = How.AUTO,
-    **options: Any,
-) -> StepValues:
+def estimated(trace, engine, grader, expected="1", large=None, how=How.AUTO, **options):
+    """The values after progress that counts up to the end."""
     estimator = ValueEstimator(Pair(engine, large), trace, grader, expected, ValueOptions(**options), how)
-    *_, found = (item for item in estimator.run() if not isinstance(item, str))
+    *progress, found = (item for item in estimator.run() if not isinstance(item, str))
     assert isinstance(found, ValuesEstimated)
+    done = [(item.done, item.total) for item in progress if isinstance(item, ValuesProgress)]
+    assert done == sorted(done)
+    assert done[-1][0] == done[-1][1] > 0
     trace.apply(found)
-    values = StepValues.of(trace)
-    assert values
-    return values
+    return StepValues.of(trace)
+
+
+def valued(trace, *places):
+    """What follows from these outcomes."""
+    return StepValues(trace, ValuesEstimated(2.0, "small", "small", trace.length, "1", True, 64, places))
 
 
 both_ways = pytest.mark.parametrize("writes_branches", [True, False])
@@ -125,15 +114,6 @@ def test_each_value_lies_within_its_interval(grader, errors, writes_branches):
         assert place.value.low <= truth <= place.value.high, place
         assert place.continuations >= 64
     assert values.places[-1].value.interval == (1.0, 1.0), "the end has the value of its verdict"
-
-
-def test_an_error_is_where_the_answer_is_lost(grader):
-    trace = text_with("aaba")
-    values = estimated(trace, world((0.0, 0.0, 0.1, 0.0)), grader)
-    assert values.loss
-    assert (values.loss.after.step, values.loss.after.author) == (2, Author.SMALL)
-    assert {place.value.value for place in values.places[3:]} == {0.0}
-    assert values.turn is None
 
 
 @pytest.mark.parametrize(("errors", "replaced", "truth"), [((0.0, 0.0, 0.5), "b\n\n", 0.5), ((0.0, 0.8, 0.0), "", 0.8)])
@@ -154,15 +134,13 @@ def test_after_a_replaced_text_the_thinking_is_open(grader, writes_branches):
     trace = text_with("aa", large_at=1, replaced="b so long that the tag is written before it ends")
     endless = ScriptedEngine(continue_with=lambda *_: " 1" * 999, writes_branches=writes_branches)
     values = estimated(trace, endless, grader, how=Regex("1"), continuations=2)
-    outcomes = [place.outcomes for place in values.estimated.places if place.replaced]
-    assert outcomes == ["00"], "without an answer"
+    assert [place.outcomes for place in values.estimated.places if place.replaced] == ["00"], "without an answer"
 
 
 def test_only_what_the_worth_of_takeovers_needs_and_whether_it_is_complete_is_known_without_a_model(grader):
     trace, few = text_with("aaaaaa", large_at=2, replaced="b\n\n"), ValueOptions(continuations=4)
     values = estimated(Trace.of(trace.events), world([0.1] * 6), grader, only_takeovers=True)
     assert {each.position for each in values.estimated.places} == {0, 6, 9}
-    assert len(values.takeovers) == 1
     assert not is_valued(trace, "1", few)
     estimated(trace, world([0.1] * 6), grader, continuations=4)
     assert is_valued(trace, "1", few)
@@ -181,14 +159,13 @@ def test_coarse_to_fine_finds_what_the_full_grid_finds(grader, seed):
     for step in dice.sample(range(0, LONG - 8, WINDOW), 3):
         errors[step] = 0.7
     steps = "".join("b" if step == LONG - 5 and seed % 2 else "a" for step in range(LONG))
-    full = estimated(text_with(steps), world(errors), grader, every_step=True)
-    coarse = estimated(text_with(steps), world(errors), grader)
-    written = [sum(len(place.outcomes) for place in values.estimated.places) for values in (full, coarse)]
-    assert written[1] < 0.8 * written[0]
     changing = {step for step in range(LONG) if errors[step] or steps[step] == "b"}
-    found = [
-        {change.after.step for change in values.changes if change.is_certain} & changing for values in (full, coarse)
-    ]
+    written, found = [], []
+    for every_step in (True, False):
+        values = estimated(text_with(steps), world(errors), grader, every_step=every_step)
+        written.append(sum(len(place.outcomes) for place in values.estimated.places))
+        found.append(changing & {change.after.step for change in values.changes if change.is_certain})
+    assert written[1] < 0.8 * written[0]
     assert found[0] <= found[1]
 
 
@@ -201,7 +178,7 @@ def test_stopped_and_continued_is_as_if_it_had_not_been(grader, writes_branches)
         engine = world(errors, writes_branches=writes_branches)
         estimator = ValueEstimator(Pair(engine), trace, grader, "1")
 
-        def stop(_text: str, engine=engine, estimator=estimator, most=6 * done) -> None:
+        def stop(_, engine=engine, estimator=estimator, most=6 * done):
             if engine.written > most:
                 estimator.stop()
 
@@ -218,22 +195,21 @@ def test_stopped_and_continued_is_as_if_it_had_not_been(grader, writes_branches)
 
 def test_a_value_whose_continuations_are_not_all_finished_is_not_shown_nor_a_worth_that_rests_on_it():
     trace = text_with("aa", large_at=1, replaced="b\n\n")
-    places = (PlaceOutcomes(3, "00-", replaced=True), PlaceOutcomes(3, "111"), PlaceOutcomes(6, "111"))
-    values = StepValues(trace, ValuesEstimated(2.0, "small", "small", trace.length, "1", True, 64, places))
+    values = valued(trace, PlaceOutcomes(3, "0-", replaced=True), PlaceOutcomes(3, "11"), PlaceOutcomes(6, "11"))
     assert [place.place for place in values.places] == [TextPlace(3), TextPlace(6)]
     assert values.takeovers == []
 
 
 def test_the_gain_is_shared_by_who_brought_each_rise():
     trace, half = text_with("aaa", large_at=1), "01" * 20
-    outcomes = {0: "0" * 40, 3: half, 6: "1" * 40, 9: half}
-    places = tuple(PlaceOutcomes(position, signs) for position, signs in outcomes.items())
-    values = StepValues(trace, ValuesEstimated(2.0, "small", "small", trace.length, "1", True, 64, places))
-    assert [place.right for place in values.places] == [0, 20, 40, 20]
-    assert [(change.is_rise, change.is_fall) for change in values.changes] == [(True, False)] * 2 + [(False, True)]
+    outcomes = {0: "0" * 40, 3: half, 6: "1" * 40, 9: "0111" * 10, 17: "0" * 40}
+    values = valued(trace, *(PlaceOutcomes(position, signs) for position, signs in outcomes.items()))
+    assert [place.right for place in values.places] == [0, 20, 40, 30, 0]
+    assert [(change.is_rise, change.is_fall) for change in values.changes] == [(True, False)] * 2 + [(False, True)] * 2
     assert [(author, rise.value) for author, rise in values.rises] == [(Author.LARGE, 0.5), (Author.SMALL, 0.5)]
     assert values.gain_of_large == 0.5
-    assert (values.turn, values.loss) == (values.takeovers[0], values.changes[2])
+    assert (values.turn, values.loss) == (values.takeovers[0], values.changes[3])
+    assert (values.loss.before.step, values.loss.before.author) == (2, Author.SMALL)
     assert (values.at(TextPlace(3)), values.at(TextPlace(3, replaced=True))) == (values.places[1], None)
 
 
@@ -241,8 +217,7 @@ def test_nothing_is_written_where_all_is_known_and_another_model_begins_anew(gra
     trace, engine = text_with("aaa"), world((0.0,) * 3)
     assert estimated(trace, engine, grader).places[0].value.value == 1
     estimator, written = ValueEstimator(Pair(engine), trace, grader, "1"), engine.written
-    assert list(estimator.run()) == []
-    assert engine.written == written
+    assert (list(estimator.run()), engine.written) == ([], written)
     other = estimated(trace, world((1.0,) * 3, name="other"), grader)
     assert (other.estimated.model, other.places[0].value.value) == ("other", 0)
 
@@ -267,25 +242,12 @@ def test_without_an_expected_answer_it_is_agreement_and_a_text_that_was_stopped_
     assert (stopped.places[-1].value.value, stopped.places[-1].continuations) == (0.0, 16)
 
 
-def test_progress_counts_up_to_the_end(grader):
-    estimator = ValueEstimator(Pair(world((0.5,) * 3)), text_with("aaa"), grader, "1")
-    progress = [item for item in estimator.run() if isinstance(item, ValuesProgress)]
-    assert [item.done for item in progress] == sorted(item.done for item in progress)
-    assert progress[-1].done == progress[-1].total
-
-
-OF_THE_FUTURE = Trace.of(
-    replace(event, policy="of the future") if isinstance(event, events.RunStarted) else event
-    for event in text_with("aa").events
-)
-
-
 @pytest.mark.parametrize(
     ("trace", "pair", "expected", "writer", "says"),
     [
         (Trace(), Pair(world(())), "1", "small", "no text"),
         (text_with("aa", ends=False), Pair(world(())), "", "small", "no answer with which"),
-        (OF_THE_FUTURE, Pair(world(())), "1", "small", "another version of Baton"),
+        (text_with("aa", policy="of the future"), Pair(world(())), "1", "small", "another version of Baton"),
         (text_with("aa"), Pair(None, world(())), "1", "small", "small model is to write"),
         (text_with("a"), Pair(world(())), "1", "policy", "needs a large model"),
     ],
@@ -297,9 +259,7 @@ def test_what_cannot_be_valued_is_said_in_a_sentence(grader, trace, pair, expect
 
 def test_a_text_is_valued_without_the_settings_that_left_with_an_earlier_version(grader):
     trace = text_with("aa")
-    started = trace.started
-    assert started
-    expected = estimated(trace, world([0.0]), grader)
+    started, expected = trace.started, estimated(trace, world([0.0]), grader)
     for temperature, drawn_at in (0.3, 0.3), (0, 0.6):
         settings = started.settings | {"limits": {"early_exit": 0}, "boundary": r"\n---\n", "temperature": temperature}
         older, engine = Trace.of([replace(started, settings=settings), *trace.events[1:-1]]), world([0.0])
@@ -313,18 +273,16 @@ def test_what_a_lost_model_has_finished_is_kept(grader, writes_branches, monkeyp
     monkeypatch.setattr("baton_reasoning.core.step_values.continuations.RUNS_AT_ONCE", 1)
     fault = Fault(60, EngineLost("The model's process ended.", "Load it again."), for_good=True)
     engine = world((0.0,) * 4, faults=[fault], writes_branches=writes_branches)
-    found: list[ValuesProgress | ValuesEstimated | str] = []
-    estimator = ValueEstimator(Pair(engine), text_with("aaaa"), grader, "1")
+    found = list[object]()
     with pytest.raises(EngineLost, match="ended"):
-        found.extend(estimator.run())
+        found.extend(ValueEstimator(Pair(engine), text_with("aaaa"), grader, "1").run())
     kept = found[-1]
     assert isinstance(kept, ValuesEstimated)
-    assert not kept.is_whole
-    assert "1" in kept.places[0].outcomes
+    assert (kept.is_whole, "1" in kept.places[0].outcomes) == (False, True)
 
 
 def test_a_server_that_ignores_seeds_is_noticed(grader):
-    def says(engine: ScriptedEngine) -> str:
+    def says(engine):
         estimator = ValueEstimator(Pair(engine), text_with("aa"), grader, "1", ValueOptions(continuations=8))
         return " ".join(item for item in estimator.run() if isinstance(item, str))
 
