@@ -272,26 +272,22 @@ def test_the_keyring_is_not_asked_for_a_server_without_a_key(file):
     servers.forget(URL)
 
 
-def test_the_models_of_one_server_share_its_key_and_its_settings_and_others_do_not(servers):
+def test_the_models_of_one_server_share_its_settings_and_its_key_which_goes_with_the_last(servers, ring):
     servers.keep({f"{URL}#one": BIG}, "secret")
     assert servers.find(f"{URL}/v1#one").cap.tokens == 9
     other, _ = servers.server(f"{URL}#other")
     assert (other.model, other.key) == ("other", "secret")
     servers.keep({URL: KnownServer(cap=Cap(tokens=5)), OTHER: servers.find(f"{URL}#one")})
     assert servers.find(f"{URL}#other").cap.tokens == 5
-    assert servers.key(URL) == "secret", "no new one was given"
     assert not servers.find(OTHER).has_key, "what one server has is not taken for another's"
-    servers.forget_key(f"{URL}#other")
-    assert not any(known.has_key for known in servers.all().values())
-
-
-def test_a_server_is_forgotten_with_its_key_once_no_address_needs_it(servers, ring):
-    servers.keep(dict.fromkeys((f"{URL}#one", f"{URL}#other"), KnownServer()), "secret")
     servers.forget(f"{URL}#one")
-    assert servers.key(f"{URL}#other") == "secret"
-    servers.forget(f"{URL}#other")
+    assert servers.key(URL) == "secret", "no new one was given"
+    servers.forget(f"{URL},{OTHER}")
     assert not servers.all()
     assert Secrets(ring).find(URL) is None
+    servers.keep(dict.fromkeys((URL, f"{URL}#one"), KnownServer()), "secret")
+    servers.forget_key(f"{URL}#other")
+    assert not any(known.has_key for known in servers.all().values())
 
 
 def test_the_variable_of_a_key_is_asked_before_the_keyring(servers, monkeypatch):
