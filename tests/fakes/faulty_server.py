@@ -53,11 +53,6 @@ class Wire:
         """Send nothing more until the test is over."""
         self._over.wait()
 
-    def flood(self, data: bytes) -> None:
-        """The same bytes again and again, as fast as they are taken."""
-        while not self._over.is_set():
-            self.send(data)
-
     def trickle(self, data: bytes, first: bytes = b"") -> None:
         """The same few bytes again and again, never a whole event."""
         self.send(first)
@@ -68,11 +63,11 @@ class Wire:
 Answer = Callable[[Wire], None]
 
 
-def stream(*parts: Answer) -> Answer:
+def stream(*parts: Answer, status: int = 200) -> Answer:
     """An event stream of these parts, then the end of the connection."""
 
     def answer(wire: Wire) -> None:
-        wire.head(200, Content_Type="text/event-stream")
+        wire.head(status, Content_Type="text/event-stream")
         for part in parts:
             part(wire)
 
@@ -91,9 +86,9 @@ def progress(done: int, total: int, cache: int = 0) -> Answer:
     return event({"content": "", "prompt_progress": {"total": total, "cache": cache, "processed": done}})
 
 
-def token(text: str, number: int) -> Answer:
-    """The `number`-th token, one byte."""
-    return event({"content": text, "tokens": list(text.encode()), "stop": False, "tokens_predicted": number})
+def token(text: str, number: int, *ids: int) -> Answer:
+    """The `number`-th token, one byte; or one without text, by its id."""
+    return event({"content": text, "tokens": ids or list(text.encode()), "stop": False, "tokens_predicted": number})
 
 
 def end(number: int, why: str = "limit") -> Answer:
@@ -105,29 +100,18 @@ def error(status: int, message: str, **more: Any) -> Answer:
     return lambda wire: wire.json({"error": {"code": status, "message": message} | more}, status)
 
 
-def redirect(target: str) -> Answer:
-    return lambda wire: wire.json({}, 307, Location=target)
-
-
 def hold(wire: Wire) -> None:
     wire.hold()
 
 
-def endless(wire: Wire) -> None:
-    number = 0
-    while True:
-        number += 1
-        token("x", number)(wire)
+def flood(part: Answer) -> Answer:
+    """The same again and again, as fast as it is taken."""
 
+    def answer(wire: Wire) -> None:
+        while True:
+            part(wire)
 
-def endless_progress(wire: Wire) -> None:
-    while True:
-        progress(1, 2)(wire)
-
-
-def event_without_end(wire: Wire) -> None:
-    wire.send(b"data: ")
-    wire.flood(b"x" * 65536)
+    return answer
 
 
 def about(model: str = "bytes.gguf", context: int = 1000) -> dict[str, Json]:
@@ -215,9 +199,6 @@ class FaultyServer:
                 answer(wire)
             case route:
                 route(wire)
-
-
-FAILED: Json = {"value": "unloaded", "failed": True, "exit_code": 1}
 
 
 class FaultyRouter(FaultyServer):

@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import threading
+from collections import deque
 from dataclasses import asdict, dataclass
 from functools import cache
 
@@ -50,7 +51,8 @@ class LlamaServer:
         )
         assert self._process.stdout
         self._output = self._process.stdout
-        self._drain = threading.Thread(target=_read_to_the_end, args=(self._output,), daemon=True)
+        # A server that nobody listens to would wait for room in its pipe.
+        self._drain = threading.Thread(target=deque, args=(self._output, 0), daemon=True)
         said = (_ADDRESS.search(line) for line in self._output)
         address = next((found[0] for found in said if found), "")
         if not address:
@@ -117,12 +119,6 @@ def knows(flag: str) -> bool:
 @cache
 def _help(binary: str) -> str:
     return subprocess.run([binary, "--help"], capture_output=True, text=True, check=True).stdout
-
-
-def _read_to_the_end(output):
-    """A server that nobody listens to would wait for room in its pipe."""
-    for _ in output:
-        pass
 
 
 def serve(options: ServerOptions) -> None:

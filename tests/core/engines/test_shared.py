@@ -53,7 +53,6 @@ def test_a_cut_loses_no_character_and_leaves_the_parts_before_it(texts, data):
 @pytest.mark.parametrize(
     ("parts", "length", "left", "gone"),
     [
-        ([part("One", 1), part(" two", 2), part(" three", 3)], 7, [part("One", 1), part(" two", 2)], [" three"]),
         ([part("One.", 1), part("\n\nTwo", 2)], 6, [part("One.", 1), part("\n\n")], ["Two"]),
         ([part("One", 1), part("", 2)], 3, [part("One", 1)], [""]),
         ([part("One", 1), part("", 2), part(" two three", 3)], 7, [part("One", 1), part(""), part(" two")], [" three"]),
@@ -128,6 +127,12 @@ def test_a_servers_alternatives_count_for_the_one_choice_that_begins_with_them()
     assert judged.probabilities == pytest.approx((0.8, 0.2))
     shared = judgement_of(alternatives(b=0.5, bad=0.1, best=0.3), ("bad", "best"))
     assert shared.probabilities == pytest.approx((0.25, 0.75)), "“b” may become either"
+
+
+@given(st.lists(st.tuples(st.text(), st.floats(allow_nan=False)), max_size=5))
+def test_a_judgement_of_any_alternatives_sums_to_one(listed):
+    judged = judgement_of([Alternative(None, text, logprob) for text, logprob in listed], ("yes", "no"))
+    assert sum(judged.probabilities) == pytest.approx(1)
 
 
 # Usage ---------------------------------------------------------------------------------------------------------------
@@ -291,7 +296,6 @@ LOOP = "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3
     ],
 )
 def test_every_error_in_a_template_is_a_sentence(template, reason):
-    assert render("{{ messages[0].content * 4 }}", "Q") == "QQQQ", "as often as is allowed"
     with pytest.raises(EngineRefused, match=f"(?s)chat template cannot be used: .*({reason})") as raised:
         render(template, "Q")
     assert raised.value.advice
@@ -304,7 +308,8 @@ def test_a_template_that_never_ends_is_stopped_and_the_next_one_is_rendered(monk
     with pytest.raises(EngineRefused, match="no answer within"):
         render_template(LOOP, {})
     monkeypatch.undo()
-    assert render_template("{{ a }}", {"a": 1}) == "1"
+    assert render("{{ messages[0].content * 4 }}", "Q") == "QQQQ", "as often as is allowed"
+    assert render("{{ '\\ud83d' }}", "Q") == "?", "half a character is replaced"
 
 
 def test_a_renderer_that_does_not_start_is_no_fault_of_the_template(monkeypatch):
@@ -336,7 +341,3 @@ def test_one_process_renders_for_many_threads_at_once():
         found = list(pool.map(lambda number: render_template("{{ n }}", {"n": number}), range(8)))
     assert found == [str(number) for number in range(8)]
     assert templates.RENDERER.pid == process
-
-
-def test_half_a_character_in_a_template_is_replaced():
-    assert render("{{ '\\ud83d' }}", "Q") == "?"

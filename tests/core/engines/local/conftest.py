@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import socket
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from multiprocessing.connection import Connection
 
@@ -93,11 +93,11 @@ def ids(items: Sequence[WriteItem]) -> list[int | None]:
     return [item.id for item in items if isinstance(item, Token)]
 
 
-def handoff(items: Sequence[WriteItem]) -> Handoff:
+def handoff(items: Iterable[WriteItem]) -> Handoff:
     return next(item for item in items if isinstance(item, Handoff))
 
 
-def notices(items: Sequence[WriteItem]) -> list[str]:
+def notices(items: Iterable[WriteItem]) -> list[str]:
     return [item.text for item in items if isinstance(item, Notice)]
 
 
@@ -117,7 +117,7 @@ def likeliest(session: LocalSession, body: Sequence[Part]) -> list[tuple[int | N
     return [(choice.id, choice.logprob) for choice in token.alternatives]
 
 
-def assert_cache_holds(
+def check_cache(
     body: Sequence[Part], session: LocalSession, engine: LocalEngine, conversation: Conversation = QUESTION
 ) -> None:
     """After this body a session finds the same tokens likely as a fresh one that reads all but whole chunks of it.

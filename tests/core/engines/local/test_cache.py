@@ -1,4 +1,4 @@
-"""What the KV cache keeps of a text: the plan of a handoff, snapshots of recurrent models, branches side by side."""
+"""What a model's process makes of many texts: snapshots of recurrent models, branches, drafts, and runs at once."""
 
 import os
 import random
@@ -7,9 +7,11 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
-from itertools import accumulate, islice, takewhile
+from itertools import accumulate, islice
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -20,100 +22,52 @@ from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.child_process import run_in_subprocess
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from baton_reasoning.core.engines.base import Branch, Continuation, Conversation, End, Message, Notice, Stop, Token
-from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.engines.body import Author, Body, Part
+from baton_reasoning.core.engines.local import drafting, messages
 from baton_reasoning.core.engines.local.branches import BranchWriter
-from baton_reasoning.core.engines.local.cache import Ledger, common_text
+from baton_reasoning.core.engines.local.drafting import DraftedTokens, DraftedWrite, Drafter, DraftLength, DraftPlan
 from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
 from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama, LoadError
 from baton_reasoning.core.engines.local.messages import Failed, Read, Reply, WorkerOptions, WriteBranches
 from baton_reasoning.core.engines.local.scheduler import Scheduler
-from baton_reasoning.core.errors import ContextFull
+from baton_reasoning.core.errors import ContextFull, EngineError
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.options import LoadOptions, Sampling
-from baton_reasoning.core.run import Pair, ask, run
-from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.models.options import LoadOptions, Sampling, Switch
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.thinking.events import Finish, TokenWritten
 from baton_reasoning.core.thinking.interruptions import Control, Limits
 from baton_reasoning.core.thinking.steps import split
 from baton_reasoning.core.thinking.trace import Trace
-from tests.core.engines.local.conftest import GREEDY, likeliest
+from tests.bench.drafting import ConstantLength
+from tests.core.engines.local.conftest import GREEDY, check_cache, ids, likeliest, write
 from tests.core.models import gguf_builder
 from tests.patience import PATIENCE
+from tests.tiers import size
 
-# The ledger decides what a handoff keeps and decodes, and what a new session reuses -----------------------------------
-
-IDS = st.lists(st.integers(0, 2), max_size=12)
-
-
-def shared_start(a: Sequence[int], b: Sequence[int]) -> int:
-    return len(list(takewhile(lambda both: both[0] == both[1], zip(a, b, strict=False))))
-
-
-@given(st.lists(st.tuples(IDS, st.booleans(), st.integers(0, 12)), max_size=6), st.booleans(), st.integers(1, 4))
-def test_after_any_texts_the_cache_holds_the_last_and_every_wanted_logit(texts, can_truncate, chunk):
-    ledger, has_logits = Ledger(can_truncate), False
-    for target, wants_all, at in texts:
-        first = min(at, len(target)) if wants_all else None
-        before = list(ledger.ids)
-        keep = ledger.kept(target, has_logits, first)
-        new = target[keep:]
-        assert before[:keep] == target[:keep]
-        possible = range(len(before) + 1) if can_truncate else {0, len(before), *ledger.snapshots}
-        assert keep in possible
-        start = len(target) if first is None else first
-        computed = {*range(keep + 1, len(target) + 1), *([len(before)] if has_logits else [])}
-        assert set(range(max(start, 1), len(target) + 1)) <= computed
-        if has_logits and target == before and not wants_all:
-            assert not new, "all of it is there"
-        most = min(shared_start(before, target), max(start - 1, 0))
-        assert keep >= max(place for place in possible if place <= most), "no more is decoded than has to be"
-        ledger.truncate(keep)
-        ledger.ids += new
-        assert ledger.ids == target
-        if new and at % 2:
-            ledger.remember(b"")
-        assert len(ledger.snapshots) <= 4
-        assert all(length <= len(ledger.ids) for length in ledger.snapshots)
-        assert ledger.reusable(target, chunk) % chunk == 0
-        assert ledger.reusable(target, chunk) <= max(len(target) - 1, 0)
-        has_logits = bool(target)
+pytestmark = pytest.mark.slow
+QUESTIONS: list[Conversation] = [(Message("user", problem.question),) for problem in islice(held_out_problems(6), 20)]
+QUESTION = QUESTIONS[0]
+OPTIONS = LoadOptions(context=512, threads=1, drafts=Switch.ON)
+ALIKE = 0.8
+"""Share of texts that must be equal to the letter: a wider decode rounds differently, and there may be near-ties."""
 
 
-def test_a_memory_that_cannot_be_truncated_keeps_its_newest_snapshots_and_is_reused_as_a_whole_or_from_one():
-    ledger = Ledger(supports_truncation=False)
-    for at in range(1, 8):
-        ledger.ids.append(at)
-        ledger.remember(bytes([at]))
-    assert sorted(ledger.snapshots) == [4, 5, 6, 7]
-    ledger.ids, ledger.whole = [*range(1, 8), 20, 21], 8
-    assert ledger.reusable([*ledger.ids, 22]) == 9, "as a whole"
-    assert ledger.reusable([*range(1, 8), 9]) == 7, "or from a snapshot"
-    assert ledger.reusable([*ledger.ids, 22], chunk=4) == 0
-    ledger.truncate(6)
-    assert sorted(ledger.snapshots) == [4, 5, 6]
+class EnginePair(NamedTuple):
+    small: LocalEngine
+    large: LocalEngine
+
+    def sessions(self, sampling: Sampling, always: int | None = None) -> tuple[LocalSession, LocalSession]:
+        """A large session that uses drafts; `always`: so many at each decode, whatever that costs."""
+        self.large.draft_lengths[self.small] = ConstantLength(always) if always else DraftLength()
+        small, large = self.small.open(QUESTION, sampling), self.large.open(QUESTION, sampling)
+        assert large.use_drafts_of(small)
+        return small, large
 
 
-def test_what_both_texts_begin_with_is_reused_in_whole_chunks_if_exactly_and_a_token_is_left_to_read():
-    ledger, text = Ledger(), list(range(1000))
-    ledger.ids, ledger.whole = text[:300], 256
-    targets = (text, text[:200], text[:192], [*text[:200], 7], text[:300], [7])
-    assert [ledger.reusable(target) for target in targets] == [300, 199, 191, 200, 299, 0]
-    assert [ledger.reusable(target, chunk=64) for target in targets] == [256, 192, 128, 192, 256, 0]
-    ledger.truncate(130)
-    assert ledger.reusable(text, chunk=64) == 128
-
-
-PIECES = (b"a", b"b", b"ab", b"ba", b"aba", b"\xff3\xff")
-"""Of tokens; the last one is a control token, whose bytes no text contains."""
-
-
-@given(st.lists(st.integers(0, 5), max_size=8), st.lists(st.integers(0, 5), max_size=8), st.integers(0, 8))
-def test_a_text_in_other_tokens_is_held_up_to_the_last_place_where_both_end_a_token(a, b, common):
-    b = a[:common] + b
-    ends = [dict(zip(accumulate(len(PIECES[id]) for id in ids), range(1, len(ids) + 1), strict=True)) for ids in (a, b)]
-    texts = [b"".join(PIECES[id] for id in ids) for ids in (a, b)]
-    shared = shared_start(*texts)
-    last = max((end for end in ends[0].keys() & ends[1].keys() if end <= shared), default=0)
-    assert common_text(a, b, PIECES.__getitem__) == (ends[0].get(last, 0), ends[1].get(last, 0))
+@pytest.fixture(scope="module")
+def pair():
+    with closing(LocalEngine(SMALL_MODEL, OPTIONS)) as small, closing(LocalEngine(LARGE_MODEL, OPTIONS)) as large:
+        yield EnginePair(small, large)
 
 
 # A recurrent model and a hybrid one, grown here: their memory cannot be truncated -------------------------------------
@@ -160,7 +114,6 @@ def assert_as_a_fresh_one_says(engine: LocalEngine, session: LocalSession, *read
     assert [chance for _, chance in found] == pytest.approx([chance for _, chance in expected], abs=1e-3)
 
 
-@pytest.mark.slow
 def test_a_text_truncated_to_a_reading_reuses_it_and_one_truncated_further_is_read_anew(grown):
     assert not grown.card.supports_truncation
     session = grown.open(ASKED, Sampling())
@@ -177,7 +130,6 @@ def test_a_text_truncated_to_a_reading_reuses_it_and_one_truncated_further_is_re
     other.close()
 
 
-@pytest.mark.slow
 def test_the_next_session_goes_on_from_what_was_written_and_another_from_a_copy(grown):
     first = grown.open(ASKED, Sampling())
     text = [3, 4, *written(first, body(grown, 3, 4), 5)]
@@ -195,7 +147,6 @@ def test_the_next_session_goes_on_from_what_was_written_and_another_from_a_copy(
         assert first.read(body(both, 3, 4, 5, 6)).prefilled == 0, "the other one stays as it is"
 
 
-@pytest.mark.slow
 def test_a_judge_reads_no_more_than_where_memory_can_be_truncated(grown):
     """Its question is forgotten by going back to where it began."""
     session, question = grown.open(ASKED, Sampling()), len(grown.tokenize("a?"))
@@ -217,21 +168,12 @@ def test_a_judge_reads_no_more_than_where_memory_can_be_truncated(grown):
 
 # Branches: many continuations side by side say what each of them says alone, whatever memory the model has ------------
 
-QUESTION: Conversation = (Message("user", next(held_out_problems(seed=7)).question),)
 LIMIT, EACH = 300, 6
-ALIKE = 0.85
-"""Share of continuations that must be equal to the letter: other batch shapes round differently."""
-
-
-@pytest.fixture(scope="module")
-def engine():
-    with closing(LocalEngine(SMALL_MODEL, LoadOptions(context=512, threads=1))) as engine:
-        yield engine
 
 
 @pytest.fixture
-def session(engine):
-    with closing(engine.open(QUESTION, Sampling())) as session:
+def session(pair):
+    with closing(pair.small.open(QUESTION, Sampling())) as session:
         yield session
 
 
@@ -257,7 +199,6 @@ def branches_of(session: LocalSession) -> list[Branch]:
     return [Branch(before, 1000 * number + k, LIMIT) for number, before in enumerate(texts) for k in range(EACH)]
 
 
-@pytest.mark.slow
 def test_each_branch_is_what_the_session_writes_alone_in_any_order_and_the_sessions_own_text_stays(session):
     branches = branches_of(session)
     own = branches[-1].body
@@ -274,7 +215,6 @@ def test_each_branch_is_what_the_session_writes_alone_in_any_order_and_the_sessi
     assert Stop.END_OF_TEXT in {item.stop for item in found.values()}
 
 
-@pytest.mark.slow
 def test_a_branch_ends_at_its_limit_and_where_the_context_is_full_and_a_text_that_does_not_fit_is_refused(session):
     beyond = Branch([Part(" word" * ((512 - session.prompt_tokens) // 5 - 8), Author.INSERTED)], 1, LIMIT)
     found = continued(session, [Branch([], 1, 5), beyond])
@@ -286,28 +226,26 @@ def test_a_branch_ends_at_its_limit_and_where_the_context_is_full_and_a_text_tha
     assert continued(session, [Branch([], 1, 5)])[0].tokens == 5, "the next one is served"
 
 
-@pytest.mark.slow
-def test_a_cancelled_session_ends_its_branches_and_a_process_that_dies_loses_none(engine):
-    session, found = engine.open(QUESTION, Sampling()), 0
+def test_a_cancelled_session_ends_its_branches_and_a_process_that_dies_loses_none(pair):
+    session, found = pair.small.open(QUESTION, Sampling()), 0
     for found, _ in enumerate(session.write_branches([Branch([], seed, LIMIT) for seed in range(500)]), 1):
         if found == 3:
             threading.Thread(target=session.cancel).start()
     assert 3 <= found < 500
     session.close()
-    session, items = engine.open(QUESTION, Sampling()), []
+    session, items = pair.small.open(QUESTION, Sampling()), []
     for item in session.write_branches([Branch([], seed, LIMIT) for seed in range(100)]):
         items.append(item)
         if len(items) == 5:
-            assert engine.process.pid
-            os.kill(engine.process.pid, signal.SIGKILL)
+            assert pair.small.process.pid
+            os.kill(pair.small.process.pid, signal.SIGKILL)
     assert sorted(item.branch for item in items if isinstance(item, Continuation)) == list(range(100))
     assert any(isinstance(item, Notice) for item in items)
     session.close()
 
 
-@pytest.mark.slow
-def test_two_sessions_write_branches_while_a_third_writes(engine):
-    sessions = [engine.open(QUESTION, Sampling()) for _ in range(3)]
+def test_two_sessions_write_branches_while_a_third_writes(pair):
+    sessions = [pair.small.open(QUESTION, Sampling()) for _ in range(3)]
     branches = [Branch([], seed, LIMIT) for seed in range(EACH)]
     with ThreadPoolExecutor(2) as pool:
         found = pool.map(lambda session: continued(session, branches), sessions[:2])
@@ -328,7 +266,6 @@ class LittleRoom(Llama):
         return super().sibling(load)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("sequences", "ended"), [(2, 4), (3, 4), (0, 0)])
 def test_where_memory_is_short_fewer_are_decoded_at_once_and_none_is_a_refusal(sequences, ended):
     options = WorkerOptions(str(SMALL_MODEL), LoadOptions(context=512, threads=1))
@@ -368,7 +305,6 @@ class Failing(Llama):
         return self.result or super().decode(entries)
 
 
-@pytest.mark.slow
 def test_a_decode_that_failed_ends_the_requests_whose_fault_it_is_and_the_others_go_on():
     options = WorkerOptions(str(SMALL_MODEL), LoadOptions(context=512, parallel=2, threads=1))
     llama, replies = Failing(options, lambda _: None), list[Reply]()
@@ -396,7 +332,6 @@ def test_a_decode_that_failed_ends_the_requests_whose_fault_it_is_and_the_others
         decode(-1)
 
 
-@pytest.mark.slow
 def test_branches_of_memory_that_cannot_be_truncated_share_snapshots(grown):
     """The weights are random, so that near-ties are frequent: few tokens."""
     with closing(grown.open(ASKED, GREEDY)) as session:
@@ -409,7 +344,6 @@ def test_branches_of_memory_that_cannot_be_truncated_share_snapshots(grown):
     assert len(set(alone)) == 3, "the texts before make a difference"
 
 
-@pytest.mark.slow
 @pytest.mark.real_models
 def test_branches_of_a_real_model_with_sliding_windows(gemma):
     with closing(LocalEngine(gemma, LoadOptions(context=1024, batch=128, threads=1))) as engine:
@@ -422,6 +356,172 @@ def test_branches_of_a_real_model_with_sliding_windows(gemma):
     assert [found[n].text for n in range(4)] == alone
 
 
+# Drafts: the small model drafts, and the large one keeps what it would have drawn itself -----------------------------
+
+
+@pytest.mark.scaled
+@pytest.mark.parametrize("temperature", [0.0, 0.6])
+def test_drafted_texts_are_those_of_the_large_model_alone(pair, temperature):
+    pair.large.draft_lengths[pair.small] = ConstantLength(4)
+    questions, equal = QUESTIONS[: size(5, long=20)], 0
+    for seed, question in enumerate(questions):
+        texts: dict[str, list[TokenWritten]] = {}
+        for policy in ("always", "drafted"):
+            settings = RunSettings(policy=policy, seed=seed, temperature=temperature, max_tokens=60)
+            events = list(run(Pair(*pair), question, settings))
+            texts[policy] = [event for event in events if isinstance(event, TokenWritten)]
+            assert Trace.of(events).large_share == 1, "the small one writes nothing"
+        found = texts["drafted"]
+        equal += [token.id for token in found] == [token.id for token in texts["always"]]
+        accepted, rejected = sum(token.drafted for token in found), sum(token.rejected_drafts for token in found)
+        assert accepted > len(found) / 3, "drafts drawn by the same random numbers are often accepted"
+        assert accepted + rejected <= 4 * (len(found) - accepted), "at most four drafts a decode"
+    assert equal >= ALIKE * len(questions)
+
+
+def test_drafts_are_drawn_by_the_random_numbers_of_the_write(pair):
+    """A model that drafts for its own copy, with other random numbers for each write, drafts what that one draws."""
+    sampling = Sampling(temperature=3, top_p=1, top_k=8)  # of a whole vocabulary every draw is a near-tie
+    drafting, writing = (pair.small.open(QUESTION, sampling) for _ in range(2))
+    texts = []
+    for seed in (1, 2):
+        written = [id for id in ids(write(writing, Body(), 9, seed)) if id is not None]
+        base = None
+        for start in (0, 5, 3):
+            request = DraftedWrite((), written[:start], sampling, seed, base=base)
+            drafts, base = drafting.draft(request, 4).ids, request.base
+            assert list(drafts[:3]) == written[start : start + 3]
+        texts.append(written)
+    assert texts[0] != texts[1], "the seed makes a difference"
+    drafting.close()
+    writing.close()
+
+
+def test_after_drafts_the_cache_holds_exactly_the_text_also_where_a_write_was_closed_or_cancelled(pair):
+    small, large = pair.sessions(Sampling(), always=4)
+    body = Body()
+    for seed in range(2):
+        write(large, body, limit=8, seed=seed)
+        body.append(Part(" So, then:", Author.INSERTED))
+        check_cache(body.parts, large, pair.large, QUESTION)
+    assert len(ids(write(large, body, limit=50, stop_after=5))) == 5
+    assert len(ids(write(small, body, limit=4))) == 4
+    assert len(ids(write(large, body, limit=9))) == 9, "drafts keep its limit"
+    check_cache(body.parts, large, pair.large, QUESTION)
+    items = []
+    for item in large.write([], 400, 1):
+        items.append(item)
+        if len(ids(items)) == 6:
+            large.cancel()
+    assert items[-1] == End(Stop.CANCELLED)
+
+
+def test_the_context_is_filled_to_its_end_with_drafts(pair):
+    small, _ = pair.sessions(GREEDY)
+    with closing(LocalEngine(LARGE_MODEL, OPTIONS.model_copy(update={"context": small.prompt_tokens + 31}))) as short:
+        short.draft_lengths[pair.small] = ConstantLength(8)
+        large = short.open(QUESTION, GREEDY)
+        assert large.use_drafts_of(small)
+        items = write(large, Body(), limit=1000)
+    assert items[-1] == End(Stop.CONTEXT_FULL)
+    assert len(ids(items)) == 31
+
+
+def test_what_drafts_cost_and_save_is_known_in_the_next_conversation(pair):
+    _, first = pair.sessions(Sampling())
+    write(first, Body(), limit=12)
+    known = pair.large.draft_lengths[pair.small]
+    assert known.plain_seconds > 0
+    assert known.seconds_a_draft > 0
+    second = pair.large.open(QUESTION, Sampling())
+    assert second.use_drafts_of(pair.small.open(QUESTION, Sampling()))
+    assert pair.large.draft_lengths[pair.small] is known
+
+
+def test_only_a_model_of_its_vocabulary_on_this_machine_whose_text_can_be_cut_drafts_and_by_default_on_a_gpu(pair):
+    small, large = pair.small.card, pair.large.card
+    assert large.obstacle_to_drafts_of(small) == ""
+    assert small.placement
+    changes: list[tuple[dict[str, Any], str]] = [
+        ({"placement": None}, "both must be on this machine"),
+        ({"vocabulary": "another"}, "their vocabularies differ"),
+        ({"supports_truncation": False}, "recurrent memory"),
+        ({"placement": replace(small.placement, parallel=2)}, "parallel requests"),
+    ]
+    for change, words in changes:
+        assert words in large.obstacle_to_drafts_of(replace(small, **change))
+        assert words in replace(large, **change).obstacle_to_drafts_of(small)
+    unknown = replace(small, vocabulary="")
+    assert "vocabularies" in unknown.obstacle_to_drafts_of(unknown)
+    session = pair.large.open(QUESTION, Sampling())
+    assert not session.use_drafts_of(pair.large.open(QUESTION, Sampling())), "the same model"
+    with closing(LocalEngine(LARGE_MODEL, LoadOptions(context=512, threads=1))) as on_cpu:
+        session, drafting = on_cpu.open(QUESTION, Sampling()), pair.small.open(QUESTION, Sampling())
+        assert not session.use_drafts_of(drafting)
+        assert session.use_drafts_of(drafting, asked=True)
+        on_cpu.card = replace(on_cpu.card, vocabulary="another")
+        assert not session.use_drafts_of(drafting, asked=True)
+
+
+class OnceReading:
+    """A small model that reads for an hour before its first draft, as it says; then its process dies."""
+
+    def draft(self, write: DraftedWrite, count: int) -> DraftedTokens:
+        is_first, write.base = write.base is None, 100
+        if not is_first:
+            raise EngineError("Its process stopped.")
+        return DraftedTokens((1, 2, 3, 4)[:count], 3600.0)
+
+
+def test_reading_before_the_first_draft_is_no_cost_of_drafts_and_a_model_that_is_lost_drafts_no_more():
+    length = DraftLength(plain_seconds=1.0)
+    drafter = Drafter(OnceReading(), length)
+    assert drafter.begin(DraftedWrite()) == 1
+    wanted, paused = messages.DraftsWanted(1, 0, 0, 0.0, 1.0), messages.Drafts(1, (), drafting.FIRST_PAUSE)
+    assert drafter.answer(wanted) == messages.Drafts(1, (1, 2, 3, 4), 0)
+    assert drafter.answer(wanted._replace(tried=drafting.FIRST, accepted=drafting.FIRST, seconds=1.0)) == paused
+    assert length.seconds_a_draft == 0
+    assert drafter.answer(wanted) == paused
+
+
+def test_more_is_drafted_where_drafts_are_cheap_and_accepted_and_less_where_they_are_often_rejected():
+    assert DraftLength().plan() == DraftPlan(0, drafting.PLAIN_TOKENS), "plain decodes are timed first"
+    cheap, rejected = DraftLength(plain_seconds=1.0), DraftLength(plain_seconds=1.0)
+    assert cheap.plan() == DraftPlan(drafting.FIRST)
+    for _ in range(10):
+        cheap.record(4, accepted=4, seconds=1.1)
+        rejected.record(4, accepted=0, seconds=1.4)
+    assert cheap.plan().drafts == 8
+    assert rejected.plan().drafts <= 1
+    assert cheap.acceptance > 0.99
+    assert rejected.acceptance < 0.1
+    assert cheap.seconds_a_draft == pytest.approx(0.025)
+    assert rejected.seconds_a_draft == pytest.approx(0.1)
+
+
+@given(st.floats(0, 0.98), st.integers(0, 8))
+def test_a_decode_yields_a_token_and_each_draft_before_which_all_are_accepted(acceptance, drafts):
+    expected = sum(acceptance**place for place in range(drafts + 1))
+    assert drafting.tokens_per_decode(acceptance, drafts) == pytest.approx(expected)
+    length = DraftLength(acceptance, plain_seconds=2.0, seconds_a_draft=0.5)
+    assert length.speed(drafts) == pytest.approx(expected / (2 + drafts / 2))
+
+
+def test_drafting_that_does_not_pay_pauses_longer_and_longer():
+    length = DraftLength(plain_seconds=1.0)
+    pauses = []
+    for _ in range(7):
+        length.record(4, accepted=3, seconds=6.0)
+        plan = length.plan()
+        assert plan.drafts == 0
+        pauses.append(plan.plain)
+        length.record_plain(plan.plain - 1)
+        assert length.plan() == DraftPlan(0, 1), "a pause goes on in the next write"
+        length.record_plain(1)
+        assert length.plan().drafts == drafting.FIRST, "and then it is tried again"
+    assert pauses == [64, 128, 256, 512, 1024, 2048, 2048]
+
+
 # More runs than places in the cache, stopped, left and gone on with at random: none waits for ever, none is lost ------
 
 PLACES, AT_ONCE, RUNS = 6, 8, 48
@@ -430,7 +530,6 @@ ARMS = arms_of(
 )
 
 
-@pytest.mark.slow
 def test_every_run_ends_and_every_place_is_free_afterwards():
     options = LoadOptions(context=512, parallel=PLACES, threads=1)
     problems = list(islice(held_out_problems(seed=5), RUNS))

@@ -1,12 +1,12 @@
-"""Where a model goes and how it runs: layers and batches where memory is short, threads, chunks, and its tokenizer."""
+"""Where a model goes and how it runs: layers where memory is short, threads, chunks, its tokenizer, and its ledger."""
 
 import os
 import subprocess
 import sys
 from collections import namedtuple
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, takewhile
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,21 +21,14 @@ from baton_reasoning.core.engines.base import DeviceShare
 from baton_reasoning.core.engines.local import llama as llama_module
 from baton_reasoning.core.engines.local import placement as placement_module
 from baton_reasoning.core.engines.local import threads as threads_module
+from baton_reasoning.core.engines.local.cache import Ledger, common_text
 from baton_reasoning.core.engines.local.engine import LocalEngine
-from baton_reasoning.core.engines.local.llama import (
-    BatchEntry,
-    Decoded,
-    Llama,
-    Tokenizer,
-    chunk_for,
-    largest,
-    shares_of,
-)
+from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama, Tokenizer, chunk_for, shares_of
 from baton_reasoning.core.engines.local.messages import ModelLoaded, WorkerOptions
-from baton_reasoning.core.engines.local.placement import ModelLoader, attempts
+from baton_reasoning.core.engines.local.placement import ModelLoader, attempts, first_layers
 from baton_reasoning.core.engines.local.process import DiedLoading
 from baton_reasoning.core.engines.local.threads import INTERVAL, CpuTimes, ThreadChoice, cpu_times, default_threads
-from baton_reasoning.core.errors import OutOfMemory
+from baton_reasoning.core.errors import EngineError, OutOfMemory
 from baton_reasoning.core.models.devices import Device, DeviceKind, Devices
 from baton_reasoning.core.models.fit import estimate, fit
 from baton_reasoning.core.models.gguf import read_header
@@ -49,46 +42,47 @@ MIB, GIB = 2**20, 2**30
 
 def test_the_batch_shrinks_before_layers_leave_the_gpu_and_keeps_room_for_one_token_of_every_text():
     ways = list(attempts(LoadOptions(batch=512, context=4096), layers=32))
-    assert [(way.options.gpu_layers, way.options.batch, way.fallback) for way in ways] == [
-        (-1, 512, ""),
-        (-1, 128, "with a batch of 128 tokens"),
-        (24, 128, "with 24 of 32 layers on the GPU and a batch of 128 tokens"),
-        (16, 128, "with 16 of 32 layers on the GPU and a batch of 128 tokens"),
-        (8, 128, "with 8 of 32 layers on the GPU and a batch of 128 tokens"),
-        (0, 128, "with 0 of 32 layers on the GPU and a batch of 128 tokens"),
-    ]
+    lighter = [(-1, 512), (-1, 128), (24, 128), (16, 128), (8, 128), (0, 128)]
+    assert [(way.options.gpu_layers, way.options.batch) for way in ways] == lighter
+    assert [way.fallback for way in ways[:2]] == ["", "with a batch of 128 tokens"]
     assert {way.options.context for way in ways} == {4096}, "as a person chose it"
-    assert [way.fallback for way in attempts(LoadOptions(batch=64, parallel=33), layers=1)] == [
-        "",
-        "with 0 of 1 layers on the GPU",
-    ]
+    few = attempts(LoadOptions(batch=64, parallel=33), layers=1)
+    assert [way.fallback for way in few] == ["", "with 0 of 1 layers on the GPU"]
     on_cpu = attempts(LoadOptions(batch=256, parallel=128), layers=0)
     assert [(way.options.gpu_layers, way.options.batch) for way in on_cpu] == [(-1, 256), (-1, 128)]
     assert len(list(attempts(LoadOptions(batch=256, parallel=129), layers=0))) == 1
 
 
-class FillingProcess:
+class FullProcess:
     """Has room for no more than `most` layers, and a batch of 128 tokens."""
 
-    most = 32
+    most = 0
+    fault: EngineError = OutOfMemory("There is not enough memory.", "Choose a smaller model.")
     tried: ClassVar[list[tuple[int, int]]] = []
+    loaded = ModelLoaded(1, (), 100, "", "")
 
     def __init__(self, options: WorkerOptions, on_progress: Callable[[float], object]) -> None:
         self.tried.append((options.load.gpu_layers, options.load.batch))
         if options.load.gpu_layers > self.most or options.load.batch > 128:
-            raise OutOfMemory("There is not enough memory.", "Choose a smaller model.")
+            raise self.fault
 
 
-def test_a_model_that_ran_out_of_memory_is_loaded_lighter_and_any_other_first_as_before(monkeypatch):
-    monkeypatch.setattr(placement_module, "ModelProcess", FillingProcess)
+@pytest.fixture
+def full(monkeypatch):
+    monkeypatch.setattr(placement_module, "ModelProcess", FullProcess)
     monkeypatch.setattr(placement_module, "first_layers", lambda *_: 32)
+    FullProcess.tried.clear()
+
+
+@pytest.mark.usefixtures("full")
+def test_a_model_that_ran_out_of_memory_is_loaded_lighter_and_any_other_first_as_before():
     loader = ModelLoader(read_header(SMALL_MODEL), WorkerOptions("", LoadOptions(batch=512)))
 
     def tried(most: int, *, lighter: bool = False) -> list[tuple[int, int]]:
-        FillingProcess.most = most
-        FillingProcess.tried.clear()
+        FullProcess.most = most
+        FullProcess.tried.clear()
         loader.load(lambda _: None, lighter=lighter)
-        return list(FillingProcess.tried)
+        return list(FullProcess.tried)
 
     assert tried(32) == [(32, 512), (32, 128)]
     assert tried(32) == [(32, 128)], "as before"
@@ -103,34 +97,25 @@ def test_a_model_that_ran_out_of_memory_is_loaded_lighter_and_any_other_first_as
     assert "The Models page shows how much memory" in raised.value.advice
 
 
-class DyingProcess:
-    """Dies while it loads as long as layers are on the device, as with a driver at the end of its memory."""
-
-    tried: ClassVar[list[int]] = []
-    loaded = ModelLoaded(1, (), 100, "", "")
-
-    def __init__(self, options: WorkerOptions, on_progress: Callable[[float], object]) -> None:
-        self.tried.append(options.load.gpu_layers)
-        if options.load.gpu_layers or len(self.tried) > 6:
-            raise DiedLoading("The process stopped with SIGSEGV.")
-
-
+@pytest.mark.usefixtures("full")
 def test_a_death_while_loading_with_layers_on_a_device_means_fewer_layers(monkeypatch):
-    monkeypatch.setattr(placement_module, "ModelProcess", DyingProcess)
-    monkeypatch.setattr(placement_module, "first_layers", lambda *_: 8)
+    """As of a driver at the end of its memory."""
+    monkeypatch.setattr(FullProcess, "fault", DiedLoading("The process stopped with SIGSEGV."))
+    monkeypatch.setattr(FullProcess, "most", 0)
     engine = LocalEngine(SMALL_MODEL, LoadOptions(context=512, threads=1))
-    assert DyingProcess.tried == [8, 8, 6, 4, 2, 0]
+    assert [layers for layers, _ in FullProcess.tried] == [32, 32, 24, 16, 8, 0]
     assert engine.card.placement is not None
-    assert engine.card.placement.fallback.startswith("with 0 of 8 layers")
+    assert engine.card.placement.fallback.startswith("with 0 of 32 layers")
     loader = ModelLoader(read_header(SMALL_MODEL), WorkerOptions("", LoadOptions(gpu_layers=0)))
     with pytest.raises(DiedLoading):
         loader.load(lambda _: None)
-    assert DyingProcess.tried[6:] == [0], "without layers on a device a death is no lack of its memory"
+    assert FullProcess.tried[6:] == [(0, 512)], "without layers on a device a death is no lack of its memory"
 
 
 LITTLE_MEMORY = """
 import resource, sys
 from pathlib import Path
+from baton_reasoning.core.engines.local.cache import Ledger, common_text
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.models.options import LoadOptions, Switch
 if __name__ == "__main__":
@@ -152,26 +137,19 @@ def test_a_batch_that_memory_cannot_hold_is_made_smaller_by_itself(smollm2, tmp_
     assert done.stdout == "with a batch of 128 tokens 128 6\n", done.stdout + done.stderr
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("free", "layers"), [(0.5, 0), (1.25, None), (8.0, 31)])
-def test_layers_left_to_the_program_are_those_that_the_gpu_holds_and_none_if_it_holds_none(
-    smollm2, monkeypatch, free, layers
-):
-    """A described GPU; without one llama.cpp takes the number and leaves it at that."""
-    gpu = Device("CUDA0", "a GPU", DeviceKind.GPU, round(free * GIB), 8 * GIB)
-    devices = Devices(16 * GIB, 16 * GIB, (gpu,))
+def test_layers_left_to_the_program_are_those_that_the_gpu_holds_and_none_if_it_holds_none(smollm2, monkeypatch):
     monkeypatch.setattr(placement_module, "has_gpu_backend", lambda: True)
-    monkeypatch.setattr(placement_module, "find_devices", lambda: devices)
-    told: list[float] = []
-    options = LoadOptions(context=8192, threads=1)
-    with closing(LocalEngine(smollm2, options, on_progress=told.append)) as engine:
-        chosen = engine.loaded_as.gpu_layers
-    assert chosen == fit(estimate(read_header(smollm2), LoadOptions(context=8192)), devices).layers
-    assert chosen == layers if layers is not None else 0 < chosen < 31
-    assert placement_module.first_layers(read_header(smollm2), LoadOptions(gpu_layers=7)) == 7, "as chosen"
-    assert placement_module.first_layers(read_header(smollm2), LoadOptions(gpu_layers=99)) == 31
-    assert told == sorted(told), "loading tells how far it is"
-    assert told[-1] == 1
+    header, options, found = read_header(smollm2), LoadOptions(context=8192), []
+    for free in (0.5, 1.25, 8.0):
+        gpu = Device("CUDA0", "a GPU", DeviceKind.GPU, round(free * GIB), 8 * GIB)
+        devices = Devices(16 * GIB, 16 * GIB, (gpu,))
+        monkeypatch.setattr(placement_module, "find_devices", lambda devices=devices: devices)
+        found.append(first_layers(header, options))
+        assert found[-1] == fit(estimate(header, options), devices).layers
+    none, some, every = found
+    assert 0 == none < some < every == 31
+    assert first_layers(header, LoadOptions(gpu_layers=7)) == 7, "as chosen"
+    assert first_layers(header, LoadOptions(gpu_layers=99)) == 31
 
 
 # What llama.cpp says while it loads ----------------------------------------------------------------------------------
@@ -180,39 +158,31 @@ SPLIT = """
 load_tensors: layer   0 assigned to device CPU, is_swa = 0
 load_tensors: layer   1 assigned to device CUDA0, is_swa = 0
 load_tensors: layer   2 assigned to device CUDA0, is_swa = 1
-load_tensors: layer   3 assigned to device CUDA1, is_swa = 0
+load_tensors: layer   3 assigned to device MTL0, is_swa = 0
 load_tensors:   CPU_Mapped model buffer size =   100.50 MiB
 load_tensors:    CUDA_Host model buffer size =     2.00 MiB
 load_tensors:        CUDA0 model buffer size =  4460.45 MiB
-load_tensors:        CUDA1 model buffer size =   512.00 MiB
+load_tensors:  MTL0_Mapped model buffer size =   512.00 MiB
 llama_context:  CUDA_Host  output buffer size =     1.00 MiB
 llama_kv_cache:        CPU KV buffer size =     4.00 MiB
 llama_kv_cache:      CUDA0 KV buffer size =     8.00 MiB
 llama_kv_cache:      CUDA0 KV buffer size =    16.00 MiB
-llama_memory_recurrent:      CUDA1 RS buffer size =     2.00 MiB
-llama_kv_cache_dsv4:      CUDA1 DSV4 csa state buffer size =     1.00 MiB
+llama_memory_recurrent:      MTL0 RS buffer size =     2.00 MiB
+llama_kv_cache_dsv4:      MTL0 DSV4 csa state buffer size =     1.00 MiB
 sched_reserve:      CUDA0 compute buffer size =   900.00 MiB
 sched_reserve:      CUDA0 compute buffer size =   304.00 MiB
-sched_reserve:      CUDA1 compute buffer size =   200.00 MiB
+sched_reserve:       MTL0 compute buffer size =   200.00 MiB
 sched_reserve:  CUDA_Host compute buffer size =    10.00 MiB
-"""
-METAL = """
-load_tensors: layer 0 assigned to device MTL0, is_swa = 0
-load_tensors: MTL0_Mapped model buffer size = 90.00 MiB
-sched_reserve: MTL0 compute buffer size = 5.00 MiB
 """
 
 
 def test_each_device_that_holds_something_has_its_layers_and_bytes():
-    assert shares_of(SPLIT.splitlines(), ["CUDA0", "CUDA1", "Vulkan0"]) == (
+    assert shares_of(SPLIT.splitlines(), ["CUDA0", "MTL0", "Vulkan0"]) == (
         DeviceShare("CUDA0", 2, round(4460.45 * MIB), 24 * MIB, 304 * MIB),
-        DeviceShare("CUDA1", 1, 512 * MIB, 3 * MIB, 200 * MIB),
+        DeviceShare("MTL0", 1, 512 * MIB, 3 * MIB, 200 * MIB),
         DeviceShare("RAM", 1, round(102.5 * MIB), 4 * MIB, 11 * MIB),
     )
-    assert shares_of(METAL.splitlines(), ["MTL0"]) == (
-        DeviceShare("MTL0", 1, 90 * MIB, 0, 5 * MIB),
-        DeviceShare("RAM", 0, 0, 0, 0),
-    )
+    assert shares_of([], ["MTL0"]) == (DeviceShare("RAM", 0, 0, 0, 0),)
 
 
 @pytest.mark.real_models
@@ -238,7 +208,7 @@ def test_the_largest_are_found_without_sorting_all(count, more, kinds, seed):
     """Also where many are equal or infinitely small."""
     drawn = np.random.default_rng(seed).integers(0, kinds, count + more)
     values = np.where(drawn, drawn, -np.inf).astype(np.float32)
-    found = largest(values, count)
+    found = llama_module.largest(values, count)
     assert len(set(found)) == count
     assert values[found].tolist() == np.sort(values)[::-1][:count].tolist()
 
@@ -329,15 +299,12 @@ def test_busy_programs_are_left_their_cores_and_these_are_taken_back(count, data
     assert cores.decode(choice, 4 * INTERVAL) == count
 
 
-def test_cores_beyond_the_threads_are_for_others_and_idle_time_may_be_unknown():
-    """As hyper-threads are, of which each core has two."""
+def test_neither_spare_cores_nor_unknown_idle_time_nor_a_model_between_the_decodes_cost_threads():
+    """As hyper-threads are spare, of which each core has two."""
     cores = Cores(8, busy=4)
     assert cores.decode(ThreadChoice(4, cores.times), 2) == 4
     cores = Cores(2, busy=1)
     assert cores.decode(ThreadChoice(2, lambda: cores.times()._replace(idle=0.0)), 2) == 2
-
-
-def test_a_model_that_works_between_the_decodes_is_no_other_program():
     cores = Cores(2)
     choice = ThreadChoice(2, cores.times)
     for _ in range(20):
@@ -415,13 +382,85 @@ def test_a_build_without_openmp_is_given_pools_and_writes_the_same(monkeypatch):
     assert np.array_equal(logits[0], logits[1])
 
 
-class Blanks(Tokenizer):
-    """Puts a blank before any text, as SentencePiece does for models of the Llama 2 kind; a token is a character."""
+def test_a_blank_that_a_tokenizer_puts_before_any_text_is_taken_away(monkeypatch):
+    """As SentencePiece puts it for models of the Llama 2 kind. Here a token is a character."""
+    monkeypatch.setattr(Tokenizer, "_tokenize", lambda _, text, special: tuple(map(ord, f" {text}")))  # noqa: ARG005
+    assert Tokenizer(None, space_prefix=True).tokenize("two", False) == tuple(map(ord, "two"))
+    assert Tokenizer(None, space_prefix=True).tokenize("", False) == ()
 
-    def _tokenize(self, text: str, special: bool) -> tuple[int, ...]:
-        return tuple(map(ord, f" {text}"))
+
+# The ledger decides what a handoff keeps and decodes, and what a new session reuses -----------------------------------
+
+IDS = st.lists(st.integers(0, 2), max_size=12)
 
 
-def test_a_blank_that_a_tokenizer_puts_before_any_text_is_taken_away():
-    assert Blanks(None, space_prefix=True).tokenize("two", False) == tuple(map(ord, "two"))
-    assert Blanks(None, space_prefix=True).tokenize("", False) == ()
+def shared_start(a: Sequence[int], b: Sequence[int]) -> int:
+    return len(list(takewhile(lambda both: both[0] == both[1], zip(a, b, strict=False))))
+
+
+@given(st.lists(st.tuples(IDS, st.booleans(), st.integers(0, 12)), max_size=6), st.booleans(), st.integers(1, 4))
+def test_after_any_texts_the_cache_holds_the_last_and_every_wanted_logit(texts, can_truncate, chunk):
+    ledger, has_logits = Ledger(can_truncate), False
+    for target, wants_all, at in texts:
+        first = min(at, len(target)) if wants_all else None
+        before = list(ledger.ids)
+        keep = ledger.kept(target, has_logits, first)
+        new = target[keep:]
+        assert before[:keep] == target[:keep]
+        possible = range(len(before) + 1) if can_truncate else {0, len(before), *ledger.snapshots}
+        assert keep in possible
+        start = len(target) if first is None else first
+        computed = {*range(keep + 1, len(target) + 1), *([len(before)] if has_logits else [])}
+        assert set(range(max(start, 1), len(target) + 1)) <= computed
+        if has_logits and target == before and not wants_all:
+            assert not new, "all of it is there"
+        most = min(shared_start(before, target), max(start - 1, 0))
+        assert keep >= max(place for place in possible if place <= most), "no more is decoded than has to be"
+        ledger.truncate(keep)
+        ledger.ids += new
+        assert ledger.ids == target
+        if new and at % 2:
+            ledger.remember(b"")
+        assert len(ledger.snapshots) <= 4
+        assert all(length <= len(ledger.ids) for length in ledger.snapshots)
+        assert ledger.reusable(target, chunk) % chunk == 0
+        assert ledger.reusable(target, chunk) <= max(len(target) - 1, 0)
+        has_logits = bool(target)
+
+
+def test_a_memory_that_cannot_be_truncated_keeps_its_newest_snapshots_and_is_reused_as_a_whole_or_from_one():
+    ledger = Ledger(supports_truncation=False)
+    for at in range(1, 8):
+        ledger.ids.append(at)
+        ledger.remember(bytes([at]))
+    assert sorted(ledger.snapshots) == [4, 5, 6, 7]
+    ledger.ids, ledger.whole = [*range(1, 8), 20, 21], 8
+    assert ledger.reusable([*ledger.ids, 22]) == 9, "as a whole"
+    assert ledger.reusable([*range(1, 8), 9]) == 7, "or from a snapshot"
+    assert ledger.reusable([*ledger.ids, 22], chunk=4) == 0
+    ledger.truncate(6)
+    assert sorted(ledger.snapshots) == [4, 5, 6]
+
+
+def test_what_both_texts_begin_with_is_reused_in_whole_chunks_if_exactly_and_a_token_is_left_to_read():
+    ledger, text = Ledger(), list(range(1000))
+    ledger.ids, ledger.whole = text[:300], 256
+    targets = (text, text[:200], text[:192], [*text[:200], 7], text[:300], [7])
+    assert [ledger.reusable(target) for target in targets] == [300, 199, 191, 200, 299, 0]
+    assert [ledger.reusable(target, chunk=64) for target in targets] == [256, 192, 128, 192, 256, 0]
+    ledger.truncate(130)
+    assert ledger.reusable(text, chunk=64) == 128
+
+
+PIECES = (b"a", b"b", b"ab", b"ba", b"aba", b"\xff3\xff")
+"""Of tokens; the last one is a control token, whose bytes no text contains."""
+
+
+@given(st.lists(st.integers(0, 5), max_size=8), st.lists(st.integers(0, 5), max_size=8), st.integers(0, 8))
+def test_a_text_in_other_tokens_is_held_up_to_the_last_place_where_both_end_a_token(a, b, common):
+    b = a[:common] + b
+    ends = [dict(zip(accumulate(len(PIECES[id]) for id in ids), range(1, len(ids) + 1), strict=True)) for ids in (a, b)]
+    texts = [b"".join(PIECES[id] for id in ids) for ids in (a, b)]
+    shared = shared_start(*texts)
+    last = max((end for end in ends[0].keys() & ends[1].keys() if end <= shared), default=0)
+    assert common_text(a, b, PIECES.__getitem__) == (ends[0].get(last, 0), ends[1].get(last, 0))

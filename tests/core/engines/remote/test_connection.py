@@ -1,10 +1,9 @@
 """Addresses, connections that are cut, retries, the status that is shown of a server, and what is kept of it."""
 
-from __future__ import annotations
-
 import threading
 from contextlib import closing
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -29,32 +28,33 @@ from baton_reasoning.core.engines.remote.stream import StreamedAnswer
 from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import Cancelled, EngineLost, SettingsError
 from baton_reasoning.core.models.options import ModelOverrides, Switch, TagSource
-from baton_reasoning.core.secrets import Keeping, Secrets
+from baton_reasoning.core.secrets import Secrets
 from tests.fakes.faulty_server import FaultyServer, error, hold
-from tests.fakes.keyrings import NO_KEYRING, MemoryKeyring
+from tests.fakes.keyrings import MemoryKeyring
 from tests.patience import PATIENCE
 
 # Addresses
 
 
 @pytest.mark.parametrize("typed", ["http://office:8080{}", "http://office:8080/{}", " http://office:8080/v1/{} "])
-@pytest.mark.parametrize("model", ["", "ours/4B:Q4"])
-def test_an_address_is_understood_in_its_usual_forms(typed, model):
-    named = f"#{model}" if model else ""
-    address = ServerAddress(typed.format(named))
-    assert (address.url, without_model(address.url)) == (f"http://office:8080{named}", "http://office:8080")
-    assert (address.host, address.model) == ("office:8080", model)
+def test_an_address_is_understood_in_its_usual_forms(typed):
+    for model, named in (("", ""), ("ours/4B:Q4", "#ours/4B:Q4")):
+        address = ServerAddress(typed.format(named))
+        assert (address.url, without_model(address.url)) == (f"http://office:8080{named}", "http://office:8080")
+        assert (address.host, address.model) == ("office:8080", model)
 
 
-@pytest.mark.parametrize(
-    "typed", ["office:8080", "ftp://office", "http://", "http://office:port", "http://office:0", "http://key@office"]
-)
-def test_what_is_no_address_or_no_key_is_refused(typed):
-    with pytest.raises(SettingsError):
-        ServerAddress(typed)
+def test_what_is_no_address_no_key_or_no_certificate_is_refused(tmp_path):
+    for typed in "office:8080 ftp://office http:// http://office:port http://office:0 http://key@office".split():
+        with pytest.raises(SettingsError):
+            ServerAddress(typed)
     with pytest.raises(SettingsError, match="characters that no key has"):
         ServerAddress("http://office", "abc\n")
     assert "secret" not in repr(ServerAddress("http://office", "secret"))
+    file = tmp_path / "ca.pem"
+    file.write_text("nothing")
+    with pytest.raises(SettingsError, match=r"ca\.pem cannot be used"):
+        ServerAddress("https://office", access=ServerAccess(authority=file)).tls()
 
 
 @pytest.mark.parametrize(
@@ -69,13 +69,6 @@ def test_the_way_to_another_machine_is_named_as_a_risk_unless_it_is_encrypted(ur
     assert ServerAddress(url.replace("http:", "https:"), "key").risks == ()
     (risk, *_) = ServerAddress(url, access=ServerAccess(any_certificate=True)).risks
     assert f"can pose as {address.host}" in risk
-
-
-def test_a_certificate_file_that_is_none_is_refused(tmp_path):
-    file = tmp_path / "ca.pem"
-    file.write_text("nothing")
-    with pytest.raises(SettingsError, match=r"ca\.pem cannot be used"):
-        ServerAddress("https://office", access=ServerAccess(authority=file)).tls()
 
 
 # Connections
@@ -123,25 +116,12 @@ def test_an_answer_that_could_not_be_read_for_any_reason_is_not_taken_for_a_comp
 
 
 def test_a_signal_may_cancel_while_its_thread_connects(connection):
-    class Signalled:
-        def get_extra_info(self, _: str) -> None:
-            connection.halt()
-
-    connecting = ("connection.connect_tcp.complete", {"return_value": Signalled()})
+    signalled = Mock(get_extra_info=lambda _: connection.halt())
+    connecting = ("connection.connect_tcp.complete", {"return_value": signalled})
     thread = threading.Thread(target=connection._on_trace, args=connecting, daemon=True)
     thread.start()
     thread.join(PATIENCE)
     assert not thread.is_alive()
-
-
-class Scripted(HttpRequest):
-    """A request whose messages are known."""
-
-    def __init__(self, *messages: object) -> None:
-        self._script = iter(messages)
-
-    def next(self, seconds: float) -> object:
-        return next(self._script)
 
 
 def test_a_server_that_is_silent_to_a_short_question_and_then_to_the_long_one_is_lost(server, connection):
@@ -151,7 +131,8 @@ def test_a_server_that_is_silent_to_a_short_question_and_then_to_the_long_one_is
 
     def events_of(*messages: object) -> list[str]:
         answer = StreamedAnswer(connection, RetryPolicy(notice_every=0), lambda _: None, lambda *_: None, (1,))
-        events = answer._events(Scripted(*messages), LlamaServerAnswer(ModelCard("any", "", 100), connection.ask))
+        request = Mock(next=Mock(side_effect=messages))
+        events = answer._events(request, LlamaServerAnswer(ModelCard("any", "", 100), connection.ask))
         kinds: list[str] = []
         while "StreamEnd" not in kinds:
             kinds.append(type(next(events)).__name__)
@@ -219,17 +200,13 @@ def test_the_most_important_session_is_shown_and_a_ping_only_if_there_is_none(st
     assert tracker.status == ServerStatus(most_important)
 
 
-def test_each_percent_of_the_prompt_is_reported_once():
+def test_each_percent_is_reported_once_and_a_failure_stays_visible_until_the_next_success():
     seen: list[ServerState] = []
     tracker = StatusTracker(seen.append)
     for done in (100, 101, 200):
         tracker.set("session", ServerStatus(ServerState.READING, done / 10_000))
     assert seen == [ServerState.READING, ServerState.READING]
     assert tracker.status == ServerStatus(ServerState.READING, 0.02)
-
-
-def test_a_failure_stays_visible_until_the_next_success_and_no_ping_hides_a_refusal():
-    tracker = StatusTracker()
     tracker.set("session", ServerStatus(ServerState.RECONNECTING, reason="It broke."))
     tracker.close("session")
     assert tracker.status == ServerStatus(ServerState.LOST, reason="It broke."), "it was given up"
@@ -238,9 +215,8 @@ def test_a_failure_stays_visible_until_the_next_success_and_no_ping_hides_a_refu
     tracker.close("refused")
     assert tracker.status == refused
     tracker.record_ping(ServerStatus())
-    assert tracker.status == refused
+    assert tracker.status == refused, "no ping hides a refusal"
     tracker.set("next", ServerStatus(ServerState.READING, 0.5))
-    assert tracker.status == ServerStatus(ServerState.READING, 0.5)
     tracker.close("next")
     assert tracker.status == ServerStatus()
 
@@ -276,7 +252,6 @@ def test_what_is_kept_is_there_at_the_next_start_and_the_key_is_not_in_the_file(
         cap=Cap(money=1.5, tokens=900),
         overrides=ModelOverrides(temperature=0.8, tags=TagSource.NONE),
     )
-    assert servers.keeping is Keeping.KEYRING
     servers.keep({f" {URL}/v1/ ": known}, "secret")
     assert URL in file.read_text(), "in one form, however the address is written"
     assert "secret" not in file.read_text()
@@ -289,45 +264,30 @@ def test_what_is_kept_is_there_at_the_next_start_and_the_key_is_not_in_the_file(
     assert servers.find(URL) == known
 
 
-def test_without_a_keyring_the_key_holds_for_the_session(file):
-    servers = KnownServers(file, Secrets(NO_KEYRING))
-    assert servers.keeping is Keeping.SESSION
-    servers.keep({URL: KnownServer()}, "secret")
-    assert servers.key(URL) == "secret"
-    assert KnownServers(file, Secrets(NO_KEYRING)).key(URL) is None
-
-
-def test_the_keyring_is_not_asked_for_a_server_without_a_key(file, monkeypatch):
-    def asked():
-        raise AssertionError("the keyring was asked")
-
-    monkeypatch.setattr("keyring.get_keyring", asked)
-    servers = KnownServers(file)
+def test_the_keyring_is_not_asked_for_a_server_without_a_key(file):
+    asked = Mock(side_effect=AssertionError("the keyring was asked"))
+    servers = KnownServers(file, Mock(find=asked, forget=asked))
     servers.keep({URL: BIG})
     assert servers.server(URL).options.cap == BIG.cap
     servers.forget(URL)
 
 
-def test_the_models_of_one_server_share_its_key_and_its_settings_and_others_do_not(servers):
+def test_the_models_of_one_server_share_its_settings_and_its_key_which_goes_with_the_last(servers, ring):
     servers.keep({f"{URL}#one": BIG}, "secret")
     assert servers.find(f"{URL}/v1#one").cap.tokens == 9
     other, _ = servers.server(f"{URL}#other")
     assert (other.model, other.key) == ("other", "secret")
     servers.keep({URL: KnownServer(cap=Cap(tokens=5)), OTHER: servers.find(f"{URL}#one")})
     assert servers.find(f"{URL}#other").cap.tokens == 5
-    assert servers.key(URL) == "secret", "no new one was given"
     assert not servers.find(OTHER).has_key, "what one server has is not taken for another's"
-    servers.forget_key(f"{URL}#other")
-    assert not any(known.has_key for known in servers.all().values())
-
-
-def test_a_server_is_forgotten_with_its_key_once_no_address_needs_it(servers, ring):
-    servers.keep(dict.fromkeys((f"{URL}#one", f"{URL}#other"), KnownServer()), "secret")
     servers.forget(f"{URL}#one")
-    assert servers.key(f"{URL}#other") == "secret"
-    servers.forget(f"{URL}#other")
+    assert servers.key(URL) == "secret", "no new one was given"
+    servers.forget(f"{URL},{OTHER}")
     assert not servers.all()
     assert Secrets(ring).find(URL) is None
+    servers.keep(dict.fromkeys((URL, f"{URL}#one"), KnownServer()), "secret")
+    servers.forget_key(f"{URL}#other")
+    assert not any(known.has_key for known in servers.all().values())
 
 
 def test_the_variable_of_a_key_is_asked_before_the_keyring(servers, monkeypatch):
@@ -351,15 +311,10 @@ def test_what_cannot_be_used_is_said(servers, tmp_path):
     assert servers.server(URL).options.template == "{{ messages[0].content }}"
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        '{"servers": {"http://a": {"cap": {"tokens": "many"}}}}',
-        "[" * 100_000,
-        '{"servers": ' * 100_000,
-        '{"servers": {"http://a": {"cap": "\\ud800"}}}',
-    ],
-)
+DAMAGED = ('{"servers": {"http://a": {"cap": {"tokens": "many"}}}}', '{"servers": {"http://a": {"cap": "\\ud800"}}}')
+
+
+@pytest.mark.parametrize("content", [*DAMAGED, "[" * 100_000, '{"servers": ' * 100_000])
 def test_a_damaged_file_is_said_since_it_may_hold_a_cap_and_not_written_over(servers, file, content):
     file.parent.mkdir()
     file.write_text(content)

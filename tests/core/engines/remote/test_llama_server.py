@@ -1,11 +1,13 @@
-"""The engine against a real llama-server with real models: dense ones, recurrent ones, and one that drafts."""
+"""Real llama-servers with real models: dense ones, recurrent ones, one that drafts, and those of a router."""
 
 import math
-import threading
-from contextlib import closing
+import time
+from contextlib import closing, contextmanager
 
+import httpx2
 import pytest
 
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from baton_reasoning.core.engines.base import Message, Passing, Stop
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.local.engine import LocalEngine
@@ -13,55 +15,65 @@ from baton_reasoning.core.engines.open import share_vocabulary
 from baton_reasoning.core.engines.remote.connection import RetryPolicy, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
-from baton_reasoning.core.engines.remote.servers import try_connection
-from baton_reasoning.core.engines.remote.status import ServerState
-from baton_reasoning.core.engines.usage import Prices
+from baton_reasoning.core.engines.remote.servers import open_server, try_connection
 from baton_reasoning.core.errors import ContextFull, SettingsError
 from baton_reasoning.core.models.options import LoadOptions, Sampling
-from baton_reasoning.core.run import Pair, RunSettings, run
-from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
-from baton_reasoning.core.thinking.requests import Until
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.trace import Trace
+from tests.core.engines.local.conftest import GREEDY, handoff, notices
 from tests.core.engines.local.test_cache import grow
-from tests.core.engines.remote.conftest import (
-    GREEDY,
-    QUESTION,
-    as_parts,
-    foreign,
-    handoff,
-    notices,
-    opened,
-    prefetched,
-    stop,
-    text,
-    token_count,
-    tokens,
-)
-from tests.fakes.scripted import ScriptedEngine
+from tests.core.engines.remote.conftest import QUESTION, as_parts, foreign, opened, prefetched, stop, text, tokens
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions, knows
 
 pytestmark = pytest.mark.real_models
 
 
-@pytest.fixture(scope="module")
-def gemma_engine(gemma):
-    """Its model has another vocabulary, and no template."""
+def token_count(engine: LlamaServerEngine, text: str) -> int:
+    """How many tokens the server makes of a text on its own, in which control tokens are text."""
+    question, headers = {"content": text, "parse_special": False}, {"Authorization": f"Bearer {KEY}"}
+    return len(httpx2.post(f"{engine.card.source}/tokenize", json=question, headers=headers).json()["tokens"])
+
+
+@contextmanager
+def served(model, options=None, **more):
+    """An engine on a server of its own."""
     with (
-        LlamaServer(ServerOptions(str(gemma), context=256)) as server,
-        closing(LlamaServerEngine(ServerAddress(server.url, KEY))) as engine,
+        LlamaServer(ServerOptions(str(model), **more)) as server,
+        closing(LlamaServerEngine(ServerAddress(server.url, KEY), options)) as engine,
     ):
         yield engine
 
 
-def test_at_temperature_0_it_writes_what_the_local_engine_writes(engine, gemma_engine, smollm2, gemma):
-    asked_of_gemma = (Message("user", "The capital of France is"),)
-    for remote, path, asked in ((engine, smollm2, QUESTION), (gemma_engine, gemma, asked_of_gemma)):
-        with (
-            closing(LocalEngine(path, LoadOptions(context=512, threads=1))) as local,
-            closing(local.open(asked, GREEDY)) as here,
-            closing(remote.open(asked, GREEDY)) as there,
-        ):
-            assert text(there.write([], 8, seed=1)) == text(here.write([], 8, seed=1))
+def test_a_good_connection_is_described(server, engine):
+    card = engine.card
+    assert (card.name, card.quantisation, card.parameters) == ("SmolLM2-135M-Instruct.Q4_1", "Q4_1", 134_515_008)
+    assert (card.context, card.location, card.thinking) == (1024, f"127.0.0.1:{server.port}", None)
+    assert (card.supports_truncation, card.supports_prefetch, card.drafting) == (True, False, "")
+    good, wrong = (try_connection(ServerAddress(server.url, key)) for key in (KEY, "wrong"))
+    assert good.problem is None
+    assert [finding.text for finding in good.findings] == [
+        "reachable",
+        "key accepted",
+        f"serves {engine.card.name}",
+        "1,024 tokens of context for each text",
+        "1 of 1 slots free",
+    ]
+    assert [finding.text for finding in wrong.findings] == ["reachable"], "the key is tested at a protected page"
+    assert "does not accept the key" in str(wrong.problem)
+
+
+def test_it_writes_what_the_local_engine_writes_and_takes_its_ids(engine, smollm2, gemma):
+    """At temperature 0. Gemma has another vocabulary, and no template."""
+    unfinished = (Message("user", "The capital of France is"),)
+    with served(gemma, context=256) as other:
+        for remote, path, asked in ((engine, smollm2, QUESTION), (other, gemma, unfinished)):
+            with closing(LocalEngine(path, LoadOptions(context=512, threads=1))) as local:
+                assert [each for each in (engine, other) if share_vocabulary(local, each)] == [remote]
+                assert local.card.vocabulary == remote.card.vocabulary
+                with closing(local.open(asked, GREEDY)) as here, closing(remote.open(asked, GREEDY)) as there:
+                    items = list(here.write([], 8, seed=1))
+                    assert text(there.write([], 8, seed=1)) == text(items)
+                    assert handoff(there.write(as_parts(here, items), 1, seed=1)).passing is Passing.IDS
 
 
 def test_the_server_reuses_exactly_what_was_kept_and_the_bill_says_so(engine, session):
@@ -148,16 +160,6 @@ def test_a_text_beyond_the_context_is_refused_with_both_numbers(engine, session)
         engine.open((Message("user", "word " * 1100),), GREEDY)
 
 
-def test_a_model_here_and_one_there_hand_over_ids_where_their_vocabulary_is_one(engine, gemma_engine, smollm2):
-    with closing(LocalEngine(smollm2, LoadOptions(context=512, threads=1))) as here:
-        assert not share_vocabulary(here, gemma_engine)
-        assert share_vocabulary(here, engine)
-        assert engine.card.vocabulary == here.card.vocabulary != gemma_engine.card.vocabulary
-        with closing(here.open(QUESTION, GREEDY)) as writer, closing(engine.open(QUESTION, GREEDY)) as reader:
-            written = as_parts(writer, writer.write([], 4, seed=1), Author.SMALL)
-            assert handoff(reader.write(written, 1, seed=1)).passing is Passing.IDS
-
-
 def test_what_was_read_before_is_read_again_neither_for_another_question_nor_for_another_arm(engine):
     with closing(engine.open(QUESTION, GREEDY)) as session:
         first = list(session.write([], 10, seed=1))
@@ -179,53 +181,19 @@ def test_what_was_read_before_is_read_again_neither_for_another_question_nor_for
 STEP = foreign(*"We have to find the days of the week in their order. Monday comes first, then Tuesday.".split(" "))
 
 
-@pytest.fixture
-def eager(server):
-    """Reads along, though it is on this machine."""
+def test_a_step_that_was_read_along_is_kept_or_discarded_and_on_the_bill_and_no_request_waits_for_it(server):
     with opened(server.url, RemoteOptions(supports_prefetch=True)) as (_, session):
-        yield session
-
-
-def test_a_step_that_was_read_along_is_kept_or_discarded_and_on_the_bill(eager):
-    eager.read([])
-    read_before = eager.usage.cost.read
-    prefetched(eager, STEP)
-    assert eager.usage.cost.read > read_before + 10
-    assert handoff(eager.write(STEP, 2, seed=1)).prefilled <= 2
-    prefetched(eager, [*STEP, *STEP])
-    assert handoff(eager.write([], 1, seed=1)).reused >= eager.prompt_tokens - 1
-
-
-def test_a_real_request_does_not_wait_for_it(eager):
-    eager.read([])
-    eager.prefetch(foreign("word " * 900))  # seconds of reading
-    assert len(tokens(eager.write([], 2, seed=1))) == 2
-    assert eager.usage.cost.read < 900, "the reading was cut short"
-
-
-def test_the_trace_of_a_run_has_the_takeovers_the_whole_bill_and_all_that_was_read_along(server):
-    at_rest = threading.Event()
-
-    def wait_for_the_reading(body: str) -> None:
-        if body.endswith(" days"):
-            at_rest.wait()
-
-    options = RemoteOptions(prices=Prices(read=1, reused=1, written=1, currency="EUR"), supports_prefetch=True)
-    steps = ("First we count the days.\n\n", " There are seven of them.\n\n", " That is all.")
-    small = ScriptedEngine(*steps, before_token=wait_for_the_reading)
-    policy = RandomTakeover.Settings(p=1.0, n1=4, until=Until.TOKENS)
-    with opened(
-        server.url, options, on_status=lambda state: at_rest.set() if state is ServerState.CONNECTED else None
-    ) as (large, _):
-        trace = Trace.of(run(Pair(small, large), QUESTION, RunSettings(policy=policy, max_tokens=60, top_p=1)))
-    assert trace.usage == {Author.LARGE: large.meter.usage}
-    assert trace.usage[Author.LARGE].money > 0
-    first, second, *_ = [each.handoff for each in trace.pieces if each.handoff and each.author is Author.LARGE]
-    assert second.reused > first.reused
-    takeovers = trace.totals[Author.LARGE].takeovers
-    assert len(trace.prefetches) == large.meter.usage.cost.requests - takeovers > 0
-    assert trace.prefetches[0].tokens > 0
-    assert all(0 <= reading.began < reading.began + reading.seconds <= reading.at for reading in trace.prefetches)
+        session.read([])
+        read_before, asked_at = session.usage.cost.read, time.perf_counter()
+        reading = prefetched(session, STEP)
+        assert reading.tokens == session.usage.cost.read - read_before > 10
+        assert asked_at < reading.began < reading.began + reading.seconds < time.perf_counter()
+        assert handoff(session.write(STEP, 2, seed=1)).prefilled <= 2
+        prefetched(session, [*STEP, *STEP])
+        assert handoff(session.write([], 1, seed=1)).reused >= session.prompt_tokens - 1
+        session.prefetch(foreign("word " * 900))  # seconds of reading
+        assert len(tokens(session.write([], 2, seed=1))) == 2
+        assert session.usage.cost.read < 900, "the reading was cut short"
 
 
 # Recurrent and hybrid models: a handoff never reads the whole text again
@@ -241,11 +209,8 @@ CHECKPOINT = 8
 def recurrent(request, tmp_path_factory):
     if knows("--host"):
         pytest.skip("the checkpoints of other builds lie elsewhere")
-    options = ServerOptions(str(grow(request.param, tmp_path_factory.mktemp("grown"))))
-    with (
-        LlamaServer(options) as server,
-        closing(LlamaServerEngine(ServerAddress(server.url, KEY), RemoteOptions(supports_prefetch=True))) as engine,
-    ):
+    model = grow(request.param, tmp_path_factory.mktemp("grown"))
+    with served(model, RemoteOptions(supports_prefetch=True)) as engine:
         yield engine
 
 
@@ -283,32 +248,40 @@ def test_a_judgement_costs_its_question_and_what_is_new(recurrent):
 # A draft model: the same texts, and the server's own count of drafted tokens. SmolLM2 drafts for itself.
 
 
-@pytest.fixture(scope="module")
-def drafting(smollm2):
-    with (
-        LlamaServer(ServerOptions(str(smollm2), draft=str(smollm2))) as server,
-        closing(LlamaServerEngine(ServerAddress(server.url, KEY))) as engine,
-    ):
-        yield engine
-
-
-def test_at_temperature_0_a_draft_changes_nothing_is_counted_and_has_no_probability_rather_than_a_false_one(
-    engine, drafting
-):
-    assert drafting.card.drafting in ("draft-simple", "unknown"), "builds before 2026 do not tell"
-    with closing(engine.open(QUESTION, GREEDY)) as plain, closing(drafting.open(QUESTION, GREEDY)) as drafted:
-        items = list(drafted.write([], 40, seed=1, alternatives=3))
-        assert text(items) == text(plain.write([], 40, seed=1))
-        cost = drafted.usage.cost
-        assert cost.written == 40
-        assert 20 < cost.accepted == cost.drafted < 40, "it agrees with itself"
-        assert (plain.usage.cost.drafted, plain.usage.cost.accepted) == (0, 0)
+def test_a_draft_changes_nothing_is_counted_and_has_no_probability_rather_than_a_false_one(session, smollm2):
+    """At temperature 0. So a policy that needs the probability of each token is refused."""
+    with served(smollm2, draft=str(smollm2)) as drafting:
+        assert drafting.card.drafting in ("draft-simple", "unknown"), "builds before 2026 do not tell"
+        with pytest.raises(SettingsError, match=r"probabilities of each token.*without speculative decoding"):
+            next(run(Pair(drafting, drafting), QUESTION, RunSettings(policy="first-token-entropy")))
+        with closing(drafting.open(QUESTION, GREEDY)) as drafted:
+            items = list(drafted.write([], 40, seed=1, alternatives=3))
+            cost = drafted.usage.cost
+    assert text(items) == text(session.write([], 40, seed=1))
+    assert (session.usage.cost.drafted, session.usage.cost.accepted) == (0, 0)
+    assert cost.written == 40
+    assert 20 < cost.accepted == cost.drafted < 40, "it agrees with itself"
     first, *later = tokens(items)
     assert len(first.alternatives) == 3
     assert any(token.logprob is None for token in later)
     assert all(token.alternatives for token in later if token.logprob is not None)
 
 
-def test_a_policy_that_needs_every_tokens_probabilities_is_refused(drafting):
-    with pytest.raises(SettingsError, match=r"probabilities of each token.*without speculative decoding"):
-        next(run(Pair(drafting, drafting), QUESTION, RunSettings(policy="first-token-entropy")))
+def test_a_pair_from_one_real_router_hands_token_ids_over_and_a_file_that_is_no_model_is_said(tmp_path):
+    if not knows("--models-dir"):
+        pytest.skip("needs `make check-server` and a llama-server with router mode")
+    (tmp_path / "small.gguf").symlink_to(SMALL_MODEL)
+    (tmp_path / "large.gguf").symlink_to(LARGE_MODEL)
+    (tmp_path / "broken.gguf").write_bytes(b"GGUF" + bytes(64))
+    problem = next(iter(held_out_problems(seed=3)))
+    with LlamaServer(ServerOptions(flags=("--models-dir", str(tmp_path)))) as router:
+        small, large = (open_server(ServerAddress(f"{router.url}#{name}", KEY)) for name in ("small", "large"))
+        with closing(small), closing(large):
+            assert (small.card.name, small.card.context) == ("small", 1024)
+            assert share_vocabulary(small, large)
+            trace = Trace.of(run(Pair(small, large), ask(problem.question, DEMO_SETTINGS), DEMO_SETTINGS))
+        assert {piece.author for piece in trace.pieces} == {Author.SMALL, Author.LARGE}
+        assert "could not load broken" in str(try_connection(ServerAddress(f"{router.url}#broken", KEY)).problem)
+        names = {model.name for model in try_connection(ServerAddress(router.url, KEY)).models}
+        assert names == {"small", "large", "broken"}
+        assert try_connection(ServerAddress(router.url, "wrong")).problem

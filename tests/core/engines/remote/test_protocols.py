@@ -1,7 +1,5 @@
 """OpenAI-style servers, real and scripted; and whatever JSON a server sends: it is understood, or refused."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -14,26 +12,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.engines.base import Alternative, Message, ModelCard, Passing, Stop, Token
+from baton_reasoning.core.engines.base import Message, ModelCard, Passing, Stop, Token
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.remote.answers import Fields, from_report, parsed
 from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerAnswer, LlamaServerProtocol
 from baton_reasoning.core.engines.remote.openai import CompletionsAnswer, CompletionsProtocol, OpenAICompletionsEngine
-from baton_reasoning.core.engines.remote.protocol import (
-    AnswerEvent,
-    AnswerParser,
-    CompletionRequest,
-    PromptProgress,
-    ServerProtocol,
-    StreamEnd,
-    judgement_of,
-    served_models,
-)
+from baton_reasoning.core.engines.remote.protocol import CompletionRequest, PromptProgress, StreamEnd, served_models
 from baton_reasoning.core.errors import ContextFull, EngineError, EngineLost, EngineRefused
 from baton_reasoning.core.models.options import Sampling
-from tests.core.engines.remote.conftest import OPTIONS, QUESTION, as_parts, foreign, handoff, opened, stop, text, tokens
+from tests.core.engines.local.conftest import handoff
+from tests.core.engines.remote.conftest import OPTIONS, QUESTION, as_parts, foreign, opened, stop, text, tokens
 from tests.fakes.faulty_server import Answer, FaultyServer, Wire, about, error, event, raw, stream
 
 TEMPLATE = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}assistant: <think>\n"
@@ -72,10 +62,11 @@ def test_a_server_that_takes_and_gives_text_alone(server):
 # Scripted servers
 
 
-def chunk(text: str, ids: list[int], finish: str | None = None, **more: Any) -> Answer:
+def chunk(text: str, ids: list[int], finish: str | None = None, total: int = 9, **more: Any) -> Answer:
     """With the counts so far, which do not tell what was reused."""
     choice = {"index": 0, "text": text, "token_ids": ids, "finish_reason": finish} | more
-    return event({"object": "text_completion", "choices": [choice], "usage": {"prompt_tokens": 9, "total_tokens": 9}})
+    usage = {"prompt_tokens": 9, "total_tokens": total}
+    return event({"object": "text_completion", "choices": [choice], "usage": usage})
 
 
 def listing(model: str, owner: str, **more: Any) -> dict[str, Any]:
@@ -150,14 +141,6 @@ def test_vllm_and_sglang_take_and_give_ids(routes, options, no_top_k):
     assert limitless["top_k"] == no_top_k, "its word for no limit"
 
 
-@pytest.mark.parametrize(("total", "end_of_it"), [(499, Stop.LIMIT), (500, Stop.CONTEXT_FULL)])
-def test_an_answer_that_filled_the_context_says_so(total, end_of_it):
-    counts = {"prompt_tokens": 9, "total_tokens": total}
-    last = event({"choices": [{"text": "!", "token_ids": [33], "finish_reason": "length"}], "usage": counts})
-    with FaultyServer(TRIAL, stream(last, DONE), routes=ROUTES) as server, completions(server.url) as (_, session):
-        assert stop(list(session.write([], 9, seed=1))) is end_of_it
-
-
 @pytest.mark.parametrize(
     ("owner", "kind"), [("sglang", "SGLang"), ("organization_owner", "LM Studio"), ("somebody", "an OpenAI-style")]
 )
@@ -177,24 +160,21 @@ def test_a_server_that_gives_no_ids_is_asked_in_text_and_needs_a_template(owner,
         assert server.completions[-1]["prompt"] == f"{RENDERED}so far"
 
 
-def test_no_more_is_asked_for_than_the_context_holds(vllm, session):
+def test_no_more_is_asked_for_than_the_context_holds_and_a_judgement_is_made_of_the_alternatives(vllm, session):
     list(session.write([], 30_000, seed=1))
     session.read([])
-    assert [asked["max_tokens"] for asked in vllm.completions[-2:]] == [500 - 3, 1]
+    likely = 1 / (1 + math.exp(-2.4))
+    assert session.judge(foreign("x"), "?", ("a", "b")).probabilities == pytest.approx((likely, 1 - likely))
+    assert [asked["max_tokens"] for asked in vllm.completions[-3:]] == [500 - 3, 1, 1]
 
 
-def test_a_judgement_is_made_of_the_alternatives(session):
-    judged = session.judge(foreign("x"), "?", ("a", "b"))
-    likely, unlikely = judged.probabilities
-    assert likely == pytest.approx(1 / (1 + math.exp(-2.4)))
-    assert likely + unlikely == pytest.approx(1)
-
-
-def test_an_answer_without_the_counts_that_were_promised_is_complete_all_the_same(vllm, session):
-    vllm.routes["/v1/completions"] = stream(chunk("a", [97]), chunk("b", [98], finish="length"), DONE)
+@pytest.mark.parametrize(("total", "end_of_it"), [(499, Stop.LIMIT), (500, Stop.CONTEXT_FULL)])
+def test_an_answer_without_the_counts_that_were_promised_is_complete_all_the_same(vllm, session, total, end_of_it):
+    """It may have filled the context."""
+    vllm.routes["/v1/completions"] = stream(chunk("a", [97]), chunk("b", [98], "length", total), DONE)
     items = list(session.write([], 2, seed=1))
     cost = session.usage.cost
-    assert (text(items), stop(items)) == ("ab", Stop.LIMIT)
+    assert (text(items), stop(items)) == ("ab", end_of_it)
     assert (cost.reused, cost.read, cost.written, cost.estimated) == (0, 9, 2, True)
 
 
@@ -233,30 +213,20 @@ def test_what_cannot_be_used_is_refused_with_the_reason(vllm):
         connect(f"{vllm.url}#small")
 
 
-@pytest.mark.parametrize(
-    ("model", "name"),
-    [
-        ("/srv/models/Large-7B.Q4_K_M.gguf", "Large-7B.Q4_K_M"),
-        (r"C:\models\Large.gguf", "Large"),
-        ("org/Large-7B", "org/Large-7B"),
-    ],
-)
-def test_a_file_is_called_by_its_name_and_asked_for_by_its_path(vllm, model, name):
-    vllm.routes |= listing(model, "vllm")
-    with completions(vllm.url) as (engine, session):
-        list(session.write([], 1, seed=1))
-    assert engine.card.name == name
-    assert vllm.completions[-1]["model"] == model
-
-
-def test_another_model_after_a_restart_is_refused(vllm, session):
+def test_a_file_is_called_by_its_name_and_asked_for_by_its_path_and_another_after_a_restart_is_refused(vllm):
     def restart(wire: Wire) -> None:
         vllm.routes |= listing("other", "vllm")
         stream(chunk("a", [97]))(wire)
 
-    vllm.routes["/v1/completions"] = restart
-    with pytest.raises(EngineRefused, match="no longer serves big"):
-        list(session.write([], 9, seed=1))
+    path = r"C:\models\Large-7B.Q4_K_M.gguf"
+    vllm.routes |= listing(path, "vllm")
+    with completions(vllm.url) as (engine, session):
+        list(session.write([], 1, seed=1))
+        assert engine.card.name == "Large-7B.Q4_K_M"
+        assert vllm.completions[-1]["model"] == path
+        vllm.routes["/v1/completions"] = restart
+        with pytest.raises(EngineRefused, match=r"no longer serves C:.*\.gguf"):
+            list(session.write([], 9, seed=1))
 
 
 # The tokens of an answer
@@ -375,17 +345,13 @@ def always(answer: object) -> Callable[[str, Mapping[str, Any] | None], Fields]:
 
 @pytest.mark.slow
 @given(st.lists(OBJECTS, max_size=4), OBJECTS)
-@example([{"content": "\ud800", "tokens": [1], "tokens_predicted": 1}], {})
-@example([{"choices": [{"text": "\ud800"}]}], {})
-@example([{"choices": [{"text": "a", "logprobs": {"token_logprobs": ["x"], "top_logprobs": [{"a": 1}]}}]}], {})
-@example([{"choices": [{"text": "a", "logprobs": {"top_logprobs": [{"a": "much", "b": None, "c": math.nan}]}}]}], {})
 @example([{"content": "a", "completion_probabilities": [{"top_probs": [{"prob": "x"}, {"prob": math.inf}]}]}], {})
 @example([{"content": "a", "completion_probabilities": [{"logprob": [], "top_logprobs": [{"logprob": {}}]}]}], {})
 @example([{"prompt_progress": {"processed": "x", "total": math.inf}}], {})
 @example([{"stop": True, "stop_type": 7, "tokens_predicted": -1, "timings": {"draft_n": "x"}}], {})
 @example([{"usage": {"prompt_tokens": "many", "prompt_tokens_details": 5}, "choices": 5}], {})
 def test_any_events_are_understood_or_refused(events, other):
-    parsers: list[AnswerParser] = [LlamaServerAnswer(CARD, always(other), 100), CompletionsAnswer(CARD, True)]
+    parsers = [LlamaServerAnswer(CARD, always(other), 100), CompletionsAnswer(CARD, True)]
     for parser in parsers:
         try:
             for event in events:
@@ -396,7 +362,7 @@ def test_any_events_are_understood_or_refused(events, other):
             check_words(error)
 
 
-def check(item: AnswerEvent) -> None:
+def check(item):
     """Nothing that the driver, the trace or a local model could not take."""
     match item:
         case PromptProgress(reused, done, total):
@@ -428,7 +394,7 @@ def test_any_server_can_be_connected_to_or_is_refused(answer, tokens, kind):
     address = ServerAddress("http://server:1")
     try:
         served_models(ask)
-        protocol: ServerProtocol = (
+        protocol = (
             LlamaServerProtocol(address, ask, None)
             if kind == "llama-server"
             else CompletionsProtocol(address, ask, RemoteOptions(template="x"))
@@ -495,7 +461,7 @@ CONVERSATION = (Message("user", "Q"),)
 QUESTIONS = ("Q", "Q\n\n", "messages")
 
 
-def connected() -> list[ServerProtocol]:
+def connected():
     """One protocol of each kind, both of which take token ids."""
     address = ServerAddress("http://server:1")
     vllm = {"choices": [{"token_ids": [1]}], "prompt": "<think>", "data": [{"id": "m", "owned_by": "vllm"}]}
@@ -543,10 +509,3 @@ def test_a_long_report_becomes_a_short_printable_sentence():
 def test_what_is_no_json_is_refused(text):
     with pytest.raises(ValueError, match=r"invalid literal|nested|Expecting"):
         parsed(text)
-
-
-@given(st.lists(st.tuples(st.text(), st.floats(allow_nan=False)), max_size=5))
-def test_a_judgement_of_any_alternatives_sums_to_one(listed):
-    alternatives = [Alternative(None, text, logprob) for text, logprob in listed]
-    judgement = judgement_of(alternatives, ("yes", "no"))
-    assert sum(judgement.probabilities) == pytest.approx(1)

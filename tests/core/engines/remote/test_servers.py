@@ -1,10 +1,10 @@
 """Servers of any kind: the test of a connection, TLS and proxies, routers with several models, and pools."""
 
-from __future__ import annotations
-
 import datetime
 import ipaddress
+import re
 import ssl
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
-from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.open import EngineFactory, Server, open_engine, share_vocabulary
+from baton_reasoning.core.engines.open import EngineFactory, Server, open_engine
 from baton_reasoning.core.engines.remote.answers import NotReady
 from baton_reasoning.core.engines.remote.connection import ServerAccess, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
@@ -31,24 +29,10 @@ from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.engines.usage import Cap, Prices, Usage
 from baton_reasoning.core.errors import Cancelled, EngineLost, EngineRefused
 from baton_reasoning.core.models.options import ModelOverrides, ServerUrls, TagSource, ThinkingTags
-from baton_reasoning.core.run import Pair, ask, run
-from baton_reasoning.core.thinking.trace import Trace
-from tests.core.engines.remote.conftest import GREEDY, HURRIED, OPTIONS, QUESTION, foreign, opened, text
-from tests.fakes.faulty_server import (
-    FAILED,
-    Answer,
-    FaultyRouter,
-    FaultyServer,
-    about,
-    end,
-    error,
-    hold,
-    progress,
-    redirect,
-    stream,
-    token,
-)
-from tests.servers.llama_server import KEY, LlamaServer, ServerOptions, knows
+from tests.core.engines.local.conftest import GREEDY
+from tests.core.engines.remote.conftest import HURRIED, OPTIONS, QUESTION, foreign, opened, text
+from tests.fakes.faulty_server import FaultyRouter, FaultyServer, about, end, error, hold, progress, stream, token
+from tests.servers.llama_server import KEY
 
 ANSWER = stream(token("a", 1), end(1))
 
@@ -64,27 +48,6 @@ def texts(report):
 # The test of a connection
 
 
-@pytest.mark.real_models
-def test_a_good_connection_is_described(server, engine):
-    card = engine.card
-    assert (card.name, card.quantisation, card.parameters) == ("SmolLM2-135M-Instruct.Q4_1", "Q4_1", 134_515_008)
-    assert (card.context, card.location, card.thinking) == (1024, f"127.0.0.1:{server.port}", None)
-    assert (card.supports_truncation, card.supports_prefetch, card.drafting) == (True, False, "")
-    report = try_connection(ServerAddress(server.url, KEY))
-    assert report.problem is None
-    assert texts(report) == [
-        "reachable",
-        "key accepted",
-        f"serves {engine.card.name}",
-        "1,024 tokens of context for each text",
-        "1 of 1 slots free",
-    ]
-    wrong = try_connection(ServerAddress(server.url, "wrong"))
-    assert texts(wrong)[0] == "reachable"
-    assert "key accepted" not in texts(wrong), "it is tested at a protected page"
-    assert "does not accept the key" in str(wrong.problem)
-
-
 def test_what_keeps_a_server_from_use_is_its_problem():
     models = iter([lambda wire: wire.json(about()["/v1/models"])])
     with FaultyServer(stream()) as server:
@@ -92,13 +55,18 @@ def test_what_keeps_a_server_from_use_is_its_problem():
         refusing = report_of(server.url)
         server.routes["/props"] = error(503, "Loading model")
         loading = report_of(server.url)
-    assert texts(refusing)[0] == "reachable"
-    assert "refused the request: “no more”" in str(refusing.problem)
-    assert texts(loading)[0] == "reachable"
-    assert "Loading model" in str(loading.problem)
+        server.routes["/props"] = hold
+        silent = report_of(server.url)
     gone = report_of(server.url)
-    assert "Nothing answers" in str(gone.problem)
-    assert texts(gone) == ["not reachable"]
+    for report, first, words in (
+        (refusing, "reachable", "refused the request: “no more”"),
+        (loading, "reachable", "Loading model"),
+        (silent, "not reachable", "stopped answering"),
+        (gone, "not reachable", "Nothing answers"),
+    ):
+        assert texts(report)[0] == first
+        assert words in str(report.problem)
+    assert len(gone.findings) == 1
 
 
 def test_what_a_text_server_cannot_do_is_listed():
@@ -133,8 +101,8 @@ def test_a_llama_server_that_lists_no_slots_is_of_use_and_not_taken_for_a_busy_o
 def test_a_server_that_drafts_says_how_if_it_tells(params, kind):
     busy, free = ({"speculative": True, "is_processing": works, "params": params} for works in (True, False))
     looks = iter([[busy]])
-    slots: Answer = lambda wire: wire.json(next(looks, [busy, free]))  # noqa: E731
-    with FaultyServer(lambda wire: wire.json({}), routes={"/slots": slots}) as server:
+    routes = {"/slots": lambda wire: wire.json(next(looks, [busy, free]))}
+    with FaultyServer(lambda wire: wire.json({}), routes=routes) as server:
         report = report_of(server.url)
     assert f"writes by speculative decoding ({kind})" in texts(report)
     assert (Severity.PLAIN, "1 of 2 slots free") in report.findings
@@ -184,13 +152,15 @@ def test_a_certificate_of_ones_own_is_accepted_by_its_file_or_knowing_the_risk(t
 
 def test_neither_a_redirect_nor_the_environments_proxy_is_followed_on_this_machine(monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    with FaultyServer(stream()) as server:
+    with FaultyServer(stream()) as server, FaultyServer(stream()) as elsewhere:
         assert report_of(server.url).problem is None
         server.requests.clear()
-        server.routes["/props"] = redirect("http://elsewhere.example")
-        with pytest.raises(EngineRefused, match=r"redirects to http://elsewhere\.example"):
-            open_server(ServerAddress(server.url))
-        assert [request.path for request in server.requests] == ["/props"], "no other protocol was tried"
+        server.routes["/props"] = lambda wire: wire.json({}, 307, Location=f"{elsewhere.url}/props")
+        with pytest.raises(EngineRefused, match=f"redirects to {elsewhere.url}/props; nothing was sent there"):
+            open_server(ServerAddress(server.url, KEY))
+        (asked,) = server.requests  # no other protocol was tried
+        assert asked.headers["Authorization"] == f"Bearer {KEY}"
+        assert elsewhere.requests == []
 
 
 def test_a_proxy_is_gone_through():
@@ -206,81 +176,71 @@ def test_a_proxy_is_gone_through():
         open_server(ServerAddress("http://office", access=ServerAccess(proxy="nonsense")))
 
 
-def test_a_ping_tells_whether_the_server_is_there():
-    with FaultyServer(stream()) as server, closing(ServerPool(engines_of(server))) as pool:
-        pool.ping()
-        assert pool.status == ServerStatus()
-        server.routes["/v1/models"] = error(400, "not this question")
-        pool.ping()
-        assert pool.status == ServerStatus(), "it refuses, so it is there"
-        server.routes["/v1/models"] = error(500, "gone")
-        pool.ping()
-        assert pool.status.state is ServerState.LOST
-        assert "gone" in pool.status.reason
-
-
-def test_what_a_person_set_for_the_model_of_a_server_is_on_its_card():
-    overrides = ModelOverrides(temperature=0.2, tags=TagSource.OTHER, opening="[T]", closing="[/T]")
-    with FaultyServer(ANSWER) as server, opened(server.url, RemoteOptions(HURRIED, overrides=overrides)) as (engine, _):
-        assert engine.card.overrides == overrides
-        assert engine.card.thinking == ThinkingTags("[T]", "[/T]")
-
-
 # Routers: several models behind one address, loaded when they are needed
 
 
 LOADING = RemoteOptions(replace(HURRIED, answer=30, loading=60))
 
 
-def routed(server: FaultyServer, model: str, waits: list[str] | None = None) -> RemoteEngine:
-    on_wait = (waits if waits is not None else []).append
+def routed(server: FaultyServer, model: str, on_wait: Callable[[str], object] = str) -> RemoteEngine:
     return open_server(ServerAddress(f"{server.url}#{model}"), LOADING, on_wait=on_wait)
 
 
-def test_each_request_names_the_model():
-    options = replace(LOADING, supports_prefetch=True)
+def test_each_request_names_the_model_and_what_a_person_set_for_it_is_on_its_card():
+    overrides = ModelOverrides(temperature=0.2, tags=TagSource.OTHER, opening="[T]", closing="[/T]")
+    options = replace(LOADING, supports_prefetch=True, overrides=overrides)
     with FaultyRouter(ANSWER, models={"ours/4B:Q4": ["loaded"], "other": ["loaded"]}) as server:
         with opened(f"{server.url}#ours/4B:Q4", options) as (engine, session):
             session.prefetch(foreign("So"))
             assert text(session.write(foreign("So"), 1, seed=1)) == "a"
-            assert engine.card.source == ServerUrls((f"{server.url}#ours/4B:Q4",))
+            card = engine.card
+            assert (card.name, card.source) == ("ours/4B:Q4", ServerUrls((f"{server.url}#ours/4B:Q4",)))
+            assert (card.overrides, card.thinking) == (overrides, ThinkingTags("[T]", "[/T]"))
         asked = [request.body.get("model") or parse_qs(request.query).get("model") for request in server.requests]
     first = next(n for n, name in enumerate(asked) if name)
     assert {str(name) for name in asked[first:]} == {"ours/4B:Q4", "['ours/4B:Q4']"}
     assert server.completions
 
 
+TWO = {"one": ["loaded"], "other": ["unloaded"]}
+
+
 @pytest.mark.parametrize(
-    ("models", "model", "message"),
+    ("models", "model", "problem"),
     [
         ({}, "", "serves no model"),
-        ({"one": ["loaded"], "other": ["unloaded"]}, "", r"serves one, other\. Write its name .*#one\."),
-        ({"one": ["loaded"], "other": ["unloaded"]}, "third", "serves one, other, but not third"),
+        (TWO, "", r"serves one, other\. Write its name .*#one\."),
+        (TWO, "third", "serves one, other, but not third"),
+        (TWO, "one", "^None$"),
     ],
 )
-def test_a_model_that_is_not_there_is_refused_with_those_that_are(models, model, message):
-    with FaultyRouter(stream(), models=models) as server, pytest.raises(UnknownModel, match=message):
-        routed(server, model)
+def test_the_models_are_listed_and_one_that_is_not_there_is_refused(models, model, problem):
+    with FaultyRouter(stream(), models=models) as server:
+        report = report_of(f"{server.url}#{model}", LOADING)
+    assert re.search(problem, str(report.problem))
+    assert report.models == tuple(ServedModel(name, status) for name, (status,) in models.items())
+    assert ("has other (unloaded)" in texts(report)) is (models == TWO)
 
 
 def test_a_model_is_loaded_when_it_is_opened():
     waits: list[str] = []
     models: dict[str, Any] = {"one": ["unloaded", "unloaded", "unloaded", "loading", "loading", "loaded"]}
-    with FaultyRouter(stream(), models=models) as server, closing(routed(server, "one", waits)) as engine:
+    with FaultyRouter(stream(), models=models) as server, closing(routed(server, "one", waits.append)) as engine:
         assert engine.card.name == "one"
         assert [request.body for request in server.requests if request.path == "/models/load"] == [{"model": "one"}]
         assert waits == [f"{engine.address.host} is loading one…"] * 2
     with FaultyRouter(stream(), models={"one": ["sleeping"]}) as server, closing(routed(server, "")) as engine:
         assert engine.card.name == "one", "the only one needs no name"
-    models = {"one": ["unloaded", "unloaded", "unloaded", "loading", FAILED]}
+    models["one"][-2:] = [{"value": "unloaded", "failed": True, "exit_code": 1}]
     failed = r"could not load one \(exit code 1\)\. Look at the server's log"
     with FaultyRouter(stream(), models=models) as server, pytest.raises(EngineRefused, match=failed):
         routed(server, "one")
 
 
 def test_the_wait_for_a_model_ends_after_a_while_or_when_a_person_cancels_it():
-    def cancel(_: str) -> None:
-        raise Cancelled
+    def cancel(words: str) -> None:
+        if "is loading" in words:
+            raise Cancelled
 
     with FaultyRouter(stream(), models={"one": ["loading"]}) as server:
         with pytest.raises(NotReady, match="has been loading one for"):
@@ -289,15 +249,6 @@ def test_the_wait_for_a_model_ends_after_a_while_or_when_a_person_cancels_it():
         factory = EngineFactory(server=lambda url: Server(ServerAddress(url), LOADING), on_status=cancel)
         with pytest.raises(Cancelled):
             open_engine(ServerUrls((server.url,)), factory)
-
-
-def test_the_models_are_listed():
-    with FaultyRouter(stream(), models={"one": ["loaded"], "other": ["unloaded"]}) as server:
-        for model in ("", "#one"):
-            report = report_of(server.url + model, LOADING)
-            assert report.models == (ServedModel("one", "loaded"), ServedModel("other", "unloaded"))
-            assert "has other (unloaded)" in texts(report)
-        assert report.problem is None
 
 
 def test_a_server_with_one_model_knows_it_by_each_of_its_names():
@@ -310,26 +261,6 @@ def test_a_server_with_one_model_knows_it_by_each_of_its_names():
             routed(server, "small")
 
 
-@pytest.mark.real_models
-def test_a_pair_from_one_real_router_hands_token_ids_over_and_a_file_that_is_no_model_is_said(tmp_path):
-    if not knows("--models-dir"):
-        pytest.skip("needs `make check-server` and a llama-server with router mode")
-    (tmp_path / "small.gguf").symlink_to(SMALL_MODEL)
-    (tmp_path / "large.gguf").symlink_to(LARGE_MODEL)
-    (tmp_path / "broken.gguf").write_bytes(b"GGUF" + bytes(64))
-    problem = next(iter(held_out_problems(seed=3)))
-    with LlamaServer(ServerOptions(flags=("--models-dir", str(tmp_path)))) as router:
-        small, large = (open_server(ServerAddress(f"{router.url}#{name}", KEY)) for name in ("small", "large"))
-        with closing(small), closing(large):
-            assert (small.card.name, small.card.context) == ("small", 1024)
-            assert share_vocabulary(small, large)
-            trace = Trace.of(run(Pair(small, large), ask(problem.question, DEMO_SETTINGS), DEMO_SETTINGS))
-        assert {piece.author for piece in trace.pieces} == {Author.SMALL, Author.LARGE}
-        assert "could not load broken" in str(report_of(f"{router.url}#broken", RemoteOptions()).problem)
-        assert {model.name for model in report_of(router.url, RemoteOptions()).models} == {"small", "large", "broken"}
-        assert try_connection(ServerAddress(router.url, "wrong")).problem
-
-
 # Pools
 
 
@@ -337,7 +268,7 @@ def engines_of(*servers: FaultyServer) -> list[LlamaServerEngine]:
     return [LlamaServerEngine(ServerAddress(server.url), OPTIONS) for server in servers]
 
 
-def test_a_pool_spreads_sessions_and_leaves_out_who_is_lost():
+def test_a_pool_spreads_sessions_leaves_out_who_is_lost_and_tells_what_a_ping_finds():
     with FaultyServer(stream()) as first, FaultyServer(stream(), routes=about(context=900)) as second:
         engines = engines_of(first, second)
         with closing(ServerPool(engines)) as pool:
@@ -346,6 +277,14 @@ def test_a_pool_spreads_sessions_and_leaves_out_who_is_lost():
             assert pool.meter.usage.cost.requests == 0
             sessions = [pool.open(QUESTION, GREEDY) for _ in range(4)]
             assert [len(engine.sessions) for engine in engines] == [2, 2]
+            pool.ping()
+            assert pool.status == ServerStatus()
+            second.routes["/v1/models"] = error(400, "not this question")
+            pool.ping()
+            assert pool.status == ServerStatus(), "it refuses, so it is there"
+            second.routes["/v1/models"] = error(500, "gone")
+            pool.ping()
+            assert (pool.status.state, "gone" in pool.status.reason) == (ServerState.LOST, True)
             sessions[0].close()
             first.routes["/tokenize"] = error(500, "gone")
             pool.open(QUESTION, GREEDY)
@@ -360,10 +299,8 @@ def test_a_cap_holds_over_all_servers_of_a_pool_together():
     with FaultyServer(answer) as first, FaultyServer(answer) as second:
         cheap = RemoteOptions(HURRIED, Prices(written=1_000_000, currency="EUR"), Cap(tokens=40))
         dear = RemoteOptions(HURRIED, Prices(written=3_000_000, currency="EUR"), Cap(tokens=10))
-        engines = [
-            LlamaServerEngine(ServerAddress(first.url), cheap),
-            LlamaServerEngine(ServerAddress(second.url), dear),
-        ]
+        options = {first.url: cheap, second.url: dear}
+        engines = [LlamaServerEngine(ServerAddress(url), each) for url, each in options.items()]
         with closing(ServerPool(engines)) as pool:
             sessions = [pool.open(QUESTION, GREEDY) for _ in engines]
             assert text(sessions[0].write([], 30, seed=1)) == "a"
