@@ -228,6 +228,8 @@ def assert_same(world: World, policy: PolicySettings, lengths: Settings) -> None
     assert trace.text == expected.text
     spans = [(span.author, span.text) for span in trace.pieces]
     assert authors_by_character(spans) == authors_by_character(expected.spans)
+    inserted = {span.reason for span in trace.pieces if span.author is Author.INSERTED}
+    assert inserted <= {"excessive reflection"}
     changes = [event.counters for event in trace.events if isinstance(event, events.CountersChanged)]
     assert [counters["reflections"] for counters in changes] == expected.negative_sentences
 
