@@ -50,15 +50,13 @@ class HeldPair:
 
     def __init__(self, small: tuple[str, ...], large: tuple[str, ...]) -> None:
         self.small = ScriptedEngine(*small, before_token=self._before_small, prefill=self._prefill)
-        self.large = ServedEngine(*large, name="large", before_token=self._before_large)
+        self.large = ServedEngine(*large, name="large", before_token=lambda _: self._wait(Hold.LARGE_WRITES))
         self._hold = Hold.NOWHERE
         self._go = threading.Event()
-        self._go.set()
 
     def hold(self, where: Hold) -> None:
         self._hold = where
-        if where is not Hold.FAILURE:
-            self._go.clear()
+        self._go.clear()
 
     def let_go(self) -> None:
         self._hold = Hold.NOWHERE
@@ -78,9 +76,6 @@ class HeldPair:
             raise EngineLost("The process of the small model was killed: there is not enough memory.", "Choose less.")
         if body:
             self._wait(Hold.SMALL_WRITES)
-
-    def _before_large(self, _body: str) -> None:
-        self._wait(Hold.LARGE_WRITES)
 
 
 class HeldAnswers:

@@ -18,7 +18,7 @@ import time
 import zlib
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum
+from functools import reduce
 from itertools import count, takewhile
 from typing import Any, NamedTuple
 
@@ -58,8 +58,8 @@ THINK = ThinkingTags("<think>", "</think>")
 QUESTION: Conversation = (Message("user", "What is 2 + 2?"),)
 DEFAULTS = Sampling()
 CERTAIN = (1.0,)
-TORN = (0.25, 0.25, 0.25, 0.25)
-"""Chances of a first token with an entropy of ln 4 = 1.39 nats."""
+TORN = (0.1, 0.1, 0.1, 0.1)
+"""Chances of the likeliest tokens. Scaled to a sum of 1, their entropy is ln 4 = 1.39 nats; else it would be 0.92."""
 
 
 def words(text: str) -> list[bytes]:
@@ -90,18 +90,9 @@ class Fault:
     for_good: bool = False
 
 
-class Kind(Enum):
-    READ = "read"
-    READ_ALONG = "read along"
-    WRITE = "write"
-    JUDGE = "judge"
-    SCORE = "score"
-
-
 class Call(NamedTuple):
     """One call of a session: the body it named, and what that cost in tokens."""
 
-    kind: Kind
     body: str
     reused: int
     prefilled: int
@@ -109,6 +100,8 @@ class Call(NamedTuple):
     seed: int = 0
     alternatives: int = 0
     position: int = 0
+    along: bool = False
+    """Whether it was read while the other model wrote."""
 
 
 class ScriptedSession:
@@ -144,16 +137,16 @@ class ScriptedSession:
         return len(self._cache)
 
     def read(self, body: Sequence[Part]) -> Handoff:
-        return self._read(body, Kind.READ)
+        return self._read(body)
 
     def prefetch(self, body: Sequence[Part]) -> None:
         if self.card.supports_prefetch:
-            self._read(body, Kind.READ_ALONG)
+            self._read(body, along=True)
 
     def write(
         self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0
     ) -> Generator[WriteItem, None, None]:
-        handoff = self._read(body, Kind.WRITE, limit=limit, seed=seed, alternatives=alternatives, position=position)
+        handoff = self._read(body, limit=limit, seed=seed, alternatives=alternatives, position=position)
         for progress in self.engine.prefill():
             yield progress
             if self._cancelled.is_set():
@@ -199,14 +192,14 @@ class ScriptedSession:
             yield Continuation(index, b"".join(written).decode(errors="replace"), len(written), stop)
 
     def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:
-        handoff = self._read(body, Kind.JUDGE)
+        handoff = self._read(body)
         chances = self.engine.judged("".join(part.text for part in body), choices)
         mass = sum(chances)
         return Judgement(tuple(chance / mass for chance in chances), handoff)
 
     def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:
         """Tokens as this engine splits the text after `start`, each with the log-probability of `engine.scored`."""
-        handoff = self._read(body, Kind.SCORE, alternatives=alternatives)
+        handoff = self._read(body, alternatives=alternatives)
         text, tokens = "".join(part.text for part in body), []
         before, scored_text = text[:start], text[start:]
         for data in self.engine.split(scored_text):
@@ -252,7 +245,7 @@ class ScriptedSession:
         others = (Alternative(n, f"other {n}", logprob) for n, logprob in enumerate(logprobs[1:], 1))
         return Token(id, data, logprobs[0], (written, *others))
 
-    def _read(self, body: Sequence[Part], kind: Kind, **asked: int) -> Handoff:
+    def _read(self, body: Sequence[Part], **asked: Any) -> Handoff:
         """`asked`: what else the log of calls says of this one."""
         if self.closed:
             raise AssertionError("a closed session was asked to read")
@@ -268,7 +261,7 @@ class ScriptedSession:
         passing = Passing.TEXT if any(isinstance(run, str) for run in runs) else Passing.IDS
         handoff = Handoff(reused, len(ids) - reused, 0.0, passing)
         text = "".join(part.text for part in body)
-        self.calls.append(Call(kind, text, reused, len(ids) - reused, **asked))
+        self.calls.append(Call(text, reused, len(ids) - reused, **asked))
         return handoff
 
     def _refuse_beyond(self, tokens: int) -> None:
@@ -326,7 +319,6 @@ class ScriptedEngine:
         self.sessions: list[ScriptedSession] = []
         self.written = 0
         """Tokens written by all sessions."""
-        self.closed = False
         self.card = replace(ModelCard(name, "scripted", 100_000, thinking=THINK, returns_scores=True), **card)
         self._marks = iter(marks)
         self._faults = list(faults)
@@ -358,7 +350,6 @@ class ScriptedEngine:
         return session
 
     def close(self) -> None:
-        self.closed = True
         for session in self.sessions:
             session.close()
 
@@ -415,7 +406,7 @@ class ChargingSession(ScriptedSession):
     def prefetch(self, body: Sequence[Part]) -> None:
         began = time.perf_counter()
         super().prefetch(body)
-        if self.calls and self.calls[-1].kind is Kind.READ_ALONG:
+        if self.calls and self.calls[-1].along:
             self._readings.append(PrefetchedText(began, 0.0, self.calls[-1].prefilled))
 
     def take_prefetched(self) -> tuple[PrefetchedText, ...]:
@@ -429,8 +420,5 @@ class ChargingEngine(ScriptedEngine):
     @property
     def usage(self) -> Usage:
         """Of all sessions together."""
-        bill = Usage()
-        for session in self.sessions:
-            if isinstance(session, ChargingSession):
-                bill = bill.plus(session.usage)
-        return bill
+        charging = [session for session in self.sessions if isinstance(session, ChargingSession)]
+        return reduce(Usage.plus, (session.usage for session in charging), Usage())

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL
@@ -36,11 +37,8 @@ def main() -> int:
         report.began = time.monotonic()
         soak = Soak(comparison, problems, report.began + options.minutes * 60)
         with UnreliableServer(LARGE_MODEL, options.seed) as first, UnreliableServer(LARGE_MODEL, options.seed) as other:
-            lanes: list[Lane] = []
-            if "batch" in options.lanes:
-                lanes.append(BatchLane(soak, Workplace(folder / "batch", MODELS), first))
-            if "chat" in options.lanes:
-                lanes.append(ChatLane(soak, Workplace(folder / "chat", MODELS), other))
+            batch = BatchLane(soak, Workplace(folder / "batch", MODELS), first)
+            lanes = [batch, ChatLane(soak, Workplace(folder / "chat", MODELS), other)]
             run(lanes, soak)
     command = f"python -m tests.soak {shlex.join(sys.argv[1:])}"
     has_disks = all(lane.place.can_fill_disk for lane in lanes)
@@ -56,12 +54,11 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--faults", type=int, default=1000, metavar="N", help="end after so many [1000]")
     parser.add_argument("--minutes", type=float, default=60, metavar="M", help="end after so long at the latest [60]")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="what the faults are drawn from [1]")
-    parser.add_argument("--lanes", nargs="+", default=["batch", "chat"], choices=["batch", "chat"])
     parser.add_argument("--write", action="store_true", help=f"put the report into docs/{PAGE.name}")
     return parser.parse_args()
 
 
-def run(lanes: list[Lane], soak: Soak) -> None:
+def run(lanes: Sequence[Lane], soak: Soak) -> None:
     """Until all faults are done; Ctrl+C ends it early."""
     for lane in lanes:
         lane.thread.start()

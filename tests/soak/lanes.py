@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 import time
-from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -74,11 +73,8 @@ class Soak:
             self._left -= allowed
             return allowed
 
-    def wait(self, seconds: float) -> None:
-        self.over.wait(seconds)
 
-
-class Lane(ABC):
+class Lane:
     """Its faults are drawn from the seed and its name."""
 
     def __init__(self, name: str, soak: Soak, place: Workplace, server: UnreliableServer) -> None:
@@ -107,25 +103,22 @@ class Lane(ABC):
             self.place.close()
 
     @property
-    @abstractmethod
-    def store(self) -> Path: ...
+    def store(self) -> Path:
+        raise NotImplementedError
 
-    @abstractmethod
     def command(self) -> list[str]:
         """The words after `python`, for the next start."""
+        raise NotImplementedError
 
-    @abstractmethod
-    def ask_to_end_program(self) -> None: ...
+    def ask_to_end_program(self, program: subprocess.Popen[str]) -> None:
+        raise NotImplementedError
 
-    @abstractmethod
     def stopped(self) -> None:
         """The program has ended, by itself or not: check what it left."""
 
-    @abstractmethod
     def end(self) -> None:
-        """The soak is over: let the work come to its end, and check it."""
+        """The soak is over: let a batch come to its end, and check it. The last answer of a chat may stay as it is."""
 
-    @abstractmethod
     def heard(self, line: str) -> None:
         """A line of standard output."""
 
@@ -138,7 +131,7 @@ class Lane(ABC):
             fault = faults.draw(self.chance, self.is_remote, self.place.can_fill_disk)
             if not self._writes() or not self.soak.take():
                 break
-            self.soak.wait(pause)
+            self.soak.over.wait(pause)
             self.fault = fault.value[0]
             self._bring_about(fault)
             if not self._runs:
@@ -184,7 +177,7 @@ class Lane(ABC):
             if now is not None and now != before:
                 self._children.update(faults.descendants(self._pid))
                 return True
-            self.soak.wait(LOOK)
+            self.soak.over.wait(LOOK)
         if self._runs and not self.soak.over.is_set():
             self.report.count(HANGS, 1, f"{self.name}: nothing was saved for {PATIENCE:.0f} s")
             self._kill_program()
@@ -204,10 +197,10 @@ class Lane(ABC):
             self.report.took(fault, time.monotonic() - began)
             return
         with self._caused(fault):
-            self.soak.wait(0 if fault in AT_ONCE else self.chance.uniform(0.5, 2.0))
+            self.soak.over.wait(0 if fault in AT_ONCE else self.chance.uniform(0.5, 2.0))
             began = time.monotonic()
         if fault in AT_ONCE:
-            self.soak.wait(BUFFERED)
+            self.soak.over.wait(BUFFERED)
         self._writes()
         seconds = time.monotonic() - began
         if seconds > HANG:
@@ -248,13 +241,13 @@ class Lane(ABC):
             self._children.update(faults.descendants(self._pid))
             self.kept.look()
             if is_asked:
-                self.ask_to_end_program()
+                self.ask_to_end_program(self.program)
                 try:
                     self.program.wait(HANG)
                 except subprocess.TimeoutExpired:
                     self.program.send_signal(signal.SIGABRT)  # it says where each thread is
                     self.program.wait()
-                    self.report.count(HANGS, 1, f"{self.name}: not stopped after {HANG:.0f} s\n{self._last_words()}")
+                    self.report.count(HANGS, 1, f"{self.name}: not stopped after {HANG:.0f} s", *self._output)
             self._kill_program()
         self._wait_for_end()
 
@@ -288,12 +281,11 @@ class Lane(ABC):
         for path in left:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         self._children.clear()
+        if "Traceback" in (words := "\n".join(self._output)):
+            self.report.hear(words)
         self.code = self.program.returncode
         self.program = None
         self.stopped()
-
-    def _last_words(self) -> str:
-        return "\n".join(self._output)
 
 
 AT_ONCE = frozenset({Fault.MODEL_KILLED, Fault.MODEL_HUNG, Fault.HELPER_KILLED})
@@ -328,34 +320,28 @@ class BatchLane(Lane):
             begun = ["run", str(self.soak.problems), *BATCH_OPTIONS, "--out", str(self._folder), "--no-history"]
         return ["-m", "baton_reasoning", "batch", *begun, "--parallel", "3", *models, *CONTEXT]
 
-    def ask_to_end_program(self) -> None:
-        assert self.program
-        self.program.send_signal(signal.SIGTERM)  # Ctrl+C would finish the answers under way first
+    def ask_to_end_program(self, program: subprocess.Popen[str]) -> None:
+        program.send_signal(signal.SIGTERM)  # Ctrl+C would finish the answers under way first
 
     def stopped(self) -> None:
         self.kept.look()  # before a resume tries again what has failed
-        words = [line for line in self._output if line.startswith("baton: ") or "Traceback" in line]
-        if "Traceback" in self._last_words():
-            self.report.hear(self._last_words())
-        elif words and self.code in (1, 2):  # it ended by itself, with the reason in its last line
+        words = [line for line in self._output if line.startswith("baton: ")]
+        if words and self.code in (1, 2):  # it ended by itself, with the reason in its last line
             self.report.hear(words[-1].removeprefix("baton: "))
         if self._jobs_left() == 0:
             self._finish_batch()
 
     def end(self) -> None:
         for _ in range(3):
-            if self.soak.over.is_set() or self._jobs_left() in (None, 0):
+            if self.soak.over.is_set() or not self._jobs_left():
                 break
             self._start_program()
             self._wait_for_end()
-        if self.soak.over.is_set():  # Ctrl+C: what is not written yet is not compared
-            if self._jobs_left() is not None:
-                self.report.count(TOKENS, self.kept.lost_tokens(), str(self.store))
-            return
-        self.report.count(PROBLEMS, self._jobs_left() or 0, f"{self.store}: not finished by three undisturbed resumes")
-
-    def heard(self, line: str) -> None:
-        """The report in full, which is checked in the store."""
+        left = self._jobs_left()
+        if not self.soak.over.is_set():
+            self.report.count(PROBLEMS, left or 0, f"{self.store}: not finished by three undisturbed resumes")
+        elif left is not None:  # Ctrl+C: what is not written yet is not compared
+            self.report.count(TOKENS, self.kept.lost_tokens(), str(self.store))
 
     def _jobs_left(self) -> int | None:
         """Those that wait and those that failed; None if there is no batch."""
@@ -406,12 +392,11 @@ class ChatLane(Lane):
             last = [row[0] for row in rows]
         return ["-c", WINDOW, str(self.place.disk), str(self._problems), str(asked), str(PACE), *last]
 
-    def ask_to_end_program(self) -> None:
-        assert self.program
-        assert self.program.stdin
+    def ask_to_end_program(self, program: subprocess.Popen[str]) -> None:
+        assert program.stdin
         with contextlib.suppress(OSError):
-            self.program.stdin.write("close\n")
-            self.program.stdin.flush()
+            program.stdin.write("close\n")
+            program.stdin.flush()
 
     def heard(self, line: str) -> None:
         try:
@@ -427,12 +412,7 @@ class ChatLane(Lane):
                 self.report.hear(said["text"])
 
     def stopped(self) -> None:
-        if "Traceback" in self._last_words():
-            self.report.hear(self._last_words())
         self.report.count(TOKENS, self.kept.lost_tokens(), str(self.store))
         self.kept = Kept(self.store)
         self.soak.comparison.check_chat(self.store, self._known, self._compared)
         self.is_remote = self.chance.random() < 0.4
-
-    def end(self) -> None:
-        """Nothing: each start continues what was interrupted, and the last answer may stay so."""

@@ -10,7 +10,6 @@ import pytest
 from baton_reasoning.core.store.store import Store
 from tests.core.store.made import a_run, save
 from tests.soak.checks import Kept, Reference
-from tests.soak.report import has_next_step
 
 ALONE = Reference("one two three", ((0, "small"), (4, "large"), (8, "small")))
 
@@ -18,9 +17,7 @@ ALONE = Reference("one two three", ((0, "small"), (4, "large"), (8, "small")))
 @pytest.mark.parametrize(
     ("found", "is_same"),
     [
-        (ALONE, True),
         (Reference("one two three", ((0, "small"),)), False),
-        (Reference("one two four", ((0, "small"), (4, "large"), (8, "small"))), True),
         (Reference("one tree", ((0, "small"), (4, "large"), (6, "small"))), True),
         (Reference("one tree", ((0, "small"), (5, "large"))), False),
     ],
@@ -29,21 +26,12 @@ def test_writers_are_compared_up_to_where_the_texts_part(found, is_same):
     assert found.same_writers_in(ALONE) is is_same
 
 
-def test_a_chunk_that_is_gone_or_changed_is_counted_by_its_tokens(tmp_path):
+def test_a_chunk_that_is_gone_is_counted_by_its_tokens(tmp_path):
     path = tmp_path / "store.sqlite"
     with Store.open(path) as store:
         save(store, "r", a_run())
         kept = Kept(path)
         kept.look()
-        assert kept.lost_tokens() == 0
-        again = Kept(path)
-        again.look()
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
             connection.execute("DELETE FROM event_chunks")
-        assert again.lost_tokens() == 14
-
-
-def test_a_message_needs_a_next_step_and_is_no_traceback():
-    assert has_next_step("small.gguf was killed. It was started again, and the text goes on.")
-    assert not has_next_step("The disk is full.")
-    assert not has_next_step("Traceback (most recent call last): a. Then B.")
+        assert kept.lost_tokens() == 14

@@ -14,7 +14,6 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.thinking.cue_profile import FEWEST_BOUNDARIES, lexicon_json, openings_of, profile
 from baton_reasoning.core.thinking.cues import RESOURCES, Category, Match, english, inside_code, parse_lexicon, prose
 from baton_reasoning.core.thinking.steps import Boundary, Splitter, ends_sentence, recorded_boundary, split
-from baton_reasoning.core.thinking.text import Utf8Decoder
 
 REFLECTION, AFFIRMATION, STATEMENT = Category.REFLECTION, Category.AFFIRMATION, Category.STATEMENT
 INFLECTED, WORD, SUBSTRING = Match.INFLECTED, Match.WORD, Match.SUBSTRING
@@ -45,9 +44,7 @@ def test_a_list_that_comes_with_baton_finds_each_of_its_cues(name):
 @pytest.mark.parametrize(
     ("text", "match", "found"),
     [
-        *((text, match, []) for text in ("unchecked", "reverify", "Bayes") for match in (INFLECTED, WORD)),
-        ("By Bayes", SUBSTRING, ["yes"]),
-        ("awaiting", SUBSTRING, ["wait"]),
+        *((text, INFLECTED, []) for text in ("unchecked", "reverify", "Bayes")),
         *((f"Now {form} it", INFLECTED, [form]) for form in ("verify", "verified", "verification", "CHECKING")),
         ("He verified and checks; now check", WORD, ["check"]),
         ("The final\n answer is", INFLECTED, ["final\n answer"]),
@@ -55,7 +52,7 @@ def test_a_list_that_comes_with_baton_finds_each_of_its_cues(name):
         ("让我wait一下", INFLECTED, ["wait"]),
     ],
 )
-def test_a_cue_is_a_word_or_its_inflection_and_for_the_authors_any_part_of_a_word(text, match, found):
+def test_a_cue_is_a_word_or_its_inflection(text, match, found):
     assert words(text, match) == found
 
 
@@ -111,11 +108,9 @@ def test_a_lexicon_of_another_language_is_data_and_with_one_cue_a_class_keeps_th
         ('{\n"reflection": {\n"wait": []\n', "line 4"),
         ('{"reflection": ["wait"]}', "reflection: Input should be an object"),
         ('{"reflection": {"wait": []}, "doubt": {}}', "doubt: .*Input should be 'reflection'"),
-        ('{"reflection": {"wait": [], "hm": 3}}', "reflection: hm: "),
         ('{"reflection": {"wait": [" "]}}', "reflection: wait: 0: "),
         ('{"reflection": {"": []}}', "reflection: : "),
         ("{}", "at least 1 item"),
-        ("[]", "cue list cannot be read"),
         ("[" * 100_000, "cue list cannot be read"),
     ],
 )
@@ -154,8 +149,7 @@ def test_a_profile_counts_cues_and_openings_and_proposes_what_the_model_uses():
         hesitant = profile(["Begin.\n\n" + f"Hmm, is that so?\n\n{STEP}" * times])
         assert ("hmm" in hesitant.proposed.cues[REFLECTION]) is is_habit
     assert parse_lexicon(lexicon_json(found.proposed)).cues == found.proposed.cues
-    assert openings_of("**Let's check:** 3 + 4.") == ["let's", "let's check"]
-    assert openings_of("12 = 12\n\n") == []
+    assert [openings_of(step) for step in ("**Let's check:** 3 + 4.", "12 = 12")] == [["let's", "let's check"], []]
 
 
 @pytest.mark.parametrize(
@@ -184,10 +178,8 @@ def test_the_advice_says_whether_the_keyword_policy_suits_a_model(text, advice):
         (Boundary.BLANK_LINE, "\n\nOne.\nTwo.", ["\n\nOne.\nTwo."]),
         (Boundary.BLANK_LINE, f"One.\n{' ' * 100}\nTwo.", [f"One.\n{' ' * 100}\n", "Two."]),
         (Boundary.BLANK_LINE, f"One.\n{' ' * 101}\nTwo.", [f"One.\n{' ' * 101}\nTwo."]),
-        (Boundary.LINE, "One.\nTwo.\n\nThree", ["One.\n", "Two.\n\n", "Three"]),
-        (Boundary.LINE, "One.\n  Two.\n", ["One.\n  ", "Two.\n"]),
-        (Boundary.SENTENCE, "One is 1.5. Two! Three", ["One is 1.5. ", "Two! ", "Three"]),
-        (Boundary.SENTENCE, "One?\n\nTwo.", ["One?\n\n", "Two."]),
+        (Boundary.LINE, "One.\n  Two.\n\nThree", ["One.\n  ", "Two.\n\n", "Three"]),
+        (Boundary.SENTENCE, "One is 1.5. Two! Three?\n\n4", ["One is 1.5. ", "Two! ", "Three?\n\n", "4"]),
     ],
 )
 def test_where_a_step_ends(boundary, text, steps):
@@ -232,12 +224,3 @@ def test_a_pattern_that_an_earlier_version_stored_is_the_boundary_that_it_meant(
 )
 def test_a_decimal_point_a_comma_or_an_abbreviation_ends_no_sentence(is_end, texts):
     assert [ends_sentence(text) for text in texts] == [is_end] * len(texts)
-
-
-@given(st.text(), st.data())
-def test_characters_split_across_tokens_come_whole(text, data):
-    raw = text.encode("utf-8", errors="ignore")
-    cuts = sorted(data.draw(st.sets(st.integers(0, len(raw)))) | {0, len(raw)})
-    decoder = Utf8Decoder()
-    assert "".join(decoder.decode(raw[a:b]) for a, b in pairwise(cuts)) == raw.decode()
-    assert not decoder.getstate()[0]

@@ -28,7 +28,6 @@ from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeove
 from baton_reasoning.core.thinking.policy import Needs, Policy, PolicySettings
 from baton_reasoning.core.thinking.reasons import OPENING, SHARED_REASONS
 from baton_reasoning.core.thinking.registry import (
-    COMMON_POLICIES,
     ENTRY_POINTS,
     PACKAGE,
     POLICIES,
@@ -38,7 +37,6 @@ from baton_reasoning.core.thinking.registry import (
     policy_summary,
     policy_title,
     settings_for,
-    with_advice,
     with_values,
 )
 from tests.core.thinking.running import LARGE, SMALL, Run, run
@@ -49,8 +47,6 @@ every_policy = pytest.mark.parametrize("policy", POLICIES.values(), ids=list(POL
 
 @every_policy
 def test_a_policy_describes_itself_its_parameters_reasons_presets_and_arms(policy):
-    assert POLICIES[policy.name] is policy
-    assert policy.title
     assert policy.summary.endswith(".")
     assert policy.Settings().policy == policy.name
     assert isinstance(POLICIES.of(policy.Settings())(), policy)
@@ -74,8 +70,6 @@ def test_names_of_reasons_and_arms_are_unique_and_an_unknown_reason_is_named_by_
     assert len({reason.label for reason in reasons}) == len(reasons), "two reasons have one label"
     assert len(set(arms)) == len(arms)
     assert POLICIES.reason("of another version").label == "of another version"
-    titles = [POLICIES[name].title for name in COMMON_POLICIES]
-    assert titles == ["Keywords", "Every step", "Small only", "Large only"], "these need no explanation"
     controls = [policy.name for policy in POLICIES.values() if policy.is_control]
     assert next(iter(POLICIES)) == "keywords"
     assert list(POLICIES)[-len(controls) :] == controls, "they come last"
@@ -100,30 +94,16 @@ def test_another_policy_takes_over_the_values_that_a_person_changed():
     assert with_values(RandomTakeover.Settings(n1=7), {"p": 3}) == RandomTakeover.Settings(n1=7), "out of bounds"
 
 
-def test_a_preset_is_known_by_its_values():
-    assert matching_preset(Keywords.Settings()) == "baton"
-    assert matching_preset(Keywords.presets["paper"]) == "paper"
-    assert matching_preset(Keywords.Settings(n1=21)) == ""
-    assert own_values(Keywords.presets["paper"].model_copy(update={"n1": 21})) == {"n1": 21}
-
-
-def test_a_title_names_policy_preset_and_changes():
+def test_a_preset_is_known_by_its_values_and_a_title_names_policy_preset_and_changes():
+    paper, changed = Keywords.presets["paper"], Keywords.presets["paper"].model_copy(update={"c": 3})
+    assert [matching_preset(each) for each in (Keywords.Settings(), paper, changed)] == ["baton", "paper", ""]
+    assert own_values(changed) == {"c": 3}
     assert policy_title(Keywords.Settings()) == "Keywords"
-    assert policy_title(Keywords.presets["paper"]) == "Keywords (paper)"
-    assert (
-        policy_title(Keywords.presets["paper"].model_copy(update={"c": 3})) == "Keywords (paper), reflections allowed 3"
-    )
+    assert policy_title(changed) == "Keywords (paper), reflections allowed 3"
     several = Keywords.Settings(n3=100, n1=2, c=3)
     assert policy_title(several) == "Keywords, tokens per takeover 2, reflections allowed 3, …"
     assert policy_title(Keywords.Settings(one_cue=True)) == "Keywords, one cue per class on"
     assert policy_title(Keywords.Settings(n1=18), advised=Keywords.Settings(n1=18)) == "Keywords"
-
-
-def test_advice_fills_in_what_a_person_left_alone():
-    advised = Keywords.Settings(n1=18, n2=22)
-    assert with_advice(Keywords.Settings(), advised) == advised
-    assert with_advice(RandomTakeover.Settings(), advised) == RandomTakeover.Settings(n1=18)
-    assert with_advice(Keywords.Settings(c=3, n2=9), advised) == Keywords.Settings(c=3, n1=18, n2=9)
 
 
 def test_an_installed_package_brings_a_policy_under_a_free_name_and_what_cannot_be_loaded_is_logged(
@@ -202,7 +182,6 @@ def test_agreement_has_a_step_rewritten_that_the_large_model_finds_unlikely():
     assert done.trace.text.startswith("One.\n\nBetter.\n\nEnd.")
     scored = ["".join(token.text for token in event.tokens) for event in done.all(Scored)]
     assert scored == ["One.\n\n", "Two.\n\n", "End.</think>"], "neither its own step nor the answer"
-    assert [token.logprob for token in done.all(Scored)[0].tokens] == pytest.approx([-0.1] * 3)
 
 
 def test_self_check_asks_the_large_model_where_the_small_one_is_unsure():
@@ -221,8 +200,6 @@ def test_triggers_let_the_large_model_write_the_plan_also_in_a_text_that_is_take
     done = run(policy, ["End.</think>Four."], BETTER, before=first.trace)
     assert reasons(done) == [OPENING.id, OPENING.id], "one before, and one after"
     assert done.trace.text.startswith("Better.\n\nBetter.\n\nEnd.")
-    wavering = run(Triggers(), ScriptedEngine("Wait, no.\n\nSo", chances=lambda _: (0.5, 0.5)), BETTER)
-    assert wavering.trace.counters == {"hesitating": 1}
 
 
 @pytest.mark.parametrize(
@@ -245,23 +222,22 @@ OTHERWISE = {"The": " sum is five", "The sum": " is five", "The sum is": " four,
 """What the large model writes after the small one's text: the first difference is in the fourth word."""
 
 
-def mentored(mark: str, chance: float = 1.0) -> Run:
+def mentored(mark: str) -> Run:
     def go_on(_: object, body: str) -> str:
         return ALONE.removeprefix(body) if ALONE.startswith(body) else ""
 
     large = ScriptedEngine(continue_with=lambda _, body: OTHERWISE.get(body, " and so on"), name="large")
     small = ScriptedEngine(continue_with=go_on, marks=mark * 99)
-    return run(Mentor(Mentor.Settings(chance=chance, tokens=4)), small, large)
+    return run(Mentor(Mentor.Settings(chance=1, tokens=4)), small, large)
 
 
 def test_under_mentor_both_models_try_to_go_on_and_the_small_one_chooses():
-    other, own, alone = mentored("B"), mentored("A"), mentored("B", chance=0)
+    other, own = mentored("B"), mentored("A")
     assert other.trace.text.startswith("The sum is four, so 4")
     assert reasons(other)[0] == MENTOR.id
     assert [tried.text for tried in other.all(Tried)][:4] == [" sum is five", " is five", " four, so 4", ", so 5"]
     assert other.all(Judged)[0].author is SMALL
     assert (own.trace.text, reasons(own), bool(own.all(Judged))) == (ALONE, [], True)
-    assert (alone.trace.text, alone.all(Tried)) == (ALONE, [])
     tried = sum(len(each.tokens) for each in own.all(Tried))
     assert sum(total.tried for total in own.trace.totals.values()) == tried > 0, "none of them in the text"
 

@@ -26,20 +26,9 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost, SettingsError
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.store.event_chunks import pack, unpack
+from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.cues import Category
-from baton_reasoning.core.thinking.events import (
-    CountersChanged,
-    Event,
-    Finish,
-    HandedOver,
-    Reading,
-    RunEnded,
-    RunStarted,
-    TakeoverStarted,
-    TextDiscarded,
-    TextInserted,
-    TokenWritten,
-)
+from baton_reasoning.core.thinking.events import Finish, TakeoverStarted, TextDiscarded, TokenWritten
 from baton_reasoning.core.thinking.interruptions import Control, Interrupted, Limits, Moment, Wish
 from baton_reasoning.core.thinking.policies.cascade import Cascade
 from baton_reasoning.core.thinking.policies.keywords import EveryStep, Keywords
@@ -59,6 +48,7 @@ NEGATIVE = ENGLISH[Category.REFLECTION] + ENGLISH[Category.VERIFICATION]
 POSITIVE = ENGLISH[Category.AFFIRMATION]
 VERIFYING = ENGLISH[Category.VERIFICATION]
 BOUNDARY = re.compile(r"(?<=\S)[ \t\r]*\n[ \t\r]*\n")
+PAPERS_PROMPT = "Let us check whether there are some wrong steps."
 
 
 class Settings(NamedTuple):
@@ -218,13 +208,13 @@ def policy_of(lengths: Settings, kind: type[Keywords] | type[EveryStep], preset:
     return kind.presets[preset].model_copy(update={name: getattr(lengths, name) for name in names})
 
 
-def solve(world: World, policy: PolicySettings) -> list[Event]:
+def solve(world: World, policy: PolicySettings) -> Trace:
     settings = RunSettings(policy=policy, max_tokens=100_000, temperature=0, limits=Limits(repetition=False))
-    return list(run(Pair(*world.engines), QUESTION, settings))
+    return Trace.of(run(Pair(*world.engines), QUESTION, settings))
 
 
-def decisions(events: Sequence[Event]) -> list[Decision]:
-    return [Decision(event.reason, event.position) for event in events if isinstance(event, TakeoverStarted)]
+def decisions(trace: Trace) -> list[Decision]:
+    return [Decision(event.reason, event.position) for event in trace.events if isinstance(event, TakeoverStarted)]
 
 
 def authors_by_character(spans: Sequence[tuple[Author, str]]) -> str:
@@ -232,17 +222,16 @@ def authors_by_character(spans: Sequence[tuple[Author, str]]) -> str:
 
 
 def assert_same(world: World, policy: PolicySettings, lengths: Settings) -> None:
-    expected = Schedule(world, lengths).run()
-    events = solve(world, policy)
-    trace = Trace.of(events)
-    assert isinstance(events[-1], RunEnded)
-    assert events[-1].finish is Finish.END_OF_TEXT
-    assert decisions(events) == expected.decisions
+    expected, trace = Schedule(world, lengths).run(), solve(world, policy)
+    assert trace.finish is Finish.END_OF_TEXT
+    assert decisions(trace) == expected.decisions
     assert trace.text == expected.text
     spans = [(span.author, span.text) for span in trace.pieces]
     assert authors_by_character(spans) == authors_by_character(expected.spans)
-    counts = [int(event.counters["reflections"]) for event in events if isinstance(event, CountersChanged)]
-    assert counts == expected.negative_sentences
+    inserted = {span.reason for span in trace.pieces if span.author is Author.INSERTED}
+    assert inserted <= {"excessive reflection"}
+    changes = [event.counters for event in trace.events if isinstance(event, events.CountersChanged)]
+    assert [counters["reflections"] for counters in changes] == expected.negative_sentences
 
 
 @in_all_worlds
@@ -261,14 +250,16 @@ def test_every_step_is_the_authors_schedule_for_models_that_do_not_reason(world,
 
 @in_all_worlds
 def test_paper_is_the_schedule_of_the_paper(world):
-    prompt = "Let us check whether there are some wrong steps."
-    lengths = LENGTHS._replace(c_step=0, n3_step=0, auxiliary_prompt=prompt, as_in_paper=True)
+    lengths = LENGTHS._replace(c_step=0, n3_step=0, auxiliary_prompt=PAPERS_PROMPT, as_in_paper=True)
     assert_same(world, policy_of(lengths, Keywords, "paper"), lengths)
 
 
 def test_the_presets_have_the_published_lengths():
+    fixed = Settings(n3_step=0, n3_most=125, c_step=0, c_most=15, auxiliary_prompt=PAPERS_PROMPT)
     assert policy_of(Settings(), Keywords) == Keywords.presets["reference"]
+    assert policy_of(fixed, Keywords, "paper") == Keywords.presets["paper"]
     assert policy_of(Settings(opening=100), EveryStep) == EveryStep.presets["reference"]
+    assert policy_of(Settings(auxiliary_prompt=f"{PAPERS_PROMPT} "), Keywords, "baton") == Keywords.presets["baton"]
 
 
 def test_the_worlds_exercise_every_rule():
@@ -312,9 +303,8 @@ def token_by_token(world: World, tau: float, returns_below: float) -> tuple[list
 @pytest.mark.parametrize("returns_below", [0.0, 0.4])
 def test_token_entropy_is_the_published_rule(world, returns_below):
     made, text = token_by_token(world, 0.45, returns_below)
-    events = solve(world, TokenEntropy.Settings(returns_below=returns_below))
-    assert decisions(events) == made
-    assert Trace.of(events).text == text
+    trace = solve(world, TokenEntropy.Settings(returns_below=returns_below))
+    assert (decisions(trace), trace.text) == (made, text)
 
 
 @in_unsure_worlds
@@ -326,9 +316,9 @@ def test_the_cascade_solves_afresh_what_the_small_model_was_unsure_of(world, tau
         margins.append(first - (others[0] if others else 0.0))
         text += token
     is_sure = sum(margins) / max(1, len(margins)) >= tau
-    events = solve(world, Cascade.Settings(tau=tau))
-    assert decisions(events) == ([] if is_sure else [Decision("unsure answer", 0)])
-    assert Trace.of(events).text == (text if is_sure else "".join(world.tokens(Author.LARGE, "")))
+    trace = solve(world, Cascade.Settings(tau=tau))
+    assert decisions(trace) == ([] if is_sure else [Decision("unsure answer", 0)])
+    assert trace.text == (text if is_sure else "".join(world.tokens(Author.LARGE, "")))
 
 
 # What holds of every policy and preset
@@ -346,7 +336,7 @@ def assert_consistent(trace: Trace, most: int) -> None:
         if isinstance(event, TextDiscarded):
             assert text[event.position :] == event.text
             text = text[: event.position]
-        elif isinstance(event, TokenWritten | TextInserted):
+        elif isinstance(event, TokenWritten | events.TextInserted):
             text += event.text
     assert text == trace.text == "".join(part.text for part in trace.parts())
     assert_in_order(trace)
@@ -374,7 +364,7 @@ def assert_in_order(trace: Trace) -> None:
 def assert_counted(trace: Trace) -> None:
     """Totals are what a naive count gives."""
     decoded = [event.author for event in trace.events if isinstance(event, TokenWritten)]
-    read = [event for event in trace.events if isinstance(event, Reading)]
+    read = [event for event in trace.events if isinstance(event, events.Reading)]
     took = [event.author for event in trace.events if isinstance(event, TakeoverStarted)]
     gone = sum(event.tokens for event in trace.events if isinstance(event, TextDiscarded))
     for author, total in trace.totals.items():
@@ -386,7 +376,8 @@ def assert_counted(trace: Trace) -> None:
         assert 0 <= total.reread <= total.prefilled
     assert trace.takeovers == len(took)
     assert trace.tokens == len(decoded) - gone
-    writers = [getattr(event, "author", None) for event in trace.events if isinstance(event, HandedOver | RunStarted)]
+    writes = (event for event in trace.events if isinstance(event, events.HandedOver | events.RunStarted))
+    writers = (getattr(event, "author", None) for event in writes)
     assert trace.handoffs == sum(None not in (one, other) and one is not other for one, other in pairwise(writers))
 
 
@@ -476,22 +467,16 @@ class Restless(Control):
         super().check(moment)
 
 
-@every_policy
-@in_worlds
-@pytest.mark.parametrize("chance", [0.05, 1])
-def test_a_program_that_begins_anew_after_any_token_ends_well(policy, seed, chance):
-    settings, restless = settings_of(policy, seed), Restless(random.Random(seed), chance)
-    assert_consistent(written(World(seed, tagged=True, drawn=True), settings, control=restless), settings.max_tokens)
+BUTTONS = Control.take_over, Control.give_back, Control.rewrite_step, lambda control: control.take_over(now=False)
 
 
 @every_policy
 @in_worlds
-def test_a_person_may_do_anything_at_any_token(policy, seed):
-    settings = settings_of(policy, seed)
-    buttons = Control.take_over, Control.give_back, Control.rewrite_step, lambda control: control.take_over(now=False)
-    restless = Restless(random.Random(seed), 0.1, *buttons)
-    trace = written(World(seed, tagged=True, drawn=True, sewn=True), settings, control=restless, may_rewrite=True)
-    assert_consistent(trace, settings.max_tokens)
+@pytest.mark.parametrize(("chance", "buttons"), [(0.05, ()), (1, ()), (0.1, BUTTONS)])
+def test_a_program_may_begin_anew_after_any_token_and_a_person_do_anything(policy, seed, chance, buttons):
+    settings, restless = settings_of(policy, seed), Restless(random.Random(seed), chance, *buttons)
+    world = World(seed, tagged=True, drawn=True, sewn=bool(buttons))
+    assert_consistent(written(world, settings, control=restless, may_rewrite=bool(buttons)), settings.max_tokens)
 
 
 @every_policy
@@ -520,12 +505,11 @@ def test_a_text_is_taken_up_wherever_it_was_interrupted(policy, seed):
     dice, world, settings = random.Random(seed), World(seed, tagged=True, drawn=True), settings_of(policy, seed)
     trace = written(world, settings)
     for _ in range(size(4, long=20)):
-        place, ending = (
-            dice.randrange(trace.length + 1),
-            dice.choice(("Wait, 3.", "so it is 4.\n\n", "a", "So.</think>")),
-        )
+        place = dice.randrange(trace.length + 1)
+        ending = dice.choice(("Wait, 3.", "so it is 4.\n\n", "a", "So.</think>"))
         edit = trace.edited(place, ending)
         assert edit.text == trace.text[:place] + ending
+        assert edit.takeover is None, "it ends one"
         before = dice.choice((Trace.of(trace.events[: dice.randrange(1, len(trace.events))]), trace.until(place), edit))
         chosen = dice.choice((settings, settings_of(dice.choice(tuple(PRESETS.values())), seed)))
         trace = written(world, chosen, Trace.of(before.events))

@@ -6,26 +6,25 @@ The presets `reference` and `paper` are also compared with the authors' schedule
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from baton_reasoning.core.engines.base import Alternative
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.errors import EngineLost, SettingsError
 from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair, ask
 from baton_reasoning.core.run import run as run_pair
 from baton_reasoning.core.thinking import events
-from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION, Scope
+from baton_reasoning.core.thinking.cue_rules import VERIFICATION, Scope
 from baton_reasoning.core.thinking.cues import Category, Lexicon
-from baton_reasoning.core.thinking.events import Finish, Judged, TakeoverStarted, TextDiscarded, TextInserted
-from baton_reasoning.core.thinking.interruptions import Control, Limits
+from baton_reasoning.core.thinking.events import Finish, Judged, TakeoverStarted, TextDiscarded
+from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.policies.alone import Always, Never
 from baton_reasoning.core.thinking.policies.cascade import Cascade
 from baton_reasoning.core.thinking.policies.first_token_entropy import ENTROPY, FirstTokenEntropy
-from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, EVERY_STEP, REFLECTION, EveryStep, Keywords
+from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, REFLECTION, EveryStep, Keywords
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.policies.relay import RELAY, Relay
 from baton_reasoning.core.thinking.policies.step_score import SCORE, StepScore
@@ -37,10 +36,9 @@ from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.steps import Boundary
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import LARGE, SMALL, Run, keywords, rules, run
-from tests.fakes.scripted import CERTAIN, THINK, TORN, Fault, Kind, ScriptedEngine
+from tests.fakes.scripted import CERTAIN, THINK, TORN, Fault, ScriptedEngine
 from tests.tiers import size
 
-LONG = "word " * 200
 PAPER, REFERENCE, BATON = (Keywords.presets[name] for name in ("paper", "reference", "baton"))
 every_preset = pytest.mark.parametrize("preset", Keywords.presets.values(), ids=Keywords.presets)
 
@@ -65,11 +63,10 @@ def test_a_cue_after_a_boundary_gives_the_sentence_to_the_large_model(word, rule
 @pytest.mark.parametrize(
     "text",
     [
-        "One.\n\nTwo is it. Wait, three.</think>",
+        "One.\n\nTwo is awaiting it. Wait, three.</think>",
         "Wait, yes, check.\n\nOne.</think>",
         "One.\n\nHmm.\n\nSo it is.\n\nEnd.</think>",
         "One.\n\n    wait()\n\nSo.</think>",
-        "One.\n\n### Verification\n\nSo.</think>",
         "One.\n\n```\none\n\nwait, check\n```\n\nSo.</think>",
         "The tag `</think>` ends it.\n\nSo.</think>Four.",
     ],
@@ -80,7 +77,7 @@ def test_what_brings_no_takeover_stays_with_the_small_model(text):
     assert done.trace.answer == ("Four." if "Four" in text else "")
 
 
-@pytest.mark.parametrize("step", ["See e.g. wait, no", "By eq. (3), let us verify", "Hmm. Wait, no"])
+@pytest.mark.parametrize("step", ["See e.g. wait, no", "By eq. (3), we verified", "Hmm. Wait, no"])
 def test_an_abbreviation_or_an_interjection_does_not_end_the_lookahead(step):
     done = run(keywords(BATON), [f"One.\n\n{step} it", " End.</think>"], ["So it is. And"])
     assert rules(done)[:1] == [REFLECTION]
@@ -94,45 +91,14 @@ def test_a_word_that_only_verifies_brings_a_takeover_as_well(preset):
     assert rules(run(policy, small, large)) == [REFLECTION, VERIFICATION]
 
 
-def endless_reflection(most: int, before: Trace | None = None) -> Run:
-    """Both models reflect in every sentence."""
-    policy = kept_to(REFERENCE, n1=2, n3=7, n3_step=2, n3_most=10, c=3, c_step=2, c_most=6)
-    small = ScriptedEngine(continue_with=lambda *_: "Wait, hm.\n\n" * 50)
-    large = ScriptedEngine(continue_with=lambda *_: "Wait, so it is.\n\n" * 200, name="large")
-    return run(policy, small, large, RunSettings(max_tokens=most), before=before)
-
-
-def test_after_too_many_reflections_the_large_model_writes_more_each_time_also_in_a_text_gone_on_with():
-    whole, first = (endless_reflection(most) for most in (400, 100))
-    inserted = whole.all(TextInserted)
-    assert {(text.text, text.reason) for text in inserted} == {(REFERENCE.auxiliary_prompt, EXCESSIVE_REFLECTION.id)}
-    names = "reflections", "reflections allowed"
-    counted = [tuple(event.counters[name] for name in names) for event in whole.all(events.CountersChanged)]
-    assert counted[:5] == [(1, 3), (2, 3), (3, 3), (0, 5), (1, 5)]
-    took, rest = whole.all(TakeoverStarted), endless_reflection(400, before=first.trace).all(TakeoverStarted)
-    assert [each.tokens for each in took if each.reason == EXCESSIVE_REFLECTION.id][:4] == [7, 9, 10, 10]
-    assert first.all(TextInserted), "it fired before"
-    assert [each.tokens for each in rest] == [each.tokens for each in took]
-
-
 # Keywords: settings and presets
 
 
-@pytest.mark.parametrize("kind", [Keywords, EveryStep])
 @pytest.mark.parametrize(("name", "values"), [("c", {"c": 31}), ("n3", {"n3_most": 124})])
-def test_ceilings_below_the_start_are_refused_by_ours(kind, name, values):
+def test_ceilings_below_the_start_are_refused_by_ours(name, values):
     with pytest.raises(SettingsError, match=rf"{name} begins at \d+, above its ceiling {name}_most") as refused:
-        kind.Settings(**values).check_values()
+        Keywords.Settings(**values).check_values()
     assert f"Raise {name}_most" in refused.value.advice
-
-
-@pytest.mark.parametrize("preset", [*Keywords.presets.values(), *EveryStep.presets.values()])
-def test_every_preset_makes_sense_and_has_the_papers_lengths(preset):
-    preset.check_values()
-    assert (preset.n1, preset.n2, preset.n3, preset.c) == (20, 125, 125, 15)
-    assert preset.opening == (0 if isinstance(preset, Keywords.Settings) else 100)
-    grows = (0, 15, 0, 125) if preset == PAPER else (5, 30, 25, 200)
-    assert (preset.c_step, preset.c_most, preset.n3_step, preset.n3_most) == grows
 
 
 def test_what_does_not_grow_has_no_ceiling_and_one_cue_a_class_is_kept_of_an_own_list_too():
@@ -147,16 +113,10 @@ def test_what_does_not_grow_has_no_ceiling_and_one_cue_a_class_is_kept_of_an_own
 
 
 def test_where_ours_differs_from_the_paper_and_the_authors():
-    """Inflected cues, takeovers that end with a sentence, the thinking alone, and a decision where a takeover ends."""
-    for word, is_cue in ("wait", True), ("verified", True), ("awaiting", False):
-        found = run(kept_to(BATON, n1=4), [f"One.\n\nWe are {word} it now", "Two.</think>"], [LONG])
-        assert rules(found) == [REFLECTION] * is_cue
-    done = run(kept_to(BATON, n1=2), ["One.\n\nWait, no", " End</think>"], ["So we see. Then"])
-    assert [piece.text for piece in done.trace.pieces if piece.author is LARGE] == ["So we see."]
-    late = run(kept_to(BATON, n1=2), ["One.\n\nWait, no", " End</think>"], [LONG])
+    """Takeovers that end with a sentence, the thinking alone, and a decision where a takeover ends."""
+    late = run(kept_to(BATON, n1=2), ["One.\n\nWait, no", " End</think>"], ["word " * 200])
     assert [ended.tokens for ended in late.all(events.TakeoverEnded)] == [2 + 32]
-    answer = ["One.</think>\n\nFour is it.\n\nYes, it is four"]
-    assert rules(run(keywords(BATON), answer, [LONG])) == []
+    assert rules(run(keywords(BATON), ["One.</think>\n\nFour is it.\n\nYes, it is four"])) == []
     large = [["So", ".\n\n"], ["And", ".\n\n"]]
     at_boundary = run(kept_to(BATON, n1=2), ["One.\n\nWait, no", "Wait, so", "Then.</think>"], large)
     assert [piece.author for piece in at_boundary.trace.pieces] == [SMALL, LARGE, LARGE, SMALL]
@@ -190,9 +150,7 @@ def test_advice_is_given_where_no_cue_was_found_in_a_long_enough_text():
     plain = "Two dogs.\n\nThree cats.\n\nFive in all.</think>\n\n5."
     doubting, rest = plain.replace("Five", "Wait, five"), ["</think>\n\n5.", "Five.</think>\n\n5."]
     advice = advice_on(run(keywords(), [plain]).trace)
-    assert "No cue was found" in advice.text
-    assert advice.policies
-    assert all(POLICIES[name].title in advice.text for name in advice.policies)
+    assert POLICIES[advice.policies[0]].title in advice.text
     gone = Fault(0, EngineLost("The server is gone.", "Start it."), for_good=True)
     took = run(keywords(), [doubting, *rest], ["Five it is. Yes"])
     lost = run(keywords(), [doubting, *rest], ScriptedEngine("Five it is.", faults=[gone], name="large"))
@@ -209,23 +167,8 @@ def test_one_model_alone_writes_everything_and_closes_its_own_thinking():
     small, large = run(Never(), [text]), run(Always(), large=[text])
     assert (small.trace.text, small.trace.large_share, small.large.calls) == (text, 0, [])
     assert (large.trace.text, large.trace.large_share, large.small.calls) == (text, 1, [])
-    assert len(large.large.calls) == 1
     forgot = run(Always(), large=["One.", "Four."])
     assert (forgot.trace.answer.strip(), forgot.small.calls) == ("Four.", [])
-
-
-def test_every_step_is_opened_by_the_large_model_and_ended_by_the_small_one():
-    def every_step(opening: int, small: list[str], *large: str) -> Run:
-        return run(EveryStep(EveryStep.Settings(opening=opening, n1=2, until=Until.TOKENS)), small, large)
-
-    done = every_step(3, ["go.\n\nNo", "is.\n\nNo", "end.</think>"], "I say: ", "It all ", "The ")
-    assert rules(done)[:3] == [OPENING, EVERY_STEP, EVERY_STEP]
-    assert [piece.author for piece in done.trace.pieces[:4]] == [LARGE, SMALL] * 2
-    cues = every_step(2, ["Wait, yes. Check.\n\n", "End.</think>"], "I say so", "It is so")
-    assert (rules(cues), cues.all(TextDiscarded)) == ([OPENING, EVERY_STEP], []), "nothing is classified"
-    small_first = every_step(0, ["Go.\n\nNo", "end.</think>"], "It all ")
-    assert rules(small_first) == [EVERY_STEP]
-    assert small_first.trace.pieces[0].author is SMALL
 
 
 @pytest.mark.parametrize(
@@ -279,8 +222,7 @@ def test_an_unsure_first_token_gives_its_step_to_the_large_model():
     assert done.trace.text == "One.\n\nBetter two.\n\nThree is sure.</think> Four."
     assert rules(done) == [ENTROPY, ANSWER], "the answer is the large model's"
     assert [gone.text for gone in done.all(TextDiscarded)] == ["Two"]
-    assert {call.alternatives for call in done.small.calls} == {20}
-    assert {call.alternatives for call in done.large.calls} == {0}
+    assert [{call.alternatives for call in each.calls} for each in (done.small, done.large)] == [{20}, {0}]
     assert rules(entropy(["One.\n\nTwo is so.</think>"], "Two", "Four.")) == [ANSWER], "only the first token counts"
 
 
@@ -297,15 +239,6 @@ def test_the_first_token_is_not_white_space_nor_half_a_character_and_there_is_on
     assert capped.all(TakeoverStarted)[0].position == len("a b c")
     blanks = entropy([[*[" "] * 5, "x", "</think>"]], "never", "Four.", step_cap=3)
     assert blanks.all(events.StepEnded)[0].position == 3, "blanks alone are a step at the cap"
-
-
-def test_the_entropy_of_alternatives_is_scaled_to_a_sum_of_1():
-    def of(*logprobs: float) -> float:
-        others = tuple(Alternative(None, "", logprob) for logprob in logprobs)
-        return events.TokenWritten(0.0, SMALL, None, "", alternatives=others).entropy_of_alternatives
-
-    assert of(*[math.log(0.1)] * 4) == pytest.approx(math.log(4))
-    assert of(0.0) == of() == 0
 
 
 # Step score
@@ -326,7 +259,6 @@ def test_a_step_with_a_low_score_is_written_again_by_the_large_model():
     assert rules(done) == [SCORE], "a score at the threshold is accepted"
     piece = next(piece for piece in done.trace.pieces if piece.author is LARGE)
     assert (piece.replaced, piece.judged) == ("Two.\n\n", judged[1])
-    assert [call.kind for call in done.large.calls] == [Kind.JUDGE, Kind.JUDGE, Kind.WRITE, Kind.JUDGE]
     assert all("score" not in call.body.lower() for call in done.large.calls), "the question never enters its text"
     assert judged[0].handoff.prefilled == done.large.calls[0].prefilled > 0
 
@@ -339,27 +271,17 @@ def test_a_weighted_score_is_the_mean_over_the_digits(chances, stands):
     assert (rules(done) == []) is stands
 
 
-def test_the_first_steps_may_be_the_large_models_and_a_judge_who_is_stopped_gives_no_score():
+def test_the_first_steps_may_be_the_large_models():
     done = scored("9", ["End.</think>No", "Four."], "Plan.\n\nNo", "More.\n\nNo", first_steps_large=2)
     assert rules(done) == [OPENING, OPENING]
     assert done.trace.text == "Plan.\n\nMore.\n\nEnd.</think>Four."
-    control = Control()
-
-    def stopping() -> Iterator[str]:
-        control.stop()
-        yield "9"
-
-    large = ScriptedEngine(name="large", marks=stopping())
-    done = run(StepScore(), ["One.\n\nTwo.</think>"], large, interruptions=[control])
-    assert (done.trace.finish, done.all(Judged)) == (Finish.STOPPED, [])
 
 
 def test_two_identical_steps_close_the_thinking_but_one_that_was_written_again_is_none():
     twice = scored("99", ["One.\n\n", "One.\n\n", "Four."])
     assert (twice.trace.answer.strip(), twice.trace.finish) == ("Four.", Finish.END_OF_TEXT)
-    assert scored("39", ["One.\n\n", "One.\n\n", "End.</think>"], "Better.\n\nNo").trace.text.startswith(
-        "Better.\n\nOne."
-    )
+    anew = scored("39", ["One.\n\n", "One.\n\n", "End.</think>"], "Better.\n\nNo")
+    assert anew.trace.text.startswith("Better.\n\nOne.")
 
 
 def test_a_step_that_does_not_end_is_judged_at_the_cap_and_blanks_are_rewritten_alone():
@@ -426,20 +348,11 @@ def test_relay_reads_the_cues_of_the_run_and_caps_a_sentence_by_the_small_model(
 def test_relay_hands_a_sentence_and_the_answer_to_the_small_model_and_only_the_difference():
     relaying = ["One.\n\nWait, no", " Then three.\n\nFour.</think>No"]
     done = run(Relay(), [" two. No", "\n\nFour."], relaying)
-    assert done.told == [
-        ("large", "One.\n\n"),
-        ("large", "Wait,"),
-        ("small", " two."),
-        ("large", " Then three.\n\n"),
-        ("large", "Four.</think>"),
-        ("small", "\n\n"),
-        ("small", "Four."),
-    ]
+    assert done.told[1:4] == [("large", "Wait,"), ("small", " two."), ("large", " Then three.\n\n")]
+    assert done.trace.text.endswith("Four.</think>\n\nFour.")
     takeovers = done.all(TakeoverStarted)
     assert [(event.author, event.reason) for event in takeovers] == [(SMALL, RELAY.id), (SMALL, ANSWER.id)]
     assert done.trace.pieces[2].takeover == takeovers[0]
-    read = [piece.handoff for piece in done.trace.pieces if piece.handoff]
-    assert all(handoff.reused > handoff.prefilled for handoff in read[2:])
     silent = ScriptedEngine("One.\n\nWait, it", " is 4.", name="large", thinking=None)
     back = run(Relay(), ScriptedEngine("", thinking=None), silent)
     assert back.trace.text == "One.\n\nWait, is 4.", "it hands back"
@@ -472,11 +385,9 @@ def test_a_policy_answers_on_two_real_models(pair, name):
     settings = RunSettings(policy=chosen, max_tokens=TOKENS, boundary=Boundary.LINE, instruction="", seed=1)
     trace = Trace.of(run_pair(pair, ask("List ten animals, each on a line of its own.", settings), settings))
     assert trace.finish in (Finish.END_OF_TEXT, Finish.MAX_TOKENS, Finish.REPETITION), trace.ended
-    assert 0 < trace.tokens <= TOKENS
     assert len(trace.steps) > 1
-    decoded = {author for author, total in trace.totals.items() if total.decoded}
-    assert decoded >= {policy.default_writer} & set(needs.writers)
     assert bool(needs.judge) is any(isinstance(event, Judged) for event in trace.events)
     written = [event for event in trace.events if isinstance(event, events.TokenWritten)]
     own = [token for token in written if token.author is policy.default_writer]
     assert all(len(token.alternatives) == needs.alternatives for token in own)
+    assert own or not needs.small
