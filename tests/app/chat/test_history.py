@@ -17,7 +17,7 @@ from baton_reasoning.app.session.run_list import Activity
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.settings import SettingsFile
 from baton_reasoning.core.thinking.events import Finish
-from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
+from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange, press
 from tests.fakes.held import HeldAnswers
 
 CONTROL, ALT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.AltModifier
@@ -277,3 +277,17 @@ def test_what_waits_for_its_turn_says_so_and_is_stopped_alone(busy, held, qtbot)
     qtbot.waitUntil(lambda: fork.trace.finish is Finish.END_OF_TEXT)
     assert writing.trace.finish is Finish.END_OF_TEXT
     assert last_exchange(busy) is earlier, "the other attempt is read meanwhile"
+
+
+def test_deleting_a_conversation_stops_its_answer_and_undo_brings_back_what_was_written(busy, held, qtbot):
+    exchange = last_exchange(busy)
+    click(busy, qtbot, "▶ Long")
+    qtbot.keyClick(busy.chat.sidebar.list, Qt.Key.Key_Delete)
+    qtbot.waitUntil(lambda: names(busy) == ["Earlier"])
+    assert busy.session.conversation.leaf is None
+    press(busy.notice, "Undo")
+    held.let_go("Long")
+    assert busy.session.conversation.name == "Long"
+    qtbot.waitUntil(lambda: exchange.trace.finish is Finish.STOPPED)
+    qtbot.waitUntil(last_answer(busy)._continue.isVisible)
+    assert "About Long" in last_answer(busy).steps.toPlainText()
