@@ -381,12 +381,12 @@ def test_while_an_answer_is_written_a_second_one_is_refused_and_the_text_stays_i
     window.notice.close_newest()
     window.chat.carry_out(first, AnswerAction.MORE_CONTEXT)
     assert window.notice.text == "An answer is being written. Stop it, or wait for its end."
-    assert len(loader.choices) == 1, "models were loaded for an answer that is not written"
     window.chat.choose(first, first.trace.pieces[0])
     window.session.activity_changed.emit()  # as when an answer elsewhere ends
     assert window.inspector.piece is first.trace.pieces[0]
     gate.set()
     qtbot.waitUntil(lambda: window.session.ready)
+    assert len(loader.choices) == 1, "models were loaded for an answer that is not written"
 
 
 def test_without_models_the_text_is_kept_and_continue_goes_on_from_it(make_window, qtbot):
