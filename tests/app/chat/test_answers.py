@@ -39,9 +39,12 @@ def plain(**options):
 
 def endless():
     """Both models write, a token a millisecond, for longer than any test takes."""
-    writing = {"continue_with": lambda *_: STEPS, "before_token": lambda _: NEVER.wait(0.001)}
-    loader = with_small(**writing)
-    loader.large = ScriptedEngine(name="large", **writing)
+
+    def pace(_):
+        NEVER.wait(0.001)
+
+    loader = with_small(continue_with=lambda *_: STEPS, before_token=pace)
+    loader.large = ScriptedEngine(continue_with=lambda *_: STEPS, before_token=pace, name="large")
     return loader
 
 
@@ -214,13 +217,13 @@ def test_an_answer_goes_on_with_more_tokens_or_context_and_another_policy_is_one
     window = answered(loader, max_tokens=8)
     window.preferences.change(models=OWN_MODELS)
     answer, trace = last_answer(window), last_exchange(window).trace
-    assert trace.finish is Finish.MAX_TOKENS
+    assert last_exchange(window).trace.finish is Finish.MAX_TOKENS
     press(answer, "Continue up to 16 tokens")
     qtbot.waitUntil(lambda: window.session.ready)
     assert trace.tokens == 16
     press(answer, "Continue up to 32 tokens")
     qtbot.waitUntil(lambda: window.session.ready)
-    assert trace.finish is Finish.CONTEXT_FULL
+    assert last_exchange(window).trace.finish is Finish.CONTEXT_FULL
     loader.small = plain(context=82).small
     press(answer, "Continue with a context of 82")
     qtbot.waitUntil(lambda: window.session.ready and trace.finish is Finish.END_OF_TEXT)

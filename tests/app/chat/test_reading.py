@@ -148,6 +148,7 @@ def test_growing_steps_never_lie_over_what_is_below_them(window, qtbot):
     view.show_path(conversation)
     view.show()
     answer = view.answer_of(exchange)
+    assert answer
     painted = PaintedRoom(answer)
     for number, event in enumerate(run(Never(), [written]).trace.events[:-1]):
         exchange.trace.apply(event)

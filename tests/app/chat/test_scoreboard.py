@@ -297,6 +297,7 @@ def test_the_start_page_compares_on_its_problem_or_solves_another_one_and_asks_o
     window.chat.composer.set_text("A draft")
     qtbot.mouseClick(welcome.another, Qt.MouseButton.LeftButton)
     problem = DemoProblem.of(last_exchange(window).problem)
+    assert problem
     assert problem.held_out
     assert problem.question != PROBLEM
     assert window.chat.composer.edit.toPlainText() == "A draft"

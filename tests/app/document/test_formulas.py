@@ -185,8 +185,11 @@ def test_no_formula_however_broken_raises(pieces):
 
 
 def test_a_fraction_hangs_below_the_baseline_and_a_letter_does_not():
-    assert typeset(r"\frac{a}{b}", True, 16.0).descent > 8
-    assert typeset("x", False, 16.0).descent < 2
+    fraction, letter = typeset(r"\frac{a}{b}", True, 16.0), typeset("x", False, 16.0)
+    assert fraction
+    assert letter
+    assert fraction.descent > 8
+    assert letter.descent < 2
 
 
 def test_the_picture_is_sharp_on_a_fine_screen_and_has_the_colour_asked_for(qapp):
