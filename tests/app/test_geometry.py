@@ -229,10 +229,8 @@ def places(make_window, qtbot, tmp_path):  # noqa: C901, PLR0915
     window.session.show(exchange)
     batch = batch_done(window, qtbot, tmp_path)
     window.show_page("models")
-    qtbot.waitUntil(
-        lambda: models.part.controller.devices is not None and bool(models.part.controller.inventory.models)
-    )
-    qtbot.waitUntil(lambda: models.part.pairs.table.rowCount() > 0)
+    qtbot.waitUntil(lambda: models.part.controller.devices is not None and models.part.pairs.table.rowCount() > 0)
+    qtbot.waitUntil(lambda: bool(models.part.controller.inventory.models))
     models.part.files.table.choose([0])
 
     for item in SecondOpinion(window.models.pair.large, exchange.trace).read():

@@ -1,47 +1,29 @@
 """What one can do with an answer, from the first key to the last event, on scripted models."""
 
 import threading
-from functools import partial
-from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QApplication, QDialog, QInputDialog, QLabel, QPushButton
+from PySide6.QtWidgets import QApplication, QInputDialog, QLabel
 
 from baton_reasoning.app.chat.next_answer import SystemPromptDialog
 from baton_reasoning.app.chat.remedies import AnswerAction
-from baton_reasoning.app.chat.scoreboards import BEYOND
 from baton_reasoning.app.inspector.panel import Tab
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.session.run_list import Activity
 from baton_reasoning.core.engines.base import Message, PrefillProgress
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
-from baton_reasoning.core.models.options import DemoModel, LocalFile
-from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish
-from tests.app.conftest import LARGE, ScriptedLoader, answer_to, last_answer, last_exchange
+from tests.app.conftest import LARGE, OWN_MODELS, ScriptedLoader, answer_to, last_answer, last_exchange, press
 from tests.fakes.held import Gate
 from tests.fakes.scripted import Fault, ScriptedEngine
-from tests.patience import PATIENCE
 
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 STEPS = "".join(f"This is step {number} of very many.\n\n" for number in range(600))
 PLAIN = "One.\n\nTwo.\n\nThree.\n\nFour.</think>\n\nThe answer is 4."
 NEVER = threading.Event()
-
-
-def endless() -> ScriptedLoader:
-    """Both models write, a token a millisecond, for longer than any test takes."""
-
-    def pace(_: str) -> None:
-        NEVER.wait(0.001)
-
-    loader = ScriptedLoader()
-    loader.small = ScriptedEngine(continue_with=lambda *_: STEPS, before_token=pace)
-    loader.large = ScriptedEngine(continue_with=lambda *_: STEPS, before_token=pace, name="large")
-    return loader
 
 
 def with_small(*texts, **options):
@@ -55,12 +37,23 @@ def plain(**options):
     return with_small(continue_with=lambda _, body: PLAIN.removeprefix(body), **options)
 
 
+def endless():
+    """Both models write, a token a millisecond, for longer than any test takes."""
+
+    def pace(_):
+        NEVER.wait(0.001)
+
+    loader = with_small(continue_with=lambda *_: STEPS, before_token=pace)
+    loader.large = ScriptedEngine(continue_with=lambda *_: STEPS, before_token=pace, name="large")
+    return loader
+
+
 @pytest.fixture
 def answered(make_window, qtbot):
-    def answered(loader=None, problem="2 + 2?", **settings):
+    def answered(loader, **settings):
         window = make_window(loader)
         window.preferences.change_run(**settings)
-        answer_to(window, qtbot, problem)
+        answer_to(window, qtbot, "2 + 2?")
         return window
 
     return answered
@@ -69,33 +62,20 @@ def answered(make_window, qtbot):
 # Asking
 
 
-def test_enter_sends_the_problem_and_shift_enter_begins_a_line(window, qtbot):
+def test_enter_sends_what_one_writes_and_shift_enter_begins_a_line(window, qtbot):
     edit = window.chat.composer.edit
     qtbot.keyClicks(edit, "What is")
     qtbot.keyClick(edit, Qt.Key.Key_Return, SHIFT)
     qtbot.keyClicks(edit, "2 + 2?")
-    assert edit.toPlainText() == "What is\n2 + 2?"
     qtbot.waitUntil(lambda: window.session.ready)
     assert window.session.current is None
     qtbot.keyClick(edit, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: window.session.activity is Activity.IDLE)
-    answer = last_answer(window)
-    assert last_exchange(window).trace.finish is Finish.END_OF_TEXT
+    first = last_exchange(window)
+    assert (first.problem, first.trace.finish) == ("What is\n2 + 2?", Finish.END_OF_TEXT)
     assert edit.toPlainText() == ""
-    assert "four" in answer.steps.toPlainText()
-    assert "</think>" not in answer.steps.toPlainText()
-    window.chat.carry_out(last_exchange(window), AnswerAction.COPY)
-    assert answer.answer.markdown == QGuiApplication.clipboard().text() == "The answer is \\boxed{4}."
-    assert answer.answer.isVisible()
-    assert not answer.steps.isVisible(), "the reasoning is folded once the answer is there"
-    answer.toggle_fold()
-    assert answer.steps.isVisible()
-
-
-def test_ctrl_enter_sends_too_and_never_continues_a_complete_answer(ask, qtbot):
-    window = ask("2 + 2?")
-    first, edit = last_exchange(window), window.chat.composer.edit
-    before = len(first.trace.events)
+    window.chat.carry_out(first, AnswerAction.COPY)
+    assert last_answer(window).answer.markdown == QGuiApplication.clipboard().text() == "The answer is \\boxed{4}."
     qtbot.keyClick(edit, Qt.Key.Key_Return, CONTROL)
     assert window.notice.text == "", "there is nothing to send"
     qtbot.keyClick(edit, Qt.Key.Key_Return, CONTROL | SHIFT)
@@ -103,9 +83,7 @@ def test_ctrl_enter_sends_too_and_never_continues_a_complete_answer(ask, qtbot):
     assert window.notice.text.startswith("This answer is complete.")
     qtbot.keyClicks(edit, "3 + 3?")
     qtbot.keyClick(edit, Qt.Key.Key_Return, CONTROL)
-    qtbot.waitUntil(lambda: window.session.ready and last_exchange(window) is not first)
-    assert last_exchange(window).problem == "3 + 3?"
-    assert len(first.trace.events) == before
+    qtbot.waitUntil(lambda: window.session.ready and last_exchange(window).problem == "3 + 3?")
 
 
 def test_an_earlier_problem_is_edited_in_the_composer_and_asked_in_its_place(ask, qtbot):
@@ -116,13 +94,10 @@ def test_an_earlier_problem_is_edited_in_the_composer_and_asked_in_its_place(ask
     assert composer.edit.toPlainText() == "2 + 2?"
     assert any(label.text().startswith("Editing “2 + 2?”") for label in composer.findChildren(QLabel))
     qtbot.keyClick(composer.edit, Qt.Key.Key_Escape)
-    assert not composer.edited
-    assert composer.edit.toPlainText() == "a draft"
+    assert (composer.edited, composer.edit.toPlainText()) == (None, "a draft")
     composer.begin_edit(first)
-    (cancel,) = (button for button in composer.findChildren(QPushButton) if button.text() == "Cancel")
-    qtbot.mouseClick(cancel, Qt.MouseButton.LeftButton)
+    press(composer, "Cancel")
     assert not composer.edited
-    assert not cancel.isVisible()
     composer.begin_edit(first)
     composer.edit.setPlainText("3 + 3?")
     qtbot.keyClick(composer.edit, Qt.Key.Key_Return)
@@ -130,21 +105,31 @@ def test_an_earlier_problem_is_edited_in_the_composer_and_asked_in_its_place(ask
     qtbot.waitUntil(lambda: window.session.ready)
     assert last_exchange(window).problem == "3 + 3?"
     assert window.session.conversation.siblings(first) == [first, last_exchange(window)]
-    qtbot.keyClick(composer.edit, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: window.session.ready and last_exchange(window).problem == "a draft")
-    assert window.session.conversation.siblings(last_exchange(window)) == [last_exchange(window)]
 
 
-def test_the_focus_stays_with_the_work_when_its_button_goes(make_window, qtbot):
-    gate = Gate()
-    window = make_window(with_small("Done.</think>\n\nFour.", before_token=gate.wait_at))
+# While it is written
+
+
+def test_the_focus_stays_with_the_work_when_its_button_goes_and_a_step_that_one_looks_at_in_view(make_window, qtbot):
+    gate = Gate(after=len("First step.\n\nSecond step.\n\n"))
+    whole = "First step.\n\nSecond step.\n\nEnd.</think>\n\nFour."
+    window = make_window(with_small(continue_with=lambda _, body: whole.removeprefix(body), before_token=gate.wait_at))
     qtbot.waitUntil(lambda: window.session.ready and window.isActiveWindow())
     composer = window.chat.composer
     composer.edit.setPlainText("2 + 2?")
     composer._send_button.setFocus()
     qtbot.keyClick(composer._send_button, Qt.Key.Key_Space)
-    qtbot.waitUntil(lambda: window.session.activity is Activity.WRITING)
+    qtbot.waitUntil(lambda: bool(last_answer(window).steps.shown))
     assert QApplication.focusWidget() is composer.edit
+    steps = last_answer(window).steps
+    place = steps.place_of(steps.shown[0].piece)
+    qtbot.mouseClick(steps.viewport(), Qt.MouseButton.LeftButton, pos=place.center().toPoint())
+    gate.set()
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert not last_answer(window).folded
+    assert steps.selected is steps.shown[0].piece
+    gate.clear()
+    window.session.ask("3 + 3?")
     composer._stop_button.setFocus()
     qtbot.keyClick(composer._stop_button, Qt.Key.Key_Space)
     gate.set()
@@ -152,40 +137,23 @@ def test_the_focus_stays_with_the_work_when_its_button_goes(make_window, qtbot):
     assert QApplication.focusWidget() is composer.edit
 
 
-# While it is written
-
-
-def shows(window, line):
-    return last_answer(window).brief.text() == line
-
-
-@pytest.mark.parametrize("reader", [Author.SMALL, Author.LARGE])
-def test_reading_shows_how_far_it_is_from_its_first_token_on(reader, make_window, qtbot):
-    turnstile, gate, loader = threading.Semaphore(0), Gate(), ScriptedLoader()
-    loader.small.before_token = gate.wait_at
+def test_it_is_shown_how_far_a_model_has_read(make_window, qtbot):
+    gate, loader = Gate(), ScriptedLoader()
 
     def prefill():
-        for tokens in (0, 64):
-            yield PrefillProgress(tokens, 1673)
-            assert turnstile.acquire(timeout=PATIENCE)
+        yield PrefillProgress(64, 1673)
+        gate.wait_at("")
 
-    (loader.small if reader is Author.SMALL else loader.large).prefill = prefill
+    loader.large.prefill = prefill
     window = make_window(loader)
     qtbot.waitUntil(lambda: window.session.ready)
     window.session.ask("What is 2 + 2?")
-    if reader is Author.LARGE:
-        gate.set()
-    for read in (0, 64):
-        qtbot.waitUntil(partial(shows, window, f"Reading {read} of 1,673 tokens"))
-        assert last_answer(window).brief.isVisible()
-        turnstile.release()
-    for _ in range(100):
-        turnstile.release()
-    if reader is Author.SMALL:
-        qtbot.waitUntil(partial(shows, window, "Waiting for the first token"))
+    brief = last_answer(window).brief
+    qtbot.waitUntil(lambda: brief.text() == "Reading 64 of 1,673 tokens")
+    assert brief.isVisible()
     gate.set()
     qtbot.waitUntil(lambda: window.session.activity is Activity.IDLE)
-    assert "steps" in last_answer(window).brief.text()
+    assert "steps" in brief.text()
 
 
 def run_facts(window):
@@ -225,39 +193,7 @@ def test_the_baton_is_passed_and_what_is_stopped_goes_on_from_its_text(make_wind
     assert exchange.trace.text.startswith("This is step 0")
 
 
-def test_a_step_that_one_looks_at_is_not_collapsed_when_the_answer_arrives(make_window, qtbot):
-    gate = Gate(after=len("First step.\n\nSecond step.\n\n"))
-    whole = "First step.\n\nSecond step.\n\nEnd.</think>\n\nFour."
-    loader = with_small(continue_with=lambda _, body: whole.removeprefix(body), before_token=gate.wait_at)
-    window = make_window(loader)
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.session.ask("2 + 2?")
-    qtbot.waitUntil(lambda: len(last_answer(window).steps.shown) > 0)
-    steps = last_answer(window).steps
-    place = steps.place_of(steps.shown[0].piece)
-    assert place
-    qtbot.mouseClick(steps.viewport(), Qt.MouseButton.LeftButton, pos=place.center().toPoint())
-    gate.set()
-    qtbot.waitUntil(lambda: window.session.ready)
-    assert not last_answer(window).folded
-    assert steps.selected is steps.shown[0].piece
-
-
 # Once it is written
-
-
-def test_a_click_on_the_ribbon_shows_the_step_and_the_other_model_goes_on_from_there(ask, qtbot):
-    window = ask("2 + 2?")
-    first = last_exchange(window)
-    index, piece = next((i, each) for i, each in enumerate(first.trace.pieces) if each.author is Author.LARGE)
-    last_answer(window).ribbon.chosen.emit(index)
-    assert window.chat.inspector.piece is piece
-    assert last_answer(window).steps.selected is piece
-    assert last_answer(window).steps.isVisible()
-    window.session.fork(first, piece.position, Author.SMALL)
-    qtbot.waitUntil(lambda: window.session.ready)
-    pieces = last_exchange(window).trace.pieces
-    assert all(part.author is Author.SMALL for part in pieces if part.position == piece.position)
 
 
 def test_what_happened_without_stopping_the_answer_is_told_below_it(answered):
@@ -276,47 +212,28 @@ def test_nothing_is_offered_to_be_shown_where_all_text_is_the_answer(answered, t
 # Against how it ended
 
 
-def press(window, qtbot, words):
-    def found():
-        buttons = last_answer(window).findChildren(QPushButton)
-        return [button for button in buttons if words in button.text() and button.isVisible()]
-
-    qtbot.waitUntil(lambda: len(found()) == 1)
-    qtbot.mouseClick(found()[0], Qt.MouseButton.LeftButton)
-
-
-def test_without_a_cue_another_policy_is_one_click_away(answered, qtbot):
-    window = answered(plain())
-    press(window, qtbot, "Every step")
+def test_an_answer_goes_on_with_more_tokens_or_context_and_another_policy_is_one_click_away(answered, qtbot):
+    loader = plain(context=41)  # 24 are those of the problem
+    window = answered(loader, max_tokens=8)
+    window.preferences.change(models=OWN_MODELS)
+    answer, trace = last_answer(window), last_exchange(window).trace
+    assert last_exchange(window).trace.finish is Finish.MAX_TOKENS
+    press(answer, "Continue up to 16 tokens")
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert trace.tokens == 16
+    press(answer, "Continue up to 32 tokens")
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert last_exchange(window).trace.finish is Finish.CONTEXT_FULL
+    loader.small = plain(context=82).small
+    press(answer, "Continue with a context of 82")
+    qtbot.waitUntil(lambda: window.session.ready and trace.finish is Finish.END_OF_TEXT)
+    assert loader.choices[-1].context == 82
+    assert trace.text == PLAIN
+    press(answer, "Try “Every step”")
     qtbot.waitUntil(lambda: window.session.ready)
     assert len(window.session.conversation.roots) == 2
     assert last_exchange(window).settings.policy.policy == "every-step"
     assert window.preferences.value.run.policy.policy == "keywords", "an attempt, not another setting"
-
-
-def test_at_the_length_limit_the_answer_continues_with_twice_as_many_tokens(answered, qtbot):
-    window = answered(plain(), max_tokens=8)
-    trace = last_exchange(window).trace
-    assert trace.finish is Finish.MAX_TOKENS
-    press(window, qtbot, "Continue up to 16 tokens")
-    qtbot.waitUntil(lambda: window.session.ready)
-    assert trace.tokens == 16
-    press(window, qtbot, "Continue up to 32 tokens")
-    qtbot.waitUntil(lambda: window.session.ready)
-    assert trace.text == PLAIN
-
-
-def test_a_full_context_is_doubled_and_the_answer_continues(answered, qtbot):
-    loader = plain(context=30)
-    window = answered(loader)
-    window.preferences.change(models=ModelChoice(small=LocalFile(Path("a.gguf")), large=LocalFile(Path("b.gguf"))))
-    trace = last_exchange(window).trace
-    assert last_exchange(window).trace.finish is Finish.CONTEXT_FULL
-    loader.small = plain(context=60).small
-    press(window, qtbot, "Continue with a context of 60")
-    qtbot.waitUntil(lambda: window.session.ready and trace.finish is Finish.END_OF_TEXT)
-    assert loader.choices[-1].context == 60
-    assert trace.text == PLAIN
 
 
 class MortalEngine(ScriptedEngine):
@@ -329,10 +246,16 @@ class MortalEngine(ScriptedEngine):
 
 def test_models_that_died_are_shown_in_the_header_and_loaded_again(answered, qtbot):
     loader = ScriptedLoader()
-    lost = EngineLost("The process of small.gguf was killed.", "Load the model again, or choose another one.")
-    loader.small = MortalEngine("One.\n\nTwo and more.", faults=[Fault(4, lost, for_good=True)])
+    fault = Fault(4, EngineLost("The process was killed.", "Load the model again, or choose another one."), True)
+    loader.large = MortalEngine(*LARGE, name="large", faults=[fault])
     window = answered(loader)
-    pair, trace = window.topbar.pair, last_exchange(window).trace
+    assert last_exchange(window).trace.finish is Finish.END_OF_TEXT
+    assert "The small model goes on alone." in last_answer(window).ending.text()
+    loader.small = MortalEngine("One.\n\nTwo and more.", faults=[fault])
+    loader.large = ScriptedEngine(*LARGE, name="large")
+    press(last_answer(window), "Load again")
+    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.large is loader.large)
+    pair, trace = window.topbar.pair, answer_to(window, qtbot, "3 + 3?").trace
     assert trace.finish is Finish.FAILED
     assert trace.text.startswith("One.")
     assert "was killed" in last_answer(window).ending.text()
@@ -340,35 +263,9 @@ def test_models_that_died_are_shown_in_the_header_and_loaded_again(answered, qtb
     assert "✗ small" in [part.text() for part in pair.findChildren(QLabel)]
     assert "has ended" in pair.accessibleName()
     loader.small = plain().small
-    press(window, qtbot, "Load again")
+    press(last_answer(window), "Load again")
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is loader.small)
     assert "✗ small" not in [part.text() for part in pair.findChildren(QLabel)]
-
-
-def test_a_model_that_died_is_loaded_again_from_an_answer_that_the_other_ended(answered, qtbot):
-    loader = ScriptedLoader()
-    lost = EngineLost("The process of large.gguf was killed.", "Load the model again, or choose another one.")
-    loader.large = MortalEngine(*LARGE, name="large", faults=[Fault(4, lost, for_good=True)])
-    window = answered(loader)
-    assert last_exchange(window).trace.finish is Finish.END_OF_TEXT
-    assert "The small model goes on alone." in last_answer(window).ending.text()
-    loader.large = ScriptedEngine(*LARGE, name="large")
-    press(window, qtbot, "Load again")
-    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.large is loader.large)
-
-
-def test_the_demo_pair_says_what_is_beyond_it(answered, qtbot):
-    loader = with_small("One.\n\nTwo.\n\nThree.\n\nFour.</think>\n\nSeven.")
-    loader.small.with_card(source=DemoModel.SMALL)
-    loader.large = ScriptedEngine("Wait.", name="large").with_card(source=DemoModel.LARGE)
-    window = answered(loader, "Who wrote Faust?")
-    row = last_answer(window).scoreboard
-    assert row.isVisible()
-    assert row.text.text() == BEYOND
-    qtbot.mouseClick(row.choose, Qt.MouseButton.LeftButton)
-    (dialog,) = window.findChildren(QDialog)
-    assert dialog.isVisible()
-    dialog.close()
 
 
 # What holds for the next answer
@@ -399,24 +296,18 @@ def test_a_system_prompt_is_of_its_conversation_from_the_next_answer_on(ask, mak
     kept = window.session.conversation.id
     window.session.new()
     assert not window.chat.composer.unusual.text()
-    ask("And 4 + 4?")
-    assert last_exchange(window).settings.system == "", "no other conversation has it"
     window.close()
     again = make_window()
     qtbot.waitUntil(lambda: again.session.ready)
     again.session.open(kept)
     assert again.session.system == WORDS
     assert WORDS in again.chat.composer.unusual.text()
-
-
-def test_new_conversations_begin_with_the_system_prompt_of_the_settings(ask, window, qtbot):
-    window.preferences.change_run(system=WORDS)
-    ask("2 + 2?")
-    window.session.new()
-    assert window.session.system == WORDS
-    edit_prompt(window, qtbot, "")
-    assert not window.chat.composer.unusual.text()
-    assert window.preferences.value.run.system == WORDS
+    again.preferences.change_run(system=WORDS)
+    again.session.new()
+    assert again.session.system == WORDS, "new conversations begin with that of the settings"
+    edit_prompt(again, qtbot, "")
+    assert not again.chat.composer.unusual.text()
+    assert again.preferences.value.run.system == WORDS
 
 
 def choose(window, qtbot, title):
@@ -448,36 +339,30 @@ def test_off_lets_the_models_answer_at_once(make_window, qtbot):
     assert last_answer(window).heading.text() == "Answer"
 
 
-def test_off_is_disabled_with_the_reason_where_a_model_always_thinks(make_window, qtbot):
+def test_thinking_has_the_budget_that_is_chosen_and_off_is_disabled_where_a_model_always_thinks(make_window, qtbot):
     window = make_window()
-    qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
-    window.chat.composer.show_menu()
+    qtbot.waitUntil(lambda: window.models.state is LoadState.READY and window.isActiveWindow())
+    composer, preferences = window.chat.composer, window.preferences
+    composer.show_menu()
     off = action(window, "Thinking off")
     assert not off.isEnabled()
     assert "small always thinks" in off.text()
     assert "Limit its thinking" in off.toolTip()
-    window.chat.composer.menu.close()
-    window.preferences.change_run(thinking=False)
-    qtbot.waitUntil(lambda: window.session.ready)
-    qtbot.waitUntil(lambda: not window.chat.composer.unusual.text())
-    answer_to(window, qtbot, "2 + 2?")
-    assert last_exchange(window).trace.thinks
-    assert window.preferences.value.run.thinking is False, "kept for models that can"
-
-
-def test_thinking_has_the_budget_that_is_chosen(make_window, qtbot):
-    window = make_window()
-    qtbot.waitUntil(lambda: window.session.ready and window.isActiveWindow())
+    composer.menu.close()
     choose(window, qtbot, "At most 500 tokens")
-    assert window.chat.composer.unusual.text() == "Thinking: at most 500 tokens"
+    assert composer.unusual.text() == "Thinking: at most 500 tokens"
     assert window.session.settings.limits.max_thinking_tokens == 500
     choose(window, qtbot, "Thinking on")
     limits = window.session.settings.limits
     assert limits.max_thinking_tokens == 0
-    window.preferences.change_run(limits=limits.model_copy(update={"max_thinking_tokens": 1234}))
-    window.chat.composer.show_menu()
+    preferences.change_run(limits=limits.model_copy(update={"max_thinking_tokens": 1234}))
+    composer.show_menu()
     assert action(window, "At most 1,234 tokens").isChecked()
-    window.chat.composer.menu.close()
+    composer.menu.close()
+    preferences.change_run(thinking=False, limits=limits)
+    qtbot.waitUntil(lambda: not composer.unusual.text())
+    assert answer_to(window, qtbot, "2 + 2?").trace.thinks
+    assert preferences.value.run.thinking is False, "kept for models that can"
 
 
 def test_the_seed_is_chosen_in_the_menu_and_another_try_takes_the_next(window, qtbot, monkeypatch):

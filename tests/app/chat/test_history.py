@@ -2,7 +2,6 @@
 
 import gc
 import sqlite3
-import threading
 import weakref
 from contextlib import closing
 from datetime import date
@@ -11,19 +10,15 @@ from functools import partial
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible
-from PySide6.QtWidgets import QInputDialog, QMenu, QPushButton
+from PySide6.QtWidgets import QInputDialog, QMenu
 
-from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.chat.sidebar import ROW, day_name
 from baton_reasoning.app.session.run_list import Activity
-from baton_reasoning.app.toolkit import controls
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.settings import SettingsFile
-from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.thinking.events import Finish
-from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
+from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange, press
 from tests.fakes.held import HeldAnswers
-from tests.patience import PATIENCE
 
 CONTROL, ALT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.AltModifier
 FISH, CATS = "How many fish?", "How many cats?"
@@ -48,66 +43,52 @@ def has_rows(window, number):
     return len(rows(window)) == number
 
 
-def press_undo(window, qtbot):
-    undo = next(button for button in window.notice.findChildren(QPushButton) if button.text() == "Undo")
-    qtbot.mouseClick(undo, Qt.MouseButton.LeftButton)
-
-
 # The list
 
 
-def test_a_conversation_is_listed_and_the_next_window_opens_on_it(ask, make_window, qtbot):
-    first = ask(FISH)
-    qtbot.waitUntil(lambda: names(first) == [FISH])
-    assert first.chat.sidebar.list.model().index(0, 0).data() == "Today"
-    file = SettingsFile(first.paths.settings)
-    qtbot.waitUntil(lambda: file.load().window.conversation == first.session.conversation.id)
-    told = last_exchange(first)
-    first.close()
-    second = make_window()
-    qtbot.waitUntil(lambda: second.session.ready and bool(second.session.conversation.leaf))
-    leaf = last_exchange(second)
+def test_a_conversation_is_listed_found_by_its_words_and_opened_by_the_next_window(window, make_window, qtbot):
+    window.show_sidebar(False)
+    told = answer_to(window, qtbot, FISH)
+    view, search = window.chat.sidebar.list, window.chat.sidebar.search
+    model = view.model()
+    qtbot.waitUntil(lambda: names(window) == [FISH])
+    window.turn_light_or_dark()
+    window.show_sidebar(True)
+    line = view.fontMetrics().height()
+    assert view.visualRect(model.index(1, 0)).height() >= line + 12, "the style of a hidden list is incomplete"
+    for words, found in (("elephant", []), ("boxed", [FISH])):
+        search.setText(words)
+        qtbot.waitUntil(lambda found=found: names(window) == found)
+    search.setText("see two")
+    qtbot.waitUntil(lambda: "let me see: two and two" in model.index(0, 0).data(ROW).excerpt)
+    search.clear()
+    qtbot.waitUntil(lambda: model.index(0, 0).data() == "Today")
+    file = SettingsFile(window.paths.settings)
+    qtbot.waitUntil(lambda: file.load().window.conversation == window.session.conversation.id)
+    window.close()
+    again = make_window()
+    qtbot.waitUntil(lambda: again.session.ready and bool(again.session.conversation.leaf))
+    leaf = last_exchange(again)
     assert leaf.problem == FISH
     assert leaf.trace.text == told.trace.text
     assert [piece.author for piece in leaf.trace.pieces] == [piece.author for piece in told.trace.pieces]
 
 
-def test_the_list_is_read_again_once_everything_is_saved(window, qtbot):
-    assert window._store
-    window._store.conversations.put("c", StoredExchange("e", None, FISH)).result(PATIENCE)
-    assert names(window) == [], "as when a full disk had refused it"
-    window.saving_changed.emit(None)
-    qtbot.waitUntil(lambda: names(window) == [FISH])
+def test_keys_title_and_menu_are_of_their_conversation_though_the_list_changes_meanwhile(
+    ask, window, qtbot, monkeypatch
+):
+    def type_slowly(*_, **__):
+        ask("And birds?")
+        qtbot.waitUntil(partial(has_rows, window, 4))
+        return "Pets", True
 
-
-def test_search_finds_words_of_answer_and_reasoning_and_shows_what_is_around_them(ask, qtbot):
-    window = ask(FISH)
-    search = window.chat.sidebar.search
-    search.setText("boxed")
-    qtbot.waitUntil(lambda: names(window) == [FISH])
-    search.setText("see two")
-    model = window.chat.sidebar.list.model()
-    qtbot.waitUntil(lambda: "let me see: two and two" in model.index(0, 0).data(ROW).excerpt)
-    assert names(window) == [FISH]
-    search.setText("elephant")
-    qtbot.waitUntil(lambda: names(window) == [])
-    search.clear()
-    qtbot.waitUntil(lambda: names(window) == [FISH])
-
-
-@pytest.fixture
-def fish_and_cats(ask, qtbot):
-    """Two conversations, of which the one on cats is chosen in the list, and neither shown."""
+    view = window.chat.sidebar.list
+    monkeypatch.setattr(QInputDialog, "getText", type_slowly)
     for problem in (CATS, FISH):
-        window = ask(problem)
+        ask(problem)
         window.chat.new()
     qtbot.waitUntil(lambda: names(window) == [FISH, CATS])
     choose(window, CATS)
-    return window
-
-
-def test_a_key_acts_on_the_chosen_conversation_though_the_list_was_read_again(fish_and_cats, qtbot):
-    window, view = fish_and_cats, fish_and_cats.chat.sidebar.list
     window.session.ask("And dogs?")
     choose(window, CATS)
     qtbot.waitUntil(lambda: window.session.ready and has_rows(window, 3))
@@ -116,42 +97,20 @@ def test_a_key_acts_on_the_chosen_conversation_though_the_list_was_read_again(fi
     assert names(window) == [CATS, "And dogs?", FISH]
     qtbot.keyClick(view, Qt.Key.Key_P)
     qtbot.waitUntil(lambda: view.model().index(0, 0).data() == "Today")
-
-
-def test_a_menu_and_a_title_are_of_their_conversation_though_the_list_changes_meanwhile(
-    fish_and_cats, ask, qtbot, monkeypatch
-):
-    def type_slowly(*_, **__):
-        ask("And dogs?")
-        qtbot.waitUntil(partial(has_rows, window, 3))
-        return "Pets", True
-
-    window, view = fish_and_cats, fish_and_cats.chat.sidebar.list
-    monkeypatch.setattr(QInputDialog, "getText", type_slowly)
+    window.chat.new()
+    choose(window, CATS)
     qtbot.keyClick(view, Qt.Key.Key_F2)
-    qtbot.waitUntil(lambda: names(window) == ["And dogs?", FISH, "Pets"])
+    qtbot.waitUntil(lambda: names(window) == ["And birds?", "And dogs?", FISH, "Pets"])
     choose(window, FISH)
     view.customContextMenuRequested.emit(view.visualRect(view.currentIndex()).center())
     (menu,) = window.chat.sidebar.findChildren(QMenu, options=Qt.FindChildOption.FindDirectChildrenOnly)
     window.chat.new()
-    ask("And birds?")
-    qtbot.waitUntil(partial(has_rows, window, 4))
+    ask("And cows?")
+    qtbot.waitUntil(partial(has_rows, window, 5))
     (delete,) = [action for action in menu.actions() if action.text().startswith("Delete")]
     delete.trigger()
     menu.close()
-    qtbot.waitUntil(lambda: names(window) == ["And birds?", "And dogs?", "Pets"])
-
-
-def test_rows_that_were_made_while_the_list_was_hidden_have_room(window, qtbot):
-    """The style of a hidden list is incomplete while light changes to dark."""
-    window.show_sidebar(False)
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.session.ask(FISH)
-    qtbot.waitUntil(lambda: names(window) == [FISH])
-    window.turn_light_or_dark()
-    window.show_sidebar(True)
-    view = window.chat.sidebar.list
-    assert view.visualRect(view.model().index(1, 0)).height() >= view.fontMetrics().height() + 12
+    qtbot.waitUntil(lambda: names(window) == ["And cows?", "And birds?", "And dogs?", "Pets"])
 
 
 class WindowsDate(date):
@@ -163,9 +122,8 @@ class WindowsDate(date):
         return super().strftime(form)
 
 
-@pytest.mark.parametrize("kind", [date, WindowsDate])
-def test_days_are_named_as_people_name_them_on_every_system(kind):
-    days = [kind(2026, 3, 5), kind(2026, 3, 4), kind(2026, 3, 1), kind(2025, 12, 31)]
+def test_days_are_named_as_people_name_them_on_every_system():
+    days = [WindowsDate(2026, 3, 5), WindowsDate(2026, 3, 4), WindowsDate(2026, 3, 1), WindowsDate(2025, 12, 31)]
     names = ["Today", "Yesterday", "Sunday, 1 March", "31 December 2025"]
     assert [day_name(day, today=date(2026, 3, 5)) for day in days] == names
 
@@ -230,24 +188,6 @@ def test_an_export_is_read_in_again_and_a_file_that_is_none_is_refused(ask, qtbo
     qtbot.waitUntil(lambda: "cannot be read as a conversation" in window.notice.text)
 
 
-def test_what_the_disk_refuses_is_said_while_the_answer_is_written(make_window, qtbot):
-    loader = ScriptedLoader()
-    window = make_window(loader)
-    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
-    recorded = threading.Event()
-    window.session.progressed.connect(lambda _: recorded.set())
-
-    def delete(body):
-        """As when a drive is taken out: everything that is saved from now on is refused."""
-        if body:
-            recorded.wait(PATIENCE)
-            window.paths.store.unlink(missing_ok=True)
-
-    loader.small.before_token = delete
-    window.session.ask(FISH)
-    qtbot.waitUntil(lambda: "was deleted or moved" in window.notice.text)
-
-
 def test_the_trace_of_a_conversation_that_was_left_is_given_back(ask, qtbot):
     """A day's work does not fill the memory."""
     window = ask("2 + 2?")
@@ -266,39 +206,22 @@ def test_the_trace_of_a_conversation_that_was_left_is_given_back(ask, qtbot):
 
 
 @pytest.fixture
-def parallel():
-    return 1
-
-
-@pytest.fixture
-def held(parallel):
-    held = HeldAnswers(parallel)
+def held():
+    held = HeldAnswers()
     yield held
     held.let_all_go()
 
 
 @pytest.fixture
-def loader(held):
+def busy(make_window, held, qtbot):
+    """A window in which “Earlier” is answered, and “Long” is being written."""
     loader = ScriptedLoader()
     loader.small, loader.large = held.small, held.large
-    return loader
-
-
-def send(window, qtbot, problem):
-    qtbot.keyClicks(window.chat.composer.edit, problem)
-    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Return)
-
-
-@pytest.fixture
-def busy(make_window, held, loader, qtbot):
-    """A window in which “Earlier” is answered, and “Long” is being written."""
     window = make_window(loader)
     held.let_go("Earlier")
-    qtbot.waitUntil(lambda: window.session.ready)
-    send(window, qtbot, "Earlier")
-    qtbot.waitUntil(lambda: window.session.ready and last_exchange(window).trace.ended is not None)
+    answer_to(window, qtbot, "Earlier")
     qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_N, CONTROL)
-    send(window, qtbot, "Long")
+    window.session.ask("Long")
     qtbot.waitUntil(lambda: last_exchange(window).trace.tokens > 2)
     qtbot.waitUntil(partial(has_rows, window, 2))
     return window
@@ -311,29 +234,12 @@ def click(window, qtbot, text):
     qtbot.waitUntil(lambda: last_exchange(window).is_read)
 
 
-def answer_text(window):
-    return last_answer(window).answer.toPlainText()
-
-
-class Announcements:
-    """Stands for Qt's accessibility, and keeps what is to be read out."""
-
-    AnnouncementPoliteness = QAccessible.AnnouncementPoliteness
-    Role = QAccessible.Role
-
-    def __init__(self):
-        self.texts = []
-
-    def updateAccessibility(self, event):
-        self.texts.append(event.message())
-
-
 def test_another_conversation_is_read_while_an_answer_is_written(busy, held, qtbot, monkeypatch):
-    heard = Announcements()
-    monkeypatch.setattr(controls, "QAccessible", heard)
+    heard = []
+    monkeypatch.setattr(QAccessible, "updateAccessibility", lambda event: heard.append(event.message()))
     writing, answering = busy.session.conversation, busy.session.answering
     click(busy, qtbot, "Earlier")
-    assert answer_text(busy) == "That was Earlier."
+    assert last_answer(busy).answer.toPlainText() == "That was Earlier."
     assert names(busy) == ["▶ Long", "Earlier"]
     assert rows(busy)[0][1].data(Qt.ItemDataRole.AccessibleTextRole) == "Long, an answer is being written"
     assert busy.session.runs.activity(writing) is Activity.WRITING
@@ -347,9 +253,9 @@ def test_another_conversation_is_read_while_an_answer_is_written(busy, held, qtb
     held.let_go("Long")
     qtbot.waitUntil(lambda: "✓ Long" in names(busy))
     assert busy.session.conversation.name == "Earlier"
-    assert heard.texts == ["The answer in “Long” is finished."]
+    assert heard == ["The answer in “Long” is finished."]
     click(busy, qtbot, "✓ Long")
-    assert answer_text(busy) == "That was Long."
+    assert last_answer(busy).answer.toPlainText() == "That was Long."
     assert "Long" in names(busy)
 
 
@@ -379,34 +285,9 @@ def test_deleting_a_conversation_stops_its_answer_and_undo_brings_back_what_was_
     qtbot.keyClick(busy.chat.sidebar.list, Qt.Key.Key_Delete)
     qtbot.waitUntil(lambda: names(busy) == ["Earlier"])
     assert busy.session.conversation.leaf is None
-    send(busy, qtbot, "Next")  # nothing holds it up
-    press_undo(busy, qtbot)
+    press(busy.notice, "Undo")
     held.let_go("Long")
-    held.let_go("Next")
     assert busy.session.conversation.name == "Long"
     qtbot.waitUntil(lambda: exchange.trace.finish is Finish.STOPPED)
-    qtbot.waitUntil(lambda: "About Long" in last_answer(busy).steps.toPlainText())
     qtbot.waitUntil(last_answer(busy)._continue.isVisible)
-    qtbot.waitUntil(lambda: set(names(busy)) == {"Long", "✓ Next", "Earlier"})
-
-
-@pytest.mark.parametrize("parallel", [2])
-def test_a_second_text_is_refused_here_and_the_inspector_keeps_its_step(make_window, loader, held, qtbot):
-    window = make_window(loader)
-    held.let_go("Earlier")
-    for problem in ("Elsewhere", "Earlier", "Long"):
-        qtbot.waitUntil(lambda: window.session.ready)
-        send(window, qtbot, problem)
-        qtbot.waitUntil(lambda: last_exchange(window).trace.tokens > 2)
-        if problem == "Elsewhere":
-            window.chat.new()
-    earlier = window.session.conversation.path[0]
-    for action in (AnswerAction.AGAIN, AnswerAction.CONTINUE, AnswerAction.MORE_CONTEXT):
-        window.notice.close_newest()
-        window.chat.carry_out(earlier, action)
-        assert window.notice.text == "An answer is being written. Stop it, or wait for its end."
-    assert len(loader.choices) == 1, "models were loaded for an answer that is not written"
-    window.chat.choose(earlier, earlier.trace.pieces[0])
-    with qtbot.waitSignal(window.session.runs.ended):
-        held.let_go("Elsewhere")
-    assert window.inspector.piece is earlier.trace.pieces[0]
+    assert "About Long" in last_answer(busy).steps.toPlainText()

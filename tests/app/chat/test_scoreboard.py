@@ -4,8 +4,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication, QPushButton
 
-from baton_reasoning.app.chat.remedies import AnswerAction
-from baton_reasoning.app.chat.scoreboards import Board, BoardRow, ScoreboardView
+from baton_reasoning.app.chat.scoreboards import BEYOND, Board, BoardRow, ScoreboardView
 from baton_reasoning.app.chat.welcome import EXAMPLES, demo_problem
 from baton_reasoning.app.compare.controller import Chooser
 from baton_reasoning.app.session.conversation import expected_answer
@@ -18,10 +17,9 @@ from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.models.options import DemoModel
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.settings import Appearance, ModelChoice
+from baton_reasoning.core.settings import Appearance
 from baton_reasoning.core.thinking.events import Finish, Noticed
-from baton_reasoning.core.thinking.policies.alone import Always, Never
-from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
+from tests.app.conftest import OWN_MODELS, ScriptedLoader, answer_to, last_answer, last_exchange, press
 from tests.fakes.held import Gate
 from tests.fakes.scripted import Fault, ScriptedEngine
 
@@ -81,38 +79,29 @@ def solved(make_window, loader, qtbot):
     return window
 
 
-def test_it_fits_beside_the_inspector_and_its_buttons_begin_where_its_rows_do(solved, qtbot):
-    board, answer = board_of(solved), last_answer(solved)
-    press = board.run[LARGE]
-    assert press.property("role") is None, "a flat button looks like a sentence"
-    assert press.mapTo(answer, QPoint()).x() == answer.steps.x()
-    first, second = answer._icons[:2]
-    assert first.mapTo(answer, QPoint()).x() == answer.steps.x()
-    assert first.width() < second.width(), "there is room at its left"
-    solved.preferences.change(appearance=Appearance(text_size=1.5))
-    solved.resize(760, 600)
-    solved.show_inspector(True)
-    view = solved.chat.conversation
-    content = view.widget()
-    qtbot.waitUntil(lambda: content.width() <= view.viewport().width())
-
-
-def running(window, qtbot):
+def running(window, loader, qtbot):
     """Let the large model begin alone; it waits at its first token."""
+    loader.gate_of_large.clear()
     qtbot.mouseClick(board_of(window).run[LARGE], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: window.models.is_writing)
     assert board_of(window).halt.isVisible()
 
 
 def test_the_small_model_alone_answers_at_once_and_the_large_one_when_a_person_says_so(solved, loader, qtbot):
-    board = board_of(solved)
+    board, answer = board_of(solved), last_answer(solved)
     assert shown(solved, BOTH) == f"{RIGHT} ✓"
     assert shown(solved, LARGE) == "Not run yet."
     share = last_exchange(solved).trace.large_share
     assert board.rows[BOTH].title.text() == f"both, {share:.0%} by"
     assert not board.run[SMALL].isVisible()
-    assert not last_answer(solved).time.isVisible(), "the scoreboard has the seconds"
-    running(solved, qtbot)
+    assert not answer.time.isVisible(), "the scoreboard has the seconds"
+    assert board.run[LARGE].mapTo(answer, QPoint()).x() == answer.steps.x(), "buttons begin where the steps do"
+    solved.preferences.change(appearance=Appearance(text_size=1.5))
+    solved.resize(760, 600)
+    solved.show_inspector(True)
+    content, area = solved.chat.conversation.widget(), solved.chat.conversation.viewport()
+    qtbot.waitUntil(lambda: content.width() <= area.width())
+    running(solved, loader, qtbot)
     conversation, calls = solved.session.conversation.id, len(loader.small.sessions)
     solved.session.new()
     loader.gate_of_large.set()
@@ -151,34 +140,32 @@ def test_seconds_are_those_of_the_run_and_the_longest_bar_is_the_slowest(qtbot):
     assert view.run[LARGE].text() == "Run the large model alone"
 
 
-@pytest.mark.parametrize("by_key", [False, True])
-def test_what_runs_alone_can_be_stopped_and_run_again(solved, loader, qtbot, by_key):
-    running(solved, qtbot)
-    if by_key:
-        qtbot.keyClick(solved, Qt.Key.Key_Escape)
-    else:
-        qtbot.mouseClick(board_of(solved).halt, Qt.MouseButton.LeftButton)
+def test_what_runs_alone_is_stopped_by_key_by_button_by_a_new_problem_or_for_other_models(solved, loader, qtbot):
+    first = last_answer(solved)
+    running(solved, loader, qtbot)
+    qtbot.keyClick(solved, Qt.Key.Key_Escape)
     loader.gate_of_large.set()
     qtbot.waitUntil(lambda: shown(solved, LARGE) == "Stopped.")
     assert not solved.models.is_writing
-    qtbot.mouseClick(board_of(solved).run[LARGE], Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: shown(solved, LARGE) == f"{RIGHT} ✓")
-
-
-def test_a_new_problem_goes_first_and_a_window_may_be_closed_meanwhile(solved, loader, qtbot):
-    first = last_answer(solved)
-    running(solved, qtbot)
+    running(solved, loader, qtbot)
+    qtbot.mouseClick(first.scoreboard.halt, Qt.MouseButton.LeftButton)
+    loader.gate_of_large.set()
+    qtbot.waitUntil(lambda: shown(solved, LARGE) == "Stopped.")
+    running(solved, loader, qtbot)
     solved.session.ask(OTHER)
     loader.gate_of_large.set()
     qtbot.waitUntil(lambda: solved.session.ready and "✗" in shown(solved, SMALL))
     assert last_exchange(solved).problem == OTHER
     assert first.scoreboard.rows[LARGE].status.text() == "Not run yet."
     assert first.scoreboard.run[LARGE].isVisible()
-    loader.gate_of_large.clear()
-    running(solved, qtbot)
+    running(solved, loader, qtbot)
+    solved.preferences.change(models=OWN_MODELS)
+    solved.models.load(OWN_MODELS)
     loader.gate_of_large.set()
-    solved.close()
-    assert not solved.models.is_writing
+    qtbot.waitUntil(lambda: loader.choices[-1] == OWN_MODELS and solved.session.ready)
+    assert shown(solved, LARGE) == "Not run yet."
+    board = board_of(solved)
+    assert not any(press.isVisible() for press in (*board.run.values(), board.halt, board.choose))
 
 
 def test_a_lost_model_is_said_in_its_row_which_offers_it_again(make_window, qtbot):
@@ -193,18 +180,6 @@ def test_a_lost_model_is_said_in_its_row_which_offers_it_again(make_window, qtbo
     qtbot.waitUntil(lambda: "was killed" in shown(window, LARGE))
     assert board_of(window).run[LARGE].isVisible()
     assert not window.models.is_writing
-
-
-def test_other_models_are_loaded_without_waiting_for_it_and_leave_nothing_to_run(solved, loader, qtbot):
-    running(solved, qtbot)
-    real = ModelChoice(small="a.gguf", large="b.gguf")
-    solved.preferences.change(models=real)
-    solved.models.load(real)
-    loader.gate_of_large.set()
-    qtbot.waitUntil(lambda: loader.choices[-1] == real and solved.session.ready)
-    assert shown(solved, LARGE) == "Not run yet."
-    board = board_of(solved)
-    assert not any(press.isVisible() for press in (*board.run.values(), board.halt, board.choose))
 
 
 def test_comparing_asks_nothing_and_fills_the_rows(solved, loader, qtbot):
@@ -227,7 +202,7 @@ def test_comparing_asks_nothing_and_fills_the_rows(solved, loader, qtbot):
     assert [shown(solved, arm) for arm in ScoredArm] == ["00005 ✗", f"{RIGHT} ✓", f"{RIGHT} ✓"]
 
 
-def test_another_seed_is_another_measurement(solved, qtbot):
+def test_another_seed_is_another_measurement_and_what_one_model_wrote_is_not_called_the_pairs(solved, qtbot):
     first = last_exchange(solved)
     solved.session.ask_again(first, policy="never")
     qtbot.waitUntil(lambda: solved.session.ready and last_exchange(solved) is not first)
@@ -237,18 +212,7 @@ def test_another_seed_is_another_measurement(solved, qtbot):
     solved.session.ask_again(last_exchange(solved), policy="never")
     qtbot.waitUntil(lambda: solved.session.ready and last_exchange(solved).settings.seed != first.settings.seed)
     qtbot.waitUntil(lambda: shown(solved, SMALL) == "00005 ✗")
-    assert shown(solved, BOTH) == ""
-
-
-@pytest.mark.parametrize(("policy", "scored"), [(Never.Settings(), [SMALL]), (Always.Settings(), [SMALL, LARGE])])
-def test_an_answer_by_one_model_is_not_called_the_pairs(make_window, loader, qtbot, policy, scored):
-    loader.gate_of_large.set()
-    window = make_window(loader)
-    window.preferences.change_run(policy=policy)
-    window.chat.welcome.solve.click()
-    qtbot.waitUntil(lambda: window.session.ready and "✗" in shown(window, SMALL))
-    assert [arm for arm in ScoredArm if board_of(window).rows[arm].bar.isVisible()] == scored
-    assert not board_of(window).rows[BOTH].title.isVisible()
+    assert not board_of(solved).rows[BOTH].title.isVisible()
 
 
 def test_nothing_is_measured_beside_other_work_and_one_model_at_a_time(make_window, loader, qtbot):
@@ -278,7 +242,9 @@ def test_only_an_answer_that_the_demo_pair_wrote_undisturbed_has_one(make_window
     assert not board_of(solved).isVisible()
     first.trace.notices.append(Noticed(1.0, "The small model was started again.", Author.SMALL))
     assert solved.chat._scoreboards.board(first) is None
-    solved.chat.carry_out(first, AnswerAction.CHOOSE_MODELS)
+    answer_to(solved, qtbot, "Who wrote Faust?")
+    assert board_of(solved).text.text() == BEYOND
+    press(board_of(solved), "Choose real models…")
     dialog = solved.findChild(PairDialog)
     assert dialog.isVisible()
     dialog.reject()
@@ -298,11 +264,6 @@ def test_the_demo_argues_for_the_pair(make_window, qtbot, tmp_path):
     assert "about" in board_of(window).run[LARGE].text()
     qtbot.mouseClick(board_of(window).run[LARGE], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: "✓" in shown(window, LARGE))
-    last_answer(window).compare_all.click()
-    qtbot.waitUntil(lambda: window.chat.is_comparing and window.session.ready)
-    columns = window.chat.comparison.view.columns
-    qtbot.waitUntil(lambda: [column.verdict.text()[:1] for column in columns] == ["✗", "✓", "✓"])
-    assert all(" · " in column.facts.text() for column in columns), "the demo pair's times can be compared"
 
 
 # The start page
@@ -311,12 +272,10 @@ def test_the_demo_argues_for_the_pair(make_window, qtbot, tmp_path):
 def test_nothing_is_written_until_enter_presses_the_button_of_the_start_page(make_window, qtbot):
     window = make_window()
     qtbot.waitUntil(lambda: window.session.ready and window.isActiveWindow())
-    assert window.chat.welcome.isVisible()
     assert window.session.conversation.leaf is None
     assert QApplication.focusWidget() is window.chat.welcome.solve
     qtbot.keyClick(QApplication.focusWidget(), Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: window.session.ready and window.session.conversation.leaf is not None)
-    assert last_exchange(window).problem == PROBLEM
+    qtbot.waitUntil(lambda: window.session.ready and last_exchange(window).problem == PROBLEM)
     assert not last_answer(window).folded  # who wrote what is what there is to see
     assert QApplication.focusWidget() is window.chat.composer.edit
     window.close()
@@ -325,7 +284,7 @@ def test_nothing_is_written_until_enter_presses_the_button_of_the_start_page(mak
     assert QApplication.focusWidget() is again.chat.composer.edit, "one writes at once"
 
 
-def test_the_demo_is_solved_compared_or_another_one_with_its_pair_and_other_questions_with_others(window, qtbot):
+def test_the_start_page_compares_on_its_problem_or_solves_another_one_and_asks_other_models_else(window, qtbot):
     qtbot.waitUntil(lambda: window.session.ready)
     welcome = window.chat.welcome
     window.chat.compare()
@@ -344,10 +303,8 @@ def test_the_demo_is_solved_compared_or_another_one_with_its_pair_and_other_ques
     assert window.chat.composer.edit.toPlainText() == "A draft"
     qtbot.waitUntil(lambda: window.session.ready)
     window.session.new()
-    assert welcome.demo.isVisible()
     assert welcome.solve.isVisible()
-    window.preferences.change(models=ModelChoice(small="a.gguf", large="b.gguf"))
-    assert not welcome.demo.isVisible()
+    window.preferences.change(models=OWN_MODELS)
     assert not welcome.solve.isVisible()
     for example in EXAMPLES:
         (choose,) = (each for each in welcome.findChildren(QPushButton) if each.accessibleName().endswith(example))

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QScrollArea, QTextBrowser, QVBoxLayout, QWidget
 from baton_reasoning.app.document.answer_pane import AnswerText
 from baton_reasoning.app.document.clipboard import fragments, selected_text
 from baton_reasoning.app.document.formulas import Formula
-from baton_reasoning.app.document.markdown import LINE_BREAK, code_of, render_at, render_into
+from baton_reasoning.app.document.markdown import LINE_BREAK, render_at, render_into
 from baton_reasoning.app.document.rich_text import RichText
 from baton_reasoning.app.document.steps_document import GAP, LONGEST_SET
 from baton_reasoning.app.document.steps_view import LONGEST_COMPARED, StepsView, rendered_place
@@ -161,15 +161,9 @@ def test_text_stands_as_the_model_wrote_it(document, style):
     render_into(document, "plain", style)
     assert document.toPlainText() == "plain"
     assert document.begin().textList() is None
-
-
-def test_lists_count_from_where_the_model_began(document, style):
     render_into(document, "3. three\n4. four\n   - inner", style)
-    first = document.begin()
-    items = first.textList()
-    assert items is not None
-    assert items.itemText(first) == "3."
-    assert items.count() == 2
+    items = document.begin().textList()
+    assert (items.itemText(document.begin()), items.count()) == ("3.", 2), "it counts from where the model began"
 
 
 @pytest.mark.parametrize(
@@ -214,37 +208,14 @@ def looks(document):
     return found
 
 
-def test_a_text_before_others_is_replaced_in_its_place(document, style):
-    for text in ("one", "- two", "three"):
-        cursor = QTextCursor(document)
-        cursor.movePosition(QTextCursor.MoveOperation.End)
-        render_at(cursor, text, style)
-    cursor = QTextCursor(document.findBlockByNumber(0))
-    cursor.movePosition(QTextCursor.MoveOperation.EndOfBlock)
-    render_at(cursor, "> inserted $x$", style)
-    assert document.toPlainText().split("\n") == ["one", f"inserted {OBJECT_CHARACTER}", "two", "three"]
-    assert document.findBlockByNumber(2).textList() is not None
-
-
-def test_the_word_copy_over_code_leads_to_that_code(document, style):
-    render_into(document, "```python\na = '<é>'\n\nb $x$\n```\n\n```\nc\n```", style)
-    addresses = [form.anchorHref() for text, form in formats(document) if text.startswith("Copy")]
-    assert [code_of(address) for address in addresses] == ["a = '<é>'\n\nb $x$", "c"]
-
-
-BLOCKS = st.sampled_from(
-    ["- ", "1. ", "> ", "```\n", "~~~\n", "| a | b |\n|---|---|\n| 1 | 2 |\n", "\n", "\n\n", "   ", "$x$", "\\[y\\]"]
-)
-SPANS = st.sampled_from(
-    ["$$\nz\n$$", "**", "*", "`", "# ", "---\n", "word ", "[l](http://e.org)", "![p](http://e.org/p)", "<b>", "|"]
-)
-ODDITIES = st.sampled_from(
-    ["\\boxed{5}", "\\begin{cases}a\\end{cases}", "\\", "\\(", "\x00", "\ue000", "\ufffc", "\u2028", "\r\n", "😀"]
-)
+BLOCKS = ["- ", "1. ", "> ", "```\n", "~~~\n", "| a | b |\n|---|---|\n| 1 | 2 |\n", "\n", "\n\n", "# ", "---\n"]
+SPANS = ["**", "*", "`", "   ", "word ", "[l](http://e.org)", "![p](http://e.org/p)", "<b>", "|", "\r\n", "😀"]
+MATHS = ["$x$", "\\[y\\]", "$$\nz\n$$", "\\boxed{5}", "\\begin{cases}a\\end{cases}", "\\", "\\("]
+ODDITIES = ["\x00", "\ue000", "\ufffc", "\u2028"]
 
 
 @settings(max_examples=size(40, long=1_000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(BLOCKS | SPANS | ODDITIES, max_size=20))
+@given(st.lists(st.sampled_from(BLOCKS + SPANS + MATHS + ODDITIES), max_size=20))
 def test_any_text_at_all_is_set_and_copied(document, style, pieces):
     render_into(document, "".join(pieces), style)
     # No formula is left as a gap.
@@ -271,7 +242,7 @@ def view(qtbot):
     window.close()
 
 
-def test_the_widget_is_as_tall_as_its_text_and_tells_its_source(view):
+def test_the_widget_is_as_tall_as_its_text_and_tells_its_source(view, qtbot):
     view.set_markdown("one")
     low = view.height()
     view.set_markdown("one\n\ntwo\n\n\\[\\frac{a}{b}\\]")
@@ -281,9 +252,6 @@ def test_the_widget_is_as_tall_as_its_text_and_tells_its_source(view):
     assert view.accessibleDescription() == "so **that** $x^2$", "for a screen reader"
     view.selectAll()
     assert view.createMimeDataFromSelection().text() == "so that $x^2$"
-
-
-def test_the_scroll_bar_of_a_wide_formula_covers_no_text(view, qtbot):
     view.set_markdown(f"\\[{'+'.join(f'x_{{{number}}}' for number in range(60))}\\]\n\nThe last line.")
     qtbot.waitUntil(view.horizontalScrollBar().isVisible)
     qtbot.waitUntil(lambda: view.viewport().height() >= view.document().size().height() - 1)
@@ -292,33 +260,28 @@ def test_the_scroll_bar_of_a_wide_formula_covers_no_text(view, qtbot):
 
 
 def test_a_link_is_not_opened_and_the_word_copy_copies_the_code(view):
-    view.set_markdown("[a](https://example.org)\n\n```\nx = 2\n```")
+    view.set_markdown("[a](https://example.org)\n\n```python\na = '<é>'\n\nb $x$\n```\n\n```\nc\n```")
     view.anchorClicked.emit(QUrl("https://example.org"))
     assert view.document().toPlainText().startswith("a\n")
     assert not view.openLinks()
     assert not view.openExternalLinks()
-    view.anchorClicked.emit(QUrl(view.document().find("Copy").charFormat().anchorHref()))
-    assert clipboard() == "x = 2"
+    copies = [form.anchorHref() for text, form in formats(view.document()) if text.startswith("Copy")]
+    for address, code in zip(copies, ("a = '<é>'\n\nb $x$", "c"), strict=True):
+        view.anchorClicked.emit(QUrl(address))
+        assert clipboard() == code
 
 
-def test_a_live_text_is_plain_until_it_closes(view):
+def test_a_live_text_is_plain_until_it_closes_and_follows_the_theme(view):
+    theme = current_theme()
+    before = theme.colours
     view.append_live("so $x")
     view.append_live("$")
-    assert view.markdown == view.document().toPlainText() == "so $x$"
-    view.set_markdown(view.markdown)
-    assert view.document().toPlainText() == "so \ufffc"
-
-
-@pytest.mark.parametrize("live", [False, True])
-def test_it_follows_the_theme(view, qapp, live):
-    theme = current_theme()
-    (view.append_live if live else view.set_markdown)("so $x$")
-    before = theme.colours
-    theme.colours = DARK
-    theme.changed.emit()
-    (_, first), *_ = formats(view.document())
-    assert first.foreground().color() == QColor(DARK.text)
-    theme.colours = before
+    for colours, text in ((DARK, "so $x$"), (before, "so \ufffc")):
+        theme.colours = colours
+        theme.changed.emit()
+        assert view.document().toPlainText() == text
+        assert formats(view.document())[0][1].foreground().color() == QColor(colours.text)
+        view.set_markdown(view.markdown)
 
 
 def test_nothing_is_fetched(view, tmp_path):
@@ -404,7 +367,6 @@ def test_a_selection_that_was_copied_does_not_crash_the_program_at_its_end_and_w
         from PySide6.QtWidgets import QApplication
         from baton_reasoning.app.document.markdown import warm_up
         from baton_reasoning.app.document.rich_text import RichText
-        from baton_reasoning.app.document.answer_pane import AnswerText
         from baton_reasoning.app.document.clipboard import release_clipboard
         application = QApplication([])
         text = RichText()
@@ -512,9 +474,10 @@ def test_whenever_the_view_looks_it_shows_at_the_end_what_it_shows_at_once(qtbot
 def test_what_stands_in_the_text_is_shown_piece_below_piece_and_chosen_by_a_click(steps, events, qtbot):
     trace = Trace.of(events)
     text = settled(steps, trace, qtbot)
-    assert "Wait, no" not in text, "it was discarded"
-    assert "Wait, I see it now, at last." in text
-    assert text.strip().endswith("End."), "the closing tag is not shown"
+    inserted = "Let us check whether there are some wrong steps."
+    first = [f"One {FORMULA}.", "Wait, I see it now, at last.", inserted, f"All is {FORMULA} well, I think."]
+    assert text.split("\n")[:4] == first
+    assert text.endswith("End."), "the closing tag is not shown"
     places = [steps.place_of(piece) for piece in thinking_pieces(trace)]
     assert all(above.bottom() <= below.top() + 3 for above, below in pairwise(places))
     large = next(piece for piece in trace.pieces if piece.author is Author.LARGE)
@@ -584,14 +547,11 @@ def test_each_cue_of_the_large_model_is_underlined_and_none_of_the_small_one(ste
     assert underlined(steps.document()) == cues
 
 
-@pytest.mark.parametrize(("small", "note"), [("5", "5 → 4"), ("4", "")])
-def test_a_corrected_value_is_noted_beside_the_step_and_a_repeated_one_is_not(steps, qtbot, small, note):
+def test_a_corrected_value_is_noted_beside_the_step(steps, qtbot):
     chosen = Keywords.Settings(n1=20, n2=20, n3=20, n3_step=0, c=9, c_step=0)
-    written = [f"So 2 + 2 = {small}.\n\nWait, no", "\n\nEnd.</think>\n\n4"]
     takeover = "Wait, 4 fish are 2 + 2 = 4. Unwritten words."
-    trace = run(Keywords(chosen), written, [takeover]).trace
-    shown = settled(steps, trace, qtbot).split("\n")[1]
-    assert shown.removeprefix(takeover).strip() == note
+    trace = run(Keywords(chosen), ["So 2 + 2 = 5.\n\nWait, no", "\n\nEnd.</think>\n\n4"], [takeover]).trace
+    assert settled(steps, trace, qtbot).split("\n")[1].removeprefix(takeover).strip() == "5 → 4"
     steps.selectAll()
     steps.copy()
     assert clipboard().split("\n")[1] == takeover, "the note is no part of the text"

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import QLabel, QPushButton
 
 from baton_reasoning.app.inspector.command_line import command_line
 from baton_reasoning.app.inspector.panel import NO_ANSWER, NOTHING_CHOSEN, Inspector, Tab
-from baton_reasoning.app.inspector.run_page import card_facts, totals
 from baton_reasoning.app.inspector.step_page import StepPage, facts_of
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.terminal.command_line import command
@@ -29,8 +28,7 @@ from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
-from tests.app.conftest import ScriptedLoader, answer_to, last_exchange
-from tests.fakes.scripted import ScriptedEngine
+from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
 
 
 def takeover(window):
@@ -45,8 +43,9 @@ def texts(window):
 def test_a_takeover_begins_with_a_sentence_and_the_other_model_goes_on_from_there(ask, qtbot):
     window = ask("2 + 2?")
     exchange, piece = takeover(window)
-    window.show_inspector(True)
-    window.inspector.show_piece(exchange, piece)
+    last_answer(window).ribbon.chosen.emit(exchange.trace.pieces.index(piece))
+    assert window.inspector.piece is last_answer(window).steps.selected is piece
+    assert last_answer(window).steps.isVisible()
     page = window.inspector.step
     rows = [each for each in page.findChildren(QPushButton) if each.text() in (page.again.text(), "Fork here", "Copy")]
 
@@ -92,24 +91,6 @@ def test_a_takeover_begins_with_a_sentence_and_the_other_model_goes_on_from_ther
     inspector.show_piece(exchange, piece)
     pressed = [each.text() for each in inspector.step.findChildren(QPushButton) if each.isVisible()]
     assert pressed == ["Copy", "▸ Details"], "where answers are only read"
-
-
-def test_drafted_tokens_are_counted_and_each_model_has_a_speed():
-    trace = Trace.of(
-        [
-            TokenWritten(0.0, Author.LARGE, 1, "So", drafted=True),
-            TokenWritten(0.0, Author.LARGE, 2, " it", drafted=True),
-            TokenWritten(0.0, Author.LARGE, 3, " is", rejected_drafts=2),
-        ]
-    )
-    assert dict(facts_of(trace.pieces[0]))["Drafted"] == "◇ 4 tokens, 2 accepted (50%)"
-    assert dict(totals(trace, live=False))["Drafted"] == "◇ 4 tokens, 2 accepted (50%)"
-    without = Trace.of([TokenWritten(0.0, Author.LARGE, 1, "So")])
-    assert dict(totals(without, live=False))["Drafted"] == ""
-    assert ("Drafting", "draft-mtp") in card_facts(ScriptedEngine().with_card(drafting="draft-mtp").card)
-    assert dict(card_facts(ScriptedEngine().card))["Drafting"] == ""
-    timed = Trace.of([TokenWritten(0.1 * n, Author.SMALL, n, " so") for n in range(1, 12)])
-    assert dict(totals(timed, live=False))["● writing"].endswith("tok/s")
 
 
 def test_in_the_timeline_a_piece_is_as_wide_as_its_time_and_leads_to_its_step(ask, qtbot):

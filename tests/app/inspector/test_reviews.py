@@ -4,7 +4,7 @@ import pytest
 from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QColor, QHelpEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QPushButton, QToolTip
+from PySide6.QtWidgets import QApplication, QToolTip
 
 from baton_reasoning.app.document.answer_pane import AnswerPane
 from baton_reasoning.app.document.typeset import Typesetter
@@ -18,9 +18,7 @@ from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.events import Finish, OpinionGiven
 from baton_reasoning.core.thinking.opinion import SecondOpinion
 from baton_reasoning.core.thinking.policies.alone import Never
-from baton_reasoning.core.thinking.trace import Trace
-from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
-from tests.core.store.made import a_run
+from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange, press
 from tests.core.thinking.running import run
 from tests.fakes.held import Gate
 from tests.fakes.scripted import Fault, ScriptedEngine
@@ -138,8 +136,7 @@ def test_an_opinion_lists_the_slips_and_marks_them_in_the_text(given, qtbot):
     assert len(rows(section)) == 3
 
 
-@pytest.mark.parametrize("by_key", [True, False])
-def test_the_large_model_goes_on_from_the_place_that_is_chosen(given, qtbot, by_key):
+def test_the_large_model_goes_on_from_the_place_that_is_chosen(given, qtbot):
     window, section = given
     before = window.session.conversation.leaf
     section.list.setFocus()
@@ -149,15 +146,19 @@ def test_the_large_model_goes_on_from_the_place_that_is_chosen(given, qtbot, by_
     assert section.pane.steps.selected is chosen.piece
     window.session.reviews.changed.emit()
     assert section.list.currentRow() == 1, "whatever else goes on"
-    if by_key:
-        qtbot.keyClick(section.list, Qt.Key.Key_Return)
-    else:
-        section.fork.click()
+    qtbot.keyClick(section.list, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: window.session.ready and window.session.conversation.leaf is not before)
     fork = last_exchange(window)
     assert fork.trace.text.startswith(SLIP[: SLIP.index("🎉, is 5") + 5] + "4.")
     assert fork.trace.pieces[-1].author is Author.LARGE
-    assert window.session.conversation.siblings(fork)[0] is before
+    assert window.session.conversation.siblings(fork) == [before, fork]
+    window.session.show(before)
+    section = last_answer(window).review.opinion
+    qtbot.waitUntil(lambda: bool(section.places))
+    section.head.click()
+    press(section, "Fork here with ◆")
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert len(window.session.conversation.siblings(fork)) == 3
 
 
 def test_an_answer_goes_before_an_opinion_which_can_also_be_stopped(asked, qtbot):
@@ -205,26 +206,9 @@ def test_an_opinion_on_the_beginning_says_so_and_an_earlier_answer_is_asked_abou
     qtbot.waitUntil(lambda: section.note.text() == PARTLY_READ)
     answer_to(window, qtbot, "And again?")
     earlier = window.chat.conversation.answer_of(exchange)
-    next(each for each in earlier.findChildren(QPushButton) if each.text() == "Second opinion").click()
+    press(earlier, "Second opinion")
     qtbot.waitUntil(lambda: section.opinion is not None and section.opinion.is_whole)
     assert last_exchange(window).trace.opinion is None
-
-
-def test_an_opinion_is_shown_where_none_can_be_asked_for_and_not_with_another_answer(qtbot):
-    loader = opinion_loader()
-    exchange = Exchange("2 + 2?", RunSettings(), trace=run(Never(), small=loader.small, large=loader.large).trace)
-    for item in SecondOpinion(loader.large, exchange.trace).read():
-        if isinstance(item, OpinionGiven):
-            exchange.trace.apply(item)
-    pane, review = pane_of(qtbot, exchange)
-    review.opinion.carry_out()
-    qtbot.waitUntil(review.opinion.list.isVisible)
-    assert not review.opinion.fork.isVisible()
-    assert len(rows(review.opinion)) == 3
-    pane.show_exchange(Exchange("3 + 3?", RunSettings()))
-    review.follow()
-    assert not review.opinion.isVisible()
-    assert marked(review.opinion) == []
 
 
 # Values
@@ -326,20 +310,21 @@ def test_the_turn_is_the_takeover_beside_which_stands_its_worth_and_keys_walk_al
     assert window.inspector.piece is answer.steps.selected is takeover
 
 
-def test_without_an_expected_answer_it_is_agreement_and_no_proof(opened, qtbot):
-    _, section, _ = opened()
+def test_without_an_expected_answer_it_is_agreement_and_a_restarted_model_is_told(opened, qtbot):
+    window, section, small = opened(writes_branches=True)
+    small.notices = {small.written + 9: "The small model was started again."}
     qtbot.keyClick(section.expected, Qt.Key.Key_Backspace)
     qtbot.waitUntil(section.start.isEnabled)
-    value(section, qtbot)
+    qtbot.mouseClick(section.start, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: window.notice.text == "The small model was started again.")
+    qtbot.waitUntil(lambda: not section.is_running and section.source.isVisible())
     assert shown_values(section) == [0.0, 0.0, 1.0, 1.0, 1.0]
-    about, turn = section.words.text().split("\n")
-    assert "agree with this answer's own, 5, which is no proof that it is right" in about
-    assert turn == "The turn: step 2: Or rather 5."
+    assert "agree with this answer's own, 5, which is no proof that it is right" in section.words.text()
     assert [point.text for point in section.curve.points][-2].startswith("● Step 3: agreement 1.00")
 
 
-def test_stopped_it_keeps_what_is_finished_and_goes_on(opened, qtbot):
-    _, section, small = opened()
+def test_stopped_it_keeps_what_is_finished_and_goes_on_and_an_answer_goes_before(opened, qtbot):
+    window, section, small = opened()
     gate = Gate()
     most = small.written + 120
     small.before_token = lambda body: gate.wait_at(body) if small.written > most else None
@@ -356,11 +341,6 @@ def test_stopped_it_keeps_what_is_finished_and_goes_on(opened, qtbot):
     qtbot.mouseClick(section.start, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: section.values is not None and section.values.estimated.is_whole)
     assert [each.outcomes for each in section.values.estimated.places] == ["1" * 16, "1" * 16, "0" * 16, "0" * 16]
-
-
-def test_valued_again_by_another_writer_and_stopped_at_once_it_keeps_what_was_known(opened, qtbot):
-    window, section, small = opened()
-    value(section, qtbot)
     assert not section.note.text()
     section.writer.setFocus()
     qtbot.keyClick(section.writer, Qt.Key.Key_Down)
@@ -369,8 +349,7 @@ def test_valued_again_by_another_writer_and_stopped_at_once_it_keeps_what_was_kn
     qtbot.waitUntil(lambda: not section.is_running and len(section.pane.exchange.trace.values) == 2)
     assert section.source.text().endswith("by ◆ large alone.")
     qtbot.keyClick(section.writer, Qt.Key.Key_Up)
-    gate = Gate()
-    small.before_token = gate.wait_at
+    gate.clear()
     qtbot.keyClick(section.expected, Qt.Key.Key_Backspace)
     qtbot.waitUntil(lambda: section.start.isVisible() and section.start.isEnabled())
     qtbot.mouseClick(section.start, Qt.MouseButton.LeftButton)
@@ -379,21 +358,17 @@ def test_valued_again_by_another_writer_and_stopped_at_once_it_keeps_what_was_kn
     gate.set()
     qtbot.waitUntil(lambda: window.session.ready and window.session.reviews.exchange is None)
     assert len(window.session.conversation.path) == 2, "an answer goes before values"
-    assert section.values.estimated.target == "4"
+    assert section.values.estimated.target == "4", "what was known is kept"
 
 
-@pytest.mark.parametrize("is_lost", [True, False])
-def test_a_model_that_is_lost_or_was_started_again_is_a_message_and_what_is_finished_stays(opened, qtbot, is_lost):
-    window, section, small = opened(writes_branches=not is_lost)
-    if is_lost:
-        lost = EngineLost("The small model ended.", "Load it again.")
-        small._faults = [Fault(small.written + 150, lost, for_good=True)]
-    else:
-        small.notices = {small.written + 9: "The small model ended. It was started again, and goes on."}
+def test_a_model_that_is_lost_is_a_message_and_what_is_finished_stays(opened, qtbot):
+    window, section, small = opened()
+    lost = EngineLost("The small model ended.", "Load it again.")
+    small._faults = [Fault(small.written + 150, lost, for_good=True)]
     qtbot.mouseClick(section.start, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not section.is_running and window.notice.isVisible() and section.curve.isVisible())
     assert window.notice.text.startswith("The small model ended.")
-    assert section.values.estimated.is_whole is not is_lost
+    assert not section.values.estimated.is_whole
     assert section.values.estimated.places[0].outcomes.startswith("1")
 
 
@@ -406,10 +381,21 @@ def test_what_keeps_values_from_being_estimated_is_said_until_another_answer_is_
     assert section.note.text() == ABOUT
 
 
-def test_where_nothing_can_be_estimated_values_are_shown_all_the_same(qtbot):
-    pane, review = pane_of(qtbot, Exchange("2 + 2?", RunSettings(), trace=Trace.of(a_run())))
+def test_where_nothing_can_be_asked_for_what_was_found_is_shown_and_not_with_another_answer(qtbot):
+    loader = opinion_loader()
+    exchange = Exchange("2 + 2?", RunSettings(), trace=run(Never(), small=loader.small, large=loader.large).trace)
+    for item in SecondOpinion(loader.large, exchange.trace).read():
+        if isinstance(item, OpinionGiven):
+            exchange.trace.apply(item)
+    pane, review = pane_of(qtbot, exchange)
+    review.opinion.carry_out()
+    qtbot.waitUntil(review.opinion.list.isVisible)
+    assert not review.opinion.fork.isVisible()
+    assert len(rows(review.opinion)) == 3
     pane.show_exchange(Exchange("2 + 2?", RunSettings(), trace=a_valued_run()))
     review.follow()
+    assert not review.opinion.isVisible()
+    assert marked(review.opinion) == []
     values = review.values
     assert values.line.text().startswith("The turn: step 2")
     assert not values.curve.isVisible()
