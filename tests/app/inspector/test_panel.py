@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QLabel, QPushButton
 
 from baton_reasoning.app.inspector.command_line import command_line
 from baton_reasoning.app.inspector.panel import NO_ANSWER, NOTHING_CHOSEN, Inspector, Tab
+from baton_reasoning.app.inspector.run_page import card_facts, totals
 from baton_reasoning.app.inspector.step_page import StepPage, facts_of
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.terminal.command_line import command
@@ -29,6 +30,7 @@ from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeove
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
+from tests.fakes.scripted import ScriptedEngine
 
 
 def takeover(window):
@@ -114,6 +116,23 @@ def test_in_the_timeline_a_piece_is_as_wide_as_its_time_and_leads_to_its_step(as
     assert timeline.segments == [], "nothing is written yet"
     inspector.show_run(Exchange("3 + 3?", exchange.settings, trace=exchange.trace.until(piece.position)))
     assert timeline.selected == -1, "no piece of another answer"
+
+
+def test_drafted_tokens_are_counted_and_each_model_has_a_speed():
+    trace = Trace.of(
+        [
+            TokenWritten(0.0, Author.LARGE, 1, "So", drafted=True),
+            TokenWritten(0.0, Author.LARGE, 2, " it", drafted=True),
+            TokenWritten(0.0, Author.LARGE, 3, " is", rejected_drafts=2),
+        ]
+    )
+    assert dict(facts_of(trace.pieces[0]))["Drafted"] == "◇ 4 tokens, 2 accepted (50%)"
+    assert dict(totals(trace, live=False))["Drafted"] == "◇ 4 tokens, 2 accepted (50%)"
+    timed = Trace.of([TokenWritten(0.1 * n, Author.SMALL, n, " so") for n in range(1, 12)])
+    assert dict(totals(timed, live=False))["Drafted"] == ""
+    assert dict(totals(timed, live=False))["● writing"].endswith("tok/s")
+    drafting = ScriptedEngine().with_card(drafting="draft-mtp")
+    assert [dict(card_facts(engine.card))["Drafting"] for engine in (drafting, ScriptedEngine())] == ["draft-mtp", ""]
 
 
 def token(text, *chances):

@@ -143,12 +143,14 @@ def as_workbook(rows):
 
 
 def workbook(*sheets, are_texts=False):
-    """A hidden sheet, then these. `are_texts`: no cell is a formula, whatever it starts with."""
+    """A hidden sheet, if there are several, then these. `are_texts`: no cell is a formula, whatever it starts with."""
     book = openpyxl.Workbook()
     notes = book.active
     assert notes is not None
     notes.append(("Question", "Answer"))
     notes.sheet_state = "hidden"
+    if len(sheets) == 1:
+        book.remove(notes)
     for number, rows in enumerate(sheets, start=1):
         sheet = book.create_sheet(f"Sums {number}")
         for row in rows:
@@ -415,6 +417,7 @@ def rejected(found):
         ("p.json", b'{"problem": "Why?",\n', r"cannot be read\. This is not valid JSON: .*\. Correct the file"),
         ("p.jsonl", b'{"question": ""}\n', r"Rename it to “problem”, or .* problem=NAME\. There are: question\."),
         ("p.jsonl", b'{"a": "Why is it?"}\n{"a": "And where is it?"}', "which column is the problem"),
+        ("p.json", b"42", "does not hold one list of problems"),
         ("p.json", b'{"a": 1}', r"does not hold one list of problems\. It should be a JSON list of objects"),
         ("p.json", b'{"train": [{"problem": "Old?"}], "test": [{}]}', "does not hold one list of problems"),
         ("p.csv", b'question,answer\nOne?,1\n"Two?,2\nThree?,3\n', "quotes of the row in line 3 do not match up"),
@@ -531,6 +534,7 @@ def test_the_first_visible_sheet_with_a_header_is_read_as_it_is_shown(tmp_path):
     ]
     assert (found.rejected, found.notes) == ((), ("sums.xlsx: only the sheet “Sums 2” was read.",))
     assert texts(read(tmp_path, "sums.xlsx", workbook([], [("What is the sum?",)]))) == ["What is the sum?"]
+    assert read(tmp_path, "sums.xlsx", workbook(rows)).notes == ()
 
 
 def test_a_date_or_an_error_in_a_cell_would_be_a_wrong_answer(tmp_path):
@@ -551,7 +555,7 @@ ENTITIES = '<!ENTITY e0 "0123456789">' + "".join(f'<!ENTITY e{n} "{f"&e{n - 1};"
         b"PK\x03\x04rest",
         b"\xd0\xcf\x11\xe0 EncryptedPackage",
         workbook([("Question",)])[:-40],
-        with_part("xl/worksheets/sheet2.xml", "<worksheet><sheetData><row><c"),
+        with_part("xl/worksheets/sheet1.xml", "<worksheet><sheetData><row><c"),
         with_part("xl/workbook.xml", "<workbook/>"),
         with_part("xl/styles.xml", f"<!DOCTYPE x [{ENTITIES}]><x>&e9;</x>"),
     ],
