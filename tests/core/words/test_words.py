@@ -96,6 +96,7 @@ def written(*more):
         (labels.bill_text(Usage(COST, 0.0021, "EUR")), f"2 requests, {BILL}, 0.0021 EUR"),
         (labels.bill_text(Usage(replace(COST, requests=1, estimated=True))), f"1 request, about {BILL}"),
         (labels.run_in_brief(written()), "1 step · 2.0 s"),
+        (labels.run_in_brief(Trace(), live=True), "Waiting for the first token"),
         (labels.ending(written(), live=True), ""),
         (
             labels.ending(written(RunEnded(3.0, Finish.MAX_TOKENS)), live=False),
