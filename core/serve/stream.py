@@ -120,6 +120,7 @@ class RunStream:
     def _until_stop(self, text: SettledText, over: bool) -> SettledText | None:
         """Truncate at a stop string; the end of the text waits while it may be the beginning of one.
 
+        Of several, the one that is complete first counts, whether the text settles by letters or all at once.
         White space between the thinking and the answer is dropped.
         """
         self._content += text.content if self._content else text.content.lstrip()
@@ -127,7 +128,7 @@ class RunStream:
         searched = max(0, start - self._longest_stop)
         found = [(place, stop) for stop in self._stops if (place := self._content.find(stop, searched)) >= 0]
         if found:
-            self._content_sent, self.stopped_at = min(found)
+            self._content_sent, self.stopped_at = min(found, key=lambda each: (each[0] + len(each[1]), each[0]))
         else:
             waiting = 0 if over else self._longest_stop - 1
             self._content_sent = max(start, len(self._content) - waiting)
