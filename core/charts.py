@@ -70,9 +70,12 @@ class Axis(NamedTuple):
     def ticks(self) -> list[float]:
         """Choose up to seven round numbers on the axis, 1, 2 or 5 times a power of ten apart."""
         least = (self.high - self.low) / 6
-        power = 10.0 ** math.floor(math.log10(least))
-        step = next(step * power for step in (1, 2, 5, 10) if step * power >= least)
-        return [step * number for number in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
+        exponent = math.floor(math.log10(least))
+        factor = next(factor for factor in (1, 2, 5, 10) if factor * 10.0**exponent >= least)
+        step = factor * 10.0**exponent
+        numbers = range(math.floor(self.low / step), math.ceil(self.high / step) + 1)
+        ticks = (float(f"{factor * number}e{exponent}") for number in numbers)  # a product of floats may lie beside it
+        return [tick for tick in ticks if self.low <= tick <= self.high]
 
 
 def svg(width: float, height: float, parts: Iterable[str], title: str) -> str:

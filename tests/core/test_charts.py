@@ -6,7 +6,7 @@ import re
 from itertools import combinations
 from xml.etree import ElementTree
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from baton_reasoning.core.charts import (
@@ -30,6 +30,7 @@ LETTER = 6.6
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
+@example(low=-1.9, breadth=0.0625)
 def test_an_axis_has_a_few_round_numbers_that_lie_on_it(low, breadth):
     found = Axis(low, low + breadth).ticks()
     assert 2 <= len(found) <= 7
