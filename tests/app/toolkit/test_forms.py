@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import shiboken6
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
@@ -69,7 +70,7 @@ def test_a_value_that_is_given_changes_one_field_and_its_reset_takes_it_back(qap
     reset_of(form, *path).click()
     assert form.value == Settings()
     assert reset_of(form, *path).isHidden()
-    form.deleteLater()
+    shiboken6.delete(form)
 
 
 def test_numbers_hold_to_their_bounds_and_some_have_words(form, qtbot):
