@@ -47,7 +47,7 @@ class StepPage(QWidget):
         self._shown = (0, 0)
         """Tokens and events that are shown."""
         self.number, self.sentence = label("", Role.MUTED), label("", Role.HEADING, wrap=True, selectable=True)
-        self._replaced_title = label("", Role.MUTED)
+        self._replaced_title = label("", Role.MUTED, wrap=True)
         self._replaced = label("", Role.REPLACED, wrap=True, selectable=True)
         self._token = label("", Role.MUTED, wrap=True)
         self.alternatives = Facts()

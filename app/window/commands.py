@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QDialog, QGridLayout, QMenu, QWidget
 
 from baton_reasoning.app.toolkit.controls import label, scrolling
 from baton_reasoning.app.toolkit.layout import vbox
-from baton_reasoning.app.toolkit.theme import Role
+from baton_reasoning.app.toolkit.theme import Role, current_theme
 
 IN_MENU = (("Ctrl+B", "Ctrl+I"), ("Ctrl+S", "Ctrl+O"), ("Ctrl+Shift+L", "Ctrl+,"), ("F1",))
 """The keys of the commands in the menu of the header itself, section by section; a group has the others in its menu."""
@@ -64,14 +64,15 @@ class ShortcutList(QDialog):
         content = QWidget()
         grid = QGridLayout(content)
         grid.setHorizontalSpacing(26)
+        grid.setColumnStretch(0, 1)
         known = [*(command[:3] for command in commands), *ELSEWHERE]
         for group, members in groupby(known, key=lambda command: command[0]):
             grid.addWidget(label(group, Role.HEADING), grid.rowCount(), 0, 1, 2)
             for _, title, key in members:
                 row, here = grid.rowCount(), QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)
-                grid.addWidget(label(title), row, 0)
+                grid.addWidget(label(title, wrap=True), row, 0)
                 grid.addWidget(label(here, Role.MUTED), row, 1, Qt.AlignmentFlag.AlignRight)
         scroll = scrolling(content)
-        scroll.setMinimumWidth(content.sizeHint().width() + scroll.verticalScrollBar().sizeHint().width() + 2)
+        scroll.setMinimumWidth(content.minimumSizeHint().width() + scroll.verticalScrollBar().sizeHint().width() + 2)
         self.setLayout(vbox(scroll))
-        self.resize(460, 560)
+        self.resize(min(current_theme().scaled(460), parent.width()), 560)

@@ -162,24 +162,23 @@ def covered(parent):
     layout = parent.layout()
     if layout is None or isinstance(parent, QStackedWidget | QSplitter | QTabWidget):
         return
-    for one, other in combinations(held_by(layout), 2):
+    for one, other in combinations(held_by(parent, layout), 2):
         both = one.geometry() & other.geometry()
         if both.width() > SLACK and both.height() > SLACK:
             yield f"{described(one)} and {described(other)} overlap by {both.width()}×{both.height()} px"
 
 
-def held_by(layout):
-    """The visible widgets of a layout, and of those inside it."""
-    widgets: list[QWidget] = []
-    for at in range(layout.count()):
-        item = layout.itemAt(at)
-        if item is None:
-            continue
-        if (widget := item.widget()) is not None and not widget.isHidden():
-            widgets.append(widget)
-        elif (inner := item.layout()) is not None:
-            widgets += held_by(inner)
-    return widgets
+def held_by(parent, layout):
+    """The visible widgets of a layout of this widget, and of those inside it.
+
+    Without `itemAt`: the layout keeps the Python object of each item that it has told, even when the item is gone. A
+    widget that is made at the same place in memory is then taken for that item.
+    """
+    widgets = [each for each in parent.children() if isinstance(each, QWidget) and layout.indexOf(each) >= 0]
+    shown = [each for each in widgets if not each.isHidden()]
+    for inner in layout.children():
+        shown += held_by(parent, inner)
+    return shown
 
 
 def nameless(widget):
