@@ -420,6 +420,8 @@ class Trace:
                 length = event.position
                 while kept and kept[-1][0] > length:
                     kept.pop()
+                if length > (kept[-1][0] if kept else 0):  # the token across it was cut in two
+                    kept.append((length, number))
             elif isinstance(event, TokenWritten | events.TextInserted) and event.text:
                 length += len(event.text)
                 kept.append((length, number))

@@ -87,6 +87,23 @@ def test_pieces_and_steps_tell_who_wrote_what_and_why(reflective):
     assert (told["author"], told["tokens"], told["cue"], told["cue_category"]) == ("large", 6, "Wait", "reflection")
 
 
+def test_a_text_that_ends_within_a_token_is_taken_up_with_the_part_that_stayed():
+    trace = Trace.of(
+        [
+            TokenWritten(0.0, Author.SMALL, 1, "So it is"),
+            TokenWritten(0.1, Author.SMALL, 2, ".\n\nWait"),
+            TextDiscarded(0.2, 11, "Wait", 1),
+        ]
+    )
+    assert trace.text == "So it is.\n\n"
+    assert trace.until(11).text == trace.text
+    assert trace.until(10).text == "So it is"
+    assert [(piece.author, piece.text) for piece in trace.edited(11, "Done.").pieces] == [
+        (Author.SMALL, "So it is.\n\n"),
+        (Author.PERSON, "Done."),
+    ]
+
+
 def test_speed_is_by_the_clock_without_the_handoff_and_without_writes_of_a_single_token():
     def write(at: float, *texts: str) -> list[Event]:
         tokens = [token(LARGE, text, at + (number + 1) / 10) for number, text in enumerate(texts)]
