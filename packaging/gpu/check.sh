@@ -2,7 +2,7 @@
 # Runs tests with layers on a GPU and prints one table of memory and speed (docs/measurements.md), without
 # the internet, in the folder that pack.sh packed or in a checkout that is set up. The back end is built first.
 #   check.sh [cuda|vulkan|software] [MODEL.gguf]     software: a small GPU made of software; MODEL: what is measured
-# FIGURES="P9 fit" and ROUNDS=1 make the table shorter, PYTEST_ADDOPTS="-k greedy" the tests.
+# FIGURES="P9 fit" and ROUNDS=1 make the table shorter, PYTEST_ADDOPTS="-k judge" the tests.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . packaging/setup/device.sh
