@@ -110,7 +110,7 @@ def test_an_earlier_problem_is_edited_in_the_composer_and_asked_in_its_place(ask
 # While it is written
 
 
-def test_the_focus_stays_with_the_work_when_its_button_goes_and_a_step_that_one_looks_at_in_view(make_window, qtbot):
+def test_the_focus_stays_with_the_work_when_its_button_goes_and_a_chosen_step_stays_in_view(make_window, qtbot):
     gate = Gate(after=len("First step.\n\nSecond step.\n\n"))
     whole = "First step.\n\nSecond step.\n\nEnd.</think>\n\nFour."
     window = make_window(with_small(continue_with=lambda _, body: whole.removeprefix(body), before_token=gate.wait_at))
