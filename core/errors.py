@@ -13,6 +13,7 @@
     ├── ProblemFileError      a file of problems that cannot be read
     ├── SettingsError         a value that a person chose and that cannot be used
     ├── StoreError            conversations or runs that cannot be read or written
+    │   └── WrittenElsewhere  another Baton writes this answer, or has taken it over
     └── DownloadError         the Hub or a download failed
 
 An error is two sentences: what happened (and why), and what to do now. Code raises the narrowest class with
@@ -81,6 +82,10 @@ class SettingsError(BatonError):
 
 class StoreError(BatonError):
     """Conversations or runs that cannot be read or written."""
+
+
+class WrittenElsewhere(StoreError):
+    """Another Baton writes this answer, or has taken it over. What it writes is never mixed with anything else."""
 
 
 class DownloadError(BatonError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
@@ -14,7 +14,7 @@ from baton_reasoning.app.session.reviews import AnswerReviews, Finding
 from baton_reasoning.app.session.run_list import Activity, ListedRun, RunList
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.errors import BatonError, Busy, NotApplicable, SettingsError, StoreError
+from baton_reasoning.core.errors import BatonError, Busy, NotApplicable, SettingsError, StoreError, WrittenElsewhere
 from baton_reasoning.core.run import RunSettings, effective_settings, thinks_always
 from baton_reasoning.core.thinking.events import Event, Finish
 from baton_reasoning.core.thinking.interruptions import Wish
@@ -25,6 +25,8 @@ from baton_reasoning.core.thinking.requests import Step, TakeOver, Until
 
 STEP_CAP = 512
 """Tokens that a step may have when the large model is asked to write it again."""
+LOOK_AGAIN_MS = 2000
+"""Milliseconds until an answer that another program is writing is read again."""
 
 
 class ChatSession(QObject):
@@ -52,6 +54,9 @@ class ChatSession(QObject):
         self.reviews.found.connect(self._keep_finding)
         self.reviews.failed.connect(self.failed)
 
+        self._look_again = QTimer(self, singleShot=True, interval=LOOK_AGAIN_MS)
+        self._look_again.timeout.connect(self._read_again)
+
     def use_repository(self, repository: ConversationRepository) -> None:
         self._repository = repository
         repository.loaded.connect(self._trace_loaded)
@@ -69,7 +74,9 @@ class ChatSession(QObject):
         return self.runs.answering(self.conversation)
 
     def waiting_text(self, exchange: Exchange) -> str:
-        """Say what an answer waits for that is to be begun; "" for any other."""
+        """Say what an answer waits for that is to be begun, or that another Baton writes it; "" for any other."""
+        if exchange.is_written_elsewhere:
+            return "Another Baton is writing this answer."
         if not self.runs.waits(exchange):
             return ""
         if self.models.state is not LoadState.READY:
@@ -79,12 +86,15 @@ class ChatSession(QObject):
     @property
     def ready(self) -> bool:
         """Whether something may be asked in the conversation in view."""
-        return self.activity is Activity.IDLE and all(exchange.is_read for exchange in self.conversation.path)
+        path = self.conversation.path
+        return self.activity is Activity.IDLE and all(each.is_read and not each.is_written_elsewhere for each in path)
 
     def is_ready_or_says_why(self) -> bool:
         """Return `ready`, and report what keeps something from being asked."""
         if self.activity is not Activity.IDLE:
             self.failed.emit(Busy("An answer is being written.", "Stop it, or wait for its end."))
+        elif any(exchange.is_written_elsewhere for exchange in self.conversation.path):
+            self.failed.emit(Busy("Another Baton is writing an answer here.", "Stop it there, or wait for its end."))
         elif not self.ready:
             self.failed.emit(Busy("The conversation is still being read.", "Try again in a moment."))
         return self.ready
@@ -181,6 +191,12 @@ class ChatSession(QObject):
         if exchange.trace.finish is Finish.END_OF_TEXT:
             self.failed.emit(NotApplicable("This answer is complete.", "Ask the next problem, or regenerate it."))
             return
+        if self._repository:
+            try:
+                self._repository.begin(exchange)
+            except StoreError as error:
+                self.failed.emit(error)
+                return
         settings = exchange.settings
         if more_tokens:
             exchange.settings = settings.model_copy(update={"max_tokens": 2 * settings.max_tokens})
@@ -302,6 +318,8 @@ class ChatSession(QObject):
                 self._repository.record(exchange, events)
             except StoreError as error:
                 self.failed.emit(error)
+                if isinstance(error, WrittenElsewhere):
+                    self.runs.stop_answer(exchange)
         self.progressed.emit(exchange)
 
     def _ended(self, run: ListedRun, error: BatonError | None) -> None:
@@ -327,6 +345,13 @@ class ChatSession(QObject):
             self.progressed.emit(exchange)
         if exchange in self.conversation.path:
             self.activity_changed.emit()
+        if exchange.is_written_elsewhere:
+            self._look_again.start()
+
+    def _read_again(self) -> None:
+        """Read what another Baton has written meanwhile in the conversation in view."""
+        if self._repository and (written := [each for each in self.conversation if each.is_written_elsewhere]):
+            self._repository.read(written)
 
 
 def with_author(settings: RunSettings, author: Author | None) -> RunSettings:

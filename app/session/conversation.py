@@ -31,6 +31,10 @@ class Exchange:
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     is_read: bool = True
     """False while its trace is still being read from the store."""
+    attempt: str = ""
+    """Names the recording that wrote its trace, in the store; "" if it was never recorded."""
+    is_written_elsewhere: bool = False
+    """Whether another Baton is writing it; its trace is what that had saved when it was read."""
 
     def path(self) -> list[Exchange]:
         """Return the exchanges from the root to this one."""

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 from shiboken6 import isValid
 
 from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.toolkit.background import BackgroundTask, StreamTask
-from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.errors import StoreError, WrittenElsewhere
 from baton_reasoning.core.store.conversations import Found, Headline, StoredExchange
 from baton_reasoning.core.thinking.events import Event
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.trace import Trace
 
 if TYPE_CHECKING:
-    from baton_reasoning.core.store.runs import Recorder
+    from baton_reasoning.core.store.runs import Recorder, StoredRun
     from baton_reasoning.core.store.store import Store
 
 
@@ -35,6 +35,8 @@ class ConversationRepository(QObject):
     """The id of a conversation, and its new title."""
 
     _saved = Signal()
+    _taken_over = Signal(object)
+    """A StoreError: another program has taken over what was being written here."""
     _refused = Signal(object)
     """A Conversation with an exchange that could not be saved yet."""
 
@@ -42,10 +44,13 @@ class ConversationRepository(QObject):
         super().__init__(parent)
         self._store = store
         self._saved.connect(self.changed)
+        self._taken_over.connect(self.failed)
         self._refused.connect(self._keep)
         self._recorders: dict[str, Recorder] = {}
         self._unsaved: dict[str, Conversation] = {}
         """Those of which the store lacks an exchange, by id."""
+        self._refused_answers: set[str] = set()
+        """Those that are being written, and no longer recorded."""
 
     def headlines(self) -> list[Headline]:
         """List the conversations, those first that are only in memory, as they could not be saved."""
@@ -69,17 +74,30 @@ class ConversationRepository(QObject):
         if exchange.trace.events:
             self.record(exchange, exchange.trace.events)
 
+    def begin(self, exchange: Exchange) -> None:
+        """Begin to record an answer, or to go on with it. Raises WrittenElsewhere if another program writes it."""
+        recorder = self._store.runs.record(exchange.id, exchange.attempt, len(exchange.trace.events))
+        self._recorders[exchange.id], exchange.attempt = recorder, recorder.attempt
+
     def record(self, exchange: Exchange, events: list[Event]) -> None:
-        """Save new events of an answer. Raises StoreError if another program is writing it."""
-        if exchange.id not in self._recorders:
-            self._recorders[exchange.id] = self._store.runs.record(exchange.id)
-        self._recorders[exchange.id].record(events)
+        """Save new events of an answer. Raises StoreError, once, if no more of it can be saved."""
+        if exchange.id in self._refused_answers:
+            return
+        try:
+            if exchange.id not in self._recorders:
+                self.begin(exchange)
+            self._recorders[exchange.id].record(events)
+        except StoreError:
+            self._refused_answers.add(exchange.id)
+            self._recorders.pop(exchange.id, None)
+            raise
 
     def append(self, exchange: Exchange, events: list[Event]) -> None:
         """Save what was found out about an answer after it was written."""
-        self._store.runs.append(exchange.id, events)
+        self._store.runs.append(exchange.id, events, exchange.attempt)
 
     def run_ended(self, exchange: Exchange) -> None:
+        self._refused_answers.discard(exchange.id)
         if recorder := self._recorders.pop(exchange.id, None):
             recorder.finish().add_done_callback(self._emit_saved)
 
@@ -117,22 +135,29 @@ class ConversationRepository(QObject):
         if conversation.leaf:
             conversation.system = conversation.leaf.settings.system
         on_path = conversation.path[::-1]
-        self._read([*on_path, *(exchange for exchange in known.values() if exchange not in on_path)])
+        self.read([*on_path, *(exchange for exchange in known.values() if exchange not in on_path)])
         return conversation
 
-    def _read(self, exchanges: list[Exchange]) -> None:
-        def read() -> Iterator[tuple[Exchange, Trace, StoreError | None]]:
+    def read(self, exchanges: list[Exchange]) -> None:
+        """Read the traces of these exchanges in the background, or what has come to them since."""
+
+        def read() -> Iterator[tuple[Exchange, StoredRun]]:
             for exchange in exchanges:
-                yield exchange, *self._store.runs.read(exchange.id)
+                yield exchange, self._store.runs.read(exchange.id)
 
-        StreamTask(self, "read traces", read).items(self._show_traces).failure(self.failed.emit).start()
+        StreamTask(self, "read traces", read).items(self._show_runs).failure(self.failed.emit).start()
 
-    def _show_traces(self, read: list[tuple[Exchange, Trace, StoreError | None]]) -> None:
-        for exchange, trace, error in read:
-            exchange.trace, exchange.is_read = trace, True
+    def _show_runs(self, read: list[tuple[Exchange, StoredRun]]) -> None:
+        for exchange, run in read:
+            known = len(exchange.trace.events) if exchange.attempt == run.attempt else 0
+            exchange.trace = exchange.trace if known else Trace()
+            for event in run.trace.events[known:]:
+                exchange.trace.apply(event)
+            exchange.is_read, exchange.attempt = True, run.attempt
+            exchange.is_written_elsewhere = run.is_written_elsewhere
             self.loaded.emit(exchange)
-            if error:
-                self.failed.emit(error)
+            if run.damage:
+                self.failed.emit(run.damage)
 
     def saving_changed(self, trouble: StoreError | None) -> None:
         """Learn that saving fails, or that everything is saved again."""
@@ -149,10 +174,12 @@ class ConversationRepository(QObject):
         if isValid(self):
             self._refused.emit(conversation) if put.exception() else self._saved.emit()
 
-    def _emit_saved(self, _: Future[Any]) -> None:
+    def _emit_saved(self, concluded: Future[None]) -> None:
         """Called in the store's own thread, which may outlive the window."""
         if isValid(self):
             self._saved.emit()
+            if isinstance(error := concluded.exception(), WrittenElsewhere):  # the store tells of any other
+                self._taken_over.emit(error)
 
     def _change(
         self, conversation_id: str, change: Callable[[], object], done: Callable[[], object] = lambda: None

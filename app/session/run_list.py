@@ -141,6 +141,12 @@ class RunList(QObject):
             run.control.stop()
         self._drop([run for run in stopped if not run.is_begun])
 
+    def stop_answer(self, exchange: Exchange) -> None:
+        """Stop one answer that is being written."""
+        for run in self._runs:
+            if run.exchange is exchange:
+                run.control.stop()
+
     # -----------------------------------------------------------------------------------------------------------------
 
     def _of(self, conversation: Conversation) -> list[ListedRun]:

@@ -149,7 +149,7 @@ def remove(ids: tuple[str, ...], yes: bool) -> int:
             return ExitCode.FAILED
         for entry in entries:
             (store.batches if entry.kind == "batch" else store.conversations).delete(entry.id)
-    remark(f"Deleted: {names}.")
+            remark(f"Deleted: {_called(entry)}.")
     return ExitCode.ANSWERED
 
 

@@ -227,8 +227,9 @@ class AnswerRecording:
     def of(self, events: Iterable[Event]) -> Iterator[Event]:
         """Record each event, and pass it on."""
         for event in events:
-            if self.recorder:
-                self.recorder.record([event])
+            with self.reporting():
+                if self.recorder and not self.failed:
+                    self.recorder.record([event])
             yield event
 
     @contextmanager

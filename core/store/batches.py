@@ -1,7 +1,8 @@
 """Stores batches: a job for each problem, arm and seed, so that a killed batch can be resumed.
 
 A job is waiting, claimed by one program, or done. A claim is one transaction, so no two programs get the same job; a
-claim whose program has ended counts as waiting again. A job that fails is done, with an error.
+claim whose program has ended counts as waiting again. `run` and `attempt` name one claim, and only the last one can
+save a result. A job that fails is done, with an error.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -18,13 +19,17 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.errors import StoreError, WrittenElsewhere
 from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.store.database import Database, is_alive, now, this_process
+from baton_reasoning.core.store.database import Database
+from baton_reasoning.core.store.owners import claim_as_owner, is_alive
 from baton_reasoning.core.store.run_cost import COLUMNS, RunCost
+from baton_reasoning.core.store.timestamps import now
 from baton_reasoning.core.text import replace_lone_surrogates
 from baton_reasoning.core.thinking.events import Finish
+
+Json = dict[str, Any]
 
 
 class JobState(Enum):
@@ -38,7 +43,7 @@ class StoredArm:
     """One way to solve the problems; its name is unique in the batch."""
 
     name: str
-    settings: dict[str, Any]
+    settings: Json
     """JSON values."""
 
 
@@ -46,7 +51,7 @@ class StoredArm:
 class Batch:
     id: str
     name: str
-    settings: dict[str, Any]
+    settings: Json
     arms: tuple[StoredArm, ...]
     problems: int
     jobs: int
@@ -134,6 +139,9 @@ class ArmTotals(NamedTuple):
         return self.done - self.correct - self.wrong - self.failed
 
 
+Graded = tuple[str, Verdict]
+"""An answer, empty if there is none, and its verdict."""
+
 _NEW_RUN = "lower(hex(randomblob(16)))"
 
 
@@ -144,7 +152,7 @@ class Batches:
     def create(
         self,
         name: str,
-        settings: dict[str, Any],
+        settings: Json,
         problems: Sequence[Problem],
         arms: Sequence[StoredArm],
         seeds: Sequence[int] = (0,),
@@ -222,7 +230,8 @@ class Batches:
     ) -> ResultRow:
         """Save the result of a job; returns its row. `error`: why there is no answer.
 
-        Finish the run's recorder first: the row takes its tokens and seconds from there.
+        Finish the run's recorder first: the row takes its tokens and seconds from there. Raises WrittenElsewhere if
+        another program has claimed the job since, and StoreError.
         """
         values = (
             replace_lone_surrogates(answer),
@@ -231,22 +240,25 @@ class Batches:
             json.dumps(list(notices)),
             conditions.model_dump_json() if conditions else None,
             now(),
-            job.id,
+            job.run,
+            job.attempt,
         )
 
         def change(connection: sqlite3.Connection) -> ResultRow:
-            connection.execute(
+            saved = connection.execute(
                 """UPDATE jobs SET state = 'done', owner = '', answer = ?, outcome = ?, how = ?, verdict_reason = ?,
-                    error = ?, notices = ?, conditions = ?, ended = ? WHERE id = ?""",
+                    error = ?, notices = ?, conditions = ?, ended = ?
+                    WHERE run = ? AND attempt = ? AND state <> 'done'""",
                 values,
             )
+            if not saved.rowcount:
+                raise WrittenElsewhere("Another Baton has taken this answer over.")
             return _result_of(connection.execute(f"{_RESULT} WHERE jobs.id = ?", (job.id,)).fetchone())
 
         return self._database.write(change)
 
     def give_back(self, job: Job) -> Future[int]:
         """Let a job that was stopped wait again; tried again until it succeeds."""
-        # Run and attempt name one claim: a later claim of the same job stays.
         waiting = "UPDATE jobs SET state = 'waiting', owner = '' WHERE run = ? AND attempt = ? AND state = 'claimed'"
         return self._database.execute(waiting, job.run, job.attempt, kept=True)
 
@@ -270,19 +282,33 @@ class Batches:
     def is_running(self, batch: str) -> bool:
         """Tell whether a program is writing answers of the batch."""
         with self._database.reading() as connection:
-            return any(map(is_alive, _owners(connection, batch)))
+            return _is_running(connection, batch)
 
-    def regrade(self, batch: str, settings: dict[str, Any], graded: Iterable[tuple[int, str, Verdict]]) -> None:
-        """Replace the settings of the batch, and the answers and verdicts of these jobs of it, all or none."""
-        values = [(replace_lone_surrogates(answer), *_verdict(verdict), job) for job, answer, verdict in graded]
+    def regrade(self, batch: str, change: Callable[[Json], Json], graded: Mapping[int, Graded | None]) -> None:
+        """Change the settings of the batch, and replace the answers and verdicts of its jobs, all or none.
 
-        def change(connection: sqlite3.Connection) -> None:
-            connection.execute("UPDATE batches SET settings = ? WHERE id = ?", (json.dumps(settings), batch))
+        `change`: as for `change_settings`. `graded`: what is to stand for each job with an answer; None leaves it.
+        Raises StoreError if the batch is running, or was since the answers were read: they would be graded in two ways.
+        """
+        values = [
+            (replace_lone_surrogates(found[0]), *_verdict(found[1]), job) for job, found in graded.items() if found
+        ]
+
+        def save(connection: sqlite3.Connection) -> None:
+            answered = connection.execute(
+                "SELECT id FROM jobs WHERE batch = ? AND state = 'done' AND error = ''", (batch,)
+            )
+            if {row["id"] for row in answered} != graded.keys() or _is_running(connection, batch):
+                raise StoreError(
+                    "Another Baton writes answers of this batch. Nothing was graded.",
+                    "Grade it again when the other one is done.",
+                )
+            _change_settings(connection, batch, change)
             connection.executemany(
                 "UPDATE jobs SET answer = ?, outcome = ?, how = ?, verdict_reason = ? WHERE id = ?", values
             )
 
-        self._database.write(change)
+        self._database.write(save)
 
     def results(self, batch: str, arm: str | None = None) -> Iterator[ResultRow]:
         """Yield a row for every job, those that wait included, in the order of problems, seeds and arms."""
@@ -295,13 +321,23 @@ class Batches:
         with self._database.reading() as connection:
             return [ArmTotals(*row) for row in connection.execute(_TOTALS, (batch,))]
 
-    def set_settings(self, batch: str, settings: dict[str, Any]) -> None:
-        """Replace the settings (JSON values)."""
-        self.regrade(batch, settings, ())
+    def change_settings(self, batch: str, change: Callable[[Json], Json]) -> Json:
+        """Replace the settings (JSON values) by what `change` makes of them; returns the new ones. Raises StoreError.
+
+        `change` is called in the writer's thread, within the transaction, so that no change by another is lost.
+        """
+        return self._database.write(lambda connection: _change_settings(connection, batch, change))
 
     def delete(self, batch: str) -> None:
-        """Take a batch out of the list; `restore` brings it back."""
-        self._database.execute("UPDATE batches SET deleted = ? WHERE id = ?", now(), batch).result()
+        """Take a batch out of the list; `restore` brings it back. Raises StoreError if a program is running it."""
+
+        def change(connection: sqlite3.Connection) -> None:
+            if _is_running(connection, batch):
+                (name,) = connection.execute("SELECT name FROM batches WHERE id = ?", (batch,)).fetchone()
+                raise StoreError(f"“{name}” is running.", "Stop it first, or wait until it is done.")
+            connection.execute("UPDATE batches SET deleted = ? WHERE id = ?", (now(), batch))
+
+        self._database.write(change)
 
     def restore(self, batch: str) -> None:
         self._database.execute("UPDATE batches SET deleted = NULL WHERE id = ?", batch).result()
@@ -345,8 +381,19 @@ def _owners(connection: sqlite3.Connection, batch: str) -> list[str]:
     return [row["owner"] for row in rows]
 
 
+def _is_running(connection: sqlite3.Connection, batch: str) -> bool:
+    return any(is_alive(connection, owner) for owner in _owners(connection, batch))
+
+
+def _change_settings(connection: sqlite3.Connection, batch: str, change: Callable[[Json], Json]) -> Json:
+    (stored,) = connection.execute("SELECT settings FROM batches WHERE id = ?", (batch,)).fetchone()
+    settings = change(json.loads(stored))
+    connection.execute("UPDATE batches SET settings = ? WHERE id = ?", (json.dumps(settings), batch))
+    return settings
+
+
 def _claim(connection: sqlite3.Connection, batch: str, arms: Sequence[str] | None) -> Job | None:
-    for dead in [owner for owner in _owners(connection, batch) if not is_alive(owner)]:
+    for dead in [owner for owner in _owners(connection, batch) if not is_alive(connection, owner)]:
         connection.execute(
             "UPDATE jobs SET state = 'waiting', owner = '' WHERE batch = ? AND state = 'claimed' AND owner = ?",
             (batch, dead),
@@ -358,7 +405,12 @@ def _claim(connection: sqlite3.Connection, batch: str, arms: Sequence[str] | Non
                 ORDER BY problem, seed, id LIMIT 1)
             RETURNING id, arm, problem AS position, seed, run, attempt,
                 (SELECT problem FROM batch_problems WHERE batch = jobs.batch AND position = jobs.problem) AS problem""",
-        {"owner": this_process(), "now": now(), "batch": batch, "arms": None if arms is None else json.dumps(arms)},
+        {
+            "owner": claim_as_owner(connection),
+            "now": now(),
+            "batch": batch,
+            "arms": None if arms is None else json.dumps(arms),
+        },
     ).fetchone()
     return Job(**dict(row) | {"problem": _problem_of(row["problem"])}) if row else None
 

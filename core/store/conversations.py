@@ -18,7 +18,8 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from baton_reasoning.core.errors import StoreError
-from baton_reasoning.core.store.database import Database, format_timestamp, now
+from baton_reasoning.core.store.database import Database
+from baton_reasoning.core.store.timestamps import format_timestamp, now
 from baton_reasoning.core.text import replace_lone_surrogates
 
 UNTITLED = "New conversation"

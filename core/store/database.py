@@ -2,23 +2,15 @@
 
 In WAL mode with `synchronous = NORMAL`, a committed transaction survives a kill of the program; a power cut may cost
 the last transactions, never the file (sqlite.org/wal.html).
-
-Timestamps are UTC in ISO 8601, so that text order is time order. An owner, the program that writes a run or has claimed
-a job, is "PID@BOOT@TICKS" on Linux: `TICKS` is its start time in clock ticks since boot (/proc/PID/stat, field 22),
-which setting the clock does not change, and `BOOT` the first digits of the kernel's boot id, since process numbers and
-ticks repeat after a restart. Elsewhere it is "PID@SECONDS", the start time that the system records.
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from queue import Empty, LifoQueue
 from typing import TypeVar
@@ -32,9 +24,6 @@ from baton_reasoning.core.store.writer import Change, Trouble, Writer
 T = TypeVar("T")
 _PATIENCE = 5.0
 """Seconds to wait for another program that writes."""
-_PROC = Path("/proc")
-_BOOT_ID = _PROC / "sys/kernel/random/boot_id"
-_UNKNOWN = "of another user"
 
 
 class Database:
@@ -167,46 +156,3 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             if primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
-
-
-def now() -> str:
-    return format_timestamp(datetime.now(UTC))
-
-
-def format_timestamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def this_process() -> str:
-    """Return the owner that this program is."""
-    return _owner(os.getpid())
-
-
-def is_alive(owner: str) -> bool:
-    """Tell whether the program is running. Another user's process counts as running."""
-    number, _, born = owner.partition("@")
-    return number.isdecimal() and _start(int(number)) in (born, _UNKNOWN)
-
-
-@cache
-def _owner(pid: int) -> str:
-    return f"{pid}@{_start(pid)}"
-
-
-def _start(pid: int) -> str:
-    """Return what distinguishes this process from others with the same number; “” if there is no such process."""
-    if not _BOOT_ID.exists():
-        import psutil  # takes 10 ms, which the start of a window would wait for
-
-        try:
-            return f"{psutil.Process(pid).create_time():.2f}"
-        except psutil.AccessDenied:
-            return _UNKNOWN
-        except psutil.NoSuchProcess:
-            return ""
-    try:
-        stat = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    ticks = stat.rpartition(")")[2].split()[19]  # the name in parentheses may contain blanks
-    return f"{_BOOT_ID.read_text(encoding='ascii')[:8]}@{ticks}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 
-from baton_reasoning.core.store.run_cost import fill_costs, fill_texts
+from baton_reasoning.core.store.run_cost import fill_costs, fill_counts, fill_texts
 
 Migration = Sequence[str | Callable[[sqlite3.Connection], object]]
 """Statements, and functions for what SQL cannot do, in order."""
@@ -97,4 +97,13 @@ _SEARCH: Migration = (
     fill_texts,
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _PINS, _COSTS, _SEARCH)
+_OWNERS: Migration = (
+    "CREATE TABLE owners (name TEXT PRIMARY KEY, renewed TEXT NOT NULL) WITHOUT ROWID",
+    # Names the recording that wrote the events last: only that one may add to them.
+    "ALTER TABLE runs ADD COLUMN attempt TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE runs ADD COLUMN events INTEGER NOT NULL DEFAULT 0",
+    fill_counts,
+    "CREATE INDEX jobs_by_owner ON jobs (owner) WHERE owner <> ''",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _PINS, _COSTS, _SEARCH, _OWNERS)

@@ -222,6 +222,13 @@ def fill_costs(connection: sqlite3.Connection) -> None:
             save_cost(connection, row["id"], trace)
 
 
+def fill_counts(connection: sqlite3.Connection) -> None:
+    """Count the events of each run."""
+    for row in connection.execute("SELECT id FROM runs").fetchall():
+        trace, _ = read_trace(connection, row["id"])
+        connection.execute("UPDATE runs SET events = ? WHERE id = ?", (len(trace.events), row["id"]))
+
+
 def save_text(connection: sqlite3.Connection, run: str, trace: Trace) -> None:
     """Save what was written, edited steps included, for searches; nothing for a run that is no exchange."""
     connection.execute(

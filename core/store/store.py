@@ -11,8 +11,10 @@ from types import TracebackType
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.batches import Batches
 from baton_reasoning.core.store.conversations import Conversations
-from baton_reasoning.core.store.database import Database, format_timestamp
+from baton_reasoning.core.store.database import Database
+from baton_reasoning.core.store.owners import forget_lapsed
 from baton_reasoning.core.store.runs import Runs, recover
+from baton_reasoning.core.store.timestamps import format_timestamp
 from baton_reasoning.core.store.writer import Trouble
 
 KEEP_DELETED = timedelta(days=30)
@@ -38,7 +40,7 @@ class Store:
         when everything is saved again.
         """
         database = Database(path, on_trouble)
-        for change in (recover, _purge):
+        for change in (recover, _purge, forget_lapsed):
             database.writer.submit(change)
         return cls(database)
 

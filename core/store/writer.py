@@ -3,6 +3,7 @@
 A change is made once (`submit`), or kept until it succeeds (`keep`). Either way its future tells how the first try
 went, so that nobody waits for a full disk. What is kept is a `Buffer`, as are the events of a run, which are saved
 together after half a second. If a buffer cannot be saved, it keeps its data, and is tried again every two seconds.
+Between changes the thread renews the claim of this program (`owners`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any, Generic, TypeVar
 
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.damage import is_of_the_file, reported_as_store_error, store_error
+from baton_reasoning.core.store.owners import RENEW_SECONDS, renew_claim
 
 T = TypeVar("T")
 Change = Callable[[sqlite3.Connection], T]
@@ -32,6 +34,7 @@ again."""
 _log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
+NEVER = float("inf")
 
 
 class Buffer(ABC, Generic[T]):
@@ -71,7 +74,8 @@ class Writer:
         self._on_trouble = on_trouble
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._waiting: dict[int, Buffer[Any]] = {}
-        self._due = float("inf")
+        self._due = NEVER
+        self._renewal_due = NEVER
         self._trouble: StoreError | None = None
         self._closed = False
         self._closing = Lock()
@@ -145,12 +149,21 @@ class Writer:
             _log.exception("The store's writer goes on after an error.")
 
     def _do_next(self) -> None:
-        wait = None if self._due == float("inf") else max(0.0, self._due - time.monotonic())
+        due = min(self._due, self._renewal_due)
         with suppress(Empty):
-            self._inbox.get(timeout=wait)()
-        # A busy inbox must not delay the buffers.
+            self._inbox.get(timeout=None if due == NEVER else max(0.0, due - time.monotonic()))()
+        # A busy inbox must not delay what is due.
         if time.monotonic() >= self._due:
             self._save_buffers()
+        if time.monotonic() >= self._renewal_due:
+            self._renew()
+
+    def _renew(self) -> None:
+        """Renew the claim of this program as long as it owns anything; what the disk refuses is tried again."""
+        self._renewal_due = time.monotonic() + RENEW_SECONDS
+        with suppress(sqlite3.Error, StoreError):  # who saves something meanwhile is told
+            if not self._in_transaction(renew_claim):
+                self._renewal_due = NEVER
 
     def _make(self, change: Change[T], future: Future[T]) -> None:
         if self._trouble:  # what was refused comes first, if it can be saved now
@@ -169,7 +182,7 @@ class Writer:
 
     def _save_buffers(self) -> None:
         """Save all buffers in one transaction or, if one of them prevents that, each in its own."""
-        self._due = float("inf")
+        self._due = NEVER
         if not (buffers := list(self._waiting.values())):
             return
         trouble = self._save(buffers)
@@ -224,6 +237,8 @@ class Writer:
                 f"{self._path} was deleted or moved while it was in use.",
                 "Put it back if you can; otherwise what was not saved elsewhere is lost.",
             )
+        # What is changed may make this program an owner.
+        self._renewal_due = min(self._renewal_due, time.monotonic() + RENEW_SECONDS)
         with self._connection as connection:  # commits, or rolls back
             connection.execute("BEGIN IMMEDIATE")
             return change(connection)

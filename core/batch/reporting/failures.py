@@ -132,7 +132,7 @@ def analyse(store: Store, batch_id: str, arm: str | None = None) -> FailureAnaly
     worths: list[tuple[int, TakeoverWorth]] = []
     for row in rows:
         may_matter = row.reviewed and (row.cost.takeovers or row.outcome is not Outcome.CORRECT)
-        trace = store.runs.read(row.run)[0] if may_matter else None
+        trace = store.runs.read(row.run).trace if may_matter else None
         if trace and (values := values_in(trace).get(VALUED_BY)):
             worths += [(row.position, worth) for worth in values.takeovers]
         if row.outcome is not Outcome.CORRECT:

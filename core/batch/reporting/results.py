@@ -172,5 +172,5 @@ class Results:
         and `values` are empty.
         """
         for row in self.rows:
-            trace = self.store.runs.read(row.run)[0] if with_text and row.started else Trace()
+            trace = self.store.runs.read(row.run).trace if with_text and row.started else Trace()
             yield ExportedResult.of(self.batch.id, self.problems[row.position], row, trace)

@@ -58,13 +58,18 @@ class Answer:
         cls, store: Store, run: str, expected: str = "", how: How | Regex = How.AUTO, row: ResultRow | None = None
     ) -> Answer:
         """Return the answer of a run in the store; `read` and `keep` raise StoreError."""
-        return cls(
-            lambda: store.runs.trace(run),
-            lambda finding: store.runs.append(run, [finding]).result(),
-            expected,
-            how,
-            row,
-        )
+        attempt = ""
+
+        def read() -> Trace:
+            nonlocal attempt
+            found = store.runs.read(run)
+            attempt = found.attempt
+            return found.whole
+
+        def keep(finding: Finding) -> None:
+            store.runs.append(run, [finding], attempt).result()
+
+        return cls(read, keep, expected, how, row)
 
 
 class Review(ABC):

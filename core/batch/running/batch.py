@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -225,6 +225,16 @@ class BatchSettings(BaseModel):
             others = f"other_{which}s"
             changes |= {others: getattr(self, others) | {name: model}} if name else {which: model}
         return self.model_copy(update=changes)
+
+
+def change_settings(store: Store, batch: str, change: Callable[[BatchSettings], BatchSettings]) -> BatchSettings:
+    """Change the settings of a batch, all at once; returns the new ones. Raises StoreError, and as `change` does."""
+    return BatchSettings.model_validate(store.batches.change_settings(batch, as_stored(change)))
+
+
+def as_stored(change: Callable[[BatchSettings], BatchSettings]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return the change as one of JSON values."""
+    return lambda stored: change(BatchSettings.model_validate(stored)).stored()
 
 
 def create_batch(

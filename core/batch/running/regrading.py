@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Generator
 from typing import NamedTuple
 
-from baton_reasoning.core.batch.running.batch import BatchSettings
+from baton_reasoning.core.batch.running.batch import BatchSettings, as_stored
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.extract import given_in
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex, Verdict
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.store.batches import ResultRow
+from baton_reasoning.core.store.batches import Graded, ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.trace import Trace
@@ -44,8 +44,8 @@ def regrade(
     """Extract and grade every answer of the batch again, except for those whose text is damaged.
 
     `how` is kept for later answers; None: as before. All verdicts are saved together at the end, so that a batch that
-    is stopped meanwhile has no mixture of two ways of grading. Raises StoreError, and SettingsError if the batch is
-    running.
+    is stopped meanwhile has no mixture of two ways of grading. Raises SettingsError if the batch is running, and
+    StoreError, also if another program has begun to run it meanwhile.
     """
     opened = store.batches.open(batch)
     if store.batches.is_running(batch):
@@ -53,13 +53,12 @@ def regrade(
     settings = BatchSettings.of(opened)
     settings = settings.graded_by(how) if how is not None else settings
     problems = list(store.batches.problems(batch))
-    regraded: list[tuple[int, str, Verdict]] = []
+    graded: dict[int, Graded | None] = {}
     for row in [row for row in store.batches.results(batch) if row.has_answer]:
-        problem, (trace, damage) = problems[row.position], store.runs.read(row.run)
-        if damage:
+        found = store.runs.read(row.run)
+        if found.damage:
+            graded[row.job] = None
             continue
-        answer, verdict = grade_answer(grader, problem, trace, settings.how)
-        regraded.append((row.job, answer, verdict))
+        answer, verdict = graded[row.job] = grade_answer(grader, problems[row.position], found.trace, settings.how)
         yield Regraded(row._replace(answer=answer, verdict=verdict), row)
-    latest = BatchSettings.of(store.batches.open(batch)).graded_by(settings.how)
-    store.batches.regrade(batch, latest.stored(), regraded)
+    store.batches.regrade(batch, as_stored(lambda latest: latest.graded_by(settings.how)), graded)

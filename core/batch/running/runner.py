@@ -29,15 +29,15 @@ from baton_reasoning.core.batch.running.arms import (
     pilot_of,
     refuse_impossible,
 )
-from baton_reasoning.core.batch.running.batch import BatchSettings
+from baton_reasoning.core.batch.running.batch import BatchSettings, change_settings
 from baton_reasoning.core.batch.running.regrading import grade_answer
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.errors import BatonError, EngineError, SettingsError, StoreError
+from baton_reasoning.core.errors import BatonError, EngineError, SettingsError, StoreError, WrittenElsewhere
 from baton_reasoning.core.files import sha256_of
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
-from baton_reasoning.core.store.batches import Conditions, Job
+from baton_reasoning.core.store.batches import Conditions, Job, ResultRow
 from baton_reasoning.core.store.run_cost import Cost, RunCost
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Event, Finish
@@ -107,7 +107,7 @@ class Runner:
                 raise
             finally:
                 if any((hashes := hashing.result()).values()):
-                    self._save(self._current_settings().with_models(self.pair, self.models, hashes))
+                    change_settings(self.store, self.batch, lambda now: now.with_models(self.pair, self.models, hashes))
 
     def pause(self) -> None:
         """Begin no other problem until `resume`; answers under way are completed."""
@@ -141,19 +141,18 @@ class Runner:
         self._may_begin.set()
 
     def _take_settings(self) -> BatchSettings:
-        """Read the arms and settings of the batch, and save the models and `parallel` of this pass."""
-        stored = self.store.batches.open(self.batch)
-        settings = BatchSettings.of(stored).with_models(self.pair, self.models, {})
-        self._save(settings.model_copy(update={"parallel": self.parallel}))
-        self._arms = {arm.name: arm for arm in map(Arm.of, stored.arms) if arm.models == self.models}
-        return settings
+        """Read the arms of the batch, and save the models and `parallel` of this pass in its settings."""
+        arms = map(Arm.of, self.store.batches.open(self.batch).arms)
+        self._arms = {arm.name: arm for arm in arms if arm.models == self.models}
+
+        def take(settings: BatchSettings) -> BatchSettings:
+            return settings.with_models(self.pair, self.models, {}).model_copy(update={"parallel": self.parallel})
+
+        return change_settings(self.store, self.batch, take)
 
     def _current_settings(self) -> BatchSettings:
         """Read the settings again: another program may have changed them, such as the grading."""
         return BatchSettings.of(self.store.batches.open(self.batch))
-
-    def _save(self, settings: BatchSettings) -> None:
-        self.store.batches.set_settings(self.batch, settings.stored())
 
     def _warm_up(self, needed: Needs) -> None:
         """Let each local model that is needed prefill a problem and write a few tokens, which are not recorded.
@@ -195,11 +194,15 @@ class Runner:
                     continue
                 if self.ending:
                     return
-                now = self._current_settings()
-                found = {"chances": now.chances | {name: chance}, "shares": now.shares | {name: share}}
-                self._save(now.model_copy(update=found))
+                self._save_chance(name, chance, share)
             self._arms[name] = arm.with_chance(chance)
             yield progress.Calibrated(name, chance, share)
+
+    def _save_chance(self, arm: str, chance: float, share: float) -> None:
+        def add(now: BatchSettings) -> BatchSettings:
+            return now.model_copy(update={"chances": now.chances | {arm: chance}, "shares": now.shares | {arm: share}})
+
+        change_settings(self.store, self.batch, add)
 
     def _measured_chance(self, arm: Arm) -> tuple[float, float]:
         """Measure the chance of takeover that gives the arm the large share of another, and that share, 0 to 1.
@@ -257,16 +260,23 @@ class Runner:
                 self.under_way -= 1
 
     def _carry_out(self, job: Job) -> None:
-        """Run and grade one job. Any error but StoreError is the result of this job, and the batch goes on."""
+        """Run and grade one job. If another program has claimed it since, which took this one for dead, it has it."""
         self._events.put(progress.JobStarted(job))
+        try:
+            row = self._result_of(job)
+        except WrittenElsewhere:
+            row = None
+        self._events.put(progress.JobEnded(row) if row else progress.JobStopped(job.id))
+
+    def _result_of(self, job: Job) -> ResultRow | None:
+        """Run, grade and save one job; None if it was stopped. Any error but StoreError is its result."""
         trace, answer, verdict, error = Trace(), "", None, self._not_calibrated.get(job.arm, "")
         try:
             if not error:
                 trace = self._trace_of(job)
                 if trace.finish is Finish.STOPPED:
                     self.store.batches.give_back(job).result()
-                    self._events.put(progress.JobStopped(job.id))
-                    return
+                    return None
                 if trace.finish is Finish.FAILED or (trace.finish is Finish.CONTEXT_FULL and not trace.tokens):
                     error = trace.ended.reason if trace.ended else ""
                 else:
@@ -283,7 +293,7 @@ class Runner:
             parallel=self.parallel,
             threads=max((card.placement.threads for card in self.pair.cards.values() if card.placement), default=0),
         )
-        self._events.put(progress.JobEnded(self.store.batches.finish(job, answer, verdict, error, notices, conditions)))
+        return self.store.batches.finish(job, answer, verdict, error, notices, conditions)
 
     def _trace_of(self, job: Job) -> Trace:
         """Solve the problem, unless an earlier attempt was complete and the program was killed before grading it.
@@ -295,7 +305,7 @@ class Runner:
             return before
         trace = Trace()
         settings = _with_own_seed(self._arms[job.arm].settings, job.seed, job.position)
-        recorder = self.store.runs.record(job.run, anew=True)
+        recorder = self.store.runs.record_anew(job.run)
         try:
             with closing(self._events_of(job.problem, settings)) as events:
                 for event in events:

@@ -6,6 +6,7 @@ import weakref
 from contextlib import closing
 from datetime import date
 from functools import partial
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
@@ -15,9 +16,14 @@ from PySide6.QtWidgets import QInputDialog, QMenu
 from baton_reasoning.app.chat.sidebar import ROW, day_name
 from baton_reasoning.app.session.run_list import Activity
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.settings import SettingsFile
+from baton_reasoning.core.store.conversations import StoredExchange
+from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Finish
+from tests.another_program import another_program
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange, press
+from tests.core.store.made import a_run
 from tests.fakes.held import HeldAnswers
 
 CONTROL, ALT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.AltModifier
@@ -291,3 +297,84 @@ def test_deleting_a_conversation_stops_its_answer_and_undo_brings_back_what_was_
     qtbot.waitUntil(lambda: exchange.trace.finish is Finish.STOPPED)
     qtbot.waitUntil(last_answer(busy)._continue.isVisible)
     assert "About Long" in last_answer(busy).steps.toPlainText()
+
+
+# While another program writes
+
+ANTS = "How many ants?"
+
+
+def write_in_parts(path):
+    """Write an answer, each part of it after a line that is read."""
+    with Store.open(Path(path)) as store:
+        store.conversations.put("c", StoredExchange("e", None, ANTS)).result()
+        recorder, events = store.runs.record("e"), a_run(answer="There are 4.")
+        for part in (events[:5], events[5:20], events[20:]):
+            recorder.record(part)
+            store.flush()
+            print("saved", flush=True)
+            input()
+        recorder.finish().result()
+        print("ended", flush=True)
+        input()
+
+
+@pytest.mark.slow
+def test_what_another_baton_writes_is_followed_to_its_end_and_is_not_continued_before(window, qtbot):
+    window.session._look_again.setInterval(0)
+    with another_program(write_in_parts, window.paths.store) as other:
+        assert other.stdout.readline() == "saved\n"
+        window.session.open("c")
+        qtbot.waitUntil(lambda: last_exchange(window).is_read)
+        exchange, answer = last_exchange(window), last_answer(window)
+        trace = exchange.trace
+        assert answer.ending.text() == "Another Baton is writing this answer."
+        assert not answer._continue.isVisible()
+        window.session.ask("And how many bees?")
+        assert "Another Baton is writing an answer here." in window.notice.text
+        print(file=other.stdin, flush=True)
+        qtbot.waitUntil(lambda: "Step 1 goes on." in answer.steps.toPlainText())
+        assert exchange.trace is trace, "it grows, as an answer of this window does"
+        for line in ("saved\n", "saved\n"):
+            assert other.stdout.readline() == line
+            print(file=other.stdin, flush=True)
+        assert other.stdout.readline() == "ended\n"
+        qtbot.waitUntil(lambda: answer.answer.toPlainText() == "There are 4.")
+        assert (exchange.is_written_elsewhere, answer.ending.text()) == (False, "")
+        assert window.session.ready
+
+
+def take_over(path):
+    """Write the newest answer of the history anew, as a program does that takes its writer for dead."""
+    with Store.open(Path(path)) as store:
+        (headline,) = store.conversations.recent()
+        recorder = store.runs.record_anew(store.conversations.open(headline.id).exchanges[-1].id)
+        recorder.record(a_run(answer="Taken over."))
+        recorder.finish().result()
+        print("ended", flush=True)
+        input()
+
+
+@pytest.mark.slow
+def test_an_answer_that_another_baton_has_taken_over_ends_here_in_one_message(make_window, held, qtbot):
+    loader = ScriptedLoader()
+    loader.small, loader.large = held.small, held.large
+    window, errors = make_window(loader), list[BatonError]()
+    window.session.failed.connect(errors.append)
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.session.ask("Long")
+    exchange = last_exchange(window)
+    qtbot.waitUntil(lambda: exchange.trace.tokens > 2)
+    assert window._store.flush() is None
+    with another_program(take_over, window.paths.store) as other:
+        assert other.stdout.readline() == "ended\n"
+        window.session.stop()
+        held.let_go("Long")
+        qtbot.waitUntil(lambda: window.session.runs.is_idle and bool(errors))
+        assert [error.message for error in errors] == ["Another Baton has taken this answer over."]
+        assert "About Long" in exchange.trace.text, "it is still there to be copied"
+        assert window._store.runs.trace(exchange.id).events == a_run(answer="Taken over.")
+        window.session.go_on(exchange)
+        qtbot.waitUntil(lambda: window.session.runs.is_idle and len(errors) > 1)
+        assert errors[1].message == "What the history holds of this answer is not what stands here."
+        assert window._store.runs.trace(exchange.id).events == a_run(answer="Taken over.")

@@ -398,7 +398,7 @@ def test_values_that_say_only_agreement_and_those_of_another_writer_are_no_worth
     estimator = ValueEstimator(known_pair(), store.runs.trace(row.run), grader, "", OPTIONS)
     *_, agreement = estimator.run()
     assert isinstance(agreement, ValuesEstimated)
-    store.runs.append(row.run, [agreement]).result()
+    store.runs.append(row.run, [agreement], store.runs.read(row.run).attempt).result()
     assert worth_of(store, [row], "small") == (0, None, None, {})
     list(values(store, valued, grader, [row], known_pair()).run())
     assert worth_of(store, [row], "small").all

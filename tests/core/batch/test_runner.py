@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -15,7 +16,13 @@ from msgspec.structs import replace
 
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import OtherModels, arms_of
-from baton_reasoning.core.batch.running.batch import BatchSettings, ModelSummary, add_arms, create_batch
+from baton_reasoning.core.batch.running.batch import (
+    BatchSettings,
+    ModelSummary,
+    add_arms,
+    change_settings,
+    create_batch,
+)
 from baton_reasoning.core.batch.running.progress import (
     BatchProgress,
     Calibrated,
@@ -32,12 +39,15 @@ from baton_reasoning.core.batch.running.runner import WARM_UP_TOKENS, Runner
 from baton_reasoning.core.engines.base import Placement
 from baton_reasoning.core.errors import EngineLost, EngineRefused, SettingsError, StoreError
 from baton_reasoning.core.files import sha256_of
+from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex, Verdict
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.batches import ArmTotals, Conditions, JobState, ResultRow
 from baton_reasoning.core.store.run_cost import Cost, RunCost
+from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.policies.alone import Never
+from tests.another_program import another_program
 from tests.core.batch.counting import (
     batch_of,
     counting_pair,
@@ -52,7 +62,7 @@ from tests.core.batch.counting import (
     small_engine,
     solution,
 )
-from tests.core.store.made import claim
+from tests.core.store.made import a_run, claim, save
 from tests.core.thinking.running import World, settings_of
 from tests.fakes.full_disk import a_full_disk
 from tests.fakes.scripted import Fault, ScriptedEngine
@@ -203,7 +213,7 @@ def test_what_another_program_sets_meanwhile_is_kept_and_holds_from_then_on(stor
     def grade_otherwise(_):
         settings = BatchSettings.of(store.batches.open(batch))
         if settings.grade is How.AUTO:
-            store.batches.set_settings(batch, settings.graded_by(Regex("no such words")).stored())
+            change_settings(store, batch, lambda now: now.graded_by(Regex("no such words")))
 
     run_batch(store, batch, Pair(small_engine(before_token=grade_otherwise).with_card(path=file)), parallel=1)
     settings = BatchSettings.of(store.batches.open(batch))
@@ -342,7 +352,7 @@ class DisturbedBatch:
 
     def _leave_a_killed_text(self, length, undisturbed):
         for job in claim(self.store, self.id):
-            recorder = self.store.runs.record(job.run, anew=True)
+            recorder = self.store.runs.record_anew(job.run)
             recorder.record(undisturbed[job.arm, job.position][1][:length])
             recorder.finish().result()
             killed = "UPDATE jobs SET owner = '999999999@then' WHERE id = ?"
@@ -366,6 +376,82 @@ def test_whatever_happens_a_batch_ends_as_an_undisturbed_one(store, grader, undi
         batch.take(disturbance, undisturbed)
     batch.run_to_the_end()
     assert results(store, batch.id) == undisturbed
+
+
+def run_elsewhere(path, batch):
+    """Run a batch in a program of its own, which waits within its first answers until it reads a line."""
+    has_begun, goes_on, ended = threading.Event(), threading.Event(), 0
+
+    def wait(_):
+        if has_begun.is_set():
+            goes_on.wait(PATIENCE)
+
+    with Store.open(Path(path)) as store, Grader(PATIENCE) as grader:
+        small, large = World(5, tagged=True, drawn=True).engines
+        small.before_token = large.before_token = wait
+        for event in Runner(store, batch, Pair(small, large), grader, parallel=2).run():
+            ended += isinstance(event, JobEnded)
+            if isinstance(event, JobStarted) and not has_begun.is_set():
+                has_begun.set()
+                print("has begun", flush=True)
+                input()
+                goes_on.set()
+    print(ended, flush=True)
+
+
+@pytest.mark.slow
+def test_two_programs_that_cannot_see_each_other_share_a_batch_and_no_text(store, path, grader, undisturbed):
+    batch, mine = DisturbedBatch(store, grader), 0
+    add_arms(store, batch.id, batch.arms)
+    with another_program(run_elsewhere, path, batch.id, in_namespace=True) as other:
+        assert other.stdout.readline() == "has begun\n"
+        small, large = World(5, tagged=True, drawn=True).engines
+        for event in Runner(store, batch.id, Pair(small, large), grader, parallel=2).run():
+            mine += isinstance(event, JobEnded)
+            if mine == 1:
+                print(file=other.stdin, flush=True)
+        theirs = int(other.stdout.readline())
+    assert min(mine, theirs) > 0
+    assert mine + theirs == store.batches.open(batch.id).jobs, "each answer was written by one of them"
+    assert results(store, batch.id) == undisturbed
+
+
+def test_a_job_that_another_program_has_claimed_since_is_left_to_it(store, grader):
+    """This one slept for minutes, so that the other took it for dead."""
+    batch = batch_of(store, 2)
+
+    def taken_over(body):
+        if body.endswith("Then we look.") and not taken:
+            taken.append(True)
+            (row,) = (each for each in rows_of(store, batch) if each.state is JobState.CLAIMED)
+            store.batches._database.execute("UPDATE jobs SET owner = '1@0.00' WHERE id = ?", row.job).result()
+            (job,) = claim(store, batch)
+            assert job.attempt == 2
+            save(store, job.run, a_run(answer="It is 0."), anew=True)
+            store.batches.finish(job, "0", None)
+
+    taken = []
+    events = run_batch(store, batch, Pair(small_engine(before_token=taken_over)), parallel=1)
+    assert [type(event) for event in events] == [JobStarted, JobStopped, JobStarted, JobEnded]
+    first, second = rows_of(store, batch)
+    assert first.answer == "0"
+    assert store.runs.trace(first.run).events == a_run(answer="It is 0.")
+    assert second.outcome is WRONG
+
+
+def test_answers_that_another_program_adds_while_they_are_graded_again_change_nothing(store, grader):
+    batch = answered(store, expected="0.5")
+    add_arms(store, batch, arms_of(["large"], RunSettings()))
+    before = rows_of(store, batch)
+    grading = regrade(store, batch, grader, How.EXACT)
+    next(grading)
+    (job,) = claim(store, batch)
+    with pytest.raises(StoreError, match="Another Baton writes answers of this batch"):
+        list(grading)
+    grading = regrade(store, batch, grader, How.EXACT)
+    store.batches.finish(job, "", None)
+    assert rows_of(store, batch)[:2] == before[:2]
+    assert BatchSettings.of(store.batches.open(batch)).grade is How.AUTO
 
 
 def test_a_text_that_was_complete_is_only_graded(store):
@@ -451,7 +537,7 @@ def test_answers_are_found_in_the_texts_by_the_grader_of_today(store, grader):
     batch = answered(store, expected="0.5")
     older = Verdict(WRONG, How.EXACT, "As an older version graded it.")
     jobs = [row.job for row in rows_of(store, batch)]
-    store.batches.regrade(batch, {}, [(jobs[0], "", older), (jobs[1], "0.50", older)])
+    store.batches.regrade(batch, lambda _: {}, {jobs[0]: ("", older), jobs[1]: ("0.50", older)})
     found = list(regrade(store, batch, grader))
     assert [(row.answer, row.outcome) for row in rows_of(store, batch)] == [("0.50", CORRECT)] * 2
     assert regraded_in_words(found) == "2 answers were graded again: 2 have another verdict."

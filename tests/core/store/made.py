@@ -79,9 +79,15 @@ def claim(store, batch, number=1):
     return list(filter(None, (store.batches.claim(batch) for _ in range(number))))
 
 
+def recorder_of(store, run):
+    """Go on with a run as it is saved."""
+    saved = store.runs.read(run)
+    return store.runs.record(run, saved.attempt, len(saved.trace.events))
+
+
 def save(store, run, events, anew=False):
     """Let the run be written to its end, and read what it came to."""
-    recorder = store.runs.record(run, anew)
+    recorder = store.runs.record_anew(run) if anew else recorder_of(store, run)
     recorder.record(events)
     recorder.finish().result()
     return concluded(store, run)

@@ -1,6 +1,7 @@
 """Kills, full disks, damage, newer and older files, two programs at once, and data that cannot be written."""
 
 import multiprocessing
+import os
 import random
 import shutil
 import sqlite3
@@ -15,21 +16,22 @@ import pytest
 
 from baton_reasoning.core.child_process import run_in_subprocess
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.errors import StoreError, WrittenElsewhere
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import JobState, StoredArm
 from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.store.damage import is_foreign
-from baton_reasoning.core.store.database import Database, is_alive, this_process
+from baton_reasoning.core.store.database import Database
 from baton_reasoning.core.store.event_chunks import pack
 from baton_reasoning.core.store.migrations import MIGRATIONS
+from baton_reasoning.core.store.owners import is_alive, this_process
 from baton_reasoning.core.store.run_cost import RunCost
 from baton_reasoning.core.store.runs import Runs, RunState
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.store.writer import Writer
 from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.trace import Trace
-from tests.core.store.made import a_run, claim, concluded, save, started
+from tests.core.store.made import a_run, claim, concluded, recorder_of, save, started
 from tests.fakes.full_disk import a_full_disk
 from tests.fakes.valued import RESCUED, values_of
 from tests.patience import PATIENCE
@@ -88,8 +90,8 @@ def test_a_kill_loses_nothing_that_was_saved_and_no_job(path):
         with Store.open(path) as store:
             assert store.batches.is_running(batch)
             (run,) = (row.run for row in store.batches.results(batch) if row.started and not row.ended)
-            with pytest.raises(StoreError, match="Another Baton is writing this answer"):
-                store.runs.record(run)
+            with pytest.raises(WrittenElsewhere, match="Another Baton is writing this answer"):
+                recorder_of(store, run)
         child.kill()
         child.join()
         with Store.open(path) as store:
@@ -105,14 +107,17 @@ def test_a_kill_loses_nothing_that_was_saved_and_no_job(path):
         assert [row.state for row in store.batches.results(batch)] == [JobState.DONE] * KILLS
 
 
-def test_a_program_is_known_by_its_number_and_its_start(monkeypatch):
+def test_a_program_is_known_by_its_number_and_its_start(path, monkeypatch):
     ended, me = run_in_subprocess(this_process, seconds=PATIENCE), this_process()
-    number, _, born = me.partition("@")
-    assert is_alive(me)
-    assert not any(map(is_alive, (ended, "", f"{number}@{born[:-1]}{(int(born[-1]) + 1) % 10}")))
-    if psutil.LINUX:  # psutil adds the ticks to the boot time, which moves when the clock is set
-        monkeypatch.setattr(psutil.Process, "create_time", lambda _: 0.0)
-        assert is_alive(me)
+    number, born, place = me.split("@")
+    another = f"{os.getppid()}@{born}@{place}"
+    with closing(Database(path)) as database, database.reading() as connection:
+        assert is_alive(connection, me)
+        assert not any(is_alive(connection, each) for each in (ended, "", another, f"{number}@0@{place}"))
+        if psutil.LINUX:  # psutil adds the ticks to the boot time, which moves when the clock is set
+            monkeypatch.setattr(psutil.Process, "create_time", lambda _: 0.0)
+            assert run_in_subprocess(this_process, seconds=PATIENCE).split("@")[2] == place
+            assert is_alive(connection, me)
 
 
 # Full disks
@@ -215,12 +220,14 @@ def test_a_broken_part_of_a_run_ends_its_trace_and_is_said(path):
         for part in (a_run()[:9], a_run()[9:]):
             save(store, "r", part)
         changed(path, "UPDATE event_chunks SET events = x'00' WHERE sequence = 1")
-        store.runs.record("r").finish().result()
+        changed(path, "UPDATE runs SET state = 'running', owner = '1@0.00'")
+    with Store.open(path) as store:
+        store.flush()
         summary = concluded(store, "r")
         assert "cannot be read" in summary.reason
-        trace, error = store.runs.read("r")
+        trace, damage, *_ = store.runs.read("r")
         assert trace.text == Trace.of(a_run()[:9]).text
-        assert error
+        assert damage
         assert summary.cost == RunCost.of(trace)
         with pytest.raises(StoreError, match="cannot be read"):
             store.runs.trace("r")

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count, pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event as Signal
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from baton_reasoning.core.engines.base import Alternative, Handoff
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.usage import MOST_COUNTED, RequestUsage, Usage
-from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.errors import StoreError, WrittenElsewhere
 from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import ArmTotals, Conditions, JobState, StoredArm
@@ -63,6 +64,7 @@ from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import TextPlace
 from tests.core.store.made import a_run, claim, concluded, save, started, tokens
 from tests.fakes.valued import values_of
+from tests.patience import PATIENCE
 
 NUMBER = st.integers(0, 99)
 """Chooses among what there is, round and round."""
@@ -183,7 +185,7 @@ class AnyUseOfConversations(AnyUse):
     def an_answer_is_reviewed(self, number):
         run = self.chosen(number)[1].id
         review = values_of(Trace.of(self.runs[run].events), {TextPlace(0): 8})
-        self.store.runs.append(run, [review]).result()
+        self.store.runs.append(run, [review], self.store.runs.read(run).attempt).result()
         self.runs[run].events.append(review)
 
     @rule(number=NUMBER, length=st.integers(1, 20))
@@ -418,6 +420,10 @@ class AnyUseOfABatch(AnyUse):
     def a_job_is_given_back_and_a_claim_that_is_over_changes_nothing(self, number):
         for job in self.stale:
             self.store.batches.give_back(job).result()
+            last = next(each for each in self.jobs if each.claimed and each.claimed.id == job.id)
+            if (last.claimed.run, last.attempt) != (job.run, job.attempt) or last.state is JobState.DONE:
+                with pytest.raises(WrittenElsewhere):
+                    self.store.batches.finish(job, "of a claim that is over", RIGHT)
         if kept := self.in_state(JobState.CLAIMED, number):
             self.store.batches.give_back(kept.claimed).result()
             kept.state = JobState.WAITING
@@ -436,9 +442,16 @@ class AnyUseOfABatch(AnyUse):
     @rule(number=NUMBER, verdict=st.sampled_from([RIGHT, WRONG]))
     def an_answer_is_graded_again(self, number, verdict):
         if (kept := self.in_state(JobState.DONE, number)) and not kept.result[2]:
-            self.settings = {"grade": number}
-            self.store.batches.regrade(self.batch, self.settings, [(kept.claimed.id, "5\ud83d", verdict)])
-            kept.result = ("5?", verdict, *kept.result[2:])
+            answered = [each for each in self.jobs if each.state is JobState.DONE and not each.result[2]]
+            graded = {each.claimed.id: ("5\ud83d", verdict) if each is kept else None for each in answered}
+            if any(each.state is JobState.CLAIMED for each in self.jobs) or number % 3 == 0:
+                graded |= {} if number % 3 else {-1: None}  # an answer that was not there when the grading began
+                with pytest.raises(StoreError, match="Nothing was graded"):
+                    self.store.batches.regrade(self.batch, lambda _: {}, graded)
+            else:
+                self.settings = {"grade": number}
+                self.store.batches.regrade(self.batch, lambda _: self.settings, graded)
+                kept.result = ("5?", verdict, *kept.result[2:])
 
     @rule()
     def an_arm_is_added_once(self):
@@ -467,9 +480,13 @@ class AnyUseOfABatch(AnyUse):
 
     @invariant()
     def batch_and_results_are_those_of_the_model_also_when_it_was_deleted_and_had_back(self):
-        self.store.batches.delete(self.batch)
-        assert self.store.batches.all() == []
-        self.store.batches.restore(self.batch)
+        if self.store.batches.is_running(self.batch):
+            with pytest.raises(StoreError, match="“MATH” is running"):
+                self.store.batches.delete(self.batch)
+        else:
+            self.store.batches.delete(self.batch)
+            assert self.store.batches.all() == []
+            self.store.batches.restore(self.batch)
         (batch,) = self.store.batches.all()
         assert batch == self.store.batches.open(self.batch)
         assert (batch.name, batch.settings, batch.arms) == ("MATH", self.settings, tuple(self.arms))
@@ -542,12 +559,15 @@ def test_events_come_back_as_they_were_whatever_models_write(store):
 def test_a_run_is_continued_while_its_first_recorder_still_has_events(path):
     """As after a full disk: the events that were refused are saved late."""
     with closing(Database(path)) as database:
-        runs, events = Runs(database), a_run()
-        first, second = runs.record("r"), runs.record("r")
-        for recorder, part in ((first, events[:5]), (second, events[5:9]), (first, events[9:])):
+        runs, events, is_let_go = Runs(database), a_run(), Signal()
+        database.writer.submit(lambda _: is_let_go.wait(PATIENCE))
+        first = runs.record("r")
+        second = runs.record("r", first.attempt, 9)
+        for recorder, part in ((first, events[:9]), (second, events[9:])):
             recorder.record(part)
-            database.writer.keep(lambda _: None).result()  # with it all that waits is saved
-        first.finish().result()
+            recorder.finish()
+        is_let_go.set()
+        second.future.result(PATIENCE)
         assert runs.trace("r").events == events
 
 
