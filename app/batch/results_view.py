@@ -228,7 +228,10 @@ class ResultsView(QWidget):
                 status += f" · finishing {counted(session.under_way, 'answer')}"
             case BatchActivity.RUNNING:
                 run = "Pause"
-                status += f" · {session.progress.parallel} at once · {time_left(session.progress.seconds_left())}"
+                if session.hashed < 1:
+                    status += f" · reading the files of the models, {session.hashed:.0%}"
+                else:
+                    status += f" · {session.progress.parallel} at once · {time_left(session.progress.seconds_left())}"
         if reviews.running:
             stop, status, jobs = _STOP_REVIEWS, reviews.status, 100
             done = int(100 * reviews.progress.share) if reviews.progress else 0

@@ -24,7 +24,7 @@ from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import Arm, OtherModels, by_models
 from baton_reasoning.core.batch.running.batch import Provenance, add_arms, create_batch, without_duplicates
-from baton_reasoning.core.batch.running.progress import BatchEvent, BatchProgress
+from baton_reasoning.core.batch.running.progress import BatchEvent, BatchProgress, ModelsHashed
 from baton_reasoning.core.batch.running.regrading import Regraded, regrade, regraded_in_words
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.errors import BatonError, Busy, SettingsError
@@ -89,6 +89,8 @@ class BatchSession(QObject):
         """How long the last report took."""
         self.graded = 0
         """Answers that have been graded again so far."""
+        self.hashed = 1.0
+        """How much of the files of the models has been read before the first answer, 0 to 1."""
         for each in (models, demo):
             each.changed.connect(self._models_changed)
         self._report_timer = QTimer(self, singleShot=True, interval=REPORT_EVERY_MS)
@@ -353,6 +355,7 @@ class BatchSession(QObject):
                 yield from runner.run()
 
         def take(events: list[BatchEvent]) -> None:
+            self.hashed = events[-1].share if isinstance(events[-1], ModelsHashed) else 1.0
             self.rows_changed.emit(opened, opened.take(events))
             self._report_soon(opened)
 

@@ -316,6 +316,9 @@ def _ended(
     arm = ""
     for event in events:
         match event:
+            case progress.ModelsHashed(share):
+                line.show(share, "Reading the files of the models")
+                continue
             case progress.Calibrated(name, chance, share):
                 line.remark(f"{name}: p = {chance:.3f} for a large share of {share:.1%}")
             case progress.Finishing(answers):

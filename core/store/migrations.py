@@ -106,4 +106,10 @@ _OWNERS: Migration = (
     "CREATE INDEX jobs_by_owner ON jobs (owner) WHERE owner <> ''",
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _PINS, _COSTS, _SEARCH, _OWNERS)
+_FILE_HASHES = (
+    """CREATE TABLE file_hashes (
+        path TEXT PRIMARY KEY, size INTEGER NOT NULL, modified INTEGER NOT NULL, changed INTEGER NOT NULL,
+        sha256 TEXT NOT NULL) WITHOUT ROWID""",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _PINS, _COSTS, _SEARCH, _OWNERS, _FILE_HASHES)

@@ -12,6 +12,7 @@ from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.batches import Batches
 from baton_reasoning.core.store.conversations import Conversations
 from baton_reasoning.core.store.database import Database
+from baton_reasoning.core.store.file_hashes import FileHashes
 from baton_reasoning.core.store.owners import forget_lapsed
 from baton_reasoning.core.store.runs import Runs, recover
 from baton_reasoning.core.store.timestamps import format_timestamp
@@ -31,6 +32,7 @@ class Store:
         self.conversations = Conversations(database)
         self.runs = Runs(database)
         self.batches = Batches(database)
+        self.file_hashes = FileHashes(database)
 
     @classmethod
     def open(cls, path: Path, on_trouble: Trouble | None = None) -> Store:

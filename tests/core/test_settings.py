@@ -11,9 +11,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from baton_reasoning.core.demo_pair import SMALL_MODEL
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.files import make_private, sha256_of, tolerant_value
+from baton_reasoning.core.files import make_private, tolerant_value
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.secrets import SERVICE, Keeping, Secrets, take_key
 from baton_reasoning.core.settings import Appearance, ColourScheme, ModelChoice, Settings, SettingsFile
@@ -99,13 +98,6 @@ def test_only_a_file_becomes_private_and_not_what_a_link_leads_to(tmp_path):
     for path in (readable, tmp_path / "missing"):
         make_private(path)
         assert path.stat().st_mode & 0o777 == 0o600
-
-
-def test_a_hash_is_that_of_the_bytes_or_empty_where_they_cannot_be_read_or_nobody_waits(tmp_path):
-    published = SMALL_MODEL.with_name("SHA256SUMS").read_text("utf-8")
-    assert f"{sha256_of(SMALL_MODEL)}  {SMALL_MODEL.name}" in published.splitlines()
-    assert sha256_of(tmp_path / "missing") == ""
-    assert sha256_of(SMALL_MODEL, lambda: True) == ""
 
 
 # Keys of servers

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from baton_reasoning.core.batch.reading.problems import ProblemOrigin
 from baton_reasoning.core.batch.running.arms import Arm, OtherModels, arm_title
 from baton_reasoning.core.engines.base import Engine
+from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.models.options import DemoModel
@@ -101,11 +102,11 @@ class ModelSummary(BaseModel):
     source: str = Field("", description="As --small and --large take it; an address without its password.")
     file: str = Field("", description="Name of the GGUF file; empty on a server.")
     bytes: int = 0
-    sha256: str = Field("", description="Of the file; empty on a server, or if it has not been computed.")
+    sha256: str = Field("", description="Of the file; of several, theirs in order, with commas; empty on a server.")
 
     @classmethod
     def of(cls, engine: Engine, sha256: str = "") -> ModelSummary:
-        """Describe a loaded model. `sha256`: of its file, if known."""
+        """Describe a loaded model. `sha256`: of its file, if it is on this machine."""
         card = engine.card
         return cls(
             name=card.name,
@@ -131,15 +132,21 @@ class ModelSummary(BaseModel):
     def title(self) -> str:
         return f"{self.name} in {self.quantisation}" if self.quantisation else self.name
 
-    def differs_from(self, other: ModelSummary) -> bool:
-        """Tell whether the names differ, or the quantisations, which some servers do not say."""
-        quantisations = {self.quantisation, other.quantisation} - {""}
-        return self.name != other.name or len(quantisations) > 1
+    def is_same(self, other: ModelSummary) -> bool:
+        """Tell whether the weights are the same: by the hash if one has a file here, else by name and server.
 
-    def with_hash_of(self, known: ModelSummary | None) -> ModelSummary:
-        """Return the model with the known hash of the same file, unless it has one."""
-        same = known and (known.source, known.file, known.bytes) == (self.source, self.file, self.bytes)
-        return self.model_copy(update={"sha256": self.sha256 or known.sha256}) if known and same else self
+        The quantisations may differ where a server does not say one.
+        """
+        if self.sha256 or other.sha256:
+            return self.sha256 == other.sha256
+        quantisations = {self.quantisation, other.quantisation} - {""}
+        return (self.name, self.place) == (other.name, other.place) and len(quantisations) <= 1
+
+    @property
+    def identity(self) -> str:
+        """Say what tells it from others: “Qwen3 1.7B in Q4_K_M (qwen3.gguf, SHA-256 0a1b2c3d4e5f…)”."""
+        where = f"{self.file}, SHA-256 {self.sha256[:12]}…" if self.sha256 else f"on {self.place}"
+        return f"{self.title} ({where})"
 
 
 def local_context(*models: ModelSummary | None) -> int:
@@ -207,20 +214,20 @@ class BatchSettings(BaseModel):
             "large": self.other_larges.get(names.large) if names.large else self.large,
         }
 
-    def with_models(self, pair: Pair, names: OtherModels, hashes: Mapping[Path, str]) -> Self:
-        """Fill in the models that run it now, with the SHA-256 of their files, as far as it is known.
+    def with_models(self, pair: Pair, names: OtherModels, hashes: Mapping[Author, str]) -> Self:
+        """Fill in the models that run it now. `hashes`: the SHA-256 of those with a file on this machine.
 
         Raises SettingsError if the batch was begun with others: its arms could no longer be compared.
         """
         changes: dict[str, Any] = {}
         for author, engine in pair.engines.items():
-            which, path = author.value, engine.card.path
+            which = author.value
             known, name = self.models_of(names)[which], getattr(names, which)
-            model = ModelSummary.of(engine, hashes.get(path, "") if path else "").with_hash_of(known)
-            if known and known.differs_from(model):
+            model = ModelSummary.of(engine, hashes.get(author, ""))
+            if known and not known.is_same(model):
                 raise SettingsError(
-                    f"This batch was begun with the {which} model {known.title}, not {model.title}.",
-                    f"Choose {known.title} as the {which} model.",
+                    f"This batch was begun with the {which} model {known.identity}, not {model.identity}.",
+                    "Choose the model that it was begun with, or start a new batch.",
                 )
             others = f"other_{which}s"
             changes |= {others: getattr(self, others) | {name: model}} if name else {which: model}

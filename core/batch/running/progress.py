@@ -9,6 +9,13 @@ from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.store.batches import ArmTotals, Job, ResultRow
 
 
+class ModelsHashed(NamedTuple):
+    """The files of the models are being read, to tell later whether they are still the same."""
+
+    share: float
+    """Of their bytes, 0 to 1."""
+
+
 class JobStarted(NamedTuple):
     job: Job
 
@@ -45,7 +52,7 @@ class Calibrated(NamedTuple):
     share: float
 
 
-BatchEvent = JobStarted | JobEnded | JobStopped | JobRetried | Finishing | Calibrated
+BatchEvent = ModelsHashed | JobStarted | JobEnded | JobStopped | JobRetried | Finishing | Calibrated
 
 NO_JOBS = ArmTotals("", 0, 0, 0, 0, 0, 0.0)
 ENOUGH = 3

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from itertools import chain
 from queue import SimpleQueue
 
 from baton_reasoning.core.batch.running import progress
@@ -33,8 +33,8 @@ from baton_reasoning.core.batch.running.batch import BatchSettings, change_setti
 from baton_reasoning.core.batch.running.regrading import grade_answer
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, EngineError, SettingsError, StoreError, WrittenElsewhere
-from baton_reasoning.core.files import sha256_of
 from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.models.gguf_format import shards_of
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.store.batches import Conditions, Job, ResultRow
@@ -90,24 +90,18 @@ class Runner:
         Jobs that ended in an error are tried again. A problem that fails is a result with an error. Raises StoreError
         when results cannot be saved, and SettingsError if the batch was begun with other models.
         """
-        settings = self._take_settings()
+        hashes = yield from self._hash_models()
+        if self.ending:
+            return
+        settings = self._take_settings(hashes)
         counts = progress.BatchProgress(self.store.batches.totals(self.batch), self.parallel)
         arms = [arm for arm in self._arms.values() if counts.to_run(arm.name)]
         refuse_impossible(arms, self.pair)
         # Not before: an error stays until the models are there that try again.
         yield from map(progress.JobRetried, self.store.batches.retry_failed(self.batch, list(self._arms)))
-        with ThreadPoolExecutor(1, thread_name_prefix="hash models") as background:
-            hashing = background.submit(self._missing_hashes, settings)
-            try:
-                self._warm_up(needs(arms))
-                yield from self._calibrate(arms, settings)
-                yield from self._run_jobs()
-            except BaseException:
-                self.stop()
-                raise
-            finally:
-                if any((hashes := hashing.result()).values()):
-                    change_settings(self.store, self.batch, lambda now: now.with_models(self.pair, self.models, hashes))
+        self._warm_up(needs(arms))
+        yield from self._calibrate(arms, settings)
+        yield from self._run_jobs()
 
     def pause(self) -> None:
         """Begin no other problem until `resume`; answers under way are completed."""
@@ -140,13 +134,32 @@ class Runner:
             control.stop()
         self._may_begin.set()
 
-    def _take_settings(self) -> BatchSettings:
+    def _hash_models(self) -> Generator[progress.ModelsHashed, None, dict[Author, str]]:
+        """Return the SHA-256 of each model with a file on this machine, of all its files.
+
+        Before any answer is timed, so that none is slowed by it.
+        """
+        files = {author: shards_of(card.path) for author, card in self.pair.cards.items() if card.path}
+        total = sum(file.stat().st_size for shards in files.values() for file in shards if file.exists())
+        done, hashes = 0, {author: list[str]() for author in files}
+        for author, shards in files.items():
+            for read in chain.from_iterable(map(self.store.file_hashes.sha256, shards)):
+                if isinstance(read, str):
+                    hashes[author].append(read)
+                elif not self.ending:
+                    done += read
+                    yield progress.ModelsHashed(done / total)
+                else:
+                    return {}
+        return {author: ",".join(found) for author, found in hashes.items()}
+
+    def _take_settings(self, hashes: Mapping[Author, str]) -> BatchSettings:
         """Read the arms of the batch, and save the models and `parallel` of this pass in its settings."""
         arms = map(Arm.of, self.store.batches.open(self.batch).arms)
         self._arms = {arm.name: arm for arm in arms if arm.models == self.models}
 
         def take(settings: BatchSettings) -> BatchSettings:
-            return settings.with_models(self.pair, self.models, {}).model_copy(update={"parallel": self.parallel})
+            return settings.with_models(self.pair, self.models, hashes).model_copy(update={"parallel": self.parallel})
 
         return change_settings(self.store, self.batch, take)
 
@@ -168,12 +181,6 @@ class Runner:
                 settings = RunSettings(policy=WRITES_ALONE[author], max_tokens=WARM_UP_TOKENS)
                 for _ in self._events_of(other, settings):
                     pass
-
-    def _missing_hashes(self, settings: BatchSettings) -> dict[Path, str]:
-        """Compute the missing SHA-256 of local models; ends early if the batch does."""
-        known, cards = settings.models_of(self.models), self.pair.cards.items()
-        missing = [card.path for author, card in cards if not ((model := known[author.value]) and model.sha256)]
-        return {path: sha256_of(path, lambda: self.ending) for path in missing if path}
 
     def _calibrate(self, arms: Sequence[Arm], settings: BatchSettings) -> Iterator[progress.BatchEvent]:
         """Find the chance of takeover for each arm that copies the large share of another.

@@ -93,6 +93,27 @@ def test_a_batch_waits_for_the_end_of_an_answer_before_it_loads_models_with_more
     assert page.session.progress.total.correct == 4
 
 
+def test_a_batch_says_how_far_it_has_read_the_files_of_its_models(
+    make_window, qtbot, problem_file, tmp_path, monkeypatch
+):
+    let_go, model, loader = threading.Event(), tmp_path / "small.gguf", ScriptedLoader()
+
+    def read_slowly(file):
+        yield 4
+        let_go.wait(PATIENCE)
+        yield from (4, "0" * 64)
+
+    monkeypatch.setattr("baton_reasoning.core.store.file_hashes.hash_file", read_slowly)
+    model.write_bytes(b"weights!")
+    loader.small = loader.small.with_card(path=model)
+    page = make_window(loader, models=OWN_MODELS).findChild(BatchPage)
+    begin(page, qtbot, problem_file, "small")
+    qtbot.waitUntil(lambda: page.view.status.text() == "0 / 4 · reading the files of the models, 50%")
+    let_go.set()
+    wait_until_done(page, qtbot)
+    assert page.session.progress.total.done == 4
+
+
 def test_the_chat_answers_while_a_batch_runs_and_other_models_stop_it_with_nothing_lost(
     make_window, qtbot, problem_file, held
 ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import Counter
 from contextlib import ExitStack, closing
@@ -31,6 +32,7 @@ from baton_reasoning.core.batch.running.progress import (
     JobRetried,
     JobStarted,
     JobStopped,
+    ModelsHashed,
     time_left,
     time_taken,
 )
@@ -38,7 +40,7 @@ from baton_reasoning.core.batch.running.regrading import regrade, regraded_in_wo
 from baton_reasoning.core.batch.running.runner import WARM_UP_TOKENS, Runner
 from baton_reasoning.core.engines.base import Placement
 from baton_reasoning.core.errors import EngineLost, EngineRefused, SettingsError, StoreError
-from baton_reasoning.core.files import sha256_of
+from baton_reasoning.core.files import HASHED_AT_ONCE
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex, Verdict
 from baton_reasoning.core.problem import Problem
@@ -161,7 +163,7 @@ def test_only_errors_are_tried_again_and_by_the_models_that_were_there(store):
     failed = rows_of(store, batch)[0]
     assert store.runs.trace(failed.run).text
     for name, other in (("another in Q4_K_M", q4 | {"name": "another"}), ("small in Q8_0", {"quantisation": "Q8_0"})):
-        with pytest.raises(SettingsError, match=f"begun with the small model small in Q4_K_M, not {name}"):
+        with pytest.raises(SettingsError, match=rf"begun with the small model small in Q4_K_M \(on .*\), not {name}"):
             run_batch(store, batch, Pair(small_engine().with_card(**other)))
     assert rows_of(store, batch)[0].error == failed.error, "models that cannot try again leave it as it is"
     retried, *events = run_batch(store, batch)  # an older server does not say its quantisation
@@ -204,6 +206,55 @@ def test_paused_it_begins_no_other_problem_and_whoever_stops_watching_stops_it(s
     assert {row.state for row in rows_of(store, batch)} == {JobState.DONE, JobState.WAITING}
 
 
+def small_model(store, batch):
+    found = BatchSettings.of(store.batches.open(batch)).small
+    assert found
+    return found
+
+
+def test_a_batch_goes_on_with_the_same_weights_wherever_their_file_is_and_with_no_others(store, tmp_path):
+    batch, file, moved = batch_of(store, 2), tmp_path / "model.gguf", tmp_path / "renamed.gguf"
+    file.write_bytes(b"weights")
+    moved.write_bytes(b"weights")
+    first = small_engine(faults=[Fault(1, EngineLost("The model is gone."))]).with_card(path=file)
+    events = run_batch(store, batch, Pair(first), parallel=1)
+    assert isinstance(events[0], ModelsHashed), "before any answer is timed"
+    assert [each for each in events if isinstance(each, ModelsHashed)] == [ModelsHashed(1.0)]
+    file.write_bytes(b"WEIGHTS")
+    for other in (small_engine().with_card(path=file), small_engine(), small_engine().with_card(path=tmp_path / "x")):
+        with pytest.raises(
+            SettingsError, match=r"begun with the small model small \(model\.gguf, SHA-256 \w{12}…\), not"
+        ):
+            run_batch(store, batch, Pair(other))
+    assert [bool(row.error) for row in rows_of(store, batch)] == [True, False]
+    run_batch(store, batch, Pair(small_engine().with_card(path=moved, name="named otherwise")))
+    assert [bool(row.error) for row in rows_of(store, batch)] == [False, False]
+    assert small_model(store, batch).sha256 == hashlib.sha256(b"weights").hexdigest()
+
+
+def test_a_model_on_a_server_is_known_by_its_name_and_the_server(store):
+    batch = batch_of(store, 1)
+    run_batch(store, batch, Pair(small_engine().with_card(location="office")))
+    with pytest.raises(SettingsError, match=r"begun with the small model small \(on office\), not small \(on attic\)"):
+        run_batch(store, batch, Pair(small_engine().with_card(location="attic")))
+
+
+def test_all_files_of_a_model_are_read_and_a_stop_meanwhile_runs_nothing(store, grader, tmp_path):
+    parts = [tmp_path / f"model-0000{number}-of-00002.gguf" for number in (1, 2)]
+    for number, part in enumerate(parts):
+        part.write_bytes(bytes([number] * 3 * HASHED_AT_ONCE))
+    batch, engine = batch_of(store, 1), small_engine().with_card(path=parts[0])
+    stopped = Runner(store, batch, Pair(engine), grader)
+    events = stopped.run()
+    assert next(events) == ModelsHashed(1 / 6)
+    stopped.stop()
+    assert list(events) == []
+    assert engine.sessions == []
+    run_batch(store, batch, Pair(engine))
+    hashes = ",".join(hashlib.sha256(part.read_bytes()).hexdigest() for part in parts)
+    assert small_model(store, batch).sha256 == hashes
+
+
 @pytest.mark.slow
 def test_what_another_program_sets_meanwhile_is_kept_and_holds_from_then_on(store, tmp_path):
     batch = batch_of(store, 2)
@@ -219,7 +270,7 @@ def test_what_another_program_sets_meanwhile_is_kept_and_holds_from_then_on(stor
     settings = BatchSettings.of(store.batches.open(batch))
     assert settings.how == Regex("no such words")
     assert settings.small
-    assert settings.small.sha256 == sha256_of(file)
+    assert settings.small.sha256 == hashlib.sha256(b"weights").hexdigest()
     assert outcomes(store, batch, "small") == [WRONG] * 2
 
 
