@@ -301,13 +301,8 @@ ONE_OF_EACH: list[Event] = [
 
 
 @pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: type(event).__name__)
-def test_an_event_comes_back_from_json_as_it_was_and_from_that_of_schema_1(event):
-    """There the values of a handoff were fields of the event."""
-    data = event_to_json(event)
-    assert event_from_json(json.loads(json.dumps(data))) == event
-    if handoff := data.pop("handoff", None):
-        data |= dict(zip(("reused", "prefilled", "seconds", "passing"), handoff, strict=True))
-    assert event_from_json(json.loads(json.dumps(data))) == event
+def test_an_event_comes_back_from_json_as_it_was(event):
+    assert event_from_json(json.loads(json.dumps(event_to_json(event)))) == event
 
 
 def test_every_kind_is_covered_and_tokens_take_little_room():
@@ -340,21 +335,18 @@ def test_what_another_version_wrote_is_passed_over_with_a_notice():
     ],
 )
 def test_a_text_of_an_earlier_version_shows_who_wrote_it_and_says_what_is_not_as_it_was(policy, boundary, notices):
-    """Interrupted and resumed, with settings, an end of a takeover and fields of events that this version does not
-    know."""
+    """Interrupted and resumed, with settings and fields of events that this version does not know."""
     settings = {"policy": {"policy": policy, "as_published": True}, "boundary": boundary, "limits": {"early_exit": 0.9}}
     start = event_to_json(RunStarted(0.0, (), policy, settings, 7, None, None, 12, thinking=True))
-    takeover = event_to_json(events.TakeoverStarted(2, "easy sentence", None, 9, 5, SMALL))
+    takeover = event_to_json(events.TakeoverStarted(2, "easy sentence", None, 9, 5, SMALL)) | {"why": "it is easy"}
     lines = [
         start,
         {"event": "write_started", "at": 1, "author": "large", "reason": None, "position": 0, "asked_by": "person"},
         {"event": "token", "at": 1, "author": "large", "id": 5, "text": "One.\n---\nSo", "data": "U28="},
-        {"event": "tried", "at": 1, "author": "small", "position": 5, "tokens": [], "stop": "limit", "seconds": 1},
         {"event": "run_ended", "at": 1, "finish": "stopped"},
         start | {"resumed": True},
-        takeover | {"until": "first mark"},
+        takeover,
         {"event": "token", "at": 3, "author": "small", "id": 2, "text": " 4.", "restored": True},
-        {"event": "judged", "at": 4, "choices": ["0"], "probabilities": [1], "seconds": 0, "answered": False},
         {"event": "text_inserted", "at": 4, "text": "</think>", "reason": "early exit"},
         {"event": "run_ended", "at": 5, "finish": "end of text"},
     ]
