@@ -72,6 +72,12 @@ class RunStarted(Event, frozen=True, tag="run_started"):
     """Whether the body begins inside thinking."""
 
     @property
+    def cards(self) -> dict[Author, Card]:
+        """Return the models that were there, by author."""
+        cards = {Author.SMALL: self.small, Author.LARGE: self.large}
+        return {author: card for author, card in cards.items() if card}
+
+    @property
     def thinks(self) -> bool:
         """Tell whether the models were asked to think (`RunSettings.thinking`)."""
         return bool(self.settings.get("thinking", True))

@@ -116,6 +116,8 @@ def trace_to_json(trace: Trace) -> Json:
 def _piece_to_json(piece: Piece) -> Json:
     return {
         "author": piece.author.value,
+        "model": piece.card.name if piece.card else None,
+        "policy": piece.run.policy if piece.run else None,
         "tokens": len(piece.tokens),
         "cue": piece.cue.word if piece.cue else None,
         "cue_category": piece.cue.category.value if piece.cue else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ from baton_reasoning.core.thinking.trace_json import (
 )
 from baton_reasoning.core.thinking.values import takeover_spans
 from tests.core.thinking.running import LARGE, SMALL, keywords, run
+from tests.fakes import mixed
 from tests.fakes.scripted import QUESTION, THINK, ChargingEngine, ChargingSession, ScriptedEngine
 
 
@@ -200,6 +202,57 @@ def test_a_second_start_goes_on_in_time_and_text_but_not_with_the_takeover_that_
     trace = Trace.of([*interrupted, started(), token(LARGE, " it", 0.1)])
     assert trace.takeover is None
     assert [piece.takeover for piece in trace.pieces] == [interrupted[1], None]
+
+
+# Who wrote what, where other models, or a person, went on
+
+
+def shares(trace: Trace) -> list[tuple[str, int]]:
+    return [(model.card.name if model.card else "", model.tokens) for model in trace.models]
+
+
+def test_each_piece_names_the_model_that_wrote_it_and_the_policy_that_ran_whoever_goes_on():
+    trace = Trace.of(mixed.by_two_pairs())
+    told = [
+        (piece["author"], piece["model"], piece["policy"], piece["text"]) for piece in trace_to_json(trace)["pieces"]
+    ]
+    assert told == [
+        ("small", "SmolLM2-135M", "keywords", "Two and two.\n\n"),
+        ("large", "Qwen2.5-0.5B", "keywords", "Wait, they"),
+        ("small", "SmolLM2-135M", "keywords", " make"),
+        ("small", "gemma-3-270m", "every-step", " four.\n\n"),
+        ("small", "gemma-3-270m", "every-step", "Done."),
+    ]
+    assert shares(trace) == [("SmolLM2-135M", 4), ("Qwen2.5-0.5B", 2), ("gemma-3-270m", 3)]
+    assert [run.policy for run in trace.runs] == ["keywords", "every-step"]
+    assert [part.vocabulary for part in trace.parts()] == ["smol"] * 3 + ["qwen"] * 2 + ["smol"] + ["gemma"] * 3
+    person = mixed.with_a_person()
+    (own,) = [piece for piece in trace_to_json(person)["pieces"] if piece["author"] == "person"]
+    assert (own["model"], own["policy"], own["text"]) == (None, None, " I say 22. ")
+    assert sum(model.tokens for model in person.writers) == person.tokens
+
+
+def test_what_is_discarded_or_not_written_yet_is_no_share_of_a_model():
+    trace = Trace.of(mixed.by_two_pairs())
+    cut = len("Two and two.\n\nWait, they ma")
+    trace.apply(TextDiscarded(0.5, cut, trace.text[cut:], 3))
+    assert shares(trace) == [("SmolLM2-135M", 4), ("Qwen2.5-0.5B", 2), ("gemma-3-270m", 0)], "of the last run"
+    assert [model.tokens for model in trace.writers] == [4, 2]
+    assert [run.policy for run in trace.runs] == ["keywords"]
+    fork = trace.until(len("Two and"))
+    fork.apply(mixed.begun(mixed.GEMMA))
+    assert shares(fork) == [("SmolLM2-135M", 2), ("gemma-3-270m", 0), ("Qwen2.5-0.5B", 0)]
+    assert shares(Trace.of([token(SMALL, "So")])) == [("", 1)], "of a trace without a beginning"
+
+
+def test_a_model_is_the_same_however_it_is_loaded_and_another_one_elsewhere_or_in_another_quantisation():
+    loaded = replace(mixed.SMOL, context=99, overrides=ModelOverrides(top_k=3), vocabulary="")
+    others = replace(mixed.SMOL, quantisation="F16"), replace(mixed.SMOL, location="office"), mixed.card("SmolLM2-1.7B")
+    for card, number in ((loaded, 1), *((other, 2) for other in others)):
+        trace = Trace.of([*mixed.by_one_pair(), mixed.begun(card), *mixed.by(SMALL, " four")])
+        models = [model for model in trace.models if model.author is SMALL]
+        assert len(models) == number
+        assert models[-1].card is card, "as it was loaded last"
 
 
 def test_a_token_costs_the_same_at_the_end_of_a_long_run():
