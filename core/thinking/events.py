@@ -178,6 +178,8 @@ class TakeoverEnded(Event, frozen=True, tag="takeover_ended"):
     """A takeover ended. It is missing if the run was stopped, or reached its length limit, inside the takeover."""
 
     tokens: Count
+    by_hand: bool = False
+    """Whether a person gave the text back before the takeover was over."""
 
 
 class TextInserted(Event, frozen=True, tag="text_inserted"):

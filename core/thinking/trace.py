@@ -21,7 +21,7 @@ from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.cues import Cue
 from baton_reasoning.core.thinking.events import Event, Finish, TokenWritten
-from baton_reasoning.core.thinking.reasons import EDITED
+from baton_reasoning.core.thinking.reasons import EDITED, PERSON
 from baton_reasoning.core.thinking.steps import Boundary, Splitter, recorded_boundary
 from baton_reasoning.core.thinking.text import Text
 
@@ -281,6 +281,8 @@ class Trace:
         """The values of places of the text, by writer; there are none if text that they cover was discarded."""
         self.takeover: events.TakeoverStarted | None = None
         """The takeover that has begun and not ended."""
+        self.is_steered = False
+        """Whether a person began or ended a takeover."""
         self.handoffs = 0
         """Number of changes of the writer."""
         self.seconds = 0.0
@@ -427,8 +429,10 @@ class Trace:
             case events.TakeoverStarted(author=author):
                 self.takeover = event
                 self.totals[author].takeovers += 1
+                self.is_steered |= event.reason == PERSON.id
             case events.TakeoverEnded():
                 self.takeover, self._new_piece = None, True
+                self.is_steered |= event.by_hand
             case events.TextInserted(text=text, reason=reason, author=author):
                 self._begin_piece(author, reason, self.seconds).insert(text)
                 self._new_piece, self._step_over = True, Splitter(text, self._boundary).at_boundary

@@ -41,14 +41,15 @@ ENDINGS = {
 }
 
 
-def piece_text(piece: Piece, remark: str = "") -> str:
+def piece_text(piece: Piece, remark: str = "", name: str = "") -> str:
     """Return who wrote a piece, how much and why, with a remark between: “◆ the large model, 30 tokens”, and in the
-    next line “Reflection takeover: Wait”."""
+    next line “Reflection takeover: Wait”. `name`: its model's, where several wrote (`own_names`)."""
+    who = f"{SIGN[piece.author]} {WHO[piece.author]} {name}".rstrip()
     length = f", {counted(len(piece.tokens), 'token')}" if piece.author.is_model else ""
     why = POLICIES.reason(piece.reason).label if piece.reason else ""
     if piece.cue and piece.author is Author.LARGE and why:
         why += f": {piece.cue.word}"
-    return "\n".join(filter(None, (f"{SIGN[piece.author]} {WHO[piece.author]}{length}", remark, why)))
+    return "\n".join(filter(None, (f"{who}{length}", remark, why)))
 
 
 def step_sentence(trace: Trace, piece: Piece) -> str:

@@ -24,7 +24,7 @@ from baton_reasoning.core.thinking.cues import Category, Cue
 from baton_reasoning.core.thinking.events import Event, Finish, RunStarted, TextDiscarded, TokenWritten, WriteStarted
 from baton_reasoning.core.thinking.policies.keywords import REFLECTION, Keywords
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
-from baton_reasoning.core.thinking.reasons import OPENING
+from baton_reasoning.core.thinking.reasons import OPENING, PERSON
 from baton_reasoning.core.thinking.requests import Until
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import (
@@ -255,6 +255,13 @@ def test_a_model_is_the_same_however_it_is_loaded_and_another_one_elsewhere_or_i
         assert models[-1].card is card, "as it was loaded last"
 
 
+def test_a_person_who_begins_or_ends_a_takeover_steers_the_run():
+    took = [started(), events.TakeoverStarted(0.1, OPENING.id, None, 9, 0), token(LARGE, "So")]
+    for ends, is_steered in ((False, False), (True, True)):
+        assert Trace.of([*took, events.TakeoverEnded(0.2, 1, by_hand=ends)]).is_steered is is_steered
+    assert Trace.of([started(), events.TakeoverStarted(0.1, PERSON.id, None, 9, 0)]).is_steered
+
+
 def test_a_token_costs_the_same_at_the_end_of_a_long_run():
     """Counted in work, not in seconds: no text is joined while tokens arrive."""
     trace = Trace()
@@ -338,6 +345,7 @@ ONE_OF_EACH: list[Event] = [
     events.TakeoverStarted(2.0, "verification", Cue("wait", Category.REFLECTION, 3, 7), 125, 4),
     events.TakeoverStarted(2.0, "a person asked", None, 125, 4, until=Until.STEP),
     events.TakeoverEnded(3.0, 20),
+    events.TakeoverEnded(3.0, 4, by_hand=True),
     events.TextInserted(3.0, "Let us check.", "excessive reflection"),
     events.ThinkingClosed(4.0, Author.INSERTED, 99, "</think>"),
     events.Judged(4.0, ("0", "1"), (0.25, 0.75), Handoff(3, 4, 0.5), SMALL),
