@@ -12,7 +12,7 @@ from baton_reasoning.core.engines.remote.status import RETRYING, ServerState, Se
 from baton_reasoning.core.engines.usage import Usage, UsageMeter
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.fit import Fit, FitKind, in_gib
-from baton_reasoning.core.models.options import ModelOverrides, TagSource
+from baton_reasoning.core.models.options import DemoModel, LocalFile, ModelOverrides, ModelSource, TagSource
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking import reasons
@@ -146,6 +146,11 @@ def opinion_counts(opinion: Opinion) -> str:
     """Sum up a second opinion in a sentence."""
     strong, missed = len(opinion.strong), len(opinion.missed)
     return f"{opinion.given.model}: {counted(strong, 'strong disagreement')}, {counted(missed, 'missed takeover')}."
+
+
+def source_name(source: ModelSource) -> str:
+    """Return the name of a file, or the address of anything else."""
+    return source.path.name if isinstance(source, DemoModel | LocalFile) else str(source)
 
 
 # Usage of servers
