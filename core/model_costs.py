@@ -102,11 +102,12 @@ def seconds_of_large_alone(trace: Trace, cost: ModelCost | None = None) -> float
     """Estimate how long the large model alone would have taken for as many tokens as this answer has.
 
     Its cost is what it was in the run; if it decoded too little there, or with drafts, the measured `cost`. None if
-    neither is known, and if one model alone wrote the answer.
+    neither is known, and if one model alone or several large models wrote the answer.
     """
     started, large = trace.started, trace.totals[Author.LARGE]
     is_alone = not large.kept or not (large.drafts or trace.totals[Author.SMALL].decoded)
-    if is_alone or not (started and started.large):
+    has_several = sum(model.author is Author.LARGE for model in trace.writers) > 1
+    if is_alone or has_several or not (started and started.large):
         return None
     handoffs = sum(isinstance(event, HandedOver) and event.author is Author.LARGE for event in trace.events)
     decodes = large.decoded - handoffs

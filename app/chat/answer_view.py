@@ -24,6 +24,7 @@ from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.opinion import several_models_error
 from baton_reasoning.core.thinking.trace import Piece
 from baton_reasoning.core.words.speed import time_saved
 
@@ -169,8 +170,10 @@ class AnswerView(AnswerPane):
         saved = time_saved(trace, self._costs.of(trace.started.large)) if by_both and trace.started else ""
         self.time.setText(saved)
         self.time.setVisible(bool(saved) and self.scoreboard.isHidden())
-        for press in (*self._icons, *self._reviews):
+        for press in self._icons:
             press.setVisible(self.is_over)
+        for review in self._reviews:
+            review.setVisible(self.is_over and several_models_error(trace) is None)
 
     def show_board(self, board: Board) -> None:
         """Show the scoreboard, in place of the time that the large model alone would have taken."""

@@ -344,9 +344,8 @@ class ChatPage(QSplitter):
         }
 
     def _go_on_with_more_context(self, exchange: Exchange) -> None:
-        if self._session.is_ready_or_says_why():
-            self._actions.use_context(larger_context(exchange.trace))
-            self._session.go_on(exchange)
+        context = larger_context(exchange.trace)
+        self._session.go_on(exchange, prepare=lambda: self._actions.use_context(context))
 
     def open_menu(self, pane: AnswerPane, piece: Piece, where: QPoint) -> None:
         session, exchange = self._session, pane.exchange

@@ -61,8 +61,7 @@ def remedies(trace: Trace) -> list[Remedy]:
     is_lost = trace.finish is Finish.END_OF_TEXT and any(notice.lost for notice in trace.notices)
     if trace.finish is Finish.FAILED or is_lost:
         return [Remedy("Load again", AnswerAction.LOAD_AGAIN, "Load the models in use again")]
-    small, large = trace.started.small, trace.started.large
-    cards = {author: card for author, card in ((Author.SMALL, small), (Author.LARGE, large)) if card}
+    cards = trace.started.cards
     if advised := advice_on(trace).policies:
         return [
             Remedy(f"Try “{POLICIES[name].title}”", OtherPolicy(name), POLICIES[name].summary)
@@ -77,7 +76,7 @@ def remedies(trace: Trace) -> list[Remedy]:
             context = larger_context(trace)
             tip = "Load the models again with twice the context, and continue this answer"
             return [Remedy(f"Continue with a context of {context:,}", AnswerAction.MORE_CONTEXT, tip)]
-        case Finish.REPETITION if large:
+        case Finish.REPETITION if Author.LARGE in cards:
             tip = "The large model writes the next step, and the policy decides from there"
             return [Remedy("Let the large model continue", AnswerAction.LARGE_CONTINUES, tip)]
     return []
@@ -86,8 +85,7 @@ def remedies(trace: Trace) -> list[Remedy]:
 def larger_context(trace: Trace) -> int:
     """Return twice the context of the models of a run."""
     assert trace.started
-    cards = [card for card in (trace.started.small, trace.started.large) if card]
-    return 2 * min(card.context for card in cards)
+    return 2 * min(card.context for card in trace.started.cards.values())
 
 
 def can_have_more_context(cards: list[ModelCard]) -> bool:

@@ -205,8 +205,8 @@ def beyond_the_demo(exchange: Exchange) -> bool:
 
 
 def _is_by_demo_pair(trace: Trace) -> bool:
-    cards = (trace.started.small, trace.started.large) if trace.started else ()
-    return [card.source for card in cards if card] == [DemoModel.SMALL, DemoModel.LARGE]
+    sources = {(author, card.source) for author, card, _ in trace.models if card}
+    return sources == {(Author.SMALL, DemoModel.SMALL), (Author.LARGE, DemoModel.LARGE)}
 
 
 def _is_scored(trace: Trace) -> bool:

@@ -231,7 +231,7 @@ def titles_of(exchanges: Sequence[Exchange]) -> list[str]:
 
 def were_alike(traces: Iterable[Trace]) -> bool:
     """Whether the same models wrote these answers, loaded in the same way, so that their times can be compared."""
-    started = [trace.started for trace in traces if trace.started]
+    started = [run for trace in traces for run in (*trace.runs, trace.started) if run]
     for cards in ([each.small for each in started], [each.large for each in started]):
         known = [(card.source, card.name, card.location, card.placement) for card in cards if card]
         if any(each != known[0] for each in known):

@@ -23,7 +23,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.trace import Piece, Trace, thinking_pieces
-from baton_reasoning.core.words.authors import SIGN
+from baton_reasoning.core.words.authors import SIGN, own_names
 from baton_reasoning.core.words.labels import last_text, piece_text, run_in_brief
 
 
@@ -119,7 +119,7 @@ class AnswerPane(QWidget):
         self.heading, self.brief = label("", Role.HEADING), ElidedLabel("", Role.MUTED)
         self.share = ElidedLabel("", Role.LARGE)
         self._fold = button("", self.toggle_fold, Role.FLAT)
-        self.ribbon = Ribbon("Who wrote it", lambda index: piece_text(self.exchange.trace.pieces[index]))
+        self.ribbon = Ribbon("Who wrote it", self._text_of)
         self.steps = StepsView(typesetter)
         self.ending = label("", Role.MUTED, wrap=True)
         self.end_parts = vbox(self.ending, margins=0, spacing=6)
@@ -272,6 +272,10 @@ class AnswerPane(QWidget):
         # Growing steps get their room at once. Else they lie over what is below until the page is laid out.
         column.setSizeConstraint(QLayout.SizeConstraint.SetMinimumSize)
         self.setLayout(column)
+
+    def _text_of(self, index: int) -> str:
+        trace = self.exchange.trace
+        return piece_text(trace.pieces[index], name=own_names(trace)(trace.pieces[index]))
 
     def _chosen(self, piece: Piece) -> None:
         self.choose(piece)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 
 from pydantic.fields import FieldInfo
 from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
 from baton_reasoning.app.document.clipboard import copy_text
-from baton_reasoning.app.inspector.command_line import command_line, models_of
+from baton_reasoning.app.inspector.command_line import command_line, models_of, why_not_repeatable
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import Hairline, button, label
 from baton_reasoning.app.toolkit.layout import Spacer, in_row, vbox
@@ -21,10 +22,11 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.text import counted
+from baton_reasoning.core.thinking.events import RunStarted
 from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Piece, Trace
-from baton_reasoning.core.words.authors import SIGN
+from baton_reasoning.core.words.authors import SIGN, own_names
 from baton_reasoning.core.words.labels import (
     Fact,
     bill_text,
@@ -51,13 +53,14 @@ class RunPage(QWidget):
         self.command.setAccessibleName("Command line that repeats the run")
         self.command.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self.command.setFixedHeight(110)
-        copy = button("Copy command", lambda: copy_text(self.command.toPlainText()))
+        self._copy = button("Copy command", lambda: copy_text(self.command.toPlainText()))
+        self.no_command = label("", Role.MUTED, wrap=True, selectable=True)
         sections = (
             ("Writing time", self.timeline, self._totals),
             (f"{SIGN[Author.SMALL]} Small model", self._small),
             (f"{SIGN[Author.LARGE]} Large model", self._large),
             ("Settings", self._settings),
-            ("Repeat this run", self.command, in_row(copy)),
+            ("Repeat this run", self.command, in_row(self._copy), self.no_command),
         )
         parts = [part for title, *inside in sections for part in (label(title, Role.HEADING), *inside, Hairline())]
         self.setLayout(vbox(*parts[:-1], Spacer(0), margins=(0, 8, 8, 8), spacing=8))
@@ -72,18 +75,27 @@ class RunPage(QWidget):
         self._totals.show_facts(totals(trace, live))
         if trace.started is None:
             return
-        started = trace.started
-        bills = {author: bill_text(usage) for author, usage in trace.usage.items()}
-        self._small.show_facts([*card_facts(started.small), ("Usage", bills.get(Author.SMALL, ""))])
-        self._large.show_facts([*card_facts(started.large), ("Usage", bills.get(Author.LARGE, ""))])
-        self._settings.show_facts(parameters(started.policy, started.settings))
-        command = command_line(exchange.problem, exchange.settings, models_of(started, models))
+        for author, facts in ((Author.SMALL, self._small), (Author.LARGE, self._large)):
+            bill = bill_text(trace.usage[author]) if author in trace.usage else ""
+            facts.show_facts([*model_facts(trace, author), ("Usage", bill)])
+        runs = trace.runs or [trace.started]
+        self._settings.show_facts(settings_facts(runs))
+        self._show_command(exchange, models_of(runs[0], models))
+
+    def _show_command(self, exchange: Exchange, models: ModelChoice) -> None:
+        """Show the command that repeats the run, or why there is none."""
+        why_not = why_not_repeatable(exchange.trace)
+        command = command_line(exchange.problem, exchange.settings, models)
         if command != self.command.toPlainText():
             self.command.setPlainText(command)
+        self.no_command.setText(why_not)
+        self.no_command.setVisible(bool(why_not))
+        for part in (self.command, self._copy):
+            part.setVisible(not why_not)
 
     def _text_of(self, index: int) -> str:
-        piece = self._trace.pieces[index]
-        return piece_text(piece, f"from {duration(piece.start)} on, for {duration(piece.seconds)}")
+        piece, name = self._trace.pieces[index], own_names(self._trace)
+        return piece_text(piece, f"from {duration(piece.start)} on, for {duration(piece.seconds)}", name(piece))
 
 
 def totals(trace: Trace, live: bool) -> list[Fact]:
@@ -121,8 +133,32 @@ def writing_text(trace: Trace, author: Author) -> str:
 def context_text(trace: Trace) -> str:
     if trace.started is None:
         return ""
-    held = min((card.context for card in (trace.started.small, trace.started.large) if card), default=0)
+    held = min((card.context for card in trace.started.cards.values()), default=0)
     return f"{trace.started.prompt_tokens + trace.tokens:,} of {counted(held, 'token')}"
+
+
+def model_facts(trace: Trace, author: Author) -> list[Fact]:
+    """Return the facts of the model of this author; if there are several, of each, with what it wrote."""
+    models = [model for model in trace.models if model.author is author]
+    if len(models) < 2:
+        return card_facts(models[0].card if models else None)
+    facts = list[Fact]()
+    for _, card, tokens in models:
+        name, *others = card_facts(card)
+        facts += [name, ("Wrote", counted(tokens, "token")), *others]
+    return facts
+
+
+def settings_facts(runs: Sequence[RunStarted]) -> list[Fact]:
+    """Return the policies of all runs in order, then the settings of the last one, and which were others before."""
+    policies = [POLICIES[run.policy].title if run.policy in POLICIES else run.policy for run in runs]
+    last, fields = runs[-1], RunSettings.model_fields
+    others = [name for name, value in last.settings.items() if any(run.settings.get(name) != value for run in runs)]
+    return [
+        ("Policy", ", then ".join(title for title, _ in groupby(policies))),
+        ("Other before", ", ".join(_title(name, fields) for name in others)),
+        *parameters(last.policy, last.settings),
+    ]
 
 
 def card_facts(card: ModelCard | None) -> list[Fact]:
@@ -141,9 +177,8 @@ def card_facts(card: ModelCard | None) -> list[Fact]:
 
 
 def parameters(policy: str, settings: dict[str, object]) -> list[Fact]:
-    """Return all settings of the run by their titles, with those of its policy and of the limits."""
-    kind = POLICIES.get(policy)
-    facts: list[Fact] = [("Policy", kind.title if kind else policy)]
+    """Return all settings of a run by their titles, with those of its policy and of the limits."""
+    kind, facts = POLICIES.get(policy), list[Fact]()
     for name, value in settings.items():
         if isinstance(value, dict):
             fields = Limits.model_fields if name == "limits" else kind.Settings.model_fields if kind else {}

@@ -19,7 +19,7 @@ from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Piece, Trace
-from baton_reasoning.core.words.authors import SIGN, WHO
+from baton_reasoning.core.words.authors import SIGN, WHO, own_names
 from baton_reasoning.core.words.labels import Fact, draft_text, step_sentence
 from baton_reasoning.core.words.numbers import duration
 
@@ -82,7 +82,7 @@ class StepPage(QWidget):
         self._replaced.setText(piece.replaced.strip())
         for widget in (self._replaced_title, self._replaced):
             widget.setVisible(bool(piece.replaced.strip()))
-        self.details.show_facts(facts_of(piece))
+        self.details.show_facts([("Model", own_names(trace)(piece)), *facts_of(piece)])
         token = piece.tokens[0] if piece.tokens else None
         likeliest = alternatives_of(token) if token else []
         self.alternatives.show_facts(likeliest)

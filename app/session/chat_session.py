@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from baton_reasoning.app.session.continuing import ChangedModels, changed_models
 from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.session.preferences import Preferences
@@ -38,6 +40,8 @@ class ChatSession(QObject):
     """Something in the run list has changed, here or in another conversation."""
     failed = Signal(object)
     """A BatonError to be shown."""
+    asked = Signal(str, object)
+    """A question to be shown, and what is done if the person agrees."""
 
     def __init__(self, models: LoadedModels, preferences: Preferences, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -180,16 +184,27 @@ class ChatSession(QObject):
             settings = self._another_seed(settings, exchange)
         self._begin(Exchange(problem or exchange.problem, settings, exchange.parent))
 
-    def go_on(self, exchange: Exchange, author: Author | None = None, more_tokens: bool = False) -> None:
+    def go_on(
+        self,
+        exchange: Exchange,
+        author: Author | None = None,
+        more_tokens: bool = False,
+        prepare: Callable[[], object] = lambda: None,
+        agreed: ChangedModels | None = None,
+    ) -> None:
         """Continue the same text where it stands, with its counters.
 
-        `author` writes the next step; `more_tokens`: the answer may have twice as many as before. An answer that has
-        come to its end is refused.
+        `author` writes the next step; `more_tokens`: the answer may have twice as many as before; `prepare` is called
+        first. A person is asked before other models go on than those that wrote it, unless they have `agreed`. An
+        answer that has come to its end is refused.
         """
         if not self.is_ready_or_says_why():
             return
         if exchange.trace.finish is Finish.END_OF_TEXT:
             self.failed.emit(NotApplicable("This answer is complete.", "Ask the next problem, or regenerate it."))
+            return
+        conversation, anew = self.conversation, partial(self.go_on, exchange, author, more_tokens, prepare)
+        if self._asks(conversation, exchange, agreed, anew):
             return
         if self._repository:
             try:
@@ -197,10 +212,13 @@ class ChatSession(QObject):
             except StoreError as error:
                 self.failed.emit(error)
                 return
+        prepare()
         settings = exchange.settings
         if more_tokens:
             exchange.settings = settings.model_copy(update={"max_tokens": 2 * settings.max_tokens})
-        self._start(exchange, wish_of(author, settings))
+        later = partial(self.go_on, exchange, author)
+        wish = wish_of(author, settings)
+        self._start(exchange, wish, lambda: not self._asks(conversation, exchange, agreed, later))
 
     def fork(self, exchange: Exchange, position: int, author: Author | None = None) -> None:
         """Begin another answer like this one up to a place in its text. `author`, or whom the policy says, goes on."""
@@ -302,10 +320,33 @@ class ChatSession(QObject):
         if self._repository:
             self._repository.show(self.conversation)
 
-    def _start(self, exchange: Exchange, wish: Wish | None = None) -> None:
+    def _start(
+        self, exchange: Exchange, wish: Wish | None = None, may_begin: Callable[[], bool] = lambda: True
+    ) -> None:
         self.reviews.stop()  # an answer goes first
-        self.runs.write(self.conversation, exchange, wish)
+        self.runs.write(self.conversation, exchange, wish, may_begin)
         self._load_models()
+
+    def _asks(
+        self, conversation: Conversation, exchange: Exchange, agreed: ChangedModels | None, go_on: Callable[..., object]
+    ) -> bool:
+        """Ask before other models go on with an answer than those that wrote it, unless the person `agreed` to these.
+
+        `go_on`: called with what the person agrees to then, with the conversation in view.
+        """
+        chosen, is_loaded = self.preferences.value.models, self.models.state is LoadState.READY
+        sources = {author: chosen.get(author) for author in (Author.SMALL, Author.LARGE)}
+        found = changed_models(exchange.trace, exchange.settings, self.models.pair.cards if is_loaded else sources)
+        if found is None or (agreed and agreed.sources == found.sources):
+            return False
+
+        def begin() -> None:
+            if conversation is not self.conversation:
+                self._open(conversation)
+            go_on(agreed=found)
+
+        self.asked.emit(found.question, begin)
+        return True
 
     def _load_models(self) -> None:
         """Load the models for answers that wait for them, unless that is under way."""

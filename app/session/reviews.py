@@ -13,7 +13,7 @@ from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.thinking.events import OpinionGiven, ValuesEstimated
-from baton_reasoning.core.thinking.opinion import OpinionProgress, SecondOpinion
+from baton_reasoning.core.thinking.opinion import OpinionProgress, SecondOpinion, several_models_error
 
 if TYPE_CHECKING:
     from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions, ValuesProgress
@@ -61,6 +61,8 @@ class AnswerReviews(QObject):
             return "Another review is running. Wait for its end, or stop it."
         if not self._is_free() or (trace.started and not trace.ended and not exchange.is_read):
             return "Wait until the answer is written."
+        if error := several_models_error(trace):
+            return str(error)
         if self._models.state is not LoadState.READY and trace.pieces:
             return "The models are not loaded yet."
         return ""

@@ -6,7 +6,7 @@ conversation meanwhile, or none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import partial
@@ -55,6 +55,8 @@ class ListedRun:
     exchange: Exchange
     wish: Wish | None = None
     """What a person wants there first."""
+    may_begin: Callable[[], bool] = lambda: True
+    """Asked when its turn has come: False drops it."""
     is_compared: bool = False
     """Whether its time is compared, so that nothing else is written meanwhile."""
     is_begun: bool = False
@@ -126,9 +128,15 @@ class RunList(QObject):
         self._viewed = conversation
         self._unread.pop(conversation.id, None)
 
-    def write(self, conversation: Conversation, exchange: Exchange, wish: Wish | None = None) -> None:
-        """Write one answer."""
-        self._add([ListedRun(conversation, exchange, wish)])
+    def write(
+        self,
+        conversation: Conversation,
+        exchange: Exchange,
+        wish: Wish | None = None,
+        may_begin: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Write one answer, unless it may not begin any more when its turn has come."""
+        self._add([ListedRun(conversation, exchange, wish, may_begin)])
 
     def compare(self, conversation: Conversation, exchanges: Sequence[Exchange]) -> None:
         """Write answers to be compared, each beside nothing else."""
@@ -158,10 +166,16 @@ class RunList(QObject):
 
     def _start_next(self) -> None:
         """Begin what waits, in order, as much of it as may be written now."""
+        refused = []
         for run in [run for run in self._runs if not run.is_begun]:
             if not self._may_start(run):
                 break
-            self._start(run)
+            if run.may_begin():
+                self._start(run)
+            else:
+                refused.append(run)
+        if refused:
+            self._drop(refused)
         self.changed.emit()
 
     def _may_start(self, run: ListedRun) -> bool:

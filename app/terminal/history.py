@@ -26,6 +26,7 @@ from baton_reasoning.core.store.conversations import MARK_END, MARK_START, Found
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.text import LONGEST_MESSAGE, counted, one_line
 from baton_reasoning.core.thinking.trace_json import trace_to_json
+from baton_reasoning.core.words.authors import own_names
 
 SHORT = 8
 """Characters of an id that are shown; any unique prefix names it."""
@@ -180,7 +181,8 @@ def _show_conversation(exported: Exported, json: bool) -> None:
             write_json({"problem": answered.exchange.problem, **trace_to_json(answered.trace)})
             continue
         write(answered.exchange.problem, "bold")
-        write(f"\n{summary(print_run(answered.trace.events, console()))}\n", "dim")
+        trace = answered.trace
+        write(f"\n{summary(print_run(trace.events, console(), name=own_names(trace)))}\n", "dim")
 
 
 @contextmanager

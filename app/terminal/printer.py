@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -25,10 +25,12 @@ class Printer:
     A terminal shows text as it comes and erases what is discarded; elsewhere a piece is printed when it is complete.
     """
 
-    def __init__(self, out: Console, live: bool) -> None:
+    def __init__(self, out: Console, live: bool, name: Callable[[Piece], str] = lambda _: "") -> None:
+        """`name`: names the model of a piece, where its sign does not say enough."""
         self.trace = Trace()
         self._out = out
         self._live = live
+        self._name = name
         self._piece: Piece | None = None
         self._shown = ""
 
@@ -53,20 +55,21 @@ class Printer:
 
     def _show(self, piece: Piece) -> None:
         """Print what is new. White space at the end waits until something follows it."""
-        text = safe_text(self._without_tag(piece.text).strip())
+        text = safe_text(self._without_tag(piece).strip())
         if not text:
             return
         style = _STYLES[piece.author]
         if not self._shown:
-            self._print(f"{SIGN[piece.author]} ", style)
+            name = self._name(piece)
+            self._print(f"{SIGN[piece.author]} {name}{': ' if name else ''}", style)
         self._print(text[len(self._shown) :].replace("\n", "\n  "), style)
         self._shown = text
 
-    def _without_tag(self, text: str) -> str:
-        """Remove the tag that closes the thinking."""
-        started = self.trace.started
-        for card in (started.small, started.large) if started else ():
-            if card and card.thinking:
+    def _without_tag(self, piece: Piece) -> str:
+        """Return the text of a piece without the tag that closes the thinking."""
+        text, run = piece.text, piece.run or self.trace.started
+        for card in run.cards.values() if run else ():
+            if card.thinking:
                 text = text.replace(card.thinking.closing, "")
         return text
 
@@ -93,9 +96,11 @@ class Printer:
         self._out.out(safe_text(text), style=style, end="")
 
 
-def print_run(events: Iterable[Event], out: Console, live: bool = False) -> Trace:
+def print_run(
+    events: Iterable[Event], out: Console, live: bool = False, name: Callable[[Piece], str] = lambda _: ""
+) -> Trace:
     """Print the events of a run, as `Printer` does."""
-    printer = Printer(out, live)
+    printer = Printer(out, live, name)
     for event in events:
         printer.feed(event)
     printer.end_piece()
@@ -110,7 +115,8 @@ def summary(trace: Trace) -> str:
     if trace.finish not in (None, Finish.END_OF_TEXT):
         counts.append(f"ended by: {trace.finish.value}" if trace.finish else "")
     authors = [
-        f"{SIGN[author]} {author.value} {total.kept} tokens kept, {total.discarded} discarded, "
+        f"{SIGN[author]} {author.value} {total.kept} tokens kept{_by_model(trace, author)}, "
+        f"{total.discarded} discarded, "
         f"{f'{total.tokens_per_second:,.0f} tok/s, ' if total.tokens_per_second else ''}"
         f"read {total.prefilled} in {total.handoff_seconds * 1000:.0f} ms"
         f"{f', {total.accepted_drafts} of {total.drafts} drafts accepted' if total.drafts else ''}"
@@ -118,3 +124,10 @@ def summary(trace: Trace) -> str:
         if total.decoded
     ]
     return "\n".join(filter(None, [" · ".join(counts), *authors, advice_on(trace).text]))
+
+
+def _by_model(trace: Trace, author: Author) -> str:
+    """Return “ (SmolLM2-135M 120, gemma-3-270m 154)” where several models wrote as this author; else ""."""
+    models = [model for model in trace.writers if model.author is author]
+    shares = ", ".join(f"{model.card.label if model.card else 'unknown'} {model.tokens}" for model in models)
+    return f" ({shares})" if len(models) > 1 else ""

@@ -51,6 +51,7 @@ from baton_reasoning.core.batch.reporting.worth import SampleWorth, worth_of
 from baton_reasoning.core.batch.running.arms import Arm, by_models
 from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.demo_pair import DemoProblem
+from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.files import read_text
 from baton_reasoning.core.grading.grader import Grader
@@ -59,7 +60,7 @@ from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.table import Column, Table
 from baton_reasoning.core.text import counted
-from baton_reasoning.core.thinking.opinion import Disagreement, Opinion
+from baton_reasoning.core.thinking.opinion import Disagreement, Opinion, several_models_error
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import event_to_json, trace_from_lines
 from baton_reasoning.core.thinking.values import StepValues, TakeoverWorth
@@ -334,9 +335,12 @@ def review_answer(review: Review, answer: Answer, models: ModelOptions, loading:
 
     Returns the exit code of the command.
     """
-    started = answer.read().started
-    cards = (started.small, started.large) if started else (None, None)
-    small, large = (str(card.source) if card and card.source else "" for card in cards)
+    trace = answer.read()
+    if error := several_models_error(trace):
+        raise error
+    cards = trace.started.cards if trace.started else {}
+    by_author = (cards.get(author) for author in (Author.SMALL, Author.LARGE))
+    small, large = (str(card.source) if card and card.source else "" for card in by_author)
     missing = review.missing([answer])
     wanted = [answer] if models.are_given else missing
     return _review(review, [(_models_or(small, large, review, models), wanted)], loading, json)

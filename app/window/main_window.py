@@ -257,6 +257,7 @@ class MainWindow(QMainWindow):
         measure_when_loaded(self.models, self.topbar.pair.refresh)
         self.session.runs.ended.connect(self.topbar.pair.refresh)  # a model may have died
         self.session.failed.connect(self.page_actions.show_writing_error)
+        self.session.asked.connect(self.page_actions.ask)
         self.session.activity_changed.connect(self.page_actions.end_busy)
         self.session.reviews.noticed.connect(self.page_actions.say)
         self.saving_changed.connect(self.page_actions.show_saving)

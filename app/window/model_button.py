@@ -14,10 +14,10 @@ from baton_reasoning.app.toolkit.layout import hbox
 from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, Role
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.models.options import DemoModel, LocalFile, ModelSource, parse_source
+from baton_reasoning.core.models.options import parse_source
 from baton_reasoning.core.settings import DEMO_OF
 from baton_reasoning.core.words.authors import SIGN
-from baton_reasoning.core.words.labels import STATES, fallback_text, status_text
+from baton_reasoning.core.words.labels import STATES, fallback_text, source_name, status_text
 from baton_reasoning.core.words.speed import speed_of_pair
 
 LONGEST_NAME = 170
@@ -120,8 +120,3 @@ class ModelButton(QPushButton):
         self.pairs.addSeparator()
         self.pairs.addAction("Choose two models… (Ctrl+M)", self.choose_wanted.emit)
         self.pairs.popup(self.mapToGlobal(self.rect().bottomLeft()))
-
-
-def source_name(source: ModelSource) -> str:
-    """Return the name of a file, or the address of anything else."""
-    return source.path.name if isinstance(source, DemoModel | LocalFile) else str(source)

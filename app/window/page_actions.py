@@ -95,6 +95,10 @@ class PageActions(QObject):
         """Show a sentence that a person should know, and offer what can be done."""
         self._bar.show_message(text, *actions, warns=False)
 
+    def ask(self, question: str, go_on: Callable[[], object]) -> None:
+        """Ask whether to go on; to leave it closes the question."""
+        self.say(question, ("Continue", go_on), ("Leave it", lambda: None))
+
     def show_saved(self, path: Path) -> None:
         """Say where a file was saved, and offer to open it or its folder."""
         self.say(

@@ -14,7 +14,6 @@ from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import FileDrops, IconButton, button, label, line_edit, plain_tip
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, Role, set_role
-from baton_reasoning.app.window.model_button import source_name
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.known_servers import KnownServers
 from baton_reasoning.core.errors import ModelFileError, SettingsError
@@ -23,6 +22,7 @@ from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.options import DemoModel, LocalFile, ModelSource, ServerUrls, local_path, parse_source
 from baton_reasoning.core.settings import DEMO_OF, ModelChoice, Settings
 from baton_reasoning.core.words.authors import SIGN
+from baton_reasoning.core.words.labels import source_name
 from baton_reasoning.core.words.numbers import parameter_count, short_path
 from baton_reasoning.core.words.speed import speed_of_files
 

@@ -237,6 +237,16 @@ class ModelCard:
     """None on a server."""
 
     @property
+    def identity(self) -> Hashable:
+        """What tells this model from others, however it is loaded: name, quantisation, source and location."""
+        return self.name, self.quantisation, self.source, self.location
+
+    @property
+    def label(self) -> str:
+        """The name and the quantisation in one line, for people."""
+        return " ".join(f"{self.name} {self.quantisation}".split())
+
+    @property
     def chosen_file(self) -> Path | None:
         """The file that a person chose: the demo model's own where a costly copy of it is loaded; None on a server."""
         return self.source.path if isinstance(self.source, DemoModel) else self.path

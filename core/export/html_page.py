@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from baton_reasoning.core.charts import PRINT
 from baton_reasoning.core.export.exported import Exported
-from baton_reasoning.core.export.markdown import described, system_of
+from baton_reasoning.core.export.markdown import answer_stretches, described, system_of
 from baton_reasoning.core.export.value_curve import captioned_curve
 from baton_reasoning.core.thinking.trace import Piece, Trace, thinking_pieces
-from baton_reasoning.core.words.authors import SIGN, WHO
+from baton_reasoning.core.words.authors import SIGN, WHO, own_names
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -59,6 +59,8 @@ def to_html(exported: Exported) -> str:
         described=described,
         system_of=system_of,
         steps_of=steps_of,
+        own_names=own_names,
+        answer_stretches=answer_stretches,
         captioned_curve=captioned_curve,
     )
 

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.export.exported import Answered, Exported
 from baton_reasoning.core.text import counted
-from baton_reasoning.core.thinking.trace import thinking_pieces
-from baton_reasoning.core.words.authors import SIGN
+from baton_reasoning.core.thinking.trace import Piece, Trace, thinking_pieces
+from baton_reasoning.core.words.authors import SIGN, WHO, own_names
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
-_OPENING = "<details><summary>Thinking: ● small, ◆ large, ▣ inserted, ✎ edited</summary>"
+_THINKING, _ANSWER = (
+    f"<details><summary>{title}: ● small, ◆ large, ▣ inserted, ✎ edited</summary>"
+    for title in ("Thinking", "Who wrote what")
+)
 _CLOSING = "</details>"
+_FENCE = re.compile(r"^( {0,3})(`{3,}|~{3,})", re.MULTILINE)
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
 _IMAGE = re.compile(r"(?<!\\)((?:\\\\)*)!(?=\[)")
 """An exclamation mark that no backslash escapes: one more before `\\!` would escape that backslash instead."""
@@ -37,7 +41,7 @@ def to_markdown(exported: Exported) -> str:
 def inert(text: str) -> str:
     """Remove HTML tags and images from Markdown. Fenced code, in which neither works, stays as it is; an open fence is
     closed, or the rest of the page would be code."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")  # Markdown's line ends
+    lines = _with_line_feeds(text).split("\n")
     code: set[int] = set()
     closing = ""
     # Without HTML, which is escaped, or a fence that only a tag hides would count as none.
@@ -48,6 +52,11 @@ def inert(text: str) -> str:
             is_closed = end - first > 1 and re.fullmatch(rf" {{0,3}}{re.escape(fence.markup)}+\s*", lines[end - 1])
             closing = "" if is_closed else f"\n{fence.markup}"
     return "\n".join(line if number in code else escaped(line) for number, line in enumerate(lines)) + closing
+
+
+def _with_line_feeds(text: str) -> str:
+    """Write all line ends of Markdown in one way."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def escaped(text: str) -> str:
@@ -62,12 +71,12 @@ def _parser(html: bool) -> MarkdownIt:
 
 
 def _is_inert(page: str) -> bool:
-    """Tell whether the page has no HTML except for the folds around thinking, and no image."""
+    """Tell whether the page has no HTML except for its folds, and no image."""
     parsers = (_parser(html=True), _parser(html=True).enable("table"))
     blocks = [block for parser in parsers for block in parser.parse(page)]
     tokens = [token for block in blocks for token in (block, *(block.children or ()))]
     html_of = {token.content.strip() for token in tokens if token.type in ("html_block", "html_inline")}
-    return html_of <= {_OPENING, _CLOSING} and not any(token.type == "image" for token in tokens)
+    return html_of <= {_THINKING, _ANSWER, _CLOSING} and not any(token.type == "image" for token in tokens)
 
 
 def _page(exported: Exported, made_inert: Callable[[str], str]) -> str:
@@ -78,16 +87,20 @@ def _page(exported: Exported, made_inert: Callable[[str], str]) -> str:
 
 
 def described(each: Answered) -> str:
-    """Describe an answer in one line: tokens, share, time, date, models, policy and seed."""
-    trace, started = each.trace, each.trace.started
+    """Describe an answer in one line: tokens, share, time, date, who wrote how much, policies and seeds."""
+    trace = each.trace
     finish = f", {trace.finish.value}" if trace.finish else ""
     figures = f"{counted(trace.tokens, 'token')}, large share {trace.large_share:.0%}, {trace.seconds:.1f} s{finish}"
     parts = [figures, f"{each.exchange.created:%Y-%m-%d %H:%M}"]
-    if started:
-        cards = ((SIGN[Author.SMALL], started.small), (SIGN[Author.LARGE], started.large))
-        parts += [f"{sign} {card.name} {card.quantisation}".strip() for sign, card in cards if card]
-        parts += [f"policy {started.policy}", f"seed {started.seed}"]
-    return " · ".join(parts)
+    shares = [(SIGN[author], card.label, counted(tokens, "token")) for author, card, tokens in trace.models if card]
+    parts += [f"{sign} {name}, {tokens}" for sign, name, tokens in shares]
+    if any(piece.author is Author.PERSON for piece in trace.pieces):
+        parts.append(f"{SIGN[Author.PERSON]} {WHO[Author.PERSON]}")
+    if runs := trace.runs or ([trace.started] if trace.started else []):
+        seeds = list(dict.fromkeys(str(run.seed) for run in runs))
+        parts.append(f"policy {', then '.join(dict.fromkeys(run.policy for run in runs))}")
+        parts.append(f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(seeds)}")
+    return " ".join(" · ".join(parts).split())
 
 
 def system_of(each: Answered) -> str:
@@ -99,17 +112,62 @@ def _answered(each: Answered, made_inert: Callable[[str], str]) -> str:
     quoted = "\n".join(f"> {line}".rstrip() for line in made_inert(each.exchange.problem.strip()).split("\n"))
     system = escaped(" ".join(system_of(each).split()))
     head = f"*System prompt: {system}*" if system else ""
+    person = _part_of_person(each.trace)
+    note = f"*{SIGN[Author.PERSON]} A person wrote a part of {person}.*" if person else ""
     answer, figures = made_inert(each.trace.answer.strip()), f"*{escaped(described(each))}*"
-    parts = (head, quoted, answer, _thinking(each), figures)
+    parts = (head, quoted, note, answer, _thinking(each.trace), _who_wrote_what(each.trace), figures)
     return "\n\n".join(part for part in parts if part)
 
 
-def _thinking(each: Answered) -> str:
-    pieces = thinking_pieces(each.trace)
-    if not (each.trace.thinks and pieces):
+def _part_of_person(trace: Trace) -> str:
+    """Name what a person wrote a part of; "" for nothing."""
+    if any(piece.author is Author.PERSON for piece, _ in answer_stretches(trace)):
+        return "the answer"
+    return "the thinking" if any(piece.author is Author.PERSON for piece in trace.pieces) else ""
+
+
+def answer_stretches(trace: Trace) -> list[tuple[Piece, str]]:
+    """Return the answer in stretches that one model, a policy or a person wrote in one go, each with its first piece.
+
+    White space between two stretches belongs to the first.
+    """
+    if trace.thinks and not trace.closed:
+        return []
+    start = trace.closed.position if trace.closed else 0
+    stretches: list[tuple[Piece, str]] = []
+    for piece in trace.pieces:
+        text = piece.text[max(0, start - piece.position) :]
+        shown = "" if stretches and stretches[-1][0].writer == piece.writer else text.lstrip()
+        if stretches:
+            stretches[-1] = stretches[-1][0], stretches[-1][1] + text.removesuffix(shown)
+        if shown:
+            stretches.append((piece, shown))
+    return stretches
+
+
+def _thinking(trace: Trace) -> str:
+    pieces = thinking_pieces(trace) if trace.thinks else []
+    return _fold(_THINKING, trace, [(piece, piece.text) for piece in pieces])
+
+
+def _who_wrote_what(trace: Trace) -> str:
+    """Sign the stretches of an answer, unless one model wrote all of it."""
+    stretches = answer_stretches(trace)
+    is_by_one = len(stretches) == 1 and stretches[0][0].author is not Author.PERSON
+    return "" if is_by_one else _fold(_ANSWER, trace, stretches)
+
+
+def _fold(opening: str, trace: Trace, stretches: Sequence[tuple[Piece, str]]) -> str:
+    """Sign each stretch of a text in a fold, which nobody who wrote in it can close: all of it is escaped, and fences
+    are none, as others may have written their ends."""
+    if not stretches:
         return ""
-    # All of it escaped: a model must not be able to close the fold.
-    written = "\n\n".join(
-        f"{SIGN[piece.author]} {escaped(html.escape(piece.text.strip(), quote=False))}" for piece in pieces
-    )
-    return f"{_OPENING}\n\n{written}\n\n{_CLOSING}"
+    name = own_names(trace)
+
+    def signed(piece: Piece, text: str) -> str:
+        own = f"{name(piece)}: " if name(piece) else ""
+        shown = html.escape(own + _with_line_feeds(text).strip(), quote=False)
+        unfenced = _FENCE.sub(lambda fence: fence[1] + "".join(f"\\{mark}" for mark in fence[2]), shown)
+        return f"{SIGN[piece.author]} {escaped(unfenced)}"
+
+    return "\n\n".join((opening, *(signed(*stretch) for stretch in stretches), _CLOSING))

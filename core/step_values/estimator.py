@@ -27,6 +27,7 @@ from baton_reasoning.core.grading.verdict import How, Outcome, Regex
 from baton_reasoning.core.run import Pair, unmet_need
 from baton_reasoning.core.step_values.continuations import ContinuationNumber, Continuations
 from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
+from baton_reasoning.core.thinking.opinion import several_models_error
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.trace import Trace
@@ -310,6 +311,8 @@ def _settings_of(trace: Trace, expected: str) -> RunSettings:
     """Return the settings of the run. Raises SettingsError if the steps of this text cannot be valued."""
     if not trace.pieces or trace.started is None:
         raise SettingsError("There is no text whose steps could be valued.", "Ask something first.")
+    if error := several_models_error(trace):
+        raise error
     if not expected.strip() and not given_in(trace):
         raise SettingsError(
             "This text has no answer with which the continuations could be compared.", "Give the expected answer."

@@ -1,14 +1,10 @@
-"""Packs events into compressed chunks of JSON lines (docs/trace.md), and unpacks them.
-
-In schema 1, tokens in a row by one author were one line of columns. Chunks of that time stay as they are.
-"""
+"""Packs events into compressed chunks of JSON lines (docs/trace.md), and unpacks them."""
 
 from __future__ import annotations
 
 import json
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import msgspec
 
@@ -33,8 +29,8 @@ def unpack(chunk: bytes) -> Iterator[Event]:
             try:
                 yield _DECODER.decode(line)
             except (ValueError, RecursionError):  # another event, or a token that `_line` left to json
-                yield from _events(json.loads(line))
-    except (zlib.error, ValueError, TypeError, LookupError, RecursionError) as error:
+                yield from events_from_json([json.loads(line)])
+    except (zlib.error, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise StoreError("A part of this run cannot be read.", "The rest of it is shown.") from error
 
 
@@ -47,16 +43,3 @@ def _line(event: Event) -> bytes:
         except UnicodeEncodeError:
             pass  # models write lone surrogates, which have no UTF-8; json escapes them
     return json.dumps(event_to_json(event), separators=(",", ":"), default=str).encode("ascii")
-
-
-def _events(line: Any) -> Iterator[Event]:
-    """Yield the events of a line: one, or a token for each row of columns."""
-    if not isinstance(line, dict):
-        raise TypeError("The line is no object.")
-    if line.get("event") != "tokens":
-        yield from events_from_json([line])
-        return
-    columns = {name: values for name, values in line.items() if isinstance(values, list)}
-    rows = zip(*columns.values(), strict=True)
-    token = {"event": "token", "author": line["author"]}
-    yield from msgspec.convert([token | dict(zip(columns, row, strict=True)) for row in rows], list[TokenWritten])

@@ -343,7 +343,8 @@ class Driver:
             yield from self._write_takeover(request, start, tokens)
         except (Interrupted, _Restarted, BatonError) as error:
             if not isinstance(error, BatonError) or self._survivor:
-                yield events.TakeoverEnded(self.stream.now(), len(tokens))
+                is_by_hand = isinstance(error, Interrupted) and error.wish == Wish()
+                yield events.TakeoverEnded(self.stream.now(), len(tokens), is_by_hand)
             raise
         stop = self.stream.stop
         if stop is Stop.CANCELLED or (stop is Stop.LIMIT and self.stream.remaining <= 0):

@@ -72,6 +72,12 @@ class RunStarted(Event, frozen=True, tag="run_started"):
     """Whether the body begins inside thinking."""
 
     @property
+    def cards(self) -> dict[Author, Card]:
+        """Return the models that were there, by author."""
+        cards = {Author.SMALL: self.small, Author.LARGE: self.large}
+        return {author: card for author, card in cards.items() if card}
+
+    @property
     def thinks(self) -> bool:
         """Tell whether the models were asked to think (`RunSettings.thinking`)."""
         return bool(self.settings.get("thinking", True))
@@ -172,6 +178,8 @@ class TakeoverEnded(Event, frozen=True, tag="takeover_ended"):
     """A takeover ended. It is missing if the run was stopped, or reached its length limit, inside the takeover."""
 
     tokens: Count
+    by_hand: bool = False
+    """Whether a person gave the text back before the takeover was over."""
 
 
 class TextInserted(Event, frozen=True, tag="text_inserted"):

@@ -42,7 +42,21 @@ def opinion_error(large: Engine | None, trace: Trace) -> BatonError | None:
     """Return why there can be no second opinion: no model, one that gives no scores, or no text."""
     if not trace.pieces or trace.started is None:
         return SettingsError("There is no text to read.", "Ask something first.")
-    return reader_error(large)
+    return several_models_error(trace) or reader_error(large)
+
+
+def several_models_error(trace: Trace) -> BatonError | None:
+    """Return why a text cannot be reviewed: several models wrote as its small or its large one, so that what is found
+    would be true of none of them."""
+    for author in (Author.SMALL, Author.LARGE):
+        models = [model.card for model in trace.writers if model.author is author]
+        if len(models) > 1:
+            names = ", ".join(card.label if card else "an unknown one" for card in models)
+            return SettingsError(
+                f"Several models wrote as the {author.value} model ({names}), so this answer cannot be reviewed.",
+                "Choose an answer that one pair wrote.",
+            )
+    return None
 
 
 def reader_error(large: Engine | None) -> BatonError | None:

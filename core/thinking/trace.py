@@ -7,27 +7,28 @@ Views, exports and the batch table read it. Adding a token takes the same short 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import groupby, takewhile
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from baton_reasoning.core.engines.base import Handoff
+from baton_reasoning.core.engines.base import Handoff, ModelCard
 from baton_reasoning.core.engines.body import Author, Body, Part, cut_tokens
 from baton_reasoning.core.engines.usage import Usage
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.cues import Cue
 from baton_reasoning.core.thinking.events import Event, Finish, TokenWritten
-from baton_reasoning.core.thinking.reasons import EDITED
+from baton_reasoning.core.thinking.reasons import EDITED, PERSON
 from baton_reasoning.core.thinking.steps import Boundary, Splitter, recorded_boundary
 from baton_reasoning.core.thinking.text import Text
 
 
 @dataclass(slots=True)
 class Piece:
-    """A stretch of the text by one author within one step, which grows while it is being written."""
+    """A stretch of the text by one author within one step and one run, which grows while it is being written."""
 
     author: Author
     step: int
@@ -47,8 +48,8 @@ class Piece:
     replaced_tokens: int = 0
     counters: Mapping[str, float] = field(default_factory=dict)
     """The policy's counters when the piece began."""
-    vocabulary: str = ""
-    """The vocabulary of its token ids."""
+    run: events.RunStarted | None = None
+    """The run in which it was written, with its models, policy and settings; None for what a person wrote."""
     in_answer: bool = False
     judged: events.Judged | None = None
     """The judgement of the step that ends with this piece or was replaced by it."""
@@ -66,6 +67,16 @@ class Piece:
             self._text += "".join(self._fresh)
             self._fresh.clear()
         return self._text
+
+    @property
+    def card(self) -> ModelCard | None:
+        """Return the model that wrote it; None for text of no model, and where the trace does not say."""
+        return self.run.cards.get(self.author) if self.run else None
+
+    @property
+    def writer(self) -> Hashable:
+        """Return what is the same in all pieces of one model, of a policy or of a person."""
+        return _writer(self.author, self.card)
 
     @property
     def end_position(self) -> int:
@@ -106,9 +117,24 @@ class Piece:
         return gone
 
 
+def _writer(author: Author, card: ModelCard | None) -> Hashable:
+    return author, card and card.identity
+
+
 def _shortened(token: TokenWritten, text: str) -> TokenWritten:
     """Return what is left of a token that lies across a cut."""
     return replace(token, text=text, id=None, ends_step=token.ends_step and text[-1:].isspace())
+
+
+class ModelShare(NamedTuple):
+    """What one model wrote of a text."""
+
+    author: Author
+    """Whether it was the small or the large model."""
+    card: ModelCard | None
+    """As it was loaded last; None where the trace does not say."""
+    tokens: int
+    """That stand."""
 
 
 def piece_before(pieces: Sequence[Piece], position: int) -> Piece | None:
@@ -255,6 +281,8 @@ class Trace:
         """The values of places of the text, by writer; there are none if text that they cover was discarded."""
         self.takeover: events.TakeoverStarted | None = None
         """The takeover that has begun and not ended."""
+        self.is_steered = False
+        """Whether a person began or ended a takeover."""
         self.handoffs = 0
         """Number of changes of the writer."""
         self.seconds = 0.0
@@ -331,6 +359,35 @@ class Trace:
         return self.totals[Author.LARGE].kept / max(1, self.tokens)
 
     @property
+    def runs(self) -> list[events.RunStarted]:
+        """Return the runs of which some text stands, in order."""
+        return list({id(piece.run): piece.run for piece in self.pieces if piece.run}.values())
+
+    @property
+    def models(self) -> list[ModelShare]:
+        """Return the models of which some tokens stand, in the order in which they began to write, then those of the
+        last run of which none do."""
+        models: dict[Hashable, ModelShare] = {}
+
+        def add(author: Author, card: ModelCard | None, tokens: int) -> None:
+            key = _writer(author, card)
+            models[key] = ModelShare(author, card, tokens + (models[key].tokens if key in models else 0))
+
+        for _, group in groupby(self.pieces, key=lambda piece: id(piece.run)):
+            pieces = [piece for piece in group if piece.tokens]
+            for author in dict.fromkeys(piece.author for piece in pieces):
+                own = [piece for piece in pieces if piece.author is author]
+                add(author, own[0].card, sum(len(piece.tokens) for piece in own))
+        for author, card in self.started.cards.items() if self.started else ():
+            add(author, card, 0)
+        return list(models.values())
+
+    @property
+    def writers(self) -> list[ModelShare]:
+        """Return the models of which some tokens stand."""
+        return [model for model in self.models if model.tokens]
+
+    @property
     def takeovers(self) -> int:
         """Return the number of takeovers: by the large model, or by the small one where the large one writes."""
         return sum(total.takeovers for total in self.totals.values())
@@ -372,8 +429,10 @@ class Trace:
             case events.TakeoverStarted(author=author):
                 self.takeover = event
                 self.totals[author].takeovers += 1
+                self.is_steered |= event.reason == PERSON.id
             case events.TakeoverEnded():
                 self.takeover, self._new_piece = None, True
+                self.is_steered |= event.by_hand
             case events.TextInserted(text=text, reason=reason, author=author):
                 self._begin_piece(author, reason, self.seconds).insert(text)
                 self._new_piece, self._step_over = True, Splitter(text, self._boundary).at_boundary
@@ -458,8 +517,7 @@ class Trace:
     def _closing_tags(self) -> list[str]:
         if not (self.started and self.started.thinking):
             return []
-        cards = (self.started.small, self.started.large)
-        return [card.thinking.closing for card in cards if card and card.thinking]
+        return [card.thinking.closing for card in self.started.cards.values() if card.thinking]
 
     def parts(self) -> list[Part]:
         """Return the body with token ids, from which a run can continue the text.
@@ -468,8 +526,9 @@ class Trace:
         """
         closed, body = self.closed, Body()
         for piece in self.pieces:
+            vocabulary = piece.card.vocabulary if piece.card else ""
             for text, id in [(token.text, token.id) for token in piece.tokens] or [(piece.text, None)]:
-                body.append(Part(text, piece.author, id, piece.vocabulary if id is not None else ""))
+                body.append(Part(text, piece.author, id, vocabulary if id is not None else ""))
                 if closed and len(body) >= closed.position:
                     if closed.tag not in body.text:
                         raise StoreError("The trace closes the thinking where no closing tag stands.", "It is damaged.")
@@ -506,7 +565,7 @@ class Trace:
             replaced="".join(gone.text for gone in self._replaced),
             replaced_tokens=sum(gone.tokens for gone in self._replaced),
             counters=self.counters,
-            vocabulary=self._vocabulary_of(author),
+            run=None if author is Author.PERSON else self.started,
             in_answer=self.closed is not None,
             judged=self._judged if self._replaced else None,
             end=start,
@@ -518,12 +577,6 @@ class Trace:
             self.steps.append(TraceStep())
         self.steps[step].pieces.append(piece)
         return piece
-
-    def _vocabulary_of(self, author: Author) -> str:
-        """Return the vocabulary of the model that writes now: another pair may continue a text."""
-        models = {Author.SMALL: self.started.small, Author.LARGE: self.started.large} if self.started else {}
-        model = models.get(author)
-        return model.vocabulary if model else ""
 
     def _close(self, event: events.ThinkingClosed) -> None:
         self.closed, self._step_over = event, True

@@ -33,10 +33,6 @@ NOT_KNOWN = "A part of this run is not shown: another version of Baton wrote it.
 KINDS: dict[str, type[Event]] = {str(kind.__struct_config__.tag): kind for kind in Event.__subclasses__()}
 """Event classes by the tag in their JSON."""
 _MALFORMED = (ValidationError, ValueError, TypeError, KeyError, OverflowError, RecursionError, SettingsError)
-_READING = ("handed_over", "judged", "scored", "tried", "opinion")
-"""Kinds of events that hold the cost of a handoff."""
-_HANDOFF: Json = {"reused": 0, "prefilled": 0, "seconds": 0.0, "passing": "ids"}
-"""The values of a handoff, in their order, which were fields of the event in schema 1."""
 _TOTALS = (
     *("kept", "decoded", "discarded", "decode_seconds", "tokens_per_second"),
     *("reused", "prefilled", "handoff_seconds", "takeovers"),
@@ -46,8 +42,6 @@ _PIECE = (
     *("drafts", "accepted_drafts", "in_answer", "start", "end"),
 )
 """Attributes that the summary has under their own names."""
-_FORMER_ENDS = ("first mark",)
-"""Where a takeover ended in texts of older versions."""
 
 
 def event_to_json(event: Event) -> Json:
@@ -65,22 +59,12 @@ def event_from_json(data: Json) -> Event | None:
         kind = KINDS.get(data["event"]) if isinstance(data.get("event"), str) else None
         if kind is RunStarted:
             data = data | {author: _card_from_json(data[author]) for author in ("small", "large")}
-        return convert(upgraded(data), kind) if kind else None
+        return convert(data, kind) if kind else None
     except _MALFORMED as error:
         raise StoreError(
             f"An event of the kind {data['event']!r} cannot be read: {error}.",
             "The trace is damaged or was written by a newer version of Baton.",
         ) from error
-
-
-def upgraded(data: Json) -> Json:
-    """Return an event of an earlier schema as one of this schema; any other as it is."""
-    if data.get("event") in _READING and "handoff" not in data and not _HANDOFF.keys().isdisjoint(data):
-        handoff = [data.get(name, default) for name, default in _HANDOFF.items()]
-        return {name: value for name, value in data.items() if name not in _HANDOFF} | {"handoff": handoff}
-    if data.get("until") in _FORMER_ENDS:
-        return {name: value for name, value in data.items() if name != "until"}
-    return data | {"schema": SCHEMA} if data.get("schema") == 1 else data
 
 
 def events_from_json(lines: Iterable[Json]) -> Iterator[Event]:
@@ -132,6 +116,8 @@ def trace_to_json(trace: Trace) -> Json:
 def _piece_to_json(piece: Piece) -> Json:
     return {
         "author": piece.author.value,
+        "model": piece.card.name if piece.card else None,
+        "policy": piece.run.policy if piece.run else None,
         "tokens": len(piece.tokens),
         "cue": piece.cue.word if piece.cue else None,
         "cue_category": piece.cue.category.value if piece.cue else None,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.trace import Piece, Trace
 
 SIGN = {Author.SMALL: "●", Author.LARGE: "◆", Author.INSERTED: "▣", Author.PERSON: "✎"}
 
@@ -12,3 +16,9 @@ WHO = {
     Author.INSERTED: "Baton",
     Author.PERSON: "a person",
 }
+
+
+def own_names(trace: Trace) -> Callable[[Piece], str]:
+    """Return what names the model of a piece where several models wrote as its author; "" for any other piece."""
+    models = Counter(model.author for model in trace.writers)
+    return lambda piece: piece.card.label if piece.card and models[piece.author] > 1 else ""

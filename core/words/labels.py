@@ -12,7 +12,7 @@ from baton_reasoning.core.engines.remote.status import RETRYING, ServerState, Se
 from baton_reasoning.core.engines.usage import Usage, UsageMeter
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.fit import Fit, FitKind, in_gib
-from baton_reasoning.core.models.options import ModelOverrides, TagSource
+from baton_reasoning.core.models.options import DemoModel, LocalFile, ModelOverrides, ModelSource, TagSource
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking import reasons
@@ -41,14 +41,15 @@ ENDINGS = {
 }
 
 
-def piece_text(piece: Piece, remark: str = "") -> str:
+def piece_text(piece: Piece, remark: str = "", name: str = "") -> str:
     """Return who wrote a piece, how much and why, with a remark between: “◆ the large model, 30 tokens”, and in the
-    next line “Reflection takeover: Wait”."""
+    next line “Reflection takeover: Wait”. `name`: its model's, where several wrote (`own_names`)."""
+    who = f"{SIGN[piece.author]} {WHO[piece.author]} {name}".rstrip()
     length = f", {counted(len(piece.tokens), 'token')}" if piece.author.is_model else ""
     why = POLICIES.reason(piece.reason).label if piece.reason else ""
     if piece.cue and piece.author is Author.LARGE and why:
         why += f": {piece.cue.word}"
-    return "\n".join(filter(None, (f"{SIGN[piece.author]} {WHO[piece.author]}{length}", remark, why)))
+    return "\n".join(filter(None, (f"{who}{length}", remark, why)))
 
 
 def step_sentence(trace: Trace, piece: Piece) -> str:
@@ -145,6 +146,11 @@ def opinion_counts(opinion: Opinion) -> str:
     """Sum up a second opinion in a sentence."""
     strong, missed = len(opinion.strong), len(opinion.missed)
     return f"{opinion.given.model}: {counted(strong, 'strong disagreement')}, {counted(missed, 'missed takeover')}."
+
+
+def source_name(source: ModelSource) -> str:
+    """Return the name of a file, or the address of anything else."""
+    return source.path.name if isinstance(source, DemoModel | LocalFile) else str(source)
 
 
 # Usage of servers

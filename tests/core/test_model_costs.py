@@ -97,6 +97,10 @@ def test_the_measured_cost_is_taken_where_the_large_model_wrote_too_little_or_wi
     assert seconds_of_large_alone(drafted, LARGE) == pytest.approx(11 * 0.2 + 100 * 0.03)
     for alone in (trace_of(*LARGE_WRITES), trace_of(*SMALL_WRITES), Trace()):
         assert seconds_of_large_alone(alone, LARGE) is None
+    other = ModelCard("another", "", 1000)
+    several = RunStarted(0.0, (), "keywords", {}, 0, other, other, prompt_tokens=100, thinking=True)
+    both = trace_of(*SMALL_WRITES, *LARGE_WRITES, several, *LARGE_WRITES)
+    assert seconds_of_large_alone(both, LARGE) is None, "which of the two?"
 
 
 # Costs are measured, and kept until the file or how it is loaded changes

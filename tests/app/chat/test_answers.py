@@ -1,11 +1,12 @@
 """What one can do with an answer, from the first key to the last event, on scripted models."""
 
 import threading
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QApplication, QInputDialog, QLabel
+from PySide6.QtWidgets import QApplication, QInputDialog, QLabel, QPushButton
 
 from baton_reasoning.app.chat.next_answer import SystemPromptDialog
 from baton_reasoning.app.chat.remedies import AnswerAction
@@ -15,6 +16,7 @@ from baton_reasoning.app.session.run_list import Activity
 from baton_reasoning.core.engines.base import Message, PrefillProgress
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
+from baton_reasoning.core.models.options import LocalFile
 from baton_reasoning.core.thinking.events import Finish
 from tests.app.conftest import LARGE, OWN_MODELS, ScriptedLoader, answer_to, last_answer, last_exchange, press
 from tests.fakes.held import Gate
@@ -234,6 +236,125 @@ def test_an_answer_goes_on_with_more_tokens_or_context_and_another_policy_is_one
     assert len(window.session.conversation.roots) == 2
     assert last_exchange(window).settings.policy.policy == "every-step"
     assert window.preferences.value.run.policy.policy == "keywords", "an attempt, not another setting"
+
+
+# Other models than those that wrote it
+
+
+def model(name, **card):
+    """Writes the rest of one text, which has no cue."""
+    source = LocalFile(Path(f"{name}.gguf"))
+    return ScriptedEngine(continue_with=lambda _, body: PLAIN.removeprefix(body), name=name, source=source, **card)
+
+
+def chosen(name):
+    return OWN_MODELS.model_copy(update={"small": LocalFile(Path(f"{name}.gguf"))})
+
+
+@pytest.fixture
+def begun(answered, qtbot):
+    """A window in which SmolLM2 wrote eight tokens of an answer, and gemma has been loaded since."""
+    loader = ScriptedLoader()
+    loader.small = model("SmolLM2")
+    window = answered(loader, max_tokens=8)
+    loader.small = model("gemma")
+    window.page_actions.use_models(chosen("gemma"))
+    qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
+    return window, loader
+
+
+def small_writers(exchange):
+    return {each.card.name: each.tokens for each in exchange.trace.writers if each.author is Author.SMALL}
+
+
+QUESTION = "● SmolLM2 wrote this answer. ● gemma and ◆ large would go on with it under the policy “Keywords”."
+
+
+def test_other_models_go_on_after_a_question_and_each_keeps_what_it_wrote(begun, qtbot):
+    window, _ = begun
+    exchange, answer = last_exchange(window), last_answer(window)
+    assert {"Second opinion", "Values"} <= pressable(answer)
+    press(answer, "Continue up to 16 tokens")
+    assert window.notice.text == QUESTION
+    assert window.session.ready, "nothing is written"
+    press(window.notice, "Leave it")
+    assert not window.notice.isVisible()
+    assert (exchange.trace.tokens, exchange.settings.max_tokens) == (8, 8)
+    press(answer, "Continue up to 16 tokens")
+    press(window.notice, "Continue")
+    qtbot.waitUntil(lambda: window.session.ready and exchange.trace.tokens == 16)
+    assert small_writers(exchange) == {"SmolLM2": 8, "gemma": 8}
+    press(answer, "Continue up to 32 tokens")
+    qtbot.waitUntil(lambda: window.session.ready and exchange.trace.finish is Finish.END_OF_TEXT)
+    assert exchange.trace.text == PLAIN, "whom they agreed to goes on without another question"
+    assert not {"Second opinion", "Values"} & pressable(answer), "which of the two would they be about?"
+    answer.review.opinion.carry_out()
+    assert "Several models wrote as the small model (SmolLM2, gemma)" in answer.review.opinion.note.text()
+
+
+def pressable(answer):
+    return {each.text() for each in answer.findChildren(QPushButton) if each.isVisible()}
+
+
+def test_before_models_are_loaded_the_chosen_ones_are_compared_and_those_that_wrote_go_on_unasked(begun, qtbot):
+    window, loader = begun
+    exchange = last_exchange(window)
+    window.models.unload()
+    qtbot.waitUntil(lambda: window.models.state is LoadState.NONE)
+    window.session.go_on(exchange)
+    assert window.notice.text.startswith("● SmolLM2 wrote this answer. ● gemma.gguf and ◆ large.gguf would go on")
+    assert (loader.choices[-1], window.models.state) == (chosen("gemma"), LoadState.NONE), "not even loaded"
+    loader.small = model("SmolLM2")
+    window.preferences.change(models=chosen("SmolLM2"))
+    window.session.go_on(exchange, more_tokens=True)
+    qtbot.waitUntil(lambda: window.session.ready and exchange.trace.tokens == 16)
+    assert small_writers(exchange) == {"SmolLM2": 16}
+
+
+def test_what_waits_to_be_continued_asks_again_when_other_models_come_meanwhile(begun, qtbot):
+    window, loader = begun
+    exchange, conversation = last_exchange(window), window.session.conversation
+    loader.gate, loader.small = Gate(), model("SmolLM2")
+    window.page_actions.use_models(chosen("SmolLM2"))
+    window.session.go_on(exchange, more_tokens=True)
+    assert window.session.waiting_text(exchange) == "Waiting for the models…"
+    loader.small = model("gemma")
+    window.page_actions.use_models(chosen("gemma"))
+    window.session.new()
+    loader.gate.set()
+    qtbot.waitUntil(lambda: window.notice.text == QUESTION)
+    assert (exchange.trace.tokens, window.session.runs.is_idle) == (8, True)
+    press(window.notice, "Continue")
+    assert window.session.conversation is conversation, "it is in view again"
+    qtbot.waitUntil(lambda: window.session.ready and exchange.trace.tokens == 16)
+    assert small_writers(exchange) == {"SmolLM2": 8, "gemma": 8}
+
+
+def test_with_more_context_other_models_are_not_even_loaded_before_the_answer_to_the_question(begun, qtbot):
+    window, loader = begun
+    exchange, loaded = last_exchange(window), len(loader.choices)
+    window.chat.carry_out(exchange, AnswerAction.MORE_CONTEXT)
+    assert (window.notice.text, len(loader.choices)) == (QUESTION, loaded)
+    exchange.settings = exchange.settings.model_copy(update={"max_tokens": 16})
+    press(window.notice, "Continue")
+    qtbot.waitUntil(lambda: window.session.ready and exchange.trace.tokens == 16)
+    assert loader.choices[-1].context == 200_000
+
+
+def test_a_fork_and_an_edit_begin_new_answers_unasked_in_which_each_keeps_what_it_wrote(begun, qtbot):
+    window, _ = begun
+    first = last_exchange(window)
+    window.preferences.change_run(max_tokens=100)
+    window.session.fork(first, first.trace.length)
+    qtbot.waitUntil(lambda: window.session.ready)
+    fork = last_exchange(window)
+    assert (fork.trace.text, small_writers(fork)) == (PLAIN, {"SmolLM2": 8, "gemma": fork.trace.tokens - 8})
+    assert window.session.edit(first, first.trace.pieces[1].position, "Mine.\n\n")
+    qtbot.waitUntil(lambda: window.session.ready)
+    told = [(each.author.value, each.card and each.card.name) for each in last_exchange(window).trace.pieces]
+    assert list(dict.fromkeys(told)) == [("small", "SmolLM2"), ("person", None), ("small", "gemma")]
+    assert window.notice.text == ""
+    assert small_writers(first) == {"SmolLM2": 8}
 
 
 class MortalEngine(ScriptedEngine):

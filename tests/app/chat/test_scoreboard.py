@@ -1,5 +1,6 @@
 """Below an answer of the demo pair: small alone, both and large alone, measured, and what can go wrong meanwhile."""
 
+import msgspec
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication, QPushButton
@@ -7,18 +8,20 @@ from PySide6.QtWidgets import QApplication, QPushButton
 from baton_reasoning.app.chat.scoreboards import BEYOND, Board, BoardRow, ScoreboardView
 from baton_reasoning.app.chat.welcome import EXAMPLES, demo_problem
 from baton_reasoning.app.compare.controller import Chooser
-from baton_reasoning.app.session.conversation import expected_answer
+from baton_reasoning.app.session.conversation import Exchange, expected_answer
 from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.window.pair_dialog import PairDialog
 from baton_reasoning.core.demo_pair import DemoProblem
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow
+from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.models.options import DemoModel
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import Appearance
-from baton_reasoning.core.thinking.events import Finish, Noticed
+from baton_reasoning.core.thinking.events import Finish, Noticed, TokenWritten
+from baton_reasoning.core.thinking.trace import Trace
 from tests.app.conftest import OWN_MODELS, ScriptedLoader, answer_to, last_answer, last_exchange, press
 from tests.fakes.held import Gate
 from tests.fakes.scripted import Fault, ScriptedEngine
@@ -240,6 +243,9 @@ def test_only_an_answer_that_the_demo_pair_wrote_undisturbed_has_one(make_window
     qtbot.waitUntil(lambda: solved.session.ready and last_exchange(solved) is not first)
     assert last_exchange(solved).trace.finish is Finish.END_OF_TEXT
     assert not board_of(solved).isVisible()
+    real = msgspec.structs.replace(first.trace.started, small=ModelCard("gemma", "", 4096))
+    begun = Trace.of([real, TokenWritten(0.0, Author.SMALL, 1, "So "), *first.trace.events])
+    assert solved.chat._scoreboards.board(Exchange(first.problem, first.settings, trace=begun)) is None
     first.trace.notices.append(Noticed(1.0, "The small model was started again.", Author.SMALL))
     assert solved.chat._scoreboards.board(first) is None
     answer_to(solved, qtbot, "Who wrote Faust?")

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QApplication
 
 from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.compare.controller import MORE, USUAL, Chooser, arms, proposed, recorded
-from baton_reasoning.app.compare.view import NO_TIMES, parting_text, standing_text, titles_of
+from baton_reasoning.app.compare.view import NO_TIMES, parting_text, standing_text, titles_of, were_alike
 from baton_reasoning.app.document.answer_pane import NOT_BEGUN
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.core.engines.body import Author
@@ -22,6 +22,7 @@ from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.labels import run_in_brief
 from tests.app.conftest import ScriptedLoader, answer_to, last_exchange
 from tests.core.thinking.running import keywords, run
+from tests.fakes import mixed
 from tests.fakes.held import Gate
 from tests.fakes.scripted import Fault, ScriptedEngine
 
@@ -318,6 +319,13 @@ def test_an_attempt_that_is_written_meanwhile_is_compared_without_times_where_it
     answer = window.chat.conversation.answer_of(again)
     assert sum(width for _, width in answer.ribbon.segments) == again.trace.tokens, "it grew behind the comparison"
     assert answer.brief.text() == run_in_brief(again.trace)
+
+
+def test_times_are_compared_only_where_the_same_models_wrote_all_of_both_answers():
+    one, two = Trace.of(mixed.by_one_pair()), Trace.of(mixed.by_two_pairs())
+    other = Trace.of([mixed.begun(mixed.GEMMA), *mixed.by(Author.SMALL, "So")])
+    assert were_alike([one, one])
+    assert not were_alike([two, other]), "though the same models ended both"
 
 
 def test_stop_ends_all_and_what_was_not_begun_can_still_be_written(held, gate, qtbot):

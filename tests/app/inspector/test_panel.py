@@ -9,9 +9,9 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QPushButton
 
-from baton_reasoning.app.inspector.command_line import command_line
+from baton_reasoning.app.inspector.command_line import command_line, why_not_repeatable
 from baton_reasoning.app.inspector.panel import NO_ANSWER, NOTHING_CHOSEN, Inspector, Tab
-from baton_reasoning.app.inspector.run_page import card_facts, totals
+from baton_reasoning.app.inspector.run_page import card_facts, model_facts, settings_facts, totals
 from baton_reasoning.app.inspector.step_page import StepPage, facts_of
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.terminal.command_line import command
@@ -22,14 +22,17 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.models.options import LocalFile
 from baton_reasoning.core.run import RunSettings, effective_settings
 from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.cue_rules import VERIFICATION
 from baton_reasoning.core.thinking.cues import Match
-from baton_reasoning.core.thinking.events import TokenWritten
+from baton_reasoning.core.thinking.events import Finish, RunEnded, TakeoverEnded, TakeoverStarted, TokenWritten
 from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
+from tests.core.thinking.running import HERE
+from tests.fakes import mixed
 from tests.fakes.scripted import ScriptedEngine
 
 
@@ -203,13 +206,80 @@ def test_the_terminal_reads_the_same_settings(settings):
         assert read_again(line)[2] == used
 
 
-def test_a_run_is_repeated_with_the_models_that_it_used_whatever_is_chosen_since(make_window, qtbot):
+def test_a_run_is_repeated_with_the_models_and_the_context_that_it_used_whatever_is_chosen_since(make_window, qtbot):
     loader = ScriptedLoader()
-    loader.large = loader.large.with_card(source=LocalFile(Path("used.gguf")))
+    loader.large = loader.large.with_card(source=LocalFile(Path("used.gguf")), context=3000, placement=HERE)
     window = make_window(loader)
     answer_to(window, qtbot, "How many fish?")
     window.preferences.change(models=FILES)
+    window.show_inspector(True)
     window.inspector.tabs.setCurrentIndex(Tab.RUN)
-    command = window.inspector.run.command.toPlainText()
+    page = window.inspector.run
+    command = page.command.toPlainText()
     assert "baton solve 'How many fish?'" in command
-    assert "--small small.gguf --large used.gguf" in command
+    assert "--small small.gguf --large used.gguf --context 3000 " in command
+    assert (page.command.isVisible(), page.no_command.isVisible()) == (True, False)
+    answer_to(window, qtbot, "And birds?")
+    assert page.no_command.text() == "No command repeats this answer: it follows an earlier answer."
+    assert (page.command.isVisible(), page.no_command.isVisible()) == (False, True)
+
+
+def test_servers_have_a_context_of_their_own():
+    servers = ModelChoice(small="http://host:8080", large="http://host:8081")
+    assert "--context" not in command_line("2 + 2?", RunSettings(), servers)
+    assert "--context" in command_line("2 + 2?", RunSettings(), FILES)
+
+
+def by_hand(**ended):
+    took = TakeoverStarted(0.0, VERIFICATION.id, None, 9, 0)
+    return Trace.of([mixed.begun(), took, *mixed.by(Author.LARGE, "So"), TakeoverEnded(0.1, 1, **ended)])
+
+
+@pytest.mark.parametrize(
+    ("trace", "why_not"),
+    [
+        (Trace.of(mixed.by_one_pair()), ""),
+        (by_hand(), ""),
+        (by_hand(by_hand=True), "a person began or ended a takeover"),
+        (Trace.of(mixed.by_two_pairs()), "it was written in several runs"),
+        (mixed.with_a_person(), "it was written in several runs, and a person wrote a part of it"),
+        (Trace.of(mixed.by_one_pair()).edited(0, "Mine."), "a person wrote a part of it"),
+    ],
+)
+def test_no_command_is_offered_for_what_none_repeats(trace, why_not):
+    assert why_not_repeatable(trace) == (f"No command repeats this answer: {why_not}." if why_not else "")
+
+
+def test_where_two_small_models_wrote_both_are_shown_with_their_tokens_and_the_policy_of_each_run():
+    trace = Trace.of(mixed.by_two_pairs())
+    assert [value for name, value in model_facts(trace, Author.SMALL) if name in ("Name", "Wrote")] == [
+        *("SmolLM2-135M", "4 tokens"),
+        *("gemma-3-270m", "3 tokens"),
+    ]
+    assert model_facts(trace, Author.LARGE) == card_facts(mixed.QWEN), "as ever, where there is one"
+    facts = settings_facts(trace.runs)
+    assert facts[0] == ("Policy", "Keywords, then Every step")
+    assert ("Seed", "8") in facts, "of the last run"
+    assert ("Other before", "Policy, Seed") in facts
+    assert dict(totals(trace, live=False))["Context"] == "14 of 2,048 tokens", "of the models that go on"
+    one = settings_facts(Trace.of(mixed.by_one_pair()).runs)
+    assert (one[0], dict(one)["Other before"]) == (("Policy", "Keywords"), "")
+
+
+def test_models_that_were_to_go_on_and_wrote_nothing_repeat_nothing(qtbot):
+    trace = Trace.of([*mixed.by_one_pair(), mixed.begun(mixed.GEMMA), RunEnded(0.1, Finish.STOPPED)])
+    inspector = Inspector()
+    qtbot.addWidget(inspector)
+    inspector.tabs.setCurrentIndex(Tab.RUN)
+    inspector.show_run(Exchange("2 + 2?", RunSettings(), trace=trace))
+    assert "--small SmolLM2-135M.gguf --large Qwen2.5-0.5B.gguf" in inspector.run.command.toPlainText()
+    assert ("Wrote", "0 tokens") in model_facts(trace, Author.SMALL)
+
+
+def test_a_step_names_its_model_where_several_wrote(qtbot):
+    page = StepPage()
+    qtbot.addWidget(page)
+    for trace, named in ((Trace.of(mixed.by_two_pairs()), True), (Trace.of(mixed.by_one_pair()), False)):
+        page.show_piece(trace, trace.pieces[0])
+        told = [each.text() for each in page.details.findChildren(QLabel) if not each.isHidden()]
+        assert (told[:2] == ["Model", "SmolLM2-135M Q8_0"]) is named

@@ -29,7 +29,8 @@ from baton_reasoning.core.thinking.opinion import SecondOpinion
 from baton_reasoning.core.thinking.trace_json import event_from_json, event_to_json
 from tests.app.terminal.conftest import DEMO, Keyboard
 from tests.core.batch.counting import known_batch, known_pair
-from tests.core.store.made import a_run, concluded
+from tests.core.store.made import a_run, concluded, save
+from tests.fakes import mixed
 from tests.fakes.full_disk import a_full_disk
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("paths")]
@@ -69,6 +70,30 @@ def test_an_answer_is_listed_shown_found_and_exported(paths, tmp_path, baton, sa
     assert file.read_text(encoding="utf-8") == "mine"
     say(*export, "--force")
     assert "60836" in file.read_text(encoding="utf-8")
+
+
+def test_what_several_models_and_a_person_wrote_is_shown_as_theirs_and_not_reviewed(paths, say, refused, monkeypatch):
+    with Store.open(paths.store) as store:
+        store.conversations.put("c1", StoredExchange("e1", None, "What is 2 + 2?")).result()
+        save(store, "e1", mixed.with_a_person().events)
+    shown = "\n".join(say("history", "show", "c1"))
+    for line in (
+        "● SmolLM2-135M Q8_0: Two and two.",
+        "◆ Wait, they",
+        "✎ I say 22.",
+        "● gemma-3-270m Q8_0: So be it.",
+        "● small 6 tokens kept (SmolLM2-135M Q8_0 4, gemma-3-270m Q8_0 2), 0 discarded",
+        "◆ large 2 tokens kept, 0 discarded",
+    ):
+        assert f"\n{line}" in shown
+    (whole,) = map(json.loads, say("history", "show", "c1", "--json"))
+    told = [(piece["author"], piece["model"]) for piece in whole["pieces"]]
+    assert [*dict.fromkeys(told)][2:] == [("person", None), ("small", "gemma-3-270m")]
+    monkeypatch.setattr(review_commands, "open_pair", None)  # no model is loaded first
+    for command in "opinion", "value":
+        assert "Several models wrote as the small model (SmolLM2-135M Q8_0, gemma-3-270m Q8_0)" in refused(
+            command, "c1"
+        )
 
 
 def test_an_answer_that_cannot_be_kept_is_printed_and_said_to_be_missing(paths, baton):

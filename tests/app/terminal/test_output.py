@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -14,6 +15,7 @@ from baton_reasoning.app.terminal.output import Field, ProgressLine, listing, wr
 from baton_reasoning.app.terminal.printer import print_run, summary
 from baton_reasoning.app.terminal.streams import report, write_json
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.models.options import ThinkingTags
 from baton_reasoning.core.table import Column, Table, columns_of
 from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION
 from baton_reasoning.core.thinking.events import (
@@ -27,6 +29,7 @@ from baton_reasoning.core.thinking.events import (
 )
 from baton_reasoning.core.thinking.reasons import EDITED
 from baton_reasoning.core.thinking.trace import Trace
+from tests.fakes import mixed
 
 FIELDS: tuple[Field[int], ...] = (
     Field("name", lambda row: f"model\n{row}", "model"),
@@ -68,6 +71,18 @@ def test_inserted_and_edited_text_and_notices_stand_on_lines_of_their_own():
     edited = TextInserted(0.0, "No: two.", EDITED.id, Author.PERSON)
     text = printed(token("One.\n\n"), inserted, edited, Noticed(0.0, "It was started again."), live=False)
     assert text == "● One.\n▣ Let us check.\n✎ No: two.\n  It was started again.\n"
+
+
+def test_the_closing_tag_of_a_model_is_left_out_though_another_goes_on():
+    tags = ThinkingTags("<thought>", "</thought>")
+    first = mixed.begun(replace(mixed.SMOL, thinking=tags))
+    events = [
+        first,
+        *mixed.by(Author.SMALL, "One.", "</thought>", "Two"),
+        mixed.begun(),
+        *mixed.by(Author.SMALL, " or so"),
+    ]
+    assert printed(*events, live=False) == "● One.Two\n● or so\n"
 
 
 def test_a_summary_counts_drafts_and_says_how_a_run_ended_that_did_not_end_by_itself():

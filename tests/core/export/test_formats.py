@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt
 from baton_reasoning.app.toolkit import theme
 from baton_reasoning.core.charts import CIRCLE, DIAMOND, SHAPES
 from baton_reasoning.core.engines.base import ModelCard
+from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.export import html_page
 from baton_reasoning.core.export.exported import Answered, Exported, gather, put_into, read_json, to_json
@@ -23,10 +24,14 @@ from baton_reasoning.core.export.html_page import to_html
 from baton_reasoning.core.export.markdown import inert, to_markdown
 from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.events import TextInserted
+from baton_reasoning.core.thinking.reasons import EDITED
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.store.made import a_run, save
+from tests.fakes import mixed
 from tests.fakes.valued import RESCUED, a_valued_run, values_of
 
+SIGNED = ("small", "●"), ("large", "◆")
 HOSTILE = '</div><script>alert("x")</script><img src=x onerror=alert(1)> </details> & "quoted"'
 
 
@@ -96,7 +101,9 @@ def test_pages_have_problem_answer_and_thinking_signed_by_author(exported):
     assert '<div class="piece small"><b title="the small model">●</b>' in page
     assert '<div class="piece large"><b title="the large model">◆</b>' in page
     assert "cue “wait”" in page
-    assert '<div class="answer">It is \\boxed{4}.</div>' in page
+    answer = '<span class="piece small"><b title="the small model">●</b> It is \\boxed{4}.</span>'
+    assert f'<div class="answer">{answer}</div>' in page
+    assert "Who wrote what" not in text, "one model wrote the answer"
     assert "Reasoning, 4 steps" in page
     assert "think&gt;" not in page, "a closing tag that stands alone is no step"
 
@@ -112,7 +119,60 @@ def test_what_a_person_edited_is_signed_and_a_model_may_not_name_itself_markup()
     assert '<i class="person"' in page
     start, *rest = a_run()
     named = msgspec.structs.replace(start, small=ModelCard("<img src=//x/p.png>", "", 0))
-    assert "● &lt;img src=//x/p.png> ·" in to_markdown(single_run(Trace.of([named, *rest])))
+    assert "● &lt;img src=//x/p.png>, 8 tokens ·" in to_markdown(single_run(Trace.of([named, *rest])))
+
+
+def test_the_answer_of_models_that_do_not_think_is_whole_and_signed_where_several_wrote_it():
+    exported = single_run(Trace.of(mixed.by_one_pair()))
+    text, page = to_markdown(exported), to_html(exported)
+    assert "\nTwo and two.\n\nWait, they make\n\n<details><summary>Who wrote what: ● small, ◆ large, " in text
+    assert "\n\n● Two and two.\n\n◆ Wait, they\n\n● make\n\n</details>" in text
+    assert "● SmolLM2-135M Q8_0, 4 tokens · ◆ Qwen2.5-0.5B Q8_0, 2 tokens · policy keywords · seed 7*" in text
+    small, large = (f'<span class="piece {which}"><b title="the {which} model">{sign}</b> ' for which, sign in SIGNED)
+    assert f"{small}Two and two.\n\n</span>{large}Wait, they </span>{small}make</span></div>" in page
+    for without in "Thinking", "Reasoning, 0 steps", "wrote a part":
+        assert without not in text + page
+
+
+def test_two_models_of_one_author_are_told_apart_by_name():
+    exported = single_run(Trace.of(mixed.by_two_pairs()))
+    text, page = to_markdown(exported), to_html(exported)
+    assert "\n\n● SmolLM2-135M Q8_0: make\n\n● gemma-3-270m Q8_0: four.\n\nDone.\n\n</details>" in text
+    assert "\n\n◆ Wait, they\n\n" in text, "there is one large model"
+    told = "● SmolLM2-135M Q8_0, 4 tokens · ◆ Qwen2.5-0.5B Q8_0, 2 tokens · ● gemma-3-270m Q8_0, 3 tokens · "
+    for each in text, page:
+        assert f"{told}policy keywords, then every-step · seeds 7, 8" in each
+    assert '<b title="the small model">●</b> <span class="why">gemma-3-270m Q8_0</span> four.\n\nDone.</span>' in page
+    starts = (mixed.begun(), mixed.begun(mixed.GEMMA))
+    smol, gemma = (msgspec.structs.replace(start, thinking=True) for start in starts)
+    steps = Trace.of([smol, *mixed.by(Author.SMALL, "One.\n\n"), gemma, *mixed.by(Author.SMALL, "Two.")])
+    folded = to_markdown(single_run(steps))
+    assert "\n\n● SmolLM2-135M Q8_0: One.\n\n● gemma-3-270m Q8_0: Two.\n\n</details>" in folded
+    assert "Who wrote what" not in folded, "there is no answer yet"
+
+
+def test_a_sentence_of_a_person_is_theirs_in_every_format():
+    exported = single_run(mixed.with_a_person())
+    text, page = to_markdown(exported), to_html(exported)
+    assert "*✎ A person wrote a part of the answer.*\n\nTwo and two.\n\nWait, they make I say 22. So be it." in text
+    assert "\n\n✎ I say 22.\n\n" in text
+    assert '<span class="piece person"><b title="a person">✎</b> I say 22. </span>' in page
+    for each in text, page:
+        assert "· ✎ a person ·" in each
+    (answered,) = read_json(to_json(exported)).exchanges
+    assert [(piece.author, piece.text) for piece in answered.trace.pieces][3] == (Author.PERSON, " I say 22. ")
+    alone = Trace.of([mixed.begun(), TextInserted(0.0, "All mine.", EDITED.id, Author.PERSON)])
+    assert "\n\n✎ All mine.\n\n</details>" in to_markdown(single_run(alone)), "and where nobody else wrote"
+    thinking = Trace.of(a_run())
+    edited = to_markdown(single_run(thinking.edited(thinking.pieces[0].position, "Mine")))
+    assert "*✎ A person wrote a part of the thinking.*" in edited
+
+
+def test_a_fence_that_another_author_was_to_close_ends_no_fold():
+    events = [mixed.begun(), *mixed.by(Author.SMALL, "```c\n", "one"), *mixed.by(Author.LARGE, " two\n```")]
+    page = MarkdownIt("commonmark").render(to_markdown(single_run(Trace.of(events))))
+    assert page.index("one two") < page.index("◆ two") < page.index("</details>")
+    assert page.count("<pre>") == 1, "the answer as a whole"
 
 
 def test_pages_show_the_system_prompt_and_say_what_other_branches_they_leave_out():
@@ -234,6 +294,12 @@ def test_nothing_becomes_a_tag_or_an_image_in_markdown(problem, one, two, system
     second = StoredExchange("2", "1", problem)
     answered = (Answered(first, Trace.of(a_run(answer=one))), Answered(second, Trace.of(a_run(answer=two))))
     answered[0].trace.pieces[0].insert(two)
-    page = to_markdown(Exported(one, answered, "2", datetime.now(UTC)))
+    named = mixed.begun(replace(mixed.SMOL, name=two)), mixed.begun(replace(mixed.GEMMA, name=one))
+    texts = [*mixed.by(Author.SMALL, one), *mixed.by(Author.LARGE, two), TextInserted(0.0, problem, "", Author.PERSON)]
+    several = Trace.of([named[0], *texts, named[1], *texts])
+    third = Answered(StoredExchange("3", "2", problem), several)
+    page = to_markdown(Exported(one, (*answered, third), "3", datetime.now(UTC)))
     for parser in (MarkdownIt("commonmark"), MarkdownIt("commonmark").enable("table")):
         assert set(re.findall(r"<([!?/]?[\w-]*)", parser.render(page))) <= WRITTEN_BY_MARKDOWN
+    plain = MarkdownIt("commonmark").render(page)
+    assert plain.count("<details>") == plain.count("</details>"), "no fence keeps a fold open"

@@ -23,6 +23,7 @@ from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEs
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import StepValues, TextPlace, places_of
+from tests.fakes import mixed
 from tests.fakes.scripted import QUESTION, Fault, ScriptedEngine
 
 RIGHT, ERROR = b"a\n\n", b"b\n\n"
@@ -247,6 +248,7 @@ def test_without_an_expected_answer_it_is_agreement_and_a_text_that_was_stopped_
     [
         (Trace(), Pair(world(())), "1", "small", "no text"),
         (text_with("aa", ends=False), Pair(world(())), "", "small", "no answer with which"),
+        (Trace.of(mixed.by_two_pairs()), Pair(world(())), "1", "small", "Several models wrote as the small model"),
         (text_with("aa", policy="of the future"), Pair(world(())), "1", "small", "another version of Baton"),
         (text_with("aa"), Pair(None, world(())), "1", "small", "small model is to write"),
         (text_with("a"), Pair(world(())), "1", "policy", "needs a large model"),

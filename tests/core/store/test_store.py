@@ -626,33 +626,11 @@ def test_a_ribbon_of_any_run_keeps_the_share_of_each_author_and_their_order_if_i
         assert [segment.author for segment in ribbon] == begun
 
 
-# Chunks, also those that earlier versions stored
-
-COLUMNS = {
-    "event": "tokens",
-    "author": "small",
-    "at": [0.3, 0.4],
-    "id": [1, None],
-    "text": ["", "é\ud83d"],
-    "logprob": [-0.5, None],
-    "alternatives": [[], [[6, "5", -2.0]]],
-    "ends_step": [False, True],
-    "data": ["ww==", "qQ=="],
-}
-DRAFTED = {"event": "tokens", "author": "large", "at": [0.5], "id": [3], "text": [" 4"], "drafted": [True]}
-TOKENS = [
-    TokenWritten(0.3, Author.SMALL, 1, "", -0.5),
-    TokenWritten(0.4, Author.SMALL, None, "é\ud83d", None, (Alternative(6, "5", -2.0),), ends_step=True),
-    TokenWritten(0.5, Author.LARGE, 3, " 4", drafted=True),
-]
+# Chunks
 
 
 def chunk(*lines):
     return zlib.compress("\n".join(map(json.dumps, lines)).encode())
-
-
-def test_what_the_versions_stored_that_packed_tokens_in_columns_is_read():
-    assert list(unpack(chunk(COLUMNS, DRAFTED))) == TOKENS
 
 
 VALUES = st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=5)
@@ -670,6 +648,3 @@ def test_a_chunk_of_any_content_is_decoded_or_refused(lines, other):
         with suppress(StoreError):
             events = list(unpack(packed))
             assert list(unpack(pack(events))) == events or "nan" in repr(events)
-    for columns in (COLUMNS | line if isinstance(line, dict) else line for line in lines):
-        with suppress(StoreError):
-            assert list(unpack(chunk(columns, DRAFTED)))[-1:] == TOKENS[2:]

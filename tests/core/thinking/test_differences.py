@@ -21,6 +21,7 @@ from baton_reasoning.core.thinking.opinion import Opinion, OpinionProgress, Seco
 from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from tests.core.thinking.running import LARGE, SMALL, Run, keywords, run
+from tests.fakes import mixed
 from tests.fakes.scripted import Fault, ScriptedEngine
 
 ONE = "First we add the two numbers."
@@ -185,7 +186,7 @@ def test_stopped_before_the_first_portion_or_with_a_model_that_dies_there_is_no_
     assert all(session.closed for session in (*large.sessions, *dying.sessions))
 
 
-def test_a_large_model_that_cannot_score_says_what_would_help():
+def test_what_keeps_a_model_from_giving_an_opinion_is_said():
     server = ScriptedEngine(name="R1-32B").with_card(returns_scores=False, location="gpu.example")
     with pytest.raises(EngineRefused, match=r"R1-32B on gpu.example .* vLLM"):
         SecondOpinion(server, run(Never(), [SLIP]).trace)
@@ -193,6 +194,10 @@ def test_a_large_model_that_cannot_score_says_what_would_help():
         SecondOpinion(None, run(Never(), [SLIP]).trace)
     with pytest.raises(SettingsError, match="no text"):
         SecondOpinion(ScriptedEngine(), Trace())
+    for several in (Trace.of(mixed.by_two_pairs()), mixed.with_a_person()):
+        with pytest.raises(SettingsError, match=r"wrote as the small model \(SmolLM2-135M Q8_0, gemma-3-270m Q8_0\)"):
+            SecondOpinion(ScriptedEngine(), several)
+    assert opinion.opinion_error(ScriptedEngine(), Trace.of(mixed.by_one_pair())) is None
 
 
 def test_half_characters_and_another_closing_tag_are_passed_over():

@@ -437,7 +437,7 @@ def test_the_small_model_goes_on_alone_when_the_large_one_is_lost_if_it_may(smal
     if small_alone:
         assert done.trace.text == "One.\n\nIt is End.\n\nWait, no.</think>"
         assert done.all(events.Noticed)[0].lost is LARGE
-        assert [ended.tokens for ended in done.all(events.TakeoverEnded)] == [2]
+        assert [(ended.tokens, ended.by_hand) for ended in done.all(events.TakeoverEnded)] == [(2, False)]
     else:
         assert (done.trace.text, done.trace.finish) == ("One.\n\nIt is", events.Finish.FAILED)
 

@@ -70,6 +70,7 @@ def test_give_back_lets_the_default_writer_write_on_and_takes_back_a_takeover_th
     large = ScriptedEngine("it is so and on", name="large", before_token=pressing(control.give_back, "is"))
     done = run(Never(), [" two.</think>"], large, interruptions=[control])
     assert done.trace.text == "it is so two.</think>"
+    assert [ended.by_hand for ended in done.all(events.TakeoverEnded)] == [True]
     control.take_over()
     control.give_back()
     assert run(Never(), ["One.</think>"], interruptions=[control]).all(events.TakeoverStarted) == []

@@ -28,7 +28,7 @@ from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.store.event_chunks import pack, unpack
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.cues import Category
-from baton_reasoning.core.thinking.events import Finish, TakeoverStarted, TextDiscarded, TokenWritten
+from baton_reasoning.core.thinking.events import Finish, RunStarted, TakeoverStarted, TextDiscarded, TokenWritten
 from baton_reasoning.core.thinking.interruptions import Control, Interrupted, Limits, Moment, Wish
 from baton_reasoning.core.thinking.policies.cascade import Cascade
 from baton_reasoning.core.thinking.policies.keywords import EveryStep, Keywords
@@ -341,6 +341,7 @@ def assert_consistent(trace: Trace, most: int) -> None:
     assert text == trace.text == "".join(part.text for part in trace.parts())
     assert_in_order(trace)
     assert_counted(trace)
+    assert_signed(trace)
     assert trace.tokens <= most
     lines = [json.dumps(event_to_json(event)) for event in trace.events]
     for stored in (Trace.of(unpack(pack(trace.events))), trace_from_lines(lines)):
@@ -379,6 +380,30 @@ def assert_counted(trace: Trace) -> None:
     writes = (event for event in trace.events if isinstance(event, events.HandedOver | events.RunStarted))
     writers = (getattr(event, "author", None) for event in writes)
     assert trace.handoffs == sum(None not in (one, other) and one is not other for one, other in pairwise(writers))
+
+
+def assert_signed(trace: Trace) -> None:
+    """Each character is of the model, and the policy, that a naive replay gives; all writers wrote all tokens."""
+    told, run = list[tuple[Author, str, str]](), RunStarted(0.0, (), "", {}, 0, None, None, 0, False)
+    for event in trace.events:
+        if isinstance(event, RunStarted):
+            run = event
+        elif isinstance(event, TextDiscarded):
+            del told[event.position :]
+        elif isinstance(event, TokenWritten):
+            told += [(event.author, run.cards[event.author].name, run.policy)] * len(event.text)
+        elif isinstance(event, events.TextInserted):
+            policy = "" if event.author is Author.PERSON else run.policy
+            told += [(event.author, "", policy)] * len(event.text)
+    signed = [
+        (each.author, each.card.name if each.card else "", each.run.policy if each.run else "") for each in trace.pieces
+    ]
+    assert told == [sign for sign, piece in zip(signed, trace.pieces, strict=True) for _ in piece.text]
+    assert {run.policy for run in trace.runs} == {policy for _, _, policy in signed if policy}
+    for author, total in trace.totals.items():
+        assert total.kept == sum(model.tokens for model in trace.writers if model.author is author)
+    names = [(model.author, model.card.name) for model in trace.models if model.card]
+    assert len(names) == len(set(names))
 
 
 def random_settings(policy: type[Policy], dice: random.Random) -> RunSettings:
@@ -518,6 +543,28 @@ def test_a_text_is_taken_up_wherever_it_was_interrupted(policy, seed):
         assert_consistent(trace, settings.max_tokens)
         kept = {"longer takeovers", "asked"} & before.counters.keys() & set(POLICIES.of(chosen.policy).counts)
         assert all(trace.counters[name] >= before.counters[name] for name in kept if chosen is settings)
+
+
+@every_policy
+@in_worlds
+def test_each_piece_stays_its_models_whoever_goes_on_and_whatever_a_person_does(policy, seed):
+    """Stopped anywhere, forked and edited, and taken up by other models, which rewrite steps of the earlier ones."""
+    dice, world, trace = random.Random(seed), World(seed, tagged=seed % 2 == 0, drawn=True, sewn=True), Trace()
+    for _ in range(size(4, long=12)):
+        for engine in world.engines:
+            engine.with_card(name=dice.choice(("one", "two", "three")))
+        settings = settings_of(dice.choice((policy, *PRESETS.values())), seed)
+        restless = Restless(dice, 0.1, *BUTTONS)
+        trace = written(world, settings, Trace.of(trace.events), control=restless, may_rewrite=True)
+        assert_consistent(trace, settings.max_tokens)
+        place, killed = dice.randrange(trace.length + 1), dice.randrange(1, len(trace.events))
+        ways = (
+            trace.until(place),
+            trace.edited(place, dice.choice(("Mine. ", "So.\n\n"))),
+            Trace.of(trace.events[:killed]),
+        )
+        trace = dice.choice(ways)
+        assert_signed(trace)
 
 
 def by_person(trace: Trace) -> str:
