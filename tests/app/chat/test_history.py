@@ -339,8 +339,8 @@ def test_what_another_baton_writes_is_followed_to_its_end_and_is_not_continued_b
             assert other.stdout.readline() == line
             print(file=other.stdin, flush=True)
         assert other.stdout.readline() == "ended\n"
-        qtbot.waitUntil(lambda: answer.answer.toPlainText() == "There are 4.")
-        assert (exchange.is_written_elsewhere, answer.ending.text()) == (False, "")
+        qtbot.waitUntil(lambda: not exchange.is_written_elsewhere)
+        assert (answer.answer.toPlainText(), answer.ending.text()) == ("There are 4.", "")
         assert window.session.ready
 
 
