@@ -48,7 +48,7 @@ from baton_reasoning.core.batch.reporting.reviews import (
     wrong_answers,
 )
 from baton_reasoning.core.batch.reporting.worth import SampleWorth, worth_of
-from baton_reasoning.core.batch.running.arms import Arm, by_models
+from baton_reasoning.core.batch.running.arms import by_models, known_arms
 from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.demo_pair import DemoProblem
 from baton_reasoning.core.errors import SettingsError, StoreError
@@ -355,7 +355,7 @@ def review_batch(
     missing = review.missing(answers)
     wanted = answers if models.are_given else missing
     names = {answer.row.arm for answer in wanted if answer.row}
-    for others, arms in by_models([Arm.shown(stored) for stored in batch.arms if stored.name in names]).items():
+    for others, arms in by_models([arm for arm in known_arms(batch.arms) if arm.name in names]).items():
         written_by = {arm.name for arm in arms}
         own = [answer for answer in wanted if answer.row and answer.row.arm in written_by]
         work.append((chosen.with_others(others), own))

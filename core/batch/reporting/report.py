@@ -169,7 +169,7 @@ class Report(BaseModel):
     other_larges: dict[str, ModelSummary] = Field(description="By the file or address that arms name.")
     chances: dict[str, float] = Field(description="Chance of takeover of each arm of equal large share.")
     unknown_arms: tuple[str, ...] = Field(
-        (), description="Arms of a policy that this version of Baton does not have; they are in no figure."
+        (), description="Arms of a policy or with a setting that this version of Baton does not have; in no figure."
     )
     main: str = Field("", description="The first arm in which both models write, else the first; empty without arms.")
     small_alone: str = Field("", description="The arm of its small model alone; empty if there is none.")
@@ -179,7 +179,6 @@ class Report(BaseModel):
     comparisons: tuple[Comparison, ...]
     is_demo: bool = Field(False, description="Whether its models are the demo's, which are equally fast.")
     not_comparable: str = Field(description="Why the speeds of the arms are not ranked; empty if they are.")
-    is_older: bool = Field(False, description="Whether an older Baton stored settings that this one does not know.")
 
     def arm(self, name: str) -> ArmReport | None:
         """Return the arm of this name."""
@@ -210,7 +209,6 @@ def build_report(batch: Batch, problems: Sequence[Problem], rows: Iterable[Resul
         arms=arms,
         comparisons=_comparisons({name: baselines.marks_of(rows) for name, rows in answers.items()}),
         is_demo=settings.is_demo,
-        is_older=_is_older(batch, stored),
         not_comparable=why_not_comparable({arm.title: arm.setups for arm in arms if arm.seconds}),
     )
 
@@ -231,12 +229,6 @@ def _main_arms(arms: Sequence[Arm]) -> dict[str, str]:
         "by_chance": next((arm for arm in arms if arm.equal_share_of == main.name), None),
     }
     return {"main": main.name} | {role: arm.name for role, arm in found.items() if arm}
-
-
-def _is_older(batch: Batch, arms: Sequence[Arm]) -> bool:
-    unknown = [batch.settings.keys() - BatchSettings.model_fields.keys()]
-    unknown += [arm.settings.keys() - Arm.model_fields.keys() for arm in batch.arms]
-    return any(unknown) or any(arm.as_stored for arm in arms)
 
 
 def _arm_report(

@@ -187,10 +187,9 @@ def notes(report: Report) -> list[str]:
     for arm in report.arms:
         found += _commonest(arm.title, arm.notices, "with the notice “{}”")
     found += [
-        f"{name}: left out, since this version of Baton does not have its policy." for name in report.unknown_arms
+        f"{name}: left out, since this version of Baton does not have its policy, or a setting of it."
+        for name in report.unknown_arms
     ]
-    if report.is_older:
-        found.append("Begun by an older version of Baton: what this one does not know, such as votes, is left out.")
     found += [
         f"{arm.title}: a large share of {figures.percent(arm.large_share)}, {figures.percent(arm.aimed_share)} was "
         "aimed at; compare it with care."

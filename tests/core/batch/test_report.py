@@ -149,7 +149,7 @@ def test_every_note_stands_beside_the_table(store, grader):
 
 
 def test_notes_sum_up_many_errors_and_name_what_does_not_pay_or_misses_its_share(store):
-    made = report(store, "large").model_copy(update={"is_older": False})
+    made = report(store, "large")
     (arm,) = made.arms
 
     def noted(**figures):
