@@ -17,7 +17,7 @@ from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import JobState, ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.table import NOTHING, Column, Table
-from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.events import CUT_OFF, Finish
 from baton_reasoning.core.thinking.opinion import Opinion
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import TakeoverWorth
@@ -31,7 +31,7 @@ class FailureKind(Enum):
 
     ERROR = "Error"
     REPETITION = "Repetition"
-    LIMIT = "Stopped at a limit"
+    LIMIT = "Cut off at a limit"
     NO_ANSWER = "No answer found"
     DIVERGED = "First error known"
     WRONG = "Wrong answer"
@@ -150,7 +150,7 @@ def kind_of(row: ResultRow, divergence: Divergence | None) -> FailureKind:
         return FailureKind.ERROR
     if row.finish is Finish.REPETITION:
         return FailureKind.REPETITION
-    if row.finish in (Finish.MAX_TOKENS, Finish.TIME, Finish.CONTEXT_FULL):
+    if row.finish in CUT_OFF:
         return FailureKind.LIMIT
     if not row.answer:
         return FailureKind.NO_ANSWER

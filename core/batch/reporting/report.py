@@ -22,6 +22,7 @@ from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import Batch, ResultRow
 from baton_reasoning.core.store.run_cost import Cost
+from baton_reasoning.core.thinking.events import CUT_OFF
 from baton_reasoning.core.thinking.policy import Needs
 from baton_reasoning.core.thinking.registry import POLICIES
 
@@ -64,6 +65,10 @@ class ArmReport(Cost):
     wrong: int
     unscored: int
     failed: int
+    cut_off: int = Field(
+        description="Answers that ended at a limit of tokens, time or context, whatever their verdict."
+    )
+    no_answer: int = Field(description="Texts in which no answer was found; many of them were cut off.")
     accuracy: Estimate | None = Field(
         description="Share of correct answers among the scored ones, with Wilson's 95% interval, as wide as the "
         "problems warrant; null without a scored answer."
@@ -252,6 +257,8 @@ def _arm_report(
         wrong=outcomes[Outcome.WRONG],
         unscored=outcomes[Outcome.UNSCORED],
         failed=failed,
+        cut_off=sum(row.finish in CUT_OFF for row in answers),
+        no_answer=sum(not row.answer for row in answers),
         accuracy=statistics.clustered_accuracy(statistics.grouped((job[0], right) for job, right in marks.items())),
         aimed_share=settings.shares.get(arm.name),
         seconds_to_end=Percentiles.of((row.position, row.cost.seconds) for row in answers),

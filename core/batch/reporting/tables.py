@@ -80,7 +80,7 @@ def heading(report: Report) -> str:
 
 def main_tables(report: Report) -> tuple[Table, ...]:
     """Return a table of arms, and one of their differences from the main arm."""
-    arms = _arm_table("Accuracy against large share", report, partial(_main_cells, with_seconds=not report.is_demo))
+    arms = _arm_table("Accuracy against large share", report, partial(_main_cells, report))
     return _with_figures(arms, _differences(report))
 
 
@@ -111,9 +111,14 @@ def _arm_table(title: str, report: Report, cells_of: Callable[[ArmReport], dict[
     return Table(title, columns_of(("policy", *titles)), rows).without_empty()
 
 
-def _main_cells(arm: ArmReport, *, with_seconds: bool) -> dict[str, str]:
-    cells = {"correct (95% CI)": figures.share(arm.accuracy), "large share": figures.percent(arm.large_share)}
-    if with_seconds:
+def _main_cells(report: Report, arm: ArmReport) -> dict[str, str]:
+    cells = {"correct (95% CI)": figures.share(arm.accuracy)}
+    if any(each.cut_off for each in report.arms):
+        cells["cut off"] = f"{arm.cut_off:,}"
+    if any(each.no_answer for each in report.arms):
+        cells["no answer"] = f"{arm.no_answer:,}"
+    cells["large share"] = figures.percent(arm.large_share)
+    if not report.is_demo:
         cells["s/answer"] = f"{arm.seconds_per_answer:,.2f}"
         cells["× large"] = f"{arm.time_ratio.value:,.2f}" if arm.time_ratio else NOTHING
     return cells | {"money": figures.money(arm.money_per_answer, arm.currency) if arm.money else NOTHING}

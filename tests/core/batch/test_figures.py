@@ -40,7 +40,7 @@ from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.store.batches import Batch, Conditions, JobState, ResultRow
 from baton_reasoning.core.store.run_cost import RunCost
 from baton_reasoning.core.table import NOTHING
-from baton_reasoning.core.thinking.events import HandedOver, TakeoverEnded, TakeoverStarted, WriteStarted
+from baton_reasoning.core.thinking.events import Finish, HandedOver, TakeoverEnded, TakeoverStarted, WriteStarted
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.batch.counting import problems
 from tests.core.store.made import tokens
@@ -72,7 +72,8 @@ def random_batches(draw):
         parallel, threads = dice.choice(setups)
         row = ResultRow(
             *(number, f"run{number}", arm.name, position, seed, JobState.WAITING if kind == "." else JobState.DONE),
-            *("", verdict, dice.choice(ERRORS) if kind == "!" else "", None),
+            *(dice.choice(["", "4"]), verdict, dice.choice(ERRORS) if kind == "!" else ""),
+            None if kind in "!." else dice.choice(list(Finish)),
             RunCost() if kind == "." else _cost(trace, dice, has_answer=kind != "!"),
             notices=tuple(dice.sample(["Slow.", "Restarted."], dice.randrange(3))),
             conditions=None if kind in "!." else Conditions(parallel=parallel, threads=threads),
@@ -223,6 +224,9 @@ def check_counts_and_costs(arm, lines):
         **{name: outcomes.count(name) for name in ("correct", "wrong", "unscored")},
         "failed": outcomes.count("error"),
     }
+    limits = {"max tokens", "time limit", "context full"}
+    assert arm["cut_off"] == sum(line["finish"] in limits for line in answers)
+    assert arm["no_answer"] == sum(line["answer"] == "" for line in answers)
     assert {name: arm[name] for name in SUMS} == close({name: sum(line[name] for line in answers) for name in SUMS})
     spans = [span for line in answers for span in line["spans"]]
     written = [sum(span["tokens"] for span in spans if span["author"] == author) for author in ("small", "large")]

@@ -30,6 +30,7 @@ from baton_reasoning.core.batch.reporting.reviews import (
     sample_answers,
     wrong_answers,
 )
+from baton_reasoning.core.batch.reporting.tables import main_tables
 from baton_reasoning.core.batch.reporting.worth import MeanWorth, TakeoverKind, worth_of
 from baton_reasoning.core.batch.running.arms import Arm, arms_of
 from baton_reasoning.core.batch.running.batch import Provenance, create_batch
@@ -219,7 +220,7 @@ def test_answers_are_grouped_by_what_went_wrong(store, batch, tmp_path):
     assert [failure.problem.id for failure in found.failures[6:]] == ["p1", "p3", "p5"]
     assert found.failures[0].detail == "no answer, expected 0 · max tokens"
     table = failure_table(found.failures, 8)
-    assert table.rows[0][:4] == ("p0", "short", "0", "Stopped at a limit")
+    assert table.rows[0][:4] == ("p0", "short", "0", "Cut off at a limit")
     assert (len(table.rows), table.notes) == (8, ("1 more are in results.jsonl.",))
     assert failure_table(found.failures).notes == ()
     export(store, batch, tmp_path / "r.html")
@@ -233,6 +234,19 @@ def test_answers_are_grouped_by_what_went_wrong(store, batch, tmp_path):
         ({"verdict": Verdict.of(None, How.AUTO, "")}, FailureKind.UNSCORED),
     ):
         assert kind_of(done._replace(**changes), None) is kind
+
+
+def test_answers_that_were_cut_off_and_those_without_an_answer_are_counted_in_every_report(store, batch, tmp_path):
+    (report,) = exported(store, batch, tmp_path / "report.json")
+    assert [(arm["cut_off"], arm["no_answer"]) for arm in report["arms"]] == [(0, 0), (6, 6)]
+    table, _ = main_tables(Results.read(store, batch).report)
+    assert table.headings[1:4] == ("correct (95% CI)", "cut off", "no answer")
+    assert [row[2:4] for row in table.rows] == [("0", "0"), ("6", "6")]
+    for ending in (".html", ".md"):
+        export(store, batch, tmp_path / f"report{ending}")
+        assert "cut off" in (tmp_path / f"report{ending}").read_text("utf-8")
+    without = main_tables(Results.read(store, solved(store, "small")).report)[0]
+    assert {"cut off", "no answer"}.isdisjoint(without.headings)
 
 
 def test_takeovers_are_counted_by_reason_cue_and_outcome(store, grader):
