@@ -108,6 +108,10 @@ class ArmReport(Cost):
         return self.done - self.failed
 
     @property
+    def graded(self) -> int:
+        return self.correct + self.wrong
+
+    @property
     def reread(self) -> int:
         return self.small_reread + self.large_reread
 
