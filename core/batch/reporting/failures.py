@@ -1,10 +1,11 @@
 """Classifies the failed answers of a batch, and counts the outcomes of takeovers by reason and cue.
 
-A wrong answer with a second opinion also has its divergence: the first place where the large model strongly disagreed.
+A wrong answer with a second opinion also has its divergence: where the large model first disagreed strongly.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,13 +34,17 @@ class FailureKind(Enum):
     REPETITION = "Repetition"
     LIMIT = "Cut off at a limit"
     NO_ANSWER = "No answer found"
-    DIVERGED = "First error known"
+    DIVERGED = "First strong disagreement"
     WRONG = "Wrong answer"
     UNSCORED = "Could not be graded"
 
 
+_FORM = re.compile(r"\\[()\[\],;:!]|[\s\\$*_`#{}]")
+"""White space, and the markup of Markdown and LaTeX."""
+
+
 class Divergence(NamedTuple):
-    """The first token with which the large model strongly disagrees."""
+    """The first token with which the large model strongly disagrees, white space and markup aside."""
 
     step: int
     """Index of its step, from 0."""
@@ -51,12 +56,17 @@ class Divergence(NamedTuple):
 
     @classmethod
     def of(cls, trace: Trace) -> Divergence | None:
-        """Find it; None without a second opinion or a strong disagreement."""
+        """Find it; None without a second opinion or such a disagreement."""
         opinion = Opinion.of(trace)
-        if opinion is None or not opinion.strong:
-            return None
-        first = opinion.strong[0]
-        return cls(first.step, first.start, trace.text[first.start : first.end], first.expected.text)
+        strong = opinion.strong if opinion else ()
+        found = (cls(each.step, each.start, trace.text[each.start : each.end], each.expected.text) for each in strong)
+        return next((each for each in found if not each.is_of_form), None)
+
+    @property
+    def is_of_form(self) -> bool:
+        """Whether the two differ in white space and markup only, or one of them is nothing else."""
+        written, expected = (_FORM.sub("", text) for text in (self.written, self.expected))
+        return written == expected or not (written and expected)
 
 
 class Failure(NamedTuple):
@@ -77,12 +87,11 @@ class Failure(NamedTuple):
 
     @property
     def place(self) -> list[str]:
-        """Say at which limit it ended, and where it first went wrong, as far as that is known."""
+        """Say at which limit it ended, and where the large model first strongly disagreed, as far as that is known."""
         row, found = self.row, self.divergence
         known = [row.finish.value] if self.kind is FailureKind.LIMIT and row.finish else []
         if found:
-            written, expected = found.written.strip() or "␣", found.expected.strip() or "␣"
-            known.append(f"step {found.step + 1}: {written} instead of {expected}")
+            known.append(f"step {found.step + 1}: {found.written.strip()} instead of {found.expected.strip()}")
         return known
 
 

@@ -173,7 +173,7 @@ def test_the_slip_of_the_small_model_is_named_and_the_history_keeps_the_opinion(
     assert say("opinion", id[:8]) == said
 
 
-def test_failures_of_a_batch_are_grouped_with_their_first_error_as_far_as_they_were_read(
+def test_failures_of_a_batch_are_grouped_with_what_the_large_model_wanted_as_far_as_they_were_read(
     say, trace_file, tmp_path, monkeypatch
 ):
     results, read = str(tmp_path / "results"), SecondOpinion.read

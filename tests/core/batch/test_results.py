@@ -11,6 +11,7 @@ import pytest
 
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, NOT_IN_CSV, export, html_report, safe_cell
 from baton_reasoning.core.batch.reporting.failures import (
+    Divergence,
     FailureKind,
     TakeoverOutcomes,
     analyse,
@@ -34,6 +35,8 @@ from baton_reasoning.core.batch.reporting.tables import main_tables
 from baton_reasoning.core.batch.reporting.worth import MeanWorth, TakeoverKind, worth_of
 from baton_reasoning.core.batch.running.arms import Arm, arms_of
 from baton_reasoning.core.batch.running.batch import Provenance, create_batch
+from baton_reasoning.core.engines.base import Alternative, ScoredToken
+from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import ContextFull, EngineLost, EngineRefused, SettingsError
 from baton_reasoning.core.export.formats import write_file
 from baton_reasoning.core.files import sha256_of
@@ -42,7 +45,8 @@ from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions
-from baton_reasoning.core.thinking.events import Finish, ValuesEstimated
+from baton_reasoning.core.thinking.events import Finish, OpinionGiven, ValuesEstimated
+from baton_reasoning.core.thinking.opinion import Opinion
 from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.batch.counting import (
@@ -61,7 +65,7 @@ from tests.core.batch.counting import (
     small_engine,
     solved,
 )
-from tests.core.store.made import concluded
+from tests.core.store.made import concluded, tokens
 from tests.fakes.scripted import Fault, ScriptedEngine
 
 
@@ -267,7 +271,7 @@ def test_takeovers_are_counted_by_reason_cue_and_outcome(store, grader):
     assert table.rows == (("Reflection takeover", "wait", "1", "1", "0", "100%"), ("Random", "–", "1", "0", "0", "–"))
 
 
-def test_an_opinion_names_the_first_error_of_every_wrong_answer_and_changes_no_summary(store, batch):
+def test_an_opinion_names_the_first_strong_disagreement_in_every_wrong_answer_and_changes_no_summary(store, batch):
     rows = list(store.batches.results(batch, "small"))
     before = [concluded(store, row.run) for row in rows]
     *_, last = opinions(store, batch, pair()).run()
@@ -278,6 +282,37 @@ def test_an_opinion_names_the_first_error_of_every_wrong_answer_and_changes_no_s
     position = store.runs.trace(slip.row.run).text.index("2")
     assert (slip.kind, slip.divergence) == (FailureKind.DIVERGED, (4, position, "2", "1"))
     assert slip.detail == "2, expected 1 · step 5: 2 instead of 1"
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (" ", "\\"),
+        ("\n\n", " Then"),
+        ("2", " 2"),
+        ("**2", "$2"),
+        ("{", "("),
+        (".\n\n", "."),
+        ("`x`", "x"),
+        ("## So", "So"),
+    ],
+)
+def test_a_difference_of_white_space_or_markup_is_no_disagreement(written, expected):
+    def token(text, wanted):
+        return ScoredToken(None, text, -5.0, (Alternative(None, wanted, -0.1),))
+
+    trace = Trace.of(tokens(Author.SMALL, ["It is ", written, "3"]))
+    assert Divergence.of(trace) is None
+    read = (ScoredToken(None, "It is ", -0.1), token(written, expected))
+    trace.apply(OpinionGiven(0.0, "large", trace.length, read))
+    opinion = Opinion.of(trace)
+    assert opinion
+    assert opinion.strong
+    assert Divergence.of(trace) is None
+    trace.apply(OpinionGiven(0.0, "large", trace.length, (*read, token("3", "-3"))))
+    found = Divergence.of(trace)
+    assert found
+    assert found[1:] == (trace.length - 1, "3", "-3")
 
 
 def test_answers_are_read_once_by_each_model(store, batch):
