@@ -179,8 +179,9 @@ def failures(
 ) -> int:
     """Show the failed answers of a batch in groups, and its takeovers by reason, cue and outcome.
 
-    DIR is the folder of the batch; ID is that of a batch in `baton history list`. Without --large, --opinion uses the
-    large model of the batch.
+    DIR is the folder of the batch; ID is that of a batch in `baton history list`. Takeovers are counted in the arms in
+    which both models write by their policy, unless --arm names another. Without --large, --opinion uses the large model
+    of the batch.
     """
     code: int = ExitCode.ANSWERED
     with opened_batch(name, arm) as (store, batch):
@@ -217,9 +218,9 @@ def batch_value(
 ) -> int:
     """Estimate the value of the takeovers of a batch, by cue: how often continuations from there end right.
 
-    DIR is the folder of the batch; ID is that of a batch in `baton history list`. Without --small and --large, the
-    models of the batch are used. Values are kept with the answers, and if the command is stopped, repeating it
-    continues.
+    DIR is the folder of the batch; ID is that of a batch in `baton history list`. The sample is drawn from the arms in
+    which both models write by their policy, unless --arm names another. Without --small and --large, the models of the
+    batch are used. Values are kept with the answers, and if the command is stopped, repeating it continues.
     """
     with opened_batch(name, arm) as (store, batch), Grader() as grader:
         rows = sample_answers(store, batch, [arm] if arm else None, sample)

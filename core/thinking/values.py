@@ -20,6 +20,7 @@ from typing import NamedTuple
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.intervals import Estimate, newcombe, wilson
 from baton_reasoning.core.thinking.events import PlaceOutcomes, ValuesEstimated
+from baton_reasoning.core.thinking.reasons import ALONE
 from baton_reasoning.core.thinking.trace import Piece, Trace, piece_before
 
 RIGHT, WRONG, UNGRADED, UNFINISHED = "10?-"
@@ -195,7 +196,8 @@ class StepValues:
 
 def takeover_spans(trace: Trace) -> Iterator[TakeoverSpan]:
     """Yield the large model's text in each takeover, in order. Takeovers that follow each other are each one."""
-    pieces = [piece for piece in trace.pieces if piece.author is Author.LARGE and piece.takeover]
+    written_by_large = (piece for piece in trace.pieces if piece.author is Author.LARGE)
+    pieces = [piece for piece in written_by_large if piece.takeover and piece.takeover.reason not in ALONE]
     for _, group in groupby(pieces, lambda piece: id(piece.takeover)):
         written = list(group)
         tokens = sum(len(piece.tokens) for piece in written)

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from baton_reasoning.core.batch.reporting.worth import MeanWorth, TakeoverKind, by_kind, values_in
+from baton_reasoning.core.batch.running.arms import pair_names
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import JobState, ResultRow
@@ -120,7 +121,7 @@ class FailureAnalysis(NamedTuple):
     failures: tuple[Failure, ...]
     """Group by group, in the order of the problems."""
     takeovers: tuple[TakeoverOutcomes, ...]
-    """The commonest first."""
+    """The commonest first; of all arms, only of those in which both models write by their policy."""
 
     @property
     def groups(self) -> dict[FailureKind, int]:
@@ -134,7 +135,11 @@ class FailureAnalysis(NamedTuple):
 
 
 def analyse(store: Store, batch_id: str, arm: str | None = None) -> FailureAnalysis:
-    """Read the traces with a second opinion or values, and group what is not right. Raises StoreError."""
+    """Read the traces with a second opinion or values, and group what is not right. Raises StoreError.
+
+    Takeovers are those of `arm`, by default of the arms in which both models write by their policy.
+    """
+    taking_over = {arm} if arm else set(pair_names(store.batches.open(batch_id).arms))
     problems = list(store.batches.problems(batch_id))
     rows = [row for row in store.batches.results(batch_id, arm) if row.state is JobState.DONE]
     failures: list[Failure] = []
@@ -142,15 +147,15 @@ def analyse(store: Store, batch_id: str, arm: str | None = None) -> FailureAnaly
     for row in rows:
         may_matter = row.reviewed and (row.cost.takeovers or row.outcome is not Outcome.CORRECT)
         trace = store.runs.read(row.run)[0] if may_matter else None
-        if trace and (values := values_in(trace).get(VALUED_BY)):
+        if trace and row.arm in taking_over and (values := values_in(trace).get(VALUED_BY)):
             worths += [(row.position, worth) for worth in values.takeovers]
         if row.outcome is not Outcome.CORRECT:
             divergence = Divergence.of(trace) if trace else None
             failures.append(Failure(row, problems[row.position], kind_of(row, divergence), divergence))
     order = list(FailureKind)
     failures.sort(key=lambda failure: order.index(failure.kind))
-    takeovers = tuple(takeover_outcomes(rows, by_kind(worths)))
-    return FailureAnalysis(len(rows), tuple(failures), takeovers)
+    takeovers = takeover_outcomes((row for row in rows if row.arm in taking_over), by_kind(worths))
+    return FailureAnalysis(len(rows), tuple(failures), tuple(takeovers))
 
 
 def kind_of(row: ResultRow, divergence: Divergence | None) -> FailureKind:

@@ -84,6 +84,11 @@ def known_arms(stored: Iterable[StoredArm]) -> list[Arm]:
     return found
 
 
+def pair_names(stored: Iterable[StoredArm]) -> list[str]:
+    """Return the names of the arms in which both models write by their policy: no model alone, no control by chance."""
+    return [arm.name for arm in known_arms(stored) if arm.is_pair]
+
+
 def needs(arms: Sequence[Arm]) -> Needs:
     """Return which models the arms need together."""
     return Needs(

@@ -192,7 +192,7 @@ def test_takeovers_are_valued_once_where_there_are_any_and_opinions_need_log_pro
     page, actions, qtbot, problem_file
 ):
     page.show()
-    run(page, qtbot, problem_file, "small")
+    run(page, qtbot, problem_file, "small", "large")
     view, pair = page.view, page.session.models.pair
     with qtbot.waitSignal(actions.failed) as refused:
         view.values.trigger()

@@ -47,8 +47,10 @@ from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions
 from baton_reasoning.core.thinking.events import Finish, OpinionGiven, ValuesEstimated
 from baton_reasoning.core.thinking.opinion import Opinion
-from baton_reasoning.core.thinking.policies.alone import Never
+from baton_reasoning.core.thinking.policies.alone import Always, Never
+from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.values import takeover_spans
 from tests.core.batch.counting import (
     AFTER_WAIT,
     AFTER_YES,
@@ -269,6 +271,24 @@ def test_takeovers_are_counted_by_reason_cue_and_outcome(store, grader):
     )
     assert table.headings == ("reason", "cue", "takeovers", "right", "wrong", "% right")
     assert table.rows == (("Reflection takeover", "wait", "1", "1", "0", "100%"), ("Random", "–", "1", "0", "0", "–"))
+
+
+def test_only_what_a_policy_of_both_models_hands_over_counts_as_a_takeover_unless_another_arm_is_named(store, grader):
+    settings = RunSettings(policy=RandomTakeover.Settings(n1=5), max_tokens=100)
+    control = Arm(name="chance", settings=settings, equal_share_of="both")
+    alone = Arm(name="large", settings=settings.model_copy(update={"policy": Always.Settings()}))
+    batch = store.batches.open(known_batch(store, grader, answers=6, more=[control, alone]))
+    reasons = {arm.name: set(arm.takeovers) for arm in Results.read(store, batch.id).report.arms}
+    assert reasons == {"both": {"reflection", "affirmation"}, "small": set(), "chance": {"random"}, "large": set()}
+    assert analyse(store, batch.id).takeovers == analyse(store, batch.id, "both").takeovers
+    assert [each.reason for each in analyse(store, batch.id, "chance").takeovers] == ["Random takeover"]
+    assert {row.arm for row in sample_answers(store, batch)} == {"both"}
+    assert {row.arm for row in sample_answers(store, batch, ["chance"])} == {"chance"}
+    with pytest.raises(SettingsError, match="contains a takeover"):
+        sample_answers(store, batch, ["large"])
+    (row, *_) = rows_of(store, batch.id, "large")
+    trace = store.runs.trace(row.run)
+    assert (list(takeover_spans(trace)), trace.takeovers) == ([], 0)
 
 
 def test_an_opinion_names_the_first_strong_disagreement_in_every_wrong_answer_and_changes_no_summary(store, batch):
