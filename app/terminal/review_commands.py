@@ -62,7 +62,7 @@ from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.opinion import Disagreement, Opinion
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import event_to_json, trace_from_lines
-from baton_reasoning.core.thinking.values import StepValues, TakeoverWorth
+from baton_reasoning.core.thinking.values import FEWEST_CONTINUATIONS, StepValues, TakeoverWorth
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import opinion_counts
 from baton_reasoning.core.words.values import value_sentences
@@ -78,7 +78,8 @@ continuations = option(
     "--k",
     type=AT_LEAST_ONE,
     default=USUAL_CONTINUATIONS,
-    help=f"Sample at least N continuations from each place [{USUAL_CONTINUATIONS}].",
+    help=f"Sample at least N continuations from each place [{USUAL_CONTINUATIONS}]; fewer than "
+    f"{FEWEST_CONTINUATIONS} show no change.",
 )
 written_by = option(
     "--writer",
@@ -262,7 +263,7 @@ def value_table(trace: Trace, values: StepValues) -> Table:
             str(place.step + 1) if place.position else "start",
             SIGN.get(place.author, "") if place.author else "",
             estimated(place.value) if place.continuations else VERDICTS[place.value.value > 0],
-            signed(change.difference) if change else "",
+            signed(change.difference, is_certain=True) if change else "",
             _worth_text(worth) if worth else "",
             text,
         )
@@ -275,7 +276,7 @@ def value_table(trace: Trace, values: StepValues) -> Table:
 
 def _worth_text(worth: TakeoverWorth) -> str:
     instead = f", instead of {worth.before.value.value:.2f}" if worth.before.place.replaced else ""
-    return f"{signed(worth.difference)}{instead}"
+    return f"{signed(worth.difference, is_certain=worth.is_certain)}{instead}"
 
 
 def _write_analysis(found: analysed.FailureAnalysis) -> None:

@@ -18,7 +18,7 @@ from baton_reasoning.core.batch.reporting import baselines, statistics
 from baton_reasoning.core.batch.running.arms import Arm, arm_title, known_arms
 from baton_reasoning.core.batch.running.batch import BatchSettings, ModelSummary, Provenance
 from baton_reasoning.core.grading.verdict import How, Outcome
-from baton_reasoning.core.intervals import Estimate
+from baton_reasoning.core.intervals import Estimate, holm
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import Batch, ResultRow
 from baton_reasoning.core.store.run_cost import Cost
@@ -285,7 +285,7 @@ def _comparisons(marks: Mapping[str, Mapping[baselines.Job, bool]]) -> tuple[Com
         pairs = [([one for one, _ in of_one], [other for _, other in of_one]) for of_one in problems]
         if compared := statistics.difference(pairs):
             found.append((first, second, compared))
-    adjusted = statistics.holm([compared.p for *_, compared in found])
+    adjusted = holm([compared.p for *_, compared in found])
     return tuple(
         Comparison(first=first, second=second, adjusted_p=p, **compared._asdict())
         for (first, second, compared), p in zip(found, adjusted, strict=True)

@@ -32,20 +32,6 @@ def mcnemar_exact(only_first: int, only_second: int) -> float:
     return min(1.0, tail / 2 ** (discordant - 1)) if discordant else 1.0
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjust the p-values for testing all of them; returns them in the same order.
-
-    Source: Holm 1979, Scandinavian Journal of Statistics 6, 65–70: among the hypotheses whose adjusted p is below α,
-    the chance that any is true is at most α, however the tests depend on each other.
-    """
-    adjusted = [0.0] * len(p_values)
-    highest = 0.0
-    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = highest
-    return adjusted
-
-
 RESAMPLES = 1_000
 
 

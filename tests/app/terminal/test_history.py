@@ -213,7 +213,7 @@ def test_the_turn_of_an_answer_is_found_and_its_values_are_kept(say, monkeypatch
     say("solve", READY, "--seed", "3", "--threads", "1")
     with open_history() as store:
         id = store.conversations.recent()[0].id
-    value = ("value", id[:8], "--k", "6", "--threads", "1")
+    value = ("value", id[:8], "--k", "8", "--threads", "1")
     first = say(*value)
     _title, header, start, *steps = first
     assert header.split()[:4] == ["step", "by", "value", "change"]
